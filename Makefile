@@ -1,0 +1,32 @@
+# Everything here needs Python 3.11 or later, git and make; the rest is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/hypothesis
+
+.PHONY: demo test lint clean
+
+# The environment is remade when what the project needs has changed.
+$(VENV)/.made: pyproject.toml
+	@echo "== making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.made
+	@$(BIN)/python tests/demo.py
+
+lint: $(VENV)/.made
+	@echo "== ruff, mypy, import contract"
+	@$(BIN)/ruff check hook tests bench
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+test: lint
+	@echo "== tests"
+	@$(BIN)/pytest -n auto --cov --cov-report=term
+	@echo "== all passed"
+
+clean:
+	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
