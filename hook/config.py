@@ -1,0 +1,246 @@
+"""The settings: what a person may set, where it may come from, and what is allowed.
+
+From weakest to strongest: the defaults; `.patch-triage.yaml` of the revision a change is judged against, for the few settings of its
+allow-list; the person's own file; git config; the environment; the command line. This module only reads text that it is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+MAX_FILE_BYTES = 64 * 1024
+REPOSITORY_FILE = ".patch-triage.yaml"
+
+
+class WrongSetting(Exception):
+    """A setting that cannot be used; the sentence names where it stands and what is allowed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One thing a person may set."""
+
+    name: str  # SECTION.KEY
+    default: typing.Any
+    read: Callable[[typing.Any], typing.Any]  # raises ValueError with what is allowed
+    why: str
+    repository: bool = False  # whether a tree's own settings file may give it: display and hints only
+
+
+def _whole(low: int, high: int) -> Callable[[typing.Any], int]:
+    def read(value: typing.Any) -> int:
+        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def _seconds(low: float, high: float) -> Callable[[typing.Any], float]:
+    def read(value: typing.Any) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError(f"a number of seconds from {low:g} to {high:g}")
+        return number
+
+    return read
+
+
+def _one_of(*allowed: str) -> Callable[[typing.Any], str]:
+    def read(value: typing.Any) -> str:
+        if value is False and "never" in allowed:  # YAML 1.1 reads a bare `off` or `no` so
+            value = "never"
+        if value not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
+        return str(value)
+
+    return read
+
+
+def _some_of(*allowed: str) -> Callable[[typing.Any], tuple[str, ...]]:
+    def read(value: typing.Any) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [word for word in value.replace(",", " ").split() if word]
+        if not isinstance(value, (list, tuple)) or not value or not all(word in allowed for word in value):
+            raise ValueError(f"one or more of {', '.join(allowed)}")
+        return tuple(dict.fromkeys(value))
+
+    return read
+
+
+def _flag(value: typing.Any) -> bool:
+    if isinstance(value, str):
+        value = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}.get(
+            value.lower()
+        )
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _text(value: typing.Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text")
+    return value
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("target.arch", "x86_64", _one_of("x86_64", "arm64", "arm", "i386", "loongarch", "mips", "powerpc", "riscv", "s390"),
+            "the architecture that will be fuzzed; code of the others is out of reach"),
+    Setting("focus.max_symbols", 10, _whole(1, 1000), "at most so many names in FocusSymbols, best first", repository=True),
+    Setting("record.format", ("note",), _some_of("note", "trailer", "file"),
+            "where a verdict is kept; trailer also needs its message hooks: run `patch-triage install` again", repository=True),
+    Setting("record.directory", "", _text, "directory of the `file` record; empty: patch-triage/verdicts in the git directory"),
+    Setting("record.lock_seconds", 2.0, _seconds(0, 60), "how long a hook waits for another writer before it queues the record"),
+    Setting("output.colour", "auto", _one_of("auto", "always", "never"), "colours in what a person reads", repository=True),
+    Setting("policy.block", "never", _one_of("never", "unjudged", "worth-fuzzing"),
+            "which commits stop a push: none, those that stayed open, or also those worth fuzzing"),
+    Setting("push.max_commits", 100, _whole(1, 100_000), "judge at most so many commits of a push, newest first"),
+    Setting("base.max_commits", 200, _whole(1, 100_000), "look for a mailed patch's base among so many recent commits"),
+    Setting("cache.enabled", True, _flag, "reuse the verdict of a change that was judged before"),
+    Setting("cache.max_entries", 20_000, _whole(100, 10_000_000), "keep so many verdicts in the cache, newest first"),
+    Setting("limits.git_seconds", 60.0, _seconds(1, 3600), "how long one git call may take"),
+    Setting("limits.diff_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "read at most so much diff text; beyond it the change stays open"),
+    Setting("limits.blob_bytes", 16 << 20, _whole(1 << 10, 1 << 32), "read files up to this size; larger ones stay open"),
+    Setting("limits.mail_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "read at most so much mail"),
+    Setting("limits.evidence_facts", 200, _whole(1, 100_000), "list at most so many facts in a verdict"),
+)
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+_SECTIONS = {setting.name.partition(".")[0] for setting in SETTINGS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """One value that somebody set."""
+
+    name: str
+    value: typing.Any
+    origin: str  # file:line, `git config …`, or the variable
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings in force; `origins` tells where each came from."""
+
+    values: Mapping[str, typing.Any]
+    origins: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> typing.Any:
+        return self.values[name]
+
+    def fingerprint(self) -> str:
+        """All values as one text: equal settings have equal fingerprints."""
+        return "\n".join(f"{name}={self.values[name]!r}" for name in sorted(self.values))
+
+
+def resolve(layers: Iterable[Sequence[Given]]) -> Settings:
+    """The settings from layers of given values, the strongest last. Raises WrongSetting at the first wrong name or value."""
+    values = {setting.name: setting.default for setting in SETTINGS}
+    origins = {setting.name: "default" for setting in SETTINGS}
+    for layer in layers:
+        for given in layer:
+            setting = BY_NAME.get(given.name)
+            if setting is None:
+                raise WrongSetting(f"{given.origin}: unknown setting {given.name}{_nearest(given.name)}")
+            try:
+                values[given.name] = setting.read(given.value)
+            except ValueError as wrong:
+                raise WrongSetting(f"{given.origin}: {given.name}: {_shown(given.value)} is not {wrong}") from None
+            origins[given.name] = given.origin
+    return Settings(values, origins)
+
+
+def from_yaml(text: bytes, origin: str, *, repository: bool = False) -> list[Given]:
+    """The values in a settings file. With `repository`, only those of the allow-list; any other is refused by name.
+
+    Aliases, tags and files over 64 KiB are refused: a settings file can come with a stranger's tree. Raises WrongSetting with the line.
+    """
+    if len(text) > MAX_FILE_BYTES:
+        raise WrongSetting(f"{origin}: a settings file has at most {MAX_FILE_BYTES} bytes, this one {len(text)}")
+    import yaml
+
+    try:
+        decoded = text.decode()
+        if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken)) for token in yaml.scan(decoded, Loader=yaml.SafeLoader)):
+            raise WrongSetting(f"{origin}: YAML anchors and aliases are not read here; write the value out")
+        root = yaml.compose(decoded, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError:
+        raise WrongSetting(f"{origin}: not UTF-8 text") from None
+    except (yaml.YAMLError, RecursionError) as wrong:
+        mark = getattr(wrong, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise WrongSetting(f"{origin}{line}: not YAML: {getattr(wrong, 'problem', None) or 'nested too deep'}") from None
+    found: list[Given] = []
+    for section, body in _pairs(root, origin):
+        where = f"{origin}:{section.start_mark.line + 1}"
+        if section.value not in _SECTIONS:
+            raise WrongSetting(f"{where}: unknown section {_shown(section.value)}; there are {', '.join(sorted(_SECTIONS))}")
+        for key, value in _pairs(body, origin):
+            where = f"{origin}:{key.start_mark.line + 1}"
+            name = f"{section.value}.{key.value}"
+            try:
+                plain = yaml.constructor.SafeConstructor().construct_document(value)
+            except yaml.YAMLError:
+                raise WrongSetting(f"{where}: {name}: a value that is not plain YAML") from None
+            if repository and name in BY_NAME and not BY_NAME[name].repository:
+                allowed = ", ".join(setting.name for setting in SETTINGS if setting.repository)
+                raise WrongSetting(f"{where}: {name} cannot be set by a tree, only {allowed}")
+            found.append(Given(name, plain, where))
+    return found
+
+
+def _pairs(node: typing.Any, origin: str) -> list[tuple[typing.Any, typing.Any]]:
+    """The entries of a YAML mapping node; an empty node has none."""
+    if node is None or (node.id == "scalar" and node.value in ("", "~", "null")):
+        return []
+    if node.id != "mapping":
+        raise WrongSetting(f"{origin}:{node.start_mark.line + 1}: expected `key: value` lines here")
+    return list(node.value)
+
+
+def from_git_config(entries: Sequence[tuple[str, str, str]]) -> list[Given]:
+    """The values in `git config --list` entries (origin, key, value), whose keys cannot hold an underscore.
+
+    `patchtriage.push.maxCommits` is push.max_commits; git folds the case of the last word. `patchtriage.enabled` is the off switch, no
+    setting.
+    """
+    plain = {setting.name.replace("_", ""): setting.name for setting in SETTINGS}
+    found = []
+    for origin, key, value in entries:
+        name = key.removeprefix("patchtriage.")
+        if name == "enabled":
+            continue
+        found.append(Given(plain.get(name.lower().replace("-", ""), name), value, f"git config {origin}"))
+    return found
+
+
+def from_environment(environment: Mapping[str, str]) -> list[Given]:
+    """The values of PATCH_TRIAGE_<SECTION>_<KEY> variables."""
+    names = {"PATCH_TRIAGE_" + setting.name.upper().replace(".", "_"): setting.name for setting in SETTINGS}
+    return [
+        Given(names.get(key, key), value, f"environment variable {key}")
+        for key, value in environment.items()
+        if key.startswith("PATCH_TRIAGE_")
+    ]
+
+
+def _nearest(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, BY_NAME, 1)
+    return f"; did you mean {near[0]}?" if near else "; `patch-triage config` lists them"
+
+
+def _shown(value: typing.Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = "".join(char for char in text[:60] if char.isprintable())
+    return f'"{text}"'

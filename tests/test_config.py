@@ -1,0 +1,85 @@
+"""Settings: what may be set, by whom, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+
+from hook import config
+from tests.kernel import Kernel
+
+EXAMPLE = pathlib.Path(__file__).parent.parent / "config.example.yaml"
+
+
+def test_the_example_holds_every_setting_with_its_default() -> None:
+    given = config.from_yaml(EXAMPLE.read_bytes(), "config.example.yaml")
+    assert {one.name for one in given} == set(config.BY_NAME)
+    assert config.resolve([given]).values == config.resolve([]).values
+
+
+def test_the_example_says_which_settings_a_tree_may_give() -> None:
+    marked = {line.split(":")[0].strip() for line in EXAMPLE.read_text().splitlines() if re.search(r"# tree;", line)}
+    assert marked == {setting.name.partition(".")[2] for setting in config.SETTINGS if setting.repository}
+
+
+def test_the_stronger_layer_wins() -> None:
+    weak = [config.Given("push.max_commits", 5, "file:1")]
+    strong = [config.Given("push.max_commits", "7", "environment variable X")]
+    settings = config.resolve([weak, strong])
+    assert settings["push.max_commits"] == 7
+    assert settings.origins["push.max_commits"] == "environment variable X"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("push:\n  max_commits: ten\n", 'f:2: push.max_commits: "ten" is not a whole number from 1 to 100000'),
+        ("push:\n  max_comits: 10\n", "f:2: unknown setting push.max_comits; did you mean push.max_commits?"),
+        ("pusch:\n  max_commits: 10\n", 'f:1: unknown section "pusch"; there are'),
+        ("policy:\n  block: always\n", 'f:2: policy.block: "always" is not one of never, unjudged, worth-fuzzing'),
+        ("push: 3\n", "f:1: expected `key: value` lines here"),
+        ("- a\n", "f:1: expected `key: value` lines here"),
+        ("push:\n  max_commits: &x 3\n", "f: YAML anchors and aliases are not read here"),
+        ("push: {max_commits: !!python/object:os.system 3}\n", "f:1: push.max_commits: a value that is not plain YAML"),
+        ("push: [\n", "f:2: not YAML"),
+        ("record:\n  format: [note, tape]\n", "f:2: record.format:"),
+        ("x" * 70000, "f: a settings file has at most 65536 bytes"),
+        ("\xff", "f"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(text: str, sentence: str) -> None:
+    with pytest.raises(config.WrongSetting, match=re.escape(sentence)):
+        config.resolve([config.from_yaml(text.encode("latin-1"), "f")])
+
+
+def test_a_tree_may_only_set_what_is_display() -> None:
+    assert config.from_yaml(b"focus:\n  max_symbols: 3\n", "t", repository=True)
+    with pytest.raises(config.WrongSetting, match=r"policy\.block cannot be set by a tree"):
+        config.from_yaml(b"policy:\n  block: never\n", "t", repository=True)
+
+
+def test_config_tells_where_each_setting_came_from(kernel: Kernel) -> None:
+    kernel.commit(".patch-triage.yaml", "focus:\n  max_symbols: 3\n")
+    kernel.write("../home/.config/patch-triage.yaml", "push:\n  max_commits: 42\n")
+    kernel.git("config", "patchtriage.policy.block", "unjudged")
+    out = kernel.triage("config", PATCH_TRIAGE_BASE_MAX_COMMITS="17")
+    assert "focus.max_symbols: 3    # .patch-triage.yaml:2" in out
+    assert "push.max_commits: 42    # ~/.config/patch-triage.yaml:2" in out
+    assert "policy.block: unjudged    # git config" in out
+    assert "base.max_commits: 17    # environment variable PATCH_TRIAGE_BASE_MAX_COMMITS" in out
+    assert "cache.enabled: true    # default" in out
+
+
+def test_an_unknown_variable_or_git_key_is_wrong_use(kernel: Kernel) -> None:
+    _, error = kernel.triage_both("config", ok=2, PATCH_TRIAGE_PUSH_MAXIMUM="17")
+    assert error.startswith("patch-triage: environment variable PATCH_TRIAGE_PUSH_MAXIMUM: unknown setting")
+    kernel.git("config", "patchtriage.push.maximum", "3")
+    _, error = kernel.triage_both("config", ok=2)
+    assert "unknown setting push.maximum" in error
+
+
+def test_only_the_settings_of_the_base_revision_count(kernel: Kernel) -> None:
+    kernel.stage(".patch-triage.yaml", "policy:\n  block: worth-fuzzing\n")
+    assert "policy.block: never" in kernel.triage("config")
