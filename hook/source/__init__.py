@@ -1,0 +1,1 @@
+"""The tree at one revision: the only code that runs git."""

@@ -1,0 +1,191 @@
+"""Git, run safely: found once, called with a scrubbed environment, never at the mercy of the tree under review.
+
+Every call names the git directory and runs inside it, not in the working tree: so no working file, no `.gitattributes`, no fsmonitor, no
+hook and no filter of the tree under review can take part. Nothing is ever fetched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+from collections.abc import Mapping, Sequence
+
+# What a configuration could make git execute or colour, each switched off; the rest of the person's git settings stay in force.
+_SETTINGS = (
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.attributesFile=/dev/null",
+    "core.quotePath=true",
+    "core.commitGraph=true",
+    "diff.external=",
+    "diff.noprefix=false",
+    "diff.mnemonicPrefix=false",
+    "diff.suppressBlankEmpty=false",
+    "diff.orderFile=/dev/null",
+    "diff.ignoreSubmodules=none",
+    "diff.submodule=short",
+    "log.showSignature=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.allow=never",
+    "color.ui=false",
+)
+_EMPTY_TREE = {
+    "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+
+
+class GitError(Exception):
+    """Git could not do what was asked; the sentence is git's own last line, after what we asked for."""
+
+
+class NotARepository(GitError):
+    """There is no git repository where one was looked for."""
+
+
+class TooMuchOutput(GitError):
+    """Git's answer went past the limit that the settings give."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Repository:
+    """One git repository as seen from one of its working trees."""
+
+    git_dir: pathlib.Path  # of this working tree (`.git/worktrees/x` in a linked one)
+    common_dir: pathlib.Path  # shared by all working trees: objects, refs, our own files
+    object_format: str  # sha1 or sha256
+    index_file: pathlib.Path | None  # GIT_INDEX_FILE as git gave it to a hook (`commit -a`, partial commits)
+    seconds: float = 60.0  # how long one git call may take
+    object_dir: pathlib.Path | None = None  # where new objects go instead of the repository's own store
+
+    @property
+    def empty_tree(self) -> str:
+        return _EMPTY_TREE[self.object_format]
+
+    @property
+    def null_id(self) -> str:
+        return "0" * (40 if self.object_format == "sha1" else 64)
+
+    @property
+    def state_dir(self) -> pathlib.Path:
+        """Where everything that we keep lives, shared by all working trees."""
+        return self.common_dir / "patch-triage"
+
+    def environment(self, index: pathlib.Path | None = None) -> dict[str, str]:
+        """The environment for a git call: none of the caller's GIT_* and all of our own."""
+        env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        env.update(
+            GIT_DIR=str(self.git_dir),
+            GIT_WORK_TREE=str(self.git_dir),  # core.worktree of a submodule would make the git directory a sub-directory of it
+            GIT_NO_REPLACE_OBJECTS="1",
+            GIT_OPTIONAL_LOCKS="0",
+            GIT_NO_LAZY_FETCH="1",
+            GIT_ALLOW_PROTOCOL="none",
+            GIT_TERMINAL_PROMPT="0",
+            GIT_ATTR_SOURCE=self.empty_tree,
+            GIT_ATTR_NOSYSTEM="1",
+            LC_ALL="C",
+        )
+        if index is not None:
+            env["GIT_INDEX_FILE"] = str(index)
+        if self.object_dir is not None:
+            env["GIT_OBJECT_DIRECTORY"] = str(self.object_dir)
+            env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted(self.common_dir / "objects")
+        return env
+
+    def command(self, *args: str) -> list[str]:
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        return ["git", *settings, *args]
+
+    def run(
+        self, *args: str, data: bytes = b"", index: pathlib.Path | None = None, env: Mapping[str, str] | None = None,
+        ok: Sequence[int] = (0,),
+    ) -> bytes:
+        """What `git ARGS` prints. Raises GitError when it exits with anything but `ok`, or takes too long."""
+        return self.outcome(*args, data=data, index=index, env=env, ok=ok).stdout
+
+    def outcome(
+        self, *args: str, data: bytes = b"", index: pathlib.Path | None = None, env: Mapping[str, str] | None = None,
+        ok: Sequence[int] = (0,),
+    ) -> subprocess.CompletedProcess[bytes]:
+        """As `run`, with the exit code and what went to stderr."""
+        try:
+            done = subprocess.run(
+                self.command(*args), input=data, capture_output=True, timeout=self.seconds, cwd=self.git_dir,
+                env={**self.environment(index), **(env or {})}, check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise GitError(f"git {args[0]} did not end within {self.seconds:g} s") from None
+        except OSError as wrong:
+            raise GitError(f"git could not be started: {wrong.strerror}") from None
+        if done.returncode not in ok:
+            raise GitError(f"git {args[0]}: {_last_line(done.stderr) or f'exit {done.returncode}'}")
+        return done
+
+    def run_bounded(self, *args: str, limit_bytes: int, index: pathlib.Path | None = None) -> bytes:
+        """As `run` without input, but raises TooMuchOutput, and ends git, as soon as it prints more than `limit_bytes`."""
+        try:
+            process = subprocess.Popen(
+                self.command(*args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                cwd=self.git_dir, env=self.environment(index),
+            )
+        except OSError as wrong:
+            raise GitError(f"git could not be started: {wrong.strerror}") from None
+        assert process.stdout is not None and process.stderr is not None
+        with process:
+            out = process.stdout.read(limit_bytes + 1)
+            if len(out) > limit_bytes:
+                process.kill()
+                raise TooMuchOutput(f"git {args[0]} prints more than {limit_bytes} bytes")
+            error = process.stderr.read()
+        if process.returncode:
+            raise GitError(f"git {args[0]}: {_last_line(error) or f'exit {process.returncode}'}")
+        return out
+
+
+def find(start: pathlib.Path | None = None, seconds: float = 60.0) -> Repository:
+    """The repository around `start`, or around the current directory as git's own environment names it.
+
+    Git itself looks for it, so that `safe.directory` holds. Raises NotARepository.
+    """
+    keep = () if start else ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key in keep}
+    here = pathlib.Path(start or ".").absolute()
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-object-format"],
+            capture_output=True, cwd=here, env={**env, "LC_ALL": "C"}, timeout=seconds, check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise GitError(f"git rev-parse did not end within {seconds:g} s") from None
+    except FileNotFoundError:
+        raise NotARepository("git is not installed" if here.is_dir() else f"{here} is not a directory") from None
+    except OSError as wrong:
+        raise NotARepository(f"{here}: {wrong.strerror}") from None
+    if done.returncode:
+        raise NotARepository(f"{here} is not in a git repository ({_last_line(done.stderr)})")
+    git_dir, common, object_format = os.fsdecode(done.stdout).splitlines()
+    index = os.environ.get("GIT_INDEX_FILE") if start is None else None
+    return Repository(
+        git_dir=pathlib.Path(git_dir),
+        common_dir=pathlib.Path(os.path.normpath(here / common)),
+        object_format=object_format,
+        index_file=here / index if index else None,
+        seconds=seconds,
+    )
+
+
+def _last_line(stderr: bytes) -> str:
+    lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    # `fatal:` says it best; a hint after it is noise
+    fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+    return (fatal or lines or [""])[-1].removeprefix("fatal: ").removeprefix("error: ")
+
+
+def _quoted(path: pathlib.Path) -> str:
+    """A directory for GIT_ALTERNATE_OBJECT_DIRECTORIES, which splits at colons unless the entry is quoted as C quotes strings."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -1,0 +1,120 @@
+"""Objects: what the repository's object store holds, read through one long-lived `git cat-file --batch`."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+
+from hook.source.git import GitError, Repository
+
+# git writes answers while we still write questions: a chunk must fit the pipe in both directions
+_CHUNK = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """One object of the store."""
+
+    oid: str
+    kind: str  # blob, tree, commit or tag
+    size: int  # bytes
+    data: bytes | None  # None where it is larger than the reader's limit
+
+
+class Objects:
+    """A reader of objects; use it as a context manager. What a partial clone lacks is answered None, never fetched."""
+
+    def __init__(self, repo: Repository, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self._repo = repo
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Objects:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop()
+
+    def read(self, name: str) -> Found | None:
+        """The object that `name` (an id, or `REV:path` without a newline) stands for; None if the store lacks it."""
+        return next(iter(self.read_all([name])))[1]
+
+    def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, Found | None]]:
+        """As `read`, for many names, in their order."""
+        for start in range(0, len(names), _CHUNK):
+            chunk = names[start : start + _CHUNK]
+            if any("\n" in name for name in chunk):
+                raise GitError("an object name with a newline cannot be asked for")
+            yield from zip(chunk, self._ask(chunk), strict=True)
+
+    def _ask(self, names: Sequence[str]) -> Iterable[Found | None]:
+        answered = 0
+        while answered < len(names):
+            process = self._start()
+            assert process.stdin is not None
+            try:
+                process.stdin.write("".join(f"{name}\n" for name in names[answered:]).encode("utf-8", "surrogateescape"))
+                process.stdin.flush()
+            except BrokenPipeError:
+                pass  # it died at an earlier question; what it did answer is read below
+            for _ in names[answered:]:
+                try:
+                    found = self._answer(process)
+                except EOFError:
+                    # Newer gits die on an object that a partial clone lacks: that one is missing, the rest is asked anew.
+                    self._stop()
+                    answered += 1
+                    yield None
+                    break
+                answered += 1
+                yield found
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> Found | None:
+        assert process.stdout is not None
+        header = process.stdout.readline()
+        if not header.endswith(b"\n"):
+            raise EOFError
+        # a name may hold spaces, an id, a kind and a size may not
+        words = header.decode("utf-8", "surrogateescape").rstrip("\n").rsplit(" ", 2)
+        if words[-1] in ("missing", "ambiguous"):
+            return None
+        if len(words) != 3 or not words[-1].isdigit():
+            raise GitError(f"git cat-file: {header.decode('utf-8', 'replace').strip()}")
+        oid, kind, size = words[0], words[1], int(words[2])
+        if size > self.limit_bytes:
+            left = size + 1
+            while left:
+                piece = process.stdout.read(min(left, 1 << 20))
+                if not piece:
+                    raise EOFError
+                left -= len(piece)
+            return Found(oid, kind, size, None)
+        data = process.stdout.read(size + 1)
+        if len(data) != size + 1:
+            raise EOFError
+        return Found(oid, kind, size, data[:-1])
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            try:
+                self._process = subprocess.Popen(
+                    self._repo.command("cat-file", "--batch"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL, cwd=self._repo.git_dir, env=self._repo.environment(self._repo.index_file),
+                )
+            except OSError as wrong:
+                raise GitError(f"git could not be started: {wrong.strerror}") from None
+        return self._process
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        process.stdout.close()
+        process.wait()

@@ -1,0 +1,277 @@
+"""The overlay: a patch applied to a revision, leaving no trace.
+
+`git apply --cached` works on a temporary index that holds only the paths the patch names, and new objects go to a temporary store.
+The trees above them are then written here, so that the result is a whole tree: everything that reads a revision can read it, for
+the cost of the directories that the patch touches. Nothing in the repository (working tree, index, refs, objects) changes, but for
+the time stamp of an object that the patch would have made and that is there already: git renews it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+
+from hook.source.git import GitError, Repository
+
+# above so many directories one listing of the whole tree is cheaper than picking
+_MAX_PICKED_DIRECTORIES = 200
+
+_TREE = b"40000"
+
+
+class DoesNotApply(GitError):
+    """The patch does not fit its base; the sentence says where."""
+
+
+class NoPatch(GitError):
+    """There is no patch in what was given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Overlay:
+    """A revision with a patch on top."""
+
+    repo: Repository  # reads the new objects too
+    old_tree: str  # before the patch (in a series: with the earlier patches)
+    new_tree: str  # with the patch; `git diff-tree old_tree new_tree` is the change
+    base: str  # the revision under the patch or series
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    mode: bytes  # as trees spell it: 100644, 40000
+    oid: str
+
+
+# every directory that may change, each with all its entries
+_Listing = dict[bytes, dict[bytes, _Entry]]
+
+
+def apply(repo: Repository, scratch: pathlib.Path, base: str, diff: bytes, on: Overlay | None = None) -> Overlay:
+    """`diff` applied to the commit or tree `base`, in a series on top of the earlier patches that `on` holds.
+
+    `scratch` is a directory of the caller's (see hook.source.scratch); the overlay lives as long as it does.
+    Raises NoPatch, DoesNotApply, or GitError when git cannot do its part.
+    """
+    if not diff.strip():
+        raise NoPatch("the patch is empty")
+    store = scratch / "objects"
+    store.mkdir(exist_ok=True)
+    over = dataclasses.replace(repo, object_dir=store, index_file=None)
+    listing, before = _entries(over, on.new_tree if on else base, paths(diff))
+    with tempfile.TemporaryDirectory(prefix="apply-", dir=scratch) as private:
+        index = pathlib.Path(private) / "index"
+        lines = (entry.mode.rjust(6, b"0") + b" " + entry.oid.encode() + b"\t" + path for path, entry in before.items())
+        over.run("update-index", "-z", "--index-info", data=b"".join(line + b"\0" for line in lines), index=index, env=_ENVIRONMENT)
+        # apply.whitespace and apply.ignoreWhitespace of the person's would change what is judged
+        done = over.outcome(
+            "apply", "--cached", "--whitespace=nowarn", "--no-ignore-whitespace", "-",
+            data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128),
+        )
+        if done.returncode:
+            raise _refusal(done.stderr.decode("utf-8", "replace"), base, on is not None)
+        after = _staged(over.run("ls-files", "-s", "-z", index=index, env=_ENVIRONMENT))
+    old_tree = _write_tree(over, store, listing.setdefault(b"", {}))
+    return Overlay(over, old_tree, _replant(over, store, listing, before, after), base)
+
+
+def paths(diff: bytes) -> set[bytes]:
+    """Every path that the diff may name, and some that it does not: a removed line may look like a header."""
+    found: set[bytes] = set()
+    for match in _HEADER.finditer(diff):
+        kind, rest = match[1], match[2].rstrip(b"\r")
+        if kind == b"diff --git ":
+            found.update(both_names(rest))
+        elif kind in (b"--- ", b"+++ "):
+            found.update(_stripped(name) for name in (unquoted(rest), unquoted(rest.split(b"\t")[0])))
+        else:
+            found.add(unquoted(rest))
+    return {path for path in found if _is_plain(path)}
+
+
+def both_names(rest: bytes) -> Iterator[bytes]:
+    """The names on a `diff --git` line. Unquoted ones with spaces can be told apart only if they are the same; where they are not,
+    other header lines name them."""
+    if quoted := _QUOTED.findall(rest):
+        yield from (_stripped(unquoted(name)) for name in quoted)
+        # only one of the two may need quotes
+        yield from (_stripped(name) for name in _QUOTED.sub(b"", rest).split())
+        return
+    half = len(rest) // 2
+    if rest[half : half + 1] == b" " and _stripped(rest[:half]) == _stripped(rest[half + 1 :]):
+        yield _stripped(rest[:half])
+    elif rest.count(b" ") == 1:
+        yield from (_stripped(name) for name in rest.split(b" "))
+
+
+def unquoted(name: bytes) -> bytes:
+    """A path as it is, from the C string that git prints where it holds unusual bytes."""
+    if not (match := _QUOTED.match(name)):
+        return name
+    return _ESCAPE.sub(lambda escape: _unescaped(escape[1]), match[0][1:-1])
+
+
+_HEADER = re.compile(rb"^(diff --git |--- |\+\+\+ |rename from |rename to |copy from |copy to )(.*)$", re.MULTILINE)
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
+_CONTROL = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+
+_SETTINGS = {
+    "core.splitIndex": "false",  # its shared part would be written into the git directory
+    "core.sparseCheckout": "false",
+    "index.sparse": "false",
+    "core.ignoreCase": "false",
+    "core.fsync": "none",  # what is written here is gone in a moment
+    "core.looseCompression": "0",
+}
+_ENVIRONMENT = {
+    "GIT_LITERAL_PATHSPECS": "1",
+    # with a core.worktree around the git directory, git would see itself in a sub-directory and skip the paths outside of it
+    "GIT_WORK_TREE": ".",
+    "GIT_CONFIG_COUNT": str(len(_SETTINGS)),
+    **{f"GIT_CONFIG_KEY_{number}": key for number, key in enumerate(_SETTINGS)},
+    **{f"GIT_CONFIG_VALUE_{number}": value for number, value in enumerate(_SETTINGS.values())},
+}
+
+
+def _unescaped(escape: bytes) -> bytes:
+    return bytes([int(escape, 8) & 255]) if escape[0] in b"01234567" else _CONTROL.get(escape, escape)
+
+
+def _stripped(name: bytes) -> bytes:
+    """Without the first directory, as `-p1`; git takes a name without any for the path itself."""
+    _, slash, path = name.partition(b"/")
+    return path.lstrip(b"/") if slash else name
+
+
+def _is_plain(path: bytes) -> bool:
+    # what git refuses anyway; it must not become an argument
+    return bool(path) and b"\0" not in path and not any(part in (b"", b".", b"..") for part in path.split(b"/"))
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    """The directories above a path, nearest first, without the root."""
+    while b"/" in path:
+        path = path.rpartition(b"/")[0]
+        yield path
+
+
+def _entries(repo: Repository, tree: str, named: set[bytes]) -> tuple[_Listing, dict[bytes, _Entry]]:
+    """All directories above the named paths, and the index entries that git needs to see for them.
+
+    These include files and links where the patch expects a directory, and all below a directory where it expects a file.
+    """
+    above = {parent for path in named for parent in _parents(path)}
+    if len(above) > _MAX_PICKED_DIRECTORIES:
+        out = repo.run("ls-tree", "-r", "-t", "-z", "--full-tree", tree, env=_ENVIRONMENT)
+    else:
+        picked = [os.fsdecode(parent) + "/" for parent in sorted(above)]
+        out = repo.run("ls-tree", "-t", "-z", "--full-tree", tree, "--", ".", *picked, env=_ENVIRONMENT)
+    listing = _listed(out)
+    whole = [path for path in named if _at(listing, path, _TREE)]
+    if whole:
+        out = repo.run("ls-tree", "-r", "-t", "-z", "--full-tree", tree, "--", *map(os.fsdecode, whole), env=_ENVIRONMENT)
+        below = _listed(out)
+        for name, entries in below.items():
+            listing.setdefault(name, {}).update(entries)
+    found: dict[bytes, _Entry] = {}
+    for path in named | above:
+        entry = _at(listing, path)
+        if entry and entry.mode != _TREE:
+            found[path] = entry
+    for top in whole:
+        for name, entries in listing.items():
+            if name == top or name.startswith(top + b"/"):
+                found.update((name + b"/" + leaf, entry) for leaf, entry in entries.items() if entry.mode != _TREE)
+    return listing, found
+
+
+def _at(listing: _Listing, path: bytes, mode: bytes | None = None) -> _Entry | None:
+    directory, _, name = path.rpartition(b"/")
+    entry = listing.get(directory, {}).get(name)
+    return entry if entry and (mode is None or entry.mode == mode) else None
+
+
+def _listed(out: bytes) -> _Listing:
+    listing: _Listing = {}
+    for line in out.split(b"\0")[:-1]:
+        words, _, path = line.partition(b"\t")
+        mode, _, oid = words.split(b" ")
+        directory, _, name = path.rpartition(b"/")
+        listing.setdefault(directory, {})[name] = _Entry(mode.lstrip(b"0"), oid.decode())
+    return listing
+
+
+def _staged(out: bytes) -> dict[bytes, _Entry]:
+    staged = {}
+    for line in out.split(b"\0")[:-1]:
+        words, _, path = line.partition(b"\t")
+        mode, oid, _ = words.split(b" ")
+        staged[path] = _Entry(mode, oid.decode())
+    return staged
+
+
+def _replant(
+    repo: Repository, store: pathlib.Path, listing: _Listing, before: dict[bytes, _Entry], after: dict[bytes, _Entry],
+) -> str:
+    """The tree with `before` replaced by `after`; `listing` is used up."""
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    for path in changed - after.keys():
+        directory, _, name = path.rpartition(b"/")
+        del listing[directory][name]
+    for path in changed & after.keys():
+        directory, _, name = path.rpartition(b"/")
+        listing.setdefault(directory, {})[name] = after[path]
+    stale = {parent for path in changed for parent in _parents(path)}
+    for directory in sorted(stale, key=lambda name: name.count(b"/"), reverse=True):
+        above, _, name = directory.rpartition(b"/")
+        siblings = listing.setdefault(above, {})
+        if entries := listing.get(directory):
+            siblings[name] = _Entry(_TREE, _write_tree(repo, store, entries))
+        elif (old := siblings.get(name)) and old.mode == _TREE:
+            del siblings[name]
+    return _write_tree(repo, store, listing[b""])
+
+
+def _write_tree(repo: Repository, store: pathlib.Path, entries: dict[bytes, _Entry]) -> str:
+    """Writes one tree object, as git would: sorted as if directories ended in a slash."""
+    ordered = sorted(entries.items(), key=lambda item: item[0] + b"/" if item[1].mode == _TREE else item[0])
+    body = b"".join(entry.mode + b" " + name + b"\0" + bytes.fromhex(entry.oid) for name, entry in ordered)
+    data = b"tree %d\0" % len(body) + body
+    oid = hashlib.new(repo.object_format, data, usedforsecurity=False).hexdigest()
+    path = store / oid[:2] / oid[2:]
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(zlib.compress(data, 1))
+    return oid
+
+
+def _refusal(stderr: str, base: str, in_series: bool) -> GitError:
+    """What git said, as one sentence that says where and what to do."""
+    said = [line.partition(": ") for line in stderr.splitlines()]
+    lines = [text for kind, _, text in said if kind in ("error", "fatal")]
+    text = lines[0] if lines else stderr.strip() or "git apply gave no reason"
+    if text.startswith(("No valid patches", "unrecognized input")):
+        return NoPatch("there is no diff in the patch")
+    if text.startswith(("corrupt patch", "patch fragment without header", "patch with only garbage", "corrupt binary patch")):
+        return DoesNotApply(f"the patch is damaged: {text}")
+    # there is an index only in our own working
+    text = text.replace("does not exist in index", "there is no such file")
+    text = text.replace("already exists in index", "it is there already")
+    place = base[:12] if re.fullmatch("[0-9a-f]{40,64}", base) else base
+    if in_series:
+        place += " with the earlier patches"
+    failed = [line.removeprefix("patch failed: ") for line in lines if line.startswith("patch failed: ")]
+    if failed:
+        name, _, number = failed[0].rpartition(":")
+        text = f"{name}, line {number}, looks different there"
+        # git tries every file, and stops in each at the first hunk that fails
+        if len(failed) > 1:
+            text += f" (and {len(failed) - 1} more {'file' if len(failed) == 2 else 'files'})"
+    return DoesNotApply(f"the patch does not apply to {place}: {text}; --base REV names another base")

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pathlib
+import shutil
+
+import pytest
+
+from tests.kernel import Kernel
+
+
+@pytest.fixture(scope="session")
+def first_kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    base = tmp_path_factory.mktemp("kernel")
+    return Kernel.create(base / "linux", base / "home")
+
+
+@pytest.fixture
+def kernel(first_kernel: Kernel, tmp_path: pathlib.Path) -> Kernel:
+    """A small kernel tree of one commit, without hooks."""
+    shutil.copytree(first_kernel.path, tmp_path / "linux", symlinks=True)
+    home = pathlib.Path(first_kernel.env["HOME"])
+    shutil.copytree(home, tmp_path / "home")
+    env = first_kernel.env | {
+        "HOME": str(tmp_path / "home"),
+        "XDG_CONFIG_HOME": str(tmp_path / "home" / ".config"),
+        "GIT_CONFIG_GLOBAL": str(tmp_path / "home" / ".gitconfig"),
+    }
+    return Kernel(tmp_path / "linux", env)
+
+
+@pytest.fixture
+def hooked(kernel: Kernel) -> Kernel:
+    """The same tree with our hooks installed."""
+    kernel.install()
+    return kernel
