@@ -1,0 +1,1 @@
+"""The change: from diff text to files and hunks."""

@@ -1,0 +1,133 @@
+"""The change: what is judged. The staged index, a commit, each commit of a range, or a mailed patch.
+
+Each comes with the patch it makes and with the repository through which its blobs can be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hook.change import patch
+from hook.config import Settings
+from hook.source.git import GitError, Repository
+from hook.source.objects import Objects
+
+
+class NothingToJudge(Exception):
+    """There is no change here that a verdict could speak of; the sentence says why. This is no failure."""
+
+
+class UnknownRevision(GitError):
+    """A revision that this repository does not have."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Commit:
+    """A commit as its object says it; grafts and replacements do not count."""
+
+    oid: str
+    parents: tuple[str, ...]
+    message: bytes
+
+    @property
+    def subject(self) -> str:
+        first = self.message.lstrip(b"\n").split(b"\n", 1)[0]
+        return first.decode("utf-8", "replace").strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What is judged."""
+
+    label: str  # how a person would call it: "staged change", "1a2b3c4d5e6f mm: fix …"
+    repo: Repository
+    patch: patch.Patch
+    base: str  # commit it is judged against, empty before the first commit
+    base_tree: str  # what `base` stands for in git commands: that commit, or the empty tree
+    commit: str = ""  # empty while it is staged or mailed
+    note: str = ""  # what a person should know of how it was read
+
+
+def find_commit(objects: Objects, revision: str) -> Commit:
+    """The commit that `revision` names. Raises UnknownRevision."""
+    if "\n" in revision or not revision:
+        raise UnknownRevision(f"{revision!r} is no revision")
+    found = objects.read(f"{revision}^{{commit}}")
+    if found is None or found.kind != "commit" or found.data is None:
+        raise UnknownRevision(f"{revision} names no commit here")
+    head, _, message = found.data.partition(b"\n\n")
+    parents = tuple(line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent "))
+    return Commit(found.oid, parents, message)
+
+
+def head_commit(objects: Objects) -> Commit | None:
+    """The commit at HEAD, None before the first one."""
+    try:
+        return find_commit(objects, "HEAD")
+    except UnknownRevision:
+        return None
+
+
+def staged(repo: Repository, objects: Objects, settings: Settings, against: Commit | None) -> Change:
+    """What the index holds against `against` (HEAD, or HEAD's parent when HEAD is being amended).
+
+    Raises NothingToJudge when nothing is staged, GitError when the index has unmerged paths.
+    """
+    base_tree = against.oid if against else repo.empty_tree
+    made = patch.read(repo, ["diff-index", "--cached", base_tree], settings["limits.diff_bytes"])
+    unmerged = sorted({file.path for file in made.files if file.status == "U"})
+    if unmerged:
+        raise GitError(f"the index has unmerged paths ({unmerged[0]}): resolve them and `git add` first")
+    if not made.files:
+        raise NothingToJudge("nothing is staged")
+    return Change("staged change", repo, made, against.oid if against else "", base_tree)
+
+
+def of_commit(repo: Repository, objects: Objects, settings: Settings, commit: Commit) -> Change:
+    """What a commit changes: against its parent; for a merge, against the merge that git would make by itself.
+
+    Raises NothingToJudge for an empty commit, a clean merge and an octopus, GitError when the parent is not here (a shallow clone).
+    """
+    label = f"{commit.oid[:12]} {commit.subject}"
+    limit = settings["limits.diff_bytes"]
+    if len(commit.parents) > 2:
+        raise NothingToJudge(f"{commit.oid[:12]} is an octopus merge: its commits are judged one by one")
+    if len(commit.parents) == 2:
+        made = _remerged(repo, commit, limit)
+        if not made.files:
+            raise NothingToJudge(f"{commit.oid[:12]} is a merge that adds nothing of its own")
+        return Change(label, repo, made, commit.parents[0], commit.parents[0], commit.oid, "judged on what the merge itself changed")
+    base = commit.parents[0] if commit.parents else ""
+    if base and objects.read(f"{base}^{{tree}}") is None:
+        raise GitError(f"the parent of {commit.oid[:12]} is not here (a shallow clone?): `git fetch --deepen=1` brings it")
+    made = patch.read(repo, ["diff-tree", "-r", base or repo.empty_tree, commit.oid], limit)
+    if not made.files:
+        raise NothingToJudge(f"{commit.oid[:12]} is an empty commit")
+    return Change(label, repo, made, base, base or repo.empty_tree, commit.oid)
+
+
+def _remerged(repo: Repository, commit: Commit, limit_bytes: int) -> patch.Patch:
+    try:
+        return patch.read(repo, ["show", "--format=", "--remerge-diff", commit.oid], limit_bytes)
+    except GitError as wrong:
+        if "unrecognized argument" in str(wrong):
+            raise NothingToJudge(f"{commit.oid[:12]} is a merge: git 2.35 and later can show what it changed itself") from None
+        raise
+
+
+def unread(repo: Repository, commit: Commit) -> Change:
+    """A commit whose patch nobody needs to read, because its verdict is known."""
+    base = commit.parents[0] if commit.parents else ""
+    return Change(f"{commit.oid[:12]} {commit.subject}", repo, patch.Patch((), "", ""), base, base or repo.empty_tree, commit.oid)
+
+
+def revisions(repo: Repository, names: str) -> list[str]:
+    """The commits that `A..B` names, oldest first, without merges' other sides being lost. Raises UnknownRevision."""
+    if names.startswith("-"):
+        raise UnknownRevision(f"{names} is no revision")
+    try:
+        out = repo.run("rev-list", "--reverse", "--topo-order", names, "--")
+    except GitError:
+        raise UnknownRevision(f"{names} names no commits here") from None
+    return out.decode().split()
+

@@ -1,0 +1,286 @@
+"""Mail: the patches in what a person hands over: a bare diff, the output of `git format-patch`, a mail, or a mailbox with a series.
+
+Mails are taken apart by git's own `mailsplit` and `mailinfo`, as `git am` does it. Only multipart mails, which these read as one
+text with all their HTML, go through Python's email package first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from hook.source.git import GitError, Repository
+from hook.source.overlay import NoPatch
+
+
+class TooMuchMail(GitError):
+    """The mail is larger than the settings allow."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MailedPatch:
+    """One patch as somebody sent it."""
+
+    diff: bytes
+    diff_keep_cr: bytes  # where every line ends in CR LF: those CRs taken for the file's, not for the mail's; else the same
+    subject: str = ""  # without [PATCH …]
+    author: str = ""  # Name <address>
+    message_id: str = ""
+    number: int | None = None  # n of [PATCH n/m]
+    total: int | None = None  # m
+    version: int = 1  # of [PATCH v2]
+    base_commit: str = ""  # `base-commit:` of this mail, or of its series; empty if none names one
+    prerequisites: tuple[str, ...] = ()  # `prerequisite-patch-id:`: what must be applied between the base and this series
+    note: str = ""  # what a person should know of how it was read
+
+
+@dataclasses.dataclass(frozen=True)
+class _Letter:
+    """A mail, with a patch or (a cover letter, a reply) without."""
+
+    patch: MailedPatch
+    has_diff: bool
+    is_reply: bool
+
+
+def split(
+    data: bytes, repo: Repository, scratch: pathlib.Path, limit_bytes: int, name: str = "the mail",
+) -> tuple[MailedPatch, ...]:
+    """The patches in `data`, in the order in which they apply. `name` is how the person calls the input.
+
+    Numbered patches come in their order, others as they stand. Of two versions of a patch the higher counts, of two copies the
+    first.
+    Raises NoPatch, saying why there is none, or TooMuchMail.
+    """
+    if len(data) > limit_bytes:
+        raise TooMuchMail(f"{name} has {len(data)} bytes; limits.mail_bytes allows {limit_bytes}")
+    data = _as_bytes_of_text(data)
+    if not data.strip():
+        raise NoPatch(f"{name} holds no patch: it is empty")
+    if not _is_mail(data):
+        if not _DIFF.search(data):
+            raise NoPatch(f"{name} holds no patch: no line of it starts a diff")
+        return (_bare(data),)
+    with tempfile.TemporaryDirectory(prefix="mail-", dir=scratch) as private:
+        letters = list(_letters(data, repo, pathlib.Path(private)))
+    patches = [letter for letter in letters if letter.has_diff]
+    if not patches:
+        raise NoPatch(f"{name} holds no patch: {_why_none(data, len(letters))}")
+    # a reply may carry a diff of its own, but beside the patches that it answers it is talk
+    sent = [letter.patch for letter in patches if not letter.is_reply] or [letter.patch for letter in patches]
+    return _with_base(_in_order(sent), [letter.patch for letter in letters if not letter.is_reply])
+
+
+_DIFF = re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ |GIT binary patch|@@ -\d)", re.MULTILINE)
+_HEADER_LINE = re.compile(rb"[!-9;-~]+:|[ \t]")
+_KNOWN_HEADER = re.compile(
+    rb"^(?:from|subject|date|message-id|content-type|mime-version|received|return-path):", re.IGNORECASE | re.MULTILINE
+)
+_MULTIPART = re.compile(rb"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
+_ENCRYPTED = re.compile(
+    rb"^content-type:\s*(?:multipart/encrypted|application/(?:x-)?pkcs7-mime)|^-----BEGIN PGP MESSAGE", re.IGNORECASE | re.MULTILINE
+)
+_HTML = re.compile(rb"^content-type:\s*text/html", re.IGNORECASE | re.MULTILINE)
+_ENCODED = re.compile(rb"^content-transfer-encoding:\s*(?:quoted-printable|base64)", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\s]+>)", re.IGNORECASE | re.MULTILINE)
+_REPLY = re.compile(r"\s*(?:re|aw|sv)\s*:", re.IGNORECASE)
+_TAG = re.compile(r"\s*\[([^\]]*)\]\s*")
+_NUMBER = re.compile(r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?![\w/.])")
+_VERSION = re.compile(r"v(\d{1,3})\b", re.IGNORECASE)
+_HEADER_WITH_CR = re.compile(
+    rb"^((?:diff --git |index [0-9a-f]|old mode |new mode |new file mode |deleted file mode |rename |copy |"
+    rb"(?:dis)?similarity index |--- |\+\+\+ |@@ -|GIT binary patch)[^\r\n]*)\r$",
+    re.MULTILINE,
+)
+_BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{40}(?:[0-9a-f]{24})?)[ \t\r]*$", re.MULTILINE)
+_PREREQUISITE = re.compile(rb"^prerequisite-patch-id: ([0-9a-f]{40}(?:[0-9a-f]{24})?)[ \t\r]*$", re.MULTILINE)
+
+
+def _as_bytes_of_text(data: bytes) -> bytes:
+    # `git diff > x.patch` in PowerShell writes UTF-16
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace").removeprefix("\ufeff").encode("utf-8", "surrogatepass")
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def _is_mail(data: bytes) -> bool:
+    """By the rule of `git am`: a mailbox's From line, or nothing but header lines up to the first empty line."""
+    start = data.lstrip()
+    if start.startswith((b"From ", b">From ")):
+        return True
+    head = _head(start)
+    return bool(_KNOWN_HEADER.search(head)) and all(_HEADER_LINE.match(line) for line in head.splitlines())
+
+
+def _head(mail: bytes) -> bytes:
+    return re.split(rb"\r?\n\r?\n", mail[: 1 << 16], maxsplit=1)[0]
+
+
+def _bare(data: bytes) -> MailedPatch:
+    return MailedPatch(*_line_ends(data), base_commit=_first(_BASE_COMMIT, data), prerequisites=_prerequisites(data))
+
+
+def _line_ends(diff: bytes) -> tuple[bytes, bytes]:
+    """A diff with the line ends it most likely had, and with those it may have had.
+
+    CRs on the diff's own header lines came with the transport; without these, the CRs in its hunks are the files'.
+    """
+    if not _HEADER_WITH_CR.search(diff):
+        return diff, diff
+    return diff.replace(b"\r\n", b"\n"), _HEADER_WITH_CR.sub(rb"\1", diff)
+
+
+def _letters(data: bytes, repo: Repository, private: pathlib.Path) -> Iterator[_Letter]:
+    (private / "mails").mkdir()
+    # with CRs kept: what `git am` would strip is stripped in the first reading
+    repo.run("mailsplit", "-b", "--keep-cr", "-d6", f"-o{private / 'mails'}", data=data.lstrip())
+    for path in sorted((private / "mails").iterdir()):
+        mail = path.read_bytes()
+        if _ENCRYPTED.search(_head(mail)):
+            continue
+        if _MULTIPART.search(_head(mail)):
+            for single in _singles(mail):
+                yield _letter(single, repo, private)
+        else:
+            yield _letter(mail, repo, private)
+
+
+def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
+    head = _head(mail)
+    if _HTML.search(head):
+        # a diff in HTML has lost its white space, or its angle brackets
+        return _Letter(MailedPatch(b"", b""), False, False)
+    if _ENCODED.search(head):
+        # these CRs came with the transport; one of the patch's own would be encoded
+        mail = mail.replace(b"\r\n", b"\n")
+    message, patch = private / "message", private / "patch"
+    out = repo.run(
+        "mailinfo", "-k", "--encoding=UTF-8", "--no-scissors", "--quoted-cr=nowarn", str(message), str(patch), data=mail,
+    ).decode("utf-8", "replace")
+    info = dict(line.split(": ", 1) for line in out.splitlines() if ": " in line)
+    kept, text = patch.read_bytes(), message.read_bytes()
+    diff, keep_cr = _line_ends(kept)
+    subject, tags = _untagged(info.get("Subject", ""))
+    number = _NUMBER.search(tags)
+    version = _VERSION.search(tags)
+    return _Letter(
+        MailedPatch(
+            diff=diff,
+            diff_keep_cr=keep_cr,
+            subject=subject,
+            author=f"{info.get('Author', '')} <{info.get('Email', '')}>" if info.get("Email") else info.get("Author", ""),
+            message_id=_first(_MESSAGE_ID, head),
+            number=int(number[1]) if number else None,
+            total=int(number[2]) if number else None,
+            version=int(version[1]) if version else 1,
+            base_commit=_first(_BASE_COMMIT, text) or _first(_BASE_COMMIT, diff),
+            prerequisites=_prerequisites(text) or _prerequisites(diff),
+        ),
+        has_diff=bool(_DIFF.search(diff)),
+        is_reply=bool(_REPLY.match(info.get("Subject", ""))),
+    )
+
+
+def _singles(mail: bytes) -> Iterator[bytes]:
+    """A multipart mail as mails of one part: one with its text if that holds a diff, else one for each attached patch."""
+    import email
+    import email.message
+    import email.policy
+
+    parsed = email.message_from_bytes(mail, policy=email.policy.compat32)
+    texts: list[bytes] = []
+    attached: list[bytes] = []
+    for part in parsed.walk():
+        if part.is_multipart():
+            continue
+        body = part.get_payload(decode=True)
+        if not isinstance(body, bytes):
+            continue
+        kind, name = part.get_content_type(), str(part.get_filename() or "")
+        if kind in ("text/x-patch", "text/x-diff") or name.endswith((".patch", ".diff", ".eml", ".mbox")):
+            attached.append(body)
+        elif kind == "text/plain":
+            # not the charset: the diff's bytes are the files' bytes
+            texts.append(body)
+    text = b"\n".join(texts)
+    fields = re.split(rb"\r?\n(?![ \t])", _head(mail))
+    kept = [field for field in fields if field.lower().startswith((b"from:", b"subject:", b"date:", b"message-id:"))]
+    kept.append(b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n")
+    plain = b"\n".join(kept)
+    patches = [body for body in attached if _DIFF.search(body)]
+    if _DIFF.search(text) or not patches:
+        yield plain + text
+        return
+    for body in patches:
+        # an attachment made by format-patch has a head of its own; only its separator line must go
+        own = re.sub(rb"\A>?From [^\n]*\n", b"", body.lstrip())
+        yield own if _is_mail(own) else plain + text + b"\n---\n" + body
+
+
+def _untagged(subject: str) -> tuple[str, str]:
+    """A subject without its [tags] and Re:, and the tags."""
+    subject = " ".join(subject.split())
+    tags = []
+    while True:
+        if match := _REPLY.match(subject):
+            subject = subject[match.end() :].lstrip()
+        elif match := _TAG.match(subject):
+            # `[media] saa7134: …` names a subsystem, but no reader misses it here
+            tags.append(match[1])
+            subject = subject[match.end() :]
+        else:
+            return subject, " ".join(tags)
+
+
+def _in_order(sent: Sequence[MailedPatch]) -> list[MailedPatch]:
+    kept: dict[tuple[int, int], MailedPatch] = {}
+    for patch in sent:
+        if patch.number is None or patch.total is None:
+            return list(sent)
+        key = (patch.number, patch.total)
+        other = kept.get(key)
+        if other is None:
+            kept[key] = patch
+        elif patch.version != other.version:
+            newer = max(patch, other, key=lambda one: one.version)
+            older = min(patch, other, key=lambda one: one.version)
+            kept[key] = dataclasses.replace(newer, note=f"version {older.version} of it, in the same mailbox, is left out")
+        elif patch.subject == other.subject:
+            kept[key] = dataclasses.replace(other, note="a second copy of it, in the same mailbox, is left out")
+        else:
+            return list(sent)  # two series; nothing says which comes first
+    if len({patch.number for patch in kept.values()}) < len(kept):
+        return list(kept.values())
+    return sorted(kept.values(), key=lambda patch: patch.number or 0)
+
+
+def _with_base(patches: Sequence[MailedPatch], letters: Sequence[MailedPatch]) -> tuple[MailedPatch, ...]:
+    """The series' base is on its cover letter or on its first patch; all of it starts there."""
+    latest = max(patch.version for patch in patches)
+    named = next((letter for letter in letters if letter.base_commit and letter.version == latest), None)
+    if named is None:
+        return tuple(patches)
+    return tuple(
+        patch if patch.base_commit else dataclasses.replace(patch, base_commit=named.base_commit, prerequisites=named.prerequisites)
+        for patch in patches
+    )
+
+
+def _first(pattern: re.Pattern[bytes], data: bytes) -> str:
+    match = pattern.search(data)
+    return match[1].decode("ascii", "replace") if match else ""
+
+
+def _prerequisites(data: bytes) -> tuple[str, ...]:
+    return tuple(match.decode() for match in _PREREQUISITE.findall(data))
+
+
+def _why_none(data: bytes, readable: int) -> str:
+    if _ENCRYPTED.search(data):
+        return "it is encrypted"
+    if _HTML.search(data):
+        return "a diff does not survive in HTML; it is needed as plain text or as an attachment"
+    return "no mail in it has a diff" if readable > 1 else "the mail has no diff"

@@ -1,0 +1,84 @@
+"""The series: mailed patches as changes, each applied on what the ones before it left, without a trace in the repository."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+
+from hook.change import base, mail, patch
+from hook.change.change import Change
+from hook.config import Settings
+from hook.source import overlay, scratch
+from hook.source.git import GitError, Repository
+
+
+@dataclasses.dataclass(frozen=True)
+class Unread:
+    """A patch of the series that gives no change to judge."""
+
+    label: str
+    why: str
+    failed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """Mailed patches and the commit they are for."""
+
+    patches: tuple[mail.MailedPatch, ...]
+    base: base.Base
+    why: str  # how the base was chosen, empty where the person named it
+    _repo: Repository
+    _settings: Settings
+    _scratch: pathlib.Path
+
+    def changes(self) -> Iterator[Change | Unread]:
+        """Each patch as a change. After one that does not apply the others cannot be placed either: each says so."""
+        below: overlay.Overlay | None = None
+        broken = ""
+        for number, mailed in enumerate(self.patches, 1):
+            label = mailed.subject or f"patch {number}"
+            if broken:
+                yield Unread(label, f"not tried: {broken} does not apply", failed=True)
+                continue
+            try:
+                below = _applied(self._repo, self._scratch, self.base.commit, mailed, below)
+                limit = self._settings["limits.diff_bytes"]
+                made = patch.read(below.repo, ["diff-tree", "-r", below.old_tree, below.new_tree], limit)
+            except GitError as wrong:
+                broken = label
+                yield Unread(label, str(wrong), failed=True)
+                continue
+            if made.files:
+                unborn = self.base.commit == self._repo.empty_tree
+                yield Change(label, below.repo, made, "" if unborn else self.base.commit, below.old_tree)
+            else:
+                yield Unread(label, "the patch changes nothing", failed=False)
+
+
+@contextlib.contextmanager
+def read(repo: Repository, settings: Settings, data: bytes, name: str, base_name: str | None) -> Iterator[Series]:
+    """The series in `data`, which the person calls `name`: a bare diff, a mail, or an mbox.
+
+    What it needs on disk is gone when the context ends.
+
+    Raises mail.NoPatch where there is nothing to judge, base.UnknownRevision where `base_name` names no commit.
+    """
+    with scratch.directory(repo) as directory:
+        patches = mail.split(data, repo, directory, settings["limits.mail_bytes"], name)
+        chosen = base.choose(repo, base_name, patches, settings["base.max_commits"])
+        yield Series(patches, chosen, "" if base_name else chosen.why, repo, settings, directory)
+
+
+def _applied(
+    repo: Repository, directory: pathlib.Path, commit: str, mailed: mail.MailedPatch, below: overlay.Overlay | None
+) -> overlay.Overlay:
+    """Apply one patch. Carriage returns that the mail may have added are dropped, as by `git am`; if that does not apply, they are kept."""
+    try:
+        return overlay.apply(repo, directory, commit, mailed.diff, below)
+    except overlay.DoesNotApply:
+        if mailed.diff_keep_cr == mailed.diff:
+            raise
+        return overlay.apply(repo, directory, commit, mailed.diff_keep_cr, below)

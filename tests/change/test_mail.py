@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import base64
+import codecs
+import os
+import pathlib
+import quopri
+
+import pytest
+
+from hook.change import mail
+from hook.source import git, overlay
+from tests.kernel import Kernel
+
+LIMIT = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def own_home(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
+        monkeypatch.setenv(name, kernel.env[name])
+
+
+@pytest.fixture
+def scratch(tmp_path: pathlib.Path) -> pathlib.Path:
+    made = tmp_path / "scratch"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def series(kernel: Kernel) -> Kernel:
+    """Three commits on the first one."""
+    kernel.commit("mm/a.c", "int a;\n", "mm: add a\n\nThe body.")
+    kernel.commit("mm/b.c", "int b;\n", "mm: add b")
+    kernel.commit("mm/a.c", "int a = 1; /* \u00e4 */\n", "mm: set a to \u00e4")
+    return kernel
+
+
+def formatted(kernel: Kernel, *options: str) -> bytes:
+    return os.fsencode(kernel.git("format-patch", "--stdout", *options))
+
+
+def split(kernel: Kernel, scratch: pathlib.Path, data: bytes) -> tuple[mail.MailedPatch, ...]:
+    return mail.split(data, git.find(kernel.path), scratch, LIMIT)
+
+
+def applied(kernel: Kernel, scratch: pathlib.Path, base: str, patches: tuple[mail.MailedPatch, ...]) -> str:
+    """The tree that the patches lead to."""
+    repo, made = git.find(kernel.path), None
+    for patch in patches:
+        try:
+            made = overlay.apply(repo, scratch, base, patch.diff, made)
+        except overlay.DoesNotApply:
+            made = overlay.apply(repo, scratch, base, patch.diff_keep_cr, made)
+    assert made is not None
+    return made.new_tree
+
+
+def letter(diff: bytes, headers: str = "", subject: str = "[PATCH] mm: one") -> bytes:
+    head = f"From: Jo <jo@example.org>\nSubject: {subject}\nMessage-ID: <1@example.org>\n{headers}\n"
+    return head.encode() + diff
+
+
+def test_a_bare_diff_is_one_patch(series: Kernel, scratch: pathlib.Path) -> None:
+    diff = os.fsencode(series.git("diff", "HEAD~1"))
+    (patch,) = split(series, scratch, diff)
+    assert (patch.diff, patch.diff_keep_cr, patch.subject, patch.base_commit) == (diff, diff, "", "")
+    (shown,) = split(series, scratch, os.fsencode(series.git("show")))
+    assert applied(series, scratch, "HEAD~1", (shown,)) == series.head("HEAD^{tree}")
+    (wide,) = split(series, scratch, codecs.BOM_UTF16_LE + diff.decode().encode("utf-16-le"))
+    assert wide.diff == diff
+
+
+def test_format_patch_output_names_author_subject_and_number(series: Kernel, scratch: pathlib.Path) -> None:
+    patches = split(series, scratch, formatted(series, "-n", "-v3", "--base=HEAD~3", "HEAD~3"))
+    assert [(patch.subject, patch.number, patch.total, patch.version) for patch in patches] == [
+        ("mm: add a", 1, 3, 3), ("mm: add b", 2, 3, 3), ("mm: set a to \u00e4", 3, 3, 3),
+    ]
+    assert {patch.author for patch in patches} == {"Jo Hacker <jo@example.org>"}
+    assert {patch.base_commit for patch in patches} == {series.head("HEAD~3")}
+    assert applied(series, scratch, "HEAD~3", patches) == series.head("HEAD^{tree}")
+
+
+def test_a_cover_letters_base_counts_for_all_and_the_order_is_the_numbers(series: Kernel, scratch: pathlib.Path) -> None:
+    stream = formatted(series, "--cover-letter", "--base=HEAD~2", "HEAD~2").replace(b"From ", b"\nFrom ")
+    mails = [b"From " + part for part in stream.split(b"\nFrom ") if part.strip()]
+    assert len(mails) == 3
+    answer = letter(b"> diff --git a/x b/x\nLooks good.\n", subject="Re: [PATCH 1/2] mm: add b")
+    reply = b"From x Mon Sep 17 00:00:00 2001\n" + answer
+    patches = split(series, scratch, b"\n".join([mails[2], reply, mails[0], mails[1]]))
+    assert [patch.number for patch in patches] == [1, 2]
+    assert {patch.base_commit for patch in patches} == {series.head("HEAD~2")}
+    assert applied(series, scratch, "HEAD~2", patches) == series.head("HEAD^{tree}")
+
+
+def test_prerequisites_are_read(series: Kernel, scratch: pathlib.Path) -> None:
+    (patch,) = split(series, scratch, formatted(series, "--base=HEAD~3", "HEAD~1"))
+    assert patch.base_commit == series.head("HEAD~3")
+    assert len(patch.prerequisites) == 2
+
+
+def test_of_two_versions_the_higher_counts_and_of_two_copies_the_first(series: Kernel, scratch: pathlib.Path) -> None:
+    first, second = formatted(series, "-n", "HEAD~2"), formatted(series, "-n", "-v2", "HEAD~2")
+    patches = split(series, scratch, second + first)
+    assert [(patch.number, patch.version, patch.note) for patch in patches] == [
+        (1, 2, "version 1 of it, in the same mailbox, is left out"), (2, 2, "version 1 of it, in the same mailbox, is left out"),
+    ]
+    patches = split(series, scratch, first + first)
+    assert [patch.number for patch in patches] == [1, 2]
+    assert patches[0].note == "a second copy of it, in the same mailbox, is left out"
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+def test_encodings_and_line_ends_of_the_transport(series: Kernel, scratch: pathlib.Path, encoding: str, line_end: bytes) -> None:
+    diff = os.fsencode(series.git("diff", "HEAD~1"))
+    body = b"Why.\n---\n" + diff + b"-- \n2.39\n"
+    coded = {"8bit": body, "quoted-printable": quopri.encodestring(body), "base64": base64.encodebytes(body)}[encoding]
+    data = letter(coded, f"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {encoding}\n",
+                  "=?utf-8?q?=5BPATCH=5D_mm=3A_=C3=A4?=")
+    patches = split(series, scratch, data.replace(b"\n", line_end))
+    assert [(patch.subject, patch.message_id) for patch in patches] == [("mm: \u00e4", "<1@example.org>")]
+    assert applied(series, scratch, "HEAD~1", patches) == series.head("HEAD^{tree}")
+
+
+@pytest.mark.parametrize("transport", [False, True])
+def test_files_with_carriage_returns(kernel: Kernel, scratch: pathlib.Path, transport: bool) -> None:
+    kernel.commit("dos.txt", b"one\r\ntwo\r\nthree\r\n")
+    kernel.commit("dos.txt", b"one\r\n2\r\nthree\r\n")
+    for data in (formatted(kernel, "-1"), os.fsencode(kernel.git("diff", "HEAD~1"))):
+        if transport:
+            data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        assert applied(kernel, scratch, "HEAD~1", split(kernel, scratch, data)) == kernel.head("HEAD^{tree}")
+
+
+def test_a_new_file_with_carriage_returns_keeps_them(kernel: Kernel, scratch: pathlib.Path) -> None:
+    kernel.commit("dos.txt", b"one\r\ntwo\r\n")
+    assert applied(kernel, scratch, "HEAD~1", split(kernel, scratch, formatted(kernel, "-1"))) == kernel.head("HEAD^{tree}")
+
+
+def multipart(*parts: tuple[str, bytes], kind: str = "mixed") -> bytes:
+    body = b"".join(f"--XX\nContent-Type: {head}\n\n".encode() + content + b"\n" for head, content in parts)
+    return letter(b"This is MIME.\n" + body + b"--XX--\n", f'MIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary="XX"\n')
+
+
+def test_multipart_mails(series: Kernel, scratch: pathlib.Path) -> None:
+    diff = os.fsencode(series.git("diff", "HEAD~1"))
+    html = b"<pre>\n" + diff + b"</pre>"
+    inline = multipart(("text/plain; charset=utf-8", diff), ("text/html", html), kind="alternative")
+    attached = multipart(("text/plain", b"See attached.\n"), ("text/x-patch; charset=us-ascii; name=a.patch", diff))
+    coded = multipart(
+        ("text/plain", b"See attached.\n"),
+        ("application/octet-stream; name=a.patch\nContent-Transfer-Encoding: base64", base64.encodebytes(diff)),
+    )
+    for data in (inline, attached, coded, coded.replace(b"\n", b"\r\n")):
+        patches = split(series, scratch, data)
+        assert [patch.subject for patch in patches] == ["mm: one"]
+        assert applied(series, scratch, "HEAD~1", patches) == series.head("HEAD^{tree}")
+    whole = multipart(("text/plain", b"Both.\n"), *(
+        (f"text/x-patch; name={number}.patch", formatted(series, "--start-number", str(number), "-n", "-1", revision))
+        for number, revision in ((1, "HEAD~1"), (2, "HEAD"))
+    ))
+    patches = split(series, scratch, whole)
+    assert [patch.subject for patch in patches] == ["mm: add b", "mm: set a to \u00e4"]
+    assert applied(series, scratch, "HEAD~2", patches) == series.head("HEAD^{tree}")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "it is empty"),
+        (b" \n\n", "it is empty"),
+        (b"hello\nworld\n", "no line of it starts a diff"),
+        (b"\x00\x01\xff" * 99, "no line of it starts a diff"),
+        (letter(b"Ping?\n"), "the mail has no diff"),
+        (letter(b"\x00\xff\x00\n"), "the mail has no diff"),
+        (b"From x Mon Sep 17 00:00:00 2001\n\n\n", "the mail has no diff"),
+        (letter(b"<pre>\ndiff --git a/x b/x\n", "Content-Type: text/html\n"), "a diff does not survive in HTML"),
+        (multipart(("text/html", b"<pre>\ndiff --git a/x b/x\n")), "a diff does not survive in HTML"),
+        (letter(b"-----BEGIN PGP MESSAGE-----\n", 'Content-Type: multipart/encrypted; boundary="x"\n'), "it is encrypted"),
+        (letter(b"x", "Content-Transfer-Encoding: base64\nContent-Type: text/plain; charset=nonsense\n"), "the mail has no diff"),
+    ],
+)
+def test_what_holds_no_patch_says_why(kernel: Kernel, scratch: pathlib.Path, data: bytes, why: str) -> None:
+    with pytest.raises(mail.NoPatch, match="the mail holds no patch: ") as caught:
+        split(kernel, scratch, data)
+    assert why in str(caught.value)
+
+
+def test_too_much_mail_names_the_setting(kernel: Kernel, scratch: pathlib.Path) -> None:
+    with pytest.raises(mail.TooMuchMail, match=r"limits\.mail_bytes allows 10"):
+        mail.split(b"x" * 11, git.find(kernel.path), scratch, 10)
