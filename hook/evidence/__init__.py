@@ -1,0 +1,1 @@
+"""Evidence: what is proved of a patch without a model."""

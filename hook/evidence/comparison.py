@@ -1,0 +1,50 @@
+"""The comparison: what is known of two versions of one text file."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Whether two versions are proved to be the same to whoever builds the kernel from them, and where they first differ."""
+
+    same: bool  # proved; False says only that there is no proof
+    change_class: str  # "white space", "comment", "documentation comment", "help text", "prompt text"; empty unless `same`
+    first_old_line: int  # from 1; of the first differing token, or where all tokens are the same, of the first differing character
+    first_new_line: int
+    why: str
+
+
+class Unreadable(ValueError):
+    """A text that the reader here does not fully understand, so that nothing is proved of it; the sentence says what it met."""
+
+
+def common_prefix(old: bytes, new: bytes) -> int:
+    """How many bytes the two have in common at their beginning."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[low:middle] == new[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def common_suffix(old: bytes, new: bytes) -> int:
+    """How many bytes the two have in common at their end."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[len(old) - middle:len(old) - low] == new[len(new) - middle:len(new) - low]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def first_lines(old: bytes, new: bytes) -> tuple[int, int]:
+    """The lines of the first character that differs."""
+    line = old.count(b"\n", 0, common_prefix(old, new)) + 1
+    return line, line

@@ -1,0 +1,134 @@
+"""What is proved harmless: file by file, by its path or by its tokens; what is not proved stays open.
+
+`Functional: no` means that nothing the kernel does changes but what it logs or traces.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable
+
+from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
+from hook.evidence import paths, tokens
+from hook.source.objects import Objects
+from hook.verdict import Answer, Fact, Place, all_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What is known of one file of a patch."""
+
+    functional: Answer
+    reachable: Answer
+    change_class: str  # empty where it is not known what kind of edit this is
+    fact: Fact
+    unread: bool = False  # whether a blob could not be read, so that another look may find more
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What is known of a patch."""
+
+    functional: Answer
+    reachable: Answer
+    findings: tuple[Finding, ...]
+
+    @property
+    def unread(self) -> int:
+        """How many files could not be read whole."""
+        return sum(finding.unread for finding in self.findings)
+
+
+def gather(patch: Patch, objects: Objects, target_arch: str) -> Evidence:
+    """Everything that is proved of `patch`. Files that change nothing the kernel does have no say in whether it can be reached."""
+    findings = tuple(_file(file, objects, target_arch) for file in patch.files)
+    functional = all_of(finding.functional for finding in findings)
+    reachable = all_of(finding.reachable for finding in findings if finding.functional is not Answer.NO)
+    return Evidence(functional, reachable, findings)
+
+
+def _file(file: FileChange, objects: Objects, target_arch: str) -> Finding:
+    classes = [paths.classify(path, target_arch) for path in dict.fromkeys((file.old_path, file.path))]
+    moved = len(classes) > 1
+    functional = _both(one.functional for one in classes)
+    reachable = _both(one.reachable for one in classes)
+    name, why = classes[-1].name, classes[-1].why
+    line = _first_line(file)
+    if functional is Answer.NO or not file.is_text_file or moved:
+        if functional is not Answer.NO:
+            why = _what_happened(file)
+        return Finding(functional, reachable, name if functional is Answer.NO else "", _fact(why, file, line))
+
+    if file.old_blob == file.new_blob and REGULAR in (file.old_mode, file.new_mode) and EXECUTABLE in (file.old_mode, file.new_mode):
+        if paths.language(file.path) in ("c", "asm", "rust"):
+            return Finding(Answer.NO, reachable, "file mode", _fact("only the file's mode changed; a compiler reads it all the same",
+                                                                   file, line))
+        return Finding(functional, reachable, "", _fact("the file's mode changed", file, line))
+
+    language = paths.language(file.path)
+    if language and file.status == "M":
+        sides = [found for _, found in objects.read_all([file.old_blob, file.new_blob])]
+        if any(side is None for side in sides):
+            return Finding(functional, reachable, "", _fact("a blob is not in this repository (a partial clone): not compared",
+                                                                    file, line), unread=True)
+        old, new = (side.data if side else None for side in sides)
+        if old is None or new is None:
+            return Finding(functional, reachable, "", _fact("too large to compare (limits.blob_bytes)", file, line))
+        compared = tokens.compare(language, old, new)
+        line = line or compared.first_new_line
+        if compared.same:
+            return Finding(Answer.NO, reachable, compared.change_class, _fact(compared.why or compared.change_class, file, line))
+        return Finding(functional, reachable, "", _fact(compared.why or "code changed", file, compared.first_new_line or line))
+    return Finding(functional, reachable, "", _fact(_what_happened(file), file, line))
+
+
+def _both(answers: Iterable[Answer | None]) -> Answer:
+    """NO only if each side of a rename is proved NO."""
+    return Answer.NO if all(answer is Answer.NO for answer in answers) else Answer.UNKNOWN
+
+
+def _what_happened(file: FileChange) -> str:
+    if "160000" in (file.old_mode, file.new_mode):
+        return "another commit of a submodule"
+    if "120000" in (file.old_mode, file.new_mode):
+        return "a symbolic link changed"
+    if file.status == "R":
+        return f"renamed from {quoted(file.old_path)}"
+    if file.old_mode == ABSENT:
+        return "new file"
+    if file.new_mode == ABSENT:
+        return "file removed"
+    return "changed, and not in a language that is compared here"
+
+
+def _first_line(file: FileChange) -> int:
+    for hunk in file.hunks:
+        for lines in (hunk.added, hunk.removed):
+            if lines:
+                return lines[0][0]
+    return 0
+
+
+def _fact(claim: str, file: FileChange, line: int) -> Fact:
+    text = ""
+    for hunk in file.hunks:
+        for number, content in (*hunk.added, *hunk.removed):
+            if number == line:
+                text = text or content.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()[:200]
+    return Fact(claim, Place(quoted(file.path if file.new_blob else file.old_path), line, file.new_blob or file.old_blob), text)
+
+
+def quoted(path: str) -> str:
+    """A tree path as git shows it: as it is, or in C quotes where it holds control characters, quotes or bytes that are not UTF-8."""
+    raw = os.fsencode(path)
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if text and text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    named = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
+    return '"' + "".join(
+        f"\\{named[byte]}" if byte in named else chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}" for byte in raw
+    ) + '"'
