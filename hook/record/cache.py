@@ -1,0 +1,92 @@
+"""The cache: the verdict of a change that was judged before, kept by its ChangeId in the common git directory.
+
+An entry is valid only for the same program, the same settings and the same bytes of everything that was read beside the change itself.
+Each is a file of its own, put in place by a rename: two writers at once leave one whole entry. Only what this machine judged is here.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping
+
+from hook.config import Settings
+from hook.source.git import Repository
+from hook.source.tree import Source
+from hook.verdict import NotAVerdict, Verdict, from_document, to_document
+
+# One directory in 256 is looked at for a sweep at each write, so a sweep costs little and still comes round.
+_FANOUT = 256
+
+
+@functools.cache
+def program_hash() -> str:
+    """A hash over the files of our own package: another version of the program, or an edited one, shares no entries."""
+    package = pathlib.Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.suffix in (".py", ".md", ".sh", ".json") and path.is_file():
+            digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def look_up(repo: Repository, settings: Settings, source: Source, change_id: str) -> Verdict | None:
+    """The verdict for `change_id`, None if there is none or it is not valid for what `source` holds now."""
+    try:
+        entry = json.loads(_path(repo, change_id).read_bytes())
+        if entry["Key"] != _key(settings):
+            return None
+        verdict = from_document(entry["Verdict"])
+        reads = dict(entry["Read"])
+    except (OSError, ValueError, KeyError, TypeError, NotAVerdict):
+        return None  # absent, or left half written by a full disk: as good as absent
+    if verdict.change_id != change_id:
+        return None
+    for path, oid in reads.items():
+        found = source.file(path)
+        if (found.oid if found else "") != oid:
+            return None
+    return verdict
+
+
+def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str]) -> None:
+    """Remember `verdict`; raises OSError where that cannot be written."""
+    path = _path(repo, verdict.change_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entry = {"Key": _key(settings), "Read": dict(reads), "Verdict": to_document(verdict)}
+    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(entry, file)
+        os.replace(name, path)
+    except BaseException:
+        pathlib.Path(name).unlink(missing_ok=True)
+        raise
+    _sweep(path.parent, settings["cache.max_entries"] // _FANOUT + 1)
+
+
+def _key(settings: Settings) -> str:
+    return hashlib.sha256(f"{program_hash()}\n{settings.fingerprint()}".encode()).hexdigest()
+
+
+def _path(repo: Repository, change_id: str) -> pathlib.Path:
+    return repo.state_dir / "cache" / change_id[:2] / f"{change_id[2:]}.json"
+
+
+def _sweep(directory: pathlib.Path, most: int) -> None:
+    """Drop the oldest entries of one fan-out directory beyond `most`; what a killed writer left behind is an oldest one in time."""
+    names = os.listdir(directory)
+    if len(names) <= most:
+        return
+    aged = []
+    for name in names:
+        try:
+            aged.append((os.stat(directory / name).st_mtime, name))
+        except FileNotFoundError:
+            continue
+    for _, name in sorted(aged)[: len(aged) - most]:
+        (directory / name).unlink(missing_ok=True)

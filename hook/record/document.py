@@ -1,0 +1,65 @@
+"""The documents of a record: whole YAML documents, each with its ChangeId; a verdict, or a person's mark on one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_MAX_BYTES = 256 * 1024
+_MAX_DOCUMENTS = 8
+
+
+def dump(documents: Sequence[Mapping[str, Any]]) -> str:
+    """The documents as YAML text that `git log --notes` shows readably."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return "".join(
+        yaml.dump(_clean(dict(one)), Dumper=dumper, explicit_start=True, sort_keys=False, allow_unicode=True, width=100)
+        for one in documents
+    )
+
+
+def load(text: str) -> tuple[tuple[dict[str, Any], ...], int]:
+    """The documents in `text`, and how many could not be read; one that a hand has broken does not cost the others.
+
+    Aliases are refused, since a fetched note can come from anybody.
+    """
+    if not text.strip():
+        return (), 0
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    if len(text.encode("utf-8", "replace")) > _MAX_BYTES:
+        return (), 1
+    found, broken = [], 0
+    for piece in ("\n" + text).split("\n---\n"):
+        if not piece.strip():
+            continue
+        try:
+            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(piece, Loader=loader)):
+                raise yaml.YAMLError
+            one = yaml.load(piece, Loader=loader)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            broken += 1
+            continue
+        if isinstance(one, dict) and isinstance(one.get("ChangeId"), str):
+            found.append(one)
+        else:
+            broken += 1
+    return tuple(found), broken
+
+
+def with_document(documents: Sequence[Mapping[str, Any]], new: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """`documents` with `new` in place of the one of its kind and ChangeId; the oldest beyond eight are dropped."""
+    kept = [one for one in documents if one.get("ChangeId") != new.get("ChangeId") or ("Mark" in one) != ("Mark" in new)]
+    return (*kept, new)[-_MAX_DOCUMENTS:]
+
+
+def _clean(value: Any) -> Any:
+    """Without the control characters and lone surrogates that YAML cannot hold."""
+    if isinstance(value, str):
+        return "".join(char for char in value if char.isprintable() or char in "\n\t")
+    if isinstance(value, dict):
+        return {key: _clean(one) for key, one in value.items()}
+    return [_clean(one) for one in value] if isinstance(value, (list, tuple)) else value

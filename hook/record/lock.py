@@ -1,0 +1,69 @@
+"""Our lock in the common git directory: one writer of records at a time, freed by the system when its holder dies.
+
+While a ref is being updated the file holds a journal, so that the next holder can tell a ref lock that a killed process of ours has left
+from one of somebody else's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import time
+from collections.abc import Iterator
+
+from hook.source.git import Repository
+
+_POLL_SECONDS = 0.01
+_LEFT_ALONE_SECONDS = 1.0
+
+
+class Locked(Exception):
+    """Another process of ours writes records and does not finish in time."""
+
+
+@contextlib.contextmanager
+def held(repo: Repository, seconds: float) -> Iterator[int]:
+    """Hold the lock; gives its file descriptor. Raises Locked after `seconds`, OSError where the file cannot be made."""
+    repo.state_dir.mkdir(parents=True, exist_ok=True)
+    handle = os.open(repo.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise Locked(f"another patch-triage still writes records after {seconds:g} s") from None
+                time.sleep(_POLL_SECONDS)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def updating(handle: int, ref_lock: pathlib.Path) -> Iterator[None]:
+    """Note in the lock file that a ref is being updated; first remove the ref lock that a killed process of ours has left."""
+    _repair(handle, ref_lock)
+    os.pwrite(handle, b"updating\n", 0)
+    try:
+        yield
+    finally:
+        os.ftruncate(handle, 0)
+
+
+def _repair(handle: int, ref_lock: pathlib.Path) -> None:
+    if os.pread(handle, 16, 0) != b"updating\n":
+        return
+    since = os.fstat(handle).st_mtime
+    try:
+        found = ref_lock.stat()
+        if found.st_mtime + 0.1 < since:
+            return  # it was there before ours began: somebody else's
+        time.sleep(_LEFT_ALONE_SECONDS)
+        if ref_lock.stat().st_mtime == found.st_mtime and ref_lock.stat().st_ino == found.st_ino:
+            ref_lock.unlink()
+    except FileNotFoundError:
+        return

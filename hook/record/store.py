@@ -1,0 +1,109 @@
+"""The store: a commit's records wherever the settings keep them, as one.
+
+A note or a file holds whole documents, each with its ChangeId. What could not be written is queued and written by the next call of ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hook.config import Settings
+from hook.record import document, file, note, queue
+from hook.record.lock import Locked
+from hook.source.git import GitError, Repository
+from hook.verdict import NotAVerdict, Verdict, from_document, to_document
+
+Documents = tuple[Mapping[str, Any], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """What is recorded of one commit."""
+
+    verdict: Verdict | None  # the one that speaks of the commit's present change
+    stale: bool  # whether there are verdicts, but only of other changes
+    marks: Documents  # the person's own judgements of that verdict
+    broken: int  # documents that could not be read
+
+
+def keep(repo: Repository, settings: Settings, verdicts: Sequence[Verdict], carried: Mapping[str, Documents] | None = None) -> list[str]:
+    """Record each verdict with its commit, and the `carried` documents beside it. Returns what a person should know, a line each."""
+    changes = {verdict.commit: [*(carried or {}).get(verdict.commit, ()), to_document(verdict)] for verdict in verdicts}
+    return add(repo, settings, changes)
+
+
+def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Add documents to the records of commits; one of the same kind and ChangeId is replaced."""
+    said = []
+    formats = settings["record.format"]
+    if "note" in formats:
+        try:
+            queue.flush(repo, settings["record.lock_seconds"])
+            note.update(repo, {commit: _adding(new) for commit, new in changes.items()}, settings["record.lock_seconds"])
+        except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
+            said.append(_queued(repo, changes, wrong))
+    if "file" in formats:
+        try:
+            for commit, new in changes.items():
+                file.write(repo, _directory(settings), commit, _adding(new)(file.read(repo, _directory(settings), commit)))
+        except OSError as wrong:
+            said.append(f"not recorded in a file: {wrong.strerror or wrong}; `record.directory` names another place")
+    return said
+
+
+def read(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[str, Recorded]:
+    """What is recorded of commits, given each commit's present ChangeId (empty where it has none). A note outranks a file."""
+    texts = note.read(repo, list(ids))
+    waiting = {commit: documents for commit, documents in queue.pending(repo)} if queue.pending(repo) else {}
+    found = {}
+    for commit, change_id in ids.items():
+        documents: Documents
+        documents, broken = document.load(texts.get(commit, ""))
+        documents = (*documents, *waiting.get(commit, ()))
+        if not documents:
+            documents, more = document.load(file.read(repo, _directory(settings), commit))
+            broken += more
+        mine = [one for one in documents if change_id and one.get("ChangeId") == change_id]
+        verdict = None
+        for one in mine:
+            if "Mark" in one:
+                continue
+            try:
+                verdict = from_document(one)
+            except NotAVerdict:
+                broken += 1
+        found[commit] = Recorded(
+            verdict=verdict,
+            stale=verdict is None and any("Mark" not in one for one in documents),
+            marks=tuple(one for one in mine if "Mark" in one),
+            broken=broken,
+        )
+    return found
+
+
+def _adding(new: Sequence[Mapping[str, Any]]) -> Callable[[str], str]:
+    def changed(text: str) -> str:
+        documents: Documents = document.load(text)[0]
+        for one in new:
+            documents = document.with_document(documents, one)
+        return document.dump(documents)
+
+    return changed
+
+
+def _queued(repo: Repository, changes: Mapping[str, Sequence[Mapping[str, Any]]], wrong: Exception) -> str:
+    why = getattr(wrong, "strerror", None) or str(wrong)
+    try:
+        for commit, new in changes.items():
+            queue.add(repo, commit, new)
+    except OSError as worse:
+        return f"not recorded: {why}; nor could it be queued: {worse.strerror}. `patch-triage check COMMIT` tells the verdict again"
+    return f"not recorded: {why}; it is queued, `patch-triage status` shows it"
+
+
+def _directory(settings: Settings) -> pathlib.Path | None:
+    given = settings["record.directory"]
+    return pathlib.Path(given).expanduser() if given else None
