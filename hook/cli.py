@@ -1,0 +1,417 @@
+"""What a person types."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+from hook import __version__, config, triage
+from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
+from hook.report import text
+from hook.source import settings as settings_source
+from hook.source.git import GitError, Repository, find
+from hook.source.objects import Objects
+from hook.source.tree import Source
+from hook.verdict import Verdict, to_document
+
+DONE, STOPPED, WRONG_USE, NOT_JUDGED = 0, 1, 2, 3
+
+
+class WrongUse(Exception):
+    """A command line that cannot be meant; the sentence says what to write instead."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 done, 1 stopped by the policy, 2 wrong use or settings, 3 could not judge."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["hook"] and len(arguments) > 1:
+        from hook import stages
+
+        return stages.run(arguments[1:])
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (WrongUse, config.WrongSetting) as wrong:
+        _complain(str(wrong))
+        return WRONG_USE
+    except GitError as wrong:
+        _complain(str(wrong))
+        return NOT_JUDGED
+    except BrokenPipeError:
+        # whoever read our output has enough; say nothing more, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as wrong:
+        _complain(f"{wrong.filename or 'input or output'}: {wrong.strerror or wrong}")
+        return NOT_JUDGED
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+
+
+def check(options: argparse.Namespace) -> int:
+    """Judge a change and print the verdict."""
+    if sum(map(bool, (options.staged, options.revision, options.patch))) > 1:
+        raise WrongUse("check takes one of --staged, COMMIT, A..B or --patch FILE")
+    if options.agent == "always":
+        raise WrongUse("--agent always: no model can be asked by this version; leave the option out to judge by evidence")
+    repo = _repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        if options.patch:
+            return _check_mail(repo, objects, options)
+        if options.base and options.revision:
+            raise WrongUse("--base goes with --staged or --patch; a commit is judged against its parent")
+        if not options.revision:
+            base = find_commit(objects, options.base) if options.base else head_commit(objects)
+            settings = _settings(repo, objects, base.oid if base else repo.empty_tree)
+            return _print_all([_one(lambda: staged(repo, objects, settings, base), objects, settings, options)], settings, options)
+        if ".." in options.revision:
+            names = revisions(repo, options.revision)
+            head = head_commit(objects)
+            settings = _settings(repo, objects, head.oid if head else repo.empty_tree)
+            if not names:
+                raise GitError(f"{options.revision} holds no commits")
+            results = list(triage.judge_commits(repo, objects, settings, names, use_cache=not options.no_cache))
+            return _print_all(results, settings, options, many=True)
+        commit = find_commit(objects, options.revision)
+        settings = _settings(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
+        return _print_all([_one(lambda: of_commit(repo, objects, settings, commit), objects, settings, options)], settings, options)
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print what is recorded of commits."""
+    from hook.change import patch
+    from hook.record import store, trailer
+
+    repo = _repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        commits = []
+        for revision in options.revision or ["HEAD"]:
+            if ".." in revision:
+                commits += [find_commit(objects, oid) for oid in revisions(repo, revision)]
+            else:
+                commits.append(find_commit(objects, revision))
+        head = head_commit(objects)
+        settings = _settings(repo, objects, head.oid if head else repo.empty_tree)
+        ids = patch.change_ids(repo, [commit.oid for commit in commits])
+        for commit in commits:
+            if len(commit.parents) == 2:
+                try:
+                    ids[commit.oid] = of_commit(repo, objects, settings, commit).patch.change_id
+                except NothingToJudge:
+                    continue
+        recorded = store.read(repo, settings, {commit.oid: ids.get(commit.oid, "") for commit in commits})
+        for commit in commits:
+            one = recorded[commit.oid]
+            if options.format == "json":
+                _print_json({"Commit": commit.oid, "State": "stale" if one.stale else "none"} if one.verdict is None
+                            else to_document(one.verdict))
+                continue
+            print(text.plain(f"{commit.oid[:12]} {commit.subject}"))
+            if one.verdict is not None:
+                for line in text.paragraph(one.verdict, verbose=options.verbose, colour=text.coloured(settings["output.colour"])):
+                    print(f"  {line}")
+            elif one.stale:
+                print("  stale: the recorded verdict is about other content; "
+                      f"`patch-triage check --record {commit.oid[:12]}` judges it anew")
+            elif trailers := trailer.read(repo, commit.message):
+                for key, value in trailers.items():
+                    print(f"  {text.plain(key)}: {text.plain(value)} (trailer)")
+            else:
+                why = _without_record(len(commit.parents), commit.oid in ids)
+                print(f"  {why}")
+            for mark in one.marks:
+                why = f": {mark['Why']}" if mark.get("Why") else ""
+                print(text.plain(f"  marked {mark['Mark']} by {mark.get('By', 'somebody')}{why}"))
+            if one.broken:
+                print(f"  {one.broken} of its records cannot be read; `git notes --ref=patch-triage edit {commit.oid[:12]}` shows them")
+    return DONE
+
+
+def _without_record(parents: int, has_changes: bool) -> str:
+    if parents > 2:
+        return "no record: an octopus merge is judged by its commits"
+    if parents == 2:
+        return "no record of what the merge itself changed"
+    return "no record; `patch-triage check --record` makes one" if has_changes else "no record: an empty commit"
+
+
+def mark(options: argparse.Namespace) -> int:
+    """Record the person's own judgement beside a verdict."""
+    import datetime
+
+    from hook.change import patch
+    from hook.record import store
+    from hook.verdict import SCHEMA_VERSION
+
+    repo = _repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        commit = find_commit(objects, options.commit)
+        head = head_commit(objects)
+        settings = _settings(repo, objects, head.oid if head else repo.empty_tree)
+        change_id = patch.change_ids(repo, [commit.oid]).get(commit.oid, "")
+        if not change_id and len(commit.parents) == 2:
+            change_id = of_commit(repo, objects, settings, commit).patch.change_id
+    recorded = store.read(repo, settings, {commit.oid: change_id})[commit.oid]
+    if recorded.verdict is None:
+        raise GitError(f"{commit.oid[:12]} has no verdict to mark; `patch-triage check --record {commit.oid[:12]}` makes one")
+    try:
+        by = repo.run("var", "GIT_COMMITTER_IDENT").decode("utf-8", "replace").rsplit(" ", 2)[0]
+    except GitError:
+        by = ""
+    document = {
+        "Mark": options.judgement,
+        "Why": text.plain(options.why),
+        "By": text.plain(by),
+        "When": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "ChangeId": change_id,
+        "SchemaVersion": SCHEMA_VERSION,
+    }
+    said = store.add(repo, settings, {commit.oid: [document]})
+    for line in said:
+        _complain(line)
+    if not said:
+        print(f"{commit.oid[:12]} marked {options.judgement}: {text.one_line(recorded.verdict)}")
+    return DONE
+
+
+def install(options: argparse.Namespace) -> int:
+    """Put the hooks into a repository."""
+    from hook import installation
+
+    repo = _repository(options)
+    settings = settings_source.load(repo)
+    try:
+        lines = installation.install(
+            repo, _program(), trailers="trailer" in settings["record.format"], here=options.here,
+        )
+    except installation.CannotInstall as wrong:
+        _complain(str(wrong))
+        return WRONG_USE
+    print("\n".join(lines))
+    return DONE
+
+
+def uninstall(options: argparse.Namespace) -> int:
+    """Take the hooks out again."""
+    from hook import installation
+
+    try:
+        lines = installation.uninstall(_repository(options))
+    except installation.CannotInstall as wrong:
+        _complain(str(wrong))
+        return WRONG_USE
+    print("\n".join(lines))
+    return DONE
+
+
+def settings(options: argparse.Namespace) -> int:
+    """Print the settings in force and where each came from."""
+    try:
+        repo: Repository | None = _repository(options)
+    except GitError:
+        repo = None
+    if repo is None:
+        found = settings_source.load(None)
+    else:
+        with Objects(repo, config.MAX_FILE_BYTES + 1) as objects:
+            head = head_commit(objects)
+            found = settings_source.load(repo, Source(objects, head.oid if head else repo.empty_tree))
+        if off := settings_source.switched_off(repo):
+            print(f"# switched off here: {off}")
+    for name, value in found.values.items():
+        said = ", ".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else value
+        print(text.plain(f"{name}: {said if said != '' else '(empty)'}    # {found.origins[name]}"))
+    return DONE
+
+
+def status(options: argparse.Namespace) -> int:
+    """Write what is queued and print what still waits."""
+    from hook.record import note, queue
+    from hook.record.lock import Locked
+
+    repo = _repository(options)
+    found = settings_source.load(repo)
+    try:
+        written = queue.flush(repo, found["record.lock_seconds"])
+        if written:
+            print(f"{written} queued {'record' if written == 1 else 'records'} written")
+    except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
+        _complain(str(wrong))
+    waiting = queue.pending(repo)
+    print(f"{len(waiting)} {'record waits' if len(waiting) == 1 else 'records wait'} to be written")
+    if off := settings_source.switched_off(repo):
+        print(f"switched off here: {off}")
+    return DONE
+
+
+def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace) -> int:
+    from hook.change import series as mailed_series
+
+    head = head_commit(objects)
+    settings = _settings(repo, objects, head.oid if head else repo.empty_tree)
+    limit = settings["limits.mail_bytes"]
+    if options.patch == "-":
+        data = sys.stdin.buffer.read(limit + 1)
+    else:
+        with pathlib.Path(options.patch).open("rb") as file:
+            data = file.read(limit + 1)
+    name = "standard input" if options.patch == "-" else options.patch
+    with mailed_series.read(repo, settings, data, name, options.base) as series:
+        _say_base(series.why, options)
+        results: list[triage.Judged | triage.NotJudged] = []
+        for one in series.changes():
+            if isinstance(one, mailed_series.Unread):
+                results.append(triage.NotJudged(one.label, one.why, failed=one.failed))
+                continue
+            with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
+                results.append(triage.judge(one, blobs, settings, use_cache=not options.no_cache))
+        return _print_all(results, settings, options, many=len(results) > 1)
+
+
+def _say_base(why: str, options: argparse.Namespace) -> None:
+    if why and options.format == "text":
+        print(text.plain(f"base: {why}"), file=sys.stderr)
+
+
+def _one(
+    read: Callable[[], Change], objects: Objects, settings: config.Settings, options: argparse.Namespace
+) -> triage.Judged | triage.NotJudged:
+    """Judge one change: that there is nothing to judge is a result, that it cannot be read an error."""
+    try:
+        change = read()
+    except NothingToJudge as nothing:
+        return triage.NotJudged("", str(nothing), failed=False)
+    return triage.judge(change, objects, settings, use_cache=not options.no_cache)
+
+
+def _print_all(
+    results: Sequence[triage.Judged | triage.NotJudged], settings: config.Settings, options: argparse.Namespace, many: bool = False
+) -> int:
+    colour = text.coloured(settings["output.colour"])
+    code = DONE
+    rows = []
+    for one in results:
+        if isinstance(one, triage.NotJudged):
+            code = max(code, NOT_JUDGED if one.failed else DONE)
+            if options.format != "text":
+                _print_document({"Commit": one.commit, "NoVerdict": one.why}, options.format)
+            elif many:
+                rows.append((one.commit[:12], one.why))
+            elif one.failed:
+                _complain(one.why)
+            else:
+                print(text.plain(f"nothing to judge: {one.why}"))
+            continue
+        if triage.stops(settings["policy.block"], one.verdict):
+            code = max(code, STOPPED)
+        if options.format != "text":
+            _print_document(to_document(one.verdict), options.format)
+        elif many:
+            rows.append((one.change.label, text.one_line(one.verdict)))
+        else:
+            print("\n".join(_paragraph(one.change, one.verdict, options.verbose, colour)))
+    for line in text.table(rows):
+        print(line)
+    if options.record:
+        judged = [one for one in results if isinstance(one, triage.Judged) and one.verdict.commit]
+        if judged:
+            for line in triage.keep(judged[0].change.repo, judged, settings):
+                _complain(line)
+    return code
+
+
+def _paragraph(change: Change, verdict: Verdict, verbose: bool, colour: bool) -> list[str]:
+    lines = text.paragraph(verdict, verbose=verbose, colour=colour)
+    return [*lines, f"  {text.plain(change.note)}"] if change.note else lines
+
+
+def _print_document(document: dict[str, object], form: str) -> None:
+    if form == "json":
+        _print_json(document)
+        return
+    from hook.record import document as documents
+
+    print(documents.dump([document]), end="")
+
+
+def _print_json(document: dict[str, object]) -> None:
+    print(json.dumps(document))
+
+
+def _repository(options: argparse.Namespace) -> Repository:
+    return find(pathlib.Path(options.repo) if options.repo else None)
+
+
+def _settings(repo: Repository, objects: Objects, base: str) -> config.Settings:
+    found = settings_source.load(repo, Source(objects, base))
+    objects.limit_bytes = found["limits.blob_bytes"]
+    return found
+
+
+def _program() -> pathlib.Path:
+    """The program that the hooks are to call: the one that runs now."""
+    import shutil
+
+    here = pathlib.Path(sys.argv[0])
+    if here.name.startswith(("patch-triage", "git-patch-triage")) and here.exists():
+        return here.absolute()
+    beside = pathlib.Path(sys.executable).parent / "patch-triage"
+    found = str(beside) if beside.exists() else shutil.which("patch-triage")
+    if found is None:
+        raise WrongUse("install the package first (`pipx install .`): the hooks call the program `patch-triage`, and there is none")
+    return pathlib.Path(found).absolute()
+
+
+def _complain(line: str) -> None:
+    print(f"patch-triage: {text.plain(line)}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="patch-triage", description="Is this Linux kernel change worth fuzzing, where, and with which options?"
+    )
+    parser.add_argument("--version", action="version", version=f"patch-triage {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=what, description=what)
+        sub.add_argument("--repo", metavar="DIR", help="the repository (default: the one around the current directory)")
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("check", check, "judge a change: what is staged, a commit, a range, or a mailed patch or series")
+    sub.add_argument("revision", nargs="?", metavar="COMMIT | A..B", help="a commit, or a range of which each commit is judged")
+    sub.add_argument("--staged", action="store_true", help="what is staged (the default)")
+    sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
+    sub.add_argument("--base", metavar="REV", help="judge against REV")
+    sub.add_argument("--offline", action="store_true", help="no network and no model; so it is as long as no model is set up")
+    sub.add_argument("--agent", choices=("auto", "always", "never"), default="auto", help="when to ask the model (default: auto)")
+    sub.add_argument("--profile", choices=("default", "farm"), default="default", help="rules that the model's answer must meet")
+    sub.add_argument("--wait", action="store_true", help="wait for the model where it is asked")
+    sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
+    sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
+    sub.add_argument("--format", choices=("text", "json", "yaml"), default="text")
+    sub.add_argument("-v", "--verbose", action="store_true", help="every fact, not only the first")
+
+    sub = command("show", show, "print what is recorded of commits")
+    sub.add_argument("revision", nargs="*", metavar="COMMIT", help="commits or ranges (default: HEAD)")
+    sub.add_argument("--format", choices=("text", "json"), default="text")
+    sub.add_argument("-v", "--verbose", action="store_true")
+
+    sub = command("mark", mark, "say that a recorded verdict was right or wrong")
+    sub.add_argument("commit", metavar="COMMIT")
+    sub.add_argument("judgement", choices=("right", "wrong"))
+    sub.add_argument("--why", default="", help="one sentence")
+
+    sub = command("install", install, "put the hooks into a repository; hooks that are there are kept and called first")
+    sub.add_argument("--here", action="store_true", help="write into a core.hooksPath that is shared or tracked, too")
+    command("uninstall", uninstall, "take the hooks out and put back what was there")
+    command("config", settings, "print the settings in force and where each came from")
+    command("status", status, "write what could not be recorded, and print what still waits")
+    sub = command("hook", lambda options: WRONG_USE, "what git calls: `patch-triage hook STAGE -- ARGUMENTS`")
+    return parser

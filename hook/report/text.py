@@ -1,0 +1,73 @@
+"""A verdict as text: one line first, then why."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+from hook.verdict import Answer, State, Verdict, headline
+
+_FACTS_SHOWN = 5
+# Terminals obey these: bidi overrides, isolates and marks can make text read other than it is (CVE-2021-42574)
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def plain(text: str) -> str:
+    """`text` without control, bidi and unpaired surrogate characters; a line break becomes a space."""
+    return "".join(
+        " " if char in "\n\t" else "" if char in _BIDI or unicodedata.category(char) in ("Cc", "Cs", "Co") else char for char in text
+    )
+
+
+def one_line(verdict: Verdict) -> str:
+    """The verdict as one line."""
+    return plain(headline(verdict))
+
+
+def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) -> list[str]:
+    """The verdict as a person reads it: the headline, then the facts that carry it."""
+    head = one_line(verdict)
+    if verdict.state is not State.FINAL:
+        head = f"{head} [{verdict.state}]"
+    lines = [_coloured(head, verdict) if colour else head]
+    # what stays open is what a reader wants to see; the harmless rest only where nothing is open
+    facts = list(verdict.evidence)
+    shown = facts if verbose else facts[:_FACTS_SHOWN]
+    for fact in shown:
+        where = f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path
+        lines.append(f"  {plain(where)}  {plain(fact.claim)}")
+    if len(shown) < len(facts):
+        lines.append(f"  and {len(facts) - len(shown)} more files (-v shows them)")
+    for assumption in verdict.assumptions:
+        lines.append(f"  assumed: {plain(assumption)}")
+    if verbose:
+        lines.append(f"  functional: {verdict.functional}, reachable: {verdict.reachable}, decided by: {verdict.decided_by}")
+        lines.append(f"  ChangeId {verdict.change_id}")
+    return lines
+
+
+def table(rows: Sequence[tuple[str, str]], *, colour: bool = False) -> list[str]:
+    """Several changes: (label, verdict or what is said instead of one), a line each."""
+    del colour
+    width = min(60, max((len(plain(label)) for label, _ in rows), default=0))
+    return [f"{_fitted(plain(label), width)}  {plain(said)}" for label, said in rows]
+
+
+def coloured(setting: str) -> bool:
+    """Whether to colour what goes to stdout, by the setting `output.colour` and the terminal."""
+    import os
+
+    if setting == "auto":
+        return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return setting == "always"
+
+
+def _coloured(text: str, verdict: Verdict) -> str:
+    if Answer.NO in (verdict.functional, verdict.reachable):
+        return f"\033[32m{text}\033[m"
+    return f"\033[33m{text}\033[m"
+
+
+def _fitted(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"

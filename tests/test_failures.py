@@ -1,0 +1,166 @@
+"""Whatever fails, the commit goes through, one line says why, and the next run repairs what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.kernel import PROGRAM, Kernel
+
+POOL = "mm/pool.c"
+
+
+def ours(error: str) -> list[str]:
+    return [line for line in error.splitlines() if line.startswith("patch-triage:")]
+
+
+def test_broken_settings(hooked: Kernel) -> None:
+    hooked.write("../home/.config/patch-triage.yaml", "push:\n  max_commits: ten\n")
+    hooked.stage(POOL, "int a;\n")
+    _, error = hooked.git_both("commit", "-qm", "x")
+    assert set(ours(error)) == {
+        'patch-triage: no verdict: ~/.config/patch-triage.yaml:2: push.max_commits: "ten" is not a whole number from 1 to 100000; '
+        "the commit goes through"
+    }
+    assert hooked.git("log", "--format=%s", "-1") == "x\n"
+
+
+def test_no_git_identity_for_the_note(hooked: Kernel) -> None:
+    (pathlib.Path(hooked.env["HOME"]) / ".gitconfig").write_text("[user]\n\tuseConfigOnly = true\n")
+    hooked.stage(POOL, "int a;\n")
+    identity = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@x", "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@x"}
+    hooked.git("commit", "-qm", "x", **identity)
+    assert "WorthFuzzing: true" in hooked.note()
+
+
+def test_a_leftover_ref_lock_queues_the_record_and_status_writes_it(hooked: Kernel) -> None:
+    hooked.commit(POOL, "int a;\n")
+    lock = hooked.path / ".git/refs/notes/patch-triage.lock"
+    lock.touch()
+    os.utime(lock, (1, 1))
+    hooked.stage(POOL, "int b;\n")
+    _, error = hooked.git_both("commit", "-qm", "x")
+    assert any("not recorded" in line and "queued" in line and "`patch-triage status` shows it" in line for line in ours(error))
+    assert json.loads(hooked.triage("show", "--format", "json"))["State"] == "final"
+    lock.unlink()
+    assert "1 queued record written" in hooked.triage("status")
+    assert "WorthFuzzing: true" in hooked.note()
+
+
+def test_an_object_that_is_not_there(hooked: Kernel) -> None:
+    hooked.commit(POOL, "int a;\n")
+    blob = hooked.git("rev-parse", f"HEAD:{POOL}").strip()
+    (hooked.path / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    hooked.stage(POOL, "int b;\n")
+    hooked.git("commit", "-qm", "x")
+    assert hooked.git("log", "--format=%s", "-1") == "x\n"
+
+
+def namespace(script: str) -> list[str] | None:
+    """A command line that runs `script` where it may mount; None where the system does not let us."""
+    become_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    argv = ["unshare", *become_root, "--mount", "sh", "-ec", script]
+    probe = [*argv[:-1], "mount -t tmpfs none /mnt"]
+    if not shutil.which("unshare") or subprocess.run(probe, capture_output=True, check=False).returncode:
+        return None
+    return argv
+
+
+def test_a_full_disk_for_everything_of_ours(hooked: Kernel) -> None:
+    hooked.commit(POOL, "int a;\n")
+    state = hooked.path / ".git/patch-triage"
+    notes = hooked.path / ".git/refs/notes"
+    script = (
+        f"mount -t tmpfs -o size=4k none '{state}'; dd if=/dev/zero of='{state}/fill' bs=4k 2>/dev/null || true; "
+        f"mount -t tmpfs -o size=4k none '{notes}'; dd if=/dev/zero of='{notes}/fill' bs=4k 2>/dev/null || true; "
+        "git commit -qm full"
+    )
+    argv = namespace(script)
+    if argv is None:
+        pytest.skip("this system does not let a test mount a file system")
+    hooked.stage(POOL, "int b;\n")
+    done = subprocess.run(argv, cwd=hooked.path, env=hooked.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert any("No space left" in line for line in ours(done.stderr)), done.stderr
+    assert hooked.git("log", "--format=%s", "-1") == "full\n"
+    assert "WorthFuzzing: true" in hooked.note("HEAD~1")
+
+
+def test_a_read_only_git_directory_can_be_checked(hooked: Kernel) -> None:
+    hooked.commit(POOL, "int a;\n")
+    mail = hooked.git("format-patch", "-1", "--stdout")
+    hooked.git("reset", "-q", "--hard", "HEAD~1")
+    script = f"mount --bind .git .git; mount -o remount,bind,ro .git; '{PROGRAM}' check HEAD; '{PROGRAM}' check --patch -"
+    argv = namespace(script)
+    if argv is None:
+        pytest.skip("this system does not let a test mount a file system")
+    done = subprocess.run(argv, cwd=hooked.path, env=hooked.env, input=mail, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("worth fuzzing unless shown otherwise") == 2
+
+
+def test_eight_processes_lose_no_note(hooked: Kernel) -> None:
+    commits = [hooked.commit(POOL, f"int a{number};\n", "x", "--no-verify") for number in range(24)]
+    hooked.git("update-ref", "-d", "refs/notes/patch-triage")
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda commit: hooked.triage_both(
+            "check", "--record", commit, PATCH_TRIAGE_RECORD_LOCK_SECONDS="60"), commits))
+    assert not any(ours(error) for _, error in outcomes)
+    assert all(f"Commit: {commit}" in hooked.note(commit) for commit in commits)
+    assert hooked.git("fsck", "--strict", "--no-dangling").strip() == ""
+
+
+def test_killed_at_random_moments_nothing_is_left_broken(hooked: Kernel) -> None:
+    """Our processes are killed while 200 commits are made; the seed makes a failure repeatable."""
+    choice = random.Random(6)
+    killed = 0
+    for number in range(200):
+        hooked.stage(POOL, f"int a{number};\n")
+        commit = subprocess.Popen(["git", "commit", "-qm", str(number)], cwd=hooked.path, env=hooked.env,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # both of our processes take some 100 ms each: most of these moments are inside one of them
+        time.sleep(choice.uniform(0.0, 0.25))
+        if number % 2:
+            killed += kill_ours(hooked)
+        assert commit.wait(60) == 0, f"commit {number} was stopped"
+    assert killed > 20
+    assert hooked.git("rev-list", "--count", "HEAD").strip() == "201"
+    assert hooked.git("fsck", "--strict", "--no-dangling").strip() == ""
+    last = hooked.commit(POOL, "int last;\n")
+    assert f"Commit: {last}" in hooked.note()
+    hooked.triage("status")
+    commits = hooked.git("rev-list", "HEAD~200..HEAD").split()
+    hooked.triage("check", "--record", "HEAD~200..HEAD")
+    assert all(f"Commit: {commit}" in hooked.note(commit) for commit in commits[::20])
+    left = [str(path) for path in (hooked.path / ".git").rglob("*.lock")]
+    assert left == []
+
+
+def kill_ours(kernel: Kernel) -> int:
+    """Kill -9 every process of ours that works in this tree, as one group with what it has started."""
+    count = 0
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            where = os.readlink(entry / "cwd")
+        except OSError:
+            continue
+        if b"patch-triage\0hook\0" in command and where.startswith(str(kernel.path)):
+            try:
+                os.kill(int(entry.name), signal.SIGKILL)
+                count += 1
+            except ProcessLookupError:
+                pass
+    return count

@@ -1,0 +1,83 @@
+"""The same stages under the real pre-commit framework."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.kernel import Kernel
+
+PROJECT = pathlib.Path(__file__).parent.parent
+PRE_COMMIT = pathlib.Path(sys.executable).parent / "pre-commit"
+CONFIG = """\
+default_install_hook_types: [pre-commit, prepare-commit-msg, commit-msg, post-commit, post-rewrite, pre-push]
+repos:
+  - repo: {place}
+    rev: {rev}
+    hooks:
+      - id: patch-triage
+      - id: patch-triage-prepare-commit-msg
+      - id: patch-triage-commit-msg
+      - id: patch-triage-post-commit
+      - id: patch-triage-post-rewrite
+      - id: patch-triage-pre-push
+"""
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """This project as a repository of one commit, as the framework would clone it."""
+    place = tmp_path_factory.mktemp("published") / "patch-triage"
+    place.mkdir()
+    for name in (".pre-commit-hooks.yaml", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, place)
+    shutil.copytree(PROJECT / "hook", place / "hook", ignore=shutil.ignore_patterns("__pycache__"))
+    git = ["git", "-C", str(place), "-c", "user.name=x", "-c", "user.email=x@x"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "published"], check=True)
+    return place
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("pre-commit-home"))
+
+
+def framework(kernel: Kernel, cache: str, *args: str) -> str:
+    kernel.env["PRE_COMMIT_HOME"] = cache
+    done = subprocess.run([str(PRE_COMMIT), *args], cwd=kernel.path, env=kernel.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_try_repo_prints_the_verdict(kernel: Kernel, published: pathlib.Path, cache: str) -> None:
+    kernel.stage("Documentation/mm/pool.rst", "Pool\n")
+    out = framework(kernel, cache, "try-repo", str(published), "patch-triage", "--verbose")
+    assert "patch-triage: not worth fuzzing: changes nothing that the kernel does: documentation (1 file)" in out
+
+
+def test_an_installed_config_makes_records(kernel: Kernel, published: pathlib.Path, cache: str, tmp_path: pathlib.Path) -> None:
+    rev = subprocess.run(["git", "-C", str(published), "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    kernel.stage(".pre-commit-config.yaml", CONFIG.format(place=published, rev=rev))
+    kernel.git("config", "patchtriage.record.format", "note,trailer")
+    framework(kernel, cache, "install")
+    _, error = kernel.git_both("commit", "-qm", "use patch-triage")
+    assert "patch-triage: worth fuzzing unless shown otherwise" in error
+    assert "Worth-Fuzzing: unknown" in kernel.git("log", "-1", "--format=%B")
+    assert "WorthFuzzing: true" in kernel.note()
+
+    kernel.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
+    assert "Worth-Fuzzing: no" in kernel.git("log", "-1", "--format=%B")
+    kernel.commit("mm/pool.c", "int a;\n", "fixup! doc")
+    kernel.git("rebase", "-q", "-i", "--autosquash", "HEAD~2", GIT_SEQUENCE_EDITOR="true")
+    assert "WorthFuzzing: true" in kernel.note() and f"Commit: {kernel.head()}" in kernel.note()
+
+    kernel.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
+    kernel.git("config", "patchtriage.policy.block", "unjudged")
+    out, error = kernel.git_both("push", "-q", str(tmp_path / "remote.git"), "main", ok=1)
+    assert "push stopped by policy.block" in out + error
