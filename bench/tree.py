@@ -1,0 +1,49 @@
+"""The real kernel tree that the benchmarks run on: Debian's Linux 6.12.107 as a git repository of one commit (2.3 GB, about two minutes).
+
+    python bench/tree.py DIR
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import subprocess
+import sys
+
+PACKAGE = "linux-source-6.12"
+VERSION = "6.12.107-1~deb12u1"
+SHA256 = "4a0576bf631e78bffea0c1d906cc3387f36736c9e6102d7338163d525429c5fd"
+
+
+def run(*argv: str, cwd: pathlib.Path) -> None:
+    print("$", " ".join(argv), flush=True)
+    subprocess.run(argv, cwd=cwd, check=True)
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print(__doc__.strip())
+        return 2
+    place = pathlib.Path(sys.argv[1]).absolute()
+    tree = place / "linux"
+    if (tree / ".git").is_dir():
+        print(f"{tree} is there already")
+        return 0
+    place.mkdir(parents=True, exist_ok=True)
+    run("apt-get", "download", f"{PACKAGE}={VERSION}", cwd=place)
+    package = next(place.glob(f"{PACKAGE}_*.deb"))
+    if hashlib.sha256(package.read_bytes()).hexdigest() != SHA256:
+        print(f"{package} is not the package that the labels were made from")
+        return 1
+    run("dpkg", "-x", package.name, "unpacked", cwd=place)
+    run("tar", "-xJf", f"unpacked/usr/src/{PACKAGE}.tar.xz", cwd=place)
+    (place / PACKAGE).rename(tree)
+    run("git", "init", "-q", ".", cwd=tree)
+    run("git", "add", "-A", "-f", ".", cwd=tree)  # -f: Debian's .gitignore ends in `/*`
+    run("git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "-qm", "Linux 6.12.107", cwd=tree)
+    print(tree)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
