@@ -27,12 +27,14 @@ from hook.verdict import Verdict
 _NULL = frozenset("0")
 _ANNOUNCED = "patch-triage-announced"
 AMEND_MARKER = "patch-triage-amend"  # left by the prepare-commit-msg stub
+SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
+STOPPED = 10  # a status of its own: a Python that cannot start ends with 1, and must not stop a push
 _NAMED_IN_PUSH = 10
 _AFTER_SEQUENCE = ("post-rewrite", "post-applypatch", "pre-push")
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one stage: STAGE [-- ARGUMENTS]. The exit status is 1 only where the policy stops a push."""
+    """Run one stage: STAGE [-- ARGUMENTS]. The exit status is STOPPED only where the policy stops a push, and else 0."""
     stage, arguments = argv[0], list(argv[1:])
     if arguments[:1] == ["--"]:
         arguments = arguments[1:]
@@ -115,15 +117,17 @@ def commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
 
 def post_commit(repo: Repository, arguments: Sequence[str]) -> int:
     """Record the verdict of the commit that was just made, or of a whole cherry-pick or revert sequence at its end."""
-    return _record_since(repo, repo.git_dir / "sequencer" / "head")
+    return _record_since(repo)
 
 
-def _record_since(repo: Repository, start: pathlib.Path) -> int:
-    """Record HEAD, or all from the commit that the file `start` names to HEAD."""
+def _record_since(repo: Repository) -> int:
+    """Record HEAD, or all that a sequence has made: our hooks left its start in a file, since git may have forgotten it by now."""
+    start = repo.git_dir / SINCE_MARKER
     with _objects(repo) as objects:
         head = find_commit(objects, "HEAD")
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
         commits = _since(repo, start) or [head.oid]
+        start.unlink(missing_ok=True)
         judged, missed = _judge_all(repo, objects, settings, commits)
         for line in triage.keep(repo, judged, settings):
             say(line)
@@ -137,7 +141,7 @@ def _record_since(repo: Repository, start: pathlib.Path) -> int:
 
 def post_applypatch(repo: Repository, arguments: Sequence[str]) -> int:
     """Record the verdicts of what `git am` has applied since it started."""
-    return _record_since(repo, repo.git_dir / "ORIG_HEAD")
+    return _record_since(repo)
 
 
 def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
@@ -320,7 +324,7 @@ def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triag
         return 0
     say(f"push stopped by policy.block: {policy} ({stopping[0]}" + (f" and {len(stopping) - 1} more)" if len(stopping) > 1 else ")"))
     say("`PATCH_TRIAGE=0 git push …` pushes all the same")
-    return 1
+    return STOPPED
 
 
 def _replace(path: pathlib.Path, content: bytes) -> None:

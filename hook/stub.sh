@@ -25,6 +25,8 @@ fi
 case $PATCH_TRIAGE in 0 | no | false | off) exit 0 ;; esac
 if [ -n "$GIT_DIR" ]; then dir=$GIT_DIR; elif [ -d .git ]; then dir=.git; else dir=$(git rev-parse --git-dir) || exit 0; fi
 under_way() { [ -d "$dir/rebase-merge" ] || [ -d "$dir/rebase-apply" ]; }
+# Note where several commits start, for the program to record them in one go: git may forget it before the last one is made.
+since() { read -r start <"$1" && echo "$start" >"$dir/patch-triage-since"; } 2>/dev/null
 case $stage in
 pre-push) ;;
 post-rewrite)
@@ -33,6 +35,7 @@ post-rewrite)
 post-applypatch)
 	# once for a whole `git am`, at its last patch; `git rebase --apply` comes here too, and then to post-rewrite
 	[ -f "$dir/rebase-apply/rebasing" ] && exit 0
+	since "$dir/ORIG_HEAD"
 	{ read -r next <"$dir/rebase-apply/next"; read -r last <"$dir/rebase-apply/last"; } 2>/dev/null
 	[ "${next:-1}" -lt "${last:-1}" ] && exit 0 ;;
 *)
@@ -40,6 +43,7 @@ post-applypatch)
 	if [ -f "$dir/sequencer/todo" ]; then
 		# once for several picks or reverts: a second line is one still to come
 		[ "$stage" = post-commit ] || exit 0
+		since "$dir/sequencer/head"
 		{ read -r now; read -r next; } <"$dir/sequencer/todo"
 		[ -n "$next" ] && exit 0
 	fi
@@ -65,7 +69,7 @@ gone() {
 trap : INT # Ctrl-C ends the program; the rest is for git to decide
 call "$program" hook "$stage" -- "$@"
 case $stage,$? in
-pre-push,1) exit 1 ;; # the policy that the person set: nothing else of ours stops anything
+pre-push,10) exit 1 ;; # the policy that the person set: nothing else of ours stops anything
 *,126 | *,127) gone "$1" ;; # there, but its Python is not
 esac
 exit 0

@@ -48,7 +48,9 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
     from_cache = verdict is not None
     if verdict is None:
         evidence = harmless.gather(change.patch, objects, settings["target.arch"])
-        verdict = settle(change, evidence, settings)
+        verdict = dataclasses.replace(
+            settle(change, evidence, settings), patch_id=patch.patch_id(change.repo, change.patch, settings["limits.diff_bytes"])
+        )
         if use_cache and not evidence.unread and not change.patch.hunks_missing:
             try:
                 cache.keep(change.repo, settings, verdict, source.read_blobs)
@@ -142,13 +144,4 @@ def keep(
 
     Returns the lines a person should read where that was not possible.
     """
-    commits = [one.verdict.commit for one in judged if one.verdict.commit]
-    if not commits:
-        return []
-    try:
-        patches = patch.patch_ids(repo, commits)
-    except GitError:
-        patches = {}  # a hint, and a partial clone may lack what it takes
-    return store.keep(repo, settings, [
-        dataclasses.replace(one.verdict, patch_id=patches.get(one.verdict.commit, "")) for one in judged if one.verdict.commit
-    ], carried)
+    return store.keep(repo, settings, [one.verdict for one in judged if one.verdict.commit], carried)

@@ -60,6 +60,8 @@ class Patch:
     files: tuple[FileChange, ...]
     change_id: str
     hunks_missing: str  # why there are no hunks although there are changes; empty when all is there
+    diff: bytes = dataclasses.field(default=b"", repr=False)  # the text that the hunks were read from
+    command: tuple[str, ...] = ()  # the git command that shows the change
 
 
 class BadDiff(GitError):
@@ -108,7 +110,7 @@ def read(repo: Repository, command: Sequence[str], limit_bytes: int) -> Patch:
     files = tuple(_raw_records(raw))
     if body:
         files = tuple(_with_hunks(files, body))
-    return Patch(files, change_id(files), missing)
+    return Patch(files, change_id(files), missing, body, tuple(command))
 
 
 def _raw_records(raw: bytes) -> Iterator[FileChange]:
@@ -192,14 +194,22 @@ def change_ids(repo: Repository, commits: Sequence[str]) -> dict[str, str]:
     return ids
 
 
-def patch_ids(repo: Repository, commits: Sequence[str]) -> dict[str, str]:
-    """`git patch-id --stable` of many commits against their parents: a hint that two commits are the same patch, moved.
+def patch_id(repo: Repository, made: Patch, limit_bytes: int) -> str:
+    """`git patch-id --stable` of the change: a hint that two commits are the same patch, moved.
 
-    It ignores white space even inside strings; merges and empty commits have none.
+    It ignores white space even inside strings. Empty where there are no hunks to take it from, as in a merge without any.
     """
-    diff = repo.run(
-        "diff-tree", "--stdin", "--root", "-r", "-p", "--no-ext-diff", "--no-textconv",
-        data="".join(f"{commit}\n" for commit in commits).encode(),
-    )
-    lines = repo.run("patch-id", "--stable", data=diff).decode().splitlines()
-    return {commit: patch for patch, commit in (line.split() for line in lines)}
+    if made.hunks_missing or not made.diff:
+        return ""
+    diff = made.diff
+    if any(file.status in "RC" for file in made.files) or b"\0" in diff:
+        # what others compute is the patch of `git diff-tree -p`, without rename detection and with binary files left out
+        verb, *rest = made.command
+        try:
+            diff = repo.run_bounded(
+                verb, "-p", "--no-renames", "--no-ext-diff", "--no-textconv", *rest, limit_bytes=limit_bytes, index=repo.index_file
+            )
+        except GitError:
+            return ""
+    words = repo.run("patch-id", "--stable", data=diff).split()
+    return words[0].decode() if words else ""
