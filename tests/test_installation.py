@@ -84,7 +84,7 @@ def some_hooks(tree: Kernel) -> pathlib.Path:
     (directory / "pre-push").symlink_to("../../scripts/push")
     (directory / "post-rewrite").symlink_to("/nowhere")
     (directory / "commit-msg").write_bytes(b"#!/bin/sh\n: \xff\x00\r\n")
-    put(directory / "pre-rebase")
+    put(directory / "post-merge")
     return directory
 
 
@@ -102,7 +102,7 @@ def test_uninstall_restores_exactly_what_was_there(tree: Kernel, program: pathli
     before = listing(directory)
     install(tree, program, trailers=True)
     for name, was in before.items():
-        kept = name if name == "pre-rebase" else f"{name}.before-patch-triage"
+        kept = name if name == "post-merge" else f"{name}.before-patch-triage"
         assert listing(directory)[kept] == was
     uninstall(tree)
     assert listing(directory) == before

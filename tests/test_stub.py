@@ -467,3 +467,43 @@ def test_the_hook_runs_in_any_shell(tree: Tree, shell: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
     told = ["a b", "c d"]
     assert tree.started() == ["theirs post-rewrite.before-patch-triage <rebase>", *told, triage("post-rewrite", "rebase"), *told]
+
+
+def test_a_rebase_runs_without_our_post_commit_and_has_it_back_at_its_end(tree: Tree, tmp_path: pathlib.Path) -> None:
+    tree.commits("a", "b", "c")
+    hook = tree.path / ".git/hooks/post-commit"
+    content = hook.read_bytes()
+    tree.git("-c", "sequence.editor=true", "rebase", "-q", "-i", "--force-rebase", "-x", f"ls .git/hooks >'{tmp_path / 'seen'}'", "HEAD~2")
+    assert "post-commit" not in (tmp_path / "seen").read_text().split()
+    assert hook.read_bytes() == content
+    tree.started()
+    tree.commit("file-d", "d\n")
+    assert "triage <hook> <post-commit> <-->" in tree.started()
+
+
+def test_after_an_aborted_rebase_the_next_commit_has_its_post_commit(tree: Tree) -> None:
+    tree.commits("a", "b")
+    tree.git("rebase", "-q", "--force-rebase", "-x", "false", "HEAD~1", ok=1)
+    assert not (tree.path / ".git/hooks/post-commit").exists()
+    tree.git("rebase", "--abort")
+    tree.started()
+    tree.commit("file-c", "c\n")
+    assert "triage <hook> <post-commit> <-->" in tree.started()
+
+
+def test_a_post_commit_hook_that_was_there_runs_at_every_pick(tree: Tree) -> None:
+    tree.commits("a", "b", "c")
+    tree.theirs("post-commit")
+    tree.git("rebase", "-q", "--force-rebase", "HEAD~3")
+    assert sum(line.startswith("theirs post-commit") for line in tree.started()) == 3
+
+
+def test_installing_and_uninstalling_during_a_rebase_knows_the_resting_hook(tree: Tree) -> None:
+    tree.commits("a", "b")
+    tree.git("rebase", "-q", "--force-rebase", "-x", "false", "HEAD~1", ok=1)
+    install(tree)
+    assert (tree.path / ".git/hooks/post-commit").exists()
+    tree.git("rebase", "--abort")
+    tree.git("rebase", "-q", "--force-rebase", "-x", "false", "HEAD~1", ok=1)
+    installation.uninstall(find(tree.path))
+    assert not [path.name for path in (tree.path / ".git/hooks").iterdir()]

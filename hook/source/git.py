@@ -75,8 +75,8 @@ class Repository:
         return self.common_dir / "patch-triage"
 
     def environment(self, index: pathlib.Path | None = None) -> dict[str, str]:
-        """The environment for a git call: none of the caller's GIT_* and all of our own."""
-        env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        """The environment for a git call: of the caller's GIT_* only where its settings are, and all of our own."""
+        env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_CONFIG_")}
         env.update(
             GIT_DIR=str(self.git_dir),
             GIT_WORK_TREE=str(self.git_dir),  # core.worktree of a submodule would make the git directory a sub-directory of it
