@@ -95,6 +95,8 @@ def rebase_with_and_without(tree: pathlib.Path, commits: int, rounds: int) -> No
         git(tree, "-c", "core.hooksPath=/dev/null", "commit", "-qam", f"mm: bench {number}")
     tip = git(tree, "rev-parse", "HEAD").strip()
     git(tree, "checkout", "-q", "-b", "onto", start)
+    # the commits have records, as if they had been made with the hooks
+    subprocess.run(["patch-triage", "check", "--record", f"{start}..{tip}"], cwd=tree, stdout=subprocess.DEVNULL, check=True)
     path = tree / "kernel/fork.c"
     path.write_text(path.read_text() + "\nstatic int bench_fork;\n")
     git(tree, "-c", "core.hooksPath=/dev/null", "commit", "-qam", "fork: bench")
