@@ -8,6 +8,7 @@ says UNKNOWN and why, and stands before the row that would say NO. Checked again
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 
 from hook.verdict import Answer
@@ -141,14 +142,7 @@ def classify(path: str, target_arch: str) -> PathClass:
 
     An architecture that is not known here makes no other architecture unreachable.
     """
-    target = _ALIASES.get(target_arch, target_arch)
-    known = target in _ARCHITECTURES
-    rows = [*ROWS, *_BORROWED.get(target, ())]
-    if known and target != "um":
-        rows.append(_OWN_USER_MODE)
-    if known:
-        rows.append(_OTHER)
-    matching = [row for row in rows if _matches(row, path, target if known else "[^/]+")]
+    matching = [row for pattern, row in _rows(_ALIASES.get(target_arch, target_arch)) if pattern.fullmatch(path)]
     functional = next((row for row in matching if row.functional is not None), None)
     reachable = next((row for row in matching if row.reachable is not None), None)
     # the row that decides gives its name and its reason; else the one that says why nothing is decided
@@ -162,9 +156,17 @@ def classify(path: str, target_arch: str) -> PathClass:
     )
 
 
-def _matches(row: Row, path: str, target: str) -> bool:
+@functools.cache
+def _rows(target: str) -> list[tuple[re.Pattern[str], Row]]:
+    """The rows that count for a target, in their order."""
+    known = target in _ARCHITECTURES
+    rows = [*ROWS, *_BORROWED.get(target, ())]
+    if known and target != "um":
+        rows.append(_OWN_USER_MODE)
+    if known:
+        rows.append(_OTHER)
     # a newline is a legal byte of a path, and `.` has to match it
-    return re.fullmatch(row.pattern.replace("{target}", target), path, re.DOTALL) is not None
+    return [(re.compile(row.pattern.replace("{target}", target if known else "[^/]+"), re.DOTALL), row) for row in rows]
 
 
 def language(path: str) -> str | None:
