@@ -94,7 +94,7 @@ def rebase_with_and_without(tree: pathlib.Path, commits: int, rounds: int) -> No
         edit(tree, number)
         git(tree, "-c", "core.hooksPath=/dev/null", "commit", "-qam", f"mm: bench {number}")
     tip = git(tree, "rev-parse", "HEAD").strip()
-    git(tree, "checkout", "-q", "-b", "onto", start)
+    git(tree, "checkout", "-q", "-B", "onto", start)
     # the commits have records, as if they had been made with the hooks
     subprocess.run(["patch-triage", "check", "--record", f"{start}..{tip}"], cwd=tree, stdout=subprocess.DEVNULL, check=True)
     path = tree / "kernel/fork.c"

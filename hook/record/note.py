@@ -195,6 +195,8 @@ class _Places:
     def _mktree(self, repo: Repository, trees: Sequence[Tree]) -> list[str]:
         if not trees:
             return []
+        if trees == [{}]:
+            return [repo.run("mktree").decode().strip()]  # --batch takes an empty tree for the end of its input
         records = []
         for tree in trees:
             lines = (

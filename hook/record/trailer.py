@@ -1,4 +1,4 @@
-"""The trailer: a verdict in the commit message, through `git interpret-trailers`."""
+"""The trailer: a verdict in the commit message, where `git interpret-trailers` finds it."""
 
 from __future__ import annotations
 
@@ -28,19 +28,26 @@ def lines(verdict: Verdict) -> list[str]:
 
 
 def add(repo: Repository, message: bytes, verdict: Verdict) -> bytes:
-    """`message` with the trailers of `verdict` in place of any of ours, before the first Signed-off-by.
+    """`message` with the trailers of `verdict` in place of any of ours, before the first Signed-off-by, and nothing else changed.
 
-    A message with nothing in it beside comments stays as it is: git would no longer see that it is empty.
+    Git says whether the last paragraph holds trailers; the lines are put in here, since `git interpret-trailers` drops the comments of a
+    block that it adds to. A message with nothing in it beside comments stays as it is: git would no longer see that it is empty.
     """
     scissors = _SCISSORS.search(message)
     content, tail = (message[: scissors.start()], message[scissors.start() :]) if scissors else (message, b"")
     if not repo.run("stripspace", "--strip-comments", data=content).strip():
         return message
-    without = _without_ours(repo, content)
-    arguments = [word for line in lines(verdict) for word in ("--trailer", line)]
-    # git 2.39.5 hangs without --no-divider on a message that holds `---` and then scissors
-    added = repo.run("interpret-trailers", "--no-divider", "--where", "end", "--if-exists", "add", *arguments, data=without)
-    return _before_sign_off(added) + tail
+    comment = repo.run("config", "--get", "core.commentChar", ok=(0, 1)).strip()
+    comment = comment if len(comment) == 1 else b"#"  # `auto` chooses a character that no line begins with
+    if not content.endswith(b"\n"):
+        content += b"\n"
+    all_lines = _without_ours(repo, content.splitlines(keepends=True), comment)
+    ours = [f"{line}\n".encode() for line in lines(verdict)]
+    start, end = _block(all_lines, comment)
+    if _trailers(repo, b"".join(all_lines)):
+        at = next((at for at in range(start, end) if _SIGNED_OFF.match(all_lines[at])), end)
+        return b"".join([*all_lines[:at], *ours, *all_lines[at:]]) + tail
+    return b"".join([*all_lines[:end], b"\n", *ours, *all_lines[end:]]) + tail
 
 
 def read(repo: Repository, message: bytes) -> dict[str, str]:
@@ -62,39 +69,31 @@ def _folded(key: str, names: Sequence[str]) -> str:
     return text
 
 
-def _without_ours(repo: Repository, content: bytes) -> bytes:
-    """`content` without our trailers in its trailer block; a line of the body that only looks like one stays."""
-    parsed = repo.run("interpret-trailers", "--only-trailers", "--only-input", "--no-divider", data=content)
-    if not any(_OURS.match(line) for line in parsed.splitlines()):
-        return content
-    all_lines = content.splitlines(keepends=True)
-    start, end = _block(all_lines)
+def _trailers(repo: Repository, content: bytes) -> list[bytes]:
+    # git 2.39.5 hangs without --no-divider on a message that holds `---` and then scissors
+    return repo.run("interpret-trailers", "--only-trailers", "--only-input", "--no-divider", data=content).splitlines()
+
+
+def _without_ours(repo: Repository, all_lines: list[bytes], comment: bytes) -> list[bytes]:
+    """The lines without our trailers in the trailer block; a line of the body that only looks like one stays."""
+    if not any(_OURS.match(line) for line in _trailers(repo, b"".join(all_lines))):
+        return all_lines
+    start, end = _block(all_lines, comment)
     kept, drop = [], False
     for line in all_lines[start:end]:
         drop = bool(_OURS.match(line)) or (drop and line[:1] in (b" ", b"\t"))
         if not drop:
             kept.append(line)
-    if not any(line.strip() for line in kept):
+    if not kept:
         while start and not all_lines[start - 1].strip():
             start -= 1
-    return b"".join([*all_lines[:start], *kept, *all_lines[end:]])
+    return [*all_lines[:start], *kept, *all_lines[end:]]
 
 
-def _before_sign_off(content: bytes) -> bytes:
-    all_lines = content.splitlines(keepends=True)
-    start, end = _block(all_lines)
-    block = all_lines[start:end]
-    signed = next((at for at, line in enumerate(block) if _SIGNED_OFF.match(line)), None)
-    first = next((at for at, line in enumerate(block) if _OURS.match(line)), None)
-    if signed is None or first is None or first < signed:
-        return content
-    return b"".join([*all_lines[:start], *block[:signed], *block[first:], *block[signed:first], *all_lines[end:]])
-
-
-def _block(all_lines: Sequence[bytes]) -> tuple[int, int]:
-    """The last paragraph, as git takes it for the trailers: comments and blank lines after it do not count."""
+def _block(all_lines: Sequence[bytes], comment: bytes) -> tuple[int, int]:
+    """The last paragraph, where git looks for trailers: comments and blank lines after it do not count."""
     end = len(all_lines)
-    while end and (not all_lines[end - 1].strip() or all_lines[end - 1].startswith(b"#")):
+    while end and (not all_lines[end - 1].strip() or all_lines[end - 1].startswith(comment)):
         end -= 1
     start = end
     while start and all_lines[start - 1].strip():
