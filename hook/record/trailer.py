@@ -76,18 +76,21 @@ def _trailers(repo: Repository, content: bytes) -> list[bytes]:
 
 def _without_ours(repo: Repository, all_lines: list[bytes], comment: bytes) -> list[bytes]:
     """The lines without our trailers in the trailer block; a line of the body that only looks like one stays."""
-    if not any(_OURS.match(line) for line in _trailers(repo, b"".join(all_lines))):
-        return all_lines
-    start, end = _block(all_lines, comment)
-    kept, drop = [], False
-    for line in all_lines[start:end]:
-        drop = bool(_OURS.match(line)) or (drop and line[:1] in (b" ", b"\t"))
-        if not drop:
-            kept.append(line)
-    if not kept:
-        while start and not all_lines[start - 1].strip():
-            start -= 1
-    return [*all_lines[:start], *kept, *all_lines[end:]]
+    # more than once: when ours were all of the last paragraph, the one before it is now the trailer block
+    while any(_OURS.match(line) for line in _trailers(repo, b"".join(all_lines))):
+        start, end = _block(all_lines, comment)
+        kept, drop = [], False
+        for line in all_lines[start:end]:
+            drop = bool(_OURS.match(line)) or (drop and line[:1] in (b" ", b"\t"))
+            if not drop:
+                kept.append(line)
+        if len(kept) == end - start:
+            break
+        if not kept:
+            while start and not all_lines[start - 1].strip():
+                start -= 1
+        all_lines = [*all_lines[:start], *kept, *all_lines[end:]]
+    return all_lines
 
 
 def _block(all_lines: Sequence[bytes], comment: bytes) -> tuple[int, int]:

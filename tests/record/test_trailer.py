@@ -36,6 +36,7 @@ def repo(first_kernel: Kernel) -> Repository:
         (b"mm: x\n\nFixes: abc\n" + SIGNED + b"Link: l\n", b"mm: x\n\nFixes: abc\nWorth-Fuzzing: unknown\n" + SIGNED + b"Link: l\n"),
         (b"mm: x\n\nWorth-Fuzzing: no\n" + SIGNED, b"mm: x\n\nWorth-Fuzzing: unknown\n" + SIGNED),
         (b"mm: x\n\nWorth-Fuzzing: no\nFocus-Symbols: a,\n b\n", b"mm: x\n\nWorth-Fuzzing: unknown\n"),
+        (b"mm: x\n\nWorth-Fuzzing: no\n\nNeeds-KMSAN: yes\n", b"mm: x\n\nWorth-Fuzzing: unknown\n"),
         (b"mm: x\n\nWorth-Fuzzing: is a key\nof ours\n\nMore.\n", b"mm: x\n\nWorth-Fuzzing: is a key\nof ours\n\nMore.\n\nWorth-Fuzzing: unknown\n"),
         (b"mm: x\n\n---\nnot a divider\n\n" + SIGNED, b"mm: x\n\n---\nnot a divider\n\nWorth-Fuzzing: unknown\n" + SIGNED),
         (b"mm: \xe9\xff\n\n" + SIGNED, b"mm: \xe9\xff\n\nWorth-Fuzzing: unknown\n" + SIGNED),
