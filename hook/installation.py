@@ -52,7 +52,7 @@ class _Hook:
 
     @property
     def resting(self) -> pathlib.Path:
-        """Where our post-commit hook is while a rebase runs."""
+        """Where our post-commit and prepare-commit-msg hooks are while a rebase runs."""
         return self.directory / f"{self.stage}.resting-patch-triage"
 
     @property

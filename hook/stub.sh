@@ -4,8 +4,7 @@ stage=@STAGE@
 program=@PROGRAM@
 hooks=${0%/*}
 kept=$hooks/$stage.before-patch-triage
-ours=$hooks/post-commit
-resting=$ours.resting-patch-triage
+resting=resting-patch-triage
 input=
 
 # The hook that was here and ours both get what git says on standard input.
@@ -31,15 +30,23 @@ under_way() { [ -d "$dir/rebase-merge" ] || [ -d "$dir/rebase-apply" ]; }
 # Note where several commits start, for the program to record them in one go: git may forget it before the last one is made.
 since() { read -r start <"$1" && echo "$start" >"$dir/patch-triage-since"; } 2>/dev/null
 
-# For any post-commit hook, even an empty one, git pays 14 ms a pick in a kernel tree. Ours has nothing to do in a rebase, so it rests
-# until the rebase tells post-rewrite of its end or, after an abort, until the next of our hooks.
+# For any post-commit or prepare-commit-msg hook, even an empty one, git pays 14 ms a pick in a kernel tree. Ours have nothing to do in a
+# rebase, so they rest until it tells post-rewrite of its end or, after an abort, until the next of our hooks.
 if [ "$stage" = pre-rebase ]; then
-	{ read -r line; read -r line; } <"$ours"
-	case $line in '# patch-triage hook.'*) [ -e "$ours.before-patch-triage" ] || mv -f "$ours" "$resting" ;; esac
+	for hook in "$hooks/post-commit" "$hooks/prepare-commit-msg"; do
+		line=
+		{ read -r line; read -r line; } <"$hook"
+		case $line in '# patch-triage hook.'*) [ -e "$hook.before-patch-triage" ] || mv -f "$hook" "$hook.$resting" ;; esac
+	done
 	exit 0
 fi 2>/dev/null
-wake() { if [ -e "$ours" ]; then rm -f "$resting"; else mv "$resting" "$ours"; fi 2>/dev/null; }
-if [ -e "$resting" ]; then
+wake() {
+	for hook in "$hooks/post-commit" "$hooks/prepare-commit-msg"; do
+		[ -e "$hook.$resting" ] || continue
+		if [ -e "$hook" ]; then rm -f "$hook.$resting"; else mv "$hook.$resting" "$hook"; fi
+	done 2>/dev/null
+}
+if [ -e "$hooks/post-commit.$resting" ] || [ -e "$hooks/prepare-commit-msg.$resting" ]; then
 	case $stage,$1 in post-rewrite,rebase) wake ;; *) under_way || wake ;; esac
 fi
 

@@ -469,26 +469,31 @@ def test_the_hook_runs_in_any_shell(tree: Tree, shell: str) -> None:
     assert tree.started() == ["theirs post-rewrite.before-patch-triage <rebase>", *told, triage("post-rewrite", "rebase"), *told]
 
 
-def test_a_rebase_runs_without_our_post_commit_and_has_it_back_at_its_end(tree: Tree, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("resting", ["post-commit", "prepare-commit-msg"])
+def test_what_git_calls_at_every_pick_rests_during_a_rebase_and_is_back_at_its_end(tree: Tree, tmp_path: pathlib.Path, resting: str) -> None:
     tree.commits("a", "b", "c")
-    hook = tree.path / ".git/hooks/post-commit"
+    install(tree, trailers=True)
+    hook = tree.path / ".git/hooks" / resting
     content = hook.read_bytes()
     tree.git("-c", "sequence.editor=true", "rebase", "-q", "-i", "--force-rebase", "-x", f"ls .git/hooks >'{tmp_path / 'seen'}'", "HEAD~2")
-    assert "post-commit" not in (tmp_path / "seen").read_text().split()
+    assert resting not in (tmp_path / "seen").read_text().split()
     assert hook.read_bytes() == content
     tree.started()
     tree.commit("file-d", "d\n")
     assert "triage <hook> <post-commit> <-->" in tree.started()
 
 
-def test_after_an_aborted_rebase_the_next_commit_has_its_post_commit(tree: Tree) -> None:
+@pytest.mark.parametrize("resting", ["post-commit", "prepare-commit-msg"])
+def test_after_an_aborted_rebase_the_next_commit_has_all_hooks(tree: Tree, resting: str) -> None:
     tree.commits("a", "b")
+    install(tree, trailers=True)
+    hook = tree.path / ".git/hooks" / resting
     tree.git("rebase", "-q", "--force-rebase", "-x", "false", "HEAD~1", ok=1)
-    assert not (tree.path / ".git/hooks/post-commit").exists()
+    assert not hook.exists()
     tree.git("rebase", "--abort")
     tree.started()
     tree.commit("file-c", "c\n")
-    assert "triage <hook> <post-commit> <-->" in tree.started()
+    assert hook.exists() and "triage <hook> <post-commit> <-->" in tree.started()
 
 
 def test_a_post_commit_hook_that_was_there_runs_at_every_pick(tree: Tree) -> None:
