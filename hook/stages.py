@@ -117,16 +117,19 @@ def commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
 
 def post_commit(repo: Repository, arguments: Sequence[str]) -> int:
     """Record the verdict of the commit that was just made, or of a whole cherry-pick or revert sequence at its end."""
-    return _record_since(repo)
+    return _record_since(repo, "")
 
 
-def _record_since(repo: Repository) -> int:
-    """Record HEAD, or all that a sequence has made: our hooks left its start in a file, since git may have forgotten it by now."""
+def _record_since(repo: Repository, fallback: str) -> int:
+    """Record HEAD, or all that a sequence has made: our hooks left its start in a file, since git may have forgotten it by now.
+
+    Without such a file the sequence starts at the revision `fallback`.
+    """
     start = repo.git_dir / SINCE_MARKER
     with _objects(repo) as objects:
         head = find_commit(objects, "HEAD")
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
-        commits = _since(repo, start) or [head.oid]
+        commits = _since(repo, start, fallback) or [head.oid]
         start.unlink(missing_ok=True)
         judged, missed = _judge_all(repo, objects, settings, commits)
         for line in triage.keep(repo, judged, settings):
@@ -141,7 +144,7 @@ def _record_since(repo: Repository) -> int:
 
 def post_applypatch(repo: Repository, arguments: Sequence[str]) -> int:
     """Record the verdicts of what `git am` has applied since it started."""
-    return _record_since(repo)
+    return _record_since(repo, "ORIG_HEAD")  # which our hook cannot read where refs are a reftable
 
 
 def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
@@ -159,12 +162,14 @@ def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
     with _objects(repo) as objects:
         head = find_commit(objects, "HEAD")
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
-        ids = patch.change_ids(repo, list(olds))
+        added = [one for one in _added_in_rebase(repo, settings["push.max_commits"]) if one not in olds]
+        ids = patch.change_ids(repo, [*olds, *added])
         marks: dict[str, store.Documents] = {}
-        recorded = store.read(repo, settings, {old: ids.get(new, "") for new, olds_ in olds.items() for old in olds_})
+        wanted = {old: ids.get(new, "") for new, mine in olds.items() for old in mine} | {one: ids.get(one, "") for one in added}
+        recorded = store.read(repo, settings, wanted)
         for new, mine in olds.items():
             marks[new] = tuple(mark for old in mine for mark in recorded[old].marks)
-        judged, _ = _judge_all(repo, objects, settings, list(olds))
+        judged, _ = _judge_all(repo, objects, settings, [*olds, *(one for one in added if recorded[one].verdict is None)])
         for line in triage.keep(repo, judged, settings, marks):
             say(line)
     return 0
@@ -254,16 +259,28 @@ def _announce(repo: Repository, verdict: Verdict, settings: Settings) -> None:
         marker.write_text(verdict.change_id)
 
 
-def _since(repo: Repository, file: pathlib.Path) -> list[str]:
+def _since(repo: Repository, file: pathlib.Path, fallback: str) -> list[str]:
     """The commits from the one that `file` names to HEAD, oldest first; none if there is no such file or it names no ancestor."""
     try:
-        start = file.read_text().strip()
+        start = file.read_text().strip() if file.exists() else fallback
         if not start:
             return []
         repo.run("merge-base", "--is-ancestor", start, "HEAD")
         return revisions(repo, f"{start}..HEAD")
     except (OSError, GitError):
         return []
+
+
+def _added_in_rebase(repo: Repository, most: int) -> list[str]:
+    """What stands on the commit that the rebase under way began with: it tells post-rewrite of no commit that the person made at a stop."""
+    for name in ("rebase-merge", "rebase-apply"):
+        try:
+            onto = (repo.git_dir / name / "onto").read_text().strip()
+            limits = ("--first-parent", "--no-merges", f"--max-count={most}")
+            return repo.run("rev-list", *limits, "HEAD", "--not", onto, "--").decode().split()
+        except (OSError, GitError):
+            continue
+    return []
 
 
 def _judge_all(

@@ -85,6 +85,27 @@ def test_a_fixup_rebase_leaves_every_commit_with_its_own_record(hooked: Kernel) 
     assert list(healthy(hooked, "HEAD~2..HEAD").values()) == ["final", "final"]
 
 
+@pytest.mark.parametrize("backend", ["--merge", "--apply"])
+def test_a_rebase_that_drops_everything_leaves_no_record_behind_and_no_error(hooked: Kernel, backend: str) -> None:
+    hooked.git("checkout", "-qb", "side")
+    hooked.commit(POOL, edit(hooked, 1), "mm: one")
+    hooked.git("checkout", "-q", "main")
+    hooked.commit(POOL, edit(hooked, 1), "mm: the same from elsewhere")
+    hooked.git("checkout", "-q", "side")
+    _, error = hooked.git_both("rebase", "-q", backend, "main")
+    assert "no verdict" not in error
+    assert healthy(hooked, "HEAD^!")[hooked.head()] == "final"
+
+
+def test_a_commit_made_at_a_stop_of_a_rebase_has_its_record(hooked: Kernel) -> None:
+    hooked.commit(POOL, edit(hooked, 1), "mm: one")
+    hooked.commit(POOL, edit(hooked, 2), "mm: two")
+    hooked.git("rebase", "-q", "-i", "HEAD~2", GIT_SEQUENCE_EDITOR="sed -i 1s/pick/edit/")
+    hooked.commit("mm/extra.c", "int extra;\n", "mm: made at the stop")
+    hooked.git("rebase", "--continue")
+    assert list(healthy(hooked, "HEAD~3..HEAD").values()) == ["final"] * 3
+
+
 def test_marks_move_with_the_change_and_stay_behind_when_it_differs(hooked: Kernel) -> None:
     hooked.commit(POOL, edit(hooked, 1), "mm: one")
     hooked.triage("mark", "HEAD", "wrong", "--why", "a declaration nobody reads")
