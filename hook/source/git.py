@@ -10,6 +10,7 @@ import dataclasses
 import os
 import pathlib
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 
 # What a configuration could make git execute or colour, each switched off; the rest of the person's git settings stay in force.
@@ -32,6 +33,7 @@ _SETTINGS = (
     "protocol.allow=never",
     "color.ui=false",
 )
+_MEMORY_BYTES = 2 << 30  # for a git whose work a stranger's words choose
 _EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
@@ -144,6 +146,57 @@ class Repository:
         if process.returncode:
             raise GitError(f"git {args[0]}: {_last_line(error) or f'exit {process.returncode}'}")
         return out
+
+    def run_cut(
+        self, *args: str, limit_bytes: int, seconds: float, index: pathlib.Path | None = None, ok: Sequence[int] = (0,),
+        settings: Sequence[str] = (),
+    ) -> tuple[bytes, str]:
+        """As `run_bounded`, but what was printed up to a limit is the answer; beside it which limit ended git, `bytes` or `seconds`.
+
+        Its memory is bounded too, since a regular expression can ask for any amount.
+        """
+        try:
+            process = subprocess.Popen(
+                self.command(*(word for one in settings for word in ("-c", one)), *args),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                cwd=self.git_dir, env=self.environment(index),
+            )
+        except OSError as wrong:
+            raise GitError(f"git could not be started: {wrong.strerror}") from None
+        assert process.stdout is not None and process.stderr is not None
+        ended: list[str] = []
+
+        def too_late() -> None:
+            ended.append("seconds")
+            process.kill()
+
+        timer = threading.Timer(seconds, too_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            with process:
+                _bound_memory(process.pid)
+                out = process.stdout.read(limit_bytes + 1)
+                if len(out) > limit_bytes and not ended:
+                    ended.append("bytes")
+                    process.kill()
+                error = process.stderr.read()
+        finally:
+            timer.cancel()
+        if not ended and process.returncode not in ok:
+            raise GitError(f"git {args[0]}: {_last_line(error) or f'exit {process.returncode}'}")
+        return out[:limit_bytes], ended[0] if ended else ""
+
+
+def _bound_memory(pid: int) -> None:
+    import resource
+
+    if not hasattr(resource, "prlimit"):
+        return  # only Linux can bound a process that runs
+    try:
+        resource.prlimit(pid, resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
+    except (OSError, ValueError):
+        pass  # it has ended already, or the person's own limit is lower
 
 
 def find(start: pathlib.Path | None = None, seconds: float = 60.0) -> Repository:

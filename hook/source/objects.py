@@ -28,7 +28,7 @@ class Objects:
 
     def __init__(self, repo: Repository, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self._repo = repo
+        self.repo = repo
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Objects:
@@ -100,8 +100,8 @@ class Objects:
         if self._process is None:
             try:
                 self._process = subprocess.Popen(
-                    self._repo.command("cat-file", "--batch"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL, cwd=self._repo.git_dir, env=self._repo.environment(self._repo.index_file),
+                    self.repo.command("cat-file", "--batch"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL, cwd=self.repo.git_dir, env=self.repo.environment(self.repo.index_file),
                 )
             except OSError as wrong:
                 raise GitError(f"git could not be started: {wrong.strerror}") from None

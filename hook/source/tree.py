@@ -1,27 +1,107 @@
 """The source: a tree at one revision, or the staged index, as files by path.
 
-What was read is remembered with its blob id, so that a cached verdict can tell whether the same question would see the same bytes.
+What was read is remembered with its object id, so that a cached verdict can tell whether the same question would see the same bytes.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
+import os
+import threading
 
+from hook.source.git import Repository
 from hook.source.objects import Found, Objects
+
+
+class Kind(enum.StrEnum):
+    """What a name in a tree stands for."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "symbolic link"
+    SUBMODULE = "submodule"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A name in a directory of the tree."""
+
+    name: str
+    kind: Kind
+    oid: str  # empty for a directory of the index, which has no object
 
 
 @dataclasses.dataclass
 class Source:
-    """The files of one revision."""
+    """The files of one revision. Its methods may be called from several threads."""
 
     objects: Objects
     revision: str  # a commit or tree id; empty for the staged index
-    read_blobs: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> blob id, "" where there was no such file
+    read_blobs: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> object id, "" where there was nothing
+    lock: threading.RLock = dataclasses.field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def repo(self) -> Repository:
+        return self.objects.repo
 
     def file(self, path: str) -> Found | None:
         """The blob at `path`, None if there is none (or the store of a partial clone lacks it)."""
-        found = self.objects.read(f"{self.revision}:{path}")
-        if found is not None and found.kind != "blob":
-            found = None
-        self.read_blobs[path] = found.oid if found else ""
-        return found
+        with self.lock:
+            found = self.objects.read(f"{self.revision}:{path}")
+            if found is not None and found.kind != "blob":
+                found = None
+            self.read_blobs[path] = found.oid if found else ""
+            return found
+
+    def oid(self, path: str) -> str:
+        """The id of what is at `path`, blob or tree; empty where there is nothing. The top of the tree is the empty path."""
+        with self.lock:
+            found = self.objects.read(f"{self.revision}:{path}")
+            return found.oid if found else ""
+
+    def entry(self, path: str) -> Entry | None:
+        """What is at `path`, None if there is nothing. No link is followed, neither here nor on the way."""
+        directory, _, name = path.rpartition("/")
+        if not name:
+            return Entry("", Kind.DIRECTORY, self.oid("") if self.revision else "")
+        return next((entry for entry in self.names(directory) or () if entry.name == name), None)
+
+    def names(self, directory: str) -> list[Entry] | None:
+        """The names in a directory, sorted; None where there is no such directory."""
+        with self.lock:
+            entries = self._tree(directory) if self.revision else self._staged(directory)
+        return sorted(entries, key=lambda entry: entry.name) if entries is not None else None
+
+    def _tree(self, directory: str) -> list[Entry] | None:
+        found = self.objects.read(f"{self.revision}:{directory}")
+        if found is None or found.kind != "tree" or found.data is None:
+            return None
+        self.read_blobs[directory] = found.oid
+        data, at, entries = found.data, 0, []
+        id_bytes = 20 if self.repo.object_format == "sha1" else 32
+        while at < len(data):
+            space, end = data.index(b" ", at), data.index(b"\0", at)
+            mode, name, oid = data[at:space], data[space + 1 : end], data[end + 1 : end + 1 + id_bytes]
+            entries.append(Entry(os.fsdecode(name), _kind(mode), oid.hex()))
+            at = end + 1 + id_bytes
+        return entries
+
+    def _staged(self, directory: str) -> list[Entry] | None:
+        prefix = f"{directory}/" if directory else ""
+        out = self.repo.run(
+            "--literal-pathspecs", "ls-files", "--stage", "-z", *(["--", prefix] if prefix else []), index=self.repo.index_file
+        )
+        entries: dict[str, Entry] = {}
+        for record in out.split(b"\0"):
+            if not record:
+                continue
+            head, _, path = record.partition(b"\t")
+            mode, oid, _ = head.split(b" ")
+            name, slash, _ = os.fsdecode(path)[len(prefix) :].partition("/")
+            entries[name] = Entry(name, Kind.DIRECTORY, "") if slash else Entry(name, _kind(mode), oid.decode())
+        return list(entries.values()) if entries or not prefix else None
+
+
+def _kind(mode: bytes) -> Kind:
+    return {b"40000": Kind.DIRECTORY, b"120000": Kind.LINK, b"160000": Kind.SUBMODULE}.get(mode, Kind.FILE)
