@@ -68,6 +68,16 @@ class Fact:
 
 
 @dataclasses.dataclass(frozen=True)
+class Tokens:
+    """What asking the model has cost."""
+
+    input: int = 0
+    output: int = 0
+    thoughts: int = 0
+    estimated: bool = False  # the endpoint did not count them all
+
+
+@dataclasses.dataclass(frozen=True)
 class Verdict:
     """What is said of one change. Build it with `decide`, which keeps WorthFuzzing in step with the two answers."""
 
@@ -87,6 +97,9 @@ class Verdict:
     change_classes: tuple[str, ...] = ()
     evidence: tuple[Fact, ...] = ()
     assumptions: tuple[str, ...] = ()
+    disputes: tuple[str, ...] = ()  # what the model said against a proved fact
+    model: str = ""  # that the agent asked, empty where none was
+    tokens: Tokens = Tokens()
     patch_id: str = ""
     base: str = ""  # commit the change was judged against, empty before the first commit
     commit: str = ""  # commit that the change is, empty while it is staged or mailed
@@ -137,6 +150,14 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
             for fact in verdict.evidence
         ],
         "Assumptions": list(verdict.assumptions),
+        "Disputes": list(verdict.disputes),
+        "Model": verdict.model,
+        "Tokens": {
+            "Input": verdict.tokens.input,
+            "Output": verdict.tokens.output,
+            "Thoughts": verdict.tokens.thoughts,
+            "Estimated": verdict.tokens.estimated,
+        },
         "ChangeId": verdict.change_id,
         "PatchId": verdict.patch_id,
         "Base": verdict.base,
@@ -189,6 +210,16 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
                 raise NotAVerdict(f"Evidence holds an entry without {wrong}") from None
         return tuple(found)
 
+    def tokens() -> Tokens:
+        value = document.get("Tokens", {})
+        try:
+            counts = [value.get(name, 0) for name in ("Input", "Output", "Thoughts")]
+            if any(isinstance(one, bool) or not isinstance(one, int) for one in counts):
+                raise TypeError
+            return Tokens(counts[0], counts[1], counts[2], bool(value.get("Estimated", False)))
+        except (TypeError, AttributeError):
+            raise NotAVerdict("Tokens does not hold the numbers Input, Output and Thoughts") from None
+
     try:
         return Verdict(
             worth_fuzzing=flag("WorthFuzzing"),
@@ -207,6 +238,9 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
             change_classes=names("ChangeClasses"),
             evidence=facts(),
             assumptions=names("Assumptions"),
+            disputes=names("Disputes"),
+            model=text("Model"),
+            tokens=tokens(),
             patch_id=text("PatchId"),
             base=text("Base"),
             commit=text("Commit"),

@@ -44,6 +44,7 @@ class Change:
     patch: patch.Patch
     base: str  # commit it is judged against, empty before the first commit
     base_tree: str  # what `base` stands for in git commands: that commit, or the empty tree
+    after: str = ""  # commit or tree with the change applied; empty: the staged index
     commit: str = ""  # empty while it is staged or mailed
     note: str = ""  # what a person should know of how it was read
 
@@ -96,14 +97,15 @@ def of_commit(repo: Repository, objects: Objects, settings: Settings, commit: Co
         made = _remerged(repo, commit, limit)
         if not made.files:
             raise NothingToJudge(f"{commit.oid[:12]} is a merge that adds nothing of its own")
-        return Change(label, repo, made, commit.parents[0], commit.parents[0], commit.oid, "judged on what the merge itself changed")
+        note = "judged on what the merge itself changed"
+        return Change(label, repo, made, commit.parents[0], commit.parents[0], commit.oid, commit.oid, note)
     base = commit.parents[0] if commit.parents else ""
     if base and objects.read(f"{base}^{{tree}}") is None:
         raise GitError(f"the parent of {commit.oid[:12]} is not here (a shallow clone?): `git fetch --deepen=1` brings it")
     made = patch.read(repo, ["diff-tree", "-r", base or repo.empty_tree, commit.oid], limit)
     if not made.files:
         raise NothingToJudge(f"{commit.oid[:12]} is an empty commit")
-    return Change(label, repo, made, base, base or repo.empty_tree, commit.oid)
+    return Change(label, repo, made, base, base or repo.empty_tree, commit.oid, commit.oid)
 
 
 def _remerged(repo: Repository, commit: Commit, limit_bytes: int) -> patch.Patch:
@@ -115,10 +117,11 @@ def _remerged(repo: Repository, commit: Commit, limit_bytes: int) -> patch.Patch
         raise
 
 
-def unread(repo: Repository, commit: Commit) -> Change:
+def unread(repo: Repository, commit: Commit, change_id: str) -> Change:
     """A commit whose patch nobody needs to read, because its verdict is known."""
     base = commit.parents[0] if commit.parents else ""
-    return Change(f"{commit.oid[:12]} {commit.subject}", repo, patch.Patch((), "", ""), base, base or repo.empty_tree, commit.oid)
+    label = f"{commit.oid[:12]} {commit.subject}"
+    return Change(label, repo, patch.Patch((), change_id, ""), base, base or repo.empty_tree, commit.oid, commit.oid)
 
 
 def revisions(repo: Repository, names: str) -> list[str]:

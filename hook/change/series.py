@@ -53,7 +53,7 @@ class Series:
                 continue
             if made.files:
                 unborn = self.base.commit == self._repo.empty_tree
-                yield Change(label, below.repo, made, "" if unborn else self.base.commit, below.old_tree)
+                yield Change(label, below.repo, made, "" if unborn else self.base.commit, below.old_tree, below.new_tree)
             else:
                 yield Unread(label, "the patch changes nothing", failed=False)
 

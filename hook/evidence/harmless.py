@@ -9,6 +9,7 @@ import dataclasses
 import os
 from collections.abc import Iterable
 
+from hook import redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
 from hook.evidence import paths, tokens
 from hook.source.objects import Objects
@@ -42,10 +43,18 @@ class Evidence:
 
 def gather(patch: Patch, objects: Objects, target_arch: str) -> Evidence:
     """Everything that is proved of `patch`. Files that change nothing the kernel does have no say in whether it can be reached."""
-    findings = tuple(_file(file, objects, target_arch) for file in patch.files)
+    redactor = redaction.of(patch.diff)
+    findings = tuple(_without_secrets(_file(file, objects, target_arch), redactor) for file in patch.files)
     functional = all_of(finding.functional for finding in findings)
     reachable = all_of(finding.reachable for finding in findings if finding.functional is not Answer.NO)
     return Evidence(functional, reachable, findings)
+
+
+def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:
+    """A fact quotes a line of the change, and verdicts are published."""
+    fact = finding.fact
+    text = redactor.text(fact.text) if fact.text else ""
+    return finding if text == fact.text else dataclasses.replace(finding, fact=dataclasses.replace(fact, text=text))
 
 
 def _file(file: FileChange, objects: Objects, target_arch: str) -> Finding:

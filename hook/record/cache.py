@@ -34,10 +34,13 @@ def program_hash() -> str:
     return digest.hexdigest()
 
 
-def look_up(repo: Repository, settings: Settings, source: Source, change_id: str) -> Verdict | None:
-    """The verdict for `change_id`, None if there is none or it is not valid for what `source` holds now."""
+def look_up(repo: Repository, settings: Settings, source: Source, change_id: str, judge: str = "") -> Verdict | None:
+    """The verdict for `change_id`, None if there is none or it is not valid for what `source` holds now.
+
+    `judge` names whose verdict, where it is not that of the evidence alone.
+    """
     try:
-        entry = json.loads(_path(repo, change_id).read_bytes())
+        entry = json.loads(_path(repo, change_id, judge).read_bytes())
         if entry["Key"] != _key(settings):
             return None
         verdict = from_document(entry["Verdict"])
@@ -47,15 +50,14 @@ def look_up(repo: Repository, settings: Settings, source: Source, change_id: str
     if verdict.change_id != change_id:
         return None
     for path, oid in reads.items():
-        found = source.file(path)
-        if (found.oid if found else "") != oid:
+        if source.oid(path) != oid:
             return None
     return verdict
 
 
-def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str]) -> None:
-    """Remember `verdict`; raises OSError where that cannot be written."""
-    path = _path(repo, verdict.change_id)
+def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str], judge: str = "") -> None:
+    """Remember `verdict`, which rests on the paths and objects of `reads`; raises OSError where that cannot be written."""
+    path = _path(repo, verdict.change_id, judge)
     path.parent.mkdir(parents=True, exist_ok=True)
     entry = {"Key": _key(settings), "Read": dict(reads), "Verdict": to_document(verdict)}
     handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
@@ -73,8 +75,8 @@ def _key(settings: Settings) -> str:
     return hashlib.sha256(f"{program_hash()}\n{settings.fingerprint()}".encode()).hexdigest()
 
 
-def _path(repo: Repository, change_id: str) -> pathlib.Path:
-    return repo.state_dir / "cache" / change_id[:2] / f"{change_id[2:]}.json"
+def _path(repo: Repository, change_id: str, judge: str) -> pathlib.Path:
+    return repo.state_dir / "cache" / change_id[:2] / f"{change_id[2:]}{f'.{judge}' if judge else ''}.json"
 
 
 def _sweep(directory: pathlib.Path, most: int) -> None:
