@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from hook import __version__, config, triage
@@ -57,8 +59,8 @@ def check(options: argparse.Namespace) -> int:
     """Judge a change and print the verdict."""
     if sum(map(bool, (options.staged, options.revision, options.patch))) > 1:
         raise WrongUse("check takes one of --staged, COMMIT, A..B or --patch FILE")
-    if options.agent == "always":
-        raise WrongUse("--agent always: no model can be asked by this version; leave the option out to judge by evidence")
+    if options.offline and options.agent == "always":
+        raise WrongUse("--offline and --agent always exclude each other")
     repo = _repository(options)
     with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
         if options.patch:
@@ -70,12 +72,15 @@ def check(options: argparse.Namespace) -> int:
             settings = _settings(repo, objects, base.oid if base else repo.empty_tree)
             return _print_all([_one(lambda: staged(repo, objects, settings, base), objects, settings, options)], settings, options)
         if ".." in options.revision:
+            if options.dry_run:
+                raise WrongUse("--dry-run shows one change: name a commit")
             names = revisions(repo, options.revision)
             head = head_commit(objects)
             settings = _settings(repo, objects, head.oid if head else repo.empty_tree)
             if not names:
                 raise GitError(f"{options.revision} holds no commits")
-            results = list(triage.judge_commits(repo, objects, settings, names, use_cache=not options.no_cache))
+            asking = _asking(settings, options)
+            results = list(triage.judge_commits(repo, objects, settings, names, use_cache=not options.no_cache, asking=asking))
             return _print_all(results, settings, options, many=True)
         commit = find_commit(objects, options.revision)
         settings = _settings(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
@@ -249,6 +254,83 @@ def status(options: argparse.Namespace) -> int:
     return DONE
 
 
+def agent(options: argparse.Namespace) -> int:
+    """Give, withdraw or tell the consent to send code of this repository to the model's host."""
+    from hook.agent import client, consent, evaluators
+
+    repo = _repository(options)
+    found = settings_source.load(repo)
+    where = found["agent.base_url"]
+    if options.action == "disable":
+        consent.withdraw(repo)
+        print("no code of this repository is sent to any model")
+        return DONE
+    if options.action == "enable":
+        if not where:
+            raise WrongUse("first name the endpoint and the model: agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+        consent.give(repo, where)
+        models = ", ".join(evaluators.models(found)) or "no model yet: set agent.model"
+        print(text.plain(f"code of this repository may now go to {client.host(where)} ({models}):"))
+        print("  the diff of a change that the evidence leaves open, and the files and search results that the model asks for")
+        print("  not: the key in any other place, secrets that were recognised, agent.never_branches, agent.never_paths")
+        if where.startswith("http://") and not client.is_local(where):
+            print("  unencrypted: agent.base_url is http and the host is not this machine")
+        print("`patch-triage check --dry-run` shows what would be sent; `patch-triage agent disable` takes this back")
+        return DONE
+    given = consent.given_for(repo)
+    models = ", ".join(evaluators.models(found)) or "none"
+    print(text.plain(f"endpoint: {client.host(where) if where else 'none (agent.base_url)'}; models: {models}"))
+    print(text.plain(f"code of this repository may go to: {given or 'nobody'}"))
+    return DONE
+
+
+def trajectory(options: argparse.Namespace) -> int:
+    """Print a trajectory."""
+    from hook import trajectory as spans
+    from hook.change import patch
+    from hook.record import trajectories
+    from hook.report import steps
+
+    if options.file:
+        path: pathlib.Path | None = pathlib.Path(options.file)
+    else:
+        repo = _repository(options)
+        with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+            commit = find_commit(objects, options.commit)
+        path = trajectories.latest(repo, patch.change_ids(repo, [commit.oid]).get(commit.oid, "none"))
+        if path is None:
+            raise GitError(f"no model was asked about {commit.oid[:12]} here; `patch-triage check {commit.oid[:12]} --wait` asks one")
+    assert path is not None
+    try:
+        found = spans.read(path)
+    except ValueError as wrong:
+        raise GitError(str(wrong)) from None
+    for line in steps.full(found) if options.full else steps.table(found):
+        print(line)
+    return DONE
+
+
+def tool(options: argparse.Namespace) -> int:
+    """Run one of the model's tools by hand."""
+    from hook import redaction
+    from hook.agent import tools
+    from hook.agent.arguments import BadCall
+
+    repo = _repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        revision = "" if options.staged else find_commit(objects, options.revision).oid
+        settings = _settings(repo, objects, revision or "HEAD")
+        desk = tools.Desk(Source(objects, revision), redaction.Redactor(), settings["agent.tool_seconds"], settings["agent.never_paths"])
+        try:
+            arguments = json.loads(options.json)
+            results = tools.call(tools.BY_NAME, desk, options.name, arguments)
+        except (BadCall, ValueError, RecursionError) as wrong:
+            raise WrongUse(str(wrong)) from None
+    for line in tools.as_text(results).split("\n"):
+        print(text.plain(line, tabs=True))
+    return DONE
+
+
 def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace) -> int:
     from hook.change import series as mailed_series
 
@@ -269,7 +351,7 @@ def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace)
                 results.append(triage.NotJudged(one.label, one.why, failed=one.failed))
                 continue
             with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
-                results.append(triage.judge(one, blobs, settings, use_cache=not options.no_cache))
+                results.append(_judge(one, blobs, settings, options))
         return _print_all(results, settings, options, many=len(results) > 1)
 
 
@@ -282,11 +364,44 @@ def _one(
     read: Callable[[], Change], objects: Objects, settings: config.Settings, options: argparse.Namespace
 ) -> triage.Judged | triage.NotJudged:
     """Judge one change: that there is nothing to judge is a result, that it cannot be read an error."""
+    _asking(settings, options)  # a wrong option is said before anything is read
     try:
         change = read()
     except NothingToJudge as nothing:
         return triage.NotJudged("", str(nothing), failed=False)
-    return triage.judge(change, objects, settings, use_cache=not options.no_cache)
+    return _judge(change, objects, settings, options)
+
+
+def _judge(change: Change, objects: Objects, settings: config.Settings, options: argparse.Namespace) -> triage.Judged | triage.NotJudged:
+    if options.dry_run:
+        _print_request(change, objects, settings, options)
+        return triage.NotJudged(change.commit, "a dry run: nothing was sent", failed=False)
+    return triage.judge(change, objects, settings, use_cache=not options.no_cache, asking=_asking(settings, options))
+
+
+def _asking(settings: config.Settings, options: argparse.Namespace) -> triage.Asking:
+    if options.offline or options.agent == "never":
+        return triage.NOT_ASKED
+    if options.agent == "always" and not settings["agent.base_url"] and not options.dry_run:
+        raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+    now = options.wait or options.agent == "always"
+    deadline = time.monotonic() + settings["agent.max_seconds"] if now else 0.0
+    return triage.Asking(options.agent, options.profile, deadline, _progress if sys.stderr.isatty() else lambda line: None)
+
+
+def _progress(line: str) -> None:
+    print(f"\r\033[K{text.plain(f'patch-triage: {line}' if line else '')}", end="", file=sys.stderr, flush=True)
+
+
+def _print_request(change: Change, objects: Objects, settings: config.Settings, options: argparse.Namespace) -> None:
+    """What would be sent to the model first, and why it would be or not."""
+    from hook.agent import client
+
+    asking = dataclasses.replace(_asking(settings, options), deadline=time.monotonic() + settings["agent.max_seconds"])
+    request, tokens, why = triage.dry_run(change, objects, settings, asking)
+    _print_json(request)
+    where = client.host(settings["agent.base_url"]) or "no host (agent.base_url is not set)"
+    _complain(f"nothing was sent. This first request would go to {where}: about {tokens} tokens. {why}")
 
 
 def _print_all(
@@ -298,6 +413,8 @@ def _print_all(
     for one in results:
         if isinstance(one, triage.NotJudged):
             code = max(code, NOT_JUDGED if one.failed else DONE)
+            if options.dry_run and not one.failed:
+                continue
             if options.format != "text":
                 _print_document({"Commit": one.commit, "NoVerdict": one.why}, options.format)
             elif many:
@@ -307,6 +424,12 @@ def _print_all(
             else:
                 print(text.plain(f"nothing to judge: {one.why}"))
             continue
+        if sys.stderr.isatty() and one.trajectory is not None:
+            _progress("")
+        if options.explain:
+            _complain(f"{one.change.label}: {one.asked}")
+        if one.trajectory is not None and one.trajectory.wrong:
+            _complain(one.trajectory.wrong)
         if triage.stops(settings["policy.block"], one.verdict):
             code = max(code, STOPPED)
         if options.format != "text":
@@ -389,10 +512,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--staged", action="store_true", help="what is staged (the default)")
     sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
     sub.add_argument("--base", metavar="REV", help="judge against REV")
-    sub.add_argument("--offline", action="store_true", help="no network and no model; so it is as long as no model is set up")
-    sub.add_argument("--agent", choices=("auto", "always", "never"), default="auto", help="when to ask the model (default: auto)")
+    sub.add_argument("--offline", action="store_true", help="no network and no model")
+    sub.add_argument(
+        "--agent", choices=("auto", "always", "never"), default="auto",
+        help="when to ask the model: auto, with --wait, what the evidence leaves open; always, now, which is also consent to send",
+    )
     sub.add_argument("--profile", choices=("default", "farm"), default="default", help="rules that the model's answer must meet")
-    sub.add_argument("--wait", action="store_true", help="wait for the model where it is asked")
+    sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
+    sub.add_argument("--dry-run", action="store_true", help="print what would be sent to the model, and send nothing")
+    sub.add_argument("--explain", action="store_true", help="say why the model was asked or was not")
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
     sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
     sub.add_argument("--format", choices=("text", "json", "yaml"), default="text")
@@ -413,5 +541,16 @@ def _parser() -> argparse.ArgumentParser:
     command("uninstall", uninstall, "take the hooks out and put back what was there")
     command("config", settings, "print the settings in force and where each came from")
     command("status", status, "write what could not be recorded, and print what still waits")
+    sub = command("agent", agent, "allow or forbid that code of this repository goes to the model's host")
+    sub.add_argument("action", choices=("enable", "disable", "status"))
+    sub = command("trajectory", trajectory, "print the steps of the run in which a model was asked about a commit")
+    sub.add_argument("commit", nargs="?", default="HEAD", metavar="COMMIT")
+    sub.add_argument("--file", metavar="FILE", help="a trajectory file instead of a commit")
+    sub.add_argument("--full", action="store_true", help="every argument, result, prompt and thought")
+    sub = command("tool", tool, "run one of the model's tools by hand")
+    sub.add_argument("name", metavar="NAME", help="grepper, read-file or codesearch-dir-index")
+    sub.add_argument("--json", default="{}", metavar="ARGS", help='its arguments, such as \'{"Dir": "mm"}\'')
+    sub.add_argument("--revision", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
+    sub.add_argument("--staged", action="store_true", help="look into what is staged")
     sub = command("hook", lambda options: WRONG_USE, "what git calls: `patch-triage hook STAGE -- ARGUMENTS`")
     return parser

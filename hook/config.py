@@ -75,6 +75,40 @@ def _some_of(*allowed: str) -> Callable[[typing.Any], tuple[str, ...]]:
     return read
 
 
+def _number(low: float, high: float) -> Callable[[typing.Any], float]:
+    def read(value: typing.Any) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return number
+
+    return read
+
+
+def _words(value: typing.Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(word, str) and word for word in value):
+        raise ValueError("a list of words")
+    return tuple(dict.fromkeys(value))
+
+
+def _url(value: typing.Any) -> str:
+    import urllib.parse
+
+    try:
+        parts = urllib.parse.urlsplit(value) if isinstance(value, str) else None
+        good = parts is not None and (not value or (parts.scheme in ("http", "https") and bool(parts.hostname)))
+    except ValueError:
+        good = False
+    if not good or not str(value).isprintable():
+        raise ValueError("a URL such as http://127.0.0.1:8000/v1")
+    return str(value)
+
+
 def _flag(value: typing.Any) -> bool:
     if isinstance(value, str):
         value = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}.get(
@@ -112,9 +146,34 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("limits.diff_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "read at most so much diff text; beyond it the change stays open"),
     Setting("limits.blob_bytes", 16 << 20, _whole(1 << 10, 1 << 32), "read files up to this size; larger ones stay open"),
     Setting("limits.mail_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "read at most so much mail"),
+    Setting("push.wait_seconds", 60.0, _seconds(0, 86_400), "how long a push waits for the model where commits are open"),
+    Setting("agent.base_url", "", _url, "the OpenAI-compatible endpoint (http://127.0.0.1:8000/v1); empty: no model is asked"),
+    Setting("agent.model", "", _text, "the model to ask"),
+    Setting("agent.models", (), _words, "models to fall back on where the first is overloaded, in order"),
+    Setting("agent.key_variable", "OPENAI_API_KEY", _text, "the environment variable that holds the endpoint's key"),
+    Setting("agent.key_command", "", _text, "a command that prints the key, instead of the variable; run without a shell"),
+    Setting("agent.at_commit", "pending", _one_of("pending", "wait"),
+            "whether a commit waits for the model, or records the question as pending"),
+    Setting("agent.commit_seconds", 30.0, _seconds(0, 3600), "how long a commit waits, if it does"),
+    Setting("agent.never_branches", (), _words, "branches whose work is never sent (globs)"),
+    Setting("agent.never_paths", (), _words, "files that are never sent, nor shown to a model (globs, or directories)"),
+    Setting("agent.prompts", "", _text, "directory of prompts of your own: PROFILE/NAME.md"),
+    Setting("agent.max_rounds", 40, _whole(1, 250), "at most so many rounds with the model, for each of the two questions"),
+    Setting("agent.max_tokens", 500_000, _whole(1000, 100_000_000), "spend at most so many tokens on each of the two questions"),
+    Setting("agent.max_seconds", 600.0, _seconds(1, 86_400), "at most so long for one change, where nothing shorter holds"),
+    Setting("agent.max_refusals", 4, _whole(0, 100), "refuse results that do not hold at most so often"),
+    Setting("agent.max_parallel_calls", 10, _whole(1, 64), "run at most so many calls of a round, in parallel"),
+    Setting("agent.request_seconds", 180.0, _seconds(1, 3600), "how long one request may take"),
+    Setting("agent.tool_seconds", 20.0, _seconds(0.1, 600), "how long one search of the tree may take"),
+    Setting("agent.reply_tokens", 16_384, _whole(256, 1_000_000), "at most so many tokens in one answer, thoughts included"),
+    Setting("agent.window_tokens", 128_000, _whole(2000, 10_000_000), "what the model can read at once; older tool results are cut to fit"),
+    Setting("agent.diff_bytes", 100_000, _whole(1000, 10_000_000), "send at most so much of the diff; the rest is for the tools"),
+    Setting("agent.temperature", 0.0, _number(0, 2), "left out where an endpoint refuses it"),
+    Setting("agent.max_trajectories", 500, _whole(1, 100_000), "keep so many trajectories, newest first"),
     Setting("limits.evidence_facts", 200, _whole(1, 100_000), "list at most so many facts in a verdict"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
+AGENT_HOST_KEY = "agent.allowedHost"  # in git's configuration of one repository: the consent, no setting
 _SECTIONS = {setting.name.partition(".")[0] for setting in SETTINGS}
 
 
@@ -217,7 +276,7 @@ def from_git_config(entries: Sequence[tuple[str, str, str]]) -> list[Given]:
     found = []
     for origin, key, value in entries:
         name = key.removeprefix("patchtriage.")
-        if name == "enabled":
+        if name == "enabled" or name.lower() == AGENT_HOST_KEY.lower():
             continue
         found.append(Given(plain.get(name.lower().replace("-", ""), name), value, f"git config {origin}"))
     return found

@@ -10,6 +10,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from hook import triage
@@ -22,7 +23,7 @@ from hook.source import settings as settings_source
 from hook.source.git import GitError, Repository, find
 from hook.source.objects import Objects
 from hook.source.tree import Source
-from hook.verdict import Verdict
+from hook.verdict import DecidedBy, Verdict
 
 _NULL = frozenset("0")
 _ANNOUNCED = "patch-triage-announced"
@@ -131,7 +132,8 @@ def _record_since(repo: Repository, fallback: str) -> int:
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
         commits = _since(repo, start, fallback) or [head.oid]
         start.unlink(missing_ok=True)
-        judged, missed = _judge_all(repo, objects, settings, commits)
+        wait = settings["agent.commit_seconds"] if settings["agent.at_commit"] == "wait" and len(commits) == 1 else 0.0
+        judged, missed = _judge_all(repo, objects, settings, commits, asking=_asking(wait))
         for line in triage.keep(repo, judged, settings):
             say(line)
         for one in missed:
@@ -169,7 +171,8 @@ def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
         recorded = store.read(repo, settings, wanted)
         for new, mine in olds.items():
             marks[new] = tuple(mark for old in mine for mark in recorded[old].marks)
-        judged, _ = _judge_all(repo, objects, settings, [*olds, *(one for one in added if recorded[one].verdict is None)])
+        new = [*olds, *(one for one in added if recorded[one].verdict is None)]
+        judged, _ = _judge_all(repo, objects, settings, new, asking=_asking(0.0))
         for line in triage.keep(repo, judged, settings, marks):
             say(line)
     return 0
@@ -201,10 +204,10 @@ def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
         commits = commits[:most]
         if not commits:
             return 0
-        judged, missed = _judge_all(repo, objects, settings, commits, progress="judging")
+        judged, missed = _judge_all(repo, objects, settings, commits, progress="judging", asking=_asking(settings["push.wait_seconds"]))
         ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
         recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, "") for one in judged})
-        unrecorded = [one for one in judged if recorded[one.verdict.commit].verdict is None]
+        unrecorded = [one for one in judged if not _is_recorded(one.verdict, recorded[one.verdict.commit].verdict)]
         for line in triage.keep(repo, unrecorded, settings):
             say(line)
     _report_push(judged, missed)
@@ -232,6 +235,22 @@ STAGES: Mapping[str, Callable[[Repository, Sequence[str]], int]] = {
 def _in_sequence(repo: Repository) -> bool:
     """Whether a rebase or `git am` is under way: what it makes is recorded in one go at its end. Our own hooks see that before Python."""
     return any((repo.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply"))
+
+
+def _asking(seconds: float) -> triage.Asking:
+    """How a hook asks the model: for so many seconds from now, and what is open after them stays pending."""
+    tty = sys.stderr.isatty()
+
+    def progress(line: str) -> None:
+        if tty:
+            print(f"\r\033[Kpatch-triage: {text.plain(line)}", end="", file=sys.stderr, flush=True)
+
+    return triage.Asking(deadline=time.monotonic() + seconds if seconds else 0.0, progress=progress)
+
+
+def _is_recorded(verdict: Verdict, recorded: Verdict | None) -> bool:
+    """Whether a record says what is known now; one that waits for the model does not once the model has answered."""
+    return recorded is not None and not (recorded.decided_by is DecidedBy.DEFAULT and verdict.decided_by is not DecidedBy.DEFAULT)
 
 
 def _objects(repo: Repository) -> Objects:
@@ -284,12 +303,17 @@ def _added_in_rebase(repo: Repository, most: int) -> list[str]:
 
 
 def _judge_all(
-    repo: Repository, objects: Objects, settings: Settings, commits: Sequence[str], progress: str = ""
+    repo: Repository,
+    objects: Objects,
+    settings: Settings,
+    commits: Sequence[str],
+    progress: str = "",
+    asking: triage.Asking = triage.NOT_ASKED,
 ) -> tuple[list[triage.Judged], list[triage.NotJudged]]:
     judged: list[triage.Judged] = []
     missed: list[triage.NotJudged] = []
     shown = progress and sys.stderr.isatty()
-    for count, one in enumerate(triage.judge_commits(repo, objects, settings, commits), 1):
+    for count, one in enumerate(triage.judge_commits(repo, objects, settings, commits, asking=asking), 1):
         (judged if isinstance(one, triage.Judged) else missed).append(one)  # type: ignore[arg-type]
         if shown:
             print(f"\rpatch-triage: {progress} {count}/{len(commits)}", end="", file=sys.stderr, flush=True)

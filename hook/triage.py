@@ -1,25 +1,45 @@
-"""The flow: change -> evidence -> verdict -> record. Read this first.
+"""The flow: change -> evidence -> (agent) -> verdict -> record. Read this first.
 
-A change comes in whole (hook.change). `judge` asks the cache, then the evidence, and decides; `keep` puts the verdict where the settings
-say. Nothing here runs git or looks into C: each step is one call into the folder of its name.
+A change comes in whole (hook.change). `judge` goes through FLOW, a list of named steps, each one call into the folder of its name; `keep`
+puts the verdict where the settings say. Nothing here runs git or looks into C.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import time
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hook import __version__
 from hook.change import patch
 from hook.change.change import Change, NothingToJudge, find_commit, of_commit, unread
-from hook.config import Settings
+from hook.config import Settings, WrongSetting
 from hook.evidence import harmless
-from hook.record import cache, store
+from hook.record import cache, store, trajectories
+from hook.redaction import Redactor
 from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
 from hook.source.tree import Source
-from hook.verdict import Answer, DecidedBy, Verdict, decide
+from hook.trajectory import Trajectory
+from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, decide, to_document
+
+if typing.TYPE_CHECKING:
+    from hook.agent import evaluators, loop
+
+
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """Whether and how the model may be asked about a change."""
+
+    mode: str = "auto"  # auto: what the evidence leaves open; always; never
+    profile: str = "default"
+    deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
+    progress: Callable[[str], None] = lambda line: None
+
+
+NOT_ASKED = Asking(mode="never")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +49,8 @@ class Judged:
     change: Change
     verdict: Verdict
     from_cache: bool
+    asked: str = ""  # why the model was asked, or was not
+    trajectory: Trajectory | None = None  # of the run in which it was asked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,23 +62,225 @@ class NotJudged:
     failed: bool
 
 
-def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bool = True) -> Judged:
-    """The verdict for `change`. Raises nothing of its own: what cannot be read or proved stays open, and the verdict says so."""
+@dataclasses.dataclass
+class Run:
+    """One change on its way through the flow. Each step reads what those before it have left."""
+
+    change: Change
+    objects: Objects
+    settings: Settings
+    asking: Asking
+    use_cache: bool
+    trajectory: Trajectory
+    redactor: Redactor
+    evidence: harmless.Evidence | None = None
+    verdict: Verdict | None = None  # of the evidence; then of the agent, where it was asked and its answer holds
+    why: str = ""  # the model was asked, or was not
+    bench: evaluators.Bench | None = None
+    outcomes: list[loop.Outcome] = dataclasses.field(default_factory=list)
+
+
+class Step(typing.NamedTuple):
+    """A step of the flow: it is taken where `wanted` says so, and gives what the trajectory shows as its results."""
+
+    name: str
+    kind: str  # of its span; an agent writes its own
+    wanted: Callable[[Run], bool]
+    take: Callable[[Run], typing.Any]
+
+
+def _always(run: Run) -> bool:
+    return True
+
+
+def _is_asked(run: Run) -> bool:
+    return run.bench is not None
+
+
+def _is_worth_it(run: Run) -> bool:
+    outcome = run.outcomes[0] if run.outcomes else None
+    return outcome is not None and outcome.results is not None and outcome.results.worth_fuzzing
+
+
+def _read(run: Run) -> typing.Any:
+    return {"PatchDiff": run.bench.variables["diff"]} if run.bench else {"Files": len(run.change.patch.files)}
+
+
+def _gather(run: Run) -> typing.Any:
+    run.evidence = harmless.gather(run.change.patch, run.objects, run.settings["target.arch"])
+    verdict = settle(run.change, run.evidence, run.settings)
+    patch_id = patch.patch_id(run.change.repo, run.change.patch, run.settings["limits.diff_bytes"])
+    run.verdict = dataclasses.replace(verdict, patch_id=patch_id)
+    claims = [one.fact.claim for one in run.evidence.findings]
+    return {"Functional": run.evidence.functional, "Reachable": run.evidence.reachable, "Facts": claims}
+
+
+def _prepare(run: Run) -> typing.Any:
+    assert run.verdict is not None and run.evidence is not None
+    run.why, may = may_ask(run.change, run.verdict, run.settings, run.asking)
+    if may:
+        from hook.agent import evaluators
+
+        try:
+            run.bench = evaluators.prepare(
+                run.change,
+                run.evidence,
+                run.objects,
+                run.settings,
+                profile=run.asking.profile,
+                deadline=run.asking.deadline,
+                use_cache=run.use_cache,
+                redactor=run.redactor,
+            )
+        except WrongSetting as wrong:
+            if run.asking.mode == "always":
+                raise
+            run.why = f"not asked: {wrong}"
+        else:
+            run.trajectory.open(trajectories.new_path(run.change.repo, run.change.patch.change_id))
+    return {"Asked": run.bench is not None, "Why": run.why}
+
+
+def _evaluate(run: Run) -> None:
+    from hook.agent import evaluators
+
+    assert run.bench is not None
+    run.outcomes.append(evaluators.ask(run.bench, evaluators.patch_task(run.bench), run.trajectory, run.asking.progress))
+
+
+def _evaluate_kmsan(run: Run) -> None:
+    from hook.agent import evaluators
+
+    assert run.bench is not None
+    task = evaluators.kmsan_task(run.bench, run.outcomes[0].results.reasoning)
+    run.outcomes.append(evaluators.ask(run.bench, task, run.trajectory, run.asking.progress))
+
+
+def _settle_agent(run: Run) -> typing.Any:
+    assert run.verdict is not None and run.bench is not None
+    run.verdict = with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes))
+    if run.outcomes[0].results is None:
+        run.why = f"{run.why}, without result: {run.outcomes[0].end}: {run.outcomes[0].why}"
+    return {"Disputes": list(run.verdict.disputes), "DecidedBy": str(run.verdict.decided_by)}
+
+
+FLOW: tuple[Step, ...] = (
+    Step("evidence", "action", _always, _gather),
+    Step("ask-or-not", "action", _always, _prepare),
+    Step("read-patch-diff", "action", _is_asked, _read),
+    Step("patch-evaluator", "agent", _is_asked, _evaluate),
+    Step("kmsan-evaluator", "agent", _is_worth_it, _evaluate_kmsan),
+    Step("verdict", "action", _is_asked, _settle_agent),
+)
+
+
+def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bool = True, asking: Asking = NOT_ASKED) -> Judged:
+    """The verdict for `change`. What cannot be read or proved stays open, and the verdict says so.
+
+    Raises WrongSetting where the person insists on asking a model and the key or a prompt cannot be had.
+    """
     use_cache = use_cache and settings["cache.enabled"]
-    source = Source(objects, change.base_tree)
-    verdict = cache.look_up(change.repo, settings, source, change.patch.change_id) if use_cache else None
-    from_cache = verdict is not None
+    if use_cache and (known := _known(change, objects, settings, asking)):
+        return known
+    redactor = Redactor()
+    run = Run(change, objects, settings, asking, use_cache, Trajectory(redactor.value), redactor)
+    with run.trajectory.inside("flow", "patch-triage") as span:
+        for step in FLOW:
+            if not step.wanted(run):
+                continue
+            if step.kind == "agent":
+                step.take(run)
+                continue
+            with run.trajectory.inside(step.kind, step.name) as inner:
+                inner.results = step.take(run)
+        assert run.verdict is not None
+        run.verdict = dataclasses.replace(run.verdict, base=change.base, commit=change.commit)
+        span.results = to_document(run.verdict)
+    if run.bench is not None:
+        run.trajectory.close()
+        trajectories.sweep(change.repo, settings["agent.max_trajectories"])
+    if use_cache:
+        _remember(run)
+    return Judged(change, _state(run.verdict, change, settings, asking), False, run.why, run.trajectory if run.bench else None)
+
+
+def _known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Judged | None:
+    """The verdict that was given before and still holds, if it answers what is asked now."""
+    if asking.mode == "always":
+        return None
+    verdict = cache.look_up(change.repo, settings, Source(objects, change.base_tree), change.patch.change_id)
     if verdict is None:
-        evidence = harmless.gather(change.patch, objects, settings["target.arch"])
-        verdict = dataclasses.replace(
-            settle(change, evidence, settings), patch_id=patch.patch_id(change.repo, change.patch, settings["limits.diff_bytes"])
-        )
-        if use_cache and not evidence.unread and not change.patch.hunks_missing:
-            try:
-                cache.keep(change.repo, settings, verdict, source.read_blobs)
-            except OSError:
-                pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
-    return Judged(change, dataclasses.replace(verdict, base=change.base, commit=change.commit), from_cache)
+        return None
+    why = "the evidence settles it" if verdict.decided_by is DecidedBy.EVIDENCE else "--agent never or --offline"
+    if asking.mode == "auto" and verdict.decided_by is DecidedBy.DEFAULT:
+        why = "a model has answered before"
+        after = Source(objects, change.after)
+        agents = cache.look_up(change.repo, settings, after, change.patch.change_id, asking.profile) if change.after else None
+        if agents is None and asking.deadline > time.monotonic():
+            return None
+        verdict = agents or verdict
+    verdict = dataclasses.replace(verdict, base=change.base, commit=change.commit)
+    return Judged(change, _state(verdict, change, settings, asking), True, why)
+
+
+def _remember(run: Run) -> None:
+    assert run.verdict is not None and run.evidence is not None
+    if run.evidence.unread or run.change.patch.hunks_missing:
+        return
+    verdict = dataclasses.replace(run.verdict, tokens=Tokens(), model=run.verdict.model)
+    try:
+        if verdict.decided_by is DecidedBy.AGENT:
+            # what the index holds has no tree object to compare with later
+            if run.bench is not None and run.change.after:
+                cache.keep(run.change.repo, run.settings, verdict, run.bench.desk.source.read_blobs, run.asking.profile)
+        elif not run.outcomes:
+            cache.keep(run.change.repo, run.settings, verdict, {})
+    except OSError:
+        pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
+
+
+def _state(verdict: Verdict, change: Change, settings: Settings, asking: Asking) -> Verdict:
+    """An open verdict is pending where a model could still be asked about it."""
+    if verdict.decided_by is not DecidedBy.DEFAULT or asking.mode == "never" or asking.deadline > time.monotonic():
+        return verdict
+    return dataclasses.replace(verdict, state=State.PENDING) if not refusal(change, settings, asking) else verdict
+
+
+def refusal(change: Change, settings: Settings, asking: Asking) -> str:
+    """Why no model may be asked about this change; empty if one may."""
+    if not settings["agent.base_url"]:
+        return "no model is set up (agent.base_url)"
+    from hook.agent import consent
+
+    paths = sorted({path for file in change.patch.files for path in (file.old_path, file.path)})
+    return consent.refusal(change.repo, settings, change.commit, paths, for_this_command=asking.mode == "always")
+
+
+def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking) -> tuple[str, bool]:
+    """Why the model is asked about a change or not, and which of the two."""
+    if asking.mode == "never":
+        return "not asked: --agent never or --offline", False
+    if asking.mode == "auto" and verdict.decided_by is not DecidedBy.DEFAULT:
+        return "not asked: the evidence settles it", False
+    if why := refusal(change, settings, asking):
+        return f"not asked: {why}", False
+    if asking.deadline <= time.monotonic():
+        return "not asked yet: `--wait` asks, and so does a push", False
+    return "asked: " + ("--agent always" if asking.mode == "always" else "the evidence leaves it open"), True
+
+
+def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:
+    """The first request that would be sent about a change, about how many tokens it has, and why it would be sent or not."""
+    from hook.agent import evaluators
+
+    redactor = Redactor()
+    evidence = harmless.gather(change.patch, objects, settings["target.arch"])
+    bench = evaluators.prepare(
+        change, evidence, objects, settings, profile=asking.profile, deadline=asking.deadline, use_cache=False, redactor=redactor
+    )
+    request, tokens = evaluators.first_request(bench, evaluators.patch_task(bench))
+    why, _ = may_ask(change, settle(change, evidence, settings), settings, asking)
+    return request, tokens, why.replace("asked: ", "It would be asked: ") if why.startswith("asked") else f"It would not be sent: {why}."
 
 
 def stops(policy: str, verdict: Verdict) -> bool:
@@ -84,6 +308,37 @@ def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> V
         commit=change.commit,
         tool_version=__version__,
     )
+
+
+def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: tuple[str, ...]) -> Verdict:
+    """The evidence's verdict with what the agents found. A proved fact wins over them, and what failed leaves the verdict as it was."""
+    first, kmsan = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
+    spent = [outcome.spent for outcome in outcomes]
+    cost = Tokens(
+        input=sum(one.input for one in spent),
+        output=sum(one.output for one in spent),
+        thoughts=sum(one.thoughts for one in spent),
+        estimated=any(one.estimated for one in spent),
+    )
+    verdict = dataclasses.replace(verdict, model=first.model, tokens=cost, disputes=disputes)
+    if first.results is None:
+        return dataclasses.replace(verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {first.end}: {first.why}")
+    said = first.results
+    if verdict.decided_by is DecidedBy.EVIDENCE and verdict.worth_fuzzing is not said.worth_fuzzing:
+        return verdict
+    verdict = dataclasses.replace(
+        verdict,
+        worth_fuzzing=said.worth_fuzzing,
+        decided_by=verdict.decided_by if verdict.decided_by is DecidedBy.EVIDENCE else DecidedBy.AGENT,
+        reasoning=said.reasoning,
+        focus_symbols=said.focus_symbols,
+        enable_configs=said.enable_configs,
+    )
+    if kmsan is None:
+        return verdict
+    if kmsan.results is None:
+        return dataclasses.replace(verdict, kmsan_reasoning=f"not judged: {kmsan.end}: {kmsan.why}")
+    return dataclasses.replace(verdict, needs_kmsan=kmsan.results.needs_kmsan, kmsan_reasoning=kmsan.results.kmsan_reasoning)
 
 
 def _reasoning(change: Change, evidence: harmless.Evidence, decided_by: DecidedBy, settings: Settings) -> str:
@@ -117,7 +372,7 @@ def _files(count: int) -> str:
 
 
 def judge_commits(
-    repo: Repository, objects: Objects, settings: Settings, commits: Sequence[str], *, use_cache: bool = True
+    repo: Repository, objects: Objects, settings: Settings, commits: Sequence[str], *, use_cache: bool = True, asking: Asking = NOT_ASKED
 ) -> Iterator[Judged | NotJudged]:
     """The verdicts of many commits, in their order. Those that the cache knows cost a look-up; only the others are read."""
     known = patch.change_ids(repo, commits) if use_cache and settings["cache.enabled"] else {}
@@ -125,23 +380,27 @@ def judge_commits(
         try:
             commit = find_commit(objects, oid)
             if oid in known:
-                plain = unread(repo, commit)
-                verdict = cache.look_up(repo, settings, Source(objects, plain.base_tree), known[oid])
-                if verdict is not None:
-                    yield Judged(plain, dataclasses.replace(verdict, base=plain.base, commit=oid), True)
+                plain = unread(repo, commit, known[oid])
+                if judged := _known(plain, objects, settings, asking):
+                    yield judged
                     continue
-            yield judge(of_commit(repo, objects, settings, commit), objects, settings, use_cache=use_cache)
+            yield judge(of_commit(repo, objects, settings, commit), objects, settings, use_cache=use_cache, asking=asking)
         except NothingToJudge as nothing:
             yield NotJudged(oid, str(nothing), failed=False)
         except GitError as wrong:
             yield NotJudged(oid, str(wrong), failed=True)
 
 
-def keep(
-    repo: Repository, judged: Sequence[Judged], settings: Settings, carried: Mapping[str, store.Documents] | None = None
-) -> list[str]:
+def keep(repo: Repository, judged: Sequence[Judged], settings: Settings, carried: Mapping[str, store.Documents] | None = None) -> list[str]:
     """Record the verdicts of commits where the settings say, `carried` documents beside them.
 
     Returns the lines a person should read where that was not possible.
     """
-    return store.keep(repo, settings, [one.verdict for one in judged if one.verdict.commit], carried)
+    said = store.keep(repo, settings, [one.verdict for one in judged if one.verdict.commit], carried)
+    for one in judged:
+        if one.trajectory is not None:
+            span = one.trajectory.begin("action", "record", results={"Formats": list(settings["record.format"])})
+            span.error = "; ".join(said)
+            one.trajectory.end(span)
+            one.trajectory.close()
+    return said

@@ -130,7 +130,7 @@ def test_check_leaves_no_trace(kernel: Kernel) -> None:
         (["--patch", "/nowhere"], 3, "/nowhere: No such file or directory"),
         (["--staged", "HEAD"], 2, "check takes one of"),
         (["HEAD", "--base", "HEAD"], 2, "--base goes with --staged or --patch"),
-        (["--agent", "always"], 2, "no model can be asked"),
+        (["--agent", "always"], 2, "no model is set up"),
         (["--repo", "/"], 3, "/ is not in a git repository"),
         (["--repo", "/nowhere"], 3, "/nowhere is not a directory"),
         (["--patch", "-"], 3, "holds no patch"),

@@ -6,18 +6,21 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
-from hook.verdict import Answer, State, Verdict, headline
+from hook.verdict import Answer, DecidedBy, State, Verdict, headline
 
 _FACTS_SHOWN = 5
 # Terminals obey these: bidi overrides, isolates and marks can make text read other than it is (CVE-2021-42574)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def plain(text: str) -> str:
-    """`text` without control, bidi and unpaired surrogate characters; a line break becomes a space."""
-    return "".join(
-        " " if char in "\n\t" else "" if char in _BIDI or unicodedata.category(char) in ("Cc", "Cs", "Co") else char for char in text
-    )
+def plain(text: str, *, tabs: bool = False) -> str:
+    """`text` without control, bidi and unpaired surrogate characters; a line break becomes a space, and so does a tab unless `tabs`."""
+    spaces = "\n" if tabs else "\n\t"
+    return "".join(" " if char in spaces else char if char == "\t" or not _is_control(char) else "" for char in text)
+
+
+def _is_control(char: str) -> bool:
+    return char in _BIDI or unicodedata.category(char) in ("Cc", "Cs", "Co")
 
 
 def one_line(verdict: Verdict) -> str:
@@ -39,6 +42,13 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         lines.append(f"  {plain(where)}  {plain(fact.claim)}")
     if len(shown) < len(facts):
         lines.append(f"  and {len(facts) - len(shown)} more files (-v shows them)")
+    if verdict.decided_by is DecidedBy.AGENT:
+        lines.append(f"  {plain(verdict.reasoning)}")
+        if verdict.needs_kmsan:
+            lines.append(f"  needs KMSAN: {plain(verdict.kmsan_reasoning)}")
+        lines.append(f"  {plain(_cost(verdict))}")
+    for dispute in verdict.disputes:
+        lines.append(f"  the model disputes: {plain(dispute)}")
     for assumption in verdict.assumptions:
         lines.append(f"  assumed: {plain(assumption)}")
     if verbose:
@@ -47,9 +57,15 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
     return lines
 
 
-def table(rows: Sequence[tuple[str, str]], *, colour: bool = False) -> list[str]:
+def _cost(verdict: Verdict) -> str:
+    tokens = verdict.tokens
+    total = tokens.input + tokens.output + tokens.thoughts
+    about = "about " if tokens.estimated else ""
+    return f"decided by {verdict.model or 'a model'}" + (f", {about}{total:,} tokens" if total else ", as answered before")
+
+
+def table(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Several changes: (label, verdict or what is said instead of one), a line each."""
-    del colour
     width = min(60, max((len(plain(label)) for label, _ in rows), default=0))
     return [f"{_fitted(plain(label), width)}  {plain(said)}" for label, said in rows]
 

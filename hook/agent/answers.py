@@ -1,0 +1,57 @@
+"""The answers: what an endpoint said to a request, kept by the hash of the whole request.
+
+They hold what the model said and nothing that was sent; secrets were cut out of the request before the model saw it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+_MOST = 5000
+_MOST_BYTES = 8 << 20
+
+
+class Answers:
+    """The answers in one directory."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self._directory = directory
+
+    def find(self, digest: str) -> Any:
+        """The document that answered this request before, None if there is none."""
+        try:
+            with self._path(digest).open("rb") as file:
+                return json.loads(file.read(_MOST_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return None
+
+    def keep(self, digest: str, document: Any) -> None:
+        """Remember an answer; a disk that does not let us costs only the memory."""
+        path = self._path(digest)
+        text = json.dumps(document)
+        if len(text) > _MOST_BYTES:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(name, path)
+            self._sweep()
+        except OSError:
+            pass
+
+    def _path(self, digest: str) -> pathlib.Path:
+        return self._directory / f"{digest}.json"
+
+    def _sweep(self) -> None:
+        names = os.listdir(self._directory)
+        if len(names) <= _MOST:
+            return
+        aged = sorted(names, key=lambda name: (self._directory / name).stat().st_mtime)
+        for name in aged[: len(names) - _MOST * 9 // 10]:
+            (self._directory / name).unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""The arguments of a tool: a typed record whose field docs are what the model reads.
+
+A field is `name: Annotated[type, "doc"]`, the model knows it as `Name`; one with a default may be left out. The schemas hold only what
+every endpoint takes: type, properties, required, items, description (Gemini refuses `additionalProperties`, `const` and others).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+_TYPES: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    bool: {"type": "boolean"},
+    tuple[str, ...]: {"type": "array", "items": {"type": "string"}},
+}
+
+
+class BadCall(ValueError):
+    """A call that the model can put right; the sentence tells it how."""
+
+
+def schema(record: type) -> dict[str, Any]:
+    """The JSON schema of a record, as endpoints want it for a tool's parameters."""
+    properties, required = {}, []
+    for field, (kind, doc) in _fields(record).items():
+        properties[_shown(field.name)] = {**_TYPES[kind], "description": doc}
+        if field.default is dataclasses.MISSING:
+            required.append(_shown(field.name))
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def parse(record: type, arguments: Any) -> Any:
+    """The record in a model's arguments. Raises BadCall for a name or a value that does not fit, naming what does."""
+    if not isinstance(arguments, Mapping):
+        raise BadCall(f"the arguments are not an object with {_names(record)}")
+    fields = {_shown(field.name): (field, kind) for field, (kind, _) in _fields(record).items()}
+    given: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name not in fields:
+            near = difflib.get_close_matches(str(name), fields, 1, cutoff=0.5)
+            raise BadCall(
+                f"there is no argument {str(name)[:60]!r}; " + (f"did you mean {near[0]}?" if near else f"there are {_names(record)}")
+            )
+        field, kind = fields[name]
+        if value is None and field.default is not dataclasses.MISSING:
+            continue
+        given[field.name] = _value(name, kind, value)
+    missing = [shown for shown, (field, _) in fields.items() if field.default is dataclasses.MISSING and field.name not in given]
+    if missing:
+        raise BadCall(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+    return record(**given)
+
+
+def to_json(record: Any) -> dict[str, Any]:
+    """A record as the model wrote it."""
+    pairs = ((_shown(field.name), getattr(record, field.name)) for field in dataclasses.fields(record))
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs}
+
+
+def _value(name: str, kind: Any, value: Any) -> Any:
+    if kind is bool:
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        if isinstance(value, bool):
+            return value
+        raise BadCall(f"{name} must be true or false")
+    if kind is int:
+        if isinstance(value, str) and value.strip().lstrip("-").isdigit() and len(value) < 20:
+            return int(value)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise BadCall(f"{name} must be a whole number")
+    if kind is str:
+        if isinstance(value, str):
+            return value
+        raise BadCall(f"{name} must be text")
+    if isinstance(value, str):
+        value = [word for word in value.replace(",", " ").split() if word]
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    raise BadCall(f"{name} must be a list of texts")
+
+
+def _fields(record: type) -> dict[dataclasses.Field[Any], tuple[Any, str]]:
+    hints = typing.get_type_hints(record, include_extras=True)
+    found = {}
+    for field in dataclasses.fields(record):
+        kind, doc = typing.get_args(hints[field.name])
+        found[field] = (kind, doc)
+    return found
+
+
+def _names(record: type) -> str:
+    return ", ".join(_shown(field.name) for field in _fields(record))
+
+
+def _shown(name: str) -> str:
+    """`first_line` as FirstLine; KMSAN is written in capitals everywhere."""
+    return "".join("KMSAN" if word == "kmsan" else word.capitalize() for word in name.split("_"))

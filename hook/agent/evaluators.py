@@ -1,0 +1,171 @@
+"""The evaluators: the two agents of the flow, each a task for the loop, and what they share.
+
+`patch-evaluator` decides whether the change is worth fuzzing, where and with which options; `kmsan-evaluator` whether KMSAN is needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hook.agent import answers, grounding, loop, prompt, tools
+from hook.agent.client import Client, Endpoint
+from hook.agent.history import History, estimate
+from hook.change.change import Change
+from hook.config import Settings, WrongSetting
+from hook.evidence.harmless import Evidence
+from hook.redaction import Redactor
+from hook.source.objects import Objects
+from hook.source.tree import Source
+from hook.trajectory import Trajectory
+
+PATCH, KMSAN = "patch-evaluator", "kmsan-evaluator"
+_KEY_SECONDS = 15
+
+
+@dataclasses.dataclass
+class Bench:
+    """What both agents work with, for one change."""
+
+    settings: Settings
+    profile: str
+    desk: tools.Desk
+    client: Client
+    grounding: grounding.Grounding
+    variables: Mapping[str, str]  # of the prompts
+    deadline: float  # of time.monotonic()
+
+    @property
+    def limits(self) -> loop.Limits:
+        read = self.settings
+        return loop.Limits(
+            rounds=read["agent.max_rounds"],
+            tokens=read["agent.max_tokens"],
+            parallel_calls=read["agent.max_parallel_calls"],
+            refusals=read["agent.max_refusals"],
+            window_tokens=read["agent.window_tokens"],
+            deadline=self.deadline,
+        )
+
+
+def prepare(
+    change: Change,
+    evidence: Evidence,
+    objects: Objects,
+    settings: Settings,
+    *,
+    profile: str,
+    deadline: float,
+    use_cache: bool,
+    redactor: Redactor,
+) -> Bench:
+    """Lay out what the agents need. Raises WrongSetting where the key or a prompt cannot be had."""
+    key = find_key(settings)
+    redactor.add([key])
+    source = Source(objects, change.after)
+    diff = diff_text(change, settings["agent.diff_bytes"])
+    redactor.add_blocks(diff)
+    fence = f"=== change {hashlib.sha256(diff.encode('utf-8', 'replace')).hexdigest()[:16]} ==="
+    variables = {
+        "target": settings["target.arch"],
+        "max_symbols": str(settings["focus.max_symbols"]),
+        "facts": grounding.facts(evidence),
+        "fence": fence,
+        "diff": redactor.text(diff).rstrip("\n"),
+    }
+    endpoint = Endpoint(
+        settings["agent.base_url"],
+        key,
+        models(settings),
+        settings["agent.temperature"],
+        settings["agent.reply_tokens"],
+        settings["agent.request_seconds"],
+    )
+    cache = answers.Answers(change.repo.state_dir / "answers") if use_cache else None
+    check = grounding.Grounding(
+        source,
+        evidence,
+        tuple(file.path for file in change.patch.files if file.new_blob),
+        profile,
+        settings["focus.max_symbols"],
+        settings["agent.tool_seconds"],
+    )
+    desk = tools.Desk(source, redactor, settings["agent.tool_seconds"], settings["agent.never_paths"])
+    deadline = min(deadline, time.monotonic() + settings["agent.max_seconds"])
+    bench = Bench(settings, profile, desk, Client(endpoint, redactor, cache), check, variables, deadline)
+    patch_task(bench), kmsan_task(bench, "")  # a prompt that cannot be used is said before anything is sent
+    return bench
+
+
+def patch_task(bench: Bench) -> loop.Task:
+    """The first agent's task. Raises WrongPrompt."""
+    text = prompt.load(PATCH, bench.profile, bench.variables, bench.settings["agent.prompts"])
+    doc = "Gives your decision. Call it once, when you are sure."
+    return loop.Task(PATCH, text, grounding.EvaluationArguments, doc, bench.grounding.evaluation)
+
+
+def kmsan_task(bench: Bench, reasoning: str) -> loop.Task:
+    """The second agent's task, for a change that is worth fuzzing because of `reasoning`. Raises WrongPrompt."""
+    text = prompt.load(KMSAN, bench.profile, {**bench.variables, "reasoning": reasoning}, bench.settings["agent.prompts"])
+    doc = "Gives your decision about KMSAN. Call it once, when you are sure."
+    return loop.Task(KMSAN, text, grounding.KmsanArguments, doc, bench.grounding.kmsan)
+
+
+def ask(bench: Bench, task: loop.Task, trajectory: Trajectory, progress: Callable[[str], None]) -> loop.Outcome:
+    return loop.run(task, bench.desk, bench.client, bench.limits, trajectory, progress)
+
+
+def first_request(bench: Bench, task: loop.Task) -> tuple[dict[str, Any], int]:
+    """What would be sent first, exactly, and about how many tokens it has."""
+    messages = History(task.prompt.instruction, task.prompt.prompt).messages
+    body = bench.client.request(messages, loop.declarations(task))
+    return body, estimate(body["messages"]) + estimate(body["tools"])
+
+
+def models(settings: Settings) -> tuple[str, ...]:
+    """The models to ask, in order."""
+    return tuple(dict.fromkeys(one for one in (settings["agent.model"], *settings["agent.models"]) if one))
+
+
+def find_key(settings: Settings) -> str:
+    """The endpoint's key, from the variable or the command that the settings name; empty where there is none. Raises WrongSetting."""
+    command = settings["agent.key_command"]
+    if not command:
+        return os.environ.get(settings["agent.key_variable"], "").strip()
+    origin = settings.origins["agent.key_command"]
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, timeout=_KEY_SECONDS, check=False, stdin=subprocess.DEVNULL)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as wrong:
+        why = getattr(wrong, "strerror", None) or ("it did not end" if isinstance(wrong, subprocess.TimeoutExpired) else str(wrong))
+        raise WrongSetting(f"{origin}: agent.key_command could not be run: {why}") from None
+    if done.returncode:
+        raise WrongSetting(f"{origin}: agent.key_command ended with {done.returncode}; run it by hand to see why")
+    return done.stdout.decode("utf-8", "replace").split("\n")[0].strip()
+
+
+def diff_text(change: Change, most_bytes: int) -> str:
+    """The diff as a model reads it: binary files by name only, and cut at `most_bytes`, with the names of all files where it was cut."""
+    sections = change.patch.diff.split(b"\ndiff --git ")
+    kept = []
+    for number, section in enumerate(sections):
+        head = section if number == 0 else b"diff --git " + section
+        if b"\0" in head:
+            head = head.split(b"\n", 1)[0] + b"\nBinary files differ"
+        kept.append(head)
+    data = b"\n".join(kept)
+    text = data[:most_bytes].decode("utf-8", "replace")
+    if len(data) <= most_bytes and change.patch.diff:
+        return text
+    names = [
+        f"{file.status} {file.path.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')}" for file in change.patch.files[:500]
+    ]
+    text = text[: text.rfind("\n") + 1]
+    return f"{text}[the diff has {len(data)} bytes and was cut here; read the files with the tools]\nAll changed files:\n" + "\n".join(
+        names
+    )

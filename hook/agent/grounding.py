@@ -1,0 +1,268 @@
+"""Grounding: what an agent says is found again in the tree before it counts.
+
+The first form: citations, options and symbols exist, and nothing is said against a proved fact. What is wrong goes back to the model with
+the nearest valid name; what it insists on against a fact becomes a dispute, and the fact wins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from hook.agent.arguments import BadCall
+from hook.evidence.harmless import Evidence
+from hook.source.git import GitError
+from hook.source.grep import grep
+from hook.source.tree import Kind, Source
+from hook.source.treepath import NotATreePath, tree_path
+from hook.verdict import Answer
+
+DEFAULT, FARM = "default", "farm"
+
+_OPTION = re.compile(r"(?:CONFIG_)?([A-Za-z0-9_]+)\Z")
+_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_CITATION = re.compile(r"(?<![\w/.-])((?:[\w.+-]+/)*[\w.+-]+\.?[\w+-]*):(\d{1,7})\b")
+_MOST_REASONING = 8000  # characters
+_GREP_BYTES = 4 << 20
+# what the entry points that a macro defines are called in the built kernel
+_ENTRY_POINT = re.compile(r"(?:__(?:x64|ia32|arm64|s390x?|riscv|powerpc|do|se)_)?(?:compat_)?sys_(\w+)\Z")
+_SYSTEM_CALL_MACRO = r"(?:COMPAT_)?SYSCALL(?:32)?_DEFINE[0-9x]"
+_DEFINING_MACRO = r"BPF_CALL_[0-9x]|DEFINE_IDTENTRY\w*|SYM_(?:TYPED_)?(?:FUNC|CODE)_START\w*|ENTRY"
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationArguments:
+    worth_fuzzing: Annotated[bool, "whether the change should be fuzzed"]
+    reasoning: Annotated[str, "why, in a few sentences"]
+    focus_symbols: Annotated[tuple[str, ...], "functions to aim the fuzzer at; empty if the change is not worth fuzzing"] = ()
+    enable_configs: Annotated[tuple[str, ...], "kernel options that the changed code needs, without CONFIG_"] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class KmsanArguments:
+    needs_kmsan: Annotated[bool, "whether the change should be fuzzed with KMSAN"]
+    kmsan_reasoning: Annotated[str, "why, in one or two sentences"]
+
+
+@dataclasses.dataclass
+class Grounding:
+    """Checks an evaluator's results against the tree with the change applied, and against what is proved of the change."""
+
+    source: Source
+    evidence: Evidence
+    changed: tuple[str, ...]  # paths of the change
+    profile: str
+    max_symbols: int
+    seconds: float  # for one search of the tree
+    disputes: list[str] = dataclasses.field(default_factory=list)
+    _warned: set[str] = dataclasses.field(default_factory=set)
+    _options: frozenset[str] | None = None
+
+    def evaluation(self, said: EvaluationArguments) -> EvaluationArguments:
+        """What is accepted of the results. Raises BadCall with everything that is wrong with them."""
+        wrong: list[str] = []
+        reasoning = said.reasoning.strip()
+        if not reasoning:
+            wrong.append("Reasoning is empty")
+        if len(reasoning) > _MOST_REASONING:
+            wrong.append(f"Reasoning has {len(reasoning)} characters, at most {_MOST_REASONING} are kept: say it shorter")
+        if not said.worth_fuzzing and said.focus_symbols:
+            wrong.append("WorthFuzzing is false, so FocusSymbols must be empty")
+        options = tuple(dict.fromkeys(one.strip().removeprefix("CONFIG_") for one in said.enable_configs if one.strip()))
+        wrong += self._wrong_options(options)
+        symbols = tuple(dict.fromkeys(one.strip().removesuffix("()") for one in said.focus_symbols if one.strip()))
+        if self.profile == DEFAULT:
+            if reasoning:
+                wrong += self._wrong_citations(reasoning)
+            if said.worth_fuzzing:
+                wrong += self._wrong_symbols(symbols)
+                if len(symbols) > self.max_symbols:
+                    wrong.append(f"FocusSymbols holds {len(symbols)} names, at most {self.max_symbols} are used: name the best")
+        if wrong:
+            raise BadCall("; ".join(wrong))
+        self._against_facts(said)
+        return EvaluationArguments(said.worth_fuzzing, reasoning, symbols, options)
+
+    def kmsan(self, said: KmsanArguments) -> KmsanArguments:
+        """What is accepted of the KMSAN agent's results. Raises BadCall."""
+        reasoning = said.kmsan_reasoning.strip()
+        if not reasoning:
+            raise BadCall("KMSANReasoning is empty")
+        if len(reasoning) > _MOST_REASONING:
+            raise BadCall(f"KMSANReasoning has {len(reasoning)} characters, at most {_MOST_REASONING} are kept: say it shorter")
+        return KmsanArguments(said.needs_kmsan, reasoning)
+
+    def _against_facts(self, said: EvaluationArguments) -> None:
+        """Refuse once what is said against a fact; the second time it is a dispute."""
+        proved = {Answer.NO in (self.evidence.functional, self.evidence.reachable): False}
+        if self.evidence.functional is self.evidence.reachable is Answer.YES:
+            proved = {True: True}
+        for holds, worth in proved.items():
+            if not holds or said.worth_fuzzing is worth:
+                continue
+            fact = next(
+                (one.fact for one in self.evidence.findings if Answer.NO in (one.functional, one.reachable) or worth),
+                self.evidence.findings[0].fact,
+            )
+            claim = f"{fact.place.path}: {fact.claim}"
+            if claim not in self._warned:
+                self._warned.add(claim)
+                raise BadCall(
+                    f"WorthFuzzing is {str(said.worth_fuzzing).lower()} against a proved fact ({claim}); set it to {str(worth).lower()}"
+                )
+            self.disputes.append(f"WorthFuzzing {str(said.worth_fuzzing).lower()}, against: {claim}")
+
+    def _wrong_citations(self, reasoning: str) -> list[str]:
+        good, wrong = 0, []
+        for text, number in dict.fromkeys(_CITATION.findall(reasoning)):
+            if "/" not in text and "." not in text and text not in ("Makefile", "Kconfig", "Kbuild"):
+                continue  # a time, a ratio, a label
+            why = self._wrong_place(text, int(number))
+            if why:
+                wrong.append(why)
+            else:
+                good += 1
+        if wrong:
+            return wrong
+        return [] if good else ["Reasoning cites no place in the tree: name at least one that you read, as path:line (mm/slub.c:123)"]
+
+    def _wrong_place(self, text: str, line: int) -> str:
+        try:
+            path = tree_path(text)
+        except NotATreePath as wrong:
+            return f"{text}:{line} is no place in the tree: {wrong}"
+        entry = self.source.entry(path)
+        if entry is None or entry.kind is not Kind.FILE:
+            near = [one for one in self.changed if one.rpartition("/")[2] == path.rpartition("/")[2]]
+            return f"{text}:{line} is no place in the tree: there is no file {path}" + (f"; did you mean {near[0]}:{line}?" if near else "")
+        found = self.source.file(path)
+        lines = (found.data or b"").count(b"\n") + 1 if found else 0
+        if not 1 <= line <= lines:
+            return f"{text}:{line} is no place in the tree: {path} has {lines} lines"
+        return ""
+
+    def _wrong_options(self, options: Sequence[str]) -> list[str]:
+        wrong = []
+        for option in options:
+            if not _OPTION.match(option):
+                wrong.append(f"{option[:60]!r} is no name of an option")
+            elif option not in self._all_options():
+                near = difflib.get_close_matches(option, self._all_options(), 1, cutoff=0.7)
+                wrong.append(
+                    f"there is no option {option} in the Kconfig files of this tree" + (f"; did you mean {near[0]}?" if near else "")
+                )
+        return wrong
+
+    def _all_options(self) -> frozenset[str]:
+        if self._options is None:
+            lines, ended = grep(
+                self.source,
+                r"^[[:space:]]*(menu)?config[[:space:]]+[A-Za-z0-9_]+",
+                options=("-h",),
+                globs=("*Kconfig*",),
+                limit_bytes=_GREP_BYTES,
+                seconds=self.seconds,
+            )
+            if ended:
+                raise GitError(f"the Kconfig files could not be read whole ({ended})")
+            names = (re.search(r"config\s+(\w+)", line) for line in lines)
+            self._options = frozenset(found.group(1) for found in names if found)
+        return self._options
+
+    def _wrong_symbols(self, symbols: Sequence[str]) -> list[str]:
+        wrong = [f"{one[:60]!r} is no name of a function" for one in symbols if not _SYMBOL.match(one)]
+        names = [one for one in symbols if _SYMBOL.match(one)]
+        missing = names
+        # most are near the change; only what is not there is looked for in the whole tree
+        for where in (*dict.fromkeys(path.rpartition("/")[0] for path in self.changed), ""):
+            missing = self._undefined(missing, where)
+            if not missing:
+                return wrong
+        known = self._functions_of_change()
+        for name in missing:
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+            wrong.append(f"no function {name} is defined in this tree" + (f"; did you mean {near[0]}?" if near else ""))
+        return wrong
+
+    def _undefined(self, names: Sequence[str], directory: str) -> list[str]:
+        if not names:
+            return []
+        words = "|".join(dict.fromkeys([*names, *filter(None, map(_system_call, names))]))
+        expression = rf"(^|[^A-Za-z0-9_])({words})[[:space:]]*[(,)<]"
+        lines, _ = grep(
+            self.source,
+            expression,
+            directory,
+            options=("--files-with-matches",),
+            globs=() if directory else ("*.c", "*.h", "*.S", "*.rs"),
+            limit_bytes=_GREP_BYTES,
+            seconds=self.seconds,
+        )
+        left = list(names)
+        for path in lines:
+            if not left:
+                break
+            found = self.source.file(path)
+            text = (found.data or b"").decode("utf-8", "replace") if found else ""
+            left = [name for name in left if not defines(text, name, path)]
+        return left
+
+    def _functions_of_change(self) -> list[str]:
+        found: dict[str, None] = {}
+        for path in self.changed:
+            blob = self.source.file(path)
+            text = (blob.data or b"").decode("utf-8", "replace") if blob else ""
+            found.update(dict.fromkeys(re.findall(r"^[A-Za-z_][^;={}\n]*?\b([A-Za-z_]\w*)[ \t]*\(", text, re.MULTILINE)))
+        return list(found)
+
+
+def defines(text: str, name: str, path: str) -> bool:
+    """Whether a source file defines the function `name`: its head at the start of a line, with a body after its parameters.
+
+    A reading of lines, not of C: it asks no more than that a definition stands there. `__x64_sys_mbind` is what SYSCALL_DEFINE6(mbind, ...)
+    defines.
+    """
+    word = re.escape(name)
+    if path.endswith(".rs"):
+        return re.search(rf"\bfn\s+{word}\s*[(<]", text) is not None
+    if re.search(rf"^(?:{_DEFINING_MACRO})[ \t]*\([ \t]*{word}\b", text, re.MULTILINE):
+        return True
+    if (call := _system_call(name)) and re.search(rf"^(?:{_SYSTEM_CALL_MACRO})[ \t]*\([ \t]*_?{re.escape(call)}\b", text, re.MULTILINE):
+        return True
+    for found in re.finditer(rf"^(?:[A-Za-z_](?:[^;={{}}\n#/]|/(?![/*]))*?)?(?<![\w.>]){word}[ \t]*\(", text, re.MULTILINE):
+        end = _after_parameters(text, found.end())
+        rest = re.match(r"(?:\s|/\*.*?\*/|__\w+(?:\([^()]*\))?|\w+\([^()]*\))*", text[end : end + 400], re.DOTALL) if end else None
+        if rest and text[end + rest.end() : end + rest.end() + 1] == "{":
+            return True
+    return False
+
+
+def _after_parameters(text: str, start: int) -> int:
+    """The place after the parenthesis that closes the one before `start`; 0 where it is not near."""
+    depth = 1
+    for at in range(start, min(len(text), start + 4000)):
+        if text[at] == "(":
+            depth += 1
+        elif text[at] == ")":
+            depth -= 1
+            if depth == 0:
+                return at + 1
+    return 0
+
+
+def _system_call(symbol: str) -> str:
+    """The system call whose entry point `symbol` may be; empty where it cannot be one."""
+    found = _ENTRY_POINT.match(symbol)
+    return found.group(1) if found else ""
+
+
+def facts(evidence: Evidence, most: int = 40) -> str:
+    """What is proved of a change, as lines for a prompt."""
+    lines = [f"- functional: {evidence.functional}, reachable: {evidence.reachable}"]
+    lines += [f"- {one.fact.place.path}: {one.fact.claim}" for one in evidence.findings[:most]]
+    if len(evidence.findings) > most:
+        lines.append(f"- and {len(evidence.findings) - most} more files")
+    return "\n".join(lines)

@@ -1,0 +1,290 @@
+"""The loop: rounds of a model's tool calls until it gives its results, or a limit ends it.
+
+Every way to end has a name (End), which the trajectory shows. What goes wrong in a call goes back to the model as words it can act on; what
+ends the run comes up here as `Ended`.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import enum
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hook.agent import tools
+from hook.agent.arguments import BadCall, parse, to_json
+from hook.agent.client import Answer, Call, Client, NoAnswer, Trouble
+from hook.agent.history import History, Malformed
+from hook.agent.prompt import Prompt
+from hook.source.git import GitError
+from hook.trajectory import Span, Trajectory
+
+RESULTS = "set-results"
+_WARN_REPEATS = 3  # as farms do: the same call more often than this is warned about,
+_END_REPEATS = 6  # and more often than this ends the run
+_EMPTY_TURNS = 3
+_ROOM = 0.8  # of the model's window may be filled before older results are cut
+
+
+class End(enum.StrEnum):
+    """How a run of an agent ended. The endpoint's troubles have their names in client.Trouble."""
+
+    RESULTS = "results"
+    ROUNDS = "rounds-used-up"
+    TOKENS = "tokens-used-up"
+    SECONDS = "seconds-used-up"
+    REFUSALS = "results-refused"
+    REPEATS = "same-call-repeated"
+    SILENT = "no-tool-called"
+    HISTORY = "history-malformed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What one agent may spend."""
+
+    rounds: int
+    tokens: int  # input, output and thoughts of all rounds together
+    parallel_calls: int
+    refusals: int
+    window_tokens: int
+    deadline: float  # of time.monotonic()
+
+
+@dataclasses.dataclass(frozen=True)
+class Spent:
+    """What an agent has spent."""
+
+    input: int = 0
+    output: int = 0
+    thoughts: int = 0
+    estimated: bool = False
+    rounds: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.input + self.output + self.thoughts
+
+    def plus(self, other: Spent) -> Spent:
+        return Spent(
+            self.input + other.input,
+            self.output + other.output,
+            self.thoughts + other.thoughts,
+            self.estimated or other.estimated,
+            self.rounds + other.rounds,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What an agent is asked: its prompt, and what its results must be."""
+
+    name: str
+    prompt: Prompt
+    record: type  # of the arguments of set-results
+    doc: str  # of set-results
+    check: Callable[[Any], Any]  # gives what is accepted, or raises BadCall with what is wrong
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How it went. `results` is what the task's check gave, None unless `end` is RESULTS."""
+
+    end: str  # an End or a Trouble
+    why: str
+    results: Any
+    model: str
+    spent: Spent
+
+
+class Ended(Exception):
+    """The run is over without results."""
+
+    def __init__(self, end: str, why: str) -> None:
+        super().__init__(why)
+        self.end, self.why = end, why
+
+
+def declarations(task: Task) -> list[dict[str, Any]]:
+    """The tools as the model is told of them."""
+    return [tool.declaration() for tool in (*tools.READING, _results_tool(task))]
+
+
+def run(
+    task: Task,
+    desk: tools.Desk,
+    client: Client,
+    limits: Limits,
+    trajectory: Trajectory,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Ask until there are results. Raises nothing of its own: each failure is an Outcome with a name."""
+    talk = _Talk(task, desk, client, limits, trajectory, progress)
+    with trajectory.inside("agent", task.name, model=client.model, instruction=task.prompt.instruction, prompt=task.prompt.prompt) as span:
+        try:
+            outcome = Outcome(End.RESULTS, "", talk.results(), talk.model, talk.spent)
+            span.results = dataclasses.asdict(outcome.results) if dataclasses.is_dataclass(outcome.results) else outcome.results  # type: ignore[arg-type]
+        except Ended as ended:
+            outcome = Outcome(ended.end, ended.why, None, talk.model, talk.spent)
+        except NoAnswer as none:
+            outcome = Outcome(none.trouble, str(none), None, talk.model, talk.spent)
+        except Malformed as wrong:
+            outcome = Outcome(End.HISTORY, str(wrong), None, talk.model, talk.spent)
+        span.model = talk.model
+        if outcome.end != End.RESULTS:
+            span.error = f"{outcome.end}: {outcome.why}"
+    return outcome
+
+
+class _Talk:
+    """One run of one agent."""
+
+    def __init__(
+        self, task: Task, desk: tools.Desk, client: Client, limits: Limits, trajectory: Trajectory, progress: Callable[[str], None]
+    ) -> None:
+        self.task, self.desk, self.client, self.limits, self.trajectory, self.progress = task, desk, client, limits, trajectory, progress
+        self.history = History(task.prompt.instruction, task.prompt.prompt)
+        self.declared = declarations(task)
+        self.tools = {**tools.BY_NAME, RESULTS: _results_tool(task)}
+        self.spent = Spent()
+        self.model = client.model
+        self.made: Counter[str] = Counter()
+        self.refused = 0
+        self.empty = 0
+        self.hint = ""
+
+    def results(self) -> Any:
+        for number in range(1, self.limits.rounds + 1):
+            last = number == self.limits.rounds
+            if last and number > 1:
+                self.history.add_prompt(f"This is the last round. Decide with what you know and call {RESULTS} now, and no other tool.")
+            answer = self._ask(force=RESULTS if last or self.empty == _EMPTY_TURNS - 1 else "")
+            if not answer.calls:
+                self._silent(answer)
+                continue
+            self.empty = 0
+            accepted = self._answer_calls(answer)
+            if accepted is not None:
+                return accepted[0]
+        raise Ended(End.ROUNDS, f"no results within {self.limits.rounds} rounds (agent.max_rounds)")
+
+    def _ask(self, force: str) -> Answer:
+        limits = self.limits
+        if self.spent.tokens >= limits.tokens:
+            raise Ended(End.TOKENS, f"{self.spent.tokens} tokens spent (agent.max_tokens is {limits.tokens})")
+        if time.monotonic() >= limits.deadline:
+            raise Ended(End.SECONDS, "the time for the model is up")
+        self._make_room(int(limits.window_tokens * _ROOM))
+        self.history.check()
+        self.progress(f"asking {self.client.model}, round {self.spent.rounds + 1}, {self.spent.tokens} tokens so far")
+        try:
+            answer = self._ask_once(force)
+        except NoAnswer as none:
+            if none.trouble is not Trouble.WINDOW or not self.history.compress(self.history.tokens() // 2, keep_last=1):
+                raise
+            answer = self._ask_once(force)
+        self.model = answer.model
+        self.history.add_answer(answer.message)
+        return answer
+
+    def _ask_once(self, force: str) -> Answer:
+        span = self.trajectory.begin("llm", self.task.name, model=self.client.model)
+        try:
+            answer = self.client.ask(self.history.messages, self.declared, self.limits.deadline, force)
+        except NoAnswer as none:
+            span.error = f"{none.trouble}: {none}"
+            if none.trouble is Trouble.TIMEOUT and time.monotonic() >= self.limits.deadline:
+                raise Ended(End.SECONDS, str(none)) from None
+            raise
+        finally:
+            self.trajectory.end(span)
+        span.model, span.reply, span.thoughts = answer.model + (" (cached)" if answer.cached else ""), answer.text, answer.thoughts
+        if not answer.cached:  # an answer from before costs nothing
+            span.input_tokens, span.output_tokens, span.output_thoughts_tokens = (
+                answer.input_tokens,
+                answer.output_tokens,
+                answer.thought_tokens,
+            )
+            self.spent = self.spent.plus(Spent(answer.input_tokens, answer.output_tokens, answer.thought_tokens, answer.estimated))
+        self.spent = dataclasses.replace(self.spent, rounds=self.spent.rounds + 1)
+        self.trajectory.end(span)
+        return answer
+
+    def _silent(self, answer: Answer) -> None:
+        self.empty += 1
+        self.hint = answer.hint or self.hint
+        if self.empty >= _EMPTY_TURNS:
+            raise Ended(End.SILENT, f"{self.empty} answers without a tool call" + (f"; {self.hint}" if self.hint else ""))
+        cut = " Your answer was cut off: say it shorter." if answer.cut else ""
+        self.history.add_prompt(f"No tool was called.{cut} Call {RESULTS} with your decision, or another tool if something is missing.")
+
+    def _answer_calls(self, answer: Answer) -> tuple[Any] | None:
+        """Run the calls of a round; what was accepted, in a tuple, or None."""
+        allowed = answer.calls[: self.limits.parallel_calls]
+        spans = [self.trajectory.begin("tool", call.name, args=call.arguments) for call in allowed]
+        with concurrent.futures.ThreadPoolExecutor(max_workers=len(allowed)) as pool:
+            done = list(pool.map(self._run_call, allowed, spans))
+        accepted = None
+        for call, (text, result) in zip(allowed, done, strict=True):
+            self.history.add_result(call.id, text)
+            if call.name == RESULTS and result is not None and accepted is None:
+                accepted = (result,)
+        for call in answer.calls[self.limits.parallel_calls :]:
+            self.history.add_result(call.id, f"not run: at most {self.limits.parallel_calls} calls are run a round; call it again")
+        if accepted is None:
+            self._count_repeats(allowed)
+            refused = sum(call.name == RESULTS for call in allowed)
+            self.refused += refused
+            if self.refused > self.limits.refusals:
+                raise Ended(End.REFUSALS, f"its results were refused {self.refused} times, the last time for: {done[-1][0][:300]}")
+        return accepted
+
+    def _run_call(self, call: Call, span: Span) -> tuple[str, Any]:
+        try:
+            if call.wrong:
+                raise BadCall(call.wrong)
+            if call.name == RESULTS:
+                result = self.task.check(parse(self.task.record, call.arguments))
+                span.results = to_json(result)
+                return "accepted", result
+            found = tools.call(self.tools, self.desk, call.name, call.arguments)
+            span.results = found
+            return tools.as_text(found), None
+        except BadCall as wrong:
+            span.error = str(wrong)
+            return f"error: {wrong}", None
+        except GitError as wrong:
+            span.error = str(wrong)
+            return f"error: the tree cannot be read: {wrong}", None
+        finally:
+            self.trajectory.end(span)
+
+    def _count_repeats(self, calls: tuple[Call, ...]) -> None:
+        warned = []
+        for call in calls:
+            key = f"{call.name} {json.dumps(call.arguments, sort_keys=True)}"
+            self.made[key] += 1
+            if self.made[key] > _END_REPEATS:
+                raise Ended(End.REPEATS, f"{call.name} was called {self.made[key]} times with the same arguments")
+            if self.made[key] > _WARN_REPEATS:
+                warned.append(call.name)
+        if warned:
+            self.history.add_prompt(
+                f"You have made the same call of {', '.join(dict.fromkeys(warned))} more than {_WARN_REPEATS} times; its answer does not "
+                f"change. Do something else, or decide with {RESULTS}."
+            )
+
+    def _make_room(self, most_tokens: int) -> None:
+        if self.history.tokens() > most_tokens and not self.history.compress(most_tokens):
+            raise Ended(Trouble.WINDOW, f"the conversation does not fit into {self.limits.window_tokens} tokens (agent.window_tokens)")
+
+
+def _results_tool(task: Task) -> tools.Tool:
+    def run(desk: tools.Desk, record: Any) -> Mapping[str, Any]:
+        raise BadCall(f"{RESULTS} is not run by hand")
+
+    return tools.Tool(RESULTS, task.doc, task.record, run)  # type: ignore[arg-type]
