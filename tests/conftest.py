@@ -8,6 +8,10 @@ import pytest
 from tests.kernel import Kernel
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--remake-golden", action="store_true", help="write the golden files anew instead of comparing with them")
+
+
 @pytest.fixture(scope="session")
 def first_kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     base = tmp_path_factory.mktemp("kernel")

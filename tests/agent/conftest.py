@@ -18,3 +18,9 @@ def scripted(httpserver: HTTPServer) -> Callable[..., Model]:
         return Model(httpserver, list(turns), then)
 
     return start
+
+
+@pytest.fixture
+def remake_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be written instead of compared."""
+    return bool(request.config.getoption("--remake-golden"))
