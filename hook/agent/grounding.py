@@ -176,7 +176,9 @@ class Grounding:
         wrong = [f"{one[:60]!r} is no name of a function" for one in symbols if not _SYMBOL.match(one)]
         names = [one for one in symbols if _SYMBOL.match(one)]
         missing = names
-        # most are near the change; only what is not there is looked for in the whole tree
+        # most are near the change or in a file that the model has read; only what is not there is looked for in the whole tree
+        read = [path for path in self.source.read_blobs if path.endswith((".c", ".h", ".S", ".rs"))]
+        missing = self._not_in(read, missing)
         for where in (*dict.fromkeys(path.rpartition("/")[0] for path in self.changed), ""):
             missing = self._undefined(missing, where)
             if not missing:
@@ -201,8 +203,12 @@ class Grounding:
             limit_bytes=_GREP_BYTES,
             seconds=self.seconds,
         )
+        return self._not_in(lines, names)
+
+    def _not_in(self, paths: Sequence[str], names: Sequence[str]) -> list[str]:
+        """Those of `names` that no file of `paths` defines."""
         left = list(names)
-        for path in lines:
+        for path in paths:
             if not left:
                 break
             found = self.source.file(path)

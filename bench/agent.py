@@ -1,0 +1,140 @@
+"""The agent on a real kernel tree: the farm's recorded run, and what an endpoint that hangs, refuses or is gone costs.
+
+    python bench/agent.py TREE PATCH [--rounds 5]
+
+TREE is made by bench/tree.py, PATCH is the patch of the recorded run (mm/mempolicy.c, vma_policy_mof). No model is needed: a scripted server
+says what the recorded one said. Prints the run's steps and sums; our own time outside of the model and the tools; `git commit` with the
+agent enabled against the same commit without; `git push` to an endpoint that hangs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+from pytest_httpserver import HTTPServer
+
+from bench.speed import edit, git, milliseconds, timed
+from hook import trajectory
+from tests.agent import recorded
+from tests.agent.model import Model
+
+WAIT_SECONDS = 3.0
+
+
+def recorded_run(tree: pathlib.Path, patch: pathlib.Path, rounds: int) -> None:
+    rest = []
+    for number in range(rounds):
+        for profile, last in (
+            ("farm", [recorded.decide(recorded.WHY)]),
+            ("default", [recorded.decide(recorded.WHY), recorded.decide(recorded.WHY + " See mm/mempolicy.c:1844.")]),
+        ):
+            with HTTPServer() as server:
+                model = Model(server, recorded.say(*last))
+                started = time.perf_counter()
+                done = subprocess.run(
+                    [
+                        "patch-triage",
+                        "check",
+                        "--patch",
+                        str(patch),
+                        "--base",
+                        "HEAD",
+                        "--agent",
+                        "always",
+                        "--profile",
+                        profile,
+                        "--format",
+                        "json",
+                        "--no-cache",
+                    ],
+                    cwd=tree,
+                    env=os.environ | model.environment,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                took = time.perf_counter() - started
+            verdict = json.loads(done.stdout)
+            spans = trajectory.read(max((tree / ".git/patch-triage/trajectories").iterdir()))
+            # the scripted model answers at once: what its calls take is our own client, with its imports
+            waited = sum(span.seconds for span in spans if span.type == "tool")
+            rest.append(took - waited)
+            if number == 0:
+                tools = [span.name for span in spans if span.type == "tool"]
+                print(
+                    f"profile {profile}: {len([span for span in spans if span.type == 'llm'])} calls of the model, {len(tools)} of tools, "
+                    f"{sum(span.input_tokens + span.output_tokens + span.output_thoughts_tokens for span in spans)} tokens; worth fuzzing: {verdict['WorthFuzzing']}, "
+                    f"{verdict['FocusSymbols']}, {verdict['EnableConfigs']}; refused: {[span.error[:60] for span in spans if span.error]}; "
+                    f"{took:.1f} s, of them {waited:.1f} s for the tools",
+                    flush=True,
+                )
+    print(f"{'our own time in such a run':34} {statistics.median(rest) * 1000:8.0f} ms   most {max(rest) * 1000:.0f} ms", flush=True)
+
+
+def commits(tree: pathlib.Path, rounds: int) -> None:
+    """`git commit` with the agent enabled, at an endpoint that is of no use, against the same commit with no agent set up."""
+    hanging = socket.create_server(("127.0.0.1", 0))
+    gone = socket.create_server(("127.0.0.1", 0))
+    port = gone.getsockname()[1]
+    gone.close()
+    with HTTPServer() as server:
+        server.expect_request("/v1/chat/completions").respond_with_data("{}", 401)
+        endpoints = {
+            "hanging": f"http://127.0.0.1:{hanging.getsockname()[1]}/v1",
+            "refusing": server.url_for("/v1"),
+            "gone": f"http://127.0.0.1:{port}/v1",
+        }
+        number = 1000
+        for name, url in endpoints.items():
+            env = {"PATCH_TRIAGE_AGENT_BASE_URL": url, "PATCH_TRIAGE_AGENT_MODEL": "m", "PATCH_TRIAGE_PUSH_WAIT_SECONDS": str(WAIT_SECONDS)}
+            subprocess.run(["patch-triage", "agent", "enable"], cwd=tree, env=os.environ | env, stdout=subprocess.DEVNULL, check=True)
+            ours, without = [], []
+            for _ in range(rounds):
+                for times, more in ((ours, env), (without, {})):
+                    number += 1
+                    edit(tree, number)
+                    times.append(
+                        timed(["git", "-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qam", f"bench {number}"], tree, **more)
+                    )
+            milliseconds(f"commit, endpoint {name}", ours, without, "commit, no agent")
+            if name == "hanging":
+                remote = tree.parent / "remote.git"
+                git(tree, "init", "-q", "--bare", str(remote))
+                git(tree, "-c", "core.hooksPath=/dev/null", "push", "-q", str(remote), "HEAD~1:refs/heads/work")
+                git(tree, "remote", "add", "there", str(remote))
+                git(tree, "fetch", "-q", "there")
+                took = timed(["git", "push", "-q", "there", "HEAD:refs/heads/work"], tree, **env)
+                print(f"{'push, endpoint hanging':34} {took * 1000:8.0f} ms   push.wait_seconds is {WAIT_SECONDS:g}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tree", type=pathlib.Path)
+    parser.add_argument("patch", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    os.environ["NO_PROXY"] = "*"
+    with tempfile.TemporaryDirectory(dir=options.tree.absolute().parent, prefix="bench-") as place:
+        tree = pathlib.Path(place) / "linux"
+        subprocess.run(["git", "clone", "-q", "--no-tags", str(options.tree), str(tree)], check=True)
+        git(tree, "remote", "remove", "origin")
+        git(tree, "checkout", "-q", "-B", "work")
+        subprocess.run(["patch-triage", "install"], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+        recorded_run(tree, options.patch.absolute(), options.rounds)
+        commits(tree, options.rounds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
