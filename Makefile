@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/hypothesis
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint conformance clean
 
 # The environment is remade when what the project needs has changed.
 $(VENV)/.made: pyproject.toml
@@ -27,6 +27,10 @@ test: lint
 	@echo "== tests"
 	@$(BIN)/pytest -n auto --cov --cov-report=term
 	@echo "== all passed"
+
+# Real engines that nobody here wrote; not part of the tests, since they take long to install.
+conformance: $(VENV)/.made
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/conformance/run.py .conformance
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -287,7 +287,8 @@ class Client:
                     if len(data) > _MOST_BYTES:
                         raise _Again(Trouble.MALFORMED, f"{self._host} sends more than {_MOST_BYTES} bytes", again=False)
         except openai.APIStatusError as wrong:
-            raise self._status(wrong.status_code, wrong.response.headers, f"{wrong.message} {wrong.body or ''}") from None
+            words = f"{wrong.message}\n{json.dumps(wrong.body, default=str)}"
+            raise self._status(wrong.status_code, wrong.response.headers, words) from None
         except openai.APITimeoutError:
             raise _Again(Trouble.TIMEOUT, f"{self._host} gave no answer within {seconds:.0f} s", again=False) from None
         except openai.APIConnectionError as wrong:
@@ -306,7 +307,7 @@ class Client:
 
     def _status(self, status: int, headers: Mapping[str, str], words: str) -> _Again:
         words = words[:4000]
-        short = _shown(words.encode())
+        short = _shown(_gist(words).encode())
         if 300 <= status < 400:
             return _Again(
                 Trouble.REFUSED,
@@ -496,6 +497,16 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError):
         return None
+
+
+def _gist(words: str) -> str:
+    """What an error says, without the code and the JSON around it."""
+    try:
+        body = json.loads(words.rpartition("\n")[2])
+    except ValueError:
+        return words
+    message = body.get("message") if isinstance(body, dict) else body
+    return message if isinstance(message, str) and message else words.rpartition("\n")[0]
 
 
 def _shown(data: bytes) -> str:
