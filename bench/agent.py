@@ -2,8 +2,8 @@
 
     python bench/agent.py TREE PATCH [--rounds 5]
 
-TREE is made by bench/tree.py, PATCH is the patch of the recorded run (mm/mempolicy.c, vma_policy_mof). No model is needed: a scripted server
-says what the recorded one said. Prints the run's steps and sums; our own time outside of the model and the tools; `git commit` with the
+TREE is made by bench/tree.py, PATCH is the patch of the recorded run (mm/mempolicy.c, vma_policy_mof). No model is needed: a scripted
+server says what the recorded one said. Prints the run's steps and sums; our own time outside of the model and the tools; `git commit` with the
 agent enabled against the same commit without; `git push` to an endpoint that hangs.
 """
 
@@ -71,12 +71,12 @@ def recorded_run(tree: pathlib.Path, patch: pathlib.Path, rounds: int) -> None:
             waited = sum(span.seconds for span in spans if span.type == "tool")
             rest.append(took - waited)
             if number == 0:
-                tools = [span.name for span in spans if span.type == "tool"]
+                tokens = sum(calls_tokens[1] for calls_tokens in trajectory.totals(spans, "llm").values())
+                calls = [sum(span.type == kind for span in spans) for kind in ("llm", "tool")]
+                print(f"profile {profile}: {calls[0]} calls of the model, {calls[1]} of tools, {tokens} tokens", flush=True)
+                print(f"  worth fuzzing: {verdict['WorthFuzzing']}, {verdict['FocusSymbols']}, {verdict['EnableConfigs']}", flush=True)
                 print(
-                    f"profile {profile}: {len([span for span in spans if span.type == 'llm'])} calls of the model, {len(tools)} of tools, "
-                    f"{sum(span.input_tokens + span.output_tokens + span.output_thoughts_tokens for span in spans)} tokens; worth fuzzing: {verdict['WorthFuzzing']}, "
-                    f"{verdict['FocusSymbols']}, {verdict['EnableConfigs']}; refused: {[span.error[:60] for span in spans if span.error]}; "
-                    f"{took:.1f} s, of them {waited:.1f} s for the tools",
+                    f"  refused: {[span.error[:60] for span in spans if span.error]}; {took:.1f} s, of them {waited:.1f} s for the tools",
                     flush=True,
                 )
     print(f"{'our own time in such a run':34} {statistics.median(rest) * 1000:8.0f} ms   most {max(rest) * 1000:.0f} ms", flush=True)
