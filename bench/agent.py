@@ -3,7 +3,7 @@
     python bench/agent.py TREE PATCH [--rounds 5]
 
 TREE is made by bench/tree.py, PATCH is the patch of the recorded run (mm/mempolicy.c, vma_policy_mof). No model is needed: a scripted
-server says what the recorded one said. Prints the run's steps and sums; our own time outside of the model and the tools; `git commit` with the
+server says what the recorded one said. Prints the run's steps and sums; our own time outside of the tools; `git commit` with the
 agent enabled against the same commit without; `git push` to an endpoint that hangs.
 """
 
