@@ -264,18 +264,19 @@ def _settings(repo: Repository, objects: Objects, base: str) -> Settings:
 
 
 def _announce(repo: Repository, verdict: Verdict, settings: Settings) -> None:
-    """Say the verdict once: post-commit keeps silent about the very change that pre-commit has spoken of."""
+    """Say the verdict once: post-commit keeps silent where pre-commit has said the same of the same change."""
     marker = repo.git_dir / _ANNOUNCED
+    said = f"{verdict.change_id} {text.one_line(verdict)}"
     try:
         known = marker.read_text()
         marker.unlink()
     except OSError:
         known = ""
-    if known == verdict.change_id:
+    if known == said:
         return
     say(text.one_line(verdict))
     if not verdict.commit:
-        marker.write_text(verdict.change_id)
+        marker.write_text(said)
 
 
 def _since(repo: Repository, file: pathlib.Path, fallback: str) -> list[str]:
