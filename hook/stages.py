@@ -6,6 +6,7 @@ person has set.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import sys
@@ -173,6 +174,7 @@ def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
             marks[new] = tuple(mark for old in mine for mark in recorded[old].marks)
         new = [*olds, *(one for one in added if recorded[one].verdict is None)]
         judged, _ = _judge_all(repo, objects, settings, new, asking=_asking(0.0))
+        judged = [_with_the_agents(one, [recorded[old].verdict for old in olds.get(one.verdict.commit, ())]) for one in judged]
         for line in triage.keep(repo, judged, settings, marks):
             say(line)
     return 0
@@ -246,6 +248,16 @@ def _asking(seconds: float) -> triage.Asking:
             print(f"\r\033[Kpatch-triage: {text.plain(line)}", end="", file=sys.stderr, flush=True)
 
     return triage.Asking(deadline=time.monotonic() + seconds if seconds else 0.0, progress=progress)
+
+
+def _with_the_agents(judged: triage.Judged, recorded: Sequence[Verdict | None]) -> triage.Judged:
+    """What the agent found for the same change before it moved, where nothing is known of it in its new place."""
+    if judged.verdict.decided_by is DecidedBy.DEFAULT:
+        for verdict in recorded:
+            if verdict is not None and verdict.decided_by is DecidedBy.AGENT:
+                moved = dataclasses.replace(verdict, base=judged.verdict.base, commit=judged.verdict.commit)
+                return dataclasses.replace(judged, verdict=moved)
+    return judged
 
 
 def _is_recorded(verdict: Verdict, recorded: Verdict | None) -> bool:

@@ -215,7 +215,7 @@ def _known(change: Change, objects: Objects, settings: Settings, asking: Asking)
     if asking.mode == "auto" and verdict.decided_by is DecidedBy.DEFAULT:
         why = "a model has answered before"
         after = Source(objects, change.after)
-        agents = cache.look_up(change.repo, settings, after, change.patch.change_id, asking.profile) if change.after else None
+        agents = cache.look_up(change.repo, settings, after, change.patch.change_id, _agents(settings, asking)) if change.after else None
         if agents is None and asking.deadline > time.monotonic():
             return None
         verdict = agents or verdict
@@ -223,16 +223,26 @@ def _known(change: Change, objects: Objects, settings: Settings, asking: Asking)
     return Judged(change, _state(verdict, change, settings, asking), True, why)
 
 
+def _agents(settings: Settings, asking: Asking) -> str:
+    """The name under which the cache keeps what the agents of a profile say, told as they are."""
+    if not settings["agent.prompts"]:
+        return asking.profile
+    from hook.agent import prompt
+
+    return f"{asking.profile}-{prompt.fingerprint(asking.profile, settings['agent.prompts'])}"
+
+
 def _remember(run: Run) -> None:
     assert run.verdict is not None and run.evidence is not None
     if run.evidence.unread or run.change.patch.hunks_missing:
         return
-    verdict = dataclasses.replace(run.verdict, tokens=Tokens(), model=run.verdict.model)
+    verdict = dataclasses.replace(run.verdict, tokens=Tokens())
     try:
         if verdict.decided_by is DecidedBy.AGENT:
             # what the index holds has no tree object to compare with later
             if run.bench is not None and run.change.after:
-                cache.keep(run.change.repo, run.settings, verdict, run.bench.desk.source.read_blobs, run.asking.profile)
+                read = run.bench.desk.source.read_blobs
+                cache.keep(run.change.repo, run.settings, verdict, read, _agents(run.settings, run.asking))
         elif not run.outcomes:
             cache.keep(run.change.repo, run.settings, verdict, {})
     except OSError:

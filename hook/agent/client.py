@@ -6,6 +6,7 @@ The only place that imports `openai`. Requests are not streamed. What an endpoin
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import email.utils
 import enum
@@ -221,7 +222,8 @@ class Client:
             digest = hashlib.sha256(json.dumps([self.endpoint.base_url, body], sort_keys=True).encode()).hexdigest()
             known = self._cache.find(digest) if self._cache else None
             if known is not None:
-                return dataclasses.replace(read_answer(known, body, len(messages)), cached=True)
+                with contextlib.suppress(_Again):
+                    return dataclasses.replace(read_answer(known, body, len(messages)), cached=True)
             try:
                 document = self._redactor.value(self._send(body, deadline))
                 answer = read_answer(document, body, len(messages))

@@ -22,7 +22,7 @@ def given_for(repo: Repository) -> str:
 
 
 def give(repo: Repository, base_url: str) -> None:
-    repo.run("config", "--local", KEY, host(base_url))
+    repo.run("config", "--local", "--replace-all", KEY, host(base_url))
 
 
 def withdraw(repo: Repository) -> None:

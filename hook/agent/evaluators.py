@@ -88,16 +88,10 @@ def prepare(
         settings["agent.request_seconds"],
     )
     cache = answers.Answers(change.repo.state_dir / "answers") if use_cache else None
-    check = grounding.Grounding(
-        source,
-        evidence,
-        tuple(file.path for file in change.patch.files if file.new_blob),
-        profile,
-        settings["focus.max_symbols"],
-        settings["agent.tool_seconds"],
-    )
-    desk = tools.Desk(source, redactor, settings["agent.tool_seconds"], settings["agent.never_paths"])
     deadline = min(deadline, time.monotonic() + settings["agent.max_seconds"])
+    desk = tools.Desk(source, redactor, settings["agent.tool_seconds"], settings["agent.never_paths"], deadline)
+    changed = tuple(file.path for file in change.patch.files if file.new_blob)
+    check = grounding.Grounding(source, evidence, changed, profile, settings["focus.max_symbols"], desk)
     bench = Bench(settings, profile, desk, Client(endpoint, redactor, cache), check, variables, deadline)
     patch_task(bench), kmsan_task(bench, "")  # a prompt that cannot be used is said before anything is sent
     return bench

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from hook.agent.arguments import BadCall
+from hook.agent.tools import Desk
 from hook.evidence.harmless import Evidence
 from hook.source.git import GitError
 from hook.source.grep import grep
@@ -56,7 +57,7 @@ class Grounding:
     changed: tuple[str, ...]  # paths of the change
     profile: str
     max_symbols: int
-    seconds: float  # for one search of the tree
+    desk: Desk  # for how long a search of the tree may take
     disputes: list[str] = dataclasses.field(default_factory=list)
     _warned: set[str] = dataclasses.field(default_factory=set)
     _options: frozenset[str] | None = None
@@ -164,7 +165,7 @@ class Grounding:
                 options=("-h",),
                 globs=("*Kconfig*",),
                 limit_bytes=_GREP_BYTES,
-                seconds=self.seconds,
+                seconds=self.desk.seconds_left,
             )
             if ended:
                 raise GitError(f"the Kconfig files could not be read whole ({ended})")
@@ -201,7 +202,7 @@ class Grounding:
             options=("--files-with-matches",),
             globs=() if directory else ("*.c", "*.h", "*.S", "*.rs"),
             limit_bytes=_GREP_BYTES,
-            seconds=self.seconds,
+            seconds=self.desk.seconds_left,
         )
         return self._not_in(lines, names)
 

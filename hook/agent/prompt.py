@@ -7,6 +7,7 @@ as `{{name}}`, and what is put in is never looked into for more of them.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import pathlib
 import re
 import typing
@@ -63,6 +64,20 @@ def load(name: str, profile: str, variables: Mapping[str, str], directory: str =
         return variables[match.group(1)]
 
     return Prompt(str(front["version"]), _VARIABLE.sub(fill, instruction).strip(), _VARIABLE.sub(fill, prompt).strip() + "\n")
+
+
+def fingerprint(profile: str, directory: str) -> str:
+    """What tells the prompts of a profile in `directory` from others; empty where there are none of the person's own."""
+    if not directory:
+        return ""
+    digest, found = hashlib.sha256(), False
+    for path in sorted((pathlib.Path(directory).expanduser() / profile).glob("*.md")):
+        try:
+            digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+            found = True
+        except OSError:
+            continue
+    return digest.hexdigest()[:16] if found else ""
 
 
 def _front_matter(text: str, path: pathlib.Path) -> tuple[dict[str, typing.Any], str]:

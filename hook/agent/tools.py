@@ -9,7 +9,9 @@ import dataclasses
 import difflib
 import fnmatch
 import json
+import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -34,6 +36,12 @@ class Desk:
     redactor: Redactor
     seconds: float  # how long one search may take
     never_paths: tuple[str, ...] = ()  # glob patterns of files that are not to leave this machine
+    deadline: float = math.inf  # of time.monotonic(): no search goes on after it
+
+    @property
+    def seconds_left(self) -> float:
+        """How long a search that begins now may take."""
+        return max(0.05, min(self.seconds, self.deadline - time.monotonic()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +87,7 @@ def grepper(desk: Desk, arguments: GrepperArguments) -> dict[str, Any]:
             options=("--show-function", "-C1"),
             without=desk.never_paths,
             limit_bytes=GREP_LINES * GREP_LINE_CHARACTERS * 8,
-            seconds=desk.seconds,
+            seconds=desk.seconds_left,
         )
     except RefusedExpression as refused:
         raise BadCall(str(refused)) from None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.agent.model import Model, hangs, kmsan, refuses, results, says
+from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
 from tests.kernel import Kernel
 
 POOL = "mm/pool.c"
@@ -58,7 +58,7 @@ def test_a_push_asks_and_records_the_answer(hooked: Kernel, remote: str, scripte
     assert "worth fuzzing: pool_get" in error and len(model.requests) == 2
     assert "DecidedBy: agent" in person.note() and "State: final" in person.note()
     table = person.triage("trajectory")
-    assert "patch-evaluator" in table and "record" in table.splitlines()[-7 if "tools" in table else -1] or "record" in table
+    assert ("patch-evaluator" in table and "record" in table.splitlines()[-7 if "tools" in table else -1]) or "record" in table
 
 
 def test_what_the_model_has_settled_is_not_asked_again_at_the_next_push(hooked: Kernel, remote: str, scripted: Callable[..., Model]) -> None:
@@ -70,6 +70,31 @@ def test_what_the_model_has_settled_is_not_asked_again_at_the_next_push(hooked: 
     person.git("push", "-q", "--force", remote, "main~1:refs/heads/main", PATCH_TRIAGE="0")
     person.git("push", "-q", remote, "again")
     assert len(model.requests) == 2
+
+
+def test_the_models_verdict_moves_along_in_a_rebase(hooked: Kernel, remote: str, scripted: Callable[..., Model]) -> None:
+    model = scripted(says(results(symbols=["pool_get"], why=CITED)), says(kmsan()))
+    person = asking(hooked, model)
+    change(person)
+    person.git("push", "-q", remote, "main:refs/heads/topic")
+    person.git("branch", "-q", "onto", "HEAD~1")
+    person.git("checkout", "-q", "onto")
+    person.commit("init/other.c", "int other;\n", "elsewhere")
+    person.git("checkout", "-q", "main")
+    person.git("rebase", "-q", "onto")
+    assert "DecidedBy: agent" in person.note() and f"Commit: {person.head()}" in person.note()
+    person.amend(POOL, person.read(POOL) + "\nint now_it_differs;\n")
+    assert "DecidedBy: default" in person.note().split("---")[-1]
+
+
+def test_a_slow_search_does_not_hold_a_push(hooked: Kernel, remote: str, scripted: Callable[..., Model]) -> None:
+    hooked.commit("mm/evil.c", "x" * 200_000 + "\n")
+    slow = says(call("grepper", Expression=r"(.*)(.*)(.*)(.*)(.*)\1\2\3\4y", PathPrefix="mm/evil.c"))
+    person = asking(hooked, scripted(then=slow), PATCH_TRIAGE_PUSH_WAIT_SECONDS="2")
+    change(person)
+    started = time.monotonic()
+    person.git("push", "-q", remote, "main")
+    assert time.monotonic() - started < 4.5
 
 
 def test_a_push_to_a_hanging_model_goes_on_in_time(hooked: Kernel, remote: str, scripted: Callable[..., Model]) -> None:
