@@ -1,12 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
 
 from tests.agent.model import Model
+
+
+@pytest.fixture(scope="session")
+def make_httpserver() -> Iterator[HTTPServer]:
+    """As the plugin's own, but in threads: a model that hangs holds up no other."""
+    server = HTTPServer("localhost", 0, threaded=True)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

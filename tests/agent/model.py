@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from typing import Any
 
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
+
+# A place of its own for each model: a question to the last one, left hanging, must not be answered by the next.
+_places = itertools.count(1)
 
 Turn = Any  # a dict of the response, a Response, or a function of the request that gives one of the two
 
@@ -61,8 +65,9 @@ class Model:
         self.then = says(text="I have nothing more to say.") if then is None else then
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
-        self.url = server.url_for("/v1")
-        server.expect_request("/v1/chat/completions", method="POST").respond_with_handler(self._answer)
+        place = f"/{next(_places)}/v1"
+        self.url = server.url_for(place)
+        server.expect_request(f"{place}/chat/completions", method="POST").respond_with_handler(self._answer)
 
     def _answer(self, request: Request) -> Response:
         body = json.loads(request.get_data())

@@ -212,7 +212,7 @@ def _turns(draw: st.DrawFn) -> Any:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[HTTPServer]:
-    with HTTPServer() as one:
+    with HTTPServer(threaded=True) as one:
         yield one
 
 
