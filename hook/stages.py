@@ -167,14 +167,13 @@ def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
         added = [one for one in _added_in_rebase(repo, settings["push.max_commits"]) if one not in olds]
         ids = patch.change_ids(repo, [*olds, *added])
-        marks: dict[str, store.Documents] = {}
-        wanted = {old: ids.get(new, "") for new, mine in olds.items() for old in mine} | {one: ids.get(one, "") for one in added}
-        recorded = store.read(repo, settings, wanted)
-        for new, mine in olds.items():
-            marks[new] = tuple(mark for old in mine for mark in recorded[old].marks)
-        new = [*olds, *(one for one in added if recorded[one].verdict is None)]
-        judged, _ = _judge_all(repo, objects, settings, new, asking=_asking(0.0))
-        judged = [_with_the_agents(one, [recorded[old].verdict for old in olds.get(one.verdict.commit, ())]) for one in judged]
+        old_records = store.carried(repo, settings, {old: ids.get(new, "") for new, mine in olds.items() for old in mine})
+        there = store.read(repo, settings, {one: ids.get(one, "") for one in added}) if added else {}
+        moved = {new: [old_records[old] for old in mine if old in old_records] for new, mine in olds.items()}
+        marks: dict[str, store.Documents] = {new: tuple(mark for one in mine for mark in one.marks) for new, mine in moved.items()}
+        commits = [*olds, *(one for one in added if there[one].verdict is None)]
+        judged, _ = _judge_all(repo, objects, settings, commits, asking=_asking(0.0), ids=ids)
+        judged = [_with_the_agents(one, [record.verdict for record in moved.get(one.verdict.commit, ())]) for one in judged]
         for line in triage.keep(repo, judged, settings, marks):
             say(line)
     return 0
@@ -322,11 +321,12 @@ def _judge_all(
     commits: Sequence[str],
     progress: str = "",
     asking: triage.Asking = triage.NOT_ASKED,
+    ids: Mapping[str, str] | None = None,
 ) -> tuple[list[triage.Judged], list[triage.NotJudged]]:
     judged: list[triage.Judged] = []
     missed: list[triage.NotJudged] = []
     shown = progress and sys.stderr.isatty()
-    for count, one in enumerate(triage.judge_commits(repo, objects, settings, commits, asking=asking), 1):
+    for count, one in enumerate(triage.judge_commits(repo, objects, settings, commits, asking=asking, ids=ids), 1):
         (judged if isinstance(one, triage.Judged) else missed).append(one)  # type: ignore[arg-type]
         if shown:
             print(f"\rpatch-triage: {progress} {count}/{len(commits)}", end="", file=sys.stderr, flush=True)

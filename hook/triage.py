@@ -382,10 +382,22 @@ def _files(count: int) -> str:
 
 
 def judge_commits(
-    repo: Repository, objects: Objects, settings: Settings, commits: Sequence[str], *, use_cache: bool = True, asking: Asking = NOT_ASKED
+    repo: Repository,
+    objects: Objects,
+    settings: Settings,
+    commits: Sequence[str],
+    *,
+    use_cache: bool = True,
+    asking: Asking = NOT_ASKED,
+    ids: Mapping[str, str] | None = None,
 ) -> Iterator[Judged | NotJudged]:
-    """The verdicts of many commits, in their order. Those that the cache knows cost a look-up; only the others are read."""
-    known = patch.change_ids(repo, commits) if use_cache and settings["cache.enabled"] else {}
+    """The verdicts of many commits, in their order. Those that the cache knows cost a look-up; only the others are read.
+
+    `ids` are their ChangeIds, where the caller has them already.
+    """
+    known: Mapping[str, str] = {}
+    if use_cache and settings["cache.enabled"]:
+        known = patch.change_ids(repo, commits) if ids is None else ids
     for oid in commits:
         try:
             commit = find_commit(objects, oid)

@@ -84,6 +84,18 @@ def read(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[s
     return found
 
 
+def carried(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[str, Recorded]:
+    """As `read`, of commits that others have replaced, but only where there is something that nobody could find out anew.
+
+    That is a person's mark or an agent's verdict. Of most commits of a rebase there is neither, and their records need no reading.
+    """
+    worth_reading = ("\nMark:", "\nDecidedBy: agent")
+    texts = note.read(repo, list(ids))
+    kept = "file" in settings["record.format"] or bool(queue.pending(repo))
+    wanted = {oid: change for oid, change in ids.items() if kept or any(word in texts.get(oid, "") for word in worth_reading)}
+    return read(repo, settings, wanted) if wanted else {}
+
+
 def _adding(new: Sequence[Mapping[str, Any]]) -> Callable[[str], str]:
     def changed(text: str) -> str:
         documents: Documents = document.load(text)[0]
