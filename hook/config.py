@@ -170,6 +170,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("agent.diff_bytes", 100_000, _whole(1000, 10_000_000), "send at most so much of the diff; the rest is for the tools"),
     Setting("agent.temperature", 0.0, _number(0, 2), "left out where an endpoint refuses it"),
     Setting("agent.max_trajectories", 500, _whole(1, 100_000), "keep so many trajectories, newest first"),
+    Setting("limits.lookup_files", 20_000, _whole(1, 10_000_000), "look into at most so many files for one question about the tree"),
+    Setting("limits.lookup_seconds", 20.0, _seconds(0.1, 3600), "how long one question about the tree may take"),
+    Setting("index.background", True, _flag, "let `check` make the word index of a large tree in the background"),
+    Setting("index.blob_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "index files up to this size; larger ones are looked into every time"),
+    Setting("index.max_bytes", 400 << 20, _whole(1 << 20, 1 << 40), "an index beyond this forgets all revisions but the newest"),
+    Setting("index.no_definitions", ("drivers/gpu/drm/amd/include/*", "drivers/accel/habanalabs/include/*/asic_reg/*"), _words,
+            "generated headers: what they define is found by looking into them (globs)"),
     Setting("limits.evidence_facts", 200, _whole(1, 100_000), "list at most so many facts in a verdict"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

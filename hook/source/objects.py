@@ -26,8 +26,9 @@ class Found:
 class Objects:
     """A reader of objects; use it as a context manager. What a partial clone lacks is answered None, never fetched."""
 
-    def __init__(self, repo: Repository, limit_bytes: int) -> None:
+    def __init__(self, repo: Repository, limit_bytes: int, cache_bytes: int = 0) -> None:
         self.limit_bytes = limit_bytes
+        self._settings = ("-c", f"core.deltaBaseCacheLimit={cache_bytes}") if cache_bytes else ()
         self.repo = repo
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -100,7 +101,7 @@ class Objects:
         if self._process is None:
             try:
                 self._process = subprocess.Popen(
-                    self.repo.command("cat-file", "--batch"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    [*self.repo.command(*self._settings), "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL, cwd=self.repo.git_dir, env=self.repo.environment(self.repo.index_file),
                 )
             except OSError as wrong:

@@ -1,0 +1,425 @@
+"""Definitions: what a C file defines, and on which lines.
+
+A scanner, no parser: comments, strings and directives are blanked, braces are counted through both branches of every conditional, and
+what stands before a brace or a semicolon at the top level is read as the head of a function, a type, an enumeration or a variable. A
+closing brace in the first column ends whatever is open, so that one odd place costs one definition and not the rest of the file. What
+`#if 0` hides is not defined. docs/index.md says what it was compared with, and how far it gets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+from collections.abc import Iterator
+
+
+class DefinitionKind(enum.StrEnum):
+    """What a name is defined as."""
+
+    FUNCTION = "function"
+    MACRO = "macro"
+    STRUCT = "struct"
+    UNION = "union"
+    ENUM = "enum"
+    CONSTANT = "enum constant"
+    TYPEDEF = "typedef"
+    VARIABLE = "variable"
+    OPTION = "option"  # of a Kconfig file
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+    """A name, and where it is defined. Lines are counted from 1, offsets in bytes."""
+
+    name: str
+    kind: DefinitionKind
+    first_line: int  # where its head begins
+    line: int  # where the name stands
+    last_line: int
+    offset: int  # of the name
+    span: tuple[int, int]  # the offsets of all of it
+    body: tuple[int, int] = (0, 0)  # of a function: the offsets of its braces
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """What a scan of one file gives."""
+
+    code: bytes  # the file with comments, strings and directives blanked: same length, same lines
+    definitions: tuple[Definition, ...]  # by offset
+
+    def function_at(self, line: int) -> Definition | None:
+        """The function whose head or body holds a line."""
+        functions = (one for one in self.definitions if one.kind is DefinitionKind.FUNCTION)
+        return next((one for one in functions if one.first_line <= line <= one.last_line), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    name: bytes
+    kind: DefinitionKind
+    start: int
+    at: int
+    end: int
+    body: tuple[int, int] = (0, 0)
+
+
+_DEEPEST = 20  # parentheses inside each other that are still understood
+_BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
+_NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
+# every alternative begins with a literal, so that `re` skips the text between at full speed
+_HIDDEN = re.compile(
+    rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
+    rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'"
+    rb"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
+    rb"|//[^\n\\]*+(?:\\.[^\n\\]*+)*+",
+    re.DOTALL,
+)
+_DIRECTIVE = re.compile(rb"#[ \t]*+([a-z_]*+)([^\n\\]*+(?:\\[ \t]*+\n?[^\n\\]*+)*+)")
+_EVENT = re.compile(rb"[{}\x01\x02\x03]")
+_IF, _ELSE, _ENDIF = b"\x01", b"\x02", b"\x03"
+_MARKS = {b"if": _IF, b"ifdef": _IF, b"ifndef": _IF, b"else": _ELSE, b"elif": _ELSE, b"endif": _ENDIF}
+_NEVER = re.compile(rb"[ \t]*+0[ \t]*+\Z")
+_NAME = re.compile(rb"[A-Za-z_]\w*+")
+_LAST_NAME = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
+_PARENTHESIS = re.compile(rb"[()]")
+_AGGREGATE = re.compile(rb"(?<!\w)(struct|union|enum)((?:\s+[A-Za-z_]\w*+)*+)\s*+\Z")
+_INNER_AGGREGATE = re.compile(rb"\b(struct|union|enum)\s+(?:__\w+(?:\([^()]*\))?\s+)*+([A-Za-z_]\w*+)\s*+(?:__\w+\s*+)*+\{")
+_INNER_ENUM = re.compile(rb"\benum\b[^{;()]*\{([^{}]*)\}")
+_CONSTANT = re.compile(rb"(?:\A|,)\s*+([A-Za-z_]\w*+)")
+_POINTER = re.compile(rb"\(\s*+(?:__\w+\s++)?\*[\s*]*+(?:(?:const|volatile|__\w+)\s++)*+([A-Za-z_]\w*+)")
+_FUNCTION_TYPE = re.compile(rb"\(\s*+([A-Za-z_]\w*+)\s*+\)\s*+\(")
+_BRACKETS = re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
+# what stands in a head with parentheses of its own, and is not what the head is of
+_ATTRIBUTE = re.compile(
+    rb"(?:__(?:acquires|releases|must_hold|cond_acquires|cond_lock|printf|scanf|attribute\w*|aligned|section|alias|assume_aligned|alloc_size"
+    rb"|malloc|counted_by\w*|nonnull|no_sanitize\w*|context\w*|target|diagnose_as|copy|cleanup|realloc_size|format\w*|guarded_by|weakref"
+    rb"|typeof\w*|asm\w*|force_align|page_aligned_\w+|ro_after_init|returns_nonnull|bpf_\w+|read_mostly|cacheline\w*)"
+    rb"|typeof|_Alignas|alignas|asm|noinline_for_stack|STDCALL|ACPI_\w*|TYPEOF\w*)\Z"
+)
+_KEYWORDS = frozenset(
+    b"void int char long short unsigned signed float double bool static const inline struct union enum typedef extern volatile register"
+    b" if for while switch do else return sizeof case default defined goto break continue".split()
+)
+_SYSTEM_CALL = re.compile(rb"(COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w+\Z")
+_MACRO_STATEMENT = re.compile(rb"(?:(?:static|extern|const|__\w+)\s++)*+([A-Za-z_]\w*+)\s*+\(\s*+([A-Za-z_]\w*+)?")
+_DEFINING = re.compile(rb"(?:\w*_)?DEFINE(?:_\w+)?\Z|(?:\w*_)?[HL]?LIST_HEAD\w*\Z|\w+_HEAD\Z")
+_ENTRY = re.compile(rb"(?m)^[ \t]*+(?:SYM_(?:TYPED_)?(?:FUNC|CODE)_START\w*+|ENTRY|\w+_ENTRY)[ \t]*+\([ \t]*+([A-Za-z_]\w*+)")
+_OPTION = re.compile(rb"(?m)^[ \t]*+(?:menu)?config[ \t]++(\w++)[ \t]*+(?:#|$)")
+_SECOND_ARGUMENT = re.compile(rb"DEFINE_(?:EARLY_)?PER_CPU\w*\Z|DEFINE_(?:KFIFO|MAC80211_\w+)\Z")
+
+
+def scan(data: bytes) -> Scan:
+    """Everything that a C source or header defines, in its order."""
+    code, found = _scan(data)
+    return Scan(code, _placed(data, found))
+
+
+def definitions(data: bytes, path: str) -> Scan:
+    """What the file at `path` defines: C as `scan` says, entry points of assembly files, options of Kconfig files. Else nothing."""
+    name = path.rpartition("/")[2]
+    if name.endswith((".c", ".h")):
+        return scan(data)
+    return Scan(data, _placed(data, _elsewhere(data, name)))
+
+
+def defined_names(data: bytes, path: str) -> set[bytes]:
+    """The names of `definitions`, for less."""
+    name = path.rpartition("/")[2]
+    return {one.name for one in (_scan(data)[1] if name.endswith((".c", ".h")) else _elsewhere(data, name))}
+
+
+def _placed(data: bytes, found: list[_Found]) -> tuple[Definition, ...]:
+    """What was found with its lines, by offset."""
+    lines: dict[int, int] = {}
+    line, last = 1, 0
+    for offset in sorted({offset for one in found for offset in (one.start, one.at, one.end)}):
+        line += data.count(b"\n", last, offset)
+        lines[offset], last = line, offset
+    return tuple(
+        Definition(
+            one.name.decode("ascii"), one.kind, lines[one.start], lines[one.at], lines[one.end], one.at, (one.start, one.end), one.body
+        )
+        for one in sorted(found, key=lambda one: one.at)
+    )
+
+
+def _elsewhere(data: bytes, name: str) -> list[_Found]:
+    if name.endswith(".S"):
+        form, kind = _ENTRY, DefinitionKind.FUNCTION
+    elif name.startswith("Kconfig"):
+        form, kind = _OPTION, DefinitionKind.OPTION
+    else:
+        return []
+    return [_Found(match.group(1), kind, match.start(1), match.start(1), match.end(1)) for match in form.finditer(data)]
+
+
+def _scan(data: bytes) -> tuple[bytes, list[_Found]]:
+    found: list[_Found] = []
+    code = _without_directives(_without_hidden(data), found)
+    _top_level(code, found)
+    return code.translate(_NO_MARKS), found
+
+
+def _without_hidden(data: bytes) -> bytes:
+    return _HIDDEN.sub(lambda match: match.group().translate(_BLANK), data.translate(_NO_MARKS))
+
+
+def _without_directives(code: bytes, found: list[_Found]) -> bytes:
+    """The code with a mark where a conditional was, and without what `#if 0` hides. The macros go into `found`."""
+    out = bytearray(code)
+    open_branches: list[tuple[int, int] | None] = []  # one a conditional; of `#if 0` where it hides from, and how many macros came before
+    for match in _DIRECTIVE.finditer(code):
+        begin, end = match.span()
+        if code[code.rfind(b"\n", 0, begin) + 1 : begin].strip(b" \t"):
+            continue  # an operator in a macro's body, or in assembly
+        word, rest = match.groups()
+        mark = _MARKS.get(word, b"")
+        if mark == _IF:
+            open_branches.append((end, len(found)) if word == b"if" and _NEVER.match(rest) else None)
+        elif mark and open_branches:
+            hidden = open_branches.pop()
+            if hidden:
+                out[hidden[0] : begin] = code[hidden[0] : begin].translate(_BLANK)
+                del found[hidden[1] :]
+            if mark == _ELSE:
+                open_branches.append(None)
+        elif word == b"define":
+            name = _NAME.search(rest)
+            if name and not rest[: name.start()].strip(b" \t\\\n"):
+                found.append(_Found(name.group(), DefinitionKind.MACRO, begin, match.start(2) + name.start(), end))
+        out[begin:end] = match.group().translate(_BLANK)
+        if mark:
+            out[begin : begin + 1] = mark
+    return bytes(out)
+
+
+def _top_level(code: bytes, found: list[_Found]) -> None:
+    """What the top level of a file defines, but for macros, goes into `found`."""
+    depth, opened = 0, 0
+    start = 0  # where the text begins that no brace has claimed yet
+    depths: list[int] = []
+    for event in _EVENT.finditer(code):
+        at, what = event.start(), event.group()
+        if what == b"{":
+            if depth == 0:
+                opened = at
+            elif code[at - 1 : at] == b"\n" and _ends_head(code, at):
+                # in the first column: the brace before was closed where we could not see it
+                start, opened, depth = max(start, code.rfind(b"\n\n", 0, at) + 1), at, 0
+            depth += 1
+        elif what == b"}":
+            if depth == 1 or (depth and code[at - 1 : at] == b"\n"):
+                depth = 0
+                start = _block(code, start, opened, at, found)
+            elif depth:
+                depth -= 1
+        elif what == _IF:
+            depths.append(depth)
+        elif depths:
+            depth = depths[-1] if what == _ELSE else depth
+            if what == _ENDIF:
+                depths.pop()
+    _statements(code, start, len(code), found)
+
+
+def _ends_head(code: bytes, at: int) -> bool:
+    """Whether the text before a brace looks like the end of a function's head."""
+    line = code[code.rfind(b"\n", 0, at - 1) + 1 : at].strip()
+    return line.endswith(b")") and not line.startswith((b"if", b"for", b"while", b"switch"))
+
+
+def _block(code: bytes, start: int, opened: int, closed: int, found: list[_Found]) -> int:
+    """What the text from `start`, which opens a block and closes it, defines. Gives where the text after it begins."""
+    begin = max(code.rfind(one, start, opened) for one in (b";", b"{", b"}")) + 1 or start
+    _statements(code, start, begin, found)
+    text = code[begin:opened].translate(_NO_MARKS)
+    begin += len(text) - len(text.lstrip())
+    text = text.strip()
+    aggregate = _AGGREGATE.search(_without_attributes(text))
+    if aggregate:
+        return _aggregate(code, begin, text, aggregate, opened, closed, found)
+    if b"=" in _flat(text):
+        return _variables(code, begin, opened, closed, found)
+    if text.endswith(b")") or b")" in text:
+        _function(code, begin, text, opened, closed, found)
+    return closed + 1
+
+
+def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], opened: int, closed: int, found: list[_Found]) -> int:
+    what, rest = head.groups()
+    tag = next((word for word in _NAME.finditer(rest) if not _ATTRIBUTE.match(word.group())), None)
+    kind = DefinitionKind(what.decode())
+    if tag:
+        found.append(_Found(tag.group(), kind, begin, begin + head.start(2) + tag.start(), closed))
+    body = code[opened + 1 : closed].translate(_NO_MARKS)
+    if what == b"enum":
+        _constants(body, opened + 1, found)
+    else:
+        for inner in _INNER_AGGREGATE.finditer(body):
+            end = body.find(b"}", inner.end())
+            place = opened + 1 + inner.start(2)
+            found.append(_Found(inner.group(2), DefinitionKind(inner.group(1).decode()), place, place, opened + 1 + max(end, inner.end())))
+        for inner in _INNER_ENUM.finditer(body):
+            _constants(inner.group(1), opened + 1 + inner.start(1), found)
+    end = code.find(b";", closed)
+    brace = code.find(b"{", closed, end if end >= 0 else len(code))
+    if end < 0 and brace < 0:
+        return closed + 1
+    declared = code[closed + 1 : brace if brace >= 0 else end]
+    kind = DefinitionKind.TYPEDEF if text.startswith(b"typedef") else DefinitionKind.VARIABLE
+    for name, at in _declared(declared.translate(_NO_MARKS), closed + 1):
+        found.append(_Found(name, kind, begin, at, end if end >= 0 else brace))
+    return closed + 1 if brace >= 0 else end + 1  # an initialiser in braces is read next
+
+
+def _constants(body: bytes, offset: int, found: list[_Found]) -> None:
+    # what is in parentheses is a value
+    for match in _CONSTANT.finditer(_flat(body)):
+        at = offset + match.start(1)
+        found.append(_Found(match.group(1), DefinitionKind.CONSTANT, at, at, at))
+
+
+def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, found: list[_Found]) -> None:
+    """The function whose head is `text`: the name before the last parameters that are not those of an attribute."""
+    groups = _groups(text)
+    for number, (left, right) in enumerate(reversed(groups)):
+        before = _LAST_NAME.search(text, 0, left)
+        if before is None:
+            continue
+        word = before.group(1)
+        if _ATTRIBUTE.match(word):
+            continue
+        if word in _KEYWORDS:
+            pointed = _POINTER.match(text, left, right)
+            if pointed is None or number == 0:
+                return  # a statement of a body whose head we have not seen
+            word, place = pointed.group(1), pointed.start(1)
+        else:
+            place = before.start(1)
+        if not text[:place].strip() or word.isupper():
+            # a macro makes the function; by custom the name is its first argument
+            argument = _NAME.match(text, left + 1, right)
+            if argument and argument.group() not in _KEYWORDS:
+                call = _SYSTEM_CALL.match(word)
+                made = ((b"compat_sys_" if call.group(1) else b"sys_") if call else b"") + argument.group()
+                found.append(_Found(made, DefinitionKind.FUNCTION, begin, begin + argument.start(), closed, (opened, closed)))
+                return
+        found.append(_Found(word, DefinitionKind.FUNCTION, begin, begin + place, closed, (opened, closed)))
+        return
+
+
+def _groups(text: bytes) -> list[tuple[int, int]]:
+    """The offsets of the outermost parentheses; none where they do not balance."""
+    depth, left, groups = 0, 0, []
+    for match in _PARENTHESIS.finditer(text):
+        if match.group() == b"(":
+            if depth == 0:
+                left = match.start()
+            depth += 1
+        else:
+            depth -= 1
+            if depth == 0:
+                groups.append((left, match.start()))
+    return groups if depth == 0 else []
+
+
+def _variables(code: bytes, begin: int, opened: int, closed: int, found: list[_Found]) -> int:
+    """The variables of a declaration with an initialiser in braces. Gives where the text after it begins."""
+    end = code.find(b";", closed)
+    end = closed if end < 0 or b"{" in code[closed:end] else end
+    text = code[begin:opened].translate(_NO_MARKS)
+    for name, at in _declared(text, begin, typed=True):
+        found.append(_Found(name, DefinitionKind.VARIABLE, begin, at, end))
+    return end + (end != closed) or closed + 1
+
+
+def _statements(code: bytes, start: int, end: int, found: list[_Found]) -> None:
+    """What the statements without braces from `start` to `end` define."""
+    at = start
+    for piece in code[start:end].translate(_NO_MARKS).split(b";"):
+        offset, at = at, at + len(piece) + 1
+        text = piece.strip()
+        if not text or text[:1] in b"}),":
+            continue
+        offset += len(piece) - len(piece.lstrip())
+        _statement(text, offset, found)
+
+
+def _statement(text: bytes, offset: int, found: list[_Found]) -> None:
+    end = offset + len(text)
+    if text.count(b"(") != text.count(b")"):
+        return  # inside the arguments of a macro
+    if text.startswith(b"typedef"):
+        flat = _without_attributes(text)
+        match = _POINTER.search(flat) or _FUNCTION_TYPE.search(flat) or _LAST_NAME.search(_flat(flat))
+        if match:
+            found.append(_Found(match.group(1), DefinitionKind.TYPEDEF, offset, offset + match.start(1), end))
+        return
+    if b"(" in text.partition(b"=")[0]:
+        # several macros may stand in a row, without semicolons
+        for line in re.finditer(rb"(?m)^\S[^\n]*", text):
+            called = _MACRO_STATEMENT.match(line.group())
+            if called and called.group(2) and _DEFINING.match(called.group(1)) and called.group(1) not in _KEYWORDS:
+                name, at = called.group(2), called.start(2)
+                if _SECOND_ARGUMENT.match(called.group(1)):
+                    second = re.search(rb",\s*([A-Za-z_]\w*)", text[line.start() :])
+                    if second:
+                        name, at = second.group(1), second.start(1)
+                at += offset + line.start()
+                found.append(_Found(name, DefinitionKind.VARIABLE, offset + line.start(), at, end))
+                return
+    if text.startswith((b"extern", b"return", b"goto", b"else", b"case")):
+        return
+    for name, at in _declared(text, offset, typed=True):
+        found.append(_Found(name, DefinitionKind.VARIABLE, offset, at, end))
+
+
+def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[bytes, int]]:
+    """The names that a list of declarators declares, with their offsets; `typed` where the type stands before the first."""
+    text = _without_attributes(text)
+    pointer = _POINTER.search(text.partition(b"=")[0])
+    if pointer:
+        if b"=" in text or not typed or not text[pointer.end() :].lstrip().startswith(b"("):
+            yield pointer.group(1), offset + pointer.start(1)
+        return
+    if b"(" in text.partition(b"=")[0]:
+        return  # a prototype
+    at = offset
+    for number, piece in enumerate(_flat(text).split(b",")):
+        declarator = piece.partition(b"=")[0].partition(b":")[0]
+        words = [word for word in _NAME.finditer(declarator) if not _ATTRIBUTE.match(word.group())]
+        while words and words[-1].group().startswith(b"__") and len(words) > 1 + (typed and number == 0):
+            words.pop()
+        named = [word for word in words if word.group() not in _KEYWORDS]
+        if words and named and words[-1] is named[-1] and (number or not typed or len(words) > 1) and not _tag_only(words):
+            yield words[-1].group(), at + words[-1].start()
+        at += len(piece) + 1
+
+
+def _tag_only(words: list[re.Match[bytes]]) -> bool:
+    """Whether a declaration only names a type (`struct foo;`)."""
+    return len(words) == 2 and words[0].group() in (b"struct", b"union", b"enum")
+
+
+def _without_attributes(text: bytes) -> bytes:
+    """The text with `__attribute((...))` and its like blanked."""
+    if b"(" not in text:
+        return text
+    out = bytearray(text)
+    for left, right in _groups(text):
+        before = _LAST_NAME.search(text, 0, left)
+        if before and _ATTRIBUTE.match(before.group(1)):
+            out[before.start(1) : right + 1] = b" " * (right + 1 - before.start(1))
+    return bytes(out)
+
+
+def _flat(text: bytes) -> bytes:
+    """The text with what is in parentheses, brackets and braces blanked."""
+    for _ in range(_DEEPEST):
+        flatter = _BRACKETS.sub(lambda match: match.group().translate(_BLANK), text)
+        if flatter == text:
+            break
+        text = flatter
+    return text

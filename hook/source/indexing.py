@@ -1,0 +1,467 @@
+"""Indexing: making the word index and keeping it up to date.
+
+One writer at a time, by a lock in the index's directory. A revision is added by what differs from one that is there: blobs are read once,
+whatever tree they are in. What is done is kept at every step, so that a run that is stopped, or killed, goes on where it was.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import fcntl
+import fnmatch
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+import typing
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from hook.config import Settings
+from hook.source import index, words
+from hook.source.git import GitError, Repository
+from hook.source.objects import Objects
+
+_CHUNK = 100  # blobs that a worker reads in one go,
+_CHUNK_BYTES = 4 << 20  # or so many bytes
+_COMMIT_BLOBS = 8000
+_FEW = 300  # blobs that are read here, without workers
+_GIT_CACHE_BYTES = 16 << 20  # of each git that reads blobs
+_HASH_BYTES = 12 << 20  # what FTS5 keeps in memory before it writes
+_WORDS_A_BLOCK = 2000
+_MOST_APPENDED = 4000  # blobs whose words are put behind the vocabulary instead of making it anew
+_MOST_CHANGED = 5000  # files: a tree that differs by more gets a listing of its own
+_MOST_ANCHORS = 4
+_WRITING = b"writing\n"
+
+
+class Busy(Exception):
+    """Another process makes the index."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What a run has done."""
+
+    tree: str
+    files: int  # of the tree
+    read: int  # blobs that were not in the index before
+    unread: int  # of these: too large, or not in a partial clone
+    size_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Place:
+    path: str
+    oid: str
+    size: int = 0  # bytes, where it costs nothing to know
+
+
+def make(
+    repo: Repository,
+    revision: str,
+    settings: Settings,
+    *,
+    jobs: int = 0,
+    fetched: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Made:
+    """Put a revision into the index. `progress` is told how many blobs are done, of how many; `fetched` says that blobs have come here
+    which were not.
+
+    Raises Busy, GitError, OSError (no space left), KeyboardInterrupt with what is done kept.
+    """
+    tree = repo.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
+    where = index.files(repo)
+    with _held(where) as handle:
+        database = _open(where, handle)
+        try:
+            writer = _Writer(repo, database, settings, jobs or os.cpu_count() or 1, progress)
+            if fetched:
+                writer.forget_unread()
+            made = writer.add(tree)
+            if made.size_bytes > settings["index.max_bytes"] and writer.sweep(tree):
+                database.close()
+                where.database.unlink()
+                database = _open(where, handle)
+                made = _Writer(repo, database, settings, jobs or os.cpu_count() or 1, progress).add(tree)
+        except sqlite3.Error as wrong:
+            raise OSError(f"the index cannot be written ({wrong})") from None
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                database.close()
+            _seal(where, handle)
+    return made
+
+
+def missing(repo: Repository, revision: str) -> list[str]:
+    """The blobs of a revision that a partial clone lacks. Raises GitError."""
+    tree = repo.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
+    said = repo.run("rev-list", "--objects", "--missing=print", "--no-object-names", tree).decode().split()
+    return [line[1:] for line in said if line.startswith("?")]
+
+
+@contextlib.contextmanager
+def _held(where: index.Files) -> Iterator[int]:
+    where.directory.mkdir(parents=True, exist_ok=True)
+    handle = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy("another patch-triage is making the index") from None
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def is_made_now(repo: Repository) -> bool:
+    """Whether a process makes the index at this moment, or none could."""
+    if not index.files(repo).lock.exists():
+        return False
+    try:
+        with _held(index.files(repo)):
+            return False
+    except (Busy, OSError):
+        return True
+
+
+def _open(where: index.Files, handle: int) -> sqlite3.Connection:
+    """The database, emptied where it is not what a writer of ours has left."""
+    ours = os.pread(handle, 16, 0) == _WRITING  # a writer that did not end: SQLite's journal has what it needs
+    try:
+        trusted = ours or where.sealed() == where.look()
+    except OSError:
+        trusted = False
+    if not trusted:
+        for path in where.directory.glob("words.db*"):
+            path.unlink()
+    where.seal.unlink(missing_ok=True)
+    os.pwrite(handle, _WRITING, 0)
+    os.fsync(handle)
+    try:
+        return _prepared(where)
+    except sqlite3.DatabaseError as wrong:
+        if "disk" in str(wrong) or "full" in str(wrong):
+            raise OSError(f"the index cannot be written ({wrong})") from None
+        for path in where.directory.glob("words.db*"):
+            path.unlink()
+        return _prepared(where)
+
+
+def _prepared(where: index.Files) -> sqlite3.Connection:
+    database = index.connect(where.database, writing=True)
+    try:
+        database.execute("pragma synchronous = normal")
+        database.execute("pragma cache_size = -32768")
+        known = database.execute("select name from sqlite_master where name = 'meta'").fetchone()
+        if known and database.execute("select value from meta where key = 'format'").fetchone() != (index.FORMAT,):
+            database.close()
+            where.database.unlink()
+            return _prepared(where)
+        if not known:
+            database.execute("begin")
+            for statement in index.TABLES.split(";"):
+                database.execute(statement)
+            database.execute("insert into meta values ('format', ?)", (index.FORMAT,))
+            database.execute("insert into meta values ('vocabulary', 0)")  # so many blobs have their words in it
+            database.execute("commit")
+        return database
+    except sqlite3.Error:
+        database.close()
+        raise
+
+
+def _seal(where: index.Files, handle: int) -> None:
+    """Say how the database looks now that its writer is done."""
+    try:
+        look = where.look()
+    except OSError:
+        return
+    temporary = where.seal.with_suffix(".new")
+    temporary.write_text(json.dumps(look), "utf-8")
+    os.replace(temporary, where.seal)
+    os.ftruncate(handle, 0)
+
+
+class _Writer:
+    def __init__(
+        self, repo: Repository, database: sqlite3.Connection, settings: Settings, jobs: int, progress: Callable[[int, int], None]
+    ) -> None:
+        self._repo, self._database, self._settings, self._jobs, self._progress = repo, database, settings, jobs, progress
+        self._unread = 0
+        self._new_words: set[bytes] | None = set()
+
+    def add(self, tree: str) -> Made:
+        """Put a tree into the index."""
+        base = self._nearest(tree)
+        if base is not None and not base[1]:
+            self._database.execute("update anchor set used = ? where id = ?", (time.time(), base[0]))
+            return self._made(tree, 0)
+        if base is not None and len(base[1]) <= _MOST_CHANGED:
+            places = [_Place(path, oid) for path, oid in base[1].items() if oid]
+        else:
+            base, places = None, self._listing(tree)
+        new = self._unknown(places)
+        self._read(new)
+        self._finish(tree, base, places, len(new))
+        return self._made(tree, len(new))
+
+    def forget_unread(self) -> None:
+        """Forget the blobs that could not be read, so that they are looked at anew."""
+        self._database.execute("begin")
+        self._database.execute("delete from place")
+        self._database.execute("delete from anchor")
+        self._database.execute("delete from blob where state = ?", (index.WHOLE,))
+        self._database.execute("commit")
+
+    def sweep(self, tree: str) -> bool:
+        """Forget all trees but one; whether so much is left of the others that the index should be made anew."""
+        database = self._database
+        database.execute("begin")
+        database.execute("delete from place where anchor not in (select id from anchor where tree = ?)", (tree,))
+        database.execute("delete from anchor where tree != ?", (tree,))
+        database.execute("commit")
+        blobs = database.execute("select count(*) from blob").fetchone()[0]
+        dead = database.execute("select count(*) from blob where id not in (select blob from place)").fetchone()[0]
+        return bool(dead * 10 > blobs)
+
+    def _made(self, tree: str, read: int) -> Made:
+        size = self._database.execute("pragma page_count").fetchone()[0] * self._database.execute("pragma page_size").fetchone()[0]
+        count = self._database.execute(
+            "select count(*) from place where anchor = (select id from anchor where tree = ?)", (tree,)
+        ).fetchone()[0]
+        return Made(tree, count, read, self._unread, size)
+
+    def _nearest(self, tree: str) -> tuple[int, dict[str, str]] | None:
+        """The indexed tree that differs least, with the difference."""
+        best: tuple[int, dict[str, str]] | None = None
+        for anchor, known in self._database.execute("select id, tree from anchor order by used desc").fetchall():
+            try:
+                changed = index.differences(self._repo, known, tree) if known != tree else {}
+            except GitError:  # the tree is gone from the repository
+                self._forget(anchor)
+                continue
+            if best is None or len(changed) < len(best[1]):
+                best = anchor, changed
+        return best
+
+    def _forget(self, anchor: int) -> None:
+        self._database.execute("delete from place where anchor = ?", (anchor,))
+        self._database.execute("delete from anchor where id = ?", (anchor,))
+
+    def _listing(self, tree: str) -> list[_Place]:
+        places = []
+        try:
+            out = self._repo.run("ls-tree", "-r", "-z", "--long", tree)
+        except GitError:  # a partial clone does not know the size of what it lacks
+            out = self._repo.run("ls-tree", "-r", "-z", tree)
+        for record in out.split(b"\0"):
+            head, _, path = record.partition(b"\t")
+            if head.startswith(b"100"):
+                fields = head.split()
+                places.append(_Place(os.fsdecode(path), fields[2].decode(), int(fields[3]) if len(fields) > 3 else 0))
+        return places
+
+    def _unknown(self, places: Sequence[_Place]) -> list[_Place]:
+        """One place for each blob that is not in the index."""
+        wanted = {bytes.fromhex(place.oid): place for place in reversed(places)}
+        known: set[bytes] = set()
+        if len(wanted) > 20_000:
+            known = {row[0] for row in self._database.execute("select oid from blob")}
+        else:
+            for chunk in _chunks(list(wanted), 500):
+                rows = self._database.execute(f"select oid from blob where oid in ({','.join('?' * len(chunk))})", chunk)
+                known.update(row[0] for row in rows)
+        return [place for oid, place in wanted.items() if oid not in known]
+
+    def _read(self, new: Sequence[_Place]) -> None:
+        database, total, done = self._database, len(new), 0
+        if total > _MOST_APPENDED:
+            self._new_words = None  # they come from the database later
+        database.execute("insert into word(word, rank) values('hashsize', ?)", (_HASH_BYTES,))
+        database.execute("insert into word(word, rank) values('automerge', ?)", (0 if total > _MOST_APPENDED else 4,))
+        database.execute("begin")
+        try:
+            for places, answers in self._answers(new):
+                self._insert(places, answers)
+                done += len(places)
+                self._progress(done, total)
+                if done % _COMMIT_BLOBS < len(places):
+                    database.execute("commit")
+                    database.execute("begin")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("commit")  # what is read is read
+            raise
+        database.execute("commit")
+
+    def _insert(self, places: Sequence[_Place], answers: Sequence[tuple[int, bytes]]) -> None:
+        database = self._database
+        for place, (state, found) in zip(places, answers, strict=True):
+            row = database.execute(
+                "insert into blob(oid, state, language) values(?, ?, ?)", (bytes.fromhex(place.oid), state, _language(place.path))
+            ).lastrowid
+            self._unread += state == index.WHOLE
+            if found:
+                database.execute("insert into word(rowid, t) values(?, ?)", (row, found.decode("ascii")))
+                if self._new_words is not None:
+                    self._new_words.update(found.split())
+
+    def _answers(self, new: Sequence[_Place]) -> Iterator[tuple[Sequence[_Place], list[tuple[int, bytes]]]]:
+        without = tuple(self._settings["index.no_definitions"])
+        limit = self._settings["index.blob_bytes"]
+        if len(new) <= _FEW or self._jobs < 2:
+            with Objects(self._repo, limit) as objects:
+                for chunk in _portions(new):
+                    yield chunk, _words_of(objects, chunk, without)
+            return
+        # fork: nothing of ours runs in threads here, and a fresh interpreter a worker would cost more than it does
+        context = multiprocessing.get_context("fork")
+        with concurrent.futures.ProcessPoolExecutor(self._jobs, context, _begin_worker, (self._repo, limit, without)) as pool:
+            waiting: deque[tuple[Sequence[_Place], concurrent.futures.Future[list[tuple[int, bytes]]]]] = deque()
+            try:
+                for chunk in _portions(new):
+                    waiting.append((chunk, pool.submit(_work, chunk)))
+                    if len(waiting) > self._jobs + 1:
+                        places, future = waiting.popleft()
+                        yield places, future.result()
+                while waiting:
+                    places, future = waiting.popleft()
+                    yield places, future.result()
+            except concurrent.futures.process.BrokenProcessPool:
+                raise GitError("a process that read the tree for the index was killed") from None
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+
+    def _finish(self, tree: str, base: tuple[int, dict[str, str]] | None, places: Sequence[_Place], read: int) -> None:
+        """The tree's listing and the vocabulary, in one transaction: from then on it is indexed."""
+        database = self._database
+        if read > _MOST_APPENDED:
+            database.execute("insert into word(word) values('optimize')")
+        database.execute("begin")
+        if base is None:
+            olds = database.execute("select id from anchor order by used desc").fetchall()
+            for (old,) in olds[_MOST_ANCHORS - 1 :]:
+                self._forget(old)
+            anchor = database.execute("insert into anchor(tree, used) values(?, ?)", (tree, time.time())).lastrowid
+        else:
+            anchor = base[0]
+            database.execute("update anchor set tree = ?, used = ? where id = ?", (tree, time.time(), anchor))
+            database.executemany(
+                "delete from place where anchor = ? and path = ?", ((anchor, os.fsencode(path)) for path in base[1])
+            )
+        database.executemany(
+            "insert into place(anchor, path, blob) values(?, ?, (select id from blob where oid = ?))",
+            ((anchor, os.fsencode(place.path), bytes.fromhex(place.oid)) for place in places),
+        )
+        self._settle_languages(places)
+        self._extend_vocabulary(read)
+        database.execute("commit")
+        if read > _MOST_APPENDED:
+            with contextlib.suppress(sqlite3.OperationalError):
+                database.execute("vacuum")
+
+    def _settle_languages(self, places: Sequence[_Place]) -> None:
+        """A blob under a second name of another language: what it defines there is found by looking into it."""
+        for place in places:
+            language = _language(place.path)
+            if language:
+                self._database.execute(
+                    "update blob set state = ? where oid = ? and state = ? and language != ?",
+                    (index.UNDEFINED, bytes.fromhex(place.oid), index.TEXT, language),
+                )
+
+    def _extend_vocabulary(self, read: int) -> None:
+        database = self._database
+        covered = database.execute("select value from meta where key = 'vocabulary'").fetchone()[0]
+        newest = database.execute("select coalesce(max(id), 0) from blob").fetchone()[0]
+        if newest == covered:
+            return
+        if self._new_words is not None and covered and newest - covered == read:
+            source: Iterable[bytes] = sorted(word for word in self._new_words if not word.startswith(b":"))
+        else:
+            database.execute("delete from vocabulary")
+            database.execute("delete from part_list")
+            database.execute("insert into part(part) values('delete-all')")
+            database.execute("create virtual table if not exists temp.every using fts5vocab(main, word, row)")
+            rows = database.execute("select term from temp.every where term < ':' or term >= ';'")
+            source = (row[0].encode("ascii") for row in rows)
+        parts: set[bytes] = set()
+        last = database.execute("select coalesce(max(id), 0) from vocabulary").fetchone()[0]
+        for number, block in enumerate(_blocks(source), last + 1):
+            database.execute("insert into vocabulary(id, words) values(?, ?)", (number, zlib.compress(block, 6)))
+            text = index.parts_of(block)
+            parts.update(text.split())
+            database.execute("insert into part(rowid, t) values(?, ?)", (number, text.decode("ascii")))
+        database.execute("insert into part_list(parts) values(?)", (b"\n".join(sorted(parts)),))
+        database.execute("update meta set value = ? where key = 'vocabulary'", (newest,))
+
+
+def _portions(new: Sequence[_Place]) -> Iterator[Sequence[_Place]]:
+    start, size = 0, 0
+    for at, place in enumerate(new):
+        if at - start >= _CHUNK or (size and size + place.size > _CHUNK_BYTES):
+            yield new[start:at]
+            start, size = at, 0
+        size += place.size
+    if start < len(new):
+        yield new[start:]
+
+
+def _blocks(source: Iterable[bytes]) -> Iterator[bytes]:
+    left = iter(source)
+    while block := list(itertools.islice(left, _WORDS_A_BLOCK)):
+        yield b"\n".join(block)
+
+
+def _language(path: str) -> str:
+    """What a file's name says of how its definitions are found; empty where it defines nothing."""
+    name = path.rpartition("/")[2]
+    if name.endswith((".c", ".h")):
+        return "c"
+    if name.endswith(".S"):
+        return "assembly"
+    return "kconfig" if name.startswith("Kconfig") else ""
+
+
+def _words_of(objects: Objects, places: Sequence[_Place], without: Sequence[str]) -> list[tuple[int, bytes]]:
+    answers = []
+    for place, (_, found) in zip(places, objects.read_all([place.oid for place in places]), strict=True):
+        if found is None or found.data is None:
+            answers.append((index.WHOLE, b""))
+        elif words.is_binary(found.data):
+            answers.append((index.BINARY, b""))
+        else:
+            defining = bool(_language(place.path))
+            scanned = defining and any(fnmatch.fnmatchcase(place.path, one) for one in without)
+            state = index.UNDEFINED if scanned else index.TEXT
+            answers.append((state, words.words(found.data, place.path, definitions=defining and not scanned)))
+    return answers
+
+
+_worker: tuple[Objects, tuple[str, ...]] | None = None
+
+
+def _begin_worker(repo: Repository, limit_bytes: int, without: tuple[str, ...]) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    _worker = Objects(repo, limit_bytes, _GIT_CACHE_BYTES), without
+
+
+def _work(places: Sequence[_Place]) -> list[tuple[int, bytes]]:
+    assert _worker is not None
+    return _words_of(_worker[0], places, _worker[1])
+
+
+def _chunks(values: Sequence[typing.Any], size: int) -> Iterator[Sequence[typing.Any]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
