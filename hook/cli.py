@@ -9,6 +9,7 @@ import os
 import pathlib
 import sys
 import time
+import typing
 from collections.abc import Callable, Sequence
 
 from hook import __version__, config, triage
@@ -57,6 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Judge a change and print the verdict."""
+    code = _check(options)
+    _index_in_background(options)
+    return code
+
+
+def _check(options: argparse.Namespace) -> int:
     if sum(map(bool, (options.staged, options.revision, options.patch))) > 1:
         raise WrongUse("check takes one of --staged, COMMIT, A..B or --patch FILE")
     if options.offline and options.agent == "always":
@@ -85,6 +92,20 @@ def check(options: argparse.Namespace) -> int:
         commit = find_commit(objects, options.revision)
         settings = _settings(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
         return _print_all([_one(lambda: of_commit(repo, objects, settings, commit), objects, settings, options)], settings, options)
+
+
+def _index_in_background(options: argparse.Namespace) -> None:
+    """Have the word index made, or brought up to date, where the tree is large and nobody does so already."""
+    from hook.source import background
+
+    repo = _repository(options)
+    if not background.is_due(repo):
+        return
+    try:
+        if settings_source.load(repo)["index.background"] and not settings_source.switched_off(repo):
+            background.start(repo)
+    except (GitError, config.WrongSetting, OSError):
+        return  # the verdict is given; an index only makes the next one faster
 
 
 def show(options: argparse.Namespace) -> int:
@@ -331,6 +352,111 @@ def tool(options: argparse.Namespace) -> int:
     return DONE
 
 
+def index(options: argparse.Namespace) -> int:
+    """Make the word index of a revision, or bring it up to date."""
+    from hook.source import indexing
+
+    repo = _repository(options)
+    found = settings_source.load(repo)
+    if options.background:
+        os.nice(19)
+    if options.fetch:
+        missing = indexing.missing(repo, options.revision)
+        if missing:
+            _say_progress(options, f"fetching {len(missing)} files")
+            repo.fetch(missing)
+    started = time.monotonic()
+    said = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > 0.1 or done == total:
+            said = time.monotonic()
+            bar = "#" * (done * 30 // total)
+            _say_progress(options, f"[{bar:30}] {done} of {total} files")
+
+    try:
+        made = indexing.make(repo, options.revision, found, jobs=options.jobs, fetched=options.fetch, progress=progress)
+    except indexing.Busy as busy:
+        _complain(str(busy))
+        return DONE
+    except KeyboardInterrupt:
+        _say_progress(options, "")
+        _complain("stopped; `patch-triage index` goes on from here")
+        return 130
+    _say_progress(options, "")
+    if not options.quiet:
+        took = time.monotonic() - started
+        print(f"{made.files} files are indexed, {made.read} read anew in {took:.1f} s; the index has {made.size_bytes / 1e6:.0f} MB")
+        if made.unread:
+            print(f"{made.unread} files are looked into every time: too large (index.blob_bytes), or not here (`--fetch` brings them)")
+    return DONE
+
+
+def look(options: argparse.Namespace) -> int:
+    """Answer one question about the tree."""
+    from hook.report import found as report
+    from hook.source import lookup
+    from hook.source.treepath import NotATreePath, tree_path
+
+    if options.question == "grep":
+        options.name_of_tool, options.json = "grepper", json.dumps({"Expression": options.name, "PathPrefix": options.prefix})
+        options.name, options.revision = options.name_of_tool, options.rev
+        return tool(options)
+    repo = _repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        revision = "" if options.staged else find_commit(objects, options.rev).oid
+        settings = _settings(repo, objects, revision or "HEAD")
+        source = Source(objects, revision)
+        bounds = lookup.Bounds(settings["limits.lookup_files"], settings["limits.lookup_seconds"])
+        path = ""
+        try:
+            if options.question == "file":
+                path = tree_path(options.name)
+                if source.oid(path) == "":
+                    raise WrongUse(f"there is no {path} in {options.rev}")
+                found: lookup.Answer[typing.Any] = lookup.file_index(source, path)
+            elif options.question == "files":
+                print("\n".join(map(text.plain, source.glob(options.name))))
+                return DONE
+            elif options.question == "includers":
+                found = lookup.includers(source, tree_path(options.name), bounds)
+            else:
+                found = QUESTIONS[options.question](source, options.name, bounds)
+        except (lookup.NotAName, NotATreePath) as wrong:
+            raise WrongUse(str(wrong)) from None
+    if options.format == "json":
+        print(json.dumps(report.document(found, path)))
+    else:
+        for line in report.lines(found, path):
+            print(text.plain(line, tabs=True))
+    if source.without_index and options.verbose:
+        _complain(source.without_index)
+    return DONE
+
+
+def _question(name: str) -> typing.Any:
+    def ask(source: Source, wanted: str, bounds: typing.Any) -> typing.Any:
+        from hook.source import lookup
+
+        return getattr(lookup, name)(source, wanted, bounds)
+
+    return ask
+
+
+QUESTIONS = {
+    "definitions": _question("find_definitions"),
+    "references": _question("references"),
+    "callers": _question("callers"),
+    "callees": _question("callees"),
+}
+
+
+def _say_progress(options: argparse.Namespace, line: str) -> None:
+    if not options.quiet and sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
 def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace) -> int:
     from hook.change import series as mailed_series
 
@@ -552,5 +678,21 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", default="{}", metavar="ARGS", help='its arguments, such as \'{"Dir": "mm"}\'')
     sub.add_argument("--revision", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
     sub.add_argument("--staged", action="store_true", help="look into what is staged")
+    sub = command("index", index, "make the word index of a revision, or bring it up to date")
+    sub.add_argument("revision", nargs="?", default="HEAD", metavar="REV")
+    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="so many processes (default: one a processor)")
+    sub.add_argument("--fetch", action="store_true", help="in a partial clone, fetch the files that are not here")
+    sub.add_argument("--quiet", action="store_true", help="say nothing")
+    sub.add_argument("--background", action="store_true", help="at the lowest priority")
+    sub = command("look", look, "look something up in the tree")
+    sub.add_argument("question", choices=(*QUESTIONS, "includers", "file", "files", "grep"))
+    sub.add_argument(
+        "name", metavar="NAME", help="a name, a path (includers, file), a pattern (files) or an extended regular expression (grep)"
+    )
+    sub.add_argument("prefix", nargs="?", default="", metavar="PATH", help="for grep: below this path")
+    sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
+    sub.add_argument("--staged", action="store_true", help="look into what is staged")
+    sub.add_argument("--format", choices=("text", "json"), default="text")
+    sub.add_argument("-v", "--verbose", action="store_true", help="say why no index was used")
     sub = command("hook", lambda options: WRONG_USE, "what git calls: `patch-triage hook STAGE -- ARGUMENTS`")
     return parser

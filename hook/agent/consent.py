@@ -9,9 +9,9 @@ from __future__ import annotations
 import fnmatch
 
 from hook.agent.client import host
-from hook.agent.tools import kept_back
 from hook.config import AGENT_HOST_KEY, Settings
 from hook.source.git import GitError, Repository
+from hook.source.grep import held_back
 
 KEY = f"patchtriage.{AGENT_HOST_KEY}"
 
@@ -38,7 +38,7 @@ def refusal(repo: Repository, settings: Settings, commit: str, paths: list[str],
         return "no model is named (agent.model)"
     if not for_this_command and given_for(repo) != host(where):
         return f"nobody has allowed code of this repository to go to {host(where)}: `patch-triage agent enable`"
-    if held := kept_back(paths, settings["agent.never_paths"]):
+    if held := held_back(paths, settings["agent.never_paths"]):
         return f"{held[0]} is never sent (agent.never_paths)"
     if branch := _embargoed(repo, settings["agent.never_branches"], commit):
         return f"work on {branch} is never sent (agent.never_branches)"

@@ -15,8 +15,10 @@ from typing import Annotated
 from hook.agent.arguments import BadCall
 from hook.agent.tools import Desk
 from hook.evidence.harmless import Evidence
+from hook.source.definitions import DefinitionKind, definitions
 from hook.source.git import GitError
 from hook.source.grep import grep
+from hook.source.lookup import canonical
 from hook.source.tree import Kind, Source
 from hook.source.treepath import NotATreePath, tree_path
 from hook.verdict import Answer
@@ -28,10 +30,7 @@ _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CITATION = re.compile(r"(?<![\w/.-])((?:[\w.+-]+/)*[\w.+-]+\.?[\w+-]*):(\d{1,7})\b")
 _MOST_REASONING = 8000  # characters
 _GREP_BYTES = 4 << 20
-# what the entry points that a macro defines are called in the built kernel
-_ENTRY_POINT = re.compile(r"(?:__(?:x64|ia32|arm64|s390x?|riscv|powerpc|do|se)_)?(?:compat_)?sys_(\w+)\Z")
-_SYSTEM_CALL_MACRO = r"(?:COMPAT_)?SYSCALL(?:32)?_DEFINE[0-9x]"
-_DEFINING_MACRO = r"BPF_CALL_[0-9x]|DEFINE_IDTENTRY\w*|SYM_(?:TYPED_)?(?:FUNC|CODE)_START\w*|ENTRY"
+_RUST_FUNCTION = re.compile(rb"\bfn\s+([A-Za-z_]\w*)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +192,8 @@ class Grounding:
     def _undefined(self, names: Sequence[str], directory: str) -> list[str]:
         if not names:
             return []
-        words = "|".join(dict.fromkeys([*names, *filter(None, map(_system_call, names))]))
+        # a system call is defined by its bare name, as an argument of a macro
+        words = "|".join(dict.fromkeys([*names, *(canonical(name).removeprefix("compat_").removeprefix("sys_") for name in names)]))
         expression = rf"(^|[^A-Za-z0-9_])({words})[[:space:]]*[(,)<]"
         lines, _ = grep(
             self.source,
@@ -213,57 +213,23 @@ class Grounding:
             if not left:
                 break
             found = self.source.file(path)
-            text = (found.data or b"").decode("utf-8", "replace") if found else ""
-            left = [name for name in left if not defines(text, name, path)]
+            there = functions(found.data or b"", path) if found else set()
+            left = [name for name in left if canonical(name) not in there]
         return left
 
     def _functions_of_change(self) -> list[str]:
         found: dict[str, None] = {}
         for path in self.changed:
             blob = self.source.file(path)
-            text = (blob.data or b"").decode("utf-8", "replace") if blob else ""
-            found.update(dict.fromkeys(re.findall(r"^[A-Za-z_][^;={}\n]*?\b([A-Za-z_]\w*)[ \t]*\(", text, re.MULTILINE)))
+            found.update(dict.fromkeys(sorted(functions(blob.data or b"", path)) if blob else ()))
         return list(found)
 
 
-def defines(text: str, name: str, path: str) -> bool:
-    """Whether a source file defines the function `name`: its head at the start of a line, with a body after its parameters.
-
-    A reading of lines, not of C: it asks no more than that a definition stands there. `__x64_sys_mbind` is what SYSCALL_DEFINE6(mbind, ...)
-    defines.
-    """
-    word = re.escape(name)
+def functions(data: bytes, path: str) -> set[str]:
+    """The functions that a source file defines; a system call as `sys_NAME`."""
     if path.endswith(".rs"):
-        return re.search(rf"\bfn\s+{word}\s*[(<]", text) is not None
-    if re.search(rf"^(?:{_DEFINING_MACRO})[ \t]*\([ \t]*{word}\b", text, re.MULTILINE):
-        return True
-    if (call := _system_call(name)) and re.search(rf"^(?:{_SYSTEM_CALL_MACRO})[ \t]*\([ \t]*_?{re.escape(call)}\b", text, re.MULTILINE):
-        return True
-    for found in re.finditer(rf"^(?:[A-Za-z_](?:[^;={{}}\n#/]|/(?![/*]))*?)?(?<![\w.>]){word}[ \t]*\(", text, re.MULTILINE):
-        end = _after_parameters(text, found.end())
-        rest = re.match(r"(?:\s|/\*.*?\*/|__\w+(?:\([^()]*\))?|\w+\([^()]*\))*", text[end : end + 400], re.DOTALL) if end else None
-        if rest and text[end + rest.end() : end + rest.end() + 1] == "{":
-            return True
-    return False
-
-
-def _after_parameters(text: str, start: int) -> int:
-    """The place after the parenthesis that closes the one before `start`; 0 where it is not near."""
-    depth = 1
-    for at in range(start, min(len(text), start + 4000)):
-        if text[at] == "(":
-            depth += 1
-        elif text[at] == ")":
-            depth -= 1
-            if depth == 0:
-                return at + 1
-    return 0
-
-
-def _system_call(symbol: str) -> str:
-    """The system call whose entry point `symbol` may be; empty where it cannot be one."""
-    found = _ENTRY_POINT.match(symbol)
-    return found.group(1) if found else ""
+        return {match.group(1).decode("ascii") for match in _RUST_FUNCTION.finditer(data)}
+    return {one.name for one in definitions(data, path).definitions if one.kind is DefinitionKind.FUNCTION}
 
 
 def facts(evidence: Evidence, most: int = 40) -> str:

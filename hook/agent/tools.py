@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import fnmatch
 import json
 import math
 import os
@@ -17,7 +16,7 @@ from typing import Annotated, Any
 
 from hook.agent.arguments import BadCall, parse, schema
 from hook.redaction import Redactor
-from hook.source.grep import RefusedExpression, grep
+from hook.source.grep import RefusedExpression, grep, held_back
 from hook.source.tree import Entry, Kind, Source
 from hook.source.treepath import NotATreePath, tree_path
 
@@ -179,13 +178,8 @@ def as_text(results: Mapping[str, Any]) -> str:
     return json.dumps(results, ensure_ascii=False)
 
 
-def kept_back(paths: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Those of `paths` that a pattern of `agent.never_paths` holds back: a glob, or a directory with all below it."""
-    return [path for path in paths if any(fnmatch.fnmatchcase(path, one) or path.startswith(one.rstrip("/*") + "/") for one in patterns)]
-
-
 def _kept_back(desk: Desk, path: str) -> bool:
-    return bool(kept_back([path], desk.never_paths))
+    return bool(held_back([path], desk.never_paths))
 
 
 def _existing(desk: Desk, text: str) -> str:

@@ -127,6 +127,31 @@ class Repository:
             raise GitError(f"git {args[0]}: {_last_line(done.stderr) or f'exit {done.returncode}'}")
         return done
 
+    def fetch(self, oids: Sequence[str]) -> None:
+        """Bring objects that a partial clone lacks, because the person has asked for it: the only call that reaches a network.
+
+        Raises GitError.
+        """
+        said = self.run("config", "--bool", "--get-regexp", r"^remote\..*\.promisor$", ok=(0, 1)).decode("utf-8", "replace")
+        remotes = [line.rsplit(" ", 1)[0][len("remote.") : -len(".promisor")] for line in said.splitlines() if line.endswith(" true")]
+        if not remotes:
+            raise GitError("objects are missing, and this is no partial clone: `git fsck` says more")
+        env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(("GIT_CONFIG_", "GIT_SSH"))}
+        # as git itself fetches for a partial clone (promisor-remote.c)
+        command = [
+            "git", "-c", "fetch.negotiationAlgorithm=noop", "fetch", remotes[0], "--no-tags", "--no-write-fetch-head",
+            "--recurse-submodules=no", "--filter=blob:none", "--stdin",
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(
+                command, input="".join(f"{oid}\n" for oid in oids).encode(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                cwd=self.git_dir, env={**env, "GIT_DIR": str(self.git_dir), "LC_ALL": "C"}, check=False,
+            )
+        except OSError as wrong:
+            raise GitError(f"git could not be started: {wrong.strerror}") from None
+        if done.returncode:
+            raise GitError(f"git fetch: {_last_line(done.stderr) or f'exit {done.returncode}'}")
+
     def run_bounded(self, *args: str, limit_bytes: int, index: pathlib.Path | None = None) -> bytes:
         """As `run` without input, but raises TooMuchOutput, and ends git, as soon as it prints more than `limit_bytes`."""
         try:

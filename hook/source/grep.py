@@ -1,16 +1,24 @@
-"""Grep: the lines of the tree that an extended regular expression matches, through `git grep`."""
+"""Grep: the lines of the tree that an extended regular expression matches, through `git grep`.
+
+Where there is a word index it chooses the files, by the literals that every match must contain; git looks into them. The answer is the same
+to the byte.
+"""
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import pathlib
 import re
 from collections.abc import Sequence
 
 from hook.source.git import GitError
+from hook.source.literals import Literal, required
 from hook.source.tree import Source
 
 _ATTRIBUTES = pathlib.Path(__file__).parent / "grep.gitattributes"  # how --show-function finds the head of a function
+_MOST_ARGUMENT_BYTES = 1 << 20  # of the names of chosen files: Linux takes 2 MiB, the environment among them
+_MOST_ARGUMENT_FILES = 8000
 _LONGEST_EXPRESSION = 1000
 _REPETITION = re.compile(r"\{(\d*),?(\d*)\}")
 _MOST_REPETITIONS = 10_000  # of all that stand inside each other; each costs the matcher memory
@@ -50,13 +58,47 @@ def grep(
     `bytes` or `seconds`, or nothing. Raises RefusedExpression, GitError.
     """
     _refuse(expression)
-    repo = source.repo
     with source.lock:
         source.read_blobs[prefix] = source.oid(prefix)
+    files = chosen(source, expression)
+    if files is not None:
+        files = [path for path in files if _is_below(path, prefix) and _is_meant(path, globs) and not held_back([path], without)]
+        if not files:
+            _run(source, expression, options, [source.repo.empty_tree], [], limit_bytes, seconds)  # says what is wrong with the expression
+            return [], ""
+    # the chosen files by name, as objects: git then walks no tree
+    mark = f"{source.revision}:" if source.revision else ":0:"
+    names = [mark + path for path in files or ()]
+    if len(names) > _MOST_ARGUMENT_FILES or sum(map(len, names)) > _MOST_ARGUMENT_BYTES:
+        names = []
+    where = names or ([source.revision] if source.revision else [])
+    specs = [] if names else [*([f":(literal){prefix}"] if prefix else globs), *(f":(exclude){one}" for one in without)]
+    out, ended = _run(source, expression, options, where, specs, limit_bytes, seconds)
+    lines = os.fsdecode(out).split("\n")
+    if ended and len(lines) > 1:
+        lines.pop()  # most likely half a line
+    return [line.removeprefix(mark) for line in lines if line], ended
+
+
+def paths_matching(source: Source, expression: str, *, limit_bytes: int, seconds: float) -> tuple[list[str], str]:
+    """The paths of the files that may hold a match, by the index; without it, of those that do. Beside them the limit, as in `grep`."""
+    _refuse(expression)
+    found = chosen(source, expression)
+    if found is not None:
+        return found, ""
     where = [source.revision] if source.revision else []
-    specs = [*([f":(literal){prefix}"] if prefix else globs), *(f":(exclude){one}" for one in without)]
+    out, ended = _run(source, expression, ("--files-with-matches", "-z"), where, [], limit_bytes, seconds)
+    names = os.fsdecode(out).split("\0")
+    names.pop()  # nothing, or half a name
+    mark = f"{source.revision}:" if source.revision else ""
+    return [name.removeprefix(mark) for name in names], ended
+
+
+def _run(
+    source: Source, expression: str, options: Sequence[str], where: Sequence[str], specs: Sequence[str], limit_bytes: int, seconds: float
+) -> tuple[bytes, str]:
     try:
-        out, ended = repo.run_cut(
+        return source.repo.run_cut(
             "grep",
             *_FORM,
             *options,
@@ -69,7 +111,7 @@ def grep(
             settings=(f"core.attributesFile={_ATTRIBUTES}",),
             limit_bytes=limit_bytes,
             seconds=seconds,
-            index=repo.index_file,
+            index=source.repo.index_file,
             ok=(0, 1),
         )
     except GitError as wrong:
@@ -77,11 +119,54 @@ def grep(
         if found:
             raise RefusedExpression(f"not an extended regular expression: {found.group(1)}") from None
         raise
-    lines = os.fsdecode(out).split("\n")
-    if ended and len(lines) > 1:
-        lines.pop()  # most likely half a line
-    mark = f"{source.revision}:"
-    return [line.removeprefix(mark) if source.revision else line for line in lines if line], ended
+
+
+def chosen(source: Source, expression: str) -> list[str] | None:
+    """The paths of the files that may hold a match; None where the index cannot tell, or there is none."""
+    alternatives = required(expression)
+    if not alternatives or source.index is None:
+        return None
+    from hook.source.index import NoIndex
+
+    found: set[str] = set()
+    try:
+        for literals in alternatives:
+            groups = _groups(source, literals)
+            if groups is None:
+                return None
+            found.update(source.index.holding(source.revision, groups))
+    except NoIndex as wrong:
+        source.index_failed(str(wrong))
+        return None
+    return sorted(found, key=os.fsencode)
+
+
+def _groups(source: Source, literals: Sequence[Literal]) -> list[list[str]] | None:
+    """The words that a file must hold one of, for each literal that chooses any; None where none does."""
+    from hook.source.words import is_number
+
+    groups: list[list[str]] = []
+    for literal in literals:
+        if is_number(literal.text) and not (literal.whole and not literal.text[0].isdigit()):
+            continue  # it may stand in a number, and these are not indexed
+        if literal.whole:
+            groups.append([literal.text])
+        elif source.index is not None and (found := source.index.containing(literal.text)) is not None:
+            groups.append(found)
+    return groups or None
+
+
+def held_back(paths: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Those of `paths` that a pattern holds back: a glob whose `*` takes slashes too, or a directory with all below it."""
+    return [path for path in paths if any(fnmatch.fnmatchcase(path, one) or path.startswith(one.rstrip("/*") + "/") for one in patterns)]
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return not prefix or path == prefix or path.startswith(f"{prefix}/")
+
+
+def _is_meant(path: str, globs: Sequence[str]) -> bool:
+    return not globs or any(fnmatch.fnmatchcase(path, one) for one in globs)
 
 
 def _refuse(expression: str) -> None:

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import fnmatch
 import os
+import re
 import threading
+import typing
 
 from hook.source.git import Repository
 from hook.source.objects import Found, Objects
+
+if typing.TYPE_CHECKING:
+    from hook.source.index import Index
 
 
 class Kind(enum.StrEnum):
@@ -40,10 +46,32 @@ class Source:
     revision: str  # a commit or tree id; empty for the staged index
     read_blobs: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> object id, "" where there was nothing
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock, repr=False)
+    index_asked: bool = False
+    opened_index: Index | None = None
+    without_index: str = ""
 
     @property
     def repo(self) -> Repository:
         return self.objects.repo
+
+    @property
+    def index(self) -> Index | None:
+        """The repository's word index, None where there is none that can be trusted; `without_index` says why."""
+        with self.lock:
+            if not self.index_asked:
+                from hook.source.index import NoIndex, open_index
+
+                self.index_asked = True
+                try:
+                    self.opened_index = open_index(self.repo)
+                except NoIndex as wrong:
+                    self.without_index = str(wrong)
+            return self.opened_index
+
+    def index_failed(self, why: str) -> None:
+        """Answer without the index from now on."""
+        with self.lock:
+            self.opened_index, self.without_index = None, why
 
     def file(self, path: str) -> Found | None:
         """The blob at `path`, None if there is none (or the store of a partial clone lacks it)."""
@@ -72,6 +100,21 @@ class Source:
         with self.lock:
             entries = self._tree(directory) if self.revision else self._staged(directory)
         return sorted(entries, key=lambda entry: entry.name) if entries is not None else None
+
+    def glob(self, *patterns: str) -> list[str]:
+        """The paths of the regular files that one of `patterns` matches; `*` takes slashes too, as in git's own. Raises GitError."""
+        if self.revision:
+            out = self.repo.run("ls-tree", "-r", "-z", self.revision)
+        else:
+            out = self.repo.run("ls-files", "--stage", "-z", index=self.repo.index_file)
+        forms = [re.compile(fnmatch.translate(pattern)) for pattern in patterns]
+        found = []
+        for record in out.split(b"\0"):
+            head, _, name = record.partition(b"\t")
+            path = os.fsdecode(name)
+            if head.startswith(b"100") and any(form.match(path) for form in forms):
+                found.append(path)
+        return list(dict.fromkeys(found))  # an unmerged path of the index stands there up to three times
 
     def _tree(self, directory: str) -> list[Entry] | None:
         found = self.objects.read(f"{self.revision}:{directory}")

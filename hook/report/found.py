@@ -1,0 +1,58 @@
+"""What a look-up found, as lines for a person and as a document for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hook.source.definitions import Definition
+from hook.source.lookup import Answer, Defined, Include, Reference, Use, UseKind
+
+_CUT = {
+    "files": "[cut: more files hold the name than limits.lookup_files]",
+    "seconds": "[cut: limits.lookup_seconds were up]",
+    "bytes": "[cut: more than can be listed]",
+}
+
+
+def lines(found: Answer[Any], path: str = "") -> Iterator[str]:
+    """One line for each item, `path:line:` first, as compilers and editors write places."""
+    for item in found.items:
+        yield _line(item, path)
+    if found.cut:
+        yield _CUT[found.cut]
+
+
+def document(found: Answer[Any], path: str = "") -> dict[str, Any]:
+    """The same as a JSON value."""
+    return {"Items": [_document(item, path) for item in found.items], "Cut": found.cut}
+
+
+def _line(item: Any, path: str) -> str:
+    if isinstance(item, Definition):
+        return f"{path}:{item.line}: {item.kind} {item.name}" + (f" (to line {item.last_line})" if item.last_line > item.line else "")
+    if isinstance(item, Defined):
+        return f"{item.path}:{item.definition.line}: {item.text.strip()}  [{item.definition.kind}]"
+    if isinstance(item, Reference):
+        return f"{item.path}:{item.line}: {item.text.strip()}" + (f"  [{item.function}]" if item.function else "")
+    if isinstance(item, Use):
+        return f"{item.path}:{item.line}: {item.text.strip()}  [{item.user}{'' if item.kind is UseKind.CALL else f': {item.kind}'}]"
+    assert isinstance(item, Include)
+    return f"{item.path}:{item.line}: {item.text.strip()}"
+
+
+def _document(item: Any, path: str) -> dict[str, Any]:
+    if isinstance(item, Definition):
+        return _definition(item, path)
+    if isinstance(item, Defined):
+        return {**_definition(item.definition, item.path), "Text": item.text}
+    if isinstance(item, Reference):
+        return {"Path": item.path, "Line": item.line, "Text": item.text, "Function": item.function}
+    if isinstance(item, Use):
+        return {"Path": item.path, "Line": item.line, "Text": item.text, "User": item.user, "Kind": str(item.kind)}
+    assert isinstance(item, Include)
+    return {"Path": item.path, "Line": item.line, "Text": item.text}
+
+
+def _definition(one: Definition, path: str) -> dict[str, Any]:
+    return {"Name": one.name, "Kind": str(one.kind), "Path": path, "Line": one.line, "FirstLine": one.first_line, "LastLine": one.last_line}

@@ -1,0 +1,53 @@
+"""The index in the background: when it is due, and how it is made without anybody waiting for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from hook.source.git import Repository
+
+_WORTH_FILES = 2000  # a smaller tree is searched fast enough
+_WORTH_CHANGED = 300  # files by which HEAD may differ from what is indexed
+_LOOK_AGAIN_SECONDS = 3600.0
+
+
+def is_due(repo: Repository) -> bool:
+    """Whether the tree is large, and not indexed or moved on since. Asked at every `check`: mostly answered by two looks at files."""
+    try:
+        with (repo.git_dir / "index").open("rb") as file:
+            head = file.read(12)  # gitformat-index(5): the signature, the version, the number of entries
+        if head[:4] != b"DIRC" or int.from_bytes(head[8:12], "big") < _WORTH_FILES:
+            return False
+        seal = repo.state_dir / "index" / "seal"
+        if seal.exists():
+            if time.time() - seal.stat().st_mtime < _LOOK_AGAIN_SECONDS:
+                return False
+            os.utime(seal)
+    except OSError:
+        return False
+    from hook.source import index, indexing
+
+    try:
+        opened = index.open_index(repo)
+    except index.NoIndex:
+        return not indexing.is_made_now(repo)
+    try:
+        return opened.distance("HEAD") > _WORTH_CHANGED
+    except index.NoIndex:
+        return True
+    finally:
+        opened.close()
+
+
+def start(repo: Repository) -> None:
+    """Make the index of HEAD in a process of its own, at the lowest priority; it goes on when this one has ended. Raises OSError."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    subprocess.Popen(
+        # -P: nothing is ever imported from the directory that it starts in
+        [sys.executable, "-P", "-m", "hook", "index", "--quiet", "--background"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=repo.git_dir, env=env, start_new_session=True,
+    )

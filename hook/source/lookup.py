@@ -1,0 +1,313 @@
+"""Look-ups: where a name of the tree is defined, used and called, and what includes a header.
+
+The word index chooses the files where there is one, and ``git grep`` does where not; the answer is read from the files themselves, and is
+the same. Every answer is bounded, and says so where it was cut. A name is taken as a name: two static functions of one name are both meant.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import enum
+import posixpath
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
+
+from hook.source.definitions import Definition, DefinitionKind, Scan
+from hook.source.definitions import definitions as scanned
+from hook.source.grep import paths_matching
+from hook.source.index import NoIndex
+from hook.source.tree import Source
+from hook.source.words import is_binary
+
+Item = TypeVar("Item")
+_NAMES_BYTES = 8 << 20  # of the names of files
+_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_CALL = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*+)\s*+\(")
+_NO_CALL = frozenset(
+    b"if for while switch return sizeof typeof __typeof__ do else case defined _Static_assert __attribute__ __alignof__".split()
+)
+_OPENING = re.compile(rb"\s*+\(")
+_IN_WORD = frozenset(bytes((byte,)) for byte in range(128) if chr(byte).isalnum() or byte == 0x5F)
+_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
+
+
+class NotAName(ValueError):
+    """Something that cannot be a name in C; the sentence says so."""
+
+
+class UseKind(enum.StrEnum):
+    """How a function is used."""
+
+    CALL = "call"
+    ADDRESS = "address"  # taken in a function: handed on, compared, stored
+    TABLE = "table"  # its address stands in an initialiser outside of functions
+    MACRO = "macro"  # in the body of a macro, however that is used
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """How much a look-up may read."""
+
+    files: int
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer(Generic[Item]):
+    """What was found, by path and line. `cut` says which bound ended the look-up early: `files`, `seconds`, or nothing."""
+
+    items: tuple[Item, ...]
+    cut: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Defined:
+    """A definition and the file it is in."""
+
+    path: str
+    definition: Definition
+    text: str  # the line that holds the name
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A line that holds a name."""
+
+    path: str
+    line: int
+    text: str
+    function: str  # around it; empty outside of functions
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """A use of a function in the code, not in comments or strings."""
+
+    path: str
+    line: int
+    text: str
+    user: str  # the function, table or macro that it is in; empty where that has no name
+    kind: UseKind
+
+
+@dataclasses.dataclass(frozen=True)
+class Include:
+    """A line that includes a header."""
+
+    path: str
+    line: int
+    text: str
+
+
+def find_definitions(source: Source, name: str, bounds: Bounds) -> Answer[Defined]:
+    """Where `name` is defined: as a function, macro, type, constant, variable or option. Raises NotAName, GitError.
+
+    A system call is found as `sys_NAME`, or by any name that its entry point has in the kernel (`__x64_sys_NAME`).
+    """
+    wanted = canonical(name)
+    reading = _Reading(source, wanted, bounds, defining=True)
+    found = []
+    for file in reading:
+        for one in file.scan.definitions:
+            if one.name == wanted:
+                found.append(Defined(file.path, one, file.line_at(one.offset)[1]))
+    return Answer(tuple(found), reading.cut)
+
+
+def references(source: Source, name: str, bounds: Bounds) -> Answer[Reference]:
+    """The lines that hold `name` as a word, as `git grep -w` finds them, each with the function around it. Raises NotAName, GitError."""
+    reading = _Reading(source, _checked(name), bounds)
+    found = []
+    for file in reading:
+        for offset in file.lines_with(name):
+            line, text = file.line_at(offset)
+            around = file.function_at(line)
+            found.append(Reference(file.path, line, text, around.name if around else ""))
+    return Answer(tuple(found), reading.cut)
+
+
+def callers(source: Source, name: str, bounds: Bounds) -> Answer[Use]:
+    """What calls the function `name` or takes its address. Raises NotAName, GitError."""
+    reading = _Reading(source, _checked(name), bounds)
+    found = []
+    for file in reading:
+        found += _uses(file, name)
+    return Answer(tuple(found), reading.cut)
+
+
+def callees(source: Source, name: str, bounds: Bounds) -> Answer[Use]:
+    """What the function `name` calls: functions and macros, each where it is called first. Raises NotAName, GitError."""
+    wanted = canonical(name)
+    reading = _Reading(source, wanted, bounds, defining=True)
+    found = []
+    for file in reading:
+        for one in file.scan.definitions:
+            if one.name != wanted or one.kind is not DefinitionKind.FUNCTION:
+                continue
+            seen = set()
+            for match in _CALL.finditer(file.scan.code, *one.body):
+                called = match.group(1)
+                if called in _NO_CALL or called in seen:
+                    continue
+                seen.add(called)
+                found.append(Use(file.path, *file.line_at(match.start(1)), called.decode("ascii"), UseKind.CALL))
+    return Answer(tuple(found), reading.cut)
+
+
+def file_index(source: Source, path: str) -> Answer[Definition]:
+    """What the file at `path` defines, in its order; nothing for one that is no C, assembly or Kconfig file. Raises GitError."""
+    found = source.file(path)
+    return Answer(scanned(found.data, path).definitions if found and found.data is not None and not is_binary(found.data) else ())
+
+
+def includers(source: Source, header: str, bounds: Bounds) -> Answer[Include]:
+    """The files that include `header`, a path of the tree: by a path that ends its own, or one that leads there from the file.
+
+    Which directories a compiler would search is not looked at: of two headers that end alike both may be meant.
+    """
+    base = header.rpartition("/")[2]
+    reading = _Reading(source, base, bounds, expression=rf"#[[:space:]]*include[[:space:]].*{_literally(base)}")
+    found = []
+    for file in reading:
+        for match in _INCLUDE.finditer(file.data):
+            text = match.group(1).decode("utf-8", "replace")
+            near = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), text))
+            if near == header or header == text or (header.endswith(f"/{text}") and not text.startswith(".")):
+                found.append(Include(file.path, *file.line_at(match.start(1))))
+    return Answer(tuple(found), reading.cut)
+
+
+def _literally(text: str) -> str:
+    """An extended regular expression that matches this text alone."""
+    return re.sub(r"([^\w/ -])", r"\\\1", text)
+
+
+def canonical(name: str) -> str:
+    """The name under which a definition is found. Raises NotAName."""
+    found = re.match(r"__(?:x64|ia32|arm64|s390x?|riscv|powerpc|do|se)_((?:compat_)?sys_\w+)\Z", _checked(name))
+    return found.group(1) if found else name
+
+
+def _checked(name: str) -> str:
+    if not _NAME.match(name):
+        raise NotAName(f"{name[:60]!a} is no name")
+    return name
+
+
+class _File:
+    """A file that is looked into."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        self.path, self.data = path, data
+        self._counted = 0, 1  # an offset and the line it is on
+        self._scan: Scan | None = None
+        self._functions: list[Definition] = []
+
+    @property
+    def scan(self) -> Scan:
+        if self._scan is None:
+            self._scan = scanned(self.data, self.path)
+            self._functions = [one for one in self._scan.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
+        return self._scan
+
+    def line_at(self, offset: int) -> tuple[int, str]:
+        """The number and the text of the line that holds an offset. Cheapest where offsets are asked for in their order."""
+        begin = self.data.rfind(b"\n", 0, offset) + 1
+        end = self.data.find(b"\n", offset)
+        known, line = self._counted if self._counted[0] <= begin else (0, 1)
+        line += self.data.count(b"\n", known, begin)
+        self._counted = begin, line
+        return line, self.data[begin : end if end >= 0 else len(self.data)].decode("utf-8", "replace")
+
+    def lines_with(self, name: str) -> Iterator[int]:
+        """An offset in each line that holds a word."""
+        line_end = -1
+        for offset in _places(self.data, name):
+            if offset > line_end:
+                yield offset
+                line_end = self.data.find(b"\n", offset)
+                if line_end < 0:
+                    return
+
+    def function_at(self, line: int) -> Definition | None:
+        scan = self.scan
+        at = bisect.bisect_right(self._functions, line, key=lambda one: one.first_line) - 1
+        return self._functions[at] if scan and at >= 0 and line <= self._functions[at].last_line else None
+
+
+def _uses(file: _File, name: str) -> list[Use]:
+    found: dict[tuple[int, UseKind], Use] = {}
+    code = file.scan.code
+    for offset in _places(code, name):
+        if code[offset - 1 : offset] in (b".", b">"):
+            continue  # a member of that name
+        line, text = file.line_at(offset)
+        around = file.function_at(line)
+        called = _OPENING.match(code, offset + len(name)) is not None
+        if around and around.body[0] < offset < around.body[1]:
+            kind, user = (UseKind.CALL if called else UseKind.ADDRESS), around.name
+        elif around is None and not called:
+            table = _variable_at(file.scan.definitions, line)
+            if table is None or table.name == name:
+                continue
+            kind, user = UseKind.TABLE, table.name
+        else:
+            continue  # its own definition, or a declaration
+        found.setdefault((line, kind), Use(file.path, line, text, user, kind))
+    for macro in file.scan.definitions:
+        if macro.kind is DefinitionKind.MACRO and macro.name != name:
+            for offset in _places(file.data, name, *macro.span):
+                line, text = file.line_at(offset)
+                found.setdefault((line, UseKind.MACRO), Use(file.path, line, text, macro.name, UseKind.MACRO))
+    return sorted(found.values(), key=lambda use: use.line)
+
+
+def _places(text: bytes, name: str, start: int = 0, end: int = sys.maxsize) -> Iterator[int]:
+    """Where a word stands. (A search for its bytes is several times as fast as one for a regular expression.)"""
+    wanted = name.encode("ascii")
+    at = text.find(wanted, start, end)
+    while at >= 0:
+        after = at + len(wanted)
+        if text[at - 1 : at] not in _IN_WORD and text[after : after + 1] not in _IN_WORD:
+            yield at
+        at = text.find(wanted, after, end)
+
+
+def _variable_at(definitions: Sequence[Definition], line: int) -> Definition | None:
+    return next((one for one in definitions if one.kind is DefinitionKind.VARIABLE and one.first_line <= line <= one.last_line), None)
+
+
+class _Reading:
+    """The files that may hold a word, in the order of their paths, as far as the bounds go."""
+
+    def __init__(self, source: Source, word: str, bounds: Bounds, *, defining: bool = False, expression: str = "") -> None:
+        self.cut = ""
+        self._source, self._bounds = source, bounds
+        self._deadline = time.monotonic() + bounds.seconds
+        index = source.index if defining else None
+        if index is not None:
+            try:
+                self._paths = index.holding(source.revision, [[f":{word.lower()}"]])
+                return
+            except NoIndex as wrong:
+                source.index_failed(str(wrong))
+        # a system call is defined by its bare name, as an argument of a macro
+        bare = word.removeprefix("compat_").removeprefix("sys_") if defining else word
+        either = word if bare == word else f"({word}|{bare})"
+        expression = expression or rf"(^|[^A-Za-z0-9_]){either}([^A-Za-z0-9_]|$)"
+        self._paths, self.cut = paths_matching(source, expression, limit_bytes=_NAMES_BYTES, seconds=bounds.seconds)
+
+    def __iter__(self) -> Iterator[_File]:
+        if len(self._paths) > self._bounds.files:
+            self.cut = self.cut or "files"
+        for path in self._paths[: self._bounds.files]:
+            if time.monotonic() > self._deadline:
+                self.cut = "seconds"
+                return
+            found = self._source.file(path)
+            if found is not None and found.data is not None and not is_binary(found.data):
+                yield _File(path, found.data)

@@ -1,0 +1,329 @@
+"""The word index: the same answers as without it, whatever happens to the tree, to the index and to its writers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hook import config
+from hook.source import git, index, indexing, lookup
+from hook.source.grep import grep
+from hook.source.objects import Objects
+from hook.source.tree import Source
+from tests.kernel import PROGRAM, Kernel
+
+BOUNDS = lookup.Bounds(1000, 20.0)
+POOL = "mm/pool.c"
+SETTINGS = config.Settings({one.name: one.default for one in config.SETTINGS}, {})
+
+
+def look(kernel: Kernel, *args: str, **env: str) -> str:
+    return kernel.triage("look", *args, "--format", "json", **env)
+
+
+def put_away(kernel: Kernel) -> pathlib.Path:
+    return kernel.path / ".git/patch-triage/index"
+
+
+def both(kernel: Kernel, *args: str) -> str:
+    """The answer with the index, which must be that without."""
+    assert (put_away(kernel) / "seal").exists()
+    _, error = kernel.triage_both("look", *args, "-v")
+    assert error == "", error  # the index was used
+    with_index = look(kernel, *args)
+    shutil.move(put_away(kernel), kernel.path / ".git/elsewhere")
+    assert look(kernel, *args) == with_index
+    shutil.move(kernel.path / ".git/elsewhere", put_away(kernel))
+    return with_index
+
+
+@pytest.fixture
+def indexed(kernel: Kernel) -> Kernel:
+    kernel.triage("index")
+    return kernel
+
+
+def test_every_question_has_the_same_answer_with_the_index(indexed: Kernel) -> None:
+    found = json.loads(both(indexed, "definitions", "pool_put"))["Items"]
+    assert [(one["Path"], one["Kind"]) for one in found] == [(POOL, "function")]
+    calls = json.loads(both(indexed, "callers", "pool_put"))["Items"]
+    assert {one["User"] for one in calls if one["Path"] == "drivers/net/tinynet.c"}
+    assert "pool" in both(indexed, "references", "pool_put")
+    assert json.loads(both(indexed, "includers", "include/linux/pool.h"))["Items"]
+    assert json.loads(both(indexed, "definitions", "POOL_DEBUG"))["Items"][0]["Kind"] == "option"
+    both(indexed, "callees", "pool_put")
+    for expression in ("pool_p", "pool->count", r"\bpool_put\b", "^obj-", "nothing_like_this", "pool_(get|put)", "[0-9]+"):
+        assert indexed.triage("look", "grep", expression, ok=None) == _without(indexed, "look", "grep", expression)
+
+
+def test_files_are_listed_by_pattern(kernel: Kernel) -> None:
+    kernel.stage("mm/deep/new.c", "int a;\n")
+    assert kernel.triage("look", "files", "mm/*.c", "--staged").split() == kernel.git("ls-files", "mm/*.c").split()
+    assert "mm/deep/new.c" not in kernel.triage("look", "files", "mm/*.c")
+
+
+def _without(kernel: Kernel, *args: str) -> str:
+    shutil.move(put_away(kernel), kernel.path / ".git/elsewhere")
+    said = kernel.triage(*args, ok=None)
+    shutil.move(kernel.path / ".git/elsewhere", put_away(kernel))
+    return said
+
+
+def test_a_staged_file_a_new_commit_and_an_old_one_are_seen_through_the_same_index(indexed: Kernel) -> None:
+    old = indexed.head()
+    indexed.commit(POOL, indexed.read(POOL) + "\nint fresh_thing(void)\n{\n\treturn pool_put(0, 0);\n}\n")
+    indexed.git("mv", "drivers/net/tinynet.c", "drivers/net/renamed.c")
+    indexed.stage("mm/other.c", "int other(void)\n{\n\treturn fresh_thing();\n}\n")
+    assert '"mm/other.c"' in both(indexed, "callers", "fresh_thing", "--staged")
+    assert json.loads(both(indexed, "callers", "fresh_thing"))["Items"] == []
+    assert "renamed.c" in both(indexed, "callers", "pool_put", "--staged")
+    assert json.loads(both(indexed, "definitions", "fresh_thing", "--rev", old))["Items"] == []
+    assert json.loads(both(indexed, "definitions", "fresh_thing"))["Items"]
+
+
+def test_adding_a_revision_reads_only_what_is_new(indexed: Kernel) -> None:
+    indexed.commit(POOL, indexed.read(POOL) + "\nint fresh_thing;\n")
+    assert " 1 read anew" in indexed.triage("index")
+    assert " 0 read anew" in indexed.triage("index")
+    assert " 0 read anew" in indexed.triage("index", "HEAD~1")
+    assert json.loads(both(indexed, "definitions", "fresh_thing"))["Items"]
+
+
+def test_generated_headers_are_answered_by_looking_into_them(kernel: Kernel) -> None:
+    kernel.commit("drivers/gpu/drm/amd/include/regs.h", "#define regFOO 1\n#define OTHER regFOO\n")
+    kernel.triage("index")
+    assert json.loads(both(kernel, "definitions", "regFOO"))["Items"][0]["Kind"] == "macro"
+
+
+def test_one_blob_under_two_names(kernel: Kernel) -> None:
+    kernel.commit("Documentation/example.txt", "int shown(void)\n{\n}\n")
+    kernel.triage("index")
+    kernel.commit("mm/example.c", "int shown(void)\n{\n}\n")
+    kernel.triage("index")
+    assert [one["Path"] for one in json.loads(both(kernel, "definitions", "shown"))["Items"]] == ["mm/example.c"]
+
+
+def test_binary_large_link_and_odd_files(kernel: Kernel) -> None:
+    kernel.stage("mm/blob.c", b"int hidden;\0\n")
+    kernel.stage("mm/long.c", "int " + "a" * 1_000_000 + " = needle_in_line;\n")
+    kernel.stage("mm/\xe4 b.c".encode("latin-1").decode("utf-8", "surrogateescape"), b"int needle_odd; /* \xff */\n")
+    (kernel.path / "mm/link.c").symlink_to("pool.c")
+    kernel.git("add", "-f", "mm/link.c")
+    kernel.git("commit", "-qm", "odd")
+    kernel.triage("index", PATCH_TRIAGE_INDEX_BLOB_BYTES="100000")
+    assert json.loads(both(kernel, "references", "hidden"))["Items"] == []
+    assert [one["Path"] for one in json.loads(both(kernel, "references", "needle_in_line"))["Items"]] == ["mm/long.c"]
+    assert len(json.loads(both(kernel, "definitions", "needle_odd"))["Items"]) == 1
+    assert "link.c" not in both(kernel, "references", "pool_put")
+
+
+def _flip(path: pathlib.Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda where: (where / "words.db").write_bytes(b"garbage"),
+        lambda where: (where / "words.db").write_bytes((where / "words.db").read_bytes()[:5000]),
+        lambda where: _flip(where / "words.db"),
+        lambda where: (where / "seal").write_text("{"),
+        lambda where: (where / "seal").write_text('{"format": 99}'),
+        lambda where: (where / "seal").unlink(),
+        lambda where: (where / "words.db").unlink(),
+    ],
+)
+def test_a_broken_index_is_not_used_and_made_anew(indexed: Kernel, harm: object) -> None:
+    right = look(indexed, "references", "pool_put")
+    harm(put_away(indexed))  # type: ignore[operator]
+    assert look(indexed, "references", "pool_put") == right
+    assert "index" in indexed.triage_both("look", "references", "pool_put", "-v")[1]
+    indexed.triage("index")
+    assert both(indexed, "references", "pool_put") == right
+
+
+def test_a_format_of_another_version_is_made_anew(indexed: Kernel) -> None:
+    where = put_away(indexed)
+    database = sqlite3.connect(where / "words.db")
+    database.execute("update meta set value = 99 where key = 'format'")
+    database.commit()
+    database.close()
+    stat = (where / "words.db").stat()
+    (where / "seal").write_text(json.dumps({"format": 99, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}))
+    assert "newer patch-triage" in indexed.triage_both("look", "references", "pool_put", "-v")[1]
+    indexed.triage("index")
+    both(indexed, "references", "pool_put")
+
+
+def test_two_writers_one_waits_for_nobody(kernel: Kernel) -> None:
+    many = [subprocess.Popen([PROGRAM, "index"], cwd=kernel.path, env=kernel.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    said = [one.communicate() for one in many]
+    assert all(one.returncode == 0 for one in many), said
+    assert any(b"are indexed" in out for out, _ in said)
+    both(kernel, "references", "pool_put")
+
+
+@pytest.fixture
+def larger(kernel: Kernel) -> Kernel:
+    """A tree that takes a moment to index."""
+    for number in range(1200):
+        names = "".join(f"int name_{number}_{one}(void)\n{{\n\treturn shared_{one}();\n}}\n" for one in range(20))
+        kernel.write(f"lib/part{number}.c", names)
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "many")
+    return kernel
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_goes_on_where_it_was(larger: Kernel, how: int) -> None:
+    right = look(larger, "definitions", "name_700_3")
+    for moment in (0.15, 0.25, 0.35, 0.5, 0.8):
+        run = subprocess.Popen([PROGRAM, "index"], cwd=larger.path, env=larger.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        time.sleep(moment)
+        if how == signal.SIGKILL:
+            os.killpg(run.pid, how)
+        else:
+            run.send_signal(how)
+        _, error = run.communicate()
+        assert b"Traceback" not in error, error
+        assert look(larger, "definitions", "name_700_3") == right
+    larger.triage("index")
+    assert both(larger, "definitions", "name_700_3") == right
+    assert len(json.loads(both(larger, "references", "shared_7"))["Items"]) == 1200
+
+
+def test_no_space_and_no_permission_cost_only_the_index(kernel: Kernel) -> None:
+    (kernel.path / ".git/patch-triage").mkdir()
+    (kernel.path / ".git/patch-triage/index").write_text("a file where the directory should be")
+    _, error = kernel.triage_both("index", ok=3)
+    assert len(error.splitlines()) == 1
+    assert json.loads(look(kernel, "references", "pool_put"))["Items"]
+
+
+def test_a_revision_that_is_gone_and_a_size_that_is_too_small(larger: Kernel) -> None:
+    larger.triage("index")
+    larger.git("checkout", "-q", "--orphan", "fresh")
+    larger.git("rm", "-rq", "--cached", "lib")
+    larger.git("commit", "-qm", "fresh")
+    larger.triage("index", PATCH_TRIAGE_INDEX_MAX_BYTES="1048576")
+    assert json.loads(both(larger, "definitions", "name_700_3"))["Items"] == []
+    assert json.loads(both(larger, "definitions", "pool_put"))["Items"]
+    assert (put_away(larger) / "words.db").stat().st_size < 1 << 20
+
+
+def test_a_partial_clone_is_fetched_only_when_asked(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    kernel.git("config", "uploadpack.allowFilter", "true")
+    kernel.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    kernel.git("clone", "-q", "--no-checkout", "--filter=blob:none", f"file://{kernel.path}", str(tmp_path / "partial"))
+    partial = kernel.beside(tmp_path / "partial")
+    partial.triage("index")
+    packs = sorted(os.listdir(partial.path / ".git/objects/pack"))
+    look(partial, "definitions", "pool_put")
+    assert sorted(os.listdir(partial.path / ".git/objects/pack")) == packs
+    partial.triage("index", "--fetch")
+    assert json.loads(both(partial, "definitions", "pool_put"))["Items"]
+
+
+def test_wrong_questions_are_refused_in_words(indexed: Kernel) -> None:
+    for arguments in (("definitions", "a b"), ("file", "../x"), ("file", "no/such.c"), ("includers", "/etc/passwd"), ("grep", "(")):
+        _, error = indexed.triage_both("look", *arguments, ok=2)
+        assert len(error.splitlines()) == 1
+
+
+WORDS = ["alpha", "alpha_beta", "BETA", "Beta_gamma", "gamma9", "x1", "dead", "0xdead", "9lives"]
+LINES = st.one_of(
+    st.sampled_from(WORDS).map("int {}(void) {{ return alpha(); }}".format),
+    st.sampled_from(WORDS).map("#define {} 1".format),
+    st.lists(st.sampled_from([*WORDS, "(", ")", "{", "}", ";", "\"", "/*", "*/", "=", "-"]), max_size=6).map(" ".join),
+)
+CONTENTS = st.lists(LINES, max_size=6).map(lambda lines: "\n".join(lines) + "\n")
+PATHS = st.sampled_from(["a.c", "b.h", "d/c.c", "d/e/f.txt", "Kconfig", "g.S"])
+STATES = st.lists(st.dictionaries(PATHS, CONTENTS, max_size=5), min_size=2, max_size=4)
+EXPRESSIONS = ["alpha", "lph", r"\bbeta\b", "alpha.*beta", "dead", "9li", "(BETA|x1)", "a_b", "return alpha", "int [a-z]+"]
+
+
+class _Trees:
+    """Commits in a bare repository, by plumbing."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.env = {"PATH": os.environ["PATH"], "GIT_DIR": str(path), "HOME": str(path), "GIT_CONFIG_NOSYSTEM": "1"}
+        self.git("init", "-q", "--bare", str(path))
+        self.repo = git.find(path)
+
+    def git(self, *args: str, data: str = "") -> str:
+        return subprocess.run(["git", *args], env=self.env, input=data, capture_output=True, text=True, check=True).stdout.strip()
+
+    def tree(self, files: dict[str, str]) -> str:
+        lines = [f"100644 {self.git('hash-object', '-w', '--stdin', data=text)}\t{path}\n" for path, text in files.items()]
+        index_file = {"GIT_INDEX_FILE": f"{self.env['GIT_DIR']}/made"}
+        run = subprocess.run(["git", "update-index", "--add", "--index-info"], env=self.env | index_file, input="".join(lines), text=True, check=True)
+        assert run.returncode == 0
+        made = subprocess.run(["git", "write-tree"], env=self.env | index_file, capture_output=True, text=True, check=True).stdout.strip()
+        os.unlink(index_file["GIT_INDEX_FILE"])
+        return made
+
+
+@pytest.fixture(scope="module")
+def trees() -> Iterator[_Trees]:
+    with tempfile.TemporaryDirectory() as place:
+        yield _Trees(pathlib.Path(place) / "trees.git")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(states=STATES, made=st.lists(st.integers(0, 3), min_size=1, max_size=3))
+def test_the_index_answers_as_a_plain_scan_does(trees: _Trees, states: list[dict[str, str]], made: list[int]) -> None:
+    shutil.rmtree(trees.repo.state_dir, ignore_errors=True)
+    oids = [trees.tree({path: text for path, text in state.items()} | {"z": "z\n"}) for state in states]
+    for number in made:
+        indexing.make(trees.repo, oids[number % len(oids)], SETTINGS, jobs=1)
+    for oid in oids:
+        with Objects(trees.repo, 1 << 20) as objects:
+            indexed, plain = Source(objects, oid), Source(objects, oid, index_asked=True)
+            assert indexed.index is not None and plain.index is None
+            for word in ["alpha", "beta", "gamma9", "x1", "dead"]:
+                for question in (lookup.references, lookup.callers, lookup.find_definitions, lookup.callees):
+                    assert question(indexed, word, BOUNDS) == question(plain, word, BOUNDS), (word, question)  # type: ignore[operator]
+            for expression in EXPRESSIONS:
+                answers = [grep(source, expression, limit_bytes=1 << 20, seconds=10) for source in (indexed, plain)]
+                assert answers[0] == answers[1], expression
+            assert indexed.index is not None, indexed.without_index  # it answered to the end
+            indexed.index.close()
+
+
+def test_without_an_index_there_is_a_reason(kernel: Kernel) -> None:
+    with pytest.raises(index.NoIndex, match="there is no index"):
+        index.open_index(git.find(kernel.path))
+
+
+def test_a_check_of_a_large_tree_has_the_index_made_in_the_background(larger: Kernel) -> None:
+    for number in range(1000):
+        larger.write(f"lib/more{number}.h", f"#define MORE_{number}\n")
+    larger.git("add", "-A", "-f")
+    larger.triage("check", PATCH_TRIAGE_INDEX_BACKGROUND="false")
+    assert not put_away(larger).exists()
+    larger.triage("check")
+    larger.triage("check")  # and never two
+    deadline = time.monotonic() + 60
+    while not (put_away(larger) / "seal").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert json.loads(both(larger, "definitions", "name_700_3"))["Items"]
+
+
+def test_a_small_tree_is_not_indexed_unasked(kernel: Kernel) -> None:
+    kernel.stage(POOL, "int a;\n")
+    kernel.triage("check")
+    assert not put_away(kernel).exists()
