@@ -96,6 +96,19 @@ def _words(value: typing.Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def _tree_patterns(value: typing.Any) -> tuple[str, ...]:
+    """Patterns of tree paths, without `./` and a slash or `/*` at the end; one that could match nothing is refused."""
+    found = []
+    for word in _words(value):
+        pattern = word.removeprefix("./")
+        while pattern.endswith(("/", "/*")):
+            pattern = pattern.removesuffix("*").removesuffix("/")
+        if not pattern or pattern.startswith(("/", ":")) or ".." in pattern.split("/"):
+            raise ValueError('a list of paths or patterns from the top of the tree, such as "drivers/secret"')
+        found.append(pattern)
+    return tuple(dict.fromkeys(found))
+
+
 def _url(value: typing.Any) -> str:
     import urllib.parse
 
@@ -156,7 +169,7 @@ SETTINGS: tuple[Setting, ...] = (
             "whether a commit waits for the model, or records the question as pending"),
     Setting("agent.commit_seconds", 30.0, _seconds(0, 3600), "how long a commit waits, if it does"),
     Setting("agent.never_branches", (), _words, "branches whose work is never sent (globs)"),
-    Setting("agent.never_paths", (), _words, "files that are never sent, nor shown to a model (globs, or directories)"),
+    Setting("agent.never_paths", (), _tree_patterns, "files that are never sent, nor shown to a model (globs, or directories)"),
     Setting("agent.prompts", "", _text, "directory of prompts of your own: PROFILE/NAME.md"),
     Setting("agent.max_rounds", 40, _whole(1, 250), "at most so many rounds with the model, for each of the two questions"),
     Setting("agent.max_tokens", 500_000, _whole(1000, 100_000_000), "spend at most so many tokens on each of the two questions"),

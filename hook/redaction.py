@@ -21,9 +21,17 @@ _HINT = re.compile(
     r"(?i)[_-]?key|token|secret|passw|passphrase|authorization|://|AKIA|ASIA|ABIA|ACCA|gh[opusr]_|gl\w+-|xox|xapp|AIza|ya29|sk-|npm_|pypi-|hf_"
     r"|dop_|eyJ"
 )
+_BEGIN = r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
+_END = r"-----END (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
+# what may stand around a line of a key: the mark of a diff, quotes, a comment's star, the escapes of a string
+_AROUND = r"[ \t+\-\"'*/#>,;]{0,40}"
+# only lines that look like a key's belong to it: a beginning without an end must not hide the rest of a file
 _KEY_BLOCK = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+    rf"{_BEGIN}(?:[^\n]{{1,20000}}?{_END}|(?:\\n|[ \t\"'\\])*"
+    rf"(?:\n{_AROUND}(?:[A-Za-z0-9+/=]{{4,120}}|[A-Za-z-]{{3,20}}: [^\n]{{1,100}}|)(?:\\n|[ \t\"'\\,;*+/])*(?=\n|\Z)){{0,500}}"
+    rf"(?:\n{_AROUND}{_END})?)"
 )
+_KEY_LINE = re.compile(r"(?=.*[A-Z])(?=.*[a-z0-9])(?:[A-Za-z0-9+/]{16,120}={0,2}|[A-Za-z0-9+/]{6,120}={1,2})\Z")
 # each with the secret itself as the last group
 _FORMS = (
     r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})\b",  # AWS
@@ -36,8 +44,8 @@ _FORMS = (
     r"\b(sk-(?:ant-|proj-|or-v1-)?[A-Za-z0-9_-]{20,})",  # OpenAI, Anthropic, OpenRouter
     r"\b([rs]k_(?:live|test)_[A-Za-z0-9]{20,})",  # Stripe
     r"\b(npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{40,}|hf_[A-Za-z0-9]{30,}|dop_v1_[a-f0-9]{64})",
-    r"\b(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})",  # JSON Web Token
-    r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]{0,100}:([^\s/@\"'<>]{6,200})@",  # a password in a URL
+    r"\b(eyJ[A-Za-z0-9_-]{10,4000}+\.eyJ[A-Za-z0-9_-]{10,8000}+\.[A-Za-z0-9_-]{10,2000})",  # JSON Web Token
+    r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"'<>]{0,100}:([^\s/@\"'<>]{6,200})@",  # a password in a URL
     r"(?i)\b(?:authorization|x-api-key)[\"']?\s*[:=]\s*[\"']?(?:bearer |basic |token )?([A-Za-z0-9_.~+/=-]{16,})",
     r"(?i)(?:api|access|auth|secret|private|client)[_-]?(?:key|token|secret|password)[\"']?\s*(?::=|=>|[:=])\s*[\"']([^\s\"']{8,200})[\"']",
     r"(?i)\b[a-z_]*(?:passwd|password|passphrase)[\"']?\s*(?::=|=>|[:=])\s*[\"']([^\s\"'%]{8,200})[\"']",
@@ -77,7 +85,8 @@ class Redactor:
     def add_blocks(self, text: str) -> None:
         """Know each line of the private keys in `text`."""
         lines = (line.strip("+- \t\r\"'\\n,") for block in _KEY_BLOCK.finditer(text) for line in block.group().splitlines())
-        self.add(line for line in lines if not line.startswith(("BEGIN ", "END ")))
+        # ordinary words of a comment that the block took along must not be cut out of everything else
+        self.add(line for line in lines if _KEY_LINE.match(line))
 
     def text(self, text: str) -> str:
         """`text` without secrets, which are known from now on; it keeps its lines."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -70,7 +71,7 @@ def _value(name: str, kind: Any, value: Any) -> Any:
             return value
         raise BadCall(f"{name} must be true or false")
     if kind is int:
-        if isinstance(value, str) and value.strip().lstrip("-").isdigit() and len(value) < 20:
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value.strip()):
             return int(value)
         if isinstance(value, float) and value.is_integer():
             return int(value)

@@ -183,7 +183,7 @@ class Client:
     @property
     def model(self) -> str:
         """The model that is asked next."""
-        return self._models[0]
+        return self._models[0] if self._models else ""
 
     def request(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], force: str = "") -> Message:
         """The body of the request, with secrets cut out. `force` names the tool that the model is to call."""
@@ -299,7 +299,7 @@ class Client:
         except openai.OpenAIError as wrong:
             raise _Again(Trouble.MALFORMED, f"{self._host}: {wrong}") from None
         try:
-            return json.loads(data)
+            return _sendable(json.loads(data))
         except (ValueError, RecursionError):
             raise _Again(Trouble.MALFORMED, f"{self._host} answers with something that is not JSON: {_shown(data)}") from None
 
@@ -415,6 +415,15 @@ def read_answer(document: Any, body: Message, count: int) -> Answer:
     return Answer(replay, tuple(calls), text, _thoughts(message), str(document.get("model") or body["model"]), *tokens, cut=cut, hint=hint)
 
 
+def _sendable(value: Any) -> Any:
+    """A JSON value without what no file or request takes: half a character (as models make of emoji), NUL."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "") if not value.isascii() or "\0" in value else value
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(one) for key, one in value.items()}
+    return [_sendable(one) for one in value] if isinstance(value, list) else value
+
+
 def _in_words(document: dict[str, Any]) -> _Again:
     """The failure in a response without choices: some endpoints report errors with status 200."""
     error = document.get("error")
@@ -435,7 +444,7 @@ def _arguments(raw: Any, cut: bool) -> tuple[Any, str]:
     if raw in (None, ""):
         return {}, "the arguments were cut off" if cut else ""
     try:
-        arguments = json.loads(raw, strict=False)
+        arguments = _sendable(json.loads(raw, strict=False))
     except (ValueError, TypeError, RecursionError) as wrong:
         return {}, "the arguments were cut off: say it shorter" if cut else f"the arguments are not JSON: {str(wrong)[:100]}"
     return (arguments, "") if isinstance(arguments, dict) else ({}, "the arguments are not an object")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from hook.agent.arguments import BadCall
@@ -27,7 +28,13 @@ DEFAULT, FARM = "default", "farm"
 
 _OPTION = re.compile(r"(?:CONFIG_)?([A-Za-z0-9_]+)\Z")
 _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_CITATION = re.compile(r"(?<![\w/.-])((?:[\w.+-]+/)*[\w.+-]+\.?[\w+-]*):(\d{1,7})\b")
+_PLACE = re.compile(r"([^\s:]{1,300}):([0-9]{1,7})(?:[-:,][0-9,:-]*)?\Z")
+_SOURCE = re.compile(r"\.(?:c|h|S|rs|dtsi?|ya?ml|rst|txt|lds|py|sh|pl)\Z|(?:\A|/)(?:Makefile|Kconfig|Kbuild|MAINTAINERS)[\w.-]*\Z")
+_MOST_OPTIONS = 40
+_LONGEST_NAME = 128
+_MOST_NEAREST = 5  # wrong options for which the nearest right one is looked for: each costs as much as reading all of them
+# where a function of that name is none of the kernel that is fuzzed
+_NOT_THE_KERNEL = ("tools", "samples", "scripts", "Documentation", "usr")
 _MOST_REASONING = 8000  # characters
 _GREP_BYTES = 4 << 20
 _RUST_FUNCTION = re.compile(rb"\bfn\s+([A-Za-z_]\w*)")
@@ -60,6 +67,7 @@ class Grounding:
     disputes: list[str] = dataclasses.field(default_factory=list)
     _warned: set[str] = dataclasses.field(default_factory=set)
     _options: frozenset[str] | None = None
+    _inline: dict[str, str] = dataclasses.field(default_factory=dict)  # names that only headers define, as inline functions
 
     def evaluation(self, said: EvaluationArguments) -> EvaluationArguments:
         """What is accepted of the results. Raises BadCall with everything that is wrong with them."""
@@ -72,15 +80,19 @@ class Grounding:
         if not said.worth_fuzzing and said.focus_symbols:
             wrong.append("WorthFuzzing is false, so FocusSymbols must be empty")
         options = tuple(dict.fromkeys(one.strip().removeprefix("CONFIG_") for one in said.enable_configs if one.strip()))
-        wrong += self._wrong_options(options)
+        if len(options) > _MOST_OPTIONS:
+            wrong.append(f"EnableConfigs holds {len(options)} names, at most {_MOST_OPTIONS} are used: name those that are needed")
+        else:
+            wrong += self._wrong_options(options)
         symbols = tuple(dict.fromkeys(one.strip().removesuffix("()") for one in said.focus_symbols if one.strip()))
         if self.profile == DEFAULT:
-            if reasoning:
+            if 0 < len(reasoning) <= _MOST_REASONING:
                 wrong += self._wrong_citations(reasoning)
             if said.worth_fuzzing:
-                wrong += self._wrong_symbols(symbols)
                 if len(symbols) > self.max_symbols:
                     wrong.append(f"FocusSymbols holds {len(symbols)} names, at most {self.max_symbols} are used: name the best")
+                else:
+                    wrong += self._wrong_symbols(symbols)
         if wrong:
             raise BadCall("; ".join(wrong))
         self._against_facts(said)
@@ -117,10 +129,8 @@ class Grounding:
 
     def _wrong_citations(self, reasoning: str) -> list[str]:
         good, wrong = 0, []
-        for text, number in dict.fromkeys(_CITATION.findall(reasoning)):
-            if "/" not in text and "." not in text and text not in ("Makefile", "Kconfig", "Kbuild"):
-                continue  # a time, a ratio, a label
-            why = self._wrong_place(text, int(number))
+        for text, number in dict.fromkeys(_citations(reasoning)):
+            why = self._wrong_place(text, number)
             if why:
                 wrong.append(why)
             else:
@@ -139,18 +149,19 @@ class Grounding:
             near = [one for one in self.changed if one.rpartition("/")[2] == path.rpartition("/")[2]]
             return f"{text}:{line} is no place in the tree: there is no file {path}" + (f"; did you mean {near[0]}:{line}?" if near else "")
         found = self.source.file(path)
-        lines = (found.data or b"").count(b"\n") + 1 if found else 0
+        data = found.data or b"" if found else b""
+        lines = data.count(b"\n") + (not data.endswith(b"\n"))
         if not 1 <= line <= lines:
             return f"{text}:{line} is no place in the tree: {path} has {lines} lines"
         return ""
 
     def _wrong_options(self, options: Sequence[str]) -> list[str]:
         wrong = []
-        for option in options:
-            if not _OPTION.match(option):
+        for number, option in enumerate(options):
+            if not _OPTION.match(option) or len(option) > _LONGEST_NAME:
                 wrong.append(f"{option[:60]!r} is no name of an option")
             elif option not in self._all_options():
-                near = difflib.get_close_matches(option, self._all_options(), 1, cutoff=0.7)
+                near = difflib.get_close_matches(option, self._all_options(), 1, cutoff=0.7) if number < _MOST_NEAREST else []
                 wrong.append(
                     f"there is no option {option} in the Kconfig files of this tree" + (f"; did you mean {near[0]}?" if near else "")
                 )
@@ -160,9 +171,10 @@ class Grounding:
         if self._options is None:
             lines, ended = grep(
                 self.source,
-                r"^[[:space:]]*(menu)?config[[:space:]]+[A-Za-z0-9_]+",
-                options=("-h",),
+                r"^[[:space:]]*(menu)?config[[:space:]]+[A-Za-z0-9_]+[[:space:]]*(#|$)",
+                options=("-h", "--only-matching"),
                 globs=("*Kconfig*",),
+                without=("scripts/kconfig/tests", "Documentation", "tools"),
                 limit_bytes=_GREP_BYTES,
                 seconds=self.desk.seconds_left,
             )
@@ -173,48 +185,74 @@ class Grounding:
         return self._options
 
     def _wrong_symbols(self, symbols: Sequence[str]) -> list[str]:
-        wrong = [f"{one[:60]!r} is no name of a function" for one in symbols if not _SYMBOL.match(one)]
-        names = [one for one in symbols if _SYMBOL.match(one)]
-        missing = names
+        wrong = [f"{one[:60]!r} is no name of a function" for one in symbols if not _is_name(one)]
+        missing = [one for one in symbols if _is_name(one)]
+        until = time.monotonic() + self.desk.seconds_left
         # most are near the change or in a file that the model has read; only what is not there is looked for in the whole tree
-        read = [path for path in self.source.read_blobs if path.endswith((".c", ".h", ".S", ".rs"))]
-        missing = self._not_in(read, missing)
-        for where in (*dict.fromkeys(path.rpartition("/")[0] for path in self.changed), ""):
-            missing = self._undefined(missing, where)
-            if not missing:
-                return wrong
+        with self.source.lock:
+            read = [path for path in self.source.read_blobs if path.endswith((".c", ".h", ".S", ".rs"))]
+        missing = self._not_in(read, missing, until)
+        for where in dict.fromkeys(path.rpartition("/")[0] for path in self.changed):
+            missing = self._undefined(missing, where, until)
+        missing = self._undefined(missing, "", until)
+        if missing and time.monotonic() > until:
+            return [*wrong, f"it took too long to find out where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} defined; "
+                    "name functions of the changed files"]
         known = self._functions_of_change()
         for name in missing:
+            if name in self._inline:
+                wrong.append(
+                    f"{name} is an inline function of {self._inline[name]}, which has no address in the kernel: name functions that call it"
+                )
+                continue
             near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
             wrong.append(f"no function {name} is defined in this tree" + (f"; did you mean {near[0]}?" if near else ""))
         return wrong
 
-    def _undefined(self, names: Sequence[str], directory: str) -> list[str]:
-        if not names:
-            return []
-        # a system call is defined by its bare name, as an argument of a macro
-        words = "|".join(dict.fromkeys([*names, *(canonical(name).removeprefix("compat_").removeprefix("sys_") for name in names)]))
-        expression = rf"(^|[^A-Za-z0-9_])({words})[[:space:]]*[(,)<]"
-        lines, _ = grep(
-            self.source,
-            expression,
-            directory,
-            options=("--files-with-matches",),
-            globs=() if directory else ("*.c", "*.h", "*.S", "*.rs"),
-            limit_bytes=_GREP_BYTES,
-            seconds=self.desk.seconds_left,
-        )
-        return self._not_in(lines, names)
-
-    def _not_in(self, paths: Sequence[str], names: Sequence[str]) -> list[str]:
-        """Those of `names` that no file of `paths` defines."""
+    def _undefined(self, names: Sequence[str], directory: str, until: float) -> list[str]:
+        """Those of `names` that no file below a directory defines; of the whole tree ("") only what a kernel for the target is made of."""
         left = list(names)
-        for path in paths:
-            if not left:
+        for one in names:
+            # a system call is defined by its bare name, as an argument of a macro
+            words = "|".join(dict.fromkeys((one, canonical(one).removeprefix("compat_").removeprefix("sys_"))))
+            seconds = until - time.monotonic()
+            if seconds <= 0:
                 break
-            found = self.source.file(path)
-            there = functions(found.data or b"", path) if found else set()
-            left = [name for name in left if canonical(name) not in there]
+            # the head of a function begins in the first column, or the line before does
+            expression = rf"^([A-Za-z_].*[^A-Za-z0-9_]|[[:space:]]+)?({words})[[:space:]]*([(,)<]|$)"
+            lines, _ = grep(
+                self.source,
+                expression,
+                directory,
+                options=("--files-with-matches",),
+                globs=() if directory else ("*.c", "*.h", "*.S"),
+                without=() if directory else _NOT_THE_KERNEL,
+                limit_bytes=_GREP_BYTES,
+                seconds=seconds,
+            )
+            left = [name for name in left if name != one or self._not_in(lines, [name], until)]
+        return left
+
+    def _not_in(self, paths: Sequence[str], names: Sequence[str], until: float) -> list[str]:
+        """Those of `names` that no file of `paths` defines, as far as there is time to look."""
+        left = list(names)
+        quiet = dataclasses.replace(self.source, read_blobs={})  # a file that says nothing is no ground of the verdict
+        for path in paths:
+            if not left or time.monotonic() > until:
+                break
+            found = quiet.file(path)
+            if found is None or found.data is None or not any(_bare(name) in found.data for name in left):
+                continue
+            there = functions(found.data, path)
+            for name in list(left):
+                if canonical(name) not in there:
+                    continue
+                if path.endswith(".h") and there[canonical(name)]:
+                    self._inline[name] = path
+                    continue
+                left.remove(name)
+                with self.source.lock:
+                    self.source.read_blobs[path] = found.oid
         return left
 
     def _functions_of_change(self) -> list[str]:
@@ -225,11 +263,31 @@ class Grounding:
         return list(found)
 
 
-def functions(data: bytes, path: str) -> set[str]:
-    """The functions that a source file defines; a system call as `sys_NAME`."""
+def functions(data: bytes, path: str) -> dict[str, bool]:
+    """The functions that a source file defines, each with whether it is inline; a system call as `sys_NAME`."""
     if path.endswith(".rs"):
-        return {match.group(1).decode("ascii") for match in _RUST_FUNCTION.finditer(data)}
-    return {one.name for one in definitions(data, path).definitions if one.kind is DefinitionKind.FUNCTION}
+        return {match.group(1).decode("ascii"): False for match in _RUST_FUNCTION.finditer(data)}
+    return {
+        one.name: b"inline" in data[one.span[0] : one.body[0]]
+        for one in definitions(data, path).definitions
+        if one.kind is DefinitionKind.FUNCTION
+    }
+
+
+def _citations(reasoning: str) -> Iterator[tuple[str, int]]:
+    """The places that a text cites, as path and line: `mm/slub.c:123`, `Makefile:7`, with or without quotes and brackets around."""
+    for word in re.split(r"[\s()\[\]{}<>\"'`;|]+", reasoning):
+        found = _PLACE.match(word.lstrip("*,:").rstrip(".,:*"))
+        if found and (_SOURCE.search(found.group(1)) or ("/" in found.group(1) and re.search(r"[A-Za-z]", found.group(1)))):
+            yield found.group(1), int(found.group(2))
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and _SYMBOL.match(text) is not None
+
+
+def _bare(name: str) -> bytes:
+    return canonical(name).removeprefix("compat_").removeprefix("sys_").encode("ascii")
 
 
 def facts(evidence: Evidence, most: int = 40) -> str:

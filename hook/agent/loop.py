@@ -21,6 +21,7 @@ from hook.agent.client import Answer, Call, Client, NoAnswer, Trouble
 from hook.agent.history import History, Malformed
 from hook.agent.prompt import Prompt
 from hook.source.git import GitError
+from hook.source.grep import RefusedExpression
 from hook.trajectory import Span, Trajectory
 
 RESULTS = "set-results"
@@ -254,12 +255,15 @@ class _Talk:
             found = tools.call(self.tools, self.desk, call.name, call.arguments)
             span.results = found
             return tools.as_text(found), None
-        except BadCall as wrong:
+        except (BadCall, RefusedExpression) as wrong:
             span.error = str(wrong)
             return f"error: {wrong}", None
         except GitError as wrong:
             span.error = str(wrong)
             return f"error: the tree cannot be read: {wrong}", None
+        except Exception as bug:  # the boundary to what a model can ask for: a defect of ours costs the call, not the run
+            span.error = f"a defect of patch-triage itself ({type(bug).__name__}: {bug})"
+            return "error: the tool failed; do without it", None
         finally:
             self.trajectory.end(span)
 

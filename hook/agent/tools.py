@@ -25,6 +25,8 @@ GREP_LINE_CHARACTERS = 200
 READ_LINES = 100
 READ_LINE_CHARACTERS = 500
 INDEX_NAMES = 2000
+_REDACTED_AROUND = 120  # lines before and after what is shown: a private key has about as many
+_REDACTED_CHARACTERS = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,14 +119,18 @@ def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
         raise BadCall(f"{path} has {found.size} bytes, too many to read; grepper finds lines in it")
     if b"\0" in found.data[:8000]:
         raise BadCall(f"{path} is a binary file")
-    lines = desk.redactor.text(found.data.decode("utf-8", "replace")).split("\n")
+    lines = found.data.decode("utf-8", "replace").split("\n")
     if lines[-1] == "":
         lines.pop()
     first = arguments.first_line
     if first > len(lines):
         raise BadCall(f"{path} has {len(lines)} lines, FirstLine {first} is past its end")
     count = min(arguments.line_count, READ_LINES)
-    shown = [f"{number:4d}:\t{line[:READ_LINE_CHARACTERS]}" for number, line in enumerate(lines[first - 1 : first - 1 + count], first)]
+    # a secret may begin before what is shown; a line of a megabyte is none
+    before = max(0, first - 1 - _REDACTED_AROUND)
+    around = "\n".join(line[:_REDACTED_CHARACTERS] for line in lines[before : first - 1 + count + _REDACTED_AROUND])
+    clean = desk.redactor.text(around).split("\n")[first - 1 - before :][:count]
+    shown = [f"{number:4d}:\t{line[:READ_LINE_CHARACTERS]}" for number, line in enumerate(clean, first)]
     text = "\n".join(shown) + "\n"
     if arguments.line_count > READ_LINES and first - 1 + READ_LINES < len(lines):
         text += f"[cut at {READ_LINES} lines; the file has {len(lines)}]\n"

@@ -97,15 +97,16 @@ def read(repo: Repository, command: Sequence[str], limit_bytes: int) -> Patch:
     shape = ["--raw", "-z", "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-color"]
     text = ["-p", "--full-index", "--text", "-U3", "-M", f"-l{_RENAME_LIMIT}"]
     verb, *rest = command
+    index = repo.index_path if verb == "diff-index" else None
     missing = ""
     try:
-        out = repo.run_bounded(verb, *shape, *text, *rest, limit_bytes=limit_bytes, index=repo.index_file)
+        out = repo.run_bounded(verb, *shape, *text, *rest, limit_bytes=limit_bytes, index=index)
     except TooMuchOutput:
         missing = f"the diff is larger than {limit_bytes} bytes"
     except GitError as wrong:
         missing = str(wrong)
     if missing:
-        out = repo.run(verb, *shape, "--no-renames", *rest, index=repo.index_file)
+        out = repo.run(verb, *shape, "--no-renames", *rest, index=index)
     raw, _, body = out.partition(b"\0\0") if not missing else (out, b"", b"")
     files = tuple(_raw_records(raw))
     if body:
@@ -207,7 +208,8 @@ def patch_id(repo: Repository, made: Patch, limit_bytes: int) -> str:
         verb, *rest = made.command
         try:
             diff = repo.run_bounded(
-                verb, "-p", "--no-renames", "--no-ext-diff", "--no-textconv", *rest, limit_bytes=limit_bytes, index=repo.index_file
+                verb, "-p", "--no-renames", "--no-ext-diff", "--no-textconv", *rest, limit_bytes=limit_bytes,
+                index=repo.index_path if verb == "diff-index" else None,
             )
         except GitError:
             return ""

@@ -95,7 +95,7 @@ _BRACKETS = re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
 _ATTRIBUTE = re.compile(
     rb"(?:__(?:acquires|releases|must_hold|cond_acquires|cond_lock|printf|scanf|attribute\w*|aligned|section|alias|assume_aligned|alloc_size"
     rb"|malloc|counted_by\w*|nonnull|no_sanitize\w*|context\w*|target|diagnose_as|copy|cleanup|realloc_size|format\w*|guarded_by|weakref"
-    rb"|typeof\w*|asm\w*|force_align|page_aligned_\w+|ro_after_init|returns_nonnull|bpf_\w+|read_mostly|cacheline\w*)"
+    rb"|typeof\w*|asm\w*|force_align|page_aligned_\w+|ro_after_init|returns_nonnull|bpf_md_ptr|read_mostly|cacheline\w*)"
     rb"|typeof|_Alignas|alignas|asm|noinline_for_stack|STDCALL|ACPI_\w*|TYPEOF\w*)\Z"
 )
 _KEYWORDS = frozenset(

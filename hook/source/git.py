@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 # What a configuration could make git execute or colour, each switched off; the rest of the person's git settings stay in force.
 _SETTINGS = (
@@ -33,7 +34,8 @@ _SETTINGS = (
     "protocol.allow=never",
     "color.ui=false",
 )
-_MEMORY_BYTES = 2 << 30  # for a git whose work a stranger's words choose
+_MEMORY_BYTES = 1 << 30  # for a git whose work a stranger's words choose
+_LAST_WORDS_BYTES = 64 << 10  # of what git complains of, to find the reason in
 _EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
@@ -64,6 +66,11 @@ class Repository:
     object_dir: pathlib.Path | None = None  # where new objects go instead of the repository's own store
 
     @property
+    def index_path(self) -> pathlib.Path:
+        """The staged index: give it to the calls that are about it. The others have none, since git would take attributes from it."""
+        return self.index_file or self.git_dir / "index"
+
+    @property
     def empty_tree(self) -> str:
         return _EMPTY_TREE[self.object_format]
 
@@ -91,8 +98,8 @@ class Repository:
             GIT_ATTR_NOSYSTEM="1",
             LC_ALL="C",
         )
-        if index is not None:
-            env["GIT_INDEX_FILE"] = str(index)
+        # gits before 2.41 do not know GIT_ATTR_SOURCE, and read .gitattributes from the index: without one they find none
+        env["GIT_INDEX_FILE"] = str(index if index is not None else self.git_dir / "patch-triage-no-index")
         if self.object_dir is not None:
             env["GIT_OBJECT_DIRECTORY"] = str(self.object_dir)
             env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted(self.common_dir / "objects")
@@ -154,31 +161,20 @@ class Repository:
 
     def run_bounded(self, *args: str, limit_bytes: int, index: pathlib.Path | None = None) -> bytes:
         """As `run` without input, but raises TooMuchOutput, and ends git, as soon as it prints more than `limit_bytes`."""
-        try:
-            process = subprocess.Popen(
-                self.command(*args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                cwd=self.git_dir, env=self.environment(index),
-            )
-        except OSError as wrong:
-            raise GitError(f"git could not be started: {wrong.strerror}") from None
-        assert process.stdout is not None and process.stderr is not None
-        with process:
-            out = process.stdout.read(limit_bytes + 1)
-            if len(out) > limit_bytes:
-                process.kill()
-                raise TooMuchOutput(f"git {args[0]} prints more than {limit_bytes} bytes")
-            error = process.stderr.read()
-        if process.returncode:
-            raise GitError(f"git {args[0]}: {_last_line(error) or f'exit {process.returncode}'}")
+        out, ended = self.run_cut(*args, limit_bytes=limit_bytes, seconds=self.seconds, index=index, memory_bytes=0)
+        if ended == "bytes":
+            raise TooMuchOutput(f"git {args[0]} prints more than {limit_bytes} bytes")
+        if ended:
+            raise GitError(f"git {args[0]} did not end within {self.seconds:g} s")
         return out
 
     def run_cut(
         self, *args: str, limit_bytes: int, seconds: float, index: pathlib.Path | None = None, ok: Sequence[int] = (0,),
-        settings: Sequence[str] = (),
+        settings: Sequence[str] = (), memory_bytes: int = _MEMORY_BYTES,
     ) -> tuple[bytes, str]:
         """As `run_bounded`, but what was printed up to a limit is the answer; beside it which limit ended git, `bytes` or `seconds`.
 
-        Its memory is bounded too, since a regular expression can ask for any amount.
+        Its memory is bounded too (0: it is not), since a regular expression can ask for any amount.
         """
         try:
             process = subprocess.Popen(
@@ -190,6 +186,7 @@ class Repository:
             raise GitError(f"git could not be started: {wrong.strerror}") from None
         assert process.stdout is not None and process.stderr is not None
         ended: list[str] = []
+        complaints = _Complaints(process.stderr)
 
         def too_late() -> None:
             ended.append("seconds")
@@ -200,26 +197,41 @@ class Repository:
         timer.start()
         try:
             with process:
-                _bound_memory(process.pid)
+                _bound_memory(process.pid, memory_bytes)
                 out = process.stdout.read(limit_bytes + 1)
                 if len(out) > limit_bytes and not ended:
                     ended.append("bytes")
                     process.kill()
-                error = process.stderr.read()
+                complaints.join()
         finally:
             timer.cancel()
         if not ended and process.returncode not in ok:
-            raise GitError(f"git {args[0]}: {_last_line(error) or f'exit {process.returncode}'}")
+            raise GitError(f"git {args[0]}: {_last_line(bytes(complaints.last)) or f'exit {process.returncode}'}")
         return out[:limit_bytes], ended[0] if ended else ""
 
 
-def _bound_memory(pid: int) -> None:
+class _Complaints(threading.Thread):
+    """Reads what git complains of while we read its answer: a tree's attributes can make it say more than a pipe holds."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self.last = bytearray()
+        self.start()
+
+    def run(self) -> None:
+        while piece := os.read(self._stream.fileno(), 1 << 16):
+            self.last += piece
+            del self.last[:-_LAST_WORDS_BYTES]
+
+
+def _bound_memory(pid: int, most: int) -> None:
     import resource
 
-    if not hasattr(resource, "prlimit"):
+    if not most or not hasattr(resource, "prlimit"):
         return  # only Linux can bound a process that runs
     try:
-        resource.prlimit(pid, resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.prlimit(pid, resource.RLIMIT_DATA, (most, most))
     except (OSError, ValueError):
         pass  # it has ended already, or the person's own limit is lower
 

@@ -20,12 +20,10 @@ _ATTRIBUTES = pathlib.Path(__file__).parent / "grep.gitattributes"  # how --show
 _MOST_ARGUMENT_BYTES = 1 << 20  # of the names of chosen files: Linux takes 2 MiB, the environment among them
 _MOST_ARGUMENT_FILES = 8000
 _LONGEST_EXPRESSION = 1000
-_REPETITION = re.compile(r"\{(\d*),?(\d*)\}")
-_MOST_REPETITIONS = 10_000  # of all that stand inside each other; each costs the matcher memory
+_MOST_REPETITIONS = 1000  # of all that stand inside each other; each costs the matcher memory
 # ours come last on the command line, so that no setting of the person's changes the form
 _FORM = (
     "--extended-regexp",
-    "-I",
     "--line-number",
     "--no-column",
     "--no-color",
@@ -72,7 +70,7 @@ def grep(
     if len(names) > _MOST_ARGUMENT_FILES or sum(map(len, names)) > _MOST_ARGUMENT_BYTES:
         names = []
     where = names or ([source.revision] if source.revision else [])
-    specs = [] if names else [*([f":(literal){prefix}"] if prefix else globs), *(f":(exclude){one}" for one in without)]
+    specs = [] if names else [*([f":(literal){prefix}"] if prefix else globs), *_excluded(without)]
     out, ended = _run(source, expression, options, where, specs, limit_bytes, seconds)
     lines = os.fsdecode(out).split("\n")
     if ended and len(lines) > 1:
@@ -97,12 +95,15 @@ def paths_matching(source: Source, expression: str, *, limit_bytes: int, seconds
 def _run(
     source: Source, expression: str, options: Sequence[str], where: Sequence[str], specs: Sequence[str], limit_bytes: int, seconds: float
 ) -> tuple[bytes, str]:
+    staged = not source.revision
     try:
-        return source.repo.run_cut(
+        out, ended = source.repo.run_cut(
             "grep",
             *_FORM,
             *options,
             *([] if where else ["--cached"]),
+            # the attributes of the staged tree cannot be kept out of git, and one could call a source file binary
+            "--text" if staged else "-I",
             "-e",
             expression,
             *where,
@@ -111,9 +112,10 @@ def _run(
             settings=(f"core.attributesFile={_ATTRIBUTES}",),
             limit_bytes=limit_bytes,
             seconds=seconds,
-            index=source.repo.index_file,
+            index=source.repo.index_path if staged else None,
             ok=(0, 1),
         )
+        return (b"\n".join(line for line in out.split(b"\n") if b"\0" not in line) if staged and "-z" not in options else out), ended
     except GitError as wrong:
         found = re.search(r"(?:command line|-e option), '.*': (.*)", str(wrong), re.DOTALL)
         if found:
@@ -157,8 +159,13 @@ def _groups(source: Source, literals: Sequence[Literal]) -> list[list[str]] | No
 
 
 def held_back(paths: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Those of `paths` that a pattern holds back: a glob whose `*` takes slashes too, or a directory with all below it."""
-    return [path for path in paths if any(fnmatch.fnmatchcase(path, one) or path.startswith(one.rstrip("/*") + "/") for one in patterns)]
+    """Those of `paths` that a pattern holds back: a glob whose `*` takes slashes too, or one of a directory, with all below it."""
+    forms = [form for one in patterns for form in (one, f"{one}/*")]
+    return [path for path in paths if any(fnmatch.fnmatchcase(path, form) for form in forms)]
+
+
+def _excluded(patterns: Sequence[str]) -> list[str]:
+    return [f":(exclude){one}{below}" for one in patterns for below in ("", "/*")]
 
 
 def _is_below(path: str, prefix: str) -> bool:
@@ -176,8 +183,25 @@ def _refuse(expression: str) -> None:
         raise RefusedExpression(f"the expression has {len(expression)} characters, at most {_LONGEST_EXPRESSION} are searched for")
     if any(char in expression for char in "\0\n\r"):
         raise RefusedExpression("the expression holds a line break or a NUL; it is matched against one line at a time")
-    product = 1
-    for low, high in _REPETITION.findall(expression):
-        product *= max(int(low or 1), int(high or 1), 1)
-    if product > _MOST_REPETITIONS:
-        raise RefusedExpression("the repetitions in the expression multiply to more than it can be matched with")
+    if _nested_repetitions(expression) > _MOST_REPETITIONS:
+        raise RefusedExpression(f"the repetitions inside each other in the expression come to more than {_MOST_REPETITIONS}")
+
+
+def _nested_repetitions(expression: str) -> int:
+    """How often the innermost part is repeated at most, by counts in braces."""
+    most = [1]  # of what was read so far in each open group
+    last = 1  # of the atom before
+    for match in re.finditer(r"\\.|\[\^?\]?[^]]*\]|\{(\d*),?(\d*)\}|.", expression, re.DOTALL):
+        text = match.group()
+        if text == "(":
+            most.append(1)
+            last = 1
+        elif text == ")":
+            last = most.pop() if len(most) > 1 else most[0]
+        elif match.lastindex:
+            counts = [int(one) for one in match.groups() if one]
+            last *= max([1, *(min(count, 100_000) for count in counts)])
+        elif text not in "*+?":
+            last = 1
+        most[-1] = max(most[-1], last)
+    return max(most)

@@ -271,7 +271,7 @@ def differences(repo: Repository, tree: str, revision: str) -> dict[str, str]:
     if revision:
         out = repo.run("diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", tree, revision, "--")
     else:
-        out = repo.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", tree, "--", index=repo.index_file)
+        out = repo.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", tree, "--", index=repo.index_path)
     found: dict[str, str] = {}
     fields = out.split(b"\0")
     for at in range(0, len(fields) - 1, 2):

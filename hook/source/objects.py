@@ -102,7 +102,7 @@ class Objects:
             try:
                 self._process = subprocess.Popen(
                     [*self.repo.command(*self._settings), "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL, cwd=self.repo.git_dir, env=self.repo.environment(self.repo.index_file),
+                    stderr=subprocess.DEVNULL, cwd=self.repo.git_dir, env=self.repo.environment(self.repo.index_path),
                 )
             except OSError as wrong:
                 raise GitError(f"git could not be started: {wrong.strerror}") from None

@@ -106,7 +106,7 @@ class Source:
         if self.revision:
             out = self.repo.run("ls-tree", "-r", "-z", self.revision)
         else:
-            out = self.repo.run("ls-files", "--stage", "-z", index=self.repo.index_file)
+            out = self.repo.run("ls-files", "--stage", "-z", index=self.repo.index_path)
         forms = [re.compile(fnmatch.translate(pattern)) for pattern in patterns]
         found = []
         for record in out.split(b"\0"):
@@ -133,7 +133,7 @@ class Source:
     def _staged(self, directory: str) -> list[Entry] | None:
         prefix = f"{directory}/" if directory else ""
         out = self.repo.run(
-            "--literal-pathspecs", "ls-files", "--stage", "-z", *(["--", prefix] if prefix else []), index=self.repo.index_file
+            "--literal-pathspecs", "ls-files", "--stage", "-z", *(["--", prefix] if prefix else []), index=self.repo.index_path
         )
         entries: dict[str, Entry] = {}
         for record in out.split(b"\0"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import time
 from collections.abc import Callable
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_change_not_worth_it_asks_no_second_question(changed: Kernel, scripted
     [
         (results(why=" "), "Reasoning is empty"),
         (results(why="It changes something."), "cites no place"),
-        (results(why="See mm/pool.c:9999."), "mm/pool.c has 40 lines"),
+        (results(why="See mm/pool.c:9999."), "mm/pool.c has 39 lines"),
         (results(why="See kernel/pool.c:1."), "did you mean mm/pool.c:1?"),
         (results(why="See ../../etc/passwd:1."), "`..`"),
         (results(worth=False, symbols=["pool_get"], why=CITED), "FocusSymbols must be empty"),
@@ -274,3 +275,64 @@ def test_no_secret_reaches_any_file_or_the_model(kernel: Kernel, scripted: Calla
         for revision in ("HEAD", "HEAD~1"):
             assert secret not in kernel.note(revision)
     assert "401" in kernel.triage("show", "-v") or "refuses the key" in kernel.note()
+
+
+@pytest.mark.parametrize(
+    ("cited", "good"),
+    [
+        ("`mm/pool.c`:3", False),
+        ("`mm/pool.c:3`", True),
+        ("(mm/pool.c:3-5)", True),
+        ("mm/pool.c:3, at 127.0.0.1:8000, in 6.12:3 at 10.30:45", True),
+        ("skb.pkt_type:3 and mm/pool.c:3", True),
+        ("Documentation/a,b.yaml:1.", True),
+        ("mm/pool.c:41", True),
+        ("mm/pool.c:42", False),
+        ("/mm/pool.c:3", False),
+        ("a+" * 3500, False),
+        ("no place", False),
+    ],
+)
+def test_what_counts_as_a_citation(changed: Kernel, scripted: Callable[..., Model], cited: str, good: bool) -> None:
+    changed.commit("Documentation/a,b.yaml", "a: b\n")
+    changed.commit(POOL, changed.read(POOL) + "\nint again;\n", "again")
+    again = () if good else (says(results(why=CITED)),)
+    model = scripted(says(results(why=f"It changes code, see {cited}")), *again, says(kmsan()))
+    judged(changed, model)
+    assert len(model.requests) == (2 if good else 3), model.said_to_it(1)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "options", "told"),
+    [
+        ([f"name_{number}" for number in range(45)], [], "at most 10 are used"),
+        (["a" * 1100], [], "no name of a function"),
+        (["printk", "if", "main"], [], "no function printk is defined"),
+        (["pool_get"], [f"OPTION_{number}" for number in range(1500)], "at most 40 are used"),
+        (["pool_is_empty"], [], "inline function of include/linux/pool.h"),
+        (["\ud83dpool"], [], "no name of a function"),
+    ],
+)
+def test_names_that_cannot_be_aimed_at_are_refused_quickly(
+    changed: Kernel, scripted: Callable[..., Model], symbols: list[str], options: list[str], told: str
+) -> None:
+    changed.commit("include/linux/pool.h", changed.read("include/linux/pool.h") + "static inline int pool_is_empty(void)\n{\n\treturn 0;\n}\n")
+    changed.commit("tools/testing/x.c", "int main(void)\n{\n}\n")
+    changed.commit(POOL, changed.read(POOL) + "\nint again;\n", "again")
+    model = scripted(says(results(symbols=symbols, options=options, why=CITED)), says(results(why=CITED)), says(kmsan()))
+    started = time.monotonic()
+    judged(changed, model)
+    assert told in model.said_to_it(1) and time.monotonic() - started < 20
+
+
+def test_half_a_character_in_an_answer_breaks_nothing(changed: Kernel, scripted: Callable[..., Model]) -> None:
+    odd = says(call("grepper\ud83d", Expression="\ud83d\0pool"), call("grepper", Expression="\ud83d"), text="\ud83d", thoughts="\udc00")
+    verdict = judged(changed, scripted(odd, says(results(why=f"\ud83d {CITED}")), says(kmsan(why="\ud83d"))))
+    assert verdict["DecidedBy"] == "agent"
+
+
+def test_a_dry_run_without_a_model_says_so(changed: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted()
+    environment = {key: value for key, value in model.environment.items() if key != "PATCH_TRIAGE_AGENT_MODEL"}
+    _, error = changed.triage_both("check", "HEAD", "--dry-run", **environment)
+    assert "no model is named" in error

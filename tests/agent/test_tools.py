@@ -108,7 +108,7 @@ def test_an_expression_that_cannot_be_searched_for(kernel: Kernel) -> None:
     assert "not an extended regular expression: Unmatched" in refused(kernel, "grepper", Expression="x(")
     assert "empty" in refused(kernel, "grepper", Expression="")
     assert "line break" in refused(kernel, "grepper", Expression="a\nb")
-    assert "multiply" in refused(kernel, "grepper", Expression="((((a{200}){200}){200}){200})")
+    assert "inside each other" in refused(kernel, "grepper", Expression="((((a{200}){200}){200}){200})")
     assert "at most 1000" in refused(kernel, "grepper", Expression="x" * 2000)
     assert "no line of the tree matches" in refused(kernel, "grepper", Expression="no_such_thing")
 
@@ -205,3 +205,40 @@ def test_a_partial_clone_says_what_it_lacks(kernel: Kernel, tmp_path: pathlib.Pa
     repo = find(clone.path)
     with Objects(repo, 1 << 20) as objects, pytest.raises(BadCall, match="partial clone"):
         tools.call(tools.BY_NAME, tools.Desk(Source(objects, kernel.head()), Redactor(), 10.0), "read-file", {"File": "mm/pool.c"})
+
+
+def test_a_path_that_is_held_back_is_held_back_in_every_way_it_can_be_written(kernel: Kernel) -> None:
+    for pattern in ("mm", "./mm", "mm/", "mm/*", "m?", "[m]m", "*/pool.c"):
+        held = {"PATCH_TRIAGE_AGENT_NEVER_PATHS": pattern}
+        _, error = kernel.triage_both("tool", "read-file", "--json", '{"File": "mm/pool.c"}', ok=2, **held)
+        assert "is not shown to a model" in error, pattern
+        out, _ = kernel.triage_both("tool", "grepper", "--json", '{"Expression": "pool_put"}', ok=None, **held)
+        assert "mm/pool.c" not in out, pattern
+    for pattern in ("/mm", "../mm", ":(top)mm"):
+        _, error = kernel.triage_both("tool", "read-file", ok=2, PATCH_TRIAGE_AGENT_NEVER_PATHS=pattern)
+        assert "a list of paths" in error
+
+
+def test_attributes_of_the_tree_neither_hang_nor_hide_anything(kernel: Kernel) -> None:
+    kernel.stage(".gitattributes", "*.c binary\n*.c -diff\n" + "".join(f"*.c !!bad{number}=foo\n" for number in range(1000)))
+    kernel.stage("mm/pool.c", kernel.read("mm/pool.c") + "int needle;\n")
+    assert "needle" in kernel.triage("tool", "grepper", "--staged", "--json", '{"Expression": "needle"}')
+    assert "worth fuzzing" in kernel.triage("check", PATCH_TRIAGE_LIMITS_GIT_SECONDS="20")
+    kernel.git("commit", "-qm", "attributes")
+    assert "worth fuzzing" in kernel.triage("check", "HEAD", PATCH_TRIAGE_LIMITS_GIT_SECONDS="20")
+
+
+def test_one_long_line_costs_little(kernel: Kernel) -> None:
+    kernel.commit("mm/long.c", "/* token */\n" + "a." * 2_000_000 + "\nint shown;\n")
+    assert "int shown;" in kernel.triage("tool", "read-file", "--json", '{"File": "mm/long.c", "FirstLine": 3}')
+
+
+def test_a_key_that_has_no_end_hides_only_what_looks_like_a_key(kernel: Kernel) -> None:
+    kernel.commit("mm/key.c", "/* -----BEGIN PRIVATE KEY----- */\nint f(void)\n{\n\treturn -EINVAL;\n}\n")
+    assert "return -EINVAL;" in kernel.triage("tool", "read-file", "--json", '{"File": "mm/key.c"}')
+
+
+@pytest.mark.parametrize("number", ['"--5"', '"²"', '"1e3"', '"' + "9" * 5000 + '"', "1.5", "true", "[]"])
+def test_a_number_that_is_none_is_refused_in_words(kernel: Kernel, number: str) -> None:
+    _, error = kernel.triage_both("tool", "read-file", "--json", f'{{"File": "mm/pool.c", "FirstLine": {number}}}', ok=2)
+    assert "must be a whole number" in error
