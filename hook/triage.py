@@ -68,6 +68,7 @@ class Run:
 
     change: Change
     objects: Objects
+    source: Source  # the tree with the change applied
     settings: Settings
     asking: Asking
     use_cache: bool
@@ -107,7 +108,7 @@ def _read(run: Run) -> typing.Any:
 
 
 def _gather(run: Run) -> typing.Any:
-    run.evidence = harmless.gather(run.change.patch, run.objects, run.settings["target.arch"])
+    run.evidence = harmless.gather(run.change.patch, run.source, run.settings["target.arch"], run.settings["focus.max_symbols"])
     verdict = settle(run.change, run.evidence, run.settings)
     patch_id = patch.patch_id(run.change.repo, run.change.patch, run.settings["limits.diff_bytes"])
     run.verdict = dataclasses.replace(verdict, patch_id=patch_id)
@@ -159,6 +160,8 @@ def _evaluate_kmsan(run: Run) -> None:
 def _settle_agent(run: Run) -> typing.Any:
     assert run.verdict is not None and run.bench is not None
     run.verdict = with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes))
+    if run.asking.profile == "farm":
+        run.verdict = dataclasses.replace(run.verdict, via=())  # a farm knows no ways in
     if run.outcomes[0].results is None:
         run.why = f"{run.why}, without result: {run.outcomes[0].end}: {run.outcomes[0].why}"
     return {"Disputes": list(run.verdict.disputes), "DecidedBy": str(run.verdict.decided_by)}
@@ -183,7 +186,7 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
     if use_cache and (known := _known(change, objects, settings, asking)):
         return known
     redactor = Redactor()
-    run = Run(change, objects, settings, asking, use_cache, Trajectory(redactor.value), redactor)
+    run = Run(change, objects, Source(objects, change.after), settings, asking, use_cache, Trajectory(redactor.value), redactor)
     with run.trajectory.inside("flow", "patch-triage") as span:
         for step in FLOW:
             if not step.wanted(run):
@@ -244,7 +247,7 @@ def _remember(run: Run) -> None:
                 read = run.bench.desk.source.read_blobs
                 cache.keep(run.change.repo, run.settings, verdict, read, _agents(run.settings, run.asking))
         elif not run.outcomes:
-            cache.keep(run.change.repo, run.settings, verdict, {})
+            cache.keep(run.change.repo, run.settings, verdict, run.source.read_blobs)
     except OSError:
         pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
 
@@ -284,7 +287,7 @@ def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking
     from hook.agent import evaluators
 
     redactor = Redactor()
-    evidence = harmless.gather(change.patch, objects, settings["target.arch"])
+    evidence = harmless.gather(change.patch, Source(objects, change.after), settings["target.arch"], settings["focus.max_symbols"])
     bench = evaluators.prepare(
         change, evidence, objects, settings, profile=asking.profile, deadline=asking.deadline, use_cache=False, redactor=redactor
     )
@@ -313,7 +316,10 @@ def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> V
         reasoning=_reasoning(change, evidence, decided_by, settings),
         change_id=change.patch.change_id,
         change_classes=tuple(dict.fromkeys(finding.change_class for finding in findings if finding.change_class)),
-        evidence=tuple(finding.fact for finding in findings[: settings["limits.evidence_facts"]]),
+        evidence=(*(finding.fact for finding in findings), *evidence.focus.facts)[: settings["limits.evidence_facts"]],
+        focus_symbols=evidence.focus.symbols,
+        via=evidence.focus.via,
+        changed_functions=evidence.focus.changed,
         base=change.base,
         commit=change.commit,
         tool_version=__version__,

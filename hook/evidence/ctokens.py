@@ -87,6 +87,11 @@ def compare_c(old: bytes, new: bytes) -> Comparison:
     return _same(old, before, new, after)
 
 
+def tokens(text: bytes) -> tuple[bytes, ...]:
+    """The tokens of some whole lines of a C source without comments and white space; a directive is one token. Raises Unreadable."""
+    return tuple(token for token in _c_tokens(_plain(text).text) if token != b" ")
+
+
 def compare_asm(old: bytes, new: bytes) -> Comparison:
     """The two versions of a preprocessed assembly file, where each line is a statement and `#` or `@` may begin a comment.
 

@@ -11,8 +11,11 @@ from collections.abc import Iterable
 
 from hook import redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
-from hook.evidence import paths, tokens
+from hook.evidence import focus, functions, paths, tokens
+from hook.evidence.focus import Focus
+from hook.evidence.functions import FileFunctions
 from hook.source.objects import Objects
+from hook.source.tree import Source
 from hook.verdict import Answer, Fact, Place, all_of
 
 
@@ -25,6 +28,7 @@ class Finding:
     change_class: str  # empty where it is not known what kind of edit this is
     fact: Fact
     unread: bool = False  # whether a blob could not be read, so that another look may find more
+    functions: FileFunctions | None = None  # of a C file that is not proved harmless
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Evidence:
     functional: Answer
     reachable: Answer
     findings: tuple[Finding, ...]
+    focus: Focus = focus.NOTHING
 
     @property
     def unread(self) -> int:
@@ -41,13 +46,21 @@ class Evidence:
         return sum(finding.unread for finding in self.findings)
 
 
-def gather(patch: Patch, objects: Objects, target_arch: str) -> Evidence:
-    """Everything that is proved of `patch`. Files that change nothing the kernel does have no say in whether it can be reached."""
+def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int) -> Evidence:
+    """Everything that is proved of `patch`; `source` is the tree with it applied.
+
+    Files that change nothing the kernel does have no say in whether it can be reached.
+    """
+    objects = source.objects
     redactor = redaction.of(patch.diff)
     findings = tuple(_without_secrets(_file(file, objects, target_arch), redactor) for file in patch.files)
     functional = all_of(finding.functional for finding in findings)
     reachable = all_of(finding.reachable for finding in findings if finding.functional is not Answer.NO)
-    return Evidence(functional, reachable, findings)
+    found = Evidence(functional, reachable, findings)
+    if Answer.NO in (functional, reachable):
+        return found
+    aimed = [one.functions for one in findings if one.functions is not None and one.reachable is not Answer.NO]
+    return dataclasses.replace(found, focus=focus.find(aimed, source, target_arch, max_symbols))
 
 
 def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:
@@ -88,8 +101,19 @@ def _file(file: FileChange, objects: Objects, target_arch: str) -> Finding:
         line = line or compared.first_new_line
         if compared.same:
             return Finding(Answer.NO, reachable, compared.change_class, _fact(compared.why or compared.change_class, file, line))
-        return Finding(functional, reachable, "", _fact(compared.why or "code changed", file, compared.first_new_line or line))
-    return Finding(functional, reachable, "", _fact(_what_happened(file), file, line))
+        touched = functions.of_file(file.path, old, new) if language == "c" and b"\0" not in old + new else None
+        fact = _fact(compared.why or "code changed", file, compared.first_new_line or line)
+        return Finding(functional, reachable, "", fact, functions=touched)
+    return Finding(functional, reachable, "", _fact(_what_happened(file), file, line), functions=_whole(file, language, objects))
+
+
+def _whole(file: FileChange, language: str | None, objects: Objects) -> FileFunctions | None:
+    """The functions of a C file that is new or gone."""
+    if language != "c" or file.status not in ("A", "D"):
+        return None
+    sides = [objects.read(oid) if oid else None for oid in (file.old_blob, file.new_blob)]
+    old, new = (side.data or b"" if side else b"" for side in sides)
+    return functions.of_file(file.path, old, new) if b"\0" not in old + new else None
 
 
 def _both(answers: Iterable[Answer | None]) -> Answer:

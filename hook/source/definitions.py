@@ -251,6 +251,7 @@ def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], open
     what, rest = head.groups()
     tag = next((word for word in _NAME.finditer(rest) if not _ATTRIBUTE.match(word.group())), None)
     kind = DefinitionKind(what.decode())
+    first = len(found)
     if tag:
         found.append(_Found(tag.group(), kind, begin, begin + head.start(2) + tag.start(), closed))
     body = code[opened + 1 : closed].translate(_NO_MARKS)
@@ -267,6 +268,8 @@ def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], open
     brace = code.find(b"{", closed, end if end >= 0 else len(code))
     if end < 0 and brace < 0:
         return closed + 1
+    if tag and brace < 0:
+        found[first] = dataclasses.replace(found[first], end=end)  # attributes after the brace are its own
     declared = code[closed + 1 : brace if brace >= 0 else end]
     kind = DefinitionKind.TYPEDEF if text.startswith(b"typedef") else DefinitionKind.VARIABLE
     for name, at in _declared(declared.translate(_NO_MARKS), closed + 1):

@@ -92,7 +92,7 @@ def test_a_model_that_denies_a_proved_fact_is_told_and_then_overruled(kernel: Ke
 
 def test_refused_for_ever_the_evidence_decides(changed: Kernel, scripted: Callable[..., Model]) -> None:
     verdict = judged(changed, scripted(then=says(results(why="no place", symbols=["x1"]))), PATCH_TRIAGE_AGENT_MAX_REFUSALS="2")
-    assert (verdict["WorthFuzzing"], verdict["DecidedBy"], verdict["FocusSymbols"]) == (True, "default", [])
+    assert (verdict["WorthFuzzing"], verdict["DecidedBy"], verdict["FocusSymbols"]) == (True, "default", ["pool_get"])
     assert "results-refused" in str(verdict["Reasoning"])
 
 

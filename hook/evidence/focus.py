@@ -1,0 +1,120 @@
+"""The focus: which functions to aim the fuzzer at, and which lie on the way in.
+
+An aim has an address in the built kernel, is instrumented by KCOV, and is not called from everywhere. What matters but cannot be aimed at,
+and the few callers of a changed function, are `Via`. docs/evidence.md has the rules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from hook.evidence import functions
+from hook.evidence.coverage import uncovered
+from hook.evidence.functions import Aim, FileFunctions
+from hook.source.index import NoIndex
+from hook.source.lookup import Bounds, UseKind, callers
+from hook.source.tree import Source
+from hook.verdict import Fact, Place
+
+_UBIQUITOUS_FILES = 400  # that call a function: every program a fuzzer makes gets there
+_FEW_CALLERS = 2  # of a changed function: they are its way in
+_LOOKED_UP = 6  # changed functions whose callers are looked for, of one patch
+_BOUNDS = Bounds(files=12, seconds=0.25)  # of one such question; a function in more files has more callers than a few
+_MOST_CHANGED = 200  # names listed
+_MOST_VIA = 20
+_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+
+
+@dataclasses.dataclass(frozen=True)
+class Focus:
+    """What a fuzzer should know of a patch."""
+
+    symbols: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+NOTHING = Focus()
+
+
+def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most: int) -> Focus:
+    """The focus of a patch, whose C files are `files`, in the tree with the patch applied."""
+    changed, aims = functions.of_patch(files)
+    if not changed:
+        return NOTHING
+    symbols: dict[str, None] = {}
+    via: dict[str, None] = {}
+    facts: list[Fact] = []
+    dark: dict[str, Fact | None] = {}
+    for aim in aims:
+        name = functions.symbol(aim.name, target_arch)
+        if why := _not_aimed_at(aim, source, dark):
+            via[name] = None
+            facts.append(why)
+        else:
+            symbols[name] = None
+    for name, fact in _ways_in(aims, source, dark):
+        shown = functions.symbol(name, target_arch)
+        if shown not in symbols and shown not in via:
+            via[shown] = None
+            facts.append(fact)
+    return Focus(
+        tuple(symbols)[:most],
+        (*tuple(symbols)[most:], *via)[:_MOST_VIA],
+        tuple(functions.symbol(one.name, target_arch) for one in changed)[:_MOST_CHANGED],
+        tuple(facts),
+    )
+
+
+def _not_aimed_at(aim: Aim, source: Source, dark: dict[str, Fact | None]) -> Fact | None:
+    """Why a function that has an address is no aim."""
+    if not aim.instrumented:
+        return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
+    if fact := _dark(aim.path, source, dark):
+        return dataclasses.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
+    count = _files_with(source, aim.name)
+    if count > _UBIQUITOUS_FILES:
+        return Fact(f"{aim.name} is used in {count} files: every program gets there", Place(aim.path, aim.line, ""))
+    return None
+
+
+def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None]) -> Iterable[tuple[str, Fact]]:
+    """The callers of changed functions that have only one or two, where the index can tell quickly."""
+    asked = 0
+    for aim in aims:
+        if asked >= _LOOKED_UP or source.index is None:
+            return
+        if not 0 < _files_with(source, aim.name) <= _BOUNDS.files:
+            continue
+        asked += 1
+        found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), _BOUNDS)
+        uses = [use for use in found.items if use.kind is UseKind.CALL and not use.path.startswith(_NOT_THE_KERNEL)]
+        names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))
+        if found.cut or len(names) > _FEW_CALLERS:
+            continue
+        for use in {use.user: use for use in reversed(uses) if use.user in names}.values():
+            read = source.file(use.path)
+            place = Place(use.path, use.line, read.oid if read else "")
+            why = f"{use.user} calls {aim.name}"
+            if fact := _dark(use.path, source, dark):
+                why += f"; it is no aim itself: {fact.place.path}:{fact.place.line} {fact.text}"
+            yield use.user, Fact(why, place, use.text.strip())
+
+
+def _dark(path: str, source: Source, known: dict[str, Fact | None]) -> Fact | None:
+    if path not in known:
+        known[path] = uncovered(source, path)
+    return known[path]
+
+
+def _files_with(source: Source, name: str) -> int:
+    """In how many files a name stands, as far as the index knows; 0 without one."""
+    if source.index is None:
+        return 0
+    try:
+        return len(source.index.holding(source.revision, [[name.lower()]]))
+    except NoIndex as wrong:
+        source.index_failed(str(wrong))
+        return 0

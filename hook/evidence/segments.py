@@ -1,0 +1,161 @@
+"""Segments: a C file cut into what it defines and what stands between, and which of these an edit changes.
+
+A segment is a function, a macro, a type, a variable, or a piece of the text between them (prototypes, directives, exports). Two segments
+are the same if their tokens are; comments and white space do not count. Every byte of a file is in exactly one segment, so that an edit of
+which each segment is accounted for is accounted for as a whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+
+from hook.evidence import ctokens
+from hook.evidence.comparison import Unreadable
+from hook.source.definitions import Definition, DefinitionKind, Scan, scan
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A piece of one version of a file."""
+
+    kind: DefinitionKind | None  # None: what stands between definitions
+    name: str
+    line: int  # where it begins, from 1
+    text: bytes
+    start: int  # its offset
+    definition: Definition | None = None
+
+    @functools.cached_property
+    def tokens(self) -> tuple[bytes, ...]:
+        """Its tokens without comments and white space; a directive is one token. Raises Unreadable."""
+        return ctokens.tokens(self.text)
+
+    @functools.cached_property
+    def same_as(self) -> tuple[bytes, ...]:
+        """What tells it from other segments: its tokens, or its bytes where these cannot be read."""
+        try:
+            return self.tokens
+        except Unreadable:
+            return (b"\0unreadable", self.text)
+
+    @property
+    def is_function(self) -> bool:
+        return self.kind is DefinitionKind.FUNCTION
+
+
+@dataclasses.dataclass(frozen=True)
+class Edit:
+    """Segments of the old version, and those that stand in their place in the new one. One side may be empty."""
+
+    old: Segment | None
+    new: Segment | None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the segment is the same as before, in another place."""
+        return self.old is not None and self.new is not None and self.old.same_as == self.new.same_as
+
+    @property
+    def either(self) -> Segment:
+        found = self.new or self.old
+        assert found is not None
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class CFile:
+    """One version of a file."""
+
+    data: bytes
+    scan: Scan
+    segments: tuple[Segment, ...]
+
+    def named(self, kind: DefinitionKind) -> dict[str, list[Segment]]:
+        found: dict[str, list[Segment]] = {}
+        for segment in self.segments:
+            if segment.kind is kind:
+                found.setdefault(segment.name, []).append(segment)
+        return found
+
+
+def read(data: bytes) -> CFile:
+    """One version of a file, cut into segments."""
+    scanned = scan(data)
+    return CFile(data, scanned, tuple(_cut(data, scanned)))
+
+
+def edits(old: CFile, new: CFile) -> list[Edit]:
+    """What differs between two versions, in the order of the new one. A segment that only moved is one edit, `moved`."""
+    found: list[Edit] = []
+    start, end = _common(old.segments, new.segments)
+    olds, news = old.segments[start : len(old.segments) - end], new.segments[start : len(new.segments) - end]
+    matcher = difflib.SequenceMatcher(None, [_key(one) for one in olds], [_key(one) for one in news], autojunk=False)
+    for what, a, b, c, d in matcher.get_opcodes():
+        if what != "equal":
+            found += _paired(olds[a:b], news[c:d])
+    return _rejoined(edit for edit in found if not edit.old or not edit.new or edit.old.same_as != edit.new.same_as)
+
+
+def _cut(data: bytes, scanned: Scan) -> Iterator[Segment]:
+    at, line = 0, 1
+    tops: list[Definition] = []
+    for one in sorted(scanned.definitions, key=lambda one: (one.span[0], -one.span[1])):
+        if one.kind is not DefinitionKind.CONSTANT and (not tops or one.span[0] >= tops[-1].span[1]):
+            tops.append(one)
+    for one in tops:
+        start, end = one.span[0], min(len(data), one.span[1] + 1)
+        if one.kind is DefinitionKind.MACRO:
+            end = one.span[1]
+        if start > at:
+            yield Segment(None, "", line, data[at:start], at)
+            line += data.count(b"\n", at, start)
+        if end > start:
+            yield Segment(one.kind, one.name, line, data[start:end], start, one)
+            line += data.count(b"\n", start, end)
+        at = max(at, end)
+    if at < len(data):
+        yield Segment(None, "", line, data[at:], at)
+
+
+def _common(olds: Sequence[Segment], news: Sequence[Segment]) -> tuple[int, int]:
+    most = min(len(olds), len(news))
+    start = 0
+    while start < most and olds[start].text == news[start].text:
+        start += 1
+    end = 0
+    while end < most - start and olds[-1 - end].text == news[-1 - end].text:
+        end += 1
+    return start, end
+
+
+def _key(segment: Segment) -> tuple[object, ...]:
+    return (segment.kind, segment.name, segment.same_as)
+
+
+def _paired(olds: Sequence[Segment], news: Sequence[Segment]) -> Iterator[Edit]:
+    """The segments of a place that changed, those of one name and kind together."""
+    left = list(olds)
+    for segment in news:
+        match = next((one for one in left if (one.kind, one.name) == (segment.kind, segment.name)), None)
+        if match is not None:
+            left.remove(match)
+        yield Edit(match, segment)
+    for segment in left:
+        yield Edit(segment, None)
+
+
+def _rejoined(edits: Iterable[Edit]) -> list[Edit]:
+    """The edits, those that took a definition from one place and put it to another joined; without those of comments alone."""
+    found = [edit for edit in edits if edit.either.kind is not None or edit.either.same_as]
+    gone = {_key(edit.old): edit for edit in found if edit.old and not edit.new and edit.old.kind}
+    moved = {_key(edit.new): edit for edit in found if edit.new and not edit.old and _key(edit.new) in gone}
+    joined = []
+    for edit in found:
+        if edit.new and edit is moved.get(_key(edit.new)):
+            joined.append(Edit(gone[_key(edit.new)].old, edit.new))
+        elif not (edit.old and not edit.new and _key(edit.old) in moved):
+            joined.append(edit)
+    return joined
