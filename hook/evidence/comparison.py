@@ -14,6 +14,7 @@ class Comparison:
     first_old_line: int  # from 1; of the first differing token, or where all tokens are the same, of the first differing character
     first_new_line: int
     why: str
+    read: bool = True  # whether both versions were understood, so that another look may prove more
 
 
 class Unreadable(ValueError):

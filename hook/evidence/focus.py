@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from hook.evidence import functions
 from hook.evidence.coverage import uncovered
 from hook.evidence.functions import Aim, FileFunctions
+from hook.source.grep import paths_matching
 from hook.source.index import NoIndex
 from hook.source.lookup import Bounds, UseKind, callers
 from hook.source.tree import Source
@@ -66,6 +67,24 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
         tuple(functions.symbol(one.name, target_arch) for one in changed)[:_MOST_CHANGED],
         tuple(facts),
     )
+
+
+def is_known_elsewhere(source: Source, path: str, name: str) -> bool:
+    """Whether a header, or another file beside `path`, holds a name; True as well where that cannot be told quickly."""
+    if source.index is not None:
+        try:
+            found = source.index.holding(source.revision, [[name.lower()]])
+        except NoIndex as wrong:
+            source.index_failed(str(wrong))
+            return True
+    elif source.is_small:
+        found, cut = paths_matching(source, rf"\b{name}\b", limit_bytes=1 << 20, seconds=2.0)
+        if cut:
+            return True
+    else:
+        return True
+    directory = path.rpartition("/")[0]
+    return any(one != path and (one.endswith(".h") or one.rpartition("/")[0] == directory) for one in found)
 
 
 def _not_aimed_at(aim: Aim, source: Source, dark: dict[str, Fact | None]) -> Fact | None:

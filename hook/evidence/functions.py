@@ -59,9 +59,13 @@ class FileFunctions:
 def of_file(path: str, old: bytes, new: bytes) -> FileFunctions:
     """What the edit of the C file at `path` changes. One side may be empty."""
     before, after = segments.read(old), segments.read(new)
-    found = segments.edits(before, after)
-    nodes = callgraph.of_file(new, after.scan)
-    changed = tuple(_changed(found, after, nodes))
+    return of_edits(path, segments.edits(before, after), after)
+
+
+def of_edits(path: str, edits: Iterable[Edit], after: CFile) -> FileFunctions:
+    """What `edits` of the C file at `path` change, which is `after` then."""
+    nodes = callgraph.of_file(after.data, after.scan)
+    changed = tuple(_changed(edits, after, nodes))
     aims: dict[str, Aim] = {}
     if path.endswith((".c", ".S")):
         for one in changed:

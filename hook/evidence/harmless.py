@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from hook import redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
-from hook.evidence import focus, functions, paths, tokens
+from hook.evidence import effects, focus, functions, paths, segments, tokens
 from hook.evidence.focus import Focus
 from hook.evidence.functions import FileFunctions
 from hook.source.objects import Objects
@@ -51,9 +51,8 @@ def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int) -> 
 
     Files that change nothing the kernel does have no say in whether it can be reached.
     """
-    objects = source.objects
     redactor = redaction.of(patch.diff)
-    findings = tuple(_without_secrets(_file(file, objects, target_arch), redactor) for file in patch.files)
+    findings = tuple(_without_secrets(_file(file, source, target_arch), redactor) for file in patch.files)
     functional = all_of(finding.functional for finding in findings)
     reachable = all_of(finding.reachable for finding in findings if finding.functional is not Answer.NO)
     found = Evidence(functional, reachable, findings)
@@ -70,7 +69,8 @@ def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:
     return finding if text == fact.text else dataclasses.replace(finding, fact=dataclasses.replace(fact, text=text))
 
 
-def _file(file: FileChange, objects: Objects, target_arch: str) -> Finding:
+def _file(file: FileChange, source: Source, target_arch: str) -> Finding:
+    objects = source.objects
     classes = [paths.classify(path, target_arch) for path in dict.fromkeys((file.old_path, file.path))]
     moved = len(classes) > 1
     functional = _both(one.functional for one in classes)
@@ -101,7 +101,17 @@ def _file(file: FileChange, objects: Objects, target_arch: str) -> Finding:
         line = line or compared.first_new_line
         if compared.same:
             return Finding(Answer.NO, reachable, compared.change_class, _fact(compared.why or compared.change_class, file, line))
-        touched = functions.of_file(file.path, old, new) if language == "c" and b"\0" not in old + new else None
+        touched = None
+        if language == "c" and b"\0" not in old + new:
+            before, after = segments.read(old), segments.read(new)
+            edits = segments.edits(before, after)
+            # a header can be read by an assembler too, or be included in ways that a file does not see
+            if file.path.endswith(".c") and compared.read:
+                proofs = effects.prove(edits, before, after, lambda name: focus.is_known_elsewhere(source, file.path, name))
+                if proofs:
+                    names = ", ".join(dict.fromkeys(proof.change_class for proof in proofs))
+                    return Finding(Answer.NO, reachable, names, _fact(proofs[0].why, file, line or proofs[0].line))
+            touched = functions.of_edits(file.path, edits, after)
         fact = _fact(compared.why or "code changed", file, compared.first_new_line or line)
         return Finding(functional, reachable, "", fact, functions=touched)
     return Finding(functional, reachable, "", _fact(_what_happened(file), file, line), functions=_whole(file, language, objects))

@@ -69,8 +69,16 @@ ROWS: tuple[Row, ...] = (
         "an editor's or a checker's settings are not built"),
     Row(r"(.*/)?\.gitattributes", "git attributes", _OPEN, None, "attributes can change the content of files at checkout"),
 
+    Row(r"tools/(.*/)?Documentation/.*", "documentation", _NO, None, "nothing under a tool's Documentation/ is built into the kernel"),
     Row(r"tools/(objtool|bpf/resolve_btfids)/.*", "build tool", _OPEN, None,
         "this tool rewrites or checks the objects of the kernel"),
+    # what the build links into its tools: libsubcmd, and of libbpf what reads and writes BTF
+    Row(r"tools/lib/(api|symbol|perf|thermal)/.*", "user-space tool", _NO, None,
+        "a library of programs such as perf, which the kernel's build does not use"),
+    Row(r"tools/lib/bpf/(ringbuf|netlink|usdt|linker|gen_loader)\.c|tools/lib/bpf/usdt\.bpf\.h", "user-space tool", _NO, None,
+        "a part of libbpf that resolve_btfids, the one user of it in the kernel's build, never calls"),
+    Row(r"tools/build/feature/test-[^/]*", "user-space tool", _NO, None,
+        "a probe for what programs under tools/ can be built with; nothing of it is in the kernel"),
     Row(r"tools/(lib|include|arch|build|scripts)/.*|tools/Makefile", "build tool", _OPEN, None,
         "objtool, resolve_btfids and sorttable are built from it, and they write into the kernel"),
     Row(r"tools/testing/.*", "test of the kernel", _NO, None, "a test under tools/testing/ is not part of the kernel"),
@@ -95,7 +103,7 @@ ROWS: tuple[Row, ...] = (
 
     Row(r"include/dt-bindings/.*", "device tree constants", None, _OPEN, "drivers in C include these headers too"),
     # arm64, arm and x86 never link a tree from boot/dts into the kernel; others can (CONFIG_BUILTIN_DTB)
-    Row(r"arch/(?!{target}/)[^/]+/boot/dts/.*|arch/(arm|arm64|x86)/boot/dts/.*\.dts[io]?", "device tree", None, _NO,
+    Row(r"arch/(?!{target}/)[^/]+/boot/dts/.*|arch/(arm|arm64|x86)/boot/dts/.*\.dts[io]?", "device tree", _NO, _NO,
         "a device tree source describes a board; it is no code of the kernel for this target"),
     Row(r".*\.dts[io]?", "device tree", None, _OPEN, "a device tree outside of the boards' own can be linked into the kernel"),
 

@@ -35,4 +35,4 @@ def compare(language: str, old: bytes, new: bytes) -> Comparison:
     try:
         return _COMPARE[language](old, new)
     except Unreadable as odd:
-        return Comparison(False, "", *first_lines(old, new), f"not compared: {odd}")
+        return Comparison(False, "", *first_lines(old, new), f"not compared: {odd}", read=False)

@@ -8,8 +8,9 @@ import sys
 import time
 
 from hook.source.git import Repository
+from hook.source.objects import Objects
+from hook.source.tree import Source
 
-_WORTH_FILES = 2000  # a smaller tree is searched fast enough
 _WORTH_CHANGED = 300  # files by which HEAD may differ from what is indexed
 _LOOK_AGAIN_SECONDS = 3600.0
 
@@ -17,9 +18,7 @@ _LOOK_AGAIN_SECONDS = 3600.0
 def is_due(repo: Repository) -> bool:
     """Whether the tree is large, and not indexed or moved on since. Asked at every `check`: mostly answered by two looks at files."""
     try:
-        with (repo.git_dir / "index").open("rb") as file:
-            head = file.read(12)  # gitformat-index(5): the signature, the version, the number of entries
-        if head[:4] != b"DIRC" or int.from_bytes(head[8:12], "big") < _WORTH_FILES:
+        if not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
             return False
         seal = repo.state_dir / "index" / "seal"
         if seal.exists():

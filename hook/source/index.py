@@ -114,10 +114,11 @@ class Index:
         with self._asking():
             coverage = self._coverage(revision)
             ids = set(self._matches("word", groups))
-            if any(word.startswith(words.DEFINED) for group in groups for word in group):
+            defining = any(word.startswith(words.DEFINED) for group in groups for word in group)
+            if defining:
                 plain = [[word.removeprefix(words.DEFINED) for word in group] for group in groups]
                 ids.update(self._in_state(self._matches("word", plain), UNDEFINED))
-            return self._paths(coverage, ids)
+            return self._paths(coverage, ids, defining)
 
     def containing(self, literal: str) -> list[str] | None:
         """The words that contain a literal, in lower case; None where there are more than would help. Raises NoIndex."""
@@ -178,7 +179,7 @@ class Index:
         wanted = {row[0] for row in self._database.execute("select id from blob where state = ?", (state,))}
         return [one for one in ids if one in wanted] if wanted else []
 
-    def _paths(self, coverage: _Coverage, ids: set[int]) -> list[str]:
+    def _paths(self, coverage: _Coverage, ids: set[int], defining: bool) -> list[str]:
         wholes = [row[0] for row in self._database.execute("select id from blob where state = ?", (WHOLE,))]
         found: set[str] = set()
         for chunk in _chunks([*ids, *wholes]):
@@ -187,13 +188,15 @@ class Index:
             found.update(os.fsdecode(row[0]) for row in rows)
         found.difference_update(coverage.changed)
         oids = {oid for oid in coverage.changed.values() if oid}
-        there: dict[str, tuple[int, int]] = {}
+        there: dict[str, tuple[int, int, str]] = {}
         for part in _chunks([bytes.fromhex(oid) for oid in oids]):
-            rows = self._database.execute(f"select oid, id, state from blob where oid in ({','.join('?' * len(part))})", part)
-            there.update((row[0].hex(), (row[1], row[2])) for row in rows)
+            rows = self._database.execute(f"select oid, id, state, language from blob where oid in ({','.join('?' * len(part))})", part)
+            there.update((row[0].hex(), row[1:]) for row in rows)
         for path, oid in coverage.changed.items():
             known = there.get(oid)
-            if oid and (known is None or known[0] in ids or known[1] == WHOLE):
+            # under a name of another language it defines other things than the index knows
+            other = defining and known is not None and words.language(path) not in ("", known[2])
+            if oid and (known is None or known[0] in ids or known[1] == WHOLE or other):
                 found.add(path)
         return sorted(found, key=os.fsencode)
 

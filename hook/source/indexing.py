@@ -306,7 +306,7 @@ class _Writer:
         database = self._database
         for place, (state, found) in zip(places, answers, strict=True):
             row = database.execute(
-                "insert into blob(oid, state, language) values(?, ?, ?)", (bytes.fromhex(place.oid), state, _language(place.path))
+                "insert into blob(oid, state, language) values(?, ?, ?)", (bytes.fromhex(place.oid), state, words.language(place.path))
             ).lastrowid
             self._unread += state == index.WHOLE
             if found:
@@ -372,7 +372,7 @@ class _Writer:
     def _settle_languages(self, places: Sequence[_Place]) -> None:
         """A blob under a second name of another language: what it defines there is found by looking into it."""
         for place in places:
-            language = _language(place.path)
+            language = words.language(place.path)
             if language:
                 self._database.execute(
                     "update blob set state = ? where oid = ? and state = ? and language != ?",
@@ -422,16 +422,6 @@ def _blocks(source: Iterable[bytes]) -> Iterator[bytes]:
         yield b"\n".join(block)
 
 
-def _language(path: str) -> str:
-    """What a file's name says of how its definitions are found; empty where it defines nothing."""
-    name = path.rpartition("/")[2]
-    if name.endswith((".c", ".h")):
-        return "c"
-    if name.endswith(".S"):
-        return "assembly"
-    return "kconfig" if name.startswith("Kconfig") else ""
-
-
 def _words_of(objects: Objects, places: Sequence[_Place], without: Sequence[str]) -> list[tuple[int, bytes]]:
     answers = []
     for place, (_, found) in zip(places, objects.read_all([place.oid for place in places]), strict=True):
@@ -440,7 +430,7 @@ def _words_of(objects: Objects, places: Sequence[_Place], without: Sequence[str]
         elif words.is_binary(found.data):
             answers.append((index.BINARY, b""))
         else:
-            defining = bool(_language(place.path))
+            defining = bool(words.language(place.path))
             scanned = defining and any(fnmatch.fnmatchcase(place.path, one) for one in without)
             state = index.UNDEFINED if scanned else index.TEXT
             answers.append((state, words.words(found.data, place.path, definitions=defining and not scanned)))

@@ -20,6 +20,9 @@ if typing.TYPE_CHECKING:
     from hook.source.index import Index
 
 
+SMALL_FILES = 2000  # in a tree: fewer are searched fast enough without an index
+
+
 class Kind(enum.StrEnum):
     """What a name in a tree stands for."""
 
@@ -67,6 +70,16 @@ class Source:
                 except NoIndex as wrong:
                     self.without_index = str(wrong)
             return self.opened_index
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the tree is so small that a search of all of it costs little, by the number of entries in the staged index."""
+        try:
+            with self.repo.index_path.open("rb") as file:
+                head = file.read(12)  # gitformat-index(5): the signature, the version, the number of entries
+        except OSError:
+            return False
+        return head[:4] == b"DIRC" and int.from_bytes(head[8:12], "big") < SMALL_FILES
 
     def index_failed(self, why: str) -> None:
         """Answer without the index from now on."""

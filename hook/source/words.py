@@ -35,6 +35,16 @@ def words(data: bytes, path: str, *, definitions: bool) -> bytes:
     return b" ".join(found)
 
 
+def language(path: str) -> str:
+    """What a file's name says of how its definitions are found; empty where it defines nothing."""
+    name = path.rpartition("/")[2]
+    if name.endswith((".c", ".h")):
+        return "c"
+    if name.endswith(".S"):
+        return "assembly"
+    return "kconfig" if name.startswith("Kconfig") else ""
+
+
 def _pieces(folded: bytes) -> Iterator[bytes]:
     """The text in pieces that end between words, so that a large file needs little more memory than itself."""
     at = 0
