@@ -16,7 +16,6 @@ from hook import __version__
 from hook.change import patch
 from hook.change.change import Change, NothingToJudge, find_commit, of_commit, unread
 from hook.config import Settings, WrongSetting
-from hook.evidence import harmless
 from hook.record import cache, store, trajectories
 from hook.redaction import Redactor
 from hook.source.git import GitError, Repository
@@ -27,6 +26,7 @@ from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, decide, to_d
 
 if typing.TYPE_CHECKING:
     from hook.agent import evaluators, loop
+    from hook.evidence import harmless
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +108,8 @@ def _read(run: Run) -> typing.Any:
 
 
 def _gather(run: Run) -> typing.Any:
+    from hook.evidence import harmless  # only what is not known already pays for it
+
     run.evidence = harmless.gather(run.change.patch, run.source, run.settings["target.arch"], run.settings["focus.max_symbols"])
     verdict = settle(run.change, run.evidence, run.settings)
     patch_id = patch.patch_id(run.change.repo, run.change.patch, run.settings["limits.diff_bytes"])
@@ -186,7 +188,7 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
     if use_cache and (known := _known(change, objects, settings, asking)):
         return known
     redactor = Redactor()
-    run = Run(change, objects, Source(objects, change.after), settings, asking, use_cache, Trajectory(redactor.value), redactor)
+    run = Run(change, objects, _after(change, objects), settings, asking, use_cache, Trajectory(redactor.value), redactor)
     with run.trajectory.inside("flow", "patch-triage") as span:
         for step in FLOW:
             if not step.wanted(run):
@@ -205,6 +207,15 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
     if use_cache:
         _remember(run)
     return Judged(change, _state(run.verdict, change, settings, asking), False, run.why, run.trajectory if run.bench else None)
+
+
+def _after(change: Change, objects: Objects) -> Source:
+    """The tree with the change applied. What is staged is laid over its base: git needs a while to look anything up in a large index."""
+    if change.after:
+        return Source(objects, change.after)
+    changes = {path: "" for file in change.patch.files for path in (file.old_path,)}
+    changes |= {file.path: file.new_blob or "" for file in change.patch.files}
+    return Source(objects, change.base_tree, changes)
 
 
 def _known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Judged | None:
@@ -247,7 +258,10 @@ def _remember(run: Run) -> None:
                 read = run.bench.desk.source.read_blobs
                 cache.keep(run.change.repo, run.settings, verdict, read, _agents(run.settings, run.asking))
         elif not run.outcomes:
-            cache.keep(run.change.repo, run.settings, verdict, run.source.read_blobs)
+            # what the change itself holds is in its ChangeId
+            changed = {path for file in run.change.patch.files for path in (file.old_path, file.path)}
+            reads = {path: oid for path, oid in run.source.read_blobs.items() if path not in changed}
+            cache.keep(run.change.repo, run.settings, verdict, reads)
     except OSError:
         pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
 
@@ -285,9 +299,10 @@ def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking
 def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:
     """The first request that would be sent about a change, about how many tokens it has, and why it would be sent or not."""
     from hook.agent import evaluators
+    from hook.evidence import harmless
 
     redactor = Redactor()
-    evidence = harmless.gather(change.patch, Source(objects, change.after), settings["target.arch"], settings["focus.max_symbols"])
+    evidence = harmless.gather(change.patch, _after(change, objects), settings["target.arch"], settings["focus.max_symbols"])
     bench = evaluators.prepare(
         change, evidence, objects, settings, profile=asking.profile, deadline=asking.deadline, use_cache=False, redactor=redactor
     )
@@ -306,6 +321,7 @@ def stops(policy: str, verdict: Verdict) -> bool:
 def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> Verdict:
     """The verdict that the evidence allows: proved worthless, proved worth it, or left open, which means worth it."""
     worth, decided_by = decide(evidence.functional, evidence.reachable)
+    focus = evidence.focus
     # what is open first, so that a reader in a hurry sees it
     findings = sorted(evidence.findings, key=lambda finding: finding.functional is Answer.NO)
     return Verdict(
@@ -316,10 +332,10 @@ def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> V
         reasoning=_reasoning(change, evidence, decided_by, settings),
         change_id=change.patch.change_id,
         change_classes=tuple(dict.fromkeys(finding.change_class for finding in findings if finding.change_class)),
-        evidence=(*(finding.fact for finding in findings), *evidence.focus.facts)[: settings["limits.evidence_facts"]],
-        focus_symbols=evidence.focus.symbols,
-        via=evidence.focus.via,
-        changed_functions=evidence.focus.changed,
+        evidence=(*(finding.fact for finding in findings), *(focus.facts if focus else ()))[: settings["limits.evidence_facts"]],
+        focus_symbols=focus.symbols if focus else (),
+        via=focus.via if focus else (),
+        changed_functions=focus.changed if focus else (),
         base=change.base,
         commit=change.commit,
         tool_version=__version__,

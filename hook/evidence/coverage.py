@@ -18,7 +18,7 @@ def uncovered(source: Source, path: str) -> Fact | None:
     """The line that keeps KCOV out of the file at `path`; None where there is none."""
     directory, _, name = path.rpartition("/")
     prefix = f"{directory}/" if directory else ""
-    for makefile in (f"{prefix}Kbuild", f"{prefix}Makefile"):  # Kbuild comes before Makefile
+    for makefile in (f"{prefix}Makefile", f"{prefix}Kbuild"):  # where there are both, the lines about KCOV are in the Makefile
         found = source.file(makefile)
         if found is None or found.data is None:
             continue

@@ -12,16 +12,13 @@ from collections.abc import Iterable
 from hook.evidence import functions
 from hook.evidence.coverage import uncovered
 from hook.evidence.functions import Aim, FileFunctions
-from hook.source.grep import paths_matching
-from hook.source.index import NoIndex
-from hook.source.lookup import Bounds, UseKind, callers
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
 _UBIQUITOUS_FILES = 400  # that call a function: every program a fuzzer makes gets there
 _FEW_CALLERS = 2  # of a changed function: they are its way in
 _LOOKED_UP = 6  # changed functions whose callers are looked for, of one patch
-_BOUNDS = Bounds(files=12, seconds=0.25)  # of one such question; a function in more files has more callers than a few
+_MOST_FILES, _MOST_SECONDS = 12, 0.25  # of one such question; a function in more files has more callers than a few
 _MOST_CHANGED = 200  # names listed
 _MOST_VIA = 20
 _NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
@@ -37,20 +34,19 @@ class Focus:
     facts: tuple[Fact, ...] = ()
 
 
-NOTHING = Focus()
-
-
 def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most: int) -> Focus:
     """The focus of a patch, whose C files are `files`, in the tree with the patch applied."""
     changed, aims = functions.of_patch(files)
     if not changed:
-        return NOTHING
+        return Focus()
     symbols: dict[str, None] = {}
     via: dict[str, None] = {}
     facts: list[Fact] = []
     dark: dict[str, Fact | None] = {}
     for aim in aims:
         name = functions.symbol(aim.name, target_arch)
+        if len(symbols) + len(via) >= most + _MOST_VIA:
+            break  # more than anybody is told
         if why := _not_aimed_at(aim, source, dark):
             via[name] = None
             facts.append(why)
@@ -71,9 +67,12 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
 
 def is_known_elsewhere(source: Source, path: str, name: str) -> bool:
     """Whether a header, or another file beside `path`, holds a name; True as well where that cannot be told quickly."""
+    from hook.source.grep import paths_matching
+    from hook.source.index import NoIndex
+
     if source.index is not None:
         try:
-            found = source.index.holding(source.revision, [[name.lower()]])
+            found = source.holding([[name.lower()]])
         except NoIndex as wrong:
             source.index_failed(str(wrong))
             return True
@@ -101,14 +100,18 @@ def _not_aimed_at(aim: Aim, source: Source, dark: dict[str, Fact | None]) -> Fac
 
 def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None]) -> Iterable[tuple[str, Fact]]:
     """The callers of changed functions that have only one or two, where the index can tell quickly."""
-    asked = 0
+    if source.index is None:
+        return
+    from hook.source.lookup import Bounds, UseKind, callers
+
+    asked, bounds = 0, Bounds(_MOST_FILES, _MOST_SECONDS)
     for aim in aims:
-        if asked >= _LOOKED_UP or source.index is None:
+        if asked >= _LOOKED_UP:
             return
-        if not 0 < _files_with(source, aim.name) <= _BOUNDS.files:
+        if not 0 < _files_with(source, aim.name) <= bounds.files:
             continue
         asked += 1
-        found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), _BOUNDS)
+        found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
         uses = [use for use in found.items if use.kind is UseKind.CALL and not use.path.startswith(_NOT_THE_KERNEL)]
         names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))
         if found.cut or len(names) > _FEW_CALLERS:
@@ -132,8 +135,10 @@ def _files_with(source: Source, name: str) -> int:
     """In how many files a name stands, as far as the index knows; 0 without one."""
     if source.index is None:
         return 0
+    from hook.source.index import NoIndex
+
     try:
-        return len(source.index.holding(source.revision, [[name.lower()]]))
+        return len(source.holding([[name.lower()]]))
     except NoIndex as wrong:
         source.index_failed(str(wrong))
         return 0

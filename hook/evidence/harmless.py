@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import typing
 from collections.abc import Iterable
 
 from hook import redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
-from hook.evidence import effects, focus, functions, paths, segments, tokens
-from hook.evidence.focus import Focus
-from hook.evidence.functions import FileFunctions
+from hook.evidence import paths, tokens
 from hook.source.objects import Objects
 from hook.source.tree import Source
 from hook.verdict import Answer, Fact, Place, all_of
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.focus import Focus
+    from hook.evidence.functions import FileFunctions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Evidence:
     functional: Answer
     reachable: Answer
     findings: tuple[Finding, ...]
-    focus: Focus = focus.NOTHING
+    focus: Focus | None = None  # of what may be functional, and reached
 
     @property
     def unread(self) -> int:
@@ -59,6 +62,10 @@ def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int) -> 
     if Answer.NO in (functional, reachable):
         return found
     aimed = [one.functions for one in findings if one.functions is not None and one.reachable is not Answer.NO]
+    if not aimed:
+        return found
+    from hook.evidence import focus
+
     return dataclasses.replace(found, focus=focus.find(aimed, source, target_arch, max_symbols))
 
 
@@ -103,6 +110,9 @@ def _file(file: FileChange, source: Source, target_arch: str) -> Finding:
             return Finding(Answer.NO, reachable, compared.change_class, _fact(compared.why or compared.change_class, file, line))
         touched = None
         if language == "c" and b"\0" not in old + new:
+            # a commit pays for what it needs: an edit of comments needs none of these
+            from hook.evidence import effects, focus, functions, segments
+
             before, after = segments.read(old), segments.read(new)
             edits = segments.edits(before, after)
             # a header can be read by an assembler too, or be included in ways that a file does not see
@@ -121,6 +131,8 @@ def _whole(file: FileChange, language: str | None, objects: Objects) -> FileFunc
     """The functions of a C file that is new or gone."""
     if language != "c" or file.status not in ("A", "D"):
         return None
+    from hook.evidence import functions
+
     sides = [objects.read(oid) if oid else None for oid in (file.old_blob, file.new_blob)]
     old, new = (side.data or b"" if side else b"" for side in sides)
     return functions.of_file(file.path, old, new) if b"\0" not in old + new else None

@@ -92,7 +92,8 @@ def edits(old: CFile, new: CFile) -> list[Edit]:
     found: list[Edit] = []
     start, end = _common(old.segments, new.segments)
     olds, news = old.segments[start : len(old.segments) - end], new.segments[start : len(new.segments) - end]
-    matcher = difflib.SequenceMatcher(None, [_key(one) for one in olds], [_key(one) for one in news], autojunk=False)
+    # by their bytes first: most segments between the first change and the last are untouched, and need no reading
+    matcher = difflib.SequenceMatcher(None, [one.text for one in olds], [one.text for one in news], autojunk=False)
     for what, a, b, c, d in matcher.get_opcodes():
         if what != "equal":
             found += _paired(olds[a:b], news[c:d])

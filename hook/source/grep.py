@@ -136,7 +136,7 @@ def chosen(source: Source, expression: str) -> list[str] | None:
             groups = _groups(source, literals)
             if groups is None:
                 return None
-            found.update(source.index.holding(source.revision, groups))
+            found.update(source.holding(groups))
     except NoIndex as wrong:
         source.index_failed(str(wrong))
         return None

@@ -291,7 +291,7 @@ class _Reading:
         index = source.index if defining else None
         if index is not None:
             try:
-                self._paths = index.holding(source.revision, [[f":{word.lower()}"]])
+                self._paths = source.holding([[f":{word.lower()}"]])
                 return
             except NoIndex as wrong:
                 source.index_failed(str(wrong))

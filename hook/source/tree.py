@@ -12,6 +12,7 @@ import os
 import re
 import threading
 import typing
+from collections.abc import Collection, Mapping, Sequence
 
 from hook.source.git import Repository
 from hook.source.objects import Found, Objects
@@ -47,6 +48,7 @@ class Source:
 
     objects: Objects
     revision: str  # a commit or tree id; empty for the staged index
+    changes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # laid over it for `file` and `oid`: path -> blob, "" where gone
     read_blobs: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> object id, "" where there was nothing
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock, repr=False)
     index_asked: bool = False
@@ -89,7 +91,7 @@ class Source:
     def file(self, path: str) -> Found | None:
         """The blob at `path`, None if there is none (or the store of a partial clone lacks it)."""
         with self.lock:
-            found = self.objects.read(f"{self.revision}:{path}")
+            found = self._read(path)
             if found is not None and found.kind != "blob":
                 found = None
             self.read_blobs[path] = found.oid if found else ""
@@ -98,8 +100,20 @@ class Source:
     def oid(self, path: str) -> str:
         """The id of what is at `path`, blob or tree; empty where there is nothing. The top of the tree is the empty path."""
         with self.lock:
-            found = self.objects.read(f"{self.revision}:{path}")
+            found = self._read(path)
             return found.oid if found else ""
+
+    def _read(self, path: str) -> Found | None:
+        if path not in self.changes:
+            return self.objects.read(f"{self.revision}:{path}")
+        return self.objects.read(self.changes[path]) if self.changes[path] else None
+
+    def holding(self, groups: Sequence[Collection[str]]) -> list[str]:
+        """The paths that may hold a word of each group, by the index, which there must be; see Index.holding. Raises NoIndex."""
+        assert self.index is not None
+        found = self.index.holding(self.revision, groups)
+        more = [path for path, oid in self.changes.items() if oid]
+        return sorted({*found, *more}, key=os.fsencode) if more else found
 
     def entry(self, path: str) -> Entry | None:
         """What is at `path`, None if there is nothing. No link is followed, neither here nor on the way."""
