@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from hook import stages
 
         return stages.run(arguments[1:])
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return int(options.run(options))
     except (WrongUse, config.WrongSetting) as wrong:
         _complain(str(wrong))

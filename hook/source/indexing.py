@@ -297,8 +297,9 @@ class _Writer:
                     database.execute("commit")
                     database.execute("begin")
         except BaseException:
+            # not a commit: Ctrl-C may come between a blob's row and its words
             if database.in_transaction:
-                database.execute("commit")  # what is read is read
+                database.execute("rollback")
             raise
         database.execute("commit")
 

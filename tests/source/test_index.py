@@ -190,20 +190,48 @@ def larger(kernel: Kernel) -> Kernel:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_run_goes_on_where_it_was(larger: Kernel, how: int) -> None:
-    right = look(larger, "definitions", "name_700_3")
-    for moment in (0.15, 0.25, 0.35, 0.5, 0.8):
+    right, lock = look(larger, "definitions", "name_700_3"), put_away(larger) / "lock"
+    for moment in (0.0, 0.1, 0.2, 0.35, 0.6):
+        before = lock.stat().st_mtime_ns if lock.exists() else 0
         run = subprocess.Popen([PROGRAM, "index"], cwd=larger.path, env=larger.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        while not lock.exists() or lock.stat().st_mtime_ns == before:  # it writes into its lock as it begins
+            time.sleep(0.01)
         time.sleep(moment)
         if how == signal.SIGKILL:
             os.killpg(run.pid, how)
         else:
             run.send_signal(how)
         _, error = run.communicate()
-        assert b"Traceback" not in error, error
+        assert b"Traceback" not in error, error.decode()
         assert look(larger, "definitions", "name_700_3") == right
     larger.triage("index")
     assert both(larger, "definitions", "name_700_3") == right
     assert len(json.loads(both(larger, "references", "shared_7"))["Items"]) == 1200
+
+
+def test_ctrl_c_between_a_blob_and_its_words_loses_no_word(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(sqlite3.Connection):
+        left = 10
+
+        def execute(self, statement: str, *args: object) -> sqlite3.Cursor:
+            if statement.startswith("insert into word(rowid"):
+                self.left -= 1
+                if not self.left:
+                    raise KeyboardInterrupt
+            return super().execute(statement, *args)  # type: ignore[arg-type]
+
+    repo = git.find(kernel.path)
+    tree = kernel.git("rev-parse", "HEAD^{tree}").strip()
+    with monkeypatch.context() as patched:
+        patched.setattr(index, "connect", lambda path, writing: sqlite3.connect(path, isolation_level=None, factory=Interrupted))
+        with pytest.raises(KeyboardInterrupt):
+            indexing.make(repo, tree, SETTINGS, jobs=1)
+    indexing.make(repo, tree, SETTINGS, jobs=1)
+    with Objects(repo, 1 << 20) as objects:
+        indexed, plain = Source(objects, tree), Source(objects, tree, index_asked=True)
+        for word in ("include", "return", "pool_put", "depends", "obj"):
+            assert lookup.references(indexed, word, BOUNDS) == lookup.references(plain, word, BOUNDS), word
+        assert indexed.index is not None, indexed.without_index
 
 
 def test_no_space_and_no_permission_cost_only_the_index(kernel: Kernel) -> None:
