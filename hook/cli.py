@@ -19,7 +19,7 @@ from hook.source import settings as settings_source
 from hook.source.git import GitError, Repository, find
 from hook.source.objects import Objects
 from hook.source.tree import Source
-from hook.verdict import Verdict, to_document
+from hook.verdict import to_document
 
 DONE, STOPPED, WRONG_USE, NOT_JUDGED = 0, 1, 2, 3
 
@@ -502,7 +502,8 @@ def _judge(change: Change, objects: Objects, settings: config.Settings, options:
     if options.dry_run:
         _print_request(change, objects, settings, options)
         return triage.NotJudged(change.commit, "a dry run: nothing was sent", failed=False)
-    return triage.judge(change, objects, settings, use_cache=not options.no_cache, asking=_asking(settings, options))
+    judged = triage.judge(change, objects, settings, use_cache=not options.no_cache, asking=_asking(settings, options))
+    return triage.with_hunks(judged, objects, settings) if options.verbose and options.format == "text" else judged
 
 
 def _asking(settings: config.Settings, options: argparse.Namespace) -> triage.Asking:
@@ -563,7 +564,7 @@ def _print_all(
         elif many:
             rows.append((one.change.label, text.one_line(one.verdict)))
         else:
-            print("\n".join(_paragraph(one.change, one.verdict, options.verbose, colour)))
+            print("\n".join(_paragraph(one, options.verbose, colour)))
     for line in text.table(rows):
         print(line)
     if options.record:
@@ -574,9 +575,12 @@ def _print_all(
     return code
 
 
-def _paragraph(change: Change, verdict: Verdict, verbose: bool, colour: bool) -> list[str]:
-    lines = text.paragraph(verdict, verbose=verbose, colour=colour)
-    return [*lines, f"  {text.plain(change.note)}"] if change.note else lines
+def _paragraph(judged: triage.Judged, verbose: bool, colour: bool) -> list[str]:
+    lines = text.paragraph(judged.verdict, verbose=verbose, colour=colour)
+    for hunk in judged.hunks:
+        where = f"{hunk.path}:{hunk.lines[0]}" + (f"-{hunk.lines[1]}" if hunk.lines[1] > hunk.lines[0] else "")
+        lines.append(text.plain(f"  hunk {where}  {', '.join(hunk.classes)}: {hunk.why}"))
+    return [*lines, f"  {text.plain(judged.change.note)}"] if judged.change.note else lines
 
 
 def _print_document(document: dict[str, object], form: str) -> None:

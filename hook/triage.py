@@ -26,7 +26,7 @@ from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, decide, to_d
 
 if typing.TYPE_CHECKING:
     from hook.agent import evaluators, loop
-    from hook.evidence import harmless
+    from hook.evidence import harmless, hunks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Judged:
     from_cache: bool
     asked: str = ""  # why the model was asked, or was not
     trajectory: Trajectory | None = None  # of the run in which it was asked
+    hunks: tuple[hunks.Classified, ...] = ()  # where they were asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +210,14 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
     return Judged(change, _state(run.verdict, change, settings, asking), False, run.why, run.trajectory if run.bench else None)
 
 
+def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
+    """The same, with each hunk of its change classified."""
+    from hook.evidence import hunks
+
+    found = hunks.classify(judged.change.patch, _after(judged.change, objects), settings["target.arch"])
+    return dataclasses.replace(judged, hunks=tuple(found))
+
+
 def _after(change: Change, objects: Objects) -> Source:
     """The tree with the change applied. What is staged is laid over its base: git needs a while to look anything up in a large index."""
     if change.after:
@@ -261,6 +270,8 @@ def _remember(run: Run) -> None:
             # what the change itself holds is in its ChangeId
             changed = {path for file in run.change.patch.files for path in (file.old_path, file.path)}
             reads = {path: oid for path, oid in run.source.read_blobs.items() if path not in changed}
+            if run.source.rests_on_all and run.evidence.functional is Answer.NO:
+                reads[""] = Source(run.objects, run.change.base_tree).oid("")
             cache.keep(run.change.repo, run.settings, verdict, reads)
     except OSError:
         pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
@@ -331,7 +342,7 @@ def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> V
         reachable=evidence.reachable,
         reasoning=_reasoning(change, evidence, decided_by, settings),
         change_id=change.patch.change_id,
-        change_classes=tuple(dict.fromkeys(finding.change_class for finding in findings if finding.change_class)),
+        change_classes=tuple(dict.fromkeys(name for finding in findings for name in finding.change_classes)),
         evidence=(*(finding.fact for finding in findings), *(focus.facts if focus else ()))[: settings["limits.evidence_facts"]],
         focus_symbols=focus.symbols if focus else (),
         via=focus.via if focus else (),
@@ -376,7 +387,7 @@ def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: 
 def _reasoning(change: Change, evidence: harmless.Evidence, decided_by: DecidedBy, settings: Settings) -> str:
     total = len(evidence.findings)
     if evidence.functional is Answer.NO:
-        classes = sorted(finding.change_class for finding in evidence.findings)
+        classes = sorted(", ".join(finding.change_classes) for finding in evidence.findings)
         kinds = [f"{name} ({_files(len(list(same)))})" for name, same in itertools.groupby(classes)]
         return f"changes nothing that the kernel does: {', '.join(kinds)}."
     still = [finding for finding in evidence.findings if finding.functional is not Answer.NO]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 
+import hypothesis
 import pytest
 
 from tests.kernel import Kernel
@@ -10,6 +11,10 @@ from tests.kernel import Kernel
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--remake-golden", action="store_true", help="write the golden files anew instead of comparing with them")
+
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no defect
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

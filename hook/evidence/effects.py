@@ -6,9 +6,11 @@ does not apply proves nothing. The rules, and what each leans on, are in docs/ev
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+import typing
+from collections.abc import Iterable, Sequence
 
 from hook.evidence.comparison import Unreadable
 from hook.evidence.segments import CFile, Edit, Segment
@@ -26,8 +28,14 @@ class Proof:
     line: int
 
 
-# how the rules ask about the rest of the tree: whether any other file than this one could know a name; True where that is not known
-Known = Callable[[str], bool]
+
+class Surroundings(typing.Protocol):
+    """How the rules ask about the rest of the tree; see hook.evidence.surroundings."""
+
+    def know(self, name: str) -> bool: ...
+    def define_tracepoint(self, name: str) -> bool: ...
+    def bring(self, includes: Iterable[str], header: str) -> bool: ...
+
 
 _LEVELS = "emerg|alert|crit|err|warn|warning|notice|info|debug|dbg|vdbg"
 _LOG = re.compile(
@@ -41,6 +49,12 @@ _LOG = re.compile(
 )
 # logging calls that also give a value or set something: only their text is free
 _LOG_TEXT_ONLY = re.compile(rb"dev_(?:err|warn)_probe\Z")
+_TRACEPOINT = re.compile(rb"trace_(\w+)\Z")
+_MOST_TRACEPOINTS = 5  # looked up for one function
+# include/linux/compiler_attributes.h and compiler_types.h: for warnings and for sparse. Not __user, __rcu and __percpu: BTF has these
+_ANNOTATIONS = frozenset(b"__maybe_unused __always_unused __must_check __force __iomem __bitwise __nocast __private".split())
+_ANNOTATION_CALLS = frozenset(b"__acquires __releases __must_hold __cond_acquires".split())
+_ZEROS = frozenset((b"0", b"NULL", b"false"))
 _METADATA = frozenset((b"MODULE_DESCRIPTION", b"MODULE_AUTHOR", b"MODULE_PARM_DESC"))
 _NAME = re.compile(rb"[A-Za-z_]\w*\Z")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"\Z', re.DOTALL)
@@ -63,17 +77,19 @@ _STATEMENT_ENDS = frozenset((b";", b"{", b"}"))
 _TEXT = b'""'
 _LOGGED = b"\x01log"
 _STRINGIFIED = (b"__stringify", b"stringify", b"__ASM_STR", b"XSTR")
+_CONDITION = re.compile(rb"#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b")
+_ANY_HEADER = re.compile(rb"#[ \t]*include[ \t]*([<\"][^<>\"\s]+[>\"])")
 _SYSTEM_HEADER = re.compile(
     rb"#[ \t]*include[ \t]*<(?:linux|net|uapi|crypto|sound|drm|media|rdma|scsi|video|acpi|keys|misc)/[\w/.-]+\.h>\s*\Z"
 )
 
 
-def prove(edits: Sequence[Edit], before: CFile, after: CFile, known: Known) -> list[Proof] | None:
+def prove(edits: Sequence[Edit], before: CFile, after: CFile, around: Surroundings) -> list[Proof] | None:
     """A proof for each edit, or None where one has none."""
     found = []
     for edit in edits:
         try:
-            proof = _prove(edit, before, after, known)
+            proof = _prove(edit, before, after, around)
         except Unreadable:
             return None
         if proof is None:
@@ -82,35 +98,94 @@ def prove(edits: Sequence[Edit], before: CFile, after: CFile, known: Known) -> l
     return found
 
 
-def _prove(edit: Edit, before: CFile, after: CFile, known: Known) -> Proof | None:
+def _prove(edit: Edit, before: CFile, after: CFile, around: Surroundings) -> Proof | None:
     if edit.moved:
         return None  # what a definition means can depend on what stands before it
     line = edit.either.line
+    kind = edit.either.kind
+    if kind is None:
+        old, new = (side.tokens if side else () for side in (edit.old, edit.new))
+        return _between(old, new, before, after, line, around)
     if edit.old is None or edit.new is None:
-        if edit.either.kind is DefinitionKind.MACRO and _is_unused(edit.either, before, after, known):
+        if kind is DefinitionKind.MACRO and _is_unused(edit.either, before, after, around):
             return Proof("unused macro", f"nothing uses {edit.either.name}", line)
         return None
     old, new = edit.old.tokens, edit.new.tokens
-    if edit.new.kind is DefinitionKind.MACRO:
+    if kind is DefinitionKind.MACRO:
         return _macro(edit, before, after, line)
-    if edit.new.kind is None:
-        return _between(old, new, line)
     old, new = _spelled_in_braces(old), _spelled_in_braces(new)
     if _unbraced(old) == _unbraced(new):
         return Proof("spelling", "another spelling of the same: constants, adjacent strings, parentheses or braces", line)
-    if edit.new.kind is not DefinitionKind.FUNCTION:
+    own = _defined(before, after)
+    if kind is DefinitionKind.VARIABLE:
+        if unannotated(old, own) == unannotated(new, own):
+            return Proof("annotation", "only annotations for the compiler's warnings and for sparse changed", line)
+        if _without_zero(old) == _without_zero(new):
+            return Proof("spelling", "what is static begins as zero", line)
         return None
-    loggers = _loggers(before, after, (*old, *new))
+    if kind is not DefinitionKind.FUNCTION:
+        return None
+    old, new = unannotated(old, own), unannotated(new, own)
+    if _unbraced(old) == _unbraced(new):
+        return Proof("annotation", "only annotations for the compiler's warnings and for sparse changed", line)
+    loggers = _loggers(before, after, (*old, *new), around)
     old, new = without_text(old, loggers), without_text(new, loggers)
     if _unbraced(old) == _unbraced(new):
         return Proof("log text", "only text in logging calls changed", line)
     old_bare, new_bare = without_logging(old, loggers), without_logging(new, loggers)
     if old_bare is not None and new_bare is not None and _unbraced(old_bare) == _unbraced(new_bare):
+        if any(_TRACEPOINT.match(token) for token in _differing(old, new)):
+            return Proof("tracepoint call", "only calls of tracepoints changed, and nothing in their arguments has an effect", line)
         return Proof("log call", "only logging calls changed, and nothing in their arguments has an effect", line)
-    renamed = _renamed(old, new, before, after, known)
+    renamed = _renamed(old, new, before, after, around)
     if renamed:
         return Proof("local rename", f"only the local {renamed[0].decode()} is called {renamed[1].decode()} now", line)
     return None
+
+
+def is_logging(name: bytes) -> bool:
+    """Whether a name is one of those that all of the kernel logs with."""
+    return _LOG.match(name) is not None or _LOG_TEXT_ONLY.match(name) is not None
+
+
+def unannotated(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
+    """The tokens without what only a compiler's warnings or sparse read; `own` are names that the file defines itself."""
+    out: list[bytes] = []
+    at = 0
+    shouted = _shouted(tokens)
+    while at < len(tokens):
+        token = tokens[at]
+        if token in own or at in shouted:
+            out.append(token)
+            at += 1
+        elif token in _ANNOTATIONS:
+            at += 1
+        elif token in _ANNOTATION_CALLS and tokens[at + 1 : at + 2] == (b"(",) and (end := _closing(tokens, at + 1)):
+            at = end + 1
+        elif token == b"fallthrough" and tokens[at + 1 : at + 2] == (b";",) and out and out[-1] in _STATEMENT_ENDS:
+            at += 2
+        else:
+            out.append(token)
+            at += 1
+    return tuple(out)
+
+
+def _without_zero(tokens: Tokens) -> Tokens:
+    """`static int x = 0;` as `static int x;` (C11 6.7.9, paragraph 10)."""
+    if len(tokens) > 3 and tokens[-3] == b"=" and tokens[-2] in _ZEROS and b"static" in tokens and b"," not in tokens:
+        return (*tokens[:-3], b";")
+    return tokens
+
+
+def _defined(before: CFile, after: CFile) -> frozenset[bytes]:
+    return frozenset(one.name.encode("ascii") for side in (before, after) for one in side.scan.definitions)
+
+
+def _differing(old: Tokens, new: Tokens) -> list[bytes]:
+    """The tokens of which one side has more than the other."""
+    count = collections.Counter(new)
+    count.subtract(old)
+    return [token for token, more in count.items() if more]
 
 
 def spelled(tokens: Tokens) -> Tokens:
@@ -295,13 +370,72 @@ def _is_simple(statement: Tokens) -> bool:
     return True
 
 
-def _between(old: Tokens, new: Tokens, line: int) -> Proof | None:
-    """What stands between definitions: module metadata, the order of includes."""
+def _between(old: Tokens, new: Tokens, before: CFile, after: CFile, line: int, around: Surroundings) -> Proof | None:
+    """What stands between definitions: module metadata, includes, prototypes."""
     if _without_metadata(old) == _without_metadata(new):
         return Proof("module metadata", "only the text of a module's description changed", line)
     if _ordered_includes(old) == _ordered_includes(new):
         return Proof("include order", "the same headers in another order, with nothing but includes between", line)
-    return None
+    own = _defined(before, after)
+    old, new = unannotated(old, own), unannotated(new, own)
+    if old == new:
+        return Proof("annotation", "only annotations for the compiler's warnings and for sparse changed", line)
+    if _without_prototypes(old, before, after) == _without_prototypes(new, before, after):
+        return Proof("declaration", "only prototypes of functions that the file itself defines alike came, went or moved", line)
+    return _include(old, new, line, around)
+
+
+def _without_prototypes(tokens: Tokens, before: CFile, after: CFile) -> Tokens:
+    """The tokens without prototypes of static functions, where they say the same as the head of the definition in both versions."""
+    out: list[bytes] = []
+    begin = 0
+    for at, token in enumerate(tokens):
+        if token[:1] == b"#":
+            out += tokens[begin : at + 1]
+            begin = at + 1
+        elif token == b";":
+            statement = tokens[begin:at]
+            if not (b"static" in statement and all(_has_head(side, statement) for side in (before, after))):
+                out += tokens[begin : at + 1]
+            begin = at + 1
+    return (*out, *tokens[begin:])
+
+
+def _has_head(side: CFile, head: Tokens) -> bool:
+    """Whether a file defines one function with exactly this head, outside of any condition that the prototype does not share."""
+    if b"(" not in head or not _NAME.match(head[head.index(b"(") - 1]):
+        return False
+    found = side.named(DefinitionKind.FUNCTION).get(head[head.index(b"(") - 1].decode("ascii"), [])
+    return len(found) == 1 and found[0].tokens[: len(head)] == head and found[0].tokens[len(head) : len(head) + 1] == (b"{",)
+
+
+def _include(old: Tokens, new: Tokens, line: int, around: Surroundings) -> Proof | None:
+    """An include that came or went, of a header that is included beside it in any case."""
+    differing = set(_differing(old, new))
+    names = [name for token in sorted(differing) if (name := _included(token))]
+    if not names or len(names) != len(differing):
+        return None
+    if tuple(one for one in old if one not in differing) != tuple(one for one in new if one not in differing):
+        return None
+    for side in (old, new):
+        for at, token in enumerate(side):
+            if token in differing and not around.bring(_beside(side, at, differing), _included(token)):
+                return None
+    return Proof("include", f"{names[0]} is included by what the file includes beside it", line)
+
+
+def _beside(tokens: Tokens, at: int, differing: set[bytes]) -> list[str]:
+    """The headers that are included under the same conditions as the one at a place, before it or with nothing but includes between."""
+    begin = max((number + 1 for number in range(at) if _CONDITION.match(tokens[number])), default=0)
+    end = at + 1
+    while end < len(tokens) and _SYSTEM_HEADER.match(tokens[end]):
+        end += 1
+    return [match[1].decode("utf-8", "replace") for one in tokens[begin:end] if one not in differing and (match := _ANY_HEADER.match(one))]
+
+
+def _included(token: bytes) -> str:
+    """The header that a directive includes, with its brackets; empty for any other token."""
+    return token[token.index(b"<") :].strip().decode("ascii") if _SYSTEM_HEADER.match(token) else ""
 
 
 def _without_metadata(tokens: Tokens) -> Tokens:
@@ -342,7 +476,7 @@ def _macro(edit: Edit, before: CFile, after: CFile, line: int) -> Proof | None:
     return Proof("spelling", "another spelling of the same constant", line)
 
 
-def _is_unused(macro: Segment, before: CFile, after: CFile, known: Known) -> bool:
+def _is_unused(macro: Segment, before: CFile, after: CFile, around: Surroundings) -> bool:
     """Whether no text can tell that a macro is there: no other file has the name, and nothing in this one can put it together."""
     name = macro.name.encode("ascii")
     for side in (before, after):
@@ -357,14 +491,17 @@ def _is_unused(macro: Segment, before: CFile, after: CFile, known: Known) -> boo
             return False
         if any(name.endswith(word) and word != name and len(word) > 2 and not word.isdigit() for word in words):
             return False  # a header's macro could put it together
-    return not known(macro.name)
+    return not around.know(macro.name)
 
 
-def _loggers(before: CFile, after: CFile, tokens: Tokens) -> frozenset[bytes]:
+def _loggers(before: CFile, after: CFile, tokens: Tokens, around: Surroundings) -> frozenset[bytes]:
     """The names among `tokens` that only log: well known ones that the file does not define itself, and its own macros that call these."""
-    own = {one.name.encode("ascii") for side in (before, after) for one in side.scan.definitions}
-    known = frozenset(token for token in tokens if _LOG.match(token) and token not in own)
-    return known | (_own_loggers(before) & _own_loggers(after))
+    own = _defined(before, after)
+    known = {token for token in tokens if _LOG.match(token) and token not in own}
+    events = [token for token in dict.fromkeys(tokens) if _TRACEPOINT.match(token) and token not in own]
+    if len(events) <= _MOST_TRACEPOINTS:
+        known.update(token for token in events if around.define_tracepoint(token.removeprefix(b"trace_").decode("ascii")))
+    return frozenset(known) | (_own_loggers(before) & _own_loggers(after))
 
 
 def _own_loggers(file: CFile) -> frozenset[bytes]:
@@ -387,7 +524,7 @@ def _own_loggers(file: CFile) -> frozenset[bytes]:
     return frozenset(name for name in found if same_name.count(name) == 1)
 
 
-def _renamed(old: Tokens, new: Tokens, before: CFile, after: CFile, known: Known) -> tuple[bytes, bytes] | None:
+def _renamed(old: Tokens, new: Tokens, before: CFile, after: CFile, around: Surroundings) -> tuple[bytes, bytes] | None:
     """The local variable or parameter that is the only thing that has another name, with that name."""
     if len(old) != len(new):
         return None
@@ -404,7 +541,7 @@ def _renamed(old: Tokens, new: Tokens, before: CFile, after: CFile, known: Known
         return None
     if any(token.startswith(b"#") for token in old) or _shouted(old).intersection(places):
         return None
-    return None if known(now.decode("ascii")) else (was, now)
+    return None if around.know(now.decode("ascii")) else (was, now)
 
 
 def _is_declared(tokens: Tokens, at: int) -> bool:

@@ -7,11 +7,13 @@ and the few callers of a changed function, are `Via`. docs/evidence.md has the r
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from hook.evidence import functions
+from hook.evidence import functions, segments
 from hook.evidence.coverage import uncovered
-from hook.evidence.functions import Aim, FileFunctions
+from hook.evidence.functions import Aim, FileFunctions, Offered
+from hook.evidence.segments import CFile
+from hook.source.definitions import DefinitionKind
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
@@ -36,22 +38,24 @@ class Focus:
 
 def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most: int) -> Focus:
     """The focus of a patch, whose C files are `files`, in the tree with the patch applied."""
+    files = list(files)
     changed, aims = functions.of_patch(files)
-    if not changed:
-        return Focus()
     symbols: dict[str, None] = {}
     via: dict[str, None] = {}
     facts: list[Fact] = []
     dark: dict[str, Fact | None] = {}
-    for aim in aims:
-        name = functions.symbol(aim.name, target_arch)
-        if len(symbols) + len(via) >= most + _MOST_VIA:
-            break  # more than anybody is told
-        if why := _not_aimed_at(aim, source, dark):
-            via[name] = None
-            facts.append(why)
-        else:
-            symbols[name] = None
+    for group in _groups(aims, files, source):
+        for aim in group:
+            name = functions.symbol(aim.name, target_arch)
+            if len(symbols) + len(via) >= most + _MOST_VIA:
+                break  # more than anybody is told
+            if why := _not_aimed_at(aim, source, dark):
+                via[name] = None
+                facts.append(why)
+            else:
+                symbols[name] = None
+        if symbols:
+            break
     for name, fact in _ways_in(aims, source, dark):
         shown = functions.symbol(name, target_arch)
         if shown not in symbols and shown not in via:
@@ -65,25 +69,33 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
     )
 
 
-def is_known_elsewhere(source: Source, path: str, name: str) -> bool:
-    """Whether a header, or another file beside `path`, holds a name; True as well where that cannot be told quickly."""
-    from hook.source.grep import paths_matching
-    from hook.source.index import NoIndex
+def _groups(aims: Iterable[Aim], files: Iterable[FileFunctions], source: Source) -> Iterator[Iterable[Aim]]:
+    """What to aim at; then what else, each only where nothing of what came before it can be hit.
 
-    if source.index is not None:
-        try:
-            found = source.holding([[name.lower()]])
-        except NoIndex as wrong:
-            source.index_failed(str(wrong))
-            return True
-    elif source.is_small:
-        found, cut = paths_matching(source, rf"\b{name}\b", limit_bytes=1 << 20, seconds=2.0)
-        if cut:
-            return True
-    else:
-        return True
-    directory = path.rpartition("/")[0]
-    return any(one != path and (one.endswith(".h") or one.rpartition("/")[0] == directory) for one in found)
+    After the functions that changed those of .c files that use what changed in a header, code before types, where they are few.
+    """
+    yield aims
+    offered = [one for file in files for one in file.offered]
+    code = [one for one in offered if one.kind in (DefinitionKind.FUNCTION, DefinitionKind.MACRO)]
+    yield _users(code[:_LOOKED_UP], source)
+    yield _users([one for one in offered if one not in code][:_LOOKED_UP], source)
+
+
+def _users(offered: Iterable[Offered], source: Source) -> list[Aim]:
+    found: list[Aim] = []
+    read: dict[str, CFile] = {}
+    for one in offered:
+        paths = _holding(source, one.name)
+        if len(paths) > _MOST_FILES:
+            continue
+        for path in paths:
+            if not path.endswith(".c") or path.startswith(_NOT_THE_KERNEL):
+                continue
+            if path not in read:
+                blob = source.file(path)
+                read[path] = segments.read(blob.data if blob and blob.data else b"")
+            found += functions.aims_of_users(path, one.name, f"uses {one.kind} {one.name}, which changed", read[path])
+    return found
 
 
 def _not_aimed_at(aim: Aim, source: Source, dark: dict[str, Fact | None]) -> Fact | None:
@@ -92,7 +104,7 @@ def _not_aimed_at(aim: Aim, source: Source, dark: dict[str, Fact | None]) -> Fac
         return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
     if fact := _dark(aim.path, source, dark):
         return dataclasses.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
-    count = _files_with(source, aim.name)
+    count = len(_holding(source, aim.name))
     if count > _UBIQUITOUS_FILES:
         return Fact(f"{aim.name} is used in {count} files: every program gets there", Place(aim.path, aim.line, ""))
     return None
@@ -108,7 +120,7 @@ def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None]) 
     for aim in aims:
         if asked >= _LOOKED_UP:
             return
-        if not 0 < _files_with(source, aim.name) <= bounds.files:
+        if not 0 < len(_holding(source, aim.name)) <= bounds.files:
             continue
         asked += 1
         found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
@@ -131,14 +143,14 @@ def _dark(path: str, source: Source, known: dict[str, Fact | None]) -> Fact | No
     return known[path]
 
 
-def _files_with(source: Source, name: str) -> int:
-    """In how many files a name stands, as far as the index knows; 0 without one."""
+def _holding(source: Source, name: str) -> list[str]:
+    """The files that may hold a name, as far as the index knows; none without one."""
     if source.index is None:
-        return 0
+        return []
     from hook.source.index import NoIndex
 
     try:
-        return len(source.holding([[name.lower()]]))
+        return source.holding([[name.lower()]])
     except NoIndex as wrong:
         source.index_failed(str(wrong))
-        return 0
+        return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from hook.evidence import callgraph, segments
 from hook.evidence.callgraph import Node
@@ -32,7 +32,8 @@ class Changed:
     line: int  # of the new version, or of the old one where the function is gone
     why: str
     gone: bool = False
-    by_type: bool = False  # it only uses a type that changed: whoever touches the type does
+    by_data: bool = False  # it did not change itself, but a type or a table that it uses: whoever touches that does
+    listed: bool = True  # among ChangedFunctions: its code differs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Aim:
     line: int
     why: str
     instrumented: bool = True  # whether KCOV sees it, by its own attributes
-    by_type: bool = False
+    by_data: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,15 @@ class FileFunctions:
     path: str
     changed: tuple[Changed, ...]
     aims: tuple[Aim, ...]
+    offered: tuple[Offered, ...] = ()  # of a header: what other files have of it
+
+
+@dataclasses.dataclass(frozen=True)
+class Offered:
+    """An inline function, macro or type of a header that changed: its users are what the change is about."""
+
+    name: str
+    kind: DefinitionKind
 
 
 def of_file(path: str, old: bytes, new: bytes) -> FileFunctions:
@@ -62,7 +72,7 @@ def of_file(path: str, old: bytes, new: bytes) -> FileFunctions:
     return of_edits(path, segments.edits(before, after), after)
 
 
-def of_edits(path: str, edits: Iterable[Edit], after: CFile) -> FileFunctions:
+def of_edits(path: str, edits: Sequence[Edit], after: CFile) -> FileFunctions:
     """What `edits` of the C file at `path` change, which is `after` then."""
     nodes = callgraph.of_file(after.data, after.scan)
     changed = tuple(_changed(edits, after, nodes))
@@ -70,21 +80,40 @@ def of_edits(path: str, edits: Iterable[Edit], after: CFile) -> FileFunctions:
     if path.endswith((".c", ".S")):
         for one in changed:
             for aim in () if one.gone else _aims(path, one, nodes, after):
-                if aim.name not in aims or aims[aim.name].by_type:
+                if aim.name not in aims or aims[aim.name].by_data:
                     aims[aim.name] = aim
-    return FileFunctions(path, changed, tuple(aims.values()))
+    offered = tuple(_offered(edits)) if path.endswith(".h") else ()
+    return FileFunctions(path, tuple(one for one in changed if one.listed), tuple(aims.values()), offered)
+
+
+def aims_of_users(path: str, name: str, why: str, file: CFile) -> list[Aim]:
+    """What to aim at for the functions of a C file whose code holds `name`."""
+    nodes = callgraph.of_file(file.data, file.scan)
+    users = _functions_using([name.encode("ascii")], file, nodes)
+    return [aim for user in users for aim in _aims(path, Changed(user, nodes[user].definition.line, why), nodes, file)]
+
+
+def _offered(edits: Iterable[Edit]) -> Iterator[Offered]:
+    for edit in edits:
+        kind = edit.either.kind
+        if kind is not None and not edit.moved and edit.old and edit.new and kind is not DefinitionKind.VARIABLE:
+            if kind is not DefinitionKind.ENUM:
+                yield Offered(edit.new.name, kind)
+                continue
+            for constant in _moved_constants(edit):
+                yield Offered(constant.decode("ascii"), kind)
 
 
 def of_patch(files: Iterable[FileFunctions]) -> tuple[list[Changed], list[Aim]]:
     """The functions that a patch changes, and those to aim at, in the order of its files.
 
-    Users of a type count only where no function changed itself: else they are what the change of the type is about.
+    Users of a type or a table count only where no function changed itself: else those are what its change is about.
     """
     files = list(files)
     changed = [one for file in files for one in file.changed]
-    direct = {one.name for one in changed if not one.by_type}
-    aims = [aim for file in files for aim in file.aims if not direct or not aim.by_type]
-    kept = [one for one in changed if not direct or not one.by_type]
+    direct = {one.name for one in changed if not one.by_data}
+    aims = [aim for file in files for aim in file.aims if not direct or not aim.by_data]
+    kept = [one for one in changed if not direct or not one.by_data]
     return list({one.name: one for one in reversed(kept)}.values())[::-1], list({aim.name: aim for aim in reversed(aims)}.values())[::-1]
 
 
@@ -117,11 +146,12 @@ def _changed(edits: Iterable[Edit], after: CFile, nodes: dict[str, Node]) -> Ite
             continue
         yield Changed(one.name, line, "code changed" if edit.old else "added")
     for edit in others:
+        kind = edit.either.kind
         for name, why in _users(edit, after, nodes):
             if name not in seen:
                 seen.add(name)
-                macro = edit.either.kind is DefinitionKind.MACRO
-                yield Changed(name, nodes[name].definition.line, why, by_type=not macro)
+                is_table = kind is DefinitionKind.VARIABLE
+                yield Changed(name, nodes[name].definition.line, why, by_data=kind is not DefinitionKind.MACRO, listed=not is_table)
 
 
 def _users(edit: Edit, after: CFile, nodes: dict[str, Node]) -> Iterator[tuple[str, str]]:
@@ -138,6 +168,17 @@ def _users(edit: Edit, after: CFile, nodes: dict[str, Node]) -> Iterator[tuple[s
             names = _moved_constants(edit)
         for name in _functions_using(names, after, nodes):
             yield name, f"uses {one.kind} {one.name}, which changed"
+    elif one.kind is DefinitionKind.VARIABLE:
+        entries = [name for name in _entries(edit) if name in nodes and nodes[name].definition.kind is DefinitionKind.FUNCTION]
+        for name in entries or _functions_using([one.name.encode("ascii")], after, nodes):
+            yield name, f"{'stands in' if entries else 'uses'} {one.name}, which changed"
+
+
+def _entries(edit: Edit) -> list[str]:
+    """The names that an edit put into a table."""
+    assert edit.old is not None and edit.new is not None
+    before = set(edit.old.same_as)
+    return [token.decode("ascii") for token in dict.fromkeys(edit.new.same_as) if _NAME.fullmatch(token) and token not in before]
 
 
 def _moved_constants(edit: Edit) -> list[bytes]:
@@ -192,7 +233,7 @@ def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: CFile) -> 
         if inlined == "inline":
             continue  # nobody in this file calls it
         head = _head(node.definition, after)
-        yield Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_type)
+        yield Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data)
 
 
 def _inlined(node: Node, after: CFile) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from hook import redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
-from hook.evidence import paths, tokens
+from hook.evidence import edited, paths
 from hook.source.objects import Objects
 from hook.source.tree import Source
 from hook.verdict import Answer, Fact, Place, all_of
@@ -28,10 +28,11 @@ class Finding:
 
     functional: Answer
     reachable: Answer
-    change_class: str  # empty where it is not known what kind of edit this is
+    change_classes: tuple[str, ...]  # empty where it is not known what kind of edit this is
     fact: Fact
     unread: bool = False  # whether a blob could not be read, so that another look may find more
     functions: FileFunctions | None = None  # of a C file that is not proved harmless
+    compared: bool = False  # by its text, so that each hunk can be
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int) -> 
     Files that change nothing the kernel does have no say in whether it can be reached.
     """
     redactor = redaction.of(patch.diff)
-    findings = tuple(_without_secrets(_file(file, source, target_arch), redactor) for file in patch.files)
+    findings = tuple(_without_secrets(of_file(file, source, target_arch), redactor) for file in patch.files)
     functional = all_of(finding.functional for finding in findings)
     reachable = all_of(finding.reachable for finding in findings if finding.functional is not Answer.NO)
     found = Evidence(functional, reachable, findings)
@@ -76,7 +77,8 @@ def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:
     return finding if text == fact.text else dataclasses.replace(finding, fact=dataclasses.replace(fact, text=text))
 
 
-def _file(file: FileChange, source: Source, target_arch: str) -> Finding:
+def of_file(file: FileChange, source: Source, target_arch: str) -> Finding:
+    """What is known of one file of a patch; `source` is the tree with it applied."""
     objects = source.objects
     classes = [paths.classify(path, target_arch) for path in dict.fromkeys((file.old_path, file.path))]
     moved = len(classes) > 1
@@ -87,44 +89,34 @@ def _file(file: FileChange, source: Source, target_arch: str) -> Finding:
     if functional is Answer.NO or not file.is_text_file or moved:
         if functional is not Answer.NO:
             why = _what_happened(file)
-        return Finding(functional, reachable, name if functional is Answer.NO else "", _fact(why, file, line))
+        return Finding(functional, reachable, (name,) if functional is Answer.NO else _of_kind(file), _fact(why, file, line))
 
     if file.old_blob == file.new_blob and REGULAR in (file.old_mode, file.new_mode) and EXECUTABLE in (file.old_mode, file.new_mode):
         if paths.language(file.path) in ("c", "asm", "rust"):
-            return Finding(Answer.NO, reachable, "file mode", _fact("only the file's mode changed; a compiler reads it all the same",
-                                                                   file, line))
-        return Finding(functional, reachable, "", _fact("the file's mode changed", file, line))
+            return Finding(Answer.NO, reachable, ("file mode",), _fact("only the file's mode changed; a compiler reads it all the same",
+                                                                       file, line))
+        return Finding(functional, reachable, ("file mode",), _fact("the file's mode changed", file, line))
 
     language = paths.language(file.path)
     if language and file.status == "M":
         sides = [found for _, found in objects.read_all([file.old_blob, file.new_blob])]
         if any(side is None for side in sides):
-            return Finding(functional, reachable, "", _fact("a blob is not in this repository (a partial clone): not compared",
-                                                                    file, line), unread=True)
+            return Finding(functional, reachable, (), _fact("a blob is not in this repository (a partial clone): not compared",
+                                                            file, line), unread=True)
         old, new = (side.data if side else None for side in sides)
         if old is None or new is None:
-            return Finding(functional, reachable, "", _fact("too large to compare (limits.blob_bytes)", file, line))
-        compared = tokens.compare(language, old, new)
-        line = line or compared.first_new_line
-        if compared.same:
-            return Finding(Answer.NO, reachable, compared.change_class, _fact(compared.why or compared.change_class, file, line))
-        touched = None
-        if language == "c" and b"\0" not in old + new:
-            # a commit pays for what it needs: an edit of comments needs none of these
-            from hook.evidence import effects, focus, functions, segments
+            return Finding(functional, reachable, (), _fact("too large to compare (limits.blob_bytes)", file, line))
+        found = edited.compare(language, file.path, old, new, source)
+        if found.functional is Answer.NO:
+            return Finding(Answer.NO, reachable, found.classes, _fact(found.why, file, line or found.line), compared=True)
+        fact = _fact(found.why, file, found.line or line)
+        return Finding(functional, reachable, found.classes, fact, functions=found.functions, compared=True)
+    fact = _fact(_what_happened(file), file, line)
+    return Finding(functional, reachable, _of_kind(file), fact, functions=_whole(file, language, objects))
 
-            before, after = segments.read(old), segments.read(new)
-            edits = segments.edits(before, after)
-            # a header can be read by an assembler too, or be included in ways that a file does not see
-            if file.path.endswith(".c") and compared.read:
-                proofs = effects.prove(edits, before, after, lambda name: focus.is_known_elsewhere(source, file.path, name))
-                if proofs:
-                    names = ", ".join(dict.fromkeys(proof.change_class for proof in proofs))
-                    return Finding(Answer.NO, reachable, names, _fact(proofs[0].why, file, line or proofs[0].line))
-            touched = functions.of_edits(file.path, edits, after)
-        fact = _fact(compared.why or "code changed", file, compared.first_new_line or line)
-        return Finding(functional, reachable, "", fact, functions=touched)
-    return Finding(functional, reachable, "", _fact(_what_happened(file), file, line), functions=_whole(file, language, objects))
+
+def _of_kind(file: FileChange) -> tuple[str, ...]:
+    return {"A": ("file added",), "D": ("file removed",), "R": ("file renamed",)}.get(file.status, ())
 
 
 def _whole(file: FileChange, language: str | None, objects: Objects) -> FileFunctions | None:

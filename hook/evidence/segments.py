@@ -150,7 +150,7 @@ def _paired(olds: Sequence[Segment], news: Sequence[Segment]) -> Iterator[Edit]:
 
 def _rejoined(edits: Iterable[Edit]) -> list[Edit]:
     """The edits, those that took a definition from one place and put it to another joined; without those of comments alone."""
-    found = [edit for edit in edits if edit.either.kind is not None or edit.either.same_as]
+    found = [edit for edit in edits if any(side and (side.kind is not None or side.same_as) for side in (edit.old, edit.new))]
     gone = {_key(edit.old): edit for edit in found if edit.old and not edit.new and edit.old.kind}
     moved = {_key(edit.new): edit for edit in found if edit.new and not edit.old and _key(edit.new) in gone}
     joined = []

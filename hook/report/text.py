@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hook.verdict import Answer, DecidedBy, State, Verdict, headline
 
 _FACTS_SHOWN = 5
+_NAMES_SHOWN = 8  # in one line
 # Terminals obey these: bidi overrides, isolates and marks can make text read other than it is (CVE-2021-42574)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -41,7 +42,13 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         where = f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path
         lines.append(f"  {plain(where)}  {plain(fact.claim)}")
     if len(shown) < len(facts):
-        lines.append(f"  and {len(facts) - len(shown)} more files (-v shows them)")
+        lines.append(f"  and {len(facts) - len(shown)} more (-v shows them)")
+    if Answer.NO not in (verdict.functional, verdict.reachable):
+        if verdict.change_classes:
+            lines.append(f"  kind of change: {plain(_listed(verdict.change_classes))}")
+        if verdict.changed_functions:
+            via = f"; on the way in: {_listed(verdict.via)}" if verdict.via else ""
+            lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions) + via)}")
     if verdict.decided_by is DecidedBy.AGENT:
         lines.append(f"  {plain(verdict.reasoning)}")
         if verdict.needs_kmsan:
@@ -55,6 +62,11 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         lines.append(f"  functional: {verdict.functional}, reachable: {verdict.reachable}, decided by: {verdict.decided_by}")
         lines.append(f"  ChangeId {verdict.change_id}")
     return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _cost(verdict: Verdict) -> str:

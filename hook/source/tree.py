@@ -51,6 +51,7 @@ class Source:
     changes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # laid over it for `file` and `oid`: path -> blob, "" where gone
     read_blobs: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> object id, "" where there was nothing
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock, repr=False)
+    rests_on_all: bool = False  # what was said rests on what is nowhere in the tree, so that any new file may change it
     index_asked: bool = False
     opened_index: Index | None = None
     without_index: str = ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +18,24 @@ FILE = """
 #define LIMIT 8
 #define DBG(fmt, ...) pr_debug(fmt, ##__VA_ARGS__)
 #define TRACE(fmt, ...) do { pr_debug(fmt, next_id()); } while (0)
+
+static int seen = 0;
+static const struct ops *table __maybe_unused;
+static int helper(struct box *b);
+
+static int helper(struct box *b)
+{
+	trace_box_open(b->name, sizeof(*b));
+	trace_box_hit(b);
+	switch (b->open) {
+	case 1:
+		b->open = 2;
+		fallthrough;
+	case 2:
+		b->open = 3;
+	}
+	return copy_in((void __iomem *)b->regs, EXPR((void __force *)b));
+}
 
 static int f(struct box *b, int count)
 {
@@ -48,10 +69,28 @@ MODULE_LICENSE("GPL");
 """
 
 
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """What the rest of the tree is said to hold."""
+
+    names: bool = False  # whether it knows any name
+    tracepoints: frozenset[str] = frozenset({"box_open"})
+    brought: frozenset[str] = frozenset({"<linux/types.h>"})
+
+    def know(self, name: str) -> bool:
+        return self.names
+
+    def define_tracepoint(self, name: str) -> bool:
+        return name in self.tracepoints
+
+    def bring(self, includes: Iterable[str], header: str) -> bool:
+        return header in self.brought and "<linux/kernel.h>" in includes
+
+
 def proved(old: str, new: str, text: str = FILE, known: bool = False) -> str:
     assert text.count(old) == 1, (old, text.count(old))
     before, after = segments.read(text.encode()), segments.read(text.replace(old, new).encode())
-    proofs = effects.prove(segments.edits(before, after), before, after, lambda name: known)
+    proofs = effects.prove(segments.edits(before, after), before, after, Around(names=known))
     return ", ".join(proof.change_class for proof in proofs or ())
 
 
@@ -73,6 +112,15 @@ HARMLESS = [
     ("#define LIMIT 8", "#define LIMIT 8\n#define BRAND_NEW 3", "unused macro"),
     ('MODULE_DESCRIPTION("A box")', 'MODULE_DESCRIPTION("Another box")', "module metadata"),
     ('"How many"', '"How many boxes"', "module metadata"),
+    ("static int seen = 0;", "static int seen;", "spelling"),
+    ("table __maybe_unused;", "table;", "annotation"),
+    ("static int helper(struct box *b);\n", "", "declaration"),
+    ("static int helper(struct box *b)\n{", "static int __must_check helper(struct box *b)\n{", "annotation"),
+    ("\t\tfallthrough;\n", "", "annotation"),
+    ("(void __iomem *)", "(void *)", "annotation"),
+    ("\ttrace_box_open(b->name, sizeof(*b));\n", "", "tracepoint call"),
+    ("#include <linux/slab.h>\n", "#include <linux/slab.h>\n#include <linux/types.h>\n", "include"),
+    ("#include <linux/kernel.h>\n", "#include <linux/types.h>\n#include <linux/kernel.h>\n", "include"),
     ("#include <linux/kernel.h>\n#include <linux/slab.h>", "#include <linux/slab.h>\n#include <linux/kernel.h>", "include order"),
 ]
 
@@ -107,6 +155,20 @@ NOT_PROVED = [
     ("BUILD(b, count);", "BUILD(b, (count));"),
     ("\tint err;\n", "\tint err = 0;\n"),
     ("static int f(", "int f("),
+    ("static int seen = 0;", "static int seen = 1;"),
+    ("static int seen = 0;", "int seen;"),
+    ("table __maybe_unused;", "table __ro_after_init;"),
+    ("static int helper(struct box *b);\n", "int helper(struct box *b);\n"),
+    ("static int helper(struct box *b);\n", "static int other(struct box *b);\n"),
+    ("static int helper(struct box *b)\n{", "static int __cold helper(struct box *b)\n{"),
+    ("fallthrough;", "break;"),
+    ("(void __iomem *)", "(void __user *)"),  # BTF knows it
+    ("EXPR((void __force *)b)", "EXPR((void *)b)"),  # a macro may make a string of it
+    ("trace_box_open(b->name, sizeof(*b));", "trace_box_open(b->name, b->open++);"),
+    ("\ttrace_box_hit(b);\n", ""),  # no tracepoint of that name
+    ("#include <linux/slab.h>\n", "#include <linux/slab.h>\n#include <linux/list.h>\n"),
+    ('#include "local.h"\n', '#include "local.h"\n#define LATE 1\n#include <linux/types.h>\n'),
+    ("#include <linux/slab.h>\n", "#ifdef CONFIG_X\n#include <linux/types.h>\n#endif\n#include <linux/slab.h>\n"),
 ]
 
 
@@ -137,13 +199,13 @@ RENAMED = "int f(int value)\n{\n\tint msg = 1;\n\n\tmsg += value;\n\treturn g(ms
 )
 def test_a_local_rename(text: str, expected: str) -> None:
     before, after = segments.read(RENAMED.encode()), segments.read(text.encode())
-    proofs = effects.prove(segments.edits(before, after), before, after, lambda name: False)
+    proofs = effects.prove(segments.edits(before, after), before, after, Around())
     assert ", ".join(one.change_class for one in proofs or ()) == expected
 
 
 def test_a_rename_to_what_a_header_knows_is_not_proved() -> None:
     before, after = segments.read(RENAMED.encode()), segments.read(RENAMED.replace("msg", "current").encode())
-    assert effects.prove(segments.edits(before, after), before, after, lambda name: True) is None
+    assert effects.prove(segments.edits(before, after), before, after, Around(names=True)) is None
 
 
 @pytest.mark.parametrize(
@@ -156,7 +218,7 @@ def test_a_rename_to_what_a_header_knows_is_not_proved() -> None:
 )
 def test_what_is_no_local_variable_is_not_renamed(old: str, new: str) -> None:
     before, after = (segments.read(f"int f(struct x *p)\n{{\n\t{one}\n}}\n".encode()) for one in (old, new))
-    assert effects.prove(segments.edits(before, after), before, after, lambda name: False) is None
+    assert effects.prove(segments.edits(before, after), before, after, Around()) is None
 
 
 def test_a_macro_that_something_could_put_together_is_used() -> None:
@@ -174,11 +236,19 @@ def test_a_file_that_makes_a_logger_of_its_own_is_not_trusted() -> None:
     assert proved('dev_dbg(b->dev, "opened\\n");', "", own) == ""
 
 
+def test_what_goes_and_leaves_nothing_behind_is_seen() -> None:
+    text = "int a(void)\n{\n\tpr_info(\"one\");\n\treturn 1;\n}\nEXPORT_SYMBOL(a);\n\nint b(void)\n{\n\treturn 2;\n}\n"
+    before = segments.read(text.encode())
+    both = segments.read(text.replace("one", "two").replace("EXPORT_SYMBOL(a);\n", "").encode())
+    assert effects.prove(segments.edits(before, both), before, both, Around()) is None
+    assert len(segments.edits(before, both)) == 2
+
+
 def test_moved_code_is_not_proved() -> None:
     text = "int a(void)\n{\n\treturn 1;\n}\n\nint b(void)\n{\n\treturn 2;\n}\n"
     other = "int b(void)\n{\n\treturn 2;\n}\n\nint a(void)\n{\n\treturn 1;\n}\n"
     before, after = segments.read(text.encode()), segments.read(other.encode())
-    assert not effects.prove(segments.edits(before, after), before, after, lambda name: False)
+    assert not effects.prove(segments.edits(before, after), before, after, Around())
 
 
 # one effective place each: whatever else is edited with it, the whole must not be proved
@@ -195,6 +265,6 @@ def test_harmless_edits_together_are_harmless_and_one_effect_among_them_is_not(
         if text.count(old) == 1:
             text = text.replace(old, new)
     before, after = segments.read(FILE.encode()), segments.read(text.encode())
-    proofs = effects.prove(segments.edits(before, after), before, after, lambda name: False)
+    proofs = effects.prove(segments.edits(before, after), before, after, Around())
     if mutation and mutation[1] in text and mutation[0] not in text:
         assert not proofs

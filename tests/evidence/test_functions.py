@@ -158,3 +158,26 @@ def test_harmless_and_out_of_reach_changes_have_no_focus(kernel: Kernel) -> None
     kernel.stage("arch/arm64/kernel/trap.c", kernel.read("arch/arm64/kernel/trap.c") + "int more(void)\n{\n\treturn 1;\n}\n")
     found = verdict(kernel)
     assert (found["Reachable"], found["FocusSymbols"], found["ChangedFunctions"]) == (Answer.NO, [], [])
+
+
+def test_users_of_a_header_are_aimed_at_where_nothing_else_can_be(kernel: Kernel) -> None:
+    kernel.write("include/linux/box.h", "struct box {\n\tint n;\n};\n\nstatic inline int box_size(struct box *b)\n{\n\treturn b->n;\n}\n")
+    kernel.write("mm/box.c", "/* box_size is fun */\nint other_box(void)\n{\n\treturn 1;\n}\n\nint use_box(struct box *b)\n{\n\treturn box_size(b);\n}\n")
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "box")
+    kernel.triage("index")
+    kernel.stage("include/linux/box.h", kernel.read("include/linux/box.h").replace("return b->n;", "return b->n + 1;"))
+    found = verdict(kernel)
+    assert (found["FocusSymbols"], found["ChangedFunctions"]) == (["use_box"], ["box_size"])
+    kernel.stage("include/linux/box.h", kernel.read("include/linux/box.h").replace("b->n + 1;", "b->n;").replace("\tint n;", "\tlong n;"))
+    assert verdict(kernel)["FocusSymbols"] == ["use_box"]
+    kernel.stage("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count", "pool->count--"))
+    assert verdict(kernel)["FocusSymbols"] == ["pool_get"]
+
+
+def test_a_table_that_changed_gives_what_it_names_now_or_who_uses_it() -> None:
+    text = "static int a(void)\n{\n\treturn 1;\n}\n\nstatic int b(void)\n{\n\treturn 2;\n}\n"
+    text += "static const struct ops table = { .call = a, .size = 1 };\n\nint run(void)\n{\n\treturn table.call();\n}\n"
+    for old, new, aims in ((".call = a", ".call = b", ["b"]), (".size = 1", ".size = 2", ["run"])):
+        found = functions.of_file("mm/x.c", text.encode(), text.replace(old, new).encode())
+        assert (found.changed, [aim.name for aim in found.aims]) == ((), aims)

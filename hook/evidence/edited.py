@@ -1,0 +1,51 @@
+"""The edit of one text: whether it is proved harmless, by its tokens or by its effect, and what kind of edit it is.
+
+The same question for a whole file and for one hunk of it alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+from hook.evidence import tokens
+from hook.source.tree import Source
+from hook.verdict import Answer
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.functions import FileFunctions
+
+
+@dataclasses.dataclass(frozen=True)
+class Edited:
+    """What is known of two versions of a file."""
+
+    functional: Answer  # NO or UNKNOWN
+    classes: tuple[str, ...]  # empty where it is not known what kind of edit this is
+    why: str
+    line: int  # of the new version, where they first differ
+    functions: FileFunctions | None = None  # of a C file that is not proved harmless
+
+
+def compare(language: str, path: str, old: bytes, new: bytes, source: Source, *, with_functions: bool = True) -> Edited:
+    """What an edit of the file at `path` does; `source` is the tree with it applied."""
+    compared = tokens.compare(language, old, new)
+    line = compared.first_new_line
+    if compared.same:
+        return Edited(Answer.NO, (compared.change_class,), compared.why or compared.change_class, line)
+    why = compared.why or "code changed"
+    if language != "c" or b"\0" in old + new:
+        return Edited(Answer.UNKNOWN, (), why, line)
+    # a commit pays for what it needs: an edit of comments needs none of these
+    from hook.evidence import classes, effects, functions, segments
+    from hook.evidence.surroundings import Surroundings
+
+    before, after = segments.read(old), segments.read(new)
+    edits = segments.edits(before, after)
+    # a header can be read by an assembler too, or be included in ways that a file does not see
+    if path.endswith(".c") and compared.read:
+        proofs = effects.prove(edits, before, after, Surroundings(source, path))
+        if proofs:
+            return Edited(Answer.NO, tuple(dict.fromkeys(proof.change_class for proof in proofs)), proofs[0].why, line or proofs[0].line)
+    touched = functions.of_edits(path, edits, after) if with_functions else None
+    return Edited(Answer.UNKNOWN, classes.of_edits(edits), why, line, touched)
