@@ -7,14 +7,18 @@ which each segment is accounted for is accounted for as a whole.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import difflib
 import functools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from hook.evidence import ctokens
 from hook.evidence.comparison import Unreadable
 from hook.source.definitions import Definition, DefinitionKind, Scan, scan
+
+_MOST_COMPARED = 40_000  # pairs of segments of one place; beyond it only their names tell which became which
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,10 +97,8 @@ def edits(old: CFile, new: CFile) -> list[Edit]:
     start, end = _common(old.segments, new.segments)
     olds, news = old.segments[start : len(old.segments) - end], new.segments[start : len(new.segments) - end]
     # by their bytes first: most segments between the first change and the last are untouched, and need no reading
-    matcher = difflib.SequenceMatcher(None, [one.text for one in olds], [one.text for one in news], autojunk=False)
-    for what, a, b, c, d in matcher.get_opcodes():
-        if what != "equal":
-            found += _paired(olds[a:b], news[c:d])
+    for was, now in _gaps(olds, news):
+        found += _paired(was, now)
     return _rejoined(edit for edit in found if not edit.old or not edit.new or edit.old.same_as != edit.new.same_as)
 
 
@@ -136,16 +138,69 @@ def _key(segment: Segment) -> tuple[object, ...]:
     return (segment.kind, segment.name, segment.same_as)
 
 
+def _gaps(olds: Sequence[Segment], news: Sequence[Segment]) -> Iterator[tuple[Sequence[Segment], Sequence[Segment]]]:
+    """What differs between segments that both versions have once and in the same order (patience diff)."""
+    places = _once(news)
+    pairs = sorted((at, places[text]) for text, at in _once(olds).items() if text in places)
+    last_old = last_new = 0
+    for at_old, at_new in [*_rising(pairs), (len(olds), len(news))]:
+        was, now = olds[last_old:at_old], news[last_new:at_new]
+        last_old, last_new = at_old + 1, at_new + 1
+        start, end = _common(was, now)
+        was, now = was[start : len(was) - end], now[start : len(now) - end]
+        if len(was) * len(now) > _MOST_COMPARED:
+            yield was, now
+            continue
+        matcher = difflib.SequenceMatcher(None, [one.text for one in was], [one.text for one in now], autojunk=False)
+        for what, a, b, c, d in matcher.get_opcodes():
+            if what != "equal":
+                yield was[a:b], now[c:d]
+
+
+def _once(segments: Sequence[Segment]) -> dict[bytes, int]:
+    """The places of the texts that stand there only once."""
+    places: dict[bytes, int] = {}
+    twice = set()
+    for at, one in enumerate(segments):
+        if one.text in places:
+            twice.add(one.text)
+        places[one.text] = at
+    return {text: at for text, at in places.items() if text not in twice}
+
+
+def _rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The longest run of pairs, sorted by their first, in which the second rises too."""
+    tops: list[int] = []  # of the runs of each length, the lowest last second
+    ends: list[int] = []  # which pair that is
+    before: list[int] = []
+    for number, (_, second) in enumerate(pairs):
+        length = bisect.bisect_left(tops, second)
+        before.append(ends[length - 1] if length else -1)
+        if length == len(tops):
+            tops.append(second)
+            ends.append(number)
+        else:
+            tops[length], ends[length] = second, number
+    run = []
+    at = ends[-1] if ends else -1
+    while at >= 0:
+        run.append(pairs[at])
+        at = before[at]
+    return run[::-1]
+
+
 def _paired(olds: Sequence[Segment], news: Sequence[Segment]) -> Iterator[Edit]:
     """The segments of a place that changed, those of one name and kind together."""
-    left = list(olds)
+    left: dict[tuple[DefinitionKind | None, str], deque[Segment]] = {}
+    for segment in olds:
+        left.setdefault((segment.kind, segment.name), deque()).append(segment)
     for segment in news:
-        match = next((one for one in left if (one.kind, one.name) == (segment.kind, segment.name)), None)
-        if match is not None:
-            left.remove(match)
-        yield Edit(match, segment)
-    for segment in left:
-        yield Edit(segment, None)
+        same = left.get((segment.kind, segment.name))
+        yield Edit(same.popleft() if same else None, segment)
+    for segment in olds:
+        same = left[(segment.kind, segment.name)]
+        if same and same[0] is segment:
+            yield Edit(same.popleft(), None)
 
 
 def _rejoined(edits: Iterable[Edit]) -> list[Edit]:
