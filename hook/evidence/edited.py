@@ -16,6 +16,10 @@ if typing.TYPE_CHECKING:
     from hook.evidence.functions import FileFunctions
 
 
+_CODE = "code changed"
+_NAMED = 3  # functions, in one line
+
+
 @dataclasses.dataclass(frozen=True)
 class Edited:
     """What is known of two versions of a file."""
@@ -27,13 +31,13 @@ class Edited:
     functions: FileFunctions | None = None  # of a C file that is not proved harmless
 
 
-def compare(language: str, path: str, old: bytes, new: bytes, source: Source, *, with_functions: bool = True) -> Edited:
+def compare(language: str, path: str, old: bytes, new: bytes, source: Source) -> Edited:
     """What an edit of the file at `path` does; `source` is the tree with it applied."""
     compared = tokens.compare(language, old, new)
     line = compared.first_new_line
     if compared.same:
         return Edited(Answer.NO, (compared.change_class,), compared.why or compared.change_class, line)
-    why = compared.why or "code changed"
+    why = compared.why or _CODE
     if language != "c" or b"\0" in old + new:
         return Edited(Answer.UNKNOWN, (), why, line)
     # a commit pays for what it needs: an edit of comments needs none of these
@@ -47,5 +51,12 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source, *,
         proofs = effects.prove(edits, before, after, Surroundings(source, path))
         if proofs:
             return Edited(Answer.NO, tuple(dict.fromkeys(proof.change_class for proof in proofs)), proofs[0].why, line or proofs[0].line)
-    touched = functions.of_edits(path, edits, after) if with_functions else None
+    touched = functions.of_edits(path, edits, after)
+    if why == _CODE and touched.changed:
+        why = f"{_CODE} in {_listed([one.name for one in touched.changed])}"
     return Edited(Answer.UNKNOWN, classes.of_edits(edits), why, line, touched)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(f"{name}()" for name in names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

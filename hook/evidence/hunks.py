@@ -60,7 +60,7 @@ def _alone(file: FileChange, hunk: Hunk, language: str, old: list[bytes], new: l
         *new[_before(hunk.new_start, hunk.new_lines) :][: hunk.new_lines],
         *old[_before(hunk.old_start, hunk.old_lines) + hunk.old_lines :],
     ))
-    found = edited.compare(language, file.path, b"".join(old), with_it, source, with_functions=False)
+    found = edited.compare(language, file.path, b"".join(old), with_it, source)
     return Classified(quoted(file.path), _lines(hunk), found.functional, found.classes or (_NO_CLASS,), found.why)
 
 
