@@ -1,0 +1,205 @@
+"""Kbuild: the options under which a file of the tree is compiled, from the top makefile down.
+
+Follows Documentation/kbuild/makefiles.rst, "Goal definitions", "Composite objects" and "Descending down in directories". A file that no
+makefile names, or of which one names something that only make can evaluate, is left open: it is never said to be unbuilt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from hook.evidence.linux.conditions import YES, Condition, all_of, any_of, left_open
+from hook.evidence.linux.makefile import OPEN, Makefile, Unreadable, Word
+from hook.source.tree import Source
+
+_GOALS = ("obj-y", "lib-y", "extra-y", "always-y", "core-y", "drivers-y", "net-y", "libs-y", "virt-y", "head-y", "init-y")
+_TOP = "/"  # the top makefile with the architecture's, which give what the top Kbuild leads to, or in older trees stands for it
+_LISTS = ("-y", "-objs", "-m")
+_MOST_LEVELS = 5  # directories above a file whose makefiles may name it
+_DEEPEST = 24  # directories
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """When a file is built, and the lines that say so."""
+
+    condition: Condition
+    places: tuple[tuple[str, int, Condition], ...] = ()  # path and line of a makefile, and what it asks for
+
+
+class Kbuild:
+    """The makefiles of a tree, read as they are asked for."""
+
+    def __init__(self, source: Source, environment: Mapping[str, str]) -> None:
+        self._source = source
+        self._environment = dict(environment)
+        self._makefiles: dict[str, Makefile | None] = {}
+        self._directories: dict[str, Built] = {}
+
+    def built_if(self, path: str) -> Built:
+        """The options under which the source file at `path` is compiled into the kernel; left open where no makefile says."""
+        directory, _, name = path.rpartition("/")
+        stem = name.rpartition(".")[0]
+        wanted = f"{stem}.o"
+        try:
+            for _ in range(_MOST_LEVELS):
+                found = self._object(directory, wanted)
+                if found is not None:
+                    return found
+                if not directory:
+                    break
+                directory, _, last = directory.rpartition("/")
+                wanted = f"{last}/{wanted}"
+            elsewhere = self._by_name(path, stem)
+            if elsewhere is not None:
+                return elsewhere
+        except Unreadable as wrong:
+            return Built(left_open(str(wrong)))
+        return Built(left_open(f"no makefile names {path}"))
+
+    def directory_if(self, directory: str) -> Built:
+        """The options under which Kbuild descends into a directory."""
+        known = self._directories.get(directory)
+        if known is not None:
+            return known
+        self._directories[directory] = Built(left_open(f"{directory} leads to itself"))
+        try:
+            found = self._descends(directory)
+        except Unreadable as wrong:
+            found = Built(left_open(str(wrong)))
+        self._directories[directory] = found
+        return found
+
+    def _descends(self, directory: str) -> Built:
+        if not directory:
+            return Built(YES)
+        if directory.count("/") > _DEEPEST:
+            raise Unreadable(f"{directory}: too deep")
+        parent, wanted = directory, ""
+        ways: list[Built] = []
+        while parent and not ways:
+            parent, _, last = parent.rpartition("/")
+            wanted = f"{last}/{wanted}" if wanted else last
+            for place in (parent,) if parent else ("", _TOP):
+                makefile = self._makefile(place) if not ways else None
+                for goal in (*_GOALS, "subdir-y") if makefile is not None else ():
+                    assert makefile is not None
+                    if makefile.mentions(goal, wanted):
+                        for word in makefile.words(goal):
+                            if word.text.removeprefix("./").rstrip("/") == wanted:
+                                ways.append(self._below(word, parent))
+        return _one_of(ways) if ways else Built(left_open(f"no makefile leads to {directory}"))
+
+    def _object(self, directory: str, wanted: str) -> Built | None:
+        makefile = self._makefile(directory)
+        if makefile is None:
+            return None
+        ways = [self._below(word, directory) for word in self._named(makefile, _GOALS, wanted)]
+        loose: list[Built] = []
+        for name in makefile.names():
+            base, dash, _ = name.rpartition("-")
+            if not dash or not name.endswith(_LISTS) or name in _GOALS or base in ("obj", "lib", "subdir", "targets", "ccflags", "asflags"):
+                continue
+            for word in self._named(makefile, (name,), wanted):
+                whole = self._named(makefile, _GOALS, f"{base}.o")
+                ways += [_both(word, self._below(outer, directory)) for outer in whole]
+                if not whole:
+                    loose.append(self._below(word, directory))
+        # a list that makes no object by the rules of Kbuild: some recipe does (vdso, purgatory, boot)
+        found = ways or loose
+        return _one_of(found) if found else None
+
+    def _named(self, makefile: Makefile, lists: tuple[str, ...], wanted: str) -> list[Word]:
+        found = []
+        for name in lists:
+            if makefile.mentions(name, wanted):
+                found += [word for word in makefile.words(name) if _same(word.text, wanted, makefile.directory)]
+        return found
+
+    def _below(self, word: Word, directory: str) -> Built:
+        above = self.directory_if(directory)
+        return Built(all_of([word.condition, above.condition]), ((word.path, word.line, word.condition), *above.places))
+
+    def _by_name(self, path: str, stem: str) -> Built | None:
+        """A makefile of another directory that names the file, by the word index (amdgpu's lists of `../display/…`)."""
+        if self._source.index is None:
+            return None
+        from hook.source.index import NoIndex
+
+        near = path.split("/")[:3]
+        try:
+            holding = self._source.holding([[word.lower()] for word in stem.replace("-", " ").replace(".", " ").split()[:4]])
+        except NoIndex as wrong:
+            self._source.index_failed(str(wrong))
+            return None
+        makefiles = [one for one in holding if one.rpartition("/")[2].startswith(("Makefile", "Kbuild")) and one.split("/")[:3] == near]
+        tried: dict[str, None] = {}
+        for one in makefiles[:6]:
+            # it may be included by the makefile of a directory above, or beside it
+            folder = one.rpartition("/")[0]
+            for place in (folder, *self._including(folder, near)):
+                tried[place] = None
+        for place in tried:
+            makefile = self._makefile(place)
+            if makefile is None:
+                continue
+            ups = "../" * (place.count("/") + 1)
+            for shared in range(place.count("/") + 1, 0, -1):
+                head = "/".join(place.split("/")[:shared])
+                if path.startswith(f"{head}/"):
+                    ups = "../" * (place.count("/") + 1 - shared) + path[len(head) + 1 :]
+                    break
+            found = self._object(place, ups.rpartition(".")[0] + ".o")
+            if found is not None:
+                return found
+        return None
+
+    def _including(self, folder: str, near: list[str]) -> list[str]:
+        """Directories below the third level whose makefile may include one of `folder`."""
+        parts = folder.split("/")
+        found = []
+        for depth in range(len(parts), 2, -1):
+            above = "/".join(parts[:depth])
+            for entry in self._source.names(above) or ():
+                beside = f"{above}/{entry.name}"
+                if entry.name in ("Makefile", "Kbuild"):
+                    found.append(above)
+                elif self._source.oid(f"{beside}/Makefile") and depth <= len(near) + 1:
+                    found.append(beside)
+            if len(found) > 40:
+                break
+        return found
+
+    def _makefile(self, directory: str) -> Makefile | None:
+        """The makefile of a directory: Kbuild before Makefile (scripts/Kbuild.include, kbuild-file)."""
+        if directory in self._makefiles:
+            return self._makefiles[directory]
+        prefix = f"{directory}/" if directory else ""
+        makefile: Makefile | None = Makefile(self._source, directory.strip(_TOP), self._environment)
+        assert makefile is not None
+        if directory == _TOP:
+            makefile.read("Makefile", only_options=True)
+            makefile.read(f"arch/{self._environment.get('SRCARCH', '')}/Makefile")
+            makefile.read("Kbuild")
+        elif not makefile.read(f"{prefix}Kbuild") and not makefile.read(f"{prefix}Makefile"):
+            makefile = None
+        self._makefiles[directory] = makefile
+        return makefile
+
+
+def _same(word: str, wanted: str, directory: str) -> bool:
+    if OPEN in word:
+        return False
+    word = word.removeprefix("./")
+    return word == wanted or word == f"{directory}/{wanted}"
+
+
+def _both(word: Word, outer: Built) -> Built:
+    return Built(all_of([word.condition, outer.condition]), ((word.path, word.line, word.condition), *outer.places))
+
+
+def _one_of(ways: list[Built]) -> Built:
+    if len(ways) == 1:
+        return ways[0]
+    return Built(any_of(one.condition for one in ways), ways[0].places)

@@ -1,0 +1,159 @@
+"""The toolchain: what Kconfig's probes of compilers and tools would answer, without running any.
+
+Kconfig asks with `$(shell,…)` and the macros of scripts/Kconfig.include. Here a table answers, for the toolchain that the setting
+`fuzz.toolchain` names. Whatever the table does not know of is answered as a complete and recent GNU toolchain would. An answer is no proof:
+the reader of Kconfig notes which options lean on one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+_FORM = re.compile(r"(gcc|clang)-(\d{1,3})((?:[ ,+](?:pahole|rustc)-\d{1,3}(?:\.\d{1,3}){0,2})*)\Z")
+
+# flags of cc-option by the first major version of each compiler that takes them; 0: never. The first row found in the flag counts.
+_FLAGS: tuple[tuple[str, int, int], ...] = (
+    ("-D__SIZEOF_INT128__=0", 0, 0),  # a redefinition: CC_HAS_INT128 asks for the failure
+    ("-mllvm", 0, 14),
+    ("enable-trivial-auto-var-init-zero-knowing", 0, 8),
+    ("-ftrivial-auto-var-init=", 12, 16),
+    ("-fsanitize=kernel-memory", 0, 14),
+    ("-fsanitize=kernel-hwaddress", 0, 11),
+    ("-fsanitize=kcfi", 0, 16),
+    ("-fsanitize=shadow-call-stack", 12, 10),
+    ("-fsanitize=array-bounds", 0, 3),
+    ("-fsanitize=local-bounds", 0, 3),
+    ("-fsanitize=bounds-strict", 5, 0),
+    ("--param asan-kernel-mem-intrinsic-prefix", 13, 0),
+    ("--param tsan-distinguish-volatile", 11, 0),
+    ("--param tsan-compound-read-before-write", 11, 0),
+    ("-fsanitize=thread", 11, 11),
+    ("-frandomize-layout-seed-file", 0, 15),
+    ("-fzero-call-used-regs", 11, 15),
+    ("-fmin-function-alignment", 14, 0),
+    ("-mharden-sls", 12, 15),
+    ("-mrecord-mcount", 5, 0),
+    ("-mfentry", 4, 10),
+    ("-fpatchable-function-entry", 8, 10),
+    ("-fcf-protection", 8, 7),
+    ("-mfunction-return=thunk-extern", 8, 15),
+    ("-mindirect-branch=thunk", 8, 0),
+    ("-mretpoline", 0, 5),
+    ("-Wimplicit-fallthrough=5", 7, 0),
+    ("-Wunreachable-code-fallthrough", 0, 14),
+    ("-Wno-main", 4, 0),
+    ("-fconserve-stack", 4, 0),
+    ("-fno-allow-store-data-races", 10, 0),
+    ("-fstrict-flex-arrays", 13, 16),
+    ("-falign-jumps=0", 4, 0),
+    ("-mstack-protector-guard", 8, 16),
+    ("-gz=zstd", 13, 16),
+    ("-gdwarf-5", 7, 11),
+    ("-Wa,", 4, 3),
+)
+
+# what `$(success,…)` and `$(shell,…)` run, by a part of the command: the answer with gcc and with clang; a number: from that version on
+_COMMANDS: tuple[tuple[str, int, int], ...] = (
+    ("rust_is_available", -1, -1),  # answered from the toolchain's own rustc
+    ("import lxml", 0, 0),
+    ("plugin-version.h", 0, 0),
+    ("grep -qv llvm", 1, 1),
+    ("grep -qi llvm", 0, 0),
+    ("__counted_by__", 15, 19),
+    ("-mprofile-kernel", 1, 1),
+    ("gcc-thunk-extern", 1, 0),
+    ("ppc-", 1, 1),
+    ("-static", 1, 1),
+    ("$(m32-flag)", 0, 0),
+    ("cc-can-link", 1, 1),
+    ("tools-support-relr", 1, 1),
+    ("no_profile_instrument_function", 7, 13),
+    ("asm goto(", 1, 1),
+    ("__seg_fs", 1, 10),
+)
+
+
+class NotAToolchain(ValueError):
+    """A name that is no toolchain; the sentence says what is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Toolchain:
+    """A compiler and the tools beside it."""
+
+    compiler: str  # gcc or clang
+    major: int
+    pahole: str = ""  # 1.25; empty where there is none
+    rustc: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.compiler}-{self.major}"
+
+    @property
+    def version(self) -> str:
+        """As scripts/cc-version.sh writes it: five digits for gcc 9, six from 10 on."""
+        return str(self.major * 10000 + (200 if self.compiler == "gcc" else 0))
+
+    def takes(self, flag: str) -> bool:
+        """Whether the compiler takes a flag."""
+        for part, gcc, clang in _FLAGS:
+            if part in flag:
+                first = gcc if self.compiler == "gcc" else clang
+                return 0 < first <= self.major
+        return True
+
+    def succeeds(self, command: str) -> bool:
+        """Whether a command of `$(success,…)` would exit with 0."""
+        for part, gcc, clang in _COMMANDS:
+            if part in command:
+                first = gcc if self.compiler == "gcc" else clang
+                return bool(self.rustc) if first < 0 else 0 < first <= self.major
+        return True
+
+    def prints(self, command: str) -> str:
+        """What a command of `$(shell,…)` would print."""
+        if "pahole-version" in command:
+            return _number(self.pahole, 100, 1)
+        if "rustc-version" in command:
+            return _number(self.rustc, 100000, 100)
+        if "rustc-llvm-version" in command:
+            return "180000" if self.rustc else "0"
+        if "bindgen" in command.lower() or "rustc" in command.lower():
+            return "unknown" if not self.rustc else self.rustc
+        return ""
+
+    def variables(self) -> dict[str, str]:
+        """The variables of scripts/Kconfig.include that hold what the tools said."""
+        clang = self.compiler == "clang"
+        return {
+            "cc-name": "Clang" if clang else "GCC",
+            "cc-version": self.version,
+            "cc-info": f"{'Clang' if clang else 'GCC'} {self.version}",
+            "as-name": "LLVM" if clang else "GNU",
+            "as-version": self.version if clang else "24000",
+            "as-info": f"{'LLVM' if clang else 'GNU'} 24000",
+            "ld-name": "BFD",
+            "ld-version": "24000",
+            "ld-info": "BFD 24000",
+            "rustc-version": _number(self.rustc, 100000, 100),
+            "rustc-llvm-version": "180000" if self.rustc else "0",
+            "m32-flag": "-m32",
+            "m64-flag": "-m64",
+        }
+
+
+def toolchain(name: str) -> Toolchain:
+    """The toolchain that a name such as `gcc-12` or `clang-19 pahole-1.25` stands for. Raises NotAToolchain."""
+    found = _FORM.match(name)
+    if found is None:
+        raise NotAToolchain("a compiler and its version such as gcc-12 or clang-19, and perhaps pahole-1.25 or rustc-1.78 after it")
+    tools = dict(word.split("-", 1) for word in re.split(r"[ ,+]", found.group(3)) if word)
+    return Toolchain(found.group(1), int(found.group(2)), tools.get("pahole", ""), tools.get("rustc", ""))
+
+
+def _number(version: str, major: int, minor: int) -> str:
+    """A version as one number, as the scripts of the tree print it; 0 where the tool is not there."""
+    parts = [int(part) for part in version.split(".")] if version else [0]
+    return str(parts[0] * major + (parts[1] * minor if len(parts) > 1 else 0))
