@@ -7,11 +7,14 @@ allow-list; the person's own file; git config; the environment; the command line
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_FILE_BYTES = 64 * 1024
 REPOSITORY_FILE = ".patch-triage.yaml"
+TOOLCHAIN = re.compile(r"(gcc|clang)-(\d{1,3})((?:[ ,+](?:pahole|rustc)-\d{1,3}(?:\.\d{1,3}){0,2})*)\Z")
 
 
 class WrongSetting(Exception):
@@ -140,10 +143,22 @@ def _text(value: typing.Any) -> str:
     return value
 
 
+def _matching(form: re.Pattern[str], what: str) -> Callable[[typing.Any], str]:
+    def read(value: typing.Any) -> str:
+        if not isinstance(value, str) or not form.match(value):
+            raise ValueError(what)
+        return value
+
+    return read
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("target.arch", "x86_64", _one_of("x86_64", "arm64", "arm", "i386", "loongarch", "mips", "powerpc", "riscv", "s390"),
             "the architecture that will be fuzzed; code of the others is out of reach"),
     Setting("focus.max_symbols", 10, _whole(1, 1000), "at most so many names in FocusSymbols, best first", repository=True),
+    Setting("fuzz.base_config", "", _text, "the .config that is fuzzed with; empty: defconfig and kvm_guest.config of the tree"),
+    Setting("fuzz.toolchain", "gcc-12", _matching(TOOLCHAIN, "gcc-12 or clang-19, perhaps with pahole-1.25 or rustc-1.78"),
+            "what builds the kernel: it answers where Kconfig asks a compiler or a tool"),
     Setting("record.format", ("note",), _some_of("note", "trailer", "file"),
             "where a verdict is kept; trailer also needs its message hooks: run `patch-triage install` again", repository=True),
     Setting("record.directory", "", _text, "directory of the `file` record; empty: patch-triage/verdicts in the git directory"),
@@ -212,13 +227,15 @@ class Settings:
 
     values: Mapping[str, typing.Any]
     origins: Mapping[str, str]
+    base_config: str | None = None  # the text of the file that fuzz.base_config names
 
     def __getitem__(self, name: str) -> typing.Any:
         return self.values[name]
 
     def fingerprint(self) -> str:
         """All values as one text: equal settings have equal fingerprints."""
-        return "\n".join(f"{name}={self.values[name]!r}" for name in sorted(self.values))
+        base = "" if self.base_config is None else hashlib.sha256(self.base_config.encode("utf-8", "replace")).hexdigest()
+        return "\n".join([*(f"{name}={self.values[name]!r}" for name in sorted(self.values)), base])
 
 
 def resolve(layers: Iterable[Sequence[Given]]) -> Settings:

@@ -104,6 +104,11 @@ def _is_worth_it(run: Run) -> bool:
     return outcome is not None and outcome.results is not None and outcome.results.worth_fuzzing
 
 
+def _is_open(run: Run) -> bool:
+    evidence = run.evidence
+    return evidence is not None and Answer.NO not in (evidence.functional, evidence.reachable)
+
+
 def _read(run: Run) -> typing.Any:
     return {"PatchDiff": run.bench.variables["diff"]} if run.bench else {"Files": len(run.change.patch.files)}
 
@@ -117,6 +122,27 @@ def _gather(run: Run) -> typing.Any:
     run.verdict = dataclasses.replace(verdict, patch_id=patch_id)
     claims = [one.fact.claim for one in run.evidence.findings]
     return {"Functional": run.evidence.functional, "Reachable": run.evidence.reachable, "Facts": claims}
+
+
+def _configure(run: Run) -> typing.Any:
+    from hook.evidence.linux import configs  # what is harmless or out of reach does not pay for it
+
+    assert run.evidence is not None and run.verdict is not None
+    arch, toolchain = run.settings["target.arch"], run.settings["fuzz.toolchain"]
+    found = configs.find(run.change.patch, run.evidence, run.source, arch, toolchain, run.settings.base_config)
+    run.evidence = configs.with_reach(run.evidence, found)
+    verdict = settle(run.change, run.evidence, run.settings)
+    first = found.sets[0] if found.sets else None
+    run.verdict = dataclasses.replace(
+        verdict,
+        patch_id=run.verdict.patch_id,
+        enable_configs=first.enable if first else (),
+        disable_configs=first.disable if first else (),
+        config_sets=found.sets if len(found.sets) > 1 else (),
+        config_reasons=found.reasons,
+        assumptions=(*verdict.assumptions, *found.assumptions),
+    )
+    return {"EnableConfigs": list(run.verdict.enable_configs), "DisableConfigs": list(run.verdict.disable_configs)}
 
 
 def _prepare(run: Run) -> typing.Any:
@@ -172,6 +198,7 @@ def _settle_agent(run: Run) -> typing.Any:
 
 FLOW: tuple[Step, ...] = (
     Step("evidence", "action", _always, _gather),
+    Step("configs", "action", _is_open, _configure),
     Step("ask-or-not", "action", _always, _prepare),
     Step("read-patch-diff", "action", _is_asked, _read),
     Step("patch-evaluator", "agent", _is_asked, _evaluate),

@@ -68,6 +68,25 @@ class Fact:
 
 
 @dataclasses.dataclass(frozen=True)
+class ConfigSet:
+    """Options to switch on and off together, and the changed lines that a kernel then holds."""
+
+    enable: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()  # PATH:3-5,9
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfigReason:
+    """Why an option is asked for."""
+
+    purpose: str  # build: a changed line is not compiled without it; reach: nothing leads there without it
+    why: str
+    path: str = ""
+    line: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Tokens:
     """What asking the model has cost."""
 
@@ -96,6 +115,9 @@ class Verdict:
     via: tuple[str, ...] = ()
     change_classes: tuple[str, ...] = ()
     evidence: tuple[Fact, ...] = ()
+    disable_configs: tuple[str, ...] = ()
+    config_sets: tuple[ConfigSet, ...] = ()  # more than one where no kernel holds all changed lines; the first is enable_configs
+    config_reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     disputes: tuple[str, ...] = ()  # what the model said against a proved fact
     model: str = ""  # that the agent asked, empty where none was
@@ -145,6 +167,13 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
         "ChangedFunctions": list(verdict.changed_functions),
         "Via": list(verdict.via),
         "ChangeClasses": list(verdict.change_classes),
+        "DisableConfigs": list(verdict.disable_configs),
+        "ConfigSets": [
+            {"Enable": list(one.enable), "Disable": list(one.disable), "Lines": list(one.lines)} for one in verdict.config_sets
+        ],
+        "ConfigReasons": {
+            name: {"For": one.purpose, "Why": one.why, "Path": one.path, "Line": one.line} for name, one in verdict.config_reasons.items()
+        },
         "Evidence": [
             {"Claim": fact.claim, "Path": fact.place.path, "Line": fact.place.line, "Blob": fact.place.blob, "Text": fact.text}
             for fact in verdict.evidence
@@ -210,6 +239,25 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
                 raise NotAVerdict(f"Evidence holds an entry without {wrong}") from None
         return tuple(found)
 
+    def sets() -> tuple[ConfigSet, ...]:
+        value = document.get("ConfigSets", [])
+        try:
+            found = tuple(ConfigSet(tuple(one["Enable"]), tuple(one["Disable"]), tuple(one["Lines"])) for one in value)
+        except (TypeError, KeyError, AttributeError) as wrong:
+            raise NotAVerdict(f"ConfigSets holds an entry without {wrong}") from None
+        if not all(isinstance(name, str) for one in found for name in (*one.enable, *one.disable, *one.lines)):
+            raise NotAVerdict("ConfigSets holds something other than names")
+        return found
+
+    def reasons() -> dict[str, ConfigReason]:
+        value = document.get("ConfigReasons", {})
+        try:
+            return {
+                str(name): ConfigReason(str(one["For"]), str(one["Why"]), str(one["Path"]), int(one["Line"])) for name, one in value.items()
+            }
+        except (TypeError, KeyError, ValueError, AttributeError) as wrong:
+            raise NotAVerdict(f"ConfigReasons holds an entry without {wrong}") from None
+
     def tokens() -> Tokens:
         value = document.get("Tokens", {})
         try:
@@ -237,6 +285,9 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
             via=names("Via"),
             change_classes=names("ChangeClasses"),
             evidence=facts(),
+            disable_configs=names("DisableConfigs"),
+            config_sets=sets(),
+            config_reasons=reasons(),
             assumptions=names("Assumptions"),
             disputes=names("Disputes"),
             model=text("Model"),

@@ -7,6 +7,7 @@ and the few callers of a changed function, are `Via`. docs/evidence.md has the r
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Iterable, Iterator
 
 from hook.evidence import functions, segments
@@ -16,6 +17,9 @@ from hook.evidence.segments import CFile
 from hook.source.definitions import DefinitionKind
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
+
+if typing.TYPE_CHECKING:
+    from hook.source.lookup import Use
 
 _UBIQUITOUS_FILES = 400  # that call a function: every program a fuzzer makes gets there
 _FEW_CALLERS = 2  # of a changed function: they are its way in
@@ -34,6 +38,15 @@ class Focus:
     via: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
+    callers: tuple[Callers, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Callers:
+    """Everything that uses a changed function."""
+
+    function: str
+    uses: tuple[Use, ...]
 
 
 def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most: int) -> Focus:
@@ -56,7 +69,8 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
                 symbols[name] = None
         if symbols:
             break
-    for name, fact in _ways_in(aims, source, dark):
+    callers: list[Callers] = []
+    for name, fact in _ways_in(aims, source, dark, callers):
         shown = functions.symbol(name, target_arch)
         if shown not in symbols and shown not in via:
             via[shown] = None
@@ -66,6 +80,7 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
         (*tuple(symbols)[most:], *via)[:_MOST_VIA],
         tuple(functions.symbol(one.name, target_arch) for one in changed)[:_MOST_CHANGED],
         tuple(facts),
+        tuple(callers),
     )
 
 
@@ -110,8 +125,8 @@ def _not_aimed_at(aim: Aim, source: Source, dark: dict[str, Fact | None]) -> Fac
     return None
 
 
-def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None]) -> Iterable[tuple[str, Fact]]:
-    """The callers of changed functions that have only one or two, where the index can tell quickly."""
+def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None], known: list[Callers]) -> Iterable[tuple[str, Fact]]:
+    """The callers of changed functions that have only one or two, where the index can tell quickly; all uses of any go to `known`."""
     if source.index is None:
         return
     from hook.source.lookup import Bounds, UseKind, callers
@@ -125,6 +140,8 @@ def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None]) 
         asked += 1
         found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
         uses = [use for use in found.items if use.kind is UseKind.CALL and not use.path.startswith(_NOT_THE_KERNEL)]
+        if not found.cut and not functions.is_system_call(aim.name):
+            known.append(Callers(aim.name, tuple(use for use in found.items if use.user != aim.name)))
         names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))
         if found.cut or len(names) > _FEW_CALLERS:
             continue

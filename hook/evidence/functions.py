@@ -117,6 +117,11 @@ def of_patch(files: Iterable[FileFunctions]) -> tuple[list[Changed], list[Aim]]:
     return list({one.name: one for one in reversed(kept)}.values())[::-1], list({aim.name: aim for aim in reversed(aims)}.values())[::-1]
 
 
+def is_system_call(name: str) -> bool:
+    """Whether a function is the entry of a system call."""
+    return _SYSTEM_CALL.match(name) is not None
+
+
 def symbol(name: str, target_arch: str) -> str:
     """The name under which a function stands in the built kernel's symbol table."""
     if not _SYSTEM_CALL.match(name):

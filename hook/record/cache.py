@@ -50,9 +50,15 @@ def look_up(repo: Repository, settings: Settings, source: Source, change_id: str
     if verdict.change_id != change_id:
         return None
     for path, oid in reads.items():
-        if source.oid(path) != oid:
+        if (_kconfig(source, path, settings) if path.startswith("\0") else source.oid(path)) != oid:
             return None
     return verdict
+
+
+def _kconfig(source: Source, name: str, settings: Settings) -> str:
+    from hook.evidence.linux import store
+
+    return store.known_by(source, name, settings["fuzz.toolchain"])
 
 
 def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str], judge: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from hook import config
 from hook.source.git import GitError, Repository
 from hook.source.tree import Source
+
+_MOST_CONFIG_BYTES = 4 << 20  # of a .config
 
 
 def user_file() -> pathlib.Path:
@@ -36,7 +39,22 @@ def load(repo: Repository | None, base: Source | None = None, given: Sequence[co
         layers.append(config.from_git_config(git_config(repo)))
     layers.append(config.from_environment(os.environ))
     layers.append(given)
-    return config.resolve(layers)
+    settings = config.resolve(layers)
+    return dataclasses.replace(settings, base_config=_base_config(settings)) if settings["fuzz.base_config"] else settings
+
+
+def _base_config(settings: config.Settings) -> str:
+    """The text of the .config that the person fuzzes with. Raises config.WrongSetting."""
+    path = pathlib.Path(settings["fuzz.base_config"]).expanduser()
+    origin = settings.origins["fuzz.base_config"]
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_CONFIG_BYTES + 1)
+    except OSError as wrong:
+        raise config.WrongSetting(f"{origin}: fuzz.base_config: {_home(path)}: {wrong.strerror}") from None
+    if len(data) > _MOST_CONFIG_BYTES:
+        raise config.WrongSetting(f"{origin}: fuzz.base_config: {_home(path)} has more than {_MOST_CONFIG_BYTES} bytes: it is no .config")
+    return data.decode("utf-8", "replace")
 
 
 def git_config(repo: Repository) -> list[tuple[str, str, str]]:

@@ -110,7 +110,7 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
 
 def both(one: Condition, other: Condition) -> Condition:
     """As `all_of`, for two."""
-    if one == YES or one == other:
+    if one in (YES, other):
         return other
     return one if other == YES else all_of((one, other))
 

@@ -7,6 +7,7 @@ makefile names, or of which one names something that only make can evaluate, is 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 from hook.evidence.linux.conditions import YES, Condition, all_of, any_of, left_open
@@ -57,6 +58,25 @@ class Kbuild:
         except Unreadable as wrong:
             return Built(left_open(str(wrong)))
         return Built(left_open(f"no makefile names {path}"))
+
+    def is_only_here(self, path: str) -> bool:
+        """Whether no other makefile than those above a file may name it, and nothing in these is beyond us; only with the word index."""
+        directory, _, name = path.rpartition("/")
+        makefile = self._makefile(directory)
+        if makefile is None or makefile.unread or self._source.index is None:
+            return False
+        stem = name.rpartition(".")[0]
+        if any(OPEN in word.text for goal in _GOALS for word in makefile.words(goal)):
+            return False
+        from hook.source.index import NoIndex
+
+        try:
+            holding = self._source.holding([[word.lower()] for word in re.split(r"[^\w]+", stem) if word])
+        except NoIndex as wrong:
+            self._source.index_failed(str(wrong))
+            return False
+        makefiles = (one.rpartition("/") for one in holding)
+        return not any(base.startswith(("Makefile", "Kbuild")) and place != directory for place, _, base in makefiles)
 
     def directory_if(self, directory: str) -> Built:
         """The options under which Kbuild descends into a directory."""
@@ -176,16 +196,16 @@ class Kbuild:
         if directory in self._makefiles:
             return self._makefiles[directory]
         prefix = f"{directory}/" if directory else ""
-        makefile: Makefile | None = Makefile(self._source, directory.strip(_TOP), self._environment)
-        assert makefile is not None
+        makefile = Makefile(self._source, directory.strip(_TOP), self._environment)
+        there = True
         if directory == _TOP:
             makefile.read("Makefile", only_options=True)
             makefile.read(f"arch/{self._environment.get('SRCARCH', '')}/Makefile")
             makefile.read("Kbuild")
-        elif not makefile.read(f"{prefix}Kbuild") and not makefile.read(f"{prefix}Makefile"):
-            makefile = None
-        self._makefiles[directory] = makefile
-        return makefile
+        else:
+            there = makefile.read(f"{prefix}Kbuild") or (bool(directory) and makefile.read(f"{prefix}Makefile"))
+        self._makefiles[directory] = makefile if there else None
+        return self._makefiles[directory]
 
 
 def _same(word: str, wanted: str, directory: str) -> bool:

@@ -1,8 +1,8 @@
 """Kconfig: the options of a tree, read from its Kconfig files without executing anything.
 
-Follows Documentation/kbuild/kconfig-language.rst and scripts/kconfig/{lexer.l,parser.y,menu.c}: what a condition is attached to, and how the
-conditions of menus and `if` blocks come down to the options in them. Also reads `rsource`, `osource` and globs, and `transitional` of later
-kernels. What cannot be read costs a warning with its place; the rest is read all the same.
+Follows Documentation/kbuild/kconfig-language.rst and scripts/kconfig/{lexer.l,parser.y,menu.c}: what a condition is attached to, and how
+the conditions of menus and `if` blocks come down to the options in them. Also reads `rsource`, `osource` and globs, and `transitional` of
+later kernels. What cannot be read costs a warning with its place; the rest is read all the same.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hook.source.tree import Kind, Source
 from hook.source.treepath import NotATreePath, tree_path
 
 _DEEPEST_SOURCE = 40  # files that source each other
+_DEEPEST_BLOCK = 40  # `if` blocks and menus inside each other; what stands deeper is read, with what is around the last one
 _MOST_FILES = 20_000
 _MOST_OPTIONS = 200_000
 _MOST_WARNINGS = 200
@@ -239,6 +240,11 @@ class _Reader:
     def _share(self, condition: Condition) -> str:
         """A name for a condition that many may have in common."""
         common = self._common()
+        if len(self._blocks) > _DEEPEST_BLOCK:
+            if len(self._blocks) > _DEEPEST_BLOCK + 1:
+                return common  # left open already
+            self._warn(self._blocks[-1].line, "blocks that are nested too deep: what they ask for is left open")
+            condition = conditions.left_open(f"{self._path}: blocks that are nested too deep")
         whole = both(common or YES, condition)
         if whole == YES:
             return ""

@@ -16,10 +16,16 @@ _DEEPEST = 40  # macros inside each other
 _LONGEST = 64 << 10  # characters that one expansion may give
 _MOST_STEPS = 20_000  # expansions for one line of a file
 _PARENTHESIS = re.compile(r"[(),]")
-_TEST = re.compile(r"(?:test|\[)\s+(?:(\"[^\"$`]*\"|'[^']*')|([\w.-]*))\s*(!?=|-(?:eq|ne|lt|le|gt|ge))\s*(\"[^\"$`]*\"|'[^']*'|[\w.-]+)(?:\s*\])?")
+_TEST = re.compile(  # a comparison of two words by test(1)
+    r"(?:test|\[)\s+(?:(\"[^\"$`]*\"|'[^']*')|([\w.-]*))\s*(!?=|-(?:eq|ne|lt|le|gt|ge))\s*"
+    r"(\"[^\"$`]*\"|'[^']*'|[\w.-]+)(?:\s*\])?"
+)
 _NUMERIC = {"-eq": operator.eq, "-ne": operator.ne, "-lt": operator.lt, "-le": operator.le, "-gt": operator.gt, "-ge": operator.ge}
 _ANSWERED = frozenset(
-    ("cc-option", "cc-option-bit", "ld-option", "as-instr", "as-instr64", "as-option", "rustc-option", "success", "failure", "if-success", "shell")
+    (
+        "cc-option", "cc-option-bit", "ld-option", "as-instr", "as-instr64", "as-option", "rustc-option", "success", "failure",
+        "if-success", "shell",
+    )
 )  # fmt: skip
 
 
@@ -140,7 +146,7 @@ class Macros:
             return (left == right) is (relation == "=")
         if not (left.lstrip("-").isdigit() and right.lstrip("-").isdigit() and len(left) + len(right) < 40):
             return None
-        return _NUMERIC[relation](int(left), int(right))
+        return bool(_NUMERIC[relation](int(left), int(right)))
 
     def _with_arguments(self, text: str, arguments: tuple[str, ...]) -> str:
         if not arguments or "$(" not in text:

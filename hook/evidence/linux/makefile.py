@@ -1,7 +1,7 @@
 """Makefiles as Kbuild has them: which words a variable holds, each with the condition on options under which it does.
 
-Nothing is executed: `$(shell …)`, `$(call …)` and recipes are not looked into, and what depends on them is left open, with its line. Options
-are not given values: `obj-$(CONFIG_X)` holds its words where X is y.
+Nothing is executed: `$(shell …)`, `$(call …)` and recipes are not looked into, and what depends on them is left open, with its line.
+Options are not given values: `obj-$(CONFIG_X)` holds its words where X is y.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ _MOST_LINE = 64 << 10  # characters of one statement
 _MOST_WAYS = 81  # that a text may turn out, by the options in it
 _PLAIN = re.compile(r"[ \t]*([\w./-]+)[ \t]*([:+?]?=)[ \t]*(.*)", re.DOTALL)
 _OF_OPTION = re.compile(r"[ \t]*([\w./-]*)\$[({]CONFIG_(\w+)[)}]([\w./-]*)[ \t]*([:+?]?=)[ \t]*(.*)", re.DOTALL)
-_DIRECTIVE = re.compile(r"[ \t]*(ifdef|ifndef|ifeq|ifneq|else|endif|include|-include|sinclude|define|endef|export|unexport|override|undefine)(?![\w.-])[ \t]*(.*)", re.DOTALL)
+_DIRECTIVE = re.compile(
+    r"[ \t]*(ifdef|ifndef|ifeq|ifneq|else|endif|include|-include|sinclude|define|endef|export|unexport|override|undefine)"
+    r"(?![\w.-])[ \t]*(.*)",
+    re.DOTALL,
+)
+_BY_WORD = frozenset(
+    ("addprefix", "addsuffix", "patsubst", "subst", "filter", "filter-out", "sort", "strip", "notdir", "dir", "basename")
+)  # functions that make of each word of a list what they make of it alone
 _OPTION = re.compile(r"CONFIG_(\w+)\Z")
 _MARK = re.compile(r"[()]")
 _WHOLE_OPTION = re.compile(r"\$[({]CONFIG_(\w+)[)}]\Z")
@@ -306,8 +313,7 @@ class Makefile:
         if head is None:
             name, colon, change = inner.partition(":")
             if colon and "=" in change and "$" not in name:
-                old, _, new = change.partition("=")
-                mapped = self._mapper("patsubst", [f"%{old}" if "%" not in old else old, f"%{new}" if "%" not in old else new])
+                mapped = self._substitution(change)
                 for condition, word in self._list(name, depth, inside):
                     yield from ((condition, one) for one in mapped(word))
                 return
@@ -323,7 +329,7 @@ class Makefile:
                 yield one.condition, one.text
             return
         function, rest = head[1], _arguments(head[2])
-        if function in ("addprefix", "addsuffix", "patsubst", "subst", "filter", "filter-out", "sort", "strip", "notdir", "dir", "basename"):
+        if function in _BY_WORD:
             fixed, listed = rest[:-1], rest[-1]
             for when, texts in self._product(fixed, depth + 1, inside):
                 mapped = self._mapper(function, texts)
@@ -340,6 +346,11 @@ class Makefile:
             ways = self._ways(text, depth, inside)
             found = [(all_of([condition, when]), [*before, way]) for condition, before in found for when, way in ways][:_MOST_WAYS]
         return iter(found)
+
+    def _substitution(self, change: str) -> Callable[[str], list[str]]:
+        """What `$(NAME:OLD=NEW)` makes of one word."""
+        old, _, new = change.partition("=")
+        return self._mapper("patsubst", [old, new] if "%" in old else [f"%{old}", f"%{new}"])
 
     def _mapper(self, function: str, fixed: list[str]) -> Callable[[str], list[str]]:
         """What a list function makes of one word."""
@@ -404,9 +415,9 @@ class Makefile:
             name, _, change = inner.partition(":")
             if "=" not in change:
                 return [(YES, OPEN)]
-            old, _, new = change.partition("=")
-            mapped = self._mapper("patsubst", [f"%{old}" if "%" not in old else old, f"%{new}" if "%" not in old else new])
-            return [(when, " ".join(one for word in way.split() for one in mapped(word))) for when, way in self._reference(name, depth, inside)]
+            mapped = self._substitution(change)
+            ways = self._reference(name, depth, inside)
+            return [(when, " ".join(one for word in way.split() for one in mapped(word))) for when, way in ways]
         if "$" in inner:
             found: Ways = []
             for condition, way in self._ways(inner, depth + 1, inside):
@@ -415,7 +426,9 @@ class Makefile:
         if inner in inside:
             return [(YES, "")]
         if inner not in self._variables:
-            return [(YES, self._given[inner])] if inner in self._given else [(YES, "" if re.fullmatch(r"[a-z][\w-]*-[ym]?", inner) else OPEN)]
+            # a list that nothing was put into is empty; any other name may come from the makefiles above
+            unknown = "" if re.fullmatch(r"[a-z][\w-]*-[ym]?", inner) else OPEN
+            return [(YES, self._given.get(inner, unknown))]
         found = [(YES, "")]
         for piece in self._variables[inner]:
             ways = self._ways(piece.text, depth + 1, (*inside, inner))
@@ -432,7 +445,7 @@ class Makefile:
 
     def _function(self, function: str, texts: list[str], depth: int, inside: tuple[str, ...]) -> Ways:
         self._step(depth)
-        if function in ("addprefix", "addsuffix", "patsubst", "subst", "filter", "filter-out", "strip", "sort", "notdir", "dir", "basename"):
+        if function in _BY_WORD:
             found: Ways = []
             for condition, given in self._product(texts, depth + 1, inside):
                 mapped = self._mapper(function, given[:-1])

@@ -21,18 +21,31 @@ from collections.abc import Iterator, Mapping
 from hook.evidence.linux import baseconfig
 from hook.evidence.linux.conditions import Condition
 from hook.evidence.linux.option import Option
-from hook.evidence.linux.toolchain import Toolchain
+from hook.evidence.linux.toolchain import Toolchain, toolchain
 from hook.source.git import GitError
 from hook.source.tree import Source
 
 if typing.TYPE_CHECKING:
     from hook.evidence.linux.kconfig import Options
 
+KCONFIG = "\0kconfig:"  # among the things that a verdict was read from: all Kconfig files together, for an architecture
 FORMAT = 1  # of the files here; another one is read anew
 _MOST_TREES = 200  # that are remembered with the entry that holds for them
 _MOST_ENTRIES = 6  # of some 6 MB each
+_SOURCES = {"x86_64": "x86", "i386": "x86"}  # directories below arch/
 _FIELDS = tuple(field.name for field in dataclasses.fields(Option))[1:]
 _EMPTY = {field: getattr(Option(""), field) for field in _FIELDS}
+
+
+def known_by(source: Source, name: str, toolchain_name: str) -> str:
+    """The digest that stands for what is read as `name`, which begins with KCONFIG."""
+    arch = name.removeprefix(KCONFIG)
+    return Known(source, target(arch), toolchain(toolchain_name)).known_by
+
+
+def target(arch: str) -> dict[str, str]:
+    """What the top makefile gives to Kconfig and Kbuild, for an architecture as `target.arch` names it."""
+    return {"ARCH": arch, "SRCARCH": _SOURCES.get(arch, arch)}
 
 
 class Damaged(ValueError):
@@ -89,11 +102,17 @@ class Known:
     source: Source
     environment: Mapping[str, str]
     toolchain: Toolchain
-    base_texts: tuple[str, ...] | None  # of the person's own .config; None for the default of the target
+    base_text: str | None = None  # the person's own .config; None for the default of the target
     digest: str = ""
     _options: StoredOptions | None = None
     _read: Options | None = None
     _base: dict[str, str] | None = None
+
+    @property
+    def known_by(self) -> str:
+        """What is the same for all trees that define the same options."""
+        self._open()
+        return self.digest
 
     @property
     def options(self) -> StoredOptions:
@@ -107,8 +126,8 @@ class Known:
     def base(self) -> dict[str, str]:
         """The base configuration, as its .config says it."""
         if self._base is None:
-            if self.base_texts is not None:
-                self._base = baseconfig.read("\n".join(self.base_texts))
+            if self.base_text is not None:
+                self._base = baseconfig.read(self.base_text)
             else:
                 self._base = self._default_base()
         return self._base

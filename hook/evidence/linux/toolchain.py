@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-_FORM = re.compile(r"(gcc|clang)-(\d{1,3})((?:[ ,+](?:pahole|rustc)-\d{1,3}(?:\.\d{1,3}){0,2})*)\Z")
+from hook.config import TOOLCHAIN
 
 # flags of cc-option by the first major version of each compiler that takes them; 0: never. The first row found in the flag counts.
 _FLAGS: tuple[tuple[str, int, int], ...] = (
@@ -146,7 +146,7 @@ class Toolchain:
 
 def toolchain(name: str) -> Toolchain:
     """The toolchain that a name such as `gcc-12` or `clang-19 pahole-1.25` stands for. Raises NotAToolchain."""
-    found = _FORM.match(name)
+    found = TOOLCHAIN.match(name)
     if found is None:
         raise NotAToolchain("a compiler and its version such as gcc-12 or clang-19, and perhaps pahole-1.25 or rustc-1.78 after it")
     tools = dict(word.split("-", 1) for word in re.split(r"[ ,+]", found.group(3)) if word)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from hook.evidence.linux.conditions import YES, Condition
 from hook.evidence.linux.option import Known, Option
 
-_DEEPEST = 3000  # options that lean on each other in a chain
+_DEEPEST = 60  # options that lean on each other in a chain
 _LETTERS = ("n", "m", "y")
 _LEVELS = {"n": 0, "m": 1, "y": 2}
-_COMPARE: dict[str, Callable[[object, object], bool]] = {
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)\Z")
@@ -239,10 +240,8 @@ class Values:
         for one in ranked:
             if self.given.get(one) == "y":
                 return one
-        default = next(
-            (value for value, condition in choice.defaults if isinstance(value, str) and value in visible and self.evaluate(condition)), None
-        )
-        default = default or (visible[0] if visible else None)
+        defaults = (value for value, condition in choice.defaults if value in visible and self.evaluate(condition))
+        default = next(defaults, visible[0] if visible else None)
         if default is not None and self.given.get(default) != "n":
             return default
         for one in visible:
@@ -257,11 +256,11 @@ class Values:
     def _compared(self, kind: str, left: Condition, right: Condition) -> bool:
         one, other = self._word(left), self._word(right)
         if self._is_switch(left) and self._is_switch(right):
-            return _COMPARE[kind](_LEVELS[one], _LEVELS[other])
+            return bool(_COMPARE[kind](_LEVELS[one], _LEVELS[other]))
         numbers = _number(one), _number(other)
         if numbers[0] is not None and numbers[1] is not None:
-            return _COMPARE[kind](*numbers)
-        return _COMPARE[kind](one, other)
+            return bool(_COMPARE[kind](*numbers))
+        return bool(_COMPARE[kind](one, other))
 
 
 def _number(text: str) -> int | None:

@@ -1,0 +1,440 @@
+"""What to configure: the options that a kernel needs so that it holds the changed lines, and what leads to them.
+
+`build` options are those of Kbuild, of the preprocessor and of what these depend on; `reach` options are those around the only callers of a
+changed function. What the base configuration has is left out. docs/configs.md has the rules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+
+from hook.change.patch import FileChange, Patch
+from hook.evidence.linux import conditions
+from hook.evidence.linux.conditions import YES, Condition, all_of, any_of, left_open, taken_to_hold
+from hook.evidence.linux.guards import Guard, Guards
+from hook.evidence.linux.kbuild import Built, Kbuild
+from hook.evidence.linux.option import Option
+from hook.evidence.linux.store import KCONFIG, Known, target
+from hook.evidence.linux.toolchain import toolchain
+from hook.evidence.linux.values import TooDeep, Values
+from hook.source.tree import Source
+from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
+from hook.verdict import all_of as all_answers
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.focus import Callers
+    from hook.evidence.harmless import Evidence
+    from hook.evidence.linux.solver import Solution
+    from hook.source.lookup import Use
+
+_MOST_INCLUDERS, _INCLUDER_SECONDS = 24, 0.15  # files that are looked into for who includes a header
+_DEEPEST_HEADERS = 2  # headers that include each other
+_MOST_WAYS = 8  # files that include a header, of which one has to be built
+_MOST_SETS = 4
+_MOST_GROUPS = 24  # of lines under the same condition, of one patch
+_MOST_ASSUMPTIONS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Configs:
+    """What is to be configured for a patch."""
+
+    sets: tuple[ConfigSet, ...] = ()  # of the first, Enable and Disable are the verdict's own
+    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    unreachable: Mapping[str, Fact] = dataclasses.field(default_factory=dict)  # path -> why no configuration of the target builds it
+
+
+@dataclasses.dataclass
+class _Group:
+    """Changed lines of one file that are compiled under the same condition."""
+
+    path: str
+    condition: Condition  # of the file and of the lines
+    lines: list[int]
+    built: Built
+    guards: tuple[Guard, ...]
+
+
+def find(patch: Patch, evidence: Evidence, source: Source, target_arch: str, toolchain_name: str, base_text: str | None) -> Configs:
+    """What is to be configured for what a patch may change of the kernel."""
+    relevant = [
+        file for file, finding in zip(patch.files, evidence.findings, strict=True)
+        if finding.functional is not Answer.NO and finding.reachable is not Answer.NO
+    ]
+    callers = evidence.focus.callers if evidence.focus else ()
+    return Configurer(source, target_arch, toolchain_name, base_text).find(relevant, callers)
+
+
+def with_reach(evidence: Evidence, found: Configs) -> Evidence:
+    """The evidence with what was found to be in no kernel for the target."""
+    if not found.unreachable:
+        return evidence
+    findings = tuple(
+        dataclasses.replace(one, reachable=Answer.NO, fact=found.unreachable[one.fact.place.path])
+        if one.functional is not Answer.NO and one.fact.place.path in found.unreachable
+        else one
+        for one in evidence.findings
+    )
+    reachable = all_answers(one.reachable for one in findings if one.functional is not Answer.NO)
+    return dataclasses.replace(evidence, findings=findings, reachable=reachable, focus=None if reachable is Answer.NO else evidence.focus)
+
+
+class Configurer:
+    """Works out configurations for one tree, target, toolchain and base configuration."""
+
+    def __init__(self, source: Source, target_arch: str, toolchain_name: str, base_text: str | None) -> None:
+        self._source = source
+        self.environment = target(target_arch)
+        # what Kconfig was read from is known by one digest, not by its sixteen hundred files
+        apart = Source(source.objects, source.revision, source.changes)
+        self._known = Known(apart, self.environment, toolchain(toolchain_name), base_text)
+        self._kbuild = Kbuild(source, self.environment)
+        self._guards: dict[str, Guards | None] = {}
+        self._flat: Values | None = None
+        self._toolchain = toolchain_name
+
+    @property
+    def known(self) -> Known:
+        """The options of the tree, and the base configuration."""
+        return self._known
+
+    def find(self, files: Sequence[FileChange], callers: Iterable[Callers]) -> Configs:
+        """What is to be configured for changes to `files`, and to get to the functions that `callers` tell of."""
+        groups = [group for file in files for group in self._groups(file)][:_MOST_GROUPS]
+        if not groups:
+            return Configs()
+        assumed = [
+            f"{part} is taken to hold" if not part.startswith("no makefile") else part
+            for group in groups
+            for part in conditions.open_parts(group.condition)
+        ]
+        self._source.read_blobs[KCONFIG + self._known.environment["ARCH"]] = self._known.known_by
+        sets: list[ConfigSet] = []
+        reasons: dict[str, ConfigReason] = {}
+        unreachable: dict[str, Fact] = {}
+        probes: list[str] = []
+        plan: dict[str, str] = {}
+        left = self._solvable(groups, unreachable, files, assumed)
+        for _ in range(_MOST_SETS):
+            if not left:
+                break
+            taken, solution = self._one_set(left, assumed)
+            if not taken:
+                break
+            left = [group for group in left if group not in taken]
+            if solution is not None:
+                probes += solution.probes
+                reasons = {**self._reasons(solution, taken, "build", ""), **reasons}
+            settings = dict(solution.settings) if solution else {}
+            if not sets:
+                plan = self._reach(settings, callers, reasons, probes, assumed)
+                settings = plan
+            sets.append(_set(settings, taken))
+        if probes:
+            assumed += [f"{one} ({self._toolchain})" for one in probes]
+        if any(conditions.names(group.condition) for group in groups) and not self._known.base and self._known.base_text is None:
+            assumed.append(f"the tree has no defconfig for {self.environment['ARCH']}")
+        return Configs(tuple(sets), reasons, tuple(dict.fromkeys(assumed))[:_MOST_ASSUMPTIONS], unreachable)
+
+    def built_if(self, path: str) -> Built:
+        """The options under which a file is compiled; of a header, under which one is that includes it."""
+        if path.endswith(".h"):
+            return self._included_if(path, 0)
+        built = self._kbuild.built_if(path)
+        if path.endswith((".c", ".inc")) and any(one.startswith("no makefile names") for one in conditions.open_parts(built.condition)):
+            by = self._included_if(path, 0)
+            return by if not conditions.open_parts(by.condition) else built
+        return built
+
+    def holds(self, condition: Condition) -> bool:
+        """Whether a condition holds in the base configuration."""
+        if self._flat is None:
+            self._flat = Values(_Flat(self._known.base), self._known.base)
+        try:
+            return self._flat.holds(condition)
+        except TooDeep:
+            return False
+
+    # the conditions of a change
+
+    def _groups(self, file: FileChange) -> list[_Group]:
+        path = file.path
+        if not file.new_blob or not path.endswith((".c", ".h", ".S", ".rs", ".inc")):
+            return []
+        lines, _ = changed_lines(file)
+        guards = self._guards_of(path) if not path.endswith(".rs") else None
+        built = self.built_if(path)
+        found: dict[str, _Group] = {}
+        for line in lines or [1]:
+            around = guards.at(line) if guards is not None else ()
+            condition = all_of([built.condition, *(one.condition for one in around)])
+            key = json.dumps(condition)
+            if key in found:
+                found[key].lines.append(line)
+            else:
+                found[key] = _Group(path, condition, [line], built, around)
+        groups = list(found.values())
+        # a line is only worth a configuration of its own if nothing says it always goes with another one
+        return groups
+
+    def _guards_of(self, path: str) -> Guards | None:
+        if path not in self._guards:
+            found = self._source.file(path)
+            self._guards[path] = Guards(found.data, path) if found is not None and found.data is not None else None
+        return self._guards[path]
+
+    def _included_if(self, path: str, depth: int) -> Built:
+        """That one of the files that include `path` is compiled; the base's own first."""
+        unknown = Built(left_open(f"which file includes {path}"))
+        if depth > _DEEPEST_HEADERS or (self._source.index is None and not self._source.is_small):
+            return unknown
+        from hook.source.lookup import Bounds, includers
+
+        found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))
+        near = sorted(
+            (one for one in found.items if not one.path.startswith(("tools/", "samples/", "scripts/"))),
+            key=lambda one: (not one.path.endswith(".c"), _distance(one.path, path)),
+        )
+        ways: list[Built] = []
+        for one in near:
+            if one.path == path or len(ways) >= _MOST_WAYS:
+                continue
+            if one.path.endswith(".c"):
+                outer = self._kbuild.built_if(one.path)
+            elif depth < _DEEPEST_HEADERS and not ways:
+                outer = self._included_if(one.path, depth + 1)
+            else:
+                continue
+            guards = self._guards_of(one.path)
+            around = guards.at(one.line) if guards is not None else ()
+            condition = all_of([outer.condition, *(guard.condition for guard in around)])
+            if conditions.open_parts(condition):
+                continue
+            if self.holds(condition):
+                return Built(YES)
+            ways.append(Built(condition, ((one.path, one.line, condition), *outer.places)))
+        if not ways:
+            return unknown
+        return Built(any_of(way.condition for way in ways), ways[0].places)
+
+    # from conditions to settings
+
+    def _solvable(
+        self, groups: list[_Group], unreachable: dict[str, Fact], files: Sequence[FileChange], assumed: list[str]
+    ) -> list[_Group]:
+        """The groups that some configuration may hold; of a file of which none does, the reason."""
+        if all(self.holds(taken_to_hold(group.condition)) for group in groups):
+            return groups
+        from hook.evidence.linux.solver import impossible
+
+        left = []
+        why: dict[str, str] = {}
+        for group in groups:
+            clause = "" if self.holds(taken_to_hold(group.condition)) else impossible(self._known.options, group.condition)
+            if clause:
+                why[group.path] = clause
+            else:
+                left.append(group)
+        for path, clause in why.items():
+            if all(group.path != path for group in left):
+                file = next(one for one in files if one.path == path)
+                if self._is_sure(file):
+                    group = next(one for one in groups if one.path == path)
+                    place = group.guards[-1].line if group.guards else 0
+                    claim = f"no kernel for {self.environment['ARCH']} is built with it: {clause}"
+                    unreachable[path] = Fact(claim, Place(path, place, file.new_blob), group.guards[-1].text if group.guards else "")
+                    continue
+            assumed.append(f"{path}: no configuration was found in which all changed lines are built: {clause}")
+        return left
+
+    def _is_sure(self, file: FileChange) -> bool:
+        """Whether all is known that could build a changed file, or its changed lines, in another way than what was found."""
+        path = file.path
+        if self._source.index is None or not path.endswith(".c"):
+            return False
+        lines, removed = changed_lines(file)
+        guards, old = self._guards_of(path), self._source.objects.read(file.old_blob) if file.old_blob else None
+        if guards is None or guards.directives.intersection(lines):
+            return False
+        if removed:
+            if old is None or old.data is None:
+                return False
+            before = Guards(old.data, path)
+            from hook.evidence.linux.solver import impossible
+
+            built = self._kbuild.built_if(path)
+            for line in removed:
+                condition = all_of([built.condition, *(one.condition for one in before.at(line))])
+                if line in before.directives or not impossible(self._known.options, condition):
+                    return False
+        return self._kbuild.is_only_here(path) and not self._is_included(path)
+
+    def _is_included(self, path: str) -> bool:
+        from hook.source.lookup import Bounds, includers
+
+        found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))
+        return bool(found.items) or bool(found.cut)
+
+    def _one_set(self, groups: list[_Group], assumed: list[str]) -> tuple[list[_Group], Solution | None]:
+        """The most groups that one configuration holds, beginning with the largest, and what it needs."""
+        whole = all_of(taken_to_hold(group.condition) for group in groups)
+        if self.holds(whole):
+            return groups, None
+        solution = self._solve(whole, {})
+        if solution is not None:
+            return groups, solution
+        taken: list[_Group] = []
+        best: Solution | None = None
+        for group in sorted(groups, key=lambda one: -len(one.lines)):
+            condition = all_of(taken_to_hold(one.condition) for one in (*taken, group))
+            if self.holds(condition):
+                taken.append(group)
+                continue
+            solution = self._solve(condition, {})
+            if solution is not None:
+                taken.append(group)
+                best = solution
+            elif not taken:
+                assumed.append(f"{group.path}:{group.lines[0]}: no configuration was found that builds it: {self._ended_at}")
+        return taken, best
+
+    _ended_at = ""
+
+    def _solve(self, condition: Condition, given: Mapping[str, str]) -> Solution | None:
+        from hook.evidence.linux.solver import NoSolution, solve
+
+        try:
+            return solve(self._known.options, self._known.base, condition, given)
+        except NoSolution as wrong:
+            self._ended_at = str(wrong)
+            return None
+
+    def _reach(
+        self, settings: dict[str, str], callers: Iterable[Callers], reasons: dict[str, ConfigReason], probes: list[str], assumed: list[str]
+    ) -> dict[str, str]:
+        """The settings with what is needed to have one of the users of each changed function."""
+        settings = dict(settings)
+        for caller in callers:
+            ways: list[tuple[Use, Condition, tuple[Guard, ...], Built]] = []
+            for use in caller.uses:
+                if use.path.endswith(".h") or use.kind == "macro":
+                    ways.clear()  # who uses that is another question
+                    break
+                guards = self._guards_of(use.path)
+                around = guards.at(use.line) if guards is not None else ()
+                built = self.built_if(use.path)
+                ways.append((use, all_of([built.condition, *(guard.condition for guard in around)]), around, built))
+            condition = any_of(taken_to_hold(way[1]) for way in ways)
+            if not ways or self.holds(condition):
+                continue
+            solution = self._solve(condition, settings)
+            if solution is None:
+                assumed.append(f"no configuration was found that holds a caller of {caller.function}: {self._ended_at}")
+                continue
+            group = [_Group(use.path, one, [use.line], built, around) for use, one, around, built in ways]
+            probes += solution.probes
+            names = ", ".join(dict.fromkeys(use.user for use in caller.uses if use.user))[:80]
+            found = self._reasons(solution, group, "reach", f": {names}, caller of {caller.function}")
+            reasons.update({name: why for name, why in found.items() if name not in reasons})
+            settings |= solution.settings
+        return settings
+
+    def _reasons(self, solution: Solution, groups: list[_Group], kind: str, more: str) -> dict[str, ConfigReason]:
+        found = {}
+        for name, value in solution.settings.items():
+            reason = solution.reasons[name]
+            why, path, line = reason.why, reason.path, reason.line
+            direct = _said_by(name, groups)
+            if direct is not None and (not why or kind == "reach"):
+                why, path, line = direct
+            elif not why:
+                why = "is needed"
+            if value == "n":
+                why = f"has to be off: {why}"
+            found[name] = ConfigReason(kind, f"{why}{more}", path, line)
+        return found
+
+
+class _Flat:
+    """The base configuration alone, as options that have the values that it gives them."""
+
+    modules = "MODULES"
+
+    def __init__(self, base: Mapping[str, str]) -> None:
+        self._base = base
+
+    def get(self, name: str) -> Option | None:
+        value = self._base.get(name, "n")
+        return Option(name, "tristate" if value in ("y", "m", "n") else "string", prompts=[YES])
+
+    def common(self, name: str) -> Condition:
+        return YES
+
+
+def changed_lines(file: FileChange) -> tuple[list[int], list[int]]:
+    """The lines of the new version that a change is about, and those of the old one that are gone.
+
+    Where lines were only taken out, the one that stands in their place counts for the new version.
+    """
+    new: list[int] = []
+    old: list[int] = []
+    for hunk in file.hunks:
+        added = [number for number, text in hunk.added if _is_code(text)]
+        removed = [number for number, text in hunk.removed if _is_code(text)]
+        if not hunk.added and removed:
+            before = [number for number, _ in hunk.removed]
+            added = [
+                max(hunk.new_start, 1) + (number - hunk.old_start) - sum(1 for one in before if one < number) for number in removed
+            ]
+        new += added
+        old += removed
+    return list(dict.fromkeys(new)), old
+
+
+def _is_code(text: str) -> bool:
+    bare = text.strip()
+    return bool(bare) and not bare.startswith(("//", "/*", "*/", "* ")) and bare != "*" and re.match(r"#\s*(?:endif|else)\b", bare) is None
+
+
+def _said_by(name: str, groups: list[_Group]) -> tuple[str, str, int] | None:
+    """The line of a makefile, or the directive, that asks for an option."""
+    for group in groups:
+        for guard in reversed(group.guards):
+            if name in conditions.names(guard.condition):
+                return guard.text, group.path, guard.line
+    for group in groups:
+        for path, line, condition in group.built.places:
+            if name in conditions.names(condition):
+                return f"{conditions.shown(condition)} builds {group.path}"[:160], path, line
+    return None
+
+
+def _set(settings: Mapping[str, str], groups: list[_Group]) -> ConfigSet:
+    lines = tuple(f"{group.path}:{_ranges(group.lines)}" for group in groups)
+    on, off = (tuple(name for name, value in settings.items() if value == wanted) for wanted in ("y", "n"))
+    return ConfigSet(on, off, lines)
+
+
+def _ranges(lines: list[int]) -> str:
+    """Line numbers as `3-5,9`."""
+    parts: list[list[int]] = []
+    for line in sorted(lines):
+        if parts and line == parts[-1][1] + 1:
+            parts[-1][1] = line
+        else:
+            parts.append([line, line])
+    return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in parts[:40])
+
+
+def _distance(path: str, other: str) -> int:
+    """How far two files are apart in the tree."""
+    one, two = path.split("/")[:-1], other.split("/")[:-1]
+    same = 0
+    while same < min(len(one), len(two)) and one[same] == two[same]:
+        same += 1
+    return len(one) + len(two) - 2 * same

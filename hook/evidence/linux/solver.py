@@ -1,0 +1,564 @@
+"""The solver: the smallest set of options that a person can set so that a condition holds.
+
+It works backwards from the condition: an option is switched on by its prompt, or by what selects or defaults to it, with all that these
+depend on; the cheapest way is taken. What comes out is checked with `values`, which does what olddefconfig does, repaired where it does not
+hold, and then every part that is not needed is left out again. The search is bounded: where it finds nothing, nothing is claimed.
+`impossible` is another question, answered from what an option could be at most: only its NO is a proof.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping
+
+from hook.evidence.linux import conditions
+from hook.evidence.linux.conditions import MODULE, NO, YES, Condition
+from hook.evidence.linux.option import Known, Option
+from hook.evidence.linux.values import TooDeep, Values
+
+_MOST_STEPS = 60_000  # of one search
+_MOST_SECONDS = 1.5  # for one condition; what takes longer is left open
+_DEEPEST = 60  # options that lead to each other
+_MOST_REPAIRS = 6
+_MOST_SELECTORS = 400  # looked at for one option
+_COSTS = {"COMPILE_TEST": 1.4, "EXPERT": 1.2, "STAGING": 1.2}
+_COST_OFF = 2.5  # of an option that has to be switched off: it may be one that somebody wants
+
+Plan = dict[str, str]  # NAME -> y or n
+
+
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """Why an option is in a plan."""
+
+    why: str
+    path: str = ""
+    line: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """What to set, and how each option of it came in."""
+
+    settings: Plan
+    reasons: Mapping[str, Reason]
+    probes: tuple[str, ...] = ()  # answers of the toolchain that it leans on
+
+
+class NoSolution(ValueError):
+    """No set of options was found; the sentence says at what the search ended."""
+
+
+class _Over(Exception):
+    """The search has taken as many steps as it may."""
+
+
+def solve(known: Known, base: Mapping[str, str], condition: Condition, given: Mapping[str, str] | None = None) -> Solution:
+    """The settings over `base`, and `given` beside it, that make `condition` hold. Raises NoSolution."""
+    deadline = time.monotonic() + _MOST_SECONDS
+    fixed = dict(given or {})
+    plan: Plan = {}
+    reasons: dict[str, Reason] = {}
+    ended_at = ""
+    try:
+        for _ in range(_MOST_REPAIRS):
+            values = Values(known, _laid_over(base, fixed, plan))
+            missing = _missing(values, condition, {**fixed, **plan})
+            if not missing:
+                break
+            search = _Search(known, values, deadline, {**fixed, **plan})
+            for goal in missing:
+                found = search.have(goal, 2 if isinstance(goal, str) and plan.get(goal) == "y" else 1, "")
+                if found is None:
+                    raise NoSolution(search.ended_at or conditions.shown(goal))
+                for name, value in found.items():
+                    if (plan | fixed).get(name, value) != value:
+                        raise NoSolution(f"{name} would have to be both on and off")
+                    plan.setdefault(name, value)
+            for name, reason in search.reasons.items():
+                reasons.setdefault(name, reason)
+            ended_at = search.ended_at
+        else:
+            raise NoSolution(ended_at or conditions.shown(condition))
+        plan = _smallest(known, base, fixed, plan, condition)
+        values = Values(known, _laid_over(base, fixed, plan))
+        values.holds(condition)
+        probes = _probes(known, values, [*conditions.names(condition), *plan])
+    except TooDeep as wrong:
+        raise NoSolution(str(wrong)) from None
+    except _Over:
+        raise NoSolution("the search took too long") from None
+    return Solution(plan, {name: reasons.get(name, Reason("")) for name in plan}, probes)
+
+
+def _laid_over(base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan) -> dict[str, str]:
+    """The settings together; what was added last comes last, so that it wins in a choice."""
+    added = {**fixed, **plan}
+    return {**{name: value for name, value in base.items() if name not in added}, **added}
+
+
+def _missing(values: Values, condition: Condition, wanted: Mapping[str, str]) -> list[Condition]:
+    """What does not hold yet: the condition, and each setting that olddefconfig would not keep."""
+    found: list[Condition] = [] if values.holds(condition) else [condition]
+    for name, value in wanted.items():
+        if value == "y" and values.level(name) < 2:
+            found.append(name)
+        elif value == "n" and values.level(name):
+            found.append(["=", name, NO])
+    return found
+
+
+def _smallest(known: Known, base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan, condition: Condition) -> Plan:
+    """The plan without what it does not need."""
+    for name in sorted(plan, key=lambda one: (-_COSTS.get(one, 1.0), list(plan).index(one))):
+        if len(plan) == 1 and not fixed:
+            smaller: Plan = {}
+        else:
+            smaller = {one: value for one, value in plan.items() if one != name}
+        values = Values(known, _laid_over(base, fixed, smaller))
+        if not _missing(values, condition, {**fixed, **smaller}):
+            plan = smaller
+    return plan
+
+
+def _probes(known: Known, values: Values, names: Iterable[str]) -> tuple[str, ...]:
+    """What the toolchain was taken to say about the options that hold up the answer: those themselves, and what they depend on."""
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    waiting: list[tuple[Condition, int]] = [(name, 0) for name in names]
+    while waiting and len(seen) < 2000:
+        one, depth = waiting.pop()
+        if isinstance(one, list):
+            waiting += [(part, depth) for part in one[1:]] if one[0] != "?" else []
+            continue
+        if one in seen or one[:1] == "'" or depth > 6:
+            continue
+        seen.add(one)
+        if one[:1] == "#":
+            waiting.append((known.common(one), depth))
+            continue
+        option = known.get(one)
+        if option is not None and (values.level(one) or option.type not in ("bool", "tristate")):
+            for probe in option.probes:
+                found[f"{one}: {probe}"] = None
+            waiting.append((option.depends, depth + 1))
+    return tuple(found)
+
+
+class _Search:
+    """One search backwards from a condition, in the state that `values` has."""
+
+    def __init__(self, known: Known, values: Values, deadline: float, fixed: Mapping[str, str]) -> None:
+        self._known = known
+        self._values = values
+        self._deadline = deadline
+        self._fixed = fixed
+        self._steps = 0
+        self._running: list[str] = []
+        self._memo: dict[tuple[str, int], Plan | None] = {}
+        self._cut = 0  # how often a way was given up because it led back to where it came from
+        self.reasons: dict[str, Reason] = {}
+        self.ended_at = ""
+
+    def have(self, condition: Condition, level: int, asking: str) -> Plan | None:
+        """What to set so that a condition has at least this level; None where no way was found."""
+        self._step()
+        if isinstance(condition, str):
+            if condition[:1] == "'":
+                return {} if condition == YES or (condition == MODULE and level < 2) else None
+            if condition[:1] == "#":
+                return self._remembered(condition, level, asking)
+            return self.on(condition, level, asking)
+        if self._values.evaluate(condition) >= level:
+            return {}
+        kind = condition[0]
+        if kind == "&":
+            return self._all((part, level) for part in condition[1:]) if not asking else self._all_for(condition[1:], level, asking)
+        if kind == "|":
+            return self._cheapest([self.have(part, level, asking) for part in condition[1:]])
+        if kind == "!":
+            return self.lack(condition[1], asking)
+        if kind == "?":
+            self.ended_at = str(condition[1])
+            return None
+        return self._compared(kind, condition[1], condition[2], asking)
+
+    def lack(self, condition: Condition, asking: str) -> Plan | None:
+        """What to set so that a condition does not hold at all."""
+        self._step()
+        if self._values.evaluate(condition) == 0:
+            return {}
+        if isinstance(condition, str):
+            if condition[:1] == "'":
+                return None
+            if condition[:1] == "#":
+                return self.lack(self._known.common(condition), asking)
+            return self.off(condition, asking)
+        kind = condition[0]
+        if kind == "&":
+            return self._cheapest([self.lack(part, asking) for part in condition[1:]])
+        if kind == "|":
+            together: Plan | None = {}
+            for part in condition[1:]:
+                together = _joined(together, self.lack(part, asking))
+            return together
+        if kind == "!":
+            return self.have(condition[1], 2, asking)
+        if kind == "?":
+            return None
+        return self.have(conditions.negated(condition), 2, asking)
+
+    def on(self, name: str, level: int, asking: str) -> Plan | None:
+        """What to set so that an option is on: by its prompt, or by what pulls it in."""
+        if self._values.level(name) >= level:
+            return {}
+        option = self._known.get(name)
+        if option is None or option.type not in ("bool", "tristate"):
+            self.ended_at = f"{name}, which nothing defines" if option is None else f"{name}, which is no switch"
+            return None
+        if self._fixed.get(name) == "n":
+            return None
+        if name in self._running or len(self._running) > _DEEPEST:
+            self._cut += 1
+            return None
+        key = (name, level)
+        if key in self._memo:
+            found = self._memo[key]
+            return None if found is None else dict(found)
+        before = self._cut
+        self._running.append(name)
+        try:
+            found = self._ways_on(option, level, asking)
+        finally:
+            self._running.pop()
+        if found is not None or before == self._cut:
+            self._memo[key] = found
+        return None if found is None else dict(found)
+
+    def _ways_on(self, option: Option, level: int, asking: str) -> Plan | None:
+        name = option.name
+        needed = level if option.type == "tristate" else 1
+        best: Plan | None = None
+        for prompt in option.prompts:
+            way = self.have(prompt, needed, name)
+            if way is not None:
+                way = _joined(way, {name: "y"})
+                best = self._better(best, way)
+        if best is not None:
+            self.reasons.setdefault(name, self._reason(option, asking))
+        if option.choice:
+            return best
+        # what another option pulls in costs that option: only where there is no prompt, or a dearer one, is it worth a look
+        if best is None or _cost(best) > 1.5:
+            for selector, condition in option.selected_by[:_MOST_SELECTORS]:
+                way = self.on(str(selector), needed, f"{name}*")
+                if way is not None and (best is None or _cost(way) < _cost(best)):
+                    best = self._better(best, _joined(way, self.have(condition, needed, str(selector))))
+        if best is None or _cost(best) > 1.5:
+            visible = self._values.visible(name) and name in self._values.given
+            for value, condition in () if visible else option.defaults:
+                way = self.have(value, needed, f"{name}+")
+                if way is not None:
+                    best = self._better(best, _joined(way, self.have(condition, needed, f"{name}+")))
+            for implier, condition in () if visible else option.implied_by[:_MOST_SELECTORS]:
+                way = self.on(str(implier), needed, f"{name}+")
+                if way is not None:
+                    way = _joined(way, self.have(condition, needed, f"{name}+"))
+                    best = self._better(best, _joined(way, self.have(option.depends, needed, f"{name}+")))
+        if best is None and not self.ended_at:
+            self.ended_at = name
+        return best
+
+    def off(self, name: str, asking: str) -> Plan | None:
+        """What to set so that an option is off."""
+        option = self._known.get(name)
+        if option is None or self._values.level(name) == 0:
+            return {}
+        if self._fixed.get(name) == "y" or f"!{name}" in self._running or len(self._running) > _DEEPEST:
+            self._cut += 1
+            return None
+        self._running.append(f"!{name}")
+        try:
+            way: Plan | None = {}
+            if option.choice:
+                choice = self._known.get(option.choice)
+                others = [one for one in (choice.members if choice else []) if one != name]
+                return self._cheapest([self.on(one, 2, asking) for one in others[:40]])
+            for selector, condition in option.selected_by:
+                if self._values.level(str(selector)) and self._values.evaluate(condition):
+                    way = _joined(way, self._cheapest([self.off(str(selector), asking), self.lack(condition, asking)]))
+                    if way is None:
+                        return None
+            if self._values.visible(name):
+                self.reasons.setdefault(name, self._reason(option, asking))
+                by_hand = _joined(way, {name: "n"})
+            else:
+                by_hand = None
+                for value, condition in option.defaults:
+                    if self._values.evaluate(condition) and self._values.evaluate(value):
+                        way = _joined(way, self._cheapest([self.lack(condition, asking), self.lack(value, asking)]))
+                by_hand = way
+            return by_hand
+        finally:
+            self._running.pop()
+
+    def _compared(self, kind: str, left: Condition, right: Condition, asking: str) -> Plan | None:
+        if isinstance(left, str) and left[:1] not in "'#":
+            if right == YES:
+                return self.on(left, 2, asking) if kind == "=" else self.off(left, asking) if kind == "!=" else None
+            if right == NO:
+                return self.off(left, asking) if kind == "=" else self.on(left, 2, asking) if kind == "!=" else None
+            option = self._known.get(left)
+            if option is not None and option.type in ("int", "hex"):
+                # a number that a person sets is no switch, but it may have another default under other conditions
+                ways = []
+                for value, condition in option.defaults:
+                    if isinstance(value, str) and self._values.evaluate([kind, value, right]):
+                        ways.append(self.have(condition, 1, asking))
+                return self._cheapest(ways)
+            if option is not None and right not in (YES, NO, MODULE) and isinstance(right, str) and kind in ("=", "<=", ">="):
+                other = self._known.get(right)
+                if other is not None and other.type in ("bool", "tristate"):
+                    return self._cheapest([self.on(left, 2, asking), self.off(right, asking)] if kind == ">=" else
+                                          [self.on(right, 2, asking), self.off(left, asking)])
+        self.ended_at = conditions.shown([kind, left, right])
+        return None
+
+    def _remembered(self, name: str, level: int, asking: str) -> Plan | None:
+        key = (name, level)
+        if key in self._memo:
+            found = self._memo[key]
+            return None if found is None else dict(found)
+        before = self._cut
+        found = self.have(self._known.common(name), level, asking)
+        if found is not None or before == self._cut:
+            self._memo[key] = found
+        return None if found is None else dict(found)
+
+    def _all(self, parts: Iterable[tuple[Condition, int]]) -> Plan | None:
+        together: Plan | None = {}
+        for part, level in parts:
+            together = _joined(together, self.have(part, level, ""))
+            if together is None:
+                return None
+        return together
+
+    def _all_for(self, parts: Iterable[Condition], level: int, asking: str) -> Plan | None:
+        together: Plan | None = {}
+        for part in parts:
+            together = _joined(together, self.have(part, level, asking))
+            if together is None:
+                return None
+        return together
+
+    def _cheapest(self, ways: Iterable[Plan | None]) -> Plan | None:
+        best: Plan | None = None
+        for way in ways:
+            best = self._better(best, way)
+        return best
+
+    def _better(self, one: Plan | None, other: Plan | None) -> Plan | None:
+        if one is None or other is None:
+            return one if other is None else other
+        return other if _cost(other) < _cost(one) else one
+
+    def _reason(self, option: Option, asking: str) -> Reason:
+        path, line = (option.places or [["", 0]])[0]
+        if not asking:
+            return Reason("", str(path), int(str(line)))
+        other = self._known.get(asking.rstrip("*+"))
+        if other is not None and other.places and not asking.endswith("*"):
+            path, line = other.places[0]
+        word = "selects" if asking.endswith("*") else "is there by default for" if asking.endswith("+") else "is needed by"
+        return Reason(f"{word} {asking.rstrip('*+')}", str(path), int(str(line)))
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps > _MOST_STEPS or (self._steps % 256 == 0 and time.monotonic() > self._deadline):
+            raise _Over
+
+
+def _joined(one: Plan | None, other: Plan | None) -> Plan | None:
+    """Two plans together; None where one is missing, or they contradict each other."""
+    if one is None or other is None:
+        return None
+    if not one:
+        return other
+    for name, value in other.items():
+        if one.get(name, value) != value:
+            return None
+    return {**one, **other}
+
+
+def _cost(plan: Plan) -> float:
+    return sum(_COSTS.get(name, 1.0) if value == "y" else _COST_OFF for name, value in plan.items())
+
+
+def impossible(known: Known, condition: Condition) -> str:
+    """Why a condition holds in no configuration at all of this architecture; empty where it may.
+
+    Leans on no answer of the toolchain, on no search and on nothing that could not be read: what is not proved is taken to be possible.
+    """
+    bounds = _Bounds(known)
+    try:
+        if bounds.may_hold(condition):
+            return ""
+        return bounds.clause(condition)
+    except (_Over, RecursionError):
+        return ""
+
+
+class _Bounds:
+    """Which values options could have at most, whatever a person sets."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._on: dict[str, bool] = {}
+        self._always: dict[str, bool] = {}
+        self._shared: dict[tuple[str, bool], bool] = {}
+        self._steps = 0
+
+    def may_hold(self, condition: Condition) -> bool:
+        """Whether a condition may be something other than no."""
+        self._step()
+        if isinstance(condition, str):
+            if condition[:1] == "'":
+                return condition != NO
+            if condition[:1] == "#":
+                return self._common(condition, False)
+            return self.may_be_on(condition)
+        kind = condition[0]
+        if kind == "&":
+            return all([self.may_hold(part) for part in condition[1:]])
+        if kind == "|":
+            return any([self.may_hold(part) for part in condition[1:]])
+        if kind == "!":
+            return not self.always_holds(condition[1])
+        if kind == "?":
+            return True
+        known = self._constant(condition)
+        if known is not None:
+            return known
+        left, right = condition[1], condition[2]
+        if isinstance(left, str) and left[:1] != "'":
+            if (kind == "=" and right in (YES, MODULE)) or (kind == "!=" and right == NO):
+                return self.may_be_on(left)
+            if (kind == "=" and right == NO) or (kind == "!=" and right == YES):
+                return not self.is_always_on(left)
+        return True
+
+    def always_holds(self, condition: Condition) -> bool:
+        """Whether a condition is y whatever is set."""
+        self._step()
+        if isinstance(condition, str):
+            if condition[:1] == "'":
+                return condition == YES
+            if condition[:1] == "#":
+                return self._common(condition, True)
+            return self.is_always_on(condition)
+        kind = condition[0]
+        if kind == "&":
+            return all([self.always_holds(part) for part in condition[1:]])
+        if kind == "|":
+            return any([self.always_holds(part) for part in condition[1:]])
+        if kind == "!":
+            return not self.may_hold(condition[1])
+        if kind == "?":
+            return False
+        known = self._constant(condition)
+        if known is not None:
+            return known
+        return not self.may_hold(conditions.negated(condition))
+
+    def may_be_on(self, name: str) -> bool:
+        if name in self._on:
+            return self._on[name]
+        self._on[name] = True  # what leads back to itself is not ruled out
+        option = self._known.get(name)
+        found = False
+        if option is not None and option.type in ("bool", "tristate", ""):
+            found = (
+                bool(option.probes)
+                or any(self.may_hold(prompt) for prompt in option.prompts)
+                or any(self.may_hold(condition) and self.may_hold(value) for value, condition in option.defaults)
+                or any(self.may_hold(condition) and self.may_be_on(str(by)) for by, condition in option.selected_by)
+                or any(self.may_hold(condition) and self.may_be_on(str(by)) for by, condition in option.implied_by)
+            )
+        elif option is not None:
+            found = True  # a number or a text: what it is compared with decides
+        self._on[name] = found
+        return found
+
+    def is_always_on(self, name: str) -> bool:
+        if name in self._always:
+            return self._always[name]
+        self._always[name] = False
+        option = self._known.get(name)
+        found = False
+        if option is not None and option.type in ("bool", "tristate") and not option.choice and not option.probes:
+            found = any(self.is_always_on(str(by)) and self.always_holds(condition) for by, condition in option.selected_by)
+            if not found and not any(self.may_hold(prompt) for prompt in option.prompts):
+                for value, condition in option.defaults:
+                    if self.always_holds(condition):
+                        found = self.always_holds(value)
+                        break
+                    if self.may_hold(condition) and not self.always_holds(value):
+                        break
+        self._always[name] = found
+        return found
+
+    def clause(self, condition: Condition) -> str:
+        """The part of a condition that cannot hold, down to what is at its root."""
+        for _ in range(20):
+            if isinstance(condition, str):
+                if condition[:1] == "#":
+                    condition = self._known.common(condition)
+                    continue
+                option = self._known.get(condition)
+                if option is None:
+                    return f"{conditions.shown(condition)} is not there for this architecture" if condition[:1] != "'" else "n"
+                blocked = [one for one in option.prompts if not self.may_hold(one)] or ([option.depends] if option.depends != YES else [])
+                inner = self._leaf(blocked[0]) if blocked else ""
+                return f"{condition} cannot be on{f': {inner}' if inner and inner != condition else ''}"
+            if condition[0] == "&":
+                condition = next(part for part in condition[1:] if not self.may_hold(part))
+                continue
+            if (condition[0] == "=" and condition[2] == YES) or (condition[0] == "!=" and condition[2] == NO):
+                condition = condition[1]
+                continue
+            break
+        return f"{conditions.shown(condition)} cannot hold"
+
+    def _leaf(self, condition: Condition) -> str:
+        for _ in range(40):
+            if isinstance(condition, str) and condition[:1] == "#":
+                condition = self._known.common(condition)
+            elif isinstance(condition, list) and condition[0] == "&":
+                parts = [part for part in condition[1:] if not self.may_hold(part)]
+                if not parts:
+                    return ""
+                condition = parts[0]
+            else:
+                break
+        return f"depends on {conditions.shown(condition)}"
+
+    def _common(self, name: str, always: bool) -> bool:
+        key = (name, always)
+        if key not in self._shared:
+            self._shared[key] = not always
+            common = self._known.common(name)
+            self._shared[key] = self.always_holds(common) if always else self.may_hold(common)
+        return self._shared[key]
+
+    def _constant(self, condition: Condition) -> bool | None:
+        """The answer to a comparison of two constants, or of a name that nothing defines."""
+        kind, left, right = condition
+        if isinstance(left, str) and isinstance(right, str) and left[:1] == "'" and right[:1] == "'" and kind in ("=", "!="):
+            return (left == right) is (kind == "=")
+        return None
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps > _MOST_STEPS * 4:
+            raise _Over

@@ -1,0 +1,182 @@
+"""EnableConfigs in the verdict, and the command that prints them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.kernel import Kernel
+
+FILE = """\
+int always(void)
+{
+	return 1;
+}
+#ifdef CONFIG_EXTRA
+int extra(void)
+{
+	return 2;
+}
+#else
+int instead(void)
+{
+	return 3;
+}
+#endif
+"""
+
+
+@pytest.fixture
+def grown(kernel: Kernel) -> Kernel:
+    """The small tree with a file that needs options, and the word index."""
+    kernel.write("mm/Kconfig", kernel.read("mm/Kconfig") + 'config EXTRA\n\tbool "extra"\n\tdepends on POOL\nconfig ONLY_ARM\n\tbool "arm"\n\tdepends on ARM\n')
+    kernel.write("mm/Makefile", kernel.read("mm/Makefile") + "obj-$(CONFIG_POOL) += some.o\nobj-$(CONFIG_ONLY_ARM) += arm.o\n")
+    kernel.write("mm/some.c", FILE)
+    kernel.write("mm/arm.c", FILE)
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "grow")
+    kernel.triage("index", "--quiet")
+    return kernel
+
+
+def verdict(kernel: Kernel, *args: str, **env: str) -> dict[str, Any]:
+    return dict(json.loads(kernel.triage("check", "--format", "json", *args, **env)))
+
+
+def stage(kernel: Kernel, path: str, old: str, new: str) -> None:
+    kernel.replace(path, old, new)
+    kernel.git("add", "-A", "-f")
+
+
+def test_an_option_of_the_makefile_is_asked_for_with_its_reason(grown: Kernel) -> None:
+    stage(grown, "mm/some.c", "return 1;", "return 11;")
+    found = verdict(grown)
+    assert (found["EnableConfigs"], found["DisableConfigs"], found["ConfigSets"]) == (["POOL"], [], [])
+    assert found["ConfigReasons"] == {"POOL": {"For": "build", "Why": "POOL builds mm/some.c", "Path": "mm/Makefile", "Line": 3}}
+
+
+def test_what_the_base_configuration_has_is_left_out(grown: Kernel) -> None:
+    (grown.path.parent / "config").write_text("CONFIG_POOL=y\n")
+    stage(grown, "mm/some.c", "return 1;", "return 11;")
+    assert verdict(grown, PATCH_TRIAGE_FUZZ_BASE_CONFIG=str(grown.path.parent / "config"))["EnableConfigs"] == []
+
+
+def test_a_verdict_is_worked_out_anew_where_the_base_configuration_changed(grown: Kernel) -> None:
+    config = grown.path.parent / "config"
+    stage(grown, "mm/some.c", "return 1;", "return 11;")
+    answers = []
+    for text in ("CONFIG_POOL=y\n", "# CONFIG_POOL is not set\n"):
+        config.write_text(text)
+        answers.append(verdict(grown, PATCH_TRIAGE_FUZZ_BASE_CONFIG=str(config))["EnableConfigs"])
+    assert answers == [[], ["POOL"]]
+
+
+def test_a_verdict_is_worked_out_anew_where_kconfig_changed(grown: Kernel) -> None:
+    stage(grown, "mm/some.c", "return 1;", "return 11;")
+    assert verdict(grown)["EnableConfigs"] == ["POOL"] == verdict(grown)["EnableConfigs"]
+    grown.git("stash", "-q")
+    grown.commit("init/Kconfig", grown.read("init/Kconfig") + "config WANTS_POOL\n\tdef_bool y\n\tselect POOL\n")
+    grown.git("stash", "pop", "-q", "--index")
+    assert verdict(grown)["EnableConfigs"] == []
+
+
+def test_a_guarded_line_needs_the_guards_option_too(grown: Kernel) -> None:
+    stage(grown, "mm/some.c", "return 2;", "return 22;")
+    found = verdict(grown)
+    assert sorted(found["EnableConfigs"]) == ["EXTRA", "POOL"]
+    assert found["ConfigReasons"]["EXTRA"] == {"For": "build", "Why": "#ifdef CONFIG_EXTRA", "Path": "mm/some.c", "Line": 5}
+
+
+def test_lines_under_else_disable_an_option(grown: Kernel) -> None:
+    (grown.path.parent / "config").write_text("CONFIG_POOL=y\nCONFIG_EXTRA=y\n")
+    stage(grown, "mm/some.c", "return 3;", "return 33;")
+    found = verdict(grown, PATCH_TRIAGE_FUZZ_BASE_CONFIG=str(grown.path.parent / "config"))
+    assert (found["EnableConfigs"], found["DisableConfigs"]) == ([], ["EXTRA"])
+
+
+def test_both_arms_of_a_conditional_are_two_sets(grown: Kernel) -> None:
+    grown.replace("mm/some.c", "return 2;", "return 22;")
+    stage(grown, "mm/some.c", "return 3;", "return 33;")
+    sets = verdict(grown)["ConfigSets"]
+    assert [(sorted(one["Enable"]), one["Lines"]) for one in sets] == [(["EXTRA", "POOL"], ["mm/some.c:8"]), (["POOL"], ["mm/some.c:13"])]
+
+
+def test_a_changed_function_whose_only_caller_needs_an_option_is_reached_with_it(grown: Kernel) -> None:
+    grown.commit("init/user.c", "#ifdef CONFIG_SMP_DEBUG\nint user(void)\n{\n\treturn helper();\n}\n#endif\n")
+    grown.commit("init/Kconfig", grown.read("init/Kconfig") + 'config SMP_DEBUG\n\tbool "debug"\n')
+    grown.commit("init/Makefile", "obj-y += main.o user.o helper.o\n")
+    grown.commit("init/helper.c", "int helper(void)\n{\n\treturn 1;\n}\n")
+    grown.triage("index", "--quiet")
+    stage(grown, "init/helper.c", "return 1;", "return 2;")
+    found = verdict(grown)
+    assert found["EnableConfigs"] == ["SMP_DEBUG"]
+    assert found["ConfigReasons"]["SMP_DEBUG"] == {
+        "For": "reach", "Why": "#ifdef CONFIG_SMP_DEBUG: user, caller of helper", "Path": "init/user.c", "Line": 1,
+    }
+
+
+def test_what_no_kernel_of_the_target_holds_is_out_of_reach(grown: Kernel) -> None:
+    stage(grown, "mm/arm.c", "return 1;", "return 11;")
+    found = verdict(grown)
+    assert (found["Reachable"], found["WorthFuzzing"], found["EnableConfigs"]) == ("no", False, [])
+    assert any("ONLY_ARM cannot be on: depends on ARM" in one["Claim"] for one in found["Evidence"])
+
+
+def test_without_the_word_index_nothing_is_called_out_of_reach(kernel: Kernel, grown: Kernel) -> None:
+    import shutil
+
+    shutil.rmtree(grown.path / ".git" / "patch-triage")
+    stage(grown, "mm/arm.c", "return 1;", "return 11;")
+    assert verdict(grown)["Reachable"] == "unknown"
+
+
+def test_a_file_that_another_includes_is_not_out_of_reach(grown: Kernel) -> None:
+    grown.commit("mm/some.c", FILE + '#include "arm.c"\n')
+    stage(grown, "mm/arm.c", "return 1;", "return 11;")
+    assert verdict(grown)["Reachable"] == "unknown"
+
+
+def test_a_header_needs_one_of_the_files_that_include_it(grown: Kernel) -> None:
+    grown.commit("mm/some.h", "static inline int low(void)\n{\n\treturn 1;\n}\n")
+    grown.commit("mm/some.c", '#include "some.h"\n' + FILE)
+    stage(grown, "mm/some.h", "return 1;", "return 2;")
+    assert verdict(grown)["EnableConfigs"] == ["POOL"]
+
+
+def test_harmless_changes_do_not_pay_for_any_of_it(grown: Kernel) -> None:
+    stage(grown, "mm/some.c", "int always", "/* why */\nint always")
+    assert verdict(grown)["EnableConfigs"] == []
+    assert not (grown.path / ".git" / "patch-triage" / "kconfig").exists()
+
+
+def test_a_fragment_for_merge_config(grown: Kernel) -> None:
+    stage(grown, "mm/some.c", "return 1;", "return 11;")
+    grown.git("commit", "-qm", "mm: change some")
+    out = grown.triage("configs", "HEAD", "--fragment")
+    assert out.splitlines()[1:] == ["# build: POOL builds mm/some.c (mm/Makefile:3)", "CONFIG_POOL=y"]
+    assert "CONFIG_POOL=y" in grown.triage("configs")
+    patch = grown.git("format-patch", "-1", "--stdout")
+    assert "CONFIG_POOL=y" in grown.triage("configs", "--patch", "-", "--base", "HEAD~1", "--fragment", data=patch)
+
+
+def test_an_option_explained(grown: Kernel) -> None:
+    out = grown.triage("configs", "--explain", "CONFIG_EXTRA")
+    assert "depends on POOL" in out and "to have it: CONFIG_POOL=y CONFIG_EXTRA=y" in out
+    assert "cannot be on for x86_64" in grown.triage("configs", "--explain", "ONLY_ARM")
+    assert "no Kconfig file for x86_64 defines NOWHERE" in grown.triage_both("configs", "--explain", "NOWHERE", ok=2)[1]
+
+
+def test_a_damaged_store_is_read_anew(grown: Kernel) -> None:
+    stage(grown, "mm/some.c", "return 1;", "return 11;")
+    verdict(grown)
+    for path in (grown.path / ".git" / "patch-triage" / "kconfig").iterdir():
+        path.write_bytes(path.read_bytes()[:40] + b"\0not ours")
+    assert verdict(grown, "--no-cache")["EnableConfigs"] == ["POOL"]
+
+
+def test_a_base_configuration_that_is_not_there_is_named(grown: Kernel) -> None:
+    stage(grown, "mm/some.c", "return 1;", "return 11;")
+    _, error = grown.triage_both("check", ok=2, PATCH_TRIAGE_FUZZ_BASE_CONFIG="/nowhere/config")
+    assert "fuzz.base_config: /nowhere/config: No such file or directory" in error
