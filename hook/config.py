@@ -205,6 +205,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("index.max_bytes", 400 << 20, _whole(1 << 20, 1 << 40), "an index beyond this forgets all revisions but the newest"),
     Setting("index.no_definitions", ("drivers/gpu/drm/amd/include/*", "drivers/accel/habanalabs/include/*/asic_reg/*"), _words,
             "generated headers: what they define is found by looking into them (globs)"),
+    Setting("patchwork.url", "", _url, "the Patchwork that `export patchwork --post` posts to (https://patchwork.example.org)"),
+    Setting("patchwork.token_variable", "PATCHWORK_TOKEN", _text, "the environment variable that holds its API token"),
+    Setting("patchwork.token_command", "", _text, "a command that prints the token, instead of the variable; run without a shell"),
+    Setting("patchwork.context", "patch-triage", _text, "the name of our check there: letters, digits, - and _"),
+    Setting("patchwork.target_url", "", _url, "what the check links to"),
+    Setting("patchwork.seconds", 30.0, _seconds(0.1, 600), "how long one request to Patchwork, or the token's command, may take"),
     Setting("limits.evidence_facts", 200, _whole(1, 100_000), "list at most so many facts in a verdict"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

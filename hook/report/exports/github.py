@@ -1,0 +1,54 @@
+"""For GitHub's workflows: an annotation a commit, and a summary of the job.
+
+Escaped by the rules for workflow commands, so that no text of a patch becomes a command of its own, and for the summary as Markdown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hook.report.exports import Attention, Item, attention
+from hook.report.text import one_line, plain
+
+_LEVEL = {Attention.WARNING: "warning", Attention.PENDING: "notice", Attention.SUCCESS: "notice"}
+_MOST_SUMMARY_BYTES = 1 << 20  # GitHub drops a larger one whole
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+.!|~@:-])")
+_MOST_FACTS = 3
+
+
+def notices(items: Sequence[Item]) -> list[str]:
+    """One workflow command a commit, at the place of its first fact."""
+    lines = []
+    for item in items:
+        places = [fact.place for fact in item.verdict.evidence[:1]]
+        where = "".join(f"file={_property(one.path)}," + (f"line={one.line}," if one.line else "") for one in places)
+        title = _property(f"{item.commit[:12]} {item.subject}")
+        lines.append(f"::{_LEVEL[attention(item.verdict)]} {where}title={title}::{_data(one_line(item.verdict))}")
+    return lines
+
+
+def summary(items: Sequence[Item]) -> str:
+    """The job's summary: a table, a row a commit."""
+    text = "| commit | verdict | where |\n|---|---|---|\n"
+    for number, item in enumerate(items):
+        facts = item.verdict.evidence[:_MOST_FACTS]
+        where = "<br>".join(_cell(f"{one.place.path}:{one.place.line}" if one.place.line else one.place.path) for one in facts)
+        row = f"| {_cell(f'{item.commit[:12]} {item.subject}')} | {_cell(one_line(item.verdict))} | {where} |\n"
+        if len((text + row).encode()) > _MOST_SUMMARY_BYTES - 100:
+            return text + f"\nand {len(items) - number} more\n"
+        text += row
+    return text
+
+
+def _data(text: str) -> str:
+    return plain(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _cell(text: str) -> str:
+    escaped = _MARKDOWN.sub(r"\\\1", plain(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

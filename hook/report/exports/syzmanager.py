@@ -1,0 +1,118 @@
+"""Focus areas for syz-manager: the `experimental` part of its configuration.
+
+syz-manager does not start when a single filter of an area matches nothing, so only names that can be hit are written; with the symbols of
+the built kernel each is tried. Filters are regular expressions of Go; a function may carry a suffix of the compiler.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hook.report.exports import Item
+from hook.report.exports.elf import Symbols
+
+# what syz-cluster gives them
+_FOCUS_WEIGHT, _MODIFIED_WEIGHT, _FILES_WEIGHT, _REST_WEIGHT = 10.0, 6.0, 3.0, 1.0
+FOCUS, MODIFIED, FILES = "triage_focus", "triage_modified", "triage_files"
+_OURS = (FOCUS, MODIFIED, FILES)
+_SUFFIX = r"(\.(isra|constprop|part|cold|llvm)\..*)?"
+_SYMBOL = re.compile(r"[A-Za-z_][\w.$]{0,500}\Z", re.ASCII)
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_COMMENT = re.compile(r"(?m)^[ \t]*#[^\n]*")  # syz-manager takes such lines out before it reads the JSON
+
+
+class CannotMerge(ValueError):
+    """A configuration that focus areas cannot be put into; the sentence says why."""
+
+
+def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[str, Any], list[str]]:
+    """The object with the focus areas, and what a person should know of names that are left out.
+
+    What a function was changed into is only named where `symbols` prove that it is there: the compiler may have inlined it.
+    """
+    worth = [item for item in items if item.verdict.worth_fuzzing]
+    said: list[str] = []
+    focus = _functions(_union(item.symbols for item in worth), symbols, said)
+    for name in _union(item.verdict.focus_symbols for item in worth):
+        if not any(name in item.symbols for item in worth):
+            said.append(f"{name} is left out: nothing shows that it has an address in instrumented code")
+    modified = []
+    if symbols is not None:
+        changed = [name for name in _union(item.verdict.changed_functions for item in worth) if function(name) not in focus]
+        modified = _functions(changed, symbols, [])
+    files = []
+    for path in _union(item.files for item in worth):
+        if symbols is not None and symbols.files and path.rpartition("/")[2] not in symbols.files:
+            said.append(f"{path} is left out: this kernel was built without it")
+        else:
+            files.append(f"^{quoted(path)}$")
+    areas: list[dict[str, Any]] = []
+    for name, kind, filters, weight in (
+        (FOCUS, "functions", focus, _FOCUS_WEIGHT),
+        (MODIFIED, "functions", modified, _MODIFIED_WEIGHT),
+        (FILES, "files", files, _FILES_WEIGHT),
+    ):
+        if filters:
+            areas.append({"name": name, "filter": {kind: filters}, "weight": weight})
+    if areas:
+        areas.append({"weight": _REST_WEIGHT})  # without it all other code would not count at all
+    return {"focus_areas": areas}, said
+
+
+def merged(text: str, ours: dict[str, Any]) -> tuple[str, int]:
+    """A manager's configuration with our areas in place of those of an earlier export, and how many comments that costs.
+
+    Raises CannotMerge.
+    """
+    try:
+        config = json.loads(_COMMENT.sub("", text))
+    except (ValueError, RecursionError) as wrong:
+        raise CannotMerge(f"it is not JSON: {wrong}") from None
+    if not isinstance(config, dict):
+        raise CannotMerge("it is not a JSON object")
+    if config.get("cov_filter"):
+        raise CannotMerge("it has a cov_filter, and syz-manager takes only one of that and focus_areas")
+    inner = config.setdefault("experimental", {})
+    there = inner.get("focus_areas") or [] if isinstance(inner, dict) else None
+    if not isinstance(there, list) or not all(isinstance(area, dict) for area in there):
+        raise CannotMerge("its experimental.focus_areas is not a list of areas")
+    kept = [area for area in there if area.get("name") not in _OURS]
+    added = [area for area in ours["focus_areas"] if area.get("filter") or not any(not one.get("filter") for one in kept)]
+    inner["focus_areas"] = [*(one for one in kept if one.get("filter")), *added, *(one for one in kept if not one.get("filter"))]
+    return json.dumps(config, indent="\t", ensure_ascii=False) + "\n", len(_COMMENT.findall(text))
+
+
+def function(name: str) -> str:
+    """The filter for a function, however the compiler has cloned it."""
+    return f"^{quoted(name)}{_SUFFIX}$"
+
+
+def quoted(text: str) -> str:
+    """`text` as a regular expression that matches just it, by the rule of Go's regexp.QuoteMeta."""
+    return _SPECIAL.sub(lambda match: "\\" + match[0], text)
+
+
+def _functions(names: Iterable[str], symbols: Symbols | None, said: list[str]) -> list[str]:
+    found = []
+    text = "\n".join(one.name for one in symbols.functions) if symbols else ""
+    for name in names:
+        if not _SYMBOL.match(name):
+            said.append(f"{name[:60]!r} is left out: no name of a function")
+        elif symbols is None:
+            found.append(function(name))
+        else:
+            built = re.findall(f"(?m)^{re.escape(name)}(?:\\.(?:isra|constprop|part|cold|llvm)\\..*)?$", text)
+            if not built:
+                said.append(f"{name} is left out: this kernel has no such function (inlined, or not built)")
+            elif symbols.covered is not None and not symbols.covered.intersection(built):
+                said.append(f"{name} is left out: this kernel was built without coverage points in it")
+            else:
+                found.append(function(name))
+    return found
+
+
+def _union(lists: Iterable[Iterable[str]]) -> list[str]:
+    return list(dict.fromkeys(one for names in lists for one in names))

