@@ -1,0 +1,219 @@
+"""What b4 calls: `b4-prep-check` for an author's patch, `b4-review-check` for a maintainer's.
+
+b4 hands over one mail on standard input. Of the first it takes every line for a warning, and any word on standard error for a failure; so
+nothing is said where nothing needs saying. Of the second it takes a JSON list of results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import sys
+import typing
+from collections.abc import Iterator, Sequence
+
+from hook import config
+from hook.commands import DONE, Command, repository, settings_at
+from hook.source import settings as settings_source
+from hook.source.git import GitError, Repository
+from hook.source.objects import Objects
+
+if typing.TYPE_CHECKING:
+    from hook.verdict import Verdict
+
+_MOST_TRACKING_BYTES = 16 << 20
+_MOST_PATCHES = 1000  # of a tracked series
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_BRANCH = re.compile(r"[A-Za-z0-9][\w.-]{0,200}\Z", re.ASCII)
+_STATUS = {"success": "pass", "warning": "warn", "pending": "warn"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What is said of one patch: a verdict, or why there is none."""
+
+    label: str
+    verdict: Verdict | None
+    why: str = ""
+
+
+def register(command: Command) -> None:
+    """Add the two commands."""
+    command("b4-prep-check", prep_check, "for b4.prep-perpatch-check-cmd: a mail on standard input, a line for what needs attention")
+    sub = command("b4-review-check", review_check, "for b4.review-perpatch-check-cmd: a mail on standard input, JSON for b4")
+    sub.add_argument("--series", action="store_true", help="for b4.review-series-check-cmd: one result for the whole tracked series")
+
+
+def prep_check(options: argparse.Namespace) -> int:
+    """Say one line of a patch that is worth fuzzing, or could not be judged; else nothing."""
+    from hook.report.exports import Attention, attention
+    from hook.report.text import one_line, plain
+
+    try:
+        for one in _of_mail(options):
+            if one.verdict is None:
+                print(plain(f"not judged: {one.why}"))
+            elif attention(one.verdict) is not Attention.SUCCESS:
+                print(one_line(one.verdict))
+    except (GitError, config.WrongSetting, OSError) as wrong:
+        print(plain(f"not judged: {_sentence(wrong)}"))
+    return DONE
+
+
+def review_check(options: argparse.Namespace) -> int:
+    """Print b4's JSON for one patch, or for the series that b4 tracks."""
+    results: list[dict[str, str]] = []
+    try:
+        told = list(_of_series(options) if options.series else _of_mail(options))
+        if told:
+            results.append(_as_one(told) if options.series else _result(told[0]))
+    except (GitError, config.WrongSetting, OSError) as wrong:
+        results.append(_entry("warn", f"not judged: {_sentence(wrong)}", ""))
+    print(json.dumps(results))
+    return DONE
+
+
+def _result(one: Told) -> dict[str, str]:
+    from hook.report.exports import attention
+    from hook.report.text import one_line
+
+    if one.verdict is None:
+        return _entry("warn", f"not judged: {one.why}", "")
+    return _entry(_STATUS[attention(one.verdict)], one_line(one.verdict), "\n".join(_details(one.verdict)))
+
+
+def _as_one(told: list[Told]) -> dict[str, str]:
+    """One result for a series: what to aim at and to configure, of all its patches together."""
+    from hook.report.exports import Attention, attention
+    from hook.report.text import one_line
+
+    verdicts = [one.verdict for one in told if one.verdict is not None]
+    wanted = [one for one in verdicts if attention(one) is not Attention.SUCCESS]
+    symbols = list(dict.fromkeys(name for one in wanted for name in one.focus_symbols))
+    options = list(dict.fromkeys(name for one in wanted for name in one.enable_configs))
+    summary = f"{len(wanted)} of {len(told)} patches worth fuzzing"
+    summary += f": {', '.join(symbols)}" if symbols else ""
+    summary += f" (needs {', '.join(options)})" if options else ""
+    if len(verdicts) < len(told):
+        summary += f"; {len(told) - len(verdicts)} not judged"
+    details = [f"{one.label}\n  {one_line(one.verdict) if one.verdict else f'not judged: {one.why}'}" for one in told]
+    return _entry("warn" if wanted or len(verdicts) < len(told) else "pass", summary, "\n".join(details))
+
+
+def _details(verdict: Verdict) -> Iterator[str]:
+    from hook.report.text import paragraph
+
+    yield from paragraph(verdict, verbose=True)
+    for title, names in (
+        ("aim at", verdict.focus_symbols), ("on the way in", verdict.via), ("changed", verdict.changed_functions),
+        ("kernel options", verdict.enable_configs), ("kinds of edit", verdict.change_classes),
+    ):
+        if names:
+            yield f"  {title}: {', '.join(names)}"
+
+
+def _entry(status: str, summary: str, details: str) -> dict[str, str]:
+    from hook.report.text import plain
+
+    lines = [plain(line) for line in details.split("\n")]
+    return {"tool": "patch-triage", "status": status, "summary": plain(summary), "url": "", "details": "\n".join(lines)}
+
+
+def _of_mail(options: argparse.Namespace) -> Iterator[Told]:
+    """What is said of the patch in the mail: where b4 tracks its series, of the commit that it is there."""
+    repo = repository(options)
+    if settings_source.switched_off(repo):
+        return
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        settings = _settings(repo, objects)
+        most = settings["limits.mail_bytes"]
+        data = sys.stdin.buffer.read(most + 1)
+        commits = dict(_tracked(repo))
+        mine = commits.get(_message_id(data[:most]))
+        if mine:
+            yield from _of_commits(repo, objects, settings, [mine])
+            return
+        yield from _of_patches(repo, settings, data)
+
+
+def _of_patches(repo: Repository, settings: config.Settings, data: bytes) -> Iterator[Told]:
+    from hook import triage
+    from hook.change import series as mailed
+    from hook.source.overlay import NoPatch
+
+    try:
+        with mailed.read(repo, settings, data, "the mail", None) as series:
+            for one in series.changes():
+                if isinstance(one, mailed.Unread):
+                    if one.failed:
+                        yield Told(one.label, None, one.why)
+                    continue
+                with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
+                    yield Told(one.label, triage.judge(one, blobs, settings, asking=triage.Asking()).verdict)
+    except NoPatch:
+        return  # a cover letter, or an empty commit of b4's own
+
+
+def _of_series(options: argparse.Namespace) -> Iterator[Told]:
+    repo = repository(options)
+    if settings_source.switched_off(repo):
+        return
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        settings = _settings(repo, objects)
+        yield from _of_commits(repo, objects, settings, [commit for _, commit in _tracked(repo)])
+
+
+def _of_commits(repo: Repository, objects: Objects, settings: config.Settings, commits: Sequence[str]) -> Iterator[Told]:
+    from hook import triage
+    from hook.change.change import find_commit
+
+    for oid, one in zip(commits, triage.judge_commits(repo, objects, settings, commits, asking=triage.Asking()), strict=True):
+        label = find_commit(objects, oid).subject
+        if isinstance(one, triage.Judged):
+            yield Told(label, one.verdict)
+        elif one.failed:
+            yield Told(label, None, one.why)
+
+
+def _tracked(repo: Repository) -> Iterator[tuple[str, str]]:
+    """The patches of the series that b4 tracks, as (Message-ID, commit); none where b4 names no series, or its branch is gone."""
+    where = os.environ.get("B4_TRACKING_FILE")
+    if not where:
+        return
+    try:
+        with pathlib.Path(where).open("rb") as file:
+            tracking = json.loads(file.read(_MOST_TRACKING_BYTES))
+        first, branch = str(tracking["series"]["first-patch-commit"]), str(tracking["series"]["change-id"])
+        ids = [str(one["header-info"]["msgid"]) for one in tracking["patches"]][:_MOST_PATCHES]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return
+    if not _COMMIT.match(first) or not _BRANCH.match(branch) or not ids:
+        return
+    try:
+        out = repo.run("rev-list", "--reverse", "--topo-order", f"^{first}", f"refs/heads/b4/review/{branch}", "--")
+    except GitError:
+        return  # not under review here; the mail says enough
+    yield from zip(ids, [first, *out.decode().split()], strict=False)
+
+
+def _message_id(mail: bytes) -> str:
+    head = re.split(rb"\r?\n\r?\n", mail[: 1 << 16], maxsplit=1)[0]
+    found = re.search(rb"(?im)^message-id:\s*<([^>\s]+)>", head)
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
+def _settings(repo: Repository, objects: Objects) -> config.Settings:
+    from hook.change.change import head_commit
+
+    head = head_commit(objects)
+    return settings_at(repo, objects, head.oid if head else repo.empty_tree)
+
+
+def _sentence(wrong: Exception) -> str:
+    if isinstance(wrong, OSError):
+        return f"{wrong.filename or 'input'}: {wrong.strerror or wrong}"
+    return str(wrong)
