@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/hypothesis
 
-.PHONY: demo test lint conformance clean
+.PHONY: demo test lint conformance browser clean
 
 # The environment is remade when what the project needs has changed.
 $(VENV)/.made: pyproject.toml
@@ -32,5 +32,11 @@ test: lint
 conformance: $(VENV)/.made
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/conformance/run.py .conformance
 
+# The pages in a real browser: Chromium and its driver from the system, axe-core out of a package that carries it.
+browser: $(VENV)/.made
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	@test -d .browser || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .browser axe-playwright-python
+	@$(BIN)/pytest -p no:xdist tests/browser/pages.py
+
 clean:
-	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .browser .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -136,6 +136,11 @@ def to_document(span: Span) -> dict[str, Any]:
     return {_name(field.name): getattr(span, field.name) for field in dataclasses.fields(Span)}
 
 
+def cleaned(span: Span, clean: Callable[[Any], Any]) -> Span:
+    """The span with each of its texts and values as `clean` gives it."""
+    return dataclasses.replace(span, **{field.name: clean(getattr(span, field.name)) for field in dataclasses.fields(Span)})
+
+
 def read(path: pathlib.Path) -> list[Span]:
     """The spans in a file, by Seq; a line that a crash has cut short is left out. Raises OSError, ValueError where it is no trajectory."""
     with path.open("rb") as file:

@@ -1,0 +1,152 @@
+"""`patch-triage report`: the run in which a commit was judged, as one HTML page."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import re
+import sys
+import typing
+from collections.abc import Mapping, Sequence
+
+from hook import config
+from hook.commands import DONE, Command, WrongUse, repository, settings_at
+from hook.source.git import GitError, NotARepository, Repository
+from hook.source.objects import Objects
+
+if typing.TYPE_CHECKING:
+    from hook.change.change import Change
+    from hook.redaction import Redactor
+    from hook.report.citations import Lines
+    from hook.trajectory import Span
+
+_MOST_DIFF_BYTES = 2 << 20  # of a commit, shown
+_MOST_SOURCE_BYTES = 4 << 20  # of a file that is cited
+_BLOB = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("report", report, "show how a commit was judged, step by step, as one HTML page that needs no network")
+    sub.add_argument("commit", nargs="?", default="", metavar="COMMIT", help="default: HEAD")
+    sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")
+    sub.add_argument("-o", "--output", default="", metavar="FILE", help="default: patch-triage-COMMIT.html; - is standard output")
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the page."""
+    if options.commit and options.trajectory:
+        raise WrongUse("report takes a COMMIT or --trajectory FILE")
+    name, page = _of_file(options) if options.trajectory else _of_commit(options)
+    data = page.encode("utf-8")
+    if options.output == "-":
+        sys.stdout.buffer.write(data)
+        return DONE
+    path = pathlib.Path(options.output or f"patch-triage-{name}.html")
+    path.write_bytes(data)
+    print(f"{path}: {len(data):,} bytes")
+    return DONE
+
+
+def _of_commit(options: argparse.Namespace) -> tuple[str, str]:
+    """The page of a commit: with the steps of the newest run in which a model was asked about it, if there was one."""
+    from hook import trajectory as spans
+    from hook import triage
+    from hook.change.change import NothingToJudge, find_commit, of_commit
+    from hook.record import store, trajectories
+    from hook.verdict import to_document
+
+    repo = repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        commit = find_commit(objects, options.commit or "HEAD")
+        settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
+        try:
+            change = of_commit(repo, objects, settings, commit)
+        except NothingToJudge as nothing:
+            raise GitError(f"nothing to report: {nothing}") from None
+        path = trajectories.latest(repo, change.patch.change_id)
+        try:
+            steps = spans.read(path) if path else []
+        except ValueError as wrong:
+            raise GitError(str(wrong)) from None
+        recorded = store.read(repo, settings, {commit.oid: change.patch.change_id})[commit.oid].verdict
+        verdict = recorded or triage.judge(change, objects, settings, asking=triage.Asking()).verdict
+        title = f"{commit.oid[:12]} {commit.subject}"
+        return commit.oid[:12], _page(title, to_document(verdict), steps, objects, change)
+
+
+def _of_file(options: argparse.Namespace) -> tuple[str, str]:
+    """The page of a trajectory file; with its diff and sources where its commit is in the repository around."""
+    from hook import trajectory as spans
+    from hook.change.change import NothingToJudge, find_commit, of_commit
+
+    path = pathlib.Path(options.trajectory)
+    try:
+        steps = spans.read(path)
+    except ValueError as wrong:
+        raise WrongUse(str(wrong)) from None
+    outer = next((span.results for span in steps if span.type == "flow" and isinstance(span.results, dict)), {})
+    oid = str(outer.get("Commit") or "")
+    try:
+        repo: Repository | None = repository(options)
+    except NotARepository:
+        if options.repo:
+            raise
+        repo = None
+    if repo is not None and oid:
+        with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+            try:
+                commit = find_commit(objects, oid)
+                settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
+                change = of_commit(repo, objects, settings, commit)
+            except (GitError, NothingToJudge):
+                pass  # another repository's; the steps tell enough
+            else:
+                return path.stem, _page(f"{commit.oid[:12]} {commit.subject}", outer, steps, objects, change)
+    return path.stem, _page(f"patch triage of {oid[:12] or path.name}", outer, steps, None, None)
+
+
+def _page(title: str, verdict: Mapping[str, typing.Any], steps: Sequence[Span], objects: Objects | None, change: Change | None) -> str:
+    from hook import redaction
+    from hook import trajectory as spans
+    from hook.report import page
+    from hook.report.citations import Sources, in_trajectory
+
+    redactor = redaction.Redactor()
+    diff = ""
+    if change is not None:
+        redactor = redaction.of(change.patch.diff)
+        diff = redactor.text(_as_text(change.patch.diff, _MOST_DIFF_BYTES))
+    elif said := _said_diff(steps):
+        diff = redactor.text(said)
+    steps = [spans.cleaned(step, redactor.value) for step in steps]  # the file may be another program's
+    shown = in_trajectory(steps)
+    lines = _lines_of(objects, change, redactor, shown) if objects and change else lambda path, blob: shown.get(path, {})
+    return page.render(redactor.text(title), redactor.value(verdict), steps, diff, Sources(lines))
+
+
+def _lines_of(objects: Objects, change: Change, redactor: Redactor, shown: Mapping[str, Mapping[int, str]]) -> Lines:
+    known: dict[tuple[str, str], Mapping[int, str]] = {}
+
+    def lines(path: str, blob: str) -> Mapping[int, str]:
+        if (path, blob) not in known:
+            named = blob if _BLOB.match(blob) else f"{change.after}:{path}"
+            found = objects.read(named) if "\n" not in named else None
+            data = found.data if found is not None and found.kind == "blob" and found.data else b""
+            text = redactor.text(_as_text(data, _MOST_SOURCE_BYTES))
+            known[path, blob] = dict(enumerate(text.removesuffix("\n").split("\n"), 1)) if data else shown.get(path, {})
+        return known[path, blob]
+
+    return lines
+
+
+def _said_diff(steps: Sequence[Span]) -> str:
+    for span in steps:
+        if span.name == "read-patch-diff" and isinstance(span.results, dict) and isinstance(span.results.get("PatchDiff"), str):
+            return str(span.results["PatchDiff"])
+    return ""
+
+
+def _as_text(data: bytes, most: int) -> str:
+    text = data[:most].decode("utf-8", "replace")
+    return text if len(data) <= most else f"{text}\n[cut: {len(data) - most:,} more bytes]"

@@ -1,0 +1,275 @@
+"""The trajectory page: one HTML file that holds everything it needs, and asks the network for nothing.
+
+All text in it is somebody else's: a patch's, a model's, a tree's. It is escaped where it is put in, control and bidi characters are made
+visible, and the page's Content-Security-Policy lets nothing run but our own script, by its hash. The page is read without the script, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import pathlib
+import re
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hook.report import charts
+from hook.report.citations import Sources
+from hook.trajectory import Span, totals
+
+if typing.TYPE_CHECKING:
+    import jinja2
+
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+_MOST_NESTING = 5  # steps to the right that are drawn
+_BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_VISIBLE = (
+    {code: 0x2400 + code for code in range(32) if code not in (9, 10)}  # Unicode's own pictures of them
+    | {0x7F: 0x2421}
+    | dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000), *map(ord, _BIDI), 0xFFFE, 0xFFFF], 0xFFFD)
+)
+_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff" + _BIDI + "]")
+_DIFF_FILE = re.compile(r"^diff --git ", re.MULTILINE)
+_DIFF_NAMES = re.compile(r"diff --git (?:a/(.*) b/\1|.* b/(.*))$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fact:
+    """A fact of the verdict with the name of the excerpt that shows it, empty where there is none."""
+
+    claim: str
+    where: str
+    anchor: str
+
+
+@dataclasses.dataclass(frozen=True)
+class FileDiff:
+    """One file of the diff: its path, what was proved of it, and runs of lines of one kind."""
+
+    path: str
+    claims: tuple[str, ...]
+    runs: tuple[tuple[str, str], ...]  # (add, del, hunk or plain; text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A step, as the table shows it."""
+
+    seq: int
+    nesting: int
+    type: str
+    name: str
+    when: str
+    took: str
+    gist: str
+    error: bool
+    parts: tuple[tuple[str, str], ...]  # (title, text), those that hold something
+
+
+@dataclasses.dataclass(frozen=True)
+class Total:
+    """The sum of the calls of one model or tool."""
+
+    name: str
+    calls: int
+    tokens: int
+    seconds: float
+
+
+def render(title: str, verdict: Mapping[str, Any], spans: Sequence[Span], diff: str, sources: Sources) -> str:
+    """The page. `verdict` is a document of SchemaVersion 1, or the fewer fields of another program's; empty where there is none."""
+    reasoning = list(sources.linked(str(verdict.get("Reasoning", ""))))
+    kmsan = list(sources.linked(str(verdict.get("KMSANReasoning", ""))))
+    facts = [_fact(one, sources) for one in _list(verdict.get("Evidence")) if isinstance(one, dict)]
+    style, script = ((_TEMPLATES / name).read_text("utf-8").strip() for name in ("page.css", "page.js"))
+    return _environment().get_template("page.html").render(
+        title=title,
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'",
+        style=style,
+        script=script,
+        verdict=verdict,
+        headline=_headline(verdict),
+        worth=_worth(verdict),
+        lists=list(_lists(verdict)),
+        options=list(_options(verdict)),
+        answers=list(_answers(verdict)),
+        reasoning=reasoning,
+        kmsan=kmsan,
+        facts=facts,
+        excerpts=sources.excerpts,
+        files=list(_files(diff, verdict)),
+        rows=[_row(span) for span in spans],
+        models=_totals(spans, "llm"),
+        tools=_totals(spans, "tool"),
+        durations=charts.durations(spans),
+        tokens=charts.tokens(spans),
+        spent=sum(span.input_tokens + span.output_tokens + span.output_thoughts_tokens for span in spans),
+    )
+
+
+def visible(text: str) -> str:
+    """`text` with control, bidi and unpaired surrogate characters shown as signs that do nothing."""
+    return text.translate(_VISIBLE) if _ODD.search(text) else text
+
+
+def readable(value: Any) -> str:
+    """A value of a step as text: the texts in it keep their lines."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and value:
+        return "\n".join(f"{key}:{chr(10) if isinstance(one, str) and chr(10) in one else ' '}{_inner(one)}" for key, one in value.items())
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _inner(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    made = jinja2.Environment(
+        autoescape=True, loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_finalized,
+    )
+    made.filters["shown"] = _shown
+    return made
+
+
+def _finalized(value: Any) -> Any:
+    """What goes into the page by any way is visible text; only what is ours and marked so is taken as it is."""
+    return visible(value) if type(value) is str else value
+
+
+def _shown(text: str) -> Any:
+    """For text between tags, where only these two characters mean anything; code is full of the others that are escaped elsewhere."""
+    from markupsafe import Markup
+
+    return Markup(visible(text).replace("&", "&amp;").replace("<", "&lt;"))
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _worth(verdict: Mapping[str, Any]) -> str:
+    if "WorthFuzzing" not in verdict:
+        return "none"
+    if verdict.get("DecidedBy") == "default":
+        return "open"
+    return "yes" if verdict["WorthFuzzing"] is True else "no"
+
+
+def _headline(verdict: Mapping[str, Any]) -> str:
+    return {
+        "none": "no verdict", "open": "worth fuzzing unless shown otherwise", "yes": "worth fuzzing", "no": "not worth fuzzing",
+    }[_worth(verdict)]
+
+
+def _lists(verdict: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    for title, name in (
+        ("Aim at", "FocusSymbols"), ("On the way in", "Via"), ("Changed functions", "ChangedFunctions"), ("Devices", "Devices"),
+        ("Kinds of edit", "ChangeClasses"), ("Assumed", "Assumptions"), ("Disputed by the model", "Disputes"),
+    ):
+        if names := [str(one) for one in _list(verdict.get(name))]:
+            yield title, names
+
+
+def _options(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Kernel options as (NAME=value, why)."""
+    reasons = verdict.get("ConfigReasons")
+    for name, value in (("EnableConfigs", "y"), ("DisableConfigs", "n")):
+        for option in _list(verdict.get(name)):
+            reason = reasons.get(option) if isinstance(reasons, dict) and isinstance(option, str) else None
+            why = str(reason.get("Why", "")) if isinstance(reason, dict) else ""
+            yield f"{option}={value}", why
+
+
+def _answers(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    tokens = verdict.get("Tokens")
+    spent = sum(one for one in tokens.values() if type(one) is int) if isinstance(tokens, dict) else 0
+    needs = verdict.get("NeedsKMSAN")
+    for title, value in (
+        ("Functional", verdict.get("Functional")), ("Reachable", verdict.get("Reachable")), ("Decided by", verdict.get("DecidedBy")),
+        ("State", verdict.get("State")), ("Needs KMSAN", "" if needs is None else "yes" if needs is True else "no"),
+        ("Model", verdict.get("Model")), ("Tokens", f"{spent:,}" if spent else ""), ("Commit", verdict.get("Commit")),
+        ("Base", verdict.get("Base")), ("ChangeId", verdict.get("ChangeId")),
+    ):
+        if value:
+            yield title, str(value)
+
+
+def _fact(one: Mapping[str, Any], sources: Sources) -> Fact:
+    path, line = str(one.get("Path", "")), one.get("Line")
+    line = line if type(line) is int else 0
+    excerpt = sources.excerpt(path, line, str(one.get("Blob", "")), str(one.get("Text", ""))) if line else None
+    return Fact(str(one.get("Claim", "")), f"{path}:{line}" if line else path, excerpt.anchor if excerpt else "")
+
+
+def _files(diff: str, verdict: Mapping[str, Any]) -> Iterator[FileDiff]:
+    """The diff, file by file; what stands before the first file (a commit message) is left out."""
+    claims: dict[str, list[str]] = {}
+    for one in _list(verdict.get("Evidence")):
+        if isinstance(one, dict):
+            claims.setdefault(str(one.get("Path", "")), []).append(str(one.get("Claim", "")))
+    starts = [match.start() for match in _DIFF_FILE.finditer(diff)]
+    for start, end in itertools.pairwise([*starts, len(diff)] if starts else []):
+        section = diff[start:end]
+        head, _, rest = section.partition("\n")
+        names = _DIFF_NAMES.match(head)
+        path = (names[1] or names[2] or "") if names else head.removeprefix("diff --git ")
+        yield FileDiff(path, tuple(dict.fromkeys(claims.get(path, ()))), tuple(_runs(rest)))
+
+
+def _runs(text: str) -> Iterator[tuple[str, str]]:
+    in_hunk = False
+    run, lines = "", list[str]()
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+        in_hunk = in_hunk or line.startswith("@@")
+        kind = "hunk" if line.startswith("@@") else {"+": "add", "-": "del"}.get(line[:1], "plain") if in_hunk else "plain"
+        if lines and kind != run:
+            yield run, "".join(lines)
+            lines = []
+        run = kind
+        lines.append(line)
+    if lines:
+        yield run, "".join(lines)
+
+
+def _row(span: Span) -> Row:
+    spent = f"input {span.input_tokens:,}, output {span.output_tokens:,}, thoughts {span.output_thoughts_tokens:,}"
+    parts = [
+        ("Error", span.error), ("Model", span.model), ("Args", span.args), ("Results", span.results), ("Instruction", span.instruction),
+        ("Prompt", span.prompt), ("Reply", span.reply), ("Tokens", spent if span.input_tokens or span.output_tokens else ""),
+        ("Thoughts", span.thoughts),
+    ]
+    took = f"{span.seconds:.2f} s" if span.finished and span.started else "not over" if span.started else ""
+    return Row(
+        span.seq, min(max(span.nesting, 0), _MOST_NESTING), span.type, span.name, span.started[:19].replace("T", " "), took, _gist(span),
+        bool(span.error), tuple((title, readable(value)) for title, value in parts if value not in (None, "", {}, [])),
+    )
+
+
+def _gist(span: Span) -> str:
+    """What a reader in a hurry wants of a closed row."""
+    if span.error:
+        return span.error.split("\n")[0][:160]
+    if span.type == "tool" and isinstance(span.args, dict):
+        return ", ".join(str(one) for one in span.args.values() if isinstance(one, (str, int)) and one != "")[:160]
+    return span.reply.split("\n")[0][:160] or span.thoughts.split("\n")[0][:160]
+
+
+def _totals(spans: Sequence[Span], kind: str) -> list[Total]:
+    return [Total(name, *values) for name, values in sorted(totals(spans, kind).items())]
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
