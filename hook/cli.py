@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from hook import __version__, config, triage
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
-from hook.commands import DONE, NOT_JUDGED, STOPPED, WRONG_USE, WrongUse, b4, export, report
+from hook.commands import DONE, NOT_JUDGED, STOPPED, WRONG_USE, WrongUse, b4, export, report, review
 from hook.report import text
 from hook.source import settings as settings_source
 from hook.source.git import GitError, Repository, find
@@ -759,7 +759,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--staged", action="store_true", help="look into what is staged")
     sub.add_argument("--format", choices=("text", "json"), default="text")
     sub.add_argument("-v", "--verbose", action="store_true", help="say why no index was used")
-    for module in (export, b4, report):
+    for module in (export, b4, report, review):
         module.register(command)
     sub = command("hook", lambda options: WRONG_USE, "what git calls: `patch-triage hook STAGE -- ARGUMENTS`")
     return parser

@@ -87,14 +87,14 @@ def render(title: str, verdict: Mapping[str, Any], spans: Sequence[Span], diff: 
     kmsan = list(sources.linked(str(verdict.get("KMSANReasoning", ""))))
     facts = [_fact(one, sources) for one in _list(verdict.get("Evidence")) if isinstance(one, dict)]
     style, script = ((_TEMPLATES / name).read_text("utf-8").strip() for name in ("page.css", "page.js"))
-    return _environment().get_template("page.html").render(
+    return environment().get_template("page.html").render(
         title=title,
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src '{allowed(style)}'; script-src '{allowed(script)}'; base-uri 'none'; form-action 'none'",
         style=style,
         script=script,
         verdict=verdict,
-        headline=_headline(verdict),
-        worth=_worth(verdict),
+        headline=headline(verdict),
+        worth=worth(verdict),
         lists=list(_lists(verdict)),
         options=list(_options(verdict)),
         answers=list(_answers(verdict)),
@@ -133,7 +133,8 @@ def _inner(value: Any) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Jinja2 for our pages: everything is escaped, and a name that is not defined is an error."""
     import jinja2
 
     made = jinja2.Environment(
@@ -156,11 +157,13 @@ def _shown(text: str) -> Any:
     return Markup(visible(text).replace("&", "&amp;").replace("<", "&lt;"))
 
 
-def _hash(text: str) -> str:
+def allowed(text: str) -> str:
+    """The source expression by which a Content-Security-Policy lets an inline style or script through."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _worth(verdict: Mapping[str, Any]) -> str:
+def worth(verdict: Mapping[str, Any]) -> str:
+    """`yes`, `no`, `open` or `none`: the colour of a verdict."""
     if "WorthFuzzing" not in verdict:
         return "none"
     if verdict.get("DecidedBy") == "default":
@@ -168,10 +171,11 @@ def _worth(verdict: Mapping[str, Any]) -> str:
     return "yes" if verdict["WorthFuzzing"] is True else "no"
 
 
-def _headline(verdict: Mapping[str, Any]) -> str:
+def headline(verdict: Mapping[str, Any]) -> str:
+    """What the verdict comes to, in a few words."""
     return {
         "none": "no verdict", "open": "worth fuzzing unless shown otherwise", "yes": "worth fuzzing", "no": "not worth fuzzing",
-    }[_worth(verdict)]
+    }[worth(verdict)]
 
 
 def _lists(verdict: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

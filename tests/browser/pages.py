@@ -51,6 +51,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     kernel.git("commit", "-qam", "mm/pool: keep one slot free")
     made["commit"] = base / "commit.html"
     kernel.triage("report", "HEAD", "-o", str(made["commit"]))
+    kernel.commit("Documentation/mm/pool.rst", "Pool\n", "docs: pool")
+    made["review"] = base / "review.html"
+    kernel.triage("review", "HEAD~2..HEAD", "--html", str(made["review"]))
     return made
 
 
@@ -132,12 +135,12 @@ def test_the_charts_have_bars_and_citations_lead_to_their_line(browser: webdrive
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-@pytest.mark.parametrize("name", ["golden", "commit"])
+@pytest.mark.parametrize("name", ["golden", "commit", "review"])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     browser: webdriver.Chrome, pages: dict[str, pathlib.Path], name: str, size: tuple[int, int], scheme: str
 ) -> None:
     show(browser, pages[name], size, scheme)
-    for row in spans(browser)[:8]:
+    for row in browser.find_elements(By.CSS_SELECTOR, "details.span, details.patch")[:8]:
         row.find_element(By.TAG_NAME, "summary").click()
     assert violations(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]

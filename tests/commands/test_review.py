@@ -1,0 +1,120 @@
+"""`patch-triage review`: a series patch by patch, and as one change."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.kernel import PROGRAM, Kernel
+from tests.report.test_page import sound
+
+POOL = "mm/pool.c"
+
+
+@pytest.fixture
+def series(kernel: Kernel) -> Kernel:
+    """Five commits: one open, two harmless, and two that undo each other."""
+    for old, new, subject in (
+        ("count >= POOL_MAX", "count > POOL_MAX - 2", "mm/pool: keep one slot free"),
+        ("the cache. */", "cache. */", "mm/pool: fix a comment"),
+        ("return pool->pages[--pool->count];", "return pool->pages[pool->count--];", "mm/pool: break it"),
+        ("return pool->pages[pool->count--];", "return pool->pages[--pool->count];", "mm/pool: mend it </title><b>"),
+    ):
+        kernel.replace(POOL, old, new)
+        kernel.git("commit", "-qam", subject)
+    kernel.commit("Documentation/mm/pool.rst", "Pool\n", "docs: pool")
+    return kernel
+
+
+def test_every_patch_and_the_whole_are_judged(series: Kernel) -> None:
+    rows = series.triage("review", "HEAD~5..HEAD", "--jobs", "2").splitlines()
+    assert len(rows) == 8 and [("not worth fuzzing" in row) for row in rows[:5]] == [False, True, False, False, True]
+    assert rows[6] == "3 of 5 patches worth fuzzing; all together: worth fuzzing unless shown otherwise: pool_put"
+    assert rows[7] == "  aim at: pool_put, pool_get"
+    found = json.loads(series.triage("review", "HEAD~5..HEAD", "--format", "json"))
+    assert found["Series"]["ChangedFunctions"] == ["pool_put"] and found["FocusSymbols"] == ["pool_put", "pool_get"]
+    single = [json.loads(series.triage("check", f"HEAD~{number}", "--format", "json")) for number in range(4, -1, -1)]
+    assert [one["ChangeId"] for one in found["Patches"]] == [one["ChangeId"] for one in single]
+    assert [one["Base"] for one in found["Patches"]] == [series.head(f"HEAD~{number}") for number in range(5, 0, -1)]
+
+
+def test_one_process_or_four_say_the_same(series: Kernel) -> None:
+    assert series.triage("review", "HEAD~5..HEAD", "--jobs", "1", "--no-cache") == series.triage("review", "HEAD~5..HEAD", "--jobs", "4", "--no-cache")
+
+
+def test_what_undoes_itself_is_nothing_as_a_whole(series: Kernel) -> None:
+    out = series.triage("review", "HEAD~3..HEAD~1")
+    assert "2 of 2 patches worth fuzzing; all together: nothing is left of what its patches change" in out
+
+
+def test_a_mailed_series_is_reviewed_without_a_trace(series: Kernel, tmp_path: pathlib.Path) -> None:
+    mbox = tmp_path / "mbox"
+    mbox.write_text(series.git("format-patch", "--stdout", "HEAD~5"))
+    ranged = json.loads(series.triage("review", "HEAD~5..HEAD", "--format", "json"))
+    series.git("reset", "-q", "--hard", "HEAD~5")
+    before = series.git("count-objects", "-v"), series.git("status", "--short")
+    mailed = json.loads(series.triage("review", str(mbox), "--format", "json", "--jobs", "2"))
+    assert [one["ChangeId"] for one in mailed["Patches"]] == [one["ChangeId"] for one in ranged["Patches"]]
+    assert mailed["Series"]["ChangeId"] == ranged["Series"]["ChangeId"] and mailed["FocusSymbols"] == ranged["FocusSymbols"]
+    assert series.triage("review", "-", data=mbox.read_text()).splitlines()[-1] == "  aim at: pool_put, pool_get"
+    assert (series.git("count-objects", "-v"), series.git("status", "--short")) == before
+
+
+def test_a_patch_that_does_not_apply_costs_the_whole_and_not_the_others(series: Kernel, tmp_path: pathlib.Path) -> None:
+    mail = series.git("format-patch", "--stdout", "HEAD~5").replace("return pool->pages[--pool->count];", "return nothing;")
+    series.git("reset", "-q", "--hard", "HEAD~5")
+    out = series.triage("review", "-", data=mail, ok=3)
+    assert "not judged as a whole" in out and "keep one slot free   worth fuzzing unless" in out and out.count("not tried") == 2
+
+
+def test_verdicts_are_recorded_on_wish(series: Kernel) -> None:
+    series.triage("review", "HEAD~5..HEAD")
+    assert series.note() == ""
+    series.triage("review", "HEAD~5..HEAD", "--record", "--no-cache")
+    assert all("WorthFuzzing" in series.note(f"HEAD~{number}") for number in range(5)) and series.note("HEAD~5") == ""
+
+
+def test_the_page_has_a_row_a_patch(series: Kernel) -> None:
+    series.triage("review", "HEAD~5..HEAD", "--html", "review.html")
+    page = sound(series.read("review.html"), scripts=0)
+    assert page.tags.count("details") == 5 and "mend it </title><b>" in page.texts["summary"][3]
+    assert "3 of 5 patches worth fuzzing" in " ".join(page.texts["p"]) and "pool_put" in page.texts["code"]
+
+
+def test_a_stopped_review_goes_on_from_there(kernel: Kernel) -> None:
+    for number in range(60):
+        kernel.write(POOL, kernel.read(POOL) + f"int pool_{number}(struct pool *pool)\n{{\n\treturn pool->count + {number};\n}}\n")
+        kernel.git("commit", "-qam", f"mm/pool: {number}")
+    running = subprocess.Popen([str(PROGRAM), "review", "HEAD~60..HEAD", "--jobs", "2"], cwd=kernel.path, env=kernel.env, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    cache = kernel.path / ".git/patch-triage/cache"
+    while len(list(cache.rglob("*.json"))) < 5 and running.poll() is None:
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGINT)
+    out, error = running.communicate(timeout=60)
+    if running.returncode != 0:  # it may have been faster than we
+        assert (running.returncode, out, error) == (130, "", "patch-triage: stopped; the same command goes on from here\n")
+    kept = {path: path.stat().st_mtime_ns for path in cache.rglob("*.json")}
+    assert len(kept) >= 5
+    assert len(kernel.triage("review", "HEAD~60..HEAD").splitlines()) > 60
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+@pytest.mark.parametrize(("arguments", "code", "sentence"), [
+    (["nonsense..HEAD"], 3, "nonsense..HEAD names no commits here"),
+    (["HEAD..HEAD"], 3, "HEAD..HEAD holds no commits"),
+    (["/nowhere"], 3, "/nowhere: No such file or directory"),
+    (["MAINTAINERS", "--record"], 2, "a mailed patch is no commit"),
+    (["MAINTAINERS"], 3, "holds no patch"),
+    (["HEAD~1..HEAD", "--base", "HEAD"], 2, "--base goes with a mailed series"),
+    (["HEAD~1..HEAD", "--jobs", "-1"], 2, "--jobs takes a number"),
+])
+def test_wrong_use_ends_in_one_line(kernel: Kernel, arguments: list[str], code: int, sentence: str) -> None:
+    out, error = kernel.triage_both("review", *arguments, ok=code)
+    assert out == "" and len(error.splitlines()) == 1 and sentence in error
