@@ -22,7 +22,11 @@ from hook.source.objects import Objects
 if typing.TYPE_CHECKING:
     from hook.change.change import Change
     from hook.report.exports import Item, elf, patchwork
+    from hook.source.tree import Source
     from hook.verdict import Verdict
+
+_MOST_INCLUDERS = 50  # of a header: more are half the kernel
+_INCLUDERS_READ, _INCLUDERS_SECONDS = 1000, 5.0  # files and time to find them
 
 
 def register(command: Command) -> None:
@@ -231,28 +235,46 @@ def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterato
 
 
 def _item(objects: Objects, change: Change, subject: str, verdict: Verdict, settings: config.Settings) -> Item:
-    from hook.evidence import coverage, paths
     from hook.report.exports import Item
     from hook.source.tree import Source
-    from hook.verdict import Answer
 
     if not verdict.worth_fuzzing:
         return Item(change.commit, subject, verdict)
-    source = Source(objects, change.after)
-    files = []
-    for file in change.patch.files:
-        kind = paths.classify(file.path, settings["target.arch"])
-        if file.path.endswith(".c") and file.new_blob and Answer.NO not in (kind.functional, kind.reachable) and not coverage.uncovered(
-            source, file.path
-        ):
-            files.append(file.path)
+    source, arch = Source(objects, change.after), settings["target.arch"]
+    files = [file.path for file in change.patch.files if file.new_blob and _is_instrumented(source, file.path, arch)]
+    headers = [file.path for file in change.patch.files if file.new_blob and file.path.endswith(".h")]
+    includers = [path for header in headers for path in _includers(source, header, arch)]
     # the evidence names only what can be hit; a model, and who edits a note, may name anything
     mine = not verdict.model
     symbols = tuple(name for name in verdict.focus_symbols if mine or _can_be_hit(source, name, settings))
-    return Item(change.commit, subject, verdict, symbols, tuple(files))
+    return Item(change.commit, subject, verdict, symbols, tuple(files), tuple(dict.fromkeys(includers)))
 
 
-def _can_be_hit(source: typing.Any, name: str, settings: config.Settings) -> bool:
+def _is_instrumented(source: Source, path: str, arch: str) -> bool:
+    from hook.evidence import coverage, paths
+    from hook.verdict import Answer
+
+    kind = paths.classify(path, arch)
+    return path.endswith(".c") and Answer.NO not in (kind.functional, kind.reachable) and not coverage.uncovered(source, path)
+
+
+def _includers(source: Source, header: str, arch: str) -> list[str]:
+    """The instrumented C files that include a header, where they are few enough to say something of the change."""
+    from hook.evidence import paths
+    from hook.source import lookup
+    from hook.verdict import Answer
+
+    kind = paths.classify(header, arch)
+    if Answer.NO in (kind.functional, kind.reachable):
+        return []
+    found = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ, _INCLUDERS_SECONDS))
+    names = list(dict.fromkeys(one.path for one in found.items))
+    if found.cut or len(names) > _MOST_INCLUDERS:
+        return []
+    return [path for path in names if _is_instrumented(source, path, arch)]
+
+
+def _can_be_hit(source: Source, name: str, settings: config.Settings) -> bool:
     """Whether a function of this name has an address, in a file that KCOV instruments; False where that cannot be told in time."""
     from hook.evidence import coverage, functions
     from hook.source import lookup

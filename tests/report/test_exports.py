@@ -57,6 +57,14 @@ def test_nothing_worth_fuzzing_gives_no_areas(changed: Kernel) -> None:
     assert changed.triage("export", "syz-manager", "HEAD~1") == '{\n\t"experimental": {\n\t\t"focus_areas": []\n\t}\n}\n'
 
 
+def test_who_includes_a_changed_header_is_an_area_of_its_own(kernel: Kernel) -> None:
+    kernel.replace("include/linux/pool.h", "return pool->count == 0;", "return !pool->count;")
+    kernel.git("commit", "-qam", "pool.h: say it in words")
+    found = areas(kernel.triage("export", "syz-manager", "HEAD"))
+    assert found["triage_includes"]["weight"] == 2.0 and "triage_files" not in found
+    assert found["triage_includes"]["filter"]["files"] == [r"^drivers/net/tinynet\.c$", r"^mm/pool\.c$"]
+
+
 def test_a_file_without_coverage_points_is_no_area(changed: Kernel) -> None:
     changed.commit("mm/Makefile", changed.read("mm/Makefile") + "KCOV_INSTRUMENT_pool.o := n\n")
     changed.replace(POOL, "count > POOL_MAX - 2", "count > POOL_MAX - 3")
@@ -89,7 +97,7 @@ def test_a_kernel_that_lacks_a_name_takes_it_out_with_a_warning(changed: Kernel,
 
 def test_a_function_without_coverage_points_is_left_out(changed: Kernel, tmp_path: pathlib.Path) -> None:
     kernel = tmp_path / "vmlinux"
-    kernel.write_bytes(vmlinux({"pool_put": False}))
+    kernel.write_bytes(vmlinux({"pool_put": False, "pool_get": True}))
     out, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--vmlinux", str(kernel))
     assert "pool_put is left out: this kernel was built without coverage points in it" in error and "triage_focus" not in areas(out)
     kernel.write_bytes(vmlinux({"pool_put": False}, kcov=False))

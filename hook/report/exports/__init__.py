@@ -20,6 +20,7 @@ class Item:
     verdict: Verdict
     symbols: tuple[str, ...] = ()  # of FocusSymbols, those with an address in instrumented code
     files: tuple[str, ...] = ()  # changed C files that are built for the target and instrumented
+    includers: tuple[str, ...] = ()  # other such files, that include a changed header
 
 
 class Attention(enum.StrEnum):

@@ -13,6 +13,7 @@ import pathlib
 import struct
 
 _SYMBOL_TABLE, _NO_BITS = 2, 8
+_EXECUTABLE = 4
 _FUNCTION, _FILE = 2, 4
 _X86_64 = 62
 _COVERAGE_POINT = b"__sanitizer_cov_trace_pc"
@@ -44,6 +45,7 @@ class Symbols:
 @dataclasses.dataclass(frozen=True)
 class _Section:
     kind: int
+    flags: int
     address: int
     offset: int
     size: int
@@ -78,7 +80,7 @@ def _read(data: mmap.mmap, path: pathlib.Path) -> Symbols:
     if start and not count:  # more than fit into the header: the first section says how many
         count = struct.unpack_from(form, data, start)[5]
     rows = [struct.unpack_from(form, data, start + entry * number) for number in range(min(count, len(data) // max(1, entry)))]
-    sections = [_Section(row[1], row[3], row[4], row[5], row[6]) for row in rows]
+    sections = [_Section(row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows]
     table = next((one for one in sections if one.kind == _SYMBOL_TABLE), None)
     if table is None:
         raise NotAKernel(f"{path} has no symbol table: it was stripped")
@@ -103,11 +105,11 @@ def _read(data: mmap.mmap, path: pathlib.Path) -> Symbols:
     return Symbols(tuple(functions), frozenset(files), covered)
 
 
-def _covered(data: mmap.mmap, sections: list[_Section], functions: list[Function], point: int) -> frozenset[str]:
-    """The functions with a near call (e8 and the distance) of the coverage point in them."""
+def _covered(data: mmap.mmap, sections: list[_Section], functions: list[Function], point: int) -> frozenset[str] | None:
+    """The functions with a near call (e8 and the distance) of the coverage point in them; None where there is no such call at all."""
     calls = []
     for section in sections:
-        if section.kind == _NO_BITS or not section.address or not section.size:
+        if section.kind == _NO_BITS or not section.flags & _EXECUTABLE or not section.address or not section.size:
             continue
         code = data[section.offset : section.offset + section.size]
         # the distance is known from the place, so each e8 is tried; find() walks there at memory speed
@@ -116,6 +118,8 @@ def _covered(data: mmap.mmap, sections: list[_Section], functions: list[Function
             if at + 5 <= len(code) and section.address + at + 5 + int.from_bytes(code[at + 1 : at + 5], "little", signed=True) == point:
                 calls.append(section.address + at)
             at = code.find(b"\xe8", at + 1)
+    if not calls:
+        return None  # not linked yet, or another compiler's way to call it
     calls.sort()
     found = set()
     for one in functions:

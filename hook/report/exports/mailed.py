@@ -36,7 +36,7 @@ def with_verdicts(repo: Repository, mailbox: bytes, items: Mapping[str, Item]) -
         body = repo.run("log", "-1", "--format=%b", "--encoding=UTF-8", commit).strip(b"\n")
         # a message may hold a line of dashes itself: the one that counts here comes after all of it
         after = mail.find(body, mail.find(b"\n\n"))
-        cut = mail.find(_CUT, max(0, after) + max(0, len(body) - 1))
+        cut = mail.find(_CUT, after + max(0, len(body) - 1) if after >= 0 else 0)
         if cut < 0:
             raise GitError(f"git format-patch gave no patch of {commit[:12]}")
         end = cut + len(_CUT)
@@ -51,4 +51,4 @@ def _lines(item: Item) -> list[str]:
         line
         for text in (f"patch-triage: {head}", *facts)
         for line in textwrap.wrap(plain(text), _WIDTH, initial_indent="  ", subsequent_indent="      ", break_long_words=False)
-    ]
+    ] + [""]

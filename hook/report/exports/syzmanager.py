@@ -15,9 +15,9 @@ from hook.report.exports import Item
 from hook.report.exports.elf import Symbols
 
 # what syz-cluster gives them
-_FOCUS_WEIGHT, _MODIFIED_WEIGHT, _FILES_WEIGHT, _REST_WEIGHT = 10.0, 6.0, 3.0, 1.0
-FOCUS, MODIFIED, FILES = "triage_focus", "triage_modified", "triage_files"
-_OURS = (FOCUS, MODIFIED, FILES)
+_FOCUS_WEIGHT, _MODIFIED_WEIGHT, _FILES_WEIGHT, _INCLUDES_WEIGHT, _REST_WEIGHT = 10.0, 6.0, 3.0, 2.0, 1.0
+FOCUS, MODIFIED, FILES, INCLUDES = "triage_focus", "triage_modified", "triage_files", "triage_includes"
+_OURS = (FOCUS, MODIFIED, FILES, INCLUDES)
 _SUFFIX = r"(\.(isra|constprop|part|cold|llvm)\..*)?"
 _SYMBOL = re.compile(r"[A-Za-z_][\w.$]{0,500}\Z", re.ASCII)
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
@@ -43,17 +43,15 @@ def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[s
     if symbols is not None:
         changed = [name for name in _union(item.verdict.changed_functions for item in worth) if function(name) not in focus]
         modified = _functions(changed, symbols, [])
-    files = []
-    for path in _union(item.files for item in worth):
-        if symbols is not None and symbols.files and path.rpartition("/")[2] not in symbols.files:
-            said.append(f"{path} is left out: this kernel was built without it")
-        else:
-            files.append(f"^{quoted(path)}$")
+    paths = _union(item.files for item in worth)
+    files = _files(paths, symbols, said)
+    includes = _files([path for path in _union(item.includers for item in worth) if path not in paths], symbols, [])
     areas: list[dict[str, Any]] = []
     for name, kind, filters, weight in (
         (FOCUS, "functions", focus, _FOCUS_WEIGHT),
         (MODIFIED, "functions", modified, _MODIFIED_WEIGHT),
         (FILES, "files", files, _FILES_WEIGHT),
+        (INCLUDES, "files", includes, _INCLUDES_WEIGHT),
     ):
         if filters:
             areas.append({"name": name, "filter": {kind: filters}, "weight": weight})
@@ -111,6 +109,16 @@ def _functions(names: Iterable[str], symbols: Symbols | None, said: list[str]) -
                 said.append(f"{name} is left out: this kernel was built without coverage points in it")
             else:
                 found.append(function(name))
+    return found
+
+
+def _files(paths: Iterable[str], symbols: Symbols | None, said: list[str]) -> list[str]:
+    found = []
+    for path in paths:
+        if symbols is not None and symbols.files and path.rpartition("/")[2] not in symbols.files:
+            said.append(f"{path} is left out: this kernel was built without it")
+        else:
+            found.append(f"^{quoted(path)}$")
     return found
 
 
