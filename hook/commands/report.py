@@ -22,7 +22,7 @@ if typing.TYPE_CHECKING:
 
 _MOST_DIFF_BYTES = 2 << 20  # of a commit, shown
 _MOST_SOURCE_BYTES = 4 << 20  # of a file that is cited
-_BLOB = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_OBJECT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
 def register(command: Command) -> None:
@@ -86,7 +86,8 @@ def _of_file(options: argparse.Namespace) -> tuple[str, str]:
     except ValueError as wrong:
         raise WrongUse(str(wrong)) from None
     outer = next((span.results for span in steps if span.type == "flow" and isinstance(span.results, dict)), {})
-    oid = str(outer.get("Commit") or "")
+    named = str(outer.get("Commit") or "")
+    oid = named if _OBJECT.match(named) else ""  # a stranger's file must not choose what of this repository is shown
     try:
         repo: Repository | None = repository(options)
     except NotARepository:
@@ -130,7 +131,7 @@ def _lines_of(objects: Objects, change: Change, redactor: Redactor, shown: Mappi
 
     def lines(path: str, blob: str) -> Mapping[int, str]:
         if (path, blob) not in known:
-            named = blob if _BLOB.match(blob) else f"{change.after}:{path}"
+            named = blob if _OBJECT.match(blob) else f"{change.after}:{path}"
             found = objects.read(named) if "\n" not in named else None
             data = found.data if found is not None and found.kind == "blob" and found.data else b""
             text = redactor.text(_as_text(data, _MOST_SOURCE_BYTES))

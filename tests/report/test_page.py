@@ -168,6 +168,14 @@ def test_the_fewer_fields_of_another_programs_run_are_enough(kernel: Kernel, tmp
     assert "no verdict" in page.texts["h2"][0]
 
 
+def test_a_trajectory_names_a_commit_by_its_id_and_not_by_a_branch(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    kernel.commit(POOL, "int private;\n", "embargoed")
+    for name, seen in (("HEAD", False), ("main", False), (kernel.head(), True)):
+        text = of_spans(kernel, tmp_path, [{"Seq": 0, "Type": "flow", "Name": "x", "Nesting": 0, "Results": {"Commit": name, "WorthFuzzing": True}}])
+        sound(text)
+        assert ("embargoed" in text) is seen
+
+
 def test_a_large_run_makes_a_file_hardly_larger(kernel: Kernel, tmp_path: pathlib.Path) -> None:
     spans = runs.large()
     text = of_spans(kernel, tmp_path, spans)
