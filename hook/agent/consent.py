@@ -46,7 +46,10 @@ def refusal(repo: Repository, settings: Settings, commit: str, paths: list[str],
 
 
 def _embargoed(repo: Repository, patterns: tuple[str, ...], commit: str) -> str:
-    """The branch under embargo that the change belongs to: the one worked on, or one that holds `commit` while no remote has it."""
+    """The branch under embargo that the change belongs to: the one worked on, or one that holds `commit` while it is not public.
+
+    Public is what a branch of a remote holds that is not under embargo itself: such work is pushed too, to a remote for those who know.
+    """
     if not patterns:
         return ""
     current = [repo.run("symbolic-ref", "-q", "--short", "HEAD", ok=(0, 1, 128)).decode("utf-8", "replace").strip()]
@@ -55,17 +58,29 @@ def _embargoed(repo: Repository, patterns: tuple[str, ...], commit: str) -> str:
             current.append((repo.git_dir / name).read_text("utf-8", "replace").strip().removeprefix("refs/heads/"))
         except OSError:
             continue
+    if branch := next((branch for branch in current if _matches(branch, patterns)), ""):
+        return branch
     if not commit:
-        return next((branch for branch in current if _matches(branch, patterns)), "")
+        return ""
     try:
-        if not repo.run("rev-list", "-1", commit, "--not", "--remotes", "--").strip():
-            return ""
-        holding = (
-            repo.run("for-each-ref", "--contains", commit, "--format=%(refname:short)", "refs/heads").decode("utf-8", "replace").split("\n")
-        )
+        # a symbolic reference (origin/HEAD) is a second name of another
+        form = "--format=%(if)%(symref)%(then)%(else)%(refname)%(end)"
+        out = repo.run("for-each-ref", "--contains", commit, form, "refs/heads", "refs/remotes")
     except GitError:
-        return next((branch for branch in current if branch), "")  # not known: rather say no
-    return next((branch for branch in [*holding, *current] if _matches(branch, patterns)), "")
+        return "a branch that cannot be told"  # not known: rather say no
+    names = out.decode("utf-8", "replace").split()
+    held = [name for name in names if name.startswith("refs/heads/") and _matches(name.removeprefix("refs/heads/"), patterns)]
+    public: list[str] = []
+    for name in names:
+        if name.startswith("refs/remotes/"):
+            (held if _remote_matches(name.removeprefix("refs/remotes/"), patterns) else public).append(name)
+    return held[0].removeprefix("refs/heads/").removeprefix("refs/remotes/") if held and not public else ""
+
+
+def _remote_matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a branch of a remote may be under embargo; where the remote's own name ends is not told, it may hold slashes."""
+    parts = name.split("/")
+    return any(_matches("/".join(parts[at:]), patterns) for at in range(1, len(parts)))
 
 
 def _matches(branch: str, patterns: tuple[str, ...]) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from tests.agent.model import Model
+from tests.kernel import Kernel
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,14 @@ def scripted(httpserver: HTTPServer) -> Callable[..., Model]:
         return Model(httpserver, list(turns), then)
 
     return start
+
+
+@pytest.fixture
+def changed(kernel: Kernel) -> Kernel:
+    """A tree whose last commit leaves something open."""
+    kernel.replace("mm/pool.c", "return pool->pages[--pool->count];", "return pool->pages[--pool->count & 7];")
+    kernel.git("commit", "-qam", "mm/pool: take fewer")
+    return kernel
 
 
 @pytest.fixture

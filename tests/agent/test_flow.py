@@ -16,14 +16,6 @@ POOL = "mm/pool.c"
 CITED = "mm/pool.c:22 takes one page fewer."
 
 
-@pytest.fixture
-def changed(kernel: Kernel) -> Kernel:
-    """A tree whose last commit leaves something open."""
-    kernel.replace(POOL, "return pool->pages[--pool->count];", "return pool->pages[--pool->count & 7];")
-    kernel.git("commit", "-qam", "mm/pool: take fewer")
-    return kernel
-
-
 def judged(kernel: Kernel, model: Model, *options: str, revision: str = "HEAD", **env: str) -> dict[str, object]:
     out = kernel.triage("check", revision, "--format", "json", *(options or ("--agent", "always")), **{**model.environment, **env})
     document: dict[str, object] = json.loads(out)
