@@ -66,8 +66,8 @@ def prepare(
     redactor: Redactor,
 ) -> Bench:
     """Lay out what the agents need. Raises WrongSetting where the key or a prompt cannot be had."""
-    key = find_key(settings)
-    redactor.add([key])
+    key = find_key(settings, deadline - time.monotonic())
+    redactor.tell(key)
     source = Source(objects, change.after)
     diff = diff_text(change, settings["agent.diff_bytes"])
     redactor.add_blocks(diff)
@@ -127,16 +127,42 @@ def models(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in (settings["agent.model"], *settings["agent.models"]) if one))
 
 
-def find_key(settings: Settings) -> str:
+def find_key(settings: Settings, seconds: float = _KEY_SECONDS) -> str:
     """The endpoint's key, from the variable or the command that the settings name; empty where there is none. Raises WrongSetting."""
-    command = settings["agent.key_command"]
-    if not command:
-        return os.environ.get(settings["agent.key_variable"], "").strip()
-    origin = settings.origins["agent.key_command"]
+    if command := settings["agent.key_command"]:
+        name, origin = "what agent.key_command prints", settings.origins["agent.key_command"]
+        key = _key_of_command(command, origin, seconds)
+    else:
+        name, origin = f"the variable {settings['agent.key_variable']}", settings.origins["agent.key_variable"]
+        key = os.environ.get(settings["agent.key_variable"], "").strip()
+    # it goes into a header, and what is wrong with a header is shown in forms of it that nobody would know to cut out
+    if not key.isascii() or not key.isprintable():
+        where = "" if origin == "default" else f"{origin}: "
+        raise WrongSetting(f"{where}{name} is no key: it holds a line break, a control character or one outside of ASCII")
+    return key
+
+
+_keys: dict[str, str | WrongSetting] = {}  # of a command: it may ask the person, and a push has many commits
+
+
+def _key_of_command(command: str, origin: str, seconds: float) -> str:
+    if command not in _keys:
+        try:
+            _keys[command] = _run_key_command(command, origin, min(_KEY_SECONDS, max(0.1, seconds)))
+        except WrongSetting as wrong:
+            _keys[command] = wrong
+    found = _keys[command]
+    if isinstance(found, WrongSetting):
+        raise found
+    return found
+
+
+def _run_key_command(command: str, origin: str, seconds: float) -> str:
     try:
-        done = subprocess.run(shlex.split(command), capture_output=True, timeout=_KEY_SECONDS, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(shlex.split(command), capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL)
     except (OSError, ValueError, subprocess.TimeoutExpired) as wrong:
-        why = getattr(wrong, "strerror", None) or ("it did not end" if isinstance(wrong, subprocess.TimeoutExpired) else str(wrong))
+        late = isinstance(wrong, subprocess.TimeoutExpired)
+        why = getattr(wrong, "strerror", None) or (f"it did not end within {seconds:.0f} s" if late else str(wrong))
         raise WrongSetting(f"{origin}: agent.key_command could not be run: {why}") from None
     if done.returncode:
         raise WrongSetting(f"{origin}: agent.key_command ended with {done.returncode}; run it by hand to see why")

@@ -10,10 +10,12 @@ import difflib
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
+from hook import redaction
 from hook.agent.arguments import BadCall, parse, schema
 from hook.redaction import Redactor
 from hook.source.grep import RefusedExpression, grep, held_back
@@ -25,8 +27,9 @@ GREP_LINE_CHARACTERS = 200
 READ_LINES = 100
 READ_LINE_CHARACTERS = 500
 INDEX_NAMES = 2000
-_REDACTED_AROUND = 120  # lines before and after what is shown: a private key has about as many
+_REDACTED_AROUND = 20  # lines before and after what is shown
 _REDACTED_CHARACTERS = 4096
+_NUMBER = re.compile(r"([:=-])([0-9]{1,9})\1")  # of a line, after its path, as git grep prints it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +99,40 @@ def grepper(desk: Desk, arguments: GrepperArguments) -> dict[str, Any]:
         if ended == "seconds":
             raise BadCall(f"the search did not end within {desk.seconds:g} s: give a simpler expression or a narrower PathPrefix")
         raise BadCall(f"no line {f'below {prefix}' if prefix else 'of the tree'} matches {arguments.expression!r}")
-    shown = [line[:GREP_LINE_CHARACTERS] for line in lines[:GREP_LINES]]
-    text = desk.redactor.text(_text("\n".join(shown))) + "\n"
+    # first what is secret, then what is too long: half a secret is not known as one
+    shown = [line[:_REDACTED_CHARACTERS] for line in _without_key_lines(desk, lines[:GREP_LINES])]
+    clean = desk.redactor.text(_text("\n".join(shown))).split("\n")
+    text = "\n".join(line[:GREP_LINE_CHARACTERS] for line in clean) + "\n"
     if ended or len(lines) > GREP_LINES:
         why = f"after {desk.seconds:g} s" if ended == "seconds" else f"at {len(shown)} lines"
         text += f"[cut {why}: give a narrower expression or PathPrefix]\n"
     return {"Output": text}
+
+
+def _without_key_lines(desk: Desk, lines: Sequence[str]) -> list[str]:
+    """The lines of a search without those of private keys, which the lines alone do not tell: the files do."""
+    of_keys: dict[str, frozenset[int] | None] = {}
+    clean = []
+    for line in lines:
+        for found in _NUMBER.finditer(line):
+            path, number, text = line[: found.start()], int(found.group(2)), line[found.end() :]
+            if not redaction.may_be_of_key(text[:_REDACTED_CHARACTERS]):
+                continue
+            if path not in of_keys:
+                of_keys[path] = _key_lines(desk, path)
+            if number in (of_keys[path] or ()):
+                line = line[: found.end()] + redaction.CUT
+                break
+        clean.append(line)
+    return clean
+
+
+def _key_lines(desk: Desk, path: str) -> frozenset[int] | None:
+    quiet = dataclasses.replace(desk.source, read_blobs={})  # a file that says nothing is no ground of the verdict
+    found = quiet.file(path) if "\n" not in path else None
+    if found is None or found.data is None or b"PRIVATE KEY" not in found.data:
+        return None
+    return redaction.key_lines(found.data.decode("utf-8", "replace"))
 
 
 def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
@@ -126,11 +157,13 @@ def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
     if first > len(lines):
         raise BadCall(f"{path} has {len(lines)} lines, FirstLine {first} is past its end")
     count = min(arguments.line_count, READ_LINES)
-    # a secret may begin before what is shown; a line of a megabyte is none
+    hidden = redaction.key_lines("\n".join(lines)) if b"PRIVATE KEY" in found.data else frozenset()
+    # another secret may begin before what is shown; a line of a megabyte is none
     before = max(0, first - 1 - _REDACTED_AROUND)
     around = "\n".join(line[:_REDACTED_CHARACTERS] for line in lines[before : first - 1 + count + _REDACTED_AROUND])
     clean = desk.redactor.text(around).split("\n")[first - 1 - before :][:count]
-    shown = [f"{number:4d}:\t{line[:READ_LINE_CHARACTERS]}" for number, line in enumerate(clean, first)]
+    clean = [redaction.CUT if number in hidden else line[:READ_LINE_CHARACTERS] for number, line in enumerate(clean, first)]
+    shown = [f"{number:4d}:\t{line}" for number, line in enumerate(clean, first)]
     text = "\n".join(shown) + "\n"
     if arguments.line_count > READ_LINES and first - 1 + READ_LINES < len(lines):
         text += f"[cut at {READ_LINES} lines; the file has {len(lines)}]\n"
@@ -202,7 +235,9 @@ def _existing(desk: Desk, text: str) -> str:
         entry = next((one for one in entries if one.name == part), None)
         whole = f"{at}/{part}" if at else part
         if entry is None:
-            raise BadCall(f"there is no {whole}{_nearest(at, part, entries)}")
+            prefix = f"{at}/" if at else ""
+            shown = [one for one in entries if not _kept_back(desk, prefix + one.name)]
+            raise BadCall(f"there is no {whole}{_nearest(at, part, shown)}")
         if entry.kind is Kind.LINK:
             found = desk.source.file(whole)
             target = _text(os.fsdecode(found.data)) if found and found.data else "somewhere"
