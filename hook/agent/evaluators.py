@@ -91,7 +91,7 @@ def prepare(
     deadline = min(deadline, time.monotonic() + settings["agent.max_seconds"])
     desk = tools.Desk(source, redactor, settings["agent.tool_seconds"], settings["agent.never_paths"], deadline)
     changed = tuple(file.path for file in change.patch.files if file.new_blob)
-    check = grounding.Grounding(source, evidence, changed, profile, settings["focus.max_symbols"], desk)
+    check = grounding.Grounding(source, evidence, changed, profile, settings["focus.max_symbols"], desk, settings["target.arch"])
     bench = Bench(settings, profile, desk, Client(endpoint, redactor, cache), check, variables, deadline)
     patch_task(bench), kmsan_task(bench, "")  # a prompt that cannot be used is said before anything is sent
     return bench

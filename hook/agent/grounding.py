@@ -15,10 +15,12 @@ from typing import Annotated
 
 from hook.agent.arguments import BadCall
 from hook.agent.tools import Desk
+from hook.evidence import rusttokens
+from hook.evidence.comparison import Unreadable
 from hook.evidence.harmless import Evidence
 from hook.source.definitions import DefinitionKind, definitions
 from hook.source.git import GitError
-from hook.source.grep import grep
+from hook.source.grep import grep, held_back
 from hook.source.lookup import canonical
 from hook.source.tree import Kind, Source
 from hook.source.treepath import NotATreePath, tree_path
@@ -28,7 +30,8 @@ DEFAULT, FARM = "default", "farm"
 
 _OPTION = re.compile(r"(?:CONFIG_)?([A-Za-z0-9_]+)\Z")
 _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_PLACE = re.compile(r"([^\s:]{1,300}):([0-9]{1,7})(?:[-:,][0-9,:-]*)?\Z")
+_PLACE = re.compile(r"([\w.+,@=#%~/-]{1,300}?)(?::|#L)([0-9]{1,20}(?:[-\u2013\u2014,/]L?[0-9]{1,20})*)")
+_URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://\S+")
 _SOURCE = re.compile(r"\.(?:c|h|S|rs|dtsi?|ya?ml|rst|txt|lds|py|sh|pl)\Z|(?:\A|/)(?:Makefile|Kconfig|Kbuild|MAINTAINERS)[\w.-]*\Z")
 _MOST_OPTIONS = 40
 _LONGEST_NAME = 128
@@ -38,6 +41,10 @@ _NOT_THE_KERNEL = ("tools", "samples", "scripts", "Documentation", "usr")
 _MOST_REASONING = 8000  # characters
 _GREP_BYTES = 4 << 20
 _RUST_FUNCTION = re.compile(rb"\bfn\s+([A-Za-z_]\w*)")
+_ENTRY = re.compile(r"__(\w+?)_(?:compat_)?sys_\w+\Z")
+# the architectures whose system calls have entry points of their own name, and that name; `do` and `se` are inside all of these
+_ENTRIES = {"x86_64": ("x64", "ia32"), "i386": ("ia32",), "arm64": ("arm64",), "s390": ("s390x", "s390"), "riscv": ("riscv",),
+            "powerpc": ("powerpc",)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +70,8 @@ class Grounding:
     changed: tuple[str, ...]  # paths of the change
     profile: str
     max_symbols: int
-    desk: Desk  # for how long a search of the tree may take
+    desk: Desk  # for how long a search of the tree may take, and what is not shown
+    target: str  # the architecture that is fuzzed
     disputes: list[str] = dataclasses.field(default_factory=list)
     _warned: set[str] = dataclasses.field(default_factory=set)
     _options: frozenset[str] | None = None
@@ -129,9 +137,8 @@ class Grounding:
 
     def _wrong_citations(self, reasoning: str) -> list[str]:
         good, wrong = 0, []
-        for text, number in dict.fromkeys(_citations(reasoning)):
-            why = self._wrong_place(text, number)
-            if why:
+        for text, numbers in dict.fromkeys(_citations(reasoning)):
+            if why := self._wrong_place(text, numbers):
                 wrong.append(why)
             else:
                 good += 1
@@ -139,21 +146,31 @@ class Grounding:
             return wrong
         return [] if good else ["Reasoning cites no place in the tree: name at least one that you read, as path:line (mm/slub.c:123)"]
 
-    def _wrong_place(self, text: str, line: int) -> str:
+    def _wrong_place(self, text: str, lines: tuple[int, ...]) -> str:
+        """What is wrong with a citation of lines of a file; empty if they are there."""
+        cited = f"{text}:{lines[0]}"
         try:
             path = tree_path(text)
         except NotATreePath as wrong:
-            return f"{text}:{line} is no place in the tree: {wrong}"
+            return f"{cited} is no place in the tree: {wrong}"
+        if self._is_held_back(path):
+            return f"{cited} cannot be cited: {path} is not shown to a model (agent.never_paths)"
         entry = self.source.entry(path)
         if entry is None or entry.kind is not Kind.FILE:
             near = [one for one in self.changed if one.rpartition("/")[2] == path.rpartition("/")[2]]
-            return f"{text}:{line} is no place in the tree: there is no file {path}" + (f"; did you mean {near[0]}:{line}?" if near else "")
+            return f"{cited} is no place in the tree: there is no file {path}" + (f"; did you mean {near[0]}:{lines[0]}?" if near else "")
         found = self.source.file(path)
-        data = found.data or b"" if found else b""
-        lines = data.count(b"\n") + (not data.endswith(b"\n"))
-        if not 1 <= line <= lines:
-            return f"{text}:{line} is no place in the tree: {path} has {lines} lines"
+        if found is None:
+            return f"{cited} cannot be checked: the content of {path} is not in this repository (a partial clone); cite another file"
+        if found.data is None:
+            return f"{cited} cannot be checked: {path} has {found.size} bytes, too many to read; cite another file"
+        count = found.data.count(b"\n") + (found.data[-1:] not in (b"", b"\n"))
+        if wrong_line := next((line for line in lines if not 1 <= line <= count), None):
+            return f"{text}:{wrong_line} is no place in the tree: {path} has {count} lines"
         return ""
+
+    def _is_held_back(self, path: str) -> bool:
+        return bool(held_back([path], self.desk.never_paths))
 
     def _wrong_options(self, options: Sequence[str]) -> list[str]:
         wrong = []
@@ -174,7 +191,7 @@ class Grounding:
                 r"^[[:space:]]*(menu)?config[[:space:]]+[A-Za-z0-9_]+[[:space:]]*(#|$)",
                 options=("-h", "--only-matching"),
                 globs=("*Kconfig*",),
-                without=("scripts/kconfig/tests", "Documentation", "tools"),
+                without=("scripts/kconfig/tests", "Documentation", "tools", *self.desk.never_paths),
                 limit_bytes=_GREP_BYTES,
                 seconds=self.desk.seconds_left,
             )
@@ -186,13 +203,15 @@ class Grounding:
 
     def _wrong_symbols(self, symbols: Sequence[str]) -> list[str]:
         wrong = [f"{one[:60]!r} is no name of a function" for one in symbols if not _is_name(one)]
-        missing = [one for one in symbols if _is_name(one)]
+        elsewhere = [one for one in symbols if _is_name(one) and not self._is_targets(one)]
+        wrong += [f"{one} is no entry point of a kernel for {self.target}" for one in elsewhere]
+        missing = [one for one in symbols if _is_name(one) and one not in elsewhere]
         until = time.monotonic() + self.desk.seconds_left
         # most are near the change or in a file that the model has read; only what is not there is looked for in the whole tree
         with self.source.lock:
-            read = [path for path in self.source.read_blobs if path.endswith((".c", ".h", ".S", ".rs"))]
+            read = [path for path in self.source.read_blobs if path.endswith((".c", ".h", ".S", ".rs")) and self._is_kernels(path)]
         missing = self._not_in(read, missing, until)
-        for where in dict.fromkeys(path.rpartition("/")[0] for path in self.changed):
+        for where in dict.fromkeys(path.rpartition("/")[0] for path in self.changed if self._is_kernels(path)):
             missing = self._undefined(missing, where, until)
         missing = self._undefined(missing, "", until)
         if missing and time.monotonic() > until:
@@ -226,7 +245,7 @@ class Grounding:
                 directory,
                 options=("--files-with-matches",),
                 globs=() if directory else ("*.c", "*.h", "*.S"),
-                without=() if directory else _NOT_THE_KERNEL,
+                without=(*(() if directory else _NOT_THE_KERNEL), *self.desk.never_paths),
                 limit_bytes=_GREP_BYTES,
                 seconds=seconds,
             )
@@ -255,6 +274,15 @@ class Grounding:
                     self.source.read_blobs[path] = found.oid
         return left
 
+    def _is_kernels(self, path: str) -> bool:
+        """Whether the functions of a file are the kernel's, and may be named."""
+        return path.partition("/")[0] not in _NOT_THE_KERNEL and not self._is_held_back(path)
+
+    def _is_targets(self, name: str) -> bool:
+        """Whether a name is none of the entry points that system calls have on other architectures than the target."""
+        found = _ENTRY.match(name)
+        return found is None or found.group(1) in ("do", "se", *_ENTRIES.get(self.target, ())) or canonical(name) == name
+
     def _functions_of_change(self) -> list[str]:
         found: dict[str, None] = {}
         for path in self.changed:
@@ -266,7 +294,11 @@ class Grounding:
 def functions(data: bytes, path: str) -> dict[str, bool]:
     """The functions that a source file defines, each with whether it is inline; a system call as `sys_NAME`."""
     if path.endswith(".rs"):
-        return {match.group(1).decode("ascii"): False for match in _RUST_FUNCTION.finditer(data)}
+        try:
+            code = rusttokens.code(data)
+        except Unreadable:
+            return {}
+        return {match.group(1).decode("ascii"): False for match in _RUST_FUNCTION.finditer(code)}
     return {
         one.name: b"inline" in data[one.span[0] : one.body[0]]
         for one in definitions(data, path).definitions
@@ -274,12 +306,12 @@ def functions(data: bytes, path: str) -> dict[str, bool]:
     }
 
 
-def _citations(reasoning: str) -> Iterator[tuple[str, int]]:
-    """The places that a text cites, as path and line: `mm/slub.c:123`, `Makefile:7`, with or without quotes and brackets around."""
-    for word in re.split(r"[\s()\[\]{}<>\"'`;|]+", reasoning):
-        found = _PLACE.match(word.lstrip("*,:").rstrip(".,:*"))
-        if found and (_SOURCE.search(found.group(1)) or ("/" in found.group(1) and re.search(r"[A-Za-z]", found.group(1)))):
-            yield found.group(1), int(found.group(2))
+def _citations(reasoning: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The places that a text cites, as path and lines: `mm/slub.c:123`, `Makefile:7-9`, whatever stands around them."""
+    for found in _PLACE.finditer(_URL.sub(" ", reasoning)):
+        path = found.group(1).lstrip(",+=@#~-")
+        if _SOURCE.search(path) or ("/" in path and re.search(r"[A-Za-z]", path)):
+            yield path, tuple(int(number) for number in re.findall(r"[0-9]+", found.group(2)))
 
 
 def _is_name(text: str) -> bool:

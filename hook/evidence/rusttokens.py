@@ -33,6 +33,12 @@ def compare(old: bytes, new: bytes) -> Comparison:
     return Comparison(True, "comment", *lines, "only comments changed: the tokens are the same")
 
 
+def code(source: bytes) -> bytes:
+    """The source without its comments and texts. Raises Unreadable."""
+    tokens, _ = _read(source)
+    return b" ".join(token for token in tokens if not token.startswith((b"//", b"/*")) and not _PIECE.match(token))
+
+
 def _read(source: bytes) -> tuple[list[bytes], list[bytes]]:
     """The tokens, with b" " wherever there is white space or an ordinary comment, and the ordinary comments."""
     tokens: list[bytes] = [b" "]
