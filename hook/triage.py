@@ -383,13 +383,7 @@ def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> V
 def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: tuple[str, ...]) -> Verdict:
     """The evidence's verdict with what the agents found. A proved fact wins over them, and what failed leaves the verdict as it was."""
     first, kmsan = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
-    spent = [outcome.spent for outcome in outcomes]
-    cost = Tokens(
-        input=sum(one.input for one in spent),
-        output=sum(one.output for one in spent),
-        thoughts=sum(one.thoughts for one in spent),
-        estimated=any(one.estimated for one in spent),
-    )
+    cost = sum((outcome.spent for outcome in outcomes), Tokens())
     verdict = dataclasses.replace(verdict, model=first.model, tokens=cost, disputes=disputes)
     if first.results is None:
         return dataclasses.replace(verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {first.end}: {first.why}")

@@ -91,9 +91,18 @@ class Tokens:
     """What asking the model has cost."""
 
     input: int = 0
-    output: int = 0
+    output: int = 0  # without the thoughts
     thoughts: int = 0
     estimated: bool = False  # the endpoint did not count them all
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            self.input + other.input, self.output + other.output, self.thoughts + other.thoughts, self.estimated or other.estimated
+        )
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output + self.thoughts
 
 
 @dataclasses.dataclass(frozen=True)

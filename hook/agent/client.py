@@ -6,29 +6,35 @@ The only place that imports `openai`. Requests are not streamed. What an endpoin
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import email.utils
 import enum
 import hashlib
 import json
+import math
 import queue
 import random
 import re
 import threading
 import time
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hook.agent import answers
 from hook.agent.history import Message, estimate
 from hook.redaction import Redactor
+from hook.verdict import Tokens
 
 _ATTEMPTS = 4  # of one request to one model, counting the first
 _FIRST_PAUSE_SECONDS = 0.5
-_MOST_BYTES = 32 << 20  # of one answer
-_WINDOW_OF_OLLAMA = 4200  # its default context is 4096 tokens, and it drops what is beyond without a word
+_MOST_BYTES = 2 << 20  # of one answer
+_MOST_CALLS = 100  # of one answer
+_MOST_DEPTH = 100  # of values inside each other in one answer
+# Ollama drops what is beyond its window without a word. Its default is 4096 tokens, and people set a power of two.
+_WINDOW_OF_OLLAMA = 4200
+_USUAL_WINDOWS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
+_NO_TEXT = "(no text)"  # an assistant's message with neither text nor calls is refused by some
+_SAFE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 
 
 class Trouble(enum.StrEnum):
@@ -45,9 +51,10 @@ class Trouble(enum.StrEnum):
 class NoAnswer(Exception):
     """There is no answer; `trouble` names the kind, the sentence tells a person what to do."""
 
-    def __init__(self, trouble: Trouble, sentence: str) -> None:
+    def __init__(self, trouble: Trouble, sentence: str, tokens: Tokens | None = None) -> None:
         super().__init__(sentence)
         self.trouble = trouble
+        self.tokens = tokens or Tokens()  # what was spent all the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +88,10 @@ class Answer:
     text: str
     thoughts: str
     model: str
-    input_tokens: int
-    output_tokens: int  # without the thoughts
-    thought_tokens: int
-    estimated: bool  # the endpoint did not count; these are our estimates
+    tokens: Tokens  # with those of the answers before it that could not be used
     cached: bool = False
     cut: bool = False  # it ran out of room, so its calls may be half said
+    left_out: int = 0  # calls beyond the first so many
     hint: str = ""  # what a person should know about how the endpoint is set up
 
 
@@ -113,11 +118,20 @@ def _renaming(old: str, new: str) -> Callable[[Message], Message | None]:
     return without
 
 
+def _plain(message: Message) -> Message:
+    """A message without what only the endpoint that said it knows the meaning of."""
+    plain: Message = {key: message[key] for key in ("role", "content", "tool_call_id") if key in message}
+    if "tool_calls" in message:
+        plain["tool_calls"] = [
+            {"id": call["id"], "type": call["type"], "function": {key: call["function"][key] for key in ("name", "arguments")}}
+            for call in message["tool_calls"]
+        ]
+    return plain
+
+
 def _without_replayed(request: Message) -> Message | None:
-    known = {"role", "content", "tool_calls", "tool_call_id", "name"}
-    if not any(set(message) - known for message in request["messages"]):
-        return None
-    return {**request, "messages": [{key: value for key, value in message.items() if key in known} for message in request["messages"]]}
+    messages = [_plain(message) for message in request["messages"]]
+    return {**request, "messages": messages} if messages != request["messages"] else None
 
 
 def _without_system(request: Message) -> Message | None:
@@ -161,6 +175,12 @@ ADAPTATIONS = (
         "no system role", _said(r"system (?:role|message|prompt|instruction)|developer instruction|role.{0,40}system"), _without_system
     ),
 )
+# Asked for more room for the answer than the window has: vLLM says so in the words of a full window.
+_TOO_LARGE_A_LIMIT = Adaptation(
+    "no limit on the answer beyond the window",
+    _said(r"max_(?:completion_)?tokens|in the completion"),
+    _dropping("max_tokens", "max_completion_tokens"),
+)
 _WINDOW = _said(
     r"context_length_exceeded|ContextWindowExceeded|exceeds? the (?:available )?context|maximum context length"
     r"|context (?:window|length|size)|prompt is too long|too many tokens|input.{0,40}too long|input token count"
@@ -177,8 +197,21 @@ class Client:
         self._redactor = redactor
         self._cache = cache
         self._models = list(endpoint.models)
-        self._foreign = 0  # so many messages were said with a model before: its thought signatures mean nothing to this one
         self._openai: Any = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Another conversation begins."""
+        self._foreign = 0  # so many messages were said with a model before: its thought signatures mean nothing to this one
+        self._heard: list[tuple[str, Answer]] = []
+        self._last = (0, 0)  # what was sent last, and what the endpoint has read of it, in tokens
+
+    def remember(self) -> None:
+        """Keep the answers of this conversation. Not of one that led to nothing: what was wrong with the endpoint may be put right."""
+        for digest, answer in self._heard:
+            if self._cache:
+                self._cache.keep(digest, dataclasses.asdict(answer))
+        self._heard = []
 
     @property
     def model(self) -> str:
@@ -186,10 +219,12 @@ class Client:
         return self._models[0] if self._models else ""
 
     def request(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], force: str = "") -> Message:
-        """The body of the request, with secrets cut out. `force` names the tool that the model is to call."""
+        """The body of the request, with secrets cut out of what is said in it. `force` names the tool that the model is to call."""
         body: Message = {
             "model": self.model,
-            "messages": [*map(_foreign, messages[: self._foreign]), *messages[self._foreign :]],
+            "messages": [
+                self._cleaned(_plain(message) if number < self._foreign else message) for number, message in enumerate(messages)
+            ],
             "tools": list(tools),
             "temperature": self.endpoint.temperature,
             "max_tokens": self.endpoint.reply_tokens,
@@ -198,50 +233,77 @@ class Client:
             body["tool_choice"] = {"type": "function", "function": {"name": force}}
         for adaptation in self.learnt:
             body = adaptation.without(body) or body
-        return typing.cast(Message, self._redactor.value(body))
+        return body
+
+    def _cleaned(self, message: Message) -> Message:
+        """A message without secrets. What makes it a message stays: its role, and the ids, types and names of its calls."""
+        clean: Message = {}
+        for key, value in message.items():
+            if key == "tool_calls":
+                clean[key] = [self._cleaned_call(call) for call in value]
+            elif key in ("role", "tool_call_id"):
+                clean[key] = value
+            else:
+                clean |= self._redactor.value({key: value})
+        return clean
+
+    def _cleaned_call(self, call: Message) -> Message:
+        function = call["function"]
+        more = self._redactor.value({key: value for key, value in call.items() if key not in ("id", "type", "function")})
+        # read first: a secret can hide behind the escapes of JSON
+        arguments = json.dumps(self._redactor.value(json.loads(function["arguments"])))
+        own = self._redactor.value({key: value for key, value in function.items() if key not in ("name", "arguments")})
+        return {**more, "id": call["id"], "type": call["type"], "function": {**own, "name": function["name"], "arguments": arguments}}
 
     def ask(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], deadline: float, force: str = "") -> Answer:
         """The model's answer; `deadline` is a time.monotonic(). Raises NoAnswer.
 
         An overloaded or unreachable model is asked again with growing pauses, then the next one is asked, which stays the one to ask.
         """
+        spent = Tokens()
         while True:
             try:
-                return self._ask_model(messages, tools, deadline, force)
+                answer = self._ask_model(messages, tools, deadline, force)
+                return dataclasses.replace(answer, tokens=spent + answer.tokens)
             except NoAnswer as wrong:
+                spent += wrong.tokens
                 elsewhere = wrong.trouble in (Trouble.OVERLOADED, Trouble.UNREACHABLE, Trouble.MALFORMED, Trouble.TIMEOUT)
                 if not elsewhere or len(self._models) < 2 or time.monotonic() >= deadline:
+                    wrong.tokens = spent
                     raise
                 self._models.pop(0)
                 self._foreign = len(messages)
+                self._last = (0, 0)
 
     def _ask_model(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], deadline: float, force: str) -> Answer:
         attempt = 0
+        spent = Tokens()
         while True:
             body = self.request(messages, tools, force)
             digest = hashlib.sha256(json.dumps([self.endpoint.base_url, body], sort_keys=True).encode()).hexdigest()
-            known = self._cache.find(digest) if self._cache else None
+            known = _restored(self._cache.find(digest)) if self._cache else None
             if known is not None:
-                with contextlib.suppress(_Again):
-                    return dataclasses.replace(read_answer(known, body, len(messages)), cached=True)
+                return known
             try:
-                document = self._redactor.value(self._send(body, deadline))
-                answer = read_answer(document, body, len(messages))
-                if self._cache and not answer.cut:
-                    self._cache.keep(digest, document)
-                return answer
+                answer = self._send(body, len(messages), deadline)
+                self._heard.append((digest, answer))
+                return dataclasses.replace(answer, tokens=spent + answer.tokens)
             except _Again as again:
                 attempt += 1
+                spent += again.tokens
                 if adaptation := self._adapted(again, body):
                     self.learnt.append(adaptation)
                     attempt -= 1
                     continue
                 pause = again.pause if again.pause is not None else _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
                 if not again.again or attempt >= _ATTEMPTS or time.monotonic() + pause >= deadline:
-                    raise NoAnswer(again.trouble, self._redactor.text(again.sentence)) from None
+                    raise NoAnswer(again.trouble, self._redactor.text(again.sentence), spent) from None
                 time.sleep(pause)
 
     def _adapted(self, again: _Again, body: Message) -> Adaptation | None:
+        if again.trouble is Trouble.WINDOW:
+            only = _TOO_LARGE_A_LIMIT
+            return only if only.refusal.search(again.words) and only.without(body) is not None else None
         if again.status not in (400, 404, 422, 500):
             return None
         for adaptation in ADAPTATIONS:
@@ -249,59 +311,108 @@ class Client:
                 return adaptation
         return None
 
-    def _send(self, body: Message, deadline: float) -> Any:
+    def _send(self, body: Message, count: int, deadline: float) -> Answer:
         """One request, in a thread of its own: no name server and no server that drips bytes can hold us past the deadline."""
         seconds = min(self.endpoint.request_seconds, deadline - time.monotonic())
         if seconds <= 0:
             raise _Again(Trouble.TIMEOUT, "the time for the model is up", again=False)
-        answered: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        answered: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
 
         def send() -> None:
             try:
-                answered.put((self._exchange(body, seconds), None))
+                answered.put(self._read(self._exchange(body, seconds), body, count))
             except BaseException as wrong:
-                answered.put((None, wrong))
+                answered.put(wrong)
 
         threading.Thread(target=send, daemon=True).start()
         try:
-            document, wrong = answered.get(timeout=seconds)
+            answer = answered.get(timeout=seconds)
         except queue.Empty:
             raise _Again(Trouble.TIMEOUT, f"{self._host} gave no answer within {seconds:.0f} s", again=False) from None
-        if wrong is not None:
-            raise wrong
-        return document
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
-    def _exchange(self, body: Message, seconds: float) -> Any:
+    def _read(self, data: bytes, body: Message, count: int) -> Answer:
+        """The answer in the bytes of a response, without secrets."""
+        try:
+            document = self._redactor.without_key(_sendable(_parsed(data)))
+            answer = read_answer(document, body, count)
+        except (ValueError, RecursionError):
+            raise _Again(Trouble.MALFORMED, f"{self._host} answers with something that is not JSON: {_shown(data)}") from None
+        self._see_whether_it_reads_on(document.get("usage"), body, answer.tokens)
+        clean = self._redactor
+        calls = tuple(
+            dataclasses.replace(call, name=clean.text(call.name), arguments=clean.value(call.arguments), wrong=clean.text(call.wrong))
+            for call in answer.calls
+        )
+        return dataclasses.replace(
+            answer,
+            message=self._cleaned(answer.message),
+            calls=calls,
+            text=clean.text(answer.text),
+            thoughts=clean.text(answer.thoughts),
+            model=clean.text(answer.model),
+        )
+
+    def _see_whether_it_reads_on(self, usage: Any, body: Message, tokens: Tokens) -> None:
+        """Raise _Again where the endpoint reads no more than before of a conversation that has grown: it drops the rest."""
+        (sent_before, read_before), (sent, read) = self._last, (_sent(body), _read_of_it(usage))
+        self._last = (sent, read)
+        stands_still = sent - sent_before > max(1000, 10 * (read - read_before))
+        # where an endpoint counts only what it does not hold in a cache, that is less than the smallest window
+        if stands_still and read < sent and min(read, read_before) >= _USUAL_WINDOWS[0] * 3 // 4:
+            raise _dropped(read, sent, tokens)
+
+    def _exchange(self, body: Message, seconds: float) -> bytes:
         import openai
 
-        if self._openai is None:
-            # a redirect could take the code to a host that nobody has consented to
-            http = openai.DefaultHttpxClient(follow_redirects=False)
-            self._openai = openai.OpenAI(
-                api_key=self.endpoint.key or "none", base_url=self.endpoint.base_url, max_retries=0, timeout=seconds, http_client=http
-            )
-        client = self._openai.with_options(timeout=seconds)
         try:
+            if self._openai is None:
+                # a redirect could take the code to a host that nobody has consented to
+                http = openai.DefaultHttpxClient(follow_redirects=False)
+                self._openai = openai.OpenAI(
+                    api_key=self.endpoint.key or "none", base_url=self.endpoint.base_url, max_retries=0, timeout=seconds, http_client=http
+                )
+            client = self._openai.with_options(timeout=seconds)
             with client.chat.completions.with_streaming_response.create(**body) as response:
                 data = b""
                 for chunk in response.iter_bytes():
                     data += chunk
                     if len(data) > _MOST_BYTES:
                         raise _Again(Trouble.MALFORMED, f"{self._host} sends more than {_MOST_BYTES} bytes", again=False)
+                return data
+        except _Again:
+            raise
         except openai.APIStatusError as wrong:
             words = f"{wrong.message}\n{json.dumps(wrong.body, default=str)}"
             raise self._status(wrong.status_code, wrong.response.headers, words) from None
         except openai.APITimeoutError:
             raise _Again(Trouble.TIMEOUT, f"{self._host} gave no answer within {seconds:.0f} s", again=False) from None
         except openai.APIConnectionError as wrong:
-            why = wrong.__cause__ or wrong
-            raise _Again(Trouble.UNREACHABLE, f"{self._host} cannot be reached: {why}; is agent.base_url right?") from None
+            raise self._unreachable(wrong.__cause__ or wrong) from None
         except openai.OpenAIError as wrong:
             raise _Again(Trouble.MALFORMED, f"{self._host}: {wrong}") from None
-        try:
-            return _sendable(json.loads(data))
-        except (ValueError, RecursionError):
-            raise _Again(Trouble.MALFORMED, f"{self._host} answers with something that is not JSON: {_shown(data)}") from None
+        except Exception as wrong:  # the boundary to the libraries below: proxies, certificates, connections
+            raise self._unreachable(wrong) from None
+
+    def _unreachable(self, wrong: BaseException) -> _Again:
+        # by their names: `openai` makes its connections with httpx or with httpx2, as old as it is
+        kinds = {kind.__name__ for kind in type(wrong).__mro__}
+        if "TimeoutException" in kinds:
+            return _Again(Trouble.TIMEOUT, f"{self._host} gave no answer in time", again=False)
+        if "DecodingError" in kinds:
+            return _Again(Trouble.MALFORMED, f"{self._host} answers with something that cannot be unpacked")
+        if kinds & {"NetworkError", "RemoteProtocolError"}:
+            return _Again(Trouble.UNREACHABLE, f"{self._host} cannot be reached: {wrong}; is agent.base_url right?")
+        # what is wrong with a header is not told: it would show the key
+        why = "the request cannot be made" if kinds & {"LocalProtocolError", "UnicodeError"} else str(wrong).rstrip(".")
+        return _Again(
+            Trouble.UNREACHABLE,
+            f"{self._host} cannot be reached: {why}; are agent.base_url and the variables for proxies and certificates "
+            "(ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, SSL_CERT_FILE, SSL_CERT_DIR) right?",
+            again=False,
+        )
 
     @property
     def _host(self) -> str:
@@ -317,7 +428,8 @@ class Client:
                 again=False,
             )
         if status in (400, 413, 422, 500) and _WINDOW.search(words):
-            return _Again(Trouble.WINDOW, f"{self._host}: the conversation is longer than the model's window: {short}", again=False)
+            sentence = f"{self._host}: the conversation is longer than the model's window: {short}"
+            return _Again(Trouble.WINDOW, sentence, again=False, words=words)
         if status in (401, 403):
             return _Again(Trouble.REFUSED, f"{self._host} refuses the key ({status}): {short}", again=False)
         if status == 404:
@@ -348,6 +460,7 @@ class _Again(Exception):
     ) -> None:
         super().__init__(sentence)
         self.trouble, self.sentence, self.again, self.pause, self.status, self.words = trouble, sentence, again, pause, status, words
+        self.tokens = Tokens()  # what was spent all the same
 
 
 def host(base_url: str) -> str:
@@ -365,6 +478,16 @@ def is_local(base_url: str) -> bool:
 
 def read_answer(document: Any, body: Message, count: int) -> Answer:
     """The answer in a response document; `count` messages were sent. Raises _Again where there is none in it."""
+    try:
+        return _answer(document, body, count)
+    except _Again as again:
+        usage = document.get("usage") if isinstance(document, dict) else None
+        if isinstance(usage, dict) and _number(usage.get("prompt_tokens")):
+            again.tokens = _tokens(usage, body, {})
+        raise
+
+
+def _answer(document: Any, body: Message, count: int) -> Answer:
     if not isinstance(document, dict):
         raise _Again(Trouble.MALFORMED, "the endpoint's answer is not an object")
     choices = document.get("choices")
@@ -372,56 +495,138 @@ def read_answer(document: Any, body: Message, count: int) -> Answer:
         raise _in_words(document)
     choice = choices[0]
     message = choice.get("message")
-    reason = str(choice.get("finish_reason") or "")
-    if choice.get("error") or reason.lower() in ("error", "malformed_function_call", "content_filter"):
+    reason = str(choice.get("finish_reason") or "").lower()
+    if choice.get("error") or reason in ("error", "malformed_function_call", "content_filter"):
         raise _Again(Trouble.MALFORMED, f"the endpoint ends its answer with {reason or choice.get('error')!r}"[:400])
     if not isinstance(message, dict):
         raise _Again(Trouble.MALFORMED, "the endpoint's answer holds no message")
-    cut = reason == "length"
+    cut = reason in ("length", "max_tokens")
     raw_calls = message.get("tool_calls")
+    given = [raw for raw in raw_calls if isinstance(raw, dict)] if isinstance(raw_calls, list) else []
+    given = [raw for raw in given if isinstance(raw.get("function"), dict)]
     calls: list[Call] = []
     kept = []
-    for number, raw in enumerate(raw_calls if isinstance(raw_calls, list) else ()):
-        function = raw.get("function") if isinstance(raw, dict) else None
-        if not isinstance(function, dict):
-            continue
-        ids = {call.id for call in calls}
-        given = raw.get("id")
-        call_id = given if isinstance(given, str) and given and given not in ids else f"call_{count}_{number}"
-        arguments, wrong = _arguments(function.get("arguments"), cut)
+    ids = _Ids(body["messages"], given, count)
+    for raw in given[:_MOST_CALLS]:
+        function = raw["function"]
+        call_id = ids.of(raw)
+        arguments, wrong = _arguments(function.get("arguments"))
+        # what is whole may still lack what the model was about to add
+        wrong = "the answer was cut off: say it shorter, with fewer calls" if cut else wrong
         name = str(function.get("name") or "")
         calls.append(Call(call_id, name, arguments, wrong))
         # invalid arguments in the history make llama.cpp answer 500 for ever
-        kept.append(
-            {**raw, "id": call_id, "type": "function", "function": {**function, "name": name or "none", "arguments": json.dumps(arguments)}}
-        )
+        sound = {"name": re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "none", "arguments": json.dumps(arguments)}
+        kept.append({**raw, "id": call_id, "type": "function", "function": {**function, **sound}})
     text = _content(message.get("content"))
     replay = {key: value for key, value in message.items() if value not in (None, [], {}) and key not in ("tool_calls", "function_call")}
-    replay |= {"role": "assistant", "content": text}
+    replay |= {"role": "assistant", "content": (text if text.strip() else "") or ("" if kept else _NO_TEXT)}
     if kept:
         replay["tool_calls"] = kept
     usage = document.get("usage")
     tokens = _tokens(usage if isinstance(usage, dict) else {}, body, message)
+    _see_whether_all_was_read(usage, body)
     hint = ""
-    sent = estimate(body["messages"])
-    if not tokens[3] and 0 < tokens[0] <= _WINDOW_OF_OLLAMA and sent > 2 * tokens[0] and sent > 6000:
-        raise _Again(
-            Trouble.WINDOW,
-            f"the endpoint read {tokens[0]} tokens of about {sent}: it drops the rest; with Ollama, raise num_ctx",
-            again=False,
-        )
     if not calls and re.search(r"<tool_call>|<function=|\[TOOL_CALLS\]", text):
         hint = "the endpoint gives tool calls as text: vLLM needs --enable-auto-tool-choice --tool-call-parser NAME"
-    return Answer(replay, tuple(calls), text, _thoughts(message), str(document.get("model") or body["model"]), *tokens, cut=cut, hint=hint)
+    model = str(document.get("model") or body["model"])
+    left_out = max(0, len(given) - _MOST_CALLS)
+    return Answer(replay, tuple(calls), text, _thoughts(message), model, tokens, cut=cut, left_out=left_out, hint=hint)
 
 
-def _sendable(value: Any) -> Any:
-    """A JSON value without what no file or request takes: half a character (as models make of emoji), NUL."""
+class _Ids:
+    """The ids of the calls in an answer: as they came where they are sound and of their own in the whole conversation, else ours.
+
+    Ours have the one form that every endpoint takes: nine letters and digits (Mistral refuses any other).
+    """
+
+    def __init__(self, messages: Sequence[Message], given: Sequence[Message], count: int) -> None:
+        self._count, self._number = count, 0
+        self._used = {call["id"] for message in messages for call in message.get("tool_calls", ())}
+        self._theirs = {raw["id"] for raw in given if isinstance(raw.get("id"), str)}
+
+    def of(self, raw: Message) -> str:
+        own = str(raw.get("id"))
+        if own != raw.get("id") or own in self._used or not _SAFE_ID.match(own):
+            own = self._next()
+            while own in self._used or own in self._theirs:
+                own = self._next()
+        self._used.add(own)
+        return own
+
+    def _next(self) -> str:
+        self._number += 1
+        return f"c{self._count:05d}{self._number:03d}"
+
+
+def _restored(kept: Any) -> Answer | None:
+    """An answer that was kept, None where it was not, or by another version."""
+    try:
+        parts = {"calls": tuple(Call(**call) for call in kept["calls"]), "tokens": Tokens(**kept["tokens"]), "cached": True}
+        answer = Answer(**{**kept, **parts})
+        ids = [call["id"] for call in answer.message.get("tool_calls", ())]
+    except (TypeError, KeyError, AttributeError):
+        return None
+    return answer if ids == [call.id for call in answer.calls] else None
+
+
+def _sent(body: Message) -> int:
+    """About how many tokens of a request any endpoint counts: not what it sealed, nor thoughts, which most drop again."""
+    return estimate([_plain(message) for message in body["messages"]]) + estimate(body.get("tools", []))
+
+
+def _read_of_it(usage: Any) -> int:
+    """How many tokens of a request the endpoint says it read; 0 where it does not say, or not clearly."""
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    cached = _number(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    return 0 if cached or not isinstance(usage, dict) else _number(usage.get("prompt_tokens"))
+
+
+def _see_whether_all_was_read(usage: Any, body: Message) -> None:
+    """Raise _Again where the endpoint has read much less than was sent.
+
+    Our estimate takes four characters for a token, which is too many for code, but for prose it can be a fifth too few. So less than
+    estimated says something only together with a number that a window would give.
+    """
+    read, sent = _read_of_it(usage), _sent(body)
+    if not 0 < read < sent:
+        return
+    at_a_window = any(size - 1 <= read <= size for size in _USUAL_WINDOWS)
+    below_a_window = any(size * 9 // 10 <= read <= size for size in _USUAL_WINDOWS) and read < 0.75 * sent
+    far_less = read <= _WINDOW_OF_OLLAMA and sent > max(6000, 2 * read)
+    if at_a_window or below_a_window or far_less:
+        raise _dropped(read, sent, Tokens())
+
+
+def _dropped(read: int, sent: int, tokens: Tokens) -> _Again:
+    again = _Again(
+        Trouble.WINDOW, f"the endpoint read {read} tokens of about {sent}: it drops the rest; with Ollama, raise num_ctx", again=False
+    )
+    again.tokens = tokens
+    return again
+
+
+def _parsed(text: bytes | str) -> Any:
+    """A JSON value. Raises ValueError; also for NaN and infinity, which are none, and which nobody takes back."""
+
+    def number(digits: str) -> float:
+        value = float(digits)
+        if not math.isfinite(value):
+            raise ValueError(f"{digits[:20]} is no number")
+        return value
+
+    return json.loads(text, strict=False, parse_constant=number, parse_float=number)
+
+
+def _sendable(value: Any, depth: int = 0) -> Any:
+    """A JSON value without what no file or request takes: half a character (as models make of emoji), NUL. Raises ValueError."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "") if not value.isascii() or "\0" in value else value
+    if depth > _MOST_DEPTH:
+        raise ValueError(f"more than {_MOST_DEPTH} values inside each other")
     if isinstance(value, dict):
-        return {_sendable(key): _sendable(one) for key, one in value.items()}
-    return [_sendable(one) for one in value] if isinstance(value, list) else value
+        return {_sendable(key): _sendable(one, depth + 1) for key, one in value.items()}
+    return [_sendable(one, depth + 1) for one in value] if isinstance(value, list) else value
 
 
 def _in_words(document: dict[str, Any]) -> _Again:
@@ -430,7 +635,7 @@ def _in_words(document: dict[str, Any]) -> _Again:
     code = error.get("code") if isinstance(error, dict) else None
     words = str(error.get("message") if isinstance(error, dict) else error or "no choices in it")
     if _WINDOW.search(words):
-        return _Again(Trouble.WINDOW, f"the conversation is longer than the model's window: {words[:300]}", again=False)
+        return _Again(Trouble.WINDOW, f"the conversation is longer than the model's window: {words[:300]}", again=False, words=words)
     status = int(str(code)) if str(code).isdigit() else 0
     if status in (401, 402, 403, 404):
         return _Again(Trouble.REFUSED, f"the endpoint refuses ({code}): {words[:300]}", again=False)
@@ -438,15 +643,17 @@ def _in_words(document: dict[str, Any]) -> _Again:
     return _Again(trouble, f"the endpoint answers with an error: {words[:300]}", status=status, words=words)
 
 
-def _arguments(raw: Any, cut: bool) -> tuple[Any, str]:
+def _arguments(raw: Any) -> tuple[Any, str]:
     if isinstance(raw, dict):
         return raw, ""
     if raw in (None, ""):
-        return {}, "the arguments were cut off" if cut else ""
+        return {}, ""
     try:
-        arguments = _sendable(json.loads(raw, strict=False))
+        if not isinstance(raw, str):
+            raise TypeError("not a text")
+        arguments = _sendable(_parsed(raw))
     except (ValueError, TypeError, RecursionError) as wrong:
-        return {}, "the arguments were cut off: say it shorter" if cut else f"the arguments are not JSON: {str(wrong)[:100]}"
+        return {}, f"the arguments are not JSON: {str(wrong)[:100]}"
     return (arguments, "") if isinstance(arguments, dict) else ({}, "the arguments are not an object")
 
 
@@ -470,31 +677,24 @@ def _thoughts(message: dict[str, Any]) -> str:
     return found.group(1).strip() if found else ""
 
 
-def _tokens(usage: dict[str, Any], body: Message, message: dict[str, Any]) -> tuple[int, int, int, bool]:
-    def number(value: Any) -> int:
-        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
-    given, out = number(usage.get("prompt_tokens")), number(usage.get("completion_tokens"))
+
+def _tokens(usage: Mapping[str, Any], body: Message, message: dict[str, Any]) -> Tokens:
+    given, out, total = (_number(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
     if not given:
-        return estimate(body["messages"]) + estimate(body.get("tools", [])), estimate(message), 0, True
+        return Tokens(estimate(body["messages"]) + estimate(body.get("tools", [])), estimate(message), 0, True)
+    if not out and total <= given:
+        return Tokens(given, estimate(message), 0, bool(message))
     details = usage.get("completion_tokens_details")
-    thoughts = number(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
+    thoughts = _number(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
     # some count the thoughts among the completion tokens, some only in the total
-    total = number(usage.get("total_tokens"))
-    if not thoughts and total > given + out:
-        thoughts = total - given - out
-    elif thoughts <= out:
-        out -= thoughts
-    return given, out, thoughts, False
-
-
-def _foreign(message: Message) -> Message:
-    if message.get("role") != "assistant":
-        return message
-    plain: Message = {key: message[key] for key in ("role", "content") if key in message}
-    if "tool_calls" in message:
-        plain["tool_calls"] = [{key: call[key] for key in ("id", "type", "function")} for call in message["tool_calls"]]
-    return plain
+    if not out:
+        out = total - given
+    elif not thoughts and total > given + out:
+        return Tokens(given, out, total - given - out)
+    return Tokens(given, out - thoughts if thoughts <= out else out, thoughts)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

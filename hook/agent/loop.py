@@ -23,6 +23,7 @@ from hook.agent.prompt import Prompt
 from hook.source.git import GitError
 from hook.source.grep import RefusedExpression
 from hook.trajectory import Span, Trajectory
+from hook.verdict import Tokens
 
 RESULTS = "set-results"
 _WARN_REPEATS = 3  # as farms do: the same call more often than this is warned about,
@@ -57,30 +58,6 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Spent:
-    """What an agent has spent."""
-
-    input: int = 0
-    output: int = 0
-    thoughts: int = 0
-    estimated: bool = False
-    rounds: int = 0
-
-    @property
-    def tokens(self) -> int:
-        return self.input + self.output + self.thoughts
-
-    def plus(self, other: Spent) -> Spent:
-        return Spent(
-            self.input + other.input,
-            self.output + other.output,
-            self.thoughts + other.thoughts,
-            self.estimated or other.estimated,
-            self.rounds + other.rounds,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
 class Task:
     """What an agent is asked: its prompt, and what its results must be."""
 
@@ -99,7 +76,7 @@ class Outcome:
     why: str
     results: Any
     model: str
-    spent: Spent
+    spent: Tokens
 
 
 class Ended(Exception):
@@ -124,10 +101,12 @@ def run(
     progress: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Ask until there are results. Raises nothing of its own: each failure is an Outcome with a name."""
+    client.begin()
     talk = _Talk(task, desk, client, limits, trajectory, progress)
     with trajectory.inside("agent", task.name, model=client.model, instruction=task.prompt.instruction, prompt=task.prompt.prompt) as span:
         try:
             outcome = Outcome(End.RESULTS, "", talk.results(), talk.model, talk.spent)
+            client.remember()
             span.results = dataclasses.asdict(outcome.results) if dataclasses.is_dataclass(outcome.results) else outcome.results  # type: ignore[arg-type]
         except Ended as ended:
             outcome = Outcome(ended.end, ended.why, None, talk.model, talk.spent)
@@ -151,7 +130,8 @@ class _Talk:
         self.history = History(task.prompt.instruction, task.prompt.prompt)
         self.declared = declarations(task)
         self.tools = {**tools.BY_NAME, RESULTS: _results_tool(task)}
-        self.spent = Spent()
+        self.spent = Tokens()
+        self.rounds = 0
         self.model = client.model
         self.made: Counter[str] = Counter()
         self.refused = 0
@@ -175,13 +155,13 @@ class _Talk:
 
     def _ask(self, force: str) -> Answer:
         limits = self.limits
-        if self.spent.tokens >= limits.tokens:
-            raise Ended(End.TOKENS, f"{self.spent.tokens} tokens spent (agent.max_tokens is {limits.tokens})")
+        if self.spent.total >= limits.tokens:
+            raise Ended(End.TOKENS, f"{self.spent.total} tokens spent (agent.max_tokens is {limits.tokens})")
         if time.monotonic() >= limits.deadline:
             raise Ended(End.SECONDS, "the time for the model is up")
         self._make_room(int(limits.window_tokens * _ROOM))
         self.history.check()
-        self.progress(f"asking {self.client.model}, round {self.spent.rounds + 1}, {self.spent.tokens} tokens so far")
+        self.progress(f"asking {self.client.model}, round {self.rounds + 1}, {self.spent.total} tokens so far")
         try:
             answer = self._ask_once(force)
         except NoAnswer as none:
@@ -198,6 +178,7 @@ class _Talk:
             answer = self.client.ask(self.history.messages, self.declared, self.limits.deadline, force)
         except NoAnswer as none:
             span.error = f"{none.trouble}: {none}"
+            self._spend(span, none.tokens)
             if none.trouble is Trouble.TIMEOUT and time.monotonic() >= self.limits.deadline:
                 raise Ended(End.SECONDS, str(none)) from None
             raise
@@ -205,15 +186,14 @@ class _Talk:
             self.trajectory.end(span)
         span.model, span.reply, span.thoughts = answer.model + (" (cached)" if answer.cached else ""), answer.text, answer.thoughts
         if not answer.cached:  # an answer from before costs nothing
-            span.input_tokens, span.output_tokens, span.output_thoughts_tokens = (
-                answer.input_tokens,
-                answer.output_tokens,
-                answer.thought_tokens,
-            )
-            self.spent = self.spent.plus(Spent(answer.input_tokens, answer.output_tokens, answer.thought_tokens, answer.estimated))
-        self.spent = dataclasses.replace(self.spent, rounds=self.spent.rounds + 1)
+            self._spend(span, answer.tokens)
+        self.rounds += 1
         self.trajectory.end(span)
         return answer
+
+    def _spend(self, span: Span, tokens: Tokens) -> None:
+        span.input_tokens, span.output_tokens, span.output_thoughts_tokens = tokens.input, tokens.output, tokens.thoughts
+        self.spent += tokens
 
     def _silent(self, answer: Answer) -> None:
         self.empty += 1
@@ -236,6 +216,8 @@ class _Talk:
                 accepted = (result,)
         for call in answer.calls[self.limits.parallel_calls :]:
             self.history.add_result(call.id, f"not run: at most {self.limits.parallel_calls} calls are run a round; call it again")
+        if answer.left_out:
+            self.history.add_prompt(f"{answer.left_out} more calls were left out: at most {len(answer.calls)} are read of one answer.")
         if accepted is None:
             self._count_repeats(allowed)
             refused = sum(call.name == RESULTS for call in allowed)
@@ -269,17 +251,17 @@ class _Talk:
 
     def _count_repeats(self, calls: tuple[Call, ...]) -> None:
         warned = []
-        for call in calls:
-            key = f"{call.name} {json.dumps(call.arguments, sort_keys=True)}"
+        # once a round, however often in it: a warning must come before the end
+        for key, name in {f"{call.name} {json.dumps(call.arguments, sort_keys=True)}": call.name for call in calls}.items():
             self.made[key] += 1
             if self.made[key] > _END_REPEATS:
-                raise Ended(End.REPEATS, f"{call.name} was called {self.made[key]} times with the same arguments")
+                raise Ended(End.REPEATS, f"{name} was called in {self.made[key]} rounds with the same arguments")
             if self.made[key] > _WARN_REPEATS:
-                warned.append(call.name)
+                warned.append(name)
         if warned:
             self.history.add_prompt(
-                f"You have made the same call of {', '.join(dict.fromkeys(warned))} more than {_WARN_REPEATS} times; its answer does not "
-                f"change. Do something else, or decide with {RESULTS}."
+                f"You have made the same call of {', '.join(dict.fromkeys(warned))} in more than {_WARN_REPEATS} rounds; "
+                f"its answer does not change. Do something else, or decide with {RESULTS}."
             )
 
     def _make_room(self, most_tokens: int) -> None:

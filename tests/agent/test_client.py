@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import email.utils
 import json
 import pathlib
@@ -88,6 +89,40 @@ def test_calls_get_ids_of_their_own(scripted: Callable[..., Model], ids: list[An
 
 
 # 3: schemas
+def test_ids_are_kept_where_they_are_sound_and_nobody_elses(scripted: Callable[..., Model]) -> None:
+    history = History("i", "p")
+    for number, given in enumerate((["a", "c00004001"], ["a", "", "c00006002", "has space", "x" * 65, "c00006002"])):
+        model = scripted(says(*[{**call("t", n=one), "id": one} for one in given]))
+        answer = ask(client(model), history)
+        history.add_answer(answer.message)
+        for one in answer.calls:
+            history.add_result(one.id, f"round {number}")
+        history.check()
+    ids = [one["id"] for message in history.messages for one in message.get("tool_calls", ())]
+    assert ids[:2] == ["a", "c00004001"] and ids[4] == "c00006002" and len(set(ids)) == 8
+    assert all(len(one) == 9 and one.isalnum() for one in ids[1:])
+
+
+def test_names_of_tools_go_back_as_every_endpoint_takes_them(scripted: Callable[..., Model]) -> None:
+    answer = ask(client(scripted(says(call("functions.read file"), call("x" * 100), call("")))))
+    assert [one["function"]["name"] for one in answer.message["tool_calls"]] == ["functions_read_file", "x" * 64, "none"]
+    assert answer.calls[0].name == "functions.read file"
+
+
+def test_an_answer_with_nothing_in_it_goes_back_with_something(scripted: Callable[..., Model]) -> None:
+    for text in (None, "", " \n"):
+        model = scripted(says(text=text), says(text="x"))
+        assert replayed(model, ask(client(model)))["content"] == "(no text)"
+
+
+def test_more_calls_than_anybody_needs_cost_little_and_are_left_out(scripted: Callable[..., Model]) -> None:
+    model = scripted(says(*[{"id": f"i{number}", "type": "function", "function": {"name": "t", "arguments": "{}"}} for number in range(15_000)]))
+    started = time.monotonic()
+    answer = ask(client(model))
+    assert (len(answer.calls), len(answer.message["tool_calls"]), answer.left_out) == (100, 100, 14_900)
+    assert time.monotonic() - started < 5
+
+
 def test_schemas_are_made_plainer_where_an_endpoint_refuses_them(scripted: Callable[..., Model]) -> None:
     model = scripted(refuses(400, "Unknown name \"additionalProperties\" in schema"), says(text="ok"))
     tools = [{"type": "function", "function": {"name": "t", "parameters": {"type": "object", "additionalProperties": False, "properties": {}}}}]
@@ -136,6 +171,12 @@ def test_an_endpoint_without_a_system_role(scripted: Callable[..., Model]) -> No
     assert model.requests[1]["messages"][0]["content"] == "i\n\np"
 
 
+def test_an_endpoint_that_takes_no_signatures_of_calls_back(scripted: Callable[..., Model]) -> None:
+    signed = {**call("t"), "extra_content": {"google": {"thought_signature": "x"}}}
+    model = scripted(says(signed), refuses(400, "messages.2.tool_calls.0.extra_content: Extra inputs are not permitted"), says(text="ok"))
+    assert set(replayed(model, ask(client(model)))["tool_calls"][0]) == {"id", "type", "function"}
+
+
 def test_an_endpoint_that_takes_no_thoughts_back(scripted: Callable[..., Model]) -> None:
     model = scripted(says(call("t"), reasoning_content="deep"), refuses(400, "property 'reasoning_content' is unsupported"), says(text="ok"))
     message = replayed(model, ask(client(model)))
@@ -146,6 +187,7 @@ def test_an_endpoint_that_takes_no_thoughts_back(scripted: Callable[..., Model])
 @pytest.mark.parametrize(
     ("arguments", "read", "wrong"),
     [('{"a": 1}', {"a": 1}, ""), ({"a": 1}, {"a": 1}, ""), ("", {}, ""), (None, {}, ""), ('{"a": ', {}, "not JSON"), ("[1]", {}, "not an object"),
+     ('{"a": NaN}', {}, "not JSON"), ('{"a": [-Infinity]}', {}, "not JSON"), ('{"a": 1e999}', {}, "not JSON"), ("[" * 200 + "]" * 200, {}, "not JSON"),
      ('{"a": "line\nbreak"}', {"a": "line\nbreak"}, ""), ("[" * 100_000, {}, "not JSON"), (7, {}, "not")],
 )
 def test_arguments_of_any_kind_are_read_and_go_back_as_json(scripted: Callable[..., Model], arguments: Any, read: Any, wrong: str) -> None:
@@ -163,11 +205,12 @@ def test_tool_calls_count_whatever_the_finish_reason(scripted: Callable[..., Mod
     assert ask(client(scripted(answer))).calls[0].name == "t"
 
 
-def test_an_answer_that_was_cut_has_arguments_that_are_not_trusted(scripted: Callable[..., Model]) -> None:
-    answer = says({"id": "x", "type": "function", "function": {"name": "t", "arguments": '{"a": "ha'}})
-    answer["choices"][0]["finish_reason"] = "length"
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS"])
+def test_an_answer_that_was_cut_has_calls_that_are_not_trusted(scripted: Callable[..., Model], reason: str) -> None:
+    answer = says(call("t", a=1), {"id": "x", "type": "function", "function": {"name": "t", "arguments": '{"a": "ha'}})
+    answer["choices"][0]["finish_reason"] = reason
     found = ask(client(scripted(answer)))
-    assert found.cut and "cut off" in found.calls[0].wrong
+    assert found.cut and all("the answer was cut off" in one.wrong for one in found.calls) and len(found.calls) == 2
 
 
 @pytest.mark.parametrize("reason", ["error", "MALFORMED_FUNCTION_CALL", "malformed_function_call", "content_filter"])
@@ -188,7 +231,9 @@ def test_a_body_without_an_answer_is_tried_again(scripted: Callable[..., Model],
     assert ask(client(scripted(Response(json.dumps(body), 200, content_type="application/json"), says(text="good")))).text == "good"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe", b"[" * 200_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"<html>", b"\xff\xfe", b"[" * 200_000, b'{"choices": [{"message": {"content": "x", "score": NaN}}]}', b'{"usage": 1e999}', b'{"a":' * 500 + b"1" + b"}" * 500]
+)
 def test_a_body_that_is_not_json_is_tried_again_and_named(scripted: Callable[..., Model], body: bytes) -> None:
     bad = Response(body, 200, content_type="application/json")
     assert ask(client(scripted(bad, says(text="good")))).text == "good"
@@ -200,11 +245,13 @@ def test_a_body_that_is_not_json_is_tried_again_and_named(scripted: Callable[...
     ("usage", "counted"),
     [({"prompt_tokens": 100, "completion_tokens": 30, "completion_tokens_details": {"reasoning_tokens": 20}}, (100, 10, 20, False)),
      ({"prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 180}, (100, 30, 50, False)),
-     ({"prompt_tokens": 100, "completion_tokens": 30}, (100, 30, 0, False)), ({"prompt_tokens": "many"}, None), ({}, None)],
+     ({"prompt_tokens": 100, "completion_tokens": 30}, (100, 30, 0, False)), ({"prompt_tokens": "many"}, None), ({}, None),
+     # what is not said is estimated, and marked
+     ({"prompt_tokens": 100}, (100, 105, 0, True)), ({"prompt_tokens": 100, "completion_tokens": None, "total_tokens": 140}, (100, 40, 0, False))],
 )
 def test_tokens_are_counted_or_estimated(scripted: Callable[..., Model], usage: dict[str, Any], counted: tuple[int, int, int, bool] | None) -> None:
     answer = ask(client(scripted(says(text="x" * 400, usage=usage))))
-    found = (answer.input_tokens, answer.output_tokens, answer.thought_tokens, answer.estimated)
+    found = dataclasses.astuple(answer.tokens)
     if counted is None:
         assert found[0] > 0 and 100 <= found[1] < 120 and found[3]
     else:
@@ -216,6 +263,66 @@ def test_an_endpoint_that_drops_what_does_not_fit_is_found_out(scripted: Callabl
     model = scripted(says(text="x", usage={"prompt_tokens": 4096, "completion_tokens": 5}))
     with pytest.raises(NoAnswer, match="num_ctx"):
         ask(client(model), History("i", "word " * 20_000))
+
+
+def grown(history: History, tokens: int) -> History:
+    history.add_answer({"role": "assistant", "content": "x"})
+    history.add_prompt("int x; " * (tokens * 4 // 7))
+    return history
+
+
+@pytest.mark.parametrize(
+    ("sent", "read", "dropped"),
+    [(6000, 4096, True), (4800, 4096, True), (4800, 4095, True), (6000, 3900, True), (9000, 4000, True), (12_000, 8000, True), (25_000, 16_384, True),
+     # tokenizers that make more, or somewhat less, of a text than we estimate; and counts that say nothing of a window
+     (3000, 4096, False), (4800, 4000, False), (12_000, 10_000, False), (30_000, 26_000, False), (5000, 12, False), (40_000, 21_000, False)],
+)
+def test_less_read_than_sent_is_told_by_the_sizes_that_windows_have(scripted: Callable[..., Model], sent: int, read: int, dropped: bool) -> None:
+    model = scripted(says(text="x", usage={"prompt_tokens": read, "completion_tokens": 5}))
+    history = History("i", "int x; " * (sent * 4 // 7))
+    if dropped:
+        with pytest.raises(NoAnswer, match=f"read {read} tokens of about {sent // 1000}") as wrong:
+            ask(client(model), history)
+        assert wrong.value.trouble is Trouble.WINDOW and wrong.value.tokens.input == read
+    else:
+        assert ask(client(model), history).text == "x"
+
+
+def test_tools_count_among_what_was_sent_but_not_what_an_endpoint_has_sealed(scripted: Callable[..., Model]) -> None:
+    tools = [{"type": "function", "function": {"name": "t", "description": "word " * 3000, "parameters": {"type": "object", "properties": {}}}}]
+    usage = {"prompt_tokens": 2048, "completion_tokens": 5}
+    with pytest.raises(NoAnswer, match="num_ctx"):
+        client(scripted(says(text="x", usage=usage))).ask(History("i", "p").messages, tools, time.monotonic() + 20)
+    history = History("i", "p")
+    history.add_answer({"role": "assistant", "content": "x", "reasoning_details": [{"data": "x" * 60_000}], "reasoning_content": "y" * 60_000})
+    history.add_prompt("go on")
+    assert ask(client(scripted(says(text="fine", usage=usage))), history).text == "fine"
+
+
+def test_a_count_that_stands_still_while_the_conversation_grows_is_found_out(scripted: Callable[..., Model]) -> None:
+    def reads(tokens: int, **more: Any) -> dict[str, Any]:
+        return says(text="x", usage={"prompt_tokens": tokens, "completion_tokens": 5, **more})
+
+    one, history = client(scripted(reads(5000), reads(7000), reads(7010))), grown(History("i", "p"), 5000)
+    ask(one, history)
+    ask(one, grown(history, 1900))
+    with pytest.raises(NoAnswer, match="it drops the rest"):
+        ask(one, grown(history, 1900))
+    # fewer than before, where something was cut to save room, or where only what is not in a cache is counted
+    cached = {"prompt_tokens_details": {"cached_tokens": 4000}}
+    one, history = client(scripted(reads(5000), reads(3000), reads(5000), reads(5000, **cached), reads(5000))), grown(History("i", "p"), 5000)
+    for sent in (history, History("i", "p"), history, grown(history, 1500), grown(history, 1500)):
+        ask(one, sent)
+
+
+def test_a_limit_on_the_answer_that_the_window_does_not_hold_is_left_out_first(scripted: Callable[..., Model]) -> None:
+    words = ("'max_tokens' or 'max_completion_tokens' is too large: 16384. This model's maximum context length is 8192 tokens and your request has 1616 "
+             "input tokens (16384 > 8192 - 1616).", "This model's maximum context length is 8192 tokens. However, you requested 18000 tokens (1616 in the "
+             "messages, 16384 in the completion).")
+    for one in words:
+        model = scripted(refuses(400, one), says(text="ok"))
+        assert ask(client(model)).text == "ok" and ["max_tokens" in request for request in model.requests] == [True, False]
+        assert trouble(client(scripted(then=refuses(400, one))))[0] is Trouble.WINDOW
 
 
 def test_a_server_without_tools_is_told_from_a_wrong_request(scripted: Callable[..., Model]) -> None:
@@ -265,6 +372,52 @@ def test_another_model_is_asked_where_the_first_is_overloaded(scripted: Callable
     assert "of m1" in json.dumps(model.requests[0]) and "of m1" not in json.dumps(model.requests[4])
     ask(one, history)
     assert model.requests[5]["model"] == "m2" and "of m1" not in json.dumps(model.requests[5])
+
+
+def test_another_conversation_keeps_the_signatures_of_its_own_model(scripted: Callable[..., Model]) -> None:
+    model = scripted(*[refuses(429, "busy")] * 4, then=says(text="good"))
+    one = client(model, "m1", "m2")
+    ask(one, grown(grown(History("i", "p"), 1), 1))
+    one.begin()
+    history = History("i", "p")
+    history.add_answer({"role": "assistant", "content": "", "tool_calls": [{**call("t"), "id": "1", "extra_content": "of m2"}]})
+    history.add_result("1", "ok")
+    ask(one, history)
+    assert model.requests[-1]["model"] == "m2" and "of m2" in json.dumps(model.requests[-1])
+
+
+def test_answers_that_could_not_be_used_cost_tokens_too(scripted: Callable[..., Model]) -> None:
+    bad = says(text="half")
+    bad["choices"][0]["finish_reason"] = "error"
+    assert ask(client(scripted(bad, bad, says(text="good")))).tokens.input == 3000
+    with pytest.raises(NoAnswer) as wrong:
+        ask(client(scripted(then=bad), "m1", "m2"))
+    assert wrong.value.tokens.input == 8000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ALL_PROXY", "socks5://127.0.0.1:9"), ("HTTP_PROXY", "ftp://x"), ("SSL_CERT_FILE", "/no/such.pem")]
+)
+def test_an_environment_that_no_request_can_be_made_in_has_a_name(
+    scripted: Callable[..., Model], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    monkeypatch.delenv("NO_PROXY")
+    model = scripted()
+    kind, words = trouble(client(model))
+    assert kind is Trouble.UNREACHABLE and "cannot be reached" in words and variable in words and not model.requests
+
+
+def test_a_header_that_cannot_be_sent_is_not_shown(scripted: Callable[..., Model]) -> None:
+    for key in ("org-planted-odd\nsecond-line-0000", "org-planted-schlüssel"):
+        one = Client(Endpoint(scripted().url, key, ("m",), 0.0, 1000, 20.0), Redactor(), None)
+        kind, words = trouble(one)
+        assert kind is Trouble.UNREACHABLE and "the request cannot be made" in words and "planted" not in words
+
+
+def test_a_server_that_hangs_up_in_the_middle_is_asked_again(scripted: Callable[..., Model]) -> None:
+    half = Response(b"{", 200, {"Content-Length": "100000"})
+    assert ask(client(scripted(half, says(text="good")))).text == "good"
 
 
 def test_a_server_that_hangs_is_left_at_the_deadline(scripted: Callable[..., Model]) -> None:
@@ -332,11 +485,27 @@ def test_a_conversation_that_is_too_long_is_named(scripted: Callable[..., Model]
 def test_answers_are_remembered_by_their_whole_request(scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:
     model = scripted(says(text="one"), says(text="two"))
     one = client(model, cache=Answers(tmp_path))
-    assert [ask(one).cached, ask(one).cached, ask(one).text] == [False, True, "one"]
+    first = ask(one)
+    one.remember()
+    again = ask(one)
+    assert not first.cached and again == dataclasses.replace(first, cached=True) and again.text == "one"
     assert ask(one, History("i", "other")).text == "two" and len(model.requests) == 2
+    for junk in ("[]", "{}", '{"message": 7, "calls": [], "tokens": {}}', '{"calls": [7]}'):
+        for path in tmp_path.iterdir():
+            path.write_text(junk)
+        assert not ask(client(scripted(says(text="three")), cache=Answers(tmp_path))).cached
     for path in tmp_path.iterdir():
         path.write_text("{half")
     assert not ask(client(scripted(says(text="three")), cache=Answers(tmp_path))).cached
+
+
+def test_answers_are_remembered_only_when_the_conversation_has_led_to_something(scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:
+    one = client(scripted(says(text="one"), says(text="two")), cache=Answers(tmp_path))
+    ask(one)
+    one.begin()
+    ask(one, History("i", "other"))
+    one.remember()
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_bad_answers_are_not_remembered(scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:

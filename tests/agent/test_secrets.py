@@ -43,6 +43,24 @@ def test_a_beginning_of_a_key_hides_no_code_behind_it() -> None:
     assert "break" in Redactor().text("-----BEGIN PRIVATE KEY-----\n" + "break;\n" * 4)
 
 
+def test_the_endpoints_key_is_kept_nowhere_however_the_endpoint_echoes_it(changed: Kernel, scripted: Callable[..., Model]) -> None:
+    escaped = f"\\u0073{KEY[1:]}"
+    last = {"id": "a", "type": "function", "function": {
+        "name": "set-results", "arguments": f'{{"WorthFuzzing": true, "Reasoning": "{CITED} {escaped}", "FocusSymbols": []}}'}}
+    model = scripted(
+        says(call("grepper", Expression="pool_get", PathPrefix=f"{KEY}"), {**call(f"{KEY}x"), "extra_content": {"signature": KEY}},
+             reasoning_details=[{"type": "reasoning.encrypted", "data": f"..{KEY}.."}], thoughts=f"my key is {KEY}"),
+        says({**call("grepper"), "function": {"name": "grepper", "arguments": f'{{"{escaped}": ["{escaped}"]}}'}}, model=KEY),
+        says(last), says(kmsan(why=f"as {KEY} says")),
+    )
+    changed.triage("agent", "enable", **model.environment)
+    verdict = judged(changed, model, "--wait", "--record")
+    assert verdict["Reasoning"] == f"{CITED} {CUT}" and verdict["KMSANReasoning"] == f"as {CUT} says"
+    assert list((changed.path / ".git/patch-triage/answers").iterdir())
+    assert KEY[1:].encode() not in kept(changed)
+    assert KEY[1:] not in json.dumps([request["messages"][3:] for request in model.requests]).replace(f"{KEY}x", "")
+
+
 @pytest.mark.parametrize("key", ["org-planted-odd\nsecond-line-0000", "org-planted\x0bsecond", "org-planted\tsecond", "org-planted-schlüssel", "org-planted\u2028x"])
 def test_a_key_that_no_header_takes_is_refused_and_not_shown(changed: Kernel, scripted: Callable[..., Model], key: str) -> None:
     model = scripted()

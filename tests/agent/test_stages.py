@@ -123,6 +123,14 @@ def test_the_policy_stops_what_the_model_could_not_settle(hooked: Kernel, remote
     assert "push stopped by policy.block: unjudged" in error
 
 
+@pytest.mark.parametrize(("variable", "value"), [("SSL_CERT_FILE", "/no/such.pem"), ("ALL_PROXY", "socks5://127.0.0.1:9"), ("OPENAI_API_KEY", "schlüssel-000")])
+def test_a_policy_holds_whatever_is_wrong_with_the_environment(hooked: Kernel, remote: str, scripted: Callable[..., Model], variable: str, value: str) -> None:
+    person = asking(hooked, scripted(), PATCH_TRIAGE_POLICY_BLOCK="unjudged", PATCH_TRIAGE_PUSH_WAIT_SECONDS="4")
+    change(person)
+    _, error = person.git_both("push", "-q", remote, "main", ok=1, **{variable: value, "NO_PROXY": ""})
+    assert "push stopped by policy.block: unjudged" in error
+
+
 def test_a_commit_waits_for_the_model_where_the_person_wants_it(hooked: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(says(results(symbols=["pool_put"], why=CITED)), says(kmsan()))
     person = asking(hooked, model, PATCH_TRIAGE_AGENT_AT_COMMIT="wait")
