@@ -40,6 +40,7 @@ class Asking:
 
 
 NOT_ASKED = Asking(mode="never")
+KMSAN_TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +108,10 @@ def _is_worth_it(run: Run) -> bool:
 def _is_open(run: Run) -> bool:
     evidence = run.evidence
     return evidence is not None and Answer.NO not in (evidence.functional, evidence.reachable)
+
+
+def _may_need_kmsan(run: Run) -> bool:
+    return _is_worth_it(run) and run.settings["target.arch"] in KMSAN_TARGETS
 
 
 def _read(run: Run) -> typing.Any:
@@ -189,11 +194,28 @@ def _evaluate_kmsan(run: Run) -> None:
 def _settle_agent(run: Run) -> typing.Any:
     assert run.verdict is not None and run.bench is not None
     run.verdict = with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes))
+    if _is_worth_it(run) and not _may_need_kmsan(run):
+        why = f"not asked: there is KMSAN for {' and '.join(KMSAN_TARGETS)} only, and the target is {run.settings['target.arch']}"
+        run.verdict = dataclasses.replace(run.verdict, kmsan_reasoning=why)
+    run.verdict = _without_secrets(run.verdict, run.redactor)
     if run.asking.profile == "farm":
         run.verdict = dataclasses.replace(run.verdict, via=())  # a farm knows no ways in
     if run.outcomes[0].results is None:
-        run.why = f"{run.why}, without result: {run.outcomes[0].end}: {run.outcomes[0].why}"
+        run.why = run.redactor.text(f"{run.why}, without result: {run.outcomes[0].end}: {run.outcomes[0].why}")
     return {"Disputes": list(run.verdict.disputes), "DecidedBy": str(run.verdict.decided_by)}
+
+
+def _without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
+    """The verdict as it is published: whatever way a secret took into an agent's words, it ends here."""
+    return dataclasses.replace(
+        verdict,
+        reasoning=redactor.text(verdict.reasoning),
+        kmsan_reasoning=redactor.text(verdict.kmsan_reasoning),
+        focus_symbols=tuple(map(redactor.text, verdict.focus_symbols)),
+        enable_configs=tuple(map(redactor.text, verdict.enable_configs)),
+        disputes=tuple(map(redactor.text, verdict.disputes)),
+        model=redactor.text(verdict.model),
+    )
 
 
 FLOW: tuple[Step, ...] = (
@@ -202,7 +224,7 @@ FLOW: tuple[Step, ...] = (
     Step("ask-or-not", "action", _always, _prepare),
     Step("read-patch-diff", "action", _is_asked, _read),
     Step("patch-evaluator", "agent", _is_asked, _evaluate),
-    Step("kmsan-evaluator", "agent", _is_worth_it, _evaluate_kmsan),
+    Step("kmsan-evaluator", "agent", _may_need_kmsan, _evaluate_kmsan),
     Step("verdict", "action", _is_asked, _settle_agent),
 )
 
@@ -286,6 +308,8 @@ def _remember(run: Run) -> None:
     assert run.verdict is not None and run.evidence is not None
     if run.evidence.unread or run.change.patch.hunks_missing:
         return
+    if any(outcome.results is None for outcome in run.outcomes):
+        return  # what an endpoint could not answer today it may answer tomorrow
     verdict = dataclasses.replace(run.verdict, tokens=Tokens())
     try:
         if verdict.decided_by is DecidedBy.AGENT:
@@ -390,14 +414,23 @@ def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: 
     said = first.results
     if verdict.decided_by is DecidedBy.EVIDENCE and verdict.worth_fuzzing is not said.worth_fuzzing:
         return verdict
-    verdict = dataclasses.replace(
-        verdict,
-        worth_fuzzing=said.worth_fuzzing,
-        decided_by=verdict.decided_by if verdict.decided_by is DecidedBy.EVIDENCE else DecidedBy.AGENT,
-        reasoning=said.reasoning,
-        focus_symbols=said.focus_symbols,
-        enable_configs=said.enable_configs,
-    )
+    if verdict.decided_by is DecidedBy.EVIDENCE:
+        # the proof speaks for itself; where to aim is no part of it
+        verdict = dataclasses.replace(
+            verdict,
+            reasoning=f"{verdict.reasoning} The model agrees: {said.reasoning}",
+            focus_symbols=verdict.focus_symbols or said.focus_symbols,
+            enable_configs=said.enable_configs if verdict.worth_fuzzing else (),
+        )
+    else:
+        verdict = dataclasses.replace(
+            verdict,
+            worth_fuzzing=said.worth_fuzzing,
+            decided_by=DecidedBy.AGENT,
+            reasoning=said.reasoning,
+            focus_symbols=said.focus_symbols,
+            enable_configs=said.enable_configs,
+        )
     if kmsan is None:
         return verdict
     if kmsan.results is None:

@@ -163,6 +163,41 @@ def test_an_answer_is_not_asked_for_twice(changed: Kernel, scripted: Callable[..
     assert moved["Reasoning"] == first["Reasoning"] and len(model.requests) == 2
 
 
+@pytest.mark.parametrize("turn", [says(text='<tool_call>{"name": "set-results"}</tool_call>'), refuses(401)])
+def test_a_failure_is_not_remembered(changed: Kernel, scripted: Callable[..., Model], turn: object) -> None:
+    model = scripted(then=turn)
+    changed.triage("agent", "enable", **model.environment)
+    assert judged(changed, model, "--wait")["DecidedBy"] == "default"
+    # whoever runs the endpoint has put it right
+    model.turns = [says(results(why=CITED)), says(kmsan())]
+    assert judged(changed, model, "--wait")["DecidedBy"] == "agent"
+
+
+def test_a_question_about_kmsan_that_failed_is_asked_again(changed: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(says(results(why=CITED)), then=refuses(401))
+    changed.triage("agent", "enable", **model.environment)
+    assert str(judged(changed, model, "--wait")["KMSANReasoning"]).startswith("not judged: endpoint-refused")
+    model.turns = [says(kmsan(True, "unset padding"))]
+    verdict = judged(changed, model, "--wait")
+    assert (verdict["NeedsKMSAN"], verdict["KMSANReasoning"], len(model.requests)) == (True, "unset padding", 3)
+
+
+def test_kmsan_is_a_question_only_where_there_is_kmsan(changed: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(says(results(why=CITED)), says(kmsan(True)))
+    verdict = judged(changed, model, PATCH_TRIAGE_TARGET_ARCH="arm64")
+    assert (verdict["WorthFuzzing"], verdict["NeedsKMSAN"], len(model.requests)) == (True, False, 1)
+    assert verdict["KMSANReasoning"] == "not asked: there is KMSAN for x86_64 and s390 only, and the target is arm64"
+
+
+def test_a_proof_speaks_for_itself_where_the_model_agrees(kernel: Kernel, scripted: Callable[..., Model]) -> None:
+    kernel.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
+    verdict = judged(kernel, scripted(says(results(worth=False, options=["POOL"], why="Documentation/mm/pool.rst:1 is by a spy."))))
+    assert (verdict["DecidedBy"], verdict["EnableConfigs"]) == ("evidence", [])
+    assert verdict["Reasoning"] == (
+        "changes nothing that the kernel does: documentation (1 file). The model agrees: Documentation/mm/pool.rst:1 is by a spy."
+    )
+
+
 def test_a_run_can_be_read_back(changed: Kernel, scripted: Callable[..., Model]) -> None:
     judged(changed, scripted(says(call("read-file", File="nowhere.c")), says(results(why=CITED), thoughts="hm"), says(kmsan())))
     table = changed.triage("trajectory")
