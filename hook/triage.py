@@ -420,22 +420,28 @@ def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: 
             verdict,
             reasoning=f"{verdict.reasoning} The model agrees: {said.reasoning}",
             focus_symbols=verdict.focus_symbols or said.focus_symbols,
-            enable_configs=said.enable_configs if verdict.worth_fuzzing else (),
+            enable_configs=_with_said(verdict.enable_configs, said.enable_configs) if verdict.worth_fuzzing else (),
         )
     else:
+        # what was found to be needed stays, whether the model has seen it or not
+        options = _with_said(verdict.enable_configs, said.enable_configs) if said.worth_fuzzing else ()
         verdict = dataclasses.replace(
-            verdict,
+            verdict if said.worth_fuzzing else dataclasses.replace(verdict, disable_configs=(), config_sets=(), config_reasons={}),
             worth_fuzzing=said.worth_fuzzing,
             decided_by=DecidedBy.AGENT,
             reasoning=said.reasoning,
             focus_symbols=said.focus_symbols,
-            enable_configs=said.enable_configs,
+            enable_configs=options,
         )
     if kmsan is None:
         return verdict
     if kmsan.results is None:
         return dataclasses.replace(verdict, kmsan_reasoning=f"not judged: {kmsan.end}: {kmsan.why}")
     return dataclasses.replace(verdict, needs_kmsan=kmsan.results.needs_kmsan, kmsan_reasoning=kmsan.results.kmsan_reasoning)
+
+
+def _with_said(needed: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*needed, *said)))
 
 
 def _reasoning(change: Change, evidence: harmless.Evidence, decided_by: DecidedBy, settings: Settings) -> str:

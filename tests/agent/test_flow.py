@@ -203,8 +203,8 @@ def test_a_run_can_be_read_back(changed: Kernel, scripted: Callable[..., Model])
     table = changed.triage("trajectory")
     rows = [line.split() for line in table.splitlines()]
     assert [(row[0], row[1]) for row in rows[1:16] if len(row) > 1 and "/" in row[0]] == [
-        ("0/0", "flow"), ("1/1", "action"), ("2/1", "action"), ("3/1", "action"), ("4/1", "agent"), ("5/2", "llm"), ("6/2", "tool"),
-        ("7/2", "llm"), ("8/2", "tool"), ("9/1", "agent"), ("10/2", "llm"), ("11/2", "tool"), ("12/1", "action"),
+        ("0/0", "flow"), ("1/1", "action"), ("2/1", "action"), ("3/1", "action"), ("4/1", "action"), ("5/1", "agent"), ("6/2", "llm"), ("7/2", "tool"),
+        ("8/2", "llm"), ("9/2", "tool"), ("10/1", "agent"), ("11/2", "llm"), ("12/2", "tool"), ("13/1", "action"),
     ]
     assert "there is no nowhere.c" in table and "models" in table and "set-results" in table
     full = changed.triage("trajectory", "--full")

@@ -35,7 +35,7 @@ def series(kernel: Kernel) -> Kernel:
 def test_every_patch_and_the_whole_are_judged(series: Kernel) -> None:
     rows = series.triage("review", "HEAD~5..HEAD", "--jobs", "2").splitlines()
     assert len(rows) == 8 and [("not worth fuzzing" in row) for row in rows[:5]] == [False, True, False, False, True]
-    assert rows[6] == "3 of 5 patches worth fuzzing; all together: worth fuzzing unless shown otherwise: pool_put"
+    assert rows[6] == "3 of 5 patches worth fuzzing; all together: worth fuzzing unless shown otherwise: pool_put (needs POOL)"
     assert rows[7] == "  aim at: pool_put, pool_get"
     found = json.loads(series.triage("review", "HEAD~5..HEAD", "--format", "json"))
     assert found["Series"]["ChangedFunctions"] == ["pool_put"] and found["FocusSymbols"] == ["pool_put", "pool_get"]
