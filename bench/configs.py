@@ -3,8 +3,8 @@
     python bench/configs.py --tree GIT_TREE --build BUILD_TREE --out RESULTS.jsonl [--count 300] [--minimal 40] [--compile 0] [--seed 1]
 
 For random .c files of drivers, net, fs, sound, crypto and mm that the default base does not build: `make olddefconfig` over defconfig,
-kvm_guest.config and the answer, nothing dropped, and Kbuild asked whether it would make the object (`make -n FILE.o`), or with --compile N
-for the first N made to make it. What allmodconfig builds is the yardstick: BUILD_TREE/.allmod holds the objects, one a line, and is made
+kvm_guest.config and the answer, nothing dropped, and Kbuild asked whether it would make the object (`make -n DIRECTORY/`); with --compile N
+the first N are made. What allmodconfig builds is the yardstick: BUILD_TREE/.allmod holds the objects, one a line, and is made
 first where it is missing. With --minimal, for so many answers: each option taken out again must stop the object, or come back by itself.
 
 GIT_TREE is a kernel as git repository (bench/tree.py), BUILD_TREE a copy of it without .git that may be built in. What is in RESULTS is not
@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import pathlib
+import posixpath
 import random
 import re
 import subprocess
@@ -45,21 +47,46 @@ def configure(tree: pathlib.Path, settings: dict[str, str]) -> dict[str, str]:
         base.write_text((tree / ".config").read_text())
     lines = [f"CONFIG_{name}=y\n" if value == "y" else f"# CONFIG_{name} is not set\n" for name, value in settings.items()]
     (tree / ".config").write_text(base.read_text() + "".join(lines))
-    make(tree, "olddefconfig")
+    # the program itself, and what syncconfig would write of it: make would run both through the shell, for three times as long
+    tools = dict(CC="gcc", LD="ld", AR="ar", NM="nm", OBJCOPY="objcopy", RUSTC="rustc", BINDGEN="bindgen", PAHOLE="pahole")
+    env = {**os.environ, **tools, "ARCH": "x86_64", "SRCARCH": "x86", "srctree": ".", "KERNELVERSION": "6", "PYTHON3": "python3"}
+    conf = ["scripts/kconfig/conf", "-s", "--olddefconfig", "Kconfig"]
+    subprocess.run(conf, cwd=tree, env=env, capture_output=True, check=True)
+    config = (tree / ".config").read_text()
+    (tree / "include/config/auto.conf").write_text("".join(re.findall(r"(?m)^CONFIG_\w+=.*\n", config)))
     return dict(re.findall(r"(?m)^CONFIG_(\w+)=(.*)$", (tree / ".config").read_text()))
 
 
-def builds(tree: pathlib.Path, path: str, compiled: bool) -> str:
-    """Why the object of a source file is not made; empty where it is."""
+def named_in(tree: pathlib.Path, path: str, folders: list[str]) -> str:
+    """The directory of `folders` for which Kbuild makes the object of a source file; empty where there is none.
+
+    Kbuild is asked for a directory: a single object it would make whatever the configuration says.
+    """
     wanted = path[:-2] + ".o"
-    if compiled:
-        (tree / wanted).unlink(missing_ok=True)
-        done = make(tree, wanted)
-        return "" if (tree / wanted).exists() else (done.stderr.strip() or "nothing was made")[-200:]
     (tree / wanted).unlink(missing_ok=True)
-    done = subprocess.run(["make", "-n", "-C", str(tree), "ARCH=x86_64", wanted], capture_output=True, text=True, check=False)
-    named = re.search(rf"-o {re.escape(wanted)}\s|{re.escape(wanted)};", done.stdout)
-    return "" if named else (done.stderr.strip() or "Kbuild does not name it")[-200:]
+    for folder in folders:
+        done = subprocess.run(["make", "-n", "-C", str(tree), "ARCH=x86_64", f"{folder}/"], capture_output=True, text=True, check=False)
+        if wanted in made(done.stdout):
+            return folder
+    return ""
+
+
+def above(path: str) -> list[str]:
+    """The directory of a file and those above it, of which a makefile may name it."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:depth]) for depth in range(len(parts), max(1, len(parts) - 4), -1)]
+
+
+def compiled(tree: pathlib.Path, path: str) -> str:
+    """Why the object of a source file cannot be compiled; empty where it is."""
+    wanted = path[:-2] + ".o"
+    failed = make(tree, wanted)
+    return "" if (tree / wanted).exists() else (failed.stderr.strip() or "nothing was made")[-200:]
+
+
+def made(output: str) -> set[str]:
+    """The objects that the commands of `make -n` would write."""
+    return {posixpath.normpath(name) for name in re.findall(r"-o (\S+\.o)[\s;]", output)}
 
 
 def built_by_allmodconfig(tree: pathlib.Path) -> set[str]:
@@ -72,9 +99,8 @@ def built_by_allmodconfig(tree: pathlib.Path) -> set[str]:
             ["make", "-n", "-k", "-C", str(tree), "ARCH=x86_64", *(f"{folder}/" for folder in FOLDERS)],
             capture_output=True, text=True, check=False,
         )
-        found = sorted(set(re.findall(r"-o (\S+\.o) ", done.stdout)))
-        known.write_text("\n".join(found) + "\n")
-    return {name[:-2] + ".c" for name in known.read_text().split()}
+        known.write_text("\n".join(sorted(made(done.stdout))) + "\n")
+    return {posixpath.normpath(name)[:-2] + ".c" for name in known.read_text().split()}
 
 
 def main() -> int:
@@ -119,13 +145,16 @@ def main() -> int:
             else:
                 config = configure(options.build, settings)
                 row["dropped"] = [name for name, value in settings.items() if config.get(name, "n") != value]
-                row["why"] = builds(options.build, path, number < options.compile)
+                folder = named_in(options.build, path, above(path))
+                row["why"] = "" if folder else "Kbuild does not name it"
+                if folder and number < options.compile:
+                    row["why"] = compiled(options.build, path)
                 row["builds"] = not row["why"]
                 if number < options.minimal and row["builds"]:
                     row["too_much"] = []
                     for name in settings:
                         config = configure(options.build, {one: value for one, value in settings.items() if one != name})
-                        if config.get(name, "n") != settings[name] and not builds(options.build, path, False):
+                        if config.get(name, "n") != settings[name] and named_in(options.build, path, [folder]):
                             row["too_much"].append(name)
             out.write(json.dumps(row) + "\n")
             out.flush()

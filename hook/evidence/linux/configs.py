@@ -37,6 +37,7 @@ _MOST_WAYS = 8  # files that include a header, of which one has to be built
 _MOST_SETS = 4
 _MOST_GROUPS = 24  # of lines under the same condition, of one patch
 _MOST_ASSUMPTIONS = 6
+_MOST_WARNINGS = 2  # about Kconfig, in a verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +136,7 @@ class Configurer:
                 plan = self._reach(settings, callers, reasons, probes, assumed)
                 settings = plan
             sets.append(_set(settings, taken))
+        assumed += [f"in Kconfig, {warning}" for warning in self._known.warnings[:_MOST_WARNINGS]]
         if probes:
             assumed += [f"{one} ({self._toolchain})" for one in probes]
         if any(conditions.names(group.condition) for group in groups) and not self._known.base and self._known.base_text is None:

@@ -48,9 +48,11 @@ class Options:
     warnings: list[str] = dataclasses.field(default_factory=list)
 
     def get(self, name: str) -> Option | None:
+        """An option by its name."""
         return self.by_name.get(name)
 
     def common(self, name: str) -> Condition:
+        """What a name such as `#12` stands for."""
         return self.shared[name]
 
 

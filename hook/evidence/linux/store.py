@@ -1,9 +1,9 @@
 """The store: the options of a tree as they were read before, and its base configuration, kept in our own directory under .git.
 
-An entry is known by the blobs of all Kconfig files that it was read from, so every tree that has the same ones shares it. One line of JSON
-an option: only those that a question is about are taken apart, which is what makes a look-up fast (measured on Linux 6.12: 12 ms to open,
-against 45 ms for the same as one JSON document, 30 ms with marshal, 14 ms with sqlite3, whose import alone costs 8). JSON because what
-reads it can at worst refuse it.
+An entry is known by the blobs of all Kconfig files that it was read from, so every tree that has the same ones shares it. It is an SQLite
+file with a row of JSON for each option, of which only those are taken apart that a question is about. Measured on Linux 6.12, for an answer
+that looks at 500 rows: 7 ms, against 25 ms for the same as lines of one file, 140 ms for one JSON document and 360 ms with marshal. What
+reads it can at worst refuse it, and then the tree is read anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 import os
 import pathlib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from hook.evidence.linux import baseconfig
 from hook.evidence.linux.conditions import Condition
@@ -31,7 +31,8 @@ if typing.TYPE_CHECKING:
 KCONFIG = "\0kconfig:"  # among the things that a verdict was read from: all Kconfig files together, for an architecture
 FORMAT = 1  # of the files here; another one is read anew
 _MOST_TREES = 200  # that are remembered with the entry that holds for them
-_MOST_ENTRIES = 6  # of some 6 MB each
+_MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
+_MOST_ENTRIES = 6  # of some 5 MB each
 _SOURCES = {"x86_64": "x86", "i386": "x86"}  # directories below arch/
 _FIELDS = tuple(field.name for field in dataclasses.fields(Option))[1:]
 _EMPTY = {field: getattr(Option(""), field) for field in _FIELDS}
@@ -55,44 +56,56 @@ class Damaged(ValueError):
 class StoredOptions:
     """The options of one entry; each is taken apart when it is first asked for."""
 
-    def __init__(self, data: bytes) -> None:
-        head, _, body = data.partition(b"\n")
-        try:
-            self._head = json.loads(head)
-            if self._head["Format"] != FORMAT:
-                raise Damaged("another format")
-            self.modules = str(self._head["Modules"])
-            self.warnings: list[str] = [str(one) for one in self._head["Warnings"]]
-            self._lines = dict(line.split(b"\t", 1) for line in body.split(b"\n") if line)
-        except (ValueError, KeyError, TypeError):
-            raise Damaged("not an entry of ours") from None
-        if len(self._lines) != self._head["Lines"]:
-            raise Damaged("cut short")
+    def __init__(self, path: pathlib.Path, read_anew: Callable[[], Options]) -> None:
+        import sqlite3
+
+        self._read_anew = read_anew
+        self._instead: Options | None = None
+        self._errors = (sqlite3.Error, ValueError, TypeError, KeyError)
         self._read: dict[str, Option | None] = {}
         self._shared: dict[str, Condition] = {}
+        try:
+            self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+            self._database.execute("pragma cell_size_check = on")
+            head = json.loads(self._line("") or "")
+            self.modules = str(head["Modules"])
+            self.warnings: list[str] = [str(one) for one in head["Warnings"]]
+            good = head["Format"] == FORMAT
+        except self._errors:
+            good = False
+        if not good:
+            raise Damaged(f"{path.name} is not an entry of ours")
 
     def get(self, name: str) -> Option | None:
-        """An option by its name. Raises Damaged."""
+        """An option by its name."""
+        if self._instead is not None:
+            return self._instead.get(name)
         if name in self._read:
             return self._read[name]
-        line = self._lines.get(name.encode("utf-8", "replace"))
-        option = None
-        if line is not None:
-            try:
-                option = Option(name, **json.loads(line))
-            except (ValueError, TypeError):
-                raise Damaged(f"{name} cannot be read") from None
+        try:
+            line = self._line(name)
+            option = None if line is None else Option(name, **json.loads(line))
+        except self._errors:
+            self._instead = self._read_anew()
+            return self._instead.get(name)
         self._read[name] = option
         return option
 
     def common(self, name: str) -> Condition:
-        """A condition that several options share. Raises Damaged."""
+        """A condition that several options share."""
+        if self._instead is not None:
+            return self._instead.common(name)
         if name not in self._shared:
             try:
-                self._shared[name] = json.loads(self._lines[name.encode()])
-            except (ValueError, KeyError):
-                raise Damaged(f"{name} cannot be read") from None
+                self._shared[name] = json.loads(self._line(name) or "")
+            except self._errors:
+                self._instead = self._read_anew()
+                return self._instead.common(name)
         return self._shared[name]
+
+    def _line(self, name: str) -> str | None:
+        found = self._database.execute("select value from line where name = ?", (name,)).fetchone()
+        return None if found is None else str(found[0])
 
 
 @dataclasses.dataclass
@@ -104,7 +117,7 @@ class Known:
     toolchain: Toolchain
     base_text: str | None = None  # the person's own .config; None for the default of the target
     digest: str = ""
-    _options: StoredOptions | None = None
+    _options: StoredOptions | Options | None = None
     _read: Options | None = None
     _base: dict[str, str] | None = None
 
@@ -115,12 +128,18 @@ class Known:
         return self.digest
 
     @property
-    def options(self) -> StoredOptions:
+    def options(self) -> StoredOptions | Options:
         """The options of the tree."""
         if self._options is None:
             self._open()
-            self._options = self._options or self._entry() or self._anew()
+            if self._options is None:
+                self._options = self._entry() or self._anew()
         return self._options
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with the Kconfig files, where the options have been asked for."""
+        return self._options.warnings if self._options is not None else []
 
     @property
     def base(self) -> dict[str, str]:
@@ -148,7 +167,7 @@ class Known:
         with _much_at_once():
             options = self._whole()
             made, recursive = baseconfig.configured(options, texts)
-        self.options.warnings.extend(f"{_place(options, name)}: {name} depends on itself" for name in recursive)
+        options.warnings += [f"{_place(options, name)}: {name} depends on itself" for name in recursive]
         _write(self._directory / name, json.dumps(made).encode())
         return made
 
@@ -159,9 +178,12 @@ class Known:
         mine = f"{FORMAT} {self.environment['ARCH']} {self.toolchain} "
         tree = self.source.oid("") if self.source.revision else ""
         trees = {key.removeprefix(mine): digest for key, digest in self._json("trees").items() if key.startswith(mine)}
-        nearest = tree if tree in trees else next(reversed(trees), "")
-        if nearest and self._holds(trees[nearest], nearest, tree):
-            self.digest = trees[nearest]
+        # of each entry the tree that was seen last; ours itself, where it is among them
+        newest = {digest: one for one, digest in trees.items()}
+        candidates = [tree] if tree in trees else list(reversed(newest.values()))[:_MOST_CANDIDATES]
+        fitting = next((one for one in candidates if self._holds(trees[one], one, tree)), "")
+        if fitting:
+            self.digest = trees[fitting]
         else:
             self._anew()
         if tree and tree not in trees and not self.source.changes:
@@ -182,18 +204,18 @@ class Known:
                 return False
         return all(self.source.oid(path) == files[path] for path in changed & files.keys())
 
-    def _anew(self) -> StoredOptions:
+    def _anew(self) -> Options:
         """Read the tree, and keep what was read."""
         with _much_at_once():
             options = self._whole()
-            data = _entry_of(options)
         names = "\n".join(f"{path} {oid}" for path, oid in sorted(options.files.items()))
         self.digest = hashlib.sha256(f"{FORMAT} {self.environment} {self.toolchain}\n{names}".encode("utf-8", "replace")).hexdigest()
-        self._options = StoredOptions(data)
-        _write(self._directory / f"{self.digest[:32]}.files", json.dumps(options.files).encode())
-        _write(self._directory / f"{self.digest[:32]}.options", data)
+        path = self._directory / f"{self.digest[:32]}.options"
+        with _much_at_once():
+            _write(path, lambda fresh: _fill(fresh, options))
+        _write(path.with_suffix(".files"), json.dumps(options.files).encode())
         self._sweep()
-        return self._options
+        return options
 
     def _whole(self) -> Options:
         if self._read is None:
@@ -204,8 +226,8 @@ class Known:
 
     def _entry(self) -> StoredOptions | None:
         try:
-            return StoredOptions((self._directory / f"{self.digest[:32]}.options").read_bytes())
-        except (OSError, Damaged):
+            return StoredOptions(self._directory / f"{self.digest[:32]}.options", self._whole)
+        except Damaged:
             return None
 
     def _json(self, name: str) -> dict[str, str]:
@@ -232,18 +254,24 @@ class Known:
                     one.unlink(missing_ok=True)
 
 
-def _entry_of(options: Options) -> bytes:
-    head = {
-        "Format": FORMAT, "Modules": options.modules, "Warnings": options.warnings,
-        "Lines": len(options.by_name) + len(options.shared),
-    }  # fmt: skip
+def _fill(path: pathlib.Path, options: Options) -> None:
+    """Write an entry. Raises sqlite3.Error."""
+    import sqlite3
+
     encode = json.JSONEncoder(separators=(",", ":")).encode
-    lines = [encode(head)]
+    head = {"Format": FORMAT, "Modules": options.modules, "Warnings": options.warnings}
+    rows = [("", encode(head)), *((name, encode(condition)) for name, condition in options.shared.items())]
     for name, option in options.by_name.items():
         values = option.__dict__
-        lines.append(f"{name}\t{encode({field: values[field] for field in _FIELDS if values[field] != _EMPTY[field]})}")
-    lines += [f"{name}\t{encode(condition)}" for name, condition in options.shared.items()]
-    return "\n".join(lines).encode("utf-8", "replace")
+        rows.append((name, encode({field: values[field] for field in _FIELDS if values[field] != _EMPTY[field]})))
+    rows.sort()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("pragma journal_mode = off")  # the file is put in place whole, or not at all
+        database.execute("pragma synchronous = off")
+        database.execute("begin")
+        database.execute("create table line (name text primary key, value text) without rowid")
+        database.executemany("insert into line values (?, ?)", rows)
+        database.execute("commit")
 
 
 def _place(options: Options, name: str) -> str:
@@ -263,14 +291,18 @@ def _much_at_once() -> Iterator[None]:
             gc.enable()
 
 
-def _write(path: pathlib.Path, data: bytes) -> None:
+def _write(path: pathlib.Path, data: bytes | Callable[[pathlib.Path], None]) -> None:
     """Put a file in place whole; a directory that cannot be written to costs only time."""
-    with contextlib.suppress(OSError):
+    import sqlite3
+
+    fresh = path.with_name(f".new-{os.getpid()}-{path.name}")
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".new-{os.getpid()}-{path.name}")
-        try:
+        if callable(data):
+            data(fresh)
+        else:
             fresh.write_bytes(data)
-            os.replace(fresh, path)
-        except BaseException:
+        os.replace(fresh, path)
+    except (OSError, sqlite3.Error):
+        with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
-            raise
