@@ -76,6 +76,7 @@ class Run:
     use_cache: bool
     trajectory: Trajectory
     redactor: Redactor
+    may_keep: bool = True  # in the cache
     evidence: harmless.Evidence | None = None
     verdict: Verdict | None = None  # of the evidence; then of the agent, where it was asked and its answer holds
     why: str = ""  # the model was asked, or was not
@@ -136,6 +137,7 @@ def _configure(run: Run) -> typing.Any:
     arch, toolchain = run.settings["target.arch"], run.settings["fuzz.toolchain"]
     found = configs.find(run.change.patch, run.evidence, run.source, arch, toolchain, run.settings.base_config)
     run.evidence = configs.with_reach(run.evidence, found)
+    run.may_keep = not found.unreachable  # that rests on what other files do not hold
     verdict = settle(run.change, run.evidence, run.settings)
     first = found.sets[0] if found.sets else None
     run.verdict = dataclasses.replace(
@@ -306,7 +308,7 @@ def _agents(settings: Settings, asking: Asking) -> str:
 
 def _remember(run: Run) -> None:
     assert run.verdict is not None and run.evidence is not None
-    if run.evidence.unread or run.change.patch.hunks_missing:
+    if run.evidence.unread or run.change.patch.hunks_missing or not run.may_keep:
         return
     if any(outcome.results is None for outcome in run.outcomes):
         return  # what an endpoint could not answer today it may answer tomorrow

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from hook.evidence.linux.kconfig import Options
-from hook.evidence.linux.values import Values
+from hook.evidence.linux.values import TooDeep, Values
 
 _LINE = re.compile(r"(?:CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set)\Z")
 _DEFCONFIGS = {
@@ -44,6 +44,14 @@ def read(text: str) -> dict[str, str]:
     return found
 
 
+def _written(values: Values, name: str) -> str | None:
+    """The value that .config would have of an option; None where it has none, or one that cannot be worked out."""
+    try:
+        return values.text(name) if values.is_written(name) else None
+    except (TooDeep, RecursionError):
+        return None
+
+
 def configured(options: Options, texts: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """The .config that comes of a defconfig and the fragments merged over it, each step brought in order as olddefconfig does.
 
@@ -56,6 +64,6 @@ def configured(options: Options, texts: Iterable[str]) -> tuple[dict[str, str], 
             set_so_far.pop(name, None)
             set_so_far[name] = value
         values = Values(options, set_so_far)
-        set_so_far = {name: values.text(name) for name in options.by_name if values.is_written(name)}
+        set_so_far = {name: said for name in options.by_name if (said := _written(values, name)) is not None}
         recursive |= values.recursive
     return set_so_far, list(recursive)

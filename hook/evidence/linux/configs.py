@@ -106,7 +106,8 @@ class Configurer:
 
     def find(self, files: Sequence[FileChange], callers: Iterable[Callers]) -> Configs:
         """What is to be configured for changes to `files`, and to get to the functions that `callers` tell of."""
-        groups = [group for file in files for group in self._groups(file)][:_MOST_GROUPS]
+        found = [group for file in files for group in self._groups(file)]
+        groups = found[:_MOST_GROUPS]
         if not groups:
             return Configs()
         assumed = [
@@ -120,7 +121,7 @@ class Configurer:
         unreachable: dict[str, Fact] = {}
         probes: list[str] = []
         plan: dict[str, str] = {}
-        left = self._solvable(groups, unreachable, files, assumed)
+        left = self._solvable(groups, unreachable, files if groups == found else (), assumed)
         for _ in range(_MOST_SETS):
             if not left:
                 break
@@ -244,8 +245,8 @@ class Configurer:
                 left.append(group)
         for path, clause in why.items():
             if all(group.path != path for group in left):
-                file = next(one for one in files if one.path == path)
-                if self._is_sure(file):
+                file = next((one for one in files if one.path == path), None)
+                if file is not None and self._is_sure(file):
                     group = next(one for one in groups if one.path == path)
                     place = group.guards[-1].line if group.guards else 0
                     claim = f"no kernel for {self.environment['ARCH']} is built with it: {clause}"
@@ -257,23 +258,24 @@ class Configurer:
     def _is_sure(self, file: FileChange) -> bool:
         """Whether all is known that could build a changed file, or its changed lines, in another way than what was found."""
         path = file.path
-        if self._source.index is None or not path.endswith(".c"):
+        if self._source.index is None or not path.endswith(".c") or self._known.warnings:
             return False
-        lines, removed = changed_lines(file)
-        guards, old = self._guards_of(path), self._source.objects.read(file.old_blob) if file.old_blob else None
-        if guards is None or guards.directives.intersection(lines):
-            return False
-        if removed:
-            if old is None or old.data is None:
-                return False
-            before = Guards(old.data, path)
-            from hook.evidence.linux.solver import impossible
+        from hook.evidence.linux.solver import impossible
 
-            built = self._kbuild.built_if(path)
-            for line in removed:
-                condition = all_of([built.condition, *(one.condition for one in before.at(line))])
-                if line in before.directives or not impossible(self._known.options, condition):
-                    return False
+        built = self._kbuild.built_if(path)
+        added, removed = changed_lines(file)
+        for oid, lines in ((file.new_blob, added or [1]), (file.old_blob, removed)):
+            side = self._source.objects.read(oid) if lines else None
+            if not lines:
+                continue
+            if side is None or side.data is None:
+                return False
+            guards = Guards(side.data, path, macros_here=False)
+            stacks = {tuple(one.line for one in around): around for around in map(guards.at, lines)}.values()
+            if guards.directives.intersection(lines) or not all(
+                impossible(self._known.options, all_of([built.condition, *(one.condition for one in stack)])) for stack in stacks
+            ):
+                return False
         return self._kbuild.is_only_here(path) and not self._is_included(path)
 
     def _is_included(self, path: str) -> bool:

@@ -70,7 +70,9 @@ class _Open:
 class Guards:
     """The guards of one file."""
 
-    def __init__(self, data: bytes, path: str) -> None:
+    def __init__(self, data: bytes, path: str, *, macros_here: bool = True) -> None:
+        """With `macros_here`, a macro is taken to be defined where the file defines it and nowhere else: likely, and no proof."""
+        self._macros_here = macros_here
         self._data = data
         self._path = path
         self._starts: list[int] = []  # the lines from which a stack holds
@@ -164,7 +166,7 @@ class Guards:
         if name.startswith("CONFIG_"):
             option = name.removeprefix("CONFIG_")
             return ["=", option.removesuffix("_MODULE"), "'m"] if option.endswith("_MODULE") else built_in(option)
-        if name in self._macros:
+        if name in self._macros and self._macros_here:
             return any_of(condition for condition, _ in self._macros[name])
         return _KNOWN.get(name, left_open(f"defined({name})"))
 
@@ -172,7 +174,7 @@ class Guards:
         """Whether a macro is something other than 0."""
         if name.startswith("CONFIG_"):
             return built_in(name.removeprefix("CONFIG_"))
-        if name in self._macros and depth < 4:
+        if name in self._macros and depth < 4 and self._macros_here:
             ways = []
             for condition, text in self._macros[name]:
                 tokens = _TOKEN.findall(text)

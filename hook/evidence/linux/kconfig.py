@@ -191,7 +191,10 @@ class _Reader:
             statement = statements.get(word)
             if statement is not None:
                 self._close_entry()
-                statement(word + rest, first)
+                try:
+                    statement(word + rest, first)
+                except TooMuch as wrong:
+                    self._warn(first, str(wrong))
                 continue
             attribute = attributes.get(word)
             if attribute is not None:
@@ -514,7 +517,8 @@ class _Reader:
             paths = list(_globbed(self._source, path))
             self._found.files |= {posixpath.dirname(one): self._source.oid(posixpath.dirname(one)) for one in paths[:1]}
             for one in paths:
-                self.file(one, line)
+                if not self.file(one, line):
+                    self._warn(line, f"{one} is not here (a partial clone)")
             return
         if not self.file(path, line) and not word.startswith("o"):
             self._warn(line, f"{path} is not there")

@@ -87,6 +87,8 @@ def solve(known: Known, base: Mapping[str, str], condition: Condition, given: Ma
         probes = _probes(known, values, [*conditions.names(condition), *plan])
     except TooDeep as wrong:
         raise NoSolution(str(wrong)) from None
+    except RecursionError:
+        raise NoSolution("conditions that are nested too deep") from None
     except _Over:
         raise NoSolution("the search took too long") from None
     return Solution(plan, {name: reasons.get(name, Reason("")) for name in plan}, probes)

@@ -138,6 +138,35 @@ def test_a_file_that_another_includes_is_not_out_of_reach(grown: Kernel) -> None
     assert verdict(grown)["Reachable"] == "unknown"
 
 
+def test_a_macro_that_a_header_may_define_as_well_keeps_its_lines_in_reach(grown: Kernel) -> None:
+    grown.commit("mm/some.c", "#ifdef CONFIG_ARM\n#define FAST\n#endif\n" + FILE + "#ifdef FAST\nint fast(void)\n{\n\treturn 4;\n}\n#endif\n")
+    stage(grown, "mm/some.c", "return 4;", "return 44;")
+    found = verdict(grown)
+    assert (found["Reachable"], found["EnableConfigs"]) == ("unknown", [])
+    assert any("no configuration was found" in one for one in found["Assumptions"])
+
+
+def test_lines_that_no_configuration_compiles_are_out_of_reach(grown: Kernel) -> None:
+    grown.commit("mm/some.c", FILE + "#ifdef CONFIG_ONLY_ARM\nint fast(void)\n{\n\treturn 4;\n}\n#endif\n")
+    stage(grown, "mm/some.c", "return 4;", "return 44;")
+    assert verdict(grown)["Reachable"] == "no"
+
+
+def test_lines_that_go_away_count_as_well(grown: Kernel) -> None:
+    grown.commit("mm/some.c", FILE + "#ifdef CONFIG_ONLY_ARM\nint fast = 1;\n#endif\nint more = 2;\n")
+    grown.replace("mm/some.c", "int fast = 1;\n", "int fast = 11;\n")
+    stage(grown, "mm/some.c", "int more = 2;\n", "")
+    assert verdict(grown)["Reachable"] == "unknown"
+
+
+def test_nothing_is_out_of_reach_where_kconfig_could_not_be_read_whole(grown: Kernel) -> None:
+    grown.commit("init/Kconfig", grown.read("init/Kconfig") + 'source "init/Kconfig.gone"\n')
+    stage(grown, "mm/arm.c", "return 1;", "return 11;")
+    found = verdict(grown)
+    assert found["Reachable"] == "unknown"
+    assert any("init/Kconfig.gone is not there" in one for one in found["Assumptions"])
+
+
 def test_a_header_needs_one_of_the_files_that_include_it(grown: Kernel) -> None:
     grown.commit("mm/some.h", "static inline int low(void)\n{\n\treturn 1;\n}\n")
     grown.commit("mm/some.c", '#include "some.h"\n' + FILE)
