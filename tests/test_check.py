@@ -180,3 +180,10 @@ def test_no_cache_reads_and_writes_none(kernel: Kernel) -> None:
 
 def test_git_finds_it_as_a_subcommand(kernel: Kernel) -> None:
     assert kernel.git("patch-triage", "check") == "nothing to judge: nothing is staged\n"
+
+
+def test_a_file_whose_name_holds_a_newline_is_judged(kernel: Kernel) -> None:
+    kernel.commit("drivers/odd\nplace/od\nd.c", "int odd(void)\n{\n\treturn 1;\n}\n")
+    assert "code changed in odd()" in kernel.triage("check", "HEAD") or "new file" in kernel.triage("check", "HEAD")
+    kernel.stage("drivers/odd\nplace/od\nd.c", "int odd(void)\n{\n\treturn 2;\n}\n")
+    assert "code changed in odd()" in kernel.triage("check")

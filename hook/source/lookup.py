@@ -170,6 +170,8 @@ def includers(source: Source, header: str, bounds: Bounds) -> Answer[Include]:
     Which directories a compiler would search is not looked at: of two headers that end alike both may be meant.
     """
     base = header.rpartition("/")[2]
+    if not base.isprintable():
+        return Answer(())  # no directive can name it
     reading = _Reading(source, base, bounds, expression=rf"#[[:space:]]*include[[:space:]].*{_literally(base)}")
     found = []
     for file in reading:

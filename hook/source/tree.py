@@ -105,9 +105,25 @@ class Source:
             return found.oid if found else ""
 
     def _read(self, path: str) -> Found | None:
-        if path not in self.changes:
+        if path in self.changes:
+            oid = self.changes[path]
+        elif "\n" in path:  # git cat-file --batch takes a name a line
+            oid = self._listed(path)
+        else:
             return self.objects.read(f"{self.revision}:{path}")
-        return self.objects.read(self.changes[path]) if self.changes[path] else None
+        return self.objects.read(oid) if oid else None
+
+    def _listed(self, path: str) -> str:
+        """The id of what is at `path`, found in git's listing; empty where there is nothing."""
+        if self.revision:
+            out = self.repo.run("--literal-pathspecs", "ls-tree", "-z", self.revision, "--", path)
+        else:
+            out = self.repo.run("--literal-pathspecs", "ls-files", "--stage", "-z", "--", path, index=self.repo.index_path)
+        for record in out.split(b"\0"):
+            head, _, name = record.partition(b"\t")
+            if os.fsdecode(name) == path:
+                return head.split(b" ")[2 if self.revision else 1].decode()
+        return ""
 
     def holding(self, groups: Sequence[Collection[str]]) -> list[str]:
         """The paths that may hold a word of each group, by the index, which there must be; see Index.holding. Raises NoIndex."""

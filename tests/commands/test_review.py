@@ -34,7 +34,7 @@ def series(kernel: Kernel) -> Kernel:
 
 def test_every_patch_and_the_whole_are_judged(series: Kernel) -> None:
     rows = series.triage("review", "HEAD~5..HEAD", "--jobs", "2").splitlines()
-    assert len(rows) == 8 and [("not worth fuzzing" in row) for row in rows[:5]] == [False, True, False, False, True]
+    assert rows[8] == "  kernel options: POOL" and [("not worth fuzzing" in row) for row in rows[:5]] == [False, True, False, False, True]
     assert rows[6] == "3 of 5 patches worth fuzzing; all together: worth fuzzing unless shown otherwise: pool_put (needs POOL)"
     assert rows[7] == "  aim at: pool_put, pool_get"
     found = json.loads(series.triage("review", "HEAD~5..HEAD", "--format", "json"))
@@ -62,7 +62,7 @@ def test_a_mailed_series_is_reviewed_without_a_trace(series: Kernel, tmp_path: p
     mailed = json.loads(series.triage("review", str(mbox), "--format", "json", "--jobs", "2"))
     assert [one["ChangeId"] for one in mailed["Patches"]] == [one["ChangeId"] for one in ranged["Patches"]]
     assert mailed["Series"]["ChangeId"] == ranged["Series"]["ChangeId"] and mailed["FocusSymbols"] == ranged["FocusSymbols"]
-    assert series.triage("review", "-", data=mbox.read_text()).splitlines()[-1] == "  aim at: pool_put, pool_get"
+    assert series.triage("review", "-", data=mbox.read_text()).splitlines()[-2:] == ["  aim at: pool_put, pool_get", "  kernel options: POOL"]
     assert (series.git("count-objects", "-v"), series.git("status", "--short")) == before
 
 

@@ -151,7 +151,8 @@ def test_a_configuration_that_cannot_take_areas_is_left_alone(changed: Kernel, t
 
 def with_options(kernel: Kernel, commit: str, *names: str) -> None:
     kernel.triage("check", commit, "--record")
-    note = kernel.note(commit).replace("EnableConfigs: []", "EnableConfigs:\n" + "".join(f"- {name}\n" for name in names))
+    listed = "EnableConfigs:\n" + "".join(f"- {name}\n" for name in names)
+    note = re.sub(r"(?m)^EnableConfigs:(?: \[\]\n|\n(?:- .*\n)*)", lambda _: listed, kernel.note(commit))
     kernel.git("notes", "--ref=patch-triage", "add", "-f", "-F", "-", commit, data=note)
 
 
