@@ -23,7 +23,9 @@ lint: $(VENV)/.made
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+# An installed program is compiled; here it is done by hand, since the tests start it thousands of times.
 test: lint
+	@$(BIN)/python -m compileall -q hook tests
 	@echo "== tests"
 	@$(BIN)/pytest -n auto --cov --cov-report=term
 	@echo "== all passed"

@@ -265,7 +265,7 @@ def test_trailers_are_written_replaced_and_read(kernel: Kernel) -> None:
     kernel.install()
     kernel.commit(POOL, edit(kernel, 1), "mm: one\n\nWhy.\n\nFixes: abc\nSigned-off-by: Jo Hacker <jo@example.org>")
     message = kernel.git("log", "-1", "--format=%B").strip().splitlines()
-    assert message[-3:] == ["Fixes: abc", "Worth-Fuzzing: unknown", "Signed-off-by: Jo Hacker <jo@example.org>"]
+    assert message[-4:] == ["Fixes: abc", "Worth-Fuzzing: unknown", "Enable-Configs: POOL", "Signed-off-by: Jo Hacker <jo@example.org>"]
     assert kernel.note() == ""
     assert "Worth-Fuzzing: unknown (trailer)" in kernel.triage("show")
     kernel.git("checkout", "-q", "HEAD~1", "--", POOL)
