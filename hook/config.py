@@ -211,6 +211,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("patchwork.context", "patch-triage", _text, "the name of our check there: letters, digits, - and _"),
     Setting("patchwork.target_url", "", _url, "what the check links to"),
     Setting("patchwork.seconds", 30.0, _seconds(0.1, 600), "how long one request to Patchwork, or the token's command, may take"),
+    Setting("limits.evidence_seconds", 20.0, _seconds(0.1, 3600),
+            "compare the files of one change for at most so long; the rest is judged by path"),
     Setting("limits.evidence_facts", 200, _whole(1, 100_000), "list at most so many facts in a verdict"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

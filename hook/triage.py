@@ -119,10 +119,15 @@ def _read(run: Run) -> typing.Any:
     return {"PatchDiff": run.bench.variables["diff"]} if run.bench else {"Files": len(run.change.patch.files)}
 
 
-def _gather(run: Run) -> typing.Any:
+def _evidence(change: Change, source: Source, settings: Settings) -> harmless.Evidence:
     from hook.evidence import harmless  # only what is not known already pays for it
 
-    run.evidence = harmless.gather(run.change.patch, run.source, run.settings["target.arch"], run.settings["focus.max_symbols"])
+    most, seconds = settings["focus.max_symbols"], settings["limits.evidence_seconds"]
+    return harmless.gather(change.patch, source, settings["target.arch"], most, seconds)
+
+
+def _gather(run: Run) -> typing.Any:
+    run.evidence = _evidence(run.change, run.source, run.settings)
     verdict = settle(run.change, run.evidence, run.settings)
     patch_id = patch.patch_id(run.change.repo, run.change.patch, run.settings["limits.diff_bytes"])
     run.verdict = dataclasses.replace(verdict, patch_id=patch_id)
@@ -363,10 +368,9 @@ def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking
 def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:
     """The first request that would be sent about a change, about how many tokens it has, and why it would be sent or not."""
     from hook.agent import evaluators
-    from hook.evidence import harmless
 
     redactor = Redactor()
-    evidence = harmless.gather(change.patch, _after(change, objects), settings["target.arch"], settings["focus.max_symbols"])
+    evidence = _evidence(change, _after(change, objects), settings)
     bench = evaluators.prepare(
         change, evidence, objects, settings, profile=asking.profile, deadline=asking.deadline, use_cache=False, redactor=redactor
     )
@@ -459,7 +463,7 @@ def _reasoning(change: Change, evidence: harmless.Evidence, decided_by: DecidedB
     if len(still) < total:
         text += f" {_files(total - len(still))} of {total} proved harmless."
     if evidence.unread:
-        text += f" {_files(evidence.unread)} not compared: a blob is not in this partial clone."
+        text += f" {_files(evidence.unread)} not compared: not in this partial clone, or more than limits.evidence_seconds allow."
     if change.patch.hunks_missing:
         text += f" No hunks: {change.patch.hunks_missing}."
     assert decided_by is DecidedBy.DEFAULT

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 import typing
 from collections.abc import Iterable
 
@@ -50,13 +51,17 @@ class Evidence:
         return sum(finding.unread for finding in self.findings)
 
 
-def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int) -> Evidence:
+def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, seconds: float) -> Evidence:
     """Everything that is proved of `patch`; `source` is the tree with it applied.
 
-    Files that change nothing the kernel does have no say in whether it can be reached.
+    Files that change nothing the kernel does have no say in whether it can be reached. After so many seconds the rest of the files is
+    judged by path alone.
     """
     redactor = redaction.of(patch.diff)
-    findings = tuple(_without_secrets(of_file(file, source, target_arch), redactor) for file in patch.files)
+    until = time.monotonic() + seconds
+    findings = tuple(
+        _without_secrets(of_file(file, source, target_arch, in_time=time.monotonic() < until), redactor) for file in patch.files
+    )
     functional = all_of(finding.functional for finding in findings)
     reachable = all_of(finding.reachable for finding in findings if finding.functional is not Answer.NO)
     found = Evidence(functional, reachable, findings)
@@ -77,8 +82,8 @@ def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:
     return finding if text == fact.text else dataclasses.replace(finding, fact=dataclasses.replace(fact, text=text))
 
 
-def of_file(file: FileChange, source: Source, target_arch: str) -> Finding:
-    """What is known of one file of a patch; `source` is the tree with it applied."""
+def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool = True) -> Finding:
+    """What is known of one file of a patch; `source` is the tree with it applied. Where no time is left, by path alone."""
     objects = source.objects
     classes = [paths.classify(path, target_arch) for path in dict.fromkeys((file.old_path, file.path))]
     moved = len(classes) > 1
@@ -98,6 +103,8 @@ def of_file(file: FileChange, source: Source, target_arch: str) -> Finding:
         return Finding(functional, reachable, ("file mode",), _fact("the file's mode changed", file, line))
 
     language = paths.language(file.path)
+    if language and not in_time:
+        return Finding(functional, reachable, _of_kind(file), _fact("not compared within limits.evidence_seconds", file, line), unread=True)
     if language and file.status == "M":
         sides = [found for _, found in objects.read_all([file.old_blob, file.new_blob])]
         if any(side is None for side in sides):

@@ -7,6 +7,7 @@ changed function. What the base configuration has is left out. docs/configs.md h
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import typing
@@ -106,7 +107,7 @@ class Configurer:
 
     def find(self, files: Sequence[FileChange], callers: Iterable[Callers]) -> Configs:
         """What is to be configured for changes to `files`, and to get to the functions that `callers` tell of."""
-        found = [group for file in files for group in self._groups(file)]
+        found = list(itertools.islice((group for file in files for group in self._groups(file)), _MOST_GROUPS + 1))
         groups = found[:_MOST_GROUPS]
         if not groups:
             return Configs()
