@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/hypothesis
 
-.PHONY: demo test lint conformance browser clean
+.PHONY: demo test lint soak conformance browser clean
 
 # The environment is remade when what the project needs has changed.
 $(VENV)/.made: pyproject.toml
@@ -27,8 +27,12 @@ lint: $(VENV)/.made
 test: lint
 	@$(BIN)/python -m compileall -q hook tests
 	@echo "== tests"
-	@$(BIN)/pytest -n auto --cov --cov-report=term
+	@$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
 	@echo "== all passed"
+
+# More of the random sequences than a person waits for.
+soak: $(VENV)/.made
+	@SEQUENCES=1000 $(BIN)/pytest tests/agent/test_loop.py -k whatever
 
 # Real engines that nobody here wrote; not part of the tests, since they take long to install.
 conformance: $(VENV)/.made

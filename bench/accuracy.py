@@ -9,6 +9,7 @@ LABELLED is a directory with `score.py`, `labels.jsonl`, `patches/` and `slim.ta
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -45,18 +46,41 @@ def slim(labelled: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
     return tree
 
 
-def judge(said: str) -> list[str]:
+def score(labelled: pathlib.Path, tree: pathlib.Path, place: pathlib.Path) -> list[str]:
+    """What score.py prints of each share of the labels: one share a processor."""
+    rows = (labelled / "labels.jsonl").read_text().splitlines(keepends=True)
+    jobs = os.cpu_count() or 1
+    running = []
+    for number in range(jobs):
+        labels = place / f"labels{number}.jsonl"
+        labels.write_text("".join(rows[number::jobs]))
+        argv = [sys.executable, str(labelled / "score.py"), "--tree", str(tree), "--labels", str(labels), "--command", str(PROGRAM)]
+        running.append(subprocess.Popen([*argv, "--patches", str(labelled / "patches")], stdout=subprocess.PIPE, text=True))
+    said = [one.communicate()[0] for one in running]
+    return said if all(one.returncode == 0 for one in running) else []
+
+
+def judge(said: list[str]) -> list[str]:
     """What is worse than it was."""
+
+    def total(pattern: str) -> tuple[int, ...]:
+        found = [re.search(pattern, one, re.MULTILINE) for one in said]
+        return tuple(map(sum, zip(*((int(group) for group in match.groups()) for match in found if match), strict=True)))
+
     wrong = []
-    totals = re.search(r"^patches +(\d+), judged (\d+), errors (\d+)", said, re.MULTILINE)
-    if not totals or totals[1] != totals[2] or totals[3] != "0":
+    patches = total(r"^patches +(\d+), judged (\d+), errors (\d+)")
+    print(f"patches, judged, errors: {patches}")
+    if not patches or patches[0] != patches[1] or patches[2] or not patches[0]:
         wrong.append("not every patch was judged")
-    if not re.search(r"^functional called harmless +0 of [1-9]", said, re.MULTILINE):
+    harmless = total(r"^functional called harmless +(\d+) of (\d+)")
+    print(f"functional called harmless: {harmless}")
+    if not harmless or harmless[0] or not harmless[1]:
         wrong.append("a functional patch is called harmless")
     for name, bound in (LEAST | MOST).items():
-        share = re.search(rf"^{name} +(\d+)/(\d+) =", said, re.MULTILINE)
-        value = 100 * int(share[1]) / int(share[2]) if share else -1.0
-        if share is None or (value < bound if name in LEAST else value > bound):
+        share = total(rf"^{name} +(\d+)/(\d+)")
+        value = 100 * share[0] / share[1] if share and share[1] else -1.0
+        print(f"{name}: {share} {value:.1f}%")
+        if value < 0 or (value < bound if name in LEAST else value > bound):
             wrong.append(f"{name}: {value:.1f}%, and was {'at least' if name in LEAST else 'at most'} {bound}%")
     return wrong
 
@@ -68,10 +92,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         tree = options.tree or slim(options.labelled, pathlib.Path(place))
-        argv = [sys.executable, str(options.labelled / "score.py"), "--tree", str(tree), "--command", str(PROGRAM)]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
-    print(done.stdout)
-    wrong = judge(done.stdout) if done.returncode == 0 else [f"score.py ended with {done.returncode}"]
+        said = score(options.labelled, tree, pathlib.Path(place))
+    print("\n".join(said))
+    wrong = judge(said) if said else ["score.py did not end well"]
     for line in wrong:
         print(f"worse: {line}")
     return 1 if wrong else 0

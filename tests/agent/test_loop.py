@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -312,7 +313,7 @@ def server() -> Iterator[HTTPServer]:
         yield one
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(os.environ.get("SEQUENCES", "150")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     turns=st.lists(_turns(), max_size=8), then=_turns(), profile=st.sampled_from(["default", "farm"]),
     # now and then there is less time than an answer takes
