@@ -190,5 +190,32 @@ class Source:
         return list(entries.values()) if entries or not prefix else None
 
 
+def changed_paths(before: Source, after: Source, most_directories: int) -> set[str] | None:
+    """The paths of files that differ between two revisions, read through the objects at hand; None past so many directories.
+
+    For revisions that are near each other: no process is started.
+    """
+    found: set[str] = set()
+    waiting = [("", {before.revision, after.revision})]
+    for _ in range(most_directories):
+        if not waiting:
+            return found
+        directory, there = waiting.pop()
+        listed = [side.names(directory) if side.revision in there else [] for side in (before, after)]
+        if None in listed:
+            return None  # a partial clone without its trees
+        old, new = ({entry.name: entry for entry in names or ()} for names in listed)
+        for name in old.keys() | new.keys():
+            if old.get(name) == new.get(name):
+                continue
+            path = f"{directory}/{name}" if directory else name
+            sides = [(side, names[name].kind) for side, names in ((before, old), (after, new)) if name in names]
+            if holding := {side.revision for side, kind in sides if kind is Kind.DIRECTORY}:
+                waiting.append((path, holding))
+            if any(kind is not Kind.DIRECTORY for _, kind in sides):
+                found.add(path)
+    return None if waiting else found
+
+
 def _kind(mode: bytes) -> Kind:
     return {b"40000": Kind.DIRECTORY, b"120000": Kind.LINK, b"160000": Kind.SUBMODULE}.get(mode, Kind.FILE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import hashlib
 import json
@@ -23,7 +24,7 @@ from hook.evidence.linux.conditions import Condition
 from hook.evidence.linux.option import Option
 from hook.evidence.linux.toolchain import Toolchain, toolchain
 from hook.source.git import GitError
-from hook.source.tree import Source
+from hook.source.tree import Source, changed_paths
 
 if typing.TYPE_CHECKING:
     from hook.evidence.linux.kconfig import Options
@@ -31,6 +32,7 @@ if typing.TYPE_CHECKING:
 KCONFIG = "\0kconfig:"  # among the things that a verdict was read from: all Kconfig files together, for an architecture
 FORMAT = 1  # of the files here; another one is read anew
 _MOST_TREES = 200  # that are remembered with the entry that holds for them
+_MOST_DIRECTORIES = 200  # in which a revision may differ from one that is known, to be compared here
 _MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
 _MOST_ENTRIES = 6  # of some 5 MB each
 _SOURCES = {"x86_64": "x86", "i386": "x86"}  # directories below arch/
@@ -162,7 +164,7 @@ class Known:
         key = hashlib.sha256("\n".join([self.digest, *(blob.oid if blob else "" for blob in blobs)]).encode()).hexdigest()
         name = f"{self.digest[:32]}.{key[:16]}.config"
         if found := self._json(name):
-            return found
+            return dict(found)
         texts = [blob.data.decode("utf-8", "replace") for blob in blobs if blob is not None and blob.data is not None]
         with _much_at_once():
             options = self._whole()
@@ -196,13 +198,26 @@ class Known:
             return False
         changed = set(self.source.changes)
         if its_tree != tree:
-            from hook.source.index import differences
-
-            try:
-                changed |= differences(self.source.repo, its_tree, self.source.revision).keys()
-            except GitError:
+            near = self._near(its_tree)
+            if near is None:
                 return False
+            changed |= near
         return all(self.source.oid(path) == files[path] for path in changed & files.keys())
+
+    def _near(self, its_tree: str) -> set[str] | None:
+        """The files in which our revision differs from a tree; None where that cannot be told."""
+        if self.source.revision:
+            # a rebase asks this of each of its commits, and a process for each would cost more than all the rest
+            objects = self.source.objects
+            found = changed_paths(Source(objects, its_tree), Source(objects, self.source.revision), _MOST_DIRECTORIES)
+            if found is not None:
+                return found
+        from hook.source.index import differences
+
+        try:
+            return set(differences(self.source.repo, its_tree, self.source.revision))
+        except GitError:
+            return None
 
     def _anew(self) -> Options:
         """Read the tree, and keep what was read."""
@@ -232,14 +247,14 @@ class Known:
 
     def _json(self, name: str) -> dict[str, str]:
         """One of our small files, empty where it is absent or not what we wrote."""
+        path = self._directory / name
         try:
-            found = json.loads((self._directory / name).read_bytes())
+            return _parsed(path, path.stat().st_mtime_ns)
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()) else {}
 
     def _remember(self, key: str, digest: str) -> None:
-        trees = self._json("trees")
+        trees = dict(self._json("trees"))
         trees.pop(key, None)
         trees[key] = digest
         while len(trees) > _MOST_TREES:
@@ -252,6 +267,13 @@ class Known:
             for path in entries[:-_MOST_ENTRIES]:
                 for one in self._directory.glob(f"{path.stem}.*"):
                     one.unlink(missing_ok=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(path: pathlib.Path, mtime_ns: int) -> dict[str, str]:
+    """A file of ours as it was at a time. Raises OSError, ValueError."""
+    found = json.loads(path.read_bytes())
+    return found if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()) else {}
 
 
 def _fill(path: pathlib.Path, options: Options) -> None:

@@ -1,0 +1,28 @@
+"""Two revisions compared through the objects at hand."""
+
+from __future__ import annotations
+
+from hook.source import git, index
+from hook.source.objects import Objects
+from hook.source.tree import Source, changed_paths
+from tests.kernel import Kernel
+
+
+def test_what_differs_between_revisions_is_what_git_says(kernel: Kernel) -> None:
+    before = kernel.head()
+    kernel.git("mv", "drivers/net", "drivers/wire")
+    kernel.git("rm", "-q", "mm/pool.c")
+    kernel.stage("mm/pool.c/inner.c", "int inner;\n")
+    kernel.stage("arch/x86/kernel/trap.c", "int trap;\n")
+    (kernel.path / "include/link.h").symlink_to("linux/pool.h")
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "much")
+    repo = git.find(kernel.path)
+    with Objects(repo, 1 << 20) as objects:
+        old, new = (Source(objects, kernel.head(name) + "^{tree}") for name in (before, "HEAD"))
+        expected = set(index.differences(repo, old.revision, new.revision))
+        assert expected > {"mm/pool.c", "mm/pool.c/inner.c", "include/link.h", "drivers/wire/tinynet.c"}
+        assert changed_paths(old, new, 100) == changed_paths(new, old, 100) == expected
+        assert changed_paths(old, old, 100) == set()
+        assert changed_paths(old, new, 2) is None
+        assert changed_paths(old, Source(objects, "0" * 40), 100) is None
