@@ -190,17 +190,24 @@ def _rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _paired(olds: Sequence[Segment], news: Sequence[Segment]) -> Iterator[Edit]:
-    """The segments of a place that changed, those of one name and kind together."""
-    left: dict[tuple[DefinitionKind | None, str], deque[Segment]] = {}
-    for segment in olds:
-        left.setdefault((segment.kind, segment.name), deque()).append(segment)
+    """The segments of a place that changed, those of one name and kind together; what changed places is taken out and put in again."""
+    left: dict[tuple[DefinitionKind | None, str], deque[int]] = {}
+    for at, segment in enumerate(olds):
+        left.setdefault((segment.kind, segment.name), deque()).append(at)
+    last, taken = -1, set()
     for segment in news:
         same = left.get((segment.kind, segment.name))
-        yield Edit(same.popleft() if same else None, segment)
-    for segment in olds:
-        same = left[(segment.kind, segment.name)]
-        if same and same[0] is segment:
-            yield Edit(same.popleft(), None)
+        while same and same[0] < last:
+            same.popleft()
+        if same:
+            last = same.popleft()
+            taken.add(last)
+            yield Edit(olds[last], segment)
+        else:
+            yield Edit(None, segment)
+    for at, segment in enumerate(olds):
+        if at not in taken:
+            yield Edit(segment, None)
 
 
 def _rejoined(edits: Iterable[Edit]) -> list[Edit]:

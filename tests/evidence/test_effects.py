@@ -244,6 +244,16 @@ def test_what_goes_and_leaves_nothing_behind_is_seen() -> None:
     assert len(segments.edits(before, both)) == 2
 
 
+def test_what_changed_places_and_its_comment_too_is_seen() -> None:
+    function = "static int f(void)\n{\n\treturn X;\n}\n"
+    logging = "int g(void)\n{\n\tpr_info(\"WORD\");\n\treturn 1;\n}\n"
+    old, new = [function.replace("X", f"X /* {word} */") for word in ("one", "two")]
+    old = f"#define X 2 /* one */\n/* one */\n{old}/* one */\n{logging.replace('WORD', 'one')}"
+    new = f"{new}/* two */\n#define X 2 /* two */\n/* two */\n{logging.replace('WORD', 'two')}"
+    before, after = segments.read(old.encode()), segments.read(new.encode())
+    assert effects.prove(segments.edits(before, after), before, after, Around()) is None
+
+
 def test_moved_code_is_not_proved() -> None:
     text = "int a(void)\n{\n\treturn 1;\n}\n\nint b(void)\n{\n\treturn 2;\n}\n"
     other = "int b(void)\n{\n\treturn 2;\n}\n\nint a(void)\n{\n\treturn 1;\n}\n"
