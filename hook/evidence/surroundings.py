@@ -10,18 +10,11 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from hook.source.definitions import HIDDEN, defined_names
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
 _MOST_FILES = 20  # looked into for the definition of a tracepoint
-# directives, and what could hide one: strings stay, comments go
-_HIDDEN = re.compile(
-    rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
-    rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'"
-    rb"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
-    rb"|//[^\n]*+",
-    re.DOTALL,
-)
 _DIRECTIVE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(\w++)[ \t]*+([^\n]*+)")
 _INCLUDED = re.compile(r"<(?:linux|net|uapi/linux|media|keys|crypto|drm|sound|scsi|rdma|video|acpi)/(?:[\w-]+/)*[\w-]+\.h>\Z")
 _OTHER_PATHS = re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of headers, than the kernel's own
@@ -51,9 +44,13 @@ class Surroundings:
             return False
         spelled = re.escape(name.encode())
         event = re.compile(rb"\b(?:TRACE_EVENT(?:_CONDITION|_FN)?\s*\(|DEFINE_EVENT\s*\(\s*\w+\s*,)\s*" + spelled + rb"\s*,")
-        other = re.compile(rb"(?:#[ \t]*define[ \t]+|\b(?:void|int|bool)[ \t\n]+)trace_" + spelled + rb"\b")
-        texts = [read.data for path in {*found, *calls} if (read := self.source.file(path)) and read.data is not None]
-        return any(event.search(text) for text in texts) and not any(other.search(text) for text in texts)
+        seen = False
+        for path in dict.fromkeys((*found, *calls)):
+            read = self.source.file(path)
+            if read is None or read.data is None or f"trace_{name}".encode() in defined_names(read.data, path):
+                return False
+            seen = seen or (path.endswith(".h") and event.search(read.data) is not None)
+        return seen
 
     def bring(self, includes: Iterable[str], header: str) -> bool:
         """Whether `includes` (`<linux/list.h>`) bring another header under all options, so that including it beside them does nothing."""
@@ -106,7 +103,7 @@ class Surroundings:
 
 def _bare(data: bytes) -> bytes:
     """A header without its comments and spliced lines."""
-    return _HIDDEN.sub(lambda match: b" " if match[0][:1] == b"/" else match[0], data.replace(b"\\\n", b"  "))
+    return HIDDEN.sub(lambda match: b" " if match[0][:1] == b"/" else match[0], data.replace(b"\\\n", b"  "))
 
 
 def _directives(text: bytes) -> Iterator[tuple[bytes, bytes]]:

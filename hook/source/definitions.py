@@ -68,8 +68,8 @@ class _Found:
 _DEEPEST = 20  # parentheses inside each other that are still understood
 _BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
 _NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
-# every alternative begins with a literal, so that `re` skips the text between at full speed
-_HIDDEN = re.compile(
+# strings, character constants and comments; every alternative begins with a literal, so that `re` skips the text between at full speed
+HIDDEN = re.compile(
     rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
     rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'"
     rb"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
@@ -163,7 +163,7 @@ def _scan(data: bytes) -> tuple[bytes, list[_Found]]:
 
 
 def _without_hidden(data: bytes) -> bytes:
-    return _HIDDEN.sub(lambda match: match.group().translate(_BLANK), data.translate(_NO_MARKS))
+    return HIDDEN.sub(lambda match: match.group().translate(_BLANK), data.translate(_NO_MARKS))
 
 
 def _without_directives(code: bytes, found: list[_Found]) -> bytes:

@@ -271,7 +271,7 @@ class Configurer:
                 continue
             if side is None or side.data is None:
                 return False
-            guards = Guards(side.data, path, macros_here=False)
+            guards = Guards(side.data, path, proving=True)
             stacks = {tuple(one.line for one in around): around for around in map(guards.at, lines)}.values()
             if guards.directives.intersection(lines) or not all(
                 impossible(self._known.options, all_of([built.condition, *(one.condition for one in stack)])) for stack in stacks

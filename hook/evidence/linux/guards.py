@@ -25,14 +25,11 @@ from hook.evidence.linux.conditions import (
     switched_on,
     taken_to_hold,
 )
-from hook.source.definitions import Scan, scan
+from hook.source.definitions import HIDDEN, Scan, scan
 
 _DEEPEST = 40  # parentheses, and conditionals, inside each other
 _MOST_TOKENS = 400  # of one condition
 _MOST_PARTS = 60  # of what one conditional may mean, spelled out
-_HIDDEN = re.compile(
-    rb'/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)|//[^\n]*+|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|\'[^\'\\\n]*+(?:\\.[^\'\\\n]*+)*+\'', re.DOTALL
-)
 _DIRECTIVE = re.compile(
     rb"(?m)^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|define|undef)(?!\w)((?:[^\n\\]|\\[^\n]|\\\n)*+)"
 )
@@ -70,9 +67,11 @@ class _Open:
 class Guards:
     """The guards of one file."""
 
-    def __init__(self, data: bytes, path: str, *, macros_here: bool = True) -> None:
-        """With `macros_here`, a macro is taken to be defined where the file defines it and nowhere else: likely, and no proof."""
-        self._macros_here = macros_here
+    def __init__(self, data: bytes, path: str, *, proving: bool = False) -> None:
+        """Unless `proving`, what is only likely counts too: a macro is defined where the file defines it and nowhere else, and nothing
+        jumps into the dead arm of an `if`.
+        """
+        self._proving = proving
         self._data = data
         self._path = path
         self._starts: list[int] = []  # the lines from which a stack holds
@@ -86,7 +85,7 @@ class Guards:
         """The guards around a line, the outermost first."""
         at = bisect.bisect_right(self._starts, line) - 1
         stack = self._stacks[at] if at >= 0 else ()
-        if b"CONFIG_" in self._data and self._path.endswith(".c"):
+        if not self._proving and b"CONFIG_" in self._data and self._path.endswith(".c"):
             return (*stack, *self._in_function(line))
         return stack
 
@@ -95,7 +94,7 @@ class Guards:
         return all_of(guard.condition for guard in self.at(line))
 
     def _read(self) -> None:
-        plain = _HIDDEN.sub(_blanked, self._data) if b"#" in self._data else b""
+        plain = HIDDEN.sub(_blanked, self._data) if b"#" in self._data else b""
         stack: list[_Open] = []
         line, last = 1, 0
         found = list(_DIRECTIVE.finditer(plain))
@@ -166,7 +165,7 @@ class Guards:
         if name.startswith("CONFIG_"):
             option = name.removeprefix("CONFIG_")
             return ["=", option.removesuffix("_MODULE"), "'m"] if option.endswith("_MODULE") else built_in(option)
-        if name in self._macros and self._macros_here:
+        if name in self._macros and not self._proving:
             return any_of(condition for condition, _ in self._macros[name])
         return _KNOWN.get(name, left_open(f"defined({name})"))
 
@@ -174,7 +173,7 @@ class Guards:
         """Whether a macro is something other than 0."""
         if name.startswith("CONFIG_"):
             return built_in(name.removeprefix("CONFIG_"))
-        if name in self._macros and depth < 4 and self._macros_here:
+        if name in self._macros and depth < 4 and not self._proving:
             ways = []
             for condition, text in self._macros[name]:
                 tokens = _TOKEN.findall(text)

@@ -152,6 +152,13 @@ def test_lines_that_no_configuration_compiles_are_out_of_reach(grown: Kernel) ->
     assert verdict(grown)["Reachable"] == "no"
 
 
+def test_the_dead_arm_of_an_if_is_no_proof_since_something_may_jump_there(grown: Kernel) -> None:
+    body = "int jump(int a)\n{\n\tif (a)\n\t\tgoto inner;\n\tif (IS_ENABLED(CONFIG_ONLY_ARM)) {\ninner:\n\t\treturn 4;\n\t}\n\treturn 0;\n}\n"
+    grown.commit("mm/some.c", FILE + body)
+    stage(grown, "mm/some.c", "return 4;", "return 44;")
+    assert verdict(grown)["Reachable"] == "unknown"
+
+
 def test_lines_that_go_away_count_as_well(grown: Kernel) -> None:
     grown.commit("mm/some.c", FILE + "#ifdef CONFIG_ONLY_ARM\nint fast = 1;\n#endif\nint more = 2;\n")
     grown.replace("mm/some.c", "int fast = 1;\n", "int fast = 11;\n")
