@@ -520,8 +520,8 @@ class _Bounds:
                 option = self._known.get(condition)
                 if option is None:
                     return f"{conditions.shown(condition)} is not there for this architecture" if condition[:1] != "'" else "n"
-                blocked = [one for one in option.prompts if not self.may_hold(one)] or ([option.depends] if option.depends != YES else [])
-                inner = self._leaf(blocked[0]) if blocked else ""
+                blocked = next((one for one in (option.depends, *option.prompts) if not self.may_hold(one)), None)
+                inner = self._leaf(blocked) if blocked is not None else "nothing that can be on selects it"
                 return f"{condition} cannot be on{f': {inner}' if inner and inner != condition else ''}"
             if condition[0] == "&":
                 condition = next(part for part in condition[1:] if not self.may_hold(part))

@@ -149,3 +149,9 @@ def test_a_search_without_end_is_given_up(grow: Grow) -> None:
     with pytest.raises(solver.NoSolution):
         solver.solve(options, {}, built_in("A0"))
     assert solver.impossible(options, built_in("A0")) == ""
+
+
+def test_a_clause_blames_no_dependency_that_can_hold(grow: Grow) -> None:
+    text = "config BUS\n\tbool \"bus\"\nconfig CHIP\n\tbool\n\tdepends on BUS\n"
+    known = kconfig.read(grow({"Kconfig": text}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
+    assert solver.impossible(known, built_in("CHIP")) == "CHIP cannot be on: nothing that can be on selects it"
