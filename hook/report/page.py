@@ -20,6 +20,7 @@ from typing import Any
 
 from hook.report import charts
 from hook.report.citations import Sources
+from hook.report.text import BIDI
 from hook.trajectory import Span, totals
 
 if typing.TYPE_CHECKING:
@@ -27,13 +28,12 @@ if typing.TYPE_CHECKING:
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _MOST_NESTING = 5  # steps to the right that are drawn
-_BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _VISIBLE = (
     {code: 0x2400 + code for code in range(32) if code not in (9, 10)}  # Unicode's own pictures of them
     | {0x7F: 0x2421}
-    | dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000), *map(ord, _BIDI), 0xFFFE, 0xFFFF], 0xFFFD)
+    | dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000), *map(ord, BIDI), 0xFFFE, 0xFFFF], 0xFFFD)
 )
-_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff" + _BIDI + "]")
+_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff" + "".join(sorted(BIDI)) + "]")
 _DIFF_FILE = re.compile(r"^diff --git ", re.MULTILINE)
 _DIFF_NAMES = re.compile(r"diff --git (?:a/(.*) b/\1|.* b/(.*))$")
 

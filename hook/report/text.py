@@ -11,7 +11,7 @@ from hook.verdict import Answer, DecidedBy, State, Verdict, headline
 _FACTS_SHOWN = 5
 _NAMES_SHOWN = 8  # in one line
 # Terminals obey these: bidi overrides, isolates and marks can make text read other than it is (CVE-2021-42574)
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def plain(text: str, *, tabs: bool = False) -> str:
@@ -21,7 +21,7 @@ def plain(text: str, *, tabs: bool = False) -> str:
 
 
 def _is_control(char: str) -> bool:
-    return char in _BIDI or unicodedata.category(char) in ("Cc", "Cs", "Co")
+    return char in BIDI or unicodedata.category(char) in ("Cc", "Cs", "Co")
 
 
 def one_line(verdict: Verdict) -> str:
