@@ -105,12 +105,15 @@ class Source:
             return found.oid if found else ""
 
     def _read(self, path: str) -> Found | None:
-        if path in self.changes:
-            oid = self.changes[path]
-        elif "\n" in path:  # git cat-file --batch takes a name a line
-            oid = self._listed(path)
-        else:
+        if path not in self.changes:
+            return self._at(path)
+        return self.objects.read(self.changes[path]) if self.changes[path] else None
+
+    def _at(self, path: str) -> Found | None:
+        """What the revision itself, or the staged index, has at `path`."""
+        if "\n" not in path:
             return self.objects.read(f"{self.revision}:{path}")
+        oid = self._listed(path)  # git cat-file --batch takes a name a line
         return self.objects.read(oid) if oid else None
 
     def _listed(self, path: str) -> str:
@@ -161,7 +164,7 @@ class Source:
         return list(dict.fromkeys(found))  # an unmerged path of the index stands there up to three times
 
     def _tree(self, directory: str) -> list[Entry] | None:
-        found = self.objects.read(f"{self.revision}:{directory}")
+        found = self._at(directory)
         if found is None or found.kind != "tree" or found.data is None:
             return None
         self.read_blobs[directory] = found.oid
