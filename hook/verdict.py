@@ -128,6 +128,7 @@ class Verdict:
     config_sets: tuple[ConfigSet, ...] = ()  # more than one where no kernel holds all changed lines; the first is enable_configs
     config_reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()  # of the virtual machine, or the kernel's own virtual ones, that make the changed code run
     disputes: tuple[str, ...] = ()  # what the model said against a proved fact
     model: str = ""  # that the agent asked, empty where none was
     tokens: Tokens = Tokens()
@@ -188,6 +189,7 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
             for fact in verdict.evidence
         ],
         "Assumptions": list(verdict.assumptions),
+        "Devices": list(verdict.devices),
         "Disputes": list(verdict.disputes),
         "Model": verdict.model,
         "Tokens": {
@@ -298,6 +300,7 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
             config_sets=sets(),
             config_reasons=reasons(),
             assumptions=names("Assumptions"),
+            devices=names("Devices"),
             disputes=names("Disputes"),
             model=text("Model"),
             tokens=tokens(),
