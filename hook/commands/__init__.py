@@ -1,13 +1,13 @@
-"""The larger commands, one file each: what `cli` hands over to. A module's `register` adds its command and imports nothing that costs."""
+"""The commands, one file each. A module's `register` adds its command, with its function and one sentence of help, to what `cli` reads."""
 
 from __future__ import annotations
 
 import argparse
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from hook.config import Settings
+from hook.config import Given, Settings
 from hook.report.text import plain
 from hook.source import settings as settings_source
 from hook.source.git import Repository, find
@@ -16,7 +16,7 @@ from hook.source.tree import Source
 
 DONE, STOPPED, WRONG_USE, NOT_JUDGED = 0, 1, 2, 3
 
-# Adds a command with its function and one sentence of help; cli has it
+# Adds a command; cli has it
 Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
 
@@ -29,11 +29,22 @@ def repository(options: argparse.Namespace) -> Repository:
     return find(pathlib.Path(options.repo) if options.repo else None)
 
 
-def settings_at(repo: Repository, objects: Objects, base: str) -> Settings:
-    """The settings in force for what is judged against `base`."""
-    found = settings_source.load(repo, Source(objects, base))
+def settings_at(repo: Repository, objects: Objects, base: str, given: Sequence[Given] = ()) -> Settings:
+    """The settings in force for what is judged against `base`, with those that the command line gives."""
+    found = settings_source.load(repo, Source(objects, base), given)
     objects.limit_bytes = found["limits.blob_bytes"]
     return found
+
+
+def mail(name: str, most_bytes: int) -> tuple[bytes, str]:
+    """What is in the file, or on standard input for `-`, and what to call it; one byte past the limit shows that there is more.
+
+    Raises OSError.
+    """
+    if name == "-":
+        return sys.stdin.buffer.read(most_bytes + 1), "standard input"
+    with pathlib.Path(name).open("rb") as file:
+        return file.read(most_bytes + 1), name
 
 
 def complain(line: str) -> None:

@@ -19,7 +19,7 @@ import typing
 from collections.abc import Sequence
 
 from hook import config
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository, settings_at
+from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, repository, settings_at
 from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
 
@@ -111,13 +111,7 @@ def _of_mail(repo: Repository, options: argparse.Namespace) -> Series:
     with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
         head = head_commit(objects)
         work = _work(repo, settings_at(repo, objects, head.oid if head else repo.empty_tree), options)
-    most = work.settings["limits.mail_bytes"]
-    if options.series == "-":
-        data = sys.stdin.buffer.read(most + 1)
-    else:
-        with pathlib.Path(options.series).open("rb") as file:
-            data = file.read(most + 1)
-    name = "standard input" if options.series == "-" else options.series
+    data, name = mail(options.series, work.settings["limits.mail_bytes"])
     with mailed.read(repo, work.settings, data, name, options.base) as series:
         if series.why and options.format == "text":
             complain(f"base: {series.why}")

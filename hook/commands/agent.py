@@ -1,0 +1,45 @@
+"""`patch-triage agent`: the consent to send code of a repository to the model's host."""
+
+from __future__ import annotations
+
+import argparse
+
+from hook.commands import DONE, Command, WrongUse, repository
+from hook.report import text
+from hook.source import settings as settings_source
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("agent", agent, "allow or forbid that code of this repository goes to the model's host")
+    sub.add_argument("action", choices=("enable", "disable", "status"))
+
+
+def agent(options: argparse.Namespace) -> int:
+    """Give, withdraw or tell the consent to send code of this repository to the model's host."""
+    from hook.agent import client, consent, evaluators
+
+    repo = repository(options)
+    found = settings_source.load(repo)
+    where = found["agent.base_url"]
+    if options.action == "disable":
+        consent.withdraw(repo)
+        print("no code of this repository is sent to any model")
+        return DONE
+    if options.action == "enable":
+        if not where:
+            raise WrongUse("first name the endpoint and the model: agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+        consent.give(repo, where)
+        models = ", ".join(evaluators.models(found)) or "no model yet: set agent.model"
+        print(text.plain(f"code of this repository may now go to {client.host(where)} ({models}):"))
+        print("  the diff of a change that the evidence leaves open, and the files and search results that the model asks for")
+        print("  not: the key in any other place, secrets that were recognised, agent.never_branches, agent.never_paths")
+        if where.startswith("http://") and not client.is_local(where):
+            print("  unencrypted: agent.base_url is http and the host is not this machine")
+        print("`patch-triage check --dry-run` shows what would be sent; `patch-triage agent disable` takes this back")
+        return DONE
+    given = consent.given_for(repo)
+    models = ", ".join(evaluators.models(found)) or "none"
+    print(text.plain(f"endpoint: {client.host(where) if where else 'none (agent.base_url)'}; models: {models}"))
+    print(text.plain(f"code of this repository may go to: {given or 'nobody'}"))
+    return DONE

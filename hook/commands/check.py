@@ -1,0 +1,223 @@
+"""`patch-triage check`: what a change is worth, with the reasons."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from hook import config, triage
+from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
+from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
+from hook.report import text
+from hook.source import settings as settings_source
+from hook.source.git import GitError, Repository
+from hook.source.objects import Objects
+from hook.verdict import to_document
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("check", check, "judge a change: what is staged, a commit, a range, or a mailed patch or series")
+    sub.add_argument("revision", nargs="?", metavar="COMMIT | A..B", help="a commit, or a range of which each commit is judged")
+    sub.add_argument("--staged", action="store_true", help="what is staged (the default)")
+    sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
+    sub.add_argument("--base", metavar="REV", help="judge against REV")
+    sub.add_argument("--offline", action="store_true", help="no network and no model")
+    sub.add_argument(
+        "--agent", choices=("auto", "always", "never"), default="auto",
+        help="when to ask the model: auto, with --wait, what the evidence leaves open; always, now, which is also consent to send",
+    )
+    sub.add_argument("--profile", choices=("default", "farm"), default="default", help="rules that the model's answer must meet")
+    sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
+    sub.add_argument("--dry-run", action="store_true", help="print what would be sent to the model, and send nothing")
+    sub.add_argument("--explain", action="store_true", help="say why the model was asked or was not")
+    sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
+    sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
+    sub.add_argument("--format", choices=("text", "json", "yaml"), default="text")
+    sub.add_argument("-v", "--verbose", action="store_true", help="every fact, not only the first")
+
+
+def check(options: argparse.Namespace) -> int:
+    """Judge a change and print the verdict."""
+    code = _check(options)
+    _index_in_background(options)
+    return code
+
+
+def _check(options: argparse.Namespace) -> int:
+    if sum(map(bool, (options.staged, options.revision, options.patch))) > 1:
+        raise WrongUse("check takes one of --staged, COMMIT, A..B or --patch FILE")
+    if options.offline and options.agent == "always":
+        raise WrongUse("--offline and --agent always exclude each other")
+    repo = repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        if options.patch:
+            return _check_mail(repo, objects, options)
+        if options.base and options.revision:
+            raise WrongUse("--base goes with --staged or --patch; a commit is judged against its parent")
+        if not options.revision:
+            base = find_commit(objects, options.base) if options.base else head_commit(objects)
+            settings = settings_at(repo, objects, base.oid if base else repo.empty_tree)
+            return _print_all([_one(lambda: staged(repo, objects, settings, base), objects, settings, options)], settings, options)
+        if ".." in options.revision:
+            if options.dry_run:
+                raise WrongUse("--dry-run shows one change: name a commit")
+            names = revisions(repo, options.revision)
+            head = head_commit(objects)
+            settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+            if not names:
+                raise GitError(f"{options.revision} holds no commits")
+            asking = _asking(settings, options)
+            results = list(triage.judge_commits(repo, objects, settings, names, use_cache=not options.no_cache, asking=asking))
+            return _print_all(results, settings, options, many=True)
+        commit = find_commit(objects, options.revision)
+        settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
+        return _print_all([_one(lambda: of_commit(repo, objects, settings, commit), objects, settings, options)], settings, options)
+
+
+def _index_in_background(options: argparse.Namespace) -> None:
+    """Have the word index made, or brought up to date, where the tree is large and nobody does so already."""
+    from hook.source import background
+
+    repo = repository(options)
+    if not background.is_due(repo):
+        return
+    try:
+        if settings_source.load(repo)["index.background"] and not settings_source.switched_off(repo):
+            background.start(repo)
+    except (GitError, config.WrongSetting, OSError):
+        return  # the verdict is given; an index only makes the next one faster
+
+
+def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace) -> int:
+    from hook.change import series as mailed_series
+
+    head = head_commit(objects)
+    settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+    data, name = mail(options.patch, settings["limits.mail_bytes"])
+    with mailed_series.read(repo, settings, data, name, options.base) as series:
+        _say_base(series.why, options)
+        results: list[triage.Judged | triage.NotJudged] = []
+        for one in series.changes():
+            if isinstance(one, mailed_series.Unread):
+                results.append(triage.NotJudged(one.label, one.why, failed=one.failed))
+                continue
+            with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
+                results.append(_judge(one, blobs, settings, options))
+        return _print_all(results, settings, options, many=len(results) > 1)
+
+
+def _say_base(why: str, options: argparse.Namespace) -> None:
+    if why and options.format == "text":
+        print(text.plain(f"base: {why}"), file=sys.stderr)
+
+
+def _one(
+    read: Callable[[], Change], objects: Objects, settings: config.Settings, options: argparse.Namespace
+) -> triage.Judged | triage.NotJudged:
+    """Judge one change: that there is nothing to judge is a result, that it cannot be read an error."""
+    _asking(settings, options)  # a wrong option is said before anything is read
+    try:
+        change = read()
+    except NothingToJudge as nothing:
+        return triage.NotJudged("", str(nothing), failed=False)
+    return _judge(change, objects, settings, options)
+
+
+def _judge(change: Change, objects: Objects, settings: config.Settings, options: argparse.Namespace) -> triage.Judged | triage.NotJudged:
+    if options.dry_run:
+        _print_request(change, objects, settings, options)
+        return triage.NotJudged(change.commit, "a dry run: nothing was sent", failed=False)
+    judged = triage.judge(change, objects, settings, use_cache=not options.no_cache, asking=_asking(settings, options))
+    return triage.with_hunks(judged, objects, settings) if options.verbose and options.format == "text" else judged
+
+
+def _asking(settings: config.Settings, options: argparse.Namespace) -> triage.Asking:
+    if options.offline or options.agent == "never":
+        return triage.NOT_ASKED
+    if options.agent == "always" and not settings["agent.base_url"] and not options.dry_run:
+        raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+    now = options.wait or options.agent == "always"
+    deadline = time.monotonic() + settings["agent.max_seconds"] if now else 0.0
+    return triage.Asking(options.agent, options.profile, deadline, _progress if sys.stderr.isatty() else lambda line: None)
+
+
+def _progress(line: str) -> None:
+    print(f"\r\033[K{text.plain(f'patch-triage: {line}' if line else '')}", end="", file=sys.stderr, flush=True)
+
+
+def _print_request(change: Change, objects: Objects, settings: config.Settings, options: argparse.Namespace) -> None:
+    """What would be sent to the model first, and why it would be or not."""
+    from hook.agent import client
+
+    asking = dataclasses.replace(_asking(settings, options), deadline=time.monotonic() + settings["agent.max_seconds"])
+    request, tokens, why = triage.dry_run(change, objects, settings, asking)
+    print(json.dumps(request))
+    where = client.host(settings["agent.base_url"]) or "no host (agent.base_url is not set)"
+    complain(f"nothing was sent. This first request would go to {where}: about {tokens} tokens. {why}")
+
+
+def _print_all(
+    results: Sequence[triage.Judged | triage.NotJudged], settings: config.Settings, options: argparse.Namespace, many: bool = False
+) -> int:
+    colour = text.coloured(settings["output.colour"])
+    code = DONE
+    rows = []
+    for one in results:
+        if isinstance(one, triage.NotJudged):
+            code = max(code, NOT_JUDGED if one.failed else DONE)
+            if options.dry_run and not one.failed:
+                continue
+            if options.format != "text":
+                _print_document({"Commit": one.commit, "NoVerdict": one.why}, options.format)
+            elif many:
+                rows.append((one.commit[:12], one.why))
+            elif one.failed:
+                complain(one.why)
+            else:
+                print(text.plain(f"nothing to judge: {one.why}"))
+            continue
+        if sys.stderr.isatty() and one.trajectory is not None:
+            _progress("")
+        if options.explain:
+            complain(f"{one.change.label}: {one.asked}")
+        if one.trajectory is not None and one.trajectory.wrong:
+            complain(one.trajectory.wrong)
+        if triage.stops(settings["policy.block"], one.verdict):
+            code = max(code, STOPPED)
+        if options.format != "text":
+            _print_document(to_document(one.verdict), options.format)
+        elif many:
+            rows.append((one.change.label, text.one_line(one.verdict)))
+        else:
+            print("\n".join(_paragraph(one, options.verbose, colour)))
+    for line in text.table(rows):
+        print(line)
+    if options.record:
+        judged = [one for one in results if isinstance(one, triage.Judged) and one.verdict.commit]
+        if judged:
+            for line in triage.keep(judged[0].change.repo, judged, settings):
+                complain(line)
+    return code
+
+
+def _paragraph(judged: triage.Judged, verbose: bool, colour: bool) -> list[str]:
+    lines = text.paragraph(judged.verdict, verbose=verbose, colour=colour)
+    for hunk in judged.hunks:
+        where = f"{hunk.path}:{hunk.lines[0]}" + (f"-{hunk.lines[1]}" if hunk.lines[1] > hunk.lines[0] else "")
+        lines.append(text.plain(f"  hunk {where}  {', '.join(hunk.classes)}: {hunk.why}"))
+    return [*lines, f"  {text.plain(judged.change.note)}"] if judged.change.note else lines
+
+
+def _print_document(document: dict[str, object], form: str) -> None:
+    if form == "json":
+        print(json.dumps(document))
+        return
+    from hook.record import document as documents
+
+    print(documents.dump([document]), end="")
+

@@ -1,0 +1,83 @@
+"""`patch-triage configs`: what to set over the base configuration for a change, and what one option needs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from hook import config, triage
+from hook.change.change import find_commit, head_commit, of_commit
+from hook.commands import DONE, Command, WrongUse, mail, repository, settings_at
+from hook.report import text
+from hook.source.git import GitError, Repository
+from hook.source.objects import Objects
+from hook.source.tree import Source
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("configs", configs, "print what to set over the base configuration so that the kernel holds a change, and gets to it")
+    sub.add_argument("revision", nargs="?", metavar="COMMIT", help="a commit (default: HEAD)")
+    sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
+    sub.add_argument("--base", metavar="REV", help="judge the patch against REV")
+    sub.add_argument("--base-config", metavar="FILE", help="the .config that is fuzzed with (fuzz.base_config)")
+    sub.add_argument("--fragment", action="store_true", help="print a fragment for scripts/kconfig/merge_config.sh")
+    sub.add_argument("--explain", metavar="OPTION", help="say what an option needs, and what provides it")
+    sub.add_argument("--no-cache", action="store_true", help="work it out anew")
+
+
+def configs(options: argparse.Namespace) -> int:
+    """Print what to set over the base configuration for a change, or explain one option."""
+    from hook.report import fragment
+
+    if bool(options.patch) and bool(options.revision):
+        raise WrongUse("configs takes a COMMIT or --patch FILE")
+    if options.base and not options.patch:
+        raise WrongUse("--base goes with --patch; a commit is judged against its parent")
+    given = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
+    repo = repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        if options.explain:
+            return _explain(repo, objects, options, given)
+        if options.patch:
+            head = head_commit(objects)
+            settings = settings_at(repo, objects, head.oid if head else repo.empty_tree, given)
+            judged = _judged_mail(repo, settings, options)
+        else:
+            commit = find_commit(objects, options.revision or "HEAD")
+            settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree, given)
+            judged = [triage.judge(of_commit(repo, objects, settings, commit), objects, settings, use_cache=not options.no_cache)]
+    written = fragment.fragment if options.fragment else fragment.lines
+    for one in judged:
+        print("\n".join(written(one.verdict, one.change.label)))
+    return DONE
+
+
+def _judged_mail(repo: Repository, settings: config.Settings, options: argparse.Namespace) -> list[triage.Judged]:
+    from hook.change import series as mailed_series
+
+    found = []
+    data, name = mail(options.patch, settings["limits.mail_bytes"])
+    with mailed_series.read(repo, settings, data, name, options.base) as series:
+        for one in series.changes():
+            if isinstance(one, mailed_series.Unread):
+                raise GitError(f"{one.label}: {one.why}")
+            with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
+                found.append(triage.judge(one, blobs, settings, use_cache=not options.no_cache))
+    return found
+
+
+def _explain(repo: Repository, objects: Objects, options: argparse.Namespace, given: Sequence[config.Given]) -> int:
+    from hook.evidence.linux.configs import Configurer
+    from hook.evidence.linux.explanation import explain
+
+    revision = find_commit(objects, options.revision or "HEAD").oid
+    settings = settings_at(repo, objects, revision, given)
+    configurer = Configurer(Source(objects, revision), settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+    name = options.explain.removeprefix("CONFIG_")
+    lines = list(explain(configurer, name))
+    if not lines:
+        raise WrongUse(f"no Kconfig file for {settings['target.arch']} defines {name}")
+    for line in lines:
+        print(text.plain(line))
+    return DONE

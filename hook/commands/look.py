@@ -1,0 +1,73 @@
+"""`patch-triage look`: one question about the tree."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import typing
+
+from hook import config
+from hook.change.change import find_commit
+from hook.commands import DONE, Command, WrongUse, complain, repository, settings_at, tool
+from hook.report import text
+from hook.source.objects import Objects
+from hook.source.tree import Source
+
+# what a person asks, and the look-up that answers it; its module is loaded for the question
+_QUESTIONS = {"definitions": "find_definitions", "references": "references", "callers": "callers", "callees": "callees"}
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("look", look, "look something up in the tree")
+    sub.add_argument("question", choices=(*_QUESTIONS, "includers", "file", "files", "grep"))
+    sub.add_argument(
+        "name", metavar="NAME", help="a name, a path (includers, file), a pattern (files) or an extended regular expression (grep)"
+    )
+    sub.add_argument("prefix", nargs="?", default="", metavar="PATH", help="for grep: below this path")
+    sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
+    sub.add_argument("--staged", action="store_true", help="look into what is staged")
+    sub.add_argument("--format", choices=("text", "json"), default="text")
+    sub.add_argument("-v", "--verbose", action="store_true", help="say why no index was used")
+
+
+def look(options: argparse.Namespace) -> int:
+    """Answer one question about the tree."""
+    from hook.report import found as report
+    from hook.source import lookup
+    from hook.source.treepath import NotATreePath, tree_path
+
+    if options.question == "grep":
+        arguments = {"Expression": options.name, "PathPrefix": options.prefix}
+        return tool.answer(options, "grepper", json.dumps(arguments), options.rev)
+    repo = repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        revision = "" if options.staged else find_commit(objects, options.rev).oid
+        settings = settings_at(repo, objects, revision or "HEAD")
+        source = Source(objects, revision)
+        bounds = lookup.Bounds(settings["limits.lookup_files"], settings["limits.lookup_seconds"])
+        path = ""
+        try:
+            if options.question == "file":
+                path = tree_path(options.name)
+                if source.oid(path) == "":
+                    raise WrongUse(f"there is no {path} in {options.rev}")
+                found: lookup.Answer[typing.Any] = lookup.file_index(source, path)
+            elif options.question == "files":
+                print("\n".join(map(text.plain, source.glob(options.name))))
+                return DONE
+            elif options.question == "includers":
+                found = lookup.includers(source, tree_path(options.name), bounds)
+            else:
+                found = getattr(lookup, _QUESTIONS[options.question])(source, options.name, bounds)
+        except (lookup.NotAName, NotATreePath) as wrong:
+            raise WrongUse(str(wrong)) from None
+    if options.format == "json":
+        print(json.dumps(report.document(found, path)))
+    else:
+        for line in report.lines(found, path):
+            print(text.plain(line, tabs=True))
+    if source.without_index and options.verbose:
+        complain(source.without_index)
+    return DONE
+

@@ -1,0 +1,39 @@
+"""`patch-triage config`: the settings in force, and where each came from."""
+
+from __future__ import annotations
+
+import argparse
+
+from hook import config
+from hook.change.change import head_commit
+from hook.commands import DONE, Command, repository
+from hook.report import text
+from hook.source import settings as settings_source
+from hook.source.git import GitError, Repository
+from hook.source.objects import Objects
+from hook.source.tree import Source
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    command("config", settings, "print the settings in force and where each came from")
+
+
+def settings(options: argparse.Namespace) -> int:
+    """Print the settings in force and where each came from."""
+    try:
+        repo: Repository | None = repository(options)
+    except GitError:
+        repo = None
+    if repo is None:
+        found = settings_source.load(None)
+    else:
+        with Objects(repo, config.MAX_FILE_BYTES + 1) as objects:
+            head = head_commit(objects)
+            found = settings_source.load(repo, Source(objects, head.oid if head else repo.empty_tree))
+        if off := settings_source.switched_off(repo):
+            print(f"# switched off here: {off}")
+    for name, value in found.values.items():
+        said = ", ".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else value
+        print(text.plain(f"{name}: {said if said != '' else '(empty)'}    # {found.origins[name]}"))
+    return DONE

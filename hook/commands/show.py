@@ -1,0 +1,79 @@
+"""`patch-triage show`: what is recorded of commits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from hook import config
+from hook.change.change import NothingToJudge, find_commit, head_commit, of_commit, revisions
+from hook.commands import DONE, Command, repository, settings_at
+from hook.report import text
+from hook.source.objects import Objects
+from hook.verdict import to_document
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("show", show, "print what is recorded of commits")
+    sub.add_argument("revision", nargs="*", metavar="COMMIT", help="commits or ranges (default: HEAD)")
+    sub.add_argument("--format", choices=("text", "json"), default="text")
+    sub.add_argument("-v", "--verbose", action="store_true")
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print what is recorded of commits."""
+    from hook.change import patch
+    from hook.record import store, trailer
+
+    repo = repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        commits = []
+        for revision in options.revision or ["HEAD"]:
+            if ".." in revision:
+                commits += [find_commit(objects, oid) for oid in revisions(repo, revision)]
+            else:
+                commits.append(find_commit(objects, revision))
+        head = head_commit(objects)
+        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+        ids = patch.change_ids(repo, [commit.oid for commit in commits])
+        for commit in commits:
+            if len(commit.parents) == 2:
+                try:
+                    ids[commit.oid] = of_commit(repo, objects, settings, commit).patch.change_id
+                except NothingToJudge:
+                    continue
+        recorded = store.read(repo, settings, {commit.oid: ids.get(commit.oid, "") for commit in commits})
+        for commit in commits:
+            one = recorded[commit.oid]
+            if options.format == "json":
+                missing = {"Commit": commit.oid, "State": "stale" if one.stale else "none"}
+                print(json.dumps(missing if one.verdict is None else to_document(one.verdict)))
+                continue
+            print(text.plain(f"{commit.oid[:12]} {commit.subject}"))
+            if one.verdict is not None:
+                for line in text.paragraph(one.verdict, verbose=options.verbose, colour=text.coloured(settings["output.colour"])):
+                    print(f"  {line}")
+            elif one.stale:
+                print("  stale: the recorded verdict is about other content; "
+                      f"`patch-triage check --record {commit.oid[:12]}` judges it anew")
+            elif trailers := trailer.read(repo, commit.message):
+                for key, value in trailers.items():
+                    print(f"  {text.plain(key)}: {text.plain(value)} (trailer)")
+            else:
+                why = _without_record(len(commit.parents), commit.oid in ids)
+                print(f"  {why}")
+            for mark in one.marks:
+                why = f": {mark['Why']}" if mark.get("Why") else ""
+                print(text.plain(f"  marked {mark['Mark']} by {mark.get('By', 'somebody')}{why}"))
+            if one.broken:
+                print(f"  {one.broken} of its records cannot be read; `git notes --ref=patch-triage edit {commit.oid[:12]}` shows them")
+    return DONE
+
+
+def _without_record(parents: int, has_changes: bool) -> str:
+    if parents > 2:
+        return "no record: an octopus merge is judged by its commits"
+    if parents == 2:
+        return "no record of what the merge itself changed"
+    return "no record; `patch-triage check --record` makes one" if has_changes else "no record: an empty commit"

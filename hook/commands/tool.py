@@ -1,0 +1,50 @@
+"""`patch-triage tool`: one of the model's tools, by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from hook import config
+from hook.change.change import find_commit
+from hook.commands import DONE, Command, WrongUse, repository, settings_at
+from hook.report import text
+from hook.source.objects import Objects
+from hook.source.tree import Source
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("tool", tool, "run one of the model's tools by hand")
+    sub.add_argument("name", metavar="NAME", help="grepper, read-file or codesearch-dir-index")
+    sub.add_argument("--json", default="{}", metavar="ARGS", help='its arguments, such as \'{"Dir": "mm"}\'')
+    sub.add_argument("--revision", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
+    sub.add_argument("--staged", action="store_true", help="look into what is staged")
+
+
+def tool(options: argparse.Namespace) -> int:
+    """Run one of the model's tools by hand."""
+    return answer(options, options.name, options.json, options.revision)
+
+
+def answer(options: argparse.Namespace, name: str, arguments: str, revision: str) -> int:
+    """Print what tool `name` says to `arguments` (JSON) about the tree at `revision`, or about what is staged.
+
+    Raises WrongUse where the tool refuses the call.
+    """
+    from hook import redaction
+    from hook.agent import tools
+    from hook.agent.arguments import BadCall
+
+    repo = repository(options)
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        where = "" if options.staged else find_commit(objects, revision).oid
+        settings = settings_at(repo, objects, where or "HEAD")
+        desk = tools.Desk(Source(objects, where), redaction.Redactor(), settings["agent.tool_seconds"], settings["agent.never_paths"])
+        try:
+            results = tools.call(tools.BY_NAME, desk, name, json.loads(arguments))
+        except (BadCall, ValueError, RecursionError) as wrong:
+            raise WrongUse(str(wrong)) from None
+    for line in tools.as_text(results).split("\n"):
+        print(text.plain(line, tabs=True))
+    return DONE

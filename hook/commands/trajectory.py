@@ -1,0 +1,46 @@
+"""`patch-triage trajectory`: the steps of the run in which a model was asked."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+from hook import config
+from hook.change.change import find_commit
+from hook.commands import DONE, Command, repository
+from hook.source.git import GitError
+from hook.source.objects import Objects
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("trajectory", trajectory, "print the steps of the run in which a model was asked about a commit")
+    sub.add_argument("commit", nargs="?", default="HEAD", metavar="COMMIT")
+    sub.add_argument("--file", metavar="FILE", help="a trajectory file instead of a commit")
+    sub.add_argument("--full", action="store_true", help="every argument, result, prompt and thought")
+
+
+def trajectory(options: argparse.Namespace) -> int:
+    """Print a trajectory."""
+    from hook import trajectory as spans
+    from hook.change import patch
+    from hook.record import trajectories
+    from hook.report import steps
+
+    if options.file:
+        path: pathlib.Path | None = pathlib.Path(options.file)
+    else:
+        repo = repository(options)
+        with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+            commit = find_commit(objects, options.commit)
+        path = trajectories.latest(repo, patch.change_ids(repo, [commit.oid]).get(commit.oid, "none"))
+        if path is None:
+            raise GitError(f"no model was asked about {commit.oid[:12]} here; `patch-triage check {commit.oid[:12]} --wait` asks one")
+    assert path is not None
+    try:
+        found = spans.read(path)
+    except ValueError as wrong:
+        raise GitError(str(wrong)) from None
+    for line in steps.full(found) if options.full else steps.table(found):
+        print(line)
+    return DONE
