@@ -54,7 +54,8 @@ def test_what_is_staged_is_the_default(kernel: Kernel) -> None:
 def test_what_is_not_proved_stays_open(kernel: Kernel) -> None:
     kernel.stage(POOL, kernel.read(POOL).replace("--pool->count", "pool->count--"))
     verdict = json.loads(kernel.triage("check", "--format", "json"))
-    assert (verdict["WorthFuzzing"], verdict["DecidedBy"], verdict["Functional"]) == (True, "default", "unknown")
+    assert (verdict["WorthFuzzing"], verdict["DecidedBy"], verdict["Functional"]) == (True, "default", "yes")
+    assert verdict["Reachable"] == "unknown"
     assert verdict["Evidence"][0]["Path"] == POOL and verdict["Evidence"][0]["Line"] == 26
     assert verdict["Evidence"][0]["Blob"] == kernel.git("rev-parse", f":{POOL}").strip()
 

@@ -1,6 +1,6 @@
 """Change classes: what kind of edit a piece of C has had, in the words of docs/evidence.md.
 
-They describe an edit for people and for counting; none of them proves anything. What is proved harmless has its class from its proof
+They describe an edit for people and for counting; none of them proves one harmless. What is has its class from its proof
 (hook.evidence.effects).
 """
 
@@ -31,14 +31,20 @@ _ANNOTATIONS = frozenset(
 _TYPES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF)
 _CONDITION = re.compile(rb"#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b")
 _INCLUDE = re.compile(rb"#[ \t]*include\b")
+_COUNTING = frozenset(("assertion", "code", "constant"))
 _STATEMENT_ENDS = frozenset((b";", b"{", b"}"))
 
 Statement = tuple[bytes, ...]
 
 
-def of_edits(edits: Iterable[Edit]) -> tuple[str, ...]:
-    """The classes of edits, each once, in their order."""
-    return tuple(dict.fromkeys(name for edit in edits for name in of_edit(edit)))
+
+def counts_as_functional(edit: Edit, names: Iterable[str]) -> bool:
+    """Whether an edit of a .c file with these classes, not proved harmless, counts as a change of what the kernel does.
+
+    That is so where statements of a function differ: refactors and assertions count, whatever their author says of them, as farms count
+    them too. Statements that only changed places, declarations, types, macros and data stay open.
+    """
+    return edit.either.is_function and edit.old is not None and edit.new is not None and not _COUNTING.isdisjoint(names)
 
 
 def of_edit(edit: Edit) -> tuple[str, ...]:

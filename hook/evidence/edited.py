@@ -6,6 +6,7 @@ The same question for a whole file and for one hunk of it alone.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing
 
 from hook.evidence import tokens
@@ -24,7 +25,7 @@ _NAMED = 3  # functions, in one line
 class Edited:
     """What is known of two versions of a file."""
 
-    functional: Answer  # NO or UNKNOWN
+    functional: Answer  # of a file that is part of the kernel
     classes: tuple[str, ...]  # empty where it is not known what kind of edit this is
     why: str
     line: int  # of the new version, where they first differ
@@ -54,7 +55,10 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     touched = functions.of_edits(path, edits, after)
     if why == _CODE and touched.changed:
         why = f"{_CODE} in {_listed([one.name for one in touched.changed])}"
-    return Edited(Answer.UNKNOWN, classes.of_edits(edits), why, line, touched)
+    kinds = [classes.of_edit(edit) for edit in edits]
+    counts = path.endswith(".c") and any(map(classes.counts_as_functional, edits, kinds))
+    named = tuple(dict.fromkeys(itertools.chain.from_iterable(kinds)))
+    return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
 
 
 def _listed(names: list[str]) -> str:

@@ -117,6 +117,8 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool
         if found.functional is Answer.NO:
             return Finding(Answer.NO, reachable, found.classes, _fact(found.why, file, line or found.line), compared=True)
         fact = _fact(found.why, file, found.line or line)
+        if classes[-1].functional is None:  # nothing says that the build only uses it
+            functional = found.functional
         return Finding(functional, reachable, found.classes, fact, functions=found.functions, compared=True)
     fact = _fact(_what_happened(file), file, line)
     return Finding(functional, reachable, _of_kind(file), fact, functions=_whole(file, language, objects))
