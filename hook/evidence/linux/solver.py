@@ -319,13 +319,24 @@ class _Search:
                     if isinstance(value, str) and self._values.evaluate([kind, value, right]):
                         ways.append(self.have(condition, 1, asking))
                 return self._cheapest(ways)
-            if option is not None and right not in (YES, NO, MODULE) and isinstance(right, str) and kind in ("=", "<=", ">="):
-                other = self._known.get(right)
-                if other is not None and other.type in ("bool", "tristate"):
-                    return self._cheapest([self.on(left, 2, asking), self.off(right, asking)] if kind == ">=" else
-                                          [self.on(right, 2, asking), self.off(left, asking)])
+            other = self._known.get(right) if isinstance(right, str) and right[:1] not in "'#" else None
+            if option is not None and other is not None and {option.type, other.type} <= {"bool", "tristate"}:
+                return self._switches(kind, left, str(right), asking)
         self.ended_at = conditions.shown([kind, left, right])
         return None
+
+    def _switches(self, kind: str, left: str, right: str, asking: str) -> Plan | None:
+        """What to set so that a comparison of two options holds, by the levels that are no module."""
+        if kind == "=":
+            same = (_joined(self.on(left, 2, asking), self.on(right, 2, asking)), _joined(self.off(left, asking), self.off(right, asking)))
+            return self._cheapest(same)
+        if kind == "!=":
+            return self._cheapest([_joined(self.on(on, 2, asking), self.off(off, asking)) for on, off in ((left, right), (right, left))])
+        if kind in (">=", "<="):
+            more, less = (left, right) if kind == ">=" else (right, left)
+            return self._cheapest([self.on(more, 2, asking), self.off(less, asking)])
+        more, less = (left, right) if kind == ">" else (right, left)
+        return _joined(self.on(more, 2, asking), self.off(less, asking))
 
     def _remembered(self, name: str, level: int, asking: str) -> Plan | None:
         key = (name, level)

@@ -73,6 +73,20 @@ config LEVELS
 	int
 	default 5 if BUS
 	default 4
+config USB
+	tristate "usb"
+config DUAL
+	tristate "dual"
+config DUAL_USB
+	bool "dual usb"
+	depends on USB=y || USB=DUAL
+	depends on DUAL
+config NOT_ALIKE
+	bool "not alike"
+	depends on USB != BUS && DUAL
+config MORE
+	bool "more"
+	depends on USB > DUAL
 config LOOP_A
 	bool "la" if LOOP_B
 config LOOP_B
@@ -94,6 +108,9 @@ def options(grow: Grow) -> kconfig.Options:
     ("KIND_B", {"BUS": "y", "KIND_B": "y"}),
     ("!NOISY", {"NOISY": "n"}),
     ("LEVELS>4", {"BUS": "y"}),
+    ("DUAL_USB", {"USB": "y", "DUAL": "y", "DUAL_USB": "y"}),  # both are off at first, and so the same; then they have to be on
+    ("NOT_ALIKE", {"USB": "y", "DUAL": "y", "NOT_ALIKE": "y"}),
+    ("MORE", {"USB": "y", "MORE": "y"}),
     ("BUS && KIND_A", {"BUS": "y"}),
     ("DEV || NOISY", {}),
     ("64BIT", {}),
