@@ -2,7 +2,7 @@
 
 One form for all three, of plain lists and strings, so that they can be kept as JSON: `"NUMA"` is the value of an option, `"'y"` a constant,
 `["&", a, b]`, `["|", a, b]`, `["!", a]` and `["=", a, b]` (also `!=`, `<`, `<=`, `>`, `>=`) what they say, `"#12"` a condition that many
-options share, and `["?", text]` what only a compiler or make could evaluate.
+options share, and `["?", text]` what only a compiler or make could evaluate; `["?", text, "nowhere"]` is what nothing was found to ask for.
 """
 
 from __future__ import annotations
@@ -160,6 +160,11 @@ def left_open(text: str) -> Condition:
     return ["?", text]
 
 
+def nowhere(text: str) -> Condition:
+    """What is left open because nothing was found that asks for it: where there is another way, that one is meant."""
+    return ["?", text, "nowhere"]
+
+
 def names(condition: Condition) -> Iterator[str]:
     """The options that a condition speaks of, each once."""
     seen: dict[str, None] = {}
@@ -197,13 +202,24 @@ def taken_to_hold(condition: Condition) -> Condition:
     if condition[0] == "&":
         return all_of(taken_to_hold(one) for one in condition[1:])
     if condition[0] == "|":
-        return any_of(taken_to_hold(one) for one in condition[1:])
+        return any_of(taken_to_hold(one) for one in [one for one in condition[1:] if not _leads_nowhere(one)] or condition[1:])
     if condition[0] == "!":
         inner = condition[1]
         if isinstance(inner, list) and inner[0] in ("&", "|", "!"):
             return taken_to_hold(negated(inner))
         return YES if open_parts(inner) else condition
     return YES if open_parts(condition) else condition
+
+
+def _leads_nowhere(condition: Condition) -> bool:
+    """Whether a condition holds only where something does that nothing was found to ask for."""
+    if not isinstance(condition, list):
+        return False
+    if condition[0] == "?":
+        return len(condition) > 2
+    if condition[0] == "|":
+        return all(_leads_nowhere(one) for one in condition[1:])
+    return condition[0] == "&" and any(_leads_nowhere(one) for one in condition[1:])
 
 
 def shown(condition: Condition) -> str:

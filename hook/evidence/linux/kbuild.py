@@ -10,11 +10,12 @@ import dataclasses
 import re
 from collections.abc import Mapping
 
-from hook.evidence.linux.conditions import YES, Condition, all_of, any_of, left_open
+from hook.evidence.linux.conditions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
 from hook.evidence.linux.makefile import OPEN, Makefile, Unreadable, Word
 from hook.source.tree import Source
 
 _GOALS = ("obj-y", "lib-y", "extra-y", "always-y", "core-y", "drivers-y", "net-y", "libs-y", "virt-y", "head-y", "init-y")
+_DESCENTS = (*_GOALS, "subdir-y")
 _TOP = "/"  # the top makefile with the architecture's, which give what the top Kbuild leads to, or in older trees stands for it
 _LISTS = ("-y", "-objs", "-m")
 _MOST_LEVELS = 5  # directories above a file whose makefiles may name it
@@ -43,21 +44,26 @@ class Kbuild:
         directory, _, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
         wanted = f"{stem}.o"
+        ways: list[Built] = []
         try:
             for _ in range(_MOST_LEVELS):
                 found = self._object(directory, wanted)
                 if found is not None:
-                    return found
+                    ways.append(found)
+                    if not open_parts(found.condition):
+                        break
                 if not directory:
                     break
                 directory, _, last = directory.rpartition("/")
                 wanted = f"{last}/{wanted}"
+            if ways:
+                return _one_of(ways)
             elsewhere = self._by_name(path, stem)
             if elsewhere is not None:
                 return elsewhere
         except Unreadable as wrong:
             return Built(left_open(str(wrong)))
-        return Built(left_open(f"no makefile names {path}"))
+        return Built(nowhere(f"no makefile names {path}"))
 
     def is_only_here(self, path: str) -> bool:
         """Whether no other makefile than those above a file may name it, and nothing in these is beyond us; only with the word index."""
@@ -98,18 +104,26 @@ class Kbuild:
             raise Unreadable(f"{directory}: too deep")
         parent, wanted = directory, ""
         ways: list[Built] = []
-        while parent and not ways:
+        modules: list[Built] = []
+        # a makefile that leads here may itself be one that none leads to: the one above then goes past it (drivers/media/platform/st/sti)
+        while parent and all(open_parts(way.condition) for way in ways):
             parent, _, last = parent.rpartition("/")
             wanted = f"{last}/{wanted}" if wanted else last
             for place in (parent,) if parent else ("", _TOP):
-                makefile = self._makefile(place) if not ways else None
-                for goal in (*_GOALS, "subdir-y") if makefile is not None else ():
-                    assert makefile is not None
-                    if makefile.mentions(goal, wanted):
-                        for word in makefile.words(goal):
-                            if word.text.removeprefix("./").rstrip("/") == wanted:
-                                ways.append(self._below(word, parent))
-        return _one_of(ways) if ways else Built(left_open(f"no makefile leads to {directory}"))
+                makefile = self._makefile(place)
+                if makefile is not None and (found := [self._below(word, parent) for word in _leading(makefile, _DESCENTS, wanted)]):
+                    ways += found
+                    break
+                if makefile is not None and not modules:
+                    modules = [self._module(word, directory, parent) for word in _leading(makefile, ("obj-m",), wanted)]
+        ways = ways or modules
+        return _one_of(ways) if ways else Built(nowhere(f"no makefile leads to {directory}"))
+
+    def _module(self, word: Word, what: str, directory: str) -> Built:
+        """What is never built in, whatever the options are."""
+        only = self._below(word, directory)
+        why = left_open(f"no makefile builds {what} in: {word.path}:{word.line} makes a module of it")
+        return Built(all_of([why, only.condition]), only.places)
 
     def _object(self, directory: str, wanted: str) -> Built | None:
         makefile = self._makefile(directory)
@@ -128,6 +142,8 @@ class Kbuild:
                     loose.append(self._below(word, directory))
         # a list that makes no object by the rules of Kbuild: some recipe does (vdso, purgatory, boot)
         found = ways or loose
+        if not found:
+            found = [self._module(word, f"{directory}/{wanted}", directory) for word in self._named(makefile, ("obj-m",), wanted)]
         return _one_of(found) if found else None
 
     def _named(self, makefile: Makefile, lists: tuple[str, ...], wanted: str) -> list[Word]:
@@ -208,6 +224,14 @@ class Kbuild:
         return self._makefiles[directory]
 
 
+def _leading(makefile: Makefile, goals: tuple[str, ...], wanted: str) -> list[Word]:
+    """The words of some goals by which Kbuild goes down to a directory."""
+    return [
+        word for goal in goals if makefile.mentions(goal, wanted)
+        for word in makefile.words(goal) if word.text.removeprefix("./").rstrip("/") == wanted
+    ]
+
+
 def _same(word: str, wanted: str, directory: str) -> bool:
     if OPEN in word:
         return False
@@ -222,4 +246,5 @@ def _both(word: Word, outer: Built) -> Built:
 def _one_of(ways: list[Built]) -> Built:
     if len(ways) == 1:
         return ways[0]
-    return Built(any_of(one.condition for one in ways), ways[0].places)
+    sure = next((one for one in ways if not open_parts(one.condition)), ways[0])
+    return Built(any_of(one.condition for one in ways), sure.places)

@@ -64,6 +64,33 @@ def test_an_object_may_be_named_from_a_directory_above(grow: Grow) -> None:
     assert conditions.shown(Kbuild(source, X86).built_if("drivers/part/a.c").condition) == "BIG"
 
 
+def test_a_directory_that_only_one_above_its_own_leads_to(grow: Grow) -> None:
+    """drivers/media/platform/st: its makefile goes past that of sti/, which nothing leads to."""
+    source = grow({
+        "Kbuild": TOP, "drivers/Makefile": "obj-$(CONFIG_ST) += sti/part/\n", "drivers/sti/Makefile": "obj-y += part/\n",
+        "drivers/sti/part/Makefile": "obj-$(CONFIG_PART) += a.o\n", "drivers/sti/part/a.c": "int a;\n",
+    })
+    condition = Kbuild(source, X86).built_if("drivers/sti/part/a.c").condition
+    assert conditions.shown(conditions.taken_to_hold(condition)) == "PART && ST"
+    assert conditions.open_parts(condition) == ["no makefile leads to drivers/sti"]  # another makefile may: it is never called impossible
+
+
+def test_what_is_only_made_a_module_is_not_taken_to_be_built_in(grow: Grow) -> None:
+    source = grow({
+        "Kbuild": TOP,
+        "drivers/Makefile": "obj-$(CONFIG_WIFI) += wifi.o\nifeq ($(CONFIG_WIFI),m)\nobj-m += part/\nelse\nwifi-y += part/a.o\nendif\nobj-m += b.o\n",
+        "drivers/part/Makefile": "obj-m += whole.o\nwhole-y := a.o c.o\n",
+        "drivers/part/a.c": "int a;\n", "drivers/part/c.c": "int c;\n", "drivers/b.c": "int b;\n",
+    })
+    kbuild = Kbuild(source, X86)
+    assert "drivers/Makefile:7 makes a module of it" in conditions.shown(kbuild.built_if("drivers/b.c").condition)
+    # a makefile above builds the one file in, where the option is no module; nothing does so for the other
+    above = conditions.taken_to_hold(kbuild.built_if("drivers/part/a.c").condition)
+    assert "WIFI!=m && WIFI" in conditions.shown(above)
+    only = conditions.taken_to_hold(kbuild.built_if("drivers/part/c.c").condition)
+    assert conditions.shown(only) == "WIFI=m"
+
+
 @pytest.mark.parametrize("makefile", [
     "a = $(a)$(a)\nobj-y += $(a) a.o\n",
     "a = $(b)$(b)\nb = $(c)$(c)\nc = $(d)$(d)\nd = $(CONFIG_A)$(CONFIG_B)$(CONFIG_C)$(CONFIG_D)$(CONFIG_E)\nobj-$(a) += a.o\n",
