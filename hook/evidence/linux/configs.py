@@ -30,9 +30,10 @@ if typing.TYPE_CHECKING:
     from hook.evidence.focus import Callers
     from hook.evidence.harmless import Evidence
     from hook.evidence.linux.solver import Solution
-    from hook.source.lookup import Use
+    from hook.source.lookup import Include, Use
 
 _MOST_INCLUDERS, _INCLUDER_SECONDS = 24, 0.15  # files that are looked into for who includes a header
+_MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
 _DEEPEST_HEADERS = 2  # headers that include each other
 _MOST_WAYS = 8  # files that include a header, of which one has to be built
 _MOST_SETS = 4
@@ -195,36 +196,60 @@ class Configurer:
     def _included_if(self, path: str, depth: int) -> Built:
         """That one of the files that include `path` is compiled; the base's own first."""
         unknown = Built(left_open(f"which file includes {path}"))
-        if depth > _DEEPEST_HEADERS or (self._source.index is None and not self._source.is_small):
+        if depth > _DEEPEST_HEADERS:
             return unknown
+        ways: list[Built] = []
+        for looked in (self._beside, self._anywhere) if not path.endswith(".h") else (self._anywhere, self._beside):
+            for one in looked(path):
+                if one.path == path or len(ways) >= _MOST_WAYS:
+                    continue
+                if one.path.endswith(".c"):
+                    outer = self._kbuild.built_if(one.path)
+                elif depth < _DEEPEST_HEADERS and not ways:
+                    outer = self._included_if(one.path, depth + 1)
+                else:
+                    continue
+                guards = self._guards_of(one.path)
+                around = guards.at(one.line) if guards is not None else ()
+                condition = all_of([outer.condition, *(guard.condition for guard in around)])
+                if conditions.open_parts(condition):
+                    continue
+                if self.holds(condition):
+                    return Built(YES)
+                ways.append(Built(condition, ((one.path, one.line, condition), *outer.places)))
+            if ways:
+                return Built(any_of(way.condition for way in ways), ways[0].places)
+        return unknown
+
+    def _anywhere(self, path: str) -> list[Include]:
+        """The files that include `path`, the nearest ones first, by the word index."""
+        if self._source.index is None and not self._source.is_small:
+            return []
         from hook.source.lookup import Bounds, includers
 
         found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))
-        near = sorted(
+        return sorted(
             (one for one in found.items if not one.path.startswith(("tools/", "samples/", "scripts/"))),
             key=lambda one: (not one.path.endswith(".c"), _distance(one.path, path)),
         )
-        ways: list[Built] = []
-        for one in near:
-            if one.path == path or len(ways) >= _MOST_WAYS:
-                continue
-            if one.path.endswith(".c"):
-                outer = self._kbuild.built_if(one.path)
-            elif depth < _DEEPEST_HEADERS and not ways:
-                outer = self._included_if(one.path, depth + 1)
-            else:
-                continue
-            guards = self._guards_of(one.path)
-            around = guards.at(one.line) if guards is not None else ()
-            condition = all_of([outer.condition, *(guard.condition for guard in around)])
-            if conditions.open_parts(condition):
-                continue
-            if self.holds(condition):
-                return Built(YES)
-            ways.append(Built(condition, ((one.path, one.line, condition), *outer.places)))
-        if not ways:
-            return unknown
-        return Built(any_of(way.condition for way in ways), ways[0].places)
+
+    def _beside(self, path: str) -> list[Include]:
+        """The .c files of the same directory that include `path`: needs no index, and a .c file is hardly included from elsewhere."""
+        from hook.source.lookup import Include
+
+        directory, _, base = path.rpartition("/")
+        directive = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]*"(?:\./)?' + re.escape(base.encode()) + b'"')
+        names = [entry.name for entry in self._source.names(directory) or () if entry.name.endswith(".c") and entry.name != base]
+        names.sort(key=lambda name: sum(1 for _ in itertools.takewhile(bool, map(str.__eq__, name, base))), reverse=True)
+        found = []
+        for name in names[:_MOST_BESIDE]:
+            beside = f"{directory}/{name}" if directory else name
+            file = self._source.file(beside)
+            data = file.data if file is not None and file.data is not None else b""
+            match = directive.search(data)
+            if match is not None:
+                found.append(Include(beside, data.count(b"\n", 0, match.start()) + 1, match[0].decode("utf-8", "replace").strip()))
+        return found
 
     # from conditions to settings
 

@@ -181,6 +181,17 @@ def test_a_header_needs_one_of_the_files_that_include_it(grown: Kernel) -> None:
     assert verdict(grown)["EnableConfigs"] == ["POOL"]
 
 
+def test_a_file_that_one_beside_it_includes_is_built_with_that_one_even_without_the_index(grown: Kernel) -> None:
+    grown.write("mm/part.c", "int part(void)\n{\n\treturn 1;\n}\n")
+    grown.commit("mm/some.c", "#ifdef CONFIG_EXTRA\n#include \"part.c\"\n#endif\n" + FILE)
+    grown.git("add", "-A", "-f")
+    grown.git("commit", "-q", "--amend", "-m", "part")
+    grown.commit("mm/part.c", "int part(void)\n{\n\treturn 2;\n}\n")
+    bare = str(grown.path.parent / "bare.git")
+    grown.git("clone", "-q", "--bare", str(grown.path), bare)  # no index, and nothing that says that the tree is small
+    assert sorted(verdict(grown, "HEAD", "--repo", bare)["EnableConfigs"]) == ["EXTRA", "POOL"]
+
+
 def test_harmless_changes_do_not_pay_for_any_of_it(grown: Kernel) -> None:
     stage(grown, "mm/some.c", "int always", "/* why */\nint always")
     assert verdict(grown)["EnableConfigs"] == []
