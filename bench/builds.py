@@ -32,8 +32,8 @@ Hunks = dict[str, list[set[int]]]  # path -> of each hunk the lines that hold ad
 
 def verdict_of(tree: pathlib.Path, patch: pathlib.Path) -> Row:
     """The program's verdict, from the evidence alone."""
-    argv = [str(PROGRAM), "check", "--repo", str(tree), "--base", "HEAD", "--patch", str(patch), "--offline", "--no-cache", "--format", "json"]
-    return dict(json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout))
+    argv = [str(PROGRAM), "check", "--repo", str(tree), "--base", "HEAD", "--patch", str(patch), "--offline", "--no-cache"]
+    return dict(json.loads(subprocess.run([*argv, "--format", "json"], capture_output=True, text=True, check=True).stdout))
 
 
 def hunks_of(text: str) -> Hunks:
@@ -74,13 +74,14 @@ class Patched:
 def not_built(build: Build, files: dict[str, str], hunks: Hunks, *, compiling: bool) -> str:
     """What of a patch is not built as the tree is configured now; empty where all is. `files`: path -> the .c that is compiled for it."""
     for path, unit in files.items():
-        if not build.names(unit):
+        folder = build.folder_of(unit)
+        if not folder:
             return f"Kbuild does not build {unit} in"
-        left = build.lines_left(unit, path)
+        left = build.lines_left(unit, folder, path)
         lost = [min(lines) for lines in hunks.get(path, []) if lines and not lines & left]
         if lost:
             return f"{path}:{lost[0]}: the hunk is built without its lines"
-        if compiling and (wrong := build.compiled(unit)):
+        if compiling and (wrong := build.compiled(unit, folder)):
             return f"{unit} is not compiled: {wrong}"
     return ""
 
@@ -94,9 +95,11 @@ def reached(build: Build, reasons: Row, reason: Row) -> bool:
     suffix = reason["Why"].partition(": ")[2]
     for one in [reason, *(other for other in reasons.values() if other["For"] == "reach" and other["Why"].endswith(suffix))]:
         if named := _BUILT_BY.search(one["Why"]):
-            return build.names(named[1])
+            return bool(build.folder_of(named[1]))
         if one["Path"].endswith(".c"):
-            return build.names(one["Path"]) and bool({one["Line"] + more for more in range(1, 20)} & build.lines_left(one["Path"], one["Path"]))
+            folder = build.folder_of(one["Path"])
+            after = {one["Line"] + more for more in range(1, 20)}
+            return bool(folder) and bool(after & build.lines_left(one["Path"], folder, one["Path"]))
     raise ValueError(f"no reason says where the caller stands: {reason}")
 
 
@@ -138,12 +141,13 @@ def report(rows: list[Row]) -> bool:
     needy = [row for row in rows if row["settings"]]
     answers = [row for row in rows if "without" in row]
     said = [(row["id"], name, what) for row in answers for name, what in row["without"].items()]
+    back, much = sum(what == "comes back" for *_, what in said), sum(what.startswith("nothing") for *_, what in said)
+    reach = sum("caller" in what or "reach" in what for *_, what in said)
     print(f"patches                        {len(rows)}, of which {len(needy)} ask for options")
     print(f"built, compiled, no hunk lost  {len(good)}/{len(rows)} = {len(good) / max(1, len(rows)):.1%}"
           f"   (that ask for options: {sum(not row['why'] for row in needy)}/{len(needy)})")
     print(f"options dropped                {sum(len(row['dropped']) for row in rows)}")
-    print(f"options taken out again        {len(said)} of {len(answers)} answers: {sum(what == 'comes back' for *_, what in said)} come back, "
-          f"{sum(what.startswith('nothing') for *_, what in said)} too much; for reach {sum('caller' in what or 'reach' in what for *_, what in said)}")
+    print(f"options taken out again        {len(said)} of {len(answers)} answers: {back} come back, {much} too much; for reach {reach}")
     for row in rows:
         if row["why"] or row["dropped"]:
             print(f"  {row['id']}: {row['why']} dropped {row['dropped']} {row['settings']} {row['assumptions']}")
@@ -170,7 +174,7 @@ def main() -> int:
         done = {row["id"]: row for row in map(json.loads, options.out.read_text().splitlines())}
     labels = list(map(json.loads, (options.labelled / "labels.jsonl").read_text().splitlines()))
     sample = [row for row in labels if row["functional"] and row["trust"] != "low" and any(name.endswith(".c") for name in row["files"])]
-    sample = (sample[options.first :: max(1, len(sample) // options.count)] if options.count < len(sample) else sample)[: options.count]
+    sample = sample[options.first :: max(1, len(sample) // options.count)][: options.count]
     build = Build(options.build)
     answers = sum("without" in row for row in done.values())
     with options.out.open("a") as out:

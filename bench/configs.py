@@ -3,8 +3,8 @@
     python bench/configs.py --tree GIT_TREE --build BUILD_TREE --out RESULTS.jsonl [--count 300] [--compile 300] [--seed 1]
 
 For random .c files of drivers, net, fs, sound, crypto and mm: what olddefconfig makes of defconfig, kvm_guest.config and the answer, with
-nothing dropped, and Kbuild asked whether it descends to the file and builds it in; the first --compile of these are compiled. What
-allmodconfig builds is the yardstick: BUILD_TREE/.allmod and .base-built hold the objects of both, one a line, and are made first where they are missing.
+nothing dropped, and Kbuild asked whether it goes down to the file and builds it in; the first --compile of these are compiled. What
+allmodconfig builds is the yardstick; BUILD_TREE/.allmod and .base-built hold the objects of the two, one a line; made where missing.
 
 GIT_TREE is a kernel as git repository (bench/tree.py), BUILD_TREE a copy of it without .git that may be built in. What is in RESULTS is not
 done again, so that a stopped run goes on; --seconds stops one. Some 3 s a file, 7 with its compilation.
@@ -74,10 +74,11 @@ def checked(build: Build, row: Row, *, compiling: bool) -> Row:
     config = build.configure(row["settings"])
     row["dropped"] = [name for name, value in row["settings"].items() if config.get(name, "n") != value]
     folders = tuple(posixpath.dirname(one) for one in row["makefiles"] if "/" in one)
-    if not build.names(row["path"], folders):
+    folder = build.folder_of(row["path"], folders)
+    if not folder:
         row["why"] = "Kbuild does not build it in"
     elif compiling:
-        row["why"] = build.compiled(row["path"])
+        row["why"] = build.compiled(row["path"], folder)
         row["compiled"] = not row["why"]
     row["builds"] = not row["why"]
     return row

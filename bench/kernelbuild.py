@@ -16,9 +16,9 @@ import subprocess
 import tempfile
 
 _DUMP = "include Makefile\n.PHONY: dump-environment\ndump-environment:\n\t@env -0 > $(DUMP)\n"
+_BUILD = ("make", "-rR", "--no-print-directory", "-f", "scripts/Makefile.build")
 _MADE = re.compile(r"-o (\S+\.o)[\s;]")
 _DESCENDS = re.compile(r"(?m)^: -f \S*scripts/Makefile\.build obj=(\S+)")
-_UNIT = (".c", ".S", ".rs")
 
 
 class Build:
@@ -53,32 +53,33 @@ class Build:
         (self.tree / "include/config/auto.conf").write_text("".join(re.findall(r"(?m)^CONFIG_\w+=.*\n", config)))
         return dict(re.findall(r"(?m)^CONFIG_(\w+)=(.*)$", config))
 
-    def names(self, path: str, also: tuple[str, ...] = ()) -> bool:
-        """Whether Kbuild makes the object of a source file and links it in: some makefile names it as built in, and Kbuild descends
-        to that one from the top. The makefiles asked are those of the directories above the file, and of `also`.
+    def folder_of(self, path: str, also: tuple[str, ...] = ()) -> str:
+        """The directory whose makefile names the object of a source file as built in, with Kbuild going down to that one from the top;
+        empty where there is none. Asked are the directories above the file, and `also`.
         """
-        wanted = posixpath.splitext(path)[0] + ".o"
+        wanted = _object(path)
         above = [posixpath.dirname(path)]
         while above[-1].count("/"):
             above.append(posixpath.dirname(above[-1]))
-        return any(wanted in self._made(folder) and self._descended(folder) for folder in dict.fromkeys((*above, *also)))
+        return next((one for one in dict.fromkeys((*above, *also)) if wanted in self._made(one) and self._descended(one)), "")
 
-    def compiled(self, path: str) -> str:
-        """Why a source file, as configured, cannot be compiled; empty where it is."""
+    def compiled(self, path: str, folder: str) -> str:
+        """Why a source file, as configured and named in `folder`, cannot be compiled; empty where it is."""
         self._synchronised()
-        wanted = posixpath.splitext(path)[0] + ".o"
+        wanted = _object(path)
         (self.tree / wanted).unlink(missing_ok=True)
-        done = self._build(posixpath.dirname(path), wanted)
+        (self.tree / wanted).parent.mkdir(exist_ok=True)
+        done = self._build(folder, wanted)
         good = (self.tree / wanted).exists()
         (self.tree / wanted).unlink(missing_ok=True)
         return "" if good else (done.stderr.strip() or "nothing was made")[-300:]
 
-    def lines_left(self, unit: str, path: str) -> set[int]:
-        """The lines of `path` that are left of it when `unit`, as configured, has gone through the preprocessor."""
+    def lines_left(self, unit: str, folder: str, path: str) -> set[int]:
+        """The lines of `path` that are left of it when `unit`, named in `folder`, has gone through the preprocessor."""
         self._synchronised()
         wanted = posixpath.splitext(unit)[0] + ".i"
         (self.tree / wanted).unlink(missing_ok=True)
-        self._build(posixpath.dirname(unit), wanted)
+        self._build(folder, wanted)
         if not (self.tree / wanted).exists():
             return set()
         here, number, left = "", 0, set()
@@ -131,13 +132,13 @@ class Build:
         """What Kbuild would run in a directory; it is not gone down from there."""
         if folder != "." and not any((self.tree / folder / name).exists() for name in ("Kbuild", "Makefile")):
             return ""
-        argv = ["make", "-n", "-k", "-rR", "--no-print-directory", "-f", "scripts/Makefile.build", f"obj={folder}", "need-builtin=1", "MAKE=:"]
+        argv = [*_BUILD, f"obj={folder}", "-n", "-k", "need-builtin=1", "MAKE=:"]
         if environment.get("KBUILD_MODULES"):
             argv.append("need-modorder=1")
         return self._run(argv, **environment).stdout
 
     def _build(self, folder: str, wanted: str) -> subprocess.CompletedProcess[str]:
-        return self._run(["make", "-s", "-rR", "--no-print-directory", "-f", "scripts/Makefile.build", f"obj={folder}", wanted])
+        return self._run([*_BUILD, "-s", f"obj={folder}", wanted])
 
     def _synchronised(self) -> None:
         """The headers that the compiler reads, of the present configuration, and the flags that go with it."""
@@ -145,15 +146,16 @@ class Build:
             return
         self._run(["scripts/kconfig/conf", "-s", "--syncconfig", "Kconfig"], check=True)
         self._environment = self._exported()
-        self._run(["make", "-s", "-rR", "--no-print-directory", "-f", "scripts/Makefile.build", "obj=.", "prepare"])
+        self._run([*_BUILD, "-s", "obj=.", "prepare"])
         self._asked[""] = ""
 
     def _exported(self) -> dict[str, str]:
         with tempfile.TemporaryDirectory() as place:
             extra, dump = pathlib.Path(place, "dump.mk"), pathlib.Path(place, "dump")
             extra.write_text(_DUMP)
-            argv = ["make", "-s", "-rR", "--no-print-directory", "-f", str(extra), f"ARCH={self.arch}", "WERROR=0", f"DUMP={dump}"]
-            subprocess.run([*argv, "dump-environment"], cwd=self.tree, capture_output=True, check=True)
+            # a patch of a series may leave a prototype to the next one, which x86's defconfig (WERROR) makes an error of
+            argv = ["make", "-s", "-rR", "--no-print-directory", "-f", str(extra), f"ARCH={self.arch}", "KCFLAGS=-Wno-error"]
+            subprocess.run([*argv, f"DUMP={dump}", "dump-environment"], cwd=self.tree, capture_output=True, check=True)
             found = dict(one.split("=", 1) for one in dump.read_text().split("\0") if "=" in one)
         compiler = re.search(r'(?m)^CONFIG_CC_VERSION_TEXT="(.*)"$', self.base)
         return {**found, "MAKEFLAGS": "", "CC_VERSION_TEXT": compiler[1] if compiler else ""}
@@ -161,6 +163,10 @@ class Build:
     def _run(self, argv: list[str], *, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, **self._environment, **environment}
         return subprocess.run(argv, cwd=self.tree, env=env, capture_output=True, text=True, check=check)
+
+
+def _object(path: str) -> str:
+    return posixpath.splitext(path)[0] + ".o"
 
 
 def _objects(output: str) -> set[str]:
