@@ -7,16 +7,11 @@ the last: an early patch may add what only a later one uses. Verdicts are rememb
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import json
-import multiprocessing
-import os
 import pathlib
-import signal
 import sys
-import time
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from hook import config
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, repository, settings_at
@@ -24,20 +19,12 @@ from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
 
 if typing.TYPE_CHECKING:
-    from hook.change.change import Change
-    from hook.report.series import Outcome, Series
+    from hook.change import series as mailed
+    from hook.commands.workers import Task, Work
+    from hook.report.series import Series
 
-_FEW = 3  # patches that are not worth more than one process
+_WHOLE = -1  # the key of the series as one change, among the patches' places
 _INTERRUPTED = 130
-
-
-class _Work(typing.NamedTuple):
-    """What each process needs to judge."""
-
-    repo: Repository
-    settings: config.Settings
-    deadline: float  # of time.monotonic(), for a model; in the past, open questions are left pending
-    use_cache: bool
 
 
 def register(command: Command) -> None:
@@ -70,7 +57,6 @@ def review(options: argparse.Namespace) -> int:
                 raise WrongUse("--record goes with a range: a mailed patch is no commit")
             judged = _of_mail(repo, options)
     except KeyboardInterrupt:
-        _progress(0, 0)
         complain("stopped; the same command goes on from here" if not options.no_cache else "stopped")
         return _INTERRUPTED
     if options.html:
@@ -85,8 +71,8 @@ def review(options: argparse.Namespace) -> int:
 
 def _of_range(repo: Repository, options: argparse.Namespace) -> Series:
     from hook.change.change import find_commit, head_commit, revisions
+    from hook.commands.workers import Ends, Task
     from hook.record import store
-    from hook.report.series import Series
 
     with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
         oids = revisions(repo, options.series)
@@ -94,19 +80,19 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> Series:
             raise GitError(f"{options.series} holds no commits")
         head = head_commit(objects)
         work = _work(repo, settings_at(repo, objects, head.oid if head else repo.empty_tree), options)
-        tip = oids[-1]
         parents = find_commit(objects, oids[0]).parents
-    outcomes = _all(work, oids, options.jobs)
+    base = parents[0] if parents else ""
+    whole = Task(_WHOLE, Ends(repo, base, oids[-1]), first=True)
+    series = _series(work, iter([whole, *(Task(number, oid) for number, oid in enumerate(oids))]), len(oids), options)
     if options.record:
-        for line in store.keep(repo, work.settings, [one.verdict for one in outcomes if one.verdict is not None]):
+        for line in store.keep(repo, work.settings, [one.verdict for one in series.patches if one.verdict is not None]):
             complain(line)
-    return Series(tuple(outcomes), _whole(work, repo, parents[0] if parents else "", tip))
+    return series
 
 
 def _of_mail(repo: Repository, options: argparse.Namespace) -> Series:
     from hook.change import series as mailed
     from hook.change.change import head_commit
-    from hook.report.series import Outcome, Series
 
     with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
         head = head_commit(objects)
@@ -115,92 +101,43 @@ def _of_mail(repo: Repository, options: argparse.Namespace) -> Series:
     with mailed.read(repo, work.settings, data, name, options.base) as series:
         if series.why and options.format == "text":
             complain(f"base: {series.why}")
-        changes = list(series.changes())
-        judged = iter(_all(work, [one for one in changes if not isinstance(one, mailed.Unread)], options.jobs))
-        outcomes = [Outcome(one.label, None, one.why, one.failed) if isinstance(one, mailed.Unread) else next(judged) for one in changes]
-        last = [one for one in changes if not isinstance(one, mailed.Unread)][-1:]
-        if any(one.failed for one in outcomes) or not last:
-            return Series(tuple(outcomes), Outcome("the series", None, "not judged as a whole: a patch of it could not be applied", True))
-        return Series(tuple(outcomes), _whole(work, last[0].repo, last[0].base, last[0].after))
+        return _series(work, _mailed(series), len(series.patches), options)
 
 
-def _work(repo: Repository, settings: config.Settings, options: argparse.Namespace) -> _Work:
-    deadline = time.monotonic() + settings["agent.max_seconds"] if options.wait else 0.0
-    return _Work(repo, settings, deadline, not options.no_cache)
-
-
-def _whole(work: _Work, repo: Repository, base: str, after: str) -> Outcome:
-    """The verdict for everything between two states."""
-    from hook.change import patch
-    from hook.change.change import Change
+def _mailed(series: mailed.Series) -> Iterator[Task]:
+    """The patches as they are applied, and then everything between the two ends, if all applied."""
+    from hook.change.series import Unread
+    from hook.commands.workers import Ends, Task
     from hook.report.series import Outcome
 
-    label = "the series"
-    try:
-        made = patch.read(repo, ["diff-tree", "-r", base or repo.empty_tree, after], work.settings["limits.diff_bytes"])
-    except GitError as wrong:
-        return Outcome(label, None, str(wrong), failed=True)
-    if not made.files:
-        return Outcome(label, None, "nothing is left of what its patches change")
-    return _judge_change(work, Change(label, repo, made, base, base or repo.empty_tree, after))
-
-
-def _all(work: _Work, things: Sequence[str | Change], jobs: int) -> list[Outcome]:
-    """The outcomes of commits or mailed changes, in their order."""
-    jobs = min(jobs or os.cpu_count() or 1, len(things))
-    _progress(0, len(things))
-    found: dict[int, Outcome] = {}
-    if jobs < 2 or len(things) <= _FEW:
-        for number, one in enumerate(things):
-            found[number] = _judge(work, one)
-            _progress(len(found), len(things))
+    last, failed = None, False
+    for number, one in enumerate(series.changes()):
+        if isinstance(one, Unread):
+            failed = failed or one.failed
+            yield Task(number, Outcome(one.label, None, one.why, one.failed))
+        else:
+            last = one
+            yield Task(number, one)
+    if failed or last is None:
+        why = "not judged as a whole: a patch of it could not be applied"
+        yield Task(_WHOLE, Outcome("the series", None, why, failed=True))
     else:
-        context = multiprocessing.get_context("fork")
-        with concurrent.futures.ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-            waiting = {pool.submit(_judge, work, one): number for number, one in enumerate(things)}
-            try:
-                for done in concurrent.futures.as_completed(waiting):
-                    found[waiting[done]] = done.result()
-                    _progress(len(found), len(things))
-            except concurrent.futures.process.BrokenProcessPool:
-                raise GitError("a process that judged was killed: is there memory enough? --jobs 1 takes the least") from None
-            except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    _progress(0, 0)
-    return [found[number] for number in range(len(things))]
+        yield Task(_WHOLE, Ends(last.repo, last.base, last.after), first=True)
 
 
-def _judge(work: _Work, one: str | Change) -> Outcome:
-    from hook import triage
-    from hook.change.change import find_commit
-    from hook.report.series import Outcome
+def _work(repo: Repository, settings: config.Settings, options: argparse.Namespace) -> Work:
+    from hook.commands.workers import Work
 
-    if not isinstance(one, str):
-        return _judge_change(work, one)
-    asking = triage.Asking(deadline=work.deadline)
-    with Objects(work.repo, work.settings["limits.blob_bytes"]) as objects:
-        label = f"{one[:12]} {find_commit(objects, one).subject}"
-        (found,) = triage.judge_commits(work.repo, objects, work.settings, [one], use_cache=work.use_cache, asking=asking)
-    if isinstance(found, triage.NotJudged):
-        return Outcome(label, None, found.why, found.failed)
-    return Outcome(label, found.verdict)
+    return Work(repo, settings, options.wait, not options.no_cache)
 
 
-def _judge_change(work: _Work, change: Change) -> Outcome:
-    from hook import triage
-    from hook.report.series import Outcome
+def _series(work: Work, tasks: Iterator[Task], patches: int, options: argparse.Namespace) -> Series:
+    from hook.commands import workers
+    from hook.report.series import Series
 
-    asking = triage.Asking(deadline=work.deadline)
+    progress = workers.Progress(patches + 1)
     try:
-        with Objects(change.repo, work.settings["limits.blob_bytes"]) as objects:
-            found = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=asking)
-    except GitError as wrong:
-        return Outcome(change.label, None, str(wrong), failed=True)
-    return Outcome(change.label, found.verdict)
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        bar = "#" * (done * 30 // total) if total else ""
-        print(f"\r\033[K[{bar:30}] {done} of {total} patches" if total else "\r\033[K", end="", file=sys.stderr, flush=True)
+        found = workers.judge_all(work, tasks, patches + 1, options.jobs, progress)
+    finally:
+        progress.clear()
+    return Series(tuple(found[number] for number in range(patches)), found[_WHOLE])

@@ -21,6 +21,7 @@ class Outcome:
     verdict: Verdict | None
     why: str = ""
     failed: bool = False
+    seconds: float = 0.0  # that judging took
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,180 @@
+"""Workers: many changes judged by several processes at once, what takes longest first.
+
+The verdict on a series as a whole takes as long as dozens of its patches, so it is begun as soon as its two ends are known, not when the
+patches are done. The processes are forked with the modules loaded: each would else read them again.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import typing
+from collections.abc import Callable, Iterable, Iterator
+
+from hook import config, triage
+from hook.change import patch
+from hook.change.change import Change, find_commit
+from hook.report.series import Outcome
+from hook.source.git import GitError, Repository
+from hook.source.objects import Objects
+
+_FEW = 3  # changes that are not worth more than one process
+_AHEAD = 2  # tasks handed to each process at a time: it never waits for the next, and a long one that comes late is not last
+
+
+class Ends(typing.NamedTuple):
+    """Everything between two states of the tree, to be judged as one change."""
+
+    repo: Repository
+    base: str  # commit, empty before the first
+    after: str  # commit or tree
+
+
+class Task(typing.NamedTuple):
+    """Something to judge, under the key by which its outcome is asked for."""
+
+    key: int
+    what: str | Change | Ends | Outcome  # a commit; a mailed patch; the whole; or what is known already
+    first: bool = False  # takes long: to be begun before all others
+
+
+class Work(typing.NamedTuple):
+    """What each process needs to judge."""
+
+    repo: Repository
+    settings: config.Settings
+    wait: bool  # for a model; else open questions are left pending
+    use_cache: bool
+
+
+def judge_all(work: Work, tasks: Iterable[Task], total: int, jobs: int, progress: Callable[[int], None]) -> dict[int, Outcome]:
+    """The outcome of every task by its key. `tasks` may take its time: what it gives is judged meanwhile.
+
+    Raises GitError where a process was killed from outside. On KeyboardInterrupt what is being judged is finished, and remembered; where a
+    model is asked, it is given up.
+    """
+    jobs = min(jobs or _processors(), total)
+    found: dict[int, Outcome] = {}
+    done = _here(work, tasks) if jobs < 2 or total <= _FEW else _forked(work, tasks, jobs)
+    for key, outcome in done:
+        found[key] = outcome
+        progress(len(found))
+    return found
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _here(work: Work, tasks: Iterable[Task]) -> Iterator[tuple[int, Outcome]]:
+    for task in tasks:
+        yield task.key, _judge(work, task.what)
+
+
+def _forked(work: Work, tasks: Iterable[Task], jobs: int) -> Iterator[tuple[int, Outcome]]:
+    from hook.evidence import harmless  # noqa: F401 (for the processes)
+    from hook.evidence.linux import configs  # noqa: F401
+
+    coming = iter(tasks)
+    waiting: collections.deque[Task] = collections.deque()
+    running: dict[concurrent.futures.Future[Outcome], int] = {}
+    more = True
+    context = multiprocessing.get_context("fork")
+    # Ctrl-C reaches the whole group of processes: only we act on it, and what a process has begun it finishes
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            while more or waiting or running:
+                while waiting and len(running) < jobs * _AHEAD:
+                    task = waiting.popleft()
+                    running[pool.submit(_judge, work, task.what)] = task.key
+                if more:
+                    next_one = next(coming, None)
+                    more = next_one is not None
+                    if next_one is not None:
+                        (waiting.appendleft if next_one.first else waiting.append)(next_one)
+                ready, _ = concurrent.futures.wait(running, 0 if more else None, concurrent.futures.FIRST_COMPLETED)
+                for one in ready:
+                    yield running.pop(one), one.result()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise GitError("a process that judged was killed: is there memory enough? --jobs 1 takes the least") from None
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if work.wait:  # a model may take minutes; what it has answered so far is remembered
+                for process in multiprocessing.active_children():
+                    process.terminate()
+            raise
+
+
+def _judge(work: Work, what: str | Change | Ends | Outcome) -> Outcome:
+    if isinstance(what, Outcome):
+        return what
+    if isinstance(what, Ends):
+        return _judge_whole(work, what)
+    if isinstance(what, Change):
+        return _judge_change(work, what)
+    with Objects(work.repo, work.settings["limits.blob_bytes"]) as objects:
+        label = f"{what[:12]} {find_commit(objects, what).subject}"
+        started = time.monotonic()
+        (found,) = triage.judge_commits(work.repo, objects, work.settings, [what], use_cache=work.use_cache, asking=_asking(work))
+    if isinstance(found, triage.NotJudged):
+        return Outcome(label, None, found.why, found.failed)
+    return Outcome(label, found.verdict, seconds=time.monotonic() - started)
+
+
+def _judge_whole(work: Work, ends: Ends) -> Outcome:
+    label, before = "the series", ends.base or ends.repo.empty_tree
+    try:
+        made = patch.read(ends.repo, ["diff-tree", "-r", before, ends.after], work.settings["limits.diff_bytes"])
+    except GitError as wrong:
+        return Outcome(label, None, str(wrong), failed=True)
+    if not made.files:
+        return Outcome(label, None, "nothing is left of what its patches change")
+    return _judge_change(work, Change(label, ends.repo, made, ends.base, before, ends.after))
+
+
+def _judge_change(work: Work, change: Change) -> Outcome:
+    started = time.monotonic()
+    try:
+        with Objects(change.repo, work.settings["limits.blob_bytes"]) as objects:
+            found = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=_asking(work))
+    except GitError as wrong:
+        return Outcome(change.label, None, str(wrong), failed=True)
+    return Outcome(change.label, found.verdict, seconds=time.monotonic() - started)
+
+
+def _asking(work: Work) -> triage.Asking:
+    """Each change has the time that the settings allow for one, however many there are."""
+    return triage.Asking(deadline=time.monotonic() + work.settings["agent.max_seconds"] if work.wait else 0.0)
+
+
+class Progress:
+    """A bar on the terminal while patches are judged; nothing where standard error is no terminal."""
+
+    _WIDTH = 30
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._started = time.monotonic()
+        self._shown = sys.stderr.isatty()
+        self(0)
+
+    def __call__(self, done: int) -> None:
+        if not self._shown:
+            return
+        bar = "#" * (done * self._WIDTH // self._total)
+        spent = time.monotonic() - self._started
+        left = f", about {spent / done * (self._total - done):.0f} s left" if done else ""
+        self._put(f"[{bar:{self._WIDTH}}] {done} of {self._total} judged{left}")
+
+    def clear(self) -> None:
+        """Take the bar away."""
+        if self._shown:
+            self._put("")
+
+    def _put(self, line: str) -> None:
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
