@@ -77,10 +77,24 @@ def _of_commit(options: argparse.Namespace) -> tuple[str, str]:
 
 def _of_file(options: argparse.Namespace) -> tuple[str, str]:
     """The page of a trajectory file; with its diff and sources where its commit is in the repository around."""
+    try:
+        repo: Repository | None = repository(options)
+    except NotARepository:
+        if options.repo:
+            raise
+        repo = None
+    path = pathlib.Path(options.trajectory)
+    return path.stem, of_trajectory(path, repo)
+
+
+def of_trajectory(path: pathlib.Path, repo: Repository | None) -> str:
+    """The page of a trajectory file; with its diff and sources where its commit is in `repo`.
+
+    Raises WrongUse where the file is no trajectory, OSError.
+    """
     from hook import trajectory as spans
     from hook.change.change import NothingToJudge, find_commit, of_commit
 
-    path = pathlib.Path(options.trajectory)
     try:
         steps = spans.read(path)
     except ValueError as wrong:
@@ -88,12 +102,6 @@ def _of_file(options: argparse.Namespace) -> tuple[str, str]:
     outer = next((span.results for span in steps if span.type == "flow" and isinstance(span.results, dict)), {})
     named = str(outer.get("Commit") or "")
     oid = named if _OBJECT.match(named) else ""  # a stranger's file must not choose what of this repository is shown
-    try:
-        repo: Repository | None = repository(options)
-    except NotARepository:
-        if options.repo:
-            raise
-        repo = None
     if repo is not None and oid:
         with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
             try:
@@ -103,8 +111,8 @@ def _of_file(options: argparse.Namespace) -> tuple[str, str]:
             except (GitError, NothingToJudge):
                 pass  # another repository's; the steps tell enough
             else:
-                return path.stem, _page(f"{commit.oid[:12]} {commit.subject}", outer, steps, objects, change)
-    return path.stem, _page(f"patch triage of {oid[:12] or path.name}", outer, steps, None, None)
+                return _page(f"{commit.oid[:12]} {commit.subject}", outer, steps, objects, change)
+    return _page(f"patch triage of {oid[:12] or path.name}", outer, steps, None, None)
 
 
 def _page(title: str, verdict: Mapping[str, typing.Any], steps: Sequence[Span], objects: Objects | None, change: Change | None) -> str:

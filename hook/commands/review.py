@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pathlib
 import sys
 import typing
@@ -36,7 +37,8 @@ def register(command: Command) -> None:
     sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
     sub.add_argument("--record", action="store_true", help="also record each verdict with its commit")
-    sub.add_argument("--html", metavar="FILE", help="write a page with a row for each patch")
+    what = "write a page with a row for each patch; beside it, in FILE.runs, one for each that a model was asked about"
+    sub.add_argument("--html", metavar="FILE", help=what)
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -61,7 +63,8 @@ def review(options: argparse.Namespace) -> int:
         return _INTERRUPTED
     if options.html:
         name = options.series if options.series != "-" else "a mailed series"
-        pathlib.Path(options.html).write_text(report.render(f"review of {name}", judged), "utf-8", "backslashreplace")
+        page = pathlib.Path(options.html)
+        page.write_text(report.render(f"review of {name}", judged, _runs(repo, judged, page)), "utf-8", "backslashreplace")
     if options.format == "json":
         print(json.dumps(report.document(judged)))
     else:
@@ -141,3 +144,27 @@ def _series(work: Work, tasks: Iterator[Task], patches: int, options: argparse.N
     finally:
         progress.clear()
     return Series(tuple(found[number] for number in range(patches)), found[_WHOLE])
+
+
+def _runs(repo: Repository, judged: Series, page: pathlib.Path) -> dict[int, str]:
+    """Write a page of each patch about which a model was asked, into PAGE.runs; their addresses, by the patch's place."""
+    import urllib.parse
+
+    from hook.commands.report import of_trajectory
+    from hook.record import trajectories
+
+    found = {}
+    for number, one in enumerate(judged.patches):
+        path = trajectories.latest(repo, one.verdict.change_id) if one.verdict is not None and one.verdict.model else None
+        if path is None:
+            continue
+        try:
+            text = of_trajectory(path, repo)
+        except WrongUse as wrong:
+            complain(str(wrong))
+            continue
+        directory = page.with_suffix(".runs")
+        directory.mkdir(exist_ok=True)
+        (directory / f"{number + 1}.html").write_text(text, "utf-8")
+        found[number] = f"{urllib.parse.quote(os.fsencode(directory.name))}/{number + 1}.html"
+    return found

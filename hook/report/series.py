@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from hook.report import page
@@ -42,6 +43,11 @@ class Series:
         return self._union("enable_configs")
 
     @property
+    def devices(self) -> list[str]:
+        """What makes the changed code run."""
+        return self._union("devices")
+
+    @property
     def worth(self) -> int:
         """How many patches are worth fuzzing."""
         return sum(one.verdict is not None and one.verdict.worth_fuzzing for one in self.patches)
@@ -56,7 +62,7 @@ def lines(series: Series) -> list[str]:
     found = table([(one.label, _said(one)) for one in series.patches])
     found.append("")
     found.append(f"{series.worth} of {len(series.patches)} patches worth fuzzing; all together: {plain(_said(series.whole))}")
-    for title, names in (("aim at", series.symbols), ("kernel options", series.options)):
+    for title, names in (("aim at", series.symbols), ("kernel options", series.options), ("devices", series.devices)):
         if names:
             found.append(f"  {title}: {plain(', '.join(names))}")
     return found
@@ -69,26 +75,48 @@ def document(series: Series) -> dict[str, Any]:
         "Series": _document(series.whole),
         "FocusSymbols": series.symbols,
         "EnableConfigs": series.options,
+        "Devices": series.devices,
     }
 
 
-def render(title: str, series: Series) -> str:
-    """The page."""
+def render(title: str, series: Series, runs: Mapping[int, str]) -> str:
+    """The page. `runs` are addresses, relative to it, of pages on how a model judged a patch, by the patch's place."""
     style = (_TEMPLATES / "page.css").read_text("utf-8").strip()
-    rows = []
-    for number, one in enumerate((*series.patches, series.whole), 1):
-        verdict = to_document(one.verdict) if one.verdict is not None else {}
-        facts = [(fact.claim, f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path, fact.text)
-                 for fact in (one.verdict.evidence if one.verdict is not None else ())]
-        rows.append({
-            "number": number, "label": one.label, "worth": page.worth(verdict), "headline": page.headline(verdict), "verdict": verdict,
-            "why": one.why, "facts": facts,
-        })
+    rows = [_row(number, one, runs.get(number - 1, "")) for number, one in enumerate((*series.patches, series.whole), 1)]
+    patches = rows[:-1]
     return page.environment().get_template("series.html").render(
         title=title,
         policy=f"default-src 'none'; style-src '{page.allowed(style)}'; base-uri 'none'; form-action 'none'",
-        style=style, rows=rows[:-1], whole=rows[-1], worth=series.worth, symbols=series.symbols, options=series.options,
+        style=style,
+        rows=patches,
+        whole=rows[-1],
+        worth=series.worth,
+        union=[("Aim at, of all", series.symbols), ("Kernel options, of all", series.options), ("Devices, of all", series.devices)],
+        open=[row for row in patches if row["worth"] == "open" or row["failed"]],
+        tokens=sum(row["tokens"] for row in rows),
+        seconds=sum(row["seconds"] for row in rows),
     )
+
+
+def _row(number: int, one: Outcome, run: str) -> dict[str, Any]:
+    verdict = to_document(one.verdict) if one.verdict is not None else {}
+    facts = [
+        (fact.claim, f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path, fact.text)
+        for fact in (one.verdict.evidence if one.verdict is not None else ())
+    ]
+    return {
+        "number": number,
+        "label": one.label,
+        "worth": page.worth(verdict),
+        "headline": page.headline(verdict),
+        "verdict": verdict,
+        "why": one.why,
+        "failed": one.failed,
+        "facts": facts,
+        "tokens": one.verdict.tokens.total if one.verdict is not None else 0,
+        "seconds": one.seconds,
+        "run": run,
+    }
 
 
 def _said(one: Outcome) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 
+from tests.agent.conftest import make_httpserver, scripted  # noqa: F401
+from tests.agent.model import Model, kmsan, results, says
 from tests.kernel import PROGRAM, Kernel
 from tests.report.test_page import sound
 
@@ -118,3 +122,18 @@ def test_a_stopped_review_goes_on_from_there(kernel: Kernel) -> None:
 def test_wrong_use_ends_in_one_line(kernel: Kernel, arguments: list[str], code: int, sentence: str) -> None:
     out, error = kernel.triage_both("review", *arguments, ok=code)
     assert out == "" and len(error.splitlines()) == 1 and sentence in error
+
+
+def test_the_page_leads_to_how_a_model_judged(series: Kernel, scripted: Callable[..., Model]) -> None:  # noqa: F811
+    answers = [says(results(True, ["pool_put"], ["POOL"], "mm/pool.c:31 keeps a slot.")), says(kmsan())]
+    model = scripted(*answers, *answers)  # for the whole, and for the one patch that is open
+    series.triage("agent", "enable", **model.environment)
+    series.triage("review", "HEAD~5..HEAD~3", "--wait", "--html", "my review.html", **model.environment)
+    text = series.read("my review.html")
+    assert text.count('href="my%20review.runs/1.html"') == 1 and ">What is open<" not in text
+    page = sound(text.replace("my%20review.runs/1.html", "#patch-1"), scripts=0)
+    assert re.fullmatch(r"1worth fuzzing[^\n]*\n code; aim at pool_put; needs POOL[\d,]+\d\.\d\d", page.texts["summary"][0])
+    run = sound(series.read("my review.runs/1.html"))
+    assert "mm/pool.c:31" in run.texts["a"] and "keep one slot free" in run.texts["title"][0]
+    series.triage("review", "HEAD~5..HEAD~3", "--no-cache", "--html", "open.html")
+    assert ">What is open<" in series.read("open.html") and not (series.path / "open.runs").exists()
