@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import pathlib
-import sys
 import typing
 from collections.abc import Iterator
 

@@ -49,6 +49,8 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         if verdict.changed_functions:
             via = f"; on the way in: {_listed(verdict.via)}" if verdict.via else ""
             lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions) + via)}")
+        if verdict.devices:
+            lines.append(f"  devices that make it run: {plain(_listed(verdict.devices))}")
         for name, reason in list(verdict.config_reasons.items())[: None if verbose else _NAMES_SHOWN]:
             where = f" ({reason.path}:{reason.line})" if reason.path and reason.line else ""
             lines.append(f"  needs {plain(f'{name} to {reason.purpose} it: {reason.why}{where}')}")
