@@ -25,6 +25,7 @@ repos:
       - id: patch-triage-post-commit
       - id: patch-triage-post-rewrite
       - id: patch-triage-pre-push
+      - id: patch-triage-series
 """
 
 
@@ -48,10 +49,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("pre-commit-home"))
 
 
-def framework(kernel: Kernel, cache: str, *args: str) -> str:
+def framework(kernel: Kernel, cache: str, *args: str, ok: int = 0) -> str:
     kernel.env["PRE_COMMIT_HOME"] = cache
     done = subprocess.run([str(PRE_COMMIT), *args], cwd=kernel.path, env=kernel.env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == ok, done.stdout + done.stderr
     return done.stdout
 
 
@@ -81,3 +82,9 @@ def test_an_installed_config_makes_records(kernel: Kernel, published: pathlib.Pa
     kernel.git("config", "patchtriage.policy.block", "unjudged")
     out, error = kernel.git_both("push", "-q", str(tmp_path / "remote.git"), "main", ok=1)
     assert "push stopped by policy.block" in out + error
+
+    series = ("run", "--hook-stage", "manual", "patch-triage-series", "--from-ref", "HEAD~1", "--to-ref", "HEAD")
+    out = framework(kernel, cache, *series, ok=1)
+    assert "1 of 1 patches worth fuzzing" in out and "stopped by policy.block: unjudged" in out
+    kernel.git("config", "--unset", "patchtriage.policy.block")
+    assert "Passed" in framework(kernel, cache, *series)

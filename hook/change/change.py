@@ -6,6 +6,7 @@ Each comes with the patch it makes and with the repository through which its blo
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from hook.change import patch
 from hook.config import Settings
@@ -125,12 +126,29 @@ def unread(repo: Repository, commit: Commit, change_id: str) -> Change:
 
 
 def revisions(repo: Repository, names: str) -> list[str]:
-    """The commits that `A..B` names, oldest first, without merges' other sides being lost. Raises UnknownRevision."""
+    """The commits that `A..B` names, oldest first, without merges' other sides being lost.
+
+    Raises UnknownRevision, which says so where the clone is shallow: a range that a CI job is told may start before it.
+    """
     if names.startswith("-"):
         raise UnknownRevision(f"{names} is no revision")
     try:
         out = repo.run("rev-list", "--reverse", "--topo-order", names, "--")
     except GitError:
-        raise UnknownRevision(f"{names} names no commits here") from None
+        more = "; this clone is shallow, and `git fetch --deepen=N` brings more of it" if _ends(repo) else ""
+        raise UnknownRevision(f"{names} names no commits here{more}") from None
     return out.decode().split()
+
+
+def cut_off(repo: Repository, commits: Collection[str]) -> str:
+    """One of `commits` whose parents a shallow clone leaves out, and with them perhaps more of the range; empty if there is none."""
+    return next((oid for oid in _ends(repo) if oid in commits), "")
+
+
+def _ends(repo: Repository) -> list[str]:
+    """The commits at which a shallow clone ends (gitrepository-layout, `shallow`)."""
+    try:
+        return (repo.common_dir / "shallow").read_text("ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return []
 

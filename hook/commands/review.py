@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterator
 
 from hook import config
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, repository, settings_at
+from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
 from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
 
@@ -30,7 +30,8 @@ _INTERRUPTED = 130
 def register(command: Command) -> None:
     """Add the command."""
     sub = command("review", review, "judge a series: every patch on the state before it, and all of them as one change")
-    sub.add_argument("series", metavar="A..B | FILE | -", help="a range, or a mailbox with patches; - is standard input")
+    what = "a range, or a mailbox with patches; - is standard input (default under pre-commit: --from-ref to --to-ref)"
+    sub.add_argument("series", nargs="?", default="", metavar="A..B | FILE | -", help=what)
     sub.add_argument("--base", metavar="REV", help="what a mailed series is judged on")
     sub.add_argument("--jobs", type=int, default=0, metavar="N", help="so many processes (default: one a processor)")
     sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
@@ -38,6 +39,7 @@ def register(command: Command) -> None:
     sub.add_argument("--record", action="store_true", help="also record each verdict with its commit")
     what = "write a page with a row for each patch; beside it, in FILE.runs, one for each that a model was asked about"
     sub.add_argument("--html", metavar="FILE", help=what)
+    sub.add_argument("--policy", action="store_true", help="end with 1 where policy.block says stop of one of the patches")
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -47,16 +49,17 @@ def review(options: argparse.Namespace) -> int:
 
     if options.jobs < 0:
         raise WrongUse("--jobs takes a number of processes")
+    options.series = options.series or _of_framework()
     repo = repository(options)
     try:
         if ".." in options.series and not pathlib.Path(options.series).exists():
             if options.base:
                 raise WrongUse("--base goes with a mailed series; a range begins where it begins")
-            judged = _of_range(repo, options)
+            judged, policy = _of_range(repo, options)
         else:
             if options.record:
                 raise WrongUse("--record goes with a range: a mailed patch is no commit")
-            judged = _of_mail(repo, options)
+            judged, policy = _of_mail(repo, options)
     except KeyboardInterrupt:
         complain("stopped; the same command goes on from here" if not options.no_cache else "stopped")
         return _INTERRUPTED
@@ -68,11 +71,33 @@ def review(options: argparse.Namespace) -> int:
         print(json.dumps(report.document(judged)))
     else:
         print("\n".join(report.lines(judged)))
-    return NOT_JUDGED if any(one.failed for one in (*judged.patches, judged.whole)) else DONE
+    if any(one.failed for one in (*judged.patches, judged.whole)):
+        return NOT_JUDGED
+    return _stopped(judged, policy) if options.policy else DONE
 
 
-def _of_range(repo: Repository, options: argparse.Namespace) -> Series:
-    from hook.change.change import find_commit, head_commit, revisions
+def _of_framework() -> str:
+    """The range that the pre-commit framework was given (its docs, "pre-commit run", --from-ref and --to-ref). Raises WrongUse."""
+    first, last = (os.environ.get(f"PRE_COMMIT_{name}_REF", "") for name in ("FROM", "TO"))
+    if not first or not last:
+        raise WrongUse("review takes a range (main..topic), a mailbox, or - for standard input; under pre-commit --from-ref and --to-ref")
+    return f"{first}..{last}"
+
+
+def _stopped(judged: Series, policy: str) -> int:
+    """STOPPED, with a line that says so, where the policy stops one of the patches."""
+    from hook.triage import stops
+
+    stopping = [one.label for one in judged.patches if one.verdict is not None and stops(policy, one.verdict)]
+    if stopping:
+        more = f" and {len(stopping) - 1} more" if len(stopping) > 1 else ""
+        complain(f"stopped by policy.block: {policy} ({stopping[0]}{more})")
+    return STOPPED if stopping else DONE
+
+
+def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[Series, str]:
+    """The commits of a range, and the policy in force."""
+    from hook.change.change import cut_off, find_commit, head_commit, revisions
     from hook.commands.workers import Ends, Task
     from hook.record import store
 
@@ -80,6 +105,8 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> Series:
         oids = revisions(repo, options.series)
         if not oids:
             raise GitError(f"{options.series} holds no commits")
+        if cut := cut_off(repo, oids):
+            raise GitError(f"{options.series} goes back to {cut[:12]}, where this shallow clone ends: `git fetch --deepen=N` brings more")
         head = head_commit(objects)
         work = _work(repo, settings_at(repo, objects, head.oid if head else repo.empty_tree), options)
         parents = find_commit(objects, oids[0]).parents
@@ -89,10 +116,10 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> Series:
     if options.record:
         for line in store.keep(repo, work.settings, [one.verdict for one in series.patches if one.verdict is not None]):
             complain(line)
-    return series
+    return series, work.settings["policy.block"]
 
 
-def _of_mail(repo: Repository, options: argparse.Namespace) -> Series:
+def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[Series, str]:
     from hook.change import series as mailed
     from hook.change.change import head_commit
 
@@ -103,7 +130,7 @@ def _of_mail(repo: Repository, options: argparse.Namespace) -> Series:
     with mailed.read(repo, work.settings, data, name, options.base) as series:
         if series.why and options.format == "text":
             complain(f"base: {series.why}")
-        return _series(work, _mailed(series), len(series.patches), options)
+        return _series(work, _mailed(series), len(series.patches), options), work.settings["policy.block"]
 
 
 def _mailed(series: mailed.Series) -> Iterator[Task]:
