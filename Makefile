@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/hypothesis
 
-.PHONY: demo test lint soak conformance browser clean
+.PHONY: demo test lint docs soak conformance browser clean
 
 # The environment is remade when what the project needs has changed.
 $(VENV)/.made: pyproject.toml
@@ -30,6 +30,11 @@ test: lint
 	@$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
 	@echo "== all passed"
 
+# The manual, as HTML; a link that leads nowhere is an error. The tests build it too.
+docs: $(VENV)/.made
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs .docs
+	@echo ".docs/manual.html"
+
 # More of the random sequences than a person waits for.
 soak: $(VENV)/.made
 	@SEQUENCES=1000 $(BIN)/pytest tests/agent/test_loop.py -k whatever
@@ -45,4 +50,4 @@ browser: $(VENV)/.made
 	@$(BIN)/pytest -p no:xdist tests/browser/pages.py
 
 clean:
-	rm -rf $(VENV) .browser .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .browser .docs .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -39,7 +39,6 @@ def register(command: Command) -> None:
     sub.add_argument("--record", action="store_true", help="also record each verdict with its commit")
     what = "write a page with a row for each patch; beside it, in FILE.runs, one for each that a model was asked about"
     sub.add_argument("--html", metavar="FILE", help=what)
-    sub.add_argument("--policy", action="store_true", help="end with 1 where policy.block says stop of one of the patches")
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -73,7 +72,7 @@ def review(options: argparse.Namespace) -> int:
         print("\n".join(report.lines(judged)))
     if any(one.failed for one in (*judged.patches, judged.whole)):
         return NOT_JUDGED
-    return _stopped(judged, policy) if options.policy else DONE
+    return _stopped(judged, policy)
 
 
 def _of_framework() -> str:

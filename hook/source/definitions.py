@@ -3,7 +3,7 @@
 A scanner, no parser: comments, strings and directives are blanked, braces are counted through both branches of every conditional, and
 what stands before a brace or a semicolon at the top level is read as the head of a function, a type, an enumeration or a variable. A
 closing brace in the first column ends whatever is open, so that one odd place costs one definition and not the rest of the file. What
-`#if 0` hides is not defined. docs/index.md says what it was compared with, and how far it gets.
+`#if 0` hides is not defined. docs/word-index.md says what it was compared with, and how far it gets.
 """
 
 from __future__ import annotations

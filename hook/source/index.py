@@ -4,7 +4,7 @@ Keyed by blob id, so every revision of the tree shares it. An answer may name to
 followed), never too few: callers look into the files it names. Without an index the same questions go through ``git grep``.
 
 One SQLite file with an FTS5 table, beside it a seal that says how the file looked when its writer was done: what differs from that (a
-copy, a disk error, a writer at work or killed) is not read. docs/index.md says what else was tried.
+copy, a disk error, a writer at work or killed) is not read. docs/word-index.md says what else was tried.
 """
 
 from __future__ import annotations
