@@ -5,11 +5,14 @@ Escaped by the rules for workflow commands, so that no text of a patch becomes a
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
 from hook.report.exports import Attention, Item, attention
 from hook.report.text import one_line, plain
+from hook.source.overlay import unquoted
+from hook.verdict import Place
 
 _LEVEL = {Attention.WARNING: "warning", Attention.PENDING: "notice", Attention.SUCCESS: "notice"}
 _MOST_SUMMARY_BYTES = 1 << 20  # GitHub drops a larger one whole
@@ -22,7 +25,7 @@ def notices(items: Sequence[Item]) -> list[str]:
     lines = []
     for item in items:
         places = [fact.place for fact in item.verdict.evidence[:1]]
-        where = "".join(f"file={_property(one.path)}," + (f"line={one.line}," if one.line else "") for one in places)
+        where = "".join(f"file={_property(_path(one))}," + (f"line={one.line}," if one.line else "") for one in places)
         title = _property(f"{item.commit[:12]} {item.subject}")
         lines.append(f"::{_LEVEL[attention(item.verdict)]} {where}title={title}::{_data(one_line(item.verdict))}")
     return lines
@@ -39,6 +42,10 @@ def summary(items: Sequence[Item]) -> str:
             return text + f"\nand {len(items) - number} more\n"
         text += row
     return text
+
+
+def _path(place: Place) -> str:
+    return unquoted(os.fsencode(place.path)).decode("utf-8", "replace")
 
 
 def _data(text: str) -> str:

@@ -56,7 +56,7 @@ def _result(item: Item, rules: list[str]) -> dict[str, Any]:
             for number, fact in enumerate(facts, 1)
         ],
         "partialFingerprints": {"changeId/v1": verdict.change_id},
-        "properties": {"verdict": to_document(verdict), "commit": item.commit},
+        "properties": {"verdict": _text(to_document(verdict)), "commit": item.commit},
     }
     return result
 
@@ -73,3 +73,12 @@ def _place(place: Place) -> dict[str, Any]:
     if place.line:
         found["region"] = {"startLine": place.line}
     return found
+
+
+def _text(value: Any) -> Any:
+    """`value` with bytes of names that are no UTF-8 written as escapes: half a surrogate pair is no text, and strict readers refuse it."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {key: _text(one) for key, one in value.items()}
+    return [_text(one) for one in value] if isinstance(value, list) else value

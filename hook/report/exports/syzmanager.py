@@ -117,6 +117,9 @@ def _files(paths: Iterable[str], symbols: Symbols | None, said: list[str]) -> li
     for path in paths:
         if symbols is not None and symbols.files and path.rpartition("/")[2] not in symbols.files:
             said.append(f"{path} is left out: this kernel was built without it")
+        elif not path.isprintable():
+            # JSON holds no bytes outside of UTF-8: what syz-manager read in their place would match nothing
+            said.append(f"{path} is left out: its name holds bytes that are no text")
         else:
             found.append(f"^{quoted(path)}$")
     return found
