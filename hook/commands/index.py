@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 
 from hook.commands import DONE, Command, complain, repository
+from hook.commands.bar import Bar
 from hook.source import settings as settings_source
 
 
@@ -32,36 +32,25 @@ def index(options: argparse.Namespace) -> int:
     if options.fetch:
         missing = indexing.missing(repo, options.revision)
         if missing:
-            _say_progress(options, f"fetching {len(missing)} files")
+            if not options.quiet:
+                complain(f"fetching {len(missing)} files")
             repo.fetch(missing)
     started = time.monotonic()
-    said = 0.0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal said
-        if time.monotonic() - said > 0.1 or done == total:
-            said = time.monotonic()
-            bar = "#" * (done * 30 // total)
-            _say_progress(options, f"[{bar:30}] {done} of {total} files")
-
+    bar = Bar("files", wanted=not options.quiet)
     try:
-        made = indexing.make(repo, options.revision, found, jobs=options.jobs, fetched=options.fetch, progress=progress)
+        try:
+            made = indexing.make(repo, options.revision, found, jobs=options.jobs, fetched=options.fetch, progress=bar)
+        finally:
+            bar.clear()
     except indexing.Busy as busy:
         complain(str(busy))
         return DONE
     except KeyboardInterrupt:
-        _say_progress(options, "")
         complain("stopped; `patch-triage index` goes on from here")
         return 130
-    _say_progress(options, "")
     if not options.quiet:
         took = time.monotonic() - started
         print(f"{made.files} files are indexed, {made.read} read anew in {took:.1f} s; the index has {made.size_bytes / 1e6:.0f} MB")
         if made.unread:
             print(f"{made.unread} files are looked into every time: too large (index.blob_bytes), or not here (`--fetch` brings them)")
     return DONE
-
-
-def _say_progress(options: argparse.Namespace, line: str) -> None:
-    if not options.quiet and sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)

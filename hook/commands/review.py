@@ -161,13 +161,14 @@ def _work(repo: Repository, settings: config.Settings, options: argparse.Namespa
 
 def _series(work: Work, tasks: Iterator[Task], patches: int, options: argparse.Namespace) -> Series:
     from hook.commands import workers
+    from hook.commands.bar import Bar
     from hook.report.series import Series
 
-    progress = workers.Progress(patches + 1)
+    bar = Bar("judged")
     try:
-        found = workers.judge_all(work, tasks, patches + 1, options.jobs, progress)
+        found = workers.judge_all(work, tasks, patches + 1, options.jobs, bar)
     finally:
-        progress.clear()
+        bar.clear()
     return Series(tuple(found[number] for number in range(patches)), found[_WHOLE])
 
 

@@ -11,7 +11,6 @@ import concurrent.futures
 import multiprocessing
 import os
 import signal
-import sys
 import time
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -52,7 +51,7 @@ class Work(typing.NamedTuple):
     use_cache: bool
 
 
-def judge_all(work: Work, tasks: Iterable[Task], total: int, jobs: int, progress: Callable[[int], None]) -> dict[int, Outcome]:
+def judge_all(work: Work, tasks: Iterable[Task], total: int, jobs: int, progress: Callable[[int, int], None]) -> dict[int, Outcome]:
     """The outcome of every task by its key. `tasks` may take its time: what it gives is judged meanwhile.
 
     Raises GitError where a process was killed from outside. On KeyboardInterrupt what is being judged is finished, and remembered; where a
@@ -63,7 +62,7 @@ def judge_all(work: Work, tasks: Iterable[Task], total: int, jobs: int, progress
     done = _here(work, tasks) if jobs < 2 or total <= _FEW else _forked(work, tasks, jobs)
     for key, outcome in done:
         found[key] = outcome
-        progress(len(found))
+        progress(len(found), total)
     return found
 
 
@@ -150,31 +149,3 @@ def _judge_change(work: Work, change: Change) -> Outcome:
 def _asking(work: Work) -> triage.Asking:
     """Each change has the time that the settings allow for one, however many there are."""
     return triage.Asking(deadline=time.monotonic() + work.settings["agent.max_seconds"] if work.wait else 0.0)
-
-
-class Progress:
-    """A bar on the terminal while patches are judged; nothing where standard error is no terminal."""
-
-    _WIDTH = 30
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._started = time.monotonic()
-        self._shown = sys.stderr.isatty()
-        self(0)
-
-    def __call__(self, done: int) -> None:
-        if not self._shown:
-            return
-        bar = "#" * (done * self._WIDTH // self._total)
-        spent = time.monotonic() - self._started
-        left = f", about {spent / done * (self._total - done):.0f} s left" if done else ""
-        self._put(f"[{bar:{self._WIDTH}}] {done} of {self._total} judged{left}")
-
-    def clear(self) -> None:
-        """Take the bar away."""
-        if self._shown:
-            self._put("")
-
-    def _put(self, line: str) -> None:
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,49 @@
+"""The bar: how far long work has come, on a terminal; nothing where standard error is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+import typing
+
+if typing.TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_SECONDS = 0.1  # between two looks of it
+
+
+class Bar:
+    """A line that shows so many of so many, and about how long the rest takes; call it with what is done, and `clear` it at the end."""
+
+    def __init__(self, what: str, *, wanted: bool = True) -> None:
+        self._what = what
+        self._shown = wanted and sys.stderr.isatty()
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._said = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        if not self._shown or (time.monotonic() - self._said < _SECONDS and done < total):
+            return
+        self._said = time.monotonic()
+        progress = self._progress or self._start(total)
+        assert self._task is not None
+        progress.update(self._task, completed=done, total=total)
+        progress.refresh()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _start(self, total: int) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(30), MofNCompleteColumn(), TextColumn(self._what), TimeRemainingColumn())
+        # refreshed by hand: a thread of its own would not go along into the processes that are forked meanwhile
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+        self._task = self._progress.add_task("", total=total)
+        self._progress.start()
+        return self._progress
