@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_FILE_BYTES = 64 * 1024
 REPOSITORY_FILE = ".patch-triage.yaml"
+PRICE = re.compile(r"(?:(?P<model>\S+)=)?(?P<input>\d+(?:\.\d+)?)/(?P<output>\d+(?:\.\d+)?)(?:/(?P<thoughts>\d+(?:\.\d+)?))?\Z")
 TOOLCHAIN = re.compile(r"(gcc|clang)-(\d{1,3})((?:[ ,+](?:pahole|rustc)-\d{1,3}(?:\.\d{1,3}){0,2})*)\Z")
 
 
@@ -30,6 +31,7 @@ class Setting:
     read: Callable[[typing.Any], typing.Any]  # raises ValueError with what is allowed
     why: str
     repository: bool = False  # whether a tree's own settings file may give it: display and hints only
+    bears: bool = True  # on what is said of a change: a verdict in the cache is good only for the same value
 
 
 def _whole(low: int, high: int) -> Callable[[typing.Any], int]:
@@ -112,6 +114,13 @@ def _tree_patterns(value: typing.Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _prices(value: typing.Any) -> tuple[str, ...]:
+    words = _words(value)
+    if not all(PRICE.match(word) for word in words):
+        raise ValueError("a list of INPUT/OUTPUT or INPUT/OUTPUT/THOUGHTS, each for MODEL=, such as 1.25/10 or big=3/15/15")
+    return words
+
+
 def _url(value: typing.Any) -> str:
     import urllib.parse
 
@@ -174,7 +183,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("limits.diff_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "read at most so much diff text; beyond it the change stays open"),
     Setting("limits.blob_bytes", 16 << 20, _whole(1 << 10, 1 << 32), "read files up to this size; larger ones stay open"),
     Setting("limits.mail_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "read at most so much mail"),
-    Setting("push.wait_seconds", 60.0, _seconds(0, 86_400), "how long a push waits for the model where commits are open"),
+    Setting("push.wait_seconds", 60.0, _seconds(0, 86_400), "how long a push waits for the model where commits are open",
+            bears=False),
     Setting("agent.base_url", "", _url, "the OpenAI-compatible endpoint (http://127.0.0.1:8000/v1); empty: no model is asked"),
     Setting("agent.model", "", _text, "the model to ask"),
     Setting("agent.models", (), _words, "models to fall back on where the first is overloaded, in order"),
@@ -183,6 +193,24 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("agent.at_commit", "pending", _one_of("pending", "wait"),
             "whether a commit waits for the model, or records the question as pending"),
     Setting("agent.commit_seconds", 30.0, _seconds(0, 3600), "how long a commit waits, if it does"),
+    Setting("agent.background", True, _flag, "let a worker in the background ask what a commit has left pending", bears=False),
+    Setting("agent.settle_seconds", 2.0, _seconds(0, 3600), "how long a commit rests before the worker asks: it may be amended at once",
+            bears=False),
+    Setting("agent.background_tries", 5, _whole(1, 100), "give a question up that got no answer so often", bears=False),
+    Setting("agent.background_pause_seconds", 30.0, _seconds(0, 3600), "how long the worker waits after the first failure; then longer",
+            bears=False),
+    Setting("agent.background_days", 7, _whole(1, 365), "give a question up that could not be asked for so many days", bears=False),
+    Setting("agent.price", (), _prices,
+            "money for a million tokens, INPUT/OUTPUT/THOUGHTS, for one model MODEL=INPUT/OUTPUT/THOUGHTS; empty: money is not counted",
+            bears=False),
+    Setting("agent.max_patch_tokens", 1_000_000, _whole(0, 10**12), "spend at most so many tokens on one patch a day; 0: no limit",
+            bears=False),
+    Setting("agent.max_patch_money", 0.0, _number(0, 10**9), "spend at most so much on one patch a day; 0: no limit", bears=False),
+    Setting("agent.max_push_tokens", 5_000_000, _whole(0, 10**12), "spend at most so many tokens in one push; 0: no limit", bears=False),
+    Setting("agent.max_push_money", 0.0, _number(0, 10**9), "spend at most so much in one push; 0: no limit", bears=False),
+    Setting("agent.max_day_tokens", 20_000_000, _whole(0, 10**12), "spend at most so many tokens a day in one repository; 0: no limit",
+            bears=False),
+    Setting("agent.max_day_money", 0.0, _number(0, 10**9), "spend at most so much a day in one repository; 0: no limit", bears=False),
     Setting("agent.never_branches", (), _words, "branches whose work is never sent (globs)"),
     Setting("agent.never_paths", (), _tree_patterns, "files that are never sent, nor shown to a model (globs, or directories)"),
     Setting("agent.prompts", "", _text, "directory of prompts of your own: PROFILE/NAME.md"),
@@ -241,9 +269,9 @@ class Settings:
         return self.values[name]
 
     def fingerprint(self) -> str:
-        """All values as one text: equal settings have equal fingerprints."""
+        """All values that bear on a verdict, as one text: equal settings have equal fingerprints."""
         base = "" if self.base_config is None else hashlib.sha256(self.base_config.encode("utf-8", "replace")).hexdigest()
-        return "\n".join([*(f"{name}={self.values[name]!r}" for name in sorted(self.values)), base])
+        return "\n".join([*(f"{name}={self.values[name]!r}" for name in sorted(self.values) if BY_NAME[name].bears), base])
 
 
 def resolve(layers: Iterable[Sequence[Given]]) -> Settings:

@@ -45,6 +45,13 @@ class Answers:
         except OSError:
             pass
 
+    def drop(self, digest: str) -> None:
+        """Forget an answer."""
+        try:
+            self._path(digest).unlink(missing_ok=True)
+        except OSError:
+            pass  # it could not be kept, either
+
     def _path(self, digest: str) -> pathlib.Path:
         return self._directory / f"{digest}.json"
 

@@ -18,7 +18,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from hook.agent import answers
 from hook.agent.history import Message, estimate
@@ -46,6 +46,11 @@ class Trouble(enum.StrEnum):
     TIMEOUT = "endpoint-timeout"
     MALFORMED = "endpoint-malformed"
     WINDOW = "context-window"
+    # not the endpoint's: what the person allows to be spent
+    PATCH_CAP = "patch-cap-reached"
+    PUSH_CAP = "push-cap-reached"
+    DAY_CAP = "day-cap-reached"
+    LEDGER = "ledger-not-written"
 
 
 class NoAnswer(Exception):
@@ -55,6 +60,16 @@ class NoAnswer(Exception):
         super().__init__(sentence)
         self.trouble = trouble
         self.tokens = tokens or Tokens()  # what was spent all the same
+
+
+class Meter(Protocol):
+    """Stands before every request: hook.agent.budget has the real one."""
+
+    def reserve(self, model: str, given: int, most: int) -> Any:
+        """A ticket for a request of `given` tokens whose answer has at most `most`. Raises NoAnswer where that may not be spent."""
+
+    def settle(self, ticket: Any, tokens: Tokens) -> None:
+        """The request has cost so much."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +209,7 @@ class Client:
     def __init__(self, endpoint: Endpoint, redactor: Redactor, cache: answers.Answers | None) -> None:
         self.endpoint = endpoint
         self.learnt: list[Adaptation] = []
+        self.meter: Meter | None = None
         self._redactor = redactor
         self._cache = cache
         self._models = list(endpoint.models)
@@ -203,14 +219,17 @@ class Client:
     def begin(self) -> None:
         """Another conversation begins."""
         self._foreign = 0  # so many messages were said with a model before: its thought signatures mean nothing to this one
-        self._heard: list[tuple[str, Answer]] = []
+        self._heard: list[str] = []  # the answers of this conversation
         self._last = (0, 0)  # what was sent last, and what the endpoint has read of it, in tokens
 
-    def remember(self) -> None:
-        """Keep the answers of this conversation. Not of one that led to nothing: what was wrong with the endpoint may be put right."""
-        for digest, answer in self._heard:
+    def forget(self) -> None:
+        """Drop the answers of this conversation, which led to nothing: what was wrong with the endpoint may be put right.
+
+        They are kept as they come, so that one that was paid for is there again after a crash.
+        """
+        for digest in self._heard:
             if self._cache:
-                self._cache.keep(digest, dataclasses.asdict(answer))
+                self._cache.drop(digest)
         self._heard = []
 
     @property
@@ -283,10 +302,13 @@ class Client:
             digest = hashlib.sha256(json.dumps([self.endpoint.base_url, body], sort_keys=True).encode()).hexdigest()
             known = _restored(self._cache.find(digest)) if self._cache else None
             if known is not None:
+                self._heard.append(digest)
                 return known
             try:
                 answer = self._send(body, len(messages), deadline)
-                self._heard.append((digest, answer))
+                self._heard.append(digest)
+                if self._cache:
+                    self._cache.keep(digest, dataclasses.asdict(answer))
                 return dataclasses.replace(answer, tokens=spent + answer.tokens)
             except _Again as again:
                 attempt += 1
@@ -316,6 +338,21 @@ class Client:
         seconds = min(self.endpoint.request_seconds, deadline - time.monotonic())
         if seconds <= 0:
             raise _Again(Trouble.TIMEOUT, "the time for the model is up", again=False)
+        given = estimate(body["messages"]) + estimate(body.get("tools", []))
+        ticket = self.meter.reserve(self.model, given, self.endpoint.reply_tokens) if self.meter else None
+        cost = Tokens(given, 0, 0, estimated=True)  # of what was sent and got no answer, most endpoints make us pay that much
+        try:
+            answer = self._answer_of(body, count, seconds)
+            cost = answer.tokens
+            return answer
+        except _Again as again:
+            cost = again.tokens if again.trouble is not Trouble.TIMEOUT else cost
+            raise
+        finally:
+            if self.meter:
+                self.meter.settle(ticket, cost)
+
+    def _answer_of(self, body: Message, count: int, seconds: float) -> Answer:
         answered: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
 
         def send() -> None:

@@ -45,6 +45,21 @@ class End(enum.StrEnum):
     HISTORY = "history-malformed"
 
 
+# Ends that say nothing about the conversation: it can go on another time, and the answers so far are still good.
+FOR_NOW = frozenset(
+    {
+        End.SECONDS,
+        Trouble.UNREACHABLE,
+        Trouble.OVERLOADED,
+        Trouble.TIMEOUT,
+        Trouble.PATCH_CAP,
+        Trouble.PUSH_CAP,
+        Trouble.DAY_CAP,
+        Trouble.LEDGER,
+    }
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """What one agent may spend."""
@@ -106,7 +121,6 @@ def run(
     with trajectory.inside("agent", task.name, model=client.model, instruction=task.prompt.instruction, prompt=task.prompt.prompt) as span:
         try:
             outcome = Outcome(End.RESULTS, "", talk.results(), talk.model, talk.spent)
-            client.remember()
             span.results = dataclasses.asdict(outcome.results) if dataclasses.is_dataclass(outcome.results) else outcome.results  # type: ignore[arg-type]
         except Ended as ended:
             outcome = Outcome(ended.end, ended.why, None, talk.model, talk.spent)
@@ -115,6 +129,8 @@ def run(
         except Malformed as wrong:
             outcome = Outcome(End.HISTORY, str(wrong), None, talk.model, talk.spent)
         span.model = talk.model
+        if outcome.end != End.RESULTS and outcome.end not in FOR_NOW:
+            client.forget()
         if outcome.end != End.RESULTS:
             span.error = f"{outcome.end}: {outcome.why}"
     return outcome

@@ -486,7 +486,6 @@ def test_answers_are_remembered_by_their_whole_request(scripted: Callable[..., M
     model = scripted(says(text="one"), says(text="two"))
     one = client(model, cache=Answers(tmp_path))
     first = ask(one)
-    one.remember()
     again = ask(one)
     assert not first.cached and again == dataclasses.replace(first, cached=True) and again.text == "one"
     assert ask(one, History("i", "other")).text == "two" and len(model.requests) == 2
@@ -499,13 +498,17 @@ def test_answers_are_remembered_by_their_whole_request(scripted: Callable[..., M
     assert not ask(client(scripted(says(text="three")), cache=Answers(tmp_path))).cached
 
 
-def test_answers_are_remembered_only_when_the_conversation_has_led_to_something(scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:
+def test_answers_are_there_after_a_crash_and_forgotten_where_the_conversation_led_to_nothing(scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:
     one = client(scripted(says(text="one"), says(text="two")), cache=Answers(tmp_path))
     ask(one)
     one.begin()
     ask(one, History("i", "other"))
-    one.remember()
+    one.forget()
     assert len(list(tmp_path.iterdir())) == 1
+    one.begin()
+    assert ask(one).cached
+    one.forget()
+    assert not list(tmp_path.iterdir())
 
 
 def test_bad_answers_are_not_remembered(scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:

@@ -1,0 +1,143 @@
+"""The budget: what models may cost, for one patch, one push and one day, and the meter that stands before every request.
+
+A request is sent only if what was sent already, by whomever, and the most that this one can cost fit under every cap.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+from hook.agent.client import NoAnswer, Trouble
+from hook.agent.ledger import Day, Ledger, Line
+from hook.config import PRICE, Settings
+from hook.source import filelock
+from hook.verdict import Tokens
+
+_MILLION = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Price:
+    """Money for a million tokens."""
+
+    input: float = 0.0
+    output: float = 0.0
+    thoughts: float = 0.0
+
+    def of(self, tokens: Tokens) -> float:
+        return (tokens.input * self.input + tokens.output * self.output + tokens.thoughts * self.thoughts) / _MILLION
+
+    @property
+    def at_worst(self) -> Price:
+        """The same, where nobody knows yet how much of an answer is thoughts."""
+        most = max(self.output, self.thoughts)
+        return Price(self.input, most, most)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cap:
+    """One limit, and what counts towards it."""
+
+    setting: str
+    trouble: Trouble
+    counts: Callable[[Line], bool]
+    spent: Callable[[Line], float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ticket:
+    """A request that is written down and not settled yet."""
+
+    path: pathlib.Path
+    line: Line
+
+
+def prices(settings: Settings) -> dict[str, Price]:
+    """What `agent.price` says, by model; the empty name is any other."""
+    found = {}
+    for word in settings["agent.price"]:
+        match = PRICE.match(word)
+        assert match, word
+        output = float(match["output"])
+        found[match["model"] or ""] = Price(float(match["input"]), output, float(match["thoughts"] or output))
+    return found
+
+
+class Meter:
+    """Counts and caps the requests about one change. Safe beside any number of others."""
+
+    def __init__(self, directory: pathlib.Path, settings: Settings, change_id: str, commit: str, push: str) -> None:
+        self._ledger = Ledger(directory)
+        self._settings = settings
+        self._prices = prices(settings)
+        self._change_id, self._commit, self._push = change_id, commit, push
+        self._caps = _caps(change_id, push)
+
+    def reserve(self, model: str, given: int, most: int) -> Ticket:
+        """Write down a request of `given` tokens whose answer has at most `most`. Raises NoAnswer where a cap would not hold."""
+        tokens = Tokens(given, most, 0, estimated=True)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        money = self._price(model).at_worst.of(tokens)
+        line = Line(os.urandom(8).hex(), now, False, model, self._change_id, self._commit, self._push, tokens, money)
+        try:
+            with self._ledger.today() as day:
+                self._check(day, line)
+                day.add(line)
+                return Ticket(day.path, line)
+        except (filelock.Held, OSError) as wrong:
+            why = getattr(wrong, "strerror", None) or str(wrong)
+            raise NoAnswer(Trouble.LEDGER, f"what it costs cannot be written down: {why}") from None
+
+    def settle(self, ticket: Ticket, tokens: Tokens) -> None:
+        """Write down what a request did cost. Where that cannot be written, the most it could cost stays counted."""
+        line = dataclasses.replace(ticket.line, settled=True, tokens=tokens, money=self._price(ticket.line.model).of(tokens))
+        try:
+            self._ledger.settle(ticket.path, line)
+        except (filelock.Held, OSError):
+            pass
+
+    def _price(self, model: str) -> Price:
+        return self._prices.get(model) or self._prices.get("") or Price()
+
+    def _check(self, day: Day, new: Line) -> None:
+        for cap in self._caps:
+            most = self._settings[cap.setting]
+            if not most:
+                continue
+            spent, more = sum(cap.spent(line) for line in day.lines.values() if cap.counts(line)), cap.spent(new)
+            if spent + more > most:
+                raise NoAnswer(cap.trouble, f"{cap.setting} is {most:,g}, {spent:,g} are spent and the next request may take {more:,g}")
+
+
+def _caps(change_id: str, push: str) -> Sequence[Cap]:
+    def any_line(line: Line) -> bool:
+        return True
+
+    def of_patch(line: Line) -> bool:
+        return line.change_id == change_id
+
+    def of_push(line: Line) -> bool:
+        return line.push == push
+
+    which: Mapping[str, tuple[Trouble, Callable[[Line], bool]]] = {
+        "patch": (Trouble.PATCH_CAP, of_patch),
+        **({"push": (Trouble.PUSH_CAP, of_push)} if push else {}),
+        "day": (Trouble.DAY_CAP, any_line),
+    }
+    return [
+        Cap(f"agent.max_{name}_{unit}", trouble, counts, spent)
+        for name, (trouble, counts) in which.items()
+        for unit, spent in (("tokens", _tokens), ("money", _money))
+    ]
+
+
+def _tokens(line: Line) -> float:
+    return line.tokens.total
+
+
+def _money(line: Line) -> float:
+    return line.money

@@ -1,0 +1,48 @@
+"""The file lock: one holder at a time, among all processes of ours; the system frees it when its holder dies.
+
+There is no process id to trust: what is locked is the open file, not what is written in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pathlib
+import time
+
+_POLL_SECONDS = 0.02
+
+
+class Held(Exception):
+    """Another process holds the lock."""
+
+
+def take(path: pathlib.Path, seconds: float = 0.0) -> int:
+    """A descriptor of `path` that holds its lock; closing it lets go. The holder may remove the file before that.
+
+    Waits for at most `seconds`, then raises Held; raises OSError where the file cannot be made.
+    """
+    deadline = time.monotonic() + seconds
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is(handle, path):
+                return handle
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(handle)
+                raise Held(f"another process holds {path}") from None
+            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # not free yet, or removed by its last holder while we waited
+
+
+def _is(handle: int, path: pathlib.Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
