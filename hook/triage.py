@@ -6,6 +6,7 @@ puts the verdict where the settings say. Nothing here runs git or looks into C.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -16,8 +17,9 @@ from hook import __version__
 from hook.change import patch
 from hook.change.change import Change, NothingToJudge, find_commit, of_commit, unread
 from hook.config import Settings, WrongSetting
-from hook.record import cache, store, trajectories
+from hook.record import cache, claim, store, trajectories
 from hook.redaction import Redactor
+from hook.source import filelock
 from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
 from hook.source.tree import Source
@@ -25,7 +27,7 @@ from hook.trajectory import Trajectory
 from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, decide, to_document
 
 if typing.TYPE_CHECKING:
-    from hook.agent import evaluators, loop
+    from hook.agent import budget, evaluators, loop
     from hook.evidence import harmless, hunks
 
 
@@ -37,10 +39,20 @@ class Asking:
     profile: str = "default"
     deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
     progress: Callable[[str], None] = lambda line: None
+    push: str = ""  # names the push that asks, for what it may spend
 
 
 NOT_ASKED = Asking(mode="never")
 KMSAN_TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst
+
+
+@dataclasses.dataclass(frozen=True)
+class Unanswered:
+    """How asking came to nothing."""
+
+    end: str  # a name of loop.End or client.Trouble
+    why: str
+    for_now: bool  # it says nothing about the question: another time there may be an answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +65,7 @@ class Judged:
     asked: str = ""  # why the model was asked, or was not
     trajectory: Trajectory | None = None  # of the run in which it was asked
     hunks: tuple[hunks.Classified, ...] = ()  # where they were asked for
+    unanswered: Unanswered | None = None  # the question of this run that got no answer, if there is one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,8 +192,16 @@ def _prepare(run: Run) -> typing.Any:
                 raise
             run.why = f"not asked: {wrong}"
         else:
+            run.bench.client.meter = _meter(run)
             run.trajectory.open(trajectories.new_path(run.change.repo, run.change.patch.change_id))
     return {"Asked": run.bench is not None, "Why": run.why}
+
+
+def _meter(run: Run) -> budget.Meter:
+    from hook.agent import budget
+
+    change = run.change
+    return budget.Meter(change.repo.state_dir / "ledger", run.settings, change.patch.change_id, change.commit, run.asking.push)
 
 
 def _evaluate(run: Run) -> None:
@@ -244,6 +265,26 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
     use_cache = use_cache and settings["cache.enabled"]
     if use_cache and (known := _known(change, objects, settings, asking)):
         return known
+    with contextlib.ExitStack() as stack:
+        if _waits_its_turn(change, settings, asking):
+            try:
+                waited = stack.enter_context(claim.held(change.repo, change.patch.change_id, asking.deadline - time.monotonic()))
+            except filelock.Held:
+                asking = dataclasses.replace(asking, deadline=0.0)  # somebody else still asks about it: pending
+            except OSError:
+                pass  # nothing can be written here: what asking costs could not be, either
+            else:
+                if waited and use_cache and (known := _known(change, objects, settings, asking)):
+                    return known
+        return _judge(change, objects, settings, use_cache, asking)
+
+
+def _waits_its_turn(change: Change, settings: Settings, asking: Asking) -> bool:
+    """Whether the model may be asked about what another process may ask about at this moment."""
+    return asking.mode == "auto" and asking.deadline > time.monotonic() and not refusal(change, settings, asking)
+
+
+def _judge(change: Change, objects: Objects, settings: Settings, use_cache: bool, asking: Asking) -> Judged:
     redactor = Redactor()
     run = Run(change, objects, _after(change, objects), settings, asking, use_cache, Trajectory(redactor.value), redactor)
     with run.trajectory.inside("flow", "patch-triage") as span:
@@ -263,7 +304,18 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
         trajectories.sweep(change.repo, settings["agent.max_trajectories"])
     if use_cache:
         _remember(run)
-    return Judged(change, _state(run.verdict, change, settings, asking), False, run.why, run.trajectory if run.bench else None)
+    unanswered = _unanswered(run)
+    verdict = _state(run.verdict, change, settings, asking, unanswered)
+    return Judged(change, verdict, False, run.why, run.trajectory if run.bench else None, unanswered=unanswered)
+
+
+def _unanswered(run: Run) -> Unanswered | None:
+    for outcome in run.outcomes:
+        if outcome.results is None:
+            from hook.agent import loop
+
+            return Unanswered(str(outcome.end), run.redactor.text(outcome.why), outcome.end in loop.FOR_NOW)
+    return None
 
 
 def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
@@ -335,9 +387,13 @@ def _remember(run: Run) -> None:
         pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
 
 
-def _state(verdict: Verdict, change: Change, settings: Settings, asking: Asking) -> Verdict:
+def _state(
+    verdict: Verdict, change: Change, settings: Settings, asking: Asking, unanswered: Unanswered | None = None
+) -> Verdict:
     """An open verdict is pending where a model could still be asked about it."""
-    if verdict.decided_by is not DecidedBy.DEFAULT or asking.mode == "never" or asking.deadline > time.monotonic():
+    if verdict.decided_by is not DecidedBy.DEFAULT or asking.mode == "never":
+        return verdict
+    if asking.deadline > time.monotonic() and not (unanswered and unanswered.for_now):
         return verdict
     return dataclasses.replace(verdict, state=State.PENDING) if not refusal(change, settings, asking) else verdict
 

@@ -1,0 +1,132 @@
+"""The open questions: commits that a model is still to be asked about, one small file each in the common git directory.
+
+Each is put in place by a rename. A file that a crash has emptied still says by its name which commit it is about, and that is enough.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import time
+from collections.abc import Mapping
+
+from hook.record.queue import put
+from hook.source.git import Repository
+
+_SUFFIX = ".json"
+_MOST_BYTES = 64 << 10
+_OBJECT_ID_LENGTHS = (40, 64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """One commit that waits. Times are seconds since the epoch, as time.time() gives them."""
+
+    commit: str
+    change_id: str = ""
+    git_dir: str = ""  # of the working tree in which it was made
+    since: float = 0.0
+    not_before: float = 0.0
+    tries: int = 0  # that an endpoint took and that came to nothing
+    why: str = ""  # the last of them came to nothing, or it was not asked
+    given_up: bool = False
+
+
+def add(repo: Repository, commit: str, change_id: str, rest_seconds: float) -> None:
+    """Let `commit` wait, at first for so long; one that waits already, or was given up, stays as it is. Raises OSError."""
+    known = find(repo, commit)
+    if known is not None and known.change_id == change_id:
+        return
+    now = time.time()
+    _put(repo, Question(commit, change_id, str(repo.git_dir), now, now + rest_seconds))
+
+
+def find(repo: Repository, commit: str) -> Question | None:
+    """The question about `commit`, None if there is none."""
+    path = _path(repo, commit)
+    try:
+        with path.open("rb") as file:
+            data, age = file.read(_MOST_BYTES), os.fstat(file.fileno()).st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return _parsed(commit, data, age)
+
+
+def every(repo: Repository) -> list[Question]:
+    """All questions, the longest waiting first."""
+    try:
+        names = os.listdir(_directory(repo))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    commits = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX) and not name.startswith(".")]
+    found = (find(repo, commit) for commit in commits if len(commit) in _OBJECT_ID_LENGTHS)
+    return sorted((one for one in found if one is not None), key=lambda one: (one.since, one.commit))
+
+
+def first_due(repo: Repository) -> Question | None:
+    """The question to ask next, whether its time has come or not; None if there is none that anybody waits for."""
+    waiting = [one for one in every(repo) if not one.given_up]
+    now = time.time()
+    return min(waiting, key=lambda one: (max(one.not_before, now), one.since), default=None)
+
+
+def replace(repo: Repository, question: Question) -> bool:
+    """Write a question again, unless somebody has taken it away meanwhile; gives whether it was written. Raises OSError."""
+    if not _path(repo, question.commit).exists():
+        return False
+    _put(repo, question)
+    return True
+
+
+def drop(repo: Repository, commit: str) -> None:
+    """Let `commit` wait no longer. Raises OSError."""
+    _path(repo, commit).unlink(missing_ok=True)
+
+
+def move(repo: Repository, old: str, new: str, new_change_id: str) -> None:
+    """`old` has become `new`: what waits about the one waits about the other, with its history where the change is the same.
+
+    Raises OSError.
+    """
+    question = find(repo, old)
+    if question is None:
+        return
+    if question.change_id == new_change_id and find(repo, new) is None:
+        _put(repo, dataclasses.replace(question, commit=new))
+    drop(repo, old)
+
+
+def _put(repo: Repository, question: Question) -> None:
+    document = {
+        "Commit": question.commit,
+        "ChangeId": question.change_id,
+        "GitDir": question.git_dir,
+        "Since": question.since,
+        "NotBefore": question.not_before,
+        "Tries": question.tries,
+        "Why": question.why,
+        "GivenUp": question.given_up,
+    }
+    put(_path(repo, question.commit), json.dumps(document) + "\n")
+
+
+def _parsed(commit: str, data: bytes, age: float) -> Question:
+    try:
+        one = json.loads(data)
+        if not isinstance(one, Mapping):
+            raise TypeError
+        texts = (str(one["ChangeId"]), str(one["GitDir"]))
+        times = (float(one["Since"]), float(one["NotBefore"]))
+        return Question(commit, *texts, *times, int(one["Tries"]), str(one["Why"]), bool(one["GivenUp"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Question(commit, since=age)
+
+
+def _path(repo: Repository, commit: str) -> pathlib.Path:
+    return _directory(repo) / f"{commit}{_SUFFIX}"
+
+
+def _directory(repo: Repository) -> pathlib.Path:
+    return repo.state_dir / "pending"
