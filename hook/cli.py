@@ -24,6 +24,8 @@ COMMANDS = {
     "config": "settings",
     "status": "status",
     "agent": "agent",
+    "spend": "spend",
+    "marks": "marks",
     "trajectory": "trajectory",
     "report": "report",
     "export": "export",

@@ -18,7 +18,7 @@ from hook import triage
 from hook.change import patch
 from hook.change.change import NothingToJudge, find_commit, head_commit, revisions, staged
 from hook.config import BY_NAME, Settings, WrongSetting
-from hook.record import store
+from hook.record import pending, store
 from hook.report import text
 from hook.source import settings as settings_source
 from hook.source.git import GitError, Repository, find
@@ -142,6 +142,7 @@ def _record_since(repo: Repository, fallback: str) -> int:
                 say(f"no verdict on {one.commit[:12]}: {one.why}")
         if len(commits) == 1 and judged:
             _announce(repo, judged[0].verdict, settings)
+        _hand_over(repo, settings, judged)
     return 0
 
 
@@ -176,6 +177,10 @@ def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
         judged = [_with_the_agents(one, [record.verdict for record in moved.get(one.verdict.commit, ())]) for one in judged]
         for line in triage.keep(repo, judged, settings, marks):
             say(line)
+        for new, mine in olds.items():
+            for old in mine:
+                pending.move(repo, old, new, ids.get(new, ""))
+        _hand_over(repo, settings, judged)
     return 0
 
 
@@ -188,9 +193,10 @@ def _record_rebased(repo: Repository) -> int:
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
         most = settings["push.max_commits"]
         commits = repo.run("rev-list", f"--max-count={most}", "--no-merges", "HEAD", "--not", "ORIG_HEAD", "--remotes").decode().split()
-        judged, _ = _judge_all(repo, objects, settings, commits)
+        judged, _ = _judge_all(repo, objects, settings, commits, asking=_asking(0.0))
         for line in triage.keep(repo, judged, settings):
             say(line)
+        _hand_over(repo, settings, judged)
     return 0
 
 
@@ -205,12 +211,14 @@ def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
         commits = commits[:most]
         if not commits:
             return 0
-        judged, missed = _judge_all(repo, objects, settings, commits, progress="judging", asking=_asking(settings["push.wait_seconds"]))
+        asking = dataclasses.replace(_asking(settings["push.wait_seconds"]), push=os.urandom(8).hex())
+        judged, missed = _judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
         ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
         recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, "") for one in judged})
         unrecorded = [one for one in judged if not _is_recorded(one.verdict, recorded[one.verdict.commit].verdict)]
         for line in triage.keep(repo, unrecorded, settings):
             say(line)
+        _hand_over(repo, settings, judged)
     _report_push(judged, missed)
     if older:
         say(f"only the newest {most} commits of this push were judged (push.max_commits); `patch-triage check A..B` judges more")
@@ -259,9 +267,21 @@ def _with_the_agents(judged: triage.Judged, recorded: Sequence[Verdict | None]) 
     return judged
 
 
+def _hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> None:
+    """Leave to the worker what is pending."""
+    if not settings["agent.base_url"]:
+        return
+    from hook import worker  # only who has a model pays for it
+
+    for line in worker.hand_over(repo, settings, [one.verdict for one in judged]):
+        say(line)
+
+
 def _is_recorded(verdict: Verdict, recorded: Verdict | None) -> bool:
-    """Whether a record says what is known now; one that waits for the model does not once the model has answered."""
-    return recorded is not None and not (recorded.decided_by is DecidedBy.DEFAULT and verdict.decided_by is not DecidedBy.DEFAULT)
+    """Whether a record says what is known now. One that waits for the model does not once that has answered, or has failed to."""
+    if recorded is None or recorded.decided_by is not DecidedBy.DEFAULT:
+        return recorded is not None
+    return verdict.decided_by is DecidedBy.DEFAULT and (not verdict.model or verdict.reasoning == recorded.reasoning)
 
 
 def _objects(repo: Repository) -> Objects:

@@ -45,6 +45,8 @@ def check(options: argparse.Namespace) -> int:
     """Judge a change and print the verdict."""
     code = _check(options)
     _index_in_background(options)
+    if not options.offline and options.agent != "never":
+        _resume_worker(options)
     return code
 
 
@@ -91,6 +93,20 @@ def _index_in_background(options: argparse.Namespace) -> None:
             background.start(repo)
     except (GitError, config.WrongSetting, OSError):
         return  # the verdict is given; an index only makes the next one faster
+
+
+def _resume_worker(options: argparse.Namespace) -> None:
+    """Have the questions that wait asked, where a worker was stopped by a crash or a reboot."""
+    from hook.record import pending
+
+    repo = repository(options)
+    if pending.is_any(repo) and not settings_source.switched_off(repo):
+        from hook import worker
+
+        try:
+            worker.resume(repo, settings_source.load(repo))
+        except (config.WrongSetting, OSError):
+            return  # the verdict is given; the next commit tries again
 
 
 def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace) -> int:

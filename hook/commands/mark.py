@@ -45,6 +45,7 @@ def mark(options: argparse.Namespace) -> int:
         by = ""
     document = {
         "Mark": options.judgement,
+        "DecidedBy": str(recorded.verdict.decided_by),
         "Why": text.plain(options.why),
         "By": text.plain(by),
         "When": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

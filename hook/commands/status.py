@@ -1,34 +1,106 @@
-"""`patch-triage status`: what still waits to be recorded."""
+"""`patch-triage status`: what waits in this repository, for the disk or for a model, and what is done about it."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+import typing
 
 from hook.commands import DONE, Command, complain, repository
+from hook.config import Settings
+from hook.report.text import plain, table
 from hook.source import settings as settings_source
-from hook.source.git import GitError
+from hook.source.git import GitError, Repository
+
+if typing.TYPE_CHECKING:
+    from hook import worker
+    from hook.record import pending
+
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 def register(command: Command) -> None:
     """Add the command."""
-    command("status", status, "write what could not be recorded, and print what still waits")
+    sub = command("status", status, "write what could not be recorded, and print what still waits and what the worker does")
+    sub.add_argument("--watch", action="store_true", help="go on until nothing waits that is due, or Ctrl-C")
 
 
 def status(options: argparse.Namespace) -> int:
-    """Write what is queued and print what still waits."""
+    """Write what is queued, have the worker go on, and print what still waits."""
+    from hook import worker
+
+    repo = repository(options)
+    settings = settings_source.load(repo)
+    off = settings_source.switched_off(repo)
+    _write_queued(repo, settings)
+    if off:
+        print(plain(f"switched off here: {off}"))
+    else:
+        worker.resume(repo, settings)
+    lines = _lines(repo, settings)
+    print("\n".join(map(plain, lines)), flush=True)
+    while options.watch and worker.doing(repo) is not None:
+        time.sleep(_LOOK_AGAIN_SECONDS)
+        before, lines = lines, _lines(repo, settings)
+        if lines == before:
+            continue
+        if sys.stdout.isatty():
+            print(f"\033[{len(before)}A\033[J", end="")
+        print("\n".join(map(plain, lines)), flush=True)
+    return DONE
+
+
+def _write_queued(repo: Repository, settings: Settings) -> None:
     from hook.record import note, queue
     from hook.record.lock import Locked
 
-    repo = repository(options)
-    found = settings_source.load(repo)
     try:
-        written = queue.flush(repo, found["record.lock_seconds"])
+        written = queue.flush(repo, settings["record.lock_seconds"])
         if written:
             print(f"{written} queued {'record' if written == 1 else 'records'} written")
     except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
         complain(str(wrong))
-    waiting = queue.pending(repo)
-    print(f"{len(waiting)} {'record waits' if len(waiting) == 1 else 'records wait'} to be written")
-    if off := settings_source.switched_off(repo):
-        print(f"switched off here: {off}")
-    return DONE
+    waiting = len(queue.pending(repo))
+    print(f"{waiting} {'record waits' if waiting == 1 else 'records wait'} to be written")
+
+
+def _lines(repo: Repository, settings: Settings) -> list[str]:
+    """The questions, what is done about them, and what was spent today."""
+    from hook import worker
+    from hook.record import pending
+
+    every = pending.every(repo)
+    waiting, lost = [one for one in every if not one.given_up], [one for one in every if one.given_up]
+    lines = [f"{len(waiting)} {'question waits' if len(waiting) == 1 else 'questions wait'} for a model"]
+    doing = worker.doing(repo)
+    if doing is not None:
+        about = f"about {doing.commit[:12]}: " if doing.commit else ""
+        lines.append(f"worker: process {doing.process}, {about}{doing.line}" if doing.line else "worker: starting")
+    elif waiting:
+        lines.append("worker: none" + ("" if settings["agent.background"] else " (agent.background is false); a push asks"))
+    rows = [(f"{one.commit[:12]}", _state(one, doing)) for one in waiting]
+    rows += [(one.commit[:12], f"given up: {one.why}") for one in lost]
+    lines += [f"  {line}" for line in table(rows)]
+    return lines + _spent(repo, settings)
+
+
+def _state(question: pending.Question, doing: worker.Doing | None) -> str:
+    if doing is not None and doing.commit == question.commit:
+        return "is asked about now"
+    said = f"tried {question.tries} times; " if question.tries else ""
+    due = "due" if question.not_before <= time.time() else f"due {time.strftime('%H:%M:%S', time.localtime(question.not_before))}"
+    return f"{said}{due}" + (f"; {question.why}" if question.why else "")
+
+
+def _spent(repo: Repository, settings: Settings) -> list[str]:
+    from hook.agent import ledger
+
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    lines = [line for day, line in ledger.read(repo.state_dir / "ledger", 1) if day == today]
+    if not lines:
+        return []
+    tokens, money = sum(line.tokens.total for line in lines), sum(line.money for line in lines)
+    most = settings["agent.max_day_tokens"]
+    of = f" of {most:,} (agent.max_day_tokens)" if most else ""
+    return [f"spent today (UTC): {tokens:,} tokens{of}" + (f", {money:,.4f} in money" if settings["agent.price"] else "")]

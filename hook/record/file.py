@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterator
 
 from hook.record.queue import put
 from hook.source.git import Repository
@@ -19,6 +20,12 @@ def read(repo: Repository, directory: pathlib.Path | None, commit: str) -> str:
 def write(repo: Repository, directory: pathlib.Path | None, commit: str, text: str) -> None:
     """Put the record in place in one step. Raises OSError."""
     put(_path(repo, directory, commit), text)
+
+
+def every(repo: Repository, directory: pathlib.Path | None) -> Iterator[str]:
+    """The text of every record."""
+    for path in sorted((directory or repo.state_dir / "verdicts").glob("*.yaml")):
+        yield path.read_text("utf-8", "replace")
 
 
 def _path(repo: Repository, directory: pathlib.Path | None, commit: str) -> pathlib.Path:

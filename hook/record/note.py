@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from hook.source.objects import Objects
 
 REF = "refs/notes/patch-triage"
 _MAX_NOTE_BYTES = 1 << 20
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _IDENTITY = {
     f"GIT_{role}_{part}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -47,6 +49,14 @@ def read(repo: Repository, commits: Sequence[str]) -> dict[str, str]:
             if texts:
                 found[commit] = "\n".join(text.data.decode("utf-8", "replace") for text in texts if text and text.data)
     return found
+
+
+def annotated(repo: Repository) -> list[str]:
+    """The commits that have a note."""
+    if not repo.run("for-each-ref", REF):
+        return []
+    names = repo.run("ls-tree", "-r", "--name-only", REF).decode("utf-8", "surrogateescape").split("\n")
+    return [name.replace("/", "") for name in names if _OBJECT_ID.match(name.replace("/", ""))]
 
 
 def update(repo: Repository, changes: Mapping[str, Change], seconds: float) -> None:

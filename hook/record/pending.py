@@ -65,6 +65,21 @@ def every(repo: Repository) -> list[Question]:
     return sorted((one for one in found if one is not None), key=lambda one: (one.since, one.commit))
 
 
+def is_any(repo: Repository) -> bool:
+    """Whether there may be a question, at the price of one look into a directory."""
+    try:
+        return any(_directory(repo).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def sweep(repo: Repository, seconds: float) -> None:
+    """Forget what was given up and has waited for longer than so. Raises OSError."""
+    for one in every(repo):
+        if one.given_up and time.time() - one.since > seconds:
+            drop(repo, one.commit)
+
+
 def first_due(repo: Repository) -> Question | None:
     """The question to ask next, whether its time has come or not; None if there is none that anybody waits for."""
     waiting = [one for one in every(repo) if not one.given_up]

@@ -14,7 +14,7 @@ from hook.config import Settings
 from hook.record import document, file, note, queue
 from hook.record.lock import Locked
 from hook.source.git import GitError, Repository
-from hook.verdict import NotAVerdict, Verdict, from_document, to_document
+from hook.verdict import DecidedBy, NotAVerdict, State, Verdict, from_document, to_document
 
 Documents = tuple[Mapping[str, Any], ...]
 
@@ -48,7 +48,7 @@ def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Map
     if "file" in formats:
         try:
             for commit, new in changes.items():
-                file.write(repo, _directory(settings), commit, _adding(new)(file.read(repo, _directory(settings), commit)))
+                file.write(repo, directory(settings), commit, _adding(new)(file.read(repo, directory(settings), commit)))
         except OSError as wrong:
             said.append(f"not recorded in a file: {wrong.strerror or wrong}; `record.directory` names another place")
     return said
@@ -64,7 +64,7 @@ def read(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[s
         documents, broken = document.load(texts.get(commit, ""))
         documents = (*documents, *waiting.get(commit, ()))
         if not documents:
-            documents, more = document.load(file.read(repo, _directory(settings), commit))
+            documents, more = document.load(file.read(repo, directory(settings), commit))
             broken += more
         mine = [one for one in documents if change_id and one.get("ChangeId") == change_id]
         verdict = None
@@ -100,10 +100,18 @@ def _adding(new: Sequence[Mapping[str, Any]]) -> Callable[[str], str]:
     def changed(text: str) -> str:
         documents: Documents = document.load(text)[0]
         for one in new:
-            documents = document.with_document(documents, one)
+            if not _is_overtaken(one, documents):
+                documents = document.with_document(documents, one)
         return document.dump(documents)
 
     return changed
+
+
+def _is_overtaken(new: Mapping[str, Any], documents: Documents) -> bool:
+    """Whether a question is to be recorded whose answer somebody else has recorded meanwhile."""
+    return new.get("State") == State.PENDING and any(
+        one.get("ChangeId") == new.get("ChangeId") and one.get("DecidedBy") == DecidedBy.AGENT and "Mark" not in one for one in documents
+    )
 
 
 def _queued(repo: Repository, changes: Mapping[str, Sequence[Mapping[str, Any]]], wrong: Exception) -> str:
@@ -116,6 +124,7 @@ def _queued(repo: Repository, changes: Mapping[str, Sequence[Mapping[str, Any]]]
     return f"not recorded: {why}; it is queued, `patch-triage status` shows it"
 
 
-def _directory(settings: Settings) -> pathlib.Path | None:
+def directory(settings: Settings) -> pathlib.Path | None:
+    """Where the files of records are, if not in their usual place."""
     given = settings["record.directory"]
     return pathlib.Path(given).expanduser() if given else None

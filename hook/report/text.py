@@ -87,6 +87,17 @@ def table(rows: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{_fitted(plain(label), width)}  {plain(said)}" for label, said in rows]
 
 
+def columns(rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    """Rows of as many cells each, a line each; the first `left` columns begin, the others end, at the same place."""
+    rows = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        lines.append("  ".join(cell.ljust(width) if at < left else cell.rjust(width) for at, (cell, width) in enumerate(cells)).rstrip())
+    return lines
+
+
 def coloured(setting: str) -> bool:
     """Whether to colour what goes to stdout, by the setting `output.colour` and the terminal."""
     import os

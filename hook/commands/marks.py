@@ -1,0 +1,89 @@
+"""`patch-triage marks`: how often people found a verdict right or wrong, by who decided and by change class.
+
+So that a team can see where to trust it. A mark that a rebase has carried along counts once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hook.commands import DONE, Command, repository
+from hook.report.text import columns
+from hook.source import settings as settings_source
+from hook.source.git import Repository
+
+_JUDGEMENTS = ("right", "wrong")
+_MARK = "\nMark: "
+_MOST_A_READ = 1000
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("marks", marks, "count what people have marked right and wrong, by who decided and by change class")
+    sub.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def marks(options: argparse.Namespace) -> int:
+    """Print the counts."""
+    from hook.record import store
+
+    by: dict[str, dict[str, Counter[str]]] = {"DecidedBy": {}, "ChangeClass": {}}
+    total: Counter[str] = Counter()
+    seen = set()
+    repo = repository(options)
+    for mark, verdict in _marked(repo, store.directory(settings_source.load(repo))):
+        same = (mark.get("ChangeId"), mark.get("By"), mark.get("When"))
+        if same in seen or mark["Mark"] not in _JUDGEMENTS:
+            continue
+        seen.add(same)
+        total[mark["Mark"]] += 1
+        # who had decided when the mark was made; a verdict of now may be another's
+        who = str(mark.get("DecidedBy") or verdict.get("DecidedBy") or "unknown")
+        classes = verdict.get("ChangeClasses")
+        names = [str(one) for one in classes] if isinstance(classes, list) and classes else ["unknown"]
+        for kind, name in [("DecidedBy", who), *(("ChangeClass", name) for name in dict.fromkeys(names))]:
+            by[kind].setdefault(name, Counter())[mark["Mark"]] += 1
+    if options.format == "json":
+        found = {kind: {name: _document(one) for name, one in sorted(counts.items())} for kind, counts in by.items()}
+        print(json.dumps({"Marks": _document(total), **found}))
+        return DONE
+    if not total:
+        print("no verdict was marked here; `patch-triage mark COMMIT right|wrong` marks one")
+        return DONE
+    rows = [("", "right", "wrong", "wrong of all"), ("all", *_shares(total))]
+    for kind, title in (("DecidedBy", "decided by"), ("ChangeClass", "change class")):
+        rows.append((title, "", "", ""))
+        rows += [(f"  {name}", *_shares(one)) for name, one in sorted(by[kind].items(), key=lambda item: (-item[1].total(), item[0]))]
+    print("\n".join(columns(rows, 1)))
+    return DONE
+
+
+def _marked(repo: Repository, directory: pathlib.Path | None) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Every mark, with the verdict that it is on, empty if that is gone: of the notes, the files, and what waits to be written."""
+    from hook.record import document, file, note, queue
+
+    texts: dict[str, str] = {}
+    commits = note.annotated(repo)
+    for start in range(0, len(commits), _MOST_A_READ):
+        texts |= note.read(repo, commits[start : start + _MOST_A_READ])
+    waiting = dict(queue.pending(repo))
+    found: list[Sequence[Mapping[str, Any]]] = [(*document.load(texts.get(commit, ""))[0], *more) for commit, more in waiting.items()]
+    # scanned first: reading YAML takes longer, and few are marked
+    found += [document.load(text)[0] for text in (*texts.values(), *file.every(repo, directory)) if _MARK in text]
+    for documents in found:
+        verdicts = {one["ChangeId"]: one for one in documents if "Mark" not in one}
+        yield from ((one, verdicts.get(one["ChangeId"], {})) for one in documents if "Mark" in one)
+
+
+def _document(counts: Counter[str]) -> dict[str, int]:
+    return {name.capitalize(): counts[name] for name in _JUDGEMENTS}
+
+
+def _shares(counts: Counter[str]) -> tuple[str, str, str]:
+    return str(counts["right"]), str(counts["wrong"]), f"{100 * counts['wrong'] / counts.total():.0f}%"
+

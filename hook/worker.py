@@ -1,0 +1,282 @@
+"""The worker: asks in the background what commits have left pending, so that no commit waits for a model.
+
+One process a repository. Whoever hands it a question takes its lock and starts it with the lock in hand, so that there is never a second;
+the lock dies with its holder, and the next call of ours starts another. It has no terminal and none of git's files, runs at the lowest
+priority, and ends when nothing is due. It writes the note as a hook would.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from hook import triage
+from hook.change.change import NothingToJudge, find_commit, of_commit
+from hook.config import BY_NAME, Settings, WrongSetting
+from hook.record import pending
+from hook.record.pending import Question
+from hook.source import filelock
+from hook.source import settings as settings_source
+from hook.source.git import GitError, Repository, find
+from hook.source.objects import Objects
+from hook.source.tree import Source
+from hook.verdict import DecidedBy, State, Verdict
+
+_NICEST = 19
+_PATIENCE_SECONDS = 600.0  # the longest that a worker sleeps; what is due later is for the next one
+_REFUSED_SECONDS = 900.0  # until a question is looked at again that may not be asked now
+_LONGEST_PAUSE_SECONDS = 3600.0
+_PAUSE_GROWS = 4
+_TROUBLES = 3  # questions in a row at which the endpoint itself fails, before the worker leaves it for another day
+_DAY_SECONDS = 86_400.0
+_FORGOTTEN_SECONDS = 7 * _DAY_SECONDS  # for so long `status` tells of what was given up
+_GLANCE_SECONDS = 0.1  # for which `status` may hold the lock, to see whether there is a worker
+_STATE_BYTES = 4096
+
+
+def hand_over(repo: Repository, settings: Settings, verdicts: Sequence[Verdict]) -> list[str]:
+    """Queue the questions that the verdicts of commits leave pending, and see that somebody works on them.
+
+    Returns what a person should know, a line each: there is none but where something is wrong.
+    """
+    if not settings["agent.background"]:
+        return []
+    try:
+        for verdict in verdicts:
+            if verdict.commit and verdict.state is State.PENDING:
+                pending.add(repo, verdict.commit, verdict.change_id, settings["agent.settle_seconds"])
+            elif verdict.commit and verdict.decided_by is not DecidedBy.DEFAULT:
+                pending.drop(repo, verdict.commit)
+        resume(repo, settings)
+    except OSError as wrong:
+        return [f"the question waits for the push, the worker cannot be started: {wrong.strerror or wrong}"]
+    return []
+
+
+def resume(repo: Repository, settings: Settings) -> None:
+    """Start a worker where a question is due and there is none. Raises OSError."""
+    if not settings["agent.background"] or not settings["agent.base_url"] or not pending.is_any(repo):
+        return
+    while True:
+        try:
+            handle = filelock.take(_path(repo))  # first: where a worker is at it, that is all
+        except filelock.Held:
+            return  # it looks again after it has let go
+        try:
+            if _soon(repo):
+                _start(repo, handle)
+                return
+        finally:
+            os.close(handle)
+        if not _soon(repo):  # whoever brought a question while we held the lock has taken us for the worker
+            return
+
+
+def _start(repo: Repository, handle: int) -> None:
+    # the settings of `git -c` and the like are the person's; the rest of git's variables are about the call that we are in
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_CONFIG_")}
+    process = subprocess.Popen(
+        # -P: nothing is ever imported from the directory that it starts in
+        [sys.executable, "-P", "-m", "hook.worker", str(handle)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=repo.common_dir, env=env, pass_fds=(handle,), start_new_session=True,
+    )  # fmt: skip
+    os.setpriority(os.PRIO_PROCESS, process.pid, _NICEST)  # before it has even begun: the commit goes first
+
+
+@dataclasses.dataclass(frozen=True)
+class Doing:
+    """What the worker is at."""
+
+    process: int
+    commit: str  # empty while it rests
+    line: str
+
+
+def doing(repo: Repository) -> Doing | None:
+    """What the worker of this repository is at, None if there is none."""
+    path = _path(repo)
+    try:
+        handle = filelock.take(path) if path.exists() else None
+    except filelock.Held:
+        handle = -1
+    if handle is None or handle >= 0:
+        if handle is not None:
+            os.close(handle)
+        return None
+    try:
+        one = json.loads(path.read_bytes()[:_STATE_BYTES])
+        return Doing(int(one["Process"]), str(one["Commit"]), str(one["Line"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Doing(0, "", "")  # it has only just begun
+
+
+def run(handle: int) -> None:
+    """Work until nothing is due, with the lock in hand."""
+    repo = find()
+    worker = Worker(repo)
+    while worker.work(handle):
+        os.close(handle)
+        if not _soon(repo):
+            return
+        try:
+            handle = filelock.take(_path(repo), _GLANCE_SECONDS)  # somebody has come while we let go
+        except filelock.Held:
+            return
+
+
+class Worker:
+    """One worker at its work."""
+
+    def __init__(self, repo: Repository) -> None:
+        self.repo = repo
+        self.troubles = 0
+
+    def work(self, handle: int) -> bool:
+        """Ask one question after the other; gives whether the queue has nothing more to do, False where something else ends it."""
+        pending.sweep(self.repo, _FORGOTTEN_SECONDS)
+        while question := pending.first_due(self.repo):
+            wait = question.not_before - time.time()
+            if wait > _PATIENCE_SECONDS:
+                return True
+            if wait > 0:
+                _tell(handle, "", "resting")
+                time.sleep(min(wait, 0.5))  # somebody may bring a question that is due earlier
+                continue
+            try:
+                if not self._take(question, handle):
+                    return False
+            except Exception as wrong:  # the last boundary: one commit that cannot be judged must not keep the others from it
+                known = isinstance(wrong, (GitError, WrongSetting, OSError))
+                self._fail(question, str(wrong) if known else f"a defect of patch-triage itself ({type(wrong).__name__}: {wrong})")
+        return True
+
+    def _take(self, question: Question, handle: int) -> bool:
+        """Ask one question; gives whether to go on with the next."""
+        # where it was made: which branch is worked on there, and what is switched off there
+        place = pathlib.Path(question.git_dir)
+        repo = dataclasses.replace(self.repo, git_dir=place) if question.git_dir and place.is_dir() else self.repo
+        with Objects(repo, BY_NAME["limits.blob_bytes"].default) as objects:
+            if not _is_wanted(repo, objects, question.commit):
+                pending.drop(self.repo, question.commit)
+                return True
+            commit = find_commit(objects, question.commit)
+            settings = settings_source.load(repo, Source(objects, commit.parents[0] if commit.parents else repo.empty_tree))
+            objects.limit_bytes = settings["limits.blob_bytes"]
+            if not settings["agent.background"]:
+                return False
+            if time.time() - question.since > settings["agent.background_days"] * _DAY_SECONDS:
+                return self._give_up(question, f"not asked within {settings['agent.background_days']} days: {question.why}")
+            try:
+                change = of_commit(repo, objects, settings, commit)
+            except NothingToJudge:
+                pending.drop(self.repo, question.commit)
+                return True
+            asking = triage.Asking(
+                deadline=time.monotonic() + settings["agent.max_seconds"], progress=lambda line: _tell(handle, question.commit, line)
+            )
+            if why := settings_source.switched_off(repo) or triage.refusal(change, settings, asking):
+                pending.replace(self.repo, dataclasses.replace(question, not_before=time.time() + _REFUSED_SECONDS, why=why))
+                return True
+            _tell(handle, question.commit, "reading")
+            judged = triage.judge(change, objects, settings, asking=asking)
+            return self._settle(question, judged, settings, handle)
+
+    def _settle(self, question: Question, judged: triage.Judged, settings: Settings, handle: int) -> bool:
+        """Write down what came of it; gives whether to go on."""
+        if pending.find(self.repo, question.commit) is None:
+            return True  # rewritten meanwhile; what was answered is remembered for what it has become
+        failed = judged.unanswered
+        settled = judged.verdict.decided_by is not DecidedBy.DEFAULT
+        if settled and (said := triage.keep(self.repo, [judged], settings)):
+            self._fail(question, said[0])  # the answer is remembered, and costs nothing the next time
+            return True
+        if settled and failed is None:
+            pending.drop(self.repo, question.commit)
+            self.troubles = 0
+            return True
+        why = f"{failed.end}: {failed.why}" if failed else judged.asked
+        if failed and failed.end in ("patch-cap-reached", "day-cap-reached"):
+            if not settled:
+                triage.keep(self.repo, [judged], settings)  # pending still, with the reason
+            tomorrow = (time.time() // _DAY_SECONDS + 1) * _DAY_SECONDS
+            pending.replace(self.repo, dataclasses.replace(question, not_before=tomorrow, why=why))
+            return failed.end == "patch-cap-reached"
+        counts = failed is None or failed.end != "endpoint-unreachable"
+        tries = question.tries + counts
+        if tries >= settings["agent.background_tries"]:
+            if not settled:
+                final = dataclasses.replace(judged.verdict, state=State.FINAL)
+                triage.keep(self.repo, [dataclasses.replace(judged, verdict=final)], settings)
+            return self._give_up(dataclasses.replace(question, tries=tries), f"asked {tries} times; {why}")
+        self._again(question, why, settings["agent.background_pause_seconds"], counts=counts)
+        if failed is None or failed.end == "endpoint-refused":
+            return False  # as with a wrong key: the next call of ours may bring another
+        if failed.for_now:
+            self.troubles += 1
+            if self.troubles >= _TROUBLES:
+                return False
+            _tell(handle, "", f"resting: {why}")
+            time.sleep(min(_PATIENCE_SECONDS, _pause(settings["agent.background_pause_seconds"], self.troubles)))
+        return True
+
+    def _fail(self, question: Question, why: str) -> None:
+        """It could not even be asked, for a reason of ours or of the repository."""
+        if question.tries + 1 >= BY_NAME["agent.background_tries"].default:
+            self._give_up(dataclasses.replace(question, tries=question.tries + 1), why)
+        else:
+            self._again(question, why, BY_NAME["agent.background_pause_seconds"].default, counts=True)
+
+    def _again(self, question: Question, why: str, pause_seconds: float, *, counts: bool) -> None:
+        tries = question.tries + counts
+        later = time.time() + _pause(pause_seconds, max(1, tries))
+        pending.replace(self.repo, dataclasses.replace(question, tries=tries, not_before=later, why=why))
+
+    def _give_up(self, question: Question, why: str) -> bool:
+        pending.replace(self.repo, dataclasses.replace(question, why=why, given_up=True))
+        return True
+
+
+def _pause(first_seconds: float, times: int) -> float:
+    return min(_LONGEST_PAUSE_SECONDS, first_seconds * float(_PAUSE_GROWS ** min(times - 1, 10)))
+
+
+def _soon(repo: Repository) -> bool:
+    """Whether a question is due, or will be while a worker would wait for it."""
+    question = pending.first_due(repo)
+    return question is not None and question.not_before - time.time() <= _PATIENCE_SECONDS
+
+
+def _is_wanted(repo: Repository, objects: Objects, commit: str) -> bool:
+    """Whether a commit is still part of anything: of what is checked out where it was made, or of a branch or tag."""
+    if objects.read(commit) is None:
+        return False
+    try:
+        if repo.outcome("merge-base", "--is-ancestor", commit, "HEAD", ok=(0, 1)).returncode == 0:
+            return True
+    except GitError:
+        pass  # a working tree without a HEAD; a branch may hold it all the same
+    return bool(repo.run("for-each-ref", "--count=1", "--contains", commit, "refs/heads", "refs/remotes", "refs/tags").strip())
+
+
+def _tell(handle: int, commit: str, line: str) -> None:
+    """Say in the lock's own file what is done, for `status`."""
+    data = json.dumps({"Process": os.getpid(), "Commit": commit, "Line": line}).encode()[:_STATE_BYTES]
+    try:
+        os.pwrite(handle, data.ljust(_STATE_BYTES), 0)
+    except OSError:
+        pass  # a full disk: only the telling is lost
+
+
+def _path(repo: Repository) -> pathlib.Path:
+    return repo.state_dir / "worker"
+
+
+if __name__ == "__main__":
+    run(int(sys.argv[1]))

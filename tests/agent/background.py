@@ -1,0 +1,82 @@
+"""The worker of a test's repository: waited for, killed, and never left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import time
+from typing import Any
+
+from hook.source import filelock
+from tests.agent.model import Model
+from tests.kernel import Kernel
+
+QUICK = {"PATCH_TRIAGE_AGENT_BACKGROUND": "true", "PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "0", "PATCH_TRIAGE_AGENT_BACKGROUND_PAUSE_SECONDS": "0.05"}
+
+
+def person(kernel: Kernel, model: Model, **more: str) -> Kernel:
+    """The same person with a model set up and allowed, and a worker that does not rest."""
+    found = Kernel(kernel.path, kernel.env | QUICK | model.environment | more)
+    found.triage("agent", "enable")
+    return found
+
+
+def state(kernel: Kernel) -> pathlib.Path:
+    return pathlib.Path(kernel.git("rev-parse", "--path-format=absolute", "--git-common-dir").strip()) / "patch-triage"
+
+
+def process(kernel: Kernel) -> int:
+    """The worker that runs now, 0 if there is none."""
+    path = state(kernel) / "worker"
+    if not path.exists():
+        return 0
+    try:
+        os.close(filelock.take(path))
+        return 0
+    except filelock.Held:
+        pass
+    for _ in range(200):
+        try:
+            return int(json.loads(path.read_bytes())["Process"])
+        except ValueError:  # it has not said so yet
+            time.sleep(0.02)
+    return -1
+
+
+def questions(kernel: Kernel) -> dict[str, dict[str, Any]]:
+    """What waits, by commit."""
+    found = {}
+    for path in (state(kernel) / "pending").glob("*.json"):
+        try:
+            found[path.stem] = json.loads(path.read_text())
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def wait(kernel: Kernel, seconds: float = 60) -> None:
+    """Wait until the worker has ended by itself."""
+    deadline = time.monotonic() + seconds
+    path = state(kernel) / "worker"
+    while path.exists():
+        try:
+            os.close(filelock.take(path))
+            return
+        except filelock.Held:
+            assert time.monotonic() < deadline, f"the worker still runs after {seconds} s: {path.read_text().strip()}"
+            time.sleep(0.02)
+
+
+def kill(kernel: Kernel) -> bool:
+    """End the worker as a crash does; gives whether there was one."""
+    one = process(kernel)
+    if one <= 0:
+        return False
+    try:
+        os.kill(one, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    wait(kernel)
+    return True

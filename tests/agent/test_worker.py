@@ -1,0 +1,249 @@
+"""The worker: commits never wait, and every question is asked once, whatever happens to who asks."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.agent import background
+from tests.agent.background import kill, questions, wait
+from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
+from tests.kernel import Kernel
+
+POOL = "mm/pool.c"
+CITED = "mm/pool.c:22 changes."
+
+
+@pytest.fixture
+def working(hooked: Kernel) -> Iterator[Kernel]:
+    yield hooked
+    while kill(hooked):
+        pass
+
+
+def answers(request: dict[str, Any]) -> Any:
+    """What a model says that decides at once."""
+    decides_kmsan = "NeedsKMSAN" in json.dumps(request["tools"])
+    return says(kmsan() if decides_kmsan else results(symbols=["pool_get"], why=CITED))
+
+
+def slowly(seconds: float) -> Callable[[dict[str, Any]], Any]:
+    def turn(request: dict[str, Any]) -> Any:
+        time.sleep(seconds)
+        return answers(request)
+
+    return turn
+
+
+def change(kernel: Kernel, number: int = 1) -> str:
+    return kernel.commit(POOL, kernel.read(POOL) + f"\nint extra_{number};\n", f"mm: {number}")
+
+
+def asked_about(model: Model) -> list[str]:
+    """Which commit each request was about, by the number in its change, with the evaluator's name's first letter."""
+    found = []
+    for request in model.requests:
+        numbers = re.findall(r"\+int extra_(\d+);", json.dumps(request["messages"]))
+        found.append(f"{numbers[0]}{'k' if 'NeedsKMSAN' in json.dumps(request['tools']) else 'p'}")
+    return found
+
+
+def test_a_commit_hands_its_question_to_the_worker(working: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(then=slowly(0.3))
+    jo = background.person(working, model)
+    change(jo)
+    assert "State: pending" in jo.note()
+    wait(jo)
+    assert "DecidedBy: agent" in jo.note() and "State: final" in jo.note() and f"Commit: {jo.head()}" in jo.note()
+    assert len(model.requests) == 2 and not questions(jo)
+    assert "record" in jo.triage("trajectory")
+
+
+def test_a_commit_does_not_wait_and_the_worker_holds_nothing_of_it(working: Kernel, scripted: Callable[..., Model]) -> None:
+    jo = background.person(working, scripted(then=hangs(20)))
+    started = time.monotonic()
+    change(jo)  # whose output is read to its end: a worker that held it would keep us here
+    assert time.monotonic() - started < 10
+    one = background.process(jo)
+    assert os.getsid(one) == one and os.getpriority(os.PRIO_PROCESS, one) == 19
+    assert {os.readlink(f"/proc/{one}/fd/{number}") for number in range(3)} == {"/dev/null"}
+    assert not any("/dev/pts" in os.readlink(path) for path in pathlib.Path(f"/proc/{one}/fd").iterdir() if path.is_symlink())
+
+
+def test_many_commits_have_one_worker_and_none_is_asked_about_twice(working: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(then=slowly(0.02))
+    jo = background.person(working, model)
+    commits = [change(jo, number) for number in range(20)]
+    wait(jo)
+    assert sorted(asked_about(model)) == sorted(f"{number}{which}" for number in range(20) for which in "pk")
+    assert all("DecidedBy: agent" in jo.note(commit) for commit in commits) and not questions(jo)
+    # one process after the other, and mostly one for them all
+    assert len({path.stem.split("-")[2] for path in (background.state(jo) / "trajectories").iterdir()}) < 5
+
+
+def test_whenever_the_worker_is_killed_nothing_is_lost_or_paid_for_twice(working: Kernel, scripted: Callable[..., Model]) -> None:
+    def in_three_rounds(request: dict[str, Any]) -> Any:
+        time.sleep(0.03)
+        if "NeedsKMSAN" in json.dumps(request["tools"]) or request["messages"][-1]["role"] == "tool":
+            return answers(request)
+        return says(call("read-file", File=POOL, FirstLine=1, LineCount=20))
+
+    model = scripted(then=in_three_rounds)
+    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="0.01")
+    commits = [change(jo, number) for number in range(5)]
+    chance, killed, deadline = random.Random(7), 0, time.monotonic() + 60
+    while questions(jo) and time.monotonic() < deadline:
+        jo.triage("status")
+        time.sleep(chance.uniform(0.0, 0.6) if killed < 12 else 1.0)
+        killed += killed < 12 and kill(jo)
+    wait(jo)
+    assert killed >= 3 and not questions(jo)
+    assert all("DecidedBy: agent" in jo.note(commit) for commit in commits)
+    asked = [json.dumps([request["messages"], request["tools"]]) for request in model.requests]
+    assert len(set(asked)) == 15 and len(asked) - 15 <= killed  # only what was under way is asked again
+
+
+def test_a_commit_that_was_amended_away_is_not_asked_about(working: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(then=answers)
+    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1.5")
+    old = change(jo, 1)
+    jo.amend(POOL, jo.read(POOL).replace("extra_1", "extra_2"))
+    assert set(questions(jo)) == {jo.head()} != {old}
+    wait(jo)
+    assert asked_about(model) == ["2p", "2k"] and "DecidedBy: agent" in jo.note()
+
+
+def test_a_commit_that_was_reset_away_is_dropped(working: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(then=answers)
+    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1")
+    change(jo, 1)
+    jo.git("reset", "-q", "--hard", "HEAD~1")
+    wait(jo)
+    assert not model.requests and not questions(jo)
+
+
+def test_questions_move_along_in_a_rebase(working: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(then=answers)
+    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="3")
+    jo.git("branch", "-q", "onto")
+    commits = [change(jo, number) for number in (1, 2)]
+    since = questions(jo)[commits[0]]["Since"]
+    jo.git("checkout", "-q", "onto", PATCH_TRIAGE="0")
+    jo.git("commit", "-q", "--allow-empty", "-m", "elsewhere", PATCH_TRIAGE="0")
+    jo.git("rebase", "-q", "onto", "main")
+    assert sorted(questions(jo)) == sorted(jo.git("rev-list", "onto..main").split()) and questions(jo)[jo.head("HEAD~1")]["Since"] == since
+    wait(jo)
+    assert sorted(asked_about(model)) == ["1k", "1p", "2k", "2p"] and "DecidedBy: agent" in jo.note() and "DecidedBy: agent" in jo.note("HEAD~1")
+
+
+@pytest.mark.parametrize("forbidden", ["branch", "consent", "path"])
+def test_what_may_not_be_sent_when_its_turn_comes_is_not_sent(working: Kernel, scripted: Callable[..., Model], forbidden: str) -> None:
+    model = scripted(then=answers)
+    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1")
+    jo.git("config", "patchtriage.agent.neverBranches", "embargo/*")
+    commit = change(jo, 1)
+    if forbidden == "branch":
+        jo.git("checkout", "-qb", "embargo/1")
+    elif forbidden == "consent":
+        jo.triage("agent", "disable")
+    else:
+        jo.git("config", "patchtriage.agent.neverPaths", "mm")
+    wait(jo)
+    assert not model.requests
+    assert {"branch": "embargo/1 is never sent", "consent": "nobody has allowed", "path": "is never sent"}[forbidden] in questions(jo)[commit]["Why"]
+    assert questions(jo)[commit]["Why"] in jo.triage("status")
+
+
+@pytest.mark.parametrize("off", ["variable", "config", "background", "at once"])
+def test_who_has_switched_it_off_has_no_worker(working: Kernel, scripted: Callable[..., Model], off: str) -> None:
+    jo = background.person(working, scripted(then=answers))
+    if off == "config":
+        jo.git("config", "patchtriage.enabled", "false")
+    more = {"variable": {"PATCH_TRIAGE": "0"}, "background": {"PATCH_TRIAGE_AGENT_BACKGROUND": "no"}, "at once": {"PATCH_TRIAGE_AGENT_BASE_URL": ""}}
+    jo = Kernel(jo.path, jo.env | more.get(off, {}))
+    change(jo)
+    jo.triage("status")
+    jo.triage("check", "HEAD")
+    assert not (background.state(jo) / "worker").exists() and not questions(jo)
+
+
+def test_a_question_without_an_answer_is_given_up_with_the_reason(working: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(then=says(text="hm"))
+    jo = background.person(working, model, PATCH_TRIAGE_AGENT_BACKGROUND_TRIES="2")
+    commit = change(jo)
+    wait(jo)
+    assert len(model.requests) == 6 and questions(jo)[commit]["GivenUp"]
+    assert "no-tool-called" in jo.note() and "State: final" in jo.note() and "DecidedBy: default" in jo.note()
+    assert "given up: asked 2 times; no-tool-called" in jo.triage("status")
+
+
+def test_an_endpoint_that_is_away_is_asked_when_it_is_back(working: Kernel, scripted: Callable[..., Model]) -> None:
+    away = refuses(503, "busy", **{"Retry-After": "0"})
+    model = scripted(*[away] * 8, then=answers)
+    jo = background.person(working, model)
+    change(jo)
+    wait(jo)
+    assert len(model.requests) == 10 and "DecidedBy: agent" in jo.note()
+
+
+def test_a_refused_key_ends_the_worker_and_the_next_call_brings_another(working: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(refuses(401), then=answers)
+    jo = background.person(working, model)
+    commit = change(jo)
+    wait(jo)
+    assert len(model.requests) == 1 and "refuses the key" in questions(jo)[commit]["Why"] and "State: pending" in jo.note()
+    jo.triage("check", "HEAD")
+    wait(jo)
+    assert "DecidedBy: agent" in jo.note()
+
+
+def test_a_question_whose_file_a_crash_has_emptied_is_asked_all_the_same(working: Kernel, scripted: Callable[..., Model]) -> None:
+    jo = background.person(working, scripted(then=answers), PATCH_TRIAGE_AGENT_SETTLE_SECONDS="2")
+    commit = change(jo)
+    assert kill(jo)
+    (background.state(jo) / "pending" / f"{commit}.json").write_text("")
+    (background.state(jo) / "pending" / "junk.json").write_text("{}")
+    jo.triage("status")
+    wait(jo)
+    assert "DecidedBy: agent" in jo.note()
+
+
+def test_a_push_beside_the_worker_asks_nothing_twice(working: Kernel, scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:
+    working.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
+    working.git("push", "-q", str(tmp_path / "remote.git"), "main", PATCH_TRIAGE="0")
+    working.git("remote", "add", "origin", str(tmp_path / "remote.git"))
+    working.git("fetch", "-q", "origin")
+    model = scripted(then=slowly(0.4))
+    jo = background.person(working, model, PATCH_TRIAGE_POLICY_BLOCK="unjudged")
+    commits = [change(jo, number) for number in range(4)]
+    jo.git("push", "-q", "origin", "main")
+    assert all("DecidedBy: agent" in jo.note(commit) for commit in commits)
+    wait(jo)
+    assert sorted(asked_about(model)) == sorted(f"{number}{which}" for number in range(4) for which in "pk") and not questions(jo)
+
+
+def test_a_linked_worktree_shares_the_worker_and_goes_away(working: Kernel, scripted: Callable[..., Model]) -> None:
+    model = scripted(then=answers)
+    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1")
+    jo.git("worktree", "add", "-q", "-b", "other", "../other")
+    other = jo.beside(jo.path.parent / "other")
+    commits = [change(other, 1), change(jo, 2)]
+    jo.git("worktree", "remove", "--force", "../other")
+    wait(jo)
+    assert all("DecidedBy: agent" in jo.note(commit) for commit in commits)
+
+
+def test_status_watches_until_the_worker_has_ended(working: Kernel, scripted: Callable[..., Model]) -> None:
+    jo = background.person(working, scripted(then=slowly(0.7)), PATCH_TRIAGE_AGENT_PRICE="1/10")
+    commit = change(jo)
+    said = jo.triage("status", "--watch")
+    assert "1 question waits for a model" in said and f"{commit[:12]}  is asked about now" in said and "asking scripted, round 1" in said
+    assert "0 questions wait for a model" in said and "spent today (UTC): 2,060 tokens of 20,000,000 (agent.max_day_tokens), 0.0026 in money" in said
