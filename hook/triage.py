@@ -29,6 +29,7 @@ from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, decide, to_d
 if typing.TYPE_CHECKING:
     from hook.agent import budget, evaluators, loop
     from hook.evidence import harmless, hunks
+    from hook.evidence.linux import leaks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Run:
     redactor: Redactor
     may_keep: bool = True  # in the cache
     evidence: harmless.Evidence | None = None
+    leaks: leaks.Leaks | None = None  # of what the evidence leaves open
     verdict: Verdict | None = None  # of the evidence; then of the agent, where it was asked and its answer holds
     why: str = ""  # the model was asked, or was not
     bench: evaluators.Bench | None = None
@@ -170,6 +172,20 @@ def _configure(run: Run) -> typing.Any:
     return {"EnableConfigs": list(run.verdict.enable_configs), "DisableConfigs": list(run.verdict.disable_configs)}
 
 
+def _look_for_leaks(run: Run) -> typing.Any:
+    from hook.evidence.linux import leaks
+    from hook.evidence.linux.configs import Configurer
+
+    assert run.evidence is not None and run.verdict is not None
+    arch, toolchain = run.settings["target.arch"], run.settings["fuzz.toolchain"]
+    configurer = Configurer(run.source, arch, toolchain, run.settings.base_config)
+    run.leaks = leaks.find(run.change.patch, run.evidence, run.source, configurer, arch)
+    # a proof rests on which headers define a struct, and on that no other does
+    run.may_keep = run.may_keep and not run.leaks.proved and not run.leaks.cut
+    run.verdict = with_leaks(run.verdict, run.leaks)
+    return {"NeedsKMSAN": run.leaks.needs, "Proved": len(run.leaks.proved), "Signals": [one.claim for one in run.leaks.signals]}
+
+
 def _prepare(run: Run) -> typing.Any:
     assert run.verdict is not None and run.evidence is not None
     run.why, may = may_ask(run.change, run.verdict, run.settings, run.asking)
@@ -186,6 +202,7 @@ def _prepare(run: Run) -> typing.Any:
                 deadline=run.asking.deadline,
                 use_cache=run.use_cache,
                 redactor=run.redactor,
+                leaks=run.leaks,
             )
         except WrongSetting as wrong:
             if run.asking.mode == "always":
@@ -249,6 +266,7 @@ def _without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
 FLOW: tuple[Step, ...] = (
     Step("evidence", "action", _always, _gather),
     Step("configs", "action", _is_open, _configure),
+    Step("kmsan", "action", _is_open, _look_for_leaks),
     Step("ask-or-not", "action", _always, _prepare),
     Step("read-patch-diff", "action", _is_asked, _read),
     Step("patch-evaluator", "agent", _is_asked, _evaluate),
@@ -466,6 +484,15 @@ def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> V
     )
 
 
+def with_leaks(verdict: Verdict, found: leaks.Leaks) -> Verdict:
+    """The evidence's verdict with what may leave the kernel unset. What is proved stands before the rest, which may have been cut."""
+    known = set(verdict.evidence)
+    more = tuple(fact for fact in found.proved if fact not in known)
+    return dataclasses.replace(
+        verdict, needs_kmsan=found.needs, kmsan_reasoning=found.reasoning, evidence=(*more, *verdict.evidence) if more else verdict.evidence
+    )
+
+
 def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: tuple[str, ...]) -> Verdict:
     """The evidence's verdict with what the agents found. A proved fact wins over them, and what failed leaves the verdict as it was."""
     first, kmsan = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
@@ -474,6 +501,8 @@ def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: 
     if first.results is None:
         return dataclasses.replace(verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {first.end}: {first.why}")
     said = first.results
+    if verdict.needs_kmsan and not said.worth_fuzzing:
+        verdict = dataclasses.replace(verdict, disputes=(*verdict.disputes, f"WorthFuzzing false, against: {verdict.kmsan_reasoning}"))
     if verdict.decided_by is DecidedBy.EVIDENCE and verdict.worth_fuzzing is not said.worth_fuzzing:
         return verdict
     if verdict.decided_by is DecidedBy.EVIDENCE:
@@ -497,6 +526,12 @@ def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: 
         )
     if kmsan is None:
         return verdict
+    if verdict.needs_kmsan:
+        # that is proved; what the model makes of it is kept beside it
+        if kmsan.results is None or kmsan.results.needs_kmsan:
+            return verdict
+        dispute = f"NeedsKMSAN false, against: {verdict.kmsan_reasoning} The model says: {kmsan.results.kmsan_reasoning}"
+        return dataclasses.replace(verdict, disputes=(*verdict.disputes, dispute))
     if kmsan.results is None:
         return dataclasses.replace(verdict, kmsan_reasoning=f"not judged: {kmsan.end}: {kmsan.why}")
     return dataclasses.replace(verdict, needs_kmsan=kmsan.results.needs_kmsan, kmsan_reasoning=kmsan.results.kmsan_reasoning)

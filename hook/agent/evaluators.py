@@ -20,6 +20,7 @@ from hook.agent.history import History, estimate
 from hook.change.change import Change
 from hook.config import Settings, WrongSetting
 from hook.evidence.harmless import Evidence
+from hook.evidence.linux.leaks import Leaks
 from hook.redaction import Redactor
 from hook.source.objects import Objects
 from hook.source.tree import Source
@@ -64,6 +65,7 @@ def prepare(
     deadline: float,
     use_cache: bool,
     redactor: Redactor,
+    leaks: Leaks | None = None,
 ) -> Bench:
     """Lay out what the agents need. Raises WrongSetting where the key or a prompt cannot be had."""
     key = find_key(settings, deadline - time.monotonic())
@@ -76,6 +78,7 @@ def prepare(
         "target": settings["target.arch"],
         "max_symbols": str(settings["focus.max_symbols"]),
         "facts": grounding.facts(evidence),
+        "unset": (leaks or Leaks()).facts,
         "fence": fence,
         "diff": redactor.text(diff).rstrip("\n"),
     }

@@ -56,8 +56,11 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
             lines.append(f"  needs {plain(f'{name} to {reason.purpose} it: {reason.why}{where}')}")
     if verdict.decided_by is DecidedBy.AGENT:
         lines.append(f"  {plain(verdict.reasoning)}")
-        if verdict.needs_kmsan:
-            lines.append(f"  needs KMSAN: {plain(verdict.kmsan_reasoning)}")
+    if verdict.needs_kmsan:
+        lines.append(f"  needs KMSAN: {plain(verdict.kmsan_reasoning)}")
+    elif verbose and verdict.kmsan_reasoning:
+        lines.append(f"  KMSAN: {plain(verdict.kmsan_reasoning)}")
+    if verdict.decided_by is DecidedBy.AGENT:
         lines.append(f"  {plain(_cost(verdict))}")
     for dispute in verdict.disputes:
         lines.append(f"  the model disputes: {plain(dispute)}")

@@ -37,6 +37,7 @@ _SIZES: dict[bytes, int] = {
 _MODIFIERS = frozenset(b"unsigned signed const volatile".split())
 _NOTHING = frozenset(b"__user __rcu __iomem __force __kernel __maybe_unused".split())  # attributes that change no layout
 _PACKED = re.compile(rb"\b__packed\b|\bpacked\b")
+_DIRECTIVE = re.compile(rb"(?m)^[ \t]*#[ \t]*(?!define\b|undef\b)")
 _NUMBER = re.compile(rb"(0[xX][0-9a-fA-F]+|\d+)[uUlL]*\Z")
 
 
@@ -152,6 +153,22 @@ def unwritten(layout: Layout, written: frozenset[Path], at: Path = ()) -> Iterat
             yield from unwritten(one.inner, written, path)
 
 
+def is_whole(layout: Layout, written: frozenset[Path], at: Path = ()) -> bool:
+    """Whether a write reaches every member, understood or not, and there is no padding besides."""
+    if layout.padded and (layout.size is None or any(layout.gaps())):
+        return False
+    for one in layout.members:
+        path = (*at, one.name) if one.name else at
+        if one.name and any(path[: len(write)] == write for write in written):
+            continue
+        if one.inner is not None and not one.is_array:
+            if not is_whole(one.inner, written, path):
+                return False
+        elif one.size != 0 and not any(write[: len(path)] == path for write in written):
+            return False
+    return True
+
+
 def unwritten_gaps(layout: Layout, written: frozenset[Path], at: Path = ()) -> Iterator[tuple[Path, Gap]]:
     """The padding that no write reaches: of a struct inside it as well, unless that is ever written as a whole, or not at all."""
     for gap in layout.gaps():
@@ -171,7 +188,7 @@ def parse(name: str, code: bytes, raw: bytes, struct: Callable[[bytes], Layout],
 
     `struct` gives the layout of another struct, `constant` the value of a name. Both may raise NotUnderstood, and so does this.
     """
-    if b"#" in raw:
+    if _DIRECTIVE.search(raw):
         raise NotUnderstood(f"a directive inside struct {name}")
     text = body.read(code, 0, len(code))
     tokens = text.tokens

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from hook.evidence.linux import body, sinks
 from hook.evidence.linux.body import Body
-from hook.evidence.linux.layout import Layout, Member, NotUnderstood, Path, unwritten, unwritten_gaps
+from hook.evidence.linux.layout import Layout, Member, NotUnderstood, Path, is_whole, unwritten, unwritten_gaps
 from hook.evidence.linux.sinks import SINKS, Sink
 from hook.evidence.linux.structs import Structs
 from hook.source.definitions import Definition, DefinitionKind, Scan
@@ -68,9 +68,15 @@ class Unset:
     leaving: Leaving
 
     @property
-    def identity(self) -> tuple[object, ...]:
-        """What is the same for the same flaw of another version of the function."""
-        return (self.function, self.item.name, self.item.struct, self.members, self.gaps, self.leaving.sink.name)
+    def key(self) -> tuple[str, bytes, str]:
+        """What is the same for the same object in another version of the function."""
+        return self.function, self.item.name, self.item.struct
+
+    def without(self, other: Unset) -> Unset | None:
+        """The part that is unset here and not in `other`; None where that is nothing."""
+        members = tuple(one for one in self.members if one not in other.members)
+        gaps = tuple(one for one in self.gaps if one not in other.gaps)
+        return dataclasses.replace(self, members=members, gaps=gaps) if members or gaps else None
 
     @property
     def what(self) -> str:
@@ -150,6 +156,16 @@ def find(file: File, function: Definition) -> Iterator[Unset]:
             yield from _proved(file, function, text, one)
         except (Doubt, NotUnderstood):
             continue
+
+
+def is_written(file: File, function: Definition, one: Object) -> bool:
+    """Whether every member of an object is written somewhere, and no padding is between them. In which order is not asked."""
+    try:
+        layout = file.structs.layout(one.struct)
+        written = frozenset(_uses(file, file.body(function), one.name, layout, one, 0).written)
+    except (Doubt, NotUnderstood):
+        return False
+    return is_whole(layout, written)
 
 
 def why_not(file: File, function: Definition, one: Object) -> str:
@@ -379,7 +395,7 @@ def _handed_on(file: File, text: Body, start: int, end: int, layout: Layout, fou
     called, opening, number = call
     shown = called.decode("ascii", "replace")
     arguments = text.arguments(opening)
-    if called in SINKS and not file.defines(called):
+    if called in SINKS and _is_the_kernels(file, called):
         sink = SINKS[called]
         if number == sink.source and len(arguments) > sink.size:
             if _is_whole(text, *arguments[sink.size], end, layout):
@@ -406,6 +422,16 @@ def _handed_on(file: File, text: Body, start: int, end: int, layout: Layout, fou
     more = _uses(file, file.body(inner), parameter[3], layout, None, depth + 1)
     found.written |= more.written
     found.leaving += more.leaving
+
+
+def _is_the_kernels(file: File, sink: bytes) -> bool:
+    """Whether a call of that name is what SINKS means: the file has none of its own, or is where it is defined."""
+    if not file.defines(sink):
+        return True
+    own = file.definition(sink)
+    parameters = file.parameters(own) if own is not None else []
+    number = SINKS[sink].source
+    return number < len(parameters) and parameters[number][:3] == (b"const", b"void", b"*")
 
 
 def _is_whole(text: Body, start: int, end: int, at: int, layout: Layout) -> bool:

@@ -1,0 +1,236 @@
+"""Hints: what in a changed function may let unset memory be read, though nothing proves that it is.
+
+Whoever looks further starts there: zeroing that is gone, a call that copies out what is not seen to be set, a length that changed, a
+variable that is read before anything sets it. An object that is seen to be set whole gives none.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from hook.evidence.linux import body, sinks, unset
+from hook.evidence.linux.body import Body
+from hook.evidence.linux.sinks import LIKELY_SINKS, SINKS
+from hook.evidence.linux.unset import File, Object
+from hook.source.definitions import Definition
+
+_ASSIGNMENTS = frozenset(b"= += -= *= /= %= &= |= ^= <<= >>=".split())
+_SCALARS = frozenset(
+    b"int long short char unsigned signed bool u8 u16 u32 u64 s8 s16 s32 s64 __u8 __u16 __u32 __u64 __s32 __s64 size_t ssize_t loff_t"
+    b" __le16 __le32 __le64 __be16 __be32 __be64".split()
+)
+_MOST_WORDS = 12  # of a call, in a claim
+_TIGHT = re.compile(r" ?(\(|\)|\[|\]|->|\.|,|&|;) ?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Hint:
+    """A claim about a place in the new version, or in the old one where what it speaks of is gone."""
+
+    claim: str
+    offset: int
+    is_old: bool = False
+
+
+def find(old: File, was: Definition | None, new: File, function: Definition) -> Iterator[Hint]:
+    """What in a function may matter; `was` is its old version, None where it is new."""
+    after = new.body(function)
+    before = old.body(was) if was is not None else body.read(b"", 0, 0)
+    leaving = {name for name, opening in after.calls() if name in SINKS or name in LIKELY_SINKS}
+    yield from _zeroing_gone(before, after)
+    yield from _unset_variables(before, after)
+    if leaving:
+        yield from _zeroing_come(before, after)
+        yield from _copies(new, function, before, after)
+        yield from _members_gone(before, after)
+        yield from _lengths(before, after)
+
+
+def _zeroed(text: Body) -> dict[tuple[bytes, bytes], int]:
+    """What a function sets whole, by how: (memset, info) -> offset."""
+    found: dict[tuple[bytes, bytes], int] = {}
+    for name, opening in text.calls():
+        if name in sinks.ZEROING and (arguments := text.arguments(opening)):
+            target = b"".join(text.text(*text.uncast(*arguments[0])))
+            found.setdefault((name, target.lstrip(b"&")), text.offsets[opening - 1])
+        elif name in sinks.ZEROED:
+            target = text.tokens[opening - 3] if opening >= 3 and text.tokens[opening - 2] == b"=" else b""
+            found.setdefault((name, target), text.offsets[opening - 1])
+    for at, token in enumerate(text.tokens):
+        if token == b"__GFP_ZERO":
+            found.setdefault((token, b""), text.offsets[at])
+        elif token == b"=" and text.after(at) == b"{":
+            name = text.before(at)
+            if body.is_name(name):
+                found.setdefault((b"={", name), text.offsets[at - 1])
+        elif token == b"=" and text.after(at) == b"0" and body.is_name(text.before(at)) and _is_declared(text, at - 1):
+            found.setdefault((b"=0", text.before(at)), text.offsets[at - 1])
+    return found
+
+
+def _is_declared(text: Body, at: int) -> bool:
+    """Whether a name stands in a declaration: a type is before it."""
+    before = text.before(at)
+    return (body.is_name(before) and before not in (b"return", b"else", b"goto", b"case")) or (
+        before == b"," and text.tokens[text.inside[at]] == b"{" and any(one in _SCALARS for one in text.tokens[max(0, at - 12) : at])
+    )
+
+
+_WAYS = {b"={": "an initialiser", b"=0": "an initialiser", b"__GFP_ZERO": "__GFP_ZERO"}
+
+
+def _shown(way: bytes, target: bytes) -> str:
+    how = _WAYS.get(way, f"{way.decode('ascii', 'replace')}()")
+    return f"{target.decode('ascii', 'replace')} by {how}" if target else f"by {how}"
+
+
+def _zeroing_gone(before: Body, after: Body) -> Iterator[Hint]:
+    old, new = _zeroed(before), _zeroed(after)
+    targets = {target for _, target in new if target}
+    for (way, target), offset in old.items():
+        if (way, target) in new or target in targets:
+            continue
+        if target and target.split(b"-")[0].split(b".")[0] not in after.tokens:
+            continue  # the object itself is gone
+        if way in sinks.ZEROED and sinks.ZEROED[way] not in after.tokens and target not in after.tokens:
+            continue
+        yield Hint(f"no longer sets {_shown(way, target)}", offset, is_old=True)
+
+
+def _zeroing_come(before: Body, after: Body) -> Iterator[Hint]:
+    old, new = _zeroed(before), _zeroed(after)
+    was = {target for _, target in old}
+    for (way, target), offset in new.items():
+        if (way, target) not in old and target not in was and before.tokens and target in before.tokens and way != b"=0":
+            yield Hint(f"sets {_shown(way, target)} now: what leaves here was unset before", offset)
+
+
+def _calls(text: Body) -> Iterator[tuple[bytes, int, tuple[bytes, ...]]]:
+    for name, opening in text.calls():
+        if name in SINKS or name in LIKELY_SINKS:
+            yield name, opening, text.text(opening - 1, text.partner[opening] + 1)
+
+
+def _copies(file: File, function: Definition, before: Body, after: Body) -> Iterator[Hint]:
+    """Calls that are new, or that say something else than before, of objects that are not seen to be set whole."""
+    was = collections.Counter(words for _, _, words in _calls(before))
+    objects = {one.name: one for one in unset.objects(after)}
+    zeroed = {target for _, target in _zeroed(after)}
+    for name, opening, words in _calls(after):
+        if was[words] > 0:
+            was[words] -= 1
+            continue
+        taken = _objects_in(name, after, opening)
+        if taken and all(one in zeroed or _is_set(file, function, objects.get(one), after, one) for one in taken):
+            continue
+        yield Hint(f"puts something out: {_text(words)}", after.offsets[opening - 1])
+
+
+def _objects_in(name: bytes, text: Body, opening: int) -> list[bytes]:
+    """The variable that a call takes the bytes from; of a call whose arguments are not known, every one that it names."""
+    arguments = text.arguments(opening)
+    if name in SINKS and SINKS[name].source < len(arguments):
+        arguments = [arguments[SINKS[name].source]]
+    found = []
+    for start, end in arguments:
+        start, end = text.uncast(start, end)
+        found += [text.tokens[at] for at in range(start, end) if body.is_name(text.tokens[at])][:1]
+    return found
+
+
+def _is_set(file: File, function: Definition, one: Object | None, text: Body, name: bytes) -> bool:
+    """Whether an object is seen to be written whole: every member, and no padding is between them."""
+    if one is None:
+        return any(text.after(at) == b"=" and text.after(at + 1) == b"{" for at in text.places(name))
+    return unset.is_written(file, function, one)
+
+
+def _members_gone(before: Body, after: Body) -> Iterator[Hint]:
+    """Members of what is copied out that are no longer assigned."""
+    taken = {one for name, opening, _ in _calls(after) for one in _objects_in(name, after, opening)}
+    now = {words for _, words in _members(after)}
+    for offset, words in _members(before):
+        if words[0] in taken and words not in now:
+            yield Hint(f"no longer sets {_text(words)}, of what is put out", offset, is_old=True)
+
+
+def _members(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+    """The members that are assigned: `info.flags` as its tokens."""
+    for at, token in enumerate(text.tokens):
+        if token in _ASSIGNMENTS:
+            start = at
+            while start >= 2 and text.tokens[start - 2] in (b".", b"->") and body.is_name(text.tokens[start - 1]):
+                start -= 2
+            if start < at and body.is_name(text.before(start)):
+                yield text.offsets[start - 1], text.text(start - 1, at)
+
+
+def _lengths(before: Body, after: Body) -> Iterator[Hint]:
+    """How many bytes leave, where that is worked out in another way."""
+    old = collections.Counter(words for _, _, words in _statements(before))
+    names: dict[bytes, bytes] = {}
+    for name, opening, _ in _calls(after):
+        arguments = after.arguments(opening)
+        if name in SINKS and SINKS[name].size < len(arguments):
+            words = after.text(*arguments[SINKS[name].size])
+            if b"sizeof" not in words:
+                names.update({word: name for word in words if body.is_name(word)})
+    for offset, target, words in _statements(after):
+        if old[words] > 0:
+            old[words] -= 1
+        elif target in names:
+            call = names[target].decode("ascii", "replace")
+            yield Hint(f"{target.decode('ascii', 'replace')}, of which {call}() takes so many bytes, is worked out anew", offset)
+
+
+def _statements(text: Body) -> Iterator[tuple[int, bytes, tuple[bytes, ...]]]:
+    """Assignments to a plain name, each with the name and all of its tokens."""
+    for at, token in enumerate(text.tokens):
+        if token in _ASSIGNMENTS and at and body.is_name(text.before(at)) and text.before(at - 1) not in (b".", b"->"):
+            end = next((place for place in range(at, min(at + 60, len(text.tokens))) if text.tokens[place] == b";"), at)
+            yield text.offsets[at - 1], text.before(at), text.text(at - 1, end)
+
+
+def _unset_variables(before: Body, after: Body) -> Iterator[Hint]:
+    """Variables that are read, in the order of the text, before anything sets them."""
+    was = {name for name, _ in _read_first(before)}
+    for name, offset in _read_first(after):
+        if name not in was:
+            yield Hint(f"{name.decode('ascii', 'replace')} is read here before anything sets it", offset)
+
+
+def _read_first(text: Body) -> Iterator[tuple[bytes, int]]:
+    for at, token in enumerate(text.tokens):
+        if token not in _SCALARS or text.before(at) not in (b"{", b"}", b";") or text.tokens[text.inside[at]] != b"{":
+            continue
+        place = at + 1
+        while place < len(text.tokens) and text.tokens[place] in _SCALARS:
+            place += 1
+        while place + 1 < len(text.tokens) and body.is_name(text.tokens[place]) and text.after(place) in (b",", b";"):
+            if (offset := _first_is_read(text, place)) is not None:
+                yield text.tokens[place], offset
+            if text.after(place) == b";":
+                break
+            place += 2
+
+
+def _first_is_read(text: Body, declared: int) -> int | None:
+    name = text.tokens[declared]
+    used = next((at for at in text.places(name) if at > declared), None)
+    if used is None:
+        return None
+    before, after = text.before(used), text.after(used)
+    opening = text.inside[used]
+    if after == b"=" or before == b"&" or (opening >= 0 and text.tokens[opening] == b"(" and text.called(opening)):
+        return None  # set, or handed to what may set it
+    if after not in (b";", b")", b"+", b"-", b"<", b">", b"==", b"!=", b"<=", b">=", b"&&", b"||", b"*", b"?", *_ASSIGNMENTS):
+        return None
+    return text.offsets[used]
+
+
+def _text(words: tuple[bytes, ...]) -> str:
+    text = b" ".join(words[:_MOST_WORDS]).decode("ascii", "replace") + (" …" if len(words) > _MOST_WORDS else "")
+    return _TIGHT.sub(lambda match: match[1] + (" " if match[1] == "," else ""), text)
