@@ -40,7 +40,7 @@ def find(old: File, was: Definition | None, new: File, function: Definition) -> 
     after = new.body(function)
     before = old.body(was) if was is not None else body.read(b"", 0, 0)
     leaving = {name for name, opening in after.calls() if name in SINKS or name in LIKELY_SINKS}
-    yield from _zeroing_gone(before, after)
+    yield from _zeroing_gone(new, function, before, after)
     yield from _unset_variables(before, after)
     if leaving:
         yield from _zeroing_come(before, after)
@@ -87,14 +87,17 @@ def _shown(way: bytes, target: bytes) -> str:
     return f"{target.decode('ascii', 'replace')} by {how}" if target else f"by {how}"
 
 
-def _zeroing_gone(before: Body, after: Body) -> Iterator[Hint]:
+def _zeroing_gone(file: File, function: Definition, before: Body, after: Body) -> Iterator[Hint]:
     old, new = _zeroed(before), _zeroed(after)
+    objects = {one.name: one for one in unset.objects(after)}
     targets = {target for _, target in new if target}
     for (way, target), offset in old.items():
         if (way, target) in new or target in targets:
             continue
         if target and target.split(b"-")[0].split(b".")[0] not in after.tokens:
             continue  # the object itself is gone
+        if target in objects and unset.is_written(file, function, objects[target]):
+            continue
         if way in sinks.ZEROED and sinks.ZEROED[way] not in after.tokens and target not in after.tokens:
             continue
         yield Hint(f"no longer sets {_shown(way, target)}", offset, is_old=True)

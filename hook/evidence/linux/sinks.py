@@ -36,7 +36,7 @@ SINKS: dict[bytes, Sink] = {
         "copy_to_user 1 2, __copy_to_user 1 2, __copy_to_user_inatomic 1 2, copy_to_user_nofault 1 2, raw_copy_to_user 1 2,"
         "copy_to_sockptr 1 2, copy_to_sockptr_offset 2 3, copy_to_bpfptr_offset 2 3, copy_to_iter 0 1, copy_to_iter_full 0 1,"
         "simple_read_from_buffer 3 4, ib_copy_to_udata 1 2, put_cmsg 4 3, memcpy_to_msg 1 2,"
-        "uverbs_copy_to 2 3",
+        "rds_info_copy 1 2, uverbs_copy_to 2 3",
     ),
     **_table(
         "netlink",
