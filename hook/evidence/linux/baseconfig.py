@@ -52,18 +52,13 @@ def _written(values: Values, name: str) -> str | None:
         return None
 
 
-def configured(options: Options, texts: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """The .config that comes of a defconfig and the fragments merged over it, each step brought in order as olddefconfig does.
-
-    Beside it the options that depend on themselves.
-    """
+def configured(options: Options, texts: Iterable[str]) -> dict[str, str]:
+    """The .config that comes of a defconfig and the fragments merged over it, each step brought in order as olddefconfig does."""
     set_so_far: dict[str, str] = {}
-    recursive: dict[str, None] = {}
     for text in texts:
         for name, value in read(text).items():
             set_so_far.pop(name, None)
             set_so_far[name] = value
         values = Values(options, set_so_far)
         set_so_far = {name: said for name in options.by_name if (said := _written(values, name)) is not None}
-        recursive |= values.recursive
-    return set_so_far, list(recursive)
+    return set_so_far

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from hook.evidence.linux import conditions
 from hook.evidence.linux.conditions import YES, BadExpression, Condition, all_of, any_of, both
+from hook.evidence.linux.cycles import cycles
 from hook.evidence.linux.macros import Macros, TooMuch, closing
 from hook.evidence.linux.option import Option
 from hook.evidence.linux.toolchain import Toolchain
@@ -129,6 +130,11 @@ class _Reader:
             wanted = found.by_name.get(target)
             if wanted is not None:
                 wanted.implied_by.append([name, condition])
+        for names in cycles(found.by_name, found.shared):
+            path, line = found.by_name[names[0]].places[0]
+            self._path = str(path)
+            through = f", through {', '.join(names[1:6])}" if names[1:] else ""
+            self._warn(int(str(line)), f"{names[0]} depends on itself{through}")
         return found
 
     def _warn(self, line: int, what: str) -> None:

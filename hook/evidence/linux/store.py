@@ -167,9 +167,7 @@ class Known:
             return dict(found)
         texts = [blob.data.decode("utf-8", "replace") for blob in blobs if blob is not None and blob.data is not None]
         with _much_at_once():
-            options = self._whole()
-            made, recursive = baseconfig.configured(options, texts)
-        options.warnings += [f"{_place(options, name)}: {name} depends on itself" for name in recursive]
+            made = baseconfig.configured(self._whole(), texts)
         _write(self._directory / name, json.dumps(made).encode())
         return made
 
@@ -294,11 +292,6 @@ def _fill(path: pathlib.Path, options: Options) -> None:
         database.execute("create table line (name text primary key, value text) without rowid")
         database.executemany("insert into line values (?, ?)", rows)
         database.execute("commit")
-
-
-def _place(options: Options, name: str) -> str:
-    places = options.by_name[name].places
-    return f"{places[0][0]}:{places[0][1]}" if places else name
 
 
 @contextlib.contextmanager

@@ -33,7 +33,6 @@ class Values:
     def __init__(self, known: Known, given: Mapping[str, str]) -> None:
         self.known = known
         self.given = given  # NAME -> y, m, n or text; a later one of the same choice wins
-        self.recursive: dict[str, None] = {}  # options that depend on themselves
         self.unreadable: dict[str, None] = {}  # what could not be evaluated, and was taken for no
         self._levels: dict[str, int] = {}
         self._texts: dict[str, str] = {}
@@ -135,9 +134,8 @@ class Values:
             self._levels[name] = 0
             return 0
         if name in self._running:
-            self.recursive[name] = None
             self._texts.setdefault(name, "")
-            return 0
+            return 0  # it depends on itself, which the reader of Kconfig has said
         if len(self._running) > _DEEPEST:
             raise TooDeep(f"{name} and what it depends on lean on each other too deep")
         self._running.add(name)

@@ -227,3 +227,19 @@ def test_a_base_configuration_that_is_not_there_is_named(grown: Kernel) -> None:
     stage(grown, "mm/some.c", "return 1;", "return 11;")
     _, error = grown.triage_both("check", ok=2, PATCH_TRIAGE_FUZZ_BASE_CONFIG="/nowhere/config")
     assert "fuzz.base_config: /nowhere/config: No such file or directory" in error
+
+
+def test_the_commands_run_nothing_of_a_hostile_tree(grown: Kernel) -> None:
+    mark = grown.path.parent / "ran"
+    touch = f"touch {mark}"
+    grown.write("Kconfig", f"x := $(shell,{touch})\n$(shell,{touch})\n" + grown.read("Kconfig"))
+    grown.write("init/Kconfig", grown.read("init/Kconfig") + f"config PROBED\n\tdef_bool $(success,{touch})\n\tdepends on $(shell,{touch})\n")
+    grown.write("mm/Makefile", grown.read("mm/Makefile") + f"x := $(shell {touch})\n$(eval y := $(shell {touch}))\n!{touch}\nall:\n\t{touch}\n")
+    grown.write("Makefile", f"$(shell {touch})\n.PHONY: all\nall: ; {touch}\n")
+    grown.commit("scripts/kconfig/conf", f"#!/bin/sh\n{touch}\n")
+    stage(grown, "mm/some.c", "return 1;", "return 11;")
+    assert verdict(grown)["EnableConfigs"] == ["POOL"]
+    grown.git("commit", "-qm", "change")
+    grown.triage("configs", "HEAD", "--fragment")
+    grown.triage("configs", "--explain", "PROBED")
+    assert not mark.exists()

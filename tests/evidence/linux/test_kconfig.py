@@ -11,6 +11,7 @@ from hook.evidence.linux.conditions import shown
 from hook.evidence.linux.kconfig import Options
 from hook.evidence.linux.toolchain import NotAToolchain, toolchain
 from hook.evidence.linux.values import Values
+from hook.source.objects import Objects
 from hook.source.tree import Source
 from tests.evidence.linux.conftest import Grow
 
@@ -151,6 +152,8 @@ source "$(shell,touch {mark})"
 @pytest.mark.parametrize(("text", "warning"), [
     ("if A\nconfig IN\n\tbool \"in\"\n", "Kconfig:1: this if has no end in its file"),
     ("menu \"m\"\nif A\nendmenu\nconfig IN\n\tbool \"in\"\n", "Kconfig:2: this if has no end before line 3"),
+    ("menu \"m\"\nconfig IN\n\tbool \"in\"\n", "Kconfig:1: this menu has no end in its file"),
+    ("choice\n\tprompt \"c\"\nconfig IN\n\tbool \"in\"\n", "Kconfig:1: this choice has no end in its file"),
     ("endif\nconfig IN\n\tbool \"in\"\n", "Kconfig:1: `endif` without its beginning"),
     ("source \"Kconfig\"\nconfig IN\n\tbool \"in\"\n", "Kconfig:1: Kconfig sources itself"),
     ("source \"../../etc/passwd\"\nconfig IN\n\tbool \"in\"\n", "Kconfig:1: not sourced: ../../etc/passwd holds `..`"),
@@ -165,6 +168,19 @@ def test_what_is_malformed_costs_a_warning_and_the_rest_is_read(grow: Grow, text
     assert "IN" in options.by_name
 
 
+def test_files_that_source_each_other_are_read_once(grow: Grow) -> None:
+    options = read(grow({"Kconfig": 'source "one"\nconfig IN\n\tbool "in"\n', "one": 'config ONE\n\tbool "1"\nsource "two"\n', "two": 'source "one"\n'}))
+    assert options.warnings == ["two:1: one sources itself"] and {"IN", "ONE"} <= options.by_name.keys()
+
+
+def test_a_file_over_the_limit_is_named_and_the_rest_is_read(grow: Grow) -> None:
+    source = grow({"Kconfig": 'config A\n\tbool "a"\nsource "big"\nconfig IN\n\tbool "in"\n', "big": "config B\n\thelp\n" + "\t  words\n" * 20_000})
+    with Objects(source.repo, 100 << 10) as objects:
+        options = read(Source(objects, source.revision))
+    assert options.warnings == ["Kconfig:3: big is not read: it is too large (limits.blob_bytes)"]
+    assert {"A", "IN"} <= options.by_name.keys()
+
+
 def test_a_huge_help_text_and_deep_nesting_are_read(grow: Grow) -> None:
     deep = "if A\n" * 300 + "config IN\n\tbool \"in\"\n" + "endif\n" * 300
     options = read(grow({"Kconfig": "config BIG\n\tbool \"big\"\n\thelp\n" + "\t  words and words\n" * 600_000 + "source \"deep\"\n", "deep": deep}))
@@ -172,10 +188,24 @@ def test_a_huge_help_text_and_deep_nesting_are_read(grow: Grow) -> None:
     assert any("deep:" in one and "nested" in one for one in options.warnings)
 
 
-def test_options_that_depend_on_themselves_are_named(grow: Grow) -> None:
-    options = read(grow({"Kconfig": "config A\n\tdef_bool B\nconfig B\n\tdef_bool A\nconfig C\n\tdef_bool y\n"}))
-    found, recursive = baseconfig.configured(options, [""])
-    assert recursive and found["C"] == "y"
+@pytest.mark.parametrize(("text", "warning"), [
+    ("config A\n\tdef_bool B\nconfig B\n\tdef_bool A\n", "Kconfig:1: A depends on itself, through B"),
+    ("config A\n\tbool \"a\" if A\n", "Kconfig:1: A depends on itself"),
+    ("config A\n\tbool \"a\"\n\tdepends on !B\nconfig B\n\tbool\n\tdefault y if C\nconfig C\n\tbool \"c\"\n\tdepends on A\n",
+     "Kconfig:1: A depends on itself, through B, C"),
+    ("if B\nconfig A\n\tbool \"a\"\nendif\nconfig B\n\tbool \"b\"\n\tdepends on A\n", "Kconfig:2: A depends on itself, through B"),
+    ("config A\n\tbool \"a\"\n\tselect B\nconfig B\n\tbool \"b\"\n\timply A\n", "Kconfig:1: A depends on itself, through B"),
+])
+def test_an_option_that_depends_on_itself_is_named_with_its_line_and_the_rest_is_read(grow: Grow, text: str, warning: str) -> None:
+    options = read(grow({"Kconfig": text + "config REST\n\tdef_bool y\n"}))
+    assert len(options.warnings) == 1 and warning in options.warnings[0]
+    assert baseconfig.configured(options, [""])["REST"] == "y"
+
+
+def test_what_only_looks_like_a_cycle_is_none(grow: Grow) -> None:
+    many = "".join(f"config N{n}\n\tbool \"n\"\n\tdepends on N{n + 1}\n\tselect S{n}\nconfig S{n}\n\tbool\n" for n in range(3000))
+    options = read(grow({"Kconfig": f"{many}choice\n\tprompt \"one\"\n\tdefault TWO\nconfig ONE\n\tbool \"1\"\nconfig TWO\n\tbool \"2\"\nendchoice\n"}))
+    assert options.warnings == []
 
 
 def test_sources_may_be_relative_optional_or_globs(grow: Grow) -> None:
