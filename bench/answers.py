@@ -1,0 +1,104 @@
+"""How long EnableConfigs take: reading all Kconfig cold and from the cache, and one answer.
+
+    python bench/answers.py --tree GIT_TREE [--files 200] [--seed 1] [--against SECONDS]
+
+GIT_TREE is a kernel as git repository (bench/tree.py); what is kept of it in .git/patch-triage/kconfig is made anew. Seconds of the clock,
+and of the processor, which say more on a machine that does other things: git's part is in the first alone. An answer is everything from a
+path to its options, by objects that nothing was asked of before. --against is what another program takes for one answer: klocalizer
+(kmax 4.10) took 26 s for drivers/usb/storage/alauda.o of Linux 6.12 from its cache, on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import random
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from hook.evidence.linux import conditions
+from hook.evidence.linux.configs import Configurer
+from hook.evidence.linux.solver import NoSolution, solve
+from hook.source.git import find
+from hook.source.objects import Objects
+from hook.source.tree import Source
+
+Times = tuple[float, float]  # of the clock, of the processor
+FOLDERS = ("drivers", "net", "fs", "sound", "crypto", "mm", "kernel", "lib")
+
+
+def timed(work: Callable[[], object]) -> Times:
+    clock, processor = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
+def answer(source: Source, path: str) -> None:
+    """Everything from a path to its options."""
+    configurer = Configurer(source, "x86_64", "gcc-12", None)
+    goal = conditions.taken_to_hold(configurer.built_if(path).condition)
+    if not configurer.holds(goal):
+        try:
+            solve(configurer.known.options, configurer.known.base, goal)
+        except NoSolution:
+            return
+
+
+def said(name: str, times: Sequence[Times], most: float) -> None:
+    """One line: the median and the most, and how often the bound goes into it."""
+    for kind, values in zip(("clock", "processor"), zip(*times, strict=True), strict=True):
+        ordered = sorted(values)
+        median, worst = ordered[len(ordered) // 2], ordered[-1]
+        print(f"{name:26} {kind:9}  median {median:8.4f} s, most {worst:8.4f} s: {median / most:.0%} and {worst / most:.0%} of {most} s")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", type=pathlib.Path, required=True)
+    parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--against", type=float, default=26.0)
+    options = parser.parse_args()
+    repo = find(options.tree)
+
+    def reading() -> None:
+        """The options of the tree and its base configuration, as a first question finds them."""
+        with Objects(repo, 16 << 20) as objects:
+            known = Configurer(Source(objects, "HEAD"), "x86_64", "gcc-12", None).known
+            known.options.get("NET")
+
+    def reading_base() -> None:
+        with Objects(repo, 16 << 20) as objects:
+            Configurer(Source(objects, "HEAD"), "x86_64", "gcc-12", None).known.base.get("NET")
+
+    def reading_both() -> None:
+        reading()
+        reading_base()
+
+    cold, based, warm = [], [], []
+    for _ in range(options.rounds):
+        shutil.rmtree(repo.state_dir / "kconfig", ignore_errors=True)
+        cold.append(timed(reading))
+        based.append(timed(reading_base))
+        warm.append(timed(reading_both))
+    said("all Kconfig, cold", cold, 1.5)
+    said("the default base, once", based, 1.5)
+    said("both from the cache", warm, 0.05)
+    with Objects(repo, 16 << 20) as objects:
+        source = Source(objects, "HEAD")
+        files = source.glob(*(f"{folder}/*.c" for folder in FOLDERS))
+        random.Random(options.seed).shuffle(files)
+        answer(source, files[0])
+        answers = [timed(lambda path=path: answer(source, path)) for path in files[: options.files]]  # type: ignore[misc]
+    said(f"an answer, of {len(answers)}", answers, 0.3)
+    ordered = sorted(clock for clock, _ in answers)
+    print(f"klocalizer's {options.against:g} s are {options.against / ordered[len(ordered) // 2]:.0f} times the median answer, "
+          f"{options.against / ordered[-1]:.0f} times the slowest")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
