@@ -136,7 +136,9 @@ class Configurer:
                 reasons = {**self._reasons(solution, taken, "build", ""), **reasons}
             settings = dict(solution.settings) if solution else {}
             if not sets:
-                plan = self._reach(settings, callers, reasons, probes, assumed)
+                plan, reached = self._reach(settings, callers, reasons, probes, assumed)
+                if reached and settings:
+                    plan = self._together(plan, [taken_to_hold(group.condition) for group in taken], reached, reasons)
                 settings = plan
             sets.append(_set(settings, taken))
         assumed += [f"in Kconfig, {warning}" for warning in self._known.warnings[:_MOST_WARNINGS]]
@@ -346,9 +348,9 @@ class Configurer:
 
     def _reach(
         self, settings: dict[str, str], callers: Iterable[Callers], reasons: dict[str, ConfigReason], probes: list[str], assumed: list[str]
-    ) -> dict[str, str]:
-        """The settings with what is needed to have one of the users of each changed function."""
-        settings = dict(settings)
+    ) -> tuple[dict[str, str], list[Condition]]:
+        """The settings with what is needed to have one of the users of each changed function, and the conditions that ask for it."""
+        settings, reached = dict(settings), []
         for caller in callers:
             ways: list[tuple[Use, Condition, tuple[Guard, ...], Built]] = []
             for use in caller.uses:
@@ -372,7 +374,25 @@ class Configurer:
             found = self._reasons(solution, group, "reach", f": {names}, caller of {caller.function}")
             reasons.update({name: why for name, why in found.items() if name not in reasons})
             settings |= solution.settings
-        return settings
+            reached.append(condition)
+        return settings, reached
+
+    def _together(
+        self, plan: dict[str, str], build: list[Condition], reached: list[Condition], reasons: dict[str, ConfigReason]
+    ) -> dict[str, str]:
+        """The plan without what one question asked for and the other answer brings (net/strparser: TLS, and its caller AF_KCM)."""
+        from hook.evidence.linux.solver import smallest
+
+        known, base = self._known.options, self._known.base
+        try:
+            fewer = smallest(known, base, {}, plan, all_of([*build, *reached]))
+            building = smallest(known, base, {}, fewer, all_of(build)) if len(fewer) < len(plan) else {}
+        except (TooDeep, RecursionError):
+            return plan
+        for name in plan.keys() - fewer.keys():
+            del reasons[name]
+        reasons.update({name: dataclasses.replace(reasons[name], purpose="build") for name in building})
+        return fewer
 
     def _reasons(self, solution: Solution, groups: list[_Group], kind: str, more: str) -> dict[str, ConfigReason]:
         found = {}

@@ -81,7 +81,7 @@ def solve(known: Known, base: Mapping[str, str], condition: Condition, given: Ma
             ended_at = search.ended_at
         else:
             raise NoSolution(ended_at or conditions.shown(condition))
-        plan = _smallest(known, base, fixed, plan, condition)
+        plan = smallest(known, base, fixed, plan, condition)
         values = Values(known, _laid_over(base, fixed, plan))
         values.holds(condition)
         probes = _probes(known, values, [*conditions.names(condition), *plan])
@@ -111,13 +111,10 @@ def _missing(values: Values, condition: Condition, wanted: Mapping[str, str]) ->
     return found
 
 
-def _smallest(known: Known, base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan, condition: Condition) -> Plan:
-    """The plan without what it does not need."""
+def smallest(known: Known, base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan, condition: Condition) -> Plan:
+    """The plan without what `condition` does not need of it. Raises TooDeep."""
     for name in sorted(plan, key=lambda one: (-_COSTS.get(one, 1.0), list(plan).index(one))):
-        if len(plan) == 1 and not fixed:
-            smaller: Plan = {}
-        else:
-            smaller = {one: value for one, value in plan.items() if one != name}
+        smaller = {one: value for one, value in plan.items() if one != name}
         values = Values(known, _laid_over(base, fixed, smaller))
         if not _missing(values, condition, {**fixed, **smaller}):
             plan = smaller

@@ -117,6 +117,23 @@ def test_a_changed_function_whose_only_caller_needs_an_option_is_reached_with_it
     }
 
 
+def test_what_the_caller_brings_along_is_not_asked_for_twice(grown: Kernel) -> None:
+    """net/strparser: TLS selects it and comes first, AF_KCM selects it as well and is the caller."""
+    grown.write("init/Kconfig", grown.read("init/Kconfig") + (
+        'config PARSER\n\tbool\nconfig TLS\n\tbool "tls"\n\tselect PARSER\nconfig KCM\n\tbool "kcm"\n\tselect PARSER\n'
+    ))
+    grown.write("init/Makefile", "obj-y += main.o\nobj-$(CONFIG_PARSER) += parser.o\nobj-$(CONFIG_KCM) += kcm.o\n")
+    grown.write("init/kcm.c", "int kcm(void)\n{\n\treturn parse();\n}\n")
+    grown.commit("init/parser.c", "int parse(void)\n{\n\treturn 1;\n}\n")
+    grown.git("add", "-A", "-f")
+    grown.git("commit", "-q", "--amend", "-m", "parser")
+    grown.triage("index", "--quiet")
+    stage(grown, "init/parser.c", "return 1;", "return 2;")
+    found = verdict(grown)
+    assert (found["EnableConfigs"], list(found["ConfigReasons"])) == (["KCM"], ["KCM"])
+    assert found["ConfigReasons"]["KCM"]["For"] == "build"
+
+
 def test_what_no_kernel_of_the_target_holds_is_out_of_reach(grown: Kernel) -> None:
     stage(grown, "mm/arm.c", "return 1;", "return 11;")
     found = verdict(grown)
