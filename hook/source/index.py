@@ -28,6 +28,8 @@ MOST_WORDS = 1500  # that hold a literal: more of them choose no files
 _MOST_PARTS = 500
 _WAIT_SECONDS = 0.2  # for a writer; then the question goes through git grep
 _MOST_IDS = 500  # in one statement
+# `state > 1` is what blob_state, a partial index, is for: without it SQLite reads every blob's row, at each question
+_IN_STATE = "select id from blob where state = ? and state > 1"
 
 # how a blob is in the index
 TEXT = 0  # its words, and the names it defines where its path says what language it is
@@ -176,11 +178,11 @@ class Index:
         return (row[0] for row in self._database.execute(f"select rowid from {table} where {table} match ?", (query,)))
 
     def _in_state(self, ids: Iterable[int], state: int) -> list[int]:
-        wanted = {row[0] for row in self._database.execute("select id from blob where state = ?", (state,))}
+        wanted = {row[0] for row in self._database.execute(_IN_STATE, (state,))}
         return [one for one in ids if one in wanted] if wanted else []
 
     def _paths(self, coverage: _Coverage, ids: set[int], defining: bool) -> list[str]:
-        wholes = [row[0] for row in self._database.execute("select id from blob where state = ?", (WHOLE,))]
+        wholes = [row[0] for row in self._database.execute(_IN_STATE, (WHOLE,))]
         found: set[str] = set()
         for chunk in _chunks([*ids, *wholes]):
             marks = ",".join("?" * len(chunk))
