@@ -106,6 +106,11 @@ class Configurer:
         """The options of the tree, and the base configuration."""
         return self._known
 
+    @property
+    def kbuild(self) -> Kbuild:
+        """The makefiles of the tree."""
+        return self._kbuild
+
     def find(self, files: Sequence[FileChange], callers: Iterable[Callers]) -> Configs:
         """What is to be configured for changes to `files`, and to get to the functions that `callers` tell of."""
         found = list(itertools.islice((group for file in files for group in self._groups(file)), _MOST_GROUPS + 1))

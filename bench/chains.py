@@ -1,0 +1,99 @@
+"""Ways in on a real kernel tree: chains of callers for functions drawn at random, how many are found, and what a search costs.
+
+    python bench/chains.py TREE [--seed 1] [--count 50] [--seconds 1] [--brief]
+
+TREE is made by bench/tree.py and has its word index (`patch-triage index`). The functions are drawn from all in the .c files of fs, net,
+mm, kernel and io_uring that are not __init or __exit. Prints each chain with the place of every hop, from user space down, and the time
+that the search took, as it passed and as the processor's own (the two differ on a machine that does other things). Each search begins
+with nothing read, as a `check` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import random
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+from hook.evidence.linux import ways
+from hook.evidence.linux.configs import Configurer
+from hook.source.definitions import DefinitionKind, scan
+from hook.source.git import find
+from hook.source.objects import Objects
+from hook.source.tree import Source
+
+FOLDERS = ("fs", "net", "mm", "kernel", "io_uring")
+NOT_DRAWN = re.compile(rb"\b__(?:\w+_)?(?:init|exit)\b")
+
+
+def functions(source: Source) -> list[tuple[str, str]]:
+    """Every function of the folders, but those that run only at boot or when a module goes."""
+    found = []
+    for path in source.glob(*(f"{folder}/*.c" for folder in FOLDERS)):
+        read = source.file(path)
+        data = read.data if read and read.data else b""
+        for one in scan(data).definitions:
+            if one.kind is DefinitionKind.FUNCTION and one.body[1] and not NOT_DRAWN.search(data[one.span[0] : one.body[0]]):
+                found.append((path, one.name))
+    return list(dict.fromkeys(found))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tree", type=pathlib.Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--callers", type=int, default=24)
+    parser.add_argument("--brief", action="store_true", help="a line for each function")
+    args = parser.parse_args()
+    repo = find(args.tree)
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=args.tree, capture_output=True, text=True, check=True).stdout.strip()
+    with Objects(repo, 64 << 20) as objects:
+        drawn = random.Random(args.seed).sample(functions(Source(objects, revision)), args.count)
+    bounds = ways.Bounds(24, args.files, args.callers, args.seconds)
+    counts = dict.fromkeys(("proved", "likely", "none"), 0)
+    passed, used = [], []
+    quick = [0, 0]  # chains found within a second that passed, and within one of CPU
+    for path, name in drawn:
+        with Objects(repo, 16 << 20) as objects:
+            source = Source(objects, revision)
+            configurer = Configurer(source, "x86_64", "gcc-12", None)
+            if source.index is None:
+                sys.exit(source.without_index)
+            began, busy = time.perf_counter(), time.process_time()
+            search = ways.Search(source, configurer, bounds)
+            found = search.find(path, name)
+            passed.append(time.perf_counter() - began)
+            used.append(time.process_time() - busy)
+        kind = "none" if found.way is None else "likely" if found.way.doubts else "proved"
+        counts[kind] += 1
+        if found.way is not None:
+            quick[0] += passed[-1] <= 1
+            quick[1] += used[-1] <= 1
+        print(f"{kind:6} {passed[-1]:6.2f} s {used[-1]:6.2f} s of CPU  {search.units.read:4d} files  {path}:{name}  {found.cut}")
+        if found.way is not None:
+            print(f"       {' <- '.join(found.way.names)}" + (f"  with {dict(found.way.settings)}" if found.way.settings else ""))
+            for hop in () if args.brief else reversed(found.way.hops):
+                print(f"         {hop.claim}  {hop.path}:{hop.line}  {hop.text[:90]}" + (f"  [{hop.doubt}]" if hop.doubt else ""))
+            for doubt in found.way.doubts:
+                print(f"         not proved: {doubt}")
+        for one in found.dead[:3] if found.way is None else ():
+            print(f"         {one.claim}  {one.path}:{one.line}")
+        sys.stdout.flush()
+    total = len(drawn)
+    shown = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    print(f"chains for {total - counts['none']} of {total}: {shown}")
+    print(f"found within a second: {quick[0]} of {total}, of CPU: {quick[1]}")
+    for what, times in (("passed", passed), ("CPU", used)):
+        most = sorted(times)[int(total * 0.9)]
+        print(f"{what:7} median {statistics.median(times):.2f} s, 90% within {most:.2f} s, most {max(times):.2f} s")
+
+
+if __name__ == "__main__":
+    main()
