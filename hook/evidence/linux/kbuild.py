@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from hook.evidence.linux.conditions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
 from hook.evidence.linux.makefile import OPEN, Makefile, Unreadable, Word
-from hook.source.tree import Source
+from hook.source.tree import Kind, Source
 
 _GOALS = ("obj-y", "lib-y", "extra-y", "always-y", "core-y", "drivers-y", "net-y", "libs-y", "virt-y", "head-y", "init-y")
 _DESCENTS = (*_GOALS, "subdir-y")
@@ -20,6 +20,8 @@ _TOP = "/"  # the top makefile with the architecture's, which give what the top 
 _LISTS = ("-y", "-objs", "-m")
 _MOST_LEVELS = 5  # directories above a file whose makefiles may name it
 _DEEPEST = 24  # directories
+_DEEPEST_BESIDE = 4  # levels at which a makefile may include one of a directory beside it (drivers/gpu/drm/amd)
+_MOST_NEAR = 40  # directories whose makefiles may include one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Kbuild:
         self._environment = dict(environment)
         self._makefiles: dict[str, Makefile | None] = {}
         self._directories: dict[str, Built] = {}
+        self._near: dict[str, list[str]] = {}
 
     def built_if(self, path: str) -> Built:
         """The options under which the source file at `path` is compiled into the kernel; left open where no makefile says."""
@@ -174,7 +177,7 @@ class Kbuild:
         for one in makefiles[:6]:
             # it may be included by the makefile of a directory above, or beside it
             folder = one.rpartition("/")[0]
-            for place in (folder, *self._including(folder, near)):
+            for place in (folder, *self._including(folder)):
                 tried[place] = None
         for place in tried:
             makefile = self._makefile(place)
@@ -191,21 +194,22 @@ class Kbuild:
                 return found
         return None
 
-    def _including(self, folder: str, near: list[str]) -> list[str]:
-        """Directories below the third level whose makefile may include one of `folder`."""
-        parts = folder.split("/")
-        found = []
-        for depth in range(len(parts), 2, -1):
-            above = "/".join(parts[:depth])
-            for entry in self._source.names(above) or ():
-                beside = f"{above}/{entry.name}"
-                if entry.name in ("Makefile", "Kbuild"):
-                    found.append(above)
-                elif self._source.oid(f"{beside}/Makefile") and depth <= len(near) + 1:
-                    found.append(beside)
-            if len(found) > 40:
-                break
-        return found
+    def _including(self, folder: str) -> list[str]:
+        """Directories below the third level whose makefile may include one of `folder`: those above it, and those beside these."""
+        if folder not in self._near:
+            parts = folder.split("/")
+            found: list[str] = []
+            for depth in range(len(parts), 2, -1):
+                above = "/".join(parts[:depth])
+                names = self._source.names(above) or ()
+                found += [above for entry in names if entry.name in ("Makefile", "Kbuild")]
+                if depth <= _DEEPEST_BESIDE:
+                    inside = [f"{above}/{entry.name}" for entry in names if entry.kind is Kind.DIRECTORY]
+                    found += [one for one in inside if self._source.oid(f"{one}/Makefile")]
+                if len(found) > _MOST_NEAR:
+                    break
+            self._near[folder] = found
+        return self._near[folder]
 
     def _makefile(self, directory: str) -> Makefile | None:
         """The makefile of a directory: Kbuild before Makefile (scripts/Kbuild.include, kbuild-file)."""

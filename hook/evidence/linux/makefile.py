@@ -82,6 +82,7 @@ class Makefile:
         self._source = source
         self._given = {**given, "obj": directory or ".", "src": directory or ".", "srctree": ".", "objtree": "."}
         self._variables: dict[str, list[_Piece]] = {}
+        self._expanded: dict[str, list[Word]] = {}
         self._steps = 0
         self._included = 0
 
@@ -97,9 +98,11 @@ class Makefile:
         """The variables that have been given something."""
         return list(self._variables)
 
-    def words(self, name: str) -> Iterator[Word]:
-        """The words of a variable. Raises Unreadable."""
-        return self._of_variable(name, 0, ())
+    def words(self, name: str) -> list[Word]:
+        """The words of a variable, once everything has been read. Raises Unreadable."""
+        if name not in self._expanded:
+            self._expanded[name] = list(self._of_variable(name, 0, ()))
+        return self._expanded[name]
 
     def mentions(self, name: str, text: str) -> bool:
         """Whether a variable may hold a word, by how it is written."""
