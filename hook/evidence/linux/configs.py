@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import posixpath
 import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hook.change.patch import FileChange, Patch
 from hook.evidence.linux import conditions
@@ -23,6 +24,7 @@ from hook.evidence.linux.store import KCONFIG, Known, target
 from hook.evidence.linux.toolchain import toolchain
 from hook.evidence.linux.values import TooDeep, Values
 from hook.source.tree import Source
+from hook.source.words import is_number
 from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
 from hook.verdict import all_of as all_answers
 
@@ -32,7 +34,11 @@ if typing.TYPE_CHECKING:
     from hook.evidence.linux.solver import Solution
     from hook.source.lookup import Include, Use
 
-_MOST_INCLUDERS, _INCLUDER_SECONDS = 24, 0.15  # files that are looked into for who includes a header
+_MOST_INCLUDERS = 200  # files that are looked into for who includes a header, and who includes that one
+_MOST_SURE, _SURE_SECONDS = 24, 0.15  # files that are looked into for a proof that nobody includes one
+_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
+_UNDER_INCLUDE = re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
+_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/")
 _MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
 _DEEPEST_HEADERS = 2  # headers that include each other
 _MOST_WAYS = 8  # files that include a header, of which one has to be built
@@ -99,6 +105,7 @@ class Configurer:
         self._kbuild = Kbuild(source, self.environment)
         self._guards: dict[str, Guards | None] = {}
         self._flat: Values | None = None
+        self._to_read = 0
         self._toolchain = toolchain_name
 
     @property
@@ -205,6 +212,8 @@ class Configurer:
         unknown = Built(left_open(f"which file includes {path}"))
         if depth > _DEEPEST_HEADERS:
             return unknown
+        if not depth:
+            self._to_read = _MOST_INCLUDERS
         ways: list[Built] = []
         for looked in (self._beside, self._anywhere) if not path.endswith(".h") else (self._anywhere, self._beside):
             for one in looked(path):
@@ -228,19 +237,49 @@ class Configurer:
                 return Built(any_of(way.condition for way in ways), ways[0].places)
         return unknown
 
-    def _anywhere(self, path: str) -> list[Include]:
-        """The files that include `path`, the nearest ones first, by the word index."""
-        if self._source.index is None and not self._source.is_small:
+    def _anywhere(self, path: str) -> Iterator[Include]:
+        """The files that include `path`, the likeliest first, by the word index."""
+        from hook.source.lookup import Bounds, Include, includers
+
+        if self._source.index is None:
+            if self._source.is_small:
+                yield from includers(self._source, path, Bounds(_MOST_SURE, _SURE_SECONDS)).items
+            return
+        named = _UNDER_INCLUDE.sub("", path, count=1)
+        known_as = named if named != path else path.rpartition("/")[2]
+        holding = self._holding([[word.lower()] for word in {*re.findall(r"\w+", known_as), "include"} if not is_number(word)])
+        candidates = [one for one in holding if one.endswith((".c", ".h")) and one != path and self._may_be_built(one)]
+        # what everybody may include is most likely included by what is always built, and that stands high in the tree
+        far = (lambda one: one.count("/")) if named != path else (lambda one: _distance(one, path))
+        candidates.sort(key=lambda one: (one.endswith(".h"), -len(_parts(known_as) & _parts(one)), far(one)))
+        for one in candidates:
+            if self._to_read <= 0:
+                return
+            self._to_read -= 1
+            file = self._source.file(one)
+            for match in _INCLUDE.finditer(file.data if file is not None and file.data is not None else b""):
+                text = match[1].decode("utf-8", "replace")
+                near = posixpath.normpath(posixpath.join(posixpath.dirname(one), text))
+                # a header of that name beside the one who asks comes first
+                if path == near or (path.endswith(f"/{text}") and not text.startswith(".") and not self._source.oid(near)):
+                    yield Include(one, match.string.count(b"\n", 0, match.start(1)) + 1, match[0].decode("utf-8", "replace").strip())
+                    break
+
+    def _may_be_built(self, path: str) -> bool:
+        """Whether a file is no program of the tree's own, nor another architecture's."""
+        arch = f"arch/{self.environment['SRCARCH']}/"
+        return not path.startswith(_NOT_THE_KERNEL) and (not path.startswith("arch/") or path.startswith(arch))
+
+    def _holding(self, groups: list[list[str]]) -> list[str]:
+        from hook.source.index import NoIndex
+
+        try:
+            return self._source.holding(groups)
+        except NoIndex as wrong:
+            self._source.index_failed(str(wrong))
             return []
-        from hook.source.lookup import Bounds, includers
 
-        found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))
-        return sorted(
-            (one for one in found.items if not one.path.startswith(("tools/", "samples/", "scripts/"))),
-            key=lambda one: (not one.path.endswith(".c"), _distance(one.path, path)),
-        )
-
-    def _beside(self, path: str) -> list[Include]:
+    def _beside(self, path: str) -> Iterator[Include]:
         """The .c files of the same directory that include `path`: needs no index, and a .c file is hardly included from elsewhere."""
         from hook.source.lookup import Include
 
@@ -248,15 +287,13 @@ class Configurer:
         directive = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]*"(?:\./)?' + re.escape(base.encode()) + b'"')
         names = [entry.name for entry in self._source.names(directory) or () if entry.name.endswith(".c") and entry.name != base]
         names.sort(key=lambda name: sum(1 for _ in itertools.takewhile(bool, map(str.__eq__, name, base))), reverse=True)
-        found = []
         for name in names[:_MOST_BESIDE]:
             beside = f"{directory}/{name}" if directory else name
             file = self._source.file(beside)
             data = file.data if file is not None and file.data is not None else b""
             match = directive.search(data)
             if match is not None:
-                found.append(Include(beside, data.count(b"\n", 0, match.start()) + 1, match[0].decode("utf-8", "replace").strip()))
-        return found
+                yield Include(beside, data.count(b"\n", 0, match.start()) + 1, match[0].decode("utf-8", "replace").strip())
 
     # from conditions to settings
 
@@ -314,7 +351,7 @@ class Configurer:
     def _is_included(self, path: str) -> bool:
         from hook.source.lookup import Bounds, includers
 
-        found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))
+        found = includers(self._source, path, Bounds(_MOST_SURE, _SURE_SECONDS))
         return bool(found.items) or bool(found.cut)
 
     def _one_set(self, groups: list[_Group], assumed: list[str]) -> tuple[list[_Group], Solution | None]:
@@ -484,6 +521,11 @@ def _ranges(lines: list[int]) -> str:
         else:
             parts.append([line, line])
     return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in parts[:40])
+
+
+def _parts(path: str) -> set[str]:
+    """The words in the name of a file that tell it from others."""
+    return set(re.findall(r"[a-z0-9]+", path.lower())) - {"c", "h", "include", "linux", "asm", "net", "drivers"}
 
 
 def _distance(path: str, other: str) -> int:

@@ -198,6 +198,32 @@ def test_a_header_needs_one_of_the_files_that_include_it(grown: Kernel) -> None:
     assert verdict(grown)["EnableConfigs"] == ["POOL"]
 
 
+def test_a_header_of_the_same_name_beside_the_one_who_includes_it_is_another_one(grown: Kernel) -> None:
+    """rtw89/core.h: rtlwifi, ath10k and others include a core.h of their own."""
+    grown.write("init/core.h", "int other;\n")
+    grown.write("init/alike.c", '#include "core.h"\n')
+    grown.write("init/Makefile", "obj-y += main.o alike.o\n")
+    grown.write("mm/core.h", "static inline int low(void)\n{\n\treturn 1;\n}\n")
+    grown.write("mm/some.c", '#include "core.h"\n' + FILE)
+    grown.git("add", "-A", "-f")
+    grown.git("commit", "-qm", "core")
+    grown.triage("index", "--quiet")
+    stage(grown, "mm/core.h", "return 1;", "return 2;")
+    assert verdict(grown)["EnableConfigs"] == ["POOL"]
+
+
+def test_a_header_under_include_is_found_among_many_that_hold_its_words(grown: Kernel) -> None:
+    for number in range(40):  # each holds all words of the name, and none includes it
+        grown.write(f"drivers/aa/{number}.c", '#include <linux/types.h>\nint net, page_pool, types, h;\n')
+    grown.write("include/net/page_pool/types.h", "static inline int low(void)\n{\n\treturn 1;\n}\n")
+    grown.write("mm/some.c", "#include <net/page_pool/types.h>\n" + FILE)
+    grown.git("add", "-A", "-f")
+    grown.git("commit", "-qm", "types")
+    grown.triage("index", "--quiet")
+    stage(grown, "include/net/page_pool/types.h", "return 1;", "return 2;")
+    assert verdict(grown)["EnableConfigs"] == ["POOL"]
+
+
 def test_a_file_that_one_beside_it_includes_is_built_with_that_one_even_without_the_index(grown: Kernel) -> None:
     grown.write("mm/part.c", "int part(void)\n{\n\treturn 1;\n}\n")
     grown.commit("mm/some.c", "#ifdef CONFIG_EXTRA\n#include \"part.c\"\n#endif\n" + FILE)
