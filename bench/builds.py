@@ -71,19 +71,24 @@ class Patched:
             subprocess.run(["patch", "-p1", "-s", "-d", str(self._tree), *how], stdin=text, capture_output=True, check=check)
 
 
-def not_built(build: Build, files: dict[str, str], hunks: Hunks, *, compiling: bool) -> str:
-    """What of a patch is not built as the tree is configured now; empty where all is. `files`: path -> the .c that is compiled for it."""
+def not_built(build: Build, files: dict[str, str], hunks: Hunks, *, compiling: bool) -> tuple[str, Hunks]:
+    """What of a patch is not built as the tree is configured now, and its hunks of which no line is left; empty where all is.
+
+    `files`: path -> the .c that is compiled for it.
+    """
+    lost: Hunks = {}
+    why = ""
     for path, unit in files.items():
         folder = build.folder_of(unit)
+        left: set[int] = build.lines_left(unit, folder, path) if folder else set()
+        if gone := [lines for lines in hunks.get(path, []) if lines and not lines & left]:
+            lost[path] = gone
+            why = why or f"{path}:{min(gone[0])}: the hunk is built without its lines"
         if not folder:
-            return f"Kbuild does not build {unit} in"
-        left = build.lines_left(unit, folder, path)
-        lost = [min(lines) for lines in hunks.get(path, []) if lines and not lines & left]
-        if lost:
-            return f"{path}:{lost[0]}: the hunk is built without its lines"
+            return f"Kbuild does not build {unit} in", {path: hunks[path] for path in files if path in hunks}
         if compiling and (wrong := build.compiled(unit, folder)):
-            return f"{unit} is not compiled: {wrong}"
-    return ""
+            return f"{unit} is not compiled: {wrong}", lost
+    return why, lost
 
 
 def settings_of(verdict: Row) -> dict[str, str]:
@@ -112,7 +117,7 @@ def too_much(build: Build, verdict: Row, files: dict[str, str], hunks: Hunks) ->
         if config.get(name, "n") == value:
             found[name] = "comes back"
         elif reasons[name]["For"] == "build":
-            found[name] = not_built(build, files, hunks, compiling=False) or "nothing is lost"
+            found[name] = not_built(build, files, hunks, compiling=False)[0] or "nothing is lost"
         else:
             found[name] = "nothing is out of reach" if reached(build, reasons, reasons[name]) else "the caller is gone"
     return found
@@ -129,7 +134,12 @@ def checked(build: Build, label: Row, verdict: Row, patch: pathlib.Path, *, mini
             for path in label["files"] if path.endswith(".c") and (build.tree / path).exists()
         }
         hunks = hunks_of(patch.read_text(errors="replace"))
-        row["why"] = not_built(build, files, hunks, compiling=True)
+        row["why"], lost = not_built(build, files, hunks, compiling=True)
+        for one in verdict["ConfigSets"][1:] if lost else ():
+            # what excludes the other lines (both arms of an #ifdef) has a configuration of its own
+            build.configure({**dict.fromkeys(one["Enable"], "y"), **dict.fromkeys(one["Disable"], "n")})
+            row["why"], lost = not_built(build, {path: files[path] for path in lost}, lost, compiling=False)
+        row["sets"] = len(verdict["ConfigSets"]) or 1
         if minimal and not row["why"]:
             row["without"] = too_much(build, verdict, files, hunks)
     return row
@@ -143,7 +153,8 @@ def report(rows: list[Row]) -> bool:
     said = [(row["id"], name, what) for row in answers for name, what in row["without"].items()]
     back, much = sum(what == "comes back" for *_, what in said), sum(what.startswith("nothing") for *_, what in said)
     reach = sum("caller" in what or "reach" in what for *_, what in said)
-    print(f"patches                        {len(rows)}, of which {len(needy)} ask for options")
+    several = sum(row.get("sets", 1) > 1 for row in rows)
+    print(f"patches                        {len(rows)}, of which {len(needy)} ask for options; {several} with more than one set")
     print(f"built, compiled, no hunk lost  {len(good)}/{len(rows)} = {len(good) / max(1, len(rows)):.1%}"
           f"   (that ask for options: {sum(not row['why'] for row in needy)}/{len(needy)})")
     print(f"options dropped                {sum(len(row['dropped']) for row in rows)}")

@@ -135,14 +135,14 @@ class Build:
         return _objects(self._output(folder))
 
     def _descended(self, folder: str) -> bool:
-        """Whether Kbuild goes down to a directory from the top, by what the makefiles above it say."""
+        """Whether Kbuild goes down to a directory from the top, by what the makefiles above it say: one may go past the next one."""
         parent = folder
-        while True:
+        while parent:
             parent = posixpath.dirname(parent)
-            if folder in map(posixpath.normpath, _DESCENDS.findall(self._output(parent or "."))):
-                return not parent or self._descended(parent)
-            if not parent:
-                return False
+            below = map(posixpath.normpath, _DESCENDS.findall(self._output(parent or ".")))
+            if folder in below and (not parent or self._descended(parent)):
+                return True
+        return False
 
     def _output(self, folder: str) -> str:
         if folder not in self._asked:
@@ -156,7 +156,7 @@ class Build:
         argv = [*_BUILD, f"obj={folder}", "-n", "-k", "need-builtin=1", "MAKE=:"]
         if environment.get("KBUILD_MODULES"):
             argv.append("need-modorder=1")
-        return self._run(argv, **environment).stdout
+        return self._run(argv, environment).stdout
 
     def _build(self, folder: str, wanted: str) -> subprocess.CompletedProcess[str]:
         return self._run([*_BUILD, "-s", f"obj={folder}", wanted])
@@ -177,8 +177,9 @@ class Build:
         place = folder / ".again"
         argv = ["gcc", "-I", str(folder), "-I", str(self.tree / "scripts/include"), "-o", str(place), str(folder / ".again.c"), *objects]
         subprocess.run(argv, check=True)
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen([str(place), "Kconfig"], cwd=self.tree, env={**os.environ, **self._environment}, text=True, **pipes)
+        pipe, env = subprocess.PIPE, {**os.environ, **self._environment}
+        again = [str(place), "Kconfig"]
+        return subprocess.Popen(again, cwd=self.tree, env=env, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
 
     def _ask_conf(self, what: str) -> None:
         assert self._conf.stdin is not None and self._conf.stdout is not None
@@ -197,9 +198,9 @@ class Build:
         compiler = re.search(r'(?m)^CONFIG_CC_VERSION_TEXT="(.*)"$', self.base)
         return {**found, "MAKEFLAGS": "", "CC_VERSION_TEXT": compiler[1] if compiler else ""}
 
-    def _run(self, argv: list[str], *, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, **self._environment, **environment}
-        return subprocess.run(argv, cwd=self.tree, env=env, capture_output=True, text=True, check=check)
+    def _run(self, argv: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, **self._environment, **(environment or {})}
+        return subprocess.run(argv, cwd=self.tree, env=env, capture_output=True, text=True, check=False)
 
 
 def _object(path: str) -> str:
