@@ -266,7 +266,8 @@ class _Search:
                     way = _joined(way, self.have(condition, needed, f"{name}+"))
                     best = self._better(best, _joined(way, self.have(option.depends, needed, f"{name}+")))
         if best is None and not self.ended_at:
-            self.ended_at = name
+            as_module = needed == 2 and any(self.have(prompt, 1, name) is not None for prompt in option.prompts)
+            self.ended_at = f"{name}, which can only be a module" if as_module else name
         return best
 
     def off(self, name: str, asking: str) -> Plan | None:

@@ -131,6 +131,11 @@ def test_where_there_is_no_way_nothing_is_set(options: kconfig.Options, wanted: 
         solver.solve(options, {}, built_in(wanted))
 
 
+def test_what_can_only_be_a_module_is_said_to_be_one(options: kconfig.Options) -> None:
+    with pytest.raises(solver.NoSolution, match="ONLY_MODULE, which can only be a module"):
+        solver.solve(options, {}, built_in("ONLY_MODULE"))
+
+
 def test_contradictions_have_no_solution(options: kconfig.Options) -> None:
     with pytest.raises(solver.NoSolution):
         solver.solve(options, {}, all_of([built_in("BUS"), negated(built_in("BUS"))]))
