@@ -4,7 +4,7 @@
 
 TREE is made by bench/tree.py, PATCH is the patch of the recorded run (mm/mempolicy.c, vma_policy_mof). No model is needed: a scripted
 server says what the recorded one said. Prints the run's steps and sums; our own time outside of the tools; `git commit` with the
-agent enabled against the same commit without; `git push` to an endpoint that hangs.
+agent enabled, and so with a worker in the background, against the same commit without; `git push` to an endpoint that hangs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import socket
 import statistics
 import subprocess
@@ -25,7 +26,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from pytest_httpserver import HTTPServer
 
 from bench.speed import edit, git, milliseconds, timed
-from hook import trajectory
+from hook import trajectory, worker
+from hook.source.git import find
 from tests.agent import recorded
 from tests.agent.model import Model
 
@@ -82,6 +84,13 @@ def recorded_run(tree: pathlib.Path, patch: pathlib.Path, rounds: int) -> None:
     print(f"{'our own time in such a run':34} {statistics.median(rest) * 1000:8.0f} ms   most {max(rest) * 1000:.0f} ms", flush=True)
 
 
+def end_worker(tree: pathlib.Path) -> None:
+    """End the worker of a tree, if there is one; its questions stay."""
+    doing = worker.doing(find(tree))
+    if doing is not None and doing.process:
+        os.kill(doing.process, signal.SIGKILL)
+
+
 def commits(tree: pathlib.Path, rounds: int) -> None:
     """`git commit` with the agent enabled, at an endpoint that is of no use, against the same commit with no agent set up."""
     hanging = socket.create_server(("127.0.0.1", 0))
@@ -100,14 +109,16 @@ def commits(tree: pathlib.Path, rounds: int) -> None:
             env = {"PATCH_TRIAGE_AGENT_BASE_URL": url, "PATCH_TRIAGE_AGENT_MODEL": "m", "PATCH_TRIAGE_PUSH_WAIT_SECONDS": str(WAIT_SECONDS)}
             subprocess.run(["patch-triage", "agent", "enable"], cwd=tree, env=os.environ | env, stdout=subprocess.DEVNULL, check=True)
             ours, without = [], []
-            for _ in range(rounds):
-                for times, more in ((ours, env), (without, {})):
+            for turn in range(rounds):
+                both: list[tuple[list[float], dict[str, str]]] = [(ours, env), (without, {})]
+                for times, more in both if turn % 2 else reversed(both):
                     number += 1
                     edit(tree, number)
                     times.append(
                         timed(["git", "-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qam", f"bench {number}"], tree, **more)
                     )
             milliseconds(f"commit, endpoint {name}", ours, without, "commit, no agent")
+            end_worker(tree)
             if name == "hanging":
                 remote = tree.parent / "remote.git"
                 git(tree, "init", "-q", "--bare", str(remote))
@@ -116,6 +127,7 @@ def commits(tree: pathlib.Path, rounds: int) -> None:
                 git(tree, "fetch", "-q", "there")
                 took = timed(["git", "push", "-q", "there", "HEAD:refs/heads/work"], tree, **env)
                 print(f"{'push, endpoint hanging':34} {took * 1000:8.0f} ms   push.wait_seconds is {WAIT_SECONDS:g}", flush=True)
+                end_worker(tree)
 
 
 def main() -> int:

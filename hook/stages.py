@@ -273,7 +273,7 @@ def _hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Jud
         return
     from hook import worker  # only who has a model pays for it
 
-    for line in worker.hand_over(repo, settings, [one.verdict for one in judged]):
+    for line in worker.hand_over(repo, settings, judged):
         say(line)
 
 

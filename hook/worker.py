@@ -26,7 +26,7 @@ from hook.source import settings as settings_source
 from hook.source.git import GitError, Repository, find
 from hook.source.objects import Objects
 from hook.source.tree import Source
-from hook.verdict import DecidedBy, State, Verdict
+from hook.verdict import DecidedBy, State
 
 _NICEST = 19
 _PATIENCE_SECONDS = 600.0  # the longest that a worker sleeps; what is due later is for the next one
@@ -40,16 +40,18 @@ _GLANCE_SECONDS = 0.1  # for which `status` may hold the lock, to see whether th
 _STATE_BYTES = 4096
 
 
-def hand_over(repo: Repository, settings: Settings, verdicts: Sequence[Verdict]) -> list[str]:
-    """Queue the questions that the verdicts of commits leave pending, and see that somebody works on them.
+def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> list[str]:
+    """Queue what is still to be asked about commits, and see that somebody works on it.
 
     Returns what a person should know, a line each: there is none but where something is wrong.
     """
     if not settings["agent.background"]:
         return []
     try:
-        for verdict in verdicts:
-            if verdict.commit and verdict.state is State.PENDING:
+        for one in judged:
+            verdict = one.verdict
+            # of a verdict that the model has given the question about KMSAN may be left
+            if verdict.commit and (verdict.state is State.PENDING or (one.unanswered and one.unanswered.for_now)):
                 pending.add(repo, verdict.commit, verdict.change_id, settings["agent.settle_seconds"])
             elif verdict.commit and verdict.decided_by is not DecidedBy.DEFAULT:
                 pending.drop(repo, verdict.commit)

@@ -110,7 +110,8 @@ class Meter:
                 continue
             spent, more = sum(cap.spent(line) for line in day.lines.values() if cap.counts(line)), cap.spent(new)
             if spent + more > most:
-                raise NoAnswer(cap.trouble, f"{cap.setting} is {most:,g}, {spent:,g} are spent and the next request may take {more:,g}")
+                shown = [f"{one:,}" if isinstance(most, int) else f"{one:,.4f}" for one in (most, spent, more)]
+                raise NoAnswer(cap.trouble, f"{cap.setting} is {shown[0]}, {shown[1]} are spent and the next request may take {shown[2]}")
 
 
 def _caps(change_id: str, push: str) -> Sequence[Cap]:

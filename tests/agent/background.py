@@ -45,6 +45,18 @@ def process(kernel: Kernel) -> int:
     return -1
 
 
+def count(kernel: Kernel) -> int:
+    """How many workers of this repository there are, with the lock in hand; not the gits that one is just starting."""
+    found, lock = 0, str(state(kernel) / "worker")
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            ours = b"hook.worker" in (path / "cmdline").read_bytes() and os.getsid(int(path.name)) == int(path.name)
+            found += ours and any(os.readlink(one) == lock for one in (path / "fd").iterdir())
+        except OSError:
+            continue
+    return found
+
+
 def questions(kernel: Kernel) -> dict[str, dict[str, Any]]:
     """What waits, by commit."""
     found = {}
