@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import pathlib
 import random
@@ -107,6 +108,7 @@ def main() -> int:
     parser.add_argument("--answer-seconds", type=float, default=1.0)
     parser.add_argument("--kills", type=int, default=20)
     options = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(dir=options.tree.absolute().parent, prefix="bench-") as place:
         good = [run(options.tree.absolute(), pathlib.Path(place), options, kills) for kills in (0, options.kills)]
     return 0 if all(good) else 1

@@ -20,6 +20,7 @@ from hook.config import Settings, WrongSetting
 from hook.record import cache, claim, store, trajectories
 from hook.redaction import Redactor
 from hook.source import filelock
+from hook.source import settings as settings_source
 from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
 from hook.source.tree import Source
@@ -218,7 +219,12 @@ def _meter(run: Run) -> budget.Meter:
     from hook.agent import budget
 
     change = run.change
-    return budget.Meter(change.repo.state_dir / "ledger", run.settings, change.patch.change_id, change.commit, run.asking.push)
+
+    def now_refused() -> str:
+        return settings_source.switched_off(change.repo) or refusal(change, run.settings, run.asking)
+
+    directory = change.repo.state_dir / "ledger"
+    return budget.Meter(directory, run.settings, change.patch.change_id, change.commit, run.asking.push, now_refused)
 
 
 def _evaluate(run: Run) -> None:

@@ -7,6 +7,7 @@ priority, and ends when nothing is due. It writes the note as a hook would.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -89,7 +90,8 @@ def _start(repo: Repository, handle: int) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         cwd=repo.common_dir, env=env, pass_fds=(handle,), start_new_session=True,
     )  # fmt: skip
-    os.setpriority(os.PRIO_PROCESS, process.pid, _NICEST)  # before it has even begun: the commit goes first
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, _NICEST)  # before it has even begun: the commit goes first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,8 +164,8 @@ class Worker:
     def _take(self, question: Question, handle: int) -> bool:
         """Ask one question; gives whether to go on with the next."""
         # where it was made: which branch is worked on there, and what is switched off there
-        place = pathlib.Path(question.git_dir)
-        repo = dataclasses.replace(self.repo, git_dir=place) if question.git_dir and place.is_dir() else self.repo
+        place, ours = pathlib.Path(question.git_dir), self.repo.common_dir / "worktrees"
+        repo = dataclasses.replace(self.repo, git_dir=place) if place.parent == ours and place.is_dir() else self.repo
         with Objects(repo, BY_NAME["limits.blob_bytes"].default) as objects:
             if not _is_wanted(repo, objects, question.commit):
                 pending.drop(self.repo, question.commit)
@@ -184,8 +186,7 @@ class Worker:
                 deadline=time.monotonic() + settings["agent.max_seconds"], progress=lambda line: _tell(handle, question.commit, line)
             )
             if why := settings_source.switched_off(repo) or triage.refusal(change, settings, asking):
-                pending.replace(self.repo, dataclasses.replace(question, not_before=time.time() + _REFUSED_SECONDS, why=why))
-                return True
+                return self._put_off(question, time.time() + _REFUSED_SECONDS, why)
             _tell(handle, question.commit, "reading")
             judged = triage.judge(change, objects, settings, asking=asking)
             return self._settle(question, judged, settings, handle)
@@ -203,14 +204,17 @@ class Worker:
             pending.drop(self.repo, question.commit)
             self.troubles = 0
             return True
-        why = f"{failed.end}: {failed.why}" if failed else judged.asked
-        if failed and failed.end in ("patch-cap-reached", "day-cap-reached"):
+        from hook.agent.client import Trouble  # whoever only starts a worker does not pay for it
+
+        end, why = (failed.end, f"{failed.end}: {failed.why}") if failed else ("", judged.asked)
+        if end == Trouble.FORBIDDEN:
+            return self._put_off(question, time.time() + _REFUSED_SECONDS, why)
+        if end in (Trouble.PATCH_CAP, Trouble.DAY_CAP):
             if not settled:
                 triage.keep(self.repo, [judged], settings)  # pending still, with the reason
-            tomorrow = (time.time() // _DAY_SECONDS + 1) * _DAY_SECONDS
-            pending.replace(self.repo, dataclasses.replace(question, not_before=tomorrow, why=why))
-            return failed.end == "patch-cap-reached"
-        counts = failed is None or failed.end != "endpoint-unreachable"
+            self._put_off(question, (time.time() // _DAY_SECONDS + 1) * _DAY_SECONDS, why)  # tomorrow, as the ledger counts days
+            return end == Trouble.PATCH_CAP
+        counts = end != Trouble.UNREACHABLE
         tries = question.tries + counts
         if tries >= settings["agent.background_tries"]:
             if not settled:
@@ -218,7 +222,7 @@ class Worker:
                 triage.keep(self.repo, [dataclasses.replace(judged, verdict=final)], settings)
             return self._give_up(dataclasses.replace(question, tries=tries), f"asked {tries} times; {why}")
         self._again(question, why, settings["agent.background_pause_seconds"], counts=counts)
-        if failed is None or failed.end == "endpoint-refused":
+        if failed is None or end == Trouble.REFUSED:
             return False  # as with a wrong key: the next call of ours may bring another
         if failed.for_now:
             self.troubles += 1
@@ -226,6 +230,11 @@ class Worker:
                 return False
             _tell(handle, "", f"resting: {why}")
             time.sleep(min(_PATIENCE_SECONDS, _pause(settings["agent.background_pause_seconds"], self.troubles)))
+        return True
+
+    def _put_off(self, question: Question, until: float, why: str) -> bool:
+        """It may not be asked now, which is no failure."""
+        pending.replace(self.repo, dataclasses.replace(question, not_before=until, why=why))
         return True
 
     def _fail(self, question: Question, why: str) -> None:

@@ -68,17 +68,25 @@ def prices(settings: Settings) -> dict[str, Price]:
 
 
 class Meter:
-    """Counts and caps the requests about one change. Safe beside any number of others."""
+    """Counts and caps the requests about one change. Safe beside any number of others.
 
-    def __init__(self, directory: pathlib.Path, settings: Settings, change_id: str, commit: str, push: str) -> None:
+    `refusal` says why nothing may be sent about it any more, empty while it may: a run takes minutes, in which a consent can be withdrawn.
+    """
+
+    def __init__(
+        self, directory: pathlib.Path, settings: Settings, change_id: str, commit: str, push: str, refusal: Callable[[], str] = lambda: ""
+    ) -> None:
         self._ledger = Ledger(directory)
         self._settings = settings
         self._prices = prices(settings)
         self._change_id, self._commit, self._push = change_id, commit, push
+        self._refusal = refusal
         self._caps = _caps(change_id, push)
 
     def reserve(self, model: str, given: int, most: int) -> Ticket:
         """Write down a request of `given` tokens whose answer has at most `most`. Raises NoAnswer where a cap would not hold."""
+        if why := self._refusal():
+            raise NoAnswer(Trouble.FORBIDDEN, why)
         tokens = Tokens(given, most, 0, estimated=True)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         money = self._price(model).at_worst.of(tokens)

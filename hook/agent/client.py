@@ -46,7 +46,8 @@ class Trouble(enum.StrEnum):
     TIMEOUT = "endpoint-timeout"
     MALFORMED = "endpoint-malformed"
     WINDOW = "context-window"
-    # not the endpoint's: what the person allows to be spent
+    # not the endpoint's: what the person allows
+    FORBIDDEN = "not-allowed-any-more"
     PATCH_CAP = "patch-cap-reached"
     PUSH_CAP = "push-cap-reached"
     DAY_CAP = "day-cap-reached"

@@ -52,6 +52,7 @@ FOR_NOW = frozenset(
         Trouble.UNREACHABLE,
         Trouble.OVERLOADED,
         Trouble.TIMEOUT,
+        Trouble.FORBIDDEN,
         Trouble.PATCH_CAP,
         Trouble.PUSH_CAP,
         Trouble.DAY_CAP,

@@ -13,6 +13,7 @@ from hook.source import filelock
 from tests.agent.model import Model
 from tests.kernel import Kernel
 
+RESTING = {"PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "300"}  # nothing is asked before `ask`
 QUICK = {"PATCH_TRIAGE_AGENT_BACKGROUND": "true", "PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "0", "PATCH_TRIAGE_AGENT_BACKGROUND_PAUSE_SECONDS": "0.05"}
 
 
@@ -68,7 +69,17 @@ def questions(kernel: Kernel) -> dict[str, dict[str, Any]]:
     return found
 
 
-def wait(kernel: Kernel, seconds: float = 60) -> None:
+def ask(kernel: Kernel) -> None:
+    """Let what rests be asked about now, and wait until that is done."""
+    for path in (state(kernel) / "pending").glob("*.json"):
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(json.loads(path.read_text()) | {"NotBefore": 0}))
+        new.replace(path)
+    kernel.triage("status")
+    wait(kernel)
+
+
+def wait(kernel: Kernel, seconds: float = 200) -> None:
     """Wait until the worker has ended by itself."""
     deadline = time.monotonic() + seconds
     path = state(kernel) / "worker"

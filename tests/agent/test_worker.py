@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.agent import background
-from tests.agent.background import kill, questions, wait
+from tests.agent.background import ask, kill, questions, wait
 from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
 from tests.kernel import Kernel
 
@@ -100,7 +100,7 @@ def test_whenever_the_worker_is_killed_nothing_is_lost_or_paid_for_twice(working
     model = scripted(then=in_three_rounds)
     jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1")
     commits = [change(jo, number, "--no-verify") for number in range(4)]
-    chance, killed, deadline = random.Random(7), 0, time.monotonic() + 60
+    chance, killed, deadline = random.Random(7), 0, time.monotonic() + 200
     while questions(jo) and time.monotonic() < deadline:
         jo.triage("status")
         asked = len(model.requests)
@@ -119,26 +119,26 @@ def test_whenever_the_worker_is_killed_nothing_is_lost_or_paid_for_twice(working
 
 def test_a_commit_that_was_amended_away_is_not_asked_about(working: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(then=answers)
-    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1.5")
+    jo = background.person(working, model, **background.RESTING)
     old = change(jo, 1)
     jo.amend(POOL, jo.read(POOL).replace("extra_1", "extra_2"))
     assert set(questions(jo)) == {jo.head()} != {old}
-    wait(jo)
+    ask(jo)
     assert asked_about(model) == ["2p", "2k"] and "DecidedBy: agent" in jo.note()
 
 
 def test_a_commit_that_was_reset_away_is_dropped(working: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(then=answers)
-    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1")
+    jo = background.person(working, model, **background.RESTING)
     change(jo, 1)
     jo.git("reset", "-q", "--hard", "HEAD~1")
-    wait(jo)
+    ask(jo)
     assert not model.requests and not questions(jo)
 
 
 def test_questions_move_along_in_a_rebase(working: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(then=answers)
-    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="3")
+    jo = background.person(working, model, **background.RESTING)
     jo.git("branch", "-q", "onto")
     commits = [change(jo, number) for number in (1, 2)]
     since = questions(jo)[commits[0]]["Since"]
@@ -146,30 +146,45 @@ def test_questions_move_along_in_a_rebase(working: Kernel, scripted: Callable[..
     jo.git("commit", "-q", "--allow-empty", "-m", "elsewhere", PATCH_TRIAGE="0")
     jo.git("rebase", "-q", "onto", "main")
     assert sorted(questions(jo)) == sorted(jo.git("rev-list", "onto..main").split()) and questions(jo)[jo.head("HEAD~1")]["Since"] == since
-    wait(jo)
+    ask(jo)
     assert sorted(asked_about(model)) == ["1k", "1p", "2k", "2p"] and "DecidedBy: agent" in jo.note() and "DecidedBy: agent" in jo.note("HEAD~1")
 
 
 def test_what_may_not_be_sent_when_its_turn_comes_is_not_sent(working: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(then=answers)
-    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1")
+    jo = background.person(working, model, **background.RESTING)
     jo.git("config", "patchtriage.agent.neverBranches", "embargo/*")
     commit = change(jo, 1, "--no-verify")
     jo.git("checkout", "-qb", "embargo/1")
-    wait(jo)
+    ask(jo)
     assert "embargo/1 is never sent" in questions(jo)[commit]["Why"]
     jo.git("checkout", "-q", "main")
     commit = change(jo, 2, "--no-verify")
     jo.git("config", "patchtriage.agent.neverPaths", "mm")
     jo.git("branch", "-qD", "embargo/1")
-    wait(jo)
+    ask(jo)
     assert "mm/pool.c is never sent" in questions(jo)[commit]["Why"]
     jo.git("config", "--unset", "patchtriage.agent.neverPaths")
     commit = change(jo, 3, "--no-verify")
     jo.triage("agent", "disable")
-    wait(jo)
+    ask(jo)
     assert "nobody has allowed code" in questions(jo)[commit]["Why"] and "nobody has allowed code" in jo.triage("status")
     assert not model.requests
+
+
+def test_a_consent_that_is_taken_back_ends_the_conversation_under_way(working: Kernel, scripted: Callable[..., Model]) -> None:
+    def while_it_answers(request: dict[str, Any]) -> Any:
+        working.triage("agent", "disable")
+        return says(call("read-file", File=POOL, FirstLine=1, LineCount=20))
+
+    model = scripted(while_it_answers, then=answers)
+    jo = background.person(working, model)
+    commit = change(jo, 1, "--no-verify")
+    wait(jo)
+    assert len(model.requests) == 1 and "not-allowed-any-more: nobody has allowed" in questions(jo)[commit]["Why"]
+    jo.triage("agent", "enable")
+    jo.triage("check", "--wait", "--record", "HEAD")
+    assert len(model.requests) == 3 and "DecidedBy: agent" in jo.note()  # what was answered is not asked again
 
 
 def test_who_has_switched_it_off_has_no_worker(working: Kernel, scripted: Callable[..., Model]) -> None:
@@ -218,7 +233,7 @@ def test_a_refused_key_ends_the_worker_and_the_next_call_brings_another(working:
 
 
 def test_a_question_whose_file_a_crash_has_emptied_is_asked_all_the_same(working: Kernel, scripted: Callable[..., Model]) -> None:
-    jo = background.person(working, scripted(then=answers), PATCH_TRIAGE_AGENT_SETTLE_SECONDS="2")
+    jo = background.person(working, scripted(then=answers), **background.RESTING)
     commit = change(jo)
     assert kill(jo)
     (background.state(jo) / "pending" / f"{commit}.json").write_text("")
@@ -244,12 +259,12 @@ def test_a_push_beside_the_worker_asks_nothing_twice(working: Kernel, scripted: 
 
 def test_a_linked_worktree_shares_the_worker_and_goes_away(working: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(then=answers)
-    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1")
+    jo = background.person(working, model, **background.RESTING)
     jo.git("worktree", "add", "-q", "-b", "other", "../other")
     other = jo.beside(jo.path.parent / "other")
     commits = [change(other, 1), change(jo, 2)]
     jo.git("worktree", "remove", "--force", "../other")
-    wait(jo)
+    ask(jo)
     assert all("DecidedBy: agent" in jo.note(commit) for commit in commits)
 
 
