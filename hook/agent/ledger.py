@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import math
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -75,6 +76,8 @@ class Ledger:
         """Read what was added since the last time, by others or by us."""
         try:
             with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._read_bytes:  # another file: the person has removed the one we knew
+                    self._read_bytes, self._lines = 0, {}
                 file.seek(self._read_bytes)
                 data = file.read(_MOST_DAY_BYTES + 1)
         except FileNotFoundError:
@@ -146,6 +149,9 @@ def _parsed(data: bytes) -> Line | None:
         one = json.loads(data)
         tokens = Tokens(int(one["Input"]), int(one["Output"]), int(one["Thoughts"]), bool(one["Estimated"]))
         texts = (str(one["Model"]), str(one["ChangeId"]), str(one["Commit"]), str(one["Push"]))
-        return Line(str(one["Id"]), str(one["Time"]), bool(one["Settled"]), *texts, tokens, float(one["Money"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+        money = float(one["Money"])
+        if min(tokens.input, tokens.output, tokens.thoughts, money) < 0 or not math.isfinite(money):
+            return None  # no sum may become less by a line, nor something that is neither over a cap nor under it
+        return Line(str(one["Id"]), str(one["Time"]), bool(one["Settled"]), *texts, tokens, money)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

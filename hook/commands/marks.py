@@ -1,6 +1,6 @@
 """`patch-triage marks`: how often people found a verdict right or wrong, by who decided and by change class.
 
-So that a team can see where to trust it. A mark that a rebase has carried along counts once.
+So that a team can see where to trust it. Of each person's marks on a change the last counts, however often a rebase has carried it along.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def marks(options: argparse.Namespace) -> int:
 
     by: dict[str, dict[str, Counter[str]]] = {"DecidedBy": {}, "ChangeClass": {}}
     total: Counter[str] = Counter()
-    seen = set()
+    last: dict[tuple[str, str], tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
     repo = repository(options)
     for mark, verdict in _marked(repo, store.directory(settings_source.load(repo))):
-        same = (mark.get("ChangeId"), mark.get("By"), mark.get("When"))
-        if same in seen or mark["Mark"] not in _JUDGEMENTS:
-            continue
-        seen.add(same)
+        whose = (str(mark.get("ChangeId")), str(mark.get("By")))
+        if mark["Mark"] in _JUDGEMENTS and (whose not in last or str(last[whose][0].get("When")) <= str(mark.get("When"))):
+            last[whose] = (mark, verdict)
+    for mark, verdict in last.values():
         total[mark["Mark"]] += 1
         # who had decided when the mark was made; a verdict of now may be another's
         who = str(mark.get("DecidedBy") or verdict.get("DecidedBy") or "unknown")
@@ -86,4 +86,3 @@ def _document(counts: Counter[str]) -> dict[str, int]:
 
 def _shares(counts: Counter[str]) -> tuple[str, str, str]:
     return str(counts["right"]), str(counts["wrong"]), f"{100 * counts['wrong'] / counts.total():.0f}%"
-

@@ -18,6 +18,8 @@ if typing.TYPE_CHECKING:
     from hook.record import pending
 
 _LOOK_AGAIN_SECONDS = 0.5
+_HALF_A_DAY_SECONDS = 43_200.0
+_MOST_SHOWN = 20  # a terminal that is drawn anew cannot go back further than its height
 
 
 def register(command: Command) -> None:
@@ -81,7 +83,9 @@ def _lines(repo: Repository, settings: Settings) -> list[str]:
         lines.append("worker: none" + ("" if settings["agent.background"] else " (agent.background is false); a push asks"))
     rows = [(f"{one.commit[:12]}", _state(one, doing)) for one in waiting]
     rows += [(one.commit[:12], f"given up: {one.why}") for one in lost]
-    lines += [f"  {line}" for line in table(rows)]
+    lines += [f"  {line}" for line in table(rows[:_MOST_SHOWN])]
+    if len(rows) > _MOST_SHOWN:
+        lines.append(f"  and {len(rows) - _MOST_SHOWN} more")
     return lines + _spent(repo, settings)
 
 
@@ -89,7 +93,9 @@ def _state(question: pending.Question, doing: worker.Doing | None) -> str:
     if doing is not None and doing.commit == question.commit:
         return "is asked about now"
     said = f"tried {question.tries} times; " if question.tries else ""
-    due = "due" if question.not_before <= time.time() else f"due {time.strftime('%H:%M:%S', time.localtime(question.not_before))}"
+    wait = question.not_before - time.time()
+    form = "%H:%M:%S" if wait < _HALF_A_DAY_SECONDS else "%Y-%m-%d %H:%M"
+    due = "due" if wait <= 0 else f"due {time.strftime(form, time.localtime(question.not_before))}"
     return f"{said}{due}" + (f"; {question.why}" if question.why else "")
 
 

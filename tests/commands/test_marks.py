@@ -25,11 +25,13 @@ def test_marks_are_counted_by_who_decided_and_by_change_class(hooked: Kernel) ->
     ]
 
 
-def test_a_mark_that_an_amend_has_carried_along_counts_once(hooked: Kernel) -> None:
+def test_the_last_mark_counts_though_an_amend_has_carried_another_along(hooked: Kernel) -> None:
     hooked.commit(POOL, hooked.read(POOL) + "\nint extra;\n", "mm: one")
     hooked.triage("mark", "HEAD", "wrong")
     hooked.git("commit", "-q", "--amend", "-m", "mm: better words")
     assert json.loads(hooked.triage("marks", "--format", "json"))["Marks"] == {"Right": 0, "Wrong": 1}
+    hooked.git("notes", "--ref=patch-triage", "add", "-f", "-m", hooked.note().replace("Mark: wrong", "Mark: right").replace("When: '2", "When: '3"))
+    assert json.loads(hooked.triage("marks", "--format", "json"))["Marks"] == {"Right": 1, "Wrong": 0}
 
 
 def test_marks_in_files_count_too(kernel: Kernel) -> None:
