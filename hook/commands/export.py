@@ -37,6 +37,7 @@ def register(command: Command) -> None:
     def form(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
         sub = forms.add_parser(name, help=what, description=what)
         sub.add_argument("revision", nargs="+", metavar="COMMIT | A..B")
+        sub.add_argument("--repo", metavar="DIR", default=argparse.SUPPRESS, help="the repository (default: the one around the current directory)")
         sub.set_defaults(run=run)
         return sub
 

@@ -7,6 +7,9 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from hook.report.series import Outcome, Series
+from hook.verdict import Answer, DecidedBy, Fact, Place, Tokens, Verdict
+
 GOLDEN = pathlib.Path(__file__).parent.parent / "agent/golden"
 FIELDS = ("Name", "Model", "Error", "Instruction", "Prompt", "Reply", "Thoughts")
 
@@ -64,6 +67,29 @@ def large(count: int = 500, size: int = 5_000_000) -> list[dict[str, Any]]:
     return [{"Seq": number, "Nesting": min(number, 2), "Type": "tool" if number % 2 else "llm", "Name": "read-file" if number % 2 else "patch-evaluator", "Model": "some-model",
              "Started": _time(number), "Finished": _time(number + 0.5), "Args": {"File": "mm/pool.c"} if number % 2 else None,
              "Results": {"Contents": text} if number % 2 else None, "Thoughts": "" if number % 2 else text, "InputTokens": number * 20 if number % 2 == 0 else 0} for number in range(count)]
+
+
+def hostile_series() -> Series:
+    """Every hostile text as every field of a patch of a series."""
+    return Series(tuple(_outcome(evil, evil, (evil,), Fact(evil, Place(evil, 7, evil), evil)) for evil in HOSTILE), _outcome("the series", " ".join(HOSTILE[:-1]), HOSTILE[:-1]))
+
+
+def large_series(count: int = 200) -> Series:
+    """A long series of patches as they are: ten facts each, some functions and options."""
+    patches = []
+    for number in range(count):
+        names = tuple(f"pool_{number}_{one}" for one in range(8))
+        facts = [Fact(f"code changed in {name}()", Place(f"drivers/net/pool_{number}.c", 100 + at, ""), f"\tif (pool->count >= limit_{at})") for at, name in enumerate(names)]
+        patches.append(_outcome(f"{number:012x} mm/pool: the patch of number {number}", "drivers/net/pool.c changes, and nothing proves it harmless.", names, *facts))
+    return Series(tuple(patches), _outcome("the series", "everything changes.", ("pool_put",)))
+
+
+def _outcome(label: str, why: str, names: tuple[str, ...], *facts: Fact) -> Outcome:
+    verdict = Verdict(
+        worth_fuzzing=True, decided_by=DecidedBy.DEFAULT, functional=Answer.UNKNOWN, reachable=Answer.UNKNOWN, reasoning=why, change_id="", focus_symbols=names, enable_configs=names,
+        via=names, change_classes=names, devices=names, evidence=facts, model=why[:40], tokens=Tokens(1000, 10, 5),
+    )
+    return Outcome(label, verdict, why="", seconds=0.25)
 
 
 def _time(seconds: float) -> str:

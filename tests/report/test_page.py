@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hook.report import series
 from tests.agent.conftest import make_httpserver, scripted  # noqa: F401
 from tests.agent.model import Model, call, kmsan, results, says
 from tests.kernel import Kernel
@@ -118,6 +119,21 @@ def test_hostile_texts_stay_texts(kernel: Kernel, tmp_path: pathlib.Path) -> Non
         if evil.isprintable():
             assert evil in shown
     assert "a\u2400b" in shown and "\u241b[31m" in shown and "\ufffdeht\ufffd" in shown
+
+
+def test_hostile_texts_stay_texts_in_a_series_too() -> None:
+    text = series.render(runs.HOSTILE[0], runs.hostile_series(), {})
+    page = sound(text, scripts=0)
+    assert page.tags.count("details") == len(runs.HOSTILE) and runs.HOSTILE[0] in page.texts["title"][0]
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]", text)
+    assert all(evil in page.texts["summary"][number] for number, evil in enumerate(runs.HOSTILE) if evil.isprintable())
+
+
+def test_a_long_series_makes_a_file_hardly_larger() -> None:
+    long = runs.large_series()
+    text = series.render("review", long, {})
+    page = sound(text, scripts=0)
+    assert page.tags.count("details") == 200 and len(text) <= 1.3 * len(page.texts["body"][0])
 
 
 def test_a_commit_without_a_model_shows_its_evidence_beside_the_source(kernel: Kernel) -> None:
