@@ -11,6 +11,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 import typing
 from collections.abc import Callable, Iterator, Sequence
 
@@ -26,7 +27,7 @@ if typing.TYPE_CHECKING:
     from hook.verdict import Verdict
 
 _MOST_INCLUDERS = 50  # of a header: more are half the kernel
-_INCLUDERS_READ, _INCLUDERS_SECONDS = 1000, 5.0  # files and time to find them
+_INCLUDERS_READ, _INCLUDERS_SECONDS = 1000, 10.0  # files, and time for all commits together, to find them
 
 
 def register(command: Command) -> None:
@@ -37,7 +38,8 @@ def register(command: Command) -> None:
     def form(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
         sub = forms.add_parser(name, help=what, description=what)
         sub.add_argument("revision", nargs="+", metavar="COMMIT | A..B")
-        sub.add_argument("--repo", metavar="DIR", default=argparse.SUPPRESS, help="the repository (default: the one around the current directory)")
+        here = "the repository (default: the one around the current directory)"
+        sub.add_argument("--repo", metavar="DIR", default=argparse.SUPPRESS, help=here)
         sub.set_defaults(run=run)
         return sub
 
@@ -68,7 +70,7 @@ def syz_manager(options: argparse.Namespace) -> int:
             raise WrongUse(f"--vmlinux: {wrong}") from None
         if symbols.covered is None:
             complain("--vmlinux: whether functions hold coverage points is not known: not x86_64, or built without CONFIG_KCOV")
-    items, code = _items(options)
+    items, code = _items(options, with_functions=symbols is not None)
     ours, said = syzmanager.experimental(items, symbols)
     for line in said:
         complain(line)
@@ -198,17 +200,21 @@ def _token(settings: config.Settings) -> str:
     return done.stdout.decode("utf-8", "replace").strip()
 
 
-def _items(options: argparse.Namespace) -> tuple[list[Item], int]:
-    """The commits that have a verdict, and the exit code: one that could not be judged is told, and does not cost the others."""
+def _items(options: argparse.Namespace, *, with_functions: bool = False) -> tuple[list[Item], int]:
+    """The commits that have a verdict, and the exit code: one that could not be judged is told, and does not cost the others.
+
+    `with_functions` also reads what each file defines.
+    """
     repo = repository(options)
     with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
         found, code = [], DONE
+        deadline = time.monotonic() + _INCLUDERS_SECONDS
         for one in _judged(repo, objects, options.revision):
             if isinstance(one, str):
                 complain(one)
                 code = NOT_JUDGED
             else:
-                found.append(_item(objects, *one))
+                found.append(_item(objects, *one, deadline, with_functions=with_functions))
     return found, code
 
 
@@ -235,7 +241,9 @@ def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterato
         yield change, commit.subject, verdict, settings
 
 
-def _item(objects: Objects, change: Change, subject: str, verdict: Verdict, settings: config.Settings) -> Item:
+def _item(
+    objects: Objects, change: Change, subject: str, verdict: Verdict, settings: config.Settings, deadline: float, *, with_functions: bool
+) -> Item:
     from hook.report.exports import Item
     from hook.source.tree import Source
 
@@ -244,11 +252,24 @@ def _item(objects: Objects, change: Change, subject: str, verdict: Verdict, sett
     source, arch = Source(objects, change.after), settings["target.arch"]
     files = [file.path for file in change.patch.files if file.new_blob and _is_instrumented(source, file.path, arch)]
     headers = [file.path for file in change.patch.files if file.new_blob and file.path.endswith(".h")]
-    includers = [path for header in headers for path in _includers(source, header, arch)]
+    includers = [path for header in headers for path in _includers(source, header, arch, deadline)]
     # the evidence names only what can be hit; a model, and who edits a note, may name anything
     mine = not verdict.model
     symbols = tuple(name for name in verdict.focus_symbols if mine or _can_be_hit(source, name, settings))
-    return Item(change.commit, subject, verdict, symbols, tuple(files), tuple(dict.fromkeys(includers)))
+    defined = {path: _defined(source, path, arch) for path in (*files, *includers)} if with_functions else {}
+    return Item(change.commit, subject, verdict, symbols, tuple(files), tuple(dict.fromkeys(includers)), defined)
+
+
+def _defined(source: Source, path: str, arch: str) -> frozenset[str]:
+    """The functions that a file defines, by the names that they have in a built kernel."""
+    from hook.evidence import functions
+    from hook.source import definitions
+
+    file = source.file(path)
+    if file is None or file.data is None:
+        return frozenset()
+    found = definitions.definitions(file.data, path).definitions
+    return frozenset(functions.symbol(one.name, arch) for one in found if one.kind is definitions.DefinitionKind.FUNCTION)
 
 
 def _is_instrumented(source: Source, path: str, arch: str) -> bool:
@@ -259,8 +280,8 @@ def _is_instrumented(source: Source, path: str, arch: str) -> bool:
     return path.endswith(".c") and Answer.NO not in (kind.functional, kind.reachable) and not coverage.uncovered(source, path)
 
 
-def _includers(source: Source, header: str, arch: str) -> list[str]:
-    """The instrumented C files that include a header, where they are few enough to say something of the change."""
+def _includers(source: Source, header: str, arch: str, deadline: float) -> list[str]:
+    """The instrumented C files that include a header, where they are few enough to say something of the change, and found in time."""
     from hook.evidence import paths
     from hook.source import lookup
     from hook.verdict import Answer
@@ -268,7 +289,9 @@ def _includers(source: Source, header: str, arch: str) -> list[str]:
     kind = paths.classify(header, arch)
     if Answer.NO in (kind.functional, kind.reachable):
         return []
-    found = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ, _INCLUDERS_SECONDS))
+    found = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ, max(0.1, deadline - time.monotonic())))
+    if found.cut == "seconds":
+        complain(f"who includes {header} was not found in time; `patch-triage index` makes that fast")
     names = list(dict.fromkeys(one.path for one in found.items))
     if found.cut or len(names) > _MOST_INCLUDERS:
         return []

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 TEXT_AT = 0xFFFFFFFF81000000
 
 
-def vmlinux(functions: Mapping[str, bool], files: Sequence[str] = (), kcov: bool = True) -> bytes:
-    """An x86_64 ELF file; `functions` tells of each whether it holds a coverage point."""
+def vmlinux(functions: Mapping[str, bool], files: Mapping[str, Sequence[str]] | Sequence[str] = (), kcov: bool = True) -> bytes:
+    """An x86_64 ELF file; `functions` tells of each whether it holds a coverage point, `files` which of them are local to a source."""
+    files = files if isinstance(files, Mapping) else dict.fromkeys(files, ())
+    local = {name for names in files.values() for name in names}
     names = ["", "__sanitizer_cov_trace_pc"] if kcov else [""]
     names += [*functions, *files]
     strings, at = b"", {}
@@ -19,12 +21,16 @@ def vmlinux(functions: Mapping[str, bool], files: Sequence[str] = (), kcov: bool
     code, symbols = b"\xc3" * 16, [struct.pack("<IBBHQQ", 0, 0, 0, 0, 0, 0)]
     if kcov:
         symbols.append(struct.pack("<IBBHQQ", at["__sanitizer_cov_trace_pc"], 0x12, 0, 1, TEXT_AT, 16))
-    symbols += [struct.pack("<IBBHQQ", at[name], 0x04, 0, 0xFFF1, 0, 0) for name in files]
+    placed = {}
     for name, covered in functions.items():
         here = TEXT_AT + len(code)
         call = b"\xe8" + struct.pack("<i", TEXT_AT - (here + 1 + 5)) if covered else b"\x90" * 5
-        symbols.append(struct.pack("<IBBHQQ", at[name], 0x12, 0, 1, here, 16))
+        placed[name] = here
         code += (b"\x90" + call).ljust(16, b"\xc3")
+    for file, theirs in files.items():
+        symbols.append(struct.pack("<IBBHQQ", at[file], 0x04, 0, 0xFFF1, 0, 0))
+        symbols += [struct.pack("<IBBHQQ", at[name], 0x02, 0, 1, placed[name], 16) for name in theirs]
+    symbols += [struct.pack("<IBBHQQ", at[name], 0x12, 0, 1, placed[name], 16) for name in functions if name not in local]
     section_names = b"\0.text\0.symtab\0.strtab\0.shstrtab\0"
     parts = [code, b"".join(symbols), strings, section_names]
     offsets = [64 + sum(map(len, parts[:number])) for number in range(len(parts))]

@@ -88,11 +88,24 @@ def test_a_kernel_that_lacks_a_name_takes_it_out_with_a_warning(changed: Kernel,
     found = areas(out)
     assert FOCUS in found["triage_focus"]["filter"]["functions"]
     assert found["triage_files"]["filter"]["files"] == [r"^mm/pool\.c$"]
-    assert "drivers/net/tinynet.c is left out: this kernel was built without it" in error
+    assert "drivers/net/tinynet.c is left out: this kernel holds no function of it" in error
     names = [re.compile(one) for area in found.values() for one in area.get("filter", {}).get("functions", [])]
     with kernel.open("rb") as file:
         symbols = [one.name for one in ELFFile(file).get_section_by_name(".symtab").iter_symbols()]
     assert names and all(any(name.search(one) for one in symbols) for name in names)
+
+
+def test_a_source_of_the_same_name_is_no_proof_that_a_file_was_built(changed: Kernel, tmp_path: pathlib.Path) -> None:
+    kernel = tmp_path / "vmlinux"
+    for functions, sources, kept in (
+        ({"pool_get": True}, {"pool.c": []}, True),
+        ({"other": True, "pool_get": True}, {"pool.c": ["other"], "net.c": ["pool_get"]}, False),  # another pool.c, another pool_get
+        ({"other": True, "pool_get": False}, {"pool.c": ["pool_get"]}, False),  # built, but not to be seen
+        ({"pool_get.part.0": True}, {"pool.c": ["pool_get.part.0"]}, True),
+    ):
+        kernel.write_bytes(vmlinux(functions, sources))
+        out = changed.triage("export", "syz-manager", "HEAD~2", "--vmlinux", str(kernel))
+        assert (areas(out).get("triage_files", {}).get("filter") == {"files": [r"^mm/pool\.c$"]}) is kept
 
 
 def test_a_function_without_coverage_points_is_left_out(changed: Kernel, tmp_path: pathlib.Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
+from collections.abc import Mapping
 
 from hook.verdict import DecidedBy, State, Verdict
 
@@ -21,6 +22,7 @@ class Item:
     symbols: tuple[str, ...] = ()  # of FocusSymbols, those with an address in instrumented code
     files: tuple[str, ...] = ()  # changed C files that are built for the target and instrumented
     includers: tuple[str, ...] = ()  # other such files, that include a changed header
+    functions: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)  # that each of these files defines, where asked for
 
 
 class Attention(enum.StrEnum):

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 import mmap
 import pathlib
 import struct
+from collections.abc import Collection
 
 _SYMBOL_TABLE, _NO_BITS = 2, 8
 _EXECUTABLE = 4
 _FUNCTION, _FILE = 2, 4
+_LOCAL = 0
 _X86_64 = 62
 _COVERAGE_POINT = b"__sanitizer_cov_trace_pc"
 _MOST_NAME_BYTES = 1024
@@ -31,6 +34,7 @@ class Function:
     name: str
     address: int
     size: int
+    source: str = ""  # base name of the file that it is local to; empty where it is known everywhere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +44,25 @@ class Symbols:
     functions: tuple[Function, ...]
     files: frozenset[str]  # base names of the sources, as the compiler noted them; empty where it noted none
     covered: frozenset[str] | None  # functions that hold a coverage point; None where that cannot be told
+
+    def holds(self, path: str, functions: Collection[str]) -> bool:
+        """Whether a source of this path, which defines `functions`, was built in, with a coverage point if that can be told.
+
+        Sources are noted without their directories, so the name alone (inode.c, core.c) proves nothing: a function of it must be there.
+        """
+        base = path.rpartition("/")[2]
+        if self.files and base not in self.files:
+            return False
+        built = (one for name in functions for one in self._by_name.get(name, ()))
+        return any(one.source in ("", base) and (self.covered is None or one.name in self.covered) for one in built)
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, list[Function]]:
+        """The functions by their names without what the compiler adds."""
+        found: dict[str, list[Function]] = {}
+        for one in self.functions:
+            found.setdefault(one.name.partition(".")[0], []).append(one)
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +108,7 @@ def _read(data: mmap.mmap, path: pathlib.Path) -> Symbols:
     if table is None:
         raise NotAKernel(f"{path} has no symbol table: it was stripped")
     names = sections[table.link]
-    functions, files, point = [], set(), 0
+    functions, files, point, source = [], set(), 0, ""
     whole = data[table.offset : table.offset + table.size // record.size * record.size]
     for row in record.iter_unpack(whole):
         name_at, address, size, info = (row[0], row[4], row[5], row[1]) if wide else (row[0], row[1], row[2], row[3])
@@ -98,9 +121,11 @@ def _read(data: mmap.mmap, path: pathlib.Path) -> Symbols:
         if name == _COVERAGE_POINT:
             point = address
         if kind == _FUNCTION and name:
-            functions.append(Function(name.decode("ascii", "replace"), address, size))
+            functions.append(Function(name.decode("ascii", "replace"), address, size, source if info >> 4 == _LOCAL else ""))
         elif kind == _FILE:
-            files.add(name.decode("utf-8", "replace").rpartition("/")[2])
+            # the local symbols of a file come after its name
+            source = name.decode("utf-8", "replace").rpartition("/")[2]
+            files.add(source)
     covered = _covered(data, sections, functions, point) if machine == _X86_64 and point else None
     return Symbols(tuple(functions), frozenset(files), covered)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hook.report.exports import Item
@@ -44,8 +44,9 @@ def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[s
         changed = [name for name in _union(item.verdict.changed_functions for item in worth) if function(name) not in focus]
         modified = _functions(changed, symbols, [])
     paths = _union(item.files for item in worth)
-    files = _files(paths, symbols, said)
-    includes = _files([path for path in _union(item.includers for item in worth) if path not in paths], symbols, [])
+    defined = {path: names for item in worth for path, names in item.functions.items()}
+    files = _files(paths, symbols, defined, said)
+    includes = _files([path for path in _union(item.includers for item in worth) if path not in paths], symbols, defined, [])
     areas: list[dict[str, Any]] = []
     for name, kind, filters, weight in (
         (FOCUS, "functions", focus, _FOCUS_WEIGHT),
@@ -112,11 +113,11 @@ def _functions(names: Iterable[str], symbols: Symbols | None, said: list[str]) -
     return found
 
 
-def _files(paths: Iterable[str], symbols: Symbols | None, said: list[str]) -> list[str]:
+def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, Collection[str]], said: list[str]) -> list[str]:
     found = []
     for path in paths:
-        if symbols is not None and symbols.files and path.rpartition("/")[2] not in symbols.files:
-            said.append(f"{path} is left out: this kernel was built without it")
+        if symbols is not None and not symbols.holds(path, defined.get(path, ())):
+            said.append(f"{path} is left out: this kernel holds no function of it with a coverage point")
         elif not path.isprintable():
             # JSON holds no bytes outside of UTF-8: what syz-manager read in their place would match nothing
             said.append(f"{path} is left out: its name holds bytes that are no text")
