@@ -88,14 +88,15 @@ def _forked(work: Work, tasks: Iterable[Task], jobs: int) -> Iterator[tuple[int,
     with concurrent.futures.ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             while more or waiting or running:
-                while waiting and len(running) < jobs * _AHEAD:
+                if more:
+                    task = next(coming, None)
+                    more = task is not None
+                    if task is not None:
+                        (waiting.appendleft if task.first else waiting.append)(task)
+                # while tasks come we work too: one process less, and they come sooner, the long one among them
+                while waiting and len(running) < (jobs - 1 if more else jobs * _AHEAD):
                     task = waiting.popleft()
                     running[pool.submit(_judge, work, task.what)] = task.key
-                if more:
-                    next_one = next(coming, None)
-                    more = next_one is not None
-                    if next_one is not None:
-                        (waiting.appendleft if next_one.first else waiting.append)(next_one)
                 ready, _ = concurrent.futures.wait(running, 0 if more else None, concurrent.futures.FIRST_COMPLETED)
                 for one in ready:
                     yield running.pop(one), one.result()
