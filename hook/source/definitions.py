@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import re
 from collections.abc import Iterator
 
@@ -65,6 +66,7 @@ class _Found:
     body: tuple[int, int] = (0, 0)
 
 
+_REMEMBERED = 48  # files: one run asks for the same ones again and again, at some 5 ms each
 _DEEPEST = 20  # parentheses inside each other that are still understood
 _BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
 _NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
@@ -110,6 +112,7 @@ _OPTION = re.compile(rb"(?m)^[ \t]*+(?:menu)?config[ \t]++(\w++)[ \t]*+(?:#|$)")
 _SECOND_ARGUMENT = re.compile(rb"DEFINE_(?:EARLY_)?PER_CPU\w*\Z|DEFINE_(?:KFIFO|MAC80211_\w+)\Z")
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def scan(data: bytes) -> Scan:
     """Everything that a C source or header defines, in its order."""
     code, found = _scan(data)

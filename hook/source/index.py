@@ -122,6 +122,12 @@ class Index:
                 ids.update(self._in_state(self._matches("word", plain), UNDEFINED))
             return self._paths(coverage, ids, defining)
 
+    def is_common(self, word: str, files: int) -> bool:
+        """Whether more than so many files that are indexed hold a word, given in lower case. No paths are read for it. Raises NoIndex."""
+        with self._asking():
+            query = "select count(*) from (select rowid from word where word match ? limit ?)"
+            return int(self._database.execute(query, (f'"{word}"', files + 1)).fetchone()[0]) > files
+
     def containing(self, literal: str) -> list[str] | None:
         """The words that contain a literal, in lower case; None where there are more than would help. Raises NoIndex."""
         with self._asking():
