@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hook.agent import answers
-from hook.agent.history import Message, estimate
+from hook.agent.history import Message
+from hook.agent.tokens import estimate, fewest
 from hook.redaction import Redactor
 from hook.verdict import Tokens
 
@@ -609,8 +610,8 @@ def _restored(kept: Any) -> Answer | None:
 
 
 def _sent(body: Message) -> int:
-    """About how many tokens of a request any endpoint counts: not what it sealed, nor thoughts, which most drop again."""
-    return estimate([_plain(message) for message in body["messages"]]) + estimate(body.get("tools", []))
+    """How many tokens of a request any endpoint counts at least: not what it sealed, nor thoughts, which most drop again."""
+    return fewest([_plain(message) for message in body["messages"]]) + fewest(body.get("tools", []))
 
 
 def _read_of_it(usage: Any) -> int:
@@ -623,8 +624,8 @@ def _read_of_it(usage: Any) -> int:
 def _see_whether_all_was_read(usage: Any, body: Message) -> None:
     """Raise _Again where the endpoint has read much less than was sent.
 
-    Our estimate takes four characters for a token, which is too many for code, but for prose it can be a fifth too few. So less than
-    estimated says something only together with a number that a window would give.
+    `fewest` takes four characters for a token, which is too many for code, but for prose it can be a fifth too few. So less than that
+    says something only together with a number that a window would give.
     """
     read, sent = _read_of_it(usage), _sent(body)
     if not 0 < read < sent:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from hook.agent.tokens import BYTES_A_TOKEN, estimate, size
 
 Message = dict[str, Any]
 _CUT = "[cut to save room; call the tool again if it is needed]"
 _CUT_THOUGHTS = "[cut to save room]"
 _TEXTS, _SEALED = ("reasoning_content", "reasoning"), "reasoning_details"  # as endpoints give thoughts
 _SHORT = 200  # characters of a text that are not worth cutting
-_CHARACTERS_A_TOKEN = 4  # of English; C has fewer, so an estimate from this is low
 _SAFE = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")  # an id or a name of a tool that every endpoint takes
 
 
@@ -90,13 +91,13 @@ class History:
         # signed thoughts last: there are endpoints that ask for them
         steps += [(message, _with_short_thoughts) for message in thoughts] + [(message, _without_sealed) for message in thoughts]
         steps += [(message, _without_result) for message in (results[-keep_last:] if keep_last else ())]
-        size = _characters(self.messages)
+        left = size(self.messages)
         for message, cut in steps:
-            if size <= most_tokens * _CHARACTERS_A_TOKEN:
+            if left <= most_tokens * BYTES_A_TOKEN:
                 return True
-            size -= _characters(message)
+            left -= size(message)
             cut(message)
-            size += _characters(message)
+            left += size(message)
         return self.tokens() <= most_tokens
 
 
@@ -134,18 +135,3 @@ def _with_short_thoughts(message: Message) -> None:
 
 def _without_sealed(message: Message) -> None:
     message.pop(_SEALED, None)
-
-
-def estimate(value: Any) -> int:
-    """About how many tokens a text or a list of messages has."""
-    return -(-_characters(value) // _CHARACTERS_A_TOKEN)
-
-
-def _characters(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(len(str(key)) + _characters(one) for key, one in value.items())
-    if isinstance(value, Sequence):
-        return sum(map(_characters, value))
-    return 4
