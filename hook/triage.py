@@ -197,6 +197,7 @@ def _prepare(run: Run) -> typing.Any:
             run.bench = evaluators.prepare(
                 run.change,
                 run.evidence,
+                run.verdict,
                 run.objects,
                 run.settings,
                 profile=run.asking.profile,
@@ -279,6 +280,7 @@ FLOW: tuple[Step, ...] = (
     Step("kmsan-evaluator", "agent", _may_need_kmsan, _evaluate_kmsan),
     Step("verdict", "action", _is_asked, _settle_agent),
 )
+_WITHOUT_MODEL = 2  # the first steps
 
 
 def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bool = True, asking: Asking = NOT_ASKED) -> Judged:
@@ -450,13 +452,32 @@ def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking
     from hook.agent import evaluators
 
     redactor = Redactor()
-    evidence = _evidence(change, _after(change, objects), settings)
+    run = proved(change, objects, settings, asking)
+    assert run.evidence is not None and run.verdict is not None
     bench = evaluators.prepare(
-        change, evidence, objects, settings, profile=asking.profile, deadline=asking.deadline, use_cache=False, redactor=redactor
+        change,
+        run.evidence,
+        run.verdict,
+        objects,
+        settings,
+        profile=asking.profile,
+        deadline=asking.deadline,
+        use_cache=False,
+        redactor=redactor,
     )
     request, tokens = evaluators.first_request(bench, evaluators.patch_task(bench))
-    why, _ = may_ask(change, settle(change, evidence, settings), settings, asking)
+    why, _ = may_ask(change, run.verdict, settings, asking)
     return request, tokens, why.replace("asked: ", "It would be asked: ") if why.startswith("asked") else f"It would not be sent: {why}."
+
+
+def proved(change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED) -> Run:
+    """A change after the steps of the flow that need no model: its evidence, and the verdict that this allows."""
+    redactor = Redactor()
+    run = Run(change, objects, _after(change, objects), settings, asking, False, Trajectory(redactor.value), redactor)
+    for step in FLOW[:_WITHOUT_MODEL]:
+        if step.wanted(run):
+            step.take(run)
+    return run
 
 
 def stops(policy: str, verdict: Verdict) -> bool:

@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hook.agent import answers, grounding, loop, prompt, tools
+from hook.agent import answers, fence, grounding, lookups, loop, prompt, tools
 from hook.agent.client import Client, Endpoint
-from hook.agent.history import History, estimate
+from hook.agent.history import History
+from hook.agent.tokens import estimate
 from hook.change.change import Change
 from hook.config import Settings, WrongSetting
 from hook.evidence.harmless import Evidence
@@ -25,6 +26,7 @@ from hook.redaction import Redactor
 from hook.source.objects import Objects
 from hook.source.tree import Source
 from hook.trajectory import Trajectory
+from hook.verdict import Verdict
 
 PATCH, KMSAN = "patch-evaluator", "kmsan-evaluator"
 _KEY_SECONDS = 15
@@ -58,6 +60,7 @@ class Bench:
 def prepare(
     change: Change,
     evidence: Evidence,
+    verdict: Verdict,
     objects: Objects,
     settings: Settings,
     *,
@@ -67,21 +70,25 @@ def prepare(
     redactor: Redactor,
     leaks: Leaks | None = None,
 ) -> Bench:
-    """Lay out what the agents need. Raises WrongSetting where the key or a prompt cannot be had."""
+    """Lay out what the agents need; `verdict` is what the evidence allows. Raises WrongSetting where the key or a prompt cannot be had."""
     key = find_key(settings, deadline - time.monotonic())
     redactor.tell(key)
     source = Source(objects, change.after)
     diff = diff_text(change, settings["agent.diff_bytes"])
     redactor.add_blocks(diff)
-    fence = f"=== change {hashlib.sha256(diff.encode('utf-8', 'replace')).hexdigest()[:16]} ==="
-    variables = {
-        "target": settings["target.arch"],
-        "max_symbols": str(settings["focus.max_symbols"]),
-        "facts": grounding.facts(evidence),
-        "unset": (leaks or Leaks()).facts,
-        "fence": fence,
-        "diff": redactor.text(diff).rstrip("\n"),
-    }
+    digest = hashlib.sha256(diff.encode("utf-8", "replace")).hexdigest()[:16]
+    diff = redactor.text(diff).rstrip("\n")
+    deadline = min(deadline, time.monotonic() + settings["agent.max_seconds"])
+    target = tools.Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+    desk = tools.Desk(
+        source, redactor, settings["agent.tool_seconds"], settings["agent.never_paths"], deadline, target=target, patch=change.patch
+    )
+    variables = {"target": settings["target.arch"], "max_symbols": str(settings["focus.max_symbols"]), "diff": diff}
+    if profile == grounding.FARM:
+        variables |= {"facts": grounding.facts(evidence), "fence": f"=== change {digest} ==="}
+    else:
+        unset = redactor.text((leaks or Leaks()).facts)
+        variables |= _context(change, evidence, verdict, desk, settings, diff, unset)
     endpoint = Endpoint(
         settings["agent.base_url"],
         key,
@@ -91,8 +98,6 @@ def prepare(
         settings["agent.request_seconds"],
     )
     cache = answers.Answers(change.repo.state_dir / "answers") if use_cache else None
-    deadline = min(deadline, time.monotonic() + settings["agent.max_seconds"])
-    desk = tools.Desk(source, redactor, settings["agent.tool_seconds"], settings["agent.never_paths"], deadline)
     changed = tuple(file.path for file in change.patch.files if file.new_blob)
     check = grounding.Grounding(source, evidence, changed, profile, settings["focus.max_symbols"], desk, settings["target.arch"])
     bench = Bench(settings, profile, desk, Client(endpoint, redactor, cache), check, variables, deadline)
@@ -104,14 +109,36 @@ def patch_task(bench: Bench) -> loop.Task:
     """The first agent's task. Raises WrongPrompt."""
     text = prompt.load(PATCH, bench.profile, bench.variables, bench.settings["agent.prompts"])
     doc = "Gives your decision. Call it once, when you are sure."
-    return loop.Task(PATCH, text, grounding.EvaluationArguments, doc, bench.grounding.evaluation)
+    return loop.Task(PATCH, text, grounding.EvaluationArguments, doc, bench.grounding.evaluation, *_tools(bench))
 
 
 def kmsan_task(bench: Bench, reasoning: str) -> loop.Task:
     """The second agent's task, for a change that is worth fuzzing because of `reasoning`. Raises WrongPrompt."""
+    if bench.profile != grounding.FARM:
+        reasoning = fence.without(bench.variables["fence"], reasoning)  # whoever wrote it has seen the fence
     text = prompt.load(KMSAN, bench.profile, {**bench.variables, "reasoning": reasoning}, bench.settings["agent.prompts"])
     doc = "Gives your decision about KMSAN. Call it once, when you are sure."
-    return loop.Task(KMSAN, text, grounding.KmsanArguments, doc, bench.grounding.kmsan)
+    return loop.Task(KMSAN, text, grounding.KmsanArguments, doc, bench.grounding.kmsan, *_tools(bench))
+
+
+def _tools(bench: Bench) -> tuple[tuple[tools.Tool, ...], str]:
+    """What the agents of a profile may look up, and the fence around what they find."""
+    if bench.profile == grounding.FARM:
+        return tools.READING, ""
+    return (*tools.READING, *lookups.TOOLS), bench.variables["fence"]
+
+
+def _context(
+    change: Change, evidence: Evidence, verdict: Verdict, desk: tools.Desk, settings: Settings, diff: str, unset: str
+) -> dict[str, str]:
+    """The variables that hold what is known of a change, with a fence that none of them holds."""
+    from hook.agent import context
+    from hook.agent.gathering import Subject
+
+    subject = Subject(change.patch.files, evidence, verdict)
+    found = context.gather(subject, desk, settings["agent.context_tokens"], settings["agent.context_seconds"])
+    line = fence.fence(found.facts, found.pack.text, diff, unset)
+    return {"facts": found.facts, "unset": unset, "pack": found.pack.text, "question": found.question, "fence": line}
 
 
 def ask(bench: Bench, task: loop.Task, trajectory: Trajectory, progress: Callable[[str], None]) -> loop.Outcome:

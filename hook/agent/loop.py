@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hook.agent import tools
+from hook.agent import fence, tools
 from hook.agent.arguments import BadCall, parse, to_json
 from hook.agent.client import Answer, Call, Client, NoAnswer, Trouble
 from hook.agent.history import History, Malformed
@@ -82,6 +82,8 @@ class Task:
     record: type  # of the arguments of set-results
     doc: str  # of set-results
     check: Callable[[Any], Any]  # gives what is accepted, or raises BadCall with what is wrong
+    reading: tuple[tools.Tool, ...] = tools.READING  # what it may look up
+    fence: str = ""  # around what tools found; empty where the prompt tells of none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Ended(Exception):
 
 def declarations(task: Task) -> list[dict[str, Any]]:
     """The tools as the model is told of them."""
-    return [tool.declaration() for tool in (*tools.READING, _results_tool(task))]
+    return [tool.declaration() for tool in (*task.reading, _results_tool(task))]
 
 
 def run(
@@ -146,7 +148,7 @@ class _Talk:
         self.task, self.desk, self.client, self.limits, self.trajectory, self.progress = task, desk, client, limits, trajectory, progress
         self.history = History(task.prompt.instruction, task.prompt.prompt)
         self.declared = declarations(task)
-        self.tools = {**tools.BY_NAME, RESULTS: _results_tool(task)}
+        self.tools = {**{tool.name: tool for tool in task.reading}, RESULTS: _results_tool(task)}
         self.spent = Tokens()
         self.rounds = 0
         self.model = client.model
@@ -228,7 +230,8 @@ class _Talk:
             done = list(pool.map(self._run_call, allowed, spans))
         accepted = None
         for call, (text, result) in zip(allowed, done, strict=True):
-            self.history.add_result(call.id, text)
+            fenced = self.task.fence and call.name != RESULTS
+            self.history.add_result(call.id, fence.fenced(self.task.fence, text) if fenced else text)
             if call.name == RESULTS and result is not None and accepted is None:
                 accepted = (result,)
         for call in answer.calls[self.limits.parallel_calls :]:

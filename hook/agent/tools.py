@@ -17,6 +17,8 @@ from typing import Annotated, Any
 
 from hook import redaction
 from hook.agent.arguments import BadCall, parse, schema
+from hook.agent.excerpt import Excerpts
+from hook.change.patch import Patch
 from hook.redaction import Redactor
 from hook.source.grep import RefusedExpression, grep, held_back
 from hook.source.tree import Entry, Kind, Source
@@ -27,9 +29,17 @@ GREP_LINE_CHARACTERS = 200
 READ_LINES = 100
 READ_LINE_CHARACTERS = 500
 INDEX_NAMES = 2000
-_REDACTED_AROUND = 20  # lines before and after what is shown
 _REDACTED_CHARACTERS = 4096
 _NUMBER = re.compile(r"([:=-])([0-9]{1,9})\1")  # of a line, after its path, as git grep prints it
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What kernel is fuzzed."""
+
+    arch: str = "x86_64"
+    toolchain: str = "gcc-12"
+    base_config: str | None = None  # the text of its .config, before anything is added; None for that of the tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +51,8 @@ class Desk:
     seconds: float  # how long one search may take
     never_paths: tuple[str, ...] = ()  # glob patterns of files that are not to leave this machine
     deadline: float = math.inf  # of time.monotonic(): no search goes on after it
+    target: Target = Target()
+    patch: Patch | None = None  # that is judged, where one is
 
     @property
     def seconds_left(self) -> float:
@@ -82,7 +94,7 @@ class DirectoryArguments:
 
 def grepper(desk: Desk, arguments: GrepperArguments) -> dict[str, Any]:
     """The matching lines with the line before and after, each below the head of the function it is in, as `git grep` prints them."""
-    prefix = _existing(desk, arguments.path_prefix)
+    prefix = existing(desk, arguments.path_prefix)
     try:
         lines, ended = grep(
             desk.source,
@@ -139,7 +151,7 @@ def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
     """Lines of a file, each with its number."""
     if arguments.first_line < 1 or arguments.line_count < 1:
         raise BadCall("FirstLine and LineCount count from 1")
-    path = _existing(desk, arguments.file)
+    path = existing(desk, arguments.file)
     entry = desk.source.entry(path)
     if entry is None or entry.kind is not Kind.FILE:
         raise BadCall(f"{path or 'the top of the tree'} is a directory: codesearch-dir-index lists it")
@@ -150,29 +162,20 @@ def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
         raise BadCall(f"{path} has {found.size} bytes, too many to read; grepper finds lines in it")
     if b"\0" in found.data[:8000]:
         raise BadCall(f"{path} is a binary file")
-    lines = found.data.decode("utf-8", "replace").split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    first = arguments.first_line
-    if first > len(lines):
-        raise BadCall(f"{path} has {len(lines)} lines, FirstLine {first} is past its end")
-    count = min(arguments.line_count, READ_LINES)
-    hidden = redaction.key_lines("\n".join(lines)) if b"PRIVATE KEY" in found.data else frozenset()
-    # another secret may begin before what is shown; a line of a megabyte is none
-    before = max(0, first - 1 - _REDACTED_AROUND)
-    around = "\n".join(line[:_REDACTED_CHARACTERS] for line in lines[before : first - 1 + count + _REDACTED_AROUND])
-    clean = desk.redactor.text(around).split("\n")[first - 1 - before :][:count]
-    clean = [redaction.CUT if number in hidden else line[:READ_LINE_CHARACTERS] for number, line in enumerate(clean, first)]
+    lines, first = Excerpts(desk.redactor, found.data), arguments.first_line
+    if first > lines.count:
+        raise BadCall(f"{path} has {lines.count} lines, FirstLine {first} is past its end")
+    clean = lines.run(first, min(arguments.line_count, READ_LINES), READ_LINE_CHARACTERS)
     shown = [f"{number:4d}:\t{line}" for number, line in enumerate(clean, first)]
     text = "\n".join(shown) + "\n"
-    if arguments.line_count > READ_LINES and first - 1 + READ_LINES < len(lines):
-        text += f"[cut at {READ_LINES} lines; the file has {len(lines)}]\n"
+    if arguments.line_count > READ_LINES and first - 1 + READ_LINES < lines.count:
+        text += f"[cut at {READ_LINES} lines; the file has {lines.count}]\n"
     return {"Contents": text}
 
 
 def directory_index(desk: Desk, arguments: DirectoryArguments) -> dict[str, Any]:
     """The names in a directory."""
-    path = _existing(desk, arguments.dir)
+    path = existing(desk, arguments.dir)
     entries = desk.source.names(path)
     if entries is None:
         raise BadCall(f"{path} is no directory: read-file reads it")
@@ -221,7 +224,7 @@ def _kept_back(desk: Desk, path: str) -> bool:
     return bool(held_back([path], desk.never_paths))
 
 
-def _existing(desk: Desk, text: str) -> str:
+def existing(desk: Desk, text: str) -> str:
     """The tree path that a model means. Raises BadCall in words for one that is none, leads through a link, or does not exist."""
     try:
         path = tree_path(text)

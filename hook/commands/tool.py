@@ -33,16 +33,19 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
     Raises WrongUse where the tool refuses the call.
     """
     from hook import redaction
-    from hook.agent import tools
+    from hook.agent import lookups, tools
     from hook.agent.arguments import BadCall
 
     repo = repository(options)
     with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
         where = "" if options.staged else find_commit(objects, revision).oid
         settings = settings_at(repo, objects, where or "HEAD")
-        desk = tools.Desk(Source(objects, where), redaction.Redactor(), settings["agent.tool_seconds"], settings["agent.never_paths"])
+        target = tools.Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+        desk = tools.Desk(
+            Source(objects, where), redaction.Redactor(), settings["agent.tool_seconds"], settings["agent.never_paths"], target=target
+        )
         try:
-            results = tools.call(tools.BY_NAME, desk, name, json.loads(arguments))
+            results = tools.call(lookups.BY_NAME, desk, name, json.loads(arguments))
         except (BadCall, ValueError, RecursionError) as wrong:
             raise WrongUse(str(wrong)) from None
     for line in tools.as_text(results).split("\n"):

@@ -263,10 +263,11 @@ def test_text_in_a_patch_cannot_leave_its_fence_or_name_a_variable(kernel: Kerne
     model = scripted(says(results(why=CITED)), says(kmsan()))
     judged(kernel, model)
     prompt = model.requests[0]["messages"][1]["content"]
-    assert "+/* {{facts}} */" in prompt
+    assert "\t/* {{facts}} */" in prompt
     fence = prompt.rstrip().splitlines()[-1]
-    # once in the sentence that names it, and once above and below the change
-    assert prompt.count(fence) == 3 and "0123456789abcdef" not in fence
+    # above and below what is proved, and the change
+    assert prompt.count(fence) == 4 and "0123456789abcdef" not in fence
+    assert model.requests[0]["messages"][0]["content"].count(fence) == 1
 
 
 def test_the_key_command(changed: Kernel, scripted: Callable[..., Model]) -> None:

@@ -113,7 +113,7 @@ def test_calls_of_a_round_run_in_parallel_and_are_answered_in_order(open_change:
     run(open_change, model, max_parallel_calls=10)
     answers = [message for message in model.requests[1]["messages"] if message["role"] == "tool"]
     assert [message["tool_call_id"] for message in answers] == [one["id"] for one in many]
-    assert answers[9]["content"].startswith("  10:") and "not run: at most 10 calls" in answers[10]["content"]
+    assert "\n  10:" in answers[9]["content"] and "not run: at most 10 calls" in answers[10]["content"]
 
 
 def test_the_same_call_is_warned_about_before_it_ends_the_run(open_change: Kernel, scripted: Callable[..., Model]) -> None:
@@ -209,7 +209,7 @@ def test_older_results_are_cut_when_the_window_fills(open_change: Kernel, script
     judged = run(open_change, model, window_tokens=5000)
     assert judged.verdict.decided_by is DecidedBy.AGENT
     last = model.requests[12]["messages"]
-    assert "[cut to save room" in last[3]["content"] and last[-1]["content"].startswith("  12:")
+    assert "[cut to save room" in last[3]["content"] and "===\n  12:" in last[-1]["content"]
 
 
 @pytest.mark.parametrize("said", [{"reasoning_content": "y" * 16_000}, {"reasoning": "y" * 16_000}, {"reasoning_details": [{"text": "y" * 16_000}]}])

@@ -1,0 +1,427 @@
+"""Gathering: the sections of a context pack, most useful first, from the change, the evidence and the word index.
+
+The change itself with the functions it is in; what builds it; who calls it; what it calls and uses; the options; who calls the callers.
+What a section needs is looked up within a time; what there was none for is said, and left to the tools.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from hook.agent.merged import Merged
+from hook.agent.pack import Section
+from hook.agent.sheets import Sheet, Sheets, entry_lines, extent, is_function
+from hook.agent.tools import Desk
+from hook.change.patch import FileChange
+from hook.evidence import paths
+from hook.evidence.functions import Changed
+from hook.evidence.harmless import Evidence, Finding
+from hook.evidence.linux import conditions
+from hook.evidence.linux.configs import Configurer
+from hook.evidence.linux.store import KCONFIG
+from hook.source import lookup
+from hook.source.definitions import Definition, DefinitionKind
+from hook.source.grep import held_back
+from hook.source.index import NoIndex
+from hook.source.lookup import Bounds, Use, UseKind
+from hook.source.words import is_binary
+from hook.verdict import Answer, Verdict
+
+_FILES = 60  # of a change, that are shown; the rest are named together
+_FUNCTION_LINES = 120  # of a changed function that is shown whole
+_DEFINITION_LINES = 40
+_SMALL_LINES = 12  # of a helper that is shown with what uses it
+_CALLER_LINES = 4  # before and after a call
+_CHANGED = 6  # functions whose callers are looked up
+_CALLS = 6  # callers of one function that are shown
+_NAMES = 24  # that changed lines use, and are looked up
+_OPTIONS = 6
+_UBIQUITOUS_FILES = 400  # that hold a name: everybody knows what it is
+_RARE_FILES = 40  # that hold a constant: then who sets it tells something
+_SETTERS = 5
+_LOOKUP_SECONDS = 0.25
+_LOOKUP_FILES = 24
+_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+_CALL = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
+_CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b(?!\s*\()")
+_TYPE = re.compile(r"\b(?:struct|union|enum)\s+([a-z_]\w*)")
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|^\s*\*\s[^\n]*", re.DOTALL | re.MULTILINE)
+_KEYWORDS = frozenset(
+    ("if", "for", "while", "switch", "return", "sizeof", "typeof", "do", "else", "case", "defined", "__attribute__", "likely", "unlikely")
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What a pack is about: the change, and what is proved of it."""
+
+    files: tuple[FileChange, ...]
+    evidence: Evidence
+    verdict: Verdict
+
+
+def sections(subject: Subject, desk: Desk, seconds: float) -> list[Section]:
+    """The sections of the pack for a change; nothing is looked up after so many seconds."""
+    return list(_Gatherer(subject, desk, time.monotonic() + seconds).all())
+
+
+class _Gatherer:
+    """One pack in the making."""
+
+    def __init__(self, subject: Subject, desk: Desk, until: float) -> None:
+        self._subject, self._desk, self._until = subject, desk, until
+        self._sheets = Sheets(desk)
+        self._source = desk.source
+        self._configurer = Configurer(desk.source, desk.target.arch, desk.target.toolchain, desk.target.base_config)
+        self._code: list[tuple[FileChange, Finding]] = []
+        self._changed_lines: list[str] = []
+        self._options: dict[str, None] = {}
+        self._callers: dict[str, None] = {}
+        self._told: set[str] = set()  # names whose definition is shown
+        self._in_base: dict[str, bool] = {}
+        self._late = False
+
+    def all(self) -> Iterator[Section]:
+        """Every section, in the order of their use."""
+        pairs = list(zip(self._subject.files, self._subject.evidence.findings, strict=True))
+        open_ones = [pair for pair in pairs if Answer.NO not in (pair[1].functional, pair[1].reachable)]
+        self._code = [pair for pair in open_ones if pair[0].path.endswith((".c", ".h", ".S", ".rs", ".inc"))]
+        shown = self._ordered(open_ones)
+        for file, _ in shown[:_FILES]:
+            yield from self._change(file)
+        yield from self._others(pairs, [file for file, _ in shown[:_FILES]])
+        yield from self._build()
+        calls = list(self._calls())
+        used = _COMMENT.sub(" ", "\n".join(self._changed_lines))
+        yield from calls
+        yield from self._definitions(_CALL.findall(used), "called by what changed")
+        yield from self._constants(used)
+        yield from self._kconfig()
+        around = "\n".join(self._bodies())
+        yield from self._definitions(_CALL.findall(around), "called nearby")
+        yield from self._definitions(_TYPE.findall(used), "a type of what changed")
+        yield from self._next_callers()
+        if self._late:
+            yield Section("Not looked up, for lack of time or of a word index", "more callers and definitions: the tools find them")
+
+    def _ordered(self, pairs: Sequence[tuple[FileChange, Finding]]) -> list[tuple[FileChange, Finding]]:
+        """Code before all else: what no compiler sees is seldom what a verdict turns on."""
+        return sorted(pairs, key=lambda pair: pair not in self._code)
+
+    # the change
+
+    def _change(self, file: FileChange) -> Iterator[Section]:
+        path = named(file.path)
+        if held_back([file.path, file.old_path], self._desk.never_paths):
+            return
+        what = {"A": "new file", "D": "removed", "R": f"renamed from {named(file.old_path)}"}.get(file.status, "changed")
+        hint = f"diff File={path}"
+        old, new = (self._side(oid) for oid in (file.old_blob, file.new_blob))
+        if old is None or new is None or is_binary(old) or is_binary(new) or not file.is_text_file or not file.hunks:
+            yield Section(f"{path} {what}", "no text is shown of it: binary, too large, a link, a mode, or not in this repository")
+            return
+        merged = Merged(file, old, new, self._desk.redactor)
+        self._changed_lines += merged.changed
+        for piece in merged.pieces(_FUNCTION_LINES):
+            name = f" {piece.name}()" if piece.name else ""
+            self._told.add(piece.name)
+            yield Section(f"{path}:{piece.first}-{piece.last}{name} {what}: + new, - gone", piece.text, piece.short, hint)
+
+    def _side(self, oid: str) -> bytes | None:
+        if not oid:
+            return b""
+        found = self._source.objects.read(oid)
+        return found.data if found is not None else None
+
+    def _others(self, pairs: Iterable[tuple[FileChange, Finding]], shown: Sequence[FileChange]) -> Iterator[Section]:
+        """The files of the change whose text is not shown."""
+        lines = []
+        for file, finding in pairs:
+            if file not in shown and not held_back([file.path, file.old_path], self._desk.never_paths):
+                proved = "" if Answer.NO not in (finding.functional, finding.reachable) else f": {finding.fact.claim}"
+                lines.append(f"{file.status} {named(file.path)}{proved}"[:200])
+        if lines:
+            more = [f"and {len(lines) - 12} more: diff without File lists them"] if len(lines) > 12 else []
+            yield Section("Other files of the change, not shown", "\n".join([*lines[:12], *more]), "\n".join([*lines[:3], *more]))
+
+    # what builds it
+
+    def _build(self) -> Iterator[Section]:
+        lines: dict[str, None] = {}
+        short: dict[str, None] = {}
+        for file, _ in self._code[:_CHANGED]:
+            sheet = self._sheets.get(file.path)
+            if sheet is None:
+                continue
+            for makefile in self._kbuild(file.path):
+                short[makefile] = None
+                lines[makefile] = None
+            numbers = [number for hunk in file.hunks for number, _ in hunk.added] or [hunk.new_start for hunk in file.hunks]
+            for number in numbers[:200]:
+                for guard in self._guards(sheet, number):
+                    lines[guard] = None
+        for name, reason in self._subject.verdict.config_reasons.items():
+            place = f" ({named(reason.path)}:{reason.line})" if reason.path else ""
+            line = f"{name}: to {reason.purpose}: {reason.why}{place}"[:240]
+            lines[line] = short[line] = None
+            self._options[name] = None
+        if lines:
+            yield Section("What builds it: makefiles, guards, options", "\n".join(lines), "\n".join(list(short)[:8]))
+
+    def _kbuild(self, path: str) -> Iterator[str]:
+        """The lines of makefiles that ask for an option to build a file."""
+        try:
+            built = self._configurer.built_if(path)
+        except RecursionError:
+            return
+        for makefile, line, condition in built.places:
+            sheet = self._sheets.get(makefile)
+            text = " ".join(sheet.line(line).split()) if sheet is not None else ""
+            if "$(" in text:
+                self._options.update(dict.fromkeys(conditions.names(condition)))
+                yield f"{makefile}:{line}\t{text}"
+
+    def _guards(self, sheet: Sheet, number: int) -> Iterator[str]:
+        for guard in sheet.guards(number):
+            if names := list(conditions.names(guard.condition)):
+                self._options.update(dict.fromkeys(names))
+                yield f"{sheet.path}:{guard.line}\t{sheet.line(guard.line)}"
+
+    # who calls it
+
+    def _changed_functions(self) -> list[tuple[str, Changed]]:
+        """The functions that the change is about, each with its file: those whose code changed, or few that use a type that did."""
+        pairs = [(file.path, one) for file, finding in self._code if finding.functions for one in finding.functions.changed if not one.gone]
+        direct = [pair for pair in pairs if not pair[1].by_data]
+        return direct or (pairs if len(pairs) <= _CHANGED else [])
+
+    def _calls(self) -> Iterator[Section]:
+        for path, changed in self._changed_functions()[:_CHANGED]:
+            uses = self._uses(changed.name, path)
+            if uses is None:
+                continue
+            name = changed.name
+            if not uses:
+                yield Section(f"Callers of {name}(): none found", "nobody calls it by its name or takes its address")
+                continue
+            more = f", {_CALLS} of {len(uses)}" if len(uses) > _CALLS else ""
+            text: list[str] = []
+            short: list[str] = []
+            for use in uses[:_CALLS]:
+                sheet = self._sheets.get(use.path)
+                if sheet is None:
+                    continue
+                how = f"{use.user}() calls it" if use.kind is UseKind.CALL else f"{use.user} uses its address ({use.kind})"
+                head = f"{use.path}:{use.line} {how}"
+                outer = [*self._guards(sheet, use.line)]
+                if use.path != path:
+                    outer += self._kbuild(use.path)
+                text += [head, *outer, *sheet.lines(self._around(sheet, use.line)), ""]
+                short += [head, f"{use.line}\t{sheet.line(use.line)}"]
+                if use.user and use.user != name:
+                    self._callers[use.user] = None
+            if text:
+                yield Section(f"Callers of {name}(){more}", "\n".join(text).rstrip("\n"), "\n".join(short), f"callers Name={name}")
+
+    def _around(self, sheet: Sheet, line: int) -> list[int]:
+        """The lines around a call, with the head of the function it is in."""
+        function = sheet.function_at(line)
+        first, last = line - _CALLER_LINES, line + _CALLER_LINES
+        if function is None:
+            return list(range(max(1, first), last + 1))
+        head = range(function.first_line, min(function.line + 1, first))
+        return [*head, *range(max(function.first_line, first), min(function.last_line, last) + 1)]
+
+    def _uses(self, name: str, path: str) -> list[Use] | None:
+        """The uses of a function, those that tell most first; None where there was no time or no index to look."""
+        focus = self._subject.evidence.focus
+        known = next((one.uses for one in focus.callers if one.function == name), None) if focus else None
+        if known is None:
+            bare = name.removeprefix("compat_").removeprefix("sys_")
+            if not self._may_look() or self._is_common(bare):
+                return None
+            known = lookup.callers(self._source, bare, self._bounds()).items
+        uses = [use for use in known if not use.path.startswith(_NOT_THE_KERNEL) and self._is_targets(use.path) and use.user != name]
+        first: dict[tuple[str, str], Use] = {}
+        for use in uses:
+            first.setdefault((use.path, use.user), use)
+        ordered = sorted(first.values(), key=lambda use: (use.kind is not UseKind.CALL, use.path != path))
+        if len(ordered) > _CALLS:
+            near, far = ordered[: 2 * _CALLS], ordered[2 * _CALLS :]
+            ordered = [*sorted(near, key=lambda use: not self._is_in_base(use.path)), *far]
+        return ordered
+
+    def _is_in_base(self, path: str) -> bool:
+        """Whether the base configuration builds a file, as far as its makefiles tell."""
+        if path.endswith(".h"):
+            return True
+        if path not in self._in_base:
+            condition = conditions.taken_to_hold(self._configurer.built_if(path).condition)
+            self._in_base[path] = self._configurer.holds(condition)
+        return self._in_base[path]
+
+    def _next_callers(self) -> Iterator[Section]:
+        for name in list(self._callers)[:3]:
+            uses = self._uses(name, "") if self._may_look() else None
+            if not uses:
+                continue
+            lines = []
+            for use in uses[:4]:
+                sheet = self._sheets.get(use.path)
+                if sheet is not None:
+                    lines.append(f"{use.path}:{use.line}\t{sheet.line(use.line)}\t[in {use.user}]")
+            if lines:
+                more = f", 4 of {len(uses)}" if len(uses) > 4 else ""
+                yield Section(f"Users of {name}(){more}", "\n".join(lines), lines[0] if len(lines) > 1 else "", f"callers Name={name}")
+
+    # what it uses
+
+    def _bodies(self) -> Iterator[str]:
+        """The code of the changed functions."""
+        for path, changed in self._changed_functions()[:_CHANGED]:
+            sheet = self._sheets.get(path)
+            for one in sheet.named(changed.name) if sheet is not None else ():
+                if is_function(one):
+                    assert sheet is not None
+                    yield sheet.scan.code[one.body[0] : one.body[1]].decode("utf-8", "replace")
+
+    def _definitions(self, names: Sequence[str], why: str) -> Iterator[Section]:
+        known: list[str] = []
+        for name in list(dict.fromkeys(names))[:_NAMES]:
+            if name in self._told or name in _KEYWORDS:
+                continue
+            self._told.add(name)
+            found = self._defined(name)
+            if found is None:
+                known.append(name)
+            for sheet, one in found or ():
+                yield self._definition(sheet, one, why)
+        if known:
+            yield Section(f"{why}, and used all over the kernel", ", ".join(known))
+
+    def _definition(self, sheet: Sheet, one: Definition, why: str) -> Section:
+        guards = [*self._guards(sheet, one.line)]
+        lines = sheet.lines(extent(one, _DEFINITION_LINES))
+        if is_function(one) and one.last_line - one.first_line < _SMALL_LINES:
+            for inner in self._helpers(sheet, one):
+                lines += ["...", *sheet.lines(extent(inner, _SMALL_LINES))]
+        more = "" if one.last_line - one.first_line < _DEFINITION_LINES else f", {_DEFINITION_LINES} lines of it"
+        title = f"{sheet.path}:{one.first_line}-{one.last_line} {one.kind} {one.name}, {why}{more}"
+        return Section(title, "\n".join([*guards, *lines]), f"{one.line}\t{sheet.line(one.line)}", f"definition Name={one.name}")
+
+    def _helpers(self, sheet: Sheet, one: Definition) -> Iterator[Definition]:
+        """The small functions of the same file that a small one calls."""
+        for name in dict.fromkeys(_CALL.findall(sheet.scan.code[one.body[0] : one.body[1]].decode("utf-8", "replace"))):
+            for inner in sheet.named(name):
+                if name not in self._told and is_function(inner) and inner.last_line - inner.first_line < _SMALL_LINES:
+                    self._told.add(name)
+                    yield inner
+
+    def _defined(self, name: str) -> list[tuple[Sheet, Definition]] | None:
+        """Where a name is defined, as the changed files would see it; None where it is used all over the kernel."""
+        for file, _ in self._code:
+            sheet = self._sheets.get(file.path)
+            own = [(sheet, one) for one in sheet.named(name) if one.kind is not DefinitionKind.OPTION] if sheet is not None else []
+            if own:
+                return own[:2]
+        if not self._may_look():
+            return []
+        if self._is_common(name):
+            return None
+        found: list[tuple[Sheet, Definition]] = []
+        for one in lookup.find_definitions(self._source, name, self._bounds()).items:
+            sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None
+            if sheet is None or one.definition.kind is DefinitionKind.OPTION:
+                continue
+            is_own = one.path.endswith(".c") and b"static" in sheet.data[one.definition.span[0] : one.definition.offset]
+            if not is_own:
+                found.append((sheet, one.definition))
+        found.sort(key=lambda pair: (pair[1].kind is DefinitionKind.VARIABLE, _is_stub(*pair), not pair[0].path.startswith("include/")))
+        return found[:1] if len(found) > 1 and (found[1][1].kind is not found[0][1].kind or _is_stub(*found[1])) else found[:2]
+
+    def _constants(self, used: str) -> Iterator[Section]:
+        for name in list(dict.fromkeys(_CONSTANT.findall(used)))[:_NAMES]:
+            if name in self._told or name.startswith("CONFIG_"):
+                continue
+            self._told.add(name)
+            found = self._defined(name)
+            if not found:
+                continue
+            lines = [f"{sheet.path}:{one.line}\t{sheet.line(one.line)}" for sheet, one in found]
+            setters = self._setters(name) if self._may_look() and not self._is_common(name, _RARE_FILES) else []
+            text = [*lines, *(["set at:", *setters] if setters else [])]
+            yield Section(f"{name}: what it is, and where it is set", "\n".join(text), "\n".join(lines), f"references Name={name}")
+
+    def _setters(self, name: str) -> list[str]:
+        """The lines that put a constant into something, with those around them."""
+        form = re.compile(rf"(?:\|=|(?<![=!<>])=(?!=)).*(?<![&\w] )(?<!\w)(?<!& ){name}\b")
+        shown: list[str] = []
+        for one in lookup.references(self._source, name, self._bounds()).items:
+            sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None
+            if sheet is None or not form.search(one.text) or not one.function or len(shown) > _SETTERS * 6:
+                continue
+            near = [number for number in range(one.line - 2, one.line + 2) if number > 0]
+            shown += [f"{one.path} {one.function}():", *sheet.lines(near)]
+        return shown
+
+    # the options
+
+    def _kconfig(self) -> Iterator[Section]:
+        known = self._configurer.known
+        self._source.read_blobs[KCONFIG + known.environment["ARCH"]] = known.known_by
+        first = [*self._subject.verdict.enable_configs, *self._subject.verdict.config_reasons, *self._options]
+        for name in list(dict.fromkeys(first))[:_OPTIONS]:
+            option = known.options.get(name)
+            if option is None or not option.places:
+                continue
+            path, line = str(option.places[0][0]), int(str(option.places[0][1]))
+            sheet = self._sheets.get(path)
+            if sheet is None:
+                continue
+            value = known.base.get(name, "n") or "n"
+            lines = sheet.lines(entry_lines(sheet, line))
+            yield Section(
+                f"{path}:{line} config {name}, in the base configuration: {value[:40]}", "\n".join(lines), "", f"kconfig Option={name}"
+            )
+
+    # what may be looked up
+
+    def _may_look(self) -> bool:
+        good = (self._source.index is not None or self._source.is_small) and time.monotonic() < self._until
+        self._late = self._late or not good
+        return good
+
+    def _bounds(self) -> Bounds:
+        return Bounds(_LOOKUP_FILES, max(0.01, min(_LOOKUP_SECONDS, self._until - time.monotonic())))
+
+    def _is_common(self, name: str, files: int = _UBIQUITOUS_FILES) -> bool:
+        """Whether more than so many files hold a name; not where there is no index to tell."""
+        if self._source.index is None:
+            return False
+        try:
+            return self._source.index.is_common(name.lower(), files)
+        except NoIndex as wrong:
+            self._source.index_failed(str(wrong))
+            return False
+
+    def _is_kernels(self, path: str) -> bool:
+        return not path.startswith(_NOT_THE_KERNEL) and self._is_targets(path)
+
+    def _is_targets(self, path: str) -> bool:
+        return paths.classify(path, self._desk.target.arch).reachable is not Answer.NO
+
+
+def _is_stub(sheet: Sheet, one: Definition) -> bool:
+    """Whether a function does nothing: what a header has where an option is off."""
+    if not is_function(one):
+        return False
+    body = sheet.scan.code[one.body[0] : one.body[1]].strip(b"{} \t\n")
+    return not body or (body.count(b";") == 1 and body.startswith(b"return") and b"(" not in body and one.last_line - one.line < 4)
+
+
+def named(path: str) -> str:
+    """A path as it is shown: quoted where it holds what could be mistaken for something else."""
+    return path if re.fullmatch(r"[\w./+,@~-]{1,200}", path, re.ASCII) else ascii(path[:200])
