@@ -25,7 +25,7 @@ from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
 from hook.source.tree import Source
 from hook.trajectory import Trajectory
-from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, decide, to_document
+from hook.verdict import Answer, ConfigReason, DecidedBy, State, Tokens, Verdict, decide, to_document
 
 if typing.TYPE_CHECKING:
     from hook.agent import budget, evaluators, loop
@@ -245,7 +245,7 @@ def _evaluate_kmsan(run: Run) -> None:
 
 def _settle_agent(run: Run) -> typing.Any:
     assert run.verdict is not None and run.bench is not None
-    run.verdict = with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes))
+    run.verdict = with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes), run.bench.grounding.reasons)
     if _is_worth_it(run) and not _may_need_kmsan(run):
         why = f"not asked: there is KMSAN for {' and '.join(KMSAN_TARGETS)} only, and the target is {run.settings['target.arch']}"
         run.verdict = dataclasses.replace(run.verdict, kmsan_reasoning=why)
@@ -266,6 +266,7 @@ def _without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
         focus_symbols=tuple(map(redactor.text, verdict.focus_symbols)),
         enable_configs=tuple(map(redactor.text, verdict.enable_configs)),
         disputes=tuple(map(redactor.text, verdict.disputes)),
+        corrections=tuple(map(redactor.text, verdict.corrections)),
         model=redactor.text(verdict.model),
     )
 
@@ -470,9 +471,11 @@ def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking
     return request, tokens, why.replace("asked: ", "It would be asked: ") if why.startswith("asked") else f"It would not be sent: {why}."
 
 
-def proved(change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED) -> Run:
+def proved(
+    change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED, redactor: Redactor | None = None
+) -> Run:
     """A change after the steps of the flow that need no model: its evidence, and the verdict that this allows."""
-    redactor = Redactor()
+    redactor = redactor or Redactor()
     run = Run(change, objects, _after(change, objects), settings, asking, False, Trajectory(redactor.value), redactor)
     for step in FLOW[:_WITHOUT_MODEL]:
         if step.wanted(run):
@@ -520,8 +523,15 @@ def with_leaks(verdict: Verdict, found: leaks.Leaks) -> Verdict:
     )
 
 
-def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: tuple[str, ...]) -> Verdict:
-    """The evidence's verdict with what the agents found. A proved fact wins over them, and what failed leaves the verdict as it was."""
+def with_outcomes(
+    verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: tuple[str, ...], reasons: Mapping[str, ConfigReason]
+) -> Verdict:
+    """The evidence's verdict with what the agents found; `reasons` are those of options that only they knew of.
+
+    A proved fact wins over them, and what failed leaves the verdict as it was.
+    """
+    from hook.agent import grounding
+
     first, kmsan = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
     cost = sum((outcome.spent for outcome in outcomes), Tokens())
     verdict = dataclasses.replace(verdict, model=first.model, tokens=cost, disputes=disputes)
@@ -550,6 +560,11 @@ def with_outcomes(verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: 
             reasoning=said.reasoning,
             focus_symbols=said.focus_symbols,
             enable_configs=options,
+        )
+    if isinstance(said, grounding.Evaluation) and verdict.worth_fuzzing:
+        new = {name: why for name, why in reasons.items() if name in verdict.enable_configs}
+        verdict = dataclasses.replace(
+            verdict, via=said.via, corrections=said.corrections, config_reasons={**new, **verdict.config_reasons}
         )
     if kmsan is None:
         return verdict

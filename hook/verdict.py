@@ -130,6 +130,7 @@ class Verdict:
     assumptions: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()  # of the virtual machine, or the kernel's own virtual ones, that make the changed code run
     disputes: tuple[str, ...] = ()  # what the model said against a proved fact
+    corrections: tuple[str, ...] = ()  # what was changed in the model's answer, and why
     model: str = ""  # that the agent asked, empty where none was
     tokens: Tokens = Tokens()
     patch_id: str = ""
@@ -191,6 +192,8 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
         "Assumptions": list(verdict.assumptions),
         "Devices": list(verdict.devices),
         "Disputes": list(verdict.disputes),
+        # only where there are any: a farm's runs and notes of before know no such field
+        **({"Corrections": list(verdict.corrections)} if verdict.corrections else {}),
         "Model": verdict.model,
         "Tokens": {
             "Input": verdict.tokens.input,
@@ -302,6 +305,7 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
             assumptions=names("Assumptions"),
             devices=names("Devices"),
             disputes=names("Disputes"),
+            corrections=names("Corrections"),
             model=text("Model"),
             tokens=tokens(),
             patch_id=text("PatchId"),

@@ -99,7 +99,7 @@ def prepare(
     )
     cache = answers.Answers(change.repo.state_dir / "answers") if use_cache else None
     changed = tuple(file.path for file in change.patch.files if file.new_blob)
-    check = grounding.Grounding(source, evidence, changed, profile, settings["focus.max_symbols"], desk, settings["target.arch"])
+    check = grounding.Grounding(source, evidence, verdict, changed, profile, settings["focus.max_symbols"], desk, settings["target.arch"])
     bench = Bench(settings, profile, desk, Client(endpoint, redactor, cache), check, variables, deadline)
     patch_task(bench), kmsan_task(bench, "")  # a prompt that cannot be used is said before anything is sent
     return bench

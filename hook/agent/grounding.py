@@ -1,7 +1,8 @@
 """Grounding: what an agent says is found again in the tree before it counts.
 
-The first form: citations, options and symbols exist, and nothing is said against a proved fact. What is wrong goes back to the model with
-the nearest valid name; what it insists on against a fact becomes a dispute, and the fact wins.
+Citations, options and symbols exist, and nothing is said against a proved fact. What is wrong goes back to the model with the nearest
+valid name; what it insists on against a fact becomes a dispute, and the fact wins. What is there, but is no aim or not needed, is put right
+by the evidence (hook.agent.aims, hook.agent.needs), and the verdict says so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
+from hook.agent import aims, needs
 from hook.agent.arguments import BadCall
 from hook.agent.tools import Desk
 from hook.evidence import rusttokens
@@ -24,7 +26,7 @@ from hook.source.grep import grep, held_back
 from hook.source.lookup import canonical
 from hook.source.tree import Kind, Source
 from hook.source.treepath import NotATreePath, tree_path
-from hook.verdict import Answer
+from hook.verdict import Answer, ConfigReason, Verdict
 
 DEFAULT, FARM = "default", "farm"
 
@@ -56,6 +58,14 @@ class EvaluationArguments:
 
 
 @dataclasses.dataclass(frozen=True)
+class Evaluation(EvaluationArguments):
+    """Results as they were put right by the evidence."""
+
+    via: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()  # what was changed in them, and why
+
+
+@dataclasses.dataclass(frozen=True)
 class KmsanArguments:
     needs_kmsan: Annotated[bool, "whether the change should be fuzzed with KMSAN"]
     kmsan_reasoning: Annotated[str, "why, in one or two sentences"]
@@ -67,15 +77,18 @@ class Grounding:
 
     source: Source
     evidence: Evidence
+    verdict: Verdict  # that the evidence allows
     changed: tuple[str, ...]  # paths of the change
     profile: str
     max_symbols: int
     desk: Desk  # for how long a search of the tree may take, and what is not shown
     target: str  # the architecture that is fuzzed
     disputes: list[str] = dataclasses.field(default_factory=list)
+    reasons: dict[str, ConfigReason] = dataclasses.field(default_factory=dict)  # of options that the evidence did not know of
     _warned: set[str] = dataclasses.field(default_factory=set)
     _options: frozenset[str] | None = None
     _inline: dict[str, str] = dataclasses.field(default_factory=dict)  # names that only headers define, as inline functions
+    _where: dict[str, str] = dataclasses.field(default_factory=dict)  # the file that defines a symbol
 
     def evaluation(self, said: EvaluationArguments) -> EvaluationArguments:
         """What is accepted of the results. Raises BadCall with everything that is wrong with them."""
@@ -104,7 +117,20 @@ class Grounding:
         if wrong:
             raise BadCall("; ".join(wrong))
         self._against_facts(said)
-        return EvaluationArguments(said.worth_fuzzing, reasoning, symbols, options)
+        if self.profile == FARM or not said.worth_fuzzing:
+            return EvaluationArguments(said.worth_fuzzing, reasoning, symbols, options)
+        return self._put_right(reasoning, symbols, options)
+
+    def _put_right(self, reasoning: str, symbols: Sequence[str], options: Sequence[str]) -> Evaluation:
+        """Results that hold, with the symbols and options that the evidence bears out."""
+        where = {**self._inline, **self._where}
+        aims_found = aims.settle(symbols, where, self.verdict, self.source, self.target, self.max_symbols)
+        places = tuple((tree_path(text), line) for text, lines in _citations(reasoning) for line in lines)
+        pointers = needs.Pointers({name: where[name] for name in symbols if name in where}, places)
+        found = needs.settle(options, pointers, self.verdict, self.desk)
+        self.reasons.update(found.reasons)
+        corrections = (*aims_found.corrections, *found.corrections)
+        return Evaluation(True, reasoning, aims_found.symbols, found.options, aims_found.via, corrections)
 
     def kmsan(self, said: KmsanArguments) -> KmsanArguments:
         """What is accepted of the KMSAN agent's results. Raises BadCall."""
@@ -113,6 +139,8 @@ class Grounding:
             raise BadCall("KMSANReasoning is empty")
         if len(reasoning) > _MOST_REASONING:
             raise BadCall(f"KMSANReasoning has {len(reasoning)} characters, at most {_MOST_REASONING} are kept: say it shorter")
+        if said.needs_kmsan and self.profile != FARM and (why := needs.without_kmsan(self.desk)):
+            return KmsanArguments(False, f"no kernel for {self.target} can have KMSAN: {why}. The model would use it: {reasoning}")
         return KmsanArguments(said.needs_kmsan, reasoning)
 
     def _against_facts(self, said: EvaluationArguments) -> None:
@@ -220,10 +248,7 @@ class Grounding:
         known = self._functions_of_change()
         for name in missing:
             if name in self._inline:
-                wrong.append(
-                    f"{name} is an inline function of {self._inline[name]}, which has no address in the kernel: name functions that call it"
-                )
-                continue
+                continue  # there, and no aim
             near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
             wrong.append(f"no function {name} is defined in this tree" + (f"; did you mean {near[0]}?" if near else ""))
         return wrong
@@ -270,6 +295,7 @@ class Grounding:
                     self._inline[name] = path
                     continue
                 left.remove(name)
+                self._where[name] = path
                 with self.source.lock:
                     self.source.read_blobs[path] = found.oid
         return left

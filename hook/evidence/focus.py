@@ -171,3 +171,53 @@ def _holding(source: Source, name: str) -> list[str]:
     except NoIndex as wrong:
         source.index_failed(str(wrong))
         return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """Whether a fuzzer can be aimed at a function."""
+
+    symbol: str  # as the built kernel calls it
+    why_not: Fact | None = None
+    instead: tuple[str, ...] = ()  # the nearest functions that it is part of, which can be aimed at
+
+
+def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
+    """Whether a fuzzer can be aimed at the function that the file at `path` defines as `name`.
+
+    What cannot be read speaks against nothing.
+    """
+    symbol = functions.symbol(name, target_arch)
+    found = source.file(path)
+    if found is None or found.data is None:
+        return Hit(symbol)
+    dark: dict[str, Fact | None] = {}
+    if fact := _dark(path, source, dark):
+        return Hit(symbol, fact)
+    if not path.endswith((".c", ".h")):
+        return Hit(symbol)
+    kept = functions.kept(name, path, segments.read(found.data))
+    if kept is None:
+        return Hit(symbol)
+    if kept.inlined:
+        why = "an inline function" if kept.inlined == "inline" else f"most likely put into its caller by the compiler ({kept.inlined})"
+        instead = (functions.symbol(aim.name, target_arch) for aim in kept.aims if _not_aimed_at(aim, source, dark) is None)
+        return Hit(symbol, Fact(f"{name} is {why}", Place(path, kept.line, found.oid)), tuple(instead))
+    if not kept.instrumented:
+        return Hit(symbol, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, found.oid)))
+    if _is_ubiquitous(name, source):
+        claim = f"{name} is used in more than {_UBIQUITOUS_FILES} files: every program gets there"
+        return Hit(symbol, Fact(claim, Place(path, kept.line, found.oid)))
+    return Hit(symbol)
+
+
+def _is_ubiquitous(name: str, source: Source) -> bool:
+    if source.index is None:
+        return False
+    from hook.source.index import NoIndex
+
+    try:
+        return source.index.is_common(name.lower(), _UBIQUITOUS_FILES)
+    except NoIndex as wrong:
+        source.index_failed(str(wrong))
+        return False

@@ -93,6 +93,27 @@ def aims_of_users(path: str, name: str, why: str, file: CFile) -> list[Aim]:
     return [aim for user in users for aim in _aims(path, Changed(user, nodes[user].definition.line, why), nodes, file)]
 
 
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What becomes of a function when it is compiled."""
+
+    line: int
+    inlined: str  # why the compiler will put it into its callers; empty where it keeps its address
+    instrumented: bool  # whether KCOV sees it, by its own attributes
+    aims: tuple[Aim, ...]  # it, or its nearest callers that have an address
+
+
+def kept(name: str, path: str, file: CFile) -> Kept | None:
+    """What becomes of the function `name` of a C file; None where the file defines none."""
+    nodes = callgraph.of_file(file.data, file.scan)
+    node = nodes.get(name)
+    if node is None or node.definition.kind is not DefinitionKind.FUNCTION:
+        return None
+    line = node.definition.line
+    aims = tuple(_aims(path, Changed(name, line, ""), nodes, file)) if path.endswith(".c") else ()
+    return Kept(line, _inlined(node, file), _NO_COVERAGE.search(_head(node.definition, file)) is None, aims)
+
+
 def _offered(edits: Iterable[Edit]) -> Iterator[Offered]:
     for edit in edits:
         kind = edit.either.kind

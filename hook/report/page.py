@@ -182,6 +182,7 @@ def _lists(verdict: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     for title, name in (
         ("Aim at", "FocusSymbols"), ("On the way in", "Via"), ("Changed functions", "ChangedFunctions"), ("Devices", "Devices"),
         ("Kinds of edit", "ChangeClasses"), ("Assumed", "Assumptions"), ("Disputed by the model", "Disputes"),
+        ("Put right in the model's answer", "Corrections"),
     ):
         if names := [str(one) for one in _list(verdict.get(name))]:
             yield title, names

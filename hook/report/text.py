@@ -64,6 +64,8 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         lines.append(f"  {plain(_cost(verdict))}")
     for dispute in verdict.disputes:
         lines.append(f"  the model disputes: {plain(dispute)}")
+    for correction in verdict.corrections:
+        lines.append(f"  put right: {plain(correction)}")
     for assumption in verdict.assumptions:
         lines.append(f"  assumed: {plain(assumption)}")
     if verbose:

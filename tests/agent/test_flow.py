@@ -337,7 +337,6 @@ def test_what_counts_as_a_citation(changed: Kernel, scripted: Callable[..., Mode
         (["a" * 1100], [], "no name of a function"),
         (["printk", "if", "main"], [], "no function printk is defined"),
         (["pool_get"], [f"OPTION_{number}" for number in range(1500)], "at most 40 are used"),
-        (["pool_is_empty"], [], "inline function of include/linux/pool.h"),
         (["\ud83dpool"], [], "no name of a function"),
     ],
 )

@@ -33,7 +33,7 @@ def test_a_patch_cannot_choose_which_words_its_judge_does_not_see(kernel: Kernel
     assert '\t/* password = "[redacted]" */' in prompt and "\t\treturn copy_from_user(p, p, 8);" in prompt
     assert "return copy_from_user(p, p, 8);" in model.said_to_it(1) and f'"{word}"' not in model.said_to_it(1)
     assert [one["type"] for one in tools] == ["function"] * 11 and tools[-1]["function"]["name"] == "set-results"
-    assert tools[3]["function"]["parameters"]["required"] == ["WorthFuzzing", "Reasoning"]
+    assert tools[-1]["function"]["parameters"]["required"] == ["WorthFuzzing", "Reasoning"]
 
 
 def test_a_beginning_of_a_key_hides_no_code_behind_it() -> None:

@@ -1,0 +1,188 @@
+"""What a model names is put right by the evidence: symbols that can be hit, options that are needed and can be had; and the verdict says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hook.verdict import DecidedBy, Verdict
+from tests.agent.judging import judge
+from tests.agent.model import Model, kmsan, results, says
+from tests.kernel import Kernel
+
+POOL = "mm/pool.c"
+CITED = "mm/pool.c:22 takes one page fewer."
+Scripted = Callable[..., Model]
+
+KCONFIG = """\
+config POOL
+	bool "Page pool"
+	depends on POOL_BASE
+
+config POOL_BASE
+	bool "What pools stand on"
+
+config POOL_DEBUG
+	bool "Debug the page pool"
+	depends on POOL && EXPERT
+
+config POOL_WARN
+	bool "Warn about pools"
+
+config POOL_SIZE
+	int "Size"
+	default 4
+
+config POOL_AUTO
+	def_bool POOL
+
+config POOL_S390
+	bool "Pools of s390"
+	depends on S390
+
+config ON
+	def_bool y
+
+config OTHER
+	bool "Something else"
+"""
+CODE = """
+#ifdef CONFIG_POOL_DEBUG
+int pool_audit(struct pool *pool)
+{
+	return pool->count;
+}
+#endif
+
+static int pool_once(struct pool *pool)
+{
+	return pool->count + 1;
+}
+
+int pool_caller(struct pool *pool)
+{
+	return pool_once(pool) * 2;
+}
+
+noinstr int pool_quiet(struct pool *pool)
+{
+	POOL_WARN_ON(pool->count > 3);
+	return 1;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    base = tmp_path_factory.mktemp("needs")
+    kernel = Kernel.create(base / "linux", base / "home")
+    kernel.write("mm/Kconfig", KCONFIG)
+    kernel.write("mm/Makefile", "KCOV_INSTRUMENT_dark.o := n\nobj-$(CONFIG_POOL) += pool.o dark.o\nobj-$(CONFIG_OTHER) += other.o\n")
+    kernel.write("mm/dark.c", "int pool_dark(void)\n{\n\treturn 1;\n}\n")
+    kernel.write("mm/call.c", "SYSCALL_DEFINE1(pool, int, a)\n{\n\treturn a;\n}\n")
+    kernel.write("mm/other.c", "int other_thing(void)\n{\n\treturn 1;\n}\n")
+    head = kernel.read("include/linux/pool.h")
+    kernel.write("include/linux/pool.h", head + "#ifdef CONFIG_POOL_WARN\n#define POOL_WARN_ON(x) warn(x)\n#endif\n")
+    kernel.write(POOL, kernel.read(POOL) + CODE)
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "mm: more")
+    kernel.replace(POOL, "POOL_WARN_ON(pool->count > 3);", "POOL_WARN_ON(pool->count > 4);")
+    kernel.replace(POOL, "--pool->count]", "--pool->count & 7]")
+    kernel.git("commit", "-qam", "mm/pool: take fewer")
+    return kernel
+
+
+@pytest.fixture
+def said(first: Kernel, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Verdict]]:
+    """The verdict after a model has given these results."""
+    monkeypatch.setenv("NO_PROXY", "*")
+
+    def judged(symbols: list[str] | None = None, options: list[str] | None = None, why: str = CITED, profile: str = "default") -> Verdict:
+        last = says(results(symbols=["pool_get"] if symbols is None else symbols, options=options, why=why))
+        verdict = judge(first, scripted(last, says(kmsan())), profile).verdict
+        assert verdict.decided_by is DecidedBy.AGENT, verdict.reasoning
+        return verdict
+
+    yield judged
+
+
+@pytest.mark.parametrize(
+    ("named", "symbols", "via", "why"),
+    [
+        ("pool_get", ("pool_get",), (), ""),
+        ("pool_dark", ("pool_get",), ("pool_dark",), "mm/Makefile:1 KCOV_INSTRUMENT_dark.o := n"),
+        ("pool_quiet", ("pool_get",), ("pool_quiet",), "marked as code that KCOV does not instrument"),
+        ("pool_once", ("pool_caller",), ("pool_once",), "put into its caller by the compiler (called once)"),
+        ("pool_empty", ("pool_get",), ("pool_empty",), "pool_empty is an inline function (include/linux/pool.h:"),
+    ],
+)
+def test_what_cannot_be_hit_moves_to_via(said: Callable[..., Verdict], named: str, symbols: tuple[str, ...], via: tuple[str, ...], why: str) -> None:
+    verdict = said([named], ["POOL"])
+    assert (verdict.focus_symbols, set(verdict.via) >= set(via)) == (symbols, True)
+    told = [one for one in verdict.corrections if one.startswith(f"FocusSymbols: {named} moved to Via")]
+    assert bool(told) is bool(why) and (not why or why in told[0])
+
+
+def test_a_system_call_is_aimed_at_where_it_has_an_address(said: Callable[..., Verdict]) -> None:
+    verdict = said(["__do_sys_pool", "__ia32_sys_pool"], ["POOL", "POOL_BASE"])
+    assert verdict.focus_symbols == ("__x64_sys_pool", "__ia32_sys_pool")
+    assert verdict.corrections == ("FocusSymbols: __do_sys_pool is __x64_sys_pool in a kernel for x86_64",)
+
+
+@pytest.mark.parametrize(
+    ("option", "kept", "why"),
+    [
+        ("OTHER", False, "nothing that changed, that the change uses or that was cited is built by it"),
+        ("ON", False, "the base configuration has it"),
+        ("POOL_S390", False, "cannot be on for x86_64"),
+        ("POOL_SIZE", False, "no switch but a value"),
+        ("POOL_AUTO", False, ""),
+        ("POOL_WARN", True, ""),  # what POOL_WARN_ON is, is defined under it
+    ],
+)
+def test_an_option_stays_if_the_target_can_have_it_and_the_change_has_to_do_with_it(said: Callable[..., Verdict], option: str, kept: bool, why: str) -> None:
+    verdict = said(options=["POOL", "POOL_BASE", option])
+    assert (option in verdict.enable_configs) is kept, verdict.corrections
+    assert {"POOL", "POOL_BASE"} <= set(verdict.enable_configs)
+    told = [one for one in verdict.corrections if one.startswith(f"EnableConfigs: {option} dropped: ")]
+    assert bool(told) is not kept and why in "".join(told)
+    assert not kept or (verdict.config_reasons[option].path, verdict.config_reasons[option].purpose) == ("include/linux/pool.h", "build")
+
+
+def test_what_the_evidence_knows_to_be_needed_is_added_with_its_reason(said: Callable[..., Verdict]) -> None:
+    verdict = said(options=[])
+    assert set(verdict.enable_configs) == {"POOL", "POOL_BASE"}
+    assert any(one.startswith("EnableConfigs: POOL added, to build: ") and "mm/Makefile:2" in one for one in verdict.corrections), verdict.corrections
+
+
+def test_an_option_of_a_function_that_is_aimed_at_comes_with_what_it_depends_on(said: Callable[..., Verdict]) -> None:
+    verdict = said(["pool_audit"], ["POOL", "POOL_BASE", "POOL_DEBUG"])
+    assert set(verdict.enable_configs) == {"POOL", "POOL_BASE", "POOL_DEBUG", "EXPERT"}
+    assert verdict.config_reasons["POOL_DEBUG"].why == "#ifdef CONFIG_POOL_DEBUG"
+    assert any(one.startswith("EnableConfigs: EXPERT added, to reach: ") for one in verdict.corrections), verdict.corrections
+
+
+def test_an_option_that_leads_there_from_outside_stays_where_its_code_is_cited(said: Callable[..., Verdict]) -> None:
+    assert "OTHER" in said(options=["OTHER"], why=f"{CITED} mm/other.c:1 drives it.").enable_configs
+
+
+def test_a_right_answer_is_not_put_right(said: Callable[..., Verdict]) -> None:
+    assert said(options=["POOL", "POOL_BASE"]).corrections == ()
+
+
+def test_the_farms_answers_stay_as_they_are(said: Callable[..., Verdict]) -> None:
+    verdict = said(["pool_dark"], ["OTHER"], profile="farm")
+    assert verdict.focus_symbols == ("pool_dark",) and "OTHER" in verdict.enable_configs and not verdict.corrections
+
+
+def test_kmsan_is_not_asked_for_where_the_target_cannot_have_it(kernel: Kernel, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    kernel.stage("mm/Kconfig", "config HAVE_ARCH_KMSAN\n\tbool\n" + kernel.read("mm/Kconfig"))
+    kernel.commit(POOL, kernel.read(POOL).replace("--pool->count]", "--pool->count & 7]"))
+    turns = (says(results(why=CITED)), says(kmsan(True, "unset padding")))
+    verdict = judge(kernel, scripted(*turns)).verdict
+    assert not verdict.needs_kmsan and verdict.kmsan_reasoning.startswith("no kernel for x86_64 can have KMSAN: ")
+    kernel.commit("arch/x86/Kconfig", kernel.read("arch/x86/Kconfig").replace("def_bool y\n", "def_bool y\n\tselect HAVE_ARCH_KMSAN\n", 1))
+    kernel.commit(POOL, kernel.read(POOL).replace("& 7]", "& 3]"))
+    assert judge(kernel, scripted(*turns)).verdict.needs_kmsan
