@@ -24,9 +24,10 @@ from hook.evidence.linux.configs import Configurer
 from hook.evidence.linux.store import KCONFIG
 from hook.source import lookup
 from hook.source.definitions import Definition, DefinitionKind
+from hook.source.git import GitError
 from hook.source.grep import held_back
 from hook.source.index import NoIndex
-from hook.source.lookup import Bounds, Use, UseKind
+from hook.source.lookup import Bounds, NotAName, Use, UseKind
 from hook.source.words import is_binary
 from hook.verdict import Answer, Verdict
 
@@ -45,9 +46,9 @@ _SETTERS = 5
 _LOOKUP_SECONDS = 0.25
 _LOOKUP_FILES = 24
 _NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
-_CALL = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
-_CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b(?!\s*\()")
-_TYPE = re.compile(r"\b(?:struct|union|enum)\s+([a-z_]\w*)")
+_CALL = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
+_CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b(?!\s*\()", re.ASCII)
+_TYPE = re.compile(r"\b(?:struct|union|enum)\s+([a-z_]\w*)", re.ASCII)
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|^\s*\*\s[^\n]*", re.DOTALL | re.MULTILINE)
 _KEYWORDS = frozenset(
     ("if", "for", "while", "switch", "return", "sizeof", "typeof", "do", "else", "case", "defined", "__attribute__", "likely", "unlikely")
@@ -64,8 +65,17 @@ class Subject:
 
 
 def sections(subject: Subject, desk: Desk, seconds: float) -> list[Section]:
-    """The sections of the pack for a change; nothing is looked up after so many seconds."""
-    return list(_Gatherer(subject, desk, time.monotonic() + seconds).all())
+    """The sections of the pack for a change; nothing is looked up after so many seconds.
+
+    A tree that cannot be read costs the sections from there on, not the run: the model has tools.
+    """
+    found: list[Section] = []
+    try:
+        for section in _Gatherer(subject, desk, time.monotonic() + seconds).all():
+            found.append(section)  # one by one: what there is already stays
+    except (GitError, NotAName, RecursionError) as wrong:
+        found.append(Section("Not all was looked up", f"{type(wrong).__name__}: {wrong}"[:200]))
+    return found
 
 
 class _Gatherer:
