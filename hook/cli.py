@@ -28,6 +28,7 @@ COMMANDS = {
     "marks": "marks",
     "trajectory": "trajectory",
     "report": "report",
+    "replay": "replay",
     "export": "export",
     "b4-prep-check": "b4",
     "b4-review-check": "b4",

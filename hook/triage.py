@@ -29,6 +29,7 @@ from hook.verdict import Answer, ConfigReason, DecidedBy, State, Tokens, Verdict
 
 if typing.TYPE_CHECKING:
     from hook.agent import budget, evaluators, loop
+    from hook.agent.recording import Recording
     from hook.evidence import harmless, hunks
     from hook.evidence.linux import leaks
 
@@ -469,6 +470,36 @@ def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking
     request, tokens = evaluators.first_request(bench, evaluators.patch_task(bench))
     why, _ = may_ask(change, run.verdict, settings, asking)
     return request, tokens, why.replace("asked: ", "It would be asked: ") if why.startswith("asked") else f"It would not be sent: {why}."
+
+
+def replay(
+    change: Change, objects: Objects, settings: Settings, asking: Asking, redactor: Redactor, recording: Recording
+) -> Run:
+    """A recorded run once more: the same turns of the model, today's tools and checks. Nothing is kept of it.
+
+    Raises WrongSetting where a prompt cannot be used.
+    """
+    from hook.agent import evaluators
+
+    run = proved(change, objects, settings, asking, redactor)
+    assert run.evidence is not None and run.verdict is not None
+    run.bench = evaluators.prepare(
+        change,
+        run.evidence,
+        run.verdict,
+        objects,
+        settings,
+        profile=asking.profile,
+        deadline=asking.deadline,
+        use_cache=False,
+        redactor=redactor,
+        client=recording,
+    )
+    for step in FLOW[_WITHOUT_MODEL:]:
+        if step.take is not _prepare and step.wanted(run):
+            recording.turn_to(step.name)
+            step.take(run)
+    return run
 
 
 def proved(

@@ -69,10 +69,14 @@ def prepare(
     use_cache: bool,
     redactor: Redactor,
     leaks: Leaks | None = None,
+    client: Client | None = None,
 ) -> Bench:
-    """Lay out what the agents need; `verdict` is what the evidence allows. Raises WrongSetting where the key or a prompt cannot be had."""
-    key = find_key(settings, deadline - time.monotonic())
-    redactor.tell(key)
+    """Lay out what the agents need; `verdict` is what the evidence allows. Without a `client` the one that the settings say is asked.
+
+    Raises WrongSetting where the key or a prompt cannot be had.
+    """
+    if client is None:
+        client = _client(settings, change, deadline, redactor, use_cache=use_cache)
     source = Source(objects, change.after)
     diff = diff_text(change, settings["agent.diff_bytes"])
     redactor.add_blocks(diff)
@@ -89,6 +93,17 @@ def prepare(
     else:
         unset = redactor.text((leaks or Leaks()).facts)
         variables |= _context(change, evidence, verdict, desk, settings, diff, unset)
+    changed = tuple(file.path for file in change.patch.files if file.new_blob)
+    check = grounding.Grounding(source, evidence, verdict, changed, profile, settings["focus.max_symbols"], desk, settings["target.arch"])
+    bench = Bench(settings, profile, desk, client, check, variables, deadline)
+    patch_task(bench), kmsan_task(bench, "")  # a prompt that cannot be used is said before anything is sent
+    return bench
+
+
+def _client(settings: Settings, change: Change, deadline: float, redactor: Redactor, *, use_cache: bool) -> Client:
+    """A client for the endpoint of the settings. Raises WrongSetting."""
+    key = find_key(settings, deadline - time.monotonic())
+    redactor.tell(key)
     endpoint = Endpoint(
         settings["agent.base_url"],
         key,
@@ -98,11 +113,7 @@ def prepare(
         settings["agent.request_seconds"],
     )
     cache = answers.Answers(change.repo.state_dir / "answers") if use_cache else None
-    changed = tuple(file.path for file in change.patch.files if file.new_blob)
-    check = grounding.Grounding(source, evidence, verdict, changed, profile, settings["focus.max_symbols"], desk, settings["target.arch"])
-    bench = Bench(settings, profile, desk, Client(endpoint, redactor, cache), check, variables, deadline)
-    patch_task(bench), kmsan_task(bench, "")  # a prompt that cannot be used is said before anything is sent
-    return bench
+    return Client(endpoint, redactor, cache)
 
 
 def patch_task(bench: Bench) -> loop.Task:

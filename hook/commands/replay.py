@@ -1,0 +1,100 @@
+"""`patch-triage replay`: a recorded run once more, with today's tools, prompts and checks, and what differs.
+
+The model's turns come from the trajectory; nobody is asked and nothing is recorded. So a change of the tools, or of the tree, can be held
+against what models have asked before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import time
+from collections.abc import Sequence
+
+from hook import config
+from hook.commands import DONE, Command, WrongUse, repository, settings_at
+from hook.source.git import GitError, Repository
+from hook.source.objects import Objects
+from hook.trajectory import Span
+
+_SECONDS = 600.0  # for a whole replay
+_MOST_BYTES = 64 << 20
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("replay", replay, "run the recorded turns of a model against today's tools, and print what differs")
+    sub.add_argument("trajectory", metavar="TRAJECTORY", help="a file of patch-triage/trajectories in the git directory, or a farm's")
+    sub.add_argument("revision", nargs="?", metavar="COMMIT", help="the commit that the run was about (default: as the trajectory says)")
+    sub.add_argument("--patch", metavar="FILE", help="the patch that the run was about, instead of a commit")
+    sub.add_argument("--base", metavar="REV", help="apply the patch to REV")
+    sub.add_argument("--profile", choices=("default", "farm"), default="default", help="the rules to replay it with")
+
+
+def replay(options: argparse.Namespace) -> int:
+    """Print what differs between a recorded run and the same turns today."""
+    from hook import trajectory
+    from hook.change.change import find_commit, of_commit
+
+    if options.patch and options.revision:
+        raise WrongUse("replay takes a COMMIT or --patch FILE")
+    try:
+        spans = trajectory.read(pathlib.Path(options.trajectory))
+    except OSError as wrong:
+        raise WrongUse(f"{options.trajectory}: {wrong.strerror}") from None
+    except ValueError as wrong:
+        raise GitError(str(wrong)) from None
+    repo = repository(options)
+    if options.patch:
+        return _mailed(repo, options, spans)
+    flow = next((span.results for span in spans if span.type == "flow" and isinstance(span.results, dict)), {})
+    name = options.revision or str(flow.get("Commit") or "")
+    if not name:
+        raise WrongUse("the run was about no commit; name the COMMIT that the change has become, or give it with --patch FILE")
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        commit = find_commit(objects, name)
+        settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
+        _print(of_commit(repo, objects, settings, commit), objects, settings, spans, options.profile)
+    return DONE
+
+
+def _mailed(repo: Repository, options: argparse.Namespace, spans: Sequence[Span]) -> int:
+    from hook.change import series
+    from hook.change.change import Change, head_commit
+
+    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        head = head_commit(objects)
+        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+    with pathlib.Path(options.patch).open("rb") as file:
+        data = file.read(settings["limits.mail_bytes"] + 1)
+    with series.read(repo, settings, data, options.patch, options.base) as mailed:
+        changes = list(mailed.changes())
+        if len(changes) != 1 or not isinstance(changes[0], Change):
+            raise WrongUse(f"{options.patch}: a run is about one patch that applies")
+        with Objects(changes[0].repo, settings["limits.blob_bytes"]) as blobs:
+            _print(changes[0], blobs, settings, spans, options.profile)
+    return DONE
+
+
+def _print(change: object, objects: Objects, settings: config.Settings, spans: Sequence[Span], profile: str) -> None:
+    from hook import triage
+    from hook.agent.recording import Recording
+    from hook.change.change import Change
+    from hook.redaction import Redactor
+    from hook.report import difference
+    from hook.report.text import plain
+    from hook.verdict import to_document
+
+    assert isinstance(change, Change)
+    redactor = Redactor()
+    recording = Recording(spans, redactor)
+    asking = triage.Asking("always", profile, time.monotonic() + _SECONDS)
+    run = triage.replay(change, objects, settings, asking, redactor, recording)
+    for line in difference.steps(spans, run.trajectory.spans):
+        print(line)
+    flow = next((span.results for span in spans if span.type == "flow" and isinstance(span.results, dict)), {})
+    assert run.verdict is not None
+    lines = list(difference.verdicts(flow, to_document(run.verdict)))
+    print("the verdict is the same" if not lines else "the verdict:")
+    for line in lines:
+        print(plain(line))
