@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
@@ -27,9 +28,10 @@ from pytest_httpserver import HTTPServer
 
 from bench.speed import edit, git, milliseconds, timed
 from hook import trajectory, worker
+from hook.agent.tokens import estimate
 from hook.source.git import find
 from tests.agent import recorded
-from tests.agent.model import Model
+from tests.agent.model import Model, call, kmsan, says
 
 WAIT_SECONDS = 3.0
 
@@ -91,6 +93,29 @@ def end_worker(tree: pathlib.Path) -> None:
         os.kill(doing.process, signal.SIGKILL)
 
 
+def from_the_pack(tree: pathlib.Path, patch: pathlib.Path) -> None:
+    """A model that decides from the context pack after one look at something, by our own estimate of what it would be billed."""
+
+    def billed(*calls: dict[str, object]) -> Callable[[dict[str, object]], dict[str, object]]:
+        return lambda request: says(*calls, usage={"prompt_tokens": estimate(request["messages"]) + estimate(request["tools"]),
+                                                   "completion_tokens": estimate(list(calls))})
+
+    with HTTPServer() as server:
+        look = [call("callers", Name="task_numa_work"), call("kconfig", Option="NUMA_BALANCING")]
+        answers = [billed(*look), billed(recorded.decide(recorded.WHY + " See mm/mempolicy.c:1844.")), billed(kmsan())]
+        model = Model(server, answers)
+        options = ["--patch", str(patch), "--base", "HEAD", "--agent", "always", "--format", "json", "--no-cache"]
+        done = subprocess.run(["patch-triage", "check", *options], cwd=tree, env=os.environ | model.environment, capture_output=True,
+                              text=True, check=True)
+    verdict = json.loads(done.stdout)
+    spans = trajectory.read(max((tree / ".git/patch-triage/trajectories").iterdir()))
+    for name in ("patch-evaluator", "kmsan-evaluator"):
+        asked = [span for span in spans if span.type == "llm" and span.name == name]
+        spent = [span.input_tokens + span.output_tokens for span in asked]
+        print(f"from the pack, {name}: {len(asked)} rounds, {sum(spent)} tokens, the first request {asked[0].input_tokens}", flush=True)
+    print(f"  {verdict['FocusSymbols']}, via {verdict['Via']}, {verdict['EnableConfigs']}, put right: {verdict['Corrections']}", flush=True)
+
+
 def commits(tree: pathlib.Path, rounds: int) -> None:
     """`git commit` with the agent enabled, at an endpoint that is of no use, against the same commit with no agent set up."""
     hanging = socket.create_server(("127.0.0.1", 0))
@@ -143,6 +168,7 @@ def main() -> int:
         git(tree, "remote", "remove", "origin")
         git(tree, "checkout", "-q", "-B", "work")
         subprocess.run(["patch-triage", "install"], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+        from_the_pack(tree, options.patch.absolute())
         recorded_run(tree, options.patch.absolute(), options.rounds)
         commits(tree, options.rounds)
     return 0
