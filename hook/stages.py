@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from hook import triage
+from hook.asking import NOT_ASKED, Asking
 from hook.change import patch
 from hook.change.change import NothingToJudge, find_commit, head_commit, revisions, staged
 from hook.config import BY_NAME, Settings, WrongSetting
@@ -246,7 +247,7 @@ def _in_sequence(repo: Repository) -> bool:
     return any((repo.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply"))
 
 
-def _asking(seconds: float) -> triage.Asking:
+def _asking(seconds: float) -> Asking:
     """How a hook asks the model: for so many seconds from now, and what is open after them stays pending."""
     tty = sys.stderr.isatty()
 
@@ -254,7 +255,7 @@ def _asking(seconds: float) -> triage.Asking:
         if tty:
             print(f"\r\033[Kpatch-triage: {text.plain(line)}", end="", file=sys.stderr, flush=True)
 
-    return triage.Asking(deadline=time.monotonic() + seconds if seconds else 0.0, progress=progress)
+    return Asking(deadline=time.monotonic() + seconds if seconds else 0.0, progress=progress)
 
 
 def _with_the_agents(judged: triage.Judged, recorded: Sequence[Verdict | None]) -> triage.Judged:
@@ -340,7 +341,7 @@ def _judge_all(
     settings: Settings,
     commits: Sequence[str],
     progress: str = "",
-    asking: triage.Asking = triage.NOT_ASKED,
+    asking: Asking = NOT_ASKED,
     ids: Mapping[str, str] | None = None,
 ) -> tuple[list[triage.Judged], list[triage.NotJudged]]:
     judged: list[triage.Judged] = []

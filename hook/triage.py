@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from hook import __version__
+from hook import settlement
+from hook.asking import NOT_ASKED, Asking, Unanswered, may_ask, refusal
 from hook.change import patch
 from hook.change.change import Change, NothingToJudge, find_commit, of_commit, unread
 from hook.config import Settings, WrongSetting
@@ -25,7 +25,7 @@ from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
 from hook.source.tree import Source
 from hook.trajectory import Trajectory
-from hook.verdict import Answer, ConfigReason, DecidedBy, State, Tokens, Verdict, decide, to_document
+from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, to_document
 
 if typing.TYPE_CHECKING:
     from hook.agent import budget, evaluators, loop
@@ -34,28 +34,11 @@ if typing.TYPE_CHECKING:
     from hook.evidence.linux import leaks
 
 
-@dataclasses.dataclass(frozen=True)
-class Asking:
-    """Whether and how the model may be asked about a change."""
-
-    mode: str = "auto"  # auto: what the evidence leaves open; always; never
-    profile: str = "default"
-    deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
-    progress: Callable[[str], None] = lambda line: None
-    push: str = ""  # names the push that asks, for what it may spend
 
 
-NOT_ASKED = Asking(mode="never")
 KMSAN_TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst
 
 
-@dataclasses.dataclass(frozen=True)
-class Unanswered:
-    """How asking came to nothing."""
-
-    end: str  # a name of loop.End or client.Trouble
-    why: str
-    for_now: bool  # it says nothing about the question: another time there may be an answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +128,7 @@ def _evidence(change: Change, source: Source, settings: Settings) -> harmless.Ev
 
 def _gather(run: Run) -> typing.Any:
     run.evidence = _evidence(run.change, run.source, run.settings)
-    verdict = settle(run.change, run.evidence, run.settings)
+    verdict = settlement.settle(run.change, run.evidence, run.settings)
     patch_id = patch.patch_id(run.change.repo, run.change.patch, run.settings["limits.diff_bytes"])
     run.verdict = dataclasses.replace(verdict, patch_id=patch_id)
     claims = [one.fact.claim for one in run.evidence.findings]
@@ -160,7 +143,7 @@ def _configure(run: Run) -> typing.Any:
     found = configs.find(run.change.patch, run.evidence, run.source, arch, toolchain, run.settings.base_config)
     run.evidence = configs.with_reach(run.evidence, found)
     run.may_keep = not found.unreachable  # that rests on what other files do not hold
-    verdict = settle(run.change, run.evidence, run.settings)
+    verdict = settlement.settle(run.change, run.evidence, run.settings)
     first = found.sets[0] if found.sets else None
     run.verdict = dataclasses.replace(
         verdict,
@@ -184,7 +167,7 @@ def _look_for_leaks(run: Run) -> typing.Any:
     run.leaks = leaks.find(run.change.patch, run.evidence, run.source, configurer, arch)
     # a proof rests on which headers define a struct, and on that no other does
     run.may_keep = run.may_keep and not run.leaks.proved and not run.leaks.cut
-    run.verdict = with_leaks(run.verdict, run.leaks)
+    run.verdict = settlement.with_leaks(run.verdict, run.leaks)
     return {"NeedsKMSAN": run.leaks.needs, "Proved": len(run.leaks.proved), "Signals": [one.claim for one in run.leaks.signals]}
 
 
@@ -246,11 +229,11 @@ def _evaluate_kmsan(run: Run) -> None:
 
 def _settle_agent(run: Run) -> typing.Any:
     assert run.verdict is not None and run.bench is not None
-    run.verdict = with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes), run.bench.grounding.reasons)
+    run.verdict = settlement.with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes), run.bench.grounding.reasons)
     if _is_worth_it(run) and not _may_need_kmsan(run):
         why = f"not asked: there is KMSAN for {' and '.join(KMSAN_TARGETS)} only, and the target is {run.settings['target.arch']}"
         run.verdict = dataclasses.replace(run.verdict, kmsan_reasoning=why)
-    run.verdict = _without_secrets(run.verdict, run.redactor)
+    run.verdict = settlement.without_secrets(run.verdict, run.redactor)
     if run.asking.profile == "farm":
         run.verdict = dataclasses.replace(run.verdict, via=())  # a farm knows no ways in
     if run.outcomes[0].results is None:
@@ -258,18 +241,6 @@ def _settle_agent(run: Run) -> typing.Any:
     return {"Disputes": list(run.verdict.disputes), "DecidedBy": str(run.verdict.decided_by)}
 
 
-def _without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
-    """The verdict as it is published: whatever way a secret took into an agent's words, it ends here."""
-    return dataclasses.replace(
-        verdict,
-        reasoning=redactor.text(verdict.reasoning),
-        kmsan_reasoning=redactor.text(verdict.kmsan_reasoning),
-        focus_symbols=tuple(map(redactor.text, verdict.focus_symbols)),
-        enable_configs=tuple(map(redactor.text, verdict.enable_configs)),
-        disputes=tuple(map(redactor.text, verdict.disputes)),
-        corrections=tuple(map(redactor.text, verdict.corrections)),
-        model=redactor.text(verdict.model),
-    )
 
 
 FLOW: tuple[Step, ...] = (
@@ -426,27 +397,8 @@ def _state(
     return dataclasses.replace(verdict, state=State.PENDING) if not refusal(change, settings, asking) else verdict
 
 
-def refusal(change: Change, settings: Settings, asking: Asking) -> str:
-    """Why no model may be asked about this change; empty if one may."""
-    if not settings["agent.base_url"]:
-        return "no model is set up (agent.base_url)"
-    from hook.agent import consent
-
-    paths = sorted({path for file in change.patch.files for path in (file.old_path, file.path)})
-    return consent.refusal(change.repo, settings, change.commit, paths, for_this_command=asking.mode == "always")
 
 
-def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking) -> tuple[str, bool]:
-    """Why the model is asked about a change or not, and which of the two."""
-    if asking.mode == "never":
-        return "not asked: --agent never or --offline", False
-    if asking.mode == "auto" and verdict.decided_by is not DecidedBy.DEFAULT:
-        return "not asked: the evidence settles it", False
-    if why := refusal(change, settings, asking):
-        return f"not asked: {why}", False
-    if asking.deadline <= time.monotonic():
-        return "not asked yet: `--wait` asks, and so does a push", False
-    return "asked: " + ("--agent always" if asking.mode == "always" else "the evidence leaves it open"), True
 
 
 def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:
@@ -521,127 +473,18 @@ def stops(policy: str, verdict: Verdict) -> bool:
     return policy == "worth-fuzzing" and verdict.worth_fuzzing
 
 
-def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> Verdict:
-    """The verdict that the evidence allows: proved worthless, proved worth it, or left open, which means worth it."""
-    worth, decided_by = decide(evidence.functional, evidence.reachable)
-    focus = evidence.focus
-    # what is open first, so that a reader in a hurry sees it
-    findings = sorted(evidence.findings, key=lambda finding: finding.functional is Answer.NO)
-    return Verdict(
-        worth_fuzzing=worth,
-        decided_by=decided_by,
-        functional=evidence.functional,
-        reachable=evidence.reachable,
-        reasoning=_reasoning(change, evidence, decided_by, settings),
-        change_id=change.patch.change_id,
-        change_classes=tuple(dict.fromkeys(name for finding in findings for name in finding.change_classes)),
-        evidence=(*(finding.fact for finding in findings), *(focus.facts if focus else ()))[: settings["limits.evidence_facts"]],
-        focus_symbols=focus.symbols if focus else (),
-        via=focus.via if focus else (),
-        changed_functions=focus.changed if focus else (),
-        base=change.base,
-        commit=change.commit,
-        tool_version=__version__,
-    )
 
 
-def with_leaks(verdict: Verdict, found: leaks.Leaks) -> Verdict:
-    """The evidence's verdict with what may leave the kernel unset. What is proved stands before the rest, which may have been cut."""
-    known = set(verdict.evidence)
-    more = tuple(fact for fact in found.proved if fact not in known)
-    return dataclasses.replace(
-        verdict, needs_kmsan=found.needs, kmsan_reasoning=found.reasoning, evidence=(*more, *verdict.evidence) if more else verdict.evidence
-    )
 
 
-def with_outcomes(
-    verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: tuple[str, ...], reasons: Mapping[str, ConfigReason]
-) -> Verdict:
-    """The evidence's verdict with what the agents found; `reasons` are those of options that only they knew of.
-
-    A proved fact wins over them, and what failed leaves the verdict as it was.
-    """
-    from hook.agent import grounding
-
-    first, kmsan = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
-    cost = sum((outcome.spent for outcome in outcomes), Tokens())
-    verdict = dataclasses.replace(verdict, model=first.model, tokens=cost, disputes=disputes)
-    if first.results is None:
-        return dataclasses.replace(verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {first.end}: {first.why}")
-    said = first.results
-    if verdict.needs_kmsan and not said.worth_fuzzing:
-        verdict = dataclasses.replace(verdict, disputes=(*verdict.disputes, f"WorthFuzzing false, against: {verdict.kmsan_reasoning}"))
-    if verdict.decided_by is DecidedBy.EVIDENCE and verdict.worth_fuzzing is not said.worth_fuzzing:
-        return verdict
-    if verdict.decided_by is DecidedBy.EVIDENCE:
-        # the proof speaks for itself; where to aim is no part of it
-        verdict = dataclasses.replace(
-            verdict,
-            reasoning=f"{verdict.reasoning} The model agrees: {said.reasoning}",
-            focus_symbols=verdict.focus_symbols or said.focus_symbols,
-            enable_configs=_with_said(verdict.enable_configs, said.enable_configs) if verdict.worth_fuzzing else (),
-        )
-    else:
-        # what was found to be needed stays, whether the model has seen it or not
-        options = _with_said(verdict.enable_configs, said.enable_configs) if said.worth_fuzzing else ()
-        verdict = dataclasses.replace(
-            verdict if said.worth_fuzzing else dataclasses.replace(verdict, disable_configs=(), config_sets=(), config_reasons={}),
-            worth_fuzzing=said.worth_fuzzing,
-            decided_by=DecidedBy.AGENT,
-            reasoning=said.reasoning,
-            focus_symbols=said.focus_symbols,
-            enable_configs=options,
-        )
-    if isinstance(said, grounding.Evaluation) and verdict.worth_fuzzing:
-        new = {name: why for name, why in reasons.items() if name in verdict.enable_configs}
-        verdict = dataclasses.replace(
-            verdict, via=said.via, corrections=said.corrections, config_reasons={**new, **verdict.config_reasons}
-        )
-    if kmsan is None:
-        return verdict
-    if verdict.needs_kmsan:
-        # that is proved; what the model makes of it is kept beside it
-        if kmsan.results is None or kmsan.results.needs_kmsan:
-            return verdict
-        dispute = f"NeedsKMSAN false, against: {verdict.kmsan_reasoning} The model says: {kmsan.results.kmsan_reasoning}"
-        return dataclasses.replace(verdict, disputes=(*verdict.disputes, dispute))
-    if kmsan.results is None:
-        return dataclasses.replace(verdict, kmsan_reasoning=f"not judged: {kmsan.end}: {kmsan.why}")
-    return dataclasses.replace(verdict, needs_kmsan=kmsan.results.needs_kmsan, kmsan_reasoning=kmsan.results.kmsan_reasoning)
 
 
-def _with_said(needed: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*needed, *said)))
 
 
-def _reasoning(change: Change, evidence: harmless.Evidence, decided_by: DecidedBy, settings: Settings) -> str:
-    total = len(evidence.findings)
-    if evidence.functional is Answer.NO:
-        classes = sorted(", ".join(finding.change_classes) for finding in evidence.findings)
-        kinds = [f"{name} ({_files(len(list(same)))})" for name, same in itertools.groupby(classes)]
-        return f"changes nothing that the kernel does: {', '.join(kinds)}."
-    still = [finding for finding in evidence.findings if finding.functional is not Answer.NO]
-    if evidence.reachable is Answer.NO:
-        return f"a kernel for {settings['target.arch']} does not hold what changes: {_places(still)}."
-    text = f"{_places(still)} {'changes' if len(still) == 1 else 'change'}, and nothing proves it harmless."
-    if len(still) < total:
-        text += f" {_files(total - len(still))} of {total} proved harmless."
-    if evidence.unread:
-        text += f" {_files(evidence.unread)} not compared: not in this partial clone, or more than limits.evidence_seconds allow."
-    if change.patch.hunks_missing:
-        text += f" No hunks: {change.patch.hunks_missing}."
-    assert decided_by is DecidedBy.DEFAULT
-    return text
 
 
-def _places(findings: Sequence[harmless.Finding]) -> str:
-    named = list(dict.fromkeys(finding.fact.place.path for finding in findings))
-    more = len(named) - 2
-    return ", ".join(named[:2]) + (f" and {more} more" if more > 0 else "")
 
 
-def _files(count: int) -> str:
-    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def judge_commits(

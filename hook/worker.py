@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 
 from hook import triage
+from hook.asking import Asking, refusal
 from hook.change.change import NothingToJudge, find_commit, of_commit
 from hook.config import BY_NAME, Settings, WrongSetting
 from hook.record import pending
@@ -182,10 +183,10 @@ class Worker:
             except NothingToJudge:
                 pending.drop(self.repo, question.commit)
                 return True
-            asking = triage.Asking(
+            asking = Asking(
                 deadline=time.monotonic() + settings["agent.max_seconds"], progress=lambda line: _tell(handle, question.commit, line)
             )
-            if why := settings_source.switched_off(repo) or triage.refusal(change, settings, asking):
+            if why := settings_source.switched_off(repo) or refusal(change, settings, asking):
                 return self._put_off(question, time.time() + _REFUSED_SECONDS, why)
             _tell(handle, question.commit, "reading")
             judged = triage.judge(change, objects, settings, asking=asking)

@@ -17,6 +17,7 @@ import typing
 from collections.abc import Iterator, Sequence
 
 from hook import config
+from hook.asking import Asking
 from hook.commands import DONE, Command, repository, settings_at
 from hook.source import settings as settings_source
 from hook.source.git import GitError, Repository
@@ -153,7 +154,7 @@ def _of_patches(repo: Repository, settings: config.Settings, data: bytes) -> Ite
                         yield Told(one.label, None, one.why)
                     continue
                 with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
-                    yield Told(one.label, triage.judge(one, blobs, settings, asking=triage.Asking()).verdict)
+                    yield Told(one.label, triage.judge(one, blobs, settings, asking=Asking()).verdict)
     except NoPatch:
         return  # a cover letter, or an empty commit of b4's own
 
@@ -171,7 +172,7 @@ def _of_commits(repo: Repository, objects: Objects, settings: config.Settings, c
     from hook import triage
     from hook.change.change import find_commit
 
-    for oid, one in zip(commits, triage.judge_commits(repo, objects, settings, commits, asking=triage.Asking()), strict=True):
+    for oid, one in zip(commits, triage.judge_commits(repo, objects, settings, commits, asking=Asking()), strict=True):
         label = find_commit(objects, oid).subject
         if isinstance(one, triage.Judged):
             yield Told(label, one.verdict)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from hook import config, triage
+from hook.asking import NOT_ASKED, Asking
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
 from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
 from hook.report import text
@@ -152,14 +153,14 @@ def _judge(change: Change, objects: Objects, settings: config.Settings, options:
     return triage.with_hunks(judged, objects, settings) if options.verbose and options.format == "text" else judged
 
 
-def _asking(settings: config.Settings, options: argparse.Namespace) -> triage.Asking:
+def _asking(settings: config.Settings, options: argparse.Namespace) -> Asking:
     if options.offline or options.agent == "never":
-        return triage.NOT_ASKED
+        return NOT_ASKED
     if options.agent == "always" and not settings["agent.base_url"] and not options.dry_run:
         raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
     now = options.wait or options.agent == "always"
     deadline = time.monotonic() + settings["agent.max_seconds"] if now else 0.0
-    return triage.Asking(options.agent, options.profile, deadline, _progress if sys.stderr.isatty() else lambda line: None)
+    return Asking(options.agent, options.profile, deadline, _progress if sys.stderr.isatty() else lambda line: None)
 
 
 def _progress(line: str) -> None:

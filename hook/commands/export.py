@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 
 from hook import config
+from hook.asking import Asking
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository, settings_at
 from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
@@ -237,7 +238,7 @@ def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterato
             yield str(wrong)
             continue
         recorded = store.read(repo, settings, {oid: change.patch.change_id})[oid].verdict
-        verdict = recorded or triage.judge(change, objects, settings, asking=triage.Asking()).verdict
+        verdict = recorded or triage.judge(change, objects, settings, asking=Asking()).verdict
         yield change, commit.subject, verdict, settings
 
 

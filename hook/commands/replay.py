@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 from hook import config
+from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, repository, settings_at
 from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
@@ -88,7 +89,7 @@ def _print(change: object, objects: Objects, settings: config.Settings, spans: S
     assert isinstance(change, Change)
     redactor = Redactor()
     recording = Recording(spans, redactor)
-    asking = triage.Asking("always", profile, time.monotonic() + _SECONDS)
+    asking = Asking("always", profile, time.monotonic() + _SECONDS)
     run = triage.replay(change, objects, settings, asking, redactor, recording)
     for line in difference.steps(spans, run.trajectory.spans):
         print(line)

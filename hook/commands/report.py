@@ -10,6 +10,7 @@ import typing
 from collections.abc import Mapping, Sequence
 
 from hook import config
+from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, repository, settings_at
 from hook.source.git import GitError, NotARepository, Repository
 from hook.source.objects import Objects
@@ -70,7 +71,7 @@ def _of_commit(options: argparse.Namespace) -> tuple[str, str]:
         except ValueError as wrong:
             raise GitError(str(wrong)) from None
         recorded = store.read(repo, settings, {commit.oid: change.patch.change_id})[commit.oid].verdict
-        verdict = recorded or triage.judge(change, objects, settings, asking=triage.Asking()).verdict
+        verdict = recorded or triage.judge(change, objects, settings, asking=Asking()).verdict
         title = f"{commit.oid[:12]} {commit.subject}"
         return commit.oid[:12], _page(title, to_document(verdict), steps, objects, change)
 

@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 
 from hook import config, triage
+from hook.asking import Asking
 from hook.change import patch
 from hook.change.change import Change, find_commit
 from hook.report.series import Outcome
@@ -147,6 +148,6 @@ def _judge_change(work: Work, change: Change) -> Outcome:
     return Outcome(change.label, found.verdict, seconds=time.monotonic() - started)
 
 
-def _asking(work: Work) -> triage.Asking:
+def _asking(work: Work) -> Asking:
     """Each change has the time that the settings allow for one, however many there are."""
-    return triage.Asking(deadline=time.monotonic() + work.settings["agent.max_seconds"] if work.wait else 0.0)
+    return Asking(deadline=time.monotonic() + work.settings["agent.max_seconds"] if work.wait else 0.0)

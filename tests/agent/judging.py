@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from hook import triage
+from hook.asking import Asking
 from hook.change.change import find_commit, of_commit
 from hook.config import Given, resolve
 from hook.source.git import find
@@ -23,5 +24,5 @@ def judge(kernel: Kernel, model: Model | None, profile: str = "default", **setti
     repo = find(kernel.path)
     with Objects(repo, 16 << 20) as objects:
         change = of_commit(repo, objects, chosen, find_commit(objects, "HEAD"))
-        asking = triage.Asking("always" if model else "never", profile, time.monotonic() + 60)
+        asking = Asking("always" if model else "never", profile, time.monotonic() + 60)
         return triage.judge(change, objects, chosen, use_cache=False, asking=asking)

@@ -19,6 +19,7 @@ from hook import triage
 from hook.agent import client as client_module
 from hook.agent import history as history_module
 from hook.agent.history import History, Malformed
+from hook.asking import Asking
 from hook.change.change import find_commit, of_commit
 from hook.config import Given, resolve
 from hook.source.git import find
@@ -52,7 +53,7 @@ def run(kernel: Kernel, model: Model, seconds: float = 30.0, profile: str = "def
     repo = find(kernel.path)
     with Objects(repo, 1 << 20) as objects:
         change = of_commit(repo, objects, chosen, find_commit(objects, "HEAD"))
-        asking = triage.Asking("always", profile, time.monotonic() + seconds)
+        asking = Asking("always", profile, time.monotonic() + seconds)
         return triage.judge(change, objects, chosen, use_cache=False, asking=asking)
 
 

@@ -1,0 +1,57 @@
+"""Asking: whether and how a model may be asked about a change, and how that can come to nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+from hook.change.change import Change
+from hook.config import Settings
+from hook.verdict import DecidedBy, Verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """Whether and how the model may be asked about a change."""
+
+    mode: str = "auto"  # auto: what the evidence leaves open; always; never
+    profile: str = "default"
+    deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
+    progress: Callable[[str], None] = lambda line: None
+    push: str = ""  # names the push that asks, for what it may spend
+
+
+NOT_ASKED = Asking(mode="never")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unanswered:
+    """How asking came to nothing."""
+
+    end: str  # a name of loop.End or client.Trouble
+    why: str
+    for_now: bool  # it says nothing about the question: another time there may be an answer
+
+
+def refusal(change: Change, settings: Settings, asking: Asking) -> str:
+    """Why no model may be asked about this change; empty if one may."""
+    if not settings["agent.base_url"]:
+        return "no model is set up (agent.base_url)"
+    from hook.agent import consent
+
+    paths = sorted({path for file in change.patch.files for path in (file.old_path, file.path)})
+    return consent.refusal(change.repo, settings, change.commit, paths, for_this_command=asking.mode == "always")
+
+
+def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking) -> tuple[str, bool]:
+    """Why the model is asked about a change or not, and which of the two."""
+    if asking.mode == "never":
+        return "not asked: --agent never or --offline", False
+    if asking.mode == "auto" and verdict.decided_by is not DecidedBy.DEFAULT:
+        return "not asked: the evidence settles it", False
+    if why := refusal(change, settings, asking):
+        return f"not asked: {why}", False
+    if asking.deadline <= time.monotonic():
+        return "not asked yet: `--wait` asks, and so does a push", False
+    return "asked: " + ("--agent always" if asking.mode == "always" else "the evidence leaves it open"), True

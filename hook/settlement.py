@@ -1,0 +1,159 @@
+"""Settlement: the verdict that the proofs allow, and what the answers of a model make of it.
+
+Pure: what was found comes in, a verdict goes out. A proof always wins over a model, and what failed leaves the verdict as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing
+from collections.abc import Mapping, Sequence
+
+from hook import __version__
+from hook.change.change import Change
+from hook.config import Settings
+from hook.redaction import Redactor
+from hook.verdict import Answer, ConfigReason, DecidedBy, Tokens, Verdict, decide
+
+if typing.TYPE_CHECKING:
+    from hook.agent import loop
+    from hook.evidence import harmless
+    from hook.evidence.linux import leaks
+
+
+def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> Verdict:
+    """The verdict that the evidence allows: proved worthless, proved worth it, or left open, which means worth it."""
+    worth, decided_by = decide(evidence.functional, evidence.reachable)
+    focus = evidence.focus
+    # what is open first, so that a reader in a hurry sees it
+    findings = sorted(evidence.findings, key=lambda finding: finding.functional is Answer.NO)
+    return Verdict(
+        worth_fuzzing=worth,
+        decided_by=decided_by,
+        functional=evidence.functional,
+        reachable=evidence.reachable,
+        reasoning=_reasoning(change, evidence, decided_by, settings),
+        change_id=change.patch.change_id,
+        change_classes=tuple(dict.fromkeys(name for finding in findings for name in finding.change_classes)),
+        evidence=(*(finding.fact for finding in findings), *(focus.facts if focus else ()))[: settings["limits.evidence_facts"]],
+        focus_symbols=focus.symbols if focus else (),
+        via=focus.via if focus else (),
+        changed_functions=focus.changed if focus else (),
+        base=change.base,
+        commit=change.commit,
+        tool_version=__version__,
+    )
+
+
+def with_leaks(verdict: Verdict, found: leaks.Leaks) -> Verdict:
+    """The evidence's verdict with what may leave the kernel unset. What is proved stands before the rest, which may have been cut."""
+    known = set(verdict.evidence)
+    more = tuple(fact for fact in found.proved if fact not in known)
+    return dataclasses.replace(
+        verdict, needs_kmsan=found.needs, kmsan_reasoning=found.reasoning, evidence=(*more, *verdict.evidence) if more else verdict.evidence
+    )
+
+
+def with_outcomes(
+    verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: tuple[str, ...], reasons: Mapping[str, ConfigReason]
+) -> Verdict:
+    """The evidence's verdict with what the agents found; `reasons` are those of options that only they knew of.
+
+    A proved fact wins over them, and what failed leaves the verdict as it was.
+    """
+    from hook.agent import grounding
+
+    first, kmsan = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
+    cost = sum((outcome.spent for outcome in outcomes), Tokens())
+    verdict = dataclasses.replace(verdict, model=first.model, tokens=cost, disputes=disputes)
+    if first.results is None:
+        return dataclasses.replace(verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {first.end}: {first.why}")
+    said = first.results
+    if verdict.needs_kmsan and not said.worth_fuzzing:
+        verdict = dataclasses.replace(verdict, disputes=(*verdict.disputes, f"WorthFuzzing false, against: {verdict.kmsan_reasoning}"))
+    if verdict.decided_by is DecidedBy.EVIDENCE and verdict.worth_fuzzing is not said.worth_fuzzing:
+        return verdict
+    if verdict.decided_by is DecidedBy.EVIDENCE:
+        # the proof speaks for itself; where to aim is no part of it
+        verdict = dataclasses.replace(
+            verdict,
+            reasoning=f"{verdict.reasoning} The model agrees: {said.reasoning}",
+            focus_symbols=verdict.focus_symbols or said.focus_symbols,
+            enable_configs=_with_said(verdict.enable_configs, said.enable_configs) if verdict.worth_fuzzing else (),
+        )
+    else:
+        # what was found to be needed stays, whether the model has seen it or not
+        options = _with_said(verdict.enable_configs, said.enable_configs) if said.worth_fuzzing else ()
+        verdict = dataclasses.replace(
+            verdict if said.worth_fuzzing else dataclasses.replace(verdict, disable_configs=(), config_sets=(), config_reasons={}),
+            worth_fuzzing=said.worth_fuzzing,
+            decided_by=DecidedBy.AGENT,
+            reasoning=said.reasoning,
+            focus_symbols=said.focus_symbols,
+            enable_configs=options,
+        )
+    if isinstance(said, grounding.Evaluation) and verdict.worth_fuzzing:
+        new = {name: why for name, why in reasons.items() if name in verdict.enable_configs}
+        verdict = dataclasses.replace(
+            verdict, via=said.via, corrections=said.corrections, config_reasons={**new, **verdict.config_reasons}
+        )
+    if kmsan is None:
+        return verdict
+    if verdict.needs_kmsan:
+        # that is proved; what the model makes of it is kept beside it
+        if kmsan.results is None or kmsan.results.needs_kmsan:
+            return verdict
+        dispute = f"NeedsKMSAN false, against: {verdict.kmsan_reasoning} The model says: {kmsan.results.kmsan_reasoning}"
+        return dataclasses.replace(verdict, disputes=(*verdict.disputes, dispute))
+    if kmsan.results is None:
+        return dataclasses.replace(verdict, kmsan_reasoning=f"not judged: {kmsan.end}: {kmsan.why}")
+    return dataclasses.replace(verdict, needs_kmsan=kmsan.results.needs_kmsan, kmsan_reasoning=kmsan.results.kmsan_reasoning)
+
+
+def without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
+    """The verdict as it is published: whatever way a secret took into an agent's words, it ends here."""
+    return dataclasses.replace(
+        verdict,
+        reasoning=redactor.text(verdict.reasoning),
+        kmsan_reasoning=redactor.text(verdict.kmsan_reasoning),
+        focus_symbols=tuple(map(redactor.text, verdict.focus_symbols)),
+        enable_configs=tuple(map(redactor.text, verdict.enable_configs)),
+        disputes=tuple(map(redactor.text, verdict.disputes)),
+        corrections=tuple(map(redactor.text, verdict.corrections)),
+        model=redactor.text(verdict.model),
+    )
+
+
+def _with_said(needed: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*needed, *said)))
+
+
+def _reasoning(change: Change, evidence: harmless.Evidence, decided_by: DecidedBy, settings: Settings) -> str:
+    total = len(evidence.findings)
+    if evidence.functional is Answer.NO:
+        classes = sorted(", ".join(finding.change_classes) for finding in evidence.findings)
+        kinds = [f"{name} ({_files(len(list(same)))})" for name, same in itertools.groupby(classes)]
+        return f"changes nothing that the kernel does: {', '.join(kinds)}."
+    still = [finding for finding in evidence.findings if finding.functional is not Answer.NO]
+    if evidence.reachable is Answer.NO:
+        return f"a kernel for {settings['target.arch']} does not hold what changes: {_places(still)}."
+    text = f"{_places(still)} {'changes' if len(still) == 1 else 'change'}, and nothing proves it harmless."
+    if len(still) < total:
+        text += f" {_files(total - len(still))} of {total} proved harmless."
+    if evidence.unread:
+        text += f" {_files(evidence.unread)} not compared: not in this partial clone, or more than limits.evidence_seconds allow."
+    if change.patch.hunks_missing:
+        text += f" No hunks: {change.patch.hunks_missing}."
+    assert decided_by is DecidedBy.DEFAULT
+    return text
+
+
+def _places(findings: Sequence[harmless.Finding]) -> str:
+    named = list(dict.fromkeys(finding.fact.place.path for finding in findings))
+    more = len(named) - 2
+    return ", ".join(named[:2]) + (f" and {more} more" if more > 0 else "")
+
+
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
