@@ -85,6 +85,7 @@ class CFile:
         return found
 
 
+@functools.lru_cache(maxsize=8)  # several questions are asked about the files of a patch one after the other
 def read(data: bytes) -> CFile:
     """One version of a file, cut into segments."""
     scanned = scan(data)

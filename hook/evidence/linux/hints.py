@@ -13,8 +13,10 @@ from collections.abc import Iterator
 
 from hook.evidence.linux import body, sinks, unset
 from hook.evidence.linux.body import Body
+from hook.evidence.linux.layout import NotUnderstood
+from hook.evidence.linux.objects import Object, objects
 from hook.evidence.linux.sinks import LIKELY_SINKS, SINKS
-from hook.evidence.linux.unset import File, Object
+from hook.evidence.linux.sourcefile import File
 from hook.source.definitions import Definition
 
 _ASSIGNMENTS = frozenset(b"= += -= *= /= %= &= |= ^= <<= >>=".split())
@@ -23,6 +25,7 @@ _SCALARS = frozenset(
     b" __le16 __le32 __le64 __be16 __be32 __be64".split()
 )
 _MOST_WORDS = 12  # of a call, in a claim
+_FIRST_NAME = re.compile(rb"[A-Za-z_]\w*")
 _TIGHT = re.compile(r" ?(\(|\)|\[|\]|->|\.|,|&|;) ?")
 
 
@@ -45,70 +48,102 @@ def find(old: File, was: Definition | None, new: File, function: Definition) -> 
     if leaving:
         yield from _zeroing_come(before, after)
         yield from _copies(new, function, before, after)
-        yield from _members_gone(before, after)
+        yield from _members_gone(new, function, before, after)
         yield from _lengths(before, after)
 
 
-def _zeroed(text: Body) -> dict[tuple[bytes, bytes], int]:
-    """What a function sets whole, by how: (memset, info) -> offset."""
-    found: dict[tuple[bytes, bytes], int] = {}
+@dataclasses.dataclass(frozen=True)
+class _Zeroing:
+    """A place where all of something is set at once."""
+
+    way: bytes  # the call, or ={ and =0 for an initialiser
+    target: bytes  # empty where it has no name
+    offset: int
+
+
+def _zeroed(text: Body) -> list[_Zeroing]:
+    """What a function sets whole."""
+    found = []
     for name, opening in text.calls():
-        if name in sinks.ZEROING and (arguments := text.arguments(opening)):
+        arguments = text.arguments(opening)
+        offset = text.offsets[opening - 1]
+        if arguments and (name in sinks.ZEROING or (name in sinks.FILLING and b"sizeof" in text.text(*arguments[-1]))):
             target = b"".join(text.text(*text.uncast(*arguments[0])))
-            found.setdefault((name, target.lstrip(b"&")), text.offsets[opening - 1])
-        elif name in sinks.ZEROED:
+            found.append(_Zeroing(name, target.lstrip(b"&"), offset))
+        elif name in sinks.ZEROED or any(b"__GFP_ZERO" in text.text(*one) for one in arguments):
             target = text.tokens[opening - 3] if opening >= 3 and text.tokens[opening - 2] == b"=" else b""
-            found.setdefault((name, target), text.offsets[opening - 1])
+            found.append(_Zeroing(name, target, offset))
     for at, token in enumerate(text.tokens):
-        if token == b"__GFP_ZERO":
-            found.setdefault((token, b""), text.offsets[at])
-        elif token == b"=" and text.after(at) == b"{":
-            name = text.before(at)
-            if body.is_name(name):
-                found.setdefault((b"={", name), text.offsets[at - 1])
-        elif token == b"=" and text.after(at) == b"0" and body.is_name(text.before(at)) and _is_declared(text, at - 1):
-            found.setdefault((b"=0", text.before(at)), text.offsets[at - 1])
+        if token != b"=" or not body.is_name(text.before(at)):
+            continue
+        if text.after(at) == b"{":
+            empty = text.partner.get(at + 1, 0) <= at + 3
+            found.append(_Zeroing(b"={}" if empty else b"={", text.before(at), text.offsets[at - 1]))
+        elif text.after(at) == b"0" and _is_declared(text, at - 1):
+            found.append(_Zeroing(b"=0", text.before(at), text.offsets[at - 1]))
     return found
 
 
 def _is_declared(text: Body, at: int) -> bool:
     """Whether a name stands in a declaration: a type is before it."""
     before = text.before(at)
-    return (body.is_name(before) and before not in (b"return", b"else", b"goto", b"case")) or (
-        before == b"," and text.tokens[text.inside[at]] == b"{" and any(one in _SCALARS for one in text.tokens[max(0, at - 12) : at])
-    )
+    if body.is_name(before):
+        return before not in (b"return", b"else", b"goto", b"case")
+    # the second name of a list
+    return before == b"," and text.tokens[text.inside[at]] == b"{" and not _SCALARS.isdisjoint(text.tokens[max(0, at - 12) : at])
 
 
-_WAYS = {b"={": "an initialiser", b"=0": "an initialiser", b"__GFP_ZERO": "__GFP_ZERO"}
-
-
-def _shown(way: bytes, target: bytes) -> str:
-    how = _WAYS.get(way, f"{way.decode('ascii', 'replace')}()")
-    return f"{target.decode('ascii', 'replace')} by {how}" if target else f"by {how}"
+def _shown(one: _Zeroing) -> str:
+    how = "its initialiser" if one.way.startswith(b"=") else f"{one.way.decode('ascii', 'replace')}()"
+    return f"{one.target.decode('ascii', 'replace') or 'what it gives'} ({how})"
 
 
 def _zeroing_gone(file: File, function: Definition, before: Body, after: Body) -> Iterator[Hint]:
-    old, new = _zeroed(before), _zeroed(after)
-    objects = {one.name: one for one in unset.objects(after)}
-    targets = {target for _, target in new if target}
-    for (way, target), offset in old.items():
-        if (way, target) in new or target in targets:
+    """What was set whole, and is so in fewer places now."""
+    now = _zeroed(after)
+    left = collections.Counter(one.target for one in now if one.target)
+    ways = collections.Counter((one.way, one.target) for one in now)
+    known = {one.name: one for one in objects(after)}
+    for one in _zeroed(before):
+        if ways[one.way, one.target] > 0:
+            ways[one.way, one.target] -= 1
+            left[one.target] -= 1
             continue
-        if target and target.split(b"-")[0].split(b".")[0] not in after.tokens:
+        initialised = next((other for other in now if other.way == b"={" and other.target == one.target), None)
+        if initialised is not None and not one.way.startswith(b"=") and _has_padding(file, after, one.target):
+            name = one.target.decode("ascii", "replace")
+            yield Hint(f"{name} is set by an initialiser alone, which leaves padding as it is", initialised.offset)
+        if one.target and left[one.target] > 0:
+            left[one.target] -= 1
+            continue
+        first = _FIRST_NAME.search(one.target)
+        if first and first.group() not in after.tokens:
             continue  # the object itself is gone
-        if target in objects and unset.is_written(file, function, objects[target]):
+        if one.way in sinks.ZEROED and not one.target and sinks.ZEROED[one.way] not in after.tokens:
+            continue  # so is what was allocated
+        if one.target in known and unset.is_written(file, function, known[one.target]):
             continue
-        if way in sinks.ZEROED and sinks.ZEROED[way] not in after.tokens and target not in after.tokens:
-            continue
-        yield Hint(f"no longer sets {_shown(way, target)}", offset, is_old=True)
+        yield Hint(f"no longer sets all of {_shown(one)}", one.offset, is_old=True)
+
+
+def _has_padding(file: File, text: Body, name: bytes) -> bool:
+    """Whether a struct that is declared there has padding, or is not understood."""
+    at = next(text.places(name), 0)
+    if at < 2 or text.tokens[at - 2] != b"struct":
+        return False
+    try:
+        layout = file.structs.layout(text.tokens[at - 1].decode("ascii", "replace"))
+    except NotUnderstood:
+        return True
+    return layout.padded and (layout.size is None or any(layout.gaps()))
 
 
 def _zeroing_come(before: Body, after: Body) -> Iterator[Hint]:
-    old, new = _zeroed(before), _zeroed(after)
-    was = {target for _, target in old}
-    for (way, target), offset in new.items():
-        if (way, target) not in old and target not in was and before.tokens and target in before.tokens and way != b"=0":
-            yield Hint(f"sets {_shown(way, target)} now: what leaves here was unset before", offset)
+    """What is set whole now, and was not: it was there before, so it may have left unset."""
+    was = {one.target for one in _zeroed(before)}
+    for one in _zeroed(after):
+        if one.target not in was and one.target in before.tokens and one.way != b"=0":
+            yield Hint(f"sets all of {_shown(one)} now, which was not so before", one.offset)
 
 
 def _calls(text: Body) -> Iterator[tuple[bytes, int, tuple[bytes, ...]]]:
@@ -120,14 +155,14 @@ def _calls(text: Body) -> Iterator[tuple[bytes, int, tuple[bytes, ...]]]:
 def _copies(file: File, function: Definition, before: Body, after: Body) -> Iterator[Hint]:
     """Calls that are new, or that say something else than before, of objects that are not seen to be set whole."""
     was = collections.Counter(words for _, _, words in _calls(before))
-    objects = {one.name: one for one in unset.objects(after)}
-    zeroed = {target for _, target in _zeroed(after)}
+    known = {one.name: one for one in objects(after)}
+    zeroed = {one.target for one in _zeroed(after)}
     for name, opening, words in _calls(after):
         if was[words] > 0:
             was[words] -= 1
             continue
         taken = _objects_in(name, after, opening)
-        if taken and all(one in zeroed or _is_set(file, function, objects.get(one), after, one) for one in taken):
+        if taken and all(one in zeroed or _is_set(file, function, known.get(one), after, one) for one in taken):
             continue
         yield Hint(f"puts something out: {_text(words)}", after.offsets[opening - 1])
 
@@ -151,9 +186,11 @@ def _is_set(file: File, function: Definition, one: Object | None, text: Body, na
     return unset.is_written(file, function, one)
 
 
-def _members_gone(before: Body, after: Body) -> Iterator[Hint]:
+def _members_gone(file: File, function: Definition, before: Body, after: Body) -> Iterator[Hint]:
     """Members of what is copied out that are no longer assigned."""
-    taken = {one for name, opening, _ in _calls(after) for one in _objects_in(name, after, opening)}
+    whole = {one.name for one in objects(after) if unset.is_written(file, function, one)}
+    whole |= {one.target for one in _zeroed(after) if one.way != b"={"}
+    taken = {one for name, opening, _ in _calls(after) for one in _objects_in(name, after, opening)} - whole
     now = {words for _, words in _members(after)}
     for offset, words in _members(before):
         if words[0] in taken and words not in now:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+import typing
+from collections.abc import Iterator
 
 from hook.evidence.linux import body
 from hook.evidence.linux.body import Body
@@ -26,17 +27,17 @@ _SIZES: dict[bytes, int] = {
     ),
     **dict.fromkeys(
         b"int u32 s32 __u32 __s32 uint32_t int32_t u_int32_t u_int uint __le32 __be32 __wsum __virtio32 pid_t uid_t gid_t dev_t"
-        b" __kernel_pid_t __kernel_uid32_t __kernel_gid32_t gfp_t __poll_t".split(), 4,
+        b" __kernel_pid_t __kernel_uid32_t __kernel_gid32_t gfp_t __poll_t compat_int_t compat_uint_t compat_long_t compat_ulong_t"
+        b" compat_uptr_t compat_size_t".split(), 4,
     ),
     **dict.fromkeys(
         b"long u64 s64 __u64 __s64 uint64_t int64_t u_int64_t __le64 __be64 __virtio64 __aligned_u64 __aligned_s64 __aligned_be64"
         b" __aligned_le64 size_t ssize_t loff_t ktime_t time64_t uintptr_t sector_t __kernel_size_t __kernel_ulong_t __kernel_long_t"
-        b" u_long ulong __kernel_loff_t __kernel_time64_t compat_u64_on_64".split(), 8,
+        b" u_long ulong __kernel_loff_t __kernel_time64_t".split(), 8,
     ),
 }  # fmt: skip
 _MODIFIERS = frozenset(b"unsigned signed const volatile".split())
 _NOTHING = frozenset(b"__user __rcu __iomem __force __kernel __maybe_unused".split())  # attributes that change no layout
-_PACKED = re.compile(rb"\b__packed\b|\bpacked\b")
 _DIRECTIVE = re.compile(rb"(?m)^[ \t]*#[ \t]*(?!define\b|undef\b)")
 _NUMBER = re.compile(rb"(0[xX][0-9a-fA-F]+|\d+)[uUlL]*\Z")
 
@@ -183,10 +184,23 @@ def unwritten_gaps(layout: Layout, written: frozenset[Path], at: Path = ()) -> I
             yield from unwritten_gaps(one.inner, written, path)
 
 
-def parse(name: str, code: bytes, raw: bytes, struct: Callable[[bytes], Layout], constant: Callable[[bytes], int | None]) -> Layout:
+class Names(typing.Protocol):
+    """What the names in a struct stand for."""
+
+    def struct(self, tag: bytes) -> Layout:
+        """The layout of another struct. Raises NotUnderstood."""
+
+    def constant(self, name: bytes) -> int | None:
+        """The value of a macro; None where that is not known."""
+
+    def typedef(self, name: bytes) -> int | None:
+        """The size of a number by the name of its type; None where that is not known."""
+
+
+def parse(name: str, code: bytes, raw: bytes, names: Names) -> Layout:
     """The layout of `struct NAME` by the text of its definition, which is `code` without comments and `raw` with them.
 
-    `struct` gives the layout of another struct, `constant` the value of a name. Both may raise NotUnderstood, and so does this.
+    `names` knows what it is made of. Raises NotUnderstood.
     """
     if _DIRECTIVE.search(raw):
         raise NotUnderstood(f"a directive inside struct {name}")
@@ -197,18 +211,15 @@ def parse(name: str, code: bytes, raw: bytes, struct: Callable[[bytes], Layout],
     if opening < 0 or closing < 0:
         raise NotUnderstood(f"no definition of struct {name}")
     head, tail = tokens[:opening], tokens[closing + 1 :]
-    padded = head in ((b"struct", name.encode()), (b"typedef", b"struct", name.encode())) and all(
-        body.is_name(token) or token in (b";", b"*", b",") for token in tail
-    ) and not any(token.startswith(b"__") for token in tail) and not _PACKED.search(b" ".join((*head, *tail)))
-    return _Reader(text, struct, constant).block(name, opening, closing, padded, 0)
+    # what stands behind the brace may be an attribute by any name
+    padded = head in ((b"struct", name.encode()), (b"typedef", b"struct", name.encode())) and tail in ((), (b";",))
+    return _Reader(text, names).block(name, opening, closing, padded, 0)
 
 
 class _Reader:
-    def __init__(self, text: Body, struct: Callable[[bytes], Layout], constant: Callable[[bytes], int | None]) -> None:
+    def __init__(self, text: Body, names: Names) -> None:
         self._text = text
-        self._struct = struct
-        self._constant = constant
-        self._bits = False
+        self._names = names
 
     def block(self, name: str, opening: int, closing: int, padded: bool, depth: int) -> Layout:
         """The members between two braces."""
@@ -269,7 +280,7 @@ class _Reader:
                     raise NotUnderstood(f"a member of struct {name} without a type")
                 if not is_union and not (at < end and tokens[at] == b"*"):
                     try:
-                        inner = self._struct(tag)
+                        inner = self._names.struct(tag)
                         base = (inner.size, inner.align)
                     except NotUnderstood:
                         inner = None
@@ -301,6 +312,8 @@ class _Reader:
                 break  # a typedef that is not known here
         if not words or at >= end or (tokens[at] == b"(" and tokens[at + 1 : at + 2] != (b"*",)):
             raise NotUnderstood(f"a macro inside struct {name}")
+        if (size := self._typedef(words[-1])) is not None:
+            return at, (size, size), True
         known = [word for word in words if word in _SIZES]
         if not known and not set(words) <= _MODIFIERS:
             return at, (None, None), words == [b"void"]
@@ -360,6 +373,9 @@ class _Reader:
                 raise NotUnderstood(f"a declarator inside struct {name}")
             at += 1
 
+    def _typedef(self, name: bytes) -> int | None:
+        return None if name in _SIZES or name in _MODIFIERS or name == b"void" else self._names.typedef(name)
+
     def _count(self, start: int, end: int) -> int | None:
         """How many elements an array has; None where that is no number and no name of one."""
         start, end = self._text.uncast(start, end)
@@ -375,7 +391,16 @@ class _Reader:
 
     def _value(self, word: bytes) -> int | None:
         value = number(word)
-        return value if value is not None else self._constant(word) if body.is_name(word) else None
+        return value if value is not None else self._names.constant(word) if body.is_name(word) else None
+
+
+def size_of(words: bytes) -> int | None:
+    """The size of a type that is a plain number, by its words; None for any other."""
+    found = [word for word in words.split() if word not in (b"const", b"volatile")]
+    if len(found) == 1 and found[0] in _SIZES:
+        return _SIZES[found[0]]
+    return {(b"unsigned", b"int"): 4, (b"unsigned", b"char"): 1, (b"unsigned", b"short"): 2, (b"unsigned", b"long"): 8,
+            (b"unsigned", b"long", b"long"): 8, (b"long", b"long"): 8, (b"signed", b"char"): 1}.get(tuple(found))  # fmt: skip
 
 
 def number(text: bytes) -> int | None:

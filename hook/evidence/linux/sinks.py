@@ -33,7 +33,7 @@ def _table(to: str, rows: str) -> dict[bytes, Sink]:
 SINKS: dict[bytes, Sink] = {
     **_table(
         "user space",
-        "copy_to_user 1 2, __copy_to_user 1 2, __copy_to_user_inatomic 1 2, copy_to_user_nofault 1 2, raw_copy_to_user 1 2,"
+        "copy_to_user 1 2, __copy_to_user 1 2, __copy_to_user_inatomic 1 2, copy_to_user_nofault 1 2,"
         "copy_to_sockptr 1 2, copy_to_sockptr_offset 2 3, copy_to_bpfptr_offset 2 3, copy_to_iter 0 1, copy_to_iter_full 0 1,"
         "simple_read_from_buffer 3 4, ib_copy_to_udata 1 2, put_cmsg 4 3, memcpy_to_msg 1 2,"
         "rds_info_copy 1 2, uverbs_copy_to 2 3",
@@ -47,7 +47,7 @@ SINKS: dict[bytes, Sink] = {
         "skb_put_data 1 2, __skb_put_data 1 2, skb_store_bits 2 3, hci_send_cmd 3 2, __hci_cmd_sync 3 2, __hci_cmd_sync_status 3 2,"
         "mgmt_cmd_complete 4 5, mgmt_event 2 3, l2cap_send_cmd 4 3",
     ),
-    **_table("a file", "seq_write 1 2, kernel_write 1 2, __kernel_write 1 2, relay_write 1 2, dump_emit 1 2, perf_output_copy 1 2"),
+    **_table("a file", "seq_write 1 2, kernel_write 1 2, __kernel_write 1 2, dump_emit 1 2"),
     **_table("a device", "usb_control_msg_send 6 7, memcpy_toio 1 2"),
 }  # fmt: skip
 # calls that may put something out, but take values, go either way, or only make room in a buffer: a signal, no proof
@@ -55,12 +55,14 @@ LIKELY_SINKS = frozenset(
     b"put_user __put_user unsafe_put_user put_compat_flock nla_put_u8 nla_put_u16 nla_put_u32 nla_put_u64_64bit nla_put_s32 nla_put_be16"
     b" nla_put_be32 nla_put_le32 nla_put_string unsafe_copy_to_user copy_struct_to_user copy_siginfo_to_user put_timespec64 skb_put_u8"
     b" skb_put nlmsg_data nlmsg_put genlmsg_put nla_reserve nla_data ib_respond_udata uverbs_attr_get_obj simple_copy_to_iter"
-    b" skb_copy_datagram_iter copy_page_to_iter fuse_copy_one"
+    b" raw_copy_to_user relay_write perf_output_copy skb_copy_datagram_iter copy_page_to_iter fuse_copy_one"
     b" usb_control_msg usb_bulk_msg usb_interrupt_msg usb_fill_control_urb usb_fill_bulk_urb usb_fill_int_urb".split()
 )
 
-# calls that set all of what their first argument points at, and those that give memory that is set, by what gives it unset
+# calls that set all of what their first argument points at (FILLING: as many bytes as they are told), and those that give memory that is
+# set, by what gives it unset
 ZEROING = frozenset(b"memset memset64 memzero_explicit memset_after memset_startat bzero clear_page clear_user".split())
+FILLING = frozenset(b"copy_from_user __copy_from_user copy_from_sockptr memcpy memdup_user copy_from_iter nla_memcpy".split())
 ZEROED = {
     b"kzalloc": b"kmalloc", b"kcalloc": b"kmalloc_array", b"kzalloc_node": b"kmalloc_node", b"kvzalloc": b"kvmalloc",
     b"kvcalloc": b"kvmalloc_array", b"vzalloc": b"vmalloc", b"kmem_cache_zalloc": b"kmem_cache_alloc", b"devm_kzalloc": b"devm_kmalloc",
@@ -83,5 +85,5 @@ READERS = frozenset(
 )
 
 # what a file has to hold so that anything here could be found in it; a search for these costs a tenth of reading it as C
-_NAMES = sorted({*SINKS, *LIKELY_SINKS}, key=lambda name: (-len(name), name))
-WORTH_READING = re.compile(rb"\b(?:" + b"|".join(_NAMES) + rb"|sizeof|__GFP_ZERO|= ?\{ ?0? ?\})")
+CALLS = re.compile(rb"\b(?:" + b"|".join(sorted(SINKS)) + rb")\b")
+WORTH_READING = re.compile(rb"\b(?:" + b"|".join(sorted({*SINKS, *LIKELY_SINKS})) + rb")\b")

@@ -8,22 +8,24 @@ docs/kmsan.md has the rules.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import re
 from collections.abc import Iterator
 
 from hook.evidence.linux import body, sinks
 from hook.evidence.linux.body import Body
-from hook.evidence.linux.layout import Layout, Member, NotUnderstood, Path, is_whole, unwritten, unwritten_gaps
+from hook.evidence.linux.layout import Layout, Member, NotUnderstood, Path, is_whole, number, unwritten, unwritten_gaps
+from hook.evidence.linux.objects import Object, objects
 from hook.evidence.linux.sinks import SINKS, Sink
-from hook.evidence.linux.structs import Structs
-from hook.source.definitions import Definition, DefinitionKind, Scan
+from hook.evidence.linux.sourcefile import File
+from hook.source.definitions import Definition
 
 _DEEPEST = 3  # functions of the file that hand an object on to each other
+_LARGE = 1 << 30
 _MOST_NAMED = 3  # members or gaps, in a claim
 _SIZE_OF = frozenset(b"sizeof typeof __typeof__ offsetof __alignof__ sizeof_field ARRAY_SIZE typeof_member offsetofend".split())
 _ASSIGNMENTS = frozenset(b"= += -= *= /= %= &= |= ^= <<= >>=".split())
-_STATEMENT_ENDS = frozenset((b"{", b"}", b";", b")", b":", b"", b"else"))
 # that copy as many bytes as they are told, whatever member they are given
 _BY_SIZE = re.compile(rb"mem|copy|bytes|read|recv|fill|zero|memset|crypto|hash|digest", re.IGNORECASE)
 # that write one argument, and no more than they are told
@@ -31,7 +33,9 @@ _SIZED = frozenset(
     b"memcpy memset memmove copy_from_user __copy_from_user strscpy strscpy_pad strncpy strlcpy snprintf scnprintf get_random_bytes"
     b" nla_memcpy nla_strscpy".split()
 )
-_MACRO_BODY = re.compile(rb"[A-Za-z_]\w*+")
+_BY_LAST = frozenset(b"memcpy memset memmove copy_from_user strscpy strncpy".split())  # of these the last argument is the size
+# include/linux/etherdevice.h, include/net/bluetooth/bluetooth.h, include/linux/uuid.h: that write one value of the type they are given
+_OF_ONE_TYPE = frozenset(b"ether_addr_copy eth_zero_addr eth_broadcast_addr bacpy guid_copy uuid_copy".split())
 
 
 class Doubt(Exception):
@@ -44,16 +48,6 @@ class Leaving:
 
     sink: Sink
     offset: int  # of the call's name, in the file
-
-
-@dataclasses.dataclass(frozen=True)
-class Object:
-    """A local object, or one on the heap that a local pointer points at."""
-
-    name: bytes
-    struct: str
-    on_heap: bool
-    offset: int  # of its declaration or its allocation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,58 +86,19 @@ class Unset:
 
 
 @dataclasses.dataclass
-class File:
-    """One version of a C file that is looked into."""
-
-    data: bytes
-    scanned: Scan
-    structs: Structs
-    _bodies: dict[str, Body] = dataclasses.field(default_factory=dict)
-    _named: dict[str, list[Definition]] = dataclasses.field(default_factory=dict)
-    _macros: list[tuple[str, frozenset[bytes]]] | None = None
-
-    def __post_init__(self) -> None:
-        for one in self.scanned.definitions:
-            if one.kind in (DefinitionKind.FUNCTION, DefinitionKind.MACRO):
-                self._named.setdefault(one.name, []).append(one)
-
-    def definition(self, name: bytes) -> Definition | None:
-        """The function of a name that the file defines once, and as nothing else."""
-        found = self._named.get(name.decode("ascii", "replace"), [])
-        return found[0] if len(found) == 1 and found[0].kind is DefinitionKind.FUNCTION and found[0].body[1] else None
-
-    def defines(self, name: bytes) -> bool:
-        return name.decode("ascii", "replace") in self._named
-
-    def body(self, function: Definition) -> Body:
-        if function.name not in self._bodies:
-            start, end = function.body
-            self._bodies[function.name] = body.read(self.scanned.code, start, end + 1)
-        return self._bodies[function.name]
-
-    def parameters(self, function: Definition) -> list[tuple[bytes, ...]]:
-        """The parameters of a function, each as its tokens."""
-        head = body.read(self.scanned.code, function.offset, function.body[0])
-        opening = next((at for at, token in enumerate(head.tokens) if token == b"("), -1)
-        return [head.text(*one) for one in head.arguments(opening)] if opening >= 0 else []
-
-    def macro_with(self, name: bytes) -> str:
-        """A macro of the file whose text holds a name, so that the object could be written without being named; empty where none does."""
-        if self._macros is None:
-            self._macros = [
-                (one.name, frozenset(_MACRO_BODY.findall(self.data[slice(*one.span)])))
-                for one in self.scanned.definitions
-                if one.kind is DefinitionKind.MACRO
-            ]
-        return next((macro for macro, words in self._macros if name in words), "")
-
-
-@dataclasses.dataclass
 class _Uses:
     """What is done with an object."""
 
     written: set[Path] = dataclasses.field(default_factory=set)
     leaving: list[Leaving] = dataclasses.field(default_factory=list)
+    always: set[Path] = dataclasses.field(default_factory=set)  # of those written, what no condition is around in the function itself
+
+
+class _Unknown(Layout):
+    """A struct of which every member is there, and is a number: what is in doubt even so is in doubt with the real one."""
+
+    def find(self, path: Path) -> Member | None:
+        return Member(path[-1], _LARGE, 1, is_scalar=True)
 
 
 def find(file: File, function: Definition) -> Iterator[Unset]:
@@ -159,13 +114,13 @@ def find(file: File, function: Definition) -> Iterator[Unset]:
 
 
 def is_written(file: File, function: Definition, one: Object) -> bool:
-    """Whether every member of an object is written somewhere, and no padding is between them. In which order is not asked."""
+    """Whether every member of an object is written under no condition, and no padding is between them. In which order is not asked."""
     try:
         layout = file.structs.layout(one.struct)
-        written = frozenset(_uses(file, file.body(function), one.name, layout, one, 0).written)
+        uses = _uses(file, file.body(function), one.name, layout, one, 0)
     except (Doubt, NotUnderstood):
         return False
-    return is_whole(layout, written)
+    return is_whole(layout, frozenset(uses.always))
 
 
 def why_not(file: File, function: Definition, one: Object) -> str:
@@ -175,63 +130,6 @@ def why_not(file: File, function: Definition, one: Object) -> str:
     except (Doubt, NotUnderstood) as wrong:
         return str(wrong)
     return ""
-
-
-def objects(text: Body) -> Iterator[Object]:
-    """The structs that a function declares without an initialiser, and those that it allocates unset, by the pointer to them."""
-    tokens = text.tokens
-    for at, token in enumerate(tokens):
-        if token != b"struct" or text.before(at) not in _STATEMENT_ENDS or not body.is_name(text.after(at)):
-            continue
-        if text.inside[at] >= 0 and tokens[text.inside[at]] != b"{":
-            continue  # a cast, or in the head of a loop
-        struct = tokens[at + 1].decode("ascii", "replace")
-        place = at + 2
-        while place < len(tokens):
-            pointer = tokens[place] == b"*"
-            place += pointer
-            if place >= len(tokens) or not body.is_name(tokens[place]):
-                break
-            name, after = tokens[place], text.after(place)
-            if pointer:
-                if (allocated := _allocation(text, name)) is not None:
-                    yield Object(name, struct, True, text.offsets[allocated])
-            elif after in (b",", b";"):
-                yield Object(name, struct, False, text.offsets[place])
-            while place < len(tokens) and tokens[place] not in (b",", b";"):
-                place = text.partner[place] + 1 if text.partner.get(place, 0) > place else place + 1
-            if place >= len(tokens) or tokens[place] == b";":
-                break
-            place += 1
-
-
-def _allocation(text: Body, name: bytes) -> int | None:
-    """Where a pointer is given unset memory of the size of what it points at, if that is the only thing it is ever given."""
-    found = None
-    for at in text.places(name):
-        if text.after(at) != b"=":
-            continue
-        if text.after(at + 1) == b"NULL":
-            continue
-        opening = at + 3
-        call = text.tokens[at + 2] if opening < len(text.tokens) and text.tokens[opening] == b"(" else b""
-        if found is not None or call not in sinks.UNSET_ALLOCATORS or opening not in text.partner:
-            return None
-        if text.after(text.partner[opening]) not in (b";", b","):
-            return None
-        arguments = text.arguments(opening)
-        size, flags = sinks.UNSET_ALLOCATORS[call]
-        if max(size, flags) >= len(arguments):
-            return None
-        if flags >= 0 and not set(text.text(*arguments[flags])) <= sinks.PLAIN_FLAGS:
-            return None
-        if call == b"kmalloc_obj":
-            if text.text(*arguments[size]) != (b"*", name):
-                return None
-        elif text.text(*arguments[size]) != (b"sizeof", b"(", b"*", name, b")"):
-            return None  # more than the object may follow it, or less
-        found = at
-    return found
 
 
 def _hands_on(file: File, text: Body) -> bool:
@@ -244,17 +142,18 @@ def _hands_on(file: File, text: Body) -> bool:
 
 
 def _proved(file: File, function: Definition, text: Body, one: Object) -> Iterator[Unset]:
+    # first what costs no look-up: whatever the struct is like, this ends the proof
+    if not _uses(file, text, one.name, _Unknown(one.struct, (), False), one, 0).leaving:
+        raise Doubt(f"{one.name.decode()} leaves whole by no call that is known")
     layout = file.structs.layout(one.struct)
     declared = sum(
         1 for at in text.places(one.name) if text.before(at) in (one.struct.encode(), b"*", b",") and text.offsets[at] == one.offset
     )
     if not one.on_heap and declared != 1:
         raise Doubt(f"{one.name.decode()} is not declared once")
-    if macro := file.macro_with(one.name):
-        raise Doubt(f"the macro {macro} may write {one.name.decode()}")
+    if macro := file.macro_with(one.name) or file.structs.macro_with(one.name):
+        raise Doubt(f"the macro {macro} may write {one.name.decode()}" if "/" not in macro else f"a macro of {macro} may")
     uses = _uses(file, text, one.name, layout, one, 0)
-    if not uses.leaving:
-        raise Doubt(f"{one.name.decode()} leaves whole by no call that is known")
     written = frozenset(uses.written)
     for path in written:
         if layout.find(path) is None and layout.find(path[:1]) is None:
@@ -279,11 +178,11 @@ def _uses(file: File, text: Body, name: bytes, layout: Layout, one: Object | Non
 def _use(file: File, text: Body, at: int, layout: Layout, by_pointer: bool, one: Object | None, found: _Uses, depth: int) -> None:
     """What is done with an object in one place."""
     name = text.tokens[at]
-    if _is_measured(text, at, by_pointer):
+    if _is_measured(text, at):
         return
     path, end = _path(text, at, by_pointer)
     before, after = text.before(at), text.after(end - 1)
-    address = before == b"&" and not _ends_value(text.before(at - 1))
+    address = before == b"&" and not _ends_value(text, at - 2)
     if not path:
         if by_pointer and not address:
             if one is not None and after == b"=" and _is_declared_or_allocated(text, at, end, one):
@@ -292,8 +191,6 @@ def _use(file: File, text: Body, at: int, layout: Layout, by_pointer: bool, one:
                 return
             if before == b"*" and one is not None and text.offsets[at] <= one.offset and after in (b";", b",", b"="):
                 return  # its declaration
-            if before == b"*" and after in (b";", b",") and _is_declaration(text, at):
-                return
             return _handed_on(file, text, at, end, layout, found, depth)
         if address and not by_pointer:
             return _handed_on(file, text, at - 1, end, layout, found, depth)
@@ -303,6 +200,8 @@ def _use(file: File, text: Body, at: int, layout: Layout, by_pointer: bool, one:
         raise Doubt(f"struct {layout.name} has no member {b'.'.join(path).decode('ascii', 'replace')} that is known")
     if after in _ASSIGNMENTS or after in (b"++", b"--") or before in (b"++", b"--"):
         found.written.add(path)
+        if after == b"=" and depth == 0 and before in (b";", b"{", b"}") and (one is None or _is_around(text, at, one)):
+            found.always.add(path)
         return
     subscripted = text.tokens[end - 1] == b"]"
     if address or (member.is_array and not subscripted):
@@ -313,6 +212,15 @@ def _use(file: File, text: Body, at: int, layout: Layout, by_pointer: bool, one:
         found.written.add(path)  # a macro may write its argument: get_user(x.member, …)
     elif text.inside[at] >= 0 and text.tokens[text.inside[at]] == b"(" and b"asm" in text.tokens:
         raise Doubt("assembly")
+
+
+def _is_around(text: Body, at: int, one: Object) -> bool:
+    """Whether a statement stands in the block in which an object is declared or allocated, or in one around that."""
+    declared = bisect.bisect_left(text.offsets, one.offset)
+    block = text.inside[declared]
+    while block >= 0 and block != text.inside[at]:
+        block = text.inside[block]
+    return block >= 0
 
 
 def _path(text: Body, at: int, by_pointer: bool) -> tuple[Path, int]:
@@ -337,7 +245,7 @@ def _path(text: Body, at: int, by_pointer: bool) -> tuple[Path, int]:
     return tuple(path), place
 
 
-def _is_measured(text: Body, at: int, by_pointer: bool) -> bool:
+def _is_measured(text: Body, at: int) -> bool:
     """Whether only the size or the type of an object is asked for."""
     start = at - 1 if text.before(at) in (b"*", b"&") else at
     opening = text.inside[at]
@@ -346,21 +254,16 @@ def _is_measured(text: Body, at: int, by_pointer: bool) -> bool:
     return opening >= 0 and text.tokens[opening] == b"(" and text.before(opening) in _SIZE_OF
 
 
-def _ends_value(token: bytes) -> bool:
+def _ends_value(text: Body, at: int) -> bool:
     """Whether an `&` behind a token is an operator between two values."""
+    token = text.tokens[at] if at >= 0 else b""
+    if token == b")" and at in text.partner and text.tokens[at - 1] == b"*":
+        return False  # a cast
     return token in (b")", b"]") or (body.is_name(token) and token not in (b"return", b"case", b"else", b"sizeof")) or token[:1].isdigit()
 
 
 def _is_declared_or_allocated(text: Body, at: int, end: int, one: Object) -> bool:
     return text.offsets[at] == one.offset or text.after(end) == b"NULL"
-
-
-def _is_declaration(text: Body, at: int) -> bool:
-    """Whether a name behind an asterisk is declared there."""
-    place = at - 1
-    while place > 0 and text.tokens[place] == b"*":
-        place -= 1
-    return body.is_name(text.tokens[place]) and text.before(place) == b"struct"
 
 
 def _is_tested(text: Body, at: int, end: int) -> bool:
@@ -380,9 +283,9 @@ def _argument_of(text: Body, start: int, end: int) -> tuple[bytes, int, int] | N
         opening = text.inside[opening]  # parentheses, or a cast's
     if opening < 0 or text.tokens[opening] != b"(":
         return None
-    for number, (first, last) in enumerate(text.arguments(opening)):
+    for which, (first, last) in enumerate(text.arguments(opening)):
         if text.uncast(first, last) == (start, end):
-            return text.called(opening), opening, number
+            return text.called(opening), opening, which
     return None
 
 
@@ -392,19 +295,19 @@ def _handed_on(file: File, text: Body, start: int, end: int, layout: Layout, fou
     call = _argument_of(text, start, end)
     if call is None:
         raise Doubt(f"the address of {name} is taken")
-    called, opening, number = call
+    called, opening, which = call
     shown = called.decode("ascii", "replace")
     arguments = text.arguments(opening)
     if called in SINKS and _is_the_kernels(file, called):
         sink = SINKS[called]
-        if number == sink.source and len(arguments) > sink.size:
+        if which == sink.source and len(arguments) > sink.size:
             if _is_whole(text, *arguments[sink.size], end, layout):
                 found.leaving.append(Leaving(sink, text.offsets[opening - 1]))
             return  # a part of it leaves: that reads it at most
         raise Doubt(f"{shown}() gets {name} where it takes no bytes from")
     if called in sinks.READERS and not file.defines(called):
         return
-    if called in (b"memcpy", b"memcmp") and number == 1:
+    if called in (b"memcpy", b"memcmp") and which == 1:
         return
     inner = file.definition(called)
     if inner is None:
@@ -412,12 +315,12 @@ def _handed_on(file: File, text: Body, start: int, end: int, layout: Layout, fou
     if depth >= _DEEPEST:
         raise Doubt(f"{shown}() hands {name} on too deep")
     parameters = file.parameters(inner)
-    if number >= len(parameters) or len(parameters) != len(arguments):
+    if which >= len(parameters) or len(parameters) != len(arguments):
         raise Doubt(f"{shown}() takes other arguments")
-    parameter = tuple(word for word in parameters[number] if word not in (b"const", b"__maybe_unused", b"restrict"))
+    parameter = tuple(word for word in parameters[which] if word not in (b"const", b"__maybe_unused", b"restrict"))
     if len(parameter) != 4 or parameter[:3] != (b"struct", layout.name.encode(), b"*"):
         raise Doubt(f"{shown}() takes {name} as something else")
-    if macro := file.macro_with(parameter[3]):
+    if macro := file.macro_with(parameter[3]) or file.structs.macro_with(parameter[3]):
         raise Doubt(f"the macro {macro} may write {parameter[3].decode()}")
     more = _uses(file, file.body(inner), parameter[3], layout, None, depth + 1)
     found.written |= more.written
@@ -430,8 +333,8 @@ def _is_the_kernels(file: File, sink: bytes) -> bool:
         return True
     own = file.definition(sink)
     parameters = file.parameters(own) if own is not None else []
-    number = SINKS[sink].source
-    return number < len(parameters) and parameters[number][:3] == (b"const", b"void", b"*")
+    which = SINKS[sink].source
+    return which < len(parameters) and parameters[which][:3] == (b"const", b"void", b"*")
 
 
 def _is_whole(text: Body, start: int, end: int, at: int, layout: Layout) -> bool:
@@ -453,28 +356,33 @@ def _member_handed_on(text: Body, start: int, end: int, path: Path, member: Memb
     call = _argument_of(text, start, end)
     if call is None:
         raise Doubt(f"the address of {name} is taken")
-    called, opening, number = call
+    called, opening, which = call
     if called in SINKS:
-        if number == SINKS[called].source:
+        if which == SINKS[called].source:
             return
         raise Doubt(f"{called.decode()}() gets the address of {name}")
-    if called in (b"memcpy", b"memcmp") and number == 1:
+    if called in (b"memcpy", b"memcmp") and which == 1:
         return
-    if not _is_by_own_size(text, opening, start, end):
+    if not _is_by_own_size(text, opening, start, end, member.size or 0):
         # container_of() leads from a struct to the one around it, and a cast from the first member
-        whole = not member.is_scalar or layout.members[0].name == path[0]
+        whole = not member.is_scalar or (layout.members and layout.members[0].name == path[0])
         sized = _BY_SIZE.search(called) or any(b"sizeof" in text.text(*one) for one in text.arguments(opening))
         if whole or sized:
             raise Doubt(f"{called.decode()}() may write more than {name}")
     found.written.add(path)
 
 
-def _is_by_own_size(text: Body, opening: int, start: int, end: int) -> bool:
-    """Whether a call is one that writes an argument, and gets the size of just that."""
+def _is_by_own_size(text: Body, opening: int, start: int, end: int, size: int) -> bool:
+    """Whether a call is one that writes an argument of so many bytes, and gets no larger size than that."""
+    if text.called(opening) in _OF_ONE_TYPE:
+        return True
     if text.called(opening) not in _SIZED:
         return False
     member = text.tokens[start + 1 if text.tokens[start] == b"&" else start : end]
     arguments = text.arguments(opening)
     if text.called(opening) in (b"strscpy", b"strscpy_pad") and len(arguments) == 2:
         return True  # that take the size of the array themselves
+    last = text.text(*text.uncast(*arguments[-1])) if text.called(opening) in _BY_LAST else ()
+    if len(last) == 1 and (count := number(last[0])) is not None:
+        return count <= size
     return any(text.text(*text.uncast(*one)) in ((b"sizeof", b"(", *member, b")"), (b"sizeof", *member)) for one in arguments)
