@@ -46,13 +46,10 @@ def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> V
     )
 
 
-def with_leaks(verdict: Verdict, found: leaks.Leaks) -> Verdict:
-    """The evidence's verdict with what may leave the kernel unset. What is proved stands before the rest, which may have been cut."""
-    known = set(verdict.evidence)
-    more = tuple(fact for fact in found.proved if fact not in known)
-    return dataclasses.replace(
-        verdict, needs_kmsan=found.needs, kmsan_reasoning=found.reasoning, evidence=(*more, *verdict.evidence) if more else verdict.evidence
-    )
+def with_leaks(verdict: Verdict, found: leaks.Leaks, most_facts: int) -> Verdict:
+    """The evidence's verdict with what may leave the kernel unset; what is proved of that stands first."""
+    facts = (*found.proved, *verdict.evidence)[:most_facts] if found.proved else verdict.evidence
+    return dataclasses.replace(verdict, needs_kmsan=found.needs, kmsan_reasoning=found.reasoning, evidence=facts)
 
 
 def with_outcomes(

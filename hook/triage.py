@@ -167,7 +167,7 @@ def _look_for_leaks(run: Run) -> typing.Any:
     run.leaks = leaks.find(run.change.patch, run.evidence, run.source, configurer, arch)
     # a proof rests on which headers define a struct, and on that no other does
     run.may_keep = run.may_keep and not run.leaks.proved and not run.leaks.cut
-    run.verdict = settlement.with_leaks(run.verdict, run.leaks)
+    run.verdict = settlement.with_leaks(run.verdict, run.leaks, run.settings["limits.evidence_facts"])
     return {"NeedsKMSAN": run.leaks.needs, "Proved": len(run.leaks.proved), "Signals": [one.claim for one in run.leaks.signals]}
 
 
