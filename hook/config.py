@@ -121,6 +121,14 @@ def _prices(value: typing.Any) -> tuple[str, ...]:
     return words
 
 
+def _machine(value: typing.Any) -> tuple[str, ...]:
+    """`qemu-any` or `gce`, or the devices that there are; whether QEMU has one of that name is found out where its catalogue is read."""
+    words = _words(value)
+    if not words or (len(words) > 1 and {"qemu-any", "gce"} & set(words)):
+        raise ValueError("qemu-any, gce, or a list of devices as QEMU names them, such as e1000e")
+    return words
+
+
 def _url(value: typing.Any) -> str:
     import urllib.parse
 
@@ -169,6 +177,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("fuzz.toolchain", "gcc-12", _matching(TOOLCHAIN, "gcc-12 or clang-19, perhaps with pahole-1.25 or rustc-1.78"),
             "what builds the kernel: it answers where Kconfig asks a compiler or a tool"),
     Setting("fuzz.syzkaller", "", _text, "a checkout of syzkaller: whether its descriptions reach a change is said; read as text"),
+    Setting("fuzz.vm", ("qemu-any",), _machine,
+            "what the fuzzed machine has: qemu-any (whatever QEMU emulates), gce, or a list of devices as QEMU names them"),
     Setting("reach.max_hops", 24, _whole(1, 100), "follow callers of callers of a changed function for at most so many hops"),
     Setting("reach.max_caller_files", 24, _whole(1, 10_000),
             "look for the callers of one function in at most so many files, the nearest first"),

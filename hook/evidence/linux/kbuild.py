@@ -7,8 +7,9 @@ makefile names, or of which one names something that only make can evaluate, is 
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from hook.evidence.linux.conditions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
 from hook.evidence.linux.makefile import OPEN, Makefile, Unreadable, Word
@@ -16,6 +17,7 @@ from hook.source.tree import Kind, Source
 
 _GOALS = ("obj-y", "lib-y", "extra-y", "always-y", "core-y", "drivers-y", "net-y", "libs-y", "virt-y", "head-y", "init-y")
 _DESCENTS = (*_GOALS, "subdir-y")
+_HOST_PROGRAMS = ("hostprogs", "hostprogs-y", "hostprogs-always-y", "userprogs", "userprogs-always-y")
 _TOP = "/"  # the top makefile with the architecture's, which give what the top Kbuild leads to, or in older trees stands for it
 _LISTS = ("-y", "-objs", "-m")
 _MOST_LEVELS = 5  # directories above a file whose makefiles may name it
@@ -30,6 +32,22 @@ class Built:
 
     condition: Condition
     places: tuple[tuple[str, int, Condition], ...] = ()  # path and line of a makefile, and what it asks for
+
+
+@dataclasses.dataclass(frozen=True)
+class Object:
+    """What Kbuild links of one or more source files: a module, or the same built in."""
+
+    path: str  # of the object, without its end: drivers/net/ethernet/intel/e1000e/e1000e
+    members: tuple[str, ...]  # the source files, as .c; another language may stand there
+    condition: Condition  # under which it is built, without that of the directories
+    place: tuple[str, int]  # the line of the makefile that asks for it
+    whole: bool  # whether the makefile could be read so far that there are no other members
+
+    @property
+    def name(self) -> str:
+        """The name that modules and drivers go by (KBUILD_MODNAME)."""
+        return self.path.rpartition("/")[2].replace("-", "_")
 
 
 class Kbuild:
@@ -67,6 +85,91 @@ class Kbuild:
         except Unreadable as wrong:
             return Built(left_open(str(wrong)))
         return Built(nowhere(f"no makefile names {path}"))
+
+    def objects(self, path: str) -> list[Object]:
+        """The objects that the source file at `path` is linked into; none where no makefile says, or it cannot be read."""
+        directory, _, name = path.rpartition("/")
+        stem = name.rpartition(".")[0]
+        wanted = f"{stem}.o"
+        try:
+            for _ in range(_MOST_LEVELS):
+                found = self._linked(directory, wanted)
+                if found or not directory:
+                    break
+                directory, _, last = directory.rpartition("/")
+                wanted = f"{last}/{wanted}"
+            return found or next((one for place, name in self._elsewhere(path, stem) if (one := self._linked(place, name))), [])
+        except Unreadable:
+            return []
+
+    def host_program(self, path: str) -> tuple[str, int] | None:
+        """The line of a makefile that makes a source file a part of a program of the build itself (makefiles.rst, "Host Program support")."""
+        directory, _, name = path.rpartition("/")
+        stem = name.rpartition(".")[0]
+        try:
+            makefile = self._makefile(directory)
+            if makefile is None or self.objects(path):
+                return None
+            programs = [word for goal in _HOST_PROGRAMS for word in makefile.words(goal)]
+            for word in programs:
+                if word.text == stem or any(self._named(makefile, (f"{word.text}-objs",), f"{stem}.o")):
+                    return word.path, word.line
+        except Unreadable:
+            pass
+        return None
+
+    def called(self, name: str) -> list[Object]:
+        """The objects that go by a name as modules do, by the word index; none without it."""
+        if self._source.index is None:
+            return []
+        from hook.source.index import NoIndex
+
+        found: list[Object] = []
+        for spelling in dict.fromkeys((name, name.replace("_", "-"))):
+            try:
+                holding = self._source.holding([[word.lower()] for word in spelling.split("-") if word])
+            except NoIndex as wrong:
+                self._source.index_failed(str(wrong))
+                return []
+            for one in holding:
+                directory, _, base = one.rpartition("/")
+                makefile = self._makefile(directory) if base in ("Makefile", "Kbuild") and directory else None
+                for word in self._named(makefile, _GOALS, f"{spelling}.o") if makefile is not None else ():
+                    found.append(self._goal(directory, spelling, word))
+        return found
+
+    def of_directory(self, directory: str) -> list[Object]:
+        """The objects that the makefile of a directory asks for itself. Raises Unreadable."""
+        makefile = self._makefile(directory)
+        words = [word for goal in _GOALS for word in makefile.words(goal)] if makefile is not None else []
+        return [self._goal(directory, word.text[:-2], word) for word in words if word.text.endswith(".o") and OPEN not in word.text]
+
+    def _goal(self, directory: str, stem: str, word: Word) -> Object:
+        """The object that a word of a makefile asks for: of the files that are listed for it, or of the one of its name."""
+        makefile = self._makefile(directory)
+        assert makefile is not None
+        path = posixpath.normpath(f"{directory}/{stem}")
+        words = [one.text for part in _LISTS for one in makefile.words(stem + part)]
+        files = [posixpath.normpath(f"{directory}/{one}") for one in words if OPEN not in one and one.endswith(".o")]
+        members = tuple(dict.fromkeys(f"{file[:-2]}.c" for file in files)) or (f"{path}.c",)
+        return Object(path, members, word.condition, (word.path, word.line), not makefile.unread and all(OPEN not in one for one in words))
+
+    def _linked(self, directory: str, wanted: str) -> list[Object]:
+        makefile = self._makefile(directory)
+        if makefile is None:
+            return []
+        found: dict[str, Object] = {}
+        for word in self._named(makefile, _GOALS, wanted):
+            one = self._goal(directory, wanted[:-2], word)
+            found.setdefault(one.path, one)
+        for name in makefile.names():
+            base, dash, _ = name.rpartition("-")
+            if not dash or not name.endswith(_LISTS) or name in _GOALS or not self._named(makefile, (name,), wanted):
+                continue
+            for outer in self._named(makefile, _GOALS, f"{base}.o"):
+                one = self._goal(directory, base, outer)
+                found[one.path] = one
+        return list(found.values())
 
     def is_only_here(self, path: str) -> bool:
         """Whether no other makefile than those above a file may name it, and nothing in these is beyond us; only with the word index."""
@@ -161,9 +264,13 @@ class Kbuild:
         return Built(all_of([word.condition, above.condition]), ((word.path, word.line, word.condition), *above.places))
 
     def _by_name(self, path: str, stem: str) -> Built | None:
-        """A makefile of another directory that names the file, by the word index (amdgpu's lists of `../display/…`)."""
+        """When a makefile of another directory that names the file builds it (amdgpu's lists of `../display/…`)."""
+        return next((one for place, wanted in self._elsewhere(path, stem) if (one := self._object(place, wanted))), None)
+
+    def _elsewhere(self, path: str, stem: str) -> Iterator[tuple[str, str]]:
+        """The directories whose makefile may name the file, by the word index, and the name that it would have there."""
         if self._source.index is None:
-            return None
+            return
         from hook.source.index import NoIndex
 
         near = path.split("/")[:3]
@@ -171,7 +278,7 @@ class Kbuild:
             holding = self._source.holding([[word.lower()] for word in stem.replace("-", " ").replace(".", " ").split()[:4]])
         except NoIndex as wrong:
             self._source.index_failed(str(wrong))
-            return None
+            return
         makefiles = [one for one in holding if one.rpartition("/")[2].startswith(("Makefile", "Kbuild")) and one.split("/")[:3] == near]
         tried: dict[str, None] = {}
         for one in makefiles[:6]:
@@ -180,19 +287,13 @@ class Kbuild:
             for place in (folder, *self._including(folder)):
                 tried[place] = None
         for place in tried:
-            makefile = self._makefile(place)
-            if makefile is None:
-                continue
             ups = "../" * (place.count("/") + 1)
             for shared in range(place.count("/") + 1, 0, -1):
                 head = "/".join(place.split("/")[:shared])
                 if path.startswith(f"{head}/"):
                     ups = "../" * (place.count("/") + 1 - shared) + path[len(head) + 1 :]
                     break
-            found = self._object(place, ups.rpartition(".")[0] + ".o")
-            if found is not None:
-                return found
-        return None
+            yield place, ups.rpartition(".")[0] + ".o"
 
     def _including(self, folder: str) -> list[str]:
         """Directories below the third level whose makefile may include one of `folder`: those above it, and those beside these."""

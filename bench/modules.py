@@ -1,0 +1,164 @@
+"""What evidence says of every module: the share of yes, no and unknown by bus over drivers/ and sound/ of a real kernel.
+
+    python bench/modules.py --tree GIT_TREE [--arch x86_64] [--out ANSWERS.jsonl] [--draw 60] [--seed 1] [--every N] [--named]
+
+GIT_TREE is a kernel as git repository with the word index (bench/tree.py, patch-triage index). An object counts where a configuration of
+the target builds it, as a module or into the kernel. With --draw so many are drawn at random, to be read by hand; with --named only the
+drivers of NAMED are asked, and the bench is red where one of them comes out otherwise. Prints the processor time that an answer took with
+nothing read before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import pathlib
+import random
+import sys
+import time
+from collections.abc import Iterator
+
+from hook.evidence.linux import drivers
+from hook.evidence.linux.configs import Configurer
+from hook.evidence.linux.kbuild import Object
+from hook.evidence.linux.machine import machine
+from hook.evidence.linux.solver import impossible
+from hook.source.git import find
+from hook.source.objects import Objects
+from hook.source.tree import Source
+
+FOLDERS = ("drivers", "sound")
+NAMED: dict[str, tuple[str, ...]] = {  # the answers that may come out
+    "drivers/net/ethernet/intel/e1000e/netdev.c": ("yes",),
+    "drivers/net/ethernet/intel/e1000e/phy.c": ("yes",),
+    "drivers/net/ethernet/intel/igb/igb_main.c": ("yes",),
+    "drivers/net/ethernet/intel/igbvf/netdev.c": ("yes",),
+    "drivers/net/ethernet/mellanox/mlxsw/spectrum.c": ("no",),
+    "drivers/net/ethernet/mellanox/mlxsw/core.c": ("no",),
+    "drivers/net/ethernet/mellanox/mlxsw/pci.c": ("no",),
+    "drivers/net/ethernet/amd/pds_core/main.c": ("no",),
+    "drivers/net/ethernet/amd/pds_core/adminq.c": ("no",),
+    "drivers/net/ethernet/qlogic/qed/qed_main.c": ("no",),
+    "drivers/net/ethernet/qlogic/qed/qed_ll2.c": ("no",),
+    "drivers/net/ethernet/pensando/ionic/ionic_main.c": ("no",),
+    "drivers/gpu/drm/amd/amdgpu/amdgpu_ring.c": ("no",),
+    "drivers/gpu/drm/amd/display/dc/hwss/dcn20/dcn20_hwseq.c": ("no",),
+    "drivers/net/usb/usbnet.c": ("yes",),
+    "drivers/net/usb/asix_devices.c": ("yes",),
+    "drivers/net/usb/rtl8150.c": ("yes",),
+    "drivers/net/usb/lan78xx.c": ("yes",),
+    "drivers/net/usb/cdc_ncm.c": ("yes",),
+    "net/mac80211/tx.c": ("yes",),
+    "net/mac80211/mlme.c": ("yes",),
+    "drivers/net/wireless/ath/ath11k/pci.c": ("no",),
+    "drivers/net/wireless/ath/ath9k/htc_hst.c": ("yes",),
+    "drivers/net/wireless/ath/ath9k/hif_usb.c": ("yes",),
+    "drivers/gpu/drm/vkms/vkms_drv.c": ("yes",),
+    "drivers/gpu/drm/vkms/vkms_crtc.c": ("yes",),
+    "drivers/i2c/busses/i2c-stm32.c": ("no",),
+    "drivers/hid/hid-sony.c": ("yes",),
+    "drivers/hid/hid-logitech-dj.c": ("yes",),
+    "drivers/hid/hid-core.c": ("yes",),
+    "drivers/platform/x86/thinkpad_acpi.c": ("no", "unknown"),
+    "drivers/platform/x86/asus-wmi.c": ("no", "unknown"),
+    "drivers/platform/x86/dell/dell-laptop.c": ("no", "unknown"),
+    "drivers/platform/x86/toshiba_acpi.c": ("no", "unknown"),
+    "drivers/platform/x86/samsung-laptop.c": ("no", "unknown"),
+    "drivers/block/null_blk/main.c": ("yes",),
+    "drivers/nvme/host/pci.c": ("yes",),
+    "drivers/nvme/host/core.c": ("yes",),
+    "drivers/usb/core/hub.c": ("yes",),
+    "drivers/net/virtio_net.c": ("yes",),
+    "drivers/media/usb/uvc/uvc_driver.c": ("yes",),
+    "sound/core/pcm_native.c": ("yes",),
+    "sound/usb/card.c": ("yes",),
+}
+
+
+def judge(args: argparse.Namespace) -> tuple[drivers.Drivers, Configurer, Source]:
+    repo = find(str(args.tree))
+    source = Source(Objects(repo, 64 << 20), repo.run("rev-parse", "HEAD^{tree}").decode().strip())
+    configurer = Configurer(source, args.arch, "gcc-12", None)
+    return drivers.Drivers(source, configurer, machine(args.arch, ("qemu-any",)), args.most_files), configurer, source
+
+
+def objects(source: Source, configurer: Configurer) -> Iterator[Object]:
+    """What the makefiles below the folders ask for, once each."""
+    for path in sorted(source.glob(*(f"{folder}/*Makefile" for folder in FOLDERS), *(f"{folder}/*Kbuild" for folder in FOLDERS))):
+        seen: set[str] = set()
+        for one in configurer.kbuild.of_directory(path.rpartition("/")[0]):
+            if one.path not in seen and source.oid(one.members[0]):
+                seen.add(one.path)
+                yield one
+
+
+def is_for_target(configurer: Configurer, one: Object) -> bool:
+    built = configurer.built_if(one.members[0]) if one.members else None
+    return built is None or not impossible(configurer.known.options, built.condition)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The answers about every module.")
+    parser.add_argument("--tree", type=pathlib.Path, required=True)
+    parser.add_argument("--arch", default="x86_64")
+    parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--draw", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--most-files", type=int, default=drivers._MOST_FILES)
+    parser.add_argument("--named", action="store_true")
+    args = parser.parse_args()
+    if args.named:
+        wrong = 0
+        for path, allowed in NAMED.items():
+            asked, configurer, _ = judge(args)
+            configurer.kbuild.objects(path)
+            begun = time.process_time()
+            found = asked.of_file(path)
+            took = time.process_time() - begun
+            good = str(found.answer) in allowed
+            wrong += not good
+            shown = found.question or (found.facts[0].claim if found.facts else "")
+            cost = f"{took * 1000:6.0f} ms {asked.texts.read_files:4} files"
+            print(f"{'  ' if good else 'X '}{found.answer!s:8}{cost}  {path}: {', '.join(found.devices)}; {shown[:150]}", flush=True)
+        sys.exit(bool(wrong))
+    asked, configurer, source = judge(args)
+    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    lines = []
+    skipped = 0
+    for number, one in enumerate(objects(source, configurer)):
+        if number % args.every:
+            continue
+        if not is_for_target(configurer, one):
+            skipped += 1
+            continue
+        asked.texts.read_files = 0
+        begun = time.process_time()
+        found = asked.of_object(one)
+        took = time.process_time() - begun
+        bus = drivers.bus_of(asked, one) or "none"
+        counts[bus][str(found.answer)] += 1
+        lines.append(
+            {
+                "Object": one.path, "Bus": bus, "Answer": str(found.answer), "Devices": found.devices, "Question": found.question,
+                "Facts": [f"{fact.place.path}:{fact.place.line} {fact.claim}" for fact in found.facts], "Seconds": round(took, 3),
+            }
+        )  # fmt: skip
+        if args.out:
+            with args.out.open("a") as file:
+                file.write(json.dumps(lines[-1]) + "\n")
+    total: collections.Counter[str] = collections.Counter()
+    print(f"{'bus':16}{'all':>6}{'yes':>6}{'no':>6}{'unknown':>9}")
+    for bus, row in sorted(counts.items(), key=lambda one: -sum(one[1].values())):
+        total.update(row)
+        print(f"{bus:16}{sum(row.values()):6}{row['yes']:6}{row['no']:6}{row['unknown']:9}")
+    whole = sum(total.values())
+    share = f"unknown {total['unknown'] / max(1, whole):.1%}; {skipped} not for {args.arch}"
+    print(f"{'all':16}{whole:6}{total['yes']:6}{total['no']:6}{total['unknown']:9}   {share}")
+    for line in random.Random(args.seed).sample(lines, min(args.draw, len(lines))):
+        print(f"{line['Answer']:8}{line['Bus']:10}{line['Object']}: {', '.join(line['Devices'])} {line['Question'] or line['Facts'][:3]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Buses: how a driver that registers on one comes to a device, and which of the kernel's own virtual devices host it.
+
+What stands here are names only. Whether the tree under review has a provider is asked of its Kconfig, never assumed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Way(enum.StrEnum):
+    """How devices come to a bus."""
+
+    PCI = "pci"  # ids that the catalogue answers
+    VIRTIO = "virtio"
+    HOSTED = "hosted"  # user space makes any device of this bus, through a provider
+    BY_HAND = "by hand"  # user space can have a driver of this bus bound, but not make its device answer
+    DESCRIBED = "described"  # by firmware (ACPI, device tree), or by code of the kernel that makes a device by its name
+    ABSENT = "absent"  # no virtual machine of the catalogue has such a bus
+    NAMED = "named"  # another module makes the device, and its name says which
+    OPEN = "open"  # nothing here tells
+
+
+@dataclasses.dataclass(frozen=True)
+class Provider:
+    """A virtual device of the kernel's own."""
+
+    name: str  # as a person reads it
+    options: tuple[str, ...]  # all of them are needed
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Bus:
+    """A bus, or a subsystem that drivers register with as they do on one."""
+
+    name: str
+    way: Way
+    what: str = ""  # the question that stays open, or why the bus is absent
+    providers: tuple[Provider, ...] = ()
+    absent_on: tuple[str, ...] = ()  # architectures on which ABSENT holds; empty: on all
+
+
+GADGET = Provider("dummy_hcd with raw-gadget", ("USB_DUMMY_HCD", "USB_RAW_GADGET"), "user space is the device of any USB driver")
+UHID = Provider("uhid", ("UHID",), "user space is the device of any HID driver")
+USERIO = Provider("userio", ("SERIO", "USERIO"), "user space is the device of any serio driver")
+ADAPTER = Provider(
+    "dummy_hcd with raw-gadget, as a USB network adapter", ("USB_DUMMY_HCD", "USB_RAW_GADGET", "USB_NET_AX8817X"),
+    "the adapter asks its USB device for the id of the PHY",
+)  # fmt: skip
+ONE_WIRE = Provider(
+    "dummy_hcd with raw-gadget, as a DS2490", ("USB_DUMMY_HCD", "USB_RAW_GADGET", "W1_MASTER_DS2490"),
+    "the 1-wire bus is searched through a USB device",
+)  # fmt: skip
+SUITE = Provider("KUnit", ("KUNIT",), "the suite is run when the kernel starts, and through debugfs")
+FUNCTION = Provider(
+    "dummy_hcd with configfs gadgets", ("USB_DUMMY_HCD", "USB_CONFIGFS"), "user space puts the function into a gadget, and is its host",
+)  # fmt: skip
+STUB = Provider("i2c-stub", ("I2C_STUB",), "user space has a driver bound through new_device, to registers that hold what it wrote")
+LINE = Provider("a pseudo terminal", ("UNIX98_PTYS",), "user space sets the line discipline")
+MAPPER = Provider("device mapper", ("BLK_DEV_DM",), "user space makes a device with the target")
+LINK = Provider("rtnetlink", ("NET",), "user space makes a network device of the kind")
+
+BUSES: dict[str, Bus] = {
+    bus.name: bus
+    for bus in (
+        Bus("pci", Way.PCI),
+        Bus("virtio", Way.VIRTIO),
+        Bus("usb", Way.HOSTED, providers=(GADGET,)),
+        Bus("hid", Way.HOSTED, providers=(UHID, GADGET)),
+        Bus("serio", Way.HOSTED, providers=(USERIO,)),
+        Bus("phy", Way.HOSTED, providers=(ADAPTER,)),
+        Bus("w1", Way.HOSTED, providers=(ONE_WIRE,)),
+        Bus("dm", Way.HOSTED, providers=(MAPPER,)),
+        Bus("link", Way.HOSTED, providers=(LINK,)),
+        Bus("ldisc", Way.HOSTED, providers=(LINE,)),
+        Bus("kunit", Way.HOSTED, providers=(SUITE,)),
+        Bus("usb_function", Way.HOSTED, providers=(FUNCTION,)),
+        Bus(
+            "i2c",
+            Way.BY_HAND,
+            "a driver of this bus can be bound by hand (new_device, i2c-stub): does the code run before its chip answers?",
+            (STUB,),
+        ),
+        Bus("spi", Way.DESCRIBED),
+        Bus("platform", Way.DESCRIBED),
+        Bus("acpi", Way.DESCRIBED),
+        Bus("pnp", Way.DESCRIBED),
+        Bus("amba", Way.DESCRIBED),
+        Bus("serdev", Way.DESCRIBED),
+        Bus("mdio", Way.DESCRIBED),
+        Bus("mipi_dsi", Way.DESCRIBED),
+        Bus("spmi", Way.DESCRIBED),
+        Bus("slim", Way.DESCRIBED),
+        Bus("i3c", Way.DESCRIBED),
+        Bus("apr", Way.DESCRIBED),
+        Bus("fsi", Way.DESCRIBED),
+        Bus("auxiliary", Way.NAMED),
+        Bus("wmi", Way.ABSENT, "a WMI device comes from ACPI's PNP0C14, which no table of the machine has", absent_on=("x86_64",)),
+        Bus("sdw", Way.ABSENT, "SoundWire links come from ACPI or a device tree, and no machine of the catalogue has one"),
+        Bus(
+            "ssam",
+            Way.ABSENT,
+            "the Surface Aggregator is an ACPI device (MSHW0084) that no table of the machine has",
+            absent_on=("x86_64",),
+        ),
+        Bus("ishtp_cl", Way.ABSENT, "the Integrated Sensor Hub is a PCI device of Intel's that QEMU does not emulate"),
+        Bus("mei_cl", Way.ABSENT, "the Management Engine is a PCI device of Intel's that QEMU does not emulate"),
+        Bus("scmi", Way.ABSENT, "SCMI needs a device tree or ACPI firmware that offers it", absent_on=("x86_64",)),
+        Bus("dfl", Way.ABSENT, "a DFL FPGA is a PCI or platform device that QEMU does not emulate"),
+        Bus(
+            "coreboot", Way.ABSENT, "coreboot's table is an ACPI device (BOOT0000) that no table of the machine has", absent_on=("x86_64",)
+        ),
+        Bus("zorro", Way.ABSENT, "a bus of the Amiga", absent_on=("x86_64", "arm64")),
+        Bus("macio", Way.ABSENT, "a bus of Apple's PowerPC machines", absent_on=("x86_64", "arm64")),
+        Bus("tc", Way.ABSENT, "a bus of DECstation and Alpha machines", absent_on=("x86_64", "arm64")),
+        Bus("nubus", Way.ABSENT, "a bus of 68k Macintosh machines", absent_on=("x86_64", "arm64")),
+        Bus("dio", Way.ABSENT, "a bus of HP 9000/300 machines", absent_on=("x86_64", "arm64")),
+        Bus("ecard", Way.ABSENT, "a bus of the Acorn RiscPC", absent_on=("x86_64", "arm64")),
+        Bus("maple", Way.ABSENT, "a bus of the Dreamcast", absent_on=("x86_64", "arm64")),
+        Bus("vio", Way.ABSENT, "a bus of POWER and SPARC hypervisors", absent_on=("x86_64", "arm64")),
+        Bus("ps3_system_bus", Way.ABSENT, "a bus of the PlayStation 3", absent_on=("x86_64", "arm64")),
+        Bus("parisc", Way.ABSENT, "a bus of PA-RISC machines", absent_on=("x86_64", "arm64")),
+        Bus("ccw", Way.ABSENT, "a bus of s390", absent_on=("x86_64", "arm64")),
+        Bus("ccwgroup", Way.ABSENT, "a bus of s390", absent_on=("x86_64", "arm64")),
+        Bus("css", Way.ABSENT, "a bus of s390", absent_on=("x86_64", "arm64")),
+        Bus("ap", Way.ABSENT, "a bus of s390", absent_on=("x86_64", "arm64")),
+        Bus("sa1111", Way.ABSENT, "a companion chip of StrongARM boards", absent_on=("x86_64", "arm64")),
+        Bus("locomo", Way.ABSENT, "a companion chip of StrongARM boards", absent_on=("x86_64", "arm64")),
+        Bus("fsl_mc", Way.ABSENT, "a bus of Freescale's DPAA2 processors", absent_on=("x86_64", "arm64")),
+        Bus("host1x", Way.ABSENT, "a bus of Tegra processors", absent_on=("x86_64", "arm64")),
+        Bus("sdio", Way.OPEN, "SDIO functions can stand behind a USB card reader (vub300) that user space is"),
+        Bus("pcmcia", Way.OPEN, "is there a PCMCIA socket?"),
+        Bus("greybus", Way.OPEN, "Greybus modules can stand behind a USB bridge (gb-es2) that user space is"),
+        Bus("gbphy", Way.OPEN, "Greybus modules can stand behind a USB bridge (gb-es2) that user space is"),
+        Bus("vmbus", Way.OPEN, "only a guest of Hyper-V has such devices"),
+        Bus("xenbus", Way.OPEN, "only a guest of Xen, or of QEMU that plays Xen, has such devices"),
+        Bus("isa", Way.OPEN, "ISA devices are looked for at the addresses that the module's parameters give"),
+        Bus("parport", Way.OPEN, "it attaches to any parallel port, and QEMU has one (isa-parallel)"),
+        Bus("comedi", Way.OPEN, "COMEDI_DEVCONFIG attaches it at the addresses that user space gives"),
+    )
+}
+# other names for the same, as the functions and structures that register a driver have them
+SAME = {
+    "usb_serial": "usb", "usb_device": "usb", "usb_stor": "usb", "usb_composite": "gadget", "comedi_pci": "pci",
+    "comedi_usb": "usb", "comedi_pcmcia": "pcmcia", "drm_pci": "pci", "drm_module_pci": "pci", "drm_module_platform": "platform",
+    "phy_driver": "phy", "serdev_device": "serdev", "w1_family": "w1", "slim_driver": "slim", "ssam_device": "ssam",
+    "sdw_driver": "sdw", "fsl_mc_driver": "fsl_mc", "isapnp": "pnp", "pnp_card": "pnp", "acpi_bus": "acpi", "i2c_mux": "i2c",
+    "bus_i2c": "i2c", "virtio_driver": "virtio", "zorro_driver": "zorro", "pata_parport": "parport", "legacy_pci": "pci",
+    "edac_pci": "pci", "snd_pci": "pci", "hda_pci": "pci", "nd": "nd", "xenbus_frontend": "xenbus", "xenbus_backend": "xenbus",
+    "isa_driver": "isa", "mipi_dsi_driver": "mipi_dsi", "auxiliary_driver": "auxiliary",
+}  # fmt: skip
+# providers by the option that a file needs: the driver is its own virtual device
+OWN: dict[str, str] = {
+    "USB_DUMMY_HCD": "dummy_hcd", "USB_RAW_GADGET": "raw-gadget", "UHID": "uhid", "USERIO": "userio", "INPUT_UINPUT": "uinput",
+    "USBIP_VHCI_HCD": "vhci_hcd", "MAC80211_HWSIM": "mac80211_hwsim", "VIRT_WIFI": "virt_wifi", "NETDEVSIM": "netdevsim",
+    "VETH": "veth", "TUN": "tun", "TAP": "tap", "DUMMY": "dummy", "IFB": "ifb", "NLMON": "nlmon", "BONDING": "bonding",
+    "NET_TEAM": "team", "MACVLAN": "macvlan", "MACVTAP": "macvtap", "IPVLAN": "ipvlan", "VXLAN": "vxlan", "GENEVE": "geneve",
+    "GTP": "gtp", "MACSEC": "macsec", "WIREGUARD": "wireguard", "BAREUDP": "bareudp", "NET_VRF": "vrf", "VSOCKMON": "vsockmon",
+    "PFCP": "pfcp", "AMT": "amt", "OVPN": "ovpn", "NETKIT": "netkit", "RMNET": "rmnet", "NETCONSOLE": "netconsole",
+    "PPP": "ppp", "SLIP": "slip", "N_GSM": "n_gsm", "N_HDLC": "n_hdlc", "CAN_SLCAN": "slcan", "CAN_CAN327": "can327",
+    "CAN_VCAN": "vcan", "CAN_VXCAN": "vxcan", "IEEE802154_HWSIM": "mac802154_hwsim", "IEEE802154_FAKELB": "fakelb",
+    "BT_HCIVHCI": "hci_vhci", "BT_HCIUART": "hci_uart on a pseudo terminal", "NFC_VIRTUAL_NCI": "virtual_ncidev",
+    "NFC_SIM": "nfcsim", "DRM_VKMS": "vkms", "DRM_VGEM": "vgem", "FB_VIRTUAL": "vfb", "UDMABUF": "udmabuf",
+    "SW_SYNC": "sw_sync", "VIDEO_VIVID": "vivid", "VIDEO_VIMC": "vimc", "VIDEO_VIM2M": "vim2m", "VIDEO_VICODEC": "vicodec",
+    "VIDEO_VISL": "visl", "DVB_VIDTV": "vidtv", "SND_DUMMY": "snd-dummy", "SND_ALOOP": "snd-aloop",
+    "SND_VIRMIDI": "snd-virmidi", "SND_PCMTEST": "snd-pcmtest", "BLK_DEV_NULL_BLK": "null_blk", "BLK_DEV_RAM": "brd",
+    "BLK_DEV_LOOP": "loop", "BLK_DEV_NBD": "nbd", "BLK_DEV_UBLK": "ublk", "ZRAM": "zram", "SCSI_DEBUG": "scsi_debug",
+    "NVME_TARGET_LOOP": "nvme-loop", "NVME_TCP": "nvme-tcp", "NVME_TARGET_TCP": "nvmet-tcp", "LOOPBACK_TARGET": "tcm_loop",
+    "MTD_MTDRAM": "mtdram", "MTD_BLOCK2MTD": "block2mtd", "MTD_NAND_NANDSIM": "nandsim", "MTD_PHRAM": "phram",
+    "VDPA_SIM": "vdpa_sim", "VDPA_SIM_NET": "vdpa_sim_net", "VDPA_SIM_BLOCK": "vdpa_sim_blk", "VDPA_USER": "vduse",
+    "RDMA_RXE": "rxe", "RDMA_SIW": "siw", "IOMMUFD_TEST": "the iommufd selftest", "RTC_DRV_TEST": "rtc-test",
+    "TEST_POWER": "test_power", "BLK_DEV_MD": "md", "BLK_DEV_DM": "device mapper", "MD_RAID0": "md", "MD_RAID1": "md",
+    "MD_RAID10": "md", "MD_RAID456": "md", "BCACHE": "bcache", "DM_CRYPT": "dm-crypt",
+    "USB_CONFIGFS": "configfs gadgets with dummy_hcd", "USB_LIBCOMPOSITE": "configfs gadgets with dummy_hcd",
+    "COMEDI_TEST": "comedi_test", "SAMPLE_VFIO_MDEV_MTTY": "mtty", "MISDN_L1OIP": "l1oip", "VHOST_NET": "vhost-net",
+    "VHOST_VSOCK": "vhost-vsock", "ATM_TCP": "atmtcp",
+}  # fmt: skip
+# of these kinds, what hosts a chip's driver by hand: the device, and the question that it leaves
+BY_HAND: dict[str, tuple[str, str]] = {
+    "GPIO_SIM": ("gpio-sim", "does a consumer of its lines run the code?"),
+    "GPIO_MOCKUP": ("gpio-mockup", "does a consumer of its lines run the code?"),
+    "I2C_STUB": ("i2c-stub", "does a chip of its run the code?"),
+}

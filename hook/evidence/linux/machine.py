@@ -1,0 +1,192 @@
+"""The machine: which devices a virtual machine can have, by the ids that drivers bind to.
+
+`machines/ARCH.json` holds what a real QEMU says of itself, made by bench/catalogue.py. What `fuzz.vm` names narrows it: a device that QEMU
+emulates but that machine has not is not out of reach, it is one option of a command line away.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import pathlib
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+
+ANY = 0xFFFFFFFF
+_FILES = pathlib.Path(__file__).parent / "machines"
+# what Google Compute Engine gives its machines (its documentation, "Using gVNIC", "About Local SSD", "Virtio RNG")
+GCE = (
+    "gvnic",
+    "virtio-scsi-pci",
+    "virtio-net-pci",
+    "virtio-rng-pci",
+    "virtio-balloon-pci",
+    "nvme",
+    "pc",
+    "q35",
+    "VGA",
+    "tpm-tis",
+    "pvpanic",
+)
+# devices that other hypervisors than QEMU have: they exist in a virtual machine, so nothing proves that they are out of reach
+ELSEWHERE: Mapping[str, tuple[str, str]] = {
+    "1ae0:": ("gvnic", "Google Compute Engine"),
+    "1d0f:": ("ena", "Amazon EC2"),
+    "1414:": ("mana", "Microsoft Hyper-V and Azure"),
+    "15ad:": ("vmci", "VMware"),
+    "80ee:": ("vboxguest", "VirtualBox"),
+    "5853:": ("xen-platform", "Xen"),
+    "1ab8:": ("prl-tg", "Parallels"),
+    "1ded:": ("erdma", "Alibaba Cloud"),
+    "1af4:": ("virtio", "another hypervisor"),
+    "1b36:": ("a device of QEMU", "another QEMU"),
+    "1234:": ("a device of QEMU", "another QEMU"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PciDevice:
+    """An emulated PCI device or function."""
+
+    name: str  # as QEMU names it, or the machine that has it
+    vendor: int
+    device: int
+    subvendor: int
+    subdevice: int
+    class_code: int  # class, subclass and interface
+
+
+@dataclasses.dataclass(frozen=True)
+class PciId:
+    """A line of a driver's table (struct pci_device_id); ANY stands for every value."""
+
+    vendor: int
+    device: int
+    subvendor: int = ANY
+    subdevice: int = ANY
+    class_code: int = 0
+    class_mask: int = 0
+    override_only: int = 0
+
+    def takes(self, device: PciDevice) -> bool:
+        """Whether a driver with this line is offered the device (drivers/pci/pci-driver.c, pci_match_one_device).
+
+        Subsystem ids are not looked at: of several devices QEMU lets a person set them.
+        """
+        if self.override_only:
+            return False  # user space has to ask for the driver by name
+        return (
+            self.vendor in (ANY, device.vendor)
+            and self.device in (ANY, device.device)
+            and not (self.class_code ^ device.class_code) & self.class_mask
+        )
+
+    def is_exact(self, device: PciDevice) -> bool:
+        """Whether it is offered as QEMU makes it, subsystem ids included."""
+        return self.subvendor in (ANY, device.subvendor) and self.subdevice in (ANY, device.subdevice)
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What a virtual machine of one architecture may have."""
+
+    arch: str
+    made_by: str  # "QEMU 10.0.2"; empty where there is no catalogue for the architecture
+    pci: tuple[PciDevice, ...]
+    virtio: Mapping[int, str]  # device id -> name
+    acpi: Mapping[str, str]  # _HID or _CID -> what it describes
+    compatible: Mapping[str, str]  # of the device tree
+    names: frozenset[str]  # all devices, as QEMU names them
+    has: frozenset[str] | None  # the devices of this machine; None where it may have any
+    kind: str = "qemu-any"
+
+    @property
+    def describes_by_tree(self) -> bool:
+        """Whether the firmware hands out a device tree."""
+        return bool(self.compatible)
+
+    @functools.cached_property
+    def by_maker(self) -> dict[int, list[PciDevice]]:
+        """The PCI devices by their vendor."""
+        found: dict[int, list[PciDevice]] = {}
+        for one in self.pci:
+            found.setdefault(one.vendor, []).append(one)
+        return found
+
+    def is_given(self, device: str) -> bool:
+        """Whether this machine has the device, or may have it."""
+        return self.has is None or device in self.has
+
+
+class NoSuchDevice(ValueError):
+    """A device that the catalogue does not know; the sentence names it."""
+
+
+def machine(arch: str, wanted: Sequence[str]) -> Machine:
+    """The machine that `fuzz.vm` says: `qemu-any`, `gce`, or the names of devices. Raises NoSuchDevice."""
+    raw = _catalogue(arch)
+    names = frozenset((*raw["Devices"], *raw["Pci"], *raw["Made"]["Machines"])) if raw else frozenset()
+    has: frozenset[str] | None = None
+    kind = "qemu-any"
+    if tuple(wanted) == ("gce",):
+        has, kind = frozenset(GCE), "gce"
+    elif tuple(wanted) != ("qemu-any",):
+        unknown = [one for one in wanted if raw and one not in names]
+        if unknown:
+            raise NoSuchDevice(f"{unknown[0][:60]!a} is no device that {_made_by(raw)} has for {arch}")
+        has, kind = frozenset(wanted) | {"pc", "q35", "virt"}, "the devices of fuzz.vm"
+    if not raw:
+        return Machine(arch, "", (), {}, {}, {}, names, has, kind)
+    machines = raw["Made"]["Machines"]
+    every = [_pci(name, line) for name, lines in raw["Pci"].items() for line in lines]
+    # the network adapter and the display that a machine has where nothing is asked for are devices of their own
+    pci = tuple(one for one in every if one.name not in machines or one.class_code >> 16 not in (2, 3))
+    if kind == "gce":
+        pci = (*pci, PciDevice("gvnic", 0x1AE0, 0x0042, 0x1AE0, 0x0058, 0x020000))
+    virtio: dict[int, str] = {}
+    for name, number in sorted(raw["Virtio"].items(), key=lambda one: (len(one[0]), one[0])):
+        virtio.setdefault(number, name)
+    return Machine(arch, _made_by(raw), pci, virtio, raw["Acpi"], raw["Of"], names, has, kind)
+
+
+def elsewhere(line: PciId) -> tuple[str, str] | None:
+    """The device, and the hypervisor that is not QEMU and has it."""
+    return ELSEWHERE.get(f"{line.vendor:04x}:") if line.vendor != ANY else None
+
+
+def taken(lines: Iterable[PciId], vm: Machine) -> list[tuple[PciDevice, PciId]]:
+    """The devices that a driver with these lines is offered, those first that this machine has and that match to the last id."""
+    makers = vm.by_maker
+    found = [
+        (device, line) for line in lines for device in (vm.pci if line.vendor == ANY else makers.get(line.vendor, ())) if line.takes(device)
+    ]
+    return sorted(
+        found,
+        key=lambda one: (
+            not vm.is_given(one[0].name),
+            not one[1].is_exact(one[0]),
+            "transitional" in one[0].name,
+            one[0].name in ("pc", "q35"),
+        ),
+    )
+
+
+def _pci(name: str, line: str) -> PciDevice:
+    ids, sub, code = line.split()
+    vendor, device = (int(part, 16) for part in ids.split(":"))
+    subvendor, subdevice = (int(part, 16) for part in sub.split(":"))
+    return PciDevice(name, vendor, device, subvendor, subdevice, int(code, 16))
+
+
+def _made_by(raw: Mapping[str, typing.Any]) -> str:
+    return f"{raw['Made']['Program']} {raw['Made']['Version']}"
+
+
+@functools.cache
+def _catalogue(arch: str) -> dict[str, typing.Any]:
+    """The catalogue of an architecture; empty where none was made."""
+    try:
+        return dict(json.loads((_FILES / f"{arch}.json").read_text("utf-8")))
+    except FileNotFoundError:
+        return {}
