@@ -19,6 +19,7 @@ class Asking:
     profile: str = "default"
     deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
     progress: Callable[[str], None] = lambda line: None
+    thorough: bool = False  # the ways in are searched for as long as somebody waits for them; so they are before a model is asked
     push: str = ""  # names the push that asks, for what it may spend
 
 

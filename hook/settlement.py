@@ -19,37 +19,76 @@ from hook.verdict import Answer, ConfigReason, DecidedBy, Tokens, Verdict, decid
 if typing.TYPE_CHECKING:
     from hook.agent import loop
     from hook.evidence import harmless
-    from hook.evidence.linux import leaks
+    from hook.evidence.linux import configs, leaks, reachability
 
 
-def settle(change: Change, evidence: harmless.Evidence, settings: Settings) -> Verdict:
-    """The verdict that the evidence allows: proved worthless, proved worth it, or left open, which means worth it."""
+_LONGEST_QUESTION = 400  # of what stays open, in the reasoning
+
+
+@dataclasses.dataclass(frozen=True)
+class Proofs:
+    """What was found of a change without a model; what is None was not asked, since what came before it settles the verdict."""
+
+    evidence: harmless.Evidence
+    configs: configs.Configs | None = None
+    reached: reachability.Reached | None = None
+    leaks: leaks.Leaks | None = None
+
+
+def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
+    """The verdict that the proofs allow: proved worthless, proved worth it, or left open, which means worth it."""
+    evidence, focus = proofs.evidence, proofs.evidence.focus
     worth, decided_by = decide(evidence.functional, evidence.reachable)
-    focus = evidence.focus
     # what is open first, so that a reader in a hurry sees it
     findings = sorted(evidence.findings, key=lambda finding: finding.functional is Answer.NO)
-    return Verdict(
+    unset = proofs.leaks.proved if proofs.leaks else ()
+    way_in = proofs.reached.facts if proofs.reached else ()
+    facts = (*unset, *(finding.fact for finding in findings), *way_in, *(focus.facts if focus else ()))
+    verdict = Verdict(
         worth_fuzzing=worth,
         decided_by=decided_by,
         functional=evidence.functional,
         reachable=evidence.reachable,
-        reasoning=_reasoning(change, evidence, decided_by, settings),
+        reasoning=_reasoning(change, proofs, settings),
         change_id=change.patch.change_id,
         change_classes=tuple(dict.fromkeys(name for finding in findings for name in finding.change_classes)),
-        evidence=(*(finding.fact for finding in findings), *(focus.facts if focus else ()))[: settings["limits.evidence_facts"]],
+        evidence=facts[: settings["limits.evidence_facts"]],
         focus_symbols=focus.symbols if focus else (),
         via=focus.via if focus else (),
         changed_functions=focus.changed if focus else (),
+        needs_kmsan=proofs.leaks.needs if proofs.leaks else False,
+        kmsan_reasoning=proofs.leaks.reasoning if proofs.leaks else "",
         base=change.base,
         commit=change.commit,
         tool_version=__version__,
     )
+    return _with_options(verdict, proofs) if Answer.NO not in (evidence.functional, evidence.reachable) else verdict
 
 
-def with_leaks(verdict: Verdict, found: leaks.Leaks, most_facts: int) -> Verdict:
-    """The evidence's verdict with what may leave the kernel unset; what is proved of that stands first."""
-    facts = (*found.proved, *verdict.evidence)[:most_facts] if found.proved else verdict.evidence
-    return dataclasses.replace(verdict, needs_kmsan=found.needs, kmsan_reasoning=found.reasoning, evidence=facts)
+def _with_options(verdict: Verdict, proofs: Proofs) -> Verdict:
+    """The verdict with what is to be configured: to build the change, and for the way in that was found."""
+    built, reached = proofs.configs, proofs.reached
+    first = built.sets[0] if built and built.sets else None
+    enable, disable = (first.enable, first.disable) if first else ((), ())
+    reasons = dict(built.reasons) if built else {}
+    assumptions = built.assumptions if built else ()
+    if reached is not None:
+        assumptions = (*assumptions, *reached.assumptions)
+        if {*enable} & {*reached.disable} or {*disable} & {*reached.reasons}:
+            assumptions = (*assumptions, "the options of the way in go against those of the change: no kernel has both as they stand")
+        else:
+            enable = tuple(dict.fromkeys((*enable, *(name for name in reached.reasons if name not in reached.disable))))
+            disable = tuple(dict.fromkeys((*disable, *reached.disable)))
+            reasons = {**reached.reasons, **reasons}
+    return dataclasses.replace(
+        verdict,
+        enable_configs=enable,
+        disable_configs=disable,
+        config_sets=built.sets if built and len(built.sets) > 1 else (),
+        config_reasons=reasons,
+        assumptions=tuple(dict.fromkeys(assumptions)),
+        devices=reached.devices if reached else (),
+    )
 
 
 def with_outcomes(
@@ -126,7 +165,8 @@ def _with_said(needed: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...
     return tuple(dict.fromkeys((*needed, *said)))
 
 
-def _reasoning(change: Change, evidence: harmless.Evidence, decided_by: DecidedBy, settings: Settings) -> str:
+def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
+    evidence = proofs.evidence
     total = len(evidence.findings)
     if evidence.functional is Answer.NO:
         classes = sorted(", ".join(finding.change_classes) for finding in evidence.findings)
@@ -134,16 +174,30 @@ def _reasoning(change: Change, evidence: harmless.Evidence, decided_by: DecidedB
         return f"changes nothing that the kernel does: {', '.join(kinds)}."
     still = [finding for finding in evidence.findings if finding.functional is not Answer.NO]
     if evidence.reachable is Answer.NO:
+        if proofs.reached is not None and proofs.reached.answer is Answer.NO:
+            return f"nothing on the fuzzed machine runs what changes: {still[0].fact.claim}."
         return f"a kernel for {settings['target.arch']} does not hold what changes: {_places(still)}."
-    text = f"{_places(still)} {'changes' if len(still) == 1 else 'change'}, and nothing proves it harmless."
+    text = f"{_places(still)} {'changes' if len(still) == 1 else 'change'}"
+    if evidence.functional is evidence.reachable is Answer.YES:
+        return f"{text} what the kernel does, and {_way_in(proofs)}."
+    text += ", and nothing proves it harmless."
     if len(still) < total:
         text += f" {_files(total - len(still))} of {total} proved harmless."
     if evidence.unread:
         text += f" {_files(evidence.unread)} not compared: not in this partial clone, or more than limits.evidence_seconds allow."
     if change.patch.hunks_missing:
         text += f" No hunks: {change.patch.hunks_missing}."
-    assert decided_by is DecidedBy.DEFAULT
+    if proofs.reached is not None and proofs.reached.questions:
+        question = "; ".join(proofs.reached.questions)
+        text += f" Open: {question[:_LONGEST_QUESTION]}{'…' if len(question) > _LONGEST_QUESTION else ''}"
     return text
+
+
+def _way_in(proofs: Proofs) -> str:
+    reached = proofs.reached
+    if reached is not None and reached.devices:
+        return f"a machine with {', '.join(reached.devices)} runs it"
+    return f"user space gets there: {reached.facts[0].claim}" if reached is not None and reached.facts else "a fuzzed machine runs it"
 
 
 def _places(findings: Sequence[harmless.Finding]) -> str:

@@ -31,7 +31,7 @@ if typing.TYPE_CHECKING:
     from hook.agent import budget, evaluators, loop
     from hook.agent.recording import Recording
     from hook.evidence import harmless, hunks
-    from hook.evidence.linux import leaks
+    from hook.evidence.linux.configs import Configurer
 
 
 
@@ -76,12 +76,33 @@ class Run:
     trajectory: Trajectory
     redactor: Redactor
     may_keep: bool = True  # in the cache
-    evidence: harmless.Evidence | None = None
-    leaks: leaks.Leaks | None = None  # of what the evidence leaves open
+    rests_on_all: bool = False  # the verdict does, so that any new file may change it
+    proofs: settlement.Proofs | None = None
+    made: Configurer | None = None
     verdict: Verdict | None = None  # of the evidence; then of the agent, where it was asked and its answer holds
     why: str = ""  # the model was asked, or was not
     bench: evaluators.Bench | None = None
     outcomes: list[loop.Outcome] = dataclasses.field(default_factory=list)
+
+    @property
+    def known(self) -> settlement.Proofs:
+        """What the first step has left, and those after it have added to."""
+        assert self.proofs is not None
+        return self.proofs
+
+    @property
+    def evidence(self) -> harmless.Evidence:
+        return self.known.evidence
+
+    @property
+    def configurer(self) -> Configurer:
+        """What works options out for the tree with the change applied; what it has read for one step serves the next."""
+        from hook.evidence.linux.configs import Configurer
+
+        if self.made is None:
+            read = self.settings
+            self.made = Configurer(self.source, read["target.arch"], read["fuzz.toolchain"], read.base_config)
+        return self.made
 
 
 class Step(typing.NamedTuple):
@@ -107,8 +128,7 @@ def _is_worth_it(run: Run) -> bool:
 
 
 def _is_open(run: Run) -> bool:
-    evidence = run.evidence
-    return evidence is not None and Answer.NO not in (evidence.functional, evidence.reachable)
+    return Answer.NO not in (run.evidence.functional, run.evidence.reachable)
 
 
 def _may_need_kmsan(run: Run) -> bool:
@@ -119,60 +139,54 @@ def _read(run: Run) -> typing.Any:
     return {"PatchDiff": run.bench.variables["diff"]} if run.bench else {"Files": len(run.change.patch.files)}
 
 
-def _evidence(change: Change, source: Source, settings: Settings) -> harmless.Evidence:
+def _gather(run: Run) -> typing.Any:
     from hook.evidence import harmless  # only what is not known already pays for it
 
-    most, seconds = settings["focus.max_symbols"], settings["limits.evidence_seconds"]
-    return harmless.gather(change.patch, source, settings["target.arch"], most, seconds)
-
-
-def _gather(run: Run) -> typing.Any:
-    run.evidence = _evidence(run.change, run.source, run.settings)
-    verdict = settlement.settle(run.change, run.evidence, run.settings)
-    patch_id = patch.patch_id(run.change.repo, run.change.patch, run.settings["limits.diff_bytes"])
-    run.verdict = dataclasses.replace(verdict, patch_id=patch_id)
-    claims = [one.fact.claim for one in run.evidence.findings]
-    return {"Functional": run.evidence.functional, "Reachable": run.evidence.reachable, "Facts": claims}
+    most, seconds = run.settings["focus.max_symbols"], run.settings["limits.evidence_seconds"]
+    evidence = harmless.gather(run.change.patch, run.source, run.settings["target.arch"], most, seconds)
+    run.proofs = settlement.Proofs(evidence)
+    claims = [one.fact.claim for one in evidence.findings]
+    return {"Functional": evidence.functional, "Reachable": evidence.reachable, "Facts": claims}
 
 
 def _configure(run: Run) -> typing.Any:
     from hook.evidence.linux import configs  # what is harmless or out of reach does not pay for it
 
-    assert run.evidence is not None and run.verdict is not None
-    arch, toolchain = run.settings["target.arch"], run.settings["fuzz.toolchain"]
-    found = configs.find(run.change.patch, run.evidence, run.source, arch, toolchain, run.settings.base_config)
-    run.evidence = configs.with_reach(run.evidence, found)
+    found = configs.find(run.change.patch, run.evidence, run.configurer)
+    run.proofs = dataclasses.replace(run.known, evidence=configs.with_reach(run.evidence, found), configs=found)
     run.may_keep = not found.unreachable  # that rests on what other files do not hold
-    verdict = settlement.settle(run.change, run.evidence, run.settings)
     first = found.sets[0] if found.sets else None
-    run.verdict = dataclasses.replace(
-        verdict,
-        patch_id=run.verdict.patch_id,
-        enable_configs=first.enable if first else (),
-        disable_configs=first.disable if first else (),
-        config_sets=found.sets if len(found.sets) > 1 else (),
-        config_reasons=found.reasons,
-        assumptions=(*verdict.assumptions, *found.assumptions),
-    )
-    return {"EnableConfigs": list(run.verdict.enable_configs), "DisableConfigs": list(run.verdict.disable_configs)}
+    return {"EnableConfigs": list(first.enable) if first else [], "DisableConfigs": list(first.disable) if first else []}
+
+
+def _reach(run: Run) -> typing.Any:
+    from hook.evidence.linux import reachability
+
+    thorough = run.asking.thorough or run.asking.deadline > time.monotonic()
+    found = reachability.find(run.change.patch, run.evidence, run.source, run.configurer, reachability.limits(run.settings, thorough))
+    run.proofs = dataclasses.replace(run.known, evidence=reachability.with_answers(run.evidence, run.change.patch, found), reached=found)
+    run.rests_on_all = found.answer is Answer.NO
+    return {"Reachable": found.answer, "Devices": list(found.devices), "Open": list(found.questions)}
 
 
 def _look_for_leaks(run: Run) -> typing.Any:
     from hook.evidence.linux import leaks
-    from hook.evidence.linux.configs import Configurer
 
-    assert run.evidence is not None and run.verdict is not None
-    arch, toolchain = run.settings["target.arch"], run.settings["fuzz.toolchain"]
-    configurer = Configurer(run.source, arch, toolchain, run.settings.base_config)
-    run.leaks = leaks.find(run.change.patch, run.evidence, run.source, configurer, arch)
+    found = leaks.find(run.change.patch, run.evidence, run.source, run.configurer, run.settings["target.arch"])
+    run.proofs = dataclasses.replace(run.known, leaks=found)
     # a proof rests on which headers define a struct, and on that no other does
-    run.may_keep = run.may_keep and not run.leaks.proved and not run.leaks.cut
-    run.verdict = settlement.with_leaks(run.verdict, run.leaks, run.settings["limits.evidence_facts"])
-    return {"NeedsKMSAN": run.leaks.needs, "Proved": len(run.leaks.proved), "Signals": [one.claim for one in run.leaks.signals]}
+    run.may_keep = run.may_keep and not found.proved and not found.cut
+    return {"NeedsKMSAN": found.needs, "Proved": len(found.proved), "Signals": [one.claim for one in found.signals]}
+
+
+def _settle(run: Run) -> typing.Any:
+    patch_id = patch.patch_id(run.change.repo, run.change.patch, run.settings["limits.diff_bytes"])
+    run.verdict = dataclasses.replace(settlement.settle(run.change, run.known, run.settings), patch_id=patch_id)
+    return {"WorthFuzzing": run.verdict.worth_fuzzing, "DecidedBy": run.verdict.decided_by}
 
 
 def _prepare(run: Run) -> typing.Any:
-    assert run.verdict is not None and run.evidence is not None
+    assert run.verdict is not None
     run.why, may = may_ask(run.change, run.verdict, run.settings, run.asking)
     if may:
         from hook.agent import evaluators
@@ -188,7 +202,7 @@ def _prepare(run: Run) -> typing.Any:
                 deadline=run.asking.deadline,
                 use_cache=run.use_cache,
                 redactor=run.redactor,
-                leaks=run.leaks,
+                leaks=run.known.leaks,
             )
         except WrongSetting as wrong:
             if run.asking.mode == "always":
@@ -246,14 +260,16 @@ def _settle_agent(run: Run) -> typing.Any:
 FLOW: tuple[Step, ...] = (
     Step("evidence", "action", _always, _gather),
     Step("configs", "action", _is_open, _configure),
+    Step("reach", "action", _is_open, _reach),
     Step("kmsan", "action", _is_open, _look_for_leaks),
+    Step("settle", "action", _always, _settle),
     Step("ask-or-not", "action", _always, _prepare),
     Step("read-patch-diff", "action", _is_asked, _read),
     Step("patch-evaluator", "agent", _is_asked, _evaluate),
     Step("kmsan-evaluator", "agent", _may_need_kmsan, _evaluate_kmsan),
     Step("verdict", "action", _is_asked, _settle_agent),
 )
-_WITHOUT_MODEL = 2  # the first steps
+_WITHOUT_MODEL = 5  # the first steps
 
 
 def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bool = True, asking: Asking = NOT_ASKED) -> Judged:
@@ -363,7 +379,7 @@ def _agents(settings: Settings, asking: Asking) -> str:
 
 
 def _remember(run: Run) -> None:
-    assert run.verdict is not None and run.evidence is not None
+    assert run.verdict is not None
     if run.evidence.unread or run.change.patch.hunks_missing or not run.may_keep:
         return
     if any(outcome.results is None for outcome in run.outcomes):
@@ -379,7 +395,7 @@ def _remember(run: Run) -> None:
             # what the change itself holds is in its ChangeId
             changed = {path for file in run.change.patch.files for path in (file.old_path, file.path)}
             reads = {path: oid for path, oid in run.source.read_blobs.items() if path not in changed}
-            if run.source.rests_on_all and run.evidence.functional is Answer.NO:
+            if run.rests_on_all or (run.source.rests_on_all and run.evidence.functional is Answer.NO):
                 reads[""] = Source(run.objects, run.change.base_tree).oid("")
             cache.keep(run.change.repo, run.settings, verdict, reads)
     except OSError:
@@ -407,7 +423,7 @@ def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking
 
     redactor = Redactor()
     run = proved(change, objects, settings, asking)
-    assert run.evidence is not None and run.verdict is not None
+    assert run.verdict is not None
     bench = evaluators.prepare(
         change,
         run.evidence,
@@ -434,7 +450,7 @@ def replay(
     from hook.agent import evaluators
 
     run = proved(change, objects, settings, asking, redactor)
-    assert run.evidence is not None and run.verdict is not None
+    assert run.verdict is not None
     run.bench = evaluators.prepare(
         change,
         run.evidence,

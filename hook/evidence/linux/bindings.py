@@ -14,9 +14,9 @@ from hook.evidence.linux import idtables
 from hook.evidence.linux.buses import BUSES, SAME, Bus, Provider, Way
 from hook.evidence.linux.cmacros import Macros, closing, split
 from hook.evidence.linux.driversource import Texts
-from hook.evidence.linux.starts import defined
 from hook.evidence.linux.machine import ANY, Machine, PciDevice, PciId, elsewhere, taken
 from hook.evidence.linux.reach import Reach
+from hook.evidence.linux.starts import defined
 from hook.evidence.linux.store import Known
 from hook.verdict import Answer, ConfigReason, Fact, Place
 

@@ -69,14 +69,14 @@ class _Group:
     guards: tuple[Guard, ...]
 
 
-def find(patch: Patch, evidence: Evidence, source: Source, target_arch: str, toolchain_name: str, base_text: str | None) -> Configs:
+def find(patch: Patch, evidence: Evidence, configurer: Configurer) -> Configs:
     """What is to be configured for what a patch may change of the kernel."""
     relevant = [
         file for file, finding in zip(patch.files, evidence.findings, strict=True)
         if finding.functional is not Answer.NO and finding.reachable is not Answer.NO
     ]
     callers = evidence.focus.callers if evidence.focus else ()
-    return Configurer(source, target_arch, toolchain_name, base_text).find(relevant, callers)
+    return configurer.find(relevant, callers)
 
 
 def with_reach(evidence: Evidence, found: Configs) -> Evidence:

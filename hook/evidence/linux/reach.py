@@ -20,5 +20,6 @@ class Reach:
     facts: tuple[Fact, ...] = ()  # what proves it, each with its place; of a chain each hop, from user space down
     devices: tuple[str, ...] = ()  # that make the code run, as a person names them: "e1000e", "dummy_hcd with raw-gadget"
     reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)  # options that this way in needs, For: reach
+    disable: tuple[str, ...] = ()  # those among `reasons` that have to be off
     assumptions: tuple[str, ...] = ()
     question: str = ""  # what stays open, in words, where the answer is UNKNOWN

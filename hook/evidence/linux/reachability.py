@@ -8,12 +8,25 @@ proved way in from user space. The rest stays open, with the question in words. 
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable, Iterable, Mapping
 
+from hook.change.patch import Patch
+from hook.config import Settings, WrongSetting
+from hook.evidence.linux import drivers, machine, teardown, ways
 from hook.evidence.linux.reach import Reach
+from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, all_of
 
+if typing.TYPE_CHECKING:
+    from hook.evidence.harmless import Evidence, Finding
+    from hook.evidence.linux.configs import Configurer
+
 _NOTHING = Reach(Answer.UNKNOWN)
+_STATEMENTS = frozenset(("assertion", "code", "constant", "log call", "tracepoint call"))  # change classes of what stands in functions
+_HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
+_CORES = ("net/",)  # where subsystems are that only drivers lead to, such as mac80211
+_MOST_FILES = 24  # of one change that are looked into; the rest stays open
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +37,83 @@ class Reached:
     facts: tuple[Fact, ...] = ()  # of the file that is reached, from user space down
     devices: tuple[str, ...] = ()
     reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
+    disable: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()  # what stays open, where nothing is reached
 
     @property
     def answer(self) -> Answer:
         return all_of(one.answer for one in self.answers.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What the fuzzed machine is, and how far the ways in are followed."""
+
+    vm: machine.Machine
+    bounds: ways.Bounds
+
+
+def limits(settings: Settings, thorough: bool) -> Limits:
+    """The limits that the settings give for a commit's check, or for somebody who waits. Raises WrongSetting."""
+    try:
+        vm = machine.machine(settings["target.arch"], settings["fuzz.vm"])
+    except machine.NoSuchDevice as wrong:
+        raise WrongSetting(f"{settings.origins['fuzz.vm']}: fuzz.vm: {wrong}") from None
+    files, seconds = (settings[f"reach.{'max' if thorough else 'check'}_{what}"] for what in ("files", "seconds"))
+    return Limits(vm, ways.Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds))
+
+
+def find(patch: Patch, evidence: Evidence, source: Source, configurer: Configurer, within: Limits) -> Reached:
+    """What is known of how a fuzzer gets to what a patch may change; `source` is the tree with it applied."""
+    wanted: dict[str, list[tuple[str, str]]] = {}
+    only_functions: set[str] = set()  # files of which nothing else changed: when these run tells when the change does
+    for file, finding in zip(patch.files, evidence.findings, strict=True):
+        if finding.functional is Answer.NO or finding.reachable is Answer.NO or not file.new_blob:
+            continue
+        changed = finding.functions.changed if finding.functions is not None else ()
+        wanted[file.path] = [(file.path, one.name) for one in changed if not one.gone]
+        if _STATEMENTS.issuperset(finding.change_classes) and not any(one.gone for one in changed):
+            only_functions.add(file.path)
+    # what is read on the way proves nothing where it leads nowhere: a verdict rests on what its facts name
+    apart = dataclasses.replace(source, read_blobs={})
+    asked = list(wanted)[:_MOST_FILES]
+    judge = drivers.Drivers(apart, configurer, within.vm)
+    answers = {path: _NOTHING for path in wanted}
+    for path in asked:
+        functions = wanted[path]
+        ending = teardown.gate(functions, apart, configurer, within.bounds) if path in only_functions and functions else _NOTHING
+
+        def way_in(functions: list[tuple[str, str]] = functions) -> Reach:
+            return ways.reach(functions, apart, configurer, within.bounds) if functions else _NOTHING
+
+        if path.startswith(_HARDWARE):
+            answers[path] = of_file(judge.of_file(path), ending, way_in)
+        else:
+            # who uses another object of the kernel may use something else of it than what changed: a way in says more
+            answers[path] = of_file(_NOTHING, ending, way_in)
+            if answers[path].answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
+                answers[path] = _or(answers[path], judge.of_file(path))
+    found = together(answers)
+    source.read_blobs.update({fact.place.path: fact.place.blob for fact in found.facts if fact.place.blob})
+    return found
+
+
+def with_answers(evidence: Evidence, patch: Patch, found: Reached) -> Evidence:
+    """The evidence with the answers filled in; what is out of reach is shown by what proves it."""
+    findings = tuple(
+        _answered(finding, found.answers[file.path]) if file.path in found.answers else finding
+        for file, finding in zip(patch.files, evidence.findings, strict=True)
+    )
+    reachable = all_of(one.reachable for one in findings if one.functional is not Answer.NO)
+    return dataclasses.replace(evidence, findings=findings, reachable=reachable, focus=None if reachable is Answer.NO else evidence.focus)
+
+
+def _answered(finding: Finding, said: Reach) -> Finding:
+    if said.answer is Answer.NO and not said.facts:
+        return finding  # a claim without a place is none
+    fact = said.facts[0] if said.answer is Answer.NO else finding.fact
+    return dataclasses.replace(finding, reachable=said.answer, fact=fact)
 
 
 def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reach:
@@ -52,6 +136,11 @@ def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reac
     return dataclasses.replace(_NOTHING, question=question)
 
 
+def _or(one: Reach, other: Reach) -> Reach:
+    """The second where it is a way in, else the first."""
+    return other if other.answer is Answer.YES else one
+
+
 def together(answers: Mapping[str, Reach]) -> Reached:
     """What is known of a change, by what is known of each of its files: one that is reached is enough to fuzz it."""
     yes = [one for one in answers.values() if one.answer is Answer.YES]
@@ -63,6 +152,7 @@ def together(answers: Mapping[str, Reach]) -> Reached:
         facts=yes[0].facts,
         devices=_each(one.devices for one in yes),
         reasons={name: reason for one in reversed(yes) for name, reason in one.reasons.items()},
+        disable=_each(one.disable for one in yes),
         assumptions=_each(one.assumptions for one in yes),
     )
 
@@ -73,7 +163,7 @@ def _with(one: Reach, other: Reach) -> Reach:
         return one
     return Reach(
         one.answer, (*other.facts, *one.facts), _each((one.devices, other.devices)), {**other.reasons, **one.reasons},
-        _each((one.assumptions, other.assumptions)),
+        _each((one.disable, other.disable)), _each((one.assumptions, other.assumptions)),
     )
 
 

@@ -98,13 +98,11 @@ def gate(functions: Sequence[tuple[str, str]], source: Source, configurer: Confi
             if Goes.EXIT in kinds:
                 assumptions.append(f"{path} is built in, not a module")
             continue
-        known = [end for end in ends if end.goes is not Goes.OPEN]
-        if known and len(known) == len(ends):
-            questions.append(f"{name} runs when {' or when '.join(sorted({str(end.goes) for end in ends}))}: {known[0].fact.claim}")
-        else:
-            questions.append("")
+        if not ends or Goes.OPEN in kinds:
+            return Reach(Answer.UNKNOWN)  # one of them runs at other times, or may: nothing is said of the change
+        questions.append(f"{name} runs when {' or when '.join(sorted(map(str, kinds)))}: {ends[0].fact.claim}")
     if not functions or questions:
-        return Reach(Answer.UNKNOWN, question="; ".join(one for one in questions if one))
+        return Reach(Answer.UNKNOWN, question="; ".join(questions))
     return Reach(Answer.NO, tuple(dict.fromkeys(facts)), assumptions=tuple(dict.fromkeys(assumptions)))
 
 

@@ -132,7 +132,8 @@ def proved(way: Way, search: Search) -> Reach:
         for one in (*way.registrations, way)
         for hop in reversed(one.hops)
     ]
-    return Reach(Answer.YES, tuple(facts), reasons=_reasons(way), assumptions=tuple(way.probes))
+    off = tuple(name for name, value in way.settings.items() if value != "y")
+    return Reach(Answer.YES, tuple(facts), reasons=_reasons(way), disable=off, assumptions=tuple(way.probes))
 
 
 def _reasons(way: Way) -> dict[str, ConfigReason]:
