@@ -25,6 +25,7 @@ _SCALARS = frozenset(
     b" __le16 __le32 __le64 __be16 __be32 __be64".split()
 )
 _MOST_WORDS = 12  # of a call, in a claim
+_LONGEST = 60  # tokens of an assignment
 _FIRST_NAME = re.compile(rb"[A-Za-z_]\w*")
 _TIGHT = re.compile(r" ?(\(|\)|\[|\]|->|\.|,|&|;) ?")
 
@@ -209,8 +210,7 @@ def _members(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
 
 
 def _lengths(before: Body, after: Body) -> Iterator[Hint]:
-    """How many bytes leave, where that is worked out in another way."""
-    old = collections.Counter(words for _, _, words in _statements(before))
+    """How many bytes leave, where that is worked out or bounded in another way."""
     names: dict[bytes, bytes] = {}
     for name, opening, _ in _calls(after):
         arguments = after.arguments(opening)
@@ -218,20 +218,28 @@ def _lengths(before: Body, after: Body) -> Iterator[Hint]:
             words = after.text(*arguments[SINKS[name].size])
             if b"sizeof" not in words:
                 names.update({word: name for word in words if body.is_name(word)})
-    for offset, target, words in _statements(after):
-        if old[words] > 0:
-            old[words] -= 1
-        elif target in names:
-            call = names[target].decode("ascii", "replace")
-            yield Hint(f"{target.decode('ascii', 'replace')}, of which {call}() takes so many bytes, is worked out anew", offset)
+    for is_old, (here, there) in enumerate(((after, before), (before, after))):
+        other = collections.Counter(words for _, words in _statements(there))
+        for offset, words in _statements(here):
+            if other[words] > 0:
+                other[words] -= 1
+                continue
+            # of a check every name in it may be bounded, of an assignment only the one that it gives a value to
+            bounded = next((word for word in (words if words[0] == b"if" else words[:1]) if word in names), b"")
+            if bounded:
+                what = "no longer" if is_old else "now"
+                call = names[bounded].decode("ascii", "replace")
+                yield Hint(f"the length that {call}() takes is {what} ruled by {_text(words)}", offset, bool(is_old))
 
 
-def _statements(text: Body) -> Iterator[tuple[int, bytes, tuple[bytes, ...]]]:
-    """Assignments to a plain name, each with the name and all of its tokens."""
+def _statements(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+    """Assignments to a plain name, which comes first, and the conditions of every `if`."""
     for at, token in enumerate(text.tokens):
         if token in _ASSIGNMENTS and at and body.is_name(text.before(at)) and text.before(at - 1) not in (b".", b"->"):
-            end = next((place for place in range(at, min(at + 60, len(text.tokens))) if text.tokens[place] == b";"), at)
-            yield text.offsets[at - 1], text.before(at), text.text(at - 1, end)
+            end = next((place for place in range(at, min(at + _LONGEST, len(text.tokens))) if text.tokens[place] == b";"), at)
+            yield text.offsets[at - 1], text.text(at - 1, end)
+        elif token == b"if" and at + 1 in text.partner:
+            yield text.offsets[at], text.text(at, text.partner[at + 1] + 1)
 
 
 def _unset_variables(before: Body, after: Body) -> Iterator[Hint]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from hook import redaction
 from hook.change.patch import FileChange, Patch
-from hook.evidence.harmless import Evidence
+from hook.evidence.harmless import Evidence, quoted
 from hook.evidence.linux import sinks
 from hook.evidence.linux.configs import Configurer
 from hook.source.tree import Source
@@ -32,6 +32,7 @@ _WHY_NOT_KASAN = "KASAN would not see it: the memory is in bounds and live, it o
 _MAY_MATTER = re.compile(
     r"memset|memzero|[zc]alloc|_zeroed|__GFP_ZERO|put_zero|=\s*(?:\{|0\s*[;,])|^\s*(?:[us]\d+|int|(?:un)?signed|s?size_t|long|bool)\s"
 )
+_LONGEST_CLAIM = 400  # characters: names of the tree stand in it, and a name may be as long as it likes
 _MOST_HEADERS = 50  # of one patch, of which the old text is kept at hand
 
 
@@ -81,10 +82,10 @@ def find(patch: Patch, evidence: Evidence, source: Source, configurer: Configure
         return Leaks(cut=bool(late))
     redactor = redaction.of(patch.diff)
     proved, signals = (
-        tuple(dataclasses.replace(one, claim=redactor.text(one.claim), text=redactor.text(one.text)) for one in some)
+        tuple(dataclasses.replace(one, claim=redactor.text(one.claim)[:_LONGEST_CLAIM], text=redactor.text(one.text)) for one in some)
         for some in (search.facts, tuple(search.signals.values()))
     )
-    skipped = f" {late[0]} and what follows it were not looked into whole within {_MOST_SECONDS:g} s." if late else ""
+    skipped = f" {quoted(late[0])} and what follows it were not looked into whole within {_MOST_SECONDS:g} s." if late else ""
     if not proved:
         return Leaks(False, (_only_likely(signals) + skipped).strip(), (), signals, bool(late))
     from hook.evidence.linux import kmsan  # what leads to the solver of options, which few changes pay for
