@@ -162,11 +162,15 @@ def _configure(run: Run) -> typing.Any:
 def _reach(run: Run) -> typing.Any:
     from hook.evidence.linux import reachability
 
-    thorough = run.asking.thorough or run.asking.deadline > time.monotonic()
-    found = reachability.find(run.change.patch, run.evidence, run.source, run.configurer, reachability.limits(run.settings, thorough))
+    within = reachability.limits(run.settings, _is_thorough(run.asking))
+    found = reachability.find(run.change.patch, run.evidence, run.source, run.configurer, within)
     run.proofs = dataclasses.replace(run.known, evidence=reachability.with_answers(run.evidence, run.change.patch, found), reached=found)
     run.rests_on_all = found.answer is Answer.NO
     return {"Reachable": found.answer, "Devices": list(found.devices), "Open": list(found.questions)}
+
+
+def _is_thorough(asking: Asking) -> bool:
+    return asking.thorough or asking.deadline > time.monotonic()
 
 
 def _look_for_leaks(run: Run) -> typing.Any:
@@ -269,6 +273,7 @@ FLOW: tuple[Step, ...] = (
     Step("kmsan-evaluator", "agent", _may_need_kmsan, _evaluate_kmsan),
     Step("verdict", "action", _is_asked, _settle_agent),
 )
+_THOROUGH = "thorough"  # the name under which the cache keeps what was searched for as long as it took
 _WITHOUT_MODEL = 5  # the first steps
 
 
@@ -354,7 +359,12 @@ def _known(change: Change, objects: Objects, settings: Settings, asking: Asking)
     """The verdict that was given before and still holds, if it answers what is asked now."""
     if asking.mode == "always":
         return None
-    verdict = cache.look_up(change.repo, settings, Source(objects, change.base_tree), change.patch.change_id)
+    before = Source(objects, change.base_tree)
+    verdict = cache.look_up(change.repo, settings, before, change.patch.change_id, _THOROUGH)
+    if verdict is None:
+        verdict = cache.look_up(change.repo, settings, before, change.patch.change_id)
+        if verdict is not None and verdict.decided_by is not DecidedBy.EVIDENCE and _is_thorough(asking):
+            verdict = None  # a longer look may find a way in
     if verdict is None:
         return None
     why = "the evidence settles it" if verdict.decided_by is DecidedBy.EVIDENCE else "--agent never or --offline"
@@ -397,7 +407,7 @@ def _remember(run: Run) -> None:
             reads = {path: oid for path, oid in run.source.read_blobs.items() if path not in changed}
             if run.rests_on_all or (run.source.rests_on_all and run.evidence.functional is Answer.NO):
                 reads[""] = Source(run.objects, run.change.base_tree).oid("")
-            cache.keep(run.change.repo, run.settings, verdict, reads)
+            cache.keep(run.change.repo, run.settings, verdict, reads, _THOROUGH if _is_thorough(run.asking) else "")
     except OSError:
         pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
 

@@ -155,12 +155,13 @@ def _judge(change: Change, objects: Objects, settings: config.Settings, options:
 
 def _asking(settings: config.Settings, options: argparse.Namespace) -> Asking:
     if options.offline or options.agent == "never":
-        return NOT_ASKED
+        return dataclasses.replace(NOT_ASKED, thorough=options.verbose)
     if options.agent == "always" and not settings["agent.base_url"] and not options.dry_run:
         raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
     now = options.wait or options.agent == "always"
     deadline = time.monotonic() + settings["agent.max_seconds"] if now else 0.0
-    return Asking(options.agent, options.profile, deadline, _progress if sys.stderr.isatty() else lambda line: None)
+    progress = _progress if sys.stderr.isatty() else lambda line: None
+    return Asking(options.agent, options.profile, deadline, progress, options.verbose)
 
 
 def _progress(line: str) -> None:

@@ -202,9 +202,10 @@ def test_a_run_can_be_read_back(changed: Kernel, scripted: Callable[..., Model])
     judged(changed, scripted(says(call("read-file", File="nowhere.c")), says(results(why=CITED), thoughts="hm"), says(kmsan())))
     table = changed.triage("trajectory")
     rows = [line.split() for line in table.splitlines()]
-    assert [(row[0], row[1]) for row in rows[1:17] if len(row) > 1 and "/" in row[0]] == [
-        ("0/0", "flow"), ("1/1", "action"), ("2/1", "action"), ("3/1", "action"), ("4/1", "action"), ("5/1", "action"), ("6/1", "agent"),
-        ("7/2", "llm"), ("8/2", "tool"), ("9/2", "llm"), ("10/2", "tool"), ("11/1", "agent"), ("12/2", "llm"), ("13/2", "tool"), ("14/1", "action"),
+    steps = [f"{number}/1" for number in range(1, 8)]  # evidence … read-patch-diff
+    assert [(row[0], row[1]) for row in rows[1:20] if len(row) > 1 and "/" in row[0]] == [
+        ("0/0", "flow"), *((step, "action") for step in steps), ("8/1", "agent"),
+        ("9/2", "llm"), ("10/2", "tool"), ("11/2", "llm"), ("12/2", "tool"), ("13/1", "agent"), ("14/2", "llm"), ("15/2", "tool"), ("16/1", "action"),
     ]
     assert "there is no nowhere.c" in table and "models" in table and "set-results" in table
     full = changed.triage("trajectory", "--full")
