@@ -228,7 +228,7 @@ class _File:
     def lines_with(self, name: str) -> Iterator[int]:
         """An offset in each line that holds a word."""
         line_end = -1
-        for offset in _places(self.data, name):
+        for offset in places(self.data, name):
             if offset > line_end:
                 yield offset
                 line_end = self.data.find(b"\n", offset)
@@ -244,7 +244,7 @@ class _File:
 def _uses(file: _File, name: str) -> list[Use]:
     found: dict[tuple[int, UseKind], Use] = {}
     code = file.scan.code
-    for offset in _places(code, name):
+    for offset in places(code, name):
         if code[offset - 1 : offset] in (b".", b">"):
             continue  # a member of that name
         line, text = file.line_at(offset)
@@ -262,13 +262,13 @@ def _uses(file: _File, name: str) -> list[Use]:
         found.setdefault((line, kind), Use(file.path, line, text, user, kind))
     for macro in file.scan.definitions:
         if macro.kind is DefinitionKind.MACRO and macro.name != name:
-            for offset in _places(file.data, name, *macro.span):
+            for offset in places(file.data, name, *macro.span):
                 line, text = file.line_at(offset)
                 found.setdefault((line, UseKind.MACRO), Use(file.path, line, text, macro.name, UseKind.MACRO))
     return sorted(found.values(), key=lambda use: use.line)
 
 
-def _places(text: bytes, name: str, start: int = 0, end: int = sys.maxsize) -> Iterator[int]:
+def places(text: bytes, name: str, start: int = 0, end: int = sys.maxsize) -> Iterator[int]:
     """Where a word stands. (A search for its bytes is several times as fast as one for a regular expression.)"""
     wanted = name.encode("ascii")
     at = text.find(wanted, start, end)

@@ -92,11 +92,22 @@ class Source:
     def file(self, path: str) -> Found | None:
         """The blob at `path`, None if there is none (or the store of a partial clone lacks it)."""
         with self.lock:
-            found = self._read(path)
-            if found is not None and found.kind != "blob":
-                found = None
-            self.read_blobs[path] = found.oid if found else ""
-            return found
+            return self._kept(path, self._read(path))
+
+    def files(self, paths: Sequence[str]) -> list[Found | None]:
+        """As `file`, for many paths: git is asked for all of them at once."""
+        with self.lock:
+            plain = [path for path in paths if path not in self.changes and "\n" not in path]
+            read = self.objects.read_all([f"{self.revision}:{path}" for path in plain])
+            known = {path: found for path, (_, found) in zip(plain, read, strict=True)}
+            return [self._kept(path, known[path] if path in known else self._read(path)) for path in paths]
+
+    def _kept(self, path: str, found: Found | None) -> Found | None:
+        """The blob that was found at a path, which is remembered as read."""
+        if found is not None and found.kind != "blob":
+            found = None
+        self.read_blobs[path] = found.oid if found else ""
+        return found
 
     def oid(self, path: str) -> str:
         """The id of what is at `path`, blob or tree; empty where there is nothing. The top of the tree is the empty path."""
