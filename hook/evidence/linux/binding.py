@@ -47,7 +47,9 @@ class Bindings:
 
     def of_hop(self, hop: Hop) -> list[Said]:
         """The conditions under which a hop is there at all. What could not be found out is in them as an open part."""
-        needed = [Said(["=", option, YES], hop.path, hop.line, hop.text) for option in hop.needs]
+        known = self._configurer.known.options
+        needs = [option for option in hop.needs if known.get(option) is not None]  # not every tree has it
+        needed = [Said(["=", option, YES], hop.path, hop.line, hop.text) for option in needs]
         return [*self._line(hop.path, hop.line), *needed]
 
     def of_name(self, node: Node, user: str) -> list[Said]:
@@ -96,7 +98,7 @@ class Bindings:
         return None
 
     def _guards_of(self, path: str, line: int) -> tuple[Guard, ...]:
-        if not line or not path.endswith((".c", ".h")):
+        if not line or not path.endswith((".c", ".h", ".S")):
             return ()
         if path not in self._guards:
             unit = self._holders.units.get(path)

@@ -27,11 +27,11 @@ def entered(node: Node, mode: Mode, holders: Holders) -> Iterator[Hop]:
         doubt = "" if table else f"no table of system calls for {holders.environment['ARCH']} was found to hold it"
         needs = ("COMPAT",) if call[1] else ()
         yield Hop(None, Mode.DRIVEN, f"system call {call[2]}", *(table or at), doubt=doubt, key=f"call:{call[2]}", needs=needs)
-    elif entries.EXCEPTION.search(head):
-        yield Hop(None, Mode.DRIVEN, f"{node.name} is entered by an exception, which a program causes", *at)
+    elif b"DEFINE_IDTENTRY" in head and entries.EXCEPTION.match(node.name):
+        yield Hop(None, Mode.DRIVEN, f"{node.name} is entered by an exception that a program causes, or an interrupt of every machine", *at)
     elif mode is Mode.RUN and node.name in entries.AT_BOOT_FUNCTIONS.get(node.path, ()):
         yield Hop(None, Mode.RUN, f"{node.name}() runs at boot", *at)
-    elif not node.local and (place := _in_assembly(node.name, holders)):
+    elif not node.local and not entries.NOT_ENTERED.search(node.name) and (place := _in_assembly(node.name, holders)):
         yield Hop(None, Mode.DRIVEN, f"{node.name}() is called on entry to the kernel, or in every new task", *place)
 
 

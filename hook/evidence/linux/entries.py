@@ -18,10 +18,13 @@ class Driven:
     everywhere: bool = False  # the core indexes the table itself, so that nothing registers it
     needs: tuple[str, ...] = ()  # options without which nothing is driven, where no makefile says so
     members: frozenset[str] = frozenset()  # the only ones that a program gets to; all where there are none
+    at_once: bool = False  # called by who is given the table, and by nobody later
 
 
-def _all(how: str, names: str, *, everywhere: bool = False, needs: tuple[str, ...] = (), members: str = "") -> dict[str, Driven]:
-    return {name: Driven(how, everywhere, needs, frozenset(members.split())) for name in names.split()}
+def _all(
+    how: str, names: str, *, everywhere: bool = False, needs: tuple[str, ...] = (), members: str = "", at_once: bool = False
+) -> dict[str, Driven]:
+    return {name: Driven(how, everywhere, needs, frozenset(members.split()), at_once) for name in names.split()}
 
 
 TABLES: dict[str, Driven] = dict(
@@ -43,7 +46,7 @@ TABLES: dict[str, Driven] = dict(
         ),
         _all(
             "file contents through the page cache",
-            "address_space_operations iomap_ops iomap_writeback_ops iomap_folio_ops iomap_dio_ops netfs_request_ops "
+            "address_space_operations iomap_folio_ops netfs_request_ops "
             "fscrypt_operations fsverity_operations",
         ),
         _all(
@@ -57,8 +60,9 @@ TABLES: dict[str, Driven] = dict(
         ),
         _all(
             "memory that is mapped",
-            "vm_operations_struct mm_walk_ops mmu_notifier_ops vm_special_mapping movable_operations",
+            "vm_operations_struct mmu_notifier_ops vm_special_mapping movable_operations",
         ),
+        _all("walks over memory and file ranges", "mm_walk_ops iomap_ops iomap_dio_ops iomap_writeback_ops", at_once=True),
         _all(
             "pipes and splice",
             "pipe_buf_operations",
@@ -251,17 +255,33 @@ MEMBERS: dict[str, str] = {
 REGISTERING: dict[str, str] = {
     **dict.fromkeys(("rtnl_register", "rtnl_register_module"), "rtnetlink messages"),
     **dict.fromkeys(("proc_create_single", "proc_create_single_data", "proc_create_net_single"), "files below /proc"),
-    **dict.fromkeys(("single_open", "single_open_size", "single_open_net"), "reading the file"),
     **dict.fromkeys(("debugfs_create_devm_seqfile",), "files of debugfs"),
-    **dict.fromkeys(("seq_open_private", "__seq_open_private"), "reading the file"),
-    **dict.fromkeys(("netdev_rx_handler_register",), "packets"),
-    **dict.fromkeys(("setup_udp_tunnel_sock",), "packets"),
-    **dict.fromkeys(("alloc_netdev", "alloc_netdev_mqs", "alloc_netdev_mq"), "network devices"),
-    **dict.fromkeys(("sget", "sget_fc", "sget_dev", "iget5_locked", "iget_locked", "ilookup5", "ilookup5_nowait", "inode_insert5",
-                     "mount_bdev", "mount_nodev", "mount_single", "get_tree_bdev", "get_tree_nodev", "get_tree_single", "get_tree_keyed",
-                     "get_tree_bdev_flags", "vfs_get_super"), "mount"),
-    **dict.fromkeys(("netlink_rcv_skb",), "netlink messages"),
-}  # fmt: skip
+    **dict.fromkeys(("netdev_rx_handler_register", "setup_udp_tunnel_sock"), "packets"),
+}
+# calls that call the function that they are given, or have it called as the program goes on with what it does
+CALLING = frozenset(
+    (
+        "single_open", "single_open_size", "single_open_net", "seq_open_private", "__seq_open_private", "netlink_rcv_skb",
+        "alloc_netdev", "alloc_netdev_mqs", "alloc_netdev_mq", "sget", "sget_fc", "sget_dev", "iget5_locked", "ilookup5",
+        "ilookup5_nowait", "inode_insert5", "mount_bdev", "mount_nodev", "mount_single", "get_tree_bdev", "get_tree_bdev_flags",
+        "get_tree_nodev", "get_tree_single", "get_tree_keyed", "vfs_get_super",
+    )
+)  # fmt: skip
+# what a call needs to be more than a stub
+NEEDED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(form), option)
+    for form, option in (
+        (r"debugfs_", "DEBUG_FS"), (r"proc_(?:create|net)|proc_mkdir", "PROC_FS"), (r"(?:device_create_file|sysfs_)", "SYSFS"),
+        (r"configfs_", "CONFIGFS_FS"), (r"securityfs_", "SECURITYFS"), (r"register_(?:net_)?sysctl|__register_sysctl", "SYSCTL"),
+        (r"(?:tracefs_|trace_create_|rv_create_)", "TRACING"),
+    )
+)  # fmt: skip
+
+
+def needed_by(call: str) -> tuple[str, ...]:
+    """The options without which a call of the kernel registers nothing."""
+    return tuple(option for form, option in NEEDED if form.match(call))
+
 
 # calls that have a function run later, whatever else happens; the way goes on from who makes them
 LATER = frozenset(
@@ -322,9 +342,16 @@ SOFTWARE = (
 # a table that a macro registers at boot
 REGISTERED_BY = re.compile(r"(?:module|builtin|subsys|core)_\w+\Z")
 
-# functions that hardware exceptions enter, which a program causes at will
-EXCEPTION = re.compile(rb"\bDEFINE_(?:IDTENTRY|FREDENTRY)\w*\s*\(")
-ENTERED_FROM = ("entry/entry_64.S", "entry/entry_64_compat.S", "entry/entry_32.S", "entry/entry_fred.c", "kernel/entry.S")  # below arch/*/
+# functions that exceptions enter which a program causes at will, and interrupts that every machine has
+EXCEPTION = re.compile(
+    r"(?:exc_(?:divide_error|overflow|bounds|invalid_op|device_not_available|invalid_tss|segment_not_present|stack_segment"
+    r"|general_protection|alignment_check|coprocessor_error|simd_coprocessor_error|page_fault|debug|int3)"
+    r"|int80_emulation|sysvec_(?:apic_timer_interrupt|reschedule_ipi|call_function(?:_single)?|irq_work))\Z"
+)
+ENTERED_FROM = ("entry/entry_64.S", "entry/entry_64_compat.S", "entry/entry_32.S", "kernel/entry.S")  # below arch/*/
+NOT_ENTERED = re.compile(r"nmi|mce|machine_check|xen|hv_|vmm|sev_|double_fault|bad_iret|panic")  # by what a program does
+# softirqs that run on every machine: kernel/softirq.c
+SOFTIRQS = re.compile(r"\b(?:HI|TIMER|NET_TX|NET_RX|BLOCK|TASKLET|SCHED|HRTIMER|RCU)_SOFTIRQ\b")
 
 # macros that paste the name of a function or a table out of an argument: what is used, what it makes, and of what structure
 PASTED: dict[str, tuple[tuple[str, ...], str, str]] = {

@@ -10,23 +10,18 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from hook.evidence.linux import entries
+from hook.evidence.linux import entries, scope
 from hook.evidence.linux.entered import entered
 from hook.evidence.linux.holders import Holders
-from hook.evidence.linux.nodes import WEAK, Dead, Hop, Mode, Node, NodeKind, function_node, table_node
+from hook.evidence.linux.nodes import Dead, Hop, Mode, Node, NodeKind, function_node, table_node
 from hook.evidence.linux.passing import Passing
-from hook.evidence.linux.units import Kind, Unit, Use, arguments, closing, places
+from hook.evidence.linux.units import Kind, Statement, Unit, Use, arguments, closing
 from hook.source.definitions import Definition, DefinitionKind
 
 _MOST_MEMBER_FILES = 64  # that hold the name of a member, for its calls to be looked for
 _TYING = re.compile(rb"\b(?:" + "|".join(entries.TIED).encode() + rb")\s*\(")
 _TIMER = re.compile(rb"(\w+)(?:\.|->)function\s*=")
-_POINTS = re.compile(rb"\(\s*\*\s*(?:const\s+)?\Z")
-_DECLARES = re.compile(
-    rb"(?:^|[;{(,])\s*(?:const\s+|unsigned\s+)*(?:struct\s+|enum\s+|union\s+)?(\w+)[\s*]+(?:\w+[^;(){}]*,\s*\**)?\Z", re.MULTILINE
-)
-_NO_TYPE = frozenset((b"return", b"goto", b"else", b"case", b"sizeof"))
-_AGGREGATES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.TYPEDEF, DefinitionKind.VARIABLE)
+_AGGREGATES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.TYPEDEF)
 
 
 class Hops:
@@ -44,15 +39,19 @@ class Hops:
         if node.kind is NodeKind.QUEUED:
             yield from self._queued(node, mode)
             return
-        for path in self.holders.files(node):
+        paths = self.holders.files(node)
+        self.units.fetch(paths)
+        for path in paths:
             unit = self.units.get(path)
             if unit is None:
                 self.holders.cut = self.holders.cut or self.units.is_full
                 continue
-            if path != node.path and path.endswith(".c") and _defines(unit, node.name):
+            if path != node.path and unit.only_declares(node.name):
+                continue
+            if path != node.path and path.endswith(".c") and scope.defines(unit, node.name):
                 continue  # a name of its own; in a header it may be what stands in the place of the function where that is not built
             for use in unit.uses(node.name):
-                if use.user is not None and (use.user.name == node.name or _shadows(unit, use, node.name)):
+                if use.user is not None and (use.user.name == node.name or scope.shadows(unit, use, node.name)):
                     continue
                 if node.kind is NodeKind.TABLE:
                     yield from self._of_table(node, mode, unit, use)
@@ -88,18 +87,18 @@ class Hops:
         elif use.kind is Kind.GIVEN:
             yield from self._given(node, mode, unit, use)
         elif use.kind is Kind.LOCAL and use.struct in entries.CALLBACKS:
-            yield from self._user(unit, use, mode, f"{use.user.name}() sets .{use.member} of a struct {use.struct} to {name}()", "")
+            yield from self._user(unit, use, mode, f"{use.user.name}() sets {_part(use)} to {name}()", "")
         elif use.kind is Kind.LOCAL and use.struct in entries.TABLES:
             how = entries.TABLES[use.struct]
-            claim = f"{how.how}: {use.user.name}() sets .{use.member} of a struct {use.struct} to {name}()"
-            yield from self._user(unit, use, Mode.RUN, claim, "", needs=how.needs)
+            claim = f"{how.how}: {use.user.name}() sets {_part(use)} to {name}()"
+            yield from self._user(unit, use, mode if how.at_once else Mode.RUN, claim, "", needs=how.needs)
         elif use.kind in (Kind.ASSIGNED, Kind.LOCAL) and use.member:
             if use.member in entries.MEMBERS:
                 claim = f"{entries.MEMBERS[use.member]}: {use.user.name}() sets ->{use.member} to {name}()"
                 yield from self._user(unit, use, mode, claim, "")
                 return
             claim = f"{use.user.name}() sets {use.member} to {name}()"
-            if _calls_variable(unit, use.user, use.member):
+            if scope.calls_variable(unit, use.user, use.member):
                 yield from self._user(unit, use, mode, f"{claim}, and calls that", "")
                 return
             doubt = f"nothing shows who calls {use.member}"
@@ -126,7 +125,7 @@ class Hops:
         if re.search(rb"\b__exit\b", head):
             yield Dead(f"{claim}; {use.user.name} is __exit", *at)
             return
-        if mode is Mode.DRIVEN and re.search(rb"\b__(?:\w+_)?init\b", head):
+        if mode is Mode.DRIVEN and re.search(rb"\b__init\b", head):
             yield Dead(f"{claim}; {use.user.name} runs at boot only", *at)
             return
         yield Hop(function_node(unit, use.user), mode, claim, *at, doubt=doubt, needs=needs)
@@ -138,10 +137,13 @@ class Hops:
         if entries.takes_away(given) and not self._passing.calls(given, use.argument, unit):
             return
         if given == "open_softirq":
-            claim = f"softirqs, on every machine that does anything: {name}() is the handler"
-            yield Hop(None, Mode.DRIVEN, claim, unit.path, use.line, use.text)
+            doubt = "" if entries.SOFTIRQS.search(use.text) else "nothing shows who raises that softirq"
+            yield from self._user(unit, use, Mode.RUN, f"softirqs, of every machine: {user}() gives {name}() to {given}()", doubt)
         elif given in entries.REGISTERING:
-            yield from self._user(unit, use, Mode.RUN, f"{entries.REGISTERING[given]}: {user}() gives {name}() to {given}()", "")
+            claim = f"{entries.REGISTERING[given]}: {user}() gives {name}() to {given}()"
+            yield from self._user(unit, use, Mode.RUN, claim, "", needs=entries.needed_by(given))
+        elif given in entries.CALLING:
+            yield from self._user(unit, use, mode, f"{user}() gives {name}() to {given}(), which has it called", "")
         elif given in entries.THREADS:
             yield from self._user(unit, use, Mode.RUN, f"{user}() starts a thread of {name}() by {given}()", "")
         elif given in entries.LATER:
@@ -182,7 +184,9 @@ class Hops:
         for match in entries.QUEUEING.finditer(code):
             user = unit.function_at(match.start())
             end = closing(code, match.end() - 1)
-            if user is None or end < 0 or not _is_about(code[match.end() : end], node.name.encode(), code[user.body[0] : match.start()]):
+            if user is None or end < 0:
+                continue
+            if not scope.is_about(code[match.end() : end], node.name.encode(), code[user.body[0] : match.start()]):
                 continue
             line, text = unit.line(match.start())
             use = Use(Kind.CALL, match.start(), line, text, user)
@@ -203,7 +207,7 @@ class Hops:
             yield Dead(f"{name} runs when the module is taken out", *at)
         elif entries.BOOT_OPTIONS.match(macro):
             yield Dead(f"{name} reads a boot option", *at)
-        elif entries.PARAMETERS.match(macro):
+        elif entries.PARAMETERS.match(macro) and _is_file(statement):
             yield Hop(None, Mode.DRIVEN, f"module parameters: {name}() is called where one is written or read", *at)
         elif macro in entries.MAKING:
             form, struct = entries.MAKING[macro]
@@ -237,11 +241,12 @@ class Hops:
         how = entries.TABLES.get(use.struct)
         where = f"{member}{use.struct and 'struct ' + use.struct + ' '}{table.name}"
         if how is not None and (not how.members or use.member in how.members):
-            hop = Hop(None if how.everywhere else table, Mode.RUN, f"{how.how}: {node.name}() is {where}", *at, needs=how.needs)
+            claim = f"{how.how}: {node.name}() is {where}"
+            hop = Hop(None if how.everywhere else table, mode if how.at_once else Mode.RUN, claim, *at, needs=how.needs)
             yield dataclasses.replace(hop, mode=Mode.DRIVEN) if how.everywhere else hop
         elif use.struct == "lsm_info" and use.member == "init":
             if mode is Mode.RUN:
-                yield Hop(None, mode, f"{node.name}() runs at boot as a security module", *at)
+                yield Hop(None, mode, f"{node.name}() runs at boot, as a security module that CONFIG_LSM or lsm= names", *at)
         elif use.struct == "notifier_block":
             yield Hop(table, mode, f"{node.name}() is {where}", *at)
         else:
@@ -258,8 +263,8 @@ class Hops:
             called = Use(Kind.CALL, offset, *unit.line(offset), user)
             # what stands in a table that is called by its name is run when its caller is, at boot too
             yield from self._user(unit, called, mode, f"{user.name}() calls {where}, which is {node.name}()", "")
-        if not use.struct or not self._is_only_of(use.struct, use.member):
-            return
+        if not use.struct or use.struct.endswith("_driver") or not self._is_only_of(use.struct, use.member):
+            return  # of a driver, what it has for devices decides
         through = re.compile(rb"(?:->|\.)\s*" + use.member.encode() + rb"\s*\(")
         for path in self.holders.holding(use.member):
             for unit, user, offset in _matches(self.units.get(path), through):
@@ -274,15 +279,21 @@ class Hops:
         if key not in self._only:
             self._only[key] = False
             paths = self.holders.holding(member)
-            form = re.compile(rb"\(\s*\*\s*" + member.encode() + rb"\s*\)\s*\(")
+            # a function, or something of a type that may be one
+            word = member.encode()
+            form = re.compile(rb"\(\s*\*\s*" + word + rb"\s*\)\s*\(|\w\s+\**" + word + rb"\s*(?:\[[^\]]*\]\s*)?;")
             owners: set[str] = set()
-            for path in paths if len(paths) <= _MOST_MEMBER_FILES else ():
+            if len(paths) > _MOST_MEMBER_FILES:
+                return False
+            self.units.fetch(paths)
+            for path in paths:
                 unit = self.units.get(path)
                 if unit is None:
                     return False
                 for match in form.finditer(unit.scan.code):
                     around = [one for one in unit.scan.definitions if one.kind in _AGGREGATES and one.span[0] < match.start() < one.span[1]]
-                    owners.add(around[-1].name if around else f"{path} {match.start()}")
+                    if around or match[0].startswith(b"("):
+                        owners.add(around[-1].name if around else f"{path} {match.start()}")
             self._only[key] = owners == {struct}
         return self._only[key]
 
@@ -340,9 +351,16 @@ class Hops:
             if use.struct == "pid_entry":
                 yield Hop(table, mode, f"{name} is in {table.name}, files below /proc", *at)
                 return
-            yield Hop(table, mode, f"{name} is {f'.{use.member} of ' if use.member else 'in '}{table.name}", *at)
+            doubt = f"whether {table.name} has a device decides" if use.struct.endswith("_driver") else ""
+            if node.struct == "file_system_type":
+                doubt = f"nothing shows that what {table.name} holds is registered as a file system"
+            yield Hop(table, mode, f"{name} is {f'.{use.member} of ' if use.member else 'in '}{table.name}", *at, doubt=doubt)
         elif use.kind is Kind.STATEMENT:
-            if entries.PARAMETERS.match(use.given) or entries.REGISTERED_BY.match(use.given):
+            statement = next(one for one in unit.statements if one.opening < use.offset < one.end)
+            if entries.PARAMETERS.match(use.given):
+                if _is_file(statement):
+                    yield Hop(None, Mode.RUN, f"{use.given}() makes a file of {name}", *at)
+            elif entries.REGISTERED_BY.match(use.given):
                 doubt = "its boot code may look for hardware first" if entries.depends_on_hardware(unit.path) else ""
                 yield Hop(None, Mode.RUN, f"{use.given}() registers {name} at boot", *at, doubt=doubt)
             elif use.given.startswith(("BPF_MAP_TYPE", "BPF_PROG_TYPE", "BPF_LINK_TYPE")):
@@ -360,13 +378,17 @@ class Hops:
             if node.struct == "notifier_block" and not entries.NOTIFIERS.match(use.given):
                 doubt = f"nothing shows that a program raises what {use.given}() is told of"
             raised = entries.NOTIFIERS.match(use.given) if node.struct == "notifier_block" else None
-            yield from self._user(unit, use, Mode.RUN if raised else mode, f"{use.user.name}() gives {name} to {use.given}()", doubt)
+            claim, needs = f"{use.user.name}() gives {name} to {use.given}()", entries.needed_by(use.given)
+            yield from self._user(unit, use, Mode.RUN if raised else mode, claim, doubt, needs=needs)
         elif use.kind is Kind.ASSIGNED:
-            yield from self._user(unit, use, mode, f"{use.user.name}() sets {use.member} to {name}", "")
+            kept = use.given or scope.hands_on(unit, use.user, use.member)
+            doubt = "" if kept else f"nothing shows what {use.user.name}() does with {use.member}"
+            yield from self._user(unit, use, mode, f"{use.user.name}() sets {use.member} to {name}", doubt)
         elif use.kind is Kind.LOCAL:
-            yield from self._user(unit, use, mode, f"{use.user.name}() sets .{use.member} of a struct {use.struct} to {name}", "")
+            yield from self._user(unit, use, mode, f"{use.user.name}() sets {_part(use)} to {name}", "")
         elif use.kind is Kind.RETURNED:
-            yield from self._user(unit, use, mode, f"{use.user.name}() returns {name}", "")
+            doubt = "" if node.struct == "bpf_func_proto" else f"nothing shows what is done with what {use.user.name}() returns"
+            yield from self._user(unit, use, mode, f"{use.user.name}() returns {name}", doubt)
         elif not re.match(r"[;{}\s]*" + re.escape(name) + r"\s*(?:\.|->)", use.text):
             yield from self._user(unit, use, mode, f"{use.user.name}() uses {name}", f"nothing shows that {use.user.name}() registers it")
 
@@ -388,35 +410,10 @@ def _matches(unit: Unit | None, form: re.Pattern[bytes]) -> Iterator[tuple[Unit,
             yield unit, user, match.start()
 
 
-def _defines(unit: Unit, name: str) -> bool:
-    """Whether a name means something of the file's own in it: a weak function gives way to the one that is not."""
-    kinds = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)
-    return any(one.kind in kinds and not WEAK.search(unit.head(one)) for one in unit.by_name.get(name, ()))
+def _part(use: Use) -> str:
+    return f"{f'.{use.member}' if use.member else 'a member'} of a struct {use.struct}"
 
 
-def _shadows(unit: Unit, use: Use, name: str) -> bool:
-    """Whether the function around a use has a parameter or variable of that name."""
-    user = use.user
-    if user is None or user.kind is not DefinitionKind.FUNCTION:
-        return False
-    code = unit.scan.code
-    for offset in places(code, name, user.span[0], user.body[1]):
-        before, after = code[max(user.span[0], offset - 80) : offset], code[offset + len(name) : offset + len(name) + 8].lstrip()
-        if after[:1] == b")" and _POINTS.search(before):
-            return True
-        declares = _DECLARES.search(before) if after[:1] in (b";", b",", b"=", b")", b"[") and after[:2] != b"==" else None
-        if declares and declares[1] not in _NO_TYPE:
-            return True
-    return False
-
-
-def _is_about(given: bytes, held: bytes, before: bytes) -> bool:
-    """Whether the arguments of a call name what holds a work item or timer, or a variable that points to it."""
-    words = re.findall(rb"\w+", given)
-    pointers = [word for word in dict.fromkeys(words) if not word[:1].isdigit()]
-    return held in words or any(re.search(rb"\b" + one + rb"\s*=\s*&[\w>.-]*\b" + held + rb"\s*;", before) for one in pointers)
-
-
-def _calls_variable(unit: Unit, user: Definition, name: str) -> bool:
-    """Whether a function calls a variable of its own."""
-    return re.search(rb"(?<![\w.>])\(?\*?\s*" + name.encode() + rb"\s*\)?\s*\(", unit.scan.code[user.body[0] : user.body[1]]) is not None
+def _is_file(statement: Statement) -> bool:
+    """Whether a module parameter is a file of sysfs: it has permissions."""
+    return re.fullmatch(r"0*", statement.arguments[-1]) is None

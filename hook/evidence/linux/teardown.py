@@ -18,7 +18,7 @@ from hook.evidence.linux.configs import Configurer
 from hook.evidence.linux.holders import NOT_THE_KERNEL, Holders
 from hook.evidence.linux.nodes import Node, function_node, table_node
 from hook.evidence.linux.reach import Reach
-from hook.evidence.linux.units import Kind, Unit, Units, Use
+from hook.evidence.linux.units import MOST_USES, Kind, Unit, Units, Use
 from hook.evidence.linux.ways import Bounds
 from hook.source.definitions import Definition, DefinitionKind
 from hook.source.index import NoIndex
@@ -133,6 +133,11 @@ def _plugged(name: str, end: _End, units: Units, configurer: Configurer) -> Reac
     return Reach(Answer.YES, (fact, end.fact), devices=(device,), reasons=reasons, assumptions=tuple(solution.probes))
 
 
+def _may_be_virtual_function(unit: Unit, table: Definition) -> bool:
+    """Whether a PCI driver may drive virtual functions: by its path (igbvf, iavf), or since it has some made."""
+    return re.search(r"vf(?:_\w*)?[/.]", unit.path) is not None or b"sriov_configure" in unit.data[table.span[0] : table.span[1]]
+
+
 def _registration(unit: Unit, table: str) -> tuple[int, str] | None:
     """The line that registers a driver in its own file."""
     form = rb"\b(?:module_\w+driver\w*|usb_register\w*|hid_register_driver)\s*\(\s*&?" + table.encode() + rb"\b"
@@ -178,7 +183,7 @@ class _Ends:
         if re.search(rb"\b__exit\b", head):
             yield self._exit(unit, f"{name} is __exit", line, text)
             return
-        if re.search(rb"\b__(?:\w+_)?init\b", head):
+        if re.search(rb"\b__init\b", head):
             yield _End(Goes.BOOT, self._fact(unit, f"{name} is __init", line, text))
             return
         if why := self._may_be_made(unit, name):
@@ -191,7 +196,11 @@ class _Ends:
             if user is None:
                 yield self._open(unit.path, line, text, f"not every use of {name} could be looked at")
                 return
-            for use in user.uses(name):
+            uses = user.uses(name)
+            if len(uses) >= MOST_USES:
+                yield self._open(unit.path, line, text, f"{path} uses {name} too often")
+                return
+            for use in uses:
                 if use.kind is Kind.STATEMENT and _HARMLESS.match(use.given):
                     continue
                 if use.user is not None and use.user.kind is DefinitionKind.FUNCTION and use.user.name == name:
@@ -236,6 +245,9 @@ class _Ends:
         goes = members.get(use.member, Goes.POWER)
         table = table_node(unit, use.user, use.struct)
         if goes is Goes.FIXED and use.struct == "platform_driver" and (why := self._may_be_unplugged(unit, use.user)):
+            return self._open(unit.path, use.line, use.text, why)
+        if goes is Goes.FIXED and use.struct == "pci_driver" and _may_be_virtual_function(unit, use.user):
+            why = f"{table.name} may be the driver of virtual functions, which come and go by a file of sysfs"
             return self._open(unit.path, use.line, use.text, why)
         claim = f"{name} is .{use.member} of the {use.struct} {table.name}: it runs when {goes}"
         return _End(goes, self._fact(unit, claim, use.line, use.text), table)

@@ -10,15 +10,24 @@ import bisect
 import dataclasses
 import enum
 import functools
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hook.source.definitions import Definition, DefinitionKind, Scan, scan
+from hook.source.lookup import places
 from hook.source.tree import Source
 from hook.source.words import is_binary
 
+# bounds on what a file that was written to be slow can cost
 _MOST_BACK = 4000  # characters before a name that are looked at for what it stands in
-_WORD_BYTES = frozenset(bytes((byte,)) for byte in range(128) if chr(byte).isalnum() or byte == 0x5F)
+_MOST_STATEMENT = 600  # of these, characters of the statement itself
+_MOST_LEVELS = 12  # brackets inside each other
+_LONGEST_ARGUMENTS, _LONGEST_TABLE = 16 << 10, 256 << 10  # bytes between brackets
+_MOST_UNCLOSED = 100  # of a file
+_MOST_TABLES = 2000  # of a file, that are found beside those of its scan
+MOST_USES = 500  # of a name in one file: beyond it they are not told apart
+_LONGEST_LINE = 200  # characters that are quoted
 _MARK = re.compile(rb"[(){}\[\];,]")
 _NAME_BEFORE = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
 _TYPE_BEFORE = re.compile(rb"\(\s*(?:const\s+)?struct\s+(\w+)\s*(?:\[[^\]]*\])?\s*\)\s*\Z")
@@ -33,6 +42,7 @@ _RETURNED = re.compile(rb"\breturn\b[^;=]*\Z")
 _STRUCT = re.compile(rb"\bstruct\s+(\w+)")
 _STATEMENT = re.compile(rb"(?m)^(?:(?:static|const|extern|__\w+)[ \t]+)*([A-Za-z_]\w*)[ \t]*\(")
 _ENTRY = re.compile(rb"(?m)^(?:SYSCALL_DEFINE|COMPAT_SYSCALL_DEFINE|DEFINE_IDTENTRY|module_init|\w+_initcall(?:_sync)?)\w*\(")
+_NO_DECLARATION, _OPENS = re.compile(rb"[^\w\s*]"), re.compile(rb"[ \t]*\(")
 _MADE = re.compile(
     rb"(?m)^(?:static[ \t]+)?(?:const[ \t]+)?(DEFINE_\w+\(\s*|struct[ \t]+\w+[ \t]+)(\w+)\s*(?:\)|\[\])?\s*(?:__\w+\s*)?=\s*\{"
 )
@@ -47,7 +57,7 @@ class Kind(enum.StrEnum):
 
     CALL = "call"
     GIVEN = "given"  # an argument of a call: `given` and `argument` say of which
-    ASSIGNED = "assigned"  # to `member`, or to a variable of that name
+    ASSIGNED = "assigned"  # to `member`, where `given` is an arrow; else to a variable of that name
     RETURNED = "returned"
     LOCAL = "local"  # set in an initialiser inside of a function: `struct` and `member`
     TABLE = "table"  # in an initialiser outside of functions: `struct` and `member`; `given` is the macro around it
@@ -109,10 +119,10 @@ class Unit:
     def _made_by_macros(self) -> Iterator[Definition]:
         """`DEFINE_LSM(foo) = { … };`, and tables that stand behind macros without a semicolon (`BTF_KFUNCS_END(foo_ids)`)."""
         names = {one.name for one in self.scan.definitions if one.kind is DefinitionKind.VARIABLE}
-        for match in _MADE.finditer(self.scan.code):
+        for match in itertools.islice(_MADE.finditer(self.scan.code), _MOST_TABLES):
             if match[1].startswith(b"struct") and match[2].decode("ascii") in names:
                 continue
-            end = closing(self.scan.code, match.end() - 1, b"{}")
+            end = closing(self.scan.code, match.end() - 1, b"{}", _LONGEST_TABLE)
             if end >= 0 and self.function_at(match.start()) is None:
                 first, last = self.line(match.start())[0], self.line(end)[0]
                 span = match.start(), end
@@ -141,7 +151,7 @@ class Unit:
         """The number and the text of the line that holds an offset."""
         begin = self.data.rfind(b"\n", 0, offset) + 1
         end = self.data.find(b"\n", offset)
-        text = self.data[begin : end if end >= 0 else len(self.data)].decode("utf-8", "replace").strip()
+        text = self.data[begin : end if end >= 0 else len(self.data)].decode("utf-8", "replace").strip()[:_LONGEST_LINE]
         return bisect.bisect_right(self._starts, offset), text
 
     def offset(self, line: int) -> int:
@@ -156,12 +166,17 @@ class Unit:
     def statements(self) -> list[Statement]:
         """The macros that are used outside of functions."""
         found = []
-        code = self.scan.code
+        code, unclosed = self.scan.code, 0
         for match in _STATEMENT.finditer(code):
             if self.function_at(match.start()) is not None or self._table_at(match.start()) is not None:
                 continue
-            end = closing(code, match.end() - 1)
-            if end < 0 or code[end + 1 : end + 80].lstrip()[:1] == b"{":
+            end = closing(code, match.end() - 1, most=_LONGEST_ARGUMENTS)
+            if end < 0:
+                unclosed += 1
+                if unclosed > _MOST_UNCLOSED:
+                    break  # no C
+                continue
+            if code[end + 1 : end + 80].lstrip()[:1] == b"{":
                 continue
             # strings are blank in the code, and some macros take one
             arguments = tuple(one.strip().decode("utf-8", "replace") for one in _split(self.data[match.end() : end]))
@@ -181,11 +196,24 @@ class Unit:
             return None
         return self.variables[at]
 
+    def only_declares(self, name: str) -> bool:
+        """Whether a name stands only where a declaration or a definition of a function begins, told without a scan of the file."""
+        for offset in places(self.data, name):
+            begin = self.data.rfind(b"\n", 0, offset) + 1
+            before = self.data[begin:offset]
+            if before[:1].isspace() or _NO_DECLARATION.search(before) or not _OPENS.match(self.data, offset + len(name)):
+                return False
+        return True
+
     def uses(self, name: str) -> list[Use]:
-        """The uses of a function, table or macro in the code of the file, in their order."""
-        found = []
+        """The uses of a function, table or macro in the code of the file, in their order; no more than MOST_USES."""
+        if self.only_declares(name):
+            return []
+        found: list[Use] = []
         code = self.scan.code
         for offset in places(code, name):
+            if len(found) >= MOST_USES:
+                return found
             before = code[:offset][-2:] if offset < 2 else code[offset - 2 : offset]
             if before.endswith(b".") or before == b"->":
                 continue  # a member of that name
@@ -205,7 +233,7 @@ class Unit:
                 number = _commas(code[statement.opening + 1 : offset])
                 found.append(Use(Kind.STATEMENT, offset, *self.line(offset), None, statement.macro, number))
         for macro in self.scan.definitions:
-            if macro.kind is DefinitionKind.MACRO and macro.name != name:
+            if macro.kind is DefinitionKind.MACRO and macro.name != name and len(found) < MOST_USES:
                 for offset in places(self.data, name, macro.offset + len(macro.name), macro.span[1]):
                     called = self.data[offset + len(name) : offset + len(name) + 8].lstrip()[:1] == b"("
                     found.append(Use(Kind.MACRO, offset, *self.line(offset), macro, "" if called else "named"))
@@ -219,46 +247,33 @@ class Unit:
             return Use(Kind.CALL, offset, *at)
         begin = max(around.body[0], offset - _MOST_BACK)
         before = code[begin:offset]
-        if _COMPARED_BEFORE.search(before) or _COMPARED_AFTER.match(after):
+        if _COMPARED_BEFORE.search(before[-_MOST_STATEMENT:]) or _COMPARED_AFTER.match(after):
             return Use(Kind.OTHER, offset, *at, member="compared")
-        commas = depth = 0
         stop = begin
-        for match in reversed(list(_MARK.finditer(code, begin, offset))):
-            mark = match[0]
-            if mark in (b")", b"]", b"}"):
-                depth += 1
-            elif mark in (b"(", b"[", b"{"):
-                if depth:
-                    depth -= 1
-                    continue
-                text = code[begin : match.start()]
-                if mark == b"(":
-                    given = _NAME_BEFORE.search(text)
-                    if given and given[1] not in _NO_FUNCTION:
-                        return Use(Kind.GIVEN, offset, *at, given[1].decode("ascii"), commas)
-                elif mark == b"{":
-                    declared, cast = _DECLARED_BEFORE.search(text), _TYPE_BEFORE.search(text)
-                    struct = declared or cast
-                    if struct:
-                        member = _MEMBER_BEFORE.search(before)
-                        return Use(
-                            Kind.LOCAL, offset, *at, member=member[1].decode("ascii") if member else "", struct=struct[1].decode("ascii")
-                        )
-                    if not text.rstrip().endswith((b"=", b",", b"{")):
-                        stop = match.end()
-                        break  # a block; what else there is are initialisers inside each other
-                commas = 0
-            elif depth == 0 and mark == b",":
-                commas += 1
-            elif depth == 0 and mark == b";":
-                stop = match.end()
+        for mark, place, commas in _outwards(code, begin, offset):
+            text = code[max(begin, place - _MOST_STATEMENT) : place]
+            stop = place + 1
+            if mark == b"(":
+                given = _NAME_BEFORE.search(text)
+                if given and given[1] not in _NO_FUNCTION:
+                    return Use(Kind.GIVEN, offset, *at, given[1].decode("ascii"), commas)
+            elif mark == b"{":
+                struct = _DECLARED_BEFORE.search(text) or _TYPE_BEFORE.search(text)
+                if struct:
+                    found = _MEMBER_BEFORE.search(before[-_MOST_STATEMENT:])
+                    member = found[1].decode("ascii") if found else ""
+                    return Use(Kind.LOCAL, offset, *at, member=member, struct=struct[1].decode("ascii"))
+                if not text.rstrip().endswith((b"=", b",", b"{")):
+                    break  # a block; what else there is are initialisers inside each other
+            elif mark == b";":
                 break
-        statement = code[stop:offset]
+        statement = code[max(stop, offset - _MOST_STATEMENT) : offset]
         if _RETURNED.search(statement):
             return Use(Kind.RETURNED, offset, *at)
         assigned = _ASSIGNED.search(statement)
         if assigned:
-            return Use(Kind.ASSIGNED, offset, *at, member=assigned[1].decode("ascii"))
+            to_member = assigned[0][:1] in (b"-", b".")
+            return Use(Kind.ASSIGNED, offset, *at, given="->" if to_member else "", member=assigned[1].decode("ascii"))
         return Use(Kind.OTHER, offset, *at)
 
     def _in_table(self, offset: int, table: Definition) -> Use:
@@ -271,33 +286,20 @@ class Unit:
             made = _NAME_BEFORE.search(head.rstrip().removesuffix(b"("))
             struct = _DEFINED_BY.get(made[1].decode("ascii"), "") if made else ""
         given, argument, member = "", -1, ""
-        depth = commas = 0
-        direct = _MEMBER_BEFORE.search(code[begin:offset])
+        direct = _MEMBER_BEFORE.search(code[max(begin, offset - _MOST_STATEMENT) : offset])
         if direct:
             member = direct[1].decode("ascii")
-        for match in reversed(list(_MARK.finditer(code, begin, offset))):
-            mark = match[0]
-            if mark in (b")", b"]", b"}"):
-                depth += 1
-            elif mark in (b"(", b"[", b"{"):
-                if depth:
-                    depth -= 1
-                    continue
-                text = code[begin : match.start()]
-                if mark == b"(" and not given:
-                    name = _NAME_BEFORE.search(text)
-                    if name:
-                        given, argument = name[1].decode("ascii"), commas
-                    outer = _MEMBER_BEFORE.search(text[: name.start()] if name else text)
-                    member = member or (outer[1].decode("ascii") if outer else "")
-                elif mark == b"{":
-                    cast = _TYPE_BEFORE.search(text)
-                    if cast:
-                        struct = cast[1].decode("ascii")
-                        break
-                commas = 0
-            elif depth == 0 and mark == b",":
-                commas += 1
+        for mark, place, commas in _outwards(code, begin, offset):
+            text = code[max(begin, place - _MOST_STATEMENT) : place]
+            if mark == b"(" and not given:
+                name = _NAME_BEFORE.search(text)
+                if name:
+                    given, argument = name[1].decode("ascii"), commas
+                outer = _MEMBER_BEFORE.search(text[: name.start()] if name else text)
+                member = member or (outer[1].decode("ascii") if outer else "")
+            elif mark == b"{" and (cast := _TYPE_BEFORE.search(text)):
+                struct = cast[1].decode("ascii")
+                break
         return Use(Kind.TABLE, offset, *self.line(offset), table, given, argument, member, struct)
 
 
@@ -321,38 +323,51 @@ class Units:
 
     def get(self, path: str) -> Unit | None:
         """The file at `path`; None where there is none, or no more may be read."""
-        if path in self._read:
-            return self._read[path]
-        if self.is_full:
-            return None
-        found = self.source.file(path)
-        unit = None
-        if found is not None and found.data is not None and not is_binary(found.data):
-            unit = Unit(path, found.data, found.oid)
-        self._read[path] = unit
-        return unit
+        if path not in self._read:
+            self.fetch([path])
+        return self._read.get(path)
+
+    def fetch(self, paths: Sequence[str]) -> None:
+        """Read files that will be asked for, together, as many as may be."""
+        new = [path for path in dict.fromkeys(paths) if path not in self._read][: max(0, self._most - len(self._read))]
+        for path, found in zip(new, self.source.files(new), strict=True):
+            is_text = found is not None and found.data is not None and not is_binary(found.data)
+            self._read[path] = Unit(path, found.data or b"", found.oid) if found is not None and is_text else None
 
 
-def places(text: bytes, name: str, start: int = 0, end: int = -1) -> Iterator[int]:
-    """Where a word stands."""
-    wanted = name.encode("ascii")
-    end = len(text) if end < 0 else end
-    at = text.find(wanted, start, end)
-    while at >= 0:
-        after = at + len(wanted)
-        if text[at - 1 : at] not in _WORD_BYTES and text[after : after + 1] not in _WORD_BYTES:
-            yield at
-        at = text.find(wanted, after, end)
-
-
-def closing(code: bytes, opening: int, pair: bytes = b"()") -> int:
-    """Where what opens at `opening` is closed; -1 where it is not."""
+def closing(code: bytes, opening: int, pair: bytes = b"()", most: int = _LONGEST_ARGUMENTS) -> int:
+    """Where what opens at `opening` is closed; -1 where it is not, within so many bytes."""
     depth = 0
-    for match in (_PARENTHESES if pair == b"()" else _BRACES).finditer(code, opening):
+    for match in (_PARENTHESES if pair == b"()" else _BRACES).finditer(code, opening, opening + most):
         depth += 1 if match[0] == pair[:1] else -1
         if depth == 0:
             return match.start()
     return -1
+
+
+def _outwards(code: bytes, begin: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
+    """The brackets around a place, the innermost first, and last the semicolon before its statement: each with its offset, and the commas
+    between it and what is inside.
+    """
+    depth = commas = levels = 0
+    for match in reversed(list(_MARK.finditer(code, begin, offset))):
+        mark = match[0]
+        if mark in (b")", b"]", b"}"):
+            depth += 1
+        elif mark in (b"(", b"[", b"{"):
+            if depth:
+                depth -= 1
+                continue
+            levels += 1
+            if levels > _MOST_LEVELS:
+                return
+            yield mark, match.start(), commas
+            commas = 0
+        elif depth == 0 and mark == b",":
+            commas += 1
+        elif depth == 0 and mark == b";":
+            yield mark, match.start(), commas
+            return
 
 
 _PARENTHESES, _BRACES = re.compile(rb"[()]"), re.compile(rb"[{}]")

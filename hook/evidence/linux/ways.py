@@ -32,6 +32,7 @@ if typing.TYPE_CHECKING:
 
 # what a hop costs in the search: one of a registration, where anything that runs will do, less than one that a program has to drive
 _DRIVEN, _RUN, _DOUBT = 2, 1, 4
+_OPTIONS = 6  # of a file that needs options which the base configuration does not have, so that core code is reached by core code
 _LONGER = 12  # what a chain without doubts may cost more than one with some, to be looked for still
 _FAR = 3  # what a function in a file without entries is taken to cost to the next
 _MOST_TRIES = 12  # chains of one function that are looked at whole
@@ -46,13 +47,6 @@ class Bounds:
     files: int  # read, all together
     callers: int  # files in which the callers of one function are looked for
     seconds: float
-
-
-def bounds_of(settings: Mapping[str, typing.Any], *, patient: bool) -> Bounds:
-    """The bounds that a person has set: of a plain check, or where somebody waits for more."""
-    kind = "max" if patient else "check"
-    files, seconds = settings[f"reach.{kind}_files"], settings[f"reach.{kind}_seconds"]
-    return Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +85,7 @@ class _State:
     length: int
     cost: int
     doubts: int
+    weighed: bool = False  # whether the cost holds the options that the hop needs
 
 
 def reach(
@@ -210,6 +205,12 @@ class Search:
             guess, _, state = heapq.heappop(waiting)
             if self._is_known(seen, state.node, state.mode, state.doubts) or (best is not None and guess >= best[0] + _LONGER):
                 continue
+            if not state.weighed:
+                more = self._options_of(state)
+                state = dataclasses.replace(state, cost=state.cost + more, weighed=True)
+                if more:
+                    heapq.heappush(waiting, (guess + more, next(count) + 1, state))
+                    continue
             seen.add((state.node, state.mode, bool(state.doubts)))
             if time.monotonic() > self._until:
                 cut = "limits of time"
@@ -242,6 +243,15 @@ class Search:
             cut = cut or "not every caller was looked for"
         return Searched(best[1] if best else None, tuple(dict.fromkeys(dead)), cut)
 
+    def _options_of(self, state: _State) -> int:
+        """What it costs that a hop leads into a file that the base configuration does not build, and what was built so far does not."""
+        if state.hop is None or state.below is None or not state.hop.path.endswith(".c"):
+            return 0
+        condition = self._configurer.kbuild.built_if(state.hop.path).condition
+        if self._configurer.holds(condition) or condition == self._configurer.kbuild.built_if(state.below.node.path).condition:
+            return 0
+        return _OPTIONS
+
     @staticmethod
     def _is_known(seen: set[tuple[Node, Mode, bool]], node: Node, mode: Mode, doubts: int) -> bool:
         return (node, mode, False) in seen or (bool(doubts) and (node, mode, True) in seen)
@@ -255,6 +265,7 @@ class Search:
         """The chain with what it needs to be built, and the node or hop that does not hold, if one does not."""
         said: list[Said] = list(self._bindings.defined(way.nodes[0]))
         registrations: list[Way] = []
+        called: dict[str, Node] = {}  # the tables through whose members the chain calls, by their structure
         for node, hop in zip(way.nodes, way.hops, strict=True):
             for parts, what in ((self._bindings.of_hop(hop), _place(hop)), (self._bindings.of_name(node, hop.path), node)):
                 left = open_parts(all_of(one.condition for one in parts))
@@ -262,6 +273,9 @@ class Search:
                     return dataclasses.replace(way, doubts=(f"{hop.claim}: {left[0]}",)), what
                 said += parts
             if hop.registered is not None:
+                if called.setdefault(hop.registered.struct, hop.registered) != hop.registered:
+                    doubt = f"{hop.claim}: the chain calls through two tables of one structure, and an object has one"
+                    return dataclasses.replace(way, doubts=(doubt,)), _place(hop)
                 registration = self._registered(hop.registered)
                 if registration is None:
                     doubt = f"{hop.claim}: nothing shows that {hop.registered.name} is registered"

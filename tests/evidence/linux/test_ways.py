@@ -84,7 +84,7 @@ ENTRIES = {
     "work": "static void target_work(struct work_struct *w) { }\nstatic void arm(struct foo *f)\n{\n\tINIT_WORK(&f->work, target_work);\n\tschedule_work(&f->work);\n}\n"
             "SYSCALL_DEFINE0(others)\n{\n\tarm(NULL);\n\treturn 0;\n}\n",
     "timer": "static void target_timer(struct timer_list *t) { }\nstatic DEFINE_TIMER(tick, target_timer);\nSYSCALL_DEFINE0(others)\n{\n\tmod_timer(&tick, 1);\n\treturn 0;\n}\n",
-    "softirq": "static void target_softirq(void) { }\n" + boot("open_softirq(FOO_SOFTIRQ, target_softirq)"),
+    "softirq": "static void target_softirq(void) { }\n" + boot("open_softirq(NET_RX_SOFTIRQ, target_softirq)"),
     "thread": "static int target_thread(void *d) { return 0; }\n" + boot('kthread_run(target_thread, NULL, "food")'),
     "rcu": "static void target_rcu(struct rcu_head *h) { }\nSYSCALL_DEFINE0(others)\n{\n\tcall_rcu(h, target_rcu);\n\treturn 0;\n}\n",
     "netdev": "static int target_netdev(struct net_device *d) { return 0; }\nstatic const struct net_device_ops n_ops = {\n\t.ndo_open = target_netdev,\n};\n"
@@ -147,6 +147,18 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
                    "static void use(struct my_ops *p)\n{\n\tp->opening();\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n"},
         "nothing shows that o is registered",
     ),
+    "the chain would need an object with two tables": (
+        {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n\tint (*closing)(void);\n};\nstatic int help(void) { return 0; }\n"
+                   "static struct my_ops one = {\n\t.opening = help,\n};\nstatic int shut(struct my_ops *p)\n{\n\treturn p->opening();\n}\n"
+                   "static struct my_ops two = {\n\t.closing = shut,\n};\nSYSCALL_DEFINE0(others)\n{\n\treturn x->closing();\n}\n"
+                   "static int __init boot(void)\n{\n\tmy_register(&one);\n\tmy_register(&two);\n\treturn 0;\n}\nfs_initcall(boot);\n"},
+        "an object has one",
+    ),
+    "a file system that is never registered": (
+        {"fs/a.c": "static int help(void) { return 0; }\nstatic struct file_system_type f = {\n\t.init_fs_context = help,\n};\n"
+                   "static struct version v = {\n\t.fs = &f,\n};\n" + boot("return version_register(&v)")},
+        "is registered as a file system",
+    ),
     "a variable of that name is called": (
         {"fs/a.c": "void help(void) { }\n", "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\tvoid (*help)(void) = NULL;\n\thelp();\n\treturn 0;\n}\n"}, "no way in was found",
     ),
@@ -170,6 +182,29 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     "the boot code of a driver may look for hardware": (
         {"drivers/net/tinynet.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n" + boot('debugfs_create_file("a", 0, NULL, NULL, &f)')},
         "may look for hardware",
+    ),
+    "a module parameter without permissions is read at boot": (
+        {"fs/a.c": "static int help(const char *v) { return 0; }\nstatic const struct kernel_param_ops p = {\n\t.set = help,\n};\nmodule_param_cb(p, &p, NULL, 0);\n"},
+        "no way in was found",
+    ),
+    "a softirq that nothing is known of": (
+        {"fs/a.c": "static void help(void) { }\n" + boot("open_softirq(FOO_SOFTIRQ, help)")}, "nothing shows who raises that softirq",
+    ),
+    "a table that is only looked at": (
+        {"fs/a.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\tconst struct file_operations *seen = &f;\n\treturn seen->open != NULL;\n}\n"},
+        "nothing shows what sys_others() does with seen",
+    ),
+    "a driver's attributes without a device": (
+        {"fs/a.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"
+                   "static struct platform_driver d = {\n\t.fops = &f,\n};\nmodule_platform_driver(d);\n"},
+        "whether d has a device decides",
+    ),
+    "boot code hands it to what calls it at once": (
+        {"fs/a.c": "static int help(void *d) { return 0; }\n" + boot("iget5_locked(sb, 1, help, NULL, NULL)")}, "boot runs at boot only",
+    ),
+    "a machine check is no doing of a program": (
+        {"fs/a.c": "static void help(void) { }\nDEFINE_IDTENTRY_MCE(exc_machine_check)\n{\n\thelp();\n}\n"}, "no way in was found",
     ),
     "a queue that holds two things": (
         {"fs/a.c": "static void help(void *w) { }\nstatic void other(void *w) { }\nSYSCALL_DEFINE0(others)\n{\n\tINIT_WORK(&a->work, help);\n\tINIT_WORK(&b->work, other);\n\tschedule_work(&b->work);\n\treturn 0;\n}\n"},
