@@ -4,8 +4,8 @@
 
 TREE is made by bench/tree.py and has its word index (`patch-triage index`). The functions are drawn from all in the .c files of fs, net,
 mm, kernel and io_uring that are not __init or __exit. Prints each chain with the place of every hop, from user space down, and the time
-that the search took, as it passed and as the processor's own (the two differ on a machine that does other things). Each search begins
-with nothing read, as a `check` does.
+that the search took, as it passed and as the processors' own, git's with it (the two differ on a machine that does other things). Each
+search begins with nothing read, as a `check` does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import pathlib
 import random
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -42,6 +43,12 @@ def functions(source: Source) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
+def _processors() -> float:
+    """The seconds that processors have worked for this process, and for the ones that it has started and that have ended."""
+    both = (resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in both)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("tree", type=pathlib.Path)
@@ -66,11 +73,11 @@ def main() -> None:
             configurer = Configurer(source, "x86_64", "gcc-12", None)
             if source.index is None:
                 sys.exit(source.without_index)
-            began, busy = time.perf_counter(), time.process_time()
+            began, busy = time.perf_counter(), _processors()
             search = ways.Search(source, configurer, bounds)
             found = search.find(path, name)
             passed.append(time.perf_counter() - began)
-            used.append(time.process_time() - busy)
+        used.append(_processors() - busy)
         kind = "none" if found.way is None else "likely" if found.way.doubts else "proved"
         counts[kind] += 1
         if found.way is not None:
