@@ -93,7 +93,7 @@ def read(checkout: str) -> Descriptions:
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".txt"))[:_MOST_FILES]
     except OSError:
-        raise NoDescriptions(f"{checkout}: no descriptions in {FOLDER}; fuzz.syzkaller names a checkout of syzkaller") from None
+        raise NoDescriptions(f"no descriptions in {checkout}/{FOLDER}; it names a checkout of syzkaller") from None
     for name in names:
         text = _text(folder / name)
         total += len(text)
@@ -102,7 +102,7 @@ def read(checkout: str) -> Descriptions:
         for number, line in enumerate(text.split("\n"), 1):
             _line(line, Line(f"{FOLDER}/{name}", number, line.strip()[:200]), calls, sets, words)
     if not calls:
-        raise NoDescriptions(f"{checkout}: no descriptions in {FOLDER}; fuzz.syzkaller names a checkout of syzkaller")
+        raise NoDescriptions(f"no descriptions in {checkout}/{FOLDER}; it names a checkout of syzkaller")
     return Descriptions(calls, sets, words)
 
 

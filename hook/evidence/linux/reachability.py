@@ -21,6 +21,7 @@ from hook.verdict import Answer, ConfigReason, Fact, all_of
 if typing.TYPE_CHECKING:
     from hook.evidence.harmless import Evidence, Finding
     from hook.evidence.linux.configs import Configurer
+    from hook.evidence.linux.descriptions import Descriptions
 
 _NOTHING = Reach(Answer.UNKNOWN)
 _STATEMENTS = frozenset(("assertion", "code", "constant", "log call", "tracepoint call"))  # change classes of what stands in functions
@@ -52,6 +53,7 @@ class Limits:
 
     vm: machine.Machine
     bounds: ways.Bounds
+    descriptions: Descriptions | None = None  # of system calls, where the person has a checkout of them
 
 
 def limits(settings: Settings, thorough: bool) -> Limits:
@@ -60,8 +62,16 @@ def limits(settings: Settings, thorough: bool) -> Limits:
         vm = machine.machine(settings["target.arch"], settings["fuzz.vm"])
     except machine.NoSuchDevice as wrong:
         raise WrongSetting(f"{settings.origins['fuzz.vm']}: fuzz.vm: {wrong}") from None
+    described = None
+    if checkout := settings["fuzz.syzkaller"]:
+        from hook.evidence.linux import descriptions
+
+        try:
+            described = descriptions.read(checkout)
+        except descriptions.NoDescriptions as wrong:
+            raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     files, seconds = (settings[f"reach.{'max' if thorough else 'check'}_{what}"] for what in ("files", "seconds"))
-    return Limits(vm, ways.Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds))
+    return Limits(vm, ways.Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds), described)
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, configurer: Configurer, within: Limits) -> Reached:
@@ -85,7 +95,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, configurer: Configure
         ending = teardown.gate(functions, apart, configurer, within.bounds) if path in only_functions and functions else _NOTHING
 
         def way_in(functions: list[tuple[str, str]] = functions) -> Reach:
-            return ways.reach(functions, apart, configurer, within.bounds) if functions else _NOTHING
+            return ways.reach(functions, apart, configurer, within.bounds, within.descriptions) if functions else _NOTHING
 
         if path.startswith(_HARDWARE):
             answers[path] = of_file(judge.of_file(path), ending, way_in)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
+import pathlib
 
 import pytest
 
 from hook.evidence.linux.reach import Reach
 from hook.evidence.linux.reachability import of_file, together
 from hook.verdict import Answer, ConfigReason
+from tests.kernel import Kernel
 
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 
@@ -50,3 +53,17 @@ def test_all_files_must_be_out_of_reach() -> None:
     open_one = together({"a.c": Reach(NO), "b.c": Reach(UNKNOWN, question="who?")})
     assert (open_one.answer, open_one.questions) == (UNKNOWN, ("who?",))
     assert together({}).answer is UNKNOWN
+
+
+def test_what_syzkaller_describes_is_said_and_a_directory_that_is_none_is_refused(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    text = "static void help(void)\n{\n\tone();\n}\nSYSCALL_DEFINE0(frob)\n{\n\thelp();\n\treturn 0;\n}\n"
+    kernel.commit("arch/x86/entry/syscalls/syscall_64.tbl", "0\tcommon\tfrob\tsys_frob\n")
+    kernel.commit("init/main.c", text)
+    kernel.stage("init/main.c", text.replace("one();", "two();"))
+    assert "no descriptions in" in kernel.triage_both("check", "--no-cache", ok=None, PATCH_TRIAGE_FUZZ_SYZKALLER=str(tmp_path))[1]
+    (tmp_path / "sys/linux").mkdir(parents=True)
+    (tmp_path / "sys/linux/a.txt").write_text("other(a int32)\n")
+    said = kernel.triage("check", "--no-cache", "--format", "json", PATCH_TRIAGE_FUZZ_SYZKALLER=str(tmp_path))
+    found = json.loads(said)
+    assert found["Reachable"] == "yes"
+    assert "no description of syzkaller reaches the system call frob yet: fuzzing it needs one first" in found["Assumptions"]
