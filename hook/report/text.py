@@ -6,9 +6,11 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from hook.report.chain import chains
 from hook.verdict import Answer, DecidedBy, State, Verdict, headline
 
 _FACTS_SHOWN = 5
+_CHAINS_SHOWN = 3
 _NAMES_SHOWN = 8  # in one line
 # Terminals obey these: bidi overrides, isolates and marks can make text read other than it is (CVE-2021-42574)
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -36,13 +38,16 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         head = f"{head} [{verdict.state}]"
     lines = [_coloured(head, verdict) if colour else head]
     # what stays open is what a reader wants to see; the harmless rest only where nothing is open
-    facts = list(verdict.evidence)
+    reached, rest = chains(verdict.evidence)
+    facts = list(verdict.evidence) if verbose else rest
     shown = facts if verbose else facts[:_FACTS_SHOWN]
     for fact in shown:
         where = f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path
         lines.append(f"  {plain(where)}  {plain(fact.claim)}")
     if len(shown) < len(facts):
         lines.append(f"  and {len(facts) - len(shown)} more (-v shows them)")
+    for chain in reached[: None if verbose else _CHAINS_SHOWN]:
+        lines.append(f"  reached: {plain(chain)}")
     if Answer.NO not in (verdict.functional, verdict.reachable):
         if verdict.change_classes:
             lines.append(f"  kind of change: {plain(_listed(verdict.change_classes))}")
