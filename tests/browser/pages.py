@@ -161,7 +161,7 @@ def test_the_pictures_of_the_documents(browser: webdriver.Chrome, pages: dict[st
         browser.save_screenshot(str(PICTURES / f"page-{name}.png"))
     for name, size, scheme in (("desktop", (1280, 620), "light"), ("phone", PHONE, "dark")):
         show(browser, pages["review"], size, scheme)
-        browser.find_element(By.CSS_SELECTOR, "details.patch summary").click()
+        browser.execute_script("document.querySelector('details.patch').open = true; document.getElementById('open').scrollIntoView()")
         browser.save_screenshot(str(PICTURES / f"series-{name}.png"))
 
 
