@@ -405,6 +405,9 @@ def _remember(run: Run) -> None:
             # what the change itself holds is in its ChangeId
             changed = {path for file in run.change.patch.files for path in (file.old_path, file.path)}
             reads = {path: oid for path, oid in run.source.read_blobs.items() if path not in changed}
+            if any("Kconfig" in path for path in changed):
+                before = Source(run.objects, run.change.base_tree)
+                reads |= {name: cache.read(before, name, run.settings) for name in reads if name.startswith("\0")}
             if run.rests_on_all or (run.source.rests_on_all and run.evidence.functional is Answer.NO):
                 reads[""] = Source(run.objects, run.change.base_tree).oid("")
             cache.keep(run.change.repo, run.settings, verdict, reads, _THOROUGH if _is_thorough(run.asking) else "")

@@ -50,12 +50,15 @@ def look_up(repo: Repository, settings: Settings, source: Source, change_id: str
     if verdict.change_id != change_id:
         return None
     for path, oid in reads.items():
-        if (_kconfig(source, path, settings) if path.startswith("\0") else source.oid(path)) != oid:
+        if read(source, path, settings) != oid:
             return None
     return verdict
 
 
-def _kconfig(source: Source, name: str, settings: Settings) -> str:
+def read(source: Source, name: str, settings: Settings) -> str:
+    """What stands for the content of a path in `source`, or for all its options together, in an entry."""
+    if not name.startswith("\0"):
+        return source.oid(name)
     from hook.evidence.linux import store
 
     return store.known_by(source, name, settings["fuzz.toolchain"])

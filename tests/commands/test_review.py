@@ -137,3 +137,19 @@ def test_the_page_leads_to_how_a_model_judged(series: Kernel, scripted: Callable
     assert "mm/pool.c:31" in run.texts["a"] and "keep one slot free" in run.texts["title"][0]
     series.triage("review", "HEAD~5..HEAD~3", "--no-cache", "--html", "open.html")
     assert ">What is open<" in series.read("open.html") and not (series.path / "open.runs").exists()
+
+
+def test_a_patch_that_changes_options_is_not_judged_twice(kernel: Kernel) -> None:
+    kernel.replace("mm/Kconfig", "config POOL_DEBUG", "config POOL_MORE\n\tbool \"more\"\n\nconfig POOL_DEBUG")
+    kernel.replace(POOL, "count >= POOL_MAX", "count > POOL_MAX - 2")
+    kernel.git("commit", "-qam", "mm/pool: an option")
+    kernel.triage("review", "HEAD~1..HEAD")
+    (entry,) = (kernel.path / ".git/patch-triage/cache").rglob("*.json")
+    written = entry.stat().st_mtime_ns
+    kernel.triage("review", "HEAD~1..HEAD")
+    assert entry.stat().st_mtime_ns == written
+    kernel.git("checkout", "-q", "HEAD~1")
+    kernel.commit("mm/Kconfig", kernel.read("mm/Kconfig") + "\nconfig OTHER\n\tbool \"other\"\n", "mm: other options below")
+    kernel.git("cherry-pick", "main")
+    kernel.triage("review", "HEAD~1..HEAD")
+    assert entry.stat().st_mtime_ns == written and len(list(entry.parent.parent.rglob("*.json"))) == 2
