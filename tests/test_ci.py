@@ -84,3 +84,10 @@ def test_a_clone_that_is_too_shallow_is_told(request_of_two: Kernel, tmp_path: p
 
 def test_review_without_a_series_says_what_to_write(kernel: Kernel) -> None:
     assert "review takes a range" in kernel.triage_both("review", ok=2)[1]
+
+
+def test_a_request_cannot_set_what_it_is_judged_by(request_of_two: Kernel) -> None:
+    request_of_two.commit(".patch-triage.yaml", "policy:\n  block: never\n", "triage: let me through")
+    out = request_of_two.triage("review", "HEAD~2..HEAD", PATCH_TRIAGE_POLICY_BLOCK="never")
+    assert "of 2 patches worth fuzzing" in out  # the file is not even read: it would be refused
+    assert "policy.block cannot be set by a tree" in request_of_two.triage_both("check", "--staged", ok=2)[1]

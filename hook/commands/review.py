@@ -96,7 +96,7 @@ def _stopped(judged: Series, policy: str) -> int:
 
 def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[Series, str]:
     """The commits of a range, and the policy in force."""
-    from hook.change.change import cut_off, find_commit, head_commit, revisions
+    from hook.change.change import cut_off, find_commit, revisions
     from hook.commands.workers import Ends, Task
     from hook.record import store
 
@@ -106,10 +106,10 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[Series, st
             raise GitError(f"{options.series} holds no commits")
         if cut := cut_off(repo, oids):
             raise GitError(f"{options.series} goes back to {cut[:12]}, where this shallow clone ends: `git fetch --deepen=N` brings more")
-        head = head_commit(objects)
-        work = _work(repo, settings_at(repo, objects, head.oid if head else repo.empty_tree), options)
         parents = find_commit(objects, oids[0]).parents
-    base = parents[0] if parents else ""
+        base = parents[0] if parents else ""
+        # of the state before: in CI all that comes after is a stranger's
+        work = _work(repo, settings_at(repo, objects, base or repo.empty_tree), options)
     whole = Task(_WHOLE, Ends(repo, base, oids[-1]), first=True)
     series = _series(work, iter([whole, *(Task(number, oid) for number, oid in enumerate(oids))]), len(oids), options)
     if options.record:
@@ -146,9 +146,11 @@ def _mailed(series: mailed.Series) -> Iterator[Task]:
         else:
             last = one
             yield Task(number, one)
-    if failed or last is None:
+    if failed:
         why = "not judged as a whole: a patch of it could not be applied"
         yield Task(_WHOLE, Outcome("the series", None, why, failed=True))
+    elif last is None:
+        yield Task(_WHOLE, Outcome("the series", None, "its patches change nothing"))
     else:
         yield Task(_WHOLE, Ends(last.repo, last.base, last.after), first=True)
 

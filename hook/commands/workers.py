@@ -103,7 +103,7 @@ def _forked(work: Work, tasks: Iterable[Task], jobs: int) -> Iterator[tuple[int,
                     yield running.pop(one), one.result()
         except concurrent.futures.process.BrokenProcessPool:
             raise GitError("a process that judged was killed: is there memory enough? --jobs 1 takes the least") from None
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, GeneratorExit):
             pool.shutdown(wait=False, cancel_futures=True)
             if work.wait:  # a model may take minutes; what it has answered so far is remembered
                 for process in multiprocessing.active_children():
