@@ -1,7 +1,8 @@
-"""A chain of calls among the facts of a verdict, as one line for a person.
+"""The way in to changed code as one line for a person: `system call munlock -> sys_munlock -> mlock_fixup`.
 
-The ways in to changed code come as facts, a hop each, from user space down: `do_mbind() calls mbind_range()`. What one hop ends in the next
-begins with; that is how a chain is known, so nothing else in the claims matters.
+A way in comes as facts, a hop each, from user space down (hook.evidence.linux.ways): first what makes it ready at boot, then an entry, a
+system call or a member of a table, and what it calls. A hop begins with a function that the claim before it names; that is how they are
+known to belong together.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ from collections.abc import Sequence
 
 from hook.verdict import Fact
 
-_HOP = re.compile(r"(?:[^()]*: )?(?:macro (?P<macro>\w+)|(?P<start>\w+)\(\)) \S.*?\b(?P<end>\w+)\(\)\Z")
-_ENTRY = re.compile(r"system call \w+\Z")
+_CALLED = re.compile(r"system call \w+\Z")
+_MEMBER = re.compile(r"(?P<what>[^()]*): (?P<name>\w+)\(\) is \.(?P<member>\w+) of struct \w+ (?P<table>\w+)\Z")
+_READY = re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|gives \w+ to \w+\(\)|sets \w+ to \w+)\Z")
+_HOP = re.compile(
+    r"(?:[^()]*: )?(?:macro )?(?P<start>\w+)(?:\(\)| stands for) "
+    r"(?:gives (?P<given>\w+)\(\) to \w+\(\)|(?:\S.*?)?\b(?P<end>\w+)(?:\(\))?)\Z"
+)
 
 
 def chains(facts: Sequence[Fact]) -> tuple[list[str], list[Fact]]:
-    """A line for each chain of two hops and more, and the facts that are in none."""
+    """A line for each way in, and the facts that are part of none."""
     lines, rest = [], list[Fact]()
     at = 0
     while at < len(facts):
-        names, after = _chain(facts, at)
-        if len(names) > 2:
-            lines.append(" -> ".join(names))
+        line, after = _way(facts, at)
+        if line:
+            lines.append(line)
             at = after
         else:
             rest.append(facts[at])
@@ -30,15 +36,21 @@ def chains(facts: Sequence[Fact]) -> tuple[list[str], list[Fact]]:
     return lines, rest
 
 
-def _chain(facts: Sequence[Fact], at: int) -> tuple[list[str], int]:
-    """The names along the chain that begins at a fact, and where it is over."""
-    names: list[str] = []
-    if _ENTRY.match(facts[at].claim):
-        names.append(facts[at].claim)
+def _way(facts: Sequence[Fact], at: int) -> tuple[str, int]:
+    """The line of the way in that begins at a fact, empty where none does, and where it is over."""
+    entry, names, before = "", list[str](), ""
+    while at < len(facts):
+        claim = facts[at].claim
+        if _CALLED.match(claim):
+            entry, names = claim, []
+        elif member := _MEMBER.match(claim):
+            entry, names = f"{member['what']} -> {member['table']}.{member['member']}", [member["name"]]
+        elif _READY.match(claim):
+            entry, names = "", []
+        elif (hop := _HOP.match(claim)) and (names or entry) and (not names or hop["start"] in re.findall(r"\w+", before)):
+            names += [hop["given"] or hop["end"]] if names and names[-1] == hop["start"] else [hop["start"], hop["given"] or hop["end"]]
+        else:
+            break
+        before = claim
         at += 1
-    end = ""
-    while at < len(facts) and (hop := _HOP.match(facts[at].claim)) and end in ("", start := hop["start"] or hop["macro"]):
-        names += [hop["end"]] if end else [start, hop["end"]]
-        end = hop["end"]
-        at += 1
-    return names, at
+    return (" -> ".join((entry, *names)), at) if entry and names else ("", at)

@@ -15,6 +15,13 @@ HOPS = (
     "kernel_mbind() calls do_mbind()",
     "do_mbind() calls .walk of a struct mm_walk_ops; that of queue_ops is queue_pages()",
 )
+TABLE = (
+    "ext4_init_fs() runs at boot",
+    "ext4_init_fs() gives ext4_fs_type to register_filesystem()",
+    "mount, statfs, sync: ext4_get_tree() is .get_tree of struct fs_context_operations ext4_context_ops",
+    "mount: ext4_get_tree() gives ext4_fill_super() to get_tree_bdev()",
+    "ext4_fill_super() calls __ext4_fill_super()",
+)
 
 
 def facts(*claims: str) -> tuple[Fact, ...]:
@@ -35,15 +42,20 @@ def test_a_chain_of_hops_is_one_line_and_each_hop_a_line_on_demand() -> None:
 
 
 def test_what_is_no_chain_stays_as_it_is() -> None:
-    for claims in ((CHANGED, "walk_one() calls pool_get()"), HOPS[:1], ("a() calls b()", "c() calls d()"), ("only comments changed: the tokens are the same",)):
+    for claims in ((CHANGED, "walk_one() calls pool_get()"), HOPS[:1], HOPS[1:], ("a() calls b()", "b() calls d()"), TABLE[:2], ("only comments changed: the tokens are the same",)):
         lines, rest = chains(facts(*claims))
         assert lines == [] and rest == list(facts(*claims))
 
 
-def test_two_chains_are_two_lines() -> None:
-    lines, rest = chains(facts("init() calls register()", "register() gives ops() to core()", *HOPS, CHANGED))
-    assert lines == ["init -> register -> core", "system call mbind -> __x64_sys_mbind -> kernel_mbind -> do_mbind -> queue_pages"]
-    assert [fact.claim for fact in rest] == [CHANGED]
+def test_a_table_is_an_entry_and_what_registers_it_is_left_to_the_long_form() -> None:
+    lines, rest = chains(facts(CHANGED, *TABLE, "only comments changed: the tokens are the same"))
+    assert lines == ["mount, statfs, sync -> ext4_context_ops.get_tree -> ext4_get_tree -> ext4_fill_super -> __ext4_fill_super"]
+    assert [fact.claim for fact in rest] == [CHANGED, "only comments changed: the tokens are the same"]
+
+
+def test_a_hop_that_begins_elsewhere_ends_the_chain() -> None:
+    lines, rest = chains(facts(*HOPS[:2], "someone() calls else_one()"))
+    assert lines == ["system call mbind -> __x64_sys_mbind -> kernel_mbind"] and [fact.claim for fact in rest] == ["someone() calls else_one()"]
 
 
 def test_devices_are_named() -> None:
