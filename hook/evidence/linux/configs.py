@@ -284,7 +284,7 @@ class Configurer:
         from hook.source.lookup import Include
 
         directory, _, base = path.rpartition("/")
-        directive = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]*"(?:\./)?' + re.escape(base.encode()) + b'"')
+        directive = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]*"(?:\./)?' + re.escape(base.encode("utf-8", "surrogateescape")) + b'"')
         names = [entry.name for entry in self._source.names(directory) or () if entry.name.endswith(".c") and entry.name != base]
         names.sort(key=lambda name: sum(1 for _ in itertools.takewhile(bool, map(str.__eq__, name, base))), reverse=True)
         for name in names[:_MOST_BESIDE]:
