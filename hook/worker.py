@@ -1,8 +1,8 @@
 """The worker: asks in the background what commits have left pending, so that no commit waits for a model.
 
 One process a repository. Whoever hands it a question takes its lock and starts it with the lock in hand, so that there is never a second;
-the lock dies with its holder, and the next call of ours starts another. It has no terminal and none of git's files, runs at the lowest
-priority, and ends when nothing is due. It writes the note as a hook would.
+the lock dies with its holder, and the next call of ours starts another. It has no terminal and none of git's files, reads and asks at the
+lowest priority, and ends when nothing is due. It writes the note as a hook would.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 
@@ -85,14 +86,12 @@ def resume(repo: Repository, settings: Settings) -> None:
 def _start(repo: Repository, handle: int) -> None:
     # the settings of `git -c` and the like are the person's; the rest of git's variables are about the call that we are in
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_CONFIG_")}
-    process = subprocess.Popen(
+    subprocess.Popen(
         # -P: nothing is ever imported from the directory that it starts in
         [sys.executable, "-P", "-m", "hook.worker", str(handle)],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         cwd=repo.common_dir, env=env, pass_fds=(handle,), start_new_session=True,
     )  # fmt: skip
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, _NICEST)  # before it has even begun: the commit goes first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,12 +135,21 @@ def run(handle: int) -> None:
             return
 
 
+class _SwitchedOff(Exception):
+    """The person does without a worker by now."""
+
+
 class Worker:
     """One worker at its work."""
 
     def __init__(self, repo: Repository) -> None:
+        import concurrent.futures  # whoever only starts a worker does not pay for it
+
         self.repo = repo
         self.troubles = 0
+        # A thread has a priority of its own. Notes are written by the main one, at the usual priority: a commit may wait for the lock that
+        # is held then, and at the lowest, beside a kernel that is being built, it would wait for seconds.
+        self.quiet = concurrent.futures.ThreadPoolExecutor(1, initializer=_be_nice)
 
     def work(self, handle: int) -> bool:
         """Ask one question after the other; gives whether the queue has nothing more to do, False where something else ends it."""
@@ -155,42 +163,46 @@ class Worker:
                 time.sleep(min(wait, 0.5))  # somebody may bring a question that is due earlier
                 continue
             try:
-                if not self._take(question, handle):
+                asked = self.quiet.submit(self._ask, question, handle).result()
+                if asked is not None and not self._settle(question, *asked, handle):
                     return False
+            except _SwitchedOff:
+                return False
             except Exception as wrong:  # the last boundary: one commit that cannot be judged must not keep the others from it
                 known = isinstance(wrong, (GitError, WrongSetting, OSError))
                 self._fail(question, str(wrong) if known else f"a defect of patch-triage itself ({type(wrong).__name__}: {wrong})")
         return True
 
-    def _take(self, question: Question, handle: int) -> bool:
-        """Ask one question; gives whether to go on with the next."""
+    def _ask(self, question: Question, handle: int) -> tuple[triage.Judged, Settings] | None:
+        """What came of one question, None where it was not asked and need not be, or not now. Raises _SwitchedOff."""
         # where it was made: which branch is worked on there, and what is switched off there
         place, ours = pathlib.Path(question.git_dir), self.repo.common_dir / "worktrees"
         repo = dataclasses.replace(self.repo, git_dir=place) if place.parent == ours and place.is_dir() else self.repo
         with Objects(repo, BY_NAME["limits.blob_bytes"].default) as objects:
             if not _is_wanted(repo, objects, question.commit):
                 pending.drop(self.repo, question.commit)
-                return True
+                return None
             commit = find_commit(objects, question.commit)
             settings = settings_source.load(repo, Source(objects, commit.parents[0] if commit.parents else repo.empty_tree))
             objects.limit_bytes = settings["limits.blob_bytes"]
             if not settings["agent.background"]:
-                return False
+                raise _SwitchedOff
             if time.time() - question.since > settings["agent.background_days"] * _DAY_SECONDS:
-                return self._give_up(question, f"not asked within {settings['agent.background_days']} days: {question.why}")
+                self._give_up(question, f"not asked within {settings['agent.background_days']} days: {question.why}")
+                return None
             try:
                 change = of_commit(repo, objects, settings, commit)
             except NothingToJudge:
                 pending.drop(self.repo, question.commit)
-                return True
+                return None
             asking = Asking(
                 deadline=time.monotonic() + settings["agent.max_seconds"], progress=lambda line: _tell(handle, question.commit, line)
             )
             if why := settings_source.switched_off(repo) or refusal(change, settings, asking):
-                return self._put_off(question, time.time() + _REFUSED_SECONDS, why)
+                self._put_off(question, time.time() + _REFUSED_SECONDS, why)
+                return None
             _tell(handle, question.commit, "reading")
-            judged = triage.judge(change, objects, settings, asking=asking)
-            return self._settle(question, judged, settings, handle)
+            return triage.judge(change, objects, settings, asking=asking), settings
 
     def _settle(self, question: Question, judged: triage.Judged, settings: Settings, handle: int) -> bool:
         """Write down what came of it; gives whether to go on."""
@@ -205,7 +217,7 @@ class Worker:
             pending.drop(self.repo, question.commit)
             self.troubles = 0
             return True
-        from hook.agent.client import Trouble  # whoever only starts a worker does not pay for it
+        from hook.agent.client import Trouble
 
         end, why = (failed.end, f"{failed.end}: {failed.why}") if failed else ("", judged.asked)
         if end == Trouble.FORBIDDEN:
@@ -253,6 +265,11 @@ class Worker:
     def _give_up(self, question: Question, why: str) -> bool:
         pending.replace(self.repo, dataclasses.replace(question, why=why, given_up=True))
         return True
+
+
+def _be_nice() -> None:
+    with contextlib.suppress(OSError):  # not every system gives a thread a priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICEST)
 
 
 def _pause(first_seconds: float, times: int) -> float:

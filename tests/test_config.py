@@ -83,3 +83,10 @@ def test_an_unknown_variable_or_git_key_is_wrong_use(kernel: Kernel) -> None:
 def test_only_the_settings_of_the_base_revision_count(kernel: Kernel) -> None:
     kernel.stage(".patch-triage.yaml", "policy:\n  block: worth-fuzzing\n")
     assert "policy.block: never" in kernel.triage("config")
+
+
+def test_what_has_no_bearing_on_a_verdict_leaves_those_in_the_cache_good() -> None:
+    plain = config.resolve([])
+    for name, value in (("agent.max_day_tokens", 1), ("agent.price", "1/2"), ("agent.background", False), ("push.wait_seconds", 5)):
+        assert config.resolve([[config.Given(name, value, "x")]]).fingerprint() == plain.fingerprint()
+    assert config.resolve([[config.Given("agent.model", "other", "x")]]).fingerprint() != plain.fingerprint()
