@@ -153,7 +153,8 @@ class Worker:
 
     def work(self, handle: int) -> bool:
         """Ask one question after the other; gives whether the queue has nothing more to do, False where something else ends it."""
-        pending.sweep(self.repo, _FORGOTTEN_SECONDS)
+        with contextlib.suppress(OSError):
+            pending.sweep(self.repo, _FORGOTTEN_SECONDS)
         while question := pending.first_due(self.repo):
             wait = question.not_before - time.time()
             if wait > _PATIENCE_SECONDS:
@@ -187,9 +188,6 @@ class Worker:
             objects.limit_bytes = settings["limits.blob_bytes"]
             if not settings["agent.background"]:
                 raise _SwitchedOff
-            if time.time() - question.since > settings["agent.background_days"] * _DAY_SECONDS:
-                self._give_up(question, f"not asked within {settings['agent.background_days']} days: {question.why}")
-                return None
             try:
                 change = of_commit(repo, objects, settings, commit)
             except NothingToJudge:
@@ -199,7 +197,7 @@ class Worker:
                 deadline=time.monotonic() + settings["agent.max_seconds"], progress=lambda line: _tell(handle, question.commit, line)
             )
             if why := settings_source.switched_off(repo) or refusal(change, settings, asking):
-                self._put_off(question, time.time() + _REFUSED_SECONDS, why)
+                self._put_off(question, time.time() + _REFUSED_SECONDS, why, settings)
                 return None
             _tell(handle, question.commit, "reading")
             return triage.judge(change, objects, settings, asking=asking), settings
@@ -221,11 +219,12 @@ class Worker:
 
         end, why = (failed.end, f"{failed.end}: {failed.why}") if failed else ("", judged.asked)
         if end == Trouble.FORBIDDEN:
-            return self._put_off(question, time.time() + _REFUSED_SECONDS, why)
+            return self._put_off(question, time.time() + _REFUSED_SECONDS, why, settings)
         if end in (Trouble.PATCH_CAP, Trouble.DAY_CAP):
             if not settled:
                 triage.keep(self.repo, [judged], settings)  # pending still, with the reason
-            self._put_off(question, (time.time() // _DAY_SECONDS + 1) * _DAY_SECONDS, why)  # tomorrow, as the ledger counts days
+            tomorrow = (time.time() // _DAY_SECONDS + 1) * _DAY_SECONDS  # as the ledger counts days
+            self._put_off(question, tomorrow, why, settings)
             return end == Trouble.PATCH_CAP
         counts = end != Trouble.UNREACHABLE
         tries = question.tries + counts
@@ -234,7 +233,8 @@ class Worker:
                 final = dataclasses.replace(judged.verdict, state=State.FINAL)
                 triage.keep(self.repo, [dataclasses.replace(judged, verdict=final)], settings)
             return self._give_up(dataclasses.replace(question, tries=tries), f"asked {tries} times; {why}")
-        self._again(question, why, settings["agent.background_pause_seconds"], counts=counts)
+        pause = _pause(settings["agent.background_pause_seconds"], max(1, tries))
+        self._put_off(dataclasses.replace(question, tries=tries), time.time() + pause, why, settings)
         if failed is None or end == Trouble.REFUSED:
             return False  # as with a wrong key: the next call of ours may bring another
         if failed.for_now:
@@ -245,22 +245,22 @@ class Worker:
             time.sleep(min(_PATIENCE_SECONDS, _pause(settings["agent.background_pause_seconds"], self.troubles)))
         return True
 
-    def _put_off(self, question: Question, until: float, why: str) -> bool:
-        """It may not be asked now, which is no failure."""
+    def _put_off(self, question: Question, until: float, why: str, settings: Settings) -> bool:
+        """Leave it for later; or for good, where it could not be asked for days."""
+        days = settings["agent.background_days"]
+        if time.time() - question.since > days * _DAY_SECONDS:
+            return self._give_up(question, f"no answer for {days} days; {why}")
         pending.replace(self.repo, dataclasses.replace(question, not_before=until, why=why))
         return True
 
     def _fail(self, question: Question, why: str) -> None:
-        """It could not even be asked, for a reason of ours or of the repository."""
-        if question.tries + 1 >= BY_NAME["agent.background_tries"].default:
-            self._give_up(dataclasses.replace(question, tries=question.tries + 1), why)
+        """It could not even be asked, or the answer not be recorded, for a reason of ours or of the repository."""
+        question = dataclasses.replace(question, tries=question.tries + 1, why=why)
+        if question.tries >= BY_NAME["agent.background_tries"].default:
+            self._give_up(question, why)
         else:
-            self._again(question, why, BY_NAME["agent.background_pause_seconds"].default, counts=True)
-
-    def _again(self, question: Question, why: str, pause_seconds: float, *, counts: bool) -> None:
-        tries = question.tries + counts
-        later = time.time() + _pause(pause_seconds, max(1, tries))
-        pending.replace(self.repo, dataclasses.replace(question, tries=tries, not_before=later, why=why))
+            pause = _pause(BY_NAME["agent.background_pause_seconds"].default, question.tries)
+            pending.replace(self.repo, dataclasses.replace(question, not_before=time.time() + pause))
 
     def _give_up(self, question: Question, why: str) -> bool:
         pending.replace(self.repo, dataclasses.replace(question, why=why, given_up=True))

@@ -71,12 +71,18 @@ def questions(kernel: Kernel) -> dict[str, dict[str, Any]]:
 
 def ask(kernel: Kernel) -> None:
     """Let what rests be asked about now, and wait until that is done."""
-    for path in (state(kernel) / "pending").glob("*.json"):
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(json.loads(path.read_text()) | {"NotBefore": 0}))
-        new.replace(path)
+    for commit in questions(kernel):
+        rewrite(kernel, commit, NotBefore=0)
     kernel.triage("status")
     wait(kernel)
+
+
+def rewrite(kernel: Kernel, commit: str, **fields: object) -> None:
+    """Change a question on disk."""
+    path = state(kernel) / "pending" / f"{commit}.json"
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    new.replace(path)
 
 
 def wait(kernel: Kernel, seconds: float = 200) -> None:

@@ -162,7 +162,10 @@ def test_what_may_not_be_sent_when_its_turn_comes_is_not_sent(working: Kernel, s
     commit = change(jo, 1, "--no-verify")
     jo.git("checkout", "-qb", "embargo/1")
     ask(jo)
-    assert "embargo/1 is never sent" in questions(jo)[commit]["Why"]
+    assert "embargo/1 is never sent" in questions(jo)[commit]["Why"] and not questions(jo)[commit]["GivenUp"]
+    background.rewrite(jo, commit, Since=0)
+    ask(jo)
+    assert questions(jo)[commit]["GivenUp"] and "no answer for 7 days; work on embargo/1" in questions(jo)[commit]["Why"]
     jo.git("checkout", "-q", "main")
     commit = change(jo, 2, "--no-verify")
     jo.git("config", "patchtriage.agent.neverPaths", "mm")
@@ -237,15 +240,17 @@ def test_a_refused_key_ends_the_worker_and_the_next_call_brings_another(working:
     assert "DecidedBy: agent" in jo.note()
 
 
-def test_a_question_whose_file_a_crash_has_emptied_is_asked_all_the_same(working: Kernel, scripted: Callable[..., Model]) -> None:
+def test_a_file_that_a_crash_has_emptied_and_a_long_absence_lose_no_question(working: Kernel, scripted: Callable[..., Model]) -> None:
     jo = background.person(working, scripted(then=answers), **background.RESTING)
-    commit = change(jo)
+    crashed, old = change(jo, 1, "--no-verify"), change(jo, 2, "--no-verify")
     assert kill(jo)
-    (background.state(jo) / "pending" / f"{commit}.json").write_text("")
-    (background.state(jo) / "pending" / "junk.json").write_text("{}")
+    directory = background.state(jo) / "pending"
+    background.rewrite(jo, old, Since=0, NotBefore=0)
+    (directory / f"{crashed}.json").write_text("")
+    (directory / "junk.json").write_text("{}")
     jo.triage("status")
     wait(jo)
-    assert "DecidedBy: agent" in jo.note()
+    assert "DecidedBy: agent" in jo.note(crashed) and "DecidedBy: agent" in jo.note(old)
 
 
 def test_a_push_beside_the_worker_asks_nothing_twice(working: Kernel, scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:

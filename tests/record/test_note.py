@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from hook.record import document, lock, note, queue
+from hook import config
+from hook.record import document, lock, note, queue, store
 from hook.source.git import Repository, find
 from tests.kernel import Kernel
 
@@ -162,3 +163,14 @@ def test_a_note_is_written_from_anywhere(kernel: Kernel, tmp_path: pathlib.Path)
     kernel.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
     note.update(find(tmp_path / "other"), {kernel.head(): say("ours")}, 2)
     assert kernel.note() == "ours\n"
+
+
+def test_a_question_that_is_recorded_late_does_not_take_the_place_of_its_answer(hooked: Kernel) -> None:
+    hooked.commit("mm/pool.c", hooked.read("mm/pool.c") + "\nint extra;\n")
+    (question,), _ = document.load(hooked.note())
+    repo, settings = find(hooked.path), config.resolve([])
+    for late in ({**question, "DecidedBy": "agent"}, {**question, "State": "pending"}):
+        assert store.add(repo, settings, {hooked.head(): [late]}) == []
+    assert "DecidedBy: agent" in hooked.note() and "State: pending" not in hooked.note()
+    store.add(repo, settings, {hooked.head(): [question]})  # judged anew, without a model
+    assert "DecidedBy: default" in hooked.note()
