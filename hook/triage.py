@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -274,7 +275,9 @@ FLOW: tuple[Step, ...] = (
     Step("verdict", "action", _is_asked, _settle_agent),
 )
 _THOROUGH = "thorough"  # the name under which the cache keeps what was searched for as long as it took
-_WITHOUT_MODEL = 5  # the first steps
+# what is taken before it is asked whether to ask, and what comes after that
+_PROVING = tuple(itertools.takewhile(lambda step: step.take is not _prepare, FLOW))
+_ASKING = FLOW[len(_PROVING) + 1 :]
 
 
 def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bool = True, asking: Asking = NOT_ASKED) -> Judged:
@@ -476,8 +479,8 @@ def replay(
         redactor=redactor,
         client=recording,
     )
-    for step in FLOW[_WITHOUT_MODEL:]:
-        if step.take is not _prepare and step.wanted(run):
+    for step in _ASKING:
+        if step.wanted(run):
             recording.turn_to(step.name)
             step.take(run)
     return run
@@ -489,7 +492,7 @@ def proved(
     """A change after the steps of the flow that need no model: its evidence, and the verdict that this allows."""
     redactor = redactor or Redactor()
     run = Run(change, objects, _after(change, objects), settings, asking, False, Trajectory(redactor.value), redactor)
-    for step in FLOW[:_WITHOUT_MODEL]:
+    for step in _PROVING:
         if step.wanted(run):
             step.take(run)
     return run

@@ -7,6 +7,7 @@ for one of them.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 
 from hook.agent import fence, gathering, pack
@@ -74,7 +75,10 @@ def _facts(subject: Subject, desk: Desk) -> Iterator[str]:
     verdict = subject.verdict
     yield f"functional: {verdict.functional}, reachable: {verdict.reachable}"
     kept = {file.path for file in subject.files if held_back([file.path, file.old_path], desk.never_paths)}
-    facts = [fact for fact in verdict.evidence if fact.place.path not in kept and not held_back([fact.place.path], desk.never_paths)]
+    hidden = [fact for fact in verdict.evidence if fact.place.path in kept or held_back([fact.place.path], desk.never_paths)]
+    facts = [fact for fact in verdict.evidence if fact not in hidden]
+    secret = {name for name in verdict.via if any(re.search(rf"\b{re.escape(name)}\b", fact.claim) for fact in hidden)}
+    secret |= {name for name, why in verdict.config_reasons.items() if why.path and held_back([why.path], desk.never_paths)}
     for fact in facts[:_MOST_FACTS]:
         place = named(fact.place.path) + (f":{fact.place.line}" if fact.place.line else "")
         yield f"{place} {fact.claim}"[:_LONGEST_FACT]
@@ -87,8 +91,8 @@ def _facts(subject: Subject, desk: Desk) -> Iterator[str]:
         ("options that are needed", verdict.enable_configs), ("options that have to be off", verdict.disable_configs),
         ("devices", verdict.devices), ("assumed", verdict.assumptions),
     ):
-        if names:
-            yield f"{what}: {', '.join(names)}"[:_LONGEST_FACT]
+        if shown := [name for name in names if name not in secret and not held_back(re.findall(r"[\w./+-]+", name), desk.never_paths)]:
+            yield f"{what}: {', '.join(shown)}"[:_LONGEST_FACT]
 
 
 def _cut(text: str, most_tokens: int) -> str:

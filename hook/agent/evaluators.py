@@ -147,7 +147,8 @@ def _context(
     from hook.agent.gathering import Subject
 
     subject = Subject(change.patch.files, evidence, verdict)
-    found = context.gather(subject, desk, settings["agent.context_tokens"], settings["agent.context_seconds"])
+    seconds = min(settings["agent.context_seconds"], max(0.0, desk.deadline - time.monotonic()))
+    found = context.gather(subject, desk, settings["agent.context_tokens"], seconds)
     line = fence.fence(found.facts, found.pack.text, diff, unset)
     return {"facts": found.facts, "unset": unset, "pack": found.pack.text, "question": found.question, "fence": line}
 

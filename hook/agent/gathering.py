@@ -12,22 +12,20 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from hook.agent.merged import Merged
+from hook.agent.neighbours import SHOWN_CALLS, Neighbours
 from hook.agent.pack import Section
 from hook.agent.sheets import Sheet, Sheets, entry_lines, extent, is_function
 from hook.agent.tools import Desk
 from hook.change.patch import FileChange
-from hook.evidence import paths
 from hook.evidence.functions import Changed
 from hook.evidence.harmless import Evidence, Finding
 from hook.evidence.linux import conditions
 from hook.evidence.linux.configs import Configurer
 from hook.evidence.linux.store import KCONFIG
-from hook.source import lookup
-from hook.source.definitions import Definition, DefinitionKind
+from hook.source.definitions import Definition
 from hook.source.git import GitError
 from hook.source.grep import held_back
-from hook.source.index import NoIndex
-from hook.source.lookup import Bounds, NotAName, Use, UseKind
+from hook.source.lookup import NotAName, UseKind
 from hook.source.words import is_binary
 from hook.verdict import Answer, Verdict
 
@@ -37,15 +35,8 @@ _DEFINITION_LINES = 40
 _SMALL_LINES = 12  # of a helper that is shown with what uses it
 _CALLER_LINES = 4  # before and after a call
 _CHANGED = 6  # functions whose callers are looked up
-_CALLS = 6  # callers of one function that are shown
 _NAMES = 24  # that changed lines use, and are looked up
 _OPTIONS = 6
-_UBIQUITOUS_FILES = 400  # that hold a name: everybody knows what it is
-_RARE_FILES = 40  # that hold a constant: then who sets it tells something
-_SETTERS = 5
-_LOOKUP_SECONDS = 0.25
-_LOOKUP_FILES = 24
-_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 _CALL = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
 _CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b(?!\s*\()", re.ASCII)
 _TYPE = re.compile(r"\b(?:struct|union|enum)\s+([a-z_]\w*)", re.ASCII)
@@ -82,7 +73,7 @@ class _Gatherer:
     """One pack in the making."""
 
     def __init__(self, subject: Subject, desk: Desk, until: float) -> None:
-        self._subject, self._desk, self._until = subject, desk, until
+        self._subject, self._desk = subject, desk
         self._sheets = Sheets(desk)
         self._source = desk.source
         self._configurer = Configurer(desk.source, desk.target.arch, desk.target.toolchain, desk.target.base_config)
@@ -91,8 +82,7 @@ class _Gatherer:
         self._options: dict[str, None] = {}
         self._callers: dict[str, None] = {}
         self._told: set[str] = set()  # names whose definition is shown
-        self._in_base: dict[str, bool] = {}
-        self._late = False
+        self._near = Neighbours(desk, self._sheets, self._configurer, subject.evidence.focus, until)
 
     def all(self) -> Iterator[Section]:
         """Every section, in the order of their use."""
@@ -114,7 +104,7 @@ class _Gatherer:
         yield from self._definitions(_CALL.findall(around), "called nearby")
         yield from self._definitions(_TYPE.findall(used), "a type of what changed")
         yield from self._next_callers()
-        if self._late:
+        if self._near.late:
             yield Section("Not looked up, for lack of time or of a word index", "more callers and definitions: the tools find them")
 
     def _ordered(self, pairs: Sequence[tuple[FileChange, Finding]]) -> list[tuple[FileChange, Finding]]:
@@ -174,6 +164,8 @@ class _Gatherer:
                 for guard in self._guards(sheet, number):
                     lines[guard] = None
         for name, reason in self._subject.verdict.config_reasons.items():
+            if reason.path and held_back([reason.path], self._desk.never_paths):
+                continue
             place = f" ({named(reason.path)}:{reason.line})" if reason.path else ""
             line = f"{name}: to {reason.purpose}: {reason.why}{place}"[:240]
             lines[line] = short[line] = None
@@ -210,17 +202,17 @@ class _Gatherer:
 
     def _calls(self) -> Iterator[Section]:
         for path, changed in self._changed_functions()[:_CHANGED]:
-            uses = self._uses(changed.name, path)
+            uses = self._near.uses(changed.name, path)
             if uses is None:
                 continue
             name = changed.name
             if not uses:
                 yield Section(f"Callers of {name}(): none found", "nobody calls it by its name or takes its address")
                 continue
-            more = f", {_CALLS} of {len(uses)}" if len(uses) > _CALLS else ""
+            more = f", {SHOWN_CALLS} of {len(uses)}" if len(uses) > SHOWN_CALLS else ""
             text: list[str] = []
             short: list[str] = []
-            for use in uses[:_CALLS]:
+            for use in uses[:SHOWN_CALLS]:
                 sheet = self._sheets.get(use.path)
                 if sheet is None:
                     continue
@@ -245,37 +237,9 @@ class _Gatherer:
         head = range(function.first_line, min(function.line + 1, first))
         return [*head, *range(max(function.first_line, first), min(function.last_line, last) + 1)]
 
-    def _uses(self, name: str, path: str) -> list[Use] | None:
-        """The uses of a function, those that tell most first; None where there was no time or no index to look."""
-        focus = self._subject.evidence.focus
-        known = next((one.uses for one in focus.callers if one.function == name), None) if focus else None
-        if known is None:
-            bare = name.removeprefix("compat_").removeprefix("sys_")
-            if not self._may_look() or self._is_common(bare):
-                return None
-            known = lookup.callers(self._source, bare, self._bounds()).items
-        uses = [use for use in known if not use.path.startswith(_NOT_THE_KERNEL) and self._is_targets(use.path) and use.user != name]
-        first: dict[tuple[str, str], Use] = {}
-        for use in uses:
-            first.setdefault((use.path, use.user), use)
-        ordered = sorted(first.values(), key=lambda use: (use.kind is not UseKind.CALL, use.path != path))
-        if len(ordered) > _CALLS:
-            near, far = ordered[: 2 * _CALLS], ordered[2 * _CALLS :]
-            ordered = [*sorted(near, key=lambda use: not self._is_in_base(use.path)), *far]
-        return ordered
-
-    def _is_in_base(self, path: str) -> bool:
-        """Whether the base configuration builds a file, as far as its makefiles tell."""
-        if path.endswith(".h"):
-            return True
-        if path not in self._in_base:
-            condition = conditions.taken_to_hold(self._configurer.built_if(path).condition)
-            self._in_base[path] = self._configurer.holds(condition)
-        return self._in_base[path]
-
     def _next_callers(self) -> Iterator[Section]:
         for name in list(self._callers)[:3]:
-            uses = self._uses(name, "") if self._may_look() else None
+            uses = self._near.uses(name, "")
             if not uses:
                 continue
             lines = []
@@ -304,7 +268,7 @@ class _Gatherer:
             if name in self._told or name in _KEYWORDS:
                 continue
             self._told.add(name)
-            found = self._defined(name)
+            found = self._near.defined(name, [file.path for file, _ in self._code])
             if found is None:
                 known.append(name)
             for sheet, one in found or ():
@@ -330,52 +294,18 @@ class _Gatherer:
                     self._told.add(name)
                     yield inner
 
-    def _defined(self, name: str) -> list[tuple[Sheet, Definition]] | None:
-        """Where a name is defined, as the changed files would see it; None where it is used all over the kernel."""
-        for file, _ in self._code:
-            sheet = self._sheets.get(file.path)
-            own = [(sheet, one) for one in sheet.named(name) if one.kind is not DefinitionKind.OPTION] if sheet is not None else []
-            if own:
-                return own[:2]
-        if not self._may_look():
-            return []
-        if self._is_common(name):
-            return None
-        found: list[tuple[Sheet, Definition]] = []
-        for one in lookup.find_definitions(self._source, name, self._bounds()).items:
-            sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None
-            if sheet is None or one.definition.kind is DefinitionKind.OPTION:
-                continue
-            is_own = one.path.endswith(".c") and b"static" in sheet.data[one.definition.span[0] : one.definition.offset]
-            if not is_own:
-                found.append((sheet, one.definition))
-        found.sort(key=lambda pair: (pair[1].kind is DefinitionKind.VARIABLE, _is_stub(*pair), not pair[0].path.startswith("include/")))
-        return found[:1] if len(found) > 1 and (found[1][1].kind is not found[0][1].kind or _is_stub(*found[1])) else found[:2]
-
     def _constants(self, used: str) -> Iterator[Section]:
         for name in list(dict.fromkeys(_CONSTANT.findall(used)))[:_NAMES]:
             if name in self._told or name.startswith("CONFIG_"):
                 continue
             self._told.add(name)
-            found = self._defined(name)
+            found = self._near.defined(name, [file.path for file, _ in self._code])
             if not found:
                 continue
             lines = [f"{sheet.path}:{one.line}\t{sheet.line(one.line)}" for sheet, one in found]
-            setters = self._setters(name) if self._may_look() and not self._is_common(name, _RARE_FILES) else []
+            setters = self._near.setters(name)
             text = [*lines, *(["set at:", *setters] if setters else [])]
             yield Section(f"{name}: what it is, and where it is set", "\n".join(text), "\n".join(lines), f"references Name={name}")
-
-    def _setters(self, name: str) -> list[str]:
-        """The lines that put a constant into something, with those around them."""
-        form = re.compile(rf"(?:\|=|(?<![=!<>])=(?!=)).*(?<![&\w] )(?<!\w)(?<!& ){name}\b")
-        shown: list[str] = []
-        for one in lookup.references(self._source, name, self._bounds()).items:
-            sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None
-            if sheet is None or not form.search(one.text) or not one.function or len(shown) > _SETTERS * 6:
-                continue
-            near = [number for number in range(one.line - 2, one.line + 2) if number > 0]
-            shown += [f"{one.path} {one.function}():", *sheet.lines(near)]
-        return shown
 
     # the options
 
@@ -396,41 +326,6 @@ class _Gatherer:
             yield Section(
                 f"{path}:{line} config {name}, in the base configuration: {value[:40]}", "\n".join(lines), "", f"kconfig Option={name}"
             )
-
-    # what may be looked up
-
-    def _may_look(self) -> bool:
-        good = (self._source.index is not None or self._source.is_small) and time.monotonic() < self._until
-        self._late = self._late or not good
-        return good
-
-    def _bounds(self) -> Bounds:
-        return Bounds(_LOOKUP_FILES, max(0.01, min(_LOOKUP_SECONDS, self._until - time.monotonic())))
-
-    def _is_common(self, name: str, files: int = _UBIQUITOUS_FILES) -> bool:
-        """Whether more than so many files hold a name; not where there is no index to tell."""
-        if self._source.index is None:
-            return False
-        try:
-            return self._source.index.is_common(name.lower(), files)
-        except NoIndex as wrong:
-            self._source.index_failed(str(wrong))
-            return False
-
-    def _is_kernels(self, path: str) -> bool:
-        return not path.startswith(_NOT_THE_KERNEL) and self._is_targets(path)
-
-    def _is_targets(self, path: str) -> bool:
-        return paths.classify(path, self._desk.target.arch).reachable is not Answer.NO
-
-
-def _is_stub(sheet: Sheet, one: Definition) -> bool:
-    """Whether a function does nothing: what a header has where an option is off."""
-    if not is_function(one):
-        return False
-    body = sheet.scan.code[one.body[0] : one.body[1]].strip(b"{} \t\n")
-    return not body or (body.count(b";") == 1 and body.startswith(b"return") and b"(" not in body and one.last_line - one.line < 4)
-
 
 def named(path: str) -> str:
     """A path as it is shown: quoted where it holds what could be mistaken for something else."""

@@ -7,6 +7,7 @@ Beside the tools that farms have (hook.agent.tools), with the same rules for pat
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
@@ -132,8 +133,7 @@ def kconfig(desk: Desk, arguments: KconfigArguments) -> dict[str, Any]:
         if (sheet := sheets.get(path)) is not None:
             lines += [f"{path}:{line}", *sheet.lines(entry_lines(sheet, line)), ""]
     if lines:
-        secret = [path for path, _ in places if held_back([path], desk.never_paths)]
-        lines += [one for one in explain(configurer, name) if not any(path in one for path in secret)]
+        lines += [_without_hidden(desk, configurer, one) for one in explain(configurer, name)]
     return _answer(lines, "", f"no Kconfig file that is read for {desk.target.arch} has an option {name[:60]!r}")
 
 
@@ -144,8 +144,9 @@ def kbuild(desk: Desk, arguments: KbuildArguments) -> dict[str, Any]:
     sheet = sheets.get(path)
     if sheet is None:
         raise BadCall(f"{path or 'the top of the tree'} is no source file that can be read")
-    built = _configurer(desk).built_if(path)
-    lines = [f"{path} is built if {conditions.shown(built.condition)}"[:CONDITION_CHARACTERS]]
+    configurer = _configurer(desk)
+    built = configurer.built_if(path)
+    lines = [_without_hidden(desk, configurer, f"{path} is built if {conditions.shown(built.condition)}"[:CONDITION_CHARACTERS])]
     for makefile, line, _ in built.places:
         if (place := sheets.get(makefile)) is not None:
             lines.append(f"{makefile}:{line}\t{place.line(line)}")
@@ -200,6 +201,18 @@ BY_NAME = {**tools.BY_NAME, **{tool.name: tool for tool in TOOLS}}
 def _configurer(desk: Desk) -> Configurer:
     # one a call: its options are read through a connection that belongs to a thread
     return Configurer(desk.source, desk.target.arch, desk.target.toolchain, desk.target.base_config)
+
+
+def _without_hidden(desk: Desk, configurer: Configurer, line: str) -> str:
+    """A line about options without the names of those, and of files, that are kept back."""
+
+    def shown(match: re.Match[str]) -> str:
+        word = match.group()
+        option = configurer.known.options.get(word)
+        places = [str(path) for path, _ in option.places] if option is not None else [word]
+        return "[not shown]" if places and all(held_back([path], desk.never_paths) for path in places) else word
+
+    return re.sub(r"[\w./+-]+", shown, line) if desk.never_paths else line
 
 
 def _asked(question: Callable[..., lookup.Answer[Any]], desk: Desk, name: str) -> lookup.Answer[Any]:

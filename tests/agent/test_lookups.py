@@ -29,6 +29,8 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     kernel.write("mm/users.c", f"#include <linux/pool.h>\n{users}void *table[] = {{ pool_get }};\n")
     kernel.write("mm/long.c", "int endless(void)\n{\n" + "\tfor (;;)\n\t\tendless_step();\n" * 200 + "}\n")
     kernel.write("drivers/secret/chip.c", "void chip(void)\n{\n\tpool_get(0);\n}\n")
+    kernel.write("drivers/secret/Kconfig", "config SECRET_CHIP\n\tbool \"s\"\n\tselect POOL\n")
+    kernel.write("Kconfig", kernel.read("Kconfig") + '\nsource "drivers/secret/Kconfig"\n')
     kernel.git("add", "-A", "-f")
     kernel.git("commit", "-qm", "mm: users")
     kernel.replace(POOL, "--pool->count]", "--pool->count & 7]")
@@ -77,6 +79,9 @@ def test_an_option_and_what_builds_a_file_are_explained(desk: tools.Desk) -> Non
     assert "depends on POOL && EXPERT" in out and "to have it: CONFIG_" in out and "mm/Kconfig:" in out
     out = asked(desk, "kbuild", File=POOL, Line=13)
     assert "mm/pool.c is built if POOL" in out and "obj-$(CONFIG_POOL)" in out and "mm/pool.c:10\t#ifdef CONFIG_POOL_DEBUG" in out
+    out = asked(desk, "kconfig", Option="POOL")
+    assert "selected by [not shown]" in out and "SECRET" not in out
+    assert "no Kconfig file" in refused(desk, "kconfig", Option="SECRET_CHIP")
     assert "is under no conditional" in asked(desk, "kbuild", File=POOL, Line=30)
 
 
