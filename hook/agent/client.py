@@ -17,7 +17,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from hook.agent import answers
@@ -564,7 +564,7 @@ def _answer(document: Any, body: Message, count: int) -> Answer:
         replay["tool_calls"] = kept
     usage = document.get("usage")
     tokens = _tokens(usage if isinstance(usage, dict) else {}, body, message)
-    _see_whether_all_was_read(usage, body)
+    _see_whether_all_was_read(usage, body, {call.name for call in calls})
     hint = ""
     if not calls and re.search(r"<tool_call>|<function=|\[TOOL_CALLS\]", text):
         hint = "the endpoint gives tool calls as text: vLLM needs --enable-auto-tool-choice --tool-call-parser NAME"
@@ -621,14 +621,17 @@ def _read_of_it(usage: Any) -> int:
     return 0 if cached or not isinstance(usage, dict) else _number(usage.get("prompt_tokens"))
 
 
-def _see_whether_all_was_read(usage: Any, body: Message) -> None:
+def _see_whether_all_was_read(usage: Any, body: Message, called: Set[str]) -> None:
     """Raise _Again where the endpoint has read much less than was sent.
 
+    One that has read of the tools, since it calls one, and counts what the messages have, counts no tools.
     `fewest` takes four characters for a token, which is too many for code, but for prose it can be a fifth too few. So less than that
     says something only together with a number that a window would give.
     """
     read, sent = _read_of_it(usage), _sent(body)
     if not 0 < read < sent:
+        return
+    if called & {tool["function"]["name"] for tool in body.get("tools", [])} and read >= 0.9 * fewest(body["messages"]):
         return
     at_a_window = any(size - 1 <= read <= size for size in _USUAL_WINDOWS)
     below_a_window = any(size * 9 // 10 <= read <= size for size in _USUAL_WINDOWS) and read < 0.75 * sent

@@ -148,7 +148,8 @@ def _context(
 
     subject = Subject(change.patch.files, evidence, verdict)
     seconds = min(settings["agent.context_seconds"], max(0.0, desk.deadline - time.monotonic()))
-    found = context.gather(subject, desk, settings["agent.context_tokens"], seconds)
+    most = min(settings["agent.context_tokens"], settings["agent.window_tokens"] // 2)
+    found = context.gather(subject, desk, most, seconds)
     line = fence.fence(found.facts, found.pack.text, diff, unset)
     return {"facts": found.facts, "unset": unset, "pack": found.pack.text, "question": found.question, "fence": line}
 

@@ -299,6 +299,16 @@ def test_tools_count_among_what_was_sent_but_not_what_an_endpoint_has_sealed(scr
     assert ask(client(scripted(says(text="fine", usage=usage))), history).text == "fine"
 
 
+def test_an_endpoint_that_counts_no_tools_but_calls_one_has_read_all(scripted: Callable[..., Model]) -> None:
+    tools = [{"type": "function", "function": {"name": "t", "description": "word " * 900, "parameters": {"type": "object", "properties": {}}}}]
+    history = History("i", "int x; " * 1130)
+    usage = {"prompt_tokens": 1980, "completion_tokens": 5}
+    answer = client(scripted(says(call("t"), usage=usage))).ask(history.messages, tools, time.monotonic() + 20)
+    assert [one.name for one in answer.calls] == ["t"]
+    with pytest.raises(NoAnswer, match="num_ctx"):
+        client(scripted(says(text="x", usage=usage))).ask(history.messages, tools, time.monotonic() + 20)
+
+
 def test_a_count_that_stands_still_while_the_conversation_grows_is_found_out(scripted: Callable[..., Model]) -> None:
     def reads(tokens: int, **more: Any) -> dict[str, Any]:
         return says(text="x", usage={"prompt_tokens": tokens, "completion_tokens": 5, **more})
