@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from hook.agent import fence, gathering, pack
 from hook.agent.gathering import Subject, named
 from hook.agent.pack import Pack
-from hook.agent.tokens import estimate
+from hook.agent.tokens import BYTES_A_TOKEN, estimate
 from hook.agent.tools import Desk
 from hook.source.grep import held_back
 from hook.verdict import Answer, Verdict
@@ -46,7 +46,7 @@ class Context:
 def gather(subject: Subject, desk: Desk, most_tokens: int, seconds: float) -> Context:
     """The context of a change, of at most so many tokens, looked up within so many seconds."""
     facts = desk.redactor.text(_cut("\n".join(_facts(subject, desk)), min(_FACTS_TOKENS, most_tokens // 4)))
-    sections = gathering.sections(subject, desk, seconds)
+    sections = gathering.sections(subject, desk, seconds, most_tokens * BYTES_A_TOKEN)
     clean = [
         dataclasses.replace(
             one, title=desk.redactor.text(one.title), text=desk.redactor.text(one.text), short=desk.redactor.text(one.short)

@@ -36,6 +36,10 @@ class Excerpts:
     def count(self) -> int:
         return len(self._lines)
 
+    def is_blank(self, number: int) -> bool:
+        """Whether there is nothing on a line."""
+        return not 1 <= number <= self.count or not self._lines[number - 1].strip()
+
     def run(self, first: int, count: int, most_characters: int) -> list[str]:
         """So many lines from `first` on, as far as there are any."""
         before = max(0, first - 1 - _AROUND)

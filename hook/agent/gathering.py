@@ -29,7 +29,7 @@ from hook.source.lookup import NotAName, UseKind
 from hook.source.words import is_binary
 from hook.verdict import Answer, Verdict
 
-_FILES = 60  # of a change, that are shown; the rest are named together
+_MOST_LINES = 200_000  # of both sides of a file, whose change is shown
 _FUNCTION_LINES = 120  # of a changed function that is shown whole
 _DEFINITION_LINES = 40
 _SMALL_LINES = 12  # of a helper that is shown with what uses it
@@ -55,14 +55,16 @@ class Subject:
     verdict: Verdict
 
 
-def sections(subject: Subject, desk: Desk, seconds: float) -> list[Section]:
+def sections(subject: Subject, desk: Desk, seconds: float, most_bytes: int) -> list[Section]:
     """The sections of the pack for a change; nothing is looked up after so many seconds.
+
+    Files of the change that cannot fit into so many bytes any more are only named.
 
     A tree that cannot be read costs the sections from there on, not the run: the model has tools.
     """
     found: list[Section] = []
     try:
-        for section in _Gatherer(subject, desk, time.monotonic() + seconds).all():
+        for section in _Gatherer(subject, desk, time.monotonic() + seconds).all(most_bytes):
             found.append(section)  # one by one: what there is already stays
     except (GitError, NotAName, RecursionError) as wrong:
         found.append(Section("Not all was looked up", f"{type(wrong).__name__}: {wrong}"[:200]))
@@ -84,15 +86,25 @@ class _Gatherer:
         self._told: set[str] = set()  # names whose definition is shown
         self._near = Neighbours(desk, self._sheets, self._configurer, subject.evidence.focus, until)
 
-    def all(self) -> Iterator[Section]:
+    def all(self, most_bytes: int) -> Iterator[Section]:
         """Every section, in the order of their use."""
         pairs = list(zip(self._subject.files, self._subject.evidence.findings, strict=True))
         open_ones = [pair for pair in pairs if Answer.NO not in (pair[1].functional, pair[1].reachable)]
         self._code = [pair for pair in open_ones if pair[0].path.endswith((".c", ".h", ".S", ".rs", ".inc"))]
-        shown = self._ordered(open_ones)
-        for file, _ in shown[:_FILES]:
-            yield from self._change(file)
-        yield from self._others(pairs, [file for file, _ in shown[:_FILES]])
+        shown: list[FileChange] = []
+        for file, _ in self._ordered(open_ones):
+            if most_bytes <= 0:
+                break
+            shown.append(file)
+            pieces = self._change(file)
+            for section in pieces:
+                most_bytes -= len(section.short or section.text)
+                yield section
+                if most_bytes <= 0 and next(pieces, None) is not None:
+                    path = named(file.path)
+                    yield Section(f"{path}: what else changed in it", f"not shown, for lack of room: diff File={path} shows it")
+                    break
+        yield from self._others(pairs, shown)
         yield from self._build()
         calls = list(self._calls())
         used = _COMMENT.sub(" ", "\n".join(self._changed_lines))
@@ -122,6 +134,9 @@ class _Gatherer:
         old, new = (self._side(oid) for oid in (file.old_blob, file.new_blob))
         if old is None or new is None or is_binary(old) or is_binary(new) or not file.is_text_file or not file.hunks:
             yield Section(f"{path} {what}", "no text is shown of it: binary, too large, a link, a mode, or not in this repository")
+            return
+        if (lines := old.count(b"\n") + new.count(b"\n")) > _MOST_LINES:
+            yield Section(f"{path} {what}", f"both sides have {lines} lines, too many to show what changed: read-file has the new one")
             return
         merged = Merged(file, old, new, self._desk.redactor)
         self._changed_lines += merged.changed
@@ -207,7 +222,7 @@ class _Gatherer:
                 continue
             name = changed.name
             if not uses:
-                yield Section(f"Callers of {name}(): none found", "nobody calls it by its name or takes its address")
+                yield Section(f"Callers of {name}(): none found", "no C code calls it by its name or takes its address")
                 continue
             more = f", {SHOWN_CALLS} of {len(uses)}" if len(uses) > SHOWN_CALLS else ""
             text: list[str] = []
@@ -326,6 +341,7 @@ class _Gatherer:
             yield Section(
                 f"{path}:{line} config {name}, in the base configuration: {value[:40]}", "\n".join(lines), "", f"kconfig Option={name}"
             )
+
 
 def named(path: str) -> str:
     """A path as it is shown: quoted where it holds what could be mistaken for something else."""

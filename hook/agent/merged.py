@@ -6,18 +6,19 @@ old side.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from hook.agent.excerpt import Excerpts
 from hook.change.patch import FileChange
 from hook.redaction import Redactor
-from hook.source.definitions import Definition, Scan, scan
+from hook.source.definitions import Definition, DefinitionKind, scan
 
 CONTEXT = 3
 LINE_CHARACTERS = 200
-_EMPTY = Scan(b"", ())
+_SHORT_LINES = 60
 
 
 class Line(typing.NamedTuple):
@@ -39,6 +40,16 @@ class Piece:
     short: str  # what changed, with a few lines around; the same as `text` where that is no shorter
 
 
+@dataclasses.dataclass
+class _Span:
+    """Lines around some that changed, by their place in the run of both sides."""
+
+    name: str
+    first: int
+    last: int
+    changed: list[int]
+
+
 class Merged:
     """One changed text file."""
 
@@ -48,7 +59,7 @@ class Merged:
         added = {number for hunk in file.hunks for number, _ in hunk.added}
         self._lines = list(_walk(removed, added, self._old.count, self._new.count))
         code = file.path.endswith((".c", ".h"))
-        self._before, self._after = (scan(side) if code else _EMPTY for side in (old, new))
+        self._before, self._after = (_functions(side) if code else [] for side in (old, new))
 
     @property
     def changed(self) -> tuple[str, str]:
@@ -57,34 +68,65 @@ class Merged:
         new = self._new.some((one.new for one in self._lines if one.mark == "+"), LINE_CHARACTERS)
         return "\n".join(old.values()), "\n".join(new.values())
 
-    def pieces(self, most_lines: int) -> list[Piece]:
-        """What changed, function by function; of a function with more lines than `most_lines`, the surroundings of what changed."""
-        at = [number for number, line in enumerate(self._lines) if line.mark != " "]
-        spans: dict[tuple[int, int], tuple[str, list[int]]] = {}
-        for number in at:
-            name, first, last = self._around(number)
-            spans.setdefault((first, last), (name, []))[1].append(number)
-        found: list[Piece] = []
-        for (first, last), (name, changed) in _joined(spans):
-            near = sorted({one for number in changed for one in range(number - CONTEXT, number + CONTEXT + 1) if first <= one <= last})
-            head = [first, first + 1] if name else []
-            short = sorted({*near, *(one for one in head if one <= last)})
-            whole: Sequence[int] = range(first, last + 1)
+    def pieces(self, most_lines: int) -> Iterator[Piece]:
+        """What changed, function by function; of a function with more lines than `most_lines`, the surroundings of what changed.
+
+        What is still longer comes in several pieces.
+        """
+        for span in self._spans():
+            first, last, changed = span.first, span.last, span.changed
+            near = {one for number in changed for one in range(number - CONTEXT, number + CONTEXT + 1) if first <= one <= last}
+            short = near | ({first, min(first + 1, last)} if span.name else set())
+            whole = set(range(first, last + 1))
             if len(whole) > most_lines:
                 wide = max(CONTEXT, most_lines // (4 * len(changed)))
                 reach = {one for number in changed for one in range(number - wide, number + wide)}
-                whole = sorted({*short, *(one for one in reach if first <= one <= last)})
-            text, less = self._shown(whole), self._shown(short)
-            numbers = [self._lines[first].new, max(self._lines[first].new, self._lines[last].new - (self._lines[last].mark == "-"))]
-            found.append(Piece(name, numbers[0], numbers[1], text, less if len(less) < len(text) * 0.8 else text))
-        return found
+                whole = short | {one for one in reach if first <= one <= last}
+            ordered = sorted(whole)
+            for begin in range(0, len(ordered), 2 * most_lines):
+                part = ordered[begin : begin + 2 * most_lines]
+                yield self._piece(span.name, part, [at for at in part if at in short])
+
+    def _spans(self) -> list[_Span]:
+        """The functions that changed lines are in, and the lines near those that are in none; in their order, none over another."""
+        spans: list[_Span] = []
+        for number in (at for at, line in enumerate(self._lines) if line.mark != " "):
+            before = spans[-1] if spans else None
+            if before and before.name and number <= before.last:
+                before.changed.append(number)
+                continue
+            if before and number == before.last + 1 and self._is_blank(number):
+                before.last = number
+                before.changed.append(number)
+                continue
+            name, first, last = self._around(number)
+            if before and first <= before.last + (not name and not before.name):
+                if (not name and not before.name) or (name and before.changed[-1] >= first):
+                    before.name, before.last = before.name or name, max(before.last, last)
+                    before.changed.append(number)
+                    continue
+                if name:
+                    before.last = first - 1
+                else:
+                    first = before.last + 1
+            spans.append(_Span(name, first, last, [number]))
+        return spans
+
+    def _is_blank(self, number: int) -> bool:
+        line = self._lines[number]
+        return self._old.is_blank(line.old) if line.mark == "-" else self._new.is_blank(line.new)
+
+    def _piece(self, name: str, whole: Sequence[int], short: Sequence[int]) -> Piece:
+        begin, end = self._lines[whole[0]], self._lines[whole[-1]]
+        text, less = self._shown(whole), self._shown(short[:_SHORT_LINES])
+        if len(short) > _SHORT_LINES:
+            less += "\n..."
+        return Piece(name, begin.new, max(begin.new, end.new - (end.mark == "-")), text, less if len(less) < len(text) * 0.8 else text)
 
     def _around(self, number: int) -> tuple[str, int, int]:
         """The function around a line, and where its lines begin and end; where there is none, the lines near it."""
         line = self._lines[number]
-        function = self._after.function_at(line.new) if line.mark == "+" else None
-        if line.mark == "-":
-            function = self._before.function_at(line.old)
+        function = _function_at(self._before, line.old) if line.mark == "-" else _function_at(self._after, line.new)
         if function is not None:
             return (function.name, *self._extent(number, function, line.mark))
         return "", max(0, number - CONTEXT), min(len(self._lines) - 1, number + CONTEXT)
@@ -117,6 +159,15 @@ class Merged:
         return "\n".join(shown)
 
 
+def _functions(data: bytes) -> list[Definition]:
+    return [one for one in scan(data).definitions if one.kind is DefinitionKind.FUNCTION]
+
+
+def _function_at(functions: Sequence[Definition], line: int) -> Definition | None:
+    at = bisect.bisect_right(functions, line, key=lambda one: one.first_line) - 1
+    return functions[at] if at >= 0 and line <= functions[at].last_line else None
+
+
 def _walk(removed: set[int], added: set[int], old_lines: int, new_lines: int) -> Iterable[Line]:
     old = new = 1
     while old <= old_lines or new <= new_lines:
@@ -131,15 +182,3 @@ def _walk(removed: set[int], added: set[int], old_lines: int, new_lines: int) ->
             old, new = old + 1, new + 1
         else:
             return  # hunks that do not fit the blobs: what is left is not known to have changed
-
-
-def _joined(spans: dict[tuple[int, int], tuple[str, list[int]]]) -> list[tuple[tuple[int, int], tuple[str, list[int]]]]:
-    """The spans in their order, those that touch as one."""
-    found: list[tuple[tuple[int, int], tuple[str, list[int]]]] = []
-    for (first, last), (name, changed) in sorted(spans.items()):
-        if found and first <= found[-1][0][1] + 1 and (not name or not found[-1][1][0] or first <= found[-1][0][1]):
-            (begin, end), (before, numbers) = found.pop()
-            found.append(((begin, max(end, last)), (before or name, sorted({*numbers, *changed}))))
-        else:
-            found.append(((first, last), (name, changed)))
-    return found

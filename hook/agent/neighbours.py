@@ -90,7 +90,8 @@ class Neighbours:
         """The lines that put a constant into something, with those around them; none where it stands in many files."""
         if not self._may_look() or self._is_common(name, _RARE_FILES):
             return []
-        form = re.compile(rf"(?:\|=|(?<![=!<>])=(?!=)).*(?<![&\w] )(?<!\w)(?<!& ){name}\b")
+        # what stands behind `&` is tested, not set
+        form = re.compile(rf"(?:\|=|(?<![=!<>])=(?!=))[^&]*\b{name}\b")
         shown: list[str] = []
         for one in lookup.references(self._source, name, self._bounds()).items:
             sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from hook.agent.tokens import BYTES_A_TOKEN, size
 
-_NAMES_TOKENS = 250  # for the names of what does not fit
+_FEWEST_NAMES, _NAMES_PART = 250, 12  # tokens for the names of what does not fit, and the part of the budget
 _HEADING = "## "
 
 
@@ -38,8 +38,9 @@ class Pack:
 def fitted(sections: Sequence[Section], most_tokens: int) -> Pack:
     """The sections within a budget."""
     room = most_tokens * BYTES_A_TOKEN
+    for_names = max(_FEWEST_NAMES, most_tokens // _NAMES_PART) * BYTES_A_TOKEN
     if sum(map(_bytes, sections)) > room:
-        room -= _NAMES_TOKENS * BYTES_A_TOKEN
+        room -= for_names
     shown: list[str] = []  # of each section, nothing where it does not fit
     for section in sections:
         text = min((one for one in (section.short, section.text) if one), key=size, default="")
@@ -57,7 +58,7 @@ def fitted(sections: Sequence[Section], most_tokens: int) -> Pack:
     shortened = tuple(section.title for section, text in pairs if text and text != section.text)
     for what, names in (("Left out for lack of room", left_out), ("Shown in part", shortened)):
         if names:
-            parts.append(f"{_HEADING}{what}\n{_listed(names, _NAMES_TOKENS * BYTES_A_TOKEN // 2)}\n")
+            parts.append(f"{_HEADING}{what}\n{_listed(names, for_names // 2)}\n")
     return Pack("\n".join(parts), left_out, shortened)
 
 
