@@ -194,21 +194,8 @@ def _prepare(run: Run) -> typing.Any:
     assert run.verdict is not None
     run.why, may = may_ask(run.change, run.verdict, run.settings, run.asking)
     if may:
-        from hook.agent import evaluators
-
         try:
-            run.bench = evaluators.prepare(
-                run.change,
-                run.evidence,
-                run.verdict,
-                run.objects,
-                run.settings,
-                profile=run.asking.profile,
-                deadline=run.asking.deadline,
-                use_cache=run.use_cache,
-                redactor=run.redactor,
-                leaks=run.known.leaks,
-            )
+            run.bench = _laid_out(run, use_cache=run.use_cache)
         except WrongSetting as wrong:
             if run.asking.mode == "always":
                 raise
@@ -229,6 +216,26 @@ def _meter(run: Run) -> budget.Meter:
 
     directory = change.repo.state_dir / "ledger"
     return budget.Meter(directory, run.settings, change.patch.change_id, change.commit, run.asking.push, now_refused)
+
+
+def _laid_out(run: Run, *, use_cache: bool, client: Recording | None = None) -> evaluators.Bench:
+    """What the agents need for this run. Raises WrongSetting."""
+    from hook.agent import evaluators
+
+    assert run.verdict is not None
+    return evaluators.prepare(
+        run.change,
+        run.evidence,
+        run.verdict,
+        run.objects,
+        run.settings,
+        profile=run.asking.profile,
+        deadline=run.asking.deadline,
+        use_cache=use_cache,
+        redactor=run.redactor,
+        leaks=run.known.leaks,
+        client=client,
+    )
 
 
 def _evaluate(run: Run) -> None:
@@ -437,20 +444,9 @@ def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking
     """The first request that would be sent about a change, about how many tokens it has, and why it would be sent or not."""
     from hook.agent import evaluators
 
-    redactor = Redactor()
     run = proved(change, objects, settings, asking)
+    bench = _laid_out(run, use_cache=False)
     assert run.verdict is not None
-    bench = evaluators.prepare(
-        change,
-        run.evidence,
-        run.verdict,
-        objects,
-        settings,
-        profile=asking.profile,
-        deadline=asking.deadline,
-        use_cache=False,
-        redactor=redactor,
-    )
     request, tokens = evaluators.first_request(bench, evaluators.patch_task(bench))
     why, _ = may_ask(change, run.verdict, settings, asking)
     return request, tokens, why.replace("asked: ", "It would be asked: ") if why.startswith("asked") else f"It would not be sent: {why}."
@@ -463,22 +459,8 @@ def replay(
 
     Raises WrongSetting where a prompt cannot be used.
     """
-    from hook.agent import evaluators
-
     run = proved(change, objects, settings, asking, redactor)
-    assert run.verdict is not None
-    run.bench = evaluators.prepare(
-        change,
-        run.evidence,
-        run.verdict,
-        objects,
-        settings,
-        profile=asking.profile,
-        deadline=asking.deadline,
-        use_cache=False,
-        redactor=redactor,
-        client=recording,
-    )
+    run.bench = _laid_out(run, use_cache=False, client=recording)
     for step in _ASKING:
         if step.wanted(run):
             recording.turn_to(step.name)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from hook import trajectory
+from hook.agent.tokens import estimate
 from tests.agent import recorded
 from tests.agent.model import Model
 from tests.kernel import Kernel
@@ -46,7 +47,10 @@ def golden(name: str, spans: list[trajectory.Span], remake: bool) -> None:
 
 
 def test_the_farms_run_plays_through(mempolicy: Kernel, scripted: Callable[..., Model], remake_golden: bool) -> None:
-    verdict, spans = played(mempolicy, scripted(*recorded.say(recorded.decide(recorded.WHY))), "farm")
+    model = scripted(*recorded.say(recorded.decide(recorded.WHY)))
+    verdict, spans = played(mempolicy, model, "farm")
+    # 2,060 by the endpoint, with declarations of the tools that are longer than ours
+    assert 1400 < estimate(model.requests[0]["messages"]) + estimate(model.requests[0]["tools"]) < 2060
     assert (verdict["WorthFuzzing"], verdict["FocusSymbols"], verdict["EnableConfigs"], verdict["Reasoning"]) == (
         True, ["vma_policy_mof", "task_numa_work"], ["NUMA_BALANCING"], recorded.WHY)
     evaluator = next(span for span in spans if span.name == "patch-evaluator")
@@ -69,6 +73,7 @@ def test_the_farms_run_plays_through(mempolicy: Kernel, scripted: Callable[..., 
 def test_with_our_own_rules_it_is_refused_once_for_its_missing_citation(mempolicy: Kernel, scripted: Callable[..., Model], remake_golden: bool) -> None:
     model = scripted(*recorded.say(recorded.decide(recorded.WHY), recorded.decide(recorded.CITED)))
     verdict, spans = played(mempolicy, model, "default")
+    assert estimate(model.requests[0]["messages"]) + estimate(model.requests[0]["tools"]) < 10_000
     last = [span for span in spans if span.name == "set-results"]
     assert [bool(span.error) for span in last] == [True, False, False] and "cites no place" in last[0].error
     assert (verdict["DecidedBy"], verdict["FocusSymbols"], verdict["Reasoning"]) == ("agent", ["vma_policy_mof", "task_numa_work"], recorded.CITED)
