@@ -108,7 +108,7 @@ def from_the_pack(tree: pathlib.Path, patch: pathlib.Path) -> None:
         done = subprocess.run(["patch-triage", "check", *options], cwd=tree, env=os.environ | model.environment, capture_output=True,
                               text=True, check=True)
     verdict = json.loads(done.stdout)
-    spans = trajectory.read(max((tree / ".git/patch-triage/trajectories").iterdir()))
+    spans = trajectory.read(max((tree / ".git/patch-triage/trajectories").iterdir(), key=lambda path: path.stat().st_mtime))
     for name in ("patch-evaluator", "kmsan-evaluator"):
         asked = [span for span in spans if span.type == "llm" and span.name == name]
         spent = [span.input_tokens + span.output_tokens for span in asked]

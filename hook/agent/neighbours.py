@@ -83,8 +83,12 @@ class Neighbours:
             is_own = one.path.endswith(".c") and b"static" in sheet.data[one.definition.span[0] : one.definition.offset]
             if not is_own:
                 found.append((sheet, one.definition))
-        found.sort(key=lambda pair: (pair[1].kind is DefinitionKind.VARIABLE, _is_stub(*pair), not pair[0].path.startswith("include/")))
-        return found[:1] if len(found) > 1 and (found[1][1].kind is not found[0][1].kind or _is_stub(*found[1])) else found[:2]
+        def rank(pair: tuple[Sheet, Definition]) -> tuple[bool, bool, int]:
+            return pair[1].kind is DefinitionKind.VARIABLE, _is_stub(*pair), -max((_shared(pair[0].path, path) for path in near), default=0)
+
+        # two file systems may both have one of that name: the nearer is meant
+        found.sort(key=lambda pair: (*rank(pair), not pair[0].path.startswith("include/")))
+        return found[:1] if len(found) > 1 and (found[1][1].kind is not found[0][1].kind or rank(found[0]) < rank(found[1])) else found[:2]
 
     def setters(self, name: str) -> list[str]:
         """The lines that put a constant into something, with those around them; none where it stands in many files."""
@@ -133,6 +137,14 @@ class Neighbours:
 
     def _is_targets(self, path: str) -> bool:
         return paths.classify(path, self._target).reachable is not Answer.NO
+
+
+def _shared(path: str, other: str) -> int:
+    """How many directories two files have in common, from the top; a header of the whole tree is as near as can be."""
+    if path.startswith("include/"):
+        return len(other.split("/")) - 1
+    pairs = zip(path.split("/")[:-1], other.split("/")[:-1], strict=False)
+    return next((depth for depth, (one, two) in enumerate(pairs) if one != two), min(path.count("/"), other.count("/")))
 
 
 def _is_stub(sheet: Sheet, one: Definition) -> bool:
