@@ -159,7 +159,8 @@ class Build:
         return self._run(argv, environment).stdout
 
     def _build(self, folder: str, wanted: str) -> subprocess.CompletedProcess[str]:
-        return self._run([*_BUILD, "-s", f"obj={folder}", wanted])
+        # a makefile names what lies beside its directory from there (amdgpu: ../display/…)
+        return self._run([*_BUILD, "-s", f"obj={folder}", f"{folder}/{posixpath.relpath(wanted, folder)}"])
 
     def _synchronised(self) -> None:
         """The headers that the compiler reads, of the present configuration, and the flags that go with it."""
