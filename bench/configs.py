@@ -24,8 +24,9 @@ from typing import Any
 
 from bench.kernelbuild import Build
 from hook.evidence.linux import conditions
+from hook.evidence.linux.bounds import impossible
 from hook.evidence.linux.configs import Configurer
-from hook.evidence.linux.solver import NoSolution, impossible, solve
+from hook.evidence.linux.solver import NoSolution, solve
 from hook.source.git import find
 from hook.source.objects import Objects
 from hook.source.tree import Source

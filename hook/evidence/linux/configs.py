@@ -303,7 +303,7 @@ class Configurer:
         """The groups that some configuration may hold; of a file of which none does, the reason."""
         if all(self.holds(taken_to_hold(group.condition)) for group in groups):
             return groups
-        from hook.evidence.linux.solver import impossible
+        from hook.evidence.linux.bounds import impossible
 
         left = []
         why: dict[str, str] = {}
@@ -330,7 +330,7 @@ class Configurer:
         path = file.path
         if self._source.index is None or not path.endswith(".c") or self._known.warnings:
             return False
-        from hook.evidence.linux.solver import impossible
+        from hook.evidence.linux.bounds import impossible
 
         built = self._kbuild.built_if(path)
         added, removed = changed_lines(file)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hook.evidence.linux import conditions
+from hook.evidence.linux.bounds import impossible
 from hook.evidence.linux.conditions import YES, Condition, built_in
 from hook.evidence.linux.configs import Configurer
 from hook.evidence.linux.option import Known
-from hook.evidence.linux.solver import NoSolution, impossible, solve
+from hook.evidence.linux.solver import NoSolution, solve
 from hook.evidence.linux.values import TooDeep, Values
 
 _MOST_LISTED = 12  # options that provide it
