@@ -9,22 +9,21 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import posixpath
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hook.change.patch import FileChange, Patch
 from hook.evidence.linux import conditions
 from hook.evidence.linux.conditions import YES, Condition, all_of, any_of, left_open, taken_to_hold
 from hook.evidence.linux.guards import Guard, Guards
+from hook.evidence.linux.includers import Includers
 from hook.evidence.linux.kbuild import Built, Kbuild
 from hook.evidence.linux.option import Option
 from hook.evidence.linux.store import KCONFIG, Known, target
 from hook.evidence.linux.toolchain import toolchain
 from hook.evidence.linux.values import TooDeep, Values
 from hook.source.tree import Source
-from hook.source.words import is_number
 from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
 from hook.verdict import all_of as all_answers
 
@@ -32,14 +31,9 @@ if typing.TYPE_CHECKING:
     from hook.evidence.focus import Callers
     from hook.evidence.harmless import Evidence
     from hook.evidence.linux.solver import Solution
-    from hook.source.lookup import Include, Use
+    from hook.source.lookup import Use
 
-_MOST_INCLUDERS = 200  # files that are looked into for who includes a header, and who includes that one
 _MOST_SURE, _SURE_SECONDS = 24, 0.15  # files that are looked into for a proof that nobody includes one
-_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
-_UNDER_INCLUDE = re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
-_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/")
-_MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
 _DEEPEST_HEADERS = 2  # headers that include each other
 _MOST_WAYS = 8  # files that include a header, of which one has to be built
 _MOST_SETS = 4
@@ -105,7 +99,7 @@ class Configurer:
         self._kbuild = Kbuild(source, self.environment)
         self._guards: dict[str, Guards | None] = {}
         self._flat: Values | None = None
-        self._to_read = 0
+        self._includers = Includers(source, self.environment["SRCARCH"])
         self._toolchain = toolchain_name
 
     @property
@@ -213,12 +207,12 @@ class Configurer:
         if depth > _DEEPEST_HEADERS:
             return unknown
         if not depth:
-            self._to_read = _MOST_INCLUDERS
+            self._includers.ask_anew()
         ways: list[Built] = []
-        for looked in (self._beside, self._anywhere) if not path.endswith(".h") else (self._anywhere, self._beside):
-            for one in looked(path):
-                if one.path == path or len(ways) >= _MOST_WAYS:
-                    continue
+        for includes in self._includers.of(path):
+            for one in includes:
+                if len(ways) >= _MOST_WAYS:
+                    break
                 if one.path.endswith(".c"):
                     outer = self._kbuild.built_if(one.path)
                 elif depth < _DEEPEST_HEADERS and not ways:
@@ -236,64 +230,6 @@ class Configurer:
             if ways:
                 return Built(any_of(way.condition for way in ways), ways[0].places)
         return unknown
-
-    def _anywhere(self, path: str) -> Iterator[Include]:
-        """The files that include `path`, the likeliest first, by the word index."""
-        from hook.source.lookup import Bounds, Include, includers
-
-        if self._source.index is None:
-            if self._source.is_small:
-                yield from includers(self._source, path, Bounds(_MOST_SURE, _SURE_SECONDS)).items
-            return
-        named = _UNDER_INCLUDE.sub("", path, count=1)
-        known_as = named if named != path else path.rpartition("/")[2]
-        holding = self._holding([[word.lower()] for word in {*re.findall(r"\w+", known_as), "include"} if not is_number(word)])
-        candidates = [one for one in holding if one.endswith((".c", ".h")) and one != path and self._may_be_built(one)]
-        # what everybody may include is most likely included by what is always built, and that stands high in the tree
-        far = (lambda one: one.count("/")) if named != path else (lambda one: _distance(one, path))
-        candidates.sort(key=lambda one: (one.endswith(".h"), -len(_parts(known_as) & _parts(one)), far(one)))
-        for one in candidates:
-            if self._to_read <= 0:
-                return
-            self._to_read -= 1
-            file = self._source.file(one)
-            for match in _INCLUDE.finditer(file.data if file is not None and file.data is not None else b""):
-                text = match[1].decode("utf-8", "replace")
-                near = posixpath.normpath(posixpath.join(posixpath.dirname(one), text))
-                # a header of that name beside the one who asks comes first
-                if path == near or (path.endswith(f"/{text}") and not text.startswith(".") and not self._source.oid(near)):
-                    yield Include(one, match.string.count(b"\n", 0, match.start(1)) + 1, match[0].decode("utf-8", "replace").strip())
-                    break
-
-    def _may_be_built(self, path: str) -> bool:
-        """Whether a file is no program of the tree's own, nor another architecture's."""
-        arch = f"arch/{self.environment['SRCARCH']}/"
-        return not path.startswith(_NOT_THE_KERNEL) and (not path.startswith("arch/") or path.startswith(arch))
-
-    def _holding(self, groups: list[list[str]]) -> list[str]:
-        from hook.source.index import NoIndex
-
-        try:
-            return self._source.holding(groups)
-        except NoIndex as wrong:
-            self._source.index_failed(str(wrong))
-            return []
-
-    def _beside(self, path: str) -> Iterator[Include]:
-        """The .c files of the same directory that include `path`: needs no index, and a .c file is hardly included from elsewhere."""
-        from hook.source.lookup import Include
-
-        directory, _, base = path.rpartition("/")
-        directive = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]*"(?:\./)?' + re.escape(base.encode("utf-8", "surrogateescape")) + b'"')
-        names = [entry.name for entry in self._source.names(directory) or () if entry.name.endswith(".c") and entry.name != base]
-        names.sort(key=lambda name: sum(1 for _ in itertools.takewhile(bool, map(str.__eq__, name, base))), reverse=True)
-        for name in names[:_MOST_BESIDE]:
-            beside = f"{directory}/{name}" if directory else name
-            file = self._source.file(beside)
-            data = file.data if file is not None and file.data is not None else b""
-            match = directive.search(data)
-            if match is not None:
-                yield Include(beside, data.count(b"\n", 0, match.start()) + 1, match[0].decode("utf-8", "replace").strip())
 
     # from conditions to settings
 
@@ -521,17 +457,3 @@ def _ranges(lines: list[int]) -> str:
         else:
             parts.append([line, line])
     return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in parts[:40])
-
-
-def _parts(path: str) -> set[str]:
-    """The words in the name of a file that tell it from others."""
-    return set(re.findall(r"[a-z0-9]+", path.lower())) - {"c", "h", "include", "linux", "asm", "net", "drivers"}
-
-
-def _distance(path: str, other: str) -> int:
-    """How far two files are apart in the tree."""
-    one, two = path.split("/")[:-1], other.split("/")[:-1]
-    same = 0
-    while same < min(len(one), len(two)) and one[same] == two[same]:
-        same += 1
-    return len(one) + len(two) - 2 * same
