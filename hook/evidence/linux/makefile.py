@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from hook.evidence.linux import conditions
 from hook.evidence.linux.conditions import NO, YES, Condition, all_of, any_of, built_in, left_open, negated
+from hook.evidence.linux.maketext import arguments, closing, fits, patsubst, sides, statements, words
 from hook.source.tree import Source
 from hook.source.treepath import NotATreePath, tree_path
 
@@ -119,7 +120,7 @@ class Makefile:
             return False
         branches: list[_Branch] = []
         inside_define, recipe = 0, False
-        for number, line in _statements(found.data.decode("utf-8", "replace")):
+        for number, line in statements(found.data.decode("utf-8", "replace")):
             if len(line) > _MOST_LINE:
                 raise Unreadable(f"{path}:{number}: a line of {len(line)} characters")
             directive = _DIRECTIVE.match(line)
@@ -235,7 +236,7 @@ class Makefile:
                 else:
                     found = left_open(f"{place}: {word} {rest[:60]}")
             else:
-                left, right = _two(rest)
+                left, right = sides(rest)
                 found = self._equal(left.strip(), right.strip(), place)
         except ValueError as wrong:
             if isinstance(wrong, Unreadable):
@@ -301,10 +302,10 @@ class Makefile:
             for word in text.split():
                 yield YES, word
             return
-        for token in _tokens(text):
+        for token in words(text):
             if "$" not in token:
                 yield YES, token
-            elif token[:2] in ("$(", "${") and _closing(token, 1) == len(token) - 1:
+            elif token[:2] in ("$(", "${") and closing(token, 1) == len(token) - 1:
                 yield from self._list(token[2:-1], depth + 1, inside)
             else:
                 for condition, way in self._ways(token, depth + 1, inside):
@@ -331,7 +332,7 @@ class Makefile:
             for one in self._of_variable(inner, depth + 1, inside):
                 yield one.condition, one.text
             return
-        function, rest = head[1], _arguments(head[2])
+        function, rest = head[1], arguments(head[2])
         if function in _BY_WORD:
             fixed, listed = rest[:-1], rest[-1]
             for when, texts in self._product(fixed, depth + 1, inside):
@@ -365,10 +366,10 @@ class Makefile:
         if function == "subst" and len(texts) == 2 and texts[0]:
             return lambda word: [word.replace(texts[0].strip(), texts[1])]
         if function == "patsubst" and len(texts) == 2:
-            return lambda word: [_patsubst(texts[0], texts[1], word)]
+            return lambda word: [patsubst(texts[0], texts[1], word)]
         if function in ("filter", "filter-out") and texts:
             patterns, wanted = texts[0].split(), function == "filter"
-            return lambda word: [word] if OPEN in word or any(_matches(pattern, word) for pattern in patterns) is wanted else []
+            return lambda word: [word] if OPEN in word or any(fits(pattern, word) for pattern in patterns) is wanted else []
         if function == "notdir":
             return lambda word: [word.rpartition("/")[2]]
         if function == "dir":
@@ -393,7 +394,7 @@ class Makefile:
                 found = [(condition, way + text[at:sign]) for condition, way in found]
             opening = text[sign + 1 : sign + 2]
             if opening in ("(", "{"):
-                end = _closing(text, sign + 1)
+                end = closing(text, sign + 1)
                 if end < 0:
                     return [(YES, OPEN)]
                 ways = self._reference(text[sign + 2 : end], depth + 1, inside)
@@ -413,7 +414,7 @@ class Makefile:
             return [(built_in(name), "y"), (["=", name, "'m"], "m"), (["=", name, NO], "")]
         head = re.match(r"([\w-]+)[ \t]+(.*)", inner, re.DOTALL)
         if head is not None:
-            return self._function(head[1], _arguments(head[2]), depth, inside)
+            return self._function(head[1], arguments(head[2]), depth, inside)
         if ":" in inner:
             name, _, change = inner.partition(":")
             if "=" not in change:
@@ -472,102 +473,3 @@ class Makefile:
         if function == "findstring" and len(texts) == 2:
             return [(condition, given[0] if given[0] in given[1] else "") for condition, given in self._product(texts, depth + 1, inside)]
         return [(YES, OPEN)]
-
-
-def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a makefile with their numbers, joined where a backslash ends one, without comments."""
-    lines = text.split("\n")
-    number, total = 0, len(lines)
-    while number < total:
-        line = lines[number]
-        number += 1
-        first = number
-        if line.endswith("\\"):
-            parts = [line[:-1]]
-            while number < total:
-                line = lines[number]
-                number += 1
-                parts.append(line[:-1] if line.endswith("\\") else line)
-                if not line.endswith("\\"):
-                    break
-            line = " ".join(parts)
-        if "#" in line:
-            line = re.sub(r"(?<!\\)#.*", "", line, count=1, flags=re.DOTALL)
-        if line.strip():
-            yield first, line.rstrip()
-
-
-def _closing(text: str, opening: int) -> int:
-    """Where the bracket at `opening` is closed; -1 where it is not."""
-    pair = "()" if text[opening] == "(" else "{}"
-    depth = 0
-    for at in range(opening, len(text)):
-        if text[at] == pair[0]:
-            depth += 1
-        elif text[at] == pair[1]:
-            depth -= 1
-            if depth == 0:
-                return at
-    return -1
-
-
-def _tokens(text: str) -> Iterator[str]:
-    """The words of a text, of which a reference in brackets may hold spaces."""
-    start, depth = -1, 0
-    for at, char in enumerate(text):
-        if char in "({":
-            depth += 1
-        elif char in ")}":
-            depth -= 1
-        if char.isspace() and depth <= 0:
-            if start >= 0:
-                yield text[start:at]
-                start = -1
-        elif start < 0:
-            start = at
-    if start >= 0:
-        yield text[start:]
-
-
-def _arguments(text: str) -> list[str]:
-    """The arguments of a function, at the commas that no bracket holds."""
-    parts, depth, start = [], 0, 0
-    for at, char in enumerate(text):
-        if char in "({":
-            depth += 1
-        elif char in ")}":
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(text[start:at])
-            start = at + 1
-    parts.append(text[start:])
-    return parts
-
-
-def _two(rest: str) -> tuple[str, str]:
-    """The two sides of `ifeq (A,B)` or `ifeq "A" "B"`. Raises ValueError."""
-    if rest.startswith("("):
-        end = _closing(rest, 0)
-        parts = _arguments(rest[1:end]) if end > 0 else []
-        if len(parts) >= 2:
-            return parts[0], ",".join(parts[1:])
-    quoted = re.match(r"([\"'])(.*?)\1\s+([\"'])(.*?)\3", rest)
-    if quoted:
-        return quoted[2], quoted[4]
-    raise ValueError("not a comparison")
-
-
-def _patsubst(pattern: str, replacement: str, word: str) -> str:
-    if "%" not in pattern:
-        return replacement if word == pattern else word
-    before, _, after = pattern.partition("%")
-    if len(word) < len(before) + len(after) or not word.startswith(before) or not word.endswith(after):
-        return word
-    return replacement.replace("%", word[len(before) : len(word) - len(after)], 1)
-
-
-def _matches(pattern: str, word: str) -> bool:
-    before, percent, after = pattern.partition("%")
-    if not percent:
-        return word == pattern
-    return len(word) >= len(before) + len(after) and word.startswith(before) and word.endswith(after)

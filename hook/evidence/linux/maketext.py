@@ -1,0 +1,107 @@
+"""The text of makefiles: statements, words, arguments and patterns, as GNU make takes them apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+
+def statements(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a makefile with their numbers, joined where a backslash ends one, without comments."""
+    lines = text.split("\n")
+    number, total = 0, len(lines)
+    while number < total:
+        line = lines[number]
+        number += 1
+        first = number
+        if line.endswith("\\"):
+            parts = [line[:-1]]
+            while number < total:
+                line = lines[number]
+                number += 1
+                parts.append(line[:-1] if line.endswith("\\") else line)
+                if not line.endswith("\\"):
+                    break
+            line = " ".join(parts)
+        if "#" in line:
+            line = re.sub(r"(?<!\\)#.*", "", line, count=1, flags=re.DOTALL)
+        if line.strip():
+            yield first, line.rstrip()
+
+
+def closing(text: str, opening: int) -> int:
+    """Where the bracket at `opening` is closed; -1 where it is not."""
+    pair = "()" if text[opening] == "(" else "{}"
+    depth = 0
+    for at in range(opening, len(text)):
+        if text[at] == pair[0]:
+            depth += 1
+        elif text[at] == pair[1]:
+            depth -= 1
+            if depth == 0:
+                return at
+    return -1
+
+
+def words(text: str) -> Iterator[str]:
+    """The words of a text, of which a reference in brackets may hold spaces."""
+    start, depth = -1, 0
+    for at, char in enumerate(text):
+        if char in "({":
+            depth += 1
+        elif char in ")}":
+            depth -= 1
+        if char.isspace() and depth <= 0:
+            if start >= 0:
+                yield text[start:at]
+                start = -1
+        elif start < 0:
+            start = at
+    if start >= 0:
+        yield text[start:]
+
+
+def arguments(text: str) -> list[str]:
+    """The arguments of a function, at the commas that no bracket holds."""
+    parts, depth, start = [], 0, 0
+    for at, char in enumerate(text):
+        if char in "({":
+            depth += 1
+        elif char in ")}":
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append(text[start:at])
+            start = at + 1
+    parts.append(text[start:])
+    return parts
+
+
+def sides(rest: str) -> tuple[str, str]:
+    """The two sides of `ifeq (A,B)` or `ifeq "A" "B"`. Raises ValueError."""
+    if rest.startswith("("):
+        end = closing(rest, 0)
+        parts = arguments(rest[1:end]) if end > 0 else []
+        if len(parts) >= 2:
+            return parts[0], ",".join(parts[1:])
+    quoted = re.match(r"([\"'])(.*?)\1\s+([\"'])(.*?)\3", rest)
+    if quoted:
+        return quoted[2], quoted[4]
+    raise ValueError("not a comparison")
+
+
+def patsubst(pattern: str, replacement: str, word: str) -> str:
+    """What `$(patsubst PATTERN,REPLACEMENT,WORD)` gives for one word."""
+    if "%" not in pattern:
+        return replacement if word == pattern else word
+    before, _, after = pattern.partition("%")
+    if len(word) < len(before) + len(after) or not word.startswith(before) or not word.endswith(after):
+        return word
+    return replacement.replace("%", word[len(before) : len(word) - len(after)], 1)
+
+
+def fits(pattern: str, word: str) -> bool:
+    """Whether a word fits a pattern, in which `%` stands for anything."""
+    before, percent, after = pattern.partition("%")
+    if not percent:
+        return word == pattern
+    return len(word) >= len(before) + len(after) and word.startswith(before) and word.endswith(after)
