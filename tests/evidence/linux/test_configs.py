@@ -115,6 +115,9 @@ def test_a_changed_function_whose_only_caller_needs_an_option_is_reached_with_it
     assert found["ConfigReasons"]["SMP_DEBUG"] == {
         "For": "reach", "Why": "#ifdef CONFIG_SMP_DEBUG: user, caller of helper", "Path": "init/user.c", "Line": 1,
     }
+    (grown.path.parent / "config").write_text("CONFIG_SMP_DEBUG=y\n")
+    found = verdict(grown, PATCH_TRIAGE_FUZZ_BASE_CONFIG=str(grown.path.parent / "config"))
+    assert (found["EnableConfigs"], found["ConfigReasons"]) == ([], {})
 
 
 def test_what_the_caller_brings_along_is_not_asked_for_twice(grown: Kernel) -> None:
