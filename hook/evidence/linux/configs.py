@@ -98,6 +98,7 @@ class Configurer:
         self._known = Known(apart, self.environment, toolchain(toolchain_name), base_text)
         self._kbuild = Kbuild(source, self.environment)
         self._guards: dict[str, Guards | None] = {}
+        self._built: dict[str, Built] = {}
         self._flat: Values | None = None
         self._includers = Includers(source, self.environment["SRCARCH"])
         self._toolchain = toolchain_name
@@ -156,8 +157,11 @@ class Configurer:
 
     def built_if(self, path: str) -> Built:
         """The options under which a file is compiled; of a header, under which one is that includes it."""
-        if path.endswith(".h"):
-            return self._included_if(path, 0)
+        if path not in self._built:
+            self._built[path] = self._included_if(path, 0) if path.endswith(".h") else self._unit_if(path)
+        return self._built[path]
+
+    def _unit_if(self, path: str) -> Built:
         built = self._kbuild.built_if(path)
         if path.endswith((".c", ".inc")) and any(one.startswith("no makefile names") for one in conditions.open_parts(built.condition)):
             by = self._included_if(path, 0)
