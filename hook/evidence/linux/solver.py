@@ -291,15 +291,19 @@ class _Search:
                     way = _joined(way, self._cheapest([self.off(str(selector), asking), self.lack(condition, asking)]))
                     if way is None:
                         return None
+            by_hand: Plan | None = None
             if self._values.visible(name):
-                self.reasons.setdefault(name, self._reason(option, asking))
                 by_hand = _joined(way, {name: "n"})
-            else:
-                by_hand = None
+            elif way is not None:
+                by_default: Plan | None = way
                 for value, condition in option.defaults:
                     if self._values.evaluate(condition) and self._values.evaluate(value):
-                        way = _joined(way, self._cheapest([self.lack(condition, asking), self.lack(value, asking)]))
-                by_hand = way
+                        by_default = _joined(by_default, self._cheapest([self.lack(condition, asking), self.lack(value, asking)]))
+                # a prompt may only be there for experts
+                ways = (_joined(self.have(prompt, 1, name), {name: "n"}) for prompt in option.prompts)
+                by_hand = self._better(by_default, _joined(way, self._cheapest(ways)))
+            if by_hand is not None and name in by_hand:
+                self.reasons.setdefault(name, self._reason(option, asking))
             return by_hand
         finally:
             self._running.pop()

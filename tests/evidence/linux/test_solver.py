@@ -87,6 +87,11 @@ config NOT_ALIKE
 config MORE
 	bool "more"
 	depends on USB > DUAL
+config EXPERT
+	bool "expert"
+config PRINTK
+	bool "printk" if EXPERT
+	default y
 config LOOP_A
 	bool "la" if LOOP_B
 config LOOP_B
@@ -107,6 +112,7 @@ def options(grow: Grow) -> kconfig.Options:
     ("LATER", {"BUS": "y", "LATER": "y", "NOISY": "n"}),
     ("KIND_B", {"BUS": "y", "KIND_B": "y"}),
     ("!NOISY", {"NOISY": "n"}),
+    ("!PRINTK", {"EXPERT": "y", "PRINTK": "n"}),  # only experts are asked
     ("LEVELS>4", {"BUS": "y"}),
     ("DUAL_USB", {"USB": "y", "DUAL": "y", "DUAL_USB": "y"}),  # both are off at first, and so the same; then they have to be on
     ("NOT_ALIKE", {"USB": "y", "DUAL": "y", "NOT_ALIKE": "y"}),
