@@ -51,10 +51,13 @@ NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ES1370": ("audiodev=sound", SOUND),
     "virtio-sound-pci": ("audiodev=sound", SOUND),
     "kvaser_pci": ("canbus=can", CAN),
-    "mioe3680_pci": ("canbus0=can", CAN),
-    "pcm3680_pci": ("canbus0=can", CAN),
-    "ctucan_pci": ("canbus0=can", CAN),
-    "pxb": ("bus_nr=12,chassis_nr=1", ()),
+    "mioe3680_pci": ("canbus0=can,canbus1=can", CAN),
+    "pcm3680_pci": ("canbus0=can,canbus1=can", CAN),
+    "ctucan_pci": ("canbus0=can,canbus1=can", CAN),
+    "ivshmem-doorbell": ("chardev=null", ("-chardev", "null,id=null")),
+    "pci-ipmi-kcs": ("bmc=bmc", ("-device", "ipmi-bmc-sim,id=bmc")),
+    "pci-ipmi-bt": ("bmc=bmc", ("-device", "ipmi-bmc-sim,id=bmc")),
+    "pxb": ("bus_nr=12", ()),
     "pci-bridge-seat": ("chassis_nr=1", ()),
     "pcie-root-port": ("chassis=1", ()),
     "ioh3420": ("chassis=1", ()),
@@ -92,7 +95,7 @@ ACPI_FROM_SOURCES = {
 }  # fmt: skip
 WITH_TABLES = (  # devices that firmware tables describe, where they can be plugged in
     "pvpanic", "isa-fdc", "isa-parallel", "isa-serial", "vmgenid", "vmclock", "isa-applesmc,osk=" + "x" * 64,
-    "isa-ipmi-kcs", "tpm-crb", "vmcoreinfo",
+    "isa-ipmi-kcs,bmc=bmc", "tpm-crb", "vmcoreinfo",
 )  # fmt: skip
 EISA, NAMED = re.compile(rb"\x08_(?:HID|CID)\x0c(....)", re.DOTALL), re.compile(rb"\x08_(?:HID|CID)\x0d([\x20-\x7e]{3,16})\0")
 PACKAGED = re.compile(rb"\x08_CID\x12[\s\S]{1,80}")
@@ -182,7 +185,7 @@ def started(program: str, *args: str, booted: bool = False) -> Iterator[Qemu]:
 def listed(program: str, machine: str) -> dict[str, str]:
     """The devices by name, each with its bus."""
     said = subprocess.run([program, "-M", machine, "-device", "help"], capture_output=True, text=True, check=True).stdout
-    said = said.partition("CPU devices:")[0]
+    said = re.sub(r"(?ms)^CPU devices:.*?(?=^\w[\w ]* devices:|\Z)", "", said)
     return {name: bus or "" for name, bus in re.findall(r'(?m)^name "([^"]+)"(?:, bus ([\w-]+))?', said)}
 
 
@@ -278,6 +281,8 @@ def main() -> None:
             left = list(base) if on == machine else list(ids["pc"])
             new = []
             for one in found:
+                if one.startswith("ffff:ffff"):
+                    continue  # a virtual function that is not enabled yet
                 if one in left:
                     left.remove(one)
                 else:
@@ -314,7 +319,8 @@ def main() -> None:
                 tables.setdefault(found_id, one)
         for plug in WITH_TABLES:
             try:
-                for found_id in sorted(acpi(program, "q35", "-device", plug)):
+                more = ("-device", "ipmi-bmc-sim,id=bmc") if "bmc" in plug else ()
+                for found_id in sorted(acpi(program, "q35", *more, "-device", plug)):
                     tables.setdefault(found_id, plug.partition(",")[0])
             except Refused as wrong:
                 refused[plug.partition(",")[0]] = str(wrong)

@@ -3,15 +3,16 @@
     python bench/modules.py --tree GIT_TREE [--arch x86_64] [--out ANSWERS.jsonl] [--draw 60] [--seed 1] [--every N] [--named]
 
 GIT_TREE is a kernel as git repository with the word index (bench/tree.py, patch-triage index). An object counts where a configuration of
-the target builds it, as a module or into the kernel. With --draw so many are drawn at random, to be read by hand; with --named only the
-drivers of NAMED are asked, and the bench is red where one of them comes out otherwise. Prints the processor time that an answer took with
-nothing read before.
+the target builds it, as a module or into the kernel; with --every N one in N is asked. With --draw only so many are asked, drawn at random,
+to be read by hand; with --named only the drivers of NAMED, and the bench is red where one of them comes out otherwise. Prints the processor
+time that an answer took with nothing read before.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import itertools
 import json
 import pathlib
 import random
@@ -127,9 +128,12 @@ def main() -> None:
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     lines = []
     skipped = 0
-    for number, one in enumerate(objects(source, configurer)):
-        if number % args.every:
-            continue
+    asked_for: list[Object] = list(itertools.islice(objects(source, configurer), 0, None, args.every))
+    if args.draw:
+        random.Random(args.seed).shuffle(asked_for)
+    for one in asked_for:
+        if args.draw and len(lines) == args.draw:
+            break
         if not is_for_target(configurer, one):
             skipped += 1
             continue
@@ -156,7 +160,7 @@ def main() -> None:
     whole = sum(total.values())
     share = f"unknown {total['unknown'] / max(1, whole):.1%}; {skipped} not for {args.arch}"
     print(f"{'all':16}{whole:6}{total['yes']:6}{total['no']:6}{total['unknown']:9}   {share}")
-    for line in random.Random(args.seed).sample(lines, min(args.draw, len(lines))):
+    for line in lines if args.draw else ():
         print(f"{line['Answer']:8}{line['Bus']:10}{line['Object']}: {', '.join(line['Devices'])} {line['Question'] or line['Facts'][:3]}")
 
 

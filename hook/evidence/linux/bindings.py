@@ -325,7 +325,12 @@ class Binder:
             return Reach(Answer.UNKNOWN, question=f"a table could not be read: {open_parts[0]}"), None
         if not self._vm.made_by:
             return Reach(Answer.UNKNOWN, question=f"there is no catalogue of devices for {self._vm.arch}"), None
+        if bus.name == "amba" and self._vm.describes_by_tree:
+            question = f"does a primecell of the machine's device tree have an id of {driver.name}?"
+            return Reach(Answer.UNKNOWN, question=question), None
         written = driver.fields.get("name")
+        if written is None and not facts:
+            return Reach(Answer.UNKNOWN, question=f"the name of {driver.name} is not known: does code of the kernel make its device?"), None
         if (
             bus.name in ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")
             and written is not None

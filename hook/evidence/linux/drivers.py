@@ -18,6 +18,7 @@ from hook.evidence.linux.buses import BUSES, BY_HAND, OWN, Way
 from hook.evidence.linux.cmacros import Macros
 from hook.evidence.linux.configs import Configurer
 from hook.evidence.linux.driversource import Texts
+from hook.evidence.linux.idtables import announced
 from hook.evidence.linux.kbuild import Object
 from hook.evidence.linux.machine import Machine
 from hook.evidence.linux.reach import Reach
@@ -32,7 +33,7 @@ _DEEPEST = 5  # objects that use each other
 # objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`
 _MOST_USERS = (24, 12, 8, 6, 4)
 _MOST_YES = (6, 3, 1, 1, 1)
-_MOST_INCLUDERS = 16  # files that include a changed header
+_MOST_INCLUDERS, _INCLUDER_SECONDS = 16, 1.0  # files that include a changed header
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
 _MOST_CALLS = 12  # functions of other objects that the start of one calls
 _MOST_FACTS = 6
@@ -40,6 +41,9 @@ _MOST_FACTS = 6
 _LATER = re.compile(
     r"\b(?:platform_create_bundle|platform_driver_probe|platform_driver_register|wmi_driver_register|pci_register_driver)\s*\("
 )
+# what calls back for each host, session or network device, and not for the driver alone
+_OF_HOSTS = re.compile(r"notifier|transport")
+_TABLES = ("pci", "acpi", "pnp", "virtio", "platform", "usb", "hid")  # kinds that MODULE_DEVICE_TABLE names, of which all have to be read
 _DRIVERS = ("drivers/", "sound/")
 _WORDS = [
     "module_init", "module_device_table", "module_pci_driver", "module_platform_driver", "pci_device_id", "of_device_id",
@@ -68,9 +72,12 @@ class Drivers:
         self._most_files = most_files
         self._answers: dict[str, Reach] = {}
         self._inside: set[str] = set()
-        # objects that have drivers without a device, and stay open only because one is bound by hand, or for what their start hands out;
-        # with the files in which it does
-        self._weak: dict[str, tuple[str, ...]] = {}
+        # objects that have drivers without a device, and stay open only because one is bound by hand, or for what their start hands out
+        self._weak: set[str] = set()
+        # those of them that stay open for their start alone, with the files in which that hands something out
+        self._handing: dict[str, tuple[str, ...]] = {}
+        self._sideways: set[str] = set()  # objects that only drivers bound by hand use
+        self._shut: set[str] = set()  # of these, those that are taken to open nothing behind them
         self._leaned: set[str] = set()  # objects in `_inside` that an answer took for closed
 
     def of_file(self, path: str) -> Reach:
@@ -83,7 +90,11 @@ class Drivers:
             objects = self._including(path)
         if not objects:
             return Reach(Answer.UNKNOWN, question=f"which object is {path} linked into?")
-        return _any([self._of_part(one, path) for one in objects])
+        found = _any([self._of_part(one, path) for one in objects])
+        if found.answer is Answer.NO and not path.startswith(_DRIVERS):
+            # system calls, linker sections and assembly lead into core code without any name that could be looked for
+            return Reach(Answer.UNKNOWN, question=f"{path} is no driver: which way leads into it from user space?")
+        return found
 
     def _apart(self, path: str) -> Fact | None:
         """That a file is part of another program than the kernel: one of the build, or what unpacks the kernel and then is gone."""
@@ -99,7 +110,7 @@ class Drivers:
     def _of_part(self, obj: Object, path: str) -> Reach:
         """The answer for one file of an object: what the start of a large one hands out opens the directories that it is in."""
         found = self.of_object(obj)
-        handing = self._weak.get(obj.path, ())
+        handing = self._handing.get(obj.path, ())
         folders = {one.rpartition("/")[0] for one in handing}
         if not handing or path.rpartition("/")[0] in folders or path.endswith(".h"):
             return found
@@ -157,6 +168,7 @@ class Drivers:
             parts.append(part)
             if names is not None:
                 named.append(names)
+        parts += self._unclaimed(members, found)
         whole_of = obj.members if len(members) < len(obj.members) else ()
         begin = starts.start(self.texts, members, whole_of, self._vm.describes_by_tree or not self._vm.made_by)
         of_driver = {one.bus for one in found}
@@ -206,14 +218,25 @@ class Drivers:
         by_hand = sum(BUSES[one.bus].way is Way.BY_HAND for one in found)
         still = sum(part.answer is not Answer.NO for part in parts)
         if weak and binds and still == sum(part.answer is not Answer.NO for part in handed) + by_hand:
-            self._weak[obj.path] = tuple(dict.fromkeys(weak))
+            self._weak.add(obj.path)
+            if not by_hand:
+                self._handing[obj.path] = tuple(dict.fromkeys(weak))
+            still_open = [part.question for part in handed if part.answer is not Answer.NO]
+            if not by_hand and all(_OF_HOSTS.search(question.partition("(")[0]) for question in still_open):
+                self._shut.add(obj.path)
+        elif still == 1 and users is not None and obj.path in self._sideways:
+            self._weak.add(obj.path)
         return _any(parts)
 
     def _of_other(self, obj: Object, depth: int) -> Reach:
-        """The answer for an object that another one leads to: what keeps it open without a device is taken to open nothing behind it."""
+        """The answer for an object that another one leads to.
+
+        What a notifier or a transport of a driver without a device runs is taken to end in the driver itself.
+        """
         found = self.of_object(obj, depth)
-        if obj.path not in self._weak:
-            return found
+        return self._as_closed(obj, found) if obj.path in self._shut else found
+
+    def _as_closed(self, obj: Object, found: Reach) -> Reach:
         assumed = f"what {obj.path} uses of others needs a device of its own ({found.question})"
         return Reach(Answer.NO, found.facts or self._closed(obj), assumptions=(assumed[:240],))
 
@@ -266,6 +289,18 @@ class Drivers:
                 return [*found, unknown]
             found.append(answer)
         return found
+
+    def _unclaimed(self, members: Sequence[str], found: Sequence[Driver]) -> list[Reach]:
+        """The tables of ids that no driver structure names: a macro has made one that was not seen, or other code looks for the devices."""
+        named = " ".join(value for one in found for value in one.fields.values())
+        parts = []
+        for path in members:
+            for kind, name, line in announced(self.texts, path):
+                if kind in _TABLES and re.search(rf"\b{re.escape(name)}\b", named) is None:
+                    parts.append(
+                        Reach(Answer.UNKNOWN, question=f"what is the table {name} for ({path}:{line})? No driver structure names it")
+                    )
+        return parts
 
     def _by_tree(self, binder: Binder, path: str, line: int) -> Reach:
         if self._vm.made_by and not self._vm.describes_by_tree:
@@ -334,6 +369,9 @@ class Drivers:
             return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}? There is no word index to tell")
         users, all_found = found
         answers: list[Reach] = []
+        side: list[tuple[Object, Reach]] = []  # hand-bound drivers of the same directory
+        folder = obj.path.rpartition("/")[0]
+        on_pci = False
         seen: set[str] = set()
         tried = 0
         for user in users:
@@ -361,9 +399,20 @@ class Drivers:
                 if answer.answer is Answer.YES:
                     fact = self._binder(obj, ()).fact(f"{one.path} uses {user.name}() of {obj.path}", user.path, user.line)
                     return Reach(Answer.YES, (*answer.facts[:2], fact), answer.devices, answer.reasons)
+                beside = one.path.rpartition("/")[0] == folder
+                if beside and one.path in self._weak and answer.answer is Answer.UNKNOWN and one.path not in self._shut:
+                    side.append((one, answer))
+                    continue
+                on_pci = on_pci or (beside and answer.answer is Answer.NO and bus_of(self, one) == "pci")
                 answers.append(answer)
             if tried > (_MOST_USERS if closed else _MOST_YES)[depth]:
                 break
+        # the core of a PCI chip: that its management port is on I2C as well makes no other machine of it
+        if side and all_found and all(one.answer is Answer.NO for one in answers):
+            self._sideways.add(obj.path)
+        answers += [self._as_closed(one, answer) if on_pci else answer for one, answer in side]
+        if not answers and not binds:
+            return Reach(Answer.UNKNOWN, question=f"nobody was found who uses {names[0]}() of {obj.path}: what leads into it?")
         if not all_found or any(one.answer is not Answer.NO for one in answers):
             first = next((one.question for one in answers if one.question), "")
             question = first or f"who uses {names[0]}()?"
@@ -385,7 +434,7 @@ class Drivers:
             return []
         from hook.source.lookup import Bounds, includers
 
-        found = includers(self._source, path, Bounds(_MOST_INCLUDERS, 1.0))
+        found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))
         if found.cut or len(found.items) > _MOST_INCLUDERS:
             return []
         objects: dict[str, Object] = {}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from hook.evidence.linux.cmacros import Macros, TooMuch, closing, split
 from hook.evidence.linux.driversource import Texts
-from hook.evidence.linux.machine import ANY, PciId
+from hook.evidence.linux.machine import PciId
 
 _TABLE = re.compile(
     r"\bstruct\s+(\w+_device_id|x86_cpu_id|amba_id)\s+(?:(?:const|__maybe_unused|__initdata|__initconst)\s+)*(\w+)\s*\[[^\]]*\]\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{"
@@ -134,11 +134,6 @@ def pci_ids(found: Sequence[Row], macros: Macros, name: str) -> tuple[list[tuple
 def pci_fields() -> tuple[str, ...]:
     """The fields of struct pci_device_id, in their order."""
     return _PCI_FIELDS
-
-
-def is_wild(one: PciId) -> bool:
-    """Whether a line names no maker."""
-    return one.vendor == ANY
 
 
 def _unfolded(part: str, macros: Macros, depth: int) -> Iterator[str | None]:

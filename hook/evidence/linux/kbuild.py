@@ -103,7 +103,7 @@ class Kbuild:
             return []
 
     def host_program(self, path: str) -> tuple[str, int] | None:
-        """The line of a makefile that makes a source file a part of a program of the build (makefiles.rst, "Host Program support")."""
+        """The line of a makefile that makes a file part of a program of the build itself (makefiles.rst, "Host Program support")."""
         directory, _, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
         try:

@@ -167,6 +167,7 @@ def taken(lines: Iterable[PciId], vm: Machine) -> list[tuple[PciDevice, PciId]]:
             not vm.is_given(one[0].name),
             not one[1].is_exact(one[0]),
             "transitional" in one[0].name,
+            "cxl" in one[0].name,  # it needs more of the machine than a plain bridge
             one[0].name in ("pc", "q35"),
         ),
     )

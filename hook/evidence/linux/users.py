@@ -24,6 +24,13 @@ _MAKING = (
     "acpi_create_platform_device", "pdevinfo", "device_alloc",
 )  # fmt: skip
 _MOST_NAMES = 400  # exported functions that are looked for
+_MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
+_MOST_HOLDING = 150  # files that may hold a driver's name
+_FORMAT = re.compile(r'"([\w-]{3,}[\w.:-]*%[^"\s]{1,40})"')
+_MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
+_NO_NAME = re.compile(r"(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver)\s*\([^()]*\Z|\.compatible\s*=\s*\Z")
+_DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
+_FAR = 4000  # characters of a table before a name in it
 _MOST_ROUNDS = 4  # headers whose functions use each other
 _VIRTUAL = re.compile(
     r"hwsim|netdevsim|/vkms|/vgem|vivid|vimc|net/dummy|sound/drivers/|null_blk|scsi_debug|block/(?:loop|nbd|brd|virtio)|net/(?:tun|veth|ifb)\.c|vcan|dummy_hcd"
@@ -167,53 +174,70 @@ def _names(texts: Texts, path: str) -> list[str]:
 
 
 def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> list[Maker] | None:
-    """The files that make a device by one of the names, outside of the object itself; None without the word index."""
+    """The files that make a device by one of the names, or may: that hold it, or a format that may print it, outside of the object.
+
+    None without the word index, or where too many files would have to be read.
+    """
     own = set(members)
     found: dict[str, Maker] = {}
+    macros = [name for name in names.macros if not any(texts.macro(path, name) for path in own if path.endswith(".c"))]
     for name in names.names:
-        words = [word.lower() for word in re.findall(r"\w+", name)]
-        if not words:
-            continue
-        holding = texts.holding([[word] for word in dict.fromkeys(words)] + [list(_MAKING)])
-        if holding is None:
+        words = list(dict.fromkeys(word.lower() for word in re.findall(r"\w+", name)))
+        # a device on SPI is made from a board's description alone; one of the platform may be named in a table of any file
+        making = [list(_MAKING_SPI)] if names.bus == "spi" else []
+        holding = texts.holding([[word] for word in words] + making) if words else []
+        # a name that is put together: by the first of its words, in files that make devices
+        printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
+        if holding is None or printing is None or len(holding) > _MOST_HOLDING:
             return None
-        for path in holding:
+        for path in dict.fromkeys((*holding, *printing)):
             if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
                 continue
             text = texts.get(path) or ""
-            at = text.find(f'"{name}"')
-            while at >= 0:
-                before = text[max(text.rfind(mark, 0, at) for mark in ";{}") + 1 : at]
-                if not re.search(r"(?:MODULE_ALIAS|_driver|module_param\w*|pr_\w+|dev_\w+)\s*\([^()]*\Z", before):
-                    sure = bool(
-                        re.search(
-                            r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z", text[max(0, at - 120) : at]
-                        )
-                    )
-                    found[path] = Maker(path, text.count("\n", 0, at) + 1, name, sure and not _of_driver(text, at))
-                    break
-                at = text.find(f'"{name}"', at + 1)
-    for macro in names.macros:
-        if any(texts.macro(path, macro) for path in own if path.endswith(".c")):
-            continue  # nobody else sees it
-        holding = texts.holding([[macro.lower()], list(_MAKING)])
-        for path in holding or ():
+            at = _named(text, name) if path in set(holding) else -1
+            if at < 0:
+                at = _printed(text, name)
+            if at < 0:
+                continue
+            defining = re.search(r"#[ \t]*define[ \t]+(\w+)[ \t]+\Z", text[text.rfind("\n", 0, at) + 1 : at])
+            if defining:
+                macros.append(defining[1])
+                continue
+            sure = bool(_MADE.search(text[max(0, at - 120) : at])) and not _of_driver(text, at)
+            found[path] = Maker(path, text.count("\n", 0, at) + 1, name, sure)
+    for macro in dict.fromkeys(macros):
+        for path in texts.holding([[macro.lower()]]) or ():
             if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
                 continue
             text = texts.get(path) or ""
-            use = re.search(rf"(?<!define )\b{re.escape(macro)}\b", text)
-            if use and not re.search(rf"#\s*define\s+{re.escape(macro)}\b", text):
+            use = re.search(rf"(?<!define )(?<!define\t)\b{re.escape(macro)}\b", text)
+            if use:
                 found[path] = Maker(path, text.count("\n", 0, use.start()) + 1, macro, False)
-    # another driver may go by the same name, which makes no device
-    return [one for one in found.values() if not _only_drivers(texts, one)]
+    return list(found.values())
+
+
+def _named(text: str, name: str) -> int:
+    """Where a string is the name, and no driver's own nor an alias; -1 where it is nowhere."""
+    at = text.find(f'"{name}"')
+    while at >= 0:
+        before = text[max(text.rfind(mark, 0, at) for mark in ";{}") + 1 : at]
+        if not _NO_NAME.search(before) and not _of_driver(text, at):
+            return at
+        at = text.find(f'"{name}"', at + 1)
+    return -1
+
+
+def _printed(text: str, name: str) -> int:
+    """Where a format may print the name, and its beginning with it; -1 where none does."""
+    for found in _FORMAT.finditer(text):
+        begin = found[1].partition("%")[0]
+        if len(begin) > 2 and name.startswith(begin):
+            form = "".join(".+" if part.startswith("%") else re.escape(part) for part in re.split(r"(%[-#0-9.lhzx*]*[a-zA-Z])", found[1]))
+            if re.fullmatch(form, name):
+                return found.start()
+    return -1
 
 
 def _of_driver(text: str, at: int) -> bool:
-    """Whether a name is that of a driver: it stands in the structure of one."""
-    return bool(re.search(r"struct\s+\w+_driver\s+\w+\s*=\s*\{[^;]*\Z", text[max(0, at - 900) : at]))
-
-
-def _only_drivers(texts: Texts, maker: Maker) -> bool:
-    text = texts.get(maker.path) or ""
-    places = [found.start() for found in re.finditer(rf'"{re.escape(maker.name)}"', text)]
-    return bool(places) and all(_of_driver(text, at) for at in places)
+    """Whether a name is what a driver goes by, or looks for: it stands in a driver's structure or in a table of ids."""
+    return bool(_DRIVERS_OWN.search(text[max(0, at - _FAR) : at]))

@@ -36,7 +36,7 @@ IDS_H = """\
 """
 OPTIONS = (
     "NIC", "SWITCH", "ODD", "CLASSY", "XHC", "USBNIC", "GPIOX", "CELL", "CELLMAKER", "GOODLIB", "BADLIB", "MISCD", "PARAM",
-    "FIXUP", "DRM_VKMS", "SHARED1", "SHARED2", "CHIP", "REFUSED", "AUX", "ZERO", "HIDDEV", "TWICE", "NOTABLE",
+    "FIXUP", "DRM_VKMS", "SHARED1", "SHARED2", "CHIP", "REFUSED", "AUX", "ZERO", "HIDDEV", "TWICE", "NOTABLE", "HANDLIB", "HANDED", "NODE", "UNSEEN", "CELLBOX", "PRINTED",
     "USB_DUMMY_HCD", "USB_RAW_GADGET", "UHID", "I2C_STUB",
 )  # fmt: skip
 MAKEFILE = """\
@@ -69,6 +69,13 @@ obj-$(CONFIG_AUX) += auxdrv.o
 obj-$(CONFIG_ZERO) += acpidrv.o
 obj-$(CONFIG_TWICE) += twice.o
 obj-$(CONFIG_NOTABLE) += notable.o
+obj-$(CONFIG_HANDLIB) += handlib.o
+obj-$(CONFIG_HANDED) += handed.o
+obj-$(CONFIG_NODE) += node.o
+obj-$(CONFIG_UNSEEN) += unseen.o
+obj-$(CONFIG_CELLBOX) += cellbox.o
+obj-$(CONFIG_PRINTED) += printed.o printer.o
+hostprogs := mkids
 """
 
 
@@ -143,6 +150,15 @@ module_platform_driver(gpiox_driver);
     "drivers/net/fixup.c": pci_driver("fixup", CHELSIO, "DECLARE_PCI_FIXUP_FINAL(0x8086, 0x1237, quirk);"),
     "drivers/net/vkms_drv.c": "int vkms(void)\n{\n\treturn 0;\n}\n",
     "drivers/net/chip.c": "static struct i2c_driver chip = {\n\t.driver = { .name = \"chip\" },\n};\nmodule_i2c_driver(chip);\n",
+    "drivers/net/handlib.c": "int handlib_read(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL_GPL(handlib_read);\n",
+    "drivers/net/handed.c": "static int handed_probe(void)\n{\n\treturn handlib_read();\n}\nstatic struct i2c_driver handed = {\n\t.probe = handed_probe,\n};\nmodule_i2c_driver(handed);\n",
+    "drivers/net/node.c": "static int __init node_init(void)\n{\n\tstruct device_node *np;\n\tnp = of_find_compatible_node(NULL, NULL, \"acme,node\");\n\tif (!np)\n\t\treturn -ENODEV;\n\treturn misc_register(np);\n}\nearly_initcall(node_init);\n",
+    "drivers/net/printed.c": "static const struct platform_device_id p_ids[] = {\n\t{ .name = \"SENSOR-HUB-200011\" },\n\t{ }\n};\nstatic struct platform_driver p_driver = {\n\t.id_table = p_ids,\n\t.driver = { .name = \"p\" },\n};\nmodule_platform_driver(p_driver);\n",
+    "drivers/net/printer.c": "void printer(int i)\n{\n\tchar *name = kasprintf(0, \"SENSOR-HUB-%x\", i);\n\tplatform_device_alloc(name, 0);\n}\nstatic struct hid_driver hub = {\n\t.name = \"hub\",\n};\nmodule_hid_driver(hub);\n",
+    "drivers/net/unseen.c": pci_driver("unseen", CHELSIO, "static const struct pci_device_id more_ids[] = { { PCI_VDEVICE(INTEL, 0x10d3) }, { 0, } };\nMODULE_DEVICE_TABLE(pci, more_ids);\nA_DRIVER(more_ids);"),
+    "drivers/net/cellbox.c": "static struct amba_driver box = {\n\t.drv = { .name = \"box\" },\n\t.id_table = 0,\n};\nmodule_amba_driver(box);\n",
+    "drivers/net/mkids.c": "int main(void)\n{\n\treturn 0;\n}\n",
+    "arch/x86/boot/early.c": "int early(void)\n{\n\treturn 0;\n}\n",
     "drivers/net/refused.c": pci_driver("refused", "\t{ PCI_DEVICE(0x1002, PCI_ANY_ID) },").replace(
         "\treturn 0;\n", "\tint i;\n\tfor (i = 0; i < 2; i++)\n\t\tif (sent_away[i] == pdev->device)\n\t\t\treturn -ENODEV;\n\treturn 0;\n"
     ).replace("static int refused", "static const u16 sent_away[] = { 0x5046, 0x5159 };\nstatic int refused"),
@@ -214,6 +230,8 @@ def test_a_table_without_an_emulated_device_proves_no_for_the_whole_object(ask: 
         ("param.c", "module_param_cb()"),
         ("fixup.c", "DECLARE_PCI_FIXUP_FINAL()"),
         ("cell.c", "cellmaker.c:2"),  # code of the kernel makes its device
+        ("unseen.c", "more_ids"),  # a driver structure that only the preprocessor sees
+        ("printed.c", "printer.c:3"),  # … whose name it puts together
         ("chip.c", "by hand"),
     ],
 )
@@ -255,11 +273,37 @@ def test_an_acpi_id_of_the_machines_tables_is_a_device(ask: Ask) -> None:
     assert found.answer is Answer.YES and "QEMU0002" in found.facts[0].claim
 
 
+def test_a_primecell_is_no_on_a_pc_and_open_where_a_device_tree_may_have_it(tree: Kernel, ask: Ask) -> None:
+    assert of(ask, "cellbox.c").answer is Answer.NO
+    for other in asked(tree.path, arch="arm64"):
+        assert of(other, "cellbox.c").answer is Answer.UNKNOWN
+        assert of(other, "nic_main.c").answer is Answer.YES
+
+
+def test_core_code_that_nobody_names_is_never_no(ask: Ask) -> None:
+    assert ask.of_file("mm/pool.c").answer is Answer.UNKNOWN
+    assert ask.of_file("init/main.c").answer is Answer.UNKNOWN
+
+
 def test_a_library_is_what_its_users_are(ask: Ask) -> None:
     found = of(ask, "goodlib.c")
     assert (found.answer, found.devices[0]) == (Answer.YES, "e1000")
     assert any("uses goodlib_send()" in fact.claim for fact in found.facts)
     assert of(ask, "badlib.c").answer is Answer.NO
+
+
+def test_a_library_of_a_driver_that_is_bound_by_hand_stays_open(ask: Ask) -> None:
+    assert of(ask, "handlib.c").answer is Answer.UNKNOWN
+
+
+def test_a_start_that_finds_no_node_of_a_device_tree_goes_no_further(ask: Ask) -> None:
+    found = of(ask, "node.c")
+    assert found.answer is Answer.NO and "device tree" in found.facts[0].claim
+
+
+def test_what_runs_before_the_kernel_or_builds_it_is_no_part_of_it(ask: Ask) -> None:
+    assert "program" in of(ask, "mkids.c").facts[0].claim
+    assert ask.of_file("arch/x86/boot/early.c").answer is Answer.NO
 
 
 def test_a_file_of_two_objects_is_yes_if_one_is(ask: Ask) -> None:
@@ -274,7 +318,7 @@ def test_a_driver_on_another_drivers_bus_is_no_where_that_is(ask: Ask) -> None:
 
 def test_a_device_that_probe_sends_away_by_its_list_is_none(ask: Ask) -> None:
     found = of(ask, "refused.c")
-    assert found.answer is Answer.UNKNOWN or "ati-vga" in found.facts[1].claim
+    assert found.answer is Answer.NO and "sends ati-vga away" in found.facts[1].claim
 
 
 def test_the_kernels_own_virtual_devices_are_known_by_their_option(ask: Ask) -> None:

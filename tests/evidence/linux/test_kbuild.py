@@ -101,3 +101,16 @@ def test_what_is_only_made_a_module_is_not_taken_to_be_built_in(grow: Grow) -> N
 def test_a_hostile_makefile_is_bounded_and_nothing_is_claimed(grow: Grow, makefile: str) -> None:
     source = grow({"Kbuild": TOP, "drivers/Makefile": "obj-y += d/\n", "drivers/d/Makefile": makefile, "drivers/d/a.c": "int a;\n"})
     assert conditions.taken_to_hold(Kbuild(source, X86).built_if("drivers/d/a.c").condition) == conditions.YES
+
+
+def test_a_file_belongs_to_the_objects_that_list_it(grow: Grow) -> None:
+    makefile = "one-y := a.o b.o\none-$(CONFIG_Y) += c.o\ntwo-objs := a.o\nobj-$(CONFIG_X) += one.o\nobj-m += two.o\nobj-y += alone.o\nhostprogs := gen\n"
+    source = grow({"Makefile": TOP, "drivers/Makefile": "obj-y += d/\n", "drivers/d/Makefile": makefile})
+    kbuild = Kbuild(source, X86)
+    one, *_ = kbuild.objects("drivers/d/c.c")
+    assert (one.path, one.members, one.whole) == ("drivers/d/one", ("drivers/d/a.c", "drivers/d/b.c", "drivers/d/c.c"), True)
+    assert one.place == ("drivers/d/Makefile", 4) and list(conditions.names(one.condition)) == ["X"]
+    assert {each.name for each in kbuild.objects("drivers/d/a.c")} >= {"one"}
+    assert kbuild.objects("drivers/d/alone.c")[0].members == ("drivers/d/alone.c",)
+    assert kbuild.objects("drivers/d/nowhere.c") == []
+    assert kbuild.host_program("drivers/d/gen.c") == ("drivers/d/Makefile", 7) and kbuild.host_program("drivers/d/a.c") is None
