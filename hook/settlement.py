@@ -197,7 +197,12 @@ def _way_in(proofs: Proofs) -> str:
     reached = proofs.reached
     if reached is not None and reached.devices:
         return f"a machine with {', '.join(reached.devices)} runs it"
-    return f"user space gets there: {reached.facts[0].claim}" if reached is not None and reached.facts else "a fuzzed machine runs it"
+    if reached is None or not reached.facts:
+        return "a fuzzed machine runs it"
+    from hook.report.chain import chains  # only what is proved pays for it
+
+    lines, facts = chains(reached.facts)
+    return f"user space gets there: {lines[0] if lines else facts[0].claim}"
 
 
 def _places(findings: Sequence[harmless.Finding]) -> str:

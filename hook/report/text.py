@@ -59,7 +59,7 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         for name, reason in list(verdict.config_reasons.items())[: None if verbose else _NAMES_SHOWN]:
             where = f" ({reason.path}:{reason.line})" if reason.path and reason.line else ""
             lines.append(f"  needs {plain(f'{name} to {reason.purpose} it: {reason.why}{where}')}")
-    if verdict.decided_by is DecidedBy.AGENT:
+    if verdict.decided_by is DecidedBy.AGENT or (verbose and verdict.decided_by is DecidedBy.DEFAULT):
         lines.append(f"  {plain(verdict.reasoning)}")
     if verdict.needs_kmsan:
         lines.append(f"  needs KMSAN: {plain(verdict.kmsan_reasoning)}")

@@ -11,6 +11,7 @@ import dataclasses
 import typing
 from collections.abc import Callable, Iterable, Mapping
 
+from hook import redaction
 from hook.change.patch import Patch
 from hook.config import Settings, WrongSetting
 from hook.evidence.linux import drivers, machine, teardown, ways
@@ -26,6 +27,7 @@ if typing.TYPE_CHECKING:
 _NOTHING = Reach(Answer.UNKNOWN)
 _STATEMENTS = frozenset(("assertion", "code", "constant", "log call", "tracepoint call"))  # change classes of what stands in functions
 _HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
+_BOOT = ("arch/",)  # where the code is that runs before the kernel does
 _CORES = ("net/",)  # where subsystems are that only drivers lead to, such as mac80211
 _MOST_FILES = 24  # of one change that are looked into; the rest stays open
 
@@ -98,13 +100,21 @@ def find(patch: Patch, evidence: Evidence, source: Source, configurer: Configure
             return ways.reach(functions, apart, configurer, within.bounds, within.descriptions) if functions else _NOTHING
 
         if path.startswith(_HARDWARE):
-            answers[path] = of_file(judge.of_file(path), ending, way_in)
+            hardware = judge.of_file(path)
+            if hardware.answer is Answer.NO and (why := teardown.at_boot(functions, apart, configurer, within.bounds)):
+                hardware = Reach(Answer.UNKNOWN, question=f"is it fuzzed by booting? No device is there, yet {why}")
+            answers[path] = of_file(hardware, ending, way_in)
+        elif path.startswith(_BOOT):
+            # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
+            gone = judge.of_file(path)
+            answers[path] = of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
         else:
             # who uses another object of the kernel may use something else of it than what changed: a way in says more
             answers[path] = of_file(_NOTHING, ending, way_in)
             if answers[path].answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
                 answers[path] = _or(answers[path], judge.of_file(path))
-    found = together(answers)
+    redactor = redaction.of(patch.diff)
+    found = together({path: _without_secrets(one, redactor) for path, one in answers.items()})
     source.read_blobs.update({fact.place.path: fact.place.blob for fact in found.facts if fact.place.blob})
     return found
 
@@ -144,6 +154,12 @@ def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reac
         return found
     question = "; ".join(one.question for one in (hardware, found) if one.question)
     return dataclasses.replace(_NOTHING, question=question)
+
+
+def _without_secrets(found: Reach, redactor: redaction.Redactor) -> Reach:
+    """Facts quote lines of the change too, and verdicts are published."""
+    facts = tuple(dataclasses.replace(one, claim=redactor.text(one.claim), text=redactor.text(one.text)) for one in found.facts)
+    return dataclasses.replace(found, facts=facts, question=redactor.text(found.question))
 
 
 def _or(one: Reach, other: Reach) -> Reach:

@@ -47,9 +47,9 @@ _WHEN: dict[str, dict[str, Goes]] = {
     "pci_driver": _FIXED,
     "amba_driver": _FIXED,
     "platform_driver": {"remove_new": Goes.FIXED, **_FIXED},
-    "usb_driver": {"disconnect": Goes.DRIVEN, **_POWER},
+    "usb_driver": {"disconnect": Goes.DRIVEN, "shutdown": Goes.POWER},  # a device that nobody uses is suspended while the machine runs
     "usb_serial_driver": {"disconnect": Goes.DRIVEN, "release": Goes.DRIVEN, "port_remove": Goes.DRIVEN},
-    "hid_driver": {"remove": Goes.DRIVEN, **_POWER},
+    "hid_driver": {"remove": Goes.DRIVEN},
     "i2c_driver": _POWER,
     "spi_driver": _POWER,
     "virtio_driver": _POWER,
@@ -72,6 +72,7 @@ class _End:
     fact: Fact
     table: Node | None = None
     why: str = ""  # of an open one
+    whole: bool = True  # whether every use of the function was seen
 
 
 def gate(functions: Sequence[tuple[str, str]], source: Source, configurer: Configurer, bounds: Bounds) -> Reach:
@@ -104,6 +105,16 @@ def gate(functions: Sequence[tuple[str, str]], source: Source, configurer: Confi
     if not functions or questions:
         return Reach(Answer.UNKNOWN, question="; ".join(questions))
     return Reach(Answer.NO, tuple(dict.fromkeys(facts)), assumptions=tuple(dict.fromkeys(assumptions)))
+
+
+def at_boot(functions: Sequence[tuple[str, str]], source: Source, configurer: Configurer, bounds: Bounds) -> str:
+    """How one of `functions`, given as (path, name), runs as the kernel boots whatever devices there are, or why that cannot be told.
+
+    Empty where none does. Raises GitError.
+    """
+    holders = Holders(source, Units(source, bounds.files), configurer.kbuild, configurer.environment, bounds.files)
+    ends = _Ends(holders, configurer)
+    return next(filter(None, (ends.boots(path, name) for path, name in dict.fromkeys(functions))), "")
 
 
 def _plugged(name: str, end: _End, units: Units, configurer: Configurer) -> Reach | None:
@@ -176,6 +187,26 @@ class _Ends:
                     seen.add((found[0].path, found[1].name))
                     waiting.append(found)
 
+    def boots(self, path: str, name: str) -> str:
+        """How a function runs as the kernel boots, or why that cannot be told; empty where it does not."""
+        unit = self._holders.units.get(path)
+        definition = unit.defined(name, DefinitionKind.FUNCTION) if unit else None
+        if unit is None or definition is None:
+            return f"{path} defines no function {name} that could be found"
+        waiting = [(unit, definition)]
+        seen = {(unit.path, definition.name)}
+        while waiting:
+            for found in self._uses(*waiting.pop(0)):
+                if isinstance(found, _End):
+                    if found.goes is Goes.BOOT or not found.whole:
+                        return found.fact.claim
+                elif (found[0].path, found[1].name) not in seen:
+                    seen.add((found[0].path, found[1].name))
+                    waiting.append(found)
+            if len(seen) > _MOST_FUNCTIONS:
+                return f"{name} has too many callers"
+        return ""
+
     def _uses(self, unit: Unit, definition: Definition) -> Iterator[_End | tuple[Unit, Definition]]:
         head = unit.head(definition)
         name = definition.name
@@ -187,18 +218,18 @@ class _Ends:
             yield _End(Goes.BOOT, self._fact(unit, f"{name} is __init", line, text))
             return
         if why := self._may_be_made(unit, name):
-            yield self._open(unit.path, line, text, why)
+            yield self._unseen(unit.path, line, text, why)
             return
         node = function_node(unit, definition)
         count = 0
         for path in self._all_files(node):
             user = self._holders.units.get(path) if path else None
             if user is None:
-                yield self._open(unit.path, line, text, f"not every use of {name} could be looked at")
+                yield self._unseen(unit.path, line, text, f"not every use of {name} could be looked at")
                 return
             uses = user.uses(name)
             if len(uses) >= MOST_USES:
-                yield self._open(unit.path, line, text, f"{path} uses {name} too often")
+                yield self._unseen(unit.path, line, text, f"{path} uses {name} too often")
                 return
             for use in uses:
                 if use.kind is Kind.STATEMENT and _HARMLESS.match(use.given):
@@ -301,6 +332,10 @@ class _Ends:
     @staticmethod
     def _fact(unit: Unit, claim: str, line: int, text: str) -> Fact:
         return Fact(claim, Place(unit.path, line, unit.oid), text)
+
+    @classmethod
+    def _unseen(cls, path: str, line: int, text: str, why: str) -> _End:
+        return dataclasses.replace(cls._open(path, line, text, why), whole=False)
 
     @staticmethod
     def _open(path: str, line: int, text: str, why: str) -> _End:

@@ -67,3 +67,101 @@ def test_what_syzkaller_describes_is_said_and_a_directory_that_is_none_is_refuse
     found = json.loads(said)
     assert found["Reachable"] == "yes"
     assert "no description of syzkaller reaches the system call frob yet: fuzzing it needs one first" in found["Assumptions"]
+
+
+DRIVER = """#include <linux/pci.h>
+
+static int speed = 1;
+
+static void start_all(void)
+{
+\tspeed = 2;
+}
+
+static int foo_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+\tif (speed > 1)
+\t\treturn -EBUSY;
+\treturn 0;
+}
+
+static void foo_remove(struct pci_dev *pdev)
+{
+\tspeed = 0;
+}
+
+static const struct pci_device_id foo_ids[] = {
+\t{ PCI_DEVICE(0x15b3, 0xcb84) },
+\t{ }
+};
+MODULE_DEVICE_TABLE(pci, foo_ids);
+
+static struct pci_driver foo_driver = {
+\t.name = "foo",
+\t.id_table = foo_ids,
+\t.probe = foo_probe,
+\t.remove = foo_remove,
+};
+
+static int __init foo_init(void)
+{
+\tstart_all();
+\treturn pci_register_driver(&foo_driver);
+}
+module_init(foo_init);
+"""
+FOO = "drivers/net/foo.c"
+PCI_H = """#define PCI_ANY_ID (~0)
+#define PCI_DEVICE(vend,dev) .vendor = (vend), .device = (dev), .subvendor = PCI_ANY_ID, .subdevice = PCI_ANY_ID
+"""
+
+
+@pytest.fixture
+def driver(kernel: Kernel) -> Kernel:
+    """A driver for a network card that QEMU does not emulate."""
+    kernel.write("drivers/net/Makefile", "obj-$(CONFIG_FOO) += foo.o\n" + kernel.read("drivers/net/Makefile"))
+    kernel.write("drivers/net/Kconfig", kernel.read("drivers/net/Kconfig") + '\nconfig FOO\n\ttristate "Foo"\n')
+    kernel.write("include/linux/pci.h", PCI_H)
+    kernel.write(FOO, DRIVER)
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "driver")
+    kernel.triage("index", "--quiet")
+    return kernel
+
+
+def judged(kernel: Kernel, *edits: tuple[str, str]) -> dict[str, object]:
+    text = DRIVER
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    kernel.stage(FOO, text)
+    found: dict[str, object] = json.loads(kernel.triage("check", "--format", "json"))
+    return found
+
+
+def test_code_of_a_device_that_no_machine_has_is_not_worth_fuzzing(driver: Kernel) -> None:
+    found = judged(driver, ("speed > 1", "speed > 2"))
+    assert (found["WorthFuzzing"], found["DecidedBy"], found["Reachable"]) == (False, "evidence", "no")
+    assert found["Evidence"][0]["Path"] == FOO and "QEMU" in found["Evidence"][0]["Claim"]  # type: ignore[index]
+
+
+def test_such_a_driver_still_starts_at_boot(driver: Kernel) -> None:
+    for edit in (("speed = 2", "speed = 3"), ("\tstart_all();\n", "\tstart_all();\n\tstart_all();\n")):
+        found = judged(driver, edit)
+        assert (found["WorthFuzzing"], found["Reachable"]) == (True, "unknown"), edit
+        assert "boot" in str(found["Reasoning"])
+
+
+def test_the_device_counts_again_where_a_machine_has_it(driver: Kernel) -> None:
+    found = judged(driver, ("0x15b3, 0xcb84", "0x8086, 0x10d3"), ("speed > 1", "speed > 2"))
+    assert (found["WorthFuzzing"], found["DecidedBy"], found["Devices"]) == (True, "evidence", ["e1000e"])
+    assert "FOO" in found["EnableConfigs"]  # type: ignore[operator]
+
+
+def test_teardown_beside_a_changed_table_is_no_teardown(driver: Kernel) -> None:
+    real = ("0x15b3, 0xcb84", "0x8086, 0x10d3")
+    driver.commit(FOO, DRIVER.replace(*real))
+    alone = judged(driver, real, ("speed = 0", "speed = 9"))
+    assert (alone["Reachable"], alone["WorthFuzzing"]) == ("no", False)
+    both = judged(driver, real, ("speed = 0", "speed = 9"), ('.name = "foo"', '.name = "fooo"'))
+    assert (both["Reachable"], both["WorthFuzzing"]) == ("yes", True)

@@ -118,3 +118,27 @@ def test_a_limit_is_no_proof(driver: Gate) -> None:
     more = {f"drivers/net/u{number}.c": "/* helper */\n" for number in range(4)}
     assert driver.asked(text, more=more, bounds=ways.Bounds(16, 2, 40, 60)).answer is Answer.UNKNOWN
     assert driver.asked(text, more=more).answer is Answer.NO
+
+
+def test_what_a_start_runs_is_told_apart_from_what_a_device_does(driver: Gate) -> None:
+    start = "static void prepare(void)\n{\n}\nstatic int __init foo_init(void)\n{\n\tprepare();\n\treturn pci_register_driver(&foo_driver);\n}\nmodule_init(foo_init);\n"
+    driver.asked(PCI.replace("module_pci_driver(foo_driver);\n", start))
+
+    def at_boot(name: str) -> str:
+        with Objects(find(driver.kernel.path), 16 << 20) as objects:
+            source = Source(objects, driver.kernel.head())
+            return teardown.at_boot([("drivers/net/foo.c", name)], source, Configurer(source, "x86_64", "gcc-12", None), BOUNDS)
+
+    assert "foo_init is __init" in at_boot("prepare") and "foo_init is __init" in at_boot("foo_init")
+    assert at_boot("helper") == "" and at_boot("foo_remove") == ""
+    assert "could be found" in at_boot("nowhere")
+
+
+def test_a_usb_device_is_suspended_while_the_machine_runs(driver: Gate) -> None:
+    assert driver.asked(USB.replace(".disconnect", ".suspend")) == Reach(Answer.UNKNOWN)
+
+
+def test_one_function_that_runs_at_other_times_is_enough_to_say_nothing(driver: Gate) -> None:
+    text = PCI + "void helper_of_all(void)\n{\n}\nvoid *kept = helper_of_all;\n"
+    assert driver.asked(text, names=("helper", "helper_of_all")) == Reach(Answer.UNKNOWN)
+    assert driver.asked(text).answer is Answer.NO
