@@ -6,6 +6,7 @@ import re
 import typing
 from collections.abc import Callable
 
+from hook.evidence.linux.legible import is_legible
 from hook.source import definitions
 from hook.source.definitions import HIDDEN
 from hook.source.tree import Source
@@ -46,7 +47,7 @@ class Texts:
             self.read_files += 1
             found = self.source.file(path)
             data = found.data if found is not None else None
-            self._raw[path] = None if data is None or b"\0" in data[:8000] else data
+            self._raw[path] = None if data is None or b"\0" in data[:8000] or not is_legible(data) else data
         return self._raw[path]
 
     def once(self, key: tuple[str, str], make: Callable[[], Found]) -> Found:

@@ -18,6 +18,7 @@ from hook.change.patch import FileChange, Patch
 from hook.evidence.harmless import Evidence, quoted
 from hook.evidence.linux import sinks
 from hook.evidence.linux.configs import Configurer
+from hook.evidence.linux.legible import is_legible
 from hook.source.tree import Source
 from hook.verdict import Answer, Fact
 
@@ -124,7 +125,7 @@ def _sides(files: Iterable[FileChange], source: Source) -> Iterator[tuple[FileCh
     for file in files:
         read = [found for _, found in source.objects.read_all([oid for oid in (file.old_blob, file.new_blob) if oid])]
         texts = [found.data for found in read if found is not None and found.data is not None]
-        if len(texts) == len(read) and not any(b"\0" in text for text in texts):
+        if len(texts) == len(read) and all(b"\0" not in text and is_legible(text) for text in texts):
             yield file, texts[0] if file.old_blob else b"", texts[-1]
 
 

@@ -61,6 +61,8 @@ _WHEN: dict[str, dict[str, Goes]] = {
 _GADGET = ("USB_RAW_GADGET", "USB_DUMMY_HCD"), "dummy_hcd with raw-gadget"
 _PLUGGED = {"usb_driver": _GADGET, "usb_serial_driver": _GADGET, "hid_driver": (("UHID",), "uhid")}
 _MAKES_DEVICES = re.compile(rb"\b(?:platform_device_(?:register|add|alloc|unregister|del|put)\w*|mfd_\w+|struct mfd_cell|MFD_CELL\w*)\b")
+_LONGEST_NAME = 512  # that is put together by a macro, with the blanks beside it
+_LAST_WORD, _FIRST_WORD = re.compile(rb"\w*\Z"), re.compile(rb"\s*+(\w*+)")
 _HARMLESS = re.compile(r"(?:EXPORT|MODULE|EXPORT_SYMBOL)_\w+\Z")
 
 
@@ -294,8 +296,10 @@ class _Ends:
 
     def _may_be_made(self, unit: Unit, name: str) -> str:
         """Why a macro may make a use of the name that does not show; empty if none does."""
-        for match in re.finditer(rb"(\w*)\s*##\s*(\w*)", unit.data):
-            before, after = match[1].decode("ascii", "replace"), match[2].decode("ascii", "replace")
+        for match in re.finditer(rb"##", unit.data):
+            near = unit.data[max(0, match.start() - _LONGEST_NAME) : match.start()].rstrip()
+            before = _LAST_WORD.search(near)[0].decode("ascii", "replace")  # type: ignore[index]
+            after = _FIRST_WORD.match(unit.data, match.end(), match.end() + _LONGEST_NAME)[1].decode("ascii", "replace")  # type: ignore[index]
             if (after.startswith("_") and name.endswith(after)) or (before.endswith("_") and name.startswith(before)):
                 return f"{unit.path}:{unit.line(match.start())[0]} may make the name {name}"
         for statement in unit.statements:

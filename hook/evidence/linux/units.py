@@ -14,6 +14,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from hook.evidence.linux.legible import is_legible
 from hook.source.definitions import Definition, DefinitionKind, Scan, scan
 from hook.source.lookup import places
 from hook.source.tree import Source
@@ -331,7 +332,7 @@ class Units:
         """Read files that will be asked for, together, as many as may be."""
         new = [path for path in dict.fromkeys(paths) if path not in self._read][: max(0, self._most - len(self._read))]
         for path, found in zip(new, self.source.files(new), strict=True):
-            is_text = found is not None and found.data is not None and not is_binary(found.data)
+            is_text = found is not None and found.data is not None and not is_binary(found.data) and is_legible(found.data)
             self._read[path] = Unit(path, found.data or b"", found.oid) if found is not None and is_text else None
 
 
