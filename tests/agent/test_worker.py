@@ -103,8 +103,10 @@ def test_whenever_the_worker_is_killed_nothing_is_lost_or_paid_for_twice(working
         return says(call("read-file", File=POOL, FirstLine=1, LineCount=20))
 
     model = scripted(then=in_three_rounds)
-    jo = background.person(working, model, PATCH_TRIAGE_AGENT_SETTLE_SECONDS="1")
+    jo = background.person(working, model, **background.RESTING)
     commits = [change(jo, number, "--no-verify") for number in range(4)]
+    for commit in commits:
+        background.rewrite(jo, commit, NotBefore=0)
     chance, killed, deadline = random.Random(7), 0, time.monotonic() + 200
     while questions(jo) and time.monotonic() < deadline:
         jo.triage("status")
