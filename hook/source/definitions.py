@@ -67,6 +67,7 @@ class _Found:
 
 
 _REMEMBERED = 48  # files: one run asks for the same ones again and again, at some 5 ms each
+_LONGEST_ATTRIBUTE = 256  # the name, with the blanks behind it
 _DEEPEST = 20  # parentheses inside each other that are still understood
 _BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
 _NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
@@ -291,7 +292,7 @@ def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, fo
     """The function whose head is `text`: the name before the last parameters that are not those of an attribute."""
     groups = _groups(text)
     for number, (left, right) in enumerate(reversed(groups)):
-        before = _LAST_NAME.search(text, 0, left)
+        before = _LAST_NAME.search(text, max(0, left - _LONGEST_ATTRIBUTE), left)
         if before is None:
             continue
         word = before.group(1)
@@ -415,7 +416,7 @@ def _without_attributes(text: bytes) -> bytes:
         return text
     out = bytearray(text)
     for left, right in _groups(text):
-        before = _LAST_NAME.search(text, 0, left)
+        before = _LAST_NAME.search(text, max(0, left - _LONGEST_ATTRIBUTE), left)
         if before and _ATTRIBUTE.match(before.group(1)):
             out[before.start(1) : right + 1] = b" " * (right + 1 - before.start(1))
     return bytes(out)

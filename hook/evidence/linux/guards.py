@@ -74,6 +74,7 @@ class Guards:
         self._proving = proving
         self._data = data
         self._path = path
+        self._asks_within = not proving and b"CONFIG_" in data and path.endswith(".c")  # options may be asked for by the code itself
         self._starts: list[int] = []  # the lines from which a stack holds
         self._stacks: list[tuple[Guard, ...]] = []
         self._macros: dict[str, list[tuple[Condition, str]]] = {}
@@ -85,7 +86,7 @@ class Guards:
         """The guards around a line, the outermost first."""
         at = bisect.bisect_right(self._starts, line) - 1
         stack = self._stacks[at] if at >= 0 else ()
-        if not self._proving and b"CONFIG_" in self._data and self._path.endswith(".c"):
+        if self._asks_within:
             return (*stack, *self._in_function(line))
         return stack
 
