@@ -52,7 +52,7 @@ def asked_about(model: Model) -> list[str]:
     """Which commit each request was about, by the number in its change, with the evaluator's name's first letter."""
     found = []
     for request in model.requests:
-        numbers = re.findall(r"\+int extra_(\d+);", json.dumps(request["messages"]))
+        numbers = re.findall(r"\+\d+\\tint extra_(\d+);", json.dumps(request["messages"]))
         found.append(f"{numbers[0]}{'k' if 'NeedsKMSAN' in json.dumps(request['tools']) else 'p'}")
     return found
 

@@ -16,6 +16,7 @@ from hook.change.patch import Patch
 from hook.config import Settings, WrongSetting
 from hook.evidence.linux import drivers, machine, teardown, ways
 from hook.evidence.linux.reach import Reach
+from hook.source.git import GitError
 from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, all_of
 
@@ -88,35 +89,48 @@ def find(patch: Patch, evidence: Evidence, source: Source, configurer: Configure
         if _STATEMENTS.issuperset(finding.change_classes) and not any(one.gone for one in changed):
             only_functions.add(file.path)
     # what is read on the way proves nothing where it leads nowhere: a verdict rests on what its facts name
-    apart = dataclasses.replace(source, read_blobs={})
-    asked = list(wanted)[:_MOST_FILES]
-    judge = drivers.Drivers(apart, configurer, within.vm)
+    look = _Look(dataclasses.replace(source, read_blobs={}), configurer, within)
     answers = {path: _NOTHING for path in wanted}
-    for path in asked:
-        functions = wanted[path]
-        ending = teardown.gate(functions, apart, configurer, within.bounds) if path in only_functions and functions else _NOTHING
-
-        def way_in(functions: list[tuple[str, str]] = functions) -> Reach:
-            return ways.reach(functions, apart, configurer, within.bounds, within.descriptions) if functions else _NOTHING
-
-        if path.startswith(_HARDWARE):
-            hardware = judge.of_file(path)
-            if hardware.answer is Answer.NO and (why := teardown.at_boot(functions, apart, configurer, within.bounds)):
-                hardware = Reach(Answer.UNKNOWN, question=f"is it fuzzed by booting? No device is there, yet {why}")
-            answers[path] = of_file(hardware, ending, way_in)
-        elif path.startswith(_BOOT):
-            # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
-            gone = judge.of_file(path)
-            answers[path] = of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
-        else:
-            # who uses another object of the kernel may use something else of it than what changed: a way in says more
-            answers[path] = of_file(_NOTHING, ending, way_in)
-            if answers[path].answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
-                answers[path] = _or(answers[path], judge.of_file(path))
+    for path in list(wanted)[:_MOST_FILES]:
+        try:
+            answers[path] = look.at(path, wanted[path], path in only_functions)
+        except GitError as wrong:
+            answers[path] = Reach(Answer.UNKNOWN, question=f"who runs {path}? Not everything could be read: {wrong}")
     redactor = redaction.of(patch.diff)
     found = together({path: _without_secrets(one, redactor) for path, one in answers.items()})
     source.read_blobs.update({fact.place.path: fact.place.blob for fact in found.facts if fact.place.blob})
     return found
+
+
+class _Look:
+    """Looks at one tree; what was read for one file serves the next."""
+
+    def __init__(self, source: Source, configurer: Configurer, within: Limits) -> None:
+        self._source, self._configurer, self._within = source, configurer, within
+        self._drivers = drivers.Drivers(source, configurer, within.vm)
+
+    def at(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
+        """What is said of a file of which `functions` changed, perhaps `nothing_else`. Raises GitError."""
+        source, configurer, bounds = self._source, self._configurer, self._within.bounds
+        ending = teardown.gate(functions, source, configurer, bounds) if functions and nothing_else else _NOTHING
+
+        def way_in() -> Reach:
+            return ways.reach(functions, source, configurer, bounds, self._within.descriptions) if functions else _NOTHING
+
+        if path.startswith(_HARDWARE):
+            hardware = self._drivers.of_file(path)
+            if hardware.answer is Answer.NO and (why := teardown.at_boot(functions, source, configurer, bounds)):
+                hardware = Reach(Answer.UNKNOWN, question=f"is it fuzzed by booting? No device is there, yet {why}")
+            return of_file(hardware, ending, way_in)
+        if path.startswith(_BOOT):
+            # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
+            gone = self._drivers.of_file(path)
+            return of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
+        # who uses another object of the kernel may use something else of it than what changed: a way in says more
+        found = of_file(_NOTHING, ending, way_in)
+        if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
+            return _or(found, self._drivers.of_file(path))
+        return found
 
 
 def with_answers(evidence: Evidence, patch: Patch, found: Reached) -> Evidence:
