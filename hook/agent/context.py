@@ -84,6 +84,8 @@ def _facts(subject: Subject, desk: Desk) -> Iterator[str]:
         yield f"{place} {fact.claim}"[:_LONGEST_FACT]
     if len(facts) > _MOST_FACTS:
         yield f"and {len(facts) - _MOST_FACTS} more facts"
+    if " Open: " in verdict.reasoning and not held_back(re.findall(r"[\w./+-]+", verdict.reasoning), desk.never_paths):
+        yield f"not proved: {verdict.reasoning.partition(' Open: ')[2]}"[:_LONGEST_FACT]
     if verdict.change_classes:
         yield f"kinds of edit: {', '.join(verdict.change_classes)}"[:_LONGEST_FACT]
     for what, names in (

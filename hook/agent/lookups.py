@@ -32,6 +32,7 @@ _DEFINITIONS = 6
 _FILES = 20_000  # that are looked into
 _DIFF_LINES = 400  # of a function, before only what is near a change is shown
 _DIFF_CHARACTERS = 24_000
+_HOPS, _WAY_FILES, _CALLER_FILES, _WAY_SECONDS = 24, 2000, 24, 5.0  # of one search for ways in
 _NAME = "the name alone, without parentheses"
 
 
@@ -65,6 +66,12 @@ class KconfigArguments:
 class KbuildArguments:
     file: Annotated[str, "path of a source file, from the top of the tree"]
     line: Annotated[int, "a line of it, to be told the conditionals around it; 0 for none"] = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ReachArguments:
+    file: Annotated[str, "path of the source file that defines the function, from the top of the tree"]
+    function: Annotated[str, _NAME]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +163,31 @@ def kbuild(desk: Desk, arguments: KbuildArguments) -> dict[str, Any]:
     return _answer(lines, "", "")
 
 
+def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
+    """How a program gets to a function, as far as that is proved: each hop, from user space down; and what stays open."""
+    from hook.evidence.linux import drivers, machine, ways
+
+    path = existing(desk, arguments.file)
+    name = arguments.function.strip().removesuffix("()")
+    configurer = _configurer(desk)
+    bounds = ways.Bounds(_HOPS, _WAY_FILES, _CALLER_FILES, min(desk.seconds_left, _WAY_SECONDS))
+    parts = [("ways in", ways.reach([(path, name)], desk.source, configurer, bounds))]
+    if path.startswith(("drivers/", "sound/")):
+        vm = machine.machine(desk.target.arch, ("qemu-any",))
+        parts.append(("devices", drivers.Drivers(desk.source, configurer, vm).of_file(path)))
+    lines: list[str] = []
+    for what, found in parts:
+        lines.append(f"{what}: {found.answer}" + (f" ({', '.join(found.devices)})" if found.devices else ""))
+        for fact in found.facts:
+            hidden = held_back([fact.place.path], desk.never_paths)
+            lines.append("[not shown]" if hidden else f"{fact.place.path}:{fact.place.line}\t{fact.claim}")
+        if found.question:
+            lines.append(f"open: {_without_hidden(desk, configurer, found.question)}")
+        if found.reasons:
+            lines.append(f"needs: {', '.join(_without_hidden(desk, configurer, one) for one in found.reasons)}")
+    return _answer([desk.redactor.text(line) for line in lines], "", "")
+
+
 def diff(desk: Desk, arguments: DiffArguments) -> dict[str, Any]:
     """What changed in a file, function by function; or the names of all changed files."""
     if desk.patch is None:
@@ -193,6 +225,7 @@ TOOLS = (
     Tool("callees", "Lists what a function calls.", CalleesArguments, callees),
     Tool("kconfig", "Explains a kernel option: its entry, what it depends on, and what must be set to have it.", KconfigArguments, kconfig),
     Tool("kbuild", "Tells under which options a source file, and a line of it, is compiled.", KbuildArguments, kbuild),
+    Tool("reach", "Tells how a program gets to a function, hop by hop, as far as that is proved.", ReachArguments, reach),
     Tool("diff", "Shows the change again, or what there was no room for: both sides of a changed file.", DiffArguments, diff),
 )
 BY_NAME = {**tools.BY_NAME, **{tool.name: tool for tool in TOOLS}}

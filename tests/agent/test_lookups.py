@@ -85,6 +85,14 @@ def test_an_option_and_what_builds_a_file_are_explained(desk: tools.Desk) -> Non
     assert "is under no conditional" in asked(desk, "kbuild", File=POOL, Line=30)
 
 
+def test_the_way_to_a_function_is_told_hop_by_hop(desk: tools.Desk) -> None:
+    out = asked(desk, "reach", File="drivers/net/tinynet.c", Function="tinynet_xmit()")
+    assert out.startswith("ways in: ") and "devices: unknown" in out and "open: " in out
+    assert "defines no function nowhere" in asked(desk, "reach", File=POOL, Function="nowhere")
+    assert "is not shown to a model" in refused(desk, "reach", File="drivers/secret/chip.c", Function="chip")
+    assert "secret" not in asked(desk, "reach", File=POOL, Function="pool_get")
+
+
 def test_the_change_can_be_asked_for_again(desk: tools.Desk) -> None:
     assert asked(desk, "diff").splitlines() == ["M mm/pool.c", "M mm/users.c"]
     out = asked(desk, "diff", File=POOL)
