@@ -28,7 +28,7 @@ from hook.verdict import Answer, Fact
 
 _MOST_MEMBERS = 60  # files of an object that are all read; of a larger one the index says which matter
 _MOST_OF_LARGE = 160
-_MOST_FILES = 400  # that may be read for the answers about one change
+MOST_FILES = 400  # that may be read for the answers about one change
 _DEEPEST = 5  # objects that use each other
 # objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`
 _MOST_USERS = (24, 12, 8, 6, 4)
@@ -66,7 +66,7 @@ def reach(paths: Sequence[str], source: Source, configurer: Configurer, vm: Mach
 class Drivers:
     """Answers for one tree and machine; what was found is kept for the next question."""
 
-    def __init__(self, source: Source, configurer: Configurer, vm: Machine, most_files: int = _MOST_FILES) -> None:
+    def __init__(self, source: Source, configurer: Configurer, vm: Machine, most_files: int = MOST_FILES) -> None:
         self.texts = Texts(source)
         self._source, self._configurer, self._vm = source, configurer, vm
         self._most_files = most_files

@@ -26,6 +26,7 @@ if typing.TYPE_CHECKING:
     from hook.evidence.linux.descriptions import Descriptions
 
 _NOTHING = Reach(Answer.UNKNOWN)
+_DRIVER_FILES = 4  # read for what drivers bind to, for each that may be read for the ways in: they are cheaper
 _STATEMENTS = frozenset(("assertion", "code", "constant", "log call", "tracepoint call"))  # change classes of what stands in functions
 _HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
 _BOOT = ("arch/",)  # where the code is that runs before the kernel does
@@ -56,6 +57,7 @@ class Limits:
 
     vm: machine.Machine
     bounds: ways.Bounds
+    driver_files: int  # read for what drivers bind to, and for who uses them
     descriptions: Descriptions | None = None  # of system calls, where the person has a checkout of them
 
 
@@ -74,7 +76,8 @@ def limits(settings: Settings, thorough: bool) -> Limits:
         except descriptions.NoDescriptions as wrong:
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     files, seconds = (settings[f"reach.{'max' if thorough else 'check'}_{what}"] for what in ("files", "seconds"))
-    return Limits(vm, ways.Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds), described)
+    bounds = ways.Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds)
+    return Limits(vm, bounds, min(_DRIVER_FILES * files, drivers.MOST_FILES), described)
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, configurer: Configurer, within: Limits) -> Reached:
@@ -107,7 +110,7 @@ class _Look:
 
     def __init__(self, source: Source, configurer: Configurer, within: Limits) -> None:
         self._source, self._configurer, self._within = source, configurer, within
-        self._drivers = drivers.Drivers(source, configurer, within.vm)
+        self._drivers = drivers.Drivers(source, configurer, within.vm, within.driver_files)
 
     def at(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
         """What is said of a file of which `functions` changed, perhaps `nothing_else`. Raises GitError."""
