@@ -91,8 +91,15 @@ ACPI_FROM_SOURCES = {
     "IPI0001": ("isa-ipmi-kcs", "hw/acpi/ipmi.c"), "ACPI0012": ("nvdimm", "hw/acpi/nvdimm.c"),
     "ACPI0016": ("pxb-cxl", "hw/i386/acpi-build.c"), "ACPI0017": ("pxb-cxl", "hw/i386/acpi-build.c"),
     "APP0001": ("isa-applesmc", "hw/i386/acpi-build.c"), "VMBUS": ("vmbus-bridge", "hw/hyperv/vmbus.c"),
-    "ACPI0011": ("q35", "generic buttons"),
+    "ACPI0011": ("q35", "generic buttons"), "VM_GEN_COUNTER": ("vmgenid", "hw/acpi/vmgenid.c"),
+    "PNP0C80": ("pc-dimm", "hw/acpi/memory_hotplug.c"),
 }  # fmt: skip
+# of the machines that tell of their parts by ACPI alone, which the firmware of this script's guest does not lay out
+ACPI_OF_BOARD = {
+    "LNRO0005": "hw/acpi/virtio-acpi.c", "ACPI0013": "hw/acpi/generic_event_device.c", "PNP0C0C": "hw/acpi/generic_event_device.c",
+    "PNP0C02": "hw/acpi/pcihp.c",
+}  # fmt: skip
+BOARD = {"x86_64": "microvm", "arm64": "virt"}
 WITH_TABLES = (  # devices that firmware tables describe, where they can be plugged in
     "pvpanic", "isa-fdc", "isa-parallel", "isa-serial", "vmgenid", "vmclock", "isa-applesmc,osk=" + "x" * 64,
     "isa-ipmi-kcs,bmc=bmc", "tpm-crb", "vmcoreinfo",
@@ -339,6 +346,7 @@ def main() -> None:
                     compatible.setdefault(one, way)
         tables["LNRO0005"] = tables["ARMH0011"] = tables["ARMH0061"] = "virt"
     tables |= {name: device for name, (device, _) in ACPI_FROM_SOURCES.items() if name not in tables}
+    tables |= {name: BOARD[arch] for name in ACPI_OF_BOARD if name not in tables}
     made = {"Program": "QEMU", "Version": version, "Target": arch, "Machines": list(MACHINES[arch])}
     whole = {"Made": made, "Pci": ids, "Virtio": virtio, "Acpi": tables, "Of": compatible, "Devices": devices, "NotPlugged": refused}
     args.out.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
