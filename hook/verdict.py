@@ -154,7 +154,7 @@ def headline(verdict: Verdict) -> str:
         worth = "worth fuzzing unless shown otherwise"
     else:
         worth = "worth fuzzing" if verdict.worth_fuzzing else "not worth fuzzing"
-    symbols = ", ".join(verdict.focus_symbols)
+    symbols = ", ".join(verdict.focus_symbols) if verdict.worth_fuzzing else ""
     needs = f"needs {', '.join(verdict.enable_configs)}" if verdict.enable_configs else ""
     if symbols:
         return f"{worth}: {symbols}" + (f" ({needs})" if needs else "")

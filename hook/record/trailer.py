@@ -19,7 +19,8 @@ def lines(verdict: Verdict) -> list[str]:
     """The trailers of a verdict, each on as many lines of at most 75 characters as it takes."""
     worth = "unknown" if verdict.decided_by is DecidedBy.DEFAULT else "yes" if verdict.worth_fuzzing else "no"
     found = [f"Worth-Fuzzing: {worth}"]
-    for key, names in (("Focus-Symbols", verdict.focus_symbols), ("Enable-Configs", verdict.enable_configs)):
+    symbols = verdict.focus_symbols if verdict.worth_fuzzing else ()
+    for key, names in (("Focus-Symbols", symbols), ("Enable-Configs", verdict.enable_configs)):
         if names:
             found.append(_folded(key, names))
     if verdict.needs_kmsan:

@@ -142,8 +142,10 @@ def with_answers(evidence: Evidence, patch: Patch, found: Reached) -> Evidence:
         _answered(finding, found.answers[file.path]) if file.path in found.answers else finding
         for file, finding in zip(patch.files, evidence.findings, strict=True)
     )
-    reachable = all_of(one.reachable for one in findings if one.functional is not Answer.NO)
-    return dataclasses.replace(evidence, findings=findings, reachable=reachable, focus=None if reachable is Answer.NO else evidence.focus)
+    # what changed is known all the same, and where one would aim who has the device
+    return dataclasses.replace(
+        evidence, findings=findings, reachable=all_of(one.reachable for one in findings if one.functional is not Answer.NO)
+    )
 
 
 def _answered(finding: Finding, said: Reach) -> Finding:

@@ -143,6 +143,8 @@ def test_code_of_a_device_that_no_machine_has_is_not_worth_fuzzing(driver: Kerne
     found = judged(driver, ("speed > 1", "speed > 2"))
     assert (found["WorthFuzzing"], found["DecidedBy"], found["Reachable"]) == (False, "evidence", "no")
     assert found["Evidence"][0]["Path"] == FOO and "QEMU" in found["Evidence"][0]["Claim"]  # type: ignore[index]
+    assert found["ChangedFunctions"] == found["FocusSymbols"] == ["foo_probe"]  # for who has the card
+    assert driver.triage("check").splitlines()[0].startswith("not worth fuzzing: nothing on the fuzzed machine runs what changes")
 
 
 def test_such_a_driver_still_starts_at_boot(driver: Kernel) -> None:
