@@ -27,6 +27,7 @@ class Texts:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.unread: list[str] = []  # files that are there and cannot be read as text
         self.read_files = 0  # how many have been read, for those who have to stop
         self._raw: dict[str, bytes | None] = {}
         self._texts: dict[str, str | None] = {}
@@ -47,7 +48,10 @@ class Texts:
             self.read_files += 1
             found = self.source.file(path)
             data = found.data if found is not None else None
-            self._raw[path] = None if data is None or b"\0" in data[:8000] or not is_legible(data) else data
+            readable = data is not None and b"\0" not in data[:8000] and is_legible(data)
+            if found is not None and not readable:
+                self.unread.append(path)
+            self._raw[path] = data if readable else None
         return self._raw[path]
 
     def once(self, key: tuple[str, str], make: Callable[[], Found]) -> Found:

@@ -147,6 +147,18 @@ def test_code_of_a_device_that_no_machine_has_is_not_worth_fuzzing(driver: Kerne
     assert driver.triage("check").splitlines()[0].startswith("not worth fuzzing: nothing on the fuzzed machine runs what changes")
 
 
+def test_a_part_that_cannot_be_read_keeps_a_driver_open(driver: Kernel) -> None:
+    driver.write("drivers/net/Makefile", driver.read("drivers/net/Makefile").replace("foo.o\n", "card.o\ncard-y := foo.o more.o\n", 1))
+    for text, answer in (("int more;\n", "no"), (f"/* {'a' * 5000} */\nint more;\n", "unknown")):
+        driver.write("drivers/net/more.c", text)
+        driver.git("add", "-A", "-f")
+        driver.git("commit", "-qm", "more")
+        driver.triage("index", "--quiet")
+        found = judged(driver, ("speed > 1", "speed > 2"))
+        assert found["Reachable"] == answer
+        driver.git("reset", "-q", "--hard")
+
+
 def test_such_a_driver_still_starts_at_boot(driver: Kernel) -> None:
     for edit in (("speed = 2", "speed = 3"), ("\tstart_all();\n", "\tstart_all();\n\tstart_all();\n")):
         found = judged(driver, edit)
