@@ -17,7 +17,7 @@ from hook.evidence.linux.bindings import Binder, Driver, Names, drivers
 from hook.evidence.linux.buses import BUSES, BY_HAND, OWN, Way
 from hook.evidence.linux.cmacros import Macros
 from hook.evidence.linux.configs import Configurer
-from hook.evidence.linux.driversource import Texts
+from hook.evidence.linux.driversource import Texts, TooManyFiles
 from hook.evidence.linux.idtables import announced
 from hook.evidence.linux.kbuild import Object
 from hook.evidence.linux.machine import Machine
@@ -28,7 +28,8 @@ from hook.verdict import Answer, Fact
 
 _MOST_MEMBERS = 60  # files of an object that are all read; of a larger one the index says which matter
 _MOST_OF_LARGE = 160
-MOST_FILES = 400  # that may be read for the answers about one change
+MOST_FILES = 400  # that are read for the answers about one change before no further object is begun
+_MOST_TO_END = 2  # times as many may be read to come to an end with those that are
 _DEEPEST = 5  # objects that use each other
 # objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`
 _MOST_USERS = (24, 12, 8, 6, 4)
@@ -67,7 +68,7 @@ class Drivers:
     """Answers for one tree and machine; what was found is kept for the next question."""
 
     def __init__(self, source: Source, configurer: Configurer, vm: Machine, most_files: int = MOST_FILES) -> None:
-        self.texts = Texts(source)
+        self.texts = Texts(source, _MOST_TO_END * most_files)
         self._source, self._configurer, self._vm = source, configurer, vm
         self._most_files = most_files
         self._answers: dict[str, Reach] = {}
@@ -82,6 +83,12 @@ class Drivers:
 
     def of_file(self, path: str) -> Reach:
         """The answer for one file: that of the objects it is linked into, or of those whose files include it."""
+        try:
+            return self._of_file(path)
+        except TooManyFiles:
+            return Reach(Answer.UNKNOWN, question=f"which device runs {path}? Too many files would have to be read for it")
+
+    def _of_file(self, path: str) -> Reach:
         apart = self._apart(path)
         if apart is not None:
             return Reach(Answer.NO, (apart,))
@@ -432,6 +439,8 @@ class Drivers:
         """The objects whose files include this one, where they are few."""
         if self._source.index is None and not self._source.is_small:
             return []
+        if self._source.index is not None and self._most_files < _MOST_INCLUDERS * len(_MOST_USERS):
+            return []  # to find them costs as much as all of a short search
         from hook.source.lookup import Bounds, includers
 
         found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))

@@ -22,11 +22,16 @@ _BODY = re.compile(rb"(?:[^\n\\/]|\\[^\n]|\\\n|/(?!\*)|/\*(?:[^*]|\*(?!/))*\*/)*
 _MOST_LOCAL = 24  # headers of its own that a file may include
 
 
-class Texts:
-    """The files of one tree, as text without comments."""
+class TooManyFiles(Exception):
+    """More files would have to be read than may be."""
 
-    def __init__(self, source: Source) -> None:
+
+class Texts:
+    """The files of one tree, as text without comments; what reads more of them than `most_files` raises TooManyFiles."""
+
+    def __init__(self, source: Source, most_files: int) -> None:
         self.source = source
+        self._most_files = most_files
         self.unread: list[str] = []  # files that are there and cannot be read as text
         self.read_files = 0  # how many have been read, for those who have to stop
         self._raw: dict[str, bytes | None] = {}
@@ -46,6 +51,8 @@ class Texts:
         """A file as it is; None where there is none that can be read as text."""
         if path not in self._raw:
             self.read_files += 1
+            if self.read_files > self._most_files:
+                raise TooManyFiles
             found = self.source.file(path)
             data = found.data if found is not None else None
             readable = data is not None and b"\0" not in data[:8000] and is_legible(data)
