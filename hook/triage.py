@@ -375,10 +375,10 @@ def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
 def _after(change: Change, objects: Objects) -> Source:
     """The tree with the change applied. What is staged is laid over its base: git needs a while to look anything up in a large index."""
     if change.after:
-        return Source(objects, change.after)
+        return Source(objects, change.after, base=change.base)
     changes = {path: "" for file in change.patch.files for path in (file.old_path,)}
     changes |= {file.path: file.new_blob or "" for file in change.patch.files}
-    return Source(objects, change.base_tree, changes)
+    return Source(objects, change.base_tree, changes, base=change.base)
 
 
 def _known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Judged | None:

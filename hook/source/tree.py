@@ -50,6 +50,7 @@ class Source:
     revision: str  # a commit or tree id; empty for the staged index
     changes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # laid over it for `file` and `oid`: path -> blob, "" where gone
     read_blobs: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> object id, "" where there was nothing
+    base: str = ""  # a commit that this is near to, and that will be there when what is staged or mailed is gone; empty: none
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock, repr=False)
     rests_on_all: bool = False  # what was said rests on what is nowhere in the tree, so that any new file may change it
     index_asked: bool = False

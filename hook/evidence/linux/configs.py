@@ -94,7 +94,7 @@ class Configurer:
         self._source = source
         self.environment = target(target_arch)
         # what Kconfig was read from is known by one digest, not by its sixteen hundred files
-        apart = Source(source.objects, source.revision, source.changes)
+        apart = Source(source.objects, source.revision, source.changes, base=source.base)
         self._known = Known(apart, self.environment, toolchain(toolchain_name), base_text)
         self._kbuild = Kbuild(source, self.environment)
         self._guards: dict[str, Guards | None] = {}

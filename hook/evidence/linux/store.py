@@ -185,9 +185,9 @@ class Known:
         else:
             self._anew()
             # what is staged, or mailed, is no tree that the next change could be compared with
-            head = self.source.objects.read("HEAD^{tree}")
-            if head and head.oid != tree and self._holds(self.digest, head.oid, tree):
-                self._remember(mine + head.oid, self.digest)
+            base = self.source.objects.read(f"{self.source.base}^{{tree}}") if self.source.base else None
+            if base and base.oid != tree and self._holds(self.digest, base.oid, tree):
+                self._remember(mine + base.oid, self.digest)
         if tree and tree not in trees and not self.source.changes and self.source.repo.object_dir is None:
             self._remember(mine + tree, self.digest)
 

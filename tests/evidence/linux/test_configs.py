@@ -270,16 +270,18 @@ def test_a_damaged_store_is_read_anew(grown: Kernel) -> None:
 
 
 def test_the_options_are_read_once_for_all_mailed_patches_to_a_tree(grown: Kernel) -> None:
+    grown.git("tag", "base")
     mails = []
     for number in (11, 12, 13):
         stage(grown, "mm/some.c", "return 1;", f"return {number};")
         grown.git("commit", "-qm", f"mm: return {number}")
         mails.append(grown.git("format-patch", "-1", "--stdout"))
         grown.git("reset", "-q", "--hard", "HEAD~1")
+    grown.commit("mm/Kconfig", grown.read("mm/Kconfig") + "config LATER\n\tbool\n")  # HEAD has other options than their base
     written = []
     for mail in mails:
         # each is a tree of its own, which is gone when its check ends
-        out = grown.triage("check", "--patch", "-", "--base", "HEAD", "--format", "json", data=mail)
+        out = grown.triage("check", "--patch", "-", "--base", "base", "--format", "json", data=mail)
         assert json.loads(out)["EnableConfigs"] == ["POOL"]
         entries = list((grown.path / ".git" / "patch-triage" / "kconfig").glob("*.options"))
         written.append([(path.name, path.stat().st_mtime_ns) for path in entries])
