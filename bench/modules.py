@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from hook.evidence.linux import drivers
+from hook.evidence.linux import bindings, drivers
 from hook.evidence.linux.configs import Configurer
 from hook.evidence.linux.kbuild import Object
 from hook.evidence.linux.machine import machine
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--draw", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--most-files", type=int, default=drivers._MOST_FILES)
+    parser.add_argument("--most-files", type=int, default=drivers.MOST_FILES)
     parser.add_argument("--named", action="store_true")
     args = parser.parse_args()
     if args.named:
@@ -141,7 +141,7 @@ def main() -> None:
         begun = time.process_time()
         found = asked.of_object(one)
         took = time.process_time() - begun
-        bus = drivers.bus_of(asked, one) or "none"
+        bus = bindings.bus_of(asked.texts, one) or "none"
         counts[bus][str(found.answer)] += 1
         lines.append(
             {

@@ -14,6 +14,7 @@ from hook.evidence.linux import idtables
 from hook.evidence.linux.buses import BUSES, SAME, Bus, Provider, Way
 from hook.evidence.linux.cmacros import Macros, closing, split
 from hook.evidence.linux.driversource import Texts
+from hook.evidence.linux.kbuild import Object
 from hook.evidence.linux.machine import ANY, Machine, PciDevice, PciId, elsewhere, taken
 from hook.evidence.linux.reach import Reach
 from hook.evidence.linux.starts import defined
@@ -361,3 +362,8 @@ class Binder:
         shown = ", ".join(text for text, _, _ in strings[:3])
         claim = f"{driver.name} binds to devices that other drivers make ({shown})"
         return Reach(Answer.NO, (self.fact(claim, table.path, table.line),)), Names(driver, makers, (), "auxiliary")
+
+
+def bus_of(texts: Texts, obj: Object) -> str:
+    """The bus that an object's drivers are mostly on; empty where it has none."""
+    return next((one.bus for path in obj.members[:_MOST_HEADERS] for one in drivers(texts, path)), "")

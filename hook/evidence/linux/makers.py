@@ -1,0 +1,162 @@
+"""Makers: which code of the kernel makes a device by a driver's name, and whether that code runs in the machine.
+
+Board code, cells of a multi-function chip, a driver that makes the device of another: each names it, as a string or by a format.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from collections.abc import Sequence
+
+from hook.evidence.linux.bindings import Names
+from hook.evidence.linux.driversource import Texts
+from hook.evidence.linux.reach import Reach, any_of
+from hook.evidence.linux.users import DEEPEST, in_kernel
+from hook.verdict import Answer, Fact
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.linux.drivers import Drivers
+
+_MAKING = (
+    "platform_device_register", "platform_device_register_simple", "platform_device_register_full",
+    "platform_device_register_data", "platform_device_register_resndata", "platform_device_alloc", "platform_device_add",
+    "platform_add_devices", "platform_device", "platform_device_info", "mfd_cell", "mfd_cell_name", "mfd_add_devices",
+    "devm_mfd_add_devices", "mfd_add_hotplug_devices", "spi_board_info", "spi_new_device", "spi_alloc_device", "modalias",
+    "platform_create_bundle", "mfd_cell_res", "mfd_cell_basic", "mfd_cell_acpi", "mfd_cell_of", "of_mfd_cell", "of_dev_auxdata",
+    "acpi_create_platform_device", "pdevinfo", "device_alloc",
+)  # fmt: skip
+_MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
+_MOST_MAKERS = 12  # files that may make a device by a driver's name
+_MOST_HOLDING = 150  # files that may hold a driver's name
+_FORMAT = re.compile(r'"([\w-]{3,}[\w.:-]*%[^"\s]{1,40})"')
+_MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
+_NO_NAME = re.compile(r"(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver)\s*\([^()]*\Z|\.compatible\s*=\s*\Z")
+_DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
+_FAR = 4000  # characters of a table before a name in it
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+    """A file that makes a device by its name, or may."""
+
+    path: str
+    line: int
+    name: str
+    sure: bool  # the name is that of a device, by what stands around it
+
+
+def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> list[Maker] | None:
+    """The files that make a device by one of the names, or may: that hold it, or a format that may print it, outside of the object.
+
+    None without the word index, or where too many files would have to be read.
+    """
+    own = set(members)
+    found: dict[str, Maker] = {}
+    macros = [name for name in names.macros if not any(texts.macro(path, name) for path in own if path.endswith(".c"))]
+    for name in names.names:
+        words = list(dict.fromkeys(word.lower() for word in re.findall(r"\w+", name)))
+        # a device on SPI is made from a board's description alone; one of the platform may be named in a table of any file
+        making = [list(_MAKING_SPI)] if names.bus == "spi" else []
+        holding = texts.holding([[word] for word in words] + making) if words else []
+        # a name that is put together: by the first of its words, in files that make devices
+        printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
+        if holding is None or printing is None or len(holding) > _MOST_HOLDING:
+            return None
+        for path in dict.fromkeys((*holding, *printing)):
+            if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
+                continue
+            text = texts.get(path) or ""
+            at = _named(text, name) if path in set(holding) else -1
+            if at < 0:
+                at = _printed(text, name)
+            if at < 0:
+                continue
+            defining = re.search(r"#[ \t]*define[ \t]+(\w+)[ \t]+\Z", text[text.rfind("\n", 0, at) + 1 : at])
+            if defining:
+                macros.append(defining[1])
+                continue
+            sure = bool(_MADE.search(text[max(0, at - 120) : at])) and not _of_driver(text, at)
+            found[path] = Maker(path, text.count("\n", 0, at) + 1, name, sure)
+    for macro in dict.fromkeys(macros):
+        for path in texts.holding([[macro.lower()]]) or ():
+            if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
+                continue
+            text = texts.get(path) or ""
+            use = re.search(rf"(?<!define )(?<!define\t)\b{re.escape(macro)}\b", text)
+            if use:
+                found[path] = Maker(path, text.count("\n", 0, use.start()) + 1, macro, False)
+    return list(found.values())
+
+
+def _named(text: str, name: str) -> int:
+    """Where a string is the name, and no driver's own nor an alias; -1 where it is nowhere."""
+    at = text.find(f'"{name}"')
+    while at >= 0:
+        before = text[max(text.rfind(mark, 0, at) for mark in ";{}") + 1 : at]
+        if not _NO_NAME.search(before) and not _of_driver(text, at):
+            return at
+        at = text.find(f'"{name}"', at + 1)
+    return -1
+
+
+def _printed(text: str, name: str) -> int:
+    """Where a format may print the name, and its beginning with it; -1 where none does."""
+    for found in _FORMAT.finditer(text):
+        begin = found[1].partition("%")[0]
+        if len(begin) > 2 and name.startswith(begin):
+            form = "".join(".+" if part.startswith("%") else re.escape(part) for part in re.split(r"(%[-#0-9.lhzx*]*[a-zA-Z])", found[1]))
+            if re.fullmatch(form, name):
+                return found.start()
+    return -1
+
+
+def _of_driver(text: str, at: int) -> bool:
+    """Whether a name is what a driver goes by, or looks for: it stands in a driver's structure or in a table of ids."""
+    return bool(_DRIVERS_OWN.search(text[max(0, at - _FAR) : at]))
+
+
+def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Reach:
+    """Who makes a device for a driver by its name: NO where nobody does, or all who do are NO."""
+    if names.bus == "auxiliary":
+        return _auxiliary(judge, names, depth)
+    found = makers(judge.texts, names, members, judge.configurer.environment["SRCARCH"])
+    if found is None:
+        return Reach(
+            Answer.UNKNOWN, question=f"does code of the kernel make a device called {names.names[0]!a}? There is no word index to tell"
+        )
+    if not found:
+        return Reach(Answer.NO)
+    if len(found) > _MOST_MAKERS or depth >= DEEPEST:
+        return Reach(
+            Answer.UNKNOWN,
+            question=f"{found[0].path}:{found[0].line} may make a device called {found[0].name!a}: does it in the machine?",
+        )
+    facts: list[Fact] = []
+    for one in found:
+        objects = judge.configurer.kbuild.objects(one.path)
+        answer = any_of([judge.of_object(each, depth + 1) for each in objects]) if objects else Reach(Answer.UNKNOWN)
+        if answer.answer is Answer.YES and one.sure:
+            fact = judge.fact(f"makes a device called {one.name!a}", one.path, one.line)
+            return Reach(Answer.YES, (*answer.facts, fact), answer.devices, answer.reasons)
+        if answer.answer is not Answer.NO:
+            return Reach(
+                Answer.UNKNOWN, question=f"{one.path}:{one.line} may make a device called {one.name!a}: does it in the machine?"
+            )
+        facts += answer.facts[:1]
+    return Reach(Answer.NO, tuple(facts))
+
+def _auxiliary(judge: Drivers, names: Names, depth: int) -> Reach:
+    if depth >= DEEPEST:
+        return Reach(Answer.UNKNOWN, question=f"does {names.names[0]} have a device in the machine?")
+    facts: list[Fact] = []
+    for name in names.names:
+        objects = judge.configurer.kbuild.called(name)
+        if not objects:
+            return Reach(Answer.UNKNOWN, question=f"which object is called {name}, and does it make a device for {names.driver.name}?")
+        answer = any_of([judge.of_other(one, depth + 1) for one in objects])
+        if answer.answer is not Answer.NO:
+            return Reach(Answer.UNKNOWN, answer.facts, answer.devices, question=f"does {name} make a device for {names.driver.name}?")
+        facts += answer.facts[:1]
+    return Reach(Answer.NO, tuple(facts))
