@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hook.evidence.linux import conditions, makers, starts, users
+from hook.evidence.linux import bounds, conditions, makers, starts, users
 from hook.evidence.linux.bindings import Binder, Driver, Names, drivers
 from hook.evidence.linux.buses import BUSES, BY_HAND, OWN, Way
 from hook.evidence.linux.cmacros import Macros
@@ -66,6 +66,7 @@ class Drivers:
         self.most_files = most_files
         self._answers: dict[str, Reach] = {}
         self._inside: set[str] = set()
+        self._for_target: dict[str, bool] = {}
         # objects that have drivers without a device, and stay open only because one is bound by hand, or for what their start hands out
         self.weak: set[str] = set()
         # those of them that stay open for their start alone, with the files in which that hands something out
@@ -316,6 +317,13 @@ class Drivers:
         names = list(conditions.names(obj.condition))
         options = [self.configurer.known.options.get(name) for name in names]
         return bool(options) and all(option is not None and option.type == "tristate" for option in options)
+
+    def is_for_target(self, path: str) -> bool:
+        """Whether a kernel of the target can hold what a file compiles to; a header counts as if it could."""
+        if path not in self._for_target:
+            known = self.configurer.known.options
+            self._for_target[path] = not path.endswith(".c") or not bounds.impossible(known, self.configurer.built_if(path).condition)
+        return self._for_target[path]
 
     def _including(self, path: str) -> list[Object]:
         """The objects whose files include this one, where they are few."""

@@ -29,10 +29,24 @@ _MAKING = (
 )  # fmt: skip
 _MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
-_MOST_HOLDING = 150  # files that may hold a driver's name
+_MOST_HOLDING = 150  # files that may hold a driver's name, and are read as C
+_MOST_VERBATIM = 900  # … of more than that, those in which it is looked for as it is written
 _FORMAT = re.compile(r'"([\w-]{3,}[\w.:-]*%[^"\s]{1,40})"')
 _MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
-_NO_NAME = re.compile(r"(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver)\s*\([^()]*\Z|\.compatible\s*=\s*\Z")
+_NO_NAME = re.compile(
+    r"(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver|str\w*cmp|sysfs_streq|of_\w+|request_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
+    r"|\.compatible\s*=\s*\Z"
+)
+# what a format is given to where it makes no name that a driver is bound by
+_NO_MAKING = re.compile(
+    r"\b(?:dev_(?:set_name|err|warn|info|dbg|notice|crit)\w*|pr_\w+|printk\w*|netdev_\w+|seq_printf|sysfs_emit\w*|request_\w+|devm_request_\w+"
+    r"|kthread_\w+|alloc_\w*workqueue|debugfs_\w+|proc_\w+|panic|WARN\w*)\s*\((?:[^()]|\([^()]*\))*\Z"
+)
+_INTO = re.compile(r"\b(?:v?sc?nprintf|v?sprintf)\s*\(\s*(\w+)((?:->|\.)[^,]*)?,(?:[^()]|\([^()]*\))*\Z")
+_OTHERS = ("i2c_adapter", "mii_bus", "snd_card", "snd_soc_card", "snd_pcm", "input_dev", "v4l2_device", "video_device", "net_device")
+_CONVERSION = re.compile(r"%[-#0-9.lhzx+ *]*?(?:[lhzt]*)([a-zA-Z])")
+_PRINTED = {"d": r"-?\d+", "i": r"-?\d+", "u": r"\d+", "x": "[0-9a-f]+", "X": "[0-9A-F]+", "c": "."}
+_ADDING = re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
 _DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
 _FAR = 4000  # characters of a table before a name in it
 
@@ -62,40 +76,83 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
         holding = texts.holding([[word] for word in words] + making) if words else []
         # a name that is put together: by the first of its words, in files that make devices
         printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
-        if holding is None or printing is None or len(holding) > _MOST_HOLDING:
+        if holding is None or printing is None:
             return None
+        holding = [path for path in holding if path not in own and _may_make(path, srcarch)]
+        if len(holding) > _MOST_HOLDING:
+            if len(holding) > _MOST_VERBATIM:
+                return None
+            holding = _verbatim(texts, holding, name)
         for path in dict.fromkeys((*holding, *printing)):
-            if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
+            if path in own or path in found or not _may_make(path, srcarch):
                 continue
             text = texts.get(path) or ""
             at = _named(text, name) if path in set(holding) else -1
-            if at < 0:
+            printed = at < 0
+            if printed:
                 at = _printed(text, name)
             if at < 0:
                 continue
             defining = re.search(r"#[ \t]*define[ \t]+(\w+)[ \t]+\Z", text[text.rfind("\n", 0, at) + 1 : at])
-            if defining:
+            if defining and path.endswith(".h"):
                 macros.append(defining[1])
                 continue
+            if defining:
+                at = _used_as(text, defining[1])
+                if at < 0:
+                    continue
             sure = bool(_MADE.search(text[max(0, at - 120) : at])) and not _of_driver(text, at)
+            sure = sure or (printed and _is_added(texts, path, at))
             found[path] = Maker(path, text.count("\n", 0, at) + 1, name, sure)
     for macro in dict.fromkeys(macros):
         for path in texts.holding([[macro.lower()]]) or ():
             if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
                 continue
             text = texts.get(path) or ""
-            use = re.search(rf"(?<!define )(?<!define\t)\b{re.escape(macro)}\b", text)
-            if use:
-                found[path] = Maker(path, text.count("\n", 0, use.start()) + 1, macro, False)
+            use = _used_as(text, macro)
+            if use >= 0:
+                sure = bool(_MADE.search(text[max(0, use - 120) : use]))
+                found[path] = Maker(path, text.count("\n", 0, use) + 1, macro, sure)
     return list(found.values())
+
+
+def _used_as(text: str, macro: str) -> int:
+    """Where a macro stands for the name of a device; -1 where it does not."""
+    for use in re.finditer(rf"(?<!define )(?<!define\t)\b{re.escape(macro)}\b", text):
+        if not _NO_NAME.search(_statement(text, use.start())) and not _of_driver(text, use.start()):
+            return use.start()
+    return -1
+
+
+def _may_make(path: str, srcarch: str) -> bool:
+    return path.endswith((".c", ".h")) and in_kernel(path, srcarch)
+
+
+def _verbatim(texts: Texts, paths: Sequence[str], name: str) -> list[str]:
+    """Those of many files that hold a string, or the beginning of one as a format has it, as it is written."""
+    wanted = f'"{name}"'.encode()
+    begin = name.rstrip("0123456789")[:4].encode()
+    forms = re.compile(rb'"' + re.escape(begin) + rb'[\w.:-]*%')
+    files = zip(paths, texts.source.files(paths), strict=True)
+    return [path for path, found in files if found and found.data and (wanted in found.data or forms.search(found.data))]
+
+
+def _statement(text: str, at: int) -> str:
+    """What stands before a place in its statement."""
+    return text[max(text.rfind(mark, 0, at) for mark in ";{}") + 1 : at]
+
+
+def _is_added(texts: Texts, path: str, at: int) -> bool:
+    """Whether the function in which a name is put together makes a device, too."""
+    bodies = (one.body for one in texts.scan(path) if one.body[0] < at < one.body[1])
+    return any(_ADDING.search(texts.get(path) or "", begin, end) for begin, end in bodies)
 
 
 def _named(text: str, name: str) -> int:
     """Where a string is the name, and no driver's own nor an alias; -1 where it is nowhere."""
     at = text.find(f'"{name}"')
     while at >= 0:
-        before = text[max(text.rfind(mark, 0, at) for mark in ";{}") + 1 : at]
-        if not _NO_NAME.search(before) and not _of_driver(text, at):
+        if not _NO_NAME.search(_statement(text, at)) and not _of_driver(text, at):
             return at
         at = text.find(f'"{name}"', at + 1)
     return -1
@@ -105,11 +162,24 @@ def _printed(text: str, name: str) -> int:
     """Where a format may print the name, and its beginning with it; -1 where none does."""
     for found in _FORMAT.finditer(text):
         begin = found[1].partition("%")[0]
-        if len(begin) > 2 and name.startswith(begin):
-            form = "".join(".+" if part.startswith("%") else re.escape(part) for part in re.split(r"(%[-#0-9.lhzx*]*[a-zA-Z])", found[1]))
-            if re.fullmatch(form, name):
-                return found.start()
+        if len(begin) < 3 or not name.startswith(begin):
+            continue
+        form = "".join(_PRINTED.get(part, ".+") if at % 2 else re.escape(part) for at, part in enumerate(_CONVERSION.split(found[1])))
+        if re.fullmatch(form, name) and not _is_other_name(text, found.start()):
+            return found.start()
     return -1
+
+
+def _is_other_name(text: str, at: int) -> bool:
+    """Whether what a format makes is a message, or the name of something that no driver is bound to."""
+    before = _statement(text, at)
+    into = _INTO.search(before)
+    if into is None:
+        return bool(_NO_MAKING.search(before))
+    if not into[2]:  # an array of the file's own: nothing of what the file does with it makes a device
+        return _ADDING.search(text) is None and re.search(rf"\bname\s*=\s*{into[1]}\b", text) is None
+    declared = re.compile(rf"\bstruct\s+(\w+)\s*\*?\s*(?:const\s+)?{into[1]}\b").findall(text, 0, at)
+    return bool(declared) and declared[-1] in _OTHERS
 
 
 def _of_driver(text: str, at: int) -> bool:
@@ -135,6 +205,8 @@ def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Re
         )
     facts: list[Fact] = []
     for one in found:
+        if not judge.is_for_target(one.path):
+            continue
         objects = judge.configurer.kbuild.objects(one.path)
         answer = any_of([judge.of_object(each, depth + 1) for each in objects]) if objects else Reach(Answer.UNKNOWN)
         if answer.answer is Answer.YES and one.sure:
