@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hook.evidence.linux import bounds, conditions, makers, starts, users
+from hook.evidence.linux import bounds, conditions, keymaps, makers, starts, users
 from hook.evidence.linux.bindings import Binder, Driver, Names, drivers
 from hook.evidence.linux.buses import BUSES, BY_HAND, OWN, Way
 from hook.evidence.linux.cmacros import Macros
@@ -62,7 +62,7 @@ class Drivers:
     def __init__(self, source: Source, configurer: Configurer, vm: Machine, most_files: int = MOST_FILES) -> None:
         self.texts = Texts(source)
         self.configurer = configurer
-        self._source, self._vm = source, vm
+        self._source, self.vm = source, vm
         self.most_files = most_files
         self._answers: dict[str, Reach] = {}
         self._inside: set[str] = set()
@@ -72,6 +72,7 @@ class Drivers:
         # those of them that stay open for their start alone, with the files in which that hands something out
         self._handing: dict[str, tuple[str, ...]] = {}
         self.sideways: set[str] = set()  # objects that only drivers bound by hand use
+        self.hand: set[str] = set()  # objects that are `yes` since user space binds them, or one that uses them, to a chip that it plays
         self.shut: set[str] = set()  # of these, those that are taken to open nothing behind them
         self._leaned: set[str] = set()  # objects in `_inside` that an answer took for closed
 
@@ -154,27 +155,33 @@ class Drivers:
         parts: list[Reach] = []
         named: list[Names] = []
         weak: list[str] = []  # where what keeps it open opens nothing but itself
+        by_hand = 0  # of its drivers, those that stay open since they can be bound by hand
         for driver in found:
             part, names = binder.answer(driver)
             if BUSES[driver.bus].way is Way.BY_HAND and part.answer is Answer.UNKNOWN:
                 weak.append(driver.path)
+                by_hand += 1
             if part.answer is Answer.YES:
+                if BUSES[driver.bus].way is Way.BY_HAND:
+                    self.hand.add(obj.path)
                 return part
             parts.append(part)
             if names is not None:
                 named.append(names)
         parts += self._unclaimed(members, found)
         whole_of = obj.members if len(members) < len(obj.members) else ()
-        begin = starts.start(self.texts, members, whole_of, self._vm.describes_by_tree or not self._vm.made_by)
+        begin = starts.start(self.texts, members, whole_of, self.vm.describes_by_tree or not self.vm.made_by)
         of_driver = {one.bus for one in found}
         for bus, path, line in begin.buses:
             if bus == "tree":
                 parts.append(self._by_tree(binder, path, line))
             if bus in of_driver or bus == "tree":
                 continue
-            of_bus = (
-                binder.of_bus(BUSES[bus], path, line) if bus in BUSES and BUSES[bus].way in (Way.HOSTED, Way.ABSENT, Way.OPEN) else None
-            )
+            if bus == "rc_map":
+                of_bus: Reach | None = keymaps.named(self, members, path, line, depth)
+            else:
+                known = bus in BUSES and BUSES[bus].way in (Way.HOSTED, Way.ABSENT, Way.OPEN)
+                of_bus = binder.of_bus(BUSES[bus], path, line) if known else None
             part = of_bus or Reach(Answer.UNKNOWN, question=f"it registers with {bus} at {path}:{line}: what comes to it there?")
             if part.answer is Answer.YES:
                 return part
@@ -210,7 +217,6 @@ class Drivers:
             parts.append(using)
         if not parts:
             return Reach(Answer.UNKNOWN, question=f"nothing of {obj.path} registers with a bus: who calls it?")
-        by_hand = sum(BUSES[one.bus].way is Way.BY_HAND for one in found)
         still = sum(part.answer is not Answer.NO for part in parts)
         if weak and binds and still == sum(part.answer is not Answer.NO for part in handed) + by_hand:
             self.weak.add(obj.path)
@@ -232,8 +238,11 @@ class Drivers:
         return self.as_closed(obj, found) if obj.path in self.shut else found
 
     def as_closed(self, obj: Object, found: Reach) -> Reach:
-        assumed = f"what {obj.path} uses of others needs a device of its own ({found.question})"
-        return Reach(Answer.NO, found.facts or self._closed(obj), assumptions=(assumed[:240],))
+        """The answer of an object that is taken to open nothing but itself, for those that it leads to."""
+        why = found.question or next((fact.claim for fact in found.facts), "")
+        assumed = f"what {obj.path} uses of others needs a device of its own ({why})"
+        facts = () if found.answer is Answer.YES else found.facts
+        return Reach(Answer.NO, facts or self._closed(obj), assumptions=(assumed[:240],))
 
     def _own(self, obj: Object) -> Reach | None:
         """That the object is one of the kernel's own virtual devices."""
@@ -269,7 +278,7 @@ class Drivers:
     def _binder(self, obj: Object, members: Sequence[str]) -> Binder:
         near = dict.fromkeys((*members[:_MOST_MEMBERS], *(header for one in members[:8] for header in self.texts.local_headers(one))))
         macros = Macros(self.texts, near)
-        return Binder(self.texts, members, macros, self.configurer.known, self._vm, obj.name)
+        return Binder(self.texts, members, macros, self.configurer.known, self.vm, obj.name)
 
     def _elsewhere(self, calls: Sequence[tuple[str, str, int]], obj: Object, depth: int) -> list[Reach]:
         """What the start of an object calls of others: what belongs to an object that is NO leads nowhere."""
@@ -302,9 +311,9 @@ class Drivers:
         return parts
 
     def _by_tree(self, binder: Binder, path: str, line: int) -> Reach:
-        if self._vm.made_by and not self._vm.describes_by_tree:
+        if self.vm.made_by and not self.vm.describes_by_tree:
             return Reach(
-                Answer.NO, (binder.fact(f"it starts from a device tree, which no machine of {self._vm.made_by} hands out", path, line),)
+                Answer.NO, (binder.fact(f"it starts from a device tree, which no machine of {self.vm.made_by} hands out", path, line),)
             )
         return Reach(Answer.UNKNOWN, question=f"does the machine's device tree have what {path}:{line} starts from?")
 

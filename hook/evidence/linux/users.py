@@ -8,6 +8,7 @@ import re
 import typing
 from collections.abc import Iterable, Sequence
 
+from hook.evidence.linux import wants
 from hook.evidence.linux.bindings import bus_of
 from hook.evidence.linux.driversource import Texts
 from hook.evidence.linux.kbuild import Object
@@ -73,7 +74,7 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
         if holding is None:
             return None
         more: set[str] = set()  # functions and macros of headers that use what is exported
-        for path in sorted((path for path in holding if path not in own and in_kernel(path, srcarch)), key=_likelihood):
+        for path in sorted((path for path in holding if path not in own and in_kernel(path, srcarch)), key=likelihood):
             if path.endswith(".rs"):
                 complete = False
             if path in users or not path.endswith((".c", ".S", ".h")):
@@ -93,7 +94,7 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
     return list(users.values()), False
 
 
-def _likelihood(path: str) -> tuple[int, str]:
+def likelihood(path: str) -> tuple[int, str]:
     """Where to look first for a user that a virtual machine has."""
     return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2, path
 
@@ -172,6 +173,7 @@ def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, close
     users, all_found = found
     answers: list[Reach] = []
     side: list[tuple[Object, Reach]] = []  # hand-bound drivers of the same directory
+    played: tuple[Object, Reach] | None = None  # one of them that has a chip to talk to
     folder = obj.path.rpartition("/")[0]
     on_pci = False
     seen: set[str] = set()
@@ -198,10 +200,26 @@ def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, close
                 )
                 break
             answer = judge.of_other(one, depth + 1)
+            beside = one.path.rpartition("/")[0] == folder
             if answer.answer is Answer.YES:
                 fact = judge.fact(f"{one.path} uses {user.name}() of {obj.path}", user.path, user.line)
-                return Reach(Answer.YES, (*answer.facts[:2], fact), answer.devices, answer.reasons)
-            beside = one.path.rpartition("/")[0] == folder
+                reached = dataclasses.replace(answer, facts=(*answer.facts[:2], fact))
+                if one.path not in judge.hand:
+                    return reached
+                want = wants.of_probe(judge.texts, user.name, members)
+                if want is not None:
+                    question = f"{user.name}() asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
+                    reached = Reach(Answer.UNKNOWN, devices=answer.devices, question=question)
+                    if beside:
+                        side.append((one, reached))
+                    else:
+                        answers.append(reached)
+                elif beside:
+                    played = played or (one, reached)
+                else:
+                    judge.hand.add(obj.path)
+                    return reached
+                continue
             if beside and one.path in judge.weak and answer.answer is Answer.UNKNOWN and one.path not in judge.shut:
                 side.append((one, answer))
                 continue
@@ -209,7 +227,11 @@ def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, close
             answers.append(answer)
         if tried > (_MOST_USERS if closed else _MOST_YES)[depth]:
             break
+    if played is not None and not on_pci:
+        judge.hand.add(obj.path)
+        return played[1]
     # the core of a PCI chip: that its management port is on I2C as well makes no other machine of it
+    side += [played] if played is not None else []
     if side and all_found and all(one.answer is Answer.NO for one in answers):
         judge.sideways.add(obj.path)
     answers += [judge.as_closed(one, answer) if on_pci else answer for one, answer in side]

@@ -1,0 +1,111 @@
+"""Wants: what the probe of a driver asks for that a device made by hand has not.
+
+A chip that user space plays on a bus of its own has an address and answers, no more: no interrupt, no platform data, no node of a device
+tree and nothing that one describes (clocks, lines, endpoints of a graph). A probe that refuses without one of these ends there. The
+functions of the object that the probe calls are followed; a refusal is an `if` about what was asked for, with an error returned in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterator, Sequence
+
+from hook.evidence.linux import starts
+from hook.evidence.linux.driversource import Texts
+
+_MOST_FUNCTIONS = 60  # of one probe
+_LEAVING = r"\)\s*(?:\{[^{}]*?)?\b(?:return\s+(?!0\s*;)[^;\s]|goto\b)"
+_CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
+_WORDS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "typeof"))
+_NO_IRQ = re.compile(rf"\bif\s*\(\s*(?:!\s*[\w>.-]*irq|[\w>.-]*irq\s*(?:<=?|==)\s*(?:[01]|NO_IRQ))\s*{_LEAVING}")
+_IRQ = re.compile(r"\b(?:devm_)?(?:request_(?:threaded_|any_context_)?irq|regmap_add_irq_chip\w*)\s*\([^;]*?\birq\b")
+_ABOUT_IRQ = re.compile(r"\bif\s*\([^;{}]*irq")
+_NODE = r"(?:[\w>.&-]*(?:of_node|fwnode)|np|node|dev_fwnode\s*\([^()]*\))"
+_NO_NODE = re.compile(rf"\bif\s*\(\s*(?:!\s*{_NODE}|{_NODE}\s*==\s*NULL)\s*{_LEAVING}")
+_DATA = re.compile(r"\b(\w+)\s*=\s*(?:\([^()]*\)\s*)?(?:dev_get_platdata\s*\([^;]*\)|[\w>.-]*\bplatform_data)\s*[;,]")
+_ASKED = re.compile(
+    r"([\w>.\[\]-]+)\s*=\s*(?:devm_)?("
+    r"clk_get(?:_enabled|_prepared)?|clk_bulk_get(?:_all)?|of_clk_get\w*|gpiod_get(?:_index|_array)?|gpiod_get_from_of_node|gpio_request\w*"
+    r"|of_get_named_gpio\w*|fwnode_graph_get_\w+|of_graph_get_\w+|v4l2_fwnode_\w+|v4l2_of_\w+|v4l2_async_\w*fwnode\w*|drm_of_\w+"
+    r"|drm_of_get_bridge|phy_get|of_phy_get\w*|reset_control_get(?:_exclusive|_shared)?|of_find_\w+|of_parse_phandle\w*|nvmem_cell_get"
+    r"|pwm_get|fwnode_pwm_get|iio_channel_get\w*|device_get_named_child_node|of_get_child_by_name|of_get_next_child|extcon_get_\w+"
+    r"|(?:device|fwnode|of)_property_(?:read|match|count)\w*|of_match_device|of_match_node|(?:of_)?device_get_match_data|syscon_regmap_lookup_\w+"
+    r")\s*\([^;]*\)\s*;\s*"
+    r"(?:of_node_put\s*\([^;]*\)\s*;\s*|fwnode_handle_put\s*\([^;]*\)\s*;\s*)?"
+    rf"if\s*\(\s*(?:IS_ERR(?:_OR_NULL)?\s*\(\s*\1\s*\)|!\s*\1|\1\s*==\s*NULL|\1(?:\s*<=?\s*0)?)\s*{_LEAVING}"
+)
+_BY_NODE = re.compile(
+    r"\bif\s*\(\s*(?!!)[^;{}!]*(?:of_node|\bnp\b|\bnode\b|fwnode|CONFIG_OF\b|CONFIG_ACPI\b|ACPI_\w+|\w*acpi\w*)[^;{}]*\)\s*(?:\{[^{}]*)?\Z"
+)
+_NAMES = {"clk": "a clock", "gpio": "a GPIO line", "graph": "an endpoint of a graph", "propert": "a property of its node"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Want:
+    """What a probe refuses to go without."""
+
+    what: str
+    path: str
+    line: int
+
+
+def of_probe(texts: Texts, function: str, members: Sequence[str]) -> Want | None:
+    """The first thing that a probe asks for and a device made by hand lacks; None where nothing of the kind is seen.
+
+    Of a function that is not in the object nothing is known, and so nothing is said.
+    """
+    return texts.once(("want", f"{members[0] if members else ''}:{function}"), functools.partial(_of_probe, texts, function, members))
+
+
+def _of_probe(texts: Texts, function: str, members: Sequence[str]) -> Want | None:
+    irq: Want | None = None
+    guarded = False
+    for path, begin, end in _followed(texts, function, members):
+        text = texts.get(path) or ""
+        found = _refused(text, begin, end)
+        if found is not None:
+            return Want(found[0], path, texts.line(path, found[1]))
+        guarded = guarded or bool(_ABOUT_IRQ.search(text, begin, end))
+        asked = _IRQ.search(text, begin, end)
+        if asked is not None and irq is None:
+            irq = Want("an interrupt", path, texts.line(path, asked.start()))
+    return None if guarded else irq
+
+
+def _followed(texts: Texts, function: str, members: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """The bodies of a function and of those of the object that it calls, but for what it calls only where there is a node."""
+    waiting, seen = [function], {function}
+    for _ in range(_MOST_FUNCTIONS):
+        if not waiting:
+            return
+        where = starts.defined(texts, waiting.pop(0), members)
+        if where is None:
+            continue
+        path, begin, end = where
+        yield where
+        text = texts.get(path) or ""
+        for call in _CALL.finditer(text, begin, end):
+            if call[1] in seen or call[1] in _WORDS or starts.defined(texts, call[1], (path, *members)) is None:
+                continue
+            if _BY_NODE.search(text, max(begin, call.start() - 400), call.start()) is None:
+                seen.add(call[1])
+                waiting.append(call[1])
+
+
+def _refused(text: str, begin: int, end: int) -> tuple[str, int] | None:
+    """What a function refuses to go without, and where."""
+    forms = (("an interrupt", _NO_IRQ), ("a node", _NO_NODE))
+    found = [(name, one.start()) for name, form in forms if (one := form.search(text, begin, end))]
+    asked = _ASKED.search(text, begin, end)
+    if asked is not None:
+        what = next((shown for part, shown in _NAMES.items() if part in asked[2]), "what firmware describes")
+        found.append((f"{what} ({asked[2]}())", asked.start()))
+    for data in _DATA.finditer(text, begin, end):
+        nothing = rf"(?:!\s*{data[1]}|{data[1]}\s*==\s*NULL)\s*(?:\|\|[^;{{}}]*)?"
+        refusal = re.compile(rf"\bif\s*\(\s*{nothing}{_LEAVING}").search(text, data.end(), end)
+        if refusal and re.compile(rf"\b{data[1]}\s*=[^=]").search(text, data.end(), refusal.end()) is None:
+            found.append(("platform data", refusal.start()))
+            break
+    return min(found, key=lambda one: one[1], default=None)
