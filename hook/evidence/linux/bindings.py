@@ -71,10 +71,12 @@ def _drivers(texts: Texts, path: str) -> Iterator[Driver]:
     every = (
         found for mark in ("_driver ", "_driver\t", "_family ", "_family\t") for found in idtables.matches(_DRIVER, text, mark, "struct")
     )
+    seen: set[int] = set()  # the name of a structure may end as its kind does
     for found in every:
         bus = SAME.get(found[1], found[1])
-        if bus not in BUSES:
+        if bus not in BUSES or found.start() in seen:
             continue
+        seen.add(found.start())
         end = closing(text, found.end() - 1)
         body = text[found.end() : end if end > 0 else found.end() + 2000]
         yield Driver(bus, found[2], path, texts.line(path, found.start()), _fields(body))
@@ -149,7 +151,7 @@ class Binder:
     def of_bus(self, bus: Bus, path: str, line: int) -> Reach:
         """What a bus says of every driver on it."""
         if bus.way is Way.HOSTED:
-            found = self.provided(bus.providers, path, line, f"a driver of the {bus.name} bus")
+            found = self.provided(bus.providers, path, line, bus.what or f"a driver of the {bus.name} bus")
             return found or Reach(
                 Answer.UNKNOWN, question=f"the tree has no virtual host of the {bus.name} bus: does the machine have such a device?"
             )
@@ -276,14 +278,14 @@ class Binder:
                 ):
                     return out, f"{table.name}, line {row.line}"
                 continue
-            value = self._text(text)
+            value = self.text(text)
             if value is None:
                 return out, f"{table.name}, line {row.line}: {text[:60]}"
             if value:
                 out.append((value, row.line, text))
         return out, unread
 
-    def _text(self, text: str) -> str | None:
+    def text(self, text: str) -> str | None:
         """A constant string; a driver's name may be that of its module, behind a macro of its own."""
         try:
             text = self._macros.expand(text)
@@ -351,7 +353,7 @@ class Binder:
             bus.name in ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")
             and written is not None
         ):
-            own = self._text(written)
+            own = self.text(written)
             if own is None:
                 return Reach(
                     Answer.UNKNOWN, question=f"the name of {driver.name} is not known: does code of the kernel make its device?"

@@ -38,7 +38,7 @@ class Bus:
 
     name: str
     way: Way
-    what: str = ""  # the question that stays open, or why the bus is absent
+    what: str = ""  # the question that stays open, why the bus is absent, or what registers there
     providers: tuple[Provider, ...] = ()
     absent_on: tuple[str, ...] = ()  # architectures on which ABSENT holds; empty: on all
 
@@ -100,7 +100,8 @@ LOOPED = Provider("snd-aloop", ("SND_ALOOP",), "it is told of every PCM device, 
 NETLINK = Provider("the connector", ("CONNECTOR",), "user space sends it messages over netlink")
 IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space makes one by its type, as a directory")
 FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a bridge of software, whose bus has the slots that a driver asks for")
-FILE = Provider("a device file of its own", (), "user space opens it, and no device has to be there")
+FILE = Provider("a file of its own", (), "user space opens it, or sends it messages, device or not")
+OWN_DEVICE = Provider("a platform device of its own", (), "its start makes it on every machine")
 LINK = Provider("rtnetlink", ("NET",), "user space makes a network device of the kind")
 
 BUSES: dict[str, Bus] = {
@@ -171,24 +172,25 @@ BUSES: dict[str, Bus] = {
         Bus("locomo", Way.ABSENT, "a companion chip of StrongARM boards", absent_on=("x86_64", "arm64")),
         Bus("fsl_mc", Way.ABSENT, "a bus of Freescale's DPAA2 processors", absent_on=("x86_64", "arm64")),
         Bus("host1x", Way.ABSENT, "a bus of Tegra processors", absent_on=("x86_64", "arm64")),
-        Bus("gadget", Way.HOSTED, providers=(UDC,)),
-        Bus("parport", Way.HOSTED, providers=(PORT,)),
-        Bus("sdio", Way.HOSTED, providers=(CARD,)),
-        Bus("greybus", Way.HOSTED, providers=(BRIDGE,)),
-        Bus("gbphy", Way.HOSTED, providers=(BRIDGED_PHY,)),
-        Bus("led_trigger", Way.HOSTED, providers=(ULED,)),
-        Bus("watchdog_governor", Way.HOSTED, providers=(SOFTDOG,)),
-        Bus("team", Way.HOSTED, providers=(TEAM,)),
-        Bus("comedi", Way.HOSTED, providers=(DEVCONFIG,)),
-        Bus("spk_synth", Way.HOSTED, providers=(SYNTH,)),
-        Bus("mtd", Way.HOSTED, providers=(FLASH,)),
-        Bus("ubi", Way.HOSTED, providers=(VOLUME,)),
-        Bus("pcm", Way.HOSTED, providers=(LOOPED,)),
-        Bus("connector", Way.HOSTED, providers=(NETLINK,)),
-        Bus("iio_sw", Way.HOSTED, providers=(IIO,)),
-        Bus("vme", Way.HOSTED, providers=(FAKE_VME,)),
+        Bus("gadget", Way.HOSTED, "a gadget", providers=(UDC,)),
+        Bus("parport", Way.HOSTED, "a driver of parallel ports", providers=(PORT,)),
+        Bus("sdio", Way.HOSTED, "a driver of SDIO cards", providers=(CARD,)),
+        Bus("greybus", Way.HOSTED, "a driver of Greybus modules", providers=(BRIDGE,)),
+        Bus("gbphy", Way.HOSTED, "a driver of Greybus modules", providers=(BRIDGED_PHY,)),
+        Bus("led_trigger", Way.HOSTED, "a trigger of LEDs", providers=(ULED,)),
+        Bus("watchdog_governor", Way.HOSTED, "a pretimeout governor", providers=(SOFTDOG,)),
+        Bus("team", Way.HOSTED, "a mode of team devices", providers=(TEAM,)),
+        Bus("comedi", Way.HOSTED, "a driver that COMEDI_DEVCONFIG may attach", providers=(DEVCONFIG,)),
+        Bus("spk_synth", Way.HOSTED, "a synthesiser", providers=(SYNTH,)),
+        Bus("mtd", Way.HOSTED, "a user of MTD devices", providers=(FLASH,)),
+        Bus("ubi", Way.HOSTED, "a user of UBI volumes", providers=(VOLUME,)),
+        Bus("pcm", Way.HOSTED, "a user of PCM devices", providers=(LOOPED,)),
+        Bus("connector", Way.HOSTED, "a family of messages", providers=(NETLINK,)),
+        Bus("iio_sw", Way.HOSTED, "a kind of IIO devices and triggers that are software", providers=(IIO,)),
+        Bus("vme", Way.HOSTED, "a driver of VME boards", providers=(FAKE_VME,)),
         Bus("rc_map", Way.NAMED),
-        Bus("misc", Way.HOSTED, providers=(FILE,)),
+        Bus("own", Way.HOSTED, "a platform driver", providers=(OWN_DEVICE,)),
+        Bus("misc", Way.HOSTED, "a start that opens a way from user space", providers=(FILE,)),
         Bus("pcmcia", Way.ABSENT, "a PCMCIA socket is behind a bridge (CardBus, i82365) that QEMU does not emulate"),
         Bus("rpmsg", Way.ABSENT, "what rpmsg talks to, a remote processor, is behind a device that QEMU does not emulate"),
         Bus("mhi", Way.ABSENT, "MHI devices are PCI modems and accelerators that QEMU does not emulate"),

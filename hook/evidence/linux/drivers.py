@@ -8,13 +8,14 @@ docs/reachability.md has the rules.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 
-from hook.evidence.linux import bounds, conditions, keymaps, makers, starts, users
-from hook.evidence.linux.bindings import Binder, Driver, Names, drivers
+from hook.evidence.linux import bounds, conditions, course, keymaps, makers, starts, users
+from hook.evidence.linux.bindings import Binder, Driver, Names, bus_of, drivers
 from hook.evidence.linux.buses import BUSES, BY_HAND, OWN, Way
-from hook.evidence.linux.cmacros import Macros
+from hook.evidence.linux.cmacros import Macros, split
 from hook.evidence.linux.configs import Configurer
 from hook.evidence.linux.driversource import Texts
 from hook.evidence.linux.idtables import announced
@@ -27,6 +28,7 @@ from hook.verdict import Answer, Fact
 
 _MOST_MEMBERS = 60  # files of an object that are all read; of a larger one the index says which matter
 _MOST_OF_LARGE = 160
+_MOST_WITH_PARTS = 4  # files of an object that are looked into for C files that they include
 MOST_FILES = 400  # that may be read for the answers about one change
 _MOST_INCLUDERS, _INCLUDER_SECONDS = 16, 1.0  # files that include a changed header
 _MOST_CALLS = 12  # functions of other objects that the start of one calls
@@ -72,6 +74,7 @@ class Drivers:
         # those of them that stay open for their start alone, with the files in which that hands something out
         self._handing: dict[str, tuple[str, ...]] = {}
         self.sideways: set[str] = set()  # objects that only drivers bound by hand use
+        self.opened: set[str] = set()  # objects that are `yes` for a file of their own, and nothing else
         self.hand: set[str] = set()  # objects that are `yes` since user space binds them, or one that uses them, to a chip that it plays
         self.shut: set[str] = set()  # of these, those that are taken to open nothing behind them
         self._leaned: set[str] = set()  # objects in `_inside` that an answer took for closed
@@ -186,11 +189,13 @@ class Drivers:
             if part.answer is Answer.YES:
                 return part
             parts.append(part)
+        if begin.calls and (of_course := self._of_course(obj, binder, members, found)) is not None:
+            return of_course
         handed = [
             Reach(Answer.UNKNOWN, question=f"{what} ({path}:{line}): does that lead to the code without a device?")
             for what, path, line in begin.unknown
         ]
-        handed += self._elsewhere(begin.calls, obj, depth)
+        handed += self._elsewhere(begin.calls, obj, depth, bool(found))
         parts += handed
         if any(part.answer is not Answer.NO for part in handed):
             weak += [path for _, path, _ in (*begin.calls, *begin.unknown)]
@@ -235,6 +240,8 @@ class Drivers:
         What a notifier or a transport of a driver without a device runs is taken to end in the driver itself.
         """
         found = self.of_object(obj, depth)
+        if obj.path in self.opened:
+            return Reach(Answer.UNKNOWN, question=f"does the file that {obj.path} opens to user space lead there?")
         return self.as_closed(obj, found) if obj.path in self.shut else found
 
     def as_closed(self, obj: Object, found: Reach) -> Reach:
@@ -269,7 +276,10 @@ class Drivers:
                 return members[:_MOST_OF_LARGE], False
             return tuple(one for one in members if self.texts.exists(one)), obj.whole
         there = tuple(one for one in members if self.texts.exists(one))
-        return there, obj.whole and len(there) == len(members)
+        # a file may be put together of others (sound/pci/echoaudio)
+        parts = [name for one in there[:_MOST_WITH_PARTS] for name in self.texts.local_headers(one) if name.endswith(".c")]
+        whole = obj.whole and len(there) == len(members)
+        return tuple(dict.fromkeys((*there, *(name for name in parts if "test" not in name)))), whole
 
     def fact(self, claim: str, path: str, line: int) -> Fact:
         """A claim with its place."""
@@ -280,8 +290,32 @@ class Drivers:
         macros = Macros(self.texts, near)
         return Binder(self.texts, members, macros, self.configurer.known, self.vm, obj.name)
 
-    def _elsewhere(self, calls: Sequence[tuple[str, str, int]], obj: Object, depth: int) -> list[Reach]:
-        """What the start of an object calls of others: what belongs to an object that is NO leads nowhere."""
+    def _of_course(self, obj: Object, binder: Binder, members: Sequence[str], found: Sequence[Driver]) -> Reach | None:
+        """That the start makes, on every machine, a file that user space opens or the device of its own driver; None where it does not."""
+        steps = course.steps(self.texts, members)
+        if not found:
+            for one in course.files(steps):
+                self.opened.add(obj.path)
+                return binder.of_bus(BUSES["misc"], one.path, self.texts.line(one.path, one.offset))
+        own = {binder.text(driver.fields.get("name", "")) for driver in found if driver.bus == "platform"}
+        for one in course.devices(steps) if own and len(own) == len(found) else ():
+            first, *rest = [part.strip() for part, _ in split(one.arguments)] or [""]
+            if rest and one.name in ("platform_device_register_data", "platform_device_register_resndata"):
+                first = rest[0]
+            if first.startswith("&"):  # struct platform_device_info
+                form = re.compile(rf"\b{re.escape(first[1:])}\b[^=;{{]*=\s*\{{[^}}]*?\.\s*name\s*=\s*([^,}}]+)")
+                info = form.search(self.texts.get(one.path) or "")
+                first = info[1] if info else ""
+            name = binder.text(first)
+            if one.name == "platform_create_bundle" or (name is not None and name in own):
+                return binder.of_bus(BUSES["own"], one.path, self.texts.line(one.path, one.offset))
+        return None
+
+    def _elsewhere(self, calls: Sequence[tuple[str, str, int]], obj: Object, depth: int, binds: bool) -> list[Reach]:
+        """What the start of an object calls of others: what belongs to an object that is NO leads nowhere.
+
+        An object without drivers of its own that registers with the module beside it runs with the device of that (em28xx-dvb).
+        """
         found: list[Reach] = []
         for name, path, line in calls:
             question = f"its start calls {name}() ({path}:{line}): does that lead to the code without a device?"
@@ -293,6 +327,9 @@ class Drivers:
             if not all(one.path.startswith(_DRIVERS) and self.is_module(one) for one in objects):
                 return [*found, unknown]  # a core that every machine has
             answer = any_of([self.of_other(one, depth + 1) for one in objects]) if objects else unknown
+            beside = all(one.path.rpartition("/")[0] == obj.path.rpartition("/")[0] and bus_of(self.texts, one) for one in objects)
+            if answer.answer is Answer.YES and not binds and beside and "_register" in name:
+                return [dataclasses.replace(answer, facts=(*answer.facts[:2], self.fact(f"registers with {objects[0].path}", path, line)))]
             if answer.answer is not Answer.NO:
                 return [*found, unknown]
             found.append(answer)

@@ -177,7 +177,7 @@ def _is_other_name(text: str, at: int) -> bool:
     if into is None:
         return bool(_NO_MAKING.search(before))
     if not into[2]:  # an array of the file's own: nothing of what the file does with it makes a device
-        return _ADDING.search(text) is None and re.search(rf"\bname\s*=\s*{into[1]}\b", text) is None
+        return _ADDING.search(text) is None and "mfd_cell" not in text and "platform_device_info" not in text
     declared = re.compile(rf"\bstruct\s+(\w+)\s*\*?\s*(?:const\s+)?{into[1]}\b").findall(text, 0, at)
     return bool(declared) and declared[-1] in _OTHERS
 

@@ -55,7 +55,7 @@ _HARMLESS = re.compile(
     r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
     # what these are given is called for a port, a host, an instance or a controller, which a driver with a device adds
     r"|uart_(?:un)?register_driver|(?:fc|sas|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
-    r"|transport_class_register|led_trigger_register_simple"
+    r"|led_trigger_register_simple"
     r"|"
     r"\w*unregister\w*|class_(?:create|destroy|register)|bus_register|root_device_register\w*|alloc_chrdev_region"
     r"|register_chrdev_region|\w+_region_start|vga_switcheroo_register_handler|list_add\w*|hlist_add\w*|kmem_cache_\w+"
@@ -173,6 +173,16 @@ def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tr
             elif _HARMLESS.fullmatch(name) is None and (known or _hands_out(texts, path, call, name, members)):
                 calls.setdefault(name, (name, path, texts.line(path, call.start())))
     return Start(tuple(buses.values()), tuple(calls.values()), tuple(unknown.values()), found)
+
+
+def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
+    """The functions that an object starts with, each with its file."""
+    found = []
+    for path in members:
+        for statement in _START.finditer(texts.get(path) or ""):
+            if _INITCALL.match(statement[1]) and not statement[2].startswith("void") and "{" not in statement[2]:
+                found.append((path, statement[2].split(",")[0].strip()))
+    return found
 
 
 def _hands_out(texts: Texts, path: str, call: re.Match[str], name: str, members: Sequence[str]) -> bool:

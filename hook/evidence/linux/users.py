@@ -36,7 +36,9 @@ _VIRTUAL = re.compile(
 )
 _LIKELY = re.compile(
     r"drivers/usb/|drivers/hid/|net/usb/|media/usb/|virtio|/e1000|/igb/|vmxnet3|8139|pvscsi|megaraid|mpt|lsi|sym53|bochs|cirrus|vmwgfx|qxl|hda_intel|test"
+    r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si"
 )
+_PLAYED = re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # that talk to a chip that user space can play
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 
@@ -96,7 +98,7 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
 
 def likelihood(path: str) -> tuple[int, str]:
     """Where to look first for a user that a virtual machine has."""
-    return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2, path
+    return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2 if _PLAYED.search(path) else 3, path
 
 
 def in_kernel(path: str, srcarch: str) -> bool:
