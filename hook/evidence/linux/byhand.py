@@ -8,6 +8,7 @@ adapter itself says what is behind it. Who plays the adapter plays the chip; wha
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterator
 
@@ -19,6 +20,7 @@ from hook.verdict import Answer, ConfigReason
 if typing.TYPE_CHECKING:
     from hook.evidence.linux.bindings import Binder, Driver
 
+_MODE = re.compile(r"\bSPI_(?:MODE_[23]|CPOL|CS_HIGH|LSB_FIRST|3WIRE|NO_CS|READY)\b")  # that a CH341 has not (spi_setup)
 _LONGEST = 19  # characters of the name of an I2C client (I2C_NAME_SIZE without the end)
 ASSUMED = "user space has {name} bound by hand: what needs the chip's interrupt, or what a board or its firmware says, does not run"
 
@@ -29,6 +31,10 @@ def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
     if host is None:
         # a tree of before that adapter: software stubs still answer on I2C
         return Reach(Answer.UNKNOWN, question=f"{driver.name}: {bus.what}") if bus.name == "i2c" else None
+    if bus.name == "spi" and _MODE.search(binder.texts.get(driver.path) or ""):
+        host = binder.provided(bus.providers[1:], driver.path, driver.line, "")
+        if host is None:
+            return Reach(Answer.UNKNOWN, question=f"{driver.name} asks for a mode of SPI: has an adapter that user space plays that mode?")
     if bus.name == "i2c":
         found = next(_names(binder, driver), None)
         if isinstance(found, str):

@@ -74,7 +74,8 @@ class Drivers:
         # those of them that stay open for their start alone, with the files in which that hands something out
         self._handing: dict[str, tuple[str, ...]] = {}
         self.sideways: set[str] = set()  # objects that only drivers bound by hand use
-        self.opened: set[str] = set()  # objects that are `yes` for a file of their own, and nothing else
+        self.opened: set[str] = set()  # objects that are `yes` for a file of their own, from which nothing follows
+        self.suites: set[str] = set()  # those of tests, from which nothing follows but for libraries
         self.hand: set[str] = set()  # objects that are `yes` since user space binds them, or one that uses them, to a chip that it plays
         self.shut: set[str] = set()  # of these, those that are taken to open nothing behind them
         self._leaned: set[str] = set()  # objects in `_inside` that an answer took for closed
@@ -187,6 +188,8 @@ class Drivers:
                 of_bus = binder.of_bus(BUSES[bus], path, line) if known else None
             part = of_bus or Reach(Answer.UNKNOWN, question=f"it registers with {bus} at {path}:{line}: what comes to it there?")
             if part.answer is Answer.YES:
+                if bus == "kunit":
+                    self.suites.add(obj.path)
                 return part
             parts.append(part)
         if begin.calls and (of_course := self._of_course(obj, binder, members, found)) is not None:
@@ -241,7 +244,7 @@ class Drivers:
         """
         found = self.of_object(obj, depth)
         if obj.path in self.opened:
-            return Reach(Answer.UNKNOWN, question=f"does the file that {obj.path} opens to user space lead there?")
+            return Reach(Answer.UNKNOWN, question=f"{obj.path} runs ({', '.join(found.devices)}): does that lead there?")
         return self.as_closed(obj, found) if obj.path in self.shut else found
 
     def as_closed(self, obj: Object, found: Reach) -> Reach:

@@ -162,6 +162,13 @@ def _names(texts: Texts, path: str) -> list[str]:
     return found
 
 
+def _wanted(texts: Texts, user: User, names: Sequence[str], members: Sequence[str]) -> wants.Want | None:
+    """What the probe of a chip's core, or another function that its glue calls, refuses to go without."""
+    words = set(_WORD.findall(texts.get(user.path) or ""))
+    found = (wants.of_probe(texts, name, members) for name in names if name in words)
+    return next((one for one in found if one is not None), None)
+
+
 def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, closed: bool, depth: int) -> Reach | None:
     """What the objects that use this one's functions say; None where nothing of it can be used elsewhere."""
     names = exported(judge.texts, obj, members, judge.is_module(obj), deep=not binds or closed)
@@ -203,12 +210,14 @@ def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, close
                 break
             answer = judge.of_other(one, depth + 1)
             beside = one.path.rpartition("/")[0] == folder
+            if answer.answer is Answer.YES and one.path in judge.suites and binds:
+                answer = Reach(Answer.UNKNOWN, question=f"{one.path} tests it: is that the changed code?")
             if answer.answer is Answer.YES:
                 fact = judge.fact(f"{one.path} uses {user.name}() of {obj.path}", user.path, user.line)
                 reached = dataclasses.replace(answer, facts=(*answer.facts[:2], fact))
                 if one.path not in judge.hand:
                     return reached
-                want = wants.of_probe(judge.texts, user.name, members)
+                want = _wanted(judge.texts, user, names, members)
                 if want is not None:
                     question = f"{user.name}() asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
                     reached = Reach(Answer.UNKNOWN, devices=answer.devices, question=question)

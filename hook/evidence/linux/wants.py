@@ -2,7 +2,8 @@
 
 A chip that user space plays on a bus of its own has an address and answers, no more: no interrupt, no platform data, no node of a device
 tree and nothing that one describes (clocks, lines, endpoints of a graph). A probe that refuses without one of these ends there. The
-functions of the object that the probe calls are followed; a refusal is an `if` about what was asked for, with an error returned in it.
+functions that the probe calls are followed, in the object and into the core of a chip whose glue it is (cs35l56_hda_common_probe). A
+refusal is an `if` about what was asked for, with an error returned in it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ from hook.evidence.linux.driversource import Texts
 _MOST_FUNCTIONS = 60  # of one probe
 _LEAVING = r"\)\s*(?:\{[^{}]*?)?\b(?:return\s+(?!0\s*;)[^;\s]|goto\b)"
 _CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
+_PROBING = re.compile(r"probe|init|setup|bind|create")
+_ALIKE = 4  # characters with which the names of a chip's files and functions begin
 _WORDS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "typeof"))
 _NO_IRQ = re.compile(rf"\bif\s*\(\s*(?:!\s*[\w>.-]*irq|[\w>.-]*irq\s*(?:<=?|==)\s*(?:[01]|NO_IRQ))\s*{_LEAVING}")
 _IRQ = re.compile(r"\b(?:devm_)?(?:request_(?:threaded_|any_context_)?irq|regmap_add_irq_chip\w*)\s*\([^;]*?\birq\b")
-_ABOUT_IRQ = re.compile(r"\bif\s*\([^;{}]*irq")
+_HAS_IRQ = re.compile(  # that it is asked for only where there is one
+    r"\bif\s*\((?:[^;{}]*&&\s*)?\s*[\w>.-]*\birq\s*(?:\)|>|&&|!=\s*0)"
+    r"|\bif\s*\(\s*(?:!\s*[\w>.-]*\birq|[\w>.-]*\birq\s*(?:<=?|==)\s*0)\s*\)\s*(?:\{[^{}]*?)?\breturn\s*0?\s*;"
+)
 _NODE = r"(?:[\w>.&-]*(?:of_node|fwnode)|np|node|dev_fwnode\s*\([^()]*\))"
 _NO_NODE = re.compile(rf"\bif\s*\(\s*(?:!\s*{_NODE}|{_NODE}\s*==\s*NULL)\s*{_LEAVING}")
 _DATA = re.compile(r"\b(\w+)\s*=\s*(?:\([^()]*\)\s*)?(?:dev_get_platdata\s*\([^;]*\)|[\w>.-]*\bplatform_data)\s*[;,]")
@@ -67,7 +73,7 @@ def _of_probe(texts: Texts, function: str, members: Sequence[str]) -> Want | Non
         found = _refused(text, begin, end)
         if found is not None:
             return Want(found[0], path, texts.line(path, found[1]))
-        guarded = guarded or bool(_ABOUT_IRQ.search(text, begin, end))
+        guarded = guarded or bool(_HAS_IRQ.search(text, begin, end))
         asked = _IRQ.search(text, begin, end)
         if asked is not None and irq is None:
             irq = Want("an interrupt", path, texts.line(path, asked.start()))
@@ -75,23 +81,38 @@ def _of_probe(texts: Texts, function: str, members: Sequence[str]) -> Want | Non
 
 
 def _followed(texts: Texts, function: str, members: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """The bodies of a function and of those of the object that it calls, but for what it calls only where there is a node."""
-    waiting, seen = [function], {function}
+    """The bodies of a function and of those that it calls, but for what it calls only where there is a node."""
+    waiting, seen = [(function, tuple(members))], {function}
     for _ in range(_MOST_FUNCTIONS):
         if not waiting:
             return
-        where = starts.defined(texts, waiting.pop(0), members)
+        name, near = waiting.pop(0)
+        where = starts.defined(texts, name, near)
         if where is None:
             continue
         path, begin, end = where
         yield where
         text = texts.get(path) or ""
         for call in _CALL.finditer(text, begin, end):
-            if call[1] in seen or call[1] in _WORDS or starts.defined(texts, call[1], (path, *members)) is None:
+            if call[1] in seen or call[1] in _WORDS:
+                continue
+            beside = (path, *near)
+            if starts.defined(texts, call[1], beside) is None:
+                beside = _core(texts, call[1], path)
+            if not beside:
                 continue
             if _BY_NODE.search(text, max(begin, call.start() - 400), call.start()) is None:
                 seen.add(call[1])
-                waiting.append(call[1])
+                waiting.append((call[1], beside))
+
+
+def _core(texts: Texts, function: str, path: str) -> tuple[str, ...]:
+    """The file that defines what the glue of a chip calls of its core: a probe by the name of the chip."""
+    base = path.rpartition("/")[2]
+    if not _PROBING.search(function) or function[:_ALIKE] != base[:_ALIKE].replace("-", "_"):
+        return ()
+    found = [one for one in texts.defining(function) if one.endswith(".c") and texts.exists(one)]
+    return (found[0],) if len(found) == 1 else ()
 
 
 def _refused(text: str, begin: int, end: int) -> tuple[str, int] | None:
