@@ -101,7 +101,6 @@ NETLINK = Provider("the connector", ("CONNECTOR",), "user space sends it message
 IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space makes one by its type, as a directory")
 FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a bridge of software, whose bus has the slots that a driver asks for")
 FILE = Provider("a file of its own", (), "user space opens it, or sends it messages, device or not")
-OWN_DEVICE = Provider("a platform device of its own", (), "its start makes it on every machine")
 LINK = Provider("rtnetlink", ("NET",), "user space makes a network device of the kind")
 
 BUSES: dict[str, Bus] = {
@@ -189,7 +188,6 @@ BUSES: dict[str, Bus] = {
         Bus("iio_sw", Way.HOSTED, "a kind of IIO devices and triggers that are software", providers=(IIO,)),
         Bus("vme", Way.HOSTED, "a driver of VME boards", providers=(FAKE_VME,)),
         Bus("rc_map", Way.NAMED),
-        Bus("own", Way.HOSTED, "a platform driver", providers=(OWN_DEVICE,)),
         Bus("misc", Way.HOSTED, "a start that opens a way from user space", providers=(FILE,)),
         Bus("pcmcia", Way.ABSENT, "a PCMCIA socket is behind a bridge (CardBus, i82365) that QEMU does not emulate"),
         Bus("rpmsg", Way.ABSENT, "what rpmsg talks to, a remote processor, is behind a device that QEMU does not emulate"),

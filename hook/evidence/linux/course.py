@@ -2,7 +2,8 @@
 
 The statements of an initcall are followed one after the other. A call is certain as long as nothing before it may leave the function but
 for want of memory or because a name is taken; an `if` that leaves for any other reason, a label or a branch of the preprocessor ends it.
-What is certain to register a file of its own runs where user space opens that; what makes the device of its own driver runs as it starts.
+What is certain to register a file of its own runs where user space opens that. (That a start makes the device of its own driver says
+little: the probe of most of them looks for hardware first.)
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ _WANTING = re.compile(
 _FILE = re.compile(
     r"misc_register|(?:__)?register_chrdev|proc_create\w*|register_sysctl\w*|debugfs_create_file\w*|genl_register_family|register_filesystem"
 )
-_DEVICE = re.compile(r"platform_device_(?:register_\w+|alloc)|platform_create_bundle")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +66,8 @@ def files(found: Sequence[Step]) -> Iterator[Step]:
     return (one for one in found if _FILE.fullmatch(one.name))
 
 
-def devices(found: Sequence[Step]) -> Iterator[Step]:
-    """The steps that make a device."""
-    return (one for one in found if _DEVICE.fullmatch(one.name))
-
-
 def _followed(texts: Texts, function: str, members: Sequence[str], found: list[Step], depth: int) -> bool:
-    """Adds what a function is certain to call; whether its end is certain to be reached, too."""
+    """Adds what a function is certain to call; whether it is certain to come to its end, and to fail for want of memory alone."""
     where = starts.defined(texts, function, members)
     if where is None or depth > _DEEPEST:
         return False
@@ -115,7 +110,8 @@ def _followed(texts: Texts, function: str, members: Sequence[str], found: list[S
         for one in _GIVEN.finditer(sure):
             given[one[1]] = wanting.get(one[2], False)
         if word == "return":
-            return True
+            value = statement.strip()[len("return") : -1].strip()
+            return value in ("", "0") or _only_wanting(value, given, wanting)
         may_leave = word in ("if", "for", "while", "switch", "do") and _LEAVES.search(statement[len(sure) :])
         if may_leave and (word != "if" or not _only_wanting(condition, given, wanting)):
             return False

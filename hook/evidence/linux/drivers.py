@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from hook.evidence.linux import bounds, conditions, course, keymaps, makers, starts, users
 from hook.evidence.linux.bindings import Binder, Driver, Names, bus_of, drivers
 from hook.evidence.linux.buses import BUSES, BY_HAND, OWN, Way
-from hook.evidence.linux.cmacros import Macros, split
+from hook.evidence.linux.cmacros import Macros
 from hook.evidence.linux.configs import Configurer
 from hook.evidence.linux.driversource import Texts
 from hook.evidence.linux.idtables import announced
@@ -192,7 +192,7 @@ class Drivers:
                     self.suites.add(obj.path)
                 return part
             parts.append(part)
-        if begin.calls and (of_course := self._of_course(obj, binder, members, found)) is not None:
+        if begin.calls and not found and (of_course := self._of_course(obj, binder, members)) is not None:
             return of_course
         handed = [
             Reach(Answer.UNKNOWN, question=f"{what} ({path}:{line}): does that lead to the code without a device?")
@@ -293,25 +293,11 @@ class Drivers:
         macros = Macros(self.texts, near)
         return Binder(self.texts, members, macros, self.configurer.known, self.vm, obj.name)
 
-    def _of_course(self, obj: Object, binder: Binder, members: Sequence[str], found: Sequence[Driver]) -> Reach | None:
-        """That the start makes, on every machine, a file that user space opens or the device of its own driver; None where it does not."""
-        steps = course.steps(self.texts, members)
-        if not found:
-            for one in course.files(steps):
-                self.opened.add(obj.path)
-                return binder.of_bus(BUSES["misc"], one.path, self.texts.line(one.path, one.offset))
-        own = {binder.text(driver.fields.get("name", "")) for driver in found if driver.bus == "platform"}
-        for one in course.devices(steps) if own and len(own) == len(found) else ():
-            first, *rest = [part.strip() for part, _ in split(one.arguments)] or [""]
-            if rest and one.name in ("platform_device_register_data", "platform_device_register_resndata"):
-                first = rest[0]
-            if first.startswith("&"):  # struct platform_device_info
-                form = re.compile(rf"\b{re.escape(first[1:])}\b[^=;{{]*=\s*\{{[^}}]*?\.\s*name\s*=\s*([^,}}]+)")
-                info = form.search(self.texts.get(one.path) or "")
-                first = info[1] if info else ""
-            name = binder.text(first)
-            if one.name == "platform_create_bundle" or (name is not None and name in own):
-                return binder.of_bus(BUSES["own"], one.path, self.texts.line(one.path, one.offset))
+    def _of_course(self, obj: Object, binder: Binder, members: Sequence[str]) -> Reach | None:
+        """That the start makes, on every machine, a file that user space opens; None where it does not."""
+        for one in course.files(course.steps(self.texts, members)):
+            self.opened.add(obj.path)
+            return binder.of_bus(BUSES["misc"], one.path, self.texts.line(one.path, one.offset))
         return None
 
     def _elsewhere(self, calls: Sequence[tuple[str, str, int]], obj: Object, depth: int, binds: bool) -> list[Reach]:

@@ -10,7 +10,7 @@ import re
 import typing
 from collections.abc import Sequence
 
-from hook.evidence.linux.bindings import Names
+from hook.evidence.linux.bindings import Names, bus_of
 from hook.evidence.linux.driversource import Texts
 from hook.evidence.linux.reach import Reach, any_of
 from hook.evidence.linux.users import DEEPEST, in_kernel
@@ -68,6 +68,7 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
     """
     own = set(members)
     found: dict[str, Maker] = {}
+    formats: set[str] = set()  # of the macros, those that a name is printed by
     macros = [name for name in names.macros if not any(texts.macro(path, name) for path in own if path.endswith(".c"))]
     for name in names.names:
         words = list(dict.fromkeys(word.lower() for word in re.findall(r"\w+", name)))
@@ -96,6 +97,7 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
             defining = re.search(r"#[ \t]*define[ \t]+(\w+)[ \t]+\Z", text[text.rfind("\n", 0, at) + 1 : at])
             if defining and path.endswith(".h"):
                 macros.append(defining[1])
+                formats |= {defining[1]} if printed else set()
                 continue
             if defining:
                 at = _used_as(text, defining[1])
@@ -109,7 +111,7 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
             if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
                 continue
             text = texts.get(path) or ""
-            use = _used_as(text, macro)
+            use = -1 if macro in formats and _makes_none(text) else _used_as(text, macro)
             if use >= 0:
                 sure = bool(_MADE.search(text[max(0, use - 120) : use]))
                 found[path] = Maker(path, text.count("\n", 0, use) + 1, macro, sure)
@@ -176,10 +178,17 @@ def _is_other_name(text: str, at: int) -> bool:
     into = _INTO.search(before)
     if into is None:
         return bool(_NO_MAKING.search(before))
-    if not into[2]:  # an array of the file's own: nothing of what the file does with it makes a device
-        return _ADDING.search(text) is None and "mfd_cell" not in text and "platform_device_info" not in text
+    if not (into[2] or "").strip().endswith("name"):  # an array of the file's own: nothing of what it does makes a device
+        return _makes_none(text)
+    if re.search(r"(?:codec|card|adap|bus|dai|irq)\w*(?:_|->|\.)name\s*\Z", into[0].partition(",")[0]) and _makes_none(text):
+        return True
     declared = re.compile(rf"\bstruct\s+(\w+)\s*\*?\s*(?:const\s+)?{into[1]}\b").findall(text, 0, at)
     return bool(declared) and declared[-1] in _OTHERS
+
+
+def _makes_none(text: str) -> bool:
+    """Whether a file has nothing in it that makes a device."""
+    return _ADDING.search(text) is None and "mfd_cell" not in text and "platform_device_info" not in text
 
 
 def _of_driver(text: str, at: int) -> bool:
@@ -209,9 +218,11 @@ def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Re
             continue
         objects = judge.configurer.kbuild.objects(one.path)
         answer = any_of([judge.of_object(each, depth + 1) for each in objects]) if objects else Reach(Answer.UNKNOWN)
-        if answer.answer is Answer.YES and one.sure:
+        # what runs for another reason than a device of its own makes one where it finds a board that it knows
+        runs = any(each.path in judge.hand or (bus_of(judge.texts, each) and each.path not in judge.opened) for each in objects)
+        if answer.answer is Answer.YES and one.sure and runs:
             fact = judge.fact(f"makes a device called {one.name!a}", one.path, one.line)
-            return Reach(Answer.YES, (*answer.facts, fact), answer.devices, answer.reasons)
+            return dataclasses.replace(answer, facts=(*answer.facts, fact))
         if answer.answer is not Answer.NO:
             return Reach(
                 Answer.UNKNOWN, question=f"{one.path}:{one.line} may make a device called {one.name!a}: does it in the machine?"
