@@ -52,7 +52,7 @@ def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
         where = option.places[0] if option is not None and option.places else ["", 0]
         why = "the compatible strings of drivers are compared only with it"
         reasons["OF"] = ConfigReason("reach", why, str(where[0]), int(str(where[1])))
-    want = wants.of_probe(binder.texts, driver.fields.get("probe", "").strip(), (driver.path, *binder.members))
+    want = wants.of_probe(binder.texts, driver.fields.get("probe", "").strip(" &"), (driver.path, *binder.members))
     if want is not None:
         question = f"{claim}, but its probe asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
         return Reach(Answer.UNKNOWN, devices=host.devices, question=question)

@@ -10,6 +10,7 @@ import re
 import typing
 from collections.abc import Sequence
 
+from hook.evidence.linux import wants
 from hook.evidence.linux.bindings import Names, bus_of
 from hook.evidence.linux.driversource import Texts
 from hook.evidence.linux.reach import Reach, any_of
@@ -222,6 +223,11 @@ def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Re
         runs = any(each.path in judge.hand or (bus_of(judge.texts, each) and each.path not in judge.opened) for each in objects)
         if answer.answer is Answer.YES and one.sure and runs:
             fact = judge.fact(f"makes a device called {one.name!a}", one.path, one.line)
+            want = wants.of_probe(judge.texts, names.driver.fields.get("probe", "").strip(" &"), (names.driver.path, *members))
+            if want is not None and answer.assumptions:  # a cell of a chip that user space plays
+                asks = f"but its probe asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
+                question = f"{one.path}:{one.line} makes a device called {one.name!a}, {asks}"
+                return Reach(Answer.UNKNOWN, devices=answer.devices, question=question)
             return dataclasses.replace(answer, facts=(*answer.facts, fact))
         if answer.answer is not Answer.NO:
             return Reach(

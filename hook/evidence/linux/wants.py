@@ -17,12 +17,12 @@ from hook.evidence.linux import starts
 from hook.evidence.linux.driversource import Texts
 
 _MOST_FUNCTIONS = 60  # of one probe
-_LEAVING = r"\)\s*(?:\{[^{}]*?)?\b(?:return\s+(?!0\s*;)[^;\s]|goto\b)"
+_LEAVING = r"\)\s*(?:\{[^{}]*?)?\b(?:return\s+(?!0\s*;|-\s*ENOMEM\b)[^;\s]|goto\b)"
 _CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _PROBING = re.compile(r"probe|init|setup|bind|create")
 _ALIKE = 4  # characters with which the names of a chip's files and functions begin
 _WORDS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "typeof"))
-_NO_IRQ = re.compile(rf"\bif\s*\(\s*(?:!\s*[\w>.-]*irq|[\w>.-]*irq\s*(?:<=?|==)\s*(?:[01]|NO_IRQ))\s*{_LEAVING}")
+_NO_IRQ = re.compile(rf"\bif\s*\(\s*(?:!\s*[\w>.-]*\birq|!\s*[\w>.-]*->irq\w*|[\w>.-]*irq\s*(?:<=?|==)\s*(?:[01]|NO_IRQ))\s*{_LEAVING}")
 _IRQ = re.compile(r"\b(?:devm_)?(?:request_(?:threaded_|any_context_)?irq|regmap_add_irq_chip\w*)\s*\([^;]*?\birq\b")
 _HAS_IRQ = re.compile(  # that it is asked for only where there is one
     r"\bif\s*\((?:[^;{}]*&&\s*)?\s*[\w>.-]*\birq\s*(?:\)|>|&&|!=\s*0)"
@@ -38,6 +38,7 @@ _ASKED = re.compile(
     r"|drm_of_get_bridge|phy_get|of_phy_get\w*|reset_control_get(?:_exclusive|_shared)?|of_find_\w+|of_parse_phandle\w*|nvmem_cell_get"
     r"|pwm_get|fwnode_pwm_get|iio_channel_get\w*|device_get_named_child_node|of_get_child_by_name|of_get_next_child|extcon_get_\w+"
     r"|(?:device|fwnode|of)_property_(?:read|match|count)\w*|of_match_device|of_match_node|(?:of_)?device_get_match_data|syscon_regmap_lookup_\w+"
+    r"|platform_get_irq(?:_byname)?|regmap_irq_get_virq|irq_create_mapping"
     r")\s*\([^;]*\)\s*;\s*"
     r"(?:of_node_put\s*\([^;]*\)\s*;\s*|fwnode_handle_put\s*\([^;]*\)\s*;\s*)?"
     rf"if\s*\(\s*(?:IS_ERR(?:_OR_NULL)?\s*\(\s*\1\s*\)|!\s*\1|\1\s*==\s*NULL|\1(?:\s*<=?\s*0)?)\s*{_LEAVING}"
@@ -45,7 +46,9 @@ _ASKED = re.compile(
 _BY_NODE = re.compile(
     r"\bif\s*\(\s*(?!!)[^;{}!]*(?:of_node|\bnp\b|\bnode\b|fwnode|CONFIG_OF\b|CONFIG_ACPI\b|ACPI_\w+|\w*acpi\w*)[^;{}]*\)\s*(?:\{[^{}]*)?\Z"
 )
-_NAMES = {"clk": "a clock", "gpio": "a GPIO line", "graph": "an endpoint of a graph", "propert": "a property of its node"}
+_NAMES = {
+    "irq": "an interrupt", "clk": "a clock", "gpio": "a GPIO line", "graph": "an endpoint of a graph", "propert": "a property of its node",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -101,6 +101,7 @@ FILES = {
     "mfdgood.c": i2c("mfdgood", "", "return devm_mfd_add_devices(&client->dev, 0, cells, 1, NULL, 0, NULL);", IDS + '\nstatic const struct mfd_cell cells[] = {\n\t{ .name = "good-cell" },\n};'),
     "goodcell.c": cell("goodcell").replace('"goodcell"', '"good-cell"'),
     "mfdbad.c": i2c("mfdbad", "", "if (!client->irq)\n\t\treturn -ENXIO;\n\treturn devm_mfd_add_devices(&client->dev, 0, cells, 1, NULL, 0, NULL);", IDS + '\nstatic const struct mfd_cell cells[] = {\n\t{ .name = "bad-cell" },\n};'),
+    "cellwants.c": cell("cellwants").replace('"cellwants"', '"good-cell"').replace(".driver = {", ".probe = cw_probe,\n\t.driver = {", 1) + "static int cw_probe(struct platform_device *pdev)\n{\n\tif (!chip->irq_dev)\n\t\treturn -EPROBE_DEFER;\n\treturn 0;\n}\n",
     "badcell.c": cell("badcell").replace('"badcell"', '"bad-cell"'),
     # SPI
     "plainspi.c": spi("plainspi"),
@@ -240,6 +241,8 @@ def test_a_cell_has_the_chip_of_its_maker_unless_that_refuses_first(ask: Ask) ->
     found = of(ask, "goodcell.c")
     assert found.answer is Answer.YES and "makes a device called 'good-cell'" in found.facts[-1].claim and found.assumptions
     assert of(ask, "badcell.c").answer is Answer.UNKNOWN
+    found = of(ask, "cellwants.c")
+    assert found.answer is Answer.UNKNOWN and "its probe asks for an interrupt" in found.question
 
 
 def test_on_spi_the_adapter_has_to_know_the_mode(tree: Kernel, ask: Ask, tmp_path: pathlib.Path) -> None:
