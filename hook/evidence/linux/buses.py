@@ -100,6 +100,7 @@ LOOPED = Provider("snd-aloop", ("SND_ALOOP",), "it is told of every PCM device, 
 NETLINK = Provider("the connector", ("CONNECTOR",), "user space sends it messages over netlink")
 IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space makes one by its type, as a directory")
 FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a bridge of software, whose bus has the slots that a driver asks for")
+CARRIER = Provider("tpci200 with ipoctal232", ("IPACK_BUS", "BOARD_TPCI200"), "QEMU emulates the carrier and a module", "ipoctal232")
 FILE = Provider("a file of its own", (), "user space opens it, or sends it messages, device or not")
 LINK = Provider("rtnetlink", ("NET",), "user space makes a network device of the kind")
 
@@ -190,13 +191,13 @@ BUSES: dict[str, Bus] = {
         Bus("rc_map", Way.NAMED),
         Bus("misc", Way.HOSTED, "a start that opens a way from user space", providers=(FILE,)),
         Bus("pcmcia", Way.ABSENT, "a PCMCIA socket is behind a bridge (CardBus, i82365) that QEMU does not emulate"),
-        Bus("rpmsg", Way.ABSENT, "what rpmsg talks to, a remote processor, is behind a device that QEMU does not emulate"),
+        Bus("rpmsg", Way.OPEN, "is a remote processor behind a virtio device, as other hypervisors may have one?"),
         Bus("mhi", Way.ABSENT, "MHI devices are PCI modems and accelerators that QEMU does not emulate"),
         Bus("bcma", Way.ABSENT, "a bus inside of Broadcom's chips, none of which QEMU emulates", absent_on=("x86_64",)),
         Bus("intel_th", Way.ABSENT, "Intel's Trace Hub is a PCI or ACPI device that QEMU does not emulate"),
         Bus("rio", Way.ABSENT, "RapidIO is behind a bridge that QEMU does not emulate"),
         Bus("mcb", Way.ABSENT, "MEN's Chameleon bus is behind a PCI or LPC device that QEMU does not emulate"),
-        Bus("ipack", Way.ABSENT, "IndustryPack modules are on a PCI carrier that QEMU does not emulate"),
+        Bus("ipack", Way.HOSTED, "a driver of IndustryPack modules", providers=(CARRIER,)),
         Bus("siox", Way.ABSENT, "SIOX is driven through lines that a device tree describes", absent_on=("x86_64",)),
         Bus("peci", Way.ABSENT, "PECI controllers are parts of management processors", absent_on=("x86_64",)),
         Bus("sunxi_rsb", Way.ABSENT, "a bus of Allwinner's processors", absent_on=("x86_64", "arm64")),

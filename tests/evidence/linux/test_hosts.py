@@ -15,6 +15,7 @@ from tests.kernel import Kernel
 OPTIONS = (
     "ALL", "I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI", "SPI_CH341", "GREYBUS", "GREYBUS_ES2", "GREYBUS_SPI", "OF",
     "LEDS_TRIGGERS", "LEDS_USER", "PARPORT", "USB_USS720", "NET_TEAM", "KUNIT", "MMC", "MMC_VUB300", "UHID",
+    "IPACK_BUS", "BOARD_TPCI200",
 )  # fmt: skip
 
 
@@ -122,6 +123,7 @@ FILES = {
     "trigger.c": "static struct led_trigger t = {\n\t.name = \"acme\",\n};\nmodule_led_trigger(t);\n",
     "mode.c": start("\treturn team_mode_register(&mode);", "static const struct team_mode mode = {\n\t.kind = \"acme\",\n};"),
     "lpt.c": "static struct parport_driver l = {\n\t.name = \"lpt\",\n};\nmodule_parport_driver(l);\n",
+    "pack.c": "static struct ipack_driver p = {\n\t.ops = &ops,\n};\nmodule_ipack_driver(p);\n",
     "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
     "card.c": "static struct sdio_driver s = {\n\t.name = \"s\",\n};\nmodule_sdio_driver(s);\n",
     # keymaps
@@ -290,6 +292,12 @@ def test_the_name_of_a_driver_on_mdio_is_looked_for_too(ask: Ask) -> None:
 def test_what_user_space_drives_without_a_device_is_reached(ask: Ask, name: str, device: str) -> None:
     found = of(ask, name)
     assert (found.answer, found.devices) == (Answer.YES, (device,))
+
+
+def test_a_host_of_the_machine_counts_where_the_machine_has_it(tree: Kernel, ask: Ask) -> None:
+    assert of(ask, "pack.c").devices == ("tpci200 with ipoctal232",)
+    for other in asked(tree.path, ("gce",)):
+        assert of(other, "pack.c").answer is Answer.UNKNOWN
 
 
 def test_a_bus_that_no_machine_has_is_no(ask: Ask) -> None:
