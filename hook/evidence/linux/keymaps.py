@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from hook.evidence.linux.reach import Reach, any_of
 from hook.evidence.linux.users import DEEPEST, in_kernel, likelihood
+from hook.source.words import is_number
 from hook.verdict import Answer
 
 if typing.TYPE_CHECKING:
@@ -52,10 +53,12 @@ def _naming(judge: Drivers, names: Sequence[str], members: Sequence[str]) -> Ite
             defined = [body for header in texts.defining(name)[:2] for _, body in texts.macro(header, name)]
             strings = [one.strip('"') for one in defined if one.startswith('"')]
         spellings = [(name, [[name.lower()]])] if not name.startswith('"') else []
-        spellings += [(f'"{one}"', [[word] for word in re.findall(r"\w+", one.lower())]) for one in strings]
-        for spelling, words in spellings:
+        for one in strings:  # plain numbers are no words of the index
+            words = [word for word in re.findall(r"\w+", one.lower()) if not (word[0].isdigit() and is_number(word))]
+            spellings.append((f'"{one}"', [[word] for word in words]))
+        for spelling, groups in spellings:
             form = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
-            for path in texts.holding(words) or ():
+            for path in texts.holding(groups) or ():
                 if path in members or not path.endswith(".c") or not in_kernel(path, srcarch):
                     continue
                 use = form.search(texts.get(path) or "")

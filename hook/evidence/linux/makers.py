@@ -15,6 +15,7 @@ from hook.evidence.linux.bindings import Names, bus_of
 from hook.evidence.linux.driversource import Texts
 from hook.evidence.linux.reach import Reach, any_of
 from hook.evidence.linux.users import DEEPEST, in_kernel
+from hook.source.words import is_number
 from hook.verdict import Answer, Fact
 
 if typing.TYPE_CHECKING:
@@ -32,10 +33,10 @@ _MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
 _MOST_HOLDING = 150  # files that may hold a driver's name, and are read as C
 _MOST_VERBATIM = 900  # … of more than that, those in which it is looked for as it is written
-_FORMAT = re.compile(r'"([\w-]{3,}[\w.:-]*%[^"\s]{1,40})"')
+_FORMAT = re.compile(r'"([\w.:-]*%[^"\s]{1,40})"')
 _MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
 _NO_NAME = re.compile(
-    r"(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver|str\w*cmp|sysfs_streq|of_\w+|request_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
+    r"\b(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver|str\w*cmp|sysfs_streq|of_\w+|request_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
     r"|\.compatible\s*=\s*\Z"
 )
 # what a format is given to where it makes no name that a driver is bound by
@@ -46,6 +47,7 @@ _NO_MAKING = re.compile(
 _INTO = re.compile(r"\b(?:v?sc?nprintf|v?sprintf)\s*\(\s*(\w+)((?:->|\.)[^,]*)?,(?:[^()]|\([^()]*\))*\Z")
 _OTHERS = ("i2c_adapter", "mii_bus", "snd_card", "snd_soc_card", "snd_pcm", "input_dev", "v4l2_device", "video_device", "net_device")
 _CONVERSION = re.compile(r"%[-#0-9.lhzx+ *]*?(?:[lhzt]*)([a-zA-Z])")
+_LEAST = 3  # characters that a format itself prints, to be taken for the form of a name
 _PRINTED = {"d": r"-?\d+", "i": r"-?\d+", "u": r"\d+", "x": "[0-9a-f]+", "X": "[0-9A-F]+", "c": "."}
 _ADDING = re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
 _DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
@@ -72,10 +74,11 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
     formats: set[str] = set()  # of the macros, those that a name is printed by
     macros = [name for name in names.macros if not any(texts.macro(path, name) for path in own if path.endswith(".c"))]
     for name in names.names:
-        words = list(dict.fromkeys(word.lower() for word in re.findall(r"\w+", name)))
+        # plain numbers are no words of the index
+        words = [word for word in dict.fromkeys(re.findall(r"\w+", name.lower())) if not (word[0].isdigit() and is_number(word))]
         # a device on SPI is made from a board's description alone; one of the platform may be named in a table of any file
         making = [list(_MAKING_SPI)] if names.bus == "spi" else []
-        holding = texts.holding([[word] for word in words] + making) if words else []
+        holding = texts.holding([[word] for word in words] + making) if words else None
         # a name that is put together: by the first of its words, in files that make devices
         printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
         if holding is None or printing is None:
@@ -164,8 +167,7 @@ def _named(text: str, name: str) -> int:
 def _printed(text: str, name: str) -> int:
     """Where a format may print the name, and its beginning with it; -1 where none does."""
     for found in _FORMAT.finditer(text):
-        begin = found[1].partition("%")[0]
-        if len(begin) < 3 or not name.startswith(begin):
+        if not name.startswith(found[1].partition("%")[0]) or len(_CONVERSION.sub("", found[1]).strip("-_.")) < _LEAST:
             continue
         form = "".join(_PRINTED.get(part, ".+") if at % 2 else re.escape(part) for at, part in enumerate(_CONVERSION.split(found[1])))
         if re.fullmatch(form, name) and not _is_other_name(text, found.start()):
@@ -203,9 +205,8 @@ def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Re
         return _auxiliary(judge, names, depth)
     found = makers(judge.texts, names, members, judge.configurer.environment["SRCARCH"])
     if found is None:
-        return Reach(
-            Answer.UNKNOWN, question=f"does code of the kernel make a device called {names.names[0]!a}? There is no word index to tell"
-        )
+        why = "Its words are in too many files" if judge.texts.source.index is not None else "There is no word index to tell"
+        return Reach(Answer.UNKNOWN, question=f"does code of the kernel make a device called {names.names[0]!a}? {why}")
     if not found:
         return Reach(Answer.NO)
     if len(found) > _MOST_MAKERS or depth >= DEEPEST:
