@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hook.evidence.linux import wants
 from hook.evidence.linux.bindings import Names, bus_of
@@ -119,7 +119,20 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
             if use >= 0:
                 sure = bool(_MADE.search(text[max(0, use - 120) : use]))
                 found[path] = Maker(path, text.count("\n", 0, use) + 1, macro, sure)
+        if not any(one.name == macro for one in found.values()):
+            found |= {one.path: one for one in _pasted(texts, macro, own, srcarch)}
     return list(found.values())
+
+
+def _pasted(texts: Texts, macro: str, own: set[str], srcarch: str) -> Iterator[Maker]:
+    """The files that put a macro's name together (LP8788_DEV_##name)."""
+    prefixes = [macro[:end] for end in range(2, len(macro)) if macro[end - 1] == "_"]
+    for path in (texts.holding([[one.lower() for one in prefixes]]) or ()) if prefixes else ():
+        if path in own or not _may_make(path, srcarch):
+            continue
+        pasted = re.search(rf"\b(?:{'|'.join(map(re.escape, prefixes))})[ \t]*##", texts.get(path) or "")
+        if pasted:
+            yield Maker(path, texts.line(path, pasted.start()), macro, False)
 
 
 def _used_as(text: str, macro: str) -> int:

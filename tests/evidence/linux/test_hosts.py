@@ -114,10 +114,13 @@ FILES = {
     "adapter.c": "void adapter(struct i2c_adapter *adap, int nr)\n{\n\tplatform_device_put(NULL);\n\tsnprintf(adap->name, 48, \"i2c-%s\", x);\n\tdev_info(dev, \"i2c-%s\", x);\n\tdev_set_name(dev, \"i2c-%s\", x);\n\tsnprintf(name, 9, \"i2c-%d\", nr);\n}\n",
     "hubcell.c": cell("hubcell").replace('"hubcell"', '"hub-cell-7"'),
     "maker.c": "void maker(int i)\n{\n\tsnprintf(name, 9, \"hub-cell-%d\", i);\n\tplatform_device_alloc(name, 0);\n}\n",
-    # names that are easily missed: a number that is no word, an argument of a function of the chip's own, an end alone
+    # names that are easily missed: a number that is no word, an argument of a function of the chip's own, an end alone, a macro put together
     "numcell.c": cell("numcell").replace('"numcell"', '"8a3400x-phc"'),
     "argcell.c": cell("argcell").replace('"argcell"', '"acme-hwmon"'),
     "endcell.c": cell("endcell").replace('"endcell"', '"mc13-adc"'),
+    "parts.h": "#define PARTS_DEV_BUCK \"parts-buck\"\n",
+    "pastecell.c": cell("pastecell").replace('"pastecell"', "PARTS_DEV_BUCK"),
+    "paster.c": "#define PART(_name) { .name = PARTS_DEV_##_name }\nstatic const struct mfd_cell parts[] = { PART(BUCK) };\nstatic struct usb_driver p_driver = {\n\t.name = \"p\",\n};\nmodule_usb_driver(p_driver);\n",
     "mfdeasy.c": i2c("mfdeasy", "", "acme_dev_register(client, \"acme-hwmon\");\n\tacme_add(client, \"%s-adc\", \"mc13\");\n\treturn devm_mfd_add_devices(&client->dev, 0, cells, 1, NULL, 0, NULL);", IDS + '\nstatic const struct mfd_cell cells[] = {\n\t{ .name = "8a3400x-phc" },\n};'),
     "boardcell.c": cell("boardcell").replace('"boardcell"', '"board-cell"'),
     "board.c": "int board_quirk(void)\n{\n\tif (dmi(\"ACME\"))\n\t\tplatform_device_register_simple(\"board-cell\", 0, NULL, 0);\n\treturn 0;\n}\nEXPORT_SYMBOL(board_quirk);\n",
@@ -273,7 +276,7 @@ def test_a_name_that_a_function_puts_together_and_adds_is_no_proof_of_no(ask: As
     assert found.answer is Answer.UNKNOWN and "maker.c:3" in found.question
 
 
-@pytest.mark.parametrize("name", ["numcell.c", "argcell.c", "endcell.c"])
+@pytest.mark.parametrize("name", ["numcell.c", "argcell.c", "endcell.c", "pastecell.c"])
 def test_no_maker_is_missed_for_the_way_it_has_the_name(ask: Ask, name: str) -> None:
     assert of(ask, name).answer is not Answer.NO
 
