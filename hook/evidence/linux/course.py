@@ -16,7 +16,7 @@ from hook.evidence.linux import starts
 from hook.evidence.linux.cmacros import closing
 from hook.evidence.linux.driversource import Texts
 
-_DEEPEST = 4  # functions of its own that a start calls in each other
+_MOST_FUNCTIONS = 40  # of its own that a start is followed through
 _MOST_STATEMENTS = 200  # of a function
 _CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _BRANCH = re.compile(r"(?m)^[ \t]*#[ \t]*(?:if|else|elif)")
@@ -56,7 +56,7 @@ def steps(texts: Texts, members: Sequence[str]) -> list[Step]:
     for path, function in starts.initial(texts, members):
         of_one: list[Step] = []
         # what fails later takes back what it has registered
-        if _followed(texts, function, (path, *members), of_one, 0):
+        if _followed(texts, function, (path, *members), of_one, {}):
             found += of_one
     return found
 
@@ -66,11 +66,16 @@ def files(found: Sequence[Step]) -> Iterator[Step]:
     return (one for one in found if _FILE.fullmatch(one.name))
 
 
-def _followed(texts: Texts, function: str, members: Sequence[str], found: list[Step], depth: int) -> bool:
+def _followed(texts: Texts, function: str, members: Sequence[str], found: list[Step], known: dict[str, bool]) -> bool:
     """Adds what a function is certain to call; whether it is certain to come to its end, and to fail for want of memory alone."""
-    where = starts.defined(texts, function, members)
-    if where is None or depth > _DEEPEST:
-        return False
+    if function not in known:
+        known[function] = False  # of one that leads to itself
+        where = starts.defined(texts, function, members)
+        known[function] = where is not None and len(known) <= _MOST_FUNCTIONS and _steps(texts, where, members, found, known)
+    return known[function]
+
+
+def _steps(texts: Texts, where: tuple[str, int, int], members: Sequence[str], found: list[Step], known: dict[str, bool]) -> bool:
     path, begin, end = where
     text = (texts.get(path) or "")[:end]
     branch = _BRANCH.search(text, begin)
@@ -102,7 +107,7 @@ def _followed(texts: Texts, function: str, members: Sequence[str], found: list[S
                 continue
             whole = bool(_WANTING.fullmatch(name))
             if starts.defined(texts, name, members) is not None:
-                whole = _followed(texts, name, members, found, depth + 1)
+                whole = _followed(texts, name, members, found, known)
             else:
                 inner = closing(text, at + call.end() - 1)
                 found.append(Step(name, path, at + call.start(), text[at + call.end() : inner] if inner > 0 else ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing
 from collections.abc import Callable
@@ -19,7 +20,8 @@ _BRANCH = re.compile(rb"(?m)^[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b")
 _LOCAL = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w./-]+)"')
 _DEFINE = re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)")
 _BODY = re.compile(rb"(?:[^\n\\/]|\\[^\n]|\\\n|/(?!\*)|/\*(?:[^*]|\*(?!/))*\*/)*")
-_MAKING = re.compile(r"(?m)^([A-Z][A-Z0-9_]*_DRIVER)[ \t]*\([^;]*\)")
+_MAKING = re.compile(r"(?m)^([A-Z][A-Z0-9_]*_DRIVER)[ \t]*\([^;]{0,400}\)")
+_MOST_MAKING = 20  # of such macros in a file
 _MOST_LOCAL = 24  # headers of its own that a file may include
 
 
@@ -50,7 +52,7 @@ class Texts:
         """What macros of a driver's own headers stand for where they make its structures (FBTFT_REGISTER_DRIVER); set behind the file."""
         from hook.evidence.linux.cmacros import Macros, TooMuch
 
-        for use in _MAKING.finditer(text):
+        for use in itertools.islice(_MAKING.finditer(text), _MOST_MAKING):
             headers = self.local_headers(path)
             if not any(self.macro(header, use[1]) for header in headers):
                 continue

@@ -18,7 +18,7 @@ from hook.verdict import Answer
 if typing.TYPE_CHECKING:
     from hook.evidence.linux.drivers import Drivers
 
-_MAP = re.compile(r"\bstruct\s+rc_map_list\s+\w+\s*=\s*\{[^;]*?\.\s*name\s*=\s*(\w+|\"[^\"]+\")")
+_MAP = re.compile(r"\bstruct\s+rc_map_list\s+\w+\s*=\s*\{[^;]{0,400}?\.\s*name\s*=\s*(\w+|\"[^\"]+\")")
 _MOST_NAMING = 12  # files that name a keymap
 
 

@@ -47,6 +47,8 @@ _NO_MAKING = re.compile(
 _INTO = re.compile(r"\b(?:v?sc?nprintf|v?sprintf)\s*\(\s*(\w+)((?:->|\.)[^,]*)?,(?:[^()]|\([^()]*\))*\Z")
 _OTHERS = ("i2c_adapter", "mii_bus", "snd_card", "snd_soc_card", "snd_pcm", "input_dev", "v4l2_device", "video_device", "net_device")
 _CONVERSION = re.compile(r"%[-#0-9.lhzx+ *]*?(?:[lhzt]*)([a-zA-Z])")
+_LONGEST = 2000  # characters of a statement that are looked at
+_MOST_CONVERSIONS = 4  # of a format whose form is compared; one with more may print anything that begins as it does
 _LEAST = 3  # characters that a format itself prints, to be taken for the form of a name
 _PRINTED = {"d": r"-?\d+", "i": r"-?\d+", "u": r"\d+", "x": "[0-9a-f]+", "X": "[0-9A-F]+", "c": "."}
 _ADDING = re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
@@ -109,7 +111,7 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
                     continue
             sure = bool(_MADE.search(text[max(0, at - 120) : at])) and not _of_driver(text, at)
             sure = sure or (printed and _is_added(texts, path, at))
-            found[path] = Maker(path, text.count("\n", 0, at) + 1, name, sure)
+            found[path] = Maker(path, texts.line(path, at), name, sure)
     for macro in dict.fromkeys(macros):
         for path in texts.holding([[macro.lower()]]) or ():
             if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
@@ -118,7 +120,7 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
             use = -1 if macro in formats and _makes_none(text) else _used_as(text, macro)
             if use >= 0:
                 sure = bool(_MADE.search(text[max(0, use - 120) : use]))
-                found[path] = Maker(path, text.count("\n", 0, use) + 1, macro, sure)
+                found[path] = Maker(path, texts.line(path, use), macro, sure)
         if not any(one.name == macro for one in found.values()):
             found |= {one.path: one for one in _pasted(texts, macro, own, srcarch)}
     return list(found.values())
@@ -151,14 +153,16 @@ def _verbatim(texts: Texts, paths: Sequence[str], name: str) -> list[str]:
     """Those of many files that hold a string, or the beginning of one as a format has it, as it is written."""
     wanted = f'"{name}"'.encode()
     begin = name.rstrip("0123456789")[:4].encode()
-    forms = re.compile(rb'"' + re.escape(begin) + rb'[\w.:-]*%')
+    ending = re.escape(re.split(r"\W", name)[-1].encode())
+    forms = re.compile(rb'"(?:' + re.escape(begin) + rb'[\w.:-]*%|%\w+[-_.]?' + ending + rb'")')
     files = zip(paths, texts.source.files(paths), strict=True)
     return [path for path, found in files if found and found.data and (wanted in found.data or forms.search(found.data))]
 
 
 def _statement(text: str, at: int) -> str:
     """What stands before a place in its statement."""
-    return text[max(text.rfind(mark, 0, at) for mark in ";{}") + 1 : at]
+    begin = max(0, at - _LONGEST)
+    return text[max(begin, *(text.rfind(mark, begin, at) + 1 for mark in ";{}")) : at]
 
 
 def _is_added(texts: Texts, path: str, at: int) -> bool:
@@ -182,6 +186,8 @@ def _printed(text: str, name: str) -> int:
     for found in _FORMAT.finditer(text):
         if not name.startswith(found[1].partition("%")[0]) or len(_CONVERSION.sub("", found[1]).strip("-_.")) < _LEAST:
             continue
+        if len(_CONVERSION.findall(found[1])) > _MOST_CONVERSIONS:
+            return found.start()
         form = "".join(_PRINTED.get(part, ".+") if at % 2 else re.escape(part) for at, part in enumerate(_CONVERSION.split(found[1])))
         if re.fullmatch(form, name) and not _is_other_name(text, found.start()):
             return found.start()
@@ -249,6 +255,7 @@ def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Re
             )
         facts += answer.facts[:1]
     return Reach(Answer.NO, tuple(facts))
+
 
 def _auxiliary(judge: Drivers, names: Names, depth: int) -> Reach:
     if depth >= DEEPEST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import re
 import typing
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ _MOST_YES = (6, 3, 1, 1, 1)
 _EXPORT = re.compile(
     r"\bEXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
 )
+_MOST_CALLED = 12  # functions of a core that its glue calls, asked for what they want
 _MOST_NAMES = 400  # exported functions that are looked for
 _MOST_ROUNDS = 4  # headers whose functions use each other
 _VIRTUAL = re.compile(
@@ -118,7 +120,7 @@ def _uses(texts: Texts, path: str, name: str) -> int:
             if head.startswith("static"):
                 return 0  # its own
             continue  # a declaration, or the definition itself
-        return text.count("\n", 0, found.start()) + 1
+        return texts.line(path, found.start())
     return 0
 
 
@@ -165,7 +167,8 @@ def _names(texts: Texts, path: str) -> list[str]:
 def _wanted(texts: Texts, user: User, names: Sequence[str], members: Sequence[str]) -> wants.Want | None:
     """What the probe of a chip's core, or another function that its glue calls, refuses to go without."""
     words = set(_WORD.findall(texts.get(user.path) or ""))
-    found = (wants.of_probe(texts, name, members) for name in names if name in words)
+    called = itertools.islice((name for name in names if name in words), _MOST_CALLED)
+    found = (wants.of_probe(texts, name, members) for name in called)
     return next((one for one in found if one is not None), None)
 
 

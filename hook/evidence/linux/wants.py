@@ -17,20 +17,21 @@ from hook.evidence.linux import starts
 from hook.evidence.linux.driversource import Texts
 
 _MOST_FUNCTIONS = 60  # of one probe
-_LEAVING = r"\)\s*(?:\{[^{}]*?)?\b(?:return\s+(?!0\s*;|-\s*ENOMEM\b)[^;\s]|goto\b)"
+_LEAVING = r"\)\s*(?:\{[^{}]{0,600}?)?\b(?:return\s+(?!0\s*;|-\s*ENOMEM\b)[^;\s]|goto\b)"
 _CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _PROBING = re.compile(r"probe|init|setup|bind|create")
 _ALIKE = 4  # characters with which the names of a chip's files and functions begin
+# what stands between two ends is bounded: a text without any may be written on purpose
 _WORDS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "typeof"))
 _NO_IRQ = re.compile(rf"\bif\s*\(\s*(?:!\s*[\w>.-]*\birq|!\s*[\w>.-]*->irq\w*|[\w>.-]*irq\s*(?:<=?|==)\s*(?:[01]|NO_IRQ))\s*{_LEAVING}")
-_IRQ = re.compile(r"\b(?:devm_)?(?:request_(?:threaded_|any_context_)?irq|regmap_add_irq_chip\w*)\s*\([^;]*?\birq\b")
+_IRQ = re.compile(r"\b(?:devm_)?(?:request_(?:threaded_|any_context_)?irq|regmap_add_irq_chip\w*)\s*\([^;]{0,300}?\birq\b")
 _HAS_IRQ = re.compile(  # that it is asked for only where there is one
-    r"\bif\s*\((?:[^;{}]*&&\s*)?\s*[\w>.-]*\birq\s*(?:\)|>|&&|!=\s*0)"
-    r"|\bif\s*\(\s*(?:!\s*[\w>.-]*\birq|[\w>.-]*\birq\s*(?:<=?|==)\s*0)\s*\)\s*(?:\{[^{}]*?)?\breturn\s*0?\s*;"
+    r"\bif\s*\((?:[^;{}]{0,200}&&\s*)?\s*[\w>.-]*\birq\s*(?:\)|>|&&|!=\s*0)"
+    r"|\bif\s*\(\s*(?:!\s*[\w>.-]*\birq|[\w>.-]*\birq\s*(?:<=?|==)\s*0)\s*\)\s*(?:\{[^{}]{0,600}?)?\breturn\s*0?\s*;"
 )
 _NODE = r"(?:[\w>.&-]*(?:of_node|fwnode)|np|node|dev_fwnode\s*\([^()]*\))"
 _NO_NODE = re.compile(rf"\bif\s*\(\s*(?:!\s*{_NODE}|{_NODE}\s*==\s*NULL)\s*{_LEAVING}")
-_DATA = re.compile(r"\b(\w+)\s*=\s*(?:\([^()]*\)\s*)?(?:dev_get_platdata\s*\([^;]*\)|[\w>.-]*\bplatform_data)\s*[;,]")
+_DATA = re.compile(r"\b(\w+)\s*=\s*(?:\([^()]{0,100}\)\s*)?(?:dev_get_platdata\s*\([^;]{0,200}\)|[\w>.-]*\bplatform_data)\s*[;,]")
 _ASKED = re.compile(
     r"([\w>.\[\]-]+)\s*=\s*(?:devm_)?("
     r"clk_get(?:_enabled|_prepared)?|clk_bulk_get(?:_all)?|of_clk_get\w*|gpiod_get(?:_index|_array)?|gpiod_get_from_of_node|gpio_request\w*"
@@ -39,8 +40,8 @@ _ASKED = re.compile(
     r"|pwm_get|fwnode_pwm_get|iio_channel_get\w*|device_get_named_child_node|of_get_child_by_name|of_get_next_child|extcon_get_\w+"
     r"|(?:device|fwnode|of)_property_(?:read|match|count)\w*|of_match_device|of_match_node|(?:of_)?device_get_match_data|syscon_regmap_lookup_\w+"
     r"|platform_get_irq(?:_byname)?|regmap_irq_get_virq|irq_create_mapping"
-    r")\s*\([^;]*\)\s*;\s*"
-    r"(?:of_node_put\s*\([^;]*\)\s*;\s*|fwnode_handle_put\s*\([^;]*\)\s*;\s*)?"
+    r")\s*\([^;]{0,400}\)\s*;\s*"
+    r"(?:of_node_put\s*\([^;]{0,100}\)\s*;\s*|fwnode_handle_put\s*\([^;]{0,100}\)\s*;\s*)?"
     rf"if\s*\(\s*(?:IS_ERR(?:_OR_NULL)?\s*\(\s*\1\s*\)|!\s*\1|\1\s*==\s*NULL|\1(?:\s*<=?\s*0)?)\s*{_LEAVING}"
 )
 _BY_NODE = re.compile(
@@ -127,7 +128,7 @@ def _refused(text: str, begin: int, end: int) -> tuple[str, int] | None:
         what = next((shown for part, shown in _NAMES.items() if part in asked[2]), "what firmware describes")
         found.append((f"{what} ({asked[2]}())", asked.start()))
     for data in _DATA.finditer(text, begin, end):
-        nothing = rf"(?:!\s*{data[1]}|{data[1]}\s*==\s*NULL)\s*(?:\|\|[^;{{}}]*)?"
+        nothing = rf"(?:!\s*{data[1]}|{data[1]}\s*==\s*NULL)\s*(?:\|\|[^;{{}}]{{0,200}})?"
         refusal = re.compile(rf"\bif\s*\(\s*{nothing}{_LEAVING}").search(text, data.end(), end)
         if refusal and re.compile(rf"\b{data[1]}\s*=[^=]").search(text, data.end(), refusal.end()) is None:
             found.append(("platform data", refusal.start()))
