@@ -48,9 +48,9 @@ _INTO = re.compile(r"\b(?:v?sc?nprintf|v?sprintf)\s*\(\s*(\w+)((?:->|\.)[^,]*)?,
 _OTHERS = ("i2c_adapter", "mii_bus", "snd_card", "snd_soc_card", "snd_pcm", "input_dev", "v4l2_device", "video_device", "net_device")
 _CONVERSION = re.compile(r"%[-#0-9.lhzx+ *]*?(?:[lhzt]*)([a-zA-Z])")
 _LONGEST = 2000  # characters of a statement that are looked at
-_MOST_CONVERSIONS = 4  # of a format whose form is compared; one with more may print anything that begins as it does
 _LEAST = 3  # characters that a format itself prints, to be taken for the form of a name
-_PRINTED = {"d": r"-?\d+", "i": r"-?\d+", "u": r"\d+", "x": "[0-9a-f]+", "X": "[0-9A-F]+", "c": "."}
+# the characters that a number is printed with
+_PRINTED = {"d": set("-0123456789"), "i": set("-0123456789"), "u": set("0123456789"), "x": set("0123456789abcdef"), "X": set("0123456789ABCDEF")}
 _ADDING = re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
 _DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
 _FAR = 4000  # characters of a table before a name in it
@@ -186,12 +186,25 @@ def _printed(text: str, name: str) -> int:
     for found in _FORMAT.finditer(text):
         if not name.startswith(found[1].partition("%")[0]) or len(_CONVERSION.sub("", found[1]).strip("-_.")) < _LEAST:
             continue
-        if len(_CONVERSION.findall(found[1])) > _MOST_CONVERSIONS:
-            return found.start()
-        form = "".join(_PRINTED.get(part, ".+") if at % 2 else re.escape(part) for at, part in enumerate(_CONVERSION.split(found[1])))
-        if re.fullmatch(form, name) and not _is_other_name(text, found.start()):
+        if _prints(found[1], name) and not _is_other_name(text, found.start()):
             return found.start()
     return -1
+
+
+def _prints(form: str, name: str) -> bool:
+    """Whether a format can give a name, by where each of its parts may end."""
+    ends = {0}
+    for at, part in enumerate(_CONVERSION.split(form)):
+        if at % 2 == 0:
+            ends = {end + len(part) for end in ends if name.startswith(part, end)}
+        elif part == "c":
+            ends = {end + 1 for end in ends}
+        else:
+            allowed = _PRINTED.get(part)
+            ends = {
+                end for begin in ends for end in range(begin + 1, len(name) + 1) if allowed is None or allowed.issuperset(name[begin:end])
+            }
+    return len(name) in ends
 
 
 def _is_other_name(text: str, at: int) -> bool:
