@@ -31,8 +31,7 @@ _MAKING = (
 )  # fmt: skip
 _MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
-_MOST_HOLDING = 150  # files that may hold a driver's name, and are read as C
-_MOST_VERBATIM = 900  # … of more than that, those in which it is looked for as it is written
+_MOST_VERBATIM = 900  # files that may hold a driver's name, in which it is looked for as it is written
 _FORMAT = re.compile(r'"([\w.:-]*%[^"\s]{1,40})"')
 _MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
 _NO_NAME = re.compile(
@@ -50,7 +49,8 @@ _CONVERSION = re.compile(r"%[-#0-9.lhzx+ *]*?(?:[lhzt]*)([a-zA-Z])")
 _LONGEST = 2000  # characters of a statement that are looked at
 _LEAST = 3  # characters that a format itself prints, to be taken for the form of a name
 # the characters that a number is printed with
-_PRINTED = {"d": set("-0123456789"), "i": set("-0123456789"), "u": set("0123456789"), "x": set("0123456789abcdef"), "X": set("0123456789ABCDEF")}
+_DIGITS = frozenset("0123456789")
+_PRINTED = {"d": _DIGITS | {"-"}, "i": _DIGITS | {"-"}, "u": _DIGITS, "x": _DIGITS.union("abcdef"), "X": _DIGITS.union("ABCDEF")}
 _ADDING = re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
 _DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
 _FAR = 4000  # characters of a table before a name in it
@@ -83,13 +83,13 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
         holding = texts.holding([[word] for word in words] + making) if words else None
         # a name that is put together: by the first of its words, in files that make devices
         printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
-        if holding is None or printing is None:
+        if holding is None or printing is None or len(printing) > _MOST_VERBATIM:
             return None
+        printing = _verbatim(texts, [path for path in printing if path not in own and _may_make(path, srcarch)], name)
         holding = [path for path in holding if path not in own and _may_make(path, srcarch)]
-        if len(holding) > _MOST_HOLDING:
-            if len(holding) > _MOST_VERBATIM:
-                return None
-            holding = _verbatim(texts, holding, name)
+        if len(holding) > _MOST_VERBATIM:
+            return None
+        holding = _verbatim(texts, holding, name)
         for path in dict.fromkeys((*holding, *printing)):
             if path in own or path in found or not _may_make(path, srcarch):
                 continue
@@ -150,11 +150,9 @@ def _may_make(path: str, srcarch: str) -> bool:
 
 
 def _verbatim(texts: Texts, paths: Sequence[str], name: str) -> list[str]:
-    """Those of many files that hold a string, or the beginning of one as a format has it, as it is written."""
+    """Those of many files that hold a string, or a format that may begin as it does, as it is written. They are not counted as read."""
     wanted = f'"{name}"'.encode()
-    begin = name.rstrip("0123456789")[:4].encode()
-    ending = re.escape(re.split(r"\W", name)[-1].encode())
-    forms = re.compile(rb'"(?:' + re.escape(begin) + rb'[\w.:-]*%|%\w+[-_.]?' + ending + rb'")')
+    forms = re.compile(rb'"(?:' + re.escape(name[:1].encode()) + rb'[\w.:-]*%|%\w+[^"\s%]{3,})')
     files = zip(paths, texts.source.files(paths), strict=True)
     return [path for path, found in files if found and found.data and (wanted in found.data or forms.search(found.data))]
 
