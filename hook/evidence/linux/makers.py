@@ -31,7 +31,7 @@ _MAKING = (
 )  # fmt: skip
 _MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
-_MOST_VERBATIM = 900  # files that may hold a driver's name, in which it is looked for as it is written
+_MOST_VERBATIM = 1500  # files that may hold a driver's name, in which it is looked for as it is written
 _FORMAT = re.compile(r'"([\w.:-]*%[^"\s]{1,40})"')
 _MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
 _NO_NAME = re.compile(
