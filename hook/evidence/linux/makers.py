@@ -6,6 +6,7 @@ Board code, cells of a multi-function chip, a driver that makes the device of an
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ _MAKING = (
 _MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
 _MOST_VERBATIM = 1500  # files that may hold a driver's name, in which it is looked for as it is written
+_MOST_PRINTING = 5000  # files that may put a name together by its first word; they are looked into once for all names with it
 _FORMAT = re.compile(r'"([\w.:-]*%[^"\s]{1,40})"')
 _MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
 _NO_NAME = re.compile(
@@ -83,9 +85,12 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
         holding = texts.holding([[word] for word in words] + making) if words else None
         # a name that is put together: by the first of its words, in files that make devices
         printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
-        if holding is None or printing is None or len(printing) > _MOST_VERBATIM:
+        if holding is None or printing is None or len(printing) > _MOST_PRINTING:
             return None
-        printing = _verbatim(texts, [path for path in printing if path not in own and _may_make(path, srcarch)], name)
+        if printing:
+            there = [path for path in printing if _may_make(path, srcarch)]
+            formats_of = texts.once(("printing", words[0]), functools.partial(_formats, texts, there))
+            printing = [path for path, forms in formats_of.items() if any(_may_print(form, name) for form in forms)]
         holding = [path for path in holding if path not in own and _may_make(path, srcarch)]
         if len(holding) > _MOST_VERBATIM:
             return None
@@ -157,6 +162,13 @@ def _verbatim(texts: Texts, paths: Sequence[str], name: str) -> list[str]:
     return [path for path, found in files if found and found.data and (wanted in found.data or forms.search(found.data))]
 
 
+def _formats(texts: Texts, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The formats of many files that may make a name, as they are written. The files are not counted as read."""
+    files = zip(paths, texts.source.files(paths), strict=True)
+    found = {path: one.data.decode("latin-1") for path, one in files if one and one.data and b"%" in one.data}
+    return {path: forms for path, text in found.items() if (forms := tuple(dict.fromkeys(_FORMAT.findall(text))))}
+
+
 def _statement(text: str, at: int) -> str:
     """What stands before a place in its statement."""
     begin = max(0, at - _LONGEST)
@@ -182,11 +194,16 @@ def _named(text: str, name: str) -> int:
 def _printed(text: str, name: str) -> int:
     """Where a format may print the name, and its beginning with it; -1 where none does."""
     for found in _FORMAT.finditer(text):
-        if not name.startswith(found[1].partition("%")[0]) or len(_CONVERSION.sub("", found[1]).strip("-_.")) < _LEAST:
-            continue
-        if _prints(found[1], name) and not _is_other_name(text, found.start()):
+        if _may_print(found[1], name) and not _is_other_name(text, found.start()):
             return found.start()
     return -1
+
+
+def _may_print(form: str, name: str) -> bool:
+    """Whether a format may have been meant for a name: it gives it, and some of its characters are its own."""
+    if not name.startswith(form.partition("%")[0]) or len(_CONVERSION.sub("", form).strip("-_.")) < _LEAST:
+        return False
+    return _prints(form, name)
 
 
 def _prints(form: str, name: str) -> bool:
