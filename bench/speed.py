@@ -155,6 +155,8 @@ def main() -> int:
         git(tree, "remote", "remove", "origin")
         git(tree, "checkout", "-q", "-B", "work")
         subprocess.run(["patch-triage", "install"], cwd=tree, check=True)
+        # else it would be built in the background of what is timed
+        subprocess.run(["patch-triage", "index"], cwd=tree, stdout=subprocess.DEVNULL, check=True)
         for history in (0, options.history) if options.history else (0,):
             if history:
                 print(f"\non top of {history} commits", flush=True)

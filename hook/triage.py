@@ -133,7 +133,23 @@ def _is_open(run: Run) -> bool:
 
 
 def _may_need_kmsan(run: Run) -> bool:
-    return _is_worth_it(run) and run.settings["target.arch"] in KMSAN_TARGETS
+    return _is_worth_it(run) and not _without_kmsan(run)
+
+
+def _without_kmsan(run: Run) -> str:
+    """Why no kernel that can be built has KMSAN, so that nobody is asked whether it is needed; empty where one may."""
+    arch = run.settings["target.arch"]
+    if arch not in KMSAN_TARGETS:
+        return f"there is KMSAN for {' and '.join(KMSAN_TARGETS)} only, and the target is {arch}"
+    if run.asking.profile == "farm":
+        return ""  # it has compilers of its own
+    from hook.evidence.linux import kmsan, store
+
+    known = run.configurer.known
+    if run.bench is not None:
+        run.bench.desk.source.read_blobs[store.KCONFIG + known.environment["ARCH"]] = known.known_by
+    # what is only a part of a kernel's tree proves nothing
+    return kmsan.hindrance(run.configurer, arch) if known.options.get("KMSAN") is not None else ""
 
 
 def _read(run: Run) -> typing.Any:
@@ -256,9 +272,9 @@ def _evaluate_kmsan(run: Run) -> None:
 def _settle_agent(run: Run) -> typing.Any:
     assert run.verdict is not None and run.bench is not None
     run.verdict = settlement.with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes), run.bench.grounding.reasons)
-    if _is_worth_it(run) and not _may_need_kmsan(run):
-        why = f"not asked: there is KMSAN for {' and '.join(KMSAN_TARGETS)} only, and the target is {run.settings['target.arch']}"
-        run.verdict = dataclasses.replace(run.verdict, kmsan_reasoning=why)
+    if _is_worth_it(run) and (why := _without_kmsan(run)) and why not in run.verdict.kmsan_reasoning:
+        found = run.verdict.kmsan_reasoning  # what the tree shows of unset memory
+        run.verdict = dataclasses.replace(run.verdict, kmsan_reasoning=f"{found} not asked: {why}".lstrip())
     run.verdict = settlement.without_secrets(run.verdict, run.redactor)
     if run.asking.profile == "farm":
         run.verdict = dataclasses.replace(run.verdict, via=())  # a farm knows no ways in

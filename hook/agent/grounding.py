@@ -139,8 +139,6 @@ class Grounding:
             raise BadCall("KMSANReasoning is empty")
         if len(reasoning) > _MOST_REASONING:
             raise BadCall(f"KMSANReasoning has {len(reasoning)} characters, at most {_MOST_REASONING} are kept: say it shorter")
-        if said.needs_kmsan and self.profile != FARM and (why := needs.without_kmsan(self.desk)):
-            return KmsanArguments(False, f"no kernel for {self.target} can have KMSAN: {why}. The model would use it: {reasoning}")
         return KmsanArguments(said.needs_kmsan, reasoning)
 
     def _against_facts(self, said: EvaluationArguments) -> None:

@@ -73,14 +73,6 @@ def settle(said: Sequence[str], pointers: Pointers, verdict: Verdict, desk: Desk
     return Needs(tuple(options), reasons, tuple(corrections))
 
 
-def without_kmsan(desk: Desk) -> str:
-    """Why no kernel for the target can have KMSAN; empty where one may. Of a tree that does not know the option nothing is said."""
-    known = _configurer(desk).known.options
-    if known.get("HAVE_ARCH_KMSAN") is None:
-        return ""
-    return impossible(known, conditions.built_in("HAVE_ARCH_KMSAN"))
-
-
 class _Trial:
     """The options one by one, against one tree."""
 

@@ -17,7 +17,7 @@ from hook.report import text
 from hook.source import settings as settings_source
 from hook.source.git import GitError, Repository
 from hook.source.objects import Objects
-from hook.verdict import to_document
+from hook.verdict import Answer, DecidedBy, to_document
 
 
 def register(command: Command) -> None:
@@ -39,7 +39,7 @@ def register(command: Command) -> None:
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
     sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
     sub.add_argument("--format", choices=("text", "json", "yaml"), default="text")
-    sub.add_argument("-v", "--verbose", action="store_true", help="every fact, not only the first")
+    sub.add_argument("-v", "--verbose", action="store_true", help="every fact, and a longer search for a way in from user space")
 
 
 def check(options: argparse.Namespace) -> int:
@@ -224,7 +224,10 @@ def _print_all(
 
 
 def _paragraph(judged: triage.Judged, verbose: bool, colour: bool) -> list[str]:
-    lines = text.paragraph(judged.verdict, verbose=verbose, colour=colour)
+    verdict = judged.verdict
+    lines = text.paragraph(verdict, verbose=verbose, colour=colour)
+    if not verbose and verdict.decided_by is DecidedBy.DEFAULT and (verdict.functional, verdict.reachable) == (Answer.YES, Answer.UNKNOWN):
+        lines.append("  open: can a fuzzer get there? -v searches longer for a way in")
     for hunk in judged.hunks:
         where = f"{hunk.path}:{hunk.lines[0]}" + (f"-{hunk.lines[1]}" if hunk.lines[1] > hunk.lines[0] else "")
         lines.append(text.plain(f"  hunk {where}  {', '.join(hunk.classes)}: {hunk.why}"))

@@ -17,7 +17,7 @@ from hook.evidence.linux.bindings import Binder, Driver, Names, bus_of, drivers
 from hook.evidence.linux.buses import BUSES, BY_HAND, OWN, Way
 from hook.evidence.linux.cmacros import Macros
 from hook.evidence.linux.configs import Configurer
-from hook.evidence.linux.driversource import Texts
+from hook.evidence.linux.driversource import Texts, TooManyFiles
 from hook.evidence.linux.idtables import announced
 from hook.evidence.linux.kbuild import Object
 from hook.evidence.linux.machine import Machine
@@ -29,7 +29,8 @@ from hook.verdict import Answer, Fact
 _MOST_MEMBERS = 60  # files of an object that are all read; of a larger one the index says which matter
 _MOST_OF_LARGE = 160
 _MOST_WITH_PARTS = 4  # files of an object that are looked into for C files that they include
-MOST_FILES = 400  # that may be read for the answers about one change
+MOST_FILES = 400  # that are read for the answers about one change before no further object is begun
+_MOST_TO_END = 2  # times as many may be read to come to an end with those that are
 _MOST_INCLUDERS, _INCLUDER_SECONDS = 16, 1.0  # files that include a changed header
 _MOST_CALLS = 12  # functions of other objects that the start of one calls
 # a driver that is registered later than at the start of its object
@@ -62,7 +63,7 @@ class Drivers:
     """Answers for one tree and machine; what was found is kept for the next question."""
 
     def __init__(self, source: Source, configurer: Configurer, vm: Machine, most_files: int = MOST_FILES) -> None:
-        self.texts = Texts(source)
+        self.texts = Texts(source, _MOST_TO_END * most_files)
         self.configurer = configurer
         self._source, self.vm = source, vm
         self.most_files = most_files
@@ -82,6 +83,12 @@ class Drivers:
 
     def of_file(self, path: str) -> Reach:
         """The answer for one file: that of the objects it is linked into, or of those whose files include it."""
+        try:
+            return self._of_file(path)
+        except TooManyFiles:
+            return Reach(Answer.UNKNOWN, question=f"which device runs {path}? Too many files would have to be read for it")
+
+    def _of_file(self, path: str) -> Reach:
         apart = self._apart(path)
         if apart is not None:
             return Reach(Answer.NO, (apart,))
@@ -364,6 +371,8 @@ class Drivers:
         """The objects whose files include this one, where they are few."""
         if self._source.index is None and not self._source.is_small:
             return []
+        if self._source.index is not None and self.most_files < _MOST_INCLUDERS * DEEPEST:
+            return []  # to find them costs as much as all of a short search
         from hook.source.lookup import Bounds, includers
 
         found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from hook.evidence.linux.legible import is_legible
 from hook.source import definitions
@@ -25,11 +25,16 @@ _MOST_MAKING = 20  # of such macros in a file
 _MOST_LOCAL = 24  # headers of its own that a file may include
 
 
-class Texts:
-    """The files of one tree, as text without comments."""
+class TooManyFiles(Exception):
+    """More files would have to be read than may be."""
 
-    def __init__(self, source: Source) -> None:
+
+class Texts:
+    """The files of one tree, as text without comments; what reads more of them than `most_files` raises TooManyFiles."""
+
+    def __init__(self, source: Source, most_files: int) -> None:
         self.source = source
+        self._most_files = most_files
         self.unread: list[str] = []  # files that are there and cannot be read as text
         self.read_files = 0  # how many have been read, for those who have to stop
         self._raw: dict[str, bytes | None] = {}
@@ -69,6 +74,8 @@ class Texts:
         """A file as it is; None where there is none that can be read as text."""
         if path not in self._raw:
             self.read_files += 1
+            if self.read_files > self._most_files:
+                raise TooManyFiles
             found = self.source.file(path)
             data = found.data if found is not None else None
             readable = data is not None and b"\0" not in data[:8000] and is_legible(data)
@@ -76,6 +83,15 @@ class Texts:
                 self.unread.append(path)
             self._raw[path] = data if readable else None
         return self._raw[path]
+
+    def written(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Many files as they are, those that can be read. Each costs a quarter of what one costs that is read as C, and counts so."""
+        self.read_files += len(paths) // 4
+        if self.read_files > self._most_files:
+            raise TooManyFiles
+        for path, found in zip(paths, self.source.files(paths), strict=True):
+            if found is not None and found.data is not None:
+                yield path, found.data
 
     def once(self, key: tuple[str, str], make: Callable[[], Found]) -> Found:
         """What `make` gives for a key, made once."""

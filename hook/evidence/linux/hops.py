@@ -267,7 +267,10 @@ class Hops:
             return  # of a driver, what it has for devices decides
         through = re.compile(rb"(?:->|\.)\s*" + use.member.encode() + rb"\s*\(")
         for path in self.holders.holding(use.member):
-            for unit, user, offset in _matches(self.units.get(path), through):
+            holder = self.units.get(path)
+            if holder is None or not holder.stands_before(use.member, b"("):
+                continue
+            for unit, user, offset in _matches(holder, through):
                 called = Use(Kind.CALL, offset, *unit.line(offset), user)
                 claim = f"{user.name}() calls .{use.member} of a struct {use.struct}; that of {table.name} is {node.name}()"
                 for hop in self._user(unit, called, mode, claim, ""):
@@ -282,7 +285,7 @@ class Hops:
             # a function, or something of a type that may be one
             word = member.encode()
             form = re.compile(rb"\(\s*\*\s*" + word + rb"\s*\)\s*\(|\w\s+\**" + word + rb"\s*(?:\[[^\]]*\]\s*)?;")
-            owners: set[str] = set()
+            owned = False
             if len(paths) > _MOST_MEMBER_FILES:
                 return False
             self.units.fetch(paths)
@@ -290,11 +293,14 @@ class Hops:
                 unit = self.units.get(path)
                 if unit is None:
                     return False
+                if not unit.stands_before(member, b")[;"):
+                    continue
                 for match in form.finditer(unit.scan.code):
                     around = [one for one in unit.scan.definitions if one.kind in _AGGREGATES and one.span[0] < match.start() < one.span[1]]
-                    if around or match[0].startswith(b"("):
-                        owners.add(around[-1].name if around else f"{path} {match.start()}")
-            self._only[key] = owners == {struct}
+                    if (around and around[-1].name != struct) or (not around and match[0].startswith(b"(")):
+                        return False
+                    owned = owned or bool(around)
+            self._only[key] = owned
         return self._only[key]
 
     def _pasted(self, node: Node, mode: Mode, unit: Unit) -> Iterator[Hop | Dead]:

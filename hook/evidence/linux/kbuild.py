@@ -59,9 +59,15 @@ class Kbuild:
         self._makefiles: dict[str, Makefile | None] = {}
         self._directories: dict[str, Built] = {}
         self._near: dict[str, list[str]] = {}
+        self._built: dict[str, Built] = {}
 
     def built_if(self, path: str) -> Built:
         """The options under which the source file at `path` is compiled into the kernel; left open where no makefile says."""
+        if path not in self._built:
+            self._built[path] = self._built_if(path)
+        return self._built[path]
+
+    def _built_if(self, path: str) -> Built:
         directory, _, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
         wanted = f"{stem}.o"

@@ -155,17 +155,15 @@ def _may_make(path: str, srcarch: str) -> bool:
 
 
 def _verbatim(texts: Texts, paths: Sequence[str], name: str) -> list[str]:
-    """Those of many files that hold a string, or a format that may begin as it does, as it is written. They are not counted as read."""
+    """Those of many files that hold a string, or a format that may begin as it does, as it is written."""
     wanted = f'"{name}"'.encode()
     forms = re.compile(rb'"(?:' + re.escape(name[:1].encode()) + rb'[\w.:-]*%|%\w+[^"\s%]{3,})')
-    files = zip(paths, texts.source.files(paths), strict=True)
-    return [path for path, found in files if found and found.data and (wanted in found.data or forms.search(found.data))]
+    return [path for path, data in texts.written(paths) if wanted in data or forms.search(data)]
 
 
 def _formats(texts: Texts, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The formats of many files that may make a name, as they are written. The files are not counted as read."""
-    files = zip(paths, texts.source.files(paths), strict=True)
-    found = {path: one.data.decode("latin-1") for path, one in files if one and one.data and b"%" in one.data}
+    """The formats of many files that may make a name, as they are written."""
+    found = {path: data.decode("latin-1") for path, data in texts.written(paths) if b"%" in data}
     return {path: forms for path, text in found.items() if (forms := tuple(dict.fromkeys(_FORMAT.findall(text))))}
 
 

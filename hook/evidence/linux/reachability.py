@@ -8,13 +8,15 @@ proved way in from user space. The rest stays open, with the question in words. 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import time
 import typing
 from collections.abc import Callable, Iterable, Mapping
 
 from hook import redaction
 from hook.change.patch import Patch
 from hook.config import Settings, WrongSetting
-from hook.evidence.linux import drivers, machine, teardown, ways
+from hook.evidence.linux import machine, teardown, ways
 from hook.evidence.linux.reach import Reach
 from hook.source.git import GitError
 from hook.source.tree import Source
@@ -24,9 +26,9 @@ if typing.TYPE_CHECKING:
     from hook.evidence.harmless import Evidence, Finding
     from hook.evidence.linux.configs import Configurer
     from hook.evidence.linux.descriptions import Descriptions
+    from hook.evidence.linux.drivers import Drivers
 
 _NOTHING = Reach(Answer.UNKNOWN)
-_DRIVER_FILES = 4  # read for what drivers bind to, for each that may be read for the ways in: they are cheaper
 _STATEMENTS = frozenset(("assertion", "code", "constant", "log call", "tracepoint call"))  # change classes of what stands in functions
 _HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
 _BOOT = ("arch/",)  # where the code is that runs before the kernel does
@@ -77,7 +79,7 @@ def limits(settings: Settings, thorough: bool) -> Limits:
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     files, seconds = (settings[f"reach.{'max' if thorough else 'check'}_{what}"] for what in ("files", "seconds"))
     bounds = ways.Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds)
-    return Limits(vm, bounds, min(_DRIVER_FILES * files, drivers.MOST_FILES), described)
+    return Limits(vm, bounds, files, described)
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, configurer: Configurer, within: Limits) -> Reached:
@@ -110,11 +112,18 @@ class _Look:
 
     def __init__(self, source: Source, configurer: Configurer, within: Limits) -> None:
         self._source, self._configurer, self._within = source, configurer, within
-        self._drivers = drivers.Drivers(source, configurer, within.vm, within.driver_files)
+        self._until = time.monotonic() + within.bounds.seconds
+
+    @functools.cached_property
+    def _drivers(self) -> Drivers:
+        from hook.evidence.linux import drivers  # core code does not pay for it
+
+        return drivers.Drivers(self._source, self._configurer, self._within.vm, min(self._within.driver_files, drivers.MOST_FILES))
 
     def at(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
         """What is said of a file of which `functions` changed, perhaps `nothing_else`. Raises GitError."""
-        source, configurer, bounds = self._source, self._configurer, self._within.bounds
+        source, configurer = self._source, self._configurer
+        bounds = dataclasses.replace(self._within.bounds, seconds=max(0.0, self._until - time.monotonic()))
         ending = teardown.gate(functions, source, configurer, bounds) if functions and nothing_else else _NOTHING
 
         def way_in() -> Reach:
@@ -131,7 +140,7 @@ class _Look:
             return of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
         # who uses another object of the kernel may use something else of it than what changed: a way in says more
         found = of_file(_NOTHING, ending, way_in)
-        if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
+        if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question and time.monotonic() < self._until:
             return _or(found, self._drivers.of_file(path))
         return found
 

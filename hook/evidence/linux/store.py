@@ -178,16 +178,28 @@ class Known:
         mine = f"{FORMAT} {self.environment['ARCH']} {self.toolchain} "
         tree = self.source.oid("") if self.source.revision else ""
         trees = {key.removeprefix(mine): digest for key, digest in self._json("trees").items() if key.startswith(mine)}
-        # of each entry the tree that was seen last; ours itself, where it is among them
-        newest = {digest: one for one, digest in trees.items()}
-        candidates = [tree] if tree in trees else list(reversed(newest.values()))[:_MOST_CANDIDATES]
+        candidates = [tree] if tree in trees else self._comparable(trees)
         fitting = next((one for one in candidates if self._holds(trees[one], one, tree)), "")
         if fitting:
             self.digest = trees[fitting]
         else:
             self._anew()
-        if tree and tree not in trees and not self.source.changes:
+            # what is staged, or mailed, is no tree that the next change could be compared with
+            head = self.source.objects.read("HEAD^{tree}")
+            if head and head.oid != tree and self._holds(self.digest, head.oid, tree):
+                self._remember(mine + head.oid, self.digest)
+        if tree and tree not in trees and not self.source.changes and self.source.repo.object_dir is None:
             self._remember(mine + tree, self.digest)
+
+    def _comparable(self, trees: dict[str, str]) -> list[str]:
+        """Of each of the last entries the tree that was seen last, of those that are still there."""
+        found: dict[str, str] = {}
+        for one, digest in reversed(trees.items()):
+            if digest not in found and self.source.objects.read(one) is not None:
+                found[digest] = one
+            if len(found) == _MOST_CANDIDATES:
+                break
+        return list(found.values())
 
     def _holds(self, digest: str, its_tree: str, tree: str) -> bool:
         """Whether the Kconfig files of our tree are those that an entry was read from."""

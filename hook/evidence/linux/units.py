@@ -29,6 +29,7 @@ _MOST_UNCLOSED = 100  # of a file
 _MOST_TABLES = 2000  # of a file, that are found beside those of its scan
 MOST_USES = 500  # of a name in one file: beyond it they are not told apart
 _LONGEST_LINE = 200  # characters that are quoted
+_FAR_MARK = 80  # characters behind a name in which the next mark is looked for
 _MARK = re.compile(rb"[(){}\[\];,]")
 _NAME_BEFORE = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
 _TYPE_BEFORE = re.compile(rb"\(\s*(?:const\s+)?struct\s+(\w+)\s*(?:\[[^\]]*\])?\s*\)\s*\Z")
@@ -205,6 +206,14 @@ class Unit:
             if before[:1].isspace() or _NO_DECLARATION.search(before) or not _OPENS.match(self.data, offset + len(name)):
                 return False
         return True
+
+    def stands_before(self, name: str, marks: bytes) -> bool:
+        """Whether a name may stand before one of some marks, told without a scan of the file: what a comment may hide counts too."""
+        for offset in places(self.data, name):
+            after = self.data[offset + len(name) : offset + len(name) + _FAR_MARK].lstrip()
+            if not after or after[:1] in marks or after[:1] in b"/\\":
+                return True
+        return False
 
     def uses(self, name: str) -> list[Use]:
         """The uses of a function, table or macro in the code of the file, in their order; no more than MOST_USES."""

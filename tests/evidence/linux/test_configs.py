@@ -269,6 +269,23 @@ def test_a_damaged_store_is_read_anew(grown: Kernel) -> None:
     assert verdict(grown, "--no-cache")["EnableConfigs"] == ["POOL"]
 
 
+def test_the_options_are_read_once_for_all_mailed_patches_to_a_tree(grown: Kernel) -> None:
+    mails = []
+    for number in (11, 12, 13):
+        stage(grown, "mm/some.c", "return 1;", f"return {number};")
+        grown.git("commit", "-qm", f"mm: return {number}")
+        mails.append(grown.git("format-patch", "-1", "--stdout"))
+        grown.git("reset", "-q", "--hard", "HEAD~1")
+    written = []
+    for mail in mails:
+        # each is a tree of its own, which is gone when its check ends
+        out = grown.triage("check", "--patch", "-", "--base", "HEAD", "--format", "json", data=mail)
+        assert json.loads(out)["EnableConfigs"] == ["POOL"]
+        entries = list((grown.path / ".git" / "patch-triage" / "kconfig").glob("*.options"))
+        written.append([(path.name, path.stat().st_mtime_ns) for path in entries])
+    assert len(written[0]) == 1 and written == written[:1] * 3
+
+
 def test_a_base_configuration_that_is_not_there_is_named(grown: Kernel) -> None:
     stage(grown, "mm/some.c", "return 1;", "return 11;")
     _, error = grown.triage_both("check", ok=2, PATCH_TRIAGE_FUZZ_BASE_CONFIG="/nowhere/config")

@@ -220,6 +220,14 @@ def test_a_table_without_an_emulated_device_proves_no_for_the_whole_object(ask: 
         assert "binds to 1 PCI id, of which QEMU" in found.facts[0].claim and found.facts[0].place.line == 3
 
 
+def test_what_would_read_too_many_files_stays_open(tree: Kernel) -> None:
+    with Objects(find(str(tree.path)), 16 << 20) as objects:
+        source = Source(objects, find(str(tree.path)).run("rev-parse", "HEAD").decode().strip())
+        short = drivers.Drivers(source, Configurer(source, "x86_64", "gcc-12", None), machine.machine("x86_64", ("qemu-any",)), 1)
+        found = of(short, "switch_main.c")  # `no` where its header and the other half can be read
+        assert found.answer is Answer.UNKNOWN and "Too many files" in found.question
+
+
 @pytest.mark.parametrize(
     ("name", "question"),
     [

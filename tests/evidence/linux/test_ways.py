@@ -142,6 +142,13 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
                    "static struct my_ops o = {\n\t.open = help,\n};\n" + boot("return my_register(&o)")},
         "boot runs at boot only",
     ),
+    "another structure with a function of the name, behind a comment": (
+        {"fs/a.c": "struct foo_type {\n\tint (*poke)(int x);\n};\nstatic int help(int x) { return 0; }\n"
+                   "static struct foo_type one = {\n\t.poke = help,\n};\nstatic void use(struct bar_type *t)\n{\n\tt->poke(1);\n}\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n" + boot("return foo_add(&one)"),
+         "fs/bar.h": "struct bar_type {\n\tint (*poke /* harder */)(int x);\n};\n"},
+        "boot() gives one to foo_add()",
+    ),
     "the member's table is not registered": (
         {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n};\nstatic int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.opening = help,\n};\n"
                    "static void use(struct my_ops *p)\n{\n\tp->opening();\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n"},
