@@ -10,10 +10,11 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from hook.evidence.linux import idtables
+from hook.evidence.linux import byhand, idtables
 from hook.evidence.linux.buses import BUSES, SAME, Bus, Provider, Way
-from hook.evidence.linux.cmacros import Macros, closing, split
+from hook.evidence.linux.cmacros import Macros, TooMuch, closing, split
 from hook.evidence.linux.driversource import Texts
+from hook.evidence.linux.kbuild import Object
 from hook.evidence.linux.machine import ANY, Machine, PciDevice, PciId, elsewhere, taken
 from hook.evidence.linux.reach import Reach
 from hook.evidence.linux.starts import defined
@@ -23,7 +24,9 @@ from hook.verdict import Answer, ConfigReason, Fact, Place
 _DRIVER = re.compile(r"\bstruct\s+(\w+?)(?:_driver|_family)\s+(\w+)\s*(?:\[\s*\w*\s*\])?\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{")
 _FIELD = re.compile(r"\.\s*(\w+)\s*=\s*(?=(\{)?)")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
+_INNER = re.compile(r"(?:mdiodrv(?:\.|\Z))?(?:driver|drv)?(?:\.|\Z)(\w*)\Z")  # of the structures that all drivers, or all of MDIO, have
 _REFUSED = re.compile(r"(\w+)\s*\[\s*\w+\s*\]\s*==\s*\w+\s*->\s*device\s*\)\s*\{?\s*return\s+-\s*ENODEV")
+_BY_NAME = ("platform", "spi", "mdio", "mipi_dsi")  # buses on which the kernel makes devices by their drivers' names
 _MOST_HEADERS = 40  # files of an object whose own headers are looked into for a table
 _STRINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "acpi_device_id": ("id", ("id", "driver_data", "cls", "cls_msk")),
@@ -31,6 +34,7 @@ _STRINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "pnp_card_device_id": ("id", ("id", "driver_data", "devs")),
     "platform_device_id": ("name", ("name", "driver_data")),
     "spi_device_id": ("name", ("name", "driver_data")),
+    "i2c_device_id": ("name", ("name", "driver_data")),
     "auxiliary_device_id": ("name", ("name", "driver_data")),
     "of_device_id": ("compatible", ("name", "type", "compatible", "data")),
 }
@@ -67,10 +71,12 @@ def _drivers(texts: Texts, path: str) -> Iterator[Driver]:
     every = (
         found for mark in ("_driver ", "_driver\t", "_family ", "_family\t") for found in idtables.matches(_DRIVER, text, mark, "struct")
     )
+    seen: set[int] = set()  # the name of a structure may end as its kind does
     for found in every:
         bus = SAME.get(found[1], found[1])
-        if bus not in BUSES:
+        if bus not in BUSES or found.start() in seen:
             continue
+        seen.add(found.start())
         end = closing(text, found.end() - 1)
         body = text[found.end() : end if end > 0 else found.end() + 2000]
         yield Driver(bus, found[2], path, texts.line(path, found.start()), _fields(body))
@@ -83,10 +89,11 @@ def _fields(body: str) -> dict[str, str]:
         if named is None:
             continue
         name, value = named[1], named[2].strip()
-        if name in ("driver", "drv") and value.startswith("{"):
+        inner = _INNER.match(name)
+        if inner and not inner[1] and value.startswith("{"):
             found |= {key: text for key, text in _fields(value[1:-1]).items() if key not in found}
-        elif name.startswith(("driver.", "drv.")):
-            found[name.partition(".")[2]] = value
+        elif inner and inner[1]:
+            found[inner[1]] = value
         else:
             found[name] = value
     return found
@@ -96,27 +103,29 @@ class Binder:
     """Answers for the drivers of one object."""
 
     def __init__(self, texts: Texts, members: Sequence[str], macros: Macros, known: Known, vm: Machine, modname: str) -> None:
-        self._texts, self._members, self._macros = texts, members, macros
-        self._known, self._vm, self._modname = known, vm, modname
+        self.texts, self.members, self._macros = texts, members, macros
+        self.known, self._vm, self._modname = known, vm, modname
         self._tables = {(table.path, table.name): table for path in members for table in idtables.tables(texts, path)}
 
     def fact(self, claim: str, path: str, line: int) -> Fact:
         """A claim with its place and the line there."""
-        text = (self._texts.get(path) or "").split("\n", line)
+        text = (self.texts.get(path) or "").split("\n", line)
         shown = text[line - 1].strip()[:160] if 0 < line <= len(text) else ""
-        return Fact(claim, Place(path, line, self._texts.blob(path)), shown)
+        return Fact(claim, Place(path, line, self.texts.blob(path)), shown)
 
     def provided(self, providers: Sequence[Provider], path: str, line: int, what: str) -> Reach | None:
         """That one of the kernel's own virtual devices hosts it; None where the tree has none of them."""
         for one in providers:
-            options = [self._known.options.get(name) for name in one.options]
+            options = [self.known.options.get(name) for name in one.options]
             if any(option is None for option in options):
+                continue
+            if one.device and not (one.device in self._vm.names and self._vm.is_given(one.device)):
                 continue
             reasons = {}
             for option in options:
                 assert option is not None
                 where = option.places[0] if option.places else ["", 0]
-                if self._known.base.get(option.name) not in ("y", "m"):
+                if self.known.base.get(option.name) not in ("y", "m"):
                     reasons[option.name] = ConfigReason("reach", f"{one.name}: {one.why}"[:160], str(where[0]), int(str(where[1])))
             claim = f"{what}; {one.why} ({one.name})"
             return Reach(Answer.YES, (self.fact(claim, path, line),), (one.name,), reasons)
@@ -129,6 +138,8 @@ class Binder:
             return self._pci(driver), None
         if bus.way is Way.VIRTIO:
             return self._virtio(driver), None
+        if bus.way is Way.BY_HAND and (hand := byhand.bound(self, driver, bus)) is not None:
+            return hand, None
         if bus.way in (Way.DESCRIBED, Way.BY_HAND):
             return self._described(driver, bus)
         if bus.way is Way.NAMED:
@@ -140,7 +151,7 @@ class Binder:
     def of_bus(self, bus: Bus, path: str, line: int) -> Reach:
         """What a bus says of every driver on it."""
         if bus.way is Way.HOSTED:
-            found = self.provided(bus.providers, path, line, f"a driver of the {bus.name} bus")
+            found = self.provided(bus.providers, path, line, bus.what or f"a driver of the {bus.name} bus")
             return found or Reach(
                 Answer.UNKNOWN, question=f"the tree has no virtual host of the {bus.name} bus: does the machine have such a device?"
             )
@@ -148,7 +159,7 @@ class Binder:
             return Reach(Answer.NO, (self.fact(f"a driver of the {bus.name} bus: {bus.what}", path, line),))
         return Reach(Answer.UNKNOWN, question=bus.what or f"does the machine have a {bus.name} device?")
 
-    def _table(self, text: str | None, path: str) -> idtables.Table | bool | None:
+    def table(self, text: str | None, path: str) -> idtables.Table | bool | None:
         """The table that a field names: None where it names none, False where it is not in the object."""
         if text is None:
             return None
@@ -160,18 +171,18 @@ class Binder:
             return False
         if (path, text) in self._tables:
             return self._tables[path, text]
-        headers = (header for one in (path, *self._members[:_MOST_HEADERS]) for header in self._texts.local_headers(one))
+        headers = (header for one in (path, *self.members[:_MOST_HEADERS]) for header in self.texts.local_headers(one))
         others = [table for (_, name), table in self._tables.items() if name == text]
-        others += [table for header in dict.fromkeys(headers) for table in idtables.tables(self._texts, header) if table.name == text]
+        others += [table for header in dict.fromkeys(headers) for table in idtables.tables(self.texts, header) if table.name == text]
         return others[0] if len(others) == 1 else False
 
     def _pci(self, driver: Driver) -> Reach:
-        table = self._table(driver.fields.get("id_table"), driver.path)
+        table = self.table(driver.fields.get("id_table"), driver.path)
         if table is None:
             return Reach(Answer.NO, (self.fact(f"{driver.name} has no table of PCI ids", driver.path, driver.line),))
         if not isinstance(table, idtables.Table):
             return Reach(Answer.UNKNOWN, question=f"the table of PCI ids of {driver.name} was not found")
-        found, unread = idtables.rows(table, idtables.pci_fields(), self._macros, self._texts)
+        found, unread = idtables.rows(table, idtables.pci_fields(), self._macros, self.texts)
         lines, wrong = idtables.pci_ids(found, self._macros, table.name)
         unread = unread or wrong
         ids = [one for one, _ in lines]
@@ -219,10 +230,10 @@ class Binder:
         probe = driver.fields.get("probe", "")
         if not offered or not _NAME.match(probe):
             return offered, ()
-        where = defined(self._texts, probe, (driver.path, *self._members))
+        where = defined(self.texts, probe, (driver.path, *self.members))
         if where is None:
             return offered, ()
-        text = self._texts.get(where[0]) or ""
+        text = self.texts.get(where[0]) or ""
         refusing = _REFUSED.search(text, where[1], where[2])
         if refusing is None:
             return offered, ()
@@ -232,13 +243,13 @@ class Binder:
         if len(left) == len(offered):
             return offered, ()
         names = ", ".join(sorted({one[0].name for one in offered} - {one[0].name for one in left}))
-        return left, (self.fact(f"{probe}() sends {names} away", where[0], self._texts.line(where[0], refusing.start())),)
+        return left, (self.fact(f"{probe}() sends {names} away", where[0], self.texts.line(where[0], refusing.start())),)
 
     def _virtio(self, driver: Driver) -> Reach:
-        table = self._table(driver.fields.get("id_table"), driver.path)
+        table = self.table(driver.fields.get("id_table"), driver.path)
         if not isinstance(table, idtables.Table):
             return Reach(Answer.UNKNOWN, question=f"the table of virtio ids of {driver.name} was not found")
-        found, unread = idtables.rows(table, ("device", "vendor"), self._macros, self._texts)
+        found, unread = idtables.rows(table, ("device", "vendor"), self._macros, self.texts)
         numbers = [(self._macros.number(row.fields.get("device", "")), row.line) for row in found]
         for number, line in numbers:
             if number and number in self._vm.virtio:
@@ -252,12 +263,12 @@ class Binder:
             Answer.UNKNOWN, question=f"no device of the catalogue has the virtio ids of {table.name}{more}: does another hypervisor?"
         )
 
-    def _strings(self, table: idtables.Table) -> tuple[list[tuple[str, int, str]], str]:
+    def strings(self, table: idtables.Table) -> tuple[list[tuple[str, int, str]], str]:
         """The strings of a table with their lines and how they are written; and what could not be read."""
         if table.kind not in _STRINGS:
             return [], f"{table.name} is a table of {table.kind}"
         field, names = _STRINGS[table.kind]
-        found, unread = idtables.rows(table, names, self._macros, self._texts)
+        found, unread = idtables.rows(table, names, self._macros, self.texts)
         out: list[tuple[str, int, str]] = []
         for row in found:
             text = row.fields.get(field, "").strip()
@@ -267,30 +278,37 @@ class Binder:
                 ):
                     return out, f"{table.name}, line {row.line}"
                 continue
-            value = self._text(text)
+            value = self.text(text)
             if value is None:
                 return out, f"{table.name}, line {row.line}: {text[:60]}"
             if value:
                 out.append((value, row.line, text))
         return out, unread
 
-    def _text(self, text: str) -> str | None:
-        text = re.sub(r"\bKBUILD_MODNAME\b", f'"{self._modname}"', text)
-        return self._macros.string(text)
+    def text(self, text: str) -> str | None:
+        """A constant string; a driver's name may be that of its module, behind a macro of its own."""
+        try:
+            text = self._macros.expand(text)
+        except TooMuch:
+            return None
+        return self._macros.string(re.sub(r"\bKBUILD_MODNAME\b", f'"{self._modname}"', text))
 
     def _described(self, driver: Driver, bus: Bus) -> tuple[Reach, Names | None]:
         open_parts: list[str] = []
         names: list[tuple[str, str]] = []
         facts: list[Fact] = []
         for field in ("acpi_match_table", "id_table", "of_match_table", "ids", "card_id_table"):
-            table = self._table(driver.fields.get(field), driver.path)
+            table = self.table(driver.fields.get(field), driver.path)
             if table is None:
                 continue
             if not isinstance(table, idtables.Table):
-                open_parts.append(f"{field} of {driver.name} was not found")
+                if field == "of_match_table" and self._vm.made_by and not self._vm.describes_by_tree and bus.name != "spi":
+                    facts.append(self.fact(f"{driver.name}: no machine of {self._vm.made_by} has a device tree", driver.path, driver.line))
+                else:
+                    open_parts.append(f"{field} of {driver.name} was not found")
                 continue
             if table.kind not in _STRINGS:
-                if bus.way is Way.DESCRIBED and table.kind not in (
+                if table.kind not in (
                     "amba_id",
                     "sdw_device_id",
                     "i2c_device_id",
@@ -299,7 +317,7 @@ class Binder:
                 ):
                     open_parts.append(f"{table.name} is a table of {table.kind}")
                 continue
-            strings, unread = self._strings(table)
+            strings, unread = self.strings(table)
             ids = self._vm.acpi if table.kind.startswith(("acpi", "pnp")) else self._vm.compatible if table.kind == "of_device_id" else {}
             for text, line, _ in strings:
                 if text in ids:
@@ -318,9 +336,6 @@ class Binder:
                 names += [(text, written) for text, _, written in strings]
             elif table.kind == "of_device_id" and bus.name in ("spi", "i2c"):
                 names += [(text.partition(",")[2] or text, '""') for text, _, _ in strings]
-        if bus.way is Way.BY_HAND:
-            found = self.provided(bus.providers, driver.path, driver.line, "")
-            return Reach(Answer.UNKNOWN, devices=found.devices if found else (), question=f"{driver.name}: {bus.what}"), None
         if open_parts:
             return Reach(Answer.UNKNOWN, question=f"a table could not be read: {open_parts[0]}"), None
         if not self._vm.made_by:
@@ -328,6 +343,9 @@ class Binder:
         if bus.name == "amba" and self._vm.describes_by_tree:
             question = f"does a primecell of the machine's device tree have an id of {driver.name}?"
             return Reach(Answer.UNKNOWN, question=question), None
+        if bus.name == "i2c":  # the name of a client is compared with tables alone
+            nothing = self.fact(f"{driver.name} has no table by which user space or a board could have it bound", driver.path, driver.line)
+            return Reach(Answer.NO, tuple(facts) or (nothing,)), None
         written = driver.fields.get("name")
         if written is None and not facts:
             return Reach(Answer.UNKNOWN, question=f"the name of {driver.name} is not known: does code of the kernel make its device?"), None
@@ -335,7 +353,7 @@ class Binder:
             bus.name in ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")
             and written is not None
         ):
-            own = self._text(written)
+            own = self.text(written)
             if own is None:
                 return Reach(
                     Answer.UNKNOWN, question=f"the name of {driver.name} is not known: does code of the kernel make its device?"
@@ -348,16 +366,21 @@ class Binder:
             facts.append(self.fact(f"{driver.name} binds by name alone", driver.path, driver.line))
         macros = tuple(dict.fromkeys(text.strip() for _, text in names if _NAME.match(text.strip()) and text.strip() != "KBUILD_MODNAME"))
         wanted = Names(driver, tuple(dict.fromkeys(text for text, _ in names)), macros, bus.name)
-        return Reach(Answer.NO, tuple(facts)), wanted if bus.name in ("platform", "spi") and names else None
+        return Reach(Answer.NO, tuple(facts)), wanted if bus.name in _BY_NAME and names else None
 
     def _named(self, driver: Driver) -> tuple[Reach, Names | None]:
-        table = self._table(driver.fields.get("id_table"), driver.path)
+        table = self.table(driver.fields.get("id_table"), driver.path)
         if not isinstance(table, idtables.Table):
             return Reach(Answer.UNKNOWN, question=f"the table of {driver.name} was not found"), None
-        strings, unread = self._strings(table)
+        strings, unread = self.strings(table)
         if unread or not strings:
             return Reach(Answer.UNKNOWN, question=f"a line of a table could not be read: {unread or table.name}"), None
         makers = tuple(dict.fromkeys(text.partition(".")[0] for text, _, _ in strings))
         shown = ", ".join(text for text, _, _ in strings[:3])
         claim = f"{driver.name} binds to devices that other drivers make ({shown})"
         return Reach(Answer.NO, (self.fact(claim, table.path, table.line),)), Names(driver, makers, (), "auxiliary")
+
+
+def bus_of(texts: Texts, obj: Object) -> str:
+    """The bus that an object's drivers are mostly on; empty where it has none."""
+    return next((one.bus for path in obj.members[:_MOST_HEADERS] for one in drivers(texts, path)), "")

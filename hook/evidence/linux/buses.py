@@ -15,7 +15,7 @@ class Way(enum.StrEnum):
     PCI = "pci"  # ids that the catalogue answers
     VIRTIO = "virtio"
     HOSTED = "hosted"  # user space makes any device of this bus, through a provider
-    BY_HAND = "by hand"  # user space can have a driver of this bus bound, but not make its device answer
+    BY_HAND = "by hand"  # user space can have a driver of this bus bound by its name, and through a provider answers for its chip
     DESCRIBED = "described"  # by firmware (ACPI, device tree), or by code of the kernel that makes a device by its name
     ABSENT = "absent"  # no virtual machine of the catalogue has such a bus
     NAMED = "named"  # another module makes the device, and its name says which
@@ -29,6 +29,7 @@ class Provider:
     name: str  # as a person reads it
     options: tuple[str, ...]  # all of them are needed
     why: str
+    device: str = ""  # of the machine, which has to have it, too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Bus:
 
     name: str
     way: Way
-    what: str = ""  # the question that stays open, or why the bus is absent
+    what: str = ""  # the question that stays open, why the bus is absent, or what registers there
     providers: tuple[Provider, ...] = ()
     absent_on: tuple[str, ...] = ()  # architectures on which ABSENT holds; empty: on all
 
@@ -57,9 +58,50 @@ SUITE = Provider("KUnit", ("KUNIT",), "the suite is run when the kernel starts, 
 FUNCTION = Provider(
     "dummy_hcd with configfs gadgets", ("USB_DUMMY_HCD", "USB_CONFIGFS"), "user space puts the function into a gadget, and is its host",
 )  # fmt: skip
-STUB = Provider("i2c-stub", ("I2C_STUB",), "user space has a driver bound through new_device, to registers that hold what it wrote")
+CHIP = Provider(
+    "dummy_hcd with raw-gadget, as an i2c-tiny-usb adapter", ("I2C", "USB_DUMMY_HCD", "USB_RAW_GADGET", "I2C_TINY_USB"),
+    "the adapter asks its USB device, which user space is, for every byte that a chip answers",
+)  # fmt: skip
+SPI_CHIP = Provider(
+    "dummy_hcd with raw-gadget, as a CH341 SPI adapter", ("SPI", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI_CH341"),
+    "the adapter asks its USB device, which user space is, for what a chip answers; driver_override says which driver",
+)  # fmt: skip
+BRIDGED = Provider(
+    "dummy_hcd with raw-gadget, as a Greybus bridge", ("SPI", "USB_DUMMY_HCD", "USB_RAW_GADGET", "GREYBUS_ES2", "GREYBUS_SPI"),
+    "the bridge, which user space is, says which chip is behind its SPI controller, and answers for it",
+)  # fmt: skip
 LINE = Provider("a pseudo terminal", ("UNIX98_PTYS",), "user space sets the line discipline")
 MAPPER = Provider("device mapper", ("BLK_DEV_DM",), "user space makes a device with the target")
+UDC = Provider("dummy_hcd", ("USB_DUMMY_HCD",), "the gadget finds the controller dummy_udc, whose host is the machine itself")
+PORT = Provider(
+    "dummy_hcd with raw-gadget, as a USS-720 parallel port", ("PARPORT", "USB_DUMMY_HCD", "USB_RAW_GADGET", "USB_USS720"),
+    "the port asks its USB device, which user space is, for every register",
+)  # fmt: skip
+CARD = Provider(
+    "dummy_hcd with raw-gadget, as a VUB300 card reader", ("MMC", "USB_DUMMY_HCD", "USB_RAW_GADGET", "MMC_VUB300"),
+    "the reader asks its USB device, which user space is, for what an SDIO card answers",
+)  # fmt: skip
+BRIDGE = Provider(
+    "dummy_hcd with raw-gadget, as a Greybus bridge", ("GREYBUS", "USB_DUMMY_HCD", "USB_RAW_GADGET", "GREYBUS_ES2"),
+    "the bridge, which user space is, says which modules are behind it, and answers for them",
+)  # fmt: skip
+BRIDGED_PHY = dataclasses.replace(BRIDGE, options=(*BRIDGE.options, "GREYBUS_BRIDGED_PHY"))
+ULED = Provider("uleds", ("LEDS_TRIGGERS", "LEDS_USER"), "user space makes an LED, and gives it the trigger by its name")
+SOFTDOG = Provider(
+    "softdog", ("SOFT_WATCHDOG", "SOFT_WATCHDOG_PRETIMEOUT", "WATCHDOG_PRETIMEOUT_GOV", "WATCHDOG_SYSFS"),
+    "user space gives the watchdog a governor by its name, and lets it run out",
+)  # fmt: skip
+TEAM = Provider("team", ("NET_TEAM",), "user space gives a team device the mode by its name")
+DEVCONFIG = Provider("COMEDI_DEVCONFIG", ("COMEDI",), "user space attaches the driver, at addresses that it gives; no board has to answer")
+SYNTH = Provider("speakup", ("SPEAKUP",), "user space picks the synthesiser by its name (/sys/accessibility/speakup/synth)")
+FLASH = Provider("mtdram", ("MTD_MTDRAM",), "it is told of every MTD device, and one can be in memory")
+VOLUME = Provider("UBI on mtdram", ("MTD_UBI", "MTD_MTDRAM"), "it is told of every volume, and one can be in memory")
+LOOPED = Provider("snd-aloop", ("SND_ALOOP",), "it is told of every PCM device, and one can be made of software")
+NETLINK = Provider("the connector", ("CONNECTOR",), "user space sends it messages over netlink")
+IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space makes one by its type, as a directory")
+FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a bridge of software, whose bus has the slots that a driver asks for")
+CARRIER = Provider("tpci200 with ipoctal232", ("IPACK_BUS", "BOARD_TPCI200"), "QEMU emulates the carrier and a module", "ipoctal232")
+FILE = Provider("a file of its own", (), "user space opens it, or sends it messages, device or not")
 LINK = Provider("rtnetlink", ("NET",), "user space makes a network device of the kind")
 
 BUSES: dict[str, Bus] = {
@@ -81,9 +123,9 @@ BUSES: dict[str, Bus] = {
             "i2c",
             Way.BY_HAND,
             "a driver of this bus can be bound by hand (new_device, i2c-stub): does the code run before its chip answers?",
-            (STUB,),
+            (CHIP,),
         ),
-        Bus("spi", Way.DESCRIBED),
+        Bus("spi", Way.BY_HAND, providers=(SPI_CHIP, BRIDGED)),
         Bus("platform", Way.DESCRIBED),
         Bus("acpi", Way.DESCRIBED),
         Bus("pnp", Way.DESCRIBED),
@@ -130,15 +172,39 @@ BUSES: dict[str, Bus] = {
         Bus("locomo", Way.ABSENT, "a companion chip of StrongARM boards", absent_on=("x86_64", "arm64")),
         Bus("fsl_mc", Way.ABSENT, "a bus of Freescale's DPAA2 processors", absent_on=("x86_64", "arm64")),
         Bus("host1x", Way.ABSENT, "a bus of Tegra processors", absent_on=("x86_64", "arm64")),
-        Bus("sdio", Way.OPEN, "SDIO functions can stand behind a USB card reader (vub300) that user space is"),
-        Bus("pcmcia", Way.OPEN, "is there a PCMCIA socket?"),
-        Bus("greybus", Way.OPEN, "Greybus modules can stand behind a USB bridge (gb-es2) that user space is"),
-        Bus("gbphy", Way.OPEN, "Greybus modules can stand behind a USB bridge (gb-es2) that user space is"),
+        Bus("gadget", Way.HOSTED, "a gadget", providers=(UDC,)),
+        Bus("parport", Way.HOSTED, "a driver of parallel ports", providers=(PORT,)),
+        Bus("sdio", Way.HOSTED, "a driver of SDIO cards", providers=(CARD,)),
+        Bus("greybus", Way.HOSTED, "a driver of Greybus modules", providers=(BRIDGE,)),
+        Bus("gbphy", Way.HOSTED, "a driver of Greybus modules", providers=(BRIDGED_PHY,)),
+        Bus("led_trigger", Way.HOSTED, "a trigger of LEDs", providers=(ULED,)),
+        Bus("watchdog_governor", Way.HOSTED, "a pretimeout governor", providers=(SOFTDOG,)),
+        Bus("team", Way.HOSTED, "a mode of team devices", providers=(TEAM,)),
+        Bus("comedi", Way.HOSTED, "a driver that COMEDI_DEVCONFIG may attach", providers=(DEVCONFIG,)),
+        Bus("spk_synth", Way.HOSTED, "a synthesiser", providers=(SYNTH,)),
+        Bus("mtd", Way.HOSTED, "a user of MTD devices", providers=(FLASH,)),
+        Bus("ubi", Way.HOSTED, "a user of UBI volumes", providers=(VOLUME,)),
+        Bus("pcm", Way.HOSTED, "a user of PCM devices", providers=(LOOPED,)),
+        Bus("connector", Way.HOSTED, "a family of messages", providers=(NETLINK,)),
+        Bus("iio_sw", Way.HOSTED, "a kind of IIO devices and triggers that are software", providers=(IIO,)),
+        Bus("vme", Way.HOSTED, "a driver of VME boards", providers=(FAKE_VME,)),
+        Bus("rc_map", Way.NAMED),
+        Bus("misc", Way.HOSTED, "a start that opens a way from user space", providers=(FILE,)),
+        Bus("pcmcia", Way.ABSENT, "a PCMCIA socket is behind a bridge (CardBus, i82365) that QEMU does not emulate"),
+        Bus("rpmsg", Way.OPEN, "is a remote processor behind a virtio device, as other hypervisors may have one?"),
+        Bus("mhi", Way.ABSENT, "MHI devices are PCI modems and accelerators that QEMU does not emulate"),
+        Bus("bcma", Way.ABSENT, "a bus inside of Broadcom's chips, none of which QEMU emulates", absent_on=("x86_64",)),
+        Bus("intel_th", Way.ABSENT, "Intel's Trace Hub is a PCI or ACPI device that QEMU does not emulate"),
+        Bus("rio", Way.ABSENT, "RapidIO is behind a bridge that QEMU does not emulate"),
+        Bus("mcb", Way.ABSENT, "MEN's Chameleon bus is behind a PCI or LPC device that QEMU does not emulate"),
+        Bus("ipack", Way.HOSTED, "a driver of IndustryPack modules", providers=(CARRIER,)),
+        Bus("siox", Way.ABSENT, "SIOX is driven through lines that a device tree describes", absent_on=("x86_64",)),
+        Bus("peci", Way.ABSENT, "PECI controllers are parts of management processors", absent_on=("x86_64",)),
+        Bus("sunxi_rsb", Way.ABSENT, "a bus of Allwinner's processors", absent_on=("x86_64", "arm64")),
+        Bus("vchiq", Way.ABSENT, "the VideoCore of a Raspberry Pi", absent_on=("x86_64",)),
         Bus("vmbus", Way.OPEN, "only a guest of Hyper-V has such devices"),
         Bus("xenbus", Way.OPEN, "only a guest of Xen, or of QEMU that plays Xen, has such devices"),
         Bus("isa", Way.OPEN, "ISA devices are looked for at the addresses that the module's parameters give"),
-        Bus("parport", Way.OPEN, "it attaches to any parallel port, and QEMU has one (isa-parallel)"),
-        Bus("comedi", Way.OPEN, "COMEDI_DEVCONFIG attaches it at the addresses that user space gives"),
     )
 }
 # other names for the same, as the functions and structures that register a driver have them
@@ -149,7 +215,9 @@ SAME = {
     "sdw_driver": "sdw", "fsl_mc_driver": "fsl_mc", "isapnp": "pnp", "pnp_card": "pnp", "acpi_bus": "acpi", "i2c_mux": "i2c",
     "bus_i2c": "i2c", "virtio_driver": "virtio", "zorro_driver": "zorro", "pata_parport": "parport", "legacy_pci": "pci",
     "edac_pci": "pci", "snd_pci": "pci", "hda_pci": "pci", "nd": "nd", "xenbus_frontend": "xenbus", "xenbus_backend": "xenbus",
-    "isa_driver": "isa", "mipi_dsi_driver": "mipi_dsi", "auxiliary_driver": "auxiliary",
+    "isa_driver": "isa", "mipi_dsi_driver": "mipi_dsi", "auxiliary_driver": "auxiliary", "usb_gadget": "gadget",
+    "isa_driver_with_irq": "isa", "mtd_blktrans": "mtd", "misc_device": "misc", "iio_sw_trigger": "iio_sw", "iio_sw_device": "iio_sw",
+    "acpi_bus_type": "acpi",
 }  # fmt: skip
 # providers by the option that a file needs: the driver is its own virtual device
 OWN: dict[str, str] = {
@@ -175,7 +243,7 @@ OWN: dict[str, str] = {
     "MD_RAID10": "md", "MD_RAID456": "md", "BCACHE": "bcache", "DM_CRYPT": "dm-crypt",
     "USB_CONFIGFS": "configfs gadgets with dummy_hcd", "USB_LIBCOMPOSITE": "configfs gadgets with dummy_hcd",
     "COMEDI_TEST": "comedi_test", "SAMPLE_VFIO_MDEV_MTTY": "mtty", "MISDN_L1OIP": "l1oip", "VHOST_NET": "vhost-net",
-    "VHOST_VSOCK": "vhost-vsock", "ATM_TCP": "atmtcp",
+    "VHOST_VSOCK": "vhost-vsock", "ATM_TCP": "atmtcp", "NET_DSA_LOOP": "dsa_loop", "VME_FAKE": "vme_fake",
 }  # fmt: skip
 # of these kinds, what hosts a chip's driver by hand: the device, and the question that it leaves
 BY_HAND: dict[str, tuple[str, str]] = {

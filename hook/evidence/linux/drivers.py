@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from hook.evidence.linux import conditions, starts
-from hook.evidence.linux.bindings import Binder, Driver, Names, drivers
+from hook.evidence.linux import bounds, conditions, course, keymaps, makers, starts, users
+from hook.evidence.linux.bindings import Binder, Driver, Names, bus_of, drivers
 from hook.evidence.linux.buses import BUSES, BY_HAND, OWN, Way
 from hook.evidence.linux.cmacros import Macros
 from hook.evidence.linux.configs import Configurer
@@ -21,23 +21,18 @@ from hook.evidence.linux.driversource import Texts, TooManyFiles
 from hook.evidence.linux.idtables import announced
 from hook.evidence.linux.kbuild import Object
 from hook.evidence.linux.machine import Machine
-from hook.evidence.linux.reach import Reach
-from hook.evidence.linux.users import exported, first_users, makers
+from hook.evidence.linux.reach import MOST_FACTS, Reach, any_of
+from hook.evidence.linux.users import DEEPEST, exported
 from hook.source.tree import Source
 from hook.verdict import Answer, Fact
 
 _MOST_MEMBERS = 60  # files of an object that are all read; of a larger one the index says which matter
 _MOST_OF_LARGE = 160
+_MOST_WITH_PARTS = 4  # files of an object that are looked into for C files that they include
 MOST_FILES = 400  # that are read for the answers about one change before no further object is begun
 _MOST_TO_END = 2  # times as many may be read to come to an end with those that are
-_DEEPEST = 5  # objects that use each other
-# objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`
-_MOST_USERS = (24, 12, 8, 6, 4)
-_MOST_YES = (6, 3, 1, 1, 1)
 _MOST_INCLUDERS, _INCLUDER_SECONDS = 16, 1.0  # files that include a changed header
-_MOST_MAKERS = 12  # files that may make a device by a driver's name
 _MOST_CALLS = 12  # functions of other objects that the start of one calls
-_MOST_FACTS = 6
 # a driver that is registered later than at the start of its object
 _LATER = re.compile(
     r"\b(?:platform_create_bundle|platform_driver_probe|platform_driver_register|wmi_driver_register|pci_register_driver)\s*\("
@@ -69,16 +64,21 @@ class Drivers:
 
     def __init__(self, source: Source, configurer: Configurer, vm: Machine, most_files: int = MOST_FILES) -> None:
         self.texts = Texts(source, _MOST_TO_END * most_files)
-        self._source, self._configurer, self._vm = source, configurer, vm
-        self._most_files = most_files
+        self.configurer = configurer
+        self._source, self.vm = source, vm
+        self.most_files = most_files
         self._answers: dict[str, Reach] = {}
         self._inside: set[str] = set()
+        self._for_target: dict[str, bool] = {}
         # objects that have drivers without a device, and stay open only because one is bound by hand, or for what their start hands out
-        self._weak: set[str] = set()
+        self.weak: set[str] = set()
         # those of them that stay open for their start alone, with the files in which that hands something out
         self._handing: dict[str, tuple[str, ...]] = {}
-        self._sideways: set[str] = set()  # objects that only drivers bound by hand use
-        self._shut: set[str] = set()  # of these, those that are taken to open nothing behind them
+        self.sideways: set[str] = set()  # objects that only drivers bound by hand use
+        self.opened: set[str] = set()  # objects that are `yes` for a file of their own, from which nothing follows
+        self.suites: set[str] = set()  # those of tests, from which nothing follows but for libraries
+        self.hand: set[str] = set()  # objects that are `yes` since user space binds them, or one that uses them, to a chip that it plays
+        self.shut: set[str] = set()  # of these, those that are taken to open nothing behind them
         self._leaned: set[str] = set()  # objects in `_inside` that an answer took for closed
 
     def of_file(self, path: str) -> Reach:
@@ -92,12 +92,12 @@ class Drivers:
         apart = self._apart(path)
         if apart is not None:
             return Reach(Answer.NO, (apart,))
-        objects = [] if path.endswith(".h") else self._configurer.kbuild.objects(path)
+        objects = [] if path.endswith(".h") else self.configurer.kbuild.objects(path)
         if not objects:
             objects = self._including(path)
         if not objects:
             return Reach(Answer.UNKNOWN, question=f"which object is {path} linked into?")
-        found = _any([self._of_part(one, path) for one in objects])
+        found = any_of([self._of_part(one, path) for one in objects])
         if found.answer is Answer.NO and not path.startswith(_DRIVERS):
             # system calls, linker sections and assembly lead into core code without any name that could be looked for
             return Reach(Answer.UNKNOWN, question=f"{path} is no driver: which way leads into it from user space?")
@@ -107,11 +107,11 @@ class Drivers:
         """That a file is part of another program than the kernel: one of the build, or what unpacks the kernel and then is gone."""
         if not path.endswith(".c") or not self.texts.exists(path):
             return None
-        srcarch = self._configurer.environment["SRCARCH"]
+        srcarch = self.configurer.environment["SRCARCH"]
         binder = self._binder(Object("", (), "", ("", 0), True), ())
         if path.startswith((f"arch/{srcarch}/boot/", "drivers/firmware/efi/libstub/")):
             return binder.fact("it is linked into what loads and unpacks the kernel, and is gone before the kernel runs", path, 0)
-        program = self._configurer.kbuild.host_program(path)
+        program = self.configurer.kbuild.host_program(path)
         return None if program is None else binder.fact(f"{path} is part of a program that the build itself runs", *program)
 
     def _of_part(self, obj: Object, path: str) -> Reach:
@@ -134,7 +134,7 @@ class Drivers:
         members, _ = self._members(obj)
         binder = self._binder(obj, members)
         answers = [binder.answer(one)[0] for path in members for one in drivers(self.texts, path)]
-        return tuple(fact for one in answers if one.answer is Answer.NO for fact in one.facts)[:_MOST_FACTS]
+        return tuple(fact for one in answers if one.answer is Answer.NO for fact in one.facts)[:MOST_FACTS]
 
     def of_object(self, obj: Object, depth: int = 0) -> Reach:
         """The answer for one object."""
@@ -158,7 +158,7 @@ class Drivers:
         own = self._own(obj)
         if own is not None:
             return own
-        if self.texts.read_files > self._most_files:
+        if self.texts.read_files > self.most_files:
             return Reach(Answer.UNKNOWN, question=f"{obj.path} was not looked into: too many files were read already")
         members, whole = self._members(obj)
         binder = self._binder(obj, members)
@@ -166,36 +166,46 @@ class Drivers:
         parts: list[Reach] = []
         named: list[Names] = []
         weak: list[str] = []  # where what keeps it open opens nothing but itself
+        by_hand = 0  # of its drivers, those that stay open since they can be bound by hand
         for driver in found:
             part, names = binder.answer(driver)
             if BUSES[driver.bus].way is Way.BY_HAND and part.answer is Answer.UNKNOWN:
                 weak.append(driver.path)
+                by_hand += 1
             if part.answer is Answer.YES:
+                if BUSES[driver.bus].way is Way.BY_HAND:
+                    self.hand.add(obj.path)
                 return part
             parts.append(part)
             if names is not None:
                 named.append(names)
         parts += self._unclaimed(members, found)
         whole_of = obj.members if len(members) < len(obj.members) else ()
-        begin = starts.start(self.texts, members, whole_of, self._vm.describes_by_tree or not self._vm.made_by)
+        begin = starts.start(self.texts, members, whole_of, self.vm.describes_by_tree or not self.vm.made_by)
         of_driver = {one.bus for one in found}
         for bus, path, line in begin.buses:
             if bus == "tree":
                 parts.append(self._by_tree(binder, path, line))
             if bus in of_driver or bus == "tree":
                 continue
-            of_bus = (
-                binder.of_bus(BUSES[bus], path, line) if bus in BUSES and BUSES[bus].way in (Way.HOSTED, Way.ABSENT, Way.OPEN) else None
-            )
+            if bus == "rc_map":
+                of_bus: Reach | None = keymaps.named(self, members, path, line, depth)
+            else:
+                known = bus in BUSES and BUSES[bus].way in (Way.HOSTED, Way.ABSENT, Way.OPEN)
+                of_bus = binder.of_bus(BUSES[bus], path, line) if known else None
             part = of_bus or Reach(Answer.UNKNOWN, question=f"it registers with {bus} at {path}:{line}: what comes to it there?")
             if part.answer is Answer.YES:
+                if bus == "kunit":
+                    self.suites.add(obj.path)
                 return part
             parts.append(part)
+        if begin.calls and not found and (of_course := self._of_course(obj, binder, members)) is not None:
+            return of_course
         handed = [
             Reach(Answer.UNKNOWN, question=f"{what} ({path}:{line}): does that lead to the code without a device?")
             for what, path, line in begin.unknown
         ]
-        handed += self._elsewhere(begin.calls, obj, depth)
+        handed += self._elsewhere(begin.calls, obj, depth, bool(found))
         parts += handed
         if any(part.answer is not Answer.NO for part in handed):
             weak += [path for _, path, _ in (*begin.calls, *begin.unknown)]
@@ -203,55 +213,59 @@ class Drivers:
             parts.append(Reach(Answer.UNKNOWN, question=f"which files {obj.path} is linked of could not be read"))
         if all(part.answer is Answer.NO for part in parts):
             for names in named:
-                parts.append(self._made(names, members, depth))
+                parts.append(makers.made(self, names, members, depth))
                 if parts[-1].answer is not Answer.NO:
                     break
         if any(part.answer is Answer.YES for part in parts):
-            return _any(parts)
+            return any_of(parts)
         closed = all(part.answer is Answer.NO for part in parts)
         binds = (
             bool(found)
             or any(bus != "tree" for bus, _, _ in begin.buses)
             or any(_LATER.search(self.texts.get(one) or "") for one in members)
         )
-        users = self._users(obj, members, bool(parts), closed, depth) if closed or (depth < 2 and not binds) else None
-        if users is not None and users.answer is Answer.YES and binds:
+        using = users.used(self, obj, members, bool(parts), closed, depth) if closed or (depth < 2 and not binds) else None
+        if using is not None and using.answer is Answer.YES and binds:
             # what another driver calls of it is not what its own device would run
-            users = Reach(Answer.UNKNOWN, users.facts, question=f"{users.facts[-1].claim}: is that the changed code?")
-        if users is not None:
-            parts.append(users)
+            using = Reach(Answer.UNKNOWN, using.facts, question=f"{using.facts[-1].claim}: is that the changed code?")
+        if using is not None:
+            parts.append(using)
         if not parts:
             return Reach(Answer.UNKNOWN, question=f"nothing of {obj.path} registers with a bus: who calls it?")
-        by_hand = sum(BUSES[one.bus].way is Way.BY_HAND for one in found)
         still = sum(part.answer is not Answer.NO for part in parts)
         if weak and binds and still == sum(part.answer is not Answer.NO for part in handed) + by_hand:
-            self._weak.add(obj.path)
+            self.weak.add(obj.path)
             if not by_hand:
                 self._handing[obj.path] = tuple(dict.fromkeys(weak))
             still_open = [part.question for part in handed if part.answer is not Answer.NO]
             if not by_hand and all(_OF_HOSTS.search(question.partition("(")[0]) for question in still_open):
-                self._shut.add(obj.path)
-        elif still == 1 and users is not None and obj.path in self._sideways:
-            self._weak.add(obj.path)
-        return _any(parts)
+                self.shut.add(obj.path)
+        elif still == 1 and using is not None and obj.path in self.sideways:
+            self.weak.add(obj.path)
+        return any_of(parts)
 
-    def _of_other(self, obj: Object, depth: int) -> Reach:
+    def of_other(self, obj: Object, depth: int) -> Reach:
         """The answer for an object that another one leads to.
 
         What a notifier or a transport of a driver without a device runs is taken to end in the driver itself.
         """
         found = self.of_object(obj, depth)
-        return self._as_closed(obj, found) if obj.path in self._shut else found
+        if obj.path in self.opened:
+            return Reach(Answer.UNKNOWN, question=f"{obj.path} runs ({', '.join(found.devices)}): does that lead there?")
+        return self.as_closed(obj, found) if obj.path in self.shut else found
 
-    def _as_closed(self, obj: Object, found: Reach) -> Reach:
-        assumed = f"what {obj.path} uses of others needs a device of its own ({found.question})"
-        return Reach(Answer.NO, found.facts or self._closed(obj), assumptions=(assumed[:240],))
+    def as_closed(self, obj: Object, found: Reach) -> Reach:
+        """The answer of an object that is taken to open nothing but itself, for those that it leads to."""
+        why = found.question or next((fact.claim for fact in found.facts), "")
+        assumed = f"what {obj.path} uses of others needs a device of its own ({why})"
+        facts = () if found.answer is Answer.YES else found.facts
+        return Reach(Answer.NO, facts or self._closed(obj), assumptions=(assumed[:240],))
 
     def _own(self, obj: Object) -> Reach | None:
         """That the object is one of the kernel's own virtual devices."""
         for name in conditions.names(obj.condition):
             device, question = (OWN[name], "") if name in OWN else BY_HAND.get(name, ("", ""))
-            if not device or self._configurer.known.options.get(name) is None:
+            if not device or self.configurer.known.options.get(name) is None:
                 continue
             place = self._binder(obj, ()).fact(f"{device} is a virtual device of the kernel's own ({name})", *obj.place)
             if question:
@@ -272,26 +286,46 @@ class Drivers:
                 return members[:_MOST_OF_LARGE], False
             return tuple(one for one in members if self.texts.exists(one)), obj.whole
         there = tuple(one for one in members if self.texts.exists(one))
-        return there, obj.whole and len(there) == len(members)
+        # a file may be put together of others (sound/pci/echoaudio)
+        parts = [name for one in there[:_MOST_WITH_PARTS] for name in self.texts.local_headers(one) if name.endswith(".c")]
+        whole = obj.whole and len(there) == len(members)
+        return tuple(dict.fromkeys((*there, *(name for name in parts if "test" not in name)))), whole
+
+    def fact(self, claim: str, path: str, line: int) -> Fact:
+        """A claim with its place."""
+        return self._binder(Object("", (), "", ("", 0), True), ()).fact(claim, path, line)
 
     def _binder(self, obj: Object, members: Sequence[str]) -> Binder:
         near = dict.fromkeys((*members[:_MOST_MEMBERS], *(header for one in members[:8] for header in self.texts.local_headers(one))))
         macros = Macros(self.texts, near)
-        return Binder(self.texts, members, macros, self._configurer.known, self._vm, obj.name)
+        return Binder(self.texts, members, macros, self.configurer.known, self.vm, obj.name)
 
-    def _elsewhere(self, calls: Sequence[tuple[str, str, int]], obj: Object, depth: int) -> list[Reach]:
-        """What the start of an object calls of others: what belongs to an object that is NO leads nowhere."""
+    def _of_course(self, obj: Object, binder: Binder, members: Sequence[str]) -> Reach | None:
+        """That the start makes, on every machine, a file that user space opens; None where it does not."""
+        for one in course.files(course.steps(self.texts, members)):
+            self.opened.add(obj.path)
+            return binder.of_bus(BUSES["misc"], one.path, self.texts.line(one.path, one.offset))
+        return None
+
+    def _elsewhere(self, calls: Sequence[tuple[str, str, int]], obj: Object, depth: int, binds: bool) -> list[Reach]:
+        """What the start of an object calls of others: what belongs to an object that is NO leads nowhere.
+
+        An object without drivers of its own that registers with the module beside it runs with the device of that (em28xx-dvb).
+        """
         found: list[Reach] = []
         for name, path, line in calls:
             question = f"its start calls {name}() ({path}:{line}): does that lead to the code without a device?"
             unknown = Reach(Answer.UNKNOWN, question=question)
-            if depth >= _DEEPEST or len(found) > _MOST_CALLS or found[-1:] == [unknown]:
+            if depth >= DEEPEST or len(found) > _MOST_CALLS or found[-1:] == [unknown]:
                 return [*found, unknown]
             where = [one for one in self.texts.defining(name) if one.endswith(".c") and one not in obj.members]
-            objects = [each for one in where[:3] for each in self._configurer.kbuild.objects(one)] if 0 < len(where) <= 3 else []
-            if not all(one.path.startswith(_DRIVERS) and self._is_module(one) for one in objects):
+            objects = [each for one in where[:3] for each in self.configurer.kbuild.objects(one)] if 0 < len(where) <= 3 else []
+            if not all(one.path.startswith(_DRIVERS) and self.is_module(one) for one in objects):
                 return [*found, unknown]  # a core that every machine has
-            answer = _any([self._of_other(one, depth + 1) for one in objects]) if objects else unknown
+            answer = any_of([self.of_other(one, depth + 1) for one in objects]) if objects else unknown
+            beside = all(one.path.rpartition("/")[0] == obj.path.rpartition("/")[0] and bus_of(self.texts, one) for one in objects)
+            if answer.answer is Answer.YES and not binds and beside and "_register" in name:
+                return [dataclasses.replace(answer, facts=(*answer.facts[:2], self.fact(f"registers with {objects[0].path}", path, line)))]
             if answer.answer is not Answer.NO:
                 return [*found, unknown]
             found.append(answer)
@@ -310,136 +344,34 @@ class Drivers:
         return parts
 
     def _by_tree(self, binder: Binder, path: str, line: int) -> Reach:
-        if self._vm.made_by and not self._vm.describes_by_tree:
+        if self.vm.made_by and not self.vm.describes_by_tree:
             return Reach(
-                Answer.NO, (binder.fact(f"it starts from a device tree, which no machine of {self._vm.made_by} hands out", path, line),)
+                Answer.NO, (binder.fact(f"it starts from a device tree, which no machine of {self.vm.made_by} hands out", path, line),)
             )
         return Reach(Answer.UNKNOWN, question=f"does the machine's device tree have what {path}:{line} starts from?")
 
     # devices that code of the kernel makes
 
-    def _made(self, names: Names, members: Sequence[str], depth: int) -> Reach:
-        """Who makes a device for a driver by its name: NO where nobody does, or all who do are NO."""
-        if names.bus == "auxiliary":
-            return self._auxiliary(names, depth)
-        found = makers(self.texts, names, members, self._configurer.environment["SRCARCH"])
-        if found is None:
-            return Reach(
-                Answer.UNKNOWN, question=f"does code of the kernel make a device called {names.names[0]!a}? There is no word index to tell"
-            )
-        if not found:
-            return Reach(Answer.NO)
-        if len(found) > _MOST_MAKERS or depth >= _DEEPEST:
-            return Reach(
-                Answer.UNKNOWN,
-                question=f"{found[0].path}:{found[0].line} may make a device called {found[0].name!a}: does it in the machine?",
-            )
-        facts: list[Fact] = []
-        for one in found:
-            objects = self._configurer.kbuild.objects(one.path)
-            answer = _any([self.of_object(each, depth + 1) for each in objects]) if objects else Reach(Answer.UNKNOWN)
-            if answer.answer is Answer.YES and one.sure:
-                fact = self._binder(Object("", (), "", ("", 0), True), ()).fact(f"makes a device called {one.name!a}", one.path, one.line)
-                return Reach(Answer.YES, (*answer.facts, fact), answer.devices, answer.reasons)
-            if answer.answer is not Answer.NO:
-                return Reach(
-                    Answer.UNKNOWN, question=f"{one.path}:{one.line} may make a device called {one.name!a}: does it in the machine?"
-                )
-            facts += answer.facts[:1]
-        return Reach(Answer.NO, tuple(facts))
-
-    def _auxiliary(self, names: Names, depth: int) -> Reach:
-        if depth >= _DEEPEST:
-            return Reach(Answer.UNKNOWN, question=f"does {names.names[0]} have a device in the machine?")
-        facts: list[Fact] = []
-        for name in names.names:
-            objects = self._configurer.kbuild.called(name)
-            if not objects:
-                return Reach(Answer.UNKNOWN, question=f"which object is called {name}, and does it make a device for {names.driver.name}?")
-            answer = _any([self._of_other(one, depth + 1) for one in objects])
-            if answer.answer is not Answer.NO:
-                return Reach(Answer.UNKNOWN, answer.facts, answer.devices, question=f"does {name} make a device for {names.driver.name}?")
-            facts += answer.facts[:1]
-        return Reach(Answer.NO, tuple(facts))
-
     # who uses what an object exports
 
-    def _users(self, obj: Object, members: Sequence[str], binds: bool, closed: bool, depth: int) -> Reach | None:
-        """What the objects that use this one's functions say; None where nothing of it can be used elsewhere."""
-        names = exported(self.texts, obj, members, self._is_module(obj), deep=not binds or closed)
-        if not names:
-            return None
-        if depth >= _DEEPEST:
-            return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}?")
-        found = first_users(self.texts, names, obj.members, self._configurer.environment["SRCARCH"], 60 if closed else 16)
-        if found is None:
-            return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}? There is no word index to tell")
-        users, all_found = found
-        answers: list[Reach] = []
-        side: list[tuple[Object, Reach]] = []  # hand-bound drivers of the same directory
-        folder = obj.path.rpartition("/")[0]
-        on_pci = False
-        seen: set[str] = set()
-        tried = 0
-        for user in users:
-            objects = self._configurer.kbuild.objects(user.path)
-            if not objects:
-                answers.append(
-                    Reach(
-                        Answer.UNKNOWN, question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?"
-                    )
-                )
-            for one in objects:
-                if one.path in seen:
-                    continue
-                seen.add(one.path)
-                tried += 1
-                if tried > (_MOST_USERS if closed else _MOST_YES)[depth] or self.texts.read_files > self._most_files:
-                    answers.append(
-                        Reach(
-                            Answer.UNKNOWN,
-                            question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?",
-                        )
-                    )
-                    break
-                answer = self._of_other(one, depth + 1)
-                if answer.answer is Answer.YES:
-                    fact = self._binder(obj, ()).fact(f"{one.path} uses {user.name}() of {obj.path}", user.path, user.line)
-                    return Reach(Answer.YES, (*answer.facts[:2], fact), answer.devices, answer.reasons)
-                beside = one.path.rpartition("/")[0] == folder
-                if beside and one.path in self._weak and answer.answer is Answer.UNKNOWN and one.path not in self._shut:
-                    side.append((one, answer))
-                    continue
-                on_pci = on_pci or (beside and answer.answer is Answer.NO and bus_of(self, one) == "pci")
-                answers.append(answer)
-            if tried > (_MOST_USERS if closed else _MOST_YES)[depth]:
-                break
-        # the core of a PCI chip: that its management port is on I2C as well makes no other machine of it
-        if side and all_found and all(one.answer is Answer.NO for one in answers):
-            self._sideways.add(obj.path)
-        answers += [self._as_closed(one, answer) if on_pci else answer for one, answer in side]
-        if not answers and not binds:
-            return Reach(Answer.UNKNOWN, question=f"nobody was found who uses {names[0]}() of {obj.path}: what leads into it?")
-        if not all_found or any(one.answer is not Answer.NO for one in answers):
-            first = next((one.question for one in answers if one.question), "")
-            question = first or f"who uses {names[0]}()?"
-            if users:
-                question = f"{users[0].path}:{users[0].line} uses {users[0].name}() of {obj.path}: does that run in the machine?"
-            return Reach(Answer.UNKNOWN, question=question)
-        assumed = tuple(dict.fromkeys(one for each in answers for one in each.assumptions))
-        return Reach(Answer.NO, tuple(fact for one in answers for fact in one.facts[:1])[:2], assumptions=assumed)
-
-    def _is_module(self, obj: Object) -> bool:
+    def is_module(self, obj: Object) -> bool:
         """Whether it can be built as a module, so that what it does not export cannot be used elsewhere."""
         names = list(conditions.names(obj.condition))
-        options = [self._configurer.known.options.get(name) for name in names]
+        options = [self.configurer.known.options.get(name) for name in names]
         return bool(options) and all(option is not None and option.type == "tristate" for option in options)
+
+    def is_for_target(self, path: str) -> bool:
+        """Whether a kernel of the target can hold what a file compiles to; a header counts as if it could."""
+        if path not in self._for_target:
+            known = self.configurer.known.options
+            self._for_target[path] = not path.endswith(".c") or not bounds.impossible(known, self.configurer.built_if(path).condition)
+        return self._for_target[path]
 
     def _including(self, path: str) -> list[Object]:
         """The objects whose files include this one, where they are few."""
         if self._source.index is None and not self._source.is_small:
             return []
-        if self._source.index is not None and self._most_files < _MOST_INCLUDERS * len(_MOST_USERS):
+        if self._source.index is not None and self.most_files < _MOST_INCLUDERS * DEEPEST:
             return []  # to find them costs as much as all of a short search
         from hook.source.lookup import Bounds, includers
 
@@ -448,31 +380,8 @@ class Drivers:
             return []
         objects: dict[str, Object] = {}
         for one in found.items:
-            of_one = self._configurer.kbuild.objects(one.path) if one.path.endswith(".c") else []
+            of_one = self.configurer.kbuild.objects(one.path) if one.path.endswith(".c") else []
             if not of_one:
                 return []
             objects |= {each.path: each for each in of_one}
         return list(objects.values())
-
-
-def _any(parts: Iterable[Reach]) -> Reach:
-    """The answer of a whole that any of its parts can make run."""
-    parts = list(parts)
-    yes = next((part for part in parts if part.answer is Answer.YES), None)
-    if yes is not None:
-        return yes
-    unknown = [part for part in parts if part.answer is Answer.UNKNOWN]
-    if unknown or not parts:
-        questions = list(dict.fromkeys(part.question for part in unknown if part.question))
-        first = unknown[0] if unknown else Reach(Answer.UNKNOWN)
-        devices = next((part.devices for part in unknown if part.devices), ())
-        return dataclasses.replace(first, devices=devices, question="; ".join(questions[:2]))
-    facts = list(dict.fromkeys(fact for part in parts for fact in part.facts))
-    assumed = tuple(dict.fromkeys(one for part in parts for one in part.assumptions))
-    return Reach(Answer.NO, tuple(facts[:_MOST_FACTS]), assumptions=assumed[:_MOST_FACTS])
-
-
-def bus_of(judge: Drivers, obj: Object) -> str:
-    """The bus that an object's drivers are mostly on, for a table of them."""
-    found: list[Driver] = [one for path in obj.members[:_MOST_MEMBERS] for one in drivers(judge.texts, path)]
-    return found[0].bus if found else ""

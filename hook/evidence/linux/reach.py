@@ -7,9 +7,11 @@ hook.evidence.linux.reachability puts them together.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from hook.verdict import Answer, ConfigReason, Fact
+
+MOST_FACTS = 6  # of one answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,3 +25,20 @@ class Reach:
     disable: tuple[str, ...] = ()  # those among `reasons` that have to be off
     assumptions: tuple[str, ...] = ()
     question: str = ""  # what stays open, in words, where the answer is UNKNOWN
+
+
+def any_of(parts: Iterable[Reach]) -> Reach:
+    """The answer of a whole that any of its parts can make run."""
+    parts = list(parts)
+    yes = next((part for part in parts if part.answer is Answer.YES), None)
+    if yes is not None:
+        return yes
+    unknown = [part for part in parts if part.answer is Answer.UNKNOWN]
+    if unknown or not parts:
+        questions = list(dict.fromkeys(part.question for part in unknown if part.question))
+        first = unknown[0] if unknown else Reach(Answer.UNKNOWN)
+        devices = next((part.devices for part in unknown if part.devices), ())
+        return dataclasses.replace(first, devices=devices, question="; ".join(questions[:2]))
+    facts = list(dict.fromkeys(fact for part in parts for fact in part.facts))
+    assumed = tuple(dict.fromkeys(one for part in parts for one in part.assumptions))
+    return Reach(Answer.NO, tuple(facts[:MOST_FACTS]), assumptions=assumed[:MOST_FACTS])

@@ -24,6 +24,7 @@ _START = re.compile(
     re.ASCII,
 )
 _CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
+_INNER_CALL = re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 _ADDRESS = re.compile(r"&\s*([A-Za-z_]\w*)|[(,]\s*([A-Za-z_]\w*)\s*(?=[,)])")
 _BY_FUNCTION = re.compile(
     r"_*(?:devm_)?(?:(\w+?)_(?:register|add|bus_register)_drivers?|(\w+?)_drivers?_(?:register|probe)|register_(\w+?)_driver"
@@ -54,6 +55,7 @@ _HARMLESS = re.compile(
     r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
     # what these are given is called for a port, a host, an instance or a controller, which a driver with a device adds
     r"|uart_(?:un)?register_driver|(?:fc|sas|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
+    r"|led_trigger_register_simple"
     r"|"
     r"\w*unregister\w*|class_(?:create|destroy|register)|bus_register|root_device_register\w*|alloc_chrdev_region"
     r"|register_chrdev_region|\w+_region_start|vga_switcheroo_register_handler|list_add\w*|hlist_add\w*|kmem_cache_\w+"
@@ -67,6 +69,20 @@ _DRIVEN = {
     "dm_register_target": "dm",
     "rtnl_link_register": "link",
     "tty_register_ldisc": "ldisc",
+    "led_trigger_register": "led_trigger",
+    "watchdog_register_governor": "watchdog_governor",
+    "team_mode_register": "team",
+    "rc_map_register": "rc_map",
+    "usb_composite_probe": "gadget",
+    "usb_gadget_register_driver_owner": "gadget",
+    "register_mtd_blktrans": "mtd",
+    "register_mtd_user": "mtd",
+    "ubi_register_volume_notifier": "ubi",
+    "snd_pcm_notify": "pcm",
+    "cn_add_callback": "connector",
+    "greybus_register_driver": "greybus",
+    "greybus_register": "greybus",
+    "gb_gbphy_register": "gbphy",
 }
 _WORDS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "typeof", "do", "else", "case", "defined", "__attribute__", "asm"))
 
@@ -154,20 +170,29 @@ def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tr
             known = bus_of(name)
             if known and known in BUSES:
                 buses.setdefault(known, (known, path, texts.line(path, call.start())))
-            elif known or _hands_out(texts, path, call, name, members):
+            elif _HARMLESS.fullmatch(name) is None and (known or _hands_out(texts, path, call, name, members)):
                 calls.setdefault(name, (name, path, texts.line(path, call.start())))
     return Start(tuple(buses.values()), tuple(calls.values()), tuple(unknown.values()), found)
 
 
+def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
+    """The functions that an object starts with, each with its file."""
+    found = []
+    for path in members:
+        for statement in _START.finditer(texts.get(path) or ""):
+            if _INITCALL.match(statement[1]) and not statement[2].startswith("void") and "{" not in statement[2]:
+                found.append((path, statement[2].split(",")[0].strip()))
+    return found
+
+
 def _hands_out(texts: Texts, path: str, call: re.Match[str], name: str, members: Sequence[str]) -> bool:
     """Whether a call may give another part of the kernel a way back into the object: by its name, or by the address of something of its."""
-    if _HARMLESS.fullmatch(name):
-        return False
     if _HANDING.fullmatch(name):
         return True
     text = texts.get(path) or ""
     end = closing(text, call.end() - 1)
-    arguments = text[call.end() : end] if end > 0 else ""
+    # what a call among the arguments is given is asked of that call
+    arguments = _INNER_CALL.sub(" ", text[call.end() : end]) if end > 0 else ""
     for found in _ADDRESS.finditer(f"({arguments})"):
         word = found[1] or found[2]
         if found[1] is None and defined(texts, word, (path,)) is not None:

@@ -1,37 +1,36 @@
-"""Users: which files use what an object exports, and which make a device by a driver's name. Found through the word index."""
+"""Users: which files use what an object exports, and whether one of them runs in the machine. Found through the word index."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import re
+import typing
 from collections.abc import Iterable, Sequence
 
-from hook.evidence.linux.bindings import Names
+from hook.evidence.linux import wants
+from hook.evidence.linux.bindings import bus_of
 from hook.evidence.linux.driversource import Texts
 from hook.evidence.linux.kbuild import Object
+from hook.evidence.linux.reach import Reach
 from hook.source import definitions
+from hook.verdict import Answer
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.linux.drivers import Drivers
+
+DEEPEST = 5  # objects that use each other
+# objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`
+_MOST_USERS = (24, 12, 8, 6, 4)
+_MOST_YES = (6, 3, 1, 1, 1)
 
 _EXPORT = re.compile(
     r"\bEXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
 )
-_MAKING = (
-    "platform_device_register", "platform_device_register_simple", "platform_device_register_full",
-    "platform_device_register_data", "platform_device_register_resndata", "platform_device_alloc", "platform_device_add",
-    "platform_add_devices", "platform_device", "platform_device_info", "mfd_cell", "mfd_cell_name", "mfd_add_devices",
-    "devm_mfd_add_devices", "mfd_add_hotplug_devices", "spi_board_info", "spi_new_device", "spi_alloc_device", "modalias",
-    "platform_create_bundle", "mfd_cell_res", "mfd_cell_basic", "mfd_cell_acpi", "mfd_cell_of", "of_mfd_cell", "of_dev_auxdata",
-    "acpi_create_platform_device", "pdevinfo", "device_alloc",
-)  # fmt: skip
+_MOST_CALLED = 12  # functions of a core that its glue calls, asked for what they want
 _FEW_NAMES = 16
 _MOST_NAMES = 400  # exported functions that are looked for
-_MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
-_MOST_HOLDING = 150  # files that may hold a driver's name
-_FORMAT = re.compile(r'"([\w-]{3,}[\w.:-]*%[^"\s]{1,40})"')
-_MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
-_NO_NAME = re.compile(r"(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver)\s*\([^()]*\Z|\.compatible\s*=\s*\Z")
-_DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
-_FAR = 4000  # characters of a table before a name in it
 _MOST_ROUNDS = 4  # headers whose functions use each other
 _VIRTUAL = re.compile(
     r"hwsim|netdevsim|/vkms|/vgem|vivid|vimc|net/dummy|sound/drivers/|null_blk|scsi_debug|block/(?:loop|nbd|brd|virtio)|net/(?:tun|veth|ifb)\.c|vcan|dummy_hcd"
@@ -40,7 +39,9 @@ _VIRTUAL = re.compile(
 )
 _LIKELY = re.compile(
     r"drivers/usb/|drivers/hid/|net/usb/|media/usb/|virtio|/e1000|/igb/|vmxnet3|8139|pvscsi|megaraid|mpt|lsi|sym53|bochs|cirrus|vmwgfx|qxl|hda_intel|test"
+    r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si"
 )
+_PLAYED = re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # that talk to a chip that user space can play
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 
@@ -52,16 +53,6 @@ class User:
     path: str
     line: int
     name: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Maker:
-    """A file that makes a device by its name, or may."""
-
-    path: str
-    line: int
-    name: str
-    sure: bool  # the name is that of a device, by what stands around it
 
 
 def exported(texts: Texts, obj: Object, members: Sequence[str], is_module: bool, *, deep: bool) -> list[str]:
@@ -88,7 +79,7 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
         if holding is None:
             return None
         more: set[str] = set()  # functions and macros of headers that use what is exported
-        for path in sorted((path for path in holding if path not in own and in_kernel(path, srcarch)), key=_likelihood):
+        for path in sorted((path for path in holding if path not in own and in_kernel(path, srcarch)), key=likelihood):
             if path.endswith(".rs"):
                 complete = False
             if path in users or not path.endswith((".c", ".S", ".h")):
@@ -110,9 +101,9 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
     return list(users.values()), False
 
 
-def _likelihood(path: str) -> tuple[int, str]:
+def likelihood(path: str) -> tuple[int, str]:
     """Where to look first for a user that a virtual machine has."""
-    return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2, path
+    return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2 if _PLAYED.search(path) else 3, path
 
 
 def in_kernel(path: str, srcarch: str) -> bool:
@@ -132,7 +123,7 @@ def _uses(texts: Texts, path: str, name: str) -> int:
             if head.startswith("static"):
                 return 0  # its own
             continue  # a declaration, or the definition itself
-        return text.count("\n", 0, found.start()) + 1
+        return texts.line(path, found.start())
     return 0
 
 
@@ -176,71 +167,98 @@ def _names(texts: Texts, path: str) -> list[str]:
     return found
 
 
-def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> list[Maker] | None:
-    """The files that make a device by one of the names, or may: that hold it, or a format that may print it, outside of the object.
+def _wanted(texts: Texts, user: User, names: Sequence[str], members: Sequence[str]) -> wants.Want | None:
+    """What the probe of a chip's core, or another function that its glue calls, refuses to go without."""
+    words = set(_WORD.findall(texts.get(user.path) or ""))
+    called = itertools.islice((name for name in names if name in words), _MOST_CALLED)
+    found = (wants.of_probe(texts, name, members) for name in called)
+    return next((one for one in found if one is not None), None)
 
-    None without the word index, or where too many files would have to be read.
-    """
-    own = set(members)
-    found: dict[str, Maker] = {}
-    macros = [name for name in names.macros if not any(texts.macro(path, name) for path in own if path.endswith(".c"))]
-    for name in names.names:
-        words = list(dict.fromkeys(word.lower() for word in re.findall(r"\w+", name)))
-        # a device on SPI is made from a board's description alone; one of the platform may be named in a table of any file
-        making = [list(_MAKING_SPI)] if names.bus == "spi" else []
-        holding = texts.holding([[word] for word in words] + making) if words else []
-        # a name that is put together: by the first of its words, in files that make devices
-        printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
-        if holding is None or printing is None or len(holding) > _MOST_HOLDING:
-            return None
-        for path in dict.fromkeys((*holding, *printing)):
-            if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
+
+def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, closed: bool, depth: int) -> Reach | None:
+    """What the objects that use this one's functions say; None where nothing of it can be used elsewhere."""
+    names = exported(judge.texts, obj, members, judge.is_module(obj), deep=not binds or closed)
+    if not names:
+        return None
+    if depth >= DEEPEST:
+        return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}?")
+    found = first_users(judge.texts, names, obj.members, judge.configurer.environment["SRCARCH"], 60 if closed else 16)
+    if found is None:
+        return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}? There is no word index to tell")
+    users, all_found = found
+    answers: list[Reach] = []
+    side: list[tuple[Object, Reach]] = []  # hand-bound drivers of the same directory
+    played: tuple[Object, Reach] | None = None  # one of them that has a chip to talk to
+    folder = obj.path.rpartition("/")[0]
+    on_pci = False
+    seen: set[str] = set()
+    tried = 0
+    for user in users:
+        objects = judge.configurer.kbuild.objects(user.path)
+        if not objects:
+            answers.append(
+                Reach(
+                    Answer.UNKNOWN, question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?"
+                )
+            )
+        for one in objects:
+            if one.path in seen:
                 continue
-            text = texts.get(path) or ""
-            at = _named(text, name) if path in set(holding) else -1
-            if at < 0:
-                at = _printed(text, name)
-            if at < 0:
+            seen.add(one.path)
+            tried += 1
+            if tried > (_MOST_USERS if closed else _MOST_YES)[depth] or judge.texts.read_files > judge.most_files:
+                answers.append(
+                    Reach(
+                        Answer.UNKNOWN,
+                        question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?",
+                    )
+                )
+                break
+            answer = judge.of_other(one, depth + 1)
+            beside = one.path.rpartition("/")[0] == folder
+            if answer.answer is Answer.YES and one.path in judge.suites and binds:
+                answer = Reach(Answer.UNKNOWN, question=f"{one.path} tests it: is that the changed code?")
+            if answer.answer is Answer.YES:
+                fact = judge.fact(f"{one.path} uses {user.name}() of {obj.path}", user.path, user.line)
+                reached = dataclasses.replace(answer, facts=(*answer.facts[:2], fact))
+                if one.path not in judge.hand:
+                    return reached
+                want = _wanted(judge.texts, user, names, members)
+                if want is not None:
+                    question = f"{user.name}() asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
+                    reached = Reach(Answer.UNKNOWN, devices=answer.devices, question=question)
+                    if beside:
+                        side.append((one, reached))
+                    else:
+                        answers.append(reached)
+                elif beside:
+                    played = played or (one, reached)
+                else:
+                    judge.hand.add(obj.path)
+                    return reached
                 continue
-            defining = re.search(r"#[ \t]*define[ \t]+(\w+)[ \t]+\Z", text[text.rfind("\n", 0, at) + 1 : at])
-            if defining:
-                macros.append(defining[1])
+            if beside and one.path in judge.weak and answer.answer is Answer.UNKNOWN and one.path not in judge.shut:
+                side.append((one, answer))
                 continue
-            sure = bool(_MADE.search(text[max(0, at - 120) : at])) and not _of_driver(text, at)
-            found[path] = Maker(path, text.count("\n", 0, at) + 1, name, sure)
-    for macro in dict.fromkeys(macros):
-        for path in texts.holding([[macro.lower()]]) or ():
-            if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
-                continue
-            text = texts.get(path) or ""
-            use = re.search(rf"(?<!define )(?<!define\t)\b{re.escape(macro)}\b", text)
-            if use:
-                found[path] = Maker(path, text.count("\n", 0, use.start()) + 1, macro, False)
-    return list(found.values())
-
-
-def _named(text: str, name: str) -> int:
-    """Where a string is the name, and no driver's own nor an alias; -1 where it is nowhere."""
-    at = text.find(f'"{name}"')
-    while at >= 0:
-        before = text[max(text.rfind(mark, 0, at) for mark in ";{}") + 1 : at]
-        if not _NO_NAME.search(before) and not _of_driver(text, at):
-            return at
-        at = text.find(f'"{name}"', at + 1)
-    return -1
-
-
-def _printed(text: str, name: str) -> int:
-    """Where a format may print the name, and its beginning with it; -1 where none does."""
-    for found in _FORMAT.finditer(text):
-        begin = found[1].partition("%")[0]
-        if len(begin) > 2 and name.startswith(begin):
-            form = "".join(".+" if part.startswith("%") else re.escape(part) for part in re.split(r"(%[-#0-9.lhzx*]*[a-zA-Z])", found[1]))
-            if re.fullmatch(form, name):
-                return found.start()
-    return -1
-
-
-def _of_driver(text: str, at: int) -> bool:
-    """Whether a name is what a driver goes by, or looks for: it stands in a driver's structure or in a table of ids."""
-    return bool(_DRIVERS_OWN.search(text[max(0, at - _FAR) : at]))
+            on_pci = on_pci or (beside and answer.answer is Answer.NO and bus_of(judge.texts, one) == "pci")
+            answers.append(answer)
+        if tried > (_MOST_USERS if closed else _MOST_YES)[depth]:
+            break
+    if played is not None and not on_pci:
+        judge.hand.add(obj.path)
+        return played[1]
+    # the core of a PCI chip: that its management port is on I2C as well makes no other machine of it
+    side += [played] if played is not None else []
+    if side and all_found and all(one.answer is Answer.NO for one in answers):
+        judge.sideways.add(obj.path)
+    answers += [judge.as_closed(one, answer) if on_pci else answer for one, answer in side]
+    if not answers and not binds:
+        return Reach(Answer.UNKNOWN, question=f"nobody was found who uses {names[0]}() of {obj.path}: what leads into it?")
+    if not all_found or any(one.answer is not Answer.NO for one in answers):
+        first = next((one.question for one in answers if one.question), "")
+        question = first or f"who uses {names[0]}()?"
+        if users:
+            question = f"{users[0].path}:{users[0].line} uses {users[0].name}() of {obj.path}: does that run in the machine?"
+        return Reach(Answer.UNKNOWN, question=question)
+    assumed = tuple(dict.fromkeys(one for each in answers for one in each.assumptions))
+    return Reach(Answer.NO, tuple(fact for one in answers for fact in one.facts[:1])[:2], assumptions=assumed)

@@ -239,7 +239,6 @@ def test_what_would_read_too_many_files_stays_open(tree: Kernel) -> None:
         ("fixup.c", "DECLARE_PCI_FIXUP_FINAL()"),
         ("cell.c", "cellmaker.c:2"),  # code of the kernel makes its device
         ("unseen.c", "more_ids"),  # a driver structure that only the preprocessor sees
-        ("printed.c", "printer.c:3"),  # … whose name it puts together
         ("chip.c", "by hand"),
     ],
 )
@@ -267,6 +266,11 @@ def test_a_tree_without_the_virtual_host_leaves_usb_open(tree: Kernel, tmp_path:
     other.git("commit", "-qam", "no host")
     for ask in asked(other.path):
         assert of(ask, "usbnic.c").answer is Answer.UNKNOWN
+
+
+def test_a_name_that_a_driver_with_a_device_puts_together_is_a_device(ask: Ask) -> None:
+    found = of(ask, "printed.c")
+    assert (found.answer, found.devices) == (Answer.YES, ("uhid",)) and "SENSOR-HUB-200011" in found.facts[-1].claim
 
 
 def test_a_device_tree_alone_is_no_on_a_pc_and_open_where_the_machine_has_one(tree: Kernel, ask: Ask) -> None:
