@@ -66,6 +66,7 @@ class Drivers:
         self.texts = Texts(source, _MOST_TO_END * most_files)
         self.configurer = configurer
         self._source, self.vm = source, vm
+        self._indexed = source.index is not None
         self.most_files = most_files
         self._answers: dict[str, Reach] = {}
         self._inside: set[str] = set()
@@ -84,9 +85,13 @@ class Drivers:
     def of_file(self, path: str) -> Reach:
         """The answer for one file: that of the objects it is linked into, or of those whose files include it."""
         try:
-            return self._of_file(path)
+            found = self._of_file(path)
         except TooManyFiles:
             return Reach(Answer.UNKNOWN, question=f"which device runs {path}? Too many files would have to be read for it")
+        if found.answer is Answer.NO and self._indexed and self._source.index is None:
+            # that nobody makes or uses something was taken from it
+            return Reach(Answer.UNKNOWN, question=f"which device runs {path}? The word index cannot be read")
+        return found
 
     def _of_file(self, path: str) -> Reach:
         apart = self._apart(path)

@@ -220,6 +220,17 @@ def test_a_table_without_an_emulated_device_proves_no_for_the_whole_object(ask: 
         assert "binds to 1 PCI id, of which QEMU" in found.facts[0].claim and found.facts[0].place.line == 3
 
 
+def test_an_index_that_breaks_on_the_way_closes_nothing(tree: Kernel) -> None:
+    tree.triage("index", "--quiet")
+    with Objects(find(str(tree.path)), 16 << 20) as objects:
+        source = Source(objects, find(str(tree.path)).run("rev-parse", "HEAD").decode().strip())
+        asked_of = drivers.Drivers(source, Configurer(source, "x86_64", "gcc-12", None), machine.machine("x86_64", ("qemu-any",)))
+        assert of(asked_of, "switch_main.c").answer is Answer.NO
+        source.index_failed("database disk image is malformed")
+        found = of(asked_of, "switch_main.c")
+        assert found.answer is Answer.UNKNOWN and "word index" in found.question
+
+
 def test_what_would_read_too_many_files_stays_open(tree: Kernel) -> None:
     with Objects(find(str(tree.path)), 16 << 20) as objects:
         source = Source(objects, find(str(tree.path)).run("rev-parse", "HEAD").decode().strip())
