@@ -23,6 +23,7 @@ from hook.evidence.linux.ways import Bounds
 from hook.source.definitions import Definition, DefinitionKind
 from hook.source.index import NoIndex
 from hook.source.tree import Source
+from hook.source.words import is_number
 from hook.verdict import Answer, ConfigReason, Fact, Place
 
 _MOST_FUNCTIONS = 60  # callers of callers that are followed
@@ -314,7 +315,8 @@ class _Ends:
         if name is None or b"id_table" in text or _MAKES_DEVICES.search(unit.data):
             return f"the devices of {table.name} may be made and taken by a program"
         wanted = name[1].decode("utf-8", "replace").lower()
-        words = [[word] for word in re.findall(r"[a-z_][a-z0-9_]*", wanted)]
+        # plain numbers are no words of the index; 88pm860x is one
+        words = [[word] for word in re.findall(r"\w+", wanted) if not (word[0].isdigit() and is_number(word))]
         source = self._holders.source
         if source.index is None or not words:
             return f"who makes the devices of {table.name} cannot be looked up"

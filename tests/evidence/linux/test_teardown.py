@@ -83,6 +83,7 @@ def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text:
     (PCI.replace("pci_driver", "i2c_driver"), {}),
     (PCI.replace("\t.remove", "\t.sriov_configure = pci_sriov_configure_simple,\n\t.remove"), {}),  # its virtual functions come and go
     (PLATFORM, {"drivers/net/other.c": 'static const struct mfd_cell cells[] = {\n\t{ .name = "foo-thing" },\n};\n'}),  # a child of what may be on USB
+    (PLATFORM.replace("foo-thing", "88pm86-led"), {"drivers/net/other.c": 'static const struct mfd_cell cells[] = {\n\t{ .name = "88pm86-led" },\n};\n'}),
     (PLATFORM + "static void gone(struct foo *f)\n{\n\tplatform_device_unregister(f->pdev);\n}\n", {}),
     (PCI.replace(".remove = foo_remove", ".probe = foo_remove"), {}),
     (PCI + "static int __init boot(void)\n{\n\thelper();\n}\nmodule_init(boot);\n", {}),
