@@ -28,7 +28,7 @@ from pytest_httpserver import HTTPServer
 
 from bench.speed import edit, git, milliseconds, timed
 from hook import trajectory, worker
-from hook.agent.tokens import estimate
+from hook.agent.token_count import estimate
 from hook.source.git import find
 from tests.agent import recorded
 from tests.agent.model import Model, call, kmsan, says

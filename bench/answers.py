@@ -19,11 +19,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from hook.evidence.linux import conditions
-from hook.evidence.linux.configs import Configurer
-from hook.evidence.linux.solver import NoSolution, solve
+from hook.kernel.kconfig import expressions
+from hook.kernel.kconfig.solver import NoSolution, solve
+from hook.kernel.kernel import Kernel
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 Times = tuple[float, float]  # of the clock, of the processor
@@ -43,11 +43,11 @@ def _of_children() -> float:
 
 def answer(source: Source, path: str) -> None:
     """Everything from a path to its options."""
-    configurer = Configurer(source, "x86_64", "gcc-12", None)
-    goal = conditions.taken_to_hold(configurer.built_if(path).condition)
-    if not configurer.holds(goal):
+    kernel = Kernel(source, "x86_64", "gcc-12", None)
+    goal = expressions.taken_to_hold(kernel.built_if(path).condition)
+    if not kernel.holds(goal):
         try:
-            solve(configurer.known.options, configurer.known.base, goal)
+            solve(kernel.options, kernel.base, goal)
         except NoSolution:
             return
 
@@ -73,12 +73,12 @@ def main() -> int:
     def reading() -> None:
         """The options of the tree and its base configuration, as a first question finds them."""
         with Objects(repo, 16 << 20) as objects:
-            known = Configurer(Source(objects, "HEAD"), "x86_64", "gcc-12", None).known
+            known = Kernel(Source(objects, "HEAD"), "x86_64", "gcc-12", None)
             known.options.get("NET")
 
     def reading_base() -> None:
         with Objects(repo, 16 << 20) as objects:
-            Configurer(Source(objects, "HEAD"), "x86_64", "gcc-12", None).known.base.get("NET")
+            Kernel(Source(objects, "HEAD"), "x86_64", "gcc-12", None).base.get("NET")
 
     def reading_both() -> None:
         reading()

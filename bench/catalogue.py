@@ -1,7 +1,7 @@
-"""The catalogue of emulated devices, made by asking a real QEMU: what hook/evidence/linux/machines/ holds.
+"""The catalogue of emulated devices, made by asking a real QEMU: what hook/evidence/reach/devices/machines/ holds.
 
-    python bench/catalogue.py x86_64 --out hook/evidence/linux/machines/x86_64.json
-    python bench/catalogue.py arm64 --out hook/evidence/linux/machines/arm64.json
+    python bench/catalogue.py x86_64 --out hook/evidence/reach/devices/machines/x86_64.json
+    python bench/catalogue.py arm64 --out hook/evidence/reach/devices/machines/arm64.json
 
 Needs qemu-system-x86 or qemu-system-arm (Debian's packages). Each machine is started, and each PCI device that `-device help` lists is
 plugged into one; ids come from query-pci, the whole class from the device's own configuration space. What the firmware tables of x86 name

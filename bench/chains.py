@@ -20,11 +20,11 @@ import subprocess
 import sys
 import time
 
-from hook.evidence.linux import ways
-from hook.evidence.linux.configs import Configurer
-from hook.source.definitions import DefinitionKind, scan
+from hook.c.definitions import DefinitionKind, scan
+from hook.evidence.reach.calls import call_paths
+from hook.kernel.kernel import Kernel
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 FOLDERS = ("fs", "net", "mm", "kernel", "io_uring")
@@ -63,18 +63,18 @@ def main() -> None:
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=args.tree, capture_output=True, text=True, check=True).stdout.strip()
     with Objects(repo, 64 << 20) as objects:
         drawn = random.Random(args.seed).sample(functions(Source(objects, revision)), args.count)
-    bounds = ways.Bounds(24, args.files, args.callers, args.seconds)
+    bounds = call_paths.Bounds(24, args.files, args.callers, args.seconds)
     counts = dict.fromkeys(("proved", "likely", "none"), 0)
     passed, used = [], []
     quick = [0, 0]  # chains found within a second that passed, and within one of CPU
     for path, name in drawn:
         with Objects(repo, 16 << 20) as objects:
             source = Source(objects, revision)
-            configurer = Configurer(source, "x86_64", "gcc-12", None)
+            kernel = Kernel(source, "x86_64", "gcc-12", None)
             if source.index is None:
                 sys.exit(source.without_index)
             began, busy = time.perf_counter(), _processors()
-            search = ways.Search(source, configurer, bounds)
+            search = call_paths.Search(source, kernel, bounds)
             found = search.find(path, name)
             passed.append(time.perf_counter() - began)
         used.append(_processors() - busy)

@@ -23,12 +23,12 @@ import time
 from typing import Any
 
 from bench.kernelbuild import Build
-from hook.evidence.linux import conditions
-from hook.evidence.linux.bounds import impossible
-from hook.evidence.linux.configs import Configurer
-from hook.evidence.linux.solver import NoSolution, solve
+from hook.kernel.kconfig import expressions
+from hook.kernel.kconfig.solver import NoSolution, solve
+from hook.kernel.kconfig.upper_bounds import impossible
+from hook.kernel.kernel import Kernel
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 FOLDERS = ("drivers", "net", "fs", "sound", "crypto", "mm")
@@ -54,13 +54,13 @@ def built_by_allmodconfig(build: Build) -> set[str]:
 def answered(source: Source, toolchain: str, path: str) -> Row:
     """What the program says of a file, and how long that took once Kconfig has been read."""
     started = time.perf_counter()
-    configurer = Configurer(source, "x86_64", toolchain, None)
-    built = configurer.built_if(path)
-    row: Row = {"path": path, "condition": conditions.shown(built.condition)[:300], "why": ""}
+    kernel = Kernel(source, "x86_64", toolchain, None)
+    built = kernel.built_if(path)
+    row: Row = {"path": path, "condition": expressions.shown(built.condition)[:300], "why": ""}
     row["makefiles"] = list(dict.fromkeys(place for place, _, _ in built.places))
-    row["impossible"] = impossible(configurer.known.options, built.condition)
+    row["impossible"] = impossible(kernel.options, built.condition)
     try:
-        row["settings"] = solve(configurer.known.options, configurer.known.base, conditions.taken_to_hold(built.condition)).settings
+        row["settings"] = solve(kernel.options, kernel.base, expressions.taken_to_hold(built.condition)).settings
     except NoSolution as wrong:
         row["settings"], row["why"] = {}, f"no answer: {wrong}"
     row["seconds"] = round(time.perf_counter() - started, 4)

@@ -15,12 +15,12 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from hook.evidence import edited
+from hook.evidence.functional import file_edits
 from hook.source import git
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.verdict import Answer
-from tests.evidence import edits
+from tests.evidence.functional import edits
 
 
 def main() -> int:
@@ -45,13 +45,13 @@ def main() -> int:
                 continue
             if (edit := edits.harmless(text, rng)) is not None:
                 made[edit[1]] += 1
-                answer = edited.compare("c", path, data, edit[0].encode(), source)
+                answer = file_edits.compare("c", path, data, edit[0].encode(), source)
                 proved[edit[1]] += answer.functional is Answer.NO
                 if answer.functional is not Answer.NO:
                     print(f"open: {path}:{answer.line} {edit[1]}: {answer.why}")
             if (mutated := edits.effective(text, rng)) is not None:
                 made["effective"] += 1
-                answer = edited.compare("c", path, data, mutated.encode(), source)
+                answer = file_edits.compare("c", path, data, mutated.encode(), source)
                 if answer.functional is Answer.NO:
                     wrong += 1
                     print(f"CALLED HARMLESS: {path}:{answer.line} {answer.classes} {answer.why}")

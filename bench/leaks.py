@@ -22,12 +22,12 @@ import time
 
 from hook import config
 from hook.change import series
-from hook.evidence import harmless
-from hook.evidence.linux import leaks
-from hook.evidence.linux.configs import Configurer
+from hook.evidence.functional import harmless
+from hook.evidence.memory import leaks
+from hook.kernel.kernel import Kernel
 from hook.source import git
 from hook.source.git import GitError
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 SETTINGS = config.Settings({one.name: one.default for one in config.SETTINGS}, {})
@@ -55,7 +55,7 @@ def judge(repo: git.Repository, patch: pathlib.Path, compiler: str) -> Row:
             began = time.process_time()  # a busy machine says nothing about us
             evidence = harmless.gather(change.patch, source, arch, SETTINGS["focus.max_symbols"], SETTINGS["limits.evidence_seconds"])
             middle = time.process_time()
-            found = leaks.find(change.patch, evidence, source, Configurer(source, arch, compiler, None), arch)
+            found = leaks.find(change.patch, evidence, source, Kernel(source, arch, compiler, None), arch)
             return Row(found, (time.process_time() - middle) * 1000, (middle - began) * 1000)
 
 

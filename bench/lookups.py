@@ -26,7 +26,7 @@ import time
 from hook import config
 from hook.source import git, index, indexing, lookup
 from hook.source.grep import grep
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 SETTINGS = config.Settings({one.name: one.default for one in config.SETTINGS}, {})

@@ -20,15 +20,15 @@ import sys
 import time
 from collections.abc import Iterator
 
-from hook.evidence.linux import bindings, drivers
-from hook.evidence.linux.configs import Configurer
-from hook.evidence.linux.driversource import TooManyFiles
-from hook.evidence.linux.kbuild import Object
-from hook.evidence.linux.machine import machine
-from hook.evidence.linux.reach import Reach
-from hook.evidence.linux.solver import impossible
+from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.devices import bindings, drivers
+from hook.evidence.reach.devices.machine import machine
+from hook.kernel.kbuild.objects import Object
+from hook.kernel.kconfig.solver import impossible
+from hook.kernel.kernel import Kernel
+from hook.kernel.texts import TooManyFiles
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.verdict import Answer
 
@@ -80,26 +80,26 @@ NAMED: dict[str, tuple[str, ...]] = {  # the answers that may come out
 }
 
 
-def judge(args: argparse.Namespace) -> tuple[drivers.Drivers, Configurer, Source]:
+def judge(args: argparse.Namespace) -> tuple[drivers.Drivers, Kernel, Source]:
     repo = find(str(args.tree))
     source = Source(Objects(repo, 64 << 20), repo.run("rev-parse", "HEAD^{tree}").decode().strip())
-    configurer = Configurer(source, args.arch, "gcc-12", None)
-    return drivers.Drivers(source, configurer, machine(args.arch, ("qemu-any",)), args.most_files), configurer, source
+    kernel = Kernel(source, args.arch, "gcc-12", None)
+    return drivers.Drivers(source, kernel, machine(args.arch, ("qemu-any",)), args.most_files), kernel, source
 
 
-def objects(source: Source, configurer: Configurer) -> Iterator[Object]:
+def objects(source: Source, kernel: Kernel) -> Iterator[Object]:
     """What the makefiles below the folders ask for, once each."""
     for path in sorted(source.glob(*(f"{folder}/*Makefile" for folder in FOLDERS), *(f"{folder}/*Kbuild" for folder in FOLDERS))):
         seen: set[str] = set()
-        for one in configurer.kbuild.of_directory(path.rpartition("/")[0]):
+        for one in kernel.kbuild.of_directory(path.rpartition("/")[0]):
             if one.path not in seen and source.oid(one.members[0]):
                 seen.add(one.path)
                 yield one
 
 
-def is_for_target(configurer: Configurer, one: Object) -> bool:
-    built = configurer.built_if(one.members[0]) if one.members else None
-    return built is None or not impossible(configurer.known.options, built.condition)
+def is_for_target(kernel: Kernel, one: Object) -> bool:
+    built = kernel.built_if(one.members[0]) if one.members else None
+    return built is None or not impossible(kernel.options, built.condition)
 
 
 def main() -> None:
@@ -117,8 +117,8 @@ def main() -> None:
     if args.named:
         wrong = 0
         for path, allowed in NAMED.items():
-            asked, configurer, _ = judge(args)
-            configurer.kbuild.objects(path)
+            asked, kernel, _ = judge(args)
+            kernel.kbuild.objects(path)
             begun = time.process_time()
             found = asked.of_file(path)
             took = time.process_time() - begun
@@ -128,17 +128,17 @@ def main() -> None:
             cost = f"{took * 1000:6.0f} ms {asked.texts.read_files:4} files"
             print(f"{'  ' if good else 'X '}{found.answer!s:8}{cost}  {path}: {', '.join(found.devices)}; {shown[:150]}", flush=True)
         sys.exit(bool(wrong))
-    asked, configurer, source = judge(args)
+    asked, kernel, source = judge(args)
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     lines = []
     skipped = 0
-    asked_for: list[Object] = list(itertools.islice(objects(source, configurer), args.first, None, args.every))
+    asked_for: list[Object] = list(itertools.islice(objects(source, kernel), args.first, None, args.every))
     if args.draw:
         random.Random(args.seed).shuffle(asked_for)
     for one in asked_for:
         if args.draw and len(lines) == args.draw:
             break
-        if not is_for_target(configurer, one):
+        if not is_for_target(kernel, one):
             skipped += 1
             continue
         asked.texts.read_files = 0

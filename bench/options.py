@@ -15,13 +15,12 @@ import re
 import sys
 
 from bench.kernelbuild import Build
-from hook.evidence.linux import kconfig
-from hook.evidence.linux.conditions import built_in, negated
-from hook.evidence.linux.configs import Configurer
-from hook.evidence.linux.solver import NoSolution, solve
-from hook.evidence.linux.toolchain import toolchain
+from hook.kernel.kconfig.expressions import built_in, negated
+from hook.kernel.kconfig.solver import NoSolution, solve
+from hook.kernel.kconfig.toolchain import toolchain
+from hook.kernel.kernel import Kernel
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 TOOLCHAIN = "gcc-12"
@@ -49,9 +48,9 @@ def main() -> int:
     wrong: list[str] = []
     with Objects(find(options.tree), 16 << 20) as objects:
         source = Source(objects, "HEAD")
-        configurer = Configurer(source, "x86_64", TOOLCHAIN, None)
-        known, base = configurer.known.options, configurer.known.base
-        whole = kconfig.read(source, configurer.environment, toolchain(TOOLCHAIN))
+        kernel = Kernel(source, "x86_64", TOOLCHAIN, None)
+        known, base = kernel.options, kernel.base
+        whole = parser.read(source, kernel.environment, toolchain(TOOLCHAIN))
         names = [name for name, option in whole.by_name.items() if option.type in ("bool", "tristate") and name[0] != "<"]
         random.Random(options.seed).shuffle(names)
         for name in names[: options.count]:

@@ -18,16 +18,16 @@ import time
 from collections.abc import Iterator
 
 from hook import triage
-from hook.agent import context
-from hook.agent.gathering import Subject
-from hook.agent.tools import Desk, Target
+from hook.agent.context import first_message
+from hook.agent.context.gathering import Subject
+from hook.agent.tools.tree_tools import Desk, Target
 from hook.change import series as mailed
 from hook.change.change import Change
 from hook.config import Settings
 from hook.redaction import Redactor
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import Repository, find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.verdict import DecidedBy
 
@@ -49,7 +49,7 @@ def changes(repo: Repository, settings: Settings, patch: pathlib.Path) -> Iterat
                     yield one, objects
 
 
-def packed(change: Change, objects: Objects, settings: Settings, most_tokens: int) -> tuple[context.Context | None, float]:
+def packed(change: Change, objects: Objects, settings: Settings, most_tokens: int) -> tuple[first_message.Context | None, float]:
     """The context of a change and the processor's seconds that it took beside the evidence; None where nothing is open."""
     run = triage.proved(change, objects, settings)
     assert run.evidence is not None and run.verdict is not None
@@ -59,7 +59,7 @@ def packed(change: Change, objects: Objects, settings: Settings, most_tokens: in
     started = time.process_time()
     desk = Desk(Source(objects, change.after), Redactor(), settings["agent.tool_seconds"], target=target, patch=change.patch)
     subject = Subject(change.patch.files, run.evidence, run.verdict)
-    made = context.gather(subject, desk, most_tokens, settings["agent.context_seconds"])
+    made = first_message.gather(subject, desk, most_tokens, settings["agent.context_seconds"])
     return made, time.process_time() - started
 
 

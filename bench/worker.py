@@ -29,7 +29,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.agent import background
 from tests.agent.model import Model, call, kmsan, results, says
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 FILE = "mm/mempolicy.c"
 LINE = "static struct kmem_cache *policy_cache;"

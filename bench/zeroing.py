@@ -19,13 +19,13 @@ import sys
 from collections.abc import Iterator
 
 from hook import config
-from hook.evidence.linux import unset
-from hook.evidence.linux.sinks import CALLS, SINKS
-from hook.evidence.linux.sourcefile import File
-from hook.evidence.linux.structs import Structs
+from hook.c.definitions import DefinitionKind, scan
+from hook.evidence.memory import uninitialised
+from hook.evidence.memory.sinks import CALLS, SINKS
+from hook.evidence.memory.source_file import File
+from hook.evidence.memory.structs import Structs
 from hook.source import git
-from hook.source.definitions import DefinitionKind, scan
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 SETTINGS = config.Settings({one.name: one.default for one in config.SETTINGS}, {})
@@ -72,7 +72,7 @@ def main() -> int:
             file = read(source, path, found.data)
             functions = [one for one in file.scanned.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
             for function in functions:
-                for flaw in unset.find(file, function):
+                for flaw in uninitialised.find(file, function):
                     standing += 1
                     print(f"as it stands: {path} {function.name}: {flaw.item.name.decode()}: {flaw.what}")
             for name, at, data in without(found.data):
@@ -84,7 +84,7 @@ def main() -> int:
                 if not any(call in SINKS and name in text.tokens[opening : text.partner[opening]] for call, opening in text.calls()):
                     continue
                 tried += 1
-                flaws = [one for one in unset.find(changed, function) if one.item.name == name]
+                flaws = [one for one in uninitialised.find(changed, function) if one.item.name == name]
                 item = next((one for one in objects(text) if one.name == name), None)
                 if flaws:
                     line = found.data.count(b"\n", 0, at) + 1
@@ -92,7 +92,7 @@ def main() -> int:
                 elif item is None:
                     why["no object of ours"] += 1
                 else:
-                    words = unset.why_not(changed, function, item) or "nothing is left unset"
+                    words = uninitialised.why_not(changed, function, item) or "nothing is left unset"
                     why[re.sub(r"^\S+\(\)|\bstruct \S+|^\S+(?= is| leaves)", "…", words)[:60]] += 1
     print(f"{files} files; proved as they stand: {standing}; zeroings taken out: {tried}, of which proved: {len(proofs)}")
     for words, count in why.most_common(12):

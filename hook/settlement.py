@@ -18,8 +18,10 @@ from hook.verdict import Answer, ConfigReason, DecidedBy, Tokens, Verdict, decid
 
 if typing.TYPE_CHECKING:
     from hook.agent import loop
-    from hook.evidence import harmless
-    from hook.evidence.linux import configs, leaks, reachability
+    from hook.evidence.functional import harmless
+    from hook.evidence.memory import leaks
+    from hook.evidence.options import needed_options
+    from hook.evidence.reach import reachability
 
 
 _LONGEST_QUESTION = 400  # of what stays open, in the reasoning
@@ -30,7 +32,7 @@ class Proofs:
     """What was found of a change without a model; what is None was not asked, since what came before it settles the verdict."""
 
     evidence: harmless.Evidence
-    configs: configs.Configs | None = None
+    configs: needed_options.Configs | None = None
     reached: reachability.Reached | None = None
     leaks: leaks.Leaks | None = None
 
@@ -98,7 +100,7 @@ def with_outcomes(
 
     A proved fact wins over them, and what failed leaves the verdict as it was.
     """
-    from hook.agent import grounding
+    from hook.agent.checks import grounding
 
     first, kmsan = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
     cost = sum((outcome.spent for outcome in outcomes), Tokens())

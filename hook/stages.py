@@ -21,9 +21,9 @@ from hook.change.change import NothingToJudge, find_commit, head_commit, revisio
 from hook.config import BY_NAME, Settings, WrongSetting
 from hook.record import pending, store
 from hook.report import text
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository, find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.verdict import DecidedBy, Verdict
 

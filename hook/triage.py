@@ -21,18 +21,18 @@ from hook.config import Settings, WrongSetting
 from hook.record import cache, claim, store, trajectories
 from hook.redaction import Redactor
 from hook.source import filelock
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.trajectory import Trajectory
 from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, to_document
 
 if typing.TYPE_CHECKING:
     from hook.agent import budget, evaluators, loop
-    from hook.agent.recording import Recording
-    from hook.evidence import harmless, hunks
-    from hook.evidence.linux.configs import Configurer
+    from hook.agent.endpoint.recording import Recording
+    from hook.evidence.functional import harmless, hunk_classes
+    from hook.kernel.kernel import Kernel
 
 
 
@@ -51,7 +51,7 @@ class Judged:
     from_cache: bool
     asked: str = ""  # why the model was asked, or was not
     trajectory: Trajectory | None = None  # of the run in which it was asked
-    hunks: tuple[hunks.Classified, ...] = ()  # where they were asked for
+    hunks: tuple[hunk_classes.Classified, ...] = ()  # where they were asked for
     unanswered: Unanswered | None = None  # the question of this run that got no answer, if there is one
 
 
@@ -79,7 +79,7 @@ class Run:
     may_keep: bool = True  # in the cache
     rests_on_all: bool = False  # the verdict does, so that any new file may change it
     proofs: settlement.Proofs | None = None
-    made: Configurer | None = None
+    made: Kernel | None = None
     verdict: Verdict | None = None  # of the evidence; then of the agent, where it was asked and its answer holds
     why: str = ""  # the model was asked, or was not
     bench: evaluators.Bench | None = None
@@ -96,13 +96,13 @@ class Run:
         return self.known.evidence
 
     @property
-    def configurer(self) -> Configurer:
+    def kernel(self) -> Kernel:
         """What works options out for the tree with the change applied; what it has read for one step serves the next."""
-        from hook.evidence.linux.configs import Configurer
+        from hook.kernel.kernel import Kernel
 
         if self.made is None:
             read = self.settings
-            self.made = Configurer(self.source, read["target.arch"], read["fuzz.toolchain"], read.base_config)
+            self.made = Kernel(self.source, read["target.arch"], read["fuzz.toolchain"], read.base_config)
         return self.made
 
 
@@ -143,13 +143,10 @@ def _without_kmsan(run: Run) -> str:
         return f"there is KMSAN for {' and '.join(KMSAN_TARGETS)} only, and the target is {arch}"
     if run.asking.profile == "farm":
         return ""  # it has compilers of its own
-    from hook.evidence.linux import kmsan, store
+    from hook.evidence.memory import kmsan
 
-    known = run.configurer.known
-    if run.bench is not None:
-        run.bench.desk.source.read_blobs[store.KCONFIG + known.environment["ARCH"]] = known.known_by
     # what is only a part of a kernel's tree proves nothing
-    return kmsan.hindrance(run.configurer, arch) if known.options.get("KMSAN") is not None else ""
+    return kmsan.hindrance(run.kernel, arch) if run.kernel.options.get("KMSAN") is not None else ""
 
 
 def _read(run: Run) -> typing.Any:
@@ -157,7 +154,7 @@ def _read(run: Run) -> typing.Any:
 
 
 def _gather(run: Run) -> typing.Any:
-    from hook.evidence import harmless  # only what is not known already pays for it
+    from hook.evidence.functional import harmless  # only what is not known already pays for it
 
     most, seconds = run.settings["focus.max_symbols"], run.settings["limits.evidence_seconds"]
     evidence = harmless.gather(run.change.patch, run.source, run.settings["target.arch"], most, seconds)
@@ -167,20 +164,20 @@ def _gather(run: Run) -> typing.Any:
 
 
 def _configure(run: Run) -> typing.Any:
-    from hook.evidence.linux import configs  # what is harmless or out of reach does not pay for it
+    from hook.evidence.options import needed_options  # what is harmless or out of reach does not pay for it
 
-    found = configs.find(run.change.patch, run.evidence, run.configurer)
-    run.proofs = dataclasses.replace(run.known, evidence=configs.with_reach(run.evidence, found), configs=found)
+    found = needed_options.find(run.change.patch, run.evidence, run.kernel)
+    run.proofs = dataclasses.replace(run.known, evidence=needed_options.with_reach(run.evidence, found), configs=found)
     run.may_keep = not found.unreachable  # that rests on what other files do not hold
     first = found.sets[0] if found.sets else None
     return {"EnableConfigs": list(first.enable) if first else [], "DisableConfigs": list(first.disable) if first else []}
 
 
 def _reach(run: Run) -> typing.Any:
-    from hook.evidence.linux import reachability
+    from hook.evidence.reach import reachability
 
     within = reachability.limits(run.settings, _is_thorough(run.asking))
-    found = reachability.find(run.change.patch, run.evidence, run.source, run.configurer, within)
+    found = reachability.find(run.change.patch, run.evidence, run.source, run.kernel, within)
     run.proofs = dataclasses.replace(run.known, evidence=reachability.with_answers(run.evidence, run.change.patch, found), reached=found)
     run.rests_on_all = found.answer is Answer.NO
     return {"Reachable": found.answer, "Devices": list(found.devices), "Open": list(found.questions)}
@@ -191,9 +188,9 @@ def _is_thorough(asking: Asking) -> bool:
 
 
 def _look_for_leaks(run: Run) -> typing.Any:
-    from hook.evidence.linux import leaks
+    from hook.evidence.memory import leaks
 
-    found = leaks.find(run.change.patch, run.evidence, run.source, run.configurer, run.settings["target.arch"])
+    found = leaks.find(run.change.patch, run.evidence, run.source, run.kernel, run.settings["target.arch"])
     run.proofs = dataclasses.replace(run.known, leaks=found)
     # a proof rests on which headers define a struct, and on that no other does
     run.may_keep = run.may_keep and not found.proved and not found.cut
@@ -366,9 +363,9 @@ def _unanswered(run: Run) -> Unanswered | None:
 
 def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
     """The same, with each hunk of its change classified."""
-    from hook.evidence import hunks
+    from hook.evidence.functional import hunk_classes
 
-    found = hunks.classify(judged.change.patch, _after(judged.change, objects), settings["target.arch"])
+    found = hunk_classes.classify(judged.change.patch, _after(judged.change, objects), settings["target.arch"])
     return dataclasses.replace(judged, hunks=tuple(found))
 
 
@@ -425,7 +422,8 @@ def _remember(run: Run) -> None:
         if verdict.decided_by is DecidedBy.AGENT:
             # what the index holds has no tree object to compare with later
             if run.bench is not None and run.change.after:
-                read = run.bench.desk.source.read_blobs
+                options = {name: digest for name, digest in run.source.read_blobs.items() if name.startswith(cache.NO_PATH)}
+                read = {**options, **run.bench.desk.source.read_blobs}
                 cache.keep(run.change.repo, run.settings, verdict, read, _agents(run.settings, run.asking))
         elif not run.outcomes:
             # what the change itself holds is in its ChangeId
@@ -433,7 +431,7 @@ def _remember(run: Run) -> None:
             reads = {path: oid for path, oid in run.source.read_blobs.items() if path not in changed}
             if any("Kconfig" in path for path in changed):
                 before = Source(run.objects, run.change.base_tree)
-                reads |= {name: cache.read(before, name, run.settings) for name in reads if name.startswith("\0")}
+                reads |= {name: cache.read(before, name, run.settings) for name in reads if name.startswith(cache.NO_PATH)}
             if run.rests_on_all or (run.source.rests_on_all and run.evidence.functional is Answer.NO):
                 reads[""] = Source(run.objects, run.change.base_tree).oid("")
             cache.keep(run.change.repo, run.settings, verdict, reads, _THOROUGH if _is_thorough(run.asking) else "")

@@ -25,9 +25,9 @@ from hook.config import BY_NAME, Settings, WrongSetting
 from hook.record import pending
 from hook.record.pending import Question
 from hook.source import filelock
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository, find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.verdict import DecidedBy, State
 
@@ -215,7 +215,7 @@ class Worker:
             pending.drop(self.repo, question.commit)
             self.troubles = 0
             return True
-        from hook.agent.client import Trouble
+        from hook.agent.endpoint.client import Trouble
 
         end, why = (failed.end, f"{failed.end}: {failed.why}") if failed else ("", judged.asked)
         if end == Trouble.FORBIDDEN:

@@ -10,7 +10,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 def say(line: str) -> None:

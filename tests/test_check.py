@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 

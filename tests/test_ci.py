@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 JOBS = pathlib.Path(__file__).parent.parent / "docs/ci"
 GITHUB: dict[Any, Any] = yaml.safe_load((JOBS / "github.yml").read_text())

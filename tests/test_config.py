@@ -8,7 +8,7 @@ import re
 import pytest
 
 from hook import config
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 EXAMPLE = pathlib.Path(__file__).parent.parent / "config.example.yaml"
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.kernel import PROGRAM, Kernel
+from tests.small_kernel import PROGRAM, Kernel
 
 POOL = "mm/pool.c"
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 PROJECT = pathlib.Path(__file__).parent.parent
 PRE_COMMIT = pathlib.Path(sys.executable).parent / "pre-commit"

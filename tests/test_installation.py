@@ -12,7 +12,7 @@ import pytest
 from hook import installation
 from hook.installation import STAGES, TRAILER_STAGES, CannotInstall
 from hook.source.git import find
-from tests.kernel import Kernel, environment
+from tests.small_kernel import Kernel, environment
 
 Listing = dict[str, tuple[object, ...]]
 FRAMEWORK = pathlib.Path(sys.executable).parent / "pre-commit"

@@ -12,7 +12,7 @@ import pytest
 
 from hook import installation
 from hook.source.git import find
-from tests.kernel import Kernel, environment
+from tests.small_kernel import Kernel, environment
 
 PROGRAM = """#!/bin/sh
 { printf 'triage'; printf ' <%s>' "$@"; echo; case $2 in pre-push | post-rewrite) cat ;; esac; } >>"$LOG"

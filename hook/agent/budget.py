@@ -11,7 +11,7 @@ import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
-from hook.agent.client import NoAnswer, Trouble
+from hook.agent.endpoint.client import NoAnswer, Trouble
 from hook.agent.ledger import Day, Ledger, Line
 from hook.config import PRICE, Settings
 from hook.source import filelock

@@ -14,16 +14,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hook.agent import answers, fence, grounding, lookups, loop, prompt, tools
-from hook.agent.client import Client, Endpoint
+from hook.agent import loop, prompt
+from hook.agent.checks import grounding
+from hook.agent.context import fence
+from hook.agent.endpoint import stored_answers
+from hook.agent.endpoint.client import Client, Endpoint
 from hook.agent.history import History
-from hook.agent.tokens import estimate
+from hook.agent.token_count import estimate
+from hook.agent.tools import lookup_tools, tree_tools
 from hook.change.change import Change
 from hook.config import Settings, WrongSetting
-from hook.evidence.harmless import Evidence
-from hook.evidence.linux.leaks import Leaks
+from hook.evidence.functional.harmless import Evidence
+from hook.evidence.memory.leaks import Leaks
 from hook.redaction import Redactor
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.trajectory import Trajectory
 from hook.verdict import Verdict
@@ -38,7 +42,7 @@ class Bench:
 
     settings: Settings
     profile: str
-    desk: tools.Desk
+    desk: tree_tools.Desk
     client: Client
     grounding: grounding.Grounding
     variables: Mapping[str, str]  # of the prompts
@@ -83,8 +87,8 @@ def prepare(
     digest = hashlib.sha256(diff.encode("utf-8", "replace")).hexdigest()[:16]
     diff = redactor.text(diff).rstrip("\n")
     deadline = min(deadline, time.monotonic() + settings["agent.max_seconds"])
-    target = tools.Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
-    desk = tools.Desk(
+    target = tree_tools.Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+    desk = tree_tools.Desk(
         source, redactor, settings["agent.tool_seconds"], settings["agent.never_paths"], deadline, target=target, patch=change.patch
     )
     variables = {"target": settings["target.arch"], "max_symbols": str(settings["focus.max_symbols"]), "diff": diff}
@@ -112,7 +116,7 @@ def _client(settings: Settings, change: Change, deadline: float, redactor: Redac
         settings["agent.reply_tokens"],
         settings["agent.request_seconds"],
     )
-    cache = answers.Answers(change.repo.state_dir / "answers") if use_cache else None
+    cache = stored_answers.Answers(change.repo.state_dir / "answers") if use_cache else None
     return Client(endpoint, redactor, cache)
 
 
@@ -132,24 +136,24 @@ def kmsan_task(bench: Bench, reasoning: str) -> loop.Task:
     return loop.Task(KMSAN, text, grounding.KmsanArguments, doc, bench.grounding.kmsan, *_tools(bench))
 
 
-def _tools(bench: Bench) -> tuple[tuple[tools.Tool, ...], str]:
+def _tools(bench: Bench) -> tuple[tuple[tree_tools.Tool, ...], str]:
     """What the agents of a profile may look up, and the fence around what they find."""
     if bench.profile == grounding.FARM:
-        return tools.READING, ""
-    return (*tools.READING, *lookups.TOOLS), bench.variables["fence"]
+        return tree_tools.READING, ""
+    return (*tree_tools.READING, *lookup_tools.TOOLS), bench.variables["fence"]
 
 
 def _context(
-    change: Change, evidence: Evidence, verdict: Verdict, desk: tools.Desk, settings: Settings, diff: str, unset: str
+    change: Change, evidence: Evidence, verdict: Verdict, desk: tree_tools.Desk, settings: Settings, diff: str, unset: str
 ) -> dict[str, str]:
     """The variables that hold what is known of a change, with a fence that none of them holds."""
-    from hook.agent import context
-    from hook.agent.gathering import Subject
+    from hook.agent.context import first_message
+    from hook.agent.context.gathering import Subject
 
     subject = Subject(change.patch.files, evidence, verdict)
     seconds = min(settings["agent.context_seconds"], max(0.0, desk.deadline - time.monotonic()))
     most = min(settings["agent.context_tokens"], settings["agent.window_tokens"] // 2)
-    found = context.gather(subject, desk, most, seconds)
+    found = first_message.gather(subject, desk, most, seconds)
     line = fence.fence(found.facts, found.pack.text, diff, unset)
     return {"facts": found.facts, "unset": unset, "pack": found.pack.text, "question": found.question, "fence": line}
 

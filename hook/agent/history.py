@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hook.agent.tokens import BYTES_A_TOKEN, estimate, size
+from hook.agent.token_count import BYTES_A_TOKEN, estimate, size
 
 Message = dict[str, Any]
 _CUT = "[cut to save room; call the tool again if it is needed]"

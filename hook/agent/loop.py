@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hook.agent import fence, tools
-from hook.agent.arguments import BadCall, parse, to_json
-from hook.agent.client import Answer, Call, Client, NoAnswer, Trouble
+from hook.agent.context import fence
+from hook.agent.endpoint.client import Answer, Call, Client, NoAnswer, Trouble
 from hook.agent.history import History, Malformed
 from hook.agent.prompt import Prompt
+from hook.agent.tools import tree_tools
+from hook.agent.tools.arguments import BadCall, parse, to_json
 from hook.source.git import GitError
 from hook.source.grep import RefusedExpression
 from hook.trajectory import Span, Trajectory
@@ -82,7 +83,7 @@ class Task:
     record: type  # of the arguments of set-results
     doc: str  # of set-results
     check: Callable[[Any], Any]  # gives what is accepted, or raises BadCall with what is wrong
-    reading: tuple[tools.Tool, ...] = tools.READING  # what it may look up
+    reading: tuple[tree_tools.Tool, ...] = tree_tools.READING  # what it may look up
     fence: str = ""  # around what tools found; empty where the prompt tells of none
 
 
@@ -112,7 +113,7 @@ def declarations(task: Task) -> list[dict[str, Any]]:
 
 def run(
     task: Task,
-    desk: tools.Desk,
+    desk: tree_tools.Desk,
     client: Client,
     limits: Limits,
     trajectory: Trajectory,
@@ -143,7 +144,7 @@ class _Talk:
     """One run of one agent."""
 
     def __init__(
-        self, task: Task, desk: tools.Desk, client: Client, limits: Limits, trajectory: Trajectory, progress: Callable[[str], None]
+        self, task: Task, desk: tree_tools.Desk, client: Client, limits: Limits, trajectory: Trajectory, progress: Callable[[str], None]
     ) -> None:
         self.task, self.desk, self.client, self.limits, self.trajectory, self.progress = task, desk, client, limits, trajectory, progress
         self.history = History(task.prompt.instruction, task.prompt.prompt)
@@ -254,9 +255,9 @@ class _Talk:
                 result = self.task.check(parse(self.task.record, call.arguments))
                 span.results = to_json(result)
                 return "accepted", result
-            found = tools.call(self.tools, self.desk, call.name, call.arguments)
+            found = tree_tools.call(self.tools, self.desk, call.name, call.arguments)
             span.results = found
-            return tools.as_text(found), None
+            return tree_tools.as_text(found), None
         except (BadCall, RefusedExpression) as wrong:
             span.error = str(wrong)
             return f"error: {wrong}", None
@@ -289,8 +290,8 @@ class _Talk:
             raise Ended(Trouble.WINDOW, f"the conversation does not fit into {self.limits.window_tokens} tokens (agent.window_tokens)")
 
 
-def _results_tool(task: Task) -> tools.Tool:
-    def run(desk: tools.Desk, record: Any) -> Mapping[str, Any]:
+def _results_tool(task: Task) -> tree_tools.Tool:
+    def run(desk: tree_tools.Desk, record: Any) -> Mapping[str, Any]:
         raise BadCall(f"{RESULTS} is not run by hand")
 
-    return tools.Tool(RESULTS, task.doc, task.record, run)  # type: ignore[arg-type]
+    return tree_tools.Tool(RESULTS, task.doc, task.record, run)  # type: ignore[arg-type]

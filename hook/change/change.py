@@ -11,7 +11,7 @@ from collections.abc import Collection
 from hook.change import patch
 from hook.config import Settings
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 
 class NothingToJudge(Exception):

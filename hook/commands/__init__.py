@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from hook.config import Given, Settings
 from hook.report.text import plain
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import Repository, find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 DONE, STOPPED, WRONG_USE, NOT_JUDGED = 0, 1, 2, 3

@@ -6,7 +6,7 @@ import argparse
 
 from hook.commands import DONE, Command, WrongUse, repository
 from hook.report import text
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 
 
 def register(command: Command) -> None:
@@ -17,7 +17,8 @@ def register(command: Command) -> None:
 
 def agent(options: argparse.Namespace) -> int:
     """Give, withdraw or tell the consent to send code of this repository to the model's host."""
-    from hook.agent import client, consent, evaluators
+    from hook.agent import consent, evaluators
+    from hook.agent.endpoint import client
 
     repo = repository(options)
     found = settings_source.load(repo)

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, Command, repository, settings_at
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
     from hook.verdict import Verdict

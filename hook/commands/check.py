@@ -14,9 +14,9 @@ from hook.asking import NOT_ASKED, Asking
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
 from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
 from hook.report import text
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.verdict import Answer, DecidedBy, to_document
 
 
@@ -170,7 +170,7 @@ def _progress(line: str) -> None:
 
 def _print_request(change: Change, objects: Objects, settings: config.Settings, options: argparse.Namespace) -> None:
     """What would be sent to the model first, and why it would be or not."""
-    from hook.agent import client
+    from hook.agent.endpoint import client
 
     asking = dataclasses.replace(_asking(settings, options), deadline=time.monotonic() + settings["agent.max_seconds"])
     request, tokens, why = triage.dry_run(change, objects, settings, asking)

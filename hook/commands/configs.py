@@ -10,7 +10,7 @@ from hook.change.change import find_commit, head_commit, of_commit
 from hook.commands import DONE, Command, WrongUse, mail, repository, settings_at
 from hook.report import text
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 
@@ -28,7 +28,7 @@ def register(command: Command) -> None:
 
 def configs(options: argparse.Namespace) -> int:
     """Print what to set over the base configuration for a change, or explain one option."""
-    from hook.report import fragment
+    from hook.report import options_text
 
     if bool(options.patch) and bool(options.revision):
         raise WrongUse("configs takes a COMMIT or --patch FILE")
@@ -47,7 +47,7 @@ def configs(options: argparse.Namespace) -> int:
             commit = find_commit(objects, options.revision or "HEAD")
             settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree, given)
             judged = [triage.judge(of_commit(repo, objects, settings, commit), objects, settings, use_cache=not options.no_cache)]
-    written = fragment.fragment if options.fragment else fragment.lines
+    written = options_text.fragment if options.fragment else options_text.lines
     for one in judged:
         print("\n".join(written(one.verdict, one.change.label)))
     return DONE
@@ -68,14 +68,14 @@ def _judged_mail(repo: Repository, settings: config.Settings, options: argparse.
 
 
 def _explain(repo: Repository, objects: Objects, options: argparse.Namespace, given: Sequence[config.Given]) -> int:
-    from hook.evidence.linux.configs import Configurer
-    from hook.evidence.linux.explanation import explain
+    from hook.evidence.options.explanation import explain
+    from hook.kernel.kernel import Kernel
 
     revision = find_commit(objects, options.revision or "HEAD").oid
     settings = settings_at(repo, objects, revision, given)
-    configurer = Configurer(Source(objects, revision), settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+    kernel = Kernel(Source(objects, revision), settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
     name = options.explain.removeprefix("CONFIG_")
-    lines = list(explain(configurer, name))
+    lines = list(explain(kernel, name))
     if not lines:
         raise WrongUse(f"no Kconfig file for {settings['target.arch']} defines {name}")
     for line in lines:

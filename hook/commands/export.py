@@ -19,7 +19,7 @@ from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository, settings_at
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
     from hook.change.change import Change
@@ -95,7 +95,7 @@ def syz_manager(options: argparse.Namespace) -> int:
 
 def kconfig(options: argparse.Namespace) -> int:
     """Print a fragment of kernel configuration."""
-    from hook.report.exports import kconfig as fragments
+    from hook.report.exports import config_fragment as fragments
 
     items, code = _items(options)
     text, said = fragments.fragment(items)
@@ -131,7 +131,7 @@ def sarif(options: argparse.Namespace) -> int:
 def patch(options: argparse.Namespace) -> int:
     """Print patches with their verdicts."""
     from hook.report.exports import mailed
-    from hook.source import settings as settings_source
+    from hook.source import setting_layers as settings_source
 
     items, code = _items(options)
     repo = repository(options)
@@ -144,7 +144,7 @@ def patchwork_check(options: argparse.Namespace) -> int:
     """Print or post a check for each commit."""
     from hook.change.change import find_commit
     from hook.report.exports import patchwork
-    from hook.source import settings as settings_source
+    from hook.source import setting_layers as settings_source
 
     items, code = _items(options)
     if len(items) != 1 and (options.id or options.message_id):
@@ -263,31 +263,32 @@ def _item(
 
 def _defined(source: Source, path: str, arch: str) -> frozenset[str]:
     """The functions that a file defines, by the names that they have in a built kernel."""
-    from hook.evidence import functions
-    from hook.source import definitions
+    from hook.c import definitions
+    from hook.evidence.focus import changed_functions
 
     file = source.file(path)
     if file is None or file.data is None:
         return frozenset()
     found = definitions.definitions(file.data, path).definitions
-    return frozenset(functions.symbol(one.name, arch) for one in found if one.kind is definitions.DefinitionKind.FUNCTION)
+    return frozenset(changed_functions.symbol(one.name, arch) for one in found if one.kind is definitions.DefinitionKind.FUNCTION)
 
 
 def _is_instrumented(source: Source, path: str, arch: str) -> bool:
-    from hook.evidence import coverage, paths
+    from hook.evidence.focus import kcov
+    from hook.evidence.functional import path_table
     from hook.verdict import Answer
 
-    kind = paths.classify(path, arch)
-    return path.endswith(".c") and Answer.NO not in (kind.functional, kind.reachable) and not coverage.uncovered(source, path)
+    kind = path_table.classify(path, arch)
+    return path.endswith(".c") and Answer.NO not in (kind.functional, kind.reachable) and not kcov.uncovered(source, path)
 
 
 def _includers(source: Source, header: str, arch: str, deadline: float) -> list[str]:
     """The instrumented C files that include a header, where they are few enough to say something of the change, and found in time."""
-    from hook.evidence import paths
+    from hook.evidence.functional import path_table
     from hook.source import lookup
     from hook.verdict import Answer
 
-    kind = paths.classify(header, arch)
+    kind = path_table.classify(header, arch)
     if Answer.NO in (kind.functional, kind.reachable):
         return []
     found = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ, max(0.1, deadline - time.monotonic())))
@@ -301,9 +302,9 @@ def _includers(source: Source, header: str, arch: str, deadline: float) -> list[
 
 def _can_be_hit(source: Source, name: str, settings: config.Settings) -> bool:
     """Whether a function of this name has an address, in a file that KCOV instruments; False where that cannot be told in time."""
-    from hook.evidence import coverage, functions
+    from hook.c.definitions import DefinitionKind
+    from hook.evidence.focus import changed_functions, kcov
     from hook.source import lookup
-    from hook.source.definitions import DefinitionKind
 
     bounds = lookup.Bounds(settings["limits.lookup_files"], settings["limits.lookup_seconds"])
     try:
@@ -312,12 +313,12 @@ def _can_be_hit(source: Source, name: str, settings: config.Settings) -> bool:
         return False
     wanted = lookup.canonical(name)
     for one in found.items:
-        if one.definition.kind is not DefinitionKind.FUNCTION or not one.path.endswith(".c") or coverage.uncovered(source, one.path):
+        if one.definition.kind is not DefinitionKind.FUNCTION or not one.path.endswith(".c") or kcov.uncovered(source, one.path):
             continue
         read = source.file(one.path)
         if read is None or read.data is None:
             continue
-        if any(aim.name == wanted and aim.instrumented for aim in functions.of_file(one.path, b"", read.data).aims):
+        if any(aim.name == wanted and aim.instrumented for aim in changed_functions.of_file(one.path, b"", read.data).aims):
             return True
     return False
 

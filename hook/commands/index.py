@@ -8,7 +8,7 @@ import time
 
 from hook.commands import DONE, Command, complain, repository
 from hook.commands.bar import Bar
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 
 
 def register(command: Command) -> None:

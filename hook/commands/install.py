@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from hook.commands import DONE, WRONG_USE, Command, WrongUse, complain, repository
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 
 
 def register(command: Command) -> None:

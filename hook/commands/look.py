@@ -10,7 +10,7 @@ from hook import config
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, WrongUse, complain, repository, settings_at, tool
 from hook.report import text
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 # what a person asks, and the look-up that answers it; its module is loaded for the question

@@ -9,7 +9,7 @@ from hook.change.change import find_commit, head_commit, of_commit
 from hook.commands import DONE, Command, complain, repository, settings_at
 from hook.report import text
 from hook.source.git import GitError
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 
 def register(command: Command) -> None:

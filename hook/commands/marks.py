@@ -14,7 +14,7 @@ from typing import Any
 
 from hook.commands import DONE, Command, repository
 from hook.report.text import columns
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import Repository
 
 _JUDGEMENTS = ("right", "wrong")

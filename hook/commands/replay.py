@@ -15,7 +15,7 @@ from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, repository, settings_at
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.trajectory import Span
 
 _SECONDS = 600.0  # for a whole replay
@@ -79,7 +79,7 @@ def _mailed(repo: Repository, options: argparse.Namespace, spans: Sequence[Span]
 
 def _print(change: object, objects: Objects, settings: config.Settings, spans: Sequence[Span], profile: str) -> None:
     from hook import triage
-    from hook.agent.recording import Recording
+    from hook.agent.endpoint.recording import Recording
     from hook.change.change import Change
     from hook.redaction import Redactor
     from hook.report import difference

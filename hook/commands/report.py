@@ -13,7 +13,7 @@ from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, repository, settings_at
 from hook.source.git import GitError, NotARepository, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
     from hook.change.change import Change

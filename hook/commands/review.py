@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from hook import config
 from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
     from hook.change import series as mailed
     from hook.commands.workers import Task, Work
-    from hook.report.series import Series
+    from hook.report.series_report import Series
 
 _WHOLE = -1  # the key of the series as one change, among the patches' places
 _INTERRUPTED = 130
@@ -44,7 +44,7 @@ def register(command: Command) -> None:
 
 def review(options: argparse.Namespace) -> int:
     """Judge a series and print the table."""
-    from hook.report import series as report
+    from hook.report import series_report as report
 
     if options.jobs < 0:
         raise WrongUse("--jobs takes a number of processes")
@@ -136,7 +136,7 @@ def _mailed(series: mailed.Series) -> Iterator[Task]:
     """The patches as they are applied, and then everything between the two ends, if all applied."""
     from hook.change.series import Unread
     from hook.commands.workers import Ends, Task
-    from hook.report.series import Outcome
+    from hook.report.series_report import Outcome
 
     last, failed = None, False
     for number, one in enumerate(series.changes()):
@@ -164,7 +164,7 @@ def _work(repo: Repository, settings: config.Settings, options: argparse.Namespa
 def _series(work: Work, tasks: Iterator[Task], patches: int, options: argparse.Namespace) -> Series:
     from hook.commands import workers
     from hook.commands.bar import Bar
-    from hook.report.series import Series
+    from hook.report.series_report import Series
 
     bar = Bar("judged")
     try:

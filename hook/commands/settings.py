@@ -8,9 +8,9 @@ from hook import config
 from hook.change.change import head_commit
 from hook.commands import DONE, Command, repository
 from hook.report import text
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 

@@ -9,7 +9,7 @@ from hook import config
 from hook.change.change import NothingToJudge, find_commit, head_commit, of_commit, revisions
 from hook.commands import DONE, Command, repository, settings_at
 from hook.report import text
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.verdict import to_document
 
 

@@ -10,7 +10,7 @@ import typing
 from hook.commands import DONE, Command, complain, repository
 from hook.config import Settings
 from hook.report.text import plain, table
-from hook.source import settings as settings_source
+from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
 
 if typing.TYPE_CHECKING:

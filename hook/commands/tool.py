@@ -9,7 +9,7 @@ from hook import config
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, WrongUse, repository, settings_at
 from hook.report import text
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 
@@ -33,21 +33,21 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
     Raises WrongUse where the tool refuses the call.
     """
     from hook import redaction
-    from hook.agent import lookups, tools
-    from hook.agent.arguments import BadCall
+    from hook.agent.tools import lookup_tools, tree_tools
+    from hook.agent.tools.arguments import BadCall
 
     repo = repository(options)
     with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
         where = "" if options.staged else find_commit(objects, revision).oid
         settings = settings_at(repo, objects, where or "HEAD")
-        target = tools.Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
-        desk = tools.Desk(
+        target = tree_tools.Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+        desk = tree_tools.Desk(
             Source(objects, where), redaction.Redactor(), settings["agent.tool_seconds"], settings["agent.never_paths"], target=target
         )
         try:
-            results = tools.call(lookups.BY_NAME, desk, name, json.loads(arguments))
+            results = tree_tools.call(lookup_tools.BY_NAME, desk, name, json.loads(arguments))
         except (BadCall, ValueError, RecursionError) as wrong:
             raise WrongUse(str(wrong)) from None
-    for line in tools.as_text(results).split("\n"):
+    for line in tree_tools.as_text(results).split("\n"):
         print(text.plain(line, tabs=True))
     return DONE

@@ -9,7 +9,7 @@ from hook import config
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, repository
 from hook.source.git import GitError
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 
 def register(command: Command) -> None:

@@ -19,9 +19,9 @@ from hook import config, triage
 from hook.asking import Asking
 from hook.change import patch
 from hook.change.change import Change, find_commit
-from hook.report.series import Outcome
+from hook.report.series_report import Outcome
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 _FEW = 3  # changes that are not worth more than one process
 _AHEAD = 2  # tasks handed to each process at a time: it never waits for the next, and a long one that comes late is not last
@@ -77,8 +77,8 @@ def _here(work: Work, tasks: Iterable[Task]) -> Iterator[tuple[int, Outcome]]:
 
 
 def _forked(work: Work, tasks: Iterable[Task], jobs: int) -> Iterator[tuple[int, Outcome]]:
-    from hook.evidence import harmless  # noqa: F401 (for the processes)
-    from hook.evidence.linux import configs  # noqa: F401
+    from hook.evidence.functional import harmless  # noqa: F401 (for the processes)
+    from hook.evidence.options import needed_options  # noqa: F401
 
     coming = iter(tasks)
     waiting: collections.deque[Task] = collections.deque()

@@ -21,6 +21,7 @@ from hook.verdict import NotAVerdict, Verdict, from_document, to_document
 
 # One directory in 256 is looked at for a sweep at each write, so a sweep costs little and still comes round.
 _FANOUT = 256
+NO_PATH = "\0"  # begins the names of what was read and is no file: all Kconfig files together
 
 
 @functools.cache
@@ -59,9 +60,9 @@ def read(source: Source, name: str, settings: Settings) -> str:
     """What stands for the content of a path in `source`, or for all its options together, in an entry."""
     if not name.startswith("\0"):
         return source.oid(name)
-    from hook.evidence.linux import store
+    from hook.kernel.kconfig import options_cache
 
-    return store.known_by(source, name, settings["fuzz.toolchain"])
+    return options_cache.known_by(source, name, settings["fuzz.toolchain"])
 
 
 def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str], judge: str = "") -> None:

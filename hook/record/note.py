@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hook.record import lock
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 REF = "refs/notes/patch-triage"
 _MAX_NOTE_BYTES = 1 << 20

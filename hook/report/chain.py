@@ -1,6 +1,6 @@
 """The way in to changed code as one line for a person: `system call munlock -> sys_munlock -> mlock_fixup`.
 
-A way in comes as facts, a hop each, from user space down (hook.evidence.linux.ways): first what makes it ready at boot, then an entry, a
+A way in comes as facts, a hop each, from user space down (call_paths): first what makes it ready at boot, then an entry, a
 system call or a member of a table, and what it calls. A hop begins with a function that the claim before it names; that is how they are
 known to belong together.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hook.source.definitions import Definition
+from hook.c.definitions import Definition
 from hook.source.lookup import Answer, Defined, Include, Reference, Use, UseKind
 
 _CUT = {

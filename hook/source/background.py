@@ -8,7 +8,7 @@ import sys
 import time
 
 from hook.source.git import Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 _WORTH_CHANGED = 300  # files by which HEAD may differ from what is indexed

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hook.config import Settings
 from hook.source import index, words
 from hook.source.git import GitError, Repository
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 
 _CHUNK = 100  # blobs that a worker reads in one go,
 _CHUNK_BYTES = 4 << 20  # or so many bytes

@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
-from hook.source.definitions import Definition, DefinitionKind, Scan
-from hook.source.definitions import definitions as scanned
+from hook.c.definitions import Definition, DefinitionKind, Scan
+from hook.c.definitions import definitions as scanned
 from hook.source.grep import paths_matching
 from hook.source.index import NoIndex
 from hook.source.tree import Source

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 
 from hook.source.git import Repository
-from hook.source.objects import Found, Objects
+from hook.source.object_store import Found, Objects
 
 if typing.TYPE_CHECKING:
     from hook.source.index import Index

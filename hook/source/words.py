@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hook.source.definitions import defined_names
+from hook.c.definitions import defined_names
 
 _FOLD = bytes(
     byte + 32 if 65 <= byte <= 90 else byte if 48 <= byte <= 57 or 97 <= byte <= 122 or byte == 0x5F else 32 for byte in range(256)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hook.source import filelock
 from tests.agent.model import Model
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 RESTING = {"PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "300"}  # nothing is asked before `ask`
 QUICK = {"PATCH_TRIAGE_AGENT_BACKGROUND": "true", "PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "0", "PATCH_TRIAGE_AGENT_BACKGROUND_PAUSE_SECONDS": "0.05"}

@@ -7,7 +7,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from tests.agent.model import Model
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 @pytest.fixture(scope="session")

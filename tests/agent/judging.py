@@ -10,9 +10,9 @@ from hook.asking import Asking
 from hook.change.change import find_commit, of_commit
 from hook.config import Given, resolve
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from tests.agent.model import Model
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 def judge(kernel: Kernel, model: Model | None, profile: str = "default", **settings: Any) -> triage.Judged:

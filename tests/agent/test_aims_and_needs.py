@@ -9,7 +9,7 @@ import pytest
 from hook.verdict import DecidedBy, Verdict
 from tests.agent.judging import judge
 from tests.agent.model import Model, kmsan, results, says
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 CITED = "mm/pool.c:22 takes one page fewer."

@@ -13,13 +13,13 @@ import pytest
 from hook import config
 from hook.agent import ledger
 from hook.agent.budget import Meter
-from hook.agent.client import NoAnswer
+from hook.agent.endpoint.client import NoAnswer
 from hook.agent.ledger import Line
 from hook.verdict import Tokens
 from tests.agent.model import Model, hangs, kmsan, refuses, results, says
 from tests.agent.test_stages import asking, change
 from tests.agent.test_stages import remote as remote  # a fixture
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 CITED = "mm/pool.c:22 changes."
 

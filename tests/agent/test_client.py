@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from werkzeug import Response
 
-from hook.agent import client as client_module
-from hook.agent.answers import Answers
-from hook.agent.client import Answer, Client, Endpoint, NoAnswer, Trouble
+from hook.agent.endpoint import client as client_module
+from hook.agent.endpoint.client import Answer, Client, Endpoint, NoAnswer, Trouble
+from hook.agent.endpoint.stored_answers import Answers
 from hook.agent.history import History
 from hook.redaction import Redactor
 from tests.agent.model import Model, call, hangs, refuses, says

@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.model import Model, kmsan, results, says
 from tests.agent.test_flow import CITED
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 CITED = "mm/pool.c:22 takes one page fewer."
@@ -218,7 +218,7 @@ def test_a_run_that_was_killed_leaves_a_readable_trajectory(changed: Kernel, scr
     import subprocess
     import time
 
-    from tests.kernel import PROGRAM
+    from tests.small_kernel import PROGRAM
 
     model = scripted(says(call("read-file", File=POOL)), hangs(3))
     process = subprocess.Popen([PROGRAM, "check", "HEAD", "--agent", "always"], cwd=changed.path, env=changed.env | model.environment)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from hook.agent.grounding import functions
+from hook.agent.checks.grounding import functions
 from tests.agent.model import Model, call, kmsan, results, says
 from tests.agent.test_flow import CITED, POOL, judged
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 def refused(kernel: Kernel, model: Model, **env: str) -> str:

@@ -18,7 +18,7 @@ from hook.record import document, trailer
 from hook.verdict import Answer, Verdict, from_document, to_document
 from tests.agent.judging import judge
 from tests.agent.model import Model, Turn, call, kmsan, results, says
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 CITED = "mm/pool.c:22 takes one page fewer."

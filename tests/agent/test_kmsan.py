@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.agent.model import Model, kmsan, results, says
-from tests.evidence.linux.telling import CLANG, TELL, tell
-from tests.kernel import Kernel
+from tests.evidence.reach.telling import CLANG, TELL, tell
+from tests.small_kernel import Kernel
 
 CITED = "It copies a struct out (mm/tell.c:7)."
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from hook.agent import lookups, tools
-from hook.agent.arguments import BadCall
+from hook.agent.tools import lookup_tools, tree_tools
+from hook.agent.tools.arguments import BadCall
 from hook.change.change import find_commit, of_commit
 from hook.config import resolve
 from hook.redaction import Redactor
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 
@@ -40,24 +40,24 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
 
 
 @pytest.fixture
-def desk(grown: Kernel) -> Iterator[tools.Desk]:
+def desk(grown: Kernel) -> Iterator[tree_tools.Desk]:
     repo = find(grown.path)
     with Objects(repo, 1 << 20) as objects:
         change = of_commit(repo, objects, resolve([]), find_commit(objects, "HEAD"))
-        yield tools.Desk(Source(objects, change.after), Redactor(), 10.0, ("drivers/secret",), patch=change.patch)
+        yield tree_tools.Desk(Source(objects, change.after), Redactor(), 10.0, ("drivers/secret",), patch=change.patch)
 
 
-def asked(desk: tools.Desk, name: str, **arguments: Any) -> str:
-    return tools.as_text(tools.call(lookups.BY_NAME, desk, name, arguments))
+def asked(desk: tree_tools.Desk, name: str, **arguments: Any) -> str:
+    return tree_tools.as_text(tree_tools.call(lookup_tools.BY_NAME, desk, name, arguments))
 
 
-def refused(desk: tools.Desk, name: str, **arguments: Any) -> str:
+def refused(desk: tree_tools.Desk, name: str, **arguments: Any) -> str:
     with pytest.raises(BadCall) as wrong:
         asked(desk, name, **arguments)
     return str(wrong.value)
 
 
-def test_a_definition_is_shown_whole_with_its_conditionals(desk: tools.Desk) -> None:
+def test_a_definition_is_shown_whole_with_its_conditionals(desk: tree_tools.Desk) -> None:
     out = asked(desk, "definition", Name="pool_check")
     assert "mm/pool.c:11-15 function" in out and "mm/pool.c:10\t#ifdef CONFIG_POOL_DEBUG" in out and "14\t\t\tpr_warn(" in out
     assert "mm/pool.c:17-17 function" in out and "#else" in out
@@ -65,7 +65,7 @@ def test_a_definition_is_shown_whole_with_its_conditionals(desk: tools.Desk) -> 
     assert "80 lines of it: read-file has the rest" in long and long.count("endless_step") == 38
 
 
-def test_users_are_told_by_how_they_use_it_and_cut_where_they_are_many(desk: tools.Desk) -> None:
+def test_users_are_told_by_how_they_use_it_and_cut_where_they_are_many(desk: tree_tools.Desk) -> None:
     out = asked(desk, "callers", Name="pool_get()")
     assert "drivers/net/tinynet.c:12\tvoid *page = pool_get(&tinynet_pool);\t[tinynet_xmit]" in out
     assert len(out.splitlines()) == 201 and "[200 of 302 lines" in out and "secret" not in out
@@ -74,7 +74,7 @@ def test_users_are_told_by_how_they_use_it_and_cut_where_they_are_many(desk: too
     assert "calls pool_empty" in asked(desk, "callees", Name="pool_get")
 
 
-def test_an_option_and_what_builds_a_file_are_explained(desk: tools.Desk) -> None:
+def test_an_option_and_what_builds_a_file_are_explained(desk: tree_tools.Desk) -> None:
     out = asked(desk, "kconfig", Option="CONFIG_POOL_DEBUG")
     assert "depends on POOL && EXPERT" in out and "to have it: CONFIG_" in out and "mm/Kconfig:" in out
     out = asked(desk, "kbuild", File=POOL, Line=13)
@@ -85,7 +85,7 @@ def test_an_option_and_what_builds_a_file_are_explained(desk: tools.Desk) -> Non
     assert "is under no conditional" in asked(desk, "kbuild", File=POOL, Line=30)
 
 
-def test_the_way_to_a_function_is_told_hop_by_hop(desk: tools.Desk) -> None:
+def test_the_way_to_a_function_is_told_hop_by_hop(desk: tree_tools.Desk) -> None:
     out = asked(desk, "reach", File="drivers/net/tinynet.c", Function="tinynet_xmit()")
     assert out.startswith("ways in: ") and "devices: unknown" in out and "open: " in out
     assert "defines no function nowhere" in asked(desk, "reach", File=POOL, Function="nowhere")
@@ -93,14 +93,14 @@ def test_the_way_to_a_function_is_told_hop_by_hop(desk: tools.Desk) -> None:
     assert "secret" not in asked(desk, "reach", File=POOL, Function="pool_get")
 
 
-def test_the_change_can_be_asked_for_again(desk: tools.Desk) -> None:
+def test_the_change_can_be_asked_for_again(desk: tree_tools.Desk) -> None:
     assert asked(desk, "diff").splitlines() == ["M mm/pool.c", "M mm/users.c"]
     out = asked(desk, "diff", File=POOL)
     assert "-26\t\treturn pool->pages[--pool->count];" in out and "+26\t\treturn pool->pages[--pool->count & 7];" in out and " 21\tvoid *pool_get(" in out
     assert "nothing changed in mm/users.c from that line on" in refused(desk, "diff", File="mm/users.c", FirstLine=5000)
 
 
-def test_what_cannot_be_answered_is_said_in_words(desk: tools.Desk) -> None:
+def test_what_cannot_be_answered_is_said_in_words(desk: tree_tools.Desk) -> None:
     assert "nothing in this tree defines 'nowhere'" in refused(desk, "definition", Name="nowhere")
     assert "is no name" in refused(desk, "references", Name="a b")
     assert "no function 'POOL_MAX' calls anything" in refused(desk, "callees", Name="POOL_MAX")
@@ -112,10 +112,10 @@ def test_what_cannot_be_answered_is_said_in_words(desk: tools.Desk) -> None:
 
 
 def test_every_field_is_told_of_in_words() -> None:
-    for tool in lookups.TOOLS:
+    for tool in lookup_tools.TOOLS:
         declared = tool.declaration()["function"]
         assert declared["description"] and all(one["description"] for one in declared["parameters"]["properties"].values())
-    assert len(json.dumps([tool.declaration() for tool in lookups.TOOLS])) < 4000
+    assert len(json.dumps([tool.declaration() for tool in lookup_tools.TOOLS])) < 4000
 
 
 def test_they_are_for_our_own_profile_and_can_be_run_by_hand(grown: Kernel) -> None:

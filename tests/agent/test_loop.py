@@ -16,18 +16,18 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from hook import triage
-from hook.agent import client as client_module
 from hook.agent import history as history_module
+from hook.agent.endpoint import client as client_module
 from hook.agent.history import History, Malformed
 from hook.asking import Asking
 from hook.change.change import find_commit, of_commit
 from hook.config import Given, resolve
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.trajectory import Span
 from hook.verdict import DecidedBy, State
 from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 CITED = "mm/pool.c:22 changes."
 

@@ -10,30 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hook import triage
-from hook.agent import context, fence, pack, tokens
-from hook.agent.gathering import Subject
-from hook.agent.merged import Merged
-from hook.agent.pack import Section
-from hook.agent.tools import Desk
+from hook.agent import token_count
+from hook.agent.context import fence, first_message, pack
+from hook.agent.context.gathering import Subject
+from hook.agent.context.pack import Section
+from hook.agent.context.side_by_side import Merged
+from hook.agent.tools.tree_tools import Desk
 from hook.change.change import find_commit, of_commit
 from hook.change.patch import FileChange, Hunk
 from hook.config import Given, resolve
 from hook.redaction import Redactor
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 from tests.agent import recorded
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
-def gathered(kernel: Kernel, most_tokens: int = 6000, never: tuple[str, ...] = (), seconds: float = 20.0) -> context.Context:
+def gathered(kernel: Kernel, most_tokens: int = 6000, never: tuple[str, ...] = (), seconds: float = 20.0) -> first_message.Context:
     settings = resolve([[Given("focus.max_symbols", 10, "test")]])
     with Objects(find(kernel.path), 16 << 20) as objects:
         change = of_commit(find(kernel.path), objects, settings, find_commit(objects, "HEAD"))
         run = triage.proved(change, objects, settings)
         assert run.evidence is not None and run.verdict is not None
         desk = Desk(Source(objects, change.after), Redactor(), 10.0, never, patch=change.patch)
-        return context.gather(Subject(change.patch.files, run.evidence, run.verdict), desk, most_tokens, seconds)
+        return first_message.gather(Subject(change.patch.files, run.evidence, run.verdict), desk, most_tokens, seconds)
 
 
 def test_what_a_farms_run_looked_up_is_there_at_the_start(kernel: Kernel) -> None:
@@ -97,12 +98,12 @@ def test_a_tree_that_cannot_be_read_costs_no_more_than_its_sections(kernel: Kern
 def test_sections_are_filled_up_in_the_order_of_their_use() -> None:
     sections = [Section(f"s{number}", f"{number}" * 900, f"{number}" * 90) for number in range(8)]
     made = pack.fitted(sections, 1300)
-    assert tokens.estimate(made.text) <= 1300
+    assert token_count.estimate(made.text) <= 1300
     assert "0" * 900 in made.text and "7" * 90 in made.text and "7" * 900 not in made.text
     assert made.shortened[-1] == "s7" and not made.left_out
     assert pack.fitted(sections, 20_000).text.count("\n## ") == 7 and not pack.fitted(sections, 20_000).shortened
     tight = pack.fitted(sections, 400)
-    assert tokens.estimate(tight.text) <= 400 and tight.left_out and f"## {tight.left_out[0]}" not in tight.text
+    assert token_count.estimate(tight.text) <= 400 and tight.left_out and f"## {tight.left_out[0]}" not in tight.text
 
 
 def test_a_fence_is_made_of_the_data_and_is_in_none_of_it() -> None:

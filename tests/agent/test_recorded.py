@@ -12,10 +12,10 @@ from collections.abc import Callable
 import pytest
 
 from hook import trajectory
-from hook.agent.tokens import estimate
+from hook.agent.token_count import estimate
 from tests.agent import recorded
 from tests.agent.model import Model
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

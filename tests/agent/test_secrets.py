@@ -12,7 +12,7 @@ import pytest
 from hook.redaction import CUT, Redactor, key_lines
 from tests.agent.model import Model, call, kmsan, refuses, results, says
 from tests.agent.test_flow import CITED, POOL, judged
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 KEY = "sk-planted-key-000000000000"  # of Model.environment
 TOKEN = "ghp_" + "a1B2c3D4e5" * 4

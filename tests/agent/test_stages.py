@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 CITED = "mm/pool.c:22 changes."

@@ -7,13 +7,13 @@ import pathlib
 
 import pytest
 
-from hook.agent import tools
-from hook.agent.arguments import BadCall
+from hook.agent.tools import tree_tools
+from hook.agent.tools.arguments import BadCall
 from hook.redaction import Redactor
 from hook.source.git import find
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 def refused(kernel: Kernel, name: str, **arguments: object) -> str:
@@ -178,7 +178,7 @@ def test_the_schemas_hold_nothing_that_an_endpoint_refuses() -> None:
             return mine.union(*(keys(one, key == "properties" and not inside_properties) for key, one in value.items()))
         return set()
 
-    for tool in tools.READING:
+    for tool in tree_tools.READING:
         declared = tool.declaration()["function"]
         assert declared["description"]
         assert keys(declared["parameters"]) <= allowed
@@ -191,10 +191,10 @@ def test_calls_in_parallel_read_through_one_reader(kernel: Kernel) -> None:
 
     repo = find(kernel.path)
     with Objects(repo, 1 << 20) as objects:
-        desk = tools.Desk(Source(objects, kernel.head()), Redactor(), 10.0)
+        desk = tree_tools.Desk(Source(objects, kernel.head()), Redactor(), 10.0)
         jobs = [("read-file", {"File": path}) for path in ("mm/pool.c", "init/main.c", "include/linux/pool.h", "mm/Kconfig")] * 25
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(lambda job: tools.call(tools.BY_NAME, desk, *job)["Contents"], jobs))
+            found = list(pool.map(lambda job: tree_tools.call(tree_tools.BY_NAME, desk, *job)["Contents"], jobs))
     assert found == found[:4] * 25
 
 
@@ -204,7 +204,7 @@ def test_a_partial_clone_says_what_it_lacks(kernel: Kernel, tmp_path: pathlib.Pa
     kernel.git("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{kernel.path}", str(clone.path))
     repo = find(clone.path)
     with Objects(repo, 1 << 20) as objects, pytest.raises(BadCall, match="partial clone"):
-        tools.call(tools.BY_NAME, tools.Desk(Source(objects, kernel.head()), Redactor(), 10.0), "read-file", {"File": "mm/pool.c"})
+        tree_tools.call(tree_tools.BY_NAME, tree_tools.Desk(Source(objects, kernel.head()), Redactor(), 10.0), "read-file", {"File": "mm/pool.c"})
 
 
 def test_a_path_that_is_held_back_is_held_back_in_every_way_it_can_be_written(kernel: Kernel) -> None:

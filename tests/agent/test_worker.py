@@ -17,7 +17,7 @@ import pytest
 from tests.agent import background
 from tests.agent.background import ask, kill, questions, wait
 from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 CITED = "mm/pool.c:22 changes."

@@ -15,9 +15,9 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from hook.report import series
-from tests.kernel import Kernel
+from hook.report import series_report
 from tests.report import runs
+from tests.small_kernel import Kernel
 
 AXE = next((pathlib.Path(__file__).parent.parent.parent / ".browser").glob("axe_*/axe.min.js"))
 PICTURES = pathlib.Path(__file__).parent.parent.parent / "docs/pictures"
@@ -57,7 +57,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     kernel.triage("review", "HEAD~2..HEAD", "--html", str(made["review"]))
     for name, judged in (("hostile-series", runs.hostile_series()), ("large-series", runs.large_series())):
         made[name] = base / f"{name}.html"
-        made[name].write_text(series.render(f"review {runs.HOSTILE[0]}", judged, {}), "utf-8")
+        made[name].write_text(series_report.render(f"review {runs.HOSTILE[0]}", judged, {}), "utf-8")
     return made
 
 

@@ -8,7 +8,7 @@ import pytest
 from hook.change import base, mail
 from hook.change.change import UnknownRevision
 from hook.source import git
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 @pytest.fixture(autouse=True)

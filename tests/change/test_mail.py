@@ -10,7 +10,7 @@ import pytest
 
 from hook.change import mail
 from hook.source import git, overlay
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 LIMIT = 1 << 20
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hook.change import patch
 from hook.source.git import Repository, find
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 LIMIT = 1 << 26
 

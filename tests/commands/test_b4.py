@@ -12,7 +12,7 @@ import pytest
 
 from tests.agent.conftest import make_httpserver, scripted  # noqa: F401
 from tests.agent.model import Model
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 SIGNED = "\n\nWhy.\n\nSigned-off-by: Jo Hacker <jo@example.org>"

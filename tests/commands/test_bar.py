@@ -6,7 +6,7 @@ import os
 import pty
 import subprocess
 
-from tests.kernel import PROGRAM, Kernel
+from tests.small_kernel import PROGRAM, Kernel
 
 
 def on_a_terminal(kernel: Kernel, *args: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from hook.agent.recording import Recording
+from hook.agent.endpoint.recording import Recording
 from hook.redaction import Redactor
 from hook.trajectory import Span
 from tests.agent import conftest as models
 from tests.agent.model import Model, call, kmsan, results, says
 from tests.agent.test_flow import CITED, POOL, judged
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 make_httpserver, scripted, changed = models.make_httpserver, models.scripted, models.changed
 

@@ -15,8 +15,8 @@ import pytest
 
 from tests.agent.conftest import make_httpserver, scripted  # noqa: F401
 from tests.agent.model import Model, kmsan, results, says
-from tests.kernel import PROGRAM, Kernel
 from tests.report.test_page import sound
+from tests.small_kernel import PROGRAM, Kernel
 
 POOL = "mm/pool.c"
 

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent.parent))
 
 from tests.agent.model import call, kmsan, results
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 HERE = pathlib.Path(__file__).parent
 CITED = "mm/pool.c:22 takes one page fewer."

@@ -13,7 +13,7 @@ import pytest
 from hook import config
 from hook.record import document, lock, note, queue, store
 from hook.source.git import Repository, find
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 def repository(kernel: Kernel) -> Repository:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hook.record import trailer
 from hook.source.git import Repository, find
 from hook.verdict import Answer, DecidedBy, Verdict
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 OPEN = Verdict(True, DecidedBy.DEFAULT, Answer.UNKNOWN, Answer.UNKNOWN, "why", "a")
 HARMLESS = Verdict(False, DecidedBy.EVIDENCE, Answer.NO, Answer.UNKNOWN, "why", "a")

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from hook.report.series import Outcome, Series
+from hook.report.series_report import Outcome, Series
 from hook.verdict import Answer, DecidedBy, Fact, Place, Tokens, Verdict
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "agent/golden"

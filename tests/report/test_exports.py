@@ -14,8 +14,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from hook.report.exports import elf, syzmanager
-from tests.kernel import Kernel
 from tests.report.elf import vmlinux
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 NET = "drivers/net/tinynet.c"

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import pytest
 
-from hook.report import series
+from hook.report import series_report
 from tests.agent.conftest import make_httpserver, scripted  # noqa: F401
 from tests.agent.model import Model, call, kmsan, results, says
-from tests.kernel import Kernel
 from tests.report import runs
+from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 OURS = set(["html", "head", "meta", "title", "style", "body", "header", "h1", "nav", "a", "main", "section", "h2", "span", "div", "p", "dl", "dt", "dd", "code", "h3", "ul", "li", "strong", "figure", "figcaption", "pre", "mark", "b", "ins", "del", "details", "summary", "form", "label", "input", "button", "output", "time", "i", "svg", "rect", "table", "caption", "thead", "tbody", "tr", "th", "td", "footer", "script"])
@@ -122,7 +122,7 @@ def test_hostile_texts_stay_texts(kernel: Kernel, tmp_path: pathlib.Path) -> Non
 
 
 def test_hostile_texts_stay_texts_in_a_series_too() -> None:
-    text = series.render(runs.HOSTILE[0], runs.hostile_series(), {})
+    text = series_report.render(runs.HOSTILE[0], runs.hostile_series(), {})
     page = sound(text, scripts=0)
     assert page.tags.count("details") == len(runs.HOSTILE) and runs.HOSTILE[0] in page.texts["title"][0]
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]", text)
@@ -131,7 +131,7 @@ def test_hostile_texts_stay_texts_in_a_series_too() -> None:
 
 def test_a_long_series_makes_a_file_hardly_larger() -> None:
     long = runs.large_series()
-    text = series.render("review", long, {})
+    text = series_report.render("review", long, {})
     page = sound(text, scripts=0)
     assert page.tags.count("details") == 200 and len(text) <= 1.3 * len(page.texts["body"][0])
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.kernel import Kernel
 from tests.report.syzmanager import faults
+from tests.small_kernel import Kernel
 
 SPECIAL = b"mm/p\xc3\xa4 [o](d)+$^|{x}.c"
 BYTES = b"mm/\xff\xfe.c"

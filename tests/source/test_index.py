@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hook import config
 from hook.source import git, index, indexing, lookup
 from hook.source.grep import grep
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source
-from tests.kernel import PROGRAM, Kernel
+from tests.small_kernel import PROGRAM, Kernel
 
 BOUNDS = lookup.Bounds(1000, 20.0)
 POOL = "mm/pool.c"

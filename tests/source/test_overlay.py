@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from hook.source import git, overlay
-from tests.kernel import Kernel, environment
+from tests.small_kernel import Kernel, environment
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from hook.source import git, scratch
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hook.source import git, index
-from hook.source.objects import Objects
+from hook.source.object_store import Objects
 from hook.source.tree import Source, changed_paths
-from tests.kernel import Kernel
+from tests.small_kernel import Kernel
 
 
 def test_what_differs_between_revisions_is_what_git_says(kernel: Kernel) -> None:

@@ -1,0 +1,56 @@
+"""Aims: the functions that a model names, sorted into what a fuzzer can be aimed at and what only lies on the way in.
+
+An aim has an address in the built kernel, KCOV instruments it, and not every program gets there; the evidence can tell of each function
+whether that holds (hook.evidence.focus). What is moved, and why, is said.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from hook.evidence.focus import focus_symbols
+from hook.source.lookup import canonical
+from hook.source.tree import Source
+from hook.verdict import Fact, Verdict
+
+_INNER = ("__do_", "__se_")  # functions of a system call that the compiler puts into the one whose address is known
+
+
+@dataclasses.dataclass(frozen=True)
+class Aims:
+    """What comes of the symbols that a model gave."""
+
+    symbols: tuple[str, ...]
+    via: tuple[str, ...]  # those of the evidence among them
+    corrections: tuple[str, ...]
+
+
+def settle(said: Sequence[str], where: Mapping[str, str], verdict: Verdict, source: Source, target: str, most: int) -> Aims:
+    """The symbols sorted; `where` tells the file that defines each. Where none is left, those of the evidence stand in."""
+    symbols: dict[str, None] = {}
+    via: dict[str, None] = dict.fromkeys(verdict.via)
+    corrections: list[str] = []
+    for name in said:
+        hit = focus_symbols.hit(canonical(name), where[name], source, target) if name in where else focus_symbols.Hit(name)
+        if hit.why_not is None:
+            is_entry = canonical(name) != name and not name.startswith(_INNER)
+            shown = name if is_entry else hit.symbol
+            symbols[shown] = None
+            if shown != name:
+                corrections.append(f"FocusSymbols: {name} is {shown} in a kernel for {target}")
+            continue
+        instead = [one for one in hit.instead if one not in said][:2]
+        via[name] = None
+        symbols.update(dict.fromkeys(instead))
+        put = f", {' and '.join(instead)} in its place" if instead else ""
+        corrections.append(f"FocusSymbols: {name} moved to Via{put}: {_told(hit.why_not)}")
+    if said and not symbols and verdict.focus_symbols:
+        symbols = dict.fromkeys(verdict.focus_symbols)
+        corrections.append(f"FocusSymbols: {', '.join(verdict.focus_symbols[:3])} instead, by the evidence")
+    return Aims(tuple(symbols)[:most], tuple(one for one in via if one not in symbols), tuple(corrections))
+
+
+def _told(fact: Fact) -> str:
+    place = f"{fact.place.path}:{fact.place.line}"
+    return f"{fact.claim} ({place}{f' {fact.text}' if fact.text else ''})"

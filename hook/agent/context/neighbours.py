@@ -1,0 +1,155 @@
+"""Neighbours: what stands around changed code, where its names are defined and used, as far as there is time to look.
+
+Tests, tools and other architectures are none of the kernel that is fuzzed; what is kept back is not looked at. Of a name that everybody
+uses nothing is told.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+from hook.agent.context.shown_files import Sheet, Sheets, is_function
+from hook.agent.tools.tree_tools import Desk
+from hook.c.definitions import Definition, DefinitionKind
+from hook.evidence.focus.focus_symbols import Focus
+from hook.evidence.functional import path_table
+from hook.kernel.kconfig import expressions
+from hook.kernel.kernel import Kernel
+from hook.source import lookup
+from hook.source.index import NoIndex
+from hook.source.lookup import Bounds, Use, UseKind
+from hook.verdict import Answer
+
+SHOWN_CALLS = 6  # of one function
+_UBIQUITOUS_FILES = 400  # that hold a name: everybody knows what it is
+_RARE_FILES = 40  # that hold a constant: then who sets it tells something
+_SETTERS = 5
+_LOOKUP_SECONDS = 0.25
+_LOOKUP_FILES = 24
+_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+
+
+class Neighbours:
+    """The look-ups for one change."""
+
+    def __init__(self, desk: Desk, sheets: Sheets, kernel: Kernel, focus: Focus | None, until: float) -> None:
+        self._source, self._target = desk.source, desk.target.arch
+        self._sheets, self._kernel = sheets, kernel
+        self._known = {one.function: one.uses for one in focus.callers} if focus else {}
+        self._until = until
+        self._in_base: dict[str, bool] = {}
+        self.late = False  # whether something was not looked up, for lack of time or of an index
+
+    def uses(self, name: str, path: str) -> list[Use] | None:
+        """The uses of a function of the file at `path`, those that tell most first; none only where there is none anywhere.
+
+        None where that is not known.
+        """
+        known, whole = self._known.get(name), True
+        if known is None:
+            bare = name.removeprefix("compat_").removeprefix("sys_")
+            if not self._may_look() or self._is_common(bare):
+                return None
+            found = lookup.callers(self._source, bare, self._bounds())
+            known, whole = found.items, not found.cut
+        uses = [use for use in known if self._is_kernels(use.path) and use.user != name and self._sheets.get(use.path) is not None]
+        first: dict[tuple[str, str], Use] = {}
+        for use in uses:
+            first.setdefault((use.path, use.user), use)
+        ordered = sorted(first.values(), key=lambda use: (use.kind is not UseKind.CALL, use.path != path))
+        if len(ordered) > SHOWN_CALLS:
+            near, far = ordered[: 2 * SHOWN_CALLS], ordered[2 * SHOWN_CALLS :]
+            ordered = [*sorted(near, key=lambda use: not self._is_in_base(use.path)), *far]
+        return ordered if ordered or (whole and not known) else None
+
+    def defined(self, name: str, near: Sequence[str]) -> list[tuple[Sheet, Definition]] | None:
+        """Where a name is defined, as the files `near` would see it; None where it is used all over the kernel."""
+        for path in near:
+            sheet = self._sheets.get(path)
+            own = [(sheet, one) for one in sheet.named(name) if one.kind is not DefinitionKind.OPTION] if sheet is not None else []
+            if own:
+                return own[:2]
+        if not self._may_look():
+            return []
+        if self._is_common(name):
+            return None
+        found: list[tuple[Sheet, Definition]] = []
+        for one in lookup.find_definitions(self._source, name, self._bounds()).items:
+            sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None
+            if sheet is None or one.definition.kind is DefinitionKind.OPTION:
+                continue
+            is_own = one.path.endswith(".c") and b"static" in sheet.data[one.definition.span[0] : one.definition.offset]
+            if not is_own:
+                found.append((sheet, one.definition))
+        def rank(pair: tuple[Sheet, Definition]) -> tuple[bool, bool, int]:
+            return pair[1].kind is DefinitionKind.VARIABLE, _is_stub(*pair), -max((_shared(pair[0].path, path) for path in near), default=0)
+
+        # two file systems may both have one of that name: the nearer is meant
+        found.sort(key=lambda pair: (*rank(pair), not pair[0].path.startswith("include/")))
+        return found[:1] if len(found) > 1 and (found[1][1].kind is not found[0][1].kind or rank(found[0]) < rank(found[1])) else found[:2]
+
+    def setters(self, name: str) -> list[str]:
+        """The lines that put a constant into something, with those around them; none where it stands in many files."""
+        if not self._may_look() or self._is_common(name, _RARE_FILES):
+            return []
+        # what stands behind `&` is tested, not set
+        form = re.compile(rf"(?:\|=|(?<![=!<>])=(?!=))[^&]*\b{name}\b")
+        shown: list[str] = []
+        for one in lookup.references(self._source, name, self._bounds()).items:
+            sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None
+            if sheet is None or not form.search(one.text) or not one.function or len(shown) > _SETTERS * 6:
+                continue
+            near = [number for number in range(one.line - 2, one.line + 2) if number > 0]
+            shown += [f"{one.path} {one.function}():", *sheet.lines(near)]
+        return shown
+
+    def _is_in_base(self, path: str) -> bool:
+        """Whether the base configuration builds a file, as far as its makefiles tell."""
+        if path.endswith(".h"):
+            return True
+        if path not in self._in_base:
+            condition = expressions.taken_to_hold(self._kernel.built_if(path).condition)
+            self._in_base[path] = self._kernel.holds(condition)
+        return self._in_base[path]
+
+    def _may_look(self) -> bool:
+        good = (self._source.index is not None or self._source.is_small) and time.monotonic() < self._until
+        self.late = self.late or not good
+        return good
+
+    def _bounds(self) -> Bounds:
+        return Bounds(_LOOKUP_FILES, max(0.01, min(_LOOKUP_SECONDS, self._until - time.monotonic())))
+
+    def _is_common(self, name: str, files: int = _UBIQUITOUS_FILES) -> bool:
+        """Whether more than so many files hold a name; not where there is no index to tell."""
+        if self._source.index is None:
+            return False
+        try:
+            return self._source.index.is_common(name.lower(), files)
+        except NoIndex as wrong:
+            self._source.index_failed(str(wrong))
+            return False
+
+    def _is_kernels(self, path: str) -> bool:
+        return not path.startswith(_NOT_THE_KERNEL) and self._is_targets(path)
+
+    def _is_targets(self, path: str) -> bool:
+        return path_table.classify(path, self._target).reachable is not Answer.NO
+
+
+def _shared(path: str, other: str) -> int:
+    """How many directories two files have in common, from the top; a header of the whole tree is as near as can be."""
+    if path.startswith("include/"):
+        return len(other.split("/")) - 1
+    pairs = zip(path.split("/")[:-1], other.split("/")[:-1], strict=False)
+    return next((depth for depth, (one, two) in enumerate(pairs) if one != two), min(path.count("/"), other.count("/")))
+
+
+def _is_stub(sheet: Sheet, one: Definition) -> bool:
+    """Whether a function does nothing: what a header has where an option is off."""
+    if not is_function(one):
+        return False
+    body = sheet.scan.code[one.body[0] : one.body[1]].strip(b"{} \t\n")
+    return not body or (body.count(b";") == 1 and body.startswith(b"return") and b"(" not in body and one.last_line - one.line < 4)

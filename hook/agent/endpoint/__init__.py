@@ -1,0 +1,1 @@
+"""The endpoint: transport, what each server needs otherwise, reading replies."""

@@ -1,0 +1,1 @@
+"""What a model may ask of the tree under review."""

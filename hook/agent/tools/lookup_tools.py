@@ -1,0 +1,284 @@
+"""Look-ups for a model: where a name is defined, used and called, what an option needs, what builds a file, and more of the change.
+
+Beside the tools that farms have (hook.agent.tools), with the same rules for paths and what is kept back; each answer is a text of places,
+`path:line`, and bounded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
+
+from hook.agent.context.shown_files import Sheet, Sheets, entry_lines, extent
+from hook.agent.context.side_by_side import Merged
+from hook.agent.tools import tree_tools
+from hook.agent.tools.arguments import BadCall
+from hook.agent.tools.tree_tools import Desk, Tool, existing
+from hook.evidence.options.explanation import explain
+from hook.kernel.kconfig import expressions
+from hook.kernel.kernel import Kernel
+from hook.source import lookup
+from hook.source.grep import held_back
+from hook.source.lookup import Bounds, NotAName, UseKind
+from hook.source.words import is_binary
+
+LINES = 200  # of an answer
+CONDITION_CHARACTERS = 500
+DEFINITION_LINES = 80  # of one definition
+_DEFINITIONS = 6
+_FILES = 20_000  # that are looked into
+_DIFF_LINES = 400  # of a function, before only what is near a change is shown
+_DIFF_CHARACTERS = 24_000
+_HOPS, _WAY_FILES, _CALLER_FILES, _WAY_SECONDS = 24, 2000, 24, 5.0  # of one search for ways in
+_NAME = "the name alone, without parentheses"
+
+
+@dataclasses.dataclass(frozen=True)
+class DefinitionArguments:
+    name: Annotated[str, f"function, macro, type, constant or variable; {_NAME}"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferencesArguments:
+    name: Annotated[str, f"any name; {_NAME}"]
+    path_prefix: Annotated[str, "file or directory to look in, from the top of the tree; empty for the whole tree"] = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class CallersArguments:
+    name: Annotated[str, f"function or macro; {_NAME}"]
+
+
+@dataclasses.dataclass(frozen=True)
+class CalleesArguments:
+    name: Annotated[str, f"function; {_NAME}"]
+
+
+@dataclasses.dataclass(frozen=True)
+class KconfigArguments:
+    option: Annotated[str, "kernel option, with or without CONFIG_"]
+
+
+@dataclasses.dataclass(frozen=True)
+class KbuildArguments:
+    file: Annotated[str, "path of a source file, from the top of the tree"]
+    line: Annotated[int, "a line of it, to be told the conditionals around it; 0 for none"] = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ReachArguments:
+    file: Annotated[str, "path of the source file that defines the function, from the top of the tree"]
+    function: Annotated[str, _NAME]
+
+
+@dataclasses.dataclass(frozen=True)
+class DiffArguments:
+    file: Annotated[str, "path of a changed file; empty for a list of all changed files"] = ""
+    first_line: Annotated[int, "leave out what changed before this line of the new file"] = 1
+
+
+def definition(desk: Desk, arguments: DefinitionArguments) -> dict[str, Any]:
+    """The definitions of a name, whole where they are short."""
+    name = arguments.name.strip()
+    found = _asked(lookup.find_definitions, desk, name)
+    sheets = Sheets(desk)
+    lines: list[str] = []
+    shown = 0
+    for one in found.items:
+        sheet = sheets.get(one.path)
+        if sheet is None:
+            continue
+        if shown >= _DEFINITIONS:
+            lines.append("[more definitions: references lists them]")
+            break
+        shown += 1
+        what = one.definition
+        rest = "" if what.last_line - what.first_line < DEFINITION_LINES else f", {DEFINITION_LINES} lines of it: read-file has the rest"
+        lines.append(f"{one.path}:{what.first_line}-{what.last_line} {what.kind}{rest}")
+        lines += [*_guards(sheet, what.line), *sheet.lines(extent(what, DEFINITION_LINES)), ""]
+    return _answer(lines, found.cut, f"nothing in this tree defines {name!r}")
+
+
+def references(desk: Desk, arguments: ReferencesArguments) -> dict[str, Any]:
+    """The lines that hold a name, each with the function it is in."""
+    name = arguments.name.strip()
+    prefix = existing(desk, arguments.path_prefix)
+    found = _asked(lookup.references, desk, name)
+    below = [one for one in found.items if not prefix or one.path == prefix or one.path.startswith(f"{prefix}/")]
+    return _places(desk, [(one.path, one.line, one.function) for one in below], found.cut, f"no line holds {name!r}")
+
+
+def callers(desk: Desk, arguments: CallersArguments) -> dict[str, Any]:
+    """What calls a function or takes its address."""
+    name = arguments.name.strip().removesuffix("()")
+    found = _asked(lookup.callers, desk, name)
+    how = {UseKind.CALL: "", UseKind.ADDRESS: "address taken in ", UseKind.TABLE: "in the table ", UseKind.MACRO: "in the macro "}
+    return _places(desk, [(one.path, one.line, how[one.kind] + one.user) for one in found.items], found.cut, f"nothing uses {name!r}")
+
+
+def callees(desk: Desk, arguments: CalleesArguments) -> dict[str, Any]:
+    """What a function calls, each where it is called first."""
+    name = arguments.name.strip().removesuffix("()")
+    found = _asked(lookup.callees, desk, name)
+    calls = [(one.path, one.line, f"calls {one.user}") for one in found.items]
+    return _places(desk, calls, found.cut, f"no function {name!r} calls anything")
+
+
+def kconfig(desk: Desk, arguments: KconfigArguments) -> dict[str, Any]:
+    """An option: its entry, what it needs, what provides it, and what to set to have it."""
+    name = arguments.option.strip().removeprefix("CONFIG_")
+    kernel = _kernel(desk)
+    option = kernel.options.get(name)
+    sheets = Sheets(desk)
+    places = [(str(path), int(str(line))) for path, line in (option.places if option else ())]
+    lines: list[str] = []
+    for path, line in places[:_DEFINITIONS]:
+        if (sheet := sheets.get(path)) is not None:
+            lines += [f"{path}:{line}", *sheet.lines(entry_lines(sheet, line)), ""]
+    if lines:
+        lines += [_without_hidden(desk, kernel, one) for one in explain(kernel, name)]
+    return _answer(lines, "", f"no Kconfig file that is read for {desk.target.arch} has an option {name[:60]!r}")
+
+
+def kbuild(desk: Desk, arguments: KbuildArguments) -> dict[str, Any]:
+    """The makefile lines that build a file, the options they ask for, and the conditionals around a line of it."""
+    path = existing(desk, arguments.file)
+    sheets = Sheets(desk)
+    sheet = sheets.get(path)
+    if sheet is None:
+        raise BadCall(f"{path or 'the top of the tree'} is no source file that can be read")
+    kernel = _kernel(desk)
+    built = kernel.built_if(path)
+    lines = [_without_hidden(desk, kernel, f"{path} is built if {expressions.shown(built.condition)}"[:CONDITION_CHARACTERS])]
+    for makefile, line, _ in built.places:
+        if (place := sheets.get(makefile)) is not None:
+            lines.append(f"{makefile}:{line}\t{place.line(line)}")
+    if arguments.line:
+        around = _guards(sheet, arguments.line)
+        lines += around or [f"{path}:{arguments.line} is under no conditional"]
+    return _answer(lines, "", "")
+
+
+def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
+    """How a program gets to a function, as far as that is proved: each hop, from user space down; and what stays open."""
+    from hook.evidence.reach.calls import call_paths
+    from hook.evidence.reach.devices import drivers, machine
+
+    path = existing(desk, arguments.file)
+    name = arguments.function.strip().removesuffix("()")
+    kernel = _kernel(desk)
+    bounds = call_paths.Bounds(_HOPS, _WAY_FILES, _CALLER_FILES, min(desk.seconds_left, _WAY_SECONDS))
+    parts = [("ways in", call_paths.reach([(path, name)], desk.source, kernel, bounds))]
+    if path.startswith(("drivers/", "sound/")):
+        vm = machine.machine(desk.target.arch, ("qemu-any",))
+        parts.append(("devices", drivers.Drivers(desk.source, kernel, vm).of_file(path)))
+    lines: list[str] = []
+    for what, found in parts:
+        lines.append(f"{what}: {found.answer}" + (f" ({', '.join(found.devices)})" if found.devices else ""))
+        for fact in found.facts:
+            hidden = held_back([fact.place.path], desk.never_paths)
+            lines.append("[not shown]" if hidden else f"{fact.place.path}:{fact.place.line}\t{fact.claim}")
+        if found.question:
+            lines.append(f"open: {_without_hidden(desk, kernel, found.question)}")
+        if found.reasons:
+            lines.append(f"needs: {', '.join(_without_hidden(desk, kernel, one) for one in found.reasons)}")
+    return _answer([desk.redactor.text(line) for line in lines], "", "")
+
+
+def diff(desk: Desk, arguments: DiffArguments) -> dict[str, Any]:
+    """What changed in a file, function by function; or the names of all changed files."""
+    if desk.patch is None:
+        raise BadCall("there is no change here to show")
+    shown = [file for file in desk.patch.files if not held_back([file.path, file.old_path], desk.never_paths)]
+    if not arguments.file.strip():
+        return _answer([f"{file.status} {file.path}" for file in shown], "", "no file of the change may be shown")
+    wanted = arguments.file.strip().removeprefix("./")
+    file = next((one for one in shown if wanted in (one.path, one.old_path)), None)
+    if file is None:
+        raise BadCall(f"{wanted[:200]} is not among the changed files that may be shown: diff without File lists them")
+    sides = [desk.source.objects.read(oid) if oid else None for oid in (file.old_blob, file.new_blob)]
+    unseen = any(side is not None and (side.data is None or is_binary(side.data)) for side in sides)
+    if unseen or not file.is_text_file or not file.hunks:
+        raise BadCall(f"{file.path} has no text to show: binary, too large, a link, a mode, or not in this repository")
+    old, new = (side.data or b"" if side is not None else b"" for side in sides)
+    lines: list[str] = []
+    room = _DIFF_CHARACTERS
+    for piece in Merged(file, old, new, desk.redactor).pieces(_DIFF_LINES):
+        if piece.last < arguments.first_line:
+            continue
+        text = piece.text if len(piece.text) <= room else piece.short
+        if lines and len(text) > room:
+            lines.append(f"[cut: go on with FirstLine={piece.first}]")
+            break
+        lines += [f"{file.path}:{piece.first}-{piece.last} {piece.name}", *text[:room].split("\n"), ""]
+        room -= len(text)
+    return {"Output": "\n".join(lines) + "\n"} if lines else _answer([], "", f"nothing changed in {file.path} from that line on")
+
+
+TOOLS = (
+    Tool("definition", "Shows the definitions of a function, macro, type, constant or variable.", DefinitionArguments, definition),
+    Tool("references", "Lists all lines that hold a name, each with the function it is in.", ReferencesArguments, references),
+    Tool("callers", "Lists what calls a function or macro, or takes its address.", CallersArguments, callers),
+    Tool("callees", "Lists what a function calls.", CalleesArguments, callees),
+    Tool("kconfig", "Explains a kernel option: its entry, what it depends on, and what must be set to have it.", KconfigArguments, kconfig),
+    Tool("kbuild", "Tells under which options a source file, and a line of it, is compiled.", KbuildArguments, kbuild),
+    Tool("reach", "Tells how a program gets to a function, hop by hop, as far as that is proved.", ReachArguments, reach),
+    Tool("diff", "Shows the change again, or what there was no room for: both sides of a changed file.", DiffArguments, diff),
+)
+BY_NAME = {**tree_tools.BY_NAME, **{tool.name: tool for tool in TOOLS}}
+
+
+def _kernel(desk: Desk) -> Kernel:
+    # one a call: its options are read through a connection that belongs to a thread
+    return Kernel(desk.source, desk.target.arch, desk.target.toolchain, desk.target.base_config)
+
+
+def _without_hidden(desk: Desk, kernel: Kernel, line: str) -> str:
+    """A line about options without the names of those, and of files, that are kept back."""
+
+    def shown(match: re.Match[str]) -> str:
+        word = match.group()
+        option = kernel.options.get(word)
+        places = [str(path) for path, _ in option.places] if option is not None else [word]
+        return "[not shown]" if places and all(held_back([path], desk.never_paths) for path in places) else word
+
+    return re.sub(r"[\w./+-]+", shown, line) if desk.never_paths else line
+
+
+def _asked(question: Callable[..., lookup.Answer[Any]], desk: Desk, name: str) -> lookup.Answer[Any]:
+    try:
+        return question(desk.source, name, Bounds(_FILES, desk.seconds_left))
+    except NotAName as wrong:
+        raise BadCall(str(wrong)) from None
+
+
+def _guards(sheet: Sheet, line: int) -> list[str]:
+    return [f"{sheet.path}:{guard.line}\t{sheet.line(guard.line)}" for guard in sheet.guards(line)]
+
+
+def _places(desk: Desk, places: Iterable[tuple[str, int, str]], cut: str, none: str) -> dict[str, Any]:
+    """Lines of the tree with a word about each, those of one file together."""
+    sheets = Sheets(desk)
+    lines: list[str] = []
+    total = 0
+    for path, number, about in places:
+        sheet = sheets.get(path)
+        if sheet is None:
+            continue
+        total += 1
+        if total <= LINES:
+            lines.append(f"{path}:{number}\t{sheet.line(number)}" + (f"\t[{about}]" if about else ""))
+    if total > LINES:
+        lines.append(f"[{LINES} of {total} lines: grepper with a PathPrefix finds the others]")
+    return _answer(lines, cut, none)
+
+
+def _answer(lines: Sequence[str], cut: str, none: str) -> dict[str, Any]:
+    if not lines:
+        raise BadCall(none + (f"; the search was cut short ({cut})" if cut else ""))
+    kept = list(lines[: LINES * 4])
+    if len(lines) > len(kept) or cut:
+        kept.append(f"[cut: {cut or 'too long'}]")
+    return {"Output": "\n".join(kept).rstrip("\n") + "\n"}

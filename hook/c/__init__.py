@@ -1,0 +1,1 @@
+"""C text to facts: tokens, definitions, segments, macros, types. Pure; imports nothing of ours."""

@@ -1,0 +1,98 @@
+"""Rust tokens: whether two versions of a Rust file are the same to rustc.
+
+Documentation comments are tokens here: they are attributes that macros see, and their examples become KUnit tests. White space
+may grow, shrink and break lines; where it appears or goes away between two tokens, a macro can tell, so that is not proved.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hook.c.comparison import Comparison, Unreadable, first_lines
+
+_PIECE = re.compile(
+    rb"(?P<raw>(?<![\w])(?:b|c)?r(?P<hashes>\#*)\")"
+    rb'|(?P<string>"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+")'
+    rb"|(?P<character>'(?:[^'\\\n\x80-\xff]|[\xc2-\xf4][\x80-\xbf]{1,3}|\\x[0-9A-Fa-f]{2}|\\u\{[0-9A-Fa-f_]*\}|\\[^xu\n])')"
+    rb"|(?P<lifetime>'[A-Za-z_]\w*+(?!'))"
+    rb"|(?P<line>//[^\n]*+)|(?P<block>/\*)|(?P<odd>[\"'\r])"
+)
+_COMMENT_EDGE = re.compile(rb"/\*|\*/")
+_CODE = re.compile(rb"\s+|\w+|[^\w\s]")
+
+
+def compare(old: bytes, new: bytes) -> Comparison:
+    """The two versions of a Rust source. Raises Unreadable where one of them is not Rust as it is understood here."""
+    old_tokens, old_comments = _read(old)
+    new_tokens, new_comments = _read(new)
+    lines = first_lines(old, new)
+    if old_tokens != new_tokens:
+        return Comparison(False, "", *lines, "code or a documentation comment changed")
+    if old_comments == new_comments:
+        return Comparison(True, "white space", *lines, "only white space changed: the tokens are the same")
+    return Comparison(True, "comment", *lines, "only comments changed: the tokens are the same")
+
+
+def code(source: bytes) -> bytes:
+    """The source without its comments and texts. Raises Unreadable."""
+    tokens, _ = _read(source)
+    return b" ".join(token for token in tokens if not token.startswith((b"//", b"/*")) and not _PIECE.match(token))
+
+
+def _read(source: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The tokens, with b" " wherever there is white space or an ordinary comment, and the ordinary comments."""
+    tokens: list[bytes] = [b" "]
+    comments: list[bytes] = []
+
+    def code(text: bytes) -> None:
+        for token in _CODE.findall(text):
+            if not token.isspace():
+                if token[0] >= 0x80:
+                    raise Unreadable("a byte outside of ASCII in code")
+                tokens.append(token)
+            elif tokens[-1] != b" ":
+                tokens.append(b" ")
+
+    at = 0
+    while found := _PIECE.search(source, at):
+        code(source[at:found.start()])
+        kind, end = found.lastgroup, found.end()
+        if kind == "odd":
+            raise Unreadable("a string, character or carriage return that does not read as Rust")
+        if found["raw"] is not None:
+            end = source.find(b'"' + found["hashes"], end) + 1 + len(found["hashes"])
+            if end <= found.end():
+                raise Unreadable("a raw string without an end")
+        elif kind == "block":
+            end = _end_of_block(source, end)
+        text = source[found.start():end]
+        if kind in ("line", "block") and not _is_documentation(text):
+            comments.append(text)
+            code(b" ")
+        else:
+            tokens.append(text)
+        at = end
+    code(source[at:])
+    while tokens[-1:] == [b" "]:
+        tokens.pop()
+    return tokens, comments
+
+
+def _end_of_block(source: bytes, at: int) -> int:
+    """Where the block comment whose inside begins at `at` ends: block comments nest."""
+    depth = 1
+    while depth:
+        edge = _COMMENT_EDGE.search(source, at)
+        if edge is None:
+            raise Unreadable("a comment without an end")
+        depth += 1 if edge[0] == b"/*" else -1
+        at = edge.end()
+    return at
+
+
+def _is_documentation(comment: bytes) -> bool:
+    if comment.startswith((b"//!", b"/*!")):
+        return True
+    if comment.startswith(b"///"):
+        return not comment.startswith(b"////")
+    return comment.startswith(b"/**") and not comment.startswith((b"/***", b"/**/"))

@@ -1,0 +1,1 @@
+"""Which functions changed, and where a fuzzer can aim."""

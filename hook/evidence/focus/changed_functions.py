@@ -1,0 +1,283 @@
+"""Changed functions: which functions an edit of C changes, and which of them have an address that a fuzzer can be aimed at.
+
+A function is changed if its tokens are, or those of a macro, type or enumeration of the same file that it uses. Whether GCC keeps a
+function apart is foretold from its source; the rules, and how often they hold, are in docs/evidence.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from hook.c import callgraph, segments
+from hook.c.callgraph import Node
+from hook.c.definitions import Definition, DefinitionKind
+from hook.c.segments import CFile, Edit
+
+# tokens of a static function with several callers, below which GCC at -O2 mostly puts it into them
+_SMALL = 42
+_MOST_CALLERS = 20  # that one inlined function is replaced by
+_TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
+_NAME = re.compile(rb"[A-Za-z_]\w*+")
+_NO_COVERAGE = re.compile(rb"\b(?:noinstr|__no_sanitize_coverage|__no_kcsan_or_inline_noinstr|__noinstr_section|__cpuidle|__entry_text)\b")
+_SYSTEM_CALL = re.compile(r"(?:compat_)?sys_\w+\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Changed:
+    """A function that a patch changes."""
+
+    name: str  # as defined; of a system call, sys_NAME
+    line: int  # of the new version, or of the old one where the function is gone
+    why: str
+    gone: bool = False
+    by_data: bool = False  # it did not change itself, but a type or a table that it uses: whoever touches that does
+    listed: bool = True  # among ChangedFunctions: its code differs
+
+
+@dataclasses.dataclass(frozen=True)
+class Aim:
+    """A function that has an address, to aim a fuzzer at."""
+
+    name: str
+    path: str
+    line: int
+    why: str
+    instrumented: bool = True  # whether KCOV sees it, by its own attributes
+    by_data: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class FileFunctions:
+    """What is known of one changed file."""
+
+    path: str
+    changed: tuple[Changed, ...]
+    aims: tuple[Aim, ...]
+    offered: tuple[Offered, ...] = ()  # of a header: what other files have of it
+
+
+@dataclasses.dataclass(frozen=True)
+class Offered:
+    """An inline function, macro or type of a header that changed: its users are what the change is about."""
+
+    name: str
+    kind: DefinitionKind
+
+
+def of_file(path: str, old: bytes, new: bytes) -> FileFunctions:
+    """What the edit of the C file at `path` changes. One side may be empty."""
+    before, after = segments.read(old), segments.read(new)
+    return of_edits(path, segments.edits(before, after), after)
+
+
+def of_edits(path: str, edits: Sequence[Edit], after: CFile) -> FileFunctions:
+    """What `edits` of the C file at `path` change, which is `after` then."""
+    nodes = callgraph.of_file(after.data, after.scan)
+    changed = tuple(_changed(edits, after, nodes))
+    aims: dict[str, Aim] = {}
+    if path.endswith((".c", ".S")):
+        for one in changed:
+            for aim in () if one.gone else _aims(path, one, nodes, after):
+                if aim.name not in aims or aims[aim.name].by_data:
+                    aims[aim.name] = aim
+    offered = tuple(_offered(edits)) if path.endswith(".h") else ()
+    return FileFunctions(path, tuple(one for one in changed if one.listed), tuple(aims.values()), offered)
+
+
+def aims_of_users(path: str, name: str, why: str, file: CFile) -> list[Aim]:
+    """What to aim at for the functions of a C file whose code holds `name`."""
+    nodes = callgraph.of_file(file.data, file.scan)
+    users = _functions_using([name.encode("ascii")], file, nodes)
+    return [aim for user in users for aim in _aims(path, Changed(user, nodes[user].definition.line, why), nodes, file)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What becomes of a function when it is compiled."""
+
+    line: int
+    inlined: str  # why the compiler will put it into its callers; empty where it keeps its address
+    instrumented: bool  # whether KCOV sees it, by its own attributes
+    aims: tuple[Aim, ...]  # it, or its nearest callers that have an address
+
+
+def kept(name: str, path: str, file: CFile) -> Kept | None:
+    """What becomes of the function `name` of a C file; None where the file defines none."""
+    nodes = callgraph.of_file(file.data, file.scan)
+    node = nodes.get(name)
+    if node is None or node.definition.kind is not DefinitionKind.FUNCTION:
+        return None
+    line = node.definition.line
+    aims = tuple(_aims(path, Changed(name, line, ""), nodes, file)) if path.endswith(".c") else ()
+    return Kept(line, _inlined(node, file), _NO_COVERAGE.search(_head(node.definition, file)) is None, aims)
+
+
+def _offered(edits: Iterable[Edit]) -> Iterator[Offered]:
+    for edit in edits:
+        kind = edit.either.kind
+        if kind is not None and not edit.moved and edit.old and edit.new and kind is not DefinitionKind.VARIABLE:
+            if kind is not DefinitionKind.ENUM:
+                yield Offered(edit.new.name, kind)
+                continue
+            for constant in _moved_constants(edit):
+                yield Offered(constant.decode("ascii"), kind)
+
+
+def of_patch(files: Iterable[FileFunctions]) -> tuple[list[Changed], list[Aim]]:
+    """The functions that a patch changes, and those to aim at, in the order of its files.
+
+    Users of a type or a table count only where no function changed itself: else those are what its change is about.
+    """
+    files = list(files)
+    changed = [one for file in files for one in file.changed]
+    direct = {one.name for one in changed if not one.by_data}
+    aims = [aim for file in files for aim in file.aims if not direct or not aim.by_data]
+    kept = [one for one in changed if not direct or not one.by_data]
+    return list({one.name: one for one in reversed(kept)}.values())[::-1], list({aim.name: aim for aim in reversed(aims)}.values())[::-1]
+
+
+def is_system_call(name: str) -> bool:
+    """Whether a function is the entry of a system call."""
+    return _SYSTEM_CALL.match(name) is not None
+
+
+def symbol(name: str, target_arch: str) -> str:
+    """The name under which a function stands in the built kernel's symbol table."""
+    if not _SYSTEM_CALL.match(name):
+        return name
+    prefix = {"x86_64": "__x64_", "i386": "__ia32_", "arm64": "__arm64_", "s390": "__s390x_", "riscv": "__riscv_"}.get(target_arch, "")
+    if name.startswith("compat_sys_") and target_arch == "x86_64":
+        return f"__ia32_{name}"
+    return prefix + name
+
+
+def _changed(edits: Iterable[Edit], after: CFile, nodes: dict[str, Node]) -> Iterator[Changed]:
+    seen: set[str] = set()
+    others: list[Edit] = []
+    for edit in edits:
+        if edit.moved:
+            continue
+        one = edit.either
+        if not one.is_function:
+            others.append(edit)
+            continue
+        if one.name in seen or (edit.new is None and one.name in nodes):
+            continue  # told already, or told as what stands elsewhere now
+        seen.add(one.name)
+        line = one.definition.line if one.definition else one.line
+        if edit.new is None:
+            yield Changed(one.name, line, "removed", gone=True)
+            continue
+        yield Changed(one.name, line, "code changed" if edit.old else "added")
+    for edit in others:
+        kind = edit.either.kind
+        for name, why in _users(edit, after, nodes):
+            if name not in seen:
+                seen.add(name)
+                is_table = kind is DefinitionKind.VARIABLE
+                yield Changed(name, nodes[name].definition.line, why, by_data=kind is not DefinitionKind.MACRO, listed=not is_table)
+
+
+def _users(edit: Edit, after: CFile, nodes: dict[str, Node]) -> Iterator[tuple[str, str]]:
+    """The functions of the file that use a macro, type, enumeration or table that changed, each with the reason."""
+    if edit.old is None or edit.new is None:
+        return  # what is new has no user that did not change itself, and so with what is gone
+    one = edit.new
+    if one.kind is DefinitionKind.MACRO:
+        for name in _functions_using([one.name.encode("ascii")], after, nodes):
+            yield name, f"uses {one.name}, which changed"
+    elif one.kind in _TYPES:
+        names = [one.name.encode("ascii")]
+        if one.kind is DefinitionKind.ENUM:
+            names = _moved_constants(edit)
+        for name in _functions_using(names, after, nodes):
+            yield name, f"uses {one.kind} {one.name}, which changed"
+    elif one.kind is DefinitionKind.VARIABLE:
+        entries = [name for name in _entries(edit) if name in nodes and nodes[name].definition.kind is DefinitionKind.FUNCTION]
+        for name in entries or _functions_using([one.name.encode("ascii")], after, nodes):
+            yield name, f"{'stands in' if entries else 'uses'} {one.name}, which changed"
+
+
+def _entries(edit: Edit) -> list[str]:
+    """The names that an edit put into a table."""
+    assert edit.old is not None and edit.new is not None
+    before = set(edit.old.same_as)
+    return [token.decode("ascii") for token in dict.fromkeys(edit.new.same_as) if _NAME.fullmatch(token) and token not in before]
+
+
+def _moved_constants(edit: Edit) -> list[bytes]:
+    """The constants of an enumeration whose value may have changed: all from the first difference on."""
+    assert edit.old is not None and edit.new is not None
+    old, new = edit.old.same_as, edit.new.same_as
+    same = 0
+    while same < min(len(old), len(new)) and old[same] == new[same]:
+        same += 1
+    return [token for token in dict.fromkeys(new[same:]) if _NAME.fullmatch(token)]
+
+
+def _functions_using(names: Iterable[bytes], after: CFile, nodes: dict[str, Node]) -> list[str]:
+    """The functions whose code holds one of `names`, or a macro of the file that does, and so on."""
+    wanted = set(names)
+    macros = [one for one in after.scan.definitions if one.kind is DefinitionKind.MACRO]
+    for _ in range(5):  # macros within macros
+        more = {
+            macro.name.encode("ascii")
+            for macro in macros
+            if macro.name.encode("ascii") not in wanted
+            and wanted.intersection(_NAME.findall(after.data, macro.offset + len(macro.name), macro.span[1]))
+        }
+        if not more:
+            break
+        wanted |= more
+    found = []
+    for one in after.scan.definitions:
+        if one.kind is DefinitionKind.FUNCTION and wanted.intersection(_NAME.findall(after.scan.code, *one.span)):
+            found.append(one.name)
+    return [name for name in dict.fromkeys(found) if name in nodes]
+
+
+def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: CFile) -> Iterator[Aim]:
+    """The function itself, or where the compiler puts it into others, its nearest callers that have an address."""
+    waiting = [(changed.name, changed.why)]
+    seen: set[str] = set()
+    while waiting and len(seen) < _MOST_CALLERS:
+        name, why = waiting.pop(0)
+        if name in seen or name not in nodes:
+            continue
+        seen.add(name)
+        node = nodes[name]
+        callers = list(dict.fromkeys(node.callers))
+        if node.definition.kind is DefinitionKind.MACRO:
+            waiting += [(caller, why) for caller in callers]
+            continue
+        inlined = _inlined(node, after)
+        if inlined and callers:
+            waiting += [(caller, f"{name}, which the compiler puts into it, changed") for caller in callers]
+            continue
+        if inlined == "inline":
+            continue  # nobody in this file calls it
+        head = _head(node.definition, after)
+        yield Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data)
+
+
+def _inlined(node: Node, after: CFile) -> str:
+    """Why the compiler will put a function into its callers; empty where it most likely keeps it."""
+    head = _head(node.definition, after)
+    if b"static" not in head or b"noinline" in head or b"..." in head or b"__used" in head:
+        return ""
+    if node.address_taken:
+        return ""
+    if b"inline" in head:
+        return "inline"
+    if len(node.callers) == 1:
+        return "called once"
+    body = after.scan.code[node.definition.body[0] : node.definition.body[1]]
+    if node.callers and len(re.findall(rb"\w+|[^\w\s]", body)) + len(re.findall(rb"\w+|[^\w\s]", head)) < _SMALL:
+        return "small"
+    return ""
+
+
+def _head(definition: Definition, after: CFile) -> bytes:
+    return after.data[definition.span[0] : definition.body[0]]

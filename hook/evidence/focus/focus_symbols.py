@@ -1,0 +1,224 @@
+"""The focus: which functions to aim the fuzzer at, and which lie on the way in.
+
+An aim has an address in the built kernel, is instrumented by KCOV, and is not called from everywhere. What matters but cannot be aimed at,
+and the few callers of a changed function, are `Via`. docs/evidence.md has the rules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterable, Iterator
+
+from hook.c import segments
+from hook.c.definitions import DefinitionKind
+from hook.c.segments import CFile
+from hook.evidence.focus import changed_functions
+from hook.evidence.focus.changed_functions import Aim, FileFunctions, Offered
+from hook.evidence.focus.kcov import uncovered
+from hook.source.tree import Source
+from hook.verdict import Fact, Place
+
+if typing.TYPE_CHECKING:
+    from hook.source.lookup import Use
+
+_UBIQUITOUS_FILES = 400  # that call a function: every program a fuzzer makes gets there
+_FEW_CALLERS = 2  # of a changed function: they are its way in
+_LOOKED_UP = 6  # changed functions whose callers are looked for, of one patch
+_MOST_FILES, _MOST_SECONDS = 12, 0.25  # of one such question; a function in more files has more callers than a few
+_MOST_CHANGED = 200  # names listed
+_MOST_VIA = 20
+_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+
+
+@dataclasses.dataclass(frozen=True)
+class Focus:
+    """What a fuzzer should know of a patch."""
+
+    symbols: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    callers: tuple[Callers, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Callers:
+    """Everything that uses a changed function."""
+
+    function: str
+    uses: tuple[Use, ...]
+
+
+def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most: int) -> Focus:
+    """The focus of a patch, whose C files are `files`, in the tree with the patch applied."""
+    files = list(files)
+    changed, aims = changed_functions.of_patch(files)
+    symbols: dict[str, None] = {}
+    via: dict[str, None] = {}
+    facts: list[Fact] = []
+    dark: dict[str, Fact | None] = {}
+    for group in _groups(aims, files, source):
+        for aim in group:
+            name = changed_functions.symbol(aim.name, target_arch)
+            if len(symbols) + len(via) >= most + _MOST_VIA:
+                break  # more than anybody is told
+            if why := _not_aimed_at(aim, source, dark):
+                via[name] = None
+                facts.append(why)
+            else:
+                symbols[name] = None
+        if symbols:
+            break
+    callers: list[Callers] = []
+    for name, fact in _ways_in(aims, source, dark, callers):
+        shown = changed_functions.symbol(name, target_arch)
+        if shown not in symbols and shown not in via:
+            via[shown] = None
+            facts.append(fact)
+    return Focus(
+        tuple(symbols)[:most],
+        (*tuple(symbols)[most:], *via)[:_MOST_VIA],
+        tuple(changed_functions.symbol(one.name, target_arch) for one in changed)[:_MOST_CHANGED],
+        tuple(facts),
+        tuple(callers),
+    )
+
+
+def _groups(aims: Iterable[Aim], files: Iterable[FileFunctions], source: Source) -> Iterator[Iterable[Aim]]:
+    """What to aim at; then what else, each only where nothing of what came before it can be hit.
+
+    After the functions that changed those of .c files that use what changed in a header, code before types, where they are few.
+    """
+    yield aims
+    offered = [one for file in files for one in file.offered]
+    code = [one for one in offered if one.kind in (DefinitionKind.FUNCTION, DefinitionKind.MACRO)]
+    yield _users(code[:_LOOKED_UP], source)
+    yield _users([one for one in offered if one not in code][:_LOOKED_UP], source)
+
+
+def _users(offered: Iterable[Offered], source: Source) -> list[Aim]:
+    found: list[Aim] = []
+    read: dict[str, CFile] = {}
+    for one in offered:
+        paths = _holding(source, one.name)
+        if len(paths) > _MOST_FILES:
+            continue
+        for path in paths:
+            if not path.endswith(".c") or path.startswith(_NOT_THE_KERNEL):
+                continue
+            if path not in read:
+                blob = source.file(path)
+                read[path] = segments.read(blob.data if blob and blob.data else b"")
+            found += changed_functions.aims_of_users(path, one.name, f"uses {one.kind} {one.name}, which changed", read[path])
+    return found
+
+
+def _not_aimed_at(aim: Aim, source: Source, dark: dict[str, Fact | None]) -> Fact | None:
+    """Why a function that has an address is no aim."""
+    if not aim.instrumented:
+        return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
+    if fact := _dark(aim.path, source, dark):
+        return dataclasses.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
+    count = len(_holding(source, aim.name))
+    if count > _UBIQUITOUS_FILES:
+        return Fact(f"{aim.name} is used in {count} files: every program gets there", Place(aim.path, aim.line, ""))
+    return None
+
+
+def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None], known: list[Callers]) -> Iterable[tuple[str, Fact]]:
+    """The callers of changed functions that have only one or two, where the index can tell quickly; all uses of any go to `known`."""
+    if source.index is None:
+        return
+    from hook.source.lookup import Bounds, UseKind, callers
+
+    asked, bounds = 0, Bounds(_MOST_FILES, _MOST_SECONDS)
+    for aim in aims:
+        if asked >= _LOOKED_UP:
+            return
+        if not 0 < len(_holding(source, aim.name)) <= bounds.files:
+            continue
+        asked += 1
+        found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
+        uses = [use for use in found.items if use.kind is UseKind.CALL and not use.path.startswith(_NOT_THE_KERNEL)]
+        if not found.cut and not changed_functions.is_system_call(aim.name):
+            known.append(Callers(aim.name, tuple(use for use in found.items if use.user != aim.name)))
+        names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))
+        if found.cut or len(names) > _FEW_CALLERS:
+            continue
+        for use in {use.user: use for use in reversed(uses) if use.user in names}.values():
+            read = source.file(use.path)
+            place = Place(use.path, use.line, read.oid if read else "")
+            why = f"{use.user} calls {aim.name}"
+            if fact := _dark(use.path, source, dark):
+                why += f"; it is no aim itself: {fact.place.path}:{fact.place.line} {fact.text}"
+            yield use.user, Fact(why, place, use.text.strip())
+
+
+def _dark(path: str, source: Source, known: dict[str, Fact | None]) -> Fact | None:
+    if path not in known:
+        known[path] = uncovered(source, path)
+    return known[path]
+
+
+def _holding(source: Source, name: str) -> list[str]:
+    """The files that may hold a name, as far as the index knows; none without one."""
+    if source.index is None:
+        return []
+    from hook.source.index import NoIndex
+
+    try:
+        return source.holding([[name.lower()]])
+    except NoIndex as wrong:
+        source.index_failed(str(wrong))
+        return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """Whether a fuzzer can be aimed at a function."""
+
+    symbol: str  # as the built kernel calls it
+    why_not: Fact | None = None
+    instead: tuple[str, ...] = ()  # the nearest functions that it is part of, which can be aimed at
+
+
+def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
+    """Whether a fuzzer can be aimed at the function that the file at `path` defines as `name`.
+
+    What cannot be read speaks against nothing.
+    """
+    symbol = changed_functions.symbol(name, target_arch)
+    found = source.file(path)
+    if found is None or found.data is None:
+        return Hit(symbol)
+    dark: dict[str, Fact | None] = {}
+    if fact := _dark(path, source, dark):
+        return Hit(symbol, fact)
+    if not path.endswith((".c", ".h")):
+        return Hit(symbol)
+    kept = changed_functions.kept(name, path, segments.read(found.data))
+    if kept is None:
+        return Hit(symbol)
+    if kept.inlined:
+        why = "an inline function" if kept.inlined == "inline" else f"most likely put into its caller by the compiler ({kept.inlined})"
+        instead = (changed_functions.symbol(aim.name, target_arch) for aim in kept.aims if _not_aimed_at(aim, source, dark) is None)
+        return Hit(symbol, Fact(f"{name} is {why}", Place(path, kept.line, found.oid)), tuple(instead))
+    if not kept.instrumented:
+        return Hit(symbol, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, found.oid)))
+    if _is_ubiquitous(name, source):
+        claim = f"{name} is used in more than {_UBIQUITOUS_FILES} files: every program gets there"
+        return Hit(symbol, Fact(claim, Place(path, kept.line, found.oid)))
+    return Hit(symbol)
+
+
+def _is_ubiquitous(name: str, source: Source) -> bool:
+    if source.index is None:
+        return False
+    from hook.source.index import NoIndex
+
+    try:
+        return source.index.is_common(name.lower(), _UBIQUITOUS_FILES)
+    except NoIndex as wrong:
+        source.index_failed(str(wrong))
+        return False

@@ -1,0 +1,1 @@
+"""Does the edit change behaviour?"""

@@ -1,0 +1,68 @@
+"""The edit of one text: whether it is proved harmless, by its tokens or by its effect, and what kind of edit it is.
+
+The same question for a whole file and for one hunk of it alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing
+
+from hook.evidence.functional import token_comparison
+from hook.source.tree import Source
+from hook.verdict import Answer
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.focus.changed_functions import FileFunctions
+
+
+_CODE = "code changed"
+_NAMED = 3  # functions, in one line
+
+
+@dataclasses.dataclass(frozen=True)
+class Edited:
+    """What is known of two versions of a file."""
+
+    functional: Answer  # of a file that is part of the kernel
+    classes: tuple[str, ...]  # empty where it is not known what kind of edit this is
+    why: str
+    line: int  # of the new version, where they first differ
+    functions: FileFunctions | None = None  # of a C file that is not proved harmless
+
+
+def compare(language: str, path: str, old: bytes, new: bytes, source: Source) -> Edited:
+    """What an edit of the file at `path` does; `source` is the tree with it applied."""
+    compared = token_comparison.compare(language, old, new)
+    line = compared.first_new_line
+    if compared.same:
+        return Edited(Answer.NO, (compared.change_class,), compared.why or compared.change_class, line)
+    why = compared.why or _CODE
+    if language != "c" or b"\0" in old + new:
+        return Edited(Answer.UNKNOWN, (), why, line)
+    # a commit pays for what it needs: an edit of comments needs none of these
+    from hook.c import segments
+    from hook.evidence.focus import changed_functions
+    from hook.evidence.functional import change_classes, effects
+    from hook.evidence.functional.surroundings import Surroundings
+
+    before, after = segments.read(old), segments.read(new)
+    edits = segments.edits(before, after)
+    # a header can be read by an assembler too, or be included in ways that a file does not see
+    if path.endswith(".c") and compared.read:
+        proofs = effects.prove(edits, before, after, Surroundings(source, path))
+        if proofs:
+            return Edited(Answer.NO, tuple(dict.fromkeys(proof.change_class for proof in proofs)), proofs[0].why, line or proofs[0].line)
+    touched = changed_functions.of_edits(path, edits, after)
+    if why == _CODE and touched.changed:
+        why = f"{_CODE} in {_listed([one.name for one in touched.changed])}"
+    kinds = [change_classes.of_edit(edit) for edit in edits]
+    counts = path.endswith(".c") and any(map(change_classes.counts_as_functional, edits, kinds))
+    named = tuple(dict.fromkeys(itertools.chain.from_iterable(kinds)))
+    return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(f"{name}()" for name in names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,74 @@
+"""The hunks of a patch, each with its class and why: what a reader of a diff wants to know of it.
+
+A hunk is judged alone, as if nothing else of its file had changed. So the hunks of a file that is harmless as a whole may stay open (half
+of a rename), and the file's own answer is what counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+
+from hook.change.patch import FileChange, Hunk, Patch
+from hook.evidence.functional import file_edits, path_table
+from hook.evidence.functional.harmless import of_file, quoted
+from hook.source.tree import Source
+from hook.verdict import Answer
+
+_MOST_SECONDS = 5.0  # then the rest of the hunks go without a class
+_NO_CLASS = "not classified"
+
+
+@dataclasses.dataclass(frozen=True)
+class Classified:
+    """One hunk."""
+
+    path: str  # as git shows it
+    lines: tuple[int, int]  # of the new version, the first and the last; of the old one where nothing was added
+    functional: Answer
+    classes: tuple[str, ...]
+    why: str
+
+
+def classify(patch: Patch, source: Source, target_arch: str) -> Iterator[Classified]:
+    """The hunks of `patch` in their order; `source` is the tree with it applied."""
+    until = time.monotonic() + _MOST_SECONDS
+    for file in patch.files:
+        finding = of_file(file, source, target_arch)
+        language = path_table.language(file.path)
+        sides = None
+        if finding.compared and language and len(file.hunks) > 1:
+            read = [found for _, found in source.objects.read_all([file.old_blob, file.new_blob])]
+            if all(side is not None and side.data is not None for side in read):
+                sides = tuple(side.data.splitlines(keepends=True) for side in read if side and side.data is not None)
+        for hunk in file.hunks:
+            lines = _lines(hunk)
+            if sides is None or language is None:
+                classes = finding.change_classes or (_NO_CLASS,)
+                yield Classified(quoted(file.path), lines, finding.functional, classes, finding.fact.claim)
+            elif time.monotonic() > until:
+                yield Classified(quoted(file.path), lines, Answer.UNKNOWN, (_NO_CLASS,), f"not judged alone within {_MOST_SECONDS:g} s")
+            else:
+                yield _alone(file, hunk, language, sides[0], sides[1], source)
+
+
+def _alone(file: FileChange, hunk: Hunk, language: str, old: list[bytes], new: list[bytes], source: Source) -> Classified:
+    """One hunk, applied to the old version without the others."""
+    with_it = b"".join((
+        *old[: _before(hunk.old_start, hunk.old_lines)],
+        *new[_before(hunk.new_start, hunk.new_lines) :][: hunk.new_lines],
+        *old[_before(hunk.old_start, hunk.old_lines) + hunk.old_lines :],
+    ))
+    found = file_edits.compare(language, file.path, b"".join(old), with_it, source)
+    return Classified(quoted(file.path), _lines(hunk), found.functional, found.classes or (_NO_CLASS,), found.why)
+
+
+def _before(start: int, count: int) -> int:
+    """How many lines stand before a range; git numbers an empty one by the line before it."""
+    return start - 1 if count else start
+
+
+def _lines(hunk: Hunk) -> tuple[int, int]:
+    changed = hunk.added or hunk.removed
+    return (changed[0][0], changed[-1][0]) if changed else (hunk.new_start, hunk.new_start)

@@ -1,0 +1,39 @@
+"""Tokens: whether two versions of a file are the same to the compiler.
+
+`same` is a proof, and it means: nothing the kernel does changes but what it logs or traces. What may differ are line numbers
+(`__LINE__` in a warning, the name that `__UNIQUE_ID` makes of it), and the text of a prompt or a help. Whatever a reader does
+not fully understand leaves the question open; there is no way from a failure to `same`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hook.c import c_tokens, rust_tokens
+from hook.c.comparison import Comparison, Unreadable, first_lines
+from hook.evidence.functional import build_files
+
+__all__ = ["Comparison", "compare"]
+
+_COMPARE: dict[str, Callable[[bytes, bytes], Comparison]] = {
+    "c": c_tokens.compare_c,
+    "asm": c_tokens.compare_asm,
+    "rust": rust_tokens.compare,
+    "make": build_files.compare_make,
+    "kconfig": build_files.compare_kconfig,
+}
+
+
+def compare(language: str, old: bytes, new: bytes) -> Comparison:
+    """The two versions of a file in `language`, one of those that `paths.language` names; in any other nothing is proved."""
+    if old == new:
+        return Comparison(True, "white space", 1, 1, "the same bytes")
+    if language not in _COMPARE:
+        return Comparison(False, "", *first_lines(old, new), "not in a language that is compared here")
+    for side in (old, new):
+        if b"\0" in side:
+            return Comparison(False, "", *first_lines(old, new), "a NUL byte: not a text that is compared here")
+    try:
+        return _COMPARE[language](old, new)
+    except Unreadable as odd:
+        return Comparison(False, "", *first_lines(old, new), f"not compared: {odd}", read=False)

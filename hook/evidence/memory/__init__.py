@@ -1,0 +1,1 @@
+"""Uninitialised memory: what only KMSAN sees."""

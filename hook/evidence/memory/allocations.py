@@ -1,0 +1,82 @@
+"""Objects: the memory that a function gets without anybody having written it.
+
+A struct that it declares without an initialiser, or one on the heap, of just its size, that a local pointer is given once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from hook.c import body
+from hook.c.body import Body
+from hook.evidence.memory import sinks
+
+_STATEMENT_ENDS = frozenset((b"{", b"}", b";", b")", b":", b"", b"else"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Object:
+    """A local object, or one on the heap that a local pointer points at."""
+
+    name: bytes
+    struct: str
+    on_heap: bool
+    offset: int  # of its declaration or its allocation
+
+
+def objects(text: Body) -> Iterator[Object]:
+    """The structs that a function declares without an initialiser, and those that it allocates unset, by the pointer to them."""
+    tokens = text.tokens
+    for at, token in enumerate(tokens):
+        if token != b"struct" or text.before(at) not in _STATEMENT_ENDS or not body.is_name(text.after(at)):
+            continue
+        if text.inside[at] >= 0 and tokens[text.inside[at]] != b"{":
+            continue  # a cast, or in the head of a loop
+        struct = tokens[at + 1].decode("ascii", "replace")
+        place = at + 2
+        while place < len(tokens):
+            pointer = tokens[place] == b"*"
+            place += pointer
+            if place >= len(tokens) or not body.is_name(tokens[place]):
+                break
+            name, after = tokens[place], text.after(place)
+            if pointer:
+                if (allocated := _allocation(text, name)) is not None:
+                    yield Object(name, struct, True, text.offsets[allocated])
+            elif after in (b",", b";"):
+                yield Object(name, struct, False, text.offsets[place])
+            while place < len(tokens) and tokens[place] not in (b",", b";"):
+                place = text.partner[place] + 1 if text.partner.get(place, 0) > place else place + 1
+            if place >= len(tokens) or tokens[place] == b";":
+                break
+            place += 1
+
+
+def _allocation(text: Body, name: bytes) -> int | None:
+    """Where a pointer is given unset memory of the size of what it points at, if that is the only thing it is ever given."""
+    found = None
+    for at in text.places(name):
+        if text.after(at) != b"=":
+            continue
+        if text.after(at + 1) == b"NULL":
+            continue
+        opening = at + 3
+        call = text.tokens[at + 2] if opening < len(text.tokens) and text.tokens[opening] == b"(" else b""
+        if found is not None or call not in sinks.UNSET_ALLOCATORS or opening not in text.partner:
+            return None
+        if text.after(text.partner[opening]) not in (b";", b","):
+            return None
+        arguments = text.arguments(opening)
+        size, flags = sinks.UNSET_ALLOCATORS[call]
+        if max(size, flags) >= len(arguments):
+            return None
+        if flags >= 0 and not set(text.text(*arguments[flags])) <= sinks.PLAIN_FLAGS:
+            return None
+        if call == b"kmalloc_obj":
+            if text.text(*arguments[size]) != (b"*", name):
+                return None
+        elif text.text(*arguments[size]) != (b"sizeof", b"(", b"*", name, b")"):
+            return None  # more than the object may follow it, or less
+        found = at
+    return found

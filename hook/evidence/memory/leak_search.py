@@ -1,0 +1,203 @@
+"""The search: which functions of a changed file are looked into for memory that leaves unset, and what is found in them.
+
+Those that changed, those of the same file that lead to them, and those that put out a struct that changed, in other files too.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
+
+from hook.c import segments
+from hook.c.definitions import Definition, DefinitionKind, Scan, scan
+from hook.change.patch import FileChange
+from hook.evidence.functional.harmless import quoted
+from hook.evidence.memory import signals, uninitialised
+from hook.evidence.memory.allocations import objects
+from hook.evidence.memory.sinks import CALLS, SINKS
+from hook.evidence.memory.source_file import File
+from hook.evidence.memory.structs import Structs
+from hook.evidence.memory.uninitialised import Unset
+from hook.source.index import NoIndex
+from hook.source.tree import Source
+from hook.verdict import Fact, Place
+
+_MOST_FUNCTIONS = 120  # of one file
+_MOST_USERS = 16  # files that are looked into for who copies out a struct of a header
+_MOST_SIGNALS = 12
+_MOST_PROOFS = 4
+_DEEPEST_CALLERS = 2  # functions of the file that lead to a changed one
+_LONGEST_TEXT = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What the layout of a struct depends on."""
+
+    directory: str  # below arch/
+    natural: bool
+
+
+@dataclasses.dataclass
+class Search:
+    """What is found for the files of one patch, one after the other."""
+
+    source: Source  # with the patch applied
+    target: Target
+    before: Mapping[str, bytes]  # the old text of the headers that changed
+    changed: frozenset[str]  # the paths of the patch
+    until: float  # of time.monotonic()
+    is_late: bool = False
+    proofs: list[tuple[Unset, str, str, bytes]] = dataclasses.field(default_factory=list)  # with the file's path, blob and text
+    signals: dict[tuple[str, str], Fact] = dataclasses.field(default_factory=dict)  # by path and claim
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What is proved: each flaw, and what it rests on."""
+        return tuple(_facts(self.proofs[:_MOST_PROOFS]))
+
+    def look_into(self, file: FileChange, old: bytes, new: bytes) -> None:
+        """Add what is found for one changed file, by its text before and after."""
+        sides = segments.read(old), segments.read(new)
+        edits = [edit for edit in segments.edits(*sides) if not edit.moved]
+        then = File(old, sides[0].scan, self._structs(file.path, old, sides[0].scan, self.before))
+        now = File(new, sides[1].scan, self._structs(file.path, new, sides[1].scan, {}))
+        structs = {edit.new.name for edit in edits if edit.new and edit.either.kind is DefinitionKind.STRUCT}
+        changed = {edit.new.name for edit in edits if edit.new and edit.new.is_function}
+        for function in _concerned(now, changed, structs)[:_MOST_FUNCTIONS]:
+            if self._ends():
+                return
+            was = _version_of(function, now, then)
+            if function.name in changed:
+                for hint in signals.find(then, was, now, function):
+                    if hint.is_old:
+                        self._signal(hint.claim, file.old_path, file.old_blob, old, hint.offset)
+                    else:
+                        self._signal(hint.claim, file.path, file.new_blob, new, hint.offset)
+            elif structs:
+                self._struct_signal(file.path, file.new_blob, now, function, structs)
+            self._prove(file.path, file.new_blob, then, was, now, function)
+        if file.path.endswith(".h"):
+            for struct in sorted(structs):
+                self._users(struct)
+
+    def _structs(self, path: str, data: bytes, scanned: Scan, instead: Mapping[str, bytes]) -> Structs:
+        return Structs(self.source, path, data, scanned, self.target.directory, self.target.natural, instead)
+
+    def _ends(self) -> bool:
+        self.is_late = self.is_late or time.monotonic() > self.until
+        return self.is_late
+
+    def _signal(self, claim: str, path: str, blob: str, data: bytes, offset: int) -> None:
+        if len(self.signals) < _MOST_SIGNALS:
+            line, text = _line(data, offset)
+            self.signals.setdefault((path, claim), Fact(claim, Place(quoted(path), line, blob), text))
+
+    def _prove(self, path: str, blob: str, then: File, was: Definition | None, now: File, function: Definition) -> None:
+        """Add what is unset in the new version of a function, and was not in the old one."""
+        proofs = list(uninitialised.find(now, function))
+        if not proofs:
+            return
+        known = {one.key: one for one in uninitialised.find(then, was)} if was is not None else {}
+        for one in proofs:
+            rest = one.without(known[one.key]) if one.key in known else one
+            if rest is not None:
+                self.proofs.append((rest, path, blob, now.data))
+            else:
+                self._signal(f"{_claim(one)}, as before the change", path, blob, now.data, one.leaving.offset)
+
+    def _struct_signal(self, path: str, blob: str, file: File, function: Definition, structs: Collection[str]) -> None:
+        """A function that puts out a struct that changed."""
+        text = file.body(function)
+        for one in objects(text):
+            if one.struct not in structs or uninitialised.is_written(file, function, one):
+                continue
+            for name, opening in text.calls():
+                if name in SINKS and one.name in text.tokens[opening : text.partner[opening]]:
+                    claim = f"struct {one.struct} changed, and {function.name}() puts one out by {name.decode()}()"
+                    self._signal(claim, path, blob, file.data, text.offsets[opening - 1])
+                    break
+
+    def _users(self, struct: str) -> None:
+        """The functions that put out a struct of a header that changed, in files that did not."""
+        if self.source.index is None:
+            return
+        try:
+            paths = [path for path in self.source.holding([[struct.lower()]]) if path.endswith(".c") and path not in self.changed]
+        except NoIndex as wrong:
+            self.source.index_failed(str(wrong))
+            return
+        for path in paths[:_MOST_USERS]:
+            if self._ends():
+                return
+            read = self.source.file(path)
+            if read is None or read.data is None or not CALLS.search(read.data):
+                continue
+            scanned = scan(read.data)
+            now = File(read.data, scanned, self._structs(path, read.data, scanned, {}))
+            then = File(read.data, scanned, self._structs(path, read.data, scanned, self.before))
+            for function in _concerned(now, set(), {struct}):
+                self._prove(path, read.oid, then, function, now, function)
+                self._struct_signal(path, read.oid, now, function, {struct})
+
+
+def _version_of(function: Definition, now: File, then: File) -> Definition | None:
+    """A function's old version. Of those of one name (under either arm of a conditional) the one at the same place among them."""
+    mine, theirs = ([one for one in file.scanned.definitions if one.name == function.name and one.body[1]] for file in (now, then))
+    return theirs[min(mine.index(function), len(theirs) - 1)] if theirs else None
+
+
+def _concerned(file: File, changed: set[str], structs: set[str]) -> list[Definition]:
+    """The changed functions of a file, those that lead to them, and those that name a changed struct."""
+    functions = [one for one in file.scanned.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
+    wanted = set(changed)
+    near = changed
+    for _ in range(_DEEPEST_CALLERS):
+        near = _naming(file, functions, near) - wanted
+        wanted |= near
+    wanted |= _naming(file, functions, structs)
+    return [one for one in functions if one.name in wanted]
+
+
+def _naming(file: File, functions: list[Definition], names: Collection[str]) -> set[str]:
+    """The functions whose body names one of `names`."""
+    if not names:
+        return set()
+    form = re.compile(rb"\b(?:" + b"|".join(re.escape(name.encode()) for name in sorted(names)) + rb")\b")
+    places = [match.start() for match in form.finditer(file.scanned.code)]
+    found = set()
+    for one in functions:
+        at = bisect.bisect_left(places, one.body[0])
+        if at < len(places) and places[at] < one.body[1]:
+            found.add(one.name)
+    return found
+
+
+def _claim(one: Unset) -> str:
+    name, to = one.item.name.decode("ascii", "replace"), one.leaving.sink.to
+    return (
+        f"{one.function}() puts all of {name} (struct {one.item.struct}) out to {to} by {one.leaving.sink.name.decode()}(), "
+        f"and nothing writes {one.what}"
+    )
+
+
+def _facts(proofs: list[tuple[Unset, str, str, bytes]]) -> Iterator[Fact]:
+    for one, path, blob, data in proofs:
+        line, text = _line(data, one.leaving.offset)
+        yield Fact(_claim(one), Place(quoted(path), line, blob), text)
+        line, text = _line(data, one.item.offset)
+        how = "is allocated unset" if one.item.on_heap else "is declared without an initialiser"
+        yield Fact(f"{one.item.name.decode('ascii', 'replace')} {how}", Place(quoted(path), line, blob), text)
+        layout = one.layout
+        yield Fact(f"struct {layout.name} is defined here", Place(quoted(layout.path), layout.line, layout.blob))
+
+
+def _line(data: bytes, offset: int) -> tuple[int, str]:
+    """The number of the line at an offset, and its text."""
+    begin = data.rfind(b"\n", 0, offset) + 1
+    end = data.find(b"\n", offset)
+    text = data[begin : end if end >= 0 else len(data)].strip()[:_LONGEST_TEXT]
+    return data.count(b"\n", 0, begin) + 1, text.decode("utf-8", "replace")

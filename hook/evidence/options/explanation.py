@@ -1,0 +1,72 @@
+"""An option explained: where it is defined, what it needs, what provides it, and what the base configuration lacks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hook.kernel.kconfig import expressions
+from hook.kernel.kconfig.expressions import YES, Condition, built_in
+from hook.kernel.kconfig.olddefconfig import TooDeep, Values
+from hook.kernel.kconfig.option import Known
+from hook.kernel.kconfig.solver import NoSolution, solve
+from hook.kernel.kconfig.upper_bounds import impossible
+from hook.kernel.kernel import Kernel
+
+_MOST_LISTED = 12  # options that provide it
+
+
+def explain(kernel: Kernel, name: str) -> Iterator[str]:
+    """What there is to say of an option, a line each; nothing where nobody defines it."""
+    known, base = kernel.options, kernel.base
+    option = known.get(name)
+    if option is None:
+        return
+    values = Values(known, base)
+    try:
+        now = values.text(name)
+    except TooDeep:
+        now = "?"
+    title = f' "{option.title}"' if option.title else ""
+    yield f"{name}: {option.type or 'no type'}{title}; in the base configuration: {now or 'empty'}"
+    for path, line in option.places:
+        yield f"  defined at {path}:{line}"
+    if option.depends != YES:
+        yield f"  depends on {expressions.shown(_spelled(known, option.depends, 0))}"
+    if option.choice:
+        choice = known.get(option.choice)
+        yield f"  one of a choice: {', '.join(choice.members) if choice else ''}"
+    yield "  a person can set it" if option.prompts else "  no prompt: only other options switch it on"
+    by = [str(one[0]) for one in option.selected_by]
+    if by:
+        more = f" and {len(by) - _MOST_LISTED} more" if len(by) > _MOST_LISTED else ""
+        yield f"  selected by {', '.join(by[:_MOST_LISTED])}{more}"
+    if option.selects:
+        yield f"  selects {', '.join(str(one[0]) for one in option.selects[:_MOST_LISTED])}"
+    for value, condition in option.defaults[:_MOST_LISTED]:
+        when = "" if condition == YES else f" if {expressions.shown(_spelled(known, condition, 0))}"
+        yield f"  default {expressions.shown(value)}{when}"
+    for probe in option.probes:
+        yield f"  asks the toolchain: {probe}"
+    if option.type in ("bool", "tristate"):
+        if why := impossible(known, built_in(name)):
+            yield f"  cannot be on for {kernel.environment['ARCH']}: {why}"
+            return
+        try:
+            needed = solve(known, base, built_in(name)).settings
+        except NoSolution as wrong:
+            yield f"  no way was found to have it built in: {wrong}"
+            return
+        said = " ".join(f"CONFIG_{one}={value}" for one, value in needed.items())
+        yield f"  to have it: {said}" if needed else "  the base configuration has it"
+
+
+def _spelled(known: Known, condition: Condition, depth: int) -> Condition:
+    """A condition with what its menus ask for written out."""
+    if depth > 12:
+        return condition
+    if isinstance(condition, str):
+        return _spelled(known, known.common(condition), depth + 1) if condition[:1] == "#" else condition
+    if condition[0] in ("&", "|", "!"):
+        parts = [_spelled(known, one, depth + 1) for one in condition[1:]]
+        return expressions.all_of(parts) if condition[0] == "&" else [condition[0], *parts]
+    return condition

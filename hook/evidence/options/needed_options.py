@@ -1,0 +1,362 @@
+"""What to configure: the options that a kernel needs so that it holds the changed lines, and what leads to them.
+
+`build` options are those of Kbuild, of the preprocessor and of what these depend on; `reach` options are those around the only callers of a
+changed function. What the base configuration has is left out. docs/configs.md has the rules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import re
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+
+from hook.change.patch import FileChange, Patch
+from hook.kernel.kbuild.conditionals import Guard, Guards
+from hook.kernel.kbuild.objects import Built
+from hook.kernel.kconfig import expressions
+from hook.kernel.kconfig.expressions import Condition, all_of, any_of, taken_to_hold
+from hook.kernel.kconfig.olddefconfig import TooDeep
+from hook.kernel.kernel import Kernel
+from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
+from hook.verdict import all_of as all_answers
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.focus.focus_symbols import Callers
+    from hook.evidence.functional.harmless import Evidence
+    from hook.kernel.kconfig.solver import Solution
+    from hook.source.lookup import Use
+
+_MOST_SURE, _SURE_SECONDS = 24, 0.15  # files that are looked into for a proof that nobody includes one
+_MOST_SETS = 4
+_MOST_GROUPS = 24  # of lines under the same condition, of one patch
+_MOST_ASSUMPTIONS = 6
+_MOST_WARNINGS = 2  # about Kconfig, in a verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class Configs:
+    """What is to be configured for a patch."""
+
+    sets: tuple[ConfigSet, ...] = ()  # of the first, Enable and Disable are the verdict's own
+    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    unreachable: Mapping[str, Fact] = dataclasses.field(default_factory=dict)  # path -> why no configuration of the target builds it
+
+
+@dataclasses.dataclass
+class _Group:
+    """Changed lines of one file that are compiled under the same condition."""
+
+    path: str
+    condition: Condition  # of the file and of the lines
+    lines: list[int]
+    built: Built
+    guards: tuple[Guard, ...]
+
+
+def find(patch: Patch, evidence: Evidence, kernel: Kernel) -> Configs:
+    """What is to be configured for what a patch may change of the kernel."""
+    relevant = [
+        file for file, finding in zip(patch.files, evidence.findings, strict=True)
+        if finding.functional is not Answer.NO and finding.reachable is not Answer.NO
+    ]
+    callers = evidence.focus.callers if evidence.focus else ()
+    return _Plan(kernel).find(relevant, callers)
+
+
+def with_reach(evidence: Evidence, found: Configs) -> Evidence:
+    """The evidence with what was found to be in no kernel for the target."""
+    if not found.unreachable:
+        return evidence
+    findings = tuple(
+        dataclasses.replace(one, reachable=Answer.NO, fact=found.unreachable[one.fact.place.path])
+        if one.functional is not Answer.NO and one.fact.place.path in found.unreachable
+        else one
+        for one in evidence.findings
+    )
+    reachable = all_answers(one.reachable for one in findings if one.functional is not Answer.NO)
+    return dataclasses.replace(evidence, findings=findings, reachable=reachable, focus=None if reachable is Answer.NO else evidence.focus)
+
+
+class _Plan:
+    """The configurations for one change to a kernel."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def find(self, files: Sequence[FileChange], callers: Iterable[Callers]) -> Configs:
+        """What is to be configured for changes to `files`, and to get to the functions that `callers` tell of."""
+        found = list(itertools.islice((group for file in files for group in self._groups(file)), _MOST_GROUPS + 1))
+        groups = found[:_MOST_GROUPS]
+        if not groups:
+            return Configs()
+        assumed = [
+            f"{part} is taken to hold" if not part.startswith("no makefile") else part
+            for group in groups
+            for part in expressions.open_parts(group.condition)
+        ]
+        sets: list[ConfigSet] = []
+        reasons: dict[str, ConfigReason] = {}
+        unreachable: dict[str, Fact] = {}
+        probes: list[str] = []
+        plan: dict[str, str] = {}
+        left = self._solvable(groups, unreachable, files if groups == found else (), assumed)
+        for _ in range(_MOST_SETS):
+            if not left:
+                break
+            taken, solution = self._one_set(left, assumed)
+            if not taken:
+                break
+            left = [group for group in left if group not in taken]
+            if solution is not None:
+                probes += solution.probes
+                reasons = {**self._reasons(solution, taken, "build", ""), **reasons}
+            settings = dict(solution.settings) if solution else {}
+            if not sets:
+                plan, reached = self._reach(settings, callers, reasons, probes, assumed)
+                if reached and settings:
+                    plan = self._together(plan, [taken_to_hold(group.condition) for group in taken], reached, reasons)
+                settings = plan
+            sets.append(_set(settings, taken))
+        assumed += [f"in Kconfig, {warning}" for warning in self._kernel.warnings[:_MOST_WARNINGS]]
+        if probes:
+            assumed += [f"{one} ({self._kernel.toolchain_name})" for one in probes]
+        if any(expressions.names(group.condition) for group in groups) and not self._kernel.base and self._kernel.base_text is None:
+            assumed.append(f"the tree has no defconfig for {self._kernel.environment['ARCH']}")
+        return Configs(tuple(sets), reasons, tuple(dict.fromkeys(assumed))[:_MOST_ASSUMPTIONS], unreachable)
+
+    # the conditions of a change
+
+    def _groups(self, file: FileChange) -> list[_Group]:
+        path = file.path
+        if not file.new_blob or not path.endswith((".c", ".h", ".S", ".rs", ".inc")):
+            return []
+        lines, _ = changed_lines(file)
+        guards = self._kernel.conditionals(path) if not path.endswith(".rs") else None
+        built = self._kernel.built_if(path)
+        found: dict[str, _Group] = {}
+        for line in lines or [1]:
+            around = guards.at(line) if guards is not None else ()
+            condition = all_of([built.condition, *(one.condition for one in around)])
+            key = json.dumps(condition)
+            if key in found:
+                found[key].lines.append(line)
+            else:
+                found[key] = _Group(path, condition, [line], built, around)
+        groups = list(found.values())
+        # a line is only worth a configuration of its own if nothing says it always goes with another one
+        return groups
+
+    # from conditions to settings
+
+    def _solvable(
+        self, groups: list[_Group], unreachable: dict[str, Fact], files: Sequence[FileChange], assumed: list[str]
+    ) -> list[_Group]:
+        """The groups that some configuration may hold; of a file of which none does, the reason."""
+        if all(self._kernel.holds(taken_to_hold(group.condition)) for group in groups):
+            return groups
+        from hook.kernel.kconfig.upper_bounds import impossible
+
+        left = []
+        why: dict[str, str] = {}
+        for group in groups:
+            clause = "" if self._kernel.holds(taken_to_hold(group.condition)) else impossible(self._kernel.options, group.condition)
+            if clause:
+                why[group.path] = clause
+            else:
+                left.append(group)
+        for path, clause in why.items():
+            if all(group.path != path for group in left):
+                file = next((one for one in files if one.path == path), None)
+                if file is not None and self._is_sure(file):
+                    group = next(one for one in groups if one.path == path)
+                    place = group.guards[-1].line if group.guards else 0
+                    claim = f"no kernel for {self._kernel.environment['ARCH']} is built with it: {clause}"
+                    unreachable[path] = Fact(claim, Place(path, place, file.new_blob), group.guards[-1].text if group.guards else "")
+                    continue
+            assumed.append(f"{path}: no configuration was found in which all changed lines are built: {clause}")
+        return left
+
+    def _is_sure(self, file: FileChange) -> bool:
+        """Whether all is known that could build a changed file, or its changed lines, in another way than what was found."""
+        path = file.path
+        if self._kernel.source.index is None or not path.endswith(".c") or self._kernel.warnings:
+            return False
+        from hook.kernel.kconfig.upper_bounds import impossible
+
+        built = self._kernel.kbuild.built_if(path)
+        added, removed = changed_lines(file)
+        for oid, lines in ((file.new_blob, added or [1]), (file.old_blob, removed)):
+            side = self._kernel.source.objects.read(oid) if lines else None
+            if not lines:
+                continue
+            if side is None or side.data is None:
+                return False
+            guards = Guards(side.data, path, proving=True)
+            stacks = {tuple(one.line for one in around): around for around in map(guards.at, lines)}.values()
+            if guards.directives.intersection(lines) or not all(
+                impossible(self._kernel.options, all_of([built.condition, *(one.condition for one in stack)])) for stack in stacks
+            ):
+                return False
+        return self._kernel.kbuild.is_only_here(path) and not self._is_included(path)
+
+    def _is_included(self, path: str) -> bool:
+        from hook.source.lookup import Bounds, includers
+
+        found = includers(self._kernel.source, path, Bounds(_MOST_SURE, _SURE_SECONDS))
+        return bool(found.items) or bool(found.cut)
+
+    def _one_set(self, groups: list[_Group], assumed: list[str]) -> tuple[list[_Group], Solution | None]:
+        """The most groups that one configuration holds, beginning with the largest, and what it needs."""
+        whole = all_of(taken_to_hold(group.condition) for group in groups)
+        if self._kernel.holds(whole):
+            return groups, None
+        solution = self._solve(whole, {})
+        if solution is not None:
+            return groups, solution
+        taken: list[_Group] = []
+        best: Solution | None = None
+        for group in sorted(groups, key=lambda one: -len(one.lines)):
+            condition = all_of(taken_to_hold(one.condition) for one in (*taken, group))
+            if self._kernel.holds(condition):
+                taken.append(group)
+                continue
+            solution = self._solve(condition, {})
+            if solution is not None:
+                taken.append(group)
+                best = solution
+            elif not taken:
+                assumed.append(f"{group.path}:{group.lines[0]}: no configuration was found that builds it: {self._ended_at}")
+        return taken, best
+
+    _ended_at = ""
+
+    def _solve(self, condition: Condition, given: Mapping[str, str]) -> Solution | None:
+        from hook.kernel.kconfig.solver import NoSolution, solve
+
+        try:
+            return solve(self._kernel.options, self._kernel.base, condition, given)
+        except NoSolution as wrong:
+            self._ended_at = str(wrong)
+            return None
+
+    def _reach(
+        self, settings: dict[str, str], callers: Iterable[Callers], reasons: dict[str, ConfigReason], probes: list[str], assumed: list[str]
+    ) -> tuple[dict[str, str], list[Condition]]:
+        """The settings with what is needed to have one of the users of each changed function, and the conditions that ask for it."""
+        settings, reached = dict(settings), []
+        for caller in callers:
+            ways: list[tuple[Use, Condition, tuple[Guard, ...], Built]] = []
+            for use in caller.uses:
+                if use.path.endswith(".h") or use.kind == "macro":
+                    ways.clear()  # who uses that is another question
+                    break
+                guards = self._kernel.conditionals(use.path)
+                around = guards.at(use.line) if guards is not None else ()
+                built = self._kernel.built_if(use.path)
+                ways.append((use, all_of([built.condition, *(guard.condition for guard in around)]), around, built))
+            condition = any_of(taken_to_hold(way[1]) for way in ways)
+            if not ways or self._kernel.holds(condition):
+                continue
+            solution = self._solve(condition, settings)
+            if solution is None:
+                assumed.append(f"no configuration was found that holds a caller of {caller.function}: {self._ended_at}")
+                continue
+            group = [_Group(use.path, one, [use.line], built, around) for use, one, around, built in ways]
+            probes += solution.probes
+            names = ", ".join(dict.fromkeys(use.user for use in caller.uses if use.user))[:80]
+            found = self._reasons(solution, group, "reach", f": {names}, caller of {caller.function}")
+            reasons.update({name: why for name, why in found.items() if name not in reasons})
+            settings |= solution.settings
+            reached.append(condition)
+        return settings, reached
+
+    def _together(
+        self, plan: dict[str, str], build: list[Condition], reached: list[Condition], reasons: dict[str, ConfigReason]
+    ) -> dict[str, str]:
+        """The plan without what one question asked for and the other answer brings (net/strparser: TLS, and its caller AF_KCM)."""
+        from hook.kernel.kconfig.solver import smallest
+
+        known, base = self._kernel.options, self._kernel.base
+        try:
+            fewer = smallest(known, base, {}, plan, all_of([*build, *reached]))
+            building = smallest(known, base, {}, fewer, all_of(build)) if len(fewer) < len(plan) else {}
+        except (TooDeep, RecursionError):
+            return plan
+        for name in plan.keys() - fewer.keys():
+            del reasons[name]
+        reasons.update({name: dataclasses.replace(reasons[name], purpose="build") for name in building})
+        return fewer
+
+    def _reasons(self, solution: Solution, groups: list[_Group], kind: str, more: str) -> dict[str, ConfigReason]:
+        found = {}
+        for name, value in solution.settings.items():
+            reason = solution.reasons[name]
+            why, path, line = reason.why, reason.path, reason.line
+            direct = _said_by(name, groups)
+            if direct is not None and (not why or kind == "reach"):
+                why, path, line = direct
+            elif not why:
+                why = "is needed"
+            if value == "n":
+                why = f"has to be off: {why}"
+            found[name] = ConfigReason(kind, f"{why}{more}", path, line)
+        return found
+
+
+def changed_lines(file: FileChange) -> tuple[list[int], list[int]]:
+    """The lines of the new version that a change is about, and those of the old one that are gone.
+
+    Where lines were only taken out, the one that stands in their place counts for the new version.
+    """
+    new: list[int] = []
+    old: list[int] = []
+    for hunk in file.hunks:
+        added = [number for number, text in hunk.added if _is_code(text)]
+        removed = [number for number, text in hunk.removed if _is_code(text)]
+        if not hunk.added and removed:
+            before = [number for number, _ in hunk.removed]
+            added = [
+                max(hunk.new_start, 1) + (number - hunk.old_start) - sum(1 for one in before if one < number) for number in removed
+            ]
+        new += added
+        old += removed
+    return list(dict.fromkeys(new)), old
+
+
+def _is_code(text: str) -> bool:
+    bare = text.strip()
+    return bool(bare) and not bare.startswith(("//", "/*", "*/", "* ")) and bare != "*" and re.match(r"#\s*(?:endif|else)\b", bare) is None
+
+
+def _said_by(name: str, groups: list[_Group]) -> tuple[str, str, int] | None:
+    """The line of a makefile, or the directive, that asks for an option."""
+    for group in groups:
+        for guard in reversed(group.guards):
+            if name in expressions.names(guard.condition):
+                return guard.text, group.path, guard.line
+    for group in groups:
+        for path, line, condition in group.built.places:
+            if name in expressions.names(condition):
+                return f"{expressions.shown(condition)} builds {group.path}"[:160], path, line
+    return None
+
+
+def _set(settings: Mapping[str, str], groups: list[_Group]) -> ConfigSet:
+    lines = tuple(f"{group.path}:{_ranges(group.lines)}" for group in groups)
+    on, off = (tuple(name for name, value in settings.items() if value == wanted) for wanted in ("y", "n"))
+    return ConfigSet(on, off, lines)
+
+
+def _ranges(lines: list[int]) -> str:
+    """Line numbers as `3-5,9`."""
+    parts: list[list[int]] = []
+    for line in sorted(lines):
+        if parts and line == parts[-1][1] + 1:
+            parts[-1][1] = line
+        else:
+            parts.append([line, line])
+    return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in parts[:40])

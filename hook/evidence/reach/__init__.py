@@ -1,0 +1,1 @@
+"""Can a fuzzer get there?"""

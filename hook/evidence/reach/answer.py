@@ -1,0 +1,44 @@
+"""Reach: whether a fuzzer in a virtual machine can run the changed code, as one part of the evidence proves it.
+
+Each kind of proof (what a driver binds to, the ways in from user space, what no kernel for the target holds) says so in this form;
+hook.evidence.reach.reachability puts them together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from hook.verdict import Answer, ConfigReason, Fact
+
+MOST_FACTS = 6  # of one answer
+
+
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """What one proof says of one part of a change."""
+
+    answer: Answer
+    facts: tuple[Fact, ...] = ()  # what proves it, each with its place; of a chain each hop, from user space down
+    devices: tuple[str, ...] = ()  # that make the code run, as a person names them: "e1000e", "dummy_hcd with raw-gadget"
+    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)  # options that this way in needs, For: reach
+    disable: tuple[str, ...] = ()  # those among `reasons` that have to be off
+    assumptions: tuple[str, ...] = ()
+    question: str = ""  # what stays open, in words, where the answer is UNKNOWN
+
+
+def any_of(parts: Iterable[Reach]) -> Reach:
+    """The answer of a whole that any of its parts can make run."""
+    parts = list(parts)
+    yes = next((part for part in parts if part.answer is Answer.YES), None)
+    if yes is not None:
+        return yes
+    unknown = [part for part in parts if part.answer is Answer.UNKNOWN]
+    if unknown or not parts:
+        questions = list(dict.fromkeys(part.question for part in unknown if part.question))
+        first = unknown[0] if unknown else Reach(Answer.UNKNOWN)
+        devices = next((part.devices for part in unknown if part.devices), ())
+        return dataclasses.replace(first, devices=devices, question="; ".join(questions[:2]))
+    facts = list(dict.fromkeys(fact for part in parts for fact in part.facts))
+    assumed = tuple(dict.fromkeys(one for part in parts for one in part.assumptions))
+    return Reach(Answer.NO, tuple(facts[:MOST_FACTS]), assumptions=assumed[:MOST_FACTS])

@@ -1,0 +1,1 @@
+"""Call paths from entry points to changed functions."""

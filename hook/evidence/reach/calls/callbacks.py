@@ -1,0 +1,64 @@
+"""Passing: whether a function calls what it is given, itself or through a function that it hands it to."""
+
+from __future__ import annotations
+
+import re
+
+from hook.c.definitions import Definition, DefinitionKind
+from hook.kernel.name_users import Holders
+from hook.kernel.units import Kind, Unit, arguments
+
+_MOST_PASSED = 5  # functions that hand on what they are given
+_MOST_DEFINITIONS = 4  # of a name; each of them has to call what it is given
+_KINDS = (DefinitionKind.FUNCTION, DefinitionKind.MACRO)
+
+
+class Passing:
+    """The functions of one tree, each looked at once."""
+
+    def __init__(self, holders: Holders) -> None:
+        self._holders = holders
+        self._known: dict[tuple[str, int], bool] = {}
+
+    def calls(self, name: str, argument: int, near: Unit, depth: int = 0) -> bool:
+        """Whether the function `name`, as the file `near` sees it, calls its argument of that number."""
+        key = (name, argument)
+        if key not in self._known:
+            self._known[key] = False  # it is not called by what only hands it round
+            answers = [self._calls_parameter(unit, one, argument, depth) for unit, one in self._defining(name, near)]
+            self._known[key] = bool(answers) and all(answers)
+        return self._known[key]
+
+    def _defining(self, name: str, near: Unit) -> list[tuple[Unit, Definition]]:
+        here = near.defined(name, *_KINDS)
+        if here is not None:
+            return [(near, here)]
+        found = []
+        for path in self._holders.defining(name)[:_MOST_DEFINITIONS]:
+            unit = self._holders.units.get(path)
+            one = unit.defined(name, *_KINDS) if unit else None
+            if unit is not None and one is not None and (path.endswith(".h") or not unit.is_static(one)):
+                found.append((unit, one))
+        return found
+
+    def _calls_parameter(self, unit: Unit, definition: Definition, argument: int, depth: int) -> bool:
+        is_function = definition.kind is DefinitionKind.FUNCTION
+        code = unit.scan.code if is_function else unit.data
+        opening = code.find(b"(", definition.offset)
+        given = arguments(code, opening) if opening >= 0 else []
+        if not 0 <= argument < len(given):
+            return False
+        pointer = re.search(rb"\(\s*\*\s*(?:const\s+)?(\w+)\s*\)", given[argument])
+        words = re.findall(rb"\w+", given[argument])
+        if not words:
+            return False
+        parameter = pointer[1] if pointer else words[-1]
+        begin, end = definition.body if is_function else (definition.offset + len(definition.name), definition.span[1])
+        if re.search(rb"(?<![\w.>])\(?\s*\*?\s*" + parameter + rb"\s*\)?\s*\(", code[begin:end]):
+            return True
+        if depth >= _MOST_PASSED or not is_function:
+            return False
+        return any(
+            use.user is definition and use.kind is Kind.GIVEN and self.calls(use.given, use.argument, unit, depth + 1)
+            for use in unit.uses(parameter.decode("ascii", "replace"))
+        )

@@ -1,0 +1,73 @@
+"""Entered: functions that a program enters by themselves: system calls, exceptions, what the architecture's assembly calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hook.c.definitions import DefinitionKind
+from hook.evidence.reach.calls.nodes import Hop, Mode, Node
+from hook.kernel import entry_points
+from hook.kernel.name_users import Holders
+
+_Line = tuple[str, int, str]  # path, number, text
+
+
+def entered(node: Node, mode: Mode, holders: Holders) -> Iterator[Hop]:
+    """The hop that ends a way at a function, if a program enters it, or where anything that runs will do, if it runs at boot."""
+    unit = holders.units.get(node.path)
+    definition = unit.defined(node.name, DefinitionKind.FUNCTION) if unit else None
+    if unit is None or definition is None:
+        return
+    head = unit.head(definition)
+    at = (node.path, *unit.line(definition.offset))
+    call = re.match(r"(compat_)?sys_(\w+)\Z", node.name)
+    if call and b"SYSCALL" in head and b"DEFINE" in head:
+        table = _in_system_call_table(node.name, holders)
+        doubt = "" if table else f"no table of system calls for {holders.environment['ARCH']} was found to hold it"
+        needs = ("COMPAT",) if call[1] else ()
+        yield Hop(None, Mode.DRIVEN, f"system call {call[2]}", *(table or at), doubt=doubt, key=f"call:{call[2]}", needs=needs)
+    elif b"DEFINE_IDTENTRY" in head and entry_points.EXCEPTION.match(node.name):
+        yield Hop(None, Mode.DRIVEN, f"{node.name} is entered by an exception that a program causes, or an interrupt of every machine", *at)
+    elif mode is Mode.RUN and node.name in entry_points.AT_BOOT_FUNCTIONS.get(node.path, ()):
+        yield Hop(None, Mode.RUN, f"{node.name}() runs at boot", *at)
+    elif not node.local and not entry_points.NOT_ENTERED.search(node.name) and (place := _in_assembly(node.name, holders)):
+        yield Hop(None, Mode.DRIVEN, f"{node.name}() is called on entry to the kernel, or in every new task", *place)
+
+
+def _in_assembly(name: str, holders: Holders) -> _Line | None:
+    """A call in the assembly with which the architecture enters the kernel."""
+    prefix = f"arch/{holders.environment['SRCARCH']}/"
+    for path in holders.everywhere(name):
+        if path.startswith(prefix) and path.endswith(entry_points.ENTERED_FROM):
+            found = _line_of(rb"(?m)^[^\n/*#]*\b(?:call|bl|jmp|b)\s+" + name.encode() + rb"\b[^\n]*", path, holders)
+            if found:
+                return found
+    return None
+
+
+def _in_system_call_table(name: str, holders: Holders) -> _Line | None:
+    """The line of the target's table that holds a system call: its own (arch/*/entry/syscalls), or the generic one."""
+    arch, wide = holders.environment["SRCARCH"], holders.environment["ARCH"] != "i386"
+    if arch == "x86":
+        tables = [f"arch/x86/entry/syscalls/syscall_{64 if wide and not name.startswith('compat_') else 32}.tbl"]
+    else:
+        tables = [
+            f"arch/{arch}/tools/syscall_64.tbl", f"arch/{arch}/kernel/syscalls/syscall.tbl", f"arch/{arch}/tools/syscall.tbl",
+            f"arch/{arch}/kernel/syscalls/syscall_n64.tbl", "scripts/syscall.tbl", "include/uapi/asm-generic/unistd.h",
+        ]  # fmt: skip
+    for path in tables:
+        found = _line_of(rb"(?m)^(?![#/*])[^\n]*\b" + name.encode() + rb"\b[^\n]*", path, holders)
+        if found:
+            return found
+    return None
+
+
+def _line_of(form: bytes, path: str, holders: Holders) -> _Line | None:
+    found = holders.source.file(path)
+    if found is None or found.data is None:
+        return None
+    match = re.search(form, found.data)
+    if match is None:
+        return None
+    return path, found.data.count(b"\n", 0, match.start()) + 1, " ".join(match[0].decode("utf-8", "replace").split())

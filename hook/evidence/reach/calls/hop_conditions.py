@@ -1,0 +1,158 @@
+"""Binding: under which options a hop of a way in leads to the definition that it is said to lead to.
+
+C decides by scope: a static name binds in its file, another one to the definition that the kernel is linked with, or to what a header
+has in its place. So a hop holds where its two files are built, the lines of both are compiled, and no other definition of the name is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from hook.c.definitions import Definition, DefinitionKind
+from hook.evidence.reach.calls.nodes import WEAK, Hop, Node, NodeKind
+from hook.kernel.kbuild.conditionals import Guard, Guards
+from hook.kernel.kbuild.objects import Built
+from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, negated, open_parts
+from hook.kernel.kernel import Kernel
+from hook.kernel.name_users import Holders
+from hook.kernel.units import Unit
+
+_MOST_DEFINITIONS = 12  # of one name that are looked at
+_KINDS = {
+    NodeKind.TABLE: (DefinitionKind.VARIABLE,),
+    NodeKind.MACRO: (DefinitionKind.FUNCTION, DefinitionKind.MACRO),
+    NodeKind.FUNCTION: (DefinitionKind.FUNCTION, DefinitionKind.MACRO),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """A condition of a way in, and the line that says it."""
+
+    condition: Condition
+    path: str
+    line: int
+    text: str
+
+
+class Bindings:
+    """The bindings of one tree and target."""
+
+    def __init__(self, holders: Holders, kernel: Kernel) -> None:
+        self._holders, self._kernel = holders, kernel
+        self._guards: dict[str, Guards] = {}
+        self._others: dict[tuple[str, str], list[Said]] = {}
+
+    def of_hop(self, hop: Hop) -> list[Said]:
+        """The conditions under which a hop is there at all. What could not be found out is in them as an open part."""
+        known = self._kernel.options
+        needs = [option for option in hop.needs if known.get(option) is not None]  # not every tree has it
+        needed = [Said(["=", option, YES], hop.path, hop.line, hop.text) for option in needs]
+        return [*self._line(hop.path, hop.line), *needed]
+
+    def of_name(self, node: Node, user: str) -> list[Said]:
+        """The conditions under which the name of `node` means its definition in the file `user`; open parts as above."""
+        found = self.defined(node)
+        if not node.local and node.kind in _KINDS:
+            found += [one for one in self._elsewhere(node) if self._may_see(user, one.path)]
+        return found
+
+    def defined(self, node: Node) -> list[Said]:
+        """The conditions under which the definition of a node is compiled."""
+        unit = self._holders.units.get(node.path)
+        kinds = _KINDS.get(node.kind)
+        if unit is None or kinds is None:
+            return []
+        definitions = [one for one in unit.by_name.get(node.name, ()) if one.kind in kinds]
+        if not definitions:
+            return self._line(node.path, 0)
+        ways = [self._line(node.path, one.line) for one in definitions]
+        if len(ways) == 1:
+            return ways[0]
+        # in branches of a conditional: which of them is meant, the hop to its caller says
+        condition = any_of(all_of(said.condition for said in way) for way in ways)
+        return [Said(condition, node.path, definitions[0].line, f"defines {node.name}")] if condition != YES else []
+
+    def _line(self, path: str, line: int) -> list[Said]:
+        """The conditions under which a line is compiled; of a header those inside of it, since who names what is in it includes it."""
+        found: list[Said] = []
+        if path.endswith(".c"):
+            built = self._kernel.kbuild.built_if(path)
+            if open_parts(built.condition):
+                built = self._including(path) or self._kernel.built_if(path)
+            if built.condition != YES:
+                at = built.places[0] if built.places else (path, 0, built.condition)
+                found.append(Said(built.condition, at[0], at[1], f"builds {path}"))
+        for guard in self._guards_of(path, line):
+            found.append(Said(guard.condition, path, guard.line, guard.text))
+        return found
+
+    def _including(self, path: str) -> Built | None:
+        """What builds a .c file that another one of its directory includes."""
+        for other in self._holders.together(path):
+            built = self._kernel.kbuild.built_if(other)
+            if not open_parts(built.condition):
+                return built
+        return None
+
+    def _guards_of(self, path: str, line: int) -> tuple[Guard, ...]:
+        if not line or not path.endswith((".c", ".h", ".S")):
+            return ()
+        if path not in self._guards:
+            unit = self._holders.units.get(path)
+            self._guards[path] = Guards(unit.data if unit else b"", path)
+        return self._guards[path].at(line)
+
+    def _elsewhere(self, node: Node) -> list[Said]:
+        """That no other definition of a name is compiled."""
+        key = (node.name, node.path)
+        if key not in self._others:
+            self._others[key] = list(self._find_others(node))
+        return self._others[key]
+
+    def _find_others(self, node: Node) -> Iterator[Said]:
+        paths = [path for path in self._holders.defining(node.name) if path != node.path]
+        home = self._holders.units.get(node.path)
+        mine = home.defined(node.name, *_KINDS[node.kind]) if home else None
+        weak = home is not None and mine is not None and WEAK.search(home.head(mine)) is not None
+        looked = 0
+        for path in paths:
+            unit = self._holders.units.get(path)
+            if unit is None:
+                yield Said(left_open(f"what {path} defines as {node.name}"), path, 0, "")
+                continue
+            for one in unit.by_name.get(node.name, ()):
+                if one.kind not in (*_KINDS[node.kind], DefinitionKind.MACRO):
+                    continue
+                if path.endswith(".c") and (one.kind is DefinitionKind.MACRO or unit.is_static(one)):
+                    continue  # of its own file
+                looked += 1
+                if looked > _MOST_DEFINITIONS:
+                    yield Said(left_open(f"which of many definitions of {node.name} is meant"), node.path, 0, "")
+                    return
+                if path.endswith(".c") and WEAK.search(unit.head(one)) and not weak:
+                    continue
+                if one.kind is DefinitionKind.MACRO and _names_itself(unit, one):
+                    continue
+                yield self._not_compiled(node, path, unit, one)
+
+    def _not_compiled(self, node: Node, path: str, unit: Unit, one: Definition) -> Said:
+        said = self._line(path, one.line)
+        condition = all_of(part.condition for part in said)
+        line, text = unit.line(one.offset)
+        if condition == YES or open_parts(condition):
+            return Said(left_open(f"whether {node.name} of {path}:{line} is meant"), path, line, text)
+        return Said(negated(condition), path, said[-1].line, said[-1].text)
+
+    def _may_see(self, user: str, other: str) -> bool:
+        """Whether a file may be compiled with what another one defines: all of the kernel's .c files, and its common headers, are."""
+        if other.endswith(".c") or other.startswith(("include/", "arch/")):
+            return True
+        return user.startswith(other.rpartition("/")[0] + "/")
+
+
+def _names_itself(unit: Unit, macro: Definition) -> bool:
+    """`#define foo foo`, which only says that there is one, or a macro around the function of its name."""
+    return re.search(rb"\b" + macro.name.encode() + rb"\b", unit.data[macro.offset + len(macro.name) : macro.span[1]]) is not None

@@ -1,0 +1,100 @@
+"""Interfaces: what a person, or a description of system calls, would name a way in by: the call, the file system, the netlink family."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hook.c.definitions import DefinitionKind
+from hook.evidence.reach.calls.call_paths import Search, Way
+from hook.evidence.reach.calls.descriptions import Descriptions
+from hook.evidence.reach.calls.nodes import Hop, Node, NodeKind
+from hook.kernel.name_users import Holders
+from hook.kernel.units import Unit
+
+_KINDS = {
+    "call": "system call", "device": "device", "mount": "file system", "genl": "netlink family", "family": "socket family",
+    "ioctl": "ioctl", "rtnl": "rtnetlink message", "op": "io_uring operation",
+}  # fmt: skip
+_NAMED = {"file_system_type": ("mount", rb"name"), "genl_family": ("genl", rb"name"), "net_proto_family": ("family", rb"family")}
+_LITERAL = rb'\.\s*%s\s*=\s*(?:"([^"\n]+)"|([A-Za-z_]\w*))'
+
+
+def named(way: Way, search: Search) -> list[str]:
+    """The interfaces that a way in leads through, as `KIND:NAME`, the nearest to the changed function first."""
+    return list(dict.fromkeys(_named(way, search.holders)))
+
+
+def described(way: Way, search: Search, descriptions: Descriptions) -> str:
+    """A sentence on whether syzkaller describes the interface of a way in; empty where the interface has no name of its own."""
+    names = named(way, search)
+    for name in names:
+        if (found := descriptions.of(name)) is not None:
+            return f"syzkaller describes {shown(name)}: {found.path}:{found.line}"
+    if not names:
+        return ""
+    return f"no description of syzkaller reaches {shown(names[0])} yet: fuzzing it needs one first"
+
+
+def shown(interface: str) -> str:
+    """An interface as a person reads it."""
+    kind, _, name = interface.partition(":")
+    return f"the {_KINDS.get(kind, kind)} {name}"
+
+
+def _named(way: Way, holders: Holders) -> Iterator[str]:
+    for node, hop in zip(way.nodes, way.hops, strict=True):
+        unit = holders.units.get(hop.path)
+        if unit is not None:
+            yield from _of_hop(hop, unit)
+        if node.kind is NodeKind.TABLE:
+            yield from _of_table(node, holders)
+    if way.hops[-1].key:
+        yield way.hops[-1].key
+
+
+def _of_hop(hop: Hop, unit: Unit) -> Iterator[str]:
+    if message := re.search(r"\brtnl_register\w*\(\s*(?:\w+,\s*)?\w+,\s*(RTM_\w+)", hop.text):
+        yield f"rtnl:{message[1]}"
+    offset = unit.offset(hop.line)
+    function = unit.function_at(offset)
+    if function is not None and "ioctl" in function.name:
+        cases = re.findall(rb"\bcase\s+([A-Z_][A-Z0-9_]+)\s*:", unit.scan.code[function.body[0] : unit.offset(hop.line + 1)])
+        if cases:
+            yield f"ioctl:{cases[-1].decode('ascii')}"
+    if "io_issue_def" in hop.claim or "io_cold_def" in hop.claim:
+        ops = re.findall(rb"\[(IORING_OP_\w+)\]", unit.scan.code[:offset])
+        if ops:
+            yield f"op:{ops[-1].decode('ascii')}"
+
+
+def _of_table(node: Node, holders: Holders) -> Iterator[str]:
+    unit = holders.units.get(node.path)
+    table = unit.defined(node.name, DefinitionKind.VARIABLE) if unit else None
+    if unit is None or table is None:
+        return
+    text = unit.data[table.span[0] : table.span[1]]
+    if node.struct == "miscdevice":
+        found = _value(text, rb"nodename", unit, holders) or _value(text, rb"name", unit, holders)
+        if found:
+            yield f"device:/dev/{found}"
+    elif node.struct in _NAMED:
+        kind, member = _NAMED[node.struct]
+        if found := _value(text, member, unit, holders):
+            yield f"{kind}:{found}"
+
+
+def _value(text: bytes, member: bytes, unit: Unit, holders: Holders) -> str:
+    """What a member of a table is set to: a string, or a constant; of a macro that is defined as a string that string."""
+    match = re.search(_LITERAL % member, text)
+    if match is None:
+        return ""
+    if match[1]:
+        return match[1].decode("utf-8", "replace")
+    word = match[2].decode("ascii")
+    for path in (unit.path, *holders.defining(word)[:3]):
+        other = holders.units.get(path)
+        defined = re.search(rb'(?m)^[ \t]*#[ \t]*define[ \t]+' + match[2] + rb'[ \t]+"([^"\n]+)"', other.data) if other else None
+        if defined:
+            return defined[1].decode("utf-8", "replace")
+    return word

@@ -1,0 +1,1 @@
+"""What drivers bind to, and which devices a virtual machine has."""

@@ -1,0 +1,298 @@
+"""Makers: which code of the kernel makes a device by a driver's name, and whether that code runs in the machine.
+
+Board code, cells of a multi-function chip, a driver that makes the device of another: each names it, as a string or by a format.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import typing
+from collections.abc import Iterator, Sequence
+
+from hook.evidence.reach.answer import Reach, any_of
+from hook.evidence.reach.devices import probe_requirements
+from hook.evidence.reach.devices.bindings import Names, bus_of
+from hook.evidence.reach.devices.symbol_users import DEEPEST, in_kernel
+from hook.kernel.texts import Texts
+from hook.source.words import is_number
+from hook.verdict import Answer, Fact
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.reach.devices.drivers import Drivers
+
+_MAKING = (
+    "platform_device_register", "platform_device_register_simple", "platform_device_register_full",
+    "platform_device_register_data", "platform_device_register_resndata", "platform_device_alloc", "platform_device_add",
+    "platform_add_devices", "platform_device", "platform_device_info", "mfd_cell", "mfd_cell_name", "mfd_add_devices",
+    "devm_mfd_add_devices", "mfd_add_hotplug_devices", "spi_board_info", "spi_new_device", "spi_alloc_device", "modalias",
+    "platform_create_bundle", "mfd_cell_res", "mfd_cell_basic", "mfd_cell_acpi", "mfd_cell_of", "of_mfd_cell", "of_dev_auxdata",
+    "acpi_create_platform_device", "pdevinfo", "device_alloc",
+)  # fmt: skip
+_MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
+_MOST_MAKERS = 12  # files that may make a device by a driver's name
+_MOST_VERBATIM = 1500  # files that may hold a driver's name, in which it is looked for as it is written
+_MOST_PRINTING = 5000  # files that may put a name together by its first word; they are looked into once for all names with it
+_FORMAT = re.compile(r'"([\w.:-]*%[^"\s]{1,40})"')
+_MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
+_NO_NAME = re.compile(
+    r"\b(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver|str\w*cmp|sysfs_streq|of_\w+|request_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
+    r"|\.compatible\s*=\s*\Z"
+)
+# what a format is given to where it makes no name that a driver is bound by
+_NO_MAKING = re.compile(
+    r"\b(?:dev_(?:set_name|err|warn|info|dbg|notice|crit)\w*|pr_\w+|printk\w*|netdev_\w+|seq_printf|sysfs_emit\w*|request_\w+|devm_request_\w+"
+    r"|kthread_\w+|alloc_\w*workqueue|debugfs_\w+|proc_\w+|panic|WARN\w*)\s*\((?:[^()]|\([^()]*\))*\Z"
+)
+_INTO = re.compile(r"\b(?:v?sc?nprintf|v?sprintf)\s*\(\s*(\w+)((?:->|\.)[^,]*)?,(?:[^()]|\([^()]*\))*\Z")
+_OTHERS = ("i2c_adapter", "mii_bus", "snd_card", "snd_soc_card", "snd_pcm", "input_dev", "v4l2_device", "video_device", "net_device")
+_CONVERSION = re.compile(r"%[-#0-9.lhzx+ *]*?(?:[lhzt]*)([a-zA-Z])")
+_LONGEST = 2000  # characters of a statement that are looked at
+_LEAST = 3  # characters that a format itself prints, to be taken for the form of a name
+# the characters that a number is printed with
+_DIGITS = frozenset("0123456789")
+_PRINTED = {"d": _DIGITS | {"-"}, "i": _DIGITS | {"-"}, "u": _DIGITS, "x": _DIGITS.union("abcdef"), "X": _DIGITS.union("ABCDEF")}
+_ADDING = re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
+_DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
+_FAR = 4000  # characters of a table before a name in it
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+    """A file that makes a device by its name, or may."""
+
+    path: str
+    line: int
+    name: str
+    sure: bool  # the name is that of a device, by what stands around it
+
+
+def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> list[Maker] | None:
+    """The files that make a device by one of the names, or may: that hold it, or a format that may print it, outside of the object.
+
+    None without the word index, or where too many files would have to be read.
+    """
+    own = set(members)
+    found: dict[str, Maker] = {}
+    formats: set[str] = set()  # of the macros, those that a name is printed by
+    macros = [name for name in names.macros if not any(texts.macro(path, name) for path in own if path.endswith(".c"))]
+    for name in names.names:
+        # plain numbers are no words of the index
+        words = [word for word in dict.fromkeys(re.findall(r"\w+", name.lower())) if not (word[0].isdigit() and is_number(word))]
+        # a device on SPI is made from a board's description alone; one of the platform may be named in a table of any file
+        making = [list(_MAKING_SPI)] if names.bus == "spi" else []
+        holding = texts.holding([[word] for word in words] + making) if words else None
+        # a name that is put together: by the first of its words, in files that make devices
+        printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
+        if holding is None or printing is None or len(printing) > _MOST_PRINTING:
+            return None
+        if printing:
+            there = [path for path in printing if _may_make(path, srcarch)]
+            formats_of = texts.once(("printing", words[0]), functools.partial(_formats, texts, there))
+            printing = [path for path, forms in formats_of.items() if any(_may_print(form, name) for form in forms)]
+        holding = [path for path in holding if path not in own and _may_make(path, srcarch)]
+        if len(holding) > _MOST_VERBATIM:
+            return None
+        holding = _verbatim(texts, holding, name)
+        for path in dict.fromkeys((*holding, *printing)):
+            if path in own or path in found or not _may_make(path, srcarch):
+                continue
+            text = texts.get(path) or ""
+            at = _named(text, name) if path in set(holding) else -1
+            printed = at < 0
+            if printed:
+                at = _printed(text, name)
+            if at < 0:
+                continue
+            defining = re.search(r"#[ \t]*define[ \t]+(\w+)[ \t]+\Z", text[text.rfind("\n", 0, at) + 1 : at])
+            if defining and path.endswith(".h"):
+                macros.append(defining[1])
+                formats |= {defining[1]} if printed else set()
+                continue
+            if defining:
+                at = _used_as(text, defining[1])
+                if at < 0:
+                    continue
+            sure = bool(_MADE.search(text[max(0, at - 120) : at])) and not _of_driver(text, at)
+            sure = sure or (printed and _is_added(texts, path, at))
+            found[path] = Maker(path, texts.line(path, at), name, sure)
+    for macro in dict.fromkeys(macros):
+        for path in texts.holding([[macro.lower()]]) or ():
+            if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
+                continue
+            text = texts.get(path) or ""
+            use = -1 if macro in formats and _makes_none(text) else _used_as(text, macro)
+            if use >= 0:
+                sure = bool(_MADE.search(text[max(0, use - 120) : use]))
+                found[path] = Maker(path, texts.line(path, use), macro, sure)
+        if not any(one.name == macro for one in found.values()):
+            found |= {one.path: one for one in _pasted(texts, macro, own, srcarch)}
+    return list(found.values())
+
+
+def _pasted(texts: Texts, macro: str, own: set[str], srcarch: str) -> Iterator[Maker]:
+    """The files that put a macro's name together (LP8788_DEV_##name)."""
+    prefixes = [macro[:end] for end in range(2, len(macro)) if macro[end - 1] == "_"]
+    for path in (texts.holding([[one.lower() for one in prefixes]]) or ()) if prefixes else ():
+        if path in own or not _may_make(path, srcarch):
+            continue
+        pasted = re.search(rf"\b(?:{'|'.join(map(re.escape, prefixes))})[ \t]*##", texts.get(path) or "")
+        if pasted:
+            yield Maker(path, texts.line(path, pasted.start()), macro, False)
+
+
+def _used_as(text: str, macro: str) -> int:
+    """Where a macro stands for the name of a device; -1 where it does not."""
+    for use in re.finditer(rf"(?<!define )(?<!define\t)\b{re.escape(macro)}\b", text):
+        if not _NO_NAME.search(_statement(text, use.start())) and not _of_driver(text, use.start()):
+            return use.start()
+    return -1
+
+
+def _may_make(path: str, srcarch: str) -> bool:
+    return path.endswith((".c", ".h")) and in_kernel(path, srcarch)
+
+
+def _verbatim(texts: Texts, paths: Sequence[str], name: str) -> list[str]:
+    """Those of many files that hold a string, or a format that may begin as it does, as it is written."""
+    wanted = f'"{name}"'.encode()
+    forms = re.compile(rb'"(?:' + re.escape(name[:1].encode()) + rb'[\w.:-]*%|%\w+[^"\s%]{3,})')
+    return [path for path, data in texts.written(paths) if wanted in data or forms.search(data)]
+
+
+def _formats(texts: Texts, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The formats of many files that may make a name, as they are written."""
+    found = {path: data.decode("latin-1") for path, data in texts.written(paths) if b"%" in data}
+    return {path: forms for path, text in found.items() if (forms := tuple(dict.fromkeys(_FORMAT.findall(text))))}
+
+
+def _statement(text: str, at: int) -> str:
+    """What stands before a place in its statement."""
+    begin = max(0, at - _LONGEST)
+    return text[max(begin, *(text.rfind(mark, begin, at) + 1 for mark in ";{}")) : at]
+
+
+def _is_added(texts: Texts, path: str, at: int) -> bool:
+    """Whether the function in which a name is put together makes a device, too."""
+    bodies = (one.body for one in texts.scan(path) if one.body[0] < at < one.body[1])
+    return any(_ADDING.search(texts.get(path) or "", begin, end) for begin, end in bodies)
+
+
+def _named(text: str, name: str) -> int:
+    """Where a string is the name, and no driver's own nor an alias; -1 where it is nowhere."""
+    at = text.find(f'"{name}"')
+    while at >= 0:
+        if not _NO_NAME.search(_statement(text, at)) and not _of_driver(text, at):
+            return at
+        at = text.find(f'"{name}"', at + 1)
+    return -1
+
+
+def _printed(text: str, name: str) -> int:
+    """Where a format may print the name, and its beginning with it; -1 where none does."""
+    for found in _FORMAT.finditer(text):
+        if _may_print(found[1], name) and not _is_other_name(text, found.start()):
+            return found.start()
+    return -1
+
+
+def _may_print(form: str, name: str) -> bool:
+    """Whether a format may have been meant for a name: it gives it, and some of its characters are its own."""
+    if not name.startswith(form.partition("%")[0]) or len(_CONVERSION.sub("", form).strip("-_.")) < _LEAST:
+        return False
+    return _prints(form, name)
+
+
+def _prints(form: str, name: str) -> bool:
+    """Whether a format can give a name, by where each of its parts may end."""
+    ends = {0}
+    for at, part in enumerate(_CONVERSION.split(form)):
+        if at % 2 == 0:
+            ends = {end + len(part) for end in ends if name.startswith(part, end)}
+        elif part == "c":
+            ends = {end + 1 for end in ends}
+        else:
+            allowed = _PRINTED.get(part)
+            ends = {
+                end for begin in ends for end in range(begin + 1, len(name) + 1) if allowed is None or allowed.issuperset(name[begin:end])
+            }
+    return len(name) in ends
+
+
+def _is_other_name(text: str, at: int) -> bool:
+    """Whether what a format makes is a message, or the name of something that no driver is bound to."""
+    before = _statement(text, at)
+    into = _INTO.search(before)
+    if into is None:
+        return bool(_NO_MAKING.search(before))
+    if not (into[2] or "").strip().endswith("name"):  # an array of the file's own: nothing of what it does makes a device
+        return _makes_none(text)
+    if re.search(r"(?:codec|card|adap|bus|dai|irq)\w*(?:_|->|\.)name\s*\Z", into[0].partition(",")[0]) and _makes_none(text):
+        return True
+    declared = re.compile(rf"\bstruct\s+(\w+)\s*\*?\s*(?:const\s+)?{into[1]}\b").findall(text, 0, at)
+    return bool(declared) and declared[-1] in _OTHERS
+
+
+def _makes_none(text: str) -> bool:
+    """Whether a file has nothing in it that makes a device."""
+    return _ADDING.search(text) is None and "mfd_cell" not in text and "platform_device_info" not in text
+
+
+def _of_driver(text: str, at: int) -> bool:
+    """Whether a name is what a driver goes by, or looks for: it stands in a driver's structure or in a table of ids."""
+    return bool(_DRIVERS_OWN.search(text[max(0, at - _FAR) : at]))
+
+
+def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Reach:
+    """Who makes a device for a driver by its name: NO where nobody does, or all who do are NO."""
+    if names.bus == "auxiliary":
+        return _auxiliary(judge, names, depth)
+    found = makers(judge.texts, names, members, judge.kernel.environment["SRCARCH"])
+    if found is None:
+        why = "Its words are in too many files" if judge.texts.source.index is not None else "There is no word index to tell"
+        return Reach(Answer.UNKNOWN, question=f"does code of the kernel make a device called {names.names[0]!a}? {why}")
+    if not found:
+        return Reach(Answer.NO)
+    if len(found) > _MOST_MAKERS or depth >= DEEPEST:
+        return Reach(
+            Answer.UNKNOWN,
+            question=f"{found[0].path}:{found[0].line} may make a device called {found[0].name!a}: does it in the machine?",
+        )
+    facts: list[Fact] = []
+    for one in found:
+        if not judge.is_for_target(one.path):
+            continue
+        objects = judge.kernel.kbuild.objects(one.path)
+        answer = any_of([judge.of_object(each, depth + 1) for each in objects]) if objects else Reach(Answer.UNKNOWN)
+        # what runs for another reason than a device of its own makes one where it finds a board that it knows
+        runs = any(each.path in judge.hand or (bus_of(judge.texts, each) and each.path not in judge.opened) for each in objects)
+        if answer.answer is Answer.YES and one.sure and runs:
+            fact = judge.fact(f"makes a device called {one.name!a}", one.path, one.line)
+            want = probe_requirements.of_probe(judge.texts, names.driver.fields.get("probe", "").strip(" &"), (names.driver.path, *members))
+            if want is not None and answer.assumptions:  # a cell of a chip that user space plays
+                asks = f"but its probe asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
+                question = f"{one.path}:{one.line} makes a device called {one.name!a}, {asks}"
+                return Reach(Answer.UNKNOWN, devices=answer.devices, question=question)
+            return dataclasses.replace(answer, facts=(*answer.facts, fact))
+        if answer.answer is not Answer.NO:
+            return Reach(
+                Answer.UNKNOWN, question=f"{one.path}:{one.line} may make a device called {one.name!a}: does it in the machine?"
+            )
+        facts += answer.facts[:1]
+    return Reach(Answer.NO, tuple(facts))
+
+
+def _auxiliary(judge: Drivers, names: Names, depth: int) -> Reach:
+    if depth >= DEEPEST:
+        return Reach(Answer.UNKNOWN, question=f"does {names.names[0]} have a device in the machine?")
+    facts: list[Fact] = []
+    for name in names.names:
+        objects = judge.kernel.kbuild.called(name)
+        if not objects:
+            return Reach(Answer.UNKNOWN, question=f"which object is called {name}, and does it make a device for {names.driver.name}?")
+        answer = any_of([judge.of_other(one, depth + 1) for one in objects])
+        if answer.answer is not Answer.NO:
+            return Reach(Answer.UNKNOWN, answer.facts, answer.devices, question=f"does {name} make a device for {names.driver.name}?")
+        facts += answer.facts[:1]
+    return Reach(Answer.NO, tuple(facts))

@@ -1,0 +1,208 @@
+"""Id tables: what a driver's tables of devices hold, as numbers and strings.
+
+Follows include/linux/mod_devicetable.h. A line that cannot be read to the end is named, and whoever asks may not take the table for whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+
+from hook.evidence.reach.devices.machine import PciId
+from hook.kernel.macros import Macros, TooMuch, closing, split
+from hook.kernel.texts import Texts
+
+_TABLE = re.compile(
+    r"\bstruct\s+(\w+_device_id|x86_cpu_id|amba_id)\s+(?:(?:const|__maybe_unused|__initdata|__initconst)\s+)*(\w+)\s*\[[^\]]*\]\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{"
+)
+_LIST = re.compile(r"(?<!\w)(?:static\s+)?(?:DEFINE_PCI_DEVICE_TABLE)\s*\(\s*(\w+)\s*\)\s*=\s*\{")
+_ANNOUNCED = re.compile(r"(?m)^\s*MODULE_DEVICE_TABLE\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)")
+_CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?=\()")
+_FIELD = re.compile(r"\s*\.\s*(\w+)\s*=\s*(.*)\Z", re.DOTALL)
+_DIRECTIVE = re.compile(r"(?m)^[ \t]*#(?:[^\n\\]|\\[^\n]|\\\n)*$")
+_MOST_LINES = 6000  # of a table
+_MOST_LEVELS = 12  # macros that stand for the macros of a line
+_PCI_FIELDS = ("vendor", "device", "subvendor", "subdevice", "class", "class_mask", "driver_data", "override_only")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """An array of ids."""
+
+    kind: str  # pci_device_id, acpi_device_id, …
+    name: str
+    path: str
+    line: int
+    body: str  # between the braces
+    offset: int  # of the body in its file
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A line of a table: what it says of each field that it names, as it is written."""
+
+    fields: dict[str, str]
+    line: int
+
+
+def tables(texts: Texts, path: str) -> list[Table]:
+    """The tables that a file defines."""
+    return texts.once(("tables", path), lambda: list(_tables(texts, path)))
+
+
+def _tables(texts: Texts, path: str) -> Iterator[Table]:
+    text = texts.get(path) or ""
+    if "_id " not in text and "PCI_DEVICE_TABLE" not in text:
+        return
+    for form, mark in ((_TABLE, "_id "), (_TABLE, "_id\t"), (_LIST, "DEFINE_PCI_DEVICE_TABLE")):
+        for found in matches(form, text, mark, "struct" if form is _TABLE else ""):
+            opening = found.end() - 1
+            end = closing(text, opening)
+            if end < 0:
+                end = text.find("};", opening)
+            kind = found[1] if form is _TABLE else "pci_device_id"
+            name = found[2] if form is _TABLE else found[1]
+            body = _DIRECTIVE.sub(lambda one: re.sub(r"[^\n]", " ", one[0]), text[opening + 1 : end])
+            yield Table(kind, name, path, texts.line(path, found.start()), body, opening + 1)
+
+
+def matches(form: re.Pattern[str], text: str, mark: str, begin: str) -> Iterator[re.Match[str]]:
+    """What a form that begins with `begin` and holds `mark` soon after matches: looking for these first is ten times as fast."""
+    at = text.find(mark)
+    while at >= 0:
+        start = text.rfind(begin, max(0, at - 80), at) if begin else at
+        found = form.match(text, start) if start >= 0 else None
+        if found is not None and found.end() > at:
+            yield found
+        at = text.find(mark, at + len(mark))
+
+
+def announced(texts: Texts, path: str) -> list[tuple[str, str, int]]:
+    """What MODULE_DEVICE_TABLE names in a file: the kind of bus, the table, the line."""
+    text = texts.get(path) or ""
+    if "MODULE_DEVICE_TABLE" not in text:
+        return []
+    return [(found[1], found[2], texts.line(path, found.start(1))) for found in _ANNOUNCED.finditer(text)]
+
+
+def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tuple[list[Row], str]:
+    """The lines of a table, whose fields are called `names` in their order; and what could not be read, empty where all was."""
+    found: list[Row] = []
+    parts = split(table.body)
+    if len(parts) > _MOST_LINES:
+        return [], f"{table.name} has more than {_MOST_LINES} lines"
+    line, counted = texts.line(table.path, table.offset), 0
+    for part, offset in parts:
+        line += table.body.count("\n", counted, offset + len(part) - len(part.lstrip()))
+        counted = offset + len(part) - len(part.lstrip())
+        for inner in _unfolded(part, macros, 0):
+            if inner is None:
+                return found, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
+            fields = _fields(inner, names, macros, 0)
+            if fields is None:
+                return found, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
+            found.append(Row(fields, line))
+    return found, ""
+
+
+def pci_ids(found: Sequence[Row], macros: Macros, name: str) -> tuple[list[tuple[PciId, int]], str]:
+    """The lines of a PCI table as numbers, each with its line; and what could not be read."""
+    ids: list[tuple[PciId, int]] = []
+    for row in found:
+        values: dict[str, int] = {}
+        for field in ("vendor", "device", "subvendor", "subdevice", "class", "class_mask", "override_only"):
+            text = row.fields.get(field)
+            value = 0 if text is None else macros.number(text)
+            if value is None and field == "override_only":
+                value = 1  # a constant of an enumeration, and nobody writes one there for nothing
+            if value is None:
+                return ids, f"{name}, line {row.line}: {' '.join((text or '').split())[:60]}"
+            values[field] = value
+        if not (values["vendor"] or values["subvendor"] or values["class_mask"]):
+            continue  # the end
+        # what a line leaves out is 0: it would match no subsystem but 0, and such lines are meant to match none
+        ids.append(
+            (
+                PciId(*(values[field] for field in ("vendor", "device", "subvendor", "subdevice", "class", "class_mask", "override_only"))),
+                row.line,
+            )
+        )
+    return ids, ""
+
+
+def pci_fields() -> tuple[str, ...]:
+    """The fields of struct pci_device_id, in their order."""
+    return _PCI_FIELDS
+
+
+def _unfolded(part: str, macros: Macros, depth: int) -> Iterator[str | None]:
+    """What stands between the braces of each line that `part` makes; None where it makes what is not understood."""
+    text = part.strip()
+    if not text:
+        return
+    if text.startswith("["):
+        _, equals, text = text.partition("=")  # [INDEX] = { … }
+        text = text.strip()
+        if not equals:
+            yield None
+            return
+    if text.startswith("{"):
+        end = closing(text, 0)
+        yield text[1:end] if end > 0 and not text[end + 1 :].strip() else None
+        return
+    if depth > _MOST_LEVELS:
+        yield None
+        return
+    if re.fullmatch(r"0|NULL", text):
+        return
+    try:
+        wider = macros.expand(text)
+    except TooMuch:
+        yield None
+        return
+    if wider == text:
+        yield None
+        return
+    for inner, _ in split(wider):
+        yield from _unfolded(inner, macros, depth + 1)
+
+
+def _fields(text: str, names: Sequence[str], macros: Macros, depth: int) -> dict[str, str] | None:
+    """The fields of one line (C, 6.7.9: what follows a named field goes on after it)."""
+    values: dict[str, str] = {}
+    at = 0
+    waiting = [part for part, _ in split(text)]
+    steps = 0
+    while waiting:
+        part = waiting.pop(0)
+        steps += 1
+        if not part.strip():
+            continue
+        if steps > 400:
+            return None
+        named = _FIELD.match(part)
+        if named:
+            name = named[1]
+            values[name] = named[2]
+            at = names.index(name) + 1 if name in names else len(names)
+            continue
+        call = _CALL.match(part)
+        macro = macros.get(call[1]) if call else None
+        if macro is None and re.fullmatch(r"\s*[A-Za-z_]\w*\s*", part):
+            # only a name that stands for several fields is looked into
+            macro = macros.get(part.strip()) if at < 4 else None
+            if macro is not None and "," not in macro.body and "." not in macro.body:
+                macro = None
+        if macro is not None and ("," in macro.body or "." in macro.body):
+            wider = macros.once(part.strip(), macro)
+            if wider is None:
+                return None
+            waiting[:0] = [inner for inner, _ in split(wider)]
+            continue
+        if part.strip().startswith("{") and at < len(names):
+            values[names[at]] = part.strip()[1:-1]
+        elif at < len(names):
+            values[names[at]] = part
+        at += 1
+    return values

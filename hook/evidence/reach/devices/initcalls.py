@@ -1,0 +1,250 @@
+"""Starts: what an object does when it starts, and what may run its code without any device.
+
+A driver whose start does no more than register with a bus runs when a device is there, and only then. Another part of the kernel can run
+code of the object only if it was handed a way back: by a call whose name says so (register, add, create, …), or that is given the address
+of a function, or of a variable that holds some. The functions that the start calls in the object itself are followed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Sequence
+
+from hook.c import definitions
+from hook.evidence.reach.devices.buses import BUSES, SAME
+from hook.kernel.macros import closing
+from hook.kernel.texts import Texts
+
+_MOST_FUNCTIONS = 400  # of the start of one object
+_START = re.compile(
+    r"(?m)^[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY"
+    r"|\w*SETUP\w*|__setup|early_param|\w*_param_cb|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)[ \t]*\(([^;]*?)\)\s*;?",
+    re.ASCII,
+)
+_CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
+_INNER_CALL = re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+_ADDRESS = re.compile(r"&\s*([A-Za-z_]\w*)|[(,]\s*([A-Za-z_]\w*)\s*(?=[,)])")
+_BY_FUNCTION = re.compile(
+    r"_*(?:devm_)?(?:(\w+?)_(?:register|add|bus_register)_drivers?|(\w+?)_drivers?_(?:register|probe)|register_(\w+?)_driver"
+    r"|(\w+?)_register_device_driver)\Z"
+)
+_BY_MACRO = re.compile(r"(?:module|builtin|drm_module)_(\w+?)(?:_driver(?:_probe|s)?(?:_\w+)?)?\Z")
+_PLAIN = ("module_exit", "module_put", "module_name", "module_layout", "module_refcount", "module_bug_finalize", "module_init_type")
+# what depends on a device tree alone
+_BY_TREE = re.compile(
+    r"(?:IRQCHIP|TIMER_OF|CLK_OF|CLOCKSOURCE_OF|RESERVEDMEM_OF|CPUIDLE_METHOD_OF|PSCI_\w+|IRQCHIP_OF|CPU_METHOD_OF)_DECLARE\w*\Z"
+    r"|OF_DECLARE\w*\Z|CLK_OF_DECLARE_DRIVER\Z"
+)
+_NO_NODE = re.compile(
+    r"\b(\w+)\s*=\s*of_find_(?:matching_node\w*|compatible_node|node_by_\w+)\s*\([^;]*\);\s*if\s*\(\s*!\s*\1\s*\)\s*(?:\{[^{}]*)?return\b"
+)
+_INITCALL = re.compile(r"(?:module_init|\w*initcall\w*)\Z")
+# functions by whose name one can tell that they hand something of the caller's out, whatever their arguments are
+_HANDING = re.compile(
+    r"\w*register\w*|\w*notifier\w*|\w*_hook\w*|\w*subscribe\w*|request_\w*irq\w*|kthread_\w+|\w*schedule\w*|\w*queue_\w*work\w*"
+    r"|\w*timer_setup\w*|proc_\w+|misc_\w+|sysfs_create\w*|debugfs_create_(?!dir\b|[ux]\d+\b|bool\b|atomic)\w+|device_create\w*"
+    r"|device_add\w*|cdev_\w+|\w*_attach\w*|\w*add_disk\w*|\w*install\w*|alloc_(?:disk|netdev|etherdev)\w*|platform_device_\w+"
+    r"|platform_create_\w+|\w*_add|\w*_add_\w+|kobject_init\w*|kobject_create\w*|i2c_new_\w+|\w*_new_device|\w*_setup|\w*_start"
+    r"|\w*_enable|\w*init_module|bus_for_each\w*|driver_for_each\w*|class_for_each\w*|parport_\w+|isa_\w+|\w*subsys\w*"
+    r"|\w*_populate\w*"
+)
+# of these, those that lead to no code of the caller's
+_HARMLESS = re.compile(
+    r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
+    # what these are given is called for a port, a host, an instance or a controller, which a driver with a device adds
+    r"|uart_(?:un)?register_driver|(?:fc|sas|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
+    r"|led_trigger_register_simple"
+    r"|"
+    r"\w*unregister\w*|class_(?:create|destroy|register)|bus_register|root_device_register\w*|alloc_chrdev_region"
+    r"|register_chrdev_region|\w+_region_start|vga_switcheroo_register_handler|list_add\w*|hlist_add\w*|kmem_cache_\w+"
+    r"|mempool_\w+|atomic\w*_add\w*|crc\w*_populate\w*|pci_\w*_start|set_bit|xa_\w+|ida_\w+|idr_\w+|create_\w*workqueue"
+    r"|alloc_\w*workqueue|init_completion|init_\w*work\w*|kthread_stop|cancel_\w+|\w*flush_\w+|of_\w+|acpi_get_\w+|sg_\w+"
+    r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir"
+)
+# functions that put software where user space drives it without a device of any kind
+_DRIVEN = {
+    "w1_register_family": "w1",
+    "dm_register_target": "dm",
+    "rtnl_link_register": "link",
+    "tty_register_ldisc": "ldisc",
+    "led_trigger_register": "led_trigger",
+    "watchdog_register_governor": "watchdog_governor",
+    "team_mode_register": "team",
+    "rc_map_register": "rc_map",
+    "usb_composite_probe": "gadget",
+    "usb_gadget_register_driver_owner": "gadget",
+    "register_mtd_blktrans": "mtd",
+    "register_mtd_user": "mtd",
+    "ubi_register_volume_notifier": "ubi",
+    "snd_pcm_notify": "pcm",
+    "cn_add_callback": "connector",
+    "greybus_register_driver": "greybus",
+    "greybus_register": "greybus",
+    "gb_gbphy_register": "gbphy",
+}
+_WORDS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "typeof", "do", "else", "case", "defined", "__attribute__", "asm"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What an object does when it starts."""
+
+    buses: tuple[tuple[str, str, int], ...]  # that it registers drivers on, with the path and line
+    calls: tuple[tuple[str, str, int], ...]  # functions of other objects that it calls, which may lead back to it
+    unknown: tuple[tuple[str, str, int], ...]  # what else it does, in words, with the path and line
+    found: bool  # whether it has a start at all
+
+
+def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tree: bool = True) -> Start:
+    """What the start of an object does: of `members`, the files of it that may hold one, and of others of `whole` where it leads there.
+
+    Without `by_tree` there is no device tree, and a function that returns where it does not find a node of one goes no further.
+    """
+    buses: dict[str, tuple[str, str, int]] = {}
+    calls: dict[str, tuple[str, str, int]] = {}
+    unknown: dict[str, tuple[str, str, int]] = {}
+    waiting: list[tuple[str, str]] = []
+    found = False
+    for path in members:
+        text = texts.get(path) or ""
+        for statement in _START.finditer(text):
+            name, line = statement[1], 0
+            if name in _PLAIN or (name.startswith(("__", "module_param")) and not name.endswith(("_cb", "_call", "initcall", "setup"))):
+                continue
+            if _BY_TREE.match(name):
+                found = True
+                buses.setdefault("tree", ("tree", path, texts.line(path, statement.start(1))))
+                continue
+            if statement[2].startswith("void") or "{" in statement[2]:
+                continue
+            line = texts.line(path, statement.start(1))
+            if _INITCALL.match(name):
+                found = True
+                waiting.append((path, statement[2].split(",")[0].strip()))
+                continue
+            if name.endswith("EARLYCON_DECLARE"):
+                continue  # for the address that the command line gives
+            if name == "module_dm":
+                found = True
+                buses.setdefault("dm", ("dm", path, line))
+                continue
+            if name.startswith(("kunit_test", "DECLARE_USB_FUNCTION")):
+                found = True
+                bus = "kunit" if name.startswith("kunit") else "usb_function"
+                buses.setdefault(bus, (bus, path, line))
+                continue
+            macro = None if name.endswith(("_cb", "_call")) else _BY_MACRO.match(name)
+            if macro:
+                found = True
+                bus = SAME.get(macro[1], macro[1])
+                buses.setdefault(bus, (bus, path, line))
+            elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
+                unknown.setdefault(name, (f"{name}() runs code of it without a device", path, line))
+    seen: set[str] = set()
+    while waiting:
+        path, function = waiting.pop(0)
+        if function in seen:
+            continue
+        seen.add(function)
+        if len(seen) > _MOST_FUNCTIONS:
+            unknown.setdefault("", (f"its start calls more than {_MOST_FUNCTIONS} functions of its own", path, 1))
+            break
+        where = defined(texts, function, (path, *members, *_others(texts, function, whole)))
+        if where is None:
+            unknown.setdefault(function, (f"its start calls {function}(), which is not in it", path, 1))
+            continue
+        path, begin, end = where
+        text = texts.get(path) or ""
+        ending = None if by_tree else _NO_NODE.search(text, begin, end)
+        if ending:
+            buses.setdefault("tree", ("tree", path, texts.line(path, ending.start())))
+        for call in _CALL.finditer(text, begin, ending.end() if ending else end):
+            name = call[1]
+            if name in _WORDS or name in seen:
+                continue
+            if _own(texts, name, path, members, whole):
+                waiting.append((path, name))
+                continue
+            known = bus_of(name)
+            if known and known in BUSES:
+                buses.setdefault(known, (known, path, texts.line(path, call.start())))
+            elif _HARMLESS.fullmatch(name) is None and (known or _hands_out(texts, path, call, name, members)):
+                calls.setdefault(name, (name, path, texts.line(path, call.start())))
+    return Start(tuple(buses.values()), tuple(calls.values()), tuple(unknown.values()), found)
+
+
+def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
+    """The functions that an object starts with, each with its file."""
+    found = []
+    for path in members:
+        for statement in _START.finditer(texts.get(path) or ""):
+            if _INITCALL.match(statement[1]) and not statement[2].startswith("void") and "{" not in statement[2]:
+                found.append((path, statement[2].split(",")[0].strip()))
+    return found
+
+
+def _hands_out(texts: Texts, path: str, call: re.Match[str], name: str, members: Sequence[str]) -> bool:
+    """Whether a call may give another part of the kernel a way back into the object: by its name, or by the address of something of its."""
+    if _HANDING.fullmatch(name):
+        return True
+    text = texts.get(path) or ""
+    end = closing(text, call.end() - 1)
+    # what a call among the arguments is given is asked of that call
+    arguments = _INNER_CALL.sub(" ", text[call.end() : end]) if end > 0 else ""
+    for found in _ADDRESS.finditer(f"({arguments})"):
+        word = found[1] or found[2]
+        if found[1] is None and defined(texts, word, (path,)) is not None:
+            return True
+        if found[1] is not None and word in texts.once(("variables", path), functools.partial(_variables, texts, path)):
+            return True
+    return False
+
+
+def _own(texts: Texts, name: str, path: str, members: Sequence[str], whole: Sequence[str]) -> bool:
+    if defined(texts, name, (path, *members)) is not None:
+        return True
+    return bool(whole) and defined(texts, name, _others(texts, name, whole)) is not None
+
+
+def _others(texts: Texts, name: str, whole: Sequence[str]) -> list[str]:
+    """The files of a large object that define a function, as far as they are few."""
+    found = set(texts.defining(name)) if whole and name not in _WORDS else set()
+    return [one for one in whole if one in found][:4]
+
+
+def bus_of(function: str) -> str:
+    """The bus that a function registers a driver on, by its name; empty where it is none."""
+    if function in ("usb_register", "usb_serial_register_drivers"):
+        return "usb"
+    if function in ("i2c_add_driver", "i2c_register_driver"):
+        return "i2c"
+    if function in _DRIVEN:
+        return _DRIVEN[function]
+    found = _BY_FUNCTION.match(function)
+    if found is None:
+        return ""
+    bus = next(one for one in found.groups() if one is not None).lstrip("_")
+    return SAME.get(bus, bus)
+
+
+def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
+    """Where a function of the object is defined: the file, and the offsets of its braces."""
+    for path in dict.fromkeys(members):
+        bodies = texts.once(("functions", path), functools.partial(_functions, texts, path))
+        if function in bodies:
+            return path, *bodies[function]
+    return None
+
+
+def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
+    """The functions of a file, with the offsets of their braces."""
+    return {one.name: one.body for one in texts.scan(path) if one.kind is definitions.DefinitionKind.FUNCTION and one.body[1]}
+
+
+def _variables(texts: Texts, path: str) -> set[str]:
+    """The variables of a file whose initialiser may hold the address of a function."""
+    text = texts.get(path) or ""
+    variables = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.VARIABLE)
+    return {one.name for one in variables if "{" in text[one.offset : one.span[1]]}

@@ -1,0 +1,264 @@
+"""Users: which files use what an object exports, and whether one of them runs in the machine. Found through the word index."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import re
+import typing
+from collections.abc import Iterable, Sequence
+
+from hook.c import definitions
+from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.devices import probe_requirements
+from hook.evidence.reach.devices.bindings import bus_of
+from hook.kernel.kbuild.objects import Object
+from hook.kernel.texts import Texts
+from hook.verdict import Answer
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.reach.devices.drivers import Drivers
+
+DEEPEST = 5  # objects that use each other
+# objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`
+_MOST_USERS = (24, 12, 8, 6, 4)
+_MOST_YES = (6, 3, 1, 1, 1)
+
+_EXPORT = re.compile(
+    r"\bEXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
+)
+_MOST_CALLED = 12  # functions of a core that its glue calls, asked for what they want
+_FEW_NAMES = 16
+_MOST_NAMES = 400  # exported functions that are looked for
+_MOST_ROUNDS = 4  # headers whose functions use each other
+_VIRTUAL = re.compile(
+    r"hwsim|netdevsim|/vkms|/vgem|vivid|vimc|net/dummy|sound/drivers/|null_blk|scsi_debug|block/(?:loop|nbd|brd|virtio)|net/(?:tun|veth|ifb)\.c|vcan|dummy_hcd"
+    r"|uhid\.c|userio|uinput|usbnet\.c|usbhid/hid-core|nandsim|mtdram|rtc-test|iommufd/selftest|hci_vhci|vdpa_sim|rdma_rxe|sw/rxe|sw/siw|test_power"
+    r"|nvme/(?:host/(?:tcp|pci)|target/loop)|virtio_net|e1000/|usb/usbaudio|sound/usb/card|misc/pvpanic|w1_ds2490"
+)
+_LIKELY = re.compile(
+    r"drivers/usb/|drivers/hid/|net/usb/|media/usb/|virtio|/e1000|/igb/|vmxnet3|8139|pvscsi|megaraid|mpt|lsi|sym53|bochs|cirrus|vmwgfx|qxl|hda_intel|test"
+    r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si"
+)
+_PLAYED = re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # that talk to a chip that user space can play
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+
+
+@dataclasses.dataclass(frozen=True)
+class User:
+    """A file that uses a function."""
+
+    path: str
+    line: int
+    name: str
+
+
+def exported(texts: Texts, obj: Object, members: Sequence[str], is_module: bool, *, deep: bool) -> list[str]:
+    """What other objects can use of this one: what it exports, and of what is built in alone (`deep`) every function that is not static."""
+    found: dict[str, None] = {}
+    for path in members:
+        text = texts.get(path) or ""
+        if "EXPORT_" in text:
+            found |= dict.fromkeys(one[0] or one[1] for one in _EXPORT.findall(text))
+        if not is_module and deep:
+            found |= dict.fromkeys(texts.once(("not static", path), functools.partial(_names, texts, path)))
+    return [one for one in found if one not in ("init_module", "cleanup_module", "main") and not one.startswith("__packed")]
+
+
+def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srcarch: str, most: int) -> tuple[list[User], bool] | None:
+    """Who uses the functions, the likeliest to be virtual first, and whether these are all; None without the word index."""
+    own = set(members)
+    users: dict[str, User] = {}
+    wanted = set(names[:_MOST_NAMES])
+    complete = len(names) <= _MOST_NAMES
+    known = set(wanted)
+    for _ in range(_MOST_ROUNDS):
+        holding = texts.holding([[name.lower() for name in wanted]])
+        if holding is None:
+            return None
+        more: set[str] = set()  # functions and macros of headers that use what is exported
+        for path in sorted((path for path in holding if path not in own and in_kernel(path, srcarch)), key=likelihood):
+            if path.endswith(".rs"):
+                complete = False
+            if path in users or not path.endswith((".c", ".S", ".h")):
+                continue
+            if len(users) >= most:
+                return list(users.values()), False
+            text = texts.get(path) or ""
+            # to look for a name is faster than to take the text apart, for as many words as a line of it has
+            held = {one for one in wanted if one in text} if len(wanted) < _FEW_NAMES else wanted.intersection(_WORD.findall(text))
+            if path.endswith(".h"):
+                more |= {user for name in held for user in _users_in_header(texts, path, name)} - known
+                continue
+            line, name = next(((line, name) for name in sorted(held) if (line := _uses(texts, path, name))), (0, ""))
+            if line:
+                users[path] = User(path, line, name)
+        if not more:
+            return list(users.values()), complete
+        wanted, known = more, known | more
+    return list(users.values()), False
+
+
+def likelihood(path: str) -> tuple[int, str]:
+    """Where to look first for a user that a virtual machine has."""
+    return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2 if _PLAYED.search(path) else 3, path
+
+
+def in_kernel(path: str, srcarch: str) -> bool:
+    """Whether a file may be part of a kernel for the target."""
+    return not path.startswith(_NOT_KERNEL) and (not path.startswith("arch/") or path.startswith(f"arch/{srcarch}/"))
+
+
+def _uses(texts: Texts, path: str, name: str) -> int:
+    """The line in which a file uses a function of another file; 0 where it has one of its own of that name, or none."""
+    text = texts.get(path)
+    if text is None:
+        return 0
+    for found in re.finditer(rf"(?<![\w.>\"]){re.escape(name)}\b(?!\")", text):
+        begin = text.rfind("\n", 0, found.start()) + 1
+        head = text[begin : found.start()]
+        if re.match(r"\s*#\s*define\b", head) is None and head[:1] not in ("", " ", "\t", "#") and "=" not in head and "(" not in head:
+            if head.startswith("static"):
+                return 0  # its own
+            continue  # a declaration, or the definition itself
+        return texts.line(path, found.start())
+    return 0
+
+
+def _users_in_header(texts: Texts, path: str, name: str) -> set[str]:
+    """The functions and macros of a header that do more than declare a function: whoever includes it may use it through these."""
+    text = texts.get(path) or ""
+    bodies = texts.once(("bodies", path), lambda: _bodies(texts, path))
+    found = set()
+    at = text.find(name)
+    while at >= 0:
+        if _is_word(text, at, name):
+            found |= {user for begin, end, user in bodies if begin < at < end and user != name}
+        at = text.find(name, at + len(name))
+    return found
+
+
+def _bodies(texts: Texts, path: str) -> list[tuple[int, int, str]]:
+    """The offsets of the bodies of functions and macros, with the names of these."""
+    found = []
+    for one in texts.scan(path):
+        if one.kind is definitions.DefinitionKind.FUNCTION:
+            found.append((*one.body, one.name))
+        elif one.kind is definitions.DefinitionKind.MACRO:
+            found.append((*one.span, one.name))
+    return found
+
+
+def _is_word(text: str, at: int, name: str) -> bool:
+    before, after = text[at - 1 : at], text[at + len(name) : at + len(name) + 1]
+    return not (before.isalnum() or before == "_" or after.isalnum() or after == "_")
+
+
+def _names(texts: Texts, path: str) -> list[str]:
+    """The functions and variables of a file that are not static."""
+    kinds = (definitions.DefinitionKind.FUNCTION, definitions.DefinitionKind.VARIABLE)
+    text = texts.get(path) or ""
+    found = []
+    for one in texts.scan(path):
+        if one.kind in kinds and not {"static", "extern"}.intersection(text[one.span[0] : one.offset].split()):
+            found.append(one.name)
+    return found
+
+
+def _wanted(texts: Texts, user: User, names: Sequence[str], members: Sequence[str]) -> probe_requirements.Want | None:
+    """What the probe of a chip's core, or another function that its glue calls, refuses to go without."""
+    words = set(_WORD.findall(texts.get(user.path) or ""))
+    called = itertools.islice((name for name in names if name in words), _MOST_CALLED)
+    found = (probe_requirements.of_probe(texts, name, members) for name in called)
+    return next((one for one in found if one is not None), None)
+
+
+def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, closed: bool, depth: int) -> Reach | None:
+    """What the objects that use this one's functions say; None where nothing of it can be used elsewhere."""
+    names = exported(judge.texts, obj, members, judge.is_module(obj), deep=not binds or closed)
+    if not names:
+        return None
+    if depth >= DEEPEST:
+        return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}?")
+    found = first_users(judge.texts, names, obj.members, judge.kernel.environment["SRCARCH"], 60 if closed else 16)
+    if found is None:
+        return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}? There is no word index to tell")
+    users, all_found = found
+    answers: list[Reach] = []
+    side: list[tuple[Object, Reach]] = []  # hand-bound drivers of the same directory
+    played: tuple[Object, Reach] | None = None  # one of them that has a chip to talk to
+    folder = obj.path.rpartition("/")[0]
+    on_pci = False
+    seen: set[str] = set()
+    tried = 0
+    for user in users:
+        objects = judge.kernel.kbuild.objects(user.path)
+        if not objects:
+            answers.append(
+                Reach(
+                    Answer.UNKNOWN, question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?"
+                )
+            )
+        for one in objects:
+            if one.path in seen:
+                continue
+            seen.add(one.path)
+            tried += 1
+            if tried > (_MOST_USERS if closed else _MOST_YES)[depth] or judge.texts.read_files > judge.most_files:
+                answers.append(
+                    Reach(
+                        Answer.UNKNOWN,
+                        question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?",
+                    )
+                )
+                break
+            answer = judge.of_other(one, depth + 1)
+            beside = one.path.rpartition("/")[0] == folder
+            if answer.answer is Answer.YES and one.path in judge.suites and binds:
+                answer = Reach(Answer.UNKNOWN, question=f"{one.path} tests it: is that the changed code?")
+            if answer.answer is Answer.YES:
+                fact = judge.fact(f"{one.path} uses {user.name}() of {obj.path}", user.path, user.line)
+                reached = dataclasses.replace(answer, facts=(*answer.facts[:2], fact))
+                if one.path not in judge.hand:
+                    return reached
+                want = _wanted(judge.texts, user, names, members)
+                if want is not None:
+                    question = f"{user.name}() asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
+                    reached = Reach(Answer.UNKNOWN, devices=answer.devices, question=question)
+                    if beside:
+                        side.append((one, reached))
+                    else:
+                        answers.append(reached)
+                elif beside:
+                    played = played or (one, reached)
+                else:
+                    judge.hand.add(obj.path)
+                    return reached
+                continue
+            if beside and one.path in judge.weak and answer.answer is Answer.UNKNOWN and one.path not in judge.shut:
+                side.append((one, answer))
+                continue
+            on_pci = on_pci or (beside and answer.answer is Answer.NO and bus_of(judge.texts, one) == "pci")
+            answers.append(answer)
+        if tried > (_MOST_USERS if closed else _MOST_YES)[depth]:
+            break
+    if played is not None and not on_pci:
+        judge.hand.add(obj.path)
+        return played[1]
+    # the core of a PCI chip: that its management port is on I2C as well makes no other machine of it
+    side += [played] if played is not None else []
+    if side and all_found and all(one.answer is Answer.NO for one in answers):
+        judge.sideways.add(obj.path)
+    answers += [judge.as_closed(one, answer) if on_pci else answer for one, answer in side]
+    if not answers and not binds:
+        return Reach(Answer.UNKNOWN, question=f"nobody was found who uses {names[0]}() of {obj.path}: what leads into it?")
+    if not all_found or any(one.answer is not Answer.NO for one in answers):
+        first = next((one.question for one in answers if one.question), "")
+        question = first or f"who uses {names[0]}()?"
+        if users:
+            question = f"{users[0].path}:{users[0].line} uses {users[0].name}() of {obj.path}: does that run in the machine?"
+        return Reach(Answer.UNKNOWN, question=question)
+    assumed = tuple(dict.fromkeys(one for each in answers for one in each.assumptions))
+    return Reach(Answer.NO, tuple(fact for one in answers for fact in one.facts[:1])[:2], assumptions=assumed)

@@ -1,0 +1,233 @@
+"""Reachability: whether a fuzzer can run what changes, as all proofs together say.
+
+The rules are those that farms give to whoever judges, in this order: hardware that no virtual machine has is out of reach, and so is
+teardown that user space cannot ask for; code of a device that the machine or the kernel itself provides is in reach; so is code with a
+proved way in from user space. The rest stays open, with the question in words. docs/reachability.md and docs/ways-in.md have the proofs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+import typing
+from collections.abc import Callable, Iterable, Mapping
+
+from hook import redaction
+from hook.change.patch import Patch
+from hook.config import Settings, WrongSetting
+from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.calls import call_paths, teardown
+from hook.evidence.reach.devices import machine
+from hook.source.git import GitError
+from hook.source.tree import Source
+from hook.verdict import Answer, ConfigReason, Fact, all_of
+
+if typing.TYPE_CHECKING:
+    from hook.evidence.functional.harmless import Evidence, Finding
+    from hook.evidence.reach.calls.descriptions import Descriptions
+    from hook.evidence.reach.devices.drivers import Drivers
+    from hook.kernel.kernel import Kernel
+
+_NOTHING = Reach(Answer.UNKNOWN)
+_STATEMENTS = frozenset(("assertion", "code", "constant", "log call", "tracepoint call"))  # change classes of what stands in functions
+_HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
+_BOOT = ("arch/",)  # where the code is that runs before the kernel does
+_CORES = ("net/",)  # where subsystems are that only drivers lead to, such as mac80211
+_MOST_FILES = 24  # of one change that are looked into; the rest stays open
+
+
+@dataclasses.dataclass(frozen=True)
+class Reached:
+    """What is known of a whole change."""
+
+    answers: Mapping[str, Reach]  # path -> what is said of that file
+    facts: tuple[Fact, ...] = ()  # of the file that is reached, from user space down
+    devices: tuple[str, ...] = ()
+    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
+    disable: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()  # what stays open, where nothing is reached
+
+    @property
+    def answer(self) -> Answer:
+        return all_of(one.answer for one in self.answers.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What the fuzzed machine is, and how far the ways in are followed."""
+
+    vm: machine.Machine
+    bounds: call_paths.Bounds
+    driver_files: int  # read for what drivers bind to, and for who uses them
+    descriptions: Descriptions | None = None  # of system calls, where the person has a checkout of them
+
+
+def limits(settings: Settings, thorough: bool) -> Limits:
+    """The limits that the settings give for a commit's check, or for somebody who waits. Raises WrongSetting."""
+    try:
+        vm = machine.machine(settings["target.arch"], settings["fuzz.vm"])
+    except machine.NoSuchDevice as wrong:
+        raise WrongSetting(f"{settings.origins['fuzz.vm']}: fuzz.vm: {wrong}") from None
+    described = None
+    if checkout := settings["fuzz.syzkaller"]:
+        from hook.evidence.reach.calls import descriptions
+
+        try:
+            described = descriptions.read(checkout)
+        except descriptions.NoDescriptions as wrong:
+            raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
+    files, seconds = (settings[f"reach.{'max' if thorough else 'check'}_{what}"] for what in ("files", "seconds"))
+    bounds = call_paths.Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds)
+    return Limits(vm, bounds, files, described)
+
+
+def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, within: Limits) -> Reached:
+    """What is known of how a fuzzer gets to what a patch may change; `source` is the tree with it applied."""
+    wanted: dict[str, list[tuple[str, str]]] = {}
+    only_functions: set[str] = set()  # files of which nothing else changed: when these run tells when the change does
+    for file, finding in zip(patch.files, evidence.findings, strict=True):
+        if finding.functional is Answer.NO or finding.reachable is Answer.NO or not file.new_blob:
+            continue
+        changed = finding.functions.changed if finding.functions is not None else ()
+        wanted[file.path] = [(file.path, one.name) for one in changed if not one.gone]
+        if _STATEMENTS.issuperset(finding.change_classes) and not any(one.gone for one in changed):
+            only_functions.add(file.path)
+    # what is read on the way proves nothing where it leads nowhere: a verdict rests on what its facts name
+    look = _Look(dataclasses.replace(source, read_blobs={}), kernel, within)
+    answers = {path: _NOTHING for path in wanted}
+    for path in list(wanted)[:_MOST_FILES]:
+        try:
+            answers[path] = look.at(path, wanted[path], path in only_functions)
+        except GitError as wrong:
+            answers[path] = Reach(Answer.UNKNOWN, question=f"who runs {path}? Not everything could be read: {wrong}")
+    redactor = redaction.of(patch.diff)
+    found = together({path: _without_secrets(one, redactor) for path, one in answers.items()})
+    source.read_blobs.update({fact.place.path: fact.place.blob for fact in found.facts if fact.place.blob})
+    return found
+
+
+class _Look:
+    """Looks at one tree; what was read for one file serves the next."""
+
+    def __init__(self, source: Source, kernel: Kernel, within: Limits) -> None:
+        self._source, self._kernel, self._within = source, kernel, within
+        self._until = time.monotonic() + within.bounds.seconds
+
+    @functools.cached_property
+    def _drivers(self) -> Drivers:
+        from hook.evidence.reach.devices import drivers  # core code does not pay for it
+
+        return drivers.Drivers(self._source, self._kernel, self._within.vm, min(self._within.driver_files, drivers.MOST_FILES))
+
+    def at(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
+        """What is said of a file of which `functions` changed, perhaps `nothing_else`. Raises GitError."""
+        source, kernel = self._source, self._kernel
+        bounds = dataclasses.replace(self._within.bounds, seconds=max(0.0, self._until - time.monotonic()))
+        ending = teardown.gate(functions, source, kernel, bounds) if functions and nothing_else else _NOTHING
+
+        def way_in() -> Reach:
+            return call_paths.reach(functions, source, kernel, bounds, self._within.descriptions) if functions else _NOTHING
+
+        if path.startswith(_HARDWARE):
+            hardware = self._hardware(path)
+            if hardware.answer is Answer.NO and (why := teardown.at_boot(functions, source, kernel, bounds)):
+                hardware = Reach(Answer.UNKNOWN, question=f"is it fuzzed by booting? No device is there, yet {why}")
+            return of_file(hardware, ending, way_in)
+        if path.startswith(_BOOT):
+            # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
+            gone = self._hardware(path)
+            return of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
+        # who uses another object of the kernel may use something else of it than what changed: a way in says more
+        found = of_file(_NOTHING, ending, way_in)
+        if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question and time.monotonic() < self._until:
+            return _or(found, self._drivers.of_file(path))
+        return found
+
+    def _hardware(self, path: str) -> Reach:
+        """What is said of drivers; never NO where a file that may say otherwise could not be read."""
+        found = self._drivers.of_file(path)
+        if found.answer is Answer.NO and self._drivers.texts.unread:
+            return Reach(Answer.UNKNOWN, question=f"what does {self._drivers.texts.unread[0]} do? It cannot be read as text")
+        return found
+
+
+def with_answers(evidence: Evidence, patch: Patch, found: Reached) -> Evidence:
+    """The evidence with the answers filled in; what is out of reach is shown by what proves it."""
+    findings = tuple(
+        _answered(finding, found.answers[file.path]) if file.path in found.answers else finding
+        for file, finding in zip(patch.files, evidence.findings, strict=True)
+    )
+    # what changed is known all the same, and where one would aim who has the device
+    return dataclasses.replace(
+        evidence, findings=findings, reachable=all_of(one.reachable for one in findings if one.functional is not Answer.NO)
+    )
+
+
+def _answered(finding: Finding, said: Reach) -> Finding:
+    if said.answer is Answer.NO and not said.facts:
+        return finding  # a claim without a place is none
+    fact = said.facts[0] if said.answer is Answer.NO else finding.fact
+    return dataclasses.replace(finding, reachable=said.answer, fact=fact)
+
+
+def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reach:
+    """What the proofs about one changed file say together.
+
+    `hardware` is about what its drivers bind to, `ending` about functions that run only when something begins or ends; either says nothing
+    where it is UNKNOWN without a question. `way_in`, the dear one, is asked only where these leave it open.
+    """
+    for one in (hardware, ending):
+        if one.answer is Answer.NO:
+            return one
+    if ending.answer is Answer.YES or ending.question:
+        return _with(ending, hardware) if ending.answer is Answer.YES else ending
+    if hardware.answer is Answer.YES:
+        return hardware
+    found = way_in()
+    if found.answer is Answer.YES:
+        return found
+    question = "; ".join(one.question for one in (hardware, found) if one.question)
+    return dataclasses.replace(_NOTHING, question=question)
+
+
+def _without_secrets(found: Reach, redactor: redaction.Redactor) -> Reach:
+    """Facts quote lines of the change too, and verdicts are published."""
+    facts = tuple(dataclasses.replace(one, claim=redactor.text(one.claim), text=redactor.text(one.text)) for one in found.facts)
+    return dataclasses.replace(found, facts=facts, question=redactor.text(found.question))
+
+
+def _or(one: Reach, other: Reach) -> Reach:
+    """The second where it is a way in, else the first."""
+    return other if other.answer is Answer.YES else one
+
+
+def together(answers: Mapping[str, Reach]) -> Reached:
+    """What is known of a change, by what is known of each of its files: one that is reached is enough to fuzz it."""
+    yes = [one for one in answers.values() if one.answer is Answer.YES]
+    if not yes:
+        open_ones = (one.question for one in answers.values() if one.answer is Answer.UNKNOWN and one.question)
+        return Reached(answers, questions=tuple(dict.fromkeys(open_ones)))
+    return Reached(
+        answers,
+        facts=yes[0].facts,
+        devices=_each(one.devices for one in yes),
+        reasons={name: reason for one in reversed(yes) for name, reason in one.reasons.items()},
+        disable=_each(one.disable for one in yes),
+        assumptions=_each(one.assumptions for one in yes),
+    )
+
+
+def _with(one: Reach, other: Reach) -> Reach:
+    """The first, with what makes the second hold beside it."""
+    if other.answer is not Answer.YES:
+        return one
+    return Reach(
+        one.answer, (*other.facts, *one.facts), _each((one.devices, other.devices)), {**other.reasons, **one.reasons},
+        _each((one.disable, other.disable)), _each((one.assumptions, other.assumptions)),
+    )
+
+
+def _each(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for some in names for name in some))

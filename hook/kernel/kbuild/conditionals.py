@@ -1,0 +1,374 @@
+"""Guards: the conditions on options under which a line of a C or assembly file is compiled.
+
+Those of the preprocessor (`#ifdef`, `#if IS_ENABLED(…)`, `#elif`, `#else`), and inside functions those of `if (IS_ENABLED(…))`, whose
+dead arm the compiler drops. A macro that the file defines stands for the condition it is defined under. What only a compiler could
+evaluate is left open.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from hook.c.definitions import HIDDEN, Scan, scan
+from hook.kernel.kconfig.expressions import (
+    NO,
+    YES,
+    Condition,
+    all_of,
+    any_of,
+    built_in,
+    left_open,
+    negated,
+    open_parts,
+    switched_on,
+    taken_to_hold,
+)
+
+_DEEPEST = 40  # parentheses, and conditionals, inside each other
+_MOST_TOKENS = 400  # of one condition
+_MOST_PARTS = 60  # of what one conditional may mean, spelled out
+_DIRECTIVE = re.compile(
+    rb"(?m)^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|define|undef)(?!\w)((?:[^\n\\]|\\[^\n]|\\\n)*+)"
+)
+_TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|&&|\|\||[=!<>]=|<<|>>|\S")
+_RETURN = re.compile(rb"\{?\s*return\b[^;{}]*;\s*\}?\s*")
+_ASKS = re.compile(rb"\bif\s*\(")
+_IS = {"IS_ENABLED": switched_on, "IS_REACHABLE": switched_on, "IS_BUILTIN": built_in}
+# macros that are no options, and what they are for a kernel
+_KNOWN: dict[str, Condition] = {
+    "__KERNEL__": YES, "__ASSEMBLY__": NO, "__ASSEMBLER__": NO, "__CHECKER__": NO, "__cplusplus": NO, "__GENKSYMS__": NO, "__GNUC__": YES,
+    "__x86_64__": built_in("X86_64"), "__i386__": built_in("X86_32"), "__aarch64__": built_in("ARM64"), "__arm__": built_in("ARM"),
+    "__clang__": built_in("CC_IS_CLANG"), "MODULE": ["?", "MODULE"], "__BIG_ENDIAN": built_in("CPU_BIG_ENDIAN"),
+    "__LP64__": built_in("64BIT"),
+}  # fmt: skip
+_COMPARED = {"==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+
+@dataclasses.dataclass(frozen=True)
+class Guard:
+    """A condition around some lines, and the line that says it."""
+
+    condition: Condition
+    line: int
+    text: str
+
+
+@dataclasses.dataclass
+class _Open:
+    """A conditional that is open."""
+
+    now: Guard
+    before: list[Condition]
+
+
+class Guards:
+    """The guards of one file."""
+
+    def __init__(self, data: bytes, path: str, *, proving: bool = False) -> None:
+        """Unless `proving`, what is only likely counts too: a macro is defined where the file defines it and nowhere else, and nothing
+        jumps into the dead arm of an `if`.
+        """
+        self._proving = proving
+        self._data = data
+        self._path = path
+        self._asks_within = not proving and b"CONFIG_" in data and path.endswith(".c")  # options may be asked for by the code itself
+        self._starts: list[int] = []  # the lines from which a stack holds
+        self._stacks: list[tuple[Guard, ...]] = []
+        self._macros: dict[str, list[tuple[Condition, str]]] = {}
+        self._scan: Scan | None = None
+        self.directives: set[int] = set()  # the lines of conditionals
+        self._read()
+
+    def at(self, line: int) -> tuple[Guard, ...]:
+        """The guards around a line, the outermost first."""
+        at = bisect.bisect_right(self._starts, line) - 1
+        stack = self._stacks[at] if at >= 0 else ()
+        if self._asks_within:
+            return (*stack, *self._in_function(line))
+        return stack
+
+    def condition(self, line: int) -> Condition:
+        """All guards around a line as one condition."""
+        return all_of(guard.condition for guard in self.at(line))
+
+    def _read(self) -> None:
+        plain = HIDDEN.sub(_blanked, self._data) if b"#" in self._data else b""
+        stack: list[_Open] = []
+        line, last = 1, 0
+        found = list(_DIRECTIVE.finditer(plain))
+        self._starts.append(1)
+        self._stacks.append(())
+        for number, match in enumerate(found):
+            line += plain.count(b"\n", last, match.start())
+            last = match.start()
+            word = match[1].decode()
+            rest = match[2].replace(b"\\\n", b" ").decode("utf-8", "replace").strip()
+            if word in ("define", "undef"):
+                self._define(word, rest, stack)
+                continue
+            end = line + match[0].count(b"\n")
+            self.directives.update(range(line, end + 1))
+            text = f"#{word} {rest}".strip()[:120]
+            if word in ("if", "ifdef", "ifndef"):
+                condition = YES if self._is_include_guard(word, rest, found, number) else self._evaluated(word, rest)
+                if len(stack) < _DEEPEST * 10:
+                    stack.append(_Open(Guard(condition, line, text), []))
+            elif stack:
+                top = stack[-1]
+                if word == "endif":
+                    stack.pop()
+                else:
+                    top.before.append(top.now.condition)
+                    now = YES if word == "else" else self._evaluated(word.removeprefix("el"), rest)
+                    text = text if word != "else" else f"#else of {top.now.text}"[:120]
+                    condition = all_of([*(negated(one) for one in top.before[-20:]), now])
+                    top.now = Guard(condition if _size(condition) <= _MOST_PARTS else left_open(text), line, text)
+            self._starts.append(end + 1)
+            self._stacks.append(tuple(one.now for one in stack if one.now.condition != YES))
+
+    def _is_include_guard(self, word: str, rest: str, found: list[re.Match[bytes]], number: int) -> bool:
+        """`#ifndef NAME` and `#define NAME` as the first two directives."""
+        if word == "if" and rest.startswith("!defined"):
+            rest = rest.removeprefix("!defined").strip(" ()")
+        elif word != "ifndef":
+            return False
+        following = found[number + 1] if number + 1 < len(found) else None
+        return (
+            number <= 1 and following is not None and following[1] == b"define" and following[2].split()[:1] == [rest.encode()]
+            and not rest.startswith("CONFIG_")
+        )
+
+    def _define(self, word: str, rest: str, stack: list[_Open]) -> None:
+        name = re.match(r"[A-Za-z_]\w*", rest)
+        if name is None:
+            return
+        known = self._macros.setdefault(name[0], [])
+        if word == "undef":
+            known.clear()
+        elif len(known) < 8:
+            condition = all_of(one.now.condition for one in stack)
+            known.append((condition if _size(condition) <= _MOST_PARTS else left_open(name[0]), rest[name.end() :].strip()))
+
+    def _evaluated(self, word: str, rest: str) -> Condition:
+        if word in ("ifdef", "ifndef"):
+            name = rest.split()[0] if rest.split() else ""
+            found = self._defined(name)
+            return negated(found) if word == "ifndef" else found
+        tokens = _TOKEN.findall(rest)
+        if len(tokens) > _MOST_TOKENS:
+            return left_open(f"#if {rest[:80]}")
+        return _Expression(tokens, self, f"#{word} {rest}").parsed()
+
+    def _defined(self, name: str) -> Condition:
+        if name.startswith("CONFIG_"):
+            option = name.removeprefix("CONFIG_")
+            return ["=", option.removesuffix("_MODULE"), "'m"] if option.endswith("_MODULE") else built_in(option)
+        if name in self._macros and not self._proving:
+            return any_of(condition for condition, _ in self._macros[name])
+        return _KNOWN.get(name, left_open(f"defined({name})"))
+
+    def _value(self, name: str, depth: int) -> Condition:
+        """Whether a macro is something other than 0."""
+        if name.startswith("CONFIG_"):
+            return built_in(name.removeprefix("CONFIG_"))
+        if name in self._macros and depth < 4 and not self._proving:
+            ways = []
+            for condition, text in self._macros[name]:
+                tokens = _TOKEN.findall(text)
+                inner = _Expression(tokens, self, name, depth + 1).parsed() if 0 < len(tokens) < 40 else left_open(name)
+                ways.append(all_of([condition, inner]))
+            return any_of(ways)
+        return _KNOWN.get(name, left_open(name))
+
+    def _in_function(self, line: int) -> Iterator[Guard]:
+        """The `if (IS_ENABLED(…))` around a line, and those before it that return where the line is not meant."""
+        if self._scan is None:
+            self._scan = scan(self._data)
+        function = self._scan.function_at(line)
+        if function is None or not function.body[1] or b"CONFIG_" not in self._data[function.body[0] : function.body[1]]:
+            return
+        code = self._scan.code
+        begin = _offset(code, line)
+        end = code.find(b"\n", begin)
+        begin, end = begin + len(code[begin:end]) - len(code[begin:end].lstrip()), max(end, begin)
+        for match in _ASKS.finditer(code, function.body[0], min(begin, function.body[1])):
+            closed = _closing(code, match.end() - 1, b"()", function.body[1])
+            text = code[match.end() : closed]
+            if closed < 0 or b"CONFIG_" not in text or closed >= begin:
+                continue
+            words = " ".join(text.decode("utf-8", "replace").split())
+            tokens = _TOKEN.findall(words)
+            condition = _Expression(tokens, self, f"if ({words[:60]})").parsed() if len(tokens) <= _MOST_TOKENS else YES
+            at = code.count(b"\n", 0, match.start()) + 1
+            then = _statement(code, closed + 1, function.body[1])
+            if then[0] <= begin < then[1]:
+                yield Guard(taken_to_hold(condition), at, f"if ({words})"[:120])
+                continue
+            otherwise = re.compile(rb"\s*else\b").match(code, then[1])
+            if otherwise:
+                other = _statement(code, otherwise.end(), function.body[1])
+                if other[0] <= begin < other[1] and not open_parts(condition):
+                    yield Guard(negated(condition), at, f"else of if ({words})"[:120])
+            elif _RETURN.fullmatch(code, then[0], then[1]) and not open_parts(condition) and _same_block(code, then[1], begin):
+                yield Guard(negated(condition), at, f"after if ({words}) return"[:120])
+
+
+class _Expression:
+    """The condition of an `#if`, or of an `if` in the code."""
+
+    def __init__(self, tokens: list[str], guards: Guards, text: str, depth: int = 0) -> None:
+        self._tokens = tokens
+        self._guards = guards
+        self._text = text[:100]
+        self._at = 0
+        self._depth = depth
+
+    def parsed(self) -> Condition:
+        try:
+            found = self._either(0)
+        except (IndexError, RecursionError):
+            return left_open(self._text)
+        return found if self._at == len(self._tokens) and _size(found) <= _MOST_PARTS else left_open(self._text)
+
+    def _either(self, depth: int) -> Condition:
+        terms = [self._both(depth)]
+        while self._peek() == "||":
+            self._at += 1
+            terms.append(self._both(depth))
+        return any_of(terms)
+
+    def _both(self, depth: int) -> Condition:
+        terms = [self._comparison(depth)]
+        while self._peek() == "&&":
+            self._at += 1
+            terms.append(self._comparison(depth))
+        return all_of(terms)
+
+    def _comparison(self, depth: int) -> Condition:
+        start = self._at
+        found = self._term(depth)
+        if self._peek() in ("&&", "||", ")", ""):
+            return found
+        # an operator: only comparisons of one option, or of a known word, with a number are understood
+        level = 0
+        while self._at < len(self._tokens):
+            token = self._tokens[self._at]
+            level += {"(": 1, ")": -1}.get(token, 0)
+            if level < 0 or (level == 0 and token in ("&&", "||")):
+                break
+            self._at += 1
+        piece = self._tokens[start : self._at]
+        if len(piece) == 3 and piece[1] in _COMPARED:
+            name, relation, value = piece
+            if value.rstrip("uUlL").isdigit():
+                number = value.rstrip("uUlL")
+                if name.startswith("CONFIG_"):
+                    return [_COMPARED[relation], name.removeprefix("CONFIG_"), f"'{number}"]
+                if name in ("BITS_PER_LONG", "__BITS_PER_LONG", "__SIZEOF_LONG__") and relation in ("==", "!="):
+                    wide = built_in("64BIT") if number in ("64", "8") else negated(built_in("64BIT"))
+                    return wide if relation == "==" else negated(wide)
+        return left_open(" ".join(piece)[:100])
+
+    def _term(self, depth: int) -> Condition:
+        if depth > _DEEPEST:
+            raise RecursionError
+        token = self._tokens[self._at]
+        self._at += 1
+        if token == "!":
+            return negated(self._term(depth + 1))
+        if token == "(":
+            found = self._either(depth + 1)
+            if self._tokens[self._at] != ")":
+                raise IndexError
+            self._at += 1
+            return found
+        if token == "defined":
+            bracket = self._peek() == "("
+            self._at += bracket
+            name = self._tokens[self._at]
+            self._at += 1 + bracket
+            return self._guards._defined(name)
+        if token[0].isdigit():
+            return NO if int(token.rstrip("uUlL") or "0", 0 if not re.fullmatch(r"0\d+", token) else 8) == 0 else YES
+        if not (token[0].isalpha() or token[0] == "_"):
+            raise IndexError
+        if self._peek() == "(":
+            inner = self._call()
+            if token in _IS and len(inner) == 1 and inner[0].startswith("CONFIG_"):
+                return _IS[token](inner[0].removeprefix("CONFIG_"))
+            if token == "IS_MODULE" and len(inner) == 1:
+                return ["=", inner[0].removeprefix("CONFIG_"), "'m"]
+            if token in ("likely", "unlikely") and inner:
+                return _Expression(inner, self._guards, self._text, self._depth + 1).parsed()
+            return left_open(f"{token}({' '.join(inner)[:80]})")
+        return self._guards._value(token, self._depth)
+
+    def _call(self) -> list[str]:
+        level, start = 0, self._at + 1
+        while True:
+            token = self._tokens[self._at]
+            self._at += 1
+            level += {"(": 1, ")": -1}.get(token, 0)
+            if level == 0:
+                return self._tokens[start : self._at - 1]
+
+    def _peek(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+
+def _size(condition: Condition) -> int:
+    return 1 + sum(_size(one) for one in condition[1:]) if isinstance(condition, list) else 1
+
+
+def _blanked(match: re.Match[bytes]) -> bytes:
+    text = match[0]
+    return b" " + b"\n" * text.count(b"\n") if text[:1] == b"/" else text
+
+
+def _offset(code: bytes, line: int) -> int:
+    at = 0
+    for _ in range(line - 1):
+        at = code.find(b"\n", at) + 1
+    return at
+
+
+def _closing(code: bytes, opening: int, pair: bytes, end: int) -> int:
+    depth = 0
+    for match in re.compile(rb"[()]" if pair == b"()" else rb"[{}]").finditer(code, opening, end + 1):
+        depth += 1 if match[0] == pair[:1] else -1
+        if depth == 0:
+            return match.start()
+    return -1
+
+
+def _statement(code: bytes, start: int, end: int) -> tuple[int, int]:
+    """The offsets of the statement that begins at or after `start`."""
+    while start < end and code[start : start + 1].isspace():
+        start += 1
+    if code[start : start + 1] == b"{":
+        closed = _closing(code, start, b"{}", end)
+        return start, (closed if closed >= 0 else end) + 1
+    depth = 0
+    for match in re.compile(rb"[(){};]").finditer(code, start, end):
+        if match[0] in b"({":
+            depth += 1
+        elif match[0] in b")}":
+            depth -= 1
+            if depth == 0 and match[0] == b"}":
+                return start, match.end()
+        elif depth == 0:
+            return start, match.end()
+    return start, end
+
+
+def _same_block(code: bytes, start: int, end: int) -> bool:
+    """Whether no brace between two places closes what was open at the first."""
+    depth = 0
+    for match in re.compile(rb"[{}]").finditer(code, start, end):
+        depth += 1 if match[0] == b"{" else -1
+        if depth < 0:
+            return False
+    return True

@@ -1,0 +1,64 @@
+"""The base configuration: which options the kernel has that the person fuzzes, before anything is added.
+
+Either a .config of theirs, or what `make defconfig kvm_guest.config` would write for the target, as far as it can be read from the tree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from hook.kernel.kconfig.olddefconfig import TooDeep, Values
+from hook.kernel.kconfig.parser import Options
+
+_LINE = re.compile(r"(?:CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set)\Z")
+_DEFCONFIGS = {
+    "x86_64": ("arch/x86/configs/x86_64_defconfig",),
+    "i386": ("arch/x86/configs/i386_defconfig",),
+    "powerpc": ("arch/powerpc/configs/ppc64_defconfig",),
+    "loongarch": ("arch/loongarch/configs/loongson3_defconfig",),
+    "mips": ("arch/mips/configs/generic_defconfig",),
+    "arm": ("arch/arm/configs/multi_v7_defconfig",),
+}
+_FRAGMENTS = ("kernel/configs/kvm_guest.config",)
+
+
+def parts(arch: str, source_arch: str) -> tuple[str, ...]:
+    """The files of the tree that make the default base, first the defconfig, then the fragments over it."""
+    return (*_DEFCONFIGS.get(arch, (f"arch/{source_arch}/configs/defconfig",)), *_FRAGMENTS)
+
+
+def read(text: str) -> dict[str, str]:
+    """The options that a .config or a fragment of one sets: y, m, n, or the text of a value. The last of several lines counts."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        match = _LINE.match(line.rstrip())
+        if match is None:
+            continue
+        name = match[1] or match[3]
+        value = "n" if match[3] else match[2]
+        if value[:1] == '"':
+            value = re.sub(r"\\(.)", r"\1", value[1:].rpartition('"')[0] if value.endswith('"') and len(value) > 1 else value[1:])
+        found.pop(name, None)
+        found[name] = value
+    return found
+
+
+def _written(values: Values, name: str) -> str | None:
+    """The value that .config would have of an option; None where it has none, or one that cannot be worked out."""
+    try:
+        return values.text(name) if values.is_written(name) else None
+    except (TooDeep, RecursionError):
+        return None
+
+
+def configured(options: Options, texts: Iterable[str]) -> dict[str, str]:
+    """The .config that comes of a defconfig and the fragments merged over it, each step brought in order as olddefconfig does."""
+    set_so_far: dict[str, str] = {}
+    for text in texts:
+        for name, value in read(text).items():
+            set_so_far.pop(name, None)
+            set_so_far[name] = value
+        values = Values(options, set_so_far)
+        set_so_far = {name: said for name in options.by_name if (said := _written(values, name)) is not None}
+    return set_so_far

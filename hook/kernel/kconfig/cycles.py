@@ -1,0 +1,66 @@
+"""Cycles: options that depend on themselves, which the kernel's own reader refuses.
+
+Follows sym_check_sym_deps of scripts/kconfig/symbol.c: an option leans on what selects or implies it, on the conditions of its prompts, and
+on its defaults with their conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hook.kernel.kconfig.expressions import Condition
+from hook.kernel.kconfig.option import Option
+
+_MOST = 20  # cycles that are named
+
+
+def cycles(options: Mapping[str, Option], shared: Mapping[str, Condition]) -> list[list[str]]:
+    """The options that lead back to themselves, each cycle once, as far as one walk over all of them meets them."""
+    found: list[list[str]] = []
+    done: set[str] = set()
+    for first in options:
+        if first in done:
+            continue
+        path: list[str] = []  # from `first`, each leaning on the next one
+        on_path: dict[str, int] = {}
+        walk: list[Iterator[str]] = []
+        following: str | None = first
+        while following is not None or walk:
+            if following is not None:
+                on_path[following] = len(path)
+                path.append(following)
+                done.add(following)
+                walk.append(_leans_on(following, options, shared))
+            following = None
+            for name in walk[-1]:
+                if name in on_path:
+                    names = [one for one in path[on_path[name] :] if one[0] != "#"]
+                    if names and len(found) < _MOST:
+                        found.append(names)
+                elif name not in done:
+                    following = name
+                    break
+            else:
+                walk.pop()
+                del on_path[path.pop()]
+    return found
+
+
+def _leans_on(name: str, options: Mapping[str, Option], shared: Mapping[str, Condition]) -> Iterator[str]:
+    """The options, and the conditions that many share, which stand in what an option leans on."""
+    if name[0] == "#":
+        waiting: list[Condition] = [shared[name]]
+    else:
+        option = options.get(name)
+        if option is None:
+            return
+        waiting = [*option.prompts, *option.selected_by, *option.implied_by]
+        if not option.members:
+            waiting += option.defaults
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            if one and one[0] != "?":
+                waiting += one
+        elif one[:1] == "#" or one in options:
+            yield one

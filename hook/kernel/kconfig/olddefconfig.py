@@ -1,0 +1,270 @@
+"""Values: what `make olddefconfig` makes of the options a person has set.
+
+Follows sym_calc_value, sym_calc_visibility and sym_calc_choice of scripts/kconfig/symbol.c (Linux 6.12). An option is worked out when it is
+asked for, and only what it depends on with it.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hook.kernel.kconfig.expressions import YES, Condition
+from hook.kernel.kconfig.option import Known, Option
+
+_DEEPEST = 60  # options that lean on each other in a chain
+_LETTERS = ("n", "m", "y")
+_LEVELS = {"n": 0, "m": 1, "y": 2}
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)\Z")
+
+
+class TooDeep(ValueError):
+    """Options that lean on each other further than anybody follows; the sentence names one."""
+
+
+class Values:
+    """The values that options have, where a person has set some of them."""
+
+    def __init__(self, known: Known, given: Mapping[str, str]) -> None:
+        self.known = known
+        self.given = given  # NAME -> y, m, n or text; a later one of the same choice wins
+        self.unreadable: dict[str, None] = {}  # what could not be evaluated, and was taken for no
+        self._levels: dict[str, int] = {}
+        self._texts: dict[str, str] = {}
+        self._shared: dict[str, int] = {}
+        self._chosen: dict[str, str] = {}
+        self._running: set[str] = set()
+        self._order: dict[str, int] | None = None
+
+    def level(self, name: str) -> int:
+        """0, 1 or 2 for n, m or y; 0 for what is no bool or tristate. Raises TooDeep."""
+        found = self._levels.get(name)
+        return found if found is not None else self._calculated(name)
+
+    def text(self, name: str) -> str:
+        """The value as .config has it; an option that is not defined has its own name. Raises TooDeep."""
+        option = self.known.get(name)
+        if option is None or not option.type:
+            return name
+        level = self.level(name)
+        return _LETTERS[level] if option.type in ("bool", "tristate") else self._texts[name]
+
+    def holds(self, condition: Condition) -> bool:
+        """Whether a condition holds, `m` counting as well. Raises TooDeep."""
+        return self.evaluate(condition) != 0
+
+    def evaluate(self, condition: Condition) -> int:
+        """A condition's value: 0, 1 or 2. Raises TooDeep."""
+        if isinstance(condition, str):
+            first = condition[:1]
+            if first == "'":
+                return 2 if condition == YES else 1 if condition == "'m" else 0
+            if first == "#":
+                found = self._shared.get(condition)
+                if found is None:
+                    found = self._shared[condition] = self.evaluate(self.known.common(condition))
+                return found
+            return self.level(condition)
+        kind = condition[0]
+        if kind == "&":
+            lowest = 2
+            for at in range(1, len(condition)):
+                one = self.evaluate(condition[at])
+                if one < lowest:
+                    lowest = one
+                    if not one:
+                        break
+            return lowest
+        if kind == "|":
+            highest = 0
+            for at in range(1, len(condition)):
+                one = self.evaluate(condition[at])
+                if one > highest:
+                    highest = one
+                    if one == 2:
+                        break
+            return highest
+        if kind == "!":
+            return 2 - self.evaluate(condition[1])
+        if kind == "?":
+            self.unreadable[condition[1]] = None
+            return 0
+        return 2 if self._compared(kind, condition[1], condition[2]) else 0
+
+    def visible(self, name: str) -> int:
+        """How far a person may switch an option on. Raises TooDeep."""
+        option = self.known.get(name)
+        return self._visible(option) if option is not None else 0
+
+    def is_written(self, name: str) -> bool:
+        """Whether .config would have a line about an option. Raises TooDeep."""
+        option = self.known.get(name)
+        if option is None or not option.type or name[0] == "<":
+            return False
+        if self._visible(option):
+            return True
+        if option.type in ("bool", "tristate"):
+            return self.level(name) != 0 or self._pulled(option, option.implied_by) != 0
+        return self._default(option) is not None
+
+    def _visible(self, option: Option) -> int:
+        level = 0
+        for prompt in option.prompts:
+            level = max(level, self.evaluate(prompt))
+            if level == 2:
+                return 2
+        if level == 1 and (option.type != "tristate" or not self._has_modules(option.name)):
+            return 2
+        return level
+
+    def _has_modules(self, name: str) -> bool:
+        return name == self.known.modules or self.level(self.known.modules) != 0
+
+    def _is_bool(self, option: Option) -> bool:
+        return option.type == "bool" or not self._has_modules(option.name)
+
+    def _calculated(self, name: str) -> int:
+        option = self.known.get(name)
+        if option is None or not option.type:
+            self._levels[name] = 0
+            return 0
+        if name in self._running:
+            self._texts.setdefault(name, "")
+            return 0  # it depends on itself, which the reader of Kconfig has said
+        if len(self._running) > _DEEPEST:
+            raise TooDeep(f"{name} and what it depends on lean on each other too deep")
+        self._running.add(name)
+        try:
+            if option.type in ("bool", "tristate"):
+                level = self._tristate(option)
+            else:
+                level, self._texts[name] = 0, self._worded(option)
+        finally:
+            self._running.discard(name)
+        self._levels[name] = level
+        return level
+
+    def _tristate(self, option: Option) -> int:
+        if option.choice:
+            return 2 if self._visible(option) and self._choice(option.choice) == option.name else 0
+        visible = self._visible(option)
+        set_to = _LEVELS.get(self.given.get(option.name, "")) if visible else None
+        if set_to == 1 and option.type == "bool":
+            set_to = None
+        if set_to is not None:
+            level = min(set_to, visible)
+        else:
+            level = 0
+            default = self._default(option)
+            if default is not None:
+                level = min(self.evaluate(default[0]), self.evaluate(default[1]))
+            implied = self._pulled(option, option.implied_by) if level < 2 else 0
+            if implied:
+                level = min(max(level, implied), self._direct(option))
+        if level < 2:
+            level = max(level, self._pulled(option, option.selected_by))
+        return 2 if level == 1 and self._is_bool(option) else level
+
+    def _pulled(self, option: Option, by: list[list[Condition]]) -> int:
+        level = 0
+        for name, condition in by:
+            one = self.level(name)
+            if one > level:
+                level = max(level, min(one, self.evaluate(condition)))
+                if level == 2:
+                    return 2
+        return 2 if level == 1 and self._is_bool(option) else level
+
+    def _direct(self, option: Option) -> int:
+        level = self.evaluate(option.depends)
+        return 2 if level == 1 and self._is_bool(option) else level
+
+    def _default(self, option: Option) -> list[Condition] | None:
+        for default in option.defaults:
+            if self.evaluate(default[1]):
+                return default
+        return None
+
+    def _worded(self, option: Option) -> str:
+        text = {"int": "0", "hex": "0x0"}.get(option.type, "")
+        set_to = self.given.get(option.name)
+        if set_to is not None and self._visible(option):
+            text = set_to
+        else:
+            default = self._default(option)
+            if default is not None:
+                text = self._word(default[0])
+        if option.type == "string":
+            return text
+        for low, high, condition in option.ranges:
+            if self.evaluate(condition):
+                value, lowest, highest = _number(text), _number(self._word(low)), _number(self._word(high))
+                if value is None or lowest is None or highest is None:
+                    return text
+                return self._word(low) if value < lowest else self._word(high) if value > highest else text
+        return text
+
+    def _word(self, value: Condition) -> str:
+        if not isinstance(value, str):
+            return _LETTERS[self.evaluate(value)]
+        return value[1:] if value[:1] == "'" else self.text(value)
+
+    def _choice(self, name: str) -> str:
+        """The member of a choice that is on (sym_calc_choice)."""
+        known = self._chosen.get(name)
+        if known is not None:
+            return known
+        choice = self.known.get(name)
+        assert choice is not None
+        visible = []
+        for member in choice.members:
+            option = self.known.get(member)
+            if option is not None and self._visible(option):
+                visible.append(member)
+        self._chosen[name] = found = self._pick(choice, visible)
+        return found
+
+    def _pick(self, choice: Option, visible: list[str]) -> str:
+        if self._order is None:
+            self._order = {one: number for number, one in enumerate(self.given)}
+        order = self._order
+        # the one that was set last comes first; then those that were not set, as they are defined
+        ranked = sorted(visible, key=lambda one: -order.get(one, -1))
+        for one in ranked:
+            if self.given.get(one) == "y":
+                return one
+        defaults = (value for value, condition in choice.defaults if value in visible and self.evaluate(condition))
+        default = next(defaults, visible[0] if visible else None)
+        if default is not None and self.given.get(default) != "n":
+            return default
+        for one in visible:
+            if one not in self.given:
+                return one
+        return ranked[-1] if ranked else ""
+
+    def _is_switch(self, name: Condition) -> bool:
+        option = self.known.get(name) if isinstance(name, str) else None
+        return option is not None and option.type in ("bool", "tristate")
+
+    def _compared(self, kind: str, left: Condition, right: Condition) -> bool:
+        one, other = self._word(left), self._word(right)
+        if self._is_switch(left) and self._is_switch(right):
+            return bool(_COMPARE[kind](_LEVELS[one], _LEVELS[other]))
+        numbers = _number(one), _number(other)
+        if numbers[0] is not None and numbers[1] is not None:
+            return bool(_COMPARE[kind](*numbers))
+        return bool(_COMPARE[kind](one, other))
+
+
+def _number(text: str) -> int | None:
+    """The number that a value stands for, if it is one."""
+    if not _NUMBER.match(text) or len(text) > 40:
+        return None
+    return int(text, 16) if "x" in text.lower() else int(text)
+
+

@@ -1,0 +1,42 @@
+"""An option of Kconfig: all that its definitions, wherever they stand, say of it together."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+from hook.kernel.kconfig.expressions import YES, Condition
+
+
+@dataclasses.dataclass
+class Option:
+    """An option, or a choice (its name begins with `<`), as all its definitions together make it."""
+
+    name: str
+    type: str = ""  # bool, tristate, int, hex or string; empty where nothing says
+    prompts: list[Condition] = dataclasses.field(default_factory=list)  # under which a person may set it
+    defaults: list[list[Condition]] = dataclasses.field(default_factory=list)  # value, condition
+    depends: Condition = YES
+    selected_by: list[list[Condition]] = dataclasses.field(default_factory=list)  # option, condition
+    implied_by: list[list[Condition]] = dataclasses.field(default_factory=list)
+    selects: list[list[Condition]] = dataclasses.field(default_factory=list)
+    ranges: list[list[Condition]] = dataclasses.field(default_factory=list)  # lowest, highest, condition
+    choice: str = ""  # that it is a member of
+    members: list[str] = dataclasses.field(default_factory=list)  # of a choice
+    places: list[list[object]] = dataclasses.field(default_factory=list)  # path, line
+    title: str = ""
+    probes: list[str] = dataclasses.field(default_factory=list)  # of the toolchain, that its value leans on
+
+
+class Known(Protocol):
+    """Where options can be looked up."""
+
+    @property
+    def modules(self) -> str:
+        """The option that allows modules."""
+
+    def get(self, name: str) -> Option | None:
+        """An option by its name; None where nothing defines it."""
+
+    def common(self, name: str) -> Condition:
+        """What a name such as `#12` stands for."""

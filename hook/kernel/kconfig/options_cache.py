@@ -1,0 +1,335 @@
+"""The store: the options of a tree as they were read before, and its base configuration, kept in our own directory under .git.
+
+An entry is known by the blobs of all Kconfig files that it was read from, so every tree that has the same ones shares it. It is an SQLite
+file with a row of JSON for each option, of which only those are taken apart that a question is about. Measured on Linux 6.12, for an answer
+that looks at 500 rows: 7 ms, against 25 ms for the same as lines of one file, 140 ms for one JSON document and 360 ms with marshal. What
+reads it can at worst refuse it, and then the tree is read anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import gc
+import hashlib
+import json
+import os
+import pathlib
+import typing
+from collections.abc import Callable, Iterator, Mapping
+
+from hook.kernel.kconfig import base_config
+from hook.kernel.kconfig.expressions import Condition
+from hook.kernel.kconfig.option import Option
+from hook.kernel.kconfig.toolchain import Toolchain, toolchain
+from hook.source.git import GitError
+from hook.source.tree import Source, changed_paths
+
+if typing.TYPE_CHECKING:
+    from hook.kernel.kconfig.parser import Options
+
+KCONFIG = "\0kconfig:"  # among the things that a verdict was read from: all Kconfig files together, for an architecture
+FORMAT = 1  # of the files here; another one is read anew
+_MOST_TREES = 200  # that are remembered with the entry that holds for them
+_MOST_DIRECTORIES = 200  # in which a revision may differ from one that is known, to be compared here
+_MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
+_MOST_ENTRIES = 6  # of some 5 MB each
+_SOURCES = {"x86_64": "x86", "i386": "x86"}  # directories below arch/
+_FIELDS = tuple(field.name for field in dataclasses.fields(Option))[1:]
+_EMPTY = {field: getattr(Option(""), field) for field in _FIELDS}
+
+
+def known_by(source: Source, name: str, toolchain_name: str) -> str:
+    """The digest that stands for what is read as `name`, which begins with KCONFIG."""
+    arch = name.removeprefix(KCONFIG)
+    return Known(source, target(arch), toolchain(toolchain_name)).known_by
+
+
+def target(arch: str) -> dict[str, str]:
+    """What the top makefile gives to Kconfig and Kbuild, for an architecture as `target.arch` names it."""
+    return {"ARCH": arch, "SRCARCH": _SOURCES.get(arch, arch)}
+
+
+class Damaged(ValueError):
+    """An entry that cannot be read; it is made anew."""
+
+
+class StoredOptions:
+    """The options of one entry; each is taken apart when it is first asked for."""
+
+    def __init__(self, path: pathlib.Path, read_anew: Callable[[], Options]) -> None:
+        import sqlite3
+
+        self._read_anew = read_anew
+        self._instead: Options | None = None
+        self._errors = (sqlite3.Error, ValueError, TypeError, KeyError)
+        self._read: dict[str, Option | None] = {}
+        self._shared: dict[str, Condition] = {}
+        try:
+            self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+            self._database.execute("pragma cell_size_check = on")
+            head = json.loads(self._line("") or "")
+            self.modules = str(head["Modules"])
+            self.warnings: list[str] = [str(one) for one in head["Warnings"]]
+            good = head["Format"] == FORMAT
+        except self._errors:
+            good = False
+        if not good:
+            raise Damaged(f"{path.name} is not an entry of ours")
+
+    def get(self, name: str) -> Option | None:
+        """An option by its name."""
+        if self._instead is not None:
+            return self._instead.get(name)
+        if name in self._read:
+            return self._read[name]
+        try:
+            line = self._line(name)
+            option = None if line is None else Option(name, **json.loads(line))
+        except self._errors:
+            self._instead = self._read_anew()
+            return self._instead.get(name)
+        self._read[name] = option
+        return option
+
+    def common(self, name: str) -> Condition:
+        """A condition that several options share."""
+        if self._instead is not None:
+            return self._instead.common(name)
+        if name not in self._shared:
+            try:
+                self._shared[name] = json.loads(self._line(name) or "")
+            except self._errors:
+                self._instead = self._read_anew()
+                return self._instead.common(name)
+        return self._shared[name]
+
+    def _line(self, name: str) -> str | None:
+        found = self._database.execute("select value from line where name = ?", (name,)).fetchone()
+        return None if found is None else str(found[0])
+
+
+@dataclasses.dataclass
+class Known:
+    """What is known of the options of a tree for one target and toolchain. Each part is read when it is asked for."""
+
+    source: Source
+    environment: Mapping[str, str]
+    toolchain: Toolchain
+    base_text: str | None = None  # the person's own .config; None for the default of the target
+    digest: str = ""
+    _options: StoredOptions | Options | None = None
+    _read: Options | None = None
+    _base: dict[str, str] | None = None
+
+    @property
+    def known_by(self) -> str:
+        """What is the same for all trees that define the same options."""
+        self._open()
+        return self.digest
+
+    @property
+    def options(self) -> StoredOptions | Options:
+        """The options of the tree."""
+        if self._options is None:
+            self._open()
+            if self._options is None:
+                self._options = self._entry() or self._anew()
+        return self._options
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with the Kconfig files, where the options have been asked for."""
+        return self._options.warnings if self._options is not None else []
+
+    @property
+    def base(self) -> dict[str, str]:
+        """The base configuration, as its .config says it."""
+        if self._base is None:
+            if self.base_text is not None:
+                self._base = base_config.read(self.base_text)
+            else:
+                self._base = self._default_base()
+        return self._base
+
+    @property
+    def _directory(self) -> pathlib.Path:
+        return self.source.repo.state_dir / "kconfig"
+
+    def _default_base(self) -> dict[str, str]:
+        paths = base_config.parts(self.environment["ARCH"], self.environment["SRCARCH"])
+        blobs = [self.source.file(path) for path in paths]
+        self._open()
+        key = hashlib.sha256("\n".join([self.digest, *(blob.oid if blob else "" for blob in blobs)]).encode()).hexdigest()
+        name = f"{self.digest[:32]}.{key[:16]}.config"
+        if found := self._json(name):
+            return dict(found)
+        texts = [blob.data.decode("utf-8", "replace") for blob in blobs if blob is not None and blob.data is not None]
+        with _much_at_once():
+            made = base_config.configured(self._whole(), texts)
+        _write(self._directory / name, json.dumps(made).encode())
+        return made
+
+    def _open(self) -> None:
+        """Find the entry that holds for the tree; read the tree where there is none."""
+        if self.digest:
+            return
+        mine = f"{FORMAT} {self.environment['ARCH']} {self.toolchain} "
+        tree = self.source.oid("") if self.source.revision else ""
+        trees = {key.removeprefix(mine): digest for key, digest in self._json("trees").items() if key.startswith(mine)}
+        candidates = [tree] if tree in trees else self._comparable(trees)
+        fitting = next((one for one in candidates if self._holds(trees[one], one, tree)), "")
+        if fitting:
+            self.digest = trees[fitting]
+        else:
+            self._anew()
+            # what is staged, or mailed, is no tree that the next change could be compared with
+            base = self.source.objects.read(f"{self.source.base}^{{tree}}") if self.source.base else None
+            if base and base.oid != tree and self._holds(self.digest, base.oid, tree):
+                self._remember(mine + base.oid, self.digest)
+        if tree and tree not in trees and not self.source.changes and self.source.repo.object_dir is None:
+            self._remember(mine + tree, self.digest)
+
+    def _comparable(self, trees: dict[str, str]) -> list[str]:
+        """Of each of the last entries the tree that was seen last, of those that are still there."""
+        found: dict[str, str] = {}
+        for one, digest in reversed(trees.items()):
+            if digest not in found and self.source.objects.read(one) is not None:
+                found[digest] = one
+            if len(found) == _MOST_CANDIDATES:
+                break
+        return list(found.values())
+
+    def _holds(self, digest: str, its_tree: str, tree: str) -> bool:
+        """Whether the Kconfig files of our tree are those that an entry was read from."""
+        files = self._json(f"{digest[:32]}.files")
+        if not files:
+            return False
+        changed = set(self.source.changes)
+        if its_tree != tree:
+            near = self._near(its_tree)
+            if near is None:
+                return False
+            changed |= near
+        return all(self.source.oid(path) == files[path] for path in changed & files.keys())
+
+    def _near(self, its_tree: str) -> set[str] | None:
+        """The files in which our revision differs from a tree; None where that cannot be told."""
+        if self.source.revision:
+            # a rebase asks this of each of its commits, and a process for each would cost more than all the rest
+            objects = self.source.objects
+            found = changed_paths(Source(objects, its_tree), Source(objects, self.source.revision), _MOST_DIRECTORIES)
+            if found is not None:
+                return found
+        from hook.source.index import differences
+
+        try:
+            return set(differences(self.source.repo, its_tree, self.source.revision))
+        except GitError:
+            return None
+
+    def _anew(self) -> Options:
+        """Read the tree, and keep what was read."""
+        with _much_at_once():
+            options = self._whole()
+        names = "\n".join(f"{path} {oid}" for path, oid in sorted(options.files.items()))
+        self.digest = hashlib.sha256(f"{FORMAT} {self.environment} {self.toolchain}\n{names}".encode("utf-8", "replace")).hexdigest()
+        path = self._directory / f"{self.digest[:32]}.options"
+        with _much_at_once():
+            _write(path, lambda fresh: _fill(fresh, options))
+        _write(path.with_suffix(".files"), json.dumps(options.files).encode())
+        self._sweep()
+        return options
+
+    def _whole(self) -> Options:
+        if self._read is None:
+            from hook.kernel.kconfig import parser  # only a tree that is not known pays for it
+
+            self._read = parser.read(self.source, self.environment, self.toolchain)
+        return self._read
+
+    def _entry(self) -> StoredOptions | None:
+        try:
+            return StoredOptions(self._directory / f"{self.digest[:32]}.options", self._whole)
+        except Damaged:
+            return None
+
+    def _json(self, name: str) -> dict[str, str]:
+        """One of our small files, empty where it is absent or not what we wrote."""
+        path = self._directory / name
+        try:
+            return _parsed(path, path.stat().st_mtime_ns)
+        except (OSError, ValueError):
+            return {}
+
+    def _remember(self, key: str, digest: str) -> None:
+        trees = dict(self._json("trees"))
+        trees.pop(key, None)
+        trees[key] = digest
+        while len(trees) > _MOST_TREES:
+            del trees[next(iter(trees))]
+        _write(self._directory / "trees", json.dumps(trees).encode())
+
+    def _sweep(self) -> None:
+        with contextlib.suppress(OSError):
+            entries = sorted(self._directory.glob("*.options"), key=lambda path: path.stat().st_mtime)
+            for path in entries[:-_MOST_ENTRIES]:
+                for one in self._directory.glob(f"{path.stem}.*"):
+                    one.unlink(missing_ok=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(path: pathlib.Path, mtime_ns: int) -> dict[str, str]:
+    """A file of ours as it was at a time. Raises OSError, ValueError."""
+    found = json.loads(path.read_bytes())
+    return found if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()) else {}
+
+
+def _fill(path: pathlib.Path, options: Options) -> None:
+    """Write an entry. Raises sqlite3.Error."""
+    import sqlite3
+
+    encode = json.JSONEncoder(separators=(",", ":")).encode
+    head = {"Format": FORMAT, "Modules": options.modules, "Warnings": options.warnings}
+    rows = [("", encode(head)), *((name, encode(condition)) for name, condition in options.shared.items())]
+    for name, option in options.by_name.items():
+        values = option.__dict__
+        rows.append((name, encode({field: values[field] for field in _FIELDS if values[field] != _EMPTY[field]})))
+    rows.sort()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("pragma journal_mode = off")  # the file is put in place whole, or not at all
+        database.execute("pragma synchronous = off")
+        database.execute("begin")
+        database.execute("create table line (name text primary key, value text) without rowid")
+        database.executemany("insert into line values (?, ?)", rows)
+        database.execute("commit")
+
+
+@contextlib.contextmanager
+def _much_at_once() -> Iterator[None]:
+    """Many small objects of which none is garbage: looking for some costs a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _write(path: pathlib.Path, data: bytes | Callable[[pathlib.Path], None]) -> None:
+    """Put a file in place whole; a directory that cannot be written to costs only time."""
+    import sqlite3
+
+    fresh = path.with_name(f".new-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if callable(data):
+            data(fresh)
+        else:
+            fresh.write_bytes(data)
+        os.replace(fresh, path)
+    except (OSError, sqlite3.Error):
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)

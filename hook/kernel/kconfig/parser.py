@@ -1,0 +1,587 @@
+"""Kconfig: the options of a tree, read from its Kconfig files without executing anything.
+
+Follows Documentation/kbuild/kconfig-language.rst and scripts/kconfig/{lexer.l,parser.y,menu.c}: what a condition is attached to, and how
+the conditions of menus and `if` blocks come down to the options in them. Also reads `rsource`, `osource` and globs, and `transitional` of
+later kernels. What cannot be read costs a warning with its place; the rest is read all the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from hook.kernel.kconfig import expressions
+from hook.kernel.kconfig.cycles import cycles
+from hook.kernel.kconfig.expressions import YES, BadExpression, Condition, all_of, any_of, both
+from hook.kernel.kconfig.option import Option
+from hook.kernel.kconfig.toolchain import Toolchain
+from hook.kernel.kconfig.variables import Macros, TooMuch, closing
+from hook.source.tree import Kind, Source
+from hook.source.treepath import NotATreePath, tree_path
+
+_DEEPEST_SOURCE = 40  # files that source each other
+_DEEPEST_BLOCK = 40  # `if` blocks and menus inside each other; what stands deeper is read, with what is around the last one
+_MOST_FILES = 20_000
+_MOST_OPTIONS = 200_000
+_MOST_WARNINGS = 200
+_MOST_LINE = 20_000  # characters of one statement
+_TYPES = frozenset(("bool", "tristate", "int", "hex", "string"))
+_OLD_TYPES = {"boolean": "bool", "def_boolean": "def_bool"}
+_WORD = re.compile(r"[\w-]+")
+_ASSIGNMENT = re.compile(r"([\w-]+)\s*(:=|\+=|=)\s*(.*)")
+_NAME = re.compile(r"[\w-]+\Z")
+_QUOTED = re.compile(r"\s*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')")
+_IF = re.compile(r"\sif(?![\w-])")
+_BLOCKS = {"endif": "if", "endmenu": "menu", "endchoice": "choice"}
+
+
+@dataclasses.dataclass
+class Options:
+    """Everything that the Kconfig files of a tree define for one architecture and toolchain."""
+
+    by_name: dict[str, Option] = dataclasses.field(default_factory=dict)
+    shared: dict[str, Condition] = dataclasses.field(default_factory=dict)  # `#12`: what many options have in common
+    modules: str = "MODULES"
+    files: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> blob, empty where there was none
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    def get(self, name: str) -> Option | None:
+        """An option by its name."""
+        return self.by_name.get(name)
+
+    def common(self, name: str) -> Condition:
+        """What a name such as `#12` stands for."""
+        return self.shared[name]
+
+
+def read(source: Source, environment: Mapping[str, str], toolchain: Toolchain, top: str = "Kconfig") -> Options:
+    """The options that `top` and what it sources define; `environment` holds ARCH, SRCARCH and the like."""
+    reader = _Reader(source, Macros({**environment, "srctree": "", "objtree": ""}, toolchain))
+    reader.file(top, None)
+    return reader.finished()
+
+
+@dataclasses.dataclass
+class _Block:
+    """An `if`, menu or choice that is open."""
+
+    kind: str
+    line: int
+    condition: str  # name of what its entries have in common; empty where nothing
+    visible: Condition
+    choice: Option | None
+
+
+@dataclasses.dataclass
+class _Entry:
+    """The definition that is being read."""
+
+    kind: str  # config, choice, menu, comment
+    line: int
+    option: Option | None
+    depends: list[Condition] = dataclasses.field(default_factory=list)
+    visible: list[Condition] = dataclasses.field(default_factory=list)
+    prompts: list[Condition] = dataclasses.field(default_factory=list)
+    defaults: list[tuple[Condition, Condition]] = dataclasses.field(default_factory=list)
+    selects: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
+    implies: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
+    ranges: list[tuple[Condition, Condition, Condition]] = dataclasses.field(default_factory=list)
+
+
+class _Reader:
+    def __init__(self, source: Source, macros: Macros) -> None:
+        self._source = source
+        self._macros = macros
+        self._found = Options()
+        self._open_files: list[str] = []
+        self._blocks: list[_Block] = []
+        self._entry: _Entry | None = None
+        self._path = ""
+        self._parsed: dict[str, Condition] = {}
+        self._dependencies: dict[str, list[Condition]] = {}
+        self._implies: list[tuple[str, str, Condition]] = []
+        self._choices = 0
+        self._statements: dict[str, Callable[[str, int], None]] = {
+            "config": self._config, "menuconfig": self._config, "choice": self._choice, "menu": self._menu, "comment": self._comment,
+            "if": self._if, "endif": self._end, "endmenu": self._end, "endchoice": self._end, "source": self._source_statement,
+            "rsource": self._source_statement, "osource": self._source_statement, "orsource": self._source_statement,
+            "mainmenu": self._nothing,
+        }  # fmt: skip
+        self._attributes: dict[str, Callable[[str, int], None]] = {
+            "depends": self._depends, "select": self._select, "imply": self._imply, "default": self._default, "def_bool": self._default,
+            "def_tristate": self._default, "prompt": self._prompt, "visible": self._visible, "range": self._range, "modules": self._modules,
+            "option": self._option, "optional": self._nothing, "transitional": self._nothing,
+            **dict.fromkeys(_TYPES, self._type),
+        }  # fmt: skip
+
+    def finished(self) -> Options:
+        found = self._found
+        for name, parts in self._dependencies.items():
+            found.by_name[name].depends = any_of(parts)
+        for option in list(found.by_name.values()):
+            for target, condition in option.selects:
+                wanted = found.by_name.get(str(target))
+                if wanted is not None:
+                    wanted.selected_by.append([option.name, condition])
+        for name, target, condition in self._implies:
+            wanted = found.by_name.get(target)
+            if wanted is not None:
+                wanted.implied_by.append([name, condition])
+        for names in cycles(found.by_name, found.shared):
+            path, line = found.by_name[names[0]].places[0]
+            self._path = str(path)
+            through = f", through {', '.join(names[1:6])}" if names[1:] else ""
+            self._warn(int(str(line)), f"{names[0]} depends on itself{through}")
+        return found
+
+    def _warn(self, line: int, what: str) -> None:
+        if len(self._found.warnings) < _MOST_WARNINGS:
+            self._found.warnings.append(f"{self._path}:{line}: {what}")
+
+    # files
+
+    def file(self, path: str, line: int | None) -> bool:
+        """Read one file; whether it is there."""
+        found = self._found
+        if path in self._open_files:
+            self._warn(line or 0, f"{path} sources itself")
+            return True
+        if len(self._open_files) >= _DEEPEST_SOURCE or len(found.files) >= _MOST_FILES:
+            self._warn(line or 0, f"{path} is not read: too many files that source each other")
+            return True
+        blob = self._source.file(path)
+        found.files[path] = blob.oid if blob else ""
+        if blob is None:
+            return False
+        if blob.data is None:
+            self._warn(line or 0, f"{path} is not read: it is too large (limits.blob_bytes)")
+            return True
+        outer = self._path
+        self._path = path
+        self._open_files.append(path)
+        blocks = len(self._blocks)
+        self._lines(blob.data.decode("utf-8", "replace"))
+        self._close_entry()
+        while len(self._blocks) > blocks:
+            block = self._blocks.pop()
+            self._warn(block.line, f"this {block.kind} has no end in its file")
+        self._open_files.pop()
+        self._path = outer
+        return True
+
+    def _lines(self, text: str) -> None:
+        lines = text.split("\n")
+        number, total = 0, len(lines)
+        statements, attributes = self._statements, self._attributes
+        while number < total:
+            line = lines[number]
+            number += 1
+            bare = line.strip()
+            if not bare or bare[0] == "#":
+                continue
+            first = number
+            while bare.endswith("\\") and number < total and len(bare) < _MOST_LINE:
+                bare = bare[:-1] + " " + lines[number].strip()
+                number += 1
+            if len(bare) > _MOST_LINE:
+                self._warn(first, "a statement that is too long")
+                continue
+            if bare == "help" or bare == "---help---":
+                number = _after_help(lines, number)
+                continue
+            word = bare.split(None, 1)[0]
+            rest = bare[len(word) :]
+            statement = statements.get(word)
+            if statement is not None:
+                self._close_entry()
+                try:
+                    statement(word + rest, first)
+                except TooMuch as wrong:
+                    self._warn(first, str(wrong))
+                continue
+            attribute = attributes.get(word)
+            if attribute is not None:
+                if self._entry is None:
+                    self._warn(first, f"`{word}` that belongs to nothing")
+                    continue
+                try:
+                    attribute(word + rest, first)
+                except (BadExpression, TooMuch) as wrong:
+                    self._unreadable(word, first, str(wrong))
+                continue
+            self._other(bare, word, first)
+
+    def _other(self, bare: str, word: str, line: int) -> None:
+        assignment = _ASSIGNMENT.match(bare)
+        found = _WORD.match(bare)
+        if assignment is not None and word not in _OLD_TYPES:
+            self._close_entry()
+            try:
+                self._macros.define(assignment[1], assignment[2], assignment[3])
+            except TooMuch as wrong:
+                self._warn(line, str(wrong))
+        elif word in _OLD_TYPES:
+            bare = _OLD_TYPES[word] + bare[len(word) :]
+            self._attributes[_OLD_TYPES[word]](bare, line)
+        elif found and found[0] in self._attributes and self._entry is not None:
+            # `prompt"text"`, `bool"text"`
+            self._attributes[found[0]](found[0] + " " + bare[found.end() :], line)
+        elif found and found[0] in self._statements:
+            self._close_entry()
+            self._statements[found[0]](found[0] + " " + bare[found.end() :], line)
+        elif bare.startswith("$("):
+            try:
+                if self._macros.expand(bare).strip():
+                    self._warn(line, "a statement that only a macro makes")
+            except TooMuch as wrong:
+                self._warn(line, str(wrong))
+            self._macros.probes.clear()
+        else:
+            self._warn(line, f"{bare[:60]!a} is no statement of Kconfig")
+
+    # entries
+
+    def _common(self) -> str:
+        """The name of what everything at this place has in common; empty where nothing."""
+        return self._blocks[-1].condition if self._blocks else ""
+
+    def _share(self, condition: Condition) -> str:
+        """A name for a condition that many may have in common."""
+        common = self._common()
+        if len(self._blocks) > _DEEPEST_BLOCK:
+            if len(self._blocks) > _DEEPEST_BLOCK + 1:
+                return common  # left open already
+            self._warn(self._blocks[-1].line, "blocks that are nested too deep: what they ask for is left open")
+            condition = expressions.left_open(f"{self._path}: blocks that are nested too deep")
+        whole = both(common or YES, condition)
+        if whole == YES:
+            return ""
+        if isinstance(whole, str) and whole[0] == "#":
+            return whole
+        name = f"#{len(self._found.shared)}"
+        self._found.shared[name] = whole
+        return name
+
+    def _close_entry(self) -> None:
+        entry, self._entry = self._entry, None
+        if entry is None:
+            return
+        base = self._share(all_of(entry.depends))
+        if entry.kind == "menu":
+            visible = all_of([self._blocks[-1].visible if self._blocks else YES, *entry.visible])
+            self._blocks.append(_Block("menu", entry.line, base, visible, self._blocks[-1].choice if self._blocks else None))
+            return
+        option = entry.option
+        if option is None:
+            return
+        common = base or YES
+        if entry.kind == "choice":
+            self._blocks.append(_Block("choice", entry.line, base, self._blocks[-1].visible if self._blocks else YES, option))
+        else:
+            self._dependencies.setdefault(option.name, []).append(common)
+        visible = self._blocks[-1].visible if self._blocks else YES
+        option.prompts += [both(both(common, one), visible) for one in entry.prompts]
+        option.defaults += [[value, both(common, one)] for value, one in entry.defaults]
+        option.selects += [[target, both(common, one)] for target, one in entry.selects]
+        option.ranges += [[low, high, both(common, one)] for low, high, one in entry.ranges]
+        self._implies += [(option.name, target, both(common, one)) for target, one in entry.implies]
+
+    def _config(self, text: str, line: int) -> None:
+        name = self._expanded(text.split(None, 1)[1] if " " in text or "\t" in text else "", line).partition("#")[0].strip()
+        if not _NAME.match(name):
+            self._warn(line, f"{name[:60]!a} is no name of an option")
+            return
+        if len(self._found.by_name) >= _MOST_OPTIONS:
+            self._warn(line, "too many options")
+            return
+        option = self._found.by_name.get(name)
+        if option is None:
+            option = self._found.by_name[name] = Option(name)
+        option.places.append([self._path, line])
+        choice = self._blocks[-1].choice if self._blocks else None
+        if choice is not None and not option.choice:
+            option.choice = choice.name
+            choice.members.append(name)
+        self._entry = _Entry("config", line, option)
+
+    def _choice(self, text: str, line: int) -> None:
+        self._choices += 1
+        option = Option(f"<choice {self._choices}>", "bool", places=[[self._path, line]])
+        self._found.by_name[option.name] = option
+        self._entry = _Entry("choice", line, option)
+
+    def _menu(self, text: str, line: int) -> None:
+        self._entry = _Entry("menu", line, None)
+
+    def _comment(self, text: str, line: int) -> None:
+        self._entry = _Entry("comment", line, None)
+
+    def _if(self, text: str, line: int) -> None:
+        try:
+            condition = self._expression(text[2:])
+        except (BadExpression, TooMuch) as wrong:
+            self._warn(line, str(wrong))
+            condition = expressions.left_open(text[:80])
+        self._macros.probes.clear()
+        outer = self._blocks[-1] if self._blocks else None
+        self._blocks.append(
+            _Block("if", line, self._share(condition), outer.visible if outer else YES, outer.choice if outer else None)
+        )
+
+    def _end(self, text: str, line: int) -> None:
+        word = text.split(None, 1)[0]
+        wanted = _BLOCKS[word]
+        if self._blocks and self._blocks[-1].kind == wanted:
+            self._blocks.pop()
+        elif any(block.kind == wanted for block in self._blocks):
+            while self._blocks[-1].kind != wanted:
+                block = self._blocks.pop()
+                self._warn(block.line, f"this {block.kind} has no end before line {line}")
+            self._blocks.pop()
+        else:
+            self._warn(line, f"`{word}` without its beginning")
+
+    def _nothing(self, text: str, line: int) -> None:
+        return
+
+    # attributes
+
+    def _depends(self, text: str, line: int) -> None:
+        rest = text[7:].lstrip()
+        if not rest.startswith("on"):
+            raise BadExpression("`depends` without `on`")
+        self._here().depends.append(self._expression(rest[2:]))
+
+    def _visible(self, text: str, line: int) -> None:
+        rest = text[7:].lstrip()
+        if not rest.startswith("if"):
+            raise BadExpression("`visible` without `if`")
+        self._here().visible.append(self._expression(rest[2:]))
+
+    def _type(self, text: str, line: int) -> None:
+        word = text.split(None, 1)[0]
+        entry = self._here()
+        if entry.option is not None:
+            if entry.option.type and entry.option.type != word and entry.kind == "config":
+                self._warn(line, f"{entry.option.name} is {entry.option.type} elsewhere")
+            elif not entry.option.type:
+                entry.option.type = word
+        rest = text[len(word) :].strip()
+        if rest and rest[0] != "#":
+            self._prompt(f"prompt {rest}", line)
+
+    def _prompt(self, text: str, line: int) -> None:
+        rest = text[6:].strip()
+        quoted = _QUOTED.match(rest)
+        if quoted is None:
+            # the title may itself be a macro; only its condition counts
+            after = _IF.search(" " + rest)
+            title, tail = rest, rest[after.start() :] if after else ""
+        else:
+            title, tail = quoted[1][1:-1], rest[quoted.end() :]
+        entry = self._here()
+        entry.prompts.append(self._condition(tail))
+        if entry.option is not None and not entry.option.title:
+            entry.option.title = title[:120]
+
+    def _default(self, text: str, line: int) -> None:
+        word = text.split(None, 1)[0]
+        value, condition = self._with_condition(text[len(word) :])
+        entry = self._here()
+        if word != "default" and entry.option is not None and not entry.option.type:
+            entry.option.type = word[4:]
+        entry.defaults.append((value, condition))
+
+    def _select(self, text: str, line: int) -> None:
+        target, condition = self._with_condition(text[6:])
+        if not isinstance(target, str) or target[:1] == "'":
+            raise BadExpression("`select` of what is no option")
+        self._here().selects.append((target, condition))
+
+    def _imply(self, text: str, line: int) -> None:
+        target, condition = self._with_condition(text[5:])
+        if not isinstance(target, str) or target[:1] == "'":
+            raise BadExpression("`imply` of what is no option")
+        self._here().implies.append((target, condition))
+
+    def _range(self, text: str, line: int) -> None:
+        rest = self._expanded(text[5:], line)
+        head = _IF.search(rest)
+        both = (rest[: head.start()] if head else rest).split()
+        if len(both) != 2:
+            raise BadExpression("a range without two ends")
+        condition = self._expression(rest[head.end() :]) if head else YES
+        self._here().ranges.append((expressions.atom(both[0]), expressions.atom(both[1]), condition))
+
+    def _modules(self, text: str, line: int) -> None:
+        entry = self._here()
+        if entry.option is not None:
+            self._found.modules = entry.option.name
+
+    def _option(self, text: str, line: int) -> None:
+        if text.split()[1:2] == ["modules"]:
+            self._modules(text, line)
+
+    def _unreadable(self, word: str, line: int, why: str) -> None:
+        """What could not be read keeps its entry open where it could have restricted it, or given it a value."""
+        self._warn(line, why)
+        entry = self._here()
+        unknown = expressions.left_open(f"{word} at {self._path}:{line}")
+        if word == "depends":
+            entry.depends.append(unknown)
+        elif word in ("default", "def_bool", "def_tristate"):
+            entry.defaults.append((unknown, YES))
+        elif word in ("prompt", *_TYPES):
+            entry.prompts.append(unknown)
+        elif word == "visible":
+            entry.visible.append(unknown)
+
+    def _here(self) -> _Entry:
+        assert self._entry is not None
+        return self._entry
+
+    # expressions
+
+    def _expanded(self, text: str, line: int = 0) -> str:
+        if "$" not in text:
+            return text
+        expanded = self._macros.expand(text)
+        self._note_probes()
+        return expanded
+
+    def _note_probes(self) -> None:
+        probes = self._macros.probes
+        if probes and self._entry is not None and self._entry.option is not None:
+            self._entry.option.probes += [one for one in dict.fromkeys(probes) if one not in self._entry.option.probes][:8]
+        probes.clear()
+
+    def _expression(self, text: str) -> Condition:
+        """A condition; `m` in one is `m && MODULES` (menu.c, rewrite_m)."""
+        text = _without_comment(self._substituted(text) if "$" in text else text)
+        known = self._parsed.get(text)
+        if known is None:
+            known = self._parsed[text] = _modules_for(expressions.parse(text), self._found.modules)
+        return known
+
+    def _substituted(self, text: str) -> str:
+        """An expression with each macro replaced by one quoted or plain word, whatever it expands to."""
+        out, at = [], 0
+        while (begin := text.find("$(", at)) >= 0:
+            end = closing(text, begin + 1)
+            if end < 0:
+                raise BadExpression("a macro without its end")
+            value = self._macros.expand(text[begin : end + 1])
+            self._note_probes()
+            before = text[at:begin]
+            out.append(before)
+            quoted = (text[:begin].count('"') - text[:begin].count('\\"')) % 2 == 1
+            if quoted:
+                out.append(value.replace('"', "").replace("\\", ""))
+            elif _NAME.match(value):
+                out.append(value)
+            elif value.strip():
+                out.append('"' + value.replace('"', "").replace("\\", "") + '"')
+            at = end + 1
+        out.append(text[at:])
+        return "".join(out)
+
+    def _with_condition(self, text: str) -> tuple[Condition, Condition]:
+        """`VALUE [if CONDITION]`."""
+        if "$" in text:
+            text = self._substituted(text)
+        text = _without_comment(text)
+        quoted = _QUOTED.match(text)
+        found = _IF.search(text, quoted.end() if quoted else 0)
+        if found is None:
+            return expressions.parse(text), YES
+        return expressions.parse(text[: found.start()]), self._expression(text[found.end() :])
+
+    def _condition(self, text: str) -> Condition:
+        text = _without_comment(text).strip()
+        if not text:
+            return YES
+        if not text.startswith("if"):
+            raise BadExpression(f"{text[:40]!a} after a prompt")
+        return self._expression(text[2:])
+
+    # other files
+
+    def _source_statement(self, text: str, line: int) -> None:
+        word = text.split(None, 1)[0]
+        named = self._expanded(text[len(word) :], line).strip().strip("\"'")
+        if "r" in word[: -len("source")]:
+            named = posixpath.join(posixpath.dirname(self._path), named)
+        try:
+            path = tree_path(posixpath.normpath(named.lstrip("/")) if named.startswith("/") else named)
+        except NotATreePath as wrong:
+            self._warn(line, f"not sourced: {wrong}")
+            return
+        if any(char in path for char in "*?["):
+            paths = list(_globbed(self._source, path))
+            self._found.files |= {posixpath.dirname(one): self._source.oid(posixpath.dirname(one)) for one in paths[:1]}
+            for one in paths:
+                if not self.file(one, line):
+                    self._warn(line, f"{one} is not here (a partial clone)")
+            return
+        if not self.file(path, line) and not word.startswith("o"):
+            self._warn(line, f"{path} is not there")
+
+
+def _after_help(lines: list[str], number: int) -> int:
+    """The line after a help text, which ends at the first line that is indented less than its first one."""
+    total, first = len(lines), 0
+    while number < total:
+        line = lines[number]
+        bare = line.lstrip(" \t")
+        if bare:
+            head = line[: len(line) - len(bare)]
+            column = len(head.expandtabs(8)) if "\t" in head else len(head)
+            if not first:
+                if not column:
+                    return number
+                first = column
+            elif column < first:
+                return number
+        number += 1
+    return number
+
+
+def _without_comment(text: str) -> str:
+    if "#" not in text:
+        return text
+    out, quote = [], ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char == "#":
+            break
+        out.append(char)
+    return "".join(out)
+
+
+def _modules_for(condition: Condition, modules: str) -> Condition:
+    if condition == expressions.MODULE:
+        return ["&", condition, modules]
+    if isinstance(condition, list) and condition[0] in ("&", "|", "!"):
+        return [condition[0], *(_modules_for(one, modules) for one in condition[1:])]
+    return condition
+
+
+def _globbed(source: Source, pattern: str) -> Iterator[str]:
+    """The files that a pattern names, in their order; `*` stays inside one directory."""
+    places = [""]
+    parts = pattern.split("/")
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        following = []
+        for place in places:
+            for entry in source.names(place) or ():
+                if entry.kind is (Kind.FILE if last else Kind.DIRECTORY) and fnmatch.fnmatchcase(entry.name, part):
+                    following.append(f"{place}/{entry.name}" if place else entry.name)
+        places = following[:_MOST_FILES]
+    yield from places

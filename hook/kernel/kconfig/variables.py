@@ -1,0 +1,182 @@
+"""The macros of Kconfig: `$(NAME)`, `$(NAME,argument,…)`, and the assignments that define them. Nothing is executed.
+
+Follows Documentation/kbuild/kconfig-macro-language.rst. Where the kernel's own reader runs a command, the toolchain's table answers; each
+such answer is noted in `probes`, so that the reader can tell which option leans on it.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Mapping
+
+from hook.kernel.kconfig.toolchain import Toolchain
+
+_DEEPEST = 40  # macros inside each other
+_LONGEST = 64 << 10  # characters that one expansion may give
+_MOST_STEPS = 20_000  # expansions for one line of a file
+_PARENTHESIS = re.compile(r"[(),]")
+_TEST = re.compile(  # a comparison of two words by test(1)
+    r"(?:test|\[)\s+(?:(\"[^\"$`]*\"|'[^']*')|([\w.-]*))\s*(!?=|-(?:eq|ne|lt|le|gt|ge))\s*"
+    r"(\"[^\"$`]*\"|'[^']*'|[\w.-]+)(?:\s*\])?"
+)
+_NUMERIC = {"-eq": operator.eq, "-ne": operator.ne, "-lt": operator.lt, "-le": operator.le, "-gt": operator.gt, "-ge": operator.ge}
+_ANSWERED = frozenset(
+    (
+        "cc-option", "cc-option-bit", "ld-option", "as-instr", "as-instr64", "as-option", "rustc-option", "success", "failure",
+        "if-success", "shell",
+    )
+)  # fmt: skip
+
+
+class TooMuch(ValueError):
+    """An expansion past the limits; the sentence says which."""
+
+
+class Macros:
+    """The macros that are defined at one place of the reading."""
+
+    def __init__(self, given: Mapping[str, str], toolchain: Toolchain) -> None:
+        self._values: dict[str, tuple[str, bool]] = {name: (text, False) for name, text in given.items()}
+        self._told = toolchain.variables()
+        self._toolchain = toolchain
+        self._steps = 0
+        self.probes: list[str] = []  # `PROBE = ANSWER`, of what was expanded since the list was last emptied
+
+    def define(self, name: str, operator: str, text: str) -> None:
+        """`NAME = text`, `:=` or `+=`. Raises TooMuch."""
+        if name in self._told:
+            return  # what the tree would ask a tool for
+        if operator == "+=" and name in self._values:
+            known, recursive = self._values[name]
+            added = text if recursive else self.expand(text)
+            self._values[name] = (f"{known} {added}"[:_LONGEST], recursive)
+        elif operator == ":=":
+            self._values[name] = (self.expand(text), False)
+        else:
+            self._values[name] = (text, True)
+
+    def expand(self, text: str) -> str:
+        """`text` with every macro in it expanded. Raises TooMuch."""
+        if "$" not in text:
+            return text
+        self._steps = 0
+        return self._expand(text, (), 0)
+
+    def _expand(self, text: str, arguments: tuple[str, ...], depth: int) -> str:
+        self._steps += 1
+        if depth > _DEEPEST or self._steps > _MOST_STEPS:
+            raise TooMuch("macros that expand without end")
+        out: list[str] = []
+        at, length = 0, 0
+        while (found := text.find("$", at)) >= 0:
+            out.append(text[at:found])
+            if text[found + 1 : found + 2] == "(":
+                end = closing(text, found + 1)
+                if end < 0:
+                    out.append(text[found:])
+                    at = len(text)
+                    break
+                piece = self._one(text[found + 2 : end], arguments, depth + 1)
+                at = end + 1
+            else:
+                piece, at = "$", found + 1
+            out.append(piece)
+            length += len(piece)
+            if length > _LONGEST:
+                raise TooMuch(f"a macro that expands to more than {_LONGEST} characters")
+        out.append(text[at:])
+        return "".join(out)
+
+    def _one(self, inner: str, arguments: tuple[str, ...], depth: int) -> str:
+        parts = _split(inner)
+        name = self._expand(parts[0], arguments, depth) if "$" in parts[0] else parts[0]
+        if name.isdigit():
+            return arguments[int(name)] if int(name) < len(arguments) else ""
+        if name in _ANSWERED:
+            return self._answered(name, parts[1:], arguments, depth)
+        given = [self._expand(part, arguments, depth) if "$" in part else part for part in parts[1:]]
+        if name in self._told:
+            if name not in ("m32-flag", "m64-flag"):
+                self.probes.append(f"$({name}) = {self._told[name]}")
+            return self._told[name]
+        if name in ("info", "warning-if", "error-if", "warning", "error", "filename", "lineno"):
+            return ""
+        if name not in self._values:
+            return ""
+        value, recursive = self._values[name]
+        return self._expand(value, (name, *given), depth) if recursive and "$" in value else value
+
+    def _answered(self, name: str, parts: list[str], arguments: tuple[str, ...], depth: int) -> str:
+        """What a probe would say: the command is matched as it is written, and never run."""
+        raw = [self._with_arguments(part, arguments) for part in parts]
+        plain = self._tested(parts, arguments, depth) if name in ("success", "failure", "if-success") else None
+        if plain is not None and name != "if-success":
+            return "y" if plain is not (name == "failure") else "n"  # a comparison of texts leans on no tool but those asked for in it
+        if name == "shell":
+            answer = self._toolchain.prints(",".join(raw))
+        elif name == "if-success":
+            command = raw[0] if raw else ""
+            good = self._toolchain.succeeds(command) if plain is None else plain
+            chosen = parts[1:2] if good else parts[2:3]
+            answer = self._expand(chosen[0], arguments, depth) if chosen else ""
+        elif name == "cc-option-bit":
+            answer = raw[0] if raw else ""
+        else:
+            command = ",".join(raw)
+            if name == "cc-option":
+                good = self._toolchain.takes(command.replace("$(comma)", ","))
+            elif name == "rustc-option":
+                good = bool(self._toolchain.rustc)
+            else:
+                good = self._toolchain.succeeds(command)
+            answer = "y" if good is not (name == "failure") else "n"
+        self.probes.append(f"$({name},{','.join(raw)[:80]}) = {answer}")
+        return answer
+
+    def _tested(self, parts: list[str], arguments: tuple[str, ...], depth: int) -> bool | None:
+        """What `test` would say, where the command is a plain comparison of two words; None where it is not."""
+        if not parts or not parts[0].lstrip().startswith(("test ", "[ ")):
+            return None
+        words = _TEST.fullmatch(self._expand(",".join(parts[:1]), arguments, depth).strip())
+        if words is None:
+            return None
+        left, relation, right = (words[1] or words[2] or "").strip("\"'"), words[3], words[4].strip("\"'")
+        if relation in ("=", "!="):
+            return (left == right) is (relation == "=")
+        if not (left.lstrip("-").isdigit() and right.lstrip("-").isdigit() and len(left) + len(right) < 40):
+            return None
+        return bool(_NUMERIC[relation](int(left), int(right)))
+
+    def _with_arguments(self, text: str, arguments: tuple[str, ...]) -> str:
+        if not arguments or "$(" not in text:
+            return text
+        return re.sub(r"\$\((\d)\)", lambda found: arguments[int(found[1])] if int(found[1]) < len(arguments) else "", text)[:_LONGEST]
+
+
+def closing(text: str, opening: int) -> int:
+    """Where the parenthesis that opens at `opening` is closed; -1 where it is not."""
+    depth = 0
+    for found in _PARENTHESIS.finditer(text, opening):
+        if found[0] == "(":
+            depth += 1
+        elif found[0] == ")":
+            depth -= 1
+            if depth == 0:
+                return found.start()
+    return -1
+
+
+def _split(text: str) -> list[str]:
+    """The name and the arguments, at the commas that no parenthesis holds."""
+    parts, depth, start = [], 0, 0
+    for found in _PARENTHESIS.finditer(text):
+        if found[0] == "(":
+            depth += 1
+        elif found[0] == ")":
+            depth -= 1
+        elif depth == 0:
+            parts.append(text[start : found.start()])
+            start = found.end()
+    parts.append(text[start:])
+    return parts

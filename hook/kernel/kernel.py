@@ -1,0 +1,140 @@
+"""The kernel that a tree makes for one target: its options, its makefiles and the preprocessor conditionals of its files.
+
+What is read is read once, and recorded with the source as read: a verdict that rests on it holds as long as it stays the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing
+from collections.abc import Mapping
+
+from hook.kernel.kbuild.conditionals import Guards
+from hook.kernel.kbuild.includers import Includers
+from hook.kernel.kbuild.objects import Built, Kbuild
+from hook.kernel.kconfig import expressions
+from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open
+from hook.kernel.kconfig.olddefconfig import TooDeep, Values
+from hook.kernel.kconfig.option import Option
+from hook.kernel.kconfig.options_cache import KCONFIG, Known, target
+from hook.kernel.kconfig.toolchain import toolchain
+from hook.source.tree import Source
+
+if typing.TYPE_CHECKING:
+    from hook.kernel.kconfig.options_cache import StoredOptions
+    from hook.kernel.kconfig.parser import Options
+
+_DEEPEST_HEADERS = 2  # headers that include each other
+_MOST_INCLUDERS = 8  # files that include a header, of which one has to be built
+
+
+class Kernel:
+    """The kernel of one tree, target, toolchain and base configuration."""
+
+    def __init__(self, source: Source, target_arch: str, toolchain_name: str, base_text: str | None) -> None:
+        self.source = source
+        self.toolchain_name, self.base_text = toolchain_name, base_text
+        self.environment = target(target_arch)  # what the top makefile gives to Kconfig and Kbuild
+        self.kbuild = Kbuild(source, self.environment)
+        # what Kconfig was read from is known by one digest, not by its sixteen hundred files
+        apart = Source(source.objects, source.revision, source.changes, base=source.base)
+        self._known = Known(apart, self.environment, toolchain(toolchain_name), base_text)
+        self._conditionals: dict[str, Guards | None] = {}
+        self._built: dict[str, Built] = {}
+        self._flat: Values | None = None
+        self._includers = Includers(source, self.environment["SRCARCH"])
+
+    @functools.cached_property
+    def options(self) -> StoredOptions | Options:
+        """The options that the Kconfig files define."""
+        self._record()
+        return self._known.options
+
+    @functools.cached_property
+    def base(self) -> Mapping[str, str]:
+        """The base configuration, as its .config says it."""
+        self._record()
+        return self._known.base
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with the Kconfig files, where the options have been asked for."""
+        return self._known.warnings
+
+    def _record(self) -> None:
+        self.source.read_blobs[KCONFIG + self.environment["ARCH"]] = self._known.known_by
+
+    def built_if(self, path: str) -> Built:
+        """The options under which a file is compiled; of a header, under which one is that includes it."""
+        if path not in self._built:
+            self._built[path] = self._included_if(path, 0) if path.endswith(".h") else self._unit_if(path)
+        return self._built[path]
+
+    def _unit_if(self, path: str) -> Built:
+        built = self.kbuild.built_if(path)
+        if path.endswith((".c", ".inc")) and any(one.startswith("no makefile names") for one in expressions.open_parts(built.condition)):
+            by = self._included_if(path, 0)
+            return by if not expressions.open_parts(by.condition) else built
+        return built
+
+    def holds(self, condition: Condition) -> bool:
+        """Whether a condition holds in the base configuration."""
+        if self._flat is None:
+            self._flat = Values(_Flat(self.base), self.base)
+        try:
+            return self._flat.holds(condition)
+        except TooDeep:
+            return False
+
+    def conditionals(self, path: str) -> Guards | None:
+        """The preprocessor conditionals of a file; None where there is none to read."""
+        if path not in self._conditionals:
+            found = self.source.file(path)
+            self._conditionals[path] = Guards(found.data, path) if found is not None and found.data is not None else None
+        return self._conditionals[path]
+
+    def _included_if(self, path: str, depth: int) -> Built:
+        """That one of the files that include `path` is compiled; the base's own first."""
+        unknown = Built(left_open(f"which file includes {path}"))
+        if depth > _DEEPEST_HEADERS:
+            return unknown
+        if not depth:
+            self._includers.ask_anew()
+        ways: list[Built] = []
+        for includes in self._includers.of(path):
+            for one in includes:
+                if len(ways) >= _MOST_INCLUDERS:
+                    break
+                if one.path.endswith(".c"):
+                    outer = self.kbuild.built_if(one.path)
+                elif depth < _DEEPEST_HEADERS and not ways:
+                    outer = self._included_if(one.path, depth + 1)
+                else:
+                    continue
+                guards = self.conditionals(one.path)
+                around = guards.at(one.line) if guards is not None else ()
+                condition = all_of([outer.condition, *(guard.condition for guard in around)])
+                if expressions.open_parts(condition):
+                    continue
+                if self.holds(condition):
+                    return Built(YES)
+                ways.append(Built(condition, ((one.path, one.line, condition), *outer.places)))
+            if ways:
+                return Built(any_of(way.condition for way in ways), ways[0].places)
+        return unknown
+
+
+class _Flat:
+    """The base configuration alone, as options that have the values that it gives them."""
+
+    modules = "MODULES"
+
+    def __init__(self, base: Mapping[str, str]) -> None:
+        self._base = base
+
+    def get(self, name: str) -> Option | None:
+        value = self._base.get(name, "n")
+        return Option(name, "tristate" if value in ("y", "m", "n") else "string", prompts=[YES])
+
+    def common(self, name: str) -> Condition:
+        return YES

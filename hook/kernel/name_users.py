@@ -1,0 +1,118 @@
+"""Holders: the C files of a kernel for the target that may hold a name, the nearest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from hook.kernel.kbuild.objects import Kbuild
+from hook.kernel.kconfig.expressions import open_parts
+from hook.kernel.units import Units
+from hook.source.grep import paths_matching
+from hook.source.index import NoIndex
+from hook.source.tree import Source
+
+NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/", "rust/", "lib/test_", "lib/kunit/")
+_NAMES_BYTES = 8 << 20
+_SEARCH_SECONDS = 2.0  # for a name, in a small tree without an index
+_CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "security")  # where system calls are near
+_INCLUDED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w.-]+\.c)"')
+
+
+class Holders:
+    """The files of one tree, for one target."""
+
+    def __init__(self, source: Source, units: Units, kbuild: Kbuild, environment: Mapping[str, str], most_files: int) -> None:
+        self.source, self.units, self.environment = source, units, environment
+        self._kbuild = kbuild
+        self._most = most_files  # in which the callers of one name are looked for
+        self._everywhere: dict[str, list[str]] = {}
+        self._holding: dict[str, list[str]] = {}
+        self._together: dict[str, list[str]] = {}
+        self.cut = False  # whether some file was left out
+
+    def files(self, name: str, defined_in: str, *, local: bool) -> list[str]:
+        """The files that may use a name that one file defines: the nearest first, as many as may be looked into."""
+        if local:
+            return [defined_in, *self.together(defined_in)]
+        found = self.holding(name)
+        if defined_in not in found:
+            found = [defined_in, *found]
+        near = sorted(found, key=lambda one: (one != defined_in, -_shared(one, defined_in), not _is_core(one), one.endswith(".h"), one))
+        if len(near) > self._most:
+            self.cut = True
+        return near[: self._most]
+
+    def holding(self, name: str) -> list[str]:
+        """The C files of the kernel for the target that may hold a name."""
+        if name not in self._holding:
+            self._holding[name] = [path for path in self.everywhere(name) if self.is_of_the_kernel(path)]
+        return self._holding[name]
+
+    def is_of_the_kernel(self, path: str) -> bool:
+        """Whether a C file may be built for the target, by its path."""
+        if not path.endswith((".c", ".h")) or path.startswith(NOT_THE_KERNEL):
+            return False
+        return not path.startswith("arch/") or path.split("/")[1] == self.environment["SRCARCH"]
+
+    def everywhere(self, name: str) -> list[str]:
+        """The files of any kind that may hold a name."""
+        if name not in self._everywhere:
+            self._everywhere[name] = self._look_up(name)
+        return self._everywhere[name]
+
+    def _look_up(self, name: str) -> list[str]:
+        if self.source.index is not None:
+            try:
+                return self.source.holding([[name.lower()]])
+            except NoIndex as wrong:
+                self.source.index_failed(str(wrong))
+        if not self.source.is_small:
+            self.cut = True
+            return []
+        found, cut = paths_matching(
+            self.source, rf"(^|[^A-Za-z0-9_]){name}([^A-Za-z0-9_]|$)", limit_bytes=_NAMES_BYTES, seconds=_SEARCH_SECONDS
+        )
+        self.cut = self.cut or bool(cut)
+        return found
+
+    def together(self, path: str) -> list[str]:
+        """The files that are compiled together with a .c file that no makefile names: another one includes it (kernel/sched/rt.c)."""
+        directory, _, name = path.rpartition("/")
+        if not path.endswith(".c") or not open_parts(self._kbuild.built_if(path).condition):
+            return []
+        if path not in self._together:
+            found: list[str] = []
+            for entry in self.source.names(directory) or ():
+                other = f"{directory}/{entry.name}"
+                if not entry.name.endswith(".c") or entry.name == name or open_parts(self._kbuild.built_if(other).condition):
+                    continue
+                unit = self.units.get(other)
+                included = [match.decode() for match in _INCLUDED.findall(unit.data)] if unit else []
+                if name in included:
+                    found += [other, *(f"{directory}/{one}" for one in included if one != name)]
+            self._together[path] = list(dict.fromkeys(found))
+        return self._together[path]
+
+    def defining(self, name: str) -> list[str]:
+        """The C files of the kernel for the target that may define a name."""
+        if self.source.index is not None:
+            try:
+                return [path for path in self.source.holding([[f":{name.lower()}"]]) if self.is_of_the_kernel(path)]
+            except NoIndex as wrong:
+                self.source.index_failed(str(wrong))
+        return self.holding(name)
+
+
+def _is_core(path: str) -> bool:
+    return path.rpartition("/")[0] in _CORE
+
+
+def _shared(path: str, other: str) -> int:
+    """How many directories two files share."""
+    same = 0
+    for one, two in zip(path.split("/")[:-1], other.split("/")[:-1], strict=False):
+        if one != two:
+            break
+        same += 1
+    return same

@@ -1,0 +1,86 @@
+"""What a C file defines, in the forms that kernel code has."""
+
+from __future__ import annotations
+
+import pytest
+
+from hook.c.definitions import DefinitionKind, defined_names, definitions, scan
+
+FUNCTIONS = {
+    "int f(void)\n{\n}\n": "f",
+    "static inline struct page *f(int a) { return 0; }\n": "f",
+    "static void __printf(1, 2) f(const char *fmt, ...)\n{\n}\n": "f",
+    "static void f(int a)\n\t__releases(&lock)\n\t__acquires(&lock)\n{\n}\n": "f",
+    "void (*f(int a))(void)\n{\n}\n": "f",
+    "static __init int\nf(int a,\n  int b)\n{\n}\n": "f",
+    "EXPORT_SYMBOL(g);\nDEFINE_X(y)\nstatic int f(void)\n{\n}\n": "f",
+    "SYSCALL_DEFINE3(f, int, a, int, b, int, c)\n{\n}\n": "sys_f",
+    "COMPAT_SYSCALL_DEFINE1(f, int, a)\n{\n}\n": "compat_sys_f",
+    "DEFINE_IDTENTRY_IRQ(f)\n{\n}\n": "f",
+    "BPF_CALL_2(f, int, a, int, b)\n{\n}\n": "f",
+    "int f(void) /* { */\n{ // }\n\tchar *s = \"}\"; char c = '}';\n}\n": "f",
+    "#ifdef A\nint f(int a)\n{\n#else\nint f(void)\n{\n#endif\n}\n": "f",
+    "int f(void)\n{\n#ifdef A\n\tif (x) {\n#else\n\tif (y) {\n#endif\n\t}\n}\n": "f",
+    "void __attribute__((weak)) f(void)\n{\n}\n": "f",
+}
+
+
+@pytest.mark.parametrize("text", FUNCTIONS)
+def test_a_function_has_its_name_and_its_lines(text: str) -> None:
+    found = [one for one in scan((text + "int after(void)\n{\n}\n").encode()).definitions if one.kind is DefinitionKind.FUNCTION]
+    assert [one.name for one in found] in ([FUNCTIONS[text], "after"], [FUNCTIONS[text]] * 2 + ["after"])
+    lines = text.split("\n")
+    bare = FUNCTIONS[text].removeprefix("compat_").removeprefix("sys_")
+    assert bare in lines[found[0].line - 1] and lines[found[0].last_line - 1].endswith("}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("#define F(x) \\\n\tg(x)\n", {("F", "macro")}),
+        ("struct s { int a; };", {("s", "struct")}),
+        ("struct s { int a; } __packed v;", {("s", "struct"), ("v", "variable")}),
+        ("union u { struct inner { int a; } i; };", {("u", "union"), ("inner", "struct")}),
+        ("enum e { A, B = F(1, 2), C };", {("e", "enum"), ("A", "enum constant"), ("B", "enum constant"), ("C", "enum constant")}),
+        ("typedef struct { int a; } t;", {("t", "typedef")}),
+        ("typedef int (*fn_t)(int, int);", {("fn_t", "typedef")}),
+        ("typedef int fn_t(int);", {("fn_t", "typedef")}),
+        ("static int a = 1, *b, c[3];", {("a", "variable"), ("b", "variable"), ("c", "variable")}),
+        ("static const struct ops o = {\n\t.open = f,\n};", {("o", "variable")}),
+        ("static const struct { int a; } t[] = {\n\t{ 1 },\n};", {("t", "variable")}),
+        ("static int (*hook)(int) = f;", {("hook", "variable")}),
+        ("static int x __read_mostly;", {("x", "variable")}),
+        ("static DEFINE_PER_CPU(struct foo, counters);", {("counters", "variable")}),
+        ("static DEFINE_MUTEX(lock);\nstatic LIST_HEAD(all);", {("lock", "variable"), ("all", "variable")}),
+        ("int f(int);\nextern int x;\nstruct s;\n", set()),
+        ("#if 0\nint f(void)\n{\n}\n#define X\n#else\nint g(void)\n{\n}\n#endif\n", {("g", "function")}),
+        ("#if 0\n#if 1\nint f(void) { }\n#endif\n#endif\nint g(void) { }\n", {("g", "function")}),
+        ("/* int f(void) { } */ int g(void) { }", {("g", "function")}),
+        ("int f(void)\n{\n\t#define IN 1\n\treturn g(IN);\n}\n", {("f", "function"), ("IN", "macro")}),
+    ],
+)
+def test_other_definitions(text: str, expected: set[tuple[str, str]]) -> None:
+    assert {(one.name, str(one.kind)) for one in scan(text.encode()).definitions} == expected
+    assert defined_names(text.encode(), "x.c") == {name.encode() for name, _ in expected}
+
+
+def test_a_lost_brace_costs_no_more_than_its_function() -> None:
+    text = b"int f(void)\n{\n\tif (x) {\n}\n\nint g(void)\n{\n}\n"
+    assert [one.name for one in scan(text).definitions] == ["f", "g"]
+
+
+def test_the_code_of_a_scan_has_the_lines_of_the_file() -> None:
+    text = b'/* a\nb */ int f(void)\n{\n\tg("x\\\ny");\n}\n#define A \\\n\tB\n'
+    assert scan(text).code.count(b"\n") == text.count(b"\n") and len(scan(text).code) == len(text)
+
+
+def test_assembly_and_options_are_found_by_their_own_forms() -> None:
+    assert defined_names(b"SYM_FUNC_START(memcpy)\n\tret\n", "arch/x86/lib/memcpy_64.S") == {b"memcpy"}
+    found = definitions(b"menuconfig NET\n\tbool \"net\"\n\nconfig INET # comment\n\tbool\n", "net/Kconfig").definitions
+    assert [(one.name, one.line) for one in found] == [("NET", 1), ("INET", 4)]
+    assert defined_names(b"int f(void) { }", "notes.txt") == set()
+
+
+@pytest.mark.parametrize("odd", [b"", b"{", b"}" * 50, b"#if\n#else\n#endif\n#endif", b"'", b'"', b"/*", b"\\", b"int f(", b"= { { {", b"\xff\x00{;}"])
+def test_odd_text_defines_nothing_and_breaks_nothing(odd: bytes) -> None:
+    assert scan(odd).definitions == ()

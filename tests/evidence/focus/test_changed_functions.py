@@ -1,0 +1,183 @@
+"""Which functions an edit changes, and which of them a fuzzer can be aimed at."""
+
+from __future__ import annotations
+
+import pytest
+
+from hook.evidence.focus import changed_functions
+from hook.verdict import Answer
+from tests.small_kernel import Kernel
+
+BEFORE = """
+#define LIMIT 4
+#define OVER(x) ((x) > LIMIT)
+#define UNUSED 1
+
+struct box {
+	int count;
+};
+
+enum kind { FIRST, SECOND, THIRD };
+
+static int leaf(int a)
+{
+	return a + 1;
+}
+
+static inline int tiny(int a)
+{
+	return a * 2;
+}
+
+static noinline int kept(int a)
+{
+	return a - 1;
+}
+
+static int callback(int a)
+{
+	return tiny(a);
+}
+
+static const struct ops table = { .call = callback };
+
+int entry(int a)
+{
+	if (OVER(a))
+		return leaf(a);
+	return kept(a);
+}
+
+int other(struct box *b)
+{
+	return b->count + tiny(SECOND);
+}
+
+SYSCALL_DEFINE1(thing, int, a)
+{
+	return entry(a);
+}
+"""
+
+
+def edited(old: str, new: str, path: str = "mm/x.c") -> tuple[list[str], list[str]]:
+    assert BEFORE.count(old) == 1
+    changed, aims = changed_functions.of_patch([changed_functions.of_file(path, BEFORE.encode(), BEFORE.replace(old, new).encode())])
+    return [one.name for one in changed], [one.name for one in aims]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed", "aims"),
+    [
+        ("return a + 1;", "return a + 3;", ["leaf"], ["entry"]),  # called once: put into its caller
+        ("return a - 1;", "return a - 3;", ["kept"], ["kept"]),
+        ("return a * 2;", "return a * 3;", ["tiny"], ["callback", "other"]),
+        ("return tiny(a);", "return tiny(a + 1);", ["callback"], ["callback"]),  # its address is taken
+        ("return leaf(a);", "return leaf(a + 1);", ["entry"], ["entry"]),
+        ("return entry(a);", "return entry(a + 1);", ["sys_thing"], ["sys_thing"]),
+        ("#define LIMIT 4", "#define LIMIT 5", ["entry"], ["entry"]),  # by way of another macro
+        ("#define UNUSED 1", "#define UNUSED 2", [], []),
+        ("FIRST, SECOND,", "SECOND, FIRST,", ["other"], ["other"]),
+        ("\tint count;\n", "\tlong count;\n", ["other"], ["other"]),
+        ("};\n\nenum", "} __packed;\n\nenum", ["other"], ["other"]),
+        ("return a + 1;", "return a + 1; /* why */", [], []),
+        (".call = callback", ".call = callback, .more = 1", [], []),
+    ],
+)
+def test_an_edit_and_what_it_changes(old: str, new: str, changed: list[str], aims: list[str]) -> None:
+    assert edited(old, new) == (changed, aims)
+
+
+def test_users_of_a_type_do_not_drown_the_functions_that_changed() -> None:
+    both = BEFORE.replace("\tint count;\n", "\tlong count;\n").replace("return a - 1;", "return a - 3;")
+    changed, _ = changed_functions.of_patch([changed_functions.of_file("mm/x.c", BEFORE.encode(), both.encode())])
+    assert [one.name for one in changed] == ["kept"]
+
+
+def test_functions_that_only_moved_did_not_change() -> None:
+    head, leaf, rest = BEFORE.partition("static int leaf(int a)\n{\n\treturn a + 1;\n}\n")
+    moved = head + rest.replace("int entry(int a)", f"{leaf}\nint entry(int a)")
+    assert changed_functions.of_file("mm/x.c", BEFORE.encode(), moved.encode()).changed == ()
+
+
+def test_new_and_removed_functions() -> None:
+    added = BEFORE + "\nint fresh(void)\n{\n\treturn 1;\n}\n"
+    found = changed_functions.of_file("mm/x.c", BEFORE.encode(), added.encode())
+    assert [(one.name, one.gone) for one in found.changed] == [("fresh", False)] and [one.name for one in found.aims] == ["fresh"]
+    gone = changed_functions.of_file("mm/x.c", added.encode(), BEFORE.encode())
+    assert [(one.name, one.gone) for one in gone.changed] == [("fresh", True)] and gone.aims == ()
+    assert {one.name for one in changed_functions.of_file("mm/x.c", b"", BEFORE.encode()).changed} >= {"entry", "leaf", "sys_thing"}
+
+
+@pytest.mark.parametrize(
+    ("name", "arch", "expected"),
+    [
+        ("sys_mbind", "x86_64", "__x64_sys_mbind"),
+        ("sys_mbind", "arm64", "__arm64_sys_mbind"),
+        ("compat_sys_ioctl", "x86_64", "__ia32_compat_sys_ioctl"),
+        ("vma_policy_mof", "x86_64", "vma_policy_mof"),
+    ],
+)
+def test_a_system_call_is_named_as_in_the_symbol_table(name: str, arch: str, expected: str) -> None:
+    assert changed_functions.symbol(name, arch) == expected
+
+
+def verdict(kernel: Kernel, *args: str) -> dict[str, object]:
+    import json
+
+    return dict(json.loads(kernel.triage("check", "--format", "json", *args)))
+
+
+def test_code_that_kcov_does_not_see_is_a_way_in(kernel: Kernel) -> None:
+    kernel.commit("mm/Makefile", kernel.read("mm/Makefile") + "KCOV_INSTRUMENT_pool.o := n\n")
+    kernel.stage("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count", "pool->count--"))
+    found = verdict(kernel)
+    assert (found["FocusSymbols"], found["Via"]) == ([], ["pool_get"])
+    assert any("KCOV_INSTRUMENT_pool.o := n" in str(one) for one in found["Evidence"])  # type: ignore[attr-defined]
+
+
+def test_the_only_caller_of_a_changed_function_is_a_way_in(kernel: Kernel) -> None:
+    kernel.commit("mm/user.c", "int user(void)\n{\n\treturn helper();\n}\n")
+    kernel.commit("mm/helper.c", "int helper(void)\n{\n\treturn 1;\n}\n")
+    kernel.triage("index")
+    kernel.stage("mm/helper.c", "int helper(void)\n{\n\treturn 2;\n}\n")
+    found = verdict(kernel)
+    assert (found["FocusSymbols"], found["Via"], found["ChangedFunctions"]) == (["helper"], ["user"], ["helper"])
+
+
+def test_the_verdict_of_a_cached_change_is_judged_anew_where_what_it_rests_on_changed(kernel: Kernel) -> None:
+    kernel.stage("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count", "pool->count--"))
+    assert verdict(kernel)["FocusSymbols"] == ["pool_get"]
+    kernel.git("stash", "-q")
+    kernel.commit("mm/Makefile", kernel.read("mm/Makefile") + "KCOV_INSTRUMENT := n\n")
+    kernel.git("stash", "pop", "-q", "--index")
+    assert verdict(kernel)["FocusSymbols"] == []
+
+
+def test_harmless_and_out_of_reach_changes_have_no_focus(kernel: Kernel) -> None:
+    kernel.stage("arch/arm64/kernel/trap.c", kernel.read("arch/arm64/kernel/trap.c") + "int more(void)\n{\n\treturn 1;\n}\n")
+    found = verdict(kernel)
+    assert (found["Reachable"], found["FocusSymbols"], found["ChangedFunctions"]) == (Answer.NO, [], [])
+
+
+def test_users_of_a_header_are_aimed_at_where_nothing_else_can_be(kernel: Kernel) -> None:
+    kernel.write("include/linux/box.h", "struct box {\n\tint n;\n};\n\nstatic inline int box_size(struct box *b)\n{\n\treturn b->n;\n}\n")
+    kernel.write("mm/box.c", "/* box_size is fun */\nint other_box(void)\n{\n\treturn 1;\n}\n\nint use_box(struct box *b)\n{\n\treturn box_size(b);\n}\n")
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "box")
+    kernel.triage("index")
+    kernel.stage("include/linux/box.h", kernel.read("include/linux/box.h").replace("return b->n;", "return b->n + 1;"))
+    found = verdict(kernel)
+    assert (found["FocusSymbols"], found["ChangedFunctions"]) == (["use_box"], ["box_size"])
+    kernel.stage("include/linux/box.h", kernel.read("include/linux/box.h").replace("b->n + 1;", "b->n;").replace("\tint n;", "\tlong n;"))
+    assert verdict(kernel)["FocusSymbols"] == ["use_box"]
+    kernel.stage("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count", "pool->count--"))
+    assert verdict(kernel)["FocusSymbols"] == ["pool_get"]
+
+
+def test_a_table_that_changed_gives_what_it_names_now_or_who_uses_it() -> None:
+    text = "static int a(void)\n{\n\treturn 1;\n}\n\nstatic int b(void)\n{\n\treturn 2;\n}\n"
+    text += "static const struct ops table = { .call = a, .size = 1 };\n\nint run(void)\n{\n\treturn table.call();\n}\n"
+    for old, new, aims in ((".call = a", ".call = b", ["b"]), (".size = 1", ".size = 2", ["run"])):
+        found = changed_functions.of_file("mm/x.c", text.encode(), text.replace(old, new).encode())
+        assert (found.changed, [aim.name for aim in found.aims]) == ((), aims)

@@ -1,0 +1,78 @@
+"""What the rest of a tree says about the names and headers of a file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.small_kernel import Kernel
+
+FILE = """#include <linux/outer.h>
+#include <linux/slab.h>
+#include "near.h"
+
+int f(int a)
+{
+\ttrace_pool_hit(a);
+\treturn a;
+}
+"""
+
+
+@pytest.fixture
+def tree(kernel: Kernel) -> Kernel:
+    headers = {
+        "outer": "#ifndef _OUTER\n#define _OUTER\n#include <linux/inner.h>\n#ifdef CONFIG_X\n#include <linux/sometimes.h>\n#endif\n"
+        "/* #include <linux/hidden.h> */\n#ifndef __ASSEMBLY__\n#include <linux/in_c.h>\n#endif\n#endif\n",
+        "inner": "#ifndef _INNER\n#define _INNER\n#include <linux/deep.h>\n#include <linux/twice.h>\n#endif /* _INNER */\n",
+        "twice": "#ifndef _TWICE\n#define _TWICE\n#endif\nextern int again;\n",
+    }
+    for name in ("deep", "sometimes", "hidden", "in_c", "near_only"):
+        headers[name] = f"#ifndef _{name}\n#define _{name}\nint {name}(void);\n#endif\n"
+    for name, text in headers.items():
+        kernel.write(f"include/linux/{name}.h", text)
+    kernel.write("mm/near.h", "#include <linux/near_only.h>\n")
+    kernel.write("include/trace/events/pool.h", "TRACE_EVENT(pool_hit,\n\tTP_PROTO(int a), TP_ARGS(a));\n")
+    kernel.write("mm/user.c", FILE)
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "headers")
+    return kernel
+
+
+def functional(tree: Kernel, text: str) -> str:
+    tree.stage("mm/user.c", text)
+    return str(json.loads(tree.triage("check", "--format", "json"))["Functional"])
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize(
+    ("header", "answer"),
+    [
+        ("inner", "no"),
+        ("deep", "no"),
+        ("in_c", "no"),
+        ("near_only", "unknown"),  # what a header in quotes brings is known only behind it
+        ("sometimes", "unknown"),
+        ("hidden", "unknown"),
+        ("twice", "unknown"),  # it has an effect a second time
+        ("no_such", "unknown"),
+    ],
+)
+def test_an_include_of_what_is_included_anyway(tree: Kernel, header: str, answer: str, indexed: bool) -> None:
+    if indexed:
+        tree.triage("index")
+    assert functional(tree, FILE.replace("#include <linux/slab.h>\n", f"#include <linux/slab.h>\n#include <linux/{header}.h>\n")) == answer
+
+
+def test_an_include_behind_a_header_of_the_file_s_own(tree: Kernel) -> None:
+    assert functional(tree, FILE.replace('"near.h"\n', '"near.h"\n#include <linux/near_only.h>\n')) == "no"
+    assert functional(tree, FILE.replace('"near.h"\n', '"near.h"\n#include <linux/sometimes.h>\n')) == "unknown"
+
+
+def test_a_call_of_a_tracepoint_and_of_what_only_has_such_a_name(tree: Kernel) -> None:
+    without = FILE.replace("\ttrace_pool_hit(a);\n", "")
+    assert functional(tree, without) == "no"
+    tree.git("reset", "-q", "--hard")
+    tree.commit("include/linux/other.h", "static inline u64 trace_pool_hit(int a)\n{\n\treturn count(a);\n}\n")
+    assert functional(tree, without) == "unknown"

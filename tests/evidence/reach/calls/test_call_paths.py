@@ -1,0 +1,411 @@
+"""Ways in: from a changed function to what a program can drive, and where a chain proves nothing."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.calls import call_paths, descriptions, interfaces
+from hook.kernel import kernel as tree
+from hook.source.git import find
+from hook.source.object_store import Objects
+from hook.source.tree import Source
+from hook.verdict import Answer
+from tests.small_kernel import Kernel
+
+BOUNDS = call_paths.Bounds(hops=16, files=400, callers=40, seconds=60)
+MAKEFILE = "obj-y += init/ mm/ drivers/ net/ fs/\nobj-$(CONFIG_ONLY_ARM) += arm/\n"
+KCONFIG = """
+config ONLY_ARM
+	bool "arm"
+	depends on ARM
+config ARM
+	bool
+config EXTRA
+	bool "extra"
+config NET_NS
+	bool "namespaces"
+config BPF_SYSCALL
+	bool "bpf"
+"""
+CALLS = """
+0	common	frob	sys_frob
+1	common	others	sys_others
+2	common	hidden	sys_hidden
+"""
+AT_BOOT = "static int __init boot(void)\n{{\n\t{};\n\treturn 0;\n}}\nfs_initcall(boot);\n"
+
+
+def boot(statement: str) -> str:
+    return AT_BOOT.format(statement)
+
+
+# a file each; the function is `target` with the file's name
+ENTRIES = {
+    "call": "static void target_call(void) { }\nSYSCALL_DEFINE1(frob, int, x)\n{\n\ttarget_call();\n\treturn 0;\n}\n",
+    "exception": "static void target_exception(void) { }\nDEFINE_IDTENTRY(exc_overflow)\n{\n\ttarget_exception();\n}\n",
+    "fops": "static int target_fops(struct file *f) { return 0; }\nstatic const struct file_operations a_fops = {\n\t.open = target_fops,\n};\n"
+            + boot('debugfs_create_file("a", 0400, NULL, NULL, &a_fops)'),
+    "assigned": "static int target_assigned(struct file *f) { return 0; }\nstatic const struct file_operations b_fops = {\n\t.open\t= target_assigned,\n};\n"
+                "static void set(struct inode *inode)\n{\n\tinode->i_fop = &b_fops;\n}\nSYSCALL_DEFINE0(others)\n{\n\tset(NULL);\n\treturn 0;\n}\n",
+    "nested": "static int target_nested(struct file *f) { return 0; }\nstatic const struct file_operations c_fops = {\n\t.open = target_nested,\n};\n"
+              "static struct miscdevice c_misc = {\n\t.fops = &c_fops,\n};\n" + boot("return misc_register(&c_misc)"),
+    "show": "static int target_show(struct seq_file *m, void *v) { return 0; }\nDEFINE_SHOW_ATTRIBUTE(target);\n"
+            + boot('debugfs_create_file("t", 0400, NULL, NULL, &target_fops)'),
+    "attribute": "static ssize_t speed_show(struct device *d) { target_attribute(); }\nstatic DEVICE_ATTR_RO(speed);\n"
+                 "static struct attribute *some_attrs[] = {\n\t&dev_attr_speed.attr,\n\tNULL,\n};\nATTRIBUTE_GROUPS(some);\n"
+                 + boot("return sysfs_create_groups(k, some_groups)"),
+    "kobject": "static ssize_t size_show(struct kobject *k) { target_kobject(); }\nstatic struct kobj_attribute size_attr = __ATTR_RO(size);\n"
+               + boot("return sysfs_create_file(k, &size_attr.attr)"),
+    "configfs": "static ssize_t foo_bar_store(struct config_item *i) { target_configfs(); }\nCONFIGFS_ATTR_WO(foo_, bar);\n"
+                "static struct configfs_attribute *foo_list[] = {\n\t&foo_attr_bar,\n\tNULL,\n};\n" + boot("return configfs_register(foo_list)"),
+    "sysctl": "static int target_sysctl(void) { return 0; }\nstatic struct ctl_table t[] = {\n\t{\n\t\t.procname = \"a\",\n\t\t.proc_handler = target_sysctl,\n\t},\n};\n"
+              + boot('register_sysctl("kernel", t)'),
+    "param": "static int target_param(const char *v) { return 0; }\nstatic const struct kernel_param_ops p_ops = {\n\t.set = target_param,\n};\nmodule_param_cb(p, &p_ops, NULL, 0644);\n",
+    "mount": "static int fill(void) { return target_mount(); }\nstatic int get(struct fs_context *fc) { return get_tree_nodev(fc, fill); }\n"
+             "static const struct fs_context_operations ops = {\n\t.get_tree = get,\n};\nstatic int init_fc(struct fs_context *fc)\n{\n\tfc->ops = &ops;\n\treturn 0;\n}\n"
+             "static struct file_system_type a_type = {\n\t.name = \"afs0\",\n\t.init_fs_context = init_fc,\n};\n" + boot("return register_filesystem(&a_type)"),
+    "socket": "static int target_socket(struct sock *s) { return 0; }\nstatic const struct proto_ops s_ops = {\n\t.bind = target_socket,\n};\n"
+              "static int make(struct socket *s)\n{\n\ts->ops = &s_ops;\n\treturn 0;\n}\nstatic const struct net_proto_family fam = {\n\t.family = PF_FOO,\n\t.create = make,\n};\n"
+              + boot("return sock_register(&fam)"),
+    "genl": "static int target_genl(struct sk_buff *s) { return 0; }\nstatic const struct genl_small_ops g_ops[] = {\n\t{\n\t\t.cmd = 1,\n\t\t.doit = target_genl,\n\t},\n};\n"
+            "static struct genl_family g = {\n\t.name = \"foo\",\n\t.small_ops = g_ops,\n};\n" + boot("return genl_register_family(&g)"),
+    "rtnl": "static int target_rtnl(struct sk_buff *s) { return 0; }\n" + boot("rtnl_register(PF_UNSPEC, RTM_GETFOO, target_rtnl, NULL, 0)"),
+    "uring": "static int target_uring(struct io_kiocb *r) { return 0; }\nconst struct io_issue_def io_issue_defs[] = {\n\t[IORING_OP_FOO] = {\n\t\t.issue = target_uring,\n\t},\n};\n",
+    "helper": "BPF_CALL_1(bpf_foo, int, x)\n{\n\treturn target_helper();\n}\nconst struct bpf_func_proto bpf_foo_proto = {\n\t.func = bpf_foo,\n};\n"
+              "static const struct bpf_func_proto *get_proto(int id)\n{\n\treturn &bpf_foo_proto;\n}\n"
+              "const struct bpf_verifier_ops foo_verifier_ops = {\n\t.get_func_proto = get_proto,\n};\n",
+    "kfunc": "__bpf_kfunc int bpf_kfoo(int x)\n{\n\treturn target_kfunc();\n}\nBTF_KFUNCS_START(foo_ids)\nBTF_ID_FLAGS(func, bpf_kfoo)\nBTF_KFUNCS_END(foo_ids)\n"
+             "static const struct btf_kfunc_id_set foo_set = {\n\t.set = &foo_ids,\n};\n" + boot("return register_btf_kfunc_id_set(1, &foo_set)"),
+    "work": "static void target_work(struct work_struct *w) { }\nstatic void arm(struct foo *f)\n{\n\tINIT_WORK(&f->work, target_work);\n\tschedule_work(&f->work);\n}\n"
+            "SYSCALL_DEFINE0(others)\n{\n\tarm(NULL);\n\treturn 0;\n}\n",
+    "timer": "static void target_timer(struct timer_list *t) { }\nstatic DEFINE_TIMER(tick, target_timer);\nSYSCALL_DEFINE0(others)\n{\n\tmod_timer(&tick, 1);\n\treturn 0;\n}\n",
+    "softirq": "static void target_softirq(void) { }\n" + boot("open_softirq(NET_RX_SOFTIRQ, target_softirq)"),
+    "thread": "static int target_thread(void *d) { return 0; }\n" + boot('kthread_run(target_thread, NULL, "food")'),
+    "rcu": "static void target_rcu(struct rcu_head *h) { }\nSYSCALL_DEFINE0(others)\n{\n\tcall_rcu(h, target_rcu);\n\treturn 0;\n}\n",
+    "netdev": "static int target_netdev(struct net_device *d) { return 0; }\nstatic const struct net_device_ops n_ops = {\n\t.ndo_open = target_netdev,\n};\n"
+              "static void setup(struct net_device *d)\n{\n\td->netdev_ops = &n_ops;\n}\nstatic struct rtnl_link_ops l_ops = {\n\t.setup = setup,\n};\n" + boot("return rtnl_link_register(&l_ops)"),
+    "lsm": "static int target_lsm(void) { return 0; }\nstatic struct security_hook_list hooks[] = {\n\tLSM_HOOK_INIT(file_open, target_lsm),\n};\n"
+           "static int __init lsm_boot(void)\n{\n\tsecurity_add_hooks(hooks, 1, NULL);\n\treturn 0;\n}\nDEFINE_LSM(foo) = {\n\t.init = lsm_boot,\n};\n",
+    "notifier": "static int target_notifier(struct notifier_block *b) { return 0; }\nstatic struct notifier_block nb = {\n\t.notifier_call = target_notifier,\n};\n"
+                + boot("return register_netdevice_notifier(&nb)"),
+    "handed": "static void target_handed(int x) { }\nstatic void each(void (*fn)(int x))\n{\n\tfn(1);\n}\nSYSCALL_DEFINE0(others)\n{\n\teach(target_handed);\n\treturn 0;\n}\n",
+    "pointer": "static void target_pointer(int x) { }\nSYSCALL_DEFINE0(others)\n{\n\tvoid (*fn)(int);\n\tfn = target_pointer;\n\tfn(1);\n\treturn 0;\n}\n",
+    "macro": "static void target_macro(int x) { }\n#define TWICE(x) do { target_macro(x); target_macro(x); } while (0)\nSYSCALL_DEFINE0(others)\n{\n\tTWICE(1);\n\treturn 0;\n}\n",
+    "member": "struct foo_type {\n\tint (*frobnicate)(int x);\n};\nstatic int target_member(int x) { return 0; }\nstatic struct foo_type foo_one = {\n\t.frobnicate = target_member,\n};\n"
+              "static void use(struct foo_type *t)\n{\n\tt->frobnicate(1);\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n" + boot("return foo_add(&foo_one)"),
+    "table_of_boot": "static int target_table_of_boot(struct file *f) { return 0; }\nstatic const struct file_operations x_fops = {\n\t.open = target_table_of_boot,\n};\n"
+                     "static int first(void)\n{\n\treturn proc_create(\"x\", 0, NULL, &x_fops);\n}\nstatic const struct seq { int (*f)(void); } all[] = {\n\t{ .f = first },\n};\n"
+                     + boot("return all[0].f()"),
+    "loop": "static int target_loop(struct file *f) { return 0; }\nstatic const struct file_operations y_fops = {\n\t.open = target_loop,\n};\nstatic int fill_it(void)\n{\n"
+            "\tstatic const struct tree_descr files[] = {\n\t\t[3] = {\"register\", &y_fops, 0200},\n\t};\n\treturn simple_fill_super(files);\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn fill_it();\n}\n",
+}  # fmt: skip
+# functions whose name alone is used above
+TARGETS = {"attribute", "kobject", "configfs", "mount", "helper", "kfunc"}
+DESCRIBED_BY = "fs/{}.c"
+
+
+def _defined(name: str) -> str:
+    return f"static int target_{name}(void)\n{{\n\treturn 0;\n}}\n" if name in TARGETS else ""
+
+
+# why a chain proves nothing: files, and what is said
+OPEN: dict[str, tuple[dict[str, str], str]] = {
+    "another file's static function of that name is called": (
+        {"fs/a.c": "static void help(void) { }\n", "fs/b.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"},
+        "no way in was found",
+    ),
+    "the table is never registered": (
+        {"fs/a.c": "static int help(void) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"}, "no way in was found",
+    ),
+    "the table is only taken away": (
+        {"fs/a.c": "static int help(void) { return 0; }\nstatic struct file_system_type f = {\n\t.init_fs_context = help,\n};\n" + boot("return unregister_filesystem(&f)")},
+        "no way in was found",
+    ),
+    "only another architecture calls it": (
+        {"fs/a.c": "void help(void) { }\n", "arch/arm64/kernel/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"}, "no way in was found",
+    ),
+    "the call is in #if 0": (
+        {"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n#if 0\n\thelp();\n#endif\n\treturn 0;\n}\n"}, "no way in was found",
+    ),
+    "the call is in a comment": ({"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\t/* help(); */\n\treturn 0;\n}\n"}, "no way in was found"),
+    "it runs at boot only": ({"fs/a.c": "static void help(void) { }\n" + boot("help()")}, "boot runs at boot only"),
+    "it runs at exit only": (
+        {"fs/a.c": "static void help(void) { }\nstatic void __exit leave(void)\n{\n\thelp();\n}\nmodule_exit(leave);\n"}, "leave is __exit",
+    ),
+    "a structure of its own, and a common member": (
+        {"fs/a.c": "struct my_ops {\n\tint (*open)(void);\n};\nstruct other_ops {\n\tint (*open)(void);\n};\nstatic int help(void) { return 0; }\n"
+                   "static struct my_ops o = {\n\t.open = help,\n};\n" + boot("return my_register(&o)")},
+        "boot runs at boot only",
+    ),
+    "another structure with a function of the name, behind a comment": (
+        {"fs/a.c": "struct foo_type {\n\tint (*poke)(int x);\n};\nstatic int help(int x) { return 0; }\n"
+                   "static struct foo_type one = {\n\t.poke = help,\n};\nstatic void use(struct bar_type *t)\n{\n\tt->poke(1);\n}\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n" + boot("return foo_add(&one)"),
+         "fs/bar.h": "struct bar_type {\n\tint (*poke /* harder */)(int x);\n};\n"},
+        "boot() gives one to foo_add()",
+    ),
+    "the member's table is not registered": (
+        {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n};\nstatic int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.opening = help,\n};\n"
+                   "static void use(struct my_ops *p)\n{\n\tp->opening();\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n"},
+        "nothing shows that o is registered",
+    ),
+    "the chain would need an object with two tables": (
+        {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n\tint (*closing)(void);\n};\nstatic int help(void) { return 0; }\n"
+                   "static struct my_ops one = {\n\t.opening = help,\n};\nstatic int shut(struct my_ops *p)\n{\n\treturn p->opening();\n}\n"
+                   "static struct my_ops two = {\n\t.closing = shut,\n};\nSYSCALL_DEFINE0(others)\n{\n\treturn x->closing();\n}\n"
+                   "static int __init boot(void)\n{\n\tmy_register(&one);\n\tmy_register(&two);\n\treturn 0;\n}\nfs_initcall(boot);\n"},
+        "an object has one",
+    ),
+    "a file system that is never registered": (
+        {"fs/a.c": "static int help(void) { return 0; }\nstatic struct file_system_type f = {\n\t.init_fs_context = help,\n};\n"
+                   "static struct version v = {\n\t.fs = &f,\n};\n" + boot("return version_register(&v)")},
+        "is registered as a file system",
+    ),
+    "a variable of that name is called": (
+        {"fs/a.c": "void help(void) { }\n", "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\tvoid (*help)(void) = NULL;\n\thelp();\n\treturn 0;\n}\n"}, "no way in was found",
+    ),
+    "no kernel for the target is built with the caller": (
+        {"fs/a.c": "void help(void) { }\n", "arm/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n", "arm/Makefile": "obj-y += b.o\n"},
+        "no configuration was found",
+    ),
+    "no makefile names the caller": ({"fs/a.c": "void help(void) { }\n", "fs/loose.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"}, "no makefile names fs/loose.c"),
+    "two files that are built define it": (
+        {"fs/a.c": "void help(void) { }\n", "fs/b.c": "void help(void) { }\n", "mm/pool2.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+         "mm/Makefile": "obj-y += pool2.o\n"},
+        "whether help of fs/b.c:1 is meant",
+    ),
+    "the system call has no entry in the target's table": (
+        {"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(unlisted)\n{\n\thelp();\n\treturn 0;\n}\n"}, "no table of system calls for x86_64",
+    ),
+    "it is handed to something that keeps it": (
+        {"fs/a.c": "static void help(void) { }\nstatic void keep(void *f)\n{\n\tkept = f;\n}\nSYSCALL_DEFINE0(others)\n{\n\tkeep(help);\n\treturn 0;\n}\n"},
+        "nothing shows that keep() calls what it is given",
+    ),
+    "the boot code of a driver may look for hardware": (
+        {"drivers/net/tinynet.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n" + boot('debugfs_create_file("a", 0, NULL, NULL, &f)')},
+        "may look for hardware",
+    ),
+    "a module parameter without permissions is read at boot": (
+        {"fs/a.c": "static int help(const char *v) { return 0; }\nstatic const struct kernel_param_ops p = {\n\t.set = help,\n};\nmodule_param_cb(p, &p, NULL, 0);\n"},
+        "no way in was found",
+    ),
+    "a softirq that nothing is known of": (
+        {"fs/a.c": "static void help(void) { }\n" + boot("open_softirq(FOO_SOFTIRQ, help)")}, "nothing shows who raises that softirq",
+    ),
+    "a table that is only looked at": (
+        {"fs/a.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\tconst struct file_operations *seen = &f;\n\treturn seen->open != NULL;\n}\n"},
+        "nothing shows what sys_others() does with seen",
+    ),
+    "a driver's attributes without a device": (
+        {"fs/a.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"
+                   "static struct platform_driver d = {\n\t.fops = &f,\n};\nmodule_platform_driver(d);\n"},
+        "whether d has a device decides",
+    ),
+    "boot code hands it to what calls it at once": (
+        {"fs/a.c": "static int help(void *d) { return 0; }\n" + boot("iget5_locked(sb, 1, help, NULL, NULL)")}, "boot runs at boot only",
+    ),
+    "a machine check is no doing of a program": (
+        {"fs/a.c": "static void help(void) { }\nDEFINE_IDTENTRY_MCE(exc_machine_check)\n{\n\thelp();\n}\n"}, "no way in was found",
+    ),
+    "a queue that holds two things": (
+        {"fs/a.c": "static void help(void *w) { }\nstatic void other(void *w) { }\nSYSCALL_DEFINE0(others)\n{\n\tINIT_WORK(&a->work, help);\n\tINIT_WORK(&b->work, other);\n\tschedule_work(&b->work);\n\treturn 0;\n}\n"},
+        "more than one thing",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    """One tree with a file for each kind of entry, and the word index."""
+    kernel = _copy(first_kernel, tmp_path_factory.mktemp("ways"))
+    for name, text in ENTRIES.items():
+        kernel.write(f"fs/{name}.c", _defined(name) + text.replace("others", f"{name}0"))
+    kernel.write("arch/x86/entry/syscalls/syscall_64.tbl", CALLS + "".join(f"9\tcommon\t{name}0\tsys_{name}0\n" for name in ENTRIES))
+    kernel.write("fs/Makefile", "".join(f"obj-y += {name}.o\n" for name in ENTRIES))
+    _commit(kernel)
+    return kernel
+
+
+def _copy(first_kernel: Kernel, directory: pathlib.Path) -> Kernel:
+    shutil.copytree(first_kernel.path, directory / "linux", symlinks=True)
+    kernel = Kernel(directory / "linux", first_kernel.env)
+    kernel.write("Makefile", MAKEFILE)
+    kernel.write("Kconfig", kernel.read("Kconfig") + KCONFIG)
+    kernel.write("arch/x86/entry/syscalls/syscall_64.tbl", CALLS)
+    kernel.write("fs/Makefile", "obj-y += a.o b.o\nobj-$(CONFIG_EXTRA) += extra.o\n")
+    return kernel
+
+
+def _commit(kernel: Kernel) -> None:
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "grown")
+    kernel.triage("index", "--quiet")
+
+
+@pytest.fixture
+def searched(made: Kernel) -> Iterator[Source]:
+    with Objects(find(made.path), 16 << 20) as objects:
+        yield Source(objects, made.head())
+
+
+@pytest.fixture
+def plant(first_kernel: Kernel, tmp_path: pathlib.Path) -> Iterator[Planted]:
+    with Planted(_copy(first_kernel, tmp_path)) as planted:
+        yield planted
+
+
+class Planted:
+    """A tree of a few files, to be asked for the ways in to a function."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def __enter__(self) -> Planted:
+        self._objects = Objects(find(self.kernel.path), 16 << 20).__enter__()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._objects.__exit__(None, None, None)
+
+    def commit(self, files: dict[str, str]) -> Source:
+        for path, text in files.items():
+            self.kernel.write(path, text)
+        self.kernel.git("add", "-A", "-f")
+        self.kernel.git("commit", "-qm", "grown")
+        return Source(self._objects, self.kernel.head())
+
+    def reach(self, files: dict[str, str], name: str = "help", path: str = "", bounds: call_paths.Bounds = BOUNDS) -> Reach:
+        return reach(self.commit(files), path or next(iter(files)), name, bounds)
+
+
+def reach(source: Source, path: str, name: str, bounds: call_paths.Bounds = BOUNDS, base: str | None = None) -> Reach:
+    return call_paths.reach([(path, name)], source, tree.Kernel(source, "x86_64", "gcc-12", base), bounds)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_each_kind_of_entry_proves_a_way_in(searched: Source, name: str) -> None:
+    found = reach(searched, f"fs/{name}.c", "target_show" if name == "show" else f"target_{name}")
+    assert found.answer is Answer.YES, found.question
+    assert all(fact.place.line and fact.place.blob and fact.text for fact in found.facts), found.facts
+
+
+def test_each_hop_is_shown_with_its_place_from_user_space_down(searched: Source) -> None:
+    facts = reach(searched, "fs/assigned.c", "target_assigned").facts
+    assert [(fact.claim, fact.place.path, fact.place.line) for fact in facts] == [
+        ("system call assigned0", "arch/x86/entry/syscalls/syscall_64.tbl", 8),
+        ("sys_assigned0() calls set()", "fs/assigned.c", 11),
+        ("set() sets i_fop to b_fops", "fs/assigned.c", 7),
+        ("open, read, write, ioctl, mmap: target_assigned() is .open of struct file_operations b_fops", "fs/assigned.c", 3),
+    ]
+
+
+@pytest.mark.parametrize("why", OPEN)
+def test_what_a_chain_does_not_prove_stays_open(plant: Planted, why: str) -> None:
+    files, said = OPEN[why]
+    path = next(iter(files))
+    found = plant.reach(files, path=path)
+    assert found.answer is Answer.UNKNOWN
+    assert said in found.question, found.question
+
+
+def test_the_options_of_every_hop_are_asked_for_with_their_places(plant: Planted) -> None:
+    found = plant.reach({
+        "fs/a.c": "void help(void) { }\n",
+        "fs/extra.c": "SYSCALL_DEFINE0(others)\n{\n#ifdef CONFIG_POOL\n\thelp();\n#endif\n\treturn 0;\n}\n",
+    })
+    assert found.answer is Answer.YES
+    assert {name: (why.purpose, why.path, why.line) for name, why in found.reasons.items()} == {
+        "EXTRA": ("reach", "fs/Makefile", 2), "POOL": ("reach", "fs/extra.c", 3),
+    }
+
+
+def test_the_stub_of_a_header_must_be_off(plant: Planted) -> None:
+    found = plant.reach({
+        "fs/extra.c": "void help(void) { }\n",
+        "include/linux/help.h": "#ifdef CONFIG_EXTRA\nvoid help(void);\n#else\nstatic inline void help(void) { }\n#endif\n",
+        "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+    })
+    assert (found.answer, list(found.reasons)) == (Answer.YES, ["EXTRA"])
+
+
+def test_a_weak_definition_gives_way(plant: Planted) -> None:
+    found = plant.reach({
+        "fs/a.c": "void help(void) { }\n",
+        "fs/b.c": "void __weak help(void)\n{\n}\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+    })
+    assert found.answer is Answer.YES
+
+
+def test_a_file_that_another_one_includes_is_of_its_unit(plant: Planted) -> None:
+    found = plant.reach({
+        "fs/part.c": "static void help(void) { }\n",
+        "fs/a.c": '#include "part.c"\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n',
+    })
+    assert found.answer is Answer.YES, found.question
+
+
+def test_an_inline_function_of_a_header_is_reached_through_who_uses_it(plant: Planted) -> None:
+    found = plant.reach({
+        "include/linux/help.h": "static inline void help(void) { }\n",
+        "fs/a.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+    })
+    assert found.answer is Answer.YES
+
+
+@pytest.mark.parametrize("bounds", [
+    call_paths.Bounds(hops=1, files=400, callers=40, seconds=60),
+    call_paths.Bounds(hops=16, files=1, callers=40, seconds=60),
+    call_paths.Bounds(hops=16, files=400, callers=40, seconds=-1),
+])
+def test_a_search_that_is_cut_short_says_so_and_never_no(plant: Planted, bounds: call_paths.Bounds) -> None:
+    files = {
+        "fs/a.c": "void help(void) { }\n", "fs/b.c": "void between(void)\n{\n\thelp();\n}\n",
+        "mm/pool.c": "SYSCALL_DEFINE0(others)\n{\n\tbetween();\n\treturn 0;\n}\n",
+    }
+    found = plant.reach(files, bounds=bounds)
+    assert found.answer is Answer.UNKNOWN
+    assert "limits of" in found.question
+
+
+def test_one_function_that_is_reached_is_enough(plant: Planted) -> None:
+    source = plant.commit({"fs/a.c": "static void lost(void) { }\nstatic void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"})
+    kernel = tree.Kernel(source, "x86_64", "gcc-12", None)
+    assert call_paths.reach([("fs/a.c", "lost"), ("fs/a.c", "help")], source, kernel, BOUNDS).answer is Answer.YES
+
+
+def test_the_shortest_chain_is_taken(plant: Planted) -> None:
+    found = plant.reach({"fs/a.c": (
+        "static void help(void) { }\nstatic void one(void)\n{\n\thelp();\n}\nSYSCALL_DEFINE0(hidden)\n{\n\tone();\n\treturn 0;\n}\n"
+        "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"
+    )})
+    assert [fact.claim for fact in found.facts] == ["system call others", "sys_others() calls help()"]
+
+
+@pytest.mark.parametrize(("name", "interface"), [
+    ("call", "call:frob"), ("mount", "mount:afs0"), ("socket", "family:PF_FOO"), ("genl", "genl:foo"), ("rtnl", "rtnl:RTM_GETFOO"),
+    ("uring", "op:IORING_OP_FOO"),
+])
+def test_the_interface_is_named_as_descriptions_name_it(searched: Source, name: str, interface: str) -> None:
+    search = call_paths.Search(searched, tree.Kernel(searched, "x86_64", "gcc-12", None), BOUNDS)
+    way = search.find(f"fs/{name}.c", f"target_{name}").way
+    assert way is not None
+    assert interface in interfaces.named(way, search)
+
+
+def test_an_interface_without_a_description_is_said(searched: Source, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "sys/linux").mkdir(parents=True)
+    (tmp_path / "sys/linux/a.txt").write_text('syz_mount_image$afs0(fs ptr[in, string["afs0"]])\n')
+    known = descriptions.read(str(tmp_path))
+    kernel = tree.Kernel(searched, "x86_64", "gcc-12", None)
+    assert call_paths.reach([("fs/mount.c", "target_mount")], searched, kernel, BOUNDS, known).assumptions == (
+        "syzkaller describes the file system afs0: sys/linux/a.txt:1",
+    )
+    assert call_paths.reach([("fs/genl.c", "target_genl")], searched, kernel, BOUNDS, known).assumptions == (
+        "no description of syzkaller reaches the netlink family foo yet: fuzzing it needs one first",
+    )

@@ -1,0 +1,345 @@
+"""Whether software stands in for a device: chips that user space plays, what is driven without one, and what only looks so."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from hook.verdict import Answer
+from tests.evidence.reach.devices.test_drivers import CHELSIO, IDS_H, PCI_H, Ask, asked, of, pci_driver
+from tests.small_kernel import Kernel
+
+OPTIONS = (
+    "ALL", "I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI", "SPI_CH341", "GREYBUS", "GREYBUS_ES2", "GREYBUS_SPI", "OF",
+    "LEDS_TRIGGERS", "LEDS_USER", "PARPORT", "USB_USS720", "NET_TEAM", "KUNIT", "MMC", "MMC_VUB300", "UHID",
+    "IPACK_BUS", "BOARD_TPCI200",
+)  # fmt: skip
+
+
+def i2c(name: str, tables: str, probe: str = "return 0;", before: str = "") -> str:
+    """A driver of a chip on I2C; `tables` are the fields that name its tables."""
+    return f"""\
+{before}
+static const struct i2c_device_id {name}_ids[] = {{
+	{{ "{name}", 0 }},
+	{{ }}
+}};
+static const struct of_device_id {name}_of[] = {{
+	{{ .compatible = "acme,{name}" }},
+	{{ }}
+}};
+static const struct acpi_device_id {name}_acpi[] = {{
+	{{ "ACME0042", 0 }},
+	{{ }}
+}};
+static int {name}_probe(struct i2c_client *client)
+{{
+	{probe}
+}}
+static struct i2c_driver {name}_driver = {{
+	.driver = {{
+		.name = "{name}",
+		{tables}
+	}},
+	.probe = {name}_probe,
+	{f".id_table = {name}_ids," if "IDS" in before else ""}
+}};
+module_i2c_driver({name}_driver);
+"""
+
+
+IDS = "/* IDS */"
+BYTREE = "{name}_driver = {{\n\t.driver = {{\n\t\t.name = \"{name}\",\n\t}},\n}};\nmodule_platform_driver({name}_driver);\n"
+
+
+def cell(name: str) -> str:
+    return "static struct platform_driver " + BYTREE.format(name=name)
+
+
+def spi(name: str, more: str = "return 0;") -> str:
+    return f"static int {name}_probe(struct spi_device *spi)\n{{\n\t{more}\n}}\nstatic struct spi_driver {name}_driver = {{\n\t.driver = {{ .name = \"{name}\" }},\n\t.probe = {name}_probe,\n}};\nmodule_spi_driver({name}_driver);\n"
+
+
+def start(body: str, before: str = "") -> str:
+    return f"{before}\nstatic int __init it_init(void)\n{{\n\tint ret;\n\n{body}\n}}\nmodule_init(it_init);\n"
+
+
+REFUSALS = {
+    "noirq": ("if (!client->irq) {\n\t\tdev_err(&client->dev, \"no irq\");\n\t\treturn -EINVAL;\n\t}\n\treturn 0;", "an interrupt"),
+    "irqreq": ("return devm_request_threaded_irq(&client->dev, client->irq, NULL, fn, 0, \"x\", client);", "an interrupt"),
+    "nodata": ("struct x *pdata = dev_get_platdata(&client->dev);\n\n\tif (!pdata)\n\t\treturn -EINVAL;\n\treturn 0;", "platform data"),
+    "noclk": ("clk = devm_clk_get(&client->dev, NULL);\n\tif (IS_ERR(clk))\n\t\treturn PTR_ERR(clk);\n\treturn 0;", "a clock"),
+    "nonode": ("if (client->dev.of_node == NULL)\n\t\treturn -ENODEV;\n\treturn 0;", "a node"),
+    "noprop": ("ret = device_property_read_u32(&client->dev, \"x\", &x);\n\tif (ret)\n\t\treturn ret;\n\treturn 0;", "a property"),
+}
+CONTENT = {"noirq2": "if (client->irq) {\n\t\tret = request_threaded_irq(client->irq, NULL, fn, 0, \"x\", client);\n\t}\n\treturn 0;",
+           "optclk": "clk = devm_clk_get_optional(&client->dev, NULL);\n\tif (IS_ERR(clk))\n\t\treturn PTR_ERR(clk);\n\treturn 0;",
+           "hasdata": "struct x *pdata = dev_get_platdata(&client->dev);\n\n\tif (!pdata)\n\t\tpdata = &defaults;\n\treturn 0;"}  # fmt: skip
+CORE = "int {name}_core_probe(struct device *dev, int irq)\n{{\n\t{body}\n}}\nEXPORT_SYMBOL_GPL({name}_core_probe);\n"
+KEYMAP = "static struct rc_map_list it_map = {{\n\t.map = {{\n\t\t.scan = it,\n\t\t.name = RC_MAP_{name},\n\t}}\n}};\nstatic int __init init_rc_map(void)\n{{\n\treturn rc_map_register(&it_map);\n}}\nmodule_init(init_rc_map)\n"
+
+FILES = {
+    # chips on I2C
+    "chipa.c": i2c("chipa", "", before=IDS),
+    "chipo.c": i2c("chipo", ".of_match_table = chipo_of,"),
+    "a_chip_whose_name_is_too_long.c": i2c("a_chip_whose_name_is_too_long", ".of_match_table = a_chip_whose_name_is_too_long_of,"),
+    "chipf.c": i2c("chipf", ".acpi_match_table = chipf_acpi,"),
+    **{f"{name}.c": i2c(name, "", probe, IDS) for name, (probe, _) in REFUSALS.items()},
+    **{f"{name}.c": i2c(name, "", probe, IDS) for name, probe in CONTENT.items()},
+    # what uses them: a core that is content, and one that refuses
+    "gluegood.c": i2c("gluegood", "", "return gluegood_core_probe(&client->dev, client->irq);", IDS),
+    "gluegood_core.c": CORE.format(name="gluegood", body="return 0;"),
+    "gluebad.c": i2c("gluebad", "", "return gluebad_core_probe(&client->dev, client->irq);", IDS),
+    "gluebad_core.c": CORE.format(name="gluebad", body="if (irq <= 0)\n\t\treturn -EINVAL;\n\treturn 0;"),
+    # the core of a PCI chip with a management port on I2C
+    "vast_core.c": "int vast_register(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(vast_register);\n",
+    "vast_pci.c": pci_driver("vast", CHELSIO, "int vast(void)\n{\n\treturn vast_register();\n}"),
+    "port_i2c.c": i2c("port", "", "return vast_register();", IDS),
+    # cells of chips
+    "mfdgood.c": i2c("mfdgood", "", "return devm_mfd_add_devices(&client->dev, 0, cells, 1, NULL, 0, NULL);", IDS + '\nstatic const struct mfd_cell cells[] = {\n\t{ .name = "good-cell" },\n};'),
+    "goodcell.c": cell("goodcell").replace('"goodcell"', '"good-cell"'),
+    "mfdbad.c": i2c("mfdbad", "", "if (!client->irq)\n\t\treturn -ENXIO;\n\treturn devm_mfd_add_devices(&client->dev, 0, cells, 1, NULL, 0, NULL);", IDS + '\nstatic const struct mfd_cell cells[] = {\n\t{ .name = "bad-cell" },\n};'),
+    "cellwants.c": cell("cellwants").replace('"cellwants"', '"good-cell"').replace(".driver = {", ".probe = cw_probe,\n\t.driver = {", 1) + "static int cw_probe(struct platform_device *pdev)\n{\n\tif (!chip->irq_dev)\n\t\treturn -EPROBE_DEFER;\n\treturn 0;\n}\n",
+    "badcell.c": cell("badcell").replace('"badcell"', '"bad-cell"'),
+    # SPI
+    "plainspi.c": spi("plainspi"),
+    "highspi.c": spi("highspi", "spi->mode = SPI_MODE_3;\n\treturn spi_setup(spi);"),
+    "fb.h": "#define FB_REGISTER_DRIVER(_name, _display) \\\nstatic struct spi_driver fb_driver = { \\\n\t.driver = { .name = _name, }, \\\n\t.probe = fb_probe, \\\n}; \\\nmodule_spi_driver(fb_driver);\n",
+    "fbone.c": '#include "fb.h"\nstatic struct display display;\n\nFB_REGISTER_DRIVER("fbone", &display);\n',
+    # names that formats print
+    "i2c-acme.c": cell("acme").replace('"acme"', '"i2c-acme"'),
+    "adapter.c": "void adapter(struct i2c_adapter *adap, int nr)\n{\n\tplatform_device_put(NULL);\n\tsnprintf(adap->name, 48, \"i2c-%s\", x);\n\tdev_info(dev, \"i2c-%s\", x);\n\tdev_set_name(dev, \"i2c-%s\", x);\n\tsnprintf(name, 9, \"i2c-%d\", nr);\n}\n",
+    "hubcell.c": cell("hubcell").replace('"hubcell"', '"hub-cell-7"'),
+    "maker.c": "void maker(int i)\n{\n\tsnprintf(name, 9, \"hub-cell-%d\", i);\n\tplatform_device_alloc(name, 0);\n}\n",
+    # names that are easily missed: a number that is no word, an argument of a function of the chip's own, an end alone, a macro put together
+    "numcell.c": cell("numcell").replace('"numcell"', '"8a3400x-phc"'),
+    "argcell.c": cell("argcell").replace('"argcell"', '"acme-hwmon"'),
+    "endcell.c": cell("endcell").replace('"endcell"', '"mc13-adc"'),
+    "parts.h": "#define PARTS_DEV_BUCK \"parts-buck\"\n",
+    "pastecell.c": cell("pastecell").replace('"pastecell"', "PARTS_DEV_BUCK"),
+    "paster.c": "#define PART(_name) { .name = PARTS_DEV_##_name }\nstatic const struct mfd_cell parts[] = { PART(BUCK) };\nstatic struct usb_driver p_driver = {\n\t.name = \"p\",\n};\nmodule_usb_driver(p_driver);\n",
+    "mfdeasy.c": i2c("mfdeasy", "", "acme_dev_register(client, \"acme-hwmon\");\n\tacme_add(client, \"%s-adc\", \"mc13\");\n\treturn devm_mfd_add_devices(&client->dev, 0, cells, 1, NULL, 0, NULL);", IDS + '\nstatic const struct mfd_cell cells[] = {\n\t{ .name = "8a3400x-phc" },\n};'),
+    "boardcell.c": cell("boardcell").replace('"boardcell"', '"board-cell"'),
+    "board.c": "int board_quirk(void)\n{\n\tif (dmi(\"ACME\"))\n\t\tplatform_device_register_simple(\"board-cell\", 0, NULL, 0);\n\treturn 0;\n}\nEXPORT_SYMBOL(board_quirk);\n",
+    "boarduser.c": "int b(void)\n{\n\treturn board_quirk();\n}\nstatic struct usb_driver b_driver = {\n\t.name = \"b\",\n};\nmodule_usb_driver(b_driver);\n",
+    "mdiodev.c": "static struct mdio_driver m_driver = {\n\t.mdiodrv.driver = {\n\t\t.name = \"acme-switch\",\n\t},\n};\nmdio_module_driver(m_driver);\n",
+    "mdioinfo.c": "static struct mdio_board_info info = {\n\t.modalias = \"acme-switch\",\n};\nstatic struct usb_driver u_driver = {\n\t.name = \"u\",\n};\nmodule_usb_driver(u_driver);\n",
+    # what is driven without a device
+    "trigger.c": "static struct led_trigger t = {\n\t.name = \"acme\",\n};\nmodule_led_trigger(t);\n",
+    "mode.c": start("\treturn team_mode_register(&mode);", "static const struct team_mode mode = {\n\t.kind = \"acme\",\n};"),
+    "lpt.c": "static struct parport_driver l = {\n\t.name = \"lpt\",\n};\nmodule_parport_driver(l);\n",
+    "pack.c": "static struct ipack_driver p = {\n\t.ops = &ops,\n};\nmodule_ipack_driver(p);\n",
+    "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
+    "card.c": "static struct sdio_driver s = {\n\t.name = \"s\",\n};\nmodule_sdio_driver(s);\n",
+    # keymaps
+    "maps.h": "#define RC_MAP_GOOD \"rc-good\"\n#define RC_MAP_BAD \"rc-bad\"\n#define RC_MAP_NOBODY \"rc-nobody\"\n",
+    "mapgood.c": KEYMAP.format(name="GOOD"),
+    "mapbad.c": KEYMAP.format(name="BAD"),
+    "mapnobody.c": KEYMAP.format(name="NOBODY"),
+    "receiver.c": "void r(struct rc_dev *rc)\n{\n\trc->map_name = RC_MAP_GOOD;\n}\nstatic struct usb_driver r_driver = {\n\t.name = \"r\",\n};\nmodule_usb_driver(r_driver);\n",
+    "pcireceiver.c": pci_driver("pcir", CHELSIO, "void r(struct rc_dev *rc)\n{\n\trc->map_name = RC_MAP_BAD;\n}"),
+    # files that a start opens, on every machine or not
+    "opens.c": start("\tret = class_register(&cls);\n\tif (ret)\n\t\treturn ret;\n\tret = misc_register(&dev);\n\tif (ret < 0) {\n\t\tclass_unregister(&cls);\n\t\treturn ret;\n\t}\n\treturn 0;", "static struct miscdevice dev = {\n\t.fops = &fops,\n};"),
+    "onxen.c": start("\tif (!xen_domain())\n\t\treturn -ENODEV;\n\treturn misc_register(&dev);", "static struct miscdevice dev = {\n\t.fops = &fops,\n};"),
+    "takesback.c": start("\tret = misc_register(&dev);\n\tif (ret)\n\t\treturn ret;\n\tif (!request_region(0x70, 2, \"x\")) {\n\t\tmisc_deregister(&dev);\n\t\treturn -EBUSY;\n\t}\n\treturn 0;", "static struct miscdevice dev = {\n\t.fops = &fops,\n};"),
+    "helper.c": start("\tif (!is_supported())\n\t\treturn 0;\n\treturn misc_register(&dev);", "static struct miscdevice dev = {\n\t.fops = &fops,\n};\nstatic int is_supported(void)\n{\n\treturn is_uv_system();\n}"),
+    "macrostart.c": pci_driver("ms", CHELSIO, "", "static int __init ms_init(void)\n{\n\tRET(pci_register_driver(&ms_driver));\n}\nmodule_init(ms_init);"),
+    # what is put together of files, and what a suite tests
+    "whole.c": '#include "part.c"\n',
+    "part.c": pci_driver("part", CHELSIO),
+    "tested.c": pci_driver("tested", CHELSIO, "int tested_sum(void)\n{\n\treturn 1;\n}\nEXPORT_SYMBOL(tested_sum);", "static int __init t_init(void)\n{\n\tregister_reboot_notifier(&nb);\n\treturn pci_register_driver(&tested_driver);\n}\nmodule_init(t_init);"),
+    "suite.c": "void s(void)\n{\n\ttested_sum();\n\tsummed();\n}\nkunit_test_suites(&suite);\n",
+    "sum.c": "int summed(void)\n{\n\treturn 1;\n}\nEXPORT_SYMBOL(summed);\n",
+    # an extension of the module beside it
+    "stick.c": "int stick_register_extension(void *x)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(stick_register_extension);\nstatic struct usb_driver stick_driver = {\n\t.name = \"stick\",\n};\nmodule_usb_driver(stick_driver);\n",
+    "stickdvb.c": start("\treturn stick_register_extension(&ops);", "static struct ops ops = {\n\t.init = fn,\n};"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    """A small tree with all of these, and its word index."""
+    base = tmp_path_factory.mktemp("hosts")
+    shutil.copytree(first_kernel.path, base / "linux", symlinks=True)
+    kernel = Kernel(base / "linux", first_kernel.env)
+    for path, content in FILES.items():
+        kernel.write(f"drivers/net/{path}", content)
+    for path, content in (("pci.h", PCI_H), ("pci_ids.h", IDS_H)):
+        kernel.write(f"include/linux/{path}", content)
+    parts = ("part.c",)
+    objects = " ".join(path[:-2] + ".o" for path in FILES if path.endswith(".c") and path not in parts)
+    kernel.write("drivers/net/Makefile", kernel.read("drivers/net/Makefile") + f"obj-$(CONFIG_ALL) += {objects}\n")
+    kernel.write(
+        "drivers/net/Kconfig", kernel.read("drivers/net/Kconfig") + "".join(f'config {name}\n\ttristate "{name}"\n' for name in OPTIONS)
+    )
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "hosts")
+    kernel.triage("index", "--quiet")
+    return kernel
+
+
+@pytest.fixture
+def ask(tree: Kernel) -> Iterator[Ask]:
+    yield from asked(tree.path)
+
+
+def without(tree: Kernel, path: pathlib.Path, *options: str) -> Iterator[Ask]:
+    """The same tree before it had some options."""
+    shutil.copytree(tree.path, path / "linux", symlinks=True)
+    other = Kernel(path / "linux", tree.env)
+    for option in options:
+        other.replace("drivers/net/Kconfig", f'config {option}\n\ttristate "{option}"\n', "")
+    other.git("commit", "-qam", "before")
+    yield from asked(other.path)
+
+
+def test_user_space_is_the_chip_behind_a_usb_adapter_and_binds_its_driver_by_name(ask: Ask) -> None:
+    found = of(ask, "chipa.c")
+    assert (found.answer, found.devices) == (Answer.YES, ("dummy_hcd with raw-gadget, as an i2c-tiny-usb adapter",))
+    assert {"I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET"} == set(found.reasons)
+    assert "interrupt" in found.assumptions[0] and "'chipa' (new_device)" in found.facts[0].claim and found.facts[0].place.line == 3
+
+
+def test_a_compatible_binds_a_client_only_with_device_trees_and_a_name_that_fits(ask: Ask) -> None:
+    found = of(ask, "chipo.c")
+    assert found.answer is Answer.YES and "OF" in found.reasons and "acme,chipo" in found.facts[0].text
+    # new_device takes nineteen characters, and a board's name is no longer either
+    assert of(ask, "a_chip_whose_name_is_too_long.c").answer is Answer.NO
+
+
+def test_a_chip_that_only_firmware_names_is_no_where_no_table_has_it(ask: Ask) -> None:
+    found = of(ask, "chipf.c")
+    assert found.answer is Answer.NO and "none of the 1 ACPI ids" in found.facts[0].claim
+
+
+def test_a_tree_without_the_adapter_leaves_chips_open(tree: Kernel, tmp_path: pathlib.Path) -> None:
+    for ask in without(tree, tmp_path, "I2C_TINY_USB", "SPI_CH341", "GREYBUS_SPI"):
+        found = of(ask, "chipa.c")
+        assert found.answer is Answer.UNKNOWN and "by hand" in found.question
+        # on SPI nothing answered then
+        assert of(ask, "plainspi.c").answer is Answer.NO
+
+
+@pytest.mark.parametrize(("name", "what"), [(name, what) for name, (_, what) in REFUSALS.items()])
+def test_a_probe_that_refuses_without_what_a_board_gives_stays_open(ask: Ask, name: str, what: str) -> None:
+    found = of(ask, f"{name}.c")
+    assert found.answer is Answer.UNKNOWN and f"asks for {what}" in found.question and f"{name}.c:" in found.question
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_a_probe_that_goes_on_without_it_is_reached(ask: Ask, name: str) -> None:
+    assert of(ask, f"{name}.c").answer is Answer.YES
+
+
+def test_the_glue_of_a_chip_wants_what_its_core_wants(ask: Ask) -> None:
+    assert of(ask, "gluegood.c").answer is of(ask, "gluegood_core.c").answer is Answer.YES
+    assert "interrupt" in of(ask, "gluegood_core.c").assumptions[0]
+    for name in ("gluebad.c", "gluebad_core.c"):
+        assert of(ask, name).answer is Answer.UNKNOWN, name
+
+
+def test_the_core_of_a_pci_chip_is_no_though_its_management_port_can_be_played(ask: Ask) -> None:
+    assert of(ask, "port_i2c.c").answer is Answer.YES
+    found = of(ask, "vast_core.c")
+    assert found.answer is Answer.NO and "port_i2c" in found.assumptions[0] and "PCI id" in found.facts[0].claim
+
+
+def test_a_cell_has_the_chip_of_its_maker_unless_that_refuses_first(ask: Ask) -> None:
+    found = of(ask, "goodcell.c")
+    assert found.answer is Answer.YES and "makes a device called 'good-cell'" in found.facts[-1].claim and found.assumptions
+    assert of(ask, "badcell.c").answer is Answer.UNKNOWN
+    found = of(ask, "cellwants.c")
+    assert found.answer is Answer.UNKNOWN and "its probe asks for an interrupt" in found.question
+
+
+def test_on_spi_the_adapter_has_to_know_the_mode(tree: Kernel, ask: Ask, tmp_path: pathlib.Path) -> None:
+    assert of(ask, "plainspi.c").devices == ("dummy_hcd with raw-gadget, as a CH341 SPI adapter",)
+    assert of(ask, "highspi.c").devices == ("dummy_hcd with raw-gadget, as a Greybus bridge",)
+    for other in without(tree, tmp_path, "GREYBUS_SPI"):
+        assert of(other, "highspi.c").answer is Answer.UNKNOWN
+
+
+def test_a_driver_that_a_macro_of_its_own_header_makes_is_seen_at_its_line(ask: Ask) -> None:
+    found = of(ask, "fbone.c")
+    assert found.answer is Answer.YES and found.facts[0].place.line == 4 and "FB_REGISTER_DRIVER" in found.facts[0].text
+
+
+def test_names_of_adapters_messages_and_numbers_make_no_device(ask: Ask) -> None:
+    assert of(ask, "i2c-acme.c").answer is Answer.NO
+
+
+def test_a_name_that_a_function_puts_together_and_adds_is_no_proof_of_no(ask: Ask) -> None:
+    found = of(ask, "hubcell.c")
+    assert found.answer is Answer.UNKNOWN and "maker.c:3" in found.question
+
+
+@pytest.mark.parametrize("name", ["numcell.c", "argcell.c", "endcell.c", "pastecell.c"])
+def test_no_maker_is_missed_for_the_way_it_has_the_name(ask: Ask, name: str) -> None:
+    assert of(ask, name).answer is not Answer.NO
+
+
+def test_what_makes_a_device_for_a_board_that_it_knows_makes_none_for_every_machine(ask: Ask) -> None:
+    assert of(ask, "board.c").answer is Answer.YES  # a USB driver calls it
+    found = of(ask, "boardcell.c")
+    assert found.answer is Answer.UNKNOWN and "board.c:4" in found.question
+
+
+def test_the_name_of_a_driver_on_mdio_is_looked_for_too(ask: Ask) -> None:
+    assert of(ask, "mdiodev.c").answer is not Answer.NO
+
+
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        ("trigger.c", "uleds"),
+        ("mode.c", "team"),
+        ("lpt.c", "dummy_hcd with raw-gadget, as a USS-720 parallel port"),
+        ("card.c", "dummy_hcd with raw-gadget, as a VUB300 card reader"),
+        ("stickdvb.c", "dummy_hcd with raw-gadget"),
+        ("opens.c", "a file of its own"),
+    ],
+)
+def test_what_user_space_drives_without_a_device_is_reached(ask: Ask, name: str, device: str) -> None:
+    found = of(ask, name)
+    assert (found.answer, found.devices) == (Answer.YES, (device,))
+
+
+def test_a_host_of_the_machine_counts_where_the_machine_has_it(tree: Kernel, ask: Ask) -> None:
+    assert of(ask, "pack.c").devices == ("tpci200 with ipoctal232",)
+    for other in asked(tree.path, ("gce",)):
+        assert of(other, "pack.c").answer is Answer.UNKNOWN
+
+
+def test_a_bus_that_no_machine_has_is_no(ask: Ask) -> None:
+    assert of(ask, "pccard.c").answer is Answer.NO
+
+
+def test_a_keymap_is_what_the_receivers_are_that_ask_for_it(tree: Kernel, ask: Ask) -> None:
+    found = of(ask, "mapgood.c")
+    assert found.answer is Answer.YES and found.facts[-1].place.path == "drivers/net/receiver.c"
+    assert of(ask, "mapbad.c").answer is of(ask, "mapnobody.c").answer is Answer.NO
+    # where a machine has a device tree, that may ask for any
+    for other in asked(tree.path, arch="arm64"):
+        assert of(other, "mapnobody.c").answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["onxen.c", "takesback.c", "helper.c"])
+def test_a_start_that_may_leave_or_take_back_for_want_of_a_device_stays_open(ask: Ask, name: str) -> None:
+    found = of(ask, name)
+    assert found.answer is Answer.UNKNOWN and "misc_register()" in found.question
+
+
+def test_a_macro_around_a_call_hands_nothing_out_itself(ask: Ask) -> None:
+    assert of(ask, "macrostart.c").answer is Answer.NO
+
+
+def test_a_file_that_includes_another_has_its_drivers(ask: Ask) -> None:
+    assert of(ask, "whole.c").answer is Answer.NO
+
+
+def test_a_suite_runs_a_library_and_not_the_driver_of_a_device(ask: Ask) -> None:
+    assert of(ask, "sum.c").devices == ("KUnit",)
+    assert of(ask, "tested.c").answer is Answer.UNKNOWN

@@ -1,0 +1,181 @@
+"""The three answers put together, by their truth table."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pathlib
+
+import pytest
+
+from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.reachability import of_file, together
+from hook.verdict import Answer, ConfigReason
+from tests.small_kernel import Kernel
+
+YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
+
+
+@pytest.mark.parametrize(("hardware", "ending", "way"), list(itertools.product(Answer, repeat=3)))
+def test_no_comes_only_from_a_proof_and_yes_from_any(hardware: Answer, ending: Answer, way: Answer) -> None:
+    found = of_file(Reach(hardware), Reach(ending), lambda: Reach(way)).answer
+    if NO in (hardware, ending):
+        assert found is NO
+    else:
+        # a search for ways in that ends without one says nothing
+        assert found is (YES if YES in (hardware, ending, way) else UNKNOWN)
+
+
+def test_what_only_begins_or_ends_stays_open_though_its_device_is_there() -> None:
+    found = of_file(Reach(YES, devices=("e1000e",)), Reach(UNKNOWN, question="runs at suspend only"), lambda: Reach(YES))
+    assert (found.answer, found.question) == (UNKNOWN, "runs at suspend only")
+
+
+def test_the_dear_search_is_made_only_where_the_rest_leaves_it_open() -> None:
+    def never() -> Reach:
+        raise AssertionError("searched")
+
+    of_file(Reach(YES), Reach(UNKNOWN), never)
+    of_file(Reach(UNKNOWN), Reach(NO), never)
+    with pytest.raises(AssertionError):
+        of_file(Reach(UNKNOWN, question="which board?"), Reach(UNKNOWN), never)
+
+
+def test_one_file_that_is_reached_is_enough_and_brings_what_it_needs() -> None:
+    there = Reach(YES, devices=("igb",), reasons={"IGB": ConfigReason("reach", "drives igb")}, assumptions=("QEMU 7.2",))
+    found = together({"a.c": Reach(NO), "b.c": there, "c.c": Reach(UNKNOWN, question="who?")})
+    assert (found.answer, found.devices, list(found.reasons), found.assumptions) == (YES, ("igb",), ["IGB"], ("QEMU 7.2",))
+    assert found.questions == ()
+
+
+def test_all_files_must_be_out_of_reach() -> None:
+    assert together({"a.c": Reach(NO), "b.c": Reach(NO)}).answer is NO
+    open_one = together({"a.c": Reach(NO), "b.c": Reach(UNKNOWN, question="who?")})
+    assert (open_one.answer, open_one.questions) == (UNKNOWN, ("who?",))
+    assert together({}).answer is UNKNOWN
+
+
+def test_what_syzkaller_describes_is_said_and_a_directory_that_is_none_is_refused(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    text = "static void help(void)\n{\n\tone();\n}\nSYSCALL_DEFINE0(frob)\n{\n\thelp();\n\treturn 0;\n}\n"
+    kernel.commit("arch/x86/entry/syscalls/syscall_64.tbl", "0\tcommon\tfrob\tsys_frob\n")
+    kernel.commit("init/main.c", text)
+    kernel.stage("init/main.c", text.replace("one();", "two();"))
+    assert "no descriptions in" in kernel.triage_both("check", "--no-cache", ok=None, PATCH_TRIAGE_FUZZ_SYZKALLER=str(tmp_path))[1]
+    (tmp_path / "sys/linux").mkdir(parents=True)
+    (tmp_path / "sys/linux/a.txt").write_text("other(a int32)\n")
+    said = kernel.triage("check", "--no-cache", "--format", "json", PATCH_TRIAGE_FUZZ_SYZKALLER=str(tmp_path))
+    found = json.loads(said)
+    assert found["Reachable"] == "yes"
+    assert "no description of syzkaller reaches the system call frob yet: fuzzing it needs one first" in found["Assumptions"]
+
+
+DRIVER = """#include <linux/pci.h>
+
+static int speed = 1;
+
+static void start_all(void)
+{
+\tspeed = 2;
+}
+
+static int foo_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+\tif (speed > 1)
+\t\treturn -EBUSY;
+\treturn 0;
+}
+
+static void foo_remove(struct pci_dev *pdev)
+{
+\tspeed = 0;
+}
+
+static const struct pci_device_id foo_ids[] = {
+\t{ PCI_DEVICE(0x15b3, 0xcb84) },
+\t{ }
+};
+MODULE_DEVICE_TABLE(pci, foo_ids);
+
+static struct pci_driver foo_driver = {
+\t.name = "foo",
+\t.id_table = foo_ids,
+\t.probe = foo_probe,
+\t.remove = foo_remove,
+};
+
+static int __init foo_init(void)
+{
+\tstart_all();
+\treturn pci_register_driver(&foo_driver);
+}
+module_init(foo_init);
+"""
+FOO = "drivers/net/foo.c"
+PCI_H = """#define PCI_ANY_ID (~0)
+#define PCI_DEVICE(vend,dev) .vendor = (vend), .device = (dev), .subvendor = PCI_ANY_ID, .subdevice = PCI_ANY_ID
+"""
+
+
+@pytest.fixture
+def driver(kernel: Kernel) -> Kernel:
+    """A driver for a network card that QEMU does not emulate."""
+    kernel.write("drivers/net/Makefile", "obj-$(CONFIG_FOO) += foo.o\n" + kernel.read("drivers/net/Makefile"))
+    kernel.write("drivers/net/Kconfig", kernel.read("drivers/net/Kconfig") + '\nconfig FOO\n\ttristate "Foo"\n')
+    kernel.write("include/linux/pci.h", PCI_H)
+    kernel.write(FOO, DRIVER)
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "driver")
+    kernel.triage("index", "--quiet")
+    return kernel
+
+
+def judged(kernel: Kernel, *edits: tuple[str, str]) -> dict[str, object]:
+    text = DRIVER
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    kernel.stage(FOO, text)
+    found: dict[str, object] = json.loads(kernel.triage("check", "--format", "json"))
+    return found
+
+
+def test_code_of_a_device_that_no_machine_has_is_not_worth_fuzzing(driver: Kernel) -> None:
+    found = judged(driver, ("speed > 1", "speed > 2"))
+    assert (found["WorthFuzzing"], found["DecidedBy"], found["Reachable"]) == (False, "evidence", "no")
+    assert found["Evidence"][0]["Path"] == FOO and "QEMU" in found["Evidence"][0]["Claim"]  # type: ignore[index]
+    assert found["ChangedFunctions"] == found["FocusSymbols"] == ["foo_probe"]  # for who has the card
+    assert driver.triage("check").splitlines()[0].startswith("not worth fuzzing: nothing on the fuzzed machine runs what changes")
+
+
+def test_a_part_that_cannot_be_read_keeps_a_driver_open(driver: Kernel) -> None:
+    driver.write("drivers/net/Makefile", driver.read("drivers/net/Makefile").replace("foo.o\n", "card.o\ncard-y := foo.o more.o\n", 1))
+    for text, answer in (("int more;\n", "no"), (f"/* {'a' * 5000} */\nint more;\n", "unknown")):
+        driver.write("drivers/net/more.c", text)
+        driver.git("add", "-A", "-f")
+        driver.git("commit", "-qm", "more")
+        driver.triage("index", "--quiet")
+        found = judged(driver, ("speed > 1", "speed > 2"))
+        assert found["Reachable"] == answer
+        driver.git("reset", "-q", "--hard")
+
+
+def test_such_a_driver_still_starts_at_boot(driver: Kernel) -> None:
+    for edit in (("speed = 2", "speed = 3"), ("\tstart_all();\n", "\tstart_all();\n\tstart_all();\n")):
+        found = judged(driver, edit)
+        assert (found["WorthFuzzing"], found["Reachable"]) == (True, "unknown"), edit
+        assert "boot" in str(found["Reasoning"])
+
+
+def test_the_device_counts_again_where_a_machine_has_it(driver: Kernel) -> None:
+    found = judged(driver, ("0x15b3, 0xcb84", "0x8086, 0x10d3"), ("speed > 1", "speed > 2"))
+    assert (found["WorthFuzzing"], found["DecidedBy"], found["Devices"]) == (True, "evidence", ["e1000e"])
+    assert "FOO" in found["EnableConfigs"]  # type: ignore[operator]
+
+
+def test_teardown_beside_a_changed_table_is_no_teardown(driver: Kernel) -> None:
+    real = ("0x15b3, 0xcb84", "0x8086, 0x10d3")
+    driver.commit(FOO, DRIVER.replace(*real))
+    alone = judged(driver, real, ("speed = 0", "speed = 9"))
+    assert (alone["Reachable"], alone["WorthFuzzing"]) == ("no", False)
+    both = judged(driver, real, ("speed = 0", "speed = 9"), ('.name = "foo"', '.name = "fooo"'))
+    assert (both["Reachable"], both["WorthFuzzing"]) == ("yes", True)
