@@ -20,6 +20,7 @@ demo: $(VENV)/.made
 lint: $(VENV)/.made
 	@echo "== ruff, mypy, import contract"
 	@$(BIN)/ruff check hook tests bench
+	@$(BIN)/ruff format --quiet --check hook tests bench
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 

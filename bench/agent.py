@@ -97,8 +97,10 @@ def from_the_pack(tree: pathlib.Path, patch: pathlib.Path) -> None:
     """A model that decides from the context pack after one look at something, by our own estimate of what it would be billed."""
 
     def billed(*calls: dict[str, object]) -> Callable[[dict[str, object]], dict[str, object]]:
-        return lambda request: says(*calls, usage={"prompt_tokens": estimate(request["messages"]) + estimate(request["tools"]),
-                                                   "completion_tokens": estimate(list(calls))})
+        return lambda request: says(
+            *calls,
+            usage={"prompt_tokens": estimate(request["messages"]) + estimate(request["tools"]), "completion_tokens": estimate(list(calls))},
+        )
 
     with HTTPServer() as server:
         look = [call("callers", Name="task_numa_work"), call("kconfig", Option="NUMA_BALANCING")]

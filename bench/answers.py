@@ -95,8 +95,10 @@ def main() -> int:
     slow = sorted(zip((processor for _, processor in answers), files, strict=False), reverse=True)[:3]
     print("the slowest: " + ", ".join(f"{path} ({seconds:.3f} s)" for seconds, path in slow))
     ordered = sorted(clock for clock, _ in answers)
-    print(f"klocalizer's {options.against:g} s are {options.against / ordered[len(ordered) // 2]:.0f} times the median answer, "
-          f"{options.against / ordered[-1]:.0f} times the slowest")
+    print(
+        f"klocalizer's {options.against:g} s are {options.against / ordered[len(ordered) // 2]:.0f} times the median answer, "
+        f"{options.against / ordered[-1]:.0f} times the slowest"
+    )
     cold, based, warm = [], [], []
     for _ in range(options.rounds):
         shutil.rmtree(repo.state_dir / "kconfig", ignore_errors=True)

@@ -129,10 +129,7 @@ def checked(build: Build, label: Row, verdict: Row, patch: pathlib.Path, *, mini
     with Patched(build, patch):
         config = build.configure(settings)
         row["dropped"] = [name for name, value in settings.items() if config.get(name, "n") != value]
-        files = {
-            path: label.get("included_by") or path
-            for path in label["files"] if path.endswith(".c") and (build.tree / path).exists()
-        }
+        files = {path: label.get("included_by") or path for path in label["files"] if path.endswith(".c") and (build.tree / path).exists()}
         hunks = hunks_of(patch.read_text(errors="replace"))
         row["why"], lost = not_built(build, files, hunks, compiling=True)
         for one in verdict["ConfigSets"][1:] if lost else ():
@@ -155,8 +152,10 @@ def report(rows: list[Row]) -> bool:
     reach = sum("caller" in what or "reach" in what for *_, what in said)
     several = sum(row.get("sets", 1) > 1 for row in rows)
     print(f"patches                        {len(rows)}, of which {len(needy)} ask for options; {several} with more than one set")
-    print(f"built, compiled, no hunk lost  {len(good)}/{len(rows)} = {len(good) / max(1, len(rows)):.1%}"
-          f"   (that ask for options: {sum(not row['why'] for row in needy)}/{len(needy)})")
+    print(
+        f"built, compiled, no hunk lost  {len(good)}/{len(rows)} = {len(good) / max(1, len(rows)):.1%}"
+        f"   (that ask for options: {sum(not row['why'] for row in needy)}/{len(needy)})"
+    )
     print(f"options dropped                {sum(len(row['dropped']) for row in rows)}")
     print(f"options taken out again        {len(said)} of {len(answers)} answers: {back} come back, {much} too much; for reach {reach}")
     for row in rows:

@@ -91,9 +91,11 @@ def report(rows: list[Row]) -> None:
     seconds = sorted(row["seconds"] for row in rows)
     good, impossible_ones = sum(row["builds"] for row in wanted), [row for row in rows if row["impossible"]]
     print(f"files                          {len(rows)}, of which allmodconfig builds {len(wanted)}")
-    print(f"answer builds the file         {good}/{len(wanted)} = {good / max(1, len(wanted)):.1%}"
-          f"   (compiled: {sum(row.get('compiled', False) for row in wanted)})"
-          f"   beyond allmodconfig: {sum(row['builds'] for row in rows if not row['allmod'])}")
+    print(
+        f"answer builds the file         {good}/{len(wanted)} = {good / max(1, len(wanted)):.1%}"
+        f"   (compiled: {sum(row.get('compiled', False) for row in wanted)})"
+        f"   beyond allmodconfig: {sum(row['builds'] for row in rows if not row['allmod'])}"
+    )
     print(f"options dropped                {sum(len(row['dropped']) for row in rows)}")
     print(f"called impossible and built    {sum(row['allmod'] for row in impossible_ones)}   (called impossible: {len(impossible_ones)})")
     if seconds:

@@ -37,7 +37,10 @@ WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{2,}")
 def run(tree: pathlib.Path, *args: str, ok: tuple[int, ...] = (0,), data: bytes = b"") -> bytes:
     done = subprocess.run(
         ["git", "-c", "user.name=b", "-c", "user.email=b@b", "-c", "core.hooksPath=/dev/null", *args],
-        cwd=tree, input=data, capture_output=True, check=False,
+        cwd=tree,
+        input=data,
+        capture_output=True,
+        check=False,
     )
     if done.returncode not in ok:
         sys.exit(f"git {args[0]}: {done.stderr.decode()}")
@@ -171,7 +174,10 @@ def same_as_ctags(tree: pathlib.Path, source: Source, count: int) -> None:
     paths = random.sample(run(tree, "ls-files", "mm/*.c", "net/*.c", "fs/*.c", "kernel/*.c", "drivers/*.c").decode().split(), count * 2)
     out = subprocess.run(
         ["ctags", "-f", "-", "-L", "-", "--kinds-C=f", "--languages=C", "--excmd=number", "--sort=no"],
-        cwd=tree, input="\n".join(paths).encode(), capture_output=True, check=True,
+        cwd=tree,
+        input="\n".join(paths).encode(),
+        capture_output=True,
+        check=True,
     ).stdout.decode("latin-1")
     tags = [line.split("\t")[:3] for line in out.splitlines() if not line.startswith("!")]
     missed = []

@@ -32,11 +32,19 @@ from hook.source.tree import Source
 from hook.verdict import DecidedBy
 
 WANTED = (  # what the recorded run looked up about mm/mempolicy.c, vma_policy_mof
-    "struct mempolicy *__get_vma_policy(", "struct mempolicy *get_task_policy(", "static inline void mpol_cond_put(",
-    "static inline int mpol_needs_cond_ref(", "static void task_numa_work(", "#ifdef CONFIG_NUMA_BALANCING",
-    "obj-$(CONFIG_NUMA) += mempolicy.o", "config NUMA_BALANCING", "depends on ARCH_SUPPORTS_NUMA_BALANCING",
-    "depends on SMP && NUMA", "|= (MPOL_F_MOF | MPOL_F_MORON)",
-    "pol = vma->vm_policy;", "return pol->flags & MPOL_F_MOF;",
+    "struct mempolicy *__get_vma_policy(",
+    "struct mempolicy *get_task_policy(",
+    "static inline void mpol_cond_put(",
+    "static inline int mpol_needs_cond_ref(",
+    "static void task_numa_work(",
+    "#ifdef CONFIG_NUMA_BALANCING",
+    "obj-$(CONFIG_NUMA) += mempolicy.o",
+    "config NUMA_BALANCING",
+    "depends on ARCH_SUPPORTS_NUMA_BALANCING",
+    "depends on SMP && NUMA",
+    "|= (MPOL_F_MOF | MPOL_F_MORON)",
+    "pol = vma->vm_policy;",
+    "return pol->flags & MPOL_F_MOF;",
 )
 
 
@@ -103,8 +111,11 @@ def main() -> int:
             times.append(seconds)
             cut += bool(made.pack.left_out)
             over += made.tokens > most
-            print(f"{patch.name:20} {made.tokens:6} tokens {seconds * 1000:6.0f} ms  left out {len(made.pack.left_out)}, in part "
-                  f"{len(made.pack.shortened)}", flush=True)
+            print(
+                f"{patch.name:20} {made.tokens:6} tokens {seconds * 1000:6.0f} ms  left out {len(made.pack.left_out)}, in part "
+                f"{len(made.pack.shortened)}",
+                flush=True,
+            )
     print(f"{len(sizes)} packs, budget {most}: median {statistics.median(sizes):.0f} tokens, most {max(sizes)}, {over} over the budget")
     print(f"something left out in {cut}; {statistics.median(times) * 1000:.0f} ms, most {max(times) * 1000:.0f} ms")
     return int(over > 0)

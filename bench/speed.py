@@ -167,9 +167,16 @@ def main() -> int:
             push_of_everything(tree)
         # the largest of all child processes; git itself is among them on a big repository
         check = subprocess.run(
-            [sys.executable, "-c", "import resource, subprocess; subprocess.run(['patch-triage', 'check', 'HEAD', '--no-cache'], "
-             "stdout=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"],
-            cwd=tree, capture_output=True, text=True, check=True,
+            [
+                sys.executable,
+                "-c",
+                "import resource, subprocess; subprocess.run(['patch-triage', 'check', 'HEAD', '--no-cache'], "
+                "stdout=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)",
+            ],
+            cwd=tree,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         print(f"{'most memory of one process':34} {int(check.stdout) / 1024:8.0f} MB")
     return 0

@@ -1,6 +1,6 @@
 """The real kernel tree that the benchmarks run on: Debian's Linux 6.12.107 as a git repository of one commit (2.3 GB, about two minutes).
 
-    python bench/tree.py DIR
+python bench/tree.py DIR
 """
 
 from __future__ import annotations

@@ -144,9 +144,7 @@ def _url(value: typing.Any) -> str:
 
 def _flag(value: typing.Any) -> bool:
     if isinstance(value, str):
-        value = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}.get(
-            value.lower()
-        )
+        value = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}.get(value.lower())
     if isinstance(value, int) and value in (0, 1):
         return bool(value)
     if not isinstance(value, bool):
@@ -170,29 +168,51 @@ def _matching(form: re.Pattern[str], what: str) -> Callable[[typing.Any], str]:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("target.arch", "x86_64", _one_of("x86_64", "arm64", "arm", "i386", "loongarch", "mips", "powerpc", "riscv", "s390"),
-            "the architecture that will be fuzzed; code of the others is out of reach"),
+    Setting(
+        "target.arch",
+        "x86_64",
+        _one_of("x86_64", "arm64", "arm", "i386", "loongarch", "mips", "powerpc", "riscv", "s390"),
+        "the architecture that will be fuzzed; code of the others is out of reach",
+    ),
     Setting("focus.max_symbols", 10, _whole(1, 1000), "at most so many names in FocusSymbols, best first", repository=True),
     Setting("fuzz.base_config", "", _text, "the .config that is fuzzed with; empty: defconfig and kvm_guest.config of the tree"),
-    Setting("fuzz.toolchain", "gcc-12", _matching(TOOLCHAIN, "gcc-12 or clang-19, perhaps with pahole-1.25 or rustc-1.78"),
-            "what builds the kernel: it answers where Kconfig asks a compiler or a tool"),
+    Setting(
+        "fuzz.toolchain",
+        "gcc-12",
+        _matching(TOOLCHAIN, "gcc-12 or clang-19, perhaps with pahole-1.25 or rustc-1.78"),
+        "what builds the kernel: it answers where Kconfig asks a compiler or a tool",
+    ),
     Setting("fuzz.syzkaller", "", _text, "a checkout of syzkaller: whether its descriptions reach a change is said; read as text"),
-    Setting("fuzz.vm", ("qemu-any",), _machine,
-            "what the fuzzed machine has: qemu-any (whatever QEMU emulates), gce, or a list of devices as QEMU names them"),
+    Setting(
+        "fuzz.vm",
+        ("qemu-any",),
+        _machine,
+        "what the fuzzed machine has: qemu-any (whatever QEMU emulates), gce, or a list of devices as QEMU names them",
+    ),
     Setting("reach.max_hops", 24, _whole(1, 100), "follow callers of callers of a changed function for at most so many hops"),
-    Setting("reach.max_caller_files", 24, _whole(1, 10_000),
-            "look for the callers of one function in at most so many files, the nearest first"),
+    Setting(
+        "reach.max_caller_files", 24, _whole(1, 10_000), "look for the callers of one function in at most so many files, the nearest first"
+    ),
     Setting("reach.check_files", 16, _whole(1, 100_000), "read at most so many files for the ways in of one change"),
     Setting("reach.check_seconds", 0.05, _seconds(0.01, 600), "search for at most so long for them; what is cut short stays unknown"),
     Setting("reach.max_files", 2000, _whole(1, 100_000), "the same, where somebody waits for it: with -v, and before a model is asked"),
     Setting("reach.max_seconds", 5.0, _seconds(0.01, 600), "the same"),
-    Setting("record.format", ("note",), _some_of("note", "trailer", "file"),
-            "where a verdict is kept; trailer also needs its message hooks: run `patch-triage install` again", repository=True),
+    Setting(
+        "record.format",
+        ("note",),
+        _some_of("note", "trailer", "file"),
+        "where a verdict is kept; trailer also needs its message hooks: run `patch-triage install` again",
+        repository=True,
+    ),
     Setting("record.directory", "", _text, "directory of the `file` record; empty: patch-triage/verdicts in the git directory"),
     Setting("record.lock_seconds", 2.0, _seconds(0, 60), "how long a hook waits for another writer before it queues the record"),
     Setting("output.colour", "auto", _one_of("auto", "always", "never"), "colours in what a person reads", repository=True),
-    Setting("policy.block", "never", _one_of("never", "unjudged", "worth-fuzzing"),
-            "which commits stop a push: none, those that stayed open, or also those worth fuzzing"),
+    Setting(
+        "policy.block",
+        "never",
+        _one_of("never", "unjudged", "worth-fuzzing"),
+        "which commits stop a push: none, those that stayed open, or also those worth fuzzing",
+    ),
     Setting("push.max_commits", 100, _whole(1, 100_000), "judge at most so many commits of a push, newest first"),
     Setting("base.max_commits", 200, _whole(1, 100_000), "look for a mailed patch's base among so many recent commits"),
     Setting("cache.enabled", True, _flag, "reuse the verdict of a change that was judged before"),
@@ -201,33 +221,53 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("limits.diff_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "read at most so much diff text; beyond it the change stays open"),
     Setting("limits.blob_bytes", 16 << 20, _whole(1 << 10, 1 << 32), "read files up to this size; larger ones stay open"),
     Setting("limits.mail_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "read at most so much mail"),
-    Setting("push.wait_seconds", 60.0, _seconds(0, 86_400), "how long a push waits for the model where commits are open",
-            bears=False),
+    Setting("push.wait_seconds", 60.0, _seconds(0, 86_400), "how long a push waits for the model where commits are open", bears=False),
     Setting("agent.base_url", "", _url, "the OpenAI-compatible endpoint (http://127.0.0.1:8000/v1); empty: no model is asked"),
     Setting("agent.model", "", _text, "the model to ask"),
     Setting("agent.models", (), _words, "models to fall back on where the first is overloaded, in order"),
     Setting("agent.key_variable", "OPENAI_API_KEY", _text, "the environment variable that holds the endpoint's key"),
     Setting("agent.key_command", "", _text, "a command that prints the key, instead of the variable; run without a shell"),
-    Setting("agent.at_commit", "pending", _one_of("pending", "wait"),
-            "whether a commit waits for the model, or records the question as pending"),
+    Setting(
+        "agent.at_commit", "pending", _one_of("pending", "wait"), "whether a commit waits for the model, or records the question as pending"
+    ),
     Setting("agent.commit_seconds", 30.0, _seconds(0, 3600), "how long a commit waits, if it does"),
     Setting("agent.background", True, _flag, "let a worker in the background ask what a commit has left pending", bears=False),
-    Setting("agent.settle_seconds", 2.0, _seconds(0, 3600), "how long a commit rests before the worker asks: it may be amended at once",
-            bears=False),
+    Setting(
+        "agent.settle_seconds",
+        2.0,
+        _seconds(0, 3600),
+        "how long a commit rests before the worker asks: it may be amended at once",
+        bears=False,
+    ),
     Setting("agent.background_tries", 5, _whole(1, 100), "give a question up that got no answer so often", bears=False),
-    Setting("agent.background_pause_seconds", 30.0, _seconds(0, 3600), "how long the worker waits after the first failure; then longer",
-            bears=False),
+    Setting(
+        "agent.background_pause_seconds",
+        30.0,
+        _seconds(0, 3600),
+        "how long the worker waits after the first failure; then longer",
+        bears=False,
+    ),
     Setting("agent.background_days", 7, _whole(1, 365), "give a question up that could not be asked for so many days", bears=False),
-    Setting("agent.price", (), _prices,
-            "money for a million tokens, INPUT/OUTPUT/THOUGHTS, for one model MODEL=INPUT/OUTPUT/THOUGHTS; empty: money is not counted",
-            bears=False),
-    Setting("agent.max_patch_tokens", 1_000_000, _whole(0, 10**12), "spend at most so many tokens on one patch a day; 0: no limit",
-            bears=False),
+    Setting(
+        "agent.price",
+        (),
+        _prices,
+        "money for a million tokens, INPUT/OUTPUT/THOUGHTS, for one model MODEL=INPUT/OUTPUT/THOUGHTS; empty: money is not counted",
+        bears=False,
+    ),
+    Setting(
+        "agent.max_patch_tokens", 1_000_000, _whole(0, 10**12), "spend at most so many tokens on one patch a day; 0: no limit", bears=False
+    ),
     Setting("agent.max_patch_money", 0.0, _number(0, 10**9), "spend at most so much on one patch a day; 0: no limit", bears=False),
     Setting("agent.max_push_tokens", 5_000_000, _whole(0, 10**12), "spend at most so many tokens in one push; 0: no limit", bears=False),
     Setting("agent.max_push_money", 0.0, _number(0, 10**9), "spend at most so much in one push; 0: no limit", bears=False),
-    Setting("agent.max_day_tokens", 20_000_000, _whole(0, 10**12), "spend at most so many tokens a day in one repository; 0: no limit",
-            bears=False),
+    Setting(
+        "agent.max_day_tokens",
+        20_000_000,
+        _whole(0, 10**12),
+        "spend at most so many tokens a day in one repository; 0: no limit",
+        bears=False,
+    ),
     Setting("agent.max_day_money", 0.0, _number(0, 10**9), "spend at most so much a day in one repository; 0: no limit", bears=False),
     Setting("agent.never_branches", (), _words, "branches whose work is never sent (globs)"),
     Setting("agent.never_paths", (), _tree_patterns, "files that are never sent, nor shown to a model (globs, or directories)"),
@@ -242,8 +282,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("agent.reply_tokens", 16_384, _whole(256, 1_000_000), "at most so many tokens in one answer, thoughts included"),
     Setting("agent.window_tokens", 128_000, _whole(2000, 10_000_000), "what the model can read at once; older tool results are cut to fit"),
     Setting("agent.diff_bytes", 100_000, _whole(1000, 10_000_000), "send at most so much of the diff; the rest is for the tools"),
-    Setting("agent.context_tokens", 6000, _whole(500, 1_000_000),
-            "show at most so many tokens of the change and what belongs to it at the start; the rest is for the tools"),
+    Setting(
+        "agent.context_tokens",
+        6000,
+        _whole(500, 1_000_000),
+        "show at most so many tokens of the change and what belongs to it at the start; the rest is for the tools",
+    ),
     Setting("agent.context_seconds", 2.0, _seconds(0, 60), "look up at most so long what belongs to the change, before the model is asked"),
     Setting("agent.temperature", 0.0, _number(0, 2), "left out where an endpoint refuses it"),
     Setting("agent.max_trajectories", 500, _whole(1, 100_000), "keep so many trajectories, newest first"),
@@ -252,16 +296,24 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("index.background", True, _flag, "let `check` make the word index of a large tree in the background"),
     Setting("index.blob_bytes", 64 << 20, _whole(1 << 10, 1 << 32), "index files up to this size; larger ones are looked into every time"),
     Setting("index.max_bytes", 400 << 20, _whole(1 << 20, 1 << 40), "an index beyond this forgets all revisions but the newest"),
-    Setting("index.no_definitions", ("drivers/gpu/drm/amd/include/*", "drivers/accel/habanalabs/include/*/asic_reg/*"), _words,
-            "generated headers: what they define is found by looking into them (globs)"),
+    Setting(
+        "index.no_definitions",
+        ("drivers/gpu/drm/amd/include/*", "drivers/accel/habanalabs/include/*/asic_reg/*"),
+        _words,
+        "generated headers: what they define is found by looking into them (globs)",
+    ),
     Setting("patchwork.url", "", _url, "the Patchwork that `export patchwork --post` posts to (https://patchwork.example.org)"),
     Setting("patchwork.token_variable", "PATCHWORK_TOKEN", _text, "the environment variable that holds its API token"),
     Setting("patchwork.token_command", "", _text, "a command that prints the token, instead of the variable; run without a shell"),
     Setting("patchwork.context", "patch-triage", _text, "the name of our check there: letters, digits, - and _"),
     Setting("patchwork.target_url", "", _url, "what the check links to"),
     Setting("patchwork.seconds", 30.0, _seconds(0.1, 600), "how long one request to Patchwork, or the token's command, may take"),
-    Setting("limits.evidence_seconds", 20.0, _seconds(0.1, 3600),
-            "compare the files of one change for at most so long; the rest is judged by path"),
+    Setting(
+        "limits.evidence_seconds",
+        20.0,
+        _seconds(0.1, 3600),
+        "compare the files of one change for at most so long; the rest is judged by path",
+    ),
     Setting("limits.evidence_facts", 200, _whole(1, 100_000), "list at most so many facts in a verdict"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -76,9 +76,7 @@ def install(repo: Repository, program: pathlib.Path, *, trailers: bool, here: bo
     if not here:
         _refuse_others(repo, directory)
     if _exists(directory) and not directory.is_dir():
-        raise CannotInstall(
-            f"git looks for hooks in {directory}, which is no directory; `git config --unset core.hooksPath` lets them run"
-        )
+        raise CannotInstall(f"git looks for hooks in {directory}, which is no directory; `git config --unset core.hooksPath` lets them run")
     hooks = [_Hook(directory, stage) for stage in STAGES]
     message_hooks = [_Hook(directory, stage) for stage in TRAILER_STAGES]
     try:
@@ -270,8 +268,12 @@ def _configured(repo: Repository, *args: str) -> str:
     person = {key: value for key, value in os.environ.items() if key in keep}
     try:
         done = subprocess.run(
-            ["git", "config", "--type=path", *args], cwd=repo.git_dir, env={**repo.environment(), **person}, capture_output=True,
-            timeout=repo.seconds, check=False,
+            ["git", "config", "--type=path", *args],
+            cwd=repo.git_dir,
+            env={**repo.environment(), **person},
+            capture_output=True,
+            timeout=repo.seconds,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as wrong:
         raise CannotInstall(f"git config could not be read: {wrong}") from None

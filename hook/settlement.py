@@ -133,9 +133,7 @@ def with_outcomes(
         )
     if isinstance(said, grounding.Evaluation) and verdict.worth_fuzzing:
         new = {name: why for name, why in reasons.items() if name in verdict.enable_configs}
-        verdict = dataclasses.replace(
-            verdict, via=said.via, corrections=said.corrections, config_reasons={**new, **verdict.config_reasons}
-        )
+        verdict = dataclasses.replace(verdict, via=said.via, corrections=said.corrections, config_reasons={**new, **verdict.config_reasons})
     if kmsan is None:
         return verdict
     if verdict.needs_kmsan:

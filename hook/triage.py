@@ -35,11 +35,7 @@ if typing.TYPE_CHECKING:
     from hook.kernel.kernel import Kernel
 
 
-
-
 KMSAN_TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst
-
-
 
 
 @dataclasses.dataclass(frozen=True)
@@ -280,8 +276,6 @@ def _settle_agent(run: Run) -> typing.Any:
     return {"Disputes": list(run.verdict.disputes), "DecidedBy": str(run.verdict.decided_by)}
 
 
-
-
 FLOW: tuple[Step, ...] = (
     Step("evidence", "action", _always, _gather),
     Step("configs", "action", _is_open, _configure),
@@ -439,19 +433,13 @@ def _remember(run: Run) -> None:
         pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
 
 
-def _state(
-    verdict: Verdict, change: Change, settings: Settings, asking: Asking, unanswered: Unanswered | None = None
-) -> Verdict:
+def _state(verdict: Verdict, change: Change, settings: Settings, asking: Asking, unanswered: Unanswered | None = None) -> Verdict:
     """An open verdict is pending where a model could still be asked about it."""
     if verdict.decided_by is not DecidedBy.DEFAULT or asking.mode == "never":
         return verdict
     if asking.deadline > time.monotonic() and not (unanswered and unanswered.for_now):
         return verdict
     return dataclasses.replace(verdict, state=State.PENDING) if not refusal(change, settings, asking) else verdict
-
-
-
-
 
 
 def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:
@@ -466,9 +454,7 @@ def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking
     return request, tokens, why.replace("asked: ", "It would be asked: ") if why.startswith("asked") else f"It would not be sent: {why}."
 
 
-def replay(
-    change: Change, objects: Objects, settings: Settings, asking: Asking, redactor: Redactor, recording: Recording
-) -> Run:
+def replay(change: Change, objects: Objects, settings: Settings, asking: Asking, redactor: Redactor, recording: Recording) -> Run:
     """A recorded run once more: the same turns of the model, today's tools and checks. Nothing is kept of it.
 
     Raises WrongSetting where a prompt cannot be used.
@@ -482,9 +468,7 @@ def replay(
     return run
 
 
-def proved(
-    change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED, redactor: Redactor | None = None
-) -> Run:
+def proved(change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED, redactor: Redactor | None = None) -> Run:
     """A change after the steps of the flow that need no model: its evidence, and the verdict that this allows."""
     redactor = redactor or Redactor()
     run = Run(change, objects, _after(change, objects), settings, asking, False, Trajectory(redactor.value), redactor)
@@ -499,20 +483,6 @@ def stops(policy: str, verdict: Verdict) -> bool:
     if policy == "unjudged":
         return verdict.decided_by is DecidedBy.DEFAULT
     return policy == "worth-fuzzing" and verdict.worth_fuzzing
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def judge_commits(

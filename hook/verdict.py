@@ -179,9 +179,7 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
         "Via": list(verdict.via),
         "ChangeClasses": list(verdict.change_classes),
         "DisableConfigs": list(verdict.disable_configs),
-        "ConfigSets": [
-            {"Enable": list(one.enable), "Disable": list(one.disable), "Lines": list(one.lines)} for one in verdict.config_sets
-        ],
+        "ConfigSets": [{"Enable": list(one.enable), "Disable": list(one.disable), "Lines": list(one.lines)} for one in verdict.config_sets],
         "ConfigReasons": {
             name: {"For": one.purpose, "Why": one.why, "Path": one.path, "Line": one.line} for name, one in verdict.config_reasons.items()
         },

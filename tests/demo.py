@@ -20,8 +20,9 @@ def say(line: str) -> None:
 def run(kernel: Kernel, command: str, data: bytes = b"") -> None:
     """Run a command as a person would type it, and show it with all it prints."""
     print(f"$ {command}", flush=True)
-    done = subprocess.run(shlex.split(command), cwd=kernel.path, env=kernel.env, input=data, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(
+        shlex.split(command), cwd=kernel.path, env=kernel.env, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
     print(done.stdout.decode("utf-8", "replace").replace(f"{kernel.path}/", ""), end="", flush=True)
     if done.returncode:
         sys.exit(f"{command} ended with {done.returncode}")
@@ -45,11 +46,17 @@ def main() -> None:
         run(kernel, "git commit -qam 'mm/pool: keep one slot free'")
         kernel.replace("arch/arm64/kernel/trap.c", "vector >> 26", "(vector >> 26) & 0x3f")
         run(kernel, "git commit -qam 'arm64: mask the trap number'")
-        kernel.replace("mm/Kconfig", "Checks the accounting of the page pool on every put.",
-                       "Checks the accounting of the page pool on every put. If unsure,\n\t  say N.")
+        kernel.replace(
+            "mm/Kconfig",
+            "Checks the accounting of the page pool on every put.",
+            "Checks the accounting of the page pool on every put. If unsure,\n\t  say N.",
+        )
         run(kernel, "git commit -qam 'mm/Kconfig: say what to choose for POOL_DEBUG'")
-        kernel.replace("drivers/net/tinynet.c", "\treturn pool_put(&tinynet_pool, page);", "\t/* NOTE: page is ours until here */\n"
-                       "\treturn pool_put(&tinynet_pool,\n\t\t\tpage);")
+        kernel.replace(
+            "drivers/net/tinynet.c",
+            "\treturn pool_put(&tinynet_pool, page);",
+            "\t/* NOTE: page is ours until here */\n\treturn pool_put(&tinynet_pool,\n\t\t\tpage);",
+        )
         run(kernel, "git commit -qam 'tinynet: no functional change'")
 
         say("what is kept with each commit")

@@ -48,7 +48,7 @@ class Kernel:
         home.mkdir(parents=True, exist_ok=True)
         (home / ".gitconfig").write_text(
             "[user]\n\tname = Jo Hacker\n\temail = jo@example.org\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
-            "[protocol \"file\"]\n\tallow = always\n"
+            '[protocol "file"]\n\tallow = always\n'
         )
         shutil.copytree(TREE, path)
         kernel = cls(path, environment(home))

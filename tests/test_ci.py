@@ -68,11 +68,14 @@ def test_gitlabs_job_judges_the_commits_of_the_request(request_of_two: Kernel, t
     assert [place for place in job["artifacts"]["paths"] if not (clone.path / place).exists()] == []
 
 
-@pytest.mark.parametrize(("depth", "names", "said"), [
-    (2, "HEAD~2..HEAD", "HEAD~2..HEAD names no commits here; this clone is shallow"),
-    (1, "{before}..HEAD", "names no commits here; this clone is shallow"),
-    (3, "{fetched}..HEAD", "where this shallow clone ends"),
-])
+@pytest.mark.parametrize(
+    ("depth", "names", "said"),
+    [
+        (2, "HEAD~2..HEAD", "HEAD~2..HEAD names no commits here; this clone is shallow"),
+        (1, "{before}..HEAD", "names no commits here; this clone is shallow"),
+        (3, "{fetched}..HEAD", "where this shallow clone ends"),
+    ],
+)
 def test_a_clone_that_is_too_shallow_is_told(request_of_two: Kernel, tmp_path: pathlib.Path, depth: int, names: str, said: str) -> None:
     before, fetched = request_of_two.head("HEAD~2"), request_of_two.head("HEAD~4")
     clone = cloned(request_of_two, tmp_path / "clone", depth)

@@ -45,5 +45,7 @@ def test_the_manual_is_made_without_a_warning_and_loads_nothing(tmp_path: pathli
     assert (done.returncode, done.stderr) == (0, "")
     pages = list(tmp_path.glob("*.html"))
     assert {page.stem for page in PAGES if page.parent.name == "docs"} <= {page.stem for page in pages}
-    loaded = re.compile(r"<(?:script|img|iframe)[^>]*src=\"(?:https?:)?//|<link[^>]*rel=\"(?:stylesheet|preload)[^>]*href=\"(?:https?:)?//|@import")
+    loaded = re.compile(
+        r"<(?:script|img|iframe)[^>]*src=\"(?:https?:)?//|<link[^>]*rel=\"(?:stylesheet|preload)[^>]*href=\"(?:https?:)?//|@import"
+    )
     assert [page.name for page in pages if loaded.search(page.read_text())] == []

@@ -113,8 +113,9 @@ def test_eight_processes_lose_no_note(hooked: Kernel) -> None:
     commits = [hooked.commit(POOL, f"int a{number};\n", "x", "--no-verify") for number in range(24)]
     hooked.git("update-ref", "-d", "refs/notes/patch-triage")
     with ThreadPoolExecutor(8) as pool:
-        outcomes = list(pool.map(lambda commit: hooked.triage_both(
-            "check", "--record", commit, PATCH_TRIAGE_RECORD_LOCK_SECONDS="60"), commits))
+        outcomes = list(
+            pool.map(lambda commit: hooked.triage_both("check", "--record", commit, PATCH_TRIAGE_RECORD_LOCK_SECONDS="60"), commits)
+        )
     assert not any(ours(error) for _, error in outcomes)
     assert all(f"Commit: {commit}" in hooked.note(commit) for commit in commits)
     assert hooked.git("fsck", "--strict", "--no-dangling").strip() == ""
@@ -126,8 +127,9 @@ def test_killed_at_random_moments_nothing_is_left_broken(hooked: Kernel) -> None
     killed = 0
     for number in range(200):
         hooked.stage(POOL, f"int a{number};\n")
-        commit = subprocess.Popen(["git", "commit", "-qm", str(number)], cwd=hooked.path, env=hooked.env,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        commit = subprocess.Popen(
+            ["git", "commit", "-qm", str(number)], cwd=hooked.path, env=hooked.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         # both of our processes take some 100 ms each: most of these moments are inside one of them
         time.sleep(choice.uniform(0.0, 0.25))
         if number % 2:

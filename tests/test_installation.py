@@ -32,12 +32,12 @@ def tree(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     """A tree of one commit, in a place whose name is awkward, and a person without settings."""
     home = tmp_path / "home"
     home.mkdir()
-    (home / ".gitconfig").write_text("[user]\n\tname = Jo\n\temail = jo@example.org\n[protocol \"file\"]\n\tallow = always\n")
+    (home / ".gitconfig").write_text('[user]\n\tname = Jo\n\temail = jo@example.org\n[protocol "file"]\n\tallow = always\n')
     for name in [key for key in os.environ if key.startswith("GIT_")]:
         monkeypatch.delenv(name)
     for name in ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL"):
         monkeypatch.setenv(name, environment(home)[name])
-    path = tmp_path / "jo's \"own\" tree"
+    path = tmp_path / 'jo\'s "own" tree'
     path.mkdir()
     tree = Kernel(path, environment(home))
     tree.git("init", "-q", "--template=")
@@ -301,9 +301,7 @@ def logging(tree: Kernel, program: pathlib.Path) -> pathlib.Path:
     return log
 
 
-def test_the_framework_may_be_installed_after_us_and_we_are_taken_out_of_its_legacy(
-    with_framework: Kernel, program: pathlib.Path
-) -> None:
+def test_the_framework_may_be_installed_after_us_and_we_are_taken_out_of_its_legacy(with_framework: Kernel, program: pathlib.Path) -> None:
     tree, log = with_framework, logging(with_framework, program)
     install(tree, program)
     framework(tree, "install")

@@ -53,18 +53,18 @@ def tree(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
     home.mkdir()
     (home / ".gitconfig").write_text(
         "[user]\n\tname = Jo\n\temail = jo@example.org\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
-        "[protocol \"file\"]\n\tallow = always\n"
+        '[protocol "file"]\n\tallow = always\n'
     )
     for name in [key for key in os.environ if key.startswith("GIT_")]:
         monkeypatch.delenv(name)
     env = environment(home)
     for name in ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL"):
         monkeypatch.setenv(name, env[name])
-    program = tmp_path / "jo's \"best\" $programs" / "patch-triage"
+    program = tmp_path / 'jo\'s "best" $programs' / "patch-triage"
     program.parent.mkdir()
     program.write_text(PROGRAM)
     program.chmod(0o755)
-    path = tmp_path / "jo's \"own\" `tree`"
+    path = tmp_path / 'jo\'s "own" `tree`'
     path.mkdir()
     tree = Tree(path, env | {"LOG": str(tmp_path / "log")})
     tree.log, tree.program = tmp_path / "log", program
@@ -200,7 +200,10 @@ def test_a_push_tells_both_hooks_every_ref(tree: Tree, tmp_path: pathlib.Path) -
     told = [f"refs/heads/main {two} refs/heads/main {root}", f"main~1 {one} refs/heads/new {none}"]
     words = f"<{remote}> <{remote}>"
     assert tree.started() == [
-        f"theirs pre-push.before-patch-triage {words}", *told, triage("pre-push", remote, remote), *told,
+        f"theirs pre-push.before-patch-triage {words}",
+        *told,
+        triage("pre-push", remote, remote),
+        *told,
     ]
 
 
@@ -431,8 +434,7 @@ def test_a_program_that_is_gone_costs_one_line_and_no_commit(tree: Tree) -> None
     tree.stage("a", "a")
     said = tree.git_both("commit", "-qm", "a")[1]
     assert said == (
-        f"patch-triage: no verdict: {tree.program} is gone; install the package again, "
-        "or take this hook out: rm '.git/hooks/post-commit'\n"
+        f"patch-triage: no verdict: {tree.program} is gone; install the package again, or take this hook out: rm '.git/hooks/post-commit'\n"
     )
     assert len(tree.git_both("commit", "-q", "--amend", "-m", "b")[1].splitlines()) == 1
     tree.theirs("post-commit", "#!/bin/sh\n")
@@ -470,7 +472,9 @@ def test_the_hook_runs_in_any_shell(tree: Tree, shell: str) -> None:
 
 
 @pytest.mark.parametrize("resting", ["post-commit", "prepare-commit-msg"])
-def test_what_git_calls_at_every_pick_rests_during_a_rebase_and_is_back_at_its_end(tree: Tree, tmp_path: pathlib.Path, resting: str) -> None:
+def test_what_git_calls_at_every_pick_rests_during_a_rebase_and_is_back_at_its_end(
+    tree: Tree, tmp_path: pathlib.Path, resting: str
+) -> None:
     tree.commits("a", "b", "c")
     install(tree, trailers=True)
     hook = tree.path / ".git/hooks" / resting

@@ -10,9 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-_TOKEN = re.compile(
-    rb"[A-Za-z_]\w*+|\.?\d(?:[eEpP][+-]|[\w.])*+|->|\+\+|--|<<=|>>=|<<|>>|[-+*/%&|^]=|[=!<>]=|&&|\|\||\.\.\.|[^\s]"
-)
+_TOKEN = re.compile(rb"[A-Za-z_]\w*+|\.?\d(?:[eEpP][+-]|[\w.])*+|->|\+\+|--|<<=|>>=|<<|>>|[-+*/%&|^]=|[=!<>]=|&&|\|\||\.\.\.|[^\s]")
 _NAME = re.compile(rb"[A-Za-z_]\w*\Z")
 _CLOSES = {b")": b"(", b"]": b"[", b"}": b"{"}
 _STATEMENTS = frozenset(b"if while for switch return case do else goto".split())

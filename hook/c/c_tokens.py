@@ -71,7 +71,7 @@ def compare_c(old: bytes, new: bytes) -> Comparison:
     """The two versions of a C source or header. Raises Unreadable where one of them is not C as it is understood here."""
     before, after = _plain(old), _plain(new)
     start, tail = _changed_region(before.text, after.text)
-    sides = [_c_tokens(side.text[start:len(side.text) - tail]) for side in (before, after)]
+    sides = [_c_tokens(side.text[start : len(side.text) - tail]) for side in (before, after)]
     if sides[0] != sides[1]:
         bare = [[token for token in side if token != b" "] for side in sides]
         if bare[0] != bare[1]:
@@ -81,7 +81,7 @@ def compare_c(old: bytes, new: bytes) -> Comparison:
             return Comparison(False, "", *first_lines(old, new), stringified)
     if _ASSEMBLY.search(before.text) or _ASSEMBLY.search(after.text):
         # assembly files include such a header, and to them a line is a statement
-        lines = [_asm_tokens(side.text[start:len(side.text) - tail]) for side in (before, after)]
+        lines = [_asm_tokens(side.text[start : len(side.text) - tail]) for side in (before, after)]
         if lines[0] != lines[1]:
             return Comparison(False, "", *first_lines(old, new), "white space changed in what an assembler may read")
     return _same(old, before, new, after)
@@ -100,7 +100,7 @@ def compare_asm(old: bytes, new: bytes) -> Comparison:
     """
     before, after = _plain(old), _plain(new)
     start, tail = _changed_region(before.text, after.text)
-    sides = [_asm_tokens(side.text[start:len(side.text) - tail]) for side in (before, after)]
+    sides = [_asm_tokens(side.text[start : len(side.text) - tail]) for side in (before, after)]
     if sides[0] != sides[1]:
         return Comparison(False, "", *_token_lines(old, before, new, after, start), "code changed")
     return _same(old, before, new, after)
@@ -187,10 +187,7 @@ def _c_tokens(text: bytes) -> list[bytes]:
     for token in set(found):
         if token in _ODD_IN_C or token[0] >= 0x80:
             raise Unreadable(f"a stray {token[:1]!r}"[:40])
-    return [
-        b" " if token.isspace() else token if token[0] != 0x23 or token in (b"#", b"##") else _directive(token)
-        for token in found
-    ]
+    return [b" " if token.isspace() else token if token[0] != 0x23 or token in (b"#", b"##") else _directive(token) for token in found]
 
 
 def _directive(line: bytes) -> bytes:
@@ -199,11 +196,11 @@ def _directive(line: bytes) -> bytes:
     assert name is not None
     if name[1].startswith((b"include", b"import")):
         return line  # white space inside <> is part of the name
-    rest = _LINE_TOKEN.findall(line[name.end():].strip(b" \t\f\v"))
+    rest = _LINE_TOKEN.findall(line[name.end() :].strip(b" \t\f\v"))
     loose = name[1] in _LOOSE
     spaced = [b" " if token.isspace() else token for token in rest if not (loose and token.isspace())]
     # joined by a byte that no token holds, so that `a b` and `ab` still differ
-    first_blank = b" " if line[name.end():name.end() + 1].isspace() and not loose else b""
+    first_blank = b" " if line[name.end() : name.end() + 1].isspace() and not loose else b""
     return b"#" + name[1] + b"\0" + first_blank + b"\0".join(spaced)
 
 

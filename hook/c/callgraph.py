@@ -62,8 +62,7 @@ def of_file(data: bytes, scan: Scan) -> dict[str, Node]:
             if word in defined and word != macro.name.encode():
                 (calls if _OPENING.match(data, match.end()) else taken)[word].append(macro.name)
     return {
-        definition.name: Node(definition.name, definition, tuple(calls[name]), tuple(taken[name]))
-        for name, definition in defined.items()
+        definition.name: Node(definition.name, definition, tuple(calls[name]), tuple(taken[name])) for name, definition in defined.items()
     }
 
 

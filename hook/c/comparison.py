@@ -38,7 +38,7 @@ def common_suffix(old: bytes, new: bytes) -> int:
     low, high = 0, min(len(old), len(new))
     while low < high:
         middle = (low + high + 1) // 2
-        if old[len(old) - middle:len(old) - low] == new[len(new) - middle:len(new) - low]:
+        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
             low = middle
         else:
             high = middle - 1

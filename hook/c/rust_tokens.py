@@ -55,7 +55,7 @@ def _read(source: bytes) -> tuple[list[bytes], list[bytes]]:
 
     at = 0
     while found := _PIECE.search(source, at):
-        code(source[at:found.start()])
+        code(source[at : found.start()])
         kind, end = found.lastgroup, found.end()
         if kind == "odd":
             raise Unreadable("a string, character or carriage return that does not read as Rust")
@@ -65,7 +65,7 @@ def _read(source: bytes) -> tuple[list[bytes], list[bytes]]:
                 raise Unreadable("a raw string without an end")
         elif kind == "block":
             end = _end_of_block(source, end)
-        text = source[found.start():end]
+        text = source[found.start() : end]
         if kind in ("line", "block") and not _is_documentation(text):
             comments.append(text)
             code(b" ")

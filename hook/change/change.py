@@ -151,4 +151,3 @@ def _ends(repo: Repository) -> list[str]:
         return (repo.common_dir / "shallow").read_text("ascii").split()
     except (OSError, UnicodeDecodeError):
         return []
-

@@ -47,7 +47,11 @@ class _Letter:
 
 
 def split(
-    data: bytes, repo: Repository, scratch: pathlib.Path, limit_bytes: int, name: str = "the mail",
+    data: bytes,
+    repo: Repository,
+    scratch: pathlib.Path,
+    limit_bytes: int,
+    name: str = "the mail",
 ) -> tuple[MailedPatch, ...]:
     """The patches in `data`, in the order in which they apply. `name` is how the person calls the input.
 
@@ -158,7 +162,14 @@ def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
         mail = mail.replace(b"\r\n", b"\n")
     message, patch = private / "message", private / "patch"
     out = repo.run(
-        "mailinfo", "-k", "--encoding=UTF-8", "--no-scissors", "--quoted-cr=nowarn", str(message), str(patch), data=mail,
+        "mailinfo",
+        "-k",
+        "--encoding=UTF-8",
+        "--no-scissors",
+        "--quoted-cr=nowarn",
+        str(message),
+        str(patch),
+        data=mail,
     ).decode("utf-8", "replace")
     info = dict(line.split(": ", 1) for line in out.splitlines() if ": " in line)
     kept, text = patch.read_bytes(), message.read_bytes()

@@ -126,8 +126,9 @@ def _raw_records(raw: bytes) -> Iterator[FileChange]:
         moved = status[0] in "RC"
         path = words[at + 2] if moved else old_path
         at += 3 if moved else 2
-        yield FileChange(status[0], old_path, path, old_mode, new_mode, old_blob.strip("0") and old_blob,
-                         new_blob.strip("0") and new_blob, ())
+        yield FileChange(
+            status[0], old_path, path, old_mode, new_mode, old_blob.strip("0") and old_blob, new_blob.strip("0") and new_blob, ()
+        )
 
 
 def _with_hunks(files: Sequence[FileChange], body: bytes) -> Iterator[FileChange]:
@@ -160,7 +161,10 @@ def _hunks(section: bytes) -> Iterator[Hunk]:
     try:
         for hunk in PatchSet(text)[0]:
             yield Hunk(
-                hunk.source_start, hunk.source_length, hunk.target_start, hunk.target_length,
+                hunk.source_start,
+                hunk.source_length,
+                hunk.target_start,
+                hunk.target_length,
                 tuple((line.source_line_no or 0, line.value.removesuffix("\n")) for line in hunk if line.is_removed),
                 tuple((line.target_line_no or 0, line.value.removesuffix("\n")) for line in hunk if line.is_added),
             )
@@ -171,7 +175,16 @@ def _hunks(section: bytes) -> Iterator[Hunk]:
 def change_ids(repo: Repository, commits: Sequence[str]) -> dict[str, str]:
     """The ChangeIds of many commits against their parents, in one git call; merges and empty commits are left out."""
     out = repo.run(
-        "diff-tree", "--stdin", "--root", "-r", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv",
+        "diff-tree",
+        "--stdin",
+        "--root",
+        "-r",
+        "--raw",
+        "-z",
+        "--no-abbrev",
+        "--no-renames",
+        "--no-ext-diff",
+        "--no-textconv",
         data="".join(f"{commit}\n" for commit in commits).encode(),
     )
     wanted = set(commits)
@@ -208,7 +221,13 @@ def patch_id(repo: Repository, made: Patch, limit_bytes: int) -> str:
         verb, *rest = made.command
         try:
             diff = repo.run_bounded(
-                verb, "-p", "--no-renames", "--no-ext-diff", "--no-textconv", *rest, limit_bytes=limit_bytes,
+                verb,
+                "-p",
+                "--no-renames",
+                "--no-ext-diff",
+                "--no-textconv",
+                *rest,
+                limit_bytes=limit_bytes,
                 index=repo.index_path if verb == "diff-index" else None,
             )
         except GitError:

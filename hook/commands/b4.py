@@ -110,8 +110,11 @@ def _details(verdict: Verdict) -> Iterator[str]:
 
     yield from paragraph(verdict, verbose=True)
     for title, names in (
-        ("aim at", verdict.focus_symbols), ("on the way in", verdict.via), ("changed", verdict.changed_functions),
-        ("kernel options", verdict.enable_configs), ("kinds of edit", verdict.change_classes),
+        ("aim at", verdict.focus_symbols),
+        ("on the way in", verdict.via),
+        ("changed", verdict.changed_functions),
+        ("kernel options", verdict.enable_configs),
+        ("kinds of edit", verdict.change_classes),
     ):
         if names:
             yield f"  {title}: {', '.join(names)}"

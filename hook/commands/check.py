@@ -29,7 +29,9 @@ def register(command: Command) -> None:
     sub.add_argument("--base", metavar="REV", help="judge against REV")
     sub.add_argument("--offline", action="store_true", help="no network and no model")
     sub.add_argument(
-        "--agent", choices=("auto", "always", "never"), default="auto",
+        "--agent",
+        choices=("auto", "always", "never"),
+        default="auto",
         help="when to ask the model: auto, with --wait, what the evidence leaves open; always, now, which is also consent to send",
     )
     sub.add_argument("--profile", choices=("default", "farm"), default="default", help="rules that the model's answer must meet")
@@ -241,4 +243,3 @@ def _print_document(document: dict[str, object], form: str) -> None:
     from hook.record import document as documents
 
     print(documents.dump([document]), end="")
-

@@ -25,7 +25,10 @@ def install(options: argparse.Namespace) -> int:
     settings = settings_source.load(repo)
     try:
         lines = installation.install(
-            repo, _program(), trailers="trailer" in settings["record.format"], here=options.here,
+            repo,
+            _program(),
+            trailers="trailer" in settings["record.format"],
+            here=options.here,
         )
     except installation.CannotInstall as wrong:
         complain(str(wrong))

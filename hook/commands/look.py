@@ -70,4 +70,3 @@ def look(options: argparse.Namespace) -> int:
     if source.without_index and options.verbose:
         complain(source.without_index)
     return DONE
-

@@ -55,8 +55,9 @@ def show(options: argparse.Namespace) -> int:
                 for line in text.paragraph(one.verdict, verbose=options.verbose, colour=text.coloured(settings["output.colour"])):
                     print(f"  {line}")
             elif one.stale:
-                print("  stale: the recorded verdict is about other content; "
-                      f"`patch-triage check --record {commit.oid[:12]}` judges it anew")
+                print(
+                    f"  stale: the recorded verdict is about other content; `patch-triage check --record {commit.oid[:12]}` judges it anew"
+                )
             elif trailers := trailer.read(repo, commit.message):
                 for key, value in trailers.items():
                     print(f"  {text.plain(key)}: {text.plain(value)} (trailer)")

@@ -46,13 +46,11 @@ TABLES: dict[str, Driven] = dict(
         ),
         _all(
             "file contents through the page cache",
-            "address_space_operations iomap_folio_ops netfs_request_ops "
-            "fscrypt_operations fsverity_operations",
+            "address_space_operations iomap_folio_ops netfs_request_ops fscrypt_operations fsverity_operations",
         ),
         _all(
             "mount, statfs, sync",
-            "super_operations file_system_type fs_context_operations quotactl_ops dquot_operations quota_format_ops "
-            "quota_format_type",
+            "super_operations file_system_type fs_context_operations quotactl_ops dquot_operations quota_format_ops quota_format_type",
         ),
         _all(
             "file locks and leases",
@@ -101,7 +99,8 @@ TABLES: dict[str, Driven] = dict(
         _all(
             "control groups",
             "cgroup_subsys",
-            everywhere=True, needs=("CGROUPS",),
+            everywhere=True,
+            needs=("CGROUPS",),
         ),
         _all(
             "sockets",
@@ -151,7 +150,8 @@ TABLES: dict[str, Driven] = dict(
         _all(
             "BPF programs",
             "bpf_map_ops bpf_verifier_ops bpf_prog_ops",
-            everywhere=True, needs=("BPF_SYSCALL",),
+            everywhere=True,
+            needs=("BPF_SYSCALL",),
         ),
         _all(
             "keys",

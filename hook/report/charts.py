@@ -70,6 +70,14 @@ def _chart(steps: Sequence[Span], parts: Callable[[Span], list[tuple[str, float,
             if value > 0:
                 height = max(_LEAST, value / most * HEIGHT)
                 top -= height
-                bars.append(Bar(round(number * each, 2), round(top, 2), round(each * 0.8, 2), round(height, 2), kind,
-                                f"step {span.seq}, {span.name}: {text}"))
+                bars.append(
+                    Bar(
+                        round(number * each, 2),
+                        round(top, 2),
+                        round(each * 0.8, 2),
+                        round(height, 2),
+                        kind,
+                        f"step {span.seq}, {span.name}: {text}",
+                    )
+                )
     return Chart(tuple(bars), tuple(dict.fromkeys(bar.kind for bar in bars)), says)

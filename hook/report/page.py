@@ -87,28 +87,32 @@ def render(title: str, verdict: Mapping[str, Any], spans: Sequence[Span], diff: 
     kmsan = list(sources.linked(str(verdict.get("KMSANReasoning", ""))))
     facts = [_fact(one, sources) for one in _list(verdict.get("Evidence")) if isinstance(one, dict)]
     style, script = ((_TEMPLATES / name).read_text("utf-8").strip() for name in ("page.css", "page.js"))
-    return environment().get_template("page.html").render(
-        title=title,
-        policy=f"default-src 'none'; style-src '{allowed(style)}'; script-src '{allowed(script)}'; base-uri 'none'; form-action 'none'",
-        style=style,
-        script=script,
-        verdict=verdict,
-        headline=headline(verdict),
-        worth=worth(verdict),
-        lists=list(_lists(verdict)),
-        options=list(_options(verdict)),
-        answers=list(_answers(verdict)),
-        reasoning=reasoning,
-        kmsan=kmsan,
-        facts=facts,
-        excerpts=sources.excerpts,
-        files=list(_files(diff, verdict)),
-        rows=[_row(span) for span in spans],
-        models=_totals(spans, "llm"),
-        tools=_totals(spans, "tool"),
-        durations=charts.durations(spans),
-        tokens=charts.tokens(spans),
-        spent=sum(span.input_tokens + span.output_tokens + span.output_thoughts_tokens for span in spans),
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            policy=f"default-src 'none'; style-src '{allowed(style)}'; script-src '{allowed(script)}'; base-uri 'none'; form-action 'none'",
+            style=style,
+            script=script,
+            verdict=verdict,
+            headline=headline(verdict),
+            worth=worth(verdict),
+            lists=list(_lists(verdict)),
+            options=list(_options(verdict)),
+            answers=list(_answers(verdict)),
+            reasoning=reasoning,
+            kmsan=kmsan,
+            facts=facts,
+            excerpts=sources.excerpts,
+            files=list(_files(diff, verdict)),
+            rows=[_row(span) for span in spans],
+            models=_totals(spans, "llm"),
+            tools=_totals(spans, "tool"),
+            durations=charts.durations(spans),
+            tokens=charts.tokens(spans),
+            spent=sum(span.input_tokens + span.output_tokens + span.output_thoughts_tokens for span in spans),
+        )
     )
 
 
@@ -138,7 +142,11 @@ def environment() -> jinja2.Environment:
     import jinja2
 
     made = jinja2.Environment(
-        autoescape=True, loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         finalize=_finalized,
     )
     made.filters["shown"] = _shown
@@ -174,14 +182,22 @@ def worth(verdict: Mapping[str, Any]) -> str:
 def headline(verdict: Mapping[str, Any]) -> str:
     """What the verdict comes to, in a few words."""
     return {
-        "none": "no verdict", "open": "worth fuzzing unless shown otherwise", "yes": "worth fuzzing", "no": "not worth fuzzing",
+        "none": "no verdict",
+        "open": "worth fuzzing unless shown otherwise",
+        "yes": "worth fuzzing",
+        "no": "not worth fuzzing",
     }[worth(verdict)]
 
 
 def _lists(verdict: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     for title, name in (
-        ("Aim at", "FocusSymbols"), ("On the way in", "Via"), ("Changed functions", "ChangedFunctions"), ("Devices", "Devices"),
-        ("Kinds of edit", "ChangeClasses"), ("Assumed", "Assumptions"), ("Disputed by the model", "Disputes"),
+        ("Aim at", "FocusSymbols"),
+        ("On the way in", "Via"),
+        ("Changed functions", "ChangedFunctions"),
+        ("Devices", "Devices"),
+        ("Kinds of edit", "ChangeClasses"),
+        ("Assumed", "Assumptions"),
+        ("Disputed by the model", "Disputes"),
         ("Put right in the model's answer", "Corrections"),
     ):
         if names := [str(one) for one in _list(verdict.get(name))]:
@@ -203,10 +219,16 @@ def _answers(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     spent = sum(one for one in tokens.values() if type(one) is int) if isinstance(tokens, dict) else 0
     needs = verdict.get("NeedsKMSAN")
     for title, value in (
-        ("Functional", verdict.get("Functional")), ("Reachable", verdict.get("Reachable")), ("Decided by", verdict.get("DecidedBy")),
-        ("State", verdict.get("State")), ("Needs KMSAN", "" if needs is None else "yes" if needs is True else "no"),
-        ("Model", verdict.get("Model")), ("Tokens", f"{spent:,}" if spent else ""), ("Commit", verdict.get("Commit")),
-        ("Base", verdict.get("Base")), ("ChangeId", verdict.get("ChangeId")),
+        ("Functional", verdict.get("Functional")),
+        ("Reachable", verdict.get("Reachable")),
+        ("Decided by", verdict.get("DecidedBy")),
+        ("State", verdict.get("State")),
+        ("Needs KMSAN", "" if needs is None else "yes" if needs is True else "no"),
+        ("Model", verdict.get("Model")),
+        ("Tokens", f"{spent:,}" if spent else ""),
+        ("Commit", verdict.get("Commit")),
+        ("Base", verdict.get("Base")),
+        ("ChangeId", verdict.get("ChangeId")),
     ):
         if value:
             yield title, str(value)
@@ -252,14 +274,27 @@ def _runs(text: str) -> Iterator[tuple[str, str]]:
 def _row(span: Span) -> Row:
     spent = f"input {span.input_tokens:,}, output {span.output_tokens:,}, thoughts {span.output_thoughts_tokens:,}"
     parts = [
-        ("Error", span.error), ("Model", span.model), ("Args", span.args), ("Results", span.results), ("Instruction", span.instruction),
-        ("Prompt", span.prompt), ("Reply", span.reply), ("Tokens", spent if span.input_tokens or span.output_tokens else ""),
+        ("Error", span.error),
+        ("Model", span.model),
+        ("Args", span.args),
+        ("Results", span.results),
+        ("Instruction", span.instruction),
+        ("Prompt", span.prompt),
+        ("Reply", span.reply),
+        ("Tokens", spent if span.input_tokens or span.output_tokens else ""),
         ("Thoughts", span.thoughts),
     ]
     took = f"{span.seconds:.2f} s" if span.finished and span.started else "not over" if span.started else ""
     return Row(
-        span.seq, min(max(span.nesting, 0), _MOST_NESTING), span.type, span.name, span.started[:19].replace("T", " "), took, _gist(span),
-        bool(span.error), tuple((title, readable(value)) for title, value in parts if value not in (None, "", {}, [])),
+        span.seq,
+        min(max(span.nesting, 0), _MOST_NESTING),
+        span.type,
+        span.name,
+        span.started[:19].replace("T", " "),
+        took,
+        _gist(span),
+        bool(span.error),
+        tuple((title, readable(value)) for title, value in parts if value not in (None, "", {}, [])),
     )
 
 

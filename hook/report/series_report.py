@@ -84,17 +84,21 @@ def render(title: str, series: Series, runs: Mapping[int, str]) -> str:
     style = (_TEMPLATES / "page.css").read_text("utf-8").strip()
     rows = [_row(number, one, runs.get(number - 1, "")) for number, one in enumerate((*series.patches, series.whole), 1)]
     patches = rows[:-1]
-    return page.environment().get_template("series.html").render(
-        title=title,
-        policy=f"default-src 'none'; style-src '{page.allowed(style)}'; base-uri 'none'; form-action 'none'",
-        style=style,
-        rows=patches,
-        whole=rows[-1],
-        worth=series.worth,
-        union=[("Aim at, of all", series.symbols), ("Kernel options, of all", series.options), ("Devices, of all", series.devices)],
-        open=[row for row in patches if row["worth"] == "open" or row["failed"]],
-        tokens=sum(row["tokens"] for row in rows),
-        seconds=sum(row["seconds"] for row in rows),
+    return (
+        page.environment()
+        .get_template("series.html")
+        .render(
+            title=title,
+            policy=f"default-src 'none'; style-src '{page.allowed(style)}'; base-uri 'none'; form-action 'none'",
+            style=style,
+            rows=patches,
+            whole=rows[-1],
+            worth=series.worth,
+            union=[("Aim at, of all", series.symbols), ("Kernel options, of all", series.options), ("Devices, of all", series.devices)],
+            open=[row for row in patches if row["worth"] == "open" or row["failed"]],
+            tokens=sum(row["tokens"] for row in rows),
+            seconds=sum(row["seconds"] for row in rows),
+        )
     )
 
 

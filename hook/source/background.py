@@ -47,6 +47,10 @@ def start(repo: Repository) -> None:
     subprocess.Popen(
         # -P: nothing is ever imported from the directory that it starts in
         [sys.executable, "-P", "-m", "hook", "index", "--quiet", "--background"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        cwd=repo.git_dir, env=env, start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=repo.git_dir,
+        env=env,
+        start_new_session=True,
     )

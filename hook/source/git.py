@@ -110,21 +110,34 @@ class Repository:
         return ["git", *settings, *args]
 
     def run(
-        self, *args: str, data: bytes = b"", index: pathlib.Path | None = None, env: Mapping[str, str] | None = None,
+        self,
+        *args: str,
+        data: bytes = b"",
+        index: pathlib.Path | None = None,
+        env: Mapping[str, str] | None = None,
         ok: Sequence[int] = (0,),
     ) -> bytes:
         """What `git ARGS` prints. Raises GitError when it exits with anything but `ok`, or takes too long."""
         return self.outcome(*args, data=data, index=index, env=env, ok=ok).stdout
 
     def outcome(
-        self, *args: str, data: bytes = b"", index: pathlib.Path | None = None, env: Mapping[str, str] | None = None,
+        self,
+        *args: str,
+        data: bytes = b"",
+        index: pathlib.Path | None = None,
+        env: Mapping[str, str] | None = None,
         ok: Sequence[int] = (0,),
     ) -> subprocess.CompletedProcess[bytes]:
         """As `run`, with the exit code and what went to stderr."""
         try:
             done = subprocess.run(
-                self.command(*args), input=data, capture_output=True, timeout=self.seconds, cwd=self.git_dir,
-                env={**self.environment(index), **(env or {})}, check=False,
+                self.command(*args),
+                input=data,
+                capture_output=True,
+                timeout=self.seconds,
+                cwd=self.git_dir,
+                env={**self.environment(index), **(env or {})},
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise GitError(f"git {args[0]} did not end within {self.seconds:g} s") from None
@@ -151,8 +164,13 @@ class Repository:
         ]  # fmt: skip
         try:
             done = subprocess.run(
-                command, input="".join(f"{oid}\n" for oid in oids).encode(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                cwd=self.git_dir, env={**env, "GIT_DIR": str(self.git_dir), "LC_ALL": "C"}, check=False,
+                command,
+                input="".join(f"{oid}\n" for oid in oids).encode(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                cwd=self.git_dir,
+                env={**env, "GIT_DIR": str(self.git_dir), "LC_ALL": "C"},
+                check=False,
             )
         except OSError as wrong:
             raise GitError(f"git could not be started: {wrong.strerror}") from None
@@ -169,8 +187,14 @@ class Repository:
         return out
 
     def run_cut(
-        self, *args: str, limit_bytes: int, seconds: float, index: pathlib.Path | None = None, ok: Sequence[int] = (0,),
-        settings: Sequence[str] = (), memory_bytes: int = _MEMORY_BYTES,
+        self,
+        *args: str,
+        limit_bytes: int,
+        seconds: float,
+        index: pathlib.Path | None = None,
+        ok: Sequence[int] = (0,),
+        settings: Sequence[str] = (),
+        memory_bytes: int = _MEMORY_BYTES,
     ) -> tuple[bytes, str]:
         """As `run_bounded`, but what was printed up to a limit is the answer; beside it which limit ended git, `bytes` or `seconds`.
 
@@ -179,8 +203,11 @@ class Repository:
         try:
             process = subprocess.Popen(
                 self.command(*(word for one in settings for word in ("-c", one)), *args),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                cwd=self.git_dir, env=self.environment(index),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self.git_dir,
+                env=self.environment(index),
             )
         except OSError as wrong:
             raise GitError(f"git could not be started: {wrong.strerror}") from None
@@ -247,7 +274,11 @@ def find(start: pathlib.Path | None = None, seconds: float = 60.0) -> Repository
     try:
         done = subprocess.run(
             ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-object-format"],
-            capture_output=True, cwd=here, env={**env, "LC_ALL": "C"}, timeout=seconds, check=False,
+            capture_output=True,
+            cwd=here,
+            env={**env, "LC_ALL": "C"},
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise GitError(f"git rev-parse did not end within {seconds:g} s") from None

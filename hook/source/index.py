@@ -222,10 +222,13 @@ class Index:
         if any(not group for group in groups):
             return
         if groups:
-            rows = [row[0] for row in self._database.execute(
-                "select rowid from part where part match ?",
-                (" AND ".join("(" + " OR ".join(f'"{part}"' for part in group) + ")" for group in groups),),
-            )]
+            rows = [
+                row[0]
+                for row in self._database.execute(
+                    "select rowid from part where part match ?",
+                    (" AND ".join("(" + " OR ".join(f'"{part}"' for part in group) + ")" for group in groups),),
+                )
+            ]
         else:
             rows = [row[0] for row in self._database.execute("select id from vocabulary")]
         for one in rows:

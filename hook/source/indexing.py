@@ -356,9 +356,7 @@ class _Writer:
         else:
             anchor = base[0]
             database.execute("update anchor set tree = ?, used = ? where id = ?", (tree, time.time(), anchor))
-            database.executemany(
-                "delete from place where anchor = ? and path = ?", ((anchor, os.fsencode(path)) for path in base[1])
-            )
+            database.executemany("delete from place where anchor = ? and path = ?", ((anchor, os.fsencode(path)) for path in base[1]))
         database.executemany(
             "insert into place(anchor, path, blob) values(?, ?, (select id from blob where oid = ?))",
             ((anchor, os.fsencode(place.path), bytes.fromhex(place.oid)) for place in places),
@@ -455,4 +453,3 @@ def _work(places: Sequence[_Place]) -> list[tuple[int, bytes]]:
 def _chunks(values: Sequence[typing.Any], size: int) -> Iterator[Sequence[typing.Any]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
-

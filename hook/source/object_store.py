@@ -101,8 +101,12 @@ class Objects:
         if self._process is None:
             try:
                 self._process = subprocess.Popen(
-                    [*self.repo.command(*self._settings), "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL, cwd=self.repo.git_dir, env=self.repo.environment(self.repo.index_path),
+                    [*self.repo.command(*self._settings), "cat-file", "--batch"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    cwd=self.repo.git_dir,
+                    env=self.repo.environment(self.repo.index_path),
                 )
             except OSError as wrong:
                 raise GitError(f"git could not be started: {wrong.strerror}") from None

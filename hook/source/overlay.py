@@ -71,8 +71,15 @@ def apply(repo: Repository, scratch: pathlib.Path, base: str, diff: bytes, on: O
         over.run("update-index", "-z", "--index-info", data=b"".join(line + b"\0" for line in lines), index=index, env=_ENVIRONMENT)
         # apply.whitespace and apply.ignoreWhitespace of the person's would change what is judged
         done = over.outcome(
-            "apply", "--cached", "--whitespace=nowarn", "--no-ignore-whitespace", "-",
-            data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128),
+            "apply",
+            "--cached",
+            "--whitespace=nowarn",
+            "--no-ignore-whitespace",
+            "-",
+            data=diff,
+            index=index,
+            env=_ENVIRONMENT,
+            ok=(0, 1, 128),
         )
         if done.returncode:
             raise _refusal(done.stderr.decode("utf-8", "replace"), base, on is not None)
@@ -218,7 +225,11 @@ def _staged(out: bytes) -> dict[bytes, _Entry]:
 
 
 def _replant(
-    repo: Repository, store: pathlib.Path, listing: _Listing, before: dict[bytes, _Entry], after: dict[bytes, _Entry],
+    repo: Repository,
+    store: pathlib.Path,
+    listing: _Listing,
+    before: dict[bytes, _Entry],
+    after: dict[bytes, _Entry],
 ) -> str:
     """The tree with `before` replaced by `after`; `listing` is used up."""
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}

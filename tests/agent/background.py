@@ -14,7 +14,11 @@ from tests.agent.model import Model
 from tests.small_kernel import Kernel
 
 RESTING = {"PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "300"}  # nothing is asked before `ask`
-QUICK = {"PATCH_TRIAGE_AGENT_BACKGROUND": "true", "PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "0", "PATCH_TRIAGE_AGENT_BACKGROUND_PAUSE_SECONDS": "0.05"}
+QUICK = {
+    "PATCH_TRIAGE_AGENT_BACKGROUND": "true",
+    "PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "0",
+    "PATCH_TRIAGE_AGENT_BACKGROUND_PAUSE_SECONDS": "0.05",
+}
 
 
 def person(kernel: Kernel, model: Model, **more: str) -> Kernel:

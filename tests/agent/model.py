@@ -19,11 +19,16 @@ Turn = Any  # a dict of the response, a Response, or a function of the request t
 
 def call(name: str, **arguments: Any) -> dict[str, Any]:
     """A tool call as models make it."""
-    return {"id": f"{name}-{abs(hash(json.dumps(arguments, sort_keys=True))) % 10**8}", "type": "function",
-            "function": {"name": name, "arguments": json.dumps(arguments)}}
+    return {
+        "id": f"{name}-{abs(hash(json.dumps(arguments, sort_keys=True))) % 10**8}",
+        "type": "function",
+        "function": {"name": name, "arguments": json.dumps(arguments)},
+    }
 
 
-def says(*calls: dict[str, Any], text: str | None = None, thoughts: str = "", usage: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def says(
+    *calls: dict[str, Any], text: str | None = None, thoughts: str = "", usage: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     """A response with tool calls, text, or both. `more` goes into the message."""
     message: dict[str, Any] = {"role": "assistant", "content": text, **more}
     if calls:
@@ -31,11 +36,18 @@ def says(*calls: dict[str, Any], text: str | None = None, thoughts: str = "", us
     if thoughts:
         message["reasoning_content"] = thoughts
     counted = {"prompt_tokens": 1000, "completion_tokens": 30, "total_tokens": 1030} if usage is None else usage
-    return {"id": "r", "object": "chat.completion", "model": "scripted", "usage": counted,
-            "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}]}
+    return {
+        "id": "r",
+        "object": "chat.completion",
+        "model": "scripted",
+        "usage": counted,
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
+    }
 
 
-def results(worth: bool = True, symbols: list[str] | None = None, options: list[str] | None = None, why: str = "mm/pool.c:1 changes.") -> dict[str, Any]:
+def results(
+    worth: bool = True, symbols: list[str] | None = None, options: list[str] | None = None, why: str = "mm/pool.c:1 changes."
+) -> dict[str, Any]:
     """The evaluator's last call."""
     return call("set-results", WorthFuzzing=worth, FocusSymbols=symbols or [], EnableConfigs=options or [], Reasoning=why)
 
@@ -81,8 +93,12 @@ class Model:
     @property
     def environment(self) -> dict[str, str]:
         """What makes the program ask this model."""
-        return {"PATCH_TRIAGE_AGENT_BASE_URL": self.url, "PATCH_TRIAGE_AGENT_MODEL": "scripted", "OPENAI_API_KEY": "sk-planted-key-000000000000",
-                "NO_PROXY": "*"}
+        return {
+            "PATCH_TRIAGE_AGENT_BASE_URL": self.url,
+            "PATCH_TRIAGE_AGENT_MODEL": "scripted",
+            "OPENAI_API_KEY": "sk-planted-key-000000000000",
+            "NO_PROXY": "*",
+        }
 
     def said_to_it(self, number: int = -1) -> str:
         """The text of the last message of a request."""

@@ -28,20 +28,54 @@ def read(file: str, first: int, count: int) -> dict[str, Any]:
 
 
 def decide(why: str) -> dict[str, Any]:
-    return call("set-results", EnableConfigs=["NUMA_BALANCING"], FocusSymbols=["vma_policy_mof", "task_numa_work"], Reasoning=why, WorthFuzzing=True)
+    return call(
+        "set-results", EnableConfigs=["NUMA_BALANCING"], FocusSymbols=["vma_policy_mof", "task_numa_work"], Reasoning=why, WorthFuzzing=True
+    )
 
 
 CALLS = (
-    grepper("__get_vma_policy", _C), read(_C, 2018, 25), grepper("mpol_cond_put", _C), grepper("mpol_cond_put", _H), read(_H, 77, 20),
-    read(_C, 2018, 10), grepper("vma_policy_mof", "mm/"), grepper("vma_policy_mof"), read(_FAIR, 4165, 20), grepper("config NUMA_BALANCING"),
-    grepper("mempolicy.o", "mm/Makefile"), grepper("task_numa_work", _FAIR), grepper("CONFIG_NUMA_BALANCING", _FAIR), read(_FAIR, 4070, 20),
-    grepper("MPOL_F_MOF"), read(_C, 1721, 20), grepper("get_task_policy", _C), read(_KCONFIG, 1009, 15), read(_KCONFIG, 1032, 15),
+    grepper("__get_vma_policy", _C),
+    read(_C, 2018, 25),
+    grepper("mpol_cond_put", _C),
+    grepper("mpol_cond_put", _H),
+    read(_H, 77, 20),
+    read(_C, 2018, 10),
+    grepper("vma_policy_mof", "mm/"),
+    grepper("vma_policy_mof"),
+    read(_FAIR, 4165, 20),
+    grepper("config NUMA_BALANCING"),
+    grepper("mempolicy.o", "mm/Makefile"),
+    grepper("task_numa_work", _FAIR),
+    grepper("CONFIG_NUMA_BALANCING", _FAIR),
+    read(_FAIR, 4070, 20),
+    grepper("MPOL_F_MOF"),
+    read(_C, 1721, 20),
+    grepper("get_task_policy", _C),
+    read(_KCONFIG, 1009, 15),
+    read(_KCONFIG, 1032, 15),
 )
 # input, output and thought tokens of each round
 TOKENS = (
-    (2060, 33, 164), (2949, 35, 15), (3699, 32, 390), (5030, 34, 16), (5390, 35, 23), (5954, 35, 747), (7735, 29, 455), (8736, 27, 17),
-    (9411, 36, 54), (10072, 27, 57), (10445, 27, 54), (10803, 33, 56), (11375, 35, 26), (13626, 36, 45), (14215, 27, 539), (15913, 35, 70),
-    (16522, 31, 733), (18749, 33, 123), (19368, 33, 199), (20130, 123, 552),
+    (2060, 33, 164),
+    (2949, 35, 15),
+    (3699, 32, 390),
+    (5030, 34, 16),
+    (5390, 35, 23),
+    (5954, 35, 747),
+    (7735, 29, 455),
+    (8736, 27, 17),
+    (9411, 36, 54),
+    (10072, 27, 57),
+    (10445, 27, 54),
+    (10803, 33, 56),
+    (11375, 35, 26),
+    (13626, 36, 45),
+    (14215, 27, 539),
+    (15913, 35, 70),
+    (16522, 31, 733),
+    (18749, 33, 123),
+    (19368, 33, 199),
+    (20130, 123, 552),
 )
 
 
@@ -79,8 +113,8 @@ _FILES: dict[str, dict[int, str]] = {
         4333: "void init_numa_balancing(struct task_struct *p)\n{\n\tinit_task_work(&p->numa_work, task_numa_work);\n}\n#endif /* CONFIG_NUMA_BALANCING */",
     },
     _KCONFIG: {
-        1007: "config ARCH_WANT_NUMA_VARIABLE_LOCALITY\n\tbool\n\nconfig NUMA_BALANCING\n\tbool \"Place memory by where it is used\"\n\tdepends on SMP && !PREEMPT_RT\n\thelp\n\t  Moves pages to the node that uses them.",
-        1033: "config NUMA_BALANCING_DEFAULT_ENABLED\n\tbool \"Do so by default\"\n\tdefault y\n\tdepends on NUMA_BALANCING",
+        1007: 'config ARCH_WANT_NUMA_VARIABLE_LOCALITY\n\tbool\n\nconfig NUMA_BALANCING\n\tbool "Place memory by where it is used"\n\tdepends on SMP && !PREEMPT_RT\n\thelp\n\t  Moves pages to the node that uses them.',
+        1033: 'config NUMA_BALANCING_DEFAULT_ENABLED\n\tbool "Do so by default"\n\tdefault y\n\tdepends on NUMA_BALANCING',
         1050: "",
     },
     "mm/Makefile": {85: "obj-$(CONFIG_HUGETLB)\t+= hugetlb.o\nobj-$(CONFIG_NUMA) \t+= mempolicy.o\nobj-$(CONFIG_SPARSEMEM)\t+= sparse.o"},

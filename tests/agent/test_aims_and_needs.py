@@ -117,7 +117,9 @@ def said(first: Kernel, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> 
         ("pool_empty", ("pool_get",), ("pool_empty",), "pool_empty is an inline function (include/linux/pool.h:"),
     ],
 )
-def test_what_cannot_be_hit_moves_to_via(said: Callable[..., Verdict], named: str, symbols: tuple[str, ...], via: tuple[str, ...], why: str) -> None:
+def test_what_cannot_be_hit_moves_to_via(
+    said: Callable[..., Verdict], named: str, symbols: tuple[str, ...], via: tuple[str, ...], why: str
+) -> None:
     verdict = said([named], ["POOL"])
     assert (verdict.focus_symbols, set(verdict.via) >= set(via)) == (symbols, True)
     told = [one for one in verdict.corrections if one.startswith(f"FocusSymbols: {named} moved to Via")]
@@ -141,7 +143,9 @@ def test_a_system_call_is_aimed_at_where_it_has_an_address(said: Callable[..., V
         ("POOL_WARN", True, ""),  # what POOL_WARN_ON is, is defined under it
     ],
 )
-def test_an_option_stays_if_the_target_can_have_it_and_the_change_has_to_do_with_it(said: Callable[..., Verdict], option: str, kept: bool, why: str) -> None:
+def test_an_option_stays_if_the_target_can_have_it_and_the_change_has_to_do_with_it(
+    said: Callable[..., Verdict], option: str, kept: bool, why: str
+) -> None:
     verdict = said(options=["POOL", "POOL_BASE", option])
     assert (option in verdict.enable_configs) is kept, verdict.corrections
     assert {"POOL", "POOL_BASE"} <= set(verdict.enable_configs)
@@ -153,7 +157,9 @@ def test_an_option_stays_if_the_target_can_have_it_and_the_change_has_to_do_with
 def test_what_the_evidence_knows_to_be_needed_is_added_with_its_reason(said: Callable[..., Verdict]) -> None:
     verdict = said(options=[])
     assert set(verdict.enable_configs) == {"POOL", "POOL_BASE"}
-    assert any(one.startswith("EnableConfigs: POOL added, to build: ") and "mm/Makefile:2" in one for one in verdict.corrections), verdict.corrections
+    assert any(one.startswith("EnableConfigs: POOL added, to build: ") and "mm/Makefile:2" in one for one in verdict.corrections), (
+        verdict.corrections
+    )
 
 
 def test_an_option_of_a_function_that_is_aimed_at_comes_with_what_it_depends_on(said: Callable[..., Verdict]) -> None:
@@ -179,8 +185,11 @@ def test_the_farms_answers_stay_as_they_are(said: Callable[..., Verdict]) -> Non
 def test_kmsan_is_no_question_where_no_kernel_can_have_it(kernel: Kernel, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     options = "config HAVE_ARCH_KMSAN\n\tbool\nconfig HAVE_KMSAN_COMPILER\n\tdef_bool CC_IS_CLANG\n"
-    options += "config CC_IS_CLANG\n\tdef_bool $(success,test \"$(CC_VERSION_TEXT)\" = clang)\n"
-    kernel.stage("mm/Kconfig", options + "config KMSAN\n\tbool \"KMSAN\"\n\tdepends on HAVE_ARCH_KMSAN && HAVE_KMSAN_COMPILER\n" + kernel.read("mm/Kconfig"))
+    options += 'config CC_IS_CLANG\n\tdef_bool $(success,test "$(CC_VERSION_TEXT)" = clang)\n'
+    kernel.stage(
+        "mm/Kconfig",
+        options + 'config KMSAN\n\tbool "KMSAN"\n\tdepends on HAVE_ARCH_KMSAN && HAVE_KMSAN_COMPILER\n' + kernel.read("mm/Kconfig"),
+    )
     kernel.commit(POOL, kernel.read(POOL).replace("--pool->count]", "--pool->count & 7]"))
     turns = (says(results(why=CITED)), says(kmsan(True, "unset padding")))
 
@@ -195,4 +204,3 @@ def test_kmsan_is_no_question_where_no_kernel_can_have_it(kernel: Kernel, script
     kernel.commit("mm/Kconfig", kernel.read("mm/Kconfig").replace("def_bool CC_IS_CLANG", "def_bool y"))
     kernel.commit(POOL, kernel.read(POOL).replace("& 3]", "& 1]"))
     assert of(scripted(*turns)) == (True, "unset padding", 2)
-

@@ -43,8 +43,14 @@ def test_a_request_counts_at_the_most_it_can_cost_until_it_is_settled(tmp_path: 
 
 @pytest.mark.parametrize(
     ("setting", "most", "trouble"),
-    [("max_patch_tokens", 3500, "patch-cap-reached"), ("max_push_tokens", 3500, "push-cap-reached"), ("max_day_tokens", 3500, "day-cap-reached"),
-     ("max_patch_money", 0.0035, "patch-cap-reached"), ("max_push_money", 0.0035, "push-cap-reached"), ("max_day_money", 0.0035, "day-cap-reached")],
+    [
+        ("max_patch_tokens", 3500, "patch-cap-reached"),
+        ("max_push_tokens", 3500, "push-cap-reached"),
+        ("max_day_tokens", 3500, "day-cap-reached"),
+        ("max_patch_money", 0.0035, "patch-cap-reached"),
+        ("max_push_money", 0.0035, "push-cap-reached"),
+        ("max_day_money", 0.0035, "day-cap-reached"),
+    ],
 )
 def test_each_cap_stops_what_would_pass_it(tmp_path: pathlib.Path, setting: str, most: float, trouble: str) -> None:
     caps = {setting: most, "price": "1/1"}
@@ -108,7 +114,9 @@ def test_nothing_is_spent_that_cannot_be_written_down(tmp_path: pathlib.Path) ->
     assert stopped.value.trouble == "ledger-not-written"
 
 
-def test_a_push_that_reaches_a_cap_leaves_the_rest_pending_with_the_reason(hooked: Kernel, remote: str, scripted: Callable[..., Model]) -> None:
+def test_a_push_that_reaches_a_cap_leaves_the_rest_pending_with_the_reason(
+    hooked: Kernel, remote: str, scripted: Callable[..., Model]
+) -> None:
     def answer(request: dict[str, object]) -> object:
         decision = kmsan() if "NeedsKMSAN" in json.dumps(request["tools"]) else results(why=CITED)
         return says(decision, usage={"prompt_tokens": 1000, "completion_tokens": 15_000, "total_tokens": 16_000})
@@ -118,7 +126,9 @@ def test_a_push_that_reaches_a_cap_leaves_the_rest_pending_with_the_reason(hooke
     _, error = jo.git_both("push", "-q", remote, "main")
     assert "3 commits: 3 worth fuzzing" in error
     assert "DecidedBy: agent" in jo.note(commits[2])  # the newest is asked about first
-    assert "State: pending" in jo.note(commits[0]) and "push-cap-reached: agent.max_push_tokens is 60,000" in " ".join(jo.note(commits[0]).split())
+    assert "State: pending" in jo.note(commits[0]) and "push-cap-reached: agent.max_push_tokens is 60,000" in " ".join(
+        jo.note(commits[0]).split()
+    )
     assert sum(row["Input"] + row["Output"] for row in json.loads(jo.triage("spend", "--format", "json"))) <= 60_000
 
 

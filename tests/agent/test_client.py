@@ -22,7 +22,9 @@ from hook.agent.history import History
 from hook.redaction import Redactor
 from tests.agent.model import Model, call, hangs, refuses, says
 
-TOOLS: list[dict[str, Any]] = [{"type": "function", "function": {"name": "t", "description": "d", "parameters": {"type": "object", "properties": {}, "required": []}}}]
+TOOLS: list[dict[str, Any]] = [
+    {"type": "function", "function": {"name": "t", "description": "d", "parameters": {"type": "object", "properties": {}, "required": []}}}
+]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +35,9 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def client(model: Model | str, *names: str, cache: Answers | None = None, seconds: float = 20.0) -> Client:
     url = model if isinstance(model, str) else model.url
-    return Client(Endpoint(url, "sk-planted-key-000000000000", names or ("m",), 0.0, 1000, seconds), Redactor(["sk-planted-key-000000000000"]), cache)
+    return Client(
+        Endpoint(url, "sk-planted-key-000000000000", names or ("m",), 0.0, 1000, seconds), Redactor(["sk-planted-key-000000000000"]), cache
+    )
 
 
 def ask(one: Client, history: History | None = None, seconds: float = 20.0, force: str = "") -> Answer:
@@ -72,8 +76,13 @@ def test_thought_signatures_and_reasoning_go_back_verbatim(scripted: Callable[..
 
 @pytest.mark.parametrize(
     ("fields", "thoughts"),
-    [({"reasoning_content": "a"}, "a"), ({"reasoning": "b"}, "b"), ({"reasoning_details": [{"text": "c"}, {"summary": "d"}, 7]}, "c\nd"),
-     ({"text": "<think>e</think>done"}, "e"), ({}, "")],
+    [
+        ({"reasoning_content": "a"}, "a"),
+        ({"reasoning": "b"}, "b"),
+        ({"reasoning_details": [{"text": "c"}, {"summary": "d"}, 7]}, "c\nd"),
+        ({"text": "<think>e</think>done"}, "e"),
+        ({}, ""),
+    ],
 )
 def test_thoughts_are_kept_where_an_endpoint_gives_them(scripted: Callable[..., Model], fields: dict[str, Any], thoughts: str) -> None:
     assert ask(client(scripted(says(**fields)))).thoughts == thoughts
@@ -116,7 +125,9 @@ def test_an_answer_with_nothing_in_it_goes_back_with_something(scripted: Callabl
 
 
 def test_more_calls_than_anybody_needs_cost_little_and_are_left_out(scripted: Callable[..., Model]) -> None:
-    model = scripted(says(*[{"id": f"i{number}", "type": "function", "function": {"name": "t", "arguments": "{}"}} for number in range(15_000)]))
+    model = scripted(
+        says(*[{"id": f"i{number}", "type": "function", "function": {"name": "t", "arguments": "{}"}} for number in range(15_000)])
+    )
     started = time.monotonic()
     answer = ask(client(model))
     assert (len(answer.calls), len(answer.message["tool_calls"]), answer.left_out) == (100, 100, 14_900)
@@ -124,8 +135,10 @@ def test_more_calls_than_anybody_needs_cost_little_and_are_left_out(scripted: Ca
 
 
 def test_schemas_are_made_plainer_where_an_endpoint_refuses_them(scripted: Callable[..., Model]) -> None:
-    model = scripted(refuses(400, "Unknown name \"additionalProperties\" in schema"), says(text="ok"))
-    tools = [{"type": "function", "function": {"name": "t", "parameters": {"type": "object", "additionalProperties": False, "properties": {}}}}]
+    model = scripted(refuses(400, 'Unknown name "additionalProperties" in schema'), says(text="ok"))
+    tools = [
+        {"type": "function", "function": {"name": "t", "parameters": {"type": "object", "additionalProperties": False, "properties": {}}}}
+    ]
     client(model).ask(History("i", "p").messages, tools, time.monotonic() + 20)
     assert "additionalProperties" in json.dumps(model.requests[0]) and "additionalProperties" not in json.dumps(model.requests[1])
 
@@ -135,7 +148,11 @@ def test_schemas_are_made_plainer_where_an_endpoint_refuses_them(scripted: Calla
     ("words", "gone", "come"),
     [
         ("Unsupported value: 'temperature' does not support 0.0 with this model.", "temperature", ""),
-        ("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "max_tokens", "max_completion_tokens"),
+        (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "max_tokens",
+            "max_completion_tokens",
+        ),
         ("max_tokens is too large: this model supports at most 100", "max_tokens", ""),
         ("tool_choice is not supported", "tool_choice", ""),
     ],
@@ -178,7 +195,9 @@ def test_an_endpoint_that_takes_no_signatures_of_calls_back(scripted: Callable[.
 
 
 def test_an_endpoint_that_takes_no_thoughts_back(scripted: Callable[..., Model]) -> None:
-    model = scripted(says(call("t"), reasoning_content="deep"), refuses(400, "property 'reasoning_content' is unsupported"), says(text="ok"))
+    model = scripted(
+        says(call("t"), reasoning_content="deep"), refuses(400, "property 'reasoning_content' is unsupported"), says(text="ok")
+    )
     message = replayed(model, ask(client(model)))
     assert "reasoning_content" not in message and message["tool_calls"]
 
@@ -186,9 +205,21 @@ def test_an_endpoint_that_takes_no_thoughts_back(scripted: Callable[..., Model])
 # 5: arguments
 @pytest.mark.parametrize(
     ("arguments", "read", "wrong"),
-    [('{"a": 1}', {"a": 1}, ""), ({"a": 1}, {"a": 1}, ""), ("", {}, ""), (None, {}, ""), ('{"a": ', {}, "not JSON"), ("[1]", {}, "not an object"),
-     ('{"a": NaN}', {}, "not JSON"), ('{"a": [-Infinity]}', {}, "not JSON"), ('{"a": 1e999}', {}, "not JSON"), ("[" * 200 + "]" * 200, {}, "not JSON"),
-     ('{"a": "line\nbreak"}', {"a": "line\nbreak"}, ""), ("[" * 100_000, {}, "not JSON"), (7, {}, "not")],
+    [
+        ('{"a": 1}', {"a": 1}, ""),
+        ({"a": 1}, {"a": 1}, ""),
+        ("", {}, ""),
+        (None, {}, ""),
+        ('{"a": ', {}, "not JSON"),
+        ("[1]", {}, "not an object"),
+        ('{"a": NaN}', {}, "not JSON"),
+        ('{"a": [-Infinity]}', {}, "not JSON"),
+        ('{"a": 1e999}', {}, "not JSON"),
+        ("[" * 200 + "]" * 200, {}, "not JSON"),
+        ('{"a": "line\nbreak"}', {"a": "line\nbreak"}, ""),
+        ("[" * 100_000, {}, "not JSON"),
+        (7, {}, "not"),
+    ],
 )
 def test_arguments_of_any_kind_are_read_and_go_back_as_json(scripted: Callable[..., Model], arguments: Any, read: Any, wrong: str) -> None:
     model = scripted(says({"id": "x", "type": "function", "function": {"name": "t", "arguments": arguments}}), says(text="x"))
@@ -224,15 +255,37 @@ def test_a_failed_generation_is_tried_again_a_few_times_and_never_taken_for_an_a
 
 # 7: errors with status 200, and no usage
 @pytest.mark.parametrize(
-    "body", [{"error": {"message": "upstream", "code": 502}, "choices": None}, {"choices": []}, {"choices": [None]}, {"choices": [{"message": None}]}, [], "x", None, 7,
-             {"error": "words"}, {"choices": [{"message": "text"}]}, {"choices": [{"error": {"code": 1}, "message": {}}]}]
+    "body",
+    [
+        {"error": {"message": "upstream", "code": 502}, "choices": None},
+        {"choices": []},
+        {"choices": [None]},
+        {"choices": [{"message": None}]},
+        [],
+        "x",
+        None,
+        7,
+        {"error": "words"},
+        {"choices": [{"message": "text"}]},
+        {"choices": [{"error": {"code": 1}, "message": {}}]},
+    ],
 )
 def test_a_body_without_an_answer_is_tried_again(scripted: Callable[..., Model], body: Any) -> None:
     assert ask(client(scripted(Response(json.dumps(body), 200, content_type="application/json"), says(text="good")))).text == "good"
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"<html>", b"\xff\xfe", b"[" * 200_000, b'{"choices": [{"message": {"content": "x", "score": NaN}}]}', b'{"usage": 1e999}', b'{"a":' * 500 + b"1" + b"}" * 500]
+    "body",
+    [
+        b"",
+        b"{",
+        b"<html>",
+        b"\xff\xfe",
+        b"[" * 200_000,
+        b'{"choices": [{"message": {"content": "x", "score": NaN}}]}',
+        b'{"usage": 1e999}',
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+    ],
 )
 def test_a_body_that_is_not_json_is_tried_again_and_named(scripted: Callable[..., Model], body: bytes) -> None:
     bad = Response(body, 200, content_type="application/json")
@@ -243,13 +296,20 @@ def test_a_body_that_is_not_json_is_tried_again_and_named(scripted: Callable[...
 
 @pytest.mark.parametrize(
     ("usage", "counted"),
-    [({"prompt_tokens": 100, "completion_tokens": 30, "completion_tokens_details": {"reasoning_tokens": 20}}, (100, 10, 20, False)),
-     ({"prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 180}, (100, 30, 50, False)),
-     ({"prompt_tokens": 100, "completion_tokens": 30}, (100, 30, 0, False)), ({"prompt_tokens": "many"}, None), ({}, None),
-     # what is not said is estimated, and marked
-     ({"prompt_tokens": 100}, (100, 146, 0, True)), ({"prompt_tokens": 100, "completion_tokens": None, "total_tokens": 140}, (100, 40, 0, False))],
+    [
+        ({"prompt_tokens": 100, "completion_tokens": 30, "completion_tokens_details": {"reasoning_tokens": 20}}, (100, 10, 20, False)),
+        ({"prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 180}, (100, 30, 50, False)),
+        ({"prompt_tokens": 100, "completion_tokens": 30}, (100, 30, 0, False)),
+        ({"prompt_tokens": "many"}, None),
+        ({}, None),
+        # what is not said is estimated, and marked
+        ({"prompt_tokens": 100}, (100, 146, 0, True)),
+        ({"prompt_tokens": 100, "completion_tokens": None, "total_tokens": 140}, (100, 40, 0, False)),
+    ],
 )
-def test_tokens_are_counted_or_estimated(scripted: Callable[..., Model], usage: dict[str, Any], counted: tuple[int, int, int, bool] | None) -> None:
+def test_tokens_are_counted_or_estimated(
+    scripted: Callable[..., Model], usage: dict[str, Any], counted: tuple[int, int, int, bool] | None
+) -> None:
     answer = ask(client(scripted(says(text="x" * 400, usage=usage))))
     found = dataclasses.astuple(answer.tokens)
     if counted is None:
@@ -273,11 +333,26 @@ def grown(history: History, tokens: int) -> History:
 
 @pytest.mark.parametrize(
     ("sent", "read", "dropped"),
-    [(6000, 4096, True), (4800, 4096, True), (4800, 4095, True), (6000, 3900, True), (9000, 4000, True), (12_000, 8000, True), (25_000, 16_384, True),
-     # tokenizers that make more, or somewhat less, of a text than we estimate; and counts that say nothing of a window
-     (3000, 4096, False), (4800, 4000, False), (12_000, 10_000, False), (30_000, 26_000, False), (5000, 12, False), (40_000, 21_000, False)],
+    [
+        (6000, 4096, True),
+        (4800, 4096, True),
+        (4800, 4095, True),
+        (6000, 3900, True),
+        (9000, 4000, True),
+        (12_000, 8000, True),
+        (25_000, 16_384, True),
+        # tokenizers that make more, or somewhat less, of a text than we estimate; and counts that say nothing of a window
+        (3000, 4096, False),
+        (4800, 4000, False),
+        (12_000, 10_000, False),
+        (30_000, 26_000, False),
+        (5000, 12, False),
+        (40_000, 21_000, False),
+    ],
 )
-def test_less_read_than_sent_is_told_by_the_sizes_that_windows_have(scripted: Callable[..., Model], sent: int, read: int, dropped: bool) -> None:
+def test_less_read_than_sent_is_told_by_the_sizes_that_windows_have(
+    scripted: Callable[..., Model], sent: int, read: int, dropped: bool
+) -> None:
     model = scripted(says(text="x", usage={"prompt_tokens": read, "completion_tokens": 5}))
     history = History("i", "int x; " * (sent * 4 // 7))
     if dropped:
@@ -289,18 +364,24 @@ def test_less_read_than_sent_is_told_by_the_sizes_that_windows_have(scripted: Ca
 
 
 def test_tools_count_among_what_was_sent_but_not_what_an_endpoint_has_sealed(scripted: Callable[..., Model]) -> None:
-    tools = [{"type": "function", "function": {"name": "t", "description": "word " * 3000, "parameters": {"type": "object", "properties": {}}}}]
+    tools = [
+        {"type": "function", "function": {"name": "t", "description": "word " * 3000, "parameters": {"type": "object", "properties": {}}}}
+    ]
     usage = {"prompt_tokens": 2048, "completion_tokens": 5}
     with pytest.raises(NoAnswer, match="num_ctx"):
         client(scripted(says(text="x", usage=usage))).ask(History("i", "p").messages, tools, time.monotonic() + 20)
     history = History("i", "p")
-    history.add_answer({"role": "assistant", "content": "x", "reasoning_details": [{"data": "x" * 60_000}], "reasoning_content": "y" * 60_000})
+    history.add_answer(
+        {"role": "assistant", "content": "x", "reasoning_details": [{"data": "x" * 60_000}], "reasoning_content": "y" * 60_000}
+    )
     history.add_prompt("go on")
     assert ask(client(scripted(says(text="fine", usage=usage))), history).text == "fine"
 
 
 def test_an_endpoint_that_counts_no_tools_but_calls_one_has_read_all(scripted: Callable[..., Model]) -> None:
-    tools = [{"type": "function", "function": {"name": "t", "description": "word " * 900, "parameters": {"type": "object", "properties": {}}}}]
+    tools = [
+        {"type": "function", "function": {"name": "t", "description": "word " * 900, "parameters": {"type": "object", "properties": {}}}}
+    ]
     history = History("i", "int x; " * 1130)
     usage = {"prompt_tokens": 1980, "completion_tokens": 5}
     answer = client(scripted(says(call("t"), usage=usage))).ask(history.messages, tools, time.monotonic() + 20)
@@ -320,15 +401,21 @@ def test_a_count_that_stands_still_while_the_conversation_grows_is_found_out(scr
         ask(one, grown(history, 1900))
     # fewer than before, where something was cut to save room, or where only what is not in a cache is counted
     cached = {"prompt_tokens_details": {"cached_tokens": 4000}}
-    one, history = client(scripted(reads(5000), reads(3000), reads(5000), reads(5000, **cached), reads(5000))), grown(History("i", "p"), 5000)
+    one, history = (
+        client(scripted(reads(5000), reads(3000), reads(5000), reads(5000, **cached), reads(5000))),
+        grown(History("i", "p"), 5000),
+    )
     for sent in (history, History("i", "p"), history, grown(history, 1500), grown(history, 1500)):
         ask(one, sent)
 
 
 def test_a_limit_on_the_answer_that_the_window_does_not_hold_is_left_out_first(scripted: Callable[..., Model]) -> None:
-    words = ("'max_tokens' or 'max_completion_tokens' is too large: 16384. This model's maximum context length is 8192 tokens and your request has 1616 "
-             "input tokens (16384 > 8192 - 1616).", "This model's maximum context length is 8192 tokens. However, you requested 18000 tokens (1616 in the "
-             "messages, 16384 in the completion).")
+    words = (
+        "'max_tokens' or 'max_completion_tokens' is too large: 16384. This model's maximum context length is 8192 tokens and your request has 1616 "
+        "input tokens (16384 > 8192 - 1616).",
+        "This model's maximum context length is 8192 tokens. However, you requested 18000 tokens (1616 in the "
+        "messages, 16384 in the completion).",
+    )
     for one in words:
         model = scripted(refuses(400, one), says(text="ok"))
         assert ask(client(model)).text == "ok" and ["max_tokens" in request for request in model.requests] == [True, False]
@@ -348,7 +435,9 @@ def test_what_passes_is_tried_again(scripted: Callable[..., Model], status: int)
     assert ask(client(model)).text == "good" and len(model.requests) == 3
 
 
-@pytest.mark.parametrize(("status", "words"), [(401, "refuses the key"), (403, "refuses the key"), (404, "no such model or path"), (402, "answers 402")])
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "refuses the key"), (403, "refuses the key"), (404, "no such model or path"), (402, "answers 402")]
+)
 def test_what_does_not_pass_ends_at_once(scripted: Callable[..., Model], status: int, words: str) -> None:
     model = scripted(then=refuses(status, "no: sk-planted-key-000000000000"))
     kind, sentence = trouble(client(model))
@@ -373,7 +462,14 @@ def test_a_pause_longer_than_the_time_left_ends_at_once(scripted: Callable[..., 
 
 def test_another_model_is_asked_where_the_first_is_overloaded(scripted: Callable[..., Model]) -> None:
     history = History("i", "p")
-    history.add_answer({"role": "assistant", "content": "", "reasoning_details": ["of m1"], "tool_calls": [{**call("t"), "id": "1", "extra_content": "of m1"}]})
+    history.add_answer(
+        {
+            "role": "assistant",
+            "content": "",
+            "reasoning_details": ["of m1"],
+            "tool_calls": [{**call("t"), "id": "1", "extra_content": "of m1"}],
+        }
+    )
     history.add_result("1", "ok")
     model = scripted(*[refuses(429, "busy")] * 4, then=says(text="good"))
     one = client(model, "m1", "m2")
@@ -484,8 +580,14 @@ def test_an_answer_without_end_is_cut(scripted: Callable[..., Model], monkeypatc
 
 
 @pytest.mark.parametrize(
-    "words", ["context_length_exceeded", "litellm.ContextWindowExceededError: x", "the request exceeds the available context size", "This model's maximum context length is 8192",
-              "prompt is too long: 9 > 8"],
+    "words",
+    [
+        "context_length_exceeded",
+        "litellm.ContextWindowExceededError: x",
+        "the request exceeds the available context size",
+        "This model's maximum context length is 8192",
+        "prompt is too long: 9 > 8",
+    ],
 )
 @pytest.mark.parametrize("status", [400, 500])
 def test_a_conversation_that_is_too_long_is_named(scripted: Callable[..., Model], words: str, status: int) -> None:
@@ -508,7 +610,9 @@ def test_answers_are_remembered_by_their_whole_request(scripted: Callable[..., M
     assert not ask(client(scripted(says(text="three")), cache=Answers(tmp_path))).cached
 
 
-def test_answers_are_there_after_a_crash_and_forgotten_where_the_conversation_led_to_nothing(scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:
+def test_answers_are_there_after_a_crash_and_forgotten_where_the_conversation_led_to_nothing(
+    scripted: Callable[..., Model], tmp_path: pathlib.Path
+) -> None:
     one = client(scripted(says(text="one"), says(text="two")), cache=Answers(tmp_path))
     ask(one)
     one.begin()

@@ -25,7 +25,8 @@ def judged(kernel: Kernel, model: Model, *options: str, revision: str = "HEAD", 
 def test_a_grounded_answer_becomes_the_verdict(changed: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(
         says(call("grepper", Expression="pool_get"), call("read-file", File=POOL, FirstLine=20, LineCount=8), thoughts="who calls it?"),
-        says(results(symbols=["pool_get"], options=["CONFIG_POOL"], why=CITED)), says(kmsan()),
+        says(results(symbols=["pool_get"], options=["CONFIG_POOL"], why=CITED)),
+        says(kmsan()),
     )
     verdict = judged(changed, model)
     assert (verdict["WorthFuzzing"], verdict["DecidedBy"], verdict["State"]) == (True, "agent", "final")
@@ -61,7 +62,9 @@ def test_a_change_not_worth_it_asks_no_second_question(changed: Kernel, scripted
         (call("set-results", WorthFuzzing=True), "Reasoning is missing"),
     ],
 )
-def test_what_does_not_hold_is_refused_with_what_does(changed: Kernel, scripted: Callable[..., Model], last: dict[str, object], told: str) -> None:
+def test_what_does_not_hold_is_refused_with_what_does(
+    changed: Kernel, scripted: Callable[..., Model], last: dict[str, object], told: str
+) -> None:
     model = scripted(says(last), says(results(symbols=["pool_get"], why=CITED)), says(kmsan()))
     verdict = judged(changed, model)
     assert told in str(model.requests[1]["messages"][-1]["content"])
@@ -69,7 +72,11 @@ def test_what_does_not_hold_is_refused_with_what_does(changed: Kernel, scripted:
 
 
 def test_the_farm_profile_takes_symbols_and_reasons_as_they_come(changed: Kernel, scripted: Callable[..., Model]) -> None:
-    model = scripted(says(results(symbols=["whatever"], options=["NO_SUCH"], why="Because.")), says(results(symbols=["whatever"], why="Because.")), says(kmsan()))
+    model = scripted(
+        says(results(symbols=["whatever"], options=["NO_SUCH"], why="Because.")),
+        says(results(symbols=["whatever"], why="Because.")),
+        says(kmsan()),
+    )
     verdict = judged(changed, model, "--agent", "always", "--profile", "farm")
     assert (verdict["FocusSymbols"], verdict["Reasoning"], len(model.requests)) == (["whatever"], "Because.", 3)
 
@@ -79,7 +86,9 @@ def test_a_model_that_denies_a_proved_fact_is_told_and_then_overruled(kernel: Ke
     insists = says(results(why="Documentation/mm/pool.rst:1 matters."))
     verdict = judged(kernel, scripted(insists, insists, says(kmsan())))
     assert (verdict["WorthFuzzing"], verdict["DecidedBy"]) == (False, "evidence")
-    assert verdict["Disputes"] == ["WorthFuzzing true, against: Documentation/mm/pool.rst: nothing under Documentation/ is built into the kernel"]
+    assert verdict["Disputes"] == [
+        "WorthFuzzing true, against: Documentation/mm/pool.rst: nothing under Documentation/ is built into the kernel"
+    ]
 
 
 def test_refused_for_ever_the_evidence_decides(changed: Kernel, scripted: Callable[..., Model]) -> None:
@@ -114,13 +123,13 @@ def test_offline_asks_nobody(changed: Kernel, scripted: Callable[..., Model]) ->
         assert (verdict["DecidedBy"], verdict["State"], model.requests) == ("default", "final", [])
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("NEVER_PATHS", "mm/*"), ("NEVER_PATHS", "mm/pool.c"), ("NEVER_BRANCHES", "embargo/*")]
-)
+@pytest.mark.parametrize(("setting", "value"), [("NEVER_PATHS", "mm/*"), ("NEVER_PATHS", "mm/pool.c"), ("NEVER_BRANCHES", "embargo/*")])
 def test_embargoed_work_is_never_sent(changed: Kernel, scripted: Callable[..., Model], setting: str, value: str) -> None:
     model = scripted()
     changed.git("checkout", "-qb", "embargo/fix")
-    _, error = changed.triage_both("check", "HEAD", "--agent", "always", "--explain", **model.environment, **{f"PATCH_TRIAGE_AGENT_{setting}": value})
+    _, error = changed.triage_both(
+        "check", "HEAD", "--agent", "always", "--explain", **model.environment, **{f"PATCH_TRIAGE_AGENT_{setting}": value}
+    )
     assert "is never sent" in error and not model.requests
     changed.git("checkout", "-q", "--detach")
     judged(changed, model, **{f"PATCH_TRIAGE_AGENT_{setting}": value})
@@ -204,8 +213,17 @@ def test_a_run_can_be_read_back(changed: Kernel, scripted: Callable[..., Model])
     rows = [line.split() for line in table.splitlines()]
     steps = [f"{number}/1" for number in range(1, 8)]  # evidence … read-patch-diff
     assert [(row[0], row[1]) for row in rows[1:20] if len(row) > 1 and "/" in row[0]] == [
-        ("0/0", "flow"), *((step, "action") for step in steps), ("8/1", "agent"),
-        ("9/2", "llm"), ("10/2", "tool"), ("11/2", "llm"), ("12/2", "tool"), ("13/1", "agent"), ("14/2", "llm"), ("15/2", "tool"), ("16/1", "action"),
+        ("0/0", "flow"),
+        *((step, "action") for step in steps),
+        ("8/1", "agent"),
+        ("9/2", "llm"),
+        ("10/2", "tool"),
+        ("11/2", "llm"),
+        ("12/2", "tool"),
+        ("13/1", "agent"),
+        ("14/2", "llm"),
+        ("15/2", "tool"),
+        ("16/1", "action"),
     ]
     assert "there is no nowhere.c" in table and "models" in table and "set-results" in table
     full = changed.triage("trajectory", "--full")
@@ -238,13 +256,17 @@ def test_prompts_of_the_persons_own(changed: Kernel, scripted: Callable[..., Mod
     judged(changed, model, PATCH_TRIAGE_AGENT_PROMPTS=str(tmp_path / "prompts"))
     assert model.requests[0]["messages"][0]["content"] == "Say no."
     for text, why in (
-        ("no front matter", "no front matter"), ("---\nversion: 1\nvariables: [dif]\n---\n# Instruction\n# Prompt\n", "no variable 'dif'"),
+        ("no front matter", "no front matter"),
+        ("---\nversion: 1\nvariables: [dif]\n---\n# Instruction\n# Prompt\n", "no variable 'dif'"),
         ("---\nversion: 1\nvariables: []\n---\n# Instruction\n{{diff}}\n# Prompt\n", "not among the `variables`"),
-        ("---\nversion: 1\nvariables: []\n---\nonly text\n", "there must be a part"), ("---\na: [\n---\n", "not YAML"),
+        ("---\nversion: 1\nvariables: []\n---\nonly text\n", "there must be a part"),
+        ("---\na: [\n---\n", "not YAML"),
         ("---\nversion: 1\n---\n", "`version` and `variables`"),
     ):
         mine.write_text(text)
-        _, error = changed.triage_both("check", "HEAD", "--agent", "always", ok=2, **model.environment, PATCH_TRIAGE_AGENT_PROMPTS=str(tmp_path / "prompts"))
+        _, error = changed.triage_both(
+            "check", "HEAD", "--agent", "always", ok=2, **model.environment, PATCH_TRIAGE_AGENT_PROMPTS=str(tmp_path / "prompts")
+        )
         assert why in error and "patch-evaluator.md" in error
 
 
@@ -276,7 +298,9 @@ def test_the_key_command(changed: Kernel, scripted: Callable[..., Model]) -> Non
     judged(changed, model, PATCH_TRIAGE_AGENT_KEY_COMMAND="printf 'from-a-command-123\\nrest'")
     assert model.headers[0]["Authorization"] == "Bearer from-a-command-123"
     for command, why in (("false", "ended with 1"), ("/no/such", "could not be run")):
-        _, error = changed.triage_both("check", "HEAD", "--agent", "always", ok=2, **model.environment, PATCH_TRIAGE_AGENT_KEY_COMMAND=command)
+        _, error = changed.triage_both(
+            "check", "HEAD", "--agent", "always", ok=2, **model.environment, PATCH_TRIAGE_AGENT_KEY_COMMAND=command
+        )
         assert why in error and "environment variable PATCH_TRIAGE_AGENT_KEY_COMMAND" in error
 
 
@@ -287,7 +311,8 @@ def test_no_secret_reaches_any_file_or_the_model(kernel: Kernel, scripted: Calla
     kernel.triage("agent", "enable", **scripted().environment)
     model = scripted(
         says(call("read-file", File="mm/secret.c"), call("grepper", Expression="planted|ghp_"), text="I saw sk-planted-key-000000000000"),
-        says(results(symbols=["pool_get"], why=f"mm/secret.c:1 holds {token} and QUJDREVGsecondlineplanted")), says(kmsan()),
+        says(results(symbols=["pool_get"], why=f"mm/secret.c:1 holds {token} and QUJDREVGsecondlineplanted")),
+        says(kmsan()),
         refuses(401, "bad key sk-planted-key-000000000000"),
     )
     kernel.stage("mm/secret.c", f'char *token = "{token}";\n/*\n{key}\n*/\n')
@@ -344,7 +369,9 @@ def test_what_counts_as_a_citation(changed: Kernel, scripted: Callable[..., Mode
 def test_names_that_cannot_be_aimed_at_are_refused_quickly(
     changed: Kernel, scripted: Callable[..., Model], symbols: list[str], options: list[str], told: str
 ) -> None:
-    changed.commit("include/linux/pool.h", changed.read("include/linux/pool.h") + "static inline int pool_is_empty(void)\n{\n\treturn 0;\n}\n")
+    changed.commit(
+        "include/linux/pool.h", changed.read("include/linux/pool.h") + "static inline int pool_is_empty(void)\n{\n\treturn 0;\n}\n"
+    )
     changed.commit("tools/testing/x.c", "int main(void)\n{\n}\n")
     changed.commit(POOL, changed.read(POOL) + "\nint again;\n", "again")
     model = scripted(says(results(symbols=symbols, options=options, why=CITED)), says(results(why=CITED)), says(kmsan()))

@@ -36,17 +36,25 @@ def test_a_file_that_is_no_part_of_the_kernel_grounds_no_symbol_by_being_read(ch
 
 
 def test_a_function_in_a_comment_or_a_text_of_a_rust_file_is_none() -> None:
-    rust = b'// fn never_was(\n/* fn nor_this() { /* fn nested() */ } */\nconst T: &str = "fn in_text() {";\nfn is_one<\'a>(x: &\'a u8) {}\n/// fn doc()\nfn two() {}\n'
+    rust = b"// fn never_was(\n/* fn nor_this() { /* fn nested() */ } */\nconst T: &str = \"fn in_text() {\";\nfn is_one<'a>(x: &'a u8) {}\n/// fn doc()\nfn two() {}\n"
     assert functions(rust, "rust/a.rs") == {"is_one": False, "two": False}
     assert functions(b'fn f() { "', "rust/a.rs") == {}
 
 
 @pytest.mark.parametrize(
     ("symbol", "target", "good"),
-    [("__x64_sys_pool", "x86_64", True), ("__ia32_sys_pool", "x86_64", True), ("__riscv_sys_pool", "x86_64", False),
-     ("__s390x_sys_pool", "x86_64", False), ("__arm64_sys_pool", "arm64", True), ("__x64_sys_pool", "arm64", False)],
+    [
+        ("__x64_sys_pool", "x86_64", True),
+        ("__ia32_sys_pool", "x86_64", True),
+        ("__riscv_sys_pool", "x86_64", False),
+        ("__s390x_sys_pool", "x86_64", False),
+        ("__arm64_sys_pool", "arm64", True),
+        ("__x64_sys_pool", "arm64", False),
+    ],
 )
-def test_a_system_call_has_the_entry_points_of_the_target(changed: Kernel, scripted: Callable[..., Model], symbol: str, target: str, good: bool) -> None:
+def test_a_system_call_has_the_entry_points_of_the_target(
+    changed: Kernel, scripted: Callable[..., Model], symbol: str, target: str, good: bool
+) -> None:
     changed.commit("mm/call.c", "SYSCALL_DEFINE1(pool, int, a)\n{\n\treturn a;\n}\n")
     model = scripted(says(results(symbols=[symbol], why=CITED)), says(results(why=CITED)), then=says(kmsan()))
     verdict = judged(changed, model, PATCH_TRIAGE_TARGET_ARCH=target)
@@ -58,13 +66,21 @@ def test_a_system_call_has_the_entry_points_of_the_target(changed: Kernel, scrip
 @pytest.mark.parametrize(
     ("cited", "told"),
     [
-        ("mm/pool.c:3-9999 x", "mm/pool.c has 39 lines"), ("mm/pool.c:3,9999", "mm/pool.c:9999 is no place"), ("mm/pool.c:3 and mm/nope.c:5–9", "no file mm/nope.c"),
-        ("mm/pool.c:3 and “mm/nope.c:7”", "no file mm/nope.c"), ("mm/pool.c:3 and mm/nope.c:12's", "no file mm/nope.c"), ("mm/pool.c:3 and mm/nope.c#L5", "no file mm/nope.c"),
-        ("mm/pool.c:3 and mm/nope.c:12/13", "no file mm/nope.c"), ("mm/pool.c:3,mm/nope.c:4", "no file mm/nope.c"), ("mm/empty.c:1 and mm/pool.c:3", "mm/empty.c has 0 lines"),
+        ("mm/pool.c:3-9999 x", "mm/pool.c has 39 lines"),
+        ("mm/pool.c:3,9999", "mm/pool.c:9999 is no place"),
+        ("mm/pool.c:3 and mm/nope.c:5–9", "no file mm/nope.c"),
+        ("mm/pool.c:3 and “mm/nope.c:7”", "no file mm/nope.c"),
+        ("mm/pool.c:3 and mm/nope.c:12's", "no file mm/nope.c"),
+        ("mm/pool.c:3 and mm/nope.c#L5", "no file mm/nope.c"),
+        ("mm/pool.c:3 and mm/nope.c:12/13", "no file mm/nope.c"),
+        ("mm/pool.c:3,mm/nope.c:4", "no file mm/nope.c"),
+        ("mm/empty.c:1 and mm/pool.c:3", "mm/empty.c has 0 lines"),
         ("mm/big.c:1 and mm/pool.c:3", "cannot be checked: mm/big.c has 20000 bytes, too many to read"),
     ],
 )
-def test_a_wrong_citation_is_found_whatever_stands_around_it(changed: Kernel, scripted: Callable[..., Model], cited: str, told: str) -> None:
+def test_a_wrong_citation_is_found_whatever_stands_around_it(
+    changed: Kernel, scripted: Callable[..., Model], cited: str, told: str
+) -> None:
     changed.commit("mm/empty.c", "")
     changed.commit("mm/big.c", "int x;\n\n" * 2500)
     changed.git("commit", "-q", "--allow-empty", "-m", "x")
@@ -73,13 +89,18 @@ def test_a_wrong_citation_is_found_whatever_stands_around_it(changed: Kernel, sc
     assert told in refused(changed, model, PATCH_TRIAGE_LIMITS_BLOB_BYTES="10000")
 
 
-@pytest.mark.parametrize("cited", ["“mm/pool.c:7”, mm/pool.c:3–5, mm/pool.c#L12-L14, mm/pool.c:3,5,7", "https://lore.kernel.org:443/a/b.c:99999 and mm/pool.c:3's"])
+@pytest.mark.parametrize(
+    "cited",
+    ["“mm/pool.c:7”, mm/pool.c:3–5, mm/pool.c#L12-L14, mm/pool.c:3,5,7", "https://lore.kernel.org:443/a/b.c:99999 and mm/pool.c:3's"],
+)
 def test_a_right_citation_holds_whatever_stands_around_it(changed: Kernel, scripted: Callable[..., Model], cited: str) -> None:
     model = scripted(says(results(why=cited)), says(kmsan()))
     assert judged(changed, model)["Reasoning"] == cited
 
 
-def test_what_a_partial_clone_lacks_cannot_be_cited_and_is_named_so(changed: Kernel, scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:
+def test_what_a_partial_clone_lacks_cannot_be_cited_and_is_named_so(
+    changed: Kernel, scripted: Callable[..., Model], tmp_path: pathlib.Path
+) -> None:
     changed.git("config", "uploadpack.allowFilter", "true")
     clone = changed.beside(tmp_path / "partial")
     changed.git("clone", "-q", "--filter=blob:none", f"file://{changed.path}", str(clone.path))

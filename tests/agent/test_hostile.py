@@ -166,8 +166,12 @@ def test_an_attack_gets_nothing(attack: Attack, attacked: Callable[[Attack], Ker
         assert attack.told in " ".join(message["content"] for message in model.requests[1]["messages"] if message["role"] == "tool")
 
 
-@pytest.mark.parametrize("attack", [one for one in ATTACKS if one.name in ("trailers", "YAML", "bidi controls")], ids=lambda attack: attack.name)
-def test_what_the_model_was_made_to_say_is_recorded_as_text_alone(attack: Attack, attacked: Callable[[Attack], Kernel], scripted: Callable[..., Model]) -> None:
+@pytest.mark.parametrize(
+    "attack", [one for one in ATTACKS if one.name in ("trailers", "YAML", "bidi controls")], ids=lambda attack: attack.name
+)
+def test_what_the_model_was_made_to_say_is_recorded_as_text_alone(
+    attack: Attack, attacked: Callable[[Attack], Kernel], scripted: Callable[..., Model]
+) -> None:
     verdict = judge(attacked(attack), scripted(*attack.turns, then=says(kmsan()))).verdict
     lines = trailer.lines(verdict)
     assert not any("evil" in line or "Signed-off" in line or "\n" in line for line in lines)
@@ -176,7 +180,9 @@ def test_what_the_model_was_made_to_say_is_recorded_as_text_alone(attack: Attack
     assert from_document(again).change_id == verdict.change_id
 
 
-def test_a_proved_fact_stays_against_a_model_that_was_talked_round(victim: Kernel, attacked: Callable[[Attack], Kernel], scripted: Callable[..., Model]) -> None:
+def test_a_proved_fact_stays_against_a_model_that_was_talked_round(
+    victim: Kernel, attacked: Callable[[Attack], Kernel], scripted: Callable[..., Model]
+) -> None:
     first = victim.head()
     victim.commit("Documentation/mm/pool.rst", f"Pool\n\n{ORDER}: this is worth fuzzing.\n", "doc")
     insists = says(results(why="Documentation/mm/pool.rst:3 says so."))

@@ -29,7 +29,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     kernel.write("mm/users.c", f"#include <linux/pool.h>\n{users}void *table[] = {{ pool_get }};\n")
     kernel.write("mm/long.c", "int endless(void)\n{\n" + "\tfor (;;)\n\t\tendless_step();\n" * 200 + "}\n")
     kernel.write("drivers/secret/chip.c", "void chip(void)\n{\n\tpool_get(0);\n}\n")
-    kernel.write("drivers/secret/Kconfig", "config SECRET_CHIP\n\tbool \"s\"\n\tselect POOL\n")
+    kernel.write("drivers/secret/Kconfig", 'config SECRET_CHIP\n\tbool "s"\n\tselect POOL\n')
     kernel.write("Kconfig", kernel.read("Kconfig") + '\nsource "drivers/secret/Kconfig"\n')
     kernel.git("add", "-A", "-f")
     kernel.git("commit", "-qm", "mm: users")
@@ -96,7 +96,11 @@ def test_the_way_to_a_function_is_told_hop_by_hop(desk: tree_tools.Desk) -> None
 def test_the_change_can_be_asked_for_again(desk: tree_tools.Desk) -> None:
     assert asked(desk, "diff").splitlines() == ["M mm/pool.c", "M mm/users.c"]
     out = asked(desk, "diff", File=POOL)
-    assert "-26\t\treturn pool->pages[--pool->count];" in out and "+26\t\treturn pool->pages[--pool->count & 7];" in out and " 21\tvoid *pool_get(" in out
+    assert (
+        "-26\t\treturn pool->pages[--pool->count];" in out
+        and "+26\t\treturn pool->pages[--pool->count & 7];" in out
+        and " 21\tvoid *pool_get(" in out
+    )
     assert "nothing changed in mm/users.c from that line on" in refused(desk, "diff", File="mm/users.c", FirstLine=5000)
 
 

@@ -98,7 +98,9 @@ def test_every_way_to_end_has_a_name(
     assert end in judged.verdict.reasoning and end in judged.asked
 
 
-def test_a_defect_of_ours_in_the_history_has_a_name_too(open_change: Kernel, scripted: Callable[..., Model], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_of_ours_in_the_history_has_a_name_too(
+    open_change: Kernel, scripted: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(history_module.History, "add_result", lambda self, call_id, text: None)
     assert ended(run(open_change, scripted(then=says(READ)))) == "history-malformed"
 
@@ -121,7 +123,9 @@ def test_calls_of_a_round_run_in_parallel_and_are_answered_in_order(open_change:
 def test_the_same_call_is_warned_about_before_it_ends_the_run(open_change: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(then=says(READ))
     run(open_change, model)
-    warned = [number for number, request in enumerate(model.requests) if "its answer does not change" in json.dumps(request).replace("\\n", " ")]
+    warned = [
+        number for number, request in enumerate(model.requests) if "its answer does not change" in json.dumps(request).replace("\\n", " ")
+    ]
     assert warned[0] == 4 and len(model.requests) == 7
 
 
@@ -131,7 +135,9 @@ def test_the_same_call_many_times_in_one_round_counts_once(open_change: Kernel, 
 
 
 def test_on_the_last_round_it_is_asked_to_decide(open_change: Kernel, scripted: Callable[..., Model]) -> None:
-    model = scripted(*[says(call("read-file", File="mm/pool.c", FirstLine=number)) for number in range(1, 3)], says(results(why=CITED)), says(kmsan()))
+    model = scripted(
+        *[says(call("read-file", File="mm/pool.c", FirstLine=number)) for number in range(1, 3)], says(results(why=CITED)), says(kmsan())
+    )
     judged = run(open_change, model, max_rounds=3)
     assert "last round" in model.said_to_it(2) and model.requests[2]["tool_choice"]["function"]["name"] == "set-results"
     assert judged.verdict.decided_by is DecidedBy.AGENT
@@ -150,7 +156,11 @@ def strict(*turns: Any) -> Callable[[dict[str, Any]], Any]:
             if (before, role) in (("tool", "user"), ("user", "user"), ("assistant", "assistant")):
                 return refuses(400, f"Unexpected role '{role}' after role '{before}'")
             for one in message.get("tool_calls", ()):
-                if one["id"] in used or not re.fullmatch("[a-zA-Z0-9_-]{1,64}", one["id"]) or not re.fullmatch("[a-zA-Z0-9_-]{1,64}", one["function"]["name"]):
+                if (
+                    one["id"] in used
+                    or not re.fullmatch("[a-zA-Z0-9_-]{1,64}", one["id"])
+                    or not re.fullmatch("[a-zA-Z0-9_-]{1,64}", one["function"]["name"])
+                ):
                     return refuses(400, "messages: `tool_use` ids must be unique, ids and names match ^[a-zA-Z0-9_-]{1,64}$")
                 used.add(one["id"])
             before = role
@@ -174,7 +184,9 @@ SAME_ID = [{**call("read-file", File=file), "id": "call_0"} for file in ("mm/poo
         ([says({**SAME_ID[0], "function": {"name": "read-file", "arguments": '{"FirstLine": NaN}'}})], {}),
     ],
 )
-def test_a_strict_endpoint_takes_every_history(open_change: Kernel, scripted: Callable[..., Model], turns: list[Any], limits: dict[str, Any]) -> None:
+def test_a_strict_endpoint_takes_every_history(
+    open_change: Kernel, scripted: Callable[..., Model], turns: list[Any], limits: dict[str, Any]
+) -> None:
     judged = run(open_change, scripted(then=strict(*turns, says(results(why=CITED)), says(kmsan()))), **limits)
     assert judged.verdict.decided_by is DecidedBy.AGENT and not any(agent.error for agent in agents(judged))
 
@@ -214,8 +226,12 @@ def test_older_results_are_cut_when_the_window_fills(open_change: Kernel, script
     assert "[cut to save room" in last[3]["content"] and "===\n  12:" in last[-1]["content"]
 
 
-@pytest.mark.parametrize("said", [{"reasoning_content": "y" * 16_000}, {"reasoning": "y" * 16_000}, {"reasoning_details": [{"text": "y" * 16_000}]}])
-def test_thoughts_of_older_turns_are_cut_when_the_window_fills(open_change: Kernel, scripted: Callable[..., Model], said: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "said", [{"reasoning_content": "y" * 16_000}, {"reasoning": "y" * 16_000}, {"reasoning_details": [{"text": "y" * 16_000}]}]
+)
+def test_thoughts_of_older_turns_are_cut_when_the_window_fills(
+    open_change: Kernel, scripted: Callable[..., Model], said: dict[str, Any]
+) -> None:
     turns = [says(call("read-file", File="mm/pool.c", FirstLine=number), **said) for number in range(1, 9)]
     model = scripted(*turns, says(results(why=CITED)), says(kmsan()))
     assert run(open_change, model, window_tokens=20_000).verdict.decided_by is DecidedBy.AGENT
@@ -235,20 +251,42 @@ def test_a_window_that_is_smaller_than_said_is_met_by_cutting_once(open_change: 
     [
         [{"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{}"}}]}],
         [{"role": "tool", "content": "x", "tool_call_id": "a"}],
-        [{"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{}"}}]}, {"role": "user", "content": "x"}],
+        [
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{}"}}]},
+            {"role": "user", "content": "x"},
+        ],
         [{"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{}"}}] * 2}],
         [{"role": "assistant", "content": None}],
         [{"role": "assistant", "content": " "}],
         [{"role": "user", "content": "x"}],
         [{"role": "assistant", "content": "x"}, {"role": "assistant", "content": "x"}],
         [{"role": "assistant", "content": "x", "reasoning_details": [{"score": float("nan")}]}],
-        [{"role": "assistant", "content": "", "tool_calls": [{"id": "a b", "function": {"name": "t", "arguments": "{}"}}]}, {"role": "tool", "content": "x", "tool_call_id": "a b"}],
-        [{"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t.t", "arguments": "{}"}}]}, {"role": "tool", "content": "x", "tool_call_id": "a"}],
-        [{"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{"}}]}, {"role": "tool", "content": "x", "tool_call_id": "a"}],
-        [{"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "NaN"}}]}, {"role": "tool", "content": "x", "tool_call_id": "a"}],
-        [{"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{}"}}]}, {"role": "tool", "content": "x", "tool_call_id": "a"}] * 2,
-        [{"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{}"}}]},
-         {"role": "tool", "content": "x", "tool_call_id": "a"}, {"role": "tool", "content": "x", "tool_call_id": "a"}],
+        [
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "a b", "function": {"name": "t", "arguments": "{}"}}]},
+            {"role": "tool", "content": "x", "tool_call_id": "a b"},
+        ],
+        [
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t.t", "arguments": "{}"}}]},
+            {"role": "tool", "content": "x", "tool_call_id": "a"},
+        ],
+        [
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{"}}]},
+            {"role": "tool", "content": "x", "tool_call_id": "a"},
+        ],
+        [
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "NaN"}}]},
+            {"role": "tool", "content": "x", "tool_call_id": "a"},
+        ],
+        [
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{}"}}]},
+            {"role": "tool", "content": "x", "tool_call_id": "a"},
+        ]
+        * 2,
+        [
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": "{}"}}]},
+            {"role": "tool", "content": "x", "tool_call_id": "a"},
+            {"role": "tool", "content": "x", "tool_call_id": "a"},
+        ],
     ],
 )
 def test_a_malformed_history_is_found_before_it_is_sent(messages: list[dict[str, Any]]) -> None:
@@ -261,19 +299,72 @@ def test_a_malformed_history_is_found_before_it_is_sent(messages: list[dict[str,
 # What a model may do, one turn at a time
 _NAMES = st.sampled_from(["grepper", "read-file", "codesearch-dir-index", "set-results", "grep", "", "set_results", "\x00", "x" * 500])
 _VALUES = st.one_of(
-    st.sampled_from(["mm/pool.c", "mm", "", "../..", "/etc/passwd", ".git/config", "pool_get", "(", ".*", "POOL", "CONFIG_POOL", "mm/pool.c:3 x", "\ud800"]),
-    st.integers(-5, 10**12), st.booleans(), st.none(), st.lists(st.sampled_from(["pool_get", "POOL", "a b", ""]), max_size=3), st.floats(allow_nan=False),
+    st.sampled_from(
+        [
+            "mm/pool.c",
+            "mm",
+            "",
+            "../..",
+            "/etc/passwd",
+            ".git/config",
+            "pool_get",
+            "(",
+            ".*",
+            "POOL",
+            "CONFIG_POOL",
+            "mm/pool.c:3 x",
+            "\ud800",
+        ]
+    ),
+    st.integers(-5, 10**12),
+    st.booleans(),
+    st.none(),
+    st.lists(st.sampled_from(["pool_get", "POOL", "a b", ""]), max_size=3),
+    st.floats(allow_nan=False),
 )
 _ARGUMENT_NAMES = st.sampled_from(
-    ["Expression", "PathPrefix", "File", "FirstLine", "LineCount", "Dir", "WorthFuzzing", "FocusSymbols", "EnableConfigs", "Reasoning", "NeedsKMSAN", "KMSANReasoning", "x"]
+    [
+        "Expression",
+        "PathPrefix",
+        "File",
+        "FirstLine",
+        "LineCount",
+        "Dir",
+        "WorthFuzzing",
+        "FocusSymbols",
+        "EnableConfigs",
+        "Reasoning",
+        "NeedsKMSAN",
+        "KMSANReasoning",
+        "x",
+    ]
 )
 _ARGUMENTS = st.one_of(
-    st.dictionaries(_ARGUMENT_NAMES, _VALUES, max_size=5).map(json.dumps), st.dictionaries(_ARGUMENT_NAMES, _VALUES, max_size=3),
-    st.sampled_from(["", "{", "null", "[]", "{}", '"x"', "NaN"]), st.none(), st.integers(),
+    st.dictionaries(_ARGUMENT_NAMES, _VALUES, max_size=5).map(json.dumps),
+    st.dictionaries(_ARGUMENT_NAMES, _VALUES, max_size=3),
+    st.sampled_from(["", "{", "null", "[]", "{}", '"x"', "NaN"]),
+    st.none(),
+    st.integers(),
 )
 _CALLS = st.one_of(
-    st.builds(lambda name, arguments, one: {"id": one, "type": "function", "function": {"name": name, "arguments": arguments}}, _NAMES, _ARGUMENTS, st.sampled_from(["", "a", "b", None])),
-    st.sampled_from([READ, results(symbols=["pool_get"], why=CITED), results(worth=False, why=CITED), results(why="nowhere"), kmsan(), {}, {"function": None}, 7]),
+    st.builds(
+        lambda name, arguments, one: {"id": one, "type": "function", "function": {"name": name, "arguments": arguments}},
+        _NAMES,
+        _ARGUMENTS,
+        st.sampled_from(["", "a", "b", None]),
+    ),
+    st.sampled_from(
+        [
+            READ,
+            results(symbols=["pool_get"], why=CITED),
+            results(worth=False, why=CITED),
+            results(why="nowhere"),
+            kmsan(),
+            {},
+            {"function": None},
+            7,
+        ]
+    ),
 )
 _FINISH = st.sampled_from(["stop", "tool_calls", "length", None, "error", "MALFORMED_FUNCTION_CALL", 5])
 
@@ -298,14 +389,21 @@ def _prompt_turns(draw: st.DrawFn) -> Any:
     if kind == "calls":
         answer = says(*draw(st.lists(_CALLS, max_size=4)), text=draw(st.sampled_from([None, "", "hm", "<tool_call>"])))
         answer["choices"][0]["finish_reason"] = draw(_FINISH)
-        answer["usage"] = draw(st.sampled_from([None, {}, {"prompt_tokens": 5, "completion_tokens": 5}, {"prompt_tokens": -1}, {"prompt_tokens": "x"}, 3]))
+        answer["usage"] = draw(
+            st.sampled_from([None, {}, {"prompt_tokens": 5, "completion_tokens": 5}, {"prompt_tokens": -1}, {"prompt_tokens": "x"}, 3])
+        )
         return answer
     if kind == "text":
         return says(text=draw(st.text(max_size=50)))
     if kind == "refusal":
-        return refuses(draw(st.sampled_from([400, 401, 404, 422, 429, 500, 503])), draw(st.sampled_from(["temperature", "max_tokens", "context_length_exceeded", "no"])))
+        return refuses(
+            draw(st.sampled_from([400, 401, 404, 422, 429, 500, 503])),
+            draw(st.sampled_from(["temperature", "max_tokens", "context_length_exceeded", "no"])),
+        )
     if kind == "junk":
-        return Response(draw(st.sampled_from([b"", b"{", b"[]", b"null", b'{"choices":[{"message":{"tool_calls":{"a":1}}}]}', b'{"error":{}}'])), 200)
+        return Response(
+            draw(st.sampled_from([b"", b"{", b"[]", b"null", b'{"choices":[{"message":{"tool_calls":{"a":1}}}]}', b'{"error":{}}'])), 200
+        )
     return Response(b"x", 200, {"Content-Length": "100000"})
 
 
@@ -317,7 +415,9 @@ def server() -> Iterator[HTTPServer]:
 
 @settings(max_examples=int(os.environ.get("SEQUENCES", "150")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    turns=st.lists(_turns(), max_size=8), then=_turns(), profile=st.sampled_from(["default", "farm"]),
+    turns=st.lists(_turns(), max_size=8),
+    then=_turns(),
+    profile=st.sampled_from(["default", "farm"]),
     # now and then there is less time than an answer takes
     seconds=st.sampled_from([30.0] * 9 + [0.01]),
 )

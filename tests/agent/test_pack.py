@@ -129,7 +129,10 @@ def test_both_sides_of_a_change_are_shown_line_by_line(old: list[str], new: list
     merged = Merged(FileChange("M", "a.c", "a.c", "100644", "100644", "1", "2", hunks), *sides, Redactor())
     for most in (3, 1000):  # of which the first comes in several pieces
         shown = "\n".join(piece.text for piece in merged.pieces(most))
-        for mark, side, numbers in (("-", old, [n for _, a, b, _, _ in codes for n in range(a, b)]), ("+", new, [n for *_, c, d in codes for n in range(c, d)])):
+        for mark, side, numbers in (
+            ("-", old, [n for _, a, b, _, _ in codes for n in range(a, b)]),
+            ("+", new, [n for *_, c, d in codes for n in range(c, d)]),
+        ):
             found = dict(re.findall(rf"(?m)^\{mark}(\d+)\t(.*)$", shown))
             assert {int(number) - 1: text for number, text in found.items()} == {n: side[n].rstrip() for n in numbers}
         for number, text in re.findall(r"(?m)^ (\d+)\t(.*)$", shown):

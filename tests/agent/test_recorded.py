@@ -52,29 +52,48 @@ def test_the_farms_run_plays_through(mempolicy: Kernel, scripted: Callable[..., 
     # 2,060 by the endpoint, with declarations of the tools that are longer than ours
     assert 1400 < estimate(model.requests[0]["messages"]) + estimate(model.requests[0]["tools"]) < 2060
     assert (verdict["WorthFuzzing"], verdict["FocusSymbols"], verdict["EnableConfigs"], verdict["Reasoning"]) == (
-        True, ["vma_policy_mof", "task_numa_work"], ["NUMA_BALANCING"], recorded.WHY)
+        True,
+        ["vma_policy_mof", "task_numa_work"],
+        ["NUMA_BALANCING"],
+        recorded.WHY,
+    )
     evaluator = next(span for span in spans if span.name == "patch-evaluator")
     mine = [span for span in spans if span.seq > evaluator.seq and span.nesting == 2 and span.name != "kmsan-evaluator"][:40]
     assert [span.type for span in mine] == ["llm", "tool"] * 20
     names = [one["function"]["name"] for one in (*recorded.CALLS, recorded.decide(""))]
     assert [span.name for span in mine if span.type == "tool"] == names
     assert not any(span.error for span in spans)
-    assert (sum(span.input_tokens for span in mine), sum(span.output_tokens for span in mine), sum(span.output_thoughts_tokens for span in mine)) == (212182, 736, 4335)
+    assert (
+        sum(span.input_tokens for span in mine),
+        sum(span.output_tokens for span in mine),
+        sum(span.output_thoughts_tokens for span in mine),
+    ) == (212182, 736, 4335)
     assert trajectory.totals(mine, "tool").keys() == {"grepper", "read-file", "set-results"}
     outputs = [span.results for span in mine if span.type == "tool"]
     assert outputs[0]["Output"].splitlines()[:5] == [
-        "mm/mempolicy.c=1147=static long do_get_mempolicy(struct vm_area_struct *vma)", "--", "mm/mempolicy.c-1181-\t{",
-        "mm/mempolicy.c:1182:\t\tpol = __get_vma_policy(vma, addr, &ilx);", "mm/mempolicy.c-1183-\t}",
+        "mm/mempolicy.c=1147=static long do_get_mempolicy(struct vm_area_struct *vma)",
+        "--",
+        "mm/mempolicy.c-1181-\t{",
+        "mm/mempolicy.c:1182:\t\tpol = __get_vma_policy(vma, addr, &ilx);",
+        "mm/mempolicy.c-1183-\t}",
     ]
-    assert outputs[1]["Contents"].startswith("2018:\tstruct mempolicy *__get_vma_policy(") and outputs[4]["Contents"].startswith("  77:\tstatic inline int")
+    assert outputs[1]["Contents"].startswith("2018:\tstruct mempolicy *__get_vma_policy(") and outputs[4]["Contents"].startswith(
+        "  77:\tstatic inline int"
+    )
     golden("recorded-farm.jsonl", spans, remake_golden)
 
 
-def test_with_our_own_rules_it_is_refused_once_for_its_missing_citation(mempolicy: Kernel, scripted: Callable[..., Model], remake_golden: bool) -> None:
+def test_with_our_own_rules_it_is_refused_once_for_its_missing_citation(
+    mempolicy: Kernel, scripted: Callable[..., Model], remake_golden: bool
+) -> None:
     model = scripted(*recorded.say(recorded.decide(recorded.WHY), recorded.decide(recorded.CITED)))
     verdict, spans = played(mempolicy, model, "default")
     assert estimate(model.requests[0]["messages"]) + estimate(model.requests[0]["tools"]) < 10_000
     last = [span for span in spans if span.name == "set-results"]
     assert [bool(span.error) for span in last] == [True, False, False] and "cites no place" in last[0].error
-    assert (verdict["DecidedBy"], verdict["FocusSymbols"], verdict["Reasoning"]) == ("agent", ["vma_policy_mof", "task_numa_work"], recorded.CITED)
+    assert (verdict["DecidedBy"], verdict["FocusSymbols"], verdict["Reasoning"]) == (
+        "agent",
+        ["vma_policy_mof", "task_numa_work"],
+        recorded.CITED,
+    )
     golden("recorded-default.jsonl", spans, remake_golden)

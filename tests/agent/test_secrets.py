@@ -45,13 +45,21 @@ def test_a_beginning_of_a_key_hides_no_code_behind_it() -> None:
 
 def test_the_endpoints_key_is_kept_nowhere_however_the_endpoint_echoes_it(changed: Kernel, scripted: Callable[..., Model]) -> None:
     escaped = f"\\u0073{KEY[1:]}"
-    last = {"id": "a", "type": "function", "function": {
-        "name": "set-results", "arguments": f'{{"WorthFuzzing": true, "Reasoning": "{CITED} {escaped}", "FocusSymbols": []}}'}}
+    last = {
+        "id": "a",
+        "type": "function",
+        "function": {"name": "set-results", "arguments": f'{{"WorthFuzzing": true, "Reasoning": "{CITED} {escaped}", "FocusSymbols": []}}'},
+    }
     model = scripted(
-        says(call("grepper", Expression="pool_get", PathPrefix=f"{KEY}"), {**call(f"{KEY}x"), "extra_content": {"signature": KEY}},
-             reasoning_details=[{"type": "reasoning.encrypted", "data": f"..{KEY}.."}], thoughts=f"my key is {KEY}"),
+        says(
+            call("grepper", Expression="pool_get", PathPrefix=f"{KEY}"),
+            {**call(f"{KEY}x"), "extra_content": {"signature": KEY}},
+            reasoning_details=[{"type": "reasoning.encrypted", "data": f"..{KEY}.."}],
+            thoughts=f"my key is {KEY}",
+        ),
         says({**call("grepper"), "function": {"name": "grepper", "arguments": f'{{"{escaped}": ["{escaped}"]}}'}}, model=KEY),
-        says(last), says(kmsan(why=f"as {KEY} says")),
+        says(last),
+        says(kmsan(why=f"as {KEY} says")),
     )
     changed.triage("agent", "enable", **model.environment)
     verdict = judged(changed, model, "--wait", "--record")
@@ -61,7 +69,10 @@ def test_the_endpoints_key_is_kept_nowhere_however_the_endpoint_echoes_it(change
     assert KEY[1:] not in json.dumps([request["messages"][3:] for request in model.requests]).replace(f"{KEY}x", "")
 
 
-@pytest.mark.parametrize("key", ["org-planted-odd\nsecond-line-0000", "org-planted\x0bsecond", "org-planted\tsecond", "org-planted-schlüssel", "org-planted\u2028x"])
+@pytest.mark.parametrize(
+    "key",
+    ["org-planted-odd\nsecond-line-0000", "org-planted\x0bsecond", "org-planted\tsecond", "org-planted-schlüssel", "org-planted\u2028x"],
+)
 def test_a_key_that_no_header_takes_is_refused_and_not_shown(changed: Kernel, scripted: Callable[..., Model], key: str) -> None:
     model = scripted()
     for env in ({"OPENAI_API_KEY": key}, {"PATCH_TRIAGE_AGENT_KEY_COMMAND": f"printf '%s' '{key}'"}):
@@ -84,7 +95,9 @@ def test_a_key_is_cut_in_every_form_in_which_it_is_printed(changed: Kernel, scri
 
 def test_a_search_shows_no_line_of_a_private_key(kernel: Kernel) -> None:
     body = [f"MIIEowIBAAKCAQEAq7BFUpkGp3Plan{number:02d}dAbCdEfGhIjKlMnOpQrStUvWxYz0123456789" for number in range(12)]
-    kernel.commit("certs/a-1-key.pem", "one\n" + "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *body, "abcd12=", "-----END RSA PRIVATE KEY-----"]))
+    kernel.commit(
+        "certs/a-1-key.pem", "one\n" + "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *body, "abcd12=", "-----END RSA PRIVATE KEY-----"])
+    )
     out = kernel.triage("tool", "grepper", "--json", '{"Expression": "Plan0[5-7]|abcd12"}')
     assert "MIIE" not in out and "abcd12" not in out and out.count(CUT) == out.count("certs/a-1-key.pem") >= 5
     assert "certs/a-1-key.pem:8:[redacted]" in out
@@ -101,7 +114,20 @@ def test_lines_of_a_key_keep_their_numbers() -> None:
     assert key_lines(text) == {2, 3, 4} and Redactor().text(text).split("\n")[4] == "five"
 
 
-@pytest.mark.parametrize("piece", ["eyJ-", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\nAAAA\n", "a://", "password", "a_", "ghp_", "passwd='", "api_key= "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "eyJ-",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n",
+        "a://",
+        "password",
+        "a_",
+        "ghp_",
+        "passwd='",
+        "api_key= ",
+    ],
+)
 def test_redaction_takes_time_in_proportion_to_the_text(piece: str) -> None:
     started = time.monotonic()
     Redactor().text(piece * (1_000_000 // len(piece)))
@@ -117,7 +143,10 @@ def test_the_key_command_is_run_once_and_not_past_the_deadline(
     hooked.git("push", "-q", "origin", "main", PATCH_TRIAGE="0")
     model = scripted(*[says(results(why=CITED)), says(kmsan())] * 2)
     runs = tmp_path / "runs"
-    env = model.environment | {"PATCH_TRIAGE_PUSH_WAIT_SECONDS": "20", "PATCH_TRIAGE_AGENT_KEY_COMMAND": f"sh -c 'echo >>{runs}; echo a-key-000'"}
+    env = model.environment | {
+        "PATCH_TRIAGE_PUSH_WAIT_SECONDS": "20",
+        "PATCH_TRIAGE_AGENT_KEY_COMMAND": f"sh -c 'echo >>{runs}; echo a-key-000'",
+    }
     hooked.triage("agent", "enable", **env)
     for number in range(2):
         hooked.commit(POOL, hooked.read(POOL) + f"\nint extra_{number};\n")
@@ -125,5 +154,7 @@ def test_the_key_command_is_run_once_and_not_past_the_deadline(
     assert len(model.requests) == 4 and runs.read_text() == "\n"
     hooked.commit(POOL, hooked.read(POOL) + "\nint last;\n")
     started = time.monotonic()
-    hooked.git("push", "-q", "origin", "main", **env | {"PATCH_TRIAGE_PUSH_WAIT_SECONDS": "1", "PATCH_TRIAGE_AGENT_KEY_COMMAND": "sleep 12"})
+    hooked.git(
+        "push", "-q", "origin", "main", **env | {"PATCH_TRIAGE_PUSH_WAIT_SECONDS": "1", "PATCH_TRIAGE_AGENT_KEY_COMMAND": "sleep 12"}
+    )
     assert time.monotonic() - started < 6

@@ -61,7 +61,9 @@ def test_a_push_asks_and_records_the_answer(hooked: Kernel, remote: str, scripte
     assert ("patch-evaluator" in table and "record" in table.splitlines()[-7 if "tools" in table else -1]) or "record" in table
 
 
-def test_what_the_model_has_settled_is_not_asked_again_at_the_next_push(hooked: Kernel, remote: str, scripted: Callable[..., Model]) -> None:
+def test_what_the_model_has_settled_is_not_asked_again_at_the_next_push(
+    hooked: Kernel, remote: str, scripted: Callable[..., Model]
+) -> None:
     model = scripted(says(results(why=CITED)), says(kmsan()))
     person = asking(hooked, model)
     change(person)
@@ -116,15 +118,21 @@ def test_a_push_that_may_not_wait_asks_nobody(hooked: Kernel, remote: str, scrip
 
 
 @pytest.mark.parametrize("turn", [refuses(401, "no"), refuses(503, "busy"), says(text="hm")])
-def test_the_policy_stops_what_the_model_could_not_settle(hooked: Kernel, remote: str, scripted: Callable[..., Model], turn: object) -> None:
+def test_the_policy_stops_what_the_model_could_not_settle(
+    hooked: Kernel, remote: str, scripted: Callable[..., Model], turn: object
+) -> None:
     person = asking(hooked, scripted(then=turn), PATCH_TRIAGE_POLICY_BLOCK="unjudged", PATCH_TRIAGE_PUSH_WAIT_SECONDS="4")
     change(person)
     _, error = person.git_both("push", "-q", remote, "main", ok=1)
     assert "push stopped by policy.block: unjudged" in error
 
 
-@pytest.mark.parametrize(("variable", "value"), [("SSL_CERT_FILE", "/no/such.pem"), ("ALL_PROXY", "socks5://127.0.0.1:9"), ("OPENAI_API_KEY", "schlüssel-000")])
-def test_a_policy_holds_whatever_is_wrong_with_the_environment(hooked: Kernel, remote: str, scripted: Callable[..., Model], variable: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SSL_CERT_FILE", "/no/such.pem"), ("ALL_PROXY", "socks5://127.0.0.1:9"), ("OPENAI_API_KEY", "schlüssel-000")]
+)
+def test_a_policy_holds_whatever_is_wrong_with_the_environment(
+    hooked: Kernel, remote: str, scripted: Callable[..., Model], variable: str, value: str
+) -> None:
     person = asking(hooked, scripted(), PATCH_TRIAGE_POLICY_BLOCK="unjudged", PATCH_TRIAGE_PUSH_WAIT_SECONDS="4")
     change(person)
     _, error = person.git_both("push", "-q", remote, "main", ok=1, **{variable: value, "NO_PROXY": ""})

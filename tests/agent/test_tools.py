@@ -73,16 +73,25 @@ def test_what_is_staged_is_read_where_asked(kernel: Kernel) -> None:
 
 def test_the_index_of_a_directory(kernel: Kernel) -> None:
     assert json.loads(asked(kernel, "codesearch-dir-index", Dir="")) == {
-        "Subdirs": ["Documentation", "arch", "drivers", "include", "init", "mm", "scripts", "tools"], "Files": ["Kconfig", "MAINTAINERS", "Makefile"],
+        "Subdirs": ["Documentation", "arch", "drivers", "include", "init", "mm", "scripts", "tools"],
+        "Files": ["Kconfig", "MAINTAINERS", "Makefile"],
     }
 
 
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("/etc/passwd", "absolute"), ("../secret", "`..`"), ("mm/../../x", "`..`"), (".git/config", "git's own directory"),
-        ("mm/.GIT/x", "git's own directory"), ("git~1/config", "git's own directory"), ("mm/a\0b", "control character"),
-        ("mm/a\nb", "control character"), ("C:\\x", "absolute"), ("mm/poool.c", "did you mean mm/pool.c?"), ("mm/pool.c/x", "there is no mm/pool.c/x"),
+        ("/etc/passwd", "absolute"),
+        ("../secret", "`..`"),
+        ("mm/../../x", "`..`"),
+        (".git/config", "git's own directory"),
+        ("mm/.GIT/x", "git's own directory"),
+        ("git~1/config", "git's own directory"),
+        ("mm/a\0b", "control character"),
+        ("mm/a\nb", "control character"),
+        ("C:\\x", "absolute"),
+        ("mm/poool.c", "did you mean mm/pool.c?"),
+        ("mm/pool.c/x", "there is no mm/pool.c/x"),
         ("x" * 5000, "too long"),
     ],
 )
@@ -204,7 +213,9 @@ def test_a_partial_clone_says_what_it_lacks(kernel: Kernel, tmp_path: pathlib.Pa
     kernel.git("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{kernel.path}", str(clone.path))
     repo = find(clone.path)
     with Objects(repo, 1 << 20) as objects, pytest.raises(BadCall, match="partial clone"):
-        tree_tools.call(tree_tools.BY_NAME, tree_tools.Desk(Source(objects, kernel.head()), Redactor(), 10.0), "read-file", {"File": "mm/pool.c"})
+        tree_tools.call(
+            tree_tools.BY_NAME, tree_tools.Desk(Source(objects, kernel.head()), Redactor(), 10.0), "read-file", {"File": "mm/pool.c"}
+        )
 
 
 def test_a_path_that_is_held_back_is_held_back_in_every_way_it_can_be_written(kernel: Kernel) -> None:

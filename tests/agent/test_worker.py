@@ -77,7 +77,9 @@ def test_a_commit_does_not_wait_and_the_worker_holds_nothing_of_it(working: Kern
     while not any(path.name != str(one) for path in pathlib.Path(f"/proc/{one}/task").iterdir()):
         time.sleep(0.02)
     # what reads and asks is nice; what writes the notes, with the lock that a commit may wait for, is not
-    others = {os.getpriority(os.PRIO_PROCESS, int(path.name)) for path in pathlib.Path(f"/proc/{one}/task").iterdir() if path.name != str(one)}
+    others = {
+        os.getpriority(os.PRIO_PROCESS, int(path.name)) for path in pathlib.Path(f"/proc/{one}/task").iterdir() if path.name != str(one)
+    }
     assert os.getsid(one) == one and others == {19} and os.getpriority(os.PRIO_PROCESS, one) == os.getpriority(os.PRIO_PROCESS, 0)
     assert {os.readlink(f"/proc/{one}/fd/{number}") for number in range(3)} == {"/dev/null"}
 
@@ -154,7 +156,11 @@ def test_questions_move_along_in_a_rebase(working: Kernel, scripted: Callable[..
     jo.git("rebase", "-q", "onto", "main")
     assert sorted(questions(jo)) == sorted(jo.git("rev-list", "onto..main").split()) and questions(jo)[jo.head("HEAD~1")]["Since"] == since
     ask(jo)
-    assert sorted(asked_about(model)) == ["1k", "1p", "2k", "2p"] and "DecidedBy: agent" in jo.note() and "DecidedBy: agent" in jo.note("HEAD~1")
+    assert (
+        sorted(asked_about(model)) == ["1k", "1p", "2k", "2p"]
+        and "DecidedBy: agent" in jo.note()
+        and "DecidedBy: agent" in jo.note("HEAD~1")
+    )
 
 
 def test_what_may_not_be_sent_when_its_turn_comes_is_not_sent(working: Kernel, scripted: Callable[..., Model]) -> None:
@@ -269,14 +275,18 @@ def test_a_push_beside_the_worker_asks_nothing_twice(working: Kernel, scripted: 
     assert sorted(asked_about(model)) == sorted(f"{number}{which}" for number in range(3) for which in "pk") and not questions(jo)
 
 
-def test_the_days_cap_holds_for_the_worker_and_a_push_together(working: Kernel, scripted: Callable[..., Model], tmp_path: pathlib.Path) -> None:
+def test_the_days_cap_holds_for_the_worker_and_a_push_together(
+    working: Kernel, scripted: Callable[..., Model], tmp_path: pathlib.Path
+) -> None:
     def dear(request: dict[str, Any]) -> Any:
         return answers(request) | {"usage": {"prompt_tokens": 1000, "completion_tokens": 15_000, "total_tokens": 16_000}}
 
     working.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
     jo = background.person(working, scripted(then=dear), PATCH_TRIAGE_AGENT_MAX_DAY_TOKENS="90000", **background.RESTING)
     commits = [change(jo, number, "--no-verify") for number in range(4)]
-    with subprocess.Popen(["git", "push", "-q", str(tmp_path / "remote.git"), "main"], cwd=jo.path, env=jo.env, stderr=subprocess.DEVNULL) as push:
+    with subprocess.Popen(
+        ["git", "push", "-q", str(tmp_path / "remote.git"), "main"], cwd=jo.path, env=jo.env, stderr=subprocess.DEVNULL
+    ) as push:
         ask(jo)
     assert push.returncode == 0
     wait(jo)
@@ -284,7 +294,9 @@ def test_the_days_cap_holds_for_the_worker_and_a_push_together(working: Kernel, 
     assert 48_000 <= sum(row["Input"] + row["Output"] for row in rows) <= 90_000
     left = [commit for commit in commits if "State: pending" in jo.note(commit)]
     assert left and all("day-cap-reached: agent.max_day_tokens is 90,000" in " ".join(jo.note(commit).split()) for commit in left)
-    assert set(left) <= set(questions(jo)) and all(one["NotBefore"] % 86_400 == 0 for one in questions(jo).values() if "day-cap" in one["Why"])
+    assert set(left) <= set(questions(jo)) and all(
+        one["NotBefore"] % 86_400 == 0 for one in questions(jo).values() if "day-cap" in one["Why"]
+    )
 
 
 def test_a_linked_worktree_shares_the_worker_and_goes_away(working: Kernel, scripted: Callable[..., Model]) -> None:
@@ -303,4 +315,7 @@ def test_status_watches_until_the_worker_has_ended(working: Kernel, scripted: Ca
     commit = change(jo)
     said = jo.triage("status", "--watch")
     assert "1 question waits for a model" in said and f"{commit[:12]}  is asked about now" in said and "asking scripted, round 1" in said
-    assert "0 questions wait for a model" in said and "spent today (UTC): 2,060 tokens of 20,000,000 (agent.max_day_tokens), 0.0026 in money" in said
+    assert (
+        "0 questions wait for a model" in said
+        and "spent today (UTC): 2,060 tokens of 20,000,000 (agent.max_day_tokens), 0.0026 in money" in said
+    )

@@ -30,7 +30,14 @@ def browser() -> Iterator[webdriver.Chrome]:
     assert binary and driver, "Chromium and its driver are needed: apt install chromium chromium-driver"
     options = webdriver.ChromeOptions()
     options.binary_location = binary
-    for one in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--force-device-scale-factor=1"):
+    for one in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--force-device-scale-factor=1",
+    ):
         options.add_argument(one)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     made = webdriver.Chrome(options=options, service=Service(driver))
@@ -63,7 +70,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
 
 def show(browser: webdriver.Chrome, page: pathlib.Path, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> float:
     """Open a page; the seconds until it is there."""
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
+    )
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
     for kind in ("browser", "performance"):
         browser.get_log(kind)
@@ -116,7 +125,9 @@ def test_search_shows_the_steps_that_hold_a_text(browser: webdriver.Chrome, page
     box.send_keys("mpol_COND_put")
     time.sleep(0.4)
     seen = [one for one in spans(browser) if one.is_displayed()]
-    assert 0 < len(seen) < len(spans(browser)) and browser.find_element(By.ID, "count").text == f"{len(seen)} of {len(spans(browser))} steps"
+    assert (
+        0 < len(seen) < len(spans(browser)) and browser.find_element(By.ID, "count").text == f"{len(seen)} of {len(spans(browser))} steps"
+    )
     assert all("mpol_cond_put" in (one.get_attribute("textContent") or "") for one in seen)
     seen[0].find_element(By.TAG_NAME, "summary").click()
     time.sleep(0.2)
@@ -155,7 +166,11 @@ def test_the_pictures_of_the_documents(browser: webdriver.Chrome, pages: dict[st
     """Taken anew with --remake-golden."""
     if not request.config.getoption("--remake-golden"):
         return
-    for name, size, scheme, place in (("desktop", DESKTOP, "light", "verdict"), ("steps", DESKTOP, "light", "steps"), ("phone", PHONE, "dark", "verdict")):
+    for name, size, scheme, place in (
+        ("desktop", DESKTOP, "light", "verdict"),
+        ("steps", DESKTOP, "light", "steps"),
+        ("phone", PHONE, "dark", "verdict"),
+    ):
         show(browser, pages["golden"], size, scheme)
         browser.execute_script("document.getElementById(arguments[0]).scrollIntoView()", place)
         browser.save_screenshot(str(PICTURES / f"page-{name}.png"))

@@ -76,11 +76,13 @@ def test_the_code_of_a_scan_has_the_lines_of_the_file() -> None:
 
 def test_assembly_and_options_are_found_by_their_own_forms() -> None:
     assert defined_names(b"SYM_FUNC_START(memcpy)\n\tret\n", "arch/x86/lib/memcpy_64.S") == {b"memcpy"}
-    found = definitions(b"menuconfig NET\n\tbool \"net\"\n\nconfig INET # comment\n\tbool\n", "net/Kconfig").definitions
+    found = definitions(b'menuconfig NET\n\tbool "net"\n\nconfig INET # comment\n\tbool\n', "net/Kconfig").definitions
     assert [(one.name, one.line) for one in found] == [("NET", 1), ("INET", 4)]
     assert defined_names(b"int f(void) { }", "notes.txt") == set()
 
 
-@pytest.mark.parametrize("odd", [b"", b"{", b"}" * 50, b"#if\n#else\n#endif\n#endif", b"'", b'"', b"/*", b"\\", b"int f(", b"= { { {", b"\xff\x00{;}"])
+@pytest.mark.parametrize(
+    "odd", [b"", b"{", b"}" * 50, b"#if\n#else\n#endif\n#endif", b"'", b'"', b"/*", b"\\", b"int f(", b"= { { {", b"\xff\x00{;}"]
+)
 def test_odd_text_defines_nothing_and_breaks_nothing(odd: bytes) -> None:
     assert scan(odd).definitions == ()

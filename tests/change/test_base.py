@@ -40,9 +40,7 @@ def test_what_the_person_names_comes_first(history: Kernel) -> None:
     assert chosen == base.Base(history.head("HEAD~3"), "HEAD~3, as asked for")
 
 
-@pytest.mark.parametrize(
-    "named", ["", "nowhere", "--all", "-x", "--output=x", "HEAD^{tree}", "HEAD HEAD", "a\nb", "a\0b", "HEAD~99"]
-)
+@pytest.mark.parametrize("named", ["", "nowhere", "--all", "-x", "--output=x", "HEAD^{tree}", "HEAD HEAD", "a\nb", "a\0b", "HEAD~99"])
 def test_a_revision_that_is_not_here_is_refused_and_never_an_option(history: Kernel, named: str) -> None:
     with pytest.raises(UnknownRevision):
         choose(history, named, sent(history, "HEAD~1"))

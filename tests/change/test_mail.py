@@ -75,7 +75,9 @@ def test_a_bare_diff_is_one_patch(series: Kernel, scratch: pathlib.Path) -> None
 def test_format_patch_output_names_author_subject_and_number(series: Kernel, scratch: pathlib.Path) -> None:
     patches = split(series, scratch, formatted(series, "-n", "-v3", "--base=HEAD~3", "HEAD~3"))
     assert [(patch.subject, patch.number, patch.total, patch.version) for patch in patches] == [
-        ("mm: add a", 1, 3, 3), ("mm: add b", 2, 3, 3), ("mm: set a to \u00e4", 3, 3, 3),
+        ("mm: add a", 1, 3, 3),
+        ("mm: add b", 2, 3, 3),
+        ("mm: set a to \u00e4", 3, 3, 3),
     ]
     assert {patch.author for patch in patches} == {"Jo Hacker <jo@example.org>"}
     assert {patch.base_commit for patch in patches} == {series.head("HEAD~3")}
@@ -104,7 +106,8 @@ def test_of_two_versions_the_higher_counts_and_of_two_copies_the_first(series: K
     first, second = formatted(series, "-n", "HEAD~2"), formatted(series, "-n", "-v2", "HEAD~2")
     patches = split(series, scratch, second + first)
     assert [(patch.number, patch.version, patch.note) for patch in patches] == [
-        (1, 2, "version 1 of it, in the same mailbox, is left out"), (2, 2, "version 1 of it, in the same mailbox, is left out"),
+        (1, 2, "version 1 of it, in the same mailbox, is left out"),
+        (2, 2, "version 1 of it, in the same mailbox, is left out"),
     ]
     patches = split(series, scratch, first + first)
     assert [patch.number for patch in patches] == [1, 2]
@@ -117,8 +120,9 @@ def test_encodings_and_line_ends_of_the_transport(series: Kernel, scratch: pathl
     diff = os.fsencode(series.git("diff", "HEAD~1"))
     body = b"Why.\n---\n" + diff + b"-- \n2.39\n"
     coded = {"8bit": body, "quoted-printable": quopri.encodestring(body), "base64": base64.encodebytes(body)}[encoding]
-    data = letter(coded, f"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {encoding}\n",
-                  "=?utf-8?q?=5BPATCH=5D_mm=3A_=C3=A4?=")
+    data = letter(
+        coded, f"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {encoding}\n", "=?utf-8?q?=5BPATCH=5D_mm=3A_=C3=A4?="
+    )
     patches = split(series, scratch, data.replace(b"\n", line_end))
     assert [(patch.subject, patch.message_id) for patch in patches] == [("mm: \u00e4", "<1@example.org>")]
     assert applied(series, scratch, "HEAD~1", patches) == series.head("HEAD^{tree}")
@@ -157,10 +161,13 @@ def test_multipart_mails(series: Kernel, scratch: pathlib.Path) -> None:
         patches = split(series, scratch, data)
         assert [patch.subject for patch in patches] == ["mm: one"]
         assert applied(series, scratch, "HEAD~1", patches) == series.head("HEAD^{tree}")
-    whole = multipart(("text/plain", b"Both.\n"), *(
-        (f"text/x-patch; name={number}.patch", formatted(series, "--start-number", str(number), "-n", "-1", revision))
-        for number, revision in ((1, "HEAD~1"), (2, "HEAD"))
-    ))
+    whole = multipart(
+        ("text/plain", b"Both.\n"),
+        *(
+            (f"text/x-patch; name={number}.patch", formatted(series, "--start-number", str(number), "-n", "-1", revision))
+            for number, revision in ((1, "HEAD~1"), (2, "HEAD"))
+        ),
+    )
     patches = split(series, scratch, whole)
     assert [patch.subject for patch in patches] == ["mm: add b", "mm: set a to \u00e4"]
     assert applied(series, scratch, "HEAD~2", patches) == series.head("HEAD^{tree}")

@@ -18,17 +18,58 @@ from tests.small_kernel import Kernel
 LIMIT = 1 << 26
 
 NAMES = st.sampled_from(
-    [b"a.c", b"b.h", b"dir/c.c", b"dir/deep/d", b"with space", b"quo\"te", b"back\\slash", b"tab\there", b"new\nline", "ümlaut.c".encode(),
-     b"latin\xe9.c", b"-dash", b":colon", b"dir/.gitattributes", b".gitattributes", b"a b/diff --git c", b"index"]
+    [
+        b"a.c",
+        b"b.h",
+        b"dir/c.c",
+        b"dir/deep/d",
+        b"with space",
+        b'quo"te',
+        b"back\\slash",
+        b"tab\there",
+        b"new\nline",
+        "ümlaut.c".encode(),
+        b"latin\xe9.c",
+        b"-dash",
+        b":colon",
+        b"dir/.gitattributes",
+        b".gitattributes",
+        b"a b/diff --git c",
+        b"index",
+    ]
 )
 LINES = st.lists(
-    st.sampled_from([b"int a;", b"", b"--- a/x", b"+++ b/x", b"@@ -1 +1 @@", b"diff --git a/x b/x", b"\\ No newline", b"\f", b"\r", b"a\rb",
-                     b"\x85", b"\xe2\x80\xa8", b"\xff\xfe", b"-", b"+", b" ", b"* -diff", b"*.c binary", b"x" * 300]),
+    st.sampled_from(
+        [
+            b"int a;",
+            b"",
+            b"--- a/x",
+            b"+++ b/x",
+            b"@@ -1 +1 @@",
+            b"diff --git a/x b/x",
+            b"\\ No newline",
+            b"\f",
+            b"\r",
+            b"a\rb",
+            b"\x85",
+            b"\xe2\x80\xa8",
+            b"\xff\xfe",
+            b"-",
+            b"+",
+            b" ",
+            b"* -diff",
+            b"*.c binary",
+            b"x" * 300,
+        ]
+    ),
     max_size=12,
 )
 CONTENTS = st.builds(
     lambda lines, eol, last, binary: eol.join(lines) + (eol if last else b"") + (b"\0bin" if binary else b""),
-    LINES, st.sampled_from([b"\n", b"\r\n"]), st.booleans(), st.sampled_from([False, False, False, True]),
+    LINES,
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
+    st.sampled_from([False, False, False, True]),
 )
 ENTRIES = st.tuples(st.sampled_from(["100644", "100755", "120000", "160000"]), CONTENTS)
 TREES = st.dictionaries(NAMES, ENTRIES, max_size=7)

@@ -1,6 +1,6 @@
 """b4's own review of a mailed series, without its terminal pages: b4 applies and tracks the series, and runs the check commands on it.
 
-    python b4_review.py MBOX BASE      (in the tree; prints what b4 makes of the checks, as JSON)
+python b4_review.py MBOX BASE      (in the tree; prints what b4 makes of the checks, as JSON)
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def main() -> None:
         gathered.add_message(message)
     series = gathered.get_series(sloppytrailers=True)
     assert series is not None
-    b4.git_fetch_am_into_repo(top, ambytes=pathlib.Path(mbox).read_bytes() if not series.has_cover else plain(series), at_base=base, origin="a test")
+    b4.git_fetch_am_into_repo(
+        top, ambytes=pathlib.Path(mbox).read_bytes() if not series.has_cover else plain(series), at_base=base, origin="a test"
+    )
     b4.review.create_review_branch(top, "b4/review/a-test", base, series, "https://example.org/x", "https://example.org/%s")
     _, tracking = b4.review.load_tracking(top, "b4/review/a-test")
     tracked = pathlib.Path(mbox).with_name("tracking.json")

@@ -42,7 +42,9 @@ def test_b4_prep_check_warns_of_what_is_worth_fuzzing_and_passes_the_rest(kernel
     three_patches(kernel)
     said = b4(kernel, "prep", "--check", "--no-cache")
     assert said[-1] == "Success: 1, Warning: 2, Error: 0"
-    assert [line for line in said if "patch-triage: " in line] == ["  ● patch-triage: worth fuzzing unless shown otherwise: pool_put (needs POOL)"] * 2
+    assert [line for line in said if "patch-triage: " in line] == [
+        "  ● patch-triage: worth fuzzing unless shown otherwise: pool_put (needs POOL)"
+    ] * 2
 
 
 def review(kernel: Kernel, tmp_path: pathlib.Path, *options: str, **env: str) -> dict[str, list]:
@@ -90,7 +92,10 @@ def test_no_model_is_waited_for(kernel: Kernel, scripted: Callable[..., Model]) 
     [
         ("Subject: [PATCH 0/3] a cover letter\nFrom: jo@example.org\n\nJust words.\n", ""),
         ("", ""),
-        ("Subject: [PATCH] x\nFrom: jo@example.org\n\n---\ndiff --git a/mm/none.c b/mm/none.c\n--- a/mm/none.c\n+++ b/mm/none.c\n@@ -1 +1 @@\n-a\n+b\n", "not judged"),
+        (
+            "Subject: [PATCH] x\nFrom: jo@example.org\n\n---\ndiff --git a/mm/none.c b/mm/none.c\n--- a/mm/none.c\n+++ b/mm/none.c\n@@ -1 +1 @@\n-a\n+b\n",
+            "not judged",
+        ),
     ],
 )
 def test_nothing_goes_to_standard_error(kernel: Kernel, mail: str, said: str) -> None:
@@ -109,8 +114,16 @@ def test_a_wrong_setting_is_a_warning_and_a_switched_off_check_says_nothing(kern
     assert kernel.triage_both("b4-review-check", data=mail, PATCH_TRIAGE="0") == ("[]\n", "")
 
 
-@pytest.mark.parametrize("tracking", ["", "[]", "{}", '{"series": {"first-patch-commit": "--all", "change-id": "x"}, "patches": [{"header-info": {"msgid": "a"}}]}',
-                                      '{"series": {"first-patch-commit": "' + "0" * 40 + '", "change-id": "../x"}, "patches": [{"header-info": {"msgid": "a"}}]}'])
+@pytest.mark.parametrize(
+    "tracking",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"series": {"first-patch-commit": "--all", "change-id": "x"}, "patches": [{"header-info": {"msgid": "a"}}]}',
+        '{"series": {"first-patch-commit": "' + "0" * 40 + '", "change-id": "../x"}, "patches": [{"header-info": {"msgid": "a"}}]}',
+    ],
+)
 def test_a_broken_tracking_file_leaves_the_mail(kernel: Kernel, tmp_path: pathlib.Path, tracking: str) -> None:
     three_patches(kernel)
     mail = kernel.git("format-patch", "--stdout", "-1", "HEAD")

@@ -13,7 +13,13 @@ def on_a_terminal(kernel: Kernel, *args: str) -> tuple[str, str]:
     """Standard output as it is piped on, and what the terminal shows beside it."""
     master, slave = pty.openpty()
     done = subprocess.run(
-        [str(PROGRAM), *args], cwd=kernel.path, env=kernel.env | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=slave, timeout=60, check=True
+        [str(PROGRAM), *args],
+        cwd=kernel.path,
+        env=kernel.env | {"TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        timeout=60,
+        check=True,
     )
     os.close(slave)
     shown = b""

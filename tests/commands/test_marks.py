@@ -19,9 +19,16 @@ def test_marks_are_counted_by_who_decided_and_by_change_class(hooked: Kernel) ->
     found = json.loads(hooked.triage("marks", "--format", "json"))
     assert found["Marks"] == {"Right": 1, "Wrong": 1}
     assert found["DecidedBy"] == {"default": {"Right": 0, "Wrong": 1}, "evidence": {"Right": 1, "Wrong": 0}}
-    assert found["ChangeClass"]["documentation"] == {"Right": 1, "Wrong": 0} and sum(one["Wrong"] for one in found["ChangeClass"].values()) >= 1
+    assert (
+        found["ChangeClass"]["documentation"] == {"Right": 1, "Wrong": 0}
+        and sum(one["Wrong"] for one in found["ChangeClass"].values()) >= 1
+    )
     assert [line.split() for line in hooked.triage("marks").splitlines()][:5] == [
-        ["right", "wrong", "wrong", "of", "all"], ["all", "1", "1", "50%"], ["decided", "by"], ["default", "0", "1", "100%"], ["evidence", "1", "0", "0%"],
+        ["right", "wrong", "wrong", "of", "all"],
+        ["all", "1", "1", "50%"],
+        ["decided", "by"],
+        ["default", "0", "1", "100%"],
+        ["evidence", "1", "0", "0%"],
     ]
 
 
@@ -30,7 +37,14 @@ def test_the_last_mark_counts_though_an_amend_has_carried_another_along(hooked: 
     hooked.triage("mark", "HEAD", "wrong")
     hooked.git("commit", "-q", "--amend", "-m", "mm: better words")
     assert json.loads(hooked.triage("marks", "--format", "json"))["Marks"] == {"Right": 0, "Wrong": 1}
-    hooked.git("notes", "--ref=patch-triage", "add", "-f", "-m", hooked.note().replace("Mark: wrong", "Mark: right").replace("When: '2", "When: '3"))
+    hooked.git(
+        "notes",
+        "--ref=patch-triage",
+        "add",
+        "-f",
+        "-m",
+        hooked.note().replace("Mark: wrong", "Mark: right").replace("When: '2", "When: '3"),
+    )
     assert json.loads(hooked.triage("marks", "--format", "json"))["Marks"] == {"Right": 1, "Wrong": 0}
 
 

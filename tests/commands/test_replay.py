@@ -45,7 +45,9 @@ def test_what_differs_is_shown_step_by_step_and_nobody_is_asked(changed: Kernel,
         if span["Type"] == "flow":
             span["Results"]["FocusSymbols"] = ["no_such"]
     recorded.write_text("".join(json.dumps(span) + "\n" for span in spans))
-    out = changed.triage("replay", str(recorded), PATCH_TRIAGE_AGENT_BASE_URL="http://127.0.0.1:9/v1", PATCH_TRIAGE_AGENT_KEY_COMMAND="false")
+    out = changed.triage(
+        "replay", str(recorded), PATCH_TRIAGE_AGENT_BASE_URL="http://127.0.0.1:9/v1", PATCH_TRIAGE_AGENT_KEY_COMMAND="false"
+    )
     assert "-drivers/net/gone.c:1" in out and "+drivers/net/tinynet.c:12" in out
     assert "no function no_such is defined in this tree" in out and 'FocusSymbols: was ["no_such"], is ["pool_get"]' in out
     assert len(list(recorded.parent.iterdir())) == 1

@@ -49,7 +49,9 @@ def test_every_patch_and_the_whole_are_judged(series: Kernel) -> None:
 
 
 def test_one_process_or_four_say_the_same(series: Kernel) -> None:
-    assert series.triage("review", "HEAD~5..HEAD", "--jobs", "1", "--no-cache") == series.triage("review", "HEAD~5..HEAD", "--jobs", "4", "--no-cache")
+    assert series.triage("review", "HEAD~5..HEAD", "--jobs", "1", "--no-cache") == series.triage(
+        "review", "HEAD~5..HEAD", "--jobs", "4", "--no-cache"
+    )
 
 
 def test_what_undoes_itself_is_nothing_as_a_whole(series: Kernel) -> None:
@@ -66,7 +68,10 @@ def test_a_mailed_series_is_reviewed_without_a_trace(series: Kernel, tmp_path: p
     mailed = json.loads(series.triage("review", str(mbox), "--format", "json", "--jobs", "2"))
     assert [one["ChangeId"] for one in mailed["Patches"]] == [one["ChangeId"] for one in ranged["Patches"]]
     assert mailed["Series"]["ChangeId"] == ranged["Series"]["ChangeId"] and mailed["FocusSymbols"] == ranged["FocusSymbols"]
-    assert series.triage("review", "-", data=mbox.read_text()).splitlines()[-2:] == ["  aim at: pool_put, pool_get", "  kernel options: POOL"]
+    assert series.triage("review", "-", data=mbox.read_text()).splitlines()[-2:] == [
+        "  aim at: pool_put, pool_get",
+        "  kernel options: POOL",
+    ]
     assert (series.git("count-objects", "-v"), series.git("status", "--short")) == before
 
 
@@ -95,8 +100,15 @@ def test_a_stopped_review_goes_on_from_there(kernel: Kernel) -> None:
     for number in range(60):
         kernel.write(POOL, kernel.read(POOL) + f"int pool_{number}(struct pool *pool)\n{{\n\treturn pool->count + {number};\n}}\n")
         kernel.git("commit", "-qam", f"mm/pool: {number}")
-    running = subprocess.Popen([str(PROGRAM), "review", "HEAD~60..HEAD", "--jobs", "2"], cwd=kernel.path, env=kernel.env, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    running = subprocess.Popen(
+        [str(PROGRAM), "review", "HEAD~60..HEAD", "--jobs", "2"],
+        cwd=kernel.path,
+        env=kernel.env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     cache = kernel.path / ".git/patch-triage/cache"
     while len(list(cache.rglob("*.json"))) < 5 and running.poll() is None:
         time.sleep(0.01)
@@ -110,15 +122,18 @@ def test_a_stopped_review_goes_on_from_there(kernel: Kernel) -> None:
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
-@pytest.mark.parametrize(("arguments", "code", "sentence"), [
-    (["nonsense..HEAD"], 3, "nonsense..HEAD names no commits here"),
-    (["HEAD..HEAD"], 3, "HEAD..HEAD holds no commits"),
-    (["/nowhere"], 3, "/nowhere: No such file or directory"),
-    (["MAINTAINERS", "--record"], 2, "a mailed patch is no commit"),
-    (["MAINTAINERS"], 3, "holds no patch"),
-    (["HEAD~1..HEAD", "--base", "HEAD"], 2, "--base goes with a mailed series"),
-    (["HEAD~1..HEAD", "--jobs", "-1"], 2, "--jobs takes a number"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["nonsense..HEAD"], 3, "nonsense..HEAD names no commits here"),
+        (["HEAD..HEAD"], 3, "HEAD..HEAD holds no commits"),
+        (["/nowhere"], 3, "/nowhere: No such file or directory"),
+        (["MAINTAINERS", "--record"], 2, "a mailed patch is no commit"),
+        (["MAINTAINERS"], 3, "holds no patch"),
+        (["HEAD~1..HEAD", "--base", "HEAD"], 2, "--base goes with a mailed series"),
+        (["HEAD~1..HEAD", "--jobs", "-1"], 2, "--jobs takes a number"),
+    ],
+)
 def test_wrong_use_ends_in_one_line(kernel: Kernel, arguments: list[str], code: int, sentence: str) -> None:
     out, error = kernel.triage_both("review", *arguments, ok=code)
     assert out == "" and len(error.splitlines()) == 1 and sentence in error
@@ -140,7 +155,7 @@ def test_the_page_leads_to_how_a_model_judged(series: Kernel, scripted: Callable
 
 
 def test_a_patch_that_changes_options_is_not_judged_twice(kernel: Kernel) -> None:
-    kernel.replace("mm/Kconfig", "config POOL_DEBUG", "config POOL_MORE\n\tbool \"more\"\n\nconfig POOL_DEBUG")
+    kernel.replace("mm/Kconfig", "config POOL_DEBUG", 'config POOL_MORE\n\tbool "more"\n\nconfig POOL_DEBUG')
     kernel.replace(POOL, "count >= POOL_MAX", "count > POOL_MAX - 2")
     kernel.git("commit", "-qam", "mm/pool: an option")
     kernel.triage("review", "HEAD~1..HEAD")
@@ -149,7 +164,7 @@ def test_a_patch_that_changes_options_is_not_judged_twice(kernel: Kernel) -> Non
     kernel.triage("review", "HEAD~1..HEAD")
     assert entry.stat().st_mtime_ns == written
     kernel.git("checkout", "-q", "HEAD~1")
-    kernel.commit("mm/Kconfig", kernel.read("mm/Kconfig") + "\nconfig OTHER\n\tbool \"other\"\n", "mm: other options below")
+    kernel.commit("mm/Kconfig", kernel.read("mm/Kconfig") + '\nconfig OTHER\n\tbool "other"\n', "mm: other options below")
     kernel.git("cherry-pick", "main")
     kernel.triage("review", "HEAD~1..HEAD")
     assert entry.stat().st_mtime_ns == written and len(list(entry.parent.parent.rglob("*.json"))) == 2

@@ -12,9 +12,14 @@ from hook.verdict import Answer, DecidedBy, Fact, NotAVerdict, Place, Verdict, f
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc", "Co", "Cn")), max_size=40).filter(lambda text: text.isprintable())
 VERDICTS = st.builds(
     Verdict,
-    worth_fuzzing=st.booleans(), decided_by=st.sampled_from(DecidedBy), functional=st.sampled_from(Answer),
-    reachable=st.sampled_from(Answer), reasoning=TEXT, change_id=st.text("0123456789abcdef", min_size=40, max_size=40),
-    focus_symbols=st.lists(TEXT, max_size=3).map(tuple), enable_configs=st.lists(TEXT, max_size=3).map(tuple),
+    worth_fuzzing=st.booleans(),
+    decided_by=st.sampled_from(DecidedBy),
+    functional=st.sampled_from(Answer),
+    reachable=st.sampled_from(Answer),
+    reasoning=TEXT,
+    change_id=st.text("0123456789abcdef", min_size=40, max_size=40),
+    focus_symbols=st.lists(TEXT, max_size=3).map(tuple),
+    enable_configs=st.lists(TEXT, max_size=3).map(tuple),
     evidence=st.lists(st.builds(Fact, TEXT, st.builds(Place, TEXT, st.integers(0, 10**6), TEXT), TEXT), max_size=3).map(tuple),
 )
 
@@ -36,7 +41,10 @@ def test_a_document_replaces_the_one_of_its_kind_and_change() -> None:
     documents = document.with_document([verdict("a"), verdict("b")], mark)
     documents = document.with_document(documents, verdict("a", Reasoning="newer"))
     assert [(one["ChangeId"], one.get("Mark"), one.get("Reasoning")) for one in documents] == [
-        ("b", None, "why"), ("a", "wrong", None), ("a", None, "newer")]
+        ("b", None, "why"),
+        ("a", "wrong", None),
+        ("a", None, "newer"),
+    ]
 
 
 def test_the_oldest_documents_go_first() -> None:
@@ -46,7 +54,9 @@ def test_the_oldest_documents_go_first() -> None:
     assert [one["ChangeId"] for one in documents] == [str(number) for number in range(12, 20)]
 
 
-@pytest.mark.parametrize("garbage", ["---\n[\n", "---\nplain\n", "---\nChangeId: 3\n", "---\na: &x 1\nChangeId: *x\n", "---\n!!python/name:os.system\n"])
+@pytest.mark.parametrize(
+    "garbage", ["---\n[\n", "---\nplain\n", "---\nChangeId: 3\n", "---\na: &x 1\nChangeId: *x\n", "---\n!!python/name:os.system\n"]
+)
 def test_garbage_beside_a_document_is_counted_and_passed_over(garbage: str) -> None:
     text = document.dump([verdict("a")])
     for mixed in (garbage + text, text + garbage):

@@ -22,8 +22,12 @@ def repository(kernel: Kernel) -> Repository:
 
 def many_commits(kernel: Kernel, count: int) -> list[str]:
     tree = kernel.head("HEAD^{tree}")
-    stream = "".join(f"commit refs/heads/many\ncommitter b <b@b> {1_600_000_000 + number} +0000\ndata 1\nx\n"
-                     + ("from refs/heads/main^0\n" if not number else "") + "\n" for number in range(count))
+    stream = "".join(
+        f"commit refs/heads/many\ncommitter b <b@b> {1_600_000_000 + number} +0000\ndata 1\nx\n"
+        + ("from refs/heads/main^0\n" if not number else "")
+        + "\n"
+        for number in range(count)
+    )
     kernel.git("fast-import", "--quiet", data=stream)
     assert kernel.head("many^{tree}") == tree
     return kernel.git("rev-list", f"--max-count={count}", "many").split()

@@ -16,7 +16,10 @@ from tests.small_kernel import Kernel
 OPEN = Verdict(True, DecidedBy.DEFAULT, Answer.UNKNOWN, Answer.UNKNOWN, "why", "a")
 HARMLESS = Verdict(False, DecidedBy.EVIDENCE, Answer.NO, Answer.UNKNOWN, "why", "a")
 RICH = dataclasses.replace(
-    OPEN, decided_by=DecidedBy.EVIDENCE, needs_kmsan=True, focus_symbols=tuple(f"a_function_of_some_length_{number}" for number in range(6)),
+    OPEN,
+    decided_by=DecidedBy.EVIDENCE,
+    needs_kmsan=True,
+    focus_symbols=tuple(f"a_function_of_some_length_{number}" for number in range(6)),
     enable_configs=("NUMA_BALANCING", "POOL"),
 )
 SIGNED = b"Signed-off-by: Jo Hacker <jo@example.org>\n"
@@ -37,19 +40,26 @@ def repo(first_kernel: Kernel) -> Repository:
         (b"mm: x\n\nWorth-Fuzzing: no\n" + SIGNED, b"mm: x\n\nWorth-Fuzzing: unknown\n" + SIGNED),
         (b"mm: x\n\nWorth-Fuzzing: no\nFocus-Symbols: a,\n b\n", b"mm: x\n\nWorth-Fuzzing: unknown\n"),
         (b"mm: x\n\nWorth-Fuzzing: no\n\nNeeds-KMSAN: yes\n", b"mm: x\n\nWorth-Fuzzing: unknown\n"),
-        (b"mm: x\n\nWorth-Fuzzing: is a key\nof ours\n\nMore.\n", b"mm: x\n\nWorth-Fuzzing: is a key\nof ours\n\nMore.\n\nWorth-Fuzzing: unknown\n"),
+        (
+            b"mm: x\n\nWorth-Fuzzing: is a key\nof ours\n\nMore.\n",
+            b"mm: x\n\nWorth-Fuzzing: is a key\nof ours\n\nMore.\n\nWorth-Fuzzing: unknown\n",
+        ),
         (b"mm: x\n\n---\nnot a divider\n\n" + SIGNED, b"mm: x\n\n---\nnot a divider\n\nWorth-Fuzzing: unknown\n" + SIGNED),
         (b"mm: \xe9\xff\n\n" + SIGNED, b"mm: \xe9\xff\n\nWorth-Fuzzing: unknown\n" + SIGNED),
         (b"mm: x\n\n" + SIGNED + b"# comment\n#\tfile\n", b"mm: x\n\nWorth-Fuzzing: unknown\n" + SIGNED + b"# comment\n#\tfile\n"),
-        (b"mm: x\n# ------------------------ >8 ------------------------\n# x\ndiff --git a/x b/x\n---\n+x\n",
-         b"mm: x\n\nWorth-Fuzzing: unknown\n# ------------------------ >8 ------------------------\n# x\ndiff --git a/x b/x\n---\n+x\n"),
+        (
+            b"mm: x\n# ------------------------ >8 ------------------------\n# x\ndiff --git a/x b/x\n---\n+x\n",
+            b"mm: x\n\nWorth-Fuzzing: unknown\n# ------------------------ >8 ------------------------\n# x\ndiff --git a/x b/x\n---\n+x\n",
+        ),
     ],
 )
 def test_where_the_trailer_goes(repo: Repository, message: bytes, expected: bytes) -> None:
     assert trailer.add(repo, message, OPEN) == expected
 
 
-@pytest.mark.parametrize("message", [b"", b"\n\n", b"# only\n# comments\n", b"# ------------------------ >8 ------------------------\ndiff\n"])
+@pytest.mark.parametrize(
+    "message", [b"", b"\n\n", b"# only\n# comments\n", b"# ------------------------ >8 ------------------------\ndiff\n"]
+)
 def test_an_empty_message_stays_empty(repo: Repository, message: bytes) -> None:
     assert trailer.add(repo, message, OPEN) == message
 
@@ -58,7 +68,11 @@ def test_all_trailers_within_75_columns(repo: Repository) -> None:
     message = trailer.add(repo, b"mm: x\n\n" + SIGNED, RICH)
     assert all(len(line) <= 75 for line in message.splitlines())
     assert trailer.read(repo, message) == {
-        "Worth-Fuzzing": "yes", "Focus-Symbols": ", ".join(RICH.focus_symbols), "Enable-Configs": "NUMA_BALANCING, POOL", "Needs-KMSAN": "yes"}
+        "Worth-Fuzzing": "yes",
+        "Focus-Symbols": ", ".join(RICH.focus_symbols),
+        "Enable-Configs": "NUMA_BALANCING, POOL",
+        "Needs-KMSAN": "yes",
+    }
     assert trailer.add(repo, message, RICH) == message
     assert trailer.add(repo, message, HARMLESS) == b"mm: x\n\nWorth-Fuzzing: no\n" + SIGNED
 
@@ -70,8 +84,25 @@ def test_a_name_cannot_forge_a_trailer(repo: Repository) -> None:
 
 
 PARAGRAPHS = st.lists(
-    st.sampled_from([b"mm: x", b"Fixes: abc (\"y\")", SIGNED.strip(), b"Worth-Fuzzing: no", b"Focus-Symbols: a,\n b", b"a: b", b"text", b"---",
-                     b"# comment", b"", b" indented", b"Cc: \xff", b"Worth-Fuzzing : yes", b"(cherry picked from commit abc)", b"[jo: x]"]),
+    st.sampled_from(
+        [
+            b"mm: x",
+            b'Fixes: abc ("y")',
+            SIGNED.strip(),
+            b"Worth-Fuzzing: no",
+            b"Focus-Symbols: a,\n b",
+            b"a: b",
+            b"text",
+            b"---",
+            b"# comment",
+            b"",
+            b" indented",
+            b"Cc: \xff",
+            b"Worth-Fuzzing : yes",
+            b"(cherry picked from commit abc)",
+            b"[jo: x]",
+        ]
+    ),
     max_size=10,
 )
 

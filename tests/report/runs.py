@@ -14,12 +14,36 @@ GOLDEN = pathlib.Path(__file__).parent.parent / "agent/golden"
 FIELDS = ("Name", "Model", "Error", "Instruction", "Prompt", "Reply", "Thoughts")
 
 HOSTILE = (
-    "<script>document.title='broken'</script>", "</script><script>document.title='broken'</script>", "</pre><img src=x onerror=\"document.title='broken'\">",
-    "<svg onload=\"document.title='broken'\">", "</title><script>document.title='broken'</script>", "</style><script>document.title='broken'</script>",
-    "\"><script>document.title='broken'</script>", "' onmouseover='document.title=1' x='", "javascript:document.title='broken'", "<!-- ", "-->", "--!>", "]]>", "<![CDATA[",
-    "<plaintext>", "<textarea>", "</details></section></main>", "<base href='//evil.example'>", "<meta http-equiv=refresh content='0;url=//evil.example'>",
-    "<iframe src='//evil.example'></iframe>", "<link rel=stylesheet href='//evil.example/x.css'>", "{{ 7*7 }}{% raw %}", "&lt;b&gt; &amp; &#60;", "a\0b", "\x1b[31mred\x1b]0;t\x07",
-    "\u202eeht\u202c \u2066x\u2069", "\ud800 lone \udfff", "\ufeff\u200b\u2028\u2029", "\r\n\v\f\x85", "x" * 1_000_000,
+    "<script>document.title='broken'</script>",
+    "</script><script>document.title='broken'</script>",
+    "</pre><img src=x onerror=\"document.title='broken'\">",
+    "<svg onload=\"document.title='broken'\">",
+    "</title><script>document.title='broken'</script>",
+    "</style><script>document.title='broken'</script>",
+    "\"><script>document.title='broken'</script>",
+    "' onmouseover='document.title=1' x='",
+    "javascript:document.title='broken'",
+    "<!-- ",
+    "-->",
+    "--!>",
+    "]]>",
+    "<![CDATA[",
+    "<plaintext>",
+    "<textarea>",
+    "</details></section></main>",
+    "<base href='//evil.example'>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<iframe src='//evil.example'></iframe>",
+    "<link rel=stylesheet href='//evil.example/x.css'>",
+    "{{ 7*7 }}{% raw %}",
+    "&lt;b&gt; &amp; &#60;",
+    "a\0b",
+    "\x1b[31mred\x1b]0;t\x07",
+    "\u202eeht\u202c \u2066x\u2069",
+    "\ud800 lone \udfff",
+    "\ufeff\u200b\u2028\u2029",
+    "\r\n\v\f\x85",
+    "x" * 1_000_000,
 )
 
 
@@ -46,13 +70,48 @@ def hostile() -> list[dict[str, Any]]:
     spans = []
     for number, evil in enumerate(HOSTILE):
         fields = {name: evil for name in FIELDS}
-        spans.append({"Seq": number + 1, "Nesting": 1, "Type": "tool" if number % 2 else "llm", "Started": evil[:50], "Finished": evil[:50], "Args": {evil: evil, "File": evil},
-                      "Results": {evil: [evil], "Contents": f"   7:\t{evil}"}, "InputTokens": number, "OutputTokens": 1, "OutputThoughtsTokens": 1, **fields})
+        spans.append(
+            {
+                "Seq": number + 1,
+                "Nesting": 1,
+                "Type": "tool" if number % 2 else "llm",
+                "Started": evil[:50],
+                "Finished": evil[:50],
+                "Args": {evil: evil, "File": evil},
+                "Results": {evil: [evil], "Contents": f"   7:\t{evil}"},
+                "InputTokens": number,
+                "OutputTokens": 1,
+                "OutputThoughtsTokens": 1,
+                **fields,
+            }
+        )
     short = [evil for evil in HOSTILE if len(evil) < 1000]
     fact = [{"Claim": evil, "Path": evil, "Line": 7, "Blob": evil, "Text": evil} for evil in short]
-    verdict = {name: list(short) for name in ("FocusSymbols", "EnableConfigs", "Via", "ChangedFunctions", "ChangeClasses", "Assumptions", "Disputes", "Devices", "DisableConfigs")}
-    verdict |= {name: " ".join(short) for name in ("Reasoning", "KMSANReasoning", "Model", "Commit", "Base", "ChangeId", "Functional", "Reachable", "State", "DecidedBy")}
-    verdict |= {"WorthFuzzing": True, "NeedsKMSAN": True, "Evidence": fact, "ConfigReasons": {evil: {"Why": evil} for evil in short}, "Tokens": {"Input": "x"}}
+    verdict = {
+        name: list(short)
+        for name in (
+            "FocusSymbols",
+            "EnableConfigs",
+            "Via",
+            "ChangedFunctions",
+            "ChangeClasses",
+            "Assumptions",
+            "Disputes",
+            "Devices",
+            "DisableConfigs",
+        )
+    }
+    verdict |= {
+        name: " ".join(short)
+        for name in ("Reasoning", "KMSANReasoning", "Model", "Commit", "Base", "ChangeId", "Functional", "Reachable", "State", "DecidedBy")
+    }
+    verdict |= {
+        "WorthFuzzing": True,
+        "NeedsKMSAN": True,
+        "Evidence": fact,
+        "ConfigReasons": {evil: {"Why": evil} for evil in short},
+        "Tokens": {"Input": "x"},
+    }
     diff = "".join(f"diff --git a/{evil} b/{evil}\n@@ -1 +1 @@\n-{evil}\n+{evil}\n" for evil in short)
     flow = {"Seq": 0, "Nesting": 0, "Type": "flow", "Name": "patch-triage", "Results": verdict}
     spans.append({"Seq": len(HOSTILE) + 1, "Nesting": 1, "Type": "action", "Name": "read-patch-diff", "Results": {"PatchDiff": diff}})
@@ -64,14 +123,30 @@ def large(count: int = 500, size: int = 5_000_000) -> list[dict[str, Any]]:
     """As many steps as a run has at most, with text as kernel code is."""
     line = '\tif (unlikely(pool->count >= POOL_MAX && !(flags & GFP_ATOMIC)))\n\t\treturn "full";\n'
     text = line * (size // count // len(line))
-    return [{"Seq": number, "Nesting": min(number, 2), "Type": "tool" if number % 2 else "llm", "Name": "read-file" if number % 2 else "patch-evaluator", "Model": "some-model",
-             "Started": _time(number), "Finished": _time(number + 0.5), "Args": {"File": "mm/pool.c"} if number % 2 else None,
-             "Results": {"Contents": text} if number % 2 else None, "Thoughts": "" if number % 2 else text, "InputTokens": number * 20 if number % 2 == 0 else 0} for number in range(count)]
+    return [
+        {
+            "Seq": number,
+            "Nesting": min(number, 2),
+            "Type": "tool" if number % 2 else "llm",
+            "Name": "read-file" if number % 2 else "patch-evaluator",
+            "Model": "some-model",
+            "Started": _time(number),
+            "Finished": _time(number + 0.5),
+            "Args": {"File": "mm/pool.c"} if number % 2 else None,
+            "Results": {"Contents": text} if number % 2 else None,
+            "Thoughts": "" if number % 2 else text,
+            "InputTokens": number * 20 if number % 2 == 0 else 0,
+        }
+        for number in range(count)
+    ]
 
 
 def hostile_series() -> Series:
     """Every hostile text as every field of a patch of a series."""
-    return Series(tuple(_outcome(evil, evil, (evil,), Fact(evil, Place(evil, 7, evil), evil)) for evil in HOSTILE), _outcome("the series", " ".join(HOSTILE[:-1]), HOSTILE[:-1]))
+    return Series(
+        tuple(_outcome(evil, evil, (evil,), Fact(evil, Place(evil, 7, evil), evil)) for evil in HOSTILE),
+        _outcome("the series", " ".join(HOSTILE[:-1]), HOSTILE[:-1]),
+    )
 
 
 def large_series(count: int = 200) -> Series:
@@ -79,15 +154,37 @@ def large_series(count: int = 200) -> Series:
     patches = []
     for number in range(count):
         names = tuple(f"pool_{number}_{one}" for one in range(8))
-        facts = [Fact(f"code changed in {name}()", Place(f"drivers/net/pool_{number}.c", 100 + at, ""), f"\tif (pool->count >= limit_{at})") for at, name in enumerate(names)]
-        patches.append(_outcome(f"{number:012x} mm/pool: the patch of number {number}", "drivers/net/pool.c changes, and nothing proves it harmless.", names, *facts))
+        facts = [
+            Fact(f"code changed in {name}()", Place(f"drivers/net/pool_{number}.c", 100 + at, ""), f"\tif (pool->count >= limit_{at})")
+            for at, name in enumerate(names)
+        ]
+        patches.append(
+            _outcome(
+                f"{number:012x} mm/pool: the patch of number {number}",
+                "drivers/net/pool.c changes, and nothing proves it harmless.",
+                names,
+                *facts,
+            )
+        )
     return Series(tuple(patches), _outcome("the series", "everything changes.", ("pool_put",)))
 
 
 def _outcome(label: str, why: str, names: tuple[str, ...], *facts: Fact) -> Outcome:
     verdict = Verdict(
-        worth_fuzzing=True, decided_by=DecidedBy.DEFAULT, functional=Answer.UNKNOWN, reachable=Answer.UNKNOWN, reasoning=why, change_id="", focus_symbols=names, enable_configs=names,
-        via=names, change_classes=names, devices=names, evidence=facts, model=why[:40], tokens=Tokens(1000, 10, 5),
+        worth_fuzzing=True,
+        decided_by=DecidedBy.DEFAULT,
+        functional=Answer.UNKNOWN,
+        reachable=Answer.UNKNOWN,
+        reasoning=why,
+        change_id="",
+        focus_symbols=names,
+        enable_configs=names,
+        via=names,
+        change_classes=names,
+        devices=names,
+        evidence=facts,
+        model=why[:40],
+        tokens=Tokens(1000, 10, 5),
     )
     return Outcome(label, verdict, why="", seconds=0.25)
 

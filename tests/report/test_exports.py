@@ -41,7 +41,11 @@ def areas(out: str) -> dict[str, dict]:
 def test_syz_manager_gets_areas_with_the_weights_of_syz_cluster(changed: Kernel) -> None:
     found = areas(changed.triage("export", "syz-manager", "HEAD~3..HEAD"))
     assert found["triage_focus"]["weight"] == 10.0 and FOCUS in found["triage_focus"]["filter"]["functions"]
-    assert found["triage_files"] == {"name": "triage_files", "filter": {"files": [r"^mm/pool\.c$", r"^drivers/net/tinynet\.c$"]}, "weight": 3.0}
+    assert found["triage_files"] == {
+        "name": "triage_files",
+        "filter": {"files": [r"^mm/pool\.c$", r"^drivers/net/tinynet\.c$"]},
+        "weight": 3.0,
+    }
     assert found[""] == {"weight": 1.0}
     assert "triage_modified" not in found
 
@@ -74,7 +78,11 @@ def test_a_file_without_coverage_points_is_no_area(changed: Kernel) -> None:
 
 def test_names_that_only_a_record_holds_are_found_in_the_tree_or_left_out(changed: Kernel) -> None:
     changed.triage("check", "HEAD~2", "--record")
-    note = changed.note("HEAD~2").replace("- pool_put\n", "- pool_put\n- pool_empty\n- never_heard_of\n- 'x|.*'\n", 1).replace("Model: ''", "Model: some")
+    note = (
+        changed.note("HEAD~2")
+        .replace("- pool_put\n", "- pool_put\n- pool_empty\n- never_heard_of\n- 'x|.*'\n", 1)
+        .replace("Model: ''", "Model: some")
+    )
     changed.git("notes", "--ref=patch-triage", "add", "-f", "-F", "-", "HEAD~2", data=note)
     out, error = changed.triage_both("export", "syz-manager", "HEAD~2")
     assert areas(out)["triage_focus"]["filter"]["functions"] == [FOCUS]
@@ -137,7 +145,9 @@ def test_the_symbols_are_those_that_another_reader_finds(tmp_path: pathlib.Path)
 
 def test_a_managers_configuration_keeps_everything_else(changed: Kernel, tmp_path: pathlib.Path) -> None:
     config = tmp_path / "manager.cfg"
-    config.write_text('{\n# where\n"target": "linux/amd64",\n"experimental": {"remote_cover": true, "focus_areas": [{"name": "mine", "filter": {"files": ["^fs/"]}, "weight": 2.0}, {"weight": 0.5}]}\n}\n')
+    config.write_text(
+        '{\n# where\n"target": "linux/amd64",\n"experimental": {"remote_cover": true, "focus_areas": [{"name": "mine", "filter": {"files": ["^fs/"]}, "weight": 2.0}, {"weight": 0.5}]}\n}\n'
+    )
     _, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--into", str(config))
     assert "1 lines of comments" in error and "# where" in config.with_name("manager.cfg.orig").read_text()
     once = config.read_text()
@@ -151,10 +161,16 @@ def test_a_managers_configuration_keeps_everything_else(changed: Kernel, tmp_pat
     assert [area.get("name") for area in json.loads(config.read_text())["experimental"]["focus_areas"]] == ["mine", None]
 
 
-@pytest.mark.parametrize(("text", "why"), [
-    ("{", "not JSON"), ("[]", "not a JSON object"), ('{"cov_filter": {"files": ["^mm/"]}}', "cov_filter"), ('{"experimental": 1}', "not a list of areas"),
-    ('{"experimental": {"focus_areas": [1]}}', "not a list of areas"),
-])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"cov_filter": {"files": ["^mm/"]}}', "cov_filter"),
+        ('{"experimental": 1}', "not a list of areas"),
+        ('{"experimental": {"focus_areas": [1]}}', "not a list of areas"),
+    ],
+)
 def test_a_configuration_that_cannot_take_areas_is_left_alone(changed: Kernel, tmp_path: pathlib.Path, text: str, why: str) -> None:
     config = tmp_path / "manager.cfg"
     config.write_text(text)
@@ -209,7 +225,11 @@ def test_sarif_keeps_to_its_schema(changed: Kernel) -> None:
 
 def test_a_mailed_patch_carries_its_verdict_where_git_am_drops_it(changed: Kernel) -> None:
     changed.replace(POOL, "count > POOL_MAX - 2", "count > POOL_MAX - 1")
-    changed.git("commit", "-qam", "mm/pool: a message with dashes\n\nfirst\n---\ndiff --git a/x b/x\nlast\n\nSigned-off-by: Jo Hacker <jo@example.org>")
+    changed.git(
+        "commit",
+        "-qam",
+        "mm/pool: a message with dashes\n\nfirst\n---\ndiff --git a/x b/x\nlast\n\nSigned-off-by: Jo Hacker <jo@example.org>",
+    )
     mailbox = changed.triage("export", "patch", "HEAD~2..HEAD")
     first, second = re.split(r"(?m)^From [0-9a-f]{40} .*\n", mailbox)[1:]
     for mail, body in ((first, "refuse no frame"), (second, "last\n\nSigned-off-by")):
@@ -242,7 +262,9 @@ class Patchwork:
         if self.headers[-1] != "Token s3cret-token-of-jo":
             return Response(json.dumps({"detail": f"Invalid token {self.headers[-1]}"}), 403)
         if request.method == "POST":
-            self.checks.append({**json.loads(request.get_data()), "id": len(self.checks), "date": f"2026-01-05T10:00:{len(self.checks):02}"})
+            self.checks.append(
+                {**json.loads(request.get_data()), "id": len(self.checks), "date": f"2026-01-05T10:00:{len(self.checks):02}"}
+            )
             return Response("{}", 201)
         return Response(json.dumps([one for one in self.checks if one["context"] == request.args["context"]]), 200)
 
@@ -251,9 +273,16 @@ def test_patchwork_is_told_each_state_once(changed: Kernel, httpserver: HTTPServ
     httpserver.clear()
     patchwork = Patchwork(httpserver)
     env = {"PATCH_TRIAGE_PATCHWORK_URL": patchwork.url, "PATCHWORK_TOKEN": "s3cret-token-of-jo", "NO_PROXY": "*"}
-    changed.git("commit", "-q", "--amend", "-m", "net/tinynet: refuse no frame\n\nLink: https://patch.msgid.link/20260105.1-jo@example.org\n")
+    changed.git(
+        "commit", "-q", "--amend", "-m", "net/tinynet: refuse no frame\n\nLink: https://patch.msgid.link/20260105.1-jo@example.org\n"
+    )
     told = json.loads(changed.triage("export", "patchwork", "HEAD", **env))
-    assert told["state"] == "warning" and told["context"] == "patch-triage" and "worth fuzzing" in told["description"] and not patchwork.headers
+    assert (
+        told["state"] == "warning"
+        and told["context"] == "patch-triage"
+        and "worth fuzzing" in told["description"]
+        and not patchwork.headers
+    )
     assert changed.triage("export", "patchwork", "HEAD", "--post", **env).endswith("patch 7: warning\n")
     assert changed.triage("export", "patchwork", "HEAD", "--post", **env).endswith("as it says already\n")
     assert [one["state"] for one in patchwork.checks] == ["warning"]
@@ -276,11 +305,16 @@ def test_patchworks_token_goes_nowhere_else_and_is_never_shown(changed: Kernel, 
     asked = len(patchwork.headers)
     secret = {"PATCHWORK_TOKEN": "s3cret-token-of-jo", "NO_PROXY": "*"}
     assert "unencrypted" in changed.triage_both(*post, **secret, PATCH_TRIAGE_PATCHWORK_URL="http://patchwork.example.org", ok=3)[1]
-    httpserver.expect_request("/moved/api/patches/7/checks/").respond_with_response(Response("", 302, {"Location": f"{patchwork.url}api/patches/7/checks/"}))
+    httpserver.expect_request("/moved/api/patches/7/checks/").respond_with_response(
+        Response("", 302, {"Location": f"{patchwork.url}api/patches/7/checks/"})
+    )
     assert "answers 302" in changed.triage_both(*post, **secret, PATCH_TRIAGE_PATCHWORK_URL=f"{patchwork.url}moved", ok=3)[1]
     assert len(patchwork.headers) == asked
     assert "patchwork.url" in changed.triage_both(*post, **secret, ok=2)[1]
-    assert "no Link:" in changed.triage_both("export", "patchwork", "HEAD", "--post", **secret, PATCH_TRIAGE_PATCHWORK_URL=patchwork.url, ok=2)[1]
+    assert (
+        "no Link:"
+        in changed.triage_both("export", "patchwork", "HEAD", "--post", **secret, PATCH_TRIAGE_PATCHWORK_URL=patchwork.url, ok=2)[1]
+    )
     assert "not made of" in changed.triage_both("export", "patchwork", "HEAD", PATCH_TRIAGE_PATCHWORK_CONTEXT="a b", ok=3)[1]
 
 

@@ -19,7 +19,61 @@ from tests.report import runs
 from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
-OURS = set(["html", "head", "meta", "title", "style", "body", "header", "h1", "nav", "a", "main", "section", "h2", "span", "div", "p", "dl", "dt", "dd", "code", "h3", "ul", "li", "strong", "figure", "figcaption", "pre", "mark", "b", "ins", "del", "details", "summary", "form", "label", "input", "button", "output", "time", "i", "svg", "rect", "table", "caption", "thead", "tbody", "tr", "th", "td", "footer", "script"])
+OURS = set(
+    [
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "header",
+        "h1",
+        "nav",
+        "a",
+        "main",
+        "section",
+        "h2",
+        "span",
+        "div",
+        "p",
+        "dl",
+        "dt",
+        "dd",
+        "code",
+        "h3",
+        "ul",
+        "li",
+        "strong",
+        "figure",
+        "figcaption",
+        "pre",
+        "mark",
+        "b",
+        "ins",
+        "del",
+        "details",
+        "summary",
+        "form",
+        "label",
+        "input",
+        "button",
+        "output",
+        "time",
+        "i",
+        "svg",
+        "rect",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "footer",
+        "script",
+    ]
+)
 EMPTY = {"meta", "input"}
 
 
@@ -91,7 +145,11 @@ def test_the_farms_run_has_every_step_with_every_field(kernel: Kernel, tmp_path:
     summaries = [text for text in page.texts["summary"] if "/" in text.split("2026")[0] and "2026" in text]
     assert len(summaries) == len(spans)
     for span, summary in zip(spans, summaries, strict=True):
-        assert summary.startswith(f"{span['Seq']}/{span['Nesting']}2026-06-29 17:") and span["Name"] in summary and summary.rstrip().endswith(" s")
+        assert (
+            summary.startswith(f"{span['Seq']}/{span['Nesting']}2026-06-29 17:")
+            and span["Name"] in summary
+            and summary.rstrip().endswith(" s")
+        )
     titles = set(page.texts["h3"])
     assert {"Model", "Args", "Results", "Instruction", "Prompt", "Tokens", "Thoughts", "Error"} <= titles
     shown = "\n".join(page.texts["pre"])
@@ -155,29 +213,50 @@ def test_a_commit_that_a_model_was_asked_about_shows_the_run(kernel: Kernel, scr
     kernel.replace(POOL, "count >= POOL_MAX", "count > POOL_MAX - 2")
     kernel.git("commit", "-qam", "mm/pool: keep one slot free")
     why = "mm/pool.c:31 keeps a slot; see init/main.c:3 and mm/none.c:4."
-    model = scripted(says(call("read-file", File=POOL, FirstLine=20, LineCount=10), thoughts="let me look"),
-                     says(results(True, ["pool_put"], ["POOL"], "mm/pool.c:31 keeps a slot; see init/main.c:3.")), says(kmsan()))
+    model = scripted(
+        says(call("read-file", File=POOL, FirstLine=20, LineCount=10), thoughts="let me look"),
+        says(results(True, ["pool_put"], ["POOL"], "mm/pool.c:31 keeps a slot; see init/main.c:3.")),
+        says(kmsan()),
+    )
     kernel.triage("check", "HEAD", "--agent", "always", "--record", **model.environment)
     note = kernel.note().replace("mm/pool.c:31 keeps a slot; see init/main.c:3.", why)
     kernel.git("notes", "--ref=patch-triage", "add", "-f", "-F", "-", data=note)
     kernel.triage("report", "HEAD", "-o", "page.html")
     page = sound(kernel.read("page.html"))
     assert "let me look" in "".join(page.texts["pre"]) and page.tags.count("rect") >= 3
-    assert [text for text in page.texts["a"] if ":" in text][:2] == ["mm/pool.c:31", "init/main.c:3"] and "mm/none.c:4" in page.texts["p"][0]
+    assert [text for text in page.texts["a"] if ":" in text][:2] == ["mm/pool.c:31", "init/main.c:3"] and "mm/none.c:4" in page.texts["p"][
+        0
+    ]
     assert "sk-planted-key" not in kernel.read("page.html")
 
 
 def test_secrets_in_a_trajectory_do_not_reach_the_page(kernel: Kernel, tmp_path: pathlib.Path) -> None:
     key = "ghp_" + "a1B2" * 9
-    spans = [{"Seq": 0, "Type": "flow", "Name": "x", "Nesting": 0, "Results": {"Reasoning": key, "WorthFuzzing": True}, "Prompt": f"use {key}"},
-             {"Seq": 1, "Type": "action", "Name": "read-patch-diff", "Nesting": 1, "Results": {"PatchDiff": f"diff --git a/x b/x\n@@ -1 +1 @@\n+{key}\n"}}]
+    spans = [
+        {"Seq": 0, "Type": "flow", "Name": "x", "Nesting": 0, "Results": {"Reasoning": key, "WorthFuzzing": True}, "Prompt": f"use {key}"},
+        {
+            "Seq": 1,
+            "Type": "action",
+            "Name": "read-patch-diff",
+            "Nesting": 1,
+            "Results": {"PatchDiff": f"diff --git a/x b/x\n@@ -1 +1 @@\n+{key}\n"},
+        },
+    ]
     text = of_spans(kernel, tmp_path, spans)
     sound(text)
     assert key not in text and text.count("[redacted]") >= 3
 
 
 def test_the_fewer_fields_of_another_programs_run_are_enough(kernel: Kernel, tmp_path: pathlib.Path) -> None:
-    spans = [{"Seq": 0, "Type": "flow", "Name": "patch-triage", "Nesting": 0, "Results": {"WorthFuzzing": False, "FocusSymbols": None, "Reasoning": ""}}]
+    spans = [
+        {
+            "Seq": 0,
+            "Type": "flow",
+            "Name": "patch-triage",
+            "Nesting": 0,
+            "Results": {"WorthFuzzing": False, "FocusSymbols": None, "Reasoning": ""},
+        }
+    ]
     page = sound(of_spans(kernel, tmp_path, spans))
     assert "not worth fuzzing" in page.texts["h2"][0]
     page = sound(of_spans(kernel, tmp_path, [{"Seq": 0, "Type": "llm", "Name": "x", "Nesting": 0}]))
@@ -187,7 +266,9 @@ def test_the_fewer_fields_of_another_programs_run_are_enough(kernel: Kernel, tmp
 def test_a_trajectory_names_a_commit_by_its_id_and_not_by_a_branch(kernel: Kernel, tmp_path: pathlib.Path) -> None:
     kernel.commit(POOL, "int private;\n", "embargoed")
     for name, seen in (("HEAD", False), ("main", False), (kernel.head(), True)):
-        text = of_spans(kernel, tmp_path, [{"Seq": 0, "Type": "flow", "Name": "x", "Nesting": 0, "Results": {"Commit": name, "WorthFuzzing": True}}])
+        text = of_spans(
+            kernel, tmp_path, [{"Seq": 0, "Type": "flow", "Name": "x", "Nesting": 0, "Results": {"Commit": name, "WorthFuzzing": True}}]
+        )
         sound(text)
         assert ("embargoed" in text) is seen
 
@@ -199,13 +280,16 @@ def test_a_large_run_makes_a_file_hardly_larger(kernel: Kernel, tmp_path: pathli
     assert shown > 4_500_000 and len(text) <= 1.3 * shown
 
 
-@pytest.mark.parametrize(("arguments", "code", "sentence"), [
-    (["nonsense"], 3, "nonsense names no commit here"),
-    (["HEAD", "--trajectory", "x"], 2, "report takes a COMMIT or --trajectory FILE"),
-    (["--trajectory", "/nowhere"], 3, "/nowhere: No such file or directory"),
-    (["--trajectory", "MAINTAINERS"], 2, "holds no spans"),
-    (["HEAD", "-o", "/nowhere/x.html"], 3, "/nowhere/x.html: No such file or directory"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["nonsense"], 3, "nonsense names no commit here"),
+        (["HEAD", "--trajectory", "x"], 2, "report takes a COMMIT or --trajectory FILE"),
+        (["--trajectory", "/nowhere"], 3, "/nowhere: No such file or directory"),
+        (["--trajectory", "MAINTAINERS"], 2, "holds no spans"),
+        (["HEAD", "-o", "/nowhere/x.html"], 3, "/nowhere/x.html: No such file or directory"),
+    ],
+)
 def test_wrong_use_ends_in_one_line(kernel: Kernel, arguments: list[str], code: int, sentence: str) -> None:
     out, error = kernel.triage_both("report", *arguments, ok=code)
     assert out == "" and len(error.splitlines()) == 1 and sentence in error

@@ -46,7 +46,11 @@ def test_syz_manager_matches_what_is_there_and_nothing_else(odd: Kernel, tmp_pat
 
 
 def bad(change: dict[str, Any]) -> dict[str, Any]:
-    areas = [{"name": "a", "filter": {"functions": ["^f$"]}, "weight": 10.0}, {"name": "b", "filter": {"files": [r"^mm/a\.c$"]}, "weight": 3.0}, {"weight": 1.0}]
+    areas = [
+        {"name": "a", "filter": {"functions": ["^f$"]}, "weight": 10.0},
+        {"name": "b", "filter": {"files": [r"^mm/a\.c$"]}, "weight": 3.0},
+        {"weight": 1.0},
+    ]
     return {"experimental": {"focus_areas": copy.deepcopy(areas)}} | change
 
 
@@ -56,23 +60,29 @@ def with_area(number: int, **change: Any) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.parametrize(("config", "why"), [
-    (bad({}), ""),
-    (bad({"experimental": {"focus_areas": []}}), ""),
-    (with_area(0, weight=0), "less than or equal to the minimum of 0"),
-    (with_area(0, weight=-1.0), "less than or equal to the minimum of 0"),
-    (with_area(1, name="a"), "duplicate name: a"),
-    (with_area(0, filter={"functions": ["^gone$"]}), "some filters don't match anything"),
-    (with_area(1, filter={"files": [r"^mm/b\.c$"]}), "some filters don't match anything"),
-    (with_area(0, filter={"functions": ["^f("]}), "unterminated subpattern"),
-    (with_area(0, filter={"functions": []}), "should be non-empty"),
-    (with_area(0, filter={"symbols": ["^f$"]}), "'symbols' was unexpected"),
-    (with_area(0, regex="^f$"), "'regex' was unexpected"),
-    (bad({"experimental": {"focus_areas": [{"name": "a", "filter": {"functions": ["^f$"]}, "weight": 1.0}]}}), "does not contain items"),
-    (bad({"experimental": {"focus_areas": [{"weight": 1.0}, {"weight": 2.0}]}}), "Too many items"),
-    (bad({"experimental": {"focus_areas": [{"name": "a", "filter": {"functions": ["^f$"]}}]}}), "'weight' is a required property"),
-    (bad({"cov_filter": {"files": ["^mm/"]}}), "should not be valid"),
-])
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (bad({}), ""),
+        (bad({"experimental": {"focus_areas": []}}), ""),
+        (with_area(0, weight=0), "less than or equal to the minimum of 0"),
+        (with_area(0, weight=-1.0), "less than or equal to the minimum of 0"),
+        (with_area(1, name="a"), "duplicate name: a"),
+        (with_area(0, filter={"functions": ["^gone$"]}), "some filters don't match anything"),
+        (with_area(1, filter={"files": [r"^mm/b\.c$"]}), "some filters don't match anything"),
+        (with_area(0, filter={"functions": ["^f("]}), "unterminated subpattern"),
+        (with_area(0, filter={"functions": []}), "should be non-empty"),
+        (with_area(0, filter={"symbols": ["^f$"]}), "'symbols' was unexpected"),
+        (with_area(0, regex="^f$"), "'regex' was unexpected"),
+        (
+            bad({"experimental": {"focus_areas": [{"name": "a", "filter": {"functions": ["^f$"]}, "weight": 1.0}]}}),
+            "does not contain items",
+        ),
+        (bad({"experimental": {"focus_areas": [{"weight": 1.0}, {"weight": 2.0}]}}), "Too many items"),
+        (bad({"experimental": {"focus_areas": [{"name": "a", "filter": {"functions": ["^f$"]}}]}}), "'weight' is a required property"),
+        (bad({"cov_filter": {"files": ["^mm/"]}}), "should not be valid"),
+    ],
+)
 def test_our_schema_knows_each_rule_of_syz_manager(config: dict[str, Any], why: str) -> None:
     found = faults(config, ["f"], ["mm/a.c"])
     assert (found == []) if not why else any(why in one for one in found), found

@@ -29,20 +29,39 @@ def facts(*claims: str) -> tuple[Fact, ...]:
 
 
 def verdict(*claims: str, **fields: object) -> Verdict:
-    made = Verdict(True, DecidedBy.EVIDENCE, Answer.YES, Answer.YES, "mm/mempolicy.c changes.", "", evidence=facts(*claims), focus_symbols=("queue_pages",))
+    made = Verdict(
+        True,
+        DecidedBy.EVIDENCE,
+        Answer.YES,
+        Answer.YES,
+        "mm/mempolicy.c changes.",
+        "",
+        evidence=facts(*claims),
+        focus_symbols=("queue_pages",),
+    )
     return dataclasses.replace(made, **fields)  # type: ignore[arg-type]
 
 
 def test_a_chain_of_hops_is_one_line_and_each_hop_a_line_on_demand() -> None:
     short = paragraph(verdict(CHANGED, *HOPS))
-    assert short[1:3] == [f"  mm/mempolicy.c:1  {CHANGED}", "  reached: system call mbind -> __x64_sys_mbind -> kernel_mbind -> do_mbind -> queue_pages"]
+    assert short[1:3] == [
+        f"  mm/mempolicy.c:1  {CHANGED}",
+        "  reached: system call mbind -> __x64_sys_mbind -> kernel_mbind -> do_mbind -> queue_pages",
+    ]
     assert not any("calls" in line for line in short)
     long = paragraph(verdict(CHANGED, *HOPS), verbose=True)
     assert [f"  mm/mempolicy.c:{number}  {hop}" for number, hop in enumerate(HOPS, 2)] == long[2:6] and long[6].startswith("  reached: ")
 
 
 def test_what_is_no_chain_stays_as_it_is() -> None:
-    for claims in ((CHANGED, "walk_one() calls pool_get()"), HOPS[:1], HOPS[1:], ("a() calls b()", "b() calls d()"), TABLE[:2], ("only comments changed: the tokens are the same",)):
+    for claims in (
+        (CHANGED, "walk_one() calls pool_get()"),
+        HOPS[:1],
+        HOPS[1:],
+        ("a() calls b()", "b() calls d()"),
+        TABLE[:2],
+        ("only comments changed: the tokens are the same",),
+    ):
         lines, rest = chains(facts(*claims))
         assert lines == [] and rest == list(facts(*claims))
 
@@ -55,8 +74,12 @@ def test_a_table_is_an_entry_and_what_registers_it_is_left_to_the_long_form() ->
 
 def test_a_hop_that_begins_elsewhere_ends_the_chain() -> None:
     lines, rest = chains(facts(*HOPS[:2], "someone() calls else_one()"))
-    assert lines == ["system call mbind -> __x64_sys_mbind -> kernel_mbind"] and [fact.claim for fact in rest] == ["someone() calls else_one()"]
+    assert lines == ["system call mbind -> __x64_sys_mbind -> kernel_mbind"] and [fact.claim for fact in rest] == [
+        "someone() calls else_one()"
+    ]
 
 
 def test_devices_are_named() -> None:
-    assert "  devices that make it run: e1000e, dummy_hcd with raw-gadget" in paragraph(verdict(CHANGED, devices=("e1000e", "dummy_hcd with raw-gadget")))
+    assert "  devices that make it run: e1000e, dummy_hcd with raw-gadget" in paragraph(
+        verdict(CHANGED, devices=("e1000e", "dummy_hcd with raw-gadget"))
+    )

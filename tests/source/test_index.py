@@ -170,7 +170,10 @@ def test_a_format_of_another_version_is_made_anew(indexed: Kernel) -> None:
 
 
 def test_two_writers_one_waits_for_nobody(kernel: Kernel) -> None:
-    many = [subprocess.Popen([PROGRAM, "index"], cwd=kernel.path, env=kernel.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    many = [
+        subprocess.Popen([PROGRAM, "index"], cwd=kernel.path, env=kernel.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
     said = [one.communicate() for one in many]
     assert all(one.returncode == 0 for one in many), said
     assert any(b"are indexed" in out for out, _ in said)
@@ -193,7 +196,9 @@ def test_a_stopped_run_goes_on_where_it_was(larger: Kernel, how: int) -> None:
     right, lock = look(larger, "definitions", "name_700_3"), put_away(larger) / "lock"
     for moment in (0.0, 0.1, 0.2, 0.35, 0.6):
         before = lock.stat().st_mtime_ns if lock.exists() else 0
-        run = subprocess.Popen([PROGRAM, "index"], cwd=larger.path, env=larger.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        run = subprocess.Popen(
+            [PROGRAM, "index"], cwd=larger.path, env=larger.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
         while not lock.exists() or lock.stat().st_mtime_ns == before:  # it writes into its lock as it begins
             time.sleep(0.01)
         time.sleep(moment)
@@ -276,7 +281,7 @@ WORDS = ["alpha", "alpha_beta", "BETA", "Beta_gamma", "gamma9", "x1", "dead", "0
 LINES = st.one_of(
     st.sampled_from(WORDS).map("int {}(void) {{ return alpha(); }}".format),
     st.sampled_from(WORDS).map("#define {} 1".format),
-    st.lists(st.sampled_from([*WORDS, "(", ")", "{", "}", ";", "\"", "/*", "*/", "=", "-"]), max_size=6).map(" ".join),
+    st.lists(st.sampled_from([*WORDS, "(", ")", "{", "}", ";", '"', "/*", "*/", "=", "-"]), max_size=6).map(" ".join),
 )
 CONTENTS = st.lists(LINES, max_size=6).map(lambda lines: "\n".join(lines) + "\n")
 PATHS = st.sampled_from(["a.c", "b.h", "d/c.c", "d/e/f.txt", "Kconfig", "g.S"])
@@ -298,7 +303,9 @@ class _Trees:
     def tree(self, files: dict[str, str]) -> str:
         lines = [f"100644 {self.git('hash-object', '-w', '--stdin', data=text)}\t{path}\n" for path, text in files.items()]
         index_file = {"GIT_INDEX_FILE": f"{self.env['GIT_DIR']}/made"}
-        run = subprocess.run(["git", "update-index", "--add", "--index-info"], env=self.env | index_file, input="".join(lines), text=True, check=True)
+        run = subprocess.run(
+            ["git", "update-index", "--add", "--index-info"], env=self.env | index_file, input="".join(lines), text=True, check=True
+        )
         assert run.returncode == 0
         made = subprocess.run(["git", "write-tree"], env=self.env | index_file, capture_output=True, text=True, check=True).stdout.strip()
         os.unlink(index_file["GIT_INDEX_FILE"])

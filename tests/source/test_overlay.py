@@ -152,8 +152,21 @@ def copy(kernel: Kernel) -> None:
 
 
 STORY: list[Callable[[Kernel], None]] = [
-    binary, carriage_returns, mode_only, symlink, type_change, submodule, submodule_moves_on, odd_names, odd_names_change,
-    file_becomes_directory, directory_becomes_file, empty_file, no_newline, copy, deleted,
+    binary,
+    carriage_returns,
+    mode_only,
+    symlink,
+    type_change,
+    submodule,
+    submodule_moves_on,
+    odd_names,
+    odd_names_change,
+    file_becomes_directory,
+    directory_becomes_file,
+    empty_file,
+    no_newline,
+    copy,
+    deleted,
 ]
 
 
@@ -242,22 +255,34 @@ def test_a_plain_diff_without_git_headers(kernel: Kernel, scratch: pathlib.Path)
     [
         (b"", overlay.NoPatch, "the patch is empty"),
         (b"hello\n", overlay.NoPatch, "there is no diff in the patch"),
-        (b"--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-nowhere\n+x\n", overlay.DoesNotApply,
-         "the patch does not apply to HEAD: Makefile, line 1, looks different there; --base REV names another base"),
-        (b"--- a/gone.c\n+++ b/gone.c\n@@ -1 +1 @@\n-nowhere\n+x\n", overlay.DoesNotApply,
-         "the patch does not apply to HEAD: gone.c: there is no such file; --base REV names another base"),
-        (b"--- a/Makefile\n+++ b/Makefile\n@@ -1,9 +1 @@\n-nowhere\n", overlay.DoesNotApply,
-         "the patch is damaged: corrupt patch at line"),
+        (
+            b"--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-nowhere\n+x\n",
+            overlay.DoesNotApply,
+            "the patch does not apply to HEAD: Makefile, line 1, looks different there; --base REV names another base",
+        ),
+        (
+            b"--- a/gone.c\n+++ b/gone.c\n@@ -1 +1 @@\n-nowhere\n+x\n",
+            overlay.DoesNotApply,
+            "the patch does not apply to HEAD: gone.c: there is no such file; --base REV names another base",
+        ),
+        (b"--- a/Makefile\n+++ b/Makefile\n@@ -1,9 +1 @@\n-nowhere\n", overlay.DoesNotApply, "the patch is damaged: corrupt patch at line"),
         (b"--- /dev/null\n+++ b/../out.c\n@@ -0,0 +1 @@\n+x\n", overlay.DoesNotApply, "invalid path '../out.c'"),
-        (b"diff --git a/.git/config b/.git/config\nnew file mode 100644\n--- /dev/null\n+++ b/.git/config\n@@ -0,0 +1 @@\n+x\n",
-         overlay.DoesNotApply, "invalid path '.git/config'"),
+        (
+            b"diff --git a/.git/config b/.git/config\nnew file mode 100644\n--- /dev/null\n+++ b/.git/config\n@@ -0,0 +1 @@\n+x\n",
+            overlay.DoesNotApply,
+            "invalid path '.git/config'",
+        ),
         (b"--- /dev/null\n+++ b/mm\n@@ -0,0 +1 @@\n+x\n", overlay.DoesNotApply, "mm"),
         (b"--- /dev/null\n+++ b/Makefile/x\n@@ -0,0 +1 @@\n+x\n", overlay.DoesNotApply, "Makefile"),
         (b"--- a/\0\n+++ b/\0\n@@ -1 +1 @@\n-\0\n+x\n", git.GitError, ""),
     ],
 )
 def test_what_does_not_apply_is_refused_with_a_sentence(
-    kernel: Kernel, scratch: pathlib.Path, diff: bytes, error: type[Exception], sentence: str,
+    kernel: Kernel,
+    scratch: pathlib.Path,
+    diff: bytes,
+    error: type[Exception],
+    sentence: str,
 ) -> None:
     with pytest.raises(error) as caught:
         overlay.apply(git.find(kernel.path), scratch, "HEAD", diff)
@@ -274,10 +299,15 @@ def test_a_persons_apply_settings_do_not_change_what_is_judged(kernel: Kernel, s
 
 
 NAMES = some.lists(
-    some.sampled_from(["a", "b", "a b", "c.c", "\u00e4", '"', "x\ty"]), min_size=1, max_size=3,
+    some.sampled_from(["a", "b", "a b", "c.c", "\u00e4", '"', "x\ty"]),
+    min_size=1,
+    max_size=3,
 ).map("/".join)
-FILES = some.dictionaries(NAMES, some.binary(max_size=40) | some.lists(some.sampled_from(["x\n", "y\n", "\r\n", "z"])).map(
-    lambda lines: "".join(lines).encode()), max_size=5)
+FILES = some.dictionaries(
+    NAMES,
+    some.binary(max_size=40) | some.lists(some.sampled_from(["x\n", "y\n", "\r\n", "z"])).map(lambda lines: "".join(lines).encode()),
+    max_size=5,
+)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -306,5 +336,8 @@ def test_any_two_trees(old: dict[str, bytes], new: dict[str, bytes]) -> None:
         diff = run("diff", "--binary", *trees)
         repo = git.find(top)
         assert overlay.apply(repo, top / "scratch", trees[0], diff) == overlay.Overlay(
-            dataclasses.replace(repo, object_dir=top / "scratch" / "objects"), trees[0], trees[1], trees[0],
+            dataclasses.replace(repo, object_dir=top / "scratch" / "objects"),
+            trees[0],
+            trees[1],
+            trees[0],
         )

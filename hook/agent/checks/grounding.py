@@ -45,8 +45,14 @@ _GREP_BYTES = 4 << 20
 _RUST_FUNCTION = re.compile(rb"\bfn\s+([A-Za-z_]\w*)")
 _ENTRY = re.compile(r"__(\w+?)_(?:compat_)?sys_\w+\Z")
 # the architectures whose system calls have entry points of their own name, and that name; `do` and `se` are inside all of these
-_ENTRIES = {"x86_64": ("x64", "ia32"), "i386": ("ia32",), "arm64": ("arm64",), "s390": ("s390x", "s390"), "riscv": ("riscv",),
-            "powerpc": ("powerpc",)}
+_ENTRIES = {
+    "x86_64": ("x64", "ia32"),
+    "i386": ("ia32",),
+    "arm64": ("arm64",),
+    "s390": ("s390x", "s390"),
+    "riscv": ("riscv",),
+    "powerpc": ("powerpc",),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,8 +247,11 @@ class Grounding:
             missing = self._undefined(missing, where, until)
         missing = self._undefined(missing, "", until)
         if missing and time.monotonic() > until:
-            return [*wrong, f"it took too long to find out where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} defined; "
-                    "name functions of the changed files"]
+            return [
+                *wrong,
+                f"it took too long to find out where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} defined; "
+                "name functions of the changed files",
+            ]
         known = self._functions_of_change()
         for name in missing:
             if name in self._inline:

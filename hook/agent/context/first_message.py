@@ -89,9 +89,12 @@ def _facts(subject: Subject, desk: Desk) -> Iterator[str]:
     if verdict.change_classes:
         yield f"kinds of edit: {', '.join(verdict.change_classes)}"[:_LONGEST_FACT]
     for what, names in (
-        ("can be aimed at", verdict.focus_symbols), ("on the way in, no aims", verdict.via),
-        ("options that are needed", verdict.enable_configs), ("options that have to be off", verdict.disable_configs),
-        ("devices", verdict.devices), ("assumed", verdict.assumptions),
+        ("can be aimed at", verdict.focus_symbols),
+        ("on the way in, no aims", verdict.via),
+        ("options that are needed", verdict.enable_configs),
+        ("options that have to be off", verdict.disable_configs),
+        ("devices", verdict.devices),
+        ("assumed", verdict.assumptions),
     ):
         if shown := [name for name in names if name not in secret and not held_back(re.findall(r"[\w./+-]+", name), desk.never_paths)]:
             yield f"{what}: {', '.join(shown)}"[:_LONGEST_FACT]

@@ -83,6 +83,7 @@ class Neighbours:
             is_own = one.path.endswith(".c") and b"static" in sheet.data[one.definition.span[0] : one.definition.offset]
             if not is_own:
                 found.append((sheet, one.definition))
+
         def rank(pair: tuple[Sheet, Definition]) -> tuple[bool, bool, int]:
             return pair[1].kind is DefinitionKind.VARIABLE, _is_stub(*pair), -max((_shared(pair[0].path, path) for path in near), default=0)
 

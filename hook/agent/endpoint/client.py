@@ -243,9 +243,7 @@ class Client:
         """The body of the request, with secrets cut out of what is said in it. `force` names the tool that the model is to call."""
         body: Message = {
             "model": self.model,
-            "messages": [
-                self._cleaned(_plain(message) if number < self._foreign else message) for number, message in enumerate(messages)
-            ],
+            "messages": [self._cleaned(_plain(message) if number < self._foreign else message) for number, message in enumerate(messages)],
             "tools": list(tools),
             "temperature": self.endpoint.temperature,
             "max_tokens": self.endpoint.reply_tokens,

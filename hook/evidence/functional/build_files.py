@@ -14,9 +14,7 @@ from hook.c.comparison import Comparison, Unreadable, first_lines
 _Part = tuple[str, bytes, int]  # kind, content, line; what is built depends on the parts of kind `code` alone
 _DEFINE = re.compile(rb"[ \t]*(?:(?:override|export|private|unexport)[ \t]+)*define\b")
 _ENDEF = re.compile(rb"[ \t]*endef\b")
-_PROMPT = re.compile(
-    rb"(bool|tristate|int|hex|string|prompt|menu|comment)[ \t]*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')[ \t]*+(.*)"
-)
+_PROMPT = re.compile(rb"(bool|tristate|int|hex|string|prompt|menu|comment)[ \t]*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')[ \t]*+(.*)")
 
 
 def compare_make(old: bytes, new: bytes) -> Comparison:

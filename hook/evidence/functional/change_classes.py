@@ -37,7 +37,6 @@ _STATEMENT_ENDS = frozenset((b";", b"{", b"}"))
 Statement = tuple[bytes, ...]
 
 
-
 def counts_as_functional(edit: Edit, names: Iterable[str]) -> bool:
     """Whether an edit of a .c file with these classes, not proved harmless, counts as a change of what the kernel does.
 

@@ -28,7 +28,6 @@ class Proof:
     line: int
 
 
-
 class Surroundings(typing.Protocol):
     """How the rules ask about the rest of the tree; see hook.evidence.functional.surroundings."""
 

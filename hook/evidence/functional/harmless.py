@@ -98,8 +98,9 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool
 
     if file.old_blob == file.new_blob and REGULAR in (file.old_mode, file.new_mode) and EXECUTABLE in (file.old_mode, file.new_mode):
         if path_table.language(file.path) in ("c", "asm", "rust"):
-            return Finding(Answer.NO, reachable, ("file mode",), _fact("only the file's mode changed; a compiler reads it all the same",
-                                                                       file, line))
+            return Finding(
+                Answer.NO, reachable, ("file mode",), _fact("only the file's mode changed; a compiler reads it all the same", file, line)
+            )
         return Finding(functional, reachable, ("file mode",), _fact("the file's mode changed", file, line))
 
     language = path_table.language(file.path)
@@ -108,8 +109,13 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool
     if language and file.status == "M":
         sides = [found for _, found in objects.read_all([file.old_blob, file.new_blob])]
         if any(side is None for side in sides):
-            return Finding(functional, reachable, (), _fact("a blob is not in this repository (a partial clone): not compared",
-                                                            file, line), unread=True)
+            return Finding(
+                functional,
+                reachable,
+                (),
+                _fact("a blob is not in this repository (a partial clone): not compared", file, line),
+                unread=True,
+            )
         old, new = (side.data if side else None for side in sides)
         if old is None or new is None:
             return Finding(functional, reachable, (), _fact("too large to compare (limits.blob_bytes)", file, line))
@@ -185,6 +191,4 @@ def quoted(path: str) -> str:
     if text and text.isprintable() and '"' not in text and "\\" not in text:
         return text
     named = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
-    return '"' + "".join(
-        f"\\{named[byte]}" if byte in named else chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}" for byte in raw
-    ) + '"'
+    return '"' + "".join(f"\\{named[byte]}" if byte in named else chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}" for byte in raw) + '"'

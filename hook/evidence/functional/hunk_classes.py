@@ -55,11 +55,13 @@ def classify(patch: Patch, source: Source, target_arch: str) -> Iterator[Classif
 
 def _alone(file: FileChange, hunk: Hunk, language: str, old: list[bytes], new: list[bytes], source: Source) -> Classified:
     """One hunk, applied to the old version without the others."""
-    with_it = b"".join((
-        *old[: _before(hunk.old_start, hunk.old_lines)],
-        *new[_before(hunk.new_start, hunk.new_lines) :][: hunk.new_lines],
-        *old[_before(hunk.old_start, hunk.old_lines) + hunk.old_lines :],
-    ))
+    with_it = b"".join(
+        (
+            *old[: _before(hunk.old_start, hunk.old_lines)],
+            *new[_before(hunk.new_start, hunk.new_lines) :][: hunk.new_lines],
+            *old[_before(hunk.old_start, hunk.old_lines) + hunk.old_lines :],
+        )
+    )
     found = file_edits.compare(language, file.path, b"".join(old), with_it, source)
     return Classified(quoted(file.path), _lines(hunk), found.functional, found.classes or (_NO_CLASS,), found.why)
 

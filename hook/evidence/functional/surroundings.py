@@ -32,9 +32,7 @@ class Surroundings:
         """Whether a header, or another file beside this one, holds a name; True as well where that cannot be told."""
         found = self._holding(name)
         directory = self.path.rpartition("/")[0]
-        return found is None or any(
-            one != self.path and (one.endswith(".h") or one.rpartition("/")[0] == directory) for one in found
-        )
+        return found is None or any(one != self.path and (one.endswith(".h") or one.rpartition("/")[0] == directory) for one in found)
 
     def define_tracepoint(self, name: str) -> bool:
         """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst): a header defines it as one, and none as anything else."""

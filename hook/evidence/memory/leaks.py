@@ -115,8 +115,11 @@ def _wanted(patch: Patch, evidence: Evidence) -> list[FileChange]:
     return [
         file
         for file, finding in zip(patch.files, evidence.findings, strict=True)
-        if finding.functional is not Answer.NO and finding.reachable is not Answer.NO
-        and file.path.endswith((".c", ".h")) and file.is_text_file and file.new_blob
+        if finding.functional is not Answer.NO
+        and finding.reachable is not Answer.NO
+        and file.path.endswith((".c", ".h"))
+        and file.is_text_file
+        and file.new_blob
     ]
 
 

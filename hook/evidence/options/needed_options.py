@@ -60,7 +60,8 @@ class _Group:
 def find(patch: Patch, evidence: Evidence, kernel: Kernel) -> Configs:
     """What is to be configured for what a patch may change of the kernel."""
     relevant = [
-        file for file, finding in zip(patch.files, evidence.findings, strict=True)
+        file
+        for file, finding in zip(patch.files, evidence.findings, strict=True)
         if finding.functional is not Answer.NO and finding.reachable is not Answer.NO
     ]
     callers = evidence.focus.callers if evidence.focus else ()
@@ -319,9 +320,7 @@ def changed_lines(file: FileChange) -> tuple[list[int], list[int]]:
         removed = [number for number, text in hunk.removed if _is_code(text)]
         if not hunk.added and removed:
             before = [number for number, _ in hunk.removed]
-            added = [
-                max(hunk.new_start, 1) + (number - hunk.old_start) - sum(1 for one in before if one < number) for number in removed
-            ]
+            added = [max(hunk.new_start, 1) + (number - hunk.old_start) - sum(1 for one in before if one < number) for number in removed]
         new += added
         old += removed
     return list(dict.fromkeys(new)), old

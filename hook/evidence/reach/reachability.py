@@ -224,8 +224,12 @@ def _with(one: Reach, other: Reach) -> Reach:
     if other.answer is not Answer.YES:
         return one
     return Reach(
-        one.answer, (*other.facts, *one.facts), _each((one.devices, other.devices)), {**other.reasons, **one.reasons},
-        _each((one.disable, other.disable)), _each((one.assumptions, other.assumptions)),
+        one.answer,
+        (*other.facts, *one.facts),
+        _each((one.devices, other.devices)),
+        {**other.reasons, **one.reasons},
+        _each((one.disable, other.disable)),
+        _each((one.assumptions, other.assumptions)),
     )
 
 

@@ -137,7 +137,10 @@ class Guards:
             return False
         following = found[number + 1] if number + 1 < len(found) else None
         return (
-            number <= 1 and following is not None and following[1] == b"define" and following[2].split()[:1] == [rest.encode()]
+            number <= 1
+            and following is not None
+            and following[1] == b"define"
+            and following[2].split()[:1] == [rest.encode()]
             and not rest.startswith("CONFIG_")
         )
 

@@ -338,8 +338,11 @@ class Kbuild:
 def _leading(makefile: Makefile, goals: tuple[str, ...], wanted: str) -> list[Word]:
     """The words of some goals by which Kbuild goes down to a directory."""
     return [
-        word for goal in goals if makefile.mentions(goal, wanted)
-        for word in makefile.words(goal) if word.text.removeprefix("./").rstrip("/") == wanted
+        word
+        for goal in goals
+        if makefile.mentions(goal, wanted)
+        for word in makefile.words(goal)
+        if word.text.removeprefix("./").rstrip("/") == wanted
     ]
 
 

@@ -266,5 +266,3 @@ def _number(text: str) -> int | None:
     if not _NUMBER.match(text) or len(text) > 40:
         return None
     return int(text, 16) if "x" in text.lower() else int(text)
-
-

@@ -327,9 +327,7 @@ class _Reader:
             condition = expressions.left_open(text[:80])
         self._macros.probes.clear()
         outer = self._blocks[-1] if self._blocks else None
-        self._blocks.append(
-            _Block("if", line, self._share(condition), outer.visible if outer else YES, outer.choice if outer else None)
-        )
+        self._blocks.append(_Block("if", line, self._share(condition), outer.visible if outer else YES, outer.choice if outer else None))
 
     def _end(self, text: str, line: int) -> None:
         word = text.split(None, 1)[0]

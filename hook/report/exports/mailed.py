@@ -19,8 +19,16 @@ def patches(repo: Repository, revisions: Sequence[str], items: Mapping[str, Item
     for names in revisions:
         ranged = [names] if ".." in names else ["-1", names]
         out += repo.run_bounded(
-            "format-patch", "--stdout", "--no-cover-letter", "--no-attach", "--no-notes", "--no-ext-diff", "--no-textconv",
-            "--encoding=UTF-8", *ranged, limit_bytes=limit_bytes,
+            "format-patch",
+            "--stdout",
+            "--no-cover-letter",
+            "--no-attach",
+            "--no-notes",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--encoding=UTF-8",
+            *ranged,
+            limit_bytes=limit_bytes,
         )
     return with_verdicts(repo, out, items)
 

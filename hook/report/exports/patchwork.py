@@ -92,7 +92,8 @@ def _asked(server: Server, method: str, place: str, body: dict[str, str] | None 
     if parts.scheme != "https" and parts.hostname not in _LOCAL:
         raise PatchworkError(f"patchwork.url: {_host(server)} is not asked over http: the token would go there unencrypted")
     request = urllib.request.Request(
-        f"{server.url.rstrip('/')}/api/{place}", method=method,
+        f"{server.url.rstrip('/')}/api/{place}",
+        method=method,
         data=json.dumps(body).encode() if body is not None else None,
         headers={"Authorization": f"Token {server.token}", "Content-Type": "application/json", "Accept": "application/json"},
     )

@@ -162,7 +162,10 @@ def test_harmless_and_out_of_reach_changes_have_no_focus(kernel: Kernel) -> None
 
 def test_users_of_a_header_are_aimed_at_where_nothing_else_can_be(kernel: Kernel) -> None:
     kernel.write("include/linux/box.h", "struct box {\n\tint n;\n};\n\nstatic inline int box_size(struct box *b)\n{\n\treturn b->n;\n}\n")
-    kernel.write("mm/box.c", "/* box_size is fun */\nint other_box(void)\n{\n\treturn 1;\n}\n\nint use_box(struct box *b)\n{\n\treturn box_size(b);\n}\n")
+    kernel.write(
+        "mm/box.c",
+        "/* box_size is fun */\nint other_box(void)\n{\n\treturn 1;\n}\n\nint use_box(struct box *b)\n{\n\treturn box_size(b);\n}\n",
+    )
     kernel.git("add", "-A", "-f")
     kernel.git("commit", "-qm", "box")
     kernel.triage("index")

@@ -9,7 +9,9 @@ import random
 import re
 
 _HIDDEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|/\*.*?\*/|//[^\n]*', re.DOTALL)
-_FUNCTION = re.compile(r"^(?:static |inline |unsigned |const |struct |[a-z_0-9]+ |\*)+\**(\w+)\(([^;{}]*)\)\n\{\n(.*?)^\}\n", re.DOTALL | re.MULTILINE)
+_FUNCTION = re.compile(
+    r"^(?:static |inline |unsigned |const |struct |[a-z_0-9]+ |\*)+\**(\w+)\(([^;{}]*)\)\n\{\n(.*?)^\}\n", re.DOTALL | re.MULTILINE
+)
 _LOGGED = re.compile(r"\b(?:pr|dev|netdev)_(?:err|warn|info|dbg|notice)\((?:[\w.>&-]+, )?\"((?:[^\"\\\n]|\\.)*)\"")
 _LOCAL = re.compile(r"^\t(?:int|u32|bool|long|unsigned int|size_t|u8|u64) (\w+)(?: = [^,;\n]*)?;$", re.MULTILINE)
 # statements that could only log or trace, and those that a compiler may throw away
@@ -28,7 +30,7 @@ def harmless(text: str, rng: random.Random) -> tuple[str, str] | None:
         if not places:
             return None
         at = rng.choice(places)
-        new = rng.choice(["/* a word */\n", "// a word\n", "/*\n * words, \"quoted\" and 'not\n */\n"]) if kind == "comment" else "\n"
+        new = rng.choice(["/* a word */\n", "// a word\n", '/*\n * words, "quoted" and \'not\n */\n']) if kind == "comment" else "\n"
         return text[:at] + new + text[at:], kind
     if kind == "log text":
         found = [match for match in _LOGGED.finditer(text) if _place_of_text(match[1]) and not _is_hidden(text, match.start())]
@@ -48,7 +50,11 @@ def effective(text: str, rng: random.Random) -> str | None:
     body = rng.choice(bodies)
     code = _HIDDEN.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), body[3])
     places = []
-    for match in re.finditer(r"(?<=[\w)\]] )(==|!=|<=|>=|<|>|&&|\|\|)(?= [\w(!&*-])|(?<![\w.])([1-9]\d?)(?![\w.])|^\t+(\w+(?:->\w+)* = [^;{}]*;)$", code, re.MULTILINE):
+    for match in re.finditer(
+        r"(?<=[\w)\]] )(==|!=|<=|>=|<|>|&&|\|\|)(?= [\w(!&*-])|(?<![\w.])([1-9]\d?)(?![\w.])|^\t+(\w+(?:->\w+)* = [^;{}]*;)$",
+        code,
+        re.MULTILINE,
+    ):
         begin = max(code.rfind(mark, 0, match.start()) for mark in ";{}") + 1
         end = code.find(";", match.end())
         if not _SPARED.search(code[begin : end if end > 0 else len(code)]):
@@ -98,7 +104,9 @@ def _renamed(text: str, rng: random.Random) -> tuple[str, str] | None:
             shouted = re.search(rf"\b[A-Z_0-9]+\([^;]*\b{name}\b", body[3])
             member = re.search(rf"(?:\.|->)\s*{name}\b", body[3])
             text_too = any(name in match[0] for match in _HIDDEN.finditer(body[3]))
-            outside = re.search(rf"\b{name}\b", body[2]) or len(re.findall(rf"^\t+.*\b\w+ \**{name}\b(?: =|;|,)", body[3], re.MULTILINE)) != 1
+            outside = (
+                re.search(rf"\b{name}\b", body[2]) or len(re.findall(rf"^\t+.*\b\w+ \**{name}\b(?: =|;|,)", body[3], re.MULTILINE)) != 1
+            )
             if not (shouted or member or text_too or outside or "#" in body[3] or f"{name}:" in body[3]):
                 found.append((body, name))
     if not found:

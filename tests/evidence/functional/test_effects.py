@@ -132,7 +132,7 @@ NOT_PROVED = [
     ('dev_dbg(b->dev, "opened\\n");', 'dev_dbg(b->dev, "opened %d\\n", b->next(b));'),
     ('TRACE("calls\\n");', ""),  # its own macro calls something
     ('"no way\\n"', '"no way %s\\n"'),  # another conversion, and the call is not only a log call
-    ("err, \"no way", "-ENODEV, \"no way"),
+    ('err, "no way', '-ENODEV, "no way'),
     ('"text"', '"texts"'),
     ("{\n\t\tb->count = count;\n\t}", "{\n\t\tb->count = count;\n\t\tb->open = 0;\n\t}"),
     ("count > 4", "count > 5"),
@@ -149,7 +149,7 @@ NOT_PROVED = [
     ("#include <linux/slab.h>\n", "#include <linux/slab.h>\n#include <linux/mm.h>\n"),
     ('pr_debug("x"), err < 3;', "err < 3;"),
     ('\t\tpr_info("open\\n");\n\telse\n', '\t\tpr_info("open\\n");\n'),
-    ('if (b->open)\n\t\tpr_info("open\\n");\n\telse\n\t\tb->open = 1;', 'b->open = 1;'),
+    ('if (b->open)\n\t\tpr_info("open\\n");\n\telse\n\t\tb->open = 1;', "b->open = 1;"),
     ("WARN_ON(count < 0);", ""),
     ("WARN_ON(count < 0);", "WARN_ON(count < 1);"),
     ("b->count += 2;", "b->count += 3;"),
@@ -238,7 +238,7 @@ def test_a_file_that_makes_a_logger_of_its_own_is_not_trusted() -> None:
 
 
 def test_what_goes_and_leaves_nothing_behind_is_seen() -> None:
-    text = "int a(void)\n{\n\tpr_info(\"one\");\n\treturn 1;\n}\nEXPORT_SYMBOL(a);\n\nint b(void)\n{\n\treturn 2;\n}\n"
+    text = 'int a(void)\n{\n\tpr_info("one");\n\treturn 1;\n}\nEXPORT_SYMBOL(a);\n\nint b(void)\n{\n\treturn 2;\n}\n'
     before = segments.read(text.encode())
     both = segments.read(text.replace("one", "two").replace("EXPORT_SYMBOL(a);\n", "").encode())
     assert effects.prove(segments.edits(before, both), before, both, Around()) is None
@@ -247,7 +247,7 @@ def test_what_goes_and_leaves_nothing_behind_is_seen() -> None:
 
 def test_what_changed_places_and_its_comment_too_is_seen() -> None:
     function = "static int f(void)\n{\n\treturn X;\n}\n"
-    logging = "int g(void)\n{\n\tpr_info(\"WORD\");\n\treturn 1;\n}\n"
+    logging = 'int g(void)\n{\n\tpr_info("WORD");\n\treturn 1;\n}\n'
     old, new = [function.replace("X", f"X /* {word} */") for word in ("one", "two")]
     old = f"#define X 2 /* one */\n/* one */\n{old}/* one */\n{logging.replace('WORD', 'one')}"
     new = f"{new}/* two */\n#define X 2 /* two */\n/* two */\n{logging.replace('WORD', 'two')}"
@@ -263,7 +263,9 @@ def test_moved_code_is_not_proved() -> None:
 
 
 # one effective place each: whatever else is edited with it, the whole must not be proved
-MUTATIONS = st.sampled_from([("count > 4", "count < 4"), ("b->open = 1", "b->open = 2"), ("16)", "17)"), ("+= 2", "-= 2"), ("LIMIT 8", "LIMIT 7")])
+MUTATIONS = st.sampled_from(
+    [("count > 4", "count < 4"), ("b->open = 1", "b->open = 2"), ("16)", "17)"), ("+= 2", "-= 2"), ("LIMIT 8", "LIMIT 7")]
+)
 
 
 @settings(max_examples=150, deadline=None)

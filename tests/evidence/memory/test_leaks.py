@@ -47,11 +47,26 @@ def test_what_is_never_written_and_leaves_whole_is_proved(structs: Any) -> None:
         body("struct tight x;", "x.id = 1;", OUT): "kind",
         body("struct bits x;", "x.low = 1; x.id = 2;", OUT): "count",
         body("struct choice x;", "x.number = 1;", OUT): "id",
-        body("struct outer x;", "x.inner.id = 1; x.inner.kind = 1; x.inner.count = 1; x.last = 1;", OUT): "3 bytes of padding after inner.kind",
-        body("struct whole *x = kmalloc(sizeof(*x), GFP_KERNEL);", "if (!x)", "\treturn -1;", "x->id = 1;", "copy_to_user(arg, x, sizeof(*x));", "kfree(x);", "return 0;"): "reserved",
+        body(
+            "struct outer x;", "x.inner.id = 1; x.inner.kind = 1; x.inner.count = 1; x.last = 1;", OUT
+        ): "3 bytes of padding after inner.kind",
+        body(
+            "struct whole *x = kmalloc(sizeof(*x), GFP_KERNEL);",
+            "if (!x)",
+            "\treturn -1;",
+            "x->id = 1;",
+            "copy_to_user(arg, x, sizeof(*x));",
+            "kfree(x);",
+            "return 0;",
+        ): "reserved",
         body("struct whole x;", "if (in)", "\tx.id = 1;", "else", "\tx.id = 2;", OUT): "reserved",
         body("struct whole x;", "fill(&x, 3);", OUT, before="static void fill(struct whole *to, int n)\n{\n\tto->id = n;\n}\n"): "reserved",
-        body("struct whole x;", "x.id = 1;", "return tell(arg, &x);", before="static int tell(void __user *a, const struct whole *w)\n{\n\treturn copy_to_user(a, w, sizeof(*w));\n}\n"): "reserved",
+        body(
+            "struct whole x;",
+            "x.id = 1;",
+            "return tell(arg, &x);",
+            before="static int tell(void __user *a, const struct whole *w)\n{\n\treturn copy_to_user(a, w, sizeof(*w));\n}\n",
+        ): "reserved",
     }.items():
         assert unset_in(structs(code)) == [said], code
 
@@ -105,7 +120,9 @@ def test_a_doubt_is_no_proof(structs: Any, code: str) -> None:
 
 
 def test_two_structs_of_one_name_are_neither_meant(grow: Grow) -> None:
-    source = grow({"include/linux/one.h": "struct whole {\n\t__u32 id;\n};\n", "include/linux/two.h": "struct whole {\n\t__u32 id, reserved;\n};\n"})
+    source = grow(
+        {"include/linux/one.h": "struct whole {\n\t__u32 id;\n};\n", "include/linux/two.h": "struct whole {\n\t__u32 id, reserved;\n};\n"}
+    )
     data = body("struct whole x;", "x.id = 1;", OUT).encode()
     file = File(data, scan(data), Structs(source, "mm/tell.c", data, scan(data), "x86", True))
     assert unset_in(file) == []
@@ -120,6 +137,7 @@ def test_a_target_with_another_layout_has_no_padding_that_is_known(grow: Grow) -
 
 
 # the whole way, from a staged change to its verdict
+
 
 @pytest.fixture
 def telling(kernel: Kernel) -> Kernel:
@@ -172,7 +190,11 @@ def test_a_new_member_that_its_only_writer_does_not_set_needs_kmsan(telling: Ker
         ("memset(&x, 0, sizeof(x));", "elsewhere(&x);", "no longer sets all of x (memset())"),
         ("struct tell x;\n\n\tmemset(&x, 0, sizeof(x));", "struct tell x = { .id = 1 };\n", "initialiser alone, which leaves padding"),
         ("sizeof(x)) ? ", "len) ? ", "puts something out: copy_to_user(arg, &x, len)"),
-        ("return copy_to_user(arg, &x, len)", "if (len > 4)\n\t\tlen = 4;\n\treturn copy_to_user(arg, &x, len)", "the length that copy_to_user() takes is now ruled by if(len > 4)"),
+        (
+            "return copy_to_user(arg, &x, len)",
+            "if (len > 4)\n\t\tlen = 4;\n\treturn copy_to_user(arg, &x, len)",
+            "the length that copy_to_user() takes is now ruled by if(len > 4)",
+        ),
         (ALL, f"int n;\n\tif (n > 1)\n\t\treturn 0;\n\t{ALL}", "n is read here before anything sets it"),
     ],
 )

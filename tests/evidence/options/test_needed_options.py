@@ -31,7 +31,10 @@ int instead(void)
 @pytest.fixture
 def grown(kernel: Kernel) -> Kernel:
     """The small tree with a file that needs options, and the word index."""
-    kernel.write("mm/Kconfig", kernel.read("mm/Kconfig") + 'config EXTRA\n\tbool "extra"\n\tdepends on POOL\nconfig ONLY_ARM\n\tbool "arm"\n\tdepends on ARM\n')
+    kernel.write(
+        "mm/Kconfig",
+        kernel.read("mm/Kconfig") + 'config EXTRA\n\tbool "extra"\n\tdepends on POOL\nconfig ONLY_ARM\n\tbool "arm"\n\tdepends on ARM\n',
+    )
     kernel.write("mm/Makefile", kernel.read("mm/Makefile") + "obj-$(CONFIG_POOL) += some.o\nobj-$(CONFIG_ONLY_ARM) += arm.o\n")
     kernel.write("mm/some.c", FILE)
     kernel.write("mm/arm.c", FILE)
@@ -113,7 +116,10 @@ def test_a_changed_function_whose_only_caller_needs_an_option_is_reached_with_it
     found = verdict(grown)
     assert found["EnableConfigs"] == ["SMP_DEBUG"]
     assert found["ConfigReasons"]["SMP_DEBUG"] == {
-        "For": "reach", "Why": "#ifdef CONFIG_SMP_DEBUG: user, caller of helper", "Path": "init/user.c", "Line": 1,
+        "For": "reach",
+        "Why": "#ifdef CONFIG_SMP_DEBUG: user, caller of helper",
+        "Path": "init/user.c",
+        "Line": 1,
     }
     (grown.path.parent / "config").write_text("CONFIG_SMP_DEBUG=y\n")
     found = verdict(grown, PATCH_TRIAGE_FUZZ_BASE_CONFIG=str(grown.path.parent / "config"))
@@ -122,9 +128,11 @@ def test_a_changed_function_whose_only_caller_needs_an_option_is_reached_with_it
 
 def test_what_the_caller_brings_along_is_not_asked_for_twice(grown: Kernel) -> None:
     """net/strparser: TLS selects it and comes first, AF_KCM selects it as well and is the caller."""
-    grown.write("init/Kconfig", grown.read("init/Kconfig") + (
-        'config PARSER\n\tbool\nconfig TLS\n\tbool "tls"\n\tselect PARSER\nconfig KCM\n\tbool "kcm"\n\tselect PARSER\n'
-    ))
+    grown.write(
+        "init/Kconfig",
+        grown.read("init/Kconfig")
+        + ('config PARSER\n\tbool\nconfig TLS\n\tbool "tls"\n\tselect PARSER\nconfig KCM\n\tbool "kcm"\n\tselect PARSER\n'),
+    )
     grown.write("init/Makefile", "obj-y += main.o\nobj-$(CONFIG_PARSER) += parser.o\nobj-$(CONFIG_KCM) += kcm.o\n")
     grown.write("init/kcm.c", "int kcm(void)\n{\n\treturn parse();\n}\n")
     grown.commit("init/parser.c", "int parse(void)\n{\n\treturn 1;\n}\n")
@@ -159,7 +167,9 @@ def test_a_file_that_another_includes_is_not_out_of_reach(grown: Kernel) -> None
 
 
 def test_a_macro_that_a_header_may_define_as_well_keeps_its_lines_in_reach(grown: Kernel) -> None:
-    grown.commit("mm/some.c", "#ifdef CONFIG_ARM\n#define FAST\n#endif\n" + FILE + "#ifdef FAST\nint fast(void)\n{\n\treturn 4;\n}\n#endif\n")
+    grown.commit(
+        "mm/some.c", "#ifdef CONFIG_ARM\n#define FAST\n#endif\n" + FILE + "#ifdef FAST\nint fast(void)\n{\n\treturn 4;\n}\n#endif\n"
+    )
     stage(grown, "mm/some.c", "return 4;", "return 44;")
     found = verdict(grown)
     assert (found["Reachable"], found["EnableConfigs"]) == ("unknown", [])
@@ -173,7 +183,9 @@ def test_lines_that_no_configuration_compiles_are_out_of_reach(grown: Kernel) ->
 
 
 def test_the_dead_arm_of_an_if_is_no_proof_since_something_may_jump_there(grown: Kernel) -> None:
-    body = "int jump(int a)\n{\n\tif (a)\n\t\tgoto inner;\n\tif (IS_ENABLED(CONFIG_ONLY_ARM)) {\ninner:\n\t\treturn 4;\n\t}\n\treturn 0;\n}\n"
+    body = (
+        "int jump(int a)\n{\n\tif (a)\n\t\tgoto inner;\n\tif (IS_ENABLED(CONFIG_ONLY_ARM)) {\ninner:\n\t\treturn 4;\n\t}\n\treturn 0;\n}\n"
+    )
     grown.commit("mm/some.c", FILE + body)
     stage(grown, "mm/some.c", "return 4;", "return 44;")
     assert verdict(grown)["Reachable"] == "unknown"
@@ -217,7 +229,7 @@ def test_a_header_of_the_same_name_beside_the_one_who_includes_it_is_another_one
 
 def test_a_header_under_include_is_found_among_many_that_hold_its_words(grown: Kernel) -> None:
     for number in range(40):  # each holds all words of the name, and none includes it
-        grown.write(f"drivers/aa/{number}.c", '#include <linux/types.h>\nint net, page_pool, types, h;\n')
+        grown.write(f"drivers/aa/{number}.c", "#include <linux/types.h>\nint net, page_pool, types, h;\n")
     grown.write("include/net/page_pool/types.h", "static inline int low(void)\n{\n\treturn 1;\n}\n")
     grown.write("mm/some.c", "#include <net/page_pool/types.h>\n" + FILE)
     grown.git("add", "-A", "-f")
@@ -229,7 +241,7 @@ def test_a_header_under_include_is_found_among_many_that_hold_its_words(grown: K
 
 def test_a_file_that_one_beside_it_includes_is_built_with_that_one_even_without_the_index(grown: Kernel) -> None:
     grown.write("mm/part.c", "int part(void)\n{\n\treturn 1;\n}\n")
-    grown.commit("mm/some.c", "#ifdef CONFIG_EXTRA\n#include \"part.c\"\n#endif\n" + FILE)
+    grown.commit("mm/some.c", '#ifdef CONFIG_EXTRA\n#include "part.c"\n#endif\n' + FILE)
     grown.git("add", "-A", "-f")
     grown.git("commit", "-q", "--amend", "-m", "part")
     grown.commit("mm/part.c", "int part(void)\n{\n\treturn 2;\n}\n")
@@ -298,8 +310,12 @@ def test_the_commands_run_nothing_of_a_hostile_tree(grown: Kernel) -> None:
     mark = grown.path.parent / "ran"
     touch = f"touch {mark}"
     grown.write("Kconfig", f"x := $(shell,{touch})\n$(shell,{touch})\n" + grown.read("Kconfig"))
-    grown.write("init/Kconfig", grown.read("init/Kconfig") + f"config PROBED\n\tdef_bool $(success,{touch})\n\tdepends on $(shell,{touch})\n")
-    grown.write("mm/Makefile", grown.read("mm/Makefile") + f"x := $(shell {touch})\n$(eval y := $(shell {touch}))\n!{touch}\nall:\n\t{touch}\n")
+    grown.write(
+        "init/Kconfig", grown.read("init/Kconfig") + f"config PROBED\n\tdef_bool $(success,{touch})\n\tdepends on $(shell,{touch})\n"
+    )
+    grown.write(
+        "mm/Makefile", grown.read("mm/Makefile") + f"x := $(shell {touch})\n$(eval y := $(shell {touch}))\n!{touch}\nall:\n\t{touch}\n"
+    )
     grown.write("Makefile", f"$(shell {touch})\n.PHONY: all\nall: ; {touch}\n")
     grown.commit("scripts/kconfig/conf", f"#!/bin/sh\n{touch}\n")
     stage(grown, "mm/some.c", "return 1;", "return 11;")

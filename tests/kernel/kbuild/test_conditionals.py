@@ -59,20 +59,23 @@ def line_of(text: str) -> int:
     return next(number for number, line in enumerate(FILE.splitlines(), 1) if line.strip() == text)
 
 
-@pytest.mark.parametrize(("line", "condition"), [
-    ("int a;", "A && !B"),
-    ("int b;", "(A!=y || B) && (NR>4 || 64BIT)"),
-    ("int d;", "SPLIT"),
-    ("int e;", "C || D"),
-    ("int f;", "n"),
-    ("int g;", "DEBUG_LEVEL > 3"),
-    ("g();", "Q && Z"),
-    ("h();", "Q"),
-    ("i();", "Q && Y"),
-    ("j();", "Q && !Y"),
-    ("k();", "Q"),
-    ("return 1;", "Q"),
-])
+@pytest.mark.parametrize(
+    ("line", "condition"),
+    [
+        ("int a;", "A && !B"),
+        ("int b;", "(A!=y || B) && (NR>4 || 64BIT)"),
+        ("int d;", "SPLIT"),
+        ("int e;", "C || D"),
+        ("int f;", "n"),
+        ("int g;", "DEBUG_LEVEL > 3"),
+        ("g();", "Q && Z"),
+        ("h();", "Q"),
+        ("i();", "Q && Y"),
+        ("j();", "Q && !Y"),
+        ("k();", "Q"),
+        ("return 1;", "Q"),
+    ],
+)
 def test_a_line_and_its_guards(line: str, condition: str) -> None:
     assert shown(Guards(FILE.encode(), "include/x.c").condition(line_of(line))) == condition
 
@@ -82,14 +85,17 @@ def test_a_guard_names_its_line() -> None:
     assert (guard.line, guard.text) == (3, "#if defined(CONFIG_A) && !IS_ENABLED(CONFIG_B)")
 
 
-@pytest.mark.parametrize("text", [
-    "#if " + "(" * 3000 + "1\nint a;\n#endif\n",
-    "#if CONFIG_A\n" * 3000 + "int a;\n",
-    "#if " + " && ".join(f"(defined(CONFIG_A{n}) || defined(CONFIG_B{n}))" for n in range(200)) + "\n#elif 1\nint a;\n#endif\n",
-    "".join(f"#define A{n} A{n + 1}\n" for n in range(100)) + "#if A0\nint a;\n#endif\n",
-    "#if \\\n" * 3000,
-    "\xff\xfe#if\n#else\n#else\n#endif\n#endif\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#if " + "(" * 3000 + "1\nint a;\n#endif\n",
+        "#if CONFIG_A\n" * 3000 + "int a;\n",
+        "#if " + " && ".join(f"(defined(CONFIG_A{n}) || defined(CONFIG_B{n}))" for n in range(200)) + "\n#elif 1\nint a;\n#endif\n",
+        "".join(f"#define A{n} A{n + 1}\n" for n in range(100)) + "#if A0\nint a;\n#endif\n",
+        "#if \\\n" * 3000,
+        "\xff\xfe#if\n#else\n#else\n#endif\n#endif\n",
+    ],
+)
 def test_hostile_conditions_are_bounded(text: str) -> None:
     guards = Guards(text.encode("latin-1"), "x.c")
     assert len(shown(guards.condition(text.count("\n") // 2))) < 20_000

@@ -12,48 +12,67 @@ X86 = {"ARCH": "x86_64", "SRCARCH": "x86"}
 TOP = "obj-y += drivers/ mm/\nobj-$(CONFIG_NET) += net/\n"
 
 
-@pytest.mark.parametrize(("makefile", "condition"), [
-    ("obj-$(CONFIG_X) += a.o", "X"),
-    ("obj-y += a.o", "y"),
-    ("obj-$(CONFIG_X) += whole.o\nwhole-y := b.o a.o", "X"),
-    ("obj-$(CONFIG_X) += whole.o\nwhole-objs := b.o \\\n\ta.o", "X"),
-    ("obj-$(CONFIG_X) += whole.o\nwhole-$(CONFIG_Y) += a.o", "Y && X"),
-    ("ifdef CONFIG_X\nobj-y += a.o\nendif", "X"),
-    ("ifeq ($(CONFIG_X),y)\nobj-y += b.o\nelse\nobj-y += a.o\nendif", "X!=y"),
-    ("ifneq ($(CONFIG_X)$(CONFIG_Y),)\nobj-y += a.o\nendif", "X || Y"),
-    ("list := a.o b.o\nobj-$(CONFIG_X) += $(list)", "X"),
-    ("obj-$(CONFIG_X) += $(addprefix ./, a.o b.o)", "X"),
-    ("parts := a b\nobj-$(CONFIG_X) += $(patsubst %,%.o,$(parts))", "X"),
-    ("parts := a.c b.c\nobj-$(CONFIG_X) += $(parts:.c=.o)", "X"),
-    ("obj-$(subst m,y,$(CONFIG_X)) += a.o", "X || X=m"),
-    ("lib-$(CONFIG_X) += a.o", "X"),
-    ("obj-$(CONFIG_X) += a.o # a comment\nobj-$(CONFIG_Y) += a.o", "X || Y"),
-    ("include $(src)/more.mk", "Z"),
-    ("obj-y += b.o\nfoo: a.o\n\tobj-y += a.o", "no makefile names drivers/d/a.c"),
-    ("obj-$(SOMETHING) += a.o", "no makefile names drivers/d/a.c"),
-    ("ifeq ($(shell true),)\nobj-$(CONFIG_X) += a.o\nendif", "drivers/d/Makefile:1: what cannot be evaluated without make && X"),
-])
+@pytest.mark.parametrize(
+    ("makefile", "condition"),
+    [
+        ("obj-$(CONFIG_X) += a.o", "X"),
+        ("obj-y += a.o", "y"),
+        ("obj-$(CONFIG_X) += whole.o\nwhole-y := b.o a.o", "X"),
+        ("obj-$(CONFIG_X) += whole.o\nwhole-objs := b.o \\\n\ta.o", "X"),
+        ("obj-$(CONFIG_X) += whole.o\nwhole-$(CONFIG_Y) += a.o", "Y && X"),
+        ("ifdef CONFIG_X\nobj-y += a.o\nendif", "X"),
+        ("ifeq ($(CONFIG_X),y)\nobj-y += b.o\nelse\nobj-y += a.o\nendif", "X!=y"),
+        ("ifneq ($(CONFIG_X)$(CONFIG_Y),)\nobj-y += a.o\nendif", "X || Y"),
+        ("list := a.o b.o\nobj-$(CONFIG_X) += $(list)", "X"),
+        ("obj-$(CONFIG_X) += $(addprefix ./, a.o b.o)", "X"),
+        ("parts := a b\nobj-$(CONFIG_X) += $(patsubst %,%.o,$(parts))", "X"),
+        ("parts := a.c b.c\nobj-$(CONFIG_X) += $(parts:.c=.o)", "X"),
+        ("obj-$(subst m,y,$(CONFIG_X)) += a.o", "X || X=m"),
+        ("lib-$(CONFIG_X) += a.o", "X"),
+        ("obj-$(CONFIG_X) += a.o # a comment\nobj-$(CONFIG_Y) += a.o", "X || Y"),
+        ("include $(src)/more.mk", "Z"),
+        ("obj-y += b.o\nfoo: a.o\n\tobj-y += a.o", "no makefile names drivers/d/a.c"),
+        ("obj-$(SOMETHING) += a.o", "no makefile names drivers/d/a.c"),
+        ("ifeq ($(shell true),)\nobj-$(CONFIG_X) += a.o\nendif", "drivers/d/Makefile:1: what cannot be evaluated without make && X"),
+    ],
+)
 def test_a_makefile_and_when_it_builds_a_file(grow: Grow, makefile: str, condition: str) -> None:
-    source = grow({
-        "Kbuild": TOP, "drivers/Makefile": "obj-y += d/\n", "drivers/d/Makefile": makefile + "\n", "drivers/d/a.c": "int a;\n",
-        "drivers/d/more.mk": "obj-$(CONFIG_Z) += a.o\n",
-    })
+    source = grow(
+        {
+            "Kbuild": TOP,
+            "drivers/Makefile": "obj-y += d/\n",
+            "drivers/d/Makefile": makefile + "\n",
+            "drivers/d/a.c": "int a;\n",
+            "drivers/d/more.mk": "obj-$(CONFIG_Z) += a.o\n",
+        }
+    )
     assert expressions.shown(Kbuild(source, X86).built_if("drivers/d/a.c").condition) == condition
 
 
 def test_the_directories_up_to_the_top_count(grow: Grow) -> None:
-    source = grow({"Kbuild": TOP, "net/Makefile": "obj-$(CONFIG_DEEP) += deep/er/\n", "net/deep/er/Kbuild": "obj-y += a.o\n",
-                   "net/deep/er/Makefile": "obj-$(CONFIG_NOT_READ) += a.o\n", "net/deep/er/a.c": "int a;\n"})
+    source = grow(
+        {
+            "Kbuild": TOP,
+            "net/Makefile": "obj-$(CONFIG_DEEP) += deep/er/\n",
+            "net/deep/er/Kbuild": "obj-y += a.o\n",
+            "net/deep/er/Makefile": "obj-$(CONFIG_NOT_READ) += a.o\n",
+            "net/deep/er/a.c": "int a;\n",
+        }
+    )
     built = Kbuild(source, X86).built_if("net/deep/er/a.c")
     assert expressions.shown(built.condition) == "DEEP && NET"
     assert [(path, line) for path, line, _ in built.places] == [("net/deep/er/Kbuild", 1), ("net/Makefile", 1), ("Kbuild", 2)]
 
 
 def test_an_older_top_makefile_names_the_directories_itself(grow: Grow) -> None:
-    source = grow({
-        "Makefile": "ifeq ($(KBUILD_EXTMOD),)\ncore-y := mm/\nendif\ndrivers-y := drivers/\nexport x\n",
-        "arch/x86/Makefile": "drivers-$(CONFIG_PCI) += arch/x86/pci/\n", "arch/x86/pci/Makefile": "obj-y += a.o\n", "arch/x86/pci/a.c": "int a;\n",
-    })
+    source = grow(
+        {
+            "Makefile": "ifeq ($(KBUILD_EXTMOD),)\ncore-y := mm/\nendif\ndrivers-y := drivers/\nexport x\n",
+            "arch/x86/Makefile": "drivers-$(CONFIG_PCI) += arch/x86/pci/\n",
+            "arch/x86/pci/Makefile": "obj-y += a.o\n",
+            "arch/x86/pci/a.c": "int a;\n",
+        }
+    )
     kbuild = Kbuild(source, X86)
     assert expressions.shown(kbuild.built_if("arch/x86/pci/a.c").condition) == "PCI"
     assert expressions.shown(kbuild.built_if("mm/pool.c").condition) == "POOL"
@@ -66,22 +85,31 @@ def test_an_object_may_be_named_from_a_directory_above(grow: Grow) -> None:
 
 def test_a_directory_that_only_one_above_its_own_leads_to(grow: Grow) -> None:
     """drivers/media/platform/st: its makefile goes past that of sti/, which nothing leads to."""
-    source = grow({
-        "Kbuild": TOP, "drivers/Makefile": "obj-$(CONFIG_ST) += sti/part/\n", "drivers/sti/Makefile": "obj-y += part/\n",
-        "drivers/sti/part/Makefile": "obj-$(CONFIG_PART) += a.o\n", "drivers/sti/part/a.c": "int a;\n",
-    })
+    source = grow(
+        {
+            "Kbuild": TOP,
+            "drivers/Makefile": "obj-$(CONFIG_ST) += sti/part/\n",
+            "drivers/sti/Makefile": "obj-y += part/\n",
+            "drivers/sti/part/Makefile": "obj-$(CONFIG_PART) += a.o\n",
+            "drivers/sti/part/a.c": "int a;\n",
+        }
+    )
     condition = Kbuild(source, X86).built_if("drivers/sti/part/a.c").condition
     assert expressions.shown(expressions.taken_to_hold(condition)) == "PART && ST"
     assert expressions.open_parts(condition) == ["no makefile leads to drivers/sti"]  # another makefile may: it is never called impossible
 
 
 def test_what_is_only_made_a_module_is_not_taken_to_be_built_in(grow: Grow) -> None:
-    source = grow({
-        "Kbuild": TOP,
-        "drivers/Makefile": "obj-$(CONFIG_WIFI) += wifi.o\nifeq ($(CONFIG_WIFI),m)\nobj-m += part/\nelse\nwifi-y += part/a.o\nendif\nobj-m += b.o\n",
-        "drivers/part/Makefile": "obj-m += whole.o\nwhole-y := a.o c.o\n",
-        "drivers/part/a.c": "int a;\n", "drivers/part/c.c": "int c;\n", "drivers/b.c": "int b;\n",
-    })
+    source = grow(
+        {
+            "Kbuild": TOP,
+            "drivers/Makefile": "obj-$(CONFIG_WIFI) += wifi.o\nifeq ($(CONFIG_WIFI),m)\nobj-m += part/\nelse\nwifi-y += part/a.o\nendif\nobj-m += b.o\n",
+            "drivers/part/Makefile": "obj-m += whole.o\nwhole-y := a.o c.o\n",
+            "drivers/part/a.c": "int a;\n",
+            "drivers/part/c.c": "int c;\n",
+            "drivers/b.c": "int b;\n",
+        }
+    )
     kbuild = Kbuild(source, X86)
     assert "drivers/Makefile:7 makes a module of it" in expressions.shown(kbuild.built_if("drivers/b.c").condition)
     # a makefile above builds the one file in, where the option is no module; nothing does so for the other
@@ -91,13 +119,16 @@ def test_what_is_only_made_a_module_is_not_taken_to_be_built_in(grow: Grow) -> N
     assert expressions.shown(only) == "WIFI=m"
 
 
-@pytest.mark.parametrize("makefile", [
-    "a = $(a)$(a)\nobj-y += $(a) a.o\n",
-    "a = $(b)$(b)\nb = $(c)$(c)\nc = $(d)$(d)\nd = $(CONFIG_A)$(CONFIG_B)$(CONFIG_C)$(CONFIG_D)$(CONFIG_E)\nobj-$(a) += a.o\n",
-    "include drivers/d/Makefile\nobj-y += a.o\n",
-    "obj-y += " + "$(a " * 5000 + "\nobj-y += a.o\n",
-    "".join(f"v{n} = $(v{n + 1}) $(v{n + 1})\n" for n in range(60)) + "v60 = b.o\nobj-y += $(v0)\nobj-y += a.o\n",
-])
+@pytest.mark.parametrize(
+    "makefile",
+    [
+        "a = $(a)$(a)\nobj-y += $(a) a.o\n",
+        "a = $(b)$(b)\nb = $(c)$(c)\nc = $(d)$(d)\nd = $(CONFIG_A)$(CONFIG_B)$(CONFIG_C)$(CONFIG_D)$(CONFIG_E)\nobj-$(a) += a.o\n",
+        "include drivers/d/Makefile\nobj-y += a.o\n",
+        "obj-y += " + "$(a " * 5000 + "\nobj-y += a.o\n",
+        "".join(f"v{n} = $(v{n + 1}) $(v{n + 1})\n" for n in range(60)) + "v60 = b.o\nobj-y += $(v0)\nobj-y += a.o\n",
+    ],
+)
 def test_a_hostile_makefile_is_bounded_and_nothing_is_claimed(grow: Grow, makefile: str) -> None:
     source = grow({"Kbuild": TOP, "drivers/Makefile": "obj-y += d/\n", "drivers/d/Makefile": makefile, "drivers/d/a.c": "int a;\n"})
     assert expressions.taken_to_hold(Kbuild(source, X86).built_if("drivers/d/a.c").condition) == expressions.YES

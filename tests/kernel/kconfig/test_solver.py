@@ -104,25 +104,30 @@ def options(grow: Grow) -> parser.Options:
     return parser.read(grow({"Kconfig": KCONFIG}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
 
 
-@pytest.mark.parametrize(("wanted", "settings"), [
-    ("BUS", {"BUS": "y"}),
-    ("DEV", {"BUS": "y", "COMPILE_TEST": "y", "DEV": "y"}),
-    ("DEEP_HELPER", {"BUS": "y", "COMPILE_TEST": "y", "DEV": "y"}),  # hidden: by what selects what selects it
-    ("AUTO", {"BUS": "y"}),  # comes by default
-    ("LATER", {"BUS": "y", "LATER": "y", "NOISY": "n"}),
-    ("KIND_B", {"BUS": "y", "KIND_B": "y"}),
-    ("!NOISY", {"NOISY": "n"}),
-    ("!PRINTK", {"EXPERT": "y", "PRINTK": "n"}),  # only experts are asked
-    ("LEVELS>4", {"BUS": "y"}),
-    ("DUAL_USB", {"USB": "y", "DUAL": "y", "DUAL_USB": "y"}),  # both are off at first, and so the same; then they have to be on
-    ("NOT_ALIKE", {"USB": "y", "DUAL": "y", "NOT_ALIKE": "y"}),
-    ("MORE", {"USB": "y", "MORE": "y"}),
-    ("BUS && KIND_A", {"BUS": "y"}),
-    ("DEV || NOISY", {}),
-    ("64BIT", {}),
-])
+@pytest.mark.parametrize(
+    ("wanted", "settings"),
+    [
+        ("BUS", {"BUS": "y"}),
+        ("DEV", {"BUS": "y", "COMPILE_TEST": "y", "DEV": "y"}),
+        ("DEEP_HELPER", {"BUS": "y", "COMPILE_TEST": "y", "DEV": "y"}),  # hidden: by what selects what selects it
+        ("AUTO", {"BUS": "y"}),  # comes by default
+        ("LATER", {"BUS": "y", "LATER": "y", "NOISY": "n"}),
+        ("KIND_B", {"BUS": "y", "KIND_B": "y"}),
+        ("!NOISY", {"NOISY": "n"}),
+        ("!PRINTK", {"EXPERT": "y", "PRINTK": "n"}),  # only experts are asked
+        ("LEVELS>4", {"BUS": "y"}),
+        ("DUAL_USB", {"USB": "y", "DUAL": "y", "DUAL_USB": "y"}),  # both are off at first, and so the same; then they have to be on
+        ("NOT_ALIKE", {"USB": "y", "DUAL": "y", "NOT_ALIKE": "y"}),
+        ("MORE", {"USB": "y", "MORE": "y"}),
+        ("BUS && KIND_A", {"BUS": "y"}),
+        ("DEV || NOISY", {}),
+        ("64BIT", {}),
+    ],
+)
 def test_what_to_set(options: parser.Options, wanted: str, settings: dict[str, str]) -> None:
-    found = solver.solve(options, {}, parse(wanted) if "!" in wanted or "|" in wanted or ">" in wanted or "&" in wanted else built_in(wanted))
+    found = solver.solve(
+        options, {}, parse(wanted) if "!" in wanted or "|" in wanted or ">" in wanted or "&" in wanted else built_in(wanted)
+    )
     assert found.settings == settings
 
 
@@ -147,9 +152,14 @@ def test_contradictions_have_no_solution(options: parser.Options) -> None:
         solver.solve(options, {}, all_of([built_in("BUS"), negated(built_in("BUS"))]))
 
 
-@pytest.mark.parametrize(("wanted", "clause"), [
-    ("NEEDS_ARM", "ARM"), ("BITS32", "BITS32 cannot be on"), ("NOWHERE", "NOWHERE is not there for this architecture"),
-])
+@pytest.mark.parametrize(
+    ("wanted", "clause"),
+    [
+        ("NEEDS_ARM", "ARM"),
+        ("BITS32", "BITS32 cannot be on"),
+        ("NOWHERE", "NOWHERE is not there for this architecture"),
+    ],
+)
 def test_what_no_kernel_of_the_architecture_can_have(options: parser.Options, wanted: str, clause: str) -> None:
     assert clause in solver.impossible(options, built_in(wanted))
 
@@ -170,9 +180,7 @@ def test_the_answers_of_the_toolchain_are_named(grow: Grow) -> None:
 
 
 def test_a_search_without_end_is_given_up(grow: Grow) -> None:
-    many = "".join(
-        f"config A{n}\n\tbool \"a\"\n\tdepends on (A{n + 1} || A{n + 2}) && (A{n + 3} || !A{n + 4})\n" for n in range(3000)
-    )
+    many = "".join(f'config A{n}\n\tbool "a"\n\tdepends on (A{n + 1} || A{n + 2}) && (A{n + 3} || !A{n + 4})\n' for n in range(3000))
     options = parser.read(grow({"Kconfig": many}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
     with pytest.raises(solver.NoSolution):
         solver.solve(options, {}, built_in("A0"))
@@ -180,6 +188,6 @@ def test_a_search_without_end_is_given_up(grow: Grow) -> None:
 
 
 def test_a_clause_blames_no_dependency_that_can_hold(grow: Grow) -> None:
-    text = "config BUS\n\tbool \"bus\"\nconfig CHIP\n\tbool\n\tdepends on BUS\n"
+    text = 'config BUS\n\tbool "bus"\nconfig CHIP\n\tbool\n\tdepends on BUS\n'
     known = parser.read(grow({"Kconfig": text}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
     assert solver.impossible(known, built_in("CHIP")) == "CHIP cannot be on: nothing that can be on selects it"

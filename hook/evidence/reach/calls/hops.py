@@ -116,9 +116,7 @@ class Hops:
             doubt = f"nothing shows what {use.user.name}() does with it"
             yield from self._user(unit, use, mode, f"{use.user.name}() uses {name}", doubt)
 
-    def _user(
-        self, unit: Unit, use: Use, mode: Mode, claim: str, doubt: str, *, needs: tuple[str, ...] = ()
-    ) -> Iterator[Hop | Dead]:
+    def _user(self, unit: Unit, use: Use, mode: Mode, claim: str, doubt: str, *, needs: tuple[str, ...] = ()) -> Iterator[Hop | Dead]:
         """The hop to the function that a use is in, if that can be run."""
         assert use.user is not None
         at = (unit.path, use.line, use.text)
@@ -408,6 +406,7 @@ class Hops:
         if use.kind is Kind.TABLE and use.user is not None and use.struct == "btf_kfunc_id_set":
             table = table_node(unit, use.user, use.struct)
             yield Hop(table, mode, f"{node.name} is .set of {table.name}", unit.path, use.line, use.text)
+
 
 def _matches(unit: Unit | None, form: re.Pattern[bytes]) -> Iterator[tuple[Unit, Definition, int]]:
     """Where the code of a file's functions matches: the file, the function and the offset."""

@@ -94,7 +94,7 @@ def _value(text: bytes, member: bytes, unit: Unit, holders: Holders) -> str:
     word = match[2].decode("ascii")
     for path in (unit.path, *holders.defining(word)[:3]):
         other = holders.units.get(path)
-        defined = re.search(rb'(?m)^[ \t]*#[ \t]*define[ \t]+' + match[2] + rb'[ \t]+"([^"\n]+)"', other.data) if other else None
+        defined = re.search(rb"(?m)^[ \t]*#[ \t]*define[ \t]+" + match[2] + rb'[ \t]+"([^"\n]+)"', other.data) if other else None
         if defined:
             return defined[1].decode("utf-8", "replace")
     return word

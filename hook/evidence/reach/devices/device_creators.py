@@ -276,9 +276,7 @@ def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Re
                 return Reach(Answer.UNKNOWN, devices=answer.devices, question=question)
             return dataclasses.replace(answer, facts=(*answer.facts, fact))
         if answer.answer is not Answer.NO:
-            return Reach(
-                Answer.UNKNOWN, question=f"{one.path}:{one.line} may make a device called {one.name!a}: does it in the machine?"
-            )
+            return Reach(Answer.UNKNOWN, question=f"{one.path}:{one.line} may make a device called {one.name!a}: does it in the machine?")
         facts += answer.facts[:1]
     return Reach(Answer.NO, tuple(facts))
 

@@ -197,9 +197,7 @@ def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, close
         objects = judge.kernel.kbuild.objects(user.path)
         if not objects:
             answers.append(
-                Reach(
-                    Answer.UNKNOWN, question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?"
-                )
+                Reach(Answer.UNKNOWN, question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?")
             )
         for one in objects:
             if one.path in seen:

@@ -315,57 +315,72 @@ def test_what_a_chain_does_not_prove_stays_open(plant: Planted, why: str) -> Non
 
 
 def test_the_options_of_every_hop_are_asked_for_with_their_places(plant: Planted) -> None:
-    found = plant.reach({
-        "fs/a.c": "void help(void) { }\n",
-        "fs/extra.c": "SYSCALL_DEFINE0(others)\n{\n#ifdef CONFIG_POOL\n\thelp();\n#endif\n\treturn 0;\n}\n",
-    })
+    found = plant.reach(
+        {
+            "fs/a.c": "void help(void) { }\n",
+            "fs/extra.c": "SYSCALL_DEFINE0(others)\n{\n#ifdef CONFIG_POOL\n\thelp();\n#endif\n\treturn 0;\n}\n",
+        }
+    )
     assert found.answer is Answer.YES
     assert {name: (why.purpose, why.path, why.line) for name, why in found.reasons.items()} == {
-        "EXTRA": ("reach", "fs/Makefile", 2), "POOL": ("reach", "fs/extra.c", 3),
+        "EXTRA": ("reach", "fs/Makefile", 2),
+        "POOL": ("reach", "fs/extra.c", 3),
     }
 
 
 def test_the_stub_of_a_header_must_be_off(plant: Planted) -> None:
-    found = plant.reach({
-        "fs/extra.c": "void help(void) { }\n",
-        "include/linux/help.h": "#ifdef CONFIG_EXTRA\nvoid help(void);\n#else\nstatic inline void help(void) { }\n#endif\n",
-        "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
-    })
+    found = plant.reach(
+        {
+            "fs/extra.c": "void help(void) { }\n",
+            "include/linux/help.h": "#ifdef CONFIG_EXTRA\nvoid help(void);\n#else\nstatic inline void help(void) { }\n#endif\n",
+            "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+        }
+    )
     assert (found.answer, list(found.reasons)) == (Answer.YES, ["EXTRA"])
 
 
 def test_a_weak_definition_gives_way(plant: Planted) -> None:
-    found = plant.reach({
-        "fs/a.c": "void help(void) { }\n",
-        "fs/b.c": "void __weak help(void)\n{\n}\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
-    })
+    found = plant.reach(
+        {
+            "fs/a.c": "void help(void) { }\n",
+            "fs/b.c": "void __weak help(void)\n{\n}\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+        }
+    )
     assert found.answer is Answer.YES
 
 
 def test_a_file_that_another_one_includes_is_of_its_unit(plant: Planted) -> None:
-    found = plant.reach({
-        "fs/part.c": "static void help(void) { }\n",
-        "fs/a.c": '#include "part.c"\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n',
-    })
+    found = plant.reach(
+        {
+            "fs/part.c": "static void help(void) { }\n",
+            "fs/a.c": '#include "part.c"\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n',
+        }
+    )
     assert found.answer is Answer.YES, found.question
 
 
 def test_an_inline_function_of_a_header_is_reached_through_who_uses_it(plant: Planted) -> None:
-    found = plant.reach({
-        "include/linux/help.h": "static inline void help(void) { }\n",
-        "fs/a.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
-    })
+    found = plant.reach(
+        {
+            "include/linux/help.h": "static inline void help(void) { }\n",
+            "fs/a.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+        }
+    )
     assert found.answer is Answer.YES
 
 
-@pytest.mark.parametrize("bounds", [
-    call_paths.Bounds(hops=1, files=400, callers=40, seconds=60),
-    call_paths.Bounds(hops=16, files=1, callers=40, seconds=60),
-    call_paths.Bounds(hops=16, files=400, callers=40, seconds=-1),
-])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        call_paths.Bounds(hops=1, files=400, callers=40, seconds=60),
+        call_paths.Bounds(hops=16, files=1, callers=40, seconds=60),
+        call_paths.Bounds(hops=16, files=400, callers=40, seconds=-1),
+    ],
+)
 def test_a_search_that_is_cut_short_says_so_and_never_no(plant: Planted, bounds: call_paths.Bounds) -> None:
     files = {
-        "fs/a.c": "void help(void) { }\n", "fs/b.c": "void between(void)\n{\n\thelp();\n}\n",
+        "fs/a.c": "void help(void) { }\n",
+        "fs/b.c": "void between(void)\n{\n\thelp();\n}\n",
         "mm/pool.c": "SYSCALL_DEFINE0(others)\n{\n\tbetween();\n\treturn 0;\n}\n",
     }
     found = plant.reach(files, bounds=bounds)
@@ -374,23 +389,36 @@ def test_a_search_that_is_cut_short_says_so_and_never_no(plant: Planted, bounds:
 
 
 def test_one_function_that_is_reached_is_enough(plant: Planted) -> None:
-    source = plant.commit({"fs/a.c": "static void lost(void) { }\nstatic void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"})
+    source = plant.commit(
+        {"fs/a.c": "static void lost(void) { }\nstatic void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"}
+    )
     kernel = tree.Kernel(source, "x86_64", "gcc-12", None)
     assert call_paths.reach([("fs/a.c", "lost"), ("fs/a.c", "help")], source, kernel, BOUNDS).answer is Answer.YES
 
 
 def test_the_shortest_chain_is_taken(plant: Planted) -> None:
-    found = plant.reach({"fs/a.c": (
-        "static void help(void) { }\nstatic void one(void)\n{\n\thelp();\n}\nSYSCALL_DEFINE0(hidden)\n{\n\tone();\n\treturn 0;\n}\n"
-        "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"
-    )})
+    found = plant.reach(
+        {
+            "fs/a.c": (
+                "static void help(void) { }\nstatic void one(void)\n{\n\thelp();\n}\nSYSCALL_DEFINE0(hidden)\n{\n\tone();\n\treturn 0;\n}\n"
+                "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"
+            )
+        }
+    )
     assert [fact.claim for fact in found.facts] == ["system call others", "sys_others() calls help()"]
 
 
-@pytest.mark.parametrize(("name", "interface"), [
-    ("call", "call:frob"), ("mount", "mount:afs0"), ("socket", "family:PF_FOO"), ("genl", "genl:foo"), ("rtnl", "rtnl:RTM_GETFOO"),
-    ("uring", "op:IORING_OP_FOO"),
-])
+@pytest.mark.parametrize(
+    ("name", "interface"),
+    [
+        ("call", "call:frob"),
+        ("mount", "mount:afs0"),
+        ("socket", "family:PF_FOO"),
+        ("genl", "genl:foo"),
+        ("rtnl", "rtnl:RTM_GETFOO"),
+        ("uring", "op:IORING_OP_FOO"),
+    ],
+)
 def test_the_interface_is_named_as_descriptions_name_it(searched: Source, name: str, interface: str) -> None:
     search = call_paths.Search(searched, tree.Kernel(searched, "x86_64", "gcc-12", None), BOUNDS)
     way = search.find(f"fs/{name}.c", f"target_{name}").way

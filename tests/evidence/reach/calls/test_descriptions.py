@@ -42,12 +42,31 @@ def checkout(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("interface", "line"), [
-    ("device:/dev/foo", 5), ("device:/dev/bar0", 6), ("device:/dev/bar", 6), ("device:/dev/no", 0), ("device:/dev/fo", 0),
-    ("ioctl:FOO_GET", 7), ("ioctl:FOO_OLD", 0), ("ioctl:FOO_HIDDEN", 0),
-    ("call:frob", 9), ("call:fro", 0), ("family:PF_FOO", 10), ("family:AF_BAR", 0), ("genl:foo", 11), ("genl:bar", 0),
-    ("mount:ext3", 12), ("mount:foofs", 13), ("mount:barfs", 0), ("rtnl:RTM_GETFOO", 20), ("rtnl:RTM_SETFOO", 0), ("op:IORING_OP_FOO", 21),
-])
+@pytest.mark.parametrize(
+    ("interface", "line"),
+    [
+        ("device:/dev/foo", 5),
+        ("device:/dev/bar0", 6),
+        ("device:/dev/bar", 6),
+        ("device:/dev/no", 0),
+        ("device:/dev/fo", 0),
+        ("ioctl:FOO_GET", 7),
+        ("ioctl:FOO_OLD", 0),
+        ("ioctl:FOO_HIDDEN", 0),
+        ("call:frob", 9),
+        ("call:fro", 0),
+        ("family:PF_FOO", 10),
+        ("family:AF_BAR", 0),
+        ("genl:foo", 11),
+        ("genl:bar", 0),
+        ("mount:ext3", 12),
+        ("mount:foofs", 13),
+        ("mount:barfs", 0),
+        ("rtnl:RTM_GETFOO", 20),
+        ("rtnl:RTM_SETFOO", 0),
+        ("op:IORING_OP_FOO", 21),
+    ],
+)
 def test_what_reaches_an_interface(checkout: pathlib.Path, interface: str, line: int) -> None:
     found = descriptions.read(str(checkout)).of(interface)
     assert (found.line if found else 0) == line

@@ -16,13 +16,23 @@ from hook.verdict import Answer
 from tests.small_kernel import Kernel
 
 BOUNDS = call_paths.Bounds(hops=16, files=400, callers=40, seconds=60)
-KCONFIG = 'config USB_RAW_GADGET\n\tbool "raw"\nconfig USB_DUMMY_HCD\n\tbool "dummy"\nconfig UHID\n\tbool "uhid"\nconfig FOO\n\ttristate "foo"\n'
+KCONFIG = (
+    'config USB_RAW_GADGET\n\tbool "raw"\nconfig USB_DUMMY_HCD\n\tbool "dummy"\nconfig UHID\n\tbool "uhid"\nconfig FOO\n\ttristate "foo"\n'
+)
 REMOVE = "static void foo_remove(struct device *d)\n{\n\thelper();\n}\n"
 HELPER = "static void helper(void)\n{\n}\n"
 PCI = HELPER + REMOVE + "static struct pci_driver foo_driver = {\n\t.remove = foo_remove,\n};\nmodule_pci_driver(foo_driver);\n"
-PLATFORM = HELPER + REMOVE + 'static struct platform_driver foo_driver = {\n\t.driver = {\n\t\t.name = "foo-thing",\n\t},\n\t.remove = foo_remove,\n};\nmodule_platform_driver(foo_driver);\n'
+PLATFORM = (
+    HELPER
+    + REMOVE
+    + 'static struct platform_driver foo_driver = {\n\t.driver = {\n\t\t.name = "foo-thing",\n\t},\n\t.remove = foo_remove,\n};\nmodule_platform_driver(foo_driver);\n'
+)
 EXIT = HELPER + "static void __exit foo_exit(void)\n{\n\thelper();\n}\nmodule_exit(foo_exit);\n"
-USB = HELPER + REMOVE.replace("foo_remove", "foo_disconnect") + "static struct usb_driver foo_driver = {\n\t.disconnect = foo_disconnect,\n};\nmodule_usb_driver(foo_driver);\n"
+USB = (
+    HELPER
+    + REMOVE.replace("foo_remove", "foo_disconnect")
+    + "static struct usb_driver foo_driver = {\n\t.disconnect = foo_disconnect,\n};\nmodule_usb_driver(foo_driver);\n"
+)
 HID = HELPER + REMOVE + "static struct hid_driver foo_driver = {\n\t.remove = foo_remove,\n};\nmodule_hid_driver(foo_driver);\n"
 
 
@@ -34,8 +44,14 @@ class Gate:
         kernel.write("drivers/net/Makefile", "obj-$(CONFIG_FOO) += foo.o\nobj-y += other.o\n")
         kernel.write("drivers/net/Kconfig", kernel.read("drivers/net/Kconfig") + KCONFIG)
 
-    def asked(self, text: str, names: tuple[str, ...] = ("helper",), more: dict[str, str] | None = None, base: str | None = None,
-              bounds: call_paths.Bounds = BOUNDS) -> Reach:
+    def asked(
+        self,
+        text: str,
+        names: tuple[str, ...] = ("helper",),
+        more: dict[str, str] | None = None,
+        base: str | None = None,
+        bounds: call_paths.Bounds = BOUNDS,
+    ) -> Reach:
         for path, content in {"drivers/net/foo.c": text, **(more or {})}.items():
             self.kernel.write(path, content)
         self.kernel.git("add", "-A", "-f")
@@ -43,7 +59,9 @@ class Gate:
         self.kernel.triage("index", "--quiet")
         with Objects(find(self.kernel.path), 16 << 20) as objects:
             source = Source(objects, self.kernel.head())
-            return teardown.gate([("drivers/net/foo.c", name) for name in names], source, tree.Kernel(source, "x86_64", "gcc-12", base), bounds)
+            return teardown.gate(
+                [("drivers/net/foo.c", name) for name in names], source, tree.Kernel(source, "x86_64", "gcc-12", base), bounds
+            )
 
 
 @pytest.fixture
@@ -51,45 +69,63 @@ def driver(kernel: Kernel) -> Iterator[Gate]:
     yield Gate(kernel)
 
 
-@pytest.mark.parametrize(("text", "claim"), [
-    (PCI, "foo_remove is .remove of the pci_driver foo_driver"),
-    (PLATFORM, "foo_remove is .remove of the platform_driver foo_driver"),
-    (EXIT, "foo_exit is __exit"),
-])
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        (PCI, "foo_remove is .remove of the pci_driver foo_driver"),
+        (PLATFORM, "foo_remove is .remove of the platform_driver foo_driver"),
+        (EXIT, "foo_exit is __exit"),
+    ],
+)
 def test_what_runs_only_as_a_fixed_device_or_a_module_goes_is_out_of_reach(driver: Gate, text: str, claim: str) -> None:
     found = driver.asked(text)
     assert found.answer is Answer.NO
     assert len(found.facts) == 1 and claim in found.facts[0].claim and found.facts[0].place.line and found.facts[0].text
 
 
-@pytest.mark.parametrize(("text", "name", "device", "options"), [
-    (USB, "foo_disconnect", "dummy_hcd with raw-gadget", {"FOO", "USB_RAW_GADGET", "USB_DUMMY_HCD"}),
-    (HID, "foo_remove", "uhid", {"FOO", "UHID"}),
-])
+@pytest.mark.parametrize(
+    ("text", "name", "device", "options"),
+    [
+        (USB, "foo_disconnect", "dummy_hcd with raw-gadget", {"FOO", "USB_RAW_GADGET", "USB_DUMMY_HCD"}),
+        (HID, "foo_remove", "uhid", {"FOO", "UHID"}),
+    ],
+)
 def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text: str, name: str, device: str, options: set[str]) -> None:
     found = driver.asked(text, ("helper", name))
     assert (found.answer, found.devices, set(found.reasons)) == (Answer.YES, (device,), options)
     assert {why.purpose for why in found.reasons.values()} == {"reach"}
 
 
-@pytest.mark.parametrize(("text", "more"), [
-    (PCI + "int ndo_stop(void)\n{\n\thelper();\n}\n", {}),  # another caller, who may be called by anybody
-    (PCI + "static void keep(void)\n{\n\tkept = helper;\n}\n", {}),  # its address goes somewhere
-    (PCI + "#define CLEAN() helper()\n", {}),
-    (PCI.replace("static void helper", "void helper"), {"drivers/net/other.c": "int other(void)\n{\n\thelper();\n}\n"}),
-    (PCI.replace("static void helper", "void helper"), {"arch/x86/kernel/entry.S": "\tcall helper\n"}),
-    (PCI + "#define MAKE(name) name##_remove\n", {}),
-    (PCI.replace("pci_driver", "virtio_driver"), {}),  # vduse makes and takes such devices
-    (PCI.replace("pci_driver", "i2c_driver"), {}),
-    (PCI.replace("\t.remove", "\t.sriov_configure = pci_sriov_configure_simple,\n\t.remove"), {}),  # its virtual functions come and go
-    (PLATFORM, {"drivers/net/other.c": 'static const struct mfd_cell cells[] = {\n\t{ .name = "foo-thing" },\n};\n'}),  # a child of what may be on USB
-    (PLATFORM.replace("foo-thing", "88pm86-led"), {"drivers/net/other.c": 'static const struct mfd_cell cells[] = {\n\t{ .name = "88pm86-led" },\n};\n'}),
-    (PLATFORM + "static void gone(struct foo *f)\n{\n\tplatform_device_unregister(f->pdev);\n}\n", {}),
-    (PCI.replace(".remove = foo_remove", ".probe = foo_remove"), {}),
-    (PCI + "static int __init boot(void)\n{\n\thelper();\n}\nmodule_init(boot);\n", {}),
-    (PCI.replace("module_pci_driver", "#include \"foo_more.h\"\nmodule_pci_driver").replace("helper();", "other();"), {}),  # nothing uses it
-    ('#include "part.c"\n', {"drivers/net/part.c": PCI}),
-])
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        (PCI + "int ndo_stop(void)\n{\n\thelper();\n}\n", {}),  # another caller, who may be called by anybody
+        (PCI + "static void keep(void)\n{\n\tkept = helper;\n}\n", {}),  # its address goes somewhere
+        (PCI + "#define CLEAN() helper()\n", {}),
+        (PCI.replace("static void helper", "void helper"), {"drivers/net/other.c": "int other(void)\n{\n\thelper();\n}\n"}),
+        (PCI.replace("static void helper", "void helper"), {"arch/x86/kernel/entry.S": "\tcall helper\n"}),
+        (PCI + "#define MAKE(name) name##_remove\n", {}),
+        (PCI.replace("pci_driver", "virtio_driver"), {}),  # vduse makes and takes such devices
+        (PCI.replace("pci_driver", "i2c_driver"), {}),
+        (PCI.replace("\t.remove", "\t.sriov_configure = pci_sriov_configure_simple,\n\t.remove"), {}),  # its virtual functions come and go
+        (
+            PLATFORM,
+            {"drivers/net/other.c": 'static const struct mfd_cell cells[] = {\n\t{ .name = "foo-thing" },\n};\n'},
+        ),  # a child of what may be on USB
+        (
+            PLATFORM.replace("foo-thing", "88pm86-led"),
+            {"drivers/net/other.c": 'static const struct mfd_cell cells[] = {\n\t{ .name = "88pm86-led" },\n};\n'},
+        ),
+        (PLATFORM + "static void gone(struct foo *f)\n{\n\tplatform_device_unregister(f->pdev);\n}\n", {}),
+        (PCI.replace(".remove = foo_remove", ".probe = foo_remove"), {}),
+        (PCI + "static int __init boot(void)\n{\n\thelper();\n}\nmodule_init(boot);\n", {}),
+        (
+            PCI.replace("module_pci_driver", '#include "foo_more.h"\nmodule_pci_driver').replace("helper();", "other();"),
+            {},
+        ),  # nothing uses it
+        ('#include "part.c"\n', {"drivers/net/part.c": PCI}),
+    ],
+)
 def test_any_other_use_leaves_it_open(driver: Gate, text: str, more: dict[str, str]) -> None:
     assert driver.asked(text, more=more).answer is Answer.UNKNOWN
 
@@ -106,7 +142,10 @@ def test_suspend_resume_and_shutdown_are_said_as_such(driver: Gate) -> None:
     text = PCI.replace(".remove", ".shutdown")
     found = driver.asked(text)
     assert found.answer is Answer.UNKNOWN
-    assert "helper runs when the machine suspends, resumes or shuts down: foo_remove is .shutdown of the pci_driver foo_driver" in found.question
+    assert (
+        "helper runs when the machine suspends, resumes or shuts down: foo_remove is .shutdown of the pci_driver foo_driver"
+        in found.question
+    )
 
 
 def test_only_init_is_said_as_such(driver: Gate) -> None:

@@ -52,7 +52,7 @@ module_i2c_driver({name}_driver);
 
 
 IDS = "/* IDS */"
-BYTREE = "{name}_driver = {{\n\t.driver = {{\n\t\t.name = \"{name}\",\n\t}},\n}};\nmodule_platform_driver({name}_driver);\n"
+BYTREE = '{name}_driver = {{\n\t.driver = {{\n\t\t.name = "{name}",\n\t}},\n}};\nmodule_platform_driver({name}_driver);\n'
 
 
 def cell(name: str) -> str:
@@ -60,7 +60,7 @@ def cell(name: str) -> str:
 
 
 def spi(name: str, more: str = "return 0;") -> str:
-    return f"static int {name}_probe(struct spi_device *spi)\n{{\n\t{more}\n}}\nstatic struct spi_driver {name}_driver = {{\n\t.driver = {{ .name = \"{name}\" }},\n\t.probe = {name}_probe,\n}};\nmodule_spi_driver({name}_driver);\n"
+    return f'static int {name}_probe(struct spi_device *spi)\n{{\n\t{more}\n}}\nstatic struct spi_driver {name}_driver = {{\n\t.driver = {{ .name = "{name}" }},\n\t.probe = {name}_probe,\n}};\nmodule_spi_driver({name}_driver);\n'
 
 
 def start(body: str, before: str = "") -> str:
@@ -68,12 +68,12 @@ def start(body: str, before: str = "") -> str:
 
 
 REFUSALS = {
-    "noirq": ("if (!client->irq) {\n\t\tdev_err(&client->dev, \"no irq\");\n\t\treturn -EINVAL;\n\t}\n\treturn 0;", "an interrupt"),
-    "irqreq": ("return devm_request_threaded_irq(&client->dev, client->irq, NULL, fn, 0, \"x\", client);", "an interrupt"),
+    "noirq": ('if (!client->irq) {\n\t\tdev_err(&client->dev, "no irq");\n\t\treturn -EINVAL;\n\t}\n\treturn 0;', "an interrupt"),
+    "irqreq": ('return devm_request_threaded_irq(&client->dev, client->irq, NULL, fn, 0, "x", client);', "an interrupt"),
     "nodata": ("struct x *pdata = dev_get_platdata(&client->dev);\n\n\tif (!pdata)\n\t\treturn -EINVAL;\n\treturn 0;", "platform data"),
     "noclk": ("clk = devm_clk_get(&client->dev, NULL);\n\tif (IS_ERR(clk))\n\t\treturn PTR_ERR(clk);\n\treturn 0;", "a clock"),
     "nonode": ("if (client->dev.of_node == NULL)\n\t\treturn -ENODEV;\n\treturn 0;", "a node"),
-    "noprop": ("ret = device_property_read_u32(&client->dev, \"x\", &x);\n\tif (ret)\n\t\treturn ret;\n\treturn 0;", "a property"),
+    "noprop": ('ret = device_property_read_u32(&client->dev, "x", &x);\n\tif (ret)\n\t\treturn ret;\n\treturn 0;', "a property"),
 }
 CONTENT = {"noirq2": "if (client->irq) {\n\t\tret = request_threaded_irq(client->irq, NULL, fn, 0, \"x\", client);\n\t}\n\treturn 0;",
            "optclk": "clk = devm_clk_get_optional(&client->dev, NULL);\n\tif (IS_ERR(clk))\n\t\treturn PTR_ERR(clk);\n\treturn 0;",
