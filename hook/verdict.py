@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 SCHEMA_VERSION = 1
 
@@ -105,38 +105,163 @@ class Tokens:
         return self.input + self.output + self.thoughts
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What is said of one change. Build it with `decide`, which keeps WorthFuzzing in step with the two answers."""
+class NotAVerdict(ValueError):
+    """A document that claims to be a verdict and is not; the sentence names the field."""
 
-    worth_fuzzing: bool
-    decided_by: DecidedBy
-    functional: Answer
-    reachable: Answer
-    reasoning: str
-    change_id: str
-    state: State = State.FINAL
-    focus_symbols: tuple[str, ...] = ()
-    enable_configs: tuple[str, ...] = ()
-    needs_kmsan: bool = False
-    kmsan_reasoning: str = ""
-    changed_functions: tuple[str, ...] = ()
-    via: tuple[str, ...] = ()
-    change_classes: tuple[str, ...] = ()
-    evidence: tuple[Fact, ...] = ()
-    disable_configs: tuple[str, ...] = ()
-    config_sets: tuple[ConfigSet, ...] = ()  # more than one where no kernel holds all changed lines; the first is enable_configs
-    config_reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
-    assumptions: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()  # of the virtual machine, or the kernel's own virtual ones, that make the changed code run
-    disputes: tuple[str, ...] = ()  # what the model said against a proved fact
-    corrections: tuple[str, ...] = ()  # what was changed in the model's answer, and why
-    model: str = ""  # that the agent asked, empty where none was
-    tokens: Tokens = Tokens()
-    patch_id: str = ""
-    base: str = ""  # commit the change was judged against, empty before the first commit
-    commit: str = ""  # commit that the change is, empty while it is staged or mailed
-    tool_version: str = ""
+
+class Form(NamedTuple):
+    """How a field stands in a document: what writes its value, and what reads it back or raises NotAVerdict."""
+
+    write: Callable[[Any], Any]
+    read: Callable[[str, Any], Any]  # given the field's name in the document and what stands there, None where it is missing
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise NotAVerdict(f"{name} is not true or false")
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise NotAVerdict(f"{name} is not text")
+    return value
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    value = [] if value is None else value
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise NotAVerdict(f"{name} is not a list of names")
+    return tuple(value)
+
+
+def _of(kind: type[enum.StrEnum]) -> Form:
+    def read(name: str, value: Any) -> enum.StrEnum:
+        try:
+            return kind(_text(name, value))
+        except ValueError:
+            raise NotAVerdict(f"{name} is none of {', '.join(kind)}") from None
+
+    return Form(str, read)
+
+
+def _fact(entry: Any) -> Fact:
+    return Fact(str(entry["Claim"]), Place(str(entry["Path"]), int(entry["Line"]), str(entry["Blob"])), str(entry.get("Text", "")))
+
+
+def _fact_document(fact: Fact) -> dict[str, Any]:
+    return {"Claim": fact.claim, "Path": fact.place.path, "Line": fact.place.line, "Blob": fact.place.blob, "Text": fact.text}
+
+
+def _config_set(entry: Any) -> ConfigSet:
+    made = ConfigSet(tuple(entry["Enable"]), tuple(entry["Disable"]), tuple(entry["Lines"]))
+    if not all(isinstance(word, str) for word in (*made.enable, *made.disable, *made.lines)):
+        raise TypeError("names alone")
+    return made
+
+
+def _config_set_document(made: ConfigSet) -> dict[str, Any]:
+    return {"Enable": list(made.enable), "Disable": list(made.disable), "Lines": list(made.lines)}
+
+
+def _reason(entry: Any) -> ConfigReason:
+    return ConfigReason(str(entry["For"]), str(entry["Why"]), str(entry["Path"]), int(entry["Line"]))
+
+
+def _reason_document(reason: ConfigReason) -> dict[str, Any]:
+    return {"For": reason.purpose, "Why": reason.why, "Path": reason.path, "Line": reason.line}
+
+
+def _entries(write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Form:
+    """A list of records."""
+
+    def read_all(name: str, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | None):
+            raise NotAVerdict(f"{name} is not a list")
+        try:
+            return tuple(map(read, value or ()))
+        except (TypeError, KeyError, ValueError, AttributeError) as wrong:
+            raise NotAVerdict(f"{name} holds an entry without {wrong}") from None
+
+    return Form(lambda entries: [write(entry) for entry in entries], read_all)
+
+
+def _reasons(name: str, value: Any) -> dict[str, ConfigReason]:
+    try:
+        return {str(option): _reason(entry) for option, entry in ({} if value is None else value).items()}
+    except (TypeError, KeyError, ValueError, AttributeError) as wrong:
+        raise NotAVerdict(f"{name} holds an entry without {wrong}") from None
+
+
+def _tokens(name: str, value: Any) -> Tokens:
+    value = {} if value is None else value
+    try:
+        counts = [value.get(kind, 0) for kind in ("Input", "Output", "Thoughts")]
+        if any(isinstance(count, bool) or not isinstance(count, int) for count in counts):
+            raise TypeError
+        return Tokens(counts[0], counts[1], counts[2], bool(value.get("Estimated", False)))
+    except (TypeError, AttributeError):
+        raise NotAVerdict(f"{name} does not hold the numbers Input, Output and Thoughts") from None
+
+
+def _tokens_document(spent: Tokens) -> dict[str, Any]:
+    return {"Input": spent.input, "Output": spent.output, "Thoughts": spent.thoughts, "Estimated": spent.estimated}
+
+
+FLAG, TEXT, NAMES = Form(bool, _flag), Form(str, _text), Form(list, _names)
+FACTS, CONFIG_SETS = _entries(_fact_document, _fact), _entries(_config_set_document, _config_set)
+REASONS = Form(lambda reasons: {option: _reason_document(reason) for option, reason in reasons.items()}, _reasons)
+TOKENS = Form(_tokens_document, _tokens)
+ANSWER, DECIDED_BY, STATE = _of(Answer), _of(DecidedBy), _of(State)
+_NOTHING_SPENT = Tokens()
+
+
+def _field(name: str, form: Form, default: Any = dataclasses.MISSING, *, rare: bool = False) -> Any:
+    """A field of the verdict and of its document, where it is called `name`; a `rare` one is written only where it holds something."""
+    about = {"name": name, "form": form, "rare": rare}
+    return dataclasses.field(default_factory=dict, metadata=about) if default == {} else dataclasses.field(default=default, metadata=about)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is said of one change. The fields and their names are SchemaVersion 1, in the order in which a document has them.
+
+    Take worth_fuzzing and decided_by from `decide`, which keeps them in step with the two answers.
+    """
+
+    worth_fuzzing: bool = _field("WorthFuzzing", FLAG)
+    focus_symbols: tuple[str, ...] = _field("FocusSymbols", NAMES, ())
+    enable_configs: tuple[str, ...] = _field("EnableConfigs", NAMES, ())
+    needs_kmsan: bool = _field("NeedsKMSAN", FLAG, False)
+    kmsan_reasoning: str = _field("KMSANReasoning", TEXT, "")
+    reasoning: str = _field("Reasoning", TEXT)
+    decided_by: DecidedBy = _field("DecidedBy", DECIDED_BY)
+    state: State = _field("State", STATE, State.FINAL)
+    functional: Answer = _field("Functional", ANSWER)
+    reachable: Answer = _field("Reachable", ANSWER)
+    changed_functions: tuple[str, ...] = _field("ChangedFunctions", NAMES, ())
+    via: tuple[str, ...] = _field("Via", NAMES, ())
+    change_classes: tuple[str, ...] = _field("ChangeClasses", NAMES, ())
+    disable_configs: tuple[str, ...] = _field("DisableConfigs", NAMES, ())
+    # more than one where no kernel holds all changed lines; the first is EnableConfigs
+    config_sets: tuple[ConfigSet, ...] = _field("ConfigSets", CONFIG_SETS, ())
+    config_reasons: Mapping[str, ConfigReason] = _field("ConfigReasons", REASONS, {})
+    evidence: tuple[Fact, ...] = _field("Evidence", FACTS, ())
+    assumptions: tuple[str, ...] = _field("Assumptions", NAMES, ())
+    # of the virtual machine, or the kernel's own virtual ones, that make the changed code run
+    devices: tuple[str, ...] = _field("Devices", NAMES, ())
+    disputes: tuple[str, ...] = _field("Disputes", NAMES, ())  # what the model said against a proved fact
+    # what was changed in the model's answer, and why; a farm's runs and notes of before know no such field
+    corrections: tuple[str, ...] = _field("Corrections", NAMES, (), rare=True)
+    model: str = _field("Model", TEXT, "")  # that the agent asked, empty where none was
+    tokens: Tokens = _field("Tokens", TOKENS, _NOTHING_SPENT)
+    change_id: str = _field("ChangeId", TEXT)
+    patch_id: str = _field("PatchId", TEXT, "")
+    base: str = _field("Base", TEXT, "")  # commit that the change was judged against, empty before the first commit
+    commit: str = _field("Commit", TEXT, "")  # commit that the change is, empty while it is staged or mailed
+    tool_version: str = _field("ToolVersion", TEXT, "")
 
 
 def decide(functional: Answer, reachable: Answer) -> tuple[bool, DecidedBy]:
@@ -164,52 +289,12 @@ def headline(verdict: Verdict) -> str:
 
 def to_document(verdict: Verdict) -> dict[str, Any]:
     """The verdict as programs read it: plain types, the field names of SchemaVersion 1, in a fixed order."""
-    return {
-        "WorthFuzzing": verdict.worth_fuzzing,
-        "FocusSymbols": list(verdict.focus_symbols),
-        "EnableConfigs": list(verdict.enable_configs),
-        "NeedsKMSAN": verdict.needs_kmsan,
-        "KMSANReasoning": verdict.kmsan_reasoning,
-        "Reasoning": verdict.reasoning,
-        "DecidedBy": str(verdict.decided_by),
-        "State": str(verdict.state),
-        "Functional": str(verdict.functional),
-        "Reachable": str(verdict.reachable),
-        "ChangedFunctions": list(verdict.changed_functions),
-        "Via": list(verdict.via),
-        "ChangeClasses": list(verdict.change_classes),
-        "DisableConfigs": list(verdict.disable_configs),
-        "ConfigSets": [{"Enable": list(one.enable), "Disable": list(one.disable), "Lines": list(one.lines)} for one in verdict.config_sets],
-        "ConfigReasons": {
-            name: {"For": one.purpose, "Why": one.why, "Path": one.path, "Line": one.line} for name, one in verdict.config_reasons.items()
-        },
-        "Evidence": [
-            {"Claim": fact.claim, "Path": fact.place.path, "Line": fact.place.line, "Blob": fact.place.blob, "Text": fact.text}
-            for fact in verdict.evidence
-        ],
-        "Assumptions": list(verdict.assumptions),
-        "Devices": list(verdict.devices),
-        "Disputes": list(verdict.disputes),
-        # only where there are any: a farm's runs and notes of before know no such field
-        **({"Corrections": list(verdict.corrections)} if verdict.corrections else {}),
-        "Model": verdict.model,
-        "Tokens": {
-            "Input": verdict.tokens.input,
-            "Output": verdict.tokens.output,
-            "Thoughts": verdict.tokens.thoughts,
-            "Estimated": verdict.tokens.estimated,
-        },
-        "ChangeId": verdict.change_id,
-        "PatchId": verdict.patch_id,
-        "Base": verdict.base,
-        "Commit": verdict.commit,
-        "ToolVersion": verdict.tool_version,
-        "SchemaVersion": SCHEMA_VERSION,
-    }
-
-
-class NotAVerdict(ValueError):
-    """A document that claims to be a verdict and is not; the sentence names the field."""
+    document: dict[str, Any] = {}
+    for field in dataclasses.fields(verdict):
+        value, about = getattr(verdict, field.name), field.metadata
+        if value or not about["rare"]:
+            document[about["name"]] = about["form"].write(value)
+    return {**document, "SchemaVersion": SCHEMA_VERSION}
 
 
 def from_document(document: Mapping[str, Any]) -> Verdict:
@@ -219,99 +304,7 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
     """
     if document.get("SchemaVersion") != SCHEMA_VERSION:
         raise NotAVerdict(f"SchemaVersion is {document.get('SchemaVersion')!r}, this program reads {SCHEMA_VERSION}")
-
-    def text(name: str) -> str:
-        value = document.get(name, "")
-        if not isinstance(value, str):
-            raise NotAVerdict(f"{name} is not text")
-        return value
-
-    def flag(name: str) -> bool:
-        value = document.get(name)
-        if not isinstance(value, bool):
-            raise NotAVerdict(f"{name} is not true or false")
-        return value
-
-    def names(name: str) -> tuple[str, ...]:
-        value = document.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise NotAVerdict(f"{name} is not a list of names")
-        return tuple(value)
-
-    def facts() -> tuple[Fact, ...]:
-        value = document.get("Evidence", [])
-        if not isinstance(value, list):
-            raise NotAVerdict("Evidence is not a list")
-        found = []
-        for one in value:
-            try:
-                place = Place(str(one["Path"]), int(one["Line"]), str(one["Blob"]))
-                found.append(Fact(str(one["Claim"]), place, str(one.get("Text", ""))))
-            except (TypeError, KeyError, ValueError, AttributeError) as wrong:
-                raise NotAVerdict(f"Evidence holds an entry without {wrong}") from None
-        return tuple(found)
-
-    def sets() -> tuple[ConfigSet, ...]:
-        value = document.get("ConfigSets", [])
-        try:
-            found = tuple(ConfigSet(tuple(one["Enable"]), tuple(one["Disable"]), tuple(one["Lines"])) for one in value)
-        except (TypeError, KeyError, AttributeError) as wrong:
-            raise NotAVerdict(f"ConfigSets holds an entry without {wrong}") from None
-        if not all(isinstance(name, str) for one in found for name in (*one.enable, *one.disable, *one.lines)):
-            raise NotAVerdict("ConfigSets holds something other than names")
-        return found
-
-    def reasons() -> dict[str, ConfigReason]:
-        value = document.get("ConfigReasons", {})
-        try:
-            return {
-                str(name): ConfigReason(str(one["For"]), str(one["Why"]), str(one["Path"]), int(one["Line"])) for name, one in value.items()
-            }
-        except (TypeError, KeyError, ValueError, AttributeError) as wrong:
-            raise NotAVerdict(f"ConfigReasons holds an entry without {wrong}") from None
-
-    def tokens() -> Tokens:
-        value = document.get("Tokens", {})
-        try:
-            counts = [value.get(name, 0) for name in ("Input", "Output", "Thoughts")]
-            if any(isinstance(one, bool) or not isinstance(one, int) for one in counts):
-                raise TypeError
-            return Tokens(counts[0], counts[1], counts[2], bool(value.get("Estimated", False)))
-        except (TypeError, AttributeError):
-            raise NotAVerdict("Tokens does not hold the numbers Input, Output and Thoughts") from None
-
-    try:
-        return Verdict(
-            worth_fuzzing=flag("WorthFuzzing"),
-            decided_by=DecidedBy(text("DecidedBy")),
-            functional=Answer(text("Functional")),
-            reachable=Answer(text("Reachable")),
-            reasoning=text("Reasoning"),
-            change_id=text("ChangeId"),
-            state=State(text("State")),
-            focus_symbols=names("FocusSymbols"),
-            enable_configs=names("EnableConfigs"),
-            needs_kmsan=flag("NeedsKMSAN"),
-            kmsan_reasoning=text("KMSANReasoning"),
-            changed_functions=names("ChangedFunctions"),
-            via=names("Via"),
-            change_classes=names("ChangeClasses"),
-            evidence=facts(),
-            disable_configs=names("DisableConfigs"),
-            config_sets=sets(),
-            config_reasons=reasons(),
-            assumptions=names("Assumptions"),
-            devices=names("Devices"),
-            disputes=names("Disputes"),
-            corrections=names("Corrections"),
-            model=text("Model"),
-            tokens=tokens(),
-            patch_id=text("PatchId"),
-            base=text("Base"),
-            commit=text("Commit"),
-            tool_version=text("ToolVersion"),
-        )
-    except NotAVerdict:
-        raise
-    except ValueError as wrong:
-        raise NotAVerdict(str(wrong)) from None
+    fields = dataclasses.fields(Verdict)
+    return Verdict(
+        **{field.name: field.metadata["form"].read(field.metadata["name"], document.get(field.metadata["name"])) for field in fields}
+    )

@@ -32,7 +32,14 @@ def test_verdicts_come_back_as_they_were(verdicts: list[Verdict]) -> None:
 
 
 def verdict(change_id: str, **fields: object) -> dict[str, object]:
-    made = Verdict(True, DecidedBy.DEFAULT, Answer.UNKNOWN, Answer.UNKNOWN, "why", change_id)
+    made = Verdict(
+        worth_fuzzing=True,
+        decided_by=DecidedBy.DEFAULT,
+        functional=Answer.UNKNOWN,
+        reachable=Answer.UNKNOWN,
+        reasoning="why",
+        change_id=change_id,
+    )
     return {**to_document(made), **fields}
 
 

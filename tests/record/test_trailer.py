@@ -13,8 +13,13 @@ from hook.source.git import Repository, find
 from hook.verdict import Answer, DecidedBy, Verdict
 from tests.small_kernel import Kernel
 
-OPEN = Verdict(True, DecidedBy.DEFAULT, Answer.UNKNOWN, Answer.UNKNOWN, "why", "a")
-HARMLESS = Verdict(False, DecidedBy.EVIDENCE, Answer.NO, Answer.UNKNOWN, "why", "a")
+
+def verdict(worth: bool, by: DecidedBy, functional: Answer) -> Verdict:
+    return Verdict(worth_fuzzing=worth, decided_by=by, functional=functional, reachable=Answer.UNKNOWN, reasoning="why", change_id="a")
+
+
+OPEN = verdict(True, DecidedBy.DEFAULT, Answer.UNKNOWN)
+HARMLESS = verdict(False, DecidedBy.EVIDENCE, Answer.NO)
 RICH = dataclasses.replace(
     OPEN,
     decided_by=DecidedBy.EVIDENCE,

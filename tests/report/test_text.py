@@ -30,12 +30,12 @@ def facts(*claims: str) -> tuple[Fact, ...]:
 
 def verdict(*claims: str, **fields: object) -> Verdict:
     made = Verdict(
-        True,
-        DecidedBy.EVIDENCE,
-        Answer.YES,
-        Answer.YES,
-        "mm/mempolicy.c changes.",
-        "",
+        worth_fuzzing=True,
+        decided_by=DecidedBy.EVIDENCE,
+        functional=Answer.YES,
+        reachable=Answer.YES,
+        reasoning="mm/mempolicy.c changes.",
+        change_id="",
         evidence=facts(*claims),
         focus_symbols=("queue_pages",),
     )
