@@ -14,6 +14,8 @@ import functools
 import re
 from collections.abc import Iterator
 
+from hook.c import brackets
+
 
 class DefinitionKind(enum.StrEnum):
     """What a name is defined as."""
@@ -86,7 +88,6 @@ _MARKS = {b"if": _IF, b"ifdef": _IF, b"ifndef": _IF, b"else": _ELSE, b"elif": _E
 _NEVER = re.compile(rb"[ \t]*+0[ \t]*+\Z")
 _NAME = re.compile(rb"[A-Za-z_]\w*+")
 _LAST_NAME = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
-_PARENTHESIS = re.compile(rb"[()]")
 _AGGREGATE = re.compile(rb"(?<!\w)(struct|union|enum)((?:\s+[A-Za-z_]\w*+)*+)\s*+\Z")
 _INNER_AGGREGATE = re.compile(rb"\b(struct|union|enum)\s+(?:__\w+(?:\([^()]*\))?\s+)*+([A-Za-z_]\w*+)\s*+(?:__\w+\s*+)*+\{")
 _INNER_ENUM = re.compile(rb"\benum\b[^{;()]*\{([^{}]*)\}")
@@ -290,7 +291,7 @@ def _constants(body: bytes, offset: int, found: list[_Found]) -> None:
 
 def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, found: list[_Found]) -> None:
     """The function whose head is `text`: the name before the last parameters that are not those of an attribute."""
-    groups = _groups(text)
+    groups = brackets.outermost(text)
     for number, (left, right) in enumerate(reversed(groups)):
         before = _LAST_NAME.search(text, max(0, left - _LONGEST_ATTRIBUTE), left)
         if before is None:
@@ -315,21 +316,6 @@ def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, fo
                 return
         found.append(_Found(word, DefinitionKind.FUNCTION, begin, begin + place, closed, (opened, closed)))
         return
-
-
-def _groups(text: bytes) -> list[tuple[int, int]]:
-    """The offsets of the outermost parentheses; none where they do not balance."""
-    depth, left, groups = 0, 0, []
-    for match in _PARENTHESIS.finditer(text):
-        if match.group() == b"(":
-            if depth == 0:
-                left = match.start()
-            depth += 1
-        else:
-            depth -= 1
-            if depth == 0:
-                groups.append((left, match.start()))
-    return groups if depth == 0 else []
 
 
 def _variables(code: bytes, begin: int, opened: int, closed: int, found: list[_Found]) -> int:
@@ -415,7 +401,7 @@ def _without_attributes(text: bytes) -> bytes:
     if b"(" not in text:
         return text
     out = bytearray(text)
-    for left, right in _groups(text):
+    for left, right in brackets.outermost(text):
         before = _LAST_NAME.search(text, max(0, left - _LONGEST_ATTRIBUTE), left)
         if before and _ATTRIBUTE.match(before.group(1)):
             out[before.start(1) : right + 1] = b" " * (right + 1 - before.start(1))

@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from hook.c.brackets import closing, elements
 from hook.kernel.texts import Texts
 
 # where the macros that tables are written with are defined
@@ -82,7 +83,7 @@ class Macros:
         end = closing(text, opening) if opening >= 0 else -1
         if end < 0 or text[end + 1 :].strip():
             return None
-        return _substituted(macro, [one for one, _ in split(text[opening + 1 : end])], None, frozenset(), 0)
+        return _substituted(macro, [argument for argument, _ in elements(text[opening + 1 : end])], None, frozenset(), 0)
 
     def string(self, text: str) -> str | None:
         """The text of adjacent strings; None where something else stands between them."""
@@ -133,7 +134,7 @@ class Macros:
             if end < 0:
                 out.append(name)
                 continue
-            arguments = [one for one, _ in split(text[opening + 1 : end])]
+            arguments = [argument for argument, _ in elements(text[opening + 1 : end])]
             at = end + 1
             out.append(self._expand(_substituted(macro, arguments, self, inside, depth), inside | {name}, depth + 1))
         out.append(text[at:])
@@ -199,34 +200,3 @@ def _node(node: ast.expr) -> int | None:
         way = _OPERATORS.get(type(node.op))
         return way(left, right) if way else None
     return None
-
-
-def split(text: str) -> list[tuple[str, int]]:
-    """The parts of a list at its commas, each with its offset; what is in brackets or strings stays together."""
-    parts: list[tuple[str, int]] = []
-    depth, start = 0, 0
-    for found in re.finditer(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[(){}\[\],]', text):
-        mark = found[0]
-        if mark in "({[":
-            depth += 1
-        elif mark in ")}]":
-            depth -= 1
-        elif mark == "," and depth == 0:
-            parts.append((text[start : found.start()], start))
-            start = found.end()
-    if text[start:].strip():
-        parts.append((text[start:], start))
-    return parts
-
-
-def closing(text: str, opening: int) -> int:
-    """Where the bracket that opens at `opening` is closed; -1 where it is not."""
-    depth = 0
-    for found in re.finditer(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[(){}]', text[opening:]):
-        if found[0] in "({":
-            depth += 1
-        elif found[0] in ")}":
-            depth -= 1
-            if depth == 0:
-                return opening + found.start()
-    return -1

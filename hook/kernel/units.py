@@ -14,6 +14,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from hook.c.brackets import BRACES, end_of_call, outwards, split_arguments
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
 from hook.c.legible import is_legible
 from hook.source.lookup import places
@@ -23,14 +24,12 @@ from hook.source.words import is_binary
 # bounds on what a file that was written to be slow can cost
 _MOST_BACK = 4000  # characters before a name that are looked at for what it stands in
 _MOST_STATEMENT = 600  # of these, characters of the statement itself
-_MOST_LEVELS = 12  # brackets inside each other
-_LONGEST_ARGUMENTS, _LONGEST_TABLE = 16 << 10, 256 << 10  # bytes between brackets
+_LONGEST_TABLE = 256 << 10  # bytes between brackets
 _MOST_UNCLOSED = 100  # of a file
 _MOST_TABLES = 2000  # of a file, that are found beside those of its scan
 MOST_USES = 500  # of a name in one file: beyond it they are not told apart
 _LONGEST_LINE = 200  # characters that are quoted
 _FAR_MARK = 80  # characters behind a name in which the next mark is looked for
-_MARK = re.compile(rb"[(){}\[\];,]")
 _NAME_BEFORE = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
 _TYPE_BEFORE = re.compile(rb"\(\s*(?:const\s+)?struct\s+(\w+)\s*(?:\[[^\]]*\])?\s*\)\s*\Z")
 _DECLARED_BEFORE = re.compile(rb"struct\s+(\w+)\s+(?:__\w+\s+)*(\w+)\s*(?:\[[^\]]*\]\s*)*(?:__\w+\s*)*=\s*\Z")
@@ -124,7 +123,7 @@ class Unit:
         for match in itertools.islice(_MADE.finditer(self.scan.code), _MOST_TABLES):
             if match[1].startswith(b"struct") and match[2].decode("ascii") in names:
                 continue
-            end = closing(self.scan.code, match.end() - 1, b"{}", _LONGEST_TABLE)
+            end = BRACES.closing(self.scan.code, match.end() - 1, match.end() - 1 + _LONGEST_TABLE)
             if end >= 0 and self.function_at(match.start()) is None:
                 first, last = self.line(match.start())[0], self.line(end)[0]
                 span = match.start(), end
@@ -172,7 +171,7 @@ class Unit:
         for match in _STATEMENT.finditer(code):
             if self.function_at(match.start()) is not None or self._table_at(match.start()) is not None:
                 continue
-            end = closing(code, match.end() - 1, most=_LONGEST_ARGUMENTS)
+            end = end_of_call(code, match.end() - 1)
             if end < 0:
                 unclosed += 1
                 if unclosed > _MOST_UNCLOSED:
@@ -181,7 +180,7 @@ class Unit:
             if code[end + 1 : end + 80].lstrip()[:1] == b"{":
                 continue
             # strings are blank in the code, and some macros take one
-            arguments = tuple(one.strip().decode("utf-8", "replace") for one in _split(self.data[match.end() : end]))
+            arguments = tuple(one.decode("utf-8", "replace") for one in split_arguments(self.data[match.end() : end]))
             found.append(Statement(match[1].decode("ascii"), arguments, match.start(1), match.end() - 1, end))
         return found
 
@@ -240,7 +239,7 @@ class Unit:
                 continue
             statement = next((one for one in self.statements if one.opening < offset < one.end), None)
             if statement is not None:
-                number = _commas(code[statement.opening + 1 : offset])
+                number = len(split_arguments(code[statement.opening + 1 : offset])) - 1
                 found.append(Use(Kind.STATEMENT, offset, *self.line(offset), None, statement.macro, number))
         for macro in self.scan.definitions:
             if macro.kind is DefinitionKind.MACRO and macro.name != name and len(found) < MOST_USES:
@@ -260,7 +259,7 @@ class Unit:
         if _COMPARED_BEFORE.search(before[-_MOST_STATEMENT:]) or _COMPARED_AFTER.match(after):
             return Use(Kind.OTHER, offset, *at, member="compared")
         stop = begin
-        for mark, place, commas in _outwards(code, begin, offset):
+        for mark, place, commas in outwards(code, begin, offset):
             text = code[max(begin, place - _MOST_STATEMENT) : place]
             stop = place + 1
             if mark == b"(":
@@ -299,7 +298,7 @@ class Unit:
         direct = _MEMBER_BEFORE.search(code[max(begin, offset - _MOST_STATEMENT) : offset])
         if direct:
             member = direct[1].decode("ascii")
-        for mark, place, commas in _outwards(code, begin, offset):
+        for mark, place, commas in outwards(code, begin, offset):
             text = code[max(begin, place - _MOST_STATEMENT) : place]
             if mark == b"(" and not given:
                 name = _NAME_BEFORE.search(text)
@@ -343,65 +342,3 @@ class Units:
         for path, found in zip(new, self.source.files(new), strict=True):
             is_text = found is not None and found.data is not None and not is_binary(found.data) and is_legible(found.data)
             self._read[path] = Unit(path, found.data or b"", found.oid) if found is not None and is_text else None
-
-
-def closing(code: bytes, opening: int, pair: bytes = b"()", most: int = _LONGEST_ARGUMENTS) -> int:
-    """Where what opens at `opening` is closed; -1 where it is not, within so many bytes."""
-    depth = 0
-    for match in (_PARENTHESES if pair == b"()" else _BRACES).finditer(code, opening, opening + most):
-        depth += 1 if match[0] == pair[:1] else -1
-        if depth == 0:
-            return match.start()
-    return -1
-
-
-def _outwards(code: bytes, begin: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
-    """The brackets around a place, the innermost first, and last the semicolon before its statement: each with its offset, and the commas
-    between it and what is inside.
-    """
-    depth = commas = levels = 0
-    for match in reversed(list(_MARK.finditer(code, begin, offset))):
-        mark = match[0]
-        if mark in (b")", b"]", b"}"):
-            depth += 1
-        elif mark in (b"(", b"[", b"{"):
-            if depth:
-                depth -= 1
-                continue
-            levels += 1
-            if levels > _MOST_LEVELS:
-                return
-            yield mark, match.start(), commas
-            commas = 0
-        elif depth == 0 and mark == b",":
-            commas += 1
-        elif depth == 0 and mark == b";":
-            yield mark, match.start(), commas
-            return
-
-
-_PARENTHESES, _BRACES = re.compile(rb"[()]"), re.compile(rb"[{}]")
-
-
-def _split(text: bytes) -> Iterator[bytes]:
-    """The arguments between the commas that no bracket holds."""
-    depth = start = 0
-    for match in _MARK.finditer(text):
-        if match[0] in (b"(", b"[", b"{"):
-            depth += 1
-        elif match[0] in (b")", b"]", b"}"):
-            depth -= 1
-        elif match[0] == b"," and depth == 0:
-            yield text[start : match.start()]
-            start = match.end()
-    yield text[start:]
-
-
-def arguments(code: bytes, opening: int) -> list[bytes]:
-    """The arguments of a call whose parenthesis opens at `opening`; none where it is not closed."""
-    end = closing(code, opening)
-    return [one.strip() for one in _split(code[opening + 1 : end])] if end >= 0 else []
-
-
-def _commas(text: bytes) -> int:
-    return len(list(_split(text))) - 1

@@ -12,6 +12,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from hook.c.brackets import BRACES, PARENTHESES
 from hook.c.definitions import HIDDEN, Scan, scan
 from hook.kernel.kconfig.expressions import (
     NO,
@@ -198,7 +199,7 @@ class Guards:
         end = code.find(b"\n", begin)
         begin, end = begin + len(code[begin:end]) - len(code[begin:end].lstrip()), max(end, begin)
         for match in _ASKS.finditer(code, function.body[0], min(begin, function.body[1])):
-            closed = _closing(code, match.end() - 1, b"()", function.body[1])
+            closed = PARENTHESES.closing(code, match.end() - 1, function.body[1] + 1)
             text = code[match.end() : closed]
             if closed < 0 or b"CONFIG_" not in text or closed >= begin:
                 continue
@@ -338,21 +339,12 @@ def _offset(code: bytes, line: int) -> int:
     return at
 
 
-def _closing(code: bytes, opening: int, pair: bytes, end: int) -> int:
-    depth = 0
-    for match in re.compile(rb"[()]" if pair == b"()" else rb"[{}]").finditer(code, opening, end + 1):
-        depth += 1 if match[0] == pair[:1] else -1
-        if depth == 0:
-            return match.start()
-    return -1
-
-
 def _statement(code: bytes, start: int, end: int) -> tuple[int, int]:
     """The offsets of the statement that begins at or after `start`."""
     while start < end and code[start : start + 1].isspace():
         start += 1
     if code[start : start + 1] == b"{":
-        closed = _closing(code, start, b"{}", end)
+        closed = BRACES.closing(code, start, end + 1)
         return start, (closed if closed >= 0 else end) + 1
     depth = 0
     for match in re.compile(rb"[(){};]").finditer(code, start, end):

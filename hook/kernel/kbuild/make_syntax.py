@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook.c.brackets import Brackets
+
+_PARENTHESES, _BRACES, _BOTH = Brackets("(", ")"), Brackets("{", "}"), Brackets("({", ")}")
+
 
 def statements(text: str) -> Iterator[tuple[int, str]]:
     """The lines of a makefile with their numbers, joined where a backslash ends one, without comments."""
@@ -30,17 +34,8 @@ def statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def closing(text: str, opening: int) -> int:
-    """Where the bracket at `opening` is closed; -1 where it is not."""
-    pair = "()" if text[opening] == "(" else "{}"
-    depth = 0
-    for at in range(opening, len(text)):
-        if text[at] == pair[0]:
-            depth += 1
-        elif text[at] == pair[1]:
-            depth -= 1
-            if depth == 0:
-                return at
-    return -1
+    """Where the bracket at `opening` is closed, counting its own kind alone; -1 where it is not."""
+    return (_PARENTHESES if text[opening] == "(" else _BRACES).closing(text, opening)
 
 
 def words(text: str) -> Iterator[str]:
@@ -63,17 +58,7 @@ def words(text: str) -> Iterator[str]:
 
 def arguments(text: str) -> list[str]:
     """The arguments of a function, at the commas that no bracket holds."""
-    parts, depth, start = [], 0, 0
-    for at, char in enumerate(text):
-        if char in "({":
-            depth += 1
-        elif char in ")}":
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(text[start:at])
-            start = at + 1
-    parts.append(text[start:])
-    return parts
+    return [argument for argument, _ in _BOTH.split(text)]
 
 
 def sides(rest: str) -> tuple[str, str]:

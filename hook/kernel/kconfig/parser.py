@@ -18,7 +18,7 @@ from hook.kernel.kconfig.cycles import cycles
 from hook.kernel.kconfig.expressions import YES, BadExpression, Condition, all_of, any_of, both
 from hook.kernel.kconfig.option import Option
 from hook.kernel.kconfig.toolchain import Toolchain
-from hook.kernel.kconfig.variables import Macros, TooMuch, closing
+from hook.kernel.kconfig.variables import PARENTHESES, Macros, TooMuch
 from hook.source.tree import Kind, Source
 from hook.source.treepath import NotATreePath, tree_path
 
@@ -468,7 +468,7 @@ class _Reader:
         """An expression with each macro replaced by one quoted or plain word, whatever it expands to."""
         out, at = [], 0
         while (begin := text.find("$(", at)) >= 0:
-            end = closing(text, begin + 1)
+            end = PARENTHESES.closing(text, begin + 1)
             if end < 0:
                 raise BadExpression("a macro without its end")
             value = self._macros.expand(text[begin : end + 1])

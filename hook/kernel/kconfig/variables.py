@@ -10,12 +10,13 @@ import operator
 import re
 from collections.abc import Mapping
 
+from hook.c.brackets import Brackets
 from hook.kernel.kconfig.toolchain import Toolchain
 
 _DEEPEST = 40  # macros inside each other
 _LONGEST = 64 << 10  # characters that one expansion may give
 _MOST_STEPS = 20_000  # expansions for one line of a file
-_PARENTHESIS = re.compile(r"[(),]")
+PARENTHESES = Brackets("(", ")")
 _TEST = re.compile(  # a comparison of two words by test(1)
     r"(?:test|\[)\s+(?:(\"[^\"$`]*\"|'[^']*')|([\w.-]*))\s*(!?=|-(?:eq|ne|lt|le|gt|ge))\s*"
     r"(\"[^\"$`]*\"|'[^']*'|[\w.-]+)(?:\s*\])?"
@@ -72,7 +73,7 @@ class Macros:
         while (found := text.find("$", at)) >= 0:
             out.append(text[at:found])
             if text[found + 1 : found + 2] == "(":
-                end = closing(text, found + 1)
+                end = PARENTHESES.closing(text, found + 1)
                 if end < 0:
                     out.append(text[found:])
                     at = len(text)
@@ -89,7 +90,7 @@ class Macros:
         return "".join(out)
 
     def _one(self, inner: str, arguments: tuple[str, ...], depth: int) -> str:
-        parts = _split(inner)
+        parts = [part for part, _ in PARENTHESES.split(inner)]
         name = self._expand(parts[0], arguments, depth) if "$" in parts[0] else parts[0]
         if name.isdigit():
             return arguments[int(name)] if int(name) < len(arguments) else ""
@@ -152,31 +153,3 @@ class Macros:
         if not arguments or "$(" not in text:
             return text
         return re.sub(r"\$\((\d)\)", lambda found: arguments[int(found[1])] if int(found[1]) < len(arguments) else "", text)[:_LONGEST]
-
-
-def closing(text: str, opening: int) -> int:
-    """Where the parenthesis that opens at `opening` is closed; -1 where it is not."""
-    depth = 0
-    for found in _PARENTHESIS.finditer(text, opening):
-        if found[0] == "(":
-            depth += 1
-        elif found[0] == ")":
-            depth -= 1
-            if depth == 0:
-                return found.start()
-    return -1
-
-
-def _split(text: str) -> list[str]:
-    """The name and the arguments, at the commas that no parenthesis holds."""
-    parts, depth, start = [], 0, 0
-    for found in _PARENTHESIS.finditer(text):
-        if found[0] == "(":
-            depth += 1
-        elif found[0] == ")":
-            depth -= 1
-        elif depth == 0:
-            parts.append(text[start : found.start()])
-            start = found.end()
-    parts.append(text[start:])
-    return parts

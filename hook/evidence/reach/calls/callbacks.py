@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from hook.c.brackets import arguments
 from hook.c.definitions import Definition, DefinitionKind
 from hook.kernel.name_users import Holders
-from hook.kernel.units import Kind, Unit, arguments
+from hook.kernel.units import Kind, Unit
 
 _MOST_PASSED = 5  # functions that hand on what they are given
 _MOST_DEFINITIONS = 4  # of a name; each of them has to call what it is given

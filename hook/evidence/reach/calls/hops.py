@@ -10,6 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from hook.c.brackets import arguments, end_of_call
 from hook.c.definitions import Definition, DefinitionKind
 from hook.evidence.reach.calls import scope
 from hook.evidence.reach.calls.callbacks import Passing
@@ -17,7 +18,7 @@ from hook.evidence.reach.calls.entry_functions import entered
 from hook.evidence.reach.calls.nodes import Dead, Hop, Mode, Node, NodeKind, function_node, table_node
 from hook.kernel import entry_points
 from hook.kernel.name_users import Holders
-from hook.kernel.units import Kind, Statement, Unit, Use, arguments, closing
+from hook.kernel.units import Kind, Statement, Unit, Use
 
 _MOST_MEMBER_FILES = 64  # that hold the name of a member, for its calls to be looked for
 _TYING = re.compile(rb"\b(?:" + "|".join(entry_points.TIED).encode() + rb")\s*\(")
@@ -182,7 +183,7 @@ class Hops:
         doubt = "" if len(handlers) < 2 else f"{node.name} holds more than one thing in this file"
         for match in entry_points.QUEUEING.finditer(code):
             user = unit.function_at(match.start())
-            end = closing(code, match.end() - 1)
+            end = end_of_call(code, match.end() - 1)
             if user is None or end < 0:
                 continue
             if not scope.is_about(code[match.end() : end], node.name.encode(), code[user.body[0] : match.start()]):

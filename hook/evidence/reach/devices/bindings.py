@@ -10,6 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from hook.c.brackets import closing, elements
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices import id_tables, manual_bind
 from hook.evidence.reach.devices.buses import BUSES, SAME, Bus, Provider, Way
@@ -17,7 +18,7 @@ from hook.evidence.reach.devices.initcalls import defined
 from hook.evidence.reach.devices.machine import ANY, Machine, PciDevice, PciId, elsewhere, taken
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kernel import Kernel
-from hook.kernel.macros import Macros, TooMuch, closing, split
+from hook.kernel.macros import Macros, TooMuch
 from hook.kernel.texts import Texts
 from hook.verdict import Answer, ConfigReason, Fact, Place
 
@@ -84,7 +85,7 @@ def _drivers(texts: Texts, path: str) -> Iterator[Driver]:
 
 def _fields(body: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for part, _ in split(re.sub(r"(?m)^[ \t]*#.*$", "", body)):
+    for part, _ in elements(re.sub(r"(?m)^[ \t]*#.*$", "", body)):
         named = re.match(r"\s*\.\s*([\w.]+)\s*=\s*(.*)\Z", part, re.DOTALL)
         if named is None:
             continue
@@ -238,7 +239,7 @@ class Binder:
         if refusing is None:
             return offered, ()
         array = re.search(rf"\b{re.escape(refusing[1])}\s*\[\s*\]\s*=\s*\{{([^}}]*)\}}", text)
-        numbers = [self._macros.number(one) for one, _ in split(array[1])] if array else []
+        numbers = [self._macros.number(one) for one, _ in elements(array[1])] if array else []
         left = [one for one in offered if one[0].device not in numbers]
         if len(left) == len(offered):
             return offered, ()

@@ -12,8 +12,8 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
+from hook.c.brackets import closing
 from hook.evidence.reach.devices import initcalls
-from hook.kernel.macros import closing
 from hook.kernel.texts import Texts
 
 _MOST_FUNCTIONS = 40  # of its own that a start is followed through

@@ -9,8 +9,9 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
+from hook.c.brackets import closing, elements
 from hook.evidence.reach.devices.machine import PciId
-from hook.kernel.macros import Macros, TooMuch, closing, split
+from hook.kernel.macros import Macros, TooMuch
 from hook.kernel.texts import Texts
 
 _TABLE = re.compile(
@@ -89,7 +90,7 @@ def announced(texts: Texts, path: str) -> list[tuple[str, str, int]]:
 def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tuple[list[Row], str]:
     """The lines of a table, whose fields are called `names` in their order; and what could not be read, empty where all was."""
     found: list[Row] = []
-    parts = split(table.body)
+    parts = elements(table.body)
     if len(parts) > _MOST_LINES:
         return [], f"{table.name} has more than {_MOST_LINES} lines"
     line, counted = texts.line(table.path, table.offset), 0
@@ -164,7 +165,7 @@ def _unfolded(part: str, macros: Macros, depth: int) -> Iterator[str | None]:
     if wider == text:
         yield None
         return
-    for inner, _ in split(wider):
+    for inner, _ in elements(wider):
         yield from _unfolded(inner, macros, depth + 1)
 
 
@@ -172,7 +173,7 @@ def _fields(text: str, names: Sequence[str], macros: Macros, depth: int) -> dict
     """The fields of one line (C, 6.7.9: what follows a named field goes on after it)."""
     values: dict[str, str] = {}
     at = 0
-    waiting = [part for part, _ in split(text)]
+    waiting = [part for part, _ in elements(text)]
     steps = 0
     while waiting:
         part = waiting.pop(0)
@@ -198,7 +199,7 @@ def _fields(text: str, names: Sequence[str], macros: Macros, depth: int) -> dict
             wider = macros.once(part.strip(), macro)
             if wider is None:
                 return None
-            waiting[:0] = [inner for inner, _ in split(wider)]
+            waiting[:0] = [inner for inner, _ in elements(wider)]
             continue
         if part.strip().startswith("{") and at < len(names):
             values[names[at]] = part.strip()[1:-1]

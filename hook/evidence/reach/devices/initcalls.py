@@ -13,8 +13,8 @@ import re
 from collections.abc import Sequence
 
 from hook.c import definitions
+from hook.c.brackets import closing
 from hook.evidence.reach.devices.buses import BUSES, SAME
-from hook.kernel.macros import closing
 from hook.kernel.texts import Texts
 
 _MOST_FUNCTIONS = 400  # of the start of one object
