@@ -10,11 +10,11 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from hook.c.keywords import BYTE_POINTERS, STATEMENTS
+
 _TOKEN = re.compile(rb"[A-Za-z_]\w*+|\.?\d(?:[eEpP][+-]|[\w.])*+|->|\+\+|--|<<=|>>=|<<|>>|[-+*/%&|^]=|[=!<>]=|&&|\|\||\.\.\.|[^\s]")
 _NAME = re.compile(rb"[A-Za-z_]\w*\Z")
 _CLOSES = {b")": b"(", b"]": b"[", b"}": b"{"}
-_STATEMENTS = frozenset(b"if while for switch return case do else goto".split())
-_TYPES = frozenset(b"void const char unsigned u8 __u8 uint8_t struct __user __force *".split())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Body:
     def called(self, opening: int) -> bytes:
         """The name that is called by the parenthesis that opens here; empty where it is none of a call."""
         name = self.before(opening)
-        if self.tokens[opening] != b"(" or not _NAME.match(name) or name in _STATEMENTS:
+        if self.tokens[opening] != b"(" or not _NAME.match(name) or name in STATEMENTS:
             return b""
         return name if self.before(opening - 1) not in (b".", b"->") else b""
 
@@ -74,7 +74,7 @@ class Body:
             inner = self.tokens[start + 1 : closing]
             if closing == end - 1:
                 start, end = start + 1, end - 1
-            elif inner and inner[-1] == b"*" and all(one in _TYPES for one in inner):
+            elif inner and inner[-1] == b"*" and all(one in BYTE_POINTERS for one in inner):
                 start = closing + 1
             else:
                 break

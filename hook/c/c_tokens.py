@@ -17,6 +17,7 @@ import dataclasses
 import re
 
 from hook.c.comparison import Comparison, Unreadable, common_prefix, common_suffix, first_lines
+from hook.c.keywords import NOT_A_MACRO
 
 _SPLICE = re.compile(rb"\\[ \t\f\v]*+\n")
 # Every alternative begins with a literal: only so does `re` skip the text between at full speed.
@@ -51,11 +52,6 @@ _ASSEMBLY = re.compile(
     rb"|ifn?c|else|endif|set|equ|rept|irpc?|type|size|asci[iz]|string|org|pushsection|popsection)\b(?![ \t]*+[=.\[,)(])"
 )
 _NAME = re.compile(rb"[A-Za-z_$]")
-_KEYWORDS = frozenset(
-    b"asm break case char const continue default do double else enum float for goto if inline int long register restrict return"
-    b" short signed sizeof static struct switch typedef typeof union unsigned void volatile while __asm__ __alignof__ __inline"
-    b" __inline__ __typeof __typeof__ __volatile__ _Alignof _Bool _Generic".split()
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +227,7 @@ def _spacing_matters(old: bytes, new: bytes) -> str:
                 # `name(...)(`: what the first call expands to may be the name of a macro
                 open_calls.append(b"A" if closed else b"")
             else:
-                open_calls.append(previous if _NAME.match(previous) and previous not in _KEYWORDS else b"")
+                open_calls.append(previous if _NAME.match(previous) and previous not in NOT_A_MACRO else b"")
         elif token == b")":
             closed = open_calls.pop() if open_calls else b"A"
         elif token[0] == 0x23 and open_calls and token[1:].split(b"\0")[0] in _CONDITIONAL:

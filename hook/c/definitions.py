@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 
 from hook.c import brackets
+from hook.c.keywords import NOT_DEFINED, TAGS
 
 
 class DefinitionKind(enum.StrEnum):
@@ -101,10 +102,6 @@ _ATTRIBUTE = re.compile(
     rb"|malloc|counted_by\w*|nonnull|no_sanitize\w*|context\w*|target|diagnose_as|copy|cleanup|realloc_size|format\w*|guarded_by|weakref"
     rb"|typeof\w*|asm\w*|force_align|page_aligned_\w+|ro_after_init|returns_nonnull|bpf_md_ptr|read_mostly|cacheline\w*)"
     rb"|typeof|_Alignas|alignas|asm|noinline_for_stack|STDCALL|ACPI_\w*|TYPEOF\w*)\Z"
-)
-_KEYWORDS = frozenset(
-    b"void int char long short unsigned signed float double bool static const inline struct union enum typedef extern volatile register"
-    b" if for while switch do else return sizeof case default defined goto break continue".split()
 )
 _SYSTEM_CALL = re.compile(rb"(COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w+\Z")
 _MACRO_STATEMENT = re.compile(rb"(?:(?:static|extern|const|__\w+)\s++)*+([A-Za-z_]\w*+)\s*+\(\s*+([A-Za-z_]\w*+)?")
@@ -299,7 +296,7 @@ def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, fo
         word = before.group(1)
         if _ATTRIBUTE.match(word):
             continue
-        if word in _KEYWORDS:
+        if word in NOT_DEFINED:
             pointed = _POINTER.match(text, left, right)
             if pointed is None or number == 0:
                 return  # a statement of a body whose head we have not seen
@@ -309,7 +306,7 @@ def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, fo
         if not text[:place].strip() or word.isupper():
             # a macro makes the function; by custom the name is its first argument
             argument = _NAME.match(text, left + 1, right)
-            if argument and argument.group() not in _KEYWORDS:
+            if argument and argument.group() not in NOT_DEFINED:
                 call = _SYSTEM_CALL.match(word)
                 made = ((b"compat_sys_" if call.group(1) else b"sys_") if call else b"") + argument.group()
                 found.append(_Found(made, DefinitionKind.FUNCTION, begin, begin + argument.start(), closed, (opened, closed)))
@@ -354,7 +351,7 @@ def _statement(text: bytes, offset: int, found: list[_Found]) -> None:
         # several macros may stand in a row, without semicolons
         for line in re.finditer(rb"(?m)^\S[^\n]*", text):
             called = _MACRO_STATEMENT.match(line.group())
-            if called and called.group(2) and _DEFINING.match(called.group(1)) and called.group(1) not in _KEYWORDS:
+            if called and called.group(2) and _DEFINING.match(called.group(1)) and called.group(1) not in NOT_DEFINED:
                 name, at = called.group(2), called.start(2)
                 if _SECOND_ARGUMENT.match(called.group(1)):
                     second = re.search(rb",\s*([A-Za-z_]\w*)", text[line.start() :])
@@ -385,7 +382,7 @@ def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[b
         words = [word for word in _NAME.finditer(declarator) if not _ATTRIBUTE.match(word.group())]
         while words and words[-1].group().startswith(b"__") and len(words) > 1 + (typed and number == 0):
             words.pop()
-        named = [word for word in words if word.group() not in _KEYWORDS]
+        named = [word for word in words if word.group() not in NOT_DEFINED]
         if words and named and words[-1] is named[-1] and (number or not typed or len(words) > 1) and not _tag_only(words):
             yield words[-1].group(), at + words[-1].start()
         at += len(piece) + 1
@@ -393,7 +390,7 @@ def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[b
 
 def _tag_only(words: list[re.Match[bytes]]) -> bool:
     """Whether a declaration only names a type (`struct foo;`)."""
-    return len(words) == 2 and words[0].group() in (b"struct", b"union", b"enum")
+    return len(words) == 2 and words[0].group() in TAGS
 
 
 def _without_attributes(text: bytes) -> bytes:

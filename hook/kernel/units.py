@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from hook.c.brackets import BRACES, end_of_call, outwards, split_arguments
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
+from hook.c.keywords import HANDS_NOTHING_ON
 from hook.c.legible import is_legible
 from hook.source.lookup import places
 from hook.source.tree import Source
@@ -46,9 +47,6 @@ _ENTRY = re.compile(rb"(?m)^(?:SYSCALL_DEFINE|COMPAT_SYSCALL_DEFINE|DEFINE_IDTEN
 _NO_DECLARATION, _OPENS = re.compile(rb"[^\w\s*]"), re.compile(rb"[ \t]*\(")
 _MADE = re.compile(
     rb"(?m)^(?:static[ \t]+)?(?:const[ \t]+)?(DEFINE_\w+\(\s*|struct[ \t]+\w+[ \t]+)(\w+)\s*(?:\)|\[\])?\s*(?:__\w+\s*)?=\s*\{"
-)
-_NO_FUNCTION = frozenset(
-    b"if for while switch return sizeof typeof __typeof__ likely unlikely defined do else case READ_ONCE rcu_dereference".split()
 )
 _DEFINED_BY = {"DEFINE_LSM": "lsm_info", "DEFINE_EARLY_LSM": "lsm_info", "DEFINE_SCHED_CLASS": "sched_class"}
 
@@ -264,7 +262,7 @@ class Unit:
             stop = place + 1
             if mark == b"(":
                 given = _NAME_BEFORE.search(text)
-                if given and given[1] not in _NO_FUNCTION:
+                if given and given[1] not in HANDS_NOTHING_ON:
                     return Use(Kind.GIVEN, offset, *at, given[1].decode("ascii"), commas)
             elif mark == b"{":
                 struct = _DECLARED_BEFORE.search(text) or _TYPE_BEFORE.search(text)

@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 
 from hook.c.definitions import Definition, DefinitionKind, Scan
 from hook.c.definitions import definitions as scanned
+from hook.c.keywords import NOT_CALLED
 from hook.source.grep import paths_matching
 from hook.source.index import NoIndex
 from hook.source.tree import Source
@@ -27,9 +28,6 @@ Item = TypeVar("Item")
 _NAMES_BYTES = 8 << 20  # of the names of files
 _NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _CALL = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*+)\s*+\(")
-_NO_CALL = frozenset(
-    b"if for while switch return sizeof typeof __typeof__ do else case defined _Static_assert __attribute__ __alignof__".split()
-)
 _OPENING = re.compile(rb"\s*+\(")
 _IN_WORD = frozenset(bytes((byte,)) for byte in range(128) if chr(byte).isalnum() or byte == 0x5F)
 _INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
@@ -151,7 +149,7 @@ def callees(source: Source, name: str, bounds: Bounds) -> Answer[Use]:
             seen = set()
             for match in _CALL.finditer(file.scan.code, *one.body):
                 called = match.group(1)
-                if called in _NO_CALL or called in seen:
+                if called in NOT_CALLED or called in seen:
                     continue
                 seen.add(called)
                 found.append(Use(file.path, *file.line_at(match.start(1)), called.decode("ascii"), UseKind.CALL))

@@ -17,6 +17,7 @@ from hook.agent.context.shown_files import Sheet, Sheets, entry_lines, extent, i
 from hook.agent.context.side_by_side import Merged
 from hook.agent.tools.tree_tools import Desk
 from hook.c.definitions import Definition
+from hook.c.keywords import NOT_CALLED_IN_PACK
 from hook.change.patch import FileChange
 from hook.evidence.focus.changed_functions import Changed
 from hook.evidence.functional.harmless import Evidence, Finding
@@ -40,9 +41,6 @@ _CALL = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
 _CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b(?!\s*\()", re.ASCII)
 _TYPE = re.compile(r"\b(?:struct|union|enum)\s+([a-z_]\w*)", re.ASCII)
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|^\s*\*\s[^\n]*", re.DOTALL | re.MULTILINE)
-_KEYWORDS = frozenset(
-    ("if", "for", "while", "switch", "return", "sizeof", "typeof", "do", "else", "case", "defined", "__attribute__", "likely", "unlikely")
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,7 +277,7 @@ class _Gatherer:
     def _definitions(self, names: Sequence[str], why: str) -> Iterator[Section]:
         known: list[str] = []
         for name in list(dict.fromkeys(names))[:_NAMES]:
-            if name in self._told or name in _KEYWORDS:
+            if name in self._told or name in NOT_CALLED_IN_PACK:
                 continue
             self._told.add(name)
             found = self._near.defined(name, [file.path for file, _ in self._code])

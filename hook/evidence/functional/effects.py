@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from hook.c.comparison import Unreadable
 from hook.c.definitions import DefinitionKind
+from hook.c.keywords import BEFORE_A_VALUE, IN_STATEMENTS, NUMBERS, TAGS
 from hook.c.segments import CFile, Edit, Segment
 
 Tokens = tuple[bytes, ...]
@@ -66,11 +67,6 @@ _PURE = frozenset(
     b" le16_to_cpu le32_to_cpu le64_to_cpu be16_to_cpu be32_to_cpu be64_to_cpu ntohs ntohl htons"
     b" htonl upper_32_bits lower_32_bits".split()
 )
-_KEYWORDS = frozenset(
-    b"if else for while do switch case default return goto break continue sizeof typeof struct union enum static const volatile inline"
-    b" void int char long short unsigned signed float double bool asm __asm__ extern register typedef".split()
-)
-_TYPE_WORDS = frozenset(b"unsigned signed long int short char void u8 u16 u32 u64 s8 s16 s32 s64 size_t ssize_t const *".split())
 _CONVERSION = re.compile(rb"%[^%a-zA-Z]*(?:hh|h|ll|l|z|j|t|L)?[a-zA-Z]\w*")
 _STATEMENT_ENDS = frozenset((b";", b"{", b"}"))
 _TEXT = b'""'
@@ -257,12 +253,12 @@ def _is_cast(arguments: Sequence[bytes], closing: int) -> bool:
             break
         at -= 1
     inside = arguments[at + 1 : closing]
-    return bool(inside) and all(one in _TYPE_WORDS for one in inside)
+    return bool(inside) and all(one in NUMBERS for one in inside)
 
 
 def _is_call(tokens: Sequence[bytes], at: int) -> bool:
     """Whether a name with a parenthesis is called, not declared or a member."""
-    return at > 0 and tokens[at - 1] not in (b".", b"->") and not (_NAME.match(tokens[at - 1]) and tokens[at - 1] not in _KEYWORDS)
+    return at > 0 and tokens[at - 1] not in (b".", b"->") and not (_NAME.match(tokens[at - 1]) and tokens[at - 1] not in IN_STATEMENTS)
 
 
 def _closing(tokens: Sequence[bytes], opening: int) -> int:
@@ -358,12 +354,12 @@ def _is_simple(statement: Tokens) -> bool:
     if statement.count(b";") != 1 or statement[-1] != b";" or len(statement) < 2:
         return False
     first, second = statement[:2]
-    if first in _KEYWORDS and first not in (b"return", b"goto", b"break", b"continue"):
+    if first in IN_STATEMENTS and first not in (b"return", b"goto", b"break", b"continue"):
         return False
-    if _NAME.match(first) and first not in _KEYWORDS and (_NAME.match(second) or second == b"*" or second == b";"):
+    if _NAME.match(first) and first not in IN_STATEMENTS and (_NAME.match(second) or second == b"*" or second == b";"):
         return False  # a declaration, which needs its block, or a macro
     for number, token in enumerate(statement):
-        called = statement[number + 1 : number + 2] == (b"(",) and _NAME.match(token) and token not in _KEYWORDS
+        called = statement[number + 1 : number + 2] == (b"(",) and _NAME.match(token) and token not in IN_STATEMENTS
         if called and (number == 0 or statement[number - 1] not in (b"->", b".")):
             return False
     return True
@@ -531,7 +527,7 @@ def _renamed(old: Tokens, new: Tokens, before: CFile, after: CFile, around: Surr
     if len(pairs) != 1:
         return None
     was, now = pairs.pop()
-    if not _NAME.match(was) or not _NAME.match(now) or was in _KEYWORDS or now in _KEYWORDS:
+    if not _NAME.match(was) or not _NAME.match(now) or was in IN_STATEMENTS or now in IN_STATEMENTS:
         return None
     if was in new or now in old or now in set(re.findall(rb"\w+", before.data)):
         return None  # not everywhere, or a name that means something already
@@ -551,7 +547,7 @@ def _is_declared(tokens: Tokens, at: int) -> bool:
     if before == b"*":
         typed, begins = tokens[at - 2], tokens[at - 3] in (b";", b"{", b"(", b",", b"}", b"struct", b"const", b"union")
         return bool(_NAME.match(typed)) and begins
-    return bool(_NAME.match(before)) and before not in (b"return", b"goto", b"case", b"else", b"struct", b"union", b"enum", b"sizeof")
+    return bool(_NAME.match(before)) and before not in BEFORE_A_VALUE | TAGS
 
 
 def _shouted(tokens: Sequence[bytes]) -> frozenset[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from hook.c.definitions import Definition, DefinitionKind
+from hook.c.keywords import BEFORE_A_VALUE
 from hook.evidence.reach.calls.nodes import WEAK
 from hook.kernel.units import Unit, Use
 from hook.source.lookup import places
@@ -13,7 +14,6 @@ _POINTS = re.compile(rb"\(\s*\*\s*(?:const\s+)?\Z")
 _DECLARES = re.compile(
     rb"(?:^|[;{(,])\s*(?:const\s+|unsigned\s+)*(?:struct\s+|enum\s+|union\s+)?(\w+)[\s*]+(?:\w+[^;(){}]*,\s*\**)?\Z", re.MULTILINE
 )
-_NO_TYPE = frozenset((b"return", b"goto", b"else", b"case", b"sizeof"))
 
 
 def defines(unit: Unit, name: str) -> bool:
@@ -33,7 +33,7 @@ def shadows(unit: Unit, use: Use, name: str) -> bool:
         if after[:1] == b")" and _POINTS.search(before):
             return True
         declares = _DECLARES.search(before) if after[:1] in (b";", b",", b"=", b")", b"[") and after[:2] != b"==" else None
-        if declares and declares[1] not in _NO_TYPE:
+        if declares and declares[1] not in BEFORE_A_VALUE:
             return True
     return False
 

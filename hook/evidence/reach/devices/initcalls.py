@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from hook.c import definitions
 from hook.c.brackets import closing
+from hook.c.keywords import NOT_CALLED_AT_START
 from hook.evidence.reach.devices.buses import BUSES, SAME
 from hook.kernel.texts import Texts
 
@@ -84,7 +85,6 @@ _DRIVEN = {
     "greybus_register": "greybus",
     "gb_gbphy_register": "gbphy",
 }
-_WORDS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "typeof", "do", "else", "case", "defined", "__attribute__", "asm"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +162,7 @@ def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tr
             buses.setdefault("tree", ("tree", path, texts.line(path, ending.start())))
         for call in _CALL.finditer(text, begin, ending.end() if ending else end):
             name = call[1]
-            if name in _WORDS or name in seen:
+            if name in NOT_CALLED_AT_START or name in seen:
                 continue
             if _own(texts, name, path, members, whole):
                 waiting.append((path, name))
@@ -210,7 +210,7 @@ def _own(texts: Texts, name: str, path: str, members: Sequence[str], whole: Sequ
 
 def _others(texts: Texts, name: str, whole: Sequence[str]) -> list[str]:
     """The files of a large object that define a function, as far as they are few."""
-    found = set(texts.defining(name)) if whole and name not in _WORDS else set()
+    found = set(texts.defining(name)) if whole and name not in NOT_CALLED_AT_START else set()
     return [one for one in whole if one in found][:4]
 
 

@@ -14,6 +14,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from hook.c.keywords import NOT_CALLED_IN_PROBE
 from hook.evidence.reach.devices import initcalls
 from hook.kernel.texts import Texts
 
@@ -27,7 +28,6 @@ _CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _PROBING = re.compile(r"probe|init|setup|bind|create")
 _ALIKE = 4  # characters with which the names of a chip's files and functions begin
 # what stands between two ends is bounded: a text without any may be written on purpose
-_WORDS = frozenset(("if", "for", "while", "switch", "return", "sizeof", "typeof"))
 _NO_IRQ = re.compile(rf"\bif\s*\(\s*(?:!\s*[\w>.-]*\birq|!\s*[\w>.-]*->irq\w*|[\w>.-]*irq\s*(?:<=?|==)\s*(?:[01]|NO_IRQ))\s*{_LEAVING}")
 _IRQ = re.compile(r"\b(?:devm_)?(?:request_(?:threaded_|any_context_)?irq|regmap_add_irq_chip\w*)\s*\([^;]{0,300}?\birq\b")
 _HAS_IRQ = re.compile(  # that it is asked for only where there is one
@@ -110,7 +110,7 @@ def _followed(texts: Texts, function: str, members: Sequence[str]) -> Iterator[t
         yield where
         text = texts.get(path) or ""
         for call in _CALL.finditer(text, begin, end):
-            if call[1] in seen or call[1] in _WORDS:
+            if call[1] in seen or call[1] in NOT_CALLED_IN_PROBE:
                 continue
             beside = (path, *near)
             if initcalls.defined(texts, call[1], beside) is None:
