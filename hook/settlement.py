@@ -18,7 +18,7 @@ from hook.verdict import Answer, ConfigReason, DecidedBy, Tokens, Verdict, decid
 
 if typing.TYPE_CHECKING:
     from hook.agent import loop
-    from hook.evidence.functional import harmless
+    from hook.evidence import finding
     from hook.evidence.memory import leaks
     from hook.evidence.options import needed_options
     from hook.evidence.reach import reachability
@@ -31,7 +31,7 @@ _LONGEST_QUESTION = 400  # of what stays open, in the reasoning
 class Proofs:
     """What was found of a change without a model; what is None was not asked, since what came before it settles the verdict."""
 
-    evidence: harmless.Evidence
+    evidence: finding.Evidence
     configs: needed_options.Configs | None = None
     reached: reachability.Reached | None = None
     leaks: leaks.Leaks | None = None
@@ -42,10 +42,10 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
     evidence, focus = proofs.evidence, proofs.evidence.focus
     worth, decided_by = decide(evidence.functional, evidence.reachable)
     # what is open first, so that a reader in a hurry sees it
-    findings = sorted(evidence.findings, key=lambda finding: finding.functional is Answer.NO)
+    findings = sorted(evidence.findings, key=lambda finding: finding.functional.answer is Answer.NO)
     unset = proofs.leaks.proved if proofs.leaks else ()
     way_in = proofs.reached.facts if proofs.reached else ()
-    facts = (*unset, *(finding.fact for finding in findings), *way_in, *(focus.facts if focus else ()))
+    facts = (*unset, *evidence.facts, *way_in, *(focus.facts if focus else ()))
     verdict = Verdict(
         worth_fuzzing=worth,
         decided_by=decided_by,
@@ -172,7 +172,7 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
         classes = sorted(", ".join(finding.change_classes) for finding in evidence.findings)
         kinds = [f"{name} ({_files(len(list(same)))})" for name, same in itertools.groupby(classes)]
         return f"changes nothing that the kernel does: {', '.join(kinds)}."
-    still = [finding for finding in evidence.findings if finding.functional is not Answer.NO]
+    still = [finding for finding in evidence.findings if finding.functional.answer is not Answer.NO]
     if evidence.reachable is Answer.NO:
         if proofs.reached is not None and proofs.reached.answer is Answer.NO:
             return f"nothing on the fuzzed machine runs what changes: {still[0].fact.claim}."
@@ -205,7 +205,7 @@ def _way_in(proofs: Proofs) -> str:
     return f"user space gets there: {lines[0] if lines else facts[0].claim}"
 
 
-def _places(findings: Sequence[harmless.Finding]) -> str:
+def _places(findings: Sequence[finding.Finding]) -> str:
     named = list(dict.fromkeys(finding.fact.place.path for finding in findings))
     more = len(named) - 2
     return ", ".join(named[:2]) + (f" and {more} more" if more > 0 else "")

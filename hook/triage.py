@@ -31,7 +31,8 @@ from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, to_document
 if typing.TYPE_CHECKING:
     from hook.agent import budget, evaluators, loop
     from hook.agent.endpoint.recording import Recording
-    from hook.evidence.functional import harmless, hunk_classes
+    from hook.evidence.finding import Evidence
+    from hook.evidence.functional import hunk_classes
     from hook.kernel.kernel import Kernel
 
 
@@ -88,7 +89,7 @@ class Run:
         return self.proofs
 
     @property
-    def evidence(self) -> harmless.Evidence:
+    def evidence(self) -> Evidence:
         return self.known.evidence
 
     @property

@@ -24,7 +24,7 @@ from hook.agent.token_count import estimate
 from hook.agent.tools import lookup_tools, tree_tools
 from hook.change.change import Change
 from hook.config import Settings, WrongSetting
-from hook.evidence.functional.harmless import Evidence
+from hook.evidence.finding import Evidence
 from hook.evidence.memory.leaks import Leaks
 from hook.redaction import Redactor
 from hook.source.object_store import Objects

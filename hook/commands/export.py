@@ -276,20 +276,18 @@ def _defined(source: Source, path: str, arch: str) -> frozenset[str]:
 def _is_instrumented(source: Source, path: str, arch: str) -> bool:
     from hook.evidence.focus import kcov
     from hook.evidence.functional import path_table
-    from hook.verdict import Answer
 
     kind = path_table.classify(path, arch)
-    return path.endswith(".c") and Answer.NO not in (kind.functional, kind.reachable) and not kcov.uncovered(source, path)
+    return path.endswith(".c") and not (kind.is_harmless or kind.is_out_of_reach) and not kcov.uncovered(source, path)
 
 
 def _includers(source: Source, header: str, arch: str, deadline: float) -> list[str]:
     """The instrumented C files that include a header, where they are few enough to say something of the change, and found in time."""
     from hook.evidence.functional import path_table
     from hook.source import lookup
-    from hook.verdict import Answer
 
     kind = path_table.classify(header, arch)
-    if Answer.NO in (kind.functional, kind.reachable):
+    if kind.is_harmless or kind.is_out_of_reach:
         return []
     found = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ, max(0.1, deadline - time.monotonic())))
     if found.cut == "seconds":

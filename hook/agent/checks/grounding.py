@@ -20,7 +20,7 @@ from hook.agent.tools.tree_tools import Desk
 from hook.c import rust_tokens
 from hook.c.comparison import Unreadable
 from hook.c.definitions import DefinitionKind, definitions
-from hook.evidence.functional.harmless import Evidence
+from hook.evidence.finding import Evidence
 from hook.source.git import GitError
 from hook.source.grep import grep, held_back
 from hook.source.lookup import canonical
@@ -156,7 +156,7 @@ class Grounding:
             if not holds or said.worth_fuzzing is worth:
                 continue
             fact = next(
-                (one.fact for one in self.evidence.findings if Answer.NO in (one.functional, one.reachable) or worth),
+                (one.fact for one in self.evidence.findings if one.proof or worth),
                 self.evidence.findings[0].fact,
             )
             claim = f"{fact.place.path}: {fact.claim}"

@@ -19,15 +19,15 @@ from hook.agent.tools.tree_tools import Desk
 from hook.c.definitions import Definition
 from hook.c.keywords import NOT_CALLED_IN_PACK
 from hook.change.patch import FileChange
+from hook.evidence.finding import Evidence, Finding
 from hook.evidence.focus.changed_functions import Changed
-from hook.evidence.functional.harmless import Evidence, Finding
 from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
 from hook.source.git import GitError
 from hook.source.grep import held_back
 from hook.source.lookup import NotAName, UseKind
 from hook.source.words import is_binary
-from hook.verdict import Answer, Verdict
+from hook.verdict import Verdict
 
 _MOST_LINES = 200_000  # of both sides of a file, whose change is shown
 _FUNCTION_LINES = 120  # of a changed function that is shown whole
@@ -86,7 +86,7 @@ class _Gatherer:
     def all(self, most_bytes: int) -> Iterator[Section]:
         """Every section, in the order of their use."""
         pairs = list(zip(self._subject.files, self._subject.evidence.findings, strict=True))
-        open_ones = [pair for pair in pairs if Answer.NO not in (pair[1].functional, pair[1].reachable)]
+        open_ones = [pair for pair in pairs if not pair[1].proof]
         self._code = [pair for pair in open_ones if pair[0].path.endswith((".c", ".h", ".S", ".rs", ".inc"))]
         shown: list[FileChange] = []
         for file, _ in self._ordered(open_ones):
@@ -153,7 +153,7 @@ class _Gatherer:
         lines = []
         for file, finding in pairs:
             if file not in shown and not held_back([file.path, file.old_path], self._desk.never_paths):
-                proved = "" if Answer.NO not in (finding.functional, finding.reachable) else f": {finding.fact.claim}"
+                proved = f": {finding.proof.claim}" if finding.proof else ""
                 lines.append(f"{file.status} {named(file.path)}{proved}"[:200])
         if lines:
             more = [f"and {len(lines) - 12} more: diff without File lists them"] if len(lines) > 12 else []

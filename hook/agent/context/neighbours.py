@@ -20,7 +20,6 @@ from hook.kernel.kernel import Kernel
 from hook.source import lookup
 from hook.source.index import NoIndex
 from hook.source.lookup import Bounds, Use, UseKind
-from hook.verdict import Answer
 
 SHOWN_CALLS = 6  # of one function
 _UBIQUITOUS_FILES = 400  # that hold a name: everybody knows what it is
@@ -137,7 +136,7 @@ class Neighbours:
         return not path.startswith(_NOT_THE_KERNEL) and self._is_targets(path)
 
     def _is_targets(self, path: str) -> bool:
-        return path_table.classify(path, self._target).reachable is not Answer.NO
+        return not path_table.classify(path, self._target).is_out_of_reach
 
 
 def _shared(path: str, other: str) -> int:

@@ -6,128 +6,114 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 import typing
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from hook import redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
+from hook.evidence.finding import Evidence, Finding, Judgement, No, Open, Yes, quoted
 from hook.evidence.functional import file_edits, path_table
 from hook.source.object_store import Objects
 from hook.source.tree import Source
-from hook.verdict import Answer, Fact, Place, all_of
+from hook.verdict import Answer, Fact, Place
 
 if typing.TYPE_CHECKING:
     from hook.evidence.focus.changed_functions import FileFunctions
-    from hook.evidence.focus.focus_symbols import Focus
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """What is known of one file of a patch."""
-
-    functional: Answer
-    reachable: Answer
-    change_classes: tuple[str, ...]  # empty where it is not known what kind of edit this is
-    fact: Fact
-    unread: bool = False  # whether a blob could not be read, so that another look may find more
-    functions: FileFunctions | None = None  # of a C file that is not proved harmless
-    compared: bool = False  # by its text, so that each hunk can be
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """What is known of a patch."""
-
-    functional: Answer
-    reachable: Answer
-    findings: tuple[Finding, ...]
-    focus: Focus | None = None  # of what may be functional, and reached
-
-    @property
-    def unread(self) -> int:
-        """How many files could not be read whole."""
-        return sum(finding.unread for finding in self.findings)
 
 
 def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, seconds: float) -> Evidence:
     """Everything that is proved of `patch`; `source` is the tree with it applied.
 
-    Files that change nothing the kernel does have no say in whether it can be reached. After so many seconds the rest of the files is
-    judged by path alone.
+    After so many seconds the rest of the files is judged by path alone.
     """
     redactor = redaction.of(patch.diff)
     until = time.monotonic() + seconds
     findings = tuple(
         _without_secrets(of_file(file, source, target_arch, in_time=time.monotonic() < until), redactor) for file in patch.files
     )
-    functional = all_of(finding.functional for finding in findings)
-    reachable = all_of(finding.reachable for finding in findings if finding.functional is not Answer.NO)
-    found = Evidence(functional, reachable, findings)
-    if Answer.NO in (functional, reachable):
-        return found
-    aimed = [one.functions for one in findings if one.functions is not None and one.reachable is not Answer.NO]
-    if not aimed:
-        return found
+    evidence = Evidence(findings)
+    if Answer.NO in (evidence.functional, evidence.reachable):
+        return evidence
+    changed = [finding.functions for finding in findings if finding.functions is not None and not isinstance(finding.reachable, No)]
+    if not changed:
+        return evidence
     from hook.evidence.focus import focus_symbols
 
-    return dataclasses.replace(found, focus=focus_symbols.find(aimed, source, target_arch, max_symbols))
+    return dataclasses.replace(evidence, focus=focus_symbols.find(changed, source, target_arch, max_symbols))
 
 
 def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:
     """A fact quotes a line of the change, and verdicts are published."""
-    fact = finding.fact
-    text = redactor.text(fact.text) if fact.text else ""
-    return finding if text == fact.text else dataclasses.replace(finding, fact=dataclasses.replace(fact, text=text))
+    text = redactor.text(finding.change.text) if finding.change.text else ""
+    if text == finding.change.text:
+        return finding
+    fact = dataclasses.replace(finding.change, text=text)
+    return dataclasses.replace(finding, change=fact, functional=_with_fact(finding.functional, fact))
+
+
+def _with_fact(functional: Judgement, fact: Fact) -> Judgement:
+    return Open() if isinstance(functional, Open) else No(fact) if isinstance(functional, No) else Yes((fact,))
 
 
 def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool = True) -> Finding:
     """What is known of one file of a patch; `source` is the tree with it applied. Where no time is left, by path alone."""
-    objects = source.objects
-    classes = [path_table.classify(path, target_arch) for path in dict.fromkeys((file.old_path, file.path))]
-    moved = len(classes) > 1
-    functional = _both(one.functional for one in classes)
-    reachable = _both(one.reachable for one in classes)
-    name, why = classes[-1].name, classes[-1].why
-    line = _first_line(file)
-    if functional is Answer.NO or not file.is_text_file or moved:
-        if functional is not Answer.NO:
-            why = _what_happened(file)
-        return Finding(functional, reachable, (name,) if functional is Answer.NO else _of_kind(file), _fact(why, file, line))
-
+    paths = list(dict.fromkeys((file.path, file.old_path)))
+    of_paths = [path_table.classify(path, target_arch) for path in paths]
+    functional = _ruling([found.functional for found in of_paths])
+    reachable = _out_of_reach([found.reachable for found in of_paths], file)
+    if functional is not None:
+        fact = _fact(functional.why, file, _first_line(file))
+        return Finding(No(fact), reachable, (functional.name,), fact)
+    if not file.is_text_file or len(paths) > 1:
+        return Finding(Open(), reachable, _of_kind(file), _fact(_what_happened(file), file, _first_line(file)))
     if file.old_blob == file.new_blob and REGULAR in (file.old_mode, file.new_mode) and EXECUTABLE in (file.old_mode, file.new_mode):
-        if path_table.language(file.path) in ("c", "asm", "rust"):
-            return Finding(
-                Answer.NO, reachable, ("file mode",), _fact("only the file's mode changed; a compiler reads it all the same", file, line)
-            )
-        return Finding(functional, reachable, ("file mode",), _fact("the file's mode changed", file, line))
-
+        return _mode_change(file, reachable)
     language = path_table.language(file.path)
     if language and not in_time:
-        return Finding(functional, reachable, _of_kind(file), _fact("not compared within limits.evidence_seconds", file, line), unread=True)
+        fact = _fact("not compared within limits.evidence_seconds", file, _first_line(file))
+        return Finding(Open(), reachable, _of_kind(file), fact, unread=True)
     if language and file.status == "M":
-        sides = [found for _, found in objects.read_all([file.old_blob, file.new_blob])]
-        if any(side is None for side in sides):
-            return Finding(
-                functional,
-                reachable,
-                (),
-                _fact("a blob is not in this repository (a partial clone): not compared", file, line),
-                unread=True,
-            )
-        old, new = (side.data if side else None for side in sides)
-        if old is None or new is None:
-            return Finding(functional, reachable, (), _fact("too large to compare (limits.blob_bytes)", file, line))
-        found = file_edits.compare(language, file.path, old, new, source)
-        if found.functional is Answer.NO:
-            return Finding(Answer.NO, reachable, found.classes, _fact(found.why, file, line or found.line), compared=True)
-        fact = _fact(found.why, file, found.line or line)
-        if classes[-1].functional is None:  # nothing says that the build only uses it
-            functional = found.functional
-        return Finding(functional, reachable, found.classes, fact, functions=found.functions, compared=True)
-    fact = _fact(_what_happened(file), file, line)
-    return Finding(functional, reachable, _of_kind(file), fact, functions=_whole(file, language, objects))
+        # where a row says that the build may use the file, statements that differ do not make it a part of the kernel
+        return _compared(file, language, source, reachable, is_kernel=of_paths[0].functional is None)
+    fact = _fact(_what_happened(file), file, _first_line(file))
+    return Finding(Open(), reachable, _of_kind(file), fact, functions=_whole(file, language, source.objects))
+
+
+def _ruling(rulings: Sequence[path_table.Ruling | None]) -> path_table.Ruling | None:
+    """The ruling NO of the new path, if every path of the file has one: each side of a rename counts."""
+    return rulings[0] if all(ruling is not None and ruling.answer is Answer.NO for ruling in rulings) else None
+
+
+def _out_of_reach(rulings: Sequence[path_table.Ruling | None], file: FileChange) -> Judgement:
+    ruling = _ruling(rulings)
+    return Open() if ruling is None else No(_fact(ruling.why, file, 0))
+
+
+def _mode_change(file: FileChange, reachable: Judgement) -> Finding:
+    if path_table.language(file.path) in ("c", "asm", "rust"):
+        fact = _fact("only the file's mode changed; a compiler reads it all the same", file, 0)
+        return Finding(No(fact), reachable, ("file mode",), fact)
+    return Finding(Open(), reachable, ("file mode",), _fact("the file's mode changed", file, 0))
+
+
+def _compared(file: FileChange, language: str, source: Source, reachable: Judgement, is_kernel: bool) -> Finding:
+    """A file of which both sides are there, by its text."""
+    line = _first_line(file)
+    sides = [blob for _, blob in source.objects.read_all([file.old_blob, file.new_blob])]
+    if any(side is None for side in sides):
+        fact = _fact("a blob is not in this repository (a partial clone): not compared", file, line)
+        return Finding(Open(), reachable, (), fact, unread=True)
+    old, new = (side.data if side else None for side in sides)
+    if old is None or new is None:
+        return Finding(Open(), reachable, (), _fact("too large to compare (limits.blob_bytes)", file, line))
+    edit = file_edits.compare(language, file.path, old, new, source)
+    if edit.functional is Answer.NO:
+        fact = _fact(edit.why, file, line or edit.line)
+        return Finding(No(fact), reachable, edit.classes, fact, compared=True)
+    fact = _fact(edit.why, file, edit.line or line)
+    functional = Yes((fact,)) if is_kernel and edit.functional is Answer.YES else Open()
+    return Finding(functional, reachable, edit.classes, fact, functions=edit.functions, compared=True)
 
 
 def _of_kind(file: FileChange) -> tuple[str, ...]:
@@ -143,11 +129,6 @@ def _whole(file: FileChange, language: str | None, objects: Objects) -> FileFunc
     sides = [objects.read(oid) if oid else None for oid in (file.old_blob, file.new_blob)]
     old, new = (side.data or b"" if side else b"" for side in sides)
     return changed_functions.of_file(file.path, old, new) if b"\0" not in old + new else None
-
-
-def _both(answers: Iterable[Answer | None]) -> Answer:
-    """NO only if each side of a rename is proved NO."""
-    return Answer.NO if all(answer is Answer.NO for answer in answers) else Answer.UNKNOWN
 
 
 def _what_happened(file: FileChange) -> str:
@@ -179,16 +160,3 @@ def _fact(claim: str, file: FileChange, line: int) -> Fact:
             if number == line:
                 text = text or content.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()[:200]
     return Fact(claim, Place(quoted(file.path if file.new_blob else file.old_path), line, file.new_blob or file.old_blob), text)
-
-
-def quoted(path: str) -> str:
-    """A tree path as git shows it: as it is, or in C quotes where it holds control characters, quotes or bytes that are not UTF-8."""
-    raw = os.fsencode(path)
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = ""
-    if text and text.isprintable() and '"' not in text and "\\" not in text:
-        return text
-    named = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
-    return '"' + "".join(f"\\{named[byte]}" if byte in named else chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}" for byte in raw) + '"'

@@ -15,13 +15,28 @@ from hook.verdict import Answer
 
 
 @dataclasses.dataclass(frozen=True)
+class Ruling:
+    """The answer that the table gives to one question about a path: NO, or UNKNOWN where it only looks like a NO."""
+
+    answer: Answer
+    name: str  # what kind of file this is
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
 class PathClass:
     """What is known of a path alone; None where nothing is."""
 
-    name: str
-    functional: Answer | None
-    reachable: Answer | None
-    why: str
+    functional: Ruling | None
+    reachable: Ruling | None
+
+    @property
+    def is_harmless(self) -> bool:
+        return self.functional is not None and self.functional.answer is Answer.NO
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        return self.reachable is not None and self.reachable.answer is Answer.NO
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +197,7 @@ _OTHER = Row(
     "other architecture",
     None,
     _NO,
-    "only kernels for {place} are built from it, not those for {target}",
+    "{place}/ is code of another architecture: a kernel for {target} is built without it",
 )
 
 _ARCHITECTURES = frozenset(  # as the directories of arch/ are named
@@ -233,20 +248,19 @@ def classify(path: str, target_arch: str) -> PathClass:
 
     An architecture that is not known here makes no other architecture unreachable.
     """
-    matching = [row for pattern, row in _rows(_ALIASES.get(target_arch, target_arch)) if pattern.fullmatch(path)]
-    functional = next((row for row in matching if row.functional is not None), None)
-    reachable = next((row for row in matching if row.reachable is not None), None)
-    # the row that decides gives its name and its reason; else the one that says why nothing is decided
-    told = next((row for row in (functional, reachable) if row and _NO in (row.functional, row.reachable)), functional or reachable)
-    if told is None:
-        return PathClass("kernel source", None, None, "the path alone says nothing")
-    place = "/".join(path.split("/")[:2])
+    target = _ALIASES.get(target_arch, target_arch)
+    matching = [row for pattern, row in _rows(target) if pattern.fullmatch(path)]
+    words = {"{target}": target_arch, "{place}": "/".join(path.split("/")[:2])}
     return PathClass(
-        told.name,
-        functional.functional if functional else None,
-        reachable.reachable if reachable else None,
-        told.why.replace("{target}", target_arch).replace("{place}", place),
+        next((Ruling(row.functional, row.name, _filled(row.why, words)) for row in matching if row.functional is not None), None),
+        next((Ruling(row.reachable, row.name, _filled(row.why, words)) for row in matching if row.reachable is not None), None),
     )
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    for word, meaning in words.items():
+        text = text.replace(word, meaning)
+    return text
 
 
 @functools.cache

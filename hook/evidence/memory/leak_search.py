@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from hook.c import segments
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
 from hook.change.patch import FileChange
-from hook.evidence.functional.harmless import quoted
+from hook.evidence.finding import quoted
 from hook.evidence.memory import signals, uninitialised
 from hook.evidence.memory.allocations import objects
 from hook.evidence.memory.sinks import CALLS, SINKS

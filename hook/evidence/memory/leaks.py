@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator
 from hook import redaction
 from hook.c.legible import is_legible
 from hook.change.patch import FileChange, Patch
-from hook.evidence.functional.harmless import Evidence, quoted
+from hook.evidence.finding import Evidence, quoted
 from hook.evidence.memory import sinks
 from hook.kernel.kernel import Kernel
 from hook.source.tree import Source
-from hook.verdict import Answer, Fact
+from hook.verdict import Fact
 
 if typing.TYPE_CHECKING:
     from hook.evidence.memory import leak_search
@@ -115,11 +115,7 @@ def _wanted(patch: Patch, evidence: Evidence) -> list[FileChange]:
     return [
         file
         for file, finding in zip(patch.files, evidence.findings, strict=True)
-        if finding.functional is not Answer.NO
-        and finding.reachable is not Answer.NO
-        and file.path.endswith((".c", ".h"))
-        and file.is_text_file
-        and file.new_blob
+        if not finding.proof and file.path.endswith((".c", ".h")) and file.is_text_file and file.new_blob
     ]
 
 

@@ -14,6 +14,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 
 from hook.change.patch import FileChange, Patch
+from hook.evidence.finding import Evidence, No
 from hook.kernel.kbuild.conditionals import Guard, Guards
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig import expressions
@@ -21,11 +22,9 @@ from hook.kernel.kconfig.expressions import Condition, all_of, any_of, taken_to_
 from hook.kernel.kconfig.olddefconfig import TooDeep
 from hook.kernel.kernel import Kernel
 from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
-from hook.verdict import all_of as all_answers
 
 if typing.TYPE_CHECKING:
     from hook.evidence.focus.focus_symbols import Callers
-    from hook.evidence.functional.harmless import Evidence
     from hook.kernel.kconfig.solver import Solution
     from hook.source.lookup import Use
 
@@ -59,11 +58,7 @@ class _Group:
 
 def find(patch: Patch, evidence: Evidence, kernel: Kernel) -> Configs:
     """What is to be configured for what a patch may change of the kernel."""
-    relevant = [
-        file
-        for file, finding in zip(patch.files, evidence.findings, strict=True)
-        if finding.functional is not Answer.NO and finding.reachable is not Answer.NO
-    ]
+    relevant = [file for file, finding in zip(patch.files, evidence.findings, strict=True) if not finding.proof]
     callers = evidence.focus.callers if evidence.focus else ()
     return _Plan(kernel).find(relevant, callers)
 
@@ -73,13 +68,13 @@ def with_reach(evidence: Evidence, found: Configs) -> Evidence:
     if not found.unreachable:
         return evidence
     findings = tuple(
-        dataclasses.replace(one, reachable=Answer.NO, fact=found.unreachable[one.fact.place.path])
-        if one.functional is not Answer.NO and one.fact.place.path in found.unreachable
+        dataclasses.replace(one, reachable=No(found.unreachable[one.change.place.path]))
+        if not isinstance(one.functional, No) and one.change.place.path in found.unreachable
         else one
         for one in evidence.findings
     )
-    reachable = all_answers(one.reachable for one in findings if one.functional is not Answer.NO)
-    return dataclasses.replace(evidence, findings=findings, reachable=reachable, focus=None if reachable is Answer.NO else evidence.focus)
+    evidence = dataclasses.replace(evidence, findings=findings)
+    return dataclasses.replace(evidence, focus=None) if evidence.reachable is Answer.NO else evidence
 
 
 class _Plan:

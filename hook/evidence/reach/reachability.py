@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hook import redaction
 from hook.change.patch import Patch
 from hook.config import Settings, WrongSetting
+from hook.evidence.finding import Evidence, Finding, No, Open, Yes
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls import call_paths, teardown
 from hook.evidence.reach.devices import machine
@@ -24,7 +25,6 @@ from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, all_of
 
 if typing.TYPE_CHECKING:
-    from hook.evidence.functional.harmless import Evidence, Finding
     from hook.evidence.reach.calls.descriptions import Descriptions
     from hook.evidence.reach.devices.drivers import Drivers
     from hook.kernel.kernel import Kernel
@@ -88,7 +88,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
     wanted: dict[str, list[tuple[str, str]]] = {}
     only_functions: set[str] = set()  # files of which nothing else changed: when these run tells when the change does
     for file, finding in zip(patch.files, evidence.findings, strict=True):
-        if finding.functional is Answer.NO or finding.reachable is Answer.NO or not file.new_blob:
+        if finding.proof or not file.new_blob:
             continue
         changed = finding.functions.changed if finding.functions is not None else ()
         wanted[file.path] = [(file.path, one.name) for one in changed if not one.gone]
@@ -160,16 +160,15 @@ def with_answers(evidence: Evidence, patch: Patch, found: Reached) -> Evidence:
         for file, finding in zip(patch.files, evidence.findings, strict=True)
     )
     # what changed is known all the same, and where one would aim who has the device
-    return dataclasses.replace(
-        evidence, findings=findings, reachable=all_of(one.reachable for one in findings if one.functional is not Answer.NO)
-    )
+    return dataclasses.replace(evidence, findings=findings)
 
 
 def _answered(finding: Finding, said: Reach) -> Finding:
     if said.answer is Answer.NO and not said.facts:
         return finding  # a claim without a place is none
-    fact = said.facts[0] if said.answer is Answer.NO else finding.fact
-    return dataclasses.replace(finding, reachable=said.answer, fact=fact)
+    if said.answer is Answer.NO:
+        return dataclasses.replace(finding, reachable=No(said.facts[0]))
+    return dataclasses.replace(finding, reachable=Yes(said.facts) if said.answer is Answer.YES else Open(said.question))
 
 
 def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reach:
