@@ -59,14 +59,13 @@ def changes(repo: Repository, settings: Settings, patch: pathlib.Path) -> Iterat
 
 def packed(change: Change, objects: Objects, settings: Settings, most_tokens: int) -> tuple[first_message.Context | None, float]:
     """The context of a change and the processor's seconds that it took beside the evidence; None where nothing is open."""
-    run = triage.proved(change, objects, settings)
-    assert run.evidence is not None and run.verdict is not None
-    if run.verdict.decided_by is not DecidedBy.DEFAULT:
+    found = triage.proved(change, objects, settings)
+    if found.verdict.decided_by is not DecidedBy.DEFAULT:
         return None, 0.0
     target = Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
     started = time.process_time()
     desk = Desk(Source(objects, change.after), Redactor(), settings["agent.tool_seconds"], target=target, patch=change.patch)
-    subject = Subject(change.patch.files, run.evidence, run.verdict)
+    subject = Subject(change.patch.files, found.proofs.evidence, found.verdict)
     made = first_message.gather(subject, desk, most_tokens, settings["agent.context_seconds"])
     return made, time.process_time() - started
 

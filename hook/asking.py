@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from hook.change.change import Change
 from hook.config import Settings
-from hook.verdict import DecidedBy, Verdict
+from hook.verdict import DecidedBy, State, Verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +19,18 @@ class Asking:
     profile: str = "default"
     deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
     progress: Callable[[str], None] = lambda line: None
-    thorough: bool = False  # the ways in are searched for as long as somebody waits for them; so they are before a model is asked
+    thorough: bool = False  # search as long for call paths as where somebody waits for the answer
     push: str = ""  # names the push that asks, for what it may spend
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether there is time left to ask a model."""
+        return self.deadline > time.monotonic()
+
+    @property
+    def is_thorough(self) -> bool:
+        """Whether call paths are searched for as long as somebody waits for them; so they are before a model is asked."""
+        return self.thorough or self.may_wait
 
 
 NOT_ASKED = Asking(mode="never")
@@ -53,6 +63,15 @@ def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking
         return "not asked: the evidence settles it", False
     if why := refusal(change, settings, asking):
         return f"not asked: {why}", False
-    if asking.deadline <= time.monotonic():
+    if not asking.may_wait:
         return "not asked yet: `--wait` asks, and so does a push", False
     return "asked: " + ("--agent always" if asking.mode == "always" else "the evidence leaves it open"), True
+
+
+def with_state(verdict: Verdict, change: Change, settings: Settings, asking: Asking, unanswered: Unanswered | None = None) -> Verdict:
+    """The verdict, pending where it is open and a model could still be asked about it."""
+    if verdict.decided_by is not DecidedBy.DEFAULT or asking.mode == "never":
+        return verdict
+    if asking.may_wait and not (unanswered and unanswered.for_now):
+        return verdict
+    return verdict if refusal(change, settings, asking) else dataclasses.replace(verdict, state=State.PENDING)

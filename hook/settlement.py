@@ -18,6 +18,7 @@ from hook.verdict import Answer, ConfigReason, DecidedBy, Tokens, Verdict, decid
 
 if typing.TYPE_CHECKING:
     from hook.agent import loop
+    from hook.agent.checks.grounding import EvaluationArguments
     from hook.evidence import finding
     from hook.evidence.memory import leaks
     from hook.evidence.options import needed_options
@@ -93,58 +94,91 @@ def _with_options(verdict: Verdict, proofs: Proofs) -> Verdict:
     )
 
 
-def with_outcomes(
-    verdict: Verdict, outcomes: Sequence[loop.Outcome], disputes: tuple[str, ...], reasons: Mapping[str, ConfigReason]
+def with_answers(
+    verdict: Verdict, outcomes: Mapping[str, loop.Outcome], disputes: tuple[str, ...], reasons: Mapping[str, ConfigReason]
 ) -> Verdict:
-    """The evidence's verdict with what the agents found; `reasons` are those of options that only they knew of.
+    """The evidence's verdict with what the agents answered, in their order; `reasons` are those of options that only they knew of.
 
     A proved fact wins over them, and what failed leaves the verdict as it was.
     """
+    cost = sum((outcome.spent for outcome in outcomes.values()), Tokens())
+    model = next((outcome.model for outcome in outcomes.values()), "")
+    verdict = dataclasses.replace(verdict, model=model, tokens=cost, disputes=disputes)
+    for agent, outcome in outcomes.items():
+        verdict = _WITH_ANSWER[agent](verdict, outcome, reasons)
+    return verdict
+
+
+def _with_evaluation(verdict: Verdict, outcome: loop.Outcome, reasons: Mapping[str, ConfigReason]) -> Verdict:
+    """With what the patch evaluator says: whether to fuzz, where, and with which options."""
+    answer = outcome.results
+    if answer is None:
+        return dataclasses.replace(
+            verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {outcome.end}: {outcome.why}"
+        )
+    if verdict.needs_kmsan and not answer.worth_fuzzing:
+        verdict = _disputed(verdict, f"WorthFuzzing false, against: {verdict.kmsan_reasoning}")
+    if verdict.decided_by is not DecidedBy.EVIDENCE:
+        verdict = _decided_by_agent(verdict, answer)
+    elif verdict.worth_fuzzing is answer.worth_fuzzing:
+        verdict = _agreed(verdict, answer)
+    else:
+        return verdict
+    return _with_corrections(verdict, answer, reasons)
+
+
+def _agreed(verdict: Verdict, answer: EvaluationArguments) -> Verdict:
+    """A proved verdict that the agent agrees with: the proof speaks for itself; where to aim is no part of it."""
+    return dataclasses.replace(
+        verdict,
+        reasoning=f"{verdict.reasoning} The model agrees: {answer.reasoning}",
+        focus_symbols=verdict.focus_symbols or answer.focus_symbols,
+        enable_configs=_each_once(verdict.enable_configs, answer.enable_configs) if verdict.worth_fuzzing else (),
+    )
+
+
+def _decided_by_agent(verdict: Verdict, answer: EvaluationArguments) -> Verdict:
+    if not answer.worth_fuzzing:
+        verdict = dataclasses.replace(verdict, disable_configs=(), config_sets=(), config_reasons={})
+    return dataclasses.replace(
+        verdict,
+        worth_fuzzing=answer.worth_fuzzing,
+        decided_by=DecidedBy.AGENT,
+        reasoning=answer.reasoning,
+        focus_symbols=answer.focus_symbols,
+        # what was found to be needed stays, whether the model has seen it or not
+        enable_configs=_each_once(verdict.enable_configs, answer.enable_configs) if answer.worth_fuzzing else (),
+    )
+
+
+def _with_corrections(verdict: Verdict, answer: EvaluationArguments, reasons: Mapping[str, ConfigReason]) -> Verdict:
+    """With what the checks made of the agent's symbols and options."""
     from hook.agent.checks import grounding
 
-    first, kmsan = outcomes[0], outcomes[1] if len(outcomes) > 1 else None
-    cost = sum((outcome.spent for outcome in outcomes), Tokens())
-    verdict = dataclasses.replace(verdict, model=first.model, tokens=cost, disputes=disputes)
-    if first.results is None:
-        return dataclasses.replace(verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {first.end}: {first.why}")
-    said = first.results
-    if verdict.needs_kmsan and not said.worth_fuzzing:
-        verdict = dataclasses.replace(verdict, disputes=(*verdict.disputes, f"WorthFuzzing false, against: {verdict.kmsan_reasoning}"))
-    if verdict.decided_by is DecidedBy.EVIDENCE and verdict.worth_fuzzing is not said.worth_fuzzing:
+    if not isinstance(answer, grounding.Evaluation) or not verdict.worth_fuzzing:
         return verdict
-    if verdict.decided_by is DecidedBy.EVIDENCE:
-        # the proof speaks for itself; where to aim is no part of it
-        verdict = dataclasses.replace(
-            verdict,
-            reasoning=f"{verdict.reasoning} The model agrees: {said.reasoning}",
-            focus_symbols=verdict.focus_symbols or said.focus_symbols,
-            enable_configs=_with_said(verdict.enable_configs, said.enable_configs) if verdict.worth_fuzzing else (),
-        )
-    else:
-        # what was found to be needed stays, whether the model has seen it or not
-        options = _with_said(verdict.enable_configs, said.enable_configs) if said.worth_fuzzing else ()
-        verdict = dataclasses.replace(
-            verdict if said.worth_fuzzing else dataclasses.replace(verdict, disable_configs=(), config_sets=(), config_reasons={}),
-            worth_fuzzing=said.worth_fuzzing,
-            decided_by=DecidedBy.AGENT,
-            reasoning=said.reasoning,
-            focus_symbols=said.focus_symbols,
-            enable_configs=options,
-        )
-    if isinstance(said, grounding.Evaluation) and verdict.worth_fuzzing:
-        new = {name: why for name, why in reasons.items() if name in verdict.enable_configs}
-        verdict = dataclasses.replace(verdict, via=said.via, corrections=said.corrections, config_reasons={**new, **verdict.config_reasons})
-    if kmsan is None:
+    new = {name: why for name, why in reasons.items() if name in verdict.enable_configs}
+    return dataclasses.replace(verdict, via=answer.via, corrections=answer.corrections, config_reasons={**new, **verdict.config_reasons})
+
+
+def _with_kmsan(verdict: Verdict, outcome: loop.Outcome, reasons: Mapping[str, ConfigReason]) -> Verdict:
+    """With what the KMSAN evaluator says. Where the need is proved, its answer is kept beside that."""
+    answer = outcome.results
+    if not verdict.worth_fuzzing or (verdict.needs_kmsan and (answer is None or answer.needs_kmsan)):
         return verdict
     if verdict.needs_kmsan:
-        # that is proved; what the model makes of it is kept beside it
-        if kmsan.results is None or kmsan.results.needs_kmsan:
-            return verdict
-        dispute = f"NeedsKMSAN false, against: {verdict.kmsan_reasoning} The model says: {kmsan.results.kmsan_reasoning}"
-        return dataclasses.replace(verdict, disputes=(*verdict.disputes, dispute))
-    if kmsan.results is None:
-        return dataclasses.replace(verdict, kmsan_reasoning=f"not judged: {kmsan.end}: {kmsan.why}")
-    return dataclasses.replace(verdict, needs_kmsan=kmsan.results.needs_kmsan, kmsan_reasoning=kmsan.results.kmsan_reasoning)
+        return _disputed(verdict, f"NeedsKMSAN false, against: {verdict.kmsan_reasoning} The model says: {answer.kmsan_reasoning}")
+    if answer is None:
+        return dataclasses.replace(verdict, kmsan_reasoning=f"not judged: {outcome.end}: {outcome.why}")
+    return dataclasses.replace(verdict, needs_kmsan=answer.needs_kmsan, kmsan_reasoning=answer.kmsan_reasoning)
+
+
+# what an agent's answer makes of the verdict, by the agent's name
+_WITH_ANSWER = {"patch-evaluator": _with_evaluation, "kmsan-evaluator": _with_kmsan}
+
+
+def _disputed(verdict: Verdict, dispute: str) -> Verdict:
+    return dataclasses.replace(verdict, disputes=(*verdict.disputes, dispute))
 
 
 def without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
@@ -161,8 +195,8 @@ def without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
     )
 
 
-def _with_said(needed: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*needed, *said)))
+def _each_once(needed: tuple[str, ...], named: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*needed, *named)))
 
 
 def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:

@@ -1,42 +1,44 @@
 """The flow: change -> evidence -> (agent) -> verdict -> record. Read this first.
 
-A change comes in whole (hook.change). `judge` goes through FLOW, a list of named steps, each one call into the folder of its name; `keep`
-puts the verdict where the settings say. Nothing here runs git or looks into C.
+A change comes in whole (hook.change). `judge` proves what can be proved (PROOFS) and settles the verdict that the proofs allow. It asks the
+agents (evaluators.AGENTS) what stays open, where they may be asked, and settles again. `keep` puts the verdict where the settings say.
+Each step takes what those before it gave, and returns its own result. Nothing here runs git or looks into C.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
+import functools
 import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from hook import settlement
-from hook.asking import NOT_ASKED, Asking, Unanswered, may_ask, refusal
+from hook import reuse, settlement
+from hook.asking import NOT_ASKED, Asking, Unanswered, may_ask, refusal, with_state
 from hook.change import patch
 from hook.change.change import Change, NothingToJudge, find_commit, of_commit, unread
 from hook.config import Settings, WrongSetting
-from hook.record import cache, claim, store, trajectories
+from hook.record import claim, store, trajectories
 from hook.redaction import Redactor
+from hook.settlement import Proofs
 from hook.source import filelock
 from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.trajectory import Trajectory
-from hook.verdict import Answer, DecidedBy, State, Tokens, Verdict, to_document
+from hook.verdict import Answer, DecidedBy, Tokens, Verdict, to_document
 
 if typing.TYPE_CHECKING:
-    from hook.agent import budget, evaluators, loop
+    from hook.agent import budget, evaluators
     from hook.agent.endpoint.recording import Recording
-    from hook.evidence.finding import Evidence
+    from hook.agent.loop import Outcome
     from hook.evidence.functional import hunk_classes
     from hook.kernel.kernel import Kernel
 
-
-KMSAN_TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst
+Result = typing.TypeVar("Result")
+Shown = Mapping[str, object]  # what a trajectory shows of a step's result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,238 +63,246 @@ class NotJudged:
     failed: bool
 
 
-@dataclasses.dataclass
-class Run:
-    """One change on its way through the flow. Each step reads what those before it have left."""
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A change, the tree with it applied, and how it is to be judged."""
 
     change: Change
     objects: Objects
     source: Source  # the tree with the change applied
     settings: Settings
     asking: Asking
-    use_cache: bool
-    trajectory: Trajectory
     redactor: Redactor
-    may_keep: bool = True  # in the cache
-    rests_on_all: bool = False  # the verdict does, so that any new file may change it
-    proofs: settlement.Proofs | None = None
-    made: Kernel | None = None
-    verdict: Verdict | None = None  # of the evidence; then of the agent, where it was asked and its answer holds
-    why: str = ""  # the model was asked, or was not
-    bench: evaluators.Bench | None = None
-    outcomes: list[loop.Outcome] = dataclasses.field(default_factory=list)
+    use_cache: bool = False
 
-    @property
-    def known(self) -> settlement.Proofs:
-        """What the first step has left, and those after it have added to."""
-        assert self.proofs is not None
-        return self.proofs
-
-    @property
-    def evidence(self) -> Evidence:
-        return self.known.evidence
-
-    @property
+    @functools.cached_property
     def kernel(self) -> Kernel:
-        """What works options out for the tree with the change applied; what it has read for one step serves the next."""
+        """The kernel of the tree with the change applied; what it has read for one step serves the next."""
         from hook.kernel.kernel import Kernel
 
-        if self.made is None:
-            read = self.settings
-            self.made = Kernel(self.source, read["target.arch"], read["fuzz.toolchain"], read.base_config)
-        return self.made
+        read = self.settings
+        return Kernel(self.source, read["target.arch"], read["fuzz.toolchain"], read.base_config)
 
 
-class Step(typing.NamedTuple):
-    """A step of the flow: it is taken where `wanted` says so, and gives what the trajectory shows as its results."""
+@dataclasses.dataclass(frozen=True)
+class Proved:
+    """A case with what the evidence says of it."""
 
-    name: str
-    kind: str  # of its span; an agent writes its own
-    wanted: Callable[[Run], bool]
-    take: Callable[[Run], typing.Any]
-
-
-def _always(run: Run) -> bool:
-    return True
+    case: Case
+    proofs: Proofs
+    verdict: Verdict
 
 
-def _is_asked(run: Run) -> bool:
-    return run.bench is not None
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """What came of asking: the verdict with the agents' answers, and how each agent's run went."""
+
+    verdict: Verdict
+    why: str  # the model was asked, or was not
+    outcomes: Mapping[str, Outcome] = dataclasses.field(default_factory=dict)  # by the agents' names
+    looked_at: Mapping[str, str] = dataclasses.field(default_factory=dict)  # by the agents' tools: paths and blobs
 
 
-def _is_worth_it(run: Run) -> bool:
-    outcome = run.outcomes[0] if run.outcomes else None
-    return outcome is not None and outcome.results is not None and outcome.results.worth_fuzzing
+# The proofs
 
 
-def _is_open(run: Run) -> bool:
-    return Answer.NO not in (run.evidence.functional, run.evidence.reachable)
-
-
-def _may_need_kmsan(run: Run) -> bool:
-    return _is_worth_it(run) and not _without_kmsan(run)
-
-
-def _without_kmsan(run: Run) -> str:
-    """Why no kernel that can be built has KMSAN, so that nobody is asked whether it is needed; empty where one may."""
-    arch = run.settings["target.arch"]
-    if arch not in KMSAN_TARGETS:
-        return f"there is KMSAN for {' and '.join(KMSAN_TARGETS)} only, and the target is {arch}"
-    if run.asking.profile == "farm":
-        return ""  # it has compilers of its own
-    from hook.evidence.memory import kmsan
-
-    # what is only a part of a kernel's tree proves nothing
-    return kmsan.hindrance(run.kernel, arch) if run.kernel.options.get("KMSAN") is not None else ""
-
-
-def _read(run: Run) -> typing.Any:
-    return {"PatchDiff": run.bench.variables["diff"]} if run.bench else {"Files": len(run.change.patch.files)}
-
-
-def _gather(run: Run) -> typing.Any:
+def _evidence(case: Case) -> Proofs:
     from hook.evidence.functional import harmless  # only what is not known already pays for it
 
-    most, seconds = run.settings["focus.max_symbols"], run.settings["limits.evidence_seconds"]
-    evidence = harmless.gather(run.change.patch, run.source, run.settings["target.arch"], most, seconds)
-    run.proofs = settlement.Proofs(evidence)
-    claims = [one.fact.claim for one in evidence.findings]
+    most, seconds = case.settings["focus.max_symbols"], case.settings["limits.evidence_seconds"]
+    return Proofs(harmless.gather(case.change.patch, case.source, case.settings["target.arch"], most, seconds))
+
+
+def _options(case: Case, proofs: Proofs) -> Proofs:
+    from hook.evidence.options import needed_options  # what is harmless or out of reach does not pay for it
+
+    found = needed_options.find(case.change.patch, proofs.evidence, case.kernel)
+    return dataclasses.replace(proofs, evidence=needed_options.with_reach(proofs.evidence, found), configs=found)
+
+
+def _reach(case: Case, proofs: Proofs) -> Proofs:
+    from hook.evidence.reach import reachability
+
+    within = reachability.limits(case.settings, case.asking.is_thorough)
+    found = reachability.find(case.change.patch, proofs.evidence, case.source, case.kernel, within)
+    evidence = reachability.with_answers(proofs.evidence, case.change.patch, found)
+    return dataclasses.replace(proofs, evidence=evidence, reached=found)
+
+
+def _leaks(case: Case, proofs: Proofs) -> Proofs:
+    from hook.evidence.memory import leaks
+
+    found = leaks.find(case.change.patch, proofs.evidence, case.source, case.kernel, case.settings["target.arch"])
+    return dataclasses.replace(proofs, leaks=found)
+
+
+def _shown_evidence(proofs: Proofs) -> Shown:
+    evidence = proofs.evidence
+    claims = [finding.fact.claim for finding in evidence.findings]
     return {"Functional": evidence.functional, "Reachable": evidence.reachable, "Facts": claims}
 
 
-def _configure(run: Run) -> typing.Any:
-    from hook.evidence.options import needed_options  # what is harmless or out of reach does not pay for it
-
-    found = needed_options.find(run.change.patch, run.evidence, run.kernel)
-    run.proofs = dataclasses.replace(run.known, evidence=needed_options.with_reach(run.evidence, found), configs=found)
-    run.may_keep = not found.unreachable  # that rests on what other files do not hold
-    first = found.sets[0] if found.sets else None
+def _shown_options(proofs: Proofs) -> Shown:
+    first = proofs.configs.sets[0] if proofs.configs and proofs.configs.sets else None
     return {"EnableConfigs": list(first.enable) if first else [], "DisableConfigs": list(first.disable) if first else []}
 
 
-def _reach(run: Run) -> typing.Any:
-    from hook.evidence.reach import reachability
-
-    within = reachability.limits(run.settings, _is_thorough(run.asking))
-    found = reachability.find(run.change.patch, run.evidence, run.source, run.kernel, within)
-    run.proofs = dataclasses.replace(run.known, evidence=reachability.with_answers(run.evidence, run.change.patch, found), reached=found)
-    run.rests_on_all = found.answer is Answer.NO
-    return {"Reachable": found.answer, "Devices": list(found.devices), "Open": list(found.questions)}
+def _shown_reach(proofs: Proofs) -> Shown:
+    reached = proofs.reached
+    return {"Reachable": reached.answer, "Devices": list(reached.devices), "Open": list(reached.questions)} if reached else {}
 
 
-def _is_thorough(asking: Asking) -> bool:
-    return asking.thorough or asking.deadline > time.monotonic()
+def _shown_leaks(proofs: Proofs) -> Shown:
+    leaks = proofs.leaks
+    signals = [signal.claim for signal in leaks.signals] if leaks else []
+    return {"NeedsKMSAN": leaks.needs, "Proved": len(leaks.proved), "Signals": signals} if leaks else {}
 
 
-def _look_for_leaks(run: Run) -> typing.Any:
-    from hook.evidence.memory import leaks
+class Proof(typing.NamedTuple):
+    """A step that proves something more. It is taken as long as no answer is NO: that settles the verdict."""
 
-    found = leaks.find(run.change.patch, run.evidence, run.source, run.kernel, run.settings["target.arch"])
-    run.proofs = dataclasses.replace(run.known, leaks=found)
-    # a proof rests on which headers define a struct, and on that no other does
-    run.may_keep = run.may_keep and not found.proved and not found.cut
-    return {"NeedsKMSAN": found.needs, "Proved": len(found.proved), "Signals": [one.claim for one in found.signals]}
+    name: str
+    prove: Callable[[Case, Proofs], Proofs]  # given what was proved before
+    shown: Callable[[Proofs], Shown]
 
 
-def _settle(run: Run) -> typing.Any:
-    patch_id = patch.patch_id(run.change.repo, run.change.patch, run.settings["limits.diff_bytes"])
-    run.verdict = dataclasses.replace(settlement.settle(run.change, run.known, run.settings), patch_id=patch_id)
-    return {"WorthFuzzing": run.verdict.worth_fuzzing, "DecidedBy": run.verdict.decided_by}
+PROOFS = (
+    Proof("configs", _options, _shown_options),
+    Proof("reach", _reach, _shown_reach),
+    Proof("kmsan", _leaks, _shown_leaks),
+)
 
 
-def _prepare(run: Run) -> typing.Any:
-    assert run.verdict is not None
-    run.why, may = may_ask(run.change, run.verdict, run.settings, run.asking)
-    if may:
-        try:
-            run.bench = _laid_out(run, use_cache=run.use_cache)
-        except WrongSetting as wrong:
-            if run.asking.mode == "always":
-                raise
-            run.why = f"not asked: {wrong}"
-        else:
-            run.bench.client.meter = _meter(run)
-            run.trajectory.open(trajectories.new_path(run.change.repo, run.change.patch.change_id))
-    return {"Asked": run.bench is not None, "Why": run.why}
+def prove(case: Case, trajectory: Trajectory) -> Proved:
+    """What is proved of a change without a model, and the verdict that this allows."""
+    proofs = _step(trajectory, "evidence", lambda: _evidence(case), _shown_evidence)
+    for proof in PROOFS:
+        if Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):
+            break
+        proofs = _step(trajectory, proof.name, functools.partial(proof.prove, case, proofs), proof.shown)
+    verdict = _step(trajectory, "settle", lambda: _settled(case, proofs), _shown_verdict)
+    return Proved(case, proofs, verdict)
 
 
-def _meter(run: Run) -> budget.Meter:
+def _settled(case: Case, proofs: Proofs) -> Verdict:
+    patch_id = patch.patch_id(case.change.repo, case.change.patch, case.settings["limits.diff_bytes"])
+    return dataclasses.replace(settlement.settle(case.change, proofs, case.settings), patch_id=patch_id)
+
+
+def _shown_verdict(verdict: Verdict) -> Shown:
+    return {"WorthFuzzing": verdict.worth_fuzzing, "DecidedBy": verdict.decided_by}
+
+
+def _step(trajectory: Trajectory, name: str, take: Callable[[], Result], shown: Callable[[Result], Shown]) -> Result:
+    """The result of a step, which the trajectory shows."""
+    with trajectory.inside("action", name) as span:
+        result = take()
+        span.results = shown(result)
+    return result
+
+
+# The agents
+
+
+def _prepared(proved: Proved, trajectory: Trajectory) -> tuple[evaluators.Bench | None, str]:
+    """What the agents need, None where they may not be asked or nothing is open; and why."""
+    case = proved.case
+    why, may = may_ask(case.change, proved.verdict, case.settings, case.asking)
+    if not may:
+        return None, why
+    try:
+        bench = _bench(proved, use_cache=case.use_cache)
+    except WrongSetting as wrong:
+        if case.asking.mode == "always":
+            raise
+        return None, f"not asked: {wrong}"
+    bench.client.meter = _meter(case)
+    trajectory.open(trajectories.new_path(case.change.repo, case.change.patch.change_id))
+    return bench, why
+
+
+def _meter(case: Case) -> budget.Meter:
     from hook.agent import budget
 
-    change = run.change
+    change = case.change
 
     def now_refused() -> str:
-        return settings_source.switched_off(change.repo) or refusal(change, run.settings, run.asking)
+        return settings_source.switched_off(change.repo) or refusal(change, case.settings, case.asking)
 
     directory = change.repo.state_dir / "ledger"
-    return budget.Meter(directory, run.settings, change.patch.change_id, change.commit, run.asking.push, now_refused)
+    return budget.Meter(directory, case.settings, change.patch.change_id, change.commit, case.asking.push, now_refused)
 
 
-def _laid_out(run: Run, *, use_cache: bool, client: Recording | None = None) -> evaluators.Bench:
-    """What the agents need for this run. Raises WrongSetting."""
+def _bench(proved: Proved, *, use_cache: bool, client: Recording | None = None) -> evaluators.Bench:
+    """What the agents need for this case. Raises WrongSetting."""
     from hook.agent import evaluators
 
-    assert run.verdict is not None
+    case = proved.case
     return evaluators.prepare(
-        run.change,
-        run.evidence,
-        run.verdict,
-        run.objects,
-        run.settings,
-        profile=run.asking.profile,
-        deadline=run.asking.deadline,
+        case.change,
+        proved.proofs.evidence,
+        proved.verdict,
+        case.objects,
+        case.settings,
+        profile=case.asking.profile,
+        deadline=case.asking.deadline,
         use_cache=use_cache,
-        redactor=run.redactor,
-        leaks=run.known.leaks,
+        redactor=case.redactor,
+        leaks=proved.proofs.leaks,
         client=client,
     )
 
 
-def _evaluate(run: Run) -> None:
+def _ask(proved: Proved, bench: evaluators.Bench, why: str, trajectory: Trajectory, recording: Recording | None = None) -> Answered:
+    """What the agents answer, and the verdict with it. A `recording` is told whose turns come next."""
     from hook.agent import evaluators
 
-    assert run.bench is not None
-    run.outcomes.append(evaluators.ask(run.bench, evaluators.patch_task(run.bench), run.trajectory, run.asking.progress))
+    case = proved.case
+    _step(trajectory, "read-patch-diff", lambda: bench.variables["diff"], lambda diff: {"PatchDiff": diff})
+    outcomes: dict[str, Outcome] = {}
+    for agent in evaluators.AGENTS:
+        if not agent.is_wanted(outcomes) or (agent.is_about_kmsan and _no_kmsan(case)):
+            continue
+        if recording is not None:
+            recording.turn_to(agent.name)
+        outcomes[agent.name] = evaluators.ask(bench, agent.task(bench, outcomes), trajectory, case.asking.progress)
+    verdict = _step(trajectory, "verdict", lambda: _with_answers(proved, bench, outcomes), _shown_answers)
+    first = next(iter(outcomes.values()))
+    if first.results is None:
+        why = case.redactor.text(f"{why}, without result: {first.end}: {first.why}")
+    return Answered(verdict, why, outcomes, bench.desk.source.read_blobs)
 
 
-def _evaluate_kmsan(run: Run) -> None:
+def _with_answers(proved: Proved, bench: evaluators.Bench, outcomes: Mapping[str, Outcome]) -> Verdict:
     from hook.agent import evaluators
 
-    assert run.bench is not None
-    task = evaluators.kmsan_task(run.bench, run.outcomes[0].results.reasoning)
-    run.outcomes.append(evaluators.ask(run.bench, task, run.trajectory, run.asking.progress))
+    case = proved.case
+    verdict = settlement.with_answers(proved.verdict, outcomes, tuple(bench.grounding.disputes), bench.grounding.reasons)
+    if evaluators.is_worth_fuzzing(outcomes) and (why := _no_kmsan(case)) and why not in verdict.kmsan_reasoning:
+        verdict = dataclasses.replace(verdict, kmsan_reasoning=f"{verdict.kmsan_reasoning} not asked: {why}".lstrip())
+    verdict = settlement.without_secrets(verdict, case.redactor)
+    # a farm knows no call paths
+    return dataclasses.replace(verdict, via=()) if case.asking.profile == "farm" else verdict
 
 
-def _settle_agent(run: Run) -> typing.Any:
-    assert run.verdict is not None and run.bench is not None
-    run.verdict = settlement.with_outcomes(run.verdict, run.outcomes, tuple(run.bench.grounding.disputes), run.bench.grounding.reasons)
-    if _is_worth_it(run) and (why := _without_kmsan(run)) and why not in run.verdict.kmsan_reasoning:
-        found = run.verdict.kmsan_reasoning  # what the tree shows of unset memory
-        run.verdict = dataclasses.replace(run.verdict, kmsan_reasoning=f"{found} not asked: {why}".lstrip())
-    run.verdict = settlement.without_secrets(run.verdict, run.redactor)
-    if run.asking.profile == "farm":
-        run.verdict = dataclasses.replace(run.verdict, via=())  # a farm knows no ways in
-    if run.outcomes[0].results is None:
-        run.why = run.redactor.text(f"{run.why}, without result: {run.outcomes[0].end}: {run.outcomes[0].why}")
-    return {"Disputes": list(run.verdict.disputes), "DecidedBy": str(run.verdict.decided_by)}
+def _shown_answers(verdict: Verdict) -> Shown:
+    return {"Disputes": list(verdict.disputes), "DecidedBy": str(verdict.decided_by)}
 
 
-FLOW: tuple[Step, ...] = (
-    Step("evidence", "action", _always, _gather),
-    Step("configs", "action", _is_open, _configure),
-    Step("reach", "action", _is_open, _reach),
-    Step("kmsan", "action", _is_open, _look_for_leaks),
-    Step("settle", "action", _always, _settle),
-    Step("ask-or-not", "action", _always, _prepare),
-    Step("read-patch-diff", "action", _is_asked, _read),
-    Step("patch-evaluator", "agent", _is_asked, _evaluate),
-    Step("kmsan-evaluator", "agent", _may_need_kmsan, _evaluate_kmsan),
-    Step("verdict", "action", _is_asked, _settle_agent),
-)
-_THOROUGH = "thorough"  # the name under which the cache keeps what was searched for as long as it took
-# what is taken before it is asked whether to ask, and what comes after that
-_PROVING = tuple(itertools.takewhile(lambda step: step.take is not _prepare, FLOW))
-_ASKING = FLOW[len(_PROVING) + 1 :]
+def _no_kmsan(case: Case) -> str:
+    """Why no kernel that can be built has KMSAN, so that nobody is asked whether it is needed; empty where one may."""
+    from hook.evidence.memory import kmsan
+
+    arch = case.settings["target.arch"]
+    if arch not in kmsan.TARGETS:
+        return f"there is KMSAN for {' and '.join(kmsan.TARGETS)} only, and the target is {arch}"
+    if case.asking.profile == "farm":
+        return ""  # it has compilers of its own
+    # what is only a part of a kernel's tree proves nothing
+    return kmsan.hindrance(case.kernel, arch) if case.kernel.options.get("KMSAN") is not None else ""
+
+
+# The flow
 
 
 def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bool = True, asking: Asking = NOT_ASKED) -> Judged:
@@ -314,45 +324,61 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
             else:
                 if waited and use_cache and (known := _known(change, objects, settings, asking)):
                     return known
-        return _judge(change, objects, settings, use_cache, asking)
+        return _judge(Case(change, objects, _after(change, objects), settings, asking, Redactor(), use_cache))
+
+
+def _known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Judged | None:
+    known = reuse.known(change, objects, settings, asking)
+    if known is None:
+        return None
+    verdict = dataclasses.replace(known.verdict, base=change.base, commit=change.commit)
+    return Judged(change, with_state(verdict, change, settings, asking), True, known.why)
 
 
 def _waits_its_turn(settings: Settings, asking: Asking) -> bool:
     """Whether the model may be asked about what another process may ask about at this moment. (A claim costs less than to know it.)"""
-    return asking.mode == "auto" and asking.deadline > time.monotonic() and bool(settings["agent.base_url"])
+    return asking.mode == "auto" and asking.may_wait and bool(settings["agent.base_url"])
 
 
-def _judge(change: Change, objects: Objects, settings: Settings, use_cache: bool, asking: Asking) -> Judged:
-    redactor = Redactor()
-    run = Run(change, objects, _after(change, objects), settings, asking, use_cache, Trajectory(redactor.value), redactor)
-    with run.trajectory.inside("flow", "patch-triage") as span:
-        for step in FLOW:
-            if not step.wanted(run):
-                continue
-            if step.kind == "agent":
-                step.take(run)
-                continue
-            with run.trajectory.inside(step.kind, step.name) as inner:
-                inner.results = step.take(run)
-        assert run.verdict is not None
-        run.verdict = dataclasses.replace(run.verdict, base=change.base, commit=change.commit)
-        span.results = to_document(run.verdict)
-    if run.bench is not None:
-        run.trajectory.close()
-        trajectories.sweep(change.repo, settings["agent.max_trajectories"])
-    if use_cache:
-        _remember(run)
-    unanswered = _unanswered(run)
-    verdict = _state(run.verdict, change, settings, asking, unanswered)
-    return Judged(change, verdict, False, run.why, run.trajectory if run.bench else None, unanswered=unanswered)
+def _judge(case: Case) -> Judged:
+    change, trajectory = case.change, Trajectory(case.redactor.value)
+    with trajectory.inside("flow", "patch-triage") as span:
+        proved = prove(case, trajectory)
+        bench, why = _step(
+            trajectory, "ask-or-not", lambda: _prepared(proved, trajectory), lambda it: {"Asked": it[0] is not None, "Why": it[1]}
+        )
+        answered = _ask(proved, bench, why, trajectory) if bench is not None else Answered(proved.verdict, why)
+        verdict = dataclasses.replace(answered.verdict, base=change.base, commit=change.commit)
+        span.results = to_document(verdict)
+    if bench is not None:
+        trajectory.close()
+        trajectories.sweep(change.repo, case.settings["agent.max_trajectories"])
+    if case.use_cache:
+        _keep_for_reuse(proved, answered, verdict)
+    unanswered = _unanswered(case, answered)
+    verdict = with_state(verdict, change, case.settings, case.asking, unanswered)
+    return Judged(change, verdict, False, answered.why, trajectory if bench is not None else None, unanswered=unanswered)
 
 
-def _unanswered(run: Run) -> Unanswered | None:
-    for outcome in run.outcomes:
+def _keep_for_reuse(proved: Proved, answered: Answered, verdict: Verdict) -> None:
+    case, proofs = proved.case, proved.proofs
+    if any(outcome.results is None for outcome in answered.outcomes.values()):
+        return  # what an endpoint could not answer today it may answer tomorrow
+    verdict = dataclasses.replace(verdict, tokens=Tokens())
+    # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
+    with contextlib.suppress(OSError):
+        if verdict.decided_by is DecidedBy.AGENT:
+            reuse.keep_answer(case.change, case.settings, case.asking, case.source, proofs, verdict, answered.looked_at)
+        elif not answered.outcomes:
+            reuse.keep_evidence(case.change, case.objects, case.settings, case.asking, case.source, proofs, verdict)
+
+
+def _unanswered(case: Case, answered: Answered) -> Unanswered | None:
+    for outcome in answered.outcomes.values():
         if outcome.results is None:
             from hook.agent import loop
 
-            return Unanswered(str(outcome.end), run.redactor.text(outcome.why), outcome.end in loop.FOR_NOW)
+            return Unanswered(str(outcome.end), case.redactor.text(outcome.why), outcome.end in loop.FOR_NOW)
     return None
 
 
@@ -373,110 +399,35 @@ def _after(change: Change, objects: Objects) -> Source:
     return Source(objects, change.base_tree, changes, base=change.base)
 
 
-def _known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Judged | None:
-    """The verdict that was given before and still holds, if it answers what is asked now."""
-    if asking.mode == "always":
-        return None
-    before = Source(objects, change.base_tree)
-    verdict = cache.look_up(change.repo, settings, before, change.patch.change_id, _THOROUGH)
-    if verdict is None:
-        verdict = cache.look_up(change.repo, settings, before, change.patch.change_id)
-        if verdict is not None and verdict.decided_by is not DecidedBy.EVIDENCE and _is_thorough(asking):
-            verdict = None  # a longer look may find a way in
-    if verdict is None:
-        return None
-    why = "the evidence settles it" if verdict.decided_by is DecidedBy.EVIDENCE else "--agent never or --offline"
-    if asking.mode == "auto" and verdict.decided_by is DecidedBy.DEFAULT:
-        why = "a model has answered before"
-        after = Source(objects, change.after)
-        agents = cache.look_up(change.repo, settings, after, change.patch.change_id, _agents(settings, asking)) if change.after else None
-        if agents is None and asking.deadline > time.monotonic():
-            return None
-        verdict = agents or verdict
-    verdict = dataclasses.replace(verdict, base=change.base, commit=change.commit)
-    return Judged(change, _state(verdict, change, settings, asking), True, why)
-
-
-def _agents(settings: Settings, asking: Asking) -> str:
-    """The name under which the cache keeps what the agents of a profile say, told as they are."""
-    if not settings["agent.prompts"]:
-        return asking.profile
-    from hook.agent import prompt
-
-    return f"{asking.profile}-{prompt.fingerprint(asking.profile, settings['agent.prompts'])}"
-
-
-def _remember(run: Run) -> None:
-    assert run.verdict is not None
-    if run.evidence.unread or run.change.patch.hunks_missing or not run.may_keep:
-        return
-    if any(outcome.results is None for outcome in run.outcomes):
-        return  # what an endpoint could not answer today it may answer tomorrow
-    verdict = dataclasses.replace(run.verdict, tokens=Tokens())
-    try:
-        if verdict.decided_by is DecidedBy.AGENT:
-            # what the index holds has no tree object to compare with later
-            if run.bench is not None and run.change.after:
-                options = {name: digest for name, digest in run.source.read_blobs.items() if name.startswith(cache.NO_PATH)}
-                read = {**options, **run.bench.desk.source.read_blobs}
-                cache.keep(run.change.repo, run.settings, verdict, read, _agents(run.settings, run.asking))
-        elif not run.outcomes:
-            # what the change itself holds is in its ChangeId
-            changed = {path for file in run.change.patch.files for path in (file.old_path, file.path)}
-            reads = {path: oid for path, oid in run.source.read_blobs.items() if path not in changed}
-            if any("Kconfig" in path for path in changed):
-                before = Source(run.objects, run.change.base_tree)
-                reads |= {name: cache.read(before, name, run.settings) for name in reads if name.startswith(cache.NO_PATH)}
-            if run.rests_on_all or (run.source.rests_on_all and run.evidence.functional is Answer.NO):
-                reads[""] = Source(run.objects, run.change.base_tree).oid("")
-            cache.keep(run.change.repo, run.settings, verdict, reads, _THOROUGH if _is_thorough(run.asking) else "")
-    except OSError:
-        pass  # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
-
-
-def _state(verdict: Verdict, change: Change, settings: Settings, asking: Asking, unanswered: Unanswered | None = None) -> Verdict:
-    """An open verdict is pending where a model could still be asked about it."""
-    if verdict.decided_by is not DecidedBy.DEFAULT or asking.mode == "never":
-        return verdict
-    if asking.deadline > time.monotonic() and not (unanswered and unanswered.for_now):
-        return verdict
-    return dataclasses.replace(verdict, state=State.PENDING) if not refusal(change, settings, asking) else verdict
-
-
 def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:
     """The first request that would be sent about a change, about how many tokens it has, and why it would be sent or not."""
     from hook.agent import evaluators
 
-    run = proved(change, objects, settings, asking)
-    bench = _laid_out(run, use_cache=False)
-    assert run.verdict is not None
-    request, tokens = evaluators.first_request(bench, evaluators.patch_task(bench))
-    why, _ = may_ask(change, run.verdict, settings, asking)
+    found = proved(change, objects, settings, asking)
+    bench = _bench(found, use_cache=False)
+    request, tokens = evaluators.first_request(bench, evaluators.AGENTS[0].task(bench, {}))
+    why, _ = may_ask(change, found.verdict, settings, asking)
     return request, tokens, why.replace("asked: ", "It would be asked: ") if why.startswith("asked") else f"It would not be sent: {why}."
 
 
-def replay(change: Change, objects: Objects, settings: Settings, asking: Asking, redactor: Redactor, recording: Recording) -> Run:
+def replay(
+    change: Change, objects: Objects, settings: Settings, asking: Asking, redactor: Redactor, recording: Recording
+) -> tuple[Verdict, Trajectory]:
     """A recorded run once more: the same turns of the model, today's tools and checks. Nothing is kept of it.
 
     Raises WrongSetting where a prompt cannot be used.
     """
-    run = proved(change, objects, settings, asking, redactor)
-    run.bench = _laid_out(run, use_cache=False, client=recording)
-    for step in _ASKING:
-        if step.wanted(run):
-            recording.turn_to(step.name)
-            step.take(run)
-    return run
+    trajectory = Trajectory(redactor.value)
+    found = prove(Case(change, objects, _after(change, objects), settings, asking, redactor), trajectory)
+    bench = _bench(found, use_cache=False, client=recording)
+    return _ask(found, bench, "", trajectory, recording).verdict, trajectory
 
 
-def proved(change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED, redactor: Redactor | None = None) -> Run:
-    """A change after the steps of the flow that need no model: its evidence, and the verdict that this allows."""
-    redactor = redactor or Redactor()
-    run = Run(change, objects, _after(change, objects), settings, asking, False, Trajectory(redactor.value), redactor)
-    for step in _PROVING:
-        if step.wanted(run):
-            step.take(run)
-    return run
+def proved(change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED) -> Proved:
+    """What is proved of a change without a model; nothing is asked, and nothing kept."""
+    redactor = Redactor()
+    case = Case(change, objects, _after(change, objects), settings, asking, redactor)
+    return prove(case, Trajectory(redactor.value))
 
 
 def stops(policy: str, verdict: Verdict) -> bool:

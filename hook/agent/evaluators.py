@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from hook.agent import loop, prompt
 from hook.agent.checks import grounding
@@ -156,6 +156,26 @@ def _context(
     found = first_message.gather(subject, desk, most, seconds)
     line = fence.fence(found.facts, found.pack.text, diff, unset)
     return {"facts": found.facts, "unset": unset, "pack": found.pack.text, "question": found.question, "fence": line}
+
+
+class Agent(NamedTuple):
+    """One agent of the flow. A further one is one more entry in AGENTS, a prompt of its name, and its part in hook.settlement."""
+
+    name: str
+    task: Callable[[Bench, Mapping[str, loop.Outcome]], loop.Task]  # given how the runs before it went, by name; raises WrongPrompt
+    is_wanted: Callable[[Mapping[str, loop.Outcome]], bool]  # after these
+    is_about_kmsan: bool = False  # so that it is not asked where no kernel can have KMSAN
+
+
+def is_worth_fuzzing(outcomes: Mapping[str, loop.Outcome]) -> bool:
+    """Whether the patch evaluator has said so."""
+    return PATCH in outcomes and outcomes[PATCH].results is not None and bool(outcomes[PATCH].results.worth_fuzzing)
+
+
+AGENTS = (
+    Agent(PATCH, lambda bench, before: patch_task(bench), lambda before: True),
+    Agent(KMSAN, lambda bench, before: kmsan_task(bench, before[PATCH].results.reasoning), is_worth_fuzzing, is_about_kmsan=True),
+)
 
 
 def ask(bench: Bench, task: loop.Task, trajectory: Trajectory, progress: Callable[[str], None]) -> loop.Outcome:

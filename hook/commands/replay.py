@@ -90,12 +90,11 @@ def _print(change: object, objects: Objects, settings: config.Settings, spans: S
     redactor = Redactor()
     recording = Recording(spans, redactor)
     asking = Asking("always", profile, time.monotonic() + _SECONDS)
-    run = triage.replay(change, objects, settings, asking, redactor, recording)
-    for line in difference.steps(spans, run.trajectory.spans):
+    verdict, trajectory = triage.replay(change, objects, settings, asking, redactor, recording)
+    for line in difference.steps(spans, trajectory.spans):
         print(line)
     flow = next((span.results for span in spans if span.type == "flow" and isinstance(span.results, dict)), {})
-    assert run.verdict is not None
-    lines = list(difference.verdicts(flow, to_document(run.verdict)))
+    lines = list(difference.verdicts(flow, to_document(verdict)))
     print("the verdict is the same" if not lines else "the verdict:")
     for line in lines:
         print(plain(line))

@@ -31,10 +31,9 @@ def gathered(kernel: Kernel, most_tokens: int = 6000, never: tuple[str, ...] = (
     settings = resolve([[Given("focus.max_symbols", 10, "test")]])
     with Objects(find(kernel.path), 16 << 20) as objects:
         change = of_commit(find(kernel.path), objects, settings, find_commit(objects, "HEAD"))
-        run = triage.proved(change, objects, settings)
-        assert run.evidence is not None and run.verdict is not None
+        found = triage.proved(change, objects, settings)
         desk = Desk(Source(objects, change.after), Redactor(), 10.0, never, patch=change.patch)
-        return first_message.gather(Subject(change.patch.files, run.evidence, run.verdict), desk, most_tokens, seconds)
+        return first_message.gather(Subject(change.patch.files, found.proofs.evidence, found.verdict), desk, most_tokens, seconds)
 
 
 def test_what_a_farms_run_looked_up_is_there_at_the_start(kernel: Kernel) -> None:

@@ -11,6 +11,8 @@ from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.solver import impossible
 from hook.kernel.kernel import Kernel
 
+TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst
+
 
 def hindrance(kernel: Kernel, target_arch: str) -> str:
     """Why KMSAN cannot be set for the target and the toolchain of `kernel`, in words; empty where it can."""
