@@ -275,16 +275,22 @@ def decide(functional: Answer, reachable: Answer) -> tuple[bool, DecidedBy]:
 
 def headline(verdict: Verdict) -> str:
     """The one line that a person reads first."""
-    if verdict.decided_by is DecidedBy.DEFAULT:
-        worth = "worth fuzzing unless shown otherwise"
-    else:
-        worth = "worth fuzzing" if verdict.worth_fuzzing else "not worth fuzzing"
+    worth = "worth fuzzing" if verdict.worth_fuzzing else "not worth fuzzing"
+    if missing := not_proved(verdict):
+        worth += f" (not proved: {missing})"
     symbols = ", ".join(verdict.focus_symbols) if verdict.worth_fuzzing else ""
     needs = f"needs {', '.join(verdict.enable_configs)}" if verdict.enable_configs else ""
     if symbols:
         return f"{worth}: {symbols}" + (f" ({needs})" if needs else "")
     why = verdict.reasoning.split(". ")[0].rstrip(".")
     return f"{worth}: {why}" if why else worth
+
+
+def not_proved(verdict: Verdict) -> str:
+    """What a verdict by default lacks a proof of; empty where somebody has decided."""
+    if verdict.decided_by is not DecidedBy.DEFAULT:
+        return ""
+    return "that a fuzzer can reach it" if verdict.functional is Answer.YES else "that behaviour changes"
 
 
 def to_document(verdict: Verdict) -> dict[str, Any]:

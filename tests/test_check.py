@@ -74,7 +74,7 @@ def test_a_range_is_a_table_or_a_stream(kernel: Kernel) -> None:
     kernel.commit(POOL, "int a;\n", "code")
     kernel.git("commit", "-q", "--allow-empty", "-m", "empty")
     rows = kernel.triage("check", "HEAD~3..HEAD").splitlines()
-    assert len(rows) == 3 and "not worth fuzzing" in rows[0] and "worth fuzzing unless" in rows[1] and "empty commit" in rows[2]
+    assert len(rows) == 3 and "not worth fuzzing" in rows[0] and "worth fuzzing (not proved" in rows[1] and "empty commit" in rows[2]
     found = verdicts(kernel.triage("check", "HEAD~3..HEAD", "--format", "json"))
     assert [one.get("WorthFuzzing") for one in found] == [False, True, None]
     assert "empty commit" in found[2]["NoVerdict"]
@@ -87,7 +87,7 @@ def test_a_mailed_series_is_judged_patch_by_patch(kernel: Kernel) -> None:
     out, error = kernel.triage_both("check", "--patch", "-", data=mail)
     assert "base-commit" in error
     rows = out.splitlines()
-    assert len(rows) == 2 and "comment (1 file)" in rows[0] and "worth fuzzing unless" in rows[1]
+    assert len(rows) == 2 and "comment (1 file)" in rows[0] and "worth fuzzing (not proved" in rows[1]
     found = verdicts(kernel.triage("check", "--patch", "-", "--format", "json", data=mail))
     assert [one["Base"] for one in found] == [kernel.head("HEAD~1")] * 2
 
@@ -196,5 +196,5 @@ def test_a_change_that_takes_too_long_is_judged_by_its_paths_and_not_remembered(
     kernel.git("add", "-A", "-f")
     said = kernel.triage("check", PATCH_TRIAGE_LIMITS_EVIDENCE_SECONDS="0.1")
     assert "not compared within limits.evidence_seconds" in kernel.triage("check", "-v", PATCH_TRIAGE_LIMITS_EVIDENCE_SECONDS="0.1")
-    assert said.startswith("worth fuzzing unless shown otherwise")
+    assert said.startswith("worth fuzzing (not proved: ")
     assert "not compared" not in kernel.triage("check", "-v")

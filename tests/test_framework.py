@@ -68,7 +68,7 @@ def test_an_installed_config_makes_records(kernel: Kernel, published: pathlib.Pa
     kernel.git("config", "patchtriage.record.format", "note,trailer")
     framework(kernel, cache, "install")
     _, error = kernel.git_both("commit", "-qm", "use patch-triage")
-    assert "patch-triage: worth fuzzing unless shown otherwise" in error
+    assert "patch-triage: worth fuzzing (not proved: " in error
     assert "Worth-Fuzzing: unknown" in kernel.git("log", "-1", "--format=%B")
     assert "WorthFuzzing: true" in kernel.note()
 

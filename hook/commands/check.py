@@ -41,7 +41,7 @@ def register(command: Command) -> None:
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
     sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
     sub.add_argument("--format", choices=("text", "json", "yaml"), default="text")
-    sub.add_argument("-v", "--verbose", action="store_true", help="every fact, and a longer search for a way in from user space")
+    sub.add_argument("-v", "--verbose", action="store_true", help="every fact, and a longer search for a call path from user space")
 
 
 def check(options: argparse.Namespace) -> int:
@@ -229,7 +229,7 @@ def _paragraph(judged: triage.Judged, verbose: bool, colour: bool) -> list[str]:
     verdict = judged.verdict
     lines = text.paragraph(verdict, verbose=verbose, colour=colour)
     if not verbose and verdict.decided_by is DecidedBy.DEFAULT and (verdict.functional, verdict.reachable) == (Answer.YES, Answer.UNKNOWN):
-        lines.append("  open: can a fuzzer get there? -v searches longer for a way in")
+        lines.append("  not known: whether a fuzzer can reach it; -v searches longer for a call path")
     for hunk in judged.hunks:
         where = f"{hunk.path}:{hunk.lines[0]}" + (f"-{hunk.lines[1]}" if hunk.lines[1] > hunk.lines[0] else "")
         lines.append(text.plain(f"  hunk {where}  {', '.join(hunk.classes)}: {hunk.why}"))

@@ -183,7 +183,7 @@ def headline(verdict: Mapping[str, Any]) -> str:
     """What the verdict comes to, in a few words."""
     return {
         "none": "no verdict",
-        "open": "worth fuzzing unless shown otherwise",
+        "open": "worth fuzzing (not proved)",
         "yes": "worth fuzzing",
         "no": "not worth fuzzing",
     }[worth(verdict)]

@@ -43,7 +43,7 @@ def test_b4_prep_check_warns_of_what_is_worth_fuzzing_and_passes_the_rest(kernel
     said = b4(kernel, "prep", "--check", "--no-cache")
     assert said[-1] == "Success: 1, Warning: 2, Error: 0"
     assert [line for line in said if "patch-triage: " in line] == [
-        "  ● patch-triage: worth fuzzing unless shown otherwise: pool_put (needs POOL)"
+        "  ● patch-triage: worth fuzzing (not proved: that a fuzzer can reach it): pool_put (needs POOL)"
     ] * 2
 
 
@@ -65,7 +65,10 @@ def test_b4s_check_runner_takes_our_results(kernel: Kernel, tmp_path: pathlib.Pa
     found = review(kernel, tmp_path, *options)
     assert [[one["status"] for one in results] for results in found["patches"]] == [["warn"], ["pass"], ["warn"]]
     first = found["patches"][0][0]
-    assert (first["tool"], first["summary"]) == ("patch-triage", "worth fuzzing unless shown otherwise: pool_put (needs POOL)")
+    assert (first["tool"], first["summary"]) == (
+        "patch-triage",
+        "worth fuzzing (not proved: that a fuzzer can reach it): pool_put (needs POOL)",
+    )
     assert f"{POOL}:32  code changed" in first["details"] and "aim at: pool_put" in first["details"]
     (whole,) = found["series"]
     assert (whole["status"], whole["summary"]) == ("warn", "2 of 3 patches worth fuzzing: pool_put (needs POOL)")
