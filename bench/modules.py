@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 
 from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.devices import bindings, drivers
+from hook.evidence.reach.devices import drivers
 from hook.evidence.reach.devices.machine import machine
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kconfig.solver import impossible
@@ -125,7 +125,7 @@ def main() -> None:
             good = str(found.answer) in allowed
             wrong += not good
             shown = found.question or (found.facts[0].claim if found.facts else "")
-            cost = f"{took * 1000:6.0f} ms {asked.texts.read_files:4} files"
+            cost = f"{took * 1000:6.0f} ms {asked.texts.question_files:4} files"
             print(f"{'  ' if good else 'X '}{found.answer!s:8}{cost}  {path}: {', '.join(found.devices)}; {shown[:150]}", flush=True)
         sys.exit(bool(wrong))
     asked, kernel, source = judge(args)
@@ -141,14 +141,14 @@ def main() -> None:
         if not is_for_target(kernel, one):
             skipped += 1
             continue
-        asked.texts.read_files = 0
+        asked.begin_question()
         begun = time.process_time()
         try:
             found = asked.of_object(one)
         except TooManyFiles:
             found = Reach(Answer.UNKNOWN, question="Too many files would have to be read for it")
         took = time.process_time() - begun
-        bus = bindings.bus_of(asked.texts, one) or "none"
+        bus = asked.bus(one) or "none"
         counts[bus][str(found.answer)] += 1
         lines.append(
             {

@@ -131,25 +131,18 @@ class _Look:
             return call_paths.reach(functions, source, kernel, bounds, self._within.descriptions) if functions else _NOTHING
 
         if path.startswith(_HARDWARE):
-            hardware = self._hardware(path)
+            hardware = self._drivers.of_file(path)
             if hardware.answer is Answer.NO and (why := teardown.at_boot(functions, source, kernel, bounds)):
                 hardware = Reach(Answer.UNKNOWN, question=f"is it fuzzed by booting? No device is there, yet {why}")
             return of_file(hardware, ending, way_in)
         if path.startswith(_BOOT):
             # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
-            gone = self._hardware(path)
+            gone = self._drivers.of_file(path)
             return of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
         # who uses another object of the kernel may use something else of it than what changed: a way in says more
         found = of_file(_NOTHING, ending, way_in)
         if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question and time.monotonic() < self._until:
             return _or(found, self._drivers.of_file(path))
-        return found
-
-    def _hardware(self, path: str) -> Reach:
-        """What is said of drivers; never NO where a file that may say otherwise could not be read."""
-        found = self._drivers.of_file(path)
-        if found.answer is Answer.NO and self._drivers.texts.unread:
-            return Reach(Answer.UNKNOWN, question=f"what does {self._drivers.texts.unread[0]} do? It cannot be read as text")
         return found
 
 

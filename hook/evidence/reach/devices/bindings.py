@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hook.c.brackets import closing, elements
 from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.devices import id_tables, manual_bind
+from hook.evidence.reach.devices import id_tables
 from hook.evidence.reach.devices.buses import BUSES, SAME, Bus, Provider, Way
 from hook.evidence.reach.devices.initcalls import defined
 from hook.evidence.reach.devices.machine import ANY, Machine, PciDevice, PciId, elsewhere, taken
-from hook.kernel.kbuild.objects import Object
 from hook.kernel.kernel import Kernel
 from hook.kernel.macros import Macros, TooMuch
 from hook.kernel.texts import Texts
@@ -139,8 +138,6 @@ class Binder:
             return self._pci(driver), None
         if bus.way is Way.VIRTIO:
             return self._virtio(driver), None
-        if bus.way is Way.BY_HAND and (hand := manual_bind.bound(self, driver, bus)) is not None:
-            return hand, None
         if bus.way in (Way.DESCRIBED, Way.BY_HAND):
             return self._described(driver, bus)
         if bus.way is Way.NAMED:
@@ -380,8 +377,3 @@ class Binder:
         shown = ", ".join(text for text, _, _ in strings[:3])
         claim = f"{driver.name} binds to devices that other drivers make ({shown})"
         return Reach(Answer.NO, (self.fact(claim, table.path, table.line),)), Names(driver, makers, (), "auxiliary")
-
-
-def bus_of(texts: Texts, obj: Object) -> str:
-    """The bus that an object's drivers are mostly on; empty where it has none."""
-    return next((one.bus for path in obj.members[:_MOST_HEADERS] for one in drivers(texts, path)), "")

@@ -9,17 +9,14 @@ adapter itself says what is behind it. Who plays the adapter plays the chip; wha
 from __future__ import annotations
 
 import re
-import typing
 from collections.abc import Iterator
 
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices import id_tables, probe_requirements
+from hook.evidence.reach.devices.bindings import Binder, Driver
 from hook.evidence.reach.devices.buses import Bus
 from hook.kernel.kconfig import upper_bounds
 from hook.verdict import Answer, ConfigReason
-
-if typing.TYPE_CHECKING:
-    from hook.evidence.reach.devices.bindings import Binder, Driver
 
 _MODE = re.compile(r"\bSPI_(?:MODE_[23]|CPOL|CS_HIGH|LSB_FIRST|3WIRE|NO_CS|READY)\b")  # that a CH341 has not (spi_setup)
 _LONGEST = 19  # characters of the name of an I2C client (I2C_NAME_SIZE without the end)

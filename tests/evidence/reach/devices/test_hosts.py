@@ -161,8 +161,11 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    return tree_of_hosts(first_kernel, tmp_path_factory.mktemp("hosts"))
+
+
+def tree_of_hosts(first_kernel: Kernel, base: pathlib.Path) -> Kernel:
     """A small tree with all of these, and its word index."""
-    base = tmp_path_factory.mktemp("hosts")
     shutil.copytree(first_kernel.path, base / "linux", symlinks=True)
     kernel = Kernel(base / "linux", first_kernel.env)
     for path, content in FILES.items():

@@ -1,34 +1,19 @@
-"""Users: which files use what an object exports, and whether one of them runs in the machine. Found through the word index."""
+"""Exports: what an object exports, and which files use it. Found through the word index."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import re
-import typing
 from collections.abc import Iterable, Sequence
 
 from hook.c import definitions
-from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.devices import probe_requirements
-from hook.evidence.reach.devices.bindings import bus_of
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.texts import Texts
-from hook.verdict import Answer
-
-if typing.TYPE_CHECKING:
-    from hook.evidence.reach.devices.drivers import Drivers
-
-DEEPEST = 5  # objects that use each other
-# objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`
-_MOST_USERS = (24, 12, 8, 6, 4)
-_MOST_YES = (6, 3, 1, 1, 1)
 
 _EXPORT = re.compile(
     r"\bEXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
 )
-_MOST_CALLED = 12  # functions of a core that its glue calls, asked for what they want
 _FEW_NAMES = 16
 _MOST_NAMES = 400  # exported functions that are looked for
 _MOST_ROUNDS = 4  # headers whose functions use each other
@@ -165,98 +150,3 @@ def _names(texts: Texts, path: str) -> list[str]:
         if one.kind in kinds and not {"static", "extern"}.intersection(text[one.span[0] : one.offset].split()):
             found.append(one.name)
     return found
-
-
-def _wanted(texts: Texts, user: User, names: Sequence[str], members: Sequence[str]) -> probe_requirements.Want | None:
-    """What the probe of a chip's core, or another function that its glue calls, refuses to go without."""
-    words = set(_WORD.findall(texts.get(user.path) or ""))
-    called = itertools.islice((name for name in names if name in words), _MOST_CALLED)
-    found = (probe_requirements.of_probe(texts, name, members) for name in called)
-    return next((one for one in found if one is not None), None)
-
-
-def used(judge: Drivers, obj: Object, members: Sequence[str], binds: bool, closed: bool, depth: int) -> Reach | None:
-    """What the objects that use this one's functions say; None where nothing of it can be used elsewhere."""
-    names = exported(judge.texts, obj, members, judge.is_module(obj), deep=not binds or closed)
-    if not names:
-        return None
-    if depth >= DEEPEST:
-        return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}?")
-    found = first_users(judge.texts, names, obj.members, judge.kernel.environment["SRCARCH"], 60 if closed else 16)
-    if found is None:
-        return Reach(Answer.UNKNOWN, question=f"who uses {names[0]}() of {obj.path}? There is no word index to tell")
-    users, all_found = found
-    answers: list[Reach] = []
-    side: list[tuple[Object, Reach]] = []  # hand-bound drivers of the same directory
-    played: tuple[Object, Reach] | None = None  # one of them that has a chip to talk to
-    folder = obj.path.rpartition("/")[0]
-    on_pci = False
-    seen: set[str] = set()
-    tried = 0
-    for user in users:
-        objects = judge.kernel.kbuild.objects(user.path)
-        if not objects:
-            answers.append(
-                Reach(Answer.UNKNOWN, question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?")
-            )
-        for one in objects:
-            if one.path in seen:
-                continue
-            seen.add(one.path)
-            tried += 1
-            if tried > (_MOST_USERS if closed else _MOST_YES)[depth] or judge.texts.read_files > judge.most_files:
-                answers.append(
-                    Reach(
-                        Answer.UNKNOWN,
-                        question=f"{user.path}:{user.line} uses {user.name}() of {obj.path}: does that run in the machine?",
-                    )
-                )
-                break
-            answer = judge.of_other(one, depth + 1)
-            beside = one.path.rpartition("/")[0] == folder
-            if answer.answer is Answer.YES and one.path in judge.suites and binds:
-                answer = Reach(Answer.UNKNOWN, question=f"{one.path} tests it: is that the changed code?")
-            if answer.answer is Answer.YES:
-                fact = judge.fact(f"{one.path} uses {user.name}() of {obj.path}", user.path, user.line)
-                reached = dataclasses.replace(answer, facts=(*answer.facts[:2], fact))
-                if one.path not in judge.hand:
-                    return reached
-                want = _wanted(judge.texts, user, names, members)
-                if want is not None:
-                    question = f"{user.name}() asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
-                    reached = Reach(Answer.UNKNOWN, devices=answer.devices, question=question)
-                    if beside:
-                        side.append((one, reached))
-                    else:
-                        answers.append(reached)
-                elif beside:
-                    played = played or (one, reached)
-                else:
-                    judge.hand.add(obj.path)
-                    return reached
-                continue
-            if beside and one.path in judge.weak and answer.answer is Answer.UNKNOWN and one.path not in judge.shut:
-                side.append((one, answer))
-                continue
-            on_pci = on_pci or (beside and answer.answer is Answer.NO and bus_of(judge.texts, one) == "pci")
-            answers.append(answer)
-        if tried > (_MOST_USERS if closed else _MOST_YES)[depth]:
-            break
-    if played is not None and not on_pci:
-        judge.hand.add(obj.path)
-        return played[1]
-    # the core of a PCI chip: that its management port is on I2C as well makes no other machine of it
-    side += [played] if played is not None else []
-    if side and all_found and all(one.answer is Answer.NO for one in answers):
-        judge.sideways.add(obj.path)
-    answers += [judge.as_closed(one, answer) if on_pci else answer for one, answer in side]
-    if not answers and not binds:
-        return Reach(Answer.UNKNOWN, question=f"nobody was found who uses {names[0]}() of {obj.path}: what leads into it?")
-    if not all_found or any(one.answer is not Answer.NO for one in answers):
-        first = next((one.question for one in answers if one.question), "")
-        question = first or f"who uses {names[0]}()?"
-        if users:
-            question = f"{users[0].path}:{users[0].line} uses {users[0].name}() of {obj.path}: does that run in the machine?"
-        return Reach(Answer.UNKNOWN, question=question)
-    assumed = tuple(dict.fromkeys(one for each in answers for one in each.assumptions))
-    return Reach(Answer.NO, tuple(fact for one in answers for fact in one.facts[:1])[:2], assumptions=assumed)

@@ -1,4 +1,4 @@
-"""Makers: which code of the kernel makes a device by a driver's name, and whether that code runs in the machine.
+"""Device makers: which code of the kernel makes a device by a driver's name.
 
 Board code, cells of a multi-function chip, a driver that makes the device of another: each names it, as a string or by a format.
 """
@@ -8,19 +8,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-import typing
 from collections.abc import Iterator, Sequence
 
-from hook.evidence.reach.answer import Reach, any_of
-from hook.evidence.reach.devices import probe_requirements
-from hook.evidence.reach.devices.bindings import Names, bus_of
-from hook.evidence.reach.devices.symbol_users import DEEPEST, in_kernel
+from hook.evidence.reach.devices.bindings import Names
+from hook.evidence.reach.devices.exports import in_kernel
 from hook.kernel.texts import Texts
 from hook.source.words import is_number
-from hook.verdict import Answer, Fact
-
-if typing.TYPE_CHECKING:
-    from hook.evidence.reach.devices.drivers import Drivers
 
 _MAKING = (
     "platform_device_register", "platform_device_register_simple", "platform_device_register_full",
@@ -31,7 +24,6 @@ _MAKING = (
     "acpi_create_platform_device", "pdevinfo", "device_alloc",
 )  # fmt: skip
 _MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
-_MOST_MAKERS = 12  # files that may make a device by a driver's name
 _MOST_VERBATIM = 1500  # files that may hold a driver's name, in which it is looked for as it is written
 _MOST_PRINTING = 5000  # files that may put a name together by its first word; they are looked into once for all names with it
 _FORMAT = re.compile(r'"([\w.:-]*%[^"\s]{1,40})"')
@@ -242,55 +234,3 @@ def _makes_none(text: str) -> bool:
 def _of_driver(text: str, at: int) -> bool:
     """Whether a name is what a driver goes by, or looks for: it stands in a driver's structure or in a table of ids."""
     return bool(_DRIVERS_OWN.search(text[max(0, at - _FAR) : at]))
-
-
-def made(judge: Drivers, names: Names, members: Sequence[str], depth: int) -> Reach:
-    """Who makes a device for a driver by its name: NO where nobody does, or all who do are NO."""
-    if names.bus == "auxiliary":
-        return _auxiliary(judge, names, depth)
-    found = makers(judge.texts, names, members, judge.kernel.environment["SRCARCH"])
-    if found is None:
-        why = "Its words are in too many files" if judge.texts.source.index is not None else "There is no word index to tell"
-        return Reach(Answer.UNKNOWN, question=f"does code of the kernel make a device called {names.names[0]!a}? {why}")
-    if not found:
-        return Reach(Answer.NO)
-    if len(found) > _MOST_MAKERS or depth >= DEEPEST:
-        return Reach(
-            Answer.UNKNOWN,
-            question=f"{found[0].path}:{found[0].line} may make a device called {found[0].name!a}: does it in the machine?",
-        )
-    facts: list[Fact] = []
-    for one in found:
-        if not judge.is_for_target(one.path):
-            continue
-        objects = judge.kernel.kbuild.objects(one.path)
-        answer = any_of([judge.of_object(each, depth + 1) for each in objects]) if objects else Reach(Answer.UNKNOWN)
-        # what runs for another reason than a device of its own makes one where it finds a board that it knows
-        runs = any(each.path in judge.hand or (bus_of(judge.texts, each) and each.path not in judge.opened) for each in objects)
-        if answer.answer is Answer.YES and one.sure and runs:
-            fact = judge.fact(f"makes a device called {one.name!a}", one.path, one.line)
-            want = probe_requirements.of_probe(judge.texts, names.driver.fields.get("probe", "").strip(" &"), (names.driver.path, *members))
-            if want is not None and answer.assumptions:  # a cell of a chip that user space plays
-                asks = f"but its probe asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
-                question = f"{one.path}:{one.line} makes a device called {one.name!a}, {asks}"
-                return Reach(Answer.UNKNOWN, devices=answer.devices, question=question)
-            return dataclasses.replace(answer, facts=(*answer.facts, fact))
-        if answer.answer is not Answer.NO:
-            return Reach(Answer.UNKNOWN, question=f"{one.path}:{one.line} may make a device called {one.name!a}: does it in the machine?")
-        facts += answer.facts[:1]
-    return Reach(Answer.NO, tuple(facts))
-
-
-def _auxiliary(judge: Drivers, names: Names, depth: int) -> Reach:
-    if depth >= DEEPEST:
-        return Reach(Answer.UNKNOWN, question=f"does {names.names[0]} have a device in the machine?")
-    facts: list[Fact] = []
-    for name in names.names:
-        objects = judge.kernel.kbuild.called(name)
-        if not objects:
-            return Reach(Answer.UNKNOWN, question=f"which object is called {name}, and does it make a device for {names.driver.name}?")
-        answer = any_of([judge.of_other(one, depth + 1) for one in objects])
-        if answer.answer is not Answer.NO:
-            return Reach(Answer.UNKNOWN, answer.facts, answer.devices, question=f"does {name} make a device for {names.driver.name}?")
-        facts += answer.facts[:1]
-    return Reach(Answer.NO, tuple(facts))

@@ -1,0 +1,93 @@
+"""Texts that know which files an answer rests on, whoever had them read first.
+
+The limit of a question counts these: it is reached at the same place whatever was asked before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from hook.kernel.texts import Found, Texts, TooManyFiles
+from hook.source.tree import Source
+
+_READ, _SEARCHED = 4, 1  # what a file costs that is read as C, and one that is only searched, in quarters of a file
+_UNLIMITED = 1 << 40  # files, for those who are below
+
+
+class CountedTexts(Texts):
+    """The files of one tree; a question that needs more than `most_files` raises TooManyFiles."""
+
+    def __init__(self, source: Source, most_files: int) -> None:
+        super().__init__(source, _UNLIMITED)
+        self._most = most_files * _READ
+        self._used: dict[str, int] = {}  # by the question that is being asked
+        self._cost = 0
+        self._frames: list[dict[str, int]] = []  # what is being made once, and the files that it needs
+        self._needed: dict[tuple[str, str], dict[str, int]] = {}
+
+    def begin_question(self) -> None:
+        """From here on another question is asked."""
+        self._used, self._cost, self._frames = {}, 0, []
+
+    @property
+    def question_files(self) -> int:
+        """How many files the question has needed so far."""
+        return self._cost // _READ
+
+    @property
+    def question_unread(self) -> list[str]:
+        """The files that the question needed and that cannot be read as text."""
+        return [path for path in self.unread if self._used.get(path, 0) == _READ]
+
+    def raw(self, path: str) -> bytes | None:
+        self._use({path: _READ})
+        return super().raw(path)
+
+    def get(self, path: str) -> str | None:
+        return self.once(("text", path), lambda: self._text(path))
+
+    def _text(self, path: str) -> str | None:
+        try:
+            return super().get(path)
+        except TooManyFiles:
+            self._texts.pop(path, None)  # without what its macros stand for
+            raise
+
+    def local_headers(self, path: str) -> tuple[str, ...]:
+        return self.once(("local headers", path), lambda: super(CountedTexts, self).local_headers(path))
+
+    def written(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        self._use(dict.fromkeys(paths, _SEARCHED))
+        return super().written(paths)
+
+    def once(self, key: tuple[str, str], make: Callable[[], Found]) -> Found:
+        if key in self._needed:
+            self._use(self._needed[key])
+            return super().once(key, make)
+        self._frames.append({})
+        try:
+            made = super().once(key, make)
+        finally:
+            needed = self._frames.pop()
+            if self._frames:
+                _join(self._frames[-1], needed)
+        self._needed[key] = needed
+        return made
+
+    def _use(self, files: dict[str, int]) -> None:
+        self._cost += _join(self._used, files)
+        if self._frames:
+            _join(self._frames[-1], files)
+        if self._cost > self._most:
+            raise TooManyFiles
+
+
+def _join(used: dict[str, int], files: dict[str, int]) -> int:
+    """Adds files to those used; what that costs more."""
+    more = 0
+    for path, cost in files.items():
+        had = used.get(path, 0)
+        if cost > had:
+            used[path] = cost
+            more += cost - had
+    return more

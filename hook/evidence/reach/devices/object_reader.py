@@ -1,0 +1,142 @@
+"""What is read of one object: its files, its drivers, what its initcalls do, and whether a kernel of the target can hold it.
+
+Everything here is the tree's own and the same for every question; what it costs is charged to each question that uses it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from hook.evidence.reach.devices import initcalls
+from hook.evidence.reach.devices.bindings import Binder, Driver, drivers
+from hook.evidence.reach.devices.counted_texts import CountedTexts
+from hook.evidence.reach.devices.machine import Machine
+from hook.kernel.kbuild.objects import Object
+from hook.kernel.kconfig import expressions, upper_bounds
+from hook.kernel.kernel import Kernel
+from hook.kernel.macros import Macros
+from hook.verdict import Fact, Place
+
+_MOST_MEMBERS = 60  # files of an object that are all read; of a larger one the word index says which matter
+_MOST_OF_LARGE = 160
+_MOST_WITH_PARTS = 4  # files of an object that are looked into for C files that they include
+_MOST_WITH_HEADERS = 8  # files of an object whose own headers are looked into for macros
+_MOST_WITH_BUS = 40  # files of an object that are looked into for its bus
+# a driver that is registered later than at the start of its object
+_LATER = re.compile(
+    r"\b(?:platform_create_bundle|platform_driver_probe|platform_driver_register|wmi_driver_register|pci_register_driver)\s*\("
+)
+_WORDS = [
+    "module_init", "module_device_table", "module_pci_driver", "module_platform_driver", "pci_device_id", "of_device_id",
+    "acpi_device_id", "export_symbol", "export_symbol_gpl", "subsys_initcall", "late_initcall", "device_initcall", "pci_driver",
+    "platform_driver", "usb_driver", "auxiliary_driver", "i2c_driver", "arch_initcall", "fs_initcall", "core_initcall",
+    "postcore_initcall", "rootfs_initcall", "module_param_cb", "module_param_call", "export_symbol_ns_gpl", "export_symbol_ns",
+    "module_auxiliary_driver", "declare_pci_fixup_final", "virtio_driver",
+]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """What an object is made of."""
+
+    members: tuple[str, ...]  # the files of it that have to be read
+    whole: bool  # whether nothing of it stays unread
+    drivers: tuple[Driver, ...]
+    start: initcalls.Start
+    registers: bool  # whether it registers drivers with a bus, by its initcalls or later
+
+
+class ObjectReader:
+    """Reads the objects of one tree, for one machine."""
+
+    def __init__(self, texts: CountedTexts, kernel: Kernel, vm: Machine) -> None:
+        self.texts, self.kernel, self.vm = texts, kernel, vm
+        self._objects: dict[str, list[Object]] = {}
+        self._for_target: dict[str, bool] = {}
+
+    @property
+    def srcarch(self) -> str:
+        """The directory of the target's architecture below arch/."""
+        return self.kernel.environment["SRCARCH"]
+
+    def objects(self, path: str) -> list[Object]:
+        """The objects that a source file is linked into."""
+        if path not in self._objects:
+            self._objects[path] = self.kernel.kbuild.objects(path)
+        return self._objects[path]
+
+    def profile(self, obj: Object) -> Profile:
+        """What an object is made of."""
+        return self.texts.once(("profile", obj.path), lambda: self._profile(obj))
+
+    def _profile(self, obj: Object) -> Profile:
+        members, whole = self._members(obj)
+        registered = tuple(driver for path in members for driver in drivers(self.texts, path))
+        rest = obj.members if len(members) < len(obj.members) else ()
+        start = initcalls.start(self.texts, members, rest, self.vm.describes_by_tree or not self.vm.made_by)
+        registers = (
+            bool(registered)
+            or any(bus != "tree" for bus, _, _ in start.buses)
+            or any(_LATER.search(self.texts.get(path) or "") for path in members)
+        )
+        return Profile(members, whole, registered, start, registers)
+
+    def _members(self, obj: Object) -> tuple[tuple[str, ...], bool]:
+        members = obj.members
+        if len(members) > _MOST_MEMBERS:
+            holding = self.texts.holding([_WORDS])
+            if holding is None:
+                return members[:_MOST_MEMBERS], False
+            wanted = set(holding)
+            members = tuple(path for path in members if path in wanted)
+            if len(members) > _MOST_OF_LARGE:
+                return members[:_MOST_OF_LARGE], False
+            return tuple(path for path in members if self.texts.exists(path)), obj.whole
+        there = tuple(path for path in members if self.texts.exists(path))
+        # a file may be put together of others (sound/pci/echoaudio)
+        parts = [name for path in there[:_MOST_WITH_PARTS] for name in self.texts.local_headers(path) if name.endswith(".c")]
+        whole = obj.whole and len(there) == len(members)
+        return tuple(dict.fromkeys((*there, *(name for name in parts if "test" not in name)))), whole
+
+    def binder(self, obj: Object) -> Binder:
+        """What answers for the drivers of an object. It reads as it is asked: one that is kept would hide from a question what it needs."""
+        members = self.profile(obj).members
+        headers = (header for path in members[:_MOST_WITH_HEADERS] for header in self.texts.local_headers(path))
+        near = dict.fromkeys((*members[:_MOST_MEMBERS], *headers))
+        return Binder(self.texts, members, Macros(self.texts, near), self.kernel, self.vm, obj.name)
+
+    def bus(self, obj: Object) -> str:
+        """The bus that an object's drivers are mostly on; empty where it has none."""
+        found = (driver.bus for path in obj.members[:_MOST_WITH_BUS] for driver in drivers(self.texts, path))
+        return next(found, "")
+
+    def is_module(self, obj: Object) -> bool:
+        """Whether it can be built as a module, so that what it does not export cannot be used elsewhere."""
+        options = [self.kernel.options.get(name) for name in expressions.names(obj.condition)]
+        return bool(options) and all(option is not None and option.type == "tristate" for option in options)
+
+    def is_for_target(self, path: str) -> bool:
+        """Whether a kernel of the target can hold what a file compiles to; a header counts as if it could."""
+        if path not in self._for_target:
+            options = self.kernel.options
+            self._for_target[path] = not path.endswith(".c") or not upper_bounds.impossible(options, self.kernel.built_if(path).condition)
+        return self._for_target[path]
+
+    def fact(self, claim: str, path: str, line: int) -> Fact:
+        """A claim with its place and the line there."""
+        lines = (self.texts.get(path) or "").split("\n", line)
+        shown = lines[line - 1].strip()[:160] if 0 < line <= len(lines) else ""
+        return Fact(claim, Place(path, line, self.texts.blob(path)), shown)
+
+
+def beside(source: Object | str, target: Object) -> bool:
+    """Whether an object, or a file, is in the directory of another object."""
+    path = source if isinstance(source, str) else source.path
+    return path.rpartition("/")[0] == target.path.rpartition("/")[0]
+
+
+def paths_of(places: Sequence[tuple[str, str, int]]) -> tuple[str, ...]:
+    """The files of what initcalls do."""
+    return tuple(dict.fromkeys(path for _, path, _ in places))

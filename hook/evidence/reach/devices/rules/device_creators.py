@@ -1,0 +1,88 @@
+"""Device creators: the code of the kernel that makes a device by the name of a driver."""
+
+from __future__ import annotations
+
+import functools
+
+from hook.evidence.reach.devices import device_makers, probe_requirements
+from hook.evidence.reach.devices.bindings import Names
+from hook.evidence.reach.devices.driver_answers import driver_answers
+from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, Incoming, Kind, Run
+from hook.evidence.reach.devices.object_reader import ObjectReader
+from hook.kernel.kbuild.objects import Object
+
+_MOST_MAKERS = 12  # files that may make a device by a driver's name
+
+
+def device_creators(obj: Object, reader: ObjectReader) -> Incoming:
+    """The objects that make a device for one of the drivers."""
+    edges: list[Edge] = []
+    unseen = ""
+    for found in driver_answers(obj, reader):
+        if found.names is None:
+            continue
+        of_driver = _auxiliary(found.names, reader) if found.names.bus == "auxiliary" else _by_name(found.names, obj, reader)
+        edges += of_driver.edges
+        unseen = unseen or of_driver.unseen
+    return Incoming(tuple(edges), unseen=unseen)
+
+
+def question(obj: Object, reader: ObjectReader) -> str:
+    """What stays open where nobody is asked."""
+    names = next((found.names for found in driver_answers(obj, reader) if found.names is not None), None)
+    return "" if names is None else f"no code that makes a device called {names.names[0]!a} was looked for, this far from the change"
+
+
+def _by_name(names: Names, obj: Object, reader: ObjectReader) -> Incoming:
+    members = reader.profile(obj).members
+    makers = device_makers.makers(reader.texts, names, members, reader.srcarch)
+    if makers is None:
+        why = "its words are in too many files" if reader.texts.source.index is not None else "there is no word index"
+        return Incoming(unseen=f"not known: whether code of the kernel makes a device called {names.names[0]!a} ({why})")
+    if len(makers) > _MOST_MAKERS:
+        first = makers[0]
+        return Incoming(unseen=f"{len(makers)} files may make a device called {first.name!a}, the first in {first.path}:{first.line}")
+    edges: list[Edge] = []
+    for maker in makers:
+        if not reader.is_for_target(maker.path):
+            continue
+        question = f"not known: whether {maker.path}:{maker.line} makes a device called {maker.name!a} in the VM"
+        fact = reader.fact(f"makes a device called {maker.name!a}", maker.path, maker.line)
+        objects = reader.objects(maker.path)
+        if not objects:
+            edges.append(Edge(question))
+        # what runs for another reason than a device of its own makes one where it finds a board that it knows
+        for source in objects:
+            edges.append(
+                Edge(
+                    question,
+                    Kind.MUST if maker.sure else Kind.MAY,
+                    objects=(source,),
+                    facts=(fact,),
+                    carries=BY_DEVICE if reader.bus(source) else frozenset((Run.PLAYED,)),
+                    refusal=functools.partial(_refusal, maker, names, obj, reader),
+                    by_initcall=True,
+                )
+            )
+    return Incoming(tuple(edges))
+
+
+def _refusal(maker: device_makers.Maker, names: Names, obj: Object, reader: ObjectReader) -> str:
+    """That the probe of a cell refuses to go without what no chip has that user space plays."""
+    near = (names.driver.path, *reader.profile(obj).members)
+    want = probe_requirements.of_probe(reader.texts, names.driver.fields.get("probe", "").strip(" &"), near)
+    if want is None:
+        return ""
+    return f"{maker.path}:{maker.line} makes a device called {maker.name!a}, but its probe asks for {want.what} ({want.path}:{want.line})"
+
+
+def _auxiliary(names: Names, reader: ObjectReader) -> Incoming:
+    """The module that a device on the auxiliary bus is named after."""
+    edges: list[Edge] = []
+    for name in names.names:
+        objects = reader.kernel.kbuild.called(name)
+        if not objects:
+            return Incoming(unseen=f"no object called {name} was found, which would make a device for {names.driver.name}")
+        question = f"not known: whether {name} makes a device for {names.driver.name}"
+        edges.append(Edge(question, objects=tuple(objects)))
+    return Incoming(tuple(edges))

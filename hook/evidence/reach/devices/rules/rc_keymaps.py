@@ -1,0 +1,68 @@
+"""Keymaps: which receiver of a remote control asks for one, and whether a machine has it.
+
+A keymap does nothing but register its table; rc-core looks it up by the name that a receiver has in `map_name` (rc_map_get), or that a node
+of a device tree gives ("linux,rc-map-name").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from hook.evidence.reach.devices import exports
+from hook.evidence.reach.devices.graph import Edge, Incoming, Kind
+from hook.evidence.reach.devices.object_reader import ObjectReader
+from hook.kernel.kbuild.objects import Object
+from hook.source.words import is_number
+
+_MAP = re.compile(r"\bstruct\s+rc_map_list\s+\w+\s*=\s*\{[^;]{0,400}?\.\s*name\s*=\s*(\w+|\"[^\"]+\")")
+_MOST_NAMING = 12  # files that name a keymap
+
+
+def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
+    """The receivers that ask for a keymap that the object registers."""
+    registered = next((place for place in reader.profile(obj).start.buses if place[0] == "rc_map"), None)
+    if registered is None:
+        return Incoming()
+    _, path, line = registered
+    question = f"no receiver that asks for the keymap of {path}:{line} was found"
+    members = reader.profile(obj).members
+    names = [name for member in members for name in _MAP.findall(reader.texts.get(member) or "")]
+    if not names or reader.vm.describes_by_tree or not reader.vm.made_by:
+        return Incoming(unseen=question)
+    naming = sorted(_naming(reader, names, members), key=lambda use: exports.likelihood(use[0]))
+    edges = tuple(
+        Edge(
+            f"not known: whether the VM has a receiver of {user}, which asks for the keymap of {path}",
+            Kind.MUST,
+            file=user,
+            facts=(reader.fact(f"asks for the keymap {name} of {path}", user, at),),
+        )
+        for user, at, name in naming[:_MOST_NAMING]
+    )
+    is_all = len(naming) <= _MOST_NAMING and reader.texts.source.index is not None
+    fact = reader.fact("registers a table that no receiver of the machine asks for", path, line)
+    return Incoming(edges, (fact,), "" if is_all else question)
+
+
+def _naming(reader: ObjectReader, names: Sequence[str], members: Sequence[str]) -> Iterator[tuple[str, int, str]]:
+    """The files that have a keymap's name in them, by its macro or as a string."""
+    texts = reader.texts
+    srcarch = reader.srcarch
+    for name in names:
+        strings = [name.strip('"')]
+        if not name.startswith('"'):
+            defined = [body for header in texts.defining(name)[:2] for _, body in texts.macro(header, name)]
+            strings = [one.strip('"') for one in defined if one.startswith('"')]
+        spellings = [(name, [[name.lower()]])] if not name.startswith('"') else []
+        for one in strings:  # plain numbers are no words of the index
+            words = [word for word in re.findall(r"\w+", one.lower()) if not (word[0].isdigit() and is_number(word))]
+            spellings.append((f'"{one}"', [[word] for word in words]))
+        for spelling, groups in spellings:
+            form = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
+            for path in texts.holding(groups) or ():
+                if path in members or not path.endswith(".c") or not exports.in_kernel(path, srcarch):
+                    continue
+                use = form.search(texts.get(path) or "")
+                if use is not None:
+                    yield path, texts.line(path, use.start()), name

@@ -1,0 +1,93 @@
+"""Initcalls: the buses that they register with, the files that they create, and the calls that may lead back into the object."""
+
+from __future__ import annotations
+
+import re
+
+from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.devices import created_files
+from hook.evidence.reach.devices.buses import BUSES, Way
+from hook.evidence.reach.devices.driver_answers import edge, split
+from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, Incoming, Kind, Run, Spread
+from hook.evidence.reach.devices.object_reader import ObjectReader, beside, paths_of
+from hook.kernel.kbuild.objects import Object
+from hook.verdict import Answer
+
+_DRIVERS = ("drivers/", "sound/")
+_MOST_CALLS = 12  # functions of other objects that the initcalls of one call
+_MOST_DEFINING = 3  # files that define such a function
+# what calls back for each host, session or network device, and not for the driver alone
+_OF_HOSTS = re.compile(r"notifier|transport")
+
+
+def registrations(obj: Object, reader: ObjectReader) -> Incoming:
+    """What comes to the buses and subsystems that the object registers with, beside those of its drivers."""
+    profile = reader.profile(obj)
+    binder = reader.binder(obj)
+    of_drivers = {driver.bus for driver in profile.drivers}
+    reaches: list[tuple[Reach, Run, Spread]] = []
+    for bus, path, line in profile.start.buses:
+        if bus == "tree":
+            reaches.append((_by_tree(reader, path, line), Run.DEVICE, Spread.EVERYWHERE))
+        if bus in of_drivers or bus in ("tree", "rc_map"):
+            continue
+        known = bus in BUSES and BUSES[bus].way in (Way.HOSTED, Way.ABSENT, Way.OPEN)
+        reach = binder.of_bus(BUSES[bus], path, line) if known else None
+        if reach is None:
+            reach = Reach(Answer.UNKNOWN, question=f"not known: whether the VM has a device on {bus}, which {path}:{line} registers with")
+        reaches.append((reach, Run.SUITE if bus == "kunit" else Run.DEVICE, Spread.EVERYWHERE))
+    return Incoming(*split(reaches))
+
+
+def _by_tree(reader: ObjectReader, path: str, line: int) -> Reach:
+    vm = reader.vm
+    if vm.made_by and not vm.describes_by_tree:
+        return Reach(Answer.NO, (reader.fact(f"it starts from a device tree, which no machine of {vm.made_by} hands out", path, line),))
+    return Reach(Answer.UNKNOWN, question=f"not known: whether the machine's device tree has what {path}:{line} starts from")
+
+
+def own_files(obj: Object, reader: ObjectReader) -> Incoming:
+    """A file that the initcalls create on every machine, and that user space opens."""
+    profile = reader.profile(obj)
+    if profile.drivers or not profile.start.calls:
+        return Incoming()
+    step = next(created_files.files(created_files.steps(reader.texts, profile.members)), None)
+    if step is None:
+        return Incoming()
+    reach = reader.binder(obj).of_bus(BUSES["misc"], step.path, reader.texts.line(step.path, step.offset))
+    return Incoming((edge(reach, Run.FILE),))
+
+
+def initcall_calls(obj: Object, reader: ObjectReader) -> Incoming:
+    """What the initcalls hand out to other code, which may call back into the object without any device."""
+    profile = reader.profile(obj)
+    into = paths_of((*profile.start.calls, *profile.start.unknown)) if profile.registers else ()
+    edges: list[Edge] = []
+    for what, path, line in profile.start.unknown:
+        question = f"{what} ({path}:{line})"
+        edges.append(Edge(question, spread=_spread(profile.registers, what), into=into))
+    for count, (name, path, line) in enumerate(profile.start.calls):
+        question = f"not known: whether {name}(), which its initcall calls ({path}:{line}), leads back into it without a device"
+        spread = _spread(profile.registers, name)
+        machine = Edge(question, spread=spread, into=into)
+        if count > _MOST_CALLS:
+            edges.append(machine)
+            break
+        defining = [file for file in reader.texts.defining(name) if file.endswith(".c") and file not in obj.members]
+        few = 0 < len(defining) <= _MOST_DEFINING
+        objects = [each for file in defining for each in reader.objects(file)] if few else []
+        if not objects or not all(each.path.startswith(_DRIVERS) and reader.is_module(each) for each in objects):
+            edges.append(machine)  # a core that every machine has
+            continue
+        # an object without drivers that registers with the module beside it runs with the device of that (em28xx-dvb)
+        sibling = "_register" in name and not profile.drivers and all(beside(each, obj) and reader.bus(each) for each in objects)
+        fact = reader.fact(f"registers with {objects[0].path}", path, line)
+        kind = Kind.MUST if sibling else Kind.MAY
+        edges.append(Edge(question, kind, objects=tuple(objects), facts=(fact,), carries=BY_DEVICE, spread=spread, into=into))
+    return Incoming(tuple(edges))
+
+
+def _spread(registers: bool, function: str) -> Spread:
+    if not registers:
+        return Spread.EVERYWHERE
+    return Spread.NOWHERE if _OF_HOSTS.search(function.partition("(")[0]) else Spread.ASIDE
