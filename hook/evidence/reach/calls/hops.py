@@ -16,7 +16,7 @@ from hook.evidence.reach.calls import scope
 from hook.evidence.reach.calls.callbacks import Passing
 from hook.evidence.reach.calls.entry_functions import entered
 from hook.evidence.reach.calls.nodes import Dead, Hop, Mode, Node, NodeKind, function_node, table_node
-from hook.kernel import entry_points
+from hook.kernel import callback_tables, entry_points
 from hook.kernel.name_users import Holders
 from hook.kernel.units import Kind, Statement, Unit, Use
 
@@ -88,12 +88,12 @@ class Hops:
             yield from self._user(unit, use, mode, f"{use.user.name}() {verb} {name}{'' if verb == 'uses' else '()'}", "")
         elif use.kind is Kind.GIVEN:
             yield from self._given(node, mode, unit, use)
-        elif use.kind is Kind.LOCAL and use.struct in entry_points.CALLBACKS:
+        elif use.kind is Kind.LOCAL and use.struct in callback_tables.CALLBACKS:
             yield from self._user(unit, use, mode, f"{use.user.name}() sets {_part(use)} to {name}()", "")
-        elif use.kind is Kind.LOCAL and use.struct in entry_points.TABLES:
-            how = entry_points.TABLES[use.struct]
-            claim = f"{how.how}: {use.user.name}() sets {_part(use)} to {name}()"
-            yield from self._user(unit, use, mode if how.at_once else Mode.RUN, claim, "", needs=how.needs)
+        elif use.kind is Kind.LOCAL and use.struct in callback_tables.TABLES:
+            how = callback_tables.TABLES[use.struct]
+            claim = f"{how.kind}: {use.user.name}() sets {_part(use)} to {name}()"
+            yield from self._user(unit, use, mode if how.is_called_at_once else Mode.RUN, claim, "", needs=how.options)
         elif use.kind in (Kind.ASSIGNED, Kind.LOCAL) and use.member:
             if use.member in entry_points.MEMBERS:
                 claim = f"{entry_points.MEMBERS[use.member]}: {use.user.name}() sets ->{use.member} to {name}()"
@@ -141,7 +141,7 @@ class Hops:
             yield from self._user(unit, use, Mode.RUN, f"softirqs, of every machine: {user}() gives {name}() to {given}()", doubt)
         elif given in entry_points.REGISTERING:
             claim = f"{entry_points.REGISTERING[given]}: {user}() gives {name}() to {given}()"
-            yield from self._user(unit, use, Mode.RUN, claim, "", needs=entry_points.needed_by(given))
+            yield from self._user(unit, use, Mode.RUN, claim, "", needs=entry_points.options_of_call(given))
         elif given in entry_points.CALLING:
             yield from self._user(unit, use, mode, f"{user}() gives {name}() to {given}(), which has it called", "")
         elif given in entry_points.THREADS:
@@ -165,7 +165,7 @@ class Hops:
         while opening >= 0 and not unit.scan.code[:opening].rstrip().endswith(use.given.encode()):
             opening = unit.scan.code.rfind(b"(", 0, opening)
         given = arguments(unit.scan.code, opening) if opening >= 0 else []
-        words = re.findall(rb"\w+", given[entry_points.TIED[use.given]]) if given else []
+        words = re.findall(rb"\w+", given[0]) if given else []
         if not words:
             return
         held = words[-1].decode("ascii", "replace")
@@ -209,11 +209,11 @@ class Hops:
             yield Dead(f"{name} reads a boot option", *at)
         elif entry_points.PARAMETERS.match(macro) and _is_file(statement):
             yield Hop(None, Mode.DRIVEN, f"module parameters: {name}() is called where one is written or read", *at)
-        elif macro in entry_points.MAKING:
-            form, struct = entry_points.MAKING[macro]
-            how = entry_points.TABLES[struct]
+        elif macro in callback_tables.MAKING:
+            form, struct = callback_tables.MAKING[macro]
+            how = callback_tables.TABLES[struct]
             table = Node(NodeKind.TABLE, form.format(*statement.arguments), unit.path, True, struct)
-            yield Hop(table, Mode.RUN, f"{how.how}: {name}() is a member of {table.name}, a struct {struct}", *at)
+            yield Hop(table, Mode.RUN, f"{how.kind}: {name}() is a member of {table.name}, a struct {struct}", *at)
         elif macro == "DEFINE_STATIC_CALL":
             key = Node(NodeKind.STATIC_CALL, statement.arguments[0], unit.path, False)
             yield Hop(key, mode, f"{name}() is the static call {key.name}", *at)
@@ -238,12 +238,12 @@ class Hops:
             return
         table = table_node(unit, use.user, use.struct)
         member = f".{use.member} of " if use.member else "in "
-        how = entry_points.TABLES.get(use.struct)
+        how = callback_tables.entry_of(use.struct, use.member)
         where = f"{member}{use.struct and 'struct ' + use.struct + ' '}{table.name}"
-        if how is not None and (not how.members or use.member in how.members):
-            claim = f"{how.how}: {node.name}() is {where}"
-            hop = Hop(None if how.everywhere else table, mode if how.at_once else Mode.RUN, claim, *at, needs=how.needs)
-            yield dataclasses.replace(hop, mode=Mode.DRIVEN) if how.everywhere else hop
+        if how is not None:
+            claim = f"{how.kind}: {node.name}() is {where}"
+            hop = Hop(None if how.is_indexed_by_core else table, mode if how.is_called_at_once else Mode.RUN, claim, *at, needs=how.options)
+            yield dataclasses.replace(hop, mode=Mode.DRIVEN) if how.is_indexed_by_core else hop
         elif use.struct == "lsm_info" and use.member == "init":
             if mode is Mode.RUN:
                 yield Hop(None, mode, f"{node.name}() runs at boot, as a security module that CONFIG_LSM or lsm= names", *at)
@@ -308,7 +308,7 @@ class Hops:
         if "_" not in node.name:
             return
         for statement in unit.statements:
-            pasted = entry_points.PASTED.get(statement.macro)
+            pasted = callback_tables.PASTED.get(statement.macro)
             if pasted is None:
                 continue
             forms, makes, struct = pasted
@@ -323,7 +323,9 @@ class Hops:
             if node.kind is NodeKind.TABLE:
                 yield Hop(table, mode, f"{node.name} is in {table.name}", *at)
             else:
-                yield Hop(table, Mode.RUN, f"{entry_points.TABLES[struct].how}: {node.name}() is in {table.name}, a struct {struct}", *at)
+                yield Hop(
+                    table, Mode.RUN, f"{callback_tables.TABLES[struct].kind}: {node.name}() is in {table.name}, a struct {struct}", *at
+                )
         if node.kind is NodeKind.FUNCTION and node.name.endswith(("_show", "_store")):
             yield from self._pasted_inside(node, unit)
 
@@ -331,17 +333,17 @@ class Hops:
         """`static struct kobj_attribute foo_attr = __ATTR_RW(foo);`"""
         stem = node.name.rpartition("_")[0]
         for match in re.finditer(rb"\b(\w+)\s*\(\s*" + re.escape(stem.encode()) + rb"\s*[,)]", unit.scan.code):
-            if not entry_points.PASTED_INSIDE.match(match[1].decode("ascii")):
+            if not callback_tables.PASTED_INSIDE.match(match[1].decode("ascii")):
                 continue
             variable = next((one for one in unit.variables if one.offset < match.start() <= one.span[1]), None)
             if variable is None:
                 continue
             types = re.findall(rb"struct\s+(\w+)", unit.head(variable))
             struct = types[0].decode() if types else ""
-            how = entry_points.TABLES.get(struct)
+            how = callback_tables.TABLES.get(struct)
             doubt = "" if how else f"nothing shows who calls a struct {struct}"
             table = table_node(unit, variable, struct)
-            claim = f"{how.how if how else 'an attribute'}: {node.name}() is in {table.name}, a struct {struct}"
+            claim = f"{how.kind if how else 'an attribute'}: {node.name}() is in {table.name}, a struct {struct}"
             yield Hop(table, Mode.RUN if how else Mode.DRIVEN, claim, unit.path, *unit.line(match.start()), doubt=doubt)
 
     # what uses a table
@@ -384,7 +386,7 @@ class Hops:
             if node.struct == "notifier_block" and not entry_points.NOTIFIERS.match(use.given):
                 doubt = f"nothing shows that a program raises what {use.given}() is told of"
             raised = entry_points.NOTIFIERS.match(use.given) if node.struct == "notifier_block" else None
-            claim, needs = f"{use.user.name}() gives {name} to {use.given}()", entry_points.needed_by(use.given)
+            claim, needs = f"{use.user.name}() gives {name} to {use.given}()", entry_points.options_of_call(use.given)
             yield from self._user(unit, use, Mode.RUN if raised else mode, claim, doubt, needs=needs)
         elif use.kind is Kind.ASSIGNED:
             kept = use.given or scope.hands_on(unit, use.user, use.member)

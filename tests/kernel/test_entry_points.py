@@ -1,0 +1,50 @@
+"""What user space can run: a structure's member, a call, a macro, each with what a program does to run it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hook.kernel import entry_points
+from hook.kernel.callback_tables import EntryKind, entry_of
+
+MEMBERS = [
+    ("file_operations", "open", EntryKind.FILE_OPERATIONS),
+    ("proto_ops", "bind", EntryKind.SOCKETS),
+    ("genl_small_ops", "doit", EntryKind.NETLINK),
+    ("export_operations", "fh_to_dentry", EntryKind.FILE_HANDLES),
+    ("export_operations", "commit_metadata", None),  # nfsd alone calls it
+    ("pci_driver", "probe", None),  # a device decides
+    ("seq_operations_of_mine", "show", None),
+]
+CALLS = [
+    ("rtnl_register", EntryKind.RTNETLINK, ()),
+    ("proc_create_single", EntryKind.PROC_FILES, ("PROC_FS",)),
+    ("debugfs_create_devm_seqfile", EntryKind.DEBUGFS_FILES, ("DEBUG_FS",)),
+    ("printk", None, ()),
+]
+
+
+@pytest.mark.parametrize(("struct", "member", "kind"), MEMBERS)
+def test_a_member_of_a_callback_table_is_an_entry_point(struct: str, member: str, kind: EntryKind | None) -> None:
+    table = entry_of(struct, member)
+    assert (table.kind if table else None) == kind
+
+
+@pytest.mark.parametrize(("call", "kind", "options"), CALLS)
+def test_a_call_gives_its_function_to_user_space(call: str, kind: EntryKind | None, options: tuple[str, ...]) -> None:
+    assert (entry_points.REGISTERING.get(call), entry_points.options_of_call(call)) == (kind, options)
+
+
+@pytest.mark.parametrize("call", ["unregister_filesystem", "kfree", "is_bdi_congested", "debugfs_remove", "ARRAY_SIZE"])
+def test_a_call_that_takes_a_table_away_attaches_nothing(call: str) -> None:
+    assert entry_points.takes_away(call)
+
+
+@pytest.mark.parametrize("call", ["register_filesystem", "misc_register", "sysfs_create_groups"])
+def test_a_call_that_registers_does_not_take_away(call: str) -> None:
+    assert not entry_points.takes_away(call)
+
+
+@pytest.mark.parametrize(("path", "answer"), [("drivers/net/tun.c", False), ("drivers/net/e1000.c", True), ("fs/pipe.c", False)])
+def test_boot_code_of_drivers_may_look_for_hardware(path: str, answer: bool) -> None:
+    assert entry_points.depends_on_hardware(path) is answer
