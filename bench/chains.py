@@ -1,4 +1,4 @@
-"""Ways in on a real kernel tree: chains of callers for functions drawn at random, how many are found, and what a search costs.
+"""Call paths on a real kernel tree, for functions drawn at random: how many are found, and what a search costs.
 
     python bench/chains.py TREE [--seed 1] [--count 50] [--seconds 1] [--brief]
 
@@ -63,34 +63,35 @@ def main() -> None:
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=args.tree, capture_output=True, text=True, check=True).stdout.strip()
     with Objects(repo, 64 << 20) as objects:
         drawn = random.Random(args.seed).sample(functions(Source(objects, revision)), args.count)
-    bounds = call_paths.Bounds(24, args.files, args.callers, args.seconds)
+    bounds = call_paths.SearchBounds(24, args.files, args.callers, args.seconds)
     counts = dict.fromkeys(("proved", "likely", "none"), 0)
     passed, used = [], []
     quick = [0, 0]  # chains found within a second that passed, and within one of CPU
-    for path, name in drawn:
+    for file, name in drawn:
         with Objects(repo, 16 << 20) as objects:
             source = Source(objects, revision)
             kernel = Kernel(source, "x86_64", "gcc-12", None)
             if source.index is None:
                 sys.exit(source.without_index)
             began, busy = time.perf_counter(), _processors()
-            search = call_paths.Search(source, kernel, bounds)
-            found = search.find(path, name)
+            search = call_paths.CallPathSearch(source, kernel, bounds)
+            result = search.find(file, name)
+            path = result.call_path
             passed.append(time.perf_counter() - began)
         used.append(_processors() - busy)
-        kind = "none" if found.way is None else "likely" if found.way.doubts else "proved"
+        kind = "none" if path is None else "likely" if path.doubts else "proved"
         counts[kind] += 1
-        if found.way is not None:
+        if path is not None:
             quick[0] += passed[-1] <= 1
             quick[1] += used[-1] <= 1
-        print(f"{kind:6} {passed[-1]:6.2f} s {used[-1]:6.2f} s of CPU  {search.units.read:4d} files  {path}:{name}  {found.cut}")
-        if found.way is not None:
-            print(f"       {' <- '.join(found.way.names)}" + (f"  with {dict(found.way.settings)}" if found.way.settings else ""))
-            for hop in () if args.brief else reversed(found.way.hops):
+        print(f"{kind:6} {passed[-1]:6.2f} s {used[-1]:6.2f} s of CPU  {search.units.read:4d} files  {file}:{name}  {result.limit}")
+        if path is not None:
+            print(f"       {' <- '.join(path.names)}" + (f"  with {dict(path.settings)}" if path.settings else ""))
+            for hop in () if args.brief else reversed(path.hops):
                 print(f"         {hop.claim}  {hop.path}:{hop.line}  {hop.text[:90]}" + (f"  [{hop.doubt}]" if hop.doubt else ""))
-            for doubt in found.way.doubts:
+            for doubt in path.doubts:
                 print(f"         not proved: {doubt}")
-        for one in found.dead[:3] if found.way is None else ():
+        for one in result.dead_ends[:3] if path is None else ():
             print(f"         {one.claim}  {one.path}:{one.line}")
         sys.stdout.flush()
     total = len(drawn)

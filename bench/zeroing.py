@@ -21,9 +21,10 @@ from collections.abc import Iterator
 from hook import config
 from hook.c.definitions import DefinitionKind, scan
 from hook.evidence.memory import uninitialised
+from hook.evidence.memory.allocations import uninitialised_objects
 from hook.evidence.memory.sinks import CALLS, SINKS
 from hook.evidence.memory.source_file import File
-from hook.evidence.memory.structs import Structs
+from hook.evidence.memory.struct_layouts import StructLayouts
 from hook.source import git
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -36,7 +37,7 @@ ZALLOC = re.compile(rb"(?m)^[^\n]*\b(\w+) = k(z)alloc\(sizeof\(\*\w+\), \w+\);")
 
 def read(source: Source, path: str, data: bytes) -> File:
     scanned = scan(data)
-    return File(data, scanned, Structs(source, path, data, scanned, "x86", True))
+    return File(data, scanned, StructLayouts(source, path, data, scanned, "x86", True))
 
 
 def without(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
@@ -85,7 +86,7 @@ def main() -> int:
                     continue
                 tried += 1
                 flaws = [one for one in uninitialised.find(changed, function) if one.item.name == name]
-                item = next((one for one in objects(text) if one.name == name), None)
+                item = next((one for one in uninitialised_objects(text) if one.name == name), None)
                 if flaws:
                     line = found.data.count(b"\n", 0, at) + 1
                     proofs.append(f"{path}:{line} {function.name}: {name.decode()} (struct {flaws[0].item.struct}): {flaws[0].what}")

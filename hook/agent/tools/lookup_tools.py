@@ -169,7 +169,7 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
     path = existing(desk, arguments.file)
     name = arguments.function.strip().removesuffix("()")
     kernel = _kernel(desk)
-    bounds = call_paths.Bounds(_HOPS, _WAY_FILES, _CALLER_FILES, min(desk.seconds_left, _WAY_SECONDS))
+    bounds = call_paths.SearchBounds(_HOPS, _WAY_FILES, _CALLER_FILES, min(desk.seconds_left, _WAY_SECONDS))
     parts = [("ways in", call_paths.reach([(path, name)], desk.source, kernel, bounds))]
     if path.startswith(("drivers/", "sound/")):
         vm = machine.machine(desk.target.arch, ("qemu-any",))

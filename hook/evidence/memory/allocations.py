@@ -16,7 +16,7 @@ _STATEMENT_ENDS = frozenset((b"{", b"}", b";", b")", b":", b"", b"else"))
 
 
 @dataclasses.dataclass(frozen=True)
-class Object:
+class UninitialisedObject:
     """A local object, or one on the heap that a local pointer points at."""
 
     name: bytes
@@ -25,7 +25,7 @@ class Object:
     offset: int  # of its declaration or its allocation
 
 
-def objects(text: Body) -> Iterator[Object]:
+def uninitialised_objects(text: Body) -> Iterator[UninitialisedObject]:
     """The structs that a function declares without an initialiser, and those that it allocates unset, by the pointer to them."""
     tokens = text.tokens
     for at, token in enumerate(tokens):
@@ -43,9 +43,9 @@ def objects(text: Body) -> Iterator[Object]:
             name, after = tokens[place], text.after(place)
             if pointer:
                 if (allocated := _allocation(text, name)) is not None:
-                    yield Object(name, struct, True, text.offsets[allocated])
+                    yield UninitialisedObject(name, struct, True, text.offsets[allocated])
             elif after in (b",", b";"):
-                yield Object(name, struct, False, text.offsets[place])
+                yield UninitialisedObject(name, struct, False, text.offsets[place])
             while place < len(tokens) and tokens[place] not in (b",", b";"):
                 place = text.partner[place] + 1 if text.partner.get(place, 0) > place else place + 1
             if place >= len(tokens) or tokens[place] == b";":
@@ -63,12 +63,12 @@ def _allocation(text: Body, name: bytes) -> int | None:
             continue
         opening = at + 3
         call = text.tokens[at + 2] if opening < len(text.tokens) and text.tokens[opening] == b"(" else b""
-        if found is not None or call not in sinks.UNSET_ALLOCATORS or opening not in text.partner:
+        if found is not None or call not in sinks.UNINITIALISED_ALLOCATORS or opening not in text.partner:
             return None
         if text.after(text.partner[opening]) not in (b";", b","):
             return None
         arguments = text.arguments(opening)
-        size, flags = sinks.UNSET_ALLOCATORS[call]
+        size, flags = sinks.UNINITIALISED_ALLOCATORS[call]
         if max(size, flags) >= len(arguments):
             return None
         if flags >= 0 and not set(text.text(*arguments[flags])) <= sinks.PLAIN_FLAGS:

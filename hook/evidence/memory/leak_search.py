@@ -16,11 +16,11 @@ from hook.c.definitions import Definition, DefinitionKind, Scan, scan
 from hook.change.patch import FileChange
 from hook.evidence.finding import quoted
 from hook.evidence.memory import signals, uninitialised
-from hook.evidence.memory.allocations import objects
+from hook.evidence.memory.allocations import uninitialised_objects
 from hook.evidence.memory.sinks import CALLS, SINKS
 from hook.evidence.memory.source_file import File
-from hook.evidence.memory.structs import Structs
-from hook.evidence.memory.uninitialised import Unset
+from hook.evidence.memory.struct_layouts import StructLayouts
+from hook.evidence.memory.uninitialised import UninitialisedPart
 from hook.source.index import NoIndex
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
@@ -34,7 +34,7 @@ _LONGEST_TEXT = 200
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class LayoutTarget:
     """What the layout of a struct depends on."""
 
     directory: str  # below arch/
@@ -42,16 +42,16 @@ class Target:
 
 
 @dataclasses.dataclass
-class Search:
+class LeakSearch:
     """What is found for the files of one patch, one after the other."""
 
     source: Source  # with the patch applied
-    target: Target
+    target: LayoutTarget
     before: Mapping[str, bytes]  # the old text of the headers that changed
     changed: frozenset[str]  # the paths of the patch
     until: float  # of time.monotonic()
     is_late: bool = False
-    proofs: list[tuple[Unset, str, str, bytes]] = dataclasses.field(default_factory=list)  # with the file's path, blob and text
+    proofs: list[tuple[UninitialisedPart, str, str, bytes]] = dataclasses.field(default_factory=list)  # with the file's path, blob and text
     signals: dict[tuple[str, str], Fact] = dataclasses.field(default_factory=dict)  # by path and claim
 
     @property
@@ -84,8 +84,8 @@ class Search:
             for struct in sorted(structs):
                 self._users(struct)
 
-    def _structs(self, path: str, data: bytes, scanned: Scan, instead: Mapping[str, bytes]) -> Structs:
-        return Structs(self.source, path, data, scanned, self.target.directory, self.target.natural, instead)
+    def _structs(self, path: str, data: bytes, scanned: Scan, instead: Mapping[str, bytes]) -> StructLayouts:
+        return StructLayouts(self.source, path, data, scanned, self.target.directory, self.target.natural, instead)
 
     def _ends(self) -> bool:
         self.is_late = self.is_late or time.monotonic() > self.until
@@ -112,7 +112,7 @@ class Search:
     def _struct_signal(self, path: str, blob: str, file: File, function: Definition, structs: Collection[str]) -> None:
         """A function that puts out a struct that changed."""
         text = file.body(function)
-        for one in objects(text):
+        for one in uninitialised_objects(text):
             if one.struct not in structs or uninitialised.is_written(file, function, one):
                 continue
             for name, opening in text.calls():
@@ -176,7 +176,7 @@ def _naming(file: File, functions: list[Definition], names: Collection[str]) -> 
     return found
 
 
-def _claim(one: Unset) -> str:
+def _claim(one: UninitialisedPart) -> str:
     name, to = one.item.name.decode("ascii", "replace"), one.leaving.sink.to
     return (
         f"{one.function}() puts all of {name} (struct {one.item.struct}) out to {to} by {one.leaving.sink.name.decode()}(), "
@@ -184,7 +184,7 @@ def _claim(one: Unset) -> str:
     )
 
 
-def _facts(proofs: list[tuple[Unset, str, str, bytes]]) -> Iterator[Fact]:
+def _facts(proofs: list[tuple[UninitialisedPart, str, str, bytes]]) -> Iterator[Fact]:
     for one, path, blob, data in proofs:
         line, text = _line(data, one.leaving.offset)
         yield Fact(_claim(one), Place(quoted(path), line, blob), text)

@@ -62,7 +62,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, targe
     """
     until = time.monotonic() + _MOST_SECONDS
     late: list[str] = []
-    search: leak_search.Search | None = None
+    search: leak_search.LeakSearch | None = None
     for file, old, new in _sides(_wanted(patch, evidence), source):
         if time.monotonic() > until:
             late.append(file.path)
@@ -74,8 +74,8 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, targe
 
             headers = [one for one in _wanted(patch, evidence) if one.path.endswith(".h")]
             before = {one.old_path: text for one, text, _ in _sides(headers[:_MOST_HEADERS], source)}
-            target = leak_search.Target(kernel.environment["SRCARCH"], target_arch in _NATURAL)
-            search = leak_search.Search(source, target, before, frozenset(one.path for one in patch.files), until)
+            target = leak_search.LayoutTarget(kernel.environment["SRCARCH"], target_arch in _NATURAL)
+            search = leak_search.LeakSearch(source, target, before, frozenset(one.path for one in patch.files), until)
         search.look_into(file, old, new)
         if search.is_late:
             late.append(file.path)

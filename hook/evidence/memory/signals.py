@@ -16,7 +16,7 @@ from hook.c.body import Body
 from hook.c.definitions import Definition
 from hook.c.layout import NotUnderstood
 from hook.evidence.memory import sinks, uninitialised
-from hook.evidence.memory.allocations import Object, objects
+from hook.evidence.memory.allocations import UninitialisedObject, uninitialised_objects
 from hook.evidence.memory.sinks import LIKELY_SINKS, SINKS
 from hook.evidence.memory.source_file import File
 
@@ -32,7 +32,7 @@ _TIGHT = re.compile(r" ?(\(|\)|\[|\]|->|\.|,|&|;) ?")
 
 
 @dataclasses.dataclass(frozen=True)
-class Hint:
+class Signal:
     """A claim about a place in the new version, or in the old one where what it speaks of is gone."""
 
     claim: str
@@ -40,7 +40,7 @@ class Hint:
     is_old: bool = False
 
 
-def find(old: File, was: Definition | None, new: File, function: Definition) -> Iterator[Hint]:
+def find(old: File, was: Definition | None, new: File, function: Definition) -> Iterator[Signal]:
     """What in a function may matter; `was` is its old version, None where it is new."""
     after = new.body(function)
     before = old.body(was) if was is not None else body.read(b"", 0, 0)
@@ -100,12 +100,12 @@ def _shown(one: _Zeroing) -> str:
     return f"{one.target.decode('ascii', 'replace') or 'what it gives'} ({how})"
 
 
-def _zeroing_gone(file: File, function: Definition, before: Body, after: Body) -> Iterator[Hint]:
+def _zeroing_gone(file: File, function: Definition, before: Body, after: Body) -> Iterator[Signal]:
     """What was set whole, and is so in fewer places now."""
     now = _zeroed(after)
     left = collections.Counter(one.target for one in now if one.target)
     ways = collections.Counter((one.way, one.target) for one in now)
-    known = {one.name: one for one in objects(after)}
+    known = {one.name: one for one in uninitialised_objects(after)}
     for one in _zeroed(before):
         if ways[one.way, one.target] > 0:
             ways[one.way, one.target] -= 1
@@ -114,7 +114,7 @@ def _zeroing_gone(file: File, function: Definition, before: Body, after: Body) -
         initialised = next((other for other in now if other.way == b"={" and other.target == one.target), None)
         if initialised is not None and not one.way.startswith(b"=") and _has_padding(file, after, one.target):
             name = one.target.decode("ascii", "replace")
-            yield Hint(f"{name} is set by an initialiser alone, which leaves padding as it is", initialised.offset)
+            yield Signal(f"{name} is set by an initialiser alone, which leaves padding as it is", initialised.offset)
         if one.target and left[one.target] > 0:
             left[one.target] -= 1
             continue
@@ -125,7 +125,7 @@ def _zeroing_gone(file: File, function: Definition, before: Body, after: Body) -
             continue  # so is what was allocated
         if one.target in known and uninitialised.is_written(file, function, known[one.target]):
             continue
-        yield Hint(f"no longer sets all of {_shown(one)}", one.offset, is_old=True)
+        yield Signal(f"no longer sets all of {_shown(one)}", one.offset, is_old=True)
 
 
 def _has_padding(file: File, text: Body, name: bytes) -> bool:
@@ -140,12 +140,12 @@ def _has_padding(file: File, text: Body, name: bytes) -> bool:
     return layout.padded and (layout.size is None or any(layout.gaps()))
 
 
-def _zeroing_come(before: Body, after: Body) -> Iterator[Hint]:
+def _zeroing_come(before: Body, after: Body) -> Iterator[Signal]:
     """What is set whole now, and was not: it was there before, so it may have left unset."""
     was = {one.target for one in _zeroed(before)}
     for one in _zeroed(after):
         if one.target not in was and one.target in before.tokens and one.way != b"=0":
-            yield Hint(f"sets all of {_shown(one)} now, which was not so before", one.offset)
+            yield Signal(f"sets all of {_shown(one)} now, which was not so before", one.offset)
 
 
 def _calls(text: Body) -> Iterator[tuple[bytes, int, tuple[bytes, ...]]]:
@@ -154,10 +154,10 @@ def _calls(text: Body) -> Iterator[tuple[bytes, int, tuple[bytes, ...]]]:
             yield name, opening, text.text(opening - 1, text.partner[opening] + 1)
 
 
-def _copies(file: File, function: Definition, before: Body, after: Body) -> Iterator[Hint]:
+def _copies(file: File, function: Definition, before: Body, after: Body) -> Iterator[Signal]:
     """Calls that are new, or that say something else than before, of objects that are not seen to be set whole."""
     was = collections.Counter(words for _, _, words in _calls(before))
-    known = {one.name: one for one in objects(after)}
+    known = {one.name: one for one in uninitialised_objects(after)}
     zeroed = {one.target for one in _zeroed(after)}
     for name, opening, words in _calls(after):
         if was[words] > 0:
@@ -166,7 +166,7 @@ def _copies(file: File, function: Definition, before: Body, after: Body) -> Iter
         taken = _objects_in(name, after, opening)
         if taken and all(one in zeroed or _is_set(file, function, known.get(one), after, one) for one in taken):
             continue
-        yield Hint(f"puts something out: {_text(words)}", after.offsets[opening - 1])
+        yield Signal(f"puts something out: {_text(words)}", after.offsets[opening - 1])
 
 
 def _objects_in(name: bytes, text: Body, opening: int) -> list[bytes]:
@@ -181,22 +181,22 @@ def _objects_in(name: bytes, text: Body, opening: int) -> list[bytes]:
     return found
 
 
-def _is_set(file: File, function: Definition, one: Object | None, text: Body, name: bytes) -> bool:
+def _is_set(file: File, function: Definition, one: UninitialisedObject | None, text: Body, name: bytes) -> bool:
     """Whether an object is seen to be written whole: every member, and no padding is between them."""
     if one is None:
         return any(text.after(at) == b"=" and text.after(at + 1) == b"{" for at in text.places(name))
     return uninitialised.is_written(file, function, one)
 
 
-def _members_gone(file: File, function: Definition, before: Body, after: Body) -> Iterator[Hint]:
+def _members_gone(file: File, function: Definition, before: Body, after: Body) -> Iterator[Signal]:
     """Members of what is copied out that are no longer assigned."""
-    whole = {one.name for one in objects(after) if uninitialised.is_written(file, function, one)}
+    whole = {one.name for one in uninitialised_objects(after) if uninitialised.is_written(file, function, one)}
     whole |= {one.target for one in _zeroed(after) if one.way != b"={"}
     taken = {one for name, opening, _ in _calls(after) for one in _objects_in(name, after, opening)} - whole
     now = {words for _, words in _members(after)}
     for offset, words in _members(before):
         if words[0] in taken and words not in now:
-            yield Hint(f"no longer sets {_text(words)}, of what is put out", offset, is_old=True)
+            yield Signal(f"no longer sets {_text(words)}, of what is put out", offset, is_old=True)
 
 
 def _members(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
@@ -210,7 +210,7 @@ def _members(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
                 yield text.offsets[start - 1], text.text(start - 1, at)
 
 
-def _lengths(before: Body, after: Body) -> Iterator[Hint]:
+def _lengths(before: Body, after: Body) -> Iterator[Signal]:
     """How many bytes leave, where that is worked out or bounded in another way."""
     names: dict[bytes, bytes] = {}
     for name, opening, _ in _calls(after):
@@ -230,7 +230,7 @@ def _lengths(before: Body, after: Body) -> Iterator[Hint]:
             if bounded:
                 what = "no longer" if is_old else "now"
                 call = names[bounded].decode("ascii", "replace")
-                yield Hint(f"the length that {call}() takes is {what} ruled by {_text(words)}", offset, bool(is_old))
+                yield Signal(f"the length that {call}() takes is {what} ruled by {_text(words)}", offset, bool(is_old))
 
 
 def _statements(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
@@ -243,12 +243,12 @@ def _statements(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
             yield text.offsets[at], text.text(at, text.partner[at + 1] + 1)
 
 
-def _unset_variables(before: Body, after: Body) -> Iterator[Hint]:
+def _unset_variables(before: Body, after: Body) -> Iterator[Signal]:
     """Variables that are read, in the order of the text, before anything sets them."""
     was = {name for name, _ in _read_first(before)}
     for name, offset in _read_first(after):
         if name not in was:
-            yield Hint(f"{name.decode('ascii', 'replace')} is read here before anything sets it", offset)
+            yield Signal(f"{name.decode('ascii', 'replace')} is read here before anything sets it", offset)
 
 
 def _read_first(text: Body) -> Iterator[tuple[bytes, int]]:

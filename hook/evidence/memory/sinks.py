@@ -70,7 +70,7 @@ ZEROED = {
     b"kzalloc_obj": b"kmalloc_obj", b"kzalloc_objs": b"kmalloc_objs", b"kzalloc_flex": b"kmalloc_flex",
 }  # fmt: skip
 # allocators whose memory nobody has written, by the argument that says how much, and the one that holds the flags (-1: there is none)
-UNSET_ALLOCATORS = {
+UNINITIALISED_ALLOCATORS = {
     b"kmalloc": (0, 1), b"kvmalloc": (0, 1), b"kmalloc_node": (0, 1), b"vmalloc": (0, -1), b"devm_kmalloc": (1, 2), b"kmalloc_obj": (0, 1),
 }  # fmt: skip
 # include/linux/gfp_types.h: those that say nothing about what is in the memory

@@ -8,7 +8,7 @@ import re
 from hook.c import body
 from hook.c.body import Body
 from hook.c.definitions import Definition, DefinitionKind, Scan
-from hook.evidence.memory.structs import Structs
+from hook.evidence.memory.struct_layouts import StructLayouts
 
 _WORD = re.compile(rb"[A-Za-z_]\w*+")
 
@@ -19,7 +19,7 @@ class File:
 
     data: bytes
     scanned: Scan
-    structs: Structs
+    structs: StructLayouts
     _bodies: dict[int, Body] = dataclasses.field(default_factory=dict)
     _named: dict[str, list[Definition]] = dataclasses.field(default_factory=dict)
     _macros: list[tuple[str, frozenset[bytes]]] | None = None

@@ -1,4 +1,4 @@
-"""Unset memory: objects of a function that leave the kernel whole although a part of them is never written.
+"""UninitialisedPart memory: objects of a function that leave the kernel whole although a part of them is never written.
 
 The proof leans on no order of statements: if nothing at all in the function, nor in what it hands the object to, can write a member or a
 byte of padding, then it is unset on every path to the call that copies it out. So every place where the object is named has to be
@@ -18,7 +18,7 @@ from hook.c.body import Body
 from hook.c.definitions import Definition
 from hook.c.layout import Layout, Member, NotUnderstood, Path, is_whole, number, unwritten, unwritten_gaps
 from hook.evidence.memory import sinks
-from hook.evidence.memory.allocations import Object, objects
+from hook.evidence.memory.allocations import UninitialisedObject, uninitialised_objects
 from hook.evidence.memory.sinks import SINKS, Sink
 from hook.evidence.memory.source_file import File
 
@@ -44,7 +44,7 @@ class Doubt(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Leaving:
+class CopyOut:
     """A call by which an object leaves whole."""
 
     sink: Sink
@@ -52,22 +52,22 @@ class Leaving:
 
 
 @dataclasses.dataclass(frozen=True)
-class Unset:
+class UninitialisedPart:
     """An object of which a part is never written, and how it leaves."""
 
     function: str
-    item: Object
+    item: UninitialisedObject
     layout: Layout
     members: tuple[Path, ...]
     gaps: tuple[tuple[Path, bytes, int], ...]  # the struct inside it, the member before, the bytes
-    leaving: Leaving
+    leaving: CopyOut
 
     @property
     def key(self) -> tuple[str, bytes, str]:
         """What is the same for the same object in another version of the function."""
         return self.function, self.item.name, self.item.struct
 
-    def without(self, other: Unset) -> Unset | None:
+    def without(self, other: UninitialisedPart) -> UninitialisedPart | None:
         """The part that is unset here and not in `other`; None where that is nothing."""
         members = tuple(one for one in self.members if one not in other.members)
         gaps = tuple(one for one in self.gaps if one not in other.gaps)
@@ -91,7 +91,7 @@ class _Uses:
     """What is done with an object."""
 
     written: set[Path] = dataclasses.field(default_factory=set)
-    leaving: list[Leaving] = dataclasses.field(default_factory=list)
+    leaving: list[CopyOut] = dataclasses.field(default_factory=list)
     always: set[Path] = dataclasses.field(default_factory=set)  # of those written, what no condition is around in the function itself
 
 
@@ -102,19 +102,19 @@ class _Unknown(Layout):
         return Member(path[-1], _LARGE, 1, is_scalar=True)
 
 
-def find(file: File, function: Definition) -> Iterator[Unset]:
+def find(file: File, function: Definition) -> Iterator[UninitialisedPart]:
     """The objects of a function of which a part is provably never written, although they leave whole."""
     text = file.body(function)
     if not any(name in SINKS for name, _ in text.calls()) and not _hands_on(file, text):
         return
-    for one in objects(text):
+    for one in uninitialised_objects(text):
         try:
             yield from _proved(file, function, text, one)
         except (Doubt, NotUnderstood):
             continue
 
 
-def is_written(file: File, function: Definition, one: Object) -> bool:
+def is_written(file: File, function: Definition, one: UninitialisedObject) -> bool:
     """Whether every member of an object is written under no condition, and no padding is between them. In which order is not asked."""
     try:
         layout = file.structs.layout(one.struct)
@@ -124,7 +124,7 @@ def is_written(file: File, function: Definition, one: Object) -> bool:
     return is_whole(layout, frozenset(uses.always))
 
 
-def why_not(file: File, function: Definition, one: Object) -> str:
+def why_not(file: File, function: Definition, one: UninitialisedObject) -> str:
     """Why nothing is proved of an object; empty where something is, or where all of it is written."""
     try:
         list(_proved(file, function, file.body(function), one))
@@ -142,7 +142,7 @@ def _hands_on(file: File, text: Body) -> bool:
     return False
 
 
-def _proved(file: File, function: Definition, text: Body, one: Object) -> Iterator[Unset]:
+def _proved(file: File, function: Definition, text: Body, one: UninitialisedObject) -> Iterator[UninitialisedPart]:
     # first what costs no look-up: whatever the struct is like, this ends the proof
     if not _uses(file, text, one.name, _Unknown(one.struct, (), False), one, 0).leaving:
         raise Doubt(f"{one.name.decode()} leaves whole by no call that is known")
@@ -162,10 +162,10 @@ def _proved(file: File, function: Definition, text: Body, one: Object) -> Iterat
     members = tuple(path for path, _ in unwritten(layout, written))
     gaps = tuple((path, gap.after, gap.size) for path, gap in unwritten_gaps(layout, written))
     if members or gaps:
-        yield Unset(function.name, one, layout, members, gaps, uses.leaving[0])
+        yield UninitialisedPart(function.name, one, layout, members, gaps, uses.leaving[0])
 
 
-def _uses(file: File, text: Body, name: bytes, layout: Layout, one: Object | None, depth: int) -> _Uses:
+def _uses(file: File, text: Body, name: bytes, layout: Layout, one: UninitialisedObject | None, depth: int) -> _Uses:
     """All that is done with an object: `one`, or what a parameter of that name points at. Raises Doubt."""
     found = _Uses()
     by_pointer = one is None or one.on_heap
@@ -176,7 +176,9 @@ def _uses(file: File, text: Body, name: bytes, layout: Layout, one: Object | Non
     return found
 
 
-def _use(file: File, text: Body, at: int, layout: Layout, by_pointer: bool, one: Object | None, found: _Uses, depth: int) -> None:
+def _use(
+    file: File, text: Body, at: int, layout: Layout, by_pointer: bool, one: UninitialisedObject | None, found: _Uses, depth: int
+) -> None:
     """What is done with an object in one place."""
     name = text.tokens[at]
     if _is_measured(text, at):
@@ -215,7 +217,7 @@ def _use(file: File, text: Body, at: int, layout: Layout, by_pointer: bool, one:
         raise Doubt("assembly")
 
 
-def _is_around(text: Body, at: int, one: Object) -> bool:
+def _is_around(text: Body, at: int, one: UninitialisedObject) -> bool:
     """Whether a statement stands in the block in which an object is declared or allocated, or in one around that."""
     declared = bisect.bisect_left(text.offsets, one.offset)
     block = text.inside[declared]
@@ -263,7 +265,7 @@ def _ends_value(text: Body, at: int) -> bool:
     return token in (b")", b"]") or (body.is_name(token) and token not in (b"return", b"case", b"else", b"sizeof")) or token[:1].isdigit()
 
 
-def _is_declared_or_allocated(text: Body, at: int, end: int, one: Object) -> bool:
+def _is_declared_or_allocated(text: Body, at: int, end: int, one: UninitialisedObject) -> bool:
     return text.offsets[at] == one.offset or text.after(end) == b"NULL"
 
 
@@ -303,7 +305,7 @@ def _handed_on(file: File, text: Body, start: int, end: int, layout: Layout, fou
         sink = SINKS[called]
         if which == sink.source and len(arguments) > sink.size:
             if _is_whole(text, *arguments[sink.size], end, layout):
-                found.leaving.append(Leaving(sink, text.offsets[opening - 1]))
+                found.leaving.append(CopyOut(sink, text.offsets[opening - 1]))
             return  # a part of it leaves: that reads it at most
         raise Doubt(f"{shown}() gets {name} where it takes no bytes from")
     if called in sinks.READERS and not file.defines(called):

@@ -2,7 +2,7 @@
 
 The rules are those that farms give to whoever judges, in this order: hardware that no virtual machine has is out of reach, and so is
 teardown that user space cannot ask for; code of a device that the machine or the kernel itself provides is in reach; so is code with a
-proved way in from user space. The rest stays open, with the question in words. docs/reachability.md and docs/ways-in.md have the proofs.
+proved way in from user space. The rest stays open, with the question in words. docs/reachability.md and docs/call-paths.md have the proofs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Limits:
     """What the fuzzed machine is, and how far the ways in are followed."""
 
     vm: machine.Machine
-    bounds: call_paths.Bounds
+    bounds: call_paths.SearchBounds
     driver_files: int  # read for what drivers bind to, and for who uses them
     descriptions: Descriptions | None = None  # of system calls, where the person has a checkout of them
 
@@ -79,7 +79,7 @@ def limits(settings: Settings, thorough: bool) -> Limits:
         except descriptions.NoDescriptions as wrong:
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     files, seconds = (settings[f"reach.{'max' if thorough else 'check'}_{what}"] for what in ("files", "seconds"))
-    bounds = call_paths.Bounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds)
+    bounds = call_paths.SearchBounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds)
     return Limits(vm, bounds, files, described)
 
 

@@ -1,8 +1,9 @@
-"""Ways in: the shortest chain of callers from what a program can drive to a changed function.
+"""Call paths: the shortest chain of callers from an entry point to a changed function.
 
-Searched backwards, the cheapest first, from the function to an entry (entries) by hops (hops). A chain proves that a fuzzer gets there only
-if each of its hops does: the name binds to the definition by C scope, the files can be built for the target together (binding), a table
-is registered. Another chain is shown as likely, and the answer stays UNKNOWN. docs/ways-in.md has the rules.
+Searched backwards from the function, the cheapest hop first (hops), to an entry point. A call path proves that a fuzzer gets there only if
+each of its hops does: the name binds to the definition by C scope, the files can be built for the target together (hop_conditions), a table
+is registered. Any other call path is shown as likely, and the answer stays UNKNOWN. It is never NO: that no call path was found proves
+nothing. docs/call-paths.md has the rules.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import heapq
 import itertools
 import time
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from hook.c.definitions import DefinitionKind
 from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.calls.hop_conditions import Bindings, Said
+from hook.evidence.reach.calls.hop_conditions import ConditionAt, HopConditions
 from hook.evidence.reach.calls.hops import Hops
-from hook.evidence.reach.calls.nodes import Dead, Hop, Mode, Node, function_node
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, Trigger, function_node
 from hook.kernel.kconfig.expressions import all_of, names, open_parts
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import Holders
@@ -26,22 +27,25 @@ from hook.kernel.units import Units
 from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, Place
 
-_Weak: typing.TypeAlias = Node | tuple[str, int, Node | None]  # what turned out not to hold: a name, or a hop by its place
 if typing.TYPE_CHECKING:
     from hook.evidence.reach.calls.descriptions import Descriptions
 
-# what a hop costs in the search: one of a registration, where anything that runs will do, less than one that a program has to drive
-_DRIVEN, _RUN, _DOUBT = 2, 1, 4
+_Place: typing.TypeAlias = tuple[str, int, Node | None]  # of a hop
+_Weak: typing.TypeAlias = Node | _Place  # a name or a hop that turned out not to hold
+
+# what a hop costs in the search: less for a registration, which anything that runs may do, than for one that user space has to trigger
+_COSTS = {Trigger.USER_SPACE: 2, Trigger.ANYTHING: 1}
+_DOUBT = 4
 _OPTIONS = 6  # of a file that needs options which the base configuration does not have, so that core code is reached by core code
-_LONGER = 12  # what a chain without doubts may cost more than one with some, to be looked for still
-_FAR = 3  # what a function in a file without entries is taken to cost to the next
-_MOST_TRIES = 12  # chains of one function that are looked at whole
+_LONGER = 12  # what a path without doubts may cost more than one with some, to be looked for still
+_FAR = 3  # what a function in a file without entry points is taken to cost to the next
+_MOST_TRIES = 12  # call paths of one function that are looked at whole
 _MOST_PLACES = 40_000  # nodes of one search
 
 
 @dataclasses.dataclass(frozen=True)
-class Bounds:
-    """How far a search for ways in may go."""
+class SearchBounds:
+    """How far a search for call paths may go."""
 
     hops: int
     files: int  # read, all together
@@ -50,198 +54,205 @@ class Bounds:
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
-    """A chain: the nodes from the changed function up, and the hop above each; the last hop is the entry."""
+class CallPath:
+    """The nodes from the changed function up, and the hop above each; the last hop is the entry point."""
 
     nodes: tuple[Node, ...]
     hops: tuple[Hop, ...]
     doubts: tuple[str, ...] = ()
-    said: tuple[Said, ...] = ()
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    conditions: tuple[ConditionAt, ...] = ()
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)  # the options that it needs, with their values
     probes: tuple[str, ...] = ()
-    registrations: tuple[Way, ...] = ()  # of tables through which the chain calls
+    registrations: tuple[CallPath, ...] = ()  # of tables through which it calls
 
     @property
     def names(self) -> list[str]:
-        """What the chain leads through, from the changed function up."""
         return [node.name for node in self.nodes]
+
+    @property
+    def is_proved(self) -> bool:
+        return not self.doubts
 
 
 @dataclasses.dataclass(frozen=True)
-class Searched:
+class SearchResult:
     """What a search for one function gave."""
 
-    way: Way | None
-    dead: tuple[Dead, ...] = ()  # uses that no program drives
-    cut: str = ""  # what ended the search early: hops, files, seconds, or callers that were not looked for
+    call_path: CallPath | None
+    dead_ends: tuple[DeadEnd, ...] = ()
+    limit: str = ""  # what ended the search early
 
 
 @dataclasses.dataclass(frozen=True)
 class _State:
     node: Node
-    mode: Mode
+    trigger: Trigger
     below: _State | None
     hop: Hop | None  # that led here, from `below`
     length: int
     cost: int
     doubts: int
-    weighed: bool = False  # whether the cost holds the options that the hop needs
+    is_weighed: bool = False  # whether the cost holds the options that the hop needs
 
 
 def reach(
     functions: Sequence[tuple[str, str]],
     source: Source,
     kernel: Kernel,
-    bounds: Bounds,
+    bounds: SearchBounds,
     descriptions: Descriptions | None = None,
 ) -> Reach:
     """Whether a program can get to one of `functions`, given as (path, name), and how.
 
-    YES with the chain of the first that is proved; else UNKNOWN, with the most likely chain in the question. With `descriptions`, whether
+    YES with the call path of the first that is proved; else UNKNOWN, with the most likely one in the question. With `descriptions`, whether
     they reach the interface is among the assumptions. Raises GitError.
     """
-    search = Search(source, kernel, bounds)
-    likely: list[tuple[str, Searched]] = []
+    search = CallPathSearch(source, kernel, bounds)
+    questions: list[str] = []
     for path, name in dict.fromkeys(functions):
-        found = search.find(path, name)
-        if found.way is not None and not found.way.doubts:
-            said = _described(found.way, search, descriptions)
-            answer = proved(found.way, search)
-            return dataclasses.replace(answer, assumptions=(*answer.assumptions, said)) if said else answer
-        likely.append((name, found))
-    return Reach(Answer.UNKNOWN, question="; ".join(_question(name, found) for name, found in likely[:3]))
+        result = search.find(path, name)
+        if result.call_path is not None and result.call_path.is_proved:
+            described = _described(result.call_path, search, descriptions)
+            answer = proved(result.call_path, search)
+            return dataclasses.replace(answer, assumptions=(*answer.assumptions, described)) if described else answer
+        questions.append(_question(name, result))
+    return Reach(Answer.UNKNOWN, question="; ".join(questions[:3]))
 
 
-def _described(way: Way, search: Search, descriptions: Descriptions | None) -> str:
+def _described(call_path: CallPath, search: CallPathSearch, descriptions: Descriptions | None) -> str:
     if descriptions is None:
         return ""
     from hook.evidence.reach.calls import interfaces
 
-    return interfaces.described(way, search, descriptions)
+    return interfaces.described(call_path, search, descriptions)
 
 
-def proved(way: Way, search: Search) -> Reach:
-    """The answer that a chain without doubts gives."""
+def proved(call_path: CallPath, search: CallPathSearch) -> Reach:
+    """The answer that a call path without doubts gives: its hops from user space down, after what registers its tables."""
     facts = [
         Fact(hop.claim, Place(hop.path, hop.line, search.blob(hop.path)), hop.text)
-        for one in (*way.registrations, way)
-        for hop in reversed(one.hops)
+        for part in (*call_path.registrations, call_path)
+        for hop in reversed(part.hops)
     ]
-    off = tuple(name for name, value in way.settings.items() if value != "y")
-    return Reach(Answer.YES, tuple(facts), reasons=_reasons(way), disable=off, assumptions=tuple(way.probes))
+    off = tuple(option for option, value in call_path.settings.items() if value != "y")
+    return Reach(Answer.YES, tuple(facts), reasons=_reasons(call_path), disable=off, assumptions=tuple(call_path.probes))
 
 
-def _reasons(way: Way) -> dict[str, ConfigReason]:
-    found = {}
-    for name, value in way.settings.items():
-        said = next((one for one in way.said if name in names(one.condition)), None)
-        why = f"{'' if value == 'y' else 'has to be off: '}{said.text if said else 'is needed'}: way in to {way.names[0]}"
-        found[name] = ConfigReason("reach", why, said.path if said else "", said.line if said else 0)
-    return found
+def _reasons(call_path: CallPath) -> dict[str, ConfigReason]:
+    reasons = {}
+    for option, value in call_path.settings.items():
+        stated = next((condition for condition in call_path.conditions if option in names(condition.condition)), None)
+        why = f"{'' if value == 'y' else 'has to be off: '}{stated.text if stated else 'is needed'}: call path to {call_path.names[0]}"
+        reasons[option] = ConfigReason("reach", why, stated.path if stated else "", stated.line if stated else 0)
+    return reasons
 
 
-def _question(name: str, found: Searched) -> str:
-    if found.way is not None:
-        return f"likely: {' <- '.join(found.way.names)} <- {found.way.hops[-1].claim}; not proved: {found.way.doubts[0]}"
-    if found.dead:
-        more = f" and {len(found.dead) - 1} more like it" if len(found.dead) > 1 else ""
-        return f"who can run {name}? {found.dead[0].claim} ({found.dead[0].path}:{found.dead[0].line}){more}"
-    ended = f" ({found.cut})" if found.cut else ""
-    return f"who can run {name}? no way in was found{ended}"
+def _question(name: str, result: SearchResult) -> str:
+    likely = result.call_path
+    if likely is not None:
+        return f"likely: {' <- '.join(likely.names)} <- {likely.hops[-1].claim}; not proved: {likely.doubts[0]}"
+    limit = f" (limit: {result.limit})" if result.limit and not result.dead_ends else ""
+    question = f"no call path to {name} was found{limit}"
+    if result.dead_ends:
+        first, more = result.dead_ends[0], len(result.dead_ends) - 1
+        question += f": {first.claim} ({first.path}:{first.line}){f' and {more} more like it' if more else ''}"
+    return question
 
 
-class Search:
+class CallPathSearch:
     """Searches in one tree; what was read for one function serves the next."""
 
-    def __init__(self, source: Source, kernel: Kernel, bounds: Bounds) -> None:
+    def __init__(self, source: Source, kernel: Kernel, bounds: SearchBounds) -> None:
         self._bounds = bounds
         self._until = time.monotonic() + bounds.seconds
         self._kernel = kernel
         self.units = Units(source, bounds.files)
         self.holders = Holders(source, self.units, kernel.kbuild, kernel.environment, bounds.callers)
         self._hops = Hops(self.holders)
-        self._bindings = Bindings(self.holders, kernel)
-        self._registrations: dict[Node, Way | None] = {}
+        self._conditions = HopConditions(self.holders, kernel)
+        self._registrations: dict[Node, CallPath | None] = {}
 
     def blob(self, path: str) -> str:
         """The blob at a path that was read."""
         return self.units.source.read_blobs.get(path, "")
 
-    def find(self, path: str, name: str) -> Searched:
-        """The way in to a function."""
+    def find(self, path: str, name: str) -> SearchResult:
+        """The call path to a function."""
         unit = self.units.get(path)
         definition = unit.defined(name, DefinitionKind.FUNCTION) if unit else None
         if unit is None or definition is None:
-            return Searched(None, cut=f"{path} defines no function {name} that could be found")
-        return self._proved_from(function_node(unit, definition), Mode.DRIVEN)
+            return SearchResult(None, limit=f"{path} defines no function {name} that could be read")
+        return self._proved_from(function_node(unit, definition), Trigger.USER_SPACE)
 
-    def _proved_from(self, start: Node, mode: Mode) -> Searched:
-        """The shortest chain that is proved; else the one that looked best."""
+    def _proved_from(self, start: Node, trigger: Trigger) -> SearchResult:
+        """The shortest call path that is proved; else the one that looked best."""
         weak: dict[_Weak, str] = {}
-        best: Way | None = None
-        found = Searched(None)
+        best: CallPath | None = None
+        result = SearchResult(None)
         for _ in range(_MOST_TRIES):
-            found = self._search(start, mode, weak)
-            if found.way is None or found.way.doubts:
-                return found
-            way, wrong = self._checked(found.way)
+            result = self._search(start, trigger, weak)
+            if result.call_path is None or not result.call_path.is_proved:
+                return result
+            call_path, wrong = self._checked(result.call_path)
             if wrong is None:
-                return dataclasses.replace(found, way=way)
-            best = best or way
-            weak[wrong] = way.doubts[0]
+                return dataclasses.replace(result, call_path=call_path)
+            best = best or call_path
+            weak[wrong] = call_path.doubts[0]
             if time.monotonic() > self._until:
                 break
-        return dataclasses.replace(found, way=best)
+        return dataclasses.replace(result, call_path=best)
 
-    def _search(self, start: Node, mode: Mode, weak: Mapping[_Weak, str]) -> Searched:
+    def _search(self, start: Node, trigger: Trigger, weak: Mapping[_Weak, str]) -> SearchResult:
         self.holders.cut = False
         count = itertools.count()
-        waiting: list[tuple[int, int, _State]] = [(0, 0, _State(start, mode, None, None, 0, 0, 0))]
-        seen: set[tuple[Node, Mode, bool]] = set()  # the last: with doubts
-        dead: list[Dead] = []
-        best: tuple[int, Way] | None = None
-        cut = ""
+        waiting: list[tuple[int, int, _State]] = [(0, 0, _State(start, trigger, None, None, 0, 0, 0))]
+        seen: set[tuple[Node, Trigger, bool]] = set()  # the last: with doubts
+        dead_ends: dict[DeadEnd, None] = {}
+        best: tuple[int, CallPath] | None = None
+        limit = ""
         while waiting:
             guess, _, state = heapq.heappop(waiting)
-            if self._is_known(seen, state.node, state.mode, state.doubts) or (best is not None and guess >= best[0] + _LONGER):
+            if _is_known(seen, state.node, state.trigger, state.doubts) or (best is not None and guess >= best[0] + _LONGER):
                 continue
-            if not state.weighed:
+            if not state.is_weighed:
                 more = self._options_of(state)
-                state = dataclasses.replace(state, cost=state.cost + more, weighed=True)
+                state = dataclasses.replace(state, cost=state.cost + more, is_weighed=True)
                 if more:
                     heapq.heappush(waiting, (guess + more, next(count) + 1, state))
                     continue
-            seen.add((state.node, state.mode, bool(state.doubts)))
+            seen.add((state.node, state.trigger, bool(state.doubts)))
             if time.monotonic() > self._until:
-                cut = "limits of time"
+                limit = "time"
                 break
             if state.length >= self._bounds.hops or len(seen) > _MOST_PLACES:
-                cut = cut or "limits of hops"
+                limit = limit or f"{self._bounds.hops} calls"
                 continue
-            for hop in self._hops.above(state.node, state.mode):
-                if isinstance(hop, Dead):
-                    dead.append(hop)
-                    continue
-                doubt = hop.doubt or weak.get(_place(hop), "") or weak.get(state.node, "")
-                doubts = state.doubts + bool(doubt)
-                length = state.length + 1
-                cost = state.cost + (_RUN if state.mode is Mode.RUN else _DRIVEN) + (_DOUBT if doubt else 0)
-                if doubt:
-                    hop = dataclasses.replace(hop, doubt=doubt)
+            for hop, upper in self._steps(state, weak, dead_ends):
                 if hop.to is None:
-                    way = _way(state, hop)
-                    if not doubts:
-                        return Searched(way, tuple(dead))
-                    if best is None or cost < best[0]:
-                        best = cost, way
-                elif not self._is_known(seen, hop.to, hop.mode, doubts):
-                    upper = _State(hop.to, hop.mode, state, hop, length, cost, doubts)
-                    heapq.heappush(waiting, (cost + self._far(hop.to), next(count) + 1, upper))
+                    call_path = _call_path(state, hop)
+                    if call_path.is_proved:
+                        return SearchResult(call_path, tuple(dead_ends))
+                    if best is None or upper.cost < best[0]:
+                        best = upper.cost, call_path
+                elif not _is_known(seen, upper.node, upper.trigger, upper.doubts):
+                    heapq.heappush(waiting, (upper.cost + self._far(upper.node), next(count) + 1, upper))
         if self.units.is_full:
-            cut = cut or "limits of files"
+            limit = limit or f"{self._bounds.files} files"
         elif self.holders.cut:
-            cut = cut or "not every caller was looked for"
-        return Searched(best[1] if best else None, tuple(dict.fromkeys(dead)), cut)
+            limit = limit or f"callers in {self._bounds.callers} files"
+        return SearchResult(best[1] if best else None, tuple(dead_ends), limit)
+
+    def _steps(self, state: _State, weak: Mapping[_Weak, str], dead_ends: dict[DeadEnd, None]) -> Iterator[tuple[Hop, _State]]:
+        """The hops above a state, each with the state that it leads to; what leads nowhere is put into `dead_ends`."""
+        for hop in self._hops.above(state.node, state.trigger):
+            if isinstance(hop, DeadEnd):
+                dead_ends[hop] = None
+                continue
+            doubt = hop.doubt or weak.get(_place(hop), "") or weak.get(state.node, "")
+            cost = state.cost + _COSTS[state.trigger] + (_DOUBT if doubt else 0)
+            hop = dataclasses.replace(hop, doubt=doubt) if doubt else hop
+            to = hop.to or state.node
+            yield hop, _State(to, hop.trigger, state, hop, state.length + 1, cost, state.doubts + bool(doubt))
 
     def _options_of(self, state: _State) -> int:
         """What it costs that a hop leads into a file that the base configuration does not build, and what was built so far does not."""
@@ -252,80 +263,85 @@ class Search:
             return 0
         return _OPTIONS
 
-    @staticmethod
-    def _is_known(seen: set[tuple[Node, Mode, bool]], node: Node, mode: Mode, doubts: int) -> bool:
-        return (node, mode, False) in seen or (bool(doubts) and (node, mode, True) in seen)
-
     def _far(self, node: Node) -> int:
-        """An estimate of the hops that remain: fewer where the node's own file has an entry."""
+        """An estimate of the hops that remain: fewer where the node's own file has an entry point."""
         unit = self.units.get(node.path)
         return 0 if unit is not None and unit.has_entry else _FAR
 
-    def _checked(self, way: Way) -> tuple[Way, _Weak | None]:
-        """The chain with what it needs to be built, and the node or hop that does not hold, if one does not."""
-        said: list[Said] = list(self._bindings.defined(way.nodes[0]))
-        registrations: list[Way] = []
-        called: dict[str, Node] = {}  # the tables through whose members the chain calls, by their structure
-        for node, hop in zip(way.nodes, way.hops, strict=True):
-            for parts, what in ((self._bindings.of_hop(hop), _place(hop)), (self._bindings.of_name(node, hop.path), node)):
-                left = open_parts(all_of(one.condition for one in parts))
-                if left:
-                    return dataclasses.replace(way, doubts=(f"{hop.claim}: {left[0]}",)), what
-                said += parts
-            if hop.registered is not None:
-                if called.setdefault(hop.registered.struct, hop.registered) != hop.registered:
-                    doubt = f"{hop.claim}: the chain calls through two tables of one structure, and an object has one"
-                    return dataclasses.replace(way, doubts=(doubt,)), _place(hop)
-                registration = self._registered(hop.registered)
-                if registration is None:
-                    doubt = f"{hop.claim}: nothing shows that {hop.registered.name} is registered"
-                    return dataclasses.replace(way, doubts=(doubt,)), _place(hop)
-                registrations.append(registration)
-                said += registration.said
-        condition = all_of(one.condition for one in said)
+    def _checked(self, call_path: CallPath) -> tuple[CallPath, _Weak | None]:
+        """The call path with what it needs to be built, and the node or hop that does not hold, if one does not."""
+
+        def doubted(doubt: str, weak: _Weak) -> tuple[CallPath, _Weak]:
+            return dataclasses.replace(call_path, doubts=(doubt,)), weak
+
+        conditions: list[ConditionAt] = list(self._conditions.defined(call_path.nodes[0]))
+        registrations: list[CallPath] = []
+        tables: dict[str, Node] = {}  # through whose members the path calls, by their structure
+        for hop, stated in self._stated(call_path):
+            for part, weak in stated:
+                if left := open_parts(all_of(condition.condition for condition in part)):
+                    return doubted(f"{hop.claim}: {left[0]}", weak)
+                conditions += part
+            if hop.registered is None:
+                continue
+            if tables.setdefault(hop.registered.struct, hop.registered) != hop.registered:
+                return doubted(f"{hop.claim}: the call path goes through two tables of one structure, and an object has one", _place(hop))
+            registration = self._registered(hop.registered)
+            if registration is None:
+                return doubted(f"{hop.claim}: nothing shows that {hop.registered.name} is registered", _place(hop))
+            registrations.append(registration)
+            conditions += registration.conditions
+        call_path = dataclasses.replace(call_path, conditions=tuple(conditions), registrations=tuple(registrations))
+        condition = all_of(part.condition for part in conditions)
         if self._kernel.holds(condition):
-            return dataclasses.replace(way, said=tuple(said), registrations=tuple(registrations)), None
+            return call_path, None
         from hook.kernel.kconfig.solver import NoSolution, solve
 
-        known = self._kernel
         try:
-            solution = solve(known.options, known.base, condition, {})
+            solution = solve(self._kernel.options, self._kernel.base, condition, {})
         except NoSolution as wrong:
-            worst = self._worst(way)
-            doubt = f"no configuration was found that holds all of it: {str(wrong)[:120]}"
-            return dataclasses.replace(way, doubts=(doubt,)), worst
-        return dataclasses.replace(
-            way, said=tuple(said), registrations=tuple(registrations), settings=solution.settings, probes=solution.probes
-        ), None
+            return doubted(f"no configuration was found that has all its options: {str(wrong)[:120]}", self._worst(call_path))
+        return dataclasses.replace(call_path, settings=solution.settings, probes=solution.probes), None
 
-    def _registered(self, table: Node) -> Way | None:
-        """How a table that a chain calls through is registered, by something that runs."""
+    def _stated(self, call_path: CallPath) -> Iterator[tuple[Hop, tuple[tuple[list[ConditionAt], _Weak], ...]]]:
+        """The conditions of each hop and of the name that it uses, each with what does not hold where they do not."""
+        for node, hop in zip(call_path.nodes, call_path.hops, strict=True):
+            yield hop, ((self._conditions.of_hop(hop), _place(hop)), (self._conditions.of_name(node, hop.path), node))
+
+    def _registered(self, table: Node) -> CallPath | None:
+        """How a table that a call path goes through is registered, by something that runs."""
         if table not in self._registrations:
             self._registrations[table] = None  # it is not registered by what is called through it
-            found = self._proved_from(table, Mode.RUN)
-            self._registrations[table] = found.way if found.way is not None and not found.way.doubts else None
+            result = self._proved_from(table, Trigger.ANYTHING)
+            if result.call_path is not None and result.call_path.is_proved:
+                self._registrations[table] = result.call_path
         return self._registrations[table]
 
-    def _worst(self, way: Way) -> _Weak:
-        """What to do without where a chain cannot be configured: what cannot be by itself, else the last hop that needs options."""
+    def _worst(self, call_path: CallPath) -> _Weak:
+        """What to do without where a call path cannot be configured: what cannot be by itself, else the last hop that needs options."""
         from hook.kernel.kconfig.solver import impossible
 
-        needing = _place(way.hops[-1])
-        for node, hop in zip(way.nodes, way.hops, strict=True):
-            for parts, what in ((self._bindings.of_hop(hop), _place(hop)), (self._bindings.of_name(node, hop.path), node)):
-                condition = all_of(one.condition for one in parts)
+        needing = _place(call_path.hops[-1])
+        for hop, stated in self._stated(call_path):
+            for part, weak in stated:
+                condition = all_of(part_condition.condition for part_condition in part)
                 if not self._kernel.holds(condition):
                     needing = _place(hop)
                     if impossible(self._kernel.options, condition):
-                        return what
+                        return weak
         return needing
 
 
-def _place(hop: Hop) -> _Weak:
+def _is_known(seen: set[tuple[Node, Trigger, bool]], node: Node, trigger: Trigger, doubts: int) -> bool:
+    return (node, trigger, False) in seen or (bool(doubts) and (node, trigger, True) in seen)
+
+
+def _place(hop: Hop) -> _Place:
     return hop.path, hop.line, hop.to
 
 
-def _way(state: _State, entry: Hop) -> Way:
+def _call_path(state: _State, entry: Hop) -> CallPath:
+    """The path from the changed function up to an entry point."""
     nodes, hops = [], [entry]
     at: _State | None = state
     while at is not None:
@@ -335,4 +351,4 @@ def _way(state: _State, entry: Hop) -> Way:
         at = at.below
     hops.reverse()
     nodes.reverse()
-    return Way(tuple(nodes), tuple(hops), tuple(hop.doubt for hop in hops if hop.doubt))
+    return CallPath(tuple(nodes), tuple(hops), tuple(hop.doubt for hop in hops if hop.doubt))

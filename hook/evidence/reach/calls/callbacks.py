@@ -1,4 +1,4 @@
-"""Passing: whether a function calls what it is given, itself or through a function that it hands it to."""
+"""CallbackCalls: whether a function calls what it is given, itself or through a function that it hands it to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_DEFINITIONS = 4  # of a name; each of them has to call what it is given
 _KINDS = (DefinitionKind.FUNCTION, DefinitionKind.MACRO)
 
 
-class Passing:
+class CallbackCalls:
     """The functions of one tree, each looked at once."""
 
     def __init__(self, holders: Holders) -> None:

@@ -31,7 +31,7 @@ class NoDescriptions(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class DescriptionLine:
     """A line of a description."""
 
     path: str  # in the checkout
@@ -45,16 +45,16 @@ class _Call:
     variant: str
     words: frozenset[str]
     strings: frozenset[str]
-    at: Line
+    at: DescriptionLine
 
 
 class Descriptions:
     """All descriptions of a checkout."""
 
-    def __init__(self, calls: list[_Call], sets: dict[str, frozenset[str]], words: dict[str, Line]) -> None:
+    def __init__(self, calls: list[_Call], sets: dict[str, frozenset[str]], words: dict[str, DescriptionLine]) -> None:
         self._calls, self._sets, self._words = calls, sets, words
 
-    def of(self, interface: str) -> Line | None:
+    def of(self, interface: str) -> DescriptionLine | None:
         """The first description that reaches an interface, `KIND:NAME` as hook.evidence.reach.calls.interfaces names it."""
         kind, _, name = interface.partition(":")
         if kind == "call":
@@ -88,7 +88,7 @@ def read(checkout: str) -> Descriptions:
     folder = pathlib.Path(checkout) / FOLDER
     calls: list[_Call] = []
     sets: dict[str, frozenset[str]] = {}
-    words: dict[str, Line] = {}
+    words: dict[str, DescriptionLine] = {}
     total = 0
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".txt"))[:_MOST_FILES]
@@ -100,13 +100,13 @@ def read(checkout: str) -> Descriptions:
         if total > _MOST_BYTES:
             break
         for number, line in enumerate(text.split("\n"), 1):
-            _line(line, Line(f"{FOLDER}/{name}", number, line.strip()[:200]), calls, sets, words)
+            _line(line, DescriptionLine(f"{FOLDER}/{name}", number, line.strip()[:200]), calls, sets, words)
     if not calls:
         raise NoDescriptions(f"no descriptions in {checkout}/{FOLDER}; it names a checkout of syzkaller")
     return Descriptions(calls, sets, words)
 
 
-def _line(line: str, at: Line, calls: list[_Call], sets: dict[str, frozenset[str]], words: dict[str, Line]) -> None:
+def _line(line: str, at: DescriptionLine, calls: list[_Call], sets: dict[str, frozenset[str]], words: dict[str, DescriptionLine]) -> None:
     bare = _STRING.sub('""', line)
     comment = bare.find("#")
     bare = bare[:comment] if comment >= 0 else bare

@@ -1,4 +1,4 @@
-"""Entered: functions that a program enters by themselves: system calls, exceptions, what the architecture's assembly calls."""
+"""Entry functions: system calls, exception handlers, and what the architecture's assembly calls."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
-from hook.evidence.reach.calls.nodes import Hop, Mode, Node
+from hook.evidence.reach.calls.nodes import Hop, Node, Trigger
 from hook.kernel import entry_points
 from hook.kernel.name_users import Holders
 
 _Line = tuple[str, int, str]  # path, number, text
 
 
-def entered(node: Node, mode: Mode, holders: Holders) -> Iterator[Hop]:
-    """The hop that ends a way at a function, if a program enters it, or where anything that runs will do, if it runs at boot."""
+def entered(node: Node, trigger: Trigger, holders: Holders) -> Iterator[Hop]:
+    """The hop that ends a call path at a function: a program enters it, or, where anything that runs will do, it runs at boot."""
     unit = holders.units.get(node.path)
     definition = unit.defined(node.name, DefinitionKind.FUNCTION) if unit else None
     if unit is None or definition is None:
@@ -25,14 +25,16 @@ def entered(node: Node, mode: Mode, holders: Holders) -> Iterator[Hop]:
     if call and b"SYSCALL" in head and b"DEFINE" in head:
         table = _in_system_call_table(node.name, holders)
         doubt = "" if table else f"no table of system calls for {holders.environment['ARCH']} was found to hold it"
-        needs = ("COMPAT",) if call[1] else ()
-        yield Hop(None, Mode.DRIVEN, f"system call {call[2]}", *(table or at), doubt=doubt, key=f"call:{call[2]}", needs=needs)
+        options = ("COMPAT",) if call[1] else ()
+        yield Hop(None, Trigger.USER_SPACE, f"system call {call[2]}", *(table or at), doubt=doubt, key=f"call:{call[2]}", options=options)
     elif b"DEFINE_IDTENTRY" in head and entry_points.EXCEPTION.match(node.name):
-        yield Hop(None, Mode.DRIVEN, f"{node.name} is entered by an exception that a program causes, or an interrupt of every machine", *at)
-    elif mode is Mode.RUN and node.name in entry_points.AT_BOOT_FUNCTIONS.get(node.path, ()):
-        yield Hop(None, Mode.RUN, f"{node.name}() runs at boot", *at)
+        yield Hop(
+            None, Trigger.USER_SPACE, f"{node.name} is entered by an exception that a program causes, or an interrupt of every machine", *at
+        )
+    elif trigger is Trigger.ANYTHING and node.name in entry_points.AT_BOOT_FUNCTIONS.get(node.path, ()):
+        yield Hop(None, Trigger.ANYTHING, f"{node.name}() runs at boot", *at)
     elif not node.local and not entry_points.NOT_ENTERED.search(node.name) and (place := _in_assembly(node.name, holders)):
-        yield Hop(None, Mode.DRIVEN, f"{node.name}() is called on entry to the kernel, or in every new task", *place)
+        yield Hop(None, Trigger.USER_SPACE, f"{node.name}() is called on entry to the kernel, or in every new task", *place)
 
 
 def _in_assembly(name: str, holders: Holders) -> _Line | None:

@@ -1,7 +1,7 @@
-"""Binding: under which options a hop of a way in leads to the definition that it is said to lead to.
+"""Hop conditions: under which options a hop of a call path leads to the definition that it names.
 
 C decides by scope: a static name binds in its file, another one to the definition that the kernel is linked with, or to what a header
-has in its place. So a hop holds where its two files are built, the lines of both are compiled, and no other definition of the name is.
+has in its place. So a hop is there where its two files are built, the lines of both are compiled, and no other definition of the name is.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _KINDS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
-    """A condition of a way in, and the line that says it."""
+class ConditionAt:
+    """A condition of a call path, and the line that states it."""
 
     condition: Condition
     path: str
@@ -37,56 +37,56 @@ class Said:
     text: str
 
 
-class Bindings:
-    """The bindings of one tree and target."""
+class HopConditions:
+    """The conditions of hops, for one tree and target."""
 
     def __init__(self, holders: Holders, kernel: Kernel) -> None:
         self._holders, self._kernel = holders, kernel
         self._guards: dict[str, Guards] = {}
-        self._others: dict[tuple[str, str], list[Said]] = {}
+        self._others: dict[tuple[str, str], list[ConditionAt]] = {}
 
-    def of_hop(self, hop: Hop) -> list[Said]:
+    def of_hop(self, hop: Hop) -> list[ConditionAt]:
         """The conditions under which a hop is there at all. What could not be found out is in them as an open part."""
         known = self._kernel.options
-        needs = [option for option in hop.needs if known.get(option) is not None]  # not every tree has it
-        needed = [Said(["=", option, YES], hop.path, hop.line, hop.text) for option in needs]
+        options = [option for option in hop.options if known.get(option) is not None]  # not every tree has it
+        needed = [ConditionAt(["=", option, YES], hop.path, hop.line, hop.text) for option in options]
         return [*self._line(hop.path, hop.line), *needed]
 
-    def of_name(self, node: Node, user: str) -> list[Said]:
+    def of_name(self, node: Node, user: str) -> list[ConditionAt]:
         """The conditions under which the name of `node` means its definition in the file `user`; open parts as above."""
         found = self.defined(node)
         if not node.local and node.kind in _KINDS:
             found += [one for one in self._elsewhere(node) if self._may_see(user, one.path)]
         return found
 
-    def defined(self, node: Node) -> list[Said]:
+    def defined(self, node: Node) -> list[ConditionAt]:
         """The conditions under which the definition of a node is compiled."""
         unit = self._holders.units.get(node.path)
         kinds = _KINDS.get(node.kind)
         if unit is None or kinds is None:
             return []
-        definitions = [one for one in unit.by_name.get(node.name, ()) if one.kind in kinds]
+        definitions = [definition for definition in unit.by_name.get(node.name, ()) if definition.kind in kinds]
         if not definitions:
             return self._line(node.path, 0)
-        ways = [self._line(node.path, one.line) for one in definitions]
-        if len(ways) == 1:
-            return ways[0]
+        branches = [self._line(node.path, definition.line) for definition in definitions]
+        if len(branches) == 1:
+            return branches[0]
         # in branches of a conditional: which of them is meant, the hop to its caller says
-        condition = any_of(all_of(said.condition for said in way) for way in ways)
-        return [Said(condition, node.path, definitions[0].line, f"defines {node.name}")] if condition != YES else []
+        condition = any_of(all_of(part.condition for part in branch) for branch in branches)
+        return [ConditionAt(condition, node.path, definitions[0].line, f"defines {node.name}")] if condition != YES else []
 
-    def _line(self, path: str, line: int) -> list[Said]:
+    def _line(self, path: str, line: int) -> list[ConditionAt]:
         """The conditions under which a line is compiled; of a header those inside of it, since who names what is in it includes it."""
-        found: list[Said] = []
+        found: list[ConditionAt] = []
         if path.endswith(".c"):
             built = self._kernel.kbuild.built_if(path)
             if open_parts(built.condition):
                 built = self._including(path) or self._kernel.built_if(path)
             if built.condition != YES:
                 at = built.places[0] if built.places else (path, 0, built.condition)
-                found.append(Said(built.condition, at[0], at[1], f"builds {path}"))
+                found.append(ConditionAt(built.condition, at[0], at[1], f"builds {path}"))
         for guard in self._guards_of(path, line):
-            found.append(Said(guard.condition, path, guard.line, guard.text))
+            found.append(ConditionAt(guard.condition, path, guard.line, guard.text))
         return found
 
     def _including(self, path: str) -> Built | None:
@@ -105,14 +105,14 @@ class Bindings:
             self._guards[path] = Guards(unit.data if unit else b"", path)
         return self._guards[path].at(line)
 
-    def _elsewhere(self, node: Node) -> list[Said]:
+    def _elsewhere(self, node: Node) -> list[ConditionAt]:
         """That no other definition of a name is compiled."""
         key = (node.name, node.path)
         if key not in self._others:
             self._others[key] = list(self._find_others(node))
         return self._others[key]
 
-    def _find_others(self, node: Node) -> Iterator[Said]:
+    def _find_others(self, node: Node) -> Iterator[ConditionAt]:
         paths = [path for path in self._holders.defining(node.name) if path != node.path]
         home = self._holders.units.get(node.path)
         mine = home.defined(node.name, *_KINDS[node.kind]) if home else None
@@ -121,7 +121,7 @@ class Bindings:
         for path in paths:
             unit = self._holders.units.get(path)
             if unit is None:
-                yield Said(left_open(f"what {path} defines as {node.name}"), path, 0, "")
+                yield ConditionAt(left_open(f"what {path} defines as {node.name}"), path, 0, "")
                 continue
             for one in unit.by_name.get(node.name, ()):
                 if one.kind not in (*_KINDS[node.kind], DefinitionKind.MACRO):
@@ -130,7 +130,7 @@ class Bindings:
                     continue  # of its own file
                 looked += 1
                 if looked > _MOST_DEFINITIONS:
-                    yield Said(left_open(f"which of many definitions of {node.name} is meant"), node.path, 0, "")
+                    yield ConditionAt(left_open(f"which of many definitions of {node.name} is meant"), node.path, 0, "")
                     return
                 if path.endswith(".c") and WEAK.search(unit.head(one)) and not weak:
                     continue
@@ -138,13 +138,13 @@ class Bindings:
                     continue
                 yield self._not_compiled(node, path, unit, one)
 
-    def _not_compiled(self, node: Node, path: str, unit: Unit, one: Definition) -> Said:
+    def _not_compiled(self, node: Node, path: str, unit: Unit, one: Definition) -> ConditionAt:
         said = self._line(path, one.line)
         condition = all_of(part.condition for part in said)
         line, text = unit.line(one.offset)
         if condition == YES or open_parts(condition):
-            return Said(left_open(f"whether {node.name} of {path}:{line} is meant"), path, line, text)
-        return Said(negated(condition), path, said[-1].line, said[-1].text)
+            return ConditionAt(left_open(f"whether {node.name} of {path}:{line} is meant"), path, line, text)
+        return ConditionAt(negated(condition), path, said[-1].line, said[-1].text)
 
     def _may_see(self, user: str, other: str) -> bool:
         """Whether a file may be compiled with what another one defines: all of the kernel's .c files, and its common headers, are."""

@@ -1,4 +1,4 @@
-"""Interfaces: what a person, or a description of system calls, would name a way in by: the call, the file system, the netlink family."""
+"""Interfaces: what descriptions of system calls name a call path by: the system call, the file system, the netlink family."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
-from hook.evidence.reach.calls.call_paths import Search, Way
+from hook.evidence.reach.calls.call_paths import CallPath, CallPathSearch
 from hook.evidence.reach.calls.descriptions import Descriptions
 from hook.evidence.reach.calls.nodes import Hop, Node, NodeKind
 from hook.kernel.name_users import Holders
@@ -20,14 +20,14 @@ _NAMED = {"file_system_type": ("mount", rb"name"), "genl_family": ("genl", rb"na
 _LITERAL = rb'\.\s*%s\s*=\s*(?:"([^"\n]+)"|([A-Za-z_]\w*))'
 
 
-def named(way: Way, search: Search) -> list[str]:
-    """The interfaces that a way in leads through, as `KIND:NAME`, the nearest to the changed function first."""
-    return list(dict.fromkeys(_named(way, search.holders)))
+def named(call_path: CallPath, search: CallPathSearch) -> list[str]:
+    """The interfaces that a call path leads through, as `KIND:NAME`, the nearest to the changed function first."""
+    return list(dict.fromkeys(_named(call_path, search.holders)))
 
 
-def described(way: Way, search: Search, descriptions: Descriptions) -> str:
-    """A sentence on whether syzkaller describes the interface of a way in; empty where the interface has no name of its own."""
-    names = named(way, search)
+def described(call_path: CallPath, search: CallPathSearch, descriptions: Descriptions) -> str:
+    """A sentence on whether syzkaller describes the interface of a call path; empty where the interface has no name of its own."""
+    names = named(call_path, search)
     for name in names:
         if (found := descriptions.of(name)) is not None:
             return f"syzkaller describes {shown(name)}: {found.path}:{found.line}"
@@ -42,15 +42,15 @@ def shown(interface: str) -> str:
     return f"the {_KINDS.get(kind, kind)} {name}"
 
 
-def _named(way: Way, holders: Holders) -> Iterator[str]:
-    for node, hop in zip(way.nodes, way.hops, strict=True):
+def _named(call_path: CallPath, holders: Holders) -> Iterator[str]:
+    for node, hop in zip(call_path.nodes, call_path.hops, strict=True):
         unit = holders.units.get(hop.path)
         if unit is not None:
             yield from _of_hop(hop, unit)
         if node.kind is NodeKind.TABLE:
             yield from _of_table(node, holders)
-    if way.hops[-1].key:
-        yield way.hops[-1].key
+    if call_path.hops[-1].key:
+        yield call_path.hops[-1].key
 
 
 def _of_hop(hop: Hop, unit: Unit) -> Iterator[str]:

@@ -1,38 +1,42 @@
-"""Nodes: what a way in leads through, and the hops between them."""
+"""Nodes: the places on a call path, and the hops between them.
+
+A hop leads from a node to the one above it: to a caller, to the table that holds a function, to an entry point. A hop without a doubt is
+proved (a *must*-edge: if the node above runs, a program can make this one run). One with a doubt is only likely (a *may*-edge).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
 import re
+from collections.abc import Iterator
 
 from hook.c.definitions import Definition
-from hook.kernel.units import Unit
+from hook.kernel.units import Unit, Use
 
 WEAK = re.compile(rb"\b__weak\b|__attribute__\s*\(\(\s*weak")
+_EXIT, _INIT = re.compile(rb"\b__exit\b"), re.compile(rb"\b__init\b")
 
 
-class Mode(enum.StrEnum):
-    """What would end a way in: a program's own doing, or anything that runs, boot too, where the way only registers something."""
+class Trigger(enum.StrEnum):
+    """What has to run the top of a call path: user space, or anything at all (boot too) where it only registers something."""
 
-    DRIVEN = "driven"
-    RUN = "run"
+    USER_SPACE = "user space"
+    ANYTHING = "anything"
 
 
 class NodeKind(enum.StrEnum):
-    """What a way leads through."""
-
     FUNCTION = "function"
     TABLE = "table"
     MACRO = "macro"
     QUEUED = "queued"  # a work item, timer or tasklet, by the member or variable that holds it
-    SET = "set"  # of kfuncs
+    KFUNC_SET = "set of kfuncs"
     STATIC_CALL = "static call"
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A place on a way in."""
+    """A place on a call path."""
 
     kind: NodeKind
     name: str
@@ -43,23 +47,23 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Hop:
-    """From a node to the one above it; without one the way ends here, at an entry."""
+    """From a node to the one above it; without one the call path ends here, at an entry point."""
 
     to: Node | None
-    mode: Mode
+    trigger: Trigger
     claim: str
     path: str
     line: int
     text: str
-    doubt: str = ""  # why this does not prove anything; empty where it does
-    key: str = ""  # of an entry: what descriptions of it would name
-    needs: tuple[str, ...] = ()  # options without which this does not happen
-    registered: Node | None = None  # a table that has to be registered beside, by something that runs
+    doubt: str = ""  # why this hop is only likely; empty where it is proved
+    key: str = ""  # of an entry point: what descriptions of it would name
+    options: tuple[str, ...] = ()  # without which this does not happen
+    registered: Node | None = None  # a table that has to be registered besides, by something that runs
 
 
 @dataclasses.dataclass(frozen=True)
-class Dead:
-    """A use that no program drives."""
+class DeadEnd:
+    """A use that no program triggers."""
 
     claim: str
     path: str
@@ -67,11 +71,38 @@ class Dead:
     text: str
 
 
+def node_of(kind: NodeKind, unit: Unit, definition: Definition, struct: str = "") -> Node:
+    """The node of a function or table that a file defines."""
+    return Node(kind, definition.name, unit.path, unit.path.endswith(".c") and unit.is_static(definition), struct)
+
+
 def function_node(unit: Unit, definition: Definition) -> Node:
-    """The node of a function that a file defines."""
-    return Node(NodeKind.FUNCTION, definition.name, unit.path, unit.path.endswith(".c") and unit.is_static(definition))
+    return node_of(NodeKind.FUNCTION, unit, definition)
 
 
 def table_node(unit: Unit, definition: Definition, struct: str) -> Node:
-    """The node of a table that a file defines."""
-    return Node(NodeKind.TABLE, definition.name, unit.path, unit.path.endswith(".c") and unit.is_static(definition), struct)
+    return node_of(NodeKind.TABLE, unit, definition, struct)
+
+
+def macro_node(unit: Unit, macro: Definition) -> Node:
+    return Node(NodeKind.MACRO, macro.name, unit.path, unit.path.endswith(".c"))
+
+
+def user_of(use: Use) -> Definition:
+    """The function, table or macro around a use that has one."""
+    assert use.user is not None
+    return use.user
+
+
+def hop_to_user(
+    unit: Unit, use: Use, trigger: Trigger, claim: str, doubt: str = "", *, options: tuple[str, ...] = ()
+) -> Iterator[Hop | DeadEnd]:
+    """The hop to the function that a use is in, if that can run."""
+    user = user_of(use)
+    head = unit.head(user)
+    if _EXIT.search(head):
+        yield DeadEnd(f"{claim}; {user.name} is __exit", unit.path, use.line, use.text)
+    elif trigger is Trigger.USER_SPACE and _INIT.search(head):
+        yield DeadEnd(f"{claim}; {user.name} runs at boot only", unit.path, use.line, use.text)
+    else:
+        yield Hop(function_node(unit, user), trigger, claim, unit.path, use.line, use.text, doubt, options=options)

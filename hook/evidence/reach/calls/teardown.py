@@ -1,8 +1,8 @@
-"""Teardown: whether changed functions run only when a driver, a device or a module goes.
+"""Teardown: whether changed functions run only at module exit, at unbind, or at hot-unplug.
 
-A NO is a proof from every use of the function in the kernel, of its callers, and so on: each ends where a device is taken from a bus that
-no program in a virtual machine takes devices from, or at the exit of code that is built in. The list of uses is whole or there is no
-answer: a limit, a macro that may make the name, an address that goes anywhere else leave it open. docs/ways-in.md has the rules.
+A NO is a proof from every use of the function in the kernel, of its callers, and so on: each ends at the unbind of a device on a bus where
+no program in a virtual machine plugs or unplugs devices, or at the exit of a module that is built in. Every use must be seen. A limit, a
+macro that may paste the name, an address that goes anywhere else leave it open. docs/call-paths.md has the rules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from hook.c.definitions import Definition, DefinitionKind
 from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.calls.call_paths import Bounds
+from hook.evidence.reach.calls.call_paths import SearchBounds
 from hook.evidence.reach.calls.nodes import Node, function_node, table_node
 from hook.kernel import entry_points
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, names, open_parts
@@ -29,28 +29,28 @@ from hook.verdict import Answer, ConfigReason, Fact, Place
 _MOST_FUNCTIONS = 60  # callers of callers that are followed
 
 
-class Goes(enum.StrEnum):
+class RunsAt(enum.StrEnum):
     """What makes a function run."""
 
-    EXIT = "the module is taken out"
-    FIXED = "its device is taken from a bus that no program takes devices from"
-    DRIVEN = "its device is unplugged, as a program that emulates it does"
-    POWER = "the machine suspends, resumes or shuts down"
-    BOOT = "the kernel boots"
-    OPEN = "not known"
+    MODULE_EXIT = "module exit"
+    FIXED_UNBIND = "unbind of a device that no program can plug or unplug"
+    HOT_UNPLUG = "hot-unplug, which a program that emulates the device can do"
+    POWER = "suspend, resume or shutdown"
+    BOOT = "boot"
+    UNKNOWN = "not known"
 
 
-# structure -> members -> when they run. Buses whose devices a program can make and take (i2c through USB adapters or i2c-stub, spi, virtio
-# through vduse, auxiliary through devlink, …) are not here: nothing is said of them
-_POWER = dict.fromkeys(("suspend", "resume", "reset_resume", "shutdown"), Goes.POWER)
-_FIXED = {"remove": Goes.FIXED, **_POWER}
-_WHEN: dict[str, dict[str, Goes]] = {
+# structure -> members -> when they run. Buses whose devices a program can plug and unplug (i2c through USB adapters or i2c-stub, spi,
+# virtio through vduse, auxiliary through devlink, …) are not here: nothing is said of them
+_POWER = dict.fromkeys(("suspend", "resume", "reset_resume", "shutdown"), RunsAt.POWER)
+_FIXED = {"remove": RunsAt.FIXED_UNBIND, **_POWER}
+_MEMBERS: dict[str, dict[str, RunsAt]] = {
     "pci_driver": _FIXED,
     "amba_driver": _FIXED,
-    "platform_driver": {"remove_new": Goes.FIXED, **_FIXED},
-    "usb_driver": {"disconnect": Goes.DRIVEN, "shutdown": Goes.POWER},  # a device that nobody uses is suspended while the machine runs
-    "usb_serial_driver": {"disconnect": Goes.DRIVEN, "release": Goes.DRIVEN, "port_remove": Goes.DRIVEN},
-    "hid_driver": {"remove": Goes.DRIVEN},
+    "platform_driver": {"remove_new": RunsAt.FIXED_UNBIND, **_FIXED},
+    "usb_driver": {"disconnect": RunsAt.HOT_UNPLUG, "shutdown": RunsAt.POWER},  # an idle device is suspended while the machine runs
+    "usb_serial_driver": dict.fromkeys(("disconnect", "release", "port_remove"), RunsAt.HOT_UNPLUG),
+    "hid_driver": {"remove": RunsAt.HOT_UNPLUG},
     "i2c_driver": _POWER,
     "spi_driver": _POWER,
     "virtio_driver": _POWER,
@@ -68,59 +68,70 @@ _HARMLESS = re.compile(r"(?:EXPORT|MODULE|EXPORT_SYMBOL)_\w+\Z")
 
 
 @dataclasses.dataclass(frozen=True)
-class _End:
+class _LastUse:
     """Where the uses of a function end."""
 
-    goes: Goes
+    runs_at: RunsAt
     fact: Fact
     table: Node | None = None
-    why: str = ""  # of an open one
-    whole: bool = True  # whether every use of the function was seen
+    is_complete: bool = True  # whether every use of the function was seen
 
 
-def gate(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: Bounds) -> Reach:
-    """Whether `functions`, given as (path, name), run only as something goes.
+def gate(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: SearchBounds) -> Reach:
+    """Whether `functions`, given as (path, name), run only at teardown.
 
     NO where each of them is proved to; YES where one runs as a device is unplugged that a program emulates; else UNKNOWN, with what is
     known in the question, which is empty where a function is none of teardown. Raises GitError.
     """
-    units = Units(source, bounds.files)
-    holders = Holders(source, units, kernel.kbuild, kernel.environment, bounds.files)
+    walk = _walk(source, kernel, bounds)
     facts: list[Fact] = []
     assumptions: list[str] = []
     questions: list[str] = []
     for path, name in dict.fromkeys(functions):
-        ends = list(_Ends(holders, kernel).of(path, name))
+        ends = list(_up_to_unknown(walk.ends(path, name)))
         for end in ends:
-            if end.goes is Goes.DRIVEN and end.table is not None:
-                found = _plugged(name, end, units, kernel)
-                if found is not None:
-                    return found
-        kinds = {end.goes for end in ends}
-        if kinds and kinds <= {Goes.EXIT, Goes.FIXED}:
+            if end.runs_at is RunsAt.HOT_UNPLUG and end.table is not None:
+                reached = _plugged(name, end, walk.units, kernel)
+                if reached is not None:
+                    return reached
+        times = {end.runs_at for end in ends}
+        if times and times <= {RunsAt.MODULE_EXIT, RunsAt.FIXED_UNBIND}:
             facts += [end.fact for end in ends]
-            if Goes.EXIT in kinds:
+            if RunsAt.MODULE_EXIT in times:
                 assumptions.append(f"{path} is built in, not a module")
-            continue
-        if not ends or Goes.OPEN in kinds:
+        elif not ends or RunsAt.UNKNOWN in times:
             return Reach(Answer.UNKNOWN)  # one of them runs at other times, or may: nothing is said of the change
-        questions.append(f"{name} runs when {' or when '.join(sorted(map(str, kinds)))}: {ends[0].fact.claim}")
+        else:
+            questions.append(
+                f"not known: whether the fuzzer gets to {name}, which runs at {' or '.join(sorted(times))} ({ends[0].fact.claim})"
+            )
     if not functions or questions:
         return Reach(Answer.UNKNOWN, question="; ".join(questions))
     return Reach(Answer.NO, tuple(dict.fromkeys(facts)), assumptions=tuple(dict.fromkeys(assumptions)))
 
 
-def at_boot(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: Bounds) -> str:
-    """How one of `functions`, given as (path, name), runs as the kernel boots whatever devices there are, or why that cannot be told.
+def at_boot(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: SearchBounds) -> str:
+    """How one of `functions`, given as (path, name), runs at boot whatever devices there are, or why that cannot be told.
 
     Empty where none does. Raises GitError.
     """
-    holders = Holders(source, Units(source, bounds.files), kernel.kbuild, kernel.environment, bounds.files)
-    ends = _Ends(holders, kernel)
-    return next(filter(None, (ends.boots(path, name) for path, name in dict.fromkeys(functions))), "")
+    walk = _walk(source, kernel, bounds)
+    ends = (end for path, name in dict.fromkeys(functions) for end in walk.ends(path, name))
+    return next((end.fact.claim for end in ends if end.runs_at is RunsAt.BOOT or not end.is_complete), "")
 
 
-def _plugged(name: str, end: _End, units: Units, kernel: Kernel) -> Reach | None:
+def _walk(source: Source, kernel: Kernel, bounds: SearchBounds) -> _UseWalk:
+    return _UseWalk(Holders(source, Units(source, bounds.files), kernel.kbuild, kernel.environment, bounds.files), kernel)
+
+
+def _up_to_unknown(ends: Iterator[_LastUse]) -> Iterator[_LastUse]:
+    for end in ends:
+        yield end
+        if end.runs_at is RunsAt.UNKNOWN:
+            return
+
+
+def _plugged(name: str, end: _LastUse, units: Units, kernel: Kernel) -> Reach | None:
     """YES, if a kernel for the target can have the driver, registered, and what its devices are emulated with."""
     from hook.kernel.kconfig.solver import NoSolution, solve
 
@@ -131,7 +142,7 @@ def _plugged(name: str, end: _End, units: Units, kernel: Kernel) -> Reach | None
     if unit is None or registered is None:
         return None
     built = kernel.built_if(unit.path)
-    condition: Condition = all_of([built.condition, *(["=", one, YES] for one in options)])
+    condition: Condition = all_of([built.condition, *(["=", option, YES] for option in options)])
     if open_parts(condition):
         return None
     try:
@@ -139,8 +150,8 @@ def _plugged(name: str, end: _End, units: Units, kernel: Kernel) -> Reach | None
     except NoSolution:
         return None
     reasons = {
-        one: ConfigReason("reach", f"unplugs the devices of {end.table.name}: {name} runs", end.fact.place.path, end.fact.place.line)
-        for one, value in solution.settings.items()
+        option: ConfigReason("reach", f"hot-unplug of a device of {end.table.name} runs {name}", end.fact.place.path, end.fact.place.line)
+        for option, value in solution.settings.items()
         if value == "y"
     }
     fact = Fact(f"{end.table.name} is registered", Place(unit.path, registered[0], unit.oid), registered[1])
@@ -161,56 +172,34 @@ def _registration(unit: Unit, table: str) -> tuple[int, str] | None:
     return unit.line(match.start()) if match else None
 
 
-class _Ends:
-    """Where all uses of a function end."""
+class _UseWalk:
+    """All uses of a function, of its callers, and so on, up to where they end."""
 
     def __init__(self, holders: Holders, kernel: Kernel) -> None:
         self._holders, self._kernel = holders, kernel
+        self.units = holders.units
 
-    def of(self, path: str, name: str) -> Iterator[_End]:
-        """The ends of a function's uses; one that is open where they cannot all be told."""
-        unit = self._holders.units.get(path)
+    def ends(self, path: str, name: str) -> Iterator[_LastUse]:
+        """Where a function's uses end; an incomplete one among them where not all can be told."""
+        unit = self.units.get(path)
         definition = unit.defined(name, DefinitionKind.FUNCTION) if unit else None
         if unit is None or definition is None:
-            yield self._open(path, 0, "", f"{path} defines no function {name} that could be found")
+            yield _incomplete(path, 0, "", f"{path} defines no function {name} that could be found")
             return
         waiting = [(unit, definition)]
         seen = {(unit.path, definition.name)}
         while waiting:
-            unit, definition = waiting.pop(0)
             if len(seen) > _MOST_FUNCTIONS:
-                yield self._open(path, 0, "", "too many callers")
+                yield _incomplete(path, 0, "", f"{name} has more than {_MOST_FUNCTIONS} callers")
                 return
-            for found in self._uses(unit, definition):
-                if isinstance(found, _End):
-                    yield found
-                    if found.goes is Goes.OPEN:
-                        return
-                elif (found[0].path, found[1].name) not in seen:
-                    seen.add((found[0].path, found[1].name))
-                    waiting.append(found)
+            for use in self._uses(*waiting.pop(0)):
+                if isinstance(use, _LastUse):
+                    yield use
+                elif (use[0].path, use[1].name) not in seen:
+                    seen.add((use[0].path, use[1].name))
+                    waiting.append(use)
 
-    def boots(self, path: str, name: str) -> str:
-        """How a function runs as the kernel boots, or why that cannot be told; empty where it does not."""
-        unit = self._holders.units.get(path)
-        definition = unit.defined(name, DefinitionKind.FUNCTION) if unit else None
-        if unit is None or definition is None:
-            return f"{path} defines no function {name} that could be found"
-        waiting = [(unit, definition)]
-        seen = {(unit.path, definition.name)}
-        while waiting:
-            for found in self._uses(*waiting.pop(0)):
-                if isinstance(found, _End):
-                    if found.goes is Goes.BOOT or not found.whole:
-                        return found.fact.claim
-                elif (found[0].path, found[1].name) not in seen:
-                    seen.add((found[0].path, found[1].name))
-                    waiting.append(found)
-            if len(seen) > _MOST_FUNCTIONS:
-                return f"{name} has too many callers"
-        return ""
-
-    def _uses(self, unit: Unit, definition: Definition) -> Iterator[_End | tuple[Unit, Definition]]:
+    def _uses(self, unit: Unit, definition: Definition) -> Iterator[_LastUse | tuple[Unit, Definition]]:
         head = unit.head(definition)
         name = definition.name
         line, text = unit.line(definition.offset)
@@ -218,21 +207,21 @@ class _Ends:
             yield self._exit(unit, f"{name} is __exit", line, text)
             return
         if re.search(rb"\b__init\b", head):
-            yield _End(Goes.BOOT, self._fact(unit, f"{name} is __init", line, text))
+            yield _LastUse(RunsAt.BOOT, _fact(unit, f"{name} is __init", line, text))
             return
-        if why := self._may_be_made(unit, name):
-            yield self._unseen(unit.path, line, text, why)
+        if why := self._may_be_pasted(unit, name):
+            yield _incomplete(unit.path, line, text, why)
             return
         node = function_node(unit, definition)
         count = 0
         for path in self._all_files(node):
-            user = self._holders.units.get(path) if path else None
+            user = self.units.get(path) if path else None
             if user is None:
-                yield self._unseen(unit.path, line, text, f"not every use of {name} could be looked at")
+                yield _incomplete(unit.path, line, text, f"not every use of {name} could be read")
                 return
             uses = user.uses(name)
             if len(uses) >= MOST_USES:
-                yield self._unseen(unit.path, line, text, f"{path} uses {name} too often")
+                yield _incomplete(unit.path, line, text, f"{path} uses {name} {MOST_USES} times or more")
                 return
             for use in uses:
                 if use.kind is Kind.STATEMENT and _HARMLESS.match(use.given):
@@ -242,14 +231,14 @@ class _Ends:
                 count += 1
                 yield self._end_of(user, use, name)
         if not count:
-            yield self._open(unit.path, line, text, f"nothing uses {name}")
+            yield _open(unit.path, line, text, f"nothing uses {name}")
 
     def _all_files(self, node: Node) -> Iterator[str]:
         """Every file that may use a function; the empty path where there may be others."""
         if node.local and self._holders.together(node.path) == []:
             yield node.path
             if node.path.endswith(".c") and open_parts(self._kernel.kbuild.built_if(node.path).condition):
-                yield ""  # who includes it?
+                yield ""  # another file may include it
             return
         if self._holders.source.index is None and not self._holders.source.is_small:
             yield ""
@@ -266,83 +255,84 @@ class _Ends:
         other = path.startswith("arch/") and path.split("/")[1] != self._holders.environment["SRCARCH"]
         return not other and path.endswith((".S", ".rs", ".inc", ".lds", ".y", ".l")) and not path.startswith(NOT_THE_KERNEL[:3])
 
-    def _end_of(self, unit: Unit, use: Use, name: str) -> _End | tuple[Unit, Definition]:
+    def _end_of(self, unit: Unit, use: Use, name: str) -> _LastUse | tuple[Unit, Definition]:
         if use.kind is Kind.CALL and use.user is not None:
             return unit, use.user
         if use.kind is Kind.STATEMENT and entry_points.AT_EXIT.match(use.given):
             return self._exit(unit, f"{use.given}({name})", use.line, use.text)
         if use.kind is Kind.STATEMENT and (entry_points.AT_BOOT.match(use.given) or entry_points.BOOT_OPTIONS.match(use.given)):
-            return _End(Goes.BOOT, self._fact(unit, f"{use.given}({name})", use.line, use.text))
-        members = _WHEN.get(use.struct) if use.kind is Kind.TABLE else None
+            return _LastUse(RunsAt.BOOT, _fact(unit, f"{use.given}({name})", use.line, use.text))
+        members = _MEMBERS.get(use.struct) if use.kind is Kind.TABLE else None
         if members is None or use.user is None or (members and use.member not in members):
-            return self._open(unit.path, use.line, use.text, f"{name} is used at {unit.path}:{use.line}")
-        goes = members.get(use.member, Goes.POWER)
+            return _open(unit.path, use.line, use.text, f"{name} is used at {unit.path}:{use.line}")
+        runs_at = members.get(use.member, RunsAt.POWER)
         table = table_node(unit, use.user, use.struct)
-        if goes is Goes.FIXED and use.struct == "platform_driver" and (why := self._may_be_unplugged(unit, use.user)):
-            return self._open(unit.path, use.line, use.text, why)
-        if goes is Goes.FIXED and use.struct == "pci_driver" and _may_be_virtual_function(unit, use.user):
-            why = f"{table.name} may be the driver of virtual functions, which come and go by a file of sysfs"
-            return self._open(unit.path, use.line, use.text, why)
-        claim = f"{name} is .{use.member} of the {use.struct} {table.name}: it runs when {goes}"
-        return _End(goes, self._fact(unit, claim, use.line, use.text), table)
+        if runs_at is RunsAt.FIXED_UNBIND and use.struct == "platform_driver" and (why := self._may_be_unplugged(unit, use.user)):
+            return _open(unit.path, use.line, use.text, why)
+        if runs_at is RunsAt.FIXED_UNBIND and use.struct == "pci_driver" and _may_be_virtual_function(unit, use.user):
+            why = f"{table.name} may drive virtual functions, which a file of sysfs makes and removes"
+            return _open(unit.path, use.line, use.text, why)
+        claim = f"{name} is .{use.member} of the {use.struct} {table.name}: it runs at {runs_at}"
+        return _LastUse(runs_at, _fact(unit, claim, use.line, use.text), table)
 
-    def _exit(self, unit: Unit, claim: str, line: int, text: str) -> _End:
+    def _exit(self, unit: Unit, claim: str, line: int, text: str) -> _LastUse:
         """The exit of a module: include/linux/init.h and module.h drop it from what is built in."""
         condition = self._kernel.kbuild.built_if(unit.path).condition if unit.path.endswith(".c") else YES
         base = self._kernel.base
         modules = [name for name in names(condition) if base.get(name) == "m"]
         if open_parts(condition) or modules:
-            return self._open(unit.path, line, text, f"{unit.path} may be a module")
-        return _End(Goes.EXIT, self._fact(unit, f"{claim}: it runs when {Goes.EXIT}, and what is built in is not", line, text))
+            return _open(unit.path, line, text, f"{unit.path} may be a module")
+        claim = f"{claim}: it runs at module exit, and what is built in has none"
+        return _LastUse(RunsAt.MODULE_EXIT, _fact(unit, claim, line, text))
 
-    def _may_be_made(self, unit: Unit, name: str) -> str:
-        """Why a macro may make a use of the name that does not show; empty if none does."""
+    def _may_be_pasted(self, unit: Unit, name: str) -> str:
+        """Why a macro may hide a use of the name; empty if none does."""
         for match in re.finditer(rb"##", unit.data):
             near = unit.data[max(0, match.start() - _LONGEST_NAME) : match.start()].rstrip()
             before = _LAST_WORD.search(near)[0].decode("ascii", "replace")  # type: ignore[index]
             after = _FIRST_WORD.match(unit.data, match.end(), match.end() + _LONGEST_NAME)[1].decode("ascii", "replace")  # type: ignore[index]
             if (after.startswith("_") and name.endswith(after)) or (before.endswith("_") and name.startswith(before)):
-                return f"{unit.path}:{unit.line(match.start())[0]} may make the name {name}"
+                return f"{unit.path}:{unit.line(match.start())[0]} may paste the name {name}"
         for statement in unit.statements:
             if not _HARMLESS.match(statement.macro) and any(one and name.startswith(f"{one}_") for one in statement.arguments):
-                return f"{statement.macro} at {unit.path}:{unit.line(statement.offset)[0]} may make the name {name}"
+                return f"{statement.macro} at {unit.path}:{unit.line(statement.offset)[0]} may paste the name {name}"
         return ""
 
     def _may_be_unplugged(self, unit: Unit, table: Definition) -> str:
-        """Why something other than the machine may make the devices of a platform driver (drivers/mfd/dln2.c is one on USB)."""
+        """Why a program may plug and unplug the devices of a platform driver (drivers/mfd/dln2.c creates some on USB)."""
         text = unit.data[table.span[0] : table.span[1]]
         name = re.search(rb'\.\s*name\s*=\s*"([^"\n]+)"', text)
         if name is None or b"id_table" in text or _MAKES_DEVICES.search(unit.data):
-            return f"the devices of {table.name} may be made and taken by a program"
-        wanted = name[1].decode("utf-8", "replace").lower()
+            return f"a program may plug and unplug the devices of {table.name}"
+        device = name[1].decode("utf-8", "replace").lower()
         # plain numbers are no words of the index; 88pm860x is one
-        words = [[word] for word in re.findall(r"\w+", wanted) if not (word[0].isdigit() and is_number(word))]
+        words = [[word] for word in re.findall(r"\w+", device) if not (word[0].isdigit() and is_number(word))]
         source = self._holders.source
         if source.index is None or not words:
-            return f"who makes the devices of {table.name} cannot be looked up"
+            return f"not known: which code creates the devices of {table.name} (no word index)"
         try:
             paths = source.holding(words)
         except NoIndex as wrong:
             source.index_failed(str(wrong))
-            return f"who makes the devices of {table.name} cannot be looked up"
+            return f"not known: which code creates the devices of {table.name} (no word index)"
         for path in paths:
             if path == unit.path or not self._holders.is_of_the_kernel(path):
                 continue
-            other = self._holders.units.get(path)
+            other = self.units.get(path)
             if other is None:
-                return f"not every file that may make devices of {table.name} could be looked at"
+                return f"not every file that may create devices of {table.name} could be read"
             if b'"' + name[1] + b'"' in other.data and _MAKES_DEVICES.search(other.data):
-                return f"{path} makes devices of {table.name}"
+                return f"{path} creates devices of {table.name}"
         return ""
 
-    @staticmethod
-    def _fact(unit: Unit, claim: str, line: int, text: str) -> Fact:
-        return Fact(claim, Place(unit.path, line, unit.oid), text)
 
-    @classmethod
-    def _unseen(cls, path: str, line: int, text: str, why: str) -> _End:
-        return dataclasses.replace(cls._open(path, line, text, why), whole=False)
+def _fact(unit: Unit, claim: str, line: int, text: str) -> Fact:
+    return Fact(claim, Place(unit.path, line, unit.oid), text)
 
-    @staticmethod
-    def _open(path: str, line: int, text: str, why: str) -> _End:
-        return _End(Goes.OPEN, Fact(why, Place(path, line, ""), text), why=why)
+
+def _open(path: str, line: int, text: str, why: str, *, is_complete: bool = True) -> _LastUse:
+    return _LastUse(RunsAt.UNKNOWN, Fact(why, Place(path, line, ""), text), is_complete=is_complete)
+
+
+def _incomplete(path: str, line: int, text: str, why: str) -> _LastUse:
+    return _open(path, line, text, why, is_complete=False)

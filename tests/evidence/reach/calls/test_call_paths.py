@@ -1,4 +1,4 @@
-"""Ways in: from a changed function to what a program can drive, and where a chain proves nothing."""
+"""Call paths: from a changed function to what a program can drive, and where a chain proves nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hook.source.tree import Source
 from hook.verdict import Answer
 from tests.small_kernel import Kernel
 
-BOUNDS = call_paths.Bounds(hops=16, files=400, callers=40, seconds=60)
+BOUNDS = call_paths.SearchBounds(hops=16, files=400, callers=40, seconds=60)
 MAKEFILE = "obj-y += init/ mm/ drivers/ net/ fs/\nobj-$(CONFIG_ONLY_ARM) += arm/\n"
 KCONFIG = """
 config ONLY_ARM
@@ -117,22 +117,22 @@ def _defined(name: str) -> str:
 OPEN: dict[str, tuple[dict[str, str], str]] = {
     "another file's static function of that name is called": (
         {"fs/a.c": "static void help(void) { }\n", "fs/b.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"},
-        "no way in was found",
+        "no call path to help was found",
     ),
     "the table is never registered": (
-        {"fs/a.c": "static int help(void) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"}, "no way in was found",
+        {"fs/a.c": "static int help(void) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"}, "no call path to help was found",
     ),
     "the table is only taken away": (
         {"fs/a.c": "static int help(void) { return 0; }\nstatic struct file_system_type f = {\n\t.init_fs_context = help,\n};\n" + boot("return unregister_filesystem(&f)")},
-        "no way in was found",
+        "no call path to help was found",
     ),
     "only another architecture calls it": (
-        {"fs/a.c": "void help(void) { }\n", "arch/arm64/kernel/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"}, "no way in was found",
+        {"fs/a.c": "void help(void) { }\n", "arch/arm64/kernel/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"}, "no call path to help was found",
     ),
     "the call is in #if 0": (
-        {"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n#if 0\n\thelp();\n#endif\n\treturn 0;\n}\n"}, "no way in was found",
+        {"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n#if 0\n\thelp();\n#endif\n\treturn 0;\n}\n"}, "no call path to help was found",
     ),
-    "the call is in a comment": ({"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\t/* help(); */\n\treturn 0;\n}\n"}, "no way in was found"),
+    "the call is in a comment": ({"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\t/* help(); */\n\treturn 0;\n}\n"}, "no call path to help was found"),
     "it runs at boot only": ({"fs/a.c": "static void help(void) { }\n" + boot("help()")}, "boot runs at boot only"),
     "it runs at exit only": (
         {"fs/a.c": "static void help(void) { }\nstatic void __exit leave(void)\n{\n\thelp();\n}\nmodule_exit(leave);\n"}, "leave is __exit",
@@ -167,7 +167,7 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
         "is registered as a file system",
     ),
     "a variable of that name is called": (
-        {"fs/a.c": "void help(void) { }\n", "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\tvoid (*help)(void) = NULL;\n\thelp();\n\treturn 0;\n}\n"}, "no way in was found",
+        {"fs/a.c": "void help(void) { }\n", "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\tvoid (*help)(void) = NULL;\n\thelp();\n\treturn 0;\n}\n"}, "no call path to help was found",
     ),
     "no kernel for the target is built with the caller": (
         {"fs/a.c": "void help(void) { }\n", "arm/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n", "arm/Makefile": "obj-y += b.o\n"},
@@ -192,7 +192,7 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a module parameter without permissions is read at boot": (
         {"fs/a.c": "static int help(const char *v) { return 0; }\nstatic const struct kernel_param_ops p = {\n\t.set = help,\n};\nmodule_param_cb(p, &p, NULL, 0);\n"},
-        "no way in was found",
+        "no call path to help was found",
     ),
     "a softirq that nothing is known of": (
         {"fs/a.c": "static void help(void) { }\n" + boot("open_softirq(FOO_SOFTIRQ, help)")}, "nothing shows who raises that softirq",
@@ -211,7 +211,7 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
         {"fs/a.c": "static int help(void *d) { return 0; }\n" + boot("iget5_locked(sb, 1, help, NULL, NULL)")}, "boot runs at boot only",
     ),
     "a machine check is no doing of a program": (
-        {"fs/a.c": "static void help(void) { }\nDEFINE_IDTENTRY_MCE(exc_machine_check)\n{\n\thelp();\n}\n"}, "no way in was found",
+        {"fs/a.c": "static void help(void) { }\nDEFINE_IDTENTRY_MCE(exc_machine_check)\n{\n\thelp();\n}\n"}, "no call path to help was found",
     ),
     "a queue that holds two things": (
         {"fs/a.c": "static void help(void *w) { }\nstatic void other(void *w) { }\nSYSCALL_DEFINE0(others)\n{\n\tINIT_WORK(&a->work, help);\n\tINIT_WORK(&b->work, other);\n\tschedule_work(&b->work);\n\treturn 0;\n}\n"},
@@ -223,7 +223,7 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
 @pytest.fixture(scope="module")
 def made(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     """One tree with a file for each kind of entry, and the word index."""
-    kernel = _copy(first_kernel, tmp_path_factory.mktemp("ways"))
+    kernel = _copy(first_kernel, tmp_path_factory.mktemp("call-paths"))
     for name, text in ENTRIES.items():
         kernel.write(f"fs/{name}.c", _defined(name) + text.replace("others", f"{name}0"))
     kernel.write("arch/x86/entry/syscalls/syscall_64.tbl", CALLS + "".join(f"9\tcommon\t{name}0\tsys_{name}0\n" for name in ENTRIES))
@@ -261,7 +261,7 @@ def plant(first_kernel: Kernel, tmp_path: pathlib.Path) -> Iterator[Planted]:
 
 
 class Planted:
-    """A tree of a few files, to be asked for the ways in to a function."""
+    """A tree of a few files, to be asked for the call paths to a function."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -280,16 +280,16 @@ class Planted:
         self.kernel.git("commit", "-qm", "grown")
         return Source(self._objects, self.kernel.head())
 
-    def reach(self, files: dict[str, str], name: str = "help", path: str = "", bounds: call_paths.Bounds = BOUNDS) -> Reach:
+    def reach(self, files: dict[str, str], name: str = "help", path: str = "", bounds: call_paths.SearchBounds = BOUNDS) -> Reach:
         return reach(self.commit(files), path or next(iter(files)), name, bounds)
 
 
-def reach(source: Source, path: str, name: str, bounds: call_paths.Bounds = BOUNDS, base: str | None = None) -> Reach:
+def reach(source: Source, path: str, name: str, bounds: call_paths.SearchBounds = BOUNDS, base: str | None = None) -> Reach:
     return call_paths.reach([(path, name)], source, tree.Kernel(source, "x86_64", "gcc-12", base), bounds)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_each_kind_of_entry_proves_a_way_in(searched: Source, name: str) -> None:
+def test_each_kind_of_entry_proves_a_call_path(searched: Source, name: str) -> None:
     found = reach(searched, f"fs/{name}.c", "target_show" if name == "show" else f"target_{name}")
     assert found.answer is Answer.YES, found.question
     assert all(fact.place.line and fact.place.blob and fact.text for fact in found.facts), found.facts
@@ -372,12 +372,12 @@ def test_an_inline_function_of_a_header_is_reached_through_who_uses_it(plant: Pl
 @pytest.mark.parametrize(
     "bounds",
     [
-        call_paths.Bounds(hops=1, files=400, callers=40, seconds=60),
-        call_paths.Bounds(hops=16, files=1, callers=40, seconds=60),
-        call_paths.Bounds(hops=16, files=400, callers=40, seconds=-1),
+        call_paths.SearchBounds(hops=1, files=400, callers=40, seconds=60),
+        call_paths.SearchBounds(hops=16, files=1, callers=40, seconds=60),
+        call_paths.SearchBounds(hops=16, files=400, callers=40, seconds=-1),
     ],
 )
-def test_a_search_that_is_cut_short_says_so_and_never_no(plant: Planted, bounds: call_paths.Bounds) -> None:
+def test_a_search_that_is_cut_short_says_so_and_never_no(plant: Planted, bounds: call_paths.SearchBounds) -> None:
     files = {
         "fs/a.c": "void help(void) { }\n",
         "fs/b.c": "void between(void)\n{\n\thelp();\n}\n",
@@ -385,7 +385,7 @@ def test_a_search_that_is_cut_short_says_so_and_never_no(plant: Planted, bounds:
     }
     found = plant.reach(files, bounds=bounds)
     assert found.answer is Answer.UNKNOWN
-    assert "limits of" in found.question
+    assert "(limit: " in found.question
 
 
 def test_one_function_that_is_reached_is_enough(plant: Planted) -> None:
@@ -420,10 +420,10 @@ def test_the_shortest_chain_is_taken(plant: Planted) -> None:
     ],
 )
 def test_the_interface_is_named_as_descriptions_name_it(searched: Source, name: str, interface: str) -> None:
-    search = call_paths.Search(searched, tree.Kernel(searched, "x86_64", "gcc-12", None), BOUNDS)
-    way = search.find(f"fs/{name}.c", f"target_{name}").way
-    assert way is not None
-    assert interface in interfaces.named(way, search)
+    search = call_paths.CallPathSearch(searched, tree.Kernel(searched, "x86_64", "gcc-12", None), BOUNDS)
+    call_path = search.find(f"fs/{name}.c", f"target_{name}").call_path
+    assert call_path is not None
+    assert interface in interfaces.named(call_path, search)
 
 
 def test_an_interface_without_a_description_is_said(searched: Source, tmp_path: pathlib.Path) -> None:

@@ -15,7 +15,7 @@ from hook.source.tree import Source
 from hook.verdict import Answer
 from tests.small_kernel import Kernel
 
-BOUNDS = call_paths.Bounds(hops=16, files=400, callers=40, seconds=60)
+BOUNDS = call_paths.SearchBounds(hops=16, files=400, callers=40, seconds=60)
 KCONFIG = (
     'config USB_RAW_GADGET\n\tbool "raw"\nconfig USB_DUMMY_HCD\n\tbool "dummy"\nconfig UHID\n\tbool "uhid"\nconfig FOO\n\ttristate "foo"\n'
 )
@@ -50,7 +50,7 @@ class Gate:
         names: tuple[str, ...] = ("helper",),
         more: dict[str, str] | None = None,
         base: str | None = None,
-        bounds: call_paths.Bounds = BOUNDS,
+        bounds: call_paths.SearchBounds = BOUNDS,
     ) -> Reach:
         for path, content in {"drivers/net/foo.c": text, **(more or {})}.items():
             self.kernel.write(path, content)
@@ -142,21 +142,18 @@ def test_suspend_resume_and_shutdown_are_said_as_such(driver: Gate) -> None:
     text = PCI.replace(".remove", ".shutdown")
     found = driver.asked(text)
     assert found.answer is Answer.UNKNOWN
-    assert (
-        "helper runs when the machine suspends, resumes or shuts down: foo_remove is .shutdown of the pci_driver foo_driver"
-        in found.question
-    )
+    assert "helper, which runs at suspend, resume or shutdown (foo_remove is .shutdown of the pci_driver foo_driver" in found.question
 
 
 def test_only_init_is_said_as_such(driver: Gate) -> None:
     found = driver.asked(HELPER + "static int __init boot(void)\n{\n\thelper();\n}\nmodule_init(boot);\n")
-    assert (found.answer, "helper runs when the kernel boots" in found.question) == (Answer.UNKNOWN, True)
+    assert (found.answer, "helper, which runs at boot (" in found.question) == (Answer.UNKNOWN, True)
 
 
 def test_a_limit_is_no_proof(driver: Gate) -> None:
     text = PCI.replace("static void helper", "void helper")
     more = {f"drivers/net/u{number}.c": "/* helper */\n" for number in range(4)}
-    assert driver.asked(text, more=more, bounds=call_paths.Bounds(16, 2, 40, 60)).answer is Answer.UNKNOWN
+    assert driver.asked(text, more=more, bounds=call_paths.SearchBounds(16, 2, 40, 60)).answer is Answer.UNKNOWN
     assert driver.asked(text, more=more).answer is Answer.NO
 
 

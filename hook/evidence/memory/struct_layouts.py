@@ -1,4 +1,4 @@
-"""Structs: the layout of a struct by its name, as one C file sees it.
+"""StructLayouts: the layout of a struct by its name, as one C file sees it.
 
 The one in the file itself, or the only one that a header has. The word index finds it; where two are left, or a bound is met, none is
 taken.
@@ -30,7 +30,7 @@ _PLAIN = re.compile(rb"\(?[ \t]*(\w+)[ \t]*\)?[ \t]*(?:/\*[^\n]*|//[^\n]*)?\Z")
 
 
 @dataclasses.dataclass
-class Structs:
+class StructLayouts:
     """What one file sees. `instead` are files as they were before the change, where those are meant."""
 
     source: Source

@@ -1,0 +1,181 @@
+"""Function uses: the hops from a function, or a macro, to what calls it, holds it in a table, or hands it on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hook.c.definitions import Definition
+from hook.evidence.reach.calls import queued
+from hook.evidence.reach.calls.callbacks import CallbackCalls
+from hook.evidence.reach.calls.member_calls import MemberCalls
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, NodeKind, Trigger, hop_to_user, macro_node, table_node, user_of
+from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, statement_of
+from hook.kernel import callback_tables, entry_points
+from hook.kernel.name_users import Holders
+from hook.kernel.units import Kind, Unit, Use
+
+_STATIC_CALLS = ("static_call", "static_call_cond", "static_call_mod", "indirect_call_wrapper")
+_TIMER = re.compile(rb"(\w+)(?:\.|->)function\s*=")
+_NEAR = 120  # bytes before a name, for what it is assigned to
+
+
+class FunctionUses:
+    """The uses of functions in one tree."""
+
+    def __init__(self, holders: Holders) -> None:
+        self._callback_calls = CallbackCalls(holders)
+        self._member_calls = MemberCalls(holders)
+
+    def of(self, node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+        """What a use of a function or macro leads to."""
+        if use.kind is Kind.MACRO:
+            macro = macro_node(unit, user_of(use))
+            is_called = use.given != "named" or node.kind is NodeKind.MACRO
+            doubt = "" if is_called else f"macro {macro.name} names {node.name} and does not call it"
+            yield Hop(macro, trigger, f"macro {macro.name} stands for {node.name}", unit.path, use.line, use.text, doubt)
+        elif use.kind is Kind.STATEMENT:
+            yield from _in_statement(node, trigger, unit, use)
+        elif use.kind is Kind.TABLE:
+            yield from self._in_table(node, trigger, unit, use)
+        elif use.user is None:
+            return
+        elif node.kind is NodeKind.MACRO:
+            yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}")
+        elif use.kind is Kind.CALL:
+            yield from hop_to_user(unit, use, trigger, f"{use.user.name}() calls {node.name}()")
+        elif use.kind is Kind.GIVEN:
+            yield from self._given(node, trigger, unit, use)
+        elif use.kind is Kind.LOCAL and (use.struct in callback_tables.CALLBACKS or use.struct in callback_tables.TABLES):
+            yield from _in_local_table(node, trigger, unit, use)
+        elif use.kind in (Kind.ASSIGNED, Kind.LOCAL) and use.member:
+            yield from _assigned(node, trigger, unit, use)
+        elif use.kind is Kind.RETURNED:
+            doubt = f"nothing shows who calls what {use.user.name}() returns"
+            yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {node.name}", doubt)
+        elif use.member != "compared":
+            doubt = f"nothing shows what {use.user.name}() does with it"
+            yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}", doubt)
+
+    def _given(self, node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+        """A function that is handed to another one."""
+        called, user = use.given, user_of(use).name
+        claim, doubt = f"{user}() gives {node.name}() to {called}()", ""
+        options: tuple[str, ...] = ()
+        if entry_points.takes_away(called) and not self._callback_calls.calls(called, use.argument, unit):
+            return
+        if called in entry_points.TIED:
+            if holder := queued.holder_in_call(unit, use):
+                yield queued.tied(node, trigger, unit, use, holder)
+            return
+        if called == "static_call_update":
+            return
+        if called == "open_softirq":
+            trigger, claim = Trigger.ANYTHING, f"softirqs, of every machine: {claim}"
+            doubt = "" if entry_points.SOFTIRQS.search(use.text) else "nothing shows who raises that softirq"
+        elif called in entry_points.REGISTERING:
+            trigger, claim, options = Trigger.ANYTHING, f"{entry_points.REGISTERING[called]}: {claim}", entry_points.options_of_call(called)
+        elif called in entry_points.CALLING:
+            claim = f"{claim}, which has it called"
+        elif called in entry_points.THREADS:
+            trigger, claim = Trigger.ANYTHING, f"{user}() starts a thread of {node.name}() by {called}()"
+        elif called in entry_points.LATER:
+            claim = f"{user}() has {node.name}() run by {called}()"
+        elif called in _STATIC_CALLS or called.startswith("INDIRECT_CALL"):
+            claim = f"{user}() calls {node.name}() by {called}()"
+        elif self._callback_calls.calls(called, use.argument, unit):
+            claim = f"{claim}, which calls it"
+        else:
+            doubt = f"nothing shows that {called}() calls what it is given"
+        yield from hop_to_user(unit, use, trigger, claim, doubt, options=options)
+
+    def _in_table(self, node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+        """A function that stands in a table."""
+        at = (unit.path, use.line, use.text)
+        table = table_node(unit, user_of(use), use.struct)
+        if use.given in entry_points.TIED:  # DEFINE_TIMER(tick, function)
+            yield queued.tied(node, trigger, unit, use, table.name)
+            return
+        member = f"{f'.{use.member} of ' if use.member else 'in '}{use.struct and 'struct ' + use.struct + ' '}{table.name}"
+        claim = f"{node.name}() is {member}"
+        entry = callback_tables.entry_of(use.struct, use.member)
+        if entry is not None:
+            claim = f"{entry.kind}: {claim}"
+            if entry.is_indexed_by_core:
+                yield Hop(None, Trigger.USER_SPACE, claim, *at, options=entry.options)
+            else:
+                yield Hop(table, trigger if entry.is_called_at_once else Trigger.ANYTHING, claim, *at, options=entry.options)
+        elif use.struct == "lsm_info" and use.member == "init":
+            if trigger is Trigger.ANYTHING:
+                yield Hop(None, trigger, f"{node.name}() runs at boot, as a security module that CONFIG_LSM or lsm= names", *at)
+        elif use.struct == "notifier_block":
+            yield Hop(table, trigger, claim, *at)
+        else:
+            yield Hop(table, trigger, claim, *at, doubt=f"nothing shows who calls {member}")
+            yield from self._member_calls.of(node, trigger, table, use, member)
+
+
+def _in_local_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    """A function that stands in a structure which a running function fills in."""
+    claim = f"{user_of(use).name}() sets {member_of(use)} to {node.name}()"
+    if use.struct in callback_tables.CALLBACKS:
+        yield from hop_to_user(unit, use, trigger, claim)
+        return
+    table = callback_tables.TABLES[use.struct]
+    trigger = trigger if table.is_called_at_once else Trigger.ANYTHING
+    yield from hop_to_user(unit, use, trigger, f"{table.kind}: {claim}", options=table.options)
+
+
+def _assigned(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    """A function that a member or variable is set to."""
+    user = user_of(use)
+    claim = f"{user.name}() sets {use.member} to {node.name}()"
+    if use.member in entry_points.MEMBERS:
+        claim = f"{entry_points.MEMBERS[use.member]}: {user.name}() sets ->{use.member} to {node.name}()"
+        yield from hop_to_user(unit, use, trigger, claim)
+    elif _calls_variable(unit, user, use.member):
+        yield from hop_to_user(unit, use, trigger, f"{claim}, and calls that")
+    elif use.member == "function" and (timer := _TIMER.search(unit.scan.code, max(use.offset - _NEAR, user.body[0]), use.offset)):
+        yield Hop(Node(NodeKind.QUEUED, timer[1].decode(), unit.path), trigger, claim, unit.path, use.line, use.text)
+    else:
+        yield from hop_to_user(unit, use, trigger, claim, f"nothing shows who calls {use.member}")
+
+
+def _in_statement(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    """A macro outside of functions that is given a function."""
+    at = (unit.path, use.line, use.text)
+    name, macro = node.name, use.given
+    statement = statement_of(unit, use)
+    if entry_points.AT_BOOT.match(macro):
+        if trigger is Trigger.ANYTHING:
+            yield Hop(None, trigger, f"{name}() runs at boot", *at, doubt=boot_doubt(unit.path))
+        else:
+            yield DeadEnd(f"{name} runs at boot only", *at)
+    elif entry_points.AT_EXIT.match(macro):
+        yield DeadEnd(f"{name} runs at module exit", *at)
+    elif entry_points.BOOT_OPTIONS.match(macro):
+        yield DeadEnd(f"{name} reads a boot option", *at)
+    elif entry_points.PARAMETERS.match(macro) and is_parameter_file(statement):
+        yield Hop(None, Trigger.USER_SPACE, f"module parameters: {name}() is called where one is written or read", *at)
+    elif macro in callback_tables.MAKING:
+        form, struct = callback_tables.MAKING[macro]
+        table = Node(NodeKind.TABLE, form.format(*statement.arguments), unit.path, True, struct)
+        claim = f"{callback_tables.TABLES[struct].kind}: {name}() is a member of {table.name}, a struct {struct}"
+        yield Hop(table, Trigger.ANYTHING, claim, *at)
+    elif macro == "DEFINE_STATIC_CALL":
+        key = Node(NodeKind.STATIC_CALL, statement.arguments[0], unit.path, False)
+        yield Hop(key, trigger, f"{name}() is the static call {key.name}", *at)
+    elif macro in ("BTF_ID_FLAGS", "BTF_ID"):
+        starts = [s for s in unit.statements if s.offset < use.offset and re.match(r"BTF_(?:KFUNCS|SET8)_START\Z", s.macro)]
+        if starts:
+            kfuncs = Node(NodeKind.KFUNC_SET, starts[-1].arguments[0], unit.path)
+            claim = f"BPF programs: {name}() is a kfunc of the set {kfuncs.name}"
+            yield Hop(kfuncs, Trigger.ANYTHING, claim, *at, options=("BPF_SYSCALL",))
+    elif macro in entry_points.TIED:
+        yield queued.tied(node, trigger, unit, use, statement.arguments[0])
+
+
+def _calls_variable(unit: Unit, user: Definition, variable: str) -> bool:
+    """Whether a function calls a variable of its own."""
+    form = rb"(?<![\w.>])\(?\*?\s*" + variable.encode() + rb"\s*\)?\s*\("
+    return re.search(form, unit.scan.code[user.body[0] : user.body[1]]) is not None

@@ -1,0 +1,55 @@
+"""Queued functions: work items, timers and tasklets, whose function runs when somebody queues what holds it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hook.c.brackets import arguments, end_of_call
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, NodeKind, Trigger, hop_to_user
+from hook.kernel import entry_points
+from hook.kernel.units import Kind, Unit, Use
+
+_TYING = re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
+
+
+def tied(node: Node, trigger: Trigger, unit: Unit, use: Use, holder: str) -> Hop:
+    """The hop from a function to what holds it."""
+    queued = Node(NodeKind.QUEUED, holder, unit.path)
+    return Hop(queued, trigger, f"{node.name}() runs when {holder} is queued", unit.path, use.line, use.text)
+
+
+def holder_in_call(unit: Unit, use: Use) -> str:
+    """What a call like `INIT_WORK(&foo->work, function)` ties the function to: `work`; empty where that cannot be read."""
+    code = unit.scan.code
+    opening = code.rfind(b"(", 0, use.offset)
+    while opening >= 0 and not code[:opening].rstrip().endswith(use.given.encode()):
+        opening = code.rfind(b"(", 0, opening)
+    given = arguments(code, opening) if opening >= 0 else []
+    words = re.findall(rb"\w+", given[0]) if given else []
+    return words[-1].decode("ascii", "replace") if words else ""
+
+
+def queueing(node: Node, trigger: Trigger, unit: Unit | None) -> Iterator[Hop | DeadEnd]:
+    """Where a file queues a work item or timer of its own, by the name of what holds it."""
+    if unit is None:
+        return
+    code, holder = unit.scan.code, node.name.encode()
+    tying = [arguments(code, match.end() - 1) for match in _TYING.finditer(code)]
+    functions = {tuple(given[1:2]) for given in tying if holder in re.findall(rb"\w+", b" ".join(given[:1]))}
+    doubt = "" if len(functions) < 2 else f"{node.name} holds more than one thing in this file"
+    for match in entry_points.QUEUEING.finditer(code):
+        user = unit.function_at(match.start())
+        end = end_of_call(code, match.end() - 1)
+        if user is None or end < 0 or not _names(code[match.end() : end], holder, code[user.body[0] : match.start()]):
+            continue
+        use = Use(Kind.CALL, match.start(), *unit.line(match.start()), user)
+        yield from hop_to_user(unit, use, trigger, f"{user.name}() queues {node.name}", doubt)
+
+
+def _names(call_arguments: bytes, holder: bytes, code_before: bytes) -> bool:
+    """Whether the arguments of a call name what holds a work item or timer, or a variable that points to it."""
+    words = re.findall(rb"\w+", call_arguments)
+    variables = [word for word in dict.fromkeys(words) if not word[:1].isdigit()]
+    pointed = rb"\s*=\s*&[\w>.-]*\b" + holder + rb"\s*;"
+    return holder in words or any(re.search(rb"\b" + variable + pointed, code_before) for variable in variables)

@@ -1,0 +1,112 @@
+"""Table uses: the hops from a table of callbacks to what holds or registers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hook.c.definitions import Definition
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, Trigger, hop_to_user, macro_node, table_node, user_of
+from hook.kernel import entry_points
+from hook.kernel.units import Kind, Statement, Unit, Use
+
+
+def of_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    """What a use of a table leads to."""
+    name = node.name
+    if use.kind is Kind.TABLE:
+        yield from _in_another_table(node, trigger, unit, use)
+    elif use.kind is Kind.STATEMENT:
+        yield from _registered_by_macro(name, unit, use)
+    elif use.kind is Kind.MACRO:
+        macro = macro_node(unit, user_of(use))
+        yield Hop(macro, trigger, f"macro {macro.name} stands for {name}", unit.path, use.line, use.text)
+    elif use.user is None or use.member == "compared":
+        return
+    elif use.kind is Kind.GIVEN:
+        yield from _given(node, trigger, unit, use)
+    elif use.kind is Kind.ASSIGNED:
+        kept = use.given or _hands_on(unit, use.user, use.member)
+        doubt = "" if kept else f"nothing shows what {use.user.name}() does with {use.member}"
+        yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {use.member} to {name}", doubt)
+    elif use.kind is Kind.LOCAL:
+        yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {member_of(use)} to {name}")
+    elif use.kind is Kind.RETURNED:
+        doubt = "" if node.struct == "bpf_func_proto" else f"nothing shows what is done with what {use.user.name}() returns"
+        yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {name}", doubt)
+    elif not re.match(r"[;{}\s]*" + re.escape(name) + r"\s*(?:\.|->)", use.text):
+        doubt = f"nothing shows that {use.user.name}() registers it"
+        yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {name}", doubt)
+
+
+def of_static_call(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    if use.kind is Kind.GIVEN and use.user is not None and use.given in ("static_call", "static_call_cond", "static_call_mod"):
+        doubt = f"the static call {node.name} may lead elsewhere by then"
+        yield from hop_to_user(unit, use, trigger, f"{use.user.name}() makes the static call {node.name}", doubt)
+
+
+def of_kfunc_set(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    if use.kind is Kind.TABLE and use.user is not None and use.struct == "btf_kfunc_id_set":
+        table = table_node(unit, use.user, use.struct)
+        yield Hop(table, trigger, f"{node.name} is .set of {table.name}", unit.path, use.line, use.text)
+
+
+def member_of(use: Use) -> str:
+    """The member that a use sets, as a person reads it."""
+    return f"{f'.{use.member}' if use.member else 'a member'} of a struct {use.struct}"
+
+
+def statement_of(unit: Unit, use: Use) -> Statement:
+    """The macro outside of functions around a use."""
+    return next(statement for statement in unit.statements if statement.opening < use.offset < statement.end)
+
+
+def is_parameter_file(statement: Statement) -> bool:
+    """Whether a module parameter is a file of sysfs: it has permissions."""
+    return re.fullmatch(r"0*", statement.arguments[-1]) is None
+
+
+def boot_doubt(path: str) -> str:
+    return "its boot code may look for hardware first" if entry_points.depends_on_hardware(path) else ""
+
+
+def _in_another_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop]:
+    table = table_node(unit, user_of(use), use.struct)
+    if table.name == node.name:
+        return
+    claim = f"{node.name} is {f'.{use.member} of ' if use.member else 'in '}{table.name}"
+    doubt = f"whether {table.name} has a device decides" if use.struct.endswith("_driver") else ""
+    if use.struct == "pid_entry":
+        claim, doubt = f"{node.name} is in {table.name}, files below /proc", ""
+    elif node.struct == "file_system_type":
+        doubt = f"nothing shows that what {table.name} holds is registered as a file system"
+    yield Hop(table, trigger, claim, unit.path, use.line, use.text, doubt)
+
+
+def _registered_by_macro(name: str, unit: Unit, use: Use) -> Iterator[Hop]:
+    at = (unit.path, use.line, use.text)
+    if entry_points.PARAMETERS.match(use.given):
+        if is_parameter_file(statement_of(unit, use)):
+            yield Hop(None, Trigger.ANYTHING, f"{use.given}() makes a file of {name}", *at)
+    elif entry_points.REGISTERED_BY.match(use.given):
+        yield Hop(None, Trigger.ANYTHING, f"{use.given}() registers {name} at boot", *at, doubt=boot_doubt(unit.path))
+    elif use.given.startswith(("BPF_MAP_TYPE", "BPF_PROG_TYPE", "BPF_LINK_TYPE")):
+        yield Hop(None, Trigger.ANYTHING, f"{use.given}() registers {name}", *at)
+
+
+def _given(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    if entry_points.takes_away(use.given):
+        return
+    doubt = ""
+    if node.struct == "notifier_block":
+        if entry_points.NOTIFIERS.match(use.given):
+            trigger = Trigger.ANYTHING
+        else:
+            doubt = f"nothing shows that a program raises what {use.given}() is told of"
+    claim = f"{user_of(use).name}() gives {node.name} to {use.given}()"
+    yield from hop_to_user(unit, use, trigger, claim, doubt, options=entry_points.options_of_call(use.given))
+
+
+def _hands_on(unit: Unit, user: Definition, variable: str) -> bool:
+    """Whether a function hands a variable of its own to another one, or sets something to it."""
+    return re.search(rb"[(,=]\s*" + variable.encode() + rb"\s*[,);]", unit.scan.code[user.body[0] : user.body[1]]) is not None
