@@ -1,6 +1,6 @@
-"""The way in to changed code as one line for a person: `system call munlock -> sys_munlock -> mlock_fixup`.
+"""A call path to changed code as one line for a person: `system call munlock -> sys_munlock -> mlock_fixup`.
 
-A way in comes as facts, a hop each, from user space down (call_paths): first what makes it ready at boot, then an entry, a
+A call path comes as facts, a hop each, from user space down: first what registers its tables at boot, then the entry point, a
 system call or a member of a table, and what it calls. A hop begins with a function that the claim before it names; that is how they are
 known to belong together.
 """
@@ -22,11 +22,11 @@ _HOP = re.compile(
 
 
 def chains(facts: Sequence[Fact]) -> tuple[list[str], list[Fact]]:
-    """A line for each way in, and the facts that are part of none."""
+    """A line for each call path, and the facts that are part of none."""
     lines, rest = [], list[Fact]()
     at = 0
     while at < len(facts):
-        line, after = _way(facts, at)
+        line, after = _call_path(facts, at)
         if line:
             lines.append(line)
             at = after
@@ -36,8 +36,8 @@ def chains(facts: Sequence[Fact]) -> tuple[list[str], list[Fact]]:
     return lines, rest
 
 
-def _way(facts: Sequence[Fact], at: int) -> tuple[str, int]:
-    """The line of the way in that begins at a fact, empty where none does, and where it is over."""
+def _call_path(facts: Sequence[Fact], at: int) -> tuple[str, int]:
+    """The line of the call path that begins at a fact, empty where none does, and where it ends."""
     entry, names, before = "", list[str](), ""
     while at < len(facts):
         claim = facts[at].claim

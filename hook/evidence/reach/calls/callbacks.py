@@ -1,4 +1,4 @@
-"""CallbackCalls: whether a function calls what it is given, itself or through a function that it hands it to."""
+"""Callbacks: whether a function calls what it is given, itself or through a function that it hands it to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CallbackCalls:
         key = (name, argument)
         if key not in self._known:
             self._known[key] = False  # it is not called by what only hands it round
-            answers = [self._calls_parameter(unit, one, argument, depth) for unit, one in self._defining(name, near)]
+            answers = [self._calls_parameter(unit, definition, argument, depth) for unit, definition in self._defining(name, near)]
             self._known[key] = bool(answers) and all(answers)
         return self._known[key]
 
@@ -34,13 +34,13 @@ class CallbackCalls:
         here = near.defined(name, *_KINDS)
         if here is not None:
             return [(near, here)]
-        found = []
+        definitions = []
         for path in self._holders.defining(name)[:_MOST_DEFINITIONS]:
             unit = self._holders.units.get(path)
-            one = unit.defined(name, *_KINDS) if unit else None
-            if unit is not None and one is not None and (path.endswith(".h") or not unit.is_static(one)):
-                found.append((unit, one))
-        return found
+            definition = unit.defined(name, *_KINDS) if unit else None
+            if unit is not None and definition is not None and (path.endswith(".h") or not unit.is_static(definition)):
+                definitions.append((unit, definition))
+        return definitions
 
     def _calls_parameter(self, unit: Unit, definition: Definition, argument: int, depth: int) -> bool:
         is_function = definition.kind is DefinitionKind.FUNCTION
