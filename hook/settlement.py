@@ -54,7 +54,7 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
         reachable=evidence.reachable,
         reasoning=_reasoning(change, proofs, settings),
         change_id=change.patch.change_id,
-        change_classes=tuple(dict.fromkeys(name for finding in findings for name in finding.change_classes)),
+        change_classes=tuple(dict.fromkeys(str(name) for finding in findings for name in finding.change_classes)),
         evidence=facts[: settings["limits.evidence_facts"]],
         focus_symbols=focus.symbols if focus else (),
         via=focus.via if focus else (),

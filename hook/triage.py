@@ -107,10 +107,10 @@ class Answered:
 
 
 def _evidence(case: Case) -> Proofs:
-    from hook.evidence.functional import harmless  # only what is not known already pays for it
+    from hook.evidence.functional import file_findings  # only what is not known already pays for it
 
     most, seconds = case.settings["focus.max_symbols"], case.settings["limits.evidence_seconds"]
-    return Proofs(harmless.gather(case.change.patch, case.source, case.settings["target.arch"], most, seconds))
+    return Proofs(file_findings.gather(case.change.patch, case.source, case.settings["target.arch"], most, seconds))
 
 
 def _options(case: Case, proofs: Proofs) -> Proofs:

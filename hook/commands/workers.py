@@ -77,7 +77,7 @@ def _here(work: Work, tasks: Iterable[Task]) -> Iterator[tuple[int, Outcome]]:
 
 
 def _forked(work: Work, tasks: Iterable[Task], jobs: int) -> Iterator[tuple[int, Outcome]]:
-    from hook.evidence.functional import harmless  # noqa: F401 (for the processes)
+    from hook.evidence.functional import file_findings  # noqa: F401 (for the processes)
     from hook.evidence.options import needed_options  # noqa: F401
 
     coming = iter(tasks)

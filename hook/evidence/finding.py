@@ -10,6 +10,7 @@ import os
 import typing
 from typing import ClassVar
 
+from hook.evidence.change_classes import ChangeClass
 from hook.verdict import Answer, Fact, all_of
 
 if typing.TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Finding:
 
     functional: Judgement
     reachable: Judgement
-    change_classes: tuple[str, ...]  # empty where it is not known what kind of edit this is
+    change_classes: tuple[ChangeClass, ...]  # empty where it is not known what kind of edit this is
     change: Fact  # what changed, and where; of a file that is not functional, why
     unread: bool = False  # whether a blob could not be read, so that another look may find more
     functions: FileFunctions | None = None  # of a C file that is not proved harmless

@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import typing
 
+from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import token_comparison
 from hook.source.tree import Source
 from hook.verdict import Answer
@@ -26,7 +27,7 @@ class Edited:
     """What is known of two versions of a file."""
 
     functional: Answer  # of a file that is part of the kernel
-    classes: tuple[str, ...]  # empty where it is not known what kind of edit this is
+    classes: tuple[ChangeClass, ...]  # empty where it is not known what kind of edit this is
     why: str
     line: int  # of the new version, where they first differ
     functions: FileFunctions | None = None  # of a C file that is not proved harmless
@@ -37,28 +38,28 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     compared = token_comparison.compare(language, old, new)
     line = compared.first_new_line
     if compared.same:
-        return Edited(Answer.NO, (compared.change_class,), compared.why or compared.change_class, line)
+        return Edited(Answer.NO, (ChangeClass(compared.change_class),), compared.why or compared.change_class, line)
     why = compared.why or _CODE
     if language != "c" or b"\0" in old + new:
         return Edited(Answer.UNKNOWN, (), why, line)
     # a commit pays for what it needs: an edit of comments needs none of these
     from hook.c import segments
     from hook.evidence.focus import changed_functions
-    from hook.evidence.functional import change_classes, effects
+    from hook.evidence.functional import edit_kinds, harmless_rules
     from hook.evidence.functional.surroundings import Surroundings
 
     before, after = segments.read(old), segments.read(new)
     edits = segments.edits(before, after)
     # a header can be read by an assembler too, or be included in ways that a file does not see
     if path.endswith(".c") and compared.read:
-        proofs = effects.prove(edits, before, after, Surroundings(source, path))
+        proofs = harmless_rules.prove(edits, before, after, Surroundings(source, path))
         if proofs:
             return Edited(Answer.NO, tuple(dict.fromkeys(proof.change_class for proof in proofs)), proofs[0].why, line or proofs[0].line)
     touched = changed_functions.of_edits(path, edits, after)
     if why == _CODE and touched.changed:
         why = f"{_CODE} in {_listed([one.name for one in touched.changed])}"
-    kinds = [change_classes.of_edit(edit) for edit in edits]
-    counts = path.endswith(".c") and any(map(change_classes.counts_as_functional, edits, kinds))
+    kinds = [edit_kinds.of_edit(edit) for edit in edits]
+    counts = path.endswith(".c") and any(map(edit_kinds.counts_as_functional, edits, kinds))
     named = tuple(dict.fromkeys(itertools.chain.from_iterable(kinds)))
     return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from hook.change.patch import FileChange, Hunk, Patch
 from hook.evidence.finding import quoted
 from hook.evidence.functional import file_edits, path_table
-from hook.evidence.functional.harmless import of_file
+from hook.evidence.functional.file_findings import of_file
 from hook.source.tree import Source
 from hook.verdict import Answer
 
@@ -46,7 +46,7 @@ def classify(patch: Patch, source: Source, target_arch: str) -> Iterator[Classif
         for hunk in file.hunks:
             lines = _lines(hunk)
             if sides is None or language is None:
-                classes = finding.change_classes or (_NO_CLASS,)
+                classes: tuple[str, ...] = finding.change_classes or (_NO_CLASS,)
                 yield Classified(quoted(file.path), lines, finding.functional.answer, classes, finding.change.claim)
             elif time.monotonic() > until:
                 yield Classified(quoted(file.path), lines, Answer.UNKNOWN, (_NO_CLASS,), f"not judged alone within {_MOST_SECONDS:g} s")

@@ -11,32 +11,8 @@ import dataclasses
 import functools
 import re
 
+from hook.evidence.change_classes import ChangeClass
 from hook.verdict import Answer
-
-
-@dataclasses.dataclass(frozen=True)
-class Ruling:
-    """The answer that the table gives to one question about a path: NO, or UNKNOWN where it only looks like a NO."""
-
-    answer: Answer
-    name: str  # what kind of file this is
-    why: str
-
-
-@dataclasses.dataclass(frozen=True)
-class PathClass:
-    """What is known of a path alone; None where nothing is."""
-
-    functional: Ruling | None
-    reachable: Ruling | None
-
-    @property
-    def is_harmless(self) -> bool:
-        return self.functional is not None and self.functional.answer is Answer.NO
-
-    @property
-    def is_out_of_reach(self) -> bool:
-        return self.reachable is not None and self.reachable.answer is Answer.NO
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +20,36 @@ class Row:
     """One row of the table. For each of the two questions, the first row that matches and has an answer counts."""
 
     pattern: str  # of the whole path; `{target}` stands for the directory of the target under arch/
-    name: str
-    functional: Answer | None
-    reachable: Answer | None
     why: str
+    harmless: ChangeClass | None = None  # functional: no, and what kind of edit a change there is
+    may_be_built: bool = False  # functional: unknown, although a later row would say no
+    other_target: bool = False  # reachable: no
+    may_be_borrowed: bool = False  # reachable: unknown, although a later row would say no
+
+    @property
+    def functional(self) -> Answer | None:
+        return Answer.NO if self.harmless else Answer.UNKNOWN if self.may_be_built else None
+
+    @property
+    def reachable(self) -> Answer | None:
+        return Answer.NO if self.other_target else Answer.UNKNOWN if self.may_be_borrowed else None
 
 
-_NO, _OPEN = Answer.NO, Answer.UNKNOWN
+@dataclasses.dataclass(frozen=True)
+class PathClass:
+    """What is known of a path alone: the row that answers each question, None where no row does."""
+
+    functional: Row | None
+    reachable: Row | None
+
+    @property
+    def is_harmless(self) -> bool:
+        return self.functional is not None and self.functional.functional is Answer.NO
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        return self.reachable is not None and self.reachable.reachable is Answer.NO
+
 
 # Never named by a makefile of the kernel's build, only by a person (or by a target such as `make tags` or `make coccicheck`).
 _PEOPLES_SCRIPTS = (
@@ -71,137 +70,103 @@ _READ_AS_TEXT = (
 )
 
 ROWS: tuple[Row, ...] = (
-    Row(r"Documentation/Kconfig", "build configuration", _OPEN, None, "the top-level Kconfig reads it, so an option in it would count"),
-    Row(r"Documentation/.*", "documentation", _NO, None, "nothing under Documentation/ is built into the kernel"),
-    Row(r"(.*/)?[^/]+\.rst", "documentation", _NO, None, "reStructuredText is documentation"),
-    Row(r"(.*/)?README(\.md|\.txt)?", "documentation", _NO, None, "a README is read by people only"),
+    Row(r"Documentation/Kconfig", "the top-level Kconfig reads it, so an option in it would count", may_be_built=True),
+    Row(r"Documentation/.*", "nothing under Documentation/ is built into the kernel", harmless=ChangeClass.DOCUMENTATION),
+    Row(r"(.*/)?[^/]+\.rst", "reStructuredText is documentation", harmless=ChangeClass.DOCUMENTATION),
+    Row(r"(.*/)?README(\.md|\.txt)?", "a README is read by people only", harmless=ChangeClass.DOCUMENTATION),
     Row(
-        r"MAINTAINERS|CREDITS|COPYING|LICENSES/.*", "project record", _NO, None, "who maintains, wrote and may copy the kernel is not built"
+        r"MAINTAINERS|CREDITS|COPYING|LICENSES/.*",
+        "who maintains, wrote and may copy the kernel is not built",
+        harmless=ChangeClass.PROJECT_RECORD,
     ),
-    Row(r"\.mailmap|\.get_maintainer\.ignore", "project record", _NO, None, "names and addresses are not built"),
-    Row(r"(.*/)?\.gitignore", "git and editor settings", _NO, None, "what git ignores is not part of the build"),
+    Row(r"\.mailmap|\.get_maintainer\.ignore", "names and addresses are not built", harmless=ChangeClass.PROJECT_RECORD),
+    Row(r"(.*/)?\.gitignore", "what git ignores is not part of the build", harmless=ChangeClass.GIT_SETTINGS),
     Row(
         r"(.*/)?\.(clang-format|editorconfig|cocciconfig)",
-        "git and editor settings",
-        _NO,
-        None,
         "an editor's or a checker's settings are not built",
+        harmless=ChangeClass.GIT_SETTINGS,
     ),
-    Row(r"(.*/)?\.gitattributes", "git attributes", _OPEN, None, "attributes can change the content of files at checkout"),
-    Row(r"tools/(.*/)?Documentation/.*", "documentation", _NO, None, "nothing under a tool's Documentation/ is built into the kernel"),
-    Row(r"tools/(objtool|bpf/resolve_btfids)/.*", "build tool", _OPEN, None, "this tool rewrites or checks the objects of the kernel"),
+    Row(r"(.*/)?\.gitattributes", "attributes can change the content of files at checkout", may_be_built=True),
+    Row(
+        r"tools/(.*/)?Documentation/.*",
+        "nothing under a tool's Documentation/ is built into the kernel",
+        harmless=ChangeClass.DOCUMENTATION,
+    ),
+    Row(r"tools/(objtool|bpf/resolve_btfids)/.*", "this tool rewrites or checks the objects of the kernel", may_be_built=True),
     # what the build links into its tools: libsubcmd, and of libbpf what reads and writes BTF
     Row(
         r"tools/lib/(api|symbol|perf|thermal)/.*",
-        "user-space tool",
-        _NO,
-        None,
         "a library of programs such as perf, which the kernel's build does not use",
+        harmless=ChangeClass.USER_TOOL,
     ),
     Row(
         r"tools/lib/bpf/(ringbuf|netlink|usdt|linker|gen_loader)\.c|tools/lib/bpf/usdt\.bpf\.h",
-        "user-space tool",
-        _NO,
-        None,
         "a part of libbpf that resolve_btfids, the one user of it in the kernel's build, never calls",
+        harmless=ChangeClass.USER_TOOL,
     ),
     Row(
         r"tools/build/feature/test-[^/]*",
-        "user-space tool",
-        _NO,
-        None,
         "a probe for what programs under tools/ can be built with; nothing of it is in the kernel",
+        harmless=ChangeClass.USER_TOOL,
     ),
     Row(
         r"tools/(lib|include|arch|build|scripts)/.*|tools/Makefile",
-        "build tool",
-        _OPEN,
-        None,
         "objtool, resolve_btfids and sorttable are built from it, and they write into the kernel",
+        may_be_built=True,
     ),
-    Row(r"tools/testing/.*", "test of the kernel", _NO, None, "a test under tools/testing/ is not part of the kernel"),
-    Row(r"tools/.*", "user-space tool", _NO, None, "a program under tools/ that the kernel's build does not use"),
-    Row(r"scripts/gcc-plugins/.*", "compiler plugin", _OPEN, None, "a compiler plugin changes the code of every object"),
-    Row(r"scripts/mod/.*", "module post-processing", _OPEN, None, "modpost writes the tables and checks of every module"),
-    Row(r"scripts/(.*/)?(Makefile|Kbuild|Kconfig)[^/]*", "build rules", _OPEN, None, "these rules say how every object is compiled"),
-    Row(r"scripts/(coccinelle|ksymoops|tracing)/.*", "developer's script", _NO, None, "run by a person, never by the build"),
-    Row(r"scripts/gdb/.*\.py(\.in)?", "developer's script", _NO, None, "read by a debugger; nothing of it is linked into the kernel"),
-    Row(rf"scripts/({_PEOPLES_SCRIPTS})", "developer's script", _NO, None, "run by a person, never by the build"),
-    Row(r"scripts/.*", "build script", _OPEN, None, "the build may run it"),
-    Row(r"samples/.*", "sample", _OPEN, None, "kernel code under CONFIG_SAMPLES, or a program beside it"),
-    Row(r"usr/.*", "initial file system", _OPEN, None, "what usr/ makes is linked into the kernel"),
-    Row(r"(.*/)?Kconfig[^/]*", "build configuration", _OPEN, None, "options decide what is built"),
-    Row(r"(.*/)?(Makefile|Kbuild)[^/]*|.*\.mk", "build rules", _OPEN, None, "build rules decide what is built, and how"),
-    Row(
-        _READ_AS_TEXT,
-        "header read as text",
-        _OPEN,
-        None,
-        "a script of the build reads this header line by line, comments and white space too",
-    ),
-    Row(r"include/dt-bindings/.*", "device tree constants", None, _OPEN, "drivers in C include these headers too"),
+    Row(r"tools/testing/.*", "a test under tools/testing/ is not part of the kernel", harmless=ChangeClass.KERNEL_TEST),
+    Row(r"tools/.*", "a program under tools/ that the kernel's build does not use", harmless=ChangeClass.USER_TOOL),
+    Row(r"scripts/gcc-plugins/.*", "a compiler plugin changes the code of every object", may_be_built=True),
+    Row(r"scripts/mod/.*", "modpost writes the tables and checks of every module", may_be_built=True),
+    Row(r"scripts/(.*/)?(Makefile|Kbuild|Kconfig)[^/]*", "these rules say how every object is compiled", may_be_built=True),
+    Row(r"scripts/(coccinelle|ksymoops|tracing)/.*", "run by a person, never by the build", harmless=ChangeClass.DEVELOPER_SCRIPT),
+    Row(r"scripts/gdb/.*\.py(\.in)?", "read by a debugger; nothing of it is linked into the kernel", harmless=ChangeClass.DEVELOPER_SCRIPT),
+    Row(rf"scripts/({_PEOPLES_SCRIPTS})", "run by a person, never by the build", harmless=ChangeClass.DEVELOPER_SCRIPT),
+    Row(r"scripts/.*", "the build may run it", may_be_built=True),
+    Row(r"samples/.*", "kernel code under CONFIG_SAMPLES, or a program beside it", may_be_built=True),
+    Row(r"usr/.*", "what usr/ makes is linked into the kernel", may_be_built=True),
+    Row(r"(.*/)?Kconfig[^/]*", "options decide what is built", may_be_built=True),
+    Row(r"(.*/)?(Makefile|Kbuild)[^/]*|.*\.mk", "build rules decide what is built, and how", may_be_built=True),
+    Row(_READ_AS_TEXT, "a script of the build reads this header line by line, comments and white space too", may_be_built=True),
+    Row(r"include/dt-bindings/.*", "drivers in C include these headers too", may_be_borrowed=True),
     # arm64, arm and x86 never link a tree from boot/dts into the kernel; others can (CONFIG_BUILTIN_DTB)
     Row(
         r"arch/(?!{target}/)[^/]+/boot/dts/.*|arch/(arm|arm64|x86)/boot/dts/.*\.dts[io]?",
-        "device tree",
-        _NO,
-        _NO,
         "a device tree source describes a board; it is no code of the kernel for this target",
+        harmless=ChangeClass.DEVICE_TREE,
+        other_target=True,
     ),
-    Row(r".*\.dts[io]?", "device tree", None, _OPEN, "a device tree outside of the boards' own can be linked into the kernel"),
+    Row(r".*\.dts[io]?", "a device tree outside of the boards' own can be linked into the kernel", may_be_borrowed=True),
     # what a kernel for one architecture borrows from another
-    Row(
-        r"arch/x86/include/asm/intel-family\.h",
-        "borrowed header",
-        None,
-        _OPEN,
-        "include/linux/peci-cpu.h includes it on every architecture",
-    ),
+    Row(r"arch/x86/include/asm/intel-family\.h", "include/linux/peci-cpu.h includes it on every architecture", may_be_borrowed=True),
     Row(
         r"arch/arm/(mach|plat)-[^/]+/.*\.h",
-        "borrowed header",
-        None,
-        _OPEN,
         "drivers that build with COMPILE_TEST include such headers (drivers/staging/media/omap4iss)",
+        may_be_borrowed=True,
     ),
-    Row(r"arch/sh/include/.*", "borrowed header", None, _OPEN, "drivers/pinctrl/renesas includes these with COMPILE_TEST"),
+    Row(r"arch/sh/include/.*", "drivers/pinctrl/renesas includes these with COMPILE_TEST", may_be_borrowed=True),
     Row(
         r"arch/[^/]+/.+/Kconfig[^/]*",
-        "build configuration",
-        None,
-        _OPEN,
         "Kconfig files outside of the architecture's own read such files (crypto/Kconfig, drivers/ras/Kconfig)",
+        may_be_borrowed=True,
     ),
 )
 _BORROWED: dict[str, tuple[Row, ...]] = {
     "arm64": (
-        Row(
-            r"arch/arm/(xen|vdso|kvm|include)/.*",
-            "borrowed code",
-            None,
-            _OPEN,
-            "arm64 builds or runs parts of arch/arm/ (xen, vdso, older KVM)",
-        ),
+        Row(r"arch/arm/(xen|vdso|kvm|include)/.*", "arm64 builds or runs parts of arch/arm/ (xen, vdso, older KVM)", may_be_borrowed=True),
     ),
-    "um": (Row(r"arch/x86/.*", "borrowed code", None, _OPEN, "user mode Linux is built from parts of arch/x86/"),),
+    "um": (Row(r"arch/x86/.*", "user mode Linux is built from parts of arch/x86/", may_be_borrowed=True),),
 }
 _OWN_USER_MODE = Row(
-    r"arch/x86/(um/.*|Makefile\.um)",
-    "other architecture",
-    None,
-    _NO,
-    "arch/x86/um/ is built for user mode Linux only, not for {target}",
+    r"arch/x86/(um/.*|Makefile\.um)", "arch/x86/um/ is built for user mode Linux only, not for {target}", other_target=True
 )
 _OTHER = Row(
-    r"arch/(?!{target}/)[^/]+/.*",
-    "other architecture",
-    None,
-    _NO,
-    "{place}/ is code of another architecture: a kernel for {target} is built without it",
+    r"arch/(?!{target}/)[^/]+/.*", "{place}/ is code of another architecture: a kernel for {target} is built without it", other_target=True
 )
 
-_ARCHITECTURES = frozenset(  # as the directories of arch/ are named
-    (
+# as the directories of arch/ are named
+_ARCHITECTURES = frozenset(
+    [
         "alpha",
         "arc",
         "arm",
@@ -223,7 +188,7 @@ _ARCHITECTURES = frozenset(  # as the directories of arch/ are named
         "um",
         "x86",
         "xtensa",
-    )
+    ]
 )
 _ALIASES = {
     "x86_64": "x86",
@@ -248,24 +213,21 @@ def classify(path: str, target_arch: str) -> PathClass:
 
     An architecture that is not known here makes no other architecture unreachable.
     """
-    target = _ALIASES.get(target_arch, target_arch)
-    matching = [row for pattern, row in _rows(target) if pattern.fullmatch(path)]
-    words = {"{target}": target_arch, "{place}": "/".join(path.split("/")[:2])}
+    place = "/".join(path.split("/")[:2])
+    matching = [
+        dataclasses.replace(row, why=row.why.replace("{target}", target_arch).replace("{place}", place))
+        for pattern, row in _rows(_ALIASES.get(target_arch, target_arch))
+        if pattern.fullmatch(path)
+    ]
     return PathClass(
-        next((Ruling(row.functional, row.name, _filled(row.why, words)) for row in matching if row.functional is not None), None),
-        next((Ruling(row.reachable, row.name, _filled(row.why, words)) for row in matching if row.reachable is not None), None),
+        next((row for row in matching if row.functional is not None), None),
+        next((row for row in matching if row.reachable is not None), None),
     )
-
-
-def _filled(text: str, words: dict[str, str]) -> str:
-    for word, meaning in words.items():
-        text = text.replace(word, meaning)
-    return text
 
 
 @functools.cache
 def _rows(target: str) -> list[tuple[re.Pattern[str], Row]]:
-    """The rows that count for a target, in their order."""
+    """The rows that count for a target, in their order, each with its compiled pattern."""
     known = target in _ARCHITECTURES
     rows = [*ROWS, *_BORROWED.get(target, ())]
     if known and target != "um":

@@ -28,13 +28,13 @@ class Surroundings:
     source: Source
     path: str
 
-    def know(self, name: str) -> bool:
+    def knows(self, name: str) -> bool:
         """Whether a header, or another file beside this one, holds a name; True as well where that cannot be told."""
         found = self._holding(name)
         directory = self.path.rpartition("/")[0]
         return found is None or any(one != self.path and (one.endswith(".h") or one.rpartition("/")[0] == directory) for one in found)
 
-    def define_tracepoint(self, name: str) -> bool:
+    def is_tracepoint(self, name: str) -> bool:
         """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst): a header defines it as one, and none as anything else."""
         found = self._holding(name)
         calls = self._holding(f"trace_{name}")
@@ -50,11 +50,11 @@ class Surroundings:
             seen = seen or (path.endswith(".h") and event.search(read.data) is not None)
         return seen
 
-    def bring(self, includes: Iterable[str], header: str) -> bool:
-        """Whether `includes` (`<linux/list.h>`) bring another header under all options, so that including it beside them does nothing."""
+    def includes(self, headers: Iterable[str], header: str) -> bool:
+        """Whether `headers` (`<linux/list.h>`) include another one under all options, so that including it beside them does nothing."""
         if _OTHER_PATHS.match(self.path) or not _is_guarded(self._header(header)):
             return False
-        waiting = deque(includes)
+        waiting = deque(headers)
         seen: set[str] = set()
         while waiting and len(seen) < _MOST_HEADERS:
             one = waiting.popleft()

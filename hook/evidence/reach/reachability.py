@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hook import redaction
 from hook.change.patch import Patch
 from hook.config import Settings, WrongSetting
+from hook.evidence.change_classes import ChangeClass
 from hook.evidence.finding import Evidence, Finding, No, Open, Yes
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls import call_paths, teardown
@@ -30,7 +31,8 @@ if typing.TYPE_CHECKING:
     from hook.kernel.kernel import Kernel
 
 _NOTHING = Reach(Answer.UNKNOWN)
-_STATEMENTS = frozenset(("assertion", "code", "constant", "log call", "tracepoint call"))  # change classes of what stands in functions
+# of what stands in functions
+_STATEMENTS = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT, ChangeClass.LOG_CALL, ChangeClass.TRACEPOINT_CALL))
 _HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
 _BOOT = ("arch/",)  # where the code is that runs before the kernel does
 _CORES = ("net/",)  # where subsystems are that only drivers lead to, such as mac80211

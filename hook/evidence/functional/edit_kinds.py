@@ -1,7 +1,6 @@
-"""Change classes: what kind of edit a piece of C has had, in the words of docs/evidence.md.
+"""Edit kinds: what kind of edit a piece of C has had that is not proved harmless.
 
-They describe an edit for people and for counting; none of them proves one harmless. What is has its class from its proof
-(hook.evidence.functional.effects).
+They describe an edit for people and for counting, and prove nothing. An edit that is proved harmless has the class of its proof.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from hook.c.comparison import Unreadable
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
-from hook.evidence.functional import effects
+from hook.evidence.change_classes import ChangeClass
+from hook.evidence.functional import logging_calls
 
 _MOST_STATEMENTS = 4000  # of one function that are compared one by one; difflib is quadratic at worst
 _ASSERTION = re.compile(
@@ -31,48 +31,48 @@ _ANNOTATIONS = frozenset(
 _TYPES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF)
 _CONDITION = re.compile(rb"#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b")
 _INCLUDE = re.compile(rb"#[ \t]*include\b")
-_COUNTING = frozenset(("assertion", "code", "constant"))
+_COUNTING = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT))
 _STATEMENT_ENDS = frozenset((b";", b"{", b"}"))
 
 Statement = tuple[bytes, ...]
 
 
-def counts_as_functional(edit: Edit, names: Iterable[str]) -> bool:
+def counts_as_functional(edit: Edit, classes: Iterable[ChangeClass]) -> bool:
     """Whether an edit of a .c file with these classes, not proved harmless, counts as a change of what the kernel does.
 
     That is so where statements of a function differ: refactors and assertions count, whatever their author says of them, as farms count
     them too. Statements that only changed places, declarations, types, macros and data stay open.
     """
-    return edit.either.is_function and edit.old is not None and edit.new is not None and not _COUNTING.isdisjoint(names)
+    return edit.either.is_function and edit.old is not None and edit.new is not None and not _COUNTING.isdisjoint(classes)
 
 
-def of_edit(edit: Edit) -> tuple[str, ...]:
+def of_edit(edit: Edit) -> tuple[ChangeClass, ...]:
     """The classes of one edit; at least one."""
     one = edit.either
     if edit.moved:
-        return ("moved code",)
+        return (ChangeClass.MOVED_CODE,)
     if one.kind is DefinitionKind.MACRO:
-        return ("macro body",)
+        return (ChangeClass.MACRO_BODY,)
     if one.kind in _TYPES:
-        return ("type layout",)
+        return (ChangeClass.TYPE_LAYOUT,)
     try:
         old, new = (side.tokens if side else () for side in (edit.old, edit.new))
     except Unreadable:
-        return ("code",)
+        return (ChangeClass.CODE,)
     if one.kind is DefinitionKind.FUNCTION:
         if edit.old is None or edit.new is None:
-            return ("function added",) if edit.old is None else ("function removed",)
+            return (ChangeClass.FUNCTION_ADDED,) if edit.old is None else (ChangeClass.FUNCTION_REMOVED,)
         return _of_statements(_statements(old), _statements(new))
     if one.kind is DefinitionKind.VARIABLE:
-        return ("data table",) if b"{" in (*old, *new) else ("data",)
-    return tuple(dict.fromkeys(_of_loose(token) for token in _differing(old, new))) or ("declaration",)
+        return (ChangeClass.DATA_TABLE,) if b"{" in (*old, *new) else (ChangeClass.DATA,)
+    return tuple(dict.fromkeys(_of_loose(token) for token in _differing(old, new))) or (ChangeClass.DECLARATION,)
 
 
-def _of_loose(token: bytes) -> str:
+def _of_loose(token: bytes) -> ChangeClass:
     """Of a token between definitions."""
     if _CONDITION.match(token):
-        return "preprocessor condition"
-    return "include" if _INCLUDE.match(token) else "declaration"
+        return ChangeClass.PREPROCESSOR_CONDITION
+    return ChangeClass.INCLUDE if _INCLUDE.match(token) else ChangeClass.DECLARATION
 
 
 def _differing(old: Statement, new: Statement) -> list[bytes]:
@@ -99,19 +99,19 @@ def _statements(tokens: Statement) -> list[Statement]:
     return out
 
 
-def _of_statements(old: Sequence[Statement], new: Sequence[Statement]) -> tuple[str, ...]:
+def _of_statements(old: Sequence[Statement], new: Sequence[Statement]) -> tuple[ChangeClass, ...]:
     if len(old) + len(new) > _MOST_STATEMENTS:
-        return ("code",)
+        return (ChangeClass.CODE,)
     if collections.Counter(old) == collections.Counter(new):
-        return ("moved code",)
-    found: dict[str, None] = {}
+        return (ChangeClass.MOVED_CODE,)
+    found: dict[ChangeClass, None] = {}
     for what, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if what != "equal":
             found.update(dict.fromkeys(_of_pair(old[a:b], new[c:d])))
     return tuple(found)
 
 
-def _of_pair(old: Sequence[Statement], new: Sequence[Statement]) -> Iterable[str]:
+def _of_pair(old: Sequence[Statement], new: Sequence[Statement]) -> Iterable[ChangeClass]:
     """Of statements that stand where others stood."""
     if len(old) == len(new):
         for one, other in zip(old, new, strict=True):
@@ -123,30 +123,30 @@ def _of_pair(old: Sequence[Statement], new: Sequence[Statement]) -> Iterable[str
             yield _of_statement(statement)
 
 
-def _of_replaced(old: Statement, new: Statement) -> str:
+def _of_replaced(old: Statement, new: Statement) -> ChangeClass:
     kind = _of_statement(old)
-    if kind != "code" and kind == _of_statement(new):
+    if kind != ChangeClass.CODE and kind == _of_statement(new):
         return kind
     if tuple(token for token in old if token not in _ANNOTATIONS) == tuple(token for token in new if token not in _ANNOTATIONS):
-        return "annotation"
+        return ChangeClass.ANNOTATION
     if len(old) == len(new):
         pairs = [(one, other) for one, other in zip(old, new, strict=True) if one != other]
         if all(_CONSTANT.match(one) and _CONSTANT.match(other) for one, other in pairs):
-            return "constant"
-    return "code"
+            return ChangeClass.CONSTANT
+    return ChangeClass.CODE
 
 
-def _of_statement(statement: Statement) -> str:
+def _of_statement(statement: Statement) -> ChangeClass:
     first = statement[0]
     if _CONDITION.match(first):
-        return "preprocessor condition"
+        return ChangeClass.PREPROCESSOR_CONDITION
     if any(_ASSERTION.match(token) for token in statement):
-        return "assertion"
+        return ChangeClass.ASSERTION
     if len(statement) > 1 and statement[1] == b"(":
-        if effects.is_logging(first):
-            return "log call"
+        if logging_calls.is_logging(first):
+            return ChangeClass.LOG_CALL
         if _TRACEPOINT.match(first):
-            return "tracepoint call"
+            return ChangeClass.TRACEPOINT_CALL
     if statement[0] == b"fallthrough":
-        return "annotation"
-    return "code"
+        return ChangeClass.ANNOTATION
+    return ChangeClass.CODE

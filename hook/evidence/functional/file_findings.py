@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 import time
 import typing
-from collections.abc import Sequence
 
 from hook import redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
+from hook.evidence.change_classes import ChangeClass
 from hook.evidence.finding import Evidence, Finding, Judgement, No, Open, Yes, quoted
 from hook.evidence.functional import file_edits, path_table
 from hook.source.object_store import Objects
@@ -59,12 +59,14 @@ def _with_fact(functional: Judgement, fact: Fact) -> Judgement:
 def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool = True) -> Finding:
     """What is known of one file of a patch; `source` is the tree with it applied. Where no time is left, by path alone."""
     paths = list(dict.fromkeys((file.path, file.old_path)))
-    of_paths = [path_table.classify(path, target_arch) for path in paths]
-    functional = _ruling([found.functional for found in of_paths])
-    reachable = _out_of_reach([found.reachable for found in of_paths], file)
-    if functional is not None:
-        fact = _fact(functional.why, file, _first_line(file))
-        return Finding(No(fact), reachable, (functional.name,), fact)
+    rows = [path_table.classify(path, target_arch) for path in paths]
+    # of a rename both paths must say so
+    reachable: Judgement = Open()
+    if all(row.is_out_of_reach for row in rows) and (away := rows[0].reachable):
+        reachable = No(_fact(away.why, file, 0))
+    if all(row.is_harmless for row in rows) and (harmless := rows[0].functional) and harmless.harmless:
+        fact = _fact(harmless.why, file, _first_line(file))
+        return Finding(No(fact), reachable, (harmless.harmless,), fact)
     if not file.is_text_file or len(paths) > 1:
         return Finding(Open(), reachable, _of_kind(file), _fact(_what_happened(file), file, _first_line(file)))
     if file.old_blob == file.new_blob and REGULAR in (file.old_mode, file.new_mode) and EXECUTABLE in (file.old_mode, file.new_mode):
@@ -75,26 +77,16 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool
         return Finding(Open(), reachable, _of_kind(file), fact, unread=True)
     if language and file.status == "M":
         # where a row says that the build may use the file, statements that differ do not make it a part of the kernel
-        return _compared(file, language, source, reachable, is_kernel=of_paths[0].functional is None)
+        return _compared(file, language, source, reachable, is_kernel=rows[0].functional is None)
     fact = _fact(_what_happened(file), file, _first_line(file))
     return Finding(Open(), reachable, _of_kind(file), fact, functions=_whole(file, language, source.objects))
-
-
-def _ruling(rulings: Sequence[path_table.Ruling | None]) -> path_table.Ruling | None:
-    """The ruling NO of the new path, if every path of the file has one: each side of a rename counts."""
-    return rulings[0] if all(ruling is not None and ruling.answer is Answer.NO for ruling in rulings) else None
-
-
-def _out_of_reach(rulings: Sequence[path_table.Ruling | None], file: FileChange) -> Judgement:
-    ruling = _ruling(rulings)
-    return Open() if ruling is None else No(_fact(ruling.why, file, 0))
 
 
 def _mode_change(file: FileChange, reachable: Judgement) -> Finding:
     if path_table.language(file.path) in ("c", "asm", "rust"):
         fact = _fact("only the file's mode changed; a compiler reads it all the same", file, 0)
-        return Finding(No(fact), reachable, ("file mode",), fact)
-    return Finding(Open(), reachable, ("file mode",), _fact("the file's mode changed", file, 0))
+        return Finding(No(fact), reachable, (ChangeClass.FILE_MODE,), fact)
+    return Finding(Open(), reachable, (ChangeClass.FILE_MODE,), _fact("the file's mode changed", file, 0))
 
 
 def _compared(file: FileChange, language: str, source: Source, reachable: Judgement, is_kernel: bool) -> Finding:
@@ -116,8 +108,9 @@ def _compared(file: FileChange, language: str, source: Source, reachable: Judgem
     return Finding(functional, reachable, edit.classes, fact, functions=edit.functions, compared=True)
 
 
-def _of_kind(file: FileChange) -> tuple[str, ...]:
-    return {"A": ("file added",), "D": ("file removed",), "R": ("file renamed",)}.get(file.status, ())
+def _of_kind(file: FileChange) -> tuple[ChangeClass, ...]:
+    kinds = {"A": ChangeClass.FILE_ADDED, "D": ChangeClass.FILE_REMOVED, "R": ChangeClass.FILE_RENAMED}
+    return (kinds[file.status],) if file.status in kinds else ()
 
 
 def _whole(file: FileChange, language: str | None, objects: Objects) -> FileFunctions | None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hook.c import segments
-from hook.evidence.functional import effects
+from hook.evidence.functional import harmless_rules
 
 FILE = """
 #include <linux/kernel.h>
@@ -78,20 +78,20 @@ class Around:
     tracepoints: frozenset[str] = frozenset({"box_open"})
     brought: frozenset[str] = frozenset({"<linux/types.h>"})
 
-    def know(self, name: str) -> bool:
+    def knows(self, name: str) -> bool:
         return self.names
 
-    def define_tracepoint(self, name: str) -> bool:
+    def is_tracepoint(self, name: str) -> bool:
         return name in self.tracepoints
 
-    def bring(self, includes: Iterable[str], header: str) -> bool:
-        return header in self.brought and "<linux/kernel.h>" in includes
+    def includes(self, headers: Iterable[str], header: str) -> bool:
+        return header in self.brought and "<linux/kernel.h>" in headers
 
 
 def proved(old: str, new: str, text: str = FILE, known: bool = False) -> str:
     assert text.count(old) == 1, (old, text.count(old))
     before, after = segments.read(text.encode()), segments.read(text.replace(old, new).encode())
-    proofs = effects.prove(segments.edits(before, after), before, after, Around(names=known))
+    proofs = harmless_rules.prove(segments.edits(before, after), before, after, Around(names=known))
     return ", ".join(proof.change_class for proof in proofs or ())
 
 
@@ -200,13 +200,13 @@ RENAMED = "int f(int value)\n{\n\tint msg = 1;\n\n\tmsg += value;\n\treturn g(ms
 )
 def test_a_local_rename(text: str, expected: str) -> None:
     before, after = segments.read(RENAMED.encode()), segments.read(text.encode())
-    proofs = effects.prove(segments.edits(before, after), before, after, Around())
+    proofs = harmless_rules.prove(segments.edits(before, after), before, after, Around())
     assert ", ".join(one.change_class for one in proofs or ()) == expected
 
 
 def test_a_rename_to_what_a_header_knows_is_not_proved() -> None:
     before, after = segments.read(RENAMED.encode()), segments.read(RENAMED.replace("msg", "current").encode())
-    assert effects.prove(segments.edits(before, after), before, after, Around(names=True)) is None
+    assert harmless_rules.prove(segments.edits(before, after), before, after, Around(names=True)) is None
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_rename_to_what_a_header_knows_is_not_proved() -> None:
 )
 def test_what_is_no_local_variable_is_not_renamed(old: str, new: str) -> None:
     before, after = (segments.read(f"int f(struct x *p)\n{{\n\t{one}\n}}\n".encode()) for one in (old, new))
-    assert effects.prove(segments.edits(before, after), before, after, Around()) is None
+    assert harmless_rules.prove(segments.edits(before, after), before, after, Around()) is None
 
 
 def test_a_macro_that_something_could_put_together_is_used() -> None:
@@ -241,7 +241,7 @@ def test_what_goes_and_leaves_nothing_behind_is_seen() -> None:
     text = 'int a(void)\n{\n\tpr_info("one");\n\treturn 1;\n}\nEXPORT_SYMBOL(a);\n\nint b(void)\n{\n\treturn 2;\n}\n'
     before = segments.read(text.encode())
     both = segments.read(text.replace("one", "two").replace("EXPORT_SYMBOL(a);\n", "").encode())
-    assert effects.prove(segments.edits(before, both), before, both, Around()) is None
+    assert harmless_rules.prove(segments.edits(before, both), before, both, Around()) is None
     assert len(segments.edits(before, both)) == 2
 
 
@@ -252,14 +252,14 @@ def test_what_changed_places_and_its_comment_too_is_seen() -> None:
     old = f"#define X 2 /* one */\n/* one */\n{old}/* one */\n{logging.replace('WORD', 'one')}"
     new = f"{new}/* two */\n#define X 2 /* two */\n/* two */\n{logging.replace('WORD', 'two')}"
     before, after = segments.read(old.encode()), segments.read(new.encode())
-    assert effects.prove(segments.edits(before, after), before, after, Around()) is None
+    assert harmless_rules.prove(segments.edits(before, after), before, after, Around()) is None
 
 
 def test_moved_code_is_not_proved() -> None:
     text = "int a(void)\n{\n\treturn 1;\n}\n\nint b(void)\n{\n\treturn 2;\n}\n"
     other = "int b(void)\n{\n\treturn 2;\n}\n\nint a(void)\n{\n\treturn 1;\n}\n"
     before, after = segments.read(text.encode()), segments.read(other.encode())
-    assert not effects.prove(segments.edits(before, after), before, after, Around())
+    assert not harmless_rules.prove(segments.edits(before, after), before, after, Around())
 
 
 # one effective place each: whatever else is edited with it, the whole must not be proved
@@ -278,6 +278,6 @@ def test_harmless_edits_together_are_harmless_and_one_effect_among_them_is_not(
         if text.count(old) == 1:
             text = text.replace(old, new)
     before, after = segments.read(FILE.encode()), segments.read(text.encode())
-    proofs = effects.prove(segments.edits(before, after), before, after, Around())
+    proofs = harmless_rules.prove(segments.edits(before, after), before, after, Around())
     if mutation and mutation[1] in text and mutation[0] not in text:
         assert not proofs

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from hook.c import segments
-from hook.evidence.functional import change_classes
+from hook.evidence.functional import edit_kinds
 from tests.small_kernel import Kernel
 
 BEFORE = """
@@ -68,10 +68,10 @@ int other(void)
 def test_each_kind_of_edit_has_its_class(old: str, new: str, expected: tuple[str, ...]) -> None:
     assert BEFORE.count(old) == 1, old
     edits = segments.edits(segments.read(BEFORE.encode()), segments.read(BEFORE.replace(old, new).encode()))
-    kinds = [change_classes.of_edit(edit) for edit in edits]
+    kinds = [edit_kinds.of_edit(edit) for edit in edits]
     assert tuple(dict.fromkeys(itertools.chain.from_iterable(kinds))) == expected
     # refactors and assertions count; what only describes or moves, or stands outside of functions, stays open
-    assert any(map(change_classes.counts_as_functional, edits, kinds)) is bool({"code", "constant", "assertion"} & set(expected))
+    assert any(map(edit_kinds.counts_as_functional, edits, kinds)) is bool({"code", "constant", "assertion"} & set(expected))
 
 
 def test_check_says_the_kind_of_change_and_the_functions_in_a_line_each(kernel: Kernel) -> None:

@@ -1,0 +1,100 @@
+"""File scope: what stands between the definitions of a C file, such as includes, prototypes and module metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from hook.c.definitions import DefinitionKind
+from hook.c.segments import CFile
+from hook.evidence.functional.normal_forms import joined_strings
+from hook.evidence.functional.token_places import CONDITION, NAME, Tokens, closing, differing
+
+_METADATA = frozenset((b"MODULE_DESCRIPTION", b"MODULE_AUTHOR", b"MODULE_PARM_DESC"))
+_ANY_HEADER = re.compile(rb"#[ \t]*include[ \t]*([<\"][^<>\"\s]+[>\"])")
+_SYSTEM_HEADER = re.compile(
+    rb"#[ \t]*include[ \t]*<(?:linux|net|uapi|crypto|sound|drm|media|rdma|scsi|video|acpi|keys|misc)/[\w/.-]+\.h>\s*\Z"
+)
+
+
+def without_metadata(tokens: Tokens) -> Tokens:
+    """The tokens without the text of MODULE_DESCRIPTION and its kin."""
+    out = list(tokens)
+    for at, word in enumerate(tokens):
+        begins = at == 0 or tokens[at - 1] in (b";", b"}") or tokens[at - 1][:1] == b"#"
+        if word in _METADATA and begins and tokens[at + 1 : at + 2] == (b"(",):
+            end = closing(tokens, at + 1)
+            if end:
+                out[at + 2 : end] = [b'""' if token[:1] == b'"' else token for token in out[at + 2 : end]]
+    return tuple(joined_strings(out))
+
+
+def with_sorted_includes(tokens: Tokens) -> Tokens:
+    """The tokens with each run of includes of common headers sorted."""
+    out: list[bytes] = []
+    run: list[bytes] = []
+    for token in (*tokens, b""):
+        if _SYSTEM_HEADER.match(token):
+            run.append(token)
+            continue
+        out += sorted(run)
+        run = []
+        out.append(token)
+    return tuple(out)
+
+
+def without_prototypes(tokens: Tokens, before: CFile, after: CFile) -> Tokens:
+    """The tokens without prototypes of static functions, where they say the same as the head of the definition in both versions."""
+    out: list[bytes] = []
+    begin = 0
+    for at, token in enumerate(tokens):
+        if token[:1] == b"#":
+            out += tokens[begin : at + 1]
+            begin = at + 1
+        elif token == b";":
+            statement = tokens[begin:at]
+            if not (b"static" in statement and all(_has_head(side, statement) for side in (before, after))):
+                out += tokens[begin : at + 1]
+            begin = at + 1
+    return (*out, *tokens[begin:])
+
+
+def _has_head(side: CFile, head: Tokens) -> bool:
+    """Whether a file defines one function with exactly this head, outside of any condition that the prototype does not share."""
+    if b"(" not in head or not NAME.match(head[head.index(b"(") - 1]):
+        return False
+    functions = side.named(DefinitionKind.FUNCTION).get(head[head.index(b"(") - 1].decode("ascii"), [])
+    return len(functions) == 1 and functions[0].tokens[: len(head) + 1] == (*head, b"{")
+
+
+def redundant_include(old: Tokens, new: Tokens, includes: Callable[[Iterable[str], str], bool]) -> str:
+    """A header whose include came or went, where all that differs are includes of headers that are included beside it in any case.
+
+    `includes` says whether headers include another one whatever the options are. Empty where anything else differs.
+    """
+    changed = set(differing(old, new))
+    headers = [header for token in sorted(changed) if (header := _included(token))]
+    if not headers or len(headers) != len(changed):
+        return ""
+    if tuple(token for token in old if token not in changed) != tuple(token for token in new if token not in changed):
+        return ""
+    for side in (old, new):
+        for at, token in enumerate(side):
+            if token in changed and not includes(_beside(side, at, changed), _included(token)):
+                return ""
+    return headers[0]
+
+
+def _beside(tokens: Tokens, at: int, changed: set[bytes]) -> list[str]:
+    """The headers that are included under the same conditions as the one at a place, before it or with nothing but includes between."""
+    begin = max((number + 1 for number in range(at) if CONDITION.match(tokens[number])), default=0)
+    end = at + 1
+    while end < len(tokens) and _SYSTEM_HEADER.match(tokens[end]):
+        end += 1
+    headers = [_ANY_HEADER.match(token) for token in tokens[begin:end] if token not in changed]
+    return [header[1].decode("utf-8", "replace") for header in headers if header]
+
+
+def _included(token: bytes) -> str:
+    """The header that a directive includes, with its brackets; empty for any other token."""
+    return token[token.index(b"<") :].strip().decode("ascii") if _SYSTEM_HEADER.match(token) else ""

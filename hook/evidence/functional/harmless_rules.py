@@ -1,0 +1,265 @@
+"""Harmless rules: when an edited segment of a .c file still does the same, but for what it logs or traces.
+
+Token comparison has failed by then. Each rule brings both versions into a form in which only what cannot matter is gone, and compares
+these; a rule that does not apply proves nothing. The docstring of a rule names what it excludes. RULES says which rules are tried for
+which kind of segment, in their order; docs/evidence.md has what each leans on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from hook.c.comparison import Unreadable
+from hook.c.definitions import DefinitionKind
+from hook.c.segments import CFile, Edit
+from hook.evidence.change_classes import ChangeClass
+from hook.evidence.functional import file_scope, logging_calls, names
+from hook.evidence.functional.normal_forms import spelled, unannotated, without_braces, without_zero
+from hook.evidence.functional.token_places import Tokens, differing
+
+# macros that make a string of what a macro stands for: its spelling counts then
+_STRINGIFIERS = (b"__stringify", b"stringify", b"__ASM_STR", b"XSTR")
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """Why an edit is harmless."""
+
+    change_class: ChangeClass
+    why: str
+    line: int
+
+
+class RestOfTree(typing.Protocol):
+    """How the rules ask about other files; see hook.evidence.functional.surroundings."""
+
+    def knows(self, name: str) -> bool: ...
+    def is_tracepoint(self, name: str) -> bool: ...
+    def includes(self, headers: Iterable[str], header: str) -> bool: ...
+
+
+Pair = tuple[Tokens, Tokens]  # of the old version and of the new one
+
+
+@dataclasses.dataclass(frozen=True)
+class EditedSegment:
+    """Both versions of a segment, in the forms that the rules compare. Each form leans on the one before it."""
+
+    edit: Edit
+    before: CFile
+    after: CFile
+    tree: RestOfTree
+
+    @functools.cached_property
+    def tokens(self) -> Pair:
+        """The tokens of each version, empty where there is none. Raises Unreadable."""
+        old, new = self.edit.old, self.edit.new
+        return (old.tokens if old else (), new.tokens if new else ())
+
+    @functools.cached_property
+    def spelled(self) -> Pair:
+        return spelled(self.tokens[0]), spelled(self.tokens[1])
+
+    @functools.cached_property
+    def unannotated(self) -> Pair:
+        return unannotated(self.spelled[0], self.own_names), unannotated(self.spelled[1], self.own_names)
+
+    @functools.cached_property
+    def without_text(self) -> Pair:
+        old, new = self.unannotated
+        return logging_calls.without_text(old, self.loggers), logging_calls.without_text(new, self.loggers)
+
+    @functools.cached_property
+    def own_names(self) -> frozenset[bytes]:
+        """What either version of the file defines itself."""
+        return frozenset(definition.name.encode("ascii") for side in (self.before, self.after) for definition in side.scan.definitions)
+
+    @functools.cached_property
+    def loggers(self) -> frozenset[bytes]:
+        """The names in the segment that only log or trace."""
+        old, new = self.unannotated
+        own = logging_calls.own_loggers(self.before) & logging_calls.own_loggers(self.after)
+        return own | logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint)
+
+    def proof(self, change_class: ChangeClass, why: str) -> Proof:
+        return Proof(change_class, why, self.edit.either.line)
+
+
+Rule = Callable[[EditedSegment], Proof | None]
+
+
+def prove(edits: Sequence[Edit], before: CFile, after: CFile, tree: RestOfTree) -> list[Proof] | None:
+    """A proof for each edit of a file, or None where one has none."""
+    proofs = []
+    for edit in edits:
+        try:
+            proof = _prove(EditedSegment(edit, before, after, tree))
+        except Unreadable:
+            return None
+        if proof is None:
+            return None
+        proofs.append(proof)
+    return proofs
+
+
+def _prove(segment: EditedSegment) -> Proof | None:
+    """The first proof that a rule gives. A segment that moved has none: what it means can depend on what stands before it."""
+    edit = segment.edit
+    if edit.moved:
+        return None
+    kind = edit.either.kind
+    is_whole = edit.old is not None and edit.new is not None
+    rules = RULES.get(kind, (spelling,)) if kind is None or is_whole else ADDED_OR_REMOVED.get(kind, ())
+    return next((proof for rule in rules if (proof := rule(segment))), None)
+
+
+def _are_equal(pair: Pair) -> bool:
+    return without_braces(pair[0]) == without_braces(pair[1])
+
+
+# functions, variables, types
+
+
+def spelling(segment: EditedSegment) -> Proof | None:
+    """`0x8` for `8`, `"a" "b"` for `"ab"`, `return (x)`, braces around one simple statement.
+
+    Not in the arguments of what may be a macro, which could make a string of them; not a statement in braces that a macro could be.
+    """
+    if not _are_equal(segment.spelled):
+        return None
+    return segment.proof(ChangeClass.SPELLING, "another spelling of the same: constants, adjacent strings, parentheses or braces")
+
+
+def zero_initialiser(segment: EditedSegment) -> Proof | None:
+    """`= 0` of a static variable (C11 6.7.9, paragraph 10). Not of several in one declaration, nor another value."""
+    old, new = segment.spelled
+    if without_zero(old) != without_zero(new):
+        return None
+    return segment.proof(ChangeClass.SPELLING, "a static variable starts as zero")
+
+
+def annotation(segment: EditedSegment) -> Proof | None:
+    """Annotations that only the compiler's warnings and sparse read.
+
+    Not `__user`, `__rcu`, `__percpu`, which BTF has; not `const`; not a name that the file defines itself, nor in a macro's arguments.
+    """
+    if not _are_equal(segment.unannotated):
+        return None
+    return segment.proof(ChangeClass.ANNOTATION, "only annotations for the compiler's warnings and for sparse changed")
+
+
+def log_text(segment: EditedSegment) -> Proof | None:
+    """Text in the strings of logging calls. Not their conversions, nor strings in calls inside them."""
+    if not _are_equal(segment.without_text):
+        return None
+    return segment.proof(ChangeClass.LOG_TEXT, "only text in logging calls changed")
+
+
+def log_call(segment: EditedSegment) -> Proof | None:
+    """Calls of loggers and tracepoints that came, went or were changed.
+
+    Not where an argument calls, assigns or counts; not where the call is part of an expression; not a logger that the file defines
+    itself, but for a macro whose whole body logs.
+    """
+    old, new = segment.without_text
+    old_rest, new_rest = logging_calls.without_logging(old, segment.loggers), logging_calls.without_logging(new, segment.loggers)
+    if old_rest is None or new_rest is None or not _are_equal((old_rest, new_rest)):
+        return None
+    if any(map(logging_calls.is_trace_call, differing(old, new))):
+        return segment.proof(ChangeClass.TRACEPOINT_CALL, "only calls of tracepoints changed, and nothing in their arguments has an effect")
+    return segment.proof(ChangeClass.LOG_CALL, "only logging calls changed, and nothing in their arguments has an effect")
+
+
+def local_rename(segment: EditedSegment) -> Proof | None:
+    """One local variable or parameter with another name.
+
+    Not a member, a label or another function; not to a name that the file or a header has; not in a macro's arguments.
+    """
+    renamed = names.renamed_local(*segment.without_text, segment.before)
+    if renamed is None or segment.tree.knows(renamed[1]):
+        return None
+    return segment.proof(ChangeClass.LOCAL_RENAME, f"only the local {renamed[0]} is called {renamed[1]} now")
+
+
+# macros
+
+
+def macro_spelling(segment: EditedSegment) -> Proof | None:
+    """A macro whose body is spelled otherwise. Not where the file makes strings of macros; not `f (x)` for `f(x)`."""
+    if any(word in side.data for side in (segment.before, segment.after) for word in _STRINGIFIERS):
+        return None
+    if any(len(tokens) != 1 for tokens in segment.tokens):
+        return None
+    old, new = (tuple(tokens[0].split(b"\0")) for tokens in segment.tokens)
+    if old[:2] != new[:2] or not _are_equal((spelled(old), spelled(new))):
+        return None
+    return segment.proof(ChangeClass.SPELLING, "another spelling of the same constant")
+
+
+def unused_macro(segment: EditedSegment) -> Proof | None:
+    """A macro that nothing uses. Not before an include, which may ask for it; not where `##` or a header's macro could make its name."""
+    macro = segment.edit.either
+    if not all(names.is_unused(macro, side) for side in (segment.before, segment.after)) or segment.tree.knows(macro.name):
+        return None
+    return segment.proof(ChangeClass.UNUSED_MACRO, f"nothing uses {macro.name}")
+
+
+# between definitions
+
+
+def module_metadata(segment: EditedSegment) -> Proof | None:
+    """The text of MODULE_DESCRIPTION and its kin. Not MODULE_LICENSE, which decides what may be called."""
+    old, new = segment.tokens
+    if file_scope.without_metadata(old) != file_scope.without_metadata(new):
+        return None
+    return segment.proof(ChangeClass.MODULE_METADATA, "only the text of a module's description changed")
+
+
+def include_order(segment: EditedSegment) -> Proof | None:
+    """The same common headers in another order. Not across anything but includes of common headers."""
+    old, new = segment.tokens
+    if file_scope.with_sorted_includes(old) != file_scope.with_sorted_includes(new):
+        return None
+    return segment.proof(ChangeClass.INCLUDE_ORDER, "the same headers in another order, with nothing but includes between")
+
+
+def _declared(segment: EditedSegment) -> Pair:
+    """Without annotations; constants as they stand."""
+    return unannotated(segment.tokens[0], segment.own_names), unannotated(segment.tokens[1], segment.own_names)
+
+
+def prototype_annotation(segment: EditedSegment) -> Proof | None:
+    """An annotation of a prototype or another declaration; excludes what `annotation` does."""
+    old, new = _declared(segment)
+    if old != new:
+        return None
+    return segment.proof(ChangeClass.ANNOTATION, "only annotations for the compiler's warnings and for sparse changed")
+
+
+def prototype(segment: EditedSegment) -> Proof | None:
+    """Prototypes of static functions. Not where either version has no one definition with the very same head."""
+    old, new = (file_scope.without_prototypes(tokens, segment.before, segment.after) for tokens in _declared(segment))
+    if old != new:
+        return None
+    return segment.proof(ChangeClass.DECLARATION, "only prototypes of functions that the file itself defines alike came, went or moved")
+
+
+def redundant_include(segment: EditedSegment) -> Proof | None:
+    """A header that is included by others beside it whatever the options are. Not behind another condition, nor an unguarded header."""
+    header = file_scope.redundant_include(*_declared(segment), segment.tree.includes)
+    if not header:
+        return None
+    return segment.proof(ChangeClass.INCLUDE, f"{header} is included by what the file includes beside it")
+
+
+_BETWEEN: tuple[Rule, ...] = (module_metadata, include_order, prototype_annotation, prototype, redundant_include)
+RULES: Mapping[DefinitionKind | None, tuple[Rule, ...]] = {
+    None: _BETWEEN,  # what stands between definitions
+    DefinitionKind.MACRO: (macro_spelling,),
+    DefinitionKind.VARIABLE: (spelling, annotation, zero_initialiser),
+    DefinitionKind.FUNCTION: (spelling, annotation, log_text, log_call, local_rename),
+}
+ADDED_OR_REMOVED: Mapping[DefinitionKind, tuple[Rule, ...]] = {DefinitionKind.MACRO: (unused_macro,)}

@@ -1,0 +1,142 @@
+"""Normal forms: tokens without what cannot matter, so that two versions that do the same become equal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hook.c.keywords import IN_STATEMENTS
+from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing, macro_arguments
+
+# include/linux/compiler_attributes.h and compiler_types.h: for warnings and for sparse. Not __user, __rcu and __percpu: BTF has these
+_ANNOTATIONS = frozenset(b"__maybe_unused __always_unused __must_check __force __iomem __bitwise __nocast __private".split())
+_ANNOTATION_CALLS = frozenset(b"__acquires __releases __must_hold __cond_acquires".split())
+_ZEROS = frozenset((b"0", b"NULL", b"false"))
+_OPEN_ESCAPE = re.compile(rb'\\(?:x[0-9a-fA-F]*|[0-7]{1,3})"\Z')
+_NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|[1-9][0-9]*|0[0-7]*)\Z")
+
+
+def unannotated(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
+    """The tokens without what only a compiler's warnings or sparse read; `own` are names that the file defines itself."""
+    out: list[bytes] = []
+    at = 0
+    inside = macro_arguments(tokens)
+    while at < len(tokens):
+        token = tokens[at]
+        if token in own or at in inside:
+            out.append(token)
+            at += 1
+        elif token in _ANNOTATIONS:
+            at += 1
+        elif token in _ANNOTATION_CALLS and tokens[at + 1 : at + 2] == (b"(",) and (end := closing(tokens, at + 1)):
+            at = end + 1
+        elif token == b"fallthrough" and tokens[at + 1 : at + 2] == (b";",) and out and out[-1] in STATEMENT_ENDS:
+            at += 2
+        else:
+            out.append(token)
+            at += 1
+    return tuple(out)
+
+
+def without_zero(tokens: Tokens) -> Tokens:
+    """`static int x = 0;` as `static int x;` (C11 6.7.9, paragraph 10)."""
+    if len(tokens) > 3 and tokens[-3] == b"=" and tokens[-2] in _ZEROS and b"static" in tokens and b"," not in tokens:
+        return (*tokens[:-3], b";")
+    return tokens
+
+
+def spelled(tokens: Tokens) -> Tokens:
+    """The tokens with constants, adjacent strings and `return (x)` in one spelling, outside of what may be a macro's arguments."""
+    inside = macro_arguments(tokens)
+    numbers = [token if at in inside else _number(token) for at, token in enumerate(tokens)]
+    return tuple(_unparenthesised(joined_strings(numbers, inside)))
+
+
+def _number(token: bytes) -> bytes:
+    """A constant of type int in decimal; any other token as it is."""
+    if not _NUMBER.match(token):
+        return token
+    value = int(token, 0) if not re.match(rb"0[0-7]+\Z", token) else int(token, 8)
+    return str(value).encode() if value <= 0x7FFFFFFF else token
+
+
+def joined_strings(tokens: Sequence[bytes], inside: frozenset[int] = frozenset()) -> list[bytes]:
+    """Adjacent string constants as one, unless an escape at the seam could take in what follows."""
+    out: list[bytes] = []
+    for at, token in enumerate(tokens):
+        strings = out and at not in inside and STRING.match(token) and STRING.match(out[-1])
+        if strings and not _OPEN_ESCAPE.search(out[-1]):
+            out[-1] = out[-1][:-1] + token[1:]
+        else:
+            out.append(token)
+    return out
+
+
+def _unparenthesised(tokens: list[bytes]) -> list[bytes]:
+    """`return (x);` as `return x;`."""
+    out: list[bytes] = []
+    at = 0
+    while at < len(tokens):
+        if tokens[at] == b"return" and tokens[at + 1 : at + 2] == [b"("]:
+            end = closing(tokens, at + 1)
+            if end and tokens[end + 1 : end + 2] == [b";"] and end > at + 2:
+                out += [b"return", *tokens[at + 2 : end]]
+                at = end + 1
+                continue
+        out.append(tokens[at])
+        at += 1
+    return out
+
+
+def without_braces(tokens: Tokens) -> Tokens:
+    """A block of one simple statement behind `if (…)`, `else`, `for (…)` or `while (…)` without its braces.
+
+    Only such a statement that no macro can be: without a call of a plain name.
+    """
+    out: list[bytes] = []
+    at = 0
+    opened: list[bytes] = []  # what stands before each open parenthesis
+    closed_head = -1  # where in `out` such parentheses closed last
+    while at < len(tokens):
+        token = tokens[at]
+        if token == b"(":
+            opened.append(out[-1] if out else b"")
+        elif token == b")" and opened:
+            if opened.pop() in (b"if", b"for", b"while"):
+                closed_head = len(out)
+        elif token == b"{" and out and (closed_head == len(out) - 1 or out[-1] == b"else"):
+            end = _simple_block(tokens, at)
+            if end:
+                out += tokens[at + 1 : end]
+                at = end + 1
+                continue
+        out.append(token)
+        at += 1
+    return tuple(out)
+
+
+def _simple_block(tokens: Tokens, at: int) -> int:
+    """Where the block that opens here closes, if one simple statement is all it holds; else 0."""
+    for end in range(at + 1, min(len(tokens), at + 80)):
+        token = tokens[end]
+        if token == b"}":
+            return end if _is_simple(tokens[at + 1 : end]) else 0
+        if token == b"{" or token.startswith(b"#"):
+            return 0
+    return 0
+
+
+def _is_simple(statement: Tokens) -> bool:
+    """Whether this is one statement that needs no block: no declaration, no statement with a body, and no macro."""
+    if statement.count(b";") != 1 or statement[-1] != b";" or len(statement) < 2:
+        return False
+    first, second = statement[:2]
+    if first in IN_STATEMENTS and first not in (b"return", b"goto", b"break", b"continue"):
+        return False
+    if NAME.match(first) and first not in IN_STATEMENTS and (NAME.match(second) or second == b"*" or second == b";"):
+        return False  # a declaration, which needs its block, or a macro
+    for number, token in enumerate(statement):
+        called = statement[number + 1 : number + 2] == (b"(",) and NAME.match(token) and token not in IN_STATEMENTS
+        if called and (number == 0 or statement[number - 1] not in (b"->", b".")):
+            return False
+    return True

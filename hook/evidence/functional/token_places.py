@@ -1,0 +1,58 @@
+"""Token places: what stands where in the tokens of a function or another segment of C."""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Sequence
+
+from hook.c.keywords import IN_STATEMENTS
+
+Tokens = tuple[bytes, ...]  # of a piece of C, without comments and white space; a directive is one token
+
+NAME = re.compile(rb"[A-Za-z_]\w*\Z")
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"\Z', re.DOTALL)
+STATEMENT_ENDS = frozenset((b";", b"{", b"}"))
+CONDITION = re.compile(rb"#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b")
+
+
+def closing(tokens: Sequence[bytes], opening: int) -> int:
+    """Where the parenthesis at `opening` closes; 0 where it does not, or a directive stands inside."""
+    depth = 0
+    for at in range(opening, len(tokens)):
+        if tokens[at] == b"(":
+            depth += 1
+        elif tokens[at] == b")":
+            depth -= 1
+            if depth == 0:
+                return at
+        elif tokens[at].startswith(b"#"):
+            return 0
+    return 0
+
+
+def is_call(tokens: Sequence[bytes], at: int) -> bool:
+    """Whether a name with a parenthesis is called, not declared or a member."""
+    return at > 0 and tokens[at - 1] not in (b".", b"->") and not (NAME.match(tokens[at - 1]) and tokens[at - 1] not in IN_STATEMENTS)
+
+
+def macro_arguments(tokens: Sequence[bytes]) -> frozenset[int]:
+    """The places inside the arguments of what looks like a macro, which could make a string or a name of them."""
+    places = set()
+    open_calls: list[bool] = []  # of each open parenthesis, whether it is such a macro's
+    for at, token in enumerate(tokens):
+        if token == b"(":
+            before = tokens[at - 1] if at else b""
+            open_calls.append(bool(NAME.match(before)) and before.upper() == before)
+        elif token == b")" and open_calls:
+            open_calls.pop()
+        elif any(open_calls):
+            places.add(at)
+    return frozenset(places)
+
+
+def differing(old: Tokens, new: Tokens) -> list[bytes]:
+    """The tokens of which one side has more than the other."""
+    count = collections.Counter(new)
+    count.subtract(old)
+    return [token for token, more in count.items() if more]
