@@ -242,14 +242,14 @@ def test_no_text_makes_the_reader_fail(parts):
     ],
 )
 def test_time_is_linear_on_hostile_text(hard):
-    begun = time.monotonic()
+    begun = time.process_time()
     for language in ("c", "asm", "rust", "make", "kconfig"):
         token_comparison.compare(language, b"a" + hard + b"b ", b"a  " + hard + b"c")
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 def test_forty_thousand_lines_take_well_below_two_seconds():
     text = SNIPPETS[0] * 5_000
-    begun = time.monotonic()
+    begun = time.process_time()
     assert token_comparison.compare("c", text, text.replace(b"\t", b"    ").replace(b"int c)", b"int c) /* x */")).same
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
