@@ -105,7 +105,7 @@ def with_answers(
     model = next((outcome.model for outcome in outcomes.values()), "")
     verdict = dataclasses.replace(verdict, model=model, tokens=cost, disputes=disputes)
     for agent, outcome in outcomes.items():
-        verdict = _WITH_ANSWER[agent](verdict, outcome, reasons)
+        verdict = WITH_ANSWER[agent](verdict, outcome, reasons)
     return verdict
 
 
@@ -174,7 +174,7 @@ def _with_kmsan(verdict: Verdict, outcome: loop.Outcome, reasons: Mapping[str, C
 
 
 # what an agent's answer makes of the verdict, by the agent's name
-_WITH_ANSWER = {"patch-evaluator": _with_evaluation, "kmsan-evaluator": _with_kmsan}
+WITH_ANSWER = {"patch-evaluator": _with_evaluation, "kmsan-evaluator": _with_kmsan}
 
 
 def _disputed(verdict: Verdict, dispute: str) -> Verdict:
