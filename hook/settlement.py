@@ -44,9 +44,9 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
     worth, decided_by = decide(evidence.functional, evidence.reachable)
     # what is open first, so that a reader in a hurry sees it
     findings = sorted(evidence.findings, key=lambda finding: finding.functional.answer is Answer.NO)
-    unset = proofs.leaks.proved if proofs.leaks else ()
-    way_in = proofs.reached.facts if proofs.reached else ()
-    facts = (*unset, *evidence.facts, *way_in, *(focus.facts if focus else ()))
+    leaked = proofs.leaks.proved if proofs.leaks else ()
+    call_path = proofs.reached.facts if proofs.reached else ()
+    facts = (*leaked, *evidence.facts, *call_path, *(focus.facts if focus else ()))
     verdict = Verdict(
         worth_fuzzing=worth,
         decided_by=decided_by,
@@ -69,7 +69,7 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
 
 
 def _with_options(verdict: Verdict, proofs: Proofs) -> Verdict:
-    """The verdict with what is to be configured: to build the change, and for the way in that was found."""
+    """The verdict with what is to be configured: to build the change, and for the call path that was found."""
     built, reached = proofs.configs, proofs.reached
     first = built.sets[0] if built and built.sets else None
     enable, disable = (first.enable, first.disable) if first else ((), ())
@@ -78,7 +78,7 @@ def _with_options(verdict: Verdict, proofs: Proofs) -> Verdict:
     if reached is not None:
         assumptions = (*assumptions, *reached.assumptions)
         if {*enable} & {*reached.disable} or {*disable} & {*reached.reasons}:
-            assumptions = (*assumptions, "the options of the way in go against those of the change: no kernel has both as they stand")
+            assumptions = (*assumptions, "the options of the call path and those of the change exclude each other: no kernel has both")
         else:
             enable = tuple(dict.fromkeys((*enable, *(name for name in reached.reasons if name not in reached.disable))))
             disable = tuple(dict.fromkeys((*disable, *reached.disable)))
@@ -209,11 +209,11 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
     still = [finding for finding in evidence.findings if finding.functional.answer is not Answer.NO]
     if evidence.reachable is Answer.NO:
         if proofs.reached is not None and proofs.reached.answer is Answer.NO:
-            return f"nothing on the fuzzed machine runs what changes: {still[0].fact.claim}."
-        return f"a kernel for {settings['target.arch']} does not hold what changes: {_places(still)}."
+            return f"out of reach in the VM: {still[0].fact.claim}."
+        return f"not part of a kernel for {settings['target.arch']}: {_places(still)}."
     text = f"{_places(still)} {'changes' if len(still) == 1 else 'change'}"
     if evidence.functional is evidence.reachable is Answer.YES:
-        return f"{text} what the kernel does, and {_way_in(proofs)}."
+        return f"{text} what the kernel does, and {_reached_by(proofs)}."
     text += ", and nothing proves it harmless."
     if len(still) < total:
         text += f" {_files(total - len(still))} of {total} proved harmless."
@@ -227,16 +227,16 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
     return text
 
 
-def _way_in(proofs: Proofs) -> str:
+def _reached_by(proofs: Proofs) -> str:
     reached = proofs.reached
     if reached is not None and reached.devices:
-        return f"a machine with {', '.join(reached.devices)} runs it"
+        return f"it runs in a VM with {', '.join(reached.devices)}"
     if reached is None or not reached.facts:
-        return "a fuzzed machine runs it"
+        return "it runs in the VM"
     from hook.report.chain import chains  # only what is proved pays for it
 
     lines, facts = chains(reached.facts)
-    return f"user space gets there: {lines[0] if lines else facts[0].claim}"
+    return f"it is reached by: {lines[0] if lines else facts[0].claim}"
 
 
 def _places(findings: Sequence[finding.Finding]) -> str:
