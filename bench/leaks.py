@@ -30,7 +30,7 @@ from hook.source.git import GitError
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
-SETTINGS = config.Settings({one.name: one.default for one in config.SETTINGS}, {})
+SETTINGS = config.DEFAULTS
 HERE = pathlib.Path(__file__).parent / "leaks"
 LEAST_PROVED, LEAST_FOUND = 10, 26  # of the leaks in bench/leaks/
 
@@ -49,11 +49,11 @@ def judge(repo: git.Repository, patch: pathlib.Path, compiler: str) -> Row:
         change = next(iter(read.changes()))
         if isinstance(change, series.Unread):
             raise GitError(f"{patch.name}: {change.why}")
-        with Objects(change.repo, SETTINGS["limits.blob_bytes"]) as objects:
+        with Objects(change.repo, SETTINGS.limits.blob_bytes) as objects:
             source = Source(objects, change.after)
-            arch = SETTINGS["target.arch"]
+            arch = SETTINGS.target.arch
             began = time.process_time()  # a busy machine says nothing about us
-            evidence = file_findings.gather(change.patch, source, arch, SETTINGS["focus.max_symbols"], SETTINGS["limits.evidence_seconds"])
+            evidence = file_findings.gather(change.patch, source, arch, SETTINGS.focus.max_symbols, SETTINGS.limits.evidence_seconds)
             middle = time.process_time()
             found = leaks.find(change.patch, evidence, source, Kernel(source, arch, compiler, None), arch)
             return Row(found, (time.process_time() - middle) * 1000, (middle - began) * 1000)

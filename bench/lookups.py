@@ -29,7 +29,7 @@ from hook.source.grep import grep
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
-SETTINGS = config.Settings({one.name: one.default for one in config.SETTINGS}, {})
+SETTINGS = config.DEFAULTS
 BOUNDS = lookup.Bounds(100_000, 600.0)
 WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{2,}")
 
@@ -253,7 +253,7 @@ def main() -> int:
         made = indexing.make(repo, "HEAD", SETTINGS)
         assert made.read == 0, "it was up to date"
         print(f"nothing to add                   {(time.monotonic() - started) * 1000:8.1f} ms")
-        with Objects(repo, SETTINGS["index.blob_bytes"]) as objects:
+        with Objects(repo, SETTINGS.index.blob_bytes) as objects:
             source = Source(objects, run(tree, "rev-parse", "HEAD").decode().strip())
             wanted = names(tree, options.names)
             speed(tree, source, wanted)

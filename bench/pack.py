@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 
 from hook import triage
+from hook.agent import evaluators
 from hook.agent.context import first_message
 from hook.agent.context.gathering import Subject
 from hook.agent.tools.tree_tools import Desk, Target
@@ -53,7 +54,7 @@ def changes(repo: Repository, settings: Settings, patch: pathlib.Path) -> Iterat
     with mailed.read(repo, settings, patch.read_bytes(), patch.name, "HEAD") as series:
         for one in series.changes():
             if isinstance(one, Change):
-                with Objects(one.repo, settings["limits.blob_bytes"]) as objects:
+                with Objects(one.repo, settings.limits.blob_bytes) as objects:
                     yield one, objects
 
 
@@ -62,11 +63,11 @@ def packed(change: Change, objects: Objects, settings: Settings, most_tokens: in
     found = triage.proved(change, objects, settings)
     if found.verdict.decided_by is not DecidedBy.DEFAULT:
         return None, 0.0
-    target = Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+    target = Target(settings.target.arch, settings.fuzz.toolchain, settings.base_config)
     started = time.process_time()
-    desk = Desk(Source(objects, change.after), Redactor(), settings["agent.tool_seconds"], target=target, patch=change.patch)
+    desk = Desk(Source(objects, change.after), Redactor(), settings.agent.tool_seconds, target=target, patch=change.patch)
     subject = Subject(change.patch.files, found.proofs.evidence, found.verdict)
-    made = first_message.gather(subject, desk, most_tokens, settings["agent.context_seconds"])
+    made = first_message.gather(subject, desk, most_tokens, evaluators.CONTEXT_SECONDS)
     return made, time.process_time() - started
 
 
@@ -82,7 +83,7 @@ def main() -> int:
     repo = find(options.tree)
     with Objects(repo, 16 << 20) as objects:
         settings = settings_source.load(repo, Source(objects, "HEAD"))
-    most = options.tokens or settings["agent.context_tokens"]
+    most = options.tokens or settings.agent.context_tokens
     if options.show:
         for change, blobs in changes(repo, settings, options.show):
             made, seconds = packed(change, blobs, settings, most)

@@ -29,7 +29,7 @@ from hook.source import git
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
-SETTINGS = config.Settings({one.name: one.default for one in config.SETTINGS}, {})
+SETTINGS = config.DEFAULTS
 MEMSET = re.compile(rb"(?m)^[ \t]+memset\(&?(\w+), 0, sizeof\([^()]*\)\);[ \t]*\n")
 INITIALISER = re.compile(rb"(?m)^[ \t]+struct \w+ (\w+)( = \{ ?0? ?\});")
 ZALLOC = re.compile(rb"(?m)^[^\n]*\b(\w+) = k(z)alloc\(sizeof\(\*\w+\), \w+\);")
@@ -61,7 +61,7 @@ def main() -> int:
     files = standing = tried = 0
     proofs: list[str] = []
     why: collections.Counter[str] = collections.Counter()
-    with Objects(git.find(options.tree), SETTINGS["limits.blob_bytes"]) as objects:
+    with Objects(git.find(options.tree), SETTINGS.limits.blob_bytes) as objects:
         source = Source(objects, "HEAD")
         for path in source.glob("*.c"):
             if path.startswith(("tools/", "samples/", "scripts/")) or not path.startswith(below or ("",)):

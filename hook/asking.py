@@ -47,7 +47,7 @@ class Unanswered:
 
 def refusal(change: Change, settings: Settings, asking: Asking) -> str:
     """Why no model may be asked about this change; empty if one may."""
-    if not settings["agent.base_url"]:
+    if not settings.agent.base_url:
         return "no model is set up (agent.base_url)"
     from hook.agent import consent
 

@@ -104,8 +104,8 @@ def _rests_on_absence(proofs: Proofs) -> bool:
 
 def _agents(settings: Settings, asking: Asking) -> str:
     """The name under which the cache keeps what the agents of a profile answer to the prompts in force."""
-    if not settings["agent.prompts"]:
+    if not settings.agent.prompts:
         return asking.profile
     from hook.agent import prompt
 
-    return f"{asking.profile}-{prompt.fingerprint(asking.profile, settings['agent.prompts'])}"
+    return f"{asking.profile}-{prompt.fingerprint(asking.profile, settings.agent.prompts)}"

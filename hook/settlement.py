@@ -25,6 +25,7 @@ if typing.TYPE_CHECKING:
     from hook.evidence.reach import reachability
 
 
+_MAX_FACTS = 200  # in a verdict
 _LONGEST_QUESTION = 400  # of what stays open, in the reasoning
 
 
@@ -55,7 +56,7 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
         reasoning=_reasoning(change, proofs, settings),
         change_id=change.patch.change_id,
         change_classes=tuple(dict.fromkeys(str(name) for finding in findings for name in finding.change_classes)),
-        evidence=facts[: settings["limits.evidence_facts"]],
+        evidence=facts[:_MAX_FACTS],
         focus_symbols=focus.symbols if focus else (),
         via=focus.via if focus else (),
         changed_functions=focus.changed if focus else (),
@@ -210,7 +211,7 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
     if evidence.reachable is Answer.NO:
         if proofs.reached is not None and proofs.reached.answer is Answer.NO:
             return f"out of reach in the VM: {still[0].fact.claim}."
-        return f"not part of a kernel for {settings['target.arch']}: {_places(still)}."
+        return f"not part of a kernel for {settings.target.arch}: {_places(still)}."
     text = f"{_places(still)} {'changes' if len(still) == 1 else 'change'}"
     if evidence.functional is evidence.reachable is Answer.YES:
         return f"{text} what the kernel does, and {_reached_by(proofs)}."

@@ -18,7 +18,7 @@ from hook import triage
 from hook.asking import NOT_ASKED, Asking
 from hook.change import patch
 from hook.change.change import NothingToJudge, find_commit, head_commit, revisions, staged
-from hook.config import BY_NAME, Settings, WrongSetting
+from hook.config import DEFAULTS, Settings, WrongSetting
 from hook.record import pending, store
 from hook.report import text
 from hook.source import setting_layers as settings_source
@@ -103,7 +103,7 @@ def commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
             # on an amend the index holds only the delta to HEAD: the commit to be is measured from HEAD's parent
             head = find_commit(objects, head.parents[0]) if head.parents else None
         settings = _settings(repo, objects, head.oid if head else repo.empty_tree)
-        if "trailer" not in settings["record.format"]:
+        if "trailer" not in settings.record.format:
             return 0
         try:
             change = staged(repo, objects, settings, head)
@@ -134,7 +134,7 @@ def _record_since(repo: Repository, fallback: str) -> int:
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
         commits = _since(repo, start, fallback) or [head.oid]
         start.unlink(missing_ok=True)
-        wait = settings["agent.commit_seconds"] if settings["agent.at_commit"] == "wait" and len(commits) == 1 else 0.0
+        wait = settings.agent.commit_seconds if settings.agent.at_commit == "wait" and len(commits) == 1 else 0.0
         judged, missed = _judge_all(repo, objects, settings, commits, asking=_asking(wait))
         for line in triage.keep(repo, judged, settings):
             say(line)
@@ -167,7 +167,7 @@ def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
     with _objects(repo) as objects:
         head = find_commit(objects, "HEAD")
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
-        added = [one for one in _added_in_rebase(repo, settings["push.max_commits"]) if one not in olds]
+        added = [one for one in _added_in_rebase(repo, settings.push.max_commits) if one not in olds]
         ids = patch.change_ids(repo, [*olds, *added])
         old_records = store.carried(repo, settings, {old: ids.get(new, "") for new, mine in olds.items() for old in mine})
         there = store.read(repo, settings, {one: ids.get(one, "") for one in added}) if added else {}
@@ -192,7 +192,7 @@ def _record_rebased(repo: Repository) -> int:
     with _objects(repo) as objects:
         head = find_commit(objects, "HEAD")
         settings = _settings(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
-        most = settings["push.max_commits"]
+        most = settings.push.max_commits
         commits = repo.run("rev-list", f"--max-count={most}", "--no-merges", "HEAD", "--not", "ORIG_HEAD", "--remotes").decode().split()
         judged, _ = _judge_all(repo, objects, settings, commits, asking=_asking(0.0))
         for line in triage.keep(repo, judged, settings):
@@ -206,13 +206,13 @@ def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
     with _objects(repo) as objects:
         head = head_commit(objects)
         settings = _settings(repo, objects, head.oid if head else repo.empty_tree)
-        most = settings["push.max_commits"]
+        most = settings.push.max_commits
         commits = _pushed(repo, most + 1)
         older = len(commits) > most
         commits = commits[:most]
         if not commits:
             return 0
-        asking = dataclasses.replace(_asking(settings["push.wait_seconds"]), push=os.urandom(8).hex())
+        asking = dataclasses.replace(_asking(settings.push.wait_seconds), push=os.urandom(8).hex())
         judged, missed = _judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
         ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
         recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, "") for one in judged})
@@ -223,7 +223,7 @@ def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
     _report_push(judged, missed)
     if older:
         say(f"only the newest {most} commits of this push were judged (push.max_commits); `patch-triage check A..B` judges more")
-    return _policy(settings["policy.block"], judged, missed)
+    return _policy(settings.policy.block, judged, missed)
 
 
 def say(line: str) -> None:
@@ -270,7 +270,7 @@ def _with_the_agents(judged: triage.Judged, recorded: Sequence[Verdict | None]) 
 
 def _hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> None:
     """Leave to the worker what is pending."""
-    if not settings["agent.base_url"]:
+    if not settings.agent.base_url:
         return
     from hook import worker  # only who has a model pays for it
 
@@ -287,12 +287,12 @@ def _is_recorded(judged: triage.Judged, recorded: Verdict | None) -> bool:
 
 
 def _objects(repo: Repository) -> Objects:
-    return Objects(repo, BY_NAME["limits.blob_bytes"].default)
+    return Objects(repo, DEFAULTS.limits.blob_bytes)
 
 
 def _settings(repo: Repository, objects: Objects, base: str) -> Settings:
     settings = settings_source.load(repo, Source(objects, base))
-    objects.limit_bytes = settings["limits.blob_bytes"]
+    objects.limit_bytes = settings.limits.blob_bytes
     return settings
 
 

@@ -81,7 +81,7 @@ class Case:
         from hook.kernel.kernel import Kernel
 
         read = self.settings
-        return Kernel(self.source, read["target.arch"], read["fuzz.toolchain"], read.base_config)
+        return Kernel(self.source, read.target.arch, read.fuzz.toolchain, read.base_config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +109,8 @@ class Answered:
 def _evidence(case: Case) -> Proofs:
     from hook.evidence.functional import file_findings  # only what is not known already pays for it
 
-    most, seconds = case.settings["focus.max_symbols"], case.settings["limits.evidence_seconds"]
-    return Proofs(file_findings.gather(case.change.patch, case.source, case.settings["target.arch"], most, seconds))
+    most, seconds = case.settings.focus.max_symbols, case.settings.limits.evidence_seconds
+    return Proofs(file_findings.gather(case.change.patch, case.source, case.settings.target.arch, most, seconds))
 
 
 def _options(case: Case, proofs: Proofs) -> Proofs:
@@ -132,7 +132,7 @@ def _reach(case: Case, proofs: Proofs) -> Proofs:
 def _leaks(case: Case, proofs: Proofs) -> Proofs:
     from hook.evidence.memory import leaks
 
-    found = leaks.find(case.change.patch, proofs.evidence, case.source, case.kernel, case.settings["target.arch"])
+    found = leaks.find(case.change.patch, proofs.evidence, case.source, case.kernel, case.settings.target.arch)
     return dataclasses.replace(proofs, leaks=found)
 
 
@@ -185,7 +185,7 @@ def prove(case: Case, trajectory: Trajectory) -> Proved:
 
 
 def _settled(case: Case, proofs: Proofs) -> Verdict:
-    patch_id = patch.patch_id(case.change.repo, case.change.patch, case.settings["limits.diff_bytes"])
+    patch_id = patch.patch_id(case.change.repo, case.change.patch)
     return dataclasses.replace(settlement.settle(case.change, proofs, case.settings), patch_id=patch_id)
 
 
@@ -293,7 +293,7 @@ def _no_kmsan(case: Case) -> str:
     """Why no kernel that can be built has KMSAN, so that nobody is asked whether it is needed; empty where one may."""
     from hook.evidence.memory import kmsan
 
-    arch = case.settings["target.arch"]
+    arch = case.settings.target.arch
     if arch not in kmsan.TARGETS:
         return f"there is KMSAN for {' and '.join(kmsan.TARGETS)} only, and the target is {arch}"
     if case.asking.profile == "farm":
@@ -310,7 +310,7 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
 
     Raises WrongSetting where the person insists on asking a model and the key or a prompt cannot be had.
     """
-    use_cache = use_cache and settings["cache.enabled"]
+    use_cache = use_cache and settings.cache.enabled
     if use_cache and (known := _known(change, objects, settings, asking)):
         return known
     with contextlib.ExitStack() as stack:
@@ -337,7 +337,7 @@ def _known(change: Change, objects: Objects, settings: Settings, asking: Asking)
 
 def _waits_its_turn(settings: Settings, asking: Asking) -> bool:
     """Whether the model may be asked about what another process may ask about at this moment. (A claim costs less than to know it.)"""
-    return asking.mode == "auto" and asking.may_wait and bool(settings["agent.base_url"])
+    return asking.mode == "auto" and asking.may_wait and bool(settings.agent.base_url)
 
 
 def _judge(case: Case) -> Judged:
@@ -352,7 +352,7 @@ def _judge(case: Case) -> Judged:
         span.results = to_document(verdict)
     if bench is not None:
         trajectory.close()
-        trajectories.sweep(change.repo, case.settings["agent.max_trajectories"])
+        trajectories.sweep(change.repo)
     if case.use_cache:
         _keep_for_reuse(proved, answered, verdict)
     unanswered = _unanswered(case, answered)
@@ -386,7 +386,7 @@ def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
     """The same, with each hunk of its change classified."""
     from hook.evidence.functional import hunk_classes
 
-    found = hunk_classes.classify(judged.change.patch, _after(judged.change, objects), settings["target.arch"])
+    found = hunk_classes.classify(judged.change.patch, _after(judged.change, objects), settings.target.arch)
     return dataclasses.replace(judged, hunks=tuple(found))
 
 
@@ -452,7 +452,7 @@ def judge_commits(
     `ids` are their ChangeIds, where the caller has them already.
     """
     known: Mapping[str, str] = {}
-    if use_cache and settings["cache.enabled"]:
+    if use_cache and settings.cache.enabled:
         known = patch.change_ids(repo, commits) if ids is None else ids
     for oid in commits:
         try:
@@ -477,7 +477,7 @@ def keep(repo: Repository, judged: Sequence[Judged], settings: Settings, carried
     said = store.keep(repo, settings, [one.verdict for one in judged if one.verdict.commit], carried)
     for one in judged:
         if one.trajectory is not None:
-            span = one.trajectory.begin("action", "record", results={"Formats": list(settings["record.format"])})
+            span = one.trajectory.begin("action", "record", results={"Formats": list(settings.record.format)})
             span.error = "; ".join(said)
             one.trajectory.end(span)
             one.trajectory.close()

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from hook import triage
 from hook.asking import Asking, refusal
 from hook.change.change import NothingToJudge, find_commit, of_commit
-from hook.config import BY_NAME, Settings, WrongSetting
+from hook.config import DEFAULTS, Settings, WrongSetting
 from hook.record import pending
 from hook.record.pending import Question
 from hook.source import filelock
@@ -38,6 +38,7 @@ _LONGEST_PAUSE_SECONDS = 3600.0
 _PAUSE_GROWS = 4
 _TROUBLES = 3  # questions in a row at which the endpoint itself fails, before the worker leaves it for another day
 _DAY_SECONDS = 86_400.0
+_MAX_DAYS = 7  # after which a question that could not be asked is given up
 _FORGOTTEN_SECONDS = 7 * _DAY_SECONDS  # for so long `status` tells of what was given up
 _GLANCE_SECONDS = 0.1  # for which `status` may hold the lock, to see whether there is a worker
 _STATE_BYTES = 4096
@@ -48,14 +49,14 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
 
     Returns what a person should know, a line each: there is none but where something is wrong.
     """
-    if not settings["agent.background"]:
+    if not settings.agent.background:
         return []
     try:
         for one in judged:
             verdict = one.verdict
             # of a verdict that the model has given the question about KMSAN may be left
             if verdict.commit and (verdict.state is State.PENDING or (one.unanswered and one.unanswered.for_now)):
-                pending.add(repo, verdict.commit, verdict.change_id, settings["agent.settle_seconds"])
+                pending.add(repo, verdict.commit, verdict.change_id, settings.agent.settle_seconds)
             elif verdict.commit and verdict.decided_by is not DecidedBy.DEFAULT:
                 pending.drop(repo, verdict.commit)
         resume(repo, settings)
@@ -66,7 +67,7 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
 
 def resume(repo: Repository, settings: Settings) -> None:
     """Start a worker where a question is due and there is none. Raises OSError."""
-    if not settings["agent.background"] or not settings["agent.base_url"] or not pending.is_any(repo):
+    if not settings.agent.background or not settings.agent.base_url or not pending.is_any(repo):
         return
     while True:
         try:
@@ -179,14 +180,14 @@ class Worker:
         # where it was made: which branch is worked on there, and what is switched off there
         place, ours = pathlib.Path(question.git_dir), self.repo.common_dir / "worktrees"
         repo = dataclasses.replace(self.repo, git_dir=place) if place.parent == ours and place.is_dir() else self.repo
-        with Objects(repo, BY_NAME["limits.blob_bytes"].default) as objects:
+        with Objects(repo, DEFAULTS.limits.blob_bytes) as objects:
             if not _is_wanted(repo, objects, question.commit):
                 pending.drop(self.repo, question.commit)
                 return None
             commit = find_commit(objects, question.commit)
             settings = settings_source.load(repo, Source(objects, commit.parents[0] if commit.parents else repo.empty_tree))
-            objects.limit_bytes = settings["limits.blob_bytes"]
-            if not settings["agent.background"]:
+            objects.limit_bytes = settings.limits.blob_bytes
+            if not settings.agent.background:
                 raise _SwitchedOff
             try:
                 change = of_commit(repo, objects, settings, commit)
@@ -194,7 +195,7 @@ class Worker:
                 pending.drop(self.repo, question.commit)
                 return None
             asking = Asking(
-                deadline=time.monotonic() + settings["agent.max_seconds"], progress=lambda line: _tell(handle, question.commit, line)
+                deadline=time.monotonic() + settings.agent.max_seconds, progress=lambda line: _tell(handle, question.commit, line)
             )
             if why := settings_source.switched_off(repo) or refusal(change, settings, asking):
                 self._put_off(question, time.time() + _REFUSED_SECONDS, why, settings)
@@ -228,12 +229,12 @@ class Worker:
             return end == Trouble.PATCH_CAP
         counts = end != Trouble.UNREACHABLE
         tries = question.tries + counts
-        if tries >= settings["agent.background_tries"]:
+        if tries >= settings.agent.background_tries:
             if not settled:
                 final = dataclasses.replace(judged.verdict, state=State.FINAL)
                 triage.keep(self.repo, [dataclasses.replace(judged, verdict=final)], settings)
             return self._give_up(dataclasses.replace(question, tries=tries), f"asked {tries} times; {why}")
-        pause = _pause(settings["agent.background_pause_seconds"], max(1, tries))
+        pause = _pause(settings.agent.background_pause_seconds, max(1, tries))
         self._put_off(dataclasses.replace(question, tries=tries), time.time() + pause, why, settings)
         if failed is None or end == Trouble.REFUSED:
             return False  # as with a wrong key: the next call of ours may bring another
@@ -242,24 +243,23 @@ class Worker:
             if self.troubles >= _TROUBLES:
                 return False
             _tell(handle, "", f"resting: {why}")
-            time.sleep(min(_PATIENCE_SECONDS, _pause(settings["agent.background_pause_seconds"], self.troubles)))
+            time.sleep(min(_PATIENCE_SECONDS, _pause(settings.agent.background_pause_seconds, self.troubles)))
         return True
 
     def _put_off(self, question: Question, until: float, why: str, settings: Settings) -> bool:
         """Leave it for later; or for good, where it could not be asked for days."""
-        days = settings["agent.background_days"]
-        if time.time() - question.since > days * _DAY_SECONDS:
-            return self._give_up(question, f"no answer for {days} days; {why}")
+        if time.time() - question.since > _MAX_DAYS * _DAY_SECONDS:
+            return self._give_up(question, f"no answer for {_MAX_DAYS} days; {why}")
         pending.replace(self.repo, dataclasses.replace(question, not_before=until, why=why))
         return True
 
     def _fail(self, question: Question, why: str) -> None:
         """It could not even be asked, or the answer not be recorded, for a reason of ours or of the repository."""
         question = dataclasses.replace(question, tries=question.tries + 1, why=why)
-        if question.tries >= BY_NAME["agent.background_tries"].default:
+        if question.tries >= DEFAULTS.agent.background_tries:
             self._give_up(question, why)
         else:
-            pause = _pause(BY_NAME["agent.background_pause_seconds"].default, question.tries)
+            pause = _pause(DEFAULTS.agent.background_pause_seconds, question.tries)
             pending.replace(self.repo, dataclasses.replace(question, not_before=time.time() + pause))
 
     def _give_up(self, question: Question, why: str) -> bool:

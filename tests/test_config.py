@@ -2,33 +2,73 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import pathlib
 import re
 
 import pytest
 
 from hook import config
+from hook.source import setting_layers
 from tests.small_kernel import Kernel
 
-EXAMPLE = pathlib.Path(__file__).parent.parent / "config.example.yaml"
+ROOT = pathlib.Path(__file__).parent.parent
+EXAMPLE = ROOT / "config.example.yaml"
+UNREAD = {"limits.git_seconds"}
 
 
 def test_the_example_holds_every_setting_with_its_default() -> None:
-    given = config.from_yaml(EXAMPLE.read_bytes(), "config.example.yaml")
+    given = setting_layers.from_yaml(EXAMPLE.read_bytes(), "config.example.yaml")
     assert {one.name for one in given} == set(config.BY_NAME)
-    assert config.resolve([given]).values == config.resolve([]).values
+    assert config.resolve([given]).values == config.DEFAULTS.values
 
 
-def test_the_example_says_which_settings_a_tree_may_give() -> None:
-    marked = {line.split(":")[0].strip() for line in EXAMPLE.read_text().splitlines() if re.search(r"# tree;", line)}
-    assert marked == {setting.name.partition(".")[2] for setting in config.SETTINGS if setting.repository}
+def test_the_example_says_of_every_setting_what_its_field_says() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    comments = [(line.split(":")[0].strip(), before.strip()) for before, line in itertools.pairwise(lines) if before.startswith("  #")]
+    assert comments == [
+        (name.partition(".")[2], f"# {'tree: ' if field.by_tree else ''}{field.doc}") for name, field in config.BY_NAME.items()
+    ]
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    read = set()
+    for path in (ROOT / "hook").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, (ast.Attribute, ast.Name)):
+                group = node.value.attr if isinstance(node.value, ast.Attribute) else node.value.id
+                read.add(f"{group}.{node.attr}")
+    assert set(config.BY_NAME) - read == UNREAD
+
+
+def test_a_setting_is_not_changed() -> None:
+    with pytest.raises(AttributeError, match="max_files"):
+        config.DEFAULTS.reach.max_files = 3
+
+
+@pytest.mark.parametrize("name", sorted(config.RETIRED))
+def test_a_retired_setting_is_listed_in_the_manual(name: str) -> None:
+    assert name not in config.BY_NAME
+    assert f"| `{name}` |" in (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_a_retired_setting_is_ignored_with_one_line(kernel: Kernel) -> None:
+    kernel.write("../home/.config/patch-triage.yaml", "reach:\n  max_hops: many\nlimits:\n  mail_bytes: 1\n")
+    kernel.git("config", "patchtriage.cache.maxEntries", "3")
+    out, error = kernel.triage_both("config", PATCH_TRIAGE_AGENT_DIFF_BYTES="17")
+    assert "max_hops" not in out
+    assert error == (
+        "patch-triage: ~/.config/patch-triage.yaml:2: ignored, no longer a setting: "
+        "reach.max_hops, limits.mail_bytes, cache.max_entries, agent.diff_bytes (docs/settings.md)\n"
+    )
 
 
 def test_the_stronger_layer_wins() -> None:
     weak = [config.Given("push.max_commits", 5, "file:1")]
     strong = [config.Given("push.max_commits", "7", "environment variable X")]
     settings = config.resolve([weak, strong])
-    assert settings["push.max_commits"] == 7
+    assert settings.push.max_commits == 7
     assert settings.origins["push.max_commits"] == "environment variable X"
 
 
@@ -51,13 +91,13 @@ def test_the_stronger_layer_wins() -> None:
 )
 def test_a_wrong_file_is_named_with_its_line(text: str, sentence: str) -> None:
     with pytest.raises(config.WrongSetting, match=re.escape(sentence)):
-        config.resolve([config.from_yaml(text.encode("latin-1"), "f")])
+        config.resolve([setting_layers.from_yaml(text.encode("latin-1"), "f")])
 
 
 def test_a_tree_may_only_set_what_is_display() -> None:
-    assert config.from_yaml(b"focus:\n  max_symbols: 3\n", "t", repository=True)
+    assert setting_layers.from_yaml(b"focus:\n  max_symbols: 3\n", "t", repository=True)
     with pytest.raises(config.WrongSetting, match=r"policy\.block cannot be set by a tree"):
-        config.from_yaml(b"policy:\n  block: never\n", "t", repository=True)
+        setting_layers.from_yaml(b"policy:\n  block: never\n", "t", repository=True)
 
 
 def test_config_tells_where_each_setting_came_from(kernel: Kernel) -> None:

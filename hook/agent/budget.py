@@ -9,11 +9,13 @@ import dataclasses
 import datetime
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from hook.agent.endpoint.client import NoAnswer, Trouble
 from hook.agent.ledger import Day, Ledger, Line
-from hook.config import PRICE, Settings
+from hook.config import AgentSettings, Settings
+from hook.setting_checks import PRICE
 from hook.source import filelock
 from hook.verdict import Tokens
 
@@ -43,6 +45,7 @@ class Cap:
     """One limit, and what counts towards it."""
 
     setting: str
+    limit: float  # 0: none
     trouble: Trouble
     counts: Callable[[Line], bool]
     spent: Callable[[Line], float]
@@ -59,8 +62,8 @@ class Ticket:
 def prices(settings: Settings) -> dict[str, Price]:
     """What `agent.price` says, by model; the empty name is any other."""
     found = {}
-    for word in settings["agent.price"]:
-        match = PRICE.match(word)
+    for word in settings.agent.price:
+        match = re.match(PRICE, word)
         assert match, word
         output = float(match["output"])
         found[match["model"] or ""] = Price(float(match["input"]), output, float(match["thoughts"] or output))
@@ -77,12 +80,11 @@ class Meter:
         self, directory: pathlib.Path, settings: Settings, change_id: str, commit: str, push: str, refusal: Callable[[], str] = lambda: ""
     ) -> None:
         self._ledger = Ledger(directory)
-        self._settings = settings
         self._prices = prices(settings)
         self._change_id, self._commit, self._push = change_id, commit, push
         self._refusal = refusal
         self._is_first = True  # and was decided on a moment ago
-        self._caps = _caps(change_id, push)
+        self._caps = _caps(settings.agent, change_id, push)
 
     def reserve(self, model: str, given: int, most: int) -> Ticket:
         """Write down a request of `given` tokens whose answer has at most `most`. Raises NoAnswer where a cap would not hold."""
@@ -115,7 +117,7 @@ class Meter:
 
     def _check(self, day: Day, new: Line) -> None:
         for cap in self._caps:
-            most = self._settings[cap.setting]
+            most = cap.limit
             if not most:
                 continue
             spent, more = sum(cap.spent(line) for line in day.lines.values() if cap.counts(line)), cap.spent(new)
@@ -124,7 +126,7 @@ class Meter:
                 raise NoAnswer(cap.trouble, f"{cap.setting} is {shown[0]}, {shown[1]} are spent and the next request may take {shown[2]}")
 
 
-def _caps(change_id: str, push: str) -> Sequence[Cap]:
+def _caps(agent: AgentSettings, change_id: str, push: str) -> Sequence[Cap]:
     def any_line(line: Line) -> bool:
         return True
 
@@ -134,16 +136,15 @@ def _caps(change_id: str, push: str) -> Sequence[Cap]:
     def of_push(line: Line) -> bool:
         return line.push == push
 
-    which: Mapping[str, tuple[Trouble, Callable[[Line], bool]]] = {
-        "patch": (Trouble.PATCH_CAP, of_patch),
-        **({"push": (Trouble.PUSH_CAP, of_push)} if push else {}),
-        "day": (Trouble.DAY_CAP, any_line),
-    }
-    return [
-        Cap(f"agent.max_{name}_{unit}", trouble, counts, spent)
-        for name, (trouble, counts) in which.items()
-        for unit, spent in (("tokens", _tokens), ("money", _money))
+    caps = [
+        Cap("agent.max_patch_tokens", agent.max_patch_tokens, Trouble.PATCH_CAP, of_patch, _tokens),
+        Cap("agent.max_patch_money", agent.max_patch_money, Trouble.PATCH_CAP, of_patch, _money),
+        Cap("agent.max_push_tokens", agent.max_push_tokens, Trouble.PUSH_CAP, of_push, _tokens),
+        Cap("agent.max_push_money", agent.max_push_money, Trouble.PUSH_CAP, of_push, _money),
+        Cap("agent.max_day_tokens", agent.max_day_tokens, Trouble.DAY_CAP, any_line, _tokens),
+        Cap("agent.max_day_money", agent.max_day_money, Trouble.DAY_CAP, any_line, _money),
     ]
+    return [cap for cap in caps if push or cap.trouble is not Trouble.PUSH_CAP]
 
 
 def _tokens(line: Line) -> float:

@@ -31,16 +31,16 @@ def withdraw(repo: Repository) -> None:
 
 def refusal(repo: Repository, settings: Settings, commit: str, paths: list[str], *, for_this_command: bool) -> str:
     """Why this change must not be sent; empty if it may. `for_this_command` is the person's consent on the command line."""
-    where = settings["agent.base_url"]
+    where = settings.agent.base_url
     if not where:
         return "no model is set up (agent.base_url)"
-    if not settings["agent.model"] and not settings["agent.models"]:
+    if not settings.agent.model and not settings.agent.models:
         return "no model is named (agent.model)"
     if not for_this_command and given_for(repo) != host(where):
         return f"nobody has allowed code of this repository to go to {host(where)}: `patch-triage agent enable`"
-    if held := held_back(paths, settings["agent.never_paths"]):
+    if held := held_back(paths, settings.agent.never_paths):
         return f"{held[0]} is never sent (agent.never_paths)"
-    if branch := _embargoed(repo, settings["agent.never_branches"], commit):
+    if branch := _embargoed(repo, settings.agent.never_branches, commit):
         return f"work on {branch} is never sent (agent.never_branches)"
     return ""
 

@@ -34,6 +34,9 @@ from hook.verdict import Verdict
 
 PATCH, KMSAN = "patch-evaluator", "kmsan-evaluator"
 _KEY_SECONDS = 15
+_DIFF_BYTES = 100_000  # of the diff that is sent; the rest is for the tools
+_PARALLEL_CALLS = 10  # of one round
+CONTEXT_SECONDS = 2.0  # to look up what belongs to the change, before the model is asked
 
 
 @dataclasses.dataclass
@@ -52,11 +55,11 @@ class Bench:
     def limits(self) -> loop.Limits:
         read = self.settings
         return loop.Limits(
-            rounds=read["agent.max_rounds"],
-            tokens=read["agent.max_tokens"],
-            parallel_calls=read["agent.max_parallel_calls"],
-            refusals=read["agent.max_refusals"],
-            window_tokens=read["agent.window_tokens"],
+            rounds=read.agent.max_rounds,
+            tokens=read.agent.max_tokens,
+            parallel_calls=_PARALLEL_CALLS,
+            refusals=read.agent.max_refusals,
+            window_tokens=read.agent.window_tokens,
             deadline=self.deadline,
         )
 
@@ -82,23 +85,23 @@ def prepare(
     if client is None:
         client = _client(settings, change, deadline, redactor, use_cache=use_cache)
     source = Source(objects, change.after)
-    diff = diff_text(change, settings["agent.diff_bytes"])
+    diff = diff_text(change, _DIFF_BYTES)
     redactor.add_blocks(diff)
     digest = hashlib.sha256(diff.encode("utf-8", "replace")).hexdigest()[:16]
     diff = redactor.text(diff).rstrip("\n")
-    deadline = min(deadline, time.monotonic() + settings["agent.max_seconds"])
-    target = tree_tools.Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+    deadline = min(deadline, time.monotonic() + settings.agent.max_seconds)
+    target = tree_tools.Target(settings.target.arch, settings.fuzz.toolchain, settings.base_config)
     desk = tree_tools.Desk(
-        source, redactor, settings["agent.tool_seconds"], settings["agent.never_paths"], deadline, target=target, patch=change.patch
+        source, redactor, settings.agent.tool_seconds, settings.agent.never_paths, deadline, target=target, patch=change.patch
     )
-    variables = {"target": settings["target.arch"], "max_symbols": str(settings["focus.max_symbols"]), "diff": diff}
+    variables = {"target": settings.target.arch, "max_symbols": str(settings.focus.max_symbols), "diff": diff}
     if profile == grounding.FARM:
         variables |= {"facts": grounding.facts(evidence), "fence": f"=== change {digest} ==="}
     else:
         unset = redactor.text((leaks or Leaks()).facts)
         variables |= _context(change, evidence, verdict, desk, settings, diff, unset)
     changed = tuple(file.path for file in change.patch.files if file.new_blob)
-    check = grounding.Grounding(source, evidence, verdict, changed, profile, settings["focus.max_symbols"], desk, settings["target.arch"])
+    check = grounding.Grounding(source, evidence, verdict, changed, profile, settings.focus.max_symbols, desk, settings.target.arch)
     bench = Bench(settings, profile, desk, client, check, variables, deadline)
     patch_task(bench), kmsan_task(bench, "")  # a prompt that cannot be used is said before anything is sent
     return bench
@@ -109,12 +112,12 @@ def _client(settings: Settings, change: Change, deadline: float, redactor: Redac
     key = find_key(settings, deadline - time.monotonic())
     redactor.tell(key)
     endpoint = Endpoint(
-        settings["agent.base_url"],
+        settings.agent.base_url,
         key,
         models(settings),
-        settings["agent.temperature"],
-        settings["agent.reply_tokens"],
-        settings["agent.request_seconds"],
+        settings.agent.temperature,
+        settings.agent.reply_tokens,
+        settings.agent.request_seconds,
     )
     cache = stored_answers.Answers(change.repo.state_dir / "answers") if use_cache else None
     return Client(endpoint, redactor, cache)
@@ -122,7 +125,7 @@ def _client(settings: Settings, change: Change, deadline: float, redactor: Redac
 
 def patch_task(bench: Bench) -> loop.Task:
     """The first agent's task. Raises WrongPrompt."""
-    text = prompt.load(PATCH, bench.profile, bench.variables, bench.settings["agent.prompts"])
+    text = prompt.load(PATCH, bench.profile, bench.variables, bench.settings.agent.prompts)
     doc = "Gives your decision. Call it once, when you are sure."
     return loop.Task(PATCH, text, grounding.EvaluationArguments, doc, bench.grounding.evaluation, *_tools(bench))
 
@@ -131,7 +134,7 @@ def kmsan_task(bench: Bench, reasoning: str) -> loop.Task:
     """The second agent's task, for a change that is worth fuzzing because of `reasoning`. Raises WrongPrompt."""
     if bench.profile != grounding.FARM:
         reasoning = fence.without(bench.variables["fence"], reasoning)  # whoever wrote it has seen the fence
-    text = prompt.load(KMSAN, bench.profile, {**bench.variables, "reasoning": reasoning}, bench.settings["agent.prompts"])
+    text = prompt.load(KMSAN, bench.profile, {**bench.variables, "reasoning": reasoning}, bench.settings.agent.prompts)
     doc = "Gives your decision about KMSAN. Call it once, when you are sure."
     return loop.Task(KMSAN, text, grounding.KmsanArguments, doc, bench.grounding.kmsan, *_tools(bench))
 
@@ -151,8 +154,8 @@ def _context(
     from hook.agent.context.gathering import Subject
 
     subject = Subject(change.patch.files, evidence, verdict)
-    seconds = min(settings["agent.context_seconds"], max(0.0, desk.deadline - time.monotonic()))
-    most = min(settings["agent.context_tokens"], settings["agent.window_tokens"] // 2)
+    seconds = min(CONTEXT_SECONDS, max(0.0, desk.deadline - time.monotonic()))
+    most = min(settings.agent.context_tokens, settings.agent.window_tokens // 2)
     found = first_message.gather(subject, desk, most, seconds)
     line = fence.fence(found.facts, found.pack.text, diff, unset)
     return {"facts": found.facts, "unset": unset, "pack": found.pack.text, "question": found.question, "fence": line}
@@ -191,17 +194,17 @@ def first_request(bench: Bench, task: loop.Task) -> tuple[dict[str, Any], int]:
 
 def models(settings: Settings) -> tuple[str, ...]:
     """The models to ask, in order."""
-    return tuple(dict.fromkeys(one for one in (settings["agent.model"], *settings["agent.models"]) if one))
+    return tuple(dict.fromkeys(one for one in (settings.agent.model, *settings.agent.models) if one))
 
 
 def find_key(settings: Settings, seconds: float = _KEY_SECONDS) -> str:
     """The endpoint's key, from the variable or the command that the settings name; empty where there is none. Raises WrongSetting."""
-    if command := settings["agent.key_command"]:
+    if command := settings.agent.key_command:
         name, origin = "what agent.key_command prints", settings.origins["agent.key_command"]
         key = _key_of_command(command, origin, seconds)
     else:
-        name, origin = f"the variable {settings['agent.key_variable']}", settings.origins["agent.key_variable"]
-        key = os.environ.get(settings["agent.key_variable"], "").strip()
+        name, origin = f"the variable {settings.agent.key_variable}", settings.origins["agent.key_variable"]
+        key = os.environ.get(settings.agent.key_variable, "").strip()
     # it goes into a header, and what is wrong with a header is shown in forms of it that nobody would know to cut out
     if not key.isascii() or not key.isprintable():
         where = "" if origin == "default" else f"{origin}: "

@@ -76,7 +76,7 @@ def staged(repo: Repository, objects: Objects, settings: Settings, against: Comm
     Raises NothingToJudge when nothing is staged, GitError when the index has unmerged paths.
     """
     base_tree = against.oid if against else repo.empty_tree
-    made = patch.read(repo, ["diff-index", "--cached", base_tree], settings["limits.diff_bytes"])
+    made = patch.read(repo, ["diff-index", "--cached", base_tree])
     unmerged = sorted({file.path for file in made.files if file.status == "U"})
     if unmerged:
         raise GitError(f"the index has unmerged paths ({unmerged[0]}): resolve them and `git add` first")
@@ -91,11 +91,10 @@ def of_commit(repo: Repository, objects: Objects, settings: Settings, commit: Co
     Raises NothingToJudge for an empty commit, a clean merge and an octopus, GitError when the parent is not here (a shallow clone).
     """
     label = f"{commit.oid[:12]} {commit.subject}"
-    limit = settings["limits.diff_bytes"]
     if len(commit.parents) > 2:
         raise NothingToJudge(f"{commit.oid[:12]} is an octopus merge: its commits are judged one by one")
     if len(commit.parents) == 2:
-        made = _remerged(repo, commit, limit)
+        made = _remerged(repo, commit)
         if not made.files:
             raise NothingToJudge(f"{commit.oid[:12]} is a merge that adds nothing of its own")
         note = "judged on what the merge itself changed"
@@ -103,15 +102,15 @@ def of_commit(repo: Repository, objects: Objects, settings: Settings, commit: Co
     base = commit.parents[0] if commit.parents else ""
     if base and objects.read(f"{base}^{{tree}}") is None:
         raise GitError(f"the parent of {commit.oid[:12]} is not here (a shallow clone?): `git fetch --deepen=1` brings it")
-    made = patch.read(repo, ["diff-tree", "-r", base or repo.empty_tree, commit.oid], limit)
+    made = patch.read(repo, ["diff-tree", "-r", base or repo.empty_tree, commit.oid])
     if not made.files:
         raise NothingToJudge(f"{commit.oid[:12]} is an empty commit")
     return Change(label, repo, made, base, base or repo.empty_tree, commit.oid, commit.oid)
 
 
-def _remerged(repo: Repository, commit: Commit, limit_bytes: int) -> patch.Patch:
+def _remerged(repo: Repository, commit: Commit) -> patch.Patch:
     try:
-        return patch.read(repo, ["show", "--format=", "--remerge-diff", commit.oid], limit_bytes)
+        return patch.read(repo, ["show", "--format=", "--remerge-diff", commit.oid])
     except GitError as wrong:
         if "unrecognized argument" in str(wrong):
             raise NothingToJudge(f"{commit.oid[:12]} is a merge: git 2.35 and later can show what it changed itself") from None

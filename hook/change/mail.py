@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from hook.source.git import GitError, Repository
 from hook.source.overlay import NoPatch
 
+MAX_BYTES = 64 << 20
+
 
 class TooMuchMail(GitError):
-    """The mail is larger than the settings allow."""
+    """The mail is larger than what is read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ def split(
     Raises NoPatch, saying why there is none, or TooMuchMail.
     """
     if len(data) > limit_bytes:
-        raise TooMuchMail(f"{name} has {len(data)} bytes; limits.mail_bytes allows {limit_bytes}")
+        raise TooMuchMail(f"{name} has {len(data)} bytes; at most {limit_bytes} are read")
     data = _as_bytes_of_text(data)
     if not data.strip():
         raise NoPatch(f"{name} holds no patch: it is empty")

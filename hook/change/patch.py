@@ -19,6 +19,7 @@ REGULAR, EXECUTABLE, LINK, SUBMODULE, ABSENT = "100644", "100755", "120000", "16
 
 # Git detects renames among at most this many files; beyond it the cost is quadratic and a rename shows as delete and add.
 _RENAME_LIMIT = 400
+_DIFF_BYTES = 64 << 20  # of text that is read; beyond it the change stays open
 _SECTION = re.compile(rb"^diff --git ", re.MULTILINE)
 
 
@@ -88,7 +89,7 @@ def change_id(files: Sequence[FileChange]) -> str:
     return digest.hexdigest()[:40]
 
 
-def read(repo: Repository, command: Sequence[str], limit_bytes: int) -> Patch:
+def read(repo: Repository, command: Sequence[str], limit_bytes: int = _DIFF_BYTES) -> Patch:
     """The patch that a git diff plumbing command (`diff-tree …`, `diff-index --cached …`) gives.
 
     Past `limit_bytes` of text, or where a partial clone lacks a blob, the files are still all there and the hunks are not: `hunks_missing`
@@ -208,7 +209,7 @@ def change_ids(repo: Repository, commits: Sequence[str]) -> dict[str, str]:
     return ids
 
 
-def patch_id(repo: Repository, made: Patch, limit_bytes: int) -> str:
+def patch_id(repo: Repository, made: Patch) -> str:
     """`git patch-id --stable` of the change: a hint that two commits are the same patch, moved.
 
     It ignores white space even inside strings. Empty where there are no hunks to take it from, as in a merge without any.
@@ -227,7 +228,7 @@ def patch_id(repo: Repository, made: Patch, limit_bytes: int) -> str:
                 "--no-ext-diff",
                 "--no-textconv",
                 *rest,
-                limit_bytes=limit_bytes,
+                limit_bytes=_DIFF_BYTES,
                 index=repo.index_path if verb == "diff-index" else None,
             )
         except GitError:

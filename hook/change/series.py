@@ -45,8 +45,7 @@ class Series:
                 continue
             try:
                 below = _applied(self._repo, self._scratch, self.base.commit, mailed, below)
-                limit = self._settings["limits.diff_bytes"]
-                made = patch.read(below.repo, ["diff-tree", "-r", below.old_tree, below.new_tree], limit)
+                made = patch.read(below.repo, ["diff-tree", "-r", below.old_tree, below.new_tree])
             except GitError as wrong:
                 broken = label
                 yield Unread(label, str(wrong), failed=True)
@@ -67,8 +66,8 @@ def read(repo: Repository, settings: Settings, data: bytes, name: str, base_name
     Raises mail.NoPatch where there is nothing to judge, base.UnknownRevision where `base_name` names no commit.
     """
     with scratch.directory(repo) as directory:
-        patches = mail.split(data, repo, directory, settings["limits.mail_bytes"], name)
-        chosen = base.choose(repo, base_name, patches, settings["base.max_commits"])
+        patches = mail.split(data, repo, directory, mail.MAX_BYTES, name)
+        chosen = base.choose(repo, base_name, patches, settings.base.max_commits)
         yield Series(patches, chosen, "" if base_name else chosen.why, repo, settings, directory)
 
 

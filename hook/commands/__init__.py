@@ -32,19 +32,21 @@ def repository(options: argparse.Namespace) -> Repository:
 def settings_at(repo: Repository, objects: Objects, base: str, given: Sequence[Given] = ()) -> Settings:
     """The settings in force for what is judged against `base`, with those that the command line gives."""
     found = settings_source.load(repo, Source(objects, base), given)
-    objects.limit_bytes = found["limits.blob_bytes"]
+    objects.limit_bytes = found.limits.blob_bytes
     return found
 
 
-def mail(name: str, most_bytes: int) -> tuple[bytes, str]:
+def mail(name: str) -> tuple[bytes, str]:
     """What is in the file, or on standard input for `-`, and what to call it; one byte past the limit shows that there is more.
 
     Raises OSError.
     """
+    from hook.change.mail import MAX_BYTES
+
     if name == "-":
-        return sys.stdin.buffer.read(most_bytes + 1), "standard input"
+        return sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"
     with pathlib.Path(name).open("rb") as file:
-        return file.read(most_bytes + 1), name
+        return file.read(MAX_BYTES + 1), name
 
 
 def complain(line: str) -> None:

@@ -22,7 +22,7 @@ def agent(options: argparse.Namespace) -> int:
 
     repo = repository(options)
     found = settings_source.load(repo)
-    where = found["agent.base_url"]
+    where = found.agent.base_url
     if options.action == "disable":
         consent.withdraw(repo)
         print("no code of this repository is sent to any model")

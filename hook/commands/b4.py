@@ -12,13 +12,12 @@ import json
 import os
 import pathlib
 import re
-import sys
 import typing
 from collections.abc import Iterator, Sequence
 
 from hook import config
 from hook.asking import Asking
-from hook.commands import DONE, Command, repository, settings_at
+from hook.commands import DONE, Command, mail, repository, settings_at
 from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
@@ -132,12 +131,11 @@ def _of_mail(options: argparse.Namespace) -> Iterator[Told]:
     repo = repository(options)
     if settings_source.switched_off(repo):
         return
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         settings = _settings(repo, objects)
-        most = settings["limits.mail_bytes"]
-        data = sys.stdin.buffer.read(most + 1)
+        data, _ = mail("-")
         commits = dict(_tracked(repo))
-        mine = commits.get(_message_id(data[:most]))
+        mine = commits.get(_message_id(data))
         if mine:
             yield from _of_commits(repo, objects, settings, [mine])
             return
@@ -156,7 +154,7 @@ def _of_patches(repo: Repository, settings: config.Settings, data: bytes) -> Ite
                     if one.failed:
                         yield Told(one.label, None, one.why)
                     continue
-                with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
+                with Objects(one.repo, settings.limits.blob_bytes) as blobs:
                     yield Told(one.label, triage.judge(one, blobs, settings, asking=Asking()).verdict)
     except NoPatch:
         return  # a cover letter, or an empty commit of b4's own
@@ -166,7 +164,7 @@ def _of_series(options: argparse.Namespace) -> Iterator[Told]:
     repo = repository(options)
     if settings_source.switched_off(repo):
         return
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         settings = _settings(repo, objects)
         yield from _of_commits(repo, objects, settings, [commit for _, commit in _tracked(repo)])
 

@@ -59,7 +59,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.offline and options.agent == "always":
         raise WrongUse("--offline and --agent always exclude each other")
     repo = repository(options)
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         if options.patch:
             return _check_mail(repo, objects, options)
         if options.base and options.revision:
@@ -92,7 +92,7 @@ def _index_in_background(options: argparse.Namespace) -> None:
     if not background.is_due(repo):
         return
     try:
-        if settings_source.load(repo)["index.background"] and not settings_source.switched_off(repo):
+        if settings_source.load(repo).index.background and not settings_source.switched_off(repo):
             background.start(repo)
     except (GitError, config.WrongSetting, OSError):
         return  # the verdict is given; an index only makes the next one faster
@@ -117,7 +117,7 @@ def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace)
 
     head = head_commit(objects)
     settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
-    data, name = mail(options.patch, settings["limits.mail_bytes"])
+    data, name = mail(options.patch)
     with mailed_series.read(repo, settings, data, name, options.base) as series:
         _say_base(series.why, options)
         results: list[triage.Judged | triage.NotJudged] = []
@@ -125,7 +125,7 @@ def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace)
             if isinstance(one, mailed_series.Unread):
                 results.append(triage.NotJudged(one.label, one.why, failed=one.failed))
                 continue
-            with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
+            with Objects(one.repo, settings.limits.blob_bytes) as blobs:
                 results.append(_judge(one, blobs, settings, options))
         return _print_all(results, settings, options, many=len(results) > 1)
 
@@ -158,10 +158,10 @@ def _judge(change: Change, objects: Objects, settings: config.Settings, options:
 def _asking(settings: config.Settings, options: argparse.Namespace) -> Asking:
     if options.offline or options.agent == "never":
         return dataclasses.replace(NOT_ASKED, thorough=options.verbose)
-    if options.agent == "always" and not settings["agent.base_url"] and not options.dry_run:
+    if options.agent == "always" and not settings.agent.base_url and not options.dry_run:
         raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
     now = options.wait or options.agent == "always"
-    deadline = time.monotonic() + settings["agent.max_seconds"] if now else 0.0
+    deadline = time.monotonic() + settings.agent.max_seconds if now else 0.0
     progress = _progress if sys.stderr.isatty() else lambda line: None
     return Asking(options.agent, options.profile, deadline, progress, options.verbose)
 
@@ -174,17 +174,17 @@ def _print_request(change: Change, objects: Objects, settings: config.Settings, 
     """What would be sent to the model first, and why it would be or not."""
     from hook.agent.endpoint import client
 
-    asking = dataclasses.replace(_asking(settings, options), deadline=time.monotonic() + settings["agent.max_seconds"])
+    asking = dataclasses.replace(_asking(settings, options), deadline=time.monotonic() + settings.agent.max_seconds)
     request, tokens, why = triage.dry_run(change, objects, settings, asking)
     print(json.dumps(request))
-    where = client.host(settings["agent.base_url"]) or "no host (agent.base_url is not set)"
+    where = client.host(settings.agent.base_url) or "no host (agent.base_url is not set)"
     complain(f"nothing was sent. This first request would go to {where}: about {tokens} tokens. {why}")
 
 
 def _print_all(
     results: Sequence[triage.Judged | triage.NotJudged], settings: config.Settings, options: argparse.Namespace, many: bool = False
 ) -> int:
-    colour = text.coloured(settings["output.colour"])
+    colour = text.coloured(settings.output.colour)
     code = DONE
     rows = []
     for one in results:
@@ -207,7 +207,7 @@ def _print_all(
             complain(f"{one.change.label}: {one.asked}")
         if one.trajectory is not None and one.trajectory.wrong:
             complain(one.trajectory.wrong)
-        if triage.stops(settings["policy.block"], one.verdict):
+        if triage.stops(settings.policy.block, one.verdict):
             code = max(code, STOPPED)
         if options.format != "text":
             _print_document(to_document(one.verdict), options.format)

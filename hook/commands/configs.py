@@ -36,7 +36,7 @@ def configs(options: argparse.Namespace) -> int:
         raise WrongUse("--base goes with --patch; a commit is judged against its parent")
     given = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
     repo = repository(options)
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         if options.explain:
             return _explain(repo, objects, options, given)
         if options.patch:
@@ -57,12 +57,12 @@ def _judged_mail(repo: Repository, settings: config.Settings, options: argparse.
     from hook.change import series as mailed_series
 
     found = []
-    data, name = mail(options.patch, settings["limits.mail_bytes"])
+    data, name = mail(options.patch)
     with mailed_series.read(repo, settings, data, name, options.base) as series:
         for one in series.changes():
             if isinstance(one, mailed_series.Unread):
                 raise GitError(f"{one.label}: {one.why}")
-            with Objects(one.repo, settings["limits.blob_bytes"]) as blobs:
+            with Objects(one.repo, settings.limits.blob_bytes) as blobs:
                 found.append(triage.judge(one, blobs, settings, use_cache=not options.no_cache))
     return found
 
@@ -73,11 +73,11 @@ def _explain(repo: Repository, objects: Objects, options: argparse.Namespace, gi
 
     revision = find_commit(objects, options.revision or "HEAD").oid
     settings = settings_at(repo, objects, revision, given)
-    kernel = Kernel(Source(objects, revision), settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+    kernel = Kernel(Source(objects, revision), settings.target.arch, settings.fuzz.toolchain, settings.base_config)
     name = options.explain.removeprefix("CONFIG_")
     lines = list(explain(kernel, name))
     if not lines:
-        raise WrongUse(f"no Kconfig file for {settings['target.arch']} defines {name}")
+        raise WrongUse(f"no Kconfig file for {settings.target.arch} defines {name}")
     for line in lines:
         print(text.plain(line))
     return DONE

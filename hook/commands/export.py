@@ -27,6 +27,7 @@ if typing.TYPE_CHECKING:
     from hook.source.tree import Source
     from hook.verdict import Verdict
 
+_PATCHWORK_SECONDS = 30.0  # for one request to Patchwork, or the token's command
 _MOST_INCLUDERS = 50  # of a header: more are half the kernel
 _INCLUDERS_READ, _INCLUDERS_SECONDS = 1000, 10.0  # files, and time for all commits together, to find them
 
@@ -131,12 +132,10 @@ def sarif(options: argparse.Namespace) -> int:
 def patch(options: argparse.Namespace) -> int:
     """Print patches with their verdicts."""
     from hook.report.exports import mailed
-    from hook.source import setting_layers as settings_source
 
     items, code = _items(options)
     repo = repository(options)
-    most = settings_source.load(repo)["limits.diff_bytes"]
-    sys.stdout.buffer.write(mailed.patches(repo, options.revision, {item.commit: item for item in items}, most))
+    sys.stdout.buffer.write(mailed.patches(repo, options.revision, {item.commit: item for item in items}))
     return code
 
 
@@ -159,7 +158,7 @@ def patchwork_check(options: argparse.Namespace) -> int:
                 continue
             number = options.id
             if not number:
-                with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+                with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
                     wanted = options.message_id or patchwork.message_id(find_commit(objects, item.commit).message)
                 if not wanted:
                     raise WrongUse(f"{item.commit[:12]} has no Link: with a Message-ID: name its patch with --id or --message-id")
@@ -174,25 +173,21 @@ def patchwork_check(options: argparse.Namespace) -> int:
 def _server(settings: config.Settings, needs_token: bool) -> patchwork.Server:
     from hook.report.exports import patchwork
 
-    if needs_token and not settings["patchwork.url"]:
+    if needs_token and not settings.patchwork.url:
         raise WrongUse("first name the server: patchwork.url in ~/.config/patch-triage.yaml")
     token = _token(settings) if needs_token else ""
-    return patchwork.Server(
-        settings["patchwork.url"], token, settings["patchwork.context"], settings["patchwork.target_url"], settings["patchwork.seconds"]
-    )
+    return patchwork.Server(settings.patchwork.url, token, settings.patchwork.context, settings.patchwork.target_url, _PATCHWORK_SECONDS)
 
 
 def _token(settings: config.Settings) -> str:
     import shlex
     import subprocess
 
-    command, origin = settings["patchwork.token_command"], settings.origins["patchwork.token_command"]
+    command, origin = settings.patchwork.token_command, settings.origins["patchwork.token_command"]
     if not command:
-        return os.environ.get(settings["patchwork.token_variable"], "").strip()
+        return os.environ.get(settings.patchwork.token_variable, "").strip()
     try:
-        done = subprocess.run(
-            shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=settings["patchwork.seconds"], check=False
-        )
+        done = subprocess.run(shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATCHWORK_SECONDS, check=False)
     except (OSError, ValueError, subprocess.TimeoutExpired) as wrong:
         why = getattr(wrong, "strerror", None) or "it does not end, or its quotes do not"
         raise config.WrongSetting(f"{origin}: patchwork.token_command could not be run: {why}") from None
@@ -207,7 +202,7 @@ def _items(options: argparse.Namespace, *, with_functions: bool = False) -> tupl
     `with_functions` also reads what each file defines.
     """
     repo = repository(options)
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         found, code = [], DONE
         deadline = time.monotonic() + _INCLUDERS_SECONDS
         for one in _judged(repo, objects, options.revision):
@@ -250,7 +245,7 @@ def _item(
 
     if not verdict.worth_fuzzing:
         return Item(change.commit, subject, verdict)
-    source, arch = Source(objects, change.after), settings["target.arch"]
+    source, arch = Source(objects, change.after), settings.target.arch
     files = [file.path for file in change.patch.files if file.new_blob and _is_instrumented(source, file.path, arch)]
     headers = [file.path for file in change.patch.files if file.new_blob and file.path.endswith(".h")]
     includers = [path for header in headers for path in _includers(source, header, arch, deadline)]
@@ -304,7 +299,7 @@ def _can_be_hit(source: Source, name: str, settings: config.Settings) -> bool:
     from hook.evidence.focus import changed_functions, kcov
     from hook.source import lookup
 
-    bounds = lookup.Bounds(settings["limits.lookup_files"], settings["limits.lookup_seconds"])
+    bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds)
     try:
         found = lookup.find_definitions(source, name, bounds)
     except lookup.NotAName:

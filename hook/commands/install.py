@@ -27,7 +27,7 @@ def install(options: argparse.Namespace) -> int:
         lines = installation.install(
             repo,
             _program(),
-            trailers="trailer" in settings["record.format"],
+            trailers="trailer" in settings.record.format,
             here=options.here,
         )
     except installation.CannotInstall as wrong:

@@ -41,11 +41,11 @@ def look(options: argparse.Namespace) -> int:
         arguments = {"Expression": options.name, "PathPrefix": options.prefix}
         return tool.answer(options, "grepper", json.dumps(arguments), options.rev)
     repo = repository(options)
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         revision = "" if options.staged else find_commit(objects, options.rev).oid
         settings = settings_at(repo, objects, revision or "HEAD")
         source = Source(objects, revision)
-        bounds = lookup.Bounds(settings["limits.lookup_files"], settings["limits.lookup_seconds"])
+        bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds)
         path = ""
         try:
             if options.question == "file":

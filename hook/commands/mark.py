@@ -29,7 +29,7 @@ def mark(options: argparse.Namespace) -> int:
     from hook.verdict import SCHEMA_VERSION
 
     repo = repository(options)
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         commit = find_commit(objects, options.commit)
         head = head_commit(objects)
         settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)

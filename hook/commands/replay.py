@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from hook import config
 from hook.asking import Asking
-from hook.commands import DONE, Command, WrongUse, repository, settings_at
+from hook.commands import DONE, Command, WrongUse, mail, repository, settings_at
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
 from hook.trajectory import Span
@@ -52,7 +52,7 @@ def replay(options: argparse.Namespace) -> int:
     name = options.revision or str(flow.get("Commit") or "")
     if not name:
         raise WrongUse("the run was about no commit; name the COMMIT that the change has become, or give it with --patch FILE")
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         commit = find_commit(objects, name)
         settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
         _print(of_commit(repo, objects, settings, commit), objects, settings, spans, options.profile)
@@ -63,16 +63,15 @@ def _mailed(repo: Repository, options: argparse.Namespace, spans: Sequence[Span]
     from hook.change import series
     from hook.change.change import Change, head_commit
 
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         head = head_commit(objects)
         settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
-    with pathlib.Path(options.patch).open("rb") as file:
-        data = file.read(settings["limits.mail_bytes"] + 1)
-    with series.read(repo, settings, data, options.patch, options.base) as mailed:
+    data, name = mail(options.patch)
+    with series.read(repo, settings, data, name, options.base) as mailed:
         changes = list(mailed.changes())
         if len(changes) != 1 or not isinstance(changes[0], Change):
             raise WrongUse(f"{options.patch}: a run is about one patch that applies")
-        with Objects(changes[0].repo, settings["limits.blob_bytes"]) as blobs:
+        with Objects(changes[0].repo, settings.limits.blob_bytes) as blobs:
             _print(changes[0], blobs, settings, spans, options.profile)
     return DONE
 

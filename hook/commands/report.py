@@ -58,7 +58,7 @@ def _of_commit(options: argparse.Namespace) -> tuple[str, str]:
     from hook.verdict import to_document
 
     repo = repository(options)
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         commit = find_commit(objects, options.commit or "HEAD")
         settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
         try:
@@ -104,7 +104,7 @@ def of_trajectory(path: pathlib.Path, repo: Repository | None) -> str:
     named = str(outer.get("Commit") or "")
     oid = named if _OBJECT.match(named) else ""  # a stranger's file must not choose what of this repository is shown
     if repo is not None and oid:
-        with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
             try:
                 commit = find_commit(objects, oid)
                 settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)

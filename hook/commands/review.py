@@ -100,7 +100,7 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[Series, st
     from hook.commands.workers import Ends, Task
     from hook.record import store
 
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         oids = revisions(repo, options.series)
         if not oids:
             raise GitError(f"{options.series} holds no commits")
@@ -115,21 +115,21 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[Series, st
     if options.record:
         for line in store.keep(repo, work.settings, [one.verdict for one in series.patches if one.verdict is not None]):
             complain(line)
-    return series, work.settings["policy.block"]
+    return series, work.settings.policy.block
 
 
 def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[Series, str]:
     from hook.change import series as mailed
     from hook.change.change import head_commit
 
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         head = head_commit(objects)
         work = _work(repo, settings_at(repo, objects, head.oid if head else repo.empty_tree), options)
-    data, name = mail(options.series, work.settings["limits.mail_bytes"])
+    data, name = mail(options.series)
     with mailed.read(repo, work.settings, data, name, options.base) as series:
         if series.why and options.format == "text":
             complain(f"base: {series.why}")
-        return _series(work, _mailed(series), len(series.patches), options), work.settings["policy.block"]
+        return _series(work, _mailed(series), len(series.patches), options), work.settings.policy.block
 
 
 def _mailed(series: mailed.Series) -> Iterator[Task]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from hook import config
 from hook.change.change import head_commit
 from hook.commands import DONE, Command, repository
 from hook.report import text
@@ -28,7 +27,7 @@ def settings(options: argparse.Namespace) -> int:
     if repo is None:
         found = settings_source.load(None)
     else:
-        with Objects(repo, config.MAX_FILE_BYTES + 1) as objects:
+        with Objects(repo, settings_source.MAX_FILE_BYTES + 1) as objects:
             head = head_commit(objects)
             found = settings_source.load(repo, Source(objects, head.oid if head else repo.empty_tree))
         if off := settings_source.switched_off(repo):

@@ -27,7 +27,7 @@ def show(options: argparse.Namespace) -> int:
     from hook.record import store, trailer
 
     repo = repository(options)
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         commits = []
         for revision in options.revision or ["HEAD"]:
             if ".." in revision:
@@ -52,7 +52,7 @@ def show(options: argparse.Namespace) -> int:
                 continue
             print(text.plain(f"{commit.oid[:12]} {commit.subject}"))
             if one.verdict is not None:
-                for line in text.paragraph(one.verdict, verbose=options.verbose, colour=text.coloured(settings["output.colour"])):
+                for line in text.paragraph(one.verdict, verbose=options.verbose, colour=text.coloured(settings.output.colour)):
                     print(f"  {line}")
             elif one.stale:
                 print(

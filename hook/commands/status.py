@@ -58,7 +58,7 @@ def _write_queued(repo: Repository, settings: Settings) -> None:
     from hook.record.lock import Locked
 
     try:
-        written = queue.flush(repo, settings["record.lock_seconds"])
+        written = queue.flush(repo, settings.record.lock_seconds)
         if written:
             print(f"{written} queued {'record' if written == 1 else 'records'} written")
     except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
@@ -80,7 +80,7 @@ def _lines(repo: Repository, settings: Settings) -> list[str]:
         about = f"about {doing.commit[:12]}: " if doing.commit else ""
         lines.append(f"worker: process {doing.process}, {about}{doing.line}" if doing.line else "worker: starting")
     elif waiting:
-        lines.append("worker: none" + ("" if settings["agent.background"] else " (agent.background is false); a push asks"))
+        lines.append("worker: none" + ("" if settings.agent.background else " (agent.background is false); a push asks"))
     rows = [(f"{one.commit[:12]}", _state(one, doing)) for one in waiting]
     rows += [(one.commit[:12], f"given up: {one.why}") for one in lost]
     lines += [f"  {line}" for line in table(rows[:_MOST_SHOWN])]
@@ -107,6 +107,6 @@ def _spent(repo: Repository, settings: Settings) -> list[str]:
     if not lines:
         return []
     tokens, money = sum(line.tokens.total for line in lines), sum(line.money for line in lines)
-    most = settings["agent.max_day_tokens"]
+    most = settings.agent.max_day_tokens
     of = f" of {most:,} (agent.max_day_tokens)" if most else ""
-    return [f"spent today (UTC): {tokens:,} tokens{of}" + (f", {money:,.4f} in money" if settings["agent.price"] else "")]
+    return [f"spent today (UTC): {tokens:,} tokens{of}" + (f", {money:,.4f} in money" if settings.agent.price else "")]

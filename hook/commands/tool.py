@@ -37,12 +37,12 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
     from hook.agent.tools.arguments import BadCall
 
     repo = repository(options)
-    with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         where = "" if options.staged else find_commit(objects, revision).oid
         settings = settings_at(repo, objects, where or "HEAD")
-        target = tree_tools.Target(settings["target.arch"], settings["fuzz.toolchain"], settings.base_config)
+        target = tree_tools.Target(settings.target.arch, settings.fuzz.toolchain, settings.base_config)
         desk = tree_tools.Desk(
-            Source(objects, where), redaction.Redactor(), settings["agent.tool_seconds"], settings["agent.never_paths"], target=target
+            Source(objects, where), redaction.Redactor(), settings.agent.tool_seconds, settings.agent.never_paths, target=target
         )
         try:
             results = tree_tools.call(lookup_tools.BY_NAME, desk, name, json.loads(arguments))

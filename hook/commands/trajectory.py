@@ -31,7 +31,7 @@ def trajectory(options: argparse.Namespace) -> int:
         path: pathlib.Path | None = pathlib.Path(options.file)
     else:
         repo = repository(options)
-        with Objects(repo, config.BY_NAME["limits.blob_bytes"].default) as objects:
+        with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
             commit = find_commit(objects, options.commit)
         path = trajectories.latest(repo, patch.change_ids(repo, [commit.oid]).get(commit.oid, "none"))
         if path is None:

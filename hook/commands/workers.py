@@ -118,7 +118,7 @@ def _judge(work: Work, what: str | Change | Ends | Outcome) -> Outcome:
         return _judge_whole(work, what)
     if isinstance(what, Change):
         return _judge_change(work, what)
-    with Objects(work.repo, work.settings["limits.blob_bytes"]) as objects:
+    with Objects(work.repo, work.settings.limits.blob_bytes) as objects:
         label = f"{what[:12]} {find_commit(objects, what).subject}"
         started = time.monotonic()
         (found,) = triage.judge_commits(work.repo, objects, work.settings, [what], use_cache=work.use_cache, asking=_asking(work))
@@ -130,7 +130,7 @@ def _judge(work: Work, what: str | Change | Ends | Outcome) -> Outcome:
 def _judge_whole(work: Work, ends: Ends) -> Outcome:
     label, before = "the series", ends.base or ends.repo.empty_tree
     try:
-        made = patch.read(ends.repo, ["diff-tree", "-r", before, ends.after], work.settings["limits.diff_bytes"])
+        made = patch.read(ends.repo, ["diff-tree", "-r", before, ends.after])
     except GitError as wrong:
         return Outcome(label, None, str(wrong), failed=True)
     if not made.files:
@@ -141,7 +141,7 @@ def _judge_whole(work: Work, ends: Ends) -> Outcome:
 def _judge_change(work: Work, change: Change) -> Outcome:
     started = time.monotonic()
     try:
-        with Objects(change.repo, work.settings["limits.blob_bytes"]) as objects:
+        with Objects(change.repo, work.settings.limits.blob_bytes) as objects:
             found = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=_asking(work))
     except GitError as wrong:
         return Outcome(change.label, None, str(wrong), failed=True)
@@ -150,4 +150,4 @@ def _judge_change(work: Work, change: Change) -> Outcome:
 
 def _asking(work: Work) -> Asking:
     """Each change has the time that the settings allow for one, however many there are."""
-    return Asking(deadline=time.monotonic() + work.settings["agent.max_seconds"] if work.wait else 0.0)
+    return Asking(deadline=time.monotonic() + work.settings.agent.max_seconds if work.wait else 0.0)

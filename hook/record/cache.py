@@ -21,6 +21,7 @@ from hook.verdict import NotAVerdict, Verdict, from_document, to_document
 
 # One directory in 256 is looked at for a sweep at each write, so a sweep costs little and still comes round.
 _FANOUT = 256
+_MAX_ENTRIES = 20_000  # verdicts that are kept, newest first
 NO_PATH = "\0"  # begins the names of what was read and is no file: all Kconfig files together
 
 
@@ -62,7 +63,7 @@ def read(source: Source, name: str, settings: Settings) -> str:
         return source.oid(name)
     from hook.kernel.kconfig import options_cache
 
-    return options_cache.known_by(source, name, settings["fuzz.toolchain"])
+    return options_cache.known_by(source, name, settings.fuzz.toolchain)
 
 
 def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str], judge: str = "") -> None:
@@ -78,7 +79,7 @@ def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[
     except BaseException:
         pathlib.Path(name).unlink(missing_ok=True)
         raise
-    _sweep(path.parent, settings["cache.max_entries"] // _FANOUT + 1)
+    _sweep(path.parent, _MAX_ENTRIES // _FANOUT + 1)
 
 
 def _key(settings: Settings) -> str:

@@ -38,11 +38,11 @@ def keep(repo: Repository, settings: Settings, verdicts: Sequence[Verdict], carr
 def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Add documents to the records of commits; one of the same kind and ChangeId is replaced."""
     said = []
-    formats = settings["record.format"]
+    formats = settings.record.format
     if "note" in formats:
         try:
-            queue.flush(repo, settings["record.lock_seconds"])
-            note.update(repo, {commit: _adding(new) for commit, new in changes.items()}, settings["record.lock_seconds"])
+            queue.flush(repo, settings.record.lock_seconds)
+            note.update(repo, {commit: _adding(new) for commit, new in changes.items()}, settings.record.lock_seconds)
         except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
             said.append(_queued(repo, changes, wrong))
     if "file" in formats:
@@ -91,7 +91,7 @@ def carried(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dic
     """
     worth_reading = ("\nMark:", "\nDecidedBy: agent")
     texts = note.read(repo, list(ids))
-    kept = "file" in settings["record.format"] or bool(queue.pending(repo))
+    kept = "file" in settings.record.format or bool(queue.pending(repo))
     wanted = {oid: change for oid, change in ids.items() if kept or any(word in texts.get(oid, "") for word in worth_reading)}
     return read(repo, settings, wanted) if wanted else {}
 
@@ -126,5 +126,5 @@ def _queued(repo: Repository, changes: Mapping[str, Sequence[Mapping[str, Any]]]
 
 def directory(settings: Settings) -> pathlib.Path | None:
     """Where the files of records are, if not in their usual place."""
-    given = settings["record.directory"]
+    given = settings.record.directory
     return pathlib.Path(given).expanduser() if given else None

@@ -8,6 +8,8 @@ import pathlib
 
 from hook.source.git import Repository
 
+MOST_KEPT = 500
+
 
 def new_path(repo: Repository, change_id: str) -> pathlib.Path:
     """Where the next run on a change is written."""
@@ -21,12 +23,12 @@ def latest(repo: Repository, change_id: str) -> pathlib.Path | None:
     return found[-1] if found else None
 
 
-def sweep(repo: Repository, most: int) -> None:
-    """Drop the oldest beyond `most`."""
+def sweep(repo: Repository) -> None:
+    """Drop the oldest beyond MOST_KEPT."""
     try:
         names = [name for name in os.listdir(_directory(repo)) if name.endswith(".jsonl")]
-        if len(names) > most:
-            for name in sorted(names, key=lambda name: name.split("-")[1:])[: len(names) - most]:
+        if len(names) > MOST_KEPT:
+            for name in sorted(names, key=lambda name: name.split("-")[1:])[: len(names) - MOST_KEPT]:
                 (_directory(repo) / name).unlink(missing_ok=True)
     except OSError:
         pass  # none yet, or not ours to remove

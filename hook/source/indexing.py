@@ -38,6 +38,10 @@ _WORDS_A_BLOCK = 2000
 _MOST_APPENDED = 4000  # blobs whose words are put behind the vocabulary instead of making it anew
 _MOST_CHANGED = 5000  # files: a tree that differs by more gets a listing of its own
 _MOST_ANCHORS = 4
+_NO_DEFINITIONS = (  # generated headers: what they define is found by looking into them
+    "drivers/gpu/drm/amd/include/*",
+    "drivers/accel/habanalabs/include/*/asic_reg/*",
+)
 _WRITING = b"writing\n"
 
 
@@ -86,7 +90,7 @@ def make(
             if fetched:
                 writer.forget_unread()
             made = writer.add(tree)
-            if made.size_bytes > settings["index.max_bytes"] and writer.sweep(tree):
+            if made.size_bytes > settings.index.max_bytes and writer.sweep(tree):
                 database.close()
                 where.database.unlink()
                 database = _open(where, handle)
@@ -316,8 +320,8 @@ class _Writer:
                     self._new_words.update(found.split())
 
     def _answers(self, new: Sequence[_Place]) -> Iterator[tuple[Sequence[_Place], list[tuple[int, bytes]]]]:
-        without = tuple(self._settings["index.no_definitions"])
-        limit = self._settings["index.blob_bytes"]
+        without = _NO_DEFINITIONS
+        limit = self._settings.index.blob_bytes
         if len(new) <= _FEW or self._jobs < 2:
             with Objects(self._repo, limit) as objects:
                 for chunk in _portions(new):

@@ -25,6 +25,7 @@ from hook.source.tree import Source
 from hook.source.words import is_binary
 
 Item = TypeVar("Item")
+MOST_FILES = 20_000  # looked into for one question about the tree
 _NAMES_BYTES = 8 << 20  # of the names of files
 _NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _CALL = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*+)\s*+\(")

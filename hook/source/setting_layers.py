@@ -1,17 +1,25 @@
-"""Where settings come from: the layers of text that hook.config reads, gathered from files, git and the environment."""
+"""Where settings come from: the layers of given values, read from files, git and the environment.
+
+From weakest to strongest: the defaults; `.patch-triage.yaml` of the revision a change is judged against, for the few settings that a tree
+may give; the person's own file; git config; the environment; the command line.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hook import config
 from hook.source.git import GitError, Repository
 from hook.source.tree import Source
 
+MAX_FILE_BYTES = 64 * 1024  # of a settings file
+REPOSITORY_FILE = ".patch-triage.yaml"
 _MOST_CONFIG_BYTES = 4 << 20  # of a .config
+_said_retired: list[bool] = []
 
 
 def user_file() -> pathlib.Path:
@@ -23,29 +31,39 @@ def user_file() -> pathlib.Path:
 def load(repo: Repository | None, base: Source | None = None, given: Sequence[config.Given] = ()) -> config.Settings:
     """The settings in force: for `repo` if there is one, with the settings file of the tree in `base`, and `given` above all.
 
-    Raises config.WrongSetting.
+    Settings of earlier versions are ignored, and one line on the standard error says so. Raises config.WrongSetting.
     """
     layers: list[Sequence[config.Given]] = []
-    if base is not None and (found := base.file(config.REPOSITORY_FILE)) is not None:
-        layers.append(config.from_yaml(found.data or b"", config.REPOSITORY_FILE, repository=True))
+    if base is not None and (found := base.file(REPOSITORY_FILE)) is not None:
+        layers.append(from_yaml(found.data or b"", REPOSITORY_FILE, repository=True))
     path = user_file()
     try:
-        layers.append(config.from_yaml(path.read_bytes(), _home(path)))
+        layers.append(from_yaml(path.read_bytes(), _home(path)))
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as wrong:
         raise config.WrongSetting(f"{_home(path)}: {wrong.strerror}") from None
     if repo is not None:
-        layers.append(config.from_git_config(git_config(repo)))
-    layers.append(config.from_environment(os.environ))
+        layers.append(from_git_config(git_config(repo)))
+    layers.append(from_environment(os.environ))
     layers.append(given)
     settings = config.resolve(layers)
-    return dataclasses.replace(settings, base_config=_base_config(settings)) if settings["fuzz.base_config"] else settings
+    _name_retired(settings.retired)
+    return settings.with_base_config(_base_config(settings)) if settings.fuzz.base_config else settings
+
+
+def _name_retired(retired: Sequence[config.Given]) -> None:
+    """Say once for a process which of the given settings do nothing any more."""
+    if not retired or _said_retired:
+        return
+    _said_retired.append(True)
+    names = ", ".join(dict.fromkeys(given.name for given in retired))
+    print(f"patch-triage: {retired[0].origin}: ignored, no longer a setting: {names} (docs/settings.md)", file=sys.stderr)
 
 
 def _base_config(settings: config.Settings) -> str:
     """The text of the .config that the person fuzzes with. Raises config.WrongSetting."""
-    path = pathlib.Path(settings["fuzz.base_config"]).expanduser()
+    path = pathlib.Path(settings.fuzz.base_config).expanduser()
     origin = settings.origins["fuzz.base_config"]
     try:
         with path.open("rb") as file:
@@ -55,6 +73,81 @@ def _base_config(settings: config.Settings) -> str:
     if len(data) > _MOST_CONFIG_BYTES:
         raise config.WrongSetting(f"{origin}: fuzz.base_config: {_home(path)} has more than {_MOST_CONFIG_BYTES} bytes: it is no .config")
     return data.decode("utf-8", "replace")
+
+
+def from_yaml(text: bytes, origin: str, *, repository: bool = False) -> list[config.Given]:
+    """The values in a settings file. With `repository`, only those of the allow-list; any other is refused by name.
+
+    Aliases, tags and files over 64 KiB are refused: a settings file can come with a stranger's tree. Raises WrongSetting with the line.
+    """
+    if len(text) > MAX_FILE_BYTES:
+        raise config.WrongSetting(f"{origin}: a settings file has at most {MAX_FILE_BYTES} bytes, this one {len(text)}")
+    import yaml
+
+    try:
+        decoded = text.decode()
+        if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken)) for token in yaml.scan(decoded, Loader=yaml.SafeLoader)):
+            raise config.WrongSetting(f"{origin}: YAML anchors and aliases are not read here; write the value out")
+        root = yaml.compose(decoded, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError:
+        raise config.WrongSetting(f"{origin}: not UTF-8 text") from None
+    except (yaml.YAMLError, RecursionError) as wrong:
+        mark = getattr(wrong, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise config.WrongSetting(f"{origin}{line}: not YAML: {getattr(wrong, 'problem', None) or 'nested too deep'}") from None
+    given: list[config.Given] = []
+    sections = {name.partition(".")[0] for name in config.BY_NAME}
+    for section, body in _pairs(root, origin):
+        where = f"{origin}:{section.start_mark.line + 1}"
+        if section.value not in sections:
+            raise config.WrongSetting(f"{where}: unknown section {config.shown(section.value)}; there are {', '.join(sorted(sections))}")
+        for key, value in _pairs(body, origin):
+            where = f"{origin}:{key.start_mark.line + 1}"
+            name = f"{section.value}.{key.value}"
+            try:
+                plain = yaml.constructor.SafeConstructor().construct_document(value)
+            except yaml.YAMLError:
+                raise config.WrongSetting(f"{where}: {name}: a value that is not plain YAML") from None
+            if repository and name in config.BY_NAME and not config.BY_NAME[name].by_tree:
+                allowed = ", ".join(field.name for field in config.BY_NAME.values() if field.by_tree)
+                raise config.WrongSetting(f"{where}: {name} cannot be set by a tree, only {allowed}")
+            given.append(config.Given(name, plain, where))
+    return given
+
+
+def _pairs(node: Any, origin: str) -> list[tuple[Any, Any]]:
+    """The entries of a YAML mapping node; an empty node has none."""
+    if node is None or (node.id == "scalar" and node.value in ("", "~", "null")):
+        return []
+    if node.id != "mapping":
+        raise config.WrongSetting(f"{origin}:{node.start_mark.line + 1}: expected `key: value` lines here")
+    return list(node.value)
+
+
+def from_git_config(entries: Sequence[tuple[str, str, str]]) -> list[config.Given]:
+    """The values in `git config --list` entries (origin, key, value), whose keys cannot hold an underscore.
+
+    `patchtriage.push.maxCommits` is push.max_commits; git folds the case of the last word. `patchtriage.enabled` is the off switch, no
+    setting.
+    """
+    plain = {name.replace("_", ""): name for name in (*config.BY_NAME, *config.RETIRED)}
+    given = []
+    for origin, key, value in entries:
+        name = key.removeprefix("patchtriage.")
+        if name == "enabled" or name.lower() == config.AGENT_HOST_KEY.lower():
+            continue
+        given.append(config.Given(plain.get(name.lower().replace("-", ""), name), value, f"git config {origin}"))
+    return given
+
+
+def from_environment(environment: Mapping[str, str]) -> list[config.Given]:
+    """The values of PATCH_TRIAGE_<SECTION>_<KEY> variables."""
+    names = {"PATCH_TRIAGE_" + name.upper().replace(".", "_"): name for name in (*config.BY_NAME, *config.RETIRED)}
+    return [
+        config.Given(names.get(key, key), value, f"environment variable {key}")
+        for key, value in environment.items()
+        if key.startswith("PATCH_TRIAGE_")
+    ]
 
 
 def git_config(repo: Repository) -> list[tuple[str, str, str]]:

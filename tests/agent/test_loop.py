@@ -114,7 +114,7 @@ def test_a_kmsan_agent_that_fails_leaves_the_verdict(open_change: Kernel, script
 def test_calls_of_a_round_run_in_parallel_and_are_answered_in_order(open_change: Kernel, scripted: Callable[..., Model]) -> None:
     many = [call("read-file", File="mm/pool.c", FirstLine=number, LineCount=1) for number in range(1, 13)]
     model = scripted(says(*many), says(results(why=CITED)), says(kmsan()))
-    run(open_change, model, max_parallel_calls=10)
+    run(open_change, model)
     answers = [message for message in model.requests[1]["messages"] if message["role"] == "tool"]
     assert [message["tool_call_id"] for message in answers] == [one["id"] for one in many]
     assert "\n  10:" in answers[9]["content"] and "not run: at most 10 calls" in answers[10]["content"]

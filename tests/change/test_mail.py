@@ -196,5 +196,5 @@ def test_what_holds_no_patch_says_why(kernel: Kernel, scratch: pathlib.Path, dat
 
 
 def test_too_much_mail_names_the_setting(kernel: Kernel, scratch: pathlib.Path) -> None:
-    with pytest.raises(mail.TooMuchMail, match=r"limits\.mail_bytes allows 10"):
+    with pytest.raises(mail.TooMuchMail, match=r"at most 10 are read"):
         mail.split(b"x" * 11, git.find(kernel.path), scratch, 10)

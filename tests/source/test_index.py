@@ -26,7 +26,7 @@ from tests.small_kernel import PROGRAM, Kernel
 
 BOUNDS = lookup.Bounds(1000, 20.0)
 POOL = "mm/pool.c"
-SETTINGS = config.Settings({one.name: one.default for one in config.SETTINGS}, {})
+SETTINGS = config.DEFAULTS
 
 
 def look(kernel: Kernel, *args: str, **env: str) -> str:

@@ -36,6 +36,8 @@ _STATEMENTS = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CO
 _HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
 _BOOT = ("arch/",)  # where the code is that runs before the kernel does
 _CORES = ("net/",)  # where subsystems are that only drivers lead to, such as mac80211
+_MAX_HOPS = 24  # from a changed function to an entry point
+_MAX_CALLER_FILES = 24  # in which the callers of one function are looked for, the nearest first
 _MOST_FILES = 24  # of one change that are looked into; the rest stays open
 
 
@@ -69,19 +71,20 @@ class Limits:
 def limits(settings: Settings, thorough: bool) -> Limits:
     """The limits that the settings give for a commit's check, or for somebody who waits. Raises WrongSetting."""
     try:
-        vm = machine.machine(settings["target.arch"], settings["fuzz.vm"])
+        vm = machine.machine(settings.target.arch, settings.fuzz.vm)
     except machine.NoSuchDevice as wrong:
         raise WrongSetting(f"{settings.origins['fuzz.vm']}: fuzz.vm: {wrong}") from None
     described = None
-    if checkout := settings["fuzz.syzkaller"]:
+    if checkout := settings.fuzz.syzkaller:
         from hook.evidence.reach.calls import descriptions
 
         try:
             described = descriptions.read(checkout)
         except descriptions.NoDescriptions as wrong:
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
-    files, seconds = (settings[f"reach.{'max' if thorough else 'check'}_{what}"] for what in ("files", "seconds"))
-    bounds = call_paths.SearchBounds(settings["reach.max_hops"], files, settings["reach.max_caller_files"], seconds)
+    reach = settings.reach
+    files, seconds = (reach.max_files, reach.max_seconds) if thorough else (reach.check_files, reach.check_seconds)
+    bounds = call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, seconds)
     return Limits(vm, bounds, files, described)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from hook.config import TOOLCHAIN
+from hook.setting_checks import TOOLCHAIN
 
 # flags of cc-option by the first major version of each compiler that takes them; 0: never. The first row found in the flag counts.
 _FLAGS: tuple[tuple[str, int, int], ...] = (
@@ -146,7 +146,7 @@ class Toolchain:
 
 def toolchain(name: str) -> Toolchain:
     """The toolchain that a name such as `gcc-12` or `clang-19 pahole-1.25` stands for. Raises NotAToolchain."""
-    found = TOOLCHAIN.match(name)
+    found = re.match(TOOLCHAIN, name)
     if found is None:
         raise NotAToolchain("a compiler and its version such as gcc-12 or clang-19, and perhaps pahole-1.25 or rustc-1.78 after it")
     tools = dict(word.split("-", 1) for word in re.split(r"[ ,+]", found.group(3)) if word)

@@ -12,8 +12,10 @@ from hook.source.git import GitError, Repository
 _WIDTH = 74
 _CUT = b"\n---\n"
 
+_DIFF_BYTES = 64 << 20
 
-def patches(repo: Repository, revisions: Sequence[str], items: Mapping[str, Item], limit_bytes: int) -> bytes:
+
+def patches(repo: Repository, revisions: Sequence[str], items: Mapping[str, Item]) -> bytes:
     """The patches of `revisions` (one commit, or `A..B`) as a mailbox. Raises GitError."""
     out = b""
     for names in revisions:
@@ -28,7 +30,7 @@ def patches(repo: Repository, revisions: Sequence[str], items: Mapping[str, Item
             "--no-textconv",
             "--encoding=UTF-8",
             *ranged,
-            limit_bytes=limit_bytes,
+            limit_bytes=_DIFF_BYTES,
         )
     return with_verdicts(repo, out, items)
 
