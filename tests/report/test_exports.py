@@ -13,7 +13,8 @@ from elftools.elf.elffile import ELFFile
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from hook.report.exports import elf, syzmanager
+from hook.report import elf
+from hook.report.exports import syzmanager
 from tests.report.elf import vmlinux
 from tests.small_kernel import Kernel
 

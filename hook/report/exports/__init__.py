@@ -1,12 +1,20 @@
-"""Exports: verdicts in the forms of the programs that use them. One module a program; each turns items into that program's text."""
+"""Exports: verdicts in the forms of the programs that use them. One module a program, found by its FORM.
+
+A module turns items into that program's text, and its FORM says under which name `patch-triage export` offers it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import enum
+import importlib
+import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from hook.config import Settings
+from hook.source.git import Repository
 from hook.verdict import DecidedBy, State, Verdict
 
 OPTION = re.compile(r"[A-Z0-9_a-z]{1,200}\Z", re.ASCII)
@@ -23,6 +31,42 @@ class Item:
     files: tuple[str, ...] = ()  # changed C files that are built for the target and instrumented
     includers: tuple[str, ...] = ()  # other such files, that include a changed header
     functions: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)  # that each of these files defines, where asked for
+
+
+class CannotExport(Exception):
+    """What the command line asks for cannot be exported; the sentence says what to write instead."""
+
+
+class ExportFailed(Exception):
+    """The export was begun and failed on the way; the sentence says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """One run of `patch-triage export`, as a form gets it."""
+
+    options: argparse.Namespace
+    repo: Repository
+    settings: Settings
+    items: Sequence[Item]
+    complain: Callable[[str], None]  # tells the person one line beside the output
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What `patch-triage export NAME` writes. Its `write` may raise CannotExport, ExportFailed, OSError."""
+
+    name: str
+    about: str  # for --help
+    write: Callable[[Export], None]
+    arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None  # adds the options of its own
+    reads_functions: Callable[[argparse.Namespace], bool] = lambda options: False  # whether it wants Item.functions
+
+
+def forms() -> Iterator[Form]:
+    """The form of each module of this package, by the names of the modules."""
+    for module in pkgutil.iter_modules(__path__):
+        yield importlib.import_module(f"{__name__}.{module.name}").FORM
 
 
 class Attention(enum.StrEnum):

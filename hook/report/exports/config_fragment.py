@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hook.report.exports import OPTION, Item
+from hook.report.exports import OPTION, Export, Form, Item
 from hook.report.text import plain
 from hook.verdict import to_document
+
+
+def write(export: Export) -> None:
+    """Print the fragment."""
+    text, warnings = fragment(export.items)
+    for line in warnings:
+        export.complain(line)
+    print(text, end="")
+
+
+FORM = Form("kconfig", "a fragment of kernel configuration, for merge_config.sh", write)
 
 
 def fragment(items: Sequence[Item]) -> tuple[str, list[str]]:

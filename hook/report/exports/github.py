@@ -5,11 +5,13 @@ Escaped by the rules for workflow commands, so that no text of a patch becomes a
 
 from __future__ import annotations
 
+import argparse
 import os
+import pathlib
 import re
 from collections.abc import Sequence
 
-from hook.report.exports import Attention, Item, attention
+from hook.report.exports import Attention, Export, Form, Item, attention
 from hook.report.text import one_line, plain
 from hook.source.overlay import unquoted
 from hook.verdict import Place
@@ -18,6 +20,23 @@ _LEVEL = {Attention.WARNING: "warning", Attention.PENDING: "notice", Attention.S
 _MOST_SUMMARY_BYTES = 1 << 20  # GitHub drops a larger one whole
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+.!|~@:-])")
 _MOST_FACTS = 3
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this form."""
+    parser.add_argument("--summary", metavar="FILE", help="append the summary to FILE (default: where GITHUB_STEP_SUMMARY says)")
+
+
+def write(export: Export) -> None:
+    """Print annotations, and append the job's summary to its file."""
+    for line in notices(export.items):
+        print(line)
+    if path := export.options.summary or os.environ.get("GITHUB_STEP_SUMMARY", ""):
+        with pathlib.Path(path).open("a", encoding="utf-8") as file:
+            file.write(summary(export.items))
+
+
+FORM = Form("github", "annotations for a GitHub workflow, and the summary of its job", write, arguments)
 
 
 def notices(items: Sequence[Item]) -> list[str]:

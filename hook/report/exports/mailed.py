@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from hook.report.exports import Item
+from hook.report.exports import Export, Form, Item
 from hook.report.text import paragraph, plain
 from hook.source.git import GitError, Repository
 
@@ -13,6 +14,14 @@ _WIDTH = 74
 _CUT = b"\n---\n"
 
 _DIFF_BYTES = 64 << 20
+
+
+def write(export: Export) -> None:
+    """Print the mailbox."""
+    sys.stdout.buffer.write(patches(export.repo, export.options.revision, {item.commit: item for item in export.items}))
+
+
+FORM = Form("patch", "patches as `git format-patch` writes them, with the verdict below the --- line", write)
 
 
 def patches(repo: Repository, revisions: Sequence[str], items: Mapping[str, Item]) -> bytes:

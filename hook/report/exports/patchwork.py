@@ -5,27 +5,31 @@ The token goes to the host that the settings name and to no other: a redirect is
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import http.client
 import json
+import os
 import re
 import urllib.error
 import urllib.parse
 import urllib.request
 from typing import IO, Any
 
+from hook.config import Settings, WrongSetting
 from hook.redaction import Redactor
-from hook.report.exports import Item, attention
+from hook.report.exports import CannotExport, Export, ExportFailed, Form, Item, attention
 from hook.report.text import one_line, plain
 
 _MOST_ANSWER_BYTES = 4 << 20
+_SECONDS = 30.0  # for one request, or for the command that prints the token
 _MOST_DESCRIPTION = 250  # characters
 _CONTEXT = re.compile(r"[-a-zA-Z0-9_]{1,255}\Z")
 _LINK = re.compile(r"(?m)^(?:Link|Message-ID): *(?:https?://[^/\s]+/(?:\S+/)?)?<?([^\s/<>]+@[^\s/<>]+)>?/?[ \t\r]*$", re.IGNORECASE)
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
-class PatchworkError(Exception):
+class PatchworkError(ExportFailed):
     """The check could not be posted; the sentence says why."""
 
 
@@ -38,6 +42,65 @@ class Server:
     context: str  # the name of our check
     target_url: str  # what the check links to, empty for nothing
     seconds: float  # for one request
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this form."""
+    parser.add_argument("--post", action="store_true", help="post it, unless the last one says the same")
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument("--id", type=int, metavar="N", help="the patch's number in Patchwork")
+    named.add_argument("--message-id", metavar="ID", help="the patch's Message-ID (default: from the commit's last Link:)")
+
+
+def write(export: Export) -> None:
+    """Print or post a check for each commit."""
+    options = export.options
+    if len(export.items) != 1 and (options.id or options.message_id):
+        raise CannotExport("--id and --message-id name one patch: name one commit")
+    server = _server(export.settings, needs_token=options.post)
+    for item in export.items:
+        content = check(item, server)
+        if not options.post:
+            print(json.dumps(content))
+            continue
+        number = options.id or patch_id(server, options.message_id or _linked(export, item.commit))
+        posted = post(server, number, content)
+        print(f"{item.commit[:12]} patch {number}: {content['state']}" + ("" if posted else ", as it says already"))
+
+
+FORM = Form("patchwork", "a check on the patch in Patchwork; without --post, what would be posted", write, arguments)
+
+
+def _linked(export: Export, commit: str) -> str:
+    """The Message-ID that the commit itself names. Raises CannotExport."""
+    message = export.repo.run("log", "-1", "--format=%B", "--encoding=UTF-8", commit)
+    if not (found := message_id(message)):
+        raise CannotExport(f"{commit[:12]} has no Link: with a Message-ID: name its patch with --id or --message-id")
+    return found
+
+
+def _server(settings: Settings, needs_token: bool) -> Server:
+    if needs_token and not settings.patchwork.url:
+        raise CannotExport("first name the server: patchwork.url in ~/.config/patch-triage.yaml")
+    token = _token(settings) if needs_token else ""
+    return Server(settings.patchwork.url, token, settings.patchwork.context, settings.patchwork.target_url, _SECONDS)
+
+
+def _token(settings: Settings) -> str:
+    import shlex
+    import subprocess
+
+    command, origin = settings.patchwork.token_command, settings.origins["patchwork.token_command"]
+    if not command:
+        return os.environ.get(settings.patchwork.token_variable, "").strip()
+    try:
+        done = subprocess.run(shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as wrong:
+        why = getattr(wrong, "strerror", None) or "it does not end, or its quotes do not"
+        raise WrongSetting(f"{origin}: patchwork.token_command could not be run: {why}") from None
+    if done.returncode:
+        raise WrongSetting(f"{origin}: patchwork.token_command ended with {done.returncode}")
+    return done.stdout.decode("utf-8", "replace").strip()
 
 
 def check(item: Item, server: Server) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
 from hook import __version__
-from hook.report.exports import Item
+from hook.report.exports import Export, Form, Item
 from hook.report.text import one_line, plain
 from hook.source.overlay import unquoted
 from hook.verdict import DecidedBy, Place, Verdict, to_document
@@ -20,6 +21,14 @@ _RULES = {
     "left-open": "Nothing shows that the change is not worth fuzzing.",
     "not-worth-fuzzing": "The change is not worth fuzzing.",
 }
+
+
+def write(export: Export) -> None:
+    """Print the log file."""
+    print(json.dumps(log(export.items), indent=1))
+
+
+FORM = Form("sarif", "a SARIF 2.1.0 log", write)
 
 
 def log(items: Sequence[Item]) -> dict[str, Any]:

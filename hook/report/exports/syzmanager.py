@@ -6,13 +6,18 @@ the built kernel each is tried. Filters are regular expressions of Go; a functio
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
+import pathlib
 import re
+import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from hook.report.exports import Item
-from hook.report.exports.elf import Symbols
+from hook.report import elf
+from hook.report.elf import Symbols
+from hook.report.exports import CannotExport, Export, Form, Item
 
 # what syz-cluster gives them
 _FOCUS_WEIGHT, _MODIFIED_WEIGHT, _FILES_WEIGHT, _INCLUDES_WEIGHT, _REST_WEIGHT = 10.0, 6.0, 3.0, 2.0, 1.0
@@ -26,6 +31,66 @@ _COMMENT = re.compile(r"(?m)^[ \t]*#[^\n]*")  # syz-manager takes such lines out
 
 class CannotMerge(ValueError):
     """A configuration that focus areas cannot be put into; the sentence says why."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this form."""
+    parser.add_argument("--into", metavar="FILE", help="put them into this manager configuration, in place of those of an earlier export")
+    parser.add_argument("--vmlinux", metavar="FILE", help="leave out what this kernel does not hold; it is only read")
+
+
+def write(export: Export) -> None:
+    """Print the focus areas, or put them into a manager's configuration."""
+    symbols = _symbols(export) if export.options.vmlinux else None
+    areas, warnings = experimental(export.items, symbols)
+    for line in warnings:
+        export.complain(line)
+    if export.options.into:
+        _merge_into(pathlib.Path(export.options.into), areas, export)
+    else:
+        print(json.dumps({"experimental": areas}, indent="\t"))
+
+
+FORM = Form(
+    "syz-manager", "focus areas for syz-manager (experimental.focus_areas)", write, arguments, lambda options: bool(options.vmlinux)
+)
+
+
+def _symbols(export: Export) -> Symbols:
+    try:
+        symbols = elf.read(pathlib.Path(export.options.vmlinux))
+    except elf.NotAKernel as wrong:
+        raise CannotExport(f"--vmlinux: {wrong}") from None
+    if symbols.covered is None:
+        export.complain("--vmlinux: whether functions hold coverage points is not known: not x86_64, or built without CONFIG_KCOV")
+    return symbols
+
+
+def _merge_into(path: pathlib.Path, areas: dict[str, Any], export: Export) -> None:
+    text = path.read_text("utf-8")
+    try:
+        new, comments = merged(text, areas)
+    except CannotMerge as wrong:
+        raise CannotExport(f"{path}: {wrong}") from None
+    if comments:
+        kept = path.with_name(f"{path.name}.orig")
+        kept.write_text(text, "utf-8")
+        export.complain(f"{path} had {comments} lines of comments, which JSON cannot hold; {kept} has them")
+    _replace(path, new)
+    print(f"{path}: {len(areas['focus_areas'])} focus areas")
+
+
+def _replace(path: pathlib.Path, text: str) -> None:
+    """Replace a file in one step, and keep its mode."""
+    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        pathlib.Path(name).chmod(path.stat().st_mode & 0o777)
+        os.replace(name, path)
+    except BaseException:
+        pathlib.Path(name).unlink(missing_ok=True)
+        raise
 
 
 def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[str, Any], list[str]]:
