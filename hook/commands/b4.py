@@ -110,7 +110,7 @@ def _details(verdict: Verdict) -> Iterator[str]:
     yield from paragraph(verdict, verbose=True)
     for title, names in (
         ("aim at", verdict.focus_symbols),
-        ("on the way in", verdict.via),
+        ("callers on the call path", verdict.via),
         ("changed", verdict.changed_functions),
         ("kernel options", verdict.enable_configs),
         ("kinds of edit", verdict.change_classes),

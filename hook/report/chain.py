@@ -17,7 +17,7 @@ _MEMBER = re.compile(r"(?P<what>[^()]*): (?P<name>\w+)\(\) is \.(?P<member>\w+) 
 _READY = re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|gives \w+ to \w+\(\)|sets \w+ to \w+)\Z")
 _HOP = re.compile(
     r"(?:[^()]*: )?(?:macro )?(?P<start>\w+)(?:\(\)| stands for) "
-    r"(?:gives (?P<given>\w+)\(\) to \w+\(\)|(?:\S.*?)?\b(?P<end>\w+)(?:\(\))?)\Z"
+    r"(?:gives (?P<given>\w+)\(\) to \w+\(\)(?:, which has it called)?|(?:\S.*?)?\b(?P<end>\w+)(?:\(\))?)\Z"
 )
 
 

@@ -192,7 +192,7 @@ def headline(verdict: Mapping[str, Any]) -> str:
 def _lists(verdict: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     for title, name in (
         ("Aim at", "FocusSymbols"),
-        ("On the way in", "Via"),
+        ("Callers on the call path", "Via"),
         ("Changed functions", "ChangedFunctions"),
         ("Devices", "Devices"),
         ("Kinds of edit", "ChangeClasses"),

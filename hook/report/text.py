@@ -52,7 +52,7 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         if verdict.change_classes:
             lines.append(f"  kind of change: {plain(_listed(verdict.change_classes))}")
         if verdict.changed_functions:
-            via = f"; on the way in: {_listed(verdict.via)}" if verdict.via else ""
+            via = f"; callers on the call path: {_listed(verdict.via)}" if verdict.via else ""
             lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions) + via)}")
         if verdict.devices:
             lines.append(f"  devices that make it run: {plain(_listed(verdict.devices))}")

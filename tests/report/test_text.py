@@ -72,6 +72,11 @@ def test_a_table_is_an_entry_and_what_registers_it_is_left_to_the_long_form() ->
     assert [fact.claim for fact in rest] == [CHANGED, "only comments changed: the tokens are the same"]
 
 
+def test_a_function_that_is_given_away_goes_on_by_its_own_name() -> None:
+    lines, _ = chains(facts(*TABLE[:3], "ext4_get_tree() gives ext4_fill_super() to get_tree_bdev(), which has it called"))
+    assert lines == ["mount, statfs, sync -> ext4_context_ops.get_tree -> ext4_get_tree -> ext4_fill_super"]
+
+
 def test_a_hop_that_begins_elsewhere_ends_the_chain() -> None:
     lines, rest = chains(facts(*HOPS[:2], "someone() calls else_one()"))
     assert lines == ["system call mbind -> __x64_sys_mbind -> kernel_mbind"] and [fact.claim for fact in rest] == [
