@@ -37,7 +37,7 @@ ZALLOC = re.compile(rb"(?m)^[^\n]*\b(\w+) = k(z)alloc\(sizeof\(\*\w+\), \w+\);")
 
 def read(source: Source, path: str, data: bytes) -> File:
     scanned = scan(data)
-    return File(data, scanned, StructLayouts(source, path, data, scanned, "x86", True))
+    return File(data, StructLayouts(source, path, data, scanned, "x86", True))
 
 
 def without(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
@@ -71,14 +71,14 @@ def main() -> int:
                 continue
             files += 1
             file = read(source, path, found.data)
-            functions = [one for one in file.scanned.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
+            functions = [one for one in file.scan.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
             for function in functions:
                 for flaw in uninitialised.find(file, function):
                     standing += 1
                     print(f"as it stands: {path} {function.name}: {flaw.item.name.decode()}: {flaw.what}")
             for name, at, data in without(found.data):
                 changed = read(source, path, data)
-                function = next((one for one in changed.scanned.definitions if one.body[0] <= at <= one.body[1]), None)
+                function = next((one for one in changed.scan.definitions if one.body[0] <= at <= one.body[1]), None)
                 if function is None:
                     continue
                 text = changed.body(function)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hook.c import c_tokens
 from hook.c.comparison import Unreadable
-from hook.c.definitions import Definition, DefinitionKind, Scan, scan
+from hook.c.definitions import Definition, DefinitionKind, Scan
 
 _MOST_COMPARED = 40_000  # pairs of segments of one place; beyond it only their names tell which became which
 
@@ -69,34 +69,16 @@ class Edit:
         return found
 
 
-@dataclasses.dataclass(frozen=True)
-class CFile:
-    """One version of a file."""
-
-    data: bytes
-    scan: Scan
-    segments: tuple[Segment, ...]
-
-    def named(self, kind: DefinitionKind) -> dict[str, list[Segment]]:
-        found: dict[str, list[Segment]] = {}
-        for segment in self.segments:
-            if segment.kind is kind:
-                found.setdefault(segment.name, []).append(segment)
-        return found
-
-
-@functools.lru_cache(maxsize=8)  # several questions are asked about the files of a patch one after the other
-def read(data: bytes) -> CFile:
+def cut(data: bytes, scan: Scan) -> tuple[Segment, ...]:
     """One version of a file, cut into segments."""
-    scanned = scan(data)
-    return CFile(data, scanned, tuple(_cut(data, scanned)))
+    return tuple(_cut(data, scan))
 
 
-def edits(old: CFile, new: CFile) -> list[Edit]:
+def edits(old: Sequence[Segment], new: Sequence[Segment]) -> list[Edit]:
     """What differs between two versions, in the order of the new one. A segment that only moved is one edit, `moved`."""
     found: list[Edit] = []
-    start, end = _common(old.segments, new.segments)
-    olds, news = old.segments[start : len(old.segments) - end], new.segments[start : len(new.segments) - end]
+    start, end = _common(old, new)
+    olds, news = old[start : len(old) - end], new[start : len(new) - end]
     # by their bytes first: most segments between the first change and the last are untouched, and need no reading
     for was, now in _gaps(olds, news):
         found += _paired(was, now)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hook.c.definitions import Definition
-from hook.source.lookup import Answer, Defined, Include, Reference, Use, UseKind
+from hook.source.lookup import Answer, Defined, FunctionUse, FunctionUseKind, Include, Reference
 
 _CUT = {
     "files": "[cut: more files hold the name than limits.lookup_files]",
@@ -35,8 +35,8 @@ def _line(item: Any, path: str) -> str:
         return f"{item.path}:{item.definition.line}: {item.text.strip()}  [{item.definition.kind}]"
     if isinstance(item, Reference):
         return f"{item.path}:{item.line}: {item.text.strip()}" + (f"  [{item.function}]" if item.function else "")
-    if isinstance(item, Use):
-        return f"{item.path}:{item.line}: {item.text.strip()}  [{item.user}{'' if item.kind is UseKind.CALL else f': {item.kind}'}]"
+    if isinstance(item, FunctionUse):
+        return f"{item.path}:{item.line}: {item.text.strip()}  [{item.user}{'' if item.kind is FunctionUseKind.CALL else f': {item.kind}'}]"
     assert isinstance(item, Include)
     return f"{item.path}:{item.line}: {item.text.strip()}"
 
@@ -48,7 +48,7 @@ def _document(item: Any, path: str) -> dict[str, Any]:
         return {**_definition(item.definition, item.path), "Text": item.text}
     if isinstance(item, Reference):
         return {"Path": item.path, "Line": item.line, "Text": item.text, "Function": item.function}
-    if isinstance(item, Use):
+    if isinstance(item, FunctionUse):
         return {"Path": item.path, "Line": item.line, "Text": item.text, "User": item.user, "Kind": str(item.kind)}
     assert isinstance(item, Include)
     return {"Path": item.path, "Line": item.line, "Text": item.text}

@@ -6,19 +6,19 @@ the same. Every answer is bounded, and says so where it was cut. A name is taken
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 import enum
 import posixpath
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
-from hook.c.definitions import Definition, DefinitionKind, Scan
+from hook.c.definitions import Definition, DefinitionKind
 from hook.c.definitions import definitions as scanned
 from hook.c.keywords import NOT_CALLED
+from hook.c.translation_unit import SourceFile
+from hook.c.word_places import places
 from hook.source.grep import paths_matching
 from hook.source.index import NoIndex
 from hook.source.tree import Source
@@ -30,7 +30,6 @@ _NAMES_BYTES = 8 << 20  # of the names of files
 _NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _CALL = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*+)\s*+\(")
 _OPENING = re.compile(rb"\s*+\(")
-_IN_WORD = frozenset(bytes((byte,)) for byte in range(128) if chr(byte).isalnum() or byte == 0x5F)
 _INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
 
 
@@ -38,7 +37,7 @@ class NotAName(ValueError):
     """Something that cannot be a name in C; the sentence says so."""
 
 
-class UseKind(enum.StrEnum):
+class FunctionUseKind(enum.StrEnum):
     """How a function is used."""
 
     CALL = "call"
@@ -83,14 +82,14 @@ class Reference:
 
 
 @dataclasses.dataclass(frozen=True)
-class Use:
+class FunctionUse:
     """A use of a function in the code, not in comments or strings."""
 
     path: str
     line: int
     text: str
     user: str  # the function, table or macro that it is in; empty where that has no name
-    kind: UseKind
+    kind: FunctionUseKind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +112,7 @@ def find_definitions(source: Source, name: str, bounds: Bounds) -> Answer[Define
     for file in reading:
         for one in file.scan.definitions:
             if one.name == wanted:
-                found.append(Defined(file.path, one, file.line_at(one.offset)[1]))
+                found.append(Defined(file.path, one, file.whole_line(one.offset)[1]))
     return Answer(tuple(found), reading.cut)
 
 
@@ -122,14 +121,14 @@ def references(source: Source, name: str, bounds: Bounds) -> Answer[Reference]:
     reading = _Reading(source, _checked(name), bounds)
     found = []
     for file in reading:
-        for offset in file.lines_with(name):
-            line, text = file.line_at(offset)
-            around = file.function_at(line)
+        for offset in _lines_with(file, name):
+            line, text = file.whole_line(offset)
+            around = file.function_at_line(line)
             found.append(Reference(file.path, line, text, around.name if around else ""))
     return Answer(tuple(found), reading.cut)
 
 
-def callers(source: Source, name: str, bounds: Bounds) -> Answer[Use]:
+def callers(source: Source, name: str, bounds: Bounds) -> Answer[FunctionUse]:
     """What calls the function `name` or takes its address. Raises NotAName, GitError."""
     reading = _Reading(source, _checked(name), bounds)
     found = []
@@ -138,7 +137,7 @@ def callers(source: Source, name: str, bounds: Bounds) -> Answer[Use]:
     return Answer(tuple(found), reading.cut)
 
 
-def callees(source: Source, name: str, bounds: Bounds) -> Answer[Use]:
+def callees(source: Source, name: str, bounds: Bounds) -> Answer[FunctionUse]:
     """What the function `name` calls: functions and macros, each where it is called first. Raises NotAName, GitError."""
     wanted = canonical(name)
     reading = _Reading(source, wanted, bounds, defining=True)
@@ -153,7 +152,7 @@ def callees(source: Source, name: str, bounds: Bounds) -> Answer[Use]:
                 if called in NOT_CALLED or called in seen:
                     continue
                 seen.add(called)
-                found.append(Use(file.path, *file.line_at(match.start(1)), called.decode("ascii"), UseKind.CALL))
+                found.append(FunctionUse(file.path, *file.whole_line(match.start(1)), called.decode("ascii"), FunctionUseKind.CALL))
     return Answer(tuple(found), reading.cut)
 
 
@@ -178,7 +177,7 @@ def includers(source: Source, header: str, bounds: Bounds) -> Answer[Include]:
             text = match.group(1).decode("utf-8", "replace")
             near = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), text))
             if near == header or header == text or (header.endswith(f"/{text}") and not text.startswith(".")):
-                found.append(Include(file.path, *file.line_at(match.start(1))))
+                found.append(Include(file.path, *file.whole_line(match.start(1))))
     return Answer(tuple(found), reading.cut)
 
 
@@ -199,83 +198,42 @@ def _checked(name: str) -> str:
     return name
 
 
-class _File:
-    """A file that is looked into."""
-
-    def __init__(self, path: str, data: bytes) -> None:
-        self.path, self.data = path, data
-        self._counted = 0, 1  # an offset and the line it is on
-        self._scan: Scan | None = None
-        self._functions: list[Definition] = []
-
-    @property
-    def scan(self) -> Scan:
-        if self._scan is None:
-            self._scan = scanned(self.data, self.path)
-            self._functions = [one for one in self._scan.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
-        return self._scan
-
-    def line_at(self, offset: int) -> tuple[int, str]:
-        """The number and the text of the line that holds an offset. Cheapest where offsets are asked for in their order."""
-        begin = self.data.rfind(b"\n", 0, offset) + 1
-        end = self.data.find(b"\n", offset)
-        known, line = self._counted if self._counted[0] <= begin else (0, 1)
-        line += self.data.count(b"\n", known, begin)
-        self._counted = begin, line
-        return line, self.data[begin : end if end >= 0 else len(self.data)].decode("utf-8", "replace")
-
-    def lines_with(self, name: str) -> Iterator[int]:
-        """An offset in each line that holds a word."""
-        line_end = -1
-        for offset in places(self.data, name):
-            if offset > line_end:
-                yield offset
-                line_end = self.data.find(b"\n", offset)
-                if line_end < 0:
-                    return
-
-    def function_at(self, line: int) -> Definition | None:
-        scan = self.scan
-        at = bisect.bisect_right(self._functions, line, key=lambda one: one.first_line) - 1
-        return self._functions[at] if scan and at >= 0 and line <= self._functions[at].last_line else None
+def _lines_with(file: SourceFile, name: str) -> Iterator[int]:
+    """An offset in each line that holds a word."""
+    line_end = -1
+    for offset in places(file.data, name):
+        if offset > line_end:
+            yield offset
+            line_end = file.data.find(b"\n", offset)
+            if line_end < 0:
+                return
 
 
-def _uses(file: _File, name: str) -> list[Use]:
-    found: dict[tuple[int, UseKind], Use] = {}
+def _uses(file: SourceFile, name: str) -> list[FunctionUse]:
+    found: dict[tuple[int, FunctionUseKind], FunctionUse] = {}
     code = file.scan.code
     for offset in places(code, name):
         if code[offset - 1 : offset] in (b".", b">"):
             continue  # a member of that name
-        line, text = file.line_at(offset)
-        around = file.function_at(line)
+        line, text = file.whole_line(offset)
+        around = file.function_at_line(line)
         called = _OPENING.match(code, offset + len(name)) is not None
         if around and around.body[0] < offset < around.body[1]:
-            kind, user = (UseKind.CALL if called else UseKind.ADDRESS), around.name
+            kind, user = (FunctionUseKind.CALL if called else FunctionUseKind.ADDRESS), around.name
         elif around is None and not called:
             table = _variable_at(file.scan.definitions, line)
             if table is None or table.name == name:
                 continue
-            kind, user = UseKind.TABLE, table.name
+            kind, user = FunctionUseKind.TABLE, table.name
         else:
             continue  # its own definition, or a declaration
-        found.setdefault((line, kind), Use(file.path, line, text, user, kind))
+        found.setdefault((line, kind), FunctionUse(file.path, line, text, user, kind))
     for macro in file.scan.definitions:
         if macro.kind is DefinitionKind.MACRO and macro.name != name:
             for offset in places(file.data, name, *macro.span):
-                line, text = file.line_at(offset)
-                found.setdefault((line, UseKind.MACRO), Use(file.path, line, text, macro.name, UseKind.MACRO))
+                line, text = file.whole_line(offset)
+                found.setdefault((line, FunctionUseKind.MACRO), FunctionUse(file.path, line, text, macro.name, FunctionUseKind.MACRO))
     return sorted(found.values(), key=lambda use: use.line)
-
-
-def places(text: bytes, name: str, start: int = 0, end: int = sys.maxsize) -> Iterator[int]:
-    """Where a word stands. (A search for its bytes is several times as fast as one for a regular expression.)"""
-    wanted = name.encode("ascii")
-    at = text.find(wanted, start, end)
-    while at >= 0:
-        after = at + len(wanted)
-        if text[at - 1 : at] not in _IN_WORD and text[after : after + 1] not in _IN_WORD:
-            yield at
-        at = text.find(wanted, after, end)
 
 
 def _variable_at(definitions: Sequence[Definition], line: int) -> Definition | None:
@@ -302,7 +260,7 @@ class _Reading:
         expression = expression or rf"(^|[^A-Za-z0-9_]){either}([^A-Za-z0-9_]|$)"
         self._paths, self.cut = paths_matching(source, expression, limit_bytes=_NAMES_BYTES, seconds=bounds.seconds)
 
-    def __iter__(self) -> Iterator[_File]:
+    def __iter__(self) -> Iterator[SourceFile]:
         if len(self._paths) > self._bounds.files:
             self.cut = self.cut or "files"
         for path in self._paths[: self._bounds.files]:
@@ -311,4 +269,4 @@ class _Reading:
                 return
             found = self._source.file(path)
             if found is not None and found.data is not None and not is_binary(found.data):
-                yield _File(path, found.data)
+                yield SourceFile(path, found.data)

@@ -25,7 +25,7 @@ from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
 from hook.source.git import GitError
 from hook.source.grep import held_back
-from hook.source.lookup import NotAName, UseKind
+from hook.source.lookup import FunctionUseKind, NotAName
 from hook.source.words import is_binary
 from hook.verdict import Verdict
 
@@ -228,7 +228,7 @@ class _Gatherer:
                 sheet = self._sheets.get(use.path)
                 if sheet is None:
                     continue
-                how = f"{use.user}() calls it" if use.kind is UseKind.CALL else f"{use.user} uses its address ({use.kind})"
+                how = f"{use.user}() calls it" if use.kind is FunctionUseKind.CALL else f"{use.user} uses its address ({use.kind})"
                 head = f"{use.path}:{use.line} {how}"
                 outer = [*self._guards(sheet, use.line)]
                 if use.path != path:

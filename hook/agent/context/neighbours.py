@@ -19,7 +19,7 @@ from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
 from hook.source import lookup
 from hook.source.index import NoIndex
-from hook.source.lookup import Bounds, Use, UseKind
+from hook.source.lookup import Bounds, FunctionUse, FunctionUseKind
 
 SHOWN_CALLS = 6  # of one function
 _UBIQUITOUS_FILES = 400  # that hold a name: everybody knows what it is
@@ -41,7 +41,7 @@ class Neighbours:
         self._in_base: dict[str, bool] = {}
         self.late = False  # whether something was not looked up, for lack of time or of an index
 
-    def uses(self, name: str, path: str) -> list[Use] | None:
+    def uses(self, name: str, path: str) -> list[FunctionUse] | None:
         """The uses of a function of the file at `path`, those that tell most first; none only where there is none anywhere.
 
         None where that is not known.
@@ -54,10 +54,10 @@ class Neighbours:
             found = lookup.callers(self._source, bare, self._bounds())
             known, whole = found.items, not found.cut
         uses = [use for use in known if self._is_kernels(use.path) and use.user != name and self._sheets.get(use.path) is not None]
-        first: dict[tuple[str, str], Use] = {}
+        first: dict[tuple[str, str], FunctionUse] = {}
         for use in uses:
             first.setdefault((use.path, use.user), use)
-        ordered = sorted(first.values(), key=lambda use: (use.kind is not UseKind.CALL, use.path != path))
+        ordered = sorted(first.values(), key=lambda use: (use.kind is not FunctionUseKind.CALL, use.path != path))
         if len(ordered) > SHOWN_CALLS:
             near, far = ordered[: 2 * SHOWN_CALLS], ordered[2 * SHOWN_CALLS :]
             ordered = [*sorted(near, key=lambda use: not self._is_in_base(use.path)), *far]

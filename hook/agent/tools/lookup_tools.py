@@ -21,7 +21,7 @@ from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
 from hook.source import lookup
 from hook.source.grep import held_back
-from hook.source.lookup import Bounds, NotAName, UseKind
+from hook.source.lookup import Bounds, FunctionUseKind, NotAName
 from hook.source.words import is_binary
 
 LINES = 200  # of an answer
@@ -114,7 +114,12 @@ def callers(desk: Desk, arguments: CallersArguments) -> dict[str, Any]:
     """What calls a function or takes its address."""
     name = arguments.name.strip().removesuffix("()")
     found = _asked(lookup.callers, desk, name)
-    how = {UseKind.CALL: "", UseKind.ADDRESS: "address taken in ", UseKind.TABLE: "in the table ", UseKind.MACRO: "in the macro "}
+    how = {
+        FunctionUseKind.CALL: "",
+        FunctionUseKind.ADDRESS: "address taken in ",
+        FunctionUseKind.TABLE: "in the table ",
+        FunctionUseKind.MACRO: "in the macro ",
+    }
     return _places(desk, [(one.path, one.line, how[one.kind] + one.user) for one in found.items], found.cut, f"nothing uses {name!r}")
 
 

@@ -10,10 +10,11 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from hook.c import callgraph, segments
+from hook.c import segments, translation_unit
 from hook.c.callgraph import Node
 from hook.c.definitions import Definition, DefinitionKind
-from hook.c.segments import CFile, Edit
+from hook.c.segments import Edit
+from hook.c.translation_unit import TranslationUnit
 
 # tokens of a static function with several callers, below which GCC at -O2 mostly puts it into them
 _SMALL = 42
@@ -68,13 +69,13 @@ class Offered:
 
 def of_file(path: str, old: bytes, new: bytes) -> FileFunctions:
     """What the edit of the C file at `path` changes. One side may be empty."""
-    before, after = segments.read(old), segments.read(new)
-    return of_edits(path, segments.edits(before, after), after)
+    before, after = translation_unit.of_text(old), translation_unit.of_text(new)
+    return of_edits(path, segments.edits(before.segments, after.segments), after)
 
 
-def of_edits(path: str, edits: Sequence[Edit], after: CFile) -> FileFunctions:
+def of_edits(path: str, edits: Sequence[Edit], after: TranslationUnit) -> FileFunctions:
     """What `edits` of the C file at `path` change, which is `after` then."""
-    nodes = callgraph.of_file(after.data, after.scan)
+    nodes = after.callgraph
     changed = tuple(_changed(edits, after, nodes))
     aims: dict[str, Aim] = {}
     if path.endswith((".c", ".S")):
@@ -86,9 +87,9 @@ def of_edits(path: str, edits: Sequence[Edit], after: CFile) -> FileFunctions:
     return FileFunctions(path, tuple(one for one in changed if one.listed), tuple(aims.values()), offered)
 
 
-def aims_of_users(path: str, name: str, why: str, file: CFile) -> list[Aim]:
+def aims_of_users(path: str, name: str, why: str, file: TranslationUnit) -> list[Aim]:
     """What to aim at for the functions of a C file whose code holds `name`."""
-    nodes = callgraph.of_file(file.data, file.scan)
+    nodes = file.callgraph
     users = _functions_using([name.encode("ascii")], file, nodes)
     return [aim for user in users for aim in _aims(path, Changed(user, nodes[user].definition.line, why), nodes, file)]
 
@@ -103,9 +104,9 @@ class Kept:
     aims: tuple[Aim, ...]  # it, or its nearest callers that have an address
 
 
-def kept(name: str, path: str, file: CFile) -> Kept | None:
+def kept(name: str, path: str, file: TranslationUnit) -> Kept | None:
     """What becomes of the function `name` of a C file; None where the file defines none."""
-    nodes = callgraph.of_file(file.data, file.scan)
+    nodes = file.callgraph
     node = nodes.get(name)
     if node is None or node.definition.kind is not DefinitionKind.FUNCTION:
         return None
@@ -153,7 +154,7 @@ def symbol(name: str, target_arch: str) -> str:
     return prefix + name
 
 
-def _changed(edits: Iterable[Edit], after: CFile, nodes: dict[str, Node]) -> Iterator[Changed]:
+def _changed(edits: Iterable[Edit], after: TranslationUnit, nodes: dict[str, Node]) -> Iterator[Changed]:
     seen: set[str] = set()
     others: list[Edit] = []
     for edit in edits:
@@ -180,7 +181,7 @@ def _changed(edits: Iterable[Edit], after: CFile, nodes: dict[str, Node]) -> Ite
                 yield Changed(name, nodes[name].definition.line, why, by_data=kind is not DefinitionKind.MACRO, listed=not is_table)
 
 
-def _users(edit: Edit, after: CFile, nodes: dict[str, Node]) -> Iterator[tuple[str, str]]:
+def _users(edit: Edit, after: TranslationUnit, nodes: dict[str, Node]) -> Iterator[tuple[str, str]]:
     """The functions of the file that use a macro, type, enumeration or table that changed, each with the reason."""
     if edit.old is None or edit.new is None:
         return  # what is new has no user that did not change itself, and so with what is gone
@@ -217,7 +218,7 @@ def _moved_constants(edit: Edit) -> list[bytes]:
     return [token for token in dict.fromkeys(new[same:]) if _NAME.fullmatch(token)]
 
 
-def _functions_using(names: Iterable[bytes], after: CFile, nodes: dict[str, Node]) -> list[str]:
+def _functions_using(names: Iterable[bytes], after: TranslationUnit, nodes: dict[str, Node]) -> list[str]:
     """The functions whose code holds one of `names`, or a macro of the file that does, and so on."""
     wanted = set(names)
     macros = [one for one in after.scan.definitions if one.kind is DefinitionKind.MACRO]
@@ -238,7 +239,7 @@ def _functions_using(names: Iterable[bytes], after: CFile, nodes: dict[str, Node
     return [name for name in dict.fromkeys(found) if name in nodes]
 
 
-def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: CFile) -> Iterator[Aim]:
+def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: TranslationUnit) -> Iterator[Aim]:
     """The function itself, or where the compiler puts it into others, its nearest callers that have an address."""
     waiting = [(changed.name, changed.why)]
     seen: set[str] = set()
@@ -262,7 +263,7 @@ def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: CFile) -> 
         yield Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data)
 
 
-def _inlined(node: Node, after: CFile) -> str:
+def _inlined(node: Node, after: TranslationUnit) -> str:
     """Why the compiler will put a function into its callers; empty where it most likely keeps it."""
     head = _head(node.definition, after)
     if b"static" not in head or b"noinline" in head or b"..." in head or b"__used" in head:
@@ -279,5 +280,5 @@ def _inlined(node: Node, after: CFile) -> str:
     return ""
 
 
-def _head(definition: Definition, after: CFile) -> bytes:
+def _head(definition: Definition, after: TranslationUnit) -> bytes:
     return after.data[definition.span[0] : definition.body[0]]

@@ -10,9 +10,9 @@ import dataclasses
 import typing
 from collections.abc import Iterable, Iterator
 
-from hook.c import segments
+from hook.c import translation_unit
 from hook.c.definitions import DefinitionKind
-from hook.c.segments import CFile
+from hook.c.translation_unit import TranslationUnit
 from hook.evidence.focus import changed_functions
 from hook.evidence.focus.changed_functions import Aim, FileFunctions, Offered
 from hook.evidence.focus.kcov import uncovered
@@ -20,7 +20,7 @@ from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
 if typing.TYPE_CHECKING:
-    from hook.source.lookup import Use
+    from hook.source.lookup import FunctionUse
 
 _UBIQUITOUS_FILES = 400  # that call a function: every program a fuzzer makes gets there
 _FEW_CALLERS = 2  # of a changed function: they are its way in
@@ -47,7 +47,7 @@ class Callers:
     """Everything that uses a changed function."""
 
     function: str
-    uses: tuple[Use, ...]
+    uses: tuple[FunctionUse, ...]
 
 
 def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most: int) -> Focus:
@@ -99,7 +99,7 @@ def _groups(aims: Iterable[Aim], files: Iterable[FileFunctions], source: Source)
 
 def _users(offered: Iterable[Offered], source: Source) -> list[Aim]:
     found: list[Aim] = []
-    read: dict[str, CFile] = {}
+    read: dict[str, TranslationUnit] = {}
     for one in offered:
         paths = _holding(source, one.name)
         if len(paths) > _MOST_FILES:
@@ -109,7 +109,7 @@ def _users(offered: Iterable[Offered], source: Source) -> list[Aim]:
                 continue
             if path not in read:
                 blob = source.file(path)
-                read[path] = segments.read(blob.data if blob and blob.data else b"")
+                read[path] = translation_unit.of_text(blob.data if blob and blob.data else b"")
             found += changed_functions.aims_of_users(path, one.name, f"uses {one.kind} {one.name}, which changed", read[path])
     return found
 
@@ -130,7 +130,7 @@ def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None], 
     """The callers of changed functions that have only one or two, where the index can tell quickly; all uses of any go to `known`."""
     if source.index is None:
         return
-    from hook.source.lookup import Bounds, UseKind, callers
+    from hook.source.lookup import Bounds, FunctionUseKind, callers
 
     asked, bounds = 0, Bounds(_MOST_FILES, _MOST_SECONDS)
     for aim in aims:
@@ -140,7 +140,7 @@ def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None], 
             continue
         asked += 1
         found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
-        uses = [use for use in found.items if use.kind is UseKind.CALL and not use.path.startswith(_NOT_THE_KERNEL)]
+        uses = [use for use in found.items if use.kind is FunctionUseKind.CALL and not use.path.startswith(_NOT_THE_KERNEL)]
         if not found.cut and not changed_functions.is_system_call(aim.name):
             known.append(Callers(aim.name, tuple(use for use in found.items if use.user != aim.name)))
         names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))
@@ -197,7 +197,7 @@ def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
         return Hit(symbol, fact)
     if not path.endswith((".c", ".h")):
         return Hit(symbol)
-    kept = changed_functions.kept(name, path, segments.read(found.data))
+    kept = changed_functions.kept(name, path, translation_unit.of_text(found.data))
     if kept is None:
         return Hit(symbol)
     if kept.inlined:

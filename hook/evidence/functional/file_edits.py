@@ -43,13 +43,13 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     if language != "c" or b"\0" in old + new:
         return Edited(Answer.UNKNOWN, (), why, line)
     # a commit pays for what it needs: an edit of comments needs none of these
-    from hook.c import segments
+    from hook.c import segments, translation_unit
     from hook.evidence.focus import changed_functions
     from hook.evidence.functional import edit_kinds, harmless_rules
     from hook.evidence.functional.surroundings import Surroundings
 
-    before, after = segments.read(old), segments.read(new)
-    edits = segments.edits(before, after)
+    before, after = translation_unit.of_text(old), translation_unit.of_text(new)
+    edits = segments.edits(before.segments, after.segments)
     # a header can be read by an assembler too, or be included in ways that a file does not see
     if path.endswith(".c") and compared.read:
         proofs = harmless_rules.prove(edits, before, after, Surroundings(source, path))

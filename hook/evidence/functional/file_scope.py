@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from hook.c.definitions import DefinitionKind
-from hook.c.segments import CFile
+from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.normal_forms import joined_strings
 from hook.evidence.functional.token_places import CONDITION, NAME, Tokens, closing, differing
 
@@ -43,7 +43,7 @@ def with_sorted_includes(tokens: Tokens) -> Tokens:
     return tuple(out)
 
 
-def without_prototypes(tokens: Tokens, before: CFile, after: CFile) -> Tokens:
+def without_prototypes(tokens: Tokens, before: TranslationUnit, after: TranslationUnit) -> Tokens:
     """The tokens without prototypes of static functions, where they say the same as the head of the definition in both versions."""
     out: list[bytes] = []
     begin = 0
@@ -59,11 +59,11 @@ def without_prototypes(tokens: Tokens, before: CFile, after: CFile) -> Tokens:
     return (*out, *tokens[begin:])
 
 
-def _has_head(side: CFile, head: Tokens) -> bool:
+def _has_head(side: TranslationUnit, head: Tokens) -> bool:
     """Whether a file defines one function with exactly this head, outside of any condition that the prototype does not share."""
     if b"(" not in head or not NAME.match(head[head.index(b"(") - 1]):
         return False
-    functions = side.named(DefinitionKind.FUNCTION).get(head[head.index(b"(") - 1].decode("ascii"), [])
+    functions = side.segments_of(DefinitionKind.FUNCTION).get(head[head.index(b"(") - 1].decode("ascii"), [])
     return len(functions) == 1 and functions[0].tokens[: len(head) + 1] == (*head, b"{")
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hook.c.comparison import Unreadable
 from hook.c.definitions import DefinitionKind
-from hook.c.segments import CFile, Edit
+from hook.c.segments import Edit
+from hook.c.translation_unit import TranslationUnit
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import file_scope, logging_calls, names
 from hook.evidence.functional.normal_forms import spelled, unannotated, without_braces, without_zero
@@ -49,8 +50,8 @@ class EditedSegment:
     """Both versions of a segment, in the forms that the rules compare. Each form leans on the one before it."""
 
     edit: Edit
-    before: CFile
-    after: CFile
+    before: TranslationUnit
+    after: TranslationUnit
     tree: RestOfTree
 
     @functools.cached_property
@@ -91,7 +92,7 @@ class EditedSegment:
 Rule = Callable[[EditedSegment], Proof | None]
 
 
-def prove(edits: Sequence[Edit], before: CFile, after: CFile, tree: RestOfTree) -> list[Proof] | None:
+def prove(edits: Sequence[Edit], before: TranslationUnit, after: TranslationUnit, tree: RestOfTree) -> list[Proof] | None:
     """A proof for each edit of a file, or None where one has none."""
     proofs = []
     for edit in edits:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import NUMBERS
-from hook.c.segments import CFile
+from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing, is_call
 
 _LEVELS = "emerg|alert|crit|err|warn|warning|notice|info|debug|dbg|vdbg"
@@ -54,7 +54,7 @@ def known_loggers(tokens: Tokens, own: frozenset[bytes], is_tracepoint: Callable
     return frozenset(known)
 
 
-def own_loggers(file: CFile) -> frozenset[bytes]:
+def own_loggers(file: TranslationUnit) -> frozenset[bytes]:
     """Macros of the file that do nothing but log: their whole body is one logging call, or such a call in do { } while (0)."""
     loggers = set()
     macros = [definition.name.encode("ascii") for definition in file.scan.definitions if definition.kind is DefinitionKind.MACRO]

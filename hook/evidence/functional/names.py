@@ -6,11 +6,12 @@ import re
 
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, IN_STATEMENTS, TAGS
-from hook.c.segments import CFile, Segment
+from hook.c.segments import Segment
+from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.token_places import NAME, Tokens, macro_arguments
 
 
-def renamed_local(old: Tokens, new: Tokens, before: CFile) -> tuple[str, str] | None:
+def renamed_local(old: Tokens, new: Tokens, before: TranslationUnit) -> tuple[str, str] | None:
     """The old and the new name of a local variable or parameter, where nothing else differs and the new name is nowhere in the old file."""
     if len(old) != len(new):
         return None
@@ -41,7 +42,7 @@ def _is_declared(tokens: Tokens, at: int) -> bool:
     return bool(NAME.match(before)) and before not in BEFORE_A_VALUE | TAGS
 
 
-def is_unused(macro: Segment, side: CFile) -> bool:
+def is_unused(macro: Segment, side: TranslationUnit) -> bool:
     """Whether nothing in a version of the file can tell that a macro is there: no use of its name, nor what can put the name together."""
     name = macro.name.encode("ascii")
     if macro in side.segments and side.data.find(b"#include", macro.start) >= 0:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 
-from hook.c import segments
+from hook.c import segments, translation_unit
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
 from hook.change.patch import FileChange
 from hook.evidence.finding import quoted
@@ -61,10 +61,10 @@ class LeakSearch:
 
     def look_into(self, file: FileChange, old: bytes, new: bytes) -> None:
         """Add what is found for one changed file, by its text before and after."""
-        sides = segments.read(old), segments.read(new)
-        edits = [edit for edit in segments.edits(*sides) if not edit.moved]
-        then = File(old, sides[0].scan, self._structs(file.path, old, sides[0].scan, self.before))
-        now = File(new, sides[1].scan, self._structs(file.path, new, sides[1].scan, {}))
+        sides = translation_unit.of_text(old), translation_unit.of_text(new)
+        edits = [edit for edit in segments.edits(sides[0].segments, sides[1].segments) if not edit.moved]
+        then = File(old, self._structs(file.path, old, sides[0].scan, self.before))
+        now = File(new, self._structs(file.path, new, sides[1].scan, {}))
         structs = {edit.new.name for edit in edits if edit.new and edit.either.kind is DefinitionKind.STRUCT}
         changed = {edit.new.name for edit in edits if edit.new and edit.new.is_function}
         for function in _concerned(now, changed, structs)[:_MOST_FUNCTIONS]:
@@ -137,8 +137,8 @@ class LeakSearch:
             if read is None or read.data is None or not CALLS.search(read.data):
                 continue
             scanned = scan(read.data)
-            now = File(read.data, scanned, self._structs(path, read.data, scanned, {}))
-            then = File(read.data, scanned, self._structs(path, read.data, scanned, self.before))
+            now = File(read.data, self._structs(path, read.data, scanned, {}))
+            then = File(read.data, self._structs(path, read.data, scanned, self.before))
             for function in _concerned(now, set(), {struct}):
                 self._prove(path, read.oid, then, function, now, function)
                 self._struct_signal(path, read.oid, now, function, {struct})
@@ -146,13 +146,13 @@ class LeakSearch:
 
 def _version_of(function: Definition, now: File, then: File) -> Definition | None:
     """A function's old version. Of those of one name (under either arm of a conditional) the one at the same place among them."""
-    mine, theirs = ([one for one in file.scanned.definitions if one.name == function.name and one.body[1]] for file in (now, then))
+    mine, theirs = ([one for one in file.scan.definitions if one.name == function.name and one.body[1]] for file in (now, then))
     return theirs[min(mine.index(function), len(theirs) - 1)] if theirs else None
 
 
 def _concerned(file: File, changed: set[str], structs: set[str]) -> list[Definition]:
     """The changed functions of a file, those that lead to them, and those that name a changed struct."""
-    functions = [one for one in file.scanned.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
+    functions = file.functions
     wanted = set(changed)
     near = changed
     for _ in range(_DEEPEST_CALLERS):
@@ -167,7 +167,7 @@ def _naming(file: File, functions: list[Definition], names: Collection[str]) -> 
     if not names:
         return set()
     form = re.compile(rb"\b(?:" + b"|".join(re.escape(name.encode()) for name in sorted(names)) + rb")\b")
-    places = [match.start() for match in form.finditer(file.scanned.code)]
+    places = [match.start() for match in form.finditer(file.scan.code)]
     found = set()
     for one in functions:
         at = bisect.bisect_left(places, one.body[0])

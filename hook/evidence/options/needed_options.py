@@ -26,7 +26,7 @@ from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
 if typing.TYPE_CHECKING:
     from hook.evidence.focus.focus_symbols import Callers
     from hook.kernel.kconfig.solver import Solution
-    from hook.source.lookup import Use
+    from hook.source.lookup import FunctionUse
 
 _MOST_SURE, _SURE_SECONDS = 24, 0.15  # files that are looked into for a proof that nobody includes one
 _MOST_SETS = 4
@@ -245,7 +245,7 @@ class _Plan:
         """The settings with what is needed to have one of the users of each changed function, and the conditions that ask for it."""
         settings, reached = dict(settings), []
         for caller in callers:
-            ways: list[tuple[Use, Condition, tuple[Guard, ...], Built]] = []
+            ways: list[tuple[FunctionUse, Condition, tuple[Guard, ...], Built]] = []
             for use in caller.uses:
                 if use.path.endswith(".h") or use.kind == "macro":
                     ways.clear()  # who uses that is another question

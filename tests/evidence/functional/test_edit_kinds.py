@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from hook.c import segments
+from hook.c import segments, translation_unit
 from hook.evidence.functional import edit_kinds
 from tests.small_kernel import Kernel
 
@@ -67,7 +67,8 @@ int other(void)
 )
 def test_each_kind_of_edit_has_its_class(old: str, new: str, expected: tuple[str, ...]) -> None:
     assert BEFORE.count(old) == 1, old
-    edits = segments.edits(segments.read(BEFORE.encode()), segments.read(BEFORE.replace(old, new).encode()))
+    before, after = (translation_unit.of_text(text.encode()) for text in (BEFORE, BEFORE.replace(old, new)))
+    edits = segments.edits(before.segments, after.segments)
     kinds = [edit_kinds.of_edit(edit) for edit in edits]
     assert tuple(dict.fromkeys(itertools.chain.from_iterable(kinds))) == expected
     # refactors and assertions count; what only describes or moves, or stands outside of functions, stays open

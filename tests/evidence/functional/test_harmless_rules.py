@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hook.c import segments
+from hook.c import segments, translation_unit
 from hook.evidence.change_classes import ChangeClass as Class
 from hook.evidence.functional import harmless_rules
 
@@ -40,8 +40,8 @@ class Tree:
 
 def proved(before: str, after: str) -> str:
     """The change classes that are proved of an edit, empty where it is not proved harmless."""
-    old, new = segments.read(before.encode()), segments.read(after.encode())
-    proofs = harmless_rules.prove(segments.edits(old, new), old, new, Tree())
+    old, new = translation_unit.of_text(before.encode()), translation_unit.of_text(after.encode())
+    proofs = harmless_rules.prove(segments.edits(old.segments, new.segments), old, new, Tree())
     return ", ".join(proof.change_class for proof in proofs or ())
 
 
@@ -206,7 +206,8 @@ def test_what_goes_and_leaves_nothing_behind_is_seen() -> None:
     text = 'int a(void)\n{\n\tpr_info("one");\n\treturn 1;\n}\nEXPORT_SYMBOL(a);\n\nint b(void)\n{\n\treturn 2;\n}\n'
     without = text.replace("one", "two").replace("EXPORT_SYMBOL(a);\n", "")
     assert proved(text, without) == ""
-    assert len(segments.edits(segments.read(text.encode()), segments.read(without.encode()))) == 2
+    before, after = translation_unit.of_text(text.encode()), translation_unit.of_text(without.encode())
+    assert len(segments.edits(before.segments, after.segments)) == 2
 
 
 def test_what_moved_is_not_harmless() -> None:

@@ -25,13 +25,13 @@ def structs(grow: Grow) -> Iterator[Any]:
     def made(text: str) -> File:
         data = text.encode()
         scanned = scan(data)
-        return File(data, scanned, StructLayouts(source, "mm/tell.c", data, scanned, "x86", True))
+        return File(data, StructLayouts(source, "mm/tell.c", data, scanned, "x86", True))
 
     yield made
 
 
 def unset_in(file: File, function: str = "f") -> list[str]:
-    one = next(one for one in file.scanned.definitions if one.name == function and one.kind is DefinitionKind.FUNCTION)
+    one = next(one for one in file.scan.definitions if one.name == function and one.kind is DefinitionKind.FUNCTION)
     return [found.what for found in uninitialised.find(file, one)]
 
 
@@ -124,7 +124,7 @@ def test_two_structs_of_one_name_are_neither_meant(grow: Grow) -> None:
         {"include/linux/one.h": "struct whole {\n\t__u32 id;\n};\n", "include/linux/two.h": "struct whole {\n\t__u32 id, reserved;\n};\n"}
     )
     data = body("struct whole x;", "x.id = 1;", OUT).encode()
-    file = File(data, scan(data), StructLayouts(source, "mm/tell.c", data, scan(data), "x86", True))
+    file = File(data, StructLayouts(source, "mm/tell.c", data, scan(data), "x86", True))
     assert unset_in(file) == []
     with pytest.raises(NotUnderstood, match="defined 2 times"):
         file.structs.layout("whole")
@@ -133,7 +133,7 @@ def test_two_structs_of_one_name_are_neither_meant(grow: Grow) -> None:
 def test_a_target_with_another_layout_has_no_padding_that_is_known(grow: Grow) -> None:
     source = grow({"include/uapi/linux/tell.h": HEADER})
     data = body("struct tell x;", ALL, OUT).encode()
-    assert unset_in(File(data, scan(data), StructLayouts(source, "mm/tell.c", data, scan(data), "x86", False))) == []
+    assert unset_in(File(data, StructLayouts(source, "mm/tell.c", data, scan(data), "x86", False))) == []
 
 
 # the whole way, from a staged change to its verdict

@@ -6,8 +6,9 @@ import re
 
 from hook.c.brackets import arguments
 from hook.c.definitions import Definition, DefinitionKind
+from hook.c.translation_unit import TranslationUnit
+from hook.c.uses import UseKind, uses_of
 from hook.kernel.name_users import Holders
-from hook.kernel.units import Kind, Unit
 
 _MOST_PASSED = 5  # functions that hand on what they are given
 _MOST_DEFINITIONS = 4  # of a name; each of them has to call what it is given
@@ -21,7 +22,7 @@ class CallbackCalls:
         self._holders = holders
         self._known: dict[tuple[str, int], bool] = {}
 
-    def calls(self, name: str, argument: int, near: Unit, depth: int = 0) -> bool:
+    def calls(self, name: str, argument: int, near: TranslationUnit, depth: int = 0) -> bool:
         """Whether the function `name`, as the file `near` sees it, calls its argument of that number."""
         key = (name, argument)
         if key not in self._known:
@@ -30,7 +31,7 @@ class CallbackCalls:
             self._known[key] = bool(answers) and all(answers)
         return self._known[key]
 
-    def _defining(self, name: str, near: Unit) -> list[tuple[Unit, Definition]]:
+    def _defining(self, name: str, near: TranslationUnit) -> list[tuple[TranslationUnit, Definition]]:
         here = near.defined(name, *_KINDS)
         if here is not None:
             return [(near, here)]
@@ -42,7 +43,7 @@ class CallbackCalls:
                 definitions.append((unit, definition))
         return definitions
 
-    def _calls_parameter(self, unit: Unit, definition: Definition, argument: int, depth: int) -> bool:
+    def _calls_parameter(self, unit: TranslationUnit, definition: Definition, argument: int, depth: int) -> bool:
         is_function = definition.kind is DefinitionKind.FUNCTION
         code = unit.scan.code if is_function else unit.data
         opening = code.find(b"(", definition.offset)
@@ -60,6 +61,6 @@ class CallbackCalls:
         if depth >= _MOST_PASSED or not is_function:
             return False
         return any(
-            use.user is definition and use.kind is Kind.GIVEN and self.calls(use.given, use.argument, unit, depth + 1)
-            for use in unit.uses(parameter.decode("ascii", "replace"))
+            use.user is definition and use.kind is UseKind.GIVEN and self.calls(use.given, use.argument, unit, depth + 1)
+            for use in uses_of(unit, parameter.decode("ascii", "replace"))
         )

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import Definition
+from hook.c.translation_unit import TranslationUnit
+from hook.c.uses import Use, UseKind
 from hook.evidence.reach.calls import queued
 from hook.evidence.reach.calls.callbacks import CallbackCalls
 from hook.evidence.reach.calls.member_calls import MemberCalls
@@ -13,7 +15,6 @@ from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, NodeKind, Trigge
 from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, statement_of
 from hook.kernel import callback_tables, entry_points
 from hook.kernel.name_users import Holders
-from hook.kernel.units import Kind, Unit, Use
 
 _STATIC_CALLS = ("static_call", "static_call_cond", "static_call_mod", "indirect_call_wrapper")
 _TIMER = re.compile(rb"(\w+)(?:\.|->)function\s*=")
@@ -27,37 +28,37 @@ class FunctionUses:
         self._callback_calls = CallbackCalls(holders)
         self._member_calls = MemberCalls(holders)
 
-    def of(self, node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    def of(self, node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """What a use of a function or macro leads to."""
-        if use.kind is Kind.MACRO:
+        if use.kind is UseKind.MACRO:
             macro = macro_node(unit, user_of(use))
             is_called = use.given != "named" or node.kind is NodeKind.MACRO
             doubt = "" if is_called else f"macro {macro.name} names {node.name} and does not call it"
             yield Hop(macro, trigger, f"macro {macro.name} stands for {node.name}", unit.path, use.line, use.text, doubt)
-        elif use.kind is Kind.STATEMENT:
+        elif use.kind is UseKind.STATEMENT:
             yield from _in_statement(node, trigger, unit, use)
-        elif use.kind is Kind.TABLE:
+        elif use.kind is UseKind.TABLE:
             yield from self._in_table(node, trigger, unit, use)
         elif use.user is None:
             return
         elif node.kind is NodeKind.MACRO:
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}")
-        elif use.kind is Kind.CALL:
+        elif use.kind is UseKind.CALL:
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() calls {node.name}()")
-        elif use.kind is Kind.GIVEN:
+        elif use.kind is UseKind.GIVEN:
             yield from self._given(node, trigger, unit, use)
-        elif use.kind is Kind.LOCAL and (use.struct in callback_tables.CALLBACKS or use.struct in callback_tables.TABLES):
+        elif use.kind is UseKind.LOCAL and (use.struct in callback_tables.CALLBACKS or use.struct in callback_tables.TABLES):
             yield from _in_local_table(node, trigger, unit, use)
-        elif use.kind in (Kind.ASSIGNED, Kind.LOCAL) and use.member:
+        elif use.kind in (UseKind.ASSIGNED, UseKind.LOCAL) and use.member:
             yield from _assigned(node, trigger, unit, use)
-        elif use.kind is Kind.RETURNED:
+        elif use.kind is UseKind.RETURNED:
             doubt = f"nothing shows who calls what {use.user.name}() returns"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {node.name}", doubt)
         elif use.member != "compared":
             doubt = f"nothing shows what {use.user.name}() does with it"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}", doubt)
 
-    def _given(self, node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    def _given(self, node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """A function that is handed to another one."""
         called, user = use.given, user_of(use).name
         claim, doubt = f"{user}() gives {node.name}() to {called}()", ""
@@ -89,7 +90,7 @@ class FunctionUses:
             doubt = f"nothing shows that {called}() calls what it is given"
         yield from hop_to_user(unit, use, trigger, claim, doubt, options=options)
 
-    def _in_table(self, node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+    def _in_table(self, node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """A function that stands in a table."""
         at = (unit.path, use.line, use.text)
         table = table_node(unit, user_of(use), use.struct)
@@ -115,7 +116,7 @@ class FunctionUses:
             yield from self._member_calls.of(node, trigger, table, use, member)
 
 
-def _in_local_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+def _in_local_table(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """A function that stands in a structure which a running function fills in."""
     claim = f"{user_of(use).name}() sets {member_of(use)} to {node.name}()"
     if use.struct in callback_tables.CALLBACKS:
@@ -126,7 +127,7 @@ def _in_local_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Itera
     yield from hop_to_user(unit, use, trigger, f"{table.kind}: {claim}", options=table.options)
 
 
-def _assigned(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+def _assigned(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """A function that a member or variable is set to."""
     user = user_of(use)
     claim = f"{user.name}() sets {use.member} to {node.name}()"
@@ -141,7 +142,7 @@ def _assigned(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Ho
         yield from hop_to_user(unit, use, trigger, claim, f"nothing shows who calls {use.member}")
 
 
-def _in_statement(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+def _in_statement(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """A macro outside of functions that is given a function."""
     at = (unit.path, use.line, use.text)
     name, macro = node.name, use.given
@@ -175,7 +176,7 @@ def _in_statement(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterato
         yield queued.tied(node, trigger, unit, use, statement.arguments[0])
 
 
-def _calls_variable(unit: Unit, user: Definition, variable: str) -> bool:
+def _calls_variable(unit: TranslationUnit, user: Definition, variable: str) -> bool:
     """Whether a function calls a variable of its own."""
     form = rb"(?<![\w.>])\(?\*?\s*" + variable.encode() + rb"\s*\)?\s*\("
     return re.search(form, unit.scan.code[user.body[0] : user.body[1]]) is not None

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import Definition, DefinitionKind
+from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.nodes import WEAK, Hop, Node, NodeKind
 from hook.kernel.kbuild.conditionals import Guard, Guards
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, negated, open_parts
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import Holders
-from hook.kernel.units import Unit
 
 _MOST_DEFINITIONS = 12  # of one name that are looked at
 _KINDS = {
@@ -138,7 +138,7 @@ class HopConditions:
                     continue
                 yield self._not_compiled(node, path, unit, one)
 
-    def _not_compiled(self, node: Node, path: str, unit: Unit, one: Definition) -> ConditionAt:
+    def _not_compiled(self, node: Node, path: str, unit: TranslationUnit, one: Definition) -> ConditionAt:
         said = self._line(path, one.line)
         condition = all_of(part.condition for part in said)
         line, text = unit.line(one.offset)
@@ -153,6 +153,6 @@ class HopConditions:
         return user.startswith(other.rpartition("/")[0] + "/")
 
 
-def _names_itself(unit: Unit, macro: Definition) -> bool:
+def _names_itself(unit: TranslationUnit, macro: Definition) -> bool:
     """`#define foo foo`, which only says that there is one, or a macro around the function of its name."""
     return re.search(rb"\b" + macro.name.encode() + rb"\b", unit.data[macro.offset + len(macro.name) : macro.span[1]]) is not None

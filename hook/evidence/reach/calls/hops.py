@@ -10,21 +10,22 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
+from hook.c.keywords import BEFORE_A_VALUE
+from hook.c.translation_unit import TranslationUnit
+from hook.c.uses import Use, only_declares, uses_of
+from hook.c.word_places import places
 from hook.evidence.reach.calls import queued, table_uses
 from hook.evidence.reach.calls.entry_functions import entered
 from hook.evidence.reach.calls.function_uses import FunctionUses
 from hook.evidence.reach.calls.nodes import WEAK, DeadEnd, Hop, Node, NodeKind, Trigger
 from hook.evidence.reach.calls.pasted_names import pasted
 from hook.kernel.name_users import Holders
-from hook.kernel.units import Unit, Use
-from hook.source.lookup import places
 
 _NAMED = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)
 _POINTS = re.compile(rb"\(\s*\*\s*(?:const\s+)?\Z")
 _DECLARES = re.compile(
     rb"(?:^|[;{(,])\s*(?:const\s+|unsigned\s+)*(?:struct\s+|enum\s+|union\s+)?(\w+)[\s*]+(?:\w+[^;(){}]*,\s*\**)?\Z", re.MULTILINE
 )
-_NO_TYPE = frozenset((b"return", b"goto", b"else", b"case", b"sizeof"))
 
 
 class Hops:
@@ -55,23 +56,23 @@ class Hops:
             elif path == node.path:
                 yield from self._uses(node, trigger, unit)
                 yield from pasted(node, trigger, unit)
-            elif not unit.only_declares(node.name) and not (path.endswith(".c") and _defines(unit, node.name)):
+            elif not only_declares(unit, node.name) and not (path.endswith(".c") and _defines(unit, node.name)):
                 # a name of its own, but in a header: there it may stand in the place of the function where that is not built
                 yield from self._uses(node, trigger, unit)
 
-    def _uses(self, node: Node, trigger: Trigger, unit: Unit) -> Iterator[Hop | DeadEnd]:
+    def _uses(self, node: Node, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop | DeadEnd]:
         hops_of = self._uses_of.get(node.kind, self._function_uses.of)
-        for use in unit.uses(node.name):
+        for use in uses_of(unit, node.name):
             if use.user is None or (use.user.name != node.name and not _shadows(unit, use, node.name)):
                 yield from hops_of(node, trigger, unit, use)
 
 
-def _defines(unit: Unit, name: str) -> bool:
+def _defines(unit: TranslationUnit, name: str) -> bool:
     """Whether a name means something of the file's own in it: a weak function gives way to the one that is not."""
     return any(definition.kind in _NAMED and not WEAK.search(unit.head(definition)) for definition in unit.by_name.get(name, ()))
 
 
-def _shadows(unit: Unit, use: Use, name: str) -> bool:
+def _shadows(unit: TranslationUnit, use: Use, name: str) -> bool:
     """Whether the function around a use has a parameter or variable of that name."""
     user = use.user
     if user is None or user.kind is not DefinitionKind.FUNCTION:
@@ -82,6 +83,6 @@ def _shadows(unit: Unit, use: Use, name: str) -> bool:
         if after[:1] == b")" and _POINTS.search(before):
             return True
         declares = _DECLARES.search(before) if after[:1] in (b";", b",", b"=", b")", b"[") and after[:2] != b"==" else None
-        if declares and declares[1] not in _NO_TYPE:
+        if declares and declares[1] not in BEFORE_A_VALUE:
             return True
     return False

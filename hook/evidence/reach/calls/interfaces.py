@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
+from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.call_paths import CallPath, CallPathSearch
 from hook.evidence.reach.calls.descriptions import Descriptions
 from hook.evidence.reach.calls.nodes import Hop, Node, NodeKind
 from hook.kernel.name_users import Holders
-from hook.kernel.units import Unit
 
 _KINDS = {
     "call": "system call", "device": "device", "mount": "file system", "genl": "netlink family", "family": "socket family",
@@ -53,7 +53,7 @@ def _named(call_path: CallPath, holders: Holders) -> Iterator[str]:
         yield call_path.hops[-1].key
 
 
-def _of_hop(hop: Hop, unit: Unit) -> Iterator[str]:
+def _of_hop(hop: Hop, unit: TranslationUnit) -> Iterator[str]:
     if message := re.search(r"\brtnl_register\w*\(\s*(?:\w+,\s*)?\w+,\s*(RTM_\w+)", hop.text):
         yield f"rtnl:{message[1]}"
     offset = unit.offset(hop.line)
@@ -84,7 +84,7 @@ def _of_table(node: Node, holders: Holders) -> Iterator[str]:
             yield f"{kind}:{found}"
 
 
-def _value(text: bytes, member: bytes, unit: Unit, holders: Holders) -> str:
+def _value(text: bytes, member: bytes, unit: TranslationUnit, holders: Holders) -> str:
     """What a member of a table is set to: a string, or a constant; of a macro that is defined as a string that string."""
     match = re.search(_LITERAL % member, text)
     if match is None:

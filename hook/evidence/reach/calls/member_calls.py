@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
+from hook.c.translation_unit import TranslationUnit
+from hook.c.uses import Use, UseKind, stands_before
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, Trigger, hop_to_user
 from hook.kernel.name_users import Holders
-from hook.kernel.units import Kind, Unit, Use
 
 _MOST_FILES = 64  # that hold the name of a member, for its calls to be looked for
 _AGGREGATES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.TYPEDEF)
@@ -41,7 +42,7 @@ class MemberCalls:
         through = re.compile(rb"(?:->|\.)\s*" + name + rb"\s*\(")
         for path in self._holders.holding(use.member):
             holder = self._units.get(path)
-            if holder is None or not holder.stands_before(use.member, b"("):
+            if holder is None or not stands_before(holder, use.member, b"("):
                 continue
             for unit, call in _calls(holder, through):
                 caller = call.user.name if call.user else ""
@@ -70,7 +71,7 @@ class MemberCalls:
             unit = self._units.get(path)
             if unit is None:
                 return False
-            if not unit.stands_before(member, b")[;"):
+            if not stands_before(unit, member, b")[;"):
                 continue
             aggregates = [definition for definition in unit.scan.definitions if definition.kind in _AGGREGATES]
             for match in form.finditer(unit.scan.code):
@@ -81,9 +82,9 @@ class MemberCalls:
         return is_owned
 
 
-def _calls(unit: Unit | None, form: re.Pattern[bytes]) -> Iterator[tuple[Unit, Use]]:
+def _calls(unit: TranslationUnit | None, form: re.Pattern[bytes]) -> Iterator[tuple[TranslationUnit, Use]]:
     """Where the code of a file's functions matches, as calls."""
     for match in form.finditer(unit.scan.code) if unit is not None else ():
         user = unit.function_at(match.start()) if unit is not None else None
         if unit is not None and user is not None:
-            yield unit, Use(Kind.CALL, match.start(), *unit.line(match.start()), user)
+            yield unit, Use(UseKind.CALL, match.start(), *unit.line(match.start()), user)

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import Definition
-from hook.kernel.units import Unit, Use
+from hook.c.translation_unit import TranslationUnit
+from hook.c.uses import Use
 
 WEAK = re.compile(rb"\b__weak\b|__attribute__\s*\(\(\s*weak")
 _EXIT, _INIT = re.compile(rb"\b__exit\b"), re.compile(rb"\b__init\b")
@@ -71,20 +72,20 @@ class DeadEnd:
     text: str
 
 
-def node_of(kind: NodeKind, unit: Unit, definition: Definition, struct: str = "") -> Node:
+def node_of(kind: NodeKind, unit: TranslationUnit, definition: Definition, struct: str = "") -> Node:
     """The node of a function or table that a file defines."""
     return Node(kind, definition.name, unit.path, unit.path.endswith(".c") and unit.is_static(definition), struct)
 
 
-def function_node(unit: Unit, definition: Definition) -> Node:
+def function_node(unit: TranslationUnit, definition: Definition) -> Node:
     return node_of(NodeKind.FUNCTION, unit, definition)
 
 
-def table_node(unit: Unit, definition: Definition, struct: str) -> Node:
+def table_node(unit: TranslationUnit, definition: Definition, struct: str) -> Node:
     return node_of(NodeKind.TABLE, unit, definition, struct)
 
 
-def macro_node(unit: Unit, macro: Definition) -> Node:
+def macro_node(unit: TranslationUnit, macro: Definition) -> Node:
     return Node(NodeKind.MACRO, macro.name, unit.path, unit.path.endswith(".c"))
 
 
@@ -95,7 +96,7 @@ def user_of(use: Use) -> Definition:
 
 
 def hop_to_user(
-    unit: Unit, use: Use, trigger: Trigger, claim: str, doubt: str = "", *, options: tuple[str, ...] = ()
+    unit: TranslationUnit, use: Use, trigger: Trigger, claim: str, doubt: str = "", *, options: tuple[str, ...] = ()
 ) -> Iterator[Hop | DeadEnd]:
     """The hop to the function that a use is in, if that can run."""
     user = user_of(use)

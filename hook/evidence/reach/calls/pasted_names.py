@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.nodes import Hop, Node, NodeKind, Trigger, table_node
 from hook.kernel import callback_tables
-from hook.kernel.units import Unit
 
 
-def pasted(node: Node, trigger: Trigger, unit: Unit) -> Iterator[Hop]:
+def pasted(node: Node, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop]:
     """The tables that macros of a file define of a function or table of the same file."""
     if "_" not in node.name:
         return
@@ -35,7 +35,7 @@ def pasted(node: Node, trigger: Trigger, unit: Unit) -> Iterator[Hop]:
         yield from _pasted_in_initialiser(node, unit)
 
 
-def _pasted_in_initialiser(node: Node, unit: Unit) -> Iterator[Hop]:
+def _pasted_in_initialiser(node: Node, unit: TranslationUnit) -> Iterator[Hop]:
     """`static struct kobj_attribute foo_attr = __ATTR_RW(foo);`"""
     stem = node.name.rpartition("_")[0]
     for match in re.finditer(rb"\b(\w+)\s*\(\s*" + re.escape(stem.encode()) + rb"\s*[,)]", unit.scan.code):

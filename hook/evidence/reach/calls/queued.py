@@ -6,20 +6,21 @@ import re
 from collections.abc import Iterator
 
 from hook.c.brackets import arguments, end_of_call
+from hook.c.translation_unit import TranslationUnit
+from hook.c.uses import Use, UseKind
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, NodeKind, Trigger, hop_to_user
 from hook.kernel import entry_points
-from hook.kernel.units import Kind, Unit, Use
 
 _TYING = re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
 
 
-def tied(node: Node, trigger: Trigger, unit: Unit, use: Use, holder: str) -> Hop:
+def tied(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use, holder: str) -> Hop:
     """The hop from a function to what holds it."""
     queued = Node(NodeKind.QUEUED, holder, unit.path)
     return Hop(queued, trigger, f"{node.name}() runs when {holder} is queued", unit.path, use.line, use.text)
 
 
-def holder_in_call(unit: Unit, use: Use) -> str:
+def holder_in_call(unit: TranslationUnit, use: Use) -> str:
     """What a call like `INIT_WORK(&foo->work, function)` ties the function to: `work`; empty where that cannot be read."""
     code = unit.scan.code
     opening = code.rfind(b"(", 0, use.offset)
@@ -30,7 +31,7 @@ def holder_in_call(unit: Unit, use: Use) -> str:
     return words[-1].decode("ascii", "replace") if words else ""
 
 
-def queueing(node: Node, trigger: Trigger, unit: Unit | None) -> Iterator[Hop | DeadEnd]:
+def queueing(node: Node, trigger: Trigger, unit: TranslationUnit | None) -> Iterator[Hop | DeadEnd]:
     """Where a file queues a work item or timer of its own, by the name of what holds it."""
     if unit is None:
         return
@@ -43,7 +44,7 @@ def queueing(node: Node, trigger: Trigger, unit: Unit | None) -> Iterator[Hop | 
         end = end_of_call(code, match.end() - 1)
         if user is None or end < 0 or not _names(code[match.end() : end], holder, code[user.body[0] : match.start()]):
             continue
-        use = Use(Kind.CALL, match.start(), *unit.line(match.start()), user)
+        use = Use(UseKind.CALL, match.start(), *unit.line(match.start()), user)
         yield from hop_to_user(unit, use, trigger, f"{user.name}() queues {node.name}", doubt)
 
 

@@ -6,32 +6,33 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import Definition
+from hook.c.translation_unit import Statement, TranslationUnit
+from hook.c.uses import Use, UseKind
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, Trigger, hop_to_user, macro_node, table_node, user_of
 from hook.kernel import entry_points
-from hook.kernel.units import Kind, Statement, Unit, Use
 
 
-def of_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+def of_table(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """What a use of a table leads to."""
     name = node.name
-    if use.kind is Kind.TABLE:
+    if use.kind is UseKind.TABLE:
         yield from _in_another_table(node, trigger, unit, use)
-    elif use.kind is Kind.STATEMENT:
+    elif use.kind is UseKind.STATEMENT:
         yield from _registered_by_macro(name, unit, use)
-    elif use.kind is Kind.MACRO:
+    elif use.kind is UseKind.MACRO:
         macro = macro_node(unit, user_of(use))
         yield Hop(macro, trigger, f"macro {macro.name} stands for {name}", unit.path, use.line, use.text)
     elif use.user is None or use.member == "compared":
         return
-    elif use.kind is Kind.GIVEN:
+    elif use.kind is UseKind.GIVEN:
         yield from _given(node, trigger, unit, use)
-    elif use.kind is Kind.ASSIGNED:
+    elif use.kind is UseKind.ASSIGNED:
         kept = use.given or _hands_on(unit, use.user, use.member)
         doubt = "" if kept else f"nothing shows what {use.user.name}() does with {use.member}"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {use.member} to {name}", doubt)
-    elif use.kind is Kind.LOCAL:
+    elif use.kind is UseKind.LOCAL:
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {member_of(use)} to {name}")
-    elif use.kind is Kind.RETURNED:
+    elif use.kind is UseKind.RETURNED:
         doubt = "" if node.struct == "bpf_func_proto" else f"nothing shows what is done with what {use.user.name}() returns"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {name}", doubt)
     elif not re.match(r"[;{}\s]*" + re.escape(name) + r"\s*(?:\.|->)", use.text):
@@ -39,14 +40,14 @@ def of_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {name}", doubt)
 
 
-def of_static_call(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
-    if use.kind is Kind.GIVEN and use.user is not None and use.given in ("static_call", "static_call_cond", "static_call_mod"):
+def of_static_call(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+    if use.kind is UseKind.GIVEN and use.user is not None and use.given in ("static_call", "static_call_cond", "static_call_mod"):
         doubt = f"the static call {node.name} may lead elsewhere by then"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() makes the static call {node.name}", doubt)
 
 
-def of_kfunc_set(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
-    if use.kind is Kind.TABLE and use.user is not None and use.struct == "btf_kfunc_id_set":
+def of_kfunc_set(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+    if use.kind is UseKind.TABLE and use.user is not None and use.struct == "btf_kfunc_id_set":
         table = table_node(unit, use.user, use.struct)
         yield Hop(table, trigger, f"{node.name} is .set of {table.name}", unit.path, use.line, use.text)
 
@@ -56,7 +57,7 @@ def member_of(use: Use) -> str:
     return f"{f'.{use.member}' if use.member else 'a member'} of a struct {use.struct}"
 
 
-def statement_of(unit: Unit, use: Use) -> Statement:
+def statement_of(unit: TranslationUnit, use: Use) -> Statement:
     """The macro outside of functions around a use."""
     return next(statement for statement in unit.statements if statement.opening < use.offset < statement.end)
 
@@ -70,7 +71,7 @@ def boot_doubt(path: str) -> str:
     return "its boot code may look for hardware first" if entry_points.depends_on_hardware(path) else ""
 
 
-def _in_another_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop]:
+def _in_another_table(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop]:
     table = table_node(unit, user_of(use), use.struct)
     if table.name == node.name:
         return
@@ -83,7 +84,7 @@ def _in_another_table(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Ite
     yield Hop(table, trigger, claim, unit.path, use.line, use.text, doubt)
 
 
-def _registered_by_macro(name: str, unit: Unit, use: Use) -> Iterator[Hop]:
+def _registered_by_macro(name: str, unit: TranslationUnit, use: Use) -> Iterator[Hop]:
     at = (unit.path, use.line, use.text)
     if entry_points.PARAMETERS.match(use.given):
         if is_parameter_file(statement_of(unit, use)):
@@ -94,7 +95,7 @@ def _registered_by_macro(name: str, unit: Unit, use: Use) -> Iterator[Hop]:
         yield Hop(None, Trigger.ANYTHING, f"{use.given}() registers {name}", *at)
 
 
-def _given(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop | DeadEnd]:
+def _given(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     if entry_points.takes_away(use.given):
         return
     doubt = ""
@@ -107,6 +108,6 @@ def _given(node: Node, trigger: Trigger, unit: Unit, use: Use) -> Iterator[Hop |
     yield from hop_to_user(unit, use, trigger, claim, doubt, options=entry_points.options_of_call(use.given))
 
 
-def _hands_on(unit: Unit, user: Definition, variable: str) -> bool:
+def _hands_on(unit: TranslationUnit, user: Definition, variable: str) -> bool:
     """Whether a function hands a variable of its own to another one, or sets something to it."""
     return re.search(rb"[(,=]\s*" + variable.encode() + rb"\s*[,);]", unit.scan.code[user.body[0] : user.body[1]]) is not None

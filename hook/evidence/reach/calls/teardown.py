@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hook.c.definitions import Definition, DefinitionKind
+from hook.c.translation_unit import TranslationUnit
+from hook.c.uses import MOST_USES, Use, UseKind, uses_of
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls.call_paths import SearchBounds
 from hook.evidence.reach.calls.nodes import Node, function_node, table_node
@@ -20,7 +22,7 @@ from hook.kernel import entry_points
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, names, open_parts
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import NOT_THE_KERNEL, Holders
-from hook.kernel.units import MOST_USES, Kind, Unit, Units, Use
+from hook.kernel.units import Units
 from hook.source.index import NoIndex
 from hook.source.tree import Source
 from hook.source.words import is_number
@@ -158,12 +160,12 @@ def _plugged(name: str, end: _LastUse, units: Units, kernel: Kernel) -> Reach | 
     return Reach(Answer.YES, (fact, end.fact), devices=(device,), reasons=reasons, assumptions=tuple(solution.probes))
 
 
-def _may_be_virtual_function(unit: Unit, table: Definition) -> bool:
+def _may_be_virtual_function(unit: TranslationUnit, table: Definition) -> bool:
     """Whether a PCI driver may drive virtual functions: by its path (igbvf, iavf), or since it has some made."""
     return re.search(r"vf(?:_\w*)?[/.]", unit.path) is not None or b"sriov_configure" in unit.data[table.span[0] : table.span[1]]
 
 
-def _registration(unit: Unit, table: str) -> tuple[int, str] | None:
+def _registration(unit: TranslationUnit, table: str) -> tuple[int, str] | None:
     """The line that registers a driver in its own file."""
     form = rb"\b(?:module_\w+driver\w*|usb_register\w*|hid_register_driver)\s*\(\s*&?" + table.encode() + rb"\b"
     match = re.search(form, unit.scan.code)
@@ -199,7 +201,7 @@ class _UseWalk:
                     seen.add((use[0].path, use[1].name))
                     waiting.append(use)
 
-    def _uses(self, unit: Unit, definition: Definition) -> Iterator[_LastUse | tuple[Unit, Definition]]:
+    def _uses(self, unit: TranslationUnit, definition: Definition) -> Iterator[_LastUse | tuple[TranslationUnit, Definition]]:
         head = unit.head(definition)
         name = definition.name
         line, text = unit.line(definition.offset)
@@ -219,12 +221,12 @@ class _UseWalk:
             if user is None:
                 yield _incomplete(unit.path, line, text, f"not every use of {name} could be read")
                 return
-            uses = user.uses(name)
+            uses = uses_of(user, name)
             if len(uses) >= MOST_USES:
                 yield _incomplete(unit.path, line, text, f"{path} uses {name} {MOST_USES} times or more")
                 return
             for use in uses:
-                if use.kind is Kind.STATEMENT and _HARMLESS.match(use.given):
+                if use.kind is UseKind.STATEMENT and _HARMLESS.match(use.given):
                     continue
                 if use.user is not None and use.user.kind is DefinitionKind.FUNCTION and use.user.name == name:
                     continue
@@ -255,14 +257,14 @@ class _UseWalk:
         other = path.startswith("arch/") and path.split("/")[1] != self._holders.environment["SRCARCH"]
         return not other and path.endswith((".S", ".rs", ".inc", ".lds", ".y", ".l")) and not path.startswith(NOT_THE_KERNEL[:3])
 
-    def _end_of(self, unit: Unit, use: Use, name: str) -> _LastUse | tuple[Unit, Definition]:
-        if use.kind is Kind.CALL and use.user is not None:
+    def _end_of(self, unit: TranslationUnit, use: Use, name: str) -> _LastUse | tuple[TranslationUnit, Definition]:
+        if use.kind is UseKind.CALL and use.user is not None:
             return unit, use.user
-        if use.kind is Kind.STATEMENT and entry_points.AT_EXIT.match(use.given):
+        if use.kind is UseKind.STATEMENT and entry_points.AT_EXIT.match(use.given):
             return self._exit(unit, f"{use.given}({name})", use.line, use.text)
-        if use.kind is Kind.STATEMENT and (entry_points.AT_BOOT.match(use.given) or entry_points.BOOT_OPTIONS.match(use.given)):
+        if use.kind is UseKind.STATEMENT and (entry_points.AT_BOOT.match(use.given) or entry_points.BOOT_OPTIONS.match(use.given)):
             return _LastUse(RunsAt.BOOT, _fact(unit, f"{use.given}({name})", use.line, use.text))
-        members = _MEMBERS.get(use.struct) if use.kind is Kind.TABLE else None
+        members = _MEMBERS.get(use.struct) if use.kind is UseKind.TABLE else None
         if members is None or use.user is None or (members and use.member not in members):
             return _open(unit.path, use.line, use.text, f"{name} is used at {unit.path}:{use.line}")
         runs_at = members.get(use.member, RunsAt.POWER)
@@ -275,7 +277,7 @@ class _UseWalk:
         claim = f"{name} is .{use.member} of the {use.struct} {table.name}: it runs at {runs_at}"
         return _LastUse(runs_at, _fact(unit, claim, use.line, use.text), table)
 
-    def _exit(self, unit: Unit, claim: str, line: int, text: str) -> _LastUse:
+    def _exit(self, unit: TranslationUnit, claim: str, line: int, text: str) -> _LastUse:
         """The exit of a module: include/linux/init.h and module.h drop it from what is built in."""
         condition = self._kernel.kbuild.built_if(unit.path).condition if unit.path.endswith(".c") else YES
         base = self._kernel.base
@@ -285,7 +287,7 @@ class _UseWalk:
         claim = f"{claim}: it runs at module exit, and what is built in has none"
         return _LastUse(RunsAt.MODULE_EXIT, _fact(unit, claim, line, text))
 
-    def _may_be_pasted(self, unit: Unit, name: str) -> str:
+    def _may_be_pasted(self, unit: TranslationUnit, name: str) -> str:
         """Why a macro may hide a use of the name; empty if none does."""
         for match in re.finditer(rb"##", unit.data):
             near = unit.data[max(0, match.start() - _LONGEST_NAME) : match.start()].rstrip()
@@ -298,7 +300,7 @@ class _UseWalk:
                 return f"{statement.macro} at {unit.path}:{unit.line(statement.offset)[0]} may paste the name {name}"
         return ""
 
-    def _may_be_unplugged(self, unit: Unit, table: Definition) -> str:
+    def _may_be_unplugged(self, unit: TranslationUnit, table: Definition) -> str:
         """Why a program may plug and unplug the devices of a platform driver (drivers/mfd/dln2.c creates some on USB)."""
         text = unit.data[table.span[0] : table.span[1]]
         name = re.search(rb'\.\s*name\s*=\s*"([^"\n]+)"', text)
@@ -326,7 +328,7 @@ class _UseWalk:
         return ""
 
 
-def _fact(unit: Unit, claim: str, line: int, text: str) -> Fact:
+def _fact(unit: TranslationUnit, claim: str, line: int, text: str) -> Fact:
     return Fact(claim, Place(unit.path, line, unit.oid), text)
 
 

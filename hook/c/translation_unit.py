@@ -1,0 +1,192 @@
+"""The translation unit: one version of a C file, and what is read from it, each thing when it is first asked for."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import functools
+import itertools
+import re
+from collections.abc import Iterator
+
+from hook.c import callgraph, segments
+from hook.c.brackets import BRACES, end_of_call, split_arguments
+from hook.c.callgraph import Node
+from hook.c.definitions import Definition, DefinitionKind, Scan, definitions, scan
+from hook.c.segments import Segment
+
+# bounds on what a file that was written to be slow can cost
+_LONGEST_TABLE = 256 << 10  # bytes between its braces
+_MOST_UNCLOSED = 100  # macros outside of functions whose parenthesis is not closed
+_MOST_TABLES = 2000  # of a file, that are found beside those of its scan
+_LONGEST_LINE = 200  # characters that are quoted
+_STATEMENT = re.compile(rb"(?m)^(?:(?:static|const|extern|__\w+)[ \t]+)*([A-Za-z_]\w*)[ \t]*\(")
+_ENTRY = re.compile(rb"(?m)^(?:SYSCALL_DEFINE|COMPAT_SYSCALL_DEFINE|DEFINE_IDTENTRY|module_init|\w+_initcall(?:_sync)?)\w*\(")
+_STATIC = re.compile(rb"\bstatic\b")
+_MADE = re.compile(
+    rb"(?m)^(?:static[ \t]+)?(?:const[ \t]+)?(DEFINE_\w+\(\s*|struct[ \t]+\w+[ \t]+)(\w+)\s*(?:\)|\[\])?\s*(?:__\w+\s*)?=\s*\{"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """A macro that is used outside of functions: `module_init(foo);`."""
+
+    macro: str
+    arguments: tuple[str, ...]
+    offset: int
+    opening: int
+    end: int
+
+
+class SourceFile:
+    """One version of a file in a language of which definitions are known: C, assembly or Kconfig, as its name says."""
+
+    def __init__(self, path: str, data: bytes, oid: str = "") -> None:
+        self.path, self.data, self.oid = path, data, oid
+        self._counted = 0, 1  # an offset, and the line it is on
+
+    @functools.cached_property
+    def scan(self) -> Scan:
+        return definitions(self.data, self.path)
+
+    @functools.cached_property
+    def functions(self) -> list[Definition]:
+        """The functions with a body, by offset."""
+        return [one for one in self.scan.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, list[Definition]]:
+        found: dict[str, list[Definition]] = {}
+        for definition in self.scan.definitions:
+            found.setdefault(definition.name, []).append(definition)
+        return found
+
+    def function_at_line(self, line: int) -> Definition | None:
+        """The function whose head or body holds a line."""
+        at = bisect.bisect_right(self.functions, line, key=lambda function: function.first_line) - 1
+        return self.functions[at] if at >= 0 and line <= self.functions[at].last_line else None
+
+    def whole_line(self, offset: int) -> tuple[int, str]:
+        """The number and the text of the line that holds an offset. Cheapest where offsets are asked for in their order."""
+        begin = self.data.rfind(b"\n", 0, offset) + 1
+        end = self.data.find(b"\n", offset)
+        known, line = self._counted if self._counted[0] <= begin else (0, 1)
+        line += self.data.count(b"\n", known, begin)
+        self._counted = begin, line
+        return line, self.data[begin : end if end >= 0 else len(self.data)].decode("utf-8", "replace")
+
+    def line(self, offset: int) -> tuple[int, str]:
+        """The number of the line that holds an offset, and its text as it is quoted."""
+        number, text = self.whole_line(offset)
+        return number, text.strip()[:_LONGEST_LINE]
+
+
+class TranslationUnit(SourceFile):
+    """One version of a file that is read as C, whatever its name."""
+
+    @functools.cached_property
+    def scan(self) -> Scan:
+        return scan(self.data)
+
+    @functools.cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """The file cut into what it defines and what stands between."""
+        return segments.cut(self.data, self.scan)
+
+    @functools.cached_property
+    def callgraph(self) -> dict[str, Node]:
+        """Who calls whom in the file, by name."""
+        return callgraph.of_file(self.data, self.scan)
+
+    @functools.cached_property
+    def has_entry(self) -> bool:
+        """Whether the file looks as if a system call, an exception or boot code entered it."""
+        return _ENTRY.search(self.data) is not None
+
+    @functools.cached_property
+    def variables(self) -> list[Definition]:
+        known = [one for one in self.scan.definitions if one.kind is DefinitionKind.VARIABLE]
+        return sorted((*known, *self._made_by_macros()), key=lambda variable: variable.span)
+
+    def _made_by_macros(self) -> Iterator[Definition]:
+        """`DEFINE_LSM(foo) = { … };`, and tables that stand behind macros without a semicolon (`BTF_KFUNCS_END(foo_ids)`)."""
+        names = {one.name for one in self.scan.definitions if one.kind is DefinitionKind.VARIABLE}
+        for match in itertools.islice(_MADE.finditer(self.scan.code), _MOST_TABLES):
+            if match[1].startswith(b"struct") and match[2].decode("ascii") in names:
+                continue
+            opening = match.end() - 1
+            end = BRACES.closing(self.scan.code, opening, opening + _LONGEST_TABLE)
+            if end >= 0 and self.function_at(match.start()) is None:
+                first, last = self.line(match.start())[0], self.line(end)[0]
+                span = match.start(), end
+                yield Definition(match[2].decode("ascii"), DefinitionKind.VARIABLE, first, first, last, match.start(2), span)
+
+    @functools.cached_property
+    def statements(self) -> list[Statement]:
+        """The macros that are used outside of functions."""
+        found = []
+        code, unclosed = self.scan.code, 0
+        for match in _STATEMENT.finditer(code):
+            if self.function_at(match.start()) is not None or self.table_at(match.start()) is not None:
+                continue
+            end = end_of_call(code, match.end() - 1)
+            if end < 0:
+                unclosed += 1
+                if unclosed > _MOST_UNCLOSED:
+                    break  # no C
+                continue
+            if code[end + 1 : end + 80].lstrip()[:1] == b"{":
+                continue
+            # strings are blank in the code, and some macros take one
+            arguments = tuple(one.decode("utf-8", "replace") for one in split_arguments(self.data[match.end() : end]))
+            found.append(Statement(match[1].decode("ascii"), arguments, match.start(1), match.end() - 1, end))
+        return found
+
+    @functools.cached_property
+    def _starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer(rb"\n", self.data))]
+
+    def offset(self, line: int) -> int:
+        """Where a line begins; past the last one the end of the file."""
+        return self._starts[line - 1] if 0 < line <= len(self._starts) else len(self.data)
+
+    def segments_of(self, kind: DefinitionKind) -> dict[str, list[Segment]]:
+        """The segments of one kind by name."""
+        found: dict[str, list[Segment]] = {}
+        for segment in self.segments:
+            if segment.kind is kind:
+                found.setdefault(segment.name, []).append(segment)
+        return found
+
+    def defined(self, name: str, *kinds: DefinitionKind) -> Definition | None:
+        """The first definition of a name, of one of some kinds."""
+        return next((one for one in self.by_name.get(name, ()) if one.kind in kinds), None)
+
+    def head(self, definition: Definition) -> bytes:
+        """What stands before the body of a function, or before the name of a variable."""
+        end = definition.body[0] if definition.kind is DefinitionKind.FUNCTION else definition.offset
+        return self.data[definition.span[0] : end]
+
+    def is_static(self, definition: Definition) -> bool:
+        return _STATIC.search(self.head(definition)) is not None
+
+    def function_at(self, offset: int) -> Definition | None:
+        """The function around an offset."""
+        at = bisect.bisect_right(self.functions, offset, key=lambda function: function.span[0]) - 1
+        return self.functions[at] if at >= 0 and offset <= self.functions[at].span[1] else None
+
+    def table_at(self, offset: int) -> Definition | None:
+        """The variable whose initialiser is around an offset."""
+        at = bisect.bisect_right(self.variables, offset, key=lambda variable: variable.span[0]) - 1
+        while at > 0 and self.variables[at].span[0] == self.variables[at - 1].span[0]:
+            at -= 1  # of several declared together the first
+        if at < 0 or not self.variables[at].offset < offset <= self.variables[at].span[1]:
+            return None
+        return self.variables[at]
+
+
+@functools.lru_cache(maxsize=8)  # several questions are asked about the files of a patch one after the other
+def of_text(data: bytes) -> TranslationUnit:
+    """One version of a file by its text alone."""
+    return TranslationUnit("", data)

@@ -1,0 +1,184 @@
+"""Uses: what each use of a name in a translation unit is.
+
+A use is told by the text around it: called, given to a function, assigned, an entry of a table, an argument of a macro outside of
+functions. Comments, strings and what `#if 0` hides are no uses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+
+from hook.c.brackets import outwards, split_arguments
+from hook.c.definitions import Definition, DefinitionKind
+from hook.c.keywords import HANDS_NOTHING_ON
+from hook.c.translation_unit import TranslationUnit
+from hook.c.word_places import places
+
+# bounds on what a file that was written to be slow can cost
+_MOST_BACK = 4000  # characters before a name that are looked at for what it stands in
+_MOST_STATEMENT = 600  # of these, characters of the statement itself
+MOST_USES = 500  # of a name in one file: beyond it they are not told apart
+_FAR_MARK = 80  # characters behind a name in which the next mark is looked for
+_NAME_BEFORE = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
+_TYPE_BEFORE = re.compile(rb"\(\s*(?:const\s+)?struct\s+(\w+)\s*(?:\[[^\]]*\])?\s*\)\s*\Z")
+_DECLARED_BEFORE = re.compile(rb"struct\s+(\w+)\s+(?:__\w+\s+)*(\w+)\s*(?:\[[^\]]*\]\s*)*(?:__\w+\s*)*=\s*\Z")
+_MEMBER_BEFORE = re.compile(rb"\.\s*(\w+)\s*(?:\[[^\]]*\]\s*)*=\s*[&(]?\s*(?:\([^()]*\)\s*)?&?\s*\Z")
+_ASSIGNED = re.compile(
+    rb"(?:(?:->|\.)\s*|\b)(\w+)\s*(?:\[[^\]]*\]\s*)*=\s*(?:[^=;]*\?[^;]*:|[^=;]*\?)?\s*[&(]?\s*(?:\([^()]*\)\s*)?&?\s*\Z"
+)
+_COMPARED_BEFORE = re.compile(rb"[=!]=\s*&?\s*\Z")
+_COMPARED_AFTER = re.compile(rb"\s*\)*\s*[=!]=")
+_RETURNED = re.compile(rb"\breturn\b[^;=]*\Z")
+_STRUCT = re.compile(rb"\bstruct\s+(\w+)")
+_NO_DECLARATION, _OPENS = re.compile(rb"[^\w\s*]"), re.compile(rb"[ \t]*\(")
+_DEFINED_BY = {"DEFINE_LSM": "lsm_info", "DEFINE_EARLY_LSM": "lsm_info", "DEFINE_SCHED_CLASS": "sched_class"}
+
+
+class UseKind(enum.StrEnum):
+    """What a use of a name is."""
+
+    CALL = "call"
+    GIVEN = "given"  # an argument of a call: `given` and `argument` say of which
+    ASSIGNED = "assigned"  # to `member`, where `given` is an arrow; else to a variable of that name
+    RETURNED = "returned"
+    LOCAL = "local"  # set in an initialiser inside of a function: `struct` and `member`
+    TABLE = "table"  # in an initialiser outside of functions: `struct` and `member`; `given` is the macro around it
+    MACRO = "macro"  # in the body of a macro
+    STATEMENT = "statement"  # an argument of a macro outside of functions: `given` and `argument`
+    OTHER = "other"  # in a function, in some other way
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """A use of a name in one file."""
+
+    kind: UseKind
+    offset: int
+    line: int
+    text: str  # of the line
+    user: Definition | None  # the function, variable or macro around it
+    given: str = ""
+    argument: int = -1
+    member: str = ""
+    struct: str = ""
+
+
+def only_declares(unit: TranslationUnit, name: str) -> bool:
+    """Whether a name stands only where a declaration or a definition of a function begins, told without a scan of the file."""
+    for offset in places(unit.data, name):
+        begin = unit.data.rfind(b"\n", 0, offset) + 1
+        before = unit.data[begin:offset]
+        if before[:1].isspace() or _NO_DECLARATION.search(before) or not _OPENS.match(unit.data, offset + len(name)):
+            return False
+    return True
+
+
+def stands_before(unit: TranslationUnit, name: str, marks: bytes) -> bool:
+    """Whether a name may stand before one of some marks, told without a scan of the file: what a comment may hide counts too."""
+    for offset in places(unit.data, name):
+        after = unit.data[offset + len(name) : offset + len(name) + _FAR_MARK].lstrip()
+        if not after or after[:1] in marks or after[:1] in b"/\\":
+            return True
+    return False
+
+
+def uses_of(unit: TranslationUnit, name: str) -> list[Use]:
+    """The uses of a function, table or macro in the code of the file, in their order; no more than MOST_USES."""
+    if only_declares(unit, name):
+        return []
+    found: list[Use] = []
+    code = unit.scan.code
+    for offset in places(code, name):
+        if len(found) >= MOST_USES:
+            return found
+        before = code[:offset][-2:] if offset < 2 else code[offset - 2 : offset]
+        if before.endswith(b".") or before == b"->":
+            continue  # a member of that name
+        around = unit.function_at(offset)
+        if around is not None:
+            if not around.body[0] < offset < around.body[1]:
+                continue  # its own definition, or a parameter
+            found.append(_in_function(unit, name, offset, around))
+            continue
+        table = unit.table_at(offset)
+        if table is not None:
+            if table.name != name or table.offset != offset:
+                found.append(_in_table(unit, offset, table))
+            continue
+        statement = next((one for one in unit.statements if one.opening < offset < one.end), None)
+        if statement is not None:
+            number = len(split_arguments(code[statement.opening + 1 : offset])) - 1
+            found.append(Use(UseKind.STATEMENT, offset, *unit.line(offset), None, statement.macro, number))
+    for macro in unit.scan.definitions:
+        if macro.kind is DefinitionKind.MACRO and macro.name != name and len(found) < MOST_USES:
+            for offset in places(unit.data, name, macro.offset + len(macro.name), macro.span[1]):
+                called = unit.data[offset + len(name) : offset + len(name) + 8].lstrip()[:1] == b"("
+                found.append(Use(UseKind.MACRO, offset, *unit.line(offset), macro, "" if called else "named"))
+    return found
+
+
+def _in_function(unit: TranslationUnit, name: str, offset: int, around: Definition) -> Use:
+    code = unit.scan.code
+    at = (*unit.line(offset), around)
+    after = code[offset + len(name) : offset + len(name) + 80]
+    if after.lstrip()[:1] == b"(":
+        return Use(UseKind.CALL, offset, *at)
+    begin = max(around.body[0], offset - _MOST_BACK)
+    before = code[begin:offset]
+    if _COMPARED_BEFORE.search(before[-_MOST_STATEMENT:]) or _COMPARED_AFTER.match(after):
+        return Use(UseKind.OTHER, offset, *at, member="compared")
+    stop = begin
+    for mark, place, commas in outwards(code, begin, offset):
+        text = code[max(begin, place - _MOST_STATEMENT) : place]
+        stop = place + 1
+        if mark == b"(":
+            given = _NAME_BEFORE.search(text)
+            if given and given[1] not in HANDS_NOTHING_ON:
+                return Use(UseKind.GIVEN, offset, *at, given[1].decode("ascii"), commas)
+        elif mark == b"{":
+            struct = _DECLARED_BEFORE.search(text) or _TYPE_BEFORE.search(text)
+            if struct:
+                found = _MEMBER_BEFORE.search(before[-_MOST_STATEMENT:])
+                member = found[1].decode("ascii") if found else ""
+                return Use(UseKind.LOCAL, offset, *at, member=member, struct=struct[1].decode("ascii"))
+            if not text.rstrip().endswith((b"=", b",", b"{")):
+                break  # a block; what else there is are initialisers inside each other
+        elif mark == b";":
+            break
+    statement = code[max(stop, offset - _MOST_STATEMENT) : offset]
+    if _RETURNED.search(statement):
+        return Use(UseKind.RETURNED, offset, *at)
+    assigned = _ASSIGNED.search(statement)
+    if assigned:
+        to_member = assigned[0][:1] in (b"-", b".")
+        return Use(UseKind.ASSIGNED, offset, *at, given="->" if to_member else "", member=assigned[1].decode("ascii"))
+    return Use(UseKind.OTHER, offset, *at)
+
+
+def _in_table(unit: TranslationUnit, offset: int, table: Definition) -> Use:
+    code = unit.scan.code
+    begin = max(table.span[0], offset - _MOST_BACK)
+    head = unit.data[table.span[0] : table.offset]
+    types = _STRUCT.findall(head)
+    struct = types[0].decode("ascii") if types else ""
+    if not struct:
+        made = _NAME_BEFORE.search(head.rstrip().removesuffix(b"("))
+        struct = _DEFINED_BY.get(made[1].decode("ascii"), "") if made else ""
+    given, argument, member = "", -1, ""
+    direct = _MEMBER_BEFORE.search(code[max(begin, offset - _MOST_STATEMENT) : offset])
+    if direct:
+        member = direct[1].decode("ascii")
+    for mark, place, commas in outwards(code, begin, offset):
+        text = code[max(begin, place - _MOST_STATEMENT) : place]
+        if mark == b"(" and not given:
+            name = _NAME_BEFORE.search(text)
+            if name:
+                given, argument = name[1].decode("ascii"), commas
+            outer = _MEMBER_BEFORE.search(text[: name.start()] if name else text)
+            member = member or (outer[1].decode("ascii") if outer else "")
+        elif mark == b"{" and (cast := _TYPE_BEFORE.search(text)):
+            struct = cast[1].decode("ascii")
+            break
+    return Use(UseKind.TABLE, offset, *unit.line(offset), table, given, argument, member, struct)
