@@ -40,7 +40,7 @@ NOT_ASKED = Asking(mode="never")
 class Unanswered:
     """How asking came to nothing."""
 
-    end: str  # a name of loop.End or client.Trouble
+    end: str  # a name of loop.End or trouble.Trouble
     why: str
     for_now: bool  # it says nothing about the question: another time there may be an answer
 

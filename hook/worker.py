@@ -216,7 +216,7 @@ class Worker:
             pending.drop(self.repo, question.commit)
             self.troubles = 0
             return True
-        from hook.agent.endpoint.client import Trouble
+        from hook.agent.endpoint.trouble import Trouble
 
         end, why = (failed.end, f"{failed.end}: {failed.why}") if failed else ("", judged.asked)
         if end == Trouble.FORBIDDEN:

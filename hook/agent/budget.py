@@ -12,7 +12,7 @@ import pathlib
 import re
 from collections.abc import Callable, Sequence
 
-from hook.agent.endpoint.client import NoAnswer, Trouble
+from hook.agent.endpoint.trouble import NoAnswer, Trouble
 from hook.agent.ledger import Day, Ledger, Line
 from hook.config import AgentSettings, Settings
 from hook.setting_checks import PRICE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 
-from hook.agent.endpoint.client import host
+from hook.agent.endpoint.transport import host
 from hook.config import AGENT_HOST_KEY, Settings
 from hook.source.git import GitError, Repository
 from hook.source.grep import held_back

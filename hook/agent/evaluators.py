@@ -18,7 +18,8 @@ from hook.agent import loop, prompt
 from hook.agent.checks import grounding
 from hook.agent.context import fence
 from hook.agent.endpoint import stored_answers
-from hook.agent.endpoint.client import Client, Endpoint
+from hook.agent.endpoint.client import Client
+from hook.agent.endpoint.transport import Endpoint
 from hook.agent.history import History
 from hook.agent.token_count import estimate
 from hook.agent.tools import lookup_tools, tree_tools

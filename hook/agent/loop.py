@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hook.agent.context import fence
-from hook.agent.endpoint.client import Answer, Call, Client, NoAnswer, Trouble
+from hook.agent.endpoint.client import Client
+from hook.agent.endpoint.replies import Call, Reply
+from hook.agent.endpoint.trouble import NoAnswer, Trouble
 from hook.agent.history import History, Malformed
 from hook.agent.prompt import Prompt
 from hook.agent.tools import tree_tools
@@ -34,7 +36,7 @@ _ROOM = 0.8  # of the model's window may be filled before older results are cut
 
 
 class End(enum.StrEnum):
-    """How a run of an agent ended. The endpoint's troubles have their names in client.Trouble."""
+    """How a run of an agent ended. The endpoint's troubles have their names in trouble.Trouble."""
 
     RESULTS = "results"
     ROUNDS = "rounds-used-up"
@@ -173,7 +175,7 @@ class _Talk:
                 return accepted[0]
         raise Ended(End.ROUNDS, f"no results within {self.limits.rounds} rounds (agent.max_rounds)")
 
-    def _ask(self, force: str) -> Answer:
+    def _ask(self, force: str) -> Reply:
         limits = self.limits
         if self.spent.total >= limits.tokens:
             raise Ended(End.TOKENS, f"{self.spent.total} tokens spent (agent.max_tokens is {limits.tokens})")
@@ -192,7 +194,7 @@ class _Talk:
         self.history.add_answer(answer.message)
         return answer
 
-    def _ask_once(self, force: str) -> Answer:
+    def _ask_once(self, force: str) -> Reply:
         span = self.trajectory.begin("llm", self.task.name, model=self.client.model)
         try:
             answer = self.client.ask(self.history.messages, self.declared, self.limits.deadline, force)
@@ -215,7 +217,7 @@ class _Talk:
         span.input_tokens, span.output_tokens, span.output_thoughts_tokens = tokens.input, tokens.output, tokens.thoughts
         self.spent += tokens
 
-    def _silent(self, answer: Answer) -> None:
+    def _silent(self, answer: Reply) -> None:
         self.empty += 1
         self.hint = answer.hint or self.hint
         if self.empty >= _EMPTY_TURNS:
@@ -223,7 +225,7 @@ class _Talk:
         cut = " Your answer was cut off: say it shorter." if answer.cut else ""
         self.history.add_prompt(f"No tool was called.{cut} Call {RESULTS} with your decision, or another tool if something is missing.")
 
-    def _answer_calls(self, answer: Answer) -> tuple[Any] | None:
+    def _answer_calls(self, answer: Reply) -> tuple[Any] | None:
         """Run the calls of a round; what was accepted, in a tuple, or None."""
         allowed = answer.calls[: self.limits.parallel_calls]
         spans = [self.trajectory.begin("tool", call.name, args=call.arguments) for call in allowed]

@@ -18,7 +18,7 @@ def register(command: Command) -> None:
 def agent(options: argparse.Namespace) -> int:
     """Give, withdraw or tell the consent to send code of this repository to the model's host."""
     from hook.agent import consent, evaluators
-    from hook.agent.endpoint import client
+    from hook.agent.endpoint import transport
 
     repo = repository(options)
     found = settings_source.load(repo)
@@ -32,15 +32,15 @@ def agent(options: argparse.Namespace) -> int:
             raise WrongUse("first name the endpoint and the model: agent.base_url and agent.model in ~/.config/patch-triage.yaml")
         consent.give(repo, where)
         models = ", ".join(evaluators.models(found)) or "no model yet: set agent.model"
-        print(text.plain(f"code of this repository may now go to {client.host(where)} ({models}):"))
+        print(text.plain(f"code of this repository may now go to {transport.host(where)} ({models}):"))
         print("  the diff of a change that the evidence leaves open, and the files and search results that the model asks for")
         print("  not: the key in any other place, secrets that were recognised, agent.never_branches, agent.never_paths")
-        if where.startswith("http://") and not client.is_local(where):
+        if where.startswith("http://") and not transport.is_local(where):
             print("  unencrypted: agent.base_url is http and the host is not this machine")
         print("`patch-triage check --dry-run` shows what would be sent; `patch-triage agent disable` takes this back")
         return DONE
     given = consent.given_for(repo)
     models = ", ".join(evaluators.models(found)) or "none"
-    print(text.plain(f"endpoint: {client.host(where) if where else 'none (agent.base_url)'}; models: {models}"))
+    print(text.plain(f"endpoint: {transport.host(where) if where else 'none (agent.base_url)'}; models: {models}"))
     print(text.plain(f"code of this repository may go to: {given or 'nobody'}"))
     return DONE

@@ -172,12 +172,12 @@ def _progress(line: str) -> None:
 
 def _print_request(change: Change, objects: Objects, settings: config.Settings, options: argparse.Namespace) -> None:
     """What would be sent to the model first, and why it would be or not."""
-    from hook.agent.endpoint import client
+    from hook.agent.endpoint import transport
 
     asking = dataclasses.replace(_asking(settings, options), deadline=time.monotonic() + settings.agent.max_seconds)
     request, tokens, why = triage.dry_run(change, objects, settings, asking)
     print(json.dumps(request))
-    where = client.host(settings.agent.base_url) or "no host (agent.base_url is not set)"
+    where = transport.host(settings.agent.base_url) or "no host (agent.base_url is not set)"
     complain(f"nothing was sent. This first request would go to {where}: about {tokens} tokens. {why}")
 
 

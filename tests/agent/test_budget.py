@@ -13,7 +13,7 @@ import pytest
 from hook import config
 from hook.agent import ledger
 from hook.agent.budget import Meter
-from hook.agent.endpoint.client import NoAnswer
+from hook.agent.endpoint.trouble import NoAnswer
 from hook.agent.ledger import Line
 from hook.verdict import Tokens
 from tests.agent.model import Model, hangs, kmsan, refuses, results, says

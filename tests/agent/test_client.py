@@ -15,9 +15,13 @@ from typing import Any
 import pytest
 from werkzeug import Response
 
+from hook.agent.endpoint import adaptations, transport
 from hook.agent.endpoint import client as client_module
-from hook.agent.endpoint.client import Answer, Client, Endpoint, NoAnswer, Trouble
+from hook.agent.endpoint.client import Client
+from hook.agent.endpoint.replies import Reply
 from hook.agent.endpoint.stored_answers import Answers
+from hook.agent.endpoint.transport import Endpoint
+from hook.agent.endpoint.trouble import NoAnswer, Trouble
 from hook.agent.history import History
 from hook.redaction import Redactor
 from tests.agent.model import Model, call, hangs, refuses, says
@@ -40,7 +44,7 @@ def client(model: Model | str, *names: str, cache: Answers | None = None, second
     )
 
 
-def ask(one: Client, history: History | None = None, seconds: float = 20.0, force: str = "") -> Answer:
+def ask(one: Client, history: History | None = None, seconds: float = 20.0, force: str = "") -> Reply:
     return one.ask((history or History("i", "p")).messages, TOOLS, time.monotonic() + seconds, force)
 
 
@@ -50,7 +54,7 @@ def trouble(one: Client, seconds: float = 20.0) -> tuple[Trouble, str]:
     return wrong.value.trouble, str(wrong.value)
 
 
-def replayed(model: Model, answer: Answer) -> dict[str, Any]:
+def replayed(model: Model, answer: Reply) -> dict[str, Any]:
     """The assistant's message as it goes back to the endpoint in the next request."""
     history = History("i", "p")
     history.add_answer(answer.message)
@@ -178,7 +182,7 @@ def test_a_refusal_that_names_nothing_known_ends(scripted: Callable[..., Model])
 def test_each_adaptation_is_tried_once(scripted: Callable[..., Model]) -> None:
     model = scripted(then=refuses(400, "temperature max_tokens max_completion_tokens tool_choice schema reasoning system role"))
     assert trouble(client(model))[0] is Trouble.REFUSED
-    assert len(model.requests) <= len(client_module.ADAPTATIONS) + 1
+    assert len(model.requests) <= len(adaptations.ADAPTATIONS) + 1
 
 
 def test_an_endpoint_without_a_system_role(scripted: Callable[..., Model]) -> None:
@@ -575,7 +579,7 @@ def test_a_redirect_is_not_followed(scripted: Callable[..., Model]) -> None:
 
 
 def test_an_answer_without_end_is_cut(scripted: Callable[..., Model], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(transport, "_MOST_BYTES", 100_000)
     assert trouble(client(scripted(then=says(text="x" * 200_000))))[0] is Trouble.MALFORMED
 
 

@@ -10,7 +10,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hook.agent.endpoint.client import Answer, Call, Client, Endpoint, NoAnswer, Trouble
+from hook.agent.endpoint.client import Client
+from hook.agent.endpoint.replies import Call, Reply
+from hook.agent.endpoint.transport import Endpoint
+from hook.agent.endpoint.trouble import NoAnswer, Trouble
 from hook.agent.history import Message
 from hook.redaction import Redactor
 from hook.trajectory import Span
@@ -38,7 +41,7 @@ class Recording(Client):
         """How many of an agent's turns have not been said."""
         return len(self._turns.get(agent, ()))
 
-    def ask(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], deadline: float, force: str = "") -> Answer:
+    def ask(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], deadline: float, force: str = "") -> Reply:
         """The next recorded turn. Raises NoAnswer where there is none."""
         waiting = self._turns.get(self._agent, [])
         if not waiting:
@@ -56,7 +59,7 @@ class Recording(Client):
                 for call in calls
             ]
         tokens = Tokens(span.input_tokens, span.output_tokens, span.output_thoughts_tokens)
-        return Answer(message, tuple(calls), span.reply, span.thoughts, span.model or "recorded", tokens)
+        return Reply(message, tuple(calls), span.reply, span.thoughts, span.model or "recorded", tokens)
 
 
 def _turns(spans: Sequence[Span]) -> Iterator[tuple[Span, list[Span]]]:
