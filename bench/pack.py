@@ -3,7 +3,7 @@
     python bench/pack.py TREE PATCHES [--count 50] [--seed 1] [--show PATCH]
 
 TREE is made by bench/tree.py and indexed (`patch-triage index`), PATCHES is a directory of patches that apply to it, of which `count` whose
-verdict is open are taken at random. Sizes are estimates of ours (hook/agent/token_count.py), times are of the processor, without git's. With
+verdict is open are taken at random. Sizes are estimates (hook/agent/token_count.py), times are of the processor, without git. With
 --show the blocks for one patch are printed, and nothing else is done.
 """
 
