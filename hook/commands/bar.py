@@ -12,7 +12,7 @@ if typing.TYPE_CHECKING:
 _SECONDS = 0.1  # between two looks of it
 
 
-class Bar:
+class ProgressBar:
     """A line that shows so many of so many, and about how long the rest takes; call it with what is done, and `clear` it at the end."""
 
     def __init__(self, what: str, *, wanted: bool = True) -> None:

@@ -7,7 +7,7 @@ import os
 import time
 
 from hook.commands import DONE, Command, complain, repository
-from hook.commands.bar import Bar
+from hook.commands.bar import ProgressBar
 from hook.source import setting_layers as settings_source
 
 
@@ -36,7 +36,7 @@ def index(options: argparse.Namespace) -> int:
                 complain(f"fetching {len(missing)} files")
             repo.fetch(missing)
     started = time.monotonic()
-    bar = Bar("files", wanted=not options.quiet)
+    bar = ProgressBar("files", wanted=not options.quiet)
     try:
         try:
             made = indexing.make(repo, options.revision, found, jobs=options.jobs, fetched=options.fetch, progress=bar)

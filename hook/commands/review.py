@@ -20,8 +20,8 @@ from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
     from hook.change import series as mailed
-    from hook.commands.workers import Task, Work
-    from hook.report.series_report import Series
+    from hook.commands.workers import ReviewTask, Work
+    from hook.report.series_report import JudgedSeries
 
 _WHOLE = -1  # the key of the series as one change, among the patches' places
 _INTERRUPTED = 130
@@ -83,7 +83,7 @@ def _of_framework() -> str:
     return f"{first}..{last}"
 
 
-def _stopped(judged: Series, policy: str) -> int:
+def _stopped(judged: JudgedSeries, policy: str) -> int:
     """STOPPED, with a line that says so, where the policy stops one of the patches."""
     from hook.triage import stops
 
@@ -94,10 +94,10 @@ def _stopped(judged: Series, policy: str) -> int:
     return STOPPED if stopping else DONE
 
 
-def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[Series, str]:
+def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeries, str]:
     """The commits of a range, and the policy in force."""
     from hook.change.change import cut_off, find_commit, revisions
-    from hook.commands.workers import Ends, Task
+    from hook.commands.workers import Ends, ReviewTask
     from hook.record import store
 
     with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
@@ -110,15 +110,15 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[Series, st
         base = parents[0] if parents else ""
         # of the state before: in CI all that comes after is a stranger's
         work = _work(repo, settings_at(repo, objects, base or repo.empty_tree), options)
-    whole = Task(_WHOLE, Ends(repo, base, oids[-1]), first=True)
-    series = _series(work, iter([whole, *(Task(number, oid) for number, oid in enumerate(oids))]), len(oids), options)
+    whole = ReviewTask(_WHOLE, Ends(repo, base, oids[-1]), first=True)
+    series = _series(work, iter([whole, *(ReviewTask(number, oid) for number, oid in enumerate(oids))]), len(oids), options)
     if options.record:
         for line in store.keep(repo, work.settings, [one.verdict for one in series.patches if one.verdict is not None]):
             complain(line)
     return series, work.settings.policy.block
 
 
-def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[Series, str]:
+def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeries, str]:
     from hook.change import series as mailed
     from hook.change.change import head_commit
 
@@ -132,27 +132,27 @@ def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[Series, str
         return _series(work, _mailed(series), len(series.patches), options), work.settings.policy.block
 
 
-def _mailed(series: mailed.Series) -> Iterator[Task]:
+def _mailed(series: mailed.Series) -> Iterator[ReviewTask]:
     """The patches as they are applied, and then everything between the two ends, if all applied."""
     from hook.change.series import Unread
-    from hook.commands.workers import Ends, Task
-    from hook.report.series_report import Outcome
+    from hook.commands.workers import Ends, ReviewTask
+    from hook.report.series_report import JudgedPatch
 
     last, failed = None, False
     for number, one in enumerate(series.changes()):
         if isinstance(one, Unread):
             failed = failed or one.failed
-            yield Task(number, Outcome(one.label, None, one.why, one.failed))
+            yield ReviewTask(number, JudgedPatch(one.label, None, one.why, one.failed))
         else:
             last = one
-            yield Task(number, one)
+            yield ReviewTask(number, one)
     if failed:
         why = "not judged as a whole: a patch of it could not be applied"
-        yield Task(_WHOLE, Outcome("the series", None, why, failed=True))
+        yield ReviewTask(_WHOLE, JudgedPatch("the series", None, why, failed=True))
     elif last is None:
-        yield Task(_WHOLE, Outcome("the series", None, "its patches change nothing"))
+        yield ReviewTask(_WHOLE, JudgedPatch("the series", None, "its patches change nothing"))
     else:
-        yield Task(_WHOLE, Ends(last.repo, last.base, last.after), first=True)
+        yield ReviewTask(_WHOLE, Ends(last.repo, last.base, last.after), first=True)
 
 
 def _work(repo: Repository, settings: config.Settings, options: argparse.Namespace) -> Work:
@@ -161,20 +161,20 @@ def _work(repo: Repository, settings: config.Settings, options: argparse.Namespa
     return Work(repo, settings, options.wait, not options.no_cache)
 
 
-def _series(work: Work, tasks: Iterator[Task], patches: int, options: argparse.Namespace) -> Series:
+def _series(work: Work, tasks: Iterator[ReviewTask], patches: int, options: argparse.Namespace) -> JudgedSeries:
     from hook.commands import workers
-    from hook.commands.bar import Bar
-    from hook.report.series_report import Series
+    from hook.commands.bar import ProgressBar
+    from hook.report.series_report import JudgedSeries
 
-    bar = Bar("judged")
+    bar = ProgressBar("judged")
     try:
         found = workers.judge_all(work, tasks, patches + 1, options.jobs, bar)
     finally:
         bar.clear()
-    return Series(tuple(found[number] for number in range(patches)), found[_WHOLE])
+    return JudgedSeries(tuple(found[number] for number in range(patches)), found[_WHOLE])
 
 
-def _runs(repo: Repository, judged: Series, page: pathlib.Path) -> dict[int, str]:
+def _runs(repo: Repository, judged: JudgedSeries, page: pathlib.Path) -> dict[int, str]:
     """Write a page of each patch about which a model was asked, into PAGE.runs; their addresses, by the patch's place."""
     import urllib.parse
 

@@ -23,7 +23,7 @@ def register(command: Command) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class SpendRow:
     """What one model has cost on one day in one repository."""
 
     day: str  # UTC
@@ -54,13 +54,13 @@ def spend(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _rows(common_dir: pathlib.Path, days: int) -> list[Row]:
+def _rows(common_dir: pathlib.Path, days: int) -> list[SpendRow]:
     from hook.agent import ledger
 
     name = str(common_dir.parent if common_dir.name == ".git" else common_dir)
-    found: dict[tuple[str, str], Row] = {}
+    found: dict[tuple[str, str], SpendRow] = {}
     for day, line in ledger.read(common_dir / "patch-triage" / "ledger", days):
-        row = found.get((day, line.model), Row(day, name, line.model))
+        row = found.get((day, line.model), SpendRow(day, name, line.model))
         found[day, line.model] = dataclasses.replace(
             row,
             requests=row.requests + 1,
@@ -72,7 +72,7 @@ def _rows(common_dir: pathlib.Path, days: int) -> list[Row]:
     return [found[key] for key in sorted(found)]
 
 
-def _document(row: Row) -> dict[str, object]:
+def _document(row: SpendRow) -> dict[str, object]:
     return {
         "Day": row.day,
         "Repo": row.repo,
@@ -88,9 +88,9 @@ def _document(row: Row) -> dict[str, object]:
     }
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[SpendRow]) -> list[str]:
     head = ("day (UTC)", "model", "repository", "changes", "requests", "input", "output", "thoughts", "money")
-    total = Row("all", "", "")
+    total = SpendRow("all", "", "")
     for row in rows:
         total = dataclasses.replace(
             total, requests=total.requests + row.requests, changes=total.changes | row.changes, tokens=total.tokens + row.tokens,
@@ -104,7 +104,7 @@ def _table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: SpendRow) -> tuple[str, ...]:
     mark = "~" if row.tokens.estimated else ""
     numbers = (f"{len(row.changes):,}", f"{row.requests:,}", f"{mark}{row.tokens.input:,}", f"{row.tokens.output:,}")
     return (row.day, row.model, row.repo, *numbers, f"{row.tokens.thoughts:,}", f"{row.money:,.4f}" if row.money else "-")

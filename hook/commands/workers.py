@@ -19,7 +19,7 @@ from hook import config, triage
 from hook.asking import Asking
 from hook.change import patch
 from hook.change.change import Change, find_commit
-from hook.report.series_report import Outcome
+from hook.report.series_report import JudgedPatch
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
 
@@ -35,11 +35,11 @@ class Ends(typing.NamedTuple):
     after: str  # commit or tree
 
 
-class Task(typing.NamedTuple):
+class ReviewTask(typing.NamedTuple):
     """Something to judge, under the key by which its outcome is asked for."""
 
     key: int
-    what: str | Change | Ends | Outcome  # a commit; a mailed patch; the whole; or what is known already
+    what: str | Change | Ends | JudgedPatch  # a commit; a mailed patch; the whole; or what is known already
     first: bool = False  # takes long: to be begun before all others
 
 
@@ -52,14 +52,16 @@ class Work(typing.NamedTuple):
     use_cache: bool
 
 
-def judge_all(work: Work, tasks: Iterable[Task], total: int, jobs: int, progress: Callable[[int, int], None]) -> dict[int, Outcome]:
+def judge_all(
+    work: Work, tasks: Iterable[ReviewTask], total: int, jobs: int, progress: Callable[[int, int], None]
+) -> dict[int, JudgedPatch]:
     """The outcome of every task by its key. `tasks` may take its time: what it gives is judged meanwhile.
 
     Raises GitError where a process was killed from outside. On KeyboardInterrupt what is being judged is finished, and remembered; where a
     model is asked, it is given up.
     """
     jobs = min(jobs or _processors(), total)
-    found: dict[int, Outcome] = {}
+    found: dict[int, JudgedPatch] = {}
     done = _here(work, tasks) if jobs < 2 or total <= _FEW else _forked(work, tasks, jobs)
     for key, outcome in done:
         found[key] = outcome
@@ -71,18 +73,18 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _here(work: Work, tasks: Iterable[Task]) -> Iterator[tuple[int, Outcome]]:
+def _here(work: Work, tasks: Iterable[ReviewTask]) -> Iterator[tuple[int, JudgedPatch]]:
     for task in tasks:
         yield task.key, _judge(work, task.what)
 
 
-def _forked(work: Work, tasks: Iterable[Task], jobs: int) -> Iterator[tuple[int, Outcome]]:
+def _forked(work: Work, tasks: Iterable[ReviewTask], jobs: int) -> Iterator[tuple[int, JudgedPatch]]:
     from hook.evidence.functional import file_findings  # noqa: F401 (for the processes)
     from hook.evidence.options import needed_options  # noqa: F401
 
     coming = iter(tasks)
-    waiting: collections.deque[Task] = collections.deque()
-    running: dict[concurrent.futures.Future[Outcome], int] = {}
+    waiting: collections.deque[ReviewTask] = collections.deque()
+    running: dict[concurrent.futures.Future[JudgedPatch], int] = {}
     more = True
     context = multiprocessing.get_context("fork")
     # Ctrl-C reaches the whole group of processes: only we act on it, and what a process has begun it finishes
@@ -111,8 +113,8 @@ def _forked(work: Work, tasks: Iterable[Task], jobs: int) -> Iterator[tuple[int,
             raise
 
 
-def _judge(work: Work, what: str | Change | Ends | Outcome) -> Outcome:
-    if isinstance(what, Outcome):
+def _judge(work: Work, what: str | Change | Ends | JudgedPatch) -> JudgedPatch:
+    if isinstance(what, JudgedPatch):
         return what
     if isinstance(what, Ends):
         return _judge_whole(work, what)
@@ -123,29 +125,29 @@ def _judge(work: Work, what: str | Change | Ends | Outcome) -> Outcome:
         started = time.monotonic()
         (found,) = triage.judge_commits(work.repo, objects, work.settings, [what], use_cache=work.use_cache, asking=_asking(work))
     if isinstance(found, triage.NotJudged):
-        return Outcome(label, None, found.why, found.failed)
-    return Outcome(label, found.verdict, seconds=time.monotonic() - started)
+        return JudgedPatch(label, None, found.why, found.failed)
+    return JudgedPatch(label, found.verdict, seconds=time.monotonic() - started)
 
 
-def _judge_whole(work: Work, ends: Ends) -> Outcome:
+def _judge_whole(work: Work, ends: Ends) -> JudgedPatch:
     label, before = "the series", ends.base or ends.repo.empty_tree
     try:
         made = patch.read(ends.repo, ["diff-tree", "-r", before, ends.after])
     except GitError as wrong:
-        return Outcome(label, None, str(wrong), failed=True)
+        return JudgedPatch(label, None, str(wrong), failed=True)
     if not made.files:
-        return Outcome(label, None, "nothing is left of what its patches change")
+        return JudgedPatch(label, None, "nothing is left of what its patches change")
     return _judge_change(work, Change(label, ends.repo, made, ends.base, before, ends.after))
 
 
-def _judge_change(work: Work, change: Change) -> Outcome:
+def _judge_change(work: Work, change: Change) -> JudgedPatch:
     started = time.monotonic()
     try:
         with Objects(change.repo, work.settings.limits.blob_bytes) as objects:
             found = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=_asking(work))
     except GitError as wrong:
-        return Outcome(change.label, None, str(wrong), failed=True)
-    return Outcome(change.label, found.verdict, seconds=time.monotonic() - started)
+        return JudgedPatch(change.label, None, str(wrong), failed=True)
+    return JudgedPatch(change.label, found.verdict, seconds=time.monotonic() - started)
 
 
 def _asking(work: Work) -> Asking:

@@ -12,7 +12,7 @@ _LEAST = 0.6  # height of a bar that stands for something
 
 
 @dataclasses.dataclass(frozen=True)
-class Bar:
+class ChartBar:
     """A rectangle, its kind (for its colour) and what it says when pointed at."""
 
     x: float
@@ -27,7 +27,7 @@ class Bar:
 class Chart:
     """Bars side by side, the kinds that occur, and one sentence for who does not see them."""
 
-    bars: tuple[Bar, ...]
+    bars: tuple[ChartBar, ...]
     kinds: tuple[str, ...]
     says: str
 
@@ -71,7 +71,7 @@ def _chart(steps: Sequence[Span], parts: Callable[[Span], list[tuple[str, float,
                 height = max(_LEAST, value / most * HEIGHT)
                 top -= height
                 bars.append(
-                    Bar(
+                    ChartBar(
                         round(number * each, 2),
                         round(top, 2),
                         round(each * 0.8, 2),

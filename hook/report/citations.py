@@ -29,7 +29,7 @@ class Excerpt:
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
+class TextPiece:
     """A piece of a text: plain, or a citation with the anchor of its excerpt."""
 
     text: str
@@ -61,18 +61,18 @@ class Sources:
                 self._made[key] = Excerpt(f"source-{len(self._made) + 1}", path, line, shown)
         return self._made.get(key)
 
-    def linked(self, text: str) -> Iterator[Piece]:
+    def linked(self, text: str) -> Iterator[TextPiece]:
         """`text` in pieces, with each citation of a known line linked."""
         at = 0
         for match in _CITED.finditer(text):
             excerpt = self.excerpt(match[1], int(match[2]))
             if excerpt:
                 if match.start() > at:
-                    yield Piece(text[at : match.start()])
-                yield Piece(match[0], excerpt.anchor)
+                    yield TextPiece(text[at : match.start()])
+                yield TextPiece(match[0], excerpt.anchor)
                 at = match.end()
         if at < len(text):
-            yield Piece(text[at:])
+            yield TextPiece(text[at:])
 
 
 def in_trajectory(spans: Iterable[Span]) -> dict[str, dict[int, str]]:

@@ -16,7 +16,7 @@ def lines(verdict: Verdict, label: str) -> Iterator[str]:
     settings = _settings(verdict)
     yield plain(f"{label}: {'the base configuration has all that is needed' if not settings else 'to be set over the base configuration:'}")
     for line, reason in settings:
-        yield plain(f"  {line:<40}" + (f"  # {_why(reason)}" if reason else ""))
+        yield plain(f"  {line:<40}" + (f"  # {reason_text(reason)}" if reason else ""))
     for number, other in enumerate(verdict.config_sets[1:], 2):
         said = [*(f"{name}=y" for name in other.enable), *(f"{name}=n" for name in other.disable)]
         yield plain(f"  kernel {number}, for {', '.join(other.lines)}: {' '.join(said) or 'the base configuration'}")
@@ -29,7 +29,7 @@ def fragment(verdict: Verdict, label: str) -> Iterator[str]:
     yield plain(f"# {label}")
     for line, reason in _settings(verdict):
         if reason is not None:
-            yield plain(f"# {_why(reason)}")
+            yield plain(f"# {reason_text(reason)}")
         yield plain(line)
 
 
@@ -38,6 +38,7 @@ def _settings(verdict: Verdict) -> list[tuple[str, ConfigReason | None]]:
     return [*on, *((f"# CONFIG_{name} is not set", verdict.config_reasons.get(name)) for name in verdict.disable_configs)]
 
 
-def _why(reason: ConfigReason) -> str:
+def reason_text(reason: ConfigReason) -> str:
+    """Why an option is needed, and where that stands."""
     place = f" ({reason.path}:{reason.line})" if reason.path else ""
     return f"{reason.purpose}: {reason.why}{place}"

@@ -39,7 +39,7 @@ _DIFF_NAMES = re.compile(r"diff --git (?:a/(.*) b/\1|.* b/(.*))$")
 
 
 @dataclasses.dataclass(frozen=True)
-class Fact:
+class ShownFact:
     """A fact of the verdict with the name of the excerpt that shows it, empty where there is none."""
 
     claim: str
@@ -57,7 +57,7 @@ class FileDiff:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class StepRow:
     """A step, as the table shows it."""
 
     seq: int
@@ -234,11 +234,11 @@ def _answers(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield title, str(value)
 
 
-def _fact(one: Mapping[str, Any], sources: Sources) -> Fact:
+def _fact(one: Mapping[str, Any], sources: Sources) -> ShownFact:
     path, line = str(one.get("Path", "")), one.get("Line")
     line = line if type(line) is int else 0
     excerpt = sources.excerpt(path, line, str(one.get("Blob", "")), str(one.get("Text", ""))) if line else None
-    return Fact(str(one.get("Claim", "")), f"{path}:{line}" if line else path, excerpt.anchor if excerpt else "")
+    return ShownFact(str(one.get("Claim", "")), f"{path}:{line}" if line else path, excerpt.anchor if excerpt else "")
 
 
 def _files(diff: str, verdict: Mapping[str, Any]) -> Iterator[FileDiff]:
@@ -271,7 +271,7 @@ def _runs(text: str) -> Iterator[tuple[str, str]]:
         yield run, "".join(lines)
 
 
-def _row(span: Span) -> Row:
+def _row(span: Span) -> StepRow:
     spent = f"input {span.input_tokens:,}, output {span.output_tokens:,}, thoughts {span.output_thoughts_tokens:,}"
     parts = [
         ("Error", span.error),
@@ -285,7 +285,7 @@ def _row(span: Span) -> Row:
         ("Thoughts", span.thoughts),
     ]
     took = f"{span.seconds:.2f} s" if span.finished and span.started else "not over" if span.started else ""
-    return Row(
+    return StepRow(
         span.seq,
         min(max(span.nesting, 0), _MOST_NESTING),
         span.type,

@@ -15,7 +15,7 @@ _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class JudgedPatch:
     """What came of one patch: a verdict, or why there is none."""
 
     label: str
@@ -26,11 +26,11 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class Series:
+class JudgedSeries:
     """The patches, each judged on the state before it, and all of them together as one change."""
 
-    patches: tuple[Outcome, ...]
-    whole: Outcome
+    patches: tuple[JudgedPatch, ...]
+    whole: JudgedPatch
 
     @property
     def symbols(self) -> list[str]:
@@ -57,7 +57,7 @@ class Series:
         return list(dict.fromkeys(name for verdict in every for name in getattr(verdict, field)))
 
 
-def lines(series: Series) -> list[str]:
+def lines(series: JudgedSeries) -> list[str]:
     """A line a patch, then the whole."""
     found = table([(one.label, _said(one)) for one in series.patches])
     found.append("")
@@ -68,7 +68,7 @@ def lines(series: Series) -> list[str]:
     return found
 
 
-def document(series: Series) -> dict[str, Any]:
+def document(series: JudgedSeries) -> dict[str, Any]:
     """The same as a JSON value."""
     return {
         "Patches": [_document(one) for one in series.patches],
@@ -79,7 +79,7 @@ def document(series: Series) -> dict[str, Any]:
     }
 
 
-def render(title: str, series: Series, runs: Mapping[int, str]) -> str:
+def render(title: str, series: JudgedSeries, runs: Mapping[int, str]) -> str:
     """The page. `runs` are addresses, relative to it, of pages on how a model judged a patch, by the patch's place."""
     style = (_TEMPLATES / "page.css").read_text("utf-8").strip()
     rows = [_row(number, one, runs.get(number - 1, "")) for number, one in enumerate((*series.patches, series.whole), 1)]
@@ -102,7 +102,7 @@ def render(title: str, series: Series, runs: Mapping[int, str]) -> str:
     )
 
 
-def _row(number: int, one: Outcome, run: str) -> dict[str, Any]:
+def _row(number: int, one: JudgedPatch, run: str) -> dict[str, Any]:
     verdict = to_document(one.verdict) if one.verdict is not None else {}
     facts = [
         (fact.claim, f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path, fact.text)
@@ -123,9 +123,9 @@ def _row(number: int, one: Outcome, run: str) -> dict[str, Any]:
     }
 
 
-def _said(one: Outcome) -> str:
+def _said(one: JudgedPatch) -> str:
     return one_line(one.verdict) if one.verdict is not None else one.why
 
 
-def _document(one: Outcome) -> dict[str, Any]:
+def _document(one: JudgedPatch) -> dict[str, Any]:
     return {"Label": one.label, **(to_document(one.verdict) if one.verdict is not None else {"NoVerdict": one.why})}

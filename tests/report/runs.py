@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from hook.report.series_report import Outcome, Series
+from hook.report.series_report import JudgedPatch, JudgedSeries
 from hook.verdict import Answer, DecidedBy, Fact, Place, Tokens, Verdict
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "agent/golden"
@@ -141,15 +141,15 @@ def large(count: int = 500, size: int = 5_000_000) -> list[dict[str, Any]]:
     ]
 
 
-def hostile_series() -> Series:
+def hostile_series() -> JudgedSeries:
     """Every hostile text as every field of a patch of a series."""
-    return Series(
+    return JudgedSeries(
         tuple(_outcome(evil, evil, (evil,), Fact(evil, Place(evil, 7, evil), evil)) for evil in HOSTILE),
         _outcome("the series", " ".join(HOSTILE[:-1]), HOSTILE[:-1]),
     )
 
 
-def large_series(count: int = 200) -> Series:
+def large_series(count: int = 200) -> JudgedSeries:
     """A long series of patches as they are: ten facts each, some functions and options."""
     patches = []
     for number in range(count):
@@ -166,10 +166,10 @@ def large_series(count: int = 200) -> Series:
                 *facts,
             )
         )
-    return Series(tuple(patches), _outcome("the series", "everything changes.", ("pool_put",)))
+    return JudgedSeries(tuple(patches), _outcome("the series", "everything changes.", ("pool_put",)))
 
 
-def _outcome(label: str, why: str, names: tuple[str, ...], *facts: Fact) -> Outcome:
+def _outcome(label: str, why: str, names: tuple[str, ...], *facts: Fact) -> JudgedPatch:
     verdict = Verdict(
         worth_fuzzing=True,
         decided_by=DecidedBy.DEFAULT,
@@ -186,7 +186,7 @@ def _outcome(label: str, why: str, names: tuple[str, ...], *facts: Fact) -> Outc
         model=why[:40],
         tokens=Tokens(1000, 10, 5),
     )
-    return Outcome(label, verdict, why="", seconds=0.25)
+    return JudgedPatch(label, verdict, why="", seconds=0.25)
 
 
 def _time(seconds: float) -> str:

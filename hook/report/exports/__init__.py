@@ -53,7 +53,7 @@ class Export:
 
 
 @dataclasses.dataclass(frozen=True)
-class Form:
+class ExportForm:
     """What `patch-triage export NAME` writes. Its `write` may raise CannotExport, ExportFailed, OSError."""
 
     name: str
@@ -63,7 +63,7 @@ class Form:
     reads_functions: Callable[[argparse.Namespace], bool] = lambda options: False  # whether it wants Item.functions
 
 
-def forms() -> Iterator[Form]:
+def forms() -> Iterator[ExportForm]:
     """The form of each module of this package, by the names of the modules."""
     for module in pkgutil.iter_modules(__path__):
         yield importlib.import_module(f"{__name__}.{module.name}").FORM

@@ -11,7 +11,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from hook.report.exports import Attention, Export, Form, Item, attention
+from hook.report.exports import Attention, Export, ExportForm, Item, attention
 from hook.report.text import one_line, plain
 from hook.source.overlay import unquoted
 from hook.verdict import Place
@@ -36,7 +36,7 @@ def write(export: Export) -> None:
             file.write(summary(export.items))
 
 
-FORM = Form("github", "annotations for a GitHub workflow, and the summary of its job", write, arguments)
+FORM = ExportForm("github", "annotations for a GitHub workflow, and the summary of its job", write, arguments)
 
 
 def notices(items: Sequence[Item]) -> list[str]:

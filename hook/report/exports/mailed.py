@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from hook.report.exports import Export, Form, Item
+from hook.report.exports import Export, ExportForm, Item
 from hook.report.text import paragraph, plain
 from hook.source.git import GitError, Repository
 
@@ -21,7 +21,7 @@ def write(export: Export) -> None:
     sys.stdout.buffer.write(patches(export.repo, export.options.revision, {item.commit: item for item in export.items}))
 
 
-FORM = Form("patch", "patches as `git format-patch` writes them, with the verdict below the --- line", write)
+FORM = ExportForm("patch", "patches as `git format-patch` writes them, with the verdict below the --- line", write)
 
 
 def patches(repo: Repository, revisions: Sequence[str], items: Mapping[str, Item]) -> bytes:

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from hook.config import Settings, WrongSetting
 from hook.redaction import Redactor
-from hook.report.exports import CannotExport, Export, ExportFailed, Form, Item, attention
+from hook.report.exports import CannotExport, Export, ExportFailed, ExportForm, Item, attention
 from hook.report.text import one_line, plain
 
 _MOST_ANSWER_BYTES = 4 << 20
@@ -68,7 +68,7 @@ def write(export: Export) -> None:
         print(f"{item.commit[:12]} patch {number}: {content['state']}" + ("" if posted else ", as it says already"))
 
 
-FORM = Form("patchwork", "a check on the patch in Patchwork; without --post, what would be posted", write, arguments)
+FORM = ExportForm("patchwork", "a check on the patch in Patchwork; without --post, what would be posted", write, arguments)
 
 
 def _linked(export: Export, commit: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hook import __version__
-from hook.report.exports import Export, Form, Item
+from hook.report.exports import Export, ExportForm, Item
 from hook.report.text import one_line, plain
 from hook.source.overlay import unquoted
 from hook.verdict import DecidedBy, Place, Verdict, to_document
@@ -28,7 +28,7 @@ def write(export: Export) -> None:
     print(json.dumps(log(export.items), indent=1))
 
 
-FORM = Form("sarif", "a SARIF 2.1.0 log", write)
+FORM = ExportForm("sarif", "a SARIF 2.1.0 log", write)
 
 
 def log(items: Sequence[Item]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from hook.report import elf
 from hook.report.elf import Symbols
-from hook.report.exports import CannotExport, Export, Form, Item
+from hook.report.exports import CannotExport, Export, ExportForm, Item
 
 # what syz-cluster gives them
 _FOCUS_WEIGHT, _MODIFIED_WEIGHT, _FILES_WEIGHT, _INCLUDES_WEIGHT, _REST_WEIGHT = 10.0, 6.0, 3.0, 2.0, 1.0
@@ -51,7 +51,7 @@ def write(export: Export) -> None:
         print(json.dumps({"experimental": areas}, indent="\t"))
 
 
-FORM = Form(
+FORM = ExportForm(
     "syz-manager", "focus areas for syz-manager (experimental.focus_areas)", write, arguments, lambda options: bool(options.vmlinux)
 )
 

@@ -1,0 +1,69 @@
+"""The house: how large a module, a function and a folder may be, and that a name means one thing."""
+
+from __future__ import annotations
+
+import ast
+import collections
+import pathlib
+from collections.abc import Iterator
+
+HOUSE = pathlib.Path(__file__).parent.parent / "hook"
+MODULES = {str(path.relative_to(HOUSE)): path for path in sorted(HOUSE.rglob("*.py"))}
+MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_MODULES = 400, 60, 15
+# what does not fit yet: take a name out when it fits, and add none
+LONG_MODULES = {
+    "agent/endpoint/client.py",
+    "c/definitions.py",
+    "c/layout.py",
+    "kernel/kbuild/makefile.py",
+    "kernel/kconfig/parser.py",
+    "kernel/kconfig/solver.py",
+    "source/indexing.py",
+    "stages.py",
+    "triage.py",
+}
+LONG_FUNCTIONS = {
+    "evidence/reach/devices/bindings.py _described",
+    "evidence/reach/devices/initcalls.py start",
+    "evidence/reach/devices/device_makers.py makers",
+}
+FULL_FOLDERS = {"evidence/reach/devices"}
+SAME_CLASSES = set(
+    ["Answer", "Kind", "Known", "Limits", "Line", "Macros", "Meter", "Names", "Node", "Proof", "Row", "TooMuch", "Unreadable", "Use"]
+)
+
+
+def definitions(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> Iterator[tuple[str, ast.AST]]:
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, kind):
+                yield name, node
+
+
+def named_twice(names: list[str]) -> set[str]:
+    return {name for name, times in collections.Counter(names).items() if times > 1}
+
+
+def test_a_module_is_read_in_one_go() -> None:
+    assert {name for name, path in MODULES.items() if len(path.read_text("utf-8").splitlines()) > MOST_LINES} <= LONG_MODULES
+
+
+def test_a_function_fits_on_a_page() -> None:
+    functions = definitions((ast.FunctionDef, ast.AsyncFunctionDef))
+    assert {
+        f"{name} {node.name}" for name, node in functions if node.end_lineno - node.lineno >= MOST_LINES_OF_A_FUNCTION
+    } == LONG_FUNCTIONS
+
+
+def test_a_folder_is_seen_at_a_glance() -> None:
+    folders = collections.Counter(path.parent for path in MODULES.values() if path.name != "__init__.py" and path.parent.name != "commands")
+    assert {str(folder.relative_to(HOUSE)) for folder, modules in folders.items() if modules > MOST_MODULES} <= FULL_FOLDERS
+
+
+def test_no_two_modules_share_a_name() -> None:
+    ours = [path for path in MODULES.values() if not path.name.startswith("__") and path.parent.name != "commands"]
+    assert named_twice([path.stem for path in ours]) == set()
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    assert named_twice([node.name for _, node in definitions(ast.ClassDef) if not node.name.startswith("_")]) <= SAME_CLASSES
