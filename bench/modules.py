@@ -1,11 +1,13 @@
 """What evidence says of every module: the share of yes, no and unknown by bus over drivers/ and sound/ of a real kernel.
 
-    python bench/modules.py --tree GIT_TREE [--arch x86_64] [--out ANSWERS.jsonl] [--draw 60] [--seed 1] [--every N] [--from K] [--named]
+    python bench/modules.py --tree GIT_TREE [--arch x86_64] [--out ANSWERS.jsonl] [--draw 60] [--seed 1] [--every N] [--from K]
+        [--named] [--orders N]
 
 GIT_TREE is a kernel as git repository with the word index (bench/tree.py, patch-triage index). An object counts where a configuration of
 the target builds it, as a module or into the kernel; with --every N one in N is asked, from the one numbered K on. With --draw only so many
 are asked, drawn at random, to be read by hand; with --named only the drivers of NAMED, and the bench is red where one of them comes out
-otherwise. Prints the processor time that an answer took with nothing read before.
+otherwise. With --orders N the same objects are asked again in N other orders, and the bench is red where an answer differs. Prints the
+processor time that an answer took with nothing read before.
 """
 
 from __future__ import annotations
@@ -102,6 +104,27 @@ def is_for_target(kernel: Kernel, one: Object) -> bool:
     return built is None or not impossible(kernel.options, built.condition)
 
 
+def answer(asked: drivers.Drivers, obj: Object) -> Reach:
+    """The answer about one object, as a question of its own."""
+    asked.begin_question()
+    try:
+        return asked.of_object(obj)
+    except TooManyFiles:
+        return Reach(Answer.UNKNOWN, question="too many files would have to be read")
+
+
+def is_same_in_other_orders(args: argparse.Namespace, usual: dict[str, tuple[Object, Reach]]) -> bool:
+    """Whether the answers are the same in other orders of asking, each with nothing read before."""
+    differing: set[str] = set()
+    for order in range(args.orders):
+        paths = list(usual)
+        random.Random(args.seed + 1 + order).shuffle(paths)
+        asked, _, _ = judge(args)
+        differing |= {path for path in paths if answer(asked, usual[path][0]) != usual[path][1]}
+    print(f"{len(usual)} objects in {args.orders} other orders: {len(differing)} answers differ {sorted(differing)[:10]}")
+    return not differing
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="The answers about every module.")
     parser.add_argument("--tree", type=pathlib.Path, required=True)
@@ -113,6 +136,7 @@ def main() -> None:
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--most-files", type=int, default=drivers.MOST_FILES)
     parser.add_argument("--named", action="store_true")
+    parser.add_argument("--orders", type=int, default=0)
     args = parser.parse_args()
     if args.named:
         wrong = 0
@@ -131,6 +155,7 @@ def main() -> None:
     asked, kernel, source = judge(args)
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     lines = []
+    usual: dict[str, tuple[Object, Reach]] = {}
     skipped = 0
     asked_for: list[Object] = list(itertools.islice(objects(source, kernel), args.first, None, args.every))
     if args.draw:
@@ -141,12 +166,9 @@ def main() -> None:
         if not is_for_target(kernel, one):
             skipped += 1
             continue
-        asked.begin_question()
         begun = time.process_time()
-        try:
-            found = asked.of_object(one)
-        except TooManyFiles:
-            found = Reach(Answer.UNKNOWN, question="Too many files would have to be read for it")
+        found = answer(asked, one)
+        usual[one.path] = (one, found)
         took = time.process_time() - begun
         bus = asked.bus(one) or "none"
         counts[bus][str(found.answer)] += 1
@@ -167,6 +189,8 @@ def main() -> None:
     whole = sum(total.values())
     share = f"unknown {total['unknown'] / max(1, whole):.1%}; {skipped} not for {args.arch}"
     print(f"{'all':16}{whole:6}{total['yes']:6}{total['no']:6}{total['unknown']:9}   {share}")
+    if args.orders and not is_same_in_other_orders(args, usual):
+        sys.exit(1)
     for line in lines if args.draw else ():
         print(f"{line['Answer']:8}{line['Bus']:10}{line['Object']}: {', '.join(line['Devices'])} {line['Question'] or line['Facts'][:3]}")
 

@@ -27,6 +27,23 @@ class Reach:
     question: str = ""  # what stays open, in words, where the answer is UNKNOWN
 
 
+def yes(
+    *facts: Fact, devices: tuple[str, ...] = (), reasons: Mapping[str, ConfigReason] | None = None, assumptions: tuple[str, ...] = ()
+) -> Reach:
+    """That a fuzzer can run it."""
+    return Reach(Answer.YES, facts, devices, reasons or {}, assumptions=assumptions)
+
+
+def no(fact: Fact, *more: Fact, assumptions: tuple[str, ...] = ()) -> Reach:
+    """That nothing can make it run: `fact` proves it, with `more`."""
+    return Reach(Answer.NO, (fact, *more), assumptions=assumptions)
+
+
+def unknown(question: str, *facts: Fact, devices: tuple[str, ...] = ()) -> Reach:
+    """That it is not known, and what would have to be."""
+    return Reach(Answer.UNKNOWN, facts, devices, question=question)
+
+
 def any_of(parts: Iterable[Reach]) -> Reach:
     """The answer of a whole that any of its parts can make run."""
     parts = list(parts)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from hook.c.brackets import closing, elements
-from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.answer import Reach, no, unknown, yes
 from hook.evidence.reach.devices import id_tables
 from hook.evidence.reach.devices.buses import BUSES, SAME, Bus, Provider, Way
 from hook.evidence.reach.devices.initcalls import defined
@@ -19,7 +19,7 @@ from hook.evidence.reach.devices.machine import ANY, Machine, PciDevice, PciId, 
 from hook.kernel.kernel import Kernel
 from hook.kernel.macros import Macros, TooMuch
 from hook.kernel.texts import Texts
-from hook.verdict import Answer, ConfigReason, Fact, Place
+from hook.verdict import ConfigReason, Fact, Place
 
 _DRIVER = re.compile(r"\bstruct\s+(\w+?)(?:_driver|_family)\s+(\w+)\s*(?:\[\s*\w*\s*\])?\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{")
 _FIELD = re.compile(r"\.\s*(\w+)\s*=\s*(?=(\{)?)")
@@ -27,6 +27,9 @@ _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _INNER = re.compile(r"(?:mdiodrv(?:\.|\Z))?(?:driver|drv)?(?:\.|\Z)(\w*)\Z")  # of the structures that all drivers, or all of MDIO, have
 _REFUSED = re.compile(r"(\w+)\s*\[\s*\w+\s*\]\s*==\s*\w+\s*->\s*device\s*\)\s*\{?\s*return\s+-\s*ENODEV")
 _BY_NAME = ("platform", "spi", "mdio", "mipi_dsi")  # buses on which the kernel makes devices by their drivers' names
+_WITH_NAME = ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")  # where `.name` is a name
+_NOT_STRINGS = ("amba_id", "sdw_device_id", "i2c_device_id", "mdio_device_id", "slim_device_id")
+_DESCRIBING = {"acpi_device_id": "ACPI", "pnp_device_id": "PNP", "pnp_card_device_id": "PNP card", "of_device_id": "device tree"}
 _MOST_HEADERS = 40  # files of an object whose own headers are looked into for a table
 _STRINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "acpi_device_id": ("id", ("id", "driver_data", "cls", "cls_msk")),
@@ -99,6 +102,15 @@ def _fields(body: str) -> dict[str, str]:
     return found
 
 
+@dataclasses.dataclass
+class _Described:
+    """What the tables of one driver say of devices that firmware, or code of the kernel, describes."""
+
+    facts: list[Fact] = dataclasses.field(default_factory=list)  # that a table has none of the machine
+    unread: list[str] = dataclasses.field(default_factory=list)  # what could not be read
+    names: list[tuple[str, str]] = dataclasses.field(default_factory=list)  # by which a device may be made, and as they are written
+
+
 class Binder:
     """Answers for the drivers of one object."""
 
@@ -128,7 +140,7 @@ class Binder:
                 if self.kernel.base.get(option.name) not in ("y", "m"):
                     reasons[option.name] = ConfigReason("reach", f"{one.name}: {one.why}"[:160], str(where[0]), int(str(where[1])))
             claim = f"{what}; {one.why} ({one.name})"
-            return Reach(Answer.YES, (self.fact(claim, path, line),), (one.name,), reasons)
+            return yes(self.fact(claim, path, line), devices=(one.name,), reasons=reasons)
         return None
 
     def answer(self, driver: Driver) -> tuple[Reach, Names | None]:
@@ -143,19 +155,17 @@ class Binder:
         if bus.way is Way.NAMED:
             return self._named(driver)
         if driver.bus == "comedi" and "attach" not in driver.fields:
-            return Reach(Answer.NO, (self.fact(f"{driver.name} cannot be attached by COMEDI_DEVCONFIG", driver.path, driver.line),)), None
+            return no(self.fact(f"{driver.name} cannot be attached by COMEDI_DEVCONFIG", driver.path, driver.line)), None
         return self.of_bus(bus, driver.path, driver.line), None
 
     def of_bus(self, bus: Bus, path: str, line: int) -> Reach:
         """What a bus says of every driver on it."""
         if bus.way is Way.HOSTED:
             found = self.provided(bus.providers, path, line, bus.what or f"a driver of the {bus.name} bus")
-            return found or Reach(
-                Answer.UNKNOWN, question=f"the tree has no virtual host of the {bus.name} bus: does the machine have such a device?"
-            )
+            return found or unknown(f"not known: whether the VM has a device on the {bus.name} bus, of which the tree has no virtual host")
         if bus.way is Way.ABSENT and (not bus.absent_on or self._vm.arch in bus.absent_on) and self._vm.made_by:
-            return Reach(Answer.NO, (self.fact(f"a driver of the {bus.name} bus: {bus.what}", path, line),))
-        return Reach(Answer.UNKNOWN, question=bus.what or f"does the machine have a {bus.name} device?")
+            return no(self.fact(f"a driver of the {bus.name} bus: {bus.what}", path, line))
+        return unknown(bus.what or f"not known: whether the VM has a device on the {bus.name} bus")
 
     def table(self, text: str | None, path: str) -> id_tables.Table | bool | None:
         """The table that a field names: None where it names none, False where it is not in the object."""
@@ -177,9 +187,9 @@ class Binder:
     def _pci(self, driver: Driver) -> Reach:
         table = self.table(driver.fields.get("id_table"), driver.path)
         if table is None:
-            return Reach(Answer.NO, (self.fact(f"{driver.name} has no table of PCI ids", driver.path, driver.line),))
+            return no(self.fact(f"{driver.name} has no table of PCI ids", driver.path, driver.line))
         if not isinstance(table, id_tables.Table):
-            return Reach(Answer.UNKNOWN, question=f"the table of PCI ids of {driver.name} was not found")
+            return unknown(f"the table of PCI ids of {driver.name} was not found")
         found, unread = id_tables.rows(table, id_tables.pci_fields(), self._macros, self.texts)
         lines, wrong = id_tables.pci_ids(found, self._macros, table.name)
         unread = unread or wrong
@@ -189,21 +199,19 @@ class Binder:
         if offered:
             return self._offered(driver, table, offered, at)
         if not self._vm.made_by:
-            return Reach(Answer.UNKNOWN, question=f"there is no catalogue of devices for {self._vm.arch}")
+            return unknown(f"there is no catalogue of devices for {self._vm.arch}")
         if unread:
-            return Reach(Answer.UNKNOWN, question=f"a line of a table could not be read: {unread}")
+            return unknown(f"a line of a table could not be read: {unread}")
         wild = next((one for one in ids if one.vendor == ANY and not one.override_only), None)
         if wild is not None:
             what = f"class {wild.class_code:06x}" if wild.class_mask else "any device"
-            return Reach(Answer.UNKNOWN, question=f"{table.name} takes {what} of any maker: does a device of the machine match?")
+            return unknown(f"{table.name} takes {what} of any maker; not known: whether a device of the machine matches")
         for one in ids:
             other = elsewhere(one)
             if other:
-                return Reach(
-                    Answer.UNKNOWN, question=f"{table.name} is for {other[0]}, a device of {other[1]}: is the kernel fuzzed there?"
-                )
+                return unknown(f"{table.name} is for {other[0]}, a device of {other[1]}; not known: whether the kernel is fuzzed there")
         claim = f"{driver.name} binds to {len(ids)} PCI id{'s' * (len(ids) != 1)}, of which {self._vm.made_by} emulates none"
-        return Reach(Answer.NO, (self.fact(claim, table.path, table.line), *refusal))
+        return no(self.fact(claim, table.path, table.line), *refusal)
 
     def _offered(self, driver: Driver, table: id_tables.Table, offered: list[tuple[PciDevice, PciId]], at: Mapping[PciId, int]) -> Reach:
         device, line = offered[0]
@@ -212,14 +220,10 @@ class Binder:
             f"{driver.name} binds to {shown}, which is {device.name} of {self._vm.made_by}", table.path, at.get(line, table.line)
         )
         if not self._vm.is_given(device.name):
-            return Reach(
-                Answer.UNKNOWN, (fact,), (device.name,), question=f"the machine ({self._vm.kind}) has none: it needs -device {device.name}"
-            )
+            return unknown(f"the machine ({self._vm.kind}) has none: it needs -device {device.name}", fact, devices=(device.name,))
         if not line.is_exact(device):
-            return Reach(
-                Answer.UNKNOWN, (fact,), (device.name,), question=f"{device.name} has other subsystem ids than {table.name} asks for"
-            )
-        return Reach(Answer.YES, (fact,), (device.name,))
+            return unknown(f"{device.name} has other subsystem ids than {table.name} asks for", fact, devices=(device.name,))
+        return yes(fact, devices=(device.name,))
 
     def _not_refused(
         self, driver: Driver, offered: list[tuple[PciDevice, PciId]]
@@ -246,7 +250,7 @@ class Binder:
     def _virtio(self, driver: Driver) -> Reach:
         table = self.table(driver.fields.get("id_table"), driver.path)
         if not isinstance(table, id_tables.Table):
-            return Reach(Answer.UNKNOWN, question=f"the table of virtio ids of {driver.name} was not found")
+            return unknown(f"the table of virtio ids of {driver.name} was not found")
         found, unread = id_tables.rows(table, ("device", "vendor"), self._macros, self.texts)
         numbers = [(self._macros.number(row.fields.get("device", "")), row.line) for row in found]
         for number, line in numbers:
@@ -254,12 +258,10 @@ class Binder:
                 name = self._vm.virtio[number]
                 fact = self.fact(f"{driver.name} binds to virtio device {number}, which is {name} of {self._vm.made_by}", table.path, line)
                 if self._vm.is_given(name):
-                    return Reach(Answer.YES, (fact,), (name,))
-                return Reach(Answer.UNKNOWN, (fact,), (name,), question=f"the machine ({self._vm.kind}) has none: it needs -device {name}")
+                    return yes(fact, devices=(name,))
+                return unknown(f"the machine ({self._vm.kind}) has none: it needs -device {name}", fact, devices=(name,))
         more = f" ({unread})" if unread else ""
-        return Reach(
-            Answer.UNKNOWN, question=f"no device of the catalogue has the virtio ids of {table.name}{more}: does another hypervisor?"
-        )
+        return unknown(f"no device of the catalogue has the virtio ids of {table.name}{more}; another hypervisor may")
 
     def strings(self, table: id_tables.Table) -> tuple[list[tuple[str, int, str]], str]:
         """The strings of a table with their lines and how they are written; and what could not be read."""
@@ -292,88 +294,82 @@ class Binder:
         return self._macros.string(re.sub(r"\bKBUILD_MODNAME\b", f'"{self._modname}"', text))
 
     def _described(self, driver: Driver, bus: Bus) -> tuple[Reach, Names | None]:
-        open_parts: list[str] = []
-        names: list[tuple[str, str]] = []
-        facts: list[Fact] = []
+        described = _Described()
         for field in ("acpi_match_table", "id_table", "of_match_table", "ids", "card_id_table"):
             table = self.table(driver.fields.get(field), driver.path)
-            if table is None:
+            if isinstance(table, id_tables.Table):
+                if (offered := self._in_table(driver, bus, table, described)) is not None:
+                    return offered, None
+            elif table is None:
                 continue
-            if not isinstance(table, id_tables.Table):
-                if field == "of_match_table" and self._vm.made_by and not self._vm.describes_by_tree and bus.name != "spi":
-                    facts.append(self.fact(f"{driver.name}: no machine of {self._vm.made_by} has a device tree", driver.path, driver.line))
-                else:
-                    open_parts.append(f"{field} of {driver.name} was not found")
-                continue
-            if table.kind not in _STRINGS:
-                if table.kind not in (
-                    "amba_id",
-                    "sdw_device_id",
-                    "i2c_device_id",
-                    "mdio_device_id",
-                    "slim_device_id",
-                ):
-                    open_parts.append(f"{table.name} is a table of {table.kind}")
-                continue
-            strings, unread = self.strings(table)
-            ids = self._vm.acpi if table.kind.startswith(("acpi", "pnp")) else self._vm.compatible if table.kind == "of_device_id" else {}
-            for text, line, _ in strings:
-                if text in ids:
-                    device = ids[text]
-                    fact = self.fact(f"{driver.name} binds to {text}, which {device} of {self._vm.made_by} has", table.path, line)
-                    if self._vm.is_given(device.partition(",")[0]):
-                        return Reach(Answer.YES, (fact,), (device.partition(",")[0],)), None
-                    return Reach(Answer.UNKNOWN, (fact,), (device,), question=f"the machine ({self._vm.kind}) has no {device}"), None
-            what = {"acpi_device_id": "ACPI", "pnp_device_id": "PNP", "pnp_card_device_id": "PNP card", "of_device_id": "device tree"}
-            if unread and (ids or not table.kind.startswith("of_")):
-                open_parts.append(unread)
-            elif table.kind in what:
-                claim = f"{driver.name}: none of the {len(strings)} {what[table.kind]} ids is in the tables of {self._vm.made_by}"
-                facts.append(self.fact(claim, table.path, table.line))
-            if table.kind in ("platform_device_id", "spi_device_id"):
-                names += [(text, written) for text, _, written in strings]
-            elif table.kind == "of_device_id" and bus.name in ("spi", "i2c"):
-                names += [(text.partition(",")[2] or text, '""') for text, _, _ in strings]
-        if open_parts:
-            return Reach(Answer.UNKNOWN, question=f"a table could not be read: {open_parts[0]}"), None
+            elif field == "of_match_table" and self._vm.made_by and not self._vm.describes_by_tree and bus.name != "spi":
+                claim = f"{driver.name}: no machine of {self._vm.made_by} has a device tree"
+                described.facts.append(self.fact(claim, driver.path, driver.line))
+            else:
+                described.unread.append(f"{field} of {driver.name} was not found")
+        if described.unread:
+            return unknown(f"a table could not be read: {described.unread[0]}"), None
         if not self._vm.made_by:
-            return Reach(Answer.UNKNOWN, question=f"there is no catalogue of devices for {self._vm.arch}"), None
+            return unknown(f"there is no catalogue of devices for {self._vm.arch}"), None
         if bus.name == "amba" and self._vm.describes_by_tree:
-            question = f"does a primecell of the machine's device tree have an id of {driver.name}?"
-            return Reach(Answer.UNKNOWN, question=question), None
+            return unknown(f"not known: whether a primecell of the machine's device tree has an id of {driver.name}"), None
         if bus.name == "i2c":  # the name of a client is compared with tables alone
             nothing = self.fact(f"{driver.name} has no table by which user space or a board could have it bound", driver.path, driver.line)
-            return Reach(Answer.NO, tuple(facts) or (nothing,)), None
+            return no(*(described.facts or [nothing])), None
+        return self._by_name(driver, bus, described)
+
+    def _in_table(self, driver: Driver, bus: Bus, table: id_tables.Table, described: _Described) -> Reach | None:
+        """The device of the machine that a table has; None where it has none, which is added to what is described."""
+        if table.kind not in _STRINGS:
+            if table.kind not in _NOT_STRINGS:
+                described.unread.append(f"{table.name} is a table of {table.kind}")
+            return None
+        strings, unread = self.strings(table)
+        ids = self._vm.acpi if table.kind.startswith(("acpi", "pnp")) else self._vm.compatible if table.kind == "of_device_id" else {}
+        for text, line, _ in strings:
+            if text in ids:
+                device = ids[text]
+                fact = self.fact(f"{driver.name} binds to {text}, which {device} of {self._vm.made_by} has", table.path, line)
+                if self._vm.is_given(device.partition(",")[0]):
+                    return yes(fact, devices=(device.partition(",")[0],))
+                return unknown(f"the machine ({self._vm.kind}) has no {device}", fact, devices=(device,))
+        if unread and (ids or not table.kind.startswith("of_")):
+            described.unread.append(unread)
+        elif table.kind in _DESCRIBING:
+            claim = f"{driver.name}: none of the {len(strings)} {_DESCRIBING[table.kind]} ids is in the tables of {self._vm.made_by}"
+            described.facts.append(self.fact(claim, table.path, table.line))
+        if table.kind in ("platform_device_id", "spi_device_id"):
+            described.names += [(text, written) for text, _, written in strings]
+        elif table.kind == "of_device_id" and bus.name in ("spi", "i2c"):
+            described.names += [(text.partition(",")[2] or text, '""') for text, _, _ in strings]
+        return None
+
+    def _by_name(self, driver: Driver, bus: Bus, described: _Described) -> tuple[Reach, Names | None]:
+        """That firmware describes no device; and the names by which code of the kernel may make one."""
+        nameless = unknown(f"not known: whether code of the kernel makes a device for {driver.name}, whose name could not be read"), None
+        facts, names = described.facts, described.names
         written = driver.fields.get("name")
-        if written is None and not facts:
-            return Reach(Answer.UNKNOWN, question=f"the name of {driver.name} is not known: does code of the kernel make its device?"), None
-        if (
-            bus.name in ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")
-            and written is not None
-        ):
+        if written is None and (not facts or bus.name == "platform"):
+            return nameless
+        if bus.name in _WITH_NAME and written is not None:
             own = self.text(written)
             if own is None:
-                return Reach(
-                    Answer.UNKNOWN, question=f"the name of {driver.name} is not known: does code of the kernel make its device?"
-                ), None
+                return nameless
             if not (driver.fields.get("id_table") and bus.name == "platform" and names):
                 names.append((own, written))
-        elif bus.name == "platform":
-            return Reach(Answer.UNKNOWN, question=f"the name of {driver.name} is not known: does code of the kernel make its device?"), None
-        if not facts:
-            facts.append(self.fact(f"{driver.name} binds by name alone", driver.path, driver.line))
+        facts = facts or [self.fact(f"{driver.name} binds by name alone", driver.path, driver.line)]
         macros = tuple(dict.fromkeys(text.strip() for _, text in names if _NAME.match(text.strip()) and text.strip() != "KBUILD_MODNAME"))
         wanted = Names(driver, tuple(dict.fromkeys(text for text, _ in names)), macros, bus.name)
-        return Reach(Answer.NO, tuple(facts)), wanted if bus.name in _BY_NAME and names else None
+        return no(*facts), wanted if bus.name in _BY_NAME and names else None
 
     def _named(self, driver: Driver) -> tuple[Reach, Names | None]:
         table = self.table(driver.fields.get("id_table"), driver.path)
         if not isinstance(table, id_tables.Table):
-            return Reach(Answer.UNKNOWN, question=f"the table of {driver.name} was not found"), None
+            return unknown(f"the table of {driver.name} was not found"), None
         strings, unread = self.strings(table)
         if unread or not strings:
-            return Reach(Answer.UNKNOWN, question=f"a line of a table could not be read: {unread or table.name}"), None
+            return unknown(f"a line of a table could not be read: {unread or table.name}"), None
         makers = tuple(dict.fromkeys(text.partition(".")[0] for text, _, _ in strings))
         shown = ", ".join(text for text, _, _ in strings[:3])
         claim = f"{driver.name} binds to devices that other drivers make ({shown})"
-        return Reach(Answer.NO, (self.fact(claim, table.path, table.line),)), Names(driver, makers, (), "auxiliary")
+        return no(self.fact(claim, table.path, table.line)), Names(driver, makers, (), "auxiliary")

@@ -122,7 +122,7 @@ BUSES: dict[str, Bus] = {
         Bus(
             "i2c",
             Way.BY_HAND,
-            "a driver of this bus can be bound by hand (new_device, i2c-stub): does the code run before its chip answers?",
+            "a driver of this bus can be bound by hand (new_device, i2c-stub); not known: whether the code runs before its chip answers",
             (CHIP,),
         ),
         Bus("spi", Way.BY_HAND, providers=(SPI_CHIP, BRIDGED)),
@@ -191,7 +191,7 @@ BUSES: dict[str, Bus] = {
         Bus("rc_map", Way.NAMED),
         Bus("misc", Way.HOSTED, "a start that opens a way from user space", providers=(FILE,)),
         Bus("pcmcia", Way.ABSENT, "a PCMCIA socket is behind a bridge (CardBus, i82365) that QEMU does not emulate"),
-        Bus("rpmsg", Way.OPEN, "is a remote processor behind a virtio device, as other hypervisors may have one?"),
+        Bus("rpmsg", Way.OPEN, "not known: whether a remote processor is behind a virtio device, as other hypervisors may have one"),
         Bus("mhi", Way.ABSENT, "MHI devices are PCI modems and accelerators that QEMU does not emulate"),
         Bus("bcma", Way.ABSENT, "a bus inside of Broadcom's chips, none of which QEMU emulates", absent_on=("x86_64",)),
         Bus("intel_th", Way.ABSENT, "Intel's Trace Hub is a PCI or ACPI device that QEMU does not emulate"),
@@ -247,7 +247,7 @@ OWN: dict[str, str] = {
 }  # fmt: skip
 # of these kinds, what hosts a chip's driver by hand: the device, and the question that it leaves
 BY_HAND: dict[str, tuple[str, str]] = {
-    "GPIO_SIM": ("gpio-sim", "does a consumer of its lines run the code?"),
-    "GPIO_MOCKUP": ("gpio-mockup", "does a consumer of its lines run the code?"),
-    "I2C_STUB": ("i2c-stub", "does a chip of its run the code?"),
+    "GPIO_SIM": ("gpio-sim", "not known: whether a consumer of its lines runs the code"),
+    "GPIO_MOCKUP": ("gpio-mockup", "not known: whether a consumer of its lines runs the code"),
+    "I2C_STUB": ("i2c-stub", "not known: whether one of its chips runs the code"),
 }

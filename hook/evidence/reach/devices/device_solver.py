@@ -17,7 +17,8 @@ it cannot, it names the question that stays open (`Incoming.unseen`), and the an
 - `rc_keymaps`: the receivers that name a keymap. All of them have its name in their text, and no device tree gives it.
 - `created_files`: files that initcalls create for user space. It only adds edges; what it does not see, `initcall_calls` leaves open.
 - `initcall_calls`: what else may call back into the object: a call by name (register, add, create, …), or one that is given the address of
-  a function, or of a variable that holds some. A parameter with a setter, a PCI fixup and `__setup` leave the object open.
+  a function, or of a variable that holds some. The first of these calls that stays open says how far that spreads (`Spread`).
+- `initcall_hooks`: a parameter with a setter, a PCI fixup and `__setup` leave the object open.
 - `device_creators`: code that makes a device by the name of a driver: each file that holds the name, a format that may print it, or a macro
   that stands for it. For buses on which no code makes devices by name there is none.
 - `symbol_users`: who calls what the object exports, or for what cannot be a module, what is not static; found by the word index, and
@@ -128,6 +129,7 @@ class Solver:
         incoming = self._reader.texts.once((rule.name, obj.path), lambda: rule.incoming(obj, self._reader))
         ways.close(incoming.closed)
         seen: set[str] = set()
+        opened = ways.opened
         most = rule.most_sources[min(distance, len(rule.most_sources) - 1)] if rule.most_sources else 1 << 30
         for edge in incoming.edges:
             if edge.kind is Kind.MAY and ways.is_open and edge.spread <= ways.spread:
@@ -150,11 +152,22 @@ class Solver:
                     ways.from_object(edge, source, self.standing(source, distance + 1), self._reader)
             if ways.proved is not None:
                 return
-            if len(seen) > most or (rule.needs_closed and ways.is_open):
+            if len(seen) > most or (rule.needs_closed and ways.opened > opened):
                 break
         ways.from_aside()
         if incoming.unseen:
             ways.open(Edge(incoming.unseen))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Aside:
+    """An edge from a driver beside the object that is open only by hand, or for what its initcall hands out."""
+
+    edge: Edge
+    source: Object
+    known: Standing
+    proved: Standing | None = None  # what it proves, where it counts
+    spread: Spread = Spread.ASIDE  # of what it leaves open, where it counts and proves nothing
 
 
 class _Ways:
@@ -169,9 +182,14 @@ class _Ways:
         self._open: list[Edge] = []
         self._closed: list[Fact] = []
         self._assumptions: list[str] = []
-        self._aside: list[tuple[Edge, Object, Standing, Standing | None]] = []  # the last is what they prove, where they count
+        self._aside: list[_Aside] = []
         # drivers beside the object that use it, for the same chip on PCI: that one has no device, or that it is not known of one
         self._pci_is_absent = self._pci_is_open = False
+
+    @property
+    def opened(self) -> int:
+        """How many edges leave the object open."""
+        return len(self._open)
 
     def close(self, facts: Sequence[Fact]) -> None:
         """What proves that there are no edges of some kind."""
@@ -204,20 +222,20 @@ class _Ways:
             self._take_for_closed(source, known)
             self._pci_is_absent = self._pci_is_absent or is_on_pci
         elif known.spread is Spread.ASIDE and edge.beside:
-            self._aside.append((edge, source, known, None))
+            self._aside.append(_Aside(edge, source, known))
         else:
             self._pci_is_open = self._pci_is_open or is_on_pci
             self.open(edge, short=known.is_short)
 
     def _from_running(self, edge: Edge, source: Object, known: Standing) -> None:
-        if edge.kind is Kind.MAY or known.run not in edge.carries:
+        if known.run not in edge.carries:
             self.open(edge)
             return
         is_played = known.run is Run.PLAYED
         if is_played and edge.refusal is not None and (refused := edge.refusal()):
             refusing = dataclasses.replace(edge, question=refused, devices=known.devices)
             if edge.beside:
-                self._aside.append((refusing, source, known, None))
+                self._aside.append(_Aside(refusing, source, known))
             else:
                 self.open(refusing)
             return
@@ -229,20 +247,23 @@ class _Ways:
             known.assumptions,
             run=Run.PLAYED if is_played else Run.DEVICE,
         )
+        proved = reached if edge.kind is Kind.MUST else None
         if is_played and edge.beside:
-            self._aside.append((edge, source, known, reached))
+            self._aside.append(_Aside(edge, source, known, proved, edge.spread))
+        elif proved is None:
+            self.open(edge)
         else:
-            self.proved = reached
+            self.proved = proved
 
     def from_aside(self) -> None:
         """The edges from drivers beside the object that are bound by hand: they do not count for the core of a PCI chip that is absent."""
         if not self._pci_is_absent and not self._pci_is_open:
-            self.proved = next((reached for _, _, _, reached in self._aside if reached is not None), None)
-        for edge, source, known, _ in self._aside:
+            self.proved = next((aside.proved for aside in self._aside if aside.proved is not None), None)
+        for aside in self._aside:
             if self._pci_is_absent:
-                self._take_for_closed(source, known)
+                self._take_for_closed(aside.source, aside.known)
             else:
-                self.open(edge, Spread.ASIDE, short=known.is_short)
+                self.open(aside.edge, aside.spread, short=aside.known.is_short)
         self._aside = []
 
     def _take_for_closed(self, source: Object, known: Standing) -> None:

@@ -6,14 +6,13 @@ people.
 
 from __future__ import annotations
 
-from hook.evidence.reach.answer import Reach, any_of
-from hook.evidence.reach.devices import exports
+from hook.evidence.reach.answer import Reach, any_of, no, unknown
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.device_solver import FARTHEST, Solver, Standing
 from hook.evidence.reach.devices.graph import Asked, Rule
 from hook.evidence.reach.devices.machine import Machine
 from hook.evidence.reach.devices.object_reader import ObjectReader
-from hook.evidence.reach.devices.rules import device_creators, driver_tables, rc_keymaps, registrations, symbol_users
+from hook.evidence.reach.devices.rules import device_creators, driver_tables, exports, rc_keymaps, registrations, symbol_users
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kernel import Kernel
 from hook.kernel.texts import TooManyFiles
@@ -32,7 +31,8 @@ RULES = (
     Rule("registrations", registrations.registrations),
     Rule("rc_keymaps", rc_keymaps.rc_keymaps),
     Rule("own_files", registrations.own_files),
-    Rule("initcall_calls", registrations.initcall_calls),
+    Rule("initcall_hooks", registrations.initcall_hooks),
+    Rule("initcall_calls", registrations.initcall_calls, needs_closed=True),
     Rule("device_creators", device_creators.device_creators, Asked.WHILE_CLOSED, device_creators.question, needs_closed=True),
     Rule("symbol_users", symbol_users.symbol_users, Asked.WHILE_CLOSED, symbol_users.question, most_sources=symbol_users.MOST_USERS),
     Rule("likely_users", symbol_users.likely_users, Asked.FOR_LIBRARIES, most_sources=symbol_users.MOST_TRIED),
@@ -65,27 +65,27 @@ class Drivers:
         try:
             found = self._of_file(path)
         except TooManyFiles:
-            return Reach(Answer.UNKNOWN, question=f"not known: which device runs {path}; too many files would have to be read")
+            return unknown(f"not known: which device runs {path}; too many files would have to be read")
         if found.answer is Answer.NO and self._is_indexed and self._source.index is None:
             # that nobody makes or uses something was taken from it
-            return Reach(Answer.UNKNOWN, question=f"not known: which device runs {path}; the word index cannot be read")
+            return unknown(f"not known: which device runs {path}; the word index cannot be read")
         if found.answer is Answer.NO and (unread := self.texts.question_unread):
-            return Reach(Answer.UNKNOWN, question=f"not known: what {unread[0]} does; it cannot be read as text")
+            return unknown(f"not known: what {unread[0]} does; it cannot be read as text")
         return found
 
     def _of_file(self, path: str) -> Reach:
         apart = self._apart(path)
         if apart is not None:
-            return Reach(Answer.NO, (apart,))
+            return no(apart)
         objects = [] if path.endswith(".h") else self._reader.objects(path)
         if not objects:
             objects = self._including(path)
         if not objects:
-            return Reach(Answer.UNKNOWN, question=f"not known: which object {path} is linked into")
+            return unknown(f"not known: which object {path} is linked into")
         found = any_of([self._of_part(obj, path) for obj in objects])
         if found.answer is Answer.NO and not path.startswith(_DRIVERS):
             # system calls, linker sections and assembly lead into core code without any name that could be looked for
-            return Reach(Answer.UNKNOWN, question=f"no call path into {path} from user space was found, and it is no driver")
+            return unknown(f"no call path into {path} from user space was found, and it is no driver")
         return found
 
     def _apart(self, path: str) -> Fact | None:
@@ -138,5 +138,5 @@ class Drivers:
 def _reach(obj: Object, found: Standing) -> Reach:
     """The answer about an object; a `no` without a fact that proves it is none."""
     if found.answer is Answer.NO and not found.facts:
-        return Reach(Answer.UNKNOWN, question=f"no caller of {obj.path} was found but by objects that it makes run itself")
+        return unknown(f"no caller of {obj.path} was found but by objects that it makes run itself")
     return Reach(found.answer, found.facts, found.devices, found.reasons, assumptions=found.assumptions, question=found.question)

@@ -89,6 +89,7 @@ class Rule:
     asked: Asked = Asked.ALWAYS
     # the question that stays open where the rule is not asked, too far from the object that was asked for; empty: no such edge can be
     question: Callable[[Object, ObjectReader], str] | None = None
-    # whether a must-edge counts only where each edge before it is closed: a name alone does not tell which file is meant
+    # whether the first edge that stays open is the last that counts: a must-edge after it may stand for the same (a name alone does not
+    # tell which file makes a device), and what it opens is said already
     needs_closed: bool = False
     most_sources: tuple[int, ...] = ()  # objects that are looked into, by how far that one is; empty: all

@@ -94,7 +94,6 @@ class Start:
     buses: tuple[tuple[str, str, int], ...]  # that it registers drivers on, with the path and line
     calls: tuple[tuple[str, str, int], ...]  # functions of other objects that it calls, which may lead back to it
     unknown: tuple[tuple[str, str, int], ...]  # what else it does, in words, with the path and line
-    found: bool  # whether it has a start at all
 
 
 def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tree: bool = True) -> Start:
@@ -102,77 +101,81 @@ def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tr
 
     Without `by_tree` there is no device tree, and a function that returns where it does not find a node of one goes no further.
     """
-    buses: dict[str, tuple[str, str, int]] = {}
-    calls: dict[str, tuple[str, str, int]] = {}
-    unknown: dict[str, tuple[str, str, int]] = {}
-    waiting: list[tuple[str, str]] = []
-    found = False
+    reader = _StartReader(texts, members, whole, by_tree)
     for path in members:
-        text = texts.get(path) or ""
-        for statement in _START.finditer(text):
-            name, line = statement[1], 0
-            if name in _PLAIN or (name.startswith(("__", "module_param")) and not name.endswith(("_cb", "_call", "initcall", "setup"))):
+        for statement in _START.finditer(texts.get(path) or ""):
+            reader.statement(path, statement)
+    reader.follow()
+    return Start(tuple(reader.buses.values()), tuple(reader.calls.values()), tuple(reader.unknown.values()))
+
+
+class _StartReader:
+    """Collects what the start of one object does."""
+
+    def __init__(self, texts: Texts, members: Sequence[str], whole: Sequence[str], by_tree: bool) -> None:
+        self._texts, self._members, self._whole, self._by_tree = texts, members, whole, by_tree
+        self.buses: dict[str, tuple[str, str, int]] = {}
+        self.calls: dict[str, tuple[str, str, int]] = {}
+        self.unknown: dict[str, tuple[str, str, int]] = {}
+        self._waiting: list[tuple[str, str]] = []  # functions to be followed, each with its file
+        self._seen: set[str] = set()
+
+    def _registers(self, bus: str, path: str, offset: int) -> None:
+        self.buses.setdefault(bus, (bus, path, self._texts.line(path, offset)))
+
+    def statement(self, path: str, statement: re.Match[str]) -> None:
+        """What one macro outside of functions says of the start."""
+        name, arguments, at = statement[1], statement[2], statement.start(1)
+        if name in _PLAIN or (name.startswith(("__", "module_param")) and not name.endswith(("_cb", "_call", "initcall", "setup"))):
+            return
+        if _BY_TREE.match(name):
+            self._registers("tree", path, at)
+        elif arguments.startswith("void") or "{" in arguments or (name.endswith("EARLYCON_DECLARE") and not _INITCALL.match(name)):
+            return  # a definition, or a console for the address that the command line gives
+        elif _INITCALL.match(name):
+            self._waiting.append((path, arguments.split(",")[0].strip()))
+        elif name == "module_dm":
+            self._registers("dm", path, at)
+        elif name.startswith(("kunit_test", "DECLARE_USB_FUNCTION")):
+            self._registers("kunit" if name.startswith("kunit") else "usb_function", path, at)
+        elif not name.endswith(("_cb", "_call")) and (macro := _BY_MACRO.match(name)):
+            self._registers(SAME.get(macro[1], macro[1]), path, at)
+        elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
+            self.unknown.setdefault(name, (f"{name}() runs code of it without a device", path, self._texts.line(path, at)))
+
+    def follow(self) -> None:
+        """Follows the initcalls through the functions of the object."""
+        while self._waiting:
+            path, function = self._waiting.pop(0)
+            if function in self._seen:
                 continue
-            if _BY_TREE.match(name):
-                found = True
-                buses.setdefault("tree", ("tree", path, texts.line(path, statement.start(1))))
+            self._seen.add(function)
+            if len(self._seen) > _MOST_FUNCTIONS:
+                self.unknown.setdefault("", (f"its start calls more than {_MOST_FUNCTIONS} functions of its own", path, 1))
+                break
+            where = defined(self._texts, function, (path, *self._members, *_others(self._texts, function, self._whole)))
+            if where is None:
+                self.unknown.setdefault(function, (f"its start calls {function}(), which is not in it", path, 1))
                 continue
-            if statement[2].startswith("void") or "{" in statement[2]:
-                continue
-            line = texts.line(path, statement.start(1))
-            if _INITCALL.match(name):
-                found = True
-                waiting.append((path, statement[2].split(",")[0].strip()))
-                continue
-            if name.endswith("EARLYCON_DECLARE"):
-                continue  # for the address that the command line gives
-            if name == "module_dm":
-                found = True
-                buses.setdefault("dm", ("dm", path, line))
-                continue
-            if name.startswith(("kunit_test", "DECLARE_USB_FUNCTION")):
-                found = True
-                bus = "kunit" if name.startswith("kunit") else "usb_function"
-                buses.setdefault(bus, (bus, path, line))
-                continue
-            macro = None if name.endswith(("_cb", "_call")) else _BY_MACRO.match(name)
-            if macro:
-                found = True
-                bus = SAME.get(macro[1], macro[1])
-                buses.setdefault(bus, (bus, path, line))
-            elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
-                unknown.setdefault(name, (f"{name}() runs code of it without a device", path, line))
-    seen: set[str] = set()
-    while waiting:
-        path, function = waiting.pop(0)
-        if function in seen:
-            continue
-        seen.add(function)
-        if len(seen) > _MOST_FUNCTIONS:
-            unknown.setdefault("", (f"its start calls more than {_MOST_FUNCTIONS} functions of its own", path, 1))
-            break
-        where = defined(texts, function, (path, *members, *_others(texts, function, whole)))
-        if where is None:
-            unknown.setdefault(function, (f"its start calls {function}(), which is not in it", path, 1))
-            continue
-        path, begin, end = where
-        text = texts.get(path) or ""
-        ending = None if by_tree else _NO_NODE.search(text, begin, end)
+            self._function(*where)
+
+    def _function(self, path: str, begin: int, end: int) -> None:
+        text = self._texts.get(path) or ""
+        ending = None if self._by_tree else _NO_NODE.search(text, begin, end)
         if ending:
-            buses.setdefault("tree", ("tree", path, texts.line(path, ending.start())))
+            self._registers("tree", path, ending.start())
         for call in _CALL.finditer(text, begin, ending.end() if ending else end):
             name = call[1]
-            if name in NOT_CALLED_AT_START or name in seen:
+            if name in NOT_CALLED_AT_START or name in self._seen:
                 continue
-            if _own(texts, name, path, members, whole):
-                waiting.append((path, name))
+            if _own(self._texts, name, path, self._members, self._whole):
+                self._waiting.append((path, name))
                 continue
             known = bus_of(name)
             if known and known in BUSES:
-                buses.setdefault(known, (known, path, texts.line(path, call.start())))
-            elif _HARMLESS.fullmatch(name) is None and (known or _hands_out(texts, path, call, name, members)):
-                calls.setdefault(name, (name, path, texts.line(path, call.start())))
-    return Start(tuple(buses.values()), tuple(calls.values()), tuple(unknown.values()), found)
+                self._registers(known, path, call.start())
+            elif _HARMLESS.fullmatch(name) is None and (known or _hands_out(self._texts, path, call, name, self._members)):
+                self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
 
 
 def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:

@@ -45,6 +45,25 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
 }
 
 
+class _Made(typing.TypedDict):
+    """By what a catalogue was made."""
+
+    Program: str
+    Version: str
+    Machines: list[str]
+
+
+class _Catalogue(typing.TypedDict):
+    """What a file of machines/ holds of use here."""
+
+    Made: _Made
+    Devices: list[str]
+    Pci: dict[str, list[str]]  # name -> VENDOR:DEVICE SUBVENDOR:SUBDEVICE CLASS, a line for each function
+    Virtio: dict[str, int]
+    Acpi: dict[str, str]
+    Of: dict[str, str]
+
+
 @dataclasses.dataclass(frozen=True)
 class PciDevice:
     """An emulated PCI device or function."""
@@ -132,8 +151,8 @@ def machine(arch: str, wanted: Sequence[str]) -> Machine:
     if tuple(wanted) == ("gce",):
         has, kind = frozenset(GCE), "gce"
     elif tuple(wanted) != ("qemu-any",):
-        unknown = [one for one in wanted if raw and one not in names]
-        if unknown:
+        unknown = [device for device in wanted if device not in names]
+        if raw and unknown:
             raise NoSuchDevice(f"{unknown[0][:60]!a} is no device that {_made_by(raw)} has for {arch}")
         has, kind = frozenset(wanted) | {"pc", "q35", "virt"}, "the devices of fuzz.vm"
     if not raw:
@@ -180,14 +199,14 @@ def _pci(name: str, line: str) -> PciDevice:
     return PciDevice(name, vendor, device, subvendor, subdevice, int(code, 16))
 
 
-def _made_by(raw: Mapping[str, typing.Any]) -> str:
+def _made_by(raw: _Catalogue) -> str:
     return f"{raw['Made']['Program']} {raw['Made']['Version']}"
 
 
 @functools.cache
-def _catalogue(arch: str) -> dict[str, typing.Any]:
-    """The catalogue of an architecture; empty where none was made."""
+def _catalogue(arch: str) -> _Catalogue | None:
+    """The catalogue of an architecture; None where none was made."""
     try:
-        return dict(json.loads((_FILES / f"{arch}.json").read_text("utf-8")))
+        return typing.cast(_Catalogue, json.loads((_FILES / f"{arch}.json").read_text("utf-8")))
     except FileNotFoundError:
-        return {}
+        return None

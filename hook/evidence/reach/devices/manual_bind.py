@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.answer import Reach, unknown, yes
 from hook.evidence.reach.devices import id_tables, probe_requirements
 from hook.evidence.reach.devices.bindings import Binder, Driver
 from hook.evidence.reach.devices.buses import Bus
 from hook.kernel.kconfig import upper_bounds
-from hook.verdict import Answer, ConfigReason
+from hook.verdict import ConfigReason
 
 _MODE = re.compile(r"\bSPI_(?:MODE_[23]|CPOL|CS_HIGH|LSB_FIRST|3WIRE|NO_CS|READY)\b")  # that a CH341 has not (spi_setup)
 _LONGEST = 19  # characters of the name of an I2C client (I2C_NAME_SIZE without the end)
@@ -28,15 +28,15 @@ def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
     host = binder.provided(bus.providers, driver.path, driver.line, "")
     if host is None:
         # a tree of before that adapter: software stubs still answer on I2C
-        return Reach(Answer.UNKNOWN, question=f"{driver.name}: {bus.what}") if bus.name == "i2c" else None
+        return unknown(f"{driver.name}: {bus.what}") if bus.name == "i2c" else None
     if bus.name == "spi" and _MODE.search(binder.texts.get(driver.path) or ""):
         host = binder.provided(bus.providers[1:], driver.path, driver.line, "")
         if host is None:
-            return Reach(Answer.UNKNOWN, question=f"{driver.name} asks for a mode of SPI: has an adapter that user space plays that mode?")
+            return unknown(f"{driver.name} asks for a mode of SPI that no adapter has which user space plays")
     if bus.name == "i2c":
         found = next(_names(binder, driver), None)
         if isinstance(found, str):
-            return Reach(Answer.UNKNOWN, devices=host.devices, question=f"{driver.name}: {found}")
+            return unknown(f"{driver.name}: {found}", devices=host.devices)
         if found is None:
             return None
         name, path, line, needs_tree = found
@@ -52,10 +52,10 @@ def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
         reasons["OF"] = ConfigReason("reach", why, str(where[0]), int(str(where[1])))
     want = probe_requirements.of_probe(binder.texts, driver.fields.get("probe", "").strip(" &"), (driver.path, *binder.members))
     if want is not None:
-        question = f"{claim}, but its probe asks for {want.what} ({want.path}:{want.line}): does the code run before that?"
-        return Reach(Answer.UNKNOWN, devices=host.devices, question=question)
+        question = f"{claim}, but its probe asks for {want.what} ({want.path}:{want.line}), which a chip played by user space has not"
+        return unknown(question, devices=host.devices)
     fact = binder.fact(f"{claim}; {host.facts[0].claim.removeprefix('; ')}", path, line)
-    return Reach(Answer.YES, (fact,), host.devices, reasons, assumptions=(ASSUMED.format(name=driver.name),))
+    return yes(fact, devices=host.devices, reasons=reasons, assumptions=(ASSUMED.format(name=driver.name),))
 
 
 def _names(binder: Binder, driver: Driver) -> Iterator[tuple[str, str, int, bool] | str]:
@@ -66,7 +66,7 @@ def _names(binder: Binder, driver: Driver) -> Iterator[tuple[str, str, int, bool
         if table is None or (needs_tree and not _knows_trees(binder)):
             continue
         if not isinstance(table, id_tables.Table):
-            unread = unread or f"its {field} was not found: by which name is it bound?"
+            unread = unread or f"its {field} was not found, so the name by which it is bound is not known"
             continue
         strings, wrong = binder.strings(table)
         unread = unread or (wrong and f"a line of a table could not be read: {wrong}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
 
 from hook.evidence.reach.devices import initcalls
 from hook.evidence.reach.devices.bindings import Binder, Driver, drivers
@@ -135,8 +134,3 @@ def beside(source: Object | str, target: Object) -> bool:
     """Whether an object, or a file, is in the directory of another object."""
     path = source if isinstance(source, str) else source.path
     return path.rpartition("/")[0] == target.path.rpartition("/")[0]
-
-
-def paths_of(places: Sequence[tuple[str, str, int]]) -> tuple[str, ...]:
-    """The files of what initcalls do."""
-    return tuple(dict.fromkeys(path for _, path, _ in places))

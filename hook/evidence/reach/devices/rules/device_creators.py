@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 
-from hook.evidence.reach.devices import device_makers, probe_requirements
+from hook.evidence.reach.devices import probe_requirements
 from hook.evidence.reach.devices.bindings import Names
 from hook.evidence.reach.devices.driver_answers import driver_answers
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, Incoming, Kind, Run
 from hook.evidence.reach.devices.object_reader import ObjectReader
+from hook.evidence.reach.devices.rules import device_makers
 from hook.kernel.kbuild.objects import Object
 
 _MOST_MAKERS = 12  # files that may make a device by a driver's name

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hook.evidence.reach.devices import exports
 from hook.evidence.reach.devices.graph import Edge, Incoming, Kind
 from hook.evidence.reach.devices.object_reader import ObjectReader
+from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
 from hook.source.words import is_number
 

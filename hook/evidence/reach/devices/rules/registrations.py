@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.devices import created_files
+from hook.evidence.reach.answer import Reach, no, unknown
 from hook.evidence.reach.devices.buses import BUSES, Way
 from hook.evidence.reach.devices.driver_answers import edge, split
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, Incoming, Kind, Run, Spread
-from hook.evidence.reach.devices.object_reader import ObjectReader, beside, paths_of
+from hook.evidence.reach.devices.object_reader import ObjectReader, Profile, beside
+from hook.evidence.reach.devices.rules import created_files
 from hook.kernel.kbuild.objects import Object
-from hook.verdict import Answer
 
 _DRIVERS = ("drivers/", "sound/")
 _MOST_CALLS = 12  # functions of other objects that the initcalls of one call
@@ -34,7 +33,7 @@ def registrations(obj: Object, reader: ObjectReader) -> Incoming:
         known = bus in BUSES and BUSES[bus].way in (Way.HOSTED, Way.ABSENT, Way.OPEN)
         reach = binder.of_bus(BUSES[bus], path, line) if known else None
         if reach is None:
-            reach = Reach(Answer.UNKNOWN, question=f"not known: whether the VM has a device on {bus}, which {path}:{line} registers with")
+            reach = unknown(f"not known: whether the VM has a device on {bus}, which {path}:{line} registers with")
         reaches.append((reach, Run.SUITE if bus == "kunit" else Run.DEVICE, Spread.EVERYWHERE))
     return Incoming(*split(reaches))
 
@@ -42,8 +41,8 @@ def registrations(obj: Object, reader: ObjectReader) -> Incoming:
 def _by_tree(reader: ObjectReader, path: str, line: int) -> Reach:
     vm = reader.vm
     if vm.made_by and not vm.describes_by_tree:
-        return Reach(Answer.NO, (reader.fact(f"it starts from a device tree, which no machine of {vm.made_by} hands out", path, line),))
-    return Reach(Answer.UNKNOWN, question=f"not known: whether the machine's device tree has what {path}:{line} starts from")
+        return no(reader.fact(f"it starts from a device tree, which no machine of {vm.made_by} hands out", path, line))
+    return unknown(f"not known: whether the machine's device tree has what {path}:{line} starts from")
 
 
 def own_files(obj: Object, reader: ObjectReader) -> Incoming:
@@ -58,17 +57,22 @@ def own_files(obj: Object, reader: ObjectReader) -> Incoming:
     return Incoming((edge(reach, Run.FILE),))
 
 
+def initcall_hooks(obj: Object, reader: ObjectReader) -> Incoming:
+    """What runs code of the object without any device, by a macro: a parameter with a setter, a PCI fixup, `__setup`."""
+    profile = reader.profile(obj)
+    into = _into(profile)
+    hooks = profile.start.unknown
+    return Incoming(tuple(Edge(f"{what} ({path}:{line})", spread=_spread(profile, what), into=into) for what, path, line in hooks))
+
+
 def initcall_calls(obj: Object, reader: ObjectReader) -> Incoming:
     """What the initcalls hand out to other code, which may call back into the object without any device."""
     profile = reader.profile(obj)
-    into = paths_of((*profile.start.calls, *profile.start.unknown)) if profile.registers else ()
+    into = _into(profile)
     edges: list[Edge] = []
-    for what, path, line in profile.start.unknown:
-        question = f"{what} ({path}:{line})"
-        edges.append(Edge(question, spread=_spread(profile.registers, what), into=into))
     for count, (name, path, line) in enumerate(profile.start.calls):
         question = f"not known: whether {name}(), which its initcall calls ({path}:{line}), leads back into it without a device"
-        spread = _spread(profile.registers, name)
+        spread = _spread(profile, name)
         machine = Edge(question, spread=spread, into=into)
         if count > _MOST_CALLS:
             edges.append(machine)
@@ -87,7 +91,13 @@ def initcall_calls(obj: Object, reader: ObjectReader) -> Incoming:
     return Incoming(tuple(edges))
 
 
-def _spread(registers: bool, function: str) -> Spread:
-    if not registers:
+def _into(profile: Profile) -> tuple[str, ...]:
+    """The files of an object in which its initcalls hand something out."""
+    places = (*profile.start.calls, *profile.start.unknown) if profile.registers else ()
+    return tuple(dict.fromkeys(path for _, path, _ in places))
+
+
+def _spread(profile: Profile, function: str) -> Spread:
+    if not profile.registers:
         return Spread.EVERYWHERE
     return Spread.NOWHERE if _OF_HOSTS.search(function.partition("(")[0]) else Spread.ASIDE

@@ -7,10 +7,11 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from hook.evidence.reach.devices import exports, probe_requirements
+from hook.evidence.reach.devices import probe_requirements
 from hook.evidence.reach.devices.driver_answers import driver_answers
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, Incoming, Kind, Run
 from hook.evidence.reach.devices.object_reader import ObjectReader, beside
+from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
 
 # objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hook.evidence.reach.devices.bindings import Names
-from hook.evidence.reach.devices.exports import in_kernel
+from hook.evidence.reach.devices.rules.exports import in_kernel
 from hook.kernel.texts import Texts
 from hook.source.words import is_number
 
@@ -70,23 +70,10 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
     formats: set[str] = set()  # of the macros, those that a name is printed by
     macros = [name for name in names.macros if not any(texts.macro(path, name) for path in own if path.endswith(".c"))]
     for name in names.names:
-        # plain numbers are no words of the index
-        words = [word for word in dict.fromkeys(re.findall(r"\w+", name.lower())) if not (word[0].isdigit() and is_number(word))]
-        # a device on SPI is made from a board's description alone; one of the platform may be named in a table of any file
-        making = [list(_MAKING_SPI)] if names.bus == "spi" else []
-        holding = texts.holding([[word] for word in words] + making) if words else None
-        # a name that is put together: by the first of its words, in files that make devices
-        printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
-        if holding is None or printing is None or len(printing) > _MOST_PRINTING:
+        candidates = _candidates(texts, name, names.bus, own, srcarch)
+        if candidates is None:
             return None
-        if printing:
-            there = [path for path in printing if _may_make(path, srcarch)]
-            formats_of = texts.once(("printing", words[0]), functools.partial(_formats, texts, there))
-            printing = [path for path, forms in formats_of.items() if any(_may_print(form, name) for form in forms)]
-        holding = [path for path in holding if path not in own and _may_make(path, srcarch)]
-        if len(holding) > _MOST_VERBATIM:
-            return None
-        holding = _verbatim(texts, holding, name)
+        holding, printing = candidates
         for path in dict.fromkeys((*holding, *printing)):
             if path in own or path in found or not _may_make(path, srcarch):
                 continue
@@ -109,18 +96,42 @@ def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> 
             sure = bool(_MADE.search(text[max(0, at - 120) : at])) and not _of_driver(text, at)
             sure = sure or (printed and _is_added(texts, path, at))
             found[path] = Maker(path, texts.line(path, at), name, sure)
+    _add_by_macros(texts, macros, formats, own, srcarch, found)
+    return list(found.values())
+
+
+def _candidates(texts: Texts, name: str, bus: str, own: set[str], srcarch: str) -> tuple[list[str], list[str]] | None:
+    """The files that hold a name as it is written, and those with a format that may print it; None where they are not known."""
+    # plain numbers are no words of the index
+    words = [word for word in dict.fromkeys(re.findall(r"\w+", name.lower())) if not (word[0].isdigit() and is_number(word))]
+    # a device on SPI is made from a board's description alone; one of the platform may be named in a table of any file
+    making = [list(_MAKING_SPI)] if bus == "spi" else []
+    holding = texts.holding([[word] for word in words] + making) if words else None
+    # a name that is put together: by the first of its words, in files that make devices
+    printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
+    if holding is None or printing is None or len(printing) > _MOST_PRINTING:
+        return None
+    if printing:
+        there = [path for path in printing if _may_make(path, srcarch)]
+        formats_of = texts.once(("printing", words[0]), functools.partial(_formats, texts, there))
+        printing = [path for path, forms in formats_of.items() if any(_may_print(form, name) for form in forms)]
+    holding = [path for path in holding if path not in own and _may_make(path, srcarch)]
+    return None if len(holding) > _MOST_VERBATIM else (_verbatim(texts, holding, name), printing)
+
+
+def _add_by_macros(texts: Texts, macros: Sequence[str], formats: set[str], own: set[str], srcarch: str, found: dict[str, Maker]) -> None:
+    """Adds the files in which a macro stands for a name; `formats` are those of the macros that print one."""
     for macro in dict.fromkeys(macros):
         for path in texts.holding([[macro.lower()]]) or ():
-            if path in own or path in found or not path.endswith((".c", ".h")) or not in_kernel(path, srcarch):
+            if path in own or path in found or not _may_make(path, srcarch):
                 continue
             text = texts.get(path) or ""
             use = -1 if macro in formats and _makes_none(text) else _used_as(text, macro)
             if use >= 0:
                 sure = bool(_MADE.search(text[max(0, use - 120) : use]))
                 found[path] = Maker(path, texts.line(path, use), macro, sure)
-        if not any(one.name == macro for one in found.values()):
-            found |= {one.path: one for one in _pasted(texts, macro, own, srcarch)}
-    return list(found.values())
+        if not any(maker.name == macro for maker in found.values()):
+            found |= {maker.path: maker for maker in _pasted(texts, macro, own, srcarch)}
 
 
 def _pasted(texts: Texts, macro: str, own: set[str], srcarch: str) -> Iterator[Maker]:
