@@ -113,7 +113,7 @@ def said(first: Kernel, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> 
         ("pool_get", ("pool_get",), (), ""),
         ("pool_dark", ("pool_get",), ("pool_dark",), "mm/Makefile:1 KCOV_INSTRUMENT_dark.o := n"),
         ("pool_quiet", ("pool_get",), ("pool_quiet",), "marked as code that KCOV does not instrument"),
-        ("pool_once", ("pool_caller",), ("pool_once",), "put into its caller by the compiler (called once)"),
+        ("pool_once", ("pool_caller",), ("pool_once",), "most likely inlined by the compiler (called once)"),
         ("pool_empty", ("pool_get",), ("pool_empty",), "pool_empty is an inline function (include/linux/pool.h:"),
     ],
 )

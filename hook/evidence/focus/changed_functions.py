@@ -1,13 +1,14 @@
 """Changed functions: which functions an edit of C changes, and which of them have an address that a fuzzer can be aimed at.
 
-A function is changed if its tokens are, or those of a macro, type or enumeration of the same file that it uses. Whether GCC keeps a
-function apart is foretold from its source; the rules, and how often they hold, are in docs/evidence.md.
+A function is changed if its tokens are, or those of a macro, type or enumeration of the same file that it uses. Whether GCC inlines a
+function is predicted from its source; docs/evidence.md has the rules, and how often they are right.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
+import typing
 from collections.abc import Iterable, Iterator, Sequence
 
 from hook.c import segments, translation_unit
@@ -16,9 +17,9 @@ from hook.c.definitions import Definition, DefinitionKind
 from hook.c.segments import Edit
 from hook.c.translation_unit import TranslationUnit
 
-# tokens of a static function with several callers, below which GCC at -O2 mostly puts it into them
+# tokens of a static function with several callers, below which GCC at -O2 mostly inlines it
 _SMALL = 42
-_MOST_CALLERS = 20  # that one inlined function is replaced by
+_MOST_CALLERS = 20  # that replace one inlined function
 _TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
 _NAME = re.compile(rb"[A-Za-z_]\w*+")
 _NO_COVERAGE = re.compile(rb"\b(?:noinstr|__no_sanitize_coverage|__no_kcsan_or_inline_noinstr|__noinstr_section|__cpuidle|__entry_text)\b")
@@ -33,13 +34,13 @@ class Changed:
     line: int  # of the new version, or of the old one where the function is gone
     why: str
     gone: bool = False
-    by_data: bool = False  # it did not change itself, but a type or a table that it uses: whoever touches that does
+    by_data: bool = False  # it did not change itself, but a type or a table that it uses did
     listed: bool = True  # among ChangedFunctions: its code differs
 
 
 @dataclasses.dataclass(frozen=True)
 class Aim:
-    """A function that has an address, to aim a fuzzer at."""
+    """A function with an address, at which a fuzzer can aim."""
 
     name: str
     path: str
@@ -51,12 +52,12 @@ class Aim:
 
 @dataclasses.dataclass(frozen=True)
 class FileFunctions:
-    """What is known of one changed file."""
+    """The functions of one changed file."""
 
     path: str
     changed: tuple[Changed, ...]
     aims: tuple[Aim, ...]
-    offered: tuple[Offered, ...] = ()  # of a header: what other files have of it
+    offered: tuple[Offered, ...] = ()  # of a header: the changed definitions that other files use
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,16 +80,16 @@ def of_edits(path: str, edits: Sequence[Edit], after: TranslationUnit) -> FileFu
     changed = tuple(_changed(edits, after, nodes))
     aims: dict[str, Aim] = {}
     if path.endswith((".c", ".S")):
-        for one in changed:
-            for aim in () if one.gone else _aims(path, one, nodes, after):
+        for function in changed:
+            for aim in () if function.gone else _aims(path, function, nodes, after):
                 if aim.name not in aims or aims[aim.name].by_data:
                     aims[aim.name] = aim
     offered = tuple(_offered(edits)) if path.endswith(".h") else ()
-    return FileFunctions(path, tuple(one for one in changed if one.listed), tuple(aims.values()), offered)
+    return FileFunctions(path, tuple(function for function in changed if function.listed), tuple(aims.values()), offered)
 
 
 def aims_of_users(path: str, name: str, why: str, file: TranslationUnit) -> list[Aim]:
-    """What to aim at for the functions of a C file whose code holds `name`."""
+    """Where to aim for the functions of a C file whose code has `name`."""
     nodes = file.callgraph
     users = _functions_using([name.encode("ascii")], file, nodes)
     return [aim for user in users for aim in _aims(path, Changed(user, nodes[user].definition.line, why), nodes, file)]
@@ -99,7 +100,7 @@ class Kept:
     """What becomes of a function when it is compiled."""
 
     line: int
-    inlined: str  # why the compiler will put it into its callers; empty where it keeps its address
+    inlined: str  # why the compiler will most likely inline it; empty where it keeps its address
     instrumented: bool  # whether KCOV sees it, by its own attributes
     aims: tuple[Aim, ...]  # it, or its nearest callers that have an address
 
@@ -132,11 +133,21 @@ def of_patch(files: Iterable[FileFunctions]) -> tuple[list[Changed], list[Aim]]:
     Users of a type or a table count only where no function changed itself: else those are what its change is about.
     """
     files = list(files)
-    changed = [one for file in files for one in file.changed]
-    direct = {one.name for one in changed if not one.by_data}
-    aims = [aim for file in files for aim in file.aims if not direct or not aim.by_data]
-    kept = [one for one in changed if not direct or not one.by_data]
-    return list({one.name: one for one in reversed(kept)}.values())[::-1], list({aim.name: aim for aim in reversed(aims)}.values())[::-1]
+    changed = [function for file in files for function in file.changed]
+    aims = [aim for file in files for aim in file.aims]
+    if any(not function.by_data for function in changed):
+        changed = [function for function in changed if not function.by_data]
+        aims = [aim for aim in aims if not aim.by_data]
+    return _first_of_each_name(changed), _first_of_each_name(aims)
+
+
+_Named = typing.TypeVar("_Named", Changed, Aim)
+
+
+def _first_of_each_name(functions: Sequence[_Named]) -> list[_Named]:
+    """Each name once, as it is first defined, at the place where it is last."""
+    by_name = {function.name: function for function in reversed(functions)}
+    return list(by_name.values())[::-1]
 
 
 def is_system_call(name: str) -> bool:
@@ -160,18 +171,18 @@ def _changed(edits: Iterable[Edit], after: TranslationUnit, nodes: dict[str, Nod
     for edit in edits:
         if edit.moved:
             continue
-        one = edit.either
-        if not one.is_function:
+        segment = edit.either
+        if not segment.is_function:
             others.append(edit)
             continue
-        if one.name in seen or (edit.new is None and one.name in nodes):
-            continue  # told already, or told as what stands elsewhere now
-        seen.add(one.name)
-        line = one.definition.line if one.definition else one.line
+        if segment.name in seen or (edit.new is None and segment.name in nodes):
+            continue  # named already, or it stands elsewhere now
+        seen.add(segment.name)
+        line = segment.definition.line if segment.definition else segment.line
         if edit.new is None:
-            yield Changed(one.name, line, "removed", gone=True)
+            yield Changed(segment.name, line, "removed", gone=True)
             continue
-        yield Changed(one.name, line, "code changed" if edit.old else "added")
+        yield Changed(segment.name, line, "code changed" if edit.old else "added")
     for edit in others:
         kind = edit.either.kind
         for name, why in _users(edit, after, nodes):
@@ -184,21 +195,21 @@ def _changed(edits: Iterable[Edit], after: TranslationUnit, nodes: dict[str, Nod
 def _users(edit: Edit, after: TranslationUnit, nodes: dict[str, Node]) -> Iterator[tuple[str, str]]:
     """The functions of the file that use a macro, type, enumeration or table that changed, each with the reason."""
     if edit.old is None or edit.new is None:
-        return  # what is new has no user that did not change itself, and so with what is gone
-    one = edit.new
-    if one.kind is DefinitionKind.MACRO:
-        for name in _functions_using([one.name.encode("ascii")], after, nodes):
-            yield name, f"uses {one.name}, which changed"
-    elif one.kind in _TYPES:
-        names = [one.name.encode("ascii")]
-        if one.kind is DefinitionKind.ENUM:
+        return  # a new or removed definition is used only by functions that changed themselves
+    new = edit.new
+    if new.kind is DefinitionKind.MACRO:
+        for name in _functions_using([new.name.encode("ascii")], after, nodes):
+            yield name, f"uses {new.name}, which changed"
+    elif new.kind in _TYPES:
+        names = [new.name.encode("ascii")]
+        if new.kind is DefinitionKind.ENUM:
             names = _moved_constants(edit)
         for name in _functions_using(names, after, nodes):
-            yield name, f"uses {one.kind} {one.name}, which changed"
-    elif one.kind is DefinitionKind.VARIABLE:
+            yield name, f"uses {new.kind} {new.name}, which changed"
+    elif new.kind is DefinitionKind.VARIABLE:
         entries = [name for name in _entries(edit) if name in nodes and nodes[name].definition.kind is DefinitionKind.FUNCTION]
-        for name in entries or _functions_using([one.name.encode("ascii")], after, nodes):
-            yield name, f"{'stands in' if entries else 'uses'} {one.name}, which changed"
+        for name in entries or _functions_using([new.name.encode("ascii")], after, nodes):
+            yield name, f"{'stands in' if entries else 'uses'} {new.name}, which changed"
 
 
 def _entries(edit: Edit) -> list[str]:
@@ -219,9 +230,9 @@ def _moved_constants(edit: Edit) -> list[bytes]:
 
 
 def _functions_using(names: Iterable[bytes], after: TranslationUnit, nodes: dict[str, Node]) -> list[str]:
-    """The functions whose code holds one of `names`, or a macro of the file that does, and so on."""
+    """The functions whose code has one of `names`, or a macro of the file that has one, and so on."""
     wanted = set(names)
-    macros = [one for one in after.scan.definitions if one.kind is DefinitionKind.MACRO]
+    macros = [definition for definition in after.scan.definitions if definition.kind is DefinitionKind.MACRO]
     for _ in range(5):  # macros within macros
         more = {
             macro.name.encode("ascii")
@@ -232,15 +243,16 @@ def _functions_using(names: Iterable[bytes], after: TranslationUnit, nodes: dict
         if not more:
             break
         wanted |= more
-    found = []
-    for one in after.scan.definitions:
-        if one.kind is DefinitionKind.FUNCTION and wanted.intersection(_NAME.findall(after.scan.code, *one.span)):
-            found.append(one.name)
-    return [name for name in dict.fromkeys(found) if name in nodes]
+    users = [
+        definition.name
+        for definition in after.scan.definitions
+        if definition.kind is DefinitionKind.FUNCTION and wanted.intersection(_NAME.findall(after.scan.code, *definition.span))
+    ]
+    return [name for name in dict.fromkeys(users) if name in nodes]
 
 
 def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: TranslationUnit) -> Iterator[Aim]:
-    """The function itself, or where the compiler puts it into others, its nearest callers that have an address."""
+    """The function itself, or where the compiler inlines it, its nearest callers that have an address."""
     waiting = [(changed.name, changed.why)]
     seen: set[str] = set()
     while waiting and len(seen) < _MOST_CALLERS:
@@ -255,16 +267,16 @@ def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: Translatio
             continue
         inlined = _inlined(node, after)
         if inlined and callers:
-            waiting += [(caller, f"{name}, which the compiler puts into it, changed") for caller in callers]
+            waiting += [(caller, f"{name}, which the compiler inlines into it, changed") for caller in callers]
             continue
         if inlined == "inline":
-            continue  # nobody in this file calls it
+            continue  # it has no caller in this file
         head = _head(node.definition, after)
         yield Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data)
 
 
 def _inlined(node: Node, after: TranslationUnit) -> str:
-    """Why the compiler will put a function into its callers; empty where it most likely keeps it."""
+    """Why the compiler will most likely inline a function; empty where it most likely keeps it."""
     head = _head(node.definition, after)
     if b"static" not in head or b"noinline" in head or b"..." in head or b"__used" in head:
         return ""

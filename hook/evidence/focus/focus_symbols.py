@@ -1,7 +1,7 @@
-"""The focus: which functions to aim the fuzzer at, and which lie on the way in.
+"""Focus symbols: which functions to aim the fuzzer at, and which are on the call path to them.
 
-An aim has an address in the built kernel, is instrumented by KCOV, and is not called from everywhere. What matters but cannot be aimed at,
-and the few callers of a changed function, are `Via`. docs/evidence.md has the rules.
+A focus symbol has an address in the built kernel, is instrumented by KCOV, and is not called from everywhere. Functions that matter but
+cannot be aimed at, and the few callers of a changed function, are `Via`. docs/evidence.md has the rules.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from hook.verdict import Fact, Place
 if typing.TYPE_CHECKING:
     from hook.source.lookup import FunctionUse
 
-_UBIQUITOUS_FILES = 400  # that call a function: every program a fuzzer makes gets there
-_FEW_CALLERS = 2  # of a changed function: they are its way in
-_LOOKED_UP = 6  # changed functions whose callers are looked for, of one patch
-_MOST_FILES, _MOST_SECONDS = 12, 0.25  # of one such question; a function in more files has more callers than a few
+_UBIQUITOUS_FILES = 400  # that name a function: every program of a fuzzer runs it
+_FEW_CALLERS = 2  # of a changed function: these are named in Via
+_LOOKED_UP = 6  # changed functions of one patch whose callers are looked up
+_MOST_FILES, _MOST_SECONDS = 12, 0.25  # of one such question; a function in more files has many callers
 _MOST_CHANGED = 200  # names listed
 _MOST_VIA = 20
 _NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
@@ -33,7 +33,7 @@ _NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 
 @dataclasses.dataclass(frozen=True)
 class Focus:
-    """What a fuzzer should know of a patch."""
+    """Where a fuzzer should aim for a patch."""
 
     symbols: tuple[str, ...] = ()
     via: tuple[str, ...] = ()
@@ -57,13 +57,13 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
     symbols: dict[str, None] = {}
     via: dict[str, None] = {}
     facts: list[Fact] = []
-    dark: dict[str, Fact | None] = {}
+    uncovered_files: dict[str, Fact | None] = {}
     for group in _groups(aims, files, source):
         for aim in group:
             name = changed_functions.symbol(aim.name, target_arch)
             if len(symbols) + len(via) >= most + _MOST_VIA:
-                break  # more than anybody is told
-            if why := _not_aimed_at(aim, source, dark):
+                break  # no more are shown
+            if why := _why_not(aim, source, uncovered_files):
                 via[name] = None
                 facts.append(why)
             else:
@@ -71,7 +71,7 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
         if symbols:
             break
     callers: list[Callers] = []
-    for name, fact in _ways_in(aims, source, dark, callers):
+    for name, fact in _few_callers(aims, source, uncovered_files, callers):
         shown = changed_functions.symbol(name, target_arch)
         if shown not in symbols and shown not in via:
             via[shown] = None
@@ -79,29 +79,30 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
     return Focus(
         tuple(symbols)[:most],
         (*tuple(symbols)[most:], *via)[:_MOST_VIA],
-        tuple(changed_functions.symbol(one.name, target_arch) for one in changed)[:_MOST_CHANGED],
+        tuple(changed_functions.symbol(function.name, target_arch) for function in changed)[:_MOST_CHANGED],
         tuple(facts),
         tuple(callers),
     )
 
 
 def _groups(aims: Iterable[Aim], files: Iterable[FileFunctions], source: Source) -> Iterator[Iterable[Aim]]:
-    """What to aim at; then what else, each only where nothing of what came before it can be hit.
+    """What to aim at, then what to aim at instead: a group counts only where nothing of those before it can be hit.
 
-    After the functions that changed those of .c files that use what changed in a header, code before types, where they are few.
+    First the changed functions; then the functions of .c files that use what changed in a header, code before types, where they are few.
     """
     yield aims
-    offered = [one for file in files for one in file.offered]
-    code = [one for one in offered if one.kind in (DefinitionKind.FUNCTION, DefinitionKind.MACRO)]
+    offered = [definition for file in files for definition in file.offered]
+    code = [definition for definition in offered if definition.kind in (DefinitionKind.FUNCTION, DefinitionKind.MACRO)]
     yield _users(code[:_LOOKED_UP], source)
-    yield _users([one for one in offered if one not in code][:_LOOKED_UP], source)
+    yield _users([definition for definition in offered if definition not in code][:_LOOKED_UP], source)
 
 
 def _users(offered: Iterable[Offered], source: Source) -> list[Aim]:
-    found: list[Aim] = []
+    """The functions of .c files that use what a header offers."""
+    aims: list[Aim] = []
     read: dict[str, TranslationUnit] = {}
-    for one in offered:
-        paths = _holding(source, one.name)
+    for definition in offered:
+        paths = _holding(source, definition.name)
         if len(paths) > _MOST_FILES:
             continue
         for path in paths:
@@ -110,24 +111,27 @@ def _users(offered: Iterable[Offered], source: Source) -> list[Aim]:
             if path not in read:
                 blob = source.file(path)
                 read[path] = translation_unit.of_text(blob.data if blob and blob.data else b"")
-            found += changed_functions.aims_of_users(path, one.name, f"uses {one.kind} {one.name}, which changed", read[path])
-    return found
+            why = f"uses {definition.kind} {definition.name}, which changed"
+            aims += changed_functions.aims_of_users(path, definition.name, why, read[path])
+    return aims
 
 
-def _not_aimed_at(aim: Aim, source: Source, dark: dict[str, Fact | None]) -> Fact | None:
-    """Why a function that has an address is no aim."""
+def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None]) -> Fact | None:
+    """Why a fuzzer cannot be aimed at a function that has an address."""
     if not aim.instrumented:
         return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
-    if fact := _dark(aim.path, source, dark):
+    if fact := _uncovered(aim.path, source, uncovered_files):
         return dataclasses.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
     count = len(_holding(source, aim.name))
     if count > _UBIQUITOUS_FILES:
-        return Fact(f"{aim.name} is used in {count} files: every program gets there", Place(aim.path, aim.line, ""))
+        return Fact(f"{aim.name} is used in {count} files: every program runs it", Place(aim.path, aim.line, ""))
     return None
 
 
-def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None], known: list[Callers]) -> Iterable[tuple[str, Fact]]:
-    """The callers of changed functions that have only one or two, where the index can tell quickly; all uses of any go to `known`."""
+def _few_callers(
+    aims: Iterable[Aim], source: Source, uncovered_files: dict[str, Fact | None], known: list[Callers]
+) -> Iterable[tuple[str, Fact]]:
+    """The callers of changed functions that have only one or two, if the index finds them quickly; all uses are added to `known`."""
     if source.index is None:
         return
     from hook.source.lookup import Bounds, FunctionUseKind, callers
@@ -150,12 +154,13 @@ def _ways_in(aims: Iterable[Aim], source: Source, dark: dict[str, Fact | None], 
             read = source.file(use.path)
             place = Place(use.path, use.line, read.oid if read else "")
             why = f"{use.user} calls {aim.name}"
-            if fact := _dark(use.path, source, dark):
-                why += f"; it is no aim itself: {fact.place.path}:{fact.place.line} {fact.text}"
+            if fact := _uncovered(use.path, source, uncovered_files):
+                why += f"; KCOV does not instrument it: {fact.place.path}:{fact.place.line} {fact.text}"
             yield use.user, Fact(why, place, use.text.strip())
 
 
-def _dark(path: str, source: Source, known: dict[str, Fact | None]) -> Fact | None:
+def _uncovered(path: str, source: Source, known: dict[str, Fact | None]) -> Fact | None:
+    """The line that keeps KCOV out of a file, looked up once."""
     if path not in known:
         known[path] = uncovered(source, path)
     return known[path]
@@ -184,31 +189,28 @@ class Hit:
 
 
 def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
-    """Whether a fuzzer can be aimed at the function that the file at `path` defines as `name`.
-
-    What cannot be read speaks against nothing.
-    """
+    """Whether a fuzzer can be aimed at the function that the file at `path` defines as `name`. Yes where the file cannot be read."""
     symbol = changed_functions.symbol(name, target_arch)
-    found = source.file(path)
-    if found is None or found.data is None:
+    file = source.file(path)
+    if file is None or file.data is None:
         return Hit(symbol)
-    dark: dict[str, Fact | None] = {}
-    if fact := _dark(path, source, dark):
+    uncovered_files: dict[str, Fact | None] = {}
+    if fact := _uncovered(path, source, uncovered_files):
         return Hit(symbol, fact)
     if not path.endswith((".c", ".h")):
         return Hit(symbol)
-    kept = changed_functions.kept(name, path, translation_unit.of_text(found.data))
+    kept = changed_functions.kept(name, path, translation_unit.of_text(file.data))
     if kept is None:
         return Hit(symbol)
     if kept.inlined:
-        why = "an inline function" if kept.inlined == "inline" else f"most likely put into its caller by the compiler ({kept.inlined})"
-        instead = (changed_functions.symbol(aim.name, target_arch) for aim in kept.aims if _not_aimed_at(aim, source, dark) is None)
-        return Hit(symbol, Fact(f"{name} is {why}", Place(path, kept.line, found.oid)), tuple(instead))
+        why = "an inline function" if kept.inlined == "inline" else f"most likely inlined by the compiler ({kept.inlined})"
+        instead = (changed_functions.symbol(aim.name, target_arch) for aim in kept.aims if _why_not(aim, source, uncovered_files) is None)
+        return Hit(symbol, Fact(f"{name} is {why}", Place(path, kept.line, file.oid)), tuple(instead))
     if not kept.instrumented:
-        return Hit(symbol, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, found.oid)))
+        return Hit(symbol, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, file.oid)))
     if _is_ubiquitous(name, source):
-        claim = f"{name} is used in more than {_UBIQUITOUS_FILES} files: every program gets there"
-        return Hit(symbol, Fact(claim, Place(path, kept.line, found.oid)))
+        claim = f"{name} is used in more than {_UBIQUITOUS_FILES} files: every program runs it"
+        return Hit(symbol, Fact(claim, Place(path, kept.line, file.oid)))
     return Hit(symbol)
 
 

@@ -1,7 +1,7 @@
-"""Coverage: whether KCOV instruments the code of a file, so that a fuzzer sees that it gets there.
+"""KCOV: whether the code of a file is instrumented, so that a fuzzer sees when it runs.
 
 By the makefile of its directory (Documentation/dev-tools/kcov.rst): `KCOV_INSTRUMENT := n` for all of its objects,
-`KCOV_INSTRUMENT_name.o := n` for one. Conditionals are not evaluated: where one of these lines stands, the code is taken for uncovered.
+`KCOV_INSTRUMENT_name.o := n` for one. Conditionals are not evaluated: where one of these lines stands, the code counts as not instrumented.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def uncovered(source: Source, path: str) -> Fact | None:
     directory, _, name = path.rpartition("/")
     prefix = f"{directory}/" if directory else ""
     for makefile in (f"{prefix}Makefile", f"{prefix}Kbuild"):  # where there are both, the lines about KCOV are in the Makefile
-        found = source.file(makefile)
-        if found is None or found.data is None:
+        file = source.file(makefile)
+        if file is None or file.data is None:
             continue
-        for match in _LINE.finditer(found.data):
-            which = match.group(1)
-            if which is None or which.decode() == name.rpartition(".")[0]:
-                line = found.data.count(b"\n", 0, match.start()) + 1
+        for match in _LINE.finditer(file.data):
+            target = match.group(1)
+            if target is None or target.decode() == name.rpartition(".")[0]:
+                line = file.data.count(b"\n", 0, match.start()) + 1
                 text = match.group().decode("utf-8", "replace").strip()
-                return Fact(f"KCOV does not instrument {path}", Place(makefile, line, found.oid), text)
+                return Fact(f"KCOV does not instrument {path}", Place(makefile, line, file.oid), text)
         return None
     return None
