@@ -134,7 +134,7 @@ def test_check_leaves_no_trace(kernel: Kernel) -> None:
         (["--agent", "always"], 2, "no model is set up"),
         (["--repo", "/"], 3, "/ is not in a git repository"),
         (["--repo", "/nowhere"], 3, "/nowhere is not a directory"),
-        (["--patch", "-"], 3, "holds no patch"),
+        (["--patch", "-"], 3, "has no patch"),
     ],
 )
 def test_wrong_use_ends_in_one_line(kernel: Kernel, arguments: list[str], code: int, sentence: str) -> None:

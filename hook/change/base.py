@@ -1,4 +1,4 @@
-"""The base: the revision that a mailed patch is meant for."""
+"""Base: the revision that a mailed patch is meant for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hook.change.mail import MailedPatch
 from hook.source import overlay
 from hook.source.git import Repository
 
-# more would not tell commits apart any better
+# more blobs would not make the choice better
 _MAX_BLOBS = 64
 
 
@@ -21,7 +21,7 @@ class Base:
     """The chosen revision."""
 
     commit: str  # its id; the empty tree's where there is no commit yet
-    why: str  # for the person, how it was chosen
+    why: str  # for the person: how it was chosen
 
 
 def choose(repo: Repository, named: str | None, mailed: Sequence[MailedPatch], max_commits: int) -> Base:

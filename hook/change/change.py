@@ -1,6 +1,6 @@
-"""The change: what is judged. The staged index, a commit, each commit of a range, or a mailed patch.
+"""Change: what is judged. The staged index, a commit, each commit of a range, or a mailed patch.
 
-Each comes with the patch it makes and with the repository through which its blobs can be read.
+Each has its patch, and the repository through which its blobs can be read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hook.source.object_store import Objects
 
 
 class NothingToJudge(Exception):
-    """There is no change here that a verdict could speak of; the sentence says why. This is no failure."""
+    """There is no change to judge; the sentence says why. This is not a failure."""
 
 
 class UnknownRevision(GitError):
@@ -40,14 +40,14 @@ class Commit:
 class Change:
     """What is judged."""
 
-    label: str  # how a person would call it: "staged change", "1a2b3c4d5e6f mm: fix …"
+    label: str  # for the person: "staged change", "1a2b3c4d5e6f mm: fix …"
     repo: Repository
     patch: patch.Patch
     base: str  # commit it is judged against, empty before the first commit
     base_tree: str  # what `base` stands for in git commands: that commit, or the empty tree
     after: str = ""  # commit or tree with the change applied; empty: the staged index
     commit: str = ""  # empty while it is staged or mailed
-    note: str = ""  # what a person should know of how it was read
+    note: str = ""  # for the person: how it was read
 
 
 def find_commit(objects: Objects, revision: str) -> Commit:
@@ -71,7 +71,7 @@ def head_commit(objects: Objects) -> Commit | None:
 
 
 def staged(repo: Repository, objects: Objects, settings: Settings, against: Commit | None) -> Change:
-    """What the index holds against `against` (HEAD, or HEAD's parent when HEAD is being amended).
+    """The staged change against the commit `against` (HEAD, or HEAD's parent when HEAD is being amended).
 
     Raises NothingToJudge when nothing is staged, GitError when the index has unmerged paths.
     """
@@ -118,7 +118,7 @@ def _remerged(repo: Repository, commit: Commit) -> patch.Patch:
 
 
 def unread(repo: Repository, commit: Commit, change_id: str) -> Change:
-    """A commit whose patch nobody needs to read, because its verdict is known."""
+    """A commit whose verdict is known, so that its patch is not read."""
     base = commit.parents[0] if commit.parents else ""
     label = f"{commit.oid[:12]} {commit.subject}"
     return Change(label, repo, patch.Patch((), change_id, ""), base, base or repo.empty_tree, commit.oid, commit.oid)
@@ -127,7 +127,7 @@ def unread(repo: Repository, commit: Commit, change_id: str) -> Change:
 def revisions(repo: Repository, names: str) -> list[str]:
     """The commits that `A..B` names, oldest first, without merges' other sides being lost.
 
-    Raises UnknownRevision, which says so where the clone is shallow: a range that a CI job is told may start before it.
+    Raises UnknownRevision. In a shallow clone the error says so: the range that a CI job gets may start before the clone does.
     """
     if names.startswith("-"):
         raise UnknownRevision(f"{names} is no revision")

@@ -1,7 +1,7 @@
-"""Mail: the patches in what a person hands over: a bare diff, the output of `git format-patch`, a mail, or a mailbox with a series.
+"""Mail: the patches in an input: a plain diff, the output of `git format-patch`, a mail, or a mailbox with a series.
 
-Mails are taken apart by git's own `mailsplit` and `mailinfo`, as `git am` does it. Only multipart mails, which these read as one
-text with all their HTML, go through Python's email package first.
+Git's own `mailsplit` and `mailinfo` read mails, as in `git am`. They would read a multipart mail as one text with all its HTML, so
+Python's email package splits such a mail first.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TooMuchMail(GitError):
 
 @dataclasses.dataclass(frozen=True)
 class MailedPatch:
-    """One patch as somebody sent it."""
+    """One patch as it was sent."""
 
     diff: bytes
     diff_keep_cr: bytes  # where every line ends in CR LF: those CRs taken for the file's, not for the mail's; else the same
@@ -36,7 +36,7 @@ class MailedPatch:
     version: int = 1  # of [PATCH v2]
     base_commit: str = ""  # `base-commit:` of this mail, or of its series; empty if none names one
     prerequisites: tuple[str, ...] = ()  # `prerequisite-patch-id:`: what must be applied between the base and this series
-    note: str = ""  # what a person should know of how it was read
+    note: str = ""  # for the person: how it was read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +55,9 @@ def split(
     limit_bytes: int,
     name: str = "the mail",
 ) -> tuple[MailedPatch, ...]:
-    """The patches in `data`, in the order in which they apply. `name` is how the person calls the input.
+    """The patches in `data`, in the order in which they apply. `name` is the input in the words of an error.
 
-    Numbered patches come in their order, others as they stand. Of two versions of a patch the higher counts, of two copies the
+    Numbered patches are sorted by number, others keep their order. Of two versions of a patch the higher is taken, of two copies the
     first.
     Raises NoPatch, saying why there is none, or TooMuchMail.
     """
@@ -65,16 +65,16 @@ def split(
         raise TooMuchMail(f"{name} has {len(data)} bytes; at most {limit_bytes} are read")
     data = _as_bytes_of_text(data)
     if not data.strip():
-        raise NoPatch(f"{name} holds no patch: it is empty")
+        raise NoPatch(f"{name} has no patch: it is empty")
     if not _is_mail(data):
         if not _DIFF.search(data):
-            raise NoPatch(f"{name} holds no patch: no line of it starts a diff")
+            raise NoPatch(f"{name} has no patch: no line of it starts a diff")
         return (_bare(data),)
     with tempfile.TemporaryDirectory(prefix="mail-", dir=scratch) as private:
         letters = list(_letters(data, repo, pathlib.Path(private)))
     patches = [letter for letter in letters if letter.has_diff]
     if not patches:
-        raise NoPatch(f"{name} holds no patch: {_why_none(data, len(letters))}")
+        raise NoPatch(f"{name} has no patch: {_why_none(data, len(letters))}")
     # a reply may carry a diff of its own, but beside the patches that it answers it is talk
     sent = [letter.patch for letter in patches if not letter.is_reply] or [letter.patch for letter in patches]
     return _with_base(_in_order(sent), [letter.patch for letter in letters if not letter.is_reply])
@@ -258,11 +258,11 @@ def _in_order(sent: Sequence[MailedPatch]) -> list[MailedPatch]:
         if other is None:
             kept[key] = patch
         elif patch.version != other.version:
-            newer = max(patch, other, key=lambda one: one.version)
-            older = min(patch, other, key=lambda one: one.version)
-            kept[key] = dataclasses.replace(newer, note=f"version {older.version} of it, in the same mailbox, is left out")
+            newer = max(patch, other, key=lambda mailed: mailed.version)
+            older = min(patch, other, key=lambda mailed: mailed.version)
+            kept[key] = dataclasses.replace(newer, note=f"version {older.version}, in the same mailbox, is ignored")
         elif patch.subject == other.subject:
-            kept[key] = dataclasses.replace(other, note="a second copy of it, in the same mailbox, is left out")
+            kept[key] = dataclasses.replace(other, note="a second copy, in the same mailbox, is ignored")
         else:
             return list(sent)  # two series; nothing says which comes first
     if len({patch.number for patch in kept.values()}) < len(kept):
@@ -295,5 +295,5 @@ def _why_none(data: bytes, readable: int) -> str:
     if _ENCRYPTED.search(data):
         return "it is encrypted"
     if _HTML.search(data):
-        return "a diff does not survive in HTML; it is needed as plain text or as an attachment"
+        return "a diff in HTML is damaged; send it as plain text or as an attachment"
     return "no mail in it has a diff" if readable > 1 else "the mail has no diff"

@@ -1,7 +1,7 @@
-"""The patch: a change as files and hunks, with the old and the new blob of each file.
+"""Patch: a change as files and hunks, with the old and the new blob of each file.
 
-Which files changed is read from git's raw records, which cannot be forged; the hunks come from the diff text beside them, by unidiff. Where
-git shows no text (another submodule commit, a mode) there are no hunks, and a blob's bytes decide.
+Git's raw records, which cannot be forged, say which files changed. unidiff reads the hunks from the diff text beside them. Where git
+prints no text (another submodule commit, a mode) there are no hunks.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Patch:
 
 
 class BadDiff(GitError):
-    """Git's answer does not read as the raw records and patch that were asked for."""
+    """Git's output is not the raw records and the patch that were asked for."""
 
 
 def change_id(files: Sequence[FileChange]) -> str:
@@ -85,7 +85,7 @@ def change_id(files: Sequence[FileChange]) -> str:
     digest = hashlib.sha256()
     for path, *rest in sorted((os.fsencode(path), *rest) for path, *rest in records):
         assert isinstance(path, bytes)
-        digest.update(path + b"\0" + " ".join(str(one) for one in rest).encode() + b"\n")
+        digest.update(path + b"\0" + " ".join(str(field) for field in rest).encode() + b"\n")
     return digest.hexdigest()[:40]
 
 

@@ -1,4 +1,4 @@
-"""The series: mailed patches as changes, each applied on what the ones before it left, without a trace in the repository."""
+"""Series: mailed patches as changes. Each is applied on top of the ones before it, without a trace in the repository."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hook.source.git import GitError, Repository
 
 @dataclasses.dataclass(frozen=True)
 class Unread:
-    """A patch of the series that gives no change to judge."""
+    """A patch of the series without a change to judge."""
 
     label: str
     why: str
@@ -35,7 +35,7 @@ class Series:
     _scratch: pathlib.Path
 
     def changes(self) -> Iterator[Change | Unread]:
-        """Each patch as a change. After one that does not apply the others cannot be placed either: each says so."""
+        """Each patch as a change. After one that does not apply the others are not tried, and each says so."""
         below: overlay.Overlay | None = None
         broken = ""
         for number, mailed in enumerate(self.patches, 1):

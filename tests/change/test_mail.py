@@ -106,12 +106,12 @@ def test_of_two_versions_the_higher_counts_and_of_two_copies_the_first(series: K
     first, second = formatted(series, "-n", "HEAD~2"), formatted(series, "-n", "-v2", "HEAD~2")
     patches = split(series, scratch, second + first)
     assert [(patch.number, patch.version, patch.note) for patch in patches] == [
-        (1, 2, "version 1 of it, in the same mailbox, is left out"),
-        (2, 2, "version 1 of it, in the same mailbox, is left out"),
+        (1, 2, "version 1, in the same mailbox, is ignored"),
+        (2, 2, "version 1, in the same mailbox, is ignored"),
     ]
     patches = split(series, scratch, first + first)
     assert [patch.number for patch in patches] == [1, 2]
-    assert patches[0].note == "a second copy of it, in the same mailbox, is left out"
+    assert patches[0].note == "a second copy, in the same mailbox, is ignored"
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
@@ -183,14 +183,14 @@ def test_multipart_mails(series: Kernel, scratch: pathlib.Path) -> None:
         (letter(b"Ping?\n"), "the mail has no diff"),
         (letter(b"\x00\xff\x00\n"), "the mail has no diff"),
         (b"From x Mon Sep 17 00:00:00 2001\n\n\n", "the mail has no diff"),
-        (letter(b"<pre>\ndiff --git a/x b/x\n", "Content-Type: text/html\n"), "a diff does not survive in HTML"),
-        (multipart(("text/html", b"<pre>\ndiff --git a/x b/x\n")), "a diff does not survive in HTML"),
+        (letter(b"<pre>\ndiff --git a/x b/x\n", "Content-Type: text/html\n"), "a diff in HTML is damaged"),
+        (multipart(("text/html", b"<pre>\ndiff --git a/x b/x\n")), "a diff in HTML is damaged"),
         (letter(b"-----BEGIN PGP MESSAGE-----\n", 'Content-Type: multipart/encrypted; boundary="x"\n'), "it is encrypted"),
         (letter(b"x", "Content-Transfer-Encoding: base64\nContent-Type: text/plain; charset=nonsense\n"), "the mail has no diff"),
     ],
 )
 def test_what_holds_no_patch_says_why(kernel: Kernel, scratch: pathlib.Path, data: bytes, why: str) -> None:
-    with pytest.raises(mail.NoPatch, match="the mail holds no patch: ") as caught:
+    with pytest.raises(mail.NoPatch, match="the mail has no patch: ") as caught:
         split(kernel, scratch, data)
     assert why in str(caught.value)
 

@@ -132,7 +132,7 @@ def test_a_stopped_review_goes_on_from_there(kernel: Kernel) -> None:
         (["HEAD..HEAD"], 3, "HEAD..HEAD holds no commits"),
         (["/nowhere"], 3, "/nowhere: No such file or directory"),
         (["MAINTAINERS", "--record"], 2, "a mailed patch is no commit"),
-        (["MAINTAINERS"], 3, "holds no patch"),
+        (["MAINTAINERS"], 3, "has no patch"),
         (["HEAD~1..HEAD", "--base", "HEAD"], 2, "--base goes with a mailed series"),
         (["HEAD~1..HEAD", "--jobs", "-1"], 2, "--jobs takes a number"),
     ],

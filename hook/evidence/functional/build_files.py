@@ -1,7 +1,7 @@
-"""The text in Kconfig files and makefiles that changes nothing that is built.
+"""Build files: whether two versions of a Kconfig file or a makefile build the same.
 
-In a makefile: comments that have a line to themselves, and empty lines. In a Kconfig file: comments, empty lines, the help and
-the words of a prompt. Trailing white space in a makefile is part of a value, so it counts.
+In a makefile, comments on a line of their own and empty lines do not count; trailing white space does, being part of a value. In a Kconfig
+file, comments, empty lines, help texts and the text of a prompt do not count.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _compared(old_parts: list[_Part], new_parts: list[_Part], old: bytes, new: b
         )
         return Comparison(False, "", old_line, new_line, "more than comments, help and prompt text changed")
     for kind in ("prompt text", "help text", "comment"):
-        if [one[1] for one in old_parts if one[0] == kind] != [one[1] for one in new_parts if one[0] == kind]:
+        if [part[1] for part in old_parts if part[0] == kind] != [part[1] for part in new_parts if part[0] == kind]:
             return Comparison(True, kind, *first_lines(old, new), f"only {kind} changed; nothing that is built depends on it")
     return Comparison(True, "white space", *first_lines(old, new), "only white space between statements changed")
 

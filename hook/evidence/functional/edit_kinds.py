@@ -1,6 +1,6 @@
-"""Edit kinds: what kind of edit a piece of C has had that is not proved harmless.
+"""Edit kinds: the change classes of an edit of C that is not proved harmless.
 
-They describe an edit for people and for counting, and prove nothing. An edit that is proved harmless has the class of its proof.
+They describe the edit for people and for counting, and prove nothing. An edit that is proved harmless has the class of its proof.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import logging_calls
+from hook.evidence.functional.token_places import CONDITION, STATEMENT_ENDS, Tokens, differing
 
 _MOST_STATEMENTS = 4000  # of one function that are compared one by one; difflib is quadratic at worst
 _ASSERTION = re.compile(
     rb"(?:[A-Z0-9_]*(?:WARN|BUG)(?:_ON)?(?:_ONCE|_RATELIMIT|_FUNC)?(?:_[A-Z]+)?|VM_\w*(?:WARN|BUG)_ON\w*|lockdep_assert\w*|BUILD_BUG_ON\w*"
     rb"|static_assert|\w*ASSERT\w*|assert_\w+|might_sleep|might_fault|might_lock\w*)\Z"
 )
-_TRACEPOINT = re.compile(rb"trace_\w+\Z")
 _CONSTANT = re.compile(rb"(?:[0-9]\w*|'.*'|\".*\"|[A-Z][A-Z0-9_]+|true|false|NULL)\Z", re.DOTALL)
 _ANNOTATIONS = frozenset(
     b"const volatile static inline noinline __always_inline __init __exit __initdata __exitdata __initconst __maybe_unused __always_unused"
@@ -29,56 +29,47 @@ _ANNOTATIONS = frozenset(
     b" __sched __latent_entropy __packed __randomize_layout __noreturn fallthrough".split()
 )
 _TYPES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF)
-_CONDITION = re.compile(rb"#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b")
 _INCLUDE = re.compile(rb"#[ \t]*include\b")
 _COUNTING = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT))
-_STATEMENT_ENDS = frozenset((b";", b"{", b"}"))
-
-Statement = tuple[bytes, ...]
+Statement = Tokens
 
 
 def counts_as_functional(edit: Edit, classes: Iterable[ChangeClass]) -> bool:
     """Whether an edit of a .c file with these classes, not proved harmless, counts as a change of what the kernel does.
 
-    That is so where statements of a function differ: refactors and assertions count, whatever their author says of them, as farms count
-    them too. Statements that only changed places, declarations, types, macros and data stay open.
+    It does where statements of a function differ. Refactors and assertions count, whatever their author says of them, because fuzzing
+    farms count them too. Statements that only moved, declarations, types, macros and data stay open.
     """
     return edit.either.is_function and edit.old is not None and edit.new is not None and not _COUNTING.isdisjoint(classes)
 
 
 def of_edit(edit: Edit) -> tuple[ChangeClass, ...]:
     """The classes of one edit; at least one."""
-    one = edit.either
+    kind = edit.either.kind
     if edit.moved:
         return (ChangeClass.MOVED_CODE,)
-    if one.kind is DefinitionKind.MACRO:
+    if kind is DefinitionKind.MACRO:
         return (ChangeClass.MACRO_BODY,)
-    if one.kind in _TYPES:
+    if kind in _TYPES:
         return (ChangeClass.TYPE_LAYOUT,)
     try:
         old, new = (side.tokens if side else () for side in (edit.old, edit.new))
     except Unreadable:
         return (ChangeClass.CODE,)
-    if one.kind is DefinitionKind.FUNCTION:
+    if kind is DefinitionKind.FUNCTION:
         if edit.old is None or edit.new is None:
             return (ChangeClass.FUNCTION_ADDED,) if edit.old is None else (ChangeClass.FUNCTION_REMOVED,)
         return _of_statements(_statements(old), _statements(new))
-    if one.kind is DefinitionKind.VARIABLE:
+    if kind is DefinitionKind.VARIABLE:
         return (ChangeClass.DATA_TABLE,) if b"{" in (*old, *new) else (ChangeClass.DATA,)
-    return tuple(dict.fromkeys(_of_loose(token) for token in _differing(old, new))) or (ChangeClass.DECLARATION,)
+    return tuple(dict.fromkeys(_of_declaration(token) for token in differing(old, new))) or (ChangeClass.DECLARATION,)
 
 
-def _of_loose(token: bytes) -> ChangeClass:
-    """Of a token between definitions."""
-    if _CONDITION.match(token):
+def _of_declaration(token: bytes) -> ChangeClass:
+    """The class of a token between definitions."""
+    if CONDITION.match(token):
         return ChangeClass.PREPROCESSOR_CONDITION
     return ChangeClass.INCLUDE if _INCLUDE.match(token) else ChangeClass.DECLARATION
-
-
-def _differing(old: Statement, new: Statement) -> list[bytes]:
-    rest = collections.Counter(new)
-    rest.subtract(old)
-    return [token for token, count in rest.items() if count]
 
 
 def _statements(tokens: Statement) -> list[Statement]:
@@ -91,7 +82,7 @@ def _statements(tokens: Statement) -> list[Statement]:
         if is_directive and begin < at:
             out.append(tokens[begin:at])
             begin = at
-        if is_directive or (token in _STATEMENT_ENDS and depth == 0):
+        if is_directive or (token in STATEMENT_ENDS and depth == 0):
             out.append(tokens[begin : at + 1])
             begin = at + 1
     if begin < len(tokens):
@@ -104,19 +95,19 @@ def _of_statements(old: Sequence[Statement], new: Sequence[Statement]) -> tuple[
         return (ChangeClass.CODE,)
     if collections.Counter(old) == collections.Counter(new):
         return (ChangeClass.MOVED_CODE,)
-    found: dict[ChangeClass, None] = {}
-    for what, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if what != "equal":
-            found.update(dict.fromkeys(_of_pair(old[a:b], new[c:d])))
-    return tuple(found)
+    classes: dict[ChangeClass, None] = {}
+    for operation, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if operation != "equal":
+            classes.update(dict.fromkeys(_of_pair(old[a:b], new[c:d])))
+    return tuple(classes)
 
 
 def _of_pair(old: Sequence[Statement], new: Sequence[Statement]) -> Iterable[ChangeClass]:
-    """Of statements that stand where others stood."""
+    """The classes of statements that replace others."""
     if len(old) == len(new):
-        for one, other in zip(old, new, strict=True):
-            if one != other:
-                yield _of_replaced(one, other)
+        for before, after in zip(old, new, strict=True):
+            if before != after:
+                yield _of_replaced(before, after)
         return
     for statement in (*old, *new):
         if statement != (b"}",):
@@ -130,22 +121,22 @@ def _of_replaced(old: Statement, new: Statement) -> ChangeClass:
     if tuple(token for token in old if token not in _ANNOTATIONS) == tuple(token for token in new if token not in _ANNOTATIONS):
         return ChangeClass.ANNOTATION
     if len(old) == len(new):
-        pairs = [(one, other) for one, other in zip(old, new, strict=True) if one != other]
-        if all(_CONSTANT.match(one) and _CONSTANT.match(other) for one, other in pairs):
+        differences = [(before, after) for before, after in zip(old, new, strict=True) if before != after]
+        if all(_CONSTANT.match(before) and _CONSTANT.match(after) for before, after in differences):
             return ChangeClass.CONSTANT
     return ChangeClass.CODE
 
 
 def _of_statement(statement: Statement) -> ChangeClass:
     first = statement[0]
-    if _CONDITION.match(first):
+    if CONDITION.match(first):
         return ChangeClass.PREPROCESSOR_CONDITION
     if any(_ASSERTION.match(token) for token in statement):
         return ChangeClass.ASSERTION
     if len(statement) > 1 and statement[1] == b"(":
         if logging_calls.is_logging(first):
             return ChangeClass.LOG_CALL
-        if _TRACEPOINT.match(first):
+        if logging_calls.is_trace_call(first):
             return ChangeClass.TRACEPOINT_CALL
     if statement[0] == b"fallthrough":
         return ChangeClass.ANNOTATION

@@ -1,6 +1,6 @@
-"""The edit of one text: whether it is proved harmless, by its tokens or by its effect, and what kind of edit it is.
+"""File edits: whether an edit of one file is proved harmless, by its tokens or by a rule, and what kind of edit it is.
 
-The same question for a whole file and for one hunk of it alone.
+A whole file and one hunk of it alone are judged in the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
 
 
 _CODE = "code changed"
-_NAMED = 3  # functions, in one line
+_NAMED = 3  # functions, in one claim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     why = compared.why or _CODE
     if language != "c" or b"\0" in old + new:
         return Edited(Answer.UNKNOWN, (), why, line)
-    # a commit pays for what it needs: an edit of comments needs none of these
+    # an edit of comments needs none of these
     from hook.c import segments, translation_unit
     from hook.evidence.focus import changed_functions
     from hook.evidence.functional import edit_kinds, harmless_rules
@@ -50,17 +50,17 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
 
     before, after = translation_unit.of_text(old), translation_unit.of_text(new)
     edits = segments.edits(before.segments, after.segments)
-    # a header can be read by an assembler too, or be included in ways that a file does not see
+    # not a header: an assembler may read it too, and where it is included cannot be seen here
     if path.endswith(".c") and compared.read:
         proofs = harmless_rules.prove(edits, before, after, Surroundings(source, path))
         if proofs:
             return Edited(Answer.NO, tuple(dict.fromkeys(proof.change_class for proof in proofs)), proofs[0].why, line or proofs[0].line)
     touched = changed_functions.of_edits(path, edits, after)
     if why == _CODE and touched.changed:
-        why = f"{_CODE} in {_listed([one.name for one in touched.changed])}"
-    kinds = [edit_kinds.of_edit(edit) for edit in edits]
-    counts = path.endswith(".c") and any(map(edit_kinds.counts_as_functional, edits, kinds))
-    named = tuple(dict.fromkeys(itertools.chain.from_iterable(kinds)))
+        why = f"{_CODE} in {_listed([function.name for function in touched.changed])}"
+    classes = [edit_kinds.of_edit(edit) for edit in edits]
+    counts = path.endswith(".c") and any(map(edit_kinds.counts_as_functional, edits, classes))
+    named = tuple(dict.fromkeys(itertools.chain.from_iterable(classes)))
     return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
 
 

@@ -1,6 +1,6 @@
-"""What is proved harmless: file by file, by its path or by its tokens; what is not proved stays open.
+"""File findings: what is proved of each file of a patch, by its path and by its text.
 
-`Functional: no` means that nothing the kernel does changes but what it logs or traces.
+`Functional: no` means that nothing the kernel does changes but what it logs or traces. What is not proved stays open.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if typing.TYPE_CHECKING:
 def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, seconds: float) -> Evidence:
     """Everything that is proved of `patch`; `source` is the tree with it applied.
 
-    After so many seconds the rest of the files is judged by path alone.
+    After `seconds` the other files are judged by their path alone.
     """
     redactor = redaction.of(patch.diff)
     until = time.monotonic() + seconds
@@ -57,7 +57,7 @@ def _with_fact(functional: Judgement, fact: Fact) -> Judgement:
 
 
 def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool = True) -> Finding:
-    """What is known of one file of a patch; `source` is the tree with it applied. Where no time is left, by path alone."""
+    """What is proved of one file of a patch; `source` is the tree with the patch applied. Where no time is left, by its path alone."""
     paths = list(dict.fromkeys((file.path, file.old_path)))
     rows = [path_table.classify(path, target_arch) for path in paths]
     # of a rename both paths must say so
@@ -76,7 +76,7 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool
         fact = _fact("not compared within limits.evidence_seconds", file, _first_line(file))
         return Finding(Open(), reachable, _of_kind(file), fact, unread=True)
     if language and file.status == "M":
-        # where a row says that the build may use the file, statements that differ do not make it a part of the kernel
+        # a file that the build only uses is no code of the kernel
         return _compared(file, language, source, reachable, is_kernel=rows[0].functional is None)
     fact = _fact(_what_happened(file), file, _first_line(file))
     return Finding(Open(), reachable, _of_kind(file), fact, functions=_whole(file, language, source.objects))
@@ -135,7 +135,7 @@ def _what_happened(file: FileChange) -> str:
         return "new file"
     if file.new_mode == ABSENT:
         return "file removed"
-    return "changed, and not in a language that is compared here"
+    return "changed, and this language is not compared"
 
 
 def _first_line(file: FileChange) -> int:

@@ -1,7 +1,7 @@
-"""The hunks of a patch, each with its class and why: what a reader of a diff wants to know of it.
+"""Hunk classes: each hunk of a patch with its change class and the reason.
 
-A hunk is judged alone, as if nothing else of its file had changed. So the hunks of a file that is harmless as a whole may stay open (half
-of a rename), and the file's own answer is what counts.
+A hunk is judged alone, as if nothing else in its file had changed. So a hunk of a harmless file may stay open (one half of a rename): the
+answer for the file is the one that counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hook.evidence.functional.file_findings import of_file
 from hook.source.tree import Source
 from hook.verdict import Answer
 
-_MOST_SECONDS = 5.0  # then the rest of the hunks go without a class
+_MOST_SECONDS = 5.0  # after this the other hunks get no class
 _NO_CLASS = "not classified"
 
 
@@ -49,7 +49,7 @@ def classify(patch: Patch, source: Source, target_arch: str) -> Iterator[Classif
                 classes: tuple[str, ...] = finding.change_classes or (_NO_CLASS,)
                 yield Classified(quoted(file.path), lines, finding.functional.answer, classes, finding.change.claim)
             elif time.monotonic() > until:
-                yield Classified(quoted(file.path), lines, Answer.UNKNOWN, (_NO_CLASS,), f"not judged alone within {_MOST_SECONDS:g} s")
+                yield Classified(quoted(file.path), lines, Answer.UNKNOWN, (_NO_CLASS,), f"not judged: more than {_MOST_SECONDS:g} s")
             else:
                 yield _alone(file, hunk, language, sides[0], sides[1], source)
 
@@ -63,8 +63,8 @@ def _alone(file: FileChange, hunk: Hunk, language: str, old: list[bytes], new: l
             *old[_before(hunk.old_start, hunk.old_lines) + hunk.old_lines :],
         )
     )
-    found = file_edits.compare(language, file.path, b"".join(old), with_it, source)
-    return Classified(quoted(file.path), _lines(hunk), found.functional, found.classes or (_NO_CLASS,), found.why)
+    edit = file_edits.compare(language, file.path, b"".join(old), with_it, source)
+    return Classified(quoted(file.path), _lines(hunk), edit.functional, edit.classes or (_NO_CLASS,), edit.why)
 
 
 def _before(start: int, count: int) -> int:

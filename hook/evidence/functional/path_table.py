@@ -1,8 +1,8 @@
-"""The path table: what the place of a file in the kernel tree already says.
+"""The path table: what the path of a file in the kernel tree already proves.
 
-Functional NO: no file there takes part in what is built. Reachable NO: a kernel for the target is built without it. A place
-that only looks harmless, because the build reads it or a build for another architecture borrows it, has a row of its own that
-says UNKNOWN and why, and stands before the row that would say NO. Checked against Linux 6.12.
+Functional NO: no file there is built into the kernel. Reachable NO: a kernel for the target is built without it. Some paths only look
+harmless: the build reads them, or another architecture borrows them. Each of these has a row of its own that says UNKNOWN and why, before
+the row that would say NO. Checked against Linux 6.12.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class PathClass:
 
 
 # Never named by a makefile of the kernel's build, only by a person (or by a target such as `make tags` or `make coccicheck`).
-_PEOPLES_SCRIPTS = (
+_DEVELOPER_SCRIPTS = (
     "Lindent|bloat-o-meter|bootgraph\\.pl|check-sysctl-docs|check-uapi\\.sh|checkdeclares\\.pl|checkincludes\\.pl|checkkconfigsymbols\\.py"
     "|checkpatch\\.pl|checkstack\\.pl|checktransupdate\\.py|checkversion\\.pl|cleanfile|cleanpatch|coccicheck|const_structs\\.checkpatch"
     "|decode_stacktrace\\.sh|decodecode|dev-needs\\.sh|diffconfig|documentation-file-ref-check|export_report\\.pl|extract-ikconfig"
@@ -121,7 +121,7 @@ ROWS: tuple[Row, ...] = (
     Row(r"scripts/(.*/)?(Makefile|Kbuild|Kconfig)[^/]*", "these rules say how every object is compiled", may_be_built=True),
     Row(r"scripts/(coccinelle|ksymoops|tracing)/.*", "run by a person, never by the build", harmless=ChangeClass.DEVELOPER_SCRIPT),
     Row(r"scripts/gdb/.*\.py(\.in)?", "read by a debugger; nothing of it is linked into the kernel", harmless=ChangeClass.DEVELOPER_SCRIPT),
-    Row(rf"scripts/({_PEOPLES_SCRIPTS})", "run by a person, never by the build", harmless=ChangeClass.DEVELOPER_SCRIPT),
+    Row(rf"scripts/({_DEVELOPER_SCRIPTS})", "run by a person, never by the build", harmless=ChangeClass.DEVELOPER_SCRIPT),
     Row(r"scripts/.*", "the build may run it", may_be_built=True),
     Row(r"samples/.*", "kernel code under CONFIG_SAMPLES, or a program beside it", may_be_built=True),
     Row(r"usr/.*", "what usr/ makes is linked into the kernel", may_be_built=True),
@@ -209,9 +209,9 @@ _ALIASES = {
 
 
 def classify(path: str, target_arch: str) -> PathClass:
-    """What `path` says of a change to it, for a kernel that is built for `target_arch` (as in ARCH= or `uname -m`).
+    """What `path` proves of a change to it, for a kernel that is built for `target_arch` (as in ARCH= or `uname -m`).
 
-    An architecture that is not known here makes no other architecture unreachable.
+    With an architecture that is not known here, no code is out of reach.
     """
     place = "/".join(path.split("/")[:2])
     matching = [

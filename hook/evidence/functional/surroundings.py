@@ -1,6 +1,6 @@
-"""The surroundings of a file: what the rest of the tree says about the names and headers in it.
+"""Surroundings: what the rest of the tree says about the names and headers of a file.
 
-Each question has a costly side: where it cannot be told quickly, the answer is the one that proves nothing.
+Where a question cannot be answered quickly, the answer is the one that proves nothing.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class Surroundings:
     path: str
 
     def knows(self, name: str) -> bool:
-        """Whether a header, or another file beside this one, holds a name; True as well where that cannot be told."""
-        found = self._holding(name)
+        """Whether a header, or another file of the directory, has a name; True too where that is not known."""
+        found = self._files_with(name)
         directory = self.path.rpartition("/")[0]
-        return found is None or any(one != self.path and (one.endswith(".h") or one.rpartition("/")[0] == directory) for one in found)
+        return found is None or any(path != self.path and (path.endswith(".h") or path.rpartition("/")[0] == directory) for path in found)
 
     def is_tracepoint(self, name: str) -> bool:
         """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst): a header defines it as one, and none as anything else."""
-        found = self._holding(name)
-        calls = self._holding(f"trace_{name}")
+        found = self._files_with(name)
+        calls = self._files_with(f"trace_{name}")
         if found is None or calls is None or len(found) > _MOST_FILES or len(calls) > _MOST_FILES:
             return False
         spelled = re.escape(name.encode())
@@ -57,19 +57,19 @@ class Surroundings:
         waiting = deque(headers)
         seen: set[str] = set()
         while waiting and len(seen) < _MOST_HEADERS:
-            one = waiting.popleft()
-            if one == header:
+            included = waiting.popleft()
+            if included == header:
                 return True
-            if one in seen:
+            if included in seen:
                 continue
-            seen.add(one)
+            seen.add(included)
             # a header in quotes is looked for beside the file; what such a header quotes itself is not followed
-            more = _always_included(self._header(one))
+            more = _always_included(self._header(included))
             waiting += [name for name in more if name[:1] == "<"]
         return False
 
     def _header(self, name: str) -> bytes:
-        """A header by the name that it is included by; empty where there is none that is found for sure."""
+        """The text of a header by the name in its include; empty where it is not certain which file that is."""
         places = [f"include/{name[1:-1]}", f"include/uapi/{name[1:-1]}"]
         if name[:1] == '"' and "/" not in name:
             places = [f"{self.path.rpartition('/')[0]}/{name[1:-1]}"]
@@ -81,8 +81,8 @@ class Surroundings:
                 return found.data or b""
         return b""
 
-    def _holding(self, name: str) -> list[str] | None:
-        """The files that may hold a name; None where that cannot be told quickly."""
+    def _files_with(self, name: str) -> list[str] | None:
+        """The files that may have a name; None where that cannot be found quickly."""
         self.source.rests_on_all = True
         from hook.source.grep import paths_matching
         from hook.source.index import NoIndex
@@ -125,7 +125,7 @@ def _is_guarded(data: bytes) -> bool:
 
 
 def _always_included(data: bytes) -> list[str]:
-    """What a header includes in C whatever the options are."""
+    """The headers that a header includes in C under all options."""
     guarded = _is_guarded(data)
     out: list[str] = []
     open_conditions: list[bool] = []  # whether each is always met

@@ -1,4 +1,4 @@
-"""Tokens: whether two versions of a file are the same to the compiler.
+"""Token comparison: whether two versions of a file are the same to the compiler.
 
 `same` is a proof, and it means: nothing the kernel does changes but what it logs or traces. What may differ are line numbers
 (`__LINE__` in a warning, the name that `__UNIQUE_ID` makes of it), and the text of a prompt or a help. Whatever a reader does
@@ -25,14 +25,14 @@ _COMPARE: dict[str, Callable[[bytes, bytes], Comparison]] = {
 
 
 def compare(language: str, old: bytes, new: bytes) -> Comparison:
-    """The two versions of a file in `language`, one of those that `paths.language` names; in any other nothing is proved."""
+    """The two versions of a file in `language`, one of those that `path_table.language` names; in any other nothing is proved."""
     if old == new:
         return Comparison(True, "white space", 1, 1, "the same bytes")
     if language not in _COMPARE:
-        return Comparison(False, "", *first_lines(old, new), "not in a language that is compared here")
+        return Comparison(False, "", *first_lines(old, new), "this language is not compared")
     for side in (old, new):
         if b"\0" in side:
-            return Comparison(False, "", *first_lines(old, new), "a NUL byte: not a text that is compared here")
+            return Comparison(False, "", *first_lines(old, new), "not compared: it has a NUL byte")
     try:
         return _COMPARE[language](old, new)
     except Unreadable as odd:
