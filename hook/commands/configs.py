@@ -16,7 +16,7 @@ from hook.source.tree import Source
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("configs", configs, "print what to set over the base configuration so that the kernel holds a change, and gets to it")
+    sub = command("configs", configs, "print the options to add to the base configuration, so that a change is built and can be reached")
     sub.add_argument("revision", nargs="?", metavar="COMMIT", help="a commit (default: HEAD)")
     sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
     sub.add_argument("--base", metavar="REV", help="judge the patch against REV")

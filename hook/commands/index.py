@@ -15,7 +15,7 @@ def register(command: Command) -> None:
     """Add the command."""
     sub = command("index", index, "make the word index of a revision, or bring it up to date")
     sub.add_argument("revision", nargs="?", default="HEAD", metavar="REV")
-    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="so many processes (default: one a processor)")
+    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one a processor)")
     sub.add_argument("--fetch", action="store_true", help="in a partial clone, fetch the files that are not here")
     sub.add_argument("--quiet", action="store_true", help="say nothing")
     sub.add_argument("--background", action="store_true", help="at the lowest priority")

@@ -33,7 +33,7 @@ def register(command: Command) -> None:
     what = "a range, or a mailbox with patches; - is standard input (default under pre-commit: --from-ref to --to-ref)"
     sub.add_argument("series", nargs="?", default="", metavar="A..B | FILE | -", help=what)
     sub.add_argument("--base", metavar="REV", help="what a mailed series is judged on")
-    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="so many processes (default: one a processor)")
+    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one a processor)")
     sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
     sub.add_argument("--record", action="store_true", help="also record each verdict with its commit")

@@ -9,8 +9,8 @@ from hook.c.definitions import Definition
 from hook.source.lookup import Answer, Defined, FunctionUse, FunctionUseKind, Include, Reference
 
 _CUT = {
-    "files": "[cut: more files hold the name than limits.lookup_files]",
-    "seconds": "[cut: limits.lookup_seconds were up]",
+    "files": "[cut: too many files contain the name]",
+    "seconds": "[cut: limits.lookup_seconds are over]",
     "bytes": "[cut: more than can be listed]",
 }
 
