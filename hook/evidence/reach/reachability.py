@@ -18,7 +18,7 @@ from hook.change.patch import Patch
 from hook.config import Settings, WrongSetting
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.finding import Evidence, Finding, No, Open, Yes
-from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.answer import Reach, unknown
 from hook.evidence.reach.calls import call_paths, teardown
 from hook.evidence.reach.devices import machine
 from hook.source.git import GitError
@@ -106,7 +106,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         try:
             answers[path] = look.at(path, wanted[path], path in only_functions)
         except GitError as wrong:
-            answers[path] = Reach(Answer.UNKNOWN, question=f"who runs {path}? Not everything could be read: {wrong}")
+            answers[path] = unknown(f"not known: what runs {path}; not everything could be read: {wrong}")
     redactor = redaction.of(patch.diff)
     found = together({path: _without_secrets(one, redactor) for path, one in answers.items()})
     source.read_blobs.update({fact.place.path: fact.place.blob for fact in found.facts if fact.place.blob})
@@ -138,7 +138,7 @@ class _Look:
         if path.startswith(_HARDWARE):
             hardware = self._drivers.of_file(path)
             if hardware.answer is Answer.NO and (why := teardown.at_boot(functions, source, kernel, bounds)):
-                hardware = Reach(Answer.UNKNOWN, question=f"is it fuzzed by booting? No device is there, yet {why}")
+                hardware = unknown(f"runs only at boot: no emulated device binds to it, and {why}")
             return of_file(hardware, ending, way_in)
         if path.startswith(_BOOT):
             # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
