@@ -21,7 +21,7 @@ from hook import triage
 from hook.agent import evaluators
 from hook.agent.context import first_message
 from hook.agent.context.gathering import Subject
-from hook.agent.tools.tree_tools import Desk, Target
+from hook.agent.desk import Desk, fuzzed_kernel
 from hook.change import series as mailed
 from hook.change.change import Change
 from hook.config import Settings
@@ -63,7 +63,7 @@ def packed(change: Change, objects: Objects, settings: Settings, most_tokens: in
     found = triage.proved(change, objects, settings)
     if found.verdict.decided_by is not DecidedBy.DEFAULT:
         return None, 0.0
-    target = Target(settings.target.arch, settings.fuzz.toolchain, settings.base_config)
+    target = fuzzed_kernel(settings)
     started = time.process_time()
     desk = Desk(Source(objects, change.after), Redactor(), settings.agent.tool_seconds, target=target, patch=change.patch)
     subject = Subject(change.patch.files, found.proofs.evidence, found.verdict)

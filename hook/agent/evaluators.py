@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from hook.agent import loop, prompt
 from hook.agent.checks import grounding
 from hook.agent.context import fence
+from hook.agent.desk import Desk, fuzzed_kernel
 from hook.agent.endpoint import stored_answers
 from hook.agent.endpoint.client import Client
 from hook.agent.endpoint.transport import Endpoint
@@ -46,7 +47,7 @@ class Bench:
 
     settings: Settings
     profile: str
-    desk: tree_tools.Desk
+    desk: Desk
     client: Client
     grounding: grounding.Grounding
     variables: Mapping[str, str]  # of the prompts
@@ -91,10 +92,8 @@ def prepare(
     digest = hashlib.sha256(diff.encode("utf-8", "replace")).hexdigest()[:16]
     diff = redactor.text(diff).rstrip("\n")
     deadline = min(deadline, time.monotonic() + settings.agent.max_seconds)
-    target = tree_tools.Target(settings.target.arch, settings.fuzz.toolchain, settings.base_config)
-    desk = tree_tools.Desk(
-        source, redactor, settings.agent.tool_seconds, settings.agent.never_paths, deadline, target=target, patch=change.patch
-    )
+    target = fuzzed_kernel(settings)
+    desk = Desk(source, redactor, settings.agent.tool_seconds, settings.agent.never_paths, deadline, target=target, patch=change.patch)
     variables = {"target": settings.target.arch, "max_symbols": str(settings.focus.max_symbols), "diff": diff}
     if profile == grounding.FARM:
         variables |= {"facts": grounding.facts(evidence), "fence": f"=== change {digest} ==="}
@@ -147,9 +146,7 @@ def _tools(bench: Bench) -> tuple[tuple[tree_tools.Tool, ...], str]:
     return (*tree_tools.READING, *lookup_tools.TOOLS), bench.variables["fence"]
 
 
-def _context(
-    change: Change, evidence: Evidence, verdict: Verdict, desk: tree_tools.Desk, settings: Settings, diff: str, unset: str
-) -> dict[str, str]:
+def _context(change: Change, evidence: Evidence, verdict: Verdict, desk: Desk, settings: Settings, diff: str, unset: str) -> dict[str, str]:
     """The variables that hold what is known of a change, with a fence that none of them holds."""
     from hook.agent.context import first_message
     from hook.agent.context.gathering import Subject

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hook.agent.context import fence
+from hook.agent.desk import Desk
 from hook.agent.endpoint.client import Client
 from hook.agent.endpoint.replies import Call, Reply
 from hook.agent.endpoint.trouble import NoAnswer, Trouble
@@ -115,7 +116,7 @@ def declarations(task: Task) -> list[dict[str, Any]]:
 
 def run(
     task: Task,
-    desk: tree_tools.Desk,
+    desk: Desk,
     client: Client,
     limits: Limits,
     trajectory: Trajectory,
@@ -146,7 +147,7 @@ class _Talk:
     """One run of one agent."""
 
     def __init__(
-        self, task: Task, desk: tree_tools.Desk, client: Client, limits: Limits, trajectory: Trajectory, progress: Callable[[str], None]
+        self, task: Task, desk: Desk, client: Client, limits: Limits, trajectory: Trajectory, progress: Callable[[str], None]
     ) -> None:
         self.task, self.desk, self.client, self.limits, self.trajectory, self.progress = task, desk, client, limits, trajectory, progress
         self.history = History(task.prompt.instruction, task.prompt.prompt)
@@ -293,7 +294,7 @@ class _Talk:
 
 
 def _results_tool(task: Task) -> tree_tools.Tool:
-    def run(desk: tree_tools.Desk, record: Any) -> Mapping[str, Any]:
+    def run(desk: Desk, record: Any) -> Mapping[str, Any]:
         raise BadCall(f"{RESULTS} is not run by hand")
 
     return tree_tools.Tool(RESULTS, task.doc, task.record, run)  # type: ignore[arg-type]

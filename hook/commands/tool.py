@@ -33,6 +33,7 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
     Raises WrongUse where the tool refuses the call.
     """
     from hook import redaction
+    from hook.agent.desk import Desk, fuzzed_kernel
     from hook.agent.tools import lookup_tools, tree_tools
     from hook.agent.tools.arguments import BadCall
 
@@ -40,10 +41,8 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
     with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         where = "" if options.staged else find_commit(objects, revision).oid
         settings = settings_at(repo, objects, where or "HEAD")
-        target = tree_tools.Target(settings.target.arch, settings.fuzz.toolchain, settings.base_config)
-        desk = tree_tools.Desk(
-            Source(objects, where), redaction.Redactor(), settings.agent.tool_seconds, settings.agent.never_paths, target=target
-        )
+        target = fuzzed_kernel(settings)
+        desk = Desk(Source(objects, where), redaction.Redactor(), settings.agent.tool_seconds, settings.agent.never_paths, target=target)
         try:
             results = tree_tools.call(lookup_tools.BY_NAME, desk, name, json.loads(arguments))
         except (BadCall, ValueError, RecursionError) as wrong:

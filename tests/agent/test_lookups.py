@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from hook.agent.desk import Desk, FuzzedKernel
 from hook.agent.tools import lookup_tools, tree_tools
 from hook.agent.tools.arguments import BadCall
 from hook.change.change import find_commit, of_commit
@@ -19,6 +21,16 @@ from hook.source.tree import Source
 from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
+CARD = """#include <linux/pci.h>
+static int card_probe(struct pci_dev *dev, const struct pci_device_id *id)
+{
+	return 0;
+}
+static const struct pci_device_id card_ids[] = { { .vendor = 0x8086, .device = 0x10d3, .subvendor = ~0, .subdevice = ~0 }, { } };
+MODULE_DEVICE_TABLE(pci, card_ids);
+static struct pci_driver card_driver = { .name = "card", .id_table = card_ids, .probe = card_probe };
+module_pci_driver(card_driver);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +41,8 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     kernel.write("mm/users.c", f"#include <linux/pool.h>\n{users}void *table[] = {{ pool_get }};\n")
     kernel.write("mm/long.c", "int endless(void)\n{\n" + "\tfor (;;)\n\t\tendless_step();\n" * 200 + "}\n")
     kernel.write("drivers/secret/chip.c", "void chip(void)\n{\n\tpool_get(0);\n}\n")
+    kernel.write("drivers/net/card.c", CARD)
+    kernel.write("drivers/net/Makefile", kernel.read("drivers/net/Makefile") + "\nobj-y += card.o\n")
     kernel.write("drivers/secret/Kconfig", 'config SECRET_CHIP\n\tbool "s"\n\tselect POOL\n')
     kernel.write("Kconfig", kernel.read("Kconfig") + '\nsource "drivers/secret/Kconfig"\n')
     kernel.git("add", "-A", "-f")
@@ -40,24 +54,24 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
 
 
 @pytest.fixture
-def desk(grown: Kernel) -> Iterator[tree_tools.Desk]:
+def desk(grown: Kernel) -> Iterator[Desk]:
     repo = find(grown.path)
     with Objects(repo, 1 << 20) as objects:
         change = of_commit(repo, objects, resolve([]), find_commit(objects, "HEAD"))
-        yield tree_tools.Desk(Source(objects, change.after), Redactor(), 10.0, ("drivers/secret",), patch=change.patch)
+        yield Desk(Source(objects, change.after), Redactor(), 10.0, ("drivers/secret",), patch=change.patch)
 
 
-def asked(desk: tree_tools.Desk, name: str, **arguments: Any) -> str:
+def asked(desk: Desk, name: str, **arguments: Any) -> str:
     return tree_tools.as_text(tree_tools.call(lookup_tools.BY_NAME, desk, name, arguments))
 
 
-def refused(desk: tree_tools.Desk, name: str, **arguments: Any) -> str:
+def refused(desk: Desk, name: str, **arguments: Any) -> str:
     with pytest.raises(BadCall) as wrong:
         asked(desk, name, **arguments)
     return str(wrong.value)
 
 
-def test_a_definition_is_shown_whole_with_its_conditionals(desk: tree_tools.Desk) -> None:
+def test_a_definition_is_shown_whole_with_its_conditionals(desk: Desk) -> None:
     out = asked(desk, "definition", Name="pool_check")
     assert "mm/pool.c:11-15 function" in out and "mm/pool.c:10\t#ifdef CONFIG_POOL_DEBUG" in out and "14\t\t\tpr_warn(" in out
     assert "mm/pool.c:17-17 function" in out and "#else" in out
@@ -65,7 +79,7 @@ def test_a_definition_is_shown_whole_with_its_conditionals(desk: tree_tools.Desk
     assert "80 lines of it: read-file has the rest" in long and long.count("endless_step") == 38
 
 
-def test_users_are_told_by_how_they_use_it_and_cut_where_they_are_many(desk: tree_tools.Desk) -> None:
+def test_users_are_told_by_how_they_use_it_and_cut_where_they_are_many(desk: Desk) -> None:
     out = asked(desk, "callers", Name="pool_get()")
     assert "drivers/net/tinynet.c:12\tvoid *page = pool_get(&tinynet_pool);\t[tinynet_xmit]" in out
     assert len(out.splitlines()) == 201 and "[200 of 302 lines" in out and "secret" not in out
@@ -74,7 +88,7 @@ def test_users_are_told_by_how_they_use_it_and_cut_where_they_are_many(desk: tre
     assert "calls pool_empty" in asked(desk, "callees", Name="pool_get")
 
 
-def test_an_option_and_what_builds_a_file_are_explained(desk: tree_tools.Desk) -> None:
+def test_an_option_and_what_builds_a_file_are_explained(desk: Desk) -> None:
     out = asked(desk, "kconfig", Option="CONFIG_POOL_DEBUG")
     assert "depends on POOL && EXPERT" in out and "to have it: CONFIG_" in out and "mm/Kconfig:" in out
     out = asked(desk, "kbuild", File=POOL, Line=13)
@@ -85,7 +99,7 @@ def test_an_option_and_what_builds_a_file_are_explained(desk: tree_tools.Desk) -
     assert "is under no conditional" in asked(desk, "kbuild", File=POOL, Line=30)
 
 
-def test_the_way_to_a_function_is_told_hop_by_hop(desk: tree_tools.Desk) -> None:
+def test_the_way_to_a_function_is_told_hop_by_hop(desk: Desk) -> None:
     out = asked(desk, "reach", File="drivers/net/tinynet.c", Function="tinynet_xmit()")
     assert out.startswith("ways in: ") and "devices: unknown" in out and "open: " in out
     assert "defines no function nowhere" in asked(desk, "reach", File=POOL, Function="nowhere")
@@ -93,7 +107,17 @@ def test_the_way_to_a_function_is_told_hop_by_hop(desk: tree_tools.Desk) -> None
     assert "secret" not in asked(desk, "reach", File=POOL, Function="pool_get")
 
 
-def test_the_change_can_be_asked_for_again(desk: tree_tools.Desk) -> None:
+def test_the_devices_are_those_of_the_machine_that_is_fuzzed(desk: Desk) -> None:
+    def on(*machines: str) -> Desk:
+        return dataclasses.replace(desk, target=FuzzedKernel(machines=machines))
+
+    asked_for = {"File": "drivers/net/card.c", "Function": "card_probe"}
+    assert "devices: yes (e1000e)" in asked(on("qemu-any"), "reach", **asked_for)
+    assert "devices: yes" not in asked(on("nvme"), "reach", **asked_for)
+    assert "fuzz.vm" in refused(on("no-such-device"), "reach", **asked_for)
+
+
+def test_the_change_can_be_asked_for_again(desk: Desk) -> None:
     assert asked(desk, "diff").splitlines() == ["M mm/pool.c", "M mm/users.c"]
     out = asked(desk, "diff", File=POOL)
     assert (
@@ -104,7 +128,7 @@ def test_the_change_can_be_asked_for_again(desk: tree_tools.Desk) -> None:
     assert "nothing changed in mm/users.c from that line on" in refused(desk, "diff", File="mm/users.c", FirstLine=5000)
 
 
-def test_what_cannot_be_answered_is_said_in_words(desk: tree_tools.Desk) -> None:
+def test_what_cannot_be_answered_is_said_in_words(desk: Desk) -> None:
     assert "nothing in this tree defines 'nowhere'" in refused(desk, "definition", Name="nowhere")
     assert "is no name" in refused(desk, "references", Name="a b")
     assert "no function 'POOL_MAX' calls anything" in refused(desk, "callees", Name="POOL_MAX")

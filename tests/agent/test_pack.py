@@ -15,7 +15,7 @@ from hook.agent.context import fence, first_message, pack
 from hook.agent.context.gathering import Subject
 from hook.agent.context.pack import Section
 from hook.agent.context.side_by_side import Merged
-from hook.agent.tools.tree_tools import Desk
+from hook.agent.desk import Desk
 from hook.change.change import find_commit, of_commit
 from hook.change.patch import FileChange, Hunk
 from hook.config import Given, resolve

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from hook.agent.checks import focus_check, options_check
+from hook.agent.desk import Desk
 from hook.agent.tools.arguments import BadCall
-from hook.agent.tools.tree_tools import Desk
 from hook.c import rust_tokens
 from hook.c.comparison import Unreadable
 from hook.c.definitions import DefinitionKind, definitions

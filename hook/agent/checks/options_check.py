@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from hook.agent.context.shown_files import Sheet, Sheets
-from hook.agent.tools.tree_tools import Desk
+from hook.agent.desk import Desk
 from hook.evidence.options.needed_options import changed_lines
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.solver import NoSolution, Solution, impossible, solve
-from hook.kernel.kernel import Kernel
 from hook.source.lookup import Bounds, NotAName, canonical, find_definitions
 from hook.verdict import ConfigReason, Verdict
 
@@ -78,7 +77,7 @@ class _Trial:
 
     def __init__(self, pointers: Pointers, verdict: Verdict, desk: Desk) -> None:
         self._pointers, self._verdict, self._desk = pointers, verdict, desk
-        self._kernel = _kernel(desk)
+        self._kernel = desk.kernel()
         self._sheets = Sheets(desk)
         self._leads: dict[str, ConfigReason] | None = None
 
@@ -178,11 +177,6 @@ class _Trial:
         for makefile, line, condition in self._kernel.built_if(path).places:
             for name in expressions.names(condition):
                 yield name, ConfigReason(purpose, f"{expressions.shown(condition)} builds {path}"[:160], makefile, line)
-
-
-def _kernel(desk: Desk) -> Kernel:
-    # one a question: its options are read through a connection that belongs to a thread
-    return Kernel(desk.source, desk.target.arch, desk.target.toolchain, desk.target.base_config)
 
 
 def _at(reason: ConfigReason) -> str:

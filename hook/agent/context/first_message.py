@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from hook.agent.context import fence, gathering, pack
 from hook.agent.context.gathering import Subject, named
 from hook.agent.context.pack import Pack
+from hook.agent.desk import Desk
 from hook.agent.token_count import BYTES_A_TOKEN, estimate
-from hook.agent.tools.tree_tools import Desk
 from hook.source.grep import held_back
 from hook.verdict import Answer, Verdict
 

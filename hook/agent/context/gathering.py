@@ -15,14 +15,13 @@ from hook.agent.context.neighbours import SHOWN_CALLS, Neighbours
 from hook.agent.context.pack import Section
 from hook.agent.context.shown_files import Sheet, Sheets, entry_lines, extent, is_function
 from hook.agent.context.side_by_side import Merged
-from hook.agent.tools.tree_tools import Desk
+from hook.agent.desk import Desk
 from hook.c.definitions import Definition
 from hook.c.keywords import NOT_CALLED_IN_PACK
 from hook.change.patch import FileChange
 from hook.evidence.finding import Evidence, Finding
 from hook.evidence.focus.changed_functions import Changed
 from hook.kernel.kconfig import expressions
-from hook.kernel.kernel import Kernel
 from hook.source.git import GitError
 from hook.source.grep import held_back
 from hook.source.lookup import FunctionUseKind, NotAName
@@ -75,7 +74,7 @@ class _Gatherer:
         self._subject, self._desk = subject, desk
         self._sheets = Sheets(desk)
         self._source = desk.source
-        self._kernel = Kernel(desk.source, desk.target.arch, desk.target.toolchain, desk.target.base_config)
+        self._kernel = desk.kernel()
         self._code: list[tuple[FileChange, Finding]] = []
         self._changed_lines: list[str] = []
         self._options: dict[str, None] = {}

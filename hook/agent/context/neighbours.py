@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from hook.agent.context.shown_files import Sheet, Sheets, is_function
-from hook.agent.tools.tree_tools import Desk
+from hook.agent.desk import Desk
 from hook.c.definitions import Definition, DefinitionKind
 from hook.evidence.focus.focus_symbols import Focus
 from hook.evidence.functional import path_table

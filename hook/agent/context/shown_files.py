@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from hook.agent.context.excerpt import Excerpts
-from hook.agent.tools.tree_tools import Desk
+from hook.agent.desk import Desk
 from hook.c.definitions import Definition, DefinitionKind, Scan, definitions
 from hook.kernel.kbuild.conditionals import Guard, Guards
 from hook.source.grep import held_back

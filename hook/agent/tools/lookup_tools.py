@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 from hook.agent.context.shown_files import Sheet, Sheets, entry_lines, extent
 from hook.agent.context.side_by_side import Merged
+from hook.agent.desk import Desk
 from hook.agent.tools import tree_tools
 from hook.agent.tools.arguments import BadCall
-from hook.agent.tools.tree_tools import Desk, Tool, existing
+from hook.agent.tools.tree_tools import Tool, existing
 from hook.evidence.options.explanation import explain
 from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
@@ -134,7 +135,7 @@ def callees(desk: Desk, arguments: CalleesArguments) -> dict[str, Any]:
 def kconfig(desk: Desk, arguments: KconfigArguments) -> dict[str, Any]:
     """An option: its entry, what it needs, what provides it, and what to set to have it."""
     name = arguments.option.strip().removeprefix("CONFIG_")
-    kernel = _kernel(desk)
+    kernel = desk.kernel()
     option = kernel.options.get(name)
     sheets = Sheets(desk)
     places = [(str(path), int(str(line))) for path, line in (option.places if option else ())]
@@ -154,7 +155,7 @@ def kbuild(desk: Desk, arguments: KbuildArguments) -> dict[str, Any]:
     sheet = sheets.get(path)
     if sheet is None:
         raise BadCall(f"{path or 'the top of the tree'} is no source file that can be read")
-    kernel = _kernel(desk)
+    kernel = desk.kernel()
     built = kernel.built_if(path)
     lines = [_without_hidden(desk, kernel, f"{path} is built if {expressions.shown(built.condition)}"[:CONDITION_CHARACTERS])]
     for makefile, line, _ in built.places:
@@ -173,11 +174,14 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
 
     path = existing(desk, arguments.file)
     name = arguments.function.strip().removesuffix("()")
-    kernel = _kernel(desk)
+    kernel = desk.kernel()
     bounds = call_paths.SearchBounds(_HOPS, _WAY_FILES, _CALLER_FILES, min(desk.seconds_left, _WAY_SECONDS))
     parts = [("ways in", call_paths.reach([(path, name)], desk.source, kernel, bounds))]
     if path.startswith(("drivers/", "sound/")):
-        vm = machine.machine(desk.target.arch, ("qemu-any",))
+        try:
+            vm = machine.machine(desk.target.arch, desk.target.machines)
+        except machine.NoSuchDevice as wrong:
+            raise BadCall(f"fuzz.vm: {wrong}") from None
         parts.append(("devices", drivers.Drivers(desk.source, kernel, vm).of_file(path)))
     lines: list[str] = []
     for what, found in parts:
@@ -233,11 +237,6 @@ TOOLS = (
     Tool("diff", "Shows the change again, or what there was no room for: both sides of a changed file.", DiffArguments, diff),
 )
 BY_NAME = {**tree_tools.BY_NAME, **{tool.name: tool for tool in TOOLS}}
-
-
-def _kernel(desk: Desk) -> Kernel:
-    # one a call: its options are read through a connection that belongs to a thread
-    return Kernel(desk.source, desk.target.arch, desk.target.toolchain, desk.target.base_config)
 
 
 def _without_hidden(desk: Desk, kernel: Kernel, line: str) -> str:

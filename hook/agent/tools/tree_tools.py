@@ -8,20 +8,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import math
 import os
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from hook import redaction
 from hook.agent.context.excerpt import Excerpts
+from hook.agent.desk import Desk
 from hook.agent.tools.arguments import BadCall, parse, schema
-from hook.change.patch import Patch
-from hook.redaction import Redactor
 from hook.source.grep import RefusedExpression, grep, held_back
-from hook.source.tree import Entry, Kind, Source
+from hook.source.tree import Entry, Kind
 from hook.source.treepath import NotATreePath, tree_path
 
 GREP_LINES = 500
@@ -31,33 +28,6 @@ READ_LINE_CHARACTERS = 500
 INDEX_NAMES = 2000
 _REDACTED_CHARACTERS = 4096
 _NUMBER = re.compile(r"([:=-])([0-9]{1,9})\1")  # of a line, after its path, as git grep prints it
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """What kernel is fuzzed."""
-
-    arch: str = "x86_64"
-    toolchain: str = "gcc-12"
-    base_config: str | None = None  # the text of its .config, before anything is added; None for that of the tree
-
-
-@dataclasses.dataclass(frozen=True)
-class Desk:
-    """What the tools work on."""
-
-    source: Source  # the tree with the change applied
-    redactor: Redactor
-    seconds: float  # how long one search may take
-    never_paths: tuple[str, ...] = ()  # glob patterns of files that are not to leave this machine
-    deadline: float = math.inf  # of time.monotonic(): no search goes on after it
-    target: Target = Target()
-    patch: Patch | None = None  # that is judged, where one is
-
-    @property
-    def seconds_left(self) -> float:
-        """How long a search that begins now may take."""
-        return max(0.05, min(self.seconds, self.deadline - time.monotonic()))
 
 
 @dataclasses.dataclass(frozen=True)
