@@ -33,11 +33,11 @@ def test_a_proved_need_is_not_overruled_and_the_agent_is_told_of_it(leaking: Ker
     verdict = judged(leaking, model)
     assert verdict["NeedsKMSAN"] and "3 bytes of padding after kind" in verdict["KMSANReasoning"]
     (dispute,) = verdict["Disputes"]
-    assert dispute.startswith("NeedsKMSAN false, against: f() puts all of x") and dispute.endswith("The model says: all is set")
+    assert dispute.startswith("NeedsKMSAN false, against: f() copies x") and dispute.endswith("The model says: all is set")
     asked = model.requests[1]["messages"][-1]["content"]
-    assert "- proved: f() puts all of x (struct tell) out to user space by copy_to_user()" in asked and "(mm/tell.c:7)" in asked
+    assert "- proved: f() copies x (struct tell) to user space with copy_to_user()" in asked and "(mm/tell.c:7)" in asked
 
 
 def test_a_proved_need_stays_where_the_model_finds_nothing_worth_fuzzing(leaking: Kernel, scripted: Callable[..., Model]) -> None:
     verdict = judged(leaking, scripted(says(results(worth=False, why=CITED))))
-    assert verdict["NeedsKMSAN"] and verdict["Disputes"][0].startswith("WorthFuzzing false, against: f() puts all of x")
+    assert verdict["NeedsKMSAN"] and verdict["Disputes"][0].startswith("WorthFuzzing false, against: f() copies x")

@@ -1,6 +1,5 @@
-"""Objects: the memory that a function gets without anybody having written it.
-
-A struct that it declares without an initialiser, or one on the heap, of just its size, that a local pointer is given once.
+"""Uninitialised objects: structs that a function declares without an initialiser, or allocates without zeroing, of just their size, for a
+local pointer that is given nothing else.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class UninitialisedObject:
 
 
 def uninitialised_objects(text: Body) -> Iterator[UninitialisedObject]:
-    """The structs that a function declares without an initialiser, and those that it allocates unset, by the pointer to them."""
+    """The structs that a function declares without an initialiser, and those that it allocates without zeroing, by the pointer to them."""
     tokens = text.tokens
     for at, token in enumerate(tokens):
         if token != b"struct" or text.before(at) not in _STATEMENT_ENDS or not body.is_name(text.after(at)):
@@ -54,8 +53,8 @@ def uninitialised_objects(text: Body) -> Iterator[UninitialisedObject]:
 
 
 def _allocation(text: Body, name: bytes) -> int | None:
-    """Where a pointer is given unset memory of the size of what it points at, if that is the only thing it is ever given."""
-    found = None
+    """Where a pointer is given uninitialised memory of the size of what it points at, if that is the only thing it is ever given."""
+    allocated = None
     for at in text.places(name):
         if text.after(at) != b"=":
             continue
@@ -63,7 +62,7 @@ def _allocation(text: Body, name: bytes) -> int | None:
             continue
         opening = at + 3
         call = text.tokens[at + 2] if opening < len(text.tokens) and text.tokens[opening] == b"(" else b""
-        if found is not None or call not in sinks.UNINITIALISED_ALLOCATORS or opening not in text.partner:
+        if allocated is not None or call not in sinks.UNINITIALISED_ALLOCATORS or opening not in text.partner:
             return None
         if text.after(text.partner[opening]) not in (b";", b","):
             return None
@@ -78,5 +77,5 @@ def _allocation(text: Body, name: bytes) -> int | None:
                 return None
         elif text.text(*arguments[size]) != (b"sizeof", b"(", b"*", name, b")"):
             return None  # more than the object may follow it, or less
-        found = at
-    return found
+        allocated = at
+    return allocated

@@ -1,6 +1,6 @@
-"""The search: which functions of a changed file are looked into for memory that leaves unset, and what is found in them.
+"""Leak search: which functions are checked for uninitialised memory that they copy out, and what is found in them.
 
-Those that changed, those of the same file that lead to them, and those that put out a struct that changed, in other files too.
+Those that changed, their callers in the same file, and those that copy out a struct that changed, in other files too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
 _MOST_FUNCTIONS = 120  # of one file
-_MOST_USERS = 16  # files that are looked into for who copies out a struct of a header
+_MOST_USERS = 16  # files that are read for functions that copy out a struct of a header
 _MOST_SIGNALS = 12
 _MOST_PROOFS = 4
 _DEEPEST_CALLERS = 2  # functions of the file that lead to a changed one
@@ -97,32 +97,32 @@ class LeakSearch:
             self.signals.setdefault((path, claim), Fact(claim, Place(quoted(path), line, blob), text))
 
     def _prove(self, path: str, blob: str, then: File, was: Definition | None, now: File, function: Definition) -> None:
-        """Add what is unset in the new version of a function, and was not in the old one."""
+        """Add what is uninitialised in the new version of a function, and was not in the old one."""
         proofs = list(uninitialised.find(now, function))
         if not proofs:
             return
-        known = {one.key: one for one in uninitialised.find(then, was)} if was is not None else {}
-        for one in proofs:
-            rest = one.without(known[one.key]) if one.key in known else one
-            if rest is not None:
-                self.proofs.append((rest, path, blob, now.data))
+        known = {part.key: part for part in uninitialised.find(then, was)} if was is not None else {}
+        for part in proofs:
+            new_part = part.without(known[part.key]) if part.key in known else part
+            if new_part is not None:
+                self.proofs.append((new_part, path, blob, now.data))
             else:
-                self._signal(f"{_claim(one)}, as before the change", path, blob, now.data, one.leaving.offset)
+                self._signal(f"{part.claim}, as before the change", path, blob, now.data, part.leaving.offset)
 
     def _struct_signal(self, path: str, blob: str, file: File, function: Definition, structs: Collection[str]) -> None:
-        """A function that puts out a struct that changed."""
+        """A function that copies out a struct that changed."""
         text = file.body(function)
-        for one in uninitialised_objects(text):
-            if one.struct not in structs or uninitialised.is_written(file, function, one):
+        for item in uninitialised_objects(text):
+            if item.struct not in structs or uninitialised.is_written(file, function, item):
                 continue
             for name, opening in text.calls():
-                if name in SINKS and one.name in text.tokens[opening : text.partner[opening]]:
-                    claim = f"struct {one.struct} changed, and {function.name}() puts one out by {name.decode()}()"
+                if name in SINKS and item.name in text.tokens[opening : text.partner[opening]]:
+                    claim = f"struct {item.struct} changed, and {function.name}() copies one to {SINKS[name].to} with {name.decode()}()"
                     self._signal(claim, path, blob, file.data, text.offsets[opening - 1])
                     break
 
     def _users(self, struct: str) -> None:
-        """The functions that put out a struct of a header that changed, in files that did not."""
+        """The functions that copy out a struct of a header that changed, in files that did not."""
         if self.source.index is None:
             return
         try:
@@ -151,7 +151,7 @@ def _version_of(function: Definition, now: File, then: File) -> Definition | Non
 
 
 def _concerned(file: File, changed: set[str], structs: set[str]) -> list[Definition]:
-    """The changed functions of a file, those that lead to them, and those that name a changed struct."""
+    """The changed functions of a file, their callers, and the functions that name a changed struct."""
     functions = file.functions
     wanted = set(changed)
     near = changed
@@ -159,7 +159,7 @@ def _concerned(file: File, changed: set[str], structs: set[str]) -> list[Definit
         near = _naming(file, functions, near) - wanted
         wanted |= near
     wanted |= _naming(file, functions, structs)
-    return [one for one in functions if one.name in wanted]
+    return [function for function in functions if function.name in wanted]
 
 
 def _naming(file: File, functions: list[Definition], names: Collection[str]) -> set[str]:
@@ -168,30 +168,23 @@ def _naming(file: File, functions: list[Definition], names: Collection[str]) -> 
         return set()
     form = re.compile(rb"\b(?:" + b"|".join(re.escape(name.encode()) for name in sorted(names)) + rb")\b")
     places = [match.start() for match in form.finditer(file.scan.code)]
-    found = set()
-    for one in functions:
-        at = bisect.bisect_left(places, one.body[0])
-        if at < len(places) and places[at] < one.body[1]:
-            found.add(one.name)
-    return found
-
-
-def _claim(one: UninitialisedPart) -> str:
-    name, to = one.item.name.decode("ascii", "replace"), one.leaving.sink.to
-    return (
-        f"{one.function}() puts all of {name} (struct {one.item.struct}) out to {to} by {one.leaving.sink.name.decode()}(), "
-        f"and nothing writes {one.what}"
-    )
+    naming = set()
+    for function in functions:
+        at = bisect.bisect_left(places, function.body[0])
+        if at < len(places) and places[at] < function.body[1]:
+            naming.add(function.name)
+    return naming
 
 
 def _facts(proofs: list[tuple[UninitialisedPart, str, str, bytes]]) -> Iterator[Fact]:
-    for one, path, blob, data in proofs:
-        line, text = _line(data, one.leaving.offset)
-        yield Fact(_claim(one), Place(quoted(path), line, blob), text)
-        line, text = _line(data, one.item.offset)
-        how = "is allocated unset" if one.item.on_heap else "is declared without an initialiser"
-        yield Fact(f"{one.item.name.decode('ascii', 'replace')} {how}", Place(quoted(path), line, blob), text)
-        layout = one.layout
+    for part, path, blob, data in proofs:
+        name = part.item.name.decode("ascii", "replace")
+        line, text = _line(data, part.leaving.offset)
+        yield Fact(part.claim, Place(quoted(path), line, blob), text)
+        line, text = _line(data, part.item.offset)
+        how = "is allocated without zeroing" if part.item.on_heap else "is declared without an initialiser"
+        yield Fact(f"{name} {how}", Place(quoted(path), line, blob), text)
+        layout = part.layout
         yield Fact(f"struct {layout.name} is defined here", Place(quoted(layout.path), layout.line, layout.blob))
 
 

@@ -1,6 +1,6 @@
-"""Leaks: whether a change lets memory that nobody has set leave the kernel, which only KMSAN sees.
+"""Leaks: whether a change copies uninitialised memory out of the kernel, which only KMSAN sees.
 
-What is proved sets NeedsKMSAN: an object leaves whole and a part of it is never written, in the new version and not in the old one
+A proof sets NeedsKMSAN: an object is copied out whole and a part of it is never written, in the new version and not in the old one
 (hook.evidence.memory.uninitialised). What is only likely is a signal for whoever looks further (`signals`). docs/kmsan.md has the
 rules.
 """
@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
 _MOST_SECONDS = 2.0  # for one patch; what is not looked at by then is said
 _SIGNALS_SHOWN = 4  # in one reasoning
 _NATURAL = frozenset(("x86_64", "s390", "arm64", "riscv", "loongarch"))  # targets with the layout of hook.c.layout
-_WHY_NOT_KASAN = "KASAN would not see it: the memory is in bounds and live, it only was never set."
+_WHY_NOT_KASAN = "KASAN does not see it: the memory is in bounds and live, but uninitialised."
 # a changed line that may take zeroing away or declare a variable, wherever it stands
 _MAY_MATTER = re.compile(
     r"memset|memzero|[zc]alloc|_zeroed|__GFP_ZERO|put_zero|=\s*(?:\{|0\s*[;,])|^\s*(?:[us]\d+|int|(?:un)?signed|s?size_t|long|bool)\s"
@@ -52,11 +52,11 @@ class Leaks:
         """What was found, as lines for whoever looks further."""
         lines = [f"- proved: {one.claim} ({_place(one)})" for one in self.proved]
         lines += [f"- {one.claim} ({_place(one)})" for one in self.signals]
-        return "\n".join(lines) or "- nothing that points at unset memory"
+        return "\n".join(lines) or "- nothing that points at uninitialised memory"
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, target_arch: str) -> Leaks:
-    """What a patch may leave unset of what leaves the kernel; `source` is the tree with it applied.
+    """What a patch may copy out of the kernel uninitialised; `source` is the tree with it applied.
 
     What cannot be read, or not in time, is no proof and no signal; the reasoning says that it was left out.
     """
@@ -86,7 +86,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, targe
         tuple(dataclasses.replace(one, claim=redactor.text(one.claim)[:_LONGEST_CLAIM], text=redactor.text(one.text)) for one in some)
         for some in (search.facts, tuple(search.signals.values()))
     )
-    skipped = f" {quoted(late[0])} and what follows it were not looked into whole within {_MOST_SECONDS:g} s." if late else ""
+    skipped = f" {quoted(late[0])} and the files after it were not read to the end (limit: {_MOST_SECONDS:g} s)." if late else ""
     if not proved:
         return Leaks(False, (_only_likely(signals) + skipped).strip(), (), signals, bool(late))
     from hook.evidence.memory import kmsan  # what leads to the solver of options, which few changes pay for
@@ -103,7 +103,7 @@ def _only_likely(signals: tuple[Fact, ...]) -> str:
         return ""
     named = "; ".join(f"{one.claim} ({_place(one)})" for one in signals[:_SIGNALS_SHOWN])
     more = f"; and {len(signals) - _SIGNALS_SHOWN} more" if len(signals) > _SIGNALS_SHOWN else ""
-    return f"Not proved. What may let unset memory out: {named}{more}."
+    return f"Not proved. What may copy uninitialised memory out: {named}{more}."
 
 
 def _place(fact: Fact) -> str:

@@ -1,4 +1,4 @@
-"""Hints: what in a changed function may let unset memory be read, though nothing proves that it is.
+"""Signals: what in a changed function may let uninitialised memory be read, though nothing proves that it is.
 
 Whoever looks further starts there: zeroing that is gone, a call that copies out what is not seen to be set, a length that changed, a
 variable that is read before anything sets it. An object that is seen to be set whole gives none.
@@ -33,7 +33,7 @@ _TIGHT = re.compile(r" ?(\(|\)|\[|\]|->|\.|,|&|;) ?")
 
 @dataclasses.dataclass(frozen=True)
 class Signal:
-    """A claim about a place in the new version, or in the old one where what it speaks of is gone."""
+    """A claim about a place in the new version, or in the old one where what it names is gone."""
 
     claim: str
     offset: int
@@ -46,7 +46,7 @@ def find(old: File, was: Definition | None, new: File, function: Definition) -> 
     before = old.body(was) if was is not None else body.read(b"", 0, 0)
     leaving = {name for name, opening in after.calls() if name in SINKS or name in LIKELY_SINKS}
     yield from _zeroing_gone(new, function, before, after)
-    yield from _unset_variables(before, after)
+    yield from _uninitialised_variables(before, after)
     if leaving:
         yield from _zeroing_come(before, after)
         yield from _copies(new, function, before, after)
@@ -114,7 +114,7 @@ def _zeroing_gone(file: File, function: Definition, before: Body, after: Body) -
         initialised = next((other for other in now if other.way == b"={" and other.target == one.target), None)
         if initialised is not None and not one.way.startswith(b"=") and _has_padding(file, after, one.target):
             name = one.target.decode("ascii", "replace")
-            yield Signal(f"{name} is set by an initialiser alone, which leaves padding as it is", initialised.offset)
+            yield Signal(f"{name} is set by an initialiser alone, which leaves its padding uninitialised", initialised.offset)
         if one.target and left[one.target] > 0:
             left[one.target] -= 1
             continue
@@ -125,7 +125,7 @@ def _zeroing_gone(file: File, function: Definition, before: Body, after: Body) -
             continue  # so is what was allocated
         if one.target in known and uninitialised.is_written(file, function, known[one.target]):
             continue
-        yield Signal(f"no longer sets all of {_shown(one)}", one.offset, is_old=True)
+        yield Signal(f"no longer initialises all of {_shown(one)}", one.offset, is_old=True)
 
 
 def _has_padding(file: File, text: Body, name: bytes) -> bool:
@@ -141,11 +141,11 @@ def _has_padding(file: File, text: Body, name: bytes) -> bool:
 
 
 def _zeroing_come(before: Body, after: Body) -> Iterator[Signal]:
-    """What is set whole now, and was not: it was there before, so it may have left unset."""
+    """What is set whole now, and was not before: it may have been copied out uninitialised."""
     was = {one.target for one in _zeroed(before)}
     for one in _zeroed(after):
         if one.target not in was and one.target in before.tokens and one.way != b"=0":
-            yield Signal(f"sets all of {_shown(one)} now, which was not so before", one.offset)
+            yield Signal(f"initialises all of {_shown(one)}, and did not before", one.offset)
 
 
 def _calls(text: Body) -> Iterator[tuple[bytes, int, tuple[bytes, ...]]]:
@@ -166,7 +166,7 @@ def _copies(file: File, function: Definition, before: Body, after: Body) -> Iter
         taken = _objects_in(name, after, opening)
         if taken and all(one in zeroed or _is_set(file, function, known.get(one), after, one) for one in taken):
             continue
-        yield Signal(f"puts something out: {_text(words)}", after.offsets[opening - 1])
+        yield Signal(f"copies something out: {_text(words)}", after.offsets[opening - 1])
 
 
 def _objects_in(name: bytes, text: Body, opening: int) -> list[bytes]:
@@ -196,7 +196,7 @@ def _members_gone(file: File, function: Definition, before: Body, after: Body) -
     now = {words for _, words in _members(after)}
     for offset, words in _members(before):
         if words[0] in taken and words not in now:
-            yield Signal(f"no longer sets {_text(words)}, of what is put out", offset, is_old=True)
+            yield Signal(f"no longer sets {_text(words)}, which is copied out", offset, is_old=True)
 
 
 def _members(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
@@ -228,9 +228,9 @@ def _lengths(before: Body, after: Body) -> Iterator[Signal]:
             # of a check every name in it may be bounded, of an assignment only the one that it gives a value to
             bounded = next((word for word in (words if words[0] == b"if" else words[:1]) if word in names), b"")
             if bounded:
-                what = "no longer" if is_old else "now"
+                depends = "no longer depends" if is_old else "depends now"
                 call = names[bounded].decode("ascii", "replace")
-                yield Signal(f"the length that {call}() takes is {what} ruled by {_text(words)}", offset, bool(is_old))
+                yield Signal(f"the length that {call}() takes {depends} on {_text(words)}", offset, bool(is_old))
 
 
 def _statements(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
@@ -243,12 +243,12 @@ def _statements(text: Body) -> Iterator[tuple[int, tuple[bytes, ...]]]:
             yield text.offsets[at], text.text(at, text.partner[at + 1] + 1)
 
 
-def _unset_variables(before: Body, after: Body) -> Iterator[Signal]:
+def _uninitialised_variables(before: Body, after: Body) -> Iterator[Signal]:
     """Variables that are read, in the order of the text, before anything sets them."""
     was = {name for name, _ in _read_first(before)}
     for name, offset in _read_first(after):
         if name not in was:
-            yield Signal(f"{name.decode('ascii', 'replace')} is read here before anything sets it", offset)
+            yield Signal(f"{name.decode('ascii', 'replace')} is read here before it is set", offset)
 
 
 def _read_first(text: Body) -> Iterator[tuple[bytes, int]]:

@@ -1,4 +1,4 @@
-"""Sinks: the calls by which memory leaves the kernel, or the function, as bytes that somebody else reads.
+"""Sinks: the calls that copy memory out of the kernel, or of the function, to somebody else.
 
 Whoever gets the bytes reads them whole, those that nobody wrote included: user space, a socket, a netlink listener, a device. KMSAN reports
 at `copy_to_user` and its like (`kmsan_copy_to_user`), at a transfer to a device (`kmsan_handle_urb`, `kmsan_handle_dma`), and for what goes
@@ -50,7 +50,7 @@ SINKS: dict[bytes, Sink] = {
     **_table("a file", "seq_write 1 2, kernel_write 1 2, __kernel_write 1 2, dump_emit 1 2"),
     **_table("a device", "usb_control_msg_send 6 7, memcpy_toio 1 2"),
 }  # fmt: skip
-# calls that may put something out, but take values, go either way, or only make room in a buffer: a signal, no proof
+# calls that may copy something out, but take values, go either way, or only make room in a buffer: a signal, no proof
 LIKELY_SINKS = frozenset(
     b"put_user __put_user unsafe_put_user put_compat_flock nla_put_u8 nla_put_u16 nla_put_u32 nla_put_u64_64bit nla_put_s32 nla_put_be16"
     b" nla_put_be32 nla_put_le32 nla_put_string unsafe_copy_to_user copy_struct_to_user copy_siginfo_to_user put_timespec64 skb_put_u8"
@@ -60,7 +60,7 @@ LIKELY_SINKS = frozenset(
 )
 
 # calls that set all of what their first argument points at (FILLING: as many bytes as they are told), and those that give memory that is
-# set, by what gives it unset
+# set, by what gives it uninitialised
 ZEROING = frozenset(b"memset memset64 memzero_explicit memset_after memset_startat bzero clear_page clear_user".split())
 FILLING = frozenset(b"copy_from_user __copy_from_user copy_from_sockptr memcpy memdup_user copy_from_iter nla_memcpy".split())
 ZEROED = {

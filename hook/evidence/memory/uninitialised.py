@@ -45,7 +45,7 @@ class Doubt(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class CopyOut:
-    """A call by which an object leaves whole."""
+    """A call that copies an object out whole."""
 
     sink: Sink
     offset: int  # of the call's name, in the file
@@ -53,7 +53,7 @@ class CopyOut:
 
 @dataclasses.dataclass(frozen=True)
 class UninitialisedPart:
-    """An object of which a part is never written, and how it leaves."""
+    """An object of which a part is never written, and the call that copies it out."""
 
     function: str
     item: UninitialisedObject
@@ -68,22 +68,32 @@ class UninitialisedPart:
         return self.function, self.item.name, self.item.struct
 
     def without(self, other: UninitialisedPart) -> UninitialisedPart | None:
-        """The part that is unset here and not in `other`; None where that is nothing."""
+        """The part that is uninitialised here and not in `other`; None where that is nothing."""
         members = tuple(one for one in self.members if one not in other.members)
         gaps = tuple(one for one in self.gaps if one not in other.gaps)
         return dataclasses.replace(self, members=members, gaps=gaps) if members or gaps else None
 
     @property
     def what(self) -> str:
-        """The part that is unset, in words."""
+        """The uninitialised part, in words."""
         names = [b".".join(path).decode("ascii", "replace") for path in self.members]
-        text = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more members" if len(names) > _MOST_NAMED else "")
         holes = [
             f"{size} byte{'s' if size > 1 else ''} of padding after {b'.'.join((*path, after)).decode('ascii', 'replace')}"
             for path, after, size in self.gaps
         ]
-        hole = ", ".join(holes[:_MOST_NAMED]) + (f" and {len(holes) - _MOST_NAMED} more" if len(holes) > _MOST_NAMED else "")
-        return " and ".join(part for part in (text, hole) if part)
+        return " and ".join(text for text in (_shortened(names, " members"), _shortened(holes, "")) if text)
+
+    @property
+    def claim(self) -> str:
+        name, sink = self.item.name.decode("ascii", "replace"), self.leaving.sink
+        copied = f"{self.function}() copies {name} (struct {self.item.struct}) to {sink.to} with {sink.name.decode()}()"
+        one_member, one_byte = (len(self.members), len(self.gaps)) == (1, 0), not self.members and [gap[2] for gap in self.gaps] == [1]
+        return f"{copied}; {self.what} {'is' if one_member or one_byte else 'are'} uninitialised"
+
+
+def _shortened(names: list[str], kind: str) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more{kind}" if more > 0 else "")
 
 
 @dataclasses.dataclass
@@ -103,7 +113,7 @@ class _Unknown(Layout):
 
 
 def find(file: File, function: Definition) -> Iterator[UninitialisedPart]:
-    """The objects of a function of which a part is provably never written, although they leave whole."""
+    """The objects of a function of which a part is provably never written, although they are copied out whole."""
     text = file.body(function)
     if not any(name in SINKS for name, _ in text.calls()) and not _hands_on(file, text):
         return
@@ -145,7 +155,7 @@ def _hands_on(file: File, text: Body) -> bool:
 def _proved(file: File, function: Definition, text: Body, one: UninitialisedObject) -> Iterator[UninitialisedPart]:
     # first what costs no look-up: whatever the struct is like, this ends the proof
     if not _uses(file, text, one.name, _Unknown(one.struct, (), False), one, 0).leaving:
-        raise Doubt(f"{one.name.decode()} leaves whole by no call that is known")
+        raise Doubt(f"{one.name.decode()} is copied out whole by no call that is known")
     layout = file.structs.layout(one.struct)
     declared = sum(
         1 for at in text.places(one.name) if text.before(at) in (one.struct.encode(), b"*", b",") and text.offsets[at] == one.offset

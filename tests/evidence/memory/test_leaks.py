@@ -1,4 +1,4 @@
-"""Memory that leaves the kernel unset: what is proved, what is only signalled, and what neither may be said of."""
+"""Uninitialised memory that is copied out: what is proved, what is only signalled, and what neither may be said of."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def structs(grow: Grow) -> Iterator[Any]:
     yield made
 
 
-def unset_in(file: File, function: str = "f") -> list[str]:
+def uninitialised_in(file: File, function: str = "f") -> list[str]:
     one = next(one for one in file.scan.definitions if one.name == function and one.kind is DefinitionKind.FUNCTION)
     return [found.what for found in uninitialised.find(file, one)]
 
@@ -68,7 +68,7 @@ def test_what_is_never_written_and_leaves_whole_is_proved(structs: Any) -> None:
             before="static int tell(void __user *a, const struct whole *w)\n{\n\treturn copy_to_user(a, w, sizeof(*w));\n}\n",
         ): "reserved",
     }.items():
-        assert unset_in(structs(code)) == [said], code
+        assert uninitialised_in(structs(code)) == [said], code
 
 
 CLEAR = "static void clear(struct whole *to)\n{\n\tmemset(to, 0, sizeof(*to));\n}\n"
@@ -116,7 +116,7 @@ CLEAR = "static void clear(struct whole *to)\n{\n\tmemset(to, 0, sizeof(*to));\n
     ],
 )
 def test_a_doubt_is_no_proof(structs: Any, code: str) -> None:
-    assert unset_in(structs(code)) == []
+    assert uninitialised_in(structs(code)) == []
 
 
 def test_two_structs_of_one_name_are_neither_meant(grow: Grow) -> None:
@@ -125,7 +125,7 @@ def test_two_structs_of_one_name_are_neither_meant(grow: Grow) -> None:
     )
     data = body("struct whole x;", "x.id = 1;", OUT).encode()
     file = File(data, StructLayouts(source, "mm/tell.c", data, scan(data), "x86", True))
-    assert unset_in(file) == []
+    assert uninitialised_in(file) == []
     with pytest.raises(NotUnderstood, match="defined 2 times"):
         file.structs.layout("whole")
 
@@ -133,7 +133,7 @@ def test_two_structs_of_one_name_are_neither_meant(grow: Grow) -> None:
 def test_a_target_with_another_layout_has_no_padding_that_is_known(grow: Grow) -> None:
     source = grow({"include/uapi/linux/tell.h": HEADER})
     data = body("struct tell x;", ALL, OUT).encode()
-    assert unset_in(File(data, StructLayouts(source, "mm/tell.c", data, scan(data), "x86", False))) == []
+    assert uninitialised_in(File(data, StructLayouts(source, "mm/tell.c", data, scan(data), "x86", False))) == []
 
 
 # the whole way, from a staged change to its verdict
@@ -150,14 +150,17 @@ def verdict(kernel: Kernel, **env: str) -> dict[str, Any]:
     return dict(json.loads(kernel.triage("check", "--staged", "--format", "json", **env)))
 
 
-def test_a_change_that_leaves_padding_unset_needs_kmsan_and_says_why_kasan_is_blind(telling: Kernel) -> None:
+def test_a_change_that_leaves_padding_uninitialised_needs_kmsan_and_says_why_kasan_is_blind(telling: Kernel) -> None:
     telling.stage("mm/tell.c", TELL.replace("\tmemset(&x, 0, sizeof(x));\n", ""))
     said = verdict(telling, **CLANG)
     assert said["NeedsKMSAN"] and said["WorthFuzzing"]
-    assert "3 bytes of padding after kind (mm/tell.c:7)" in said["KMSANReasoning"] and "KASAN would not see it" in said["KMSANReasoning"]
+    assert (
+        "3 bytes of padding after kind are uninitialised (mm/tell.c:7)" in said["KMSANReasoning"]
+        and "KASAN does not see it" in said["KMSANReasoning"]
+    )
     proof = [(one["Path"], one["Line"], one["Text"]) for one in said["Evidence"]][:3]
     assert proof == [("mm/tell.c", 7, OUT), ("mm/tell.c", 4, "struct tell x;"), ("include/uapi/linux/tell.h", 3, "")]
-    assert "needs KMSAN: f() puts all of x" in telling.triage("check", "--staged", **CLANG)
+    assert "needs KMSAN: f() copies x" in telling.triage("check", "--staged", **CLANG)
 
 
 def test_where_kmsan_cannot_be_set_it_is_not_asked_for_and_that_is_said(telling: Kernel) -> None:
@@ -181,21 +184,25 @@ def test_a_new_member_that_its_only_writer_does_not_set_needs_kmsan(telling: Ker
     telling.triage("index", "--quiet")
     telling.stage("include/uapi/linux/tell.h", HEADER.replace("\t__u32 reserved;\n", "\t__u32 reserved;\n\t__u32 more;\n"))
     said = verdict(telling, **CLANG)
-    assert said["NeedsKMSAN"] and "nothing writes more (mm/tell.c:7)" in said["KMSANReasoning"]
+    assert said["NeedsKMSAN"] and "more is uninitialised (mm/tell.c:7)" in said["KMSANReasoning"]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("memset(&x, 0, sizeof(x));", "elsewhere(&x);", "no longer sets all of x (memset())"),
-        ("struct tell x;\n\n\tmemset(&x, 0, sizeof(x));", "struct tell x = { .id = 1 };\n", "initialiser alone, which leaves padding"),
-        ("sizeof(x)) ? ", "len) ? ", "puts something out: copy_to_user(arg, &x, len)"),
+        ("memset(&x, 0, sizeof(x));", "elsewhere(&x);", "no longer initialises all of x (memset())"),
+        (
+            "struct tell x;\n\n\tmemset(&x, 0, sizeof(x));",
+            "struct tell x = { .id = 1 };\n",
+            "initialiser alone, which leaves its padding uninitialised",
+        ),
+        ("sizeof(x)) ? ", "len) ? ", "copies something out: copy_to_user(arg, &x, len)"),
         (
             "return copy_to_user(arg, &x, len)",
             "if (len > 4)\n\t\tlen = 4;\n\treturn copy_to_user(arg, &x, len)",
-            "the length that copy_to_user() takes is now ruled by if(len > 4)",
+            "the length that copy_to_user() takes depends now on if(len > 4)",
         ),
-        (ALL, f"int n;\n\tif (n > 1)\n\t\treturn 0;\n\t{ALL}", "n is read here before anything sets it"),
+        (ALL, f"int n;\n\tif (n > 1)\n\t\treturn 0;\n\t{ALL}", "n is read here before it is set"),
     ],
 )
 def test_what_may_leak_is_a_signal_with_its_place_and_no_need(telling: Kernel, old: str, new: str, said: str) -> None:
