@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hook.c.definitions import DefinitionKind
 from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.calls.hop_conditions import ConditionAt, HopConditions
+from hook.evidence.reach.calls.hop_conditions import HopConditions
 from hook.evidence.reach.calls.hops import Hops
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, Trigger, function_node
+from hook.evidence.reach.calls.nodes import CallPath, ConditionAt, DeadEnd, Hop, Node, Trigger, function_node
 from hook.kernel.kconfig.expressions import all_of, names, open_parts
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import Holders
@@ -51,27 +51,6 @@ class SearchBounds:
     files: int  # read, all together
     callers: int  # files in which the callers of one function are looked for
     seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class CallPath:
-    """The nodes from the changed function up, and the hop above each; the last hop is the entry point."""
-
-    nodes: tuple[Node, ...]
-    hops: tuple[Hop, ...]
-    doubts: tuple[str, ...] = ()
-    conditions: tuple[ConditionAt, ...] = ()
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)  # the options that it needs, with their values
-    probes: tuple[str, ...] = ()
-    registrations: tuple[CallPath, ...] = ()  # of tables through which it calls
-
-    @property
-    def names(self) -> list[str]:
-        return [node.name for node in self.nodes]
-
-    @property
-    def is_proved(self) -> bool:
-        return not self.doubts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +103,7 @@ def _described(call_path: CallPath, search: CallPathSearch, descriptions: Descri
         return ""
     from hook.evidence.reach.calls import interfaces
 
-    return interfaces.described(call_path, search, descriptions)
+    return interfaces.described(call_path, search.holders, descriptions)
 
 
 def proved(call_path: CallPath, search: CallPathSearch) -> Reach:

@@ -6,16 +6,15 @@ has in its place. So a hop is there where its two files are built, the lines of 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
 
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
-from hook.evidence.reach.calls.nodes import WEAK, Hop, Node, NodeKind
+from hook.evidence.reach.calls.nodes import WEAK, ConditionAt, Hop, Node, NodeKind
 from hook.kernel.kbuild.conditionals import Guard, Guards
 from hook.kernel.kbuild.objects import Built
-from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, negated, open_parts
+from hook.kernel.kconfig.expressions import YES, all_of, any_of, left_open, negated, open_parts
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import Holders
 
@@ -25,16 +24,6 @@ _KINDS = {
     NodeKind.MACRO: (DefinitionKind.FUNCTION, DefinitionKind.MACRO),
     NodeKind.FUNCTION: (DefinitionKind.FUNCTION, DefinitionKind.MACRO),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class ConditionAt:
-    """A condition of a call path, and the line that states it."""
-
-    condition: Condition
-    path: str
-    line: int
-    text: str
 
 
 class HopConditions:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
-from hook.evidence.reach.calls.call_paths import CallPath, CallPathSearch
 from hook.evidence.reach.calls.descriptions import Descriptions
-from hook.evidence.reach.calls.nodes import Hop, Node, NodeKind
+from hook.evidence.reach.calls.nodes import CallPath, Hop, Node, NodeKind
 from hook.kernel.name_users import Holders
 
 _KINDS = {
@@ -20,14 +19,14 @@ _NAMED = {"file_system_type": ("mount", rb"name"), "genl_family": ("genl", rb"na
 _LITERAL = rb'\.\s*%s\s*=\s*(?:"([^"\n]+)"|([A-Za-z_]\w*))'
 
 
-def named(call_path: CallPath, search: CallPathSearch) -> list[str]:
+def named(call_path: CallPath, holders: Holders) -> list[str]:
     """The interfaces that a call path leads through, as `KIND:NAME`, the nearest to the changed function first."""
-    return list(dict.fromkeys(_named(call_path, search.holders)))
+    return list(dict.fromkeys(_named(call_path, holders)))
 
 
-def described(call_path: CallPath, search: CallPathSearch, descriptions: Descriptions) -> str:
+def described(call_path: CallPath, holders: Holders, descriptions: Descriptions) -> str:
     """A sentence on whether syzkaller describes the interface of a call path; empty where the interface has no name of its own."""
-    names = named(call_path, search)
+    names = named(call_path, holders)
     for name in names:
         if (found := descriptions.of(name)) is not None:
             return f"syzkaller describes {shown(name)}: {found.path}:{found.line}"

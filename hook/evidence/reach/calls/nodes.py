@@ -1,4 +1,4 @@
-"""Nodes: the places on a call path, and the hops between them.
+"""Nodes: the places that a call path leads through, with the hops between them.
 
 A hop leads from a node to the one above it: to a caller, to the table that holds a function, to an entry point. A hop without a doubt is
 proved (a *must*-edge: if the node above runs, a program can make this one run). One with a doubt is only likely (a *may*-edge).
@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hook.c.definitions import Definition
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use
+from hook.kernel.kconfig.expressions import Condition
 
 WEAK = re.compile(rb"\b__weak\b|__attribute__\s*\(\(\s*weak")
 _EXIT, _INIT = re.compile(rb"\b__exit\b"), re.compile(rb"\b__init\b")
@@ -70,6 +71,37 @@ class DeadEnd:
     path: str
     line: int
     text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ConditionAt:
+    """A condition of a call path, and the line that states it."""
+
+    condition: Condition
+    path: str
+    line: int
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CallPath:
+    """The nodes from the changed function up, and the hop above each; the last hop is the entry point."""
+
+    nodes: tuple[Node, ...]
+    hops: tuple[Hop, ...]
+    doubts: tuple[str, ...] = ()
+    conditions: tuple[ConditionAt, ...] = ()
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)  # the options that it needs, with their values
+    probes: tuple[str, ...] = ()
+    registrations: tuple[CallPath, ...] = ()  # of tables through which it calls
+
+    @property
+    def names(self) -> list[str]:
+        return [node.name for node in self.nodes]
+
+    @property
+    def is_proved(self) -> bool:
+        return not self.doubts
 
 
 def node_of(kind: NodeKind, unit: TranslationUnit, definition: Definition, struct: str = "") -> Node:
