@@ -1,4 +1,4 @@
-"""Leaks of unset memory: how many changes that make one are proved or signalled, and what is said of changes that make none.
+"""Leaks of uninitialised memory: how many changes that make one are proved or signalled, and what is said of those that make none.
 
     python bench/leaks.py TREE [--patches DIRECTORY] [--compiler clang-19] [-v]
 

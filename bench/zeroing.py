@@ -1,4 +1,4 @@
-"""Proofs of unset memory over a whole kernel tree: as it stands, and with each zeroing taken out.
+"""Proofs of uninitialised memory over a whole kernel tree: as it stands, and with each zeroing taken out.
 
     python bench/zeroing.py TREE [--below net --below fs] [--sample 40] [--seed 7]
 
@@ -91,9 +91,9 @@ def main() -> int:
                     line = found.data.count(b"\n", 0, at) + 1
                     proofs.append(f"{path}:{line} {function.name}: {name.decode()} (struct {flaws[0].item.struct}): {flaws[0].what}")
                 elif item is None:
-                    why["no object of ours"] += 1
+                    why["not an uninitialised object"] += 1
                 else:
-                    words = uninitialised.why_not(changed, function, item) or "nothing is left unset"
+                    words = uninitialised.why_not(changed, function, item) or "nothing is uninitialised"
                     why[re.sub(r"^\S+\(\)|\bstruct \S+|^\S+(?= is| leaves)", "…", words)[:60]] += 1
     print(f"{files} files; proved as they stand: {standing}; zeroings taken out: {tried}, of which proved: {len(proofs)}")
     for words, count in why.most_common(12):
