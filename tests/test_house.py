@@ -29,7 +29,7 @@ LONG_FUNCTIONS = {
 }
 FULL_FOLDERS = {"evidence/reach/devices"}
 SAME_CLASSES = set(
-    ["Answer", "Kind", "Known", "Limits", "Line", "Macros", "Meter", "Names", "Node", "Proof", "Row", "TooMuch", "Unreadable", "Use"]
+    ["Answer", "Kind", "Known", "Limits", "Line", "Macros", "Meter", "Names", "Proof", "Row", "TooMuch", "Unreadable", "Use"]
 )
 
 

@@ -19,7 +19,7 @@ from hook.c.definitions import DefinitionKind
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls.hop_conditions import HopConditions
 from hook.evidence.reach.calls.hops import Hops
-from hook.evidence.reach.calls.nodes import CallPath, ConditionAt, DeadEnd, Hop, Node, Trigger, function_node
+from hook.evidence.reach.calls.nodes import CallPath, ConditionAt, DeadEnd, Hop, PathNode, Trigger, function_node
 from hook.kernel.kconfig.expressions import all_of, names, open_parts
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import Holders
@@ -30,8 +30,8 @@ from hook.verdict import Answer, ConfigReason, Fact, Place
 if typing.TYPE_CHECKING:
     from hook.evidence.reach.calls.descriptions import Descriptions
 
-_Place: typing.TypeAlias = tuple[str, int, Node | None]  # of a hop
-_Weak: typing.TypeAlias = Node | _Place  # a name or a hop that turned out not to hold
+_Place: typing.TypeAlias = tuple[str, int, PathNode | None]  # of a hop
+_Weak: typing.TypeAlias = PathNode | _Place  # a name or a hop that turned out not to hold
 
 # what a hop costs in the search: less for a registration, which anything that runs may do, than for one that user space has to trigger
 _COSTS = {Trigger.USER_SPACE: 2, Trigger.ANYTHING: 1}
@@ -64,7 +64,7 @@ class SearchResult:
 
 @dataclasses.dataclass(frozen=True)
 class _State:
-    node: Node
+    node: PathNode
     trigger: Trigger
     below: _State | None
     hop: Hop | None  # that led here, from `below`
@@ -149,7 +149,7 @@ class CallPathSearch:
         self.holders = Holders(source, self.units, kernel.kbuild, kernel.environment, bounds.callers)
         self._hops = Hops(self.holders)
         self._conditions = HopConditions(self.holders, kernel)
-        self._registrations: dict[Node, CallPath | None] = {}
+        self._registrations: dict[PathNode, CallPath | None] = {}
 
     def blob(self, path: str) -> str:
         """The blob at a path that was read."""
@@ -163,7 +163,7 @@ class CallPathSearch:
             return SearchResult(None, limit=f"{path} defines no function {name} that could be read")
         return self._proved_from(function_node(unit, definition), Trigger.USER_SPACE)
 
-    def _proved_from(self, start: Node, trigger: Trigger) -> SearchResult:
+    def _proved_from(self, start: PathNode, trigger: Trigger) -> SearchResult:
         """The shortest call path that is proved; else the one that looked best."""
         weak: dict[_Weak, str] = {}
         best: CallPath | None = None
@@ -181,11 +181,11 @@ class CallPathSearch:
                 break
         return dataclasses.replace(result, call_path=best)
 
-    def _search(self, start: Node, trigger: Trigger, weak: Mapping[_Weak, str]) -> SearchResult:
+    def _search(self, start: PathNode, trigger: Trigger, weak: Mapping[_Weak, str]) -> SearchResult:
         self.holders.cut = False
         count = itertools.count()
         waiting: list[tuple[int, int, _State]] = [(0, 0, _State(start, trigger, None, None, 0, 0, 0))]
-        seen: set[tuple[Node, Trigger, bool]] = set()  # the last: with doubts
+        seen: set[tuple[PathNode, Trigger, bool]] = set()  # the last: with doubts
         dead_ends: dict[DeadEnd, None] = {}
         best: tuple[int, CallPath] | None = None
         limit = ""
@@ -242,7 +242,7 @@ class CallPathSearch:
             return 0
         return _OPTIONS
 
-    def _far(self, node: Node) -> int:
+    def _far(self, node: PathNode) -> int:
         """An estimate of the hops that remain: fewer where the node's own file has an entry point."""
         unit = self.units.get(node.path)
         return 0 if unit is not None and unit.has_entry else _FAR
@@ -255,7 +255,7 @@ class CallPathSearch:
 
         conditions: list[ConditionAt] = list(self._conditions.defined(call_path.nodes[0]))
         registrations: list[CallPath] = []
-        tables: dict[str, Node] = {}  # through whose members the path calls, by their structure
+        tables: dict[str, PathNode] = {}  # through whose members the path calls, by their structure
         for hop, stated in self._stated(call_path):
             for part, weak in stated:
                 if left := open_parts(all_of(condition.condition for condition in part)):
@@ -287,7 +287,7 @@ class CallPathSearch:
         for node, hop in zip(call_path.nodes, call_path.hops, strict=True):
             yield hop, ((self._conditions.of_hop(hop), _place(hop)), (self._conditions.of_name(node, hop.path), node))
 
-    def _registered(self, table: Node) -> CallPath | None:
+    def _registered(self, table: PathNode) -> CallPath | None:
         """How a table that a call path goes through is registered, by something that runs."""
         if table not in self._registrations:
             self._registrations[table] = None  # it is not registered by what is called through it
@@ -311,7 +311,7 @@ class CallPathSearch:
         return needing
 
 
-def _is_known(seen: set[tuple[Node, Trigger, bool]], node: Node, trigger: Trigger, doubts: int) -> bool:
+def _is_known(seen: set[tuple[PathNode, Trigger, bool]], node: PathNode, trigger: Trigger, doubts: int) -> bool:
     return (node, trigger, False) in seen or (bool(doubts) and (node, trigger, True) in seen)
 
 

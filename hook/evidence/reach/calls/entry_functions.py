@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
-from hook.evidence.reach.calls.nodes import Hop, Node, Trigger
+from hook.evidence.reach.calls.nodes import Hop, PathNode, Trigger
 from hook.kernel import entry_points
 from hook.kernel.name_users import Holders
 
 _Line = tuple[str, int, str]  # path, number, text
 
 
-def entered(node: Node, trigger: Trigger, holders: Holders) -> Iterator[Hop]:
+def entered(node: PathNode, trigger: Trigger, holders: Holders) -> Iterator[Hop]:
     """The hop that ends a call path at a function: a program enters it, or, where anything that runs will do, it runs at boot."""
     unit = holders.units.get(node.path)
     definition = unit.defined(node.name, DefinitionKind.FUNCTION) if unit else None

@@ -11,7 +11,7 @@ from hook.c.uses import Use, UseKind
 from hook.evidence.reach.calls import queued
 from hook.evidence.reach.calls.callbacks import CallbackCalls
 from hook.evidence.reach.calls.member_calls import MemberCalls
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, NodeKind, Trigger, hop_to_user, macro_node, table_node, user_of
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
 from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, statement_of
 from hook.kernel import callback_tables, entry_points
 from hook.kernel.name_users import Holders
@@ -28,7 +28,7 @@ class FunctionUses:
         self._callback_calls = CallbackCalls(holders)
         self._member_calls = MemberCalls(holders)
 
-    def of(self, node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+    def of(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """What a use of a function or macro leads to."""
         if use.kind is UseKind.MACRO:
             macro = macro_node(unit, user_of(use))
@@ -58,7 +58,7 @@ class FunctionUses:
             doubt = f"nothing shows what {use.user.name}() does with it"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}", doubt)
 
-    def _given(self, node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+    def _given(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """A function that is handed to another one."""
         called, user = use.given, user_of(use).name
         claim, doubt = f"{user}() gives {node.name}() to {called}()", ""
@@ -90,7 +90,7 @@ class FunctionUses:
             doubt = f"nothing shows that {called}() calls what it is given"
         yield from hop_to_user(unit, use, trigger, claim, doubt, options=options)
 
-    def _in_table(self, node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+    def _in_table(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """A function that stands in a table."""
         at = (unit.path, use.line, use.text)
         table = table_node(unit, user_of(use), use.struct)
@@ -116,7 +116,7 @@ class FunctionUses:
             yield from self._member_calls.of(node, trigger, table, use, member)
 
 
-def _in_local_table(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+def _in_local_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """A function that stands in a structure which a running function fills in."""
     claim = f"{user_of(use).name}() sets {member_of(use)} to {node.name}()"
     if use.struct in callback_tables.CALLBACKS:
@@ -127,7 +127,7 @@ def _in_local_table(node: Node, trigger: Trigger, unit: TranslationUnit, use: Us
     yield from hop_to_user(unit, use, trigger, f"{table.kind}: {claim}", options=table.options)
 
 
-def _assigned(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+def _assigned(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """A function that a member or variable is set to."""
     user = user_of(use)
     claim = f"{user.name}() sets {use.member} to {node.name}()"
@@ -137,12 +137,12 @@ def _assigned(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> 
     elif _calls_variable(unit, user, use.member):
         yield from hop_to_user(unit, use, trigger, f"{claim}, and calls that")
     elif use.member == "function" and (timer := _TIMER.search(unit.scan.code, max(use.offset - _NEAR, user.body[0]), use.offset)):
-        yield Hop(Node(NodeKind.QUEUED, timer[1].decode(), unit.path), trigger, claim, unit.path, use.line, use.text)
+        yield Hop(PathNode(NodeKind.QUEUED, timer[1].decode(), unit.path), trigger, claim, unit.path, use.line, use.text)
     else:
         yield from hop_to_user(unit, use, trigger, claim, f"nothing shows who calls {use.member}")
 
 
-def _in_statement(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+def _in_statement(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """A macro outside of functions that is given a function."""
     at = (unit.path, use.line, use.text)
     name, macro = node.name, use.given
@@ -160,16 +160,16 @@ def _in_statement(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use)
         yield Hop(None, Trigger.USER_SPACE, f"module parameters: {name}() is called where one is written or read", *at)
     elif macro in callback_tables.MAKING:
         form, struct = callback_tables.MAKING[macro]
-        table = Node(NodeKind.TABLE, form.format(*statement.arguments), unit.path, True, struct)
+        table = PathNode(NodeKind.TABLE, form.format(*statement.arguments), unit.path, True, struct)
         claim = f"{callback_tables.TABLES[struct].kind}: {name}() is a member of {table.name}, a struct {struct}"
         yield Hop(table, Trigger.ANYTHING, claim, *at)
     elif macro == "DEFINE_STATIC_CALL":
-        key = Node(NodeKind.STATIC_CALL, statement.arguments[0], unit.path, False)
+        key = PathNode(NodeKind.STATIC_CALL, statement.arguments[0], unit.path, False)
         yield Hop(key, trigger, f"{name}() is the static call {key.name}", *at)
     elif macro in ("BTF_ID_FLAGS", "BTF_ID"):
         starts = [s for s in unit.statements if s.offset < use.offset and re.match(r"BTF_(?:KFUNCS|SET8)_START\Z", s.macro)]
         if starts:
-            kfuncs = Node(NodeKind.KFUNC_SET, starts[-1].arguments[0], unit.path)
+            kfuncs = PathNode(NodeKind.KFUNC_SET, starts[-1].arguments[0], unit.path)
             claim = f"BPF programs: {name}() is a kfunc of the set {kfuncs.name}"
             yield Hop(kfuncs, Trigger.ANYTHING, claim, *at, options=("BPF_SYSCALL",))
     elif macro in entry_points.TIED:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
-from hook.evidence.reach.calls.nodes import WEAK, ConditionAt, Hop, Node, NodeKind
+from hook.evidence.reach.calls.nodes import WEAK, ConditionAt, Hop, NodeKind, PathNode
 from hook.kernel.kbuild.conditionals import Guard, Guards
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig.expressions import YES, all_of, any_of, left_open, negated, open_parts
@@ -41,14 +41,14 @@ class HopConditions:
         needed = [ConditionAt(["=", option, YES], hop.path, hop.line, hop.text) for option in options]
         return [*self._line(hop.path, hop.line), *needed]
 
-    def of_name(self, node: Node, user: str) -> list[ConditionAt]:
+    def of_name(self, node: PathNode, user: str) -> list[ConditionAt]:
         """The conditions under which the name of `node` means its definition in the file `user`; open parts as above."""
         found = self.defined(node)
         if not node.local and node.kind in _KINDS:
             found += [one for one in self._elsewhere(node) if self._may_see(user, one.path)]
         return found
 
-    def defined(self, node: Node) -> list[ConditionAt]:
+    def defined(self, node: PathNode) -> list[ConditionAt]:
         """The conditions under which the definition of a node is compiled."""
         unit = self._holders.units.get(node.path)
         kinds = _KINDS.get(node.kind)
@@ -94,14 +94,14 @@ class HopConditions:
             self._guards[path] = Guards(unit.data if unit else b"", path)
         return self._guards[path].at(line)
 
-    def _elsewhere(self, node: Node) -> list[ConditionAt]:
+    def _elsewhere(self, node: PathNode) -> list[ConditionAt]:
         """That no other definition of a name is compiled."""
         key = (node.name, node.path)
         if key not in self._others:
             self._others[key] = list(self._find_others(node))
         return self._others[key]
 
-    def _find_others(self, node: Node) -> Iterator[ConditionAt]:
+    def _find_others(self, node: PathNode) -> Iterator[ConditionAt]:
         paths = [path for path in self._holders.defining(node.name) if path != node.path]
         home = self._holders.units.get(node.path)
         mine = home.defined(node.name, *_KINDS[node.kind]) if home else None
@@ -127,7 +127,7 @@ class HopConditions:
                     continue
                 yield self._not_compiled(node, path, unit, one)
 
-    def _not_compiled(self, node: Node, path: str, unit: TranslationUnit, one: Definition) -> ConditionAt:
+    def _not_compiled(self, node: PathNode, path: str, unit: TranslationUnit, one: Definition) -> ConditionAt:
         said = self._line(path, one.line)
         condition = all_of(part.condition for part in said)
         line, text = unit.line(one.offset)

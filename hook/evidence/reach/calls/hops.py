@@ -17,7 +17,7 @@ from hook.c.word_places import places
 from hook.evidence.reach.calls import queued, table_uses
 from hook.evidence.reach.calls.entry_functions import entered
 from hook.evidence.reach.calls.function_uses import FunctionUses
-from hook.evidence.reach.calls.nodes import WEAK, DeadEnd, Hop, Node, NodeKind, Trigger
+from hook.evidence.reach.calls.nodes import WEAK, DeadEnd, Hop, NodeKind, PathNode, Trigger
 from hook.evidence.reach.calls.pasted_names import pasted
 from hook.kernel.name_users import Holders
 
@@ -40,7 +40,7 @@ class Hops:
         }
         self._function_uses = FunctionUses(holders)
 
-    def above(self, node: Node, trigger: Trigger) -> Iterator[Hop | DeadEnd]:
+    def above(self, node: PathNode, trigger: Trigger) -> Iterator[Hop | DeadEnd]:
         """What leads to a node."""
         if node.kind is NodeKind.FUNCTION:
             yield from entered(node, trigger, self._holders)
@@ -60,7 +60,7 @@ class Hops:
                 # a name of its own, but in a header: there it may stand in the place of the function where that is not built
                 yield from self._uses(node, trigger, unit)
 
-    def _uses(self, node: Node, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop | DeadEnd]:
+    def _uses(self, node: PathNode, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop | DeadEnd]:
         hops_of = self._uses_of.get(node.kind, self._function_uses.of)
         for use in uses_of(unit, node.name):
             if use.user is None or (use.user.name != node.name and not _shadows(unit, use, node.name)):

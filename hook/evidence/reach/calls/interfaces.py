@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.descriptions import Descriptions
-from hook.evidence.reach.calls.nodes import CallPath, Hop, Node, NodeKind
+from hook.evidence.reach.calls.nodes import CallPath, Hop, NodeKind, PathNode
 from hook.kernel.name_users import Holders
 
 _KINDS = {
@@ -67,7 +67,7 @@ def _of_hop(hop: Hop, unit: TranslationUnit) -> Iterator[str]:
             yield f"op:{ops[-1].decode('ascii')}"
 
 
-def _of_table(node: Node, holders: Holders) -> Iterator[str]:
+def _of_table(node: PathNode, holders: Holders) -> Iterator[str]:
     unit = holders.units.get(node.path)
     table = unit.defined(node.name, DefinitionKind.VARIABLE) if unit else None
     if unit is None or table is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, stands_before
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, Trigger, hop_to_user
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user
 from hook.kernel.name_users import Holders
 
 _MOST_FILES = 64  # that hold the name of a member, for its calls to be looked for
@@ -23,7 +23,7 @@ class MemberCalls:
         self._holders, self._units = holders, holders.units
         self._owned: dict[tuple[str, str], bool] = {}
 
-    def of(self, node: Node, trigger: Trigger, table: Node, use: Use, member: str) -> Iterator[Hop | DeadEnd]:
+    def of(self, node: PathNode, trigger: Trigger, table: PathNode, use: Use, member: str) -> Iterator[Hop | DeadEnd]:
         """Calls of `table.member()`, and of `anything->member()` where no other structure has a function of that name.
 
         `member` names the member for a person.

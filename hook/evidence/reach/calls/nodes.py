@@ -37,7 +37,7 @@ class NodeKind(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Node:
+class PathNode:
     """A place on a call path."""
 
     kind: NodeKind
@@ -51,7 +51,7 @@ class Node:
 class Hop:
     """From a node to the one above it; without one the call path ends here, at an entry point."""
 
-    to: Node | None
+    to: PathNode | None
     trigger: Trigger
     claim: str
     path: str
@@ -60,7 +60,7 @@ class Hop:
     doubt: str = ""  # why this hop is only likely; empty where it is proved
     key: str = ""  # of an entry point: what descriptions of it would name
     options: tuple[str, ...] = ()  # without which this does not happen
-    registered: Node | None = None  # a table that has to be registered besides, by something that runs
+    registered: PathNode | None = None  # a table that has to be registered besides, by something that runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ class ConditionAt:
 class CallPath:
     """The nodes from the changed function up, and the hop above each; the last hop is the entry point."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[PathNode, ...]
     hops: tuple[Hop, ...]
     doubts: tuple[str, ...] = ()
     conditions: tuple[ConditionAt, ...] = ()
@@ -104,21 +104,21 @@ class CallPath:
         return not self.doubts
 
 
-def node_of(kind: NodeKind, unit: TranslationUnit, definition: Definition, struct: str = "") -> Node:
+def node_of(kind: NodeKind, unit: TranslationUnit, definition: Definition, struct: str = "") -> PathNode:
     """The node of a function or table that a file defines."""
-    return Node(kind, definition.name, unit.path, unit.path.endswith(".c") and unit.is_static(definition), struct)
+    return PathNode(kind, definition.name, unit.path, unit.path.endswith(".c") and unit.is_static(definition), struct)
 
 
-def function_node(unit: TranslationUnit, definition: Definition) -> Node:
+def function_node(unit: TranslationUnit, definition: Definition) -> PathNode:
     return node_of(NodeKind.FUNCTION, unit, definition)
 
 
-def table_node(unit: TranslationUnit, definition: Definition, struct: str) -> Node:
+def table_node(unit: TranslationUnit, definition: Definition, struct: str) -> PathNode:
     return node_of(NodeKind.TABLE, unit, definition, struct)
 
 
-def macro_node(unit: TranslationUnit, macro: Definition) -> Node:
-    return Node(NodeKind.MACRO, macro.name, unit.path, unit.path.endswith(".c"))
+def macro_node(unit: TranslationUnit, macro: Definition) -> PathNode:
+    return PathNode(NodeKind.MACRO, macro.name, unit.path, unit.path.endswith(".c"))
 
 
 def user_of(use: Use) -> Definition:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from hook.c.translation_unit import TranslationUnit
-from hook.evidence.reach.calls.nodes import Hop, Node, NodeKind, Trigger, table_node
+from hook.evidence.reach.calls.nodes import Hop, NodeKind, PathNode, Trigger, table_node
 from hook.kernel import callback_tables
 
 
-def pasted(node: Node, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop]:
+def pasted(node: PathNode, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop]:
     """The tables that macros of a file define of a function or table of the same file."""
     if "_" not in node.name:
         return
@@ -20,7 +20,7 @@ def pasted(node: Node, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop]
         forms, table_form, struct = callback_tables.PASTED[statement.macro]
         try:
             used = [form.format(*statement.arguments) for form in forms]
-            table = Node(NodeKind.TABLE, table_form.format(*statement.arguments), unit.path, True, struct)
+            table = PathNode(NodeKind.TABLE, table_form.format(*statement.arguments), unit.path, True, struct)
         except IndexError:
             continue
         if node.name not in used:
@@ -35,7 +35,7 @@ def pasted(node: Node, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop]
         yield from _pasted_in_initialiser(node, unit)
 
 
-def _pasted_in_initialiser(node: Node, unit: TranslationUnit) -> Iterator[Hop]:
+def _pasted_in_initialiser(node: PathNode, unit: TranslationUnit) -> Iterator[Hop]:
     """`static struct kobj_attribute foo_attr = __ATTR_RW(foo);`"""
     stem = node.name.rpartition("_")[0]
     for match in re.finditer(rb"\b(\w+)\s*\(\s*" + re.escape(stem.encode()) + rb"\s*[,)]", unit.scan.code):

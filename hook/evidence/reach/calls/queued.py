@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from hook.c.brackets import arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, NodeKind, Trigger, hop_to_user
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user
 from hook.kernel import entry_points
 
 _TYING = re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
 
 
-def tied(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use, holder: str) -> Hop:
+def tied(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, holder: str) -> Hop:
     """The hop from a function to what holds it."""
-    queued = Node(NodeKind.QUEUED, holder, unit.path)
+    queued = PathNode(NodeKind.QUEUED, holder, unit.path)
     return Hop(queued, trigger, f"{node.name}() runs when {holder} is queued", unit.path, use.line, use.text)
 
 
@@ -31,7 +31,7 @@ def holder_in_call(unit: TranslationUnit, use: Use) -> str:
     return words[-1].decode("ascii", "replace") if words else ""
 
 
-def queueing(node: Node, trigger: Trigger, unit: TranslationUnit | None) -> Iterator[Hop | DeadEnd]:
+def queueing(node: PathNode, trigger: Trigger, unit: TranslationUnit | None) -> Iterator[Hop | DeadEnd]:
     """Where a file queues a work item or timer of its own, by the name of what holds it."""
     if unit is None:
         return

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from hook.c.definitions import Definition
 from hook.c.translation_unit import Statement, TranslationUnit
 from hook.c.uses import Use, UseKind
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, Trigger, hop_to_user, macro_node, table_node, user_of
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
 from hook.kernel import entry_points
 
 
-def of_table(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """What a use of a table leads to."""
     name = node.name
     if use.kind is UseKind.TABLE:
@@ -40,13 +40,13 @@ def of_table(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> I
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {name}", doubt)
 
 
-def of_static_call(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+def of_static_call(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     if use.kind is UseKind.GIVEN and use.user is not None and use.given in ("static_call", "static_call_cond", "static_call_mod"):
         doubt = f"the static call {node.name} may lead elsewhere by then"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() makes the static call {node.name}", doubt)
 
 
-def of_kfunc_set(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+def of_kfunc_set(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     if use.kind is UseKind.TABLE and use.user is not None and use.struct == "btf_kfunc_id_set":
         table = table_node(unit, use.user, use.struct)
         yield Hop(table, trigger, f"{node.name} is .set of {table.name}", unit.path, use.line, use.text)
@@ -71,7 +71,7 @@ def boot_doubt(path: str) -> str:
     return "its boot code may look for hardware first" if entry_points.depends_on_hardware(path) else ""
 
 
-def _in_another_table(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop]:
+def _in_another_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop]:
     table = table_node(unit, user_of(use), use.struct)
     if table.name == node.name:
         return
@@ -95,7 +95,7 @@ def _registered_by_macro(name: str, unit: TranslationUnit, use: Use) -> Iterator
         yield Hop(None, Trigger.ANYTHING, f"{use.given}() registers {name}", *at)
 
 
-def _given(node: Node, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+def _given(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     if entry_points.takes_away(use.given):
         return
     doubt = ""

@@ -17,7 +17,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import MOST_USES, Use, UseKind, uses_of
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls.call_paths import SearchBounds
-from hook.evidence.reach.calls.nodes import Node, function_node, table_node
+from hook.evidence.reach.calls.nodes import PathNode, function_node, table_node
 from hook.kernel import entry_points
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, names, open_parts
 from hook.kernel.kernel import Kernel
@@ -75,7 +75,7 @@ class _LastUse:
 
     runs_at: RunsAt
     fact: Fact
-    table: Node | None = None
+    table: PathNode | None = None
     is_complete: bool = True  # whether every use of the function was seen
 
 
@@ -235,7 +235,7 @@ class _UseWalk:
         if not count:
             yield _open(unit.path, line, text, f"nothing uses {name}")
 
-    def _all_files(self, node: Node) -> Iterator[str]:
+    def _all_files(self, node: PathNode) -> Iterator[str]:
         """Every file that may use a function; the empty path where there may be others."""
         if node.local and self._holders.together(node.path) == []:
             yield node.path

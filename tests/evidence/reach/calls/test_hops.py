@@ -9,14 +9,14 @@ import pytest
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import uses_of
 from hook.evidence.reach.calls import pasted_names, queued, table_uses
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, Node, NodeKind, Trigger
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger
 
 BOOT = "static int __init boot(void)\n{{\n\t{}\n}}\n"
 
 
 def hops_of_table(text: str, struct: str, trigger: Trigger) -> Iterator[Hop | DeadEnd]:
     unit = TranslationUnit("fs/a.c", text.encode(), "")
-    node = Node(NodeKind.TABLE, "target", "fs/a.c", True, struct)
+    node = PathNode(NodeKind.TABLE, "target", "fs/a.c", True, struct)
     for use in uses_of(unit, "target"):
         yield from table_uses.of_table(node, trigger, unit, use)
 
@@ -62,7 +62,7 @@ PASTED = [  # the text, the function, and the table that uses it
 
 @pytest.mark.parametrize(("text", "name", "table"), PASTED)
 def test_a_macro_pastes_the_name_of_a_function(text: str, name: str, table: str | None) -> None:
-    node = Node(NodeKind.FUNCTION, name, "fs/a.c")
+    node = PathNode(NodeKind.FUNCTION, name, "fs/a.c")
     tables = [hop.to.name for hop in pasted_names.pasted(node, Trigger.USER_SPACE, TranslationUnit("fs/a.c", text.encode(), "")) if hop.to]
     assert tables == ([table] if table else [])
 
@@ -79,5 +79,5 @@ QUEUEING = [  # a statement, and whether it queues what `work` holds
 @pytest.mark.parametrize(("statement", "queues"), QUEUEING)
 def test_a_work_item_runs_where_it_is_queued(statement: str, queues: bool) -> None:
     unit = TranslationUnit("fs/a.c", f"static void arm(struct foo *f)\n{{\n\t{statement}\n}}\n".encode(), "")
-    hops = list(queued.queueing(Node(NodeKind.QUEUED, "work", "fs/a.c"), Trigger.USER_SPACE, unit))
+    hops = list(queued.queueing(PathNode(NodeKind.QUEUED, "work", "fs/a.c"), Trigger.USER_SPACE, unit))
     assert [hop.claim for hop in hops] == (["arm() queues work"] if queues else [])
