@@ -215,7 +215,7 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
     text = f"{_places(still)} {'changes' if len(still) == 1 else 'change'}"
     if evidence.functional is evidence.reachable is Answer.YES:
         return f"{text} what the kernel does, and {_reached_by(proofs)}."
-    text += ", and nothing proves it harmless."
+    text += ". It is not proved harmless."
     if len(still) < total:
         text += f" {_files(total - len(still))} of {total} proved harmless."
     if evidence.unread:

@@ -68,9 +68,9 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
     if verdict.decided_by is DecidedBy.AGENT:
         lines.append(f"  {plain(_cost(verdict))}")
     for dispute in verdict.disputes:
-        lines.append(f"  the model disputes: {plain(dispute)}")
+        lines.append(f"  the model says against a proof: {plain(dispute)}")
     for correction in verdict.corrections:
-        lines.append(f"  put right: {plain(correction)}")
+        lines.append(f"  corrected: {plain(correction)}")
     for assumption in verdict.assumptions:
         lines.append(f"  assumed: {plain(assumption)}")
     if verbose:
