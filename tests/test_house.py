@@ -12,7 +12,6 @@ MODULES = {str(path.relative_to(HOUSE)): path for path in sorted(HOUSE.rglob("*.
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_MODULES = 400, 60, 15
 # what does not fit yet: take a name out when it fits, and add none
 LONG_MODULES = {
-    "agent/endpoint/client.py",
     "c/definitions.py",
     "c/layout.py",
     "kernel/kbuild/makefile.py",
@@ -22,15 +21,7 @@ LONG_MODULES = {
     "stages.py",
     "triage.py",
 }
-LONG_FUNCTIONS = {
-    "evidence/reach/devices/bindings.py _described",
-    "evidence/reach/devices/initcalls.py start",
-    "evidence/reach/devices/device_makers.py makers",
-}
-FULL_FOLDERS = {"evidence/reach/devices"}
-SAME_CLASSES = set(
-    ["Answer", "Kind", "Known", "Limits", "Line", "Macros", "Meter", "Names", "Proof", "Row", "TooMuch", "Unreadable", "Use"]
-)
+SAME_CLASSES = set(["Answer", "Kind", "Known", "Limits", "Line", "Macros", "Names", "Proof", "Row", "TooMuch", "Unreadable"])
 
 
 def definitions(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> Iterator[tuple[str, ast.AST]]:
@@ -50,14 +41,12 @@ def test_a_module_is_read_in_one_go() -> None:
 
 def test_a_function_fits_on_a_page() -> None:
     functions = definitions((ast.FunctionDef, ast.AsyncFunctionDef))
-    assert {
-        f"{name} {node.name}" for name, node in functions if node.end_lineno - node.lineno >= MOST_LINES_OF_A_FUNCTION
-    } == LONG_FUNCTIONS
+    assert {f"{name} {node.name}" for name, node in functions if node.end_lineno - node.lineno >= MOST_LINES_OF_A_FUNCTION} == set()
 
 
 def test_a_folder_is_seen_at_a_glance() -> None:
     folders = collections.Counter(path.parent for path in MODULES.values() if path.name != "__init__.py" and path.parent.name != "commands")
-    assert {str(folder.relative_to(HOUSE)) for folder, modules in folders.items() if modules > MOST_MODULES} <= FULL_FOLDERS
+    assert {str(folder.relative_to(HOUSE)) for folder, modules in folders.items() if modules > MOST_MODULES} == set()
 
 
 def test_no_two_modules_share_a_name() -> None:
