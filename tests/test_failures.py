@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hook.source.git import GitError, find
+from hook.source.object_store import Objects
 from tests.small_kernel import PROGRAM, Kernel
 
 POOL = "mm/pool.c"
@@ -166,3 +168,31 @@ def kill_ours(kernel: Kernel) -> int:
             except ProcessLookupError:
                 pass
     return count
+
+
+def a_git_that_hangs(kernel: Kernel, word: str) -> dict[str, str]:
+    """The environment in which a git whose arguments hold `word` never answers, and every other does."""
+    real = shutil.which("git", path=kernel.env["PATH"])
+    script = kernel.path.parent / "hanging" / "git"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f'#!/bin/sh\nfor word; do [ "$word" = {word} ] && exec sleep 600; done\nexec {real} "$@"\n')
+    script.chmod(0o755)
+    return {"PATH": f"{script.parent}{os.pathsep}{kernel.env['PATH']}", "PATCH_TRIAGE_LIMITS_GIT_SECONDS": "1"}
+
+
+@pytest.mark.parametrize(("word", "why"), [("rev-parse", "end"), ("config", "end"), ("cat-file", "answer"), ("diff-index", "end")])
+def test_a_git_that_hangs_costs_a_bounded_wait_and_no_commit(kernel: Kernel, word: str, why: str) -> None:
+    kernel.stage(POOL, "int a;\n")
+    began = time.monotonic()
+    _, error = kernel.triage_both("hook", "pre-commit", **a_git_that_hangs(kernel, word))
+    assert time.monotonic() - began < 60
+    assert ours(error) == [f"patch-triage: no verdict: git {word} did not {why} within 1 s (limits.git_seconds); the commit goes through"]
+
+
+def test_a_git_that_hangs_while_it_reads_is_asked_once(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in a_git_that_hangs(kernel, "cat-file").items():
+        monkeypatch.setenv(name, value)
+    with Objects(find(kernel.path), 1 << 20) as objects:
+        for _ in range(30):  # each with its own deadline, they would take half a minute
+            with pytest.raises(GitError, match="did not answer within 1 s"):
+                objects.read("HEAD")

@@ -14,6 +14,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from hook.config import BY_NAME
+
 # What a configuration could make git execute or colour, each switched off; the rest of the person's git settings stay in force.
 _SETTINGS = (
     "core.fsmonitor=false",
@@ -35,6 +37,7 @@ _SETTINGS = (
     "color.ui=false",
 )
 _MEMORY_BYTES = 1 << 30  # for a git whose work a stranger's words choose
+_FETCH_SECONDS = 3600.0  # a person waits for it and sees it
 _LAST_WORDS_BYTES = 64 << 10  # of what git complains of, to find the reason in
 _EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -54,6 +57,13 @@ class TooMuchOutput(GitError):
     """Git's answer went past the limit that the settings give."""
 
 
+@dataclasses.dataclass
+class CallLimit:
+    """How long one git call may take: the environment's or the default limits.git_seconds until the settings are read."""
+
+    seconds: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Repository:
     """One git repository as seen from one of its working trees."""
@@ -62,8 +72,13 @@ class Repository:
     common_dir: pathlib.Path  # shared by all working trees: objects, refs, our own files
     object_format: str  # sha1 or sha256
     index_file: pathlib.Path | None  # GIT_INDEX_FILE as git gave it to a hook (`commit -a`, partial commits)
-    seconds: float = 60.0  # how long one git call may take
+    call_limit: CallLimit = dataclasses.field(default_factory=lambda: CallLimit(_first_seconds()), compare=False)
     object_dir: pathlib.Path | None = None  # where new objects go instead of the repository's own store
+
+    @property
+    def seconds(self) -> float:
+        """How long one git call may take."""
+        return self.call_limit.seconds
 
     @property
     def index_path(self) -> pathlib.Path:
@@ -140,7 +155,7 @@ class Repository:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise GitError(f"git {args[0]} did not end within {self.seconds:g} s") from None
+            raise GitError(f"git {args[0]} did not end within {self.seconds:g} s (limits.git_seconds)") from None
         except OSError as wrong:
             raise GitError(f"git could not be started: {wrong.strerror}") from None
         if done.returncode not in ok:
@@ -170,8 +185,11 @@ class Repository:
                 stderr=subprocess.PIPE,
                 cwd=self.git_dir,
                 env={**env, "GIT_DIR": str(self.git_dir), "LC_ALL": "C"},
+                timeout=_FETCH_SECONDS,
                 check=False,
             )
+        except subprocess.TimeoutExpired:
+            raise GitError(f"git fetch did not end within {_FETCH_SECONDS:g} s") from None
         except OSError as wrong:
             raise GitError(f"git could not be started: {wrong.strerror}") from None
         if done.returncode:
@@ -183,7 +201,7 @@ class Repository:
         if ended == "bytes":
             raise TooMuchOutput(f"git {args[0]} prints more than {limit_bytes} bytes")
         if ended:
-            raise GitError(f"git {args[0]} did not end within {self.seconds:g} s")
+            raise GitError(f"git {args[0]} did not end within {self.seconds:g} s (limits.git_seconds)")
         return out
 
     def run_cut(
@@ -263,7 +281,15 @@ def _bound_memory(pid: int, most: int) -> None:
         pass  # it has ended already, or the person's own limit is lower
 
 
-def find(start: pathlib.Path | None = None, seconds: float = 60.0) -> Repository:
+def _first_seconds() -> float:
+    field = BY_NAME["limits.git_seconds"]
+    try:
+        return float(field.check(os.environ.get("PATCH_TRIAGE_LIMITS_GIT_SECONDS", field.default)))
+    except ValueError:
+        return float(field.default)  # reading the settings names what is wrong
+
+
+def find(start: pathlib.Path | None = None) -> Repository:
     """The repository around `start`, or around the current directory as git's own environment names it.
 
     Git itself looks for it, so that `safe.directory` holds. Raises NotARepository.
@@ -271,17 +297,18 @@ def find(start: pathlib.Path | None = None, seconds: float = 60.0) -> Repository
     keep = () if start else ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key in keep}
     here = pathlib.Path(start or ".").absolute()
+    call_limit = CallLimit(_first_seconds())
     try:
         done = subprocess.run(
             ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-object-format"],
             capture_output=True,
             cwd=here,
             env={**env, "LC_ALL": "C"},
-            timeout=seconds,
+            timeout=call_limit.seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise GitError(f"git rev-parse did not end within {seconds:g} s") from None
+        raise GitError(f"git rev-parse did not end within {call_limit.seconds:g} s (limits.git_seconds)") from None
     except FileNotFoundError:
         raise NotARepository("git is not installed" if here.is_dir() else f"{here} is not a directory") from None
     except OSError as wrong:
@@ -295,7 +322,7 @@ def find(start: pathlib.Path | None = None, seconds: float = 60.0) -> Repository
         common_dir=pathlib.Path(os.path.normpath(here / common)),
         object_format=object_format,
         index_file=here / index if index else None,
-        seconds=seconds,
+        call_limit=call_limit,
     )
 
 

@@ -48,6 +48,8 @@ def load(repo: Repository | None, base: Source | None = None, given: Sequence[co
     layers.append(from_environment(os.environ))
     layers.append(given)
     settings = config.resolve(layers)
+    if repo is not None:
+        repo.call_limit.seconds = settings.limits.git_seconds
     _name_retired(settings.retired)
     return settings.with_base_config(_base_config(settings)) if settings.fuzz.base_config else settings
 
