@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 
 from hook.c import brackets
+from hook.c.blanking import BLANK, without_bracketed, without_literals
 from hook.c.keywords import NOT_DEFINED, TAGS
 
 
@@ -71,17 +72,7 @@ class _Found:
 
 _REMEMBERED = 48  # files: one run asks for the same ones again and again, at some 5 ms each
 _LONGEST_ATTRIBUTE = 256  # the name, with the blanks behind it
-_DEEPEST = 20  # parentheses inside each other that are still understood
-_BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
 _NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
-# strings, character constants and comments; every alternative begins with a literal, so that `re` skips the text between at full speed
-HIDDEN = re.compile(
-    rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
-    rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'"
-    rb"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
-    rb"|//[^\n\\]*+(?:\\.[^\n\\]*+)*+",
-    re.DOTALL,
-)
 _DIRECTIVE = re.compile(rb"#[ \t]*+([a-z_]*+)([^\n\\]*+(?:\\[ \t]*+\n?[^\n\\]*+)*+)")
 _EVENT = re.compile(rb"[{}\x01\x02\x03]")
 _IF, _ELSE, _ENDIF = b"\x01", b"\x02", b"\x03"
@@ -95,7 +86,6 @@ _INNER_ENUM = re.compile(rb"\benum\b[^{;()]*\{([^{}]*)\}")
 _CONSTANT = re.compile(rb"(?:\A|,)\s*+([A-Za-z_]\w*+)")
 _POINTER = re.compile(rb"\(\s*+(?:__\w+\s++)?\*[\s*]*+(?:(?:const|volatile|__\w+)\s++)*+([A-Za-z_]\w*+)")
 _FUNCTION_TYPE = re.compile(rb"\(\s*+([A-Za-z_]\w*+)\s*+\)\s*+\(")
-_BRACKETS = re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
 # what stands in a head with parentheses of its own, and is not what the head is of
 _ATTRIBUTE = re.compile(
     rb"(?:__(?:acquires|releases|must_hold|cond_acquires|cond_lock|printf|scanf|attribute\w*|aligned|section|alias|assume_aligned|alloc_size"
@@ -159,13 +149,9 @@ def _elsewhere(data: bytes, name: str) -> list[_Found]:
 
 def _scan(data: bytes) -> tuple[bytes, list[_Found]]:
     found: list[_Found] = []
-    code = _without_directives(_without_hidden(data), found)
+    code = _without_directives(without_literals(data.translate(_NO_MARKS)), found)
     _top_level(code, found)
     return code.translate(_NO_MARKS), found
-
-
-def _without_hidden(data: bytes) -> bytes:
-    return HIDDEN.sub(lambda match: match.group().translate(_BLANK), data.translate(_NO_MARKS))
 
 
 def _without_directives(code: bytes, found: list[_Found]) -> bytes:
@@ -183,7 +169,7 @@ def _without_directives(code: bytes, found: list[_Found]) -> bytes:
         elif mark and open_branches:
             hidden = open_branches.pop()
             if hidden:
-                out[hidden[0] : begin] = code[hidden[0] : begin].translate(_BLANK)
+                out[hidden[0] : begin] = code[hidden[0] : begin].translate(BLANK)
                 del found[hidden[1] :]
             if mark == _ELSE:
                 open_branches.append(None)
@@ -191,7 +177,7 @@ def _without_directives(code: bytes, found: list[_Found]) -> bytes:
             name = _NAME.search(rest)
             if name and not rest[: name.start()].strip(b" \t\\\n"):
                 found.append(_Found(name.group(), DefinitionKind.MACRO, begin, match.start(2) + name.start(), end))
-        out[begin:end] = match.group().translate(_BLANK)
+        out[begin:end] = match.group().translate(BLANK)
         if mark:
             out[begin : begin + 1] = mark
     return bytes(out)
@@ -242,7 +228,7 @@ def _block(code: bytes, start: int, opened: int, closed: int, found: list[_Found
     aggregate = _AGGREGATE.search(_without_attributes(text))
     if aggregate:
         return _aggregate(code, begin, text, aggregate, opened, closed, found)
-    if b"=" in _flat(text):
+    if b"=" in without_bracketed(text):
         return _variables(code, begin, opened, closed, found)
     if text.endswith(b")") or b")" in text:
         _function(code, begin, text, opened, closed, found)
@@ -281,7 +267,7 @@ def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], open
 
 def _constants(body: bytes, offset: int, found: list[_Found]) -> None:
     # what is in parentheses is a value
-    for match in _CONSTANT.finditer(_flat(body)):
+    for match in _CONSTANT.finditer(without_bracketed(body)):
         at = offset + match.start(1)
         found.append(_Found(match.group(1), DefinitionKind.CONSTANT, at, at, at))
 
@@ -343,7 +329,7 @@ def _statement(text: bytes, offset: int, found: list[_Found]) -> None:
         return  # inside the arguments of a macro
     if text.startswith(b"typedef"):
         flat = _without_attributes(text)
-        match = _POINTER.search(flat) or _FUNCTION_TYPE.search(flat) or _LAST_NAME.search(_flat(flat))
+        match = _POINTER.search(flat) or _FUNCTION_TYPE.search(flat) or _LAST_NAME.search(without_bracketed(flat))
         if match:
             found.append(_Found(match.group(1), DefinitionKind.TYPEDEF, offset, offset + match.start(1), end))
         return
@@ -377,7 +363,7 @@ def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[b
     if b"(" in text.partition(b"=")[0]:
         return  # a prototype
     at = offset
-    for number, piece in enumerate(_flat(text).split(b",")):
+    for number, piece in enumerate(without_bracketed(text).split(b",")):
         declarator = piece.partition(b"=")[0].partition(b":")[0]
         words = [word for word in _NAME.finditer(declarator) if not _ATTRIBUTE.match(word.group())]
         while words and words[-1].group().startswith(b"__") and len(words) > 1 + (typed and number == 0):
@@ -403,13 +389,3 @@ def _without_attributes(text: bytes) -> bytes:
         if before and _ATTRIBUTE.match(before.group(1)):
             out[before.start(1) : right + 1] = b" " * (right + 1 - before.start(1))
     return bytes(out)
-
-
-def _flat(text: bytes) -> bytes:
-    """The text with what is in parentheses, brackets and braces blanked."""
-    for _ in range(_DEEPEST):
-        flatter = _BRACKETS.sub(lambda match: match.group().translate(_BLANK), text)
-        if flatter == text:
-            break
-        text = flatter
-    return text

@@ -1,18 +1,13 @@
-"""C macros: what the words of an initialiser stand for, by the headers of the tree.
+"""The macros of the headers: where the definitions are found that the files of one object see.
 
-Knows as much of the preprocessor as tables of ids need: macros with and without arguments, `#` and `##`, constant expressions and adjacent
-strings. A name that is defined in several ways, or nowhere that was looked into, stands for nothing: the caller has to leave its line open.
+A name that is defined in several ways, or nowhere that was looked into, stands for nothing: the caller has to leave its line open.
 """
 
 from __future__ import annotations
 
-import ast
-import dataclasses
-import operator
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
-from hook.c.brackets import closing, elements
+from hook.c.macro_expansion import Expansion, Macro, agreed
 from hook.kernel.texts import Texts
 
 # where the macros that tables are written with are defined
@@ -21,182 +16,24 @@ STANDARD = (
     "include/linux/acpi.h", "include/linux/pnp.h", "include/linux/usb.h",
 )  # fmt: skip
 _MOST_HEADERS = 8  # that the index names for one macro
-_DEEPEST = 24  # macros inside each other
-_MOST_STEPS = 4000  # expansions for one line of a table
-_LONGEST = 32 << 10  # characters of one expansion
-_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[A-Za-z_]\w*|\d\w*')
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_NUMBER_END = re.compile(r"\b(0[xX][0-9a-fA-F]+|\d+)[uUlL]+\b")
-_CAST = re.compile(r"\(\s*(?:unsigned|int|long|u?int\d+_t|__?[us]\d+|[us]\d+|kernel_ulong_t)(?:\s+(?:int|long))*\s*\)")
-_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.BitOr: operator.or_, ast.BitAnd: operator.and_, ast.BitXor: operator.xor,
-}  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Macro:
-    """A definition; `parameters` is None where it takes no arguments."""
-
-    parameters: tuple[str, ...] | None
-    body: str
-
-
-class TooMuch(ValueError):
-    """An expansion past the limits."""
-
-
-class Macros:
+class Macros(Expansion):
     """The macros that the files of one object see."""
 
     def __init__(self, texts: Texts, near: Iterable[str]) -> None:
+        super().__init__(self._find)
         self._texts = texts
         self._near = tuple(near)
-        self._known: dict[str, Macro | None] = {}
-        self._numbers: dict[str, int | None] = {}
-        self._steps = 0
-
-    def get(self, name: str) -> Macro | None:
-        """What `name` stands for; None where it is no macro, or not one alone."""
-        if name not in self._known:
-            self._known[name] = self._find(name)
-        return self._known[name]
-
-    def expand(self, text: str) -> str:
-        """`text` with every macro in it expanded. Raises TooMuch."""
-        self._steps = 0
-        return self._expand(text, frozenset(), 0)
-
-    def number(self, text: str) -> int | None:
-        """The value of a constant expression, as 32 bits; None where it is not known."""
-        if text not in self._numbers:
-            try:
-                self._numbers[text] = _evaluated(self.expand(text))
-            except (TooMuch, ValueError, SyntaxError, RecursionError):
-                self._numbers[text] = None
-        return self._numbers[text]
-
-    def once(self, text: str, macro: Macro) -> str | None:
-        """What a macro stands for where `text` is its use, and nothing else; what stands in that is left as it is."""
-        if macro.parameters is None:
-            return macro.body
-        opening = text.find("(")
-        end = closing(text, opening) if opening >= 0 else -1
-        if end < 0 or text[end + 1 :].strip():
-            return None
-        return _substituted(macro, [argument for argument, _ in elements(text[opening + 1 : end])], None, frozenset(), 0)
-
-    def string(self, text: str) -> str | None:
-        """The text of adjacent strings; None where something else stands between them."""
-        try:
-            expanded = self.expand(text)
-        except TooMuch:
-            return None
-        if _STRING.sub("", expanded).strip(" \t\n(){}"):
-            return None
-        found = _STRING.findall(expanded)
-        return "".join(found) if found else None
 
     def _find(self, name: str) -> Macro | None:
         for paths in (self._near, STANDARD):
             found = {one for path in paths for one in self._texts.macro(path, name)}
             if found:
-                return _made(found)
+                return agreed(found)
         headers = [path for path in self._texts.defining(name) if path.endswith(".h") and not path.startswith(("tools/", "samples/"))]
         if not headers or len(headers) > _MOST_HEADERS:
             return None
         folder = self._near[0].rpartition("/")[0] if self._near else ""
         near = [path for path in headers if path.startswith(f"{folder}/")] or headers
-        return _made({one for path in near for one in self._texts.macro(path, name)})
-
-    def _expand(self, text: str, inside: frozenset[str], depth: int) -> str:
-        self._steps += 1
-        if depth > _DEEPEST or self._steps > _MOST_STEPS or len(text) > _LONGEST:
-            raise TooMuch
-        out: list[str] = []
-        at = 0
-        while (word := _WORD.search(text, at)) is not None:
-            out.append(text[at : word.start()])
-            at = word.end()
-            name = word[0]
-            macro = (
-                None
-                if name[0] in "\"'" or name[0].isdigit() or name in inside or text[word.start() - 1 : word.start()] == "."
-                else self.get(name)
-            )
-            if macro is None:
-                out.append(name)
-                continue
-            if macro.parameters is None:
-                out.append(self._expand(macro.body, inside | {name}, depth + 1))
-                continue
-            opening = at + len(text[at:]) - len(text[at:].lstrip())
-            end = closing(text, opening) if text[opening : opening + 1] == "(" else -1
-            if end < 0:
-                out.append(name)
-                continue
-            arguments = [argument for argument, _ in elements(text[opening + 1 : end])]
-            at = end + 1
-            out.append(self._expand(_substituted(macro, arguments, self, inside, depth), inside | {name}, depth + 1))
-        out.append(text[at:])
-        return "".join(out)
-
-
-def _substituted(macro: Macro, arguments: Sequence[str], macros: Macros | None, inside: frozenset[str], depth: int) -> str:
-    parameters = macro.parameters or ()
-    values = {name: arguments[at].strip() if at < len(arguments) else "" for at, name in enumerate(parameters) if name != "..."}
-    if parameters and parameters[-1] == "...":
-        values["__VA_ARGS__"] = ", ".join(arguments[len(parameters) - 1 :])
-    body = macro.body
-
-    def put(found: re.Match[str]) -> str:
-        name = found[0]
-        if name not in values:
-            return name
-        before, after = body[: found.start()].rstrip(), body[found.end() :].lstrip()
-        if before.endswith("##") or after.startswith("##"):
-            return values[name]
-        if before.endswith("#"):
-            return f'"{values[name]}"'
-        return macros._expand(values[name], inside, depth + 1) if macros is not None else values[name]
-
-    text = _WORD.sub(put, body)
-    text = re.sub(r"\s*##\s*", "", text)
-    return re.sub(r'(?<!#)#\s*(?=")', "", text)
-
-
-def _made(found: set[tuple[str | None, str]]) -> Macro | None:
-    if len(found) != 1:
-        return None
-    parameters, body = next(iter(found))
-    names = None if parameters is None else tuple(one.strip() for one in parameters.split(",") if one.strip())
-    return Macro(names, body)
-
-
-def _evaluated(text: str) -> int | None:
-    text = _CAST.sub("", _NUMBER_END.sub(r"\1", text)).strip()
-    text = re.sub(r"\b0+(?=\d)", "", text) if not re.search(r"\b0[0-7]+\b", text) else text
-    if not text or len(text) > 2000 or re.fullmatch(r"[\w\s()~|&^+<>-]+", text) is None:
-        return None
-    value = _node(ast.parse(text.strip(), mode="eval").body)
-    return None if value is None else value & 0xFFFFFFFF
-
-
-def _node(node: ast.expr) -> int | None:
-    if isinstance(node, ast.Constant):
-        return node.value if type(node.value) is int else None
-    if isinstance(node, ast.UnaryOp):
-        value = _node(node.operand)
-        if value is None:
-            return None
-        return ~value if isinstance(node.op, ast.Invert) else -value if isinstance(node.op, ast.USub) else None
-    if isinstance(node, ast.BinOp):
-        left, right = _node(node.left), _node(node.right)
-        if left is None or right is None:
-            return None
-        if isinstance(node.op, (ast.LShift, ast.RShift)):
-            if not 0 <= right < 64:
-                return None
-            return left << right if isinstance(node.op, ast.LShift) else left >> right
-        way = _OPERATORS.get(type(node.op))
-        return way(left, right) if way else None
-    return None
+        return agreed({one for path in near for one in self._texts.macro(path, name)})

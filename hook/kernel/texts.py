@@ -8,15 +8,12 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 
 from hook.c import definitions
-from hook.c.definitions import HIDDEN
+from hook.c.blanking import HIDDEN, without_comments
 from hook.c.legible import is_legible
+from hook.c.macro_expansion import ExpansionTooLarge
 from hook.source.tree import Source
 
 Found = typing.TypeVar("Found")
-_BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
-_COMMENT = HIDDEN
-_NEVER = re.compile(rb"(?m)^[ \t]*#[ \t]*if[ \t]+0[ \t]*$")
-_BRANCH = re.compile(rb"(?m)^[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b")
 _LOCAL = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w./-]+)"')
 _DEFINE = re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)")
 _BODY = re.compile(rb"(?:[^\n\\/]|\\[^\n]|\\\n|/(?!\*)|/\*(?:[^*]|\*(?!/))*\*/)*")
@@ -48,14 +45,14 @@ class Texts:
         """A file without its comments and without what `#if 0` hides, same length; None where there is none that can be read."""
         if path not in self._texts:
             data = self.raw(path)
-            self._texts[path] = text = None if data is None else _without_comments(data).decode("latin-1")
+            self._texts[path] = text = None if data is None else without_comments(data).decode("latin-1")
             if text is not None and "DRIVER(" in text:
                 self._texts[path] = text + self._unfolded(path, text)
         return self._texts[path]
 
     def _unfolded(self, path: str, text: str) -> str:
         """What macros of a driver's own headers stand for where they make its structures (FBTFT_REGISTER_DRIVER); set behind the file."""
-        from hook.kernel.macros import Macros, TooMuch
+        from hook.kernel.macros import Macros
 
         for use in itertools.islice(_MAKING.finditer(text), _MOST_MAKING):
             headers = self.local_headers(path)
@@ -63,7 +60,7 @@ class Texts:
                 continue
             try:
                 made = Macros(self, (path, *headers)).expand(use[0])
-            except TooMuch:
+            except ExpansionTooLarge:
                 continue
             if "_driver " in made:
                 self._ends[path] = len(text), text.count("\n", 0, use.start()) + 1
@@ -175,23 +172,6 @@ def _defines(data: bytes) -> dict[bytes, list[int]]:
 
 def _without_comment(found: re.Match[bytes]) -> bytes:
     return found[0] if found[0][:1] in b"\"'" else b" "
-
-
-def _without_comments(data: bytes) -> bytes:
-    text = _COMMENT.sub(lambda found: found[0].translate(_BLANK) if found[0][:1] == b"/" else found[0], data)
-    hidden = _NEVER.search(text)
-    while hidden:
-        depth = 1
-        end = len(text)
-        for branch in _BRANCH.finditer(text, hidden.end()):
-            word = branch[1]
-            depth += (word in (b"if", b"ifdef", b"ifndef")) - (word == b"endif")
-            if depth == 0 or (depth == 1 and word in (b"else", b"elif")):
-                end = branch.start()
-                break
-        text = text[: hidden.start()] + text[hidden.start() : end].translate(_BLANK) + text[end:]
-        hidden = _NEVER.search(text)
-    return text
 
 
 def _joined(folder: str, name: str) -> str:

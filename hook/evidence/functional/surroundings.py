@@ -10,7 +10,8 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from hook.c.definitions import HIDDEN, defined_names
+from hook.c.blanking import HIDDEN
+from hook.c.definitions import defined_names
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them

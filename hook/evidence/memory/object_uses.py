@@ -12,7 +12,8 @@ import re
 
 from hook.c import body
 from hook.c.body import Body
-from hook.c.layout import Layout, Member, Path, number
+from hook.c.layout import Layout, Member, Path
+from hook.c.struct_parser import number
 from hook.evidence.memory import sinks
 from hook.evidence.memory.allocations import UninitialisedObject
 from hook.evidence.memory.sinks import SINKS, Sink

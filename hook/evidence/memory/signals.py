@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from hook.c import body
 from hook.c.body import Body
 from hook.c.definitions import Definition
-from hook.c.layout import NotUnderstood
+from hook.c.struct_parser import NotUnderstood
 from hook.evidence.memory import sinks, uninitialised
 from hook.evidence.memory.allocations import UninitialisedObject, uninitialised_objects
 from hook.evidence.memory.sinks import LIKELY_SINKS, SINKS

@@ -12,9 +12,10 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from hook.c import layout
+from hook.c import struct_parser
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
-from hook.c.layout import Layout, NotUnderstood
+from hook.c.layout import Layout
+from hook.c.struct_parser import NotUnderstood
 from hook.source.index import NoIndex
 from hook.source.tree import Source
 
@@ -68,7 +69,7 @@ class StructLayouts:
         start, end = found.span
         self._depth += 1
         try:
-            made = layout.parse(name, scanned.code[start : end + 1], data[start : end + 1], self)
+            made = struct_parser.parse(name, scanned.code[start : end + 1], data[start : end + 1], self)
         finally:
             self._depth -= 1
         blob = self.source.file(path)
@@ -83,7 +84,7 @@ class StructLayouts:
         if name not in self._sizes:
             self._sizes[name] = None
             form = re.compile(rb"(?m)^[ \t]*typedef[ \t]+((?:\w+[ \t]+)+)" + name + rb"[ \t]*;")
-            sizes = {layout.size_of(words) for words in self._found(name, form)}
+            sizes = {struct_parser.size_of(words) for words in self._found(name, form)}
             self._sizes[name] = sizes.pop() if len(sizes) == 1 else None
         return self._sizes[name]
 
@@ -95,7 +96,7 @@ class StructLayouts:
         form = re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+" + name + rb"[ \t]+([^\n]*)")
         values = {match.group(1) if (match := _PLAIN.match(text)) else b"" for text in self._found(name, form)}
         if len(values) == 1 and (value := values.pop()):
-            number = layout.number(value)
+            number = struct_parser.number(value)
             self._values[name] = number if number is not None else self.constant(value)
         return self._values[name]
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from hook.c.body import Body
 from hook.c.definitions import Definition
-from hook.c.layout import Layout, Member, NotUnderstood, Path, is_whole, unwritten, unwritten_gaps
+from hook.c.layout import Layout, Member, Path, is_whole, unwritten, unwritten_gaps
+from hook.c.struct_parser import NotUnderstood
 from hook.evidence.memory.allocations import UninitialisedObject, uninitialised_objects
 from hook.evidence.memory.object_uses import CopyOut, Doubt, ObjectUses
 from hook.evidence.memory.sinks import SINKS

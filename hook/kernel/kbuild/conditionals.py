@@ -12,8 +12,9 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from hook.c.blanking import HIDDEN
 from hook.c.brackets import BRACES, PARENTHESES
-from hook.c.definitions import HIDDEN, Scan, scan
+from hook.c.definitions import Scan, scan
 from hook.kernel.kconfig.expressions import (
     NO,
     YES,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hook.c.definitions import DefinitionKind, scan
-from hook.c.layout import NotUnderstood
+from hook.c.struct_parser import NotUnderstood
 from hook.evidence.memory import uninitialised
 from hook.evidence.memory.source_file import File
 from hook.evidence.memory.struct_layouts import StructLayouts

@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from hook.c.brackets import closing, elements
+from hook.c.macro_expansion import ExpansionTooLarge
 from hook.evidence.reach.answer import Reach, no, unknown, yes
 from hook.evidence.reach.devices import id_tables
 from hook.evidence.reach.devices.buses import BUSES, SAME, Bus, Provider, Way
 from hook.evidence.reach.devices.initcalls import defined
 from hook.evidence.reach.devices.machine import ANY, Machine, PciDevice, PciId, elsewhere, taken
 from hook.kernel.kernel import Kernel
-from hook.kernel.macros import Macros, TooMuch
+from hook.kernel.macros import Macros
 from hook.kernel.texts import Texts
 from hook.verdict import ConfigReason, Fact, Place
 
@@ -289,7 +290,7 @@ class Binder:
         """A constant string; a driver's name may be that of its module, behind a macro of its own."""
         try:
             text = self._macros.expand(text)
-        except TooMuch:
+        except ExpansionTooLarge:
             return None
         return self._macros.string(re.sub(r"\bKBUILD_MODNAME\b", f'"{self._modname}"', text))
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hook.c.brackets import closing, elements
+from hook.c.macro_expansion import ExpansionTooLarge
 from hook.evidence.reach.devices.machine import PciId
-from hook.kernel.macros import Macros, TooMuch
+from hook.kernel.macros import Macros
 from hook.kernel.texts import Texts
 
 _TABLE = re.compile(
@@ -159,7 +160,7 @@ def _unfolded(part: str, macros: Macros, depth: int) -> Iterator[str | None]:
         return
     try:
         wider = macros.expand(text)
-    except TooMuch:
+    except ExpansionTooLarge:
         yield None
         return
     if wider == text:

@@ -1,0 +1,52 @@
+"""Blanking: a text in which what is no code stands as blanks, so that every place keeps its offset and its line."""
+
+from __future__ import annotations
+
+import re
+
+BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
+# strings, character constants and comments; every alternative begins with a literal, so that `re` skips the text between at full speed
+HIDDEN = re.compile(
+    rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
+    rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'"
+    rb"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
+    rb"|//[^\n\\]*+(?:\\.[^\n\\]*+)*+",
+    re.DOTALL,
+)
+_NEVER = re.compile(rb"(?m)^[ \t]*#[ \t]*if[ \t]+0[ \t]*$")
+_BRANCH = re.compile(rb"(?m)^[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b")
+_DEEPEST = 20  # parentheses inside each other that are still understood
+_BRACKETS = re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
+
+
+def without_literals(data: bytes) -> bytes:
+    """The text without comments, strings and character constants."""
+    return HIDDEN.sub(lambda match: match[0].translate(BLANK), data)
+
+
+def without_comments(data: bytes) -> bytes:
+    """The text without comments and without what `#if 0` hides; strings stay."""
+    text = HIDDEN.sub(lambda found: found[0].translate(BLANK) if found[0][:1] == b"/" else found[0], data)
+    hidden = _NEVER.search(text)
+    while hidden:
+        depth = 1
+        end = len(text)
+        for branch in _BRANCH.finditer(text, hidden.end()):
+            word = branch[1]
+            depth += (word in (b"if", b"ifdef", b"ifndef")) - (word == b"endif")
+            if depth == 0 or (depth == 1 and word in (b"else", b"elif")):
+                end = branch.start()
+                break
+        text = text[: hidden.start()] + text[hidden.start() : end].translate(BLANK) + text[end:]
+        hidden = _NEVER.search(text)
+    return text
+
+
+def without_bracketed(text: bytes) -> bytes:
+    """The text with what is in parentheses, brackets and braces blanked, them included."""
+    for _ in range(_DEEPEST):
+        flatter = _BRACKETS.sub(lambda match: match[0].translate(BLANK), text)
+        if flatter == text:
+            break
+        text = flatter
+    return text

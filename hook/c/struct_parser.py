@@ -1,0 +1,282 @@
+"""The struct parser: from the text of a struct to its layout.
+
+A struct is taken apart only where all of its text is understood; what is not (a macro, a condition of the preprocessor, a bit-field, an
+attribute) costs the proof that would lean on it: the padding behind it, or the whole struct.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterator
+
+from hook.c import body
+from hook.c.body import Body
+from hook.c.layout import Layout, Member, rounded_up
+
+_DEEPEST = 6  # structs inside each other
+_MOST_MEMBERS = 400  # of one struct
+_SIZES: dict[bytes, int] = {
+    **dict.fromkeys(b"char bool _Bool u8 s8 __u8 __s8 uint8_t int8_t u_int8_t u_char uchar unchar".split(), 1),
+    **dict.fromkeys(
+        b"short u16 s16 __u16 __s16 uint16_t int16_t u_int16_t u_short ushort __le16 __be16 __sum16 __virtio16 sa_family_t"
+        b" __kernel_sa_family_t umode_t".split(), 2,
+    ),
+    **dict.fromkeys(
+        b"int u32 s32 __u32 __s32 uint32_t int32_t u_int32_t u_int uint __le32 __be32 __wsum __virtio32 pid_t uid_t gid_t dev_t"
+        b" __kernel_pid_t __kernel_uid32_t __kernel_gid32_t gfp_t __poll_t compat_int_t compat_uint_t compat_long_t compat_ulong_t"
+        b" compat_uptr_t compat_size_t".split(), 4,
+    ),
+    **dict.fromkeys(
+        b"long u64 s64 __u64 __s64 uint64_t int64_t u_int64_t __le64 __be64 __virtio64 __aligned_u64 __aligned_s64 __aligned_be64"
+        b" __aligned_le64 size_t ssize_t loff_t ktime_t time64_t uintptr_t sector_t __kernel_size_t __kernel_ulong_t __kernel_long_t"
+        b" u_long ulong __kernel_loff_t __kernel_time64_t".split(), 8,
+    ),
+}  # fmt: skip
+_MODIFIERS = frozenset(b"unsigned signed const volatile".split())
+_NOTHING = frozenset(b"__user __rcu __iomem __force __kernel __maybe_unused".split())  # attributes that change no layout
+_DIRECTIVE = re.compile(rb"(?m)^[ \t]*#[ \t]*(?!define\b|undef\b)")
+_NUMBER = re.compile(rb"(0[xX][0-9a-fA-F]+|\d+)[uUlL]*\Z")
+
+
+class NotUnderstood(ValueError):
+    """A struct that is not understood, so that nothing is proved of it; the sentence says what stood there."""
+
+
+class Names(typing.Protocol):
+    """What the names in a struct stand for."""
+
+    def struct(self, tag: bytes) -> Layout:
+        """The layout of another struct. Raises NotUnderstood."""
+
+    def constant(self, name: bytes) -> int | None:
+        """The value of a macro; None where that is not known."""
+
+    def typedef(self, name: bytes) -> int | None:
+        """The size of a number by the name of its type; None where that is not known."""
+
+
+def parse(name: str, code: bytes, raw: bytes, names: Names) -> Layout:
+    """The layout of `struct NAME` by the text of its definition, which is `code` without comments and `raw` with them.
+
+    `names` knows what it is made of. Raises NotUnderstood.
+    """
+    if _DIRECTIVE.search(raw):
+        raise NotUnderstood(f"a directive inside struct {name}")
+    text = body.read(code, 0, len(code))
+    tokens = text.tokens
+    opening = next((at for at, token in enumerate(tokens) if token == b"{"), -1)
+    closing = text.partner.get(opening, -1)
+    if opening < 0 or closing < 0:
+        raise NotUnderstood(f"no definition of struct {name}")
+    head, tail = tokens[:opening], tokens[closing + 1 :]
+    # what stands behind the brace may be an attribute by any name
+    padded = head in ((b"struct", name.encode()), (b"typedef", b"struct", name.encode())) and tail in ((), (b";",))
+    return _Reader(text, names).block(name, opening, closing, padded, 0)
+
+
+class _Reader:
+    def __init__(self, text: Body, names: Names) -> None:
+        self._text = text
+        self._names = names
+
+    def block(self, name: str, opening: int, closing: int, padded: bool, depth: int) -> Layout:
+        """The members between two braces."""
+        if depth > _DEEPEST:
+            raise NotUnderstood(f"structs too deep inside struct {name}")
+        members: list[Member] = []
+        for start, end in self._declarations(opening, closing):
+            members += self._declaration(name, start, end, padded, depth)
+            if len(members) > _MOST_MEMBERS:
+                raise NotUnderstood(f"struct {name} has more than {_MOST_MEMBERS} members")
+        return Layout(name, tuple(members), padded)
+
+    def _declarations(self, opening: int, closing: int) -> Iterator[tuple[int, int]]:
+        start = at = opening + 1
+        while at < closing:
+            if self._text.tokens[at] == b";":
+                if at > start:
+                    yield start, at
+                start = at + 1
+            elif self._text.partner.get(at, at) > at:
+                at = self._text.partner[at]
+            at += 1
+        if start < closing:
+            raise NotUnderstood("a member without its end")
+
+    def _declaration(self, name: str, start: int, end: int, padded: bool, depth: int) -> Iterator[Member]:
+        tokens = self._text.tokens
+        at = start
+        base: tuple[int | None, int | None] = (None, None)
+        inner: Layout | None = None
+        is_union = False
+        others: tuple[bytes, ...] = ()
+        is_scalar = False
+        while tokens[at] in _MODIFIERS and tokens[at] in (b"const", b"volatile"):
+            at += 1
+        word = tokens[at]
+        if word in (b"struct", b"union"):
+            brace = at + 1 if tokens[at + 1] == b"{" else at + 2
+            is_union = word == b"union"
+            if brace < end and tokens[brace] == b"{":
+                closing = self._text.partner[brace]
+                block = self.block(name, brace, closing, padded, depth + 1)
+                at = closing + 1
+                if is_union:
+                    sizes = [(one.size, one.align) for one in block.members]
+                    if padded and all(size is not None and align is not None for size, align in sizes):
+                        align = max((align or 1 for _, align in sizes), default=1)
+                        base = (rounded_up(max((size or 0 for size, _ in sizes), default=0), align), align)
+                    others = tuple(_names(block))
+                else:
+                    inner, base = block, (block.size, block.align)
+                if any(one.startswith(b"__") or one == b"(" for one in tokens[at:end]):
+                    raise NotUnderstood(f"an attribute inside struct {name}")
+            else:
+                tag = tokens[at + 1]
+                at += 2
+                if not body.is_name(tag):
+                    raise NotUnderstood(f"a member of struct {name} without a type")
+                if not is_union and not (at < end and tokens[at] == b"*"):
+                    try:
+                        inner = self._names.struct(tag)
+                        base = (inner.size, inner.align)
+                    except NotUnderstood:
+                        inner = None
+        elif word == b"enum":
+            if tokens[at + 1 : at + 2] == (b"{",) or tokens[at + 2 : at + 3] == (b"{",):
+                raise NotUnderstood(f"an enum inside struct {name}")
+            at += 2
+            is_scalar = True  # of which size is the compiler's choice: mostly 4
+        else:
+            at, base, is_scalar = self._scalar(name, at, end)
+        if at >= end:
+            if (inner is not None or others) and tokens[end - 1] == b"}":
+                yield Member(b"", *base, inner=inner, others=others, is_union=is_union)
+                return
+            raise NotUnderstood(f"a member of struct {name} without a name")
+        yield from self._declarators(name, at, end, base, inner, is_scalar, is_union)
+
+    def _scalar(self, name: str, at: int, end: int) -> tuple[int, tuple[int | None, int | None], bool]:
+        """The words of a type; behind them, its size, and whether it is one that is known."""
+        tokens = self._text.tokens
+        words: list[bytes] = []
+        while at < end and body.is_name(tokens[at]):
+            is_type = tokens[at] in _SIZES or tokens[at] in _MODIFIERS
+            if words and not is_type:
+                break
+            words.append(tokens[at])
+            at += 1
+            if not is_type:
+                break  # a typedef that is not known here
+        if not words or at >= end or (tokens[at] == b"(" and tokens[at + 1 : at + 2] != (b"*",)):
+            raise NotUnderstood(f"a macro inside struct {name}")
+        if (size := self._typedef(words[-1])) is not None:
+            return at, (size, size), True
+        known = [word for word in words if word in _SIZES]
+        if not known and not set(words) <= _MODIFIERS:
+            return at, (None, None), words == [b"void"]
+        size = max((_SIZES[word] for word in known), default=4)
+        if known.count(b"char") or b"short" in known:
+            size = _SIZES[known[0]] if len(known) == 1 else 2
+        return at, (size, size), True
+
+    def _declarators(
+        self, name: str, at: int, end: int, base: tuple[int | None, int | None], inner: Layout | None, is_scalar: bool, is_union: bool
+    ) -> Iterator[Member]:
+        tokens = self._text.tokens
+        while at < end:
+            pointer = False
+            while at < end and (tokens[at] in (b"*", b"const", b"volatile", b"restrict") or tokens[at] in _NOTHING):
+                pointer = pointer or tokens[at] == b"*"
+                at += 1
+            if at < end and tokens[at] == b"(":
+                # a pointer to a function: (*name)(…)
+                closing = self._text.partner.get(at, end)
+                words = tokens[at + 1 : closing]
+                after = closing + 1
+                if len(words) != 2 or words[0] != b"*" or tokens[after : after + 1] != (b"(",):
+                    raise NotUnderstood(f"a declarator inside struct {name}")
+                yield Member(words[1], 8, 8, is_scalar=True)
+                at = self._text.partner[after] + 1
+            elif at < end and body.is_name(tokens[at]):
+                member = tokens[at]
+                at += 1
+                count: int | None = 1
+                is_array = False
+                while at < end and tokens[at] == b"[":
+                    closing = self._text.partner[at]
+                    is_array = True
+                    size = self._count(at + 1, closing)
+                    count = None if count is None or size is None else count * size
+                    at = closing + 1
+                if at < end and tokens[at] == b"__counted_by" and tokens[at + 1 : at + 2] == (b"(",):
+                    at = self._text.partner[at + 1] + 1
+                while at < end and tokens[at] in _NOTHING:
+                    at += 1
+                one_size, one_align = (8, 8) if pointer else base
+                if at < end and tokens[at] == b":":
+                    # a bit-field: it is there, but which bits are between it and the next is not told
+                    at = next((place for place in range(at, end) if tokens[place] == b","), end)
+                    yield Member(member, None, None, is_scalar=True)
+                elif at < end and tokens[at] != b",":
+                    raise NotUnderstood(f"an attribute inside struct {name}")
+                else:
+                    size = None if one_size is None or count is None else one_size * count
+                    keeps = None if pointer else inner
+                    yield Member(member, size, one_align, is_array, is_scalar or pointer, keeps, is_union=is_union and not pointer)
+            elif at < end and tokens[at] == b":":
+                at = next((place for place in range(at, end) if tokens[place] == b","), end)
+                yield Member(b"", None, None)  # an unnamed bit-field
+            else:
+                raise NotUnderstood(f"a declarator inside struct {name}")
+            at += 1
+
+    def _typedef(self, name: bytes) -> int | None:
+        return None if name in _SIZES or name in _MODIFIERS or name == b"void" else self._names.typedef(name)
+
+    def _count(self, start: int, end: int) -> int | None:
+        """How many elements an array has; None where that is no number and no name of one."""
+        start, end = self._text.uncast(start, end)
+        words = self._text.tokens[start:end]
+        if len(words) == 3 and words[1] in (b"+", b"*", b"-"):
+            left, right = (self._value(word) for word in (words[0], words[2]))
+            if left is None or right is None:
+                return None
+            return {b"+": left + right, b"*": left * right, b"-": left - right}[words[1]]
+        if not words:
+            return 0
+        return self._value(words[0]) if len(words) == 1 else None
+
+    def _value(self, word: bytes) -> int | None:
+        value = number(word)
+        return value if value is not None else self._names.constant(word) if body.is_name(word) else None
+
+
+def size_of(words: bytes) -> int | None:
+    """The size of a type that is a plain number, by its words; None for any other."""
+    found = [word for word in words.split() if word not in (b"const", b"volatile")]
+    if len(found) == 1 and found[0] in _SIZES:
+        return _SIZES[found[0]]
+    return {(b"unsigned", b"int"): 4, (b"unsigned", b"char"): 1, (b"unsigned", b"short"): 2, (b"unsigned", b"long"): 8,
+            (b"unsigned", b"long", b"long"): 8, (b"long", b"long"): 8, (b"signed", b"char"): 1}.get(tuple(found))  # fmt: skip
+
+
+def number(text: bytes) -> int | None:
+    """The value of a plain constant."""
+    found = _NUMBER.match(text)
+    if found is None:
+        return None
+    digits = found.group(1)
+    return int(digits, 8 if digits[:1] == b"0" and digits.isdigit() and len(digits) > 1 else 0)
+
+
+def _names(layout: Layout) -> Iterator[bytes]:
+    """The names by which what is inside an unnamed block is reached."""
+    for one in layout.members:
+        if one.name:
+            yield one.name
+        elif one.inner is not None:
+            yield from _names(one.inner)
+        else:
+            yield from one.others

@@ -1,0 +1,50 @@
+"""The translation unit: what is where in a file."""
+
+from __future__ import annotations
+
+from hook.c.definitions import DefinitionKind
+from hook.c.translation_unit import SourceFile, TranslationUnit
+
+CODE = b"""static int one(void)
+{
+	return 1;
+}
+
+DEFINE_LSM(two) = {
+	.name = "two",
+};
+
+module_init(one);
+"""
+
+
+def test_a_place_is_in_its_function_or_its_table() -> None:
+    unit = TranslationUnit("a.c", CODE)
+    function, table = unit.function_at(CODE.index(b"return")), unit.table_at(CODE.index(b".name"))
+    assert function is not None and function.name == "one" and unit.is_static(function)
+    assert table is not None and table.name == "two"
+    assert unit.function_at(CODE.index(b".name")) is None and unit.table_at(CODE.index(b"return")) is None
+    assert [(one.macro, one.arguments) for one in unit.statements][1:] == [("module_init", ("one",))]
+    assert unit.defined("one", DefinitionKind.MACRO) is None and unit.defined("one", DefinitionKind.FUNCTION) is function
+
+
+def test_lines_are_counted_from_one_in_any_order() -> None:
+    unit = TranslationUnit("a.c", CODE)
+    assert unit.line(CODE.index(b"module_init")) == (10, "module_init(one);")
+    assert unit.line(CODE.index(b"return")) == (3, "return 1;")
+    assert unit.whole_line(CODE.index(b"return")) == (3, "\treturn 1;")
+    assert unit.offset(3) == CODE.index(b"\treturn") and unit.offset(99) == len(CODE)
+
+
+def test_the_segments_hold_every_byte_once() -> None:
+    unit = TranslationUnit("a.c", CODE)
+    assert b"".join(segment.text for segment in unit.segments) == CODE
+    assert list(unit.segments_of(DefinitionKind.FUNCTION)) == ["one"]
+
+
+def test_the_language_of_a_source_file_is_told_by_its_name() -> None:
+    text = b"config FOO\n\tbool\nint one(void)\n{\n}\n"
+    assert [one.kind for one in SourceFile("mm/Kconfig", text).scan.definitions] == [DefinitionKind.OPTION]
+    assert [one.kind for one in SourceFile("mm/a.c", text).scan.definitions] == [DefinitionKind.FUNCTION]
+    assert SourceFile("mm/a.txt", text).scan.definitions == ()
+    assert [one.name for one in TranslationUnit("mm/a.inc", text).functions] == ["one"]
