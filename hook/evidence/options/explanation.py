@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hook.kernel.kconfig import expressions
-from hook.kernel.kconfig.expressions import YES, Condition, built_in
+from hook.kernel.kconfig.expressions import YES, Condition, Conjunction, Disjunction, Negation, SharedCondition, built_in
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.option import Known
 from hook.kernel.kconfig.solver import NoSolution, solve
@@ -36,12 +36,12 @@ def explain(kernel: Kernel, name: str) -> Iterator[str]:
         choice = known.get(option.choice)
         yield f"  one of a choice: {', '.join(choice.members) if choice else ''}"
     yield "  a person can set it" if option.prompts else "  no prompt: only other options switch it on"
-    by = [str(one[0]) for one in option.selected_by]
+    by = [selector for selector, _ in option.selected_by]
     if by:
         more = f" and {len(by) - _MOST_LISTED} more" if len(by) > _MOST_LISTED else ""
         yield f"  selected by {', '.join(by[:_MOST_LISTED])}{more}"
     if option.selects:
-        yield f"  selects {', '.join(str(one[0]) for one in option.selects[:_MOST_LISTED])}"
+        yield f"  selects {', '.join(selected for selected, _ in option.selects[:_MOST_LISTED])}"
     for value, condition in option.defaults[:_MOST_LISTED]:
         when = "" if condition == YES else f" if {expressions.shown(_spelled(known, condition, 0))}"
         yield f"  default {expressions.shown(value)}{when}"
@@ -64,9 +64,13 @@ def _spelled(known: Known, condition: Condition, depth: int) -> Condition:
     """A condition with what its menus ask for written out."""
     if depth > 12:
         return condition
-    if isinstance(condition, str):
-        return _spelled(known, known.common(condition), depth + 1) if condition[:1] == "#" else condition
-    if condition[0] in ("&", "|", "!"):
-        parts = [_spelled(known, one, depth + 1) for one in condition[1:]]
-        return expressions.all_of(parts) if condition[0] == "&" else [condition[0], *parts]
+    match condition:
+        case SharedCondition(name):
+            return _spelled(known, known.common(name), depth + 1)
+        case Conjunction(parts):
+            return expressions.all_of(_spelled(known, part, depth + 1) for part in parts)
+        case Disjunction(parts):
+            return Disjunction(tuple(_spelled(known, part, depth + 1) for part in parts))
+        case Negation(operand):
+            return Negation(_spelled(known, operand, depth + 1))
     return condition

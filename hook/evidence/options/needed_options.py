@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -133,15 +132,14 @@ class _Plan:
         lines, _ = changed_lines(file)
         guards = self._kernel.conditionals(path) if not path.endswith(".rs") else None
         built = self._kernel.built_if(path)
-        found: dict[str, _Group] = {}
+        found: dict[Condition, _Group] = {}
         for line in lines or [1]:
             around = guards.at(line) if guards is not None else ()
             condition = all_of([built.condition, *(one.condition for one in around)])
-            key = json.dumps(condition)
-            if key in found:
-                found[key].lines.append(line)
+            if condition in found:
+                found[condition].lines.append(line)
             else:
-                found[key] = _Group(path, condition, [line], built, around)
+                found[condition] = _Group(path, condition, [line], built, around)
         groups = list(found.values())
         # a line is only worth a configuration of its own if nothing says it always goes with another one
         return groups

@@ -19,12 +19,17 @@ from hook.kernel.kconfig.expressions import (
     NO,
     YES,
     Condition,
+    Constant,
+    Relation,
+    Symbol,
     all_of,
     any_of,
     built_in,
+    equal,
     left_open,
     negated,
     open_parts,
+    operands,
     switched_on,
     taken_to_hold,
 )
@@ -43,7 +48,7 @@ _IS = {"IS_ENABLED": switched_on, "IS_REACHABLE": switched_on, "IS_BUILTIN": bui
 _KNOWN: dict[str, Condition] = {
     "__KERNEL__": YES, "__ASSEMBLY__": NO, "__ASSEMBLER__": NO, "__CHECKER__": NO, "__cplusplus": NO, "__GENKSYMS__": NO, "__GNUC__": YES,
     "__x86_64__": built_in("X86_64"), "__i386__": built_in("X86_32"), "__aarch64__": built_in("ARM64"), "__arm__": built_in("ARM"),
-    "__clang__": built_in("CC_IS_CLANG"), "MODULE": ["?", "MODULE"], "__BIG_ENDIAN": built_in("CPU_BIG_ENDIAN"),
+    "__clang__": built_in("CC_IS_CLANG"), "MODULE": left_open("MODULE"), "__BIG_ENDIAN": built_in("CPU_BIG_ENDIAN"),
     "__LP64__": built_in("64BIT"),
 }  # fmt: skip
 _COMPARED = {"==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -170,7 +175,7 @@ class Guards:
     def _defined(self, name: str) -> Condition:
         if name.startswith("CONFIG_"):
             option = name.removeprefix("CONFIG_")
-            return ["=", option.removesuffix("_MODULE"), "'m"] if option.endswith("_MODULE") else built_in(option)
+            return equal(option.removesuffix("_MODULE"), "m") if option.endswith("_MODULE") else built_in(option)
         if name in self._macros and not self._proving:
             return any_of(condition for condition, _ in self._macros[name])
         return _KNOWN.get(name, left_open(f"defined({name})"))
@@ -271,7 +276,7 @@ class _Expression:
             if value.rstrip("uUlL").isdigit():
                 number = value.rstrip("uUlL")
                 if name.startswith("CONFIG_"):
-                    return [_COMPARED[relation], name.removeprefix("CONFIG_"), f"'{number}"]
+                    return Relation(_COMPARED[relation], Symbol(name.removeprefix("CONFIG_")), Constant(number))
                 if name in ("BITS_PER_LONG", "__BITS_PER_LONG", "__SIZEOF_LONG__") and relation in ("==", "!="):
                     wide = built_in("64BIT") if number in ("64", "8") else negated(built_in("64BIT"))
                     return wide if relation == "==" else negated(wide)
@@ -305,7 +310,7 @@ class _Expression:
             if token in _IS and len(inner) == 1 and inner[0].startswith("CONFIG_"):
                 return _IS[token](inner[0].removeprefix("CONFIG_"))
             if token == "IS_MODULE" and len(inner) == 1:
-                return ["=", inner[0].removeprefix("CONFIG_"), "'m"]
+                return equal(inner[0].removeprefix("CONFIG_"), "m")
             if token in ("likely", "unlikely") and inner:
                 return _Expression(inner, self._guards, self._text, self._depth + 1).parsed()
             return left_open(f"{token}({' '.join(inner)[:80]})")
@@ -325,7 +330,7 @@ class _Expression:
 
 
 def _size(condition: Condition) -> int:
-    return 1 + sum(_size(one) for one in condition[1:]) if isinstance(condition, list) else 1
+    return 1 + sum(map(_size, operands(condition)))
 
 
 def _blanked(match: re.Match[bytes]) -> bytes:

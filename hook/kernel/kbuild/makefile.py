@@ -248,7 +248,7 @@ class Makefile:
         for one, other in ((left, right), (right, left)):
             option = _WHOLE_OPTION.match(one)
             if option and "$" not in other:
-                return ["=", option[1], f"'{other or 'n'}"]
+                return expressions.equal(option[1], other or "n")
         return self._compared(self._ways(left, 0), self._ways(right, 0), place)
 
     def _compared(self, left: Ways, right: Ways, place: str) -> Condition:
@@ -411,7 +411,7 @@ class Makefile:
         option = _OPTION.match(inner)
         if option:
             name = option[1]
-            return [(built_in(name), "y"), (["=", name, "'m"], "m"), (["=", name, NO], "")]
+            return [(expressions.equal(name, value), "" if value == "n" else value) for value in ("y", "m", "n")]
         head = re.match(r"([\w-]+)[ \t]+(.*)", inner, re.DOTALL)
         if head is not None:
             return self._function(head[1], arguments(head[2]), depth, inside)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hook.kernel.kconfig.expressions import Condition
+from hook.kernel.kconfig.expressions import Condition, SharedCondition, Symbol, operands
 from hook.kernel.kconfig.option import Option
 
 _MOST = 20  # cycles that are named
@@ -54,13 +54,17 @@ def _leans_on(name: str, options: Mapping[str, Option], shared: Mapping[str, Con
         option = options.get(name)
         if option is None:
             return
-        waiting = [*option.prompts, *option.selected_by, *option.implied_by]
+        waiting = list(option.prompts)
+        for puller, condition in (*option.selected_by, *option.implied_by):
+            waiting += (Symbol(puller), condition)
         if not option.members:
-            waiting += option.defaults
+            waiting += (part for default in option.defaults for part in default)
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            if one and one[0] != "?":
-                waiting += one
-        elif one[:1] == "#" or one in options:
-            yield one
+        match waiting.pop():
+            case SharedCondition(shared_name):
+                yield shared_name
+            case Symbol(option_name):
+                if option_name in options:
+                    yield option_name
+            case condition:
+                waiting += operands(condition)

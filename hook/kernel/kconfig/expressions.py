@@ -1,25 +1,85 @@
 """Conditions: expressions over options, as Kconfig, Kbuild and the preprocessor write them.
 
-One form for all three, of plain lists and strings, so that they can be kept as JSON: `"NUMA"` is the value of an option, `"'y"` a constant,
-`["&", a, b]`, `["|", a, b]`, `["!", a]` and `["=", a, b]` (also `!=`, `<`, `<=`, `>`, `>=`) what they say, `"#12"` a condition that many
-options share, and `["?", text]` what only a compiler or make could evaluate; `["?", text, "nowhere"]` is what nothing was found to ask for.
+One closed set of types for all three; take one apart with `match`. `to_json` and `from_json` are its form in a file.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-Condition: TypeAlias = Any  # str | list[Condition]; mypy cannot follow what JSON gives back
-
-YES, MODULE, NO = "'y", "'m", "'n"
 COMPARISONS = frozenset(("=", "!=", "<", "<=", ">", ">="))
 _DEEPEST = 60  # parentheses and negations inside each other
 _MOST_TOKENS = 4000
 _TOKEN = re.compile(r"\s*+(\|\||&&|!=|<=|>=|[=<>!()]|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|[\w$-]++|\S)")
 _NAME = re.compile(r"[\w-]+\Z")
 _OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Symbol:
+    """The value of an option."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Constant:
+    """y, m, n, a number or a text."""
+
+    value: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SharedCondition:
+    """A condition that many options have in common, by the name that it is kept under (`#12`)."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Negation:
+    """`!operand`."""
+
+    operand: Condition
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Conjunction:
+    """`a && b`; at least two parts, none of which is a conjunction."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Disjunction:
+    """`a || b`; at least two parts, none of which is a disjunction."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Relation:
+    """`left = right`, or with another of COMPARISONS."""
+
+    operator: str
+    left: Condition
+    right: Condition
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unevaluated:
+    """What only a compiler or make could evaluate."""
+
+    text: str
+    nowhere: bool = False  # nothing was found that asks for it: where there is another way, that one is meant
+
+
+Condition: TypeAlias = Symbol | Constant | SharedCondition | Negation | Conjunction | Disjunction | Relation | Unevaluated
+YES, MODULE, NO = Constant("y"), Constant("m"), Constant("n")
 
 
 class BadExpression(ValueError):
@@ -70,6 +130,7 @@ def _term(tokens: list[str], at: int, depth: int) -> tuple[Condition, int]:
     if at >= len(tokens):
         raise BadExpression("an expression that ends early")
     if tokens[at] == "(":
+        found: Condition
         found, at = _either(tokens, at + 1, depth + 1)
         if at >= len(tokens) or tokens[at] != ")":
             raise BadExpression("a parenthesis without its end")
@@ -78,34 +139,34 @@ def _term(tokens: list[str], at: int, depth: int) -> tuple[Condition, int]:
         found = atom(tokens[at])
         at += 1
         if at + 1 < len(tokens) and tokens[at] in COMPARISONS:
-            found = [tokens[at], found, atom(tokens[at + 1])]
+            found = Relation(tokens[at], found, atom(tokens[at + 1]))
             at += 2
-    return (["!", found] if negations % 2 else found), at
+    return (Negation(found) if negations % 2 else found), at
 
 
-def atom(token: str) -> str:
+def atom(token: str) -> Symbol | Constant:
     """A name or a constant, by the token that stands for it. Raises BadExpression."""
     if token[0] in "\"'":
-        return "'" + re.sub(r"\\(.)", r"\1", token[1:-1])
+        return Constant(re.sub(r"\\(.)", r"\1", token[1:-1]))
     if token in ("y", "m", "n"):
-        return "'" + token
+        return Constant(token)
     if not (token.isidentifier() or _NAME.match(token)):
         raise BadExpression(f"{token[:40]!a} where a name should stand")
-    return token
+    return Symbol(token)
 
 
 def all_of(conditions: Iterable[Condition]) -> Condition:
     """What holds where each of `conditions` does."""
     kept: list[Condition] = []
-    for one in conditions:
-        if one == YES:
+    for condition in conditions:
+        if isinstance(condition, Constant) and condition.value in ("y", "n"):
+            if condition.value == "n":
+                return NO
             continue
-        if one == NO:
-            return NO
-        for part in one[1:] if isinstance(one, list) and one[0] == "&" else (one,):
-            if part not in kept and not (isinstance(part, list) and part[0] == "|" and any(one in kept for one in part[1:])):
+        for part in condition.parts if isinstance(condition, Conjunction) else (condition,):
+            if part not in kept and not (isinstance(part, Disjunction) and any(choice in kept for choice in part.parts)):
                 kept.append(part)
-    return YES if not kept else kept[0] if len(kept) == 1 else ["&", *kept]
+    return YES if not kept else kept[0] if len(kept) == 1 else Conjunction(tuple(kept))
 
 
 def both(one: Condition, other: Condition) -> Condition:
@@ -118,51 +179,70 @@ def both(one: Condition, other: Condition) -> Condition:
 def any_of(conditions: Iterable[Condition]) -> Condition:
     """What holds where one of `conditions` does."""
     kept: list[Condition] = []
-    for one in conditions:
-        if one == NO:
+    for condition in conditions:
+        if isinstance(condition, Constant) and condition.value in ("y", "n"):
+            if condition.value == "y":
+                return YES
             continue
-        if one == YES:
-            return YES
-        for part in one[1:] if isinstance(one, list) and one[0] == "|" else (one,):
-            if part not in kept and not (isinstance(part, list) and part[0] == "&" and any(one in kept for one in part[1:])):
+        for part in condition.parts if isinstance(condition, Disjunction) else (condition,):
+            if part not in kept and not (isinstance(part, Conjunction) and any(needed in kept for needed in part.parts)):
                 kept.append(part)
-    return NO if not kept else kept[0] if len(kept) == 1 else ["|", *kept]
+    return NO if not kept else kept[0] if len(kept) == 1 else Disjunction(tuple(kept))
 
 
 def negated(condition: Condition) -> Condition:
     """What holds where `condition`, which is no tristate but yes or no, does not."""
-    if condition in (YES, NO):
-        return NO if condition == YES else YES
-    if isinstance(condition, list):
-        if condition[0] == "!":
-            return condition[1]
-        if condition[0] in _OPPOSITE:
-            return [_OPPOSITE[condition[0]], *condition[1:]]
-        if condition[0] == "&":
-            return any_of(negated(one) for one in condition[1:])
-        if condition[0] == "|":
-            return all_of(negated(one) for one in condition[1:])
-    return ["!", condition]
+    match condition:
+        case Constant("y") | Constant("n"):
+            return NO if condition == YES else YES
+        case Negation(operand):
+            return operand
+        case Relation(operator, left, right):
+            return Relation(_OPPOSITE[operator], left, right)
+        case Conjunction(parts):
+            return any_of(map(negated, parts))
+        case Disjunction(parts):
+            return all_of(map(negated, parts))
+        case _:
+            return Negation(condition)
+
+
+def equal(option: str, value: str) -> Condition:
+    """That an option has a value."""
+    return Relation("=", Symbol(option), Constant(value))
 
 
 def built_in(option: str) -> Condition:
     """That an option is `y`."""
-    return ["=", option, YES]
+    return equal(option, "y")
 
 
 def switched_on(option: str) -> Condition:
     """That an option is `y` or `m`."""
-    return ["!=", option, NO]
+    return Relation("!=", Symbol(option), NO)
 
 
 def left_open(text: str) -> Condition:
     """What nobody but a compiler or make could evaluate."""
-    return ["?", text]
+    return Unevaluated(text)
 
 
 def nowhere(text: str) -> Condition:
     """What is left open because nothing was found that asks for it: where there is another way, that one is meant."""
-    return ["?", text, "nowhere"]
+    return Unevaluated(text, nowhere=True)
+
+
+def operands(condition: Condition) -> tuple[Condition, ...]:
+    """The conditions that a condition is directly made of."""
+    match condition:
+        case Conjunction(parts) | Disjunction(parts):
+            return parts
+        case Negation(operand):
+            return (operand,)
+        case Relation(_, left, right):
+            return left, right
+        case _:
+            return ()
 
 
 def names(condition: Condition) -> Iterator[str]:
@@ -170,12 +250,11 @@ def names(condition: Condition) -> Iterator[str]:
     seen: dict[str, None] = {}
     waiting = [condition]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            if one[:1] not in ("'", "#", ""):
-                seen[one] = None
-        elif one[0] != "?":
-            waiting += one[1:]
+        part = waiting.pop()
+        if isinstance(part, Symbol):
+            seen[part.name] = None
+        else:
+            waiting += operands(part)
     return iter(seen)
 
 
@@ -184,64 +263,105 @@ def open_parts(condition: Condition) -> list[str]:
     seen: dict[str, None] = {}
     waiting = [condition]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            if one[0] == "?":
-                seen[one[1]] = None
-            else:
-                waiting += one[1:]
+        part = waiting.pop()
+        if isinstance(part, Unevaluated):
+            seen[part.text] = None
+        else:
+            waiting += operands(part)
     return list(seen)
 
 
 def taken_to_hold(condition: Condition) -> Condition:
     """The condition where everything that cannot be evaluated turns out as it has to: what is left is needed in any case."""
-    if not isinstance(condition, list):
-        return condition
-    if condition[0] == "?":
-        return YES
-    if condition[0] == "&":
-        return all_of(taken_to_hold(one) for one in condition[1:])
-    if condition[0] == "|":
-        return any_of(taken_to_hold(one) for one in [one for one in condition[1:] if not _leads_nowhere(one)] or condition[1:])
-    if condition[0] == "!":
-        inner = condition[1]
-        if isinstance(inner, list) and inner[0] in ("&", "|", "!"):
-            return taken_to_hold(negated(inner))
-        return YES if open_parts(inner) else condition
-    return YES if open_parts(condition) else condition
+    match condition:
+        case Unevaluated():
+            return YES
+        case Conjunction(parts):
+            return all_of(map(taken_to_hold, parts))
+        case Disjunction(parts):
+            return any_of(taken_to_hold(part) for part in [part for part in parts if not _leads_nowhere(part)] or parts)
+        case Negation(Conjunction() | Disjunction() | Negation() as operand):
+            return taken_to_hold(negated(operand))
+        case _:
+            return YES if open_parts(condition) else condition
 
 
 def _leads_nowhere(condition: Condition) -> bool:
     """Whether a condition holds only where something does that nothing was found to ask for."""
-    if not isinstance(condition, list):
-        return False
-    if condition[0] == "?":
-        return len(condition) > 2
-    if condition[0] == "|":
-        return all(_leads_nowhere(one) for one in condition[1:])
-    return condition[0] == "&" and any(_leads_nowhere(one) for one in condition[1:])
+    match condition:
+        case Unevaluated():
+            return condition.nowhere
+        case Disjunction(parts):
+            return all(map(_leads_nowhere, parts))
+        case Conjunction(parts):
+            return any(map(_leads_nowhere, parts))
+        case _:
+            return False
 
 
 def shown(condition: Condition) -> str:
     """The condition as a person reads it."""
-    if isinstance(condition, str):
-        return condition[1:] if condition[:1] == "'" else condition
-    kind = condition[0]
-    if kind == "?":
-        return str(condition[1])
-    if kind == "!":
-        return f"!{_inner(condition[1])}"
-    if kind in ("&", "|"):
-        return f" {kind}{kind} ".join(_inner(one) for one in condition[1:])
-    if condition[2] == YES and kind == "=":
-        return shown(condition[1])
-    if condition[2] == NO and kind == "!=":
-        return shown(condition[1])
-    if condition[2] == NO and kind == "=":
-        return f"!{shown(condition[1])}"
-    return f"{shown(condition[1])}{kind}{shown(condition[2])}"
+    match condition:
+        case Symbol(text) | Constant(text) | SharedCondition(text) | Unevaluated(text):
+            return text
+        case Negation(operand):
+            return f"!{_inner(operand)}"
+        case Conjunction(parts):
+            return " && ".join(map(_inner, parts))
+        case Disjunction(parts):
+            return " || ".join(map(_inner, parts))
+        case Relation("=", left, Constant("y")) | Relation("!=", left, Constant("n")):
+            return shown(left)
+        case Relation("=", left, Constant("n")):
+            return f"!{shown(left)}"
+        case Relation(operator, left, right):
+            return f"{shown(left)}{operator}{shown(right)}"
 
 
 def _inner(condition: Condition) -> str:
     text = shown(condition)
-    return f"({text})" if isinstance(condition, list) and condition[0] in ("&", "|") else text
+    return f"({text})" if isinstance(condition, Conjunction | Disjunction) else text
+
+
+Json: TypeAlias = "str | list[Json]"
+
+
+def to_json(condition: Condition) -> Json:
+    """A condition as plain lists and strings: `"NUMA"`, `"'y"`, `"#12"`, `["&", a, b]`, `["!", a]`, `["=", a, b]`, `["?", text]`."""
+    match condition:
+        case Symbol(name) | SharedCondition(name):
+            return name
+        case Constant(value):
+            return f"'{value}"
+        case Negation(operand):
+            return ["!", to_json(operand)]
+        case Conjunction(parts):
+            return ["&", *map(to_json, parts)]
+        case Disjunction(parts):
+            return ["|", *map(to_json, parts)]
+        case Relation(operator, left, right):
+            return [operator, to_json(left), to_json(right)]
+        case Unevaluated(text, nowhere):
+            return ["?", text, "nowhere"] if nowhere else ["?", text]
+
+
+def from_json(document: Json) -> Condition:
+    """The condition that `to_json` made the document of. Raises ValueError, IndexError, TypeError where it is none."""
+    if isinstance(document, str):
+        return _atom_from_json(document)
+    kind, *rest = document
+    if kind == "&" or kind == "|":
+        parts = tuple(map(from_json, rest))
+        return Conjunction(parts) if kind == "&" else Disjunction(parts)
+    if kind == "!":
+        return Negation(from_json(rest[0]))
+    if kind == "?":
+        return Unevaluated(str(rest[0]), nowhere=len(rest) > 1)
+    if not isinstance(kind, str) or kind not in COMPARISONS:
+        raise ValueError("no condition")
+    return Relation(kind, from_json(rest[0]), from_json(rest[1]))
+
+
+@functools.lru_cache(maxsize=4096)
+def _atom_from_json(text: str) -> Condition:
+    return Constant(text[1:]) if text[:1] == "'" else SharedCondition(text) if text[:1] == "#" else Symbol(text)

@@ -9,15 +9,24 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from hook.kernel.kconfig.expressions import YES, Condition
+from hook.kernel.kconfig.expressions import (
+    Condition,
+    Conjunction,
+    Constant,
+    Disjunction,
+    Negation,
+    Relation,
+    SharedCondition,
+    Symbol,
+    Unevaluated,
+)
 from hook.kernel.kconfig.option import Known, Option
 
 _DEEPEST = 60  # options that lean on each other in a chain
 _LETTERS = ("n", "m", "y")
 _LEVELS = {"n": 0, "m": 1, "y": 2}
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+_COMPARE: dict[str, Callable[[int, int], bool]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)\Z")
@@ -60,41 +69,37 @@ class Values:
 
     def evaluate(self, condition: Condition) -> int:
         """A condition's value: 0, 1 or 2. Raises TooDeep."""
-        if isinstance(condition, str):
-            first = condition[:1]
-            if first == "'":
-                return 2 if condition == YES else 1 if condition == "'m" else 0
-            if first == "#":
-                found = self._shared.get(condition)
-                if found is None:
-                    found = self._shared[condition] = self.evaluate(self.known.common(condition))
-                return found
-            return self.level(condition)
-        kind = condition[0]
-        if kind == "&":
-            lowest = 2
-            for at in range(1, len(condition)):
-                one = self.evaluate(condition[at])
-                if one < lowest:
-                    lowest = one
-                    if not one:
+        match condition:
+            case Symbol(name):
+                return self.level(name)
+            case SharedCondition(name):
+                level = self._shared.get(name)
+                if level is None:
+                    level = self._shared[name] = self.evaluate(self.known.common(name))
+                return level
+            case Conjunction(parts):
+                lowest = 2
+                for part in parts:
+                    lowest = min(lowest, self.evaluate(part))
+                    if not lowest:
                         break
-            return lowest
-        if kind == "|":
-            highest = 0
-            for at in range(1, len(condition)):
-                one = self.evaluate(condition[at])
-                if one > highest:
-                    highest = one
-                    if one == 2:
+                return lowest
+            case Disjunction(parts):
+                highest = 0
+                for part in parts:
+                    highest = max(highest, self.evaluate(part))
+                    if highest == 2:
                         break
-            return highest
-        if kind == "!":
-            return 2 - self.evaluate(condition[1])
-        if kind == "?":
-            self.unreadable[condition[1]] = None
-            return 0
-        return 2 if self._compared(kind, condition[1], condition[2]) else 0
+                return highest
+            case Constant(value):
+                return _LEVELS.get(value, 0)
+            case Relation(operator, left, right):
+                return 2 if self._compared(operator, left, right) else 0
+            case Negation(operand):
+                return 2 - self.evaluate(operand)
+            case Unevaluated(text):
+                self.unreadable[text] = None
+                return 0
 
     def visible(self, name: str) -> int:
         """How far a person may switch an option on. Raises TooDeep."""
@@ -170,7 +175,7 @@ class Values:
             level = max(level, self._pulled(option, option.selected_by))
         return 2 if level == 1 and self._is_bool(option) else level
 
-    def _pulled(self, option: Option, by: list[list[Condition]]) -> int:
+    def _pulled(self, option: Option, by: list[tuple[str, Condition]]) -> int:
         level = 0
         for name, condition in by:
             one = self.level(name)
@@ -184,7 +189,7 @@ class Values:
         level = self.evaluate(option.depends)
         return 2 if level == 1 and self._is_bool(option) else level
 
-    def _default(self, option: Option) -> list[Condition] | None:
+    def _default(self, option: Option) -> tuple[Condition, Condition] | None:
         for default in option.defaults:
             if self.evaluate(default[1]):
                 return default
@@ -210,9 +215,13 @@ class Values:
         return text
 
     def _word(self, value: Condition) -> str:
-        if not isinstance(value, str):
-            return _LETTERS[self.evaluate(value)]
-        return value[1:] if value[:1] == "'" else self.text(value)
+        match value:
+            case Constant(text):
+                return text
+            case Symbol(name):
+                return self.text(name)
+            case _:
+                return _LETTERS[self.evaluate(value)]
 
     def _choice(self, name: str) -> str:
         """The member of a choice that is on (sym_calc_choice)."""
@@ -238,7 +247,8 @@ class Values:
         for one in ranked:
             if self.given.get(one) == "y":
                 return one
-        defaults = (value for value, condition in choice.defaults if value in visible and self.evaluate(condition))
+        named = ((value.name, condition) for value, condition in choice.defaults if isinstance(value, Symbol))
+        defaults = (name for name, condition in named if name in visible and self.evaluate(condition))
         default = next(defaults, visible[0] if visible else None)
         if default is not None and self.given.get(default) != "n":
             return default
@@ -247,18 +257,18 @@ class Values:
                 return one
         return ranked[-1] if ranked else ""
 
-    def _is_switch(self, name: Condition) -> bool:
-        option = self.known.get(name) if isinstance(name, str) else None
+    def _is_switch(self, value: Condition) -> bool:
+        option = self.known.get(value.name) if isinstance(value, Symbol) else None
         return option is not None and option.type in ("bool", "tristate")
 
     def _compared(self, kind: str, left: Condition, right: Condition) -> bool:
         one, other = self._word(left), self._word(right)
         if self._is_switch(left) and self._is_switch(right):
-            return bool(_COMPARE[kind](_LEVELS[one], _LEVELS[other]))
+            return _COMPARE[kind](_LEVELS[one], _LEVELS[other])
         numbers = _number(one), _number(other)
         if numbers[0] is not None and numbers[1] is not None:
-            return bool(_COMPARE[kind](*numbers))
-        return bool(_COMPARE[kind](one, other))
+            return _COMPARE[kind](numbers[0], numbers[1])
+        return _COMPARE[kind]((one > other) - (one < other), 0)
 
 
 def _number(text: str) -> int | None:

@@ -15,15 +15,15 @@ class Option:
     name: str
     type: str = ""  # bool, tristate, int, hex or string; empty where nothing says
     prompts: list[Condition] = dataclasses.field(default_factory=list)  # under which a person may set it
-    defaults: list[list[Condition]] = dataclasses.field(default_factory=list)  # value, condition
+    defaults: list[tuple[Condition, Condition]] = dataclasses.field(default_factory=list)  # value, condition
     depends: Condition = YES
-    selected_by: list[list[Condition]] = dataclasses.field(default_factory=list)  # option, condition
-    implied_by: list[list[Condition]] = dataclasses.field(default_factory=list)
-    selects: list[list[Condition]] = dataclasses.field(default_factory=list)
-    ranges: list[list[Condition]] = dataclasses.field(default_factory=list)  # lowest, highest, condition
+    selected_by: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)  # option, condition
+    implied_by: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
+    selects: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
+    ranges: list[tuple[Condition, Condition, Condition]] = dataclasses.field(default_factory=list)  # lowest, highest, condition
     choice: str = ""  # that it is a member of
     members: list[str] = dataclasses.field(default_factory=list)  # of a choice
-    places: list[list[object]] = dataclasses.field(default_factory=list)  # path, line
+    places: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # path, line
     title: str = ""
     probes: list[str] = dataclasses.field(default_factory=list)  # of the toolchain, that its value leans on
 

@@ -20,7 +20,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 
 from hook.kernel.kconfig import base_config
-from hook.kernel.kconfig.expressions import Condition
+from hook.kernel.kconfig.expressions import YES, Condition, Json, from_json, to_json
 from hook.kernel.kconfig.option import Option
 from hook.kernel.kconfig.toolchain import Toolchain, toolchain
 from hook.source.git import GitError
@@ -63,7 +63,7 @@ class StoredOptions:
 
         self._read_anew = read_anew
         self._instead: Options | None = None
-        self._errors = (sqlite3.Error, ValueError, TypeError, KeyError)
+        self._errors = (sqlite3.Error, ValueError, TypeError, LookupError)
         self._read: dict[str, Option | None] = {}
         self._shared: dict[str, Condition] = {}
         try:
@@ -86,7 +86,7 @@ class StoredOptions:
             return self._read[name]
         try:
             line = self._line(name)
-            option = None if line is None else Option(name, **json.loads(line))
+            option = None if line is None else _decoded(name, json.loads(line))
         except self._errors:
             self._instead = self._read_anew()
             return self._instead.get(name)
@@ -99,7 +99,7 @@ class StoredOptions:
             return self._instead.common(name)
         if name not in self._shared:
             try:
-                self._shared[name] = json.loads(self._line(name) or "")
+                self._shared[name] = from_json(json.loads(self._line(name) or ""))
             except self._errors:
                 self._instead = self._read_anew()
                 return self._instead.common(name)
@@ -292,10 +292,9 @@ def _fill(path: pathlib.Path, options: Options) -> None:
 
     encode = json.JSONEncoder(separators=(",", ":")).encode
     head = {"Format": FORMAT, "Modules": options.modules, "Warnings": options.warnings}
-    rows = [("", encode(head)), *((name, encode(condition)) for name, condition in options.shared.items())]
+    rows = [("", encode(head)), *((name, encode(to_json(condition))) for name, condition in options.shared.items())]
     for name, option in options.by_name.items():
-        values = option.__dict__
-        rows.append((name, encode({field: values[field] for field in _FIELDS if values[field] != _EMPTY[field]})))
+        rows.append((name, encode(_encoded(option))))
     rows.sort()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("pragma journal_mode = off")  # the file is put in place whole, or not at all
@@ -304,6 +303,61 @@ def _fill(path: pathlib.Path, options: Options) -> None:
         database.execute("create table line (name text primary key, value text) without rowid")
         database.executemany("insert into line values (?, ?)", rows)
         database.execute("commit")
+
+
+class _Row(typing.TypedDict, total=False):
+    """An option as it stands in an entry: the fields that hold something."""
+
+    type: str
+    prompts: list[Json]
+    defaults: list[tuple[Json, Json]]
+    depends: Json
+    selected_by: list[tuple[str, Json]]
+    implied_by: list[tuple[str, Json]]
+    selects: list[tuple[str, Json]]
+    ranges: list[tuple[Json, Json, Json]]
+    choice: str
+    members: list[str]
+    places: list[tuple[str, int]]
+    title: str
+    probes: list[str]
+
+
+def _encoded(option: Option) -> dict[str, object]:
+    """An option as JSON has it: the fields that hold something."""
+    document: dict[str, object] = {}
+    for field in _FIELDS:
+        value = getattr(option, field)
+        if value != _EMPTY[field]:
+            document[field] = _plain(value)
+    return document
+
+
+def _plain(value: object) -> object:
+    """Conditions in their form for JSON, wherever they stand in a value."""
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, str | int) else to_json(typing.cast(Condition, value))
+
+
+def _decoded(name: str, document: _Row) -> Option:
+    """The option in a row. Raises ValueError, TypeError, LookupError where it is none of ours."""
+    return Option(
+        name,
+        type=str(document.get("type", "")),
+        prompts=[from_json(prompt) for prompt in document.get("prompts", ())],
+        defaults=[(from_json(value), from_json(condition)) for value, condition in document.get("defaults", ())],
+        depends=from_json(document["depends"]) if "depends" in document else YES,
+        selected_by=[(str(selector), from_json(condition)) for selector, condition in document.get("selected_by", ())],
+        implied_by=[(str(implier), from_json(condition)) for implier, condition in document.get("implied_by", ())],
+        selects=[(str(selected), from_json(condition)) for selected, condition in document.get("selects", ())],
+        ranges=[(from_json(low), from_json(high), from_json(condition)) for low, high, condition in document.get("ranges", ())],
+        choice=str(document.get("choice", "")),
+        members=[str(member) for member in document.get("members", ())],
+        places=[(str(path), int(line)) for path, line in document.get("places", ())],
+        title=str(document.get("title", "")),
+        probes=[str(probe) for probe in document.get("probes", ())],
+    )
 
 
 @contextlib.contextmanager

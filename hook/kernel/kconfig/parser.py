@@ -15,7 +15,20 @@ from collections.abc import Callable, Iterator, Mapping
 
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.cycles import cycles
-from hook.kernel.kconfig.expressions import YES, BadExpression, Condition, all_of, any_of, both
+from hook.kernel.kconfig.expressions import (
+    YES,
+    BadExpression,
+    Condition,
+    Conjunction,
+    Constant,
+    Disjunction,
+    Negation,
+    SharedCondition,
+    Symbol,
+    all_of,
+    any_of,
+    both,
+)
 from hook.kernel.kconfig.option import Option
 from hook.kernel.kconfig.toolchain import Toolchain
 from hook.kernel.kconfig.variables import PARENTHESES, Macros, TooMuch
@@ -70,7 +83,7 @@ class _Block:
 
     kind: str
     line: int
-    condition: str  # name of what its entries have in common; empty where nothing
+    condition: Condition  # what its entries have in common
     visible: Condition
     choice: Option | None
 
@@ -123,18 +136,18 @@ class _Reader:
             found.by_name[name].depends = any_of(parts)
         for option in list(found.by_name.values()):
             for target, condition in option.selects:
-                wanted = found.by_name.get(str(target))
+                wanted = found.by_name.get(target)
                 if wanted is not None:
-                    wanted.selected_by.append([option.name, condition])
+                    wanted.selected_by.append((option.name, condition))
         for name, target, condition in self._implies:
             wanted = found.by_name.get(target)
             if wanted is not None:
-                wanted.implied_by.append([name, condition])
+                wanted.implied_by.append((name, condition))
         for names in cycles(found.by_name, found.shared):
             path, line = found.by_name[names[0]].places[0]
-            self._path = str(path)
+            self._path = path
             through = f", through {', '.join(names[1:6])}" if names[1:] else ""
-            self._warn(int(str(line)), f"{names[0]} depends on itself{through}")
+            self._warn(line, f"{names[0]} depends on itself{through}")
         return found
 
     def _warn(self, line: int, what: str) -> None:
@@ -244,26 +257,24 @@ class _Reader:
 
     # entries
 
-    def _common(self) -> str:
-        """The name of what everything at this place has in common; empty where nothing."""
-        return self._blocks[-1].condition if self._blocks else ""
+    def _common(self) -> Condition:
+        """What everything at this place has in common."""
+        return self._blocks[-1].condition if self._blocks else YES
 
-    def _share(self, condition: Condition) -> str:
-        """A name for a condition that many may have in common."""
+    def _share(self, condition: Condition) -> Condition:
+        """The condition beside what everything here has in common, under a name: many may share it."""
         common = self._common()
         if len(self._blocks) > _DEEPEST_BLOCK:
             if len(self._blocks) > _DEEPEST_BLOCK + 1:
                 return common  # left open already
             self._warn(self._blocks[-1].line, "blocks that are nested too deep: what they ask for is left open")
             condition = expressions.left_open(f"{self._path}: blocks that are nested too deep")
-        whole = both(common or YES, condition)
-        if whole == YES:
-            return ""
-        if isinstance(whole, str) and whole[0] == "#":
+        whole = both(common, condition)
+        if whole == YES or isinstance(whole, SharedCondition):
             return whole
         name = f"#{len(self._found.shared)}"
         self._found.shared[name] = whole
-        return name
+        return SharedCondition(name)
 
     def _close_entry(self) -> None:
         entry, self._entry = self._entry, None
@@ -277,17 +288,16 @@ class _Reader:
         option = entry.option
         if option is None:
             return
-        common = base or YES
         if entry.kind == "choice":
             self._blocks.append(_Block("choice", entry.line, base, self._blocks[-1].visible if self._blocks else YES, option))
         else:
-            self._dependencies.setdefault(option.name, []).append(common)
+            self._dependencies.setdefault(option.name, []).append(base)
         visible = self._blocks[-1].visible if self._blocks else YES
-        option.prompts += [both(both(common, one), visible) for one in entry.prompts]
-        option.defaults += [[value, both(common, one)] for value, one in entry.defaults]
-        option.selects += [[target, both(common, one)] for target, one in entry.selects]
-        option.ranges += [[low, high, both(common, one)] for low, high, one in entry.ranges]
-        self._implies += [(option.name, target, both(common, one)) for target, one in entry.implies]
+        option.prompts += [both(both(base, one), visible) for one in entry.prompts]
+        option.defaults += [(value, both(base, one)) for value, one in entry.defaults]
+        option.selects += [(target, both(base, one)) for target, one in entry.selects]
+        option.ranges += [(low, high, both(base, one)) for low, high, one in entry.ranges]
+        self._implies += [(option.name, target, both(base, one)) for target, one in entry.implies]
 
     def _config(self, text: str, line: int) -> None:
         name = self._expanded(text.split(None, 1)[1] if " " in text or "\t" in text else "", line).partition("#")[0].strip()
@@ -300,7 +310,7 @@ class _Reader:
         option = self._found.by_name.get(name)
         if option is None:
             option = self._found.by_name[name] = Option(name)
-        option.places.append([self._path, line])
+        option.places.append((self._path, line))
         choice = self._blocks[-1].choice if self._blocks else None
         if choice is not None and not option.choice:
             option.choice = choice.name
@@ -309,7 +319,7 @@ class _Reader:
 
     def _choice(self, text: str, line: int) -> None:
         self._choices += 1
-        option = Option(f"<choice {self._choices}>", "bool", places=[[self._path, line]])
+        option = Option(f"<choice {self._choices}>", "bool", places=[(self._path, line)])
         self._found.by_name[option.name] = option
         self._entry = _Entry("choice", line, option)
 
@@ -395,15 +405,15 @@ class _Reader:
 
     def _select(self, text: str, line: int) -> None:
         target, condition = self._with_condition(text[6:])
-        if not isinstance(target, str) or target[:1] == "'":
+        if not isinstance(target, Symbol):
             raise BadExpression("`select` of what is no option")
-        self._here().selects.append((target, condition))
+        self._here().selects.append((target.name, condition))
 
     def _imply(self, text: str, line: int) -> None:
         target, condition = self._with_condition(text[5:])
-        if not isinstance(target, str) or target[:1] == "'":
+        if not isinstance(target, Symbol):
             raise BadExpression("`imply` of what is no option")
-        self._here().implies.append((target, condition))
+        self._here().implies.append((target.name, condition))
 
     def _range(self, text: str, line: int) -> None:
         rest = self._expanded(text[5:], line)
@@ -563,11 +573,17 @@ def _without_comment(text: str) -> str:
 
 
 def _modules_for(condition: Condition, modules: str) -> Condition:
-    if condition == expressions.MODULE:
-        return ["&", condition, modules]
-    if isinstance(condition, list) and condition[0] in ("&", "|", "!"):
-        return [condition[0], *(_modules_for(one, modules) for one in condition[1:])]
-    return condition
+    match condition:
+        case Constant("m"):
+            return Conjunction((condition, Symbol(modules)))
+        case Conjunction(parts):
+            return Conjunction(tuple(_modules_for(part, modules) for part in parts))
+        case Disjunction(parts):
+            return Disjunction(tuple(_modules_for(part, modules) for part in parts))
+        case Negation(operand):
+            return Negation(_modules_for(operand, modules))
+        case _:
+            return condition
 
 
 def _globbed(source: Source, pattern: str) -> Iterator[str]:

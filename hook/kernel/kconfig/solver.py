@@ -13,7 +13,21 @@ import time
 from collections.abc import Iterable, Mapping
 
 from hook.kernel.kconfig import expressions
-from hook.kernel.kconfig.expressions import MODULE, NO, YES, Condition
+from hook.kernel.kconfig.expressions import (
+    MODULE,
+    YES,
+    Condition,
+    Conjunction,
+    Constant,
+    Disjunction,
+    Negation,
+    Relation,
+    SharedCondition,
+    Symbol,
+    Unevaluated,
+    equal,
+    operands,
+)
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.option import Known, Option
 from hook.kernel.kconfig.upper_bounds import impossible as impossible  # by the name it has had here
@@ -70,7 +84,7 @@ def solve(known: Known, base: Mapping[str, str], condition: Condition, given: Ma
                 break
             search = _Search(known, values, deadline, {**fixed, **plan})
             for goal in missing:
-                found = search.have(goal, 2 if isinstance(goal, str) and plan.get(goal) == "y" else 1, "")
+                found = search.have(goal, 2 if isinstance(goal, Symbol) and plan.get(goal.name) == "y" else 1, "")
                 if found is None:
                     raise NoSolution(search.ended_at or expressions.shown(goal))
                 for name, value in found.items():
@@ -106,9 +120,9 @@ def _missing(values: Values, condition: Condition, wanted: Mapping[str, str]) ->
     found: list[Condition] = [] if values.holds(condition) else [condition]
     for name, value in wanted.items():
         if value == "y" and values.level(name) < 2:
-            found.append(name)
+            found.append(Symbol(name))
         elif value == "n" and values.level(name):
-            found.append(["=", name, NO])
+            found.append(equal(name, "n"))
     return found
 
 
@@ -126,22 +140,23 @@ def _probes(known: Known, values: Values, names: Iterable[str]) -> tuple[str, ..
     """What the toolchain was taken to say about the options that hold up the answer: those themselves, and what they depend on."""
     found: dict[str, None] = {}
     seen: set[str] = set()
-    waiting: list[tuple[Condition, int]] = [(name, 0) for name in names]
+    waiting: list[tuple[Condition, int]] = [(Symbol(name), 0) for name in names]
     while waiting and len(seen) < 2000:
-        one, depth = waiting.pop()
-        if isinstance(one, list):
-            waiting += [(part, depth) for part in one[1:]] if one[0] != "?" else []
+        condition, depth = waiting.pop()
+        if not isinstance(condition, Symbol | SharedCondition):
+            waiting += [(part, depth) for part in operands(condition)]
             continue
-        if one in seen or one[:1] == "'" or depth > 6:
+        name = condition.name
+        if name in seen or depth > 6:
             continue
-        seen.add(one)
-        if one[:1] == "#":
-            waiting.append((known.common(one), depth))
+        seen.add(name)
+        if isinstance(condition, SharedCondition):
+            waiting.append((known.common(name), depth))
             continue
-        option = known.get(one)
-        if option is not None and (values.level(one) or option.type not in ("bool", "tristate")):
+        option = known.get(name)
+        if option is not None and (values.level(name) or option.type not in ("bool", "tristate")):
             for probe in option.probes:
-                found[f"{one}: {probe}"] = None
+                found[f"{name}: {probe}"] = None
             waiting.append((option.depends, depth + 1))
     return tuple(found)
 
@@ -164,50 +179,50 @@ class _Search:
     def have(self, condition: Condition, level: int, asking: str) -> Plan | None:
         """What to set so that a condition has at least this level; None where no way was found."""
         self._step()
-        if isinstance(condition, str):
-            if condition[:1] == "'":
+        match condition:
+            case Symbol(name):
+                return self.on(name, level, asking)
+            case SharedCondition(name):
+                return self._remembered(name, level, asking)
+            case Constant():
                 return {} if condition == YES or (condition == MODULE and level < 2) else None
-            if condition[:1] == "#":
-                return self._remembered(condition, level, asking)
-            return self.on(condition, level, asking)
         if self._values.evaluate(condition) >= level:
             return {}
-        kind = condition[0]
-        if kind == "&":
-            return self._all((part, level) for part in condition[1:]) if not asking else self._all_for(condition[1:], level, asking)
-        if kind == "|":
-            return self._cheapest([self.have(part, level, asking) for part in condition[1:]])
-        if kind == "!":
-            return self.lack(condition[1], asking)
-        if kind == "?":
-            self.ended_at = str(condition[1])
-            return None
-        return self._compared(kind, condition[1], condition[2], asking)
+        match condition:
+            case Conjunction(parts):
+                return self._all(self.have(part, level, asking) for part in parts)
+            case Disjunction(parts):
+                return self._cheapest([self.have(part, level, asking) for part in parts])
+            case Negation(operand):
+                return self.lack(operand, asking)
+            case Relation():
+                return self._related(condition, asking)
+            case Unevaluated(text):
+                self.ended_at = text
+                return None
 
     def lack(self, condition: Condition, asking: str) -> Plan | None:
         """What to set so that a condition does not hold at all."""
         self._step()
         if self._values.evaluate(condition) == 0:
             return {}
-        if isinstance(condition, str):
-            if condition[:1] == "'":
+        match condition:
+            case Symbol(name):
+                return self.off(name, asking)
+            case SharedCondition(name):
+                return self.lack(self._known.common(name), asking)
+            case Conjunction(parts):
+                return self._cheapest([self.lack(part, asking) for part in parts])
+            case Disjunction(parts):
+                # each part is looked at, so that the reason for the last one is known
+                plans = [self.lack(part, asking) for part in parts]
+                return self._all(plans)
+            case Negation(operand):
+                return self.have(operand, 2, asking)
+            case Relation():
+                return self.have(expressions.negated(condition), 2, asking)
+            case Constant() | Unevaluated():
                 return None
-            if condition[:1] == "#":
-                return self.lack(self._known.common(condition), asking)
-            return self.off(condition, asking)
-        kind = condition[0]
-        if kind == "&":
-            return self._cheapest([self.lack(part, asking) for part in condition[1:]])
-        if kind == "|":
-            together: Plan | None = {}
-            for part in condition[1:]:
-                together = _joined(together, self.lack(part, asking))
-            return together
-        if kind == "!":
-            return self.have(condition[1], 2, asking)
-        if kind == "?":
-            return None
-        return self.have(expressions.negated(condition), 2, asking)
 
     def on(self, name: str, level: int, asking: str) -> Plan | None:
         """What to set so that an option is on: by its prompt, or by what pulls it in."""
@@ -252,9 +267,9 @@ class _Search:
         # what another option pulls in costs that option: only where there is no prompt, or a dearer one, is it worth a look
         if best is None or _cost(best) > 1.5:
             for selector, condition in option.selected_by[:_MOST_SELECTORS]:
-                way = self.on(str(selector), needed, f"{name}*")
+                way = self.on(selector, needed, f"{name}*")
                 if way is not None and (best is None or _cost(way) < _cost(best)):
-                    best = self._better(best, _joined(way, self.have(condition, needed, str(selector))))
+                    best = self._better(best, _joined(way, self.have(condition, needed, selector)))
         if best is None or _cost(best) > 1.5:
             visible = self._values.visible(name) and name in self._values.given
             for value, condition in () if visible else option.defaults:
@@ -262,7 +277,7 @@ class _Search:
                 if way is not None:
                     best = self._better(best, _joined(way, self.have(condition, needed, f"{name}+")))
             for implier, condition in () if visible else option.implied_by[:_MOST_SELECTORS]:
-                way = self.on(str(implier), needed, f"{name}+")
+                way = self.on(implier, needed, f"{name}+")
                 if way is not None:
                     way = _joined(way, self.have(condition, needed, f"{name}+"))
                     best = self._better(best, _joined(way, self.have(option.depends, needed, f"{name}+")))
@@ -287,8 +302,8 @@ class _Search:
                 others = [one for one in (choice.members if choice else []) if one != name]
                 return self._cheapest([self.on(one, 2, asking) for one in others[:40]])
             for selector, condition in option.selected_by:
-                if self._values.level(str(selector)) and self._values.evaluate(condition):
-                    way = _joined(way, self._cheapest([self.off(str(selector), asking), self.lack(condition, asking)]))
+                if self._values.level(selector) and self._values.evaluate(condition):
+                    way = _joined(way, self._cheapest([self.off(selector, asking), self.lack(condition, asking)]))
                     if way is None:
                         return None
             by_hand: Plan | None = None
@@ -308,24 +323,29 @@ class _Search:
         finally:
             self._running.pop()
 
-    def _compared(self, kind: str, left: Condition, right: Condition, asking: str) -> Plan | None:
-        if isinstance(left, str) and left[:1] not in "'#":
-            if right == YES:
-                return self.on(left, 2, asking) if kind == "=" else self.off(left, asking) if kind == "!=" else None
-            if right == NO:
-                return self.off(left, asking) if kind == "=" else self.on(left, 2, asking) if kind == "!=" else None
-            option = self._known.get(left)
-            if option is not None and option.type in ("int", "hex"):
-                # a number that a person sets is no switch, but it may have another default under other conditions
-                ways = []
-                for value, condition in option.defaults:
-                    if isinstance(value, str) and self._values.evaluate([kind, value, right]):
-                        ways.append(self.have(condition, 1, asking))
-                return self._cheapest(ways)
-            other = self._known.get(right) if isinstance(right, str) and right[:1] not in "'#" else None
-            if option is not None and other is not None and {option.type, other.type} <= {"bool", "tristate"}:
-                return self._switches(kind, left, str(right), asking)
-        self.ended_at = expressions.shown([kind, left, right])
+    def _related(self, relation: Relation, asking: str) -> Plan | None:
+        """What to set so that a comparison holds."""
+        match relation:
+            case Relation("=", Symbol(name), Constant("y")) | Relation("!=", Symbol(name), Constant("n")):
+                return self.on(name, 2, asking)
+            case Relation("!=", Symbol(name), Constant("y")) | Relation("=", Symbol(name), Constant("n")):
+                return self.off(name, asking)
+            case Relation(_, Symbol(), Constant("y") | Constant("n")):
+                return None
+            case Relation(operator, Symbol(name), right):
+                option = self._known.get(name)
+                if option is not None and option.type in ("int", "hex"):
+                    # a number that a person sets is no switch, but it may have another default under other conditions
+                    fitting = [
+                        condition
+                        for value, condition in option.defaults
+                        if isinstance(value, Symbol | Constant) and self._values.evaluate(Relation(operator, value, right))
+                    ]
+                    return self._cheapest([self.have(condition, 1, asking) for condition in fitting])
+                other = self._known.get(right.name) if isinstance(right, Symbol) else None
+                if option is not None and other is not None and {option.type, other.type} <= {"bool", "tristate"}:
+                    return self._switches(operator, name, other.name, asking)
+        self.ended_at = expressions.shown(relation)
         return None
 
     def _switches(self, kind: str, left: str, right: str, asking: str) -> Plan | None:
@@ -352,18 +372,11 @@ class _Search:
             self._memo[key] = found
         return None if found is None else dict(found)
 
-    def _all(self, parts: Iterable[tuple[Condition, int]]) -> Plan | None:
+    def _all(self, plans: Iterable[Plan | None]) -> Plan | None:
+        """The plans together; the first that is missing ends it."""
         together: Plan | None = {}
-        for part, level in parts:
-            together = _joined(together, self.have(part, level, ""))
-            if together is None:
-                return None
-        return together
-
-    def _all_for(self, parts: Iterable[Condition], level: int, asking: str) -> Plan | None:
-        together: Plan | None = {}
-        for part in parts:
-            together = _joined(together, self.have(part, level, asking))
+        for plan in plans:
+            together = _joined(together, plan)
             if together is None:
                 return None
         return together
@@ -380,14 +393,14 @@ class _Search:
         return other if _cost(other) < _cost(one) else one
 
     def _reason(self, option: Option, asking: str) -> Reason:
-        path, line = (option.places or [["", 0]])[0]
+        path, line = (option.places or [("", 0)])[0]
         if not asking:
-            return Reason("", str(path), int(str(line)))
+            return Reason("", path, line)
         other = self._known.get(asking.rstrip("*+"))
         if other is not None and other.places and not asking.endswith("*"):
             path, line = other.places[0]
         word = "selects" if asking.endswith("*") else "is there by default for" if asking.endswith("+") else "is needed by"
-        return Reason(f"{word} {asking.rstrip('*+')}", str(path), int(str(line)))
+        return Reason(f"{word} {asking.rstrip('*+')}", path, line)
 
     def _step(self) -> None:
         self._steps += 1

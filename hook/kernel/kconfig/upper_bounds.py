@@ -7,7 +7,20 @@ followed counts as possible.
 from __future__ import annotations
 
 from hook.kernel.kconfig import expressions
-from hook.kernel.kconfig.expressions import MODULE, NO, YES, Condition
+from hook.kernel.kconfig.expressions import (
+    MODULE,
+    NO,
+    YES,
+    Condition,
+    Conjunction,
+    Constant,
+    Disjunction,
+    Negation,
+    Relation,
+    SharedCondition,
+    Symbol,
+    Unevaluated,
+)
 from hook.kernel.kconfig.option import Known
 
 _MOST_STEPS = 240_000  # of one question; what takes more is possible
@@ -44,54 +57,52 @@ class _Bounds:
     def may_hold(self, condition: Condition) -> bool:
         """Whether a condition may be something other than no."""
         self._step()
-        if isinstance(condition, str):
-            if condition[:1] == "'":
+        match condition:
+            case Symbol(name):
+                return self.may_be_on(name)
+            case SharedCondition(name):
+                return self._common(name, False)
+            case Constant():
                 return condition != NO
-            if condition[:1] == "#":
-                return self._common(condition, False)
-            return self.may_be_on(condition)
-        kind = condition[0]
-        if kind == "&":
-            return all([self.may_hold(part) for part in condition[1:]])
-        if kind == "|":
-            return any([self.may_hold(part) for part in condition[1:]])
-        if kind == "!":
-            return not self.always_holds(condition[1])
-        if kind == "?":
-            return True
-        known = self._constant(condition)
-        if known is not None:
-            return known
-        left, right = condition[1], condition[2]
-        if isinstance(left, str) and left[:1] != "'":
-            if (kind == "=" and right in (YES, MODULE)) or (kind == "!=" and right == NO):
-                return self.may_be_on(left)
-            if (kind == "=" and right == NO) or (kind == "!=" and right == YES):
-                return not self.is_always_on(left)
-        return True
+            case Conjunction(parts):
+                return all([self.may_hold(part) for part in parts])
+            case Disjunction(parts):
+                return any([self.may_hold(part) for part in parts])
+            case Negation(operand):
+                return not self.always_holds(operand)
+            case Relation("=" | "!=", Constant(), Constant()):
+                return _of_constants(condition)
+            case Relation("=", Symbol(name), right) if right in (YES, MODULE):
+                return self.may_be_on(name)
+            case Relation("!=", Symbol(name), Constant("n")):
+                return self.may_be_on(name)
+            case Relation("=", Symbol(name), Constant("n")) | Relation("!=", Symbol(name), Constant("y")):
+                return not self.is_always_on(name)
+            case Relation() | Unevaluated():
+                return True
 
     def always_holds(self, condition: Condition) -> bool:
         """Whether a condition is y whatever is set."""
         self._step()
-        if isinstance(condition, str):
-            if condition[:1] == "'":
+        match condition:
+            case Symbol(name):
+                return self.is_always_on(name)
+            case SharedCondition(name):
+                return self._common(name, True)
+            case Constant():
                 return condition == YES
-            if condition[:1] == "#":
-                return self._common(condition, True)
-            return self.is_always_on(condition)
-        kind = condition[0]
-        if kind == "&":
-            return all([self.always_holds(part) for part in condition[1:]])
-        if kind == "|":
-            return any([self.always_holds(part) for part in condition[1:]])
-        if kind == "!":
-            return not self.may_hold(condition[1])
-        if kind == "?":
-            return False
-        known = self._constant(condition)
-        if known is not None:
-            return known
-        return not self.may_hold(expressions.negated(condition))
+            case Conjunction(parts):
+                return all([self.always_holds(part) for part in parts])
+            case Disjunction(parts):
+                return any([self.always_holds(part) for part in parts])
+            case Negation(operand):
+                return not self.may_hold(operand)
+            case Relation("=" | "!=", Constant(), Constant()):
+                return _of_constants(condition)
+            case Relation():
+                return not self.may_hold(expressions.negated(condition))
+            case Unevaluated():
+                return False
 
     def may_be_on(self, name: str) -> bool:
         if name in self._on:
@@ -104,8 +115,8 @@ class _Bounds:
                 bool(option.probes)
                 or any(self.may_hold(prompt) for prompt in option.prompts)
                 or any(self.may_hold(condition) and self.may_hold(value) for value, condition in option.defaults)
-                or any(self.may_hold(condition) and self.may_be_on(str(by)) for by, condition in option.selected_by)
-                or any(self.may_hold(condition) and self.may_be_on(str(by)) for by, condition in option.implied_by)
+                or any(self.may_hold(condition) and self.may_be_on(by) for by, condition in option.selected_by)
+                or any(self.may_hold(condition) and self.may_be_on(by) for by, condition in option.implied_by)
             )
         elif option is not None:
             found = True  # a number or a text: what it is compared with decides
@@ -119,7 +130,7 @@ class _Bounds:
         option = self._known.get(name)
         found = False
         if option is not None and option.type in ("bool", "tristate") and not option.choice and not option.probes:
-            found = any(self.is_always_on(str(by)) and self.always_holds(condition) for by, condition in option.selected_by)
+            found = any(self.is_always_on(by) and self.always_holds(condition) for by, condition in option.selected_by)
             if not found and not any(self.may_hold(prompt) for prompt in option.prompts):
                 for value, condition in option.defaults:
                     if self.always_holds(condition):
@@ -133,36 +144,41 @@ class _Bounds:
     def clause(self, condition: Condition) -> str:
         """The part of a condition that cannot hold, down to what is at its root."""
         for _ in range(20):
-            if isinstance(condition, str):
-                if condition[:1] == "#":
-                    condition = self._known.common(condition)
-                    continue
-                option = self._known.get(condition)
-                if option is None:
-                    return f"{expressions.shown(condition)} is not there for this architecture" if condition[:1] != "'" else "n"
-                blocked = next((one for one in (option.depends, *option.prompts) if not self.may_hold(one)), None)
-                inner = self._leaf(blocked) if blocked is not None else "nothing that can be on selects it"
-                return f"{condition} cannot be on{f': {inner}' if inner and inner != condition else ''}"
-            if condition[0] == "&":
-                condition = next(part for part in condition[1:] if not self.may_hold(part))
-                continue
-            if (condition[0] == "=" and condition[2] == YES) or (condition[0] == "!=" and condition[2] == NO):
-                condition = condition[1]
-                continue
-            break
+            match condition:
+                case SharedCondition(name):
+                    condition = self._known.common(name)
+                case Constant():
+                    return "n"
+                case Symbol(name):
+                    return self._clause_of(name)
+                case Conjunction(parts):
+                    condition = next(part for part in parts if not self.may_hold(part))
+                case Relation("=", left, Constant("y")) | Relation("!=", left, Constant("n")):
+                    condition = left
+                case _:
+                    break
         return f"{expressions.shown(condition)} cannot hold"
+
+    def _clause_of(self, name: str) -> str:
+        option = self._known.get(name)
+        if option is None:
+            return f"{name} is not there for this architecture"
+        blocked = next((needed for needed in (option.depends, *option.prompts) if not self.may_hold(needed)), None)
+        inner = self._leaf(blocked) if blocked is not None else "nothing that can be on selects it"
+        return f"{name} cannot be on{f': {inner}' if inner and inner != name else ''}"
 
     def _leaf(self, condition: Condition) -> str:
         for _ in range(40):
-            if isinstance(condition, str) and condition[:1] == "#":
-                condition = self._known.common(condition)
-            elif isinstance(condition, list) and condition[0] == "&":
-                parts = [part for part in condition[1:] if not self.may_hold(part)]
-                if not parts:
-                    return ""
-                condition = parts[0]
-            else:
-                break
+            match condition:
+                case SharedCondition(name):
+                    condition = self._known.common(name)
+                case Conjunction(parts):
+                    blocked = next((part for part in parts if not self.may_hold(part)), None)
+                    if blocked is None:
+                        return ""
+                    condition = blocked
+                case _:
+                    break
         return f"depends on {expressions.shown(condition)}"
 
     def _common(self, name: str, always: bool) -> bool:
@@ -173,14 +189,12 @@ class _Bounds:
             self._shared[key] = self.always_holds(common) if always else self.may_hold(common)
         return self._shared[key]
 
-    def _constant(self, condition: Condition) -> bool | None:
-        """The answer to a comparison of two constants, or of a name that nothing defines."""
-        kind, left, right = condition
-        if isinstance(left, str) and isinstance(right, str) and left[:1] == "'" and right[:1] == "'" and kind in ("=", "!="):
-            return (left == right) is (kind == "=")
-        return None
-
     def _step(self) -> None:
         self._steps += 1
         if self._steps > _MOST_STEPS:
             raise _Over
+
+
+def _of_constants(relation: Relation) -> bool:
+    """Whether two constants are equal, or differ."""
+    return (relation.left == relation.right) is (relation.operator == "=")

@@ -14,7 +14,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.nodes import WEAK, ConditionAt, Hop, NodeKind, PathNode
 from hook.kernel.kbuild.conditionals import Guard, Guards
 from hook.kernel.kbuild.objects import Built
-from hook.kernel.kconfig.expressions import YES, all_of, any_of, left_open, negated, open_parts
+from hook.kernel.kconfig.expressions import YES, all_of, any_of, built_in, left_open, negated, open_parts
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import Holders
 
@@ -38,7 +38,7 @@ class HopConditions:
         """The conditions under which a hop is there at all. What could not be found out is in them as an open part."""
         known = self._kernel.options
         options = [option for option in hop.options if known.get(option) is not None]  # not every tree has it
-        needed = [ConditionAt(["=", option, YES], hop.path, hop.line, hop.text) for option in options]
+        needed = [ConditionAt(built_in(option), hop.path, hop.line, hop.text) for option in options]
         return [*self._line(hop.path, hop.line), *needed]
 
     def of_name(self, node: PathNode, user: str) -> list[ConditionAt]:

@@ -19,7 +19,7 @@ from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls.call_paths import SearchBounds
 from hook.evidence.reach.calls.nodes import PathNode, function_node, table_node
 from hook.kernel import entry_points
-from hook.kernel.kconfig.expressions import YES, Condition, all_of, names, open_parts
+from hook.kernel.kconfig.expressions import YES, Condition, all_of, built_in, names, open_parts
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import NOT_THE_KERNEL, Holders
 from hook.kernel.units import Units
@@ -144,7 +144,7 @@ def _plugged(name: str, end: _LastUse, units: Units, kernel: Kernel) -> Reach | 
     if unit is None or registered is None:
         return None
     built = kernel.built_if(unit.path)
-    condition: Condition = all_of([built.condition, *(["=", option, YES] for option in options)])
+    condition: Condition = all_of([built.condition, *map(built_in, options)])
     if open_parts(condition):
         return None
     try:

@@ -16,6 +16,7 @@ from hook.evidence.reach.devices import id_tables, probe_requirements
 from hook.evidence.reach.devices.bindings import Binder, Driver
 from hook.evidence.reach.devices.buses import Bus
 from hook.kernel.kconfig import upper_bounds
+from hook.kernel.kconfig.expressions import Symbol
 from hook.verdict import ConfigReason
 
 _MODE = re.compile(r"\bSPI_(?:MODE_[23]|CPOL|CS_HIGH|LSB_FIRST|3WIRE|NO_CS|READY)\b")  # that a CH341 has not (spi_setup)
@@ -81,4 +82,4 @@ def _names(binder: Binder, driver: Driver) -> Iterator[tuple[str, str, int, bool
 
 def _knows_trees(binder: Binder) -> bool:
     """Whether a kernel of the target can be built with what compares the compatible strings."""
-    return binder.kernel.options.get("OF") is not None and not upper_bounds.impossible(binder.kernel.options, "OF")
+    return binder.kernel.options.get("OF") is not None and not upper_bounds.impossible(binder.kernel.options, Symbol("OF"))
