@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from hook.agent.endpoint.trouble import NoAnswer, Trouble
-from hook.agent.ledger import Day, Ledger, Line
+from hook.agent.ledger import Day, Ledger, LedgerLine
 from hook.config import AgentSettings, Settings
 from hook.setting_checks import PRICE
 from hook.source import filelock
@@ -47,8 +47,8 @@ class Cap:
     setting: str
     limit: float  # 0: none
     trouble: Trouble
-    counts: Callable[[Line], bool]
-    spent: Callable[[Line], float]
+    counts: Callable[[LedgerLine], bool]
+    spent: Callable[[LedgerLine], float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Ticket:
     """A request that is written down and not settled yet."""
 
     path: pathlib.Path
-    line: Line
+    line: LedgerLine
 
 
 def prices(settings: Settings) -> dict[str, Price]:
@@ -94,7 +94,7 @@ class Meter:
         tokens = Tokens(given, most, 0, estimated=True)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         money = self._price(model).at_worst.of(tokens)
-        line = Line(os.urandom(8).hex(), now, False, model, self._change_id, self._commit, self._push, tokens, money)
+        line = LedgerLine(os.urandom(8).hex(), now, False, model, self._change_id, self._commit, self._push, tokens, money)
         try:
             with self._ledger.today() as day:
                 self._check(day, line)
@@ -115,7 +115,7 @@ class Meter:
     def _price(self, model: str) -> Price:
         return self._prices.get(model) or self._prices.get("") or Price()
 
-    def _check(self, day: Day, new: Line) -> None:
+    def _check(self, day: Day, new: LedgerLine) -> None:
         for cap in self._caps:
             most = cap.limit
             if not most:
@@ -127,13 +127,13 @@ class Meter:
 
 
 def _caps(agent: AgentSettings, change_id: str, push: str) -> Sequence[Cap]:
-    def any_line(line: Line) -> bool:
+    def any_line(line: LedgerLine) -> bool:
         return True
 
-    def of_patch(line: Line) -> bool:
+    def of_patch(line: LedgerLine) -> bool:
         return line.change_id == change_id
 
-    def of_push(line: Line) -> bool:
+    def of_push(line: LedgerLine) -> bool:
         return line.push == push
 
     caps = [
@@ -147,9 +147,9 @@ def _caps(agent: AgentSettings, change_id: str, push: str) -> Sequence[Cap]:
     return [cap for cap in caps if push or cap.trouble is not Trouble.PUSH_CAP]
 
 
-def _tokens(line: Line) -> float:
+def _tokens(line: LedgerLine) -> float:
     return line.tokens.total
 
 
-def _money(line: Line) -> float:
+def _money(line: LedgerLine) -> float:
     return line.money

@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import shlex
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -29,6 +27,7 @@ from hook.config import Settings, WrongSetting
 from hook.evidence.finding import Evidence
 from hook.evidence.memory.leaks import Leaks
 from hook.redaction import Redactor
+from hook.secret_command import secret_of
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.trajectory import Trajectory
@@ -54,9 +53,9 @@ class Bench:
     deadline: float  # of time.monotonic()
 
     @property
-    def limits(self) -> loop.Limits:
+    def limits(self) -> loop.AgentLimits:
         read = self.settings
-        return loop.Limits(
+        return loop.AgentLimits(
             rounds=read.agent.max_rounds,
             tokens=read.agent.max_tokens,
             parallel_calls=_PARALLEL_CALLS,
@@ -216,25 +215,13 @@ _keys: dict[str, str | WrongSetting] = {}  # of a command: it may ask the person
 def _key_of_command(command: str, origin: str, seconds: float) -> str:
     if command not in _keys:
         try:
-            _keys[command] = _run_key_command(command, origin, min(_KEY_SECONDS, max(0.1, seconds)))
+            _keys[command] = secret_of(command, "agent.key_command", origin, min(_KEY_SECONDS, max(0.1, seconds)))
         except WrongSetting as wrong:
             _keys[command] = wrong
     found = _keys[command]
     if isinstance(found, WrongSetting):
         raise found
     return found
-
-
-def _run_key_command(command: str, origin: str, seconds: float) -> str:
-    try:
-        done = subprocess.run(shlex.split(command), capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as wrong:
-        late = isinstance(wrong, subprocess.TimeoutExpired)
-        why = getattr(wrong, "strerror", None) or (f"it did not end within {seconds:.0f} s" if late else str(wrong))
-        raise WrongSetting(f"{origin}: agent.key_command could not be run: {why}") from None
-    if done.returncode:
-        raise WrongSetting(f"{origin}: agent.key_command ended with {done.returncode}; run it by hand to see why")
-    return done.stdout.decode("utf-8", "replace").split("\n")[0].strip()
 
 
 def diff_text(change: Change, most_bytes: int) -> str:

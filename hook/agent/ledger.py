@@ -23,7 +23,7 @@ _MOST_DAY_BYTES = 256 << 20  # of one day's file; beyond it nothing is read, and
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class LedgerLine:
     """One request."""
 
     id: str
@@ -37,7 +37,7 @@ class Line:
     money: float  # 0 where no price was known
 
 
-class Unreadable(OSError):
+class UnreadableLedger(OSError):
     """A day's file that cannot be read as a whole, so that nobody knows what was spent."""
 
 
@@ -48,7 +48,7 @@ class Ledger:
         self._directory = directory
         self._day = ""
         self._read_bytes = 0
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, LedgerLine] = {}
 
     @contextlib.contextmanager
     def today(self) -> Iterator[Day]:
@@ -64,7 +64,7 @@ class Ledger:
         finally:
             os.close(handle)
 
-    def settle(self, path: pathlib.Path, line: Line) -> None:
+    def settle(self, path: pathlib.Path, line: LedgerLine) -> None:
         """Add a line to the file of the day on which its request began. Raises filelock.Held, OSError."""
         handle = filelock.take(self._directory / "lock", _LOCK_SECONDS)
         try:
@@ -83,7 +83,7 @@ class Ledger:
         except FileNotFoundError:
             return
         if len(data) > _MOST_DAY_BYTES:
-            raise Unreadable(f"{path} has more than {_MOST_DAY_BYTES} bytes")
+            raise UnreadableLedger(f"{path} has more than {_MOST_DAY_BYTES} bytes")
         whole = data.rfind(b"\n") + 1
         self._read_bytes += whole
         self._lines.update({line.id: line for line in map(_parsed, data[:whole].split(b"\n")) if line})
@@ -94,27 +94,27 @@ class Day:
     """One day's file, held."""
 
     path: pathlib.Path
-    lines: Mapping[str, Line]
+    lines: Mapping[str, LedgerLine]
 
-    def add(self, line: Line) -> None:
+    def add(self, line: LedgerLine) -> None:
         """Write a line down. Raises OSError."""
         _append(self.path, line)
 
 
-def read(directory: pathlib.Path, days: int) -> Iterator[tuple[str, Line]]:
+def read(directory: pathlib.Path, days: int) -> Iterator[tuple[str, LedgerLine]]:
     """The requests of the last so many days that have any, each with its day, oldest first. Raises OSError."""
     try:
         names = sorted(name for name in os.listdir(directory) if name.endswith(".jsonl"))
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in names[-days:]:
-        lines: dict[str, Line] = {}
+        lines: dict[str, LedgerLine] = {}
         with (directory / name).open("rb") as file:
             lines.update({line.id: line for line in map(_parsed, file) if line})
         yield from ((name.removesuffix(".jsonl"), line) for line in lines.values())
 
 
-def _append(path: pathlib.Path, line: Line) -> None:
+def _append(path: pathlib.Path, line: LedgerLine) -> None:
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         size = os.fstat(handle).st_size
@@ -127,7 +127,7 @@ def _append(path: pathlib.Path, line: Line) -> None:
         os.close(handle)
 
 
-def _document(line: Line) -> dict[str, object]:
+def _document(line: LedgerLine) -> dict[str, object]:
     return {
         "Id": line.id,
         "Time": line.time,
@@ -144,7 +144,7 @@ def _document(line: Line) -> dict[str, object]:
     }
 
 
-def _parsed(data: bytes) -> Line | None:
+def _parsed(data: bytes) -> LedgerLine | None:
     try:
         one = json.loads(data)
         tokens = Tokens(int(one["Input"]), int(one["Output"]), int(one["Thoughts"]), bool(one["Estimated"]))
@@ -152,6 +152,6 @@ def _parsed(data: bytes) -> Line | None:
         money = float(one["Money"])
         if min(tokens.input, tokens.output, tokens.thoughts, money) < 0 or not math.isfinite(money):
             return None  # no sum may become less by a line, nor something that is neither over a cap nor under it
-        return Line(str(one["Id"]), str(one["Time"]), bool(one["Settled"]), *texts, tokens, money)
+        return LedgerLine(str(one["Id"]), str(one["Time"]), bool(one["Settled"]), *texts, tokens, money)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

@@ -66,7 +66,7 @@ FOR_NOW = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class AgentLimits:
     """What one agent may spend."""
 
     rounds: int
@@ -118,7 +118,7 @@ def run(
     task: Task,
     desk: Desk,
     client: Client,
-    limits: Limits,
+    limits: AgentLimits,
     trajectory: Trajectory,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
@@ -147,7 +147,7 @@ class _Talk:
     """One run of one agent."""
 
     def __init__(
-        self, task: Task, desk: Desk, client: Client, limits: Limits, trajectory: Trajectory, progress: Callable[[str], None]
+        self, task: Task, desk: Desk, client: Client, limits: AgentLimits, trajectory: Trajectory, progress: Callable[[str], None]
     ) -> None:
         self.task, self.desk, self.client, self.limits, self.trajectory, self.progress = task, desk, client, limits, trajectory, progress
         self.history = History(task.prompt.instruction, task.prompt.prompt)

@@ -14,7 +14,7 @@ from hook import config
 from hook.agent import ledger
 from hook.agent.budget import Meter
 from hook.agent.endpoint.trouble import NoAnswer
-from hook.agent.ledger import Line
+from hook.agent.ledger import LedgerLine
 from hook.verdict import Tokens
 from tests.agent.model import Model, hangs, kmsan, refuses, results, says
 from tests.agent.test_stages import asking, change
@@ -29,7 +29,7 @@ def meter(directory: pathlib.Path, change_id: str = "c", push: str = "", **setti
     return Meter(directory, config.resolve([given]), change_id, "", push)
 
 
-def lines(directory: pathlib.Path) -> list[Line]:
+def lines(directory: pathlib.Path) -> list[LedgerLine]:
     return [line for _, line in ledger.read(directory, 1)]
 
 

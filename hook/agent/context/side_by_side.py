@@ -21,7 +21,7 @@ LINE_CHARACTERS = 200
 _SHORT_LINES = 60
 
 
-class Line(typing.NamedTuple):
+class MergedLine(typing.NamedTuple):
     """A line of either side, or of both. (There are tens of thousands, so no dataclass.)"""
 
     mark: str  # "+" only new, "-" only old, " " both
@@ -168,17 +168,17 @@ def _function_at(functions: Sequence[Definition], line: int) -> Definition | Non
     return functions[at] if at >= 0 and line <= functions[at].last_line else None
 
 
-def _walk(removed: set[int], added: set[int], old_lines: int, new_lines: int) -> Iterable[Line]:
+def _walk(removed: set[int], added: set[int], old_lines: int, new_lines: int) -> Iterable[MergedLine]:
     old = new = 1
     while old <= old_lines or new <= new_lines:
         if old in removed and old <= old_lines:
-            yield Line("-", old, new)
+            yield MergedLine("-", old, new)
             old += 1
         elif new in added and new <= new_lines:
-            yield Line("+", old, new)
+            yield MergedLine("+", old, new)
             new += 1
         elif old <= old_lines and new <= new_lines:
-            yield Line(" ", old, new)
+            yield MergedLine(" ", old, new)
             old, new = old + 1, new + 1
         else:
             return  # hunks that do not fit the blobs: what is left is not known to have changed

@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 from typing import IO, Any
 
-from hook.config import Settings, WrongSetting
+from hook.config import Settings
 from hook.redaction import Redactor
 from hook.report.exports import CannotExport, Export, ExportFailed, ExportForm, Item, attention
 from hook.report.text import one_line, plain
@@ -87,20 +87,12 @@ def _server(settings: Settings, needs_token: bool) -> Server:
 
 
 def _token(settings: Settings) -> str:
-    import shlex
-    import subprocess
+    from hook.secret_command import secret_of
 
     command, origin = settings.patchwork.token_command, settings.origins["patchwork.token_command"]
     if not command:
         return os.environ.get(settings.patchwork.token_variable, "").strip()
-    try:
-        done = subprocess.run(shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as wrong:
-        why = getattr(wrong, "strerror", None) or "it does not end, or its quotes do not"
-        raise WrongSetting(f"{origin}: patchwork.token_command could not be run: {why}") from None
-    if done.returncode:
-        raise WrongSetting(f"{origin}: patchwork.token_command ended with {done.returncode}")
-    return done.stdout.decode("utf-8", "replace").strip()
+    return secret_of(command, "patchwork.token_command", origin, _SECONDS)
 
 
 def check(item: Item, server: Server) -> dict[str, str]:
