@@ -14,8 +14,10 @@ import os
 import pathlib
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 _MOST_BYTES = 64 << 20  # a file beyond this is no trajectory of ours
 KINDS = ("flow", "action", "agent", "llm", "tool")
@@ -103,6 +105,13 @@ class Trajectory:
         finally:
             self._depth -= 1
             self.end(span)
+
+    def step(self, name: str, take: Callable[[], Result], shown: Callable[[Result], Mapping[str, object]]) -> Result:
+        """The result of a step, which its span shows."""
+        with self.inside("action", name) as span:
+            result = take()
+            span.results = shown(result)
+        return result
 
     def close(self) -> None:
         """Put the file in order: one span a line, by Seq."""

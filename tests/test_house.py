@@ -19,7 +19,6 @@ LONG_MODULES = {
     "kernel/kconfig/solver.py",
     "source/indexing.py",
     "stages.py",
-    "triage.py",
 }
 SAME_CLASSES = set(["Answer", "Kind", "Known", "Limits", "Line", "Macros", "Names", "Proof", "Row", "TooMuch", "Unreadable"])
 

@@ -1,0 +1,151 @@
+"""Proving: what is proved of a change without a model, step by step, and the verdict that this allows."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable, Mapping
+
+from hook import settlement
+from hook.asking import Asking
+from hook.change import patch
+from hook.change.change import Change
+from hook.config import Settings
+from hook.redaction import Redactor
+from hook.settlement import Proofs
+from hook.source.object_store import Objects
+from hook.source.tree import Source
+from hook.trajectory import Trajectory
+from hook.verdict import Answer, Verdict
+
+if typing.TYPE_CHECKING:
+    from hook.kernel.kernel import Kernel
+
+Shown = Mapping[str, object]  # what a trajectory shows of a step's result
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A change, the tree with it applied, and how it is to be judged."""
+
+    change: Change
+    objects: Objects
+    source: Source  # the tree with the change applied
+    settings: Settings
+    asking: Asking
+    redactor: Redactor
+    use_cache: bool = False
+
+    @functools.cached_property
+    def kernel(self) -> Kernel:
+        """The kernel of the tree with the change applied; what it has read for one step serves the next."""
+        from hook.kernel.kernel import Kernel
+
+        read = self.settings
+        return Kernel(self.source, read.target.arch, read.fuzz.toolchain, read.base_config)
+
+
+@dataclasses.dataclass(frozen=True)
+class Proved:
+    """A case with what the evidence says of it."""
+
+    case: Case
+    proofs: Proofs
+    verdict: Verdict
+
+
+class ProofStep(typing.NamedTuple):
+    """A step that proves something more. It is taken as long as no answer is NO: that settles the verdict."""
+
+    name: str
+    prove: Callable[[Case, Proofs], Proofs]  # given what was proved before
+    shown: Callable[[Proofs], Shown]
+
+
+def prove(case: Case, trajectory: Trajectory) -> Proved:
+    """What is proved of a change without a model, and the verdict that this allows."""
+    proofs = trajectory.step("evidence", lambda: _evidence(case), _shown_evidence)
+    for proof in PROOFS:
+        if Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):
+            break
+        proofs = trajectory.step(proof.name, functools.partial(proof.prove, case, proofs), proof.shown)
+    verdict = trajectory.step("settle", lambda: _settled(case, proofs), _shown_verdict)
+    return Proved(case, proofs, verdict)
+
+
+def _settled(case: Case, proofs: Proofs) -> Verdict:
+    patch_id = patch.patch_id(case.change.repo, case.change.patch)
+    return dataclasses.replace(settlement.settle(case.change, proofs, case.settings), patch_id=patch_id)
+
+
+def _shown_verdict(verdict: Verdict) -> Shown:
+    return {"WorthFuzzing": verdict.worth_fuzzing, "DecidedBy": verdict.decided_by}
+
+
+def _evidence(case: Case) -> Proofs:
+    from hook.evidence.functional import file_findings  # only what is not known already pays for it
+
+    most, seconds = case.settings.focus.max_symbols, case.settings.limits.evidence_seconds
+    return Proofs(file_findings.gather(case.change.patch, case.source, case.settings.target.arch, most, seconds))
+
+
+def _options(case: Case, proofs: Proofs) -> Proofs:
+    from hook.evidence.options import needed_options  # what is harmless or out of reach does not pay for it
+
+    found = needed_options.find(case.change.patch, proofs.evidence, case.kernel)
+    return dataclasses.replace(proofs, evidence=needed_options.with_reach(proofs.evidence, found), configs=found)
+
+
+def _reach(case: Case, proofs: Proofs) -> Proofs:
+    from hook.evidence.reach import reachability
+
+    within = reachability.limits(case.settings, case.asking.is_thorough)
+    found = reachability.find(case.change.patch, proofs.evidence, case.source, case.kernel, within)
+    evidence = reachability.with_answers(proofs.evidence, case.change.patch, found)
+    return dataclasses.replace(proofs, evidence=evidence, reached=found)
+
+
+def _leaks(case: Case, proofs: Proofs) -> Proofs:
+    from hook.evidence.memory import leaks
+
+    found = leaks.find(case.change.patch, proofs.evidence, case.source, case.kernel, case.settings.target.arch)
+    return dataclasses.replace(proofs, leaks=found)
+
+
+def _shown_evidence(proofs: Proofs) -> Shown:
+    evidence = proofs.evidence
+    claims = [finding.fact.claim for finding in evidence.findings]
+    return {"Functional": evidence.functional, "Reachable": evidence.reachable, "Facts": claims}
+
+
+def _shown_options(proofs: Proofs) -> Shown:
+    first = proofs.configs.sets[0] if proofs.configs and proofs.configs.sets else None
+    return {"EnableConfigs": list(first.enable) if first else [], "DisableConfigs": list(first.disable) if first else []}
+
+
+def _shown_reach(proofs: Proofs) -> Shown:
+    reached = proofs.reached
+    return {"Reachable": reached.answer, "Devices": list(reached.devices), "Open": list(reached.questions)} if reached else {}
+
+
+def _shown_leaks(proofs: Proofs) -> Shown:
+    leaks = proofs.leaks
+    signals = [signal.claim for signal in leaks.signals] if leaks else []
+    return {"NeedsKMSAN": leaks.needs, "Proved": len(leaks.proved), "Signals": signals} if leaks else {}
+
+
+def tree_after(change: Change, objects: Objects) -> Source:
+    """The tree with the change applied. What is staged is laid over its base: git needs a while to look anything up in a large index."""
+    if change.after:
+        return Source(objects, change.after, base=change.base)
+    changes = {path: "" for file in change.patch.files for path in (file.old_path,)}
+    changes |= {file.path: file.new_blob or "" for file in change.patch.files}
+    return Source(objects, change.base_tree, changes, base=change.base)
+
+
+PROOFS = (
+    ProofStep("configs", _options, _shown_options),
+    ProofStep("reach", _reach, _shown_reach),
+    ProofStep("kmsan", _leaks, _shown_leaks),
+)
