@@ -1,7 +1,7 @@
 """The flow: change -> evidence -> (agent) -> verdict -> record. Read this first.
 
 A change comes in whole (hook.change). `judge` takes what was answered before, if it still holds (hook.reuse). Else it proves what can be
-proved (hook.proving), asks the agents what stays open, where they may be asked (hook.consultation), and settles the verdict
+proved (hook.steps.proving), asks the agents what stays open, where they may be asked (hook.steps.consultation), and settles the verdict
 (hook.settlement). `keep` puts it where the settings say. Nothing here runs git or looks into C.
 """
 
@@ -13,18 +13,19 @@ import time
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 
-from hook import consultation, reuse
+from hook import reuse
 from hook.asking import NOT_ASKED, Asking, Unanswered, may_ask, with_state
 from hook.change import patch
 from hook.change.change import Change, NothingToJudge, find_commit, of_commit, unread
 from hook.config import Settings
-from hook.consultation import Answered
-from hook.proving import Case, Proved, prove, tree_after
 from hook.record import claim, store, trajectories
 from hook.redaction import Redactor
 from hook.source import filelock
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
+from hook.steps import consultation
+from hook.steps.consultation import Answered
+from hook.steps.proving import Case, Proved, prove, tree_after
 from hook.trajectory import Trajectory
 from hook.verdict import DecidedBy, Tokens, Verdict, to_document
 

@@ -12,8 +12,6 @@ MODULES = {str(path.relative_to(HOUSE)): path for path in sorted(HOUSE.rglob("*.
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_MODULES = 400, 60, 15
 # what does not fit yet: take a name out when it fits, and add none
 LONG_MODULES = {
-    "c/definitions.py",
-    "c/layout.py",
     "kernel/kbuild/makefile.py",
     "kernel/kconfig/parser.py",
     "kernel/kconfig/solver.py",
@@ -44,7 +42,9 @@ def test_a_function_fits_on_a_page() -> None:
 
 
 def test_a_folder_is_seen_at_a_glance() -> None:
-    folders = collections.Counter(path.parent for path in MODULES.values() if path.name != "__init__.py" and path.parent.name != "commands")
+    folders = collections.Counter(
+        path.parent for path in MODULES.values() if not path.name.startswith("__") and path.parent.name != "commands"
+    )
     assert {str(folder.relative_to(HOUSE)) for folder, modules in folders.items() if modules > MOST_MODULES} == set()
 
 

@@ -14,9 +14,9 @@ import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from hook.c import c_tokens
-from hook.c.comparison import Unreadable
 from hook.c.definitions import Definition, DefinitionKind, Scan
+from hook.c.tokens import c_tokens
+from hook.c.tokens.comparison import Unreadable
 
 _MOST_COMPARED = 40_000  # pairs of segments of one place; beyond it only their names tell which became which
 

@@ -17,9 +17,9 @@ from typing import Annotated
 from hook.agent.checks import focus_check, options_check
 from hook.agent.desk import Desk
 from hook.agent.tools.arguments import BadCall
-from hook.c import rust_tokens
-from hook.c.comparison import Unreadable
 from hook.c.definitions import DefinitionKind, definitions
+from hook.c.tokens import rust_tokens
+from hook.c.tokens.comparison import Unreadable
 from hook.evidence.finding import Evidence
 from hook.source.git import GitError
 from hook.source.grep import grep, held_back

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hook.c.comparison import Comparison, Unreadable, first_lines
+from hook.c.tokens.comparison import Comparison, Unreadable, first_lines
 
 _Part = tuple[str, bytes, int]  # kind, content, line; what is built depends on the parts of kind `code` alone
 _DEFINE = re.compile(rb"[ \t]*(?:(?:override|export|private|unexport)[ \t]+)*define\b")

@@ -10,9 +10,9 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-from hook.c.comparison import Unreadable
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
+from hook.c.tokens.comparison import Unreadable
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import logging_calls
 from hook.evidence.functional.token_places import CONDITION, STATEMENT_ENDS, Tokens, differing

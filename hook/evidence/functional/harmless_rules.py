@@ -12,9 +12,9 @@ import functools
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from hook.c.comparison import Unreadable
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
+from hook.c.tokens.comparison import Unreadable
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import file_scope, logging_calls, names

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hook.c import c_tokens, rust_tokens
-from hook.c.comparison import Comparison, Unreadable, first_lines
+from hook.c.tokens import c_tokens, rust_tokens
+from hook.c.tokens.comparison import Comparison, Unreadable, first_lines
 from hook.evidence.functional import build_files
 
 __all__ = ["Comparison", "compare"]

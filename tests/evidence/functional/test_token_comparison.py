@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hook.c.c_tokens import _LINE_TOKEN
+from hook.c.tokens.c_tokens import _LINE_TOKEN
 from hook.evidence.functional import token_comparison
 
 HARMLESS = {

@@ -16,8 +16,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from hook.c.comparison import Comparison, Unreadable, common_prefix, common_suffix, first_lines
 from hook.c.keywords import NOT_A_MACRO
+from hook.c.tokens.comparison import Comparison, Unreadable, common_prefix, common_suffix, first_lines
 
 _SPLICE = re.compile(rb"\\[ \t\f\v]*+\n")
 # Every alternative begins with a literal: only so does `re` skip the text between at full speed.

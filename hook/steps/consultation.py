@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from hook import settlement
 from hook.asking import Unanswered, may_ask, refusal
 from hook.config import WrongSetting
-from hook.proving import Case, Proved
 from hook.record import trajectories
 from hook.source import setting_layers
+from hook.steps.proving import Case, Proved
 from hook.trajectory import Trajectory
 from hook.verdict import Verdict
 

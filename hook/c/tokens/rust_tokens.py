@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from hook.c.comparison import Comparison, Unreadable, first_lines
+from hook.c.tokens.comparison import Comparison, Unreadable, first_lines
 
 _PIECE = re.compile(
     rb"(?P<raw>(?<![\w])(?:b|c)?r(?P<hashes>\#*)\")"

@@ -1,0 +1,1 @@
+"""The steps of the flow: proving, and the consultation of agents."""
