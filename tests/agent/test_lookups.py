@@ -101,7 +101,7 @@ def test_an_option_and_what_builds_a_file_are_explained(desk: Desk) -> None:
 
 def test_the_way_to_a_function_is_told_hop_by_hop(desk: Desk) -> None:
     out = asked(desk, "reach", File="drivers/net/tinynet.c", Function="tinynet_xmit()")
-    assert out.startswith("ways in: ") and "devices: unknown" in out and "open: " in out
+    assert out.startswith("call paths: ") and "devices: unknown" in out and "open: " in out
     assert "defines no function nowhere" in asked(desk, "reach", File=POOL, Function="nowhere")
     assert "is not shown to a model" in refused(desk, "reach", File="drivers/secret/chip.c", Function="chip")
     assert "secret" not in asked(desk, "reach", File=POOL, Function="pool_get")

@@ -1,4 +1,4 @@
-"""Aims: the functions that a model names, sorted into what a fuzzer can be aimed at and what only lies on the way in.
+"""Aims: the functions that a model names, sorted into what a fuzzer can be aimed at and what only lies on a call path.
 
 An aim has an address in the built kernel, KCOV instruments it, and not every program gets there; the evidence can tell of each function
 whether that holds (hook.evidence.focus). What is moved, and why, is said.

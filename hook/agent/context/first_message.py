@@ -90,7 +90,7 @@ def _facts(subject: Subject, desk: Desk) -> Iterator[str]:
         yield f"kinds of edit: {', '.join(verdict.change_classes)}"[:_LONGEST_FACT]
     for what, names in (
         ("can be aimed at", verdict.focus_symbols),
-        ("on the way in, no aims", verdict.via),
+        ("on the call path, no aims", verdict.via),
         ("options that are needed", verdict.enable_configs),
         ("options that have to be off", verdict.disable_configs),
         ("devices", verdict.devices),

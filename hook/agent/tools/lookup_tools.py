@@ -32,7 +32,7 @@ _DEFINITIONS = 6
 _FILES = 20_000  # that are looked into
 _DIFF_LINES = 400  # of a function, before only what is near a change is shown
 _DIFF_CHARACTERS = 24_000
-_HOPS, _WAY_FILES, _CALLER_FILES, _WAY_SECONDS = 24, 2000, 24, 5.0  # of one search for ways in
+_HOPS, _WAY_FILES, _CALLER_FILES, _WAY_SECONDS = 24, 2000, 24, 5.0  # of one search for call paths
 _NAME = "the name alone, without parentheses"
 
 
@@ -176,7 +176,7 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
     name = arguments.function.strip().removesuffix("()")
     kernel = desk.kernel()
     bounds = call_paths.SearchBounds(_HOPS, _WAY_FILES, _CALLER_FILES, min(desk.seconds_left, _WAY_SECONDS))
-    parts = [("ways in", call_paths.reach([(path, name)], desk.source, kernel, bounds))]
+    parts = [("call paths", call_paths.reach([(path, name)], desk.source, kernel, bounds))]
     if path.startswith(("drivers/", "sound/")):
         try:
             vm = machine.machine(desk.target.arch, desk.target.machines)

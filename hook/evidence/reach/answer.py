@@ -1,6 +1,6 @@
 """Reach: whether a fuzzer in a virtual machine can run the changed code, as one part of the evidence proves it.
 
-Each kind of proof (what a driver binds to, the ways in from user space, what no kernel for the target holds) says so in this form;
+Each kind of proof (what a driver binds to, the call paths from user space, what no kernel for the target holds) says so in this form;
 hook.evidence.reach.reachability puts them together.
 """
 
@@ -21,7 +21,7 @@ class Reach:
     answer: Answer
     facts: tuple[Fact, ...] = ()  # what proves it, each with its place; of a chain each hop, from user space down
     devices: tuple[str, ...] = ()  # that make the code run, as a person names them: "e1000e", "dummy_hcd with raw-gadget"
-    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)  # options that this way in needs, For: reach
+    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)  # options that this call path needs, For: reach
     disable: tuple[str, ...] = ()  # those among `reasons` that have to be off
     assumptions: tuple[str, ...] = ()
     question: str = ""  # what stays open, in words, where the answer is UNKNOWN

@@ -2,7 +2,9 @@
 
 The rules are those that farms give to whoever judges, in this order: hardware that no virtual machine has is out of reach, and so is
 teardown that user space cannot ask for; code of a device that the machine or the kernel itself provides is in reach; so is code with a
-proved way in from user space. The rest stays open, with the question in words. docs/reachability.md and docs/call-paths.md have the proofs.
+proved call path from user space. The rest stays open, with the question in words.
+
+The proofs: docs/reachability.md, docs/call-paths.md.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class Reached:
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What the fuzzed machine is, and how far the ways in are followed."""
+    """What the fuzzed machine is, and how far call paths are followed."""
 
     vm: machine.Machine
     bounds: call_paths.SearchBounds
@@ -144,7 +146,7 @@ class _Look:
             # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
             gone = self._drivers.of_file(path)
             return of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
-        # who uses another object of the kernel may use something else of it than what changed: a way in says more
+        # who uses another object of the kernel may use something else of it than what changed: a call path says more
         found = of_file(_NOTHING, ending, way_in)
         if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question and time.monotonic() < self._until:
             return _or(found, self._drivers.of_file(path))
@@ -196,7 +198,7 @@ def _without_secrets(found: Reach, redactor: redaction.Redactor) -> Reach:
 
 
 def _or(one: Reach, other: Reach) -> Reach:
-    """The second where it is a way in, else the first."""
+    """The second where it is reached, else the first."""
     return other if other.answer is Answer.YES else one
 
 

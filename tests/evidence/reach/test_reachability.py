@@ -22,7 +22,7 @@ def test_no_comes_only_from_a_proof_and_yes_from_any(hardware: Answer, ending: A
     if NO in (hardware, ending):
         assert found is NO
     else:
-        # a search for ways in that ends without one says nothing
+        # a search that finds no call path says nothing
         assert found is (YES if YES in (hardware, ending, way) else UNKNOWN)
 
 

@@ -337,7 +337,7 @@ class Binder:
         if unread and (ids or not table.kind.startswith("of_")):
             described.unread.append(unread)
         elif table.kind in _DESCRIBING:
-            claim = f"{driver.name}: none of the {len(strings)} {_DESCRIBING[table.kind]} ids is in the tables of {self._vm.made_by}"
+            claim = f"{driver.name}: {self._vm.made_by} has none of its {_DESCRIBING[table.kind]} ids ({len(strings)})"
             described.facts.append(self.fact(claim, table.path, table.line))
         if table.kind in ("platform_device_id", "spi_device_id"):
             described.names += [(text, written) for text, _, written in strings]

@@ -24,7 +24,7 @@ it cannot, it names the question that stays open (`Incoming.unseen`), and the an
 - `symbol_users`: who calls what the object exports, or for what cannot be a module, what is not static; found by the word index, and
   through inline functions and macros of headers.
 
-So an object without a way in has no file that another object, a bus or user space could call into it by; what system calls, assembly and
+So an object without may-edges has no file that another object, a bus or user space could call into it by; what system calls, assembly and
 linker sections lead to stands outside of drivers/ and sound/, where nothing is `no`.
 
 **What is taken for granted** is named in the answer's assumptions: an object that is open only for a notifier or a transport that its
