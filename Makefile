@@ -18,9 +18,10 @@ demo: $(VENV)/.made
 	@$(BIN)/python tests/demo.py
 
 lint: $(VENV)/.made
-	@echo "== ruff, mypy, import contract"
+	@echo "== ruff, vulture, mypy, import contract"
 	@$(BIN)/ruff check hook tests bench
 	@$(BIN)/ruff format --quiet --check hook tests bench
+	@$(BIN)/vulture
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 

@@ -26,7 +26,6 @@ from typing import Any
 
 PROGRAMS = {"x86_64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 MACHINES = {"x86_64": ("pc", "q35", "microvm"), "arm64": ("virt",)}
-BUS0 = {"x86_64": "pcie.0", "arm64": "pcie.0"}
 SECONDS = 30
 DISK = ("-blockdev", "null-co,node-name=disk")
 MEMORY = ("-object", "memory-backend-ram,id=memory,size=16M")
@@ -281,7 +280,7 @@ def main() -> None:
             way = ["-M", on, "-nodefaults", *more, "-device", plug]
             try:
                 with started(program, *way) as qemu:
-                    found = [one for one in pci(qemu, arch)]
+                    found = list(pci(qemu, arch))
             except Refused as wrong:
                 refused[name] = str(wrong)
                 continue

@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 _MOST_BYTES = 64 << 20  # a file beyond this is no trajectory of ours
-KINDS = ("flow", "action", "agent", "llm", "tool")
 
 
 @dataclasses.dataclass
@@ -29,7 +28,7 @@ class Span:
 
     seq: int
     nesting: int
-    type: str  # one of KINDS
+    type: str  # flow, action, agent, llm or tool
     name: str
     model: str = ""
     started: str = ""  # UTC, ISO 8601

@@ -40,7 +40,6 @@ class Judged:
 
     change: Change
     verdict: Verdict
-    from_cache: bool
     asked: str = ""  # why the model was asked, or was not
     trajectory: Trajectory | None = None  # of the run in which it was asked
     hunks: tuple[hunk_classes.Classified, ...] = ()  # where they were asked for
@@ -83,7 +82,7 @@ def _known(change: Change, objects: Objects, settings: Settings, asking: Asking)
     if known is None:
         return None
     verdict = dataclasses.replace(known.verdict, base=change.base, commit=change.commit)
-    return Judged(change, with_state(verdict, change, settings, asking), True, known.why)
+    return Judged(change, with_state(verdict, change, settings, asking), known.why)
 
 
 def _waits_its_turn(settings: Settings, asking: Asking) -> bool:
@@ -108,7 +107,7 @@ def _judge(case: Case) -> Judged:
         _keep_for_reuse(proved, answered, verdict)
     unanswered = consultation.unanswered(case, answered)
     verdict = with_state(verdict, change, case.settings, case.asking, unanswered)
-    return Judged(change, verdict, False, answered.why, trajectory if bench is not None else None, unanswered=unanswered)
+    return Judged(change, verdict, answered.why, trajectory if bench is not None else None, unanswered=unanswered)
 
 
 def _keep_for_reuse(proved: Proved, answered: Answered, verdict: Verdict) -> None:

@@ -18,7 +18,7 @@ LONG_MODULES = {
     "source/indexing.py",
     "stages.py",
 }
-SAME_CLASSES = set(["Answer", "Kind", "Known", "Limits", "Line", "Macros", "Names", "Proof", "Row", "TooMuch", "Unreadable"])
+SAME_CLASSES = {"Answer", "Kind", "Known", "Limits", "Line", "Macros", "Names", "Proof", "Row", "TooMuch", "Unreadable"}
 
 
 def definitions(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> Iterator[tuple[str, ast.AST]]:

@@ -57,7 +57,7 @@ def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Map
 def read(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[str, Recorded]:
     """What is recorded of commits, given each commit's present ChangeId (empty where it has none). A note outranks a file."""
     texts = note.read(repo, list(ids))
-    waiting = {commit: documents for commit, documents in queue.pending(repo)} if queue.pending(repo) else {}
+    waiting = dict(queue.pending(repo)) if queue.pending(repo) else {}
     found = {}
     for commit, change_id in ids.items():
         documents: Documents

@@ -58,11 +58,6 @@ def _pieces(folded: bytes) -> Iterator[bytes]:
     yield folded[at:]
 
 
-def is_word(text: str) -> bool:
-    """Whether the index knows of such a word."""
-    return bool(re.fullmatch(r"\w+", text, re.ASCII)) and not is_number(text)
-
-
 def is_number(text: str) -> bool:
     """Whether a word that holds this may be a plain number, which the index leaves out."""
     return re.fullmatch(r"[0-9a-fxul]+", text.lower()) is not None

@@ -114,7 +114,7 @@ def test_what_we_read_equals_what_git_says(empty_repo: Repository, old: dict, ne
     for file in made.files:
         null = "0" * 40
         ours.append((file.old_mode, file.new_mode, file.old_blob or null, file.new_blob or null, file.status))
-    assert ours == [(*word[1:].split(" ")[:4], word.split(" ")[4][0]) for word in words if word.startswith(":1") or word.startswith(":0")]
+    assert ours == [(*word[1:].split(" ")[:4], word.split(" ")[4][0]) for word in words if word.startswith((":1", ":0"))]
 
     numstat = repo.run("diff-tree", "-r", "--numstat", "-z", "--no-renames", "--text", *trees)
     counted = {}

@@ -69,7 +69,7 @@ def hostile() -> list[dict[str, Any]]:
     """Every hostile text in every field of a span, and in every field of the verdict."""
     spans = []
     for number, evil in enumerate(HOSTILE):
-        fields = {name: evil for name in FIELDS}
+        fields = dict.fromkeys(FIELDS, evil)
         spans.append(
             {
                 "Seq": number + 1,

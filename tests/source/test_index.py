@@ -322,7 +322,7 @@ def trees() -> Iterator[_Trees]:
 @given(states=STATES, made=st.lists(st.integers(0, 3), min_size=1, max_size=3))
 def test_the_index_answers_as_a_plain_scan_does(trees: _Trees, states: list[dict[str, str]], made: list[int]) -> None:
     shutil.rmtree(trees.repo.state_dir, ignore_errors=True)
-    oids = [trees.tree({path: text for path, text in state.items()} | {"z": "z\n"}) for state in states]
+    oids = [trees.tree(dict(state.items()) | {"z": "z\n"}) for state in states]
     for number in made:
         indexing.make(trees.repo, oids[number % len(oids)], SETTINGS, jobs=1)
     for oid in oids:

@@ -55,7 +55,7 @@ def settle(said: Sequence[str], pointers: Pointers, verdict: Verdict, desk: Desk
     more = [name for name in said if name not in options]
     if not more:
         return Needs(tuple(options), reasons, tuple(corrections))
-    trial = _Trial(pointers, verdict, desk)
+    trial = _Trial(pointers, desk)
     for name in more:
         if name in reasons or name in options:
             continue  # it came with another
@@ -75,8 +75,8 @@ def settle(said: Sequence[str], pointers: Pointers, verdict: Verdict, desk: Desk
 class _Trial:
     """The options one by one, against one tree."""
 
-    def __init__(self, pointers: Pointers, verdict: Verdict, desk: Desk) -> None:
-        self._pointers, self._verdict, self._desk = pointers, verdict, desk
+    def __init__(self, pointers: Pointers, desk: Desk) -> None:
+        self._pointers, self._desk = pointers, desk
         self._kernel = desk.kernel()
         self._sheets = Sheets(desk)
         self._leads: dict[str, ConfigReason] | None = None

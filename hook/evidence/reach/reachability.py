@@ -103,7 +103,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
             only_functions.add(file.path)
     # what is read on the way proves nothing where it leads nowhere: a verdict rests on what its facts name
     look = _Look(dataclasses.replace(source, read_blobs={}), kernel, within)
-    answers = {path: _NOTHING for path in wanted}
+    answers = dict.fromkeys(wanted, _NOTHING)
     for path in list(wanted)[:_MOST_FILES]:
         try:
             answers[path] = look.at(path, wanted[path], path in only_functions)

@@ -106,7 +106,6 @@ ENTRIES = {
 }  # fmt: skip
 # functions whose name alone is used above
 TARGETS = {"attribute", "kobject", "configfs", "mount", "helper", "kfunc"}
-DESCRIBED_BY = "fs/{}.c"
 
 
 def _defined(name: str) -> str:
