@@ -12,9 +12,6 @@ MODULES = {str(path.relative_to(HOUSE)): path for path in sorted(HOUSE.rglob("*.
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_MODULES = 400, 60, 15
 # what does not fit yet: take a name out when it fits, and add none
 LONG_MODULES = {
-    "kernel/kbuild/makefile.py",
-    "kernel/kconfig/parser.py",
-    "kernel/kconfig/solver.py",
     "source/indexing.py",
     "stages.py",
 }

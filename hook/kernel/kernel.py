@@ -21,8 +21,8 @@ from hook.kernel.kconfig.toolchain import toolchain
 from hook.source.tree import Source
 
 if typing.TYPE_CHECKING:
+    from hook.kernel.kconfig.option import Options
     from hook.kernel.kconfig.options_cache import StoredOptions
-    from hook.kernel.kconfig.parser import Options
 
 _DEEPEST_HEADERS = 2  # headers that include each other
 _MOST_INCLUDERS = 8  # files that include a header, of which one has to be built

@@ -11,7 +11,8 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
-from hook.kernel.kbuild.makefile import OPEN, Makefile, Unreadable, Word
+from hook.kernel.kbuild.make_variables import OPEN, Unreadable, Word
+from hook.kernel.kbuild.makefile import Makefile
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
 from hook.source.tree import Kind, Source
 

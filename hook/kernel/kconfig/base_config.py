@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
-from hook.kernel.kconfig.parser import Options
+from hook.kernel.kconfig.option import Options
 
 _LINE = re.compile(r"(?:CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set)\Z")
 _DEFCONFIGS = {

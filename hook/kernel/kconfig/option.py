@@ -1,4 +1,4 @@
-"""An option of Kconfig: all that its definitions, wherever they stand, say of it together."""
+"""An option of Kconfig: all that its definitions, wherever they stand, say of it together; and all the options of a tree."""
 
 from __future__ import annotations
 
@@ -40,3 +40,22 @@ class Known(Protocol):
 
     def common(self, name: str) -> Condition:
         """What a name such as `#12` stands for."""
+
+
+@dataclasses.dataclass
+class Options:
+    """Everything that the Kconfig files of a tree define for one architecture and toolchain."""
+
+    by_name: dict[str, Option] = dataclasses.field(default_factory=dict)
+    shared: dict[str, Condition] = dataclasses.field(default_factory=dict)  # `#12`: what many options have in common
+    modules: str = "MODULES"
+    files: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> blob, empty where there was none
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    def get(self, name: str) -> Option | None:
+        """An option by its name."""
+        return self.by_name.get(name)
+
+    def common(self, name: str) -> Condition:
+        """What a name such as `#12` stands for."""
+        return self.shared[name]

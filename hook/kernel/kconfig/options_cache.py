@@ -27,7 +27,7 @@ from hook.source.git import GitError
 from hook.source.tree import Source, changed_paths
 
 if typing.TYPE_CHECKING:
-    from hook.kernel.kconfig.parser import Options
+    from hook.kernel.kconfig.option import Options
 
 KCONFIG = "\0kconfig:"  # among the things that a verdict was read from: all Kconfig files together, for an architecture
 FORMAT = 1  # of the files here; another one is read anew

@@ -14,24 +14,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from hook.kernel.kconfig import expressions
+from hook.kernel.kconfig.attributes import PLAIN_NAME, AttributeReader, KconfigEntry
 from hook.kernel.kconfig.cycles import cycles
-from hook.kernel.kconfig.expressions import (
-    YES,
-    BadExpression,
-    Condition,
-    Conjunction,
-    Constant,
-    Disjunction,
-    Negation,
-    SharedCondition,
-    Symbol,
-    all_of,
-    any_of,
-    both,
-)
-from hook.kernel.kconfig.option import Option
+from hook.kernel.kconfig.expressions import YES, BadExpression, Condition, SharedCondition, all_of, any_of, both
+from hook.kernel.kconfig.option import Option, Options
 from hook.kernel.kconfig.toolchain import Toolchain
-from hook.kernel.kconfig.variables import PARENTHESES, Macros, TooMuch
+from hook.kernel.kconfig.variables import Macros, TooMuch
 from hook.source.tree import Kind, Source
 from hook.source.treepath import NotATreePath, tree_path
 
@@ -39,35 +27,11 @@ _DEEPEST_SOURCE = 40  # files that source each other
 _DEEPEST_BLOCK = 40  # `if` blocks and menus inside each other; what stands deeper is read, with what is around the last one
 _MOST_FILES = 20_000
 _MOST_OPTIONS = 200_000
-_MOST_WARNINGS = 200
 _MOST_LINE = 20_000  # characters of one statement
-_TYPES = frozenset(("bool", "tristate", "int", "hex", "string"))
 _OLD_TYPES = {"boolean": "bool", "def_boolean": "def_bool"}
 _WORD = re.compile(r"[\w-]+")
 _ASSIGNMENT = re.compile(r"([\w-]+)\s*(:=|\+=|=)\s*(.*)")
-_NAME = re.compile(r"[\w-]+\Z")
-_QUOTED = re.compile(r"\s*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')")
-_IF = re.compile(r"\sif(?![\w-])")
 _BLOCKS = {"endif": "if", "endmenu": "menu", "endchoice": "choice"}
-
-
-@dataclasses.dataclass
-class Options:
-    """Everything that the Kconfig files of a tree define for one architecture and toolchain."""
-
-    by_name: dict[str, Option] = dataclasses.field(default_factory=dict)
-    shared: dict[str, Condition] = dataclasses.field(default_factory=dict)  # `#12`: what many options have in common
-    modules: str = "MODULES"
-    files: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> blob, empty where there was none
-    warnings: list[str] = dataclasses.field(default_factory=list)
-
-    def get(self, name: str) -> Option | None:
-        """An option by its name."""
-        return self.by_name.get(name)
-
-    def common(self, name: str) -> Condition:
-        """What a name such as `#12` stands for."""
-        return self.shared[name]
 
 
 def read(source: Source, environment: Mapping[str, str], toolchain: Toolchain, top: str = "Kconfig") -> Options:
@@ -88,32 +52,12 @@ class _Block:
     choice: Option | None
 
 
-@dataclasses.dataclass
-class _Entry:
-    """The definition that is being read."""
-
-    kind: str  # config, choice, menu, comment
-    line: int
-    option: Option | None
-    depends: list[Condition] = dataclasses.field(default_factory=list)
-    visible: list[Condition] = dataclasses.field(default_factory=list)
-    prompts: list[Condition] = dataclasses.field(default_factory=list)
-    defaults: list[tuple[Condition, Condition]] = dataclasses.field(default_factory=list)
-    selects: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
-    implies: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
-    ranges: list[tuple[Condition, Condition, Condition]] = dataclasses.field(default_factory=list)
-
-
-class _Reader:
+class _Reader(AttributeReader):
     def __init__(self, source: Source, macros: Macros) -> None:
+        super().__init__(macros)
         self._source = source
-        self._macros = macros
-        self._found = Options()
         self._open_files: list[str] = []
         self._blocks: list[_Block] = []
-        self._entry: _Entry | None = None
-        self._path = ""
-        self._parsed: dict[str, Condition] = {}
         self._dependencies: dict[str, list[Condition]] = {}
         self._implies: list[tuple[str, str, Condition]] = []
         self._choices = 0
@@ -122,12 +66,6 @@ class _Reader:
             "if": self._if, "endif": self._end, "endmenu": self._end, "endchoice": self._end, "source": self._source_statement,
             "rsource": self._source_statement, "osource": self._source_statement, "orsource": self._source_statement,
             "mainmenu": self._nothing,
-        }  # fmt: skip
-        self._attributes: dict[str, Callable[[str, int], None]] = {
-            "depends": self._depends, "select": self._select, "imply": self._imply, "default": self._default, "def_bool": self._default,
-            "def_tristate": self._default, "prompt": self._prompt, "visible": self._visible, "range": self._range, "modules": self._modules,
-            "option": self._option, "optional": self._nothing, "transitional": self._nothing,
-            **dict.fromkeys(_TYPES, self._type),
         }  # fmt: skip
 
     def finished(self) -> Options:
@@ -149,10 +87,6 @@ class _Reader:
             through = f", through {', '.join(names[1:6])}" if names[1:] else ""
             self._warn(line, f"{names[0]} depends on itself{through}")
         return found
-
-    def _warn(self, line: int, what: str) -> None:
-        if len(self._found.warnings) < _MOST_WARNINGS:
-            self._found.warnings.append(f"{self._path}:{line}: {what}")
 
     # files
 
@@ -301,7 +235,7 @@ class _Reader:
 
     def _config(self, text: str, line: int) -> None:
         name = self._expanded(text.split(None, 1)[1] if " " in text or "\t" in text else "", line).partition("#")[0].strip()
-        if not _NAME.match(name):
+        if not PLAIN_NAME.match(name):
             self._warn(line, f"{name[:60]!a} is no name of an option")
             return
         if len(self._found.by_name) >= _MOST_OPTIONS:
@@ -315,19 +249,19 @@ class _Reader:
         if choice is not None and not option.choice:
             option.choice = choice.name
             choice.members.append(name)
-        self._entry = _Entry("config", line, option)
+        self._entry = KconfigEntry("config", line, option)
 
     def _choice(self, text: str, line: int) -> None:
         self._choices += 1
         option = Option(f"<choice {self._choices}>", "bool", places=[(self._path, line)])
         self._found.by_name[option.name] = option
-        self._entry = _Entry("choice", line, option)
+        self._entry = KconfigEntry("choice", line, option)
 
     def _menu(self, text: str, line: int) -> None:
-        self._entry = _Entry("menu", line, None)
+        self._entry = KconfigEntry("menu", line, None)
 
     def _comment(self, text: str, line: int) -> None:
-        self._entry = _Entry("comment", line, None)
+        self._entry = KconfigEntry("comment", line, None)
 
     def _if(self, text: str, line: int) -> None:
         try:
@@ -351,169 +285,6 @@ class _Reader:
             self._blocks.pop()
         else:
             self._warn(line, f"`{word}` without its beginning")
-
-    def _nothing(self, text: str, line: int) -> None:
-        return
-
-    # attributes
-
-    def _depends(self, text: str, line: int) -> None:
-        rest = text[7:].lstrip()
-        if not rest.startswith("on"):
-            raise BadExpression("`depends` without `on`")
-        self._here().depends.append(self._expression(rest[2:]))
-
-    def _visible(self, text: str, line: int) -> None:
-        rest = text[7:].lstrip()
-        if not rest.startswith("if"):
-            raise BadExpression("`visible` without `if`")
-        self._here().visible.append(self._expression(rest[2:]))
-
-    def _type(self, text: str, line: int) -> None:
-        word = text.split(None, 1)[0]
-        entry = self._here()
-        if entry.option is not None:
-            if entry.option.type and entry.option.type != word and entry.kind == "config":
-                self._warn(line, f"{entry.option.name} is {entry.option.type} elsewhere")
-            elif not entry.option.type:
-                entry.option.type = word
-        rest = text[len(word) :].strip()
-        if rest and rest[0] != "#":
-            self._prompt(f"prompt {rest}", line)
-
-    def _prompt(self, text: str, line: int) -> None:
-        rest = text[6:].strip()
-        quoted = _QUOTED.match(rest)
-        if quoted is None:
-            # the title may itself be a macro; only its condition counts
-            after = _IF.search(" " + rest)
-            title, tail = rest, rest[after.start() :] if after else ""
-        else:
-            title, tail = quoted[1][1:-1], rest[quoted.end() :]
-        entry = self._here()
-        entry.prompts.append(self._condition(tail))
-        if entry.option is not None and not entry.option.title:
-            entry.option.title = title[:120]
-
-    def _default(self, text: str, line: int) -> None:
-        word = text.split(None, 1)[0]
-        value, condition = self._with_condition(text[len(word) :])
-        entry = self._here()
-        if word != "default" and entry.option is not None and not entry.option.type:
-            entry.option.type = word[4:]
-        entry.defaults.append((value, condition))
-
-    def _select(self, text: str, line: int) -> None:
-        target, condition = self._with_condition(text[6:])
-        if not isinstance(target, Symbol):
-            raise BadExpression("`select` of what is no option")
-        self._here().selects.append((target.name, condition))
-
-    def _imply(self, text: str, line: int) -> None:
-        target, condition = self._with_condition(text[5:])
-        if not isinstance(target, Symbol):
-            raise BadExpression("`imply` of what is no option")
-        self._here().implies.append((target.name, condition))
-
-    def _range(self, text: str, line: int) -> None:
-        rest = self._expanded(text[5:], line)
-        head = _IF.search(rest)
-        both = (rest[: head.start()] if head else rest).split()
-        if len(both) != 2:
-            raise BadExpression("a range without two ends")
-        condition = self._expression(rest[head.end() :]) if head else YES
-        self._here().ranges.append((expressions.atom(both[0]), expressions.atom(both[1]), condition))
-
-    def _modules(self, text: str, line: int) -> None:
-        entry = self._here()
-        if entry.option is not None:
-            self._found.modules = entry.option.name
-
-    def _option(self, text: str, line: int) -> None:
-        if text.split()[1:2] == ["modules"]:
-            self._modules(text, line)
-
-    def _unreadable(self, word: str, line: int, why: str) -> None:
-        """What could not be read keeps its entry open where it could have restricted it, or given it a value."""
-        self._warn(line, why)
-        entry = self._here()
-        unknown = expressions.left_open(f"{word} at {self._path}:{line}")
-        if word == "depends":
-            entry.depends.append(unknown)
-        elif word in ("default", "def_bool", "def_tristate"):
-            entry.defaults.append((unknown, YES))
-        elif word in ("prompt", *_TYPES):
-            entry.prompts.append(unknown)
-        elif word == "visible":
-            entry.visible.append(unknown)
-
-    def _here(self) -> _Entry:
-        assert self._entry is not None
-        return self._entry
-
-    # expressions
-
-    def _expanded(self, text: str, line: int = 0) -> str:
-        if "$" not in text:
-            return text
-        expanded = self._macros.expand(text)
-        self._note_probes()
-        return expanded
-
-    def _note_probes(self) -> None:
-        probes = self._macros.probes
-        if probes and self._entry is not None and self._entry.option is not None:
-            self._entry.option.probes += [one for one in dict.fromkeys(probes) if one not in self._entry.option.probes][:8]
-        probes.clear()
-
-    def _expression(self, text: str) -> Condition:
-        """A condition; `m` in one is `m && MODULES` (menu.c, rewrite_m)."""
-        text = _without_comment(self._substituted(text) if "$" in text else text)
-        known = self._parsed.get(text)
-        if known is None:
-            known = self._parsed[text] = _modules_for(expressions.parse(text), self._found.modules)
-        return known
-
-    def _substituted(self, text: str) -> str:
-        """An expression with each macro replaced by one quoted or plain word, whatever it expands to."""
-        out, at = [], 0
-        while (begin := text.find("$(", at)) >= 0:
-            end = PARENTHESES.closing(text, begin + 1)
-            if end < 0:
-                raise BadExpression("a macro without its end")
-            value = self._macros.expand(text[begin : end + 1])
-            self._note_probes()
-            before = text[at:begin]
-            out.append(before)
-            quoted = (text[:begin].count('"') - text[:begin].count('\\"')) % 2 == 1
-            if quoted:
-                out.append(value.replace('"', "").replace("\\", ""))
-            elif _NAME.match(value):
-                out.append(value)
-            elif value.strip():
-                out.append('"' + value.replace('"', "").replace("\\", "") + '"')
-            at = end + 1
-        out.append(text[at:])
-        return "".join(out)
-
-    def _with_condition(self, text: str) -> tuple[Condition, Condition]:
-        """`VALUE [if CONDITION]`."""
-        if "$" in text:
-            text = self._substituted(text)
-        text = _without_comment(text)
-        quoted = _QUOTED.match(text)
-        found = _IF.search(text, quoted.end() if quoted else 0)
-        if found is None:
-            return expressions.parse(text), YES
-        return expressions.parse(text[: found.start()]), self._expression(text[found.end() :])
-
-    def _condition(self, text: str) -> Condition:
-        text = _without_comment(text).strip()
-        if not text:
-            return YES
-        if not text.startswith("if"):
-            raise BadExpression(f"{text[:40]!a} after a prompt")
-        return self._expression(text[2:])
 
     # other files
 
@@ -555,35 +326,6 @@ def _after_help(lines: list[str], number: int) -> int:
                 return number
         number += 1
     return number
-
-
-def _without_comment(text: str) -> str:
-    if "#" not in text:
-        return text
-    out, quote = [], ""
-    for char in text:
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "\"'":
-            quote = char
-        elif char == "#":
-            break
-        out.append(char)
-    return "".join(out)
-
-
-def _modules_for(condition: Condition, modules: str) -> Condition:
-    match condition:
-        case Constant("m"):
-            return Conjunction((condition, Symbol(modules)))
-        case Conjunction(parts):
-            return Conjunction(tuple(_modules_for(part, modules) for part in parts))
-        case Disjunction(parts):
-            return Disjunction(tuple(_modules_for(part, modules) for part in parts))
-        case Negation(operand):
-            return Negation(_modules_for(operand, modules))
-        case _:
-            return condition
 
 
 def _globbed(source: Source, pattern: str) -> Iterator[str]:

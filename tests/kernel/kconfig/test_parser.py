@@ -9,7 +9,7 @@ import pytest
 from hook.kernel.kconfig import base_config, parser
 from hook.kernel.kconfig.expressions import shown
 from hook.kernel.kconfig.olddefconfig import Values
-from hook.kernel.kconfig.parser import Options
+from hook.kernel.kconfig.option import Options
 from hook.kernel.kconfig.toolchain import NotAToolchain, toolchain
 from hook.source.object_store import Objects
 from hook.source.tree import Source
