@@ -22,14 +22,14 @@ from hook.verdict import Answer, DecidedBy, Verdict
 _THOROUGH = "thorough"  # the name under which the cache keeps what the long search found
 
 
-class Known(typing.NamedTuple):
+class EarlierVerdict(typing.NamedTuple):
     """A verdict that was given before and still holds."""
 
     verdict: Verdict
     why: str  # no model is asked
 
 
-def known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Known | None:
+def known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> EarlierVerdict | None:
     """The verdict that was given before, if it answers what is asked now."""
     if asking.mode == "always":
         return None
@@ -37,13 +37,13 @@ def known(change: Change, objects: Objects, settings: Settings, asking: Asking) 
     if verdict is None:
         return None
     if verdict.decided_by is DecidedBy.EVIDENCE:
-        return Known(verdict, "the evidence settles it")
+        return EarlierVerdict(verdict, "the evidence settles it")
     if asking.mode != "auto" or verdict.decided_by is not DecidedBy.DEFAULT:
-        return Known(verdict, "--agent never or --offline")
+        return EarlierVerdict(verdict, "--agent never or --offline")
     answered = _of_agents(change, objects, settings, asking)
     if answered is None and asking.may_wait:
         return None
-    return Known(answered or verdict, "a model has answered before")
+    return EarlierVerdict(answered or verdict, "a model has answered before")
 
 
 def _of_evidence(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Verdict | None:

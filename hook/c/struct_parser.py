@@ -43,7 +43,7 @@ class NotUnderstood(ValueError):
     """A struct that is not understood, so that nothing is proved of it; the sentence says what stood there."""
 
 
-class Names(typing.Protocol):
+class LayoutNames(typing.Protocol):
     """What the names in a struct stand for."""
 
     def struct(self, tag: bytes) -> Layout:
@@ -56,7 +56,7 @@ class Names(typing.Protocol):
         """The size of a number by the name of its type; None where that is not known."""
 
 
-def parse(name: str, code: bytes, raw: bytes, names: Names) -> Layout:
+def parse(name: str, code: bytes, raw: bytes, names: LayoutNames) -> Layout:
     """The layout of `struct NAME` by the text of its definition, which is `code` without comments and `raw` with them.
 
     `names` knows what it is made of. Raises NotUnderstood.
@@ -76,7 +76,7 @@ def parse(name: str, code: bytes, raw: bytes, names: Names) -> Layout:
 
 
 class _Reader:
-    def __init__(self, text: Body, names: Names) -> None:
+    def __init__(self, text: Body, names: LayoutNames) -> None:
         self._text = text
         self._names = names
 

@@ -52,7 +52,7 @@ def look(options: argparse.Namespace) -> int:
                 path = tree_path(options.name)
                 if source.oid(path) == "":
                     raise WrongUse(f"there is no {path} in {options.rev}")
-                found: lookup.Answer[typing.Any] = lookup.file_index(source, path)
+                found: lookup.LookupResult[typing.Any] = lookup.file_index(source, path)
             elif options.question == "files":
                 print("\n".join(map(text.plain, source.glob(options.name))))
                 return DONE

@@ -16,7 +16,7 @@ from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.option import Option
-from hook.kernel.kconfig.options_cache import KCONFIG, Known, target
+from hook.kernel.kconfig.options_cache import KCONFIG, TreeOptions, target
 from hook.kernel.kconfig.toolchain import toolchain
 from hook.source.tree import Source
 
@@ -38,7 +38,7 @@ class Kernel:
         self.kbuild = Kbuild(source, self.environment)
         # what Kconfig was read from is known by one digest, not by its sixteen hundred files
         apart = Source(source.objects, source.revision, source.changes, base=source.base)
-        self._known = Known(apart, self.environment, toolchain(toolchain_name), base_text)
+        self._known = TreeOptions(apart, self.environment, toolchain(toolchain_name), base_text)
         self._conditionals: dict[str, Guards | None] = {}
         self._built: dict[str, Built] = {}
         self._flat: Values | None = None

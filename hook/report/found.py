@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hook.c.definitions import Definition
-from hook.source.lookup import Answer, Defined, FunctionUse, FunctionUseKind, Include, Reference
+from hook.source.lookup import Defined, FunctionUse, FunctionUseKind, Include, LookupResult, Reference
 
 _CUT = {
     "files": "[cut: too many files contain the name]",
@@ -15,7 +15,7 @@ _CUT = {
 }
 
 
-def lines(found: Answer[Any], path: str = "") -> Iterator[str]:
+def lines(found: LookupResult[Any], path: str = "") -> Iterator[str]:
     """One line for each item, `path:line:` first, as compilers and editors write places."""
     for item in found.items:
         yield _line(item, path)
@@ -23,7 +23,7 @@ def lines(found: Answer[Any], path: str = "") -> Iterator[str]:
         yield _CUT[found.cut]
 
 
-def document(found: Answer[Any], path: str = "") -> dict[str, Any]:
+def document(found: LookupResult[Any], path: str = "") -> dict[str, Any]:
     """The same as a JSON value."""
     return {"Items": [_document(item, path) for item in found.items], "Cut": found.cut}
 

@@ -55,7 +55,7 @@ class Bounds:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer(Generic[Item]):
+class LookupResult(Generic[Item]):
     """What was found, by path and line. `cut` says which bound ended the look-up early: `files`, `seconds`, or nothing."""
 
     items: tuple[Item, ...]
@@ -101,7 +101,7 @@ class Include:
     text: str
 
 
-def find_definitions(source: Source, name: str, bounds: Bounds) -> Answer[Defined]:
+def find_definitions(source: Source, name: str, bounds: Bounds) -> LookupResult[Defined]:
     """Where `name` is defined: as a function, macro, type, constant, variable or option. Raises NotAName, GitError.
 
     A system call is found as `sys_NAME`, or by any name that its entry point has in the kernel (`__x64_sys_NAME`).
@@ -113,10 +113,10 @@ def find_definitions(source: Source, name: str, bounds: Bounds) -> Answer[Define
         for one in file.scan.definitions:
             if one.name == wanted:
                 found.append(Defined(file.path, one, file.whole_line(one.offset)[1]))
-    return Answer(tuple(found), reading.cut)
+    return LookupResult(tuple(found), reading.cut)
 
 
-def references(source: Source, name: str, bounds: Bounds) -> Answer[Reference]:
+def references(source: Source, name: str, bounds: Bounds) -> LookupResult[Reference]:
     """The lines that hold `name` as a word, as `git grep -w` finds them, each with the function around it. Raises NotAName, GitError."""
     reading = _Reading(source, _checked(name), bounds)
     found = []
@@ -125,19 +125,19 @@ def references(source: Source, name: str, bounds: Bounds) -> Answer[Reference]:
             line, text = file.whole_line(offset)
             around = file.function_at_line(line)
             found.append(Reference(file.path, line, text, around.name if around else ""))
-    return Answer(tuple(found), reading.cut)
+    return LookupResult(tuple(found), reading.cut)
 
 
-def callers(source: Source, name: str, bounds: Bounds) -> Answer[FunctionUse]:
+def callers(source: Source, name: str, bounds: Bounds) -> LookupResult[FunctionUse]:
     """What calls the function `name` or takes its address. Raises NotAName, GitError."""
     reading = _Reading(source, _checked(name), bounds)
     found = []
     for file in reading:
         found += _uses(file, name)
-    return Answer(tuple(found), reading.cut)
+    return LookupResult(tuple(found), reading.cut)
 
 
-def callees(source: Source, name: str, bounds: Bounds) -> Answer[FunctionUse]:
+def callees(source: Source, name: str, bounds: Bounds) -> LookupResult[FunctionUse]:
     """What the function `name` calls: functions and macros, each where it is called first. Raises NotAName, GitError."""
     wanted = canonical(name)
     reading = _Reading(source, wanted, bounds, defining=True)
@@ -153,23 +153,23 @@ def callees(source: Source, name: str, bounds: Bounds) -> Answer[FunctionUse]:
                     continue
                 seen.add(called)
                 found.append(FunctionUse(file.path, *file.whole_line(match.start(1)), called.decode("ascii"), FunctionUseKind.CALL))
-    return Answer(tuple(found), reading.cut)
+    return LookupResult(tuple(found), reading.cut)
 
 
-def file_index(source: Source, path: str) -> Answer[Definition]:
+def file_index(source: Source, path: str) -> LookupResult[Definition]:
     """What the file at `path` defines, in its order; nothing for one that is no C, assembly or Kconfig file. Raises GitError."""
     found = source.file(path)
-    return Answer(scanned(found.data, path).definitions if found and found.data is not None and not is_binary(found.data) else ())
+    return LookupResult(scanned(found.data, path).definitions if found and found.data is not None and not is_binary(found.data) else ())
 
 
-def includers(source: Source, header: str, bounds: Bounds) -> Answer[Include]:
+def includers(source: Source, header: str, bounds: Bounds) -> LookupResult[Include]:
     """The files that include `header`, a path of the tree: by a path that ends its own, or one that leads there from the file.
 
     Which directories a compiler would search is not looked at: of two headers that end alike both may be meant.
     """
     base = header.rpartition("/")[2]
     if not base.isprintable():
-        return Answer(())  # no directive can name it
+        return LookupResult(())  # no directive can name it
     reading = _Reading(source, base, bounds, expression=rf"#[[:space:]]*include[[:space:]].*{_literally(base)}")
     found = []
     for file in reading:
@@ -178,7 +178,7 @@ def includers(source: Source, header: str, bounds: Bounds) -> Answer[Include]:
             near = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), text))
             if near == header or header == text or (header.endswith(f"/{text}") and not text.startswith(".")):
                 found.append(Include(file.path, *file.whole_line(match.start(1))))
-    return Answer(tuple(found), reading.cut)
+    return LookupResult(tuple(found), reading.cut)
 
 
 def _literally(text: str) -> str:

@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
 SMALL_FILES = 2000  # in a tree: fewer are searched fast enough without an index
 
 
-class Kind(enum.StrEnum):
+class TreeEntryKind(enum.StrEnum):
     """What a name in a tree stands for."""
 
     FILE = "file"
@@ -38,7 +38,7 @@ class Entry:
     """A name in a directory of the tree."""
 
     name: str
-    kind: Kind
+    kind: TreeEntryKind
     oid: str  # empty for a directory of the index, which has no object
 
 
@@ -151,7 +151,7 @@ class Source:
         """What is at `path`, None if there is nothing. No link is followed, neither here nor on the way."""
         directory, _, name = path.rpartition("/")
         if not name:
-            return Entry("", Kind.DIRECTORY, self.oid("") if self.revision else "")
+            return Entry("", TreeEntryKind.DIRECTORY, self.oid("") if self.revision else "")
         return next((entry for entry in self.names(directory) or () if entry.name == name), None)
 
     def names(self, directory: str) -> list[Entry] | None:
@@ -201,7 +201,7 @@ class Source:
             head, _, path = record.partition(b"\t")
             mode, oid, _ = head.split(b" ")
             name, slash, _ = os.fsdecode(path)[len(prefix) :].partition("/")
-            entries[name] = Entry(name, Kind.DIRECTORY, "") if slash else Entry(name, _kind(mode), oid.decode())
+            entries[name] = Entry(name, TreeEntryKind.DIRECTORY, "") if slash else Entry(name, _kind(mode), oid.decode())
         return list(entries.values()) if entries or not prefix else None
 
 
@@ -225,12 +225,14 @@ def changed_paths(before: Source, after: Source, most_directories: int) -> set[s
                 continue
             path = f"{directory}/{name}" if directory else name
             sides = [(side, names[name].kind) for side, names in ((before, old), (after, new)) if name in names]
-            if holding := {side.revision for side, kind in sides if kind is Kind.DIRECTORY}:
+            if holding := {side.revision for side, kind in sides if kind is TreeEntryKind.DIRECTORY}:
                 waiting.append((path, holding))
-            if any(kind is not Kind.DIRECTORY for _, kind in sides):
+            if any(kind is not TreeEntryKind.DIRECTORY for _, kind in sides):
                 found.add(path)
     return None if waiting else found
 
 
-def _kind(mode: bytes) -> Kind:
-    return {b"40000": Kind.DIRECTORY, b"120000": Kind.LINK, b"160000": Kind.SUBMODULE}.get(mode, Kind.FILE)
+def _kind(mode: bytes) -> TreeEntryKind:
+    return {b"40000": TreeEntryKind.DIRECTORY, b"120000": TreeEntryKind.LINK, b"160000": TreeEntryKind.SUBMODULE}.get(
+        mode, TreeEntryKind.FILE
+    )

@@ -24,7 +24,7 @@ from hook.evidence.finding import Evidence
 from hook.source.git import GitError
 from hook.source.grep import grep, held_back
 from hook.source.lookup import canonical
-from hook.source.tree import Kind, Source
+from hook.source.tree import Source, TreeEntryKind
 from hook.source.treepath import NotATreePath, tree_path
 from hook.verdict import Answer, ConfigReason, Verdict
 
@@ -188,7 +188,7 @@ class Grounding:
         if self._is_held_back(path):
             return f"{cited} cannot be cited: {path} is not shown to a model (agent.never_paths)"
         entry = self.source.entry(path)
-        if entry is None or entry.kind is not Kind.FILE:
+        if entry is None or entry.kind is not TreeEntryKind.FILE:
             near = [one for one in self.changed if one.rpartition("/")[2] == path.rpartition("/")[2]]
             return f"{cited} is no place in the tree: there is no file {path}" + (f"; did you mean {near[0]}:{lines[0]}?" if near else "")
         found = self.source.file(path)

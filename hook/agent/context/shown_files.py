@@ -14,7 +14,7 @@ from hook.agent.desk import Desk
 from hook.c.definitions import Definition, DefinitionKind, Scan, definitions
 from hook.kernel.kbuild.conditionals import Guard, Guards
 from hook.source.grep import held_back
-from hook.source.tree import Kind
+from hook.source.tree import TreeEntryKind
 from hook.source.treepath import NotATreePath, tree_path
 from hook.source.words import is_binary
 
@@ -87,7 +87,7 @@ class Sheets:
         if held_back([path], self.desk.never_paths):
             return None
         entry = source.entry(path)
-        if entry is None or entry.kind is not Kind.FILE:
+        if entry is None or entry.kind is not TreeEntryKind.FILE:
             return None
         found = source.file(path)
         if found is None or found.data is None or is_binary(found.data):

@@ -251,7 +251,7 @@ def _without_hidden(desk: Desk, kernel: Kernel, line: str) -> str:
     return re.sub(r"[\w./+-]+", shown, line) if desk.never_paths else line
 
 
-def _asked(question: Callable[..., lookup.Answer[Any]], desk: Desk, name: str) -> lookup.Answer[Any]:
+def _asked(question: Callable[..., lookup.LookupResult[Any]], desk: Desk, name: str) -> lookup.LookupResult[Any]:
     try:
         return question(desk.source, name, Bounds(_FILES, desk.seconds_left))
     except NotAName as wrong:

@@ -18,7 +18,7 @@ from hook.agent.context.excerpt import Excerpts
 from hook.agent.desk import Desk
 from hook.agent.tools.arguments import BadCall, parse, schema
 from hook.source.grep import RefusedExpression, grep, held_back
-from hook.source.tree import Entry, Kind
+from hook.source.tree import Entry, TreeEntryKind
 from hook.source.treepath import NotATreePath, tree_path
 
 GREP_LINES = 500
@@ -123,7 +123,7 @@ def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
         raise BadCall("FirstLine and LineCount count from 1")
     path = existing(desk, arguments.file)
     entry = desk.source.entry(path)
-    if entry is None or entry.kind is not Kind.FILE:
+    if entry is None or entry.kind is not TreeEntryKind.FILE:
         raise BadCall(f"{path or 'the top of the tree'} is a directory: codesearch-dir-index lists it")
     found = desk.source.file(path)
     if found is None:
@@ -151,9 +151,11 @@ def directory_index(desk: Desk, arguments: DirectoryArguments) -> dict[str, Any]
         raise BadCall(f"{path} is no directory: read-file reads it")
     prefix = f"{path}/" if path else ""
     entries = [entry for entry in entries if not _kept_back(desk, prefix + entry.name)]
-    subdirs = [_text(entry.name) for entry in entries if entry.kind is Kind.DIRECTORY]
+    subdirs = [_text(entry.name) for entry in entries if entry.kind is TreeEntryKind.DIRECTORY]
     files = [
-        _text(entry.name + ("" if entry.kind is Kind.FILE else f" ({entry.kind})")) for entry in entries if entry.kind is not Kind.DIRECTORY
+        _text(entry.name + ("" if entry.kind is TreeEntryKind.FILE else f" ({entry.kind})"))
+        for entry in entries
+        if entry.kind is not TreeEntryKind.DIRECTORY
     ]
     if len(subdirs) + len(files) > INDEX_NAMES:
         rest = len(subdirs) + len(files) - INDEX_NAMES
@@ -211,11 +213,11 @@ def existing(desk: Desk, text: str) -> str:
             prefix = f"{at}/" if at else ""
             shown = [one for one in entries if not _kept_back(desk, prefix + one.name)]
             raise BadCall(f"there is no {whole}{_nearest(at, part, shown)}")
-        if entry.kind is Kind.LINK:
+        if entry.kind is TreeEntryKind.LINK:
             found = desk.source.file(whole)
             target = _text(os.fsdecode(found.data)) if found and found.data else "somewhere"
             raise BadCall(f"{whole} is a symbolic link to {target[:200]}; links are not followed")
-        if entry.kind is Kind.SUBMODULE:
+        if entry.kind is TreeEntryKind.SUBMODULE:
             raise BadCall(f"{whole} is a submodule, whose content is not part of the tree")
         at = whole
     return path

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import YES, Condition, Conjunction, Disjunction, Negation, SharedCondition, built_in
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
-from hook.kernel.kconfig.option import Known
+from hook.kernel.kconfig.option import OptionLookup
 from hook.kernel.kconfig.solver import NoSolution, solve
 from hook.kernel.kconfig.upper_bounds import impossible
 from hook.kernel.kernel import Kernel
@@ -60,7 +60,7 @@ def explain(kernel: Kernel, name: str) -> Iterator[str]:
         yield f"  to have it: {said}" if needed else "  the base configuration has it"
 
 
-def _spelled(known: Known, condition: Condition, depth: int) -> Condition:
+def _spelled(known: OptionLookup, condition: Condition, depth: int) -> Condition:
     """A condition with what its menus ask for written out."""
     if depth > 12:
         return condition

@@ -26,7 +26,7 @@ OPTION = re.compile(r"CONFIG_(\w+)\Z")
 Ways = list[tuple[Condition, str]]
 
 
-class Unreadable(ValueError):
+class UnreadableMakefile(ValueError):
     """A makefile that goes past the limits; the sentence says where."""
 
 
@@ -65,7 +65,7 @@ class MakeVariables:
         return list(self._variables)
 
     def words(self, name: str) -> list[Word]:
-        """The words of a variable, once everything has been read. Raises Unreadable."""
+        """The words of a variable, once everything has been read. Raises UnreadableMakefile."""
         if name not in self._expanded:
             self._expanded[name] = list(self._of_variable(name, 0, ()))
         return self._expanded[name]
@@ -77,7 +77,7 @@ class MakeVariables:
     def _step(self, depth: int) -> None:
         self._steps += 1
         if depth > _DEEPEST or self._steps > _MOST_STEPS:
-            raise Unreadable(f"{self.directory}: variables that expand without end")
+            raise UnreadableMakefile(f"{self.directory}: variables that expand without end")
 
     def _of_variable(self, name: str, depth: int, inside: tuple[str, ...]) -> Iterator[Word]:
         self._step(depth)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from hook.kernel.kbuild.make_syntax import sides, statements
-from hook.kernel.kbuild.make_variables import MOST_WAYS, OPEN, OPTION, MakeVariables, Unreadable, VariablePart, Ways
+from hook.kernel.kbuild.make_variables import MOST_WAYS, OPEN, OPTION, MakeVariables, UnreadableMakefile, VariablePart, Ways
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import NO, YES, Condition, all_of, any_of, built_in, left_open, negated
 from hook.source.tree import Source
@@ -54,13 +54,13 @@ class Makefile(MakeVariables):
         """Read a file of the tree; whether it is there. With `only_options`, includes are left out, and a condition that
         does not speak of options is taken to hold.
 
-        Raises Unreadable.
+        Raises UnreadableMakefile.
         """
         return self._read(path, YES, 0, only_options)
 
     def _read(self, path: str, given: Condition, depth: int, only_options: bool) -> bool:
         if depth > _DEEPEST_INCLUDE or self._included > _MOST_INCLUDED:
-            raise Unreadable(f"{path}: too many files that include each other")
+            raise UnreadableMakefile(f"{path}: too many files that include each other")
         self._included += 1
         found = self._source.file(path)
         if found is None or found.data is None:
@@ -69,7 +69,7 @@ class Makefile(MakeVariables):
         inside_define, recipe = 0, False
         for number, line in statements(found.data.decode("utf-8", "replace")):
             if len(line) > _MOST_LINE:
-                raise Unreadable(f"{path}:{number}: a line of {len(line)} characters")
+                raise UnreadableMakefile(f"{path}:{number}: a line of {len(line)} characters")
             directive = _DIRECTIVE.match(line)
             word = directive[1] if directive else ""
             if inside_define:
@@ -186,7 +186,7 @@ class Makefile(MakeVariables):
                 left, right = sides(rest)
                 found = self._equal(left.strip(), right.strip(), place)
         except ValueError as wrong:
-            if isinstance(wrong, Unreadable):
+            if isinstance(wrong, UnreadableMakefile):
                 raise
             return left_open(f"{place}: {word} {rest[:60]}")
         return negated(found) if word in ("ifndef", "ifneq") else found

@@ -11,10 +11,10 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
-from hook.kernel.kbuild.make_variables import OPEN, Unreadable, Word
+from hook.kernel.kbuild.make_variables import OPEN, UnreadableMakefile, Word
 from hook.kernel.kbuild.makefile import Makefile
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
-from hook.source.tree import Kind, Source
+from hook.source.tree import Source, TreeEntryKind
 
 _GOALS = ("obj-y", "lib-y", "extra-y", "always-y", "core-y", "drivers-y", "net-y", "libs-y", "virt-y", "head-y", "init-y")
 _DESCENTS = (*_GOALS, "subdir-y")
@@ -89,7 +89,7 @@ class Kbuild:
             elsewhere = self._by_name(path, stem)
             if elsewhere is not None:
                 return elsewhere
-        except Unreadable as wrong:
+        except UnreadableMakefile as wrong:
             return Built(left_open(str(wrong)))
         return Built(nowhere(f"no makefile names {path}"))
 
@@ -106,7 +106,7 @@ class Kbuild:
                 directory, _, last = directory.rpartition("/")
                 wanted = f"{last}/{wanted}"
             return found or next((one for place, name in self._elsewhere(path, stem) if (one := self._linked(place, name))), [])
-        except Unreadable:
+        except UnreadableMakefile:
             return []
 
     def host_program(self, path: str) -> tuple[str, int] | None:
@@ -121,7 +121,7 @@ class Kbuild:
             for word in programs:
                 if word.text == stem or any(self._named(makefile, (f"{word.text}-objs",), f"{stem}.o")):
                     return word.path, word.line
-        except Unreadable:
+        except UnreadableMakefile:
             pass
         return None
 
@@ -146,7 +146,7 @@ class Kbuild:
         return found
 
     def of_directory(self, directory: str) -> list[Object]:
-        """The objects that the makefile of a directory asks for itself. Raises Unreadable."""
+        """The objects that the makefile of a directory asks for itself. Raises UnreadableMakefile."""
         makefile = self._makefile(directory)
         words = [word for goal in _GOALS for word in makefile.words(goal)] if makefile is not None else []
         return [self._goal(directory, word.text[:-2], word) for word in words if word.text.endswith(".o") and OPEN not in word.text]
@@ -205,7 +205,7 @@ class Kbuild:
         self._directories[directory] = Built(left_open(f"{directory} leads to itself"))
         try:
             found = self._descends(directory)
-        except Unreadable as wrong:
+        except UnreadableMakefile as wrong:
             found = Built(left_open(str(wrong)))
         self._directories[directory] = found
         return found
@@ -214,7 +214,7 @@ class Kbuild:
         if not directory:
             return Built(YES)
         if directory.count("/") > _DEEPEST:
-            raise Unreadable(f"{directory}: too deep")
+            raise UnreadableMakefile(f"{directory}: too deep")
         parent, wanted = directory, ""
         ways: list[Built] = []
         modules: list[Built] = []
@@ -312,7 +312,7 @@ class Kbuild:
                 names = self._source.names(above) or ()
                 found += [above for entry in names if entry.name in ("Makefile", "Kbuild")]
                 if depth <= _DEEPEST_BESIDE:
-                    inside = [f"{above}/{entry.name}" for entry in names if entry.kind is Kind.DIRECTORY]
+                    inside = [f"{above}/{entry.name}" for entry in names if entry.kind is TreeEntryKind.DIRECTORY]
                     found += [one for one in inside if self._source.oid(f"{one}/Makefile")]
                 if len(found) > _MOST_NEAR:
                     break

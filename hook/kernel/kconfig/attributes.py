@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import YES, BadExpression, Condition, Conjunction, Constant, Disjunction, Negation, Symbol
 from hook.kernel.kconfig.option import Option, Options
-from hook.kernel.kconfig.variables import PARENTHESES, Macros
+from hook.kernel.kconfig.variables import PARENTHESES, KconfigMacros
 
 TYPES = frozenset(("bool", "tristate", "int", "hex", "string"))
 PLAIN_NAME = re.compile(r"[\w-]+\Z")
@@ -37,7 +37,7 @@ class KconfigEntry:
 class AttributeReader:
     """Reads the attributes of the entry that is open."""
 
-    def __init__(self, macros: Macros) -> None:
+    def __init__(self, macros: KconfigMacros) -> None:
         self._macros = macros
         self._found = Options()
         self._entry: KconfigEntry | None = None

@@ -24,7 +24,7 @@ from hook.kernel.kconfig.expressions import (
     Unevaluated,
 )
 from hook.kernel.kconfig.olddefconfig import Values
-from hook.kernel.kconfig.option import Known, Option
+from hook.kernel.kconfig.option import Option, OptionLookup
 
 _MOST_STEPS = 60_000  # of one search
 _DEEPEST = 60  # options that lead to each other
@@ -51,7 +51,7 @@ class SearchOver(Exception):
 class BackwardSearch:
     """One search backwards from a condition, in the state that `values` has."""
 
-    def __init__(self, known: Known, values: Values, deadline: float, fixed: Mapping[str, str]) -> None:
+    def __init__(self, known: OptionLookup, values: Values, deadline: float, fixed: Mapping[str, str]) -> None:
         self._known = known
         self._values = values
         self._deadline = deadline

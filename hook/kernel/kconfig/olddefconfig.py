@@ -21,7 +21,7 @@ from hook.kernel.kconfig.expressions import (
     Symbol,
     Unevaluated,
 )
-from hook.kernel.kconfig.option import Known, Option
+from hook.kernel.kconfig.option import Option, OptionLookup
 
 _DEEPEST = 60  # options that lean on each other in a chain
 _LETTERS = ("n", "m", "y")
@@ -39,7 +39,7 @@ class TooDeep(ValueError):
 class Values:
     """The values that options have, where a person has set some of them."""
 
-    def __init__(self, known: Known, given: Mapping[str, str]) -> None:
+    def __init__(self, known: OptionLookup, given: Mapping[str, str]) -> None:
         self.known = known
         self.given = given  # NAME -> y, m, n or text; a later one of the same choice wins
         self.unreadable: dict[str, None] = {}  # what could not be evaluated, and was taken for no

@@ -28,7 +28,7 @@ class Option:
     probes: list[str] = dataclasses.field(default_factory=list)  # of the toolchain, that its value leans on
 
 
-class Known(Protocol):
+class OptionLookup(Protocol):
     """Where options can be looked up."""
 
     @property

@@ -43,7 +43,7 @@ _EMPTY = {field: getattr(Option(""), field) for field in _FIELDS}
 def known_by(source: Source, name: str, toolchain_name: str) -> str:
     """The digest that stands for what is read as `name`, which begins with KCONFIG."""
     arch = name.removeprefix(KCONFIG)
-    return Known(source, target(arch), toolchain(toolchain_name)).known_by
+    return TreeOptions(source, target(arch), toolchain(toolchain_name)).known_by
 
 
 def target(arch: str) -> dict[str, str]:
@@ -111,7 +111,7 @@ class StoredOptions:
 
 
 @dataclasses.dataclass
-class Known:
+class TreeOptions:
     """What is known of the options of a tree for one target and toolchain. Each part is read when it is asked for."""
 
     source: Source

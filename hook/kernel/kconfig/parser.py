@@ -19,8 +19,8 @@ from hook.kernel.kconfig.cycles import cycles
 from hook.kernel.kconfig.expressions import YES, BadExpression, Condition, SharedCondition, all_of, any_of, both
 from hook.kernel.kconfig.option import Option, Options
 from hook.kernel.kconfig.toolchain import Toolchain
-from hook.kernel.kconfig.variables import Macros, TooMuch
-from hook.source.tree import Kind, Source
+from hook.kernel.kconfig.variables import KconfigMacros, MacroTooLarge
+from hook.source.tree import Source, TreeEntryKind
 from hook.source.treepath import NotATreePath, tree_path
 
 _DEEPEST_SOURCE = 40  # files that source each other
@@ -36,7 +36,7 @@ _BLOCKS = {"endif": "if", "endmenu": "menu", "endchoice": "choice"}
 
 def read(source: Source, environment: Mapping[str, str], toolchain: Toolchain, top: str = "Kconfig") -> Options:
     """The options that `top` and what it sources define; `environment` holds ARCH, SRCARCH and the like."""
-    reader = _Reader(source, Macros({**environment, "srctree": "", "objtree": ""}, toolchain))
+    reader = _Reader(source, KconfigMacros({**environment, "srctree": "", "objtree": ""}, toolchain))
     reader.file(top, None)
     return reader.finished()
 
@@ -53,7 +53,7 @@ class _Block:
 
 
 class _Reader(AttributeReader):
-    def __init__(self, source: Source, macros: Macros) -> None:
+    def __init__(self, source: Source, macros: KconfigMacros) -> None:
         super().__init__(macros)
         self._source = source
         self._open_files: list[str] = []
@@ -146,7 +146,7 @@ class _Reader(AttributeReader):
                 self._close_entry()
                 try:
                     statement(word + rest, first)
-                except TooMuch as wrong:
+                except MacroTooLarge as wrong:
                     self._warn(first, str(wrong))
                 continue
             attribute = attributes.get(word)
@@ -156,7 +156,7 @@ class _Reader(AttributeReader):
                     continue
                 try:
                     attribute(word + rest, first)
-                except (BadExpression, TooMuch) as wrong:
+                except (BadExpression, MacroTooLarge) as wrong:
                     self._unreadable(word, first, str(wrong))
                 continue
             self._other(bare, word, first)
@@ -168,7 +168,7 @@ class _Reader(AttributeReader):
             self._close_entry()
             try:
                 self._macros.define(assignment[1], assignment[2], assignment[3])
-            except TooMuch as wrong:
+            except MacroTooLarge as wrong:
                 self._warn(line, str(wrong))
         elif word in _OLD_TYPES:
             bare = _OLD_TYPES[word] + bare[len(word) :]
@@ -183,7 +183,7 @@ class _Reader(AttributeReader):
             try:
                 if self._macros.expand(bare).strip():
                     self._warn(line, "a statement that only a macro makes")
-            except TooMuch as wrong:
+            except MacroTooLarge as wrong:
                 self._warn(line, str(wrong))
             self._macros.probes.clear()
         else:
@@ -266,7 +266,7 @@ class _Reader(AttributeReader):
     def _if(self, text: str, line: int) -> None:
         try:
             condition = self._expression(text[2:])
-        except (BadExpression, TooMuch) as wrong:
+        except (BadExpression, MacroTooLarge) as wrong:
             self._warn(line, str(wrong))
             condition = expressions.left_open(text[:80])
         self._macros.probes.clear()
@@ -337,7 +337,7 @@ def _globbed(source: Source, pattern: str) -> Iterator[str]:
         following = []
         for place in places:
             for entry in source.names(place) or ():
-                if entry.kind is (Kind.FILE if last else Kind.DIRECTORY) and fnmatch.fnmatchcase(entry.name, part):
+                if entry.kind is (TreeEntryKind.FILE if last else TreeEntryKind.DIRECTORY) and fnmatch.fnmatchcase(entry.name, part):
                     following.append(f"{place}/{entry.name}" if place else entry.name)
         places = following[:_MOST_FILES]
     yield from places

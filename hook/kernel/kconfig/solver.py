@@ -22,7 +22,7 @@ from hook.kernel.kconfig.expressions import (
     operands,
 )
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
-from hook.kernel.kconfig.option import Known
+from hook.kernel.kconfig.option import OptionLookup
 from hook.kernel.kconfig.upper_bounds import impossible as impossible  # by the name it has had here
 
 _MOST_SECONDS = 1.5  # for one condition; what takes longer is left open
@@ -42,7 +42,7 @@ class NoSolution(ValueError):
     """No set of options was found; the sentence says at what the search ended."""
 
 
-def solve(known: Known, base: Mapping[str, str], condition: Condition, given: Mapping[str, str] | None = None) -> Solution:
+def solve(known: OptionLookup, base: Mapping[str, str], condition: Condition, given: Mapping[str, str] | None = None) -> Solution:
     """The settings over `base`, and `given` beside it, that make `condition` hold. Raises NoSolution."""
     deadline = time.monotonic() + _MOST_SECONDS
     fixed = dict(given or {})
@@ -99,7 +99,7 @@ def _missing(values: Values, condition: Condition, wanted: Mapping[str, str]) ->
     return found
 
 
-def smallest(known: Known, base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan, condition: Condition) -> Plan:
+def smallest(known: OptionLookup, base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan, condition: Condition) -> Plan:
     """The plan without what `condition` does not need of it. Raises TooDeep."""
     for name in sorted(plan, key=lambda one: (-COSTS.get(one, 1.0), list(plan).index(one))):
         smaller = {one: value for one, value in plan.items() if one != name}
@@ -109,7 +109,7 @@ def smallest(known: Known, base: Mapping[str, str], fixed: Mapping[str, str], pl
     return plan
 
 
-def _probes(known: Known, values: Values, names: Iterable[str]) -> tuple[str, ...]:
+def _probes(known: OptionLookup, values: Values, names: Iterable[str]) -> tuple[str, ...]:
     """What the toolchain was taken to say about the options that hold up the answer: those themselves, and what they depend on."""
     found: dict[str, None] = {}
     seen: set[str] = set()

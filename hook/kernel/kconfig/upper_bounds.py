@@ -21,7 +21,7 @@ from hook.kernel.kconfig.expressions import (
     Symbol,
     Unevaluated,
 )
-from hook.kernel.kconfig.option import Known
+from hook.kernel.kconfig.option import OptionLookup
 
 _MOST_STEPS = 240_000  # of one question; what takes more is possible
 
@@ -30,7 +30,7 @@ class _Over(Exception):
     """The question has taken as many steps as it may."""
 
 
-def impossible(known: Known, condition: Condition) -> str:
+def impossible(known: OptionLookup, condition: Condition) -> str:
     """Why a condition holds in no configuration at all of this architecture; empty where it may.
 
     Leans on no answer of the toolchain, on no search and on nothing that could not be read: what is not proved is taken to be possible.
@@ -47,7 +47,7 @@ def impossible(known: Known, condition: Condition) -> str:
 class _Bounds:
     """Which values options could have at most, whatever a person sets."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: OptionLookup) -> None:
         self._known = known
         self._on: dict[str, bool] = {}
         self._always: dict[str, bool] = {}

@@ -30,11 +30,11 @@ _ANSWERED = frozenset(
 )  # fmt: skip
 
 
-class TooMuch(ValueError):
+class MacroTooLarge(ValueError):
     """An expansion past the limits; the sentence says which."""
 
 
-class Macros:
+class KconfigMacros:
     """The macros that are defined at one place of the reading."""
 
     def __init__(self, given: Mapping[str, str], toolchain: Toolchain) -> None:
@@ -45,7 +45,7 @@ class Macros:
         self.probes: list[str] = []  # `PROBE = ANSWER`, of what was expanded since the list was last emptied
 
     def define(self, name: str, operator: str, text: str) -> None:
-        """`NAME = text`, `:=` or `+=`. Raises TooMuch."""
+        """`NAME = text`, `:=` or `+=`. Raises MacroTooLarge."""
         if name in self._told:
             return  # what the tree would ask a tool for
         if operator == "+=" and name in self._values:
@@ -58,7 +58,7 @@ class Macros:
             self._values[name] = (text, True)
 
     def expand(self, text: str) -> str:
-        """`text` with every macro in it expanded. Raises TooMuch."""
+        """`text` with every macro in it expanded. Raises MacroTooLarge."""
         if "$" not in text:
             return text
         self._steps = 0
@@ -67,7 +67,7 @@ class Macros:
     def _expand(self, text: str, arguments: tuple[str, ...], depth: int) -> str:
         self._steps += 1
         if depth > _DEEPEST or self._steps > _MOST_STEPS:
-            raise TooMuch("macros that expand without end")
+            raise MacroTooLarge("macros that expand without end")
         out: list[str] = []
         at, length = 0, 0
         while (found := text.find("$", at)) >= 0:
@@ -85,7 +85,7 @@ class Macros:
             out.append(piece)
             length += len(piece)
             if length > _LONGEST:
-                raise TooMuch(f"a macro that expands to more than {_LONGEST} characters")
+                raise MacroTooLarge(f"a macro that expands to more than {_LONGEST} characters")
         out.append(text[at:])
         return "".join(out)
 

@@ -56,7 +56,7 @@ class Driver:
 
 
 @dataclasses.dataclass(frozen=True)
-class Names:
+class DeviceNames:
     """The names by which a device is made for a driver in the kernel itself."""
 
     driver: Driver
@@ -144,7 +144,7 @@ class Binder:
             return yes(self.fact(claim, path, line), devices=(one.name,), reasons=reasons)
         return None
 
-    def answer(self, driver: Driver) -> tuple[Reach, Names | None]:
+    def answer(self, driver: Driver) -> tuple[Reach, DeviceNames | None]:
         """What one driver structure says, and the names that are still to be looked for where it says `no`."""
         bus = BUSES[driver.bus]
         if bus.way is Way.PCI:
@@ -294,7 +294,7 @@ class Binder:
             return None
         return self._macros.string(re.sub(r"\bKBUILD_MODNAME\b", f'"{self._modname}"', text))
 
-    def _described(self, driver: Driver, bus: Bus) -> tuple[Reach, Names | None]:
+    def _described(self, driver: Driver, bus: Bus) -> tuple[Reach, DeviceNames | None]:
         described = _Described()
         for field in ("acpi_match_table", "id_table", "of_match_table", "ids", "card_id_table"):
             table = self.table(driver.fields.get(field), driver.path)
@@ -345,7 +345,7 @@ class Binder:
             described.names += [(text.partition(",")[2] or text, '""') for text, _, _ in strings]
         return None
 
-    def _by_name(self, driver: Driver, bus: Bus, described: _Described) -> tuple[Reach, Names | None]:
+    def _by_name(self, driver: Driver, bus: Bus, described: _Described) -> tuple[Reach, DeviceNames | None]:
         """That firmware describes no device; and the names by which code of the kernel may make one."""
         nameless = unknown(f"not known: whether code of the kernel makes a device for {driver.name}, whose name could not be read"), None
         facts, names = described.facts, described.names
@@ -360,10 +360,10 @@ class Binder:
                 names.append((own, written))
         facts = facts or [self.fact(f"{driver.name} binds by name alone", driver.path, driver.line)]
         macros = tuple(dict.fromkeys(text.strip() for _, text in names if _NAME.match(text.strip()) and text.strip() != "KBUILD_MODNAME"))
-        wanted = Names(driver, tuple(dict.fromkeys(text for text, _ in names)), macros, bus.name)
+        wanted = DeviceNames(driver, tuple(dict.fromkeys(text for text, _ in names)), macros, bus.name)
         return no(*facts), wanted if bus.name in _BY_NAME and names else None
 
-    def _named(self, driver: Driver) -> tuple[Reach, Names | None]:
+    def _named(self, driver: Driver) -> tuple[Reach, DeviceNames | None]:
         table = self.table(driver.fields.get("id_table"), driver.path)
         if not isinstance(table, id_tables.Table):
             return unknown(f"the table of {driver.name} was not found"), None
@@ -373,4 +373,4 @@ class Binder:
         makers = tuple(dict.fromkeys(text.partition(".")[0] for text, _, _ in strings))
         shown = ", ".join(text for text, _, _ in strings[:3])
         claim = f"{driver.name} binds to devices that other drivers make ({shown})"
-        return no(self.fact(claim, table.path, table.line)), Names(driver, makers, (), "auxiliary")
+        return no(self.fact(claim, table.path, table.line)), DeviceNames(driver, makers, (), "auxiliary")

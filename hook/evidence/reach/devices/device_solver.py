@@ -38,7 +38,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from hook.evidence.reach.devices.graph import Asked, Edge, Kind, Rule, Run, Spread
+from hook.evidence.reach.devices.graph import Asked, Edge, EdgeKind, Rule, Run, Spread
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.kernel.kbuild.objects import Object
 from hook.verdict import Answer, ConfigReason, Fact
@@ -132,7 +132,7 @@ class Solver:
         opened = ways.opened
         most = rule.most_sources[min(distance, len(rule.most_sources) - 1)] if rule.most_sources else 1 << 30
         for edge in incoming.edges:
-            if edge.kind is Kind.MAY and ways.is_open and edge.spread <= ways.spread:
+            if edge.kind is EdgeKind.MAY and ways.is_open and edge.spread <= ways.spread:
                 continue  # it would leave open what is
             if not edge.file and not edge.objects:
                 ways.from_machine(edge)
@@ -204,7 +204,7 @@ class _Ways:
 
     def from_machine(self, edge: Edge) -> None:
         """An edge from the machine, or user space."""
-        if edge.kind is Kind.MUST:
+        if edge.kind is EdgeKind.MUST:
             self.proved = Standing(Answer.YES, edge.facts, edge.devices, edge.reasons, edge.assumptions, run=edge.run)
         else:
             self.open(edge)
@@ -247,7 +247,7 @@ class _Ways:
             known.assumptions,
             run=Run.PLAYED if is_played else Run.DEVICE,
         )
-        proved = reached if edge.kind is Kind.MUST else None
+        proved = reached if edge.kind is EdgeKind.MUST else None
         if is_played and edge.beside:
             self._aside.append(_Aside(edge, source, known, proved, edge.spread))
         elif proved is None:

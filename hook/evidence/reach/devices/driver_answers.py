@@ -6,9 +6,9 @@ import dataclasses
 
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices import manual_bind
-from hook.evidence.reach.devices.bindings import Binder, Driver, Names
+from hook.evidence.reach.devices.bindings import Binder, DeviceNames, Driver
 from hook.evidence.reach.devices.buses import BUSES, Way
-from hook.evidence.reach.devices.graph import Edge, Kind, Run, Spread
+from hook.evidence.reach.devices.graph import Edge, EdgeKind, Run, Spread
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.kernel.kbuild.objects import Object
 from hook.verdict import Answer, Fact
@@ -20,7 +20,7 @@ class DriverAnswer:
 
     driver: Driver
     reach: Reach
-    names: Names | None  # by which code of the kernel may make its device, where nothing else does
+    names: DeviceNames | None  # by which code of the kernel may make its device, where nothing else does
 
 
 def driver_answers(obj: Object, reader: ObjectReader) -> tuple[DriverAnswer, ...]:
@@ -38,7 +38,7 @@ def _driver_answers(obj: Object, reader: ObjectReader) -> tuple[DriverAnswer, ..
     return tuple(found)
 
 
-def _of_driver(binder: Binder, driver: Driver) -> tuple[Reach, Names | None]:
+def _of_driver(binder: Binder, driver: Driver) -> tuple[Reach, DeviceNames | None]:
     bus = BUSES[driver.bus]
     if bus.way is Way.BY_HAND and (by_hand := manual_bind.bound(binder, driver, bus)) is not None:
         return by_hand, None
@@ -49,7 +49,7 @@ def edge(reach: Reach, run: Run = Run.DEVICE, spread: Spread = Spread.EVERYWHERE
     """The edge from the machine that an answer other than NO stands for."""
     return Edge(
         reach.question,
-        Kind.MUST if reach.answer is Answer.YES else Kind.MAY,
+        EdgeKind.MUST if reach.answer is Answer.YES else EdgeKind.MAY,
         facts=reach.facts,
         devices=reach.devices,
         reasons=reach.reasons,

@@ -15,7 +15,7 @@ from hook.kernel.kbuild.objects import Object
 from hook.verdict import ConfigReason, Fact
 
 
-class Kind(enum.Enum):
+class EdgeKind(enum.Enum):
     """What an edge proves."""
 
     MUST = "must"  # if its source runs, a program can make its target run
@@ -47,7 +47,7 @@ class Edge:
     """What may make an object run, or does. Without `file` and `objects` it comes from the machine or user space."""
 
     question: str = ""  # what is not known, where this does not prove that the object runs
-    kind: Kind = Kind.MAY
+    kind: EdgeKind = EdgeKind.MAY
     file: str = ""  # whose objects are the source
     objects: tuple[Object, ...] = ()  # that are the source
     facts: tuple[Fact, ...] = ()

@@ -41,7 +41,7 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class IdRow:
     """A line of a table: what it says of each field that it names, as it is written."""
 
     fields: dict[str, str]
@@ -88,9 +88,9 @@ def announced(texts: Texts, path: str) -> list[tuple[str, str, int]]:
     return [(found[1], found[2], texts.line(path, found.start(1))) for found in _ANNOUNCED.finditer(text)]
 
 
-def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tuple[list[Row], str]:
+def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tuple[list[IdRow], str]:
     """The lines of a table, whose fields are called `names` in their order; and what could not be read, empty where all was."""
-    found: list[Row] = []
+    found: list[IdRow] = []
     parts = elements(table.body)
     if len(parts) > _MOST_LINES:
         return [], f"{table.name} has more than {_MOST_LINES} lines"
@@ -104,11 +104,11 @@ def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tu
             fields = _fields(inner, names, macros, 0)
             if fields is None:
                 return found, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
-            found.append(Row(fields, line))
+            found.append(IdRow(fields, line))
     return found, ""
 
 
-def pci_ids(found: Sequence[Row], macros: Macros, name: str) -> tuple[list[tuple[PciId, int]], str]:
+def pci_ids(found: Sequence[IdRow], macros: Macros, name: str) -> tuple[list[tuple[PciId, int]], str]:
     """The lines of a PCI table as numbers, each with its line; and what could not be read."""
     ids: list[tuple[PciId, int]] = []
     for row in found:

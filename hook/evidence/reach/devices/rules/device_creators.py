@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 
 from hook.evidence.reach.devices import probe_requirements
-from hook.evidence.reach.devices.bindings import Names
+from hook.evidence.reach.devices.bindings import DeviceNames
 from hook.evidence.reach.devices.driver_answers import driver_answers
-from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, Incoming, Kind, Run
+from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import device_makers
 from hook.kernel.kbuild.objects import Object
@@ -34,7 +34,7 @@ def question(obj: Object, reader: ObjectReader) -> str:
     return "" if names is None else f"no code that makes a device called {names.names[0]!a} was looked for, this far from the change"
 
 
-def _by_name(names: Names, obj: Object, reader: ObjectReader) -> Incoming:
+def _by_name(names: DeviceNames, obj: Object, reader: ObjectReader) -> Incoming:
     members = reader.profile(obj).members
     makers = device_makers.makers(reader.texts, names, members, reader.srcarch)
     if makers is None:
@@ -57,7 +57,7 @@ def _by_name(names: Names, obj: Object, reader: ObjectReader) -> Incoming:
             edges.append(
                 Edge(
                     question,
-                    Kind.MUST if maker.sure else Kind.MAY,
+                    EdgeKind.MUST if maker.sure else EdgeKind.MAY,
                     objects=(source,),
                     facts=(fact,),
                     carries=BY_DEVICE if reader.bus(source) else frozenset((Run.PLAYED,)),
@@ -68,7 +68,7 @@ def _by_name(names: Names, obj: Object, reader: ObjectReader) -> Incoming:
     return Incoming(tuple(edges))
 
 
-def _refusal(maker: device_makers.Maker, names: Names, obj: Object, reader: ObjectReader) -> str:
+def _refusal(maker: device_makers.Maker, names: DeviceNames, obj: Object, reader: ObjectReader) -> str:
     """That the probe of a cell refuses to go without what no chip has that user space plays."""
     near = (names.driver.path, *reader.profile(obj).members)
     want = probe_requirements.of_probe(reader.texts, names.driver.fields.get("probe", "").strip(" &"), near)
@@ -77,7 +77,7 @@ def _refusal(maker: device_makers.Maker, names: Names, obj: Object, reader: Obje
     return f"{maker.path}:{maker.line} makes a device called {maker.name!a}, but its probe asks for {want.what} ({want.path}:{want.line})"
 
 
-def _auxiliary(names: Names, reader: ObjectReader) -> Incoming:
+def _auxiliary(names: DeviceNames, reader: ObjectReader) -> Incoming:
     """The module that a device on the auxiliary bus is named after."""
     edges: list[Edge] = []
     for name in names.names:

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 
-from hook.evidence.reach.devices.bindings import Names
+from hook.evidence.reach.devices.bindings import DeviceNames
 from hook.evidence.reach.devices.rules.exports import in_kernel
 from hook.kernel.texts import Texts
 from hook.source.words import is_number
@@ -60,7 +60,7 @@ class Maker:
     sure: bool  # the name is that of a device, by what stands around it
 
 
-def makers(texts: Texts, names: Names, members: Sequence[str], srcarch: str) -> list[Maker] | None:
+def makers(texts: Texts, names: DeviceNames, members: Sequence[str], srcarch: str) -> list[Maker] | None:
     """The files that make a device by one of the names, or may: that hold it, or a format that may print it, outside of the object.
 
     None without the word index, or where too many files would have to be read.

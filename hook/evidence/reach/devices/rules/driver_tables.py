@@ -7,7 +7,7 @@ import re
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices.buses import BUSES, BY_HAND, OWN, Way
 from hook.evidence.reach.devices.driver_answers import driver_answers, split
-from hook.evidence.reach.devices.graph import Edge, Incoming, Kind, Run, Spread
+from hook.evidence.reach.devices.graph import Edge, EdgeKind, Incoming, Run, Spread
 from hook.evidence.reach.devices.id_tables import announced
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.kernel.kbuild.objects import Object
@@ -24,7 +24,7 @@ def own_devices(obj: Object, reader: ObjectReader) -> Incoming:
         if not device or reader.kernel.options.get(name) is None:
             continue
         fact = reader.fact(f"{device} is a virtual device of the kernel's own ({name})", *obj.place)
-        kind = Kind.MAY if question else Kind.MUST
+        kind = EdgeKind.MAY if question else EdgeKind.MUST
         return Incoming((Edge(f"{device}: {question}", kind, facts=(fact,), devices=(device,)),))
     return Incoming()
 

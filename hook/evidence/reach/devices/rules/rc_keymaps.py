@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hook.evidence.reach.devices.graph import Edge, Incoming, Kind
+from hook.evidence.reach.devices.graph import Edge, EdgeKind, Incoming
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
@@ -34,7 +34,7 @@ def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
     edges = tuple(
         Edge(
             f"not known: whether the VM has a receiver of {user}, which asks for the keymap of {path}",
-            Kind.MUST,
+            EdgeKind.MUST,
             file=user,
             facts=(reader.fact(f"asks for the keymap {name} of {path}", user, at),),
         )

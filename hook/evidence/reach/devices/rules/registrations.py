@@ -7,7 +7,7 @@ import re
 from hook.evidence.reach.answer import Reach, no, unknown
 from hook.evidence.reach.devices.buses import BUSES, Way
 from hook.evidence.reach.devices.driver_answers import edge, split
-from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, Incoming, Kind, Run, Spread
+from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run, Spread
 from hook.evidence.reach.devices.object_reader import ObjectReader, Profile, beside
 from hook.evidence.reach.devices.rules import created_files
 from hook.kernel.kbuild.objects import Object
@@ -86,7 +86,7 @@ def initcall_calls(obj: Object, reader: ObjectReader) -> Incoming:
         # an object without drivers that registers with the module beside it runs with the device of that (em28xx-dvb)
         sibling = "_register" in name and not profile.drivers and all(beside(each, obj) and reader.bus(each) for each in objects)
         fact = reader.fact(f"registers with {objects[0].path}", path, line)
-        kind = Kind.MUST if sibling else Kind.MAY
+        kind = EdgeKind.MUST if sibling else EdgeKind.MAY
         edges.append(Edge(question, kind, objects=tuple(objects), facts=(fact,), carries=BY_DEVICE, spread=spread, into=into))
     return Incoming(tuple(edges))
 

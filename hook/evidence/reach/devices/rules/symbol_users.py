@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from hook.evidence.reach.devices import probe_requirements
 from hook.evidence.reach.devices.driver_answers import driver_answers
-from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, Incoming, Kind, Run
+from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run
 from hook.evidence.reach.devices.object_reader import ObjectReader, beside
 from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
@@ -70,7 +70,7 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
         edges.append(
             Edge(
                 f"not known: whether {user.path} runs in the VM, which uses {user.name}() of {obj.path} in line {user.line}",
-                Kind.MAY if profile.registers else Kind.MUST,
+                EdgeKind.MAY if profile.registers else EdgeKind.MUST,
                 file=user.path,
                 facts=(reader.fact(f"{user.path} uses {user.name}() of {obj.path}", user.path, user.line),),
                 carries=BY_DEVICE - {Run.SUITE} if has_own_way else BY_DEVICE,
