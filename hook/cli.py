@@ -64,6 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return 130
+    except Exception as bug:  # the last boundary: nobody is shown a traceback
+        from hook.record import crash_log
+
+        complain(crash_log.sentence(bug))
+        return NOT_JUDGED
 
 
 def _parser(named: Iterable[str]) -> argparse.ArgumentParser:

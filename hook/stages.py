@@ -56,7 +56,9 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("interrupted; `patch-triage check` tells the verdict later")
     except Exception as bug:  # the last boundary: a defect of ours must not cost a commit
-        say(f"no verdict: a defect of patch-triage itself ({type(bug).__name__}: {bug}); {lost}, please report it")
+        from hook.record import crash_log
+
+        say(f"no verdict: {crash_log.sentence(bug)}; {lost}")
     return 0
 
 

@@ -1,0 +1,52 @@
+"""The crash log: what a defect of ours leaves behind, so that it can be reported without a traceback on anybody's terminal.
+
+One file in the common git directory, `patch-triage/crash.log`, the newest crash last. Secrets are cut out, and only its owner can read it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+import sys
+import traceback
+
+from hook import __version__
+from hook.source.git import GitError, Repository, find
+
+_NAME = "crash.log"
+_MOST_BYTES = 256 << 10  # of the file: older crashes give way
+_MOST_OF_ONE = 32 << 10  # bytes of one crash
+
+
+def sentence(crash: BaseException, repo: Repository | None = None) -> str:
+    """The one line that a person reads about a defect of ours. It names the log, where that could be written."""
+    found = f"a defect of patch-triage itself ({type(crash).__name__})"
+    try:
+        path = _append((repo or find()).state_dir / _NAME, _entry(crash))
+    except Exception as wrong:  # behind the last boundary: nothing of ours may fall through here
+        why = str(wrong) if isinstance(wrong, GitError) else getattr(wrong, "strerror", None) or type(wrong).__name__
+        return f"{found}, please report it; no log was written: {why}"
+    return f"{found}, please report it with {path}"
+
+
+def _entry(crash: BaseException) -> str:
+    from hook.redaction import Redactor
+
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    head = f"== {when} patch-triage {__version__}, Python {sys.version.split()[0]}: {' '.join(sys.argv[:2])}"
+    text = "".join(traceback.format_exception(crash))
+    return Redactor().text(f"{head}\n{text[-_MOST_OF_ONE:]}\n")
+
+
+def _append(path: pathlib.Path, entry: str) -> pathlib.Path:
+    """Put an entry behind the others, and drop what is too old. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.read_bytes()[-_MOST_BYTES:] if path.is_file() else b""
+    data = (before + entry.encode("utf-8", "replace"))[-_MOST_BYTES:]
+    fresh = path.with_name(f".new-{os.getpid()}-{_NAME}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    os.replace(fresh, path)
+    return path

@@ -1,0 +1,75 @@
+"""A crash of ours leaves a log that can be sent to anybody, and one line."""
+
+from __future__ import annotations
+
+import pathlib
+import stat
+from collections.abc import Sequence
+
+import pytest
+
+from hook import cli, stages
+from hook.record import crash_log
+from hook.source.git import Repository, find
+from tests.small_kernel import Kernel
+
+SECRET = "ghp_" + "a1B2c3D4e5" * 4
+
+
+@pytest.fixture
+def repo(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    monkeypatch.chdir(kernel.path)
+    return find()
+
+
+def log(repo: Repository) -> pathlib.Path:
+    return repo.state_dir / "crash.log"
+
+
+def crash(repo: Repository, arguments: Sequence[str]) -> int:
+    raise ZeroDivisionError(f"key {SECRET}")
+
+
+def test_a_command_that_crashes_says_one_line_and_names_the_log(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "status", "no_such_command")
+    assert cli.main(["status"]) == 3
+    said = capsys.readouterr().err
+    assert said == f"patch-triage: a defect of patch-triage itself (ModuleNotFoundError), please report it with {log(repo)}\n"
+    assert "Traceback (most recent call last)" in log(repo).read_text()
+
+
+def test_a_hook_that_crashes_lets_the_commit_go_and_names_the_log(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(stages.STAGES, "pre-commit", crash)
+    assert stages.run(["pre-commit"]) == 0
+    said = "".join(capsys.readouterr())
+    assert said.count("\n") == 1 and str(log(repo)) in said and "the commit goes through" in said and SECRET not in said
+
+
+def test_the_log_has_no_secrets_and_is_for_its_owner_alone(repo: Repository) -> None:
+    crash_log.sentence(RuntimeError(f"key {SECRET}"))
+    assert "RuntimeError" in log(repo).read_text() and SECRET not in log(repo).read_text()
+    assert stat.S_IMODE(log(repo).stat().st_mode) == 0o600
+
+
+def test_the_log_keeps_the_newest_crashes_within_its_size(repo: Repository) -> None:
+    for number in range(12):
+        crash_log.sentence(RuntimeError(f"crash {number:02} " + "x " * 20_000))
+    assert log(repo).stat().st_size <= 256 << 10
+    assert "crash 11" not in crash_log.sentence(RuntimeError("last")) and log(repo).read_text().rstrip().endswith("RuntimeError: last")
+
+
+def test_where_nothing_can_be_written_the_line_says_so(repo: Repository) -> None:
+    repo.state_dir.parent.mkdir(exist_ok=True)
+    repo.state_dir.write_text("a file in the place of our directory")
+    assert crash_log.sentence(RuntimeError("x")).startswith(
+        "a defect of patch-triage itself (RuntimeError), please report it; no log was written: "
+    )
+
+
+def test_outside_of_a_repository_there_is_no_log(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no log was written" in crash_log.sentence(RuntimeError("x"))
