@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.agent.model import Model, kmsan, results, says
-from tests.evidence.reach.telling import CLANG, TELL, tell
+from tests.evidence.memory.padded_structs import CLANG, TELL, tell
 from tests.small_kernel import Kernel
 
 CITED = "It copies a struct out (mm/tell.c:7)."

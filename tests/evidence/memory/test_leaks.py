@@ -14,7 +14,7 @@ from hook.evidence.memory import uninitialised
 from hook.evidence.memory.source_file import File
 from hook.evidence.memory.struct_layouts import StructLayouts
 from tests.conftest import Grow
-from tests.evidence.reach.telling import ALL, CLANG, HEADER, OUT, TELL, body, tell
+from tests.evidence.memory.padded_structs import ALL, CLANG, HEADER, OUT, TELL, body, tell
 from tests.small_kernel import Kernel
 
 

@@ -1,4 +1,4 @@
-"""A file of the small tree that copies structs out, and the options of KMSAN."""
+"""Structs with and without padding, a file of the small tree that copies them out, and the options of KMSAN."""
 
 from __future__ import annotations
 
