@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--from", type=int, default=0, dest="first")
-    parser.add_argument("--most-files", type=int, default=drivers.MOST_FILES)
+    parser.add_argument("--most-files", type=int, default=drivers.FILES_OF_A_QUESTION)
     parser.add_argument("--named", action="store_true")
     parser.add_argument("--orders", type=int, default=0)
     args = parser.parse_args()
@@ -170,6 +170,7 @@ def main() -> None:
         found = answer(asked, one)
         usual[one.path] = (one, found)
         took = time.process_time() - begun
+        asked.begin_question()  # the bus is none of what the answer may read
         bus = asked.bus(one) or "none"
         counts[bus][str(found.answer)] += 1
         lines.append(

@@ -33,6 +33,7 @@ class Texts:
         self.source = source
         self._most_files = most_files
         self.unread: list[str] = []  # files that are there and cannot be read as text
+        self.unsearched: dict[str, None] = {}  # files that are there and cannot be read at all, of many that were asked for
         self.read_files = 0  # how many have been read, for those who have to stop
         self._raw: dict[str, bytes | None] = {}
         self._texts: dict[str, str | None] = {}
@@ -89,6 +90,8 @@ class Texts:
         for path, found in zip(paths, self.source.files(paths), strict=True):
             if found is not None and found.data is not None:
                 yield path, found.data
+            elif found is not None:
+                self.unsearched[path] = None
 
     def once(self, key: tuple[str, str], make: Callable[[], Found]) -> Found:
         """What `make` gives for a key, made once."""

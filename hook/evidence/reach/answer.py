@@ -57,5 +57,5 @@ def any_of(parts: Iterable[Reach]) -> Reach:
         devices = next((part.devices for part in unknown if part.devices), ())
         return dataclasses.replace(first, devices=devices, question="; ".join(questions[:2]))
     facts = list(dict.fromkeys(fact for part in parts for fact in part.facts))
-    assumed = tuple(dict.fromkeys(one for part in parts for one in part.assumptions))
+    assumed = tuple(dict.fromkeys(assumption for part in parts for assumption in part.assumptions))
     return Reach(Answer.NO, tuple(facts[:MOST_FACTS]), assumptions=assumed[:MOST_FACTS])

@@ -57,7 +57,7 @@ class Reached:
 
     @property
     def answer(self) -> Answer:
-        return all_of(one.answer for one in self.answers.values())
+        return all_of(reach.answer for reach in self.answers.values())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +98,8 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         if finding.proof or not file.new_blob:
             continue
         changed = finding.functions.changed if finding.functions is not None else ()
-        wanted[file.path] = [(file.path, one.name) for one in changed if not one.gone]
-        if _STATEMENTS.issuperset(finding.change_classes) and not any(one.gone for one in changed):
+        wanted[file.path] = [(file.path, function.name) for function in changed if not function.gone]
+        if _STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
             only_functions.add(file.path)
     # what is read on the way proves nothing where it leads nowhere: a verdict rests on what its facts name
     look = _Look(dataclasses.replace(source, read_blobs={}), kernel, within)
@@ -110,7 +110,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         except GitError as wrong:
             answers[path] = unknown(f"not known: what runs {path}; not everything could be read: {wrong}")
     redactor = redaction.of(patch.diff)
-    found = together({path: _without_secrets(one, redactor) for path, one in answers.items()})
+    found = together({path: _without_secrets(reach, redactor) for path, reach in answers.items()})
     source.read_blobs.update({fact.place.path: fact.place.blob for fact in found.facts if fact.place.blob})
     return found
 
@@ -126,7 +126,7 @@ class _Look:
     def _drivers(self) -> Drivers:
         from hook.evidence.reach.devices import drivers  # core code does not pay for it
 
-        return drivers.Drivers(self._source, self._kernel, self._within.vm, min(self._within.driver_files, drivers.MOST_FILES))
+        return drivers.Drivers(self._source, self._kernel, self._within.vm, min(self._within.driver_files, drivers.FILES_OF_A_QUESTION))
 
     def at(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
         """What is said of a file of which `functions` changed, perhaps `nothing_else`. Raises GitError."""
@@ -177,9 +177,9 @@ def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reac
     `hardware` is about what its drivers bind to, `ending` about functions that run only when something begins or ends; either says nothing
     where it is UNKNOWN without a question. `way_in`, the dear one, is asked only where these leave it open.
     """
-    for one in (hardware, ending):
-        if one.answer is Answer.NO:
-            return one
+    for reach in (hardware, ending):
+        if reach.answer is Answer.NO:
+            return reach
     if ending.answer is Answer.YES or ending.question:
         return _with(ending, hardware) if ending.answer is Answer.YES else ending
     if hardware.answer is Answer.YES:
@@ -187,48 +187,48 @@ def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reac
     found = way_in()
     if found.answer is Answer.YES:
         return found
-    question = "; ".join(one.question for one in (hardware, found) if one.question)
+    question = "; ".join(reach.question for reach in (hardware, found) if reach.question)
     return dataclasses.replace(_NOTHING, question=question)
 
 
 def _without_secrets(found: Reach, redactor: redaction.Redactor) -> Reach:
     """Facts quote lines of the change too, and verdicts are published."""
-    facts = tuple(dataclasses.replace(one, claim=redactor.text(one.claim), text=redactor.text(one.text)) for one in found.facts)
+    facts = tuple(dataclasses.replace(fact, claim=redactor.text(fact.claim), text=redactor.text(fact.text)) for fact in found.facts)
     return dataclasses.replace(found, facts=facts, question=redactor.text(found.question))
 
 
-def _or(one: Reach, other: Reach) -> Reach:
+def _or(first: Reach, other: Reach) -> Reach:
     """The second where it is reached, else the first."""
-    return other if other.answer is Answer.YES else one
+    return other if other.answer is Answer.YES else first
 
 
 def together(answers: Mapping[str, Reach]) -> Reached:
     """What is known of a change, by what is known of each of its files: one that is reached is enough to fuzz it."""
-    yes = [one for one in answers.values() if one.answer is Answer.YES]
+    yes = [reach for reach in answers.values() if reach.answer is Answer.YES]
     if not yes:
-        open_ones = (one.question for one in answers.values() if one.answer is Answer.UNKNOWN and one.question)
-        return Reached(answers, questions=tuple(dict.fromkeys(open_ones)))
+        questions = (reach.question for reach in answers.values() if reach.answer is Answer.UNKNOWN and reach.question)
+        return Reached(answers, questions=tuple(dict.fromkeys(questions)))
     return Reached(
         answers,
         facts=yes[0].facts,
-        devices=_each(one.devices for one in yes),
-        reasons={name: reason for one in reversed(yes) for name, reason in one.reasons.items()},
-        disable=_each(one.disable for one in yes),
-        assumptions=_each(one.assumptions for one in yes),
+        devices=_each(reach.devices for reach in yes),
+        reasons={name: reason for reach in reversed(yes) for name, reason in reach.reasons.items()},
+        disable=_each(reach.disable for reach in yes),
+        assumptions=_each(reach.assumptions for reach in yes),
     )
 
 
-def _with(one: Reach, other: Reach) -> Reach:
+def _with(first: Reach, other: Reach) -> Reach:
     """The first, with what makes the second hold beside it."""
     if other.answer is not Answer.YES:
-        return one
+        return first
     return Reach(
-        one.answer,
-        (*other.facts, *one.facts),
-        _each((one.devices, other.devices)),
-        {**other.reasons, **one.reasons},
-        _each((one.disable, other.disable)),
-        _each((one.assumptions, other.assumptions)),
+        first.answer,
+        (*other.facts, *first.facts),
+        _each((first.devices, other.devices)),
+        {**other.reasons, **first.reasons},
+        _each((first.disable, other.disable)),
+        _each((first.assumptions, other.assumptions)),
     )
 
 

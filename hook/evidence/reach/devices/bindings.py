@@ -53,6 +53,7 @@ class Driver:
     path: str
     line: int
     fields: Mapping[str, str]  # those of `.driver` among them
+    is_whole: bool = True  # whether its end was found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _drivers(texts: Texts, path: str) -> Iterator[Driver]:
         seen.add(found.start())
         end = closing(text, found.end() - 1)
         body = text[found.end() : end if end > 0 else found.end() + 2000]
-        yield Driver(bus, found[2], path, texts.line(path, found.start()), _fields(body))
+        yield Driver(bus, found[2], path, texts.line(path, found.start()), _fields(body), end > 0)
 
 
 def _fields(body: str) -> dict[str, str]:
@@ -147,6 +148,8 @@ class Binder:
     def answer(self, driver: Driver) -> tuple[Reach, DeviceNames | None]:
         """What one driver structure says, and the names that are still to be looked for where it says `no`."""
         bus = BUSES[driver.bus]
+        if not driver.is_whole and bus.way in (Way.PCI, Way.DESCRIBED, Way.BY_HAND, Way.NAMED):
+            return unknown(f"not known: which devices {driver.name} binds to; its end was not found"), None
         if bus.way is Way.PCI:
             return self._pci(driver), None
         if bus.way is Way.VIRTIO:

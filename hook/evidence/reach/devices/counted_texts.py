@@ -37,7 +37,8 @@ class CountedTexts(Texts):
     @property
     def question_unread(self) -> list[str]:
         """The files that the question needed and that cannot be read as text."""
-        return [path for path in self.unread if self._used.get(path, 0) == _READ]
+        unread = [path for path in self.unread if self._used.get(path, 0) == _READ]
+        return unread + [path for path in self.unsearched if path in self._used]
 
     def raw(self, path: str) -> bytes | None:
         self._use({path: _READ})

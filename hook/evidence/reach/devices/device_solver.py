@@ -17,7 +17,7 @@ it cannot, it names the question that stays open (`Incoming.unseen`), and the an
 - `rc_keymaps`: the receivers that name a keymap. All of them have its name in their text, and no device tree gives it.
 - `created_files`: files that initcalls create for user space. It only adds edges; what it does not see, `initcall_calls` leaves open.
 - `initcall_calls`: what else may call back into the object: a call by name (register, add, create, …), or one that is given the address of
-  a function, or of a variable that holds some. The first of these calls that stays open says how far that spreads (`Spread`).
+  a function, or of a variable that holds some. Of these calls, the one that spreads furthest counts (`Spread`).
 - `initcall_hooks`: a parameter with a setter, a PCI fixup and `__setup` leave the object open.
 - `device_creators`: code that makes a device by the name of a driver: each file that holds the name, a format that may print it, or a macro
   that stands for it. For buses on which no code makes devices by name there is none.
@@ -43,7 +43,7 @@ from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.kernel.kbuild.objects import Object
 from hook.verdict import Answer, ConfigReason, Fact
 
-FARTHEST = 5  # objects between the one that was asked for and the last that is looked into
+FARTHEST = 8  # objects between the one that was asked for and the last that is looked into
 _NEAR = 2  # how far an open object may be from it to be asked who else uses it
 _MOST_FACTS = 6  # of one answer
 _HOP_FACTS = 2  # of a path that are kept, with that of the last edge
@@ -68,6 +68,7 @@ class Standing:
 
 
 _IN_CIRCLE = Standing(Answer.NO)
+_OPEN_IN_CIRCLE = Standing(Answer.NO, spread=Spread.NOWHERE)  # the same, of an object that is known already not to be closed
 
 
 class Solver:
@@ -76,7 +77,7 @@ class Solver:
     def __init__(self, rules: Sequence[Rule], reader: ObjectReader, most_files: int) -> None:
         self._rules, self._reader, self._most_files = rules, reader, most_files
         self._known: dict[str, tuple[int, Standing]] = {}
-        self._asking: set[str] = set()
+        self._asking: dict[str, _Ways] = {}
         self._circles: set[str] = set()  # objects in `_asking` that a standing took for closed
 
     def standing(self, obj: Object, distance: int = 0) -> Standing:
@@ -87,24 +88,23 @@ class Solver:
                 return known
         if obj.path in self._asking:
             self._circles.add(obj.path)
-            return _IN_CIRCLE
-        self._asking.add(obj.path)
+            return _OPEN_IN_CIRCLE if self._asking[obj.path].is_open else _IN_CIRCLE
+        ways = self._asking[obj.path] = _Ways(obj)
         try:
-            found = self._judge(obj, distance)
+            found = self._judge(obj, distance, ways)
         finally:
-            self._asking.discard(obj.path)
-        self._circles.discard(obj.path)
+            del self._asking[obj.path]
+            self._circles.discard(obj.path)
         if found.answer is Answer.YES or not self._circles:
             self._known[obj.path] = distance, found
         return found
 
-    def _judge(self, obj: Object, distance: int) -> Standing:
-        ways = _Ways(obj)
+    def _judge(self, obj: Object, distance: int, ways: _Ways) -> Standing:
         if self._is_spent():
             ways.open(Edge(f"{obj.path} was not looked into: too many files were read already"), short=True)
             return ways.standing()
         for rule in self._rules:
-            if rule.asked is Asked.WHILE_CLOSED and ways.is_open:
+            if rule.asked in (Asked.WHILE_CLOSED, Asked.WITHOUT_DEVICE) and ways.is_open and ways.spread is Spread.EVERYWHERE:
                 continue
             if rule.asked is Asked.FOR_LIBRARIES:
                 if not ways.is_open or self._reader.profile(obj).registers:
@@ -112,7 +112,7 @@ class Solver:
                 if distance >= _NEAR:
                     ways.is_short = True
                     continue
-            if distance >= FARTHEST and rule.question is not None:
+            if distance >= FARTHEST and rule.question is not None and not (ways.is_open and rule.asked is Asked.WITHOUT_DEVICE):
                 if question := rule.question(obj, self._reader):
                     ways.open(Edge(question), short=True)
                 continue
@@ -128,34 +128,47 @@ class Solver:
         """Adds what one rule says of an object."""
         incoming = self._reader.texts.once((rule.name, obj.path), lambda: rule.incoming(obj, self._reader))
         ways.close(incoming.closed)
-        seen: set[str] = set()
+        seen: set[tuple[str, bool, Spread]] = set()
+        looked_into: set[str] = set()  # of the sources, those that are not closed
+        is_full = False
         opened = ways.opened
+        only_running = ways.is_open and rule.asked is Asked.WITHOUT_DEVICE
         most = rule.most_sources[min(distance, len(rule.most_sources) - 1)] if rule.most_sources else 1 << 30
         for edge in incoming.edges:
+            if rule.needs_closed and ways.opened > opened:
+                edge = dataclasses.replace(edge, kind=EdgeKind.MAY)
             if edge.kind is EdgeKind.MAY and ways.is_open and edge.spread <= ways.spread:
                 continue  # it would leave open what is
             if not edge.file and not edge.objects:
                 ways.from_machine(edge)
             elif distance >= FARTHEST:
-                ways.open(edge, short=True)
+                if not only_running:
+                    ways.open(edge, short=True)
             else:
                 sources = edge.objects or self._reader.objects(edge.file)
-                if not sources:
+                if not sources and not only_running:
                     ways.open(edge)
                 for source in sources:
-                    if source.path in seen:
+                    same = source.path, edge.beside, edge.spread
+                    if same in seen:
                         continue
-                    seen.add(source.path)
-                    if len(seen) > most or (rule.most_sources and self._is_spent()):
-                        ways.open(edge, short=True)
+                    seen.add(same)
+                    if len(looked_into) >= most or (rule.most_sources and self._is_spent()):
+                        is_full = True
+                        if not only_running:
+                            ways.open(edge, short=True)
                         break
-                    ways.from_object(edge, source, self.standing(source, distance + 1), self._reader)
+                    known = self.standing(source, distance + 1)
+                    if known.answer is not Answer.NO:
+                        looked_into.add(source.path)
+                    if known.answer is Answer.YES or not only_running:
+                        ways.from_object(edge, source, known, self._reader)
             if ways.proved is not None:
                 return
-            if len(seen) > most or (rule.needs_closed and ways.opened > opened):
+            if is_full:
                 break
         ways.from_aside()
-        if incoming.unseen:
+        if incoming.unseen and not only_running:
             ways.open(Edge(incoming.unseen))
 
 
@@ -212,12 +225,14 @@ class _Ways:
     def from_object(self, edge: Edge, source: Object, known: Standing, reader: ObjectReader) -> None:
         """An edge from another object, of which so much is known."""
         is_on_pci = known.answer is not Answer.YES and edge.beside and reader.bus(source) == "pci"
-        if known.answer is Answer.NO:
+        if known is _OPEN_IN_CIRCLE:
+            self._pci_is_open = self._pci_is_open or is_on_pci
+        elif known.answer is Answer.NO:
             self._closed += known.facts[:1]
             self._assumptions += known.assumptions
             self._pci_is_absent = self._pci_is_absent or is_on_pci
         elif known.answer is Answer.YES:
-            self._from_running(edge, source, known)
+            self._from_running(edge, source, known, reader)
         elif known.spread is Spread.NOWHERE and not edge.by_initcall:
             self._take_for_closed(source, known)
             self._pci_is_absent = self._pci_is_absent or is_on_pci
@@ -227,14 +242,16 @@ class _Ways:
             self._pci_is_open = self._pci_is_open or is_on_pci
             self.open(edge, short=known.is_short)
 
-    def _from_running(self, edge: Edge, source: Object, known: Standing) -> None:
+    def _from_running(self, edge: Edge, source: Object, known: Standing, reader: ObjectReader) -> None:
         if known.run not in edge.carries:
             self.open(edge)
             return
         is_played = known.run is Run.PLAYED
+        # a port for the management of the chip, and no cell of another chip
+        is_port = is_played and edge.beside and reader.is_by_hand(source)
         if is_played and edge.refusal is not None and (refused := edge.refusal()):
             refusing = dataclasses.replace(edge, question=refused, devices=known.devices)
-            if edge.beside:
+            if is_port:
                 self._aside.append(_Aside(refusing, source, known))
             else:
                 self.open(refusing)
@@ -248,7 +265,7 @@ class _Ways:
             run=Run.PLAYED if is_played else Run.DEVICE,
         )
         proved = reached if edge.kind is EdgeKind.MUST else None
-        if is_played and edge.beside:
+        if is_port:
             self._aside.append(_Aside(edge, source, known, proved, edge.spread))
         elif proved is None:
             self.open(edge)

@@ -19,7 +19,7 @@ from hook.kernel.texts import TooManyFiles
 from hook.source.tree import Source
 from hook.verdict import Answer, Fact
 
-MOST_FILES = 1000  # that are read for one question before no further object is begun
+FILES_OF_A_QUESTION = 1000  # that are read for one question before no further object is begun
 _MOST_TO_END = 2  # times as many may be read to come to an end with those that are
 _MOST_INCLUDERS, _INCLUDER_SECONDS = 16, 1.0  # files that include a changed header
 _DRIVERS = ("drivers/", "sound/")
@@ -34,7 +34,7 @@ RULES = (
     Rule("initcall_hooks", registrations.initcall_hooks),
     Rule("initcall_calls", registrations.initcall_calls, needs_closed=True),
     Rule("device_creators", device_creators.device_creators, Asked.WHILE_CLOSED, device_creators.question, needs_closed=True),
-    Rule("symbol_users", symbol_users.symbol_users, Asked.WHILE_CLOSED, symbol_users.question, most_sources=symbol_users.MOST_USERS),
+    Rule("symbol_users", symbol_users.symbol_users, Asked.WITHOUT_DEVICE, symbol_users.question, most_sources=symbol_users.MOST_USERS),
     Rule("likely_users", symbol_users.likely_users, Asked.FOR_LIBRARIES, most_sources=symbol_users.MOST_TRIED),
 )
 
@@ -42,7 +42,9 @@ RULES = (
 class Drivers:
     """Answers for one tree and machine. What was read is kept for the next question; an answer is the same whatever was asked before."""
 
-    def __init__(self, source: Source, kernel: Kernel, vm: Machine, most_files: int = MOST_FILES, rules: tuple[Rule, ...] = RULES) -> None:
+    def __init__(
+        self, source: Source, kernel: Kernel, vm: Machine, most_files: int = FILES_OF_A_QUESTION, rules: tuple[Rule, ...] = RULES
+    ) -> None:
         self.texts = CountedTexts(source, _MOST_TO_END * most_files)
         self._source, self._kernel = source, kernel
         self._reader = ObjectReader(self.texts, kernel, vm)

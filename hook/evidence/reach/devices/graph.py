@@ -76,7 +76,8 @@ class Asked(enum.Enum):
     """When a rule is asked."""
 
     ALWAYS = enum.auto()
-    WHILE_CLOSED = enum.auto()  # only while nothing else may make the object run
+    WHILE_CLOSED = enum.auto()  # only while nothing is open that spreads to all that the object uses (Spread.EVERYWHERE)
+    WITHOUT_DEVICE = enum.auto()  # the same, but where the object is open, only sources that run count
     FOR_LIBRARIES = enum.auto()  # where it is open, registers with no bus, and is near the object that was asked for
 
 
@@ -89,7 +90,7 @@ class Rule:
     asked: Asked = Asked.ALWAYS
     # the question that stays open where the rule is not asked, too far from the object that was asked for; empty: no such edge can be
     question: Callable[[Object, ObjectReader], str] | None = None
-    # whether the first edge that stays open is the last that counts: a must-edge after it may stand for the same (a name alone does not
-    # tell which file makes a device), and what it opens is said already
+    # whether no edge proves anything after one that stays open: it may stand for the same (a name alone does not tell which file makes a
+    # device). It counts only where it spreads further
     needs_closed: bool = False
-    most_sources: tuple[int, ...] = ()  # objects that are looked into, by how far that one is; empty: all
+    most_sources: tuple[int, ...] = ()  # objects that are looked into and are not closed, by how far that one is; empty: all

@@ -65,7 +65,7 @@ def _tables(texts: Texts, path: str) -> Iterator[Table]:
                 end = text.find("};", opening)
             kind = found[1] if form is _TABLE else "pci_device_id"
             name = found[2] if form is _TABLE else found[1]
-            body = _DIRECTIVE.sub(lambda one: re.sub(r"[^\n]", " ", one[0]), text[opening + 1 : end])
+            body = _DIRECTIVE.sub(lambda directive: re.sub(r"[^\n]", " ", directive[0]), text[opening + 1 : end])
             yield Table(kind, name, path, texts.line(path, found.start()), body, opening + 1)
 
 

@@ -126,6 +126,10 @@ class _StartReader:
     def statement(self, path: str, statement: re.Match[str]) -> None:
         """What one macro outside of functions says of the start."""
         name, arguments, at = statement[1], statement[2], statement.start(1)
+        if name.startswith("module_param") and _has_own_setter(self._texts, path, arguments):
+            self.unknown.setdefault(
+                name, (f"{name}() has a setter of its own, which user space may call", path, self._texts.line(path, at))
+            )
         if name in _PLAIN or (name.startswith(("__", "module_param")) and not name.endswith(("_cb", "_call", "initcall", "setup"))):
             return
         if _BY_TREE.match(name):
@@ -178,6 +182,13 @@ class _StartReader:
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
 
 
+def _has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
+    """Whether the type of a parameter is one that the file itself defines, with the function that sets it."""
+    text = texts.get(path) or ""
+    types = (argument.strip() for argument in arguments.split(",")[1:3])
+    return "kernel_param_ops" in text and any(re.search(rf"\bparam_ops_{re.escape(name)}\s*=", text) for name in types if name)
+
+
 def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
     """The functions that an object starts with, each with its file."""
     found = []
@@ -195,7 +206,9 @@ def _hands_out(texts: Texts, path: str, call: re.Match[str], name: str, members:
     text = texts.get(path) or ""
     end = closing(text, call.end() - 1)
     # what a call among the arguments is given is asked of that call
-    arguments = _INNER_CALL.sub(" ", text[call.end() : end]) if end > 0 else ""
+    if end < 0:
+        return True  # where it ends is not seen, so neither what it is given
+    arguments = _INNER_CALL.sub(" ", text[call.end() : end])
     for found in _ADDRESS.finditer(f"({arguments})"):
         word = found[1] or found[2]
         if found[1] is None and defined(texts, word, (path,)) is not None:

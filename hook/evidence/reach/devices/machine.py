@@ -129,8 +129,8 @@ class Machine:
     def by_maker(self) -> dict[int, list[PciDevice]]:
         """The PCI devices by their vendor."""
         found: dict[int, list[PciDevice]] = {}
-        for one in self.pci:
-            found.setdefault(one.vendor, []).append(one)
+        for device in self.pci:
+            found.setdefault(device.vendor, []).append(device)
         return found
 
     def is_given(self, device: str) -> bool:
@@ -160,11 +160,11 @@ def machine(arch: str, wanted: Sequence[str]) -> Machine:
     machines = raw["Made"]["Machines"]
     every = [_pci(name, line) for name, lines in raw["Pci"].items() for line in lines]
     # the network adapter and the display that a machine has where nothing is asked for are devices of their own
-    pci = tuple(one for one in every if one.name not in machines or one.class_code >> 16 not in (2, 3))
+    pci = tuple(device for device in every if device.name not in machines or device.class_code >> 16 not in (2, 3))
     if kind == "gce":
         pci = (*pci, PciDevice("gvnic", 0x1AE0, 0x0042, 0x1AE0, 0x0058, 0x020000))
     virtio: dict[int, str] = {}
-    for name, number in sorted(raw["Virtio"].items(), key=lambda one: (len(one[0]), one[0])):
+    for name, number in sorted(raw["Virtio"].items(), key=lambda entry: (len(entry[0]), entry[0])):
         virtio.setdefault(number, name)
     return Machine(arch, _made_by(raw), pci, virtio, raw["Acpi"], raw["Of"], names, has, kind)
 
@@ -182,12 +182,12 @@ def taken(lines: Iterable[PciId], vm: Machine) -> list[tuple[PciDevice, PciId]]:
     ]
     return sorted(
         found,
-        key=lambda one: (
-            not vm.is_given(one[0].name),
-            not one[1].is_exact(one[0]),
-            "transitional" in one[0].name,
-            "cxl" in one[0].name,  # it needs more of the machine than a plain bridge
-            one[0].name in ("pc", "q35"),
+        key=lambda offer: (
+            not vm.is_given(offer[0].name),
+            not offer[1].is_exact(offer[0]),
+            "transitional" in offer[0].name,
+            "cxl" in offer[0].name,  # it needs more of the machine than a plain bridge
+            offer[0].name in ("pc", "q35"),
         ),
     )
 

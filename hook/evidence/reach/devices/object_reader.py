@@ -10,6 +10,7 @@ import re
 
 from hook.evidence.reach.devices import initcalls
 from hook.evidence.reach.devices.bindings import Binder, Driver, drivers
+from hook.evidence.reach.devices.buses import BUSES, Way
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.machine import Machine
 from hook.kernel.kbuild.objects import Object
@@ -20,9 +21,10 @@ from hook.verdict import Fact, Place
 
 _MOST_MEMBERS = 60  # files of an object that are all read; of a larger one the word index says which matter
 _MOST_OF_LARGE = 160
-_MOST_WITH_PARTS = 4  # files of an object that are looked into for C files that they include
+_MOST_WITH_PARTS = 4  # files of an object that are looked into for C files that their headers include
 _MOST_WITH_HEADERS = 8  # files of an object whose own headers are looked into for macros
 _MOST_WITH_BUS = 40  # files of an object that are looked into for its bus
+_PART = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"[^"\n]+\.c"')
 # a driver that is registered later than at the start of its object
 _LATER = re.compile(
     r"\b(?:platform_create_bundle|platform_driver_probe|platform_driver_register|wmi_driver_register|pci_register_driver)\s*\("
@@ -95,7 +97,8 @@ class ObjectReader:
             return tuple(path for path in members if self.texts.exists(path)), obj.whole
         there = tuple(path for path in members if self.texts.exists(path))
         # a file may be put together of others (sound/pci/echoaudio)
-        parts = [name for path in there[:_MOST_WITH_PARTS] for name in self.texts.local_headers(path) if name.endswith(".c")]
+        with_parts = [path for at, path in enumerate(there) if at < _MOST_WITH_PARTS or _PART.search(self.texts.raw(path) or b"")]
+        parts = [name for path in with_parts for name in self.texts.local_headers(path) if name.endswith(".c")]
         whole = obj.whole and len(there) == len(members)
         return tuple(dict.fromkeys((*there, *(name for name in parts if "test" not in name)))), whole
 
@@ -110,6 +113,11 @@ class ObjectReader:
         """The bus that an object's drivers are mostly on; empty where it has none."""
         found = (driver.bus for path in obj.members[:_MOST_WITH_BUS] for driver in drivers(self.texts, path))
         return next(found, "")
+
+    def is_by_hand(self, obj: Object) -> bool:
+        """Whether user space may have the object's drivers bound to a chip that it plays."""
+        bus = BUSES.get(self.bus(obj))
+        return bus is not None and bus.way is Way.BY_HAND
 
     def is_module(self, obj: Object) -> bool:
         """Whether it can be built as a module, so that what it does not export cannot be used elsewhere."""

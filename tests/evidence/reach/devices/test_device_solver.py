@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator, Sequence
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices import drivers, machine
-from hook.evidence.reach.devices.graph import Incoming, Rule
+from hook.evidence.reach.devices.device_solver import FARTHEST, Solver, Standing
+from hook.evidence.reach.devices.graph import Asked, Edge, EdgeKind, Incoming, Rule, Spread
+from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.kernel import kernel as target
+from hook.kernel.kbuild.objects import Object
+from hook.kernel.kconfig.expressions import Constant
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
-from hook.verdict import Answer
+from hook.verdict import Answer, Fact, Place
 from tests.evidence.reach.devices.test_hosts import FILES, tree_of_hosts
 from tests.small_kernel import Kernel
 
@@ -34,7 +39,7 @@ def source(tree: Kernel) -> Iterator[Source]:
 
 
 def answers(
-    source: Source, paths: Sequence[str], rules: tuple[Rule, ...] = drivers.RULES, most_files: int = drivers.MOST_FILES
+    source: Source, paths: Sequence[str], rules: tuple[Rule, ...] = drivers.RULES, most_files: int = drivers.FILES_OF_A_QUESTION
 ) -> dict[str, Reach]:
     """The answer for each file, each a question of its own, asked in this order."""
     asked = drivers.Drivers(
@@ -79,3 +84,108 @@ def test_objects_that_only_make_each_other_run_are_not_proved_to_be_out_of_reach
     found = usual["drivers/net/sum.c"]
     assert found.answer is Answer.YES  # its suite runs it
     assert all(reach.facts for reach in usual.values() if reach.answer is Answer.NO)
+
+
+# graphs without a tree: what the rules say of an object stands below its name
+
+PROOF = Fact("no table has it", Place("drivers/x.c", 1, ""), "")
+CLOSED = Incoming(closed=(PROOF,))
+
+
+class _Drawn:
+    """Stands for the reader of a tree of which only the objects' names and buses are known."""
+
+    question_files = 0
+
+    def __init__(self, buses: Mapping[str, str]) -> None:
+        self._buses = buses
+        self.texts = self
+
+    def once(self, key: tuple[str, str], make: Callable[[], Incoming]) -> Incoming:
+        return make()
+
+    def bus(self, obj: Object) -> str:
+        return self._buses.get(obj.path, "")
+
+    def is_by_hand(self, obj: Object) -> bool:
+        return self.bus(obj) in ("i2c", "spi")
+
+
+def node(path: str) -> Object:
+    return Object(path, (f"{path}.c",), Constant("y"), ("Makefile", 1), True)
+
+
+def from_objects(*paths: str, beside: bool = False, spread: Spread = Spread.EVERYWHERE, kind: EdgeKind = EdgeKind.MAY) -> tuple[Edge, ...]:
+    return tuple(Edge(f"whether {path} runs", kind, objects=(node(path),), beside=beside, spread=spread) for path in paths)
+
+
+def from_machine(spread: Spread, kind: EdgeKind = EdgeKind.MAY) -> Edge:
+    return Edge(f"whether it runs {spread.name.lower()}", kind, facts=(PROOF,), spread=spread)
+
+
+def standing(path: str, buses: Mapping[str, str] | None = None, **rules: Mapping[str, Incoming]) -> Standing:
+    """What is known of an object; each rule says what stands for it, and nothing of the others. `users` is asked while closed."""
+
+    def rule(name: str, incoming: Mapping[str, Incoming]) -> Rule:
+        asked = Asked.WHILE_CLOSED if name == "users" else Asked.ALWAYS
+        return Rule(name, lambda obj, _: incoming.get(obj.path, Incoming()), asked, needs_closed=name == "calls")
+
+    reader = typing.cast(ObjectReader, _Drawn(buses or {}))
+    return Solver([rule(name, incoming) for name, incoming in rules.items()], reader, 1000).standing(node(path))
+
+
+def test_what_a_notifier_leaves_open_is_still_asked_who_makes_its_device() -> None:
+    """The library is closed only where its user has no device; that a notifier may run of the user says nothing about one."""
+    notified = {"lib": CLOSED, "user": Incoming((from_machine(Spread.NOWHERE),), (PROOF,))}
+    users = {"lib": Incoming(from_objects("user"))}
+    assert standing("lib", calls=notified, users=users).answer is Answer.NO
+    made = {**users, "user": Incoming(from_objects("board"))}
+    for board in (Incoming((from_machine(Spread.EVERYWHERE),)), Incoming((from_machine(Spread.EVERYWHERE, EdgeKind.MUST),))):
+        assert standing("lib", calls={**notified, "board": board}, users=made).answer is Answer.UNKNOWN
+
+
+def test_a_rule_that_cannot_see_who_makes_the_device_of_an_open_user_opens_the_library() -> None:
+    notified = {"lib": CLOSED, "user": Incoming((from_machine(Spread.NOWHERE),), (PROOF,))}
+    users = {"lib": Incoming(from_objects("user")), "user": Incoming(unseen="there is no word index")}
+    assert standing("lib", calls=notified, users=users).answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize("first", [Spread.NOWHERE, Spread.ASIDE, Spread.EVERYWHERE])
+@pytest.mark.parametrize("second", [Spread.NOWHERE, Spread.ASIDE, Spread.EVERYWHERE])
+def test_the_order_of_calls_of_an_initcall_does_not_matter(first: Spread, second: Spread) -> None:
+    calls = {"driver": Incoming((from_machine(first), from_machine(second)))}
+    assert standing("driver", calls=calls).spread is max(first, second)
+
+
+def test_a_second_edge_from_the_same_object_counts_where_it_leads_further() -> None:
+    """Of two calls into one module, or of two files of one user, the first alone would be taken aside."""
+    again = Incoming((*from_objects("core", spread=Spread.NOWHERE), *from_objects("core", spread=Spread.EVERYWHERE)))
+    open_core = Incoming((from_machine(Spread.EVERYWHERE),))
+    assert standing("driver", calls={"driver": again, "core": open_core}).spread is Spread.EVERYWHERE
+    users = {"core": Incoming((*from_objects("pci", beside=True), *from_objects("port", beside=True), *from_objects("port")))}
+    by_hand = {"port": Incoming((from_machine(Spread.ASIDE),)), "pci": CLOSED}
+    assert standing("core", {"pci": "pci"}, calls=by_hand, users=users).answer is Answer.UNKNOWN
+
+
+def test_a_driver_that_is_open_is_not_taken_for_absent_because_it_is_being_asked() -> None:
+    """The core of a PCI chip is closed for its port only where the driver on PCI has no device, and that is not known yet."""
+    users = {"core": Incoming((*from_objects("pci", beside=True), *from_objects("port", beside=True)))}
+    calls = {"port": Incoming((from_machine(Spread.ASIDE),)), "pci": Incoming((from_machine(Spread.NOWHERE), *from_objects("core")))}
+    assert standing("pci", {"pci": "pci"}, tables={"pci": CLOSED}, calls=calls, users=users).spread is Spread.EVERYWHERE
+
+
+def test_a_circle_closes_nothing_that_something_else_opens() -> None:
+    users = {"a": Incoming(from_objects("b")), "b": Incoming(from_objects("c", "a")), "c": Incoming(from_objects("a", "b"))}
+    closed = dict.fromkeys("abc", CLOSED)
+    for path in "abc":
+        assert standing(path, tables=closed, users=users).answer is Answer.NO
+        for opened in "abc":
+            opening = {**closed, opened: Incoming((from_machine(Spread.EVERYWHERE),))}
+            assert standing(path, tables=opening, users=users).answer is Answer.UNKNOWN, (path, opened)
+
+
+def test_what_is_too_far_away_is_open_and_not_closed() -> None:
+    chain = {str(at): Incoming(from_objects(str(at + 1))) for at in range(FARTHEST + 1)}
+    closed = {str(at): CLOSED for at in range(FARTHEST + 2)}
+    assert standing("0", tables=closed, users=chain).answer is Answer.UNKNOWN
+    assert standing("2", tables=closed, users=chain).answer is Answer.NO

@@ -153,6 +153,12 @@ FILES = {
     "tested.c": pci_driver("tested", CHELSIO, "int tested_sum(void)\n{\n\treturn 1;\n}\nEXPORT_SYMBOL(tested_sum);", "static int __init t_init(void)\n{\n\tregister_reboot_notifier(&nb);\n\treturn pci_register_driver(&tested_driver);\n}\nmodule_init(t_init);"),
     "suite.c": "void s(void)\n{\n\ttested_sum();\n\tsummed();\n}\nkunit_test_suites(&suite);\n",
     "sum.c": "int summed(void)\n{\n\treturn 1;\n}\nEXPORT_SYMBOL(summed);\n",
+    # what is not seen to its end, or goes by a macro
+    "ownsetter.c": pci_driver("ownsetter", CHELSIO, "static const struct kernel_param_ops param_ops_mode = {\n\t.set = set_mode,\n};\nmodule_param(mode, mode, 0644);"),
+    "cut.c": "static struct pci_driver cut = {\n#ifdef A\n\t.driver = {\n#else\n\t.driver = {\n#endif\n\t\t.name = \"cut\",\n\t},\n};\nmodule_pci_driver(cut);\n",
+    "number.c": cell("number").replace('"number"', '"4711"'),
+    "wrapped.c": pci_driver("wrapped", CHELSIO, "int wrapped_sum(void)\n{\n\treturn 1;\n}\nACME_EXPORT_SYMBOL(wrapped_sum);"),
+    "wrappeduser.c": "int b(void)\n{\n\treturn wrapped_sum();\n}\nstatic struct usb_driver w_driver = {\n\t.name = \"w\",\n};\nmodule_usb_driver(w_driver);\n",
     # an extension of the module beside it
     "stick.c": "int stick_register_extension(void *x)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(stick_register_extension);\nstatic struct usb_driver stick_driver = {\n\t.name = \"stick\",\n};\nmodule_usb_driver(stick_driver);\n",
     "stickdvb.c": start("\treturn stick_register_extension(&ops);", "static struct ops ops = {\n\t.init = fn,\n};"),
@@ -346,3 +352,17 @@ def test_a_file_that_includes_another_has_its_drivers(ask: Ask) -> None:
 def test_a_suite_runs_a_library_and_not_the_driver_of_a_device(ask: Ask) -> None:
     assert of(ask, "sum.c").devices == ("KUnit",)
     assert of(ask, "tested.c").answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "question"),
+    [
+        ("ownsetter.c", "module_param() has a setter of its own"),
+        ("cut.c", "its end was not found"),
+        ("number.c", "a device called '4711'"),
+        ("wrapped.c", "wrappeduser.c runs in the VM, which uses wrapped_sum()"),
+    ],
+)
+def test_what_is_not_seen_to_its_end_or_goes_by_a_macro_stays_open(ask: Ask, name: str, question: str) -> None:
+    found = of(ask, name)
+    assert found.answer is Answer.UNKNOWN and question in found.question

@@ -104,11 +104,13 @@ def _candidates(texts: Texts, name: str, bus: str, own: set[str], srcarch: str) 
     """The files that hold a name as it is written, and those with a format that may print it; None where they are not known."""
     # plain numbers are no words of the index
     words = [word for word in dict.fromkeys(re.findall(r"\w+", name.lower())) if not (word[0].isdigit() and is_number(word))]
+    if not words:
+        return None
     # a device on SPI is made from a board's description alone; one of the platform may be named in a table of any file
     making = [list(_MAKING_SPI)] if bus == "spi" else []
-    holding = texts.holding([[word] for word in words] + making) if words else None
+    holding = texts.holding([[word] for word in words] + making)
     # a name that is put together: by the first of its words, in files that make devices
-    printing = texts.holding([[words[0]], list(_MAKING)]) if words and len(words) > 1 else []
+    printing = texts.holding([[words[0]], list(_MAKING)]) if len(words) > 1 else []
     if holding is None or printing is None or len(printing) > _MOST_PRINTING:
         return None
     if printing:

@@ -12,7 +12,7 @@ from hook.kernel.kbuild.objects import Object
 from hook.kernel.texts import Texts
 
 _EXPORT = re.compile(
-    r"\bEXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
+    r"(?:\b|_)EXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
 )
 _FEW_NAMES = 16
 _MOST_NAMES = 400  # exported functions that are looked for
@@ -50,6 +50,18 @@ def exported(texts: Texts, obj: Object, members: Sequence[str], is_module: bool,
         if not is_module and deep:
             found |= dict.fromkeys(texts.once(("not static", path), functools.partial(_names, texts, path)))
     return [one for one in found if one not in ("init_module", "cleanup_module", "main") and not one.startswith("__packed")]
+
+
+def is_guessed(texts: Texts, members: Sequence[str], name: str) -> bool:
+    """Whether a name is no more than the argument of a macro, which need not define anything that is called so."""
+    return any(name in texts.once(("guessed", path), functools.partial(_guessed, texts, path)) for path in members)
+
+
+def _guessed(texts: Texts, path: str) -> frozenset[str]:
+    text = texts.get(path) or ""
+    announced = {word for words in _EXPORT.findall(text) for word in words}
+    variables = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.VARIABLE)
+    return frozenset(one.name for one in variables if text[one.span[0] : one.offset].rstrip().endswith("(")) - announced
 
 
 def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srcarch: str, most: int) -> tuple[list[User], bool] | None:

@@ -40,9 +40,17 @@ def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
         )
         for user, at, name in naming[:_MOST_NAMING]
     )
-    is_all = len(naming) <= _MOST_NAMING and reader.texts.source.index is not None
+    is_all = len(naming) <= _MOST_NAMING and reader.texts.source.index is not None and all(_strings(reader, name) for name in names)
     fact = reader.fact("registers a table that no receiver of the machine asks for", path, line)
     return Incoming(edges, (fact,), "" if is_all else question)
+
+
+def _strings(reader: ObjectReader, name: str) -> list[str]:
+    """What a keymap is called, where its name is written as a string or as a macro; empty where that is not known."""
+    if name.startswith('"'):
+        return [name.strip('"')]
+    defined = [body for header in reader.texts.defining(name) for _, body in reader.texts.macro(header, name)]
+    return [body.strip('"') for body in defined] if all(body.startswith('"') for body in defined) else []
 
 
 def _naming(reader: ObjectReader, names: Sequence[str], members: Sequence[str]) -> Iterator[tuple[str, int, str]]:
@@ -50,10 +58,7 @@ def _naming(reader: ObjectReader, names: Sequence[str], members: Sequence[str]) 
     texts = reader.texts
     srcarch = reader.srcarch
     for name in names:
-        strings = [name.strip('"')]
-        if not name.startswith('"'):
-            defined = [body for header in texts.defining(name)[:2] for _, body in texts.macro(header, name)]
-            strings = [one.strip('"') for one in defined if one.startswith('"')]
+        strings = _strings(reader, name)
         spellings = [(name, [[name.lower()]])] if not name.startswith('"') else []
         for one in strings:  # plain numbers are no words of the index
             words = [word for word in re.findall(r"\w+", one.lower()) if not (word[0].isdigit() and is_number(word))]

@@ -14,7 +14,8 @@ from hook.evidence.reach.devices.object_reader import ObjectReader, beside
 from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
 
-# objects that use what one exports, by how far from the change that one is: to be all looked into, and to be tried for a `yes`
+# objects that use what one exports, by how far from the change that one is: that are looked into where they are not closed, and that are
+# tried for a `yes`
 MOST_USERS = (24, 12, 8, 6, 4)
 MOST_TRIED = (6, 3, 1, 1, 1)
 _MOST_FILES = 60  # that use what an object exports, where all of them are wanted
@@ -70,7 +71,7 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
         edges.append(
             Edge(
                 f"not known: whether {user.path} runs in the VM, which uses {user.name}() of {obj.path} in line {user.line}",
-                EdgeKind.MAY if profile.registers else EdgeKind.MUST,
+                EdgeKind.MAY if profile.registers or exports.is_guessed(reader.texts, profile.members, user.name) else EdgeKind.MUST,
                 file=user.path,
                 facts=(reader.fact(f"{user.path} uses {user.name}() of {obj.path}", user.path, user.line),),
                 carries=BY_DEVICE - {Run.SUITE} if has_own_way else BY_DEVICE,
