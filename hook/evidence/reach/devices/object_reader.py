@@ -115,9 +115,9 @@ class ObjectReader:
         return next(found, "")
 
     def is_by_hand(self, obj: Object) -> bool:
-        """Whether user space may have the object's drivers bound to a chip that it plays."""
-        bus = BUSES.get(self.bus(obj))
-        return bus is not None and bus.way is Way.BY_HAND
+        """Whether user space may have the object's drivers, or those that use it, bound to a chip that it plays."""
+        bus = self.bus(obj)
+        return not bus or (bus in BUSES and BUSES[bus].way is Way.BY_HAND)
 
     def is_module(self, obj: Object) -> bool:
         """Whether it can be built as a module, so that what it does not export cannot be used elsewhere."""

@@ -108,7 +108,7 @@ class _Drawn:
         return self._buses.get(obj.path, "")
 
     def is_by_hand(self, obj: Object) -> bool:
-        return self.bus(obj) in ("i2c", "spi")
+        return self.bus(obj) in ("", "i2c", "spi")
 
 
 def node(path: str) -> Object:

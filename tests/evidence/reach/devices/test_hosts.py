@@ -98,6 +98,14 @@ FILES = {
     "vast_core.c": "int vast_register(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(vast_register);\n",
     "vast_pci.c": pci_driver("vast", CHELSIO, "int vast(void)\n{\n\treturn vast_register();\n}"),
     "port_i2c.c": i2c("port", "", "return vast_register();", IDS),
+    # the same, where what is beside it is the glue of a port, or a cell of another chip
+    "vastlib_core.c": "int vastlib_register(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(vastlib_register);\n",
+    "vastlib_pci.c": pci_driver("vastlib", CHELSIO, "int vastlib(void)\n{\n\treturn vastlib_register();\n}"),
+    "vastlib_glue.c": "int vastlib_glue(void)\n{\n\treturn vastlib_register();\n}\nEXPORT_SYMBOL(vastlib_glue);\n",
+    "vastlib_port.c": i2c("vlport", "", "return vastlib_glue();", IDS),
+    "mixed_core.c": "int mixed_register(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(mixed_register);\n",
+    "mixed_pci.c": pci_driver("mixed", CHELSIO, "int mixed(void)\n{\n\treturn mixed_register();\n}"),
+    "mixed_cell.c": cell("mixedcell").replace('"mixedcell"', '"good-cell"') + "int mixed_c(void)\n{\n\treturn mixed_register();\n}\n",
     # cells of chips
     "mfdgood.c": i2c("mfdgood", "", "return devm_mfd_add_devices(&client->dev, 0, cells, 1, NULL, 0, NULL);", IDS + '\nstatic const struct mfd_cell cells[] = {\n\t{ .name = "good-cell" },\n};'),
     "goodcell.c": cell("goodcell").replace('"goodcell"', '"good-cell"'),
@@ -254,6 +262,12 @@ def test_the_core_of_a_pci_chip_is_no_though_its_management_port_can_be_played(a
     assert of(ask, "port_i2c.c").answer is Answer.YES
     found = of(ask, "vast_core.c")
     assert found.answer is Answer.NO and "port_i2c" in found.assumptions[0] and "PCI id" in found.facts[0].claim
+
+
+def test_a_glue_counts_as_the_port_and_a_cell_of_another_chip_does_not(ask: Ask) -> None:
+    assert of(ask, "vastlib_glue.c").answer is of(ask, "mixed_cell.c").answer is Answer.YES
+    assert of(ask, "vastlib_core.c").answer is Answer.NO
+    assert of(ask, "mixed_core.c").answer is Answer.YES
 
 
 def test_a_cell_has_the_chip_of_its_maker_unless_that_refuses_first(ask: Ask) -> None:
