@@ -157,11 +157,25 @@ class _StartReader:
             if len(self._seen) > _MOST_FUNCTIONS:
                 self.unknown.setdefault("", (f"its start calls more than {_MOST_FUNCTIONS} functions of its own", path, 1))
                 break
-            where = defined(self._texts, function, (path, *self._members, *_others(self._texts, function, self._whole)))
+            where = self._defined(function, path)
             if where is None:
                 self.unknown.setdefault(function, (f"its start calls {function}(), which is not in it", path, 1))
                 continue
             self._function(*where)
+
+    @functools.cached_property
+    def _functions(self) -> dict[str, tuple[str, int, int]]:
+        """Where each function of the members is defined, in the first that does: a large object is asked for very many names."""
+        found: dict[str, tuple[str, int, int]] = {}
+        for path in self._members:
+            for name, body in _functions(self._texts, path).items():
+                found.setdefault(name, (path, *body))
+        return found
+
+    def _defined(self, function: str, path: str) -> tuple[str, int, int] | None:
+        """Where a function that one file of the object calls is defined in it."""
+        found = defined(self._texts, function, (path,)) or self._functions.get(function)
+        return found or defined(self._texts, function, _others(self._texts, function, self._whole))
 
     def _function(self, path: str, begin: int, end: int) -> None:
         text = self._texts.get(path) or ""
@@ -172,7 +186,7 @@ class _StartReader:
             name = call[1]
             if name in NOT_CALLED_AT_START or name in self._seen:
                 continue
-            if _own(self._texts, name, path, self._members, self._whole):
+            if self._defined(name, path) is not None:
                 self._waiting.append((path, name))
                 continue
             known = bus_of(name)
@@ -218,12 +232,6 @@ def _hands_out(texts: Texts, path: str, call: re.Match[str], name: str, members:
     return False
 
 
-def _own(texts: Texts, name: str, path: str, members: Sequence[str], whole: Sequence[str]) -> bool:
-    if defined(texts, name, (path, *members)) is not None:
-        return True
-    return bool(whole) and defined(texts, name, _others(texts, name, whole)) is not None
-
-
 def _others(texts: Texts, name: str, whole: Sequence[str]) -> list[str]:
     """The files of a large object that define a function, as far as they are few."""
     found = set(texts.defining(name)) if whole and name not in NOT_CALLED_AT_START else set()
@@ -248,7 +256,7 @@ def bus_of(function: str) -> str:
 def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
     """Where a function of the object is defined: the file, and the offsets of its braces."""
     for path in dict.fromkeys(members):
-        bodies = texts.once(("functions", path), functools.partial(_functions, texts, path))
+        bodies = _functions(texts, path)
         if function in bodies:
             return path, *bodies[function]
     return None
@@ -256,7 +264,12 @@ def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, i
 
 def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
     """The functions of a file, with the offsets of their braces."""
-    return {one.name: one.body for one in texts.scan(path) if one.kind is definitions.DefinitionKind.FUNCTION and one.body[1]}
+
+    def read() -> dict[str, tuple[int, int]]:
+        every = (definition for definition in texts.scan(path) if definition.kind is definitions.DefinitionKind.FUNCTION)
+        return {function.name: function.body for function in every if function.body[1]}
+
+    return texts.once(("functions", path), read)
 
 
 def _variables(texts: Texts, path: str) -> set[str]:
