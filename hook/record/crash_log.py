@@ -36,7 +36,7 @@ def _entry(crash: BaseException) -> str:
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     head = f"== {when} patch-triage {__version__}, Python {sys.version.split()[0]}: {' '.join(sys.argv[:2])}"
     text = "".join(traceback.format_exception(crash))
-    return Redactor().text(f"{head}\n{text[-_MOST_OF_ONE:]}\n")
+    return f"{Redactor().text(head)}\n{Redactor().text(text)[-_MOST_OF_ONE:]}\n"
 
 
 def _append(path: pathlib.Path, entry: str) -> pathlib.Path:
