@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
 import time
 import typing
 import zlib
@@ -446,7 +447,16 @@ _worker: tuple[Objects, tuple[str, ...]] | None = None
 def _begin_worker(repo: Repository, limit_bytes: int, without: tuple[str, ...]) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    threading.Thread(target=_end_with_the_writer, daemon=True).start()
     _worker = Objects(repo, limit_bytes, _GIT_CACHE_BYTES), without
+
+
+def _end_with_the_writer() -> None:
+    """End a worker whose writer is gone: a Ctrl-C while the pool starts leaves one that nobody knows, waiting for ever."""
+    writer = multiprocessing.parent_process()
+    if writer is not None:
+        writer.join()
+        os._exit(1)
 
 
 def _work(places: Sequence[_Place]) -> list[tuple[int, bytes]]:

@@ -214,6 +214,24 @@ def test_a_stopped_run_goes_on_where_it_was(larger: Kernel, how: int) -> None:
     assert len(json.loads(both(larger, "references", "shared_7"))["Items"]) == 1200
 
 
+def _command_line(pid: str) -> bytes:
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_no_worker_outlives_the_writer(larger: Kernel) -> None:
+    run = subprocess.Popen([PROGRAM, "index"], cwd=larger.path, env=larger.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children")
+    workers: list[str] = []
+    while len(workers) < 2:
+        assert run.poll() is None, "no two workers were seen"
+        workers = [pid for pid in children.read_text().split() if b"index" in _command_line(pid)]
+    run.kill()
+    run.communicate()  # ends when the last of them has closed what it inherited
+
+
 def test_ctrl_c_between_a_blob_and_its_words_loses_no_word(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted(sqlite3.Connection):
         left = 10
