@@ -24,8 +24,9 @@ import tempfile
 import time
 
 from hook import config
-from hook.source import git, index, indexing, lookup
+from hook.source import git, index, lookup
 from hook.source.grep import grep
+from hook.source.indexing import index_writer
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -250,7 +251,7 @@ def main() -> int:
         add(tree, 500)
         repo = git.find(tree)
         started = time.monotonic()
-        made = indexing.make(repo, "HEAD", SETTINGS)
+        made = index_writer.make(repo, "HEAD", SETTINGS)
         assert made.read == 0, "it was up to date"
         print(f"nothing to add                   {(time.monotonic() - started) * 1000:8.1f} ms")
         with Objects(repo, SETTINGS.index.blob_bytes) as objects:

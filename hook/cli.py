@@ -42,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 done, 1 stopped by the policy, 2 wrong use or settings, 3 could not judge."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["hook"]:
-        from hook import stages
+        from hook.stages import dispatch
 
-        return stages.run(arguments[1:]) if len(arguments) > 1 else WRONG_USE
+        return dispatch.run(arguments[1:]) if len(arguments) > 1 else WRONG_USE
     try:
         options = _parser(arguments[:1]).parse_args(arguments)
         return int(options.run(options))

@@ -86,7 +86,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _index_in_background(options: argparse.Namespace) -> None:
     """Have the word index made, or brought up to date, where the tree is large and nobody does so already."""
-    from hook.source import background
+    from hook.source.indexing import background
 
     repo = repository(options)
     if not background.is_due(repo):

@@ -23,14 +23,14 @@ def register(command: Command) -> None:
 
 def index(options: argparse.Namespace) -> int:
     """Make the word index of a revision, or bring it up to date."""
-    from hook.source import indexing
+    from hook.source.indexing import index_writer
 
     repo = repository(options)
     found = settings_source.load(repo)
     if options.background:
         os.nice(19)
     if options.fetch:
-        missing = indexing.missing(repo, options.revision)
+        missing = index_writer.missing(repo, options.revision)
         if missing:
             if not options.quiet:
                 complain(f"fetching {len(missing)} files")
@@ -39,10 +39,10 @@ def index(options: argparse.Namespace) -> int:
     bar = ProgressBar("files", wanted=not options.quiet)
     try:
         try:
-            made = indexing.make(repo, options.revision, found, jobs=options.jobs, fetched=options.fetch, progress=bar)
+            made = index_writer.make(repo, options.revision, found, jobs=options.jobs, fetched=options.fetch, progress=bar)
         finally:
             bar.clear()
-    except indexing.Busy as busy:
+    except index_writer.Busy as busy:
         complain(str(busy))
         return DONE
     except KeyboardInterrupt:

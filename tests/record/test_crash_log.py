@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from hook import cli, stages
+from hook import cli
 from hook.record import crash_log
 from hook.source.git import Repository, find
+from hook.stages import dispatch
 from tests.small_kernel import Kernel
 
 SECRET = "ghp_" + "a1B2c3D4e5" * 4
@@ -43,8 +44,8 @@ def test_a_command_that_crashes_says_one_line_and_names_the_log(
 def test_a_hook_that_crashes_lets_the_commit_go_and_names_the_log(
     repo: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(stages.STAGES, "pre-commit", crash)
-    assert stages.run(["pre-commit"]) == 0
+    monkeypatch.setitem(dispatch.STAGES, "pre-commit", crash)
+    assert dispatch.run(["pre-commit"]) == 0
     said = "".join(capsys.readouterr())
     assert said.count("\n") == 1 and str(log(repo)) in said and "the commit goes through" in said and SECRET not in said
 

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hook import config
-from hook.source import git, index, indexing, lookup
+from hook.source import git, index, lookup
 from hook.source.grep import grep
+from hook.source.indexing import index_writer
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 from tests.small_kernel import PROGRAM, Kernel
@@ -248,8 +249,8 @@ def test_ctrl_c_between_a_blob_and_its_words_loses_no_word(kernel: Kernel, monke
     with monkeypatch.context() as patched:
         patched.setattr(index, "connect", lambda path, writing: sqlite3.connect(path, isolation_level=None, factory=Interrupted))
         with pytest.raises(KeyboardInterrupt):
-            indexing.make(repo, tree, SETTINGS, jobs=1)
-    indexing.make(repo, tree, SETTINGS, jobs=1)
+            index_writer.make(repo, tree, SETTINGS, jobs=1)
+    index_writer.make(repo, tree, SETTINGS, jobs=1)
     with Objects(repo, 1 << 20) as objects:
         indexed, plain = Source(objects, tree), Source(objects, tree, index_asked=True)
         for word in ("include", "return", "pool_put", "depends", "obj"):
@@ -342,7 +343,7 @@ def test_the_index_answers_as_a_plain_scan_does(trees: _Trees, states: list[dict
     shutil.rmtree(trees.repo.state_dir, ignore_errors=True)
     oids = [trees.tree(dict(state.items()) | {"z": "z\n"}) for state in states]
     for number in made:
-        indexing.make(trees.repo, oids[number % len(oids)], SETTINGS, jobs=1)
+        index_writer.make(trees.repo, oids[number % len(oids)], SETTINGS, jobs=1)
     for oid in oids:
         with Objects(trees.repo, 1 << 20) as objects:
             indexed, plain = Source(objects, oid), Source(objects, oid, index_asked=True)

@@ -1,4 +1,4 @@
-"""Indexing: making the word index and keeping it up to date.
+"""The writer of the word index.
 
 One writer at a time, by a lock in the index's directory. A revision is added by what differs from one that is there: blobs are read once,
 whatever tree they are in. What is done is kept at every step, so that a run that is stopped, or killed, goes on where it was.
@@ -6,43 +6,28 @@ whatever tree they are in. What is done is kept at every step, so that a run tha
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import fcntl
-import fnmatch
 import itertools
 import json
-import multiprocessing
 import os
-import signal
 import sqlite3
-import threading
 import time
-import typing
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hook.config import Settings
 from hook.source import index, words
 from hook.source.git import GitError, Repository
-from hook.source.object_store import Objects
+from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
-_CHUNK = 100  # blobs that a worker reads in one go,
-_CHUNK_BYTES = 4 << 20  # or so many bytes
 _COMMIT_BLOBS = 8000
-_FEW = 300  # blobs that are read here, without workers
-_GIT_CACHE_BYTES = 16 << 20  # of each git that reads blobs
 _HASH_BYTES = 12 << 20  # what FTS5 keeps in memory before it writes
 _WORDS_A_BLOCK = 2000
 _MOST_APPENDED = 4000  # blobs whose words are put behind the vocabulary instead of making it anew
 _MOST_CHANGED = 5000  # files: a tree that differs by more gets a listing of its own
 _MOST_ANCHORS = 4
-_NO_DEFINITIONS = (  # generated headers: what they define is found by looking into them
-    "drivers/gpu/drm/amd/include/*",
-    "drivers/accel/habanalabs/include/*/asic_reg/*",
-)
 _WRITING = b"writing\n"
 
 
@@ -59,13 +44,6 @@ class Made:
     read: int  # blobs that were not in the index before
     unread: int  # of these: too large, or not in a partial clone
     size_bytes: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Place:
-    path: str
-    oid: str
-    size: int = 0  # bytes, where it costs nothing to know
 
 
 def make(
@@ -210,7 +188,7 @@ class _Writer:
             self._database.execute("update anchor set used = ? where id = ?", (time.time(), base[0]))
             return self._made(tree, 0)
         if base is not None and len(base[1]) <= _MOST_CHANGED:
-            places = [_Place(path, oid) for path, oid in base[1].items() if oid]
+            places = [BlobPlace(path, oid) for path, oid in base[1].items() if oid]
         else:
             base, places = None, self._listing(tree)
         new = self._unknown(places)
@@ -261,7 +239,7 @@ class _Writer:
         self._database.execute("delete from place where anchor = ?", (anchor,))
         self._database.execute("delete from anchor where id = ?", (anchor,))
 
-    def _listing(self, tree: str) -> list[_Place]:
+    def _listing(self, tree: str) -> list[BlobPlace]:
         places = []
         try:
             out = self._repo.run("ls-tree", "-r", "-z", "--long", tree)
@@ -271,10 +249,10 @@ class _Writer:
             head, _, path = record.partition(b"\t")
             if head.startswith(b"100"):
                 fields = head.split()
-                places.append(_Place(os.fsdecode(path), fields[2].decode(), int(fields[3]) if len(fields) > 3 else 0))
+                places.append(BlobPlace(os.fsdecode(path), fields[2].decode(), int(fields[3]) if len(fields) > 3 else 0))
         return places
 
-    def _unknown(self, places: Sequence[_Place]) -> list[_Place]:
+    def _unknown(self, places: Sequence[BlobPlace]) -> list[BlobPlace]:
         """One place for each blob that is not in the index."""
         wanted = {bytes.fromhex(place.oid): place for place in reversed(places)}
         known: set[bytes] = set()
@@ -286,7 +264,7 @@ class _Writer:
                 known.update(row[0] for row in rows)
         return [place for oid, place in wanted.items() if oid not in known]
 
-    def _read(self, new: Sequence[_Place]) -> None:
+    def _read(self, new: Sequence[BlobPlace]) -> None:
         database, total, done = self._database, len(new), 0
         if total > _MOST_APPENDED:
             self._new_words = None  # they come from the database later
@@ -294,7 +272,7 @@ class _Writer:
         database.execute("insert into word(word, rank) values('automerge', ?)", (0 if total > _MOST_APPENDED else 4,))
         database.execute("begin")
         try:
-            for places, answers in self._answers(new):
+            for places, answers in read_words(self._repo, new, self._settings.index.blob_bytes, self._jobs):
                 self._insert(places, answers)
                 done += len(places)
                 self._progress(done, total)
@@ -308,46 +286,19 @@ class _Writer:
             raise
         database.execute("commit")
 
-    def _insert(self, places: Sequence[_Place], answers: Sequence[tuple[int, bytes]]) -> None:
+    def _insert(self, places: Sequence[BlobPlace], answers: Sequence[BlobWords]) -> None:
         database = self._database
-        for place, (state, found) in zip(places, answers, strict=True):
+        for place, blob in zip(places, answers, strict=True):
             row = database.execute(
-                "insert into blob(oid, state, language) values(?, ?, ?)", (bytes.fromhex(place.oid), state, words.language(place.path))
+                "insert into blob(oid, state, language) values(?, ?, ?)", (bytes.fromhex(place.oid), blob.state, words.language(place.path))
             ).lastrowid
-            self._unread += state == index.WHOLE
-            if found:
-                database.execute("insert into word(rowid, t) values(?, ?)", (row, found.decode("ascii")))
+            self._unread += blob.state == index.WHOLE
+            if blob.words:
+                database.execute("insert into word(rowid, t) values(?, ?)", (row, blob.words.decode("ascii")))
                 if self._new_words is not None:
-                    self._new_words.update(found.split())
+                    self._new_words.update(blob.words.split())
 
-    def _answers(self, new: Sequence[_Place]) -> Iterator[tuple[Sequence[_Place], list[tuple[int, bytes]]]]:
-        without = _NO_DEFINITIONS
-        limit = self._settings.index.blob_bytes
-        if len(new) <= _FEW or self._jobs < 2:
-            with Objects(self._repo, limit) as objects:
-                for chunk in _portions(new):
-                    yield chunk, _words_of(objects, chunk, without)
-            return
-        # fork: nothing of ours runs in threads here, and a fresh interpreter a worker would cost more than it does
-        context = multiprocessing.get_context("fork")
-        with concurrent.futures.ProcessPoolExecutor(self._jobs, context, _begin_worker, (self._repo, limit, without)) as pool:
-            waiting: deque[tuple[Sequence[_Place], concurrent.futures.Future[list[tuple[int, bytes]]]]] = deque()
-            try:
-                for chunk in _portions(new):
-                    waiting.append((chunk, pool.submit(_work, chunk)))
-                    if len(waiting) > self._jobs + 1:
-                        places, future = waiting.popleft()
-                        yield places, future.result()
-                while waiting:
-                    places, future = waiting.popleft()
-                    yield places, future.result()
-            except concurrent.futures.process.BrokenProcessPool:
-                raise GitError("a process that read the tree for the index was killed") from None
-            finally:
-                for _, future in waiting:
-                    future.cancel()
-
-    def _finish(self, tree: str, base: tuple[int, dict[str, str]] | None, places: Sequence[_Place], read: int) -> None:
+    def _finish(self, tree: str, base: tuple[int, dict[str, str]] | None, places: Sequence[BlobPlace], read: int) -> None:
         """The tree's listing and the vocabulary, in one transaction: from then on it is indexed."""
         database = self._database
         if read > _MOST_APPENDED:
@@ -373,7 +324,7 @@ class _Writer:
             with contextlib.suppress(sqlite3.OperationalError):
                 database.execute("vacuum")
 
-    def _settle_languages(self, places: Sequence[_Place]) -> None:
+    def _settle_languages(self, places: Sequence[BlobPlace]) -> None:
         """A blob under a second name of another language: what it defines there is found by looking into it."""
         for place in places:
             language = words.language(place.path)
@@ -409,61 +360,12 @@ class _Writer:
         database.execute("update meta set value = ? where key = 'vocabulary'", (newest,))
 
 
-def _portions(new: Sequence[_Place]) -> Iterator[Sequence[_Place]]:
-    start, size = 0, 0
-    for at, place in enumerate(new):
-        if at - start >= _CHUNK or (size and size + place.size > _CHUNK_BYTES):
-            yield new[start:at]
-            start, size = at, 0
-        size += place.size
-    if start < len(new):
-        yield new[start:]
-
-
 def _blocks(source: Iterable[bytes]) -> Iterator[bytes]:
     left = iter(source)
     while block := list(itertools.islice(left, _WORDS_A_BLOCK)):
         yield b"\n".join(block)
 
 
-def _words_of(objects: Objects, places: Sequence[_Place], without: Sequence[str]) -> list[tuple[int, bytes]]:
-    answers = []
-    for place, (_, found) in zip(places, objects.read_all([place.oid for place in places]), strict=True):
-        if found is None or found.data is None:
-            answers.append((index.WHOLE, b""))
-        elif words.is_binary(found.data):
-            answers.append((index.BINARY, b""))
-        else:
-            defining = bool(words.language(place.path))
-            scanned = defining and any(fnmatch.fnmatchcase(place.path, one) for one in without)
-            state = index.UNDEFINED if scanned else index.TEXT
-            answers.append((state, words.words(found.data, place.path, definitions=defining and not scanned)))
-    return answers
-
-
-_worker: tuple[Objects, tuple[str, ...]] | None = None
-
-
-def _begin_worker(repo: Repository, limit_bytes: int, without: tuple[str, ...]) -> None:
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
-    threading.Thread(target=_end_with_the_writer, daemon=True).start()
-    _worker = Objects(repo, limit_bytes, _GIT_CACHE_BYTES), without
-
-
-def _end_with_the_writer() -> None:
-    """End a worker whose writer is gone: a Ctrl-C while the pool starts leaves one that nobody knows, waiting for ever."""
-    writer = multiprocessing.parent_process()
-    if writer is not None:
-        writer.join()
-        os._exit(1)
-
-
-def _work(places: Sequence[_Place]) -> list[tuple[int, bytes]]:
-    assert _worker is not None
-    return _words_of(_worker[0], places, _worker[1])
-
-
-def _chunks(values: Sequence[typing.Any], size: int) -> Iterator[Sequence[typing.Any]]:
+def _chunks(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]

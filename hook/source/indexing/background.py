@@ -27,12 +27,13 @@ def is_due(repo: Repository) -> bool:
             os.utime(seal)
     except OSError:
         return False
-    from hook.source import index, indexing
+    from hook.source import index
+    from hook.source.indexing import index_writer
 
     try:
         opened = index.open_index(repo)
     except index.NoIndex:
-        return not indexing.is_made_now(repo)
+        return not index_writer.is_made_now(repo)
     try:
         return opened.distance("HEAD") > _WORTH_CHANGED
     except index.NoIndex:

@@ -1,0 +1,1 @@
+"""Making the word index and keeping it up to date."""

@@ -1,0 +1,121 @@
+"""The reader of blobs for the index: which words each has, found by processes beside each other where there are many."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import fnmatch
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from hook.source import index, words
+from hook.source.git import GitError, Repository
+from hook.source.object_store import Objects
+
+_CHUNK = 100  # blobs that a worker reads in one go,
+_CHUNK_BYTES = 4 << 20  # or so many bytes
+_FEW = 300  # blobs that are read here, without workers
+_GIT_CACHE_BYTES = 16 << 20  # of each git that reads blobs
+_NO_DEFINITIONS = (  # generated headers: what they define is found by looking into them
+    "drivers/gpu/drm/amd/include/*",
+    "drivers/accel/habanalabs/include/*/asic_reg/*",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BlobPlace:
+    """A blob of the tree, and where it stands."""
+
+    path: str
+    oid: str
+    size: int = 0  # bytes, where it costs nothing to know
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BlobWords:
+    """How a blob is in the index, and the words that lead to it."""
+
+    state: int
+    words: bytes
+
+
+def read_words(
+    repo: Repository, new: Sequence[BlobPlace], limit_bytes: int, jobs: int
+) -> Iterator[tuple[Sequence[BlobPlace], list[BlobWords]]]:
+    """The words of the blobs at `new`, portion by portion, read by `jobs` processes. Raises GitError."""
+    if len(new) <= _FEW or jobs < 2:
+        with Objects(repo, limit_bytes) as objects:
+            for chunk in _portions(new):
+                yield chunk, _words_of(objects, chunk)
+        return
+    # fork: nothing of ours runs in threads here, and a fresh interpreter a worker would cost more than it does
+    context = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, _begin_worker, (repo, limit_bytes)) as pool:
+        waiting: deque[tuple[Sequence[BlobPlace], concurrent.futures.Future[list[BlobWords]]]] = deque()
+        try:
+            for chunk in _portions(new):
+                waiting.append((chunk, pool.submit(_work, chunk)))
+                if len(waiting) > jobs + 1:
+                    places, future = waiting.popleft()
+                    yield places, future.result()
+            while waiting:
+                places, future = waiting.popleft()
+                yield places, future.result()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise GitError("a process that read the tree for the index was killed") from None
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _portions(new: Sequence[BlobPlace]) -> Iterator[Sequence[BlobPlace]]:
+    start, size = 0, 0
+    for at, place in enumerate(new):
+        if at - start >= _CHUNK or (size and size + place.size > _CHUNK_BYTES):
+            yield new[start:at]
+            start, size = at, 0
+        size += place.size
+    if start < len(new):
+        yield new[start:]
+
+
+def _words_of(objects: Objects, places: Sequence[BlobPlace]) -> list[BlobWords]:
+    answers = []
+    for place, (_, blob) in zip(places, objects.read_all([place.oid for place in places]), strict=True):
+        if blob is None or blob.data is None:
+            answers.append(BlobWords(index.WHOLE, b""))
+        elif words.is_binary(blob.data):
+            answers.append(BlobWords(index.BINARY, b""))
+        else:
+            defining = bool(words.language(place.path))
+            scanned = defining and any(fnmatch.fnmatchcase(place.path, pattern) for pattern in _NO_DEFINITIONS)
+            state = index.UNDEFINED if scanned else index.TEXT
+            answers.append(BlobWords(state, words.words(blob.data, place.path, definitions=defining and not scanned)))
+    return answers
+
+
+_worker_objects: Objects | None = None  # of this process, if it is a worker
+
+
+def _begin_worker(repo: Repository, limit_bytes: int) -> None:
+    global _worker_objects
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    threading.Thread(target=_end_with_the_writer, daemon=True).start()
+    _worker_objects = Objects(repo, limit_bytes, _GIT_CACHE_BYTES)
+
+
+def _end_with_the_writer() -> None:
+    """End a worker whose writer is gone: a Ctrl-C while the pool starts leaves one that nobody knows, waiting for ever."""
+    writer = multiprocessing.parent_process()
+    if writer is not None:
+        writer.join()
+        os._exit(1)
+
+
+def _work(places: Sequence[BlobPlace]) -> list[BlobWords]:
+    assert _worker_objects is not None
+    return _words_of(_worker_objects, places)

@@ -1,0 +1,136 @@
+"""The stages after commits were made: they record the verdicts, and carry records along where commits were rewritten."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from hook import triage
+from hook.change import patch
+from hook.change.change import find_commit, revisions
+from hook.record import pending, store
+from hook.source.git import GitError, Repository
+from hook.stages.judging import announce, asking_for, hand_over, judge_all, objects_of, say, settings_at
+from hook.verdict import DecidedBy, Verdict
+
+SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
+
+
+def post_commit(repo: Repository, arguments: Sequence[str]) -> int:
+    """Record the verdict of the commit that was just made, or of a whole cherry-pick or revert sequence at its end."""
+    return _record_since(repo, "")
+
+
+def post_applypatch(repo: Repository, arguments: Sequence[str]) -> int:
+    """Record the verdicts of what `git am` has applied since it started."""
+    return _record_since(repo, "ORIG_HEAD")  # which our hook cannot read where refs are a reftable
+
+
+def _record_since(repo: Repository, fallback: str) -> int:
+    """Record HEAD, or all that a sequence has made: our hooks left its start in a file, since git may have forgotten it by now.
+
+    Without such a file the sequence starts at the revision `fallback`.
+    """
+    start = repo.git_dir / SINCE_MARKER
+    with objects_of(repo) as objects:
+        head = find_commit(objects, "HEAD")
+        settings = settings_at(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
+        commits = _since(repo, start, fallback) or [head.oid]
+        start.unlink(missing_ok=True)
+        wait = settings.agent.commit_seconds if settings.agent.at_commit == "wait" and len(commits) == 1 else 0.0
+        judged, missed = judge_all(repo, objects, settings, commits, asking=asking_for(wait))
+        for line in triage.keep(repo, judged, settings):
+            say(line)
+        for one in missed:
+            if one.failed:
+                say(f"no verdict on {one.commit[:12]}: {one.why}")
+        if len(commits) == 1 and judged:
+            announce(repo, judged[0].verdict, settings)
+        hand_over(repo, settings, judged)
+    return 0
+
+
+def _since(repo: Repository, file: pathlib.Path, fallback: str) -> list[str]:
+    """The commits from the one that `file` names to HEAD, oldest first; none if there is no such file or it names no ancestor."""
+    try:
+        start = file.read_text().strip() if file.exists() else fallback
+        if not start:
+            return []
+        repo.run("merge-base", "--is-ancestor", start, "HEAD")
+        return revisions(repo, f"{start}..HEAD")
+    except (OSError, GitError):
+        return []
+
+
+def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
+    """Carry records from the commits that an amend or a rebase replaced to those that replace them.
+
+    A verdict moves along where the change is the same; where it is not, the new commit is judged. The person's marks go with the verdict
+    they are about.
+    """
+    pairs = [line.split()[:2] for line in sys.stdin.read().splitlines() if len(line.split()) >= 2]
+    olds: dict[str, list[str]] = {}
+    for old, new in pairs:
+        olds.setdefault(new, []).append(old)
+    if not olds:
+        return _record_rebased(repo)
+    with objects_of(repo) as objects:
+        head = find_commit(objects, "HEAD")
+        settings = settings_at(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
+        added = [one for one in _added_in_rebase(repo, settings.push.max_commits) if one not in olds]
+        ids = patch.change_ids(repo, [*olds, *added])
+        old_records = store.carried(repo, settings, {old: ids.get(new, "") for new, mine in olds.items() for old in mine})
+        there = store.read(repo, settings, {one: ids.get(one, "") for one in added}) if added else {}
+        moved = {new: [old_records[old] for old in mine if old in old_records] for new, mine in olds.items()}
+        marks: dict[str, store.Documents] = {new: tuple(mark for one in mine for mark in one.marks) for new, mine in moved.items()}
+        commits = [*olds, *(one for one in added if there[one].verdict is None)]
+        judged, _ = judge_all(repo, objects, settings, commits, asking=asking_for(0.0), ids=ids)
+        judged = [_with_the_agents(one, [record.verdict for record in moved.get(one.verdict.commit, ())]) for one in judged]
+        for line in triage.keep(repo, judged, settings, marks):
+            say(line)
+        for new, mine in olds.items():
+            for old in mine:
+                pending.move(repo, old, new, ids.get(new, ""))
+        hand_over(repo, settings, judged)
+    return 0
+
+
+def _record_rebased(repo: Repository) -> int:
+    """Record what a rebase has made, where nobody tells which commit became which (the pre-commit framework passes no input on)."""
+    if os.environ.get("PRE_COMMIT_REWRITE_COMMAND") != "rebase":
+        return 0
+    with objects_of(repo) as objects:
+        head = find_commit(objects, "HEAD")
+        settings = settings_at(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
+        most = settings.push.max_commits
+        commits = repo.run("rev-list", f"--max-count={most}", "--no-merges", "HEAD", "--not", "ORIG_HEAD", "--remotes").decode().split()
+        judged, _ = judge_all(repo, objects, settings, commits, asking=asking_for(0.0))
+        for line in triage.keep(repo, judged, settings):
+            say(line)
+        hand_over(repo, settings, judged)
+    return 0
+
+
+def _added_in_rebase(repo: Repository, most: int) -> list[str]:
+    """What stands on the commit that the rebase under way began with: it tells post-rewrite of no commit that the person made at a stop."""
+    for name in ("rebase-merge", "rebase-apply"):
+        try:
+            onto = (repo.git_dir / name / "onto").read_text().strip()
+            limits = ("--first-parent", "--no-merges", f"--max-count={most}")
+            return repo.run("rev-list", *limits, "HEAD", "--not", onto, "--").decode().split()
+        except (OSError, GitError):
+            continue
+    return []
+
+
+def _with_the_agents(judged: triage.Judged, recorded: Sequence[Verdict | None]) -> triage.Judged:
+    """What the agent found for the same change before it moved, where nothing is known of it in its new place."""
+    if judged.verdict.decided_by is DecidedBy.DEFAULT:
+        for verdict in recorded:
+            if verdict is not None and verdict.decided_by is DecidedBy.AGENT:
+                moved = dataclasses.replace(verdict, base=judged.verdict.base, commit=judged.verdict.commit)
+                return dataclasses.replace(judged, verdict=moved)
+    return judged

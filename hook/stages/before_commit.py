@@ -1,0 +1,85 @@
+"""The stages before a commit: the verdict is said before the message is written, and may stand in it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+from hook import triage
+from hook.change.change import NothingToJudge, find_commit, head_commit, staged
+from hook.source.git import Repository
+from hook.stages.judging import announce, objects_of, settings_at
+
+AMEND_MARKER = "patch-triage-amend"  # left by the prepare-commit-msg stub
+
+
+def pre_commit(repo: Repository, arguments: Sequence[str]) -> int:
+    """Judge what is staged and say so, so that the verdict is known before the message is written."""
+    if (repo.git_dir / "MERGE_HEAD").exists():
+        return 0  # the index holds the other side of the merge as well: post-commit judges what the merge itself changes
+    with objects_of(repo) as objects:
+        head = head_commit(objects)
+        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+        try:
+            change = staged(repo, objects, settings, head)
+        except NothingToJudge:
+            return 0
+        judged = triage.judge(change, objects, settings)
+        announce(repo, judged.verdict, settings)
+    return 0
+
+
+def prepare_commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
+    """Note whether HEAD is being amended: commit-msg is not told. (Our own hook does this in `sh`; here for the pre-commit framework.)"""
+    source = os.environ.get("PRE_COMMIT_COMMIT_MSG_SOURCE") or "".join(arguments[1:2])
+    name = os.environ.get("PRE_COMMIT_COMMIT_OBJECT_NAME") or "".join(arguments[2:3])
+    marker = repo.git_dir / AMEND_MARKER
+    if (source, name) == ("commit", "HEAD"):
+        marker.touch()
+    else:
+        marker.unlink(missing_ok=True)
+    return 0
+
+
+def commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
+    """Add the trailers to the message file, where the person wants trailers."""
+    from hook.record import trailer
+
+    amends = repo.git_dir / AMEND_MARKER
+    amended = amends.exists()
+    amends.unlink(missing_ok=True)
+    if (repo.git_dir / "MERGE_HEAD").exists() or not arguments:
+        return 0
+    with objects_of(repo) as objects:
+        head = head_commit(objects)
+        if amended and head is not None:
+            # on an amend the index holds only the delta to HEAD: the commit to be is measured from HEAD's parent
+            head = find_commit(objects, head.parents[0]) if head.parents else None
+        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+        if "trailer" not in settings.record.format:
+            return 0
+        try:
+            change = staged(repo, objects, settings, head)
+        except NothingToJudge:
+            return 0
+        judged = triage.judge(change, objects, settings)
+    path = pathlib.Path(arguments[0])
+    message = path.read_bytes()
+    changed = trailer.add(repo, message, judged.verdict)
+    if changed != message:
+        _replace(path, changed)
+    return 0
+
+
+def _replace(path: pathlib.Path, content: bytes) -> None:
+    """Put `content` in place of the message file in one step: git must never read half a message."""
+    handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except BaseException:
+        pathlib.Path(name).unlink(missing_ok=True)
+        raise

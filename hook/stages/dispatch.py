@@ -1,0 +1,66 @@
+"""Running a stage: whatever fails in one, the commit goes through and one line says why.
+
+Only pre-push can stop anything, and only by the policy that the person has set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hook.config import WrongSetting
+from hook.source import setting_layers
+from hook.source.git import GitError, Repository, find
+from hook.stages.after_commit import post_applypatch, post_commit, post_rewrite
+from hook.stages.before_commit import commit_msg, pre_commit, prepare_commit_msg
+from hook.stages.judging import say
+from hook.stages.push import pre_push
+
+_AFTER_SEQUENCE = ("post-rewrite", "post-applypatch", "pre-push")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one stage: STAGE [-- ARGUMENTS]. The exit status is STOPPED only where the policy stops a push, and else 0."""
+    stage, arguments = argv[0], list(argv[1:])
+    if arguments[:1] == ["--"]:
+        arguments = arguments[1:]
+    function = STAGES.get(stage)
+    if function is None:
+        say(f"{stage} is no stage of ours; there are {', '.join(STAGES)}")
+        return 0
+    lost = "the push goes on" if stage == "pre-push" else "the commit goes through"
+    try:
+        repo = find()
+        if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)):
+            return 0
+        return function(repo, arguments)
+    except (GitError, WrongSetting, OSError) as wrong:
+        say(f"no verdict: {_sentence(wrong)}; {lost}")
+    except KeyboardInterrupt:
+        say("interrupted; `patch-triage check` tells the verdict later")
+    except Exception as bug:  # the last boundary: a defect of ours must not cost a commit
+        from hook.record import crash_log
+
+        say(f"no verdict: {crash_log.sentence(bug)}; {lost}")
+    return 0
+
+
+STAGES: Mapping[str, Callable[[Repository, Sequence[str]], int]] = {
+    "pre-commit": pre_commit,
+    "prepare-commit-msg": prepare_commit_msg,
+    "commit-msg": commit_msg,
+    "post-commit": post_commit,
+    "post-rewrite": post_rewrite,
+    "post-applypatch": post_applypatch,
+    "pre-push": pre_push,
+}
+
+
+def _in_sequence(repo: Repository) -> bool:
+    """Whether a rebase or `git am` is under way: what it makes is recorded in one go at its end. Our own hooks see that before Python."""
+    return any((repo.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply"))
+
+
+def _sentence(wrong: Exception) -> str:
+    if isinstance(wrong, OSError) and wrong.strerror:
+        return f"{wrong.filename}: {wrong.strerror}" if wrong.filename else wrong.strerror
+    return str(wrong)

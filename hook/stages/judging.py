@@ -1,0 +1,92 @@
+"""What all stages do alike: judge under the settings of the base, say the verdict, leave to the worker what is pending."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from hook import triage
+from hook.asking import NOT_ASKED, Asking
+from hook.config import DEFAULTS, Settings
+from hook.report import text
+from hook.source import setting_layers
+from hook.source.git import Repository
+from hook.source.object_store import Objects
+from hook.source.tree import Source
+from hook.verdict import Verdict
+
+_ANNOUNCED = "patch-triage-announced"
+
+
+def say(line: str) -> None:
+    """One line to the person, where git's own messages go."""
+    print(f"patch-triage: {text.plain(line)}", file=sys.stderr, flush=True)
+
+
+def asking_for(seconds: float) -> Asking:
+    """How a hook asks the model: for so many seconds from now, and what is open after them stays pending."""
+    tty = sys.stderr.isatty()
+
+    def progress(line: str) -> None:
+        if tty:
+            print(f"\r\033[Kpatch-triage: {text.plain(line)}", end="", file=sys.stderr, flush=True)
+
+    return Asking(deadline=time.monotonic() + seconds if seconds else 0.0, progress=progress)
+
+
+def objects_of(repo: Repository) -> Objects:
+    return Objects(repo, DEFAULTS.limits.blob_bytes)
+
+
+def settings_at(repo: Repository, objects: Objects, base: str) -> Settings:
+    settings = setting_layers.load(repo, Source(objects, base))
+    objects.limit_bytes = settings.limits.blob_bytes
+    return settings
+
+
+def judge_all(
+    repo: Repository,
+    objects: Objects,
+    settings: Settings,
+    commits: Sequence[str],
+    progress: str = "",
+    asking: Asking = NOT_ASKED,
+    ids: Mapping[str, str] | None = None,
+) -> tuple[list[triage.Judged], list[triage.NotJudged]]:
+    judged: list[triage.Judged] = []
+    missed: list[triage.NotJudged] = []
+    shown = progress and sys.stderr.isatty()
+    for count, one in enumerate(triage.judge_commits(repo, objects, settings, commits, asking=asking, ids=ids), 1):
+        (judged if isinstance(one, triage.Judged) else missed).append(one)  # type: ignore[arg-type]
+        if shown:
+            print(f"\rpatch-triage: {progress} {count}/{len(commits)}", end="", file=sys.stderr, flush=True)
+    if shown:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    return judged, missed
+
+
+def announce(repo: Repository, verdict: Verdict, settings: Settings) -> None:
+    """Say the verdict once: post-commit keeps silent where pre-commit has said the same of the same change."""
+    marker = repo.git_dir / _ANNOUNCED
+    said = f"{verdict.change_id} {text.one_line(verdict)}"
+    try:
+        known = marker.read_text()
+        marker.unlink()
+    except OSError:
+        known = ""
+    if known == said:
+        return
+    say(text.one_line(verdict))
+    if not verdict.commit:
+        marker.write_text(said)
+
+
+def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> None:
+    """Leave to the worker what is pending."""
+    if not settings.agent.base_url:
+        return
+    from hook import worker  # only who has a model pays for it
+
+    for line in worker.hand_over(repo, settings, judged):
+        say(line)

@@ -1,0 +1,100 @@
+"""The stage before a push: the only one that can stop anything, and only by the policy that the person has set."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+
+from hook import triage
+from hook.change import patch
+from hook.change.change import head_commit
+from hook.record import store
+from hook.report import text
+from hook.source.git import Repository
+from hook.stages.judging import asking_for, hand_over, judge_all, objects_of, say, settings_at
+from hook.verdict import DecidedBy, Verdict
+
+STOPPED = 10  # a status of its own: a Python that cannot start ends with 1, and must not stop a push
+_NAMED_IN_PUSH = 10
+_NULL = frozenset("0")
+
+
+def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
+    """Judge every commit that the push brings to a remote for the first time, and stop it where the policy says so."""
+    with objects_of(repo) as objects:
+        head = head_commit(objects)
+        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+        most = settings.push.max_commits
+        commits = _pushed(repo, most + 1)
+        older = len(commits) > most
+        commits = commits[:most]
+        if not commits:
+            return 0
+        asking = dataclasses.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex())
+        judged, missed = judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
+        ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
+        recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, "") for one in judged})
+        unrecorded = [one for one in judged if not _is_recorded(one, recorded[one.verdict.commit].verdict)]
+        for line in triage.keep(repo, unrecorded, settings):
+            say(line)
+        hand_over(repo, settings, judged)
+    _report_push(judged, missed)
+    if older:
+        say(f"only the newest {most} commits of this push were judged (push.max_commits); `patch-triage check A..B` judges more")
+    return _policy(settings.policy.block, judged, missed)
+
+
+def _pushed(repo: Repository, most: int) -> list[str]:
+    """The commits that no remote has, newest first, of every ref on standard input, or of the one the pre-commit framework names."""
+    lines = [] if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().splitlines()
+    new, old = [], []
+    for line in lines:
+        words = line.rsplit(" ", 3)
+        if len(words) == 4 and set(words[1]) != _NULL:
+            new.append(words[1])
+            old.append(words[3])
+    if not new and os.environ.get("PRE_COMMIT") == "1":
+        new.append(os.environ.get("PRE_COMMIT_TO_REF") or "HEAD")
+        old.append(os.environ.get("PRE_COMMIT_FROM_REF", ""))
+    if not new:
+        return []
+    known = [one for one in old if one and set(one) != _NULL]
+    out = repo.run("rev-list", "--ignore-missing", f"--max-count={most}", "--no-merges", *new, "--not", "--remotes", *known, "--")
+    return out.decode().split()
+
+
+def _is_recorded(judged: triage.Judged, recorded: Verdict | None) -> bool:
+    """Whether a record says what is known now. One that waits for the model does not once that has answered, or a cap keeps it from it."""
+    if recorded is None or recorded.decided_by is not DecidedBy.DEFAULT:
+        return recorded is not None
+    capped = judged.unanswered is not None and judged.unanswered.end.endswith("cap-reached")
+    return judged.verdict.decided_by is DecidedBy.DEFAULT and not (capped and judged.verdict.reasoning != recorded.reasoning)
+
+
+def _report_push(judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged]) -> None:
+    failed = [one for one in missed if one.failed]
+    worth = [one for one in judged if one.verdict.worth_fuzzing]
+    parts = [f"{len(worth)} worth fuzzing", f"{len(judged) - len(worth)} not"]
+    if failed:
+        parts.append(f"{len(failed)} could not be judged")
+    count = len(judged) + len(failed)
+    say(f"{count} {'commit' if count == 1 else 'commits'}: {', '.join(parts)}")
+    rows = [(one.change.label, text.one_line(one.verdict)) for one in worth] + [(one.commit[:12], one.why) for one in failed]
+    for line in text.table(rows[:_NAMED_IN_PUSH]):
+        say(f"  {line}")
+    if len(rows) > _NAMED_IN_PUSH:
+        say(f"  and {len(rows) - _NAMED_IN_PUSH} more")
+
+
+def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged]) -> int:
+    if policy == "never":
+        return 0
+    stopping = [one.change.label for one in judged if triage.stops(policy, one.verdict)]
+    stopping += [one.commit[:12] for one in missed if one.failed]
+    if not stopping:
+        return 0
+    say(f"push stopped by policy.block: {policy} ({stopping[0]}" + (f" and {len(stopping) - 1} more)" if len(stopping) > 1 else ")"))
+    say("`PATCH_TRIAGE=0 git push …` pushes all the same")
+    return STOPPED
