@@ -11,6 +11,7 @@ from hook.change.change import UnknownRevision
 from hook.change.mail import MailedPatch
 from hook.source import overlay
 from hook.source.git import Repository
+from hook.source.object_store import can_ask
 
 # more blobs would not make the choice better
 _MAX_BLOBS = 64
@@ -84,8 +85,8 @@ def _index_lines(diff: bytes) -> list[tuple[bytes, bytes, str]]:
 
 
 def _by_blobs(repo: Repository, head: str, blobs: Mapping[bytes, str], max_commits: int) -> Base:
-    # a name with a newline cannot be asked for, one that starts with a dot would be looked up relative to nowhere
-    usable = {path: blob for path, blob in blobs.items() if b"\n" not in path and not path.startswith((b"./", b"../"))}
+    # one that starts with a dot would be looked up relative to nowhere
+    usable = {path: blob for path, blob in blobs.items() if can_ask(os.fsdecode(path)) and not path.startswith((b"./", b"../"))}
     usable = dict(list(usable.items())[:_MAX_BLOBS])
     if not usable:
         return Base(head, "HEAD: the patch names no blobs to look for")

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from hook.change import patch
 from hook.config import Settings
 from hook.source.git import GitError, Repository
-from hook.source.object_store import Objects
+from hook.source.object_store import Objects, can_ask
 
 
 class NothingToJudge(Exception):
@@ -52,7 +52,7 @@ class Change:
 
 def find_commit(objects: Objects, revision: str) -> Commit:
     """The commit that `revision` names. Raises UnknownRevision."""
-    if "\n" in revision or not revision:
+    if not revision or not can_ask(revision):
         raise UnknownRevision(f"{revision!r} is no revision")
     found = objects.read(f"{revision}^{{commit}}")
     if found is None or found.kind != "commit" or found.data is None:

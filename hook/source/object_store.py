@@ -1,4 +1,9 @@
-"""Objects: what the repository's object store holds, read through one long-lived `git cat-file --batch`."""
+"""Objects: what the repository's object store holds, read through one long-lived `git cat-file --batch`.
+
+The process has one owner, and one thread at a time talks to it: whoever asks takes the lock, and has read every answer to its questions
+before it lets go. Where that does not come to pass (an exception, an answer too late, more than is to be held) the process is killed, and
+the next question goes to a new one: no answer is ever left over for somebody else's question.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,17 @@ import dataclasses
 import os
 import select
 import subprocess
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from hook.source.git import GitError, Repository
 
-# git writes answers while we still write questions: a chunk must fit the pipe in both directions
-_CHUNK = 200
+_CHUNK = 200  # questions asked at once,
+_CHUNK_BYTES = 32 << 10  # and in so many bytes: git reads no further while its answers fill their pipe, so they must fit into ours
+_HELD_BYTES = 32 << 20  # of answers in memory at once, and one more
+_MOST_LATE = 2  # answers too late in a row, after which nothing is asked any more
 _ATOMIC_BYTES = 4096  # that a pipe which has room takes without waiting (PIPE_BUF)
 _PIPE_BYTES = 1 << 16
 
@@ -29,59 +37,72 @@ class Found:
 
 
 class Objects:
-    """A reader of objects; use it as a context manager. What a partial clone lacks is answered None, never fetched.
+    """A reader of objects, for any number of threads; use it as a context manager.
 
-    An answer that takes longer than one git call may ends git, and every read after it raises GitError at once.
+    What a partial clone lacks is answered None, never fetched. Git has as long for the answers to one set of questions as one git call may
+    take; what is late raises GitError, and the next question starts git again. After the second time in a row every read raises at once.
     """
 
     def __init__(self, repo: Repository, limit_bytes: int, cache_bytes: int = 0) -> None:
         self.limit_bytes = limit_bytes
         self._settings = ("-c", f"core.deltaBaseCacheLimit={cache_bytes}") if cache_bytes else ()
         self.repo = repo
+        self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = bytearray()  # of what git has written
-        self._is_late = False
+        self._late = 0  # answers too late, one after the other
 
     def __enter__(self) -> Objects:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop()
+        with self._lock:
+            self._stop()
 
     def read(self, name: str) -> Found | None:
-        """The object that `name` (an id, or `REV:path` without a newline) stands for; None if the store lacks it."""
+        """The object that `name` (an id, or `REV:path` that `can_ask` allows) stands for; None if the store lacks it."""
         return next(iter(self.read_all([name])))[1]
 
     def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, Found | None]]:
         """As `read`, for many names, in their order."""
-        for start in range(0, len(names), _CHUNK):
-            chunk = names[start : start + _CHUNK]
-            if any("\n" in name for name in chunk):
-                raise GitError("an object name with a newline cannot be asked for")
-            yield from zip(chunk, self._ask(chunk), strict=True)
+        at = 0
+        while at < len(names):
+            chunk = _chunk(names, at)
+            found = self._ask(chunk)
+            yield from zip(chunk, found, strict=False)
+            at += len(found)
 
-    def _ask(self, names: Sequence[str]) -> Iterable[Found | None]:
-        answered = 0
-        while answered < len(names):
+    def _ask(self, names: Sequence[str]) -> list[Found | None]:
+        """What the first of `names` stand for, at least one: the rest is to be asked anew."""
+        if not all(can_ask(name) for name in names):
+            raise GitError("an object name with a line break or NUL cannot be asked for")
+        found: list[Found | None] = []
+        with self._lock:
             process = self._start()
+            deadline = time.monotonic() + self.repo.seconds
             try:
-                self._send(process, "".join(f"{name}\n" for name in names[answered:]).encode("utf-8", "surrogateescape"))
-            except BrokenPipeError:
-                pass  # it died at an earlier question; what it did answer is read below
-            for _ in names[answered:]:
                 try:
-                    found = self._answer(process)
-                except EOFError:
-                    # Newer gits die on an object that a partial clone lacks: that one is missing, the rest is asked anew.
+                    self._send(process, "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape"), deadline)
+                except BrokenPipeError:
+                    pass  # it died at an earlier question; what it did answer is read below
+                held = 0
+                for name in names:
+                    answer = self._answer(process, name, deadline)
+                    found.append(answer)
+                    held += len(answer.data or b"") if answer else 0
+                    if held > _HELD_BYTES:
+                        break
+            except EOFError:
+                # Newer gits die on an object that a partial clone lacks: that one is missing, the rest is asked anew.
+                self._stop()
+                found.append(None)
+            finally:
+                if len(found) < len(names):
                     self._stop()
-                    answered += 1
-                    yield None
-                    break
-                answered += 1
-                yield found
+            self._late = 0
+        return found
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> Found | None:
-        deadline = time.monotonic() + self.repo.seconds
+    def _answer(self, process: subprocess.Popen[bytes], name: str, deadline: float) -> Found | None:
         header = self._line(process, deadline)
         # a name may hold spaces, an id, a kind and a size may not
         words = header.decode("utf-8", "surrogateescape").rstrip("\n").rsplit(" ", 2)
@@ -90,6 +111,8 @@ class Objects:
         if len(words) != 3 or not words[-1].isdigit():
             raise GitError(f"git cat-file: {header.decode('utf-8', 'replace').strip()}")
         oid, kind, size = words[0], words[1], int(words[2])
+        if len(name) == len(self.repo.null_id) and ":" not in name and oid != name:
+            raise GitError(f"git cat-file: answered {oid} where {name} was asked for")
         if size > self.limit_bytes:
             left = size + 1
             while left:
@@ -97,9 +120,8 @@ class Objects:
             return Found(oid, kind, size, None)
         return Found(oid, kind, size, self._bytes(process, size + 1, deadline)[:-1])
 
-    def _send(self, process: subprocess.Popen[bytes], questions: bytes) -> None:
+    def _send(self, process: subprocess.Popen[bytes], questions: bytes, deadline: float) -> None:
         assert process.stdin is not None
-        deadline = time.monotonic() + self.repo.seconds
         at = 0
         while at < len(questions):
             self._wait(process.stdin.fileno(), select.POLLOUT, deadline)
@@ -134,16 +156,15 @@ class Objects:
         poll = select.poll()
         poll.register(descriptor, event)
         if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            self._is_late = True
-            self._stop()
-            raise self._late()
+            self._late += 1
+            raise self._too_late()
 
-    def _late(self) -> GitError:
+    def _too_late(self) -> GitError:
         return GitError(f"git cat-file did not answer within {self.repo.seconds:g} s (limits.git_seconds)")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        if self._is_late:
-            raise self._late()
+        if self._late >= _MOST_LATE:
+            raise self._too_late()
         if self._process is None:
             try:
                 self._process = subprocess.Popen(
@@ -169,3 +190,18 @@ class Objects:
         process.stdin.close()
         process.stdout.close()
         process.wait()
+
+
+def can_ask(name: str) -> bool:
+    """Whether git takes the name as it is: it reads a name a line, drops a carriage return at its end, and stops at a NUL."""
+    return not ("\n" in name or "\0" in name or name.endswith("\r"))
+
+
+def _chunk(names: Sequence[str], start: int) -> Sequence[str]:
+    """The names from `start` on that are asked for at once, at least one."""
+    size = 0
+    for at in range(start, min(start + _CHUNK, len(names))):
+        size += 4 * len(names[at]) + 1  # no character takes more bytes
+        if size > _CHUNK_BYTES:
+            return names[start : max(at, start + 1)]
+    return names[start : start + _CHUNK]

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 
 from hook.source.git import Repository
-from hook.source.object_store import Found, Objects
+from hook.source.object_store import Found, Objects, can_ask
 
 if typing.TYPE_CHECKING:
     from hook.source.index import Index
@@ -98,7 +98,7 @@ class Source:
     def files(self, paths: Sequence[str]) -> list[Found | None]:
         """As `file`, for many paths: git is asked for all of them at once."""
         with self.lock:
-            plain = [path for path in paths if path not in self.changes and "\n" not in path]
+            plain = [path for path in paths if path not in self.changes and can_ask(path)]
             read = self.objects.read_all([f"{self.revision}:{path}" for path in plain])
             known = {path: found for path, (_, found) in zip(plain, read, strict=True)}
             return [self._kept(path, known[path] if path in known else self._read(path)) for path in paths]
@@ -123,9 +123,9 @@ class Source:
 
     def _at(self, path: str) -> Found | None:
         """What the revision itself, or the staged index, has at `path`."""
-        if "\n" not in path:
+        if can_ask(path):
             return self.objects.read(f"{self.revision}:{path}")
-        oid = self._listed(path)  # git cat-file --batch takes a name a line
+        oid = self._listed(path) if "\0" not in path else ""
         return self.objects.read(oid) if oid else None
 
     def _listed(self, path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -149,3 +150,31 @@ def test_every_field_is_told_of_in_words() -> None:
 def test_they_are_for_our_own_profile_and_can_be_run_by_hand(grown: Kernel) -> None:
     assert "mm/pool.c:21-27 function" in grown.triage("tool", "definition", "--json", '{"Name": "pool_get"}')
     assert "there is no change here" in grown.triage_both("tool", "diff", ok=2)[1]
+
+
+def test_all_tools_beside_each_other_answer_as_each_alone(desk: Desk) -> None:
+    """Several calls of one answer of the model run at once, over one reader of objects."""
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("definition", {"Name": "pool_check"}),
+        ("references", {"Name": "pool_get", "PathPrefix": "include"}),
+        ("callers", {"Name": "pool_put"}),
+        ("callees", {"Name": "pool_get"}),
+        ("kconfig", {"Option": "POOL_DEBUG"}),
+        ("kbuild", {"File": POOL, "Line": 13}),
+        ("reach", {"File": "drivers/net/tinynet.c", "Function": "tinynet_xmit"}),
+        ("diff", {"File": POOL}),
+        ("grepper", {"Expression": "pool_check", "PathPrefix": "mm"}),
+        ("codesearch-dir-index", {"Dir": "mm"}),
+        ("read-file", {"File": POOL}),
+    ]
+    assert {name for name, _ in calls} == set(lookup_tools.BY_NAME)
+    alone = [asked(desk, name, **arguments) for name, arguments in calls]
+    desk.source.objects.repo.call_limit.seconds = 10.0  # a lost answer is an error, not a hang
+
+    def answer(number: int) -> bool:
+        name, arguments = calls[number % len(calls)]
+        mine = dataclasses.replace(desk, source=Source(desk.source.objects, desk.source.revision))
+        return asked(mine, name, **arguments) == alone[number % len(calls)]
+
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        assert all(pool.map(answer, range(len(calls) * 10)))
