@@ -185,7 +185,7 @@ def test_git_finds_it_as_a_subcommand(kernel: Kernel) -> None:
 
 def test_a_file_whose_name_holds_a_newline_is_judged(kernel: Kernel) -> None:
     kernel.commit("drivers/odd\nplace/od\nd.c", "int odd(void)\n{\n\treturn 1;\n}\n")
-    assert "code changed in odd()" in kernel.triage("check", "HEAD") or "new file" in kernel.triage("check", "HEAD")
+    assert '"drivers/odd\\nplace/od\\nd.c":1  new file' in kernel.triage("check", "HEAD")
     kernel.stage("drivers/odd\nplace/od\nd.c", "int odd(void)\n{\n\treturn 2;\n}\n")
     assert "code changed in odd()" in kernel.triage("check")
 

@@ -168,7 +168,7 @@ def test_wrong_calls_are_answered_with_what_is_right(kernel: Kernel) -> None:
     assert "past its end" in refused(kernel, "read-file", File="mm/pool.c", FirstLine=5000)
     assert "is a directory" in refused(kernel, "read-file", File="mm")
     assert "no directory" in refused(kernel, "codesearch-dir-index", Dir="mm/pool.c")
-    assert "not run" in refused(kernel, "set-results") or "there is no tool" in refused(kernel, "set-results")
+    assert "there is no tool 'set-results'; there are grepper, " in refused(kernel, "set-results")
 
 
 def test_secrets_in_a_file_are_cut_and_its_lines_keep_their_numbers(kernel: Kernel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -162,22 +163,31 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     assert complaints(browser) == []
 
 
-def test_the_pictures_of_the_documents(browser: webdriver.Chrome, pages: dict[str, pathlib.Path], request: pytest.FixtureRequest) -> None:
-    """Taken anew with --remake-golden."""
-    if not request.config.getoption("--remake-golden"):
-        return
+def picture(browser: webdriver.Chrome, file: pathlib.Path, size: tuple[int, int], shown: str) -> None:
+    """Take a picture: it is of that size, and the element of the id `shown` starts in it."""
+    browser.execute_script("document.getElementById(arguments[0]).scrollIntoView()", shown)
+    top = browser.execute_script("return document.getElementById(arguments[0]).getBoundingClientRect().top", shown)
+    assert 0 <= top < size[1]
+    assert browser.save_screenshot(str(file))
+    assert struct.unpack(">II", file.read_bytes()[16:24]) == size  # of a PNG
+
+
+def test_the_pictures_of_the_documents(
+    browser: webdriver.Chrome, pages: dict[str, pathlib.Path], request: pytest.FixtureRequest, tmp_path: pathlib.Path
+) -> None:
+    """With --remake-golden they are kept."""
+    kept = PICTURES if request.config.getoption("--remake-golden") else tmp_path
     for name, size, scheme, place in (
         ("desktop", DESKTOP, "light", "verdict"),
         ("steps", DESKTOP, "light", "steps"),
         ("phone", PHONE, "dark", "verdict"),
     ):
         show(browser, pages["golden"], size, scheme)
-        browser.execute_script("document.getElementById(arguments[0]).scrollIntoView()", place)
-        browser.save_screenshot(str(PICTURES / f"page-{name}.png"))
+        picture(browser, kept / f"page-{name}.png", size, place)
     for name, size, scheme in (("desktop", (1280, 620), "light"), ("phone", PHONE, "dark")):
         show(browser, pages["review"], size, scheme)
-        browser.execute_script("document.querySelector('details.patch').open = true; document.getElementById('open').scrollIntoView()")
-        browser.save_screenshot(str(PICTURES / f"series-{name}.png"))
+        browser.execute_script("document.querySelector('details.patch').open = true")
+        picture(browser, kept / f"series-{name}.png", size, "open")
 
 
 def test_hostile_texts_leave_the_page_as_it_is(browser: webdriver.Chrome, pages: dict[str, pathlib.Path]) -> None:
