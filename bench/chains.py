@@ -1,6 +1,6 @@
 """Call paths on a real kernel tree, for functions drawn at random: how many are found, and what a search costs.
 
-    python bench/chains.py TREE [--seed 1] [--count 50] [--seconds 1] [--brief]
+    python bench/chains.py TREE [--seed 1] [--count 50] [--steps 2000] [--brief]
 
 TREE is made by bench/tree.py and has its word index (`patch-triage index`). The functions are drawn from all in the .c files of fs, net,
 mm, kernel and io_uring that are not __init or __exit. Prints each chain with the place of every hop, from user space down, and the time
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("tree", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--callers", type=int, default=24)
     parser.add_argument("--brief", action="store_true", help="a line for each function")
@@ -63,7 +63,7 @@ def main() -> None:
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=args.tree, capture_output=True, text=True, check=True).stdout.strip()
     with Objects(repo, 64 << 20) as objects:
         drawn = random.Random(args.seed).sample(functions(Source(objects, revision)), args.count)
-    bounds = call_paths.SearchBounds(24, args.files, args.callers, args.seconds)
+    bounds = call_paths.SearchBounds(24, args.files, args.callers, args.steps)
     counts = dict.fromkeys(("proved", "likely", "none"), 0)
     passed, used = [], []
     quick = [0, 0]  # chains found within a second that passed, and within one of CPU

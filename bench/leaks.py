@@ -53,7 +53,7 @@ def judge(repo: git.Repository, patch: pathlib.Path, compiler: str) -> Row:
             source = Source(objects, change.after)
             arch = SETTINGS.target.arch
             began = time.process_time()  # a busy machine says nothing about us
-            evidence = file_findings.gather(change.patch, source, arch, SETTINGS.focus.max_symbols, SETTINGS.limits.evidence_seconds)
+            evidence = file_findings.gather(change.patch, source, arch, SETTINGS.focus.max_symbols, SETTINGS.limits.evidence_bytes)
             middle = time.process_time()
             found = leaks.find(change.patch, evidence, source, Kernel(source, arch, compiler, None), arch)
             return Row(found, (time.process_time() - middle) * 1000, (middle - began) * 1000)

@@ -95,9 +95,11 @@ class ReachSettings(SettingGroup, name="reach"):
     """How far call paths from entry points to changed functions are followed."""
 
     check_files: int = _field(16, checks.whole(1, 100_000), "read at most N files to find the call paths of one change")
-    check_seconds: float = _field(0.05, checks.seconds(0.01, 600), "search at most so long; what is cut short stays unknown")
-    max_files: int = _field(2000, checks.whole(1, 100_000), "the same, where somebody waits for it: with -v, and before a model is asked")
-    max_seconds: float = _field(5.0, checks.seconds(0.01, 600), "the same")
+    check_steps: int = _field(
+        200, checks.whole(1, 10_000_000), "look for the callers of at most N functions for the call paths of one change"
+    )
+    max_files: int = _field(1000, checks.whole(1, 100_000), "the same, where somebody waits for it: with -v, and before a model is asked")
+    max_steps: int = _field(1200, checks.whole(1, 10_000_000), "the same")
 
 
 class RecordSettings(SettingGroup, name="record"):
@@ -222,8 +224,11 @@ class LimitSettings(SettingGroup, name="limits"):
 
     git_seconds: float = _field(60.0, checks.seconds(1, 3600), "how long one git call may take")
     blob_bytes: int = _field(16 << 20, checks.whole(1 << 10, 1 << 32), "read files up to this size; larger ones stay open")
-    evidence_seconds: float = _field(
-        20.0, checks.seconds(0.1, 3600), "compare the files of one change at most so long; the rest is judged by path"
+    evidence_bytes: int = _field(
+        32 << 20, checks.whole(1 << 10, 1 << 40), "compare at most so much of one change, both sides counted; the rest is judged by path"
+    )
+    safety_seconds: float = _field(
+        60.0, checks.seconds(1, 86_400), "end a judgement that takes so long all the same; it is called incomplete and not kept"
     )
     lookup_seconds: float = _field(20.0, checks.seconds(0.1, 3600), "how long one question about the tree may take")
 
@@ -248,11 +253,14 @@ RETIRED = frozenset(
         "index.no_definitions",
         "limits.diff_bytes",
         "limits.evidence_facts",
+        "limits.evidence_seconds",
         "limits.lookup_files",
         "limits.mail_bytes",
         "patchwork.seconds",
+        "reach.check_seconds",
         "reach.max_caller_files",
         "reach.max_hops",
+        "reach.max_seconds",
     )
 )
 

@@ -67,7 +67,7 @@ def keep_evidence(
     change: Change, objects: Objects, settings: Settings, asking: Asking, source: Source, proofs: Proofs, verdict: Verdict
 ) -> None:
     """Keep a verdict of the evidence, which was read from `source`, the tree with the change applied. Raises OSError."""
-    if _is_incomplete(change, proofs) or _rests_on_absence(proofs):
+    if proofs.cut or _is_incomplete(change, proofs) or _rests_on_absence(proofs):
         return
     # what the change itself holds is in its ChangeId
     changed = {path for file in change.patch.files for path in (file.old_path, file.path)}
@@ -78,6 +78,8 @@ def keep_evidence(
     out_of_reach = proofs.reached is not None and proofs.reached.answer is Answer.NO
     if out_of_reach or (source.rests_on_all and proofs.evidence.functional is Answer.NO):
         reads[""] = before.oid("")  # any new file may change it
+    if source.index is None and verdict.decided_by is not DecidedBy.EVIDENCE:
+        reads[cache.NO_INDEX] = ""  # with one, more may be found
     cache.keep(change.repo, settings, verdict, reads, _THOROUGH if asking.is_thorough else "")
 
 
@@ -85,7 +87,7 @@ def keep_answer(
     change: Change, settings: Settings, asking: Asking, source: Source, proofs: Proofs, verdict: Verdict, looked_at: Mapping[str, str]
 ) -> None:
     """Keep an agent's verdict, which rests on the evidence and on what its tools `looked_at`. Raises OSError."""
-    if _is_incomplete(change, proofs) or _rests_on_absence(proofs) or not change.after:
+    if proofs.cut or _is_incomplete(change, proofs) or _rests_on_absence(proofs) or not change.after:
         return
     options = {name: digest for name, digest in source.read_blobs.items() if name.startswith(cache.NO_PATH)}
     cache.keep(change.repo, settings, verdict, {**options, **looked_at}, _agents(settings, asking))

@@ -37,6 +37,7 @@ class Proofs:
     configs: needed_options.Configs | None = None
     reached: reachability.Reached | None = None
     leaks: leaks.Leaks | None = None
+    cut: str = ""  # why more would be known on another machine, or at another time
 
 
 def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
@@ -53,7 +54,7 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
         decided_by=decided_by,
         functional=evidence.functional,
         reachable=evidence.reachable,
-        reasoning=_reasoning(change, proofs, settings),
+        reasoning=_reasoning(change, proofs, settings) + (f" Incomplete: {proofs.cut}." if proofs.cut else ""),
         change_id=change.patch.change_id,
         change_classes=tuple(dict.fromkeys(str(name) for finding in findings for name in finding.change_classes)),
         evidence=facts[:_MAX_FACTS],
@@ -219,7 +220,7 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
     if len(still) < total:
         text += f" {_files(total - len(still))} of {total} proved harmless."
     if evidence.unread:
-        text += f" {_files(evidence.unread)} not compared: not in this partial clone, or more than limits.evidence_seconds allow."
+        text += f" {_files(evidence.unread)} not compared: not in this partial clone, or beyond limits.evidence_bytes."
     if change.patch.hunks_missing:
         text += f" No hunks: {change.patch.hunks_missing}."
     if proofs.reached is not None and proofs.reached.questions:

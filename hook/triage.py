@@ -74,7 +74,7 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
             else:
                 if waited and use_cache and (known := _known(change, objects, settings, asking)):
                     return known
-        return _judge(Case(change, objects, tree_after(change, objects), settings, asking, Redactor(), use_cache))
+        return _judge(Case(change, objects, tree_after(change, objects, settings), settings, asking, Redactor(), use_cache))
 
 
 def _known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Judged | None:
@@ -127,7 +127,7 @@ def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
     """The same, with each hunk of its change classified."""
     from hook.evidence.functional import hunk_classes
 
-    found = hunk_classes.classify(judged.change.patch, tree_after(judged.change, objects), settings.target.arch)
+    found = hunk_classes.classify(judged.change.patch, tree_after(judged.change, objects, settings), settings.target.arch)
     return dataclasses.replace(judged, hunks=tuple(found))
 
 
@@ -150,7 +150,7 @@ def replay(
     Raises WrongSetting where a prompt cannot be used.
     """
     trajectory = Trajectory(redactor.value)
-    found = prove(Case(change, objects, tree_after(change, objects), settings, asking, redactor), trajectory)
+    found = prove(Case(change, objects, tree_after(change, objects, settings), settings, asking, redactor), trajectory)
     bench = consultation.lay_out(found, use_cache=False, client=recording)
     return consultation.ask(found, bench, "", trajectory, recording).verdict, trajectory
 
@@ -158,7 +158,7 @@ def replay(
 def proved(change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED) -> Proved:
     """What is proved of a change without a model; nothing is asked, and nothing kept."""
     redactor = Redactor()
-    case = Case(change, objects, tree_after(change, objects), settings, asking, redactor)
+    case = Case(change, objects, tree_after(change, objects, settings), settings, asking, redactor)
     return prove(case, Trajectory(redactor.value))
 
 

@@ -190,11 +190,13 @@ def test_a_file_whose_name_holds_a_newline_is_judged(kernel: Kernel) -> None:
     assert "code changed in odd()" in kernel.triage("check")
 
 
-def test_a_change_that_takes_too_long_is_judged_by_its_paths_and_not_remembered(kernel: Kernel) -> None:
-    for number in range(300):
-        kernel.write(f"drivers/many/file{number}.c", "int many(void)\n{\n\treturn 1;\n}\n" * 400)
+def test_a_change_that_is_too_large_is_judged_by_its_paths_and_not_remembered(kernel: Kernel) -> None:
+    for number in range(30):
+        kernel.write(f"drivers/many/file{number}.c", "int many(void)\n{\n\treturn 1;\n}\n" * 4)
     kernel.git("add", "-A", "-f")
-    said = kernel.triage("check", PATCH_TRIAGE_LIMITS_EVIDENCE_SECONDS="0.1")
-    assert "not compared within limits.evidence_seconds" in kernel.triage("check", "-v", PATCH_TRIAGE_LIMITS_EVIDENCE_SECONDS="0.1")
+    said = kernel.triage("check", PATCH_TRIAGE_LIMITS_EVIDENCE_BYTES="100000")
+    assert "not compared: the change is larger than limits.evidence_bytes" in kernel.triage(
+        "check", "-v", PATCH_TRIAGE_LIMITS_EVIDENCE_BYTES="100000"
+    )
     assert said.startswith("worth fuzzing (not proved: ")
     assert "not compared" not in kernel.triage("check", "-v")

@@ -46,3 +46,15 @@ def test_no_two_modules_share_a_name() -> None:
 
 def test_no_two_public_classes_share_a_name() -> None:
     assert named_twice([node.name for _, node in definitions(ast.ClassDef) if not node.name.startswith("_")]) == set()
+
+
+def test_nothing_that_proves_reads_the_clock() -> None:
+    clocks = {"time", "datetime", "random", "asyncio", "threading"}
+    proving = ("c/", "kernel/", "evidence/")
+    imported = {
+        (name, alias.name if isinstance(node, ast.Import) else node.module or "")
+        for name, node in definitions((ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if name.startswith(proving)
+    }
+    assert {(name, module) for name, module in imported if module.partition(".")[0] in clocks} == set()

@@ -6,7 +6,6 @@ A recorded verdict that fits the commit counts; without one the commit is judged
 from __future__ import annotations
 
 import argparse
-import time
 import typing
 from collections.abc import Iterator, Sequence
 
@@ -24,7 +23,7 @@ if typing.TYPE_CHECKING:
     from hook.verdict import Verdict
 
 _MOST_INCLUDERS = 50  # of a header: more are half the kernel
-_INCLUDERS_READ, _INCLUDERS_SECONDS = 1000, 10.0  # files, and time for all commits together, to find them
+_INCLUDERS_READ = 1000  # files, to find them
 
 
 def register(command: Command) -> None:
@@ -65,13 +64,12 @@ def _items(options: argparse.Namespace, *, with_functions: bool = False) -> tupl
     repo = repository(options)
     with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         found, code = [], DONE
-        deadline = time.monotonic() + _INCLUDERS_SECONDS
         for one in _judged(repo, objects, options.revision):
             if isinstance(one, str):
                 complain(one)
                 code = NOT_JUDGED
             else:
-                found.append(_item(objects, *one, deadline, with_functions=with_functions))
+                found.append(_item(objects, *one, with_functions=with_functions))
     return found, code
 
 
@@ -98,9 +96,7 @@ def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterato
         yield change, commit.subject, verdict, settings
 
 
-def _item(
-    objects: Objects, change: Change, subject: str, verdict: Verdict, settings: config.Settings, deadline: float, *, with_functions: bool
-) -> Item:
+def _item(objects: Objects, change: Change, subject: str, verdict: Verdict, settings: config.Settings, *, with_functions: bool) -> Item:
     from hook.report.exports import Item
     from hook.source.tree import Source
 
@@ -109,7 +105,7 @@ def _item(
     source, arch = Source(objects, change.after), settings.target.arch
     files = [file.path for file in change.patch.files if file.new_blob and _is_instrumented(source, file.path, arch)]
     headers = [file.path for file in change.patch.files if file.new_blob and file.path.endswith(".h")]
-    includers = [path for header in headers for path in _includers(source, header, arch, deadline)]
+    includers = [path for header in headers for path in _includers(source, header, arch)]
     # the evidence names only what can be hit; a model, and who edits a note, may name anything
     mine = not verdict.model
     symbols = tuple(name for name in verdict.focus_symbols if mine or _can_be_hit(source, name, settings))
@@ -137,17 +133,17 @@ def _is_instrumented(source: Source, path: str, arch: str) -> bool:
     return path.endswith(".c") and not (kind.is_harmless or kind.is_out_of_reach) and not kcov.uncovered(source, path)
 
 
-def _includers(source: Source, header: str, arch: str, deadline: float) -> list[str]:
-    """The instrumented C files that include a header, where they are few enough to say something of the change, and found in time."""
+def _includers(source: Source, header: str, arch: str) -> list[str]:
+    """The instrumented C files that include a header, where they are few enough to say something of the change."""
     from hook.evidence.functional import path_table
     from hook.source import lookup
 
     kind = path_table.classify(header, arch)
     if kind.is_harmless or kind.is_out_of_reach:
         return []
-    found = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ, max(0.1, deadline - time.monotonic())))
-    if found.cut == "seconds":
-        complain(f"who includes {header} was not found in time; `patch-triage index` makes that fast")
+    found = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ))
+    if found.cut == "index":
+        complain(f"who includes {header} is not known: there is no word index; `patch-triage index` makes it")
     names = list(dict.fromkeys(one.path for one in found.items))
     if found.cut or len(names) > _MOST_INCLUDERS:
         return []
@@ -160,7 +156,7 @@ def _can_be_hit(source: Source, name: str, settings: config.Settings) -> bool:
     from hook.evidence.focus import changed_functions, kcov
     from hook.source import lookup
 
-    bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds)
+    bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds, searches_all=True)
     try:
         found = lookup.find_definitions(source, name, bounds)
     except lookup.NotAName:

@@ -45,7 +45,7 @@ def look(options: argparse.Namespace) -> int:
         revision = "" if options.staged else find_commit(objects, options.rev).oid
         settings = settings_at(repo, objects, revision or "HEAD")
         source = Source(objects, revision)
-        bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds)
+        bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds, searches_all=True)
         path = ""
         try:
             if options.question == "file":

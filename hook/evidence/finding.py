@@ -56,6 +56,7 @@ class Finding:
     unread: bool = False  # whether a blob could not be read, so that another look may find more
     functions: FileFunctions | None = None  # of a C file that is not proved harmless
     compared: bool = False  # by its text, so that each hunk can be
+    read_bytes: int = 0  # of both sides
 
     @property
     def proof(self) -> Fact | None:

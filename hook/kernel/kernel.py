@@ -37,7 +37,7 @@ class Kernel:
         self.environment = target(target_arch)  # what the top makefile gives to Kconfig and Kbuild
         self.kbuild = Kbuild(source, self.environment)
         # what Kconfig was read from is known by one digest, not by its sixteen hundred files
-        apart = Source(source.objects, source.revision, source.changes, base=source.base)
+        apart = Source(source.objects, source.revision, source.changes, base=source.base, safety=source.safety)
         self._known = TreeOptions(apart, self.environment, toolchain(toolchain_name), base_text)
         self._conditionals: dict[str, Guards | None] = {}
         self._built: dict[str, Built] = {}

@@ -14,7 +14,6 @@ from hook.source.tree import Source
 
 NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/", "rust/", "lib/test_", "lib/kunit/")
 _NAMES_BYTES = 8 << 20
-_SEARCH_SECONDS = 2.0  # for a name, in a small tree without an index
 _CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "security")  # where system calls are near
 _INCLUDED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w.-]+\.c)"')
 
@@ -70,9 +69,7 @@ class Holders:
         if not self.source.is_small:
             self.cut = True
             return []
-        found, cut = paths_matching(
-            self.source, rf"(^|[^A-Za-z0-9_]){name}([^A-Za-z0-9_]|$)", limit_bytes=_NAMES_BYTES, seconds=_SEARCH_SECONDS
-        )
+        found, cut = paths_matching(self.source, rf"(^|[^A-Za-z0-9_]){name}([^A-Za-z0-9_]|$)", limit_bytes=_NAMES_BYTES)
         self.cut = self.cut or bool(cut)
         return found
 

@@ -23,6 +23,7 @@ from hook.verdict import NotAVerdict, Verdict, from_document, to_document
 _FANOUT = 256
 _MAX_ENTRIES = 20_000  # verdicts that are kept, newest first
 NO_PATH = "\0"  # begins the names of what was read and is no file: all Kconfig files together
+NO_INDEX = "\0no index"  # among what was read: that there was no word index
 
 
 @functools.cache
@@ -59,8 +60,10 @@ def look_up(repo: Repository, settings: Settings, source: Source, change_id: str
 
 def read(source: Source, name: str, settings: Settings) -> str:
     """What stands for the content of a path in `source`, or for all its options together, in an entry."""
-    if not name.startswith("\0"):
+    if not name.startswith(NO_PATH):
         return source.oid(name)
+    if name == NO_INDEX:
+        return "there is one" if source.index is not None else ""
     from hook.kernel.kconfig import options_cache
 
     return options_cache.known_by(source, name, settings.fuzz.toolchain)

@@ -7,6 +7,7 @@ to the byte.
 from __future__ import annotations
 
 import fnmatch
+import math
 import os
 import pathlib
 import re
@@ -78,14 +79,17 @@ def grep(
     return [line.removeprefix(mark) for line in lines if line], ended
 
 
-def paths_matching(source: Source, expression: str, *, limit_bytes: int, seconds: float) -> tuple[list[str], str]:
+def paths_matching(source: Source, expression: str, *, limit_bytes: int, seconds: float = math.inf) -> tuple[list[str], str]:
     """The paths of the files that may hold a match, by the index; without it, of those that do. Beside them the limit, as in `grep`."""
     _refuse(expression)
     found = chosen(source, expression)
     if found is not None:
         return found, ""
     where = [source.revision] if source.revision else []
+    seconds = min(seconds, source.repo.seconds, source.safety.seconds_left)
     out, ended = _run(source, expression, ("--files-with-matches", "-z"), where, [], limit_bytes, seconds)
+    if ended == "seconds":
+        source.safety.cut = source.safety.cut or f"git grep did not end within {seconds:g} s"
     names = os.fsdecode(out).split("\0")
     names.pop()  # nothing, or half a name
     mark = f"{source.revision}:" if source.revision else ""

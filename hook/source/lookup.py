@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import posixpath
 import re
 import time
@@ -51,12 +52,13 @@ class Bounds:
     """How much a look-up may read."""
 
     files: int
-    seconds: float
+    seconds: float = math.inf  # for those who wait for it; an answer that a verdict rests on is bounded by its files alone
+    searches_all: bool = False  # whether a large tree without an index is searched from end to end
 
 
 @dataclasses.dataclass(frozen=True)
 class LookupResult(Generic[Item]):
-    """What was found, by path and line. `cut` says which bound ended the look-up early: `files`, `seconds`, or nothing."""
+    """What was found, by path and line. `cut` says what ended it early: `files`, `seconds`, `index` (there is none), or nothing."""
 
     items: tuple[Item, ...]
     cut: str = ""
@@ -254,6 +256,9 @@ class _Reading:
                 return
             except NoIndex as wrong:
                 source.index_failed(str(wrong))
+        if source.index is None and not bounds.searches_all and not source.is_small:
+            self._paths, self.cut = [], "index"
+            return
         # a system call is defined by its bare name, as an argument of a macro
         bare = word.removeprefix("compat_").removeprefix("sys_") if defining else word
         either = word if bare == word else f"({word}|{bare})"
@@ -264,7 +269,7 @@ class _Reading:
         if len(self._paths) > self._bounds.files:
             self.cut = self.cut or "files"
         for path in self._paths[: self._bounds.files]:
-            if time.monotonic() > self._deadline:
+            if time.monotonic() > self._deadline or self._source.safety.is_over:
                 self.cut = "seconds"
                 return
             found = self._source.file(path)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import fnmatch
+import math
 import os
 import re
 import threading
+import time
 import typing
 from collections.abc import Collection, Mapping, Sequence
 
@@ -42,6 +44,31 @@ class Entry:
     oid: str  # empty for a directory of the index, which has no object
 
 
+class SafetyNet:
+    """Ends a judgement that takes far longer than its limits, which count work, can make it take.
+
+    What it leaves open is said, and is never kept as an answer.
+    """
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        self.seconds = seconds
+        self.cut = ""  # why an answer is not what it would be on a machine that does its work; empty: it is
+        self._deadline = time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether to stop here; the answer is then known to be cut short."""
+        if time.monotonic() > self._deadline:
+            self.cut = self.cut or f"stopped after {self.seconds:g} s (limits.safety_seconds)"
+            return True
+        return False
+
+    @property
+    def seconds_left(self) -> float:
+        """For a process that is waited for."""
+        return max(0.0, self._deadline - time.monotonic())
+
+
 @dataclasses.dataclass
 class Source:
     """The files of one revision. Its methods may be called from several threads."""
@@ -52,6 +79,7 @@ class Source:
     read_blobs: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> object id, "" where there was nothing
     base: str = ""  # a commit that this is near to, and that will be there when what is staged or mailed is gone; empty: none
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock, repr=False)
+    safety: SafetyNet = dataclasses.field(default_factory=SafetyNet, repr=False)
     rests_on_all: bool = False  # what was said rests on what is nowhere in the tree, so that any new file may change it
     index_asked: bool = False
     opened_index: Index | None = None
@@ -86,9 +114,10 @@ class Source:
         return head[:4] == b"DIRC" and int.from_bytes(head[8:12], "big") < SMALL_FILES
 
     def index_failed(self, why: str) -> None:
-        """Answer without the index from now on."""
+        """Answer without the index from now on. Another time it may answer, so nothing of this is kept."""
         with self.lock:
             self.opened_index, self.without_index = None, why
+            self.safety.cut = self.safety.cut or f"the word index could not be read to the end: {why}"
 
     def file(self, path: str) -> Found | None:
         """The blob at `path`, None if there is none (or the store of a partial clone lacks it)."""

@@ -15,7 +15,7 @@ from hook.config import Settings
 from hook.redaction import Redactor
 from hook.settlement import Proofs
 from hook.source.object_store import Objects
-from hook.source.tree import Source
+from hook.source.tree import SafetyNet, Source
 from hook.trajectory import Trajectory
 from hook.verdict import Answer, Verdict
 
@@ -70,6 +70,7 @@ def prove(case: Case, trajectory: Trajectory) -> Proved:
         if Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):
             break
         proofs = trajectory.step(proof.name, functools.partial(proof.prove, case, proofs), proof.shown)
+    proofs = dataclasses.replace(proofs, cut=case.source.safety.cut)
     verdict = trajectory.step("settle", lambda: _settled(case, proofs), _shown_verdict)
     return Proved(case, proofs, verdict)
 
@@ -86,8 +87,8 @@ def _shown_verdict(verdict: Verdict) -> Shown:
 def _evidence(case: Case) -> Proofs:
     from hook.evidence.functional import file_findings  # only what is not known already pays for it
 
-    most, seconds = case.settings.focus.max_symbols, case.settings.limits.evidence_seconds
-    return Proofs(file_findings.gather(case.change.patch, case.source, case.settings.target.arch, most, seconds))
+    most_symbols, most_bytes = case.settings.focus.max_symbols, case.settings.limits.evidence_bytes
+    return Proofs(file_findings.gather(case.change.patch, case.source, case.settings.target.arch, most_symbols, most_bytes))
 
 
 def _options(case: Case, proofs: Proofs) -> Proofs:
@@ -135,13 +136,14 @@ def _shown_leaks(proofs: Proofs) -> Shown:
     return {"NeedsKMSAN": leaks.needs, "Proved": len(leaks.proved), "Signals": signals} if leaks else {}
 
 
-def tree_after(change: Change, objects: Objects) -> Source:
+def tree_after(change: Change, objects: Objects, settings: Settings) -> Source:
     """The tree with the change applied. What is staged is laid over its base: git needs a while to look anything up in a large index."""
+    safety = SafetyNet(settings.limits.safety_seconds)
     if change.after:
-        return Source(objects, change.after, base=change.base)
+        return Source(objects, change.after, base=change.base, safety=safety)
     changes = {path: "" for file in change.patch.files for path in (file.old_path,)}
     changes |= {file.path: file.new_blob or "" for file in change.patch.files}
-    return Source(objects, change.base_tree, changes, base=change.base)
+    return Source(objects, change.base_tree, changes, base=change.base, safety=safety)
 
 
 PROOFS = (

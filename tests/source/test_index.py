@@ -25,7 +25,7 @@ from hook.source.object_store import Objects
 from hook.source.tree import Source
 from tests.small_kernel import PROGRAM, Kernel
 
-BOUNDS = lookup.Bounds(1000, 20.0)
+BOUNDS = lookup.Bounds(1000, searches_all=True)
 POOL = "mm/pool.c"
 SETTINGS = config.DEFAULTS
 

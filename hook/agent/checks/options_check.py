@@ -160,7 +160,9 @@ class _Trial:
             return
         for name in names:
             try:
-                found = find_definitions(source, name, Bounds(_LOOKUP_FILES, min(_LOOKUP_SECONDS, self._desk.seconds_left)))
+                found = find_definitions(
+                    source, name, Bounds(_LOOKUP_FILES, min(_LOOKUP_SECONDS, self._desk.seconds_left), searches_all=True)
+                )
             except NotAName:
                 continue
             for one in found.items:

@@ -120,7 +120,7 @@ class Neighbours:
         return good
 
     def _bounds(self) -> Bounds:
-        return Bounds(_LOOKUP_FILES, max(0.01, min(_LOOKUP_SECONDS, self._until - time.monotonic())))
+        return Bounds(_LOOKUP_FILES, max(0.01, min(_LOOKUP_SECONDS, self._until - time.monotonic())), searches_all=True)
 
     def _is_common(self, name: str, files: int = _UBIQUITOUS_FILES) -> bool:
         """Whether more than so many files hold a name; not where there is no index to tell."""

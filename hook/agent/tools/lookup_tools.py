@@ -23,6 +23,7 @@ from hook.kernel.kernel import Kernel
 from hook.source import lookup
 from hook.source.grep import held_back
 from hook.source.lookup import Bounds, FunctionUseKind, NotAName
+from hook.source.tree import SafetyNet
 from hook.source.words import is_binary
 
 LINES = 200  # of an answer
@@ -32,7 +33,7 @@ _DEFINITIONS = 6
 _FILES = 20_000  # that are looked into
 _DIFF_LINES = 400  # of a function, before only what is near a change is shown
 _DIFF_CHARACTERS = 24_000
-_HOPS, _WAY_FILES, _CALLER_FILES, _WAY_SECONDS = 24, 2000, 24, 5.0  # of one search for call paths
+_WAY_SECONDS = 20.0  # after which a search for call paths ends all the same
 _NAME = "the name alone, without parentheses"
 
 
@@ -175,14 +176,15 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
     path = existing(desk, arguments.file)
     name = arguments.function.strip().removesuffix("()")
     kernel = desk.kernel()
-    bounds = call_paths.SearchBounds(_HOPS, _WAY_FILES, _CALLER_FILES, min(desk.seconds_left, _WAY_SECONDS))
-    parts = [("call paths", call_paths.reach([(path, name)], desk.source, kernel, bounds))]
+    source = dataclasses.replace(desk.source, safety=SafetyNet(min(desk.seconds_left, _WAY_SECONDS)))
+    search = call_paths.CallPathSearch(source, kernel, call_paths.SearchBounds(hops=24, files=1000, callers=24, steps=2000))
+    parts = [("call paths", call_paths.reach([(path, name)], search))]
     if path.startswith(("drivers/", "sound/")):
         try:
             vm = machine.machine(desk.target.arch, desk.target.machines)
         except machine.NoSuchDevice as wrong:
             raise BadCall(f"fuzz.vm: {wrong}") from None
-        parts.append(("devices", drivers.Drivers(desk.source, kernel, vm).of_file(path)))
+        parts.append(("devices", drivers.Drivers(source, kernel, vm).of_file(path)))
     lines: list[str] = []
     for what, found in parts:
         lines.append(f"{what}: {found.answer}" + (f" ({', '.join(found.devices)})" if found.devices else ""))
@@ -253,7 +255,7 @@ def _without_hidden(desk: Desk, kernel: Kernel, line: str) -> str:
 
 def _asked(question: Callable[..., lookup.LookupResult[Any]], desk: Desk, name: str) -> lookup.LookupResult[Any]:
     try:
-        return question(desk.source, name, Bounds(_FILES, desk.seconds_left))
+        return question(desk.source, name, Bounds(_FILES, desk.seconds_left, searches_all=True))
     except NotAName as wrong:
         raise BadCall(str(wrong)) from None
 

@@ -25,7 +25,7 @@ if typing.TYPE_CHECKING:
 _UBIQUITOUS_FILES = 400  # that name a function: every program of a fuzzer runs it
 _FEW_CALLERS = 2  # of a changed function: these are named in Via
 _LOOKED_UP = 6  # changed functions of one patch whose callers are looked up
-_MOST_FILES, _MOST_SECONDS = 12, 0.25  # of one such question; a function in more files has many callers
+_MOST_FILES = 12  # of one such question; a function in more files has many callers
 _MOST_CHANGED = 200  # names listed
 _MOST_VIA = 20
 _NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
@@ -136,7 +136,7 @@ def _few_callers(
         return
     from hook.source.lookup import Bounds, FunctionUseKind, callers
 
-    asked, bounds = 0, Bounds(_MOST_FILES, _MOST_SECONDS)
+    asked, bounds = 0, Bounds(_MOST_FILES)
     for aim in aims:
         if asked >= _LOOKED_UP:
             return

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 import typing
 
 from hook import redaction
@@ -22,17 +21,22 @@ if typing.TYPE_CHECKING:
     from hook.evidence.focus.changed_functions import FileFunctions
 
 
-def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, seconds: float) -> Evidence:
+_LEAST_BYTES = 4096  # that a file counts for: to ask git for it costs something too
+
+
+def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, most_bytes: int) -> Evidence:
     """Everything that is proved of `patch`; `source` is the tree with it applied.
 
-    After `seconds` the other files are judged by their path alone.
+    When files of `most_bytes` have been compared, both sides counted, the others are judged by their paths alone.
     """
     redactor = redaction.of(patch.diff)
-    until = time.monotonic() + seconds
-    findings = tuple(
-        _without_secrets(of_file(file, source, target_arch, in_time=time.monotonic() < until), redactor) for file in patch.files
-    )
-    evidence = Evidence(findings)
+    left = most_bytes
+    findings: list[Finding] = []
+    for file in patch.files:
+        finding = of_file(file, source, target_arch, by_text=left > 0 and not source.safety.is_over)
+        left -= max(finding.read_bytes, _LEAST_BYTES)
+        findings.append(_without_secrets(finding, redactor))
+    evidence = Evidence(tuple(findings))
     if Answer.NO in (evidence.functional, evidence.reachable):
         return evidence
     changed = [finding.functions for finding in findings if finding.functions is not None and not isinstance(finding.reachable, No)]
@@ -56,8 +60,8 @@ def _with_fact(functional: Judgement, fact: Fact) -> Judgement:
     return Open() if isinstance(functional, Open) else No(fact) if isinstance(functional, No) else Yes((fact,))
 
 
-def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool = True) -> Finding:
-    """What is proved of one file of a patch; `source` is the tree with the patch applied. Where no time is left, by its path alone."""
+def of_file(file: FileChange, source: Source, target_arch: str, *, by_text: bool = True) -> Finding:
+    """What is proved of one file of a patch; `source` is the tree with the patch applied. Else than `by_text`, by its path alone."""
     paths = list(dict.fromkeys((file.path, file.old_path)))
     rows = [path_table.classify(path, target_arch) for path in paths]
     # of a rename both paths must say so
@@ -72,14 +76,15 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, in_time: bool
     if file.old_blob == file.new_blob and REGULAR in (file.old_mode, file.new_mode) and EXECUTABLE in (file.old_mode, file.new_mode):
         return _mode_change(file, reachable)
     language = path_table.language(file.path)
-    if language and not in_time:
-        fact = _fact("not compared within limits.evidence_seconds", file, _first_line(file))
+    if language and not by_text:
+        fact = _fact("not compared: the change is larger than limits.evidence_bytes", file, _first_line(file))
         return Finding(Open(), reachable, _of_kind(file), fact, unread=True)
     if language and file.status == "M":
         # a file that the build only uses is no code of the kernel
         return _compared(file, language, source, reachable, is_kernel=rows[0].functional is None)
     fact = _fact(_what_happened(file), file, _first_line(file))
-    return Finding(Open(), reachable, _of_kind(file), fact, functions=_whole(file, language, source.objects))
+    functions, size = _whole(file, language, source.objects)
+    return Finding(Open(), reachable, _of_kind(file), fact, functions=functions, read_bytes=size)
 
 
 def _mode_change(file: FileChange, reachable: Judgement) -> Finding:
@@ -102,10 +107,10 @@ def _compared(file: FileChange, language: str, source: Source, reachable: Judgem
     edit = file_edits.compare(language, file.path, old, new, source)
     if edit.functional is Answer.NO:
         fact = _fact(edit.why, file, line or edit.line)
-        return Finding(No(fact), reachable, edit.classes, fact, compared=True)
+        return Finding(No(fact), reachable, edit.classes, fact, compared=True, read_bytes=len(old) + len(new))
     fact = _fact(edit.why, file, edit.line or line)
     functional = Yes((fact,)) if is_kernel and edit.functional is Answer.YES else Open()
-    return Finding(functional, reachable, edit.classes, fact, functions=edit.functions, compared=True)
+    return Finding(functional, reachable, edit.classes, fact, functions=edit.functions, compared=True, read_bytes=len(old) + len(new))
 
 
 def _of_kind(file: FileChange) -> tuple[ChangeClass, ...]:
@@ -113,15 +118,15 @@ def _of_kind(file: FileChange) -> tuple[ChangeClass, ...]:
     return (kinds[file.status],) if file.status in kinds else ()
 
 
-def _whole(file: FileChange, language: str | None, objects: Objects) -> FileFunctions | None:
-    """The functions of a C file that is new or gone."""
+def _whole(file: FileChange, language: str | None, objects: Objects) -> tuple[FileFunctions | None, int]:
+    """The functions of a C file that is new or gone, and how many bytes were read."""
     if language != "c" or file.status not in ("A", "D"):
-        return None
+        return None, 0
     from hook.evidence.focus import changed_functions
 
     sides = [objects.read(oid) if oid else None for oid in (file.old_blob, file.new_blob)]
     old, new = (side.data or b"" if side else b"" for side in sides)
-    return changed_functions.of_file(file.path, old, new) if b"\0" not in old + new else None
+    return (changed_functions.of_file(file.path, old, new) if b"\0" not in old + new else None), len(old) + len(new)
 
 
 def _what_happened(file: FileChange) -> str:

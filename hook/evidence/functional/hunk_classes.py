@@ -7,7 +7,6 @@ answer for the file is the one that counts.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator
 
 from hook.change.patch import FileChange, Hunk, Patch
@@ -17,7 +16,7 @@ from hook.evidence.functional.file_findings import of_file
 from hook.source.tree import Source
 from hook.verdict import Answer
 
-_MOST_SECONDS = 5.0  # after this the other hunks get no class
+_MOST_BYTES = 16 << 20  # compared, of one change; the hunks after that get no class
 _NO_CLASS = "not classified"
 
 
@@ -34,7 +33,7 @@ class Classified:
 
 def classify(patch: Patch, source: Source, target_arch: str) -> Iterator[Classified]:
     """The hunks of `patch` in their order; `source` is the tree with it applied."""
-    until = time.monotonic() + _MOST_SECONDS
+    left = _MOST_BYTES
     for file in patch.files:
         finding = of_file(file, source, target_arch)
         language = path_table.language(file.path)
@@ -48,9 +47,10 @@ def classify(patch: Patch, source: Source, target_arch: str) -> Iterator[Classif
             if sides is None or language is None:
                 classes: tuple[str, ...] = finding.change_classes or (_NO_CLASS,)
                 yield Classified(quoted(file.path), lines, finding.functional.answer, classes, finding.change.claim)
-            elif time.monotonic() > until:
-                yield Classified(quoted(file.path), lines, Answer.UNKNOWN, (_NO_CLASS,), f"not judged: more than {_MOST_SECONDS:g} s")
+            elif left <= 0 or source.safety.is_over:
+                yield Classified(quoted(file.path), lines, Answer.UNKNOWN, (_NO_CLASS,), "not judged: too much would have to be compared")
             else:
+                left -= sum(len(line) for line in sides[0])
                 yield _alone(file, hunk, language, sides[0], sides[1], source)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import re
-import time
 from collections.abc import Collection, Iterator, Mapping
 
 from hook.c import segments, translation_unit
@@ -26,6 +25,7 @@ from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
 _MOST_FUNCTIONS = 120  # of one file
+_MOST_LOOKED_INTO = 500  # functions and files, of one patch
 _MOST_USERS = 16  # files that are read for functions that copy out a struct of a header
 _MOST_SIGNALS = 12
 _MOST_PROOFS = 4
@@ -49,8 +49,8 @@ class LeakSearch:
     target: LayoutTarget
     before: Mapping[str, bytes]  # the old text of the headers that changed
     changed: frozenset[str]  # the paths of the patch
-    until: float  # of time.monotonic()
-    is_late: bool = False
+    looked_into: int = 0  # functions and files
+    is_cut: bool = False  # whether that was as many as may be
     proofs: list[tuple[UninitialisedPart, str, str, bytes]] = dataclasses.field(default_factory=list)  # with the file's path, blob and text
     signals: dict[tuple[str, str], Fact] = dataclasses.field(default_factory=dict)  # by path and claim
 
@@ -88,8 +88,9 @@ class LeakSearch:
         return StructLayouts(self.source, path, data, scanned, self.target.directory, self.target.natural, instead)
 
     def _ends(self) -> bool:
-        self.is_late = self.is_late or time.monotonic() > self.until
-        return self.is_late
+        self.looked_into += 1
+        self.is_cut = self.is_cut or self.looked_into > _MOST_LOOKED_INTO or self.source.safety.is_over
+        return self.is_cut
 
     def _signal(self, claim: str, path: str, blob: str, data: bytes, offset: int) -> None:
         if len(self.signals) < _MOST_SIGNALS:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import time
 import typing
 from collections.abc import Iterable, Iterator
 
@@ -25,7 +24,7 @@ from hook.verdict import Fact
 if typing.TYPE_CHECKING:
     from hook.evidence.memory import leak_search
 
-_MOST_SECONDS = 2.0  # for one patch; what is not looked at by then is said
+_MOST_FILES = 200  # of one patch that are looked into; that some were not is said
 _SIGNALS_SHOWN = 4  # in one reasoning
 _NATURAL = frozenset(("x86_64", "s390", "arm64", "riscv", "loongarch"))  # targets with the layout of hook.c.layout
 _WHY_NOT_KASAN = "KASAN does not see it: the memory is in bounds and live, but uninitialised."
@@ -58,44 +57,46 @@ class Leaks:
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, target_arch: str) -> Leaks:
     """What a patch may copy out of the kernel uninitialised; `source` is the tree with it applied.
 
-    What cannot be read, or not in time, is no proof and no signal; the reasoning says that it was left out.
+    What cannot be read, or is beyond a limit, is no proof and no signal; the reasoning says that it was left out.
     """
-    until = time.monotonic() + _MOST_SECONDS
-    late: list[str] = []
+    unread: list[str] = []
+    looked_into = 0
     search: leak_search.LeakSearch | None = None
     for file, old, new in _sides(_wanted(patch, evidence), source):
-        if time.monotonic() > until:
-            late.append(file.path)
-            break
         if not _may_matter(file, old, new):
             continue
+        looked_into += 1
+        if looked_into > _MOST_FILES:
+            unread.append(file.path)
+            break
         if search is None:
             from hook.evidence.memory import leak_search  # most patches pay for none of it
 
             headers = [one for one in _wanted(patch, evidence) if one.path.endswith(".h")]
             before = {one.old_path: text for one, text, _ in _sides(headers[:_MOST_HEADERS], source)}
             target = leak_search.LayoutTarget(kernel.environment["SRCARCH"], target_arch in _NATURAL)
-            search = leak_search.LeakSearch(source, target, before, frozenset(one.path for one in patch.files), until)
+            search = leak_search.LeakSearch(source, target, before, frozenset(one.path for one in patch.files))
         search.look_into(file, old, new)
-        if search.is_late:
-            late.append(file.path)
+        if search.is_cut:
+            unread.append(file.path)
+            break
     if search is None:
-        return Leaks(cut=bool(late))
+        return Leaks(cut=bool(unread))
     redactor = redaction.of(patch.diff)
     proved, signals = (
         tuple(dataclasses.replace(one, claim=redactor.text(one.claim)[:_LONGEST_CLAIM], text=redactor.text(one.text)) for one in some)
         for some in (search.facts, tuple(search.signals.values()))
     )
-    skipped = f" {quoted(late[0])} and the files after it were not read to the end (limit: {_MOST_SECONDS:g} s)." if late else ""
+    skipped = f" {quoted(unread[0])} and the files after it were not looked into (limit)." if unread else ""
     if not proved:
-        return Leaks(False, (_only_likely(signals) + skipped).strip(), (), signals, bool(late))
+        return Leaks(False, (_only_likely(signals) + skipped).strip(), (), signals, bool(unread))
     from hook.evidence.memory import kmsan  # what leads to the solver of options, which few changes pay for
 
     why = f"{proved[0].claim} ({_place(proved[0])}). {_WHY_NOT_KASAN}"
     hindrance = kmsan.hindrance(kernel, target_arch)
     if hindrance:
-        return Leaks(False, f"KMSAN would be needed, but {hindrance}: {why}{skipped}", proved, signals, bool(late))
-    return Leaks(True, why + skipped, proved, signals, bool(late))
+        return Leaks(False, f"KMSAN would be needed, but {hindrance}: {why}{skipped}", proved, signals, bool(unread))
+    return Leaks(True, why + skipped, proved, signals, bool(unread))
 
 
 def _only_likely(signals: tuple[Fact, ...]) -> str:

@@ -20,7 +20,6 @@ from hook.source.index import NoIndex
 from hook.source.tree import Source
 
 _MOST_FILES = 12  # that are looked into for one name
-_MOST_SECONDS = 2.0  # for that, in a small tree without an index
 _MOST_NAMES = 60  # looked up for one file
 _DEEPEST = 6
 _OTHER_PROGRAMS = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
@@ -155,7 +154,7 @@ class StructLayouts:
             elif self.source.is_small:
                 from hook.source.lookup import Bounds, find_definitions
 
-                answer = find_definitions(self.source, name, Bounds(_MOST_FILES, _MOST_SECONDS))
+                answer = find_definitions(self.source, name, Bounds(_MOST_FILES))
                 if answer.cut:
                     raise NotUnderstood(f"{name} is not found in time")
                 paths = [one.path for one in answer.items]

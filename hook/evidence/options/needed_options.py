@@ -27,7 +27,7 @@ if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.solver import Solution
     from hook.source.lookup import FunctionUse
 
-_MOST_SURE, _SURE_SECONDS = 24, 0.15  # files that are looked into for a proof that nobody includes one
+_MOST_SURE = 24  # files that are looked into for a proof that nobody includes one
 _MOST_SETS = 4
 _MOST_GROUPS = 24  # of lines under the same condition, of one patch
 _MOST_ASSUMPTIONS = 6
@@ -200,7 +200,7 @@ class _Plan:
     def _is_included(self, path: str) -> bool:
         from hook.source.lookup import Bounds, includers
 
-        found = includers(self._kernel.source, path, Bounds(_MOST_SURE, _SURE_SECONDS))
+        found = includers(self._kernel.source, path, Bounds(_MOST_SURE))
         return bool(found.items) or bool(found.cut)
 
     def _one_set(self, groups: list[_Group], assumed: list[str]) -> tuple[list[_Group], Solution | None]:

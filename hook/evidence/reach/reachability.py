@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 import typing
 from collections.abc import Callable, Iterable, Mapping
 
@@ -85,9 +84,8 @@ def limits(settings: Settings, thorough: bool) -> Limits:
         except descriptions.NoDescriptions as wrong:
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     reach = settings.reach
-    files, seconds = (reach.max_files, reach.max_seconds) if thorough else (reach.check_files, reach.check_seconds)
-    bounds = call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, seconds)
-    return Limits(vm, bounds, files, described)
+    files, steps = (reach.max_files, reach.max_steps) if thorough else (reach.check_files, reach.check_steps)
+    return Limits(vm, call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, steps), files, described)
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, within: Limits) -> Reached:
@@ -120,7 +118,10 @@ class _Look:
 
     def __init__(self, source: Source, kernel: Kernel, within: Limits) -> None:
         self._source, self._kernel, self._within = source, kernel, within
-        self._until = time.monotonic() + within.bounds.seconds
+
+    @functools.cached_property
+    def _search(self) -> call_paths.CallPathSearch:
+        return call_paths.CallPathSearch(self._source, self._kernel, self._within.bounds)
 
     @functools.cached_property
     def _drivers(self) -> Drivers:
@@ -130,12 +131,11 @@ class _Look:
 
     def at(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
         """What is said of a file of which `functions` changed, perhaps `nothing_else`. Raises GitError."""
-        source, kernel = self._source, self._kernel
-        bounds = dataclasses.replace(self._within.bounds, seconds=max(0.0, self._until - time.monotonic()))
+        source, kernel, bounds = self._source, self._kernel, self._within.bounds
         ending = teardown.gate(functions, source, kernel, bounds) if functions and nothing_else else _NOTHING
 
         def way_in() -> Reach:
-            return call_paths.reach(functions, source, kernel, bounds, self._within.descriptions) if functions else _NOTHING
+            return call_paths.reach(functions, self._search, self._within.descriptions) if functions else _NOTHING
 
         if path.startswith(_HARDWARE):
             hardware = self._drivers.of_file(path)
@@ -148,7 +148,7 @@ class _Look:
             return of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
         # who uses another object of the kernel may use something else of it than what changed: a call path says more
         found = of_file(_NOTHING, ending, way_in)
-        if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question and time.monotonic() < self._until:
+        if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
             return _or(found, self._drivers.of_file(path))
         return found
 

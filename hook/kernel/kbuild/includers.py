@@ -19,7 +19,7 @@ from hook.source.words import is_number
 _MOST_READ = 200  # files, for one question: who includes a header, and who includes that one
 _MOST_READ_IN_ALL = 1000  # for one change
 _MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
-_SMALL_TREE = Bounds(24, 0.15)
+_SMALL_TREE = Bounds(24)
 _NOT_THE_KERNEL = ("tools/", "samples/", "scripts/")
 _INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
 _UNDER_INCLUDE = re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")

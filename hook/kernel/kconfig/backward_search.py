@@ -6,7 +6,6 @@ An option is switched on by its prompt, or by what selects or defaults to it, wi
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterable, Mapping
 
 from hook.kernel.kconfig import expressions
@@ -51,10 +50,9 @@ class SearchOver(Exception):
 class BackwardSearch:
     """One search backwards from a condition, in the state that `values` has."""
 
-    def __init__(self, known: OptionLookup, values: Values, deadline: float, fixed: Mapping[str, str]) -> None:
+    def __init__(self, known: OptionLookup, values: Values, fixed: Mapping[str, str]) -> None:
         self._known = known
         self._values = values
-        self._deadline = deadline
         self._fixed = fixed
         self._steps = 0
         self._running: list[str] = []
@@ -291,7 +289,7 @@ class BackwardSearch:
 
     def _step(self) -> None:
         self._steps += 1
-        if self._steps > _MOST_STEPS or (self._steps % 256 == 0 and time.monotonic() > self._deadline):
+        if self._steps > _MOST_STEPS:
             raise SearchOver
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import itertools
-import time
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -45,12 +44,12 @@ _MOST_PLACES = 40_000  # nodes of one search
 
 @dataclasses.dataclass(frozen=True)
 class SearchBounds:
-    """How far a search for call paths may go."""
+    """How far the searches for call paths of one change may go. They count work, not time: the answer is the same on a busy machine."""
 
     hops: int
     files: int  # read, all together
     callers: int  # files in which the callers of one function are looked for
-    seconds: float
+    steps: int  # all together; each looks for the callers of one function, or for the users of one table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,19 +73,12 @@ class _State:
     is_weighed: bool = False  # whether the cost holds the options that the hop needs
 
 
-def reach(
-    functions: Sequence[tuple[str, str]],
-    source: Source,
-    kernel: Kernel,
-    bounds: SearchBounds,
-    descriptions: Descriptions | None = None,
-) -> Reach:
+def reach(functions: Sequence[tuple[str, str]], search: CallPathSearch, descriptions: Descriptions | None = None) -> Reach:
     """Whether a program can get to one of `functions`, given as (path, name), and how.
 
     YES with the call path of the first that is proved; else UNKNOWN, with the most likely one in the question. With `descriptions`, whether
     they reach the interface is among the assumptions. Raises GitError.
     """
-    search = CallPathSearch(source, kernel, bounds)
     questions: list[str] = []
     for path, name in dict.fromkeys(functions):
         result = search.find(path, name)
@@ -142,14 +134,17 @@ class CallPathSearch:
     """Searches in one tree; what was read for one function serves the next."""
 
     def __init__(self, source: Source, kernel: Kernel, bounds: SearchBounds) -> None:
-        self._bounds = bounds
-        self._until = time.monotonic() + bounds.seconds
+        self._bounds, self._steps_left = bounds, bounds.steps
         self._kernel = kernel
         self.units = Units(source, bounds.files)
         self.holders = Holders(source, self.units, kernel.kbuild, kernel.environment, bounds.callers)
         self._hops = Hops(self.holders)
         self._conditions = HopConditions(self.holders, kernel)
         self._registrations: dict[PathNode, CallPath | None] = {}
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._steps_left <= 0 or self.units.source.safety.is_over
 
     def blob(self, path: str) -> str:
         """The blob at a path that was read."""
@@ -177,7 +172,7 @@ class CallPathSearch:
                 return dataclasses.replace(result, call_path=call_path)
             best = best or call_path
             weak[wrong] = call_path.doubts[0]
-            if time.monotonic() > self._until:
+            if self._is_spent:
                 break
         return dataclasses.replace(result, call_path=best)
 
@@ -200,9 +195,10 @@ class CallPathSearch:
                     heapq.heappush(waiting, (guess + more, next(count) + 1, state))
                     continue
             seen.add((state.node, state.trigger, bool(state.doubts)))
-            if time.monotonic() > self._until:
-                limit = "time"
+            if self._is_spent:
+                limit = f"{self._bounds.steps} steps"
                 break
+            self._steps_left -= 1
             if state.length >= self._bounds.hops or len(seen) > _MOST_PLACES:
                 limit = limit or f"{self._bounds.hops} calls"
                 continue

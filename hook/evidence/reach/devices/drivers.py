@@ -21,7 +21,7 @@ from hook.verdict import Answer, Fact
 
 FILES_OF_A_QUESTION = 1000  # that are read for one question before no further object is begun
 _MOST_TO_END = 2  # times as many may be read to come to an end with those that are
-_MOST_INCLUDERS, _INCLUDER_SECONDS = 16, 1.0  # files that include a changed header
+_MOST_INCLUDERS = 16  # files that include a changed header
 _DRIVERS = ("drivers/", "sound/")
 
 # in the order in which an answer is looked for: what one object says alone first
@@ -125,7 +125,7 @@ class Drivers:
             return []  # to find them costs as much as all of a short search
         from hook.source.lookup import Bounds, includers
 
-        found = includers(self._source, path, Bounds(_MOST_INCLUDERS, _INCLUDER_SECONDS))
+        found = includers(self._source, path, Bounds(_MOST_INCLUDERS))
         if found.cut or len(found.items) > _MOST_INCLUDERS:
             return []
         objects: dict[str, Object] = {}

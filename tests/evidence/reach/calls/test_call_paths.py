@@ -17,7 +17,7 @@ from hook.source.tree import Source
 from hook.verdict import Answer
 from tests.small_kernel import Kernel
 
-BOUNDS = call_paths.SearchBounds(hops=16, files=400, callers=40, seconds=60)
+BOUNDS = call_paths.SearchBounds(hops=16, files=400, callers=40, steps=5000)
 MAKEFILE = "obj-y += init/ mm/ drivers/ net/ fs/\nobj-$(CONFIG_ONLY_ARM) += arm/\n"
 KCONFIG = """
 config ONLY_ARM
@@ -284,7 +284,8 @@ class Planted:
 
 
 def reach(source: Source, path: str, name: str, bounds: call_paths.SearchBounds = BOUNDS, base: str | None = None) -> Reach:
-    return call_paths.reach([(path, name)], source, tree.Kernel(source, "x86_64", "gcc-12", base), bounds)
+    search = call_paths.CallPathSearch(source, tree.Kernel(source, "x86_64", "gcc-12", base), bounds)
+    return call_paths.reach([(path, name)], search)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -371,9 +372,9 @@ def test_an_inline_function_of_a_header_is_reached_through_who_uses_it(plant: Pl
 @pytest.mark.parametrize(
     "bounds",
     [
-        call_paths.SearchBounds(hops=1, files=400, callers=40, seconds=60),
-        call_paths.SearchBounds(hops=16, files=1, callers=40, seconds=60),
-        call_paths.SearchBounds(hops=16, files=400, callers=40, seconds=-1),
+        call_paths.SearchBounds(hops=1, files=400, callers=40, steps=5000),
+        call_paths.SearchBounds(hops=16, files=1, callers=40, steps=5000),
+        call_paths.SearchBounds(hops=16, files=400, callers=40, steps=1),
     ],
 )
 def test_a_search_that_is_cut_short_says_so_and_never_no(plant: Planted, bounds: call_paths.SearchBounds) -> None:
@@ -392,7 +393,9 @@ def test_one_function_that_is_reached_is_enough(plant: Planted) -> None:
         {"fs/a.c": "static void lost(void) { }\nstatic void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"}
     )
     kernel = tree.Kernel(source, "x86_64", "gcc-12", None)
-    assert call_paths.reach([("fs/a.c", "lost"), ("fs/a.c", "help")], source, kernel, BOUNDS).answer is Answer.YES
+    assert (
+        call_paths.reach([("fs/a.c", "lost"), ("fs/a.c", "help")], call_paths.CallPathSearch(source, kernel, BOUNDS)).answer is Answer.YES
+    )
 
 
 def test_the_shortest_chain_is_taken(plant: Planted) -> None:
@@ -429,10 +432,10 @@ def test_an_interface_without_a_description_is_said(searched: Source, tmp_path: 
     (tmp_path / "sys/linux").mkdir(parents=True)
     (tmp_path / "sys/linux/a.txt").write_text('syz_mount_image$afs0(fs ptr[in, string["afs0"]])\n')
     known = descriptions.read(str(tmp_path))
-    kernel = tree.Kernel(searched, "x86_64", "gcc-12", None)
-    assert call_paths.reach([("fs/mount.c", "target_mount")], searched, kernel, BOUNDS, known).assumptions == (
+    search = call_paths.CallPathSearch(searched, tree.Kernel(searched, "x86_64", "gcc-12", None), BOUNDS)
+    assert call_paths.reach([("fs/mount.c", "target_mount")], search, known).assumptions == (
         "syzkaller describes the file system afs0: sys/linux/a.txt:1",
     )
-    assert call_paths.reach([("fs/genl.c", "target_genl")], searched, kernel, BOUNDS, known).assumptions == (
+    assert call_paths.reach([("fs/genl.c", "target_genl")], search, known).assumptions == (
         "no description of syzkaller reaches the netlink family foo yet: fuzzing it needs one first",
     )

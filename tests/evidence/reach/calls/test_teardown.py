@@ -15,7 +15,7 @@ from hook.source.tree import Source
 from hook.verdict import Answer
 from tests.small_kernel import Kernel
 
-BOUNDS = call_paths.SearchBounds(hops=16, files=400, callers=40, seconds=60)
+BOUNDS = call_paths.SearchBounds(hops=16, files=400, callers=40, steps=5000)
 KCONFIG = (
     'config USB_RAW_GADGET\n\tbool "raw"\nconfig USB_DUMMY_HCD\n\tbool "dummy"\nconfig UHID\n\tbool "uhid"\nconfig FOO\n\ttristate "foo"\n'
 )
@@ -153,7 +153,7 @@ def test_only_init_is_said_as_such(driver: Gate) -> None:
 def test_a_limit_is_no_proof(driver: Gate) -> None:
     text = PCI.replace("static void helper", "void helper")
     more = {f"drivers/net/u{number}.c": "/* helper */\n" for number in range(4)}
-    assert driver.asked(text, more=more, bounds=call_paths.SearchBounds(16, 2, 40, 60)).answer is Answer.UNKNOWN
+    assert driver.asked(text, more=more, bounds=call_paths.SearchBounds(16, 2, 40, 5000)).answer is Answer.UNKNOWN
     assert driver.asked(text, more=more).answer is Answer.NO
 
 
