@@ -1,4 +1,4 @@
-"""`python -m hook` is `patch-triage`."""
+"""`python -I -m hook` is `patch-triage`. Without -I Python takes modules from the current directory."""
 
 import sys
 

@@ -25,6 +25,16 @@ if [ -f "$kept" ] && [ -x "$kept" ]; then
 fi
 
 case $PATCH_TRIAGE in 0 | no | false | off) exit 0 ;; esac
+# git runs us at the top of the tree: no entry of PATH may mean the current directory
+case :$PATH in *:[!/]* | *:)
+	IFS=: clean=
+	set -f
+	for entry in $PATH; do case $entry in /*) clean=$clean:$entry ;; esac; done
+	set +f
+	unset IFS
+	PATH=${clean#:}
+	PATH=${PATH:-/usr/bin:/bin} ;;
+esac
 if [ -n "$GIT_DIR" ]; then dir=$GIT_DIR; elif [ -d .git ]; then dir=.git; else dir=$(git rev-parse --git-dir) || exit 0; fi
 under_way() { [ -d "$dir/rebase-merge" ] || [ -d "$dir/rebase-apply" ]; }
 # Note where several commits start, for the program to record them in one go: git may forget it before the last one is made.

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from hook import triage
+from hook import own_python, triage
 from hook.asking import Asking, refusal
 from hook.change.change import NothingToJudge, find_commit, of_commit
 from hook.config import DEFAULTS, Settings, WrongSetting
@@ -88,8 +88,7 @@ def _start(repo: Repository, handle: int) -> None:
     # the settings of `git -c` and the like are the person's; the rest of git's variables are about the call that we are in
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_CONFIG_")}
     subprocess.Popen(
-        # -P: nothing is ever imported from the directory that it starts in
-        [sys.executable, "-P", "-m", "hook.worker", str(handle)],
+        own_python.command("-m", "hook.worker", str(handle)),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         cwd=repo.common_dir, env=env, pass_fds=(handle,), start_new_session=True,
     )  # fmt: skip

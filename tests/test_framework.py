@@ -36,7 +36,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     place.mkdir()
     for name in (".pre-commit-hooks.yaml", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, place)
-    shutil.copytree(PROJECT / "hook", place / "hook", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("hook", "bin"):
+        shutil.copytree(PROJECT / folder, place / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     git = ["git", "-C", str(place), "-c", "user.name=x", "-c", "user.email=x@x"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "add", "-A"], check=True)

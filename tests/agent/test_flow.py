@@ -304,6 +304,15 @@ def test_the_key_command(changed: Kernel, scripted: Callable[..., Model]) -> Non
         assert why in error and "environment variable PATCH_TRIAGE_AGENT_KEY_COMMAND" in error
 
 
+def test_the_key_command_never_means_a_program_of_the_tree(changed: Kernel, scripted: Callable[..., Model]) -> None:
+    changed.write("scripts/key", "#!/bin/sh\ntouch ran\necho key-of-the-tree\n")
+    (changed.path / "scripts/key").chmod(0o755)
+    model = scripted(says(results(why=CITED)), says(kmsan()))
+    key = {"PATCH_TRIAGE_AGENT_KEY_COMMAND": "scripts/key"}
+    _, error = changed.triage_both("check", "HEAD", "--agent", "always", ok=2, **model.environment, **key)
+    assert "could not be run: No such file" in error and not list(changed.path.glob("**/ran"))
+
+
 def test_no_secret_reaches_any_file_or_the_model(kernel: Kernel, scripted: Callable[..., Model]) -> None:
     token = "ghp_" + "a1B2c3D4e5" * 4
     key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAxyz0123456789planted\nQUJDREVGsecondlineplanted\n-----END RSA PRIVATE KEY-----"

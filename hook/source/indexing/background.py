@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 
+from hook import own_python
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -46,8 +46,7 @@ def start(repo: Repository) -> None:
     """Make the index of HEAD in a process of its own, at the lowest priority; it goes on when this one has ended. Raises OSError."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     subprocess.Popen(
-        # -P: nothing is ever imported from the directory that it starts in
-        [sys.executable, "-P", "-m", "hook", "index", "--quiet", "--background"],
+        own_python.command("-m", "hook", "index", "--quiet", "--background"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
