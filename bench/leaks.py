@@ -24,9 +24,9 @@ from hook import config
 from hook.change import series
 from hook.evidence.functional import file_findings
 from hook.evidence.memory import leaks
+from hook.failure import CannotJudge
 from hook.kernel.kernel import Kernel
 from hook.source import git
-from hook.source.git import GitError
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -48,7 +48,7 @@ def judge(repo: git.Repository, patch: pathlib.Path, compiler: str) -> Row:
     with series.read(repo, SETTINGS, patch.read_bytes(), str(patch), "HEAD") as read:
         change = next(iter(read.changes()))
         if isinstance(change, series.Unread):
-            raise GitError(f"{patch.name}: {change.why}")
+            raise CannotJudge(f"{patch.name}: {change.why}")
         with Objects(change.repo, SETTINGS.limits.blob_bytes) as objects:
             source = Source(objects, change.after)
             arch = SETTINGS.target.arch
@@ -74,7 +74,7 @@ def main() -> int:
     for patch in sorted((options.patches or HERE).glob("*.patch")):
         try:
             row = rows[patch.stem] = judge(repo, patch, options.compiler)
-        except GitError as wrong:
+        except CannotJudge as wrong:
             print(f"{patch.stem}: {wrong}")
             continue
         said = "proved" if row.found.proved else "signal" if row.found.signals else "nothing"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from hook import __version__, config
 from hook.commands import DONE, NOT_JUDGED, WRONG_USE, WrongUse, complain
-from hook.source.git import GitError
+from hook.failure import CannotJudge, sentence
 
 # command -> its module under hook/commands, in the order in which `--help` lists them
 COMMANDS = {
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (WrongUse, config.WrongSetting) as wrong:
         complain(str(wrong))
         return WRONG_USE
-    except GitError as wrong:
+    except CannotJudge as wrong:
         complain(str(wrong))
         return NOT_JUDGED
     except BrokenPipeError:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except OSError as wrong:
-        complain(f"{wrong.filename or 'input or output'}: {wrong.strerror or wrong}")
+        complain(sentence(wrong))
         return NOT_JUDGED
     except KeyboardInterrupt:
         complain("interrupted")

@@ -17,6 +17,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from hook.failure import CannotJudge
+
 Result = TypeVar("Result")
 
 _MOST_BYTES = 64 << 20  # a file beyond this is no trajectory of ours
@@ -150,11 +152,11 @@ def cleaned(span: Span, clean: Callable[[Any], Any]) -> Span:
 
 
 def read(path: pathlib.Path) -> list[Span]:
-    """The spans in a file, by Seq; a line that a crash has cut short is left out. Raises OSError, ValueError where it is no trajectory."""
+    """The spans in a file, by Seq; a line that a crash has cut short is left out. Raises OSError, CannotJudge where it is no trajectory."""
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
-        raise ValueError(f"{path} has more than {_MOST_BYTES} bytes: no trajectory of ours")
+        raise CannotJudge(f"{path} has more than {_MOST_BYTES} bytes: no trajectory of ours")
     fields = {_name(field.name): field for field in dataclasses.fields(Span)}
     spans: dict[int, Span] = {}
     for line in data.split(b"\n"):
@@ -168,7 +170,7 @@ def read(path: pathlib.Path) -> list[Span]:
             continue
         spans[span.seq] = span
     if not spans:
-        raise ValueError(f"{path} holds no spans")
+        raise CannotJudge(f"{path} holds no spans")
     return [spans[seq] for seq in sorted(spans)]
 
 

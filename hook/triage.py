@@ -18,10 +18,11 @@ from hook.asking import NOT_ASKED, Asking, Unanswered, may_ask, with_state
 from hook.change import patch
 from hook.change.change import Change, NothingToJudge, find_commit, of_commit, unread
 from hook.config import Settings
+from hook.failure import CannotJudge
 from hook.record import claim, store, trajectories
 from hook.redaction import Redactor
 from hook.source import filelock
-from hook.source.git import GitError, Repository
+from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.steps import consultation
 from hook.steps.consultation import Answered
@@ -197,7 +198,7 @@ def judge_commits(
             yield judge(of_commit(repo, objects, settings, commit), objects, settings, use_cache=use_cache, asking=asking)
         except NothingToJudge as nothing:
             yield NotJudged(oid, str(nothing), failed=False)
-        except GitError as wrong:
+        except CannotJudge as wrong:
             yield NotJudged(oid, str(wrong), failed=True)
 
 

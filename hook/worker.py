@@ -22,6 +22,7 @@ from hook import own_python, triage
 from hook.asking import Asking, refusal
 from hook.change.change import NothingToJudge, find_commit, of_commit
 from hook.config import DEFAULTS, Settings, WrongSetting
+from hook.failure import CannotJudge
 from hook.record import pending
 from hook.record.pending import Question
 from hook.source import filelock
@@ -170,7 +171,7 @@ class Worker:
             except _SwitchedOff:
                 return False
             except Exception as wrong:  # the last boundary: one commit that cannot be judged must not keep the others from it
-                known = isinstance(wrong, (GitError, WrongSetting, OSError))
+                known = isinstance(wrong, (CannotJudge, WrongSetting, OSError))
                 self._fail(question, str(wrong) if known else f"a defect of patch-triage itself ({type(wrong).__name__}: {wrong})")
         return True
 

@@ -24,7 +24,7 @@ from hook.agent.history import History, Malformed
 from hook.agent.prompt import Prompt
 from hook.agent.tools import tree_tools
 from hook.agent.tools.arguments import BadCall, parse, to_json
-from hook.source.git import GitError
+from hook.failure import CannotJudge
 from hook.source.grep import RefusedExpression
 from hook.trajectory import Span, Trajectory
 from hook.verdict import Tokens
@@ -264,7 +264,7 @@ class _Talk:
         except (BadCall, RefusedExpression) as wrong:
             span.error = str(wrong)
             return f"error: {wrong}", None
-        except GitError as wrong:
+        except CannotJudge as wrong:
             span.error = str(wrong)
             return f"error: the tree cannot be read: {wrong}", None
         except Exception as bug:  # the boundary to what a model can ask for: a defect of ours costs the call, not the run

@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from hook.change import patch
 from hook.config import Settings
+from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects, can_ask
 
@@ -18,7 +19,7 @@ class NothingToJudge(Exception):
     """There is no change to judge; the sentence says why. This is not a failure."""
 
 
-class UnknownRevision(GitError):
+class UnknownRevision(CannotJudge):
     """A revision that this repository does not have."""
 
 
@@ -73,13 +74,13 @@ def head_commit(objects: Objects) -> Commit | None:
 def staged(repo: Repository, objects: Objects, settings: Settings, against: Commit | None) -> Change:
     """The staged change against the commit `against` (HEAD, or HEAD's parent when HEAD is being amended).
 
-    Raises NothingToJudge when nothing is staged, GitError when the index has unmerged paths.
+    Raises NothingToJudge when nothing is staged, CannotJudge when the index has unmerged paths.
     """
     base_tree = against.oid if against else repo.empty_tree
     made = patch.read(repo, ["diff-index", "--cached", base_tree])
     unmerged = sorted({file.path for file in made.files if file.status == "U"})
     if unmerged:
-        raise GitError(f"the index has unmerged paths ({unmerged[0]}): resolve them and `git add` first")
+        raise CannotJudge(f"the index has unmerged paths ({unmerged[0]}): resolve them and `git add` first")
     if not made.files:
         raise NothingToJudge("nothing is staged")
     return Change("staged change", repo, made, against.oid if against else "", base_tree)
@@ -88,7 +89,7 @@ def staged(repo: Repository, objects: Objects, settings: Settings, against: Comm
 def of_commit(repo: Repository, objects: Objects, settings: Settings, commit: Commit) -> Change:
     """What a commit changes: against its parent; for a merge, against the merge that git would make by itself.
 
-    Raises NothingToJudge for an empty commit, a clean merge and an octopus, GitError when the parent is not here (a shallow clone).
+    Raises NothingToJudge for an empty commit, a clean merge and an octopus, CannotJudge when the parent is not here (a shallow clone).
     """
     label = f"{commit.oid[:12]} {commit.subject}"
     if len(commit.parents) > 2:
@@ -101,7 +102,7 @@ def of_commit(repo: Repository, objects: Objects, settings: Settings, commit: Co
         return Change(label, repo, made, commit.parents[0], commit.parents[0], commit.oid, commit.oid, note)
     base = commit.parents[0] if commit.parents else ""
     if base and objects.read(f"{base}^{{tree}}") is None:
-        raise GitError(f"the parent of {commit.oid[:12]} is not here (a shallow clone?): `git fetch --deepen=1` brings it")
+        raise CannotJudge(f"the parent of {commit.oid[:12]} is not here (a shallow clone?): `git fetch --deepen=1` brings it")
     made = patch.read(repo, ["diff-tree", "-r", base or repo.empty_tree, commit.oid])
     if not made.files:
         raise NothingToJudge(f"{commit.oid[:12]} is an empty commit")

@@ -12,13 +12,14 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from hook.source.git import GitError, Repository
+from hook.failure import CannotJudge
+from hook.source.git import Repository
 from hook.source.overlay import NoPatch
 
 MAX_BYTES = 64 << 20
 
 
-class TooMuchMail(GitError):
+class TooMuchMail(CannotJudge):
     """The mail is larger than what is read."""
 
 

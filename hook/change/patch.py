@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository, TooMuchOutput
 
 REGULAR, EXECUTABLE, LINK, SUBMODULE, ABSENT = "100644", "100755", "120000", "160000", "000000"
@@ -65,7 +66,7 @@ class Patch:
     command: tuple[str, ...] = ()  # the git command that shows the change
 
 
-class BadDiff(GitError):
+class BadDiff(CannotJudge):
     """Git's output is not the raw records and the patch that were asked for."""
 
 
@@ -93,7 +94,7 @@ def read(repo: Repository, command: Sequence[str], limit_bytes: int = _DIFF_BYTE
     """The patch that a git diff plumbing command (`diff-tree …`, `diff-index --cached …`) gives.
 
     Past `limit_bytes` of text, or where a partial clone lacks a blob, the files are still all there and the hunks are not: `hunks_missing`
-    says why. Raises GitError when git cannot tell even which files changed.
+    says why. Raises CannotJudge when git cannot tell even which files changed.
     """
     shape = ["--raw", "-z", "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-color"]
     text = ["-p", "--full-index", "--text", "-U3", "-M", f"-l{_RENAME_LIMIT}"]

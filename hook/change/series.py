@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from hook.change import base, mail, patch
 from hook.change.change import Change
 from hook.config import Settings
+from hook.failure import CannotJudge
 from hook.source import overlay, scratch
-from hook.source.git import GitError, Repository
+from hook.source.git import Repository
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Series:
             try:
                 below = _applied(self._repo, self._scratch, self.base.commit, mailed, below)
                 made = patch.read(below.repo, ["diff-tree", "-r", below.old_tree, below.new_tree])
-            except GitError as wrong:
+            except CannotJudge as wrong:
                 broken = label
                 yield Unread(label, str(wrong), failed=True)
                 continue

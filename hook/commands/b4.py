@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, Command, mail, repository, settings_at
+from hook.failure import CannotJudge, sentence
 from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
@@ -59,8 +60,8 @@ def prep_check(options: argparse.Namespace) -> int:
                 print(plain(f"not judged: {one.why}"))
             elif attention(one.verdict) is not Attention.SUCCESS:
                 print(one_line(one.verdict))
-    except (GitError, config.WrongSetting, OSError) as wrong:
-        print(plain(f"not judged: {_sentence(wrong)}"))
+    except (CannotJudge, config.WrongSetting, OSError) as wrong:
+        print(plain(f"not judged: {sentence(wrong)}"))
     return DONE
 
 
@@ -71,8 +72,8 @@ def review_check(options: argparse.Namespace) -> int:
         told = list(_of_series(options) if options.series else _of_mail(options))
         if told:
             results.append(_as_one(told) if options.series else _result(told[0]))
-    except (GitError, config.WrongSetting, OSError) as wrong:
-        results.append(_entry("warn", f"not judged: {_sentence(wrong)}", ""))
+    except (CannotJudge, config.WrongSetting, OSError) as wrong:
+        results.append(_entry("warn", f"not judged: {sentence(wrong)}", ""))
     print(json.dumps(results))
     return DONE
 
@@ -213,9 +214,3 @@ def _settings(repo: Repository, objects: Objects) -> config.Settings:
 
     head = head_commit(objects)
     return settings_at(repo, objects, head.oid if head else repo.empty_tree)
-
-
-def _sentence(wrong: Exception) -> str:
-    if isinstance(wrong, OSError):
-        return f"{wrong.filename or 'input'}: {wrong.strerror or wrong}"
-    return str(wrong)

@@ -13,9 +13,10 @@ from hook import config, triage
 from hook.asking import NOT_ASKED, Asking
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
 from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
+from hook.failure import CannotJudge
 from hook.report import text
 from hook.source import setting_layers as settings_source
-from hook.source.git import GitError, Repository
+from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.verdict import Answer, DecidedBy, to_document
 
@@ -75,7 +76,7 @@ def _check(options: argparse.Namespace) -> int:
             head = head_commit(objects)
             settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
             if not names:
-                raise GitError(f"{options.revision} holds no commits")
+                raise CannotJudge(f"{options.revision} holds no commits")
             asking = _asking(settings, options)
             results = list(triage.judge_commits(repo, objects, settings, names, use_cache=not options.no_cache, asking=asking))
             return _print_all(results, settings, options, many=True)
@@ -94,7 +95,7 @@ def _index_in_background(options: argparse.Namespace) -> None:
     try:
         if settings_source.load(repo).index.background and not settings_source.switched_off(repo):
             background.start(repo)
-    except (GitError, config.WrongSetting, OSError):
+    except (CannotJudge, config.WrongSetting, OSError):
         return  # the verdict is given; an index only makes the next one faster
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from hook import config, triage
 from hook.change.change import find_commit, head_commit, of_commit
 from hook.commands import DONE, Command, WrongUse, mail, repository, settings_at
+from hook.failure import CannotJudge
 from hook.report import text
-from hook.source.git import GitError, Repository
+from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -61,7 +62,7 @@ def _judged_mail(repo: Repository, settings: config.Settings, options: argparse.
     with mailed_series.read(repo, settings, data, name, options.base) as series:
         for one in series.changes():
             if isinstance(one, mailed_series.Unread):
-                raise GitError(f"{one.label}: {one.why}")
+                raise CannotJudge(f"{one.label}: {one.why}")
             with Objects(one.repo, settings.limits.blob_bytes) as blobs:
                 found.append(triage.judge(one, blobs, settings, use_cache=not options.no_cache))
     return found

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository, settings_at
+from hook.failure import CannotJudge
 from hook.source import setting_layers as settings_source
-from hook.source.git import GitError, Repository
+from hook.source.git import Repository
 from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
@@ -43,7 +44,7 @@ def register(command: Command) -> None:
 
 def export(options: argparse.Namespace) -> int:
     """Collect the verdicts, and have the form write them."""
-    from hook.report.exports import CannotExport, Export, ExportFailed
+    from hook.report.exports import CannotExport, Export
 
     items, code = _items(options, with_functions=options.form.reads_functions(options))
     repo = repository(options)
@@ -51,8 +52,6 @@ def export(options: argparse.Namespace) -> int:
         options.form.write(Export(options, repo, settings_source.load(repo), items, complain))
     except CannotExport as wrong:
         raise WrongUse(str(wrong)) from None
-    except ExportFailed as wrong:
-        raise GitError(str(wrong)) from None
     return code
 
 
@@ -88,7 +87,7 @@ def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterato
             change = of_commit(repo, objects, settings, commit)
         except NothingToJudge:
             continue
-        except GitError as wrong:
+        except CannotJudge as wrong:
             yield str(wrong)
             continue
         recorded = store.read(repo, settings, {oid: change.patch.change_id})[oid].verdict

@@ -7,6 +7,7 @@ import argparse
 from hook import config
 from hook.change.change import find_commit, head_commit, of_commit
 from hook.commands import DONE, Command, complain, repository, settings_at
+from hook.failure import CannotJudge
 from hook.report import text
 from hook.source.git import GitError
 from hook.source.object_store import Objects
@@ -38,7 +39,7 @@ def mark(options: argparse.Namespace) -> int:
             change_id = of_commit(repo, objects, settings, commit).patch.change_id
     recorded = store.read(repo, settings, {commit.oid: change_id})[commit.oid]
     if recorded.verdict is None:
-        raise GitError(f"{commit.oid[:12]} has no verdict to mark; `patch-triage check --record {commit.oid[:12]}` makes one")
+        raise CannotJudge(f"{commit.oid[:12]} has no verdict to mark; `patch-triage check --record {commit.oid[:12]}` makes one")
     try:
         by = repo.run("var", "GIT_COMMITTER_IDENT").decode("utf-8", "replace").rsplit(" ", 2)[0]
     except GitError:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, mail, repository, settings_at
-from hook.source.git import GitError, Repository
+from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.trajectory import Span
 
@@ -43,8 +43,6 @@ def replay(options: argparse.Namespace) -> int:
         spans = trajectory.read(pathlib.Path(options.trajectory))
     except OSError as wrong:
         raise WrongUse(f"{options.trajectory}: {wrong.strerror}") from None
-    except ValueError as wrong:
-        raise GitError(str(wrong)) from None
     repo = repository(options)
     if options.patch:
         return _mailed(repo, options, spans)

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, repository, settings_at
-from hook.source.git import GitError, NotARepository, Repository
+from hook.failure import CannotJudge
+from hook.source.git import NotARepository, Repository
 from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
@@ -64,12 +65,9 @@ def _of_commit(options: argparse.Namespace) -> tuple[str, str]:
         try:
             change = of_commit(repo, objects, settings, commit)
         except NothingToJudge as nothing:
-            raise GitError(f"nothing to report: {nothing}") from None
+            raise CannotJudge(f"nothing to report: {nothing}") from None
         path = trajectories.latest(repo, change.patch.change_id)
-        try:
-            steps = spans.read(path) if path else []
-        except ValueError as wrong:
-            raise GitError(str(wrong)) from None
+        steps = spans.read(path) if path else []
         recorded = store.read(repo, settings, {commit.oid: change.patch.change_id})[commit.oid].verdict
         verdict = recorded or triage.judge(change, objects, settings, asking=Asking()).verdict
         title = f"{commit.oid[:12]} {commit.subject}"
@@ -98,7 +96,7 @@ def of_trajectory(path: pathlib.Path, repo: Repository | None) -> str:
 
     try:
         steps = spans.read(path)
-    except ValueError as wrong:
+    except CannotJudge as wrong:
         raise WrongUse(str(wrong)) from None
     outer = next((span.results for span in steps if span.type == "flow" and isinstance(span.results, dict)), {})
     named = str(outer.get("Commit") or "")
@@ -109,7 +107,7 @@ def of_trajectory(path: pathlib.Path, repo: Repository | None) -> str:
                 commit = find_commit(objects, oid)
                 settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
                 change = of_commit(repo, objects, settings, commit)
-            except (GitError, NothingToJudge):
+            except (CannotJudge, NothingToJudge):
                 pass  # another repository's; the steps tell enough
             else:
                 return _page(f"{commit.oid[:12]} {commit.subject}", outer, steps, objects, change)

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 from hook import config
 from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
-from hook.source.git import GitError, Repository
+from hook.failure import CannotJudge
+from hook.source.git import Repository
 from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
@@ -103,9 +104,11 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeri
     with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
         oids = revisions(repo, options.series)
         if not oids:
-            raise GitError(f"{options.series} holds no commits")
+            raise CannotJudge(f"{options.series} holds no commits")
         if cut := cut_off(repo, oids):
-            raise GitError(f"{options.series} goes back to {cut[:12]}, where this shallow clone ends: `git fetch --deepen=N` brings more")
+            raise CannotJudge(
+                f"{options.series} goes back to {cut[:12]}, where this shallow clone ends: `git fetch --deepen=N` brings more"
+            )
         parents = find_commit(objects, oids[0]).parents
         base = parents[0] if parents else ""
         # of the state before: in CI all that comes after is a stranger's

@@ -8,7 +8,7 @@ import pathlib
 from hook import config
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, repository
-from hook.source.git import GitError
+from hook.failure import CannotJudge
 from hook.source.object_store import Objects
 
 
@@ -35,12 +35,9 @@ def trajectory(options: argparse.Namespace) -> int:
             commit = find_commit(objects, options.commit)
         path = trajectories.latest(repo, patch.change_ids(repo, [commit.oid]).get(commit.oid, "none"))
         if path is None:
-            raise GitError(f"no model was asked about {commit.oid[:12]} here; `patch-triage check {commit.oid[:12]} --wait` asks one")
+            raise CannotJudge(f"no model was asked about {commit.oid[:12]} here; `patch-triage check {commit.oid[:12]} --wait` asks one")
     assert path is not None
-    try:
-        found = spans.read(path)
-    except ValueError as wrong:
-        raise GitError(str(wrong)) from None
+    found = spans.read(path)
     for line in steps.full(found) if options.full else steps.table(found):
         print(line)
     return DONE

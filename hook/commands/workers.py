@@ -19,8 +19,9 @@ from hook import config, triage
 from hook.asking import Asking
 from hook.change import patch
 from hook.change.change import Change, find_commit
+from hook.failure import CannotJudge
 from hook.report.series_report import JudgedPatch
-from hook.source.git import GitError, Repository
+from hook.source.git import Repository
 from hook.source.object_store import Objects
 
 _FEW = 3  # changes that are not worth more than one process
@@ -57,8 +58,8 @@ def judge_all(
 ) -> dict[int, JudgedPatch]:
     """The outcome of every task by its key. `tasks` may take its time: what it gives is judged meanwhile.
 
-    Raises GitError where a process was killed from outside. On KeyboardInterrupt what is being judged is finished, and remembered; where a
-    model is asked, it is given up.
+    Raises CannotJudge where a process was killed from outside. On KeyboardInterrupt what is being judged is finished, and remembered;
+    where a model is asked, it is given up.
     """
     jobs = min(jobs or _processors(), total)
     found: dict[int, JudgedPatch] = {}
@@ -104,7 +105,7 @@ def _forked(work: Work, tasks: Iterable[ReviewTask], jobs: int) -> Iterator[tupl
                 for one in ready:
                     yield running.pop(one), one.result()
         except concurrent.futures.process.BrokenProcessPool:
-            raise GitError("a process that judged was killed: is there memory enough? --jobs 1 takes the least") from None
+            raise CannotJudge("a process that judged was killed: is there memory enough? --jobs 1 takes the least") from None
         except (KeyboardInterrupt, GeneratorExit):
             pool.shutdown(wait=False, cancel_futures=True)
             if work.wait:  # a model may take minutes; what it has answered so far is remembered
@@ -133,7 +134,7 @@ def _judge_whole(work: Work, ends: Ends) -> JudgedPatch:
     label, before = "the series", ends.base or ends.repo.empty_tree
     try:
         made = patch.read(ends.repo, ["diff-tree", "-r", before, ends.after])
-    except GitError as wrong:
+    except CannotJudge as wrong:
         return JudgedPatch(label, None, str(wrong), failed=True)
     if not made.files:
         return JudgedPatch(label, None, "nothing is left of what its patches change")
@@ -145,7 +146,7 @@ def _judge_change(work: Work, change: Change) -> JudgedPatch:
     try:
         with Objects(change.repo, work.settings.limits.blob_bytes) as objects:
             found = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=_asking(work))
-    except GitError as wrong:
+    except CannotJudge as wrong:
         return JudgedPatch(change.label, None, str(wrong), failed=True)
     return JudgedPatch(change.label, found.verdict, seconds=time.monotonic() - started)
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO
 
 from hook.config import BY_NAME
+from hook.failure import CannotJudge
 
 # What a configuration could make git execute or colour, each switched off; the rest of the person's git settings stay in force.
 _SETTINGS = (
@@ -45,7 +46,7 @@ _EMPTY_TREE = {
 }
 
 
-class GitError(Exception):
+class GitError(CannotJudge):
     """Git could not do what was asked; the sentence is git's own last line, after what we asked for."""
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
+from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository
 
 _CHUNK = 200  # questions asked at once,
@@ -75,7 +76,7 @@ class Objects:
     def _ask(self, names: Sequence[str]) -> list[Found | None]:
         """What the first of `names` stand for, at least one: the rest is to be asked anew."""
         if not all(can_ask(name) for name in names):
-            raise GitError("an object name with a line break or NUL cannot be asked for")
+            raise CannotJudge("an object name with a line break or NUL cannot be asked for")
         found: list[Found | None] = []
         with self._lock:
             process = self._start()

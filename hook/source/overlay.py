@@ -17,7 +17,8 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 
-from hook.source.git import GitError, Repository
+from hook.failure import CannotJudge
+from hook.source.git import Repository
 
 # above so many directories one listing of the whole tree is cheaper than picking
 _MAX_PICKED_DIRECTORIES = 200
@@ -25,11 +26,11 @@ _MAX_PICKED_DIRECTORIES = 200
 _TREE = b"40000"
 
 
-class DoesNotApply(GitError):
+class DoesNotApply(CannotJudge):
     """The patch does not fit its base; the sentence says where."""
 
 
-class NoPatch(GitError):
+class NoPatch(CannotJudge):
     """There is no patch in what was given."""
 
 
@@ -263,7 +264,7 @@ def _write_tree(repo: Repository, store: pathlib.Path, entries: dict[bytes, _Ent
     return oid
 
 
-def _refusal(stderr: str, base: str, in_series: bool) -> GitError:
+def _refusal(stderr: str, base: str, in_series: bool) -> NoPatch | DoesNotApply:
     """What git said, as one sentence that says where and what to do."""
     said = [line.partition(": ") for line in stderr.splitlines()]
     lines = [text for kind, _, text in said if kind in ("error", "fatal")]

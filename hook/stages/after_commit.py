@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from hook import triage
 from hook.change import patch
 from hook.change.change import find_commit, revisions
+from hook.failure import CannotJudge
 from hook.record import pending, store
 from hook.source.git import GitError, Repository
 from hook.stages.judging import announce, asking_for, hand_over, judge_all, objects_of, say, settings_at
@@ -61,7 +62,7 @@ def _since(repo: Repository, file: pathlib.Path, fallback: str) -> list[str]:
             return []
         repo.run("merge-base", "--is-ancestor", start, "HEAD")
         return revisions(repo, f"{start}..HEAD")
-    except (OSError, GitError):
+    except (OSError, CannotJudge):
         return []
 
 

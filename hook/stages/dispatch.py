@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from hook.config import WrongSetting
+from hook.failure import CannotJudge, sentence
 from hook.source import setting_layers
-from hook.source.git import GitError, Repository, find
+from hook.source.git import Repository, find
 from hook.stages.after_commit import post_applypatch, post_commit, post_rewrite
 from hook.stages.before_commit import commit_msg, pre_commit, prepare_commit_msg
 from hook.stages.judging import say
@@ -33,8 +34,8 @@ def run(argv: Sequence[str]) -> int:
         if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)):
             return 0
         return function(repo, arguments)
-    except (GitError, WrongSetting, OSError) as wrong:
-        say(f"no verdict: {_sentence(wrong)}; {lost}")
+    except (CannotJudge, WrongSetting, OSError) as wrong:
+        say(f"no verdict: {sentence(wrong)}; {lost}")
     except KeyboardInterrupt:
         say("interrupted; `patch-triage check` tells the verdict later")
     except Exception as bug:  # the last boundary: a defect of ours must not cost a commit
@@ -58,9 +59,3 @@ STAGES: Mapping[str, Callable[[Repository, Sequence[str]], int]] = {
 def _in_sequence(repo: Repository) -> bool:
     """Whether a rebase or `git am` is under way: what it makes is recorded in one go at its end. Our own hooks see that before Python."""
     return any((repo.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply"))
-
-
-def _sentence(wrong: Exception) -> str:
-    if isinstance(wrong, OSError) and wrong.strerror:
-        return f"{wrong.filename}: {wrong.strerror}" if wrong.filename else wrong.strerror
-    return str(wrong)

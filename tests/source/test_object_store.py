@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from hook.failure import CannotJudge
 from hook.source import object_store
 from hook.source.git import GitError, find
 from hook.source.object_store import Objects
@@ -109,7 +110,7 @@ def test_a_file_with_an_odd_name_is_not_taken_for_its_neighbour(kernel: Kernel, 
         for found in (source.file(odd), *source.files([odd])):
             assert found is not None and found.data == b"int odd;\n"
         assert source.file("mm/pool.c\0x") is None
-        with pytest.raises(GitError, match="cannot be asked for"):
+        with pytest.raises(CannotJudge, match="cannot be asked for"):
             objects.read(f"{source.revision}:{odd}")
 
 

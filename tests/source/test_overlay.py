@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from hook.failure import CannotJudge
 from hook.source import git, overlay
 from tests.small_kernel import Kernel, environment
 
@@ -274,7 +275,7 @@ def test_a_plain_diff_without_git_headers(kernel: Kernel, scratch: pathlib.Path)
         ),
         (b"--- /dev/null\n+++ b/mm\n@@ -0,0 +1 @@\n+x\n", overlay.DoesNotApply, "mm"),
         (b"--- /dev/null\n+++ b/Makefile/x\n@@ -0,0 +1 @@\n+x\n", overlay.DoesNotApply, "Makefile"),
-        (b"--- a/\0\n+++ b/\0\n@@ -1 +1 @@\n-\0\n+x\n", git.GitError, ""),
+        (b"--- a/\0\n+++ b/\0\n@@ -1 +1 @@\n-\0\n+x\n", CannotJudge, ""),
     ],
 )
 def test_what_does_not_apply_is_refused_with_a_sentence(

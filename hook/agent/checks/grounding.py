@@ -21,7 +21,7 @@ from hook.c.definitions import DefinitionKind, definitions
 from hook.c.tokens import rust_tokens
 from hook.c.tokens.comparison import Unreadable
 from hook.evidence.finding import Evidence
-from hook.source.git import GitError
+from hook.failure import CannotJudge
 from hook.source.grep import grep, held_back
 from hook.source.lookup import canonical
 from hook.source.tree import Source, TreeEntryKind
@@ -228,7 +228,7 @@ class Grounding:
                 seconds=self.desk.seconds_left,
             )
             if ended:
-                raise GitError(f"the Kconfig files could not be read whole ({ended})")
+                raise CannotJudge(f"the Kconfig files could not be read whole ({ended})")
             names = (re.search(r"config\s+(\w+)", line) for line in lines)
             self._options = frozenset(found.group(1) for found in names if found)
         return self._options

@@ -21,8 +21,8 @@ from hook.c.keywords import NOT_CALLED_IN_PACK
 from hook.change.patch import FileChange
 from hook.evidence.finding import Evidence, Finding
 from hook.evidence.focus.changed_functions import Changed
+from hook.failure import CannotJudge
 from hook.kernel.kconfig import expressions
-from hook.source.git import GitError
 from hook.source.grep import held_back
 from hook.source.lookup import FunctionUseKind, NotAName
 from hook.source.words import is_binary
@@ -62,7 +62,7 @@ def sections(subject: Subject, desk: Desk, seconds: float, most_bytes: int) -> l
     try:
         for section in _Gatherer(subject, desk, time.monotonic() + seconds).all(most_bytes):
             found.append(section)  # one by one: what there is already stays
-    except (GitError, NotAName, RecursionError) as wrong:
+    except (CannotJudge, NotAName, RecursionError) as wrong:
         found.append(Section("Not all was looked up", f"{type(wrong).__name__}: {wrong}"[:200]))
     return found
 

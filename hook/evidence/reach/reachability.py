@@ -22,7 +22,7 @@ from hook.evidence.finding import Evidence, Finding, No, Open, Yes
 from hook.evidence.reach.answer import Reach, unknown
 from hook.evidence.reach.calls import call_paths, teardown
 from hook.evidence.reach.devices import machine
-from hook.source.git import GitError
+from hook.failure import CannotJudge
 from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, all_of
 
@@ -105,7 +105,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
     for path in list(wanted)[:_MOST_FILES]:
         try:
             answers[path] = look.at(path, wanted[path], path in only_functions)
-        except GitError as wrong:
+        except CannotJudge as wrong:
             answers[path] = unknown(f"not known: what runs {path}; not everything could be read: {wrong}")
     redactor = redaction.of(patch.diff)
     found = together({path: _without_secrets(reach, redactor) for path, reach in answers.items()})

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hook.config import Settings
+from hook.failure import CannotJudge
 from hook.source.git import Repository
 from hook.verdict import DecidedBy, State, Verdict
 
@@ -37,7 +38,7 @@ class CannotExport(Exception):
     """What the command line asks for cannot be exported; the sentence says what to write instead."""
 
 
-class ExportFailed(Exception):
+class ExportFailed(CannotJudge):
     """The export was begun and failed on the way; the sentence says why."""
 
 

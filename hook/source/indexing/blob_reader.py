@@ -12,8 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from hook.failure import CannotJudge
 from hook.source import index, words
-from hook.source.git import GitError, Repository
+from hook.source.git import Repository
 from hook.source.object_store import Objects
 
 _CHUNK = 100  # blobs that a worker reads in one go,
@@ -46,7 +47,7 @@ class BlobWords:
 def read_words(
     repo: Repository, new: Sequence[BlobPlace], limit_bytes: int, jobs: int
 ) -> Iterator[tuple[Sequence[BlobPlace], list[BlobWords]]]:
-    """The words of the blobs at `new`, portion by portion, read by `jobs` processes. Raises GitError."""
+    """The words of the blobs at `new`, portion by portion, read by `jobs` processes. Raises CannotJudge."""
     if len(new) <= _FEW or jobs < 2:
         with Objects(repo, limit_bytes) as objects:
             for chunk in _portions(new):
@@ -66,7 +67,7 @@ def read_words(
                 places, future = waiting.popleft()
                 yield places, future.result()
         except concurrent.futures.process.BrokenProcessPool:
-            raise GitError("a process that read the tree for the index was killed") from None
+            raise CannotJudge("a process that read the tree for the index was killed") from None
         finally:
             for _, future in waiting:
                 future.cancel()
