@@ -1,13 +1,14 @@
 """What evidence says of every module: the share of yes, no and unknown by bus over drivers/ and sound/ of a real kernel.
 
     python bench/modules.py --tree GIT_TREE [--arch x86_64] [--out ANSWERS.jsonl] [--draw 60] [--seed 1] [--every N] [--from K]
-        [--named] [--orders N]
+        [--named] [--orders N] [--changed] [OBJECT…]
 
 GIT_TREE is a kernel as git repository with the word index (bench/tree.py, patch-triage index). An object counts where a configuration of
 the target builds it, as a module or into the kernel; with --every N one in N is asked, from the one numbered K on. With --draw only so many
 are asked, drawn at random, to be read by hand; with --named only the drivers of NAMED, and the bench is red where one of them comes out
-otherwise. With --orders N the same objects are asked again in N other orders, and the bench is red where an answer differs. Prints the
-processor time that an answer took with nothing read before.
+otherwise. With --orders N the same objects are asked again in N other orders, and the bench is red where an answer differs. With --changed
+each is asked again with its first file laid over the tree, once with a comment more and once with a line of code more, and the bench is red
+where that changes the answer; this adds blobs to GIT_TREE. Prints the processor time that an answer took with nothing read before.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import itertools
 import json
 import pathlib
 import random
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices import drivers
@@ -82,9 +84,12 @@ NAMED: dict[str, tuple[str, ...]] = {  # the answers that may come out
 }
 
 
-def judge(args: argparse.Namespace) -> tuple[drivers.Drivers, Kernel, Source]:
+EDITS = (b"/* one comment more */\n", b"static const int one_line_more = 1;\n")  # that change no answer
+
+
+def judge(args: argparse.Namespace, changes: Mapping[str, str] | None = None) -> tuple[drivers.Drivers, Kernel, Source]:
     repo = find(str(args.tree))
-    source = Source(Objects(repo, 64 << 20), repo.run("rev-parse", "HEAD^{tree}").decode().strip())
+    source = Source(Objects(repo, 64 << 20), repo.run("rev-parse", "HEAD^{tree}").decode().strip(), changes or {})
     kernel = Kernel(source, args.arch, "gcc-12", None)
     return drivers.Drivers(source, kernel, machine(args.arch, ("qemu-any",)), args.most_files), kernel, source
 
@@ -125,6 +130,23 @@ def is_same_in_other_orders(args: argparse.Namespace, usual: dict[str, tuple[Obj
     return not differing
 
 
+def is_same_when_changed(args: argparse.Namespace, source: Source, usual: dict[str, tuple[Object, Reach]]) -> bool:
+    """Whether the answers are the same where a file of the object has just been changed."""
+    differing: set[str] = set()
+    for path, (obj, reach) in usual.items():
+        file = source.file(obj.members[0])
+        for edit in EDITS:
+            hashing = ["git", "-C", str(args.tree), "hash-object", "-w", "--stdin"]
+            data = (file.data or b"") + edit if file is not None else edit
+            blob = subprocess.run(hashing, input=data, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+            found = answer(judge(args, {obj.members[0]: blob})[0], obj)
+            if found.answer is not reach.answer:
+                differing.add(path)
+                print(f"{path}: {reach.answer} -> {found.answer} with {edit!r}: {found.question or found.facts[:1]}", flush=True)
+    print(f"{len(usual)} objects with a changed file: {len(differing)} answers differ")
+    return not differing
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="The answers about every module.")
     parser.add_argument("--tree", type=pathlib.Path, required=True)
@@ -137,6 +159,8 @@ def main() -> None:
     parser.add_argument("--most-files", type=int, default=drivers.FILES_OF_A_QUESTION)
     parser.add_argument("--named", action="store_true")
     parser.add_argument("--orders", type=int, default=0)
+    parser.add_argument("--changed", action="store_true")
+    parser.add_argument("objects", nargs="*", metavar="OBJECT", help="only these, such as drivers/input/misc/pcspkr")
     args = parser.parse_args()
     if args.named:
         wrong = 0
@@ -158,6 +182,8 @@ def main() -> None:
     usual: dict[str, tuple[Object, Reach]] = {}
     skipped = 0
     asked_for: list[Object] = list(itertools.islice(objects(source, kernel), args.first, None, args.every))
+    if args.objects:
+        asked_for = [obj for obj in objects(source, kernel) if obj.path in args.objects]
     if args.draw:
         random.Random(args.seed).shuffle(asked_for)
     for one in asked_for:
@@ -190,10 +216,12 @@ def main() -> None:
     whole = sum(total.values())
     share = f"unknown {total['unknown'] / max(1, whole):.1%}; {skipped} not for {args.arch}"
     print(f"{'all':16}{whole:6}{total['yes']:6}{total['no']:6}{total['unknown']:9}   {share}")
-    if args.orders and not is_same_in_other_orders(args, usual):
-        sys.exit(1)
+    is_same = not args.orders or is_same_in_other_orders(args, usual)
+    if args.changed:
+        is_same = is_same_when_changed(args, source, usual) and is_same
     for line in lines if args.draw else ():
         print(f"{line['Answer']:8}{line['Bus']:10}{line['Object']}: {', '.join(line['Devices'])} {line['Question'] or line['Facts'][:3]}")
+    sys.exit(not is_same)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ class Index:
         self._database = database
         self._lock = threading.RLock()
         self._coverages: dict[str, _Coverage] = {}
+        self._unread: dict[str, Mapping[str, str]] = {}  # by revision
 
     def holding(self, revision: str, groups: Sequence[Collection[str]]) -> list[str]:
         """The paths of a revision (empty: the staged index) whose file may hold a word of each group; all of them, and some more.
@@ -121,6 +122,15 @@ class Index:
                 plain = [[word.removeprefix(words.DEFINED) for word in group] for group in groups]
                 ids.update(self._in_state(self._matches("word", plain), UNDEFINED))
             return self._paths(coverage, ids, defining)
+
+    def unread(self, revision: str) -> Mapping[str, str]:
+        """The files of a revision that the index has never read, with their blobs: they are in every answer. Raises NoIndex."""
+        if revision not in self._unread:
+            with self._asking():
+                changed = self._coverage(revision).changed
+                known = self._blobs(changed)
+                self._unread[revision] = {path: oid for path, oid in changed.items() if oid and oid not in known}
+        return self._unread[revision]
 
     def is_common(self, word: str, files: int) -> bool:
         """Whether more than so many files that are indexed hold a word, given in lower case. No paths are read for it. Raises NoIndex."""
@@ -195,11 +205,7 @@ class Index:
             rows = self._database.execute(f"select path from place where blob in ({marks}) and anchor = ?", (*chunk, coverage.anchor))
             found.update(os.fsdecode(row[0]) for row in rows)
         found.difference_update(coverage.changed)
-        oids = {oid for oid in coverage.changed.values() if oid}
-        there: dict[str, tuple[int, int, str]] = {}
-        for part in _chunks([bytes.fromhex(oid) for oid in oids]):
-            rows = self._database.execute(f"select oid, id, state, language from blob where oid in ({','.join('?' * len(part))})", part)
-            there.update((row[0].hex(), row[1:]) for row in rows)
+        there = self._blobs(coverage.changed)
         for path, oid in coverage.changed.items():
             known = there.get(oid)
             # under a name of another language it defines other things than the index knows
@@ -207,6 +213,14 @@ class Index:
             if oid and (known is None or known[0] in ids or known[1] == WHOLE or other):
                 found.add(path)
         return sorted(found, key=os.fsencode)
+
+    def _blobs(self, changed: Mapping[str, str]) -> dict[str, tuple[int, int, str]]:
+        """What the index knows of the blobs of changed files."""
+        there: dict[str, tuple[int, int, str]] = {}
+        for part in _chunks([bytes.fromhex(oid) for oid in {*changed.values()} if oid]):
+            rows = self._database.execute(f"select oid, id, state, language from blob where oid in ({','.join('?' * len(part))})", part)
+            there.update((row[0].hex(), row[1:]) for row in rows)
+        return there
 
     def _blocks(self, literal: str) -> Iterator[bytes]:
         """The blocks of the vocabulary that may hold the literal."""

@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
     from hook.source.index import Index
 
 
+_MOST_CONFIRMED = 64  # files that the index has not read, of which it is looked up what they hold
 SMALL_FILES = 2000  # in a tree: fewer are searched fast enough without an index
 
 
@@ -84,6 +85,8 @@ class Source:
     index_asked: bool = False
     opened_index: Index | None = None
     without_index: str = ""
+    # of files that the index has not read, without and with what they define; None where they cannot be read
+    unread_words: dict[tuple[str, bool], frozenset[str] | None] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def repo(self) -> Repository:
@@ -173,8 +176,38 @@ class Source:
         """The paths that may hold a word of each group, by the index, which there must be; see Index.holding. Raises NoIndex."""
         assert self.index is not None
         found = self.index.holding(self.revision, groups)
-        more = [path for path, oid in self.changes.items() if oid]
-        return sorted({*found, *more}, key=os.fsencode) if more else found
+        unread = {**self.index.unread(self.revision), **self.changes}
+        if not unread:
+            return found
+        confirm = len(unread) <= _MOST_CONFIRMED
+        more = [path for path, oid in unread.items() if oid and (not confirm or self._may_hold(path, oid, groups))]
+        return sorted({path for path in found if path not in unread}.union(more), key=os.fsencode)
+
+    def _may_hold(self, path: str, oid: str, groups: Sequence[Collection[str]]) -> bool:
+        """Whether a file that the index has not read may hold a word of each group: the index itself has it in every answer."""
+        plain = [[word.removeprefix(":") for word in group] for group in groups]
+        held = self._words(path, oid, False)
+        if held is None or any(held.isdisjoint(group) for group in plain):
+            return held is None
+        defined = self._words(path, oid, True) if any(word.startswith(":") for group in groups for word in group) else held
+        return defined is None or not any(defined.isdisjoint(group) for group in groups)
+
+    def _words(self, path: str, oid: str, definitions: bool) -> frozenset[str] | None:
+        """The words of a file as the index would have them, None where it cannot be read."""
+        from hook.source import words
+
+        with self.lock:
+            if (path, definitions) not in self.unread_words:
+                file = self.objects.read(oid)
+                if file is None or file.data is None:
+                    held = None
+                elif words.is_binary(file.data):
+                    held = frozenset[str]()
+                else:
+                    defining = definitions and bool(words.language(path))
+                    held = frozenset(words.words(file.data, path, definitions=defining).decode("ascii").split())
+                self.unread_words[path, definitions] = held
+            return self.unread_words[path, definitions]
 
     def entry(self, path: str) -> Entry | None:
         """What is at `path`, None if there is nothing. No link is followed, neither here nor on the way."""

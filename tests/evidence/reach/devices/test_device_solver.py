@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import subprocess
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -78,6 +79,26 @@ def test_a_rule_less_moves_answers_towards_unknown_alone(source: Source, usual: 
     found = answers(source, PATHS, tuple(blind if rule is left_out else rule for rule in drivers.RULES))
     moved = {path: reach.answer for path, reach in found.items() if reach.answer is not usual[path].answer}
     assert set(moved.values()) <= {Answer.UNKNOWN}
+
+
+@pytest.mark.parametrize("edit", [b"/* a comment more */\n", b"static const int a_line_more = 1;\n"])
+def test_a_file_that_was_just_changed_is_no_answer_to_what_is_asked_of_the_index(
+    source: Source, usual: dict[str, Reach], edit: bytes
+) -> None:
+    """The index has not read it: it may neither define what the object itself calls, nor make its device."""
+    moved = {}
+    for path in PATHS:
+        file = source.file(path)
+        blob = write_blob(source, (file.data or b"") + edit if file is not None else edit)
+        found = answers(Source(source.objects, source.revision, {path: blob}), [path])[path]
+        if found.answer is not usual[path].answer:
+            moved[path] = (usual[path].answer, found.answer)
+    assert moved == {}
+
+
+def write_blob(source: Source, data: bytes) -> str:
+    hashing = ["git", "--git-dir", str(source.repo.git_dir), "hash-object", "-w", "--stdin"]
+    return subprocess.run(hashing, input=data, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
 
 
 def test_objects_that_only_make_each_other_run_are_not_proved_to_be_out_of_reach(usual: dict[str, Reach]) -> None:

@@ -112,6 +112,9 @@ FILES = {
     "mfdbad.c": i2c("mfdbad", "", "if (!client->irq)\n\t\treturn -ENXIO;\n\treturn devm_mfd_add_devices(&client->dev, 0, cells, 1, NULL, 0, NULL);", IDS + '\nstatic const struct mfd_cell cells[] = {\n\t{ .name = "bad-cell" },\n};'),
     "cellwants.c": cell("cellwants").replace('"cellwants"', '"good-cell"').replace(".driver = {", ".probe = cw_probe,\n\t.driver = {", 1) + "static int cw_probe(struct platform_device *pdev)\n{\n\tif (!chip->irq_dev)\n\t\treturn -EPROBE_DEFER;\n\treturn 0;\n}\n",
     "badcell.c": cell("badcell").replace('"badcell"', '"bad-cell"'),
+    # a device that an initcall makes on every machine, by a function of a header
+    "tone.c": cell("tone"),
+    "tonemaker.c": start('\tplatform_device_register_simple("tone", -1, NULL, 0);\n\treturn 0;'),
     # SPI
     "plainspi.c": spi("plainspi"),
     "highspi.c": spi("highspi", "spi->mode = SPI_MODE_3;\n\treturn spi_setup(spi);"),

@@ -8,6 +8,7 @@ from hook.evidence.reach.answer import Reach, no, unknown
 from hook.evidence.reach.devices.buses import BUSES, Way
 from hook.evidence.reach.devices.driver_answers import edge, split
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run, Spread
+from hook.evidence.reach.devices.initcalls import defined
 from hook.evidence.reach.devices.object_reader import ObjectReader, Profile, beside
 from hook.evidence.reach.devices.rules import created_files
 from hook.kernel.kbuild.objects import Object
@@ -78,8 +79,9 @@ def initcall_calls(obj: Object, reader: ObjectReader) -> Incoming:
             edges.append(machine)
             break
         defining = [file for file in reader.texts.defining(name) if file.endswith(".c") and file not in obj.members]
-        few = 0 < len(defining) <= _MOST_DEFINING
-        objects = [each for file in defining for each in reader.objects(file)] if few else []
+        # the index names every file that may define it: one that does not would stand for the core that every machine has
+        sure = [file for file in defining if defined(reader.texts, name, (file,))] if len(defining) <= _MOST_DEFINING else []
+        objects = [each for file in sure for each in reader.objects(file)]
         if not objects or not all(each.path.startswith(_DRIVERS) and reader.is_module(each) for each in objects):
             edges.append(machine)  # a core that every machine has
             continue
