@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from hook.kernel.kbuild.conditionals import Guards
 from hook.kernel.kbuild.includers import Includers
@@ -23,7 +23,9 @@ from hook.source.tree import Source
 if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.option import Options
     from hook.kernel.kconfig.options_cache import StoredOptions
+    from hook.kernel.option_sources import OptionSources
 
+_OWN = {"i386": "X86_32", "powerpc": "PPC"}  # the option of an architecture, where it is not called as the architecture is
 _DEEPEST_HEADERS = 2  # headers that include each other
 _MOST_INCLUDERS = 8  # files that include a header, of which one has to be built
 
@@ -59,7 +61,19 @@ class Kernel:
     @property
     def warnings(self) -> list[str]:
         """What was wrong with the Kconfig files, where the options have been asked for."""
-        return self._known.warnings
+        strange = self.strangeness if "options" in self.__dict__ or not self.source.oid("Kconfig") else ""
+        return [*([strange] if strange else []), *self._known.warnings]
+
+    @functools.cached_property
+    def strangeness(self) -> str:
+        """Why the tree is not a whole kernel that could be built for the target, so that it proves nothing by what is absent; else empty.
+
+        A repository with the kernel in a directory below the top, or with a driver alone, has no Kconfig that defines the target.
+        """
+        if not self.source.oid("Kconfig"):
+            return "there is no Kconfig at the top of the tree"
+        own = _OWN.get(self.environment["ARCH"], self.environment["ARCH"].upper())
+        return "" if self.options.get(own) is not None else f"no Kconfig file of the tree defines {own}"
 
     def _record(self) -> None:
         self.source.read_blobs[KCONFIG + self.environment["ARCH"]] = self._known.known_by
@@ -76,6 +90,32 @@ class Kernel:
             by = self._included_if(path, 0)
             return by if not expressions.open_parts(by.condition) else built
         return built
+
+    def excluded(self, path: str, guards: Iterable[Condition] = ()) -> str:
+        """Why no kernel for the target holds a file, or its lines under `guards`; empty where one may, or that cannot be told.
+
+        Says nothing of a tree that is no whole kernel, without the word index, where a part of the makefiles' condition is open, or where
+        something else than Kconfig may give an option (hook.kernel.option_sources).
+        """
+        built = self.built_if(path).condition
+        condition = all_of([built, *guards])
+        if self.source.index is None or expressions.open_parts(built) or self.strangeness:
+            return ""
+        from hook.kernel.kconfig.upper_bounds import impossible
+        from hook.source.index import NoIndex
+
+        clause = impossible(self.options, condition)
+        try:
+            return "" if clause and self._option_sources.other(self.options, expressions.names(condition), path) else clause
+        except NoIndex as wrong:
+            self.source.index_failed(str(wrong))
+            return ""
+
+    @functools.cached_property
+    def _option_sources(self) -> OptionSources:
+        from hook.kernel.option_sources import OptionSources
+
+        return OptionSources(self.source, self.environment["SRCARCH"])
 
     def holds(self, condition: Condition) -> bool:
         """Whether a condition holds in the base configuration."""

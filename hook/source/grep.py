@@ -141,6 +141,8 @@ def chosen(source: Source, expression: str) -> list[str] | None:
             if groups is None:
                 return None
             found.update(source.holding(groups))
+        # the words that hold a literal are those of the files that were read
+        found.update(path for path, oid in source.unread().items() if oid)
     except NoIndex as wrong:
         source.index_failed(str(wrong))
         return None

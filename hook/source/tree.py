@@ -176,12 +176,17 @@ class Source:
         """The paths that may hold a word of each group, by the index, which there must be; see Index.holding. Raises NoIndex."""
         assert self.index is not None
         found = self.index.holding(self.revision, groups)
-        unread = {**self.index.unread(self.revision), **self.changes}
+        unread = self.unread()
         if not unread:
             return found
         confirm = len(unread) <= _MOST_CONFIRMED
         more = [path for path, oid in unread.items() if oid and (not confirm or self._may_hold(path, oid, groups))]
         return sorted({path for path in found if path not in unread}.union(more), key=os.fsencode)
+
+    def unread(self) -> Mapping[str, str]:
+        """The files that the index, which there must be, has never read, with their blobs; "" where one is gone. Raises NoIndex."""
+        assert self.index is not None
+        return {**self.index.unread(self.revision), **self.changes}
 
     def _may_hold(self, path: str, oid: str, groups: Sequence[Collection[str]]) -> bool:
         """Whether a file that the index has not read may hold a word of each group: the index itself has it in every answer."""

@@ -179,9 +179,6 @@ class _Plan:
         path = file.path
         if self._kernel.source.index is None or not path.endswith(".c") or self._kernel.warnings:
             return False
-        from hook.kernel.kconfig.upper_bounds import impossible
-
-        built = self._kernel.kbuild.built_if(path)
         added, removed = changed_lines(file)
         for oid, lines in ((file.new_blob, added or [1]), (file.old_blob, removed)):
             side = self._kernel.source.objects.read(oid) if lines else None
@@ -192,7 +189,7 @@ class _Plan:
             guards = Guards(side.data, path, proving=True)
             stacks = {tuple(one.line for one in around): around for around in map(guards.at, lines)}.values()
             if guards.directives.intersection(lines) or not all(
-                impossible(self._kernel.options, all_of([built.condition, *(one.condition for one in stack)])) for stack in stacks
+                self._kernel.excluded(path, [one.condition for one in stack]) for stack in stacks
             ):
                 return False
         return self._kernel.kbuild.is_only_here(path) and not self._is_included(path)

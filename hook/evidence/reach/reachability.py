@@ -104,13 +104,20 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
     answers = dict.fromkeys(wanted, _NOTHING)
     for path in list(wanted)[:_MOST_FILES]:
         try:
-            answers[path] = look.at(path, wanted[path], path in only_functions)
+            answers[path] = _of_a_kernel(look.at(path, wanted[path], path in only_functions), kernel, path)
         except CannotJudge as wrong:
             answers[path] = unknown(f"not known: what runs {path}; not everything could be read: {wrong}")
     redactor = redaction.of(patch.diff)
     found = together({path: _without_secrets(reach, redactor) for path, reach in answers.items()})
     source.read_blobs.update({fact.place.path: fact.place.blob for fact in found.facts if fact.place.blob})
     return found
+
+
+def _of_a_kernel(reach: Reach, kernel: Kernel, path: str) -> Reach:
+    """The answer, unless it is a `no` from a tree that is no whole kernel: what is not there may be elsewhere."""
+    if reach.answer is Answer.NO and kernel.strangeness:
+        return unknown(f"not known: what runs {path}; {kernel.strangeness}")
+    return reach
 
 
 class _Look:

@@ -15,6 +15,7 @@ from hook.kernel.kbuild.make_variables import OPEN, UnreadableMakefile, Word
 from hook.kernel.kbuild.makefile import Makefile
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
 from hook.source.tree import Source, TreeEntryKind
+from hook.source.words import is_number
 
 _GOALS = ("obj-y", "lib-y", "extra-y", "always-y", "core-y", "drivers-y", "net-y", "libs-y", "virt-y", "head-y", "init-y")
 _DESCENTS = (*_GOALS, "subdir-y")
@@ -127,18 +128,9 @@ class Kbuild:
 
     def called(self, name: str) -> list[Object]:
         """The objects that go by a name as modules do, by the word index; none without it."""
-        if self._source.index is None:
-            return []
-        from hook.source.index import NoIndex
-
         found: list[Object] = []
         for spelling in dict.fromkeys((name, name.replace("_", "-"))):
-            try:
-                holding = self._source.holding([[word.lower()] for word in spelling.split("-") if word])
-            except NoIndex as wrong:
-                self._source.index_failed(str(wrong))
-                return []
-            for one in holding:
+            for one in self._holding(spelling) or ():
                 directory, _, base = one.rpartition("/")
                 makefile = self._makefile(directory) if base in ("Makefile", "Kbuild") and directory else None
                 for word in self._named(makefile, _GOALS, f"{spelling}.o") if makefile is not None else ():
@@ -187,15 +179,24 @@ class Kbuild:
         stem = name.rpartition(".")[0]
         if any(OPEN in word.text for goal in _GOALS for word in makefile.words(goal)):
             return False
+        holding = self._holding(stem)
+        makefiles = (one.rpartition("/") for one in holding or ())
+        return holding is not None and not any(
+            base.startswith(("Makefile", "Kbuild")) and place != directory for place, _, base in makefiles
+        )
+
+    def _holding(self, stem: str) -> list[str] | None:
+        """The files that hold all words of a name, by the word index; None where it cannot be asked."""
+        groups = [[word.lower()] for word in re.split(r"\W+", stem) if word and not (word[0].isdigit() and is_number(word))]
+        if self._source.index is None or not groups:
+            return None
         from hook.source.index import NoIndex
 
         try:
-            holding = self._source.holding([[word.lower()] for word in re.split(r"[^\w]+", stem) if word])
+            return self._source.holding(groups)
         except NoIndex as wrong:
             self._source.index_failed(str(wrong))
-            return False
-        makefiles = (one.rpartition("/") for one in holding)
-        return not any(base.startswith(("Makefile", "Kbuild")) and place != directory for place, _, base in makefiles)
+            return None
 
     def directory_if(self, directory: str) -> Built:
         """The options under which Kbuild descends into a directory."""
@@ -276,16 +277,8 @@ class Kbuild:
 
     def _elsewhere(self, path: str, stem: str) -> Iterator[tuple[str, str]]:
         """The directories whose makefile may name the file, by the word index, and the name that it would have there."""
-        if self._source.index is None:
-            return
-        from hook.source.index import NoIndex
-
         near = path.split("/")[:3]
-        try:
-            holding = self._source.holding([[word.lower()] for word in stem.replace("-", " ").replace(".", " ").split()[:4]])
-        except NoIndex as wrong:
-            self._source.index_failed(str(wrong))
-            return
+        holding = self._holding(stem) or ()
         makefiles = [one for one in holding if one.rpartition("/")[2].startswith(("Makefile", "Kbuild")) and one.split("/")[:3] == near]
         tried: dict[str, None] = {}
         for one in makefiles[:6]:

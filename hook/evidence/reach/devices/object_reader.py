@@ -14,7 +14,7 @@ from hook.evidence.reach.devices.buses import BUSES, Way
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.machine import Machine
 from hook.kernel.kbuild.objects import Object
-from hook.kernel.kconfig import expressions, upper_bounds
+from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
 from hook.kernel.macros import Macros
 from hook.verdict import Fact, Place
@@ -127,8 +127,7 @@ class ObjectReader:
     def is_for_target(self, path: str) -> bool:
         """Whether a kernel of the target can hold what a file compiles to; a header counts as if it could."""
         if path not in self._for_target:
-            options = self.kernel.options
-            self._for_target[path] = not path.endswith(".c") or not upper_bounds.impossible(options, self.kernel.built_if(path).condition)
+            self._for_target[path] = not path.endswith(".c") or not self.kernel.excluded(path)
         return self._for_target[path]
 
     def fact(self, claim: str, path: str, line: int) -> Fact:
