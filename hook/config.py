@@ -316,18 +316,23 @@ def resolve(layers: Iterable[Iterable[Given]]) -> Settings:
     origins = dict.fromkeys(BY_NAME, "default")
     retired = []
     for given in (given for layer in layers for given in layer):
-        field = BY_NAME.get(given.name)
-        if field is None and given.name in RETIRED:
+        if given.name in RETIRED:
             retired.append(given)
             continue
-        if field is None:
-            raise WrongSetting(f"{given.origin}: unknown setting {given.name}{_nearest(given.name)}")
-        try:
-            values[given.name] = field.check(given.value)
-        except ValueError as wrong:
-            raise WrongSetting(f"{given.origin}: {given.name}: {shown(given.value)} is not {wrong}") from None
+        values[given.name] = checked(given)
         origins[given.name] = given.origin
     return Settings(values, origins, retired=retired)
+
+
+def checked(given: Given) -> object:
+    """A given value as it is used. Raises WrongSetting where there is no such setting, or it does not accept the value."""
+    field = BY_NAME.get(given.name)
+    if field is None:
+        raise WrongSetting(f"{given.origin}: unknown setting {given.name}{_nearest(given.name)}")
+    try:
+        return field.check(given.value)
+    except (ValueError, OverflowError) as wrong:
+        raise WrongSetting(f"{given.origin}: {given.name}: {shown(given.value)} is not {wrong}") from None
 
 
 def _nearest(name: str) -> str:
@@ -339,7 +344,10 @@ def _nearest(name: str) -> str:
 
 def shown(value: object) -> str:
     """A value as an error quotes it: one line, cut, without control characters."""
-    quoted = value if isinstance(value, str) else repr(value)
+    try:
+        quoted = value if isinstance(value, str) else repr(value)
+    except ValueError:  # a number of more digits than Python prints
+        quoted = "a number"
     quoted = "".join(char for char in quoted[:60] if char.isprintable())
     return f'"{quoted}"'
 

@@ -102,7 +102,8 @@ gone() {
 trap : INT # Ctrl-C ends the program; the rest is for git to decide
 call "$program" hook "$stage" -- "$@"
 case $stage,$? in
-pre-push,10) exit 1 ;; # the policy that the person set: nothing else of ours stops anything
+pre-push,10) exit 1 ;; # the policy that the person set: nothing else of ours stops anything,
+pre-push,11) exit 2 ;; # but for settings that do not say what it is
 *,126 | *,127) gone "$1" ;; # there, but its Python is not
 esac
 exit 0

@@ -92,5 +92,7 @@ def test_review_without_a_series_says_what_to_write(kernel: Kernel) -> None:
 def test_a_request_cannot_set_what_it_is_judged_by(request_of_two: Kernel) -> None:
     request_of_two.commit(".patch-triage.yaml", "policy:\n  block: never\n", "triage: let me through")
     out = request_of_two.triage("review", "HEAD~2..HEAD", PATCH_TRIAGE_POLICY_BLOCK="never")
-    assert "of 2 patches worth fuzzing" in out  # the file is not even read: it would be refused
-    assert "policy.block cannot be set by a tree" in request_of_two.triage_both("check", "--staged", ok=2)[1]
+    assert "of 2 patches worth fuzzing" in out
+    request_of_two.stage("mm/pool.c", "int a;\n")
+    _, error = request_of_two.triage_both("check", "--staged", ok=1, PATCH_TRIAGE_POLICY_BLOCK="worth-fuzzing")
+    assert "policy.block cannot be set by a tree" in error

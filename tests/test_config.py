@@ -80,8 +80,8 @@ def test_the_stronger_layer_wins() -> None:
         ("policy:\n  block: always\n", 'f:2: policy.block: "always" is not one of never, unjudged, worth-fuzzing'),
         ("push: 3\n", "f:1: expected `key: value` lines here"),
         ("- a\n", "f:1: expected `key: value` lines here"),
-        ("push:\n  max_commits: &x 3\n", "f: YAML anchors and aliases are not read here"),
-        ("push: {max_commits: !!python/object:os.system 3}\n", "f:1: push.max_commits: a value that is not plain YAML"),
+        ("push:\n  max_commits: &x 3\n", "f:2: YAML anchors and aliases are not read here"),
+        ("push: {max_commits: !!python/object:os.system 3}\n", "f:1: a value that is not plain YAML"),
         ("push: [\n", "f:2: not YAML"),
         ("record:\n  format: [note, tape]\n", "f:2: record.format:"),
         ("x" * 70000, "f: a settings file has at most 65536 bytes"),
@@ -93,10 +93,35 @@ def test_a_wrong_file_is_named_with_its_line(text: str, sentence: str) -> None:
         config.resolve([setting_layers.from_yaml(text.encode("latin-1"), "f")])
 
 
-def test_a_tree_may_only_set_what_is_display() -> None:
-    assert setting_layers.from_yaml(b"focus:\n  max_symbols: 3\n", "t", repository=True)
-    with pytest.raises(config.WrongSetting, match=r"policy\.block cannot be set by a tree"):
-        setting_layers.from_yaml(b"policy:\n  block: never\n", "t", repository=True)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("policy:\n  block: never\n", "2: policy.block cannot be set by a tree, only "),
+        ("focus:\n  max_symbols: many\n", '2: focus.max_symbols: "many" is not a whole number from 1 to 1000'),
+        ("focus:\n  max_symbols: 0x" + "f" * 9000, '2: focus.max_symbols: "a number" is not a whole number from 1 to 1000'),
+        ("focus:\n  max_symbols: 2026-13-13\n", "2: focus.max_symbols: a value that is not plain YAML"),
+        ("focus:\n  [a]: 1\n", "2: expected `key: value` lines here"),
+        ("no: such\n", '1: unknown section "no"'),
+        ("push: [\n", "2: not YAML"),
+        ("[" * 60_000, "1: not YAML"),
+        ("- " * 30_000, "1: not YAML that is read here: nested more than 20 deep"),
+        ("\xff", " not UTF-8 text"),
+        ("x" * 70_000, " a settings file has at most 65536 bytes, this one 70000"),
+        ("x" * (17 << 20), " a settings file has at most 65536 bytes, this one 17825792"),
+    ],
+)
+def test_what_is_wrong_in_a_trees_file_is_ignored_and_named_in_one_line(kernel: Kernel, text: str, said: str) -> None:
+    kernel.commit(".patch-triage.yaml", text.encode("latin-1"))
+    kernel.git("config", "patchtriage.policy.block", "worth-fuzzing")
+    out, error = kernel.triage_both("config")
+    assert error.startswith(f"patch-triage: ignored in the tree: .patch-triage.yaml:{said}") and len(error.splitlines()) == 1
+    assert "policy.block: worth-fuzzing    # git config" in out and "focus.max_symbols: 10    # default" in out
+
+
+def test_what_is_right_beside_what_is_wrong_in_a_trees_file_counts(kernel: Kernel) -> None:
+    kernel.commit(".patch-triage.yaml", "policy:\n  block: never\npush:\n  max_commits: 1\nfocus:\n  max_symbols: 3\n")
+    out, error = kernel.triage_both("config")
+    assert "focus.max_symbols: 3    # .patch-triage.yaml:6" in out and "(and 1 more)" in error
 
 
 def test_config_tells_where_each_setting_came_from(kernel: Kernel) -> None:

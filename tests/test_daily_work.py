@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from tests.small_kernel import Kernel
+from tests.test_failures import a_git_that_hangs
 
 POOL = "mm/pool.c"
 
@@ -241,6 +242,46 @@ def test_the_policy_stops_a_push_and_can_be_overruled(hooked: Kernel, tmp_path: 
     _, error = hooked.git_both("push", "-q", str(tmp_path / "remote.git"), "main", ok=1)
     assert "push stopped by policy.block: unjudged" in error
     hooked.git("push", "-q", str(tmp_path / "remote.git"), "main", PATCH_TRIAGE="0")
+
+
+@pytest.mark.parametrize("file", ["policy:\n  block: never\n", "no: such\n", "push: [\n", "[" * 60_000, "\0" * 1000])
+def test_a_trees_own_file_opens_no_gate(hooked: Kernel, tmp_path: pathlib.Path, file: str) -> None:
+    hooked.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
+    hooked.git("config", "patchtriage.policy.block", "worth-fuzzing")
+    hooked.commit(".patch-triage.yaml", file)
+    hooked.commit(POOL, edit(hooked, 1))
+    _, error = hooked.git_both("push", "-q", str(tmp_path / "remote.git"), "main", ok=1)
+    assert "push stopped by policy.block: worth-fuzzing" in error and "patch-triage: ignored in the tree: .patch-triage.yaml" in error
+
+
+def test_settings_of_the_persons_own_that_are_wrong_stop_a_push_and_no_commit(hooked: Kernel, tmp_path: pathlib.Path) -> None:
+    hooked.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
+    hooked.write("../home/.config/patch-triage.yaml", "policy:\n  blok: worth-fuzzing\n")
+    hooked.commit(POOL, edit(hooked, 1))
+    _, error = hooked.git_both("push", "-q", str(tmp_path / "remote.git"), "main", ok=1)
+    assert "push stopped, the policy is not known: ~/.config/patch-triage.yaml:2: unknown setting policy.blok" in error
+    line = f"refs/heads/main {hooked.head()} refs/heads/main {'0' * 40}\n"
+    hooked._run([str(hooked.path / ".git/hooks/pre-push"), "x", "y"], line.encode(), 2, {})
+    hooked.git("push", "-q", str(tmp_path / "remote.git"), "main", PATCH_TRIAGE="0")
+
+
+@pytest.mark.parametrize(("policy", "status"), [("never", 0), ("unjudged", 1)])
+def test_a_push_that_cannot_be_judged_is_stopped_where_there_is_a_policy(hooked: Kernel, policy: str, status: int) -> None:
+    hooked.git("config", "patchtriage.policy.block", policy)
+    line = f"refs/heads/main {'1' * 40} refs/heads/main {'0' * 40}\n"  # an object that is not there
+    more = {"PATCH_TRIAGE_LIMITS_GIT_SECONDS": "1", **a_git_that_hangs(hooked, "rev-list")}
+    _, error = hooked._run([str(hooked.path / ".git/hooks/pre-push"), "x", "y"], line.encode(), status, more)
+    assert "git rev-list did not end within 1 s" in error
+
+
+def test_what_a_push_leaves_unjudged_for_its_length_satisfies_no_policy(hooked: Kernel, tmp_path: pathlib.Path) -> None:
+    hooked.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
+    hooked.git("config", "patchtriage.push.maxCommits", "1")
+    hooked.git("config", "patchtriage.policy.block", "worth-fuzzing")
+    hooked.commit(POOL, edit(hooked, 1))
+    hooked.commit("Documentation/mm/pool.rst", "Pool\n")
+    _, error = hooked.git_both("push", "-q", str(tmp_path / "remote.git"), "main", ok=1)
+    assert "push stopped by policy.block: worth-fuzzing (the older commits, which were not judged)" in error
 
 
 def test_a_fetched_record_satisfies_no_policy(hooked: Kernel, tmp_path: pathlib.Path) -> None:

@@ -216,7 +216,7 @@ def test_a_push_of_nothing_tells_nothing(tree: Tree, tmp_path: pathlib.Path, the
     assert tree.started() == [triage("pre-push", remote, remote)]
 
 
-@pytest.mark.parametrize(("status", "pushed"), [("0", True), ("1", True), ("2", True), ("10", False)])
+@pytest.mark.parametrize(("status", "pushed"), [("0", True), ("1", True), ("2", True), ("10", False), ("11", False)])
 def test_only_the_policy_stops_a_push(tree: Tree, tmp_path: pathlib.Path, status: str, pushed: bool) -> None:
     remote = pushable(tree, tmp_path)
     (new,) = tree.commits("a")

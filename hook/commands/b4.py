@@ -17,11 +17,12 @@ from collections.abc import Iterator, Sequence
 
 from hook import config
 from hook.asking import Asking
-from hook.commands import DONE, Command, mail, repository, settings_at
+from hook.commands import DONE, Command, mail, repository
 from hook.failure import CannotJudge, sentence
 from hook.source import setting_layers as settings_source
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
+from hook.source.tree import Source
 
 if typing.TYPE_CHECKING:
     from hook.verdict import Verdict
@@ -213,4 +214,7 @@ def _settings(repo: Repository, objects: Objects) -> config.Settings:
     from hook.change.change import head_commit
 
     head = head_commit(objects)
-    return settings_at(repo, objects, head.oid if head else repo.empty_tree)
+    # in silence: a word on the standard error is a failure to b4
+    settings = settings_source.load(repo, Source(objects, head.oid if head else repo.empty_tree), tell=lambda line: None)
+    objects.limit_bytes = settings.limits.blob_bytes
+    return settings

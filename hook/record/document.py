@@ -23,13 +23,12 @@ def dump(documents: Sequence[Mapping[str, Any]]) -> str:
 def load(text: str) -> tuple[tuple[dict[str, Any], ...], int]:
     """The documents in `text`, and how many could not be read; one that a hand has broken does not cost the others.
 
-    Aliases are refused, since a fetched note can come from anybody.
+    A fetched note can come from anybody: see hook.source.bounded_yaml for what is refused.
     """
     if not text.strip():
         return (), 0
-    import yaml
+    from hook.source import bounded_yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     if len(text.encode("utf-8", "replace")) > _MAX_BYTES:
         return (), 1
     found, broken = [], 0
@@ -37,11 +36,8 @@ def load(text: str) -> tuple[tuple[dict[str, Any], ...], int]:
         if not piece.strip():
             continue
         try:
-            # scanning costs as much as loading, and nothing of ours holds the sign of an anchor
-            if "&" in piece and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(piece, Loader=loader)):
-                raise yaml.YAMLError
-            one = yaml.load(piece, Loader=loader)
-        except (yaml.YAMLError, ValueError, RecursionError):
+            one = bounded_yaml.load(piece)
+        except bounded_yaml.Refused:
             broken += 1
             continue
         if isinstance(one, dict) and isinstance(one.get("ChangeId"), str):

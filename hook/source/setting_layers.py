@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hook import config
@@ -19,7 +19,15 @@ from hook.source.tree import Source
 MAX_FILE_BYTES = 64 * 1024  # of a settings file
 REPOSITORY_FILE = ".patch-triage.yaml"
 _MOST_CONFIG_BYTES = 4 << 20  # of a .config
-_said_retired: list[bool] = []
+_told: set[str] = set()
+
+
+def tell_once(line: str) -> None:
+    """Say a line beside the output, once for a process."""
+    if line not in _told:
+        _told.add(line)
+        shown = "".join(char for char in line if char.isprintable())
+        print(f"patch-triage: {shown}", file=sys.stderr)
 
 
 def user_file() -> pathlib.Path:
@@ -28,14 +36,23 @@ def user_file() -> pathlib.Path:
     return pathlib.Path(home) / "patch-triage.yaml"
 
 
-def load(repo: Repository | None, base: Source | None = None, given: Sequence[config.Given] = ()) -> config.Settings:
+def load(
+    repo: Repository | None,
+    base: Source | None = None,
+    given: Sequence[config.Given] = (),
+    tell: Callable[[str], None] = tell_once,
+) -> config.Settings:
     """The settings in force: for `repo` if there is one, with the settings file of the tree in `base`, and `given` above all.
 
-    Settings of earlier versions are ignored, and one line on the standard error says so. Raises config.WrongSetting.
+    Settings of earlier versions are ignored, and what is wrong in the tree's file; `tell` is given a line that names each.
+    Raises config.WrongSetting for what is wrong in the person's own.
     """
     layers: list[Sequence[config.Given]] = []
-    if base is not None and (found := base.file(REPOSITORY_FILE)) is not None:
-        layers.append(from_yaml(found.data or b"", REPOSITORY_FILE, repository=True))
+    if base is not None:
+        of_tree, wrongs = _of_tree(base)
+        layers.append(of_tree)
+        if wrongs:
+            tell(f"ignored in the tree: {wrongs[0]}" + (f" (and {len(wrongs) - 1} more)" if len(wrongs) > 1 else ""))
     path = user_file()
     try:
         layers.append(from_yaml(path.read_bytes(), _home(path)))
@@ -50,17 +67,10 @@ def load(repo: Repository | None, base: Source | None = None, given: Sequence[co
     settings = config.resolve(layers)
     if repo is not None:
         repo.call_limit.seconds = settings.limits.git_seconds
-    _name_retired(settings.retired)
+    if settings.retired:
+        names = ", ".join(dict.fromkeys(one.name for one in settings.retired))
+        tell(f"{settings.retired[0].origin}: ignored, no longer a setting: {names} (docs/settings.md)")
     return settings.with_base_config(_base_config(settings)) if settings.fuzz.base_config else settings
-
-
-def _name_retired(retired: Sequence[config.Given]) -> None:
-    """Say once for a process which of the given settings do nothing any more."""
-    if not retired or _said_retired:
-        return
-    _said_retired.append(True)
-    names = ", ".join(dict.fromkeys(given.name for given in retired))
-    print(f"patch-triage: {retired[0].origin}: ignored, no longer a setting: {names} (docs/settings.md)", file=sys.stderr)
 
 
 def _base_config(settings: config.Settings) -> str:
@@ -77,26 +87,22 @@ def _base_config(settings: config.Settings) -> str:
     return data.decode("utf-8", "replace")
 
 
-def from_yaml(text: bytes, origin: str, *, repository: bool = False) -> list[config.Given]:
-    """The values in a settings file. With `repository`, only those of the allow-list; any other is refused by name.
+def from_yaml(text: bytes, origin: str) -> list[config.Given]:
+    """The values in a settings file. Raises WrongSetting with the line.
 
-    Aliases, tags and files over 64 KiB are refused: a settings file can come with a stranger's tree. Raises WrongSetting with the line.
+    Files over 64 KiB are refused, and what hook.source.bounded_yaml does not read: a settings file can come with a stranger's tree.
     """
     if len(text) > MAX_FILE_BYTES:
         raise config.WrongSetting(f"{origin}: a settings file has at most {MAX_FILE_BYTES} bytes, this one {len(text)}")
-    import yaml
+    from hook.source import bounded_yaml
 
     try:
-        decoded = text.decode()
-        if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken)) for token in yaml.scan(decoded, Loader=yaml.SafeLoader)):
-            raise config.WrongSetting(f"{origin}: YAML anchors and aliases are not read here; write the value out")
-        root = yaml.compose(decoded, Loader=yaml.SafeLoader)
+        root = bounded_yaml.compose(text.decode())
     except UnicodeDecodeError:
         raise config.WrongSetting(f"{origin}: not UTF-8 text") from None
-    except (yaml.YAMLError, RecursionError) as wrong:
-        mark = getattr(wrong, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise config.WrongSetting(f"{origin}{line}: not YAML: {getattr(wrong, 'problem', None) or 'nested too deep'}") from None
+    except bounded_yaml.Refused as wrong:
+        line = f":{wrong.line}" if wrong.line else ""
+        raise config.WrongSetting(f"{origin}{line}: {wrong}") from None
     given: list[config.Given] = []
     sections = {name.partition(".")[0] for name in config.BY_NAME}
     for section, body in _pairs(root, origin):
@@ -107,14 +113,41 @@ def from_yaml(text: bytes, origin: str, *, repository: bool = False) -> list[con
             where = f"{origin}:{key.start_mark.line + 1}"
             name = f"{section.value}.{key.value}"
             try:
-                plain = yaml.constructor.SafeConstructor().construct_document(value)
-            except yaml.YAMLError:
-                raise config.WrongSetting(f"{where}: {name}: a value that is not plain YAML") from None
-            if repository and name in config.BY_NAME and not config.BY_NAME[name].by_tree:
-                allowed = ", ".join(field.name for field in config.BY_NAME.values() if field.by_tree)
-                raise config.WrongSetting(f"{where}: {name} cannot be set by a tree, only {allowed}")
+                plain = bounded_yaml.plain(value)
+            except bounded_yaml.Refused as wrong:
+                raise config.WrongSetting(f"{where}: {name}: {wrong}") from None
             given.append(config.Given(name, plain, where))
     return given
+
+
+def _of_tree(base: Source) -> tuple[list[config.Given], list[str]]:
+    """What the settings file of a tree may give, and what is wrong with the rest of it, which counts as absent.
+
+    A file that a stranger wrote can neither set what is the person's, nor end what the person has asked for.
+    """
+    try:
+        found = base.file(REPOSITORY_FILE)
+        if found is None:
+            return [], []
+        if found.data is None or found.size > MAX_FILE_BYTES:
+            return [], [f"{REPOSITORY_FILE}: a settings file has at most {MAX_FILE_BYTES} bytes, this one {found.size}"]
+        given = from_yaml(found.data, REPOSITORY_FILE)
+    except (config.WrongSetting, GitError) as wrong:
+        return [], [str(wrong)]
+    taken, wrongs = [], []
+    for one in given:
+        field = config.BY_NAME.get(one.name)
+        if field is not None and not field.by_tree:
+            allowed = ", ".join(field.name for field in config.BY_NAME.values() if field.by_tree)
+            wrongs.append(f"{one.origin}: {one.name} cannot be set by a tree, only {allowed}")
+            continue
+        try:
+            if one.name not in config.RETIRED:
+                config.checked(one)
+            taken.append(one)
+        except config.WrongSetting as wrong:
+            wrongs.append(str(wrong))
+    return taken, wrongs
 
 
 def _pairs(node: Any, origin: str) -> list[tuple[Any, Any]]:
@@ -123,6 +156,9 @@ def _pairs(node: Any, origin: str) -> list[tuple[Any, Any]]:
         return []
     if node.id != "mapping":
         raise config.WrongSetting(f"{origin}:{node.start_mark.line + 1}: expected `key: value` lines here")
+    for key, _ in node.value:
+        if key.id != "scalar":
+            raise config.WrongSetting(f"{origin}:{key.start_mark.line + 1}: expected `key: value` lines here")
     return list(node.value)
 
 

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from hook.config import WrongSetting
-from hook.failure import CannotJudge, sentence
 from hook.source import setting_layers
 from hook.source.git import Repository, find
 from hook.stages.after_commit import post_applypatch, post_commit, post_rewrite
 from hook.stages.before_commit import commit_msg, pre_commit, prepare_commit_msg
-from hook.stages.judging import say
+from hook.stages.judging import say, why
 from hook.stages.push import pre_push
 
 _AFTER_SEQUENCE = ("post-rewrite", "post-applypatch", "pre-push")
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one stage: STAGE [-- ARGUMENTS]. The exit status is STOPPED only where the policy stops a push, and else 0."""
+    """Run one stage: STAGE [-- ARGUMENTS]. The exit status is not 0 only where a push is stopped, by the policy or for want of one."""
     stage, arguments = argv[0], list(argv[1:])
     if arguments[:1] == ["--"]:
         arguments = arguments[1:]
@@ -34,14 +32,10 @@ def run(argv: Sequence[str]) -> int:
         if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)):
             return 0
         return function(repo, arguments)
-    except (CannotJudge, WrongSetting, OSError) as wrong:
-        say(f"no verdict: {sentence(wrong)}; {lost}")
     except KeyboardInterrupt:
         say("interrupted; `patch-triage check` tells the verdict later")
-    except Exception as bug:  # the last boundary: a defect of ours must not cost a commit
-        from hook.record import crash_log
-
-        say(f"no verdict: {crash_log.sentence(bug)}; {lost}")
+    except Exception as wrong:  # the last boundary: a defect of ours must not cost a commit
+        say(f"no verdict: {why(wrong)}; {lost}")
     return 0
 
 

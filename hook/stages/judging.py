@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from hook import triage
 from hook.asking import NOT_ASKED, Asking
-from hook.config import DEFAULTS, Settings
+from hook.config import DEFAULTS, Settings, WrongSetting
+from hook.failure import CannotJudge, sentence
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.git import Repository
@@ -22,6 +23,17 @@ _ANNOUNCED = "patch-triage-announced"
 def say(line: str) -> None:
     """One line to the person, where git's own messages go."""
     print(f"patch-triage: {text.plain(line)}", file=sys.stderr, flush=True)
+
+
+def why(wrong: BaseException) -> str:
+    """Why a stage came to nothing, as a person reads it. A defect of ours is written to the crash log."""
+    if isinstance(wrong, (CannotJudge, WrongSetting, OSError)):
+        return sentence(wrong)
+    if isinstance(wrong, KeyboardInterrupt):
+        return "interrupted"
+    from hook.record import crash_log
+
+    return crash_log.sentence(wrong)
 
 
 def asking_for(seconds: float) -> Asking:

@@ -10,19 +10,45 @@ from collections.abc import Sequence
 from hook import triage
 from hook.change import patch
 from hook.change.change import head_commit
+from hook.config import WrongSetting
 from hook.record import store
 from hook.report import text
+from hook.source import setting_layers
 from hook.source.git import Repository
-from hook.stages.judging import asking_for, hand_over, judge_all, objects_of, say, settings_at
+from hook.stages.judging import asking_for, hand_over, judge_all, objects_of, say, settings_at, why
 from hook.verdict import DecidedBy, Verdict
 
-STOPPED = 10  # a status of its own: a Python that cannot start ends with 1, and must not stop a push
+# statuses of their own: a Python that cannot start ends with 1, and must not stop a push
+STOPPED = 10  # by the policy
+MISCONFIGURED = 11  # by settings that do not say what the policy is
+_ALL_THE_SAME = "`PATCH_TRIAGE=0 git push …` pushes all the same"
 _NAMED_IN_PUSH = 10
 _NULL = frozenset("0")
 
 
 def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
-    """Judge every commit that the push brings to a remote for the first time, and stop it where the policy says so."""
+    """Judge every commit that the push brings to a remote for the first time, and stop it where the policy says so.
+
+    The policy is the person's alone, and read before anything of the tree. Where there is one, what cannot be judged stops the push too: no
+    tree can open the gate by being hard to read.
+    """
+    try:
+        policy = setting_layers.load(repo).policy.block
+    except WrongSetting as wrong:
+        say(f"push stopped, the policy is not known: {wrong}")
+        say(_ALL_THE_SAME)
+        return MISCONFIGURED
+    try:
+        return _judged_push(repo)
+    except (Exception, KeyboardInterrupt) as wrong:
+        if policy == "never":
+            raise
+        say(f"push stopped by policy.block: {policy}, no verdict: {why(wrong)}")
+        say(_ALL_THE_SAME)
+        return STOPPED
+
+
+def _judged_push(repo: Repository) -> int:
     with objects_of(repo) as objects:
         head = head_commit(objects)
         settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
@@ -43,7 +69,7 @@ def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
     _report_push(judged, missed)
     if older:
         say(f"only the newest {most} commits of this push were judged (push.max_commits); `patch-triage check A..B` judges more")
-    return _policy(settings.policy.block, judged, missed)
+    return _policy(settings.policy.block, judged, missed, ["the older commits, which were not judged"] if older else [])
 
 
 def _pushed(repo: Repository, most: int) -> list[str]:
@@ -88,13 +114,13 @@ def _report_push(judged: Sequence[triage.Judged], missed: Sequence[triage.NotJud
         say(f"  and {len(rows) - _NAMED_IN_PUSH} more")
 
 
-def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged]) -> int:
+def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged], more: Sequence[str]) -> int:
     if policy == "never":
         return 0
     stopping = [one.change.label for one in judged if triage.stops(policy, one.verdict)]
-    stopping += [one.commit[:12] for one in missed if one.failed]
+    stopping += [*(one.commit[:12] for one in missed if one.failed), *more]
     if not stopping:
         return 0
     say(f"push stopped by policy.block: {policy} ({stopping[0]}" + (f" and {len(stopping) - 1} more)" if len(stopping) > 1 else ")"))
-    say("`PATCH_TRIAGE=0 git push …` pushes all the same")
+    say(_ALL_THE_SAME)
     return STOPPED

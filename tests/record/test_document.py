@@ -83,3 +83,13 @@ def test_control_characters_are_not_written() -> None:
 def test_a_hand_edited_verdict_is_never_half_believed(wrong: dict[str, object]) -> None:
     with pytest.raises(NotAVerdict):
         from_document(verdict("a", **wrong))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "- " * 100_000, "{" * 21 + "}" * 21, "&a 1", "!!bool x", "!!timestamp x", "2026-13-13", "9" * 5000, "? [a]\n  : b"],
+)
+def test_what_a_stranger_writes_costs_only_its_own_document(text: str) -> None:
+    good = document.dump([verdict("b")])
+    found, broken = document.load(f"---\nChangeId: a\nReasoning: {text}\n{good}")
+    assert [one["ChangeId"] for one in found] == ["b"] and broken == 1
