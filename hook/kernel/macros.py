@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hook.c.macro_expansion import Expansion, Macro, agreed
+from hook.kernel.no_kernel_code import OtherCode, left_out
 from hook.kernel.texts import Texts
 
 # where the macros that tables are written with are defined
@@ -16,6 +17,7 @@ STANDARD = (
     "include/linux/acpi.h", "include/linux/pnp.h", "include/linux/usb.h",
 )  # fmt: skip
 _MOST_HEADERS = 8  # that the index names for one macro
+_LEFT_OUT = left_out(OtherCode.PROGRAM, OtherCode.SAMPLE)
 
 
 class Macros(Expansion):
@@ -31,7 +33,7 @@ class Macros(Expansion):
             found = {one for path in paths for one in self._texts.macro(path, name)}
             if found:
                 return agreed(found)
-        headers = [path for path in self._texts.defining(name) if path.endswith(".h") and not path.startswith(("tools/", "samples/"))]
+        headers = [path for path in self._texts.defining(name) if path.endswith(".h") and not path.startswith(_LEFT_OUT)]
         if not headers or len(headers) > _MOST_HEADERS:
             return None
         folder = self._near[0].rpartition("/")[0] if self._near else ""

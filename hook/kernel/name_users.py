@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from hook.kernel.kbuild.objects import Kbuild
 from hook.kernel.kconfig.expressions import open_parts
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, left_out
 from hook.kernel.units import Units
 from hook.source.grep import paths_matching
 from hook.source.index import NoIndex
 from hook.source.tree import Source
 
-NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/", "rust/", "lib/test_", "lib/kunit/")
+_LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
 _NAMES_BYTES = 8 << 20
 _CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "security")  # where system calls are near
 _INCLUDED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w.-]+\.c)"')
@@ -50,9 +51,7 @@ class Holders:
 
     def is_of_the_kernel(self, path: str) -> bool:
         """Whether a C file may be built for the target, by its path."""
-        if not path.endswith((".c", ".h")) or path.startswith(NOT_THE_KERNEL):
-            return False
-        return not path.startswith("arch/") or path.split("/")[1] == self.environment["SRCARCH"]
+        return path.endswith((".c", ".h")) and in_kernel(path, self.environment["SRCARCH"], _LEFT_OUT)
 
     def everywhere(self, name: str) -> list[str]:
         """The files of any kind that may hold a name."""

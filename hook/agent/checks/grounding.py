@@ -22,6 +22,7 @@ from hook.c.tokens import rust_tokens
 from hook.c.tokens.comparison import Unreadable
 from hook.evidence.finding import Evidence
 from hook.failure import CannotJudge
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source.grep import grep, held_back
 from hook.source.lookup import canonical
 from hook.source.tree import Source, TreeEntryKind
@@ -39,7 +40,7 @@ _MOST_OPTIONS = 40
 _LONGEST_NAME = 128
 _MOST_NEAREST = 5  # wrong options for which the nearest right one is looked for: each costs as much as reading all of them
 # where a function of that name is none of the kernel that is fuzzed
-_NOT_THE_KERNEL = ("tools", "samples", "scripts", "Documentation", "usr")
+_LEFT_OUT = tuple(prefix.rstrip("/") for prefix in NO_KERNEL_CODE)
 _MOST_REASONING = 8000  # characters
 _GREP_BYTES = 4 << 20
 _RUST_FUNCTION = re.compile(rb"\bfn\s+([A-Za-z_]\w*)")
@@ -277,7 +278,7 @@ class Grounding:
                 directory,
                 options=("--files-with-matches",),
                 globs=() if directory else ("*.c", "*.h", "*.S"),
-                without=(*(() if directory else _NOT_THE_KERNEL), *self.desk.never_paths),
+                without=(*(() if directory else _LEFT_OUT), *self.desk.never_paths),
                 limit_bytes=_GREP_BYTES,
                 seconds=seconds,
             )
@@ -309,7 +310,7 @@ class Grounding:
 
     def _is_kernels(self, path: str) -> bool:
         """Whether the functions of a file are the kernel's, and may be named."""
-        return path.partition("/")[0] not in _NOT_THE_KERNEL and not self._is_held_back(path)
+        return not path.startswith(NO_KERNEL_CODE) and not self._is_held_back(path)
 
     def _is_targets(self, name: str) -> bool:
         """Whether a name is none of the entry points that system calls have on other architectures than the target."""

@@ -17,6 +17,7 @@ from hook.evidence.focus.focus_symbols import Focus
 from hook.evidence.functional import path_table
 from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source import lookup
 from hook.source.index import NoIndex
 from hook.source.lookup import Bounds, FunctionUse, FunctionUseKind
@@ -27,7 +28,6 @@ _RARE_FILES = 40  # that hold a constant: then who sets it tells something
 _SETTERS = 5
 _LOOKUP_SECONDS = 0.25
 _LOOKUP_FILES = 24
-_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 
 
 class Neighbours:
@@ -133,7 +133,7 @@ class Neighbours:
             return False
 
     def _is_kernels(self, path: str) -> bool:
-        return not path.startswith(_NOT_THE_KERNEL) and self._is_targets(path)
+        return not path.startswith(NO_KERNEL_CODE) and self._is_targets(path)
 
     def _is_targets(self, path: str) -> bool:
         return not path_table.classify(path, self._target).is_out_of_reach

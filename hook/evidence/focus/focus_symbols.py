@@ -16,6 +16,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.evidence.focus import changed_functions
 from hook.evidence.focus.changed_functions import Aim, FileFunctions, Offered
 from hook.evidence.focus.kcov import uncovered
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
@@ -28,7 +29,6 @@ _LOOKED_UP = 6  # changed functions of one patch whose callers are looked up
 _MOST_FILES = 12  # of one such question; a function in more files has many callers
 _MOST_CHANGED = 200  # names listed
 _MOST_VIA = 20
-_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _users(offered: Iterable[Offered], source: Source) -> list[Aim]:
         if len(paths) > _MOST_FILES:
             continue
         for path in paths:
-            if not path.endswith(".c") or path.startswith(_NOT_THE_KERNEL):
+            if not path.endswith(".c") or path.startswith(NO_KERNEL_CODE):
                 continue
             if path not in read:
                 blob = source.file(path)
@@ -144,7 +144,7 @@ def _few_callers(
             continue
         asked += 1
         found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
-        uses = [use for use in found.items if use.kind is FunctionUseKind.CALL and not use.path.startswith(_NOT_THE_KERNEL)]
+        uses = [use for use in found.items if use.kind is FunctionUseKind.CALL and not use.path.startswith(NO_KERNEL_CODE)]
         if not found.cut and not changed_functions.is_system_call(aim.name):
             known.append(Callers(aim.name, tuple(use for use in found.items if use.user != aim.name)))
         names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))

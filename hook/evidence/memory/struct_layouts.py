@@ -16,13 +16,13 @@ from hook.c import struct_parser
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
 from hook.c.layout import Layout
 from hook.c.struct_parser import NotUnderstood
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.source.index import NoIndex
 from hook.source.tree import Source
 
 _MOST_FILES = 12  # that are looked into for one name
 _MOST_NAMES = 60  # looked up for one file
 _DEEPEST = 6
-_OTHER_PROGRAMS = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 _PRAGMA = re.compile(rb"#[ \t]*pragma[ \t]+pack")
 _QUOTED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w./+-]+)"')
 _INCLUDED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+["<](?:[\w.+-]+/)*([\w.+-]+)[">]')
@@ -169,9 +169,7 @@ class StructLayouts:
         return seen
 
     def _is_seen(self, path: str) -> bool:
-        if not path.endswith(".h") or path.startswith(_OTHER_PROGRAMS):
-            return False
-        return not path.startswith("arch/") or path.startswith(f"arch/{self.arch}/")
+        return path.endswith(".h") and in_kernel(path, self.arch, NO_KERNEL_CODE)
 
     def _text(self, path: str) -> bytes:
         if path in self.instead:

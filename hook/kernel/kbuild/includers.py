@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
+from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.source.lookup import Bounds, Include, includers
 from hook.source.tree import Source
 from hook.source.words import is_number
@@ -20,7 +21,6 @@ _MOST_READ = 200  # files, for one question: who includes a header, and who incl
 _MOST_READ_IN_ALL = 1000  # for one change
 _MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
 _SMALL_TREE = Bounds(24)
-_NOT_THE_KERNEL = ("tools/", "samples/", "scripts/")
 _INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
 _UNDER_INCLUDE = re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
 
@@ -30,7 +30,7 @@ class Includers:
 
     def __init__(self, source: Source, source_arch: str) -> None:
         self._source = source
-        self._arch = f"arch/{source_arch}/"
+        self._arch = source_arch
         self._in_all = _MOST_READ_IN_ALL
         self._left = 0
 
@@ -96,7 +96,7 @@ class Includers:
 
     def _may_be_built(self, path: str) -> bool:
         """Whether a file is no program of the tree's own, nor another architecture's."""
-        return not path.startswith(_NOT_THE_KERNEL) and (not path.startswith("arch/") or path.startswith(self._arch))
+        return in_kernel(path, self._arch, PROGRAMS)
 
     def _holding(self, groups: list[list[str]]) -> list[str]:
         from hook.source.index import NoIndex

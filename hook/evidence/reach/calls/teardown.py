@@ -21,7 +21,8 @@ from hook.evidence.reach.calls.nodes import PathNode, function_node, table_node
 from hook.kernel import entry_points
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, built_in, names, open_parts
 from hook.kernel.kernel import Kernel
-from hook.kernel.name_users import NOT_THE_KERNEL, Holders
+from hook.kernel.name_users import Holders
+from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.kernel.units import Units
 from hook.source.index import NoIndex
 from hook.source.tree import Source
@@ -254,8 +255,8 @@ class _UseWalk:
 
     def _is_other_code(self, path: str) -> bool:
         """Whether a file that holds the name is code of the kernel in which uses are not told apart."""
-        other = path.startswith("arch/") and path.split("/")[1] != self._holders.environment["SRCARCH"]
-        return not other and path.endswith((".S", ".rs", ".inc", ".lds", ".y", ".l")) and not path.startswith(NOT_THE_KERNEL[:3])
+        other = path.endswith((".S", ".rs", ".inc", ".lds", ".y", ".l"))
+        return other and in_kernel(path, self._holders.environment["SRCARCH"], PROGRAMS)
 
     def _end_of(self, unit: TranslationUnit, use: Use, name: str) -> _LastUse | tuple[TranslationUnit, Definition]:
         if use.kind is UseKind.CALL and use.user is not None:

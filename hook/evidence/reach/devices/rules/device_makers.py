@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hook.evidence.reach.devices.bindings import DeviceNames
-from hook.evidence.reach.devices.rules.exports import in_kernel
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import Texts
 from hook.source.words import is_number
 
@@ -156,7 +156,7 @@ def _used_as(text: str, macro: str) -> int:
 
 
 def _may_make(path: str, srcarch: str) -> bool:
-    return path.endswith((".c", ".h")) and in_kernel(path, srcarch)
+    return path.endswith((".c", ".h")) and in_kernel(path, srcarch, NO_KERNEL_CODE)
 
 
 def _verbatim(texts: Texts, paths: Sequence[str], name: str) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from hook.c import definitions
 from hook.kernel.kbuild.objects import Object
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import Texts
 
 _EXPORT = re.compile(
@@ -28,7 +29,6 @@ _LIKELY = re.compile(
 )
 _PLAYED = re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # that talk to a chip that user space can play
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
         if holding is None:
             return None
         more: set[str] = set()  # functions and macros of headers that use what is exported
-        for path in sorted((path for path in holding if path not in own and in_kernel(path, srcarch)), key=likelihood):
+        for path in sorted((path for path in holding if path not in own and in_kernel(path, srcarch, NO_KERNEL_CODE)), key=likelihood):
             if path.endswith(".rs"):
                 complete = False
             if path in users or not path.endswith((".c", ".S", ".h")):
@@ -101,11 +101,6 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
 def likelihood(path: str) -> tuple[int, str]:
     """Where to look first for a user that a virtual machine has."""
     return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2 if _PLAYED.search(path) else 3, path
-
-
-def in_kernel(path: str, srcarch: str) -> bool:
-    """Whether a file may be part of a kernel for the target."""
-    return not path.startswith(_NOT_KERNEL) and (not path.startswith("arch/") or path.startswith(f"arch/{srcarch}/"))
 
 
 def _uses(texts: Texts, path: str, name: str) -> int:

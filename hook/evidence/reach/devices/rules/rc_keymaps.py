@@ -13,6 +13,7 @@ from hook.evidence.reach.devices.graph import Edge, EdgeKind, Incoming
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.source.words import is_number
 
 _MAP = re.compile(r"\bstruct\s+rc_map_list\s+\w+\s*=\s*\{[^;]{0,400}?\.\s*name\s*=\s*(\w+|\"[^\"]+\")")
@@ -66,7 +67,7 @@ def _naming(reader: ObjectReader, names: Sequence[str], members: Sequence[str]) 
         for spelling, groups in spellings:
             form = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
             for path in texts.holding(groups) or ():
-                if path in members or not path.endswith(".c") or not exports.in_kernel(path, srcarch):
+                if path in members or not path.endswith(".c") or not in_kernel(path, srcarch, NO_KERNEL_CODE):
                     continue
                 use = form.search(texts.get(path) or "")
                 if use is not None:
