@@ -9,7 +9,7 @@ import functools
 import typing
 from collections.abc import Iterable, Mapping
 
-from hook.kernel.kbuild.conditionals import Guards
+from hook.kernel.kbuild.conditionals import Conditionals
 from hook.kernel.kbuild.includers import Includers
 from hook.kernel.kbuild.objects import Built, Kbuild
 from hook.kernel.kconfig import expressions
@@ -41,7 +41,7 @@ class Kernel:
         # what Kconfig was read from is known by one digest, not by its sixteen hundred files
         apart = Source(source.objects, source.revision, source.changes, base=source.base, safety=source.safety)
         self._known = TreeOptions(apart, self.environment, toolchain(toolchain_name), base_text)
-        self._conditionals: dict[str, Guards | None] = {}
+        self._conditionals: dict[str, Conditionals | None] = {}
         self._built: dict[str, Built] = {}
         self._flat: Values | None = None
         self._includers = Includers(source, self.environment["SRCARCH"])
@@ -91,14 +91,14 @@ class Kernel:
             return by if not expressions.open_parts(by.condition) else built
         return built
 
-    def excluded(self, path: str, guards: Iterable[Condition] = ()) -> str:
-        """Why no kernel for the target holds a file, or its lines under `guards`; empty where one may, or that cannot be told.
+    def excluded(self, path: str, conditions: Iterable[Condition] = ()) -> str:
+        """Why no kernel for the target holds a file, or its lines under `conditions`; empty where one may, or that cannot be told.
 
         Says nothing of a tree that is no whole kernel, without the word index, where a part of the makefiles' condition is open, or where
         something else than Kconfig may give an option (hook.kernel.option_sources).
         """
         built = self.built_if(path).condition
-        condition = all_of([built, *guards])
+        condition = all_of([built, *conditions])
         if self.source.index is None or expressions.open_parts(built) or self.strangeness:
             return ""
         from hook.kernel.kconfig.upper_bounds import impossible
@@ -126,11 +126,11 @@ class Kernel:
         except TooDeep:
             return False
 
-    def conditionals(self, path: str) -> Guards | None:
+    def conditionals(self, path: str) -> Conditionals | None:
         """The preprocessor conditionals of a file; None where there is none to read."""
         if path not in self._conditionals:
             found = self.source.file(path)
-            self._conditionals[path] = Guards(found.data, path) if found is not None and found.data is not None else None
+            self._conditionals[path] = Conditionals(found.data, path) if found is not None and found.data is not None else None
         return self._conditionals[path]
 
     def _included_if(self, path: str, depth: int) -> Built:
@@ -151,9 +151,9 @@ class Kernel:
                     outer = self._included_if(one.path, depth + 1)
                 else:
                     continue
-                guards = self.conditionals(one.path)
-                around = guards.at(one.line) if guards is not None else ()
-                condition = all_of([outer.condition, *(guard.condition for guard in around)])
+                conditionals = self.conditionals(one.path)
+                around = conditionals.at(one.line) if conditionals is not None else ()
+                condition = all_of([outer.condition, *(conditional.condition for conditional in around)])
                 if expressions.open_parts(condition):
                     continue
                 if self.holds(condition):

@@ -1,4 +1,4 @@
-"""Holders: the C files of a kernel for the target that may hold a name, the nearest first."""
+"""The files that may use a name: the C files of a kernel for the target that hold it, the nearest first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "s
 _INCLUDED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w.-]+\.c)"')
 
 
-class Holders:
+class NameUsers:
     """The files of one tree, for one target."""
 
     def __init__(self, source: Source, units: Units, kbuild: Kbuild, environment: Mapping[str, str], most_files: int) -> None:

@@ -23,7 +23,7 @@ def excluded(grow: Grow, kernel: small_kernel.Kernel, files: Mapping[str, str], 
     asked = Kernel(source, "x86_64", "gcc-12", None)
     conditionals = asked.conditionals("drivers/d/a.c")
     assert conditionals is not None
-    return asked.excluded("drivers/d/a.c", [guard.condition for guard in conditionals.at(line)])
+    return asked.excluded("drivers/d/a.c", [conditional.condition for conditional in conditionals.at(line)])
 
 
 @pytest.mark.parametrize(

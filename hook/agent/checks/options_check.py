@@ -171,9 +171,9 @@ class _Trial:
                     yield from self._of_line(sheet, one.definition.line, "build")
 
     def _of_line(self, sheet: Sheet, line: int, purpose: str) -> Iterator[tuple[str, ConfigReason]]:
-        for guard in sheet.guards(line):
-            for name in expressions.names(guard.condition):
-                yield name, ConfigReason(purpose, guard.text, sheet.path, guard.line)
+        for conditional in sheet.conditionals(line):
+            for name in expressions.names(conditional.condition):
+                yield name, ConfigReason(purpose, conditional.text, sheet.path, conditional.line)
 
     def _of_file(self, path: str, purpose: str) -> Iterator[tuple[str, ConfigReason]]:
         for makefile, line, condition in self._kernel.built_if(path).places:

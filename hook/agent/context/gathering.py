@@ -172,8 +172,8 @@ class _Gatherer:
                 lines[makefile] = None
             numbers = [number for hunk in file.hunks for number, _ in hunk.added] or [hunk.new_start for hunk in file.hunks]
             for number in numbers[:200]:
-                for guard in self._guards(sheet, number):
-                    lines[guard] = None
+                for conditional in self._conditionals(sheet, number):
+                    lines[conditional] = None
         for name, reason in self._subject.verdict.config_reasons.items():
             if reason.path and held_back([reason.path], self._desk.never_paths):
                 continue
@@ -182,7 +182,7 @@ class _Gatherer:
             lines[line] = short[line] = None
             self._options[name] = None
         if lines:
-            yield Section("What builds it: makefiles, guards, options", "\n".join(lines), "\n".join(list(short)[:8]))
+            yield Section("What builds it: makefiles, conditionals, options", "\n".join(lines), "\n".join(list(short)[:8]))
 
     def _kbuild(self, path: str) -> Iterator[str]:
         """The lines of makefiles that ask for an option to build a file."""
@@ -197,11 +197,11 @@ class _Gatherer:
                 self._options.update(dict.fromkeys(expressions.names(condition)))
                 yield f"{makefile}:{line}\t{text}"
 
-    def _guards(self, sheet: Sheet, number: int) -> Iterator[str]:
-        for guard in sheet.guards(number):
-            if names := list(expressions.names(guard.condition)):
+    def _conditionals(self, sheet: Sheet, number: int) -> Iterator[str]:
+        for conditional in sheet.conditionals(number):
+            if names := list(expressions.names(conditional.condition)):
                 self._options.update(dict.fromkeys(names))
-                yield f"{sheet.path}:{guard.line}\t{sheet.line(guard.line)}"
+                yield f"{sheet.path}:{conditional.line}\t{sheet.line(conditional.line)}"
 
     # who calls it
 
@@ -229,7 +229,7 @@ class _Gatherer:
                     continue
                 how = f"{use.user}() calls it" if use.kind is FunctionUseKind.CALL else f"{use.user} uses its address ({use.kind})"
                 head = f"{use.path}:{use.line} {how}"
-                outer = [*self._guards(sheet, use.line)]
+                outer = [*self._conditionals(sheet, use.line)]
                 if use.path != path:
                     outer += self._kbuild(use.path)
                 text += [head, *outer, *sheet.lines(self._around(sheet, use.line)), ""]
@@ -288,14 +288,14 @@ class _Gatherer:
             yield Section(f"{why}, and used all over the kernel", ", ".join(known))
 
     def _definition(self, sheet: Sheet, one: Definition, why: str) -> Section:
-        guards = [*self._guards(sheet, one.line)]
+        conditionals = [*self._conditionals(sheet, one.line)]
         lines = sheet.lines(extent(one, _DEFINITION_LINES))
         if is_function(one) and one.last_line - one.first_line < _SMALL_LINES:
             for inner in self._helpers(sheet, one):
                 lines += ["...", *sheet.lines(extent(inner, _SMALL_LINES))]
         more = "" if one.last_line - one.first_line < _DEFINITION_LINES else f", {_DEFINITION_LINES} lines of it"
         title = f"{sheet.path}:{one.first_line}-{one.last_line} {one.kind} {one.name}, {why}{more}"
-        return Section(title, "\n".join([*guards, *lines]), f"{one.line}\t{sheet.line(one.line)}", f"definition Name={one.name}")
+        return Section(title, "\n".join([*conditionals, *lines]), f"{one.line}\t{sheet.line(one.line)}", f"definition Name={one.name}")
 
     def _helpers(self, sheet: Sheet, one: Definition) -> Iterator[Definition]:
         """The small functions of the same file that a small one calls."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from hook.agent.context.excerpt import Excerpts
 from hook.agent.desk import Desk
 from hook.c.definitions import Definition, DefinitionKind, Scan, definitions
-from hook.kernel.kbuild.conditionals import Guard, Guards
+from hook.kernel.kbuild.conditionals import Conditional, Conditionals
 from hook.source.grep import held_back
 from hook.source.tree import TreeEntryKind
 from hook.source.treepath import NotATreePath, tree_path
@@ -35,12 +35,12 @@ class Sheet:
         return definitions(self.data, self.path)
 
     @functools.cached_property
-    def _guards(self) -> Guards | None:
-        return Guards(self.data, self.path) if self.path.endswith((".c", ".h", ".S", ".inc")) else None
+    def _conditionals(self) -> Conditionals | None:
+        return Conditionals(self.data, self.path) if self.path.endswith((".c", ".h", ".S", ".inc")) else None
 
-    def guards(self, line: int) -> Sequence[Guard]:
+    def conditionals(self, line: int) -> Sequence[Conditional]:
         """The conditionals around a line, the outermost first."""
-        return self._guards.at(line) if self._guards is not None else ()
+        return self._conditionals.at(line) if self._conditionals is not None else ()
 
     def function_at(self, line: int) -> Definition | None:
         return self.scan.function_at(line)

@@ -99,7 +99,7 @@ def definition(desk: Desk, arguments: DefinitionArguments) -> dict[str, Any]:
         what = one.definition
         rest = "" if what.last_line - what.first_line < DEFINITION_LINES else f", {DEFINITION_LINES} lines of it: read-file has the rest"
         lines.append(f"{one.path}:{what.first_line}-{what.last_line} {what.kind}{rest}")
-        lines += [*_guards(sheet, what.line), *sheet.lines(extent(what, DEFINITION_LINES)), ""]
+        lines += [*_conditionals(sheet, what.line), *sheet.lines(extent(what, DEFINITION_LINES)), ""]
     return _answer(lines, found.cut, f"nothing in this tree defines {name!r}")
 
 
@@ -163,7 +163,7 @@ def kbuild(desk: Desk, arguments: KbuildArguments) -> dict[str, Any]:
         if (place := sheets.get(makefile)) is not None:
             lines.append(f"{makefile}:{line}\t{place.line(line)}")
     if arguments.line:
-        around = _guards(sheet, arguments.line)
+        around = _conditionals(sheet, arguments.line)
         lines += around or [f"{path}:{arguments.line} is under no conditional"]
     return _answer(lines, "", "")
 
@@ -260,8 +260,8 @@ def _asked(question: Callable[..., lookup.LookupResult[Any]], desk: Desk, name: 
         raise BadCall(str(wrong)) from None
 
 
-def _guards(sheet: Sheet, line: int) -> list[str]:
-    return [f"{sheet.path}:{guard.line}\t{sheet.line(guard.line)}" for guard in sheet.guards(line)]
+def _conditionals(sheet: Sheet, line: int) -> list[str]:
+    return [f"{sheet.path}:{conditional.line}\t{sheet.line(conditional.line)}" for conditional in sheet.conditionals(line)]
 
 
 def _places(desk: Desk, places: Iterable[tuple[str, int, str]], cut: str, none: str) -> dict[str, Any]:

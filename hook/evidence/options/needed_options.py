@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hook.change.patch import FileChange, Patch
 from hook.evidence.finding import Evidence, No
-from hook.kernel.kbuild.conditionals import Guard, Guards
+from hook.kernel.kbuild.conditionals import Conditional, Conditionals
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import Condition, all_of, any_of, taken_to_hold
@@ -52,7 +52,7 @@ class _Group:
     condition: Condition  # of the file and of the lines
     lines: list[int]
     built: Built
-    guards: tuple[Guard, ...]
+    conditionals: tuple[Conditional, ...]
 
 
 def find(patch: Patch, evidence: Evidence, kernel: Kernel) -> Configs:
@@ -130,11 +130,11 @@ class _Plan:
         if not file.new_blob or not path.endswith((".c", ".h", ".S", ".rs", ".inc")):
             return []
         lines, _ = changed_lines(file)
-        guards = self._kernel.conditionals(path) if not path.endswith(".rs") else None
+        conditionals = self._kernel.conditionals(path) if not path.endswith(".rs") else None
         built = self._kernel.built_if(path)
         found: dict[Condition, _Group] = {}
         for line in lines or [1]:
-            around = guards.at(line) if guards is not None else ()
+            around = conditionals.at(line) if conditionals is not None else ()
             condition = all_of([built.condition, *(one.condition for one in around)])
             if condition in found:
                 found[condition].lines.append(line)
@@ -167,9 +167,9 @@ class _Plan:
                 file = next((one for one in files if one.path == path), None)
                 if file is not None and self._is_sure(file):
                     group = next(one for one in groups if one.path == path)
-                    place = group.guards[-1].line if group.guards else 0
+                    line, text = (group.conditionals[-1].line, group.conditionals[-1].text) if group.conditionals else (0, "")
                     claim = f"no kernel for {self._kernel.environment['ARCH']} is built with it: {clause}"
-                    unreachable[path] = Fact(claim, Place(path, place, file.new_blob), group.guards[-1].text if group.guards else "")
+                    unreachable[path] = Fact(claim, Place(path, line, file.new_blob), text)
                     continue
             assumed.append(f"{path}: no configuration was found in which all changed lines are built: {clause}")
         return left
@@ -186,9 +186,9 @@ class _Plan:
                 continue
             if side is None or side.data is None:
                 return False
-            guards = Guards(side.data, path, proving=True)
-            stacks = {tuple(one.line for one in around): around for around in map(guards.at, lines)}.values()
-            if guards.directives.intersection(lines) or not all(
+            conditionals = Conditionals(side.data, path, proving=True)
+            stacks = {tuple(one.line for one in around): around for around in map(conditionals.at, lines)}.values()
+            if conditionals.directives.intersection(lines) or not all(
                 self._kernel.excluded(path, [one.condition for one in stack]) for stack in stacks
             ):
                 return False
@@ -240,15 +240,15 @@ class _Plan:
         """The settings with what is needed to have one of the users of each changed function, and the conditions that ask for it."""
         settings, reached = dict(settings), []
         for caller in callers:
-            ways: list[tuple[FunctionUse, Condition, tuple[Guard, ...], Built]] = []
+            ways: list[tuple[FunctionUse, Condition, tuple[Conditional, ...], Built]] = []
             for use in caller.uses:
                 if use.path.endswith(".h") or use.kind == "macro":
                     ways.clear()  # who uses that is another question
                     break
-                guards = self._kernel.conditionals(use.path)
-                around = guards.at(use.line) if guards is not None else ()
+                conditionals = self._kernel.conditionals(use.path)
+                around = conditionals.at(use.line) if conditionals is not None else ()
                 built = self._kernel.built_if(use.path)
-                ways.append((use, all_of([built.condition, *(guard.condition for guard in around)]), around, built))
+                ways.append((use, all_of([built.condition, *(conditional.condition for conditional in around)]), around, built))
             condition = any_of(taken_to_hold(way[1]) for way in ways)
             if not ways or self._kernel.holds(condition):
                 continue
@@ -324,9 +324,9 @@ def _is_code(text: str) -> bool:
 def _said_by(name: str, groups: list[_Group]) -> tuple[str, str, int] | None:
     """The line of a makefile, or the directive, that asks for an option."""
     for group in groups:
-        for guard in reversed(group.guards):
-            if name in expressions.names(guard.condition):
-                return guard.text, group.path, guard.line
+        for conditional in reversed(group.conditionals):
+            if name in expressions.names(conditional.condition):
+                return conditional.text, group.path, conditional.line
     for group in groups:
         for path, line, condition in group.built.places:
             if name in expressions.names(condition):

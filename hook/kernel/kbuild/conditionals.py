@@ -1,4 +1,4 @@
-"""Guards: the conditions on options under which a line of a C or assembly file is compiled.
+"""Conditionals: the conditions on options under which a line of a C or assembly file is compiled.
 
 Those of the preprocessor (`#ifdef`, `#if IS_ENABLED(…)`, `#elif`, `#else`), and inside functions those of `if (IS_ENABLED(…))`, whose
 dead arm the compiler drops. A macro that the file defines stands for the condition it is defined under. What only a compiler could
@@ -55,7 +55,7 @@ _COMPARED = {"==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 @dataclasses.dataclass(frozen=True)
-class Guard:
+class Conditional:
     """A condition around some lines, and the line that says it."""
 
     condition: Condition
@@ -67,12 +67,12 @@ class Guard:
 class _Open:
     """A conditional that is open."""
 
-    now: Guard
+    now: Conditional
     before: list[Condition]
 
 
-class Guards:
-    """The guards of one file."""
+class Conditionals:
+    """The conditionals of one file."""
 
     def __init__(self, data: bytes, path: str, *, proving: bool = False) -> None:
         """Unless `proving`, what is only likely counts too: a macro is defined where the file defines it and nowhere else, and nothing
@@ -83,14 +83,14 @@ class Guards:
         self._path = path
         self._asks_within = not proving and b"CONFIG_" in data and path.endswith(".c")  # options may be asked for by the code itself
         self._starts: list[int] = []  # the lines from which a stack holds
-        self._stacks: list[tuple[Guard, ...]] = []
+        self._stacks: list[tuple[Conditional, ...]] = []
         self._macros: dict[str, list[tuple[Condition, str]]] = {}
         self._scan: Scan | None = None
         self.directives: set[int] = set()  # the lines of conditionals
         self._read()
 
-    def at(self, line: int) -> tuple[Guard, ...]:
-        """The guards around a line, the outermost first."""
+    def at(self, line: int) -> tuple[Conditional, ...]:
+        """The conditionals around a line, the outermost first."""
         at = bisect.bisect_right(self._starts, line) - 1
         stack = self._stacks[at] if at >= 0 else ()
         if self._asks_within:
@@ -98,8 +98,8 @@ class Guards:
         return stack
 
     def condition(self, line: int) -> Condition:
-        """All guards around a line as one condition."""
-        return all_of(guard.condition for guard in self.at(line))
+        """All conditionals around a line as one condition."""
+        return all_of(conditional.condition for conditional in self.at(line))
 
     def _read(self) -> None:
         plain = HIDDEN.sub(_blanked, self._data) if b"#" in self._data else b""
@@ -122,7 +122,7 @@ class Guards:
             if word in ("if", "ifdef", "ifndef"):
                 condition = YES if self._is_include_guard(word, rest, found, number) else self._evaluated(word, rest)
                 if len(stack) < _DEEPEST * 10:
-                    stack.append(_Open(Guard(condition, line, text), []))
+                    stack.append(_Open(Conditional(condition, line, text), []))
             elif stack:
                 top = stack[-1]
                 if word == "endif":
@@ -132,7 +132,7 @@ class Guards:
                     now = YES if word == "else" else self._evaluated(word.removeprefix("el"), rest)
                     text = text if word != "else" else f"#else of {top.now.text}"[:120]
                     condition = all_of([*(negated(one) for one in top.before[-20:]), now])
-                    top.now = Guard(condition if _size(condition) <= _MOST_PARTS else left_open(text), line, text)
+                    top.now = Conditional(condition if _size(condition) <= _MOST_PARTS else left_open(text), line, text)
             self._starts.append(end + 1)
             self._stacks.append(tuple(one.now for one in stack if one.now.condition != YES))
 
@@ -193,7 +193,7 @@ class Guards:
             return any_of(ways)
         return _KNOWN.get(name, left_open(name))
 
-    def _in_function(self, line: int) -> Iterator[Guard]:
+    def _in_function(self, line: int) -> Iterator[Conditional]:
         """The `if (IS_ENABLED(…))` around a line, and those before it that return where the line is not meant."""
         if self._scan is None:
             self._scan = scan(self._data)
@@ -215,23 +215,23 @@ class Guards:
             at = code.count(b"\n", 0, match.start()) + 1
             then = _statement(code, closed + 1, function.body[1])
             if then[0] <= begin < then[1]:
-                yield Guard(taken_to_hold(condition), at, f"if ({words})"[:120])
+                yield Conditional(taken_to_hold(condition), at, f"if ({words})"[:120])
                 continue
             otherwise = re.compile(rb"\s*else\b").match(code, then[1])
             if otherwise:
                 other = _statement(code, otherwise.end(), function.body[1])
                 if other[0] <= begin < other[1] and not open_parts(condition):
-                    yield Guard(negated(condition), at, f"else of if ({words})"[:120])
+                    yield Conditional(negated(condition), at, f"else of if ({words})"[:120])
             elif _RETURN.fullmatch(code, then[0], then[1]) and not open_parts(condition) and _same_block(code, then[1], begin):
-                yield Guard(negated(condition), at, f"after if ({words}) return"[:120])
+                yield Conditional(negated(condition), at, f"after if ({words}) return"[:120])
 
 
 class _Expression:
     """The condition of an `#if`, or of an `if` in the code."""
 
-    def __init__(self, tokens: list[str], guards: Guards, text: str, depth: int = 0) -> None:
+    def __init__(self, tokens: list[str], conditionals: Conditionals, text: str, depth: int = 0) -> None:
         self._tokens = tokens
-        self._guards = guards
+        self._conditionals = conditionals
         self._text = text[:100]
         self._at = 0
         self._depth = depth
@@ -300,7 +300,7 @@ class _Expression:
             self._at += bracket
             name = self._tokens[self._at]
             self._at += 1 + bracket
-            return self._guards._defined(name)
+            return self._conditionals._defined(name)
         if token[0].isdigit():
             return NO if int(token.rstrip("uUlL") or "0", 0 if not re.fullmatch(r"0\d+", token) else 8) == 0 else YES
         if not (token[0].isalpha() or token[0] == "_"):
@@ -312,9 +312,9 @@ class _Expression:
             if token == "IS_MODULE" and len(inner) == 1:
                 return equal(inner[0].removeprefix("CONFIG_"), "m")
             if token in ("likely", "unlikely") and inner:
-                return _Expression(inner, self._guards, self._text, self._depth + 1).parsed()
+                return _Expression(inner, self._conditionals, self._text, self._depth + 1).parsed()
             return left_open(f"{token}({' '.join(inner)[:80]})")
-        return self._guards._value(token, self._depth)
+        return self._conditionals._value(token, self._depth)
 
     def _call(self) -> list[str]:
         level, start = 0, self._at + 1

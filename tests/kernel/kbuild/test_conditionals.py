@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hook.kernel.kbuild.conditionals import Guards
+from hook.kernel.kbuild.conditionals import Conditionals
 from hook.kernel.kconfig.expressions import shown
 
 FILE = """\
@@ -76,13 +76,13 @@ def line_of(text: str) -> int:
         ("return 1;", "Q"),
     ],
 )
-def test_a_line_and_its_guards(line: str, condition: str) -> None:
-    assert shown(Guards(FILE.encode(), "include/x.c").condition(line_of(line))) == condition
+def test_a_line_and_its_conditionals(line: str, condition: str) -> None:
+    assert shown(Conditionals(FILE.encode(), "include/x.c").condition(line_of(line))) == condition
 
 
 def test_a_guard_names_its_line() -> None:
-    guard = Guards(FILE.encode(), "x.c").at(line_of("int a;"))[-1]
-    assert (guard.line, guard.text) == (3, "#if defined(CONFIG_A) && !IS_ENABLED(CONFIG_B)")
+    conditional = Conditionals(FILE.encode(), "x.c").at(line_of("int a;"))[-1]
+    assert (conditional.line, conditional.text) == (3, "#if defined(CONFIG_A) && !IS_ENABLED(CONFIG_B)")
 
 
 @pytest.mark.parametrize(
@@ -97,5 +97,5 @@ def test_a_guard_names_its_line() -> None:
     ],
 )
 def test_hostile_conditions_are_bounded(text: str) -> None:
-    guards = Guards(text.encode("latin-1"), "x.c")
-    assert len(shown(guards.condition(text.count("\n") // 2))) < 20_000
+    conditionals = Conditionals(text.encode("latin-1"), "x.c")
+    assert len(shown(conditionals.condition(text.count("\n") // 2))) < 20_000

@@ -21,7 +21,7 @@ from hook.evidence.reach.calls.hops import Hops
 from hook.evidence.reach.calls.nodes import CallPath, ConditionAt, DeadEnd, Hop, PathNode, Trigger, function_node
 from hook.kernel.kconfig.expressions import all_of, names, open_parts
 from hook.kernel.kernel import Kernel
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 from hook.kernel.units import Units
 from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, Place
@@ -95,7 +95,7 @@ def _described(call_path: CallPath, search: CallPathSearch, descriptions: Descri
         return ""
     from hook.evidence.reach.calls import interfaces
 
-    return interfaces.described(call_path, search.holders, descriptions)
+    return interfaces.described(call_path, search.name_users, descriptions)
 
 
 def proved(call_path: CallPath, search: CallPathSearch) -> Reach:
@@ -137,9 +137,9 @@ class CallPathSearch:
         self._bounds, self._steps_left = bounds, bounds.steps
         self._kernel = kernel
         self.units = Units(source, bounds.files)
-        self.holders = Holders(source, self.units, kernel.kbuild, kernel.environment, bounds.callers)
-        self._hops = Hops(self.holders)
-        self._conditions = HopConditions(self.holders, kernel)
+        self.name_users = NameUsers(source, self.units, kernel.kbuild, kernel.environment, bounds.callers)
+        self._hops = Hops(self.name_users)
+        self._conditions = HopConditions(self.name_users, kernel)
         self._registrations: dict[PathNode, CallPath | None] = {}
 
     @property
@@ -177,7 +177,7 @@ class CallPathSearch:
         return dataclasses.replace(result, call_path=best)
 
     def _search(self, start: PathNode, trigger: Trigger, weak: Mapping[_Weak, str]) -> SearchResult:
-        self.holders.cut = False
+        self.name_users.cut = False
         count = itertools.count()
         waiting: list[tuple[int, int, _State]] = [(0, 0, _State(start, trigger, None, None, 0, 0, 0))]
         seen: set[tuple[PathNode, Trigger, bool]] = set()  # the last: with doubts
@@ -213,7 +213,7 @@ class CallPathSearch:
                     heapq.heappush(waiting, (upper.cost + self._far(upper.node), next(count) + 1, upper))
         if self.units.is_full:
             limit = limit or f"{self._bounds.files} files"
-        elif self.holders.cut:
+        elif self.name_users.cut:
             limit = limit or f"callers in {self._bounds.callers} files"
         return SearchResult(best[1] if best else None, tuple(dead_ends), limit)
 

@@ -8,7 +8,7 @@ from hook.c.brackets import arguments
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import UseKind, uses_of
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 
 _MOST_PASSED = 5  # functions that hand on what they are given
 _MOST_DEFINITIONS = 4  # of a name; each of them has to call what it is given
@@ -18,8 +18,8 @@ _KINDS = (DefinitionKind.FUNCTION, DefinitionKind.MACRO)
 class CallbackCalls:
     """The functions of one tree, each looked at once."""
 
-    def __init__(self, holders: Holders) -> None:
-        self._holders = holders
+    def __init__(self, name_users: NameUsers) -> None:
+        self._name_users = name_users
         self._known: dict[tuple[str, int], bool] = {}
 
     def calls(self, name: str, argument: int, near: TranslationUnit, depth: int = 0) -> bool:
@@ -36,8 +36,8 @@ class CallbackCalls:
         if here is not None:
             return [(near, here)]
         definitions = []
-        for path in self._holders.defining(name)[:_MOST_DEFINITIONS]:
-            unit = self._holders.units.get(path)
+        for path in self._name_users.defining(name)[:_MOST_DEFINITIONS]:
+            unit = self._name_users.units.get(path)
             definition = unit.defined(name, *_KINDS) if unit else None
             if unit is not None and definition is not None and (path.endswith(".h") or not unit.is_static(definition)):
                 definitions.append((unit, definition))

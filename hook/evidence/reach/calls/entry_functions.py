@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from hook.c.definitions import DefinitionKind
 from hook.evidence.reach.calls.nodes import Hop, PathNode, Trigger
 from hook.kernel import entry_points
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 
 _Line = tuple[str, int, str]  # path, number, text
 
 
-def entered(node: PathNode, trigger: Trigger, holders: Holders) -> Iterator[Hop]:
+def entered(node: PathNode, trigger: Trigger, name_users: NameUsers) -> Iterator[Hop]:
     """The hop that ends a call path at a function: a program enters it, or, where anything that runs will do, it runs at boot."""
-    unit = holders.units.get(node.path)
+    unit = name_users.units.get(node.path)
     definition = unit.defined(node.name, DefinitionKind.FUNCTION) if unit else None
     if unit is None or definition is None:
         return
@@ -23,8 +23,8 @@ def entered(node: PathNode, trigger: Trigger, holders: Holders) -> Iterator[Hop]
     at = (node.path, *unit.line(definition.offset))
     call = re.match(r"(compat_)?sys_(\w+)\Z", node.name)
     if call and b"SYSCALL" in head and b"DEFINE" in head:
-        table = _in_system_call_table(node.name, holders)
-        doubt = "" if table else f"no table of system calls for {holders.environment['ARCH']} was found to hold it"
+        table = _in_system_call_table(node.name, name_users)
+        doubt = "" if table else f"no table of system calls for {name_users.environment['ARCH']} was found to hold it"
         options = ("COMPAT",) if call[1] else ()
         yield Hop(None, Trigger.USER_SPACE, f"system call {call[2]}", *(table or at), doubt=doubt, key=f"call:{call[2]}", options=options)
     elif b"DEFINE_IDTENTRY" in head and entry_points.EXCEPTION.match(node.name):
@@ -33,24 +33,24 @@ def entered(node: PathNode, trigger: Trigger, holders: Holders) -> Iterator[Hop]
         )
     elif trigger is Trigger.ANYTHING and node.name in entry_points.AT_BOOT_FUNCTIONS.get(node.path, ()):
         yield Hop(None, Trigger.ANYTHING, f"{node.name}() runs at boot", *at)
-    elif not node.local and not entry_points.NOT_ENTERED.search(node.name) and (place := _in_assembly(node.name, holders)):
+    elif not node.local and not entry_points.NOT_ENTERED.search(node.name) and (place := _in_assembly(node.name, name_users)):
         yield Hop(None, Trigger.USER_SPACE, f"{node.name}() is called on entry to the kernel, or in every new task", *place)
 
 
-def _in_assembly(name: str, holders: Holders) -> _Line | None:
+def _in_assembly(name: str, name_users: NameUsers) -> _Line | None:
     """A call in the assembly with which the architecture enters the kernel."""
-    prefix = f"arch/{holders.environment['SRCARCH']}/"
-    for path in holders.everywhere(name):
+    prefix = f"arch/{name_users.environment['SRCARCH']}/"
+    for path in name_users.everywhere(name):
         if path.startswith(prefix) and path.endswith(entry_points.ENTERED_FROM):
-            found = _line_of(rb"(?m)^[^\n/*#]*\b(?:call|bl|jmp|b)\s+" + name.encode() + rb"\b[^\n]*", path, holders)
+            found = _line_of(rb"(?m)^[^\n/*#]*\b(?:call|bl|jmp|b)\s+" + name.encode() + rb"\b[^\n]*", path, name_users)
             if found:
                 return found
     return None
 
 
-def _in_system_call_table(name: str, holders: Holders) -> _Line | None:
+def _in_system_call_table(name: str, name_users: NameUsers) -> _Line | None:
     """The line of the target's table that holds a system call: its own (arch/*/entry/syscalls), or the generic one."""
-    arch, wide = holders.environment["SRCARCH"], holders.environment["ARCH"] != "i386"
+    arch, wide = name_users.environment["SRCARCH"], name_users.environment["ARCH"] != "i386"
     if arch == "x86":
         tables = [f"arch/x86/entry/syscalls/syscall_{64 if wide and not name.startswith('compat_') else 32}.tbl"]
     else:
@@ -59,14 +59,14 @@ def _in_system_call_table(name: str, holders: Holders) -> _Line | None:
             f"arch/{arch}/kernel/syscalls/syscall_n64.tbl", "scripts/syscall.tbl", "include/uapi/asm-generic/unistd.h",
         ]  # fmt: skip
     for path in tables:
-        found = _line_of(rb"(?m)^(?![#/*])[^\n]*\b" + name.encode() + rb"\b[^\n]*", path, holders)
+        found = _line_of(rb"(?m)^(?![#/*])[^\n]*\b" + name.encode() + rb"\b[^\n]*", path, name_users)
         if found:
             return found
     return None
 
 
-def _line_of(form: bytes, path: str, holders: Holders) -> _Line | None:
-    found = holders.source.file(path)
+def _line_of(form: bytes, path: str, name_users: NameUsers) -> _Line | None:
+    found = name_users.source.file(path)
     if found is None or found.data is None:
         return None
     match = re.search(form, found.data)

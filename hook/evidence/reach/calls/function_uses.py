@@ -14,7 +14,7 @@ from hook.evidence.reach.calls.member_calls import MemberCalls
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
 from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, statement_of
 from hook.kernel import callback_tables, entry_points
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 
 _STATIC_CALLS = ("static_call", "static_call_cond", "static_call_mod", "indirect_call_wrapper")
 _TIMER = re.compile(rb"(\w+)(?:\.|->)function\s*=")
@@ -24,9 +24,9 @@ _NEAR = 120  # bytes before a name, for what it is assigned to
 class FunctionUses:
     """The uses of functions in one tree."""
 
-    def __init__(self, holders: Holders) -> None:
-        self._callback_calls = CallbackCalls(holders)
-        self._member_calls = MemberCalls(holders)
+    def __init__(self, name_users: NameUsers) -> None:
+        self._callback_calls = CallbackCalls(name_users)
+        self._member_calls = MemberCalls(name_users)
 
     def of(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """What a use of a function or macro leads to."""

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.nodes import WEAK, ConditionAt, Hop, NodeKind, PathNode
-from hook.kernel.kbuild.conditionals import Guard, Guards
+from hook.kernel.kbuild.conditionals import Conditional, Conditionals
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig.expressions import YES, all_of, any_of, built_in, left_open, negated, open_parts
 from hook.kernel.kernel import Kernel
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 
 _MOST_DEFINITIONS = 12  # of one name that are looked at
 _KINDS = {
@@ -29,9 +29,9 @@ _KINDS = {
 class HopConditions:
     """The conditions of hops, for one tree and target."""
 
-    def __init__(self, holders: Holders, kernel: Kernel) -> None:
-        self._holders, self._kernel = holders, kernel
-        self._guards: dict[str, Guards] = {}
+    def __init__(self, name_users: NameUsers, kernel: Kernel) -> None:
+        self._name_users, self._kernel = name_users, kernel
+        self._conditionals: dict[str, Conditionals] = {}
         self._others: dict[tuple[str, str], list[ConditionAt]] = {}
 
     def of_hop(self, hop: Hop) -> list[ConditionAt]:
@@ -50,7 +50,7 @@ class HopConditions:
 
     def defined(self, node: PathNode) -> list[ConditionAt]:
         """The conditions under which the definition of a node is compiled."""
-        unit = self._holders.units.get(node.path)
+        unit = self._name_users.units.get(node.path)
         kinds = _KINDS.get(node.kind)
         if unit is None or kinds is None:
             return []
@@ -74,25 +74,25 @@ class HopConditions:
             if built.condition != YES:
                 at = built.places[0] if built.places else (path, 0, built.condition)
                 found.append(ConditionAt(built.condition, at[0], at[1], f"builds {path}"))
-        for guard in self._guards_of(path, line):
-            found.append(ConditionAt(guard.condition, path, guard.line, guard.text))
+        for conditional in self._conditionals_of(path, line):
+            found.append(ConditionAt(conditional.condition, path, conditional.line, conditional.text))
         return found
 
     def _including(self, path: str) -> Built | None:
         """What builds a .c file that another one of its directory includes."""
-        for other in self._holders.together(path):
+        for other in self._name_users.together(path):
             built = self._kernel.kbuild.built_if(other)
             if not open_parts(built.condition):
                 return built
         return None
 
-    def _guards_of(self, path: str, line: int) -> tuple[Guard, ...]:
+    def _conditionals_of(self, path: str, line: int) -> tuple[Conditional, ...]:
         if not line or not path.endswith((".c", ".h", ".S")):
             return ()
-        if path not in self._guards:
-            unit = self._holders.units.get(path)
-            self._guards[path] = Guards(unit.data if unit else b"", path)
-        return self._guards[path].at(line)
+        if path not in self._conditionals:
+            unit = self._name_users.units.get(path)
+            self._conditionals[path] = Conditionals(unit.data if unit else b"", path)
+        return self._conditionals[path].at(line)
 
     def _elsewhere(self, node: PathNode) -> list[ConditionAt]:
         """That no other definition of a name is compiled."""
@@ -102,13 +102,13 @@ class HopConditions:
         return self._others[key]
 
     def _find_others(self, node: PathNode) -> Iterator[ConditionAt]:
-        paths = [path for path in self._holders.defining(node.name) if path != node.path]
-        home = self._holders.units.get(node.path)
+        paths = [path for path in self._name_users.defining(node.name) if path != node.path]
+        home = self._name_users.units.get(node.path)
         mine = home.defined(node.name, *_KINDS[node.kind]) if home else None
         weak = home is not None and mine is not None and WEAK.search(home.head(mine)) is not None
         looked = 0
         for path in paths:
-            unit = self._holders.units.get(path)
+            unit = self._name_users.units.get(path)
             if unit is None:
                 yield ConditionAt(left_open(f"what {path} defines as {node.name}"), path, 0, "")
                 continue

@@ -19,7 +19,7 @@ from hook.evidence.reach.calls.entry_functions import entered
 from hook.evidence.reach.calls.function_uses import FunctionUses
 from hook.evidence.reach.calls.nodes import WEAK, DeadEnd, Hop, NodeKind, PathNode, Trigger
 from hook.evidence.reach.calls.pasted_names import pasted
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 
 _NAMED = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)
 _POINTS = re.compile(rb"\(\s*\*\s*(?:const\s+)?\Z")
@@ -31,28 +31,28 @@ _DECLARES = re.compile(
 class Hops:
     """The hops of one tree, for one target."""
 
-    def __init__(self, holders: Holders) -> None:
-        self._holders, self._units = holders, holders.units
+    def __init__(self, name_users: NameUsers) -> None:
+        self._name_users, self._units = name_users, name_users.units
         self._uses_of = {
             NodeKind.TABLE: table_uses.of_table,
             NodeKind.STATIC_CALL: table_uses.of_static_call,
             NodeKind.KFUNC_SET: table_uses.of_kfunc_set,
         }
-        self._function_uses = FunctionUses(holders)
+        self._function_uses = FunctionUses(name_users)
 
     def above(self, node: PathNode, trigger: Trigger) -> Iterator[Hop | DeadEnd]:
         """What leads to a node."""
         if node.kind is NodeKind.FUNCTION:
-            yield from entered(node, trigger, self._holders)
+            yield from entered(node, trigger, self._name_users)
         if node.kind is NodeKind.QUEUED:
             yield from queued.queueing(node, trigger, self._units.get(node.path))
             return
-        paths = self._holders.files(node.name, node.path, local=node.local)
+        paths = self._name_users.files(node.name, node.path, local=node.local)
         self._units.fetch(paths)
         for path in paths:
             unit = self._units.get(path)
             if unit is None:
-                self._holders.cut = self._holders.cut or self._units.is_full
+                self._name_users.cut = self._name_users.cut or self._units.is_full
             elif path == node.path:
                 yield from self._uses(node, trigger, unit)
                 yield from pasted(node, trigger, unit)

@@ -9,7 +9,7 @@ from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.descriptions import Descriptions
 from hook.evidence.reach.calls.nodes import CallPath, Hop, NodeKind, PathNode
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 
 _KINDS = {
     "call": "system call", "device": "device", "mount": "file system", "genl": "netlink family", "family": "socket family",
@@ -19,14 +19,14 @@ _NAMED = {"file_system_type": ("mount", rb"name"), "genl_family": ("genl", rb"na
 _LITERAL = rb'\.\s*%s\s*=\s*(?:"([^"\n]+)"|([A-Za-z_]\w*))'
 
 
-def named(call_path: CallPath, holders: Holders) -> list[str]:
+def named(call_path: CallPath, name_users: NameUsers) -> list[str]:
     """The interfaces that a call path leads through, as `KIND:NAME`, the nearest to the changed function first."""
-    return list(dict.fromkeys(_named(call_path, holders)))
+    return list(dict.fromkeys(_named(call_path, name_users)))
 
 
-def described(call_path: CallPath, holders: Holders, descriptions: Descriptions) -> str:
+def described(call_path: CallPath, name_users: NameUsers, descriptions: Descriptions) -> str:
     """A sentence on whether syzkaller describes the interface of a call path; empty where the interface has no name of its own."""
-    names = named(call_path, holders)
+    names = named(call_path, name_users)
     for name in names:
         if (found := descriptions.of(name)) is not None:
             return f"syzkaller describes {shown(name)}: {found.path}:{found.line}"
@@ -41,13 +41,13 @@ def shown(interface: str) -> str:
     return f"the {_KINDS.get(kind, kind)} {name}"
 
 
-def _named(call_path: CallPath, holders: Holders) -> Iterator[str]:
+def _named(call_path: CallPath, name_users: NameUsers) -> Iterator[str]:
     for node, hop in zip(call_path.nodes, call_path.hops, strict=True):
-        unit = holders.units.get(hop.path)
+        unit = name_users.units.get(hop.path)
         if unit is not None:
             yield from _of_hop(hop, unit)
         if node.kind is NodeKind.TABLE:
-            yield from _of_table(node, holders)
+            yield from _of_table(node, name_users)
     if call_path.hops[-1].key:
         yield call_path.hops[-1].key
 
@@ -67,23 +67,23 @@ def _of_hop(hop: Hop, unit: TranslationUnit) -> Iterator[str]:
             yield f"op:{ops[-1].decode('ascii')}"
 
 
-def _of_table(node: PathNode, holders: Holders) -> Iterator[str]:
-    unit = holders.units.get(node.path)
+def _of_table(node: PathNode, name_users: NameUsers) -> Iterator[str]:
+    unit = name_users.units.get(node.path)
     table = unit.defined(node.name, DefinitionKind.VARIABLE) if unit else None
     if unit is None or table is None:
         return
     text = unit.data[table.span[0] : table.span[1]]
     if node.struct == "miscdevice":
-        found = _value(text, rb"nodename", unit, holders) or _value(text, rb"name", unit, holders)
+        found = _value(text, rb"nodename", unit, name_users) or _value(text, rb"name", unit, name_users)
         if found:
             yield f"device:/dev/{found}"
     elif node.struct in _NAMED:
         kind, member = _NAMED[node.struct]
-        if found := _value(text, member, unit, holders):
+        if found := _value(text, member, unit, name_users):
             yield f"{kind}:{found}"
 
 
-def _value(text: bytes, member: bytes, unit: TranslationUnit, holders: Holders) -> str:
+def _value(text: bytes, member: bytes, unit: TranslationUnit, name_users: NameUsers) -> str:
     """What a member of a table is set to: a string, or a constant; of a macro that is defined as a string that string."""
     match = re.search(_LITERAL % member, text)
     if match is None:
@@ -91,8 +91,8 @@ def _value(text: bytes, member: bytes, unit: TranslationUnit, holders: Holders) 
     if match[1]:
         return match[1].decode("utf-8", "replace")
     word = match[2].decode("ascii")
-    for path in (unit.path, *holders.defining(word)[:3]):
-        other = holders.units.get(path)
+    for path in (unit.path, *name_users.defining(word)[:3]):
+        other = name_users.units.get(path)
         defined = re.search(rb"(?m)^[ \t]*#[ \t]*define[ \t]+" + match[2] + rb'[ \t]+"([^"\n]+)"', other.data) if other else None
         if defined:
             return defined[1].decode("utf-8", "replace")

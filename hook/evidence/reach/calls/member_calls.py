@@ -10,7 +10,7 @@ from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, stands_before
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 
 _MOST_FILES = 64  # that hold the name of a member, for its calls to be looked for
 _AGGREGATES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.TYPEDEF)
@@ -19,8 +19,8 @@ _AGGREGATES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.TYPED
 class MemberCalls:
     """The calls through tables of one tree."""
 
-    def __init__(self, holders: Holders) -> None:
-        self._holders, self._units = holders, holders.units
+    def __init__(self, name_users: NameUsers) -> None:
+        self._name_users, self._units = name_users, name_users.units
         self._owned: dict[tuple[str, str], bool] = {}
 
     def of(self, node: PathNode, trigger: Trigger, table: PathNode, use: Use, member: str) -> Iterator[Hop | DeadEnd]:
@@ -40,7 +40,7 @@ class MemberCalls:
         if not use.struct or use.struct.endswith("_driver") or not self._is_only_of(use.struct, use.member):
             return  # of a driver, what it has for devices decides
         through = re.compile(rb"(?:->|\.)\s*" + name + rb"\s*\(")
-        for path in self._holders.holding(use.member):
+        for path in self._name_users.holding(use.member):
             holder = self._units.get(path)
             if holder is None or not stands_before(holder, use.member, b"("):
                 continue
@@ -59,7 +59,7 @@ class MemberCalls:
         return self._owned[key]
 
     def _looked_up(self, struct: str, member: str) -> bool:
-        paths = self._holders.holding(member)
+        paths = self._name_users.holding(member)
         if len(paths) > _MOST_FILES:
             return False
         # a function, or something of a type that may be one

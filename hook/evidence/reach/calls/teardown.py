@@ -21,7 +21,7 @@ from hook.evidence.reach.calls.nodes import PathNode, function_node, table_node
 from hook.kernel import entry_points
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, built_in, names, open_parts
 from hook.kernel.kernel import Kernel
-from hook.kernel.name_users import Holders
+from hook.kernel.name_users import NameUsers
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.kernel.units import Units
 from hook.source.index import NoIndex
@@ -124,7 +124,7 @@ def at_boot(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel
 
 
 def _walk(source: Source, kernel: Kernel, bounds: SearchBounds) -> _UseWalk:
-    return _UseWalk(Holders(source, Units(source, bounds.files), kernel.kbuild, kernel.environment, bounds.files), kernel)
+    return _UseWalk(NameUsers(source, Units(source, bounds.files), kernel.kbuild, kernel.environment, bounds.files), kernel)
 
 
 def _up_to_unknown(ends: Iterator[_LastUse]) -> Iterator[_LastUse]:
@@ -178,9 +178,9 @@ def _registration(unit: TranslationUnit, table: str) -> tuple[int, str] | None:
 class _UseWalk:
     """All uses of a function, of its callers, and so on, up to where they end."""
 
-    def __init__(self, holders: Holders, kernel: Kernel) -> None:
-        self._holders, self._kernel = holders, kernel
-        self.units = holders.units
+    def __init__(self, name_users: NameUsers, kernel: Kernel) -> None:
+        self._name_users, self._kernel = name_users, kernel
+        self.units = name_users.units
 
     def ends(self, path: str, name: str) -> Iterator[_LastUse]:
         """Where a function's uses end; an incomplete one among them where not all can be told."""
@@ -238,25 +238,25 @@ class _UseWalk:
 
     def _all_files(self, node: PathNode) -> Iterator[str]:
         """Every file that may use a function; the empty path where there may be others."""
-        if node.local and self._holders.together(node.path) == []:
+        if node.local and self._name_users.together(node.path) == []:
             yield node.path
             if node.path.endswith(".c") and open_parts(self._kernel.kbuild.built_if(node.path).condition):
                 yield ""  # another file may include it
             return
-        if self._holders.source.index is None and not self._holders.source.is_small:
+        if self._name_users.source.index is None and not self._name_users.source.is_small:
             yield ""
             return
-        self._holders.cut = False
-        found = self._holders.everywhere(node.name)
-        if self._holders.cut or any(self._is_other_code(path) for path in found):
+        self._name_users.cut = False
+        found = self._name_users.everywhere(node.name)
+        if self._name_users.cut or any(self._is_other_code(path) for path in found):
             yield ""
             return
-        yield from dict.fromkeys((node.path, *self._holders.holding(node.name), *self._holders.together(node.path)))
+        yield from dict.fromkeys((node.path, *self._name_users.holding(node.name), *self._name_users.together(node.path)))
 
     def _is_other_code(self, path: str) -> bool:
         """Whether a file that holds the name is code of the kernel in which uses are not told apart."""
         other = path.endswith((".S", ".rs", ".inc", ".lds", ".y", ".l"))
-        return other and in_kernel(path, self._holders.environment["SRCARCH"], PROGRAMS)
+        return other and in_kernel(path, self._name_users.environment["SRCARCH"], PROGRAMS)
 
     def _end_of(self, unit: TranslationUnit, use: Use, name: str) -> _LastUse | tuple[TranslationUnit, Definition]:
         if use.kind is UseKind.CALL and use.user is not None:
@@ -310,7 +310,7 @@ class _UseWalk:
         device = name[1].decode("utf-8", "replace").lower()
         # plain numbers are no words of the index; 88pm860x is one
         words = [[word] for word in re.findall(r"\w+", device) if not (word[0].isdigit() and is_number(word))]
-        source = self._holders.source
+        source = self._name_users.source
         if source.index is None or not words:
             return f"not known: which code creates the devices of {table.name} (no word index)"
         try:
@@ -319,7 +319,7 @@ class _UseWalk:
             source.index_failed(str(wrong))
             return f"not known: which code creates the devices of {table.name} (no word index)"
         for path in paths:
-            if path == unit.path or not self._holders.is_of_the_kernel(path):
+            if path == unit.path or not self._name_users.is_of_the_kernel(path):
                 continue
             other = self.units.get(path)
             if other is None:

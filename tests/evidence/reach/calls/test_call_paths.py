@@ -425,7 +425,7 @@ def test_the_interface_is_named_as_descriptions_name_it(searched: Source, name: 
     search = call_paths.CallPathSearch(searched, tree.Kernel(searched, "x86_64", "gcc-12", None), BOUNDS)
     call_path = search.find(f"fs/{name}.c", f"target_{name}").call_path
     assert call_path is not None
-    assert interface in interfaces.named(call_path, search.holders)
+    assert interface in interfaces.named(call_path, search.name_users)
 
 
 def test_an_interface_without_a_description_is_said(searched: Source, tmp_path: pathlib.Path) -> None:
