@@ -26,7 +26,7 @@ from hook.change import series as mailed
 from hook.change.change import Change
 from hook.config import Settings
 from hook.redaction import Redactor
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 from hook.source.git import Repository, find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -82,7 +82,7 @@ def main() -> int:
     options = parser.parse_args()
     repo = find(options.tree)
     with Objects(repo, 16 << 20) as objects:
-        settings = settings_source.load(repo, Source(objects, "HEAD"))
+        settings = setting_layers.load(repo, Source(objects, "HEAD"))
     most = options.tokens or settings.agent.context_tokens
     if options.show:
         for change, blobs in changes(repo, settings, options.show):

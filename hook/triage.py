@@ -195,7 +195,7 @@ def judge_commits(
                 if judged := _known(plain, objects, settings, asking):
                     yield judged
                     continue
-            yield judge(of_commit(repo, objects, settings, commit), objects, settings, use_cache=use_cache, asking=asking)
+            yield judge(of_commit(objects, commit), objects, settings, use_cache=use_cache, asking=asking)
         except NothingToJudge as nothing:
             yield NotJudged(oid, str(nothing), failed=False)
         except CannotJudge as wrong:

@@ -25,11 +25,9 @@ from hook.config import DEFAULTS, Settings, WrongSetting
 from hook.failure import CannotJudge
 from hook.record import pending
 from hook.record.pending import Question
-from hook.source import filelock
-from hook.source import setting_layers as settings_source
+from hook.source import filelock, setting_layers
 from hook.source.git import GitError, Repository, find
 from hook.source.object_store import Objects
-from hook.source.tree import Source
 from hook.verdict import DecidedBy, State
 
 _NICEST = 19
@@ -180,24 +178,23 @@ class Worker:
         # where it was made: which branch is worked on there, and what is switched off there
         place, ours = pathlib.Path(question.git_dir), self.repo.common_dir / "worktrees"
         repo = dataclasses.replace(self.repo, git_dir=place) if place.parent == ours and place.is_dir() else self.repo
-        with Objects(repo, DEFAULTS.limits.blob_bytes) as objects:
+        with Objects(repo) as objects:
             if not _is_wanted(repo, objects, question.commit):
                 pending.drop(self.repo, question.commit)
                 return None
             commit = find_commit(objects, question.commit)
-            settings = settings_source.load(repo, Source(objects, commit.parents[0] if commit.parents else repo.empty_tree))
-            objects.limit_bytes = settings.limits.blob_bytes
+            settings = setting_layers.at(objects, commit.parent)
             if not settings.agent.background:
                 raise _SwitchedOff
             try:
-                change = of_commit(repo, objects, settings, commit)
+                change = of_commit(objects, commit)
             except NothingToJudge:
                 pending.drop(self.repo, question.commit)
                 return None
             asking = Asking(
                 deadline=time.monotonic() + settings.agent.max_seconds, progress=lambda line: _tell(handle, question.commit, line)
             )
-            if why := settings_source.switched_off(repo) or refusal(change, settings, asking):
+            if why := setting_layers.switched_off(repo) or refusal(change, settings, asking):
                 self._put_off(question, time.time() + _REFUSED_SECONDS, why, settings)
                 return None
             _tell(handle, question.commit, "reading")

@@ -70,7 +70,7 @@ def test_a_clock_that_jumps_gives_the_same_verdict(changed: Kernel, monkeypatch:
         repo = find(changed.path)
         repo.call_limit.seconds = 86_400.0
         with Objects(repo, settings.limits.blob_bytes) as objects:
-            commit = change.of_commit(repo, objects, settings, change.find_commit(objects, "HEAD"))
+            commit = change.of_commit(objects, change.find_commit(objects, "HEAD"))
             return to_document(triage.judge(commit, objects, settings, use_cache=False).verdict)
 
     first = judged()
@@ -85,7 +85,7 @@ def test_what_the_safety_net_cuts_is_said_and_never_kept(changed: Kernel, monkey
     settings = config.DEFAULTS
     repo = find(changed.path)
     with Objects(repo, settings.limits.blob_bytes) as objects:
-        commit = change.of_commit(repo, objects, settings, change.find_commit(objects, "HEAD"))
+        commit = change.of_commit(objects, change.find_commit(objects, "HEAD"))
         verdict = triage.judge(commit, objects, settings).verdict
     assert verdict.worth_fuzzing
     assert "Incomplete: stopped after 0 s" in verdict.reasoning

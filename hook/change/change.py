@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Collection
 
 from hook.change import patch
-from hook.config import Settings
 from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects, can_ask
@@ -30,6 +29,11 @@ class Commit:
     oid: str
     parents: tuple[str, ...]
     message: bytes
+
+    @property
+    def parent(self) -> str:
+        """The first of its parents, empty if it has none."""
+        return self.parents[0] if self.parents else ""
 
     @property
     def subject(self) -> str:
@@ -71,11 +75,12 @@ def head_commit(objects: Objects) -> Commit | None:
         return None
 
 
-def staged(repo: Repository, objects: Objects, settings: Settings, against: Commit | None) -> Change:
+def staged(objects: Objects, against: Commit | None) -> Change:
     """The staged change against the commit `against` (HEAD, or HEAD's parent when HEAD is being amended).
 
     Raises NothingToJudge when nothing is staged, CannotJudge when the index has unmerged paths.
     """
+    repo = objects.repo
     base_tree = against.oid if against else repo.empty_tree
     made = patch.read(repo, ["diff-index", "--cached", base_tree])
     unmerged = sorted({file.path for file in made.files if file.status == "U"})
@@ -86,12 +91,12 @@ def staged(repo: Repository, objects: Objects, settings: Settings, against: Comm
     return Change("staged change", repo, made, against.oid if against else "", base_tree)
 
 
-def of_commit(repo: Repository, objects: Objects, settings: Settings, commit: Commit) -> Change:
+def of_commit(objects: Objects, commit: Commit) -> Change:
     """What a commit changes: against its parent; for a merge, against the merge that git would make by itself.
 
     Raises NothingToJudge for an empty commit, a clean merge and an octopus, CannotJudge when the parent is not here (a shallow clone).
     """
-    label = f"{commit.oid[:12]} {commit.subject}"
+    repo, label = objects.repo, f"{commit.oid[:12]} {commit.subject}"
     if len(commit.parents) > 2:
         raise NothingToJudge(f"{commit.oid[:12]} is an octopus merge: its commits are judged one by one")
     if len(commit.parents) == 2:
@@ -100,7 +105,7 @@ def of_commit(repo: Repository, objects: Objects, settings: Settings, commit: Co
             raise NothingToJudge(f"{commit.oid[:12]} is a merge that adds nothing of its own")
         note = "judged on what the merge itself changed"
         return Change(label, repo, made, commit.parents[0], commit.parents[0], commit.oid, commit.oid, note)
-    base = commit.parents[0] if commit.parents else ""
+    base = commit.parent
     if base and objects.read(f"{base}^{{tree}}") is None:
         raise CannotJudge(f"the parent of {commit.oid[:12]} is not here (a shallow clone?): `git fetch --deepen=1` brings it")
     made = patch.read(repo, ["diff-tree", "-r", base or repo.empty_tree, commit.oid])
@@ -120,7 +125,7 @@ def _remerged(repo: Repository, commit: Commit) -> patch.Patch:
 
 def unread(repo: Repository, commit: Commit, change_id: str) -> Change:
     """A commit whose verdict is known, so that its patch is not read."""
-    base = commit.parents[0] if commit.parents else ""
+    base = commit.parent
     label = f"{commit.oid[:12]} {commit.subject}"
     return Change(label, repo, patch.Patch((), change_id, ""), base, base or repo.empty_tree, commit.oid, commit.oid)
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from hook.config import Given, Settings
 from hook.report.text import plain
-from hook.source import setting_layers as settings_source
 from hook.source.git import Repository, find
-from hook.source.object_store import Objects
-from hook.source.tree import Source
 
 DONE, STOPPED, WRONG_USE, NOT_JUDGED = 0, 1, 2, 3
 
@@ -27,13 +23,6 @@ class WrongUse(Exception):
 def repository(options: argparse.Namespace) -> Repository:
     """The repository that a command is about."""
     return find(pathlib.Path(options.repo) if options.repo else None)
-
-
-def settings_at(repo: Repository, objects: Objects, base: str, given: Sequence[Given] = ()) -> Settings:
-    """The settings in force for what is judged against `base`, with those that the command line gives."""
-    found = settings_source.load(repo, Source(objects, base), given)
-    objects.limit_bytes = found.limits.blob_bytes
-    return found
 
 
 def mail(name: str) -> tuple[bytes, str]:

@@ -6,7 +6,7 @@ import argparse
 
 from hook.commands import DONE, Command, WrongUse, repository
 from hook.report import text
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 
 
 def register(command: Command) -> None:
@@ -21,7 +21,7 @@ def agent(options: argparse.Namespace) -> int:
     from hook.agent.endpoint import transport
 
     repo = repository(options)
-    found = settings_source.load(repo)
+    found = setting_layers.load(repo)
     where = found.agent.base_url
     if options.action == "disable":
         consent.withdraw(repo)

@@ -19,10 +19,9 @@ from hook import config
 from hook.asking import Asking
 from hook.commands import DONE, Command, mail, repository
 from hook.failure import CannotJudge, sentence
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
-from hook.source.tree import Source
 
 if typing.TYPE_CHECKING:
     from hook.verdict import Verdict
@@ -131,10 +130,10 @@ def _entry(status: str, summary: str, details: str) -> dict[str, str]:
 def _of_mail(options: argparse.Namespace) -> Iterator[Told]:
     """What is said of the patch in the mail: where b4 tracks its series, of the commit that it is there."""
     repo = repository(options)
-    if settings_source.switched_off(repo):
+    if setting_layers.switched_off(repo):
         return
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
-        settings = _settings(repo, objects)
+    with Objects(repo) as objects:
+        settings = setting_layers.at(objects, "HEAD", tell=_in_silence)
         data, _ = mail("-")
         commits = dict(_tracked(repo))
         mine = commits.get(_message_id(data))
@@ -164,10 +163,10 @@ def _of_patches(repo: Repository, settings: config.Settings, data: bytes) -> Ite
 
 def _of_series(options: argparse.Namespace) -> Iterator[Told]:
     repo = repository(options)
-    if settings_source.switched_off(repo):
+    if setting_layers.switched_off(repo):
         return
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
-        settings = _settings(repo, objects)
+    with Objects(repo) as objects:
+        settings = setting_layers.at(objects, "HEAD", tell=_in_silence)
         yield from _of_commits(repo, objects, settings, [commit for _, commit in _tracked(repo)])
 
 
@@ -204,17 +203,11 @@ def _tracked(repo: Repository) -> Iterator[tuple[str, str]]:
     yield from zip(ids, [first, *out.decode().split()], strict=False)
 
 
+def _in_silence(line: str) -> None:
+    """Say nothing: a word on the standard error is a failure to b4."""
+
+
 def _message_id(mail: bytes) -> str:
     head = re.split(rb"\r?\n\r?\n", mail[: 1 << 16], maxsplit=1)[0]
     found = re.search(rb"(?im)^message-id:\s*<([^>\s]+)>", head)
     return found[1].decode("utf-8", "replace") if found else ""
-
-
-def _settings(repo: Repository, objects: Objects) -> config.Settings:
-    from hook.change.change import head_commit
-
-    head = head_commit(objects)
-    # in silence: a word on the standard error is a failure to b4
-    settings = settings_source.load(repo, Source(objects, head.oid if head else repo.empty_tree), tell=lambda line: None)
-    objects.limit_bytes = settings.limits.blob_bytes
-    return settings

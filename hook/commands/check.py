@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from hook import config, triage
 from hook.asking import NOT_ASKED, Asking
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
-from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
+from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository
 from hook.failure import CannotJudge
 from hook.report import text
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.verdict import Answer, DecidedBy, to_document
@@ -60,29 +60,28 @@ def _check(options: argparse.Namespace) -> int:
     if options.offline and options.agent == "always":
         raise WrongUse("--offline and --agent always exclude each other")
     repo = repository(options)
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         if options.patch:
             return _check_mail(repo, objects, options)
         if options.base and options.revision:
             raise WrongUse("--base goes with --staged or --patch; a commit is judged against its parent")
         if not options.revision:
             base = find_commit(objects, options.base) if options.base else head_commit(objects)
-            settings = settings_at(repo, objects, base.oid if base else repo.empty_tree)
-            return _print_all([_one(lambda: staged(repo, objects, settings, base), objects, settings, options)], settings, options)
+            settings = setting_layers.at(objects, base.oid if base else "")
+            return _print_all([_one(lambda: staged(objects, base), objects, settings, options)], settings, options)
         if ".." in options.revision:
             if options.dry_run:
                 raise WrongUse("--dry-run shows one change: name a commit")
             names = revisions(repo, options.revision)
-            head = head_commit(objects)
-            settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+            settings = setting_layers.at(objects, "HEAD")
             if not names:
                 raise CannotJudge(f"{options.revision} holds no commits")
             asking = _asking(settings, options)
             results = list(triage.judge_commits(repo, objects, settings, names, use_cache=not options.no_cache, asking=asking))
             return _print_all(results, settings, options, many=True)
         commit = find_commit(objects, options.revision)
-        settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
-        return _print_all([_one(lambda: of_commit(repo, objects, settings, commit), objects, settings, options)], settings, options)
+        settings = setting_layers.at(objects, commit.parent)
+        return _print_all([_one(lambda: of_commit(objects, commit), objects, settings, options)], settings, options)
 
 
 def _index_in_background(options: argparse.Namespace) -> None:
@@ -93,7 +92,7 @@ def _index_in_background(options: argparse.Namespace) -> None:
     if not background.is_due(repo):
         return
     try:
-        if settings_source.load(repo).index.background and not settings_source.switched_off(repo):
+        if setting_layers.load(repo).index.background and not setting_layers.switched_off(repo):
             background.start(repo)
     except (CannotJudge, config.WrongSetting, OSError):
         return  # the verdict is given; an index only makes the next one faster
@@ -104,11 +103,11 @@ def _resume_worker(options: argparse.Namespace) -> None:
     from hook.record import pending
 
     repo = repository(options)
-    if pending.is_any(repo) and not settings_source.switched_off(repo):
+    if pending.is_any(repo) and not setting_layers.switched_off(repo):
         from hook import worker
 
         try:
-            worker.resume(repo, settings_source.load(repo))
+            worker.resume(repo, setting_layers.load(repo))
         except (config.WrongSetting, OSError):
             return  # the verdict is given; the next commit tries again
 
@@ -116,8 +115,7 @@ def _resume_worker(options: argparse.Namespace) -> None:
 def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace) -> int:
     from hook.change import series as mailed_series
 
-    head = head_commit(objects)
-    settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+    settings = setting_layers.at(objects, "HEAD")
     data, name = mail(options.patch)
     with mailed_series.read(repo, settings, data, name, options.base) as series:
         _say_base(series.why, options)

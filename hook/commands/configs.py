@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Sequence
 
 from hook import config, triage
-from hook.change.change import find_commit, head_commit, of_commit
-from hook.commands import DONE, Command, WrongUse, mail, repository, settings_at
+from hook.change.change import find_commit, of_commit
+from hook.commands import DONE, Command, WrongUse, mail, repository
 from hook.failure import CannotJudge
 from hook.report import text
+from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -37,17 +38,16 @@ def configs(options: argparse.Namespace) -> int:
         raise WrongUse("--base goes with --patch; a commit is judged against its parent")
     given = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
     repo = repository(options)
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         if options.explain:
             return _explain(repo, objects, options, given)
         if options.patch:
-            head = head_commit(objects)
-            settings = settings_at(repo, objects, head.oid if head else repo.empty_tree, given)
+            settings = setting_layers.at(objects, "HEAD", given)
             judged = _judged_mail(repo, settings, options)
         else:
             commit = find_commit(objects, options.revision or "HEAD")
-            settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree, given)
-            judged = [triage.judge(of_commit(repo, objects, settings, commit), objects, settings, use_cache=not options.no_cache)]
+            settings = setting_layers.at(objects, commit.parent, given)
+            judged = [triage.judge(of_commit(objects, commit), objects, settings, use_cache=not options.no_cache)]
     written = options_text.fragment if options.fragment else options_text.lines
     for one in judged:
         print("\n".join(written(one.verdict, one.change.label)))
@@ -73,7 +73,7 @@ def _explain(repo: Repository, objects: Objects, options: argparse.Namespace, gi
     from hook.kernel.kernel import Kernel
 
     revision = find_commit(objects, options.revision or "HEAD").oid
-    settings = settings_at(repo, objects, revision, given)
+    settings = setting_layers.at(objects, revision, given)
     kernel = Kernel(Source(objects, revision), settings.target.arch, settings.fuzz.toolchain, settings.base_config)
     name = options.explain.removeprefix("CONFIG_")
     lines = list(explain(kernel, name))

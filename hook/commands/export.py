@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from hook import config
 from hook.asking import Asking
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository, settings_at
+from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository
 from hook.failure import CannotJudge
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 
@@ -49,7 +49,7 @@ def export(options: argparse.Namespace) -> int:
     items, code = _items(options, with_functions=options.form.reads_functions(options))
     repo = repository(options)
     try:
-        options.form.write(Export(options, repo, settings_source.load(repo), items, complain))
+        options.form.write(Export(options, repo, setting_layers.load(repo), items, complain))
     except CannotExport as wrong:
         raise WrongUse(str(wrong)) from None
     return code
@@ -61,7 +61,7 @@ def _items(options: argparse.Namespace, *, with_functions: bool = False) -> tupl
     `with_functions` also reads what each file defines.
     """
     repo = repository(options)
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         found, code = [], DONE
         for one in _judged(repo, objects, options.revision):
             if isinstance(one, str):
@@ -75,16 +75,15 @@ def _items(options: argparse.Namespace, *, with_functions: bool = False) -> tupl
 def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterator[tuple[Change, str, Verdict, config.Settings] | str]:
     """Each commit as (change, subject, verdict, settings), or why it has none. Empty commits and clean merges are left out."""
     from hook import triage
-    from hook.change.change import NothingToJudge, find_commit, head_commit, of_commit, revisions
+    from hook.change.change import NothingToJudge, find_commit, of_commit, revisions
     from hook.record import store
 
-    head = head_commit(objects)
-    settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+    settings = setting_layers.at(objects, "HEAD")
     oids = [oid for name in names for oid in (revisions(repo, name) if ".." in name else [find_commit(objects, name).oid])]
     for oid in dict.fromkeys(oids):
         commit = find_commit(objects, oid)
         try:
-            change = of_commit(repo, objects, settings, commit)
+            change = of_commit(objects, commit)
         except NothingToJudge:
             continue
         except CannotJudge as wrong:

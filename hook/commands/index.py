@@ -8,7 +8,7 @@ import time
 
 from hook.commands import DONE, Command, complain, repository
 from hook.commands.bar import ProgressBar
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 
 
 def register(command: Command) -> None:
@@ -26,7 +26,7 @@ def index(options: argparse.Namespace) -> int:
     from hook.source.indexing import index_writer
 
     repo = repository(options)
-    found = settings_source.load(repo)
+    found = setting_layers.load(repo)
     if options.background:
         os.nice(19)
     if options.fetch:

@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from hook.commands import DONE, WRONG_USE, Command, WrongUse, complain, repository
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 
 
 def register(command: Command) -> None:
@@ -22,7 +22,7 @@ def install(options: argparse.Namespace) -> int:
     from hook import installation
 
     repo = repository(options)
-    settings = settings_source.load(repo)
+    settings = setting_layers.load(repo)
     try:
         lines = installation.install(
             repo,

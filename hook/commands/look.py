@@ -6,10 +6,10 @@ import argparse
 import json
 import typing
 
-from hook import config
 from hook.change.change import find_commit
-from hook.commands import DONE, Command, WrongUse, complain, repository, settings_at, tool
+from hook.commands import DONE, Command, WrongUse, complain, repository, tool
 from hook.report import text
+from hook.source import setting_layers
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -41,9 +41,9 @@ def look(options: argparse.Namespace) -> int:
         arguments = {"Expression": options.name, "PathPrefix": options.prefix}
         return tool.answer(options, "grepper", json.dumps(arguments), options.rev)
     repo = repository(options)
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         revision = "" if options.staged else find_commit(objects, options.rev).oid
-        settings = settings_at(repo, objects, revision or "HEAD")
+        settings = setting_layers.at(objects, revision or "HEAD")
         source = Source(objects, revision)
         bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds, searches_all=True)
         path = ""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from hook import config
-from hook.change.change import find_commit, head_commit, of_commit
-from hook.commands import DONE, Command, complain, repository, settings_at
+from hook.change.change import find_commit, of_commit
+from hook.commands import DONE, Command, complain, repository
 from hook.failure import CannotJudge
 from hook.report import text
+from hook.source import setting_layers
 from hook.source.git import GitError
 from hook.source.object_store import Objects
 
@@ -30,13 +30,12 @@ def mark(options: argparse.Namespace) -> int:
     from hook.verdict import SCHEMA_VERSION
 
     repo = repository(options)
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         commit = find_commit(objects, options.commit)
-        head = head_commit(objects)
-        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+        settings = setting_layers.at(objects, "HEAD")
         change_id = patch.change_ids(repo, [commit.oid]).get(commit.oid, "")
         if not change_id and len(commit.parents) == 2:
-            change_id = of_commit(repo, objects, settings, commit).patch.change_id
+            change_id = of_commit(objects, commit).patch.change_id
     recorded = store.read(repo, settings, {commit.oid: change_id})[commit.oid]
     if recorded.verdict is None:
         raise CannotJudge(f"{commit.oid[:12]} has no verdict to mark; `patch-triage check --record {commit.oid[:12]}` makes one")

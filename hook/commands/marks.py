@@ -14,7 +14,7 @@ from typing import Any
 
 from hook.commands import DONE, Command, repository
 from hook.report.text import columns
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 from hook.source.git import Repository
 
 _JUDGEMENTS = ("right", "wrong")
@@ -36,7 +36,7 @@ def marks(options: argparse.Namespace) -> int:
     total: Counter[str] = Counter()
     last: dict[tuple[str, str], tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
     repo = repository(options)
-    for mark, verdict in _marked(repo, store.directory(settings_source.load(repo))):
+    for mark, verdict in _marked(repo, store.directory(setting_layers.load(repo))):
         whose = (str(mark.get("ChangeId")), str(mark.get("By")))
         if mark["Mark"] in _JUDGEMENTS and (whose not in last or str(last[whose][0].get("When")) <= str(mark.get("When"))):
             last[whose] = (mark, verdict)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from hook import config
 from hook.asking import Asking
-from hook.commands import DONE, Command, WrongUse, mail, repository, settings_at
+from hook.commands import DONE, Command, WrongUse, mail, repository
+from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.trajectory import Span
@@ -50,20 +51,19 @@ def replay(options: argparse.Namespace) -> int:
     name = options.revision or str(flow.get("Commit") or "")
     if not name:
         raise WrongUse("the run was about no commit; name the COMMIT that the change has become, or give it with --patch FILE")
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         commit = find_commit(objects, name)
-        settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
-        _print(of_commit(repo, objects, settings, commit), objects, settings, spans, options.profile)
+        settings = setting_layers.at(objects, commit.parent)
+        _print(of_commit(objects, commit), objects, settings, spans, options.profile)
     return DONE
 
 
 def _mailed(repo: Repository, options: argparse.Namespace, spans: Sequence[Span]) -> int:
     from hook.change import series
-    from hook.change.change import Change, head_commit
+    from hook.change.change import Change
 
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
-        head = head_commit(objects)
-        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+    with Objects(repo) as objects:
+        settings = setting_layers.at(objects, "HEAD")
     data, name = mail(options.patch)
     with series.read(repo, settings, data, name, options.base) as mailed:
         changes = list(mailed.changes())

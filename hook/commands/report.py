@@ -9,10 +9,10 @@ import sys
 import typing
 from collections.abc import Mapping, Sequence
 
-from hook import config
 from hook.asking import Asking
-from hook.commands import DONE, Command, WrongUse, repository, settings_at
+from hook.commands import DONE, Command, WrongUse, repository
 from hook.failure import CannotJudge
+from hook.source import setting_layers
 from hook.source.git import NotARepository, Repository
 from hook.source.object_store import Objects
 
@@ -59,11 +59,11 @@ def _of_commit(options: argparse.Namespace) -> tuple[str, str]:
     from hook.verdict import to_document
 
     repo = repository(options)
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         commit = find_commit(objects, options.commit or "HEAD")
-        settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
+        settings = setting_layers.at(objects, commit.parent)
         try:
-            change = of_commit(repo, objects, settings, commit)
+            change = of_commit(objects, commit)
         except NothingToJudge as nothing:
             raise CannotJudge(f"nothing to report: {nothing}") from None
         path = trajectories.latest(repo, change.patch.change_id)
@@ -102,11 +102,11 @@ def of_trajectory(path: pathlib.Path, repo: Repository | None) -> str:
     named = str(outer.get("Commit") or "")
     oid = named if _OBJECT.match(named) else ""  # a stranger's file must not choose what of this repository is shown
     if repo is not None and oid:
-        with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+        with Objects(repo) as objects:
             try:
                 commit = find_commit(objects, oid)
-                settings = settings_at(repo, objects, commit.parents[0] if commit.parents else repo.empty_tree)
-                change = of_commit(repo, objects, settings, commit)
+                setting_layers.at(objects, commit.parent)  # its limits hold for what is read
+                change = of_commit(objects, commit)
             except (CannotJudge, NothingToJudge):
                 pass  # another repository's; the steps tell enough
             else:

@@ -14,8 +14,9 @@ import typing
 from collections.abc import Iterator
 
 from hook import config
-from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository, settings_at
+from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository
 from hook.failure import CannotJudge
+from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 
@@ -101,7 +102,7 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeri
     from hook.commands.workers import Ends, ReviewTask
     from hook.record import store
 
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         oids = revisions(repo, options.series)
         if not oids:
             raise CannotJudge(f"{options.series} holds no commits")
@@ -109,10 +110,9 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeri
             raise CannotJudge(
                 f"{options.series} goes back to {cut[:12]}, where this shallow clone ends: `git fetch --deepen=N` brings more"
             )
-        parents = find_commit(objects, oids[0]).parents
-        base = parents[0] if parents else ""
+        base = find_commit(objects, oids[0]).parent
         # of the state before: in CI all that comes after is a stranger's
-        work = _work(repo, settings_at(repo, objects, base or repo.empty_tree), options)
+        work = _work(repo, setting_layers.at(objects, base), options)
     whole = ReviewTask(_WHOLE, Ends(repo, base, oids[-1]), first=True)
     series = _series(work, iter([whole, *(ReviewTask(number, oid) for number, oid in enumerate(oids))]), len(oids), options)
     if options.record:
@@ -123,11 +123,9 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeri
 
 def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeries, str]:
     from hook.change import series as mailed
-    from hook.change.change import head_commit
 
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
-        head = head_commit(objects)
-        work = _work(repo, settings_at(repo, objects, head.oid if head else repo.empty_tree), options)
+    with Objects(repo) as objects:
+        work = _work(repo, setting_layers.at(objects, "HEAD"), options)
     data, name = mail(options.series)
     with mailed.read(repo, work.settings, data, name, options.base) as series:
         if series.why and options.format == "text":

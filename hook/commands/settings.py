@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from hook.change.change import head_commit
 from hook.commands import DONE, Command, repository
 from hook.report import text
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
-from hook.source.tree import Source
 
 
 def register(command: Command) -> None:
@@ -25,12 +23,11 @@ def settings(options: argparse.Namespace) -> int:
     except GitError:
         repo = None
     if repo is None:
-        found = settings_source.load(None)
+        found = setting_layers.load(None)
     else:
-        with Objects(repo, settings_source.MAX_FILE_BYTES + 1) as objects:
-            head = head_commit(objects)
-            found = settings_source.load(repo, Source(objects, head.oid if head else repo.empty_tree))
-        if off := settings_source.switched_off(repo):
+        with Objects(repo) as objects:
+            found = setting_layers.at(objects, "HEAD")
+        if off := setting_layers.switched_off(repo):
             print(f"# switched off here: {off}")
     for name, value in found.values.items():
         said = ", ".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else value

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from hook import config
-from hook.change.change import NothingToJudge, find_commit, head_commit, of_commit, revisions
-from hook.commands import DONE, Command, repository, settings_at
+from hook.change.change import NothingToJudge, find_commit, of_commit, revisions
+from hook.commands import DONE, Command, repository
 from hook.report import text
+from hook.source import setting_layers
 from hook.source.object_store import Objects
 from hook.verdict import to_document
 
@@ -27,20 +27,19 @@ def show(options: argparse.Namespace) -> int:
     from hook.record import store, trailer
 
     repo = repository(options)
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         commits = []
         for revision in options.revision or ["HEAD"]:
             if ".." in revision:
                 commits += [find_commit(objects, oid) for oid in revisions(repo, revision)]
             else:
                 commits.append(find_commit(objects, revision))
-        head = head_commit(objects)
-        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+        settings = setting_layers.at(objects, "HEAD")
         ids = patch.change_ids(repo, [commit.oid for commit in commits])
         for commit in commits:
             if len(commit.parents) == 2:
                 try:
-                    ids[commit.oid] = of_commit(repo, objects, settings, commit).patch.change_id
+                    ids[commit.oid] = of_commit(objects, commit).patch.change_id
                 except NothingToJudge:
                     continue
         recorded = store.read(repo, settings, {commit.oid: ids.get(commit.oid, "") for commit in commits})

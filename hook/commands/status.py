@@ -10,7 +10,7 @@ import typing
 from hook.commands import DONE, Command, complain, repository
 from hook.config import Settings
 from hook.report.text import plain, table
-from hook.source import setting_layers as settings_source
+from hook.source import setting_layers
 from hook.source.git import GitError, Repository
 
 if typing.TYPE_CHECKING:
@@ -33,8 +33,8 @@ def status(options: argparse.Namespace) -> int:
     from hook import worker
 
     repo = repository(options)
-    settings = settings_source.load(repo)
-    off = settings_source.switched_off(repo)
+    settings = setting_layers.load(repo)
+    off = setting_layers.switched_off(repo)
     _write_queued(repo, settings)
     if off:
         print(plain(f"switched off here: {off}"))

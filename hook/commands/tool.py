@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from hook import config
 from hook.change.change import find_commit
-from hook.commands import DONE, Command, WrongUse, repository, settings_at
+from hook.commands import DONE, Command, WrongUse, repository
 from hook.report import text
+from hook.source import setting_layers
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -38,9 +38,9 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
     from hook.agent.tools.arguments import BadCall
 
     repo = repository(options)
-    with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+    with Objects(repo) as objects:
         where = "" if options.staged else find_commit(objects, revision).oid
-        settings = settings_at(repo, objects, where or "HEAD")
+        settings = setting_layers.at(objects, where or "HEAD")
         target = fuzzed_kernel(settings)
         desk = Desk(Source(objects, where), redaction.Redactor(), settings.agent.tool_seconds, settings.agent.never_paths, target=target)
         try:

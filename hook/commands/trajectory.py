@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from hook import config
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, repository
 from hook.failure import CannotJudge
@@ -31,7 +30,7 @@ def trajectory(options: argparse.Namespace) -> int:
         path: pathlib.Path | None = pathlib.Path(options.file)
     else:
         repo = repository(options)
-        with Objects(repo, config.DEFAULTS.limits.blob_bytes) as objects:
+        with Objects(repo) as objects:
             commit = find_commit(objects, options.commit)
         path = trajectories.latest(repo, patch.change_ids(repo, [commit.oid]).get(commit.oid, "none"))
         if path is None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
+from hook.config import DEFAULTS
 from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository
 
@@ -44,7 +45,7 @@ class Objects:
     take; what is late raises GitError, and the next question starts git again. After the second time in a row every read raises at once.
     """
 
-    def __init__(self, repo: Repository, limit_bytes: int, cache_bytes: int = 0) -> None:
+    def __init__(self, repo: Repository, limit_bytes: int = DEFAULTS.limits.blob_bytes, cache_bytes: int = 0) -> None:
         self.limit_bytes = limit_bytes
         self._settings = ("-c", f"core.deltaBaseCacheLimit={cache_bytes}") if cache_bytes else ()
         self.repo = repo

@@ -14,6 +14,7 @@ from typing import Any
 
 from hook import config
 from hook.source.git import GitError, Repository
+from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 MAX_FILE_BYTES = 64 * 1024  # of a settings file
@@ -85,6 +86,13 @@ def _base_config(settings: config.Settings) -> str:
     if len(data) > _MOST_CONFIG_BYTES:
         raise config.WrongSetting(f"{origin}: fuzz.base_config: {_home(path)} has more than {_MOST_CONFIG_BYTES} bytes: it is no .config")
     return data.decode("utf-8", "replace")
+
+
+def at(objects: Objects, revision: str, given: Sequence[config.Given] = (), tell: Callable[[str], None] = tell_once) -> config.Settings:
+    """The settings in force for what is judged against `revision` (empty: against the empty tree). `objects` keeps to their limit."""
+    settings = load(objects.repo, Source(objects, revision or objects.repo.empty_tree), given, tell)
+    objects.limit_bytes = settings.limits.blob_bytes
+    return settings
 
 
 def from_yaml(text: bytes, origin: str) -> list[config.Given]:

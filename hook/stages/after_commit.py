@@ -13,8 +13,10 @@ from hook.change import patch
 from hook.change.change import find_commit, revisions
 from hook.failure import CannotJudge
 from hook.record import pending, store
+from hook.source import setting_layers
 from hook.source.git import GitError, Repository
-from hook.stages.judging import announce, asking_for, hand_over, judge_all, objects_of, say, settings_at
+from hook.source.object_store import Objects
+from hook.stages.judging import announce, asking_for, hand_over, judge_all, say
 from hook.verdict import DecidedBy, Verdict
 
 SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
@@ -36,9 +38,9 @@ def _record_since(repo: Repository, fallback: str) -> int:
     Without such a file the sequence starts at the revision `fallback`.
     """
     start = repo.git_dir / SINCE_MARKER
-    with objects_of(repo) as objects:
+    with Objects(repo) as objects:
         head = find_commit(objects, "HEAD")
-        settings = settings_at(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
+        settings = setting_layers.at(objects, head.parent)
         commits = _since(repo, start, fallback) or [head.oid]
         start.unlink(missing_ok=True)
         wait = settings.agent.commit_seconds if settings.agent.at_commit == "wait" and len(commits) == 1 else 0.0
@@ -78,9 +80,9 @@ def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
         olds.setdefault(new, []).append(old)
     if not olds:
         return _record_rebased(repo)
-    with objects_of(repo) as objects:
+    with Objects(repo) as objects:
         head = find_commit(objects, "HEAD")
-        settings = settings_at(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
+        settings = setting_layers.at(objects, head.parent)
         added = [one for one in _added_in_rebase(repo, settings.push.max_commits) if one not in olds]
         ids = patch.change_ids(repo, [*olds, *added])
         old_records = store.carried(repo, settings, {old: ids.get(new, "") for new, mine in olds.items() for old in mine})
@@ -103,9 +105,9 @@ def _record_rebased(repo: Repository) -> int:
     """Record what a rebase has made, where nobody tells which commit became which (the pre-commit framework passes no input on)."""
     if os.environ.get("PRE_COMMIT_REWRITE_COMMAND") != "rebase":
         return 0
-    with objects_of(repo) as objects:
+    with Objects(repo) as objects:
         head = find_commit(objects, "HEAD")
-        settings = settings_at(repo, objects, head.parents[0] if head.parents else repo.empty_tree)
+        settings = setting_layers.at(objects, head.parent)
         most = settings.push.max_commits
         commits = repo.run("rev-list", f"--max-count={most}", "--no-merges", "HEAD", "--not", "ORIG_HEAD", "--remotes").decode().split()
         judged, _ = judge_all(repo, objects, settings, commits, asking=asking_for(0.0))

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from hook import triage
 from hook.change.change import NothingToJudge, find_commit, head_commit, staged
+from hook.source import setting_layers
 from hook.source.git import Repository
-from hook.stages.judging import announce, objects_of, settings_at
+from hook.source.object_store import Objects
+from hook.stages.judging import announce
 
 AMEND_MARKER = "patch-triage-amend"  # left by the prepare-commit-msg stub
 
@@ -19,11 +21,11 @@ def pre_commit(repo: Repository, arguments: Sequence[str]) -> int:
     """Judge what is staged and say so, so that the verdict is known before the message is written."""
     if (repo.git_dir / "MERGE_HEAD").exists():
         return 0  # the index holds the other side of the merge as well: post-commit judges what the merge itself changes
-    with objects_of(repo) as objects:
+    with Objects(repo) as objects:
         head = head_commit(objects)
-        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+        settings = setting_layers.at(objects, "HEAD")
         try:
-            change = staged(repo, objects, settings, head)
+            change = staged(objects, head)
         except NothingToJudge:
             return 0
         judged = triage.judge(change, objects, settings)
@@ -52,16 +54,16 @@ def commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
     amends.unlink(missing_ok=True)
     if (repo.git_dir / "MERGE_HEAD").exists() or not arguments:
         return 0
-    with objects_of(repo) as objects:
+    with Objects(repo) as objects:
         head = head_commit(objects)
         if amended and head is not None:
             # on an amend the index holds only the delta to HEAD: the commit to be is measured from HEAD's parent
-            head = find_commit(objects, head.parents[0]) if head.parents else None
-        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+            head = find_commit(objects, head.parent) if head.parent else None
+        settings = setting_layers.at(objects, head.oid if head else "")
         if "trailer" not in settings.record.format:
             return 0
         try:
-            change = staged(repo, objects, settings, head)
+            change = staged(objects, head)
         except NothingToJudge:
             return 0
         judged = triage.judge(change, objects, settings)

@@ -1,4 +1,4 @@
-"""What all stages do alike: judge under the settings of the base, say the verdict, leave to the worker what is pending."""
+"""What all stages do alike: judge, say the verdict, leave to the worker what is pending."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from hook import triage
 from hook.asking import NOT_ASKED, Asking
-from hook.config import DEFAULTS, Settings, WrongSetting
+from hook.config import Settings, WrongSetting
 from hook.failure import CannotJudge, sentence
 from hook.report import text
-from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
-from hook.source.tree import Source
 from hook.verdict import Verdict
 
 _ANNOUNCED = "patch-triage-announced"
@@ -45,16 +43,6 @@ def asking_for(seconds: float) -> Asking:
             print(f"\r\033[Kpatch-triage: {text.plain(line)}", end="", file=sys.stderr, flush=True)
 
     return Asking(deadline=time.monotonic() + seconds if seconds else 0.0, progress=progress)
-
-
-def objects_of(repo: Repository) -> Objects:
-    return Objects(repo, DEFAULTS.limits.blob_bytes)
-
-
-def settings_at(repo: Repository, objects: Objects, base: str) -> Settings:
-    settings = setting_layers.load(repo, Source(objects, base))
-    objects.limit_bytes = settings.limits.blob_bytes
-    return settings
 
 
 def judge_all(

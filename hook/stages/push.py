@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 from hook import triage
 from hook.change import patch
-from hook.change.change import head_commit
 from hook.config import WrongSetting
 from hook.record import store
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.git import Repository
-from hook.stages.judging import asking_for, hand_over, judge_all, objects_of, say, settings_at, why
+from hook.source.object_store import Objects
+from hook.stages.judging import asking_for, hand_over, judge_all, say, why
 from hook.verdict import DecidedBy, Verdict
 
 # statuses of their own: a Python that cannot start ends with 1, and must not stop a push
@@ -49,9 +49,8 @@ def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
 
 
 def _judged_push(repo: Repository) -> int:
-    with objects_of(repo) as objects:
-        head = head_commit(objects)
-        settings = settings_at(repo, objects, head.oid if head else repo.empty_tree)
+    with Objects(repo) as objects:
+        settings = setting_layers.at(objects, "HEAD")
         most = settings.push.max_commits
         commits = _pushed(repo, most + 1)
         older = len(commits) > most

@@ -23,6 +23,6 @@ def judge(kernel: Kernel, model: Model | None, profile: str = "default", **setti
     chosen = resolve([given])
     repo = find(kernel.path)
     with Objects(repo, 16 << 20) as objects:
-        change = of_commit(repo, objects, chosen, find_commit(objects, "HEAD"))
+        change = of_commit(objects, find_commit(objects, "HEAD"))
         asking = Asking("always" if model else "never", profile, time.monotonic() + 60)
         return triage.judge(change, objects, chosen, use_cache=False, asking=asking)

@@ -14,7 +14,6 @@ from hook.agent.desk import Desk, FuzzedKernel
 from hook.agent.tools import lookup_tools, tree_tools
 from hook.agent.tools.arguments import BadCall
 from hook.change.change import find_commit, of_commit
-from hook.config import resolve
 from hook.redaction import Redactor
 from hook.source.git import find
 from hook.source.object_store import Objects
@@ -58,7 +57,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
 def desk(grown: Kernel) -> Iterator[Desk]:
     repo = find(grown.path)
     with Objects(repo, 1 << 20) as objects:
-        change = of_commit(repo, objects, resolve([]), find_commit(objects, "HEAD"))
+        change = of_commit(objects, find_commit(objects, "HEAD"))
         yield Desk(Source(objects, change.after), Redactor(), 10.0, ("drivers/secret",), patch=change.patch)
 
 

@@ -53,7 +53,7 @@ def run(kernel: Kernel, model: Model, seconds: float = 30.0, profile: str = "def
     chosen = resolve([[Given(f"agent.{name}", value, "test") for name, value in given.items()]])
     repo = find(kernel.path)
     with Objects(repo, 1 << 20) as objects:
-        change = of_commit(repo, objects, chosen, find_commit(objects, "HEAD"))
+        change = of_commit(objects, find_commit(objects, "HEAD"))
         asking = Asking("always", profile, time.monotonic() + seconds)
         return triage.judge(change, objects, chosen, use_cache=False, asking=asking)
 

@@ -30,7 +30,7 @@ from tests.small_kernel import Kernel
 def gathered(kernel: Kernel, most_tokens: int = 6000, never: tuple[str, ...] = (), seconds: float = 20.0) -> first_message.Context:
     settings = resolve([[Given("focus.max_symbols", 10, "test")]])
     with Objects(find(kernel.path), 16 << 20) as objects:
-        change = of_commit(find(kernel.path), objects, settings, find_commit(objects, "HEAD"))
+        change = of_commit(objects, find_commit(objects, "HEAD"))
         found = triage.proved(change, objects, settings)
         desk = Desk(Source(objects, change.after), Redactor(), 10.0, never, patch=change.patch)
         return first_message.gather(Subject(change.patch.files, found.proofs.evidence, found.verdict), desk, most_tokens, seconds)
