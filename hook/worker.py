@@ -25,7 +25,7 @@ from hook.config import DEFAULTS, Settings, WrongSetting
 from hook.failure import CannotJudge
 from hook.record import pending
 from hook.record.pending import Question
-from hook.source import filelock, setting_layers
+from hook.source import filelock, own_files, setting_layers
 from hook.source.git import GitError, Repository, find
 from hook.source.object_store import Objects
 from hook.verdict import DecidedBy, State
@@ -114,9 +114,9 @@ def doing(repo: Repository) -> Doing | None:
             os.close(handle)
         return None
     try:
-        one = json.loads(path.read_bytes()[:_STATE_BYTES])
+        one = json.loads(own_files.read(path, _STATE_BYTES) or b"")
         return Doing(int(one["Process"]), str(one["Commit"]), str(one["Line"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Doing(0, "", "")  # it has only just begun
 
 

@@ -109,6 +109,8 @@ def read(directory: pathlib.Path, days: int) -> Iterator[tuple[str, LedgerLine]]
         return
     for name in names[-days:]:
         lines: dict[str, LedgerLine] = {}
+        if not (directory / name).is_file() or (directory / name).stat().st_size > _MOST_DAY_BYTES:
+            continue  # nothing is spent on such a day, and nothing can be told of it
         with (directory / name).open("rb") as file:
             lines.update({line.id: line for line in map(_parsed, file) if line})
         yield from ((name.removesuffix(".jsonl"), line) for line in lines.values())

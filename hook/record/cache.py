@@ -11,16 +11,17 @@ import hashlib
 import json
 import os
 import pathlib
-import tempfile
 from collections.abc import Mapping
 
 from hook.config import Settings
+from hook.source import own_files
 from hook.source.git import Repository
 from hook.source.tree import Source
 from hook.verdict import NotAVerdict, Verdict, from_document, to_document
 
 # One directory in 256 is looked at for a sweep at each write, so a sweep costs little and still comes round.
 _FANOUT = 256
+_MOST_BYTES = 64 << 20  # of an entry
 _MAX_ENTRIES = 20_000  # verdicts that are kept, newest first
 NO_PATH = "\0"  # begins the names of what was read and is no file: all Kconfig files together
 NO_INDEX = "\0no index"  # among what was read: that there was no word index
@@ -43,13 +44,19 @@ def look_up(repo: Repository, settings: Settings, source: Source, change_id: str
     `judge` names whose verdict, where it is not that of the evidence alone.
     """
     try:
-        entry = json.loads(_path(repo, change_id, judge).read_bytes())
+        data = own_files.read(_path(repo, change_id, judge), _MOST_BYTES)
+        if data is None:
+            return None
+        digest, _, text = data.partition(b"\n")
+        if digest != _digest(text):
+            return None  # another version's, or a byte of it is not what was written: a verdict could be another one
+        entry = json.loads(text)
         if entry["Key"] != _key(settings):
             return None
         verdict = from_document(entry["Verdict"])
         reads = dict(entry["Read"])
     except (OSError, ValueError, KeyError, TypeError, NotAVerdict):
-        return None  # absent, or left half written by a full disk: as good as absent
+        return None  # as good as absent
     if verdict.change_id != change_id:
         return None
     for path, oid in reads.items():
@@ -72,17 +79,13 @@ def read(source: Source, name: str, settings: Settings) -> str:
 def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str], judge: str = "") -> None:
     """Remember `verdict`, which rests on the paths and objects of `reads`; raises OSError where that cannot be written."""
     path = _path(repo, verdict.change_id, judge)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    entry = {"Key": _key(settings), "Read": dict(reads), "Verdict": to_document(verdict)}
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(entry, file)
-        os.replace(name, path)
-    except BaseException:
-        pathlib.Path(name).unlink(missing_ok=True)
-        raise
+    text = json.dumps({"Key": _key(settings), "Read": dict(reads), "Verdict": to_document(verdict)}).encode()
+    own_files.write(path, _digest(text) + b"\n" + text)
     _sweep(path.parent, _MAX_ENTRIES // _FANOUT + 1)
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest().encode()
 
 
 def _key(settings: Settings) -> str:
@@ -101,8 +104,8 @@ def _sweep(directory: pathlib.Path, most: int) -> None:
     aged = []
     for name in names:
         try:
-            aged.append((os.stat(directory / name).st_mtime, name))
+            aged.append((os.lstat(directory / name).st_mtime, name))
         except FileNotFoundError:
             continue
     for _, name in sorted(aged)[: len(aged) - most]:
-        (directory / name).unlink(missing_ok=True)
+        own_files.remove(directory / name)

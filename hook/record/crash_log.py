@@ -6,12 +6,12 @@ One file in the common git directory, `patch-triage/crash.log`, the newest crash
 from __future__ import annotations
 
 import datetime
-import os
 import pathlib
 import sys
 import traceback
 
 from hook import __version__
+from hook.source import own_files
 from hook.source.git import GitError, Repository, find
 
 _NAME = "crash.log"
@@ -41,12 +41,6 @@ def _entry(crash: BaseException) -> str:
 
 def _append(path: pathlib.Path, entry: str) -> pathlib.Path:
     """Put an entry behind the others, and drop what is too old. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    before = path.read_bytes()[-_MOST_BYTES:] if path.is_file() else b""
-    data = (before + entry.encode("utf-8", "replace"))[-_MOST_BYTES:]
-    fresh = path.with_name(f".new-{os.getpid()}-{_NAME}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.replace(fresh, path)
+    before = own_files.read(path, _MOST_BYTES) or b""
+    own_files.write(path, (before + entry.encode("utf-8", "replace"))[-_MOST_BYTES:])
     return path

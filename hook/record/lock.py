@@ -13,6 +13,7 @@ import pathlib
 import time
 from collections.abc import Iterator
 
+from hook.source import own_files
 from hook.source.git import Repository
 
 _POLL_SECONDS = 0.01
@@ -26,8 +27,7 @@ class Locked(Exception):
 @contextlib.contextmanager
 def held(repo: Repository, seconds: float) -> Iterator[int]:
     """Hold the lock; gives its file descriptor. Raises Locked after `seconds`, OSError where the file cannot be made."""
-    repo.state_dir.mkdir(parents=True, exist_ok=True)
-    handle = os.open(repo.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = own_files.open_lock(repo.state_dir / "lock", 0o644)
     try:
         deadline = time.monotonic() + seconds
         while True:

@@ -12,7 +12,7 @@ import pathlib
 import time
 from collections.abc import Mapping
 
-from hook.record.queue import put
+from hook.source import own_files
 from hook.source.git import Repository
 
 _SUFFIX = ".json"
@@ -47,11 +47,11 @@ def find(repo: Repository, commit: str) -> Question | None:
     """The question about `commit`, None if there is none."""
     path = _path(repo, commit)
     try:
-        with path.open("rb") as file:
-            data, age = file.read(_MOST_BYTES), os.fstat(file.fileno()).st_mtime
+        age = path.lstat().st_mtime
+        data = own_files.read(path, _MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return _parsed(commit, data, age)
+    return None if data is None else _parsed(commit, data, age)
 
 
 def every(repo: Repository) -> list[Question]:
@@ -97,7 +97,7 @@ def replace(repo: Repository, question: Question) -> bool:
 
 def drop(repo: Repository, commit: str) -> None:
     """Let `commit` wait no longer. Raises OSError."""
-    _path(repo, commit).unlink(missing_ok=True)
+    own_files.remove(_path(repo, commit))
 
 
 def move(repo: Repository, old: str, new: str, new_change_id: str) -> None:
@@ -124,7 +124,7 @@ def _put(repo: Repository, question: Question) -> None:
         "Why": question.why,
         "GivenUp": question.given_up,
     }
-    put(_path(repo, question.commit), json.dumps(document) + "\n")
+    own_files.write(_path(repo, question.commit), f"{json.dumps(document)}\n".encode())
 
 
 def _parsed(commit: str, data: bytes, age: float) -> Question:

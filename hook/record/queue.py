@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import pathlib
-import tempfile
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hook.record import document, note
+from hook.source import own_files
 from hook.source.git import Repository
+
+_MOST_BYTES = 1 << 20  # of a queued record
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
 def add(repo: Repository, commit: str, documents: Sequence[Mapping[str, Any]]) -> None:
@@ -17,7 +21,7 @@ def add(repo: Repository, commit: str, documents: Sequence[Mapping[str, Any]]) -
     waiting: Sequence[Mapping[str, Any]] = dict(pending(repo)).get(commit, ())
     for one in documents:
         waiting = document.with_document(waiting, one)
-    put(_directory(repo) / f"{commit}.yaml", document.dump(waiting))
+    own_files.write(_directory(repo) / f"{commit}.yaml", document.dump(waiting).encode())
 
 
 def pending(repo: Repository) -> list[tuple[str, tuple[Mapping[str, Any], ...]]]:
@@ -29,11 +33,15 @@ def pending(repo: Repository) -> list[tuple[str, tuple[Mapping[str, Any], ...]]]
         return []
     for name in names:
         if name.endswith(".yaml") and not name.startswith("."):
-            try:
-                text = (_directory(repo) / name).read_text("utf-8", "replace")
-            except FileNotFoundError:
+            path = _directory(repo) / name
+            data = own_files.read(path, _MOST_BYTES)
+            if data is None:
                 continue  # another process has just written it
-            found.append((name.removesuffix(".yaml"), document.load(text)[0]))
+            documents, _ = document.load(data.decode("utf-8", "replace"))
+            if documents and _COMMIT.match(path.stem):
+                found.append((path.stem, documents))
+            else:
+                own_files.put_aside(path, "holds no record")
     return found
 
 
@@ -56,19 +64,6 @@ def flush(repo: Repository, seconds: float) -> int:
     for commit, _ in waiting:
         (_directory(repo) / f"{commit}.yaml").unlink(missing_ok=True)
     return len(waiting)
-
-
-def put(path: pathlib.Path, text: str) -> None:
-    """Write a file in one step: whoever reads it sees the old content or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        pathlib.Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _directory(repo: Repository) -> pathlib.Path:

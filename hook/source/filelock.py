@@ -10,6 +10,8 @@ import os
 import pathlib
 import time
 
+from hook.source import own_files
+
 _POLL_SECONDS = 0.02
 
 
@@ -23,9 +25,8 @@ def take(path: pathlib.Path, seconds: float = 0.0) -> int:
     Waits for at most `seconds`, then raises Held; raises OSError where the file cannot be made.
     """
     deadline = time.monotonic() + seconds
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = own_files.open_lock(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is(handle, path):

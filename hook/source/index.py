@@ -20,12 +20,13 @@ import typing
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from hook.source import words
+from hook.source import own_files, words
 from hook.source.git import GitError, Repository
 
 FORMAT = 1
 MOST_WORDS = 1500  # that hold a literal: more of them choose no files
 _MOST_PARTS = 500
+_MOST_SEAL_BYTES = 4096
 _WAIT_SECONDS = 0.2  # for a writer; then the question goes through git grep
 _MOST_IDS = 500  # in one statement
 # `state > 1` is what blob_state, a partial index, is for: without it SQLite reads every blob's row, at each question
@@ -81,8 +82,8 @@ class Files:
     def sealed(self) -> dict[str, typing.Any]:
         """What the seal says; empty where there is none that can be read."""
         try:
-            read = json.loads(self.seal.read_text("utf-8"))
-        except (OSError, ValueError):
+            read = json.loads(own_files.read(self.seal, _MOST_SEAL_BYTES) or b"{}")
+        except (OSError, ValueError, RecursionError):
             return {}
         return read if isinstance(read, dict) else {}
 

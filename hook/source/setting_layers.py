@@ -8,27 +8,18 @@ from __future__ import annotations
 
 import os
 import pathlib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hook import config
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
+from hook.source.own_files import tell_once
 from hook.source.tree import Source
 
 MAX_FILE_BYTES = 64 * 1024  # of a settings file
 REPOSITORY_FILE = ".patch-triage.yaml"
 _MOST_CONFIG_BYTES = 4 << 20  # of a .config
-_told: set[str] = set()
-
-
-def tell_once(line: str) -> None:
-    """Say a line beside the output, once for a process."""
-    if line not in _told:
-        _told.add(line)
-        shown = "".join(char for char in line if char.isprintable())
-        print(f"patch-triage: {shown}", file=sys.stderr)
 
 
 def user_file() -> pathlib.Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Sequence
 
@@ -13,12 +14,14 @@ from hook.change import patch
 from hook.change.change import find_commit, revisions
 from hook.failure import CannotJudge
 from hook.record import pending, store
-from hook.source import setting_layers
+from hook.source import own_files, setting_layers
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
 from hook.stages.judging import announce, asking_for, hand_over, judge_all, say
 from hook.verdict import DecidedBy, Verdict
 
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_MOST_SINCE_BYTES = 1000
 SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
 
 
@@ -42,7 +45,7 @@ def _record_since(repo: Repository, fallback: str) -> int:
         head = find_commit(objects, "HEAD")
         settings = setting_layers.at(objects, head.parent)
         commits = _since(repo, start, fallback) or [head.oid]
-        start.unlink(missing_ok=True)
+        own_files.remove(start)
         wait = settings.agent.commit_seconds if settings.agent.at_commit == "wait" and len(commits) == 1 else 0.0
         judged, missed = judge_all(repo, objects, settings, commits, asking=asking_for(wait))
         for line in triage.keep(repo, judged, settings):
@@ -59,7 +62,11 @@ def _record_since(repo: Repository, fallback: str) -> int:
 def _since(repo: Repository, file: pathlib.Path, fallback: str) -> list[str]:
     """The commits from the one that `file` names to HEAD, oldest first; none if there is no such file or it names no ancestor."""
     try:
-        start = file.read_text().strip() if file.exists() else fallback
+        data = own_files.read(file, _MOST_SINCE_BYTES)
+        start = fallback if data is None else data.decode("ascii", "replace").strip()
+        if data is not None and not _OBJECT_ID.match(start):
+            own_files.put_aside(file, "names no commit")
+            start = fallback
         if not start:
             return []
         repo.run("merge-base", "--is-ancestor", start, "HEAD")

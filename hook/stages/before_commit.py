@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 from hook import triage
 from hook.change.change import NothingToJudge, find_commit, head_commit, staged
-from hook.source import setting_layers
+from hook.source import own_files, setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.stages.judging import announce
 
+_MOST_MARKER_BYTES = 1000
 AMEND_MARKER = "patch-triage-amend"  # left by the prepare-commit-msg stub
 
 
@@ -39,9 +40,9 @@ def prepare_commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
     name = os.environ.get("PRE_COMMIT_COMMIT_OBJECT_NAME") or "".join(arguments[2:3])
     marker = repo.git_dir / AMEND_MARKER
     if (source, name) == ("commit", "HEAD"):
-        marker.touch()
+        own_files.write(marker, b"")
     else:
-        marker.unlink(missing_ok=True)
+        own_files.remove(marker)
     return 0
 
 
@@ -49,9 +50,8 @@ def commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
     """Add the trailers to the message file, where the person wants trailers."""
     from hook.record import trailer
 
-    amends = repo.git_dir / AMEND_MARKER
-    amended = amends.exists()
-    amends.unlink(missing_ok=True)
+    amended = own_files.read(repo.git_dir / AMEND_MARKER, _MOST_MARKER_BYTES) is not None
+    own_files.remove(repo.git_dir / AMEND_MARKER)
     if (repo.git_dir / "MERGE_HEAD").exists() or not arguments:
         return 0
     with Objects(repo) as objects:

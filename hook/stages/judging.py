@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,13 @@ from hook.asking import NOT_ASKED, Asking
 from hook.config import Settings, WrongSetting
 from hook.failure import CannotJudge, sentence
 from hook.report import text
+from hook.source import own_files
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.verdict import Verdict
 
 _ANNOUNCED = "patch-triage-announced"
+_MOST_ANNOUNCED_BYTES = 64 << 10
 
 
 def say(line: str) -> None:
@@ -70,16 +73,13 @@ def announce(repo: Repository, verdict: Verdict, settings: Settings) -> None:
     """Say the verdict once: post-commit keeps silent where pre-commit has said the same of the same change."""
     marker = repo.git_dir / _ANNOUNCED
     said = f"{verdict.change_id} {text.one_line(verdict)}"
-    try:
-        known = marker.read_text()
-        marker.unlink()
-    except OSError:
-        known = ""
-    if known == said:
-        return
-    say(text.one_line(verdict))
-    if not verdict.commit:
-        marker.write_text(said)
+    known = own_files.read(marker, _MOST_ANNOUNCED_BYTES)
+    with contextlib.suppress(OSError):  # a disk that cannot be written to: it is said twice
+        own_files.remove(marker)
+        if not verdict.commit and known != said.encode():
+            own_files.write(marker, said.encode())
+    if known != said.encode():
+        say(text.one_line(verdict))
 
 
 def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> None:

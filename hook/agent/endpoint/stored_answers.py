@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import tempfile
 from typing import Any
+
+from hook.source import own_files
 
 _MOST = 5000
 _MOST_BYTES = 8 << 20
@@ -24,8 +25,8 @@ class Answers:
     def find(self, digest: str) -> Any:
         """The document that answered this request before, None if there is none."""
         try:
-            with self._path(digest).open("rb") as file:
-                return json.loads(file.read(_MOST_BYTES))
+            data = own_files.read(self._path(digest), _MOST_BYTES)
+            return None if data is None else json.loads(data)
         except (OSError, ValueError, RecursionError):
             return None
 
@@ -36,11 +37,7 @@ class Answers:
         if len(text) > _MOST_BYTES:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(name, path)
+            own_files.write(path, text.encode())
             self._sweep()
         except OSError:
             pass
@@ -48,7 +45,7 @@ class Answers:
     def drop(self, digest: str) -> None:
         """Forget an answer."""
         try:
-            self._path(digest).unlink(missing_ok=True)
+            own_files.remove(self._path(digest))
         except OSError:
             pass  # it could not be kept, either
 
@@ -59,6 +56,6 @@ class Answers:
         names = os.listdir(self._directory)
         if len(names) <= _MOST:
             return
-        aged = sorted(names, key=lambda name: (self._directory / name).stat().st_mtime)
+        aged = sorted(names, key=lambda name: (self._directory / name).lstat().st_mtime)
         for name in aged[: len(names) - _MOST * 9 // 10]:
-            (self._directory / name).unlink(missing_ok=True)
+            own_files.remove(self._directory / name)

@@ -23,6 +23,7 @@ from hook.kernel.kconfig import base_config
 from hook.kernel.kconfig.expressions import YES, Condition, Json, from_json, to_json
 from hook.kernel.kconfig.option import Option
 from hook.kernel.kconfig.toolchain import Toolchain, toolchain
+from hook.source import own_files
 from hook.source.git import GitError
 from hook.source.tree import Source, changed_paths
 
@@ -34,6 +35,7 @@ FORMAT = 1  # of the files here; another one is read anew
 _MOST_TREES = 200  # that are remembered with the entry that holds for them
 _MOST_DIRECTORIES = 200  # in which a revision may differ from one that is known, to be compared here
 _MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
+_MOST_BYTES = 64 << 20  # of a file of JSON
 _MOST_ENTRIES = 6  # of some 5 MB each
 _SOURCES = {"x86_64": "x86", "i386": "x86"}  # directories below arch/
 _FIELDS = tuple(field.name for field in dataclasses.fields(Option))[1:]
@@ -260,7 +262,7 @@ class TreeOptions:
         path = self._directory / name
         try:
             return _parsed(path, path.stat().st_mtime_ns)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
 
     def _remember(self, key: str, digest: str) -> None:
@@ -282,7 +284,7 @@ class TreeOptions:
 @functools.lru_cache(maxsize=16)
 def _parsed(path: pathlib.Path, mtime_ns: int) -> dict[str, str]:
     """A file of ours as it was at a time. Raises OSError, ValueError."""
-    found = json.loads(path.read_bytes())
+    found = json.loads(own_files.read(path, _MOST_BYTES) or b"{}")
     return found if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()) else {}
 
 
@@ -378,11 +380,13 @@ def _write(path: pathlib.Path, data: bytes | Callable[[pathlib.Path], None]) -> 
 
     fresh = path.with_name(f".new-{os.getpid()}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        own_files.make_directory(path.parent)
         if callable(data):
             data(fresh)
         else:
             fresh.write_bytes(data)
+        if path.is_dir():
+            own_files.put_aside(path, "is no file of ours")
         os.replace(fresh, path)
     except (OSError, sqlite3.Error):
         with contextlib.suppress(OSError):

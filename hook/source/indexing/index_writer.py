@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hook.config import Settings
-from hook.source import index, words
+from hook.source import index, own_files, words
 from hook.source.git import GitError, Repository
 from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
@@ -92,8 +92,7 @@ def missing(repo: Repository, revision: str) -> list[str]:
 
 @contextlib.contextmanager
 def _held(where: index.Files) -> Iterator[int]:
-    where.directory.mkdir(parents=True, exist_ok=True)
-    handle = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = own_files.open_lock(where.lock, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,9 +122,8 @@ def _open(where: index.Files, handle: int) -> sqlite3.Connection:
     except OSError:
         trusted = False
     if not trusted:
-        for path in where.directory.glob("words.db*"):
-            path.unlink()
-    where.seal.unlink(missing_ok=True)
+        _remove(where)
+    own_files.remove(where.seal)
     os.pwrite(handle, _WRITING, 0)
     os.fsync(handle)
     try:
@@ -133,9 +131,14 @@ def _open(where: index.Files, handle: int) -> sqlite3.Connection:
     except sqlite3.DatabaseError as wrong:
         if "disk" in str(wrong) or "full" in str(wrong):
             raise OSError(f"the index cannot be written ({wrong})") from None
-        for path in where.directory.glob("words.db*"):
-            path.unlink()
+        _remove(where)
         return _prepared(where)
+
+
+def _remove(where: index.Files) -> None:
+    """Take the database away, and what SQLite has beside it."""
+    for end in ("", "-journal", "-wal", "-shm"):
+        own_files.remove(where.database.with_name(where.database.name + end))
 
 
 def _prepared(where: index.Files) -> sqlite3.Connection:
