@@ -231,7 +231,8 @@ def _paragraph(judged: triage.Judged, verbose: bool, colour: bool) -> list[str]:
         lines.append("  not known: whether a fuzzer can reach it; -v searches longer for a call path")
     for hunk in judged.hunks:
         where = f"{hunk.path}:{hunk.lines[0]}" + (f"-{hunk.lines[1]}" if hunk.lines[1] > hunk.lines[0] else "")
-        lines.append(text.plain(f"  hunk {where}  {', '.join(hunk.classes)}: {hunk.why}"))
+        classes = ", ".join(hunk.classes)
+        lines.append(text.plain(f"  hunk {where}  {hunk.why if hunk.why.startswith(classes) else f'{classes}: {hunk.why}'}"))
     return [*lines, f"  {text.plain(judged.change.note)}"] if judged.change.note else lines
 
 

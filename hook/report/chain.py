@@ -14,10 +14,10 @@ from hook.verdict import Fact
 
 _CALLED = re.compile(r"system call \w+\Z")
 _MEMBER = re.compile(r"(?P<what>[^()]*): (?P<name>\w+)\(\) is \.(?P<member>\w+) of struct \w+ (?P<table>\w+)\Z")
-_READY = re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|gives \w+ to \w+\(\)|sets \w+ to \w+)\Z")
+_READY = re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|passes \w+ to \w+\(\)|sets \w+ to \w+)\Z")
 _HOP = re.compile(
     r"(?:[^()]*: )?(?:macro )?(?P<start>\w+)(?:\(\)| stands for) "
-    r"(?:gives (?P<given>\w+)\(\) to \w+\(\)(?:, which has it called)?|(?:\S.*?)?\b(?P<end>\w+)(?:\(\))?)\Z"
+    r"(?:passes (?P<given>\w+)\(\) to \w+\(\)(?:, which calls it)?|(?:\S.*?)?\b(?P<end>\w+)(?:\(\))?)\Z"
 )
 
 

@@ -17,9 +17,9 @@ HOPS = (
 )
 TABLE = (
     "ext4_init_fs() runs at boot",
-    "ext4_init_fs() gives ext4_fs_type to register_filesystem()",
+    "ext4_init_fs() passes ext4_fs_type to register_filesystem()",
     "mount, statfs, sync: ext4_get_tree() is .get_tree of struct fs_context_operations ext4_context_ops",
-    "mount: ext4_get_tree() gives ext4_fill_super() to get_tree_bdev()",
+    "mount: ext4_get_tree() passes ext4_fill_super() to get_tree_bdev()",
     "ext4_fill_super() calls __ext4_fill_super()",
 )
 
@@ -73,7 +73,7 @@ def test_a_table_is_an_entry_and_what_registers_it_is_left_to_the_long_form() ->
 
 
 def test_a_function_that_is_given_away_goes_on_by_its_own_name() -> None:
-    lines, _ = chains(facts(*TABLE[:3], "ext4_get_tree() gives ext4_fill_super() to get_tree_bdev(), which has it called"))
+    lines, _ = chains(facts(*TABLE[:3], "ext4_get_tree() passes ext4_fill_super() to get_tree_bdev(), which calls it"))
     assert lines == ["mount, statfs, sync -> ext4_context_ops.get_tree -> ext4_get_tree -> ext4_fill_super"]
 
 

@@ -61,6 +61,8 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     classes = [edit_kinds.of_edit(edit) for edit in edits]
     counts = path.endswith(".c") and any(map(edit_kinds.counts_as_functional, edits, classes))
     named = tuple(dict.fromkeys(itertools.chain.from_iterable(classes)))
+    if why == _CODE and named:
+        why = f"{', '.join(named)} changed"
     return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
 
 

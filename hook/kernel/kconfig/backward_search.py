@@ -284,8 +284,15 @@ class BackwardSearch:
         other = self._known.get(asking.rstrip("*+"))
         if other is not None and other.places and not asking.endswith("*"):
             path, line = other.places[0]
-        word = "selects" if asking.endswith("*") else "is there by default for" if asking.endswith("+") else "is needed by"
-        return Reason(f"{word} {asking.rstrip('*+')}", path, line)
+        name = asking.rstrip("*+")
+        why = (
+            f"it selects {name}"
+            if asking.endswith("*")
+            else f"{name} is on by default with it"
+            if asking.endswith("+")
+            else f"{name} depends on it"
+        )
+        return Reason(why, path, line)
 
     def _step(self) -> None:
         self._steps += 1

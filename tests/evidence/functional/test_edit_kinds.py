@@ -93,6 +93,6 @@ def test_verbose_shows_each_hunk_with_its_class_and_the_proof(kernel: Kernel) ->
     assert [line.split(":")[0] for line in hunks] == ["Documentation/mm/pool.rst", *["mm/pool.c"] * (len(hunks) - 1)]
     assert "documentation" in hunks[0]
     assert any("comment: only comments changed" in line for line in hunks)
-    assert any("  code: " in line for line in hunks) and any("function added" in line for line in hunks)
+    assert any("  code changed in " in line for line in hunks) and any("function added" in line for line in hunks)
     cached = [line for line in kernel.triage("check", "-v").splitlines() if line.startswith("  hunk ")]
     assert [line.split("  hunk ")[1] for line in cached] == hunks

@@ -61,7 +61,7 @@ class FunctionUses:
     def _given(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """A function that is handed to another one."""
         called, user = use.given, user_of(use).name
-        claim, doubt = f"{user}() gives {node.name}() to {called}()", ""
+        claim, doubt = f"{user}() passes {node.name}() to {called}()", ""
         options: tuple[str, ...] = ()
         if entry_points.takes_away(called) and not self._callback_calls.calls(called, use.argument, unit):
             return
@@ -76,15 +76,13 @@ class FunctionUses:
             doubt = "" if entry_points.SOFTIRQS.search(use.text) else "nothing shows who raises that softirq"
         elif called in entry_points.REGISTERING:
             trigger, claim, options = Trigger.ANYTHING, f"{entry_points.REGISTERING[called]}: {claim}", entry_points.options_of_call(called)
-        elif called in entry_points.CALLING:
-            claim = f"{claim}, which has it called"
         elif called in entry_points.THREADS:
             trigger, claim = Trigger.ANYTHING, f"{user}() starts a thread of {node.name}() by {called}()"
         elif called in entry_points.LATER:
             claim = f"{user}() has {node.name}() run by {called}()"
         elif called in _STATIC_CALLS or called.startswith("INDIRECT_CALL"):
             claim = f"{user}() calls {node.name}() by {called}()"
-        elif self._callback_calls.calls(called, use.argument, unit):
+        elif called in entry_points.CALLING or self._callback_calls.calls(called, use.argument, unit):
             claim = f"{claim}, which calls it"
         else:
             doubt = f"nothing shows that {called}() calls what it is given"

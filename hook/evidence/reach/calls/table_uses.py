@@ -104,7 +104,7 @@ def _given(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) ->
             trigger = Trigger.ANYTHING
         else:
             doubt = f"nothing shows that a program raises what {use.given}() is told of"
-    claim = f"{user_of(use).name}() gives {node.name} to {use.given}()"
+    claim = f"{user_of(use).name}() passes {node.name} to {use.given}()"
     yield from hop_to_user(unit, use, trigger, claim, doubt, options=entry_points.options_of_call(use.given))
 
 

@@ -146,7 +146,7 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
                    "static struct foo_type one = {\n\t.poke = help,\n};\nstatic void use(struct bar_type *t)\n{\n\tt->poke(1);\n}\n"
                    "SYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n" + boot("return foo_add(&one)"),
          "fs/bar.h": "struct bar_type {\n\tint (*poke /* harder */)(int x);\n};\n"},
-        "boot() gives one to foo_add()",
+        "boot() passes one to foo_add()",
     ),
     "the member's table is not registered": (
         {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n};\nstatic int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.opening = help,\n};\n"

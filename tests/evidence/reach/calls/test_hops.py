@@ -22,7 +22,7 @@ def hops_of_table(text: str, struct: str, trigger: Trigger) -> Iterator[Hop | De
 
 
 TABLE_USES = [  # the text, the structure of `target`, the hop's claim, and its doubt
-    (BOOT.format("misc_register(&target);"), "miscdevice", "boot() gives target to misc_register()", ""),
+    (BOOT.format("misc_register(&target);"), "miscdevice", "boot() passes target to misc_register()", ""),
     (BOOT.format("inode->i_fop = &target;"), "file_operations", "boot() sets i_fop to target", ""),
     (BOOT.format("return &target;"), "bpf_func_proto", "boot() returns target", ""),
     (BOOT.format("return &target;"), "file_operations", "boot() returns target", "nothing shows what is done with what boot() returns"),
