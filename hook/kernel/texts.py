@@ -41,6 +41,7 @@ class Texts:
         self._defining: dict[str, list[str]] = {}
         self._locals: dict[str, tuple[str, ...]] = {}
         self._ends: dict[str, tuple[int, int]] = {}  # of files with something set behind them: where, and the line that stands for it
+        self._behind: dict[str, str] = {}  # the macro that this stands for
 
     def get(self, path: str) -> str | None:
         """A file without its comments and without what `#if 0` hides, same length; None where there is none that can be read."""
@@ -65,8 +66,13 @@ class Texts:
                 continue
             if "_driver " in made:
                 self._ends[path] = len(text), text.count("\n", 0, use.start()) + 1
+                self._behind[path] = use[1]
                 return "\n" + re.sub(r"\b(?=module_\w+\s*\(|static\b|MODULE_\w+\s*\()", "\n", made)
         return ""
+
+    def is_unfolded(self, path: str, macro: str) -> bool:
+        """Whether what a macro stands for is set behind a file."""
+        return self._behind.get(path) == macro
 
     def raw(self, path: str) -> bytes | None:
         """A file as it is; None where there is none that can be read as text."""

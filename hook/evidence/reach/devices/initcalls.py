@@ -16,22 +16,29 @@ from hook.c import definitions
 from hook.c.brackets import closing
 from hook.c.keywords import NOT_CALLED_AT_START
 from hook.evidence.reach.devices.buses import BUSES, SAME
+from hook.evidence.reach.devices.hidden_starts import hidden_starts
 from hook.kernel.texts import Texts
 
 _MOST_FUNCTIONS = 400  # of the start of one object
 _START = re.compile(
-    r"(?m)^[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY"
-    r"|\w*SETUP\w*|__setup|early_param|\w*_param_cb|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)[ \t]*\(([^;]*?)\)\s*;?",
+    r"(?m)^[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY|\w*SETUP\w*|__setup"
+    r"|early_param|\w*_param_cb|\w+_module_drivers?|cpufreq_governor_init|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)"
+    r"[ \t]*\(([^;]*?)\)\s*;?",
     re.ASCII,
 )
 _CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _INNER_CALL = re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+# what is assigned to, and what is: a table in braces, too
+_ASSIGNED = re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
+_ALONE = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")
 _ADDRESS = re.compile(r"&\s*([A-Za-z_]\w*)|[(,]\s*([A-Za-z_]\w*)\s*(?=[,)])")
 _BY_FUNCTION = re.compile(
     r"_*(?:devm_)?(?:(\w+?)_(?:register|add|bus_register)_drivers?|(\w+?)_drivers?_(?:register|probe)|register_(\w+?)_driver"
     r"|(\w+?)_register_device_driver)\Z"
 )
-_BY_MACRO = re.compile(r"(?:module|builtin|drm_module)_(\w+?)(?:_driver(?:_probe|s)?(?:_\w+)?)?\Z")
+_BY_MACRO = re.compile(
+    r"(?:(?:module|builtin|drm_module)_(\w+?)(?:_driver(?:_probe|s)?(?:_\w+)?)?|(\w+?)_(?:module_drivers?|governor_init))\Z"
+)
 _PLAIN = ("module_exit", "module_put", "module_name", "module_layout", "module_refcount", "module_bug_finalize", "module_init_type")
 # what depends on a device tree alone
 _BY_TREE = re.compile(
@@ -105,6 +112,8 @@ def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tr
     for path in members:
         for statement in _START.finditer(texts.get(path) or ""):
             reader.statement(path, statement)
+        for hidden, offset in hidden_starts(texts, path):
+            reader.unknown.setdefault(hidden, (hidden, path, texts.line(path, offset)))
     reader.follow()
     return Start(tuple(reader.buses.values()), tuple(reader.calls.values()), tuple(reader.unknown.values()))
 
@@ -143,7 +152,7 @@ class _StartReader:
         elif name.startswith(("kunit_test", "DECLARE_USB_FUNCTION")):
             self._registers("kunit" if name.startswith("kunit") else "usb_function", path, at)
         elif not name.endswith(("_cb", "_call")) and (macro := _BY_MACRO.match(name)):
-            self._registers(SAME.get(macro[1], macro[1]), path, at)
+            self._registers(SAME.get(macro[1] or macro[2], macro[1] or macro[2]), path, at)
         elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
             self.unknown.setdefault(name, (f"{name}() runs code of it without a device", path, self._texts.line(path, at)))
 
@@ -194,6 +203,21 @@ class _StartReader:
                 self._registers(known, path, call.start())
             elif _HARMLESS.fullmatch(name) is None and (known or _hands_out(self._texts, path, call, name, self._members)):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
+        for assigned in _ASSIGNED.finditer(text, begin, ending.end() if ending else end):
+            if given := self._given_away(path, assigned[1], assigned[2]):
+                what = f"its initcall assigns {given} to {' '.join(assigned[1].split())}"
+                self.unknown.setdefault(what, (what, path, self._texts.line(path, assigned.start())))
+
+    def _given_away(self, path: str, target: str, value: str) -> str:
+        """The function, or the variable that may hold some, whose address an assignment gives to what is not the object's own."""
+        variables = self._texts.once(("variables", path), functools.partial(_variables, self._texts, path))
+        own = self._texts.once(("own variables", path), functools.partial(_own_variables, self._texts, path))
+        if re.match(r"\w+", target) and "->" not in target and re.match(r"\w+", target)[0] in own:  # type: ignore[index]
+            return ""
+        for word in _ALONE.findall(_INNER_CALL.sub(" ", value)):
+            if word in variables or defined(self._texts, word, (path,)) is not None:
+                return str(word)
+        return ""
 
 
 def _has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
@@ -270,6 +294,13 @@ def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
         return {function.name: function.body for function in every if function.body[1]}
 
     return texts.once(("functions", path), read)
+
+
+def _own_variables(texts: Texts, path: str) -> set[str]:
+    """The variables that a file defines."""
+    text = texts.get(path) or ""
+    variables = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.VARIABLE)
+    return {one.name for one in variables if "extern" not in text[one.span[0] : one.offset].split()}
 
 
 def _variables(texts: Texts, path: str) -> set[str]:

@@ -1,0 +1,119 @@
+"""Hidden starts: what runs code of a file without an initcall that could be followed, or a device.
+
+A macro of the file's own that makes an initcall; assembly and attributes that put something into a section of the linker's; a system call.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Iterator
+
+from hook.c.definitions import DefinitionKind
+from hook.c.keywords import BEFORE_A_VALUE, NOT_A_MACRO, NOT_DEFINED
+from hook.kernel.texts import Texts
+
+# what makes an initcall, in the body of a macro; by their names all that the headers of Linux 6.12 define are of these forms
+STARTING = re.compile(
+    r"\b(?:\w*initcall\w*|(?:\w+_)?(?:module|builtin)_(?!param|exit|put\b|get\b|name\b)\w+|cpufreq_governor_init|early_param|__setup\w*"
+    r"|\w*section\w*|\w*constructor\w*|(?:COMPAT_)?SYSCALL_DEFINE\w*|\w*PCI_FIXUP\w*|__?asm\w*|asm)\b"
+)
+_WORDS = BEFORE_A_VALUE | NOT_DEFINED | NOT_A_MACRO
+_STATEMENT = re.compile(r"(?m)^[ \t]*([A-Za-z_]\w*)[ \t]*\(")
+_DIRECT = re.compile(
+    r"(?m)\b((?:COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w*|DEFINE_STATIC_CALL\w*|__(?:init|used)_or_\w+)[ \t]*\("
+    r"|\b(__section)[ \t]*\(|\b__attribute__[ \t]*\(\([^;{}=]{0,80}?\b(_*section_*|_*constructor_*)\b|^[ \t]*(asm|__asm|__asm__)\b"
+)
+# macros of headers of the kernel that start nothing, unless the file defines them itself
+_KNOWN = re.compile(
+    r"(?:MODULE|EXPORT|DEFINE|DECLARE|SND|SOC|SIMPLE|UNIVERSAL|RUNTIME)_\w+|\w*(?:ATTR|EXPORT_SYMBOL|DEV_PM_OPS|LIST_HEAD|_HEAD|ENUM)\w*|module_\w+"
+    r"|\w*initcall\w*|builtin_\w+|drm_module_\w+|\w+_module_drivers?|cpufreq_governor_init|static_assert|_Static_assert|BUILD_BUG_ON\w*"
+    r"|PNAME|\w+_DECLARE\w*|__setup|early_param"
+    r"|\w*param\w*|kunit_test\w*|if|while|for|switch|return|sizeof|defined|__\w+"
+)
+
+_OF_A_BUS = re.compile(r"(?:module|builtin|drm_module)_\w+")
+_PLAIN = re.compile(r"\b(?:module|builtin)_(?:\w+_)?driver\s*\(")
+_MOST_HEADERS = 8  # that may define a macro
+
+
+def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
+    """What runs code of a file, or may, in words with its offset."""
+    text = texts.get(path) or ""
+    inside = _Spans(texts, path)
+    for direct in _DIRECT.finditer(text):
+        if direct[4] is None or not inside.holds(direct.start()):
+            yield f"{next(filter(None, direct.groups()))} runs code of it without a device", direct.start()
+    own = _starting_macros(texts, path)
+    seen: set[str] = set()
+    for statement in _STATEMENT.finditer(text):
+        name = statement[1]
+        # a function whose end was not found is indented, and calls functions
+        is_outside = name in own or (statement.start(1) == statement.start() and name.encode() not in _WORDS)
+        if name in seen or not is_outside or inside.holds(statement.start(1)):
+            continue
+        seen.add(name)
+        if (own[name] if name in own else _may_start(texts, path, name)) and not texts.is_unfolded(path, name):
+            yield f"{name}() may run code of it at boot", statement.start(1)
+    for name in own:
+        if own[name] and name not in seen and (alone := re.search(rf"(?m)^[ \t]*{name}[ \t]*;?[ \t]*$", text)):
+            yield f"{name} may run code of it at boot", alone.start()
+
+
+class _Spans:
+    """The functions, variables and macros of a file: what is inside of none is a statement of its own."""
+
+    def __init__(self, texts: Texts, path: str) -> None:
+        kinds = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)
+        spans = sorted(
+            one.body if one.body[1] else one.span
+            for one in texts.scan(path)
+            if one.kind in kinds and (one.body[1] or one.kind is not DefinitionKind.FUNCTION)
+        )
+        self._begins = [begin for begin, _ in spans]
+        self._ends = [end for _, end in spans]
+
+    def holds(self, offset: int) -> bool:
+        """Whether a place is inside of one."""
+        at = bisect.bisect_right(self._begins, offset) - 1
+        return at >= 0 and self._begins[at] < offset < self._ends[at]
+
+
+def _starting_macros(texts: Texts, path: str) -> dict[str, bool]:
+    """The macros that a file defines, each with whether it may make an initcall; one through another, too."""
+    return texts.once(("starting macros", path), lambda: _read_starting_macros(texts, path))
+
+
+def _read_starting_macros(texts: Texts, path: str) -> dict[str, bool]:
+    text = texts.get(path) or ""
+    bodies: dict[str, str] = {}
+    for one in texts.scan(path):
+        if one.kind is DefinitionKind.MACRO:
+            bodies[one.name] = f"{bodies.get(one.name, '')} {text[one.offset + len(one.name) : one.span[1]]}"
+    # a macro that is called as those of the kernel are, and does no more than they do, is read with the initcalls
+    starting = {name for name, body in bodies.items() if STARTING.search(body) and not (_OF_A_BUS.fullmatch(name) and _PLAIN.search(body))}
+    more = starting
+    while more:
+        words = re.compile(rf"\b(?:{'|'.join(map(re.escape, more))})\b")
+        more = {name for name, body in bodies.items() if name not in starting and words.search(body)}
+        starting = starting | more
+    return {name: name in starting for name in bodies}
+
+
+def _may_start(texts: Texts, path: str, name: str) -> bool:
+    """Whether a macro of a header may make an initcall; where nobody can say which defines it, it may."""
+    is_known = _KNOWN.fullmatch(name) is not None
+    folder = path.rpartition("/")[0]
+    if texts.source.index is None:
+        headers = [header for header in texts.local_headers(path) if texts.macro(header, name)]
+        if not headers:
+            return not is_known and not texts.source.is_small
+    else:
+        # one of the kernel's own that a header of the driver defines again is meant as that says
+        headers = [header for header in texts.defining(name) if header.endswith(".h")]
+        headers = [
+            header
+            for header in headers
+            if header.startswith(f"{folder}/") or (not is_known and ("include/" in header or header.split("/")[:3] == path.split("/")[:3]))
+        ]
+    return len(headers) > _MOST_HEADERS or any(_starting_macros(texts, header).get(name, False) for header in headers)
