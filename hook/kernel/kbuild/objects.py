@@ -110,21 +110,23 @@ class Kbuild:
         except UnreadableMakefile:
             return []
 
-    def host_program(self, path: str) -> tuple[str, int] | None:
-        """The line of a makefile that makes a file part of a program of the build itself (makefiles.rst, "Host Program support")."""
+    def is_host_program(self, path: str) -> bool:
+        """Whether a makefile makes a file part of a program of the build itself (makefiles.rst, "Host Program support"), or may."""
         directory, _, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
         try:
-            makefile = self._makefile(directory)
-            if makefile is None or self.objects(path):
-                return None
-            programs = [word for goal in _HOST_PROGRAMS for word in makefile.words(goal)]
-            for word in programs:
-                if word.text == stem or any(self._named(makefile, (f"{word.text}-objs",), f"{stem}.o")):
-                    return word.path, word.line
+            while directory:
+                makefile = self._makefile(directory)
+                programs = [word.text for goal in _HOST_PROGRAMS for word in makefile.words(goal)] if makefile is not None else []
+                for program in programs:
+                    lists = (f"{program}-objs", f"{program.rpartition('/')[2]}-objs")
+                    if program == stem or (makefile is not None and self._named(makefile, lists, f"{stem}.o")):
+                        return True
+                directory, _, last = directory.rpartition("/")
+                stem = f"{last}/{stem}"
         except UnreadableMakefile:
-            pass
-        return None
+            return True
+        return False
 
     def called(self, name: str) -> list[Object]:
         """The objects that go by a name as modules do, by the word index; none without it."""

@@ -191,7 +191,7 @@ class Binder:
     def _pci(self, driver: Driver) -> Reach:
         table = self.table(driver.fields.get("id_table"), driver.path)
         if table is None:
-            return no(self.fact(f"{driver.name} has no table of PCI ids", driver.path, driver.line))
+            return unknown(f"{driver.name} has no table of PCI ids: it is for what user space has bound to it (new_id, driver_override)")
         if not isinstance(table, id_tables.Table):
             return unknown(f"the table of PCI ids of {driver.name} was not found")
         found, unread = id_tables.rows(table, id_tables.pci_fields(), self._macros, self.texts)
@@ -206,7 +206,9 @@ class Binder:
             return unknown(f"there is no catalogue of devices for {self._vm.arch}")
         if unread:
             return unknown(f"a line of a table could not be read: {unread}")
-        wild = next((one for one in ids if one.vendor == ANY and not one.override_only), None)
+        if not ids:
+            return unknown(f"{table.name} has no PCI id: it is for what user space has bound to it (new_id, driver_override)")
+        wild = next((one for one in ids if one.vendor == ANY), None)
         if wild is not None:
             what = f"class {wild.class_code:06x}" if wild.class_mask else "any device"
             return unknown(f"{table.name} takes {what} of any maker; not known: whether a device of the machine matches")

@@ -18,8 +18,8 @@ it cannot, it names the question that stays open (`Incoming.unseen`), and the an
 - `created_files`: files that initcalls create for user space. It only adds edges; what it does not see, `initcall_calls` leaves open.
 - `initcall_calls`: what else may call back into the object: a call by name (register, add, create, …), or one that is given the address of
   a function, or of a variable that holds some. Of these calls, the one that spreads furthest counts (`Spread`).
-- `initcall_hooks`: a parameter with a setter, a PCI fixup, `__setup`, what an initcall assigns to something of others, and what starts code of
-  the object otherwise (hook.evidence.reach.devices.hidden_starts) leave the object open.
+- `initcall_hooks`: a parameter with a setter, a PCI fixup, `__setup`, what an initcall assigns to something of others, and hidden starts
+  (hook.evidence.reach.devices.hidden_starts) leave the object open.
 - `device_creators`: code that makes a device by the name of a driver: each file that holds the name, a format that may print it, or a macro
   that stands for it. For buses on which no code makes devices by name there is none.
 - `symbol_users`: who calls what the object exports, or for what cannot be a module, what is not static; found by the word index, and

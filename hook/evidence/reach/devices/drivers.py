@@ -91,13 +91,18 @@ class Drivers:
         return found
 
     def _apart(self, path: str) -> Fact | None:
-        """That a file is part of another program than the kernel: one of the build, or what unpacks the kernel and then is gone."""
+        """That a file is part of what loads and unpacks the kernel, and then is gone: neither of the kernel, nor of a program of the build.
+
+        What a program of the build writes may be part of the kernel (vdso2c, relocs, mkcpustr): nothing is said of such a program.
+        """
         if not path.endswith(".c") or not self.texts.exists(path):
             return None
-        if path.startswith((f"arch/{self._reader.srcarch}/boot/", "drivers/firmware/efi/libstub/")):
-            return self._reader.fact("it is linked into what loads and unpacks the kernel, and is gone before the kernel runs", path, 0)
-        program = self._kernel.kbuild.host_program(path)
-        return None if program is None else self._reader.fact(f"{path} is part of a program that the build itself runs", *program)
+        is_stub = path.startswith("drivers/firmware/efi/libstub/")
+        if not is_stub and (not path.startswith(f"arch/{self._reader.srcarch}/boot/") or self._reader.objects(path)):
+            return None  # arch/x86/boot/startup is linked into the kernel
+        if self._kernel.kbuild.is_host_program(path):
+            return None
+        return self._reader.fact("it is linked into what loads and unpacks the kernel, and is gone before the kernel runs", path, 0)
 
     def _of_part(self, obj: Object, path: str) -> Reach:
         """The answer for one file of an object: what the initcall of a large one hands out opens the directories that it is in."""

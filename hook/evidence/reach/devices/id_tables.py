@@ -23,6 +23,7 @@ _ANNOUNCED = re.compile(r"(?m)^\s*MODULE_DEVICE_TABLE\s*\(\s*(\w+)\s*,\s*(\w+)\s
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?=\()")
 _FIELD = re.compile(r"\s*\.\s*(\w+)\s*=\s*(.*)\Z", re.DOTALL)
 _DIRECTIVE = re.compile(r"(?m)^[ \t]*#(?:[^\n\\]|\\[^\n]|\\\n)*$")
+_INCLUDES = re.compile(r"(?m)^[ \t]*#[ \t]*(?:include|import)\b")
 _MOST_LINES = 6000  # of a table
 _MOST_LEVELS = 12  # macros that stand for the macros of a line
 _PCI_FIELDS = ("vendor", "device", "subvendor", "subdevice", "class", "class_mask", "driver_data", "override_only")
@@ -38,6 +39,7 @@ class Table:
     line: int
     body: str  # between the braces
     offset: int  # of the body in its file
+    is_whole: bool  # whether all of it stands between the braces: no file is included there, and no macro begins it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,13 +62,22 @@ def _tables(texts: Texts, path: str) -> Iterator[Table]:
     for form, mark in ((_TABLE, "_id "), (_TABLE, "_id\t"), (_LIST, "DEFINE_PCI_DEVICE_TABLE")):
         for found in matches(form, text, mark, "struct" if form is _TABLE else ""):
             opening = found.end() - 1
-            end = closing(text, opening)
-            if end < 0:
-                end = text.find("};", opening)
+            closed = closing(text, opening)
+            end = closed if closed >= 0 else text.find("};", opening)
             kind = found[1] if form is _TABLE else "pci_device_id"
             name = found[2] if form is _TABLE else found[1]
-            body = _DIRECTIVE.sub(lambda directive: re.sub(r"[^\n]", " ", directive[0]), text[opening + 1 : end])
-            yield Table(kind, name, path, texts.line(path, found.start()), body, opening + 1)
+            written = text[opening + 1 : end]
+            body = _DIRECTIVE.sub(lambda directive: re.sub(r"[^\n]", " ", directive[0]), written)
+            is_whole = closed >= 0 and _INCLUDES.search(written) is None and not _is_in_directive(text, found.start())
+            yield Table(kind, name, path, texts.line(path, found.start()), body, opening + 1, is_whole)
+
+
+def _is_in_directive(text: str, at: int) -> bool:
+    """Whether a place is in the body of a macro."""
+    begin = text.rfind("\n", 0, at) + 1
+    while begin > 1 and text[begin - 2] == "\\":
+        begin = text.rfind("\n", 0, begin - 1) + 1
+    return text[begin:at].lstrip()[:1] == "#"
 
 
 def matches(form: re.Pattern[str], text: str, mark: str, begin: str) -> Iterator[re.Match[str]]:
@@ -105,7 +116,7 @@ def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tu
             if fields is None:
                 return found, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
             found.append(IdRow(fields, line))
-    return found, ""
+    return found, "" if table.is_whole else f"{table.name}, line {table.line}, goes on in another file"
 
 
 def pci_ids(found: Sequence[IdRow], macros: Macros, name: str) -> tuple[list[tuple[PciId, int]], str]:

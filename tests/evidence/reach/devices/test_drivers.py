@@ -75,6 +75,7 @@ obj-$(CONFIG_NODE) += node.o
 obj-$(CONFIG_UNSEEN) += unseen.o
 obj-$(CONFIG_CELLBOX) += cellbox.o
 obj-$(CONFIG_PRINTED) += printed.o printer.o
+obj-$(CONFIG_ODD) += conditional.o including.o bymacro.o empty.o withouttable.o overridden.o
 hostprogs := mkids
 """
 
@@ -158,6 +159,18 @@ module_platform_driver(gpiox_driver);
     "drivers/net/unseen.c": pci_driver("unseen", CHELSIO, "static const struct pci_device_id more_ids[] = { { PCI_VDEVICE(INTEL, 0x10d3) }, { 0, } };\nMODULE_DEVICE_TABLE(pci, more_ids);\nA_DRIVER(more_ids);"),
     "drivers/net/cellbox.c": "static struct amba_driver box = {\n\t.drv = { .name = \"box\" },\n\t.id_table = 0,\n};\nmodule_amba_driver(box);\n",
     "drivers/net/mkids.c": "int main(void)\n{\n\treturn 0;\n}\n",
+    "arch/x86/boot/tools/build.c": "int main(void)\n{\n\treturn 0;\n}\n",
+    "arch/x86/boot/mkcpustr.c": "int main(void)\n{\n\treturn 0;\n}\n",
+    "arch/x86/boot/Makefile": "hostprogs := tools/build\nhostprogs += mkcpustr\nsetup-y += early.o\n",
+    "arch/x86/boot/startup/Makefile": "obj-y += map.o\n",
+    "arch/x86/boot/startup/map.c": "int map(void)\n{\n\treturn 0;\n}\n",
+    "drivers/net/conditional.c": pci_driver("conditional", f"#ifdef CONFIG_ODD\n{CHELSIO}\n#endif"),
+    "drivers/net/including.c": pci_driver("including", '#include "including_ids.h"'),
+    "drivers/net/including_ids.h": "\t{ PCI_VDEVICE(INTEL, 0x10d3) },\n",
+    "drivers/net/bymacro.c": "#define BEGIN \\\n\tstatic const struct pci_device_id b_ids[] = {\n#define END { 0, } }\n#include \"bymacro_ids.h\"\nstatic struct pci_driver b_driver = {\n\t.id_table = b_ids,\n};\nmodule_pci_driver(b_driver);\n",
+    "drivers/net/empty.c": pci_driver("empty", ""),
+    "drivers/net/withouttable.c": "static struct pci_driver w_driver = {\n\t.name = \"w\",\n\t.id_table = NULL,\n};\nmodule_pci_driver(w_driver);\n",
+    "drivers/net/overridden.c": pci_driver("overridden", "\t{ .vendor = PCI_ANY_ID, .device = PCI_ANY_ID, .override_only = 1 },"),
     "arch/x86/boot/early.c": "int early(void)\n{\n\treturn 0;\n}\n",
     "drivers/net/refused.c": pci_driver("refused", "\t{ PCI_DEVICE(0x1002, PCI_ANY_ID) },").replace(
         "\treturn 0;\n", "\tint i;\n\tfor (i = 0; i < 2; i++)\n\t\tif (sent_away[i] == pdev->device)\n\t\t\treturn -ENODEV;\n\treturn 0;\n"
@@ -325,8 +338,19 @@ def test_a_start_that_finds_no_node_of_a_device_tree_goes_no_further(ask: Ask) -
 
 
 def test_what_runs_before_the_kernel_or_builds_it_is_no_part_of_it(ask: Ask) -> None:
-    assert "program" in of(ask, "mkids.c").facts[0].claim
     assert ask.of_file("arch/x86/boot/early.c").answer is Answer.NO
+    # what the build runs may write parts of the kernel, and what is linked into it does not go
+    for path in ("drivers/net/mkids.c", "arch/x86/boot/tools/build.c", "arch/x86/boot/mkcpustr.c", "arch/x86/boot/startup/map.c"):
+        assert ask.of_file(path).answer is Answer.UNKNOWN, path
+
+
+@pytest.mark.parametrize("name", ["including", "bymacro", "empty", "withouttable", "overridden"])
+def test_a_table_that_was_not_read_or_is_empty_proves_nothing(ask: Ask, name: str) -> None:
+    assert of(ask, f"{name}.c").answer is Answer.UNKNOWN
+
+
+def test_conditionals_between_the_lines_of_a_table_hide_none(ask: Ask) -> None:
+    assert of(ask, "conditional.c").answer is Answer.NO
 
 
 def test_a_file_of_two_objects_is_yes_if_one_is(ask: Ask) -> None:

@@ -115,6 +115,10 @@ FILES = {
     # a device that an initcall makes on every machine, by a function of a header
     "tone.c": cell("tone"),
     "tonemaker.c": start('\tplatform_device_register_simple("tone", -1, NULL, 0);\n\treturn 0;'),
+    # drivers of the platform bus that user space binds, and the nearest that it does not
+    "byhand.c": cell("byhand"),
+    "dmabyhand.c": cell("dmabyhand").replace('"dmabyhand"', '"i2c-acme"').replace(".driver = {", ".driver_managed_dma = true,\n\t.driver = {", 1),
+    "makesown.c": cell("makesown") + "static void makesown(void)\n{\n\tplatform_device_alloc(name, 0);\n}\n",
     # SPI
     "plainspi.c": spi("plainspi"),
     "highspi.c": spi("highspi", "spi->mode = SPI_MODE_3;\n\treturn spi_setup(spi);"),
@@ -187,6 +191,8 @@ def tree_of_hosts(first_kernel: Kernel, base: pathlib.Path) -> Kernel:
     kernel = Kernel(base / "linux", first_kernel.env)
     for path, content in FILES.items():
         kernel.write(f"drivers/net/{path}", content)
+    # another architecture has a board with the device
+    kernel.write("arch/arm/mach-acme/board.c", 'static struct platform_device acme = {\n\t.name = "i2c-acme",\n};\n')
     for path, content in (("pci.h", PCI_H), ("pci_ids.h", IDS_H)):
         kernel.write(f"include/linux/{path}", content)
     parts = ("part.c",)
@@ -291,6 +297,12 @@ def test_on_spi_the_adapter_has_to_know_the_mode(tree: Kernel, ask: Ask, tmp_pat
 def test_a_driver_that_a_macro_of_its_own_header_makes_is_seen_at_its_line(ask: Ask) -> None:
     found = of(ask, "fbone.c")
     assert found.answer is Answer.YES and found.facts[0].place.line == 4 and "FB_REGISTER_DRIVER" in found.facts[0].text
+
+
+@pytest.mark.parametrize(("name", "answer"), [("byhand", Answer.UNKNOWN), ("dmabyhand", Answer.UNKNOWN), ("makesown", Answer.NO)])
+def test_a_driver_that_nothing_of_the_tree_binds_may_be_for_driver_override(ask: Ask, name: str, answer: Answer) -> None:
+    found = of(ask, f"{name}.c")
+    assert found.answer is answer and ("driver_override" in found.question) == (answer is Answer.UNKNOWN)
 
 
 def test_names_of_adapters_messages_and_numbers_make_no_device(ask: Ask) -> None:

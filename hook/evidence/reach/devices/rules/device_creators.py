@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Sequence
 
 from hook.evidence.reach.devices import probe_requirements
 from hook.evidence.reach.devices.bindings import DeviceNames
@@ -11,7 +13,9 @@ from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incomin
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import device_makers
 from hook.kernel.kbuild.objects import Object
+from hook.source.words import is_number
 
+_MAKING = re.compile(r"\b(?:platform_device_(?:register|alloc|add)\w*|platform_create_bundle|platform_add_devices)\s*\(")
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
 
 
@@ -43,6 +47,8 @@ def _by_name(names: DeviceNames, obj: Object, reader: ObjectReader) -> Incoming:
     if len(makers) > _MOST_MAKERS:
         first = makers[0]
         return Incoming(unseen=f"{len(makers)} files may make a device called {first.name!a}, the first in {first.path}:{first.line}")
+    if not makers and _is_for_hand(names, members, reader):
+        return Incoming(unseen=f"nothing of the tree binds {names.driver.name}: it may be for what user space binds (driver_override)")
     edges: list[Edge] = []
     for maker in makers:
         if not reader.is_for_target(maker.path):
@@ -66,6 +72,26 @@ def _by_name(names: DeviceNames, obj: Object, reader: ObjectReader) -> Incoming:
                 )
             )
     return Incoming(tuple(edges))
+
+
+def _is_for_hand(names: DeviceNames, members: Sequence[str], reader: ObjectReader) -> bool:
+    """Whether nothing but `driver_override` binds a driver without a table, so that it may be meant for that (vfio-platform, ramdax).
+
+    So it is where it leaves the DMA to user space, and where no other file of the tree, of whatever architecture, holds its name.
+    """
+    fields = names.driver.fields
+    if names.bus != "platform" or any("table" in field for field in fields):
+        return False
+    if "driver_managed_dma" in fields:
+        return True
+    if any(_MAKING.search(reader.texts.get(path) or "") for path in members):
+        return False
+    name = names.names[0]
+    words = [word for word in dict.fromkeys(re.findall(r"\w+", name.lower())) if not (word[0].isdigit() and is_number(word))]
+    holding = [
+        path for path in reader.texts.holding([[word] for word in words]) or () if path not in members and path.endswith((".c", ".h"))
+    ]
+    return not any(f'"{name}"'.encode() in data for _, data in reader.texts.written(holding))
 
 
 def _refusal(maker: device_makers.Maker, names: DeviceNames, obj: Object, reader: ObjectReader) -> str:

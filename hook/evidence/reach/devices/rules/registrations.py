@@ -16,7 +16,7 @@ from hook.kernel.kbuild.objects import Object
 _DRIVERS = ("drivers/", "sound/")
 _MOST_CALLS = 12  # functions of other objects that the initcalls of one call
 _MOST_DEFINING = 3  # files that define such a function
-# what calls back for each host, session or network device, and not for the driver alone; cpuhp_setup_state() does at once, on each processor
+# what calls back for each host, session or network device, and not for the driver alone; cpuhp_setup_state() calls at once
 _OF_HOSTS = re.compile(r"notifier|transport")
 
 
