@@ -80,11 +80,11 @@ def review_check(options: argparse.Namespace) -> int:
 
 def _result(one: Told) -> dict[str, str]:
     from hook.report.exports import attention
-    from hook.report.text import one_line
+    from hook.report.text import one_line, paragraph
 
     if one.verdict is None:
         return _entry("warn", f"not judged: {one.why}", "")
-    return _entry(_STATUS[attention(one.verdict)], one_line(one.verdict), "\n".join(_details(one.verdict)))
+    return _entry(_STATUS[attention(one.verdict)], one_line(one.verdict), "\n".join(paragraph(one.verdict, verbose=True)))
 
 
 def _as_one(told: list[Told]) -> dict[str, str]:
@@ -103,21 +103,6 @@ def _as_one(told: list[Told]) -> dict[str, str]:
         summary += f"; {len(told) - len(verdicts)} not judged"
     details = [f"{one.label}\n  {one_line(one.verdict) if one.verdict else f'not judged: {one.why}'}" for one in told]
     return _entry("warn" if wanted or len(verdicts) < len(told) else "pass", summary, "\n".join(details))
-
-
-def _details(verdict: Verdict) -> Iterator[str]:
-    from hook.report.text import paragraph
-
-    yield from paragraph(verdict, verbose=True)
-    for title, names in (
-        ("aim at", verdict.focus_symbols),
-        ("callers on the call path", verdict.via),
-        ("changed", verdict.changed_functions),
-        ("kernel options", verdict.enable_configs),
-        ("kinds of edit", verdict.change_classes),
-    ):
-        if names:
-            yield f"  {title}: {', '.join(names)}"
 
 
 def _entry(status: str, summary: str, details: str) -> dict[str, str]:

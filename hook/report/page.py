@@ -11,14 +11,13 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import json
 import pathlib
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hook.report import charts
+from hook.report import charts, steps
 from hook.report.citations import Sources
 from hook.report.text import BIDI
 from hook.trajectory import Span, totals
@@ -119,21 +118,6 @@ def render(title: str, verdict: Mapping[str, Any], spans: Sequence[Span], diff: 
 def visible(text: str) -> str:
     """`text` with control, bidi and unpaired surrogate characters shown as signs that do nothing."""
     return text.translate(_VISIBLE) if _ODD.search(text) else text
-
-
-def readable(value: Any) -> str:
-    """A value of a step as text: the texts in it keep their lines."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict) and value:
-        return "\n".join(f"{key}:{chr(10) if isinstance(one, str) and chr(10) in one else ' '}{_inner(one)}" for key, one in value.items())
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _inner(value: Any) -> str:
-    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        return ", ".join(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
 
 
 @functools.cache
@@ -272,18 +256,6 @@ def _runs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _row(span: Span) -> StepRow:
-    spent = f"input {span.input_tokens:,}, output {span.output_tokens:,}, thoughts {span.output_thoughts_tokens:,}"
-    parts = [
-        ("Error", span.error),
-        ("Model", span.model),
-        ("Args", span.args),
-        ("Results", span.results),
-        ("Instruction", span.instruction),
-        ("Prompt", span.prompt),
-        ("Reply", span.reply),
-        ("Tokens", spent if span.input_tokens or span.output_tokens else ""),
-        ("Thoughts", span.thoughts),
-    ]
     took = f"{span.seconds:.2f} s" if span.finished and span.started else "not over" if span.started else ""
     return StepRow(
         span.seq,
@@ -292,19 +264,10 @@ def _row(span: Span) -> StepRow:
         span.name,
         span.started[:19].replace("T", " "),
         took,
-        _gist(span),
+        steps.gist(span),
         bool(span.error),
-        tuple((title, readable(value)) for title, value in parts if value not in (None, "", {}, [])),
+        tuple(steps.parts(span)),
     )
-
-
-def _gist(span: Span) -> str:
-    """What a reader in a hurry wants of a closed row."""
-    if span.error:
-        return span.error.split("\n")[0][:160]
-    if span.type == "tool" and isinstance(span.args, dict):
-        return ", ".join(str(one) for one in span.args.values() if isinstance(one, (str, int)) and one != "")[:160]
-    return span.reply.split("\n")[0][:160] or span.thoughts.split("\n")[0][:160]
 
 
 def _totals(spans: Sequence[Span], kind: str) -> list[Total]:

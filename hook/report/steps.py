@@ -19,7 +19,7 @@ def table(spans: Sequence[Span]) -> Iterator[str]:
         tokens = span.input_tokens + span.output_tokens + span.output_thoughts_tokens
         name = plain(f"{'  ' * span.nesting}{span.name}")[:_WIDEST_NAME]
         took = f"{span.seconds:8.2f}" if span.finished else "  not over"
-        yield f"{f'{span.seq}/{span.nesting}':>7}  {span.type:6}  {took}  {tokens or '':>8}  {name}{_gist(span)}"
+        yield f"{f'{span.seq}/{span.nesting}':>7}  {span.type:6}  {took}  {tokens or '':>8}  {name}{_short(span)}"
     for kind, title in (("llm", "models"), ("tool", "tools")):
         found = totals(spans, kind)
         if found:
@@ -29,43 +29,59 @@ def table(spans: Sequence[Span]) -> Iterator[str]:
             yield f"{plain(name)[:40]:40}  {calls:6}  {tokens or '':>9}  {tokens // calls or '':>7}  {seconds:8.2f}  {seconds / calls:7.2f}"
 
 
+def _short(span: Span) -> str:
+    text = f"! {gist(span)}" if span.error else gist(span) if span.type == "tool" else span.model
+    return f"  {plain(text)[:90]}" if text else ""
+
+
 def full(spans: Sequence[Span]) -> Iterator[str]:
     """Every field of every span."""
     for span in spans:
         took = f"{span.seconds:.3f} s" if span.finished else "not over"
         yield f"=== {span.seq}/{span.nesting} {span.type} {plain(span.name)} {span.started} {took}"
-        for title, value in (
-            ("Model", span.model),
-            ("Error", span.error),
-            ("Instruction", span.instruction),
-            ("Prompt", span.prompt),
-            ("Args", span.args),
-            ("Results", span.results),
-            ("Thoughts", span.thoughts),
-            ("Reply", span.reply),
-        ):
-            if value not in (None, ""):
-                yield f"{title}:"
-                yield from (f"    {plain(line, tabs=True)}" for line in _lines(value))
-        if span.input_tokens:
-            yield f"Tokens: input {span.input_tokens}, output {span.output_tokens}, thoughts {span.output_thoughts_tokens}"
+        for title, text in parts(span):
+            yield f"{title}:"
+            yield from (f"    {plain(line, tabs=True)}" for line in text.split("\n"))
     yield ""
     yield from table(spans)
 
 
-def _gist(span: Span) -> str:
-    """What a reader in a hurry wants of a span: what went wrong, else what was asked."""
-    if span.error:
-        return f"  ! {plain(span.error)[:90]}"
-    if span.type == "tool" and isinstance(span.args, dict):
-        return f"  {plain(json.dumps(span.args, ensure_ascii=False))[:90]}"
-    return f"  {plain(span.model)[:40]}" if span.model else ""
+def parts(span: Span) -> Iterator[tuple[str, str]]:
+    """The fields of a span that hold something, each with its title."""
+    spent = f"input {span.input_tokens:,}, output {span.output_tokens:,}, thoughts {span.output_thoughts_tokens:,}"
+    for title, value in (
+        ("Error", span.error),
+        ("Model", span.model),
+        ("Args", span.args),
+        ("Results", span.results),
+        ("Instruction", span.instruction),
+        ("Prompt", span.prompt),
+        ("Reply", span.reply),
+        ("Tokens", spent if span.input_tokens or span.output_tokens else ""),
+        ("Thoughts", span.thoughts),
+    ):
+        if value not in (None, "", {}, []):
+            yield title, readable(value)
 
 
-def _lines(value: Any) -> list[str]:
-    """A value as lines; texts in a JSON value keep theirs."""
+def gist(span: Span) -> str:
+    """What a reader in a hurry wants of a span: what went wrong, else what was asked or answered."""
+    text = span.error or span.reply or span.thoughts
+    if not span.error and span.type == "tool" and isinstance(span.args, dict):
+        text = ", ".join(str(value) for value in span.args.values() if isinstance(value, (str, int)) and value != "")
+    return text.split("\n")[0][:160]
+
+
+def readable(value: Any) -> str:
+    """A value of a step as text: the texts in it keep their lines."""
     if isinstance(value, str):
-        return value.split("\n")
-    if isinstance(value, dict):
-        return [line for key, one in value.items() for line in (f"{key}:", *(f"    {line}" for line in _lines(one)))]
-    return json.dumps(value, indent=1, ensure_ascii=False).split("\n")
+        return value
+    if isinstance(value, dict) and value:
+        return "\n".join(f"{key}:{chr(10) if isinstance(one, str) and chr(10) in one else ' '}{_inner(one)}" for key, one in value.items())
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _inner(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)

@@ -33,6 +33,7 @@ def one_line(verdict: Verdict) -> str:
 
 def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) -> list[str]:
     """The verdict as a person reads it: the headline, then the facts that carry it."""
+    most = None if verbose else _NAMES_SHOWN
     head = one_line(verdict)
     if verdict.state is not State.FINAL:
         head = f"{head} [{verdict.state}]"
@@ -50,13 +51,13 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         lines.append(f"  reached: {plain(chain)}")
     if Answer.NO not in (verdict.functional, verdict.reachable):
         if verdict.change_classes:
-            lines.append(f"  kind of change: {plain(_listed(verdict.change_classes))}")
+            lines.append(f"  kind of change: {plain(_listed(verdict.change_classes, most))}")
         if verdict.changed_functions:
-            via = f"; callers on the call path: {_listed(verdict.via)}" if verdict.via else ""
-            lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions) + via)}")
+            via = f"; callers on the call path: {_listed(verdict.via, most)}" if verdict.via else ""
+            lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions, most) + via)}")
         if verdict.devices:
-            lines.append(f"  devices that make it run: {plain(_listed(verdict.devices))}")
-        for name, reason in list(verdict.config_reasons.items())[: None if verbose else _NAMES_SHOWN]:
+            lines.append(f"  devices that make it run: {plain(_listed(verdict.devices, most))}")
+        for name, reason in list(verdict.config_reasons.items())[:most]:
             where = f" ({reason.path}:{reason.line})" if reason.path and reason.line else ""
             lines.append(f"  needs {plain(f'{name} to {reason.purpose} it: {reason.why}{where}')}")
     if verdict.decided_by is DecidedBy.AGENT or (verbose and verdict.decided_by is DecidedBy.DEFAULT):
@@ -79,9 +80,9 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
     return lines
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: Sequence[str], most: int | None) -> str:
+    more = len(names) - len(names[:most])
+    return ", ".join(names[:most]) + (f" and {more} more" if more else "")
 
 
 def _cost(verdict: Verdict) -> str:
