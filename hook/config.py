@@ -225,7 +225,7 @@ class LimitSettings(SettingGroup, name="limits"):
     git_seconds: float = _field(60.0, checks.seconds(1, 3600), "how long one git call may take")
     blob_bytes: int = _field(16 << 20, checks.whole(1 << 10, 1 << 32), "read files up to this size; larger ones stay open")
     evidence_bytes: int = _field(
-        32 << 20, checks.whole(1 << 10, 1 << 40), "compare at most so much of one change, both sides counted; the rest is judged by path"
+        16 << 20, checks.whole(1 << 10, 1 << 40), "compare at most so much of one change, both sides counted; the rest is judged by path"
     )
     safety_seconds: float = _field(
         60.0, checks.seconds(1, 86_400), "end a judgement that takes so long all the same; it is called incomplete and not kept"

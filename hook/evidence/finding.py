@@ -100,7 +100,7 @@ class Evidence:
         others = [finding for finding in self.findings if not isinstance(finding.functional, No)]
         away = [finding for finding in others if isinstance(finding.reachable, No)]
         return (
-            *(finding.change for finding in others if finding not in away),
+            *(finding.change for finding in others if not isinstance(finding.reachable, No)),
             *(finding.fact for finding in away),
             *harmless,
             *(finding.change for finding in away),
