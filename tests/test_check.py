@@ -200,3 +200,29 @@ def test_a_change_that_is_too_large_is_judged_by_its_paths_and_not_remembered(ke
     )
     assert said.startswith("worth fuzzing (not proved: ")
     assert "not compared" not in kernel.triage("check", "-v")
+
+
+def many(kernel: Kernel, suffix: str) -> None:
+    """A change of more files than are looked into."""
+    for number in range(6000):
+        kernel.write(f"{'Documentation' if suffix == 'rst' else 'lib'}/part/file-{number}.{suffix}", f"{number}\n")
+    kernel.git("add", "-A", "-f")
+
+
+def test_of_a_change_of_very_many_files_only_the_paths_are_looked_at(kernel: Kernel) -> None:
+    many(kernel, "c")
+    judged = json.loads(kernel.triage("check", "--format", "json"))
+    assert judged["DecidedBy"] == "default" and judged["WorthFuzzing"] and judged["ChangedFunctions"] == []
+    assert "it changes so many files that only their paths were looked at" in judged["Reasoning"]
+    kernel.git("commit", "-qm", "many", PATCH_TRIAGE="0")
+    after = json.loads(kernel.triage("check", "HEAD", "--format", "json"))
+    assert after["ChangeId"] == judged["ChangeId"] and after["WorthFuzzing"]
+
+
+def test_of_very_many_files_the_paths_prove_what_they_prove_of_one(kernel: Kernel) -> None:
+    many(kernel, "rst")
+    judged = json.loads(kernel.triage("check", "--format", "json"))
+    assert judged["DecidedBy"] == "evidence" and judged["Functional"] == "no"
+    kernel.stage("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count", "pool->count--"))
+    judged = json.loads(kernel.triage("check", "--format", "json"))
+    assert judged["DecidedBy"] == "default" and judged["WorthFuzzing"]

@@ -21,6 +21,7 @@ REGULAR, EXECUTABLE, LINK, SUBMODULE, ABSENT = "100644", "100755", "120000", "16
 # Git detects renames among at most this many files; beyond it the cost is quadratic and a rename shows as delete and add.
 _RENAME_LIMIT = 400
 _DIFF_BYTES = 64 << 20  # of text that is read; beyond it the change stays open
+_RAW_BYTES = 512 << 10  # of the list of files, some 4000: of a longer one only the paths are looked at
 _SECTION = re.compile(rb"^diff --git ", re.MULTILINE)
 
 
@@ -64,6 +65,7 @@ class Patch:
     hunks_missing: str  # why there are no hunks although there are changes; empty when all is there
     diff: bytes = dataclasses.field(default=b"", repr=False)  # the text that the hunks were read from
     command: tuple[str, ...] = ()  # the git command that shows the change
+    by_path: bool = False  # whether it has so many files that no text of them is read
 
 
 class BadDiff(CannotJudge):
@@ -102,18 +104,22 @@ def read(repo: Repository, command: Sequence[str], limit_bytes: int = _DIFF_BYTE
     index = repo.index_path if verb == "diff-index" else None
     missing = ""
     try:
-        out = repo.run_bounded(verb, *shape, *text, *rest, limit_bytes=limit_bytes, index=index)
+        # the list comes first, and only then does git look into the files
+        out = repo.run_bounded(verb, *shape, *text, *rest, limit_bytes=limit_bytes, index=index, head=(_RAW_BYTES, b"\0\0"))
     except TooMuchOutput:
         missing = f"the diff is larger than {limit_bytes} bytes"
     except GitError as wrong:
         missing = str(wrong)
     if missing:
         out = repo.run(verb, *shape, "--no-renames", *rest, index=index)
+    by_path = bool(missing) and len(out) > _RAW_BYTES
+    if by_path:
+        missing = "it changes so many files that only their paths were looked at"
     raw, _, body = out.partition(b"\0\0") if not missing else (out, b"", b"")
     files = tuple(_raw_records(raw))
     if body:
         files = tuple(_with_hunks(files, body))
-    return Patch(files, change_id(files), missing, body, tuple(command))
+    return Patch(files, change_id(files), missing, body, tuple(command), by_path)
 
 
 def _raw_records(raw: bytes) -> Iterator[FileChange]:

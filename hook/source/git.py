@@ -196,9 +196,12 @@ class Repository:
         if done.returncode:
             raise GitError(f"git fetch: {_last_line(done.stderr) or f'exit {done.returncode}'}")
 
-    def run_bounded(self, *args: str, limit_bytes: int, index: pathlib.Path | None = None) -> bytes:
-        """As `run` without input, but raises TooMuchOutput, and ends git, as soon as it prints more than `limit_bytes`."""
-        out, ended = self.run_cut(*args, limit_bytes=limit_bytes, seconds=self.seconds, index=index, memory_bytes=0)
+    def run_bounded(self, *args: str, limit_bytes: int, index: pathlib.Path | None = None, head: tuple[int, bytes] | None = None) -> bytes:
+        """As `run` without input, but raises TooMuchOutput, and ends git, as soon as it prints more than `limit_bytes`.
+
+        So it does where the first bytes, as many as `head` says, do not hold the mark that ends their first part.
+        """
+        out, ended = self.run_cut(*args, limit_bytes=limit_bytes, seconds=self.seconds, index=index, memory_bytes=0, head=head)
         if ended == "bytes":
             raise TooMuchOutput(f"git {args[0]} prints more than {limit_bytes} bytes")
         if ended:
@@ -214,6 +217,7 @@ class Repository:
         ok: Sequence[int] = (0,),
         settings: Sequence[str] = (),
         memory_bytes: int = _MEMORY_BYTES,
+        head: tuple[int, bytes] | None = None,
     ) -> tuple[bytes, str]:
         """As `run_bounded`, but what was printed up to a limit is the answer; beside it which limit ended git, `bytes` or `seconds`.
 
@@ -244,8 +248,10 @@ class Repository:
         try:
             with process:
                 _bound_memory(process.pid, memory_bytes)
-                out = process.stdout.read(limit_bytes + 1)
-                if len(out) > limit_bytes and not ended:
+                out = process.stdout.read(head[0]) if head else b""
+                is_short = head is None or len(out) < head[0] or head[1] in out
+                out += process.stdout.read(limit_bytes + 1 - len(out)) if is_short else b""
+                if (len(out) > limit_bytes or not is_short) and not ended:
                     ended.append("bytes")
                     process.kill()
                 complaints.join()

@@ -56,7 +56,10 @@ class Proved:
 
 
 class ProofStep(typing.NamedTuple):
-    """A step that proves something more. It is taken as long as no answer is NO: that settles the verdict."""
+    """A step that proves something more.
+
+    It is taken as long as no answer is NO, which settles the verdict, and of a change that can be read.
+    """
 
     name: str
     prove: Callable[[Case, Proofs], Proofs]  # given what was proved before
@@ -67,7 +70,7 @@ def prove(case: Case, trajectory: Trajectory) -> Proved:
     """What is proved of a change without a model, and the verdict that this allows."""
     proofs = trajectory.step("evidence", lambda: _evidence(case), _shown_evidence)
     for proof in PROOFS:
-        if Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):
+        if case.change.patch.by_path or Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):
             break
         proofs = trajectory.step(proof.name, functools.partial(proof.prove, case, proofs), proof.shown)
     proofs = dataclasses.replace(proofs, cut=case.source.safety.cut)

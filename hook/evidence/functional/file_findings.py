@@ -27,10 +27,11 @@ _LEAST_BYTES = 4096  # that a file counts for: to ask git for it costs something
 def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, most_bytes: int) -> Evidence:
     """Everything that is proved of `patch`; `source` is the tree with it applied.
 
-    When files of `most_bytes` have been compared, both sides counted, the others are judged by their paths alone.
+    When files of `most_bytes` have been compared, both sides counted, the others are judged by their paths alone; all of them are, where
+    the change has too many.
     """
     redactor = redaction.of(patch.diff)
-    left = most_bytes
+    left = 0 if patch.by_path else most_bytes
     findings: list[Finding] = []
     for file in patch.files:
         finding = of_file(file, source, target_arch, by_text=left > 0 and not source.safety.is_over)
