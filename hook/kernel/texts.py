@@ -37,7 +37,7 @@ class Texts:
         self.read_files = 0  # how many have been read, for those who have to stop
         self._raw: dict[str, bytes | None] = {}
         self._texts: dict[str, str | None] = {}
-        self._made: dict[tuple[str, str], typing.Any] = {}
+        self._made: dict[tuple[str, str], object] = {}
         self._defining: dict[str, list[str]] = {}
         self._locals: dict[str, tuple[str, ...]] = {}
         self._ends: dict[str, tuple[int, int]] = {}  # of files with something set behind them: where, and the line that stands for it
