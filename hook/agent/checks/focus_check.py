@@ -26,12 +26,12 @@ class Aims:
     corrections: tuple[str, ...]
 
 
-def settle(said: Sequence[str], where: Mapping[str, str], verdict: Verdict, source: Source, target: str, most: int) -> Aims:
+def settle(symbols_given: Sequence[str], where: Mapping[str, str], verdict: Verdict, source: Source, target: str, most: int) -> Aims:
     """The symbols sorted; `where` tells the file that defines each. Where none is left, those of the evidence stand in."""
     symbols: dict[str, None] = {}
     via: dict[str, None] = dict.fromkeys(verdict.via)
     corrections: list[str] = []
-    for name in said:
+    for name in symbols_given:
         hit = focus_symbols.hit(canonical(name), where[name], source, target) if name in where else focus_symbols.Hit(name)
         if hit.why_not is None:
             is_entry = canonical(name) != name and not name.startswith(_INNER)
@@ -40,12 +40,12 @@ def settle(said: Sequence[str], where: Mapping[str, str], verdict: Verdict, sour
             if shown != name:
                 corrections.append(f"FocusSymbols: {name} is {shown} in a kernel for {target}")
             continue
-        instead = [one for one in hit.instead if one not in said][:2]
+        instead = [one for one in hit.instead if one not in symbols_given][:2]
         via[name] = None
         symbols.update(dict.fromkeys(instead))
         put = f", {' and '.join(instead)} in its place" if instead else ""
         corrections.append(f"FocusSymbols: {name} moved to Via{put}: {_told(hit.why_not)}")
-    if said and not symbols and verdict.focus_symbols:
+    if symbols_given and not symbols and verdict.focus_symbols:
         symbols = dict.fromkeys(verdict.focus_symbols)
         corrections.append(f"FocusSymbols: {', '.join(verdict.focus_symbols[:3])} instead, by the evidence")
     return Aims(tuple(symbols)[:most], tuple(one for one in via if one not in symbols), tuple(corrections))

@@ -97,35 +97,35 @@ class Grounding:
     _inline: dict[str, str] = dataclasses.field(default_factory=dict)  # names that only headers define, as inline functions
     _where: dict[str, str] = dataclasses.field(default_factory=dict)  # the file that defines a symbol
 
-    def evaluation(self, said: EvaluationArguments) -> EvaluationArguments:
+    def evaluation(self, given: EvaluationArguments) -> EvaluationArguments:
         """What is accepted of the results. Raises BadCall with everything that is wrong with them."""
         wrong: list[str] = []
-        reasoning = said.reasoning.strip()
+        reasoning = given.reasoning.strip()
         if not reasoning:
             wrong.append("Reasoning is empty")
         if len(reasoning) > _MOST_REASONING:
             wrong.append(f"Reasoning has {len(reasoning)} characters, at most {_MOST_REASONING} are kept: say it shorter")
-        if not said.worth_fuzzing and said.focus_symbols:
+        if not given.worth_fuzzing and given.focus_symbols:
             wrong.append("WorthFuzzing is false, so FocusSymbols must be empty")
-        options = tuple(dict.fromkeys(one.strip().removeprefix("CONFIG_") for one in said.enable_configs if one.strip()))
+        options = tuple(dict.fromkeys(name.strip().removeprefix("CONFIG_") for name in given.enable_configs if name.strip()))
         if len(options) > _MOST_OPTIONS:
             wrong.append(f"EnableConfigs holds {len(options)} names, at most {_MOST_OPTIONS} are used: name those that are needed")
         else:
             wrong += self._wrong_options(options)
-        symbols = tuple(dict.fromkeys(one.strip().removesuffix("()") for one in said.focus_symbols if one.strip()))
+        symbols = tuple(dict.fromkeys(name.strip().removesuffix("()") for name in given.focus_symbols if name.strip()))
         if self.profile == DEFAULT:
             if 0 < len(reasoning) <= _MOST_REASONING:
                 wrong += self._wrong_citations(reasoning)
-            if said.worth_fuzzing:
+            if given.worth_fuzzing:
                 if len(symbols) > self.max_symbols:
                     wrong.append(f"FocusSymbols holds {len(symbols)} names, at most {self.max_symbols} are used: name the best")
                 else:
                     wrong += self._wrong_symbols(symbols)
         if wrong:
             raise BadCall("; ".join(wrong))
-        self._against_facts(said)
-        if self.profile == FARM or not said.worth_fuzzing:
-            return EvaluationArguments(said.worth_fuzzing, reasoning, symbols, options)
+        self._against_facts(given)
+        if self.profile == FARM or not given.worth_fuzzing:
+            return EvaluationArguments(given.worth_fuzzing, reasoning, symbols, options)
         return self._put_right(reasoning, symbols, options)
 
     def _put_right(self, reasoning: str, symbols: Sequence[str], options: Sequence[str]) -> Evaluation:
@@ -134,39 +134,39 @@ class Grounding:
         aims_found = focus_check.settle(symbols, where, self.verdict, self.source, self.target, self.max_symbols)
         places = tuple((tree_path(text), line) for text, lines in _citations(reasoning) for line in lines)
         pointers = options_check.Pointers({name: where[name] for name in symbols if name in where}, places)
-        found = options_check.settle(options, pointers, self.verdict, self.desk)
-        self.reasons.update(found.reasons)
-        corrections = (*aims_found.corrections, *found.corrections)
-        return Evaluation(True, reasoning, aims_found.symbols, found.options, aims_found.via, corrections)
+        needs = options_check.settle(options, pointers, self.verdict, self.desk)
+        self.reasons.update(needs.reasons)
+        corrections = (*aims_found.corrections, *needs.corrections)
+        return Evaluation(True, reasoning, aims_found.symbols, needs.options, aims_found.via, corrections)
 
-    def kmsan(self, said: KmsanArguments) -> KmsanArguments:
+    def kmsan(self, given: KmsanArguments) -> KmsanArguments:
         """What is accepted of the KMSAN agent's results. Raises BadCall."""
-        reasoning = said.kmsan_reasoning.strip()
+        reasoning = given.kmsan_reasoning.strip()
         if not reasoning:
             raise BadCall("KMSANReasoning is empty")
         if len(reasoning) > _MOST_REASONING:
             raise BadCall(f"KMSANReasoning has {len(reasoning)} characters, at most {_MOST_REASONING} are kept: say it shorter")
-        return KmsanArguments(said.needs_kmsan, reasoning)
+        return KmsanArguments(given.needs_kmsan, reasoning)
 
-    def _against_facts(self, said: EvaluationArguments) -> None:
+    def _against_facts(self, given: EvaluationArguments) -> None:
         """Refuse once what is said against a fact; the second time it is a dispute."""
         proved = {Answer.NO in (self.evidence.functional, self.evidence.reachable): False}
         if self.evidence.functional is self.evidence.reachable is Answer.YES:
             proved = {True: True}
         for holds, worth in proved.items():
-            if not holds or said.worth_fuzzing is worth:
+            if not holds or given.worth_fuzzing is worth:
                 continue
             fact = next(
-                (one.fact for one in self.evidence.findings if one.proof or worth),
+                (finding.fact for finding in self.evidence.findings if finding.proof or worth),
                 self.evidence.findings[0].fact,
             )
             claim = f"{fact.place.path}: {fact.claim}"
             if claim not in self._warned:
                 self._warned.add(claim)
                 raise BadCall(
-                    f"WorthFuzzing is {str(said.worth_fuzzing).lower()} against a proved fact ({claim}); set it to {str(worth).lower()}"
+                    f"WorthFuzzing is {str(given.worth_fuzzing).lower()} against a proved fact ({claim}); set it to {str(worth).lower()}"
                 )
-            self.disputes.append(f"WorthFuzzing {str(said.worth_fuzzing).lower()}, against: {claim}")
+            self.disputes.append(f"WorthFuzzing {str(given.worth_fuzzing).lower()}, against: {claim}")
 
     def _wrong_citations(self, reasoning: str) -> list[str]:
         good, wrong = 0, []
@@ -190,14 +190,14 @@ class Grounding:
             return f"{cited} cannot be cited: {path} is not shown to a model (agent.never_paths)"
         entry = self.source.entry(path)
         if entry is None or entry.kind is not TreeEntryKind.FILE:
-            near = [one for one in self.changed if one.rpartition("/")[2] == path.rpartition("/")[2]]
+            near = [other for other in self.changed if other.rpartition("/")[2] == path.rpartition("/")[2]]
             return f"{cited} is no place in the tree: there is no file {path}" + (f"; did you mean {near[0]}:{lines[0]}?" if near else "")
-        found = self.source.file(path)
-        if found is None:
+        file = self.source.file(path)
+        if file is None:
             return f"{cited} cannot be checked: the content of {path} is not in this repository (a partial clone); cite another file"
-        if found.data is None:
-            return f"{cited} cannot be checked: {path} has {found.size} bytes, too many to read; cite another file"
-        count = found.data.count(b"\n") + (found.data[-1:] not in (b"", b"\n"))
+        if file.data is None:
+            return f"{cited} cannot be checked: {path} has {file.size} bytes, too many to read; cite another file"
+        count = file.data.count(b"\n") + (file.data[-1:] not in (b"", b"\n"))
         if wrong_line := next((line for line in lines if not 1 <= line <= count), None):
             return f"{text}:{wrong_line} is no place in the tree: {path} has {count} lines"
         return ""
@@ -231,7 +231,7 @@ class Grounding:
             if ended:
                 raise CannotJudge(f"the Kconfig files could not be read whole ({ended})")
             names = (re.search(r"config\s+(\w+)", line) for line in lines)
-            self._options = frozenset(found.group(1) for found in names if found)
+            self._options = frozenset(name.group(1) for name in names if name)
         return self._options
 
     def _wrong_symbols(self, symbols: Sequence[str]) -> list[str]:
@@ -264,9 +264,9 @@ class Grounding:
     def _undefined(self, names: Sequence[str], directory: str, until: float) -> list[str]:
         """Those of `names` that no file below a directory defines; of the whole tree ("") only what a kernel for the target is made of."""
         left = list(names)
-        for one in names:
+        for wanted in names:
             # a system call is defined by its bare name, as an argument of a macro
-            words = "|".join(dict.fromkeys((one, canonical(one).removeprefix("compat_").removeprefix("sys_"))))
+            words = "|".join(dict.fromkeys((wanted, canonical(wanted).removeprefix("compat_").removeprefix("sys_"))))
             seconds = until - time.monotonic()
             if seconds <= 0:
                 break
@@ -282,7 +282,7 @@ class Grounding:
                 limit_bytes=_GREP_BYTES,
                 seconds=seconds,
             )
-            left = [name for name in left if name != one or self._not_in(lines, [name], until)]
+            left = [name for name in left if name != wanted or self._not_in(lines, [name], until)]
         return left
 
     def _not_in(self, paths: Sequence[str], names: Sequence[str], until: float) -> list[str]:
@@ -292,10 +292,10 @@ class Grounding:
         for path in paths:
             if not left or time.monotonic() > until:
                 break
-            found = quiet.file(path)
-            if found is None or found.data is None or not any(_bare(name) in found.data for name in left):
+            file = quiet.file(path)
+            if file is None or file.data is None or not any(_bare(name) in file.data for name in left):
                 continue
-            there = functions(found.data, path)
+            there = functions(file.data, path)
             for name in list(left):
                 if canonical(name) not in there:
                     continue
@@ -305,7 +305,7 @@ class Grounding:
                 left.remove(name)
                 self._where[name] = path
                 with self.source.lock:
-                    self.source.read_blobs[path] = found.oid
+                    self.source.read_blobs[path] = file.oid
         return left
 
     def _is_kernels(self, path: str) -> bool:
@@ -314,8 +314,8 @@ class Grounding:
 
     def _is_targets(self, name: str) -> bool:
         """Whether a name is none of the entry points that system calls have on other architectures than the target."""
-        found = _ENTRY.match(name)
-        return found is None or found.group(1) in ("do", "se", *_ENTRIES.get(self.target, ())) or canonical(name) == name
+        entry = _ENTRY.match(name)
+        return entry is None or entry.group(1) in ("do", "se", *_ENTRIES.get(self.target, ())) or canonical(name) == name
 
     def _functions_of_change(self) -> list[str]:
         found: dict[str, None] = {}
@@ -334,18 +334,18 @@ def functions(data: bytes, path: str) -> dict[str, bool]:
             return {}
         return {match.group(1).decode("ascii"): False for match in _RUST_FUNCTION.finditer(code)}
     return {
-        one.name: b"inline" in data[one.span[0] : one.body[0]]
-        for one in definitions(data, path).definitions
-        if one.kind is DefinitionKind.FUNCTION
+        function.name: b"inline" in data[function.span[0] : function.body[0]]
+        for function in definitions(data, path).definitions
+        if function.kind is DefinitionKind.FUNCTION
     }
 
 
 def _citations(reasoning: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The places that a text cites, as path and lines: `mm/slub.c:123`, `Makefile:7-9`, whatever stands around them."""
-    for found in _PLACE.finditer(_URL.sub(" ", reasoning)):
-        path = found.group(1).lstrip(",+=@#~-")
+    for citation in _PLACE.finditer(_URL.sub(" ", reasoning)):
+        path = citation.group(1).lstrip(",+=@#~-")
         if _SOURCE.search(path) or ("/" in path and re.search(r"[A-Za-z]", path)):
-            yield path, tuple(int(number) for number in re.findall(r"[0-9]+", found.group(2)))
+            yield path, tuple(int(number) for number in re.findall(r"[0-9]+", citation.group(2)))
 
 
 def _is_name(text: str) -> bool:
@@ -359,7 +359,7 @@ def _bare(name: str) -> bytes:
 def facts(evidence: Evidence, most: int = 40) -> str:
     """What is proved of a change, as lines for a prompt."""
     lines = [f"- functional: {evidence.functional}, reachable: {evidence.reachable}"]
-    lines += [f"- {one.fact.place.path}: {one.fact.claim}" for one in evidence.findings[:most]]
+    lines += [f"- {finding.fact.place.path}: {finding.fact.claim}" for finding in evidence.findings[:most]]
     if len(evidence.findings) > most:
         lines.append(f"- and {len(evidence.findings) - most} more files")
     return "\n".join(lines)

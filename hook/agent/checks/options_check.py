@@ -43,32 +43,32 @@ class Pointers:
     places: tuple[tuple[str, int], ...]
 
 
-def settle(said: Sequence[str], pointers: Pointers, verdict: Verdict, desk: Desk) -> Needs:
+def settle(given: Sequence[str], pointers: Pointers, verdict: Verdict, desk: Desk) -> Needs:
     """The options that the tree bears out, with the reasons of those that the evidence did not know of."""
     corrections = [
         f"EnableConfigs: {name} added, to {reason.purpose}: {reason.why}{_at(reason)}"
         for name in verdict.enable_configs
-        if name not in said and (reason := verdict.config_reasons.get(name, ConfigReason("build", "is needed")))
+        if name not in given and (reason := verdict.config_reasons.get(name, ConfigReason("build", "is needed")))
     ]
     options = list(verdict.enable_configs)
     reasons: dict[str, ConfigReason] = {}
-    more = [name for name in said if name not in options]
+    more = [name for name in given if name not in options]
     if not more:
         return Needs(tuple(options), reasons, tuple(corrections))
     trial = _Trial(pointers, desk)
     for name in more:
         if name in reasons or name in options:
             continue  # it came with another
-        found = trial.of(name, options)
-        if isinstance(found, str):
-            corrections.append(f"EnableConfigs: {name} dropped: {found}")
+        settings = trial.of(name, options)
+        if isinstance(settings, str):
+            corrections.append(f"EnableConfigs: {name} dropped: {settings}")
             continue
-        for one, reason in found.items():
-            if one not in options:
-                options.append(one)
-                reasons[one] = reason
-                if one not in said:
-                    corrections.append(f"EnableConfigs: {one} added, to {reason.purpose}: {reason.why}{_at(reason)}")
+        for option, reason in settings.items():
+            if option not in options:
+                options.append(option)
+                reasons[option] = reason
+                if option not in given:
+                    corrections.append(f"EnableConfigs: {option} added, to {reason.purpose}: {reason.why}{_at(reason)}")
     return Needs(tuple(options), reasons, tuple(corrections))
 
 
@@ -97,18 +97,18 @@ class _Trial:
         if lead is None:
             return "nothing that changed, that the change uses or that was cited is built by it"
         try:
-            found: Solution | None = solve(self._kernel.options, self._kernel.base, expressions.built_in(name), dict.fromkeys(options, "y"))
+            plan: Solution | None = solve(self._kernel.options, self._kernel.base, expressions.built_in(name), dict.fromkeys(options, "y"))
         except NoSolution:
-            found = None  # not found is no proof that there is none
-        if found is None:
+            plan = None  # not found is no proof that there is none
+        if plan is None:
             return {name: lead}
-        if not found.settings:
+        if not plan.settings:
             return "it comes with the others"
-        if off := [one for one, value in found.settings.items() if value != "y"]:
+        if off := [one for one, value in plan.settings.items() if value != "y"]:
             return f"it needs {', '.join(off)} to be off"
-        reasons = {name: lead} if name in found.settings else {}
-        for one in found.settings:
-            reason = found.reasons.get(one)
+        reasons = {name: lead} if name in plan.settings else {}
+        for one in plan.settings:
+            reason = plan.reasons.get(one)
             why, path, line = (reason.why, reason.path, reason.line) if reason is not None else ("", "", 0)
             reasons.setdefault(one, ConfigReason(lead.purpose, why or f"{name} needs it", path, line))
         return reasons
@@ -123,8 +123,8 @@ class _Trial:
         """How an option has to do with the change."""
         if self._leads is None:
             self._leads = {}
-            for one, reason in self._all_leads():
-                self._leads.setdefault(one, reason)
+            for option, reason in self._all_leads():
+                self._leads.setdefault(option, reason)
         return self._leads.get(name)
 
     def _all_leads(self) -> Iterator[tuple[str, ConfigReason]]:
@@ -142,9 +142,9 @@ class _Trial:
                     used.update(dict.fromkeys(_USED.findall(text)))
         for function, path in self._pointers.functions.items():
             sheet = self._sheets.get(path)
-            for one in sheet.named(canonical(function)) if sheet is not None else ():
+            for definition in sheet.named(canonical(function)) if sheet is not None else ():
                 assert sheet is not None
-                yield from self._of_line(sheet, one.line, "reach")
+                yield from self._of_line(sheet, definition.line, "reach")
                 yield from self._of_file(path, "reach")
         for path, line in self._pointers.places:
             sheet = self._sheets.get(path)
@@ -160,15 +160,15 @@ class _Trial:
             return
         for name in names:
             try:
-                found = find_definitions(
+                definitions = find_definitions(
                     source, name, Bounds(_LOOKUP_FILES, min(_LOOKUP_SECONDS, self._desk.seconds_left), searches_all=True)
                 )
             except NotAName:
                 continue
-            for one in found.items:
-                sheet = self._sheets.get(one.path)
-                if sheet is not None and one.path.endswith((".h", ".c")):
-                    yield from self._of_line(sheet, one.definition.line, "build")
+            for definition in definitions.items:
+                sheet = self._sheets.get(definition.path)
+                if sheet is not None and definition.path.endswith((".h", ".c")):
+                    yield from self._of_line(sheet, definition.definition.line, "build")
 
     def _of_line(self, sheet: Sheet, line: int, purpose: str) -> Iterator[tuple[str, ConfigReason]]:
         for conditional in sheet.conditionals(line):

@@ -50,7 +50,7 @@ class Excerpts:
     def some(self, numbers: Iterable[int], most_characters: int) -> Mapping[int, str]:
         """The lines with these numbers, in their order; what is not there is left out."""
         wanted = sorted({number for number in numbers if 1 <= number <= self.count})
-        found: dict[int, str] = {}
+        shown: dict[int, str] = {}
         at = 0
         while at < len(wanted):
             end = at
@@ -58,6 +58,6 @@ class Excerpts:
                 end += 1
             first, last = wanted[at], wanted[end]
             lines = dict(enumerate(self.run(first, last - first + 1, most_characters), first))
-            found |= {number: lines[number] for number in wanted[at : end + 1]}
+            shown |= {number: lines[number] for number in wanted[at : end + 1]}
             at = end + 1
-        return found
+        return shown

@@ -49,13 +49,13 @@ def gather(subject: Subject, desk: Desk, most_tokens: int, seconds: float) -> Co
     sections = gathering.sections(subject, desk, seconds, most_tokens * BYTES_A_TOKEN)
     clean = [
         dataclasses.replace(
-            one, title=desk.redactor.text(one.title), text=desk.redactor.text(one.text), short=desk.redactor.text(one.short)
+            section, title=desk.redactor.text(section.title), text=desk.redactor.text(section.text), short=desk.redactor.text(section.short)
         )
-        for one in sections
+        for section in sections
     ]
     frame = estimate((fence.fence("") + "\n\n") * 4)
-    found = pack.fitted(clean, most_tokens - estimate(facts) - frame)
-    return Context(fence.fence(facts, found.text), facts, question(subject.verdict), found)
+    fitted = pack.fitted(clean, most_tokens - estimate(facts) - frame)
+    return Context(fence.fence(facts, fitted.text), facts, question(subject.verdict), fitted)
 
 
 def question(verdict: Verdict) -> str:
@@ -88,7 +88,7 @@ def _facts(subject: Subject, desk: Desk) -> Iterator[str]:
         yield f"not proved: {verdict.reasoning.partition(' Open: ')[2]}"[:_LONGEST_FACT]
     if verdict.change_classes:
         yield f"kinds of edit: {', '.join(verdict.change_classes)}"[:_LONGEST_FACT]
-    for what, names in (
+    for title, names in (
         ("can be aimed at", verdict.focus_symbols),
         ("on the call path, no aims", verdict.via),
         ("options that are needed", verdict.enable_configs),
@@ -97,7 +97,7 @@ def _facts(subject: Subject, desk: Desk) -> Iterator[str]:
         ("assumed", verdict.assumptions),
     ):
         if shown := [name for name in names if name not in secret and not held_back(re.findall(r"[\w./+-]+", name), desk.never_paths)]:
-            yield f"{what}: {', '.join(shown)}"[:_LONGEST_FACT]
+            yield f"{title}: {', '.join(shown)}"[:_LONGEST_FACT]
 
 
 def _cut(text: str, most_tokens: int) -> str:

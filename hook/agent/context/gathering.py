@@ -144,8 +144,8 @@ class _Gatherer:
     def _side(self, oid: str) -> bytes | None:
         if not oid:
             return b""
-        found = self._source.objects.read(oid)
-        return found.data if found is not None else None
+        blob = self._source.objects.read(oid)
+        return blob.data if blob is not None else None
 
     def _others(self, pairs: Iterable[tuple[FileChange, Finding]], shown: Sequence[FileChange]) -> Iterator[Section]:
         """The files of the change whose text is not shown."""
@@ -268,10 +268,10 @@ class _Gatherer:
         """The code of the changed functions."""
         for path, changed in self._changed_functions()[:_CHANGED]:
             sheet = self._sheets.get(path)
-            for one in sheet.named(changed.name) if sheet is not None else ():
-                if is_function(one):
+            for definition in sheet.named(changed.name) if sheet is not None else ():
+                if is_function(definition):
                     assert sheet is not None
-                    yield sheet.scan.code[one.body[0] : one.body[1]].decode("utf-8", "replace")
+                    yield sheet.scan.code[definition.body[0] : definition.body[1]].decode("utf-8", "replace")
 
     def _definitions(self, names: Sequence[str], why: str) -> Iterator[Section]:
         known: list[str] = []
@@ -279,27 +279,29 @@ class _Gatherer:
             if name in self._told or name in NOT_CALLED_IN_PACK:
                 continue
             self._told.add(name)
-            found = self._near.defined(name, [file.path for file, _ in self._code])
-            if found is None:
+            defined = self._near.defined(name, [file.path for file, _ in self._code])
+            if defined is None:
                 known.append(name)
-            for sheet, one in found or ():
-                yield self._definition(sheet, one, why)
+            for sheet, definition in defined or ():
+                yield self._definition(sheet, definition, why)
         if known:
             yield Section(f"{why}, and used all over the kernel", ", ".join(known))
 
-    def _definition(self, sheet: Sheet, one: Definition, why: str) -> Section:
-        conditionals = [*self._conditionals(sheet, one.line)]
-        lines = sheet.lines(extent(one, _DEFINITION_LINES))
-        if is_function(one) and one.last_line - one.first_line < _SMALL_LINES:
-            for inner in self._helpers(sheet, one):
+    def _definition(self, sheet: Sheet, entry: Definition, why: str) -> Section:
+        conditionals = [*self._conditionals(sheet, entry.line)]
+        lines = sheet.lines(extent(entry, _DEFINITION_LINES))
+        if is_function(entry) and entry.last_line - entry.first_line < _SMALL_LINES:
+            for inner in self._helpers(sheet, entry):
                 lines += ["...", *sheet.lines(extent(inner, _SMALL_LINES))]
-        more = "" if one.last_line - one.first_line < _DEFINITION_LINES else f", {_DEFINITION_LINES} lines of it"
-        title = f"{sheet.path}:{one.first_line}-{one.last_line} {one.kind} {one.name}, {why}{more}"
-        return Section(title, "\n".join([*conditionals, *lines]), f"{one.line}\t{sheet.line(one.line)}", f"definition Name={one.name}")
+        more = "" if entry.last_line - entry.first_line < _DEFINITION_LINES else f", {_DEFINITION_LINES} lines of it"
+        title = f"{sheet.path}:{entry.first_line}-{entry.last_line} {entry.kind} {entry.name}, {why}{more}"
+        return Section(
+            title, "\n".join([*conditionals, *lines]), f"{entry.line}\t{sheet.line(entry.line)}", f"definition Name={entry.name}"
+        )
 
-    def _helpers(self, sheet: Sheet, one: Definition) -> Iterator[Definition]:
+    def _helpers(self, sheet: Sheet, definition: Definition) -> Iterator[Definition]:
         """The small functions of the same file that a small one calls."""
-        for name in dict.fromkeys(_CALL.findall(sheet.scan.code[one.body[0] : one.body[1]].decode("utf-8", "replace"))):
+        for name in dict.fromkeys(_CALL.findall(sheet.scan.code[definition.body[0] : definition.body[1]].decode("utf-8", "replace"))):
             for inner in sheet.named(name):
                 if name not in self._told and is_function(inner) and inner.last_line - inner.first_line < _SMALL_LINES:
                     self._told.add(name)
@@ -310,10 +312,10 @@ class _Gatherer:
             if name in self._told or name.startswith("CONFIG_"):
                 continue
             self._told.add(name)
-            found = self._near.defined(name, [file.path for file, _ in self._code])
-            if not found:
+            defined = self._near.defined(name, [file.path for file, _ in self._code])
+            if not defined:
                 continue
-            lines = [f"{sheet.path}:{one.line}\t{sheet.line(one.line)}" for sheet, one in found]
+            lines = [f"{sheet.path}:{definition.line}\t{sheet.line(definition.line)}" for sheet, definition in defined]
             setters = self._near.setters(name)
             text = [*lines, *(["set at:", *setters] if setters else [])]
             yield Section(f"{name}: what it is, and where it is set", "\n".join(text), "\n".join(lines), f"references Name={name}")

@@ -36,7 +36,7 @@ class Neighbours:
     def __init__(self, desk: Desk, sheets: Sheets, kernel: Kernel, focus: Focus | None, until: float) -> None:
         self._source, self._target = desk.source, desk.target.arch
         self._sheets, self._kernel = sheets, kernel
-        self._known = {one.function: one.uses for one in focus.callers} if focus else {}
+        self._known = {callers.function: callers.uses for callers in focus.callers} if focus else {}
         self._until = until
         self._in_base: dict[str, bool] = {}
         self.late = False  # whether something was not looked up, for lack of time or of an index
@@ -51,8 +51,8 @@ class Neighbours:
             bare = name.removeprefix("compat_").removeprefix("sys_")
             if not self._may_look() or self._is_common(bare):
                 return None
-            found = lookup.callers(self._source, bare, self._bounds())
-            known, whole = found.items, not found.cut
+            callers = lookup.callers(self._source, bare, self._bounds())
+            known, whole = callers.items, not callers.cut
         uses = [use for use in known if self._is_kernels(use.path) and use.user != name and self._sheets.get(use.path) is not None]
         first: dict[tuple[str, str], FunctionUse] = {}
         for use in uses:
@@ -67,28 +67,32 @@ class Neighbours:
         """Where a name is defined, as the files `near` would see it; None where it is used all over the kernel."""
         for path in near:
             sheet = self._sheets.get(path)
-            own = [(sheet, one) for one in sheet.named(name) if one.kind is not DefinitionKind.OPTION] if sheet is not None else []
+            own = [(sheet, entry) for entry in sheet.named(name) if entry.kind is not DefinitionKind.OPTION] if sheet is not None else []
             if own:
                 return own[:2]
         if not self._may_look():
             return []
         if self._is_common(name):
             return None
-        found: list[tuple[Sheet, Definition]] = []
-        for one in lookup.find_definitions(self._source, name, self._bounds()).items:
-            sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None
-            if sheet is None or one.definition.kind is DefinitionKind.OPTION:
+        places: list[tuple[Sheet, Definition]] = []
+        for entry in lookup.find_definitions(self._source, name, self._bounds()).items:
+            sheet = self._sheets.get(entry.path) if self._is_kernels(entry.path) else None
+            if sheet is None or entry.definition.kind is DefinitionKind.OPTION:
                 continue
-            is_own = one.path.endswith(".c") and b"static" in sheet.data[one.definition.span[0] : one.definition.offset]
+            is_own = entry.path.endswith(".c") and b"static" in sheet.data[entry.definition.span[0] : entry.definition.offset]
             if not is_own:
-                found.append((sheet, one.definition))
+                places.append((sheet, entry.definition))
 
         def rank(pair: tuple[Sheet, Definition]) -> tuple[bool, bool, int]:
             return pair[1].kind is DefinitionKind.VARIABLE, _is_stub(*pair), -max((_shared(pair[0].path, path) for path in near), default=0)
 
         # two file systems may both have one of that name: the nearer is meant
-        found.sort(key=lambda pair: (*rank(pair), not pair[0].path.startswith("include/")))
-        return found[:1] if len(found) > 1 and (found[1][1].kind is not found[0][1].kind or rank(found[0]) < rank(found[1])) else found[:2]
+        places.sort(key=lambda pair: (*rank(pair), not pair[0].path.startswith("include/")))
+        return (
+            places[:1]
+            if len(places) > 1 and (places[1][1].kind is not places[0][1].kind or rank(places[0]) < rank(places[1]))
+            else places[:2]
+        )
 
     def setters(self, name: str) -> list[str]:
         """The lines that put a constant into something, with those around them; none where it stands in many files."""
@@ -97,12 +101,12 @@ class Neighbours:
         # what stands behind `&` is tested, not set
         form = re.compile(rf"(?:\|=|(?<![=!<>])=(?!=))[^&]*\b{name}\b")
         shown: list[str] = []
-        for one in lookup.references(self._source, name, self._bounds()).items:
-            sheet = self._sheets.get(one.path) if self._is_kernels(one.path) else None
-            if sheet is None or not form.search(one.text) or not one.function or len(shown) > _SETTERS * 6:
+        for reference in lookup.references(self._source, name, self._bounds()).items:
+            sheet = self._sheets.get(reference.path) if self._is_kernels(reference.path) else None
+            if sheet is None or not form.search(reference.text) or not reference.function or len(shown) > _SETTERS * 6:
                 continue
-            near = [number for number in range(one.line - 2, one.line + 2) if number > 0]
-            shown += [f"{one.path} {one.function}():", *sheet.lines(near)]
+            near = [number for number in range(reference.line - 2, reference.line + 2) if number > 0]
+            shown += [f"{reference.path} {reference.function}():", *sheet.lines(near)]
         return shown
 
     def _is_in_base(self, path: str) -> bool:
@@ -147,9 +151,9 @@ def _shared(path: str, other: str) -> int:
     return next((depth for depth, (one, two) in enumerate(pairs) if one != two), min(path.count("/"), other.count("/")))
 
 
-def _is_stub(sheet: Sheet, one: Definition) -> bool:
+def _is_stub(sheet: Sheet, entry: Definition) -> bool:
     """Whether a function does nothing: what a header has where an option is off."""
-    if not is_function(one):
+    if not is_function(entry):
         return False
-    body = sheet.scan.code[one.body[0] : one.body[1]].strip(b"{} \t\n")
-    return not body or (body.count(b";") == 1 and body.startswith(b"return") and b"(" not in body and one.last_line - one.line < 4)
+    body = sheet.scan.code[entry.body[0] : entry.body[1]].strip(b"{} \t\n")
+    return not body or (body.count(b";") == 1 and body.startswith(b"return") and b"(" not in body and entry.last_line - entry.line < 4)

@@ -43,7 +43,7 @@ def fitted(sections: Sequence[Section], most_tokens: int) -> Pack:
         room -= for_names
     shown: list[str] = []  # of each section, nothing where it does not fit
     for section in sections:
-        text = min((one for one in (section.short, section.text) if one), key=size, default="")
+        text = min((form for form in (section.short, section.text) if form), key=size, default="")
         fits = size(text) + _frame(section) <= room
         shown.append(text if fits else "")
         room -= size(text) + _frame(section) if fits else 0
@@ -56,9 +56,9 @@ def fitted(sections: Sequence[Section], most_tokens: int) -> Pack:
     pairs = list(zip(sections, shown, strict=True))
     left_out = tuple(section.title + (f" ({section.hint})" if section.hint else "") for section, text in pairs if not text)
     shortened = tuple(section.title for section, text in pairs if text and text != section.text)
-    for what, names in (("Left out for lack of room", left_out), ("Shown in part", shortened)):
+    for title, names in (("Left out for lack of room", left_out), ("Shown in part", shortened)):
         if names:
-            parts.append(f"{_HEADING}{what}\n{_listed(names, for_names // 2)}\n")
+            parts.append(f"{_HEADING}{title}\n{_listed(names, for_names // 2)}\n")
     return Pack("\n".join(parts), left_out, shortened)
 
 

@@ -47,7 +47,7 @@ class Sheet:
 
     def named(self, name: str) -> list[Definition]:
         """What the file defines under a name."""
-        return [one for one in self.scan.definitions if one.name == name]
+        return [definition for definition in self.scan.definitions if definition.name == name]
 
     def lines(self, numbers: Iterable[int]) -> list[str]:
         """The lines with these numbers; between those that do not follow each other a line with three dots."""
@@ -89,30 +89,30 @@ class Sheets:
         entry = source.entry(path)
         if entry is None or entry.kind is not TreeEntryKind.FILE:
             return None
-        found = source.file(path)
-        if found is None or found.data is None or is_binary(found.data):
+        file = source.file(path)
+        if file is None or file.data is None or is_binary(file.data):
             return None
-        return Sheet(self.desk, path, found.data)
+        return Sheet(self.desk, path, file.data)
 
 
-def extent(one: Definition, most_lines: int) -> list[int]:
+def extent(definition: Definition, most_lines: int) -> list[int]:
     """The numbers of the lines of a definition: all, or where it is long its head and its end."""
-    last = one.last_line
-    if last - one.first_line < most_lines:
-        return list(range(one.first_line, last + 1))
-    return [*range(one.first_line, one.first_line + most_lines - 2), last]
+    last = definition.last_line
+    if last - definition.first_line < most_lines:
+        return list(range(definition.first_line, last + 1))
+    return [*range(definition.first_line, definition.first_line + most_lines - 2), last]
 
 
-def is_function(one: Definition) -> bool:
-    return one.kind is DefinitionKind.FUNCTION
+def is_function(definition: Definition) -> bool:
+    return definition.kind is DefinitionKind.FUNCTION
 
 
 def entry_lines(sheet: Sheet, line: int) -> list[int]:
     """The lines of a Kconfig entry that begins at `line`, without its help text."""
-    found = [line]
+    numbers = [line]
     for number in range(line + 1, line + 40):
         text = sheet.line(number)
         if not text or _ENTRY_ENDS.match(text):
             break
-        found.append(number)
-    return found
+        numbers.append(number)
+    return numbers

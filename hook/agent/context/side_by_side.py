@@ -64,8 +64,8 @@ class Merged:
     @property
     def changed(self) -> tuple[str, str]:
         """The text that is gone, and that is new."""
-        old = self._old.some((one.old for one in self._lines if one.mark == "-"), LINE_CHARACTERS)
-        new = self._new.some((one.new for one in self._lines if one.mark == "+"), LINE_CHARACTERS)
+        old = self._old.some((line.old for line in self._lines if line.mark == "-"), LINE_CHARACTERS)
+        new = self._new.some((line.new for line in self._lines if line.mark == "+"), LINE_CHARACTERS)
         return "\n".join(old.values()), "\n".join(new.values())
 
     def pieces(self, most_lines: int) -> Iterator[Piece]:
@@ -160,11 +160,11 @@ class Merged:
 
 
 def _functions(data: bytes) -> list[Definition]:
-    return [one for one in scan(data).definitions if one.kind is DefinitionKind.FUNCTION]
+    return [definition for definition in scan(data).definitions if definition.kind is DefinitionKind.FUNCTION]
 
 
 def _function_at(functions: Sequence[Definition], line: int) -> Definition | None:
-    at = bisect.bisect_right(functions, line, key=lambda one: one.first_line) - 1
+    at = bisect.bisect_right(functions, line, key=lambda function: function.first_line) - 1
     return functions[at] if at >= 0 and line <= functions[at].last_line else None
 
 

@@ -50,9 +50,9 @@ class AttributeReader:
             **dict.fromkeys(TYPES, self._type),
         }  # fmt: skip
 
-    def _warn(self, line: int, what: str) -> None:
+    def _warn(self, line: int, warning: str) -> None:
         if len(self._found.warnings) < _MOST_WARNINGS:
-            self._found.warnings.append(f"{self._path}:{line}: {what}")
+            self._found.warnings.append(f"{self._path}:{line}: {warning}")
 
     def _depends(self, text: str, line: int) -> None:
         rest = text[7:].lstrip()
@@ -160,7 +160,7 @@ class AttributeReader:
     def _note_probes(self) -> None:
         probes = self._macros.probes
         if probes and self._entry is not None and self._entry.option is not None:
-            self._entry.option.probes += [one for one in dict.fromkeys(probes) if one not in self._entry.option.probes][:8]
+            self._entry.option.probes += [probe for probe in dict.fromkeys(probes) if probe not in self._entry.option.probes][:8]
         probes.clear()
 
     def _expression(self, text: str) -> Condition:
@@ -199,10 +199,10 @@ class AttributeReader:
             text = self._substituted(text)
         text = _without_comment(text)
         quoted = _QUOTED.match(text)
-        found = _IF.search(text, quoted.end() if quoted else 0)
-        if found is None:
+        condition_at = _IF.search(text, quoted.end() if quoted else 0)
+        if condition_at is None:
             return expressions.parse(text), YES
-        return expressions.parse(text[: found.start()]), self._expression(text[found.end() :])
+        return expressions.parse(text[: condition_at.start()]), self._expression(text[condition_at.end() :])
 
     def _condition(self, text: str) -> Condition:
         text = _without_comment(text).strip()

@@ -124,17 +124,17 @@ class BackwardSearch:
             return None
         key = (name, level)
         if key in self._memo:
-            found = self._memo[key]
-            return None if found is None else dict(found)
+            plan = self._memo[key]
+            return None if plan is None else dict(plan)
         before = self._cut
         self._running.append(name)
         try:
-            found = self._ways_on(option, level, asking)
+            plan = self._ways_on(option, level, asking)
         finally:
             self._running.pop()
-        if found is not None or before == self._cut:
-            self._memo[key] = found
-        return None if found is None else dict(found)
+        if plan is not None or before == self._cut:
+            self._memo[key] = plan
+        return None if plan is None else dict(plan)
 
     def _ways_on(self, option: Option, level: int, asking: str) -> Plan | None:
         name = option.name
@@ -184,8 +184,8 @@ class BackwardSearch:
             way: Plan | None = {}
             if option.choice:
                 choice = self._known.get(option.choice)
-                others = [one for one in (choice.members if choice else []) if one != name]
-                return self._cheapest([self.on(one, 2, asking) for one in others[:40]])
+                others = [member for member in (choice.members if choice else []) if member != name]
+                return self._cheapest([self.on(member, 2, asking) for member in others[:40]])
             for selector, condition in option.selected_by:
                 if self._values.level(selector) and self._values.evaluate(condition):
                     way = _joined(way, self._cheapest([self.off(selector, asking), self.lack(condition, asking)]))
@@ -249,13 +249,13 @@ class BackwardSearch:
     def _remembered(self, name: str, level: int, asking: str) -> Plan | None:
         key = (name, level)
         if key in self._memo:
-            found = self._memo[key]
-            return None if found is None else dict(found)
+            plan = self._memo[key]
+            return None if plan is None else dict(plan)
         before = self._cut
-        found = self.have(self._known.common(name), level, asking)
-        if found is not None or before == self._cut:
-            self._memo[key] = found
-        return None if found is None else dict(found)
+        plan = self.have(self._known.common(name), level, asking)
+        if plan is not None or before == self._cut:
+            self._memo[key] = plan
+        return None if plan is None else dict(plan)
 
     def _all(self, plans: Iterable[Plan | None]) -> Plan | None:
         """The plans together; the first that is missing ends it."""

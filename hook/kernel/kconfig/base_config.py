@@ -30,7 +30,7 @@ def parts(arch: str, source_arch: str) -> tuple[str, ...]:
 
 def read(text: str) -> dict[str, str]:
     """The options that a .config or a fragment of one sets: y, m, n, or the text of a value. The last of several lines counts."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in text.splitlines():
         match = _LINE.match(line.rstrip())
         if match is None:
@@ -39,9 +39,9 @@ def read(text: str) -> dict[str, str]:
         value = "n" if match[3] else match[2]
         if value[:1] == '"':
             value = re.sub(r"\\(.)", r"\1", value[1:].rpartition('"')[0] if value.endswith('"') and len(value) > 1 else value[1:])
-        found.pop(name, None)
-        found[name] = value
-    return found
+        values.pop(name, None)
+        values[name] = value
+    return values
 
 
 def _written(values: Values, name: str) -> str | None:

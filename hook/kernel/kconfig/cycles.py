@@ -16,7 +16,7 @@ _MOST = 20  # cycles that are named
 
 def cycles(options: Mapping[str, Option], shared: Mapping[str, Condition]) -> list[list[str]]:
     """The options that lead back to themselves, each cycle once, as far as one walk over all of them meets them."""
-    found: list[list[str]] = []
+    circles: list[list[str]] = []
     done: set[str] = set()
     for first in options:
         if first in done:
@@ -34,16 +34,16 @@ def cycles(options: Mapping[str, Option], shared: Mapping[str, Condition]) -> li
             following = None
             for name in walk[-1]:
                 if name in on_path:
-                    names = [one for one in path[on_path[name] :] if one[0] != "#"]
-                    if names and len(found) < _MOST:
-                        found.append(names)
+                    names = [step for step in path[on_path[name] :] if step[0] != "#"]
+                    if names and len(circles) < _MOST:
+                        circles.append(names)
                 elif name not in done:
                     following = name
                     break
             else:
                 walk.pop()
                 del on_path[path.pop()]
-    return found
+    return circles
 
 
 def _leans_on(name: str, options: Mapping[str, Option], shared: Mapping[str, Condition]) -> Iterator[str]:

@@ -130,18 +130,18 @@ def _term(tokens: list[str], at: int, depth: int) -> tuple[Condition, int]:
     if at >= len(tokens):
         raise BadExpression("an expression that ends early")
     if tokens[at] == "(":
-        found: Condition
-        found, at = _either(tokens, at + 1, depth + 1)
+        term: Condition
+        term, at = _either(tokens, at + 1, depth + 1)
         if at >= len(tokens) or tokens[at] != ")":
             raise BadExpression("a parenthesis without its end")
         at += 1
     else:
-        found = atom(tokens[at])
+        term = atom(tokens[at])
         at += 1
         if at + 1 < len(tokens) and tokens[at] in COMPARISONS:
-            found = Relation(tokens[at], found, atom(tokens[at + 1]))
+            term = Relation(tokens[at], term, atom(tokens[at + 1]))
             at += 2
-    return (Negation(found) if negations % 2 else found), at
+    return (Negation(term) if negations % 2 else term), at
 
 
 def atom(token: str) -> Symbol | Constant:

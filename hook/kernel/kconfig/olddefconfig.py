@@ -52,8 +52,8 @@ class Values:
 
     def level(self, name: str) -> int:
         """0, 1 or 2 for n, m or y; 0 for what is no bool or tristate. Raises TooDeep."""
-        found = self._levels.get(name)
-        return found if found is not None else self._calculated(name)
+        known = self._levels.get(name)
+        return known if known is not None else self._calculated(name)
 
     def text(self, name: str) -> str:
         """The value as .config has it; an option that is not defined has its own name. Raises TooDeep."""
@@ -235,26 +235,26 @@ class Values:
             option = self.known.get(member)
             if option is not None and self._visible(option):
                 visible.append(member)
-        self._chosen[name] = found = self._pick(choice, visible)
-        return found
+        self._chosen[name] = picked = self._pick(choice, visible)
+        return picked
 
     def _pick(self, choice: Option, visible: list[str]) -> str:
         if self._order is None:
-            self._order = {one: number for number, one in enumerate(self.given)}
+            self._order = {member: number for number, member in enumerate(self.given)}
         order = self._order
         # the one that was set last comes first; then those that were not set, as they are defined
-        ranked = sorted(visible, key=lambda one: -order.get(one, -1))
-        for one in ranked:
-            if self.given.get(one) == "y":
-                return one
+        ranked = sorted(visible, key=lambda member: -order.get(member, -1))
+        for member in ranked:
+            if self.given.get(member) == "y":
+                return member
         named = ((value.name, condition) for value, condition in choice.defaults if isinstance(value, Symbol))
         defaults = (name for name, condition in named if name in visible and self.evaluate(condition))
         default = next(defaults, visible[0] if visible else None)
         if default is not None and self.given.get(default) != "n":
             return default
-        for one in visible:
-            if one not in self.given:
-                return one
+        for member in visible:
+            if member not in self.given:
+                return member
         return ranked[-1] if ranked else ""
 
     def _is_switch(self, value: Condition) -> bool:

@@ -73,7 +73,7 @@ class StoredOptions:
             self._database.execute("pragma cell_size_check = on")
             head = json.loads(self._line("") or "")
             self.modules = str(head["Modules"])
-            self.warnings: list[str] = [str(one) for one in head["Warnings"]]
+            self.warnings: list[str] = [str(warning) for warning in head["Warnings"]]
             good = head["Format"] == FORMAT
         except self._errors:
             good = False
@@ -108,8 +108,8 @@ class StoredOptions:
         return self._shared[name]
 
     def _line(self, name: str) -> str | None:
-        found = self._database.execute("select value from line where name = ?", (name,)).fetchone()
-        return None if found is None else str(found[0])
+        row = self._database.execute("select value from line where name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
 
 
 @dataclasses.dataclass
@@ -165,8 +165,8 @@ class TreeOptions:
         self._open()
         key = hashlib.sha256("\n".join([self.digest, *(blob.oid if blob else "" for blob in blobs)]).encode()).hexdigest()
         name = f"{self.digest[:32]}.{key[:16]}.config"
-        if found := self._json(name):
-            return dict(found)
+        if document := self._json(name):
+            return dict(document)
         texts = [blob.data.decode("utf-8", "replace") for blob in blobs if blob is not None and blob.data is not None]
         with _much_at_once():
             made = base_config.configured(self._whole(), texts)
@@ -181,7 +181,7 @@ class TreeOptions:
         tree = self.source.oid("") if self.source.revision else ""
         trees = {key.removeprefix(mine): digest for key, digest in self._json("trees").items() if key.startswith(mine)}
         candidates = [tree] if tree in trees else self._comparable(trees)
-        fitting = next((one for one in candidates if self._holds(trees[one], one, tree)), "")
+        fitting = next((tree_id for tree_id in candidates if self._holds(trees[tree_id], tree_id, tree)), "")
         if fitting:
             self.digest = trees[fitting]
         else:
@@ -195,13 +195,13 @@ class TreeOptions:
 
     def _comparable(self, trees: dict[str, str]) -> list[str]:
         """Of each of the last entries the tree that was seen last, of those that are still there."""
-        found: dict[str, str] = {}
-        for one, digest in reversed(trees.items()):
-            if digest not in found and self.source.objects.read(one) is not None:
-                found[digest] = one
-            if len(found) == _MOST_CANDIDATES:
+        comparable: dict[str, str] = {}
+        for tree_id, digest in reversed(trees.items()):
+            if digest not in comparable and self.source.objects.read(tree_id) is not None:
+                comparable[digest] = tree_id
+            if len(comparable) == _MOST_CANDIDATES:
                 break
-        return list(found.values())
+        return list(comparable.values())
 
     def _holds(self, digest: str, its_tree: str, tree: str) -> bool:
         """Whether the Kconfig files of our tree are those that an entry was read from."""
@@ -221,9 +221,9 @@ class TreeOptions:
         if self.source.revision:
             # a rebase asks this of each of its commits, and a process for each would cost more than all the rest
             objects = self.source.objects
-            found = changed_paths(Source(objects, its_tree), Source(objects, self.source.revision), _MOST_DIRECTORIES)
-            if found is not None:
-                return found
+            changed = changed_paths(Source(objects, its_tree), Source(objects, self.source.revision), _MOST_DIRECTORIES)
+            if changed is not None:
+                return changed
         from hook.source.index import differences
 
         try:
@@ -277,15 +277,15 @@ class TreeOptions:
         with contextlib.suppress(OSError):
             entries = sorted(self._directory.glob("*.options"), key=lambda path: path.stat().st_mtime)
             for path in entries[:-_MOST_ENTRIES]:
-                for one in self._directory.glob(f"{path.stem}.*"):
-                    one.unlink(missing_ok=True)
+                for file in self._directory.glob(f"{path.stem}.*"):
+                    file.unlink(missing_ok=True)
 
 
 @functools.lru_cache(maxsize=16)
 def _parsed(path: pathlib.Path, mtime_ns: int) -> dict[str, str]:
     """A file of ours as it was at a time. Raises OSError, ValueError."""
-    found = json.loads(own_files.read(path, _MOST_BYTES) or b"{}")
-    return found if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()) else {}
+    document = json.loads(own_files.read(path, _MOST_BYTES) or b"{}")
+    return document if isinstance(document, dict) and all(isinstance(value, str) for value in document.values()) else {}
 
 
 def _fill(path: pathlib.Path, options: Options) -> None:

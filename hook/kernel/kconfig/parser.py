@@ -163,7 +163,7 @@ class _Reader(AttributeReader):
 
     def _other(self, bare: str, word: str, line: int) -> None:
         assignment = _ASSIGNMENT.match(bare)
-        found = _WORD.match(bare)
+        word_match = _WORD.match(bare)
         if assignment is not None and word not in _OLD_TYPES:
             self._close_entry()
             try:
@@ -173,12 +173,12 @@ class _Reader(AttributeReader):
         elif word in _OLD_TYPES:
             bare = _OLD_TYPES[word] + bare[len(word) :]
             self._attributes[_OLD_TYPES[word]](bare, line)
-        elif found and found[0] in self._attributes and self._entry is not None:
+        elif word_match and word_match[0] in self._attributes and self._entry is not None:
             # `prompt"text"`, `bool"text"`
-            self._attributes[found[0]](found[0] + " " + bare[found.end() :], line)
-        elif found and found[0] in self._statements:
+            self._attributes[word_match[0]](word_match[0] + " " + bare[word_match.end() :], line)
+        elif word_match and word_match[0] in self._statements:
             self._close_entry()
-            self._statements[found[0]](found[0] + " " + bare[found.end() :], line)
+            self._statements[word_match[0]](word_match[0] + " " + bare[word_match.end() :], line)
         elif bare.startswith("$("):
             try:
                 if self._macros.expand(bare).strip():
@@ -227,11 +227,11 @@ class _Reader(AttributeReader):
         else:
             self._dependencies.setdefault(option.name, []).append(base)
         visible = self._blocks[-1].visible if self._blocks else YES
-        option.prompts += [both(both(base, one), visible) for one in entry.prompts]
-        option.defaults += [(value, both(base, one)) for value, one in entry.defaults]
-        option.selects += [(target, both(base, one)) for target, one in entry.selects]
-        option.ranges += [(low, high, both(base, one)) for low, high, one in entry.ranges]
-        self._implies += [(option.name, target, both(base, one)) for target, one in entry.implies]
+        option.prompts += [both(both(base, condition), visible) for condition in entry.prompts]
+        option.defaults += [(value, both(base, condition)) for value, condition in entry.defaults]
+        option.selects += [(target, both(base, condition)) for target, condition in entry.selects]
+        option.ranges += [(low, high, both(base, condition)) for low, high, condition in entry.ranges]
+        self._implies += [(option.name, target, both(base, condition)) for target, condition in entry.implies]
 
     def _config(self, text: str, line: int) -> None:
         name = self._expanded(text.split(None, 1)[1] if " " in text or "\t" in text else "", line).partition("#")[0].strip()

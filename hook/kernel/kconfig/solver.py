@@ -54,10 +54,10 @@ def solve(known: OptionLookup, base: Mapping[str, str], condition: Condition, gi
                 break
             search = BackwardSearch(known, values, {**fixed, **plan})
             for goal in missing:
-                found = search.have(goal, 2 if isinstance(goal, Symbol) and plan.get(goal.name) == "y" else 1, "")
-                if found is None:
+                plan_found = search.have(goal, 2 if isinstance(goal, Symbol) and plan.get(goal.name) == "y" else 1, "")
+                if plan_found is None:
                     raise NoSolution(search.ended_at or expressions.shown(goal))
-                for name, value in found.items():
+                for name, value in plan_found.items():
                     if (plan | fixed).get(name, value) != value:
                         raise NoSolution(f"{name} would have to be both on and off")
                     plan.setdefault(name, value)
@@ -87,19 +87,19 @@ def _laid_over(base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan) ->
 
 def _missing(values: Values, condition: Condition, wanted: Mapping[str, str]) -> list[Condition]:
     """What does not hold yet: the condition, and each setting that olddefconfig would not keep."""
-    found: list[Condition] = [] if values.holds(condition) else [condition]
+    missing: list[Condition] = [] if values.holds(condition) else [condition]
     for name, value in wanted.items():
         if value == "y" and values.level(name) < 2:
-            found.append(Symbol(name))
+            missing.append(Symbol(name))
         elif value == "n" and values.level(name):
-            found.append(equal(name, "n"))
-    return found
+            missing.append(equal(name, "n"))
+    return missing
 
 
 def smallest(known: OptionLookup, base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan, condition: Condition) -> Plan:
     """The plan without what `condition` does not need of it. Raises TooDeep."""
-    for name in sorted(plan, key=lambda one: (-COSTS.get(one, 1.0), list(plan).index(one))):
-        smaller = {one: value for one, value in plan.items() if one != name}
+    for name in sorted(plan, key=lambda other: (-COSTS.get(other, 1.0), list(plan).index(other))):
+        smaller = {other: value for other, value in plan.items() if other != name}
         values = Values(known, _laid_over(base, fixed, smaller))
         if not _missing(values, condition, {**fixed, **smaller}):
             plan = smaller
@@ -108,7 +108,7 @@ def smallest(known: OptionLookup, base: Mapping[str, str], fixed: Mapping[str, s
 
 def _probes(known: OptionLookup, values: Values, names: Iterable[str]) -> tuple[str, ...]:
     """What the toolchain was taken to say about the options that hold up the answer: those themselves, and what they depend on."""
-    found: dict[str, None] = {}
+    probes: dict[str, None] = {}
     seen: set[str] = set()
     waiting: list[tuple[Condition, int]] = [(Symbol(name), 0) for name in names]
     while waiting and len(seen) < 2000:
@@ -126,6 +126,6 @@ def _probes(known: OptionLookup, values: Values, names: Iterable[str]) -> tuple[
         option = known.get(name)
         if option is not None and (values.level(name) or option.type not in ("bool", "tristate")):
             for probe in option.probes:
-                found[f"{name}: {probe}"] = None
+                probes[f"{name}: {probe}"] = None
             waiting.append((option.depends, depth + 1))
-    return tuple(found)
+    return tuple(probes)

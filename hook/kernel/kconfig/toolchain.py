@@ -146,11 +146,11 @@ class Toolchain:
 
 def toolchain(name: str) -> Toolchain:
     """The toolchain that a name such as `gcc-12` or `clang-19 pahole-1.25` stands for. Raises NotAToolchain."""
-    found = re.match(TOOLCHAIN, name)
-    if found is None:
+    parts = re.match(TOOLCHAIN, name)
+    if parts is None:
         raise NotAToolchain("a compiler and its version such as gcc-12 or clang-19, and perhaps pahole-1.25 or rustc-1.78 after it")
-    tools = dict(word.split("-", 1) for word in re.split(r"[ ,+]", found.group(3)) if word)
-    return Toolchain(found.group(1), int(found.group(2)), tools.get("pahole", ""), tools.get("rustc", ""))
+    tools = dict(word.split("-", 1) for word in re.split(r"[ ,+]", parts.group(3)) if word)
+    return Toolchain(parts.group(1), int(parts.group(2)), tools.get("pahole", ""), tools.get("rustc", ""))
 
 
 def _number(version: str, major: int, minor: int) -> str:

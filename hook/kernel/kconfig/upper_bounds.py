@@ -109,9 +109,9 @@ class _Bounds:
             return self._on[name]
         self._on[name] = True  # what leads back to itself is not ruled out
         option = self._known.get(name)
-        found = False
+        may = False
         if option is not None and option.type in ("bool", "tristate", ""):
-            found = (
+            may = (
                 bool(option.probes)
                 or any(self.may_hold(prompt) for prompt in option.prompts)
                 or any(self.may_hold(condition) and self.may_hold(value) for value, condition in option.defaults)
@@ -119,27 +119,27 @@ class _Bounds:
                 or any(self.may_hold(condition) and self.may_be_on(by) for by, condition in option.implied_by)
             )
         elif option is not None:
-            found = True  # a number or a text: what it is compared with decides
-        self._on[name] = found
-        return found
+            may = True  # a number or a text: what it is compared with decides
+        self._on[name] = may
+        return may
 
     def is_always_on(self, name: str) -> bool:
         if name in self._always:
             return self._always[name]
         self._always[name] = False
         option = self._known.get(name)
-        found = False
+        always = False
         if option is not None and option.type in ("bool", "tristate") and not option.choice and not option.probes:
-            found = any(self.is_always_on(by) and self.always_holds(condition) for by, condition in option.selected_by)
-            if not found and not any(self.may_hold(prompt) for prompt in option.prompts):
+            always = any(self.is_always_on(by) and self.always_holds(condition) for by, condition in option.selected_by)
+            if not always and not any(self.may_hold(prompt) for prompt in option.prompts):
                 for value, condition in option.defaults:
                     if self.always_holds(condition):
-                        found = self.always_holds(value)
+                        always = self.always_holds(value)
                         break
                     if self.may_hold(condition) and not self.always_holds(value):
                         break
-        self._always[name] = found
-        return found
+        self._always[name] = always
+        return always
 
     def clause(self, condition: Condition) -> str:
         """The part of a condition that cannot hold, down to what is at its root."""

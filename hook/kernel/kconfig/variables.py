@@ -70,18 +70,18 @@ class KconfigMacros:
             raise MacroTooLarge("macros that expand without end")
         out: list[str] = []
         at, length = 0, 0
-        while (found := text.find("$", at)) >= 0:
-            out.append(text[at:found])
-            if text[found + 1 : found + 2] == "(":
-                end = PARENTHESES.closing(text, found + 1)
+        while (dollar := text.find("$", at)) >= 0:
+            out.append(text[at:dollar])
+            if text[dollar + 1 : dollar + 2] == "(":
+                end = PARENTHESES.closing(text, dollar + 1)
                 if end < 0:
-                    out.append(text[found:])
+                    out.append(text[dollar:])
                     at = len(text)
                     break
-                piece = self._one(text[found + 2 : end], arguments, depth + 1)
+                piece = self._one(text[dollar + 2 : end], arguments, depth + 1)
                 at = end + 1
             else:
-                piece, at = "$", found + 1
+                piece, at = "$", dollar + 1
             out.append(piece)
             length += len(piece)
             if length > _LONGEST:
