@@ -89,6 +89,11 @@ class FuzzSettings(SettingGroup, name="fuzz"):
         checks.machine,
         "what the machine has: qemu-any (all that QEMU emulates), gce, or a list of QEMU devices: [e1000e, nvme]",
     )
+    teardown: str = _field(
+        "leave-out",
+        checks.one_of("leave-out", "include"),
+        "whether code counts that runs only at hot-unplug or unbind through sysfs: leave-out (as farms do) or include",
+    )
 
 
 class ReachSettings(SettingGroup, name="reach"):

@@ -67,7 +67,11 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
         commit=change.commit,
         tool_version=__version__,
     )
-    return _with_options(verdict, proofs) if Answer.NO not in (evidence.functional, evidence.reachable) else verdict
+    if Answer.NO not in (evidence.functional, evidence.reachable):
+        return _with_options(verdict, proofs)
+    if evidence.functional is not Answer.NO and proofs.reached is not None:
+        return dataclasses.replace(verdict, assumptions=proofs.reached.assumptions)
+    return verdict
 
 
 def _with_options(verdict: Verdict, proofs: Proofs) -> Verdict:

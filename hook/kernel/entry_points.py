@@ -78,6 +78,11 @@ AT_BOOT = re.compile(
     r"(?:module_init|__initcall|console_initcall|(?:early|pure|core|postcore|arch|subsys|fs|rootfs|device|late)_initcall(?:_sync)?"
     r"|security_initcall|init_subsys\w*|net_initcall|__define_initcall|pci_subsys_initcall|crypto_initcall)\Z"
 )
+# what makes an initcall in the body of a macro, or may: of these forms is all that the headers of Linux 6.12 define for it
+STARTING = re.compile(
+    r"\b(?:\w*initcall\w*|(?:\w+_)?(?:module|builtin)_(?!param|exit|put\b|get\b|name\b)\w+|cpufreq_governor_init|early_param|__setup\w*"
+    r"|\w*section\w*|\w*constructor\w*|(?:COMPAT_)?SYSCALL_DEFINE\w*|\w*PCI_FIXUP\w*|__?asm\w*|asm)\b"
+)
 AT_BOOT_FUNCTIONS = {"init/main.c": frozenset(("start_kernel", "kernel_init", "rest_init"))}
 AT_EXIT = re.compile(r"(?:module_exit|__exitcall)\Z")
 BOOT_OPTIONS = re.compile(r"(?:early_param|__setup|__setup_param|early_initcall_param)\Z")

@@ -67,6 +67,7 @@ class Limits:
     bounds: call_paths.SearchBounds
     driver_files: int  # read for what drivers bind to, and for who uses them
     descriptions: Descriptions | None = None  # of system calls, where the person has a checkout of them
+    left_out: frozenset[teardown.RunsAt] = teardown.LEFT_OUT
 
 
 def limits(settings: Settings, thorough: bool) -> Limits:
@@ -85,7 +86,8 @@ def limits(settings: Settings, thorough: bool) -> Limits:
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     reach = settings.reach
     files, steps = (reach.max_files, reach.max_steps) if thorough else (reach.check_files, reach.check_steps)
-    return Limits(vm, call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, steps), files, described)
+    left_out = teardown.NOTHING_RUNS if settings.fuzz.teardown == "include" else teardown.LEFT_OUT
+    return Limits(vm, call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, steps), files, described, left_out)
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, within: Limits) -> Reached:
@@ -139,15 +141,16 @@ class _Look:
     def at(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
         """What is said of a file of which `functions` changed, perhaps `nothing_else`. Raises GitError."""
         source, kernel, bounds = self._source, self._kernel, self._within.bounds
-        ending = teardown.gate(functions, source, kernel, bounds) if functions and nothing_else else _NOTHING
+        within = self._within
+        ending = teardown.gate(functions, source, kernel, bounds, within.left_out) if functions and nothing_else else _NOTHING
 
         def way_in() -> Reach:
             return call_paths.reach(functions, self._search, self._within.descriptions) if functions else _NOTHING
 
         if path.startswith(_HARDWARE):
             hardware = self._drivers.of_file(path)
-            if hardware.answer is Answer.NO and (why := teardown.at_boot(functions, source, kernel, bounds)):
-                hardware = unknown(f"runs only at boot: no emulated device binds to it, and {why}")
+            if hardware.answer is Answer.NO and (why := teardown.without_device(functions, source, kernel, bounds)):
+                hardware = unknown(f"runs without a device, at boot or as a module is unloaded: {why}")
             return of_file(hardware, ending, way_in)
         if path.startswith(_BOOT):
             # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
@@ -214,7 +217,8 @@ def together(answers: Mapping[str, Reach]) -> Reached:
     yes = [reach for reach in answers.values() if reach.answer is Answer.YES]
     if not yes:
         questions = (reach.question for reach in answers.values() if reach.answer is Answer.UNKNOWN and reach.question)
-        return Reached(answers, questions=tuple(dict.fromkeys(questions)))
+        assumptions = _each(reach.assumptions for reach in answers.values() if reach.answer is Answer.NO)
+        return Reached(answers, questions=tuple(dict.fromkeys(questions)), assumptions=assumptions)
     return Reached(
         answers,
         facts=yes[0].facts,

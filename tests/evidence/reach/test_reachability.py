@@ -177,5 +177,15 @@ def test_teardown_beside_a_changed_table_is_no_teardown(driver: Kernel) -> None:
     driver.commit(FOO, DRIVER.replace(*real))
     alone = judged(driver, real, ("speed = 0", "speed = 9"))
     assert (alone["Reachable"], alone["WorthFuzzing"]) == ("no", False)
+    assert any("unbind through sysfs" in str(assumption) for assumption in alone["Assumptions"])  # type: ignore[attr-defined]
     both = judged(driver, real, ("speed = 0", "speed = 9"), ('.name = "foo"', '.name = "fooo"'))
     assert (both["Reachable"], both["WorthFuzzing"]) == ("yes", True)
+
+
+def test_teardown_runs_with_the_device_where_the_settings_include_it(driver: Kernel) -> None:
+    real = ("0x15b3, 0xcb84", "0x8086, 0x10d3")
+    driver.env["PATCH_TRIAGE_FUZZ_TEARDOWN"] = "include"
+    assert judged(driver, ("speed = 0", "speed = 9"))["Reachable"] == "no"  # no machine has a device to unbind
+    driver.commit(FOO, DRIVER.replace(*real))
+    found = judged(driver, real, ("speed = 0", "speed = 9"))
+    assert (found["Reachable"], found["Devices"]) == ("yes", ["e1000e"])

@@ -1,8 +1,9 @@
 """Teardown: whether changed functions run only at module exit, at unbind, or at hot-unplug.
 
-A NO is a proof from every use of the function in the kernel, of its callers, and so on: each ends at the unbind of a device on a bus where
-no program in a virtual machine plugs or unplugs devices, or at the exit of a module that is built in. Every use must be seen. A limit, a
-macro that may paste the name, an address that goes anywhere else leave it open. docs/call-paths.md has the rules.
+A NO is a proof from every use of the function in the kernel, of its callers, and so on: each ends at the exit of a module that is built in,
+which nothing runs, or at the unbind of a device on a bus where no program plugs or unplugs devices but root through sysfs (unbind, remove,
+rescan), which farms leave out (`fuzz.teardown`). Every use must be seen. A limit, a macro, an address that goes anywhere else leave it
+open. docs/call-paths.md has the rules.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import MOST_USES, Use, UseKind, uses_of
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls.call_paths import SearchBounds
-from hook.evidence.reach.calls.nodes import PathNode, function_node, table_node
+from hook.evidence.reach.calls.nodes import PathNode, function_node, macro_node, table_node
 from hook.kernel import entry_points
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, built_in, names, open_parts
 from hook.kernel.kernel import Kernel
@@ -36,7 +37,8 @@ class RunsAt(enum.StrEnum):
     """What makes a function run."""
 
     MODULE_EXIT = "module exit"
-    FIXED_UNBIND = "unbind of a device that no program can plug or unplug"
+    MODULE_UNLOAD = "module unload"  # of what the base configuration has as a module, or may have
+    FIXED_UNBIND = "hot-unplug or unbind through sysfs alone, which farms leave out"
     HOT_UNPLUG = "hot-unplug, which a program that emulates the device can do"
     POWER = "suspend, resume or shutdown"
     BOOT = "boot"
@@ -64,7 +66,12 @@ _MEMBERS: dict[str, dict[str, RunsAt]] = {
 # what a virtual machine needs so that a program can plug and unplug such devices, and what people call it
 _GADGET = ("USB_RAW_GADGET", "USB_DUMMY_HCD"), "dummy_hcd with raw-gadget"
 _PLUGGED = {"usb_driver": _GADGET, "usb_serial_driver": _GADGET, "hid_driver": (("UHID",), "uhid")}
+_OPEN = frozenset((RunsAt.UNKNOWN, RunsAt.MODULE_UNLOAD))  # what says nothing of teardown
+NOTHING_RUNS = frozenset((RunsAt.MODULE_EXIT,))
+LEFT_OUT = NOTHING_RUNS | {RunsAt.FIXED_UNBIND}  # by farms, where fuzz.teardown says no more
 _MAKES_DEVICES = re.compile(rb"\b(?:platform_device_(?:register|add|alloc|unregister|del|put)\w*|mfd_\w+|struct mfd_cell|MFD_CELL\w*)\b")
+_CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
+_DEEPEST_MACRO, _MOST_HEADERS = 4, 4  # macros inside each other, and headers that define one
 _LONGEST_NAME = 512  # that is put together by a macro, with the blanks beside it
 _LAST_WORD, _FIRST_WORD = re.compile(rb"\w*\Z"), re.compile(rb"\s*+(\w*+)")
 _HARMLESS = re.compile(r"(?:EXPORT|MODULE|EXPORT_SYMBOL)_\w+\Z")
@@ -80,11 +87,13 @@ class _LastUse:
     is_complete: bool = True  # whether every use of the function was seen
 
 
-def gate(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: SearchBounds) -> Reach:
-    """Whether `functions`, given as (path, name), run only at teardown.
+def gate(
+    functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: SearchBounds, left_out: frozenset[RunsAt] = LEFT_OUT
+) -> Reach:
+    """Whether `functions`, given as (path, name), run only at teardown that is `left_out`.
 
     NO where each of them is proved to; YES where one runs as a device is unplugged that a program emulates; else UNKNOWN, with what is
-    known in the question, which is empty where a function is none of teardown. Raises GitError.
+    known in the question, which is empty where a function is none of teardown, or runs with whatever device there is. Raises GitError.
     """
     walk = _walk(source, kernel, bounds)
     facts: list[Fact] = []
@@ -98,11 +107,13 @@ def gate(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, b
                 if reached is not None:
                     return reached
         times = {end.runs_at for end in ends}
-        if times and times <= {RunsAt.MODULE_EXIT, RunsAt.FIXED_UNBIND}:
+        if times and times <= left_out:
             facts += [end.fact for end in ends]
             if RunsAt.MODULE_EXIT in times:
                 assumptions.append(f"{path} is built in, not a module")
-        elif not ends or RunsAt.UNKNOWN in times:
+            if RunsAt.FIXED_UNBIND in times:
+                assumptions.append(f"only hot-unplug or unbind through sysfs runs {name}; farms leave that out (fuzz.teardown)")
+        elif not ends or times & _OPEN or times <= LEFT_OUT:
             return Reach(Answer.UNKNOWN)  # one of them runs at other times, or may: nothing is said of the change
         else:
             questions.append(
@@ -113,14 +124,15 @@ def gate(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, b
     return Reach(Answer.NO, tuple(dict.fromkeys(facts)), assumptions=tuple(dict.fromkeys(assumptions)))
 
 
-def at_boot(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: SearchBounds) -> str:
-    """How one of `functions`, given as (path, name), runs at boot whatever devices there are, or why that cannot be told.
+def without_device(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: SearchBounds) -> str:
+    """How one of `functions`, given as (path, name), runs whatever devices there are: at boot, as a module is unloaded; or why that
+    cannot be told.
 
     Empty where none does. Raises GitError.
     """
     walk = _walk(source, kernel, bounds)
     ends = (end for path, name in dict.fromkeys(functions) for end in walk.ends(path, name))
-    return next((end.fact.claim for end in ends if end.runs_at is RunsAt.BOOT or not end.is_complete), "")
+    return next((end.fact.claim for end in ends if end.runs_at in (RunsAt.BOOT, RunsAt.MODULE_UNLOAD) or not end.is_complete), "")
 
 
 def _walk(source: Source, kernel: Kernel, bounds: SearchBounds) -> _UseWalk:
@@ -130,7 +142,7 @@ def _walk(source: Source, kernel: Kernel, bounds: SearchBounds) -> _UseWalk:
 def _up_to_unknown(ends: Iterator[_LastUse]) -> Iterator[_LastUse]:
     for end in ends:
         yield end
-        if end.runs_at is RunsAt.UNKNOWN:
+        if end.runs_at in _OPEN:
             return
 
 
@@ -206,6 +218,9 @@ class _UseWalk:
         head = unit.head(definition)
         name = definition.name
         line, text = unit.line(definition.offset)
+        if definition.kind is DefinitionKind.MACRO:
+            yield from self._of_macro(unit, definition)
+            return
         if re.search(rb"\b__exit\b", head):
             yield self._exit(unit, f"{name} is __exit", line, text)
             return
@@ -233,8 +248,40 @@ class _UseWalk:
                     continue
                 count += 1
                 yield self._end_of(user, use, name)
+                if use.kind is UseKind.MACRO and use.user is not None:
+                    yield user, use.user  # what runs the macro may run at boot
         if not count:
             yield _open(unit.path, line, text, f"nothing uses {name}")
+
+    def _of_macro(self, unit: TranslationUnit, macro: Definition) -> Iterator[_LastUse | tuple[TranslationUnit, Definition]]:
+        """Where the uses of a macro end that uses the function: what makes an initcall of it may run it at boot."""
+        line, text = unit.line(macro.offset)
+        if self._may_start(unit, macro, 0):
+            yield _incomplete(unit.path, line, text, f"{macro.name} may run it at boot")
+            return
+        for path in self._all_files(macro_node(unit, macro)):
+            user = self.units.get(path) if path else None
+            if user is None:
+                yield _incomplete(unit.path, line, text, f"not every use of {macro.name} could be read")
+                return
+            for use in uses_of(user, macro.name):
+                if use.user is not None and use.kind in (UseKind.CALL, UseKind.MACRO):
+                    yield user, use.user
+
+    def _may_start(self, unit: TranslationUnit, macro: Definition, depth: int) -> bool:
+        """Whether a macro may make an initcall, itself or through others."""
+        body = unit.data[macro.offset + len(macro.name) : macro.span[1]].decode("latin-1")
+        if depth > _DEEPEST_MACRO or entry_points.STARTING.search(body):
+            return True
+        return any(self._is_starting(unit, inner, depth + 1) for inner in dict.fromkeys(_CALLED.findall(body)) if inner != macro.name)
+
+    def _is_starting(self, unit: TranslationUnit, name: str, depth: int) -> bool:
+        """Whether a name that a file uses is a macro that may make an initcall."""
+        if (own := unit.defined(name, DefinitionKind.MACRO)) is not None:
+            return self._may_start(unit, own, depth)
+        headers = [path for path in self._name_users.defining(name) if path.endswith(".h")]
+        found = ((header, header.defined(name, DefinitionKind.MACRO)) for path in headers if (header := self.units.get(path)) is not None)
+        return len(headers) > _MOST_HEADERS or any(macro is not None and self._may_start(header, macro, depth) for header, macro in found)
 
     def _all_files(self, node: PathNode) -> Iterator[str]:
         """Every file that may use a function; the empty path where there may be others."""
@@ -265,6 +312,8 @@ class _UseWalk:
             return self._exit(unit, f"{use.given}({name})", use.line, use.text)
         if use.kind is UseKind.STATEMENT and (entry_points.AT_BOOT.match(use.given) or entry_points.BOOT_OPTIONS.match(use.given)):
             return _LastUse(RunsAt.BOOT, _fact(unit, f"{use.given}({name})", use.line, use.text))
+        if use.kind is UseKind.STATEMENT and (entry_points.STARTING.fullmatch(use.given) or self._is_starting(unit, use.given, 0)):
+            return _incomplete(unit.path, use.line, use.text, f"{use.given}({name}) may run it at boot")
         members = _MEMBERS.get(use.struct) if use.kind is UseKind.TABLE else None
         if members is None or use.user is None or (members and use.member not in members):
             return _open(unit.path, use.line, use.text, f"{name} is used at {unit.path}:{use.line}")
@@ -284,7 +333,7 @@ class _UseWalk:
         base = self._kernel.base
         modules = [name for name in names(condition) if base.get(name) == "m"]
         if open_parts(condition) or modules:
-            return _open(unit.path, line, text, f"{unit.path} may be a module")
+            return _LastUse(RunsAt.MODULE_UNLOAD, _fact(unit, f"{claim}, and {unit.path} may be a module that is unloaded", line, text))
         claim = f"{claim}: it runs at module exit, and what is built in has none"
         return _LastUse(RunsAt.MODULE_EXIT, _fact(unit, claim, line, text))
 

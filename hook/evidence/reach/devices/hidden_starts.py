@@ -11,13 +11,9 @@ from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, NOT_A_MACRO, NOT_DEFINED
+from hook.kernel.entry_points import STARTING
 from hook.kernel.texts import Texts
 
-# what makes an initcall, in the body of a macro; by their names all that the headers of Linux 6.12 define are of these forms
-STARTING = re.compile(
-    r"\b(?:\w*initcall\w*|(?:\w+_)?(?:module|builtin)_(?!param|exit|put\b|get\b|name\b)\w+|cpufreq_governor_init|early_param|__setup\w*"
-    r"|\w*section\w*|\w*constructor\w*|(?:COMPAT_)?SYSCALL_DEFINE\w*|\w*PCI_FIXUP\w*|__?asm\w*|asm)\b"
-)
 _WORDS = BEFORE_A_VALUE | NOT_DEFINED | NOT_A_MACRO
 _STATEMENT = re.compile(r"(?m)^[ \t]*([A-Za-z_]\w*)[ \t]*\(")
 _DIRECT = re.compile(

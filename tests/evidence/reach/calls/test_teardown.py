@@ -164,11 +164,69 @@ def test_what_a_start_runs_is_told_apart_from_what_a_device_does(driver: Gate) -
     def at_boot(name: str) -> str:
         with Objects(find(driver.kernel.path), 16 << 20) as objects:
             source = Source(objects, driver.kernel.head())
-            return teardown.at_boot([("drivers/net/foo.c", name)], source, tree.Kernel(source, "x86_64", "gcc-12", None), BOUNDS)
+            return teardown.without_device([("drivers/net/foo.c", name)], source, tree.Kernel(source, "x86_64", "gcc-12", None), BOUNDS)
 
     assert "foo_init is __init" in at_boot("prepare") and "foo_init is __init" in at_boot("foo_init")
     assert at_boot("helper") == "" and at_boot("foo_remove") == ""
     assert "could be found" in at_boot("nowhere")
+
+
+INIT = "static int it(void)\n{\n}\n"
+
+
+def without_device(driver: Gate, text: str, name: str, more: dict[str, str] | None = None, base: str | None = None) -> str:
+    driver.asked(text, more=more)
+    with Objects(find(driver.kernel.path), 16 << 20) as objects:
+        kernel = tree.Kernel(Source(objects, driver.kernel.head()), "x86_64", "gcc-12", base)
+        return teardown.without_device([("drivers/net/foo.c", name)], kernel.source, kernel, BOUNDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("#define begin(fn) device_initcall(fn)\nbegin(it);\n", {}),
+        ("#define really(fn) device_initcall(fn)\n#define begin(fn) really(fn)\nbegin(it);\n", {}),
+        ("#define BEGIN device_initcall(it)\nBEGIN;\n", {}),
+        ("#define RUN() it()\nstatic int __init start(void)\n{\n\treturn RUN();\n}\nmodule_init(start);\n", {}),
+        ("#include <linux/begin.h>\nbegin(it);\n", {"include/linux/begin.h": "#define begin(fn) module_driver(a, fn, fn)\n"}),
+    ],
+)
+def test_what_a_macro_runs_at_boot_needs_no_device(driver: Gate, text: str, more: dict[str, str]) -> None:
+    assert without_device(driver, INIT + text, "it", more) != ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#define RUN() it()\nint open(void)\n{\n\treturn RUN();\n}\n",
+        "#define ATTR(name) static int name##_attr = it\nATTR(one);\n",
+        "#define ATTR(fn) static void *attr = fn\nATTR(it);\n",
+    ],
+)
+def test_what_a_macro_only_calls_or_holds_is_not_run_at_boot(driver: Gate, text: str) -> None:
+    assert without_device(driver, INIT + text, "it") == ""
+
+
+def test_the_core_of_a_bus_runs_as_its_drivers_register_by_a_macro(driver: Gate) -> None:
+    """So do mhi, coreboot, siox, peci, slimbus, spmi, dfl and mcb."""
+    header = "#define foo_driver_register(d) __foo_register(d, THIS_MODULE)\n#define module_foo_driver(d) module_driver(d, foo_driver_register, foo_driver_unregister)\nint __foo_register(void *d, void *m);\n"
+    core = "int __foo_register(void *d, void *m)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(__foo_register);\n"
+    user = "#include <linux/foo.h>\nmodule_foo_driver(user);\n"
+    assert "may run it at boot" in without_device(
+        driver, core, "__foo_register", {"include/linux/foo.h": header, "drivers/net/other.c": user}
+    )
+
+
+def test_the_exit_of_what_the_base_has_as_a_module_needs_no_device(driver: Gate) -> None:
+    assert "module that is unloaded" in without_device(driver, EXIT, "helper", base="CONFIG_FOO=m\n")
+    assert without_device(driver, EXIT, "helper", base="CONFIG_FOO=y\n") == ""
+
+
+def test_what_only_sysfs_unbinds_is_left_out_by_farms_and_said_so(driver: Gate) -> None:
+    found = driver.asked(PCI)
+    assert found.answer is Answer.NO and "unbind through sysfs alone, which farms leave out" in found.facts[0].claim
+    assert found.assumptions == ("only hot-unplug or unbind through sysfs runs helper; farms leave that out (fuzz.teardown)",)
+    assert driver.asked(EXIT).assumptions == ("drivers/net/foo.c is built in, not a module",)
 
 
 def test_a_usb_device_is_suspended_while_the_machine_runs(driver: Gate) -> None:
