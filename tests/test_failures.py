@@ -196,3 +196,24 @@ def test_a_git_that_hangs_while_it_reads_is_asked_once(kernel: Kernel, monkeypat
         for _ in range(30):  # each with its own deadline, they would take half a minute
             with pytest.raises(GitError, match="did not answer within 1 s"):
                 objects.read("HEAD")
+
+
+@pytest.mark.parametrize("free", [4, 12, 20, 28, 36, 44])
+def test_on_a_disk_with_little_room_every_commit_is_made_that_git_alone_can_make(hooked: Kernel, free: int) -> None:
+    hooked.git("config", "patchtriage.record.format", "note,trailer")
+    hooked.install()
+    hooked.stage(POOL, "int b;\n")
+    script = (
+        "for hooks in 0 1; do mount -t tmpfs -o size=16m none /mnt; cp -a . /mnt/tree; dd if=/dev/zero of=/mnt/fill bs=4k 2>&- || true; "
+        f"truncate -s -{free}k /mnt/fill; ( cd /mnt/tree && PATCH_TRIAGE=$hooks git commit -qm full && echo made || echo lost ); "
+        "umount /mnt; done"
+    )
+    argv = namespace(script)
+    if argv is None:
+        pytest.skip("this system does not let a test mount a file system")
+    done = subprocess.run(argv, cwd=hooked.path, env=hooked.env, capture_output=True, text=True, check=False)
+    alone, with_hooks = done.stdout.split()
+    assert with_hooks == alone, done.stderr
+    assert "defect" not in done.stderr and "Traceback" not in done.stderr
+    if alone == "made":
+        assert "less than 1 MB is free" in done.stderr

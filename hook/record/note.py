@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from hook.record import lock
+from hook.source import own_files
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
 
@@ -66,6 +67,7 @@ def update(repo: Repository, changes: Mapping[str, Change], seconds: float) -> N
     """
     if not changes:
         return
+    own_files.spare(repo.state_dir)
     with lock.held(repo, seconds) as handle:
         deadline = time.monotonic() + seconds
         while True:

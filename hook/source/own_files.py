@@ -13,6 +13,7 @@ import stat
 import sys
 import tempfile
 
+_SPARE_BYTES = 1 << 20  # of a disk are git's: with less we write nothing
 _told: set[str] = set()
 
 
@@ -61,6 +62,7 @@ def put_aside(path: pathlib.Path, why: str) -> None:
 
 def write(path: pathlib.Path, data: bytes) -> None:
     """Put a file in place in one step: whoever reads it sees the old content or the new. Raises OSError."""
+    spare(path)
     make_directory(path.parent)
     handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     try:
@@ -75,6 +77,14 @@ def write(path: pathlib.Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def spare(path: pathlib.Path) -> None:
+    """Raise OSError where the disk that holds `path` has so little room that git may need it for the commit under way."""
+    there = next((part for part in path.parents if part.is_dir()), pathlib.Path("/"))
+    room = os.statvfs(there)
+    if room.f_bavail * room.f_frsize < _SPARE_BYTES:
+        raise OSError(errno.ENOSPC, f"less than {_SPARE_BYTES >> 20} MB is free, and left to git", str(path))
 
 
 def remove(path: pathlib.Path) -> None:

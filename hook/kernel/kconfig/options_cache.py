@@ -380,6 +380,7 @@ def _write(path: pathlib.Path, data: bytes | Callable[[pathlib.Path], None]) -> 
 
     fresh = path.with_name(f".new-{os.getpid()}-{path.name}")
     try:
+        own_files.spare(path)
         own_files.make_directory(path.parent)
         if callable(data):
             data(fresh)
