@@ -24,7 +24,7 @@ _MOST_LEARNT = 1000  # literals: each costs a pass over every text
 # a line that has none of these holds a secret of none of the forms below; asked first, since a commit pays for what it needs
 _HINT = re.compile(
     r"(?i)[_-]?key|token|secret|passw|passphrase|authorization|://|AKIA|ASIA|ABIA|ACCA|gh[opusr]_|gl\w+-|xox|xapp|AIza|ya29|sk-|npm_|pypi-|hf_"
-    r"|dop_|eyJ"
+    r"|dop_|eyJ|SG\.|SK[0-9a-f]{8}|[0-9]:AA|discord|sig=|\dQ~|[MNO][\w-]{23,26}\."
 )
 _BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 _END = re.compile(r"-----END (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
@@ -51,6 +51,11 @@ _FORMS = (
     r"\b(sk-(?:ant-|proj-|or-v1-)?[A-Za-z0-9_-]{20,})",  # OpenAI, Anthropic, OpenRouter
     r"\b([rs]k_(?:live|test)_[A-Za-z0-9]{20,})",  # Stripe
     r"\b(npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{40,}|hf_[A-Za-z0-9]{30,}|dop_v1_[a-f0-9]{64})",
+    r"\b(SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{32,64})",  # SendGrid
+    r"\b(SK[0-9a-f]{32})\b",  # Twilio
+    r"\b([0-9]{8,10}:AA[A-Za-z0-9_-]{32,34})(?![A-Za-z0-9_-])",  # a bot of Telegram
+    r"\b([MNO][A-Za-z0-9_-]{23,26}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40})(?![A-Za-z0-9_-])",  # a bot of Discord
+    r"(?<![A-Za-z0-9_~.-])([A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})(?![A-Za-z0-9_~.-])",  # a client secret of Azure
     # JSON Web Token
     r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{10,4000}+\.eyJ[A-Za-z0-9_-]{10,8000}+\.[A-Za-z0-9_-]{10,2000})",
 )
@@ -62,6 +67,19 @@ _HERE = (
     r"(?i)(?:api|access|auth|secret|private|client)[_-]?(?:key|token|secret|password)[\"']?\s{0,20}(?::=|=>|[:=])\s{0,20}"
     r"[\"']([^\s\"']{8,200})[\"']",
     r"(?i)(?:passwd|password|passphrase)[\"']?\s{0,20}(?::=|=>|[:=])\s{0,20}[\"']([^\s\"'%]{8,200})[\"']",
+    # put together of several strings
+    r"(?i)(?:passwd|password|passphrase|secret|token|api_?key)[\"']?\s{0,20}(?::=|=>|[:=])\s{0,20}"
+    r"(\"[^\"\n%]{1,100}\"(?:\s{0,20}\+?\s{0,20}\"[^\"\n%]{1,100}\"){1,20})",
+    # without quotes, as in a configuration file or an environment: letters and figures, and nothing of a C expression
+    r"(?i)(?:passwd|password|passphrase|secret|token|api_?key|access_?key)[\"']?[ \t]{0,5}[:=][ \t]{0,5}"
+    r"((?=[^\s]{0,60}[0-9])(?=[^\s]{0,60}[A-Za-z])[^\s\"'%;,(){}<>&*\[\]]{8,200})(?=\s|$)",
+    r"(?i)#[ \t]{0,20}define[ \t]{1,20}\w{0,60}(?:passwd|password|passphrase|secret|token|api_?key)\w{0,60}"
+    r"[ \t]{1,20}\"([^\s\"%]{8,200})\"",
+    r"(?i)\baws.{0,20}secret.{0,20}?[:=]\s{0,20}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
+    r"(?i)(?:key|token|secret|password)\w{0,20}[\"']?\s{0,20}[:=]\s{0,20}[\"']?([0-9a-f]{32,128})(?![0-9a-z])",
+    r"https://(?:\w{1,20}\.)?discord(?:app)?\.com/api/webhooks/([0-9]{10,25}/[A-Za-z0-9_-]{40,100})",
+    r"(?i)\bAccountKey=([A-Za-z0-9+/]{60,100}={0,2})",  # Azure Storage
+    r"[?&]sig=([A-Za-z0-9%/+]{30,120}(?:=|%3D)?)",  # a shared access signature of Azure
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -12,18 +13,25 @@ from hook.verdict import Answer, DecidedBy, State, Verdict, headline
 _FACTS_SHOWN = 5
 _CHAINS_SHOWN = 3
 _NAMES_SHOWN = 8  # in one line
+# a line of a log that begins like this, or holds the second anywhere, is a command to GitHub Actions, Azure Pipelines or TeamCity
+_COMMAND = re.compile(r"\A(\s*):(?=:)|#(?=#\w{0,20}\[)")
 # Terminals obey these: bidi overrides, isolates and marks can make text read other than it is (CVE-2021-42574)
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def plain(text: str, *, tabs: bool = False) -> str:
-    """`text` without control, bidi and unpaired surrogate characters; a line break becomes a space, and so does a tab unless `tabs`."""
+    """A line as it may be printed, to a terminal or to the log of a CI job.
+
+    Without control, format (bidi, zero-width) and unpaired surrogate characters; a line break becomes a space, and so does a tab unless
+    `tabs`. What a CI job would take for a command is broken by a space.
+    """
     spaces = "\n" if tabs else "\n\t"
-    return "".join(" " if char in spaces else char if char == "\t" or not _is_control(char) else "" for char in text)
+    shown = "".join(" " if char in spaces else char if char == "\t" or not _is_control(char) else "" for char in text)
+    return _COMMAND.sub(lambda found: f"{found[0]} ", shown) if "::" in shown or "##" in shown else shown
 
 
 def _is_control(char: str) -> bool:
-    return char in BIDI or unicodedata.category(char) in ("Cc", "Cs", "Co")
+    return char in BIDI or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")
 
 
 def one_line(verdict: Verdict) -> str:

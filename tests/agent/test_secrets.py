@@ -158,3 +158,50 @@ def test_the_key_command_is_run_once_and_not_past_the_deadline(
         "push", "-q", "origin", "main", **env | {"PATCH_TRIAGE_PUSH_WAIT_SECONDS": "1", "PATCH_TRIAGE_AGENT_KEY_COMMAND": "sleep 12"}
     )
     assert time.monotonic() - started < 6
+
+
+B64 = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLE01"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"aws_secret_access_key = {B64}", B64),
+        (f'AWS_SECRET="{B64}"', B64),
+        ('#define WIFI_PASSWORD "open-sesame-1"', "open-sesame-1"),
+        ('#define MY_API_KEY   "abcdefgh12345"', "abcdefgh12345"),
+        ("password=hunter22long", "hunter22long"),
+        ("export DB_PASSWORD=hunter22long", "hunter22long"),
+        ('password = "open" "sesame";', '"open" "sesame"'),
+        ('token = "abcd" + "efgh"', '"abcd" + "efgh"'),
+        ("session_key: 0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef"),
+        ("SG." + "a1B2c3D4e5F6g7H8i9J0k1" + "." + "a1B2c3D4e5" * 4 + "abc", "a1B2c3D4e5F6g7H8i9J0k1"),
+        ("SK" + "0123456789abcdef" * 2, "0123456789abcdef" * 2),
+        ("12345678:AA" + "a1B2c3D4e5-" * 3, "AA" + "a1B2c3D4e5-" * 3),
+        ("https://discord.com/api/webhooks/123456789012345678/" + "a1B2c3D4e5" * 6, "a1B2c3D4e5" * 6),
+        ("DefaultEndpointsProtocol=https;AccountKey=" + "a1B2c3D4e5" * 8 + "abcdef==", "a1B2c3D4e5" * 8),
+        ("https://x.blob.core.windows.net/a?sv=1&sig=" + "a1B2c3D4e5" * 4 + "%3D", "a1B2c3D4e5" * 4),
+        ("abc8Q~" + "a1B2c3D4e5" * 3 + "abcd", "a1B2c3D4e5" * 3),
+    ],
+)
+def test_known_forms_of_secrets_are_cut(text: str, secret: str) -> None:
+    shown = Redactor().text(text)
+    assert secret not in shown and CUT in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "commit 0123456789abcdef0123456789abcdef01234567",
+        'static const u8 sha256_key[] = "\\x01\\x02";',
+        "password = get_password_2(dev);",
+        "token = parse_token(&buf[1]);",
+        "#define TOKEN_LENGTH 32",
+        "secret: the size of the buffer",
+        "key = 0x0123456789abcdef;",
+        'MODULE_PARM_DESC(token, "a token of the bus");',
+        '#define DRV_TOKEN_FMT "%s-%d-%x"',
+    ],
+)
+def test_ordinary_code_is_no_secret(text: str) -> None:
+    assert Redactor().text(text) == text

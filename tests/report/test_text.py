@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from hook.report.chain import chains
-from hook.report.text import paragraph
+from hook.report.text import paragraph, plain
 from hook.verdict import Answer, DecidedBy, Fact, Place, Verdict
 
 CHANGED = "code changed in queue_pages(), walk_one()"
@@ -88,3 +90,21 @@ def test_devices_are_named() -> None:
     assert "  devices that make it run: e1000e, dummy_hcd with raw-gadget" in paragraph(
         verdict(CHANGED, devices=("e1000e", "dummy_hcd with raw-gadget"))
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("::error file=a.c::wrong", ": :error file=a.c::wrong"),
+        (" \t::stop-commands::x", "  : :stop-commands::x"),
+        ("\u200b::error::x", ": :error::x"),
+        ("a.c ##[error]x", "a.c # #[error]x"),
+        ("##vso[task.setvariable variable=PATH]x", "# #vso[task.setvariable variable=PATH]x"),
+        ("##teamcity[x]", "# #teamcity[x]"),
+        ("std::vector", "std::vector"),
+        ("a##b", "a##b"),
+        ("\ufeffa\u00adb\u2060c\x1b[31m", "abc[31m"),
+    ],
+)
+def test_no_text_of_a_tree_is_a_command_to_a_terminal_or_a_ci_job(name: str, shown: str) -> None:
+    assert plain(name) == shown
