@@ -30,7 +30,6 @@ class MailedPatch:
     diff: bytes
     diff_keep_cr: bytes  # where every line ends in CR LF: those CRs taken for the file's, not for the mail's; else the same
     subject: str = ""  # without [PATCH …]
-    author: str = ""  # Name <address>
     message_id: str = ""
     number: int | None = None  # n of [PATCH n/m]
     total: int | None = None  # m
@@ -185,7 +184,6 @@ def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
             diff=diff,
             diff_keep_cr=keep_cr,
             subject=subject,
-            author=f"{info.get('Author', '')} <{info.get('Email', '')}>" if info.get("Email") else info.get("Author", ""),
             message_id=_first(_MESSAGE_ID, head),
             number=int(number[1]) if number else None,
             total=int(number[2]) if number else None,

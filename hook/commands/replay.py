@@ -20,7 +20,6 @@ from hook.source.object_store import Objects
 from hook.trajectory import Span
 
 _SECONDS = 600.0  # for a whole replay
-_MOST_BYTES = 64 << 20
 
 
 def register(command: Command) -> None:

@@ -41,6 +41,7 @@ _LONGEST_NAME = 128
 _MOST_NEAREST = 5  # wrong options for which the nearest right one is looked for: each costs as much as reading all of them
 # where a function of that name is none of the kernel that is fuzzed
 _LEFT_OUT = tuple(prefix.rstrip("/") for prefix in NO_KERNEL_CODE)
+_MOST_FACTS = 40
 _MOST_REASONING = 8000  # characters
 _GREP_BYTES = 4 << 20
 _RUST_FUNCTION = re.compile(rb"\bfn\s+([A-Za-z_]\w*)")
@@ -356,10 +357,10 @@ def _bare(name: str) -> bytes:
     return canonical(name).removeprefix("compat_").removeprefix("sys_").encode("ascii")
 
 
-def facts(evidence: Evidence, most: int = 40) -> str:
+def facts(evidence: Evidence) -> str:
     """What is proved of a change, as lines for a prompt."""
     lines = [f"- functional: {evidence.functional}, reachable: {evidence.reachable}"]
-    lines += [f"- {finding.fact.place.path}: {finding.fact.claim}" for finding in evidence.findings[:most]]
-    if len(evidence.findings) > most:
-        lines.append(f"- and {len(evidence.findings) - most} more files")
+    lines += [f"- {finding.fact.place.path}: {finding.fact.claim}" for finding in evidence.findings[:_MOST_FACTS]]
+    if len(evidence.findings) > _MOST_FACTS:
+        lines.append(f"- and {len(evidence.findings) - _MOST_FACTS} more files")
     return "\n".join(lines)

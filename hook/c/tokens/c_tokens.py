@@ -17,7 +17,7 @@ import dataclasses
 import re
 
 from hook.c.keywords import NOT_A_MACRO
-from hook.c.tokens.comparison import Comparison, Unreadable, common_prefix, common_suffix, first_lines
+from hook.c.tokens.comparison import Comparison, Unreadable, common_prefix, common_suffix, first_line
 
 _SPLICE = re.compile(rb"\\[ \t\f\v]*+\n")
 # Every alternative begins with a literal: only so does `re` skip the text between at full speed.
@@ -71,15 +71,15 @@ def compare_c(old: bytes, new: bytes) -> Comparison:
     if sides[0] != sides[1]:
         bare = [[token for token in side if token != b" "] for side in sides]
         if bare[0] != bare[1]:
-            return Comparison(False, "", *_token_lines(old, before, new, after, start), "code changed")
+            return Comparison(False, "", _token_line(old, before, new, after, start), "code changed")
         stringified = _spacing_matters(before.text, after.text)
         if stringified:
-            return Comparison(False, "", *first_lines(old, new), stringified)
+            return Comparison(False, "", first_line(old, new), stringified)
     if _ASSEMBLY.search(before.text) or _ASSEMBLY.search(after.text):
         # assembly files include such a header, and to them a line is a statement
         lines = [_asm_tokens(side.text[start : len(side.text) - tail]) for side in (before, after)]
         if lines[0] != lines[1]:
-            return Comparison(False, "", *first_lines(old, new), "white space changed in what an assembler may read")
+            return Comparison(False, "", first_line(old, new), "white space changed in what an assembler may read")
     return _same(old, before, new, after)
 
 
@@ -98,7 +98,7 @@ def compare_asm(old: bytes, new: bytes) -> Comparison:
     start, tail = _changed_region(before.text, after.text)
     sides = [_asm_tokens(side.text[start : len(side.text) - tail]) for side in (before, after)]
     if sides[0] != sides[1]:
-        return Comparison(False, "", *_token_lines(old, before, new, after, start), "code changed")
+        return Comparison(False, "", _token_line(old, before, new, after, start), "code changed")
     return _same(old, before, new, after)
 
 
@@ -111,7 +111,7 @@ def _same(old: bytes, before: _Plain, new: bytes, after: _Plain) -> Comparison:
         change_class, why = "comment", "only comments changed: the tokens are the same"
     if old.count(b"\n") != new.count(b"\n"):
         why += "; line numbers in what is logged move"
-    return Comparison(True, change_class, *first_lines(old, new), why)
+    return Comparison(True, change_class, first_line(old, new), why)
 
 
 def _ordinary(comments: tuple[bytes, ...]) -> list[bytes]:
@@ -263,15 +263,15 @@ def _spaced(text: bytes) -> list[tuple[bytes, bool]]:
     return spaced
 
 
-def _token_lines(old: bytes, before: _Plain, new: bytes, after: _Plain, start: int) -> tuple[int, int]:
-    """The lines of the first token that differs, for the reader; where only a newline does, those of the first character."""
+def _token_line(old: bytes, before: _Plain, new: bytes, after: _Plain, start: int) -> int:
+    """The new line of the first token that differs, for the reader; where only a newline does, that of the first character."""
     old_tokens, new_tokens = _C_DARK_TOKEN.finditer(before.text, start), _C_DARK_TOKEN.finditer(after.text, start)
     while True:
         one, other = next(old_tokens, None), next(new_tokens, None)
         if one is None and other is None:
-            return first_lines(old, new)
+            return first_line(old, new)
         if one is None or other is None or one[0].split() != other[0].split():
-            return _line(old, before, one), _line(new, after, other)
+            return _line(new, after, other)
 
 
 def _line(source: bytes, plain: _Plain, token: re.Match[bytes] | None) -> int:

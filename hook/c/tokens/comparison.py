@@ -11,8 +11,7 @@ class Comparison:
 
     same: bool  # proved; False says only that there is no proof
     change_class: str  # "white space", "comment", "documentation comment", "help text", "prompt text"; empty unless `same`
-    first_old_line: int  # from 1; of the first differing token, or where all tokens are the same, of the first differing character
-    first_new_line: int
+    first_new_line: int  # from 1; of the first differing token, or where all tokens are the same, of the first differing character
     why: str
     read: bool = True  # whether both versions were understood, so that another look may prove more
 
@@ -45,7 +44,6 @@ def common_suffix(old: bytes, new: bytes) -> int:
     return low
 
 
-def first_lines(old: bytes, new: bytes) -> tuple[int, int]:
-    """The lines of the first character that differs."""
-    line = old.count(b"\n", 0, common_prefix(old, new)) + 1
-    return line, line
+def first_line(old: bytes, new: bytes) -> int:
+    """The line of the first character that differs."""
+    return old.count(b"\n", 0, common_prefix(old, new)) + 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from hook.c.tokens.comparison import Comparison, Unreadable, first_lines
+from hook.c.tokens.comparison import Comparison, Unreadable, first_line
 
 _PIECE = re.compile(
     rb"(?P<raw>(?<![\w])(?:b|c)?r(?P<hashes>\#*)\")"
@@ -25,12 +25,12 @@ def compare(old: bytes, new: bytes) -> Comparison:
     """The two versions of a Rust source. Raises Unreadable where one of them is not Rust as it is understood here."""
     old_tokens, old_comments = _read(old)
     new_tokens, new_comments = _read(new)
-    lines = first_lines(old, new)
+    line = first_line(old, new)
     if old_tokens != new_tokens:
-        return Comparison(False, "", *lines, "code or a documentation comment changed")
+        return Comparison(False, "", line, "code or a documentation comment changed")
     if old_comments == new_comments:
-        return Comparison(True, "white space", *lines, "only white space changed: the tokens are the same")
-    return Comparison(True, "comment", *lines, "only comments changed: the tokens are the same")
+        return Comparison(True, "white space", line, "only white space changed: the tokens are the same")
+    return Comparison(True, "comment", line, "only comments changed: the tokens are the same")
 
 
 def code(source: bytes) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hook.c.tokens.comparison import Comparison, Unreadable, first_lines
+from hook.c.tokens.comparison import Comparison, Unreadable, first_line
 
 _Part = tuple[str, bytes, int]  # kind, content, line; what is built depends on the parts of kind `code` alone
 _DEFINE = re.compile(rb"[ \t]*(?:(?:override|export|private|unexport)[ \t]+)*define\b")
@@ -35,15 +35,12 @@ def _compared(old_parts: list[_Part], new_parts: list[_Part], old: bytes, new: b
         same = 0
         while same < min(len(before), len(after)) and before[same][0] == after[same][0]:
             same += 1
-        old_line, new_line = (
-            side[same][1] if same < len(side) else text.count(b"\n", 0, max(0, len(text) - 1)) + 1
-            for side, text in ((before, old), (after, new))
-        )
-        return Comparison(False, "", old_line, new_line, "more than comments, help and prompt text changed")
+        line = after[same][1] if same < len(after) else new.count(b"\n", 0, max(0, len(new) - 1)) + 1
+        return Comparison(False, "", line, "more than comments, help and prompt text changed")
     for kind in ("prompt text", "help text", "comment"):
         if [part[1] for part in old_parts if part[0] == kind] != [part[1] for part in new_parts if part[0] == kind]:
-            return Comparison(True, kind, *first_lines(old, new), f"only {kind} changed; nothing that is built depends on it")
-    return Comparison(True, "white space", *first_lines(old, new), "only white space between statements changed")
+            return Comparison(True, kind, first_line(old, new), f"only {kind} changed; nothing that is built depends on it")
+    return Comparison(True, "white space", first_line(old, new), "only white space between statements changed")
 
 
 def _lines(source: bytes) -> list[bytes]:

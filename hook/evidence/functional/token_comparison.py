@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hook.c.tokens import c_tokens, rust_tokens
-from hook.c.tokens.comparison import Comparison, Unreadable, first_lines
+from hook.c.tokens.comparison import Comparison, Unreadable, first_line
 from hook.evidence.functional import build_files
 
 __all__ = ["Comparison", "compare"]
@@ -27,13 +27,13 @@ _COMPARE: dict[str, Callable[[bytes, bytes], Comparison]] = {
 def compare(language: str, old: bytes, new: bytes) -> Comparison:
     """The two versions of a file in `language`, one of those that `path_table.language` names; in any other nothing is proved."""
     if old == new:
-        return Comparison(True, "white space", 1, 1, "the same bytes")
+        return Comparison(True, "white space", 1, "the same bytes")
     if language not in _COMPARE:
-        return Comparison(False, "", *first_lines(old, new), "this language is not compared")
+        return Comparison(False, "", first_line(old, new), "this language is not compared")
     for side in (old, new):
         if b"\0" in side:
-            return Comparison(False, "", *first_lines(old, new), "not compared: it has a NUL byte")
+            return Comparison(False, "", first_line(old, new), "not compared: it has a NUL byte")
     try:
         return _COMPARE[language](old, new)
     except Unreadable as odd:
-        return Comparison(False, "", *first_lines(old, new), f"not compared: {odd}", read=False)
+        return Comparison(False, "", first_line(old, new), f"not compared: {odd}", read=False)

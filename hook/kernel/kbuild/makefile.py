@@ -28,7 +28,6 @@ _DIRECTIVE = re.compile(
     r"(?![\w.-])[ \t]*(.*)",
     re.DOTALL,
 )
-_MARK = re.compile(r"[()]")
 _WHOLE_OPTION = re.compile(r"\$[({]CONFIG_(\w+)[)}]\Z")
 
 

@@ -23,7 +23,6 @@ from hook.kernel.texts import Texts
 from hook.verdict import ConfigReason, Fact, Place
 
 _DRIVER = re.compile(r"\bstruct\s+(\w+?)(?:_driver|_family)\s+(\w+)\s*(?:\[\s*\w*\s*\])?\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{")
-_FIELD = re.compile(r"\.\s*(\w+)\s*=\s*(?=(\{)?)")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _INNER = re.compile(r"(?:mdiodrv(?:\.|\Z))?(?:driver|drv)?(?:\.|\Z)(\w*)\Z")  # of the structures that all drivers, or all of MDIO, have
 _REFUSED = re.compile(r"(\w+)\s*\[\s*\w+\s*\]\s*==\s*\w+\s*->\s*device\s*\)\s*\{?\s*return\s+-\s*ENODEV")
