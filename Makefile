@@ -41,9 +41,10 @@ docs: $(VENV)/.made
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs .docs
 	@echo ".docs/manual.html"
 
-# More of the random sequences than a person waits for.
+# More of the random sequences, and of the commits whose hooks are killed, than a person waits for.
 soak: $(VENV)/.made
 	@SEQUENCES=1000 $(BIN)/pytest tests/agent/test_loop.py -k whatever
+	@COMMITS=200 $(BIN)/pytest tests/test_failures.py -k killed
 
 # Real engines that nobody here wrote; not part of the tests, since they take long to install.
 conformance: $(VENV)/.made

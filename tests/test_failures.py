@@ -19,6 +19,7 @@ from hook.source.object_store import Objects
 from tests.small_kernel import PROGRAM, Kernel
 
 POOL = "mm/pool.c"
+COMMITS = int(os.environ.get("COMMITS", "40"))  # made while our processes are killed
 
 
 def ours(error: str) -> list[str]:
@@ -124,10 +125,10 @@ def test_eight_processes_lose_no_note(hooked: Kernel) -> None:
 
 
 def test_killed_at_random_moments_nothing_is_left_broken(hooked: Kernel) -> None:
-    """Our processes are killed while 200 commits are made; the seed makes a failure repeatable."""
+    """Our processes are killed while commits are made; the seed makes a failure repeatable."""
     choice = random.Random(6)
     killed = 0
-    for number in range(200):
+    for number in range(COMMITS):
         hooked.stage(POOL, f"int a{number};\n")
         commit = subprocess.Popen(
             ["git", "commit", "-qm", str(number)], cwd=hooked.path, env=hooked.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -137,15 +138,15 @@ def test_killed_at_random_moments_nothing_is_left_broken(hooked: Kernel) -> None
         if number % 2:
             killed += kill_ours(hooked)
         assert commit.wait(60) == 0, f"commit {number} was stopped"
-    assert killed > 20
-    assert hooked.git("rev-list", "--count", "HEAD").strip() == "201"
+    assert killed > COMMITS // 10
+    assert hooked.git("rev-list", "--count", "HEAD").strip() == str(COMMITS + 1)
     assert hooked.git("fsck", "--strict", "--no-dangling").strip() == ""
     last = hooked.commit(POOL, "int last;\n")
     assert f"Commit: {last}" in hooked.note()
     hooked.triage("status")
-    commits = hooked.git("rev-list", "HEAD~200..HEAD").split()
-    hooked.triage("check", "--record", "HEAD~200..HEAD")
-    assert all(f"Commit: {commit}" in hooked.note(commit) for commit in commits[::20])
+    commits = hooked.git("rev-list", f"HEAD~{COMMITS}..HEAD").split()
+    hooked.triage("check", "--record", f"HEAD~{COMMITS}..HEAD")
+    assert all(f"Commit: {commit}" in hooked.note(commit) for commit in commits[::10])
     left = [str(path) for path in (hooked.path / ".git").rglob("*.lock")]
     assert left == []
 
@@ -217,3 +218,37 @@ def test_on_a_disk_with_little_room_every_commit_is_made_that_git_alone_can_make
     assert "defect" not in done.stderr and "Traceback" not in done.stderr
     if alone == "made":
         assert "less than 1 MB is free" in done.stderr
+
+
+def test_four_worktrees_commit_at_once_while_git_collects_garbage(hooked: Kernel, tmp_path: pathlib.Path) -> None:
+    trees = []
+    for number in range(4):
+        hooked.git("worktree", "add", "-q", "-b", f"side{number}", str(tmp_path / f"tree{number}"))
+        trees.append(hooked.beside(tmp_path / f"tree{number}"))
+    made = 3
+
+    def work(tree: Kernel) -> list[str]:
+        return [tree.commit(POOL, f"int a{number}; /* {tree.path.name} */\n") for number in range(made)]
+
+    with ThreadPoolExecutor(5) as pool:
+        commits = pool.map(work, trees)
+        for _ in range(made):
+            hooked.git("gc", "--quiet", "--prune=2.weeks.ago", ok=None)
+        found = [commit for several in commits for commit in several]
+    assert len(set(found)) == 4 * made
+    hooked.triage("status")  # writes what had to be queued
+    assert all(f"Commit: {commit}" in hooked.note(commit) for commit in found)
+    assert hooked.git("fsck", "--strict", "--no-dangling").strip() == ""
+
+
+def test_without_a_home_under_a_narrow_umask_and_with_a_clock_that_goes_backwards(hooked: Kernel) -> None:
+    narrow = {"GIT_COMMITTER_DATE": "2001-01-01T00:00:00+0000", "XDG_CONFIG_HOME": "/no/such/home/.config"}
+    env = {key: value for key, value in (hooked.env | narrow).items() if key != "HOME"}
+    for path in (hooked.path / ".git/patch-triage").rglob("*"):
+        os.utime(path, (4e9, 4e9))  # as if written in 2096
+    hooked.stage(POOL, "int b;\n")
+    done = subprocess.run(
+        ["sh", "-c", "umask 077; git commit -qm x"], cwd=hooked.path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "no verdict" not in done.stderr, done.stderr
+    assert f"Commit: {hooked.head()}" in hooked.note()
