@@ -11,7 +11,6 @@ import os
 import pathlib
 import stat
 import sys
-import tempfile
 
 _SPARE_BYTES = 1 << 20  # of a disk are git's: with less we write nothing
 _told: set[str] = set()
@@ -62,6 +61,8 @@ def put_aside(path: pathlib.Path, why: str) -> None:
 
 def write(path: pathlib.Path, data: bytes) -> None:
     """Put a file in place in one step: whoever reads it sees the old content or the new. Raises OSError."""
+    import tempfile  # a third of what the smallest command imports
+
     spare(path)
     make_directory(path.parent)
     handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
