@@ -1,7 +1,7 @@
 """Mail: the patches in an input: a plain diff, the output of `git format-patch`, a mail, or a mailbox with a series.
 
-Git's own `mailsplit` and `mailinfo` read mails, as in `git am`. They would read a multipart mail as one text with all its HTML, so
-Python's email package splits such a mail first.
+Git's own `mailsplit` and `mailinfo` read mails, as in `git am`. They read a multipart mail as one text with all its HTML, so Python's email
+package splits such a mail too. Where the two differ, what git makes of it is what `git am` applies, and it is judged if it applies.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hook.source.git import Repository
 from hook.source.overlay import NoPatch
 
 MAX_BYTES = 64 << 20
+_MOST_MAILS = 5000  # of one mailbox that may hold a patch
 
 
 class TooMuchMail(CannotJudge):
@@ -37,6 +38,8 @@ class MailedPatch:
     base_commit: str = ""  # `base-commit:` of this mail, or of its series; empty if none names one
     prerequisites: tuple[str, ...] = ()  # `prerequisite-patch-id:`: what must be applied between the base and this series
     note: str = ""  # for the person: how it was read
+    as_git: bytes = b""  # the diff that `git am` finds in the mail, where that is not this one
+    left_out: str = ""  # why it is not judged, though `git am` would apply it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +78,21 @@ def split(
     patches = [letter for letter in letters if letter.has_diff]
     if not patches:
         raise NoPatch(f"{name} has no patch: {_why_none(data, len(letters))}")
-    # a reply may carry a diff of its own, but beside the patches that it answers it is talk
+    # a reply may carry a diff of its own, but beside the patches that it answers it is talk: b4 leaves it out, git am does not
     sent = [letter.patch for letter in patches if not letter.is_reply] or [letter.patch for letter in patches]
-    return _with_base(_in_order(sent), [letter.patch for letter in letters if not letter.is_reply])
+    talk = [letter.patch for letter in patches if letter.is_reply] if len(sent) < len(patches) else []
+    ordered, copies = _in_order(sent)
+    return (
+        *_with_base(ordered, [letter.patch for letter in letters if not letter.is_reply]),
+        *(dataclasses.replace(patch, left_out="a reply with a diff of its own; `git am` would apply it") for patch in talk),
+        *(dataclasses.replace(patch, left_out="a second mail of this name and number has another diff") for patch in copies),
+    )
 
 
 _DIFF = re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ |GIT binary patch|@@ -\d)", re.MULTILINE)
+_HUNK = re.compile(rb"^@@ -\d", re.MULTILINE)
+# what tells one diff from another: its paths, its hunks and their lines
+_CHANGES = re.compile(rb"(?m)^(?:diff --git |--- (?!$)|\+\+\+ |@@ -|[ +-])[^\r\n]*")
 _HEADER_LINE = re.compile(rb"[!-9;-~]+:|[ \t]")
 _KNOWN_HEADER = re.compile(
     rb"^(?:from|subject|date|message-id|content-type|mime-version|received|return-path):", re.IGNORECASE | re.MULTILINE
@@ -90,6 +102,11 @@ _ENCRYPTED = re.compile(
     rb"^content-type:\s*(?:multipart/encrypted|application/(?:x-)?pkcs7-mime)|^-----BEGIN PGP MESSAGE", re.IGNORECASE | re.MULTILINE
 )
 _HTML = re.compile(rb"^content-type:\s*text/html", re.IGNORECASE | re.MULTILINE)
+# a mail without any of these holds no patch, and says nothing of the base of one
+_MAY_MATTER = re.compile(
+    rb"^(?:diff --git |--- |GIT binary patch|@@ -\d|base-commit:|content-type:\s*multipart/|content-transfer-encoding:)",
+    re.IGNORECASE | re.MULTILINE,
+)
 _ENCODED = re.compile(rb"^content-transfer-encoding:\s*(?:quoted-printable|base64)", re.IGNORECASE | re.MULTILINE)
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\s]+>)", re.IGNORECASE | re.MULTILINE)
 _REPLY = re.compile(r"\s*(?:re|aw|sv)\s*:", re.IGNORECASE)
@@ -143,22 +160,40 @@ def _letters(data: bytes, repo: Repository, private: pathlib.Path) -> Iterator[_
     (private / "mails").mkdir()
     # with CRs kept: what `git am` would strip is stripped in the first reading
     repo.run("mailsplit", "-b", "--keep-cr", "-d6", f"-o{private / 'mails'}", data=data.lstrip())
+    read = 0
     for path in sorted((private / "mails").iterdir()):
         mail = path.read_bytes()
-        if _ENCRYPTED.search(_head(mail)):
+        if _ENCRYPTED.search(_head(mail)) or not _MAY_MATTER.search(mail):
             continue
+        read += 1
+        if read > _MOST_MAILS:
+            raise TooMuchMail(f"more than {_MOST_MAILS} mails that may hold a patch")
         if _MULTIPART.search(_head(mail)):
-            for single in _singles(mail):
-                yield _letter(single, repo, private)
+            yield from _of_parts(mail, repo, private)
         else:
             yield _letter(mail, repo, private)
 
 
+def _of_parts(mail: bytes, repo: Repository, private: pathlib.Path) -> list[_Letter]:
+    """A multipart mail, as its parts say, and as git reads it where that is something else."""
+    whole = _letter(mail, repo, private)
+    try:
+        letters = [_letter(single, repo, private) for single in _singles(mail)]
+    except RecursionError:
+        return [whole]  # parts in parts in parts: git reads a few levels
+    ours = b"".join(letter.patch.diff for letter in letters)
+    if not _HUNK.search(whole.patch.diff) or _CHANGES.findall(whole.patch.diff) == _CHANGES.findall(ours):
+        return letters
+    if not any(letter.has_diff for letter in letters):
+        return [whole]
+    if len(letters) == 1:
+        return [dataclasses.replace(letters[0], patch=dataclasses.replace(letters[0].patch, as_git=whole.patch.diff))]
+    # several attached patches, and more beside them
+    return [dataclasses.replace(whole, patch=dataclasses.replace(whole.patch, note="read as one patch, as `git am` does"))]
+
+
 def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
     head = _head(mail)
-    if _HTML.search(head):
-        # a diff in HTML has lost its white space, or its angle brackets
-        return _Letter(MailedPatch(b"", b""), False, False)
     if _ENCODED.search(head):
         # these CRs came with the transport; one of the patch's own would be encoded
         mail = mail.replace(b"\r\n", b"\n")
@@ -191,7 +226,8 @@ def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
             base_commit=_first(_BASE_COMMIT, text) or _first(_BASE_COMMIT, diff),
             prerequisites=_prerequisites(text) or _prerequisites(diff),
         ),
-        has_diff=bool(_DIFF.search(diff)),
+        # a diff in HTML has most likely lost its white space, or its angle brackets; git am tries it all the same
+        has_diff=bool((_HUNK if _HTML.search(head) else _DIFF).search(diff)),
         is_reply=bool(_REPLY.match(info.get("Subject", ""))),
     )
 
@@ -247,11 +283,13 @@ def _untagged(subject: str) -> tuple[str, str]:
             return subject, " ".join(tags)
 
 
-def _in_order(sent: Sequence[MailedPatch]) -> list[MailedPatch]:
+def _in_order(sent: Sequence[MailedPatch]) -> tuple[list[MailedPatch], list[MailedPatch]]:
+    """The patches in the order in which they apply; and second copies, with other content, of some of them."""
     kept: dict[tuple[int, int], MailedPatch] = {}
+    copies: list[MailedPatch] = []
     for patch in sent:
         if patch.number is None or patch.total is None:
-            return list(sent)
+            return list(sent), []
         key = (patch.number, patch.total)
         other = kept.get(key)
         if other is None:
@@ -261,12 +299,15 @@ def _in_order(sent: Sequence[MailedPatch]) -> list[MailedPatch]:
             older = min(patch, other, key=lambda mailed: mailed.version)
             kept[key] = dataclasses.replace(newer, note=f"version {older.version}, in the same mailbox, is ignored")
         elif patch.subject == other.subject:
-            kept[key] = dataclasses.replace(other, note="a second copy, in the same mailbox, is ignored")
+            if _CHANGES.findall(patch.diff) != _CHANGES.findall(other.diff):
+                copies.append(patch)
+            else:
+                kept[key] = dataclasses.replace(other, note="a second copy, in the same mailbox, is ignored")
         else:
-            return list(sent)  # two series; nothing says which comes first
+            return list(sent), []  # two series; nothing says which comes first
     if len({patch.number for patch in kept.values()}) < len(kept):
-        return list(kept.values())
-    return sorted(kept.values(), key=lambda patch: patch.number or 0)
+        return list(kept.values()), copies
+    return sorted(kept.values(), key=lambda patch: patch.number or 0), copies
 
 
 def _with_base(patches: Sequence[MailedPatch], letters: Sequence[MailedPatch]) -> tuple[MailedPatch, ...]:

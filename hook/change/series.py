@@ -41,11 +41,14 @@ class Series:
         broken = ""
         for number, mailed in enumerate(self.patches, 1):
             label = mailed.subject or f"patch {number}"
+            if mailed.left_out:
+                yield Unread(label, mailed.left_out, failed=True)
+                continue
             if broken:
                 yield Unread(label, f"not tried: {broken} does not apply", failed=True)
                 continue
             try:
-                below = _applied(self._repo, self._scratch, self.base.commit, mailed, below)
+                below = apply(self._repo, self._scratch, self.base.commit, mailed, below)
                 made = patch.read(below.repo, ["diff-tree", "-r", below.old_tree, below.new_tree])
             except CannotJudge as wrong:
                 broken = label
@@ -68,17 +71,17 @@ def read(repo: Repository, settings: Settings, data: bytes, name: str, base_name
     """
     with scratch.directory(repo) as directory:
         patches = mail.split(data, repo, directory, mail.MAX_BYTES, name)
-        chosen = base.choose(repo, base_name, patches, settings.base.max_commits)
+        chosen = base.choose(repo, base_name, [one for one in patches if not one.left_out], settings.base.max_commits)
         yield Series(patches, chosen, "" if base_name else chosen.why, repo, settings, directory)
 
 
-def _applied(
+def apply(
     repo: Repository, directory: pathlib.Path, commit: str, mailed: mail.MailedPatch, below: overlay.Overlay | None
 ) -> overlay.Overlay:
-    """Apply one patch. Carriage returns that the mail may have added are dropped, as by `git am`; if that does not apply, they are kept."""
-    try:
-        return overlay.apply(repo, directory, commit, mailed.diff, below)
-    except overlay.DoesNotApply:
-        if mailed.diff_keep_cr == mailed.diff:
-            raise
-        return overlay.apply(repo, directory, commit, mailed.diff_keep_cr, below)
+    """Apply one patch, as it is read first by `git am`, then without what git makes of the other parts of the mail, at last with carriage
+    returns that the mail may have added."""
+    readings = list(dict.fromkeys(diff for diff in (mailed.as_git, mailed.diff, mailed.diff_keep_cr) if diff)) or [mailed.diff]
+    for diff in readings[:-1]:
+        with contextlib.suppress(overlay.DoesNotApply):
+            return overlay.apply(repo, directory, commit, diff, below)
+    return overlay.apply(repo, directory, commit, readings[-1], below)

@@ -248,7 +248,7 @@ class Repository:
         try:
             with process:
                 _bound_memory(process.pid, memory_bytes)
-                out = process.stdout.read(head[0]) if head else b""
+                out = process.stdout.read(min(head[0], limit_bytes + 1)) if head else b""
                 is_short = head is None or len(out) < head[0] or head[1] in out
                 out += process.stdout.read(limit_bytes + 1 - len(out)) if is_short else b""
                 if (len(out) > limit_bytes or not is_short) and not ended:

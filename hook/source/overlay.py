@@ -21,6 +21,7 @@ from hook.failure import CannotJudge
 from hook.source.git import Repository
 
 # above so many directories one listing of the whole tree is cheaper than picking
+_LONGEST_PATH = 4096  # bytes: PATH_MAX
 _MAX_PICKED_DIRECTORIES = 200
 
 _TREE = b"40000"
@@ -62,10 +63,13 @@ def apply(repo: Repository, scratch: pathlib.Path, base: str, diff: bytes, on: O
     """
     if not diff.strip():
         raise NoPatch("the patch is empty")
+    named = paths(diff)
+    if any(len(path) > _LONGEST_PATH for path in named):
+        raise DoesNotApply(f"a path in it has more than {_LONGEST_PATH} bytes")
     store = scratch / "objects"
     store.mkdir(exist_ok=True)
     over = dataclasses.replace(repo, object_dir=store, index_file=None)
-    listing, before = _entries(over, on.new_tree if on else base, paths(diff))
+    listing, before = _entries(over, on.new_tree if on else base, named)
     with tempfile.TemporaryDirectory(prefix="apply-", dir=scratch) as private:
         index = pathlib.Path(private) / "index"
         lines = (entry.mode.rjust(6, b"0") + b" " + entry.oid.encode() + b"\t" + path for path, entry in before.items())

@@ -9,6 +9,8 @@ import quopri
 import pytest
 
 from hook.change import mail
+from hook.change.series import apply
+from hook.failure import CannotJudge
 from hook.source import git, overlay
 from tests.small_kernel import Kernel
 
@@ -170,6 +172,76 @@ def test_multipart_mails(series: Kernel, scratch: pathlib.Path) -> None:
     patches = split(series, scratch, whole)
     assert [patch.subject for patch in patches] == ["mm: add b", "mm: set a to \u00e4"]
     assert applied(series, scratch, "HEAD~2", patches) == series.head("HEAD^{tree}")
+
+
+def as_git_am(kernel: Kernel, base: str, data: bytes) -> str:
+    """The tree to which `git am` leads from a commit."""
+    kernel.git("checkout", "-q", "--detach", base)
+    kernel.git("am", "-q", data=data)
+    tree = kernel.head("HEAD^{tree}")
+    kernel.git("checkout", "-q", "main")
+    return tree
+
+
+def judged(kernel: Kernel, scratch: pathlib.Path, base: str, data: bytes) -> str:
+    """The tree of what is judged."""
+    below = None
+    for patch in split(kernel, scratch, data):
+        assert not patch.left_out
+        below = apply(git.find(kernel.path), scratch, base, patch, below)
+    assert below is not None
+    return below.new_tree
+
+
+def test_what_is_judged_of_a_mail_is_what_git_am_applies(kernel: Kernel, scratch: pathlib.Path) -> None:
+    base = kernel.head()
+    for name in ("one", "two"):
+        kernel.git("checkout", "-q", "--detach", base)
+        kernel.commit(f"{name}.c", f"int {name};\n")
+        kernel.git("branch", name)
+    kernel.git("checkout", "-q", "main")
+    one, two = (os.fsencode(kernel.git("diff", base, name)) for name in ("one", "two"))
+    mails = [
+        multipart(("text/plain", one), ("text/x-patch; name=two.patch", two)),
+        multipart(("text/plain", one), ("text/html", two)),
+        multipart(("text/plain", b"See below.\n"), ("text/html", two)),
+        letter(two, "Content-Type: text/html\n"),
+        letter(two, subject="Re: [PATCH] mm: two"),
+    ]
+    for data in mails:
+        assert judged(kernel, scratch, base, data) == as_git_am(kernel, base, data), data
+
+
+def test_what_git_am_would_apply_and_is_not_judged_is_said(series: Kernel, scratch: pathlib.Path) -> None:
+    sent = formatted(series, "-n", "HEAD~2")
+    other = os.fsencode(series.git("diff", "HEAD~1")).replace(b"+", b"+ ", 9)
+    separator = b"From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
+    second = sent[sent.rindex(b"\nFrom ") + 1 :]
+    for own, why in (
+        (separator + letter(other, subject="Re: [PATCH 2/2] mm: set a to x"), "a reply with a diff of its own"),
+        (second.replace(b"\n+", b"\n+ "), "another diff"),
+    ):
+        patches = split(series, scratch, sent + own)
+        assert [bool(patch.left_out) for patch in patches] == [False, False, True]
+        assert why in patches[2].left_out
+
+
+def test_a_mailbox_of_empty_mails_costs_no_process_for_each(kernel: Kernel, scratch: pathlib.Path) -> None:
+    with pytest.raises(mail.NoPatch):
+        split(kernel, scratch, b"From x Mon Sep 17 00:00:00 2001\n\n\n" * 29_000)
+
+
+def test_a_path_that_no_system_takes_is_refused(kernel: Kernel, scratch: pathlib.Path) -> None:
+    path = b"a/" * 100_000 + b"x"
+    (patch,) = split(kernel, scratch, b"--- /dev/null\n+++ b/" + path + b"\n@@ -0,0 +1 @@\n+x\n")
+    with pytest.raises(overlay.DoesNotApply, match="more than 4096 bytes"):
+        overlay.apply(git.find(kernel.path), scratch, kernel.head(), patch.diff)
+
+
+def test_parts_within_parts_end(kernel: Kernel, scratch: pathlib.Path) -> None:
+    inner = b"".join(f'Content-Type: multipart/mixed; boundary="b{n}"\n\n--b{n}\n'.encode() for n in range(3000))
+    with pytest.raises(CannotJudge, match="Too many boundaries"):
+        split(kernel, scratch, letter(inner, "MIME-Version: 1.0\n").replace(b"\n\nContent-Type", b"\nContent-Type", 1))
 
 
 @pytest.mark.parametrize(
