@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
-# strings, character constants and comments; every alternative begins with a literal, so that `re` skips the text between at full speed
+# strings, character constants and comments; every alternative begins with a literal, so that `re` skips the text between at full speed.
+# A quote that is not closed takes the rest of its line, as in gcc: behind the one of "don't" in an `#if 0` no comment begins
 HIDDEN = re.compile(
-    rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
-    rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'"
+    rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?'
+    rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'?"
     rb"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
     rb"|//[^\n\\]*+(?:\\.[^\n\\]*+)*+",
     re.DOTALL,

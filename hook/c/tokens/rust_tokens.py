@@ -41,6 +41,8 @@ def code(source: bytes) -> bytes:
 
 def _read(source: bytes) -> tuple[list[bytes], list[bytes]]:
     """The tokens, with b" " wherever there is white space or an ordinary comment, and the ordinary comments."""
+    if source.startswith(b"#!") and not source.startswith(b"#!["):
+        raise Unreadable("a first line that rustc leaves out")  # and with it what would be a quote
     tokens: list[bytes] = [b" "]
     comments: list[bytes] = []
 

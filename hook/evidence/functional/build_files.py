@@ -13,7 +13,7 @@ from hook.c.tokens.comparison import Comparison, Unreadable, first_line
 
 _Part = tuple[str, bytes, int]  # kind, content, line; what is built depends on the parts of kind `code` alone
 _DEFINE = re.compile(rb"[ \t]*(?:(?:override|export|private|unexport)[ \t]+)*define\b")
-_ENDEF = re.compile(rb"[ \t]*endef\b")
+_ENDEF = re.compile(rb"(?!\t)[ \t]*endef(?:[ \t]|\Z)")  # behind a tab it is a line of the recipe that is defined
 _PROMPT = re.compile(rb"(bool|tristate|int|hex|string|prompt|menu|comment)[ \t]*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')[ \t]*+(.*)")
 
 
@@ -59,6 +59,8 @@ def _continues(line: bytes) -> bool:
 def _make(source: bytes) -> Iterator[_Part]:
     inside_define = 0
     continued = False
+    if b".RECIPEPREFIX" in source:
+        raise Unreadable("a recipe that does not begin with a tab")
     for number, line in enumerate(_lines(source), 1):
         bare = line.lstrip(b" ")
         if not continued and not inside_define and not _continues(line):

@@ -72,7 +72,8 @@ class Makefile(MakeVariables):
             directive = _DIRECTIVE.match(line)
             word = directive[1] if directive else ""
             if inside_define:
-                inside_define += {"define": 1, "endef": -1}.get(word, 0)
+                if line[:1] != "\t":
+                    inside_define += {"define": 1, "endef": -1}.get(word, 0)
                 continue
             if line[:1] == "\t" and recipe and not word.startswith(("if", "else", "endif")):
                 continue

@@ -113,6 +113,7 @@ TRAPS = {
         ('"// a"', '"// b"'),
         ("assert!(a==b)", "assert!(a == b)"),
         ("a & &b", "a && b"),
+        ('#! "\nlet s = "// a";', '#! "\nlet s = "// b";'),
         ("b'\"' // x\"", 'b\'"\' // y"\n"z"'),
     ],
     "make": [
@@ -120,6 +121,8 @@ TRAPS = {
         ("A = b \\\n# x\n", "A = b \\\n# y\n"),
         ("# x\nB = 1", "# x \\\nB = 1"),
         ("define a\n# x\nendef", "define a\n# y\nendef"),
+        ("define a\n\tendef\n# x\nendef", "define a\n\tendef\n# y\nendef"),
+        ("define a\nendef#\n# x\nendef", "define a\nendef#\n# y\nendef"),
         ("a:\n\t# x\n", "a:\n\t# y\n"),
         ("A = b # x", "A = b # y"),
     ],

@@ -32,6 +32,8 @@ TOP = "obj-y += drivers/ mm/\nobj-$(CONFIG_NET) += net/\n"
         ("obj-$(CONFIG_X) += a.o # a comment\nobj-$(CONFIG_Y) += a.o", "X || Y"),
         ("include $(src)/more.mk", "Z"),
         ("obj-y += b.o\nfoo: a.o\n\tobj-y += a.o", "no makefile names drivers/d/a.c"),
+        ("define x\n\tendef\nobj-y += a.o\nendef", "no makefile names drivers/d/a.c"),
+        ("define x\n\tendef\nendef\nobj-y += a.o", "y"),
         ("obj-$(SOMETHING) += a.o", "no makefile names drivers/d/a.c"),
         ("ifeq ($(shell true),)\nobj-$(CONFIG_X) += a.o\nendif", "drivers/d/Makefile:1: what cannot be evaluated without make && X"),
     ],
