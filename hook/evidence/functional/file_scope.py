@@ -11,6 +11,7 @@ from hook.evidence.functional.normal_forms import joined_strings
 from hook.evidence.functional.token_places import CONDITION, NAME, Tokens, closing, differing
 
 _METADATA = frozenset((b"MODULE_DESCRIPTION", b"MODULE_AUTHOR", b"MODULE_PARM_DESC"))
+_PLAIN_TEXT = re.compile(rb'"(?:[^"\\]|\\[nt"\\])*"\Z')
 _ANY_HEADER = re.compile(rb"#[ \t]*include[ \t]*([<\"][^<>\"\s]+[>\"])")
 _SYSTEM_HEADER = re.compile(
     rb"#[ \t]*include[ \t]*<(?:linux|net|uapi|crypto|sound|drm|media|rdma|scsi|video|acpi|keys|misc)/[\w/.-]+\.h>\s*\Z"
@@ -18,13 +19,16 @@ _SYSTEM_HEADER = re.compile(
 
 
 def without_metadata(tokens: Tokens) -> Tokens:
-    """The tokens without the text of MODULE_DESCRIPTION and its kin."""
+    """The tokens without the text of MODULE_DESCRIPTION and its kin.
+
+    Not a text with another escape than that of a newline, a tab or a quote: behind a NUL another field of .modinfo begins (`alias=`).
+    """
     out = list(tokens)
     for at, word in enumerate(tokens):
         begins = at == 0 or tokens[at - 1] in (b";", b"}") or tokens[at - 1][:1] == b"#"
         if word in _METADATA and begins and tokens[at + 1 : at + 2] == (b"(",):
             end = closing(tokens, at + 1)
-            if end:
+            if end and all(token[:1] != b'"' or _PLAIN_TEXT.match(token) for token in out[at + 2 : end]):
                 out[at + 2 : end] = [b'""' if token[:1] == b'"' else token for token in out[at + 2 : end]]
     return tuple(joined_strings(out))
 

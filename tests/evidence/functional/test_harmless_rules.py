@@ -156,6 +156,9 @@ def test_annotations() -> None:
 def test_module_metadata() -> None:
     harmless_outside('-MODULE_DESCRIPTION("A box");', '+MODULE_DESCRIPTION("Another box");', Class.MODULE_METADATA)
     harmless_outside('-MODULE_PARM_DESC(limit, "Many");', '+MODULE_PARM_DESC(limit, "More");', Class.MODULE_METADATA)
+    for text in ("A\\0alias=pci:*", "A\\x00softdep=pre: b", "A\\000license=GPL", "A\\u0000"):  # another field begins behind a NUL
+        not_harmless_outside('-MODULE_DESCRIPTION("A");', f'+MODULE_DESCRIPTION("{text}");')
+        not_harmless_outside('-MODULE_PARM_DESC(limit, "A");', f'+MODULE_PARM_DESC(limit, "{text}");')
     not_harmless_outside('-MODULE_LICENSE("GPL");', '+MODULE_LICENSE("Proprietary");')
     not_harmless_outside('-MODULE_PARM_DESC(limit, "Many");', '+MODULE_PARM_DESC(other, "Many");')
 
