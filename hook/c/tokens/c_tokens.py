@@ -88,6 +88,11 @@ def tokens(text: bytes) -> tuple[bytes, ...]:
     return tuple(token for token in _c_tokens(_plain(text).text) if token != b" ")
 
 
+def spaced_tokens(text: bytes) -> list[bytes]:
+    """As `tokens`, with a blank wherever there is white space, and with those of directives. Raises Unreadable."""
+    return [part for token in _c_tokens(_plain(text).text) for part in (token.split(b"\0") if token[:1] == b"#" else (token,))]
+
+
 def compare_asm(old: bytes, new: bytes) -> Comparison:
     """The two versions of a preprocessed assembly file, where each line is a statement and `#` or `@` may begin a comment.
 

@@ -18,7 +18,7 @@ _PROMPT = re.compile(rb"(bool|tristate|int|hex|string|prompt|menu|comment)[ \t]*
 
 
 def compare_make(old: bytes, new: bytes) -> Comparison:
-    """The two versions of a makefile. Raises Unreadable at a carriage return."""
+    """The two versions of a makefile. Raises Unreadable at a carriage return, and where a tab does not begin a recipe."""
     return _compared(list(_make(old)), list(_make(new)), old, new)
 
 

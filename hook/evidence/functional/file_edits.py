@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 import typing
 
+from hook.c.tokens import line_numbers
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import token_comparison
 from hook.source.tree import Source
@@ -19,6 +21,8 @@ if typing.TYPE_CHECKING:
 
 
 _CODE = "code changed"
+_LINE_NUMBERS = "a line number that is used as a value (__LINE__) moves"
+_WARNING = re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
 _NAMED = 3  # functions, in one claim
 
 
@@ -37,8 +41,11 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     """What an edit of the file at `path` does; `source` is the tree with it applied."""
     compared = token_comparison.compare(language, old, new)
     line = compared.first_new_line
-    if compared.same:
+    moved = _moves_line_numbers(language, path, old, new, source) if compared.same else ""
+    if compared.same and not moved:
         return Edited(Answer.NO, (ChangeClass(compared.change_class),), compared.why or compared.change_class, line)
+    if moved:
+        return Edited(Answer.UNKNOWN, (ChangeClass(compared.change_class),), moved, line)
     why = compared.why or _CODE
     if language != "c" or b"\0" in old + new:
         return Edited(Answer.UNKNOWN, (), why, line)
@@ -52,8 +59,8 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     edits = segments.edits(before.segments, after.segments)
     # not a header: an assembler may read it too, and where it is included cannot be seen here
     if path.endswith(".c") and compared.read:
-        proofs = harmless_rules.prove(edits, before, after, Surroundings(source, path))
-        if proofs:
+        proofs = harmless_rules.prove(edits, before, after, Surroundings(source, path, (old, new)))
+        if proofs and not _moves_line_numbers(language, path, old, new, source, counters=True):
             return Edited(Answer.NO, tuple(dict.fromkeys(proof.change_class for proof in proofs)), proofs[0].why, line or proofs[0].line)
     touched = changed_functions.of_edits(path, edits, after)
     if why == _CODE and touched.changed:
@@ -64,6 +71,36 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     if why == _CODE and named:
         why = f"{', '.join(named)} changed"
     return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
+
+
+def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source: Source, *, counters: bool = False) -> str:
+    """Why lines that moved may count, or nothing: a line number that is used as a value, in the file or in headers that it brings in.
+
+    With `counters`, of what changed more than comments: so may the times that __COUNTER__ was used.
+    """
+    if language == "rust":
+        places = [[text.count(b"\n", 0, found.start()) for found in re.finditer(rb"\b(?:line|column)!", text)] for text in (old, new)]
+        return "" if places[0] == places[1] else _LINE_NUMBERS
+    if language not in ("c", "asm") or (b'#include "' not in new and line_numbers.LINE not in new and not counters):
+        return ""
+    from hook.evidence.functional import logging_calls
+    from hook.kernel import own_headers
+
+    own = own_headers.read(source, path, (old, new))
+    texts = [old, new, *own.texts.values()]
+    defined = (
+        frozenset[bytes]().union(*map(own_headers.defined, texts)) if any(line_numbers.LINE in text for text in texts) else frozenset()
+    )
+
+    def only_logs(name: bytes) -> bool:
+        return name not in defined and (logging_calls.is_logging(name) or _WARNING.match(name) is not None)
+
+    names = line_numbers.line_macros(texts, only_logs)
+    if names and line_numbers.lines_with(old, names, only_logs) != line_numbers.lines_with(new, names, only_logs):
+        return _LINE_NUMBERS
+    if counters and any(b"__COUNTER__" in text for text in texts):
+        return "how often __COUNTER__ was used before may count"
+    return "" if own.complete or old.count(b"\n") == new.count(b"\n") else "too many headers to see whether __LINE__ is used as a value"
 
 
 def _listed(names: list[str]) -> str:

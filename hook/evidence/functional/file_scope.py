@@ -10,26 +10,28 @@ from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.normal_forms import joined_strings
 from hook.evidence.functional.token_places import CONDITION, NAME, Tokens, closing, differing
 
-_METADATA = frozenset((b"MODULE_DESCRIPTION", b"MODULE_AUTHOR", b"MODULE_PARM_DESC"))
-_PLAIN_TEXT = re.compile(rb'"(?:[^"\\]|\\[nt"\\])*"\Z')
-_ANY_HEADER = re.compile(rb"#[ \t]*include[ \t]*([<\"][^<>\"\s]+[>\"])")
-_SYSTEM_HEADER = re.compile(
-    rb"#[ \t]*include[ \t]*<(?:linux|net|uapi|crypto|sound|drm|media|rdma|scsi|video|acpi|keys|misc)/[\w/.-]+\.h>\s*\Z"
-)
+METADATA = frozenset((b"MODULE_DESCRIPTION", b"MODULE_AUTHOR", b"MODULE_PARM_DESC"))
+_PLAIN_TEXT = re.compile(rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\nt])*"\Z')  # its escapes are those of one character that stays in the text
+_ANY_HEADER = re.compile(rb"#include[ \t]*([<\"][^<>\"\s]+[>\"])")
+_SYSTEM_HEADER = re.compile(rb"#include[ \t]*<(?:linux|net|uapi|crypto|sound|drm|media|rdma|scsi|video|acpi|keys|misc)/[\w/.-]+\.h>\s*\Z")
 
 
-def without_metadata(tokens: Tokens) -> Tokens:
-    """The tokens without the text of MODULE_DESCRIPTION and its kin.
+def without_metadata(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
+    """The tokens without the plain text of MODULE_DESCRIPTION and its kin; `own` are names that the file or its headers define.
 
-    Not a text with another escape than that of a newline, a tab or a quote: behind a NUL another field of .modinfo begins (`alias=`).
+    A string with an escape stays: a NUL in it ends the entry, and what follows is read as another one (`alias=`, `softdep=`). So does
+    one inside another call.
     """
     out = list(tokens)
     for at, word in enumerate(tokens):
         begins = at == 0 or tokens[at - 1] in (b";", b"}") or tokens[at - 1][:1] == b"#"
-        if word in _METADATA and begins and tokens[at + 1 : at + 2] == (b"(",):
+        if word in METADATA - own and begins and tokens[at + 1 : at + 2] == (b"(",):
             end = closing(tokens, at + 1)
-            if end and all(token[:1] != b'"' or _PLAIN_TEXT.match(token) for token in out[at + 2 : end]):
-                out[at + 2 : end] = [b'""' if token[:1] == b'"' else token for token in out[at + 2 : end]]
+            depth = 0
+            for place in range(at + 2, end):
+                depth += (tokens[place] == b"(") - (tokens[place] == b")")
+                if depth == 0 and _PLAIN_TEXT.match(tokens[place]):
+                    out[place] = b'""'
     return tuple(joined_strings(out))
 
 
@@ -77,14 +79,14 @@ def redundant_include(old: Tokens, new: Tokens, includes: Callable[[Iterable[str
     `includes` says whether headers include another one whatever the options are. Empty where anything else differs.
     """
     changed = set(differing(old, new))
-    headers = [header for token in sorted(changed) if (header := _included(token))]
+    headers = [header for token in sorted(changed) if (header := included(token))]
     if not headers or len(headers) != len(changed):
         return ""
     if tuple(token for token in old if token not in changed) != tuple(token for token in new if token not in changed):
         return ""
     for side in (old, new):
         for at, token in enumerate(side):
-            if token in changed and not includes(_beside(side, at, changed), _included(token)):
+            if token in changed and not includes(_beside(side, at, changed), included(token)):
                 return ""
     return headers[0]
 
@@ -99,6 +101,6 @@ def _beside(tokens: Tokens, at: int, changed: set[bytes]) -> list[str]:
     return [header[1].decode("utf-8", "replace") for header in headers if header]
 
 
-def _included(token: bytes) -> str:
+def included(token: bytes) -> str:
     """The header that a directive includes, with its brackets; empty for any other token."""
     return token[token.index(b"<") :].strip().decode("ascii") if _SYSTEM_HEADER.match(token) else ""

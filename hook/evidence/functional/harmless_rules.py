@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
+from hook.c.tokens import macro_uses
 from hook.c.tokens.comparison import Unreadable
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.change_classes import ChangeClass
-from hook.evidence.functional import file_scope, logging_calls, names
+from hook.evidence.functional import file_scope, logging_calls, names, normal_forms
 from hook.evidence.functional.normal_forms import spelled, unannotated, without_braces, without_zero
-from hook.evidence.functional.token_places import Tokens, differing
+from hook.evidence.functional.token_places import STATEMENT_ENDS, Tokens, differing
 
-# macros that make a string of what a macro stands for: its spelling counts then
-_STRINGIFIERS = (b"__stringify", b"stringify", b"__ASM_STR", b"XSTR")
+_UNDEFINED = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
+_UNDEFINES = re.compile(rb"#[ \t]*undef\b")
+LISTED = normal_forms.ANNOTATIONS | file_scope.METADATA | logging_calls.PURE  # names whose meaning the rules lean on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +40,14 @@ class Proof:
 class RestOfTree(typing.Protocol):
     """How the rules ask about other files; see hook.evidence.functional.surroundings."""
 
+    @property
+    def own_names(self) -> frozenset[bytes]: ...
+    def is_redefined(self, names: Iterable[bytes]) -> bool: ...
+    def keeps_spelling(self, name: bytes) -> bool: ...
+    def is_statement(self, name: bytes) -> bool: ...
     def knows(self, name: str) -> bool: ...
     def is_tracepoint(self, name: str) -> bool: ...
+    def depend_on_order(self, headers: Iterable[str]) -> bool: ...
     def includes(self, headers: Iterable[str], header: str) -> bool: ...
 
 
@@ -75,15 +84,21 @@ class EditedSegment:
 
     @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
-        """What either version of the file defines itself."""
-        return frozenset(definition.name.encode("ascii") for side in (self.before, self.after) for definition in side.scan.definitions)
+        """What either version of the file defines or undefines itself, or a header that it brings in."""
+        defined = frozenset(definition.name.encode("ascii") for side in (self.before, self.after) for definition in side.scan.definitions)
+        undefined = frozenset(name for side in (self.before, self.after) for name in _UNDEFINED.findall(side.data))
+        return defined | undefined | self.tree.own_names
 
     @functools.cached_property
     def loggers(self) -> frozenset[bytes]:
         """The names in the segment that only log or trace."""
         old, new = self.unannotated
-        own = logging_calls.own_loggers(self.before) & logging_calls.own_loggers(self.after)
-        return own | logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint)
+        return self.loggers_of_file | logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint)
+
+    @functools.cached_property
+    def loggers_of_file(self) -> frozenset[bytes]:
+        """The macros of the file that only log."""
+        return logging_calls.own_loggers(self.before) & logging_calls.own_loggers(self.after)
 
     def proof(self, change_class: ChangeClass, why: str) -> Proof:
         return Proof(change_class, why, self.edit.either.line)
@@ -93,17 +108,29 @@ Rule = Callable[[EditedSegment], Proof | None]
 
 
 def prove(edits: Sequence[Edit], before: TranslationUnit, after: TranslationUnit, tree: RestOfTree) -> list[Proof] | None:
-    """A proof for each edit of a file, or None where one has none."""
+    """A proof for each edit of a file, or None where one has none.
+
+    None too where a macro is given other text that may make a string or a name of it: white space, a number, a local's name. That is
+    asked of all of the file, since white space alone makes no edit.
+    """
     proofs = []
-    for edit in edits:
-        try:
+    try:
+        for edit in edits:
             proof = _prove(EditedSegment(edit, before, after, tree))
-        except Unreadable:
-            return None
-        if proof is None:
-            return None
-        proofs.append(proof)
-    return proofs
+            if proof is None:
+                return None
+            proofs.append(proof)
+        called = _called_otherwise(before, after)
+    except Unreadable:
+        return None
+    return proofs if all(map(tree.keeps_spelling, sorted(called))) else None
+
+
+def _called_otherwise(before: TranslationUnit, after: TranslationUnit) -> set[bytes]:
+    """The names that are called with other text in the two versions, of those that are no functions of both."""
+    old, new = ([segment.text for segment in side.segments] for side in (before, after))
+    only_old, only_new = ([text for text in side if text not in others] for side, others in ((old, set(new)), (new, set(old))))
+    return macro_uses.differing_calls(only_old, only_new) - (logging_calls.own_loggers(before) & logging_calls.own_loggers(after))
 
 
 def _prove(segment: EditedSegment) -> Proof | None:
@@ -114,11 +141,24 @@ def _prove(segment: EditedSegment) -> Proof | None:
     kind = edit.either.kind
     is_whole = edit.old is not None and edit.new is not None
     rules = RULES.get(kind, (spelling,)) if kind is None or is_whole else ADDED_OR_REMOVED.get(kind, ())
-    return next((proof for rule in rules if (proof := rule(segment))), None)
+    proof = next((proof for rule in rules if (proof := rule(segment))), None)
+    return proof if proof and not segment.tree.is_redefined(_listed_names(segment)) else None
 
 
-def _are_equal(pair: Pair) -> bool:
-    return without_braces(pair[0]) == without_braces(pair[1])
+def _listed_names(segment: EditedSegment) -> list[bytes]:
+    """The names about the change that stand on a list of this tool: what the tree says of them is asked."""
+    old, new = segment.tokens
+    start = next((at for at, (was, now) in enumerate(zip(old, new, strict=False)) if was != now), min(len(old), len(new)))
+    end = next((at for at, (was, now) in enumerate(zip(old[::-1], new[::-1], strict=False)) if was != now), 0)
+    end = min(end, min(len(old), len(new)) - start)
+    while start and old[start - 1] not in STATEMENT_ENDS:
+        start -= 1
+    names = dict.fromkeys((*old[start : len(old) - end], *new[start : len(new) - end]))
+    return [name for name in names if name in LISTED or (logging_calls.is_logging(name) and name not in segment.loggers_of_file)]
+
+
+def _are_equal(pair: Pair, tree: RestOfTree) -> bool:
+    return without_braces(pair[0], tree.is_statement) == without_braces(pair[1], tree.is_statement)
 
 
 # functions, variables, types
@@ -129,7 +169,7 @@ def spelling(segment: EditedSegment) -> Proof | None:
 
     Not in the arguments of what may be a macro, which could make a string of them; not a statement in braces that a macro could be.
     """
-    if not _are_equal(segment.spelled):
+    if not _are_equal(segment.spelled, segment.tree):
         return None
     return segment.proof(ChangeClass.SPELLING, "another spelling of the same: constants, adjacent strings, parentheses or braces")
 
@@ -147,14 +187,14 @@ def annotation(segment: EditedSegment) -> Proof | None:
 
     Not `__user`, `__rcu`, `__percpu`, which BTF has; not `const`; not a name that the file defines itself, nor in a macro's arguments.
     """
-    if not _are_equal(segment.unannotated):
+    if not _are_equal(segment.unannotated, segment.tree):
         return None
     return segment.proof(ChangeClass.ANNOTATION, "only annotations for the compiler's warnings and for sparse changed")
 
 
 def log_text(segment: EditedSegment) -> Proof | None:
     """Text in the strings of logging calls. Not their conversions, nor strings in calls inside them."""
-    if not _are_equal(segment.without_text):
+    if not _are_equal(segment.without_text, segment.tree):
         return None
     return segment.proof(ChangeClass.LOG_TEXT, "only text in logging calls changed")
 
@@ -167,7 +207,7 @@ def log_call(segment: EditedSegment) -> Proof | None:
     """
     old, new = segment.without_text
     old_rest, new_rest = logging_calls.without_logging(old, segment.loggers), logging_calls.without_logging(new, segment.loggers)
-    if old_rest is None or new_rest is None or not _are_equal((old_rest, new_rest)):
+    if old_rest is None or new_rest is None or not _are_equal((old_rest, new_rest), segment.tree):
         return None
     if any(map(logging_calls.is_trace_call, differing(old, new))):
         return segment.proof(ChangeClass.TRACEPOINT_CALL, "only calls of tracepoints changed, and nothing in their arguments has an effect")
@@ -189,13 +229,19 @@ def local_rename(segment: EditedSegment) -> Proof | None:
 
 
 def macro_spelling(segment: EditedSegment) -> Proof | None:
-    """A macro whose body is spelled otherwise. Not where the file makes strings of macros; not `f (x)` for `f(x)`."""
-    if any(word in side.data for side in (segment.before, segment.after) for word in _STRINGIFIERS):
-        return None
+    """A macro whose body is spelled otherwise. Not `f (x)` for `f(x)`, and not where its name stands in another macro or is given to
+    one that may make a string or a name of it, nor in a header that the file brings in.
+    """
     if any(len(tokens) != 1 for tokens in segment.tokens):
         return None
     old, new = (tuple(tokens[0].split(b"\0")) for tokens in segment.tokens)
-    if old[:2] != new[:2] or not _are_equal((spelled(old), spelled(new))):
+    if old[:2] != new[:2] or not _are_equal((spelled(old), spelled(new)), segment.tree):
+        return None
+    name = segment.edit.either.name
+    if segment.tree.knows(name) or any(names.is_in_another_macro(name, side) for side in (segment.before, segment.after)):
+        return None
+    given = {called for called, arguments in macro_uses.uses([segment.before.data, segment.after.data]) if name.encode() in arguments}
+    if not all(map(segment.tree.keeps_spelling, sorted(given))):
         return None
     return segment.proof(ChangeClass.SPELLING, "another spelling of the same constant")
 
@@ -214,15 +260,20 @@ def unused_macro(segment: EditedSegment) -> Proof | None:
 def module_metadata(segment: EditedSegment) -> Proof | None:
     """The text of MODULE_DESCRIPTION and its kin. Not MODULE_LICENSE, which decides what may be called."""
     old, new = segment.tokens
-    if file_scope.without_metadata(old) != file_scope.without_metadata(new):
+    if file_scope.without_metadata(old, segment.own_names) != file_scope.without_metadata(new, segment.own_names):
         return None
     return segment.proof(ChangeClass.MODULE_METADATA, "only the text of a module's description changed")
 
 
 def include_order(segment: EditedSegment) -> Proof | None:
-    """The same common headers in another order. Not across anything but includes of common headers."""
+    """The same common headers in another order. Not across anything but includes of common headers, nor where one of them tests, sets
+    or undefines a macro that another sets.
+    """
     old, new = segment.tokens
-    if file_scope.with_sorted_includes(old) != file_scope.with_sorted_includes(new):
+    if file_scope.with_sorted_includes(old) != file_scope.with_sorted_includes(new) or len(old) != len(new):
+        return None
+    places = [at for at, (was, now) in enumerate(zip(old, new, strict=True)) if was != now]
+    if not places or segment.tree.depend_on_order([file_scope.included(token) for token in old[places[0] : places[-1] + 1]]):
         return None
     return segment.proof(ChangeClass.INCLUDE_ORDER, "the same headers in another order, with nothing but includes between")
 
@@ -249,9 +300,12 @@ def prototype(segment: EditedSegment) -> Proof | None:
 
 
 def redundant_include(segment: EditedSegment) -> Proof | None:
-    """A header that is included by others beside it whatever the options are. Not behind another condition, nor an unguarded header."""
+    """A header that is included by others beside it whatever the options are.
+
+    Not behind another condition, nor an unguarded header, nor where the file undefines something: that may be what guards a header.
+    """
     header = file_scope.redundant_include(*_declared(segment), segment.tree.includes)
-    if not header:
+    if not header or any(_UNDEFINES.search(side.data) for side in (segment.before, segment.after)):
         return None
     return segment.proof(ChangeClass.INCLUDE, f"{header} is included by what the file includes beside it")
 

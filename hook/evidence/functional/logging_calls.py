@@ -26,7 +26,7 @@ _TRACEPOINT = re.compile(rb"trace_\w+\Z")
 _MOST_TRACEPOINTS = 5  # looked up for one function
 _EFFECTS = frozenset((b"=", b"+=", b"-=", b"*=", b"/=", b"%=", b"&=", b"|=", b"^=", b"<<=", b">>=", b"++", b"--", b"{", b"}", b";"))
 # functions and macros without an effect, whose value a log call may print
-_PURE = frozenset(
+PURE = frozenset(
     b"sizeof PTR_ERR ERR_PTR ARRAY_SIZE dev_name kobject_name pci_name netdev_name dev_driver_string"
     b" le16_to_cpu le32_to_cpu le64_to_cpu be16_to_cpu be32_to_cpu be64_to_cpu ntohs ntohl htons"
     b" htonl upper_32_bits lower_32_bits".split()
@@ -120,7 +120,7 @@ def _has_no_effect(arguments: Sequence[bytes]) -> bool:
         if token in _EFFECTS or token.startswith(b"#"):
             return False
         called = arguments[number + 1 : number + 2] == (b"(",) and (NAME.match(token) or token in (b")", b"]"))
-        if called and token not in _PURE and not (token == b")" and _is_cast(arguments, number)):
+        if called and token not in PURE and not (token == b")" and _is_cast(arguments, number)):
             return False
     return True
 

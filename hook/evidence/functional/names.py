@@ -7,8 +7,12 @@ import re
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, IN_STATEMENTS, TAGS
 from hook.c.segments import Segment
+from hook.c.tokens import macro_uses
 from hook.c.translation_unit import TranslationUnit
-from hook.evidence.functional.token_places import NAME, Tokens, macro_arguments
+from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, Tokens
+
+_MACRO = re.compile(rb"#[ \t]*define[ \t]+\w+(\([^()\n]*\))?")
+_INCLUDE = re.compile(rb"#[ \t]*(?:include|import)\b")
 
 
 def renamed_local(old: Tokens, new: Tokens, before: TranslationUnit) -> tuple[str, str] | None:
@@ -24,28 +28,56 @@ def renamed_local(old: Tokens, new: Tokens, before: TranslationUnit) -> tuple[st
     if was in new or now in old or now in set(re.findall(rb"\w+", before.data)):
         return None  # not everywhere, or a name that means something already
     places = [at for at, token in enumerate(old) if token == was]
-    if not _is_declared(old, places[0]) or any(old[at - 1] in (b".", b"->") for at in places):
+    if not _is_declared(old, places[0]) or any(old[at - 1] in (b".", b"->") or old[at - 1] in TAGS for at in places):
         return None
-    if any(token.startswith(b"#") for token in old) or macro_arguments(old).intersection(places):
+    if any(token.startswith(b"#") or (token.startswith(b'"') and b"[" + was + b"]" in token) for token in old):
+        return None  # a condition; an operand of inline assembly
+    if is_in_another_macro(was.decode("ascii"), before):
         return None
     return was.decode("ascii"), now.decode("ascii")
 
 
 def _is_declared(tokens: Tokens, at: int) -> bool:
-    """Whether a variable or parameter is declared at its first place: a type before it, and behind it what ends a declarator."""
-    if at < 3 or tokens[at + 1] not in (b";", b",", b"=", b"[", b")"):
+    """Whether a variable or parameter is declared at its first place: a type before it, and behind it what ends a declarator.
+
+    A declaration begins a statement, or stands in the head of the function: anywhere else `n * NAME` is a product, and `NOT NAME` may
+    be a macro and a value.
+    """
+    if at < 3 or at + 1 >= len(tokens) or tokens[at + 1] not in (b";", b",", b"=", b"[", b")"):
         return False
-    before = tokens[at - 1]
-    if before == b"*":
-        typed, begins = tokens[at - 2], tokens[at - 3] in (b";", b"{", b"(", b",", b"}", b"struct", b"const", b"union")
-        return bool(NAME.match(typed)) and begins
-    return bool(NAME.match(before)) and before not in BEFORE_A_VALUE | TAGS
+    begin = at - 1
+    while begin >= 0 and tokens[begin] == b"*":
+        begin -= 1
+    is_pointer = begin < at - 1
+    words = 0
+    while begin >= 0 and NAME.match(tokens[begin]) and tokens[begin] not in BEFORE_A_VALUE:
+        begin, words = begin - 1, words + 1
+    head = tokens.index(b"{") if b"{" in tokens else 0
+    if begin < 0 or not words or (words == 1 and tokens[at - 1] in TAGS):
+        return False
+    if at < head:
+        return tokens[begin] in (b"(", b",")
+    if tokens[begin] == b"{" and begin > head and tokens[begin - 1] not in (b";", b"{", b"}", b"else", b"do"):
+        return False  # `= { NOT NAME, }`; a block behind a condition is not told from that
+    return tokens[begin] in STATEMENT_ENDS and not (is_pointer and tokens[at + 1] == b")")
+
+
+def is_in_another_macro(name: str, side: TranslationUnit) -> bool:
+    """Whether a macro of a version of the file has a name in its body, not as a parameter."""
+    word = name.encode("ascii")
+    for segment in side.segments_of(DefinitionKind.MACRO).values():
+        for macro in segment:
+            found = _MACRO.match(macro.text)
+            parameters = re.findall(rb"\w+", found[1] or b"") if found else []
+            if macro.name != name and word not in parameters and re.search(rb"\b" + word + rb"\b", macro.text):
+                return True
+    return False
 
 
 def is_unused(macro: Segment, side: TranslationUnit) -> bool:
     """Whether nothing in a version of the file can tell that a macro is there: no use of its name, nor what can put the name together."""
     name = macro.name.encode("ascii")
-    if macro in side.segments and side.data.find(b"#include", macro.start) >= 0:
+    if macro in side.segments and _INCLUDE.search(side.data, macro.start):
         return False  # what is included then can ask for it
     words = set(re.findall(rb"[A-Za-z_0-9]+", side.data))
     count = len(re.findall(rb"(?<!\w)" + name + rb"(?!\w)", side.data))
@@ -54,5 +86,13 @@ def is_unused(macro: Segment, side: TranslationUnit) -> bool:
         return False  # in a comment perhaps; rather say that it is used
     if b"##" in side.data and any(name.startswith(word) or name.endswith(word) for word in words if word != name and len(word) > 1):
         return False
-    # a header's macro could put it together
-    return not any(name.endswith(word) and word != name and len(word) > 2 and not word.isdigit() for word in words)
+    # a header's macro could put it together of what it is given
+    given = {token for _, arguments in macro_uses.uses([side.data]) for token in arguments if NAME.match(token)}
+    return not any(_is_part(word, name) for word in given) and not any(
+        name.endswith(word) and word != name and len(word) > 2 and not word.isdigit() for word in words
+    )
+
+
+def _is_part(word: bytes, name: bytes) -> bool:
+    """Whether a name could be made by pasting something to a word: a short one counts only where an underscore sets it apart."""
+    return word in name if len(word) > 3 else re.search(rb"(?:\A|_)" + word + rb"(?:_|\Z)", name) is not None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hook.c.keywords import IN_STATEMENTS
-from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing, macro_arguments
+from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing
 
 # include/linux/compiler_attributes.h and compiler_types.h: for warnings and for sparse. Not __user, __rcu and __percpu: BTF has these
-_ANNOTATIONS = frozenset(b"__maybe_unused __always_unused __must_check __force __iomem __bitwise __nocast __private".split())
+_WORDS = frozenset(b"__maybe_unused __always_unused __must_check __force __iomem __bitwise __nocast __private".split())
 _ANNOTATION_CALLS = frozenset(b"__acquires __releases __must_hold __cond_acquires".split())
+ANNOTATIONS = _WORDS | _ANNOTATION_CALLS | {b"fallthrough"}
 _ZEROS = frozenset((b"0", b"NULL", b"false"))
 _OPEN_ESCAPE = re.compile(rb'\\(?:x[0-9a-fA-F]*|[0-7]{1,3})"\Z')
 _NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|[1-9][0-9]*|0[0-7]*)\Z")
@@ -20,13 +21,12 @@ def unannotated(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
     """The tokens without what only a compiler's warnings or sparse read; `own` are names that the file defines itself."""
     out: list[bytes] = []
     at = 0
-    inside = macro_arguments(tokens)
     while at < len(tokens):
         token = tokens[at]
-        if token in own or at in inside:
+        if token in own:
             out.append(token)
             at += 1
-        elif token in _ANNOTATIONS:
+        elif token in _WORDS:
             at += 1
         elif token in _ANNOTATION_CALLS and tokens[at + 1 : at + 2] == (b"(",) and (end := closing(tokens, at + 1)):
             at = end + 1
@@ -46,10 +46,8 @@ def without_zero(tokens: Tokens) -> Tokens:
 
 
 def spelled(tokens: Tokens) -> Tokens:
-    """The tokens with constants, adjacent strings and `return (x)` in one spelling, outside of what may be a macro's arguments."""
-    inside = macro_arguments(tokens)
-    numbers = [token if at in inside else _number(token) for at, token in enumerate(tokens)]
-    return tuple(_unparenthesised(joined_strings(numbers, inside)))
+    """The tokens with constants, adjacent strings and `return (x)` in one spelling."""
+    return tuple(_unparenthesised(joined_strings([_number(token) for token in tokens])))
 
 
 def _number(token: bytes) -> bytes:
@@ -60,11 +58,11 @@ def _number(token: bytes) -> bytes:
     return str(value).encode() if value <= 0x7FFFFFFF else token
 
 
-def joined_strings(tokens: Sequence[bytes], inside: frozenset[int] = frozenset()) -> list[bytes]:
+def joined_strings(tokens: Sequence[bytes]) -> list[bytes]:
     """Adjacent string constants as one, unless an escape at the seam could take in what follows."""
     out: list[bytes] = []
-    for at, token in enumerate(tokens):
-        strings = out and at not in inside and STRING.match(token) and STRING.match(out[-1])
+    for token in tokens:
+        strings = out and STRING.match(token) and STRING.match(out[-1])
         if strings and not _OPEN_ESCAPE.search(out[-1]):
             out[-1] = out[-1][:-1] + token[1:]
         else:
@@ -88,10 +86,10 @@ def _unparenthesised(tokens: list[bytes]) -> list[bytes]:
     return out
 
 
-def without_braces(tokens: Tokens) -> Tokens:
+def without_braces(tokens: Tokens, is_statement: Callable[[bytes], bool]) -> Tokens:
     """A block of one simple statement behind `if (…)`, `else`, `for (…)` or `while (…)` without its braces.
 
-    Only such a statement that no macro can be: without a call of a plain name.
+    Only such a statement that no macro can be: without a call of a plain name, and no word of it `is_statement` itself.
     """
     out: list[bytes] = []
     at = 0
@@ -106,7 +104,7 @@ def without_braces(tokens: Tokens) -> Tokens:
                 closed_head = len(out)
         elif token == b"{" and out and (closed_head == len(out) - 1 or out[-1] == b"else"):
             end = _simple_block(tokens, at)
-            if end:
+            if end and not any(NAME.match(word) and is_statement(word) for word in tokens[at + 1 : end]):
                 out += tokens[at + 1 : end]
                 at = end + 1
                 continue

@@ -1,4 +1,4 @@
-"""Surroundings: what the rest of the tree says about the names and headers of a file.
+"""Surroundings: what the rest of the tree says about the names, macros and headers of a file.
 
 Where a question cannot be answered quickly, the answer is the one that proves nothing.
 """
@@ -6,12 +6,18 @@ Where a question cannot be answered quickly, the answer is the one that proves n
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from hook.c.blanking import HIDDEN
 from hook.c.definitions import defined_names
+from hook.c.tokens import macro_uses
+from hook.evidence.functional import logging_calls
+from hook.evidence.functional.file_scope import METADATA
+from hook.kernel import own_headers
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
@@ -19,15 +25,111 @@ _MOST_FILES = 20  # looked into for the definition of a tracepoint
 _DIRECTIVE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(\w++)[ \t]*+([^\n]*+)")
 _INCLUDED = re.compile(r"<(?:linux|net|uapi/linux|media|keys|crypto|drm|sound|scsi|rdma|video|acpi)/(?:[\w-]+/)*[\w-]+\.h>\Z")
 _OTHER_PATHS = re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of headers, than the kernel's own
+_COMMON_HEADERS = re.compile(r"include/|arch/[^/]+/include/")
+# where the names on the lists of the harmless rules are defined; the last ones do it for programs in user space only (Linux 6.12)
+_HOMES = re.compile(
+    r"include/linux/(?:compiler\w*|printk|dev_printk|module|moduleparam|net|netdevice|pci|hid|phy|acpi|libata|array_size|wordpart|err|types"
+    r"|kernel|byteorder/generic|build_bug|bug|mmdebug|lockdep|rcupdate|stringify)\.h|include/uapi/linux/types\.h|include/net/net_debug\.h"
+    r"|include/net/cfg80211\.h|include/rdma/ib_verbs\.h|include/drm/drm_print\.h|include/media/v4l2-(?:common|device)\.h"
+    r"|include/net/bluetooth/bluetooth\.h|include/scsi/scsi_device\.h|include/asm-generic/bug\.h|arch/[^/]+/include/asm/bug\.h"
+    r"|fs/btrfs/messages\.h|drivers/net/ethernet/mellanox/mlx5/core/mlx5_core\.h"
+    r"|include/linux/raid/pq\.h|include/acpi/platform/aclinux\.h|arch/um/include/shared/user\.h"
+)
+_MOST_DEFINING = 12  # headers that define a name
+_MOST_MACROS = 60  # looked up for one file
+# these make strings of what they are given for messages alone
+_MESSAGES = re.compile(
+    rb"(?:static_assert|_Static_assert|BUILD_BUG_ON\w*|compiletime_assert|(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?|RCU_LOCKDEP_WARN"
+    rb"|lockdep_assert\w*|might_sleep|might_fault|__builtin_(?:constant_p|choose_expr|types_compatible_p|expect|object_size|\w*_overflow))\Z"
+)
 _ALWAYS_IN_C = ((b"ifndef", b"__ASSEMBLY__"), (b"ifndef", b"__ASSEMBLER__"), (b"ifdef", b"__KERNEL__"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
-    """A file in the tree with the patch applied."""
+    """A file in the tree with the patch applied, by both its versions."""
 
     source: Source
     path: str
+    sides: Sequence[bytes] = ()
+    _spelled: dict[bytes, bool] = dataclasses.field(default_factory=dict)  # by macro, what `keeps_spelling` says
+
+    @functools.cached_property
+    def own(self) -> own_headers.OwnHeaders:
+        return own_headers.read(self.source, self.path, self.sides)
+
+    @functools.cached_property
+    def own_names(self) -> frozenset[bytes]:
+        """The names that own headers define or undefine, but for those that are the place to define them."""
+        return frozenset().union(*(own_headers.defined(text) for path, text in self.own.texts.items() if not _HOMES.fullmatch(path)))
+
+    def is_redefined(self, names: Iterable[bytes]) -> bool:
+        """Whether a name of the whole kernel may mean something else here.
+
+        It may where the file or an own header defines or undefines it, and where another header does that is not the place to, unless
+        that is a driver's which nothing here includes. Without an index only the file and its own headers are asked.
+        """
+        if not self.own.complete:
+            return True
+        for name in names:
+            again = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++" + re.escape(name) + rb"\b")
+            if name in self.own_names or any(again.search(_bare(side)) for side in self.sides):
+                return True
+            for path in self._headers_defining(name) or ():
+                blob = self.source.file(path) if not _HOMES.fullmatch(path) else None
+                if blob is not None and again.search(_bare(blob.data or b"")):
+                    return True
+        return False
+
+    def keeps_spelling(self, name: bytes) -> bool:
+        """Whether what is called by a name cannot make a string or a name of an argument: no macro, or one that is seen not to.
+
+        False where that is not known. In a tree without the kernel's headers a name in lower case that nothing defines is a function.
+        """
+        if name not in self._spelled:
+            self._spelled[name] = False  # until it is known; a macro that gives its arguments back to itself does
+            self._spelled[name] = len(self._spelled) <= _MOST_MACROS and self._keeps_spelling(name)
+        return self._spelled[name]
+
+    def _keeps_spelling(self, name: bytes) -> bool:
+        texts = [_bare(text) for text in (*self.sides, *self.own.texts.values()) if name in text]
+        near = [macro for text in texts for macro in macro_uses.definitions(text, name)]
+        if near or not self.own.complete or name == macro_uses.UNKNOWN:
+            return bool(near) and self.own.complete and all(self._gives_on(*macro) for macro in near)
+        if _MESSAGES.match(name) or name in METADATA or logging_calls.is_logging(name):
+            return not self.is_redefined([name])
+        headers = self._headers_defining(name)
+        if headers is None or len(headers) > _MOST_DEFINING:
+            return False
+        blobs = self.source.files(headers)
+        macros = [macro for blob in blobs if blob for macro in macro_uses.definitions(_bare(blob.data or b""), name)]
+        if not macros and name.upper() == name:
+            return False
+        return all(blob is not None and blob.data is not None for blob in blobs) and all(self._gives_on(*macro) for macro in macros)
+
+    def _gives_on(self, parameters: tuple[bytes, ...] | None, body: bytes) -> bool:
+        return macro_uses.keeps_spelling(parameters, body, self.keeps_spelling)
+
+    def is_statement(self, name: bytes) -> bool:
+        """Whether a name without parentheses may be a macro of several statements, or of a part of one."""
+        texts = [_bare(text) for text in (*self.sides, *self.own.texts.values()) if name in text]
+        if name.upper() == name and len(name) > 1:
+            texts += [_bare(blob.data or b"") for blob in self.source.files(self._headers_defining(name) or ()) if blob]
+        bodies = [body for text in texts for _, body in macro_uses.definitions(text, name)]
+        return not self.own.complete or any(re.search(rb"[;{}]|\b(?:if|else|for|while|do|switch)\b", body) for body in bodies)
+
+    def _headers_defining(self, name: bytes) -> list[str] | None:
+        """The headers that may define a name and that this file may see; None where that is not known."""
+        found = self._files_with(f":{name.decode('ascii')}")
+        if found is None:
+            return None
+        return [
+            path
+            for path in found
+            if path.endswith(".h")
+            and not path.startswith(NO_KERNEL_CODE)
+            and (_COMMON_HEADERS.match(path) or path.rpartition("/")[2] in self.own.included)
+        ]
 
     def knows(self, name: str) -> bool:
         """Whether a header, or another file of the directory, has a name; True too where that is not known."""
@@ -69,6 +171,37 @@ class Surroundings:
             waiting += [name for name in more if name[:1] == "<"]
         return False
 
+    def depend_on_order(self, headers: Iterable[str]) -> bool:
+        """Whether one of some headers tests, sets or undefines a macro that another sets, itself or through what it includes.
+
+        Headers that are not in this tree at all (it is a driver alone) are taken to stand in any order, as the kernel's do.
+        """
+        if self.source.file("include/linux/kernel.h") is None and not any(map(self._header, headers)):
+            return False
+        setting: dict[bytes, set[str]] = {}
+        testing: dict[bytes, set[str]] = {}
+        waiting = deque(headers)
+        seen: set[str] = set()
+        while waiting:
+            header = waiting.popleft()
+            if header in seen:
+                continue
+            seen.add(header)
+            text = _bare(self._header(header))
+            if len(seen) > _MOST_HEADERS or not text or not _is_guarded(text):
+                return True
+            for word, rest in _directives(text):
+                if word in (b"define", b"undef"):
+                    names, places = re.findall(rb"\A\w+", rest), setting
+                elif word in (b"if", b"ifdef", b"ifndef", b"elif"):
+                    names, places = re.findall(rb"[A-Za-z_]\w*", rest), testing
+                else:
+                    continue
+                for name in names:
+                    places.setdefault(name, set()).add(header)  # a guard too: two headers may have one
+            waiting += _always_included(self._header(header))
+        return any(len(places | testing.get(name, set())) > 1 for name, places in setting.items())
+
     def _header(self, name: str) -> bytes:
         """The text of a header by the name in its include; empty where it is not certain which file that is."""
         places = [f"include/{name[1:-1]}", f"include/uapi/{name[1:-1]}"]
@@ -83,7 +216,7 @@ class Surroundings:
         return b""
 
     def _files_with(self, name: str) -> list[str] | None:
-        """The files that may have a name; None where that cannot be found quickly."""
+        """The files that may have a name, or with a colon before it, that may define it; None where that cannot be found quickly."""
         self.source.rests_on_all = True
         from hook.source.grep import paths_matching
         from hook.source.index import NoIndex
@@ -96,7 +229,7 @@ class Surroundings:
                 return None
         if not self.source.is_small:
             return None
-        found, cut = paths_matching(self.source, rf"\b{name}\b", limit_bytes=1 << 20, seconds=2.0)
+        found, cut = paths_matching(self.source, rf"\b{name.removeprefix(':')}\b", limit_bytes=1 << 20, seconds=2.0)
         return None if cut else found
 
 

@@ -36,21 +36,6 @@ def is_call(tokens: Sequence[bytes], at: int) -> bool:
     return at > 0 and tokens[at - 1] not in (b".", b"->") and not (NAME.match(tokens[at - 1]) and tokens[at - 1] not in IN_STATEMENTS)
 
 
-def macro_arguments(tokens: Sequence[bytes]) -> frozenset[int]:
-    """The places inside the arguments of what looks like a macro, which could make a string or a name of them."""
-    places = set()
-    open_calls: list[bool] = []  # of each open parenthesis, whether it is such a macro's
-    for at, token in enumerate(tokens):
-        if token == b"(":
-            before = tokens[at - 1] if at else b""
-            open_calls.append(bool(NAME.match(before)) and before.upper() == before)
-        elif token == b")" and open_calls:
-            open_calls.pop()
-        elif any(open_calls):
-            places.add(at)
-    return frozenset(places)
-
-
 def differing(old: Tokens, new: Tokens) -> list[bytes]:
     """The tokens of which one side has more than the other."""
     count = collections.Counter(new)

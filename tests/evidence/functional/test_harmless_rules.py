@@ -28,11 +28,26 @@ class Tree:
     tracepoints: frozenset[str] = frozenset({"box_open"})
     included: frozenset[str] = frozenset({"<linux/types.h>"})
 
+    own_names: frozenset[bytes] = frozenset({b"__private"})  # that a header beside the file defines
+    statements: frozenset[bytes] = frozenset({b"STATE"})
+
+    def is_redefined(self, names: Iterable[bytes]) -> bool:
+        return b"__always_unused" in names
+
+    def keeps_spelling(self, name: bytes) -> bool:
+        return name.startswith(b"MODULE_") or (name.lower() == name and name not in (b"named", b"get_prop"))
+
+    def is_statement(self, name: bytes) -> bool:
+        return name in self.statements
+
     def knows(self, name: str) -> bool:
         return name in self.names
 
     def is_tracepoint(self, name: str) -> bool:
         return name in self.tracepoints
+
+    def depend_on_order(self, headers: Iterable[str]) -> bool:
+        return "<linux/first.h>" in headers
 
     def includes(self, headers: Iterable[str], header: str) -> bool:
         return header in self.included and "<linux/kernel.h>" in headers
@@ -119,6 +134,12 @@ def test_spelling() -> None:
     not_harmless("-if (n > 4)\n\t\tb->n = n;", "+if (n > 4)\n\t\tb->n = n + 1;")
     not_harmless("-if (n > 4)", "+if (n >= 4)")
     not_harmless("-set(b, REG(8));", "+set(b, REG(0x8));")  # a macro may make a name of it
+    not_harmless("-named(b, 8);", "+named(b, 0x8);")  # one in lower case too
+    not_harmless('-pr_err("%s\\n", named(8));', '+pr_err("%s\\n", named(0x8));')
+    not_harmless('-named(b - n);\n\tpr_err("a");', '+named(b-n);\n\tpr_err("b");')
+    harmless('-take(b - n);\n\tpr_err("a");', '+take(b-n);\n\tpr_err("b");', Class.LOG_TEXT)
+    harmless("-if (n > 4)\n\t\tSTART = n;", "+if (n > 4) {\n\t\tSTART = n;\n\t}", Class.SPELLING)
+    not_harmless("-if (n > 4)\n\t\tSTATE = n;", "+if (n > 4) {\n\t\tSTATE = n;\n\t}")  # a macro of two statements
     not_harmless("-BUILD(b, n);", "+BUILD(b, (n));")
     not_harmless("-int more;", "+int more = 0;")
     not_harmless_outside("-static int seen = 0;", "+static int seen = 1;")
@@ -133,6 +154,9 @@ def test_macros() -> None:
     not_harmless_outside("-#define LIMIT 8", "+#define LIMIT (8)")
     not_harmless_outside("-#define LIMIT 8", "+#define LIMIT 9")
     not_harmless_outside("-#define LIMIT 8", "+#define LIMIT 0x8", HEAD + "#define NAME __stringify(LIMIT)\n")
+    not_harmless_outside("-#define LIMIT 8", "+#define LIMIT 0x8", HEAD + "int k = named(LIMIT);\n")  # pasted to a name
+    harmless_outside("-#define LIMIT 8", "+#define LIMIT 0x8", Class.SPELLING, HEAD + "int k = take(LIMIT);\n")
+    not_harmless_outside("-", "+#define made_pci_by 1", HEAD + "TABLE(pci, ids);\n")  # TABLE may put the name together
     not_harmless_outside("-", "+#define err 3")  # a local has this name
     not_harmless_outside("-", "+#define current 3")  # a header has
     not_harmless_outside("-", "+#define PREFIX_NEW 1", HEAD + "#define MAKE(x) PREFIX_##x\nint PREFIX_;\n")
@@ -149,6 +173,8 @@ def test_annotations() -> None:
     not_harmless("-copy(b, (void __iomem *)b->regs);", "+copy(b, (void __user *)b->regs);")  # BTF has __user
     not_harmless("-EXPR((void __force *)b);", "+EXPR((void *)b);")  # a macro may make a string of it
     not_harmless_outside("-static struct ops *table __maybe_unused;", "+static struct ops *table __ro_after_init;")
+    not_harmless("-int more __private;", "+int more;")  # a header beside the file defines it
+    not_harmless("-int more __always_unused;", "+int more;")  # what the tree says of the name is asked
     not_harmless_outside("-static void g(void)\n{\n}", "+static void __cold g(void)\n{\n}")
     not_harmless_outside("-static void g(void)\n{\n}", "+void g(void)\n{\n}")
 
@@ -159,6 +185,8 @@ def test_module_metadata() -> None:
     for text in ("A\\0alias=pci:*", "A\\x00softdep=pre: b", "A\\000license=GPL", "A\\u0000"):  # another field begins behind a NUL
         not_harmless_outside('-MODULE_DESCRIPTION("A");', f'+MODULE_DESCRIPTION("{text}");')
         not_harmless_outside('-MODULE_PARM_DESC(limit, "A");', f'+MODULE_PARM_DESC(limit, "{text}");')
+    not_harmless_outside('-MODULE_AUTHOR("A");', '+MODULE_AUTHOR("B");', HEAD + "#undef MODULE_AUTHOR\n")
+    not_harmless_outside('-MODULE_AUTHOR(NAME("A"));', '+MODULE_AUTHOR(NAME("B"));')
     not_harmless_outside('-MODULE_LICENSE("GPL");', '+MODULE_LICENSE("Proprietary");')
     not_harmless_outside('-MODULE_PARM_DESC(limit, "Many");', '+MODULE_PARM_DESC(other, "Many");')
 
@@ -168,6 +196,11 @@ def test_includes() -> None:
     harmless_outside(f"-{kernel}\n{slab}", f"+{slab}\n{kernel}", Class.INCLUDE_ORDER, head="")
     harmless_outside(f"-{kernel}\n{slab}", f"+{kernel}\n{slab}\n{types}", Class.INCLUDE, head="")
     harmless_outside(f"-{kernel}\n{slab}", f"+{types}\n{kernel}\n{slab}", Class.INCLUDE, head="")
+    first = "#include <linux/first.h>"
+    not_harmless_outside(f"-{first}\n{slab}", f"+{slab}\n{first}", head="")  # it tests what the other sets
+    harmless_outside(f"-{first}\n{kernel}\n{slab}", f"+{first}\n{slab}\n{kernel}", Class.INCLUDE_ORDER, head="")
+    not_harmless_outside("-#  include <linux/a.h>\n#  include <linux/b.h>", "+#  include <linux/b.h>\n#  include <linux/a.h>", head="")
+    not_harmless_outside(f"-{kernel}\n{slab}", f"+{kernel}\n{slab}\n{types}", head="#undef _TYPES_H\n")
     not_harmless_outside(f"-{slab}\n{local}", f"+{local}\n{slab}", head="")
     not_harmless_outside(f"-{kernel}\n{slab}", f"+{kernel}\n{slab}\n#include <linux/mm.h>", head="")
     not_harmless_outside(f"-{slab}", f"+{slab}\n{types}", head="")  # nothing beside it includes it
@@ -198,6 +231,12 @@ def test_what_is_no_local_variable_is_not_renamed() -> None:
     not_harmless("-n = b->msg;", "+n = b->note;")
     not_harmless("-msg: n = 1;", "+note: n = 1;")
     not_harmless("-n = BUG_ON(msg);", "+n = BUG_ON(note);")
+    not_harmless("-take(n * LIMIT);", "+take(n * OTHER);")  # a product, no declaration
+    not_harmless("-n = NOT LIMIT;", "+n = NOT OTHER;")
+    not_harmless("-n = sizeof(struct msg);", "+n = sizeof(struct note);")
+    not_harmless("-int msg;\n\n\tget_prop(b, msg);", "+int note;\n\n\tget_prop(b, note);")  # a macro makes a string of it
+    harmless("-int msg;\n\n\tget(b, msg);", "+int note;\n\n\tget(b, note);", Class.LOCAL_RENAME)
+    not_harmless("-int msg = GET();", "+int note = GET();", HEAD + "#define GET() (msg)\n")
 
 
 def test_code_is_not_harmless() -> None:

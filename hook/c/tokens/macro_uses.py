@@ -1,0 +1,96 @@
+"""Macro uses: the calls in a piece of C by their very text, and what the definition of a macro does with what it is given.
+
+A macro can make a string (`#x`) or a name (`a##b`) of an argument. Then white space, the spelling of a number and the name of a variable
+are part of what the program does.
+"""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from hook.c.keywords import IN_STATEMENTS, NOT_A_MACRO
+from hook.c.tokens import c_tokens
+
+Use = tuple[bytes, tuple[bytes, ...]]  # the name that is called, and the tokens of its arguments with white space
+_NAME = re.compile(rb"[A-Za-z_]\w*\Z")
+_TOKEN = re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_]\w*|##|->|\.\.\.|[^\s]")
+_COMMA_PASTE = re.compile(rb",\s*##\s*(?=[A-Za-z_])")
+# what gives an argument on as a name: of a member, or of a type
+_NAMES_A_MEMBER = frozenset((b".", b"->", b"struct", b"union", b"enum", b"goto"))
+_MEMBER_CALLS = frozenset((b"offsetof", b"__builtin_offsetof"))
+UNKNOWN = b")"  # called by an expression, which could come to the name of a macro
+
+
+def uses(texts: Iterable[bytes]) -> collections.Counter[Use]:
+    """All calls in some pieces of C, those in macros and those inside others too. Raises Unreadable."""
+    found: collections.Counter[Use] = collections.Counter()
+    for text in texts:
+        found.update(_uses(c_tokens.spaced_tokens(text)))
+    return found
+
+
+def _uses(tokens: list[bytes]) -> Iterator[Use]:
+    opened: list[tuple[bytes, int]] = []  # of each open parenthesis, the name before it and the place behind it
+    closed = before = b""
+    for at, token in enumerate(tokens):
+        if token == b"(":
+            called = UNKNOWN if before == b")" and closed else before if _NAME.match(before) and before not in NOT_A_MACRO else b""
+            opened.append((called, at + 1))
+        elif token == b")" and opened:
+            closed, begin = opened.pop()
+            if closed:
+                arguments = tokens[begin:at]
+                while arguments and arguments[0] == b" ":
+                    del arguments[0]
+                while arguments and arguments[-1] == b" ":
+                    del arguments[-1]
+                yield closed, tuple(arguments)
+        if token != b" ":
+            before = token
+
+
+def differing_calls(old: Iterable[bytes], new: Iterable[bytes]) -> set[bytes]:
+    """The names that are called with other text in one of two versions. Raises Unreadable."""
+    before, after = uses(old), uses(new)
+    return {name for name, _ in (before - after) + (after - before)}
+
+
+def definitions(text: bytes, name: bytes) -> list[tuple[tuple[bytes, ...] | None, bytes]]:
+    """The macros of a name in a text without comments and spliced lines: the parameters, None where there are none, and the body."""
+    form = rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++" + re.escape(name) + rb"(?!\w)(\([^()\n]*\))?([^\n]*)"
+    found = []
+    for macro in re.finditer(form, text):
+        parameters = None if macro[1] is None else tuple(re.sub(rb"\.\.\.\Z", b"", one.strip()) for one in macro[1][1:-1].split(b","))
+        found.append((parameters, macro[2]))
+    return found
+
+
+def keeps_spelling(parameters: tuple[bytes, ...] | None, body: bytes, asks: Callable[[bytes], bool]) -> bool:
+    """Whether a macro uses its arguments as expressions alone. `asks` says whether another macro, to which it may give them, does.
+
+    Not where it makes a string or a name of one, names a member by one, or calls one.
+    """
+    given = {name or b"__VA_ARGS__" for name in parameters or ()} | ({b"__VA_ARGS__"} if parameters else set())
+    tokens = _TOKEN.findall(_COMMA_PASTE.sub(b", ", body))
+    if parameters is None:
+        last = tokens[-1] if tokens else b""
+        return not _NAME.match(last) or last in IN_STATEMENTS or asks(last)  # `#define f g`
+    opened: list[bytes] = []  # of each open parenthesis, the name before it
+    called: set[bytes] = set()
+    for at, token in enumerate(tokens):
+        before, behind = tokens[at - 1] if at else b"", tokens[at + 1] if at + 1 < len(tokens) else b""
+        if token == b"(":
+            opened.append(before if _NAME.match(before) and before not in NOT_A_MACRO else b"")
+        elif token == b")" and opened:
+            opened.pop()
+        elif token in given:
+            if before in (b"#", b"##") or behind in (b"##", b"(") or before in _NAMES_A_MEMBER:
+                return False
+            called.update(name for name in opened if name)
+            if _NAME.match(before) and before not in NOT_A_MACRO and before not in given:
+                called.add(before)  # what the argument is could begin with a parenthesis
+    if tokens and _NAME.match(tokens[-1]) and tokens[-1] not in given | IN_STATEMENTS:
+        called.add(tokens[-1])
+    return called.isdisjoint(_MEMBER_CALLS) and all(map(asks, sorted(called)))

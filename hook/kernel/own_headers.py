@@ -1,0 +1,65 @@
+"""Own headers: what a C file includes beside the common headers of include/ and arch/*/include/, however deep."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+
+from hook.source.tree import Source
+
+_MOST = 200  # files
+_MOST_BYTES = 8 << 20
+_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|import)[ \t]*+(["<])([^">\n]++)[">]')
+_COMMON = re.compile(r"include/|arch/[^/]+/include/|tools/")
+_DEFINED = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
+_INLINE = re.compile(rb"(?m)^[A-Za-z_][^;{}()#]*?\b([A-Za-z_]\w*+)[ \t]*+\(")
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnHeaders:
+    """The headers that a file brings in itself."""
+
+    texts: Mapping[str, bytes]  # by path
+    included: frozenset[str]  # the base names of all that the file and these include
+    complete: bool  # False where there are too many to read
+
+
+def defined(text: bytes) -> frozenset[bytes]:
+    """The names that a header defines or undefines as a macro, or as a function."""
+    return frozenset(name for form in (_DEFINED, _INLINE) for name in form.findall(text))
+
+
+def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
+    """The own headers of the file at `path`, of all that one of its versions includes.
+
+    A name in an include is looked for beside the file that includes it and beside the file itself. What make adds to the places (-I) is
+    not known here: the base names of what is included tell whether a header elsewhere may be meant.
+    """
+    directory = posixpath.dirname(path)
+    texts: dict[str, bytes] = {}
+    included: set[str] = set()
+    asked = {path}
+    waiting = [(directory, side) for side in sides]
+    size = 0
+    while waiting:
+        beside, text = waiting.pop()
+        places: dict[str, None] = {}
+        for _, name in _INCLUDE.findall(text):
+            header = name.decode("utf-8", "replace")
+            included.add(posixpath.basename(header))
+            for place in (beside, directory):
+                near = posixpath.normpath(posixpath.join(place, header))
+                if near not in asked and not near.startswith(("../", "/")) and not _COMMON.match(near):
+                    places[near] = None
+        asked.update(places)
+        for near, blob in zip(places, source.files(list(places)), strict=True):
+            if blob is None:
+                continue
+            size += len(blob.data or b"")
+            if blob.data is None or len(texts) >= _MOST or size > _MOST_BYTES:
+                return OwnHeaders(texts, frozenset(included), False)
+            texts[near] = blob.data
+            waiting.append((posixpath.dirname(near), blob.data))
+    return OwnHeaders(texts, frozenset(included), True)
