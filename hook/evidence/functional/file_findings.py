@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 
 from hook import redaction
@@ -21,6 +22,7 @@ if typing.TYPE_CHECKING:
     from hook.evidence.focus.changed_functions import FileFunctions
 
 
+_INCLUDABLE = re.compile(r"\.(?:[chSs]|inc|def|tbl|rs)\Z")
 _LEAST_BYTES = 4096  # that a file counts for: to ask git for it costs something too
 
 
@@ -65,6 +67,9 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, by_text: bool
     """What is proved of one file of a patch; `source` is the tree with the patch applied. Else than `by_text`, by its path alone."""
     paths = list(dict.fromkeys((file.path, file.old_path)))
     rows = [path_table.classify(path, target_arch) for path in paths]
+    user = _outside_user(rows, paths, source, target_arch)
+    if user:
+        rows = [path_table.PathClass(None, None)]
     # of a rename both paths must say so
     reachable: Judgement = Open()
     if all(row.is_out_of_reach for row in rows) and (away := rows[0].reachable):
@@ -88,6 +93,22 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, by_text: bool
     return Finding(Open(), reachable, _of_kind(file), fact, functions=functions, read_bytes=size)
 
 
+def _outside_user(rows: list[path_table.PathClass], paths: list[str], source: Source, target_arch: str) -> str:
+    """What of the kernel includes or builds a file that its path alone says is none of the kernel's; empty where nothing does.
+
+    Where that is not known, a file in a language that is included is taken to be.
+    """
+    if not all(row.is_harmless or row.is_out_of_reach for row in rows):
+        return ""
+    from hook.kernel.outside_users import outside_users
+
+    for path in paths:
+        users = outside_users(source, path, path_table.directory_of(target_arch))
+        if users or (users is None and _INCLUDABLE.search(path)):
+            return users[0] if users else "not known"
+    return ""
+
+
 def _mode_change(file: FileChange, reachable: Judgement) -> Finding:
     if path_table.language(file.path) in ("c", "asm", "rust"):
         fact = _fact("only the file's mode changed; a compiler reads it all the same", file, 0)
@@ -106,6 +127,12 @@ def _compared(file: FileChange, language: str, source: Source, reachable: Judgem
     if old is None or new is None:
         return Finding(Open(), reachable, (), _fact("too large to compare (limits.blob_bytes)", file, line))
     edit = file_edits.compare(language, file.path, old, new, source)
+    if edit.functional is Answer.NO and file.path.endswith(".h"):
+        from hook.kernel.outside_users import readers_of_comments
+
+        if readers := readers_of_comments(source, file.path):
+            fact = _fact(f"{quoted(readers[0])} names this header: a recipe may read its comments", file, line or edit.line)
+            return Finding(Open(), reachable, edit.classes, fact, compared=True, read_bytes=len(old) + len(new))
     if edit.functional is Answer.NO:
         fact = _fact(edit.why, file, line or edit.line)
         return Finding(No(fact), reachable, edit.classes, fact, compared=True, read_bytes=len(old) + len(new))

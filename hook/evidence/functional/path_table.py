@@ -216,13 +216,18 @@ def classify(path: str, target_arch: str) -> PathClass:
     place = "/".join(path.split("/")[:2])
     matching = [
         dataclasses.replace(row, why=row.why.replace("{target}", target_arch).replace("{place}", place))
-        for pattern, row in _rows(_ALIASES.get(target_arch, target_arch))
+        for pattern, row in _rows(directory_of(target_arch))
         if pattern.fullmatch(path)
     ]
     return PathClass(
         next((row for row in matching if row.functional is not None), None),
         next((row for row in matching if row.reachable is not None), None),
     )
+
+
+def directory_of(target_arch: str) -> str:
+    """The directory under arch/ of an architecture by any of its names."""
+    return _ALIASES.get(target_arch, target_arch)
 
 
 @functools.cache

@@ -1,0 +1,113 @@
+"""Outside users: what in the kernel includes a file of a place that is not the kernel's, or builds or reads it.
+
+Documentation/, tools/, another architecture: a path says that nothing there is part of the kernel, and a line elsewhere can make it one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
+from hook.source.index import NoIndex
+from hook.source.tree import Source
+from hook.source.words import is_number
+
+_MOST_FILES = 300  # that hold all words of a name, and are looked into
+_MAKEFILE = re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
+_INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|__FILE__)\b[^\n]*?(?<![\w.-])"
+_COMMENT_LINE = re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
+
+
+def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
+    """The files of a kernel for `srcarch` that include a file or hand it to an assembler, and the makefiles that name it.
+
+    Such a line names the place (`Documentation`, `arch/arm`) and the file: where make adds a directory of the place (-I), the makefile is
+    the user of all in it. None where there is no index and the tree is not small, or too many files hold the words of both names.
+    """
+    parts = path.split("/")
+    place = "/".join(parts[:2] if parts[0] == "arch" else parts[:1]) + "/" if len(parts) > 1 else ""
+    if parts[0] != "arch" and not path.startswith(NO_KERNEL_CODE):
+        if parts[-1].startswith("."):
+            return []  # what git and editors are told; make names such files to leave them out
+        place = ""  # a README beside code: any file may include it by its name alone
+    stem = parts[-1].rpartition(".")[0] or parts[-1]
+    if place and parts[-1].endswith(".h") and (adding := _adding(source, place, path)):
+        return adding
+    named = _holding(source, place, stem)
+    if named is None:
+        return None
+    files = [one for one in named if one != path and not (place and one.startswith(place)) and in_kernel(one, srcarch, NO_KERNEL_CODE)]
+    if len(files) > _MOST_FILES:
+        return None
+    name, last, where = (re.escape(part.encode("utf-8", "surrogateescape")) for part in (parts[-1], "/".join(parts[-2:-1]), place))
+    # with the place: `<asm/io.h>` is not the one of another architecture. A name in quotes may be included through a macro
+    quoted = rb"[\"<][^\"<>\n]*" + where + rb"(?:[^\"<>\n]*/)?" + name + rb"\\?[\">]"
+    includes = re.compile(quoted if place else _INCLUDING + name + rb"(?![\w-])")
+    built = name if _MAKEFILE.match(parts[-1]) else rb"(?:" + name + rb"|" + re.escape(stem.encode("utf-8", "surrogateescape")) + rb"\.o)"
+    # a makefile of another directory names the last directory too
+    line = rb"(?m)^[ \t-]*s?include\b[^\n]*" if _MAKEFILE.match(parts[-1]) else rb""
+    beside = re.compile(line + rb"(?<![\w.-])" + built + rb"(?![\w-])")
+    elsewhere = re.compile(line + rb"(?<![\w.-])" + last + rb"/" + built + rb"(?![\w-])")
+    users = []
+    for user, blob in zip(files, source.files(files), strict=True):
+        text = blob.data if blob is not None else None
+        if text is None:
+            return None
+        text = text.replace(b"\\\n", b" ")
+        if _MAKEFILE.match(user.rpartition("/")[2]):
+            names = beside if user.rpartition("/")[0] == path.rpartition("/")[0] else elsewhere
+            is_user = names.search(_COMMENT_LINE.sub(b"", text)) is not None
+        else:
+            is_user = includes.search(text) is not None
+        if is_user:
+            users.append(user)
+    return users
+
+
+def _adding(source: Source, place: str, path: str) -> list[str]:
+    """The makefiles of the kernel that add a directory in which a header is, or one above it, to the places of includes."""
+    makefiles = [
+        one
+        for one in _holding(source, place, "") or ()
+        if _MAKEFILE.match(one.rpartition("/")[2]) and not one.startswith((place, *NO_KERNEL_CODE))
+    ]
+    added = re.compile(rb"-I[ \t]*(?:\$[({]\w+[)}]/)?(" + re.escape(place.encode("utf-8", "surrogateescape")) + rb"[^\s)]*)")
+    return [
+        makefile
+        for makefile, blob in zip(makefiles, source.files(makefiles), strict=True)
+        if blob and any(path.encode("utf-8", "surrogateescape").startswith(directory) for directory in added.findall(blob.data or b""))
+    ]
+
+
+def readers_of_comments(source: Source, path: str) -> list[str]:
+    """The makefiles that name a header: a recipe may read it as text, its comments too (sed, awk, perl).
+
+    Those of its own directory; of a header in include/ or arch/*/include/ also others, where an index tells which hold its name.
+    """
+    directory, _, name = path.rpartition("/")
+    files = [f"{directory}/{beside}" for beside in ("Makefile", "Kbuild")]
+    if re.match(r"include/|arch/[^/]+/include/", path):
+        files = [one for one in _holding(source, "", name.rpartition(".")[0]) or () if _MAKEFILE.match(one.rpartition("/")[2])]
+    named = re.compile(rb"(?<![\w.-])" + re.escape(name.encode("utf-8", "surrogateescape")) + rb"(?![\w-])")
+    blobs = zip(files, source.files(files), strict=True)
+    return [user for user, blob in blobs if blob and (blob.data is None or named.search(_COMMENT_LINE.sub(b"", blob.data)))]
+
+
+def _holding(source: Source, place: str, stem: str) -> list[str] | None:
+    """The files that hold the words of a place and of a name, by the index or in a small tree; None where that is not known."""
+    words = [word.lower() for word in re.findall(r"[A-Za-z0-9_]+", f"{place} {stem}") if not is_number(word)]
+    source.rests_on_all = True
+    if not words or not stem.isascii():
+        return None
+    if source.index is not None:
+        try:
+            return source.holding([[word] for word in words])
+        except NoIndex as wrong:
+            source.index_failed(str(wrong))
+            return None
+    if not source.is_small:
+        return None
+    from hook.source.grep import paths_matching
+
+    found, cut = paths_matching(source, rf"\b{re.escape(words[-1])}\b", limit_bytes=1 << 20)
+    return None if cut else found

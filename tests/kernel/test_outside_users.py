@@ -1,0 +1,61 @@
+"""Files of places that are not the kernel's, and what in the kernel uses them all the same."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.small_kernel import Kernel
+
+USER = "int f(int a)\n{\n\treturn a;\n}\n"
+
+
+def verdict(kernel: Kernel, path: str, before: str, after: str, question: str) -> str:
+    kernel.commit(path, before)
+    kernel.triage("index")
+    kernel.stage(path, after)
+    return str(json.loads(kernel.triage("check", "--format", "json"))[question])
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "answer"),
+    [
+        ("Documentation/box/table.h", '#include "../Documentation/box/table.h"\n', "unknown"),
+        ("Documentation/box/table.h", "/* see Documentation/box/table.h */\n", "no"),
+        ("Documentation/box/table.h", "#include <linux/table.h>\n", "no"),
+        ("Documentation/box/table.rst", '#include "../Documentation/box/table.rst"\n', "unknown"),
+        ("Documentation/box/table.rst", "/* see Documentation/box/table.rst */\n", "no"),
+        ("tools/testing/box.h", '#\tinclude "../tools/testing/box.h"\n', "unknown"),
+        ("tools/testing/box.h", 'asm(".incbin \\"tools/testing/box.h\\"");\n', "unknown"),
+        ("tools/testing/box.h", '#include "box.h"\n', "no"),
+        ("tools/testing/box.h", '#define HEADER "../tools/testing/box.h"\n#include HEADER\n', "unknown"),
+        ("mm/README", '#include "README"\n', "unknown"),
+        ("mm/README", "/* the README says more */\n", "no"),
+    ],
+)
+def test_a_file_that_is_included_is_part_of_the_kernel_whatever_its_path(kernel: Kernel, path: str, line: str, answer: str) -> None:
+    kernel.commit("mm/user.c", line + USER)
+    assert verdict(kernel, path, "#define LIMIT 16\n", "#define LIMIT 64\n", "Functional") == answer
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [('#include "../arch/arm/kernel/box.c"\n', "unknown"), ("/* arch/arm/kernel/box.c does the same */\n", "no")],
+)
+def test_code_of_another_architecture_that_is_included_is_within_reach(kernel: Kernel, line: str, answer: str) -> None:
+    kernel.commit("mm/user.c", line + USER)
+    assert verdict(kernel, "arch/arm/kernel/box.c", USER, USER.replace("a;", "a + 1;"), "Reachable") == answer
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer"),
+    [
+        ("$(obj)/names.c: $(src)/names.h\n\tsed -n 's/.*\\/\\* \\(.*\\) \\*\\//\\1/p' $< > $@\n", "unknown"),
+        ("# names.h is read by people\n", "no"),
+        ("obj-y += other_names.o\n", "no"),
+    ],
+)
+def test_the_comments_of_a_header_that_a_recipe_reads_count(kernel: Kernel, rule: str, answer: str) -> None:
+    kernel.commit("box/Makefile", rule)
+    assert verdict(kernel, "box/names.h", "#define A 1 /* one */\n", "#define A 1 /* two */\n", "Functional") == answer
