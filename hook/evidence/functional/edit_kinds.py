@@ -14,7 +14,7 @@ from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.tokens.comparison import Unreadable
 from hook.evidence.change_classes import ChangeClass
-from hook.evidence.functional import logging_calls
+from hook.evidence.functional.logs import logging_calls
 from hook.evidence.functional.token_places import CONDITION, STATEMENT_ENDS, Tokens, differing
 
 _MOST_STATEMENTS = 4000  # of one function that are compared one by one; difflib is quadratic at worst
@@ -134,7 +134,7 @@ def _of_statement(statement: Statement) -> ChangeClass:
     if any(_ASSERTION.match(token) for token in statement):
         return ChangeClass.ASSERTION
     if len(statement) > 1 and statement[1] == b"(":
-        if logging_calls.is_logging(first):
+        if logging_calls.logger(first):
             return ChangeClass.LOG_CALL
         if logging_calls.is_trace_call(first):
             return ChangeClass.TRACEPOINT_CALL

@@ -83,7 +83,7 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
         return "" if places[0] == places[1] else _LINE_NUMBERS
     if language not in ("c", "asm") or (b'#include "' not in new and line_numbers.LINE not in new and not counters):
         return ""
-    from hook.evidence.functional import logging_calls
+    from hook.evidence.functional.logs import logging_calls
     from hook.kernel import own_headers
 
     own = own_headers.read(source, path, (old, new))
@@ -93,7 +93,7 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     )
 
     def only_logs(name: bytes) -> bool:
-        return name not in defined and (logging_calls.is_logging(name) or _WARNING.match(name) is not None)
+        return name not in defined and (logging_calls.logger(name) is not None or _WARNING.match(name) is not None)
 
     names = line_numbers.line_macros(texts, only_logs)
     if names and line_numbers.lines_with(old, names, only_logs) != line_numbers.lines_with(new, names, only_logs):

@@ -13,19 +13,23 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from hook.c import translation_unit
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.tokens import macro_uses
 from hook.c.tokens.comparison import Unreadable
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.change_classes import ChangeClass
-from hook.evidence.functional import file_scope, logging_calls, names, normal_forms
+from hook.evidence.functional import file_scope, names, normal_forms
+from hook.evidence.functional.logs import local_variables, log_arguments, logging_calls
+from hook.evidence.functional.logs.log_arguments import Scope
 from hook.evidence.functional.normal_forms import spelled, unannotated, without_braces, without_zero
 from hook.evidence.functional.token_places import STATEMENT_ENDS, Tokens, differing
 
 _UNDEFINED = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
 _UNDEFINES = re.compile(rb"#[ \t]*undef\b")
-LISTED = normal_forms.ANNOTATIONS | file_scope.METADATA | logging_calls.PURE  # names whose meaning the rules lean on
+LISTED = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE  # names whose meaning the rules lean on
+_ERROR = re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +52,10 @@ class RestOfTree(typing.Protocol):
     def knows(self, name: str) -> bool: ...
     def is_tracepoint(self, name: str) -> bool: ...
     def depend_on_order(self, headers: Iterable[str]) -> bool: ...
+    def is_logger_redefined(self, name: str) -> bool: ...
+    def formats(self) -> Sequence[bytes] | None: ...
+    def is_number(self, name: str) -> bool: ...
+    def is_text(self, name: str) -> bool: ...
     def includes(self, headers: Iterable[str], header: str) -> bool: ...
 
 
@@ -80,7 +88,7 @@ class EditedSegment:
     @functools.cached_property
     def without_text(self) -> Pair:
         old, new = self.unannotated
-        return logging_calls.without_text(old, self.loggers), logging_calls.without_text(new, self.loggers)
+        return logging_calls.without_text(old, self.loggers, self.is_text), logging_calls.without_text(new, self.loggers, self.is_text)
 
     @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
@@ -90,15 +98,44 @@ class EditedSegment:
         return defined | undefined | self.tree.own_names
 
     @functools.cached_property
-    def loggers(self) -> frozenset[bytes]:
+    def loggers(self) -> logging_calls.Loggers:
         """The names in the segment that only log or trace."""
         old, new = self.unannotated
-        return self.loggers_of_file | logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint)
+        formats = self.tree.formats()
+        if formats is None or any(map(logging_calls.has_odd_format, (self.before, self.after, *map(translation_unit.of_text, formats)))):
+            return {}
+        known = logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint, self.tree.is_logger_redefined)
+        return {**self.loggers_of_file, **known}
 
     @functools.cached_property
-    def loggers_of_file(self) -> frozenset[bytes]:
+    def loggers_of_file(self) -> logging_calls.Loggers:
         """The macros of the file that only log."""
-        return logging_calls.own_loggers(self.before) & logging_calls.own_loggers(self.after)
+        before, after = logging_calls.own_loggers(self.before), logging_calls.own_loggers(self.after)
+        return {name: logger for name, logger in before.items() if after.get(name) == logger}
+
+    @functools.cached_property
+    def scopes(self) -> tuple[Scope, Scope]:
+        """What names mean in each version."""
+        old, new = (local_variables.of_function(tokens) for tokens in self.without_text)
+        return Scope(old, self.own_names, self.is_number, self.is_text), Scope(new, self.own_names, self.is_number, self.is_text)
+
+    def is_number(self, name: bytes) -> bool:
+        """Whether a name stands for a constant number wherever it is defined."""
+        return (_ERROR.match(name) is not None and name not in self.own_names) or self.tree.is_number(name.decode("ascii"))
+
+    def is_text(self, name: bytes) -> bool:
+        """Whether a name stands for a string constant without conversions wherever it is defined."""
+        return (logging_calls.is_prefix(name) and name not in self.own_names) or self.tree.is_text(name.decode("ascii"))
+
+    def are_equal(self, pair: Pair) -> bool:
+        """Whether two forms are the same but for braces around one statement."""
+        return pair[0] == pair[1] or without_braces(pair[0], self._is_no_macro) == without_braces(pair[1], self._is_no_macro)
+
+    def _is_no_macro(self, name: bytes) -> bool:
+        if name in self.own_names:
+            return self.is_number(name)
+        local = all(name in scope.locals.declared for scope in self.scopes)
+        return (local or name in (b"true", b"false", b"NULL") or self.is_number(name)) and not self.tree.is_statement(name)
 
     def proof(self, change_class: ChangeClass, why: str) -> Proof:
         return Proof(change_class, why, self.edit.either.line)
@@ -130,7 +167,9 @@ def _called_otherwise(before: TranslationUnit, after: TranslationUnit) -> set[by
     """The names that are called with other text in the two versions, of those that are no functions of both."""
     old, new = ([segment.text for segment in side.segments] for side in (before, after))
     only_old, only_new = ([text for text in side if text not in others] for side, others in ((old, set(new)), (new, set(old))))
-    return macro_uses.differing_calls(only_old, only_new) - (logging_calls.own_loggers(before) & logging_calls.own_loggers(after))
+    return macro_uses.differing_calls(only_old, only_new) - (
+        logging_calls.own_loggers(before).keys() & logging_calls.own_loggers(after).keys()
+    )
 
 
 def _prove(segment: EditedSegment) -> Proof | None:
@@ -154,11 +193,7 @@ def _listed_names(segment: EditedSegment) -> list[bytes]:
     while start and old[start - 1] not in STATEMENT_ENDS:
         start -= 1
     names = dict.fromkeys((*old[start : len(old) - end], *new[start : len(new) - end]))
-    return [name for name in names if name in LISTED or (logging_calls.is_logging(name) and name not in segment.loggers_of_file)]
-
-
-def _are_equal(pair: Pair, tree: RestOfTree) -> bool:
-    return without_braces(pair[0], tree.is_statement) == without_braces(pair[1], tree.is_statement)
+    return [name for name in names if name in LISTED or (logging_calls.logger(name) and name not in segment.loggers_of_file)]
 
 
 # functions, variables, types
@@ -169,7 +204,7 @@ def spelling(segment: EditedSegment) -> Proof | None:
 
     Not in the arguments of what may be a macro, which could make a string of them; not a statement in braces that a macro could be.
     """
-    if not _are_equal(segment.spelled, segment.tree):
+    if not segment.are_equal(segment.spelled):
         return None
     return segment.proof(ChangeClass.SPELLING, "another spelling of the same: constants, adjacent strings, parentheses or braces")
 
@@ -187,14 +222,18 @@ def annotation(segment: EditedSegment) -> Proof | None:
 
     Not `__user`, `__rcu`, `__percpu`, which BTF has; not `const`; not a name that the file defines itself, nor in a macro's arguments.
     """
-    if not _are_equal(segment.unannotated, segment.tree):
+    if not segment.are_equal(segment.unannotated):
         return None
     return segment.proof(ChangeClass.ANNOTATION, "only annotations for the compiler's warnings and for sparse changed")
 
 
 def log_text(segment: EditedSegment) -> Proof | None:
-    """Text in the strings of logging calls. Not their conversions, nor strings in calls inside them."""
-    if not _are_equal(segment.without_text, segment.tree):
+    """Text in the formats of logging calls.
+
+    Not their conversions, escapes resolved; not a call whose value is used, nor one in the arguments of another; not a format with
+    anything in it but strings and known prefixes; not where the file has a `pr_fmt` that does more than to print a prefix.
+    """
+    if not segment.are_equal(segment.without_text):
         return None
     return segment.proof(ChangeClass.LOG_TEXT, "only text in logging calls changed")
 
@@ -202,16 +241,16 @@ def log_text(segment: EditedSegment) -> Proof | None:
 def log_call(segment: EditedSegment) -> Proof | None:
     """Calls of loggers and tracepoints that came, went or were changed.
 
-    Not where an argument calls, assigns or counts; not where the call is part of an expression; not a logger that the file defines
-    itself, but for a macro whose whole body logs.
+    Not where an argument is anything but a constant, or a computation from parameters and set locals of a plain type without division;
+    not where a device or a string is read that no other call in the same place reads as often; not where the call is part of an
+    expression; not a logger that the file defines itself, but for a macro that hands its arguments on to one.
     """
     old, new = segment.without_text
-    old_rest, new_rest = logging_calls.without_logging(old, segment.loggers), logging_calls.without_logging(new, segment.loggers)
-    if old_rest is None or new_rest is None or not _are_equal((old_rest, new_rest), segment.tree):
+    if not logging_calls.same_but_for_logging(old, new, segment.loggers, segment.scopes, segment.are_equal):
         return None
     if any(map(logging_calls.is_trace_call, differing(old, new))):
-        return segment.proof(ChangeClass.TRACEPOINT_CALL, "only calls of tracepoints changed, and nothing in their arguments has an effect")
-    return segment.proof(ChangeClass.LOG_CALL, "only logging calls changed, and nothing in their arguments has an effect")
+        return segment.proof(ChangeClass.TRACEPOINT_CALL, "only calls of tracepoints changed, and their arguments are plain values")
+    return segment.proof(ChangeClass.LOG_CALL, "only logging calls changed; their arguments are plain values, or read as before")
 
 
 def local_rename(segment: EditedSegment) -> Proof | None:
@@ -235,7 +274,7 @@ def macro_spelling(segment: EditedSegment) -> Proof | None:
     if any(len(tokens) != 1 for tokens in segment.tokens):
         return None
     old, new = (tuple(tokens[0].split(b"\0")) for tokens in segment.tokens)
-    if old[:2] != new[:2] or not _are_equal((spelled(old), spelled(new)), segment.tree):
+    if old[:2] != new[:2] or spelled(old) != spelled(new):
         return None
     name = segment.edit.either.name
     if segment.tree.knows(name) or any(names.is_in_another_macro(name, side) for side in (segment.before, segment.after)):

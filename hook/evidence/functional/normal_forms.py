@@ -86,10 +86,11 @@ def _unparenthesised(tokens: list[bytes]) -> list[bytes]:
     return out
 
 
-def without_braces(tokens: Tokens, is_statement: Callable[[bytes], bool]) -> Tokens:
+def without_braces(tokens: Tokens, is_plain: Callable[[bytes], bool]) -> Tokens:
     """A block of one simple statement behind `if (…)`, `else`, `for (…)` or `while (…)` without its braces.
 
-    Only such a statement that no macro can be: without a call of a plain name, and no word of it `is_statement` itself.
+    Only a statement that no macro can be: without a call of a plain name, and of names alone that `is_plain` says are no macros
+    of more than a value.
     """
     out: list[bytes] = []
     at = 0
@@ -103,8 +104,8 @@ def without_braces(tokens: Tokens, is_statement: Callable[[bytes], bool]) -> Tok
             if opened.pop() in (b"if", b"for", b"while"):
                 closed_head = len(out)
         elif token == b"{" and out and (closed_head == len(out) - 1 or out[-1] == b"else"):
-            end = _simple_block(tokens, at)
-            if end and not any(NAME.match(word) and is_statement(word) for word in tokens[at + 1 : end]):
+            end = _simple_block(tokens, at, is_plain)
+            if end:
                 out += tokens[at + 1 : end]
                 at = end + 1
                 continue
@@ -113,18 +114,18 @@ def without_braces(tokens: Tokens, is_statement: Callable[[bytes], bool]) -> Tok
     return tuple(out)
 
 
-def _simple_block(tokens: Tokens, at: int) -> int:
+def _simple_block(tokens: Tokens, at: int, is_plain: Callable[[bytes], bool]) -> int:
     """Where the block that opens here closes, if one simple statement is all it holds; else 0."""
     for end in range(at + 1, min(len(tokens), at + 80)):
         token = tokens[end]
         if token == b"}":
-            return end if _is_simple(tokens[at + 1 : end]) else 0
+            return end if _is_simple(tokens[at + 1 : end], is_plain) else 0
         if token == b"{" or token.startswith(b"#"):
             return 0
     return 0
 
 
-def _is_simple(statement: Tokens) -> bool:
+def _is_simple(statement: Tokens, is_plain: Callable[[bytes], bool]) -> bool:
     """Whether this is one statement that needs no block: no declaration, no statement with a body, and no macro."""
     if statement.count(b";") != 1 or statement[-1] != b";" or len(statement) < 2:
         return False
@@ -134,7 +135,10 @@ def _is_simple(statement: Tokens) -> bool:
     if NAME.match(first) and first not in IN_STATEMENTS and (NAME.match(second) or second == b"*" or second == b";"):
         return False  # a declaration, which needs its block, or a macro
     for number, token in enumerate(statement):
+        before = statement[number - 1] if number else b""
+        if NAME.match(token) and token not in IN_STATEMENTS and before not in (b"->", b".", b"goto") and not is_plain(token):
+            return False
         called = statement[number + 1 : number + 2] == (b"(",) and NAME.match(token) and token not in IN_STATEMENTS
-        if called and (number == 0 or statement[number - 1] not in (b"->", b".")):
+        if called and before not in (b"->", b"."):
             return False
     return True

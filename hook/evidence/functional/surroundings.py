@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from hook.c.blanking import HIDDEN
-from hook.c.definitions import defined_names
+from hook.c.definitions import DefinitionKind, defined_names, scan
 from hook.c.tokens import macro_uses
-from hook.evidence.functional import logging_calls
 from hook.evidence.functional.file_scope import METADATA
+from hook.evidence.functional.logs import logging_calls
 from hook.kernel import own_headers
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source.tree import Source
@@ -42,6 +42,11 @@ _MESSAGES = re.compile(
     rb"(?:static_assert|_Static_assert|BUILD_BUG_ON\w*|compiletime_assert|(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?|RCU_LOCKDEP_WARN"
     rb"|lockdep_assert\w*|might_sleep|might_fault|__builtin_(?:constant_p|choose_expr|types_compatible_p|expect|object_size|\w*_overflow))\Z"
 )
+# the body of a macro: a constant number without division, or a string without conversions
+_NUMBER = re.compile(rb"[ \t]+(?:0[xX][0-9a-fA-F]+[uUlL]*|[0-9]+[uUlL]*|'[^'\\]'|<<|>>|[-+~|&^() \t])+\s*\Z")
+_TEXT = re.compile(rb'[ \t]+(?:"(?:[^"%\\\n]|\\[nt"])*"\s*)+\Z')
+# headers of all the kernel, and of what is compiled apart from it
+_KERNEL_HEADERS = re.compile(r"(?:include|tools|scripts|usr|samples)/|arch/[^/]+/boot/|arch/um/include/shared/")
 _ALWAYS_IN_C = ((b"ifndef", b"__ASSEMBLY__"), (b"ifndef", b"__ASSEMBLER__"), (b"ifdef", b"__KERNEL__"))
 
 
@@ -96,7 +101,7 @@ class Surroundings:
         near = [macro for text in texts for macro in macro_uses.definitions(text, name)]
         if near or not self.own.complete or name == macro_uses.UNKNOWN:
             return bool(near) and self.own.complete and all(self._gives_on(*macro) for macro in near)
-        if _MESSAGES.match(name) or name in METADATA or logging_calls.is_logging(name):
+        if _MESSAGES.match(name) or name in METADATA or logging_calls.logger(name):
             return not self.is_redefined([name])
         headers = self._headers_defining(name)
         if headers is None or len(headers) > _MOST_DEFINING:
@@ -138,20 +143,89 @@ class Surroundings:
         return found is None or any(path != self.path and (path.endswith(".h") or path.rpartition("/")[0] == directory) for path in found)
 
     def is_tracepoint(self, name: str) -> bool:
-        """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst): a header defines it as one, and none as anything else."""
+        """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst) that nothing in the tree puts a probe on.
+
+        A header defines it as one, and none as anything else; no file registers a probe for it, nor hands its name on or looks it up.
+        """
         found = self._files_with(name)
         calls = self._files_with(f"trace_{name}")
-        if found is None or calls is None or len(found) > _MOST_FILES or len(calls) > _MOST_FILES:
+        probes = self._files_with(f"register_trace_{name}")
+        if found is None or calls is None or probes is None or max(map(len, (found, calls, probes))) > _MOST_FILES:
             return False
         spelled = re.escape(name.encode())
         event = re.compile(rb"\b(?:TRACE_EVENT(?:_CONDITION|_FN)?\s*\(|DEFINE_EVENT\s*\(\s*\w+\s*,)\s*" + spelled + rb"\s*,")
+        handed_on = re.compile(rb"\b\w*(?:trace|probe|tp|hook)\w*\s*\([^;{}]*\b" + spelled + rb'\b|"(?:[^"\n]*[/:])?' + spelled + b'"')
+        registered = re.compile(rb"\bregister_trace_" + spelled + rb"\b")
         seen = False
-        for path in dict.fromkeys((*found, *calls)):
+        for path in dict.fromkeys((*found, *calls, *probes)):
             read = self.source.file(path)
-            if read is None or read.data is None or f"trace_{name}".encode() in defined_names(read.data, path):
+            if read is None or read.data is None or registered.search(read.data):
                 return False
-            seen = seen or (path.endswith(".h") and event.search(read.data) is not None)
+            if f"trace_{name}".encode() in defined_names(read.data, path):
+                return False
+            is_event = path.endswith(".h") and event.search(read.data) is not None
+            if not is_event and not _OTHER_PATHS.match(path) and handed_on.search(read.data):
+                return False
+            seen = seen or is_event
         return seen
+
+    def is_logger_redefined(self, name: str) -> bool:
+        """Whether a header of a driver defines a name that all of the kernel logs with; True too where that is not known."""
+        found = self._files_with(f":{name}")
+        headers = [path for path in found or () if path.endswith(".h") and not _KERNEL_HEADERS.match(path)]
+        if found is None or len(headers) > _MOST_FILES:
+            return True
+        read = [self.source.file(path) for path in headers]
+        return any(file is None or file.data is None or name.encode() in defined_names(file.data, ".h") for file in read)
+
+    def formats(self) -> list[bytes] | None:
+        """The headers near the file that define a `pr_fmt` or `dev_fmt`; None where these are not known."""
+        near = []
+        for name in ("pr_fmt", "dev_fmt"):
+            paths = self._files_with(f":{name}")
+            if paths is None:
+                return None
+            near += [path for path in paths if path.endswith(".h") and self._is_near(path)]
+        read = [self.source.file(path) for path in dict.fromkeys(near)]
+        texts = [file.data for file in read if file is not None and file.data is not None]
+        return texts if len(texts) == len(read) else None
+
+    def _is_near(self, header: str) -> bool:
+        """Whether a header stands in the file's directory, above or below it, or has a name that the file includes in quotes."""
+        ours, its = (path.rpartition("/")[0] + "/" for path in (self.path, header))
+        read = self.source.file(self.path)
+        name = header.rpartition("/")[2].encode()
+        quoted = read is None or read.data is None or re.search(rb'#[ \t]*include[ \t]*"(?:[^"\n]*/)?' + re.escape(name) + b'"', read.data)
+        return not _KERNEL_HEADERS.match(header) and (ours.startswith(its) or its.startswith(ours) or bool(quoted))
+
+    def is_number(self, name: str) -> bool:
+        """Whether all that the tree defines of a name are macros and enumerators that stand for a constant number."""
+        return self._stands_for(name, _NUMBER)
+
+    def is_text(self, name: str) -> bool:
+        """Whether all that the tree defines of a name are macros that stand for a string without conversions."""
+        return self._stands_for(name, _TEXT)
+
+    def _stands_for(self, name: str, form: re.Pattern[bytes]) -> bool:
+        paths = self._files_with(f":{name}")
+        if not paths or len(paths) > _MOST_FILES:
+            return False
+        known = 0
+        for path in paths:
+            read = self.source.file(path)
+            if read is None or read.data is None:
+                return False
+            if re.search(rb"\bextern\b[^;{}]*\b" + name.encode() + rb"\b", read.data):
+                return False  # a variable under another condition
+            for definition in scan(_bare(read.data)).definitions if path.endswith((".c", ".h")) else ():
+                if definition.name != name:
+                    continue
+                body = _bare(read.data)[definition.offset + len(name) : definition.span[1]]
+                is_enumerator = definition.kind is DefinitionKind.CONSTANT and form is _NUMBER
+                if not is_enumerator and not (definition.kind is DefinitionKind.MACRO and form.match(body)):
+                    return False
+                known += 1
+        return known > 0
 
     def includes(self, headers: Iterable[str], header: str) -> bool:
         """Whether `headers` (`<linux/list.h>`) include another one under all options, so that including it beside them does nothing."""
@@ -216,7 +290,7 @@ class Surroundings:
         return b""
 
     def _files_with(self, name: str) -> list[str] | None:
-        """The files that may have a name, or with a colon before it, that may define it; None where that cannot be found quickly."""
+        """The files that may have a name, or define it where `:` stands before it; None where that cannot be found quickly."""
         self.source.rests_on_all = True
         from hook.source.grep import paths_matching
         from hook.source.index import NoIndex
@@ -230,7 +304,9 @@ class Surroundings:
         if not self.source.is_small:
             return None
         found, cut = paths_matching(self.source, rf"\b{name.removeprefix(':')}\b", limit_bytes=1 << 20, seconds=2.0)
-        return None if cut else found
+        # the search has not seen what a patch lays over the tree
+        changed = [path for path, blob in self.source.changes.items() if blob]
+        return None if cut else list(dict.fromkeys((*found, *changed)))
 
 
 def _bare(data: bytes) -> bytes:

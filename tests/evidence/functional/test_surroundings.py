@@ -76,3 +76,29 @@ def test_a_call_of_a_tracepoint_and_of_what_only_has_such_a_name(tree: Kernel) -
     tree.git("reset", "-q", "--hard")
     tree.commit("include/linux/other.h", "static inline u64 trace_pool_hit(int a)\n{\n\treturn count(a);\n}\n")
     assert functional(tree, without) == "unknown"
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_tracepoint_with_a_probe_in_the_tree(tree: Kernel, indexed: bool) -> None:
+    tree.commit("mm/probe.c", "int start(void)\n{\n\treturn register_trace_pool_hit(probe, NULL);\n}\n")
+    if indexed:
+        tree.triage("index")
+    assert functional(tree, FILE.replace("\ttrace_pool_hit(a);\n", "")) == "unknown"
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_log_call_and_the_headers_that_say_what_it_is(tree: Kernel, indexed: bool) -> None:
+    logging = FILE.replace("\treturn a;", '\tpr_info("%d of %d\\n", a, POOL_SIZE);\n\treturn a;')
+    near = "#include <linux/near_only.h>\n"
+    for header, answer in (
+        ('#define POOL_SIZE 8\n#define pr_fmt(fmt) "pool: " fmt\n', "no"),
+        ("#define POOL_SIZE (count++)\n", "unknown"),
+        ("#ifdef A\n#define POOL_SIZE 8\n#else\nextern volatile int POOL_SIZE;\n#endif\n", "unknown"),
+        ("#define POOL_SIZE 8\n#undef pr_info\n#define pr_info(fmt, ...) count++\n", "unknown"),
+        ("#define POOL_SIZE 8\n#define pr_fmt(fmt) fmt, count++\n", "unknown"),
+    ):
+        tree.commit("mm/near.h", near + header)
+        if indexed:
+            tree.triage("index")
+        assert functional(tree, logging) == answer, header
+        tree.git("reset", "-q", "--hard")

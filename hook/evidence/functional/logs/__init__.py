@@ -1,0 +1,1 @@
+"""What a change of logging calls and tracepoints can do."""
