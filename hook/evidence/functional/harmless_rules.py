@@ -245,6 +245,8 @@ def log_call(segment: EditedSegment) -> Proof | None:
     not where a device or a string is read that no other call in the same place reads as often; not where the call is part of an
     expression; not a logger that the file defines itself, but for a macro that hands its arguments on to one.
     """
+    if not segment.loggers:
+        return None
     old, new = segment.without_text
     if not logging_calls.same_but_for_logging(old, new, segment.loggers, segment.scopes, segment.are_equal):
         return None

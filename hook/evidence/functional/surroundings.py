@@ -18,6 +18,7 @@ from hook.evidence.functional.file_scope import METADATA
 from hook.evidence.functional.logs import logging_calls
 from hook.kernel import own_headers
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
+from hook.source.git import GitError
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
@@ -303,7 +304,10 @@ class Surroundings:
                 return None
         if not self.source.is_small:
             return None
-        found, cut = paths_matching(self.source, rf"\b{name.removeprefix(':')}\b", limit_bytes=1 << 20, seconds=2.0)
+        try:
+            found, cut = paths_matching(self.source, rf"\b{name.removeprefix(':')}\b", limit_bytes=1 << 20)
+        except GitError:
+            return None  # not everything can be read
         # the search has not seen what a patch lays over the tree
         changed = [path for path, blob in self.source.changes.items() if blob]
         return None if cut else list(dict.fromkeys((*found, *changed)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
@@ -112,11 +113,12 @@ def _declarations(tokens: Tokens) -> Iterator[tuple[bytes, int, Local | None]]:
                 yield from _declarators(tokens, begin, at, is_parameter=True)
                 begin = at + 1
     depth = 0
+    ends = [at for at in range(body, len(tokens)) if tokens[at] == b";" or tokens[at][:1] == b"#"]
     for at in range(body, len(tokens) - 1):
         depth += (tokens[at] == b"(") - (tokens[at] == b")")
         if depth == 0 and (tokens[at] in (b";", b"{", b"}", b":") or tokens[at][:1] == b"#"):
-            end = next((end for end in range(at + 1, len(tokens)) if tokens[end] == b";" or tokens[end][:1] == b"#"), at)
-            yield from _declarators(tokens, at + 1, end, is_parameter=False)
+            following = bisect.bisect_right(ends, at)
+            yield from _declarators(tokens, at + 1, ends[following] if following < len(ends) else at, is_parameter=False)
 
 
 def _declarators(tokens: Tokens, begin: int, end: int, *, is_parameter: bool) -> Iterator[tuple[bytes, int, Local | None]]:

@@ -132,16 +132,18 @@ def without_text(tokens: Tokens, loggers: Loggers, is_text: Callable[[bytes], bo
     """The tokens with only the conversions left of the formats that logging calls print, where the value of the call is not used."""
     out = list(tokens)
     open_calls: list[bool] = []  # of each open parenthesis, whether it is a call's
+    inside = 0  # so many calls
     for at, token in enumerate(tokens):
         if token == b"(":
+            found = loggers.get(tokens[at - 1]) if at and not inside and is_call(tokens, at - 1) else None
             open_calls.append(at > 0 and _is_called(tokens[at - 1]))
-            found = loggers.get(tokens[at - 1]) if at and not any(open_calls[:-1]) and is_call(tokens, at - 1) else None
+            inside += open_calls[-1]
             end = closing(tokens, at) if found and found.format >= 0 else 0
             if found and end and (found.family == "" or _is_statement(tokens, at - 1, end)):
                 begin, behind = _argument(tokens, at + 1, end, found.format)
                 out[begin:behind] = _without_words(tokens[begin:behind], is_text)
         elif token == b")" and open_calls:
-            open_calls.pop()
+            inside -= open_calls.pop()
     return tuple(token for token in out if token)
 
 
