@@ -9,12 +9,10 @@ from hook.kernel.kbuild.objects import Kbuild
 from hook.kernel.kconfig.expressions import open_parts
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, left_out
 from hook.kernel.units import Units
-from hook.source.grep import paths_matching
-from hook.source.index import NoIndex
+from hook.source.grep import holding
 from hook.source.tree import Source
 
 _LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
-_NAMES_BYTES = 8 << 20
 _CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "security")  # where system calls are near
 _INCLUDED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w.-]+\.c)"')
 
@@ -60,17 +58,9 @@ class NameUsers:
         return self._everywhere[name]
 
     def _look_up(self, name: str) -> list[str]:
-        if self.source.index is not None:
-            try:
-                return self.source.holding([[name.lower()]])
-            except NoIndex as wrong:
-                self.source.index_failed(str(wrong))
-        if not self.source.is_small:
-            self.cut = True
-            return []
-        found, cut = paths_matching(self.source, rf"(^|[^A-Za-z0-9_]){name}([^A-Za-z0-9_]|$)", limit_bytes=_NAMES_BYTES)
-        self.cut = self.cut or bool(cut)
-        return found
+        found = holding(self.source, name)
+        self.cut = self.cut or found is None
+        return found or []
 
     def together(self, path: str) -> list[str]:
         """The files that are compiled together with a .c file that no makefile names: another one includes it (kernel/sched/rt.c)."""
@@ -92,12 +82,8 @@ class NameUsers:
 
     def defining(self, name: str) -> list[str]:
         """The C files of the kernel for the target that may define a name."""
-        if self.source.index is not None:
-            try:
-                return [path for path in self.source.holding([[f":{name.lower()}"]]) if self.is_of_the_kernel(path)]
-            except NoIndex as wrong:
-                self.source.index_failed(str(wrong))
-        return self.holding(name)
+        found = holding(self.source, f":{name}")
+        return self.holding(name) if found is None else [path for path in found if self.is_of_the_kernel(path)]
 
 
 def _is_core(path: str) -> bool:

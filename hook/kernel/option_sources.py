@@ -14,7 +14,7 @@ from hook.kernel.kconfig.option import OptionLookup
 from hook.source.lookup import Bounds, includers
 from hook.source.tree import Source
 
-_MOST_INCLUDERS = Bounds(64, 5.0)  # of a header that defines such a name
+_MOST_INCLUDERS = Bounds(64)  # of a header that defines such a name
 
 
 class OptionSources:
@@ -49,10 +49,10 @@ class OptionSources:
         """The file that defines, undefines or passes an option for the file at `path`; empty where none does."""
         word = f"config_{name.lower()}"
         for by in self._source.holding([[f":{word}", f"d{word}", f"u{word}"]]) + self._source.holding([[word], ["undef"]]):
-            if self._reaches(by, path) and _giving(name, by).search(self._text(by)):
+            if self._reaches(by, path) and self._gives(by, name):
                 return by
         makefiles = [by for by in self._source.holding([[word]]) if _is_makefile(by) and _is_above(by, path)]
-        return next((by for by in makefiles if _giving(name, by).search(self._text(by))), "")
+        return next((by for by in makefiles if self._gives(by, name)), "")
 
     def _reaches(self, by: str, path: str) -> bool:
         """Whether what a file gives counts for another: a makefile above it, itself, or a header that it may include."""
@@ -63,9 +63,10 @@ class OptionSources:
         found = includers(self._source, by, _MOST_INCLUDERS)
         return bool(found.cut) or any(include.path == path or include.path.endswith(".h") for include in found.items)
 
-    def _text(self, path: str) -> bytes:
-        file = self._source.file(path)
-        return file.data if file is not None and file.data is not None else b""
+    def _gives(self, by: str, name: str) -> bool:
+        """Whether a file has a line that gives an option; one that cannot be read may have."""
+        file = self._source.file(by)
+        return file is None or file.data is None or _giving(name, by).search(file.data) is not None
 
 
 def _is_makefile(path: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
-from hook.source.index import NoIndex
+from hook.source.grep import grep, holding
 from hook.source.tree import Source
 from hook.source.words import is_number
 
@@ -75,39 +75,36 @@ def _adding(source: Source, place: str, path: str) -> list[str]:
     return [
         makefile
         for makefile, blob in zip(makefiles, source.files(makefiles), strict=True)
-        if blob and any(path.encode("utf-8", "surrogateescape").startswith(directory) for directory in added.findall(blob.data or b""))
+        if blob is None  # it is there, and cannot be read
+        or blob.data is None
+        or any(path.encode("utf-8", "surrogateescape").startswith(directory) for directory in added.findall(blob.data))
     ]
 
 
 def readers_of_comments(source: Source, path: str) -> list[str]:
     """The makefiles that name a header: a recipe may read it as text, its comments too (sed, awk, perl).
 
-    Those of its own directory; of a header in include/ or arch/*/include/ also others, where an index tells which hold its name.
+    Those of its own directory; of a header in include/ or arch/*/include/ all others too.
     """
     directory, _, name = path.rpartition("/")
-    files = [f"{directory}/{beside}" for beside in ("Makefile", "Kbuild")]
+    files = [f"{directory}/{beside}" for beside in ("Makefile", "Kbuild") if source.oid(f"{directory}/{beside}")]
     if re.match(r"include/|arch/[^/]+/include/", path):
-        files = [one for one in _holding(source, "", name.rpartition(".")[0]) or () if _MAKEFILE.match(one.rpartition("/")[2])]
+        found = _holding(source, "", name.rpartition(".")[0])
+        files = _makefiles_with(source, name) if found is None else [one for one in found if _MAKEFILE.match(one.rpartition("/")[2])]
     named = re.compile(rb"(?<![\w.-])" + re.escape(name.encode("utf-8", "surrogateescape")) + rb"(?![\w-])")
     blobs = zip(files, source.files(files), strict=True)
-    return [user for user, blob in blobs if blob and (blob.data is None or named.search(_COMMENT_LINE.sub(b"", blob.data)))]
+    return [user for user, blob in blobs if blob is None or blob.data is None or named.search(_COMMENT_LINE.sub(b"", blob.data))]
+
+
+def _makefiles_with(source: Source, name: str) -> list[str]:
+    """The makefiles that hold a name, in a large tree without an index: git searches them alone. Raises GitError."""
+    expression, names = re.sub(r"[^\w-]", ".", name), ("*Makefile*", "*Kbuild*", "*.mk")
+    found, cut = grep(source, expression, options=("--files-with-matches",), globs=names, limit_bytes=1 << 20, seconds=source.repo.seconds)
+    return [*found, "a makefile that was not searched"] if cut else found
 
 
 def _holding(source: Source, place: str, stem: str) -> list[str] | None:
-    """The files that hold the words of a place and of a name, by the index or in a small tree; None where that is not known."""
-    words = [word.lower() for word in re.findall(r"[A-Za-z0-9_]+", f"{place} {stem}") if not is_number(word)]
+    """The files that hold the words of a place and of a name; None where that is not known."""
+    words = [word for word in re.findall(r"[A-Za-z0-9_]+", f"{place} {stem}") if not is_number(word)]
     source.rests_on_all = True
-    if not words or not stem.isascii():
-        return None
-    if source.index is not None:
-        try:
-            return source.holding([[word] for word in words])
-        except NoIndex as wrong:
-            source.index_failed(str(wrong))
-            return None
-    if not source.is_small:
-        return None
-    from hook.source.grep import paths_matching
-
-    found, cut = paths_matching(source, rf"\b{re.escape(words[-1])}\b", limit_bytes=1 << 20)
-    return None if cut else found
+    return holding(source, *words) if words and stem.isascii() else None

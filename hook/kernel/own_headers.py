@@ -37,7 +37,7 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     A name in an include is looked for beside the file that includes it and beside the file itself. What make adds to the places (-I) is
     not known here: the base names of what is included tell whether a header elsewhere may be meant.
     """
-    directory = posixpath.dirname(path)
+    directory, is_partial = posixpath.dirname(path), source.repo.is_partial
     texts: dict[str, bytes] = {}
     included: set[str] = set()
     asked = {path}
@@ -56,6 +56,8 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
         asked.update(places)
         for near, blob in zip(places, source.files(list(places)), strict=True):
             if blob is None:
+                if is_partial and source.entry(near) is not None:
+                    return OwnHeaders(texts, frozenset(included), False)  # there, and not in this clone
                 continue
             size += len(blob.data or b"")
             if blob.data is None or len(texts) >= _MOST or size > _MOST_BYTES:

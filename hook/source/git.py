@@ -95,6 +95,11 @@ class Repository:
         return "0" * (40 if self.object_format == "sha1" else 64)
 
     @property
+    def is_partial(self) -> bool:
+        """Whether this is a partial clone, in which blobs may be missing (gitrepository-layout(5): a pack beside a `.promisor`)."""
+        return any((self.common_dir / "objects/pack").glob("*.promisor"))
+
+    @property
     def state_dir(self) -> pathlib.Path:
         """Where everything that we keep lives, shared by all working trees."""
         return self.common_dir / "patch-triage"

@@ -20,6 +20,7 @@ from hook.source.tree import Source
 _ATTRIBUTES = pathlib.Path(__file__).parent / "grep.gitattributes"  # how --show-function finds the head of a function
 _MOST_ARGUMENT_BYTES = 1 << 20  # of the names of chosen files: Linux takes 2 MiB, the environment among them
 _MOST_ARGUMENT_FILES = 8000
+_MOST_NAMES_BYTES = 8 << 20  # of the paths of the files that hold a word
 _LONGEST_EXPRESSION = 1000
 _MOST_REPETITIONS = 1000  # of all that stand inside each other; each costs the matcher memory
 # ours come last on the command line, so that no setting of the person's changes the form
@@ -94,6 +95,32 @@ def paths_matching(source: Source, expression: str, *, limit_bytes: int, seconds
     names.pop()  # nothing, or half a name
     mark = f"{source.revision}:" if source.revision else ""
     return [name.removeprefix(mark) for name in names], ended
+
+
+def holding(source: Source, *words: str) -> list[str] | None:
+    """The paths of the files that may hold each of some words, or define one that has a colon before it; None where that is not known.
+
+    By the word index; a small tree without one is searched. A large tree without one is not: a proof does not wait for that.
+    """
+    if source.index is not None:
+        from hook.source.index import NoIndex
+
+        try:
+            return source.holding([[word.lower()] for word in words])
+        except NoIndex as wrong:
+            source.index_failed(str(wrong))
+            return None
+    if not source.is_small:
+        return None
+    try:
+        found, cut = paths_matching(
+            source, rf"(^|[^A-Za-z0-9_]){words[-1].removeprefix(':')}([^A-Za-z0-9_]|$)", limit_bytes=_MOST_NAMES_BYTES
+        )
+    except GitError:
+        return None  # not everything can be read
+    # the search has not seen what a patch lays over the tree
+    changed = [path for path, blob in source.changes.items() if blob]
+    return None if cut else list(dict.fromkeys((*found, *changed)))
 
 
 def _run(

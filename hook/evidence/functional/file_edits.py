@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
 _CODE = "code changed"
 _LINE_NUMBERS = "a line number that is used as a value (__LINE__) moves"
 _WARNING = re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
+_OWN_INCLUDE = re.compile(rb'#[ \t]*(?:include|import)[ \t]*"')
 _NAMED = 3  # functions, in one claim
 
 
@@ -81,7 +82,7 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     if language == "rust":
         places = [[text.count(b"\n", 0, found.start()) for found in re.finditer(rb"\b(?:line|column)!", text)] for text in (old, new)]
         return "" if places[0] == places[1] else _LINE_NUMBERS
-    if language not in ("c", "asm") or (b'#include "' not in new and line_numbers.LINE not in new and not counters):
+    if language not in ("c", "asm") or not (counters or line_numbers.LINE in new or _OWN_INCLUDE.search(new)):
         return ""
     from hook.evidence.functional.logs import logging_calls
     from hook.kernel import own_headers

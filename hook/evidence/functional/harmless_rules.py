@@ -25,10 +25,11 @@ from hook.evidence.functional.logs import local_variables, log_arguments, loggin
 from hook.evidence.functional.logs.log_arguments import Scope
 from hook.evidence.functional.normal_forms import spelled, unannotated, without_braces, without_zero
 from hook.evidence.functional.token_places import STATEMENT_ENDS, Tokens, differing
+from hook.kernel import own_headers
 
-_UNDEFINED = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
 _UNDEFINES = re.compile(rb"#[ \t]*undef\b")
 LISTED = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE  # names whose meaning the rules lean on
+_MOST_TOKENS = 20_000  # of a segment: some rules look at pairs of them
 _ERROR = re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
 
 
@@ -52,7 +53,6 @@ class RestOfTree(typing.Protocol):
     def knows(self, name: str) -> bool: ...
     def is_tracepoint(self, name: str) -> bool: ...
     def depend_on_order(self, headers: Iterable[str]) -> bool: ...
-    def is_logger_redefined(self, name: str) -> bool: ...
     def formats(self) -> Sequence[bytes] | None: ...
     def is_number(self, name: str) -> bool: ...
     def is_text(self, name: str) -> bool: ...
@@ -94,8 +94,7 @@ class EditedSegment:
     def own_names(self) -> frozenset[bytes]:
         """What either version of the file defines or undefines itself, or a header that it brings in."""
         defined = frozenset(definition.name.encode("ascii") for side in (self.before, self.after) for definition in side.scan.definitions)
-        undefined = frozenset(name for side in (self.before, self.after) for name in _UNDEFINED.findall(side.data))
-        return defined | undefined | self.tree.own_names
+        return defined.union(self.tree.own_names, *(own_headers.defined(side.data) for side in (self.before, self.after)))
 
     @functools.cached_property
     def loggers(self) -> logging_calls.Loggers:
@@ -104,7 +103,7 @@ class EditedSegment:
         formats = self.tree.formats()
         if formats is None or any(map(logging_calls.has_odd_format, (self.before, self.after, *map(translation_unit.of_text, formats)))):
             return {}
-        known = logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint, self.tree.is_logger_redefined)
+        known = logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint)
         return {**self.loggers_of_file, **known}
 
     @functools.cached_property
@@ -173,9 +172,12 @@ def _called_otherwise(before: TranslationUnit, after: TranslationUnit) -> set[by
 
 
 def _prove(segment: EditedSegment) -> Proof | None:
-    """The first proof that a rule gives. A segment that moved has none: what it means can depend on what stands before it."""
+    """The first proof that a rule gives.
+
+    A segment that moved has none: what it means can depend on what stands before it. Nor has one that is longer than any people write.
+    """
     edit = segment.edit
-    if edit.moved:
+    if edit.moved or max(map(len, segment.tokens)) > _MOST_TOKENS:
         return None
     kind = edit.either.kind
     is_whole = edit.old is not None and edit.new is not None

@@ -18,7 +18,7 @@ from hook.evidence.functional.file_scope import METADATA
 from hook.evidence.functional.logs import logging_calls
 from hook.kernel import own_headers
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
-from hook.source.git import GitError
+from hook.source.grep import holding
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
@@ -59,6 +59,7 @@ class Surroundings:
     path: str
     sides: Sequence[bytes] = ()
     _spelled: dict[bytes, bool] = dataclasses.field(default_factory=dict)  # by macro, what `keeps_spelling` says
+    _found: dict[str, list[str] | None] = dataclasses.field(default_factory=dict)  # by name, what `_files_with` says
 
     @functools.cached_property
     def own(self) -> own_headers.OwnHeaders:
@@ -73,7 +74,7 @@ class Surroundings:
         """Whether a name of the whole kernel may mean something else here.
 
         It may where the file or an own header defines or undefines it, and where another header does that is not the place to, unless
-        that is a driver's which nothing here includes. Without an index only the file and its own headers are asked.
+        that is a driver's which nothing here includes; and where that is not known.
         """
         if not self.own.complete:
             return True
@@ -81,9 +82,11 @@ class Surroundings:
             again = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++" + re.escape(name) + rb"\b")
             if name in self.own_names or any(again.search(_bare(side)) for side in self.sides):
                 return True
-            for path in self._headers_defining(name) or ():
-                blob = self.source.file(path) if not _HOMES.fullmatch(path) else None
-                if blob is not None and again.search(_bare(blob.data or b"")):
+            headers = self._headers_defining(name)
+            if headers is None:
+                return True
+            for blob in self.source.files([path for path in headers if not _HOMES.fullmatch(path)]):
+                if blob is None or blob.data is None or again.search(_bare(blob.data)):
                     return True
         return False
 
@@ -120,7 +123,11 @@ class Surroundings:
         """Whether a name without parentheses may be a macro of several statements, or of a part of one."""
         texts = [_bare(text) for text in (*self.sides, *self.own.texts.values()) if name in text]
         if name.upper() == name and len(name) > 1:
-            texts += [_bare(blob.data or b"") for blob in self.source.files(self._headers_defining(name) or ()) if blob]
+            headers = self._headers_defining(name)
+            blobs = self.source.files(headers) if headers is not None else [None]
+            if not all(blob is not None and blob.data is not None for blob in blobs):
+                return True
+            texts += [_bare(blob.data) for blob in blobs if blob is not None and blob.data is not None]
         bodies = [body for text in texts for _, body in macro_uses.definitions(text, name)]
         return not self.own.complete or any(re.search(rb"[;{}]|\b(?:if|else|for|while|do|switch)\b", body) for body in bodies)
 
@@ -169,15 +176,6 @@ class Surroundings:
                 return False
             seen = seen or is_event
         return seen
-
-    def is_logger_redefined(self, name: str) -> bool:
-        """Whether a header of a driver defines a name that all of the kernel logs with; True too where that is not known."""
-        found = self._files_with(f":{name}")
-        headers = [path for path in found or () if path.endswith(".h") and not _KERNEL_HEADERS.match(path)]
-        if found is None or len(headers) > _MOST_FILES:
-            return True
-        read = [self.source.file(path) for path in headers]
-        return any(file is None or file.data is None or name.encode() in defined_names(file.data, ".h") for file in read)
 
     def formats(self) -> list[bytes] | None:
         """The headers near the file that define a `pr_fmt` or `dev_fmt`; None where these are not known."""
@@ -249,10 +247,8 @@ class Surroundings:
     def depend_on_order(self, headers: Iterable[str]) -> bool:
         """Whether one of some headers tests, sets or undefines a macro that another sets, itself or through what it includes.
 
-        Headers that are not in this tree at all (it is a driver alone) are taken to stand in any order, as the kernel's do.
+        True too where one cannot be read.
         """
-        if self.source.file("include/linux/kernel.h") is None and not any(map(self._header, headers)):
-            return False
         setting: dict[bytes, set[str]] = {}
         testing: dict[bytes, set[str]] = {}
         waiting = deque(headers)
@@ -293,24 +289,9 @@ class Surroundings:
     def _files_with(self, name: str) -> list[str] | None:
         """The files that may have a name, or define it where `:` stands before it; None where that cannot be found quickly."""
         self.source.rests_on_all = True
-        from hook.source.grep import paths_matching
-        from hook.source.index import NoIndex
-
-        if self.source.index is not None:
-            try:
-                return self.source.holding([[name.lower()]])
-            except NoIndex as wrong:
-                self.source.index_failed(str(wrong))
-                return None
-        if not self.source.is_small:
-            return None
-        try:
-            found, cut = paths_matching(self.source, rf"\b{name.removeprefix(':')}\b", limit_bytes=1 << 20)
-        except GitError:
-            return None  # not everything can be read
-        # the search has not seen what a patch lays over the tree
-        changed = [path for path, blob in self.source.changes.items() if blob]
-        return None if cut else list(dict.fromkeys((*found, *changed)))
+        if name not in self._found:
+            self._found[name] = holding(self.source, name)
+        return self._found[name]
 
 
 def _bare(data: bytes) -> bytes:

@@ -34,7 +34,7 @@ class Tree:
     statements: frozenset[bytes] = frozenset({b"STATE"})
 
     def is_redefined(self, names: Iterable[bytes]) -> bool:
-        return b"__always_unused" in names
+        return not {b"__always_unused", b"pr_notice"}.isdisjoint(names)
 
     def keeps_spelling(self, name: bytes) -> bool:
         return name.startswith(b"MODULE_") or (name.lower() == name and name not in (b"named", b"get_prop"))
@@ -50,9 +50,6 @@ class Tree:
 
     def depend_on_order(self, headers: Iterable[str]) -> bool:
         return "<linux/first.h>" in headers
-
-    def is_logger_redefined(self, name: str) -> bool:
-        return name == "pr_notice"
 
     def formats(self) -> list[bytes]:
         return []

@@ -19,6 +19,7 @@ _CHANGING_SIZE = frozenset(b"dma_addr_t phys_addr_t resource_size_t".split())  #
 _QUALIFIERS = frozenset(b"const register __user __rcu __iomem __percpu __force __maybe_unused".split())
 _KEYWORD_TYPES = frozenset(b"unsigned signed int long short char void".split())
 _DECLARING = frozenset(b"float double bool static const inline extern volatile register typedef".split())
+_MOST_ASSIGNED = 8  # places where one local is set, the nearest ones, that are looked at
 _BEFORE_A_USE = IN_STATEMENTS - _KEYWORD_TYPES - TAGS - _DECLARING
 
 
@@ -49,9 +50,13 @@ class Locals:
             return None
         if local.is_parameter or (local.is_set and _is_passed(self.tokens, local.at, at)):
             return local
-        for place in range(local.at + 1, at):
-            assigned = self.tokens[place] == name and self.tokens[place + 1] == b"=" and self.tokens[place - 1] in STATEMENT_ENDS
-            if assigned and self._is_statement(place) and _encloses(self.tokens, place, at) and _is_passed(self.tokens, place, at):
+        assigned = [
+            place
+            for place in range(local.at + 1, at)
+            if self.tokens[place] == name and self.tokens[place + 1] == b"=" and self.tokens[place - 1] in STATEMENT_ENDS
+        ]
+        for place in assigned[-_MOST_ASSIGNED:]:
+            if self._is_statement(place) and _encloses(self.tokens, place, at) and _is_passed(self.tokens, place, at):
                 return local
         return None
 

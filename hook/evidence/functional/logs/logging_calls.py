@@ -54,6 +54,7 @@ _TEXT_ONLY = [
 _ALWAYS = re.compile(rf"(?:\w+_(?:{_LEVELS})|_?printk|pr_cont)\Z".encode())
 _TRACEPOINT = re.compile(rb"trace_\w+\Z")
 _MOST_TRACEPOINTS = 5  # looked up for one function
+_MOST_CHANGED = 40  # places of a function in which logging calls came, went or were changed
 _PREFIX = re.compile(rb"(?:KERN_[A-Z]+|FW_(?:BUG|WARN|INFO)|HW_ERR|DEPRECATED)\Z")
 _LOGGED = b"\x01log"  # stands for a logging statement that cannot go without another in its place
 Loggers = Mapping[bytes, Logger]
@@ -77,12 +78,10 @@ def is_trace_call(name: bytes) -> bool:
     return _TRACEPOINT.match(name) is not None
 
 
-def known_loggers(
-    tokens: Tokens, own: frozenset[bytes], is_tracepoint: Callable[[str], bool], is_redefined: Callable[[str], bool]
-) -> dict[bytes, Logger]:
-    """The names among `tokens` that only log or trace in all of the kernel, and that neither the file nor a driver's header defines."""
+def known_loggers(tokens: Tokens, own: frozenset[bytes], is_tracepoint: Callable[[str], bool]) -> dict[bytes, Logger]:
+    """The names among `tokens` that only log or trace in all of the kernel, without those that the file defines itself (`own`)."""
     names = [token for token in dict.fromkeys(tokens) if NAME.match(token) and token not in own]
-    known = {name: found for name in names if (found := logger(name)) and not is_redefined(name.decode("ascii"))}
+    known = {name: found for name in names if (found := logger(name))}
     events = [name for name in names if is_trace_call(name)]
     if len(events) <= _MOST_TRACEPOINTS:
         known.update({name: Logger("trace", -1) for name in events if is_tracepoint(name.removeprefix(b"trace_").decode("ascii"))})
@@ -205,7 +204,7 @@ class _Call:
 
     text: Tokens
     name: bytes
-    at: int  # in the tokens of its version
+    at: int = dataclasses.field(compare=False)  # in the tokens of its version
 
 
 Place = tuple[int, Tokens]  # of a call: how many other tokens stand before it, and the braces that stand between
@@ -246,7 +245,10 @@ def same_but_for_logging(
     new_rest, new_calls = _cut(new, loggers)
     if not are_equal((old_rest, new_rest)):
         return False
-    for place in {**old_calls, **new_calls}:
+    changed = [place for place in {**old_calls, **new_calls} if old_calls.get(place) != new_calls.get(place)]
+    if len(changed) > _MOST_CHANGED:
+        return False
+    for place in changed:
         before, after = old_calls.get(place, []), new_calls.get(place, [])
         texts = [call.text for call in after]
         kept = [call for call in before if call.text in texts]
