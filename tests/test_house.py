@@ -58,3 +58,7 @@ def test_nothing_that_proves_reads_the_clock() -> None:
         if name.startswith(proving)
     }
     assert {(name, module) for name, module in imported if module.partition(".")[0] in clocks} == set()
+    bounds = [
+        (name, node) for name, node in definitions(ast.Call) if name.startswith(proving) and ast.unparse(node.func).endswith("Bounds")
+    ]
+    assert {name for name, node in bounds if ast.unparse(node.func) in ("Bounds", "lookup.Bounds") and len(node.args) > 1} == set()

@@ -25,8 +25,25 @@ BEFORE = "#include <linux/pci.h>\n#define X(a) a##_b\nint helper(int a)\n{\n\tre
         "f(a);" * 50_000,
         "()" * 200_000,
         "\\\n" * 100_000,
+        'pr_info("x");' + "{}" * 100_000,
+        "a = 1;" * 50_000 + 'pr_info("%d", a);',
+        'pr_info("x");' * 20_000,
     ],
-    ids=["name", "blanks", "parentheses", "braces", "pastes", "long names", "addresses", "calls", "pairs", "spliced lines"],
+    ids=[
+        "name",
+        "blanks",
+        "parentheses",
+        "braces",
+        "pastes",
+        "long names",
+        "addresses",
+        "calls",
+        "pairs",
+        "spliced lines",
+        "braces behind a log call",
+        "values",
+        "log calls",
+    ],
 )
 @pytest.mark.parametrize("inside", [True, False], ids=["in a function", "outside"])
 def test_a_hostile_text_costs_seconds_and_proves_nothing(kernel: Kernel, run: str, inside: bool) -> None:

@@ -6,18 +6,23 @@ import json
 
 import pytest
 
+from hook.kernel.outside_users import readers_of_comments
+from hook.source import tree
+from tests.conftest import Grow
 from tests.small_kernel import Kernel
 
 USER = "int f(int a)\n{\n\treturn a;\n}\n"
 
 
-def verdict(kernel: Kernel, path: str, before: str, after: str, question: str) -> str:
+def verdict(kernel: Kernel, path: str, before: str, after: str, question: str, *, indexed: bool = True) -> str:
     kernel.commit(path, before)
-    kernel.triage("index")
+    if indexed:
+        kernel.triage("index")
     kernel.stage(path, after)
     return str(json.loads(kernel.triage("check", "--format", "json"))[question])
 
 
+@pytest.mark.parametrize("indexed", [True, False])
 @pytest.mark.parametrize(
     ("path", "line", "answer"),
     [
@@ -34,9 +39,11 @@ def verdict(kernel: Kernel, path: str, before: str, after: str, question: str) -
         ("mm/README", "/* the README says more */\n", "no"),
     ],
 )
-def test_a_file_that_is_included_is_part_of_the_kernel_whatever_its_path(kernel: Kernel, path: str, line: str, answer: str) -> None:
+def test_a_file_that_is_included_is_part_of_the_kernel_whatever_its_path(
+    kernel: Kernel, path: str, line: str, answer: str, indexed: bool
+) -> None:
     kernel.commit("mm/user.c", line + USER)
-    assert verdict(kernel, path, "#define LIMIT 16\n", "#define LIMIT 64\n", "Functional") == answer
+    assert verdict(kernel, path, "#define LIMIT 16\n", "#define LIMIT 64\n", "Functional", indexed=indexed) == answer
 
 
 @pytest.mark.parametrize(
@@ -59,3 +66,12 @@ def test_code_of_another_architecture_that_is_included_is_within_reach(kernel: K
 def test_the_comments_of_a_header_that_a_recipe_reads_count(kernel: Kernel, rule: str, answer: str) -> None:
     kernel.commit("box/Makefile", rule)
     assert verdict(kernel, "box/names.h", "#define A 1 /* one */\n", "#define A 1 /* two */\n", "Functional") == answer
+
+
+def test_the_comments_of_a_common_header_count_in_a_large_tree_without_an_index(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = "$(obj)/list.c: include/scsi/list.h\n\tsed -n 's/x/y/p' $< > $@\n"
+    source = grow({"drivers/scsi/Makefile": rule, "include/scsi/list.h": "#define A 1\n", "include/scsi/more.h": "#define B 1\n"})
+    monkeypatch.setattr(tree, "SMALL_FILES", 0)
+    assert not source.is_small and source.index is None
+    assert readers_of_comments(source, "include/scsi/list.h") == ["drivers/scsi/Makefile"]
+    assert readers_of_comments(source, "include/scsi/more.h") == []

@@ -6,6 +6,12 @@ import json
 
 import pytest
 
+import hook.source.tree
+from hook.evidence.functional.surroundings import Surroundings
+from hook.source.git import find
+from hook.source.object_store import Objects
+from hook.source.tree import Source
+from tests.conftest import Grow
 from tests.small_kernel import Kernel
 
 FILE = """#include <linux/outer.h>
@@ -102,3 +108,24 @@ def test_a_log_call_and_the_headers_that_say_what_it_is(tree: Kernel, indexed: b
             tree.triage("index")
         assert functional(tree, logging) == answer, header
         tree.git("reset", "-q", "--hard")
+
+
+def test_what_is_not_known_or_not_read_may_be_redefined(grow: Grow, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '#include "own.h"\nint f(void);\n'
+    source = grow({"mm/one.c": text, "mm/own.h": "int own;\n", "mm/Makefile": "obj-y += one.o\n"})
+    assert not Surroundings(source, "mm/one.c", (text.encode(),)).is_redefined([b"pr_info"])
+    with monkeypatch.context() as large:
+        large.setattr(hook.source.tree, "SMALL_FILES", 0)
+        assert Surroundings(source, "mm/one.c", (text.encode(),)).is_redefined([b"pr_info"])
+    # a partial clone that lacks the header
+    oid = source.oid("mm/own.h")
+    (kernel.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    (kernel.path / ".git/objects/pack/pack-1.promisor").touch()
+    fresh = Source(Objects(find(kernel.path), 1 << 20), source.revision)
+    with fresh.objects:
+        assert Surroundings(fresh, "mm/one.c", (text.encode(),)).is_redefined([b"pr_info"])
+
+
+def test_headers_that_cannot_be_read_do_not_stand_in_any_order(grow: Grow) -> None:
+    source = grow({"mm/one.c": "int f(void);\n"})
+    assert Surroundings(source, "mm/one.c").depend_on_order(["<linux/a.h>", "<linux/b.h>"])
