@@ -14,6 +14,7 @@ from hook.source.words import is_number
 
 _MOST_FILES = 300  # that hold all words of a name, and are looked into
 _MAKEFILE = re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
+_SOURCED = re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+")  # of a Kconfig file, what names another; the rest is prose
 _INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|__FILE__)\b[^\n]*?(?<![\w.-])"
 _COMMENT_LINE = re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
 
@@ -56,6 +57,8 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
         text = text.replace(b"\\\n", b" ")
         if _MAKEFILE.match(user.rpartition("/")[2]):
             names = beside if user.rpartition("/")[0] == path.rpartition("/")[0] else elsewhere
+            if user.rpartition("/")[2].startswith("Kconfig"):
+                text = b"\n".join(_SOURCED.findall(text))
             is_user = names.search(_COMMENT_LINE.sub(b"", text)) is not None
         else:
             is_user = includes.search(text) is not None

@@ -75,3 +75,10 @@ def test_the_comments_of_a_common_header_count_in_a_large_tree_without_an_index(
     assert not source.is_small and source.index is None
     assert readers_of_comments(source, "include/scsi/list.h") == ["drivers/scsi/Makefile"]
     assert readers_of_comments(source, "include/scsi/more.h") == []
+
+
+@pytest.mark.parametrize(("line", "answer"), [('source "Documentation/box/box.rst"\n', "unknown"), ("# not this\n", "no")])
+def test_kconfig_names_a_file_by_source_and_not_in_its_help(kernel: Kernel, line: str, answer: str) -> None:
+    help_text = 'config BOX\n\tbool "box"\n\thelp\n\t  See <file:Documentation/box/box.rst>.\n'
+    kernel.commit("drivers/box/Kconfig", help_text + line)
+    assert verdict(kernel, "Documentation/box/box.rst", "One.\n", "Two.\n", "Functional") == answer

@@ -27,7 +27,7 @@ from hook.evidence.functional.normal_forms import spelled, unannotated, without_
 from hook.evidence.functional.token_places import STATEMENT_ENDS, Tokens, differing
 from hook.kernel import own_headers
 
-_UNDEFINES = re.compile(rb"#[ \t]*undef\b")
+_UNDEFINES, _INCLUDES = re.compile(rb"#[ \t]*undef\b"), re.compile(rb"#[ \t]*(?:include|import)\b")
 LISTED = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE  # names whose meaning the rules lean on
 _MOST_TOKENS = 20_000  # of a segment: some rules look at pairs of them
 _ERROR = re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
@@ -345,12 +345,18 @@ def prototype(segment: EditedSegment) -> Proof | None:
 def redundant_include(segment: EditedSegment) -> Proof | None:
     """A header that is included by others beside it whatever the options are.
 
-    Not behind another condition, nor an unguarded header, nor where the file undefines something: that may be what guards a header.
+    Not behind another condition, nor an unguarded header, nor where the file undefines something before its last include: that may be what
+    guards a header.
     """
     header = file_scope.redundant_include(*_declared(segment), segment.tree.includes)
-    if not header or any(_UNDEFINES.search(side.data) for side in (segment.before, segment.after)):
+    if not header or any(_undefines_before_an_include(side.data) for side in (segment.before, segment.after)):
         return None
     return segment.proof(ChangeClass.INCLUDE, f"{header} is included by what the file includes beside it")
+
+
+def _undefines_before_an_include(data: bytes) -> bool:
+    first = _UNDEFINES.search(data)
+    return first is not None and _INCLUDES.search(data, first.end()) is not None
 
 
 _BETWEEN: tuple[Rule, ...] = (module_metadata, include_order, prototype_annotation, prototype, redundant_include)

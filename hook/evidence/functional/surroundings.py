@@ -96,8 +96,13 @@ class Surroundings:
         False where that is not known. In a tree without the kernel's headers a name in lower case that nothing defines is a function.
         """
         if name not in self._spelled:
-            self._spelled[name] = False  # until it is known; a macro that gives its arguments back to itself does
+            known = set(self._spelled)
+            # taken for granted until it is known: of macros that stand for each other none makes a string, unless one of them does
+            self._spelled[name] = True
             self._spelled[name] = len(self._spelled) <= _MOST_MACROS and self._keeps_spelling(name)
+            if not self._spelled[name]:  # what was found since may lean on that
+                for other in self._spelled.keys() - known - {name}:
+                    del self._spelled[other]
         return self._spelled[name]
 
     def _keeps_spelling(self, name: bytes) -> bool:

@@ -312,6 +312,8 @@ def test_includes() -> None:
     harmless_outside(f"-{first}\n{kernel}\n{slab}", f"+{first}\n{slab}\n{kernel}", Class.INCLUDE_ORDER, head="")
     not_harmless_outside("-#  include <linux/a.h>\n#  include <linux/b.h>", "+#  include <linux/b.h>\n#  include <linux/a.h>", head="")
     not_harmless_outside(f"-{kernel}\n{slab}", f"+{kernel}\n{slab}\n{types}", head="#undef _TYPES_H\n")
+    behind = "int more;\n#undef LIMIT"
+    harmless_outside(f"-{kernel}\n{slab}\n{behind}", f"+{kernel}\n{slab}\n{types}\n{behind}", Class.INCLUDE, head="")
     not_harmless_outside(f"-{slab}\n{local}", f"+{local}\n{slab}", head="")
     not_harmless_outside(f"-{kernel}\n{slab}", f"+{kernel}\n{slab}\n#include <linux/mm.h>", head="")
     not_harmless_outside(f"-{slab}", f"+{slab}\n{types}", head="")  # nothing beside it includes it

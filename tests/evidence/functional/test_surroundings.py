@@ -129,3 +129,18 @@ def test_what_is_not_known_or_not_read_may_be_redefined(grow: Grow, kernel: Kern
 def test_headers_that_cannot_be_read_do_not_stand_in_any_order(grow: Grow) -> None:
     source = grow({"mm/one.c": "int f(void);\n"})
     assert Surroundings(source, "mm/one.c").depend_on_order(["<linux/a.h>", "<linux/b.h>"])
+
+
+@pytest.mark.parametrize(
+    ("macros", "keeps"),
+    [
+        ("#define take(a) __take(a)\n#define __take take\n", True),  # powerpc's memset
+        ("#define take(a) __take(a)\n#define __take(a) (take(a), #a)\n", False),
+        ("#define take(a) (__take(a), named(a))\n#define __take(a) take(a)\n#define named(a) #a\n", False),
+    ],
+)
+def test_macros_that_stand_for_each_other(grow: Grow, macros: str, keeps: bool) -> None:
+    text = f"{macros}int f(int n)\n{{\n\treturn take(n);\n}}\n"
+    around = Surroundings(grow({"mm/one.c": text}), "mm/one.c", (text.encode(),))
+    for name in (b"__take", b"take", b"__take"):
+        assert around.keeps_spelling(name) is keeps
