@@ -1,4 +1,6 @@
-"""Own headers: what a C file includes beside the common headers of include/ and arch/*/include/, however deep."""
+"""Own headers: what a C file includes beside the common headers of include/ and arch/*/include/, however deep, and what its makefiles
+give the compiler: `-DNAME`, `-include FILE`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ _MOST_BYTES = 8 << 20
 _INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|import)[ \t]*+(["<])([^">\n]++)[">]')
 _COMMON = re.compile(r"include/|arch/[^/]+/include/|tools/")
 _DEFINED = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
-_INLINE = re.compile(rb"(?m)^[A-Za-z_][^;{}()#]*?\b([A-Za-z_]\w*+)[ \t]*+\(")
+_GIVEN, _FORCED = re.compile(rb"(?<![\w-])-D[ \t]*([A-Za-z_]\w*+)"), re.compile(rb"(?<![\w-])-include[ \t]+(\S+)")
+_INLINE = re.compile(rb"(?m)^[A-Za-z_][^;{}()#:=]*?\b([A-Za-z_]\w*+)[ \t]*+\(")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +26,8 @@ class OwnHeaders:
 
     texts: Mapping[str, bytes]  # by path
     included: frozenset[str]  # the base names of all that the file and these include
-    complete: bool  # False where there are too many to read
+    complete: bool  # False where there are too many to read, or one cannot be told
+    given: frozenset[bytes] = frozenset()  # the names that makefiles define
 
 
 def defined(text: bytes) -> frozenset[bytes]:
@@ -41,8 +45,17 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     texts: dict[str, bytes] = {}
     included: set[str] = set()
     asked = {path}
+    given, forced = _from_makefiles(source, directory)
+    # a header that a makefile names is read as if each version began with it
     waiting = [(directory, side) for side in sides]
     size = 0
+    for header in forced:
+        blob = source.file(header)
+        if blob is None or blob.data is None:
+            return OwnHeaders(texts, frozenset(included), False, given)
+        included.add(posixpath.basename(header))
+        texts[header] = blob.data
+        waiting.append((posixpath.dirname(header), blob.data))
     while waiting:
         beside, text = waiting.pop()
         places: dict[str, None] = {}
@@ -57,11 +70,27 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
         for near, blob in zip(places, source.files(list(places)), strict=True):
             if blob is None:
                 if is_partial and source.entry(near) is not None:
-                    return OwnHeaders(texts, frozenset(included), False)  # there, and not in this clone
+                    return OwnHeaders(texts, frozenset(included), False, given)  # there, and not in this clone
                 continue
             size += len(blob.data or b"")
             if blob.data is None or len(texts) >= _MOST or size > _MOST_BYTES:
-                return OwnHeaders(texts, frozenset(included), False)
+                return OwnHeaders(texts, frozenset(included), False, given)
             texts[near] = blob.data
             waiting.append((posixpath.dirname(near), blob.data))
-    return OwnHeaders(texts, frozenset(included), True)
+    return OwnHeaders(texts, frozenset(included), True, given)
+
+
+def _from_makefiles(source: Source, directory: str) -> tuple[frozenset[bytes], list[str]]:
+    """What the makefiles of a directory and those above it define by -D, and the files they name by -include."""
+    given: set[bytes] = set()
+    forced: list[str] = []
+    place = directory
+    while place:
+        for blob in source.files([f"{place}/Makefile", f"{place}/Kbuild"]):
+            text = blob.data or b"" if blob else b""
+            given.update(_GIVEN.findall(text))
+            for header in _FORCED.findall(text):
+                name = re.sub(r"\$[({]srctree[)}]/", "", header.decode("utf-8", "replace"))
+                forced.append(posixpath.normpath(re.sub(r"\$[({]src[)}]", place, name)))
+        place = posixpath.dirname(place)
+    return frozenset(given), forced

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable
 
@@ -50,7 +51,10 @@ def with_sorted_includes(tokens: Tokens) -> Tokens:
 
 
 def without_prototypes(tokens: Tokens, before: TranslationUnit, after: TranslationUnit) -> Tokens:
-    """The tokens without prototypes of static functions, where they say the same as the head of the definition in both versions."""
+    """The tokens without prototypes of static functions, where they say the same as the head of the definition in both versions.
+
+    Not where a function before the definition has the name, and no prototype stands before that.
+    """
     out: list[bytes] = []
     begin = 0
     for at, token in enumerate(tokens):
@@ -69,8 +73,19 @@ def _has_head(side: TranslationUnit, head: Tokens) -> bool:
     """Whether a file defines one function with exactly this head, outside of any condition that the prototype does not share."""
     if b"(" not in head or not NAME.match(head[head.index(b"(") - 1]):
         return False
-    functions = side.segments_of(DefinitionKind.FUNCTION).get(head[head.index(b"(") - 1].decode("ascii"), [])
-    return len(functions) == 1 and functions[0].tokens[: len(head) + 1] == (*head, b"{")
+    name = head[head.index(b"(") - 1]
+    functions = side.segments_of(DefinitionKind.FUNCTION).get(name.decode("ascii"), [])
+    if len(functions) != 1 or functions[0].tokens[: len(head) + 1] != (*head, b"{"):
+        return False
+    mentions = (segment for segment in side.segments if name in segment.text and segment.kind is not DefinitionKind.MACRO)
+    first = next(segment for segment in mentions if name in segment.tokens)
+    return first is functions[0] or (first.kind is None and head in _statements(first.tokens))
+
+
+def _statements(tokens: Tokens) -> list[Tokens]:
+    """The declarations between definitions, without their ends."""
+    ends = [-1, *(at for at, token in enumerate(tokens) if token == b";" or token[:1] == b"#")]
+    return [tokens[begin + 1 : end] for begin, end in itertools.pairwise(ends)]
 
 
 def redundant_include(old: Tokens, new: Tokens, includes: Callable[[Iterable[str], str], bool]) -> str:

@@ -50,6 +50,8 @@ class RestOfTree(typing.Protocol):
     def is_redefined(self, names: Iterable[bytes]) -> bool: ...
     def keeps_spelling(self, name: bytes) -> bool: ...
     def is_statement(self, name: bytes) -> bool: ...
+    def is_macro(self, name: bytes) -> bool: ...
+    def is_volatile(self, name: bytes) -> bool: ...
     def knows(self, name: str) -> bool: ...
     def is_tracepoint(self, name: str) -> bool: ...
     def depend_on_order(self, headers: Iterable[str]) -> bool: ...
@@ -116,11 +118,14 @@ class EditedSegment:
     def scopes(self) -> tuple[Scope, Scope]:
         """What names mean in each version."""
         old, new = (local_variables.of_function(tokens) for tokens in self.without_text)
-        return Scope(old, self.own_names, self.is_number, self.is_text), Scope(new, self.own_names, self.is_number, self.is_text)
+        asks = self.own_names, self.is_number, self.is_text, self.tree.is_macro, self.tree.is_volatile
+        return Scope(old, *asks), Scope(new, *asks)
 
     def is_number(self, name: bytes) -> bool:
         """Whether a name stands for a constant number wherever it is defined."""
-        return (_ERROR.match(name) is not None and name not in self.own_names) or self.tree.is_number(name.decode("ascii"))
+        if _ERROR.match(name) and name not in self.own_names and not self.tree.is_redefined([name]):
+            return True
+        return self.tree.is_number(name.decode("ascii"))
 
     def is_text(self, name: bytes) -> bool:
         """Whether a name stands for a string constant without conversions wherever it is defined."""
@@ -133,7 +138,7 @@ class EditedSegment:
     def _is_no_macro(self, name: bytes) -> bool:
         if name in self.own_names:
             return self.is_number(name)
-        local = all(name in scope.locals.declared for scope in self.scopes)
+        local = all(name in scope.locals.declared for scope in self.scopes) and not self.tree.is_macro(name)
         return (local or name in (b"true", b"false", b"NULL") or self.is_number(name)) and not self.tree.is_statement(name)
 
     def proof(self, change_class: ChangeClass, why: str) -> Proof:
@@ -243,9 +248,10 @@ def log_text(segment: EditedSegment) -> Proof | None:
 def log_call(segment: EditedSegment) -> Proof | None:
     """Calls of loggers and tracepoints that came, went or were changed.
 
-    Not where an argument is anything but a constant, or a computation from parameters and set locals of a plain type without division;
-    not where a device or a string is read that no other call in the same place reads as often; not where the call is part of an
-    expression; not a logger that the file defines itself, but for a macro that hands its arguments on to one.
+    Not where an argument is anything but a constant, or a computation from parameters and set locals of a plain type without division,
+    whose names are no macros; not where a device or a string is read that no other call in the same place reads as often, but for a call
+    that only reads and that logs less often now; not where the call is part of an expression; not a logger that the file defines itself,
+    but for a macro that hands its arguments on to one.
     """
     if not segment.loggers:
         return None
@@ -263,7 +269,7 @@ def local_rename(segment: EditedSegment) -> Proof | None:
     Not a member, a label or another function; not to a name that the file or a header has; not in a macro's arguments.
     """
     renamed = names.renamed_local(*segment.without_text, segment.before)
-    if renamed is None or segment.tree.knows(renamed[1]):
+    if renamed is None or segment.tree.is_macro(renamed[0].encode()) or segment.tree.knows(renamed[1]):
         return None
     return segment.proof(ChangeClass.LOCAL_RENAME, f"only the local {renamed[0]} is called {renamed[1]} now")
 

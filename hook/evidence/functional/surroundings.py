@@ -34,9 +34,12 @@ _HOMES = re.compile(
     r"|include/net/cfg80211\.h|include/rdma/ib_verbs\.h|include/drm/drm_print\.h|include/media/v4l2-(?:common|device)\.h"
     r"|include/net/bluetooth/bluetooth\.h|include/scsi/scsi_device\.h|include/asm-generic/bug\.h|arch/[^/]+/include/asm/bug\.h"
     r"|fs/btrfs/messages\.h|drivers/net/ethernet/mellanox/mlx5/core/mlx5_core\.h"
+    r"|include/uapi/asm-generic/errno(?:-base)?\.h|include/linux/errno\.h|arch/[^/]+/include/uapi/asm/errno\.h"
     r"|include/linux/raid/pq\.h|include/acpi/platform/aclinux\.h|arch/um/include/shared/user\.h"
 )
 _MOST_DEFINING = 12  # headers that define a name
+_MOST_INCLUDING = 12  # headers through which another one may be included
+_ALWAYS_INCLUDED = frozenset(("compiler-version.h", "compiler_types.h", "kconfig.h"))  # by the top makefile
 _MOST_MACROS = 60  # looked up for one file
 # these make strings of what they are given for messages alone
 _MESSAGES = re.compile(
@@ -67,8 +70,8 @@ class Surroundings:
 
     @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
-        """The names that own headers define or undefine, but for those that are the place to define them."""
-        return frozenset().union(*(own_headers.defined(text) for path, text in self.own.texts.items() if not _HOMES.fullmatch(path)))
+        """The names that own headers define or undefine, but for those that are the place to define them, and those of makefiles."""
+        return self.own.given.union(*(own_headers.defined(text) for path, text in self.own.texts.items() if not _HOMES.fullmatch(path)))
 
     def is_redefined(self, names: Iterable[bytes]) -> bool:
         """Whether a name of the whole kernel may mean something else here.
@@ -85,9 +88,26 @@ class Surroundings:
             headers = self._headers_defining(name)
             if headers is None:
                 return True
-            for blob in self.source.files([path for path in headers if not _HOMES.fullmatch(path)]):
-                if blob is None or blob.data is None or again.search(_bare(blob.data)):
+            others = [path for path in headers if not _HOMES.fullmatch(path)]
+            for path, blob in zip(others, self.source.files(others), strict=True):
+                if (blob is None or blob.data is None or again.search(_bare(blob.data))) and self._is_included(path):
                     return True
+        return False
+
+    def _is_included(self, header: str) -> bool:
+        """Whether this file may include a header, through common headers too: one whose name stands in it. True where that is not known."""
+        waiting, seen = deque([header]), {header}
+        while waiting:
+            path = waiting.popleft()
+            stem = path.rpartition("/")[2].removesuffix(".h")
+            if f"{stem}.h" in self.own.included | _ALWAYS_INCLUDED or not stem.isidentifier():
+                return True
+            holders = self._files_with(stem)
+            if holders is None or len(seen) > _MOST_INCLUDING or not {self.path, *self.own.texts}.isdisjoint(holders):
+                return True
+            more = [holder for holder in holders if holder not in seen and _COMMON_HEADERS.match(holder)]
+            waiting += more
+            seen.update(more)
         return False
 
     def keeps_spelling(self, name: bytes) -> bool:
@@ -136,18 +156,45 @@ class Surroundings:
         bodies = [body for text in texts for _, body in macro_uses.definitions(text, name)]
         return not self.own.complete or any(re.search(rb"[;{}]|\b(?:if|else|for|while|do|switch)\b", body) for body in bodies)
 
+    def is_macro(self, name: bytes) -> bool:
+        """Whether a name without parentheses may be a macro here; True too where that is not known."""
+        if not self.own.complete or name in self.own.given:
+            return True
+        headers = self._headers_defining(name)
+        if headers is None or len(headers) > _MOST_HEADERS:
+            return True
+        blobs = self.source.files(headers)
+        if not all(blob is not None and blob.data is not None for blob in blobs):
+            return True
+        texts = [*self.sides, *self.own.texts.values(), *(blob.data or b"" for blob in blobs if blob is not None)]
+        again = re.compile(rb"#[ \t]*+define[ \t]++" + name + rb"(?![\w(])")
+        return any(again.search(_bare(text)) for text in texts if name in text)
+
+    def is_volatile(self, name: bytes) -> bool:
+        """Whether a variable or member of a name may be declared volatile here, by its type too; True where that is not known."""
+        found = holding(self.source, "volatile", name.decode("ascii"))
+        self.source.rests_on_all = True
+        if found is None or not self.own.complete:
+            return True
+        declared = re.compile(rb"\bvolatile\b[^;{}()]*\b" + name + rb"\b|\b" + name + rb"\b[^;{}()]*\bvolatile\b")
+        hidden = re.compile(rb"#[ \t]*define[^\n\"]*[^_\n\"]volatile\b|\btypedef\b[^;]*\bvolatile\b")
+        near = [_bare(text) for text in (*self.sides, *self.own.texts.values()) if b"volatile" in text]
+        blobs = self.source.files([path for path in found if self._may_see(path)])
+        if any(blob is None or blob.data is None for blob in blobs):
+            return True
+        far = [_bare(blob.data or b"") for blob in blobs if blob is not None]
+        return any(form.search(text) for text in near for form in (declared, hidden)) or any(map(declared.search, far))
+
+    def _may_see(self, path: str) -> bool:
+        """Whether this file may include another one, other than as an own header."""
+        if not path.endswith(".h") or path.startswith(NO_KERNEL_CODE):
+            return False
+        return _COMMON_HEADERS.match(path) is not None or path.rpartition("/")[2] in self.own.included
+
     def _headers_defining(self, name: bytes) -> list[str] | None:
         """The headers that may define a name and that this file may see; None where that is not known."""
         found = self._files_with(f":{name.decode('ascii')}")
-        if found is None:
-            return None
-        return [
-            path
-            for path in found
-            if path.endswith(".h")
-            and not path.startswith(NO_KERNEL_CODE)
-            and (_COMMON_HEADERS.match(path) or path.rpartition("/")[2] in self.own.included)
-        ]
+        return None if found is None else list(filter(self._may_see, found))
 
     def knows(self, name: str) -> bool:
         """Whether a header, or another file of the directory, has a name; True too where that is not known."""
@@ -197,10 +244,16 @@ class Surroundings:
     def _is_near(self, header: str) -> bool:
         """Whether a header stands in the file's directory, above or below it, or has a name that the file includes in quotes."""
         ours, its = (path.rpartition("/")[0] + "/" for path in (self.path, header))
+        quoted = self._quoted is None or header.rpartition("/")[2].encode() in self._quoted
+        return not _KERNEL_HEADERS.match(header) and (ours.startswith(its) or its.startswith(ours) or quoted)
+
+    @functools.cached_property
+    def _quoted(self) -> frozenset[bytes] | None:
+        """The base names of what the file includes in quotes; None where it cannot be read."""
         read = self.source.file(self.path)
-        name = header.rpartition("/")[2].encode()
-        quoted = read is None or read.data is None or re.search(rb'#[ \t]*include[ \t]*"(?:[^"\n]*/)?' + re.escape(name) + b'"', read.data)
-        return not _KERNEL_HEADERS.match(header) and (ours.startswith(its) or its.startswith(ours) or bool(quoted))
+        if read is None or read.data is None:
+            return None
+        return frozenset(name.rpartition(b"/")[2] for name in re.findall(rb'#[ \t]*include[ \t]*"([^"\n]+)"', read.data))
 
     def is_number(self, name: str) -> bool:
         """Whether all that the tree defines of a name are macros and enumerators that stand for a constant number."""

@@ -8,6 +8,7 @@ import pytest
 
 import hook.source.tree
 from hook.evidence.functional.surroundings import Surroundings
+from hook.kernel import own_headers
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -144,3 +145,57 @@ def test_macros_that_stand_for_each_other(grow: Grow, macros: str, keeps: bool) 
     around = Surroundings(grow({"mm/one.c": text}), "mm/one.c", (text.encode(),))
     for name in (b"__take", b"take", b"__take"):
         assert around.keeps_spelling(name) is keeps
+
+
+USER = '#include <linux/near.h>\n#include "own.h"\nint f(struct box *b);\n'
+TREE = {"mm/user.c": USER, "mm/own.h": "int own;\n", "include/linux/near.h": "int near;\n", "mm/Makefile": "obj-y += user.o\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "macro", "volatile"),
+    [
+        ({}, False, False),
+        ({"include/linux/far.h": "#define count (*counter())\n"}, True, False),  # a common header may be included by another
+        ({"include/linux/far.h": "# define \\\ncount (*counter())\n"}, True, False),
+        ({"mm/own.h": "#define count (*counter())\n"}, True, False),
+        ({"drivers/own.h": "#define count (*counter())\n"}, True, False),  # make may look for it there
+        ({"drivers/other.h": "#define count (*counter())\nvolatile int count;\n"}, False, False),
+        ({"mm/own.h": "#define count(n) (n)\n/* volatile int count; */\n"}, False, False),
+        ({"mm/Makefile": "ccflags-y += -Dcount=total\n"}, True, False),
+        ({"Kbuild": "", "mm/Makefile": "ccflags-y += -include $(src)/forced.h\n", "mm/forced.h": "#define count total\n"}, True, False),
+        ({"mm/Makefile": "CFLAGS_user.o = -include $(srctree)/x/forced.h\n", "x/forced.h": "#define count total\n"}, True, False),
+        ({"mm/Makefile": "ccflags-y += -include $(obj)/made.h\n"}, True, True),
+        ({"mm/own.h": "struct box {\n\tvolatile u32 count;\n};\n"}, False, True),
+        ({"mm/own.h": "struct box {\n\tu32 volatile sum, count;\n};\n"}, False, True),
+        ({"include/linux/box.h": "struct box {\n\tvolatile u32 count;\n};\n"}, False, True),
+        ({"mm/own.h": "typedef volatile u32 reg_t;\nstruct box {\n\treg_t count;\n};\n"}, False, True),
+        ({"mm/own.h": "#define REG volatile u32\nstruct box {\n\tREG count;\n};\n"}, False, True),
+        ({"mm/own.h": 'static inline void count(void)\n{\n\tasm volatile("nop");\n}\n'}, False, False),
+    ],
+)
+def test_a_name_that_is_a_macro_or_volatile_somewhere(grow: Grow, files: dict[str, str], macro: bool, volatile: bool) -> None:
+    around = Surroundings(grow({**TREE, **files}), "mm/user.c", (USER.encode(),))
+    assert (around.is_macro(b"count"), around.is_volatile(b"count")) == (macro, volatile)
+
+
+@pytest.mark.parametrize(
+    ("files", "redefined"),
+    [
+        ({}, False),
+        ({"include/linux/magic.h": "#define pr_info(...) count()\n"}, False),  # nothing here includes it
+        ({"include/linux/magic.h": "#define pr_info(...) count()\n", "drivers/one.c": "#include <linux/magic.h>\n"}, False),
+        ({"include/linux/magic.h": "#define pr_info(...) count()\n", "mm/own.h": "#include <linux/magic.h>\n"}, True),
+        ({"include/linux/magic.h": "#define pr_info(...) count()\n", "include/linux/near.h": "#include <linux/magic.h>\n"}, True),
+        ({"include/linux/magic.h": "#define pr_info(...) count()\n", "mm/own.h": "#define H <linux/magic.h>\n#include H\n"}, True),
+        ({"include/linux/magic-1.h": "#define pr_info(...) count()\n"}, True),  # its name is no word
+        ({"mm/Makefile": "ccflags-y += '-Dpr_info(x)='\n"}, True),
+    ],
+)
+def test_a_common_header_that_redefines_a_name(grow: Grow, files: dict[str, str], redefined: bool) -> None:
+    assert Surroundings(grow({**TREE, **files}), "mm/user.c", (USER.encode(),)).is_redefined([b"pr_info"]) is redefined
+
+
+def test_what_stands_behind_a_label_is_not_defined_there(grow: Grow) -> None:
+    text = 'int f(void)\n{\nout:\n\tpr_info("a");\n\treturn 1;\n}\n'
+    assert b"pr_info" not in own_headers.defined(text.encode())
+    assert b"pr_info" in own_headers.defined(b"static inline void pr_info(const char *form)\n{\n}\n")

@@ -25,8 +25,9 @@ _BEFORE_A_USE = IN_STATEMENTS - _KEYWORD_TYPES - TAGS - _DECLARING
 
 @dataclasses.dataclass(frozen=True)
 class Local:
-    """A parameter or variable that is declared once, with a plain type."""
+    """A parameter or variable that is declared once, with a plain type, or a structure of its own."""
 
+    is_structure: bool  # members can be read of it; of what type is not known
     is_pointer: bool
     is_wide: bool  # 64 bits on every architecture
     may_be_wide: bool
@@ -44,7 +45,16 @@ class Locals:
     declared: frozenset[bytes]  # all that seems to be declared, plain or not
 
     def value(self, name: bytes, at: int) -> Local | None:
-        """The local that a name stands for at a place where it is certain to be set; else None."""
+        """The local of a plain type that a name stands for at a place where it is certain to be set; else None."""
+        local = self._set(name, at)
+        return local if local and not local.is_structure else None
+
+    def is_structure(self, name: bytes, at: int) -> bool:
+        """Whether a name stands for a structure, no pointer to one, that is certain to be set."""
+        local = self._set(name, at)
+        return local is not None and local.is_structure
+
+    def _set(self, name: bytes, at: int) -> Local | None:
         local = self.by_name.get(name)
         if local is None or local.at > at or not (local.is_parameter or _encloses(self.tokens, local.at, at)):
             return None
@@ -154,12 +164,15 @@ def _declarators(tokens: Tokens, begin: int, end: int, *, is_parameter: bool) ->
         if at >= end or not NAME.match(tokens[at]) or tokens[at] in IN_STATEMENTS:
             return
         after = tokens[at + 1]
-        is_plain = is_known and after in (b"=", b",", b";", b")") and b"volatile" not in words
-        width = type_width([word for word in words if word != b"static"])
+        is_plain = after in (b"=", b",", b";", b")") and b"volatile" not in words
+        width = type_width([word for word in words if word != b"static"]) if is_known else b""
+        # of a type that is not known only a parameter: elsewhere that name could be a macro, and this no declaration
+        is_structure = not stars and not width and (is_parameter or b"struct" in words)
         local = None
-        if is_plain and (stars or width):
+        if is_plain and (is_structure or (is_known and (stars or width))):
             is_wide, may_be = not stars and width == b"wide", not stars and width != b"narrow"
-            local = Local(stars > 0, is_wide, may_be, at, is_parameter, is_parameter or after == b"=" or b"static" in words)
+            is_set = is_parameter or after == b"=" or b"static" in words
+            local = Local(is_structure, stars > 0, is_wide, may_be, at, is_parameter, is_set)
         yield tokens[at], at, local
         depth = 0
         while at < end and (depth or tokens[at] != b","):

@@ -9,12 +9,16 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 
+from hook.c.keywords import IN_STATEMENTS
 from hook.evidence.functional.logs.local_variables import Locals, is_type, type_width
 from hook.evidence.functional.logs.printk_formats import Conversion
 from hook.evidence.functional.token_places import NAME, STRING, Tokens, closing
 
 _NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*\Z|'[^']+'\Z")
 _OPERATORS = frozenset(b"+ - & | ^ ~ ! && || ? : == != < > <= >=".split())
+_READING = _OPERATORS | frozenset(b"* / % << >> ( ) [ ] . ->".split())
+_TYPE_WORDS = frozenset(b"unsigned signed int long short char void".split())
+_KEYWORDS = IN_STATEMENTS | {b"volatile", b"typeof", b"__typeof__", b"asm", b"__asm__"}
 # of include/linux: computed from their argument alone
 PURE = frozenset(
     b"PTR_ERR ERR_PTR IS_ERR IS_ERR_OR_NULL le16_to_cpu le32_to_cpu le64_to_cpu be16_to_cpu be32_to_cpu be64_to_cpu cpu_to_le16 cpu_to_le32"
@@ -32,6 +36,8 @@ class Scope:
     own_names: frozenset[bytes]  # what the file defines itself
     is_number: Callable[[bytes], bool]  # whether a name stands for a constant number in all of the tree
     is_text: Callable[[bytes], bool]  # whether it stands for a string without conversions in all of the tree
+    is_macro: Callable[[bytes], bool]  # whether a name may be a macro, here or in a header
+    is_volatile: Callable[[bytes], bool]  # whether a name may be declared volatile
 
     def is_constant(self, name: bytes) -> bool:
         if name in self.locals.declared:
@@ -74,6 +80,13 @@ def is_plain(argument: Tokens, at: int, scope: Scope) -> bool:
             if not (_is_sized(inner, at, scope) if token == b"sizeof" else token in PURE and is_plain(inner, at, scope)):
                 return False
             operand, place = True, end + 1
+        elif after == b"." and scope.locals.is_structure(token, at):
+            end = place + 1
+            while argument[end : end + 1] == (b".",) and end + 1 < len(argument) and NAME.match(argument[end + 1]):
+                end += 2
+            if operand or any(scope.is_macro(name) for name in argument[place:end:2]):
+                return False
+            operand, place = True, end
         elif NAME.match(token) or _NUMBER.match(token):
             if operand or not (_NUMBER.match(token) or _is_value(token, at, scope)):
                 return False
@@ -129,6 +142,28 @@ def beside_plain(
     return others
 
 
+def only_reads(argument: Tokens, scope: Scope) -> bool:
+    """Whether an argument may as well not be evaluated: nothing is set or called in it, and nothing volatile read.
+
+    Not where a name in it may be a macro of more than a constant. It may follow any pointer.
+    """
+    for place, token in enumerate(argument):
+        if NAME.match(token):
+            is_member = place > 0 and argument[place - 1] in (b".", b"->")
+            is_called = argument[place + 1 : place + 2] == (b"(",)
+            if is_called and (is_member or not (token == b"sizeof" or (token in PURE and token not in scope.own_names))):
+                return False
+            known = is_called or token in _NAMES_OF_FUNCTION - scope.own_names or (not is_member and scope.is_constant(token))
+            known = known or (token in _TYPE_WORDS and not is_member)
+            if not known and (token in _KEYWORDS or scope.is_macro(token) or scope.is_volatile(token)):
+                return False
+        elif not (token in _READING or _NUMBER.match(token) or STRING.match(token)):
+            return False
+        elif token == b"(" and place and (argument[place - 1] in (b")", b"]") or (argument[place - 1] == b"*" and place == 1)):
+            return False  # a call by a pointer
+    return True
+
+
 def is_member(words: Tokens) -> bool:
     """Whether this is a variable, or a member of one: `a`, `a->b.c`."""
     return len(words) % 2 == 1 and all(NAME.match(word) if at % 2 == 0 else word in (b".", b"->") for at, word in enumerate(words))
@@ -141,14 +176,12 @@ def is_plain_number(argument: Tokens, at: int, scope: Scope) -> bool:
 
 
 def _is_value(name: bytes, at: int, scope: Scope) -> bool:
-    if name in scope.own_names and name in scope.locals.declared:
-        return False  # a macro of the file may stand behind it
-    return scope.locals.value(name, at) is not None or scope.is_constant(name)
+    return not scope.is_macro(name) if scope.locals.value(name, at) else scope.is_constant(name)
 
 
 def _is_factor(token: bytes, at: int, scope: Scope) -> bool:
     local = scope.locals.value(token, at)
-    return bool(_NUMBER.match(token)) or (local is not None and not local.is_pointer and token not in scope.own_names)
+    return bool(_NUMBER.match(token)) or (local is not None and not local.is_pointer and not scope.is_macro(token))
 
 
 def _is_number_type(words: Tokens, scope: Scope) -> bool:
@@ -160,7 +193,7 @@ def _is_number_type(words: Tokens, scope: Scope) -> bool:
 def _is_sized(inner: Tokens, at: int, scope: Scope) -> bool:
     """Whether the operand of sizeof is a number type, or a plain local or what it points to."""
     names = inner[1:] if inner[:1] == (b"*",) else inner
-    return _is_number_type(inner, scope) or (len(names) == 1 and names[0] in scope.locals.by_name and names[0] not in scope.own_names)
+    return _is_number_type(inner, scope) or (len(names) == 1 and names[0] in scope.locals.by_name and not scope.is_macro(names[0]))
 
 
 def _uncast(argument: Tokens, scope: Scope) -> Tokens:

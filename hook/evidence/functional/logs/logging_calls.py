@@ -222,7 +222,7 @@ def _cut(tokens: Tokens, loggers: Loggers) -> tuple[Tokens, dict[Place, list[_Ca
         end = closing(tokens, at + 1) if found and not found.only_text else 0
         if end and _is_statement(tokens, at, end):
             calls.setdefault((count, braces), []).append(_Call(tokens[at : end + 1], word, at))
-            if not (rest and rest[-1] in STATEMENT_ENDS):
+            if not (rest and rest[-1] in STATEMENT_ENDS) or tokens[end + 2 : end + 3] == (b"else",):
                 rest += [_LOGGED, b";"]  # the body of an if, or behind a label: something has to stand there
             at = end + 2
             continue
@@ -266,13 +266,19 @@ def same_but_for_logging(
 
 
 def _read_alike(was: _Call, now: _Call, loggers: Loggers, scopes: tuple[Scope, Scope]) -> bool:
-    """Whether a statement that replaces another evaluates as much, as often, in the same order."""
+    """Whether a statement that replaces another evaluates as much, as often, in the same order; or the same, and that less often.
+
+    Less often, as `pr_err_ratelimited` does for `pr_err`, only what does nothing but read: then all that can go away is a read. More
+    often never, since a read can fault. Nor does a call that goes away altogether count here: it may have read what it must not.
+    """
     if was.text == now.text:
         return True
-    if was.name != now.name and not (loggers[was.name].always and loggers[now.name].always):
-        return False
     others = _others(was, loggers, scopes[0])
-    return others is not None and others == _others(now, loggers, scopes[1])
+    if others is None or others != _others(now, loggers, scopes[1]):
+        return False
+    if was.name == now.name or (loggers[was.name].always and loggers[now.name].always):
+        return True
+    return loggers[was.name].always and all(log_arguments.only_reads(argument, scopes[0]) for _, argument in others)
 
 
 def _device(call: _Call, loggers: Loggers) -> tuple[bytes, Tokens]:
