@@ -30,6 +30,7 @@ COMMANDS = {
     "report": "report",
     "replay": "replay",
     "export": "export",
+    "plan": "plan",
     "b4-prep-check": "b4",
     "b4-review-check": "b4",
     "index": "index",

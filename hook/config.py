@@ -212,6 +212,15 @@ class PatchworkSettings(SettingGroup, name="patchwork"):
     target_url: str = _field("", checks.url, "what the check links to")
 
 
+class PlanSettings(SettingGroup, name="plan"):
+    """What `patch-triage plan` cannot know of the machine that fuzzes."""
+
+    image: str = _field("", checks.text, "the disk image that the machines boot; tools/create-image.sh of syzkaller makes one", bears=False)
+    sshkey: str = _field("", checks.text, "the private key that opens it", bears=False)
+    machines: int = _field(4, checks.whole(1, 1024), "how many machines run at once", bears=False)
+    minutes: int = _field(60, checks.whole(1, 100_000), "fuzz each change for so long, as the plan says", bears=False)
+
+
 class BaseSettings(SettingGroup, name="base"):
     """What a mailed patch applies to."""
 
@@ -298,6 +307,7 @@ class Settings:
         self.push = PushSettings(values)
         self.agent = AgentSettings(values)
         self.patchwork = PatchworkSettings(values)
+        self.plan = PlanSettings(values)
         self.base = BaseSettings(values)
         self.cache = CacheSettings(values)
         self.limits = LimitSettings(values)

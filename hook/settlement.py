@@ -97,6 +97,7 @@ def _with_options(verdict: Verdict, proofs: Proofs) -> Verdict:
         config_reasons=reasons,
         assumptions=tuple(dict.fromkeys(assumptions)),
         devices=reached.devices if reached else (),
+        interfaces=reached.interfaces if reached else (),
     )
 
 

@@ -252,6 +252,8 @@ class Verdict:
     assumptions: tuple[str, ...] = _field("Assumptions", NAMES, ())
     # of the virtual machine, or the kernel's own virtual ones, that make the changed code run
     devices: tuple[str, ...] = _field("Devices", NAMES, ())
+    # KIND:NAME, that a program drives to run the changed code: call:mbind, device:/dev/kvm, genl:nl80211; the nearest first
+    interfaces: tuple[str, ...] = _field("Interfaces", NAMES, (), rare=True)
     disputes: tuple[str, ...] = _field("Disputes", NAMES, ())  # what the model said against a proved fact
     # what was changed in the model's answer, and why; a farm's runs and notes of before know no such field
     corrections: tuple[str, ...] = _field("Corrections", NAMES, (), rare=True)

@@ -46,33 +46,36 @@ def export(options: argparse.Namespace) -> int:
     """Collect the verdicts, and have the form write them."""
     from hook.report.exports import CannotExport, Export
 
-    items, code = _items(options, with_functions=options.form.reads_functions(options))
     repo = repository(options)
+    with Objects(repo) as objects:
+        found, code = items(repo, objects, options.revision, Asking(), with_functions=options.form.reads_functions(options))
     try:
-        options.form.write(Export(options, repo, setting_layers.load(repo), items, complain))
+        options.form.write(Export(options, repo, setting_layers.load(repo), found, complain))
     except CannotExport as wrong:
         raise WrongUse(str(wrong)) from None
     return code
 
 
-def _items(options: argparse.Namespace, *, with_functions: bool = False) -> tuple[list[Item], int]:
+def items(
+    repo: Repository, objects: Objects, names: Sequence[str], asking: Asking, *, with_functions: bool = False
+) -> tuple[list[Item], int]:
     """The commits that have a verdict, and the exit code: one that could not be judged is told, and does not cost the others.
 
     `with_functions` also reads what each file defines.
     """
-    repo = repository(options)
-    with Objects(repo) as objects:
-        found, code = [], DONE
-        for one in _judged(repo, objects, options.revision):
-            if isinstance(one, str):
-                complain(one)
-                code = NOT_JUDGED
-            else:
-                found.append(_item(objects, *one, with_functions=with_functions))
+    found, code = [], DONE
+    for one in _judged(repo, objects, names, asking):
+        if isinstance(one, str):
+            complain(one)
+            code = NOT_JUDGED
+        else:
+            found.append(item(objects, *one, with_functions=with_functions))
     return found, code
 
 
-def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterator[tuple[Change, str, Verdict, config.Settings] | str]:
+def _judged(
+    repo: Repository, objects: Objects, names: Sequence[str], asking: Asking
+) -> Iterator[tuple[Change, str, Verdict, config.Settings] | str]:
     """Each commit as (change, subject, verdict, settings), or why it has none. Empty commits and clean merges are left out."""
     from hook import triage
     from hook.change.change import NothingToJudge, find_commit, of_commit, revisions
@@ -90,11 +93,14 @@ def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterato
             yield str(wrong)
             continue
         recorded = store.read(repo, settings, {oid: change.patch.change_id})[oid].verdict
-        verdict = recorded or triage.judge(change, objects, settings, asking=Asking()).verdict
+        verdict = recorded or triage.judge(change, objects, settings, asking=asking).verdict
         yield change, commit.subject, verdict, settings
 
 
-def _item(objects: Objects, change: Change, subject: str, verdict: Verdict, settings: config.Settings, *, with_functions: bool) -> Item:
+def item(
+    objects: Objects, change: Change, subject: str, verdict: Verdict, settings: config.Settings, *, with_functions: bool = False
+) -> Item:
+    """A change with its verdict, and what a program wants to know of its files."""
     from hook.report.exports import Item
     from hook.source.tree import Source
 

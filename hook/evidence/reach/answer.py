@@ -24,6 +24,7 @@ class Reach:
     reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)  # options that this call path needs, For: reach
     disable: tuple[str, ...] = ()  # those among `reasons` that have to be off
     assumptions: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()  # KIND:NAME, that a program drives to get there, the nearest first
     question: str = ""  # what stays open, in words, where the answer is UNKNOWN
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import pathlib
 import typing
 from collections.abc import Callable, Iterable, Mapping
 
@@ -27,9 +28,9 @@ from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, all_of
 
 if typing.TYPE_CHECKING:
-    from hook.evidence.reach.calls.descriptions import Descriptions
     from hook.evidence.reach.devices.drivers import Drivers
     from hook.kernel.kernel import Kernel
+    from hook.syzlang.checkout import Descriptions
 
 _NOTHING = Reach(Answer.UNKNOWN)
 # of what stands in functions
@@ -52,6 +53,7 @@ class Reached:
     reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
     disable: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()  # what stays open, where nothing is reached
 
     @property
@@ -70,7 +72,7 @@ class Limits:
     left_out: frozenset[teardown.RunsAt] = teardown.LEFT_OUT
 
 
-def limits(settings: Settings, thorough: bool) -> Limits:
+def limits(settings: Settings, state_dir: pathlib.Path, thorough: bool) -> Limits:
     """The limits that the settings give for a commit's check, or for somebody who waits. Raises WrongSetting."""
     try:
         vm = machine.machine(settings.target.arch, settings.fuzz.vm)
@@ -78,10 +80,10 @@ def limits(settings: Settings, thorough: bool) -> Limits:
         raise WrongSetting(f"{settings.origins['fuzz.vm']}: fuzz.vm: {wrong}") from None
     described = None
     if checkout := settings.fuzz.syzkaller:
-        from hook.evidence.reach.calls import descriptions
+        from hook.syzlang import checkout as descriptions
 
         try:
-            described = descriptions.read(checkout)
+            described = descriptions.read(checkout, settings.target.arch, state_dir)
         except descriptions.NoDescriptions as wrong:
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     reach = settings.reach
@@ -226,6 +228,7 @@ def together(answers: Mapping[str, Reach]) -> Reached:
         reasons={name: reason for reach in reversed(yes) for name, reason in reach.reasons.items()},
         disable=_each(reach.disable for reach in yes),
         assumptions=_each(reach.assumptions for reach in yes),
+        interfaces=_each(reach.interfaces for reach in yes),
     )
 
 
@@ -240,6 +243,7 @@ def _with(first: Reach, other: Reach) -> Reach:
         {**other.reasons, **first.reasons},
         _each((first.disable, other.disable)),
         _each((first.assumptions, other.assumptions)),
+        _each((first.interfaces, other.interfaces)),
     )
 
 

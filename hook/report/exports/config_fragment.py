@@ -43,7 +43,7 @@ def fragment(items: Sequence[Item]) -> tuple[str, list[str]]:
     for name in [name for name in disable if name in enable]:
         warnings.append(f"one change needs {name} on, another needs it off: it stays on")
         del disable[name]
-    lines = [f"# {item.commit[:12]} {plain(item.subject)}" for item in worth] + notes
+    lines = [f"# {item.commit[:12]} {plain(item.subject)}".replace("#  ", "# ") for item in worth] + notes
     lines += [*_lines(enable, "CONFIG_{}=y"), *_lines(disable, "# CONFIG_{} is not set")]
     return "".join(f"{line}\n" for line in lines), warnings
 

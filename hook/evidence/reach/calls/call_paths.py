@@ -27,7 +27,7 @@ from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, Place
 
 if typing.TYPE_CHECKING:
-    from hook.evidence.reach.calls.descriptions import Descriptions
+    from hook.syzlang.checkout import Descriptions
 
 _Place: typing.TypeAlias = tuple[str, int, PathNode | None]  # of a hop
 _Weak: typing.TypeAlias = PathNode | _Place  # a name or a hop that turned out not to hold
@@ -83,19 +83,18 @@ def reach(functions: Sequence[tuple[str, str]], search: CallPathSearch, descript
     for path, name in dict.fromkeys(functions):
         result = search.find(path, name)
         if result.call_path is not None and result.call_path.is_proved:
-            described = _described(result.call_path, search, descriptions)
-            answer = proved(result.call_path, search)
-            return dataclasses.replace(answer, assumptions=(*answer.assumptions, described)) if described else answer
+            return _with_interfaces(proved(result.call_path, search), result.call_path, search, descriptions)
         questions.append(_question(name, result))
     return Reach(Answer.UNKNOWN, question="; ".join(questions[:3]))
 
 
-def _described(call_path: CallPath, search: CallPathSearch, descriptions: Descriptions | None) -> str:
-    if descriptions is None:
-        return ""
+def _with_interfaces(answer: Reach, call_path: CallPath, search: CallPathSearch, descriptions: Descriptions | None) -> Reach:
+    """The answer with what a program drives, and whether that is described."""
     from hook.evidence.reach.calls import interfaces
 
-    return interfaces.described(call_path, search.name_users, descriptions)
+    described = interfaces.described(call_path, search.name_users, descriptions) if descriptions is not None else ""
+    assumptions = (*answer.assumptions, described) if described else answer.assumptions
+    return dataclasses.replace(answer, assumptions=assumptions, interfaces=tuple(interfaces.named(call_path, search.name_users)))
 
 
 def proved(call_path: CallPath, search: CallPathSearch) -> Reach:

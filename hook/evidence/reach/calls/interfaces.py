@@ -7,29 +7,34 @@ from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
-from hook.evidence.reach.calls.descriptions import Descriptions
 from hook.evidence.reach.calls.nodes import CallPath, Hop, NodeKind, PathNode
+from hook.kernel.callback_tables import EntryKind
 from hook.kernel.name_users import NameUsers
+from hook.syzlang import reaching_calls
+from hook.syzlang.checkout import Descriptions
 
 _KINDS = {
     "call": "system call", "device": "device", "mount": "file system", "genl": "netlink family", "family": "socket family",
     "ioctl": "ioctl", "rtnl": "rtnetlink message", "op": "io_uring operation",
 }  # fmt: skip
+ENTRY = "entry:"  # what a program does, where the interface has no name of its own
+_ENTRY_KINDS = frozenset(EntryKind)
 _NAMED = {"file_system_type": ("mount", rb"name"), "genl_family": ("genl", rb"name"), "net_proto_family": ("family", rb"family")}
 _LITERAL = rb'\.\s*%s\s*=\s*(?:"([^"\n]+)"|([A-Za-z_]\w*))'
 
 
 def named(call_path: CallPath, name_users: NameUsers) -> list[str]:
-    """The interfaces that a call path leads through, as `KIND:NAME`, the nearest to the changed function first."""
+    """The interfaces that a call path leads through, as `KIND:NAME`, the nearest to the changed function first, what is entered last."""
     return list(dict.fromkeys(_named(call_path, name_users)))
 
 
 def described(call_path: CallPath, name_users: NameUsers, descriptions: Descriptions) -> str:
     """A sentence on whether syzkaller describes the interface of a call path; empty where the interface has no name of its own."""
-    names = named(call_path, name_users)
+    names = [name for name in named(call_path, name_users) if not name.startswith(ENTRY)]
     for name in names:
-        if (found := descriptions.of(name)) is not None:
-            return f"syzkaller describes {shown(name)}: {found.path}:{found.line}"
+        if call := reaching_calls.first(name, descriptions):
+            facts = descriptions.calls[call]
+            return f"syzkaller describes {shown(name)}: {facts.path}:{facts.line}"
     if not names:
         return ""
     return f"no description of syzkaller reaches {shown(names[0])} yet: fuzzing it needs one first"
@@ -48,8 +53,11 @@ def _named(call_path: CallPath, name_users: NameUsers) -> Iterator[str]:
             yield from _of_hop(hop, unit)
         if node.kind is NodeKind.TABLE:
             yield from _of_table(node, name_users)
-    if call_path.hops[-1].key:
-        yield call_path.hops[-1].key
+    entry = call_path.hops[-1]
+    if entry.key:
+        yield entry.key
+    elif (kind := entry.claim.partition(": ")[0]) in _ENTRY_KINDS:
+        yield f"{ENTRY}{kind}"
 
 
 def _of_hop(hop: Hop, unit: TranslationUnit) -> Iterator[str]:

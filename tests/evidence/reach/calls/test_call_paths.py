@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.calls import call_paths, descriptions, interfaces
+from hook.evidence.reach.calls import call_paths, interfaces
 from hook.kernel import kernel as tree
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
+from hook.syzlang import checkout
 from hook.verdict import Answer
 from tests.small_kernel import Kernel
 
@@ -431,7 +432,7 @@ def test_the_interface_is_named_as_descriptions_name_it(searched: Source, name: 
 def test_an_interface_without_a_description_is_said(searched: Source, tmp_path: pathlib.Path) -> None:
     (tmp_path / "sys/linux").mkdir(parents=True)
     (tmp_path / "sys/linux/a.txt").write_text('syz_mount_image$afs0(fs ptr[in, string["afs0"]])\n')
-    known = descriptions.read(str(tmp_path))
+    known = checkout.read(str(tmp_path), "x86_64")
     search = call_paths.CallPathSearch(searched, tree.Kernel(searched, "x86_64", "gcc-12", None), BOUNDS)
     assert call_paths.reach([("fs/mount.c", "target_mount")], search, known).assumptions == (
         "syzkaller describes the file system afs0: sys/linux/a.txt:1",

@@ -1,0 +1,123 @@
+"""`patch-triage plan`: a directory from which a run of the fuzzer starts with the commands that it prints."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import typing
+
+from hook.asking import Asking
+from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, repository
+from hook.commands import export as exporting
+from hook.config import Settings
+from hook.failure import CannotJudge
+from hook.source import setting_layers
+from hook.source.object_store import Objects
+from hook.source.tree import Source
+
+if typing.TYPE_CHECKING:
+    from hook.plan.plan_files import Origin
+    from hook.plan.run_plan import RunPlan
+    from hook.report.exports import Item
+
+_SEARCH = Asking(mode="never", thorough=True)
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("plan", plan, "write what carries a verdict out: kernel options, syz-manager's configuration, the commands to run")
+    sub.add_argument("revision", nargs="*", metavar="COMMIT | A..B", help="default: HEAD")
+    sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox")
+    sub.add_argument("--base", metavar="REV", help="judge the patch against REV")
+    sub.add_argument("--out", required=True, metavar="DIR", help="a new directory")
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Write the plan."""
+    if options.patch and options.revision:
+        raise WrongUse("plan takes COMMIT… or --patch FILE")
+    if options.base and not options.patch:
+        raise WrongUse("--base goes with --patch; a commit is judged against its parent")
+    if options.patch == "-":
+        raise WrongUse("the plan names the patch for `git am`: give it as a file")
+    place = pathlib.Path(options.out).absolute()
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise WrongUse(f"{place} is there already: name a new directory")
+    made, settings, origin, code = _of_patch(options) if options.patch else _of_commits(options)
+    if made is None:
+        print("nothing to fuzz: no change is worth it")
+        return code
+    _written(made, settings, origin, place)
+    return code
+
+
+def _written(made: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path) -> None:
+    from hook.plan import manager_config, plan_files
+
+    place.mkdir(parents=True, exist_ok=True)
+    plan_files.write(made, settings, origin, place)
+    for line in (*manager_config.missing(settings), *made.warnings):
+        complain(line)
+    what = f"{len(made.changes)} {'change' if len(made.changes) == 1 else 'changes'}"
+    print(f"{place}/plan.md says what to run: {what}, {len(made.calls) or 'all'} system calls, {len(made.seeds)} seeds")
+
+
+def _of_commits(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Origin, int]:
+    from hook.change.change import find_commit, revisions
+    from hook.plan.plan_files import Origin
+
+    repo = repository(options)
+    names = options.revision or ["HEAD"]
+    with Objects(repo) as objects:
+        items, code = exporting.items(repo, objects, names, _SEARCH)
+        last = names[-1]
+        tip = (revisions(repo, last) or [""])[-1] if ".." in last else find_commit(objects, last).oid
+        settings = setting_layers.at(objects, tip or "HEAD")
+        made = _plan(items, settings, Source(objects, tip or "HEAD")) if items else None
+    return made, settings, Origin(repo.git_dir, tip), code
+
+
+def _of_patch(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Origin, int]:
+    from hook import triage
+    from hook.change import series as mailed_series
+    from hook.plan.plan_files import Origin
+
+    repo = repository(options)
+    with Objects(repo) as objects:
+        settings = setting_layers.at(objects, "HEAD")
+    data, name = mail(options.patch)
+    items: list[Item] = []
+    made = None
+    code = DONE
+    with mailed_series.read(repo, settings, data, name, options.base) as series:
+        base = series.base.commit
+        for change in series.changes():
+            if isinstance(change, mailed_series.Unread):
+                complain(f"{change.label}: {change.why}")
+                code = NOT_JUDGED
+                continue
+            with Objects(change.repo, settings.limits.blob_bytes) as blobs:
+                verdict = triage.judge(change, blobs, settings, asking=_SEARCH).verdict
+                items.append(exporting.item(blobs, change, change.label, verdict, settings))
+                made = _plan(items, settings, Source(blobs, change.after))  # that of the last one is for the series
+    if not items:
+        raise CannotJudge("no patch of it could be judged: there is nothing to plan")
+    return made, settings, Origin(repo.git_dir, base, str(pathlib.Path(options.patch).absolute())), code
+
+
+def _plan(items: list[Item], settings: Settings, source: Source) -> RunPlan | None:
+    from hook.evidence.reach.devices import machine
+    from hook.plan import run_plan, seeds
+    from hook.syzlang import checkout
+
+    if not any(item.verdict.worth_fuzzing for item in items):
+        return None
+    arch = settings.target.arch
+    described = None
+    if settings.fuzz.syzkaller:
+        described = checkout.read(settings.fuzz.syzkaller, arch, source.repo.state_dir)
+    target = run_plan.PlanTarget(settings, machine.machine(arch, settings.fuzz.vm), source, described)
+    made = run_plan.of_items(items, target)
+    if made.enabled is None:
+        return made
+    return run_plan.with_seeds(made, seeds.find(settings.fuzz.syzkaller, made.enabled.telling, checkout.ARCHES.get(arch, arch)))

@@ -1,0 +1,126 @@
+"""The plan of a run: from verdicts to kernel options, machine, system calls and focus, as plain data. Nothing is started."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hook.config import Settings
+from hook.evidence.reach.devices.machine import Machine
+from hook.plan import launch, system_calls
+from hook.plan.seeds import Seed
+from hook.plan.system_calls import Enabled
+from hook.report.exports import Item, config_fragment, syzmanager
+from hook.source.tree import Source
+from hook.syzlang.checkout import Descriptions
+
+# what a kernel needs to be fuzzed, where the base configuration is none of a fuzzer's (docs/linux/kernel_configs.md in syzkaller)
+FUZZING = """\
+CONFIG_KCOV=y
+CONFIG_KCOV_INSTRUMENT_ALL=y
+CONFIG_KCOV_ENABLE_COMPARISONS=y
+CONFIG_DEBUG_FS=y
+CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y
+CONFIG_KALLSYMS=y
+CONFIG_KALLSYMS_ALL=y
+CONFIG_NAMESPACES=y
+CONFIG_USER_NS=y
+CONFIG_NET_NS=y
+CONFIG_CONFIGFS_FS=y
+CONFIG_SECURITYFS=y
+# CONFIG_RANDOMIZE_BASE is not set
+CONFIG_CMDLINE_BOOL=y
+CONFIG_CMDLINE="net.ifnames=0"
+CONFIG_KASAN=y
+CONFIG_KASAN_INLINE=y
+"""
+KMSAN = "CONFIG_KMSAN=y\n# CONFIG_KASAN is not set\n# CONFIG_KCSAN is not set\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPlan:
+    """What is to be run."""
+
+    changes: tuple[str, ...]  # COMMIT SUBJECT of those worth fuzzing
+    fragment: str  # of kernel configuration
+    is_fuzzing_base: bool  # whether the base configuration has KCOV by itself
+    needs_kmsan: bool
+    enabled: Enabled | None  # None where there are no descriptions to take calls from
+    qemu_args: str
+    kernel_parameters: tuple[str, ...]
+    focus: Mapping[str, Any]  # `experimental` of syz-manager's configuration
+    focus_symbols: tuple[str, ...]
+    seeds: tuple[Seed, ...]
+    warnings: tuple[str, ...]  # what a person should know
+    minutes: int
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The system calls to enable; none where all of them are."""
+        return self.enabled.calls if self.enabled else ()
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanTarget:
+    """What the plan is for."""
+
+    settings: Settings
+    machine: Machine
+    source: Source  # the tree with the changes
+    descriptions: Descriptions | None
+
+
+def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
+    """The plan for the changes among `items` that are worth fuzzing: one, whatever their number."""
+    worth = [item for item in items if item.verdict.worth_fuzzing]
+    verdicts = [item.verdict for item in worth]
+    fragment, warnings = config_fragment.fragment(worth)
+    focus, left_out = syzmanager.experimental(worth, None)
+    options = _each(verdict.enable_configs for verdict in verdicts)
+    devices = _each(verdict.devices for verdict in verdicts)
+    arguments = launch.qemu_arguments(devices, target.machine)
+    wanted = system_calls.interfaces(
+        _each(verdict.interfaces for verdict in verdicts), (*devices, *options), _each(item.files for item in worth), target.source
+    )
+    enabled = system_calls.enabled(wanted, target.descriptions) if target.descriptions else None
+    return RunPlan(
+        changes=tuple(f"{item.commit[:12] or 'mailed'} {item.subject}" for item in worth),
+        fragment=fragment,
+        is_fuzzing_base="\nCONFIG_KCOV=y" in f"\n{target.settings.base_config or ''}",
+        needs_kmsan=any(verdict.needs_kmsan for verdict in verdicts),
+        enabled=enabled,
+        qemu_args=arguments.text,
+        kernel_parameters=tuple(launch.kernel_parameters(options, target.source)),
+        focus=focus,
+        focus_symbols=_each(item.symbols for item in worth),
+        seeds=(),
+        warnings=(*warnings, *left_out, *_unanswered(enabled, wanted)),
+        minutes=target.settings.plan.minutes * len(worth),
+    )
+
+
+def with_seeds(plan: RunPlan, seeds: Sequence[Seed]) -> RunPlan:
+    """The plan with programs to start the corpus from."""
+    return dataclasses.replace(plan, seeds=tuple(seeds))
+
+
+def _unanswered(enabled: Enabled | None, wanted: Sequence[str]) -> list[str]:
+    """What a person should know of the system calls."""
+    if enabled is None:
+        return ["system calls are not limited: fuzz.syzkaller names no checkout of syzkaller, whose descriptions say which to take"]
+    lines = [
+        f"no description of syzkaller reaches {row.interface}: sys/linux needs one, or the fuzzer does not get there"
+        for row in enabled.interfaces
+        if not row.calls and not row.interface.startswith(("entry:", "related:"))
+    ]
+    lines += [f"{call} is not enabled: no call makes what it takes" for call in enabled.left_out]
+    if not enabled.calls:
+        entries = [row.interface.partition(":")[2] for row in enabled.interfaces if row.interface.startswith("entry:")]
+        why = f"{', '.join(entries)}: many calls lead there" if entries else "the verdict names no interface that is described"
+        lines.append(f"system calls are not limited: {why}")
+    return lines
+
+
+def _each(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for words in lists for word in words))

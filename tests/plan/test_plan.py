@@ -1,0 +1,160 @@
+"""The plan of a run: from a commit to a directory that starts a fuzzer."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shlex
+from typing import Any
+
+import pytest
+
+from tests.plan import mgrconfig
+from tests.small_kernel import Kernel
+
+CODE = (
+    "static void help(void)\n{\n\tone();\n}\nSYSCALL_DEFINE0(frob)\n{\n\thelp();\n\treturn 0;\n}\nSYSCALL_DEFINE0(set)\n{\n\treturn 0;\n}\n"
+)
+DESCRIPTIONS = """\
+resource fd[int32]: -1
+resource fd_frob[fd]
+open(a const[0]) fd
+frob_open(a fd) fd_frob
+frob(a fd_frob)
+frob$more(a fd_frob)
+set(a fd)
+other(a fd)
+"""
+
+
+@pytest.fixture
+def frobbing(kernel: Kernel, tmp_path: pathlib.Path) -> Kernel:
+    """A kernel whose last commit changes what a system call does, and a checkout of syzkaller that describes the call."""
+    table = "0\tcommon\tfrob\tsys_frob\n1\tcommon\tset\tsys_set\n"
+    kernel.commit("arch/x86/entry/syscalls/syscall_64.tbl", table)
+    kernel.commit("init/main.c", CODE)
+    kernel.commit("init/main.c", CODE.replace("one();", "two();"), "init: frob twice <b>`x`")
+    folder = tmp_path / "syzkaller/sys/linux"
+    (folder / "test").mkdir(parents=True)
+    (folder / "a.txt").write_text(DESCRIPTIONS)
+    (folder / "test/frob").write_text("r0 = open(0x0)\nr1 = frob_open(r0)\nfrob$more(r1)\n")
+    (folder / "test/frob_arm").write_text("# requires: arch=arm64\nfrob(0x0)\n")
+    (folder / "test/other").write_text("other(0x0)\n")
+    (folder / "test/link").symlink_to(tmp_path / "linux/init/main.c")
+    return kernel
+
+
+def settings(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    for name, value in (("fuzz.syzkaller", "syzkaller"), ("plan.image", "image"), ("plan.sshkey", "key")):
+        kernel.git("config", f"patchtriage.{name}", str(tmp_path / value))
+
+
+def planned(kernel: Kernel, place: pathlib.Path, *args: str) -> dict[str, Any]:
+    kernel.triage("plan", *args, "--out", str(place))
+    return dict(json.loads((place / "manager.cfg").read_text()))
+
+
+def test_a_commit_becomes_a_configuration_that_syz_manager_takes(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    settings(frobbing, tmp_path)
+    place = tmp_path / "plan"
+    config = planned(frobbing, place)
+    assert mgrconfig.faults(config) == []
+    assert {"frob", "frob$more"} <= set(config["enable_syscalls"]) and "other" not in config["enable_syscalls"]
+    assert mgrconfig.unprovided(DESCRIPTIONS, set(config["enable_syscalls"])) == set()
+    assert config["image"] == str(tmp_path / "image") and config["target"] == "linux/amd64"
+    assert config["experimental"]["focus_areas"][0]["filter"]["functions"][0].startswith("^__x64_sys_frob(\\.")
+    assert [seed.name for seed in (place / "seeds").iterdir()] == ["frob"]
+
+
+def test_the_page_says_what_to_run_in_order(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    settings(frobbing, tmp_path)
+    place = tmp_path / "a plan"
+    planned(frobbing, place)
+    document = json.loads((place / "plan.json").read_text())
+    assert [step["Title"] for step in document["Steps"]] == [
+        "Check the change out", "Configure the kernel", "Build it", "Leave out what this kernel does not hold", "Fuzz",
+    ]  # fmt: skip
+    assert document["Missing"] == [] and document["SchemaVersion"] == 1
+    page = (place / "plan.md").read_text()
+    for step in document["Steps"]:
+        assert all(command in page for command in step["Commands"])
+    assert "<b>" not in page and "\\`x\\`" in page
+    first = shlex.split(document["Steps"][0]["Commands"][0])
+    assert first[-2:] == [str(place / "linux"), frobbing.head()]
+
+
+def test_what_only_the_person_knows_is_asked_for(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    place = tmp_path / "plan"
+    out, error = frobbing.triage_both("plan", "HEAD", "--out", str(place))
+    assert "plan.image is not set" in error and "fuzz.syzkaller is not set" in error and "system calls are not limited" in error
+    assert "all system calls" in out
+    assert "enable_syscalls" not in json.loads((place / "manager.cfg").read_text())
+    assert "CONFIG_KCOV=y" in (place / "kernel.config").read_text()
+
+
+def test_a_base_that_fuzzers_use_needs_no_more_for_it(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "base.config").write_text("CONFIG_KCOV=y\n")
+    frobbing.git("config", "patchtriage.fuzz.baseConfig", str(tmp_path / "base.config"))
+    planned(frobbing, tmp_path / "plan")
+    assert "KASAN" not in (tmp_path / "plan/kernel.config").read_text()
+    commands = json.loads((tmp_path / "plan/plan.json").read_text())["Steps"][1]["Commands"]
+    assert commands[0] == f"cp {tmp_path}/base.config {tmp_path}/plan/build/.config"
+
+
+def test_a_mailed_patch_is_planned_on_its_base(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    settings(frobbing, tmp_path)
+    (tmp_path / "change.patch").write_text(frobbing.git("format-patch", "-1", "--stdout"))
+    frobbing.git("reset", "-q", "--hard", "HEAD~1")
+    config = planned(frobbing, tmp_path / "plan", "--patch", str(tmp_path / "change.patch"))
+    assert "frob" in config["enable_syscalls"]
+    commands = json.loads((tmp_path / "plan/plan.json").read_text())["Steps"][0]["Commands"]
+    assert commands[-1] == f"git -C {tmp_path}/plan/linux am {tmp_path}/change.patch"
+    assert frobbing.head() in commands[0]
+
+
+def test_a_series_is_one_plan(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    frobbing.commit("mm/pool.c", frobbing.read("mm/pool.c").replace("count++", "count--"), "mm: count down")
+    planned(frobbing, tmp_path / "plan", "HEAD~2..HEAD")
+    assert len(json.loads((tmp_path / "plan/plan.json").read_text())["Changes"]) == 2
+
+
+def test_nothing_is_planned_for_what_is_not_worth_it(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    frobbing.commit("init/main.c", "/* more */\n" + frobbing.read("init/main.c"))
+    assert frobbing.triage("plan", "--out", str(tmp_path / "plan")) == "nothing to fuzz: no change is worth it\n"
+    assert not (tmp_path / "plan").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [(["HEAD", "--patch", "x"], "plan takes"), (["--base", "HEAD"], "--base goes with --patch"), (["--patch", "-"], "as a file")],
+)
+def test_wrong_use(kernel: Kernel, tmp_path: pathlib.Path, args: list[str], why: str) -> None:
+    assert why in kernel.triage_both("plan", *args, "--out", str(tmp_path / "plan"), ok=2)[1]
+
+
+def test_a_directory_with_something_in_it_is_left_alone(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan/mine").write_text("")
+    assert "name a new directory" in frobbing.triage_both("plan", "--out", str(tmp_path / "plan"), ok=2)[1]
+    assert [path.name for path in (tmp_path / "plan").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"target": "linux/x86_64"},
+        {"type": "gce"},
+        {"workdir": ""},
+        {"enable_syscalls": []},
+        {"vm": {"count": 0}},
+        {"vm": {"mem": 64}},
+        {"vm": {"cmdline": "quiet"}},
+        {"vm": {"memory": 512}},
+        {"more": 1},
+        {"experimental": {"focus_areas": [{"filter": {"functions": []}, "weight": 1.0}]}},
+    ],
+)
+def test_the_schema_refuses_what_syz_manager_does(wrong: dict[str, Any]) -> None:
+    good = {"target": "linux/amd64", "workdir": "w", "syzkaller": "s", "type": "qemu"}
+    assert mgrconfig.faults(good) == []
+    assert mgrconfig.faults(good | wrong) != []
