@@ -78,8 +78,10 @@ FROM_SOURCES: dict[str, dict[str, tuple[str, str]]] = {
         "xio3130-downstream": ("104c:8233 060400", "hw/pci-bridge/xio3130_downstream.c"),
     },
 }
-# what a device shows besides: its virtual functions (hw/net/igbvf.c), or an id that a property gives it (hw/nvme/ctrl.c)
-BESIDES = {"igb": "8086:10ca 0000:0000 020000", "nvme": "8086:5845 0000:0000 010802"}
+# what a device shows besides: its virtual functions (hw/net/igbvf.c), or an id that a property gives it (hw/nvme/ctrl.c, hw/display/ati.c)
+BESIDES = {
+    "igb": "8086:10ca 0000:0000 020000", "nvme": "8086:5845 0000:0000 010802", "ati-vga": "1002:5159 1af4:1100 030000",
+}  # fmt: skip
 VIRTIO_FROM_SOURCES = {  # include/standard-headers/linux/virtio_ids.h; their back ends are other programs, which are not here
     "vhost-user-fs-pci": 26, "vhost-user-gpio-pci": 41, "vhost-user-i2c-pci": 34, "vhost-user-snd-pci": 25, "vhost-vsock-pci": 19,
     "vhost-user-rng-pci": 4, "vhost-user-scsi-pci": 8, "vhost-user-blk-pci": 2, "vhost-user-gpu-pci": 16, "vhost-user-input-pci": 18,
@@ -346,6 +348,8 @@ def main() -> None:
         tables["LNRO0005"] = tables["ARMH0011"] = tables["ARMH0061"] = "virt"
     tables |= {name: device for name, (device, _) in ACPI_FROM_SOURCES.items() if name not in tables}
     tables |= {name: BOARD[arch] for name in ACPI_OF_BOARD if name not in tables}
+    if arch == "x86_64":
+        tables["PNP0D10"] = BOARD[arch]  # with usb=on (hw/usb/hcd-xhci-sysbus.c)
     made = {"Program": "QEMU", "Version": version, "Target": arch, "Machines": list(MACHINES[arch])}
     whole = {"Made": made, "Pci": ids, "Virtio": virtio, "Acpi": tables, "Of": compatible, "Devices": devices, "NotPlugged": refused}
     args.out.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")

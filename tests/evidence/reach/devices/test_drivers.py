@@ -44,7 +44,7 @@ nic-y := nic_main.o nic_hw.o
 obj-$(CONFIG_NIC) += nic.o
 switch-objs := switch_main.o switch_core.o
 obj-$(CONFIG_SWITCH) += switch.o
-obj-$(CONFIG_ODD) += odd.o
+obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o
 obj-$(CONFIG_CLASSY) += classy.o
 obj-$(CONFIG_XHC) += xhc.o
 obj-$(CONFIG_USBNIC) += usbnic.o
@@ -171,6 +171,8 @@ module_platform_driver(gpiox_driver);
     "drivers/net/empty.c": pci_driver("empty", ""),
     "drivers/net/withouttable.c": "static struct pci_driver w_driver = {\n\t.name = \"w\",\n\t.id_table = NULL,\n};\nmodule_pci_driver(w_driver);\n",
     "drivers/net/overridden.c": pci_driver("overridden", "\t{ .vendor = PCI_ANY_ID, .device = PCI_ANY_ID, .override_only = 1 },"),
+    "drivers/net/rv100.c": pci_driver("rv100", "\t{ PCI_DEVICE(0x1002, 0x5159) },"),
+    "drivers/net/xhci.c": "static const struct acpi_device_id x_ids[] = {\n\t{ \"PNP0D10\" },\n\t{ }\n};\nstatic struct platform_driver x_driver = {\n\t.driver = { .name = \"x\", .acpi_match_table = x_ids },\n};\nmodule_platform_driver(x_driver);\n",
     "arch/x86/boot/early.c": "int early(void)\n{\n\treturn 0;\n}\n",
     "drivers/net/refused.c": pci_driver("refused", "\t{ PCI_DEVICE(0x1002, PCI_ANY_ID) },").replace(
         "\treturn 0;\n", "\tint i;\n\tfor (i = 0; i < 2; i++)\n\t\tif (sent_away[i] == pdev->device)\n\t\t\treturn -ENODEV;\n\treturn 0;\n"
@@ -302,6 +304,13 @@ def test_a_device_tree_alone_is_no_on_a_pc_and_open_where_the_machine_has_one(tr
     assert found.answer is Answer.NO and "device tree" in found.facts[0].claim
     # a maker of the device that is itself out of reach makes none
     assert of(ask, "madebyswitch.c").answer is Answer.NO
+
+
+@pytest.mark.parametrize(("name", "device"), [("rv100.c", "ati-vga"), ("xhci.c", "microvm")])
+def test_a_device_that_an_option_of_the_emulator_makes_is_a_device(ask: Ask, name: str, device: str) -> None:
+    """`-device ati-vga,model=rv100` and `-M microvm,usb=on` (hw/display/ati.c, hw/usb/hcd-xhci-sysbus.c)."""
+    found = of(ask, name)
+    assert found.answer is Answer.YES and found.devices == (device,)
 
 
 def test_an_acpi_id_of_the_machines_tables_is_a_device(ask: Ask) -> None:
