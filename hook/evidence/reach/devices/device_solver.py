@@ -29,9 +29,9 @@ So an object without may-edges has no file that another object, a bus or user sp
 linker sections lead to stands outside of drivers/ and sound/, where nothing is `no`.
 
 **What is taken for granted** is named in the answer's assumptions: an object that is open only for a notifier or a transport that its
-initcall registers needs a device for what it uses of others (`Spread.NOWHERE`); the core of a PCI chip that no machine has stays `no`
-though a driver beside it, for the management port of the chip, can be bound by hand (`Spread.ASIDE`); in a large object, what an initcall
-hands out leads to the directories in which it does so, and what these call (`Edge.into`).
+initcall registers needs a device for what it uses of others (`Spread.NOWHERE`); so does one that hands out something else, for what it
+uses of the core of a PCI chip in its directory that no machine has (`Spread.ASIDE`); in a large object, what an initcall hands out leads to
+the directories in which it does so, and what these call (`Edge.into`).
 """
 
 from __future__ import annotations
@@ -175,13 +175,11 @@ class Solver:
 
 @dataclasses.dataclass(frozen=True)
 class _Aside:
-    """An edge from a driver beside the object that is open only by hand, or for what its initcall hands out."""
+    """An edge from a driver beside the object that is open only for what its initcall hands out."""
 
     edge: Edge
     source: Object
     known: Standing
-    proved: Standing | None = None  # what it proves, where it counts
-    spread: Spread = Spread.ASIDE  # of what it leaves open, where it counts and proves nothing
 
 
 class _Ways:
@@ -197,8 +195,7 @@ class _Ways:
         self._closed: list[Fact] = []
         self._assumptions: list[str] = []
         self._aside: list[_Aside] = []
-        # drivers beside the object that use it, for the same chip on PCI: that one has no device, or that it is not known of one
-        self._pci_is_absent = self._pci_is_open = False
+        self._pci_is_absent = False  # whether a driver beside the object that uses it, for the same chip on PCI, has no device
 
     @property
     def opened(self) -> int:
@@ -227,37 +224,30 @@ class _Ways:
         """An edge from another object, of which so much is known."""
         is_on_pci = known.answer is not Answer.YES and edge.beside and reader.bus(source) == "pci"
         if known is _OPEN_IN_CIRCLE:
-            self._pci_is_open = self._pci_is_open or is_on_pci
-        elif known.answer is Answer.NO:
+            return
+        if known.answer is Answer.NO:
             self._closed += known.facts[:1]
             self._assumptions += known.assumptions
             self._pci_is_absent = self._pci_is_absent or is_on_pci
         elif known.answer is Answer.YES:
-            self._from_running(edge, source, known, reader)
+            self._from_running(edge, known)
         elif known.spread is Spread.NOWHERE and not edge.by_initcall:
             self._take_for_closed(source, known)
             self._pci_is_absent = self._pci_is_absent or is_on_pci
         elif known.spread is Spread.ASIDE and edge.beside:
             self._aside.append(_Aside(edge, source, known))
         else:
-            self._pci_is_open = self._pci_is_open or is_on_pci
             self.open(edge, short=known.is_short)
 
-    def _from_running(self, edge: Edge, source: Object, known: Standing, reader: ObjectReader) -> None:
-        if known.run not in edge.carries:
+    def _from_running(self, edge: Edge, known: Standing) -> None:
+        is_played = known.run is Run.PLAYED
+        if known.run not in edge.carries or edge.kind is not EdgeKind.MUST:
             self.open(edge)
             return
-        is_played = known.run is Run.PLAYED
-        # a port for the management of the chip, and no cell of another chip
-        is_port = is_played and edge.beside and reader.is_by_hand(source)
         if is_played and edge.refusal is not None and (refused := edge.refusal()):
-            refusing = dataclasses.replace(edge, question=refused, devices=known.devices)
-            if is_port:
-                self._aside.append(_Aside(refusing, source, known))
-            else:
-                self.open(refusing)
+            self.open(dataclasses.replace(edge, question=refused, devices=known.devices))
             return
-        reached = Standing(
+        self.proved = Standing(
             Answer.YES,
             (*known.facts[:_HOP_FACTS], *edge.facts),
             known.devices,
@@ -265,23 +255,14 @@ class _Ways:
             known.assumptions,
             run=Run.PLAYED if is_played else Run.DEVICE,
         )
-        proved = reached if edge.kind is EdgeKind.MUST else None
-        if is_port:
-            self._aside.append(_Aside(edge, source, known, proved, edge.spread))
-        elif proved is None:
-            self.open(edge)
-        else:
-            self.proved = proved
 
     def from_aside(self) -> None:
-        """The edges from drivers beside the object that are bound by hand: they do not count for the core of a PCI chip that is absent."""
-        if not self._pci_is_absent and not self._pci_is_open:
-            self.proved = next((aside.proved for aside in self._aside if aside.proved is not None), None)
+        """The edges from drivers beside the object that only hand something out: they do not count where that chip is absent on PCI."""
         for aside in self._aside:
             if self._pci_is_absent:
                 self._take_for_closed(aside.source, aside.known)
             else:
-                self.open(aside.edge, aside.spread, short=aside.known.is_short)
+                self.open(aside.edge, Spread.ASIDE, short=aside.known.is_short)
         self._aside = []
 
     def _take_for_closed(self, source: Object, known: Standing) -> None:

@@ -35,7 +35,7 @@ class Spread(enum.IntEnum):
     """How far an open question about an object is one about the objects that it uses."""
 
     NOWHERE = 0  # not at all: for what it uses of others, the object needs a device
-    ASIDE = 1  # as one of a chip played by user space: not for the core of a PCI chip in the same directory
+    ASIDE = 1  # for what its initcall hands out: not to the core of a PCI chip in the same directory that no machine has
     EVERYWHERE = 2
 
 

@@ -10,7 +10,6 @@ import re
 
 from hook.evidence.reach.devices import initcalls
 from hook.evidence.reach.devices.bindings import Binder, Driver, drivers
-from hook.evidence.reach.devices.buses import BUSES, Way
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.machine import Machine
 from hook.kernel.kbuild.objects import Object
@@ -113,11 +112,6 @@ class ObjectReader:
         """The bus that an object's drivers are mostly on; empty where it has none."""
         found = (driver.bus for path in obj.members[:_MOST_WITH_BUS] for driver in drivers(self.texts, path))
         return next(found, "")
-
-    def is_by_hand(self, obj: Object) -> bool:
-        """Whether user space may have the object's drivers, or those that use it, bound to a chip that it plays."""
-        bus = self.bus(obj)
-        return not bus or (bus in BUSES and BUSES[bus].way is Way.BY_HAND)
 
     def is_module(self, obj: Object) -> bool:
         """Whether it can be built as a module, so that what it does not export cannot be used elsewhere."""

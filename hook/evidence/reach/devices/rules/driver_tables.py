@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices.buses import BUSES, BY_HAND, OWN, Way
 from hook.evidence.reach.devices.driver_answers import driver_answers, split
 from hook.evidence.reach.devices.graph import Edge, EdgeKind, Incoming, Run, Spread
@@ -12,7 +11,6 @@ from hook.evidence.reach.devices.id_tables import announced
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kconfig import expressions
-from hook.verdict import Answer
 
 _TABLES = ("pci", "acpi", "pnp", "virtio", "platform", "usb", "hid")  # kinds that MODULE_DEVICE_TABLE names, of which all have to be read
 
@@ -32,12 +30,12 @@ def own_devices(obj: Object, reader: ObjectReader) -> Incoming:
 def driver_tables(obj: Object, reader: ObjectReader) -> Incoming:
     """What the buses give to the drivers of the object."""
     profile = reader.profile(obj)
-    reaches: list[tuple[Reach, Run, Spread]] = []
-    for found in driver_answers(obj, reader):
-        by_hand = BUSES[found.driver.bus].way is Way.BY_HAND
-        run = Run.PLAYED if by_hand else Run.DEVICE
-        reaches.append((found.reach, run, Spread.ASIDE if by_hand and found.reach.answer is Answer.UNKNOWN else Spread.EVERYWHERE))
-    edges, closed = split(reaches)
+    edges, closed = split(
+        [
+            (found.reach, Run.PLAYED if BUSES[found.driver.bus].way is Way.BY_HAND else Run.DEVICE, Spread.EVERYWHERE)
+            for found in driver_answers(obj, reader)
+        ]
+    )
     unseen = "" if profile.whole else f"which files {obj.path} is linked of could not be read"
     return Incoming((*edges, *_unclaimed(obj, reader)), closed, unseen)
 
