@@ -109,6 +109,10 @@ class Texts:
         """What a file defines."""
         return self.once(("scan", path), lambda: definitions.scan((self.get(path) or "").encode("latin-1")).definitions)
 
+    def variables(self, path: str) -> list[definitions.Definition]:
+        """The variables that a file defines or declares outside of functions."""
+        return [one for one in self.scan(path) if one.kind is definitions.DefinitionKind.VARIABLE]
+
     def exists(self, path: str) -> bool:
         """Whether there is a file to read."""
         return self.get(path) is not None

@@ -244,6 +244,7 @@ OWN: dict[str, str] = {
     "USB_CONFIGFS": "configfs gadgets with dummy_hcd", "USB_LIBCOMPOSITE": "configfs gadgets with dummy_hcd",
     "COMEDI_TEST": "comedi_test", "SAMPLE_VFIO_MDEV_MTTY": "mtty", "MISDN_L1OIP": "l1oip", "VHOST_NET": "vhost-net",
     "VHOST_VSOCK": "vhost-vsock", "ATM_TCP": "atmtcp", "NET_DSA_LOOP": "dsa_loop", "VME_FAKE": "vme_fake",
+    "GPIO_AGGREGATOR": "gpio-aggregator (new_device)",
 }  # fmt: skip
 # of these kinds, what hosts a chip's driver by hand: the device, and the question that it leaves
 BY_HAND: dict[str, tuple[str, str]] = {

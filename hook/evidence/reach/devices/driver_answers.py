@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hook.evidence.reach.answer import Reach
+from hook.evidence.reach.answer import Reach, unknown
 from hook.evidence.reach.devices import manual_bind
 from hook.evidence.reach.devices.bindings import Binder, DeviceNames, Driver
 from hook.evidence.reach.devices.buses import BUSES, Way
@@ -42,7 +42,10 @@ def _of_driver(binder: Binder, driver: Driver) -> tuple[Reach, DeviceNames | Non
     bus = BUSES[driver.bus]
     if bus.way is Way.BY_HAND and (by_hand := manual_bind.bound(binder, driver, bus)) is not None:
         return by_hand, None
-    return binder.answer(driver)
+    reach, names = binder.answer(driver)
+    if reach.answer is Answer.NO and (files := driver.fields.get("groups", "NULL")) != "NULL":
+        return unknown(f"{driver.name} has files of its own in sysfs ({files[:60]}), which user space opens without a device"), None
+    return reach, names
 
 
 def edge(reach: Reach, run: Run = Run.DEVICE, spread: Spread = Spread.EVERYWHERE) -> Edge:

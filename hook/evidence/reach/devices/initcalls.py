@@ -20,6 +20,7 @@ from hook.evidence.reach.devices.hidden_starts import hidden_starts
 from hook.kernel.texts import Texts
 
 _MOST_FUNCTIONS = 400  # of the start of one object
+_MOST_MACROS = 4  # that stand for each other
 _START = re.compile(
     r"(?m)^[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY|\w*SETUP\w*|__setup"
     r"|early_param|\w*_param_cb|\w+_module_drivers?|cpufreq_governor_init|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)"
@@ -30,8 +31,13 @@ _CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _INNER_CALL = re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 # what is assigned to, and what is: a table in braces, too
 _ASSIGNED = re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
+_DECLARED = re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\s*]+\Z")  # what stands before a name that is declared
+_GIVEN = re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
+_NAMED = re.compile(r"(\w+)\s*=")
+_NEAR = 80  # characters before it
 _ALONE = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")
-_ADDRESS = re.compile(r"&\s*([A-Za-z_]\w*)|[(,]\s*([A-Za-z_]\w*)\s*(?=[,)])")
+_NAMES = re.compile(r"[A-Za-z_]\w*")
+_ADDRESS = re.compile(r"&\s*([A-Za-z_]\w*)|(?<![\w.>])([A-Za-z_]\w*)\b(?!\s*(?:->|\.|\())")
 _BY_FUNCTION = re.compile(
     r"_*(?:devm_)?(?:(\w+?)_(?:register|add|bus_register)_drivers?|(\w+?)_drivers?_(?:register|probe)|register_(\w+?)_driver"
     r"|(\w+?)_register_device_driver)\Z"
@@ -56,13 +62,13 @@ _HANDING = re.compile(
     r"|device_add\w*|cdev_\w+|\w*_attach\w*|\w*add_disk\w*|\w*install\w*|alloc_(?:disk|netdev|etherdev)\w*|platform_device_\w+"
     r"|platform_create_\w+|\w*_add|\w*_add_\w+|kobject_init\w*|kobject_create\w*|i2c_new_\w+|\w*_new_device|\w*_setup|\w*_start"
     r"|\w*_enable|\w*init_module|bus_for_each\w*|driver_for_each\w*|class_for_each\w*|parport_\w+|isa_\w+|\w*subsys\w*"
-    r"|\w*_populate\w*"
+    r"|\w*_populate\w*|\w*create_(?:files?|groups?|bin_file)\w*"
 )
 # of these, those that lead to no code of the caller's
 _HARMLESS = re.compile(
     r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
     # what these are given is called for a port, a host, an instance or a controller, which a driver with a device adds
-    r"|uart_(?:un)?register_driver|(?:fc|sas|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
+    r"|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
     r"|led_trigger_register_simple"
     r"|"
     r"\w*unregister\w*|class_(?:create|destroy|register)|bus_register|root_device_register\w*|alloc_chrdev_region"
@@ -71,6 +77,9 @@ _HARMLESS = re.compile(
     r"|alloc_\w*workqueue|init_completion|init_\w*work\w*|kthread_stop|cancel_\w+|\w*flush_\w+|of_\w+|acpi_get_\w+|sg_\w+"
     r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir"
 )
+# members of a bus or a class whose files in sysfs are there without a device
+_FILES = re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
+_OF_FILES = ("bus_register", "class_register")
 # functions that put software where user space drives it without a device of any kind
 _DRIVEN = {
     "w1_register_family": "w1",
@@ -101,6 +110,7 @@ class Start:
     buses: tuple[tuple[str, str, int], ...]  # that it registers drivers on, with the path and line
     calls: tuple[tuple[str, str, int], ...]  # functions of other objects that it calls, which may lead back to it
     unknown: tuple[tuple[str, str, int], ...]  # what else it does, in words, with the path and line
+    drivers: tuple[tuple[str, str, str, int], ...] = ()  # that it registers: the bus, the name of the structure or array, the path and line
 
 
 def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tree: bool = True) -> Start:
@@ -115,7 +125,7 @@ def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tr
         for hidden, offset in hidden_starts(texts, path):
             reader.unknown.setdefault(hidden, (hidden, path, texts.line(path, offset)))
     reader.follow()
-    return Start(tuple(reader.buses.values()), tuple(reader.calls.values()), tuple(reader.unknown.values()))
+    return Start(tuple(reader.buses.values()), tuple(reader.calls.values()), tuple(reader.unknown.values()), tuple(reader.drivers))
 
 
 class _StartReader:
@@ -126,11 +136,18 @@ class _StartReader:
         self.buses: dict[str, tuple[str, str, int]] = {}
         self.calls: dict[str, tuple[str, str, int]] = {}
         self.unknown: dict[str, tuple[str, str, int]] = {}
+        self.drivers: dict[tuple[str, str, str, int], None] = {}
         self._waiting: list[tuple[str, str]] = []  # functions to be followed, each with its file
         self._seen: set[str] = set()
+        self._given: set[str] = (
+            set()
+        )  # functions of the object that are given the address of a function or of a variable that may hold some
 
-    def _registers(self, bus: str, path: str, offset: int) -> None:
-        self.buses.setdefault(bus, (bus, path, self._texts.line(path, offset)))
+    def _registers(self, bus: str, path: str, offset: int, given: str = "") -> None:
+        line = self._texts.line(path, offset)
+        self.buses.setdefault(bus, (bus, path, line))
+        if driver := _GIVEN.match(given):
+            self.drivers.setdefault((bus, driver[1], path, line))
 
     def statement(self, path: str, statement: re.Match[str]) -> None:
         """What one macro outside of functions says of the start."""
@@ -152,7 +169,7 @@ class _StartReader:
         elif name.startswith(("kunit_test", "DECLARE_USB_FUNCTION")):
             self._registers("kunit" if name.startswith("kunit") else "usb_function", path, at)
         elif not name.endswith(("_cb", "_call")) and (macro := _BY_MACRO.match(name)):
-            self._registers(SAME.get(macro[1] or macro[2], macro[1] or macro[2]), path, at)
+            self._registers(SAME.get(macro[1] or macro[2], macro[1] or macro[2]), path, at, arguments)
         elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
             self.unknown.setdefault(name, (f"{name}() runs code of it without a device", path, self._texts.line(path, at)))
 
@@ -170,7 +187,7 @@ class _StartReader:
             if where is None:
                 self.unknown.setdefault(function, (f"its start calls {function}(), which is not in it", path, 1))
                 continue
-            self._function(*where)
+            self._function(*where, function)
 
     @functools.cached_property
     def _functions(self) -> dict[str, tuple[str, int, int]]:
@@ -186,36 +203,90 @@ class _StartReader:
         found = defined(self._texts, function, (path,)) or self._functions.get(function)
         return found or defined(self._texts, function, _others(self._texts, function, self._whole))
 
-    def _function(self, path: str, begin: int, end: int) -> None:
+    def _function(self, path: str, begin: int, end: int, function: str) -> None:
         text = self._texts.get(path) or ""
         ending = None if self._by_tree else _NO_NODE.search(text, begin, end)
         if ending:
             self._registers("tree", path, ending.start())
-        for call in _CALL.finditer(text, begin, ending.end() if ending else end):
+        end = ending.end() if ending else end
+        local = self._assigned(path, begin, end, function)
+        for call in _CALL.finditer(text, begin, end):
             name = call[1]
-            if name in NOT_CALLED_AT_START or name in self._seen:
+            if name in NOT_CALLED_AT_START or name in self._given:
                 continue
             if self._defined(name, path) is not None:
+                if _gives(self._texts, path, call, local):
+                    self._given.add(name)
+                    self._seen.discard(name)  # once more, with what it is given
                 self._waiting.append((path, name))
                 continue
-            known = bus_of(name)
-            if known and known in BUSES:
-                self._registers(known, path, call.start())
-            elif _HARMLESS.fullmatch(name) is None and (known or _hands_out(self._texts, path, call, name, self._members)):
+            if header := self._header(name, path):
+                self._of_header(name, header, path, call.start(), 0)
+            elif not self._is_known(name, path, call.start(), text[call.end() : call.end() + _NEAR]) and _hands_out(
+                self._texts, path, call, local
+            ):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
-        for assigned in _ASSIGNED.finditer(text, begin, ending.end() if ending else end):
-            if given := self._given_away(path, assigned[1], assigned[2]):
+
+    def _assigned(self, path: str, begin: int, end: int, function: str) -> set[str]:
+        """Keeps what a function assigns to what is not the object's own; gives its own variables and parameters that have such a value."""
+        text, local = self._texts.get(path) or "", set[str]()
+        if function in self._given:
+            head = text[max(text.rfind(f"{function}(", 0, begin), 0) : begin]
+            local |= {*_NAMES.findall(head)} - {function}
+        for assigned in _ASSIGNED.finditer(text, begin, end):
+            if given := self._given_away(path, assigned[1], assigned[2], local):
+                if _DECLARED.search(text, max(begin, assigned.start() - _NEAR), assigned.start()):
+                    local.update((assigned[1].strip("* "), *_NAMED.findall(assigned[2])))
+                    continue
                 what = f"its initcall assigns {given} to {' '.join(assigned[1].split())}"
                 self.unknown.setdefault(what, (what, path, self._texts.line(path, assigned.start())))
+        return local
 
-    def _given_away(self, path: str, target: str, value: str) -> str:
+    def _is_known(self, name: str, path: str, offset: int, given: str) -> bool:
+        """Whether a function registers with a bus, which is kept, or leads to no code of the caller's."""
+        known = bus_of(name)
+        if known in BUSES:
+            self._registers(known, path, offset, given)
+        elif known:
+            self.calls.setdefault(name, (name, path, self._texts.line(path, offset)))
+        elif name in _OF_FILES:
+            return _FILES.search(self._texts.get(path) or "") is None
+        return bool(known) or _HARMLESS.fullmatch(name) is not None
+
+    def _header(self, name: str, path: str) -> str:
+        """The file itself where it defines a macro of the name, or a header from beside it that defines what is called so."""
+        if _HARMLESS.fullmatch(name) or bus_of(name):
+            return ""
+        if self._texts.macro(path, name):
+            return path
+        folder = path.rpartition("/")[0]
+        return next((one for one in self._texts.defining(name) if one.endswith(".h") and one.startswith(f"{folder}/")), "")
+
+    def _of_header(self, name: str, header: str, path: str, offset: int, depth: int) -> None:
+        """What an inline function of a header does, or what a macro stands for, at a place of a file."""
+        if defined(self._texts, name, (header,)) is not None:
+            self._waiting.append((header, name))
+            return
+        for _, body in self._texts.macro(header, name):
+            for call in _CALL.finditer(body):
+                inner = call[1]
+                if inner in NOT_CALLED_AT_START or inner == name:
+                    continue
+                if self._defined(inner, path) is not None:
+                    self._waiting.append((path, inner))
+                elif depth < _MOST_MACROS and (further := self._header(inner, header) or self._header(inner, path)):
+                    self._of_header(inner, further, path, offset, depth + 1)
+                elif not self._is_known(inner, path, offset, body[call.end() :]) and (_HANDING.fullmatch(inner) or "&" in body):
+                    self.calls.setdefault(inner, (inner, path, self._texts.line(path, offset)))
+
+    def _given_away(self, path: str, target: str, value: str, local: set[str]) -> str:
         """The function, or the variable that may hold some, whose address an assignment gives to what is not the object's own."""
         variables = self._texts.once(("variables", path), functools.partial(_variables, self._texts, path))
         own = self._texts.once(("own variables", path), functools.partial(_own_variables, self._texts, path))
         if re.match(r"\w+", target) and "->" not in target and re.match(r"\w+", target)[0] in own:  # type: ignore[index]
             return ""
         for word in _ALONE.findall(_INNER_CALL.sub(" ", value)):
-            if word in variables or defined(self._texts, word, (path,)) is not None:
+            if word in local or word in variables or defined(self._texts, word, (path,)) is not None:
                 return str(word)
         return ""
 
@@ -237,21 +308,28 @@ def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _hands_out(texts: Texts, path: str, call: re.Match[str], name: str, members: Sequence[str]) -> bool:
-    """Whether a call may give another part of the kernel a way back into the object: by its name, or by the address of something of its."""
-    if _HANDING.fullmatch(name):
-        return True
+def _hands_out(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> bool:
+    """Whether a call may give another part of the kernel a way back into the object: by its name, or by the address of something of its.
+
+    `local` are variables of the function that hold such an address.
+    """
+    return _HANDING.fullmatch(call[1]) is not None or _gives(texts, path, call, local)
+
+
+def _gives(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> bool:
+    """Whether a call is given such an address."""
     text = texts.get(path) or ""
     end = closing(text, call.end() - 1)
     # what a call among the arguments is given is asked of that call
     if end < 0:
         return True  # where it ends is not seen, so neither what it is given
     arguments = _INNER_CALL.sub(" ", text[call.end() : end])
-    for found in _ADDRESS.finditer(f"({arguments})"):
+    variables = texts.once(("variables", path), functools.partial(_variables, texts, path))
+    for found in _ADDRESS.finditer(arguments):
         word = found[1] or found[2]
-        if found[1] is None and defined(texts, word, (path,)) is not None:
+        if word in local or (found[1] and word in variables) or word in _callbacks(texts, path):
             return True
-        if found[1] is not None and word in texts.once(("variables", path), functools.partial(_variables, texts, path)):
+        if defined(texts, word, (path,)) is not None:
             return True
     return False
 
@@ -290,8 +368,7 @@ def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
     """The functions of a file, with the offsets of their braces."""
 
     def read() -> dict[str, tuple[int, int]]:
-        every = (definition for definition in texts.scan(path) if definition.kind is definitions.DefinitionKind.FUNCTION)
-        return {function.name: function.body for function in every if function.body[1]}
+        return {one.name: one.body for one in texts.scan(path) if one.kind is definitions.DefinitionKind.FUNCTION and one.body[1]}
 
     return texts.once(("functions", path), read)
 
@@ -299,12 +376,21 @@ def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
 def _own_variables(texts: Texts, path: str) -> set[str]:
     """The variables that a file defines."""
     text = texts.get(path) or ""
-    variables = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.VARIABLE)
-    return {one.name for one in variables if "extern" not in text[one.span[0] : one.offset].split()}
+    return {one.name for one in texts.variables(path) if "extern" not in text[one.span[0] : one.offset].split()}
+
+
+def _callbacks(texts: Texts, path: str) -> set[str]:
+    """The variables of a file whose initialiser has the name of a function of it: an array is given away without `&`."""
+
+    def read() -> set[str]:
+        text, functions = texts.get(path) or "", _functions(texts, path)
+        variables = ((one.name, text[one.offset + len(one.name) : one.span[1]]) for one in texts.variables(path))
+        return {name for name, value in variables if not functions.keys().isdisjoint(_NAMES.findall(value))}
+
+    return texts.once(("callbacks", path), read)
 
 
 def _variables(texts: Texts, path: str) -> set[str]:
     """The variables of a file whose initialiser may hold the address of a function."""
     text = texts.get(path) or ""
-    variables = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.VARIABLE)
-    return {one.name for one in variables if "{" in text[one.offset : one.span[1]]}
+    return {one.name for one in texts.variables(path) if "{" in text[one.offset : one.span[1]]}

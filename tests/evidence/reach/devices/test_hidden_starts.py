@@ -39,7 +39,24 @@ ASSIGNED_OPEN = {
     "slot": "core_hooks[3] = it;",
     "through_a_macro": "WRITE_ONCE(core_hook, it);",
     "rcu": "rcu_assign_pointer(core_hook, it);",
+    "given": "core_set(it);",
+    "given_by_address": "core_set(&it);",
+    "given_by_cast": "core_set((void *)it);",
+    "given_if": "core_set(fine ? it : NULL);",
+    "given_in_array": "core_set(own_calls);",
+    "given_local": "struct core_ops ops = { .hook = it };\n\n\tcore_set(&ops);",
+    "given_alias": "const struct file_operations *ops = &own_ops;\n\n\tcore_set(ops);",
+    "given_by_helper": "own_set(it);",
+    "assigned_by_helper": "own_hook(it);",
+    "own_macro_calls": "OWN_BEGIN();",
+    "header_macro_calls": "HEADER_BEGIN();",
+    "header_function": "header_begin();",
+    "driver_file": "own_file(&pdev->driver);",
+    "bus_file": "bus_create_file(&own_bus, &bus_attr_scan);",
+    "class_file": "class_create_file(&own_class, &class_attr_add);",
 }
+# members of what an initcall registers whose files user space opens without a device
+OWN_FILES = {"class_groups": "class_register(&it);", "bus_groups": "bus_register(&it);", "drv_groups": "bus_register(&it);"}
 CLOSED = {
     "plain": FUNCTION,
     "hidden": FUNCTION + "#if 0\ndevice_initcall(it);\n#endif\n#define unused(fn) other(fn)\nunused(it);",
@@ -52,18 +69,79 @@ ASSIGNED_CLOSED = {
     "result": "ret = it(3);",
     "number": "core_hooks_used = 3;",
     "compared": "ret = core_hook == 0;",
+    "numbers": "core_set(own_numbers);",
+    "size": "ret = ARRAY_SIZE(own_calls);",
+    "walked": "const struct quirk *p = own_quirks;\n\n\tret = p->level;",
+    "local_number": "own_set(3);",
+    "message": 'HEADER_LOG("begins");',
+    "class": "class_register(&own_class);",
 }
+
+
+OWN = """static struct file_operations own_ops = {
+	.read = it,
+};
+static int (*own_calls[])(unsigned long) = { it };
+static const int own_numbers[] = { 1, 2 };
+static const struct quirk own_quirks[] = { { .level = 3 } };
+static struct class own_class = { .name = "own" };
+#define OWN_BEGIN() misc_register(&own_dev)
+static void own_set(void *given)
+{
+	core_set(given);
+}
+static void own_hook(void *given)
+{
+	core_hook = given;
+}
+static int own_file(struct device_driver *drv)
+{
+	return driver_create_file(drv, &driver_attr_version);
+}
+"""
 
 
 def assigning(name: str, statement: str) -> str:
     init = f"static int __init {name}_init(void)\n{{\n\tint ret = 0;\n\n\t{statement}\n\treturn pci_register_driver(&{name}_driver);\n}}\nmodule_init({name}_init);"
-    return pci_driver(name, CHELSIO, FUNCTION + "static struct file_operations own_ops = {\n\t.read = it,\n};", init)
+    return pci_driver(name, CHELSIO, f'#include "hidden.h"\n{FUNCTION}{OWN}', init)
+
+
+def registering(*drivers: str) -> str:
+    calls = "".join(f"\tret = pci_register_driver(&{driver});\n" for driver in drivers)
+    return f"static int __init it_init(void)\n{{\n\tint ret;\n\n{calls}\treturn ret;\n}}\nmodule_init(it_init);"
+
+
+def with_files(member: str, statement: str) -> str:
+    return assigning(member, statement).replace(OWN, f"static struct thing it = {{\n\t.{member} = it_groups,\n}};")
 
 
 FILES = {
     **{f"{name}.c": pci_driver(name, CHELSIO, more) for name, more in {**OPEN, **CLOSED}.items()},
     **{f"{name}.c": assigning(name, statement) for name, statement in {**ASSIGNED_OPEN, **ASSIGNED_CLOSED}.items()},
-    "hidden.h": "#define begin_of_header(fn) subsys_initcall(fn)\n#define MODULE_INFO(fn) subsys_initcall(fn)\n",
+    **{f"{name}.c": with_files(name, statement) for name, statement in OWN_FILES.items()},
+    "driver_groups.c": pci_driver("driver_groups", CHELSIO).replace(".name =", ".driver = { .groups = it_groups },\n\t.name ="),
+    # two drivers, of which one is not read
+    "second_in_header.c": pci_driver("seen", CHELSIO, '#include "second.h"', registering("seen_driver", "second_driver")),
+    "second_by_attribute.c": pci_driver(
+        "second",
+        CHELSIO,
+        'static struct pci_driver __odd other_driver = {\n\t.name = "other",\n};',
+        registering("second_driver", "other_driver"),
+    ),
+    "second.h": 'static struct pci_driver second_driver = {\n\t.name = "second",\n};\n',
+    "both_seen.c": pci_driver(
+        "both", CHELSIO, "static struct pci_driver *const all[] = { &both_driver };", registering("both_driver", "all")
+    ),
+    "device_groups.c": pci_driver("device_groups", CHELSIO).replace(".name =", ".driver = { .dev_groups = it_groups },\n\t.name ="),
+    "hidden.h": """#define begin_of_header(fn) subsys_initcall(fn)
+#define MODULE_INFO(fn) subsys_initcall(fn)
+#define HEADER_BEGIN() header_begin()
+#define HEADER_LOG(text) pr_info(text)
+static inline int header_begin(void)
+{
+	return misc_register(&own_dev);
+}
+""",
 }
 
 
@@ -89,13 +167,13 @@ def ask(tree: Kernel) -> Iterator[Ask]:
     yield from asked(tree.path)
 
 
-@pytest.mark.parametrize("name", [*OPEN, *ASSIGNED_OPEN])
+@pytest.mark.parametrize("name", [*OPEN, *ASSIGNED_OPEN, *OWN_FILES, "driver_groups", "second_in_header", "second_by_attribute"])
 def test_what_runs_without_a_device_leaves_the_driver_open(ask: Ask, name: str) -> None:
     ask.begin_question()
     assert of(ask, f"{name}.c").answer is Answer.UNKNOWN
 
 
-@pytest.mark.parametrize("name", [*CLOSED, *ASSIGNED_CLOSED])
+@pytest.mark.parametrize("name", [*CLOSED, *ASSIGNED_CLOSED, "device_groups", "both_seen"])
 def test_what_only_looks_so_does_not(ask: Ask, name: str) -> None:
     ask.begin_question()
     assert of(ask, f"{name}.c").answer is Answer.NO

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from hook.evidence.reach.answer import Reach, no, unknown
 from hook.evidence.reach.devices.buses import BUSES, Way
@@ -36,7 +37,20 @@ def registrations(obj: Object, reader: ObjectReader) -> Incoming:
         if reach is None:
             reach = unknown(f"not known: whether the VM has a device on {bus}, which {path}:{line} registers with")
         reaches.append((reach, Run.SUITE if bus == "kunit" else Run.DEVICE, Spread.EVERYWHERE))
+    reaches += [(reach, Run.DEVICE, Spread.EVERYWHERE) for reach in _unseen_drivers(reader, profile, of_drivers)]
     return Incoming(*split(reaches))
+
+
+def _unseen_drivers(reader: ObjectReader, profile: Profile, of_drivers: set[str]) -> Iterator[Reach]:
+    """What is registered on a bus of which drivers were seen, and is none of these, nor an array of them."""
+    seen = {driver.name for driver in profile.drivers}
+    for bus, name, path, line in profile.start.drivers:
+        if bus not in of_drivers or name in seen:
+            continue
+        text = reader.texts.get(path) or ""
+        array = re.search(rf"\b{re.escape(name)}\s*\[\s*\w*\s*\]\s*=\s*\{{([^}}]*)\}}", text)
+        if array is None or not seen.issuperset(re.findall(r"\w+", re.sub(r"(?m)^[ \t]*#.*$", "", array[1]))):
+            yield unknown(f"not known: which devices {name} binds to, which {path}:{line} registers; it was not found")
 
 
 def _by_tree(reader: ObjectReader, path: str, line: int) -> Reach:
