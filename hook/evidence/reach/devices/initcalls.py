@@ -58,7 +58,7 @@ _INITCALL = re.compile(r"(?:module_init|\w*initcall\w*)\Z")
 # functions by whose name one can tell that they hand something of the caller's out, whatever their arguments are
 _HANDING = re.compile(
     r"\w*register\w*|\w*notifier\w*|\w*_hook\w*|\w*subscribe\w*|request_\w*irq\w*|kthread_\w+|\w*schedule\w*|\w*queue_\w*work\w*"
-    r"|\w*timer_setup\w*|proc_\w+|misc_\w+|sysfs_create\w*|debugfs_create_(?!dir\b|[ux]\d+\b|bool\b|atomic)\w+|device_create\w*"
+    r"|\w*timer_setup\w*|(?:add|mod)_timer\w*|proc_\w+|misc_\w+|sysfs_create\w*|debugfs_create_(?!dir\b|[ux]\d+\b|bool\b|atomic)\w+|device_create\w*"
     r"|device_add\w*|cdev_\w+|\w*_attach\w*|\w*add_disk\w*|\w*install\w*|alloc_(?:disk|netdev|etherdev)\w*|platform_device_\w+"
     r"|platform_create_\w+|\w*_add|\w*_add_\w+|kobject_init\w*|kobject_create\w*|i2c_new_\w+|\w*_new_device|\w*_setup|\w*_start"
     r"|\w*_enable|\w*init_module|bus_for_each\w*|driver_for_each\w*|class_for_each\w*|parport_\w+|isa_\w+|\w*subsys\w*"
@@ -68,7 +68,7 @@ _HANDING = re.compile(
 _HARMLESS = re.compile(
     r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
     # what these are given is called for a port, a host, an instance or a controller, which a driver with a device adds
-    r"|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
+    r"|dmi_check_system|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
     r"|led_trigger_register_simple"
     r"|"
     r"\w*unregister\w*|class_(?:create|destroy|register)|bus_register|root_device_register\w*|alloc_chrdev_region"

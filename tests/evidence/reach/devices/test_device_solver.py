@@ -128,9 +128,6 @@ class _Drawn:
     def bus(self, obj: Object) -> str:
         return self._buses.get(obj.path, "")
 
-    def is_by_hand(self, obj: Object) -> bool:
-        return self.bus(obj) in ("", "i2c", "spi")
-
 
 def node(path: str) -> Object:
     return Object(path, (f"{path}.c",), Constant("y"), ("Makefile", 1), True)

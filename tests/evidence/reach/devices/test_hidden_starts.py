@@ -51,6 +51,7 @@ ASSIGNED_OPEN = {
     "own_macro_calls": "OWN_BEGIN();",
     "header_macro_calls": "HEADER_BEGIN();",
     "header_function": "header_begin();",
+    "timer": "mod_timer(&own_timer, jiffies);",
     "driver_file": "own_file(&pdev->driver);",
     "bus_file": "bus_create_file(&own_bus, &bus_attr_scan);",
     "class_file": "class_create_file(&own_class, &class_attr_add);",
@@ -71,6 +72,7 @@ ASSIGNED_CLOSED = {
     "compared": "ret = core_hook == 0;",
     "numbers": "core_set(own_numbers);",
     "size": "ret = ARRAY_SIZE(own_calls);",
+    "board": "ret = dmi_check_system(own_boards);",
     "walked": "const struct quirk *p = own_quirks;\n\n\tret = p->level;",
     "local_number": "own_set(3);",
     "message": 'HEADER_LOG("begins");',
@@ -82,6 +84,7 @@ OWN = """static struct file_operations own_ops = {
 	.read = it,
 };
 static int (*own_calls[])(unsigned long) = { it };
+static const struct dmi_system_id own_boards[] = { { .callback = it } };
 static const int own_numbers[] = { 1, 2 };
 static const struct quirk own_quirks[] = { { .level = 3 } };
 static struct class own_class = { .name = "own" };
