@@ -13,7 +13,7 @@ from hook.syzlang.checkout import FOLDER, plain_file
 _MOST_SEEDS = 40
 _MOST_FILES = 5000
 _MOST_BYTES = 256 << 10  # of one
-_CALL = re.compile(r"(?m)^(?:r\d+ = )?([a-z_]\w*(?:\$\w+)?)\(")
+_CALL = re.compile(r"(?m)^(?:r\d+ = )?([a-z_]\w*(?:\$[\w$]+)?)\(")
 _FOR_ARCH = re.compile(r"(?m)^# *requires:.*\barch=([\w,]+)")
 
 

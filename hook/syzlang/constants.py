@@ -12,10 +12,13 @@ _NO_VALUE = "???"
 
 def values(text: str, arch: str) -> Iterator[tuple[str, bool]]:
     """Each name in a `.const` file, and whether it has a value on `arch`."""
+    of_file = True  # whether the file is for this architecture at all
     for line in text.split("\n"):
         name, equals, given = line.partition(" = ")
-        if equals and not line.startswith("#") and name != "arches":
-            yield name.strip(), _value(given, arch) != _NO_VALUE
+        if name == "arches":
+            of_file = arch in given.replace(",", " ").split()
+        elif equals and not line.startswith("#"):
+            yield name.strip(), of_file and _value(given, arch) != _NO_VALUE
 
 
 def _value(given: str, arch: str) -> str:

@@ -145,7 +145,7 @@ class _Walk:
         elif word in self._declared.sets:
             into.update((word, *self._declared.sets[word]))
         elif not word[:1].isdigit():
-            self._is_absent = self._is_absent or word in self._absent
+            self._is_absent = self._is_absent or (not self._groups and word in self._absent)
             into.add(word)
 
 

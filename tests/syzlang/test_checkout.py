@@ -23,6 +23,7 @@ from hook.syzlang import checkout, constants
 def test_constants(given: str, there: bool) -> None:
     text = f"# made\narches = 386, amd64, arm64\nFOO = {given}\n"
     assert dict(constants.values(text, "amd64")) == {"FOO": there}
+    assert dict(constants.values(text, "riscv64")) == {"FOO": False}  # the file says nothing of it
 
 
 @pytest.fixture
