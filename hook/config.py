@@ -77,7 +77,12 @@ class FocusSettings(SettingGroup, name="focus"):
 class FuzzSettings(SettingGroup, name="fuzz"):
     """How the kernel is built and what it runs on."""
 
-    base_config: str = _field("", checks.text, "the .config that is fuzzed with; empty: the tree's defconfig and kvm_guest.config")
+    base_config: str = _field(
+        "",
+        checks.text,
+        "the .config that is fuzzed with: a file, syzbot (its configuration for this target and tree, in fuzz.syzkaller) or syzbot:NAME; "
+        "empty: the tree's defconfig and kvm_guest.config",
+    )
     toolchain: str = _field(
         "gcc-12",
         checks.matching(TOOLCHAIN, "gcc-12 or clang-19, perhaps with pahole-1.25 or rustc-1.78"),
@@ -291,11 +296,17 @@ class Settings:
     """The settings in force; `origins` tells where each came from."""
 
     def __init__(
-        self, values: Mapping[str, object], origins: Mapping[str, str], base_config: str | None = None, retired: Sequence[Given] = ()
+        self,
+        values: Mapping[str, object],
+        origins: Mapping[str, str],
+        base_config: str | None = None,
+        base_config_file: str = "",
+        retired: Sequence[Given] = (),
     ) -> None:
         self.values = values
         self.origins = origins
         self.base_config = base_config  # the text of the file that fuzz.base_config names
+        self.base_config_file = base_config_file  # and where that is
         self.retired = retired  # what was given, and is no setting any more
         self.target = TargetSettings(values)
         self.focus = FocusSettings(values)
@@ -313,9 +324,9 @@ class Settings:
         self.limits = LimitSettings(values)
         self.index = IndexSettings(values)
 
-    def with_base_config(self, base_config: str) -> Settings:
+    def with_base_config(self, base_config: str, file: str) -> Settings:
         """The same settings with the text of the file that fuzz.base_config names."""
-        return Settings(self.values, self.origins, base_config)
+        return Settings(self.values, self.origins, base_config, file)
 
     def fingerprint(self) -> str:
         """All values that bear on a verdict, as one text: equal settings have equal fingerprints."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,13 @@ from hook.source.own_files import tell_once
 from hook.source.tree import Source
 
 MAX_FILE_BYTES = 64 * 1024  # of a settings file
+_SYZBOT_FOLDER = "dashboard/config/linux"  # of syzkaller: what syzbot fuzzes with
+_SYZBOT = {
+    "x86_64": "upstream-apparmor-kasan", "arm64": "upstream-arm64-kasan", "arm": "upstream-arm-kasan", "riscv": "upstream-riscv64-kasan",
+    "s390": "upstream-s390-kasan",
+}  # fmt: skip
+_SYZBOT_NAME = re.compile(r"[\w.-]+", re.ASCII)
+_VERSION = re.compile(rb"(?m)^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d{1,4})$")
 REPOSITORY_FILE = ".patch-triage.yaml"
 _MOST_CONFIG_BYTES = 4 << 20  # of a .config
 
@@ -62,12 +70,48 @@ def load(
     if settings.retired:
         names = ", ".join(dict.fromkeys(one.name for one in settings.retired))
         tell(f"{settings.retired[0].origin}: ignored, no longer a setting: {names} (docs/settings.md)")
-    return settings.with_base_config(_base_config(settings)) if settings.fuzz.base_config else settings
+    if not settings.fuzz.base_config:
+        return settings
+    path = _base_config_file(settings, base)
+    return settings.with_base_config(_base_config(settings, path), str(path))
 
 
-def _base_config(settings: config.Settings) -> str:
+def _base_config_file(settings: config.Settings, base: Source | None) -> pathlib.Path:
+    """Where the .config is that the person fuzzes with. Raises config.WrongSetting."""
+    given, arch = settings.fuzz.base_config, settings.target.arch
+    if given != "syzbot" and not given.startswith("syzbot:"):
+        return pathlib.Path(given).expanduser()
+    origin = f"{settings.origins['fuzz.base_config']}: fuzz.base_config: {config.shown(given)}"
+    if not settings.fuzz.syzkaller:
+        raise config.WrongSetting(f"{origin} needs fuzz.syzkaller, a checkout of syzkaller: its dashboard/config/linux is read")
+    folder = pathlib.Path(settings.fuzz.syzkaller).expanduser() / _SYZBOT_FOLDER
+    name = given.partition(":")[2]
+    if name and not _SYZBOT_NAME.fullmatch(name):
+        raise config.WrongSetting(f"{origin}: no name of a configuration, such as upstream-kmsan")
+    if not name:
+        name = _SYZBOT.get(arch, "")
+        if not name:
+            raise config.WrongSetting(f"{origin}: syzbot has no configuration for {arch}: name one, such as syzbot:upstream-apparmor-kasan")
+        stable = f"stable-{_stable(base)}-{'' if arch == 'x86_64' else f'{arch}-'}kasan"
+        if (folder / f"{stable}.config").is_file():
+            name = stable
+    return folder / f"{name}.config"
+
+
+def _stable(base: Source | None) -> str:
+    """The stable series that a tree belongs to, `6.6`; empty where it is none, or that cannot be read."""
+    try:
+        makefile = base.file("Makefile") if base is not None else None
+    except GitError:
+        return ""
+    found = dict(_VERSION.findall(makefile.data)) if makefile is not None and makefile.data else {}
+    if int(found.get(b"SUBLEVEL", b"0")) == 0:
+        return ""
+    return b".".join((found.get(b"VERSION", b""), found.get(b"PATCHLEVEL", b""))).decode("ascii")
+
+
+def _base_config(settings: config.Settings, path: pathlib.Path) -> str:
     """The text of the .config that the person fuzzes with. Raises config.WrongSetting."""
-    path = pathlib.Path(settings.fuzz.base_config).expanduser()
     origin = settings.origins["fuzz.base_config"]
     try:
         with path.open("rb") as file:

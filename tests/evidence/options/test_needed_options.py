@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from typing import Any
 
 import pytest
 
+from hook.source import setting_layers
+from hook.source.git import find
+from hook.source.object_store import Objects
 from tests.small_kernel import Kernel
 
 FILE = """\
@@ -324,3 +328,42 @@ def test_the_commands_run_nothing_of_a_hostile_tree(grown: Kernel) -> None:
     grown.triage("configs", "HEAD", "--fragment")
     grown.triage("configs", "--explain", "PROBED")
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "sublevel", "arch", "file"),
+    [
+        ("syzbot", 0, "x86_64", "upstream-apparmor-kasan"),
+        ("syzbot", 7, "x86_64", "stable-6.6-kasan"),
+        ("syzbot", 7, "arm64", "upstream-arm64-kasan"),  # there is no stable one for it here
+        ("syzbot:upstream-kmsan", 7, "x86_64", "upstream-kmsan"),
+    ],
+)
+def test_the_configuration_that_syzbot_fuzzes_with(
+    grown: Kernel, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, given: str, sublevel: int, arch: str, file: str
+) -> None:
+    folder = tmp_path / "syzkaller/dashboard/config/linux"
+    folder.mkdir(parents=True)
+    for name in ("upstream-apparmor-kasan", "upstream-arm64-kasan", "stable-6.6-kasan", "upstream-kmsan"):
+        (folder / f"{name}.config").write_text(f"CONFIG_OF_{name.upper()}=y\n")
+    grown.commit("Makefile", f"{grown.read('Makefile')}\nVERSION = 6\nPATCHLEVEL = 6\nSUBLEVEL = {sublevel}\n")
+    env = {"PATCH_TRIAGE_FUZZ_BASE_CONFIG": given, "PATCH_TRIAGE_FUZZ_SYZKALLER": str(tmp_path / "syzkaller")}
+    for name, value in (env | {"PATCH_TRIAGE_TARGET_ARCH": arch}).items():
+        monkeypatch.setenv(name, value)
+    with Objects(find(grown.path)) as objects:
+        settings = setting_layers.at(objects, "HEAD")
+    assert settings.base_config == f"CONFIG_OF_{file.upper()}=y\n"
+    assert settings.base_config_file == str(folder / f"{file}.config")
+
+
+@pytest.mark.parametrize(
+    ("env", "why"),
+    [
+        ({}, "needs fuzz.syzkaller"),
+        ({"PATCH_TRIAGE_FUZZ_SYZKALLER": "/nowhere"}, "upstream-apparmor-kasan.config: No such file"),
+        ({"PATCH_TRIAGE_FUZZ_SYZKALLER": "/nowhere", "PATCH_TRIAGE_TARGET_ARCH": "i386"}, "syzbot has no configuration for i386"),
+        ({"PATCH_TRIAGE_FUZZ_SYZKALLER": "/nowhere", "PATCH_TRIAGE_FUZZ_BASE_CONFIG": "syzbot:../../secret"}, "no name of a configuration"),
+    ],
+)
+def test_a_configuration_of_syzbot_that_is_not_there_is_named(grown: Kernel, env: dict[str, str], why: str) -> None:
+    assert why in grown.triage_both("check", ok=2, **{"PATCH_TRIAGE_FUZZ_BASE_CONFIG": "syzbot"} | env)[1]
