@@ -14,7 +14,8 @@ from hook.verdict import Fact
 
 _CALLED = re.compile(r"system call \w+\Z")
 _MEMBER = re.compile(r"(?P<what>[^()]*): (?P<name>\w+)\(\) is \.(?P<member>\w+) of struct \w+ (?P<table>\w+)\Z")
-_READY = re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|passes \w+ to \w+\(\)|sets \w+ to \w+)\Z")
+_LISTED = re.compile(r"(?P<what>[^():]*): (?P<name>\w+)\(\) is (?:in|a kfunc of) [^()]*\Z")
+_READY = re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|passes \w+ to \w+\(\)|sets \w+ to \w+)\Z|\w+ is (?:\.\w+ of|in) [\w. ]+\Z")
 _HOP = re.compile(
     r"(?:[^()]*: )?(?:macro )?(?P<start>\w+)(?:\(\)| stands for) "
     r"(?:passes (?P<given>\w+)\(\) to \w+\(\)(?:, which calls it)?|(?:\S.*?)?\b(?P<end>\w+)(?:\(\))?)\Z"
@@ -45,6 +46,8 @@ def _call_path(facts: Sequence[Fact], at: int) -> tuple[str, int]:
             entry, names = claim, []
         elif member := _MEMBER.match(claim):
             entry, names = f"{member['what']} -> {member['table']}.{member['member']}", [member["name"]]
+        elif listed := _LISTED.match(claim):
+            entry, names = listed["what"], [listed["name"]]
         elif _READY.match(claim):
             entry, names = "", []
         elif (hop := _HOP.match(claim)) and (names or entry) and (not names or hop["start"] in re.findall(r"\w+", before)):

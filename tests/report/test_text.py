@@ -108,3 +108,25 @@ def test_devices_are_named() -> None:
 )
 def test_no_text_of_a_tree_is_a_command_to_a_terminal_or_a_ci_job(name: str, shown: str) -> None:
     assert plain(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("claims", "line"),
+    [
+        (
+            (
+                "init() runs at boot",
+                "groups is .default_groups of ktype",
+                "attr is in groups",
+                "files of sysfs: show() is in attr, a struct kobj_attribute",
+            ),
+            "files of sysfs -> show",
+        ),
+        (
+            ("BPF programs: free_pages() is a kfunc of the set kfuncs", "free_pages() calls free_all()"),
+            "BPF programs -> free_pages -> free_all",
+        ),
+    ],
+)
+def test_what_a_program_enters_comes_first(claims: tuple[str, ...], line: str) -> None:
+    assert chains(facts(*claims)) == ([line], [])

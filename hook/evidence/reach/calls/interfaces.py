@@ -56,8 +56,9 @@ def _named(call_path: CallPath, name_users: NameUsers) -> Iterator[str]:
     entry = call_path.hops[-1]
     if entry.key:
         yield entry.key
-    elif (kind := entry.claim.partition(": ")[0]) in _ENTRY_KINDS:
-        yield f"{ENTRY}{kind}"
+    else:
+        kinds = (hop.claim.partition(": ")[0] for hop in call_path.hops)
+        yield from (f"{ENTRY}{kind}" for kind in kinds if kind in _ENTRY_KINDS)
 
 
 def _of_hop(hop: Hop, unit: TranslationUnit) -> Iterator[str]:
