@@ -76,28 +76,19 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
 
 def _with_options(verdict: Verdict, proofs: Proofs) -> Verdict:
     """The verdict with what is to be configured: to build the change, and for the call path that was found."""
-    built, reached = proofs.configs, proofs.reached
-    first = built.sets[0] if built and built.sets else None
-    enable, disable = (first.enable, first.disable) if first else ((), ())
-    reasons = dict(built.reasons) if built else {}
-    assumptions = built.assumptions if built else ()
-    if reached is not None:
-        assumptions = (*assumptions, *reached.assumptions)
-        if {*enable} & {*reached.disable} or {*disable} & {*reached.reasons}:
-            assumptions = (*assumptions, "the options of the call path and those of the change exclude each other: no kernel has both")
-        else:
-            enable = tuple(dict.fromkeys((*enable, *(name for name in reached.reasons if name not in reached.disable))))
-            disable = tuple(dict.fromkeys((*disable, *reached.disable)))
-            reasons = {**reached.reasons, **reasons}
+    configs = proofs.configs
+    if configs is None:
+        return verdict
+    first = configs.sets[0] if configs.sets else None
     return dataclasses.replace(
         verdict,
-        enable_configs=enable,
-        disable_configs=disable,
-        config_sets=built.sets if built and len(built.sets) > 1 else (),
-        config_reasons=reasons,
-        assumptions=tuple(dict.fromkeys(assumptions)),
-        devices=reached.devices if reached else (),
-        interfaces=reached.interfaces if reached else (),
+        enable_configs=first.enable if first else (),
+        disable_configs=first.disable if first else (),
+        config_sets=configs.sets if len(configs.sets) > 1 else (),
+        config_reasons=dict(configs.reasons),
+        assumptions=configs.assumptions,
+        devices=proofs.reached.devices if proofs.reached else (),
+        interfaces=proofs.reached.interfaces if proofs.reached else (),
     )
 
 

@@ -102,12 +102,15 @@ def _options(case: Case, proofs: Proofs) -> Proofs:
 
 
 def _reach(case: Case, proofs: Proofs) -> Proofs:
+    from hook.evidence.options import whole_configuration
     from hook.evidence.reach import reachability
 
     within = reachability.limits(case.settings, case.source.repo.state_dir, case.asking.is_thorough)
     found = reachability.find(case.change.patch, proofs.evidence, case.source, case.kernel, within)
     evidence = reachability.with_answers(proofs.evidence, case.change.patch, found)
-    return dataclasses.replace(proofs, evidence=evidence, reached=found)
+    assert proofs.configs is not None  # the step before
+    configs = whole_configuration.find(proofs.configs, evidence, found, case.kernel)
+    return dataclasses.replace(proofs, evidence=evidence, reached=found, configs=configs)
 
 
 def _leaks(case: Case, proofs: Proofs) -> Proofs:

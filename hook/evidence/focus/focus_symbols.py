@@ -40,6 +40,7 @@ class Focus:
     changed: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     callers: tuple[Callers, ...] = ()
+    has_other_callers: bool = False  # whether a function to aim at is not among `callers`: it has too many, or is a system call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,7 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
         tuple(changed_functions.symbol(function.name, target_arch) for function in changed)[:_MOST_CHANGED],
         tuple(facts),
         tuple(callers),
+        any(aim.name not in {known.function for known in callers} for aim in aims),
     )
 
 

@@ -1,7 +1,7 @@
-"""What to configure: the options that a kernel needs so that it holds the changed lines, and what leads to them.
+"""Needed options: what a kernel has to be configured with so that it holds the changed lines.
 
-`build` options are those of Kbuild, of the preprocessor and of what these depend on; `reach` options are those around the only callers of a
-changed function. What the base configuration has is left out. docs/configs.md has the rules.
+They are those of Kbuild, of the preprocessor and of what these depend on; what the base configuration has is left out. What leads to the
+lines is added by hook.evidence.options.whole_configuration. docs/configs.md has the rules.
 """
 
 from __future__ import annotations
@@ -14,24 +14,31 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hook.change.patch import FileChange, Patch
 from hook.evidence.finding import Evidence, No
-from hook.kernel.kbuild.conditionals import Conditional, Conditionals
+from hook.kernel.kbuild.conditionals import Conditionals
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig import expressions
-from hook.kernel.kconfig.expressions import Condition, all_of, any_of, taken_to_hold
-from hook.kernel.kconfig.olddefconfig import TooDeep
+from hook.kernel.kconfig.expressions import YES, Condition, all_of, taken_to_hold
 from hook.kernel.kernel import Kernel
 from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
 
 if typing.TYPE_CHECKING:
-    from hook.evidence.focus.focus_symbols import Callers
     from hook.kernel.kconfig.solver import Solution
-    from hook.source.lookup import FunctionUse
 
 _MOST_SURE = 24  # files that are looked into for a proof that nobody includes one
 _MOST_SETS = 4
 _MOST_GROUPS = 24  # of lines under the same condition, of one patch
 _MOST_ASSUMPTIONS = 6
 _MOST_WARNINGS = 2  # about Kconfig, in a verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated:
+    """A condition, and the line that asks for it."""
+
+    condition: Condition
+    why: str
+    path: str
+    line: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Configs:
     reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     unreachable: Mapping[str, Fact] = dataclasses.field(default_factory=dict)  # path -> why no configuration of the target builds it
+    condition: Condition = YES  # under which the lines of the first set are built
+    stated: tuple[Stated, ...] = ()  # the lines that ask for it
 
 
 @dataclasses.dataclass
@@ -51,15 +60,14 @@ class _Group:
     path: str
     condition: Condition  # of the file and of the lines
     lines: list[int]
-    built: Built
-    conditionals: tuple[Conditional, ...]
+    stated: tuple[Stated, ...]  # its directives, the innermost first, then the lines of makefiles
+    directive: tuple[int, str]  # the innermost, or nothing
 
 
 def find(patch: Patch, evidence: Evidence, kernel: Kernel) -> Configs:
     """What is to be configured for what a patch may change of the kernel."""
     relevant = [file for file, finding in zip(patch.files, evidence.findings, strict=True) if not finding.proof]
-    callers = evidence.focus.callers if evidence.focus else ()
-    return _Plan(kernel).find(relevant, callers)
+    return _Plan(kernel).find(relevant)
 
 
 def with_reach(evidence: Evidence, found: Configs) -> Evidence:
@@ -82,8 +90,8 @@ class _Plan:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
 
-    def find(self, files: Sequence[FileChange], callers: Iterable[Callers]) -> Configs:
-        """What is to be configured for changes to `files`, and to get to the functions that `callers` tell of."""
+    def find(self, files: Sequence[FileChange]) -> Configs:
+        """What is to be configured for changes to `files`."""
         found = list(itertools.islice((group for file in files for group in self._groups(file)), _MOST_GROUPS + 1))
         groups = found[:_MOST_GROUPS]
         if not groups:
@@ -97,7 +105,7 @@ class _Plan:
         reasons: dict[str, ConfigReason] = {}
         unreachable: dict[str, Fact] = {}
         probes: list[str] = []
-        plan: dict[str, str] = {}
+        first: list[_Group] = []
         left = self._solvable(groups, unreachable, files if groups == found else (), assumed)
         for _ in range(_MOST_SETS):
             if not left:
@@ -108,20 +116,22 @@ class _Plan:
             left = [group for group in left if group not in taken]
             if solution is not None:
                 probes += solution.probes
-                reasons = {**self._reasons(solution, taken, "build", ""), **reasons}
-            settings = dict(solution.settings) if solution else {}
-            if not sets:
-                plan, reached = self._reach(settings, callers, reasons, probes, assumed)
-                if reached and settings:
-                    plan = self._together(plan, [taken_to_hold(group.condition) for group in taken], reached, reasons)
-                settings = plan
-            sets.append(_set(settings, taken))
+                reasons = {**with_lines(solution, [stated for group in taken for stated in group.stated]), **reasons}
+            first = first or taken
+            sets.append(_set(solution.settings if solution else {}, taken))
         assumed += [f"in Kconfig, {warning}" for warning in self._kernel.warnings[:_MOST_WARNINGS]]
         if probes:
             assumed += [f"{one} ({self._kernel.toolchain_name})" for one in probes]
         if any(expressions.names(group.condition) for group in groups) and not self._kernel.base and self._kernel.base_text is None:
             assumed.append(f"the tree has no defconfig for {self._kernel.environment['ARCH']}")
-        return Configs(tuple(sets), reasons, tuple(dict.fromkeys(assumed))[:_MOST_ASSUMPTIONS], unreachable)
+        return Configs(
+            tuple(sets),
+            reasons,
+            tuple(dict.fromkeys(assumed))[:_MOST_ASSUMPTIONS],
+            unreachable,
+            all_of(taken_to_hold(group.condition) for group in first),
+            tuple(stated for group in first for stated in group.stated),
+        )
 
     # the conditions of a change
 
@@ -139,10 +149,10 @@ class _Plan:
             if condition in found:
                 found[condition].lines.append(line)
             else:
-                found[condition] = _Group(path, condition, [line], built, around)
-        groups = list(found.values())
-        # a line is only worth a configuration of its own if nothing says it always goes with another one
-        return groups
+                directives = [Stated(one.condition, one.text, path, one.line) for one in reversed(around)]
+                innermost = (around[-1].line, around[-1].text) if around else (0, "")
+                found[condition] = _Group(path, condition, [line], (*directives, *builds(built, path)), innermost)
+        return list(found.values())
 
     # from conditions to settings
 
@@ -166,8 +176,7 @@ class _Plan:
             if all(group.path != path for group in left):
                 file = next((one for one in files if one.path == path), None)
                 if file is not None and self._is_sure(file):
-                    group = next(one for one in groups if one.path == path)
-                    line, text = (group.conditionals[-1].line, group.conditionals[-1].text) if group.conditionals else (0, "")
+                    line, text = next(one.directive for one in groups if one.path == path)
                     claim = f"no kernel for {self._kernel.environment['ARCH']} is built with it: {clause}"
                     unreachable[path] = Fact(claim, Place(path, line, file.new_blob), text)
                     continue
@@ -205,7 +214,7 @@ class _Plan:
         whole = all_of(taken_to_hold(group.condition) for group in groups)
         if self._kernel.holds(whole):
             return groups, None
-        solution = self._solve(whole, {})
+        solution = self._solve(whole)
         if solution is not None:
             return groups, solution
         taken: list[_Group] = []
@@ -215,7 +224,7 @@ class _Plan:
             if self._kernel.holds(condition):
                 taken.append(group)
                 continue
-            solution = self._solve(condition, {})
+            solution = self._solve(condition)
             if solution is not None:
                 taken.append(group)
                 best = solution
@@ -225,77 +234,35 @@ class _Plan:
 
     _ended_at = ""
 
-    def _solve(self, condition: Condition, given: Mapping[str, str]) -> Solution | None:
+    def _solve(self, condition: Condition) -> Solution | None:
         from hook.kernel.kconfig.solver import NoSolution, solve
 
         try:
-            return solve(self._kernel.options, self._kernel.base, condition, given)
+            return solve(self._kernel.options, self._kernel.base, condition)
         except NoSolution as wrong:
             self._ended_at = str(wrong)
             return None
 
-    def _reach(
-        self, settings: dict[str, str], callers: Iterable[Callers], reasons: dict[str, ConfigReason], probes: list[str], assumed: list[str]
-    ) -> tuple[dict[str, str], list[Condition]]:
-        """The settings with what is needed to have one of the users of each changed function, and the conditions that ask for it."""
-        settings, reached = dict(settings), []
-        for caller in callers:
-            ways: list[tuple[FunctionUse, Condition, tuple[Conditional, ...], Built]] = []
-            for use in caller.uses:
-                if use.path.endswith(".h") or use.kind == "macro":
-                    ways.clear()  # who uses that is another question
-                    break
-                conditionals = self._kernel.conditionals(use.path)
-                around = conditionals.at(use.line) if conditionals is not None else ()
-                built = self._kernel.built_if(use.path)
-                ways.append((use, all_of([built.condition, *(conditional.condition for conditional in around)]), around, built))
-            condition = any_of(taken_to_hold(way[1]) for way in ways)
-            if not ways or self._kernel.holds(condition):
-                continue
-            solution = self._solve(condition, settings)
-            if solution is None:
-                assumed.append(f"no configuration was found that holds a caller of {caller.function}: {self._ended_at}")
-                continue
-            group = [_Group(use.path, one, [use.line], built, around) for use, one, around, built in ways]
-            probes += solution.probes
-            names = ", ".join(dict.fromkeys(use.user for use in caller.uses if use.user))[:80]
-            found = self._reasons(solution, group, "reach", f": {names}, caller of {caller.function}")
-            reasons.update({name: why for name, why in found.items() if name not in reasons})
-            settings |= solution.settings
-            reached.append(condition)
-        return settings, reached
 
-    def _together(
-        self, plan: dict[str, str], build: list[Condition], reached: list[Condition], reasons: dict[str, ConfigReason]
-    ) -> dict[str, str]:
-        """The plan without what one question asked for and the other answer brings (net/strparser: TLS, and its caller AF_KCM)."""
-        from hook.kernel.kconfig.solver import smallest
+def builds(built: Built, path: str) -> tuple[Stated, ...]:
+    """The lines of makefiles that build a file."""
+    return tuple(Stated(one, f"{expressions.shown(one)} builds {path}"[:160], place, line) for place, line, one in built.places)
 
-        known, base = self._kernel.options, self._kernel.base
-        try:
-            fewer = smallest(known, base, {}, plan, all_of([*build, *reached]))
-            building = smallest(known, base, {}, fewer, all_of(build)) if len(fewer) < len(plan) else {}
-        except (TooDeep, RecursionError):
-            return plan
-        for name in plan.keys() - fewer.keys():
-            del reasons[name]
-        reasons.update({name: dataclasses.replace(reasons[name], purpose="build") for name in building})
-        return fewer
 
-    def _reasons(self, solution: Solution, groups: list[_Group], kind: str, more: str) -> dict[str, ConfigReason]:
-        found = {}
-        for name, value in solution.settings.items():
-            reason = solution.reasons[name]
-            why, path, line = reason.why, reason.path, reason.line
-            direct = _said_by(name, groups)
-            if direct is not None and (not why or kind == "reach"):
-                why, path, line = direct
-            elif not why:
-                why = "is needed"
-            if value == "n":
-                why = f"has to be off: {why}"
-            found[name] = ConfigReason(kind, f"{why}{more}", path, line)
-        return found
+def with_lines(solution: Solution, stated: Iterable[Stated]) -> dict[str, ConfigReason]:
+    """Why a solution has its options: by the lines that ask for them, else by the options that need them."""
+    lines: dict[str, Stated] = {}
+    for one in sorted(stated, key=lambda one: not one.why.startswith("#")):
+        for name in expressions.names(one.condition):
+            lines.setdefault(name, one)
+    found = {}
+    for name, value in solution.settings.items():
+        why, path, line = dataclasses.astuple(solution.reasons[name])
+        if not why and name in lines:
+            why, path, line = lines[name].why, lines[name].path, lines[name].line
+        why = why or "is needed"
+        found[name] = ConfigReason("build", why if value == "y" else f"has to be off: {why}", path, line)
+    return found
 
 
 def changed_lines(file: FileChange) -> tuple[list[int], list[int]]:
@@ -319,19 +286,6 @@ def changed_lines(file: FileChange) -> tuple[list[int], list[int]]:
 def _is_code(text: str) -> bool:
     bare = text.strip()
     return bool(bare) and not bare.startswith(("//", "/*", "*/", "* ")) and bare != "*" and re.match(r"#\s*(?:endif|else)\b", bare) is None
-
-
-def _said_by(name: str, groups: list[_Group]) -> tuple[str, str, int] | None:
-    """The line of a makefile, or the directive, that asks for an option."""
-    for group in groups:
-        for conditional in reversed(group.conditionals):
-            if name in expressions.names(conditional.condition):
-                return conditional.text, group.path, conditional.line
-    for group in groups:
-        for path, line, condition in group.built.places:
-            if name in expressions.names(condition):
-                return f"{expressions.shown(condition)} builds {group.path}"[:160], path, line
-    return None
 
 
 def _set(settings: Mapping[str, str], groups: list[_Group]) -> ConfigSet:

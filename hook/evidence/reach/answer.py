@@ -26,6 +26,7 @@ class Reach:
     assumptions: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()  # KIND:NAME, that a program drives to get there, the nearest first
     question: str = ""  # what stays open, in words, where the answer is UNKNOWN
+    files: tuple[str, ...] = ()  # of YES: those that have to be built for it, beside the ones of `facts`
 
 
 def yes(

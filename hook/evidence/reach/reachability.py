@@ -244,6 +244,7 @@ def _with(first: Reach, other: Reach) -> Reach:
         _each((first.disable, other.disable)),
         _each((first.assumptions, other.assumptions)),
         _each((first.interfaces, other.interfaces)),
+        files=_each((first.files, other.files)),
     )
 
 

@@ -61,6 +61,7 @@ class Standing:
     reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     question: str = ""
+    files: tuple[str, ...] = ()  # of YES: those by which the path goes
     run: Run = Run.DEVICE  # of YES
     spread: Spread = Spread.EVERYWHERE  # of UNKNOWN
     into: tuple[str, ...] = ()  # of UNKNOWN: the files whose directories all open edges lead to; empty: to all
@@ -216,7 +217,15 @@ class _Ways:
     def from_machine(self, edge: Edge) -> None:
         """An edge from the machine, or user space."""
         if edge.kind is EdgeKind.MUST:
-            self.proved = Standing(Answer.YES, edge.facts, edge.devices, edge.reasons, edge.assumptions, run=edge.run)
+            self.proved = Standing(
+                Answer.YES,
+                edge.facts,
+                edge.devices,
+                edge.reasons,
+                edge.assumptions,
+                files=tuple(fact.place.path for fact in edge.facts),
+                run=edge.run,
+            )
         else:
             self.open(edge)
 
@@ -253,6 +262,7 @@ class _Ways:
             known.devices,
             known.reasons,
             known.assumptions,
+            files=(*known.files, edge.file, *(fact.place.path for fact in edge.facts)),
             run=Run.PLAYED if is_played else Run.DEVICE,
         )
 

@@ -146,4 +146,12 @@ def _reach(obj: Object, found: Standing) -> Reach:
     """The answer about an object; a `no` without a fact that proves it is none."""
     if found.answer is Answer.NO and not found.facts:
         return unknown(f"no caller of {obj.path} was found but by objects that it makes run itself")
-    return Reach(found.answer, found.facts, found.devices, found.reasons, assumptions=found.assumptions, question=found.question)
+    return Reach(
+        found.answer,
+        found.facts,
+        found.devices,
+        found.reasons,
+        assumptions=found.assumptions,
+        question=found.question,
+        files=found.files,
+    )
