@@ -9,9 +9,11 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from hook.c.definitions import Definition, DefinitionKind, Scan
 
+_MOST_BACK = 4000  # bytes before a name in which its statement may begin
 _NAME = re.compile(rb"[A-Za-z_]\w*+")
 _OPENING = re.compile(rb"\s*+\(")
 
@@ -34,7 +36,7 @@ def of_file(data: bytes, scan: Scan) -> dict[str, Node]:
     """The nodes of a file by name; of several definitions of a name (in branches of a conditional) the first."""
     functions = [one for one in scan.definitions if one.kind is DefinitionKind.FUNCTION]
     macros = [one for one in scan.definitions if one.kind is DefinitionKind.MACRO]
-    variables = [one for one in scan.definitions if one.kind is DefinitionKind.VARIABLE]
+    variables = sorted((one for one in scan.definitions if one.kind is DefinitionKind.VARIABLE), key=lambda one: one.span[0])
     defined: dict[bytes, Definition] = {}
     for one in (*functions, *macros):
         defined.setdefault(_spelled(one), one)
@@ -51,7 +53,7 @@ def of_file(data: bytes, scan: Scan) -> dict[str, Node]:
         called = _OPENING.match(scan.code, match.end()) is not None
         if around is None:
             if not called:
-                taken[word].append(next((one.name for one in variables if one.span[0] <= at <= one.span[1]), ""))
+                taken[word].append(_variable_at(variables, at))
             elif not _declares(scan.code, at):
                 taken[word].append("")  # an argument's function, or a macro that is used at the top level
         elif at > around.body[0]:
@@ -71,7 +73,16 @@ def _spelled(definition: Definition) -> bytes:
     return definition.name.encode("ascii")
 
 
+def _variable_at(variables: Sequence[Definition], offset: int) -> str:
+    """The variable whose declaration holds an offset, of several declared together the first; empty where there is none."""
+    at = bisect.bisect_right(variables, offset, key=lambda one: one.span[0]) - 1
+    while at > 0 and variables[at].span[0] == variables[at - 1].span[0]:
+        at -= 1
+    return variables[at].name if at >= 0 and offset <= variables[at].span[1] else ""
+
+
 def _declares(code: bytes, at: int) -> bool:
     """Whether a name with parentheses at the top level is a prototype or a definition: something stands before it on its statement."""
-    begin = max(code.rfind(b";", 0, at), code.rfind(b"}", 0, at), code.rfind(b"\n\n", 0, at)) + 1
+    earliest = max(0, at - _MOST_BACK)
+    begin = max(earliest, *(code.rfind(mark, earliest, at) + 1 for mark in (b";", b"}", b"\n\n")))
     return bool(code[begin:at].strip())

@@ -72,6 +72,7 @@ class _Found:
 
 _REMEMBERED = 48  # files: one run asks for the same ones again and again, at some 5 ms each
 _LONGEST_ATTRIBUTE = 256  # the name, with the blanks behind it
+_LONGEST_HEAD = 4000  # bytes before the brace of a type
 _NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
 _DIRECTIVE = re.compile(rb"#[ \t]*+([a-z_]*+)([^\n\\]*+(?:\\[ \t]*+\n?[^\n\\]*+)*+)")
 _EVENT = re.compile(rb"[{}\x01\x02\x03]")
@@ -225,7 +226,7 @@ def _block(code: bytes, start: int, opened: int, closed: int, found: list[_Found
     text = code[begin:opened].translate(_NO_MARKS)
     begin += len(text) - len(text.lstrip())
     text = text.strip()
-    aggregate = _AGGREGATE.search(_without_attributes(text))
+    aggregate = _AGGREGATE.search(_without_attributes(text), max(0, len(text) - _LONGEST_HEAD))
     if aggregate:
         return _aggregate(code, begin, text, aggregate, opened, closed, found)
     if b"=" in without_bracketed(text):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hook.source.tree import Source
 
@@ -17,7 +17,10 @@ _INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|import)[ \t]*+(["<])([^"
 _COMMON = re.compile(r"include/|arch/[^/]+/include/|tools/")
 _DEFINED = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
 _GIVEN, _FORCED = re.compile(rb"(?<![\w-])-D[ \t]*([A-Za-z_]\w*+)"), re.compile(rb"(?<![\w-])-include[ \t]+(\S+)")
-_INLINE = re.compile(rb"(?m)^[A-Za-z_][^;{}()#:=]*?\b([A-Za-z_]\w*+)[ \t]*+\(")
+_PIECE = re.compile(rb"([^;{}()#:=]*+)([;{}()#:=]|\Z)")
+_CALLED = re.compile(rb"(?<!\w)([A-Za-z_]\w*+)[ \t]*+\Z")
+_LONGEST_NAME = 256  # with the blanks behind it
+_LINE_OF_CODE = re.compile(rb"(?m)^[A-Za-z_]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +35,16 @@ class OwnHeaders:
 
 def defined(text: bytes) -> frozenset[bytes]:
     """The names that a header defines or undefines as a macro, or as a function."""
-    return frozenset(name for form in (_DEFINED, _INLINE) for name in form.findall(text))
+    return frozenset((*_DEFINED.findall(text), *_functions(text)))
+
+
+def _functions(text: bytes) -> Iterator[bytes]:
+    """The names before a parenthesis for which a line begins with a word: what is between two marks is looked at once."""
+    for piece in _PIECE.finditer(text):
+        if piece[2] == b"(" and (name := _CALLED.search(text, max(piece.start(), piece.end(1) - _LONGEST_NAME), piece.end(1))):
+            begin = piece.start()
+            if _LINE_OF_CODE.search(text, begin, name.start()):
+                yield name[1]
 
 
 def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:

@@ -12,9 +12,9 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from hook.c import translation_unit
 from hook.c.blanking import HIDDEN
-from hook.c.brackets import BRACES, PARENTHESES
-from hook.c.definitions import Scan, scan
+from hook.kernel.kbuild import option_tests
 from hook.kernel.kconfig.expressions import (
     NO,
     YES,
@@ -28,21 +28,19 @@ from hook.kernel.kconfig.expressions import (
     equal,
     left_open,
     negated,
-    open_parts,
     operands,
     switched_on,
-    taken_to_hold,
 )
 
-_DEEPEST = 40  # parentheses, and conditionals, inside each other
+_DEEPEST = 40  # parentheses inside each other
+_MOST_NESTED = 24  # conditionals inside each other
+_MOST_BRANCHES = 20  # of one conditional
 _MOST_TOKENS = 400  # of one condition
 _MOST_PARTS = 60  # of what one conditional may mean, spelled out
 _DIRECTIVE = re.compile(
     rb"(?m)^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|define|undef)(?!\w)((?:[^\n\\]|\\[^\n]|\\\n)*+)"
 )
 _TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|&&|\|\||[=!<>]=|<<|>>|\S")
-_RETURN = re.compile(rb"\{?\s*return\b[^;{}]*;\s*\}?\s*")
-_ASKS = re.compile(rb"\bif\s*\(")
 _IS = {"IS_ENABLED": switched_on, "IS_REACHABLE": switched_on, "IS_BUILTIN": built_in}
 # macros that are no options, and what they are for a kernel
 _KNOWN: dict[str, Condition] = {
@@ -68,7 +66,7 @@ class _Open:
     """A conditional that is open."""
 
     now: Conditional
-    before: list[Condition]
+    asked: list[Condition]  # what this branch and those before it ask for
 
 
 class Conditionals:
@@ -85,7 +83,7 @@ class Conditionals:
         self._starts: list[int] = []  # the lines from which a stack holds
         self._stacks: list[tuple[Conditional, ...]] = []
         self._macros: dict[str, list[tuple[Condition, str]]] = {}
-        self._scan: Scan | None = None
+        self._arms: dict[int, list[option_tests.Arm]] = {}  # of the functions that were asked about, by their offset
         self.directives: set[int] = set()  # the lines of conditionals
         self._read()
 
@@ -104,6 +102,7 @@ class Conditionals:
     def _read(self) -> None:
         plain = HIDDEN.sub(_blanked, self._data) if b"#" in self._data else b""
         stack: list[_Open] = []
+        too_deep = 0  # conditionals that are open beyond those of the stack
         line, last = 1, 0
         found = list(_DIRECTIVE.finditer(plain))
         self._starts.append(1)
@@ -120,21 +119,33 @@ class Conditionals:
             self.directives.update(range(line, end + 1))
             text = f"#{word} {rest}".strip()[:120]
             if word in ("if", "ifdef", "ifndef"):
-                condition = YES if self._is_include_guard(word, rest, found, number) else self._evaluated(word, rest)
-                if len(stack) < _DEEPEST * 10:
-                    stack.append(_Open(Conditional(condition, line, text), []))
+                if len(stack) > _MOST_NESTED:
+                    too_deep += 1
+                    continue  # the last of the stack is open
+                guard = self._is_include_guard(word, rest, found, number)
+                condition = YES if guard else left_open(text) if len(stack) == _MOST_NESTED else self._evaluated(word, rest)
+                stack.append(_Open(Conditional(condition, line, text), [condition]))
+            elif too_deep:
+                too_deep -= word == "endif"
+                continue
             elif stack:
                 top = stack[-1]
                 if word == "endif":
                     stack.pop()
                 else:
-                    top.before.append(top.now.condition)
-                    now = YES if word == "else" else self._evaluated(word.removeprefix("el"), rest)
                     text = text if word != "else" else f"#else of {top.now.text}"[:120]
-                    condition = all_of([*(negated(one) for one in top.before[-20:]), now])
-                    top.now = Conditional(condition if _size(condition) <= _MOST_PARTS else left_open(text), line, text)
+                    top.now = Conditional(self._branch(top.asked, word, rest, text), line, text)
             self._starts.append(end + 1)
             self._stacks.append(tuple(one.now for one in stack if one.now.condition != YES))
+
+    def _branch(self, asked: list[Condition], word: str, rest: str, text: str) -> Condition:
+        """What holds in an `#elif` or `#else` behind branches that have `asked`, to which what this one asks for is added."""
+        if len(asked) > _MOST_BRANCHES:
+            return left_open(text)
+        now = YES if word == "else" else self._evaluated(word.removeprefix("el"), rest)
+        condition = all_of([*(negated(one) for one in asked), now])
+        asked.append(now)
+        return condition if _size(condition) <= _MOST_PARTS else left_open(text)
 
     def _is_include_guard(self, word: str, rest: str, found: list[re.Match[bytes]], number: int) -> bool:
         """`#ifndef NAME` and `#define NAME` as the first two directives."""
@@ -195,35 +206,23 @@ class Conditionals:
 
     def _in_function(self, line: int) -> Iterator[Conditional]:
         """The `if (IS_ENABLED(…))` around a line, and those before it that return where the line is not meant."""
-        if self._scan is None:
-            self._scan = scan(self._data)
-        function = self._scan.function_at(line)
-        if function is None or not function.body[1] or b"CONFIG_" not in self._data[function.body[0] : function.body[1]]:
+        unit = translation_unit.of_text(self._data)
+        function = unit.function_at_line(line)
+        if function is None:
             return
-        code = self._scan.code
-        begin = _offset(code, line)
-        end = code.find(b"\n", begin)
-        begin, end = begin + len(code[begin:end]) - len(code[begin:end].lstrip()), max(end, begin)
-        for match in _ASKS.finditer(code, function.body[0], min(begin, function.body[1])):
-            closed = PARENTHESES.closing(code, match.end() - 1, function.body[1] + 1)
-            text = code[match.end() : closed]
-            if closed < 0 or b"CONFIG_" not in text or closed >= begin:
-                continue
-            words = " ".join(text.decode("utf-8", "replace").split())
-            tokens = _TOKEN.findall(words)
-            condition = _Expression(tokens, self, f"if ({words[:60]})").parsed() if len(tokens) <= _MOST_TOKENS else YES
-            at = code.count(b"\n", 0, match.start()) + 1
-            then = _statement(code, closed + 1, function.body[1])
-            if then[0] <= begin < then[1]:
-                yield Conditional(taken_to_hold(condition), at, f"if ({words})"[:120])
-                continue
-            otherwise = re.compile(rb"\s*else\b").match(code, then[1])
-            if otherwise:
-                other = _statement(code, otherwise.end(), function.body[1])
-                if other[0] <= begin < other[1] and not open_parts(condition):
-                    yield Conditional(negated(condition), at, f"else of if ({words})"[:120])
-            elif _RETURN.fullmatch(code, then[0], then[1]) and not open_parts(condition) and _same_block(code, then[1], begin):
-                yield Conditional(negated(condition), at, f"after if ({words}) return"[:120])
+        if function.offset not in self._arms:
+            self._arms[function.offset] = list(option_tests.arms(unit.scan.code, function, self._condition_of))
+        code, begin = unit.scan.code, unit.offset(line)
+        text = code[begin : max(code.find(b"\n", begin), begin)]
+        begin += len(text) - len(text.lstrip())
+        for arm in self._arms[function.offset]:
+            if arm.begin <= begin < arm.end:
+                yield Conditional(arm.condition, arm.line, arm.text)
+
+    def _condition_of(self, words: str) -> Condition:
+        """What the condition of an `if` asks for."""
+        tokens = _TOKEN.findall(words)
+        return _Expression(tokens, self, f"if ({words[:60]})").parsed() if len(tokens) <= _MOST_TOKENS else YES
 
 
 class _Expression:
@@ -336,40 +335,3 @@ def _size(condition: Condition) -> int:
 def _blanked(match: re.Match[bytes]) -> bytes:
     text = match[0]
     return b" " + b"\n" * text.count(b"\n") if text[:1] == b"/" else text
-
-
-def _offset(code: bytes, line: int) -> int:
-    at = 0
-    for _ in range(line - 1):
-        at = code.find(b"\n", at) + 1
-    return at
-
-
-def _statement(code: bytes, start: int, end: int) -> tuple[int, int]:
-    """The offsets of the statement that begins at or after `start`."""
-    while start < end and code[start : start + 1].isspace():
-        start += 1
-    if code[start : start + 1] == b"{":
-        closed = BRACES.closing(code, start, end + 1)
-        return start, (closed if closed >= 0 else end) + 1
-    depth = 0
-    for match in re.compile(rb"[(){};]").finditer(code, start, end):
-        if match[0] in b"({":
-            depth += 1
-        elif match[0] in b")}":
-            depth -= 1
-            if depth == 0 and match[0] == b"}":
-                return start, match.end()
-        elif depth == 0:
-            return start, match.end()
-    return start, end
-
-
-def _same_block(code: bytes, start: int, end: int) -> bool:
-    """Whether no brace between two places closes what was open at the first."""
-    depth = 0
-    for match in re.compile(rb"[{}]").finditer(code, start, end):
-        depth += 1 if match[0] == b"{" else -1
-        if depth < 0:
-            return False
-    return True

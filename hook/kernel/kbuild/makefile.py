@@ -20,6 +20,8 @@ from hook.source.treepath import NotATreePath, tree_path
 
 _DEEPEST_INCLUDE = 12
 _MOST_INCLUDED = 200  # files, by one makefile
+_MOST_BRANCHES = 40  # of one conditional
+_MOST_NESTED = 24  # conditionals inside each other
 _MOST_LINE = 64 << 10  # characters of one statement
 _PLAIN = re.compile(r"[ \t]*([\w./-]+)[ \t]*([:+?]?=)[ \t]*(.*)", re.DOTALL)
 _OF_OPTION = re.compile(r"[ \t]*([\w./-]*)\$[({]CONFIG_(\w+)[)}]([\w./-]*)[ \t]*([:+?]?=)[ \t]*(.*)", re.DOTALL)
@@ -36,7 +38,7 @@ class _Branch:
     """A conditional that is open."""
 
     now: Condition
-    before: list[Condition]  # of the branches that came before this one
+    asked: list[Condition]  # what this branch and those before it ask for
     any_way: bool = False  # every branch is taken to hold
 
 
@@ -159,14 +161,18 @@ class Makefile(MakeVariables):
             branch = branches[-1]
             if branch.any_way:
                 return
-            branch.before.append(branch.now)
+            if len(branch.asked) > _MOST_BRANCHES:
+                raise UnreadableMakefile(f"{place}: a conditional with more than {_MOST_BRANCHES} branches")
             inner = _DIRECTIVE.match(rest)
             condition = self._tested(inner[1], inner[2], place) if inner else YES
-            branch.now = all_of([*(negated(one) for one in branch.before), condition])
+            branch.now = all_of([*(negated(one) for one in branch.asked), condition])
+            branch.asked.append(condition)
             return
+        if len(branches) >= _MOST_NESTED:
+            raise UnreadableMakefile(f"{place}: more than {_MOST_NESTED} conditionals inside each other")
         condition = self._tested(word, rest, place)
         any_way = only_options and (condition in (YES, NO) or bool(expressions.open_parts(condition)))
-        branches.append(_Branch(YES if any_way else condition, [], any_way))
+        branches.append(_Branch(YES if any_way else condition, [condition], any_way))
 
     def _tested(self, word: str, rest: str, place: str) -> Condition:
         rest = rest.strip()

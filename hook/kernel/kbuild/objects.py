@@ -23,6 +23,7 @@ _HOST_PROGRAMS = ("hostprogs", "hostprogs-y", "hostprogs-always-y", "userprogs",
 _TOP = "/"  # the top makefile with the architecture's, which give what the top Kbuild leads to, or in older trees stands for it
 _LISTS = ("-y", "-objs", "-m")
 _MOST_LEVELS = 5  # directories above a file whose makefiles may name it
+_MOST_OBJECTS = 64  # that one file may be part of, by one makefile
 _DEEPEST = 24  # directories
 _DEEPEST_BESIDE = 4  # levels at which a makefile may include one of a directory beside it (drivers/gpu/drm/amd)
 _MOST_NEAR = 40  # directories whose makefiles may include one
@@ -167,6 +168,7 @@ class Kbuild:
             base, dash, _ = name.rpartition("-")
             if not dash or not name.endswith(_LISTS) or name in _GOALS or not self._named(makefile, (name,), wanted):
                 continue
+            _bound(len(found), directory, wanted)
             for outer in self._named(makefile, _GOALS, f"{base}.o"):
                 one = self._goal(directory, base, outer)
                 found[one.path] = one
@@ -252,6 +254,7 @@ class Kbuild:
             if not dash or not name.endswith(_LISTS) or name in _GOALS or base in ("obj", "lib", "subdir", "targets", "ccflags", "asflags"):
                 continue
             for word in self._named(makefile, (name,), wanted):
+                _bound(len(ways) + len(loose), directory, wanted)
                 whole = self._named(makefile, _GOALS, f"{base}.o")
                 ways += [_both(word, self._below(outer, directory)) for outer in whole]
                 if not whole:
@@ -329,6 +332,11 @@ class Kbuild:
             there = makefile.read(f"{prefix}Kbuild") or (bool(directory) and makefile.read(f"{prefix}Makefile"))
         self._makefiles[directory] = makefile if there else None
         return self._makefiles[directory]
+
+
+def _bound(ways: int, directory: str, wanted: str) -> None:
+    if ways > _MOST_OBJECTS:
+        raise UnreadableMakefile(f"{directory}: more than {_MOST_OBJECTS} objects that {wanted} is part of")
 
 
 def _leading(makefile: Makefile, goals: tuple[str, ...], wanted: str) -> list[Word]:

@@ -157,7 +157,7 @@ def atom(token: str) -> Symbol | Constant:
 
 def all_of(conditions: Iterable[Condition]) -> Condition:
     """What holds where each of `conditions` does."""
-    kept: list[Condition] = []
+    kept: dict[Condition, None] = {}
     for condition in conditions:
         if isinstance(condition, Constant) and condition.value in ("y", "n"):
             if condition.value == "n":
@@ -165,8 +165,8 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
             continue
         for part in condition.parts if isinstance(condition, Conjunction) else (condition,):
             if part not in kept and not (isinstance(part, Disjunction) and any(choice in kept for choice in part.parts)):
-                kept.append(part)
-    return YES if not kept else kept[0] if len(kept) == 1 else Conjunction(tuple(kept))
+                kept[part] = None
+    return YES if not kept else next(iter(kept)) if len(kept) == 1 else Conjunction(tuple(kept))
 
 
 def both(one: Condition, other: Condition) -> Condition:
@@ -178,7 +178,7 @@ def both(one: Condition, other: Condition) -> Condition:
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
     """What holds where one of `conditions` does."""
-    kept: list[Condition] = []
+    kept: dict[Condition, None] = {}
     for condition in conditions:
         if isinstance(condition, Constant) and condition.value in ("y", "n"):
             if condition.value == "y":
@@ -186,8 +186,8 @@ def any_of(conditions: Iterable[Condition]) -> Condition:
             continue
         for part in condition.parts if isinstance(condition, Disjunction) else (condition,):
             if part not in kept and not (isinstance(part, Conjunction) and any(needed in kept for needed in part.parts)):
-                kept.append(part)
-    return NO if not kept else kept[0] if len(kept) == 1 else Disjunction(tuple(kept))
+                kept[part] = None
+    return NO if not kept else next(iter(kept)) if len(kept) == 1 else Disjunction(tuple(kept))
 
 
 def negated(condition: Condition) -> Condition:
