@@ -17,7 +17,7 @@ def number(low: float, high: float, of: str = "") -> Check[float]:
     def check(value: object) -> float:
         try:
             number = float(value) if isinstance(value, (int, float, str)) else float("nan")
-        except ValueError:
+        except (ValueError, OverflowError):
             number = float("nan")
         if isinstance(value, bool) or not low <= number <= high:
             raise ValueError(f"a number{of} from {low:g} to {high:g}")
@@ -32,7 +32,7 @@ def seconds(low: float, high: float) -> Check[float]:
 
 def whole(low: int, high: int) -> Check[int]:
     def check(value: object) -> int:
-        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise ValueError(f"a whole number from {low} to {high}")

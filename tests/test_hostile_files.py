@@ -50,3 +50,28 @@ def test_a_makefile_that_was_written_to_be_slow(kernel: Kernel, shape: str) -> N
     kernel.commit(MAKEFILE, kernel.read(MAKEFILE) + MAKEFILES[shape])
     kernel.stage(POOL, kernel.read(POOL).replace("--pool->count", "--pool->count & 7"))
     assert kernel.triage("check", "--staged", "--offline").startswith("worth fuzzing")
+
+
+LONG = "9" * 20_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#if 0777u\nint a;\n#elif 089\nint b;\n#elif " + LONG + "\nint c;\n#endif\n" + BODY,
+        within(f"\tx = {LONG};\n\ty = 089 + 0777u;"),
+        within(f'\tint b[{LONG}], c[089];\n\tpr_info("%{LONG}d", 1);'),
+        f"struct a {{ char b[{LONG}]; int c : {LONG}; char d[089]; }};\n"
+        + within("\tstruct a x;\n\n\tif (copy_to_user(p, &x, sizeof(x)))\n\t\treturn -1;"),
+    ],
+)
+def test_numbers_that_are_too_long_or_none(kernel: Kernel, text: str) -> None:
+    kernel.commit(POOL, text)
+    kernel.stage(POOL, text.replace("return 0", "return 1").replace(LONG, "8" + LONG))
+    assert kernel.triage("check", "--staged", "--offline").startswith("worth fuzzing")
+
+
+@pytest.mark.parametrize(("name", "value"), [("PUSH_MAX_COMMITS", LONG), ("PUSH_MAX_COMMITS", "²"), ("AGENT_MAX_SECONDS", LONG)])
+def test_a_setting_of_very_many_digits(kernel: Kernel, name: str, value: str) -> None:
+    _, error = kernel.triage_both("check", "HEAD", ok=2, **{f"PATCH_TRIAGE_{name}": value})
+    assert "number" in error and "digits" not in error

@@ -10,7 +10,7 @@ import re
 import typing
 from collections.abc import Iterator
 
-from hook.c import body
+from hook.c import body, integers
 from hook.c.body import Body
 from hook.c.layout import Layout, Member, rounded_up
 
@@ -36,7 +36,6 @@ _SIZES: dict[bytes, int] = {
 _MODIFIERS = frozenset(b"unsigned signed const volatile".split())
 _NOTHING = frozenset(b"__user __rcu __iomem __force __kernel __maybe_unused".split())  # attributes that change no layout
 _DIRECTIVE = re.compile(rb"(?m)^[ \t]*#[ \t]*(?!define\b|undef\b)")
-_NUMBER = re.compile(rb"(0[xX][0-9a-fA-F]+|\d+)[uUlL]*\Z")
 
 
 class NotUnderstood(ValueError):
@@ -249,7 +248,7 @@ class _Reader:
         return self._value(words[0]) if len(words) == 1 else None
 
     def _value(self, word: bytes) -> int | None:
-        value = number(word)
+        value = integers.value(word)
         return value if value is not None else self._names.constant(word) if body.is_name(word) else None
 
 
@@ -260,15 +259,6 @@ def size_of(words: bytes) -> int | None:
         return _SIZES[found[0]]
     return {(b"unsigned", b"int"): 4, (b"unsigned", b"char"): 1, (b"unsigned", b"short"): 2, (b"unsigned", b"long"): 8,
             (b"unsigned", b"long", b"long"): 8, (b"long", b"long"): 8, (b"signed", b"char"): 1}.get(tuple(found))  # fmt: skip
-
-
-def number(text: bytes) -> int | None:
-    """The value of a plain constant."""
-    found = _NUMBER.match(text)
-    if found is None:
-        return None
-    digits = found.group(1)
-    return int(digits, 8 if digits[:1] == b"0" and digits.isdigit() and len(digits) > 1 else 0)
 
 
 def _names(layout: Layout) -> Iterator[bytes]:

@@ -232,7 +232,7 @@ def _nested_repetitions(expression: str) -> int:
         elif text == ")":
             last = most.pop() if len(most) > 1 else most[0]
         elif match.lastindex:
-            counts = [int(one) for one in match.groups() if one]
+            counts = [int(one[:9]) for one in match.groups() if one]
             last *= max([1, *(min(count, 100_000) for count in counts)])
         elif text not in "*+?":
             last = 1

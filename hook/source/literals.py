@@ -102,7 +102,7 @@ class _Reader:
                 if found is None:
                     raise _NotUnderstood
                 self.at += found.end()
-                least = int(found.group(1))
+                least = int(found.group(1)[:9])
             # how often it stands there is not known, so nothing around touches it
             atom = [_ANYTHING] if char in "*?" or least == 0 else [f"{_ANYTHING}{one}{_ANYTHING}" for one in atom]
         return atom

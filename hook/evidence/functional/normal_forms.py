@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from hook.c import integers
 from hook.c.keywords import IN_STATEMENTS
 from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing
 
@@ -14,7 +15,6 @@ _ANNOTATION_CALLS = frozenset(b"__acquires __releases __must_hold __cond_acquire
 ANNOTATIONS = _WORDS | _ANNOTATION_CALLS | {b"fallthrough"}
 _ZEROS = frozenset((b"0", b"NULL", b"false"))
 _OPEN_ESCAPE = re.compile(rb'\\(?:x[0-9a-fA-F]*|[0-7]{1,3})"\Z')
-_NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|[1-9][0-9]*|0[0-7]*)\Z")
 
 
 def unannotated(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
@@ -52,10 +52,8 @@ def spelled(tokens: Tokens) -> Tokens:
 
 def _number(token: bytes) -> bytes:
     """A constant of type int in decimal; any other token as it is."""
-    if not _NUMBER.match(token):
-        return token
-    value = int(token, 0) if not re.match(rb"0[0-7]+\Z", token) else int(token, 8)
-    return str(value).encode() if value <= 0x7FFFFFFF else token
+    value = integers.value(token) if token[-1:] not in b"uUlL" else None
+    return str(value).encode() if value is not None and value <= 0x7FFFFFFF else token
 
 
 def joined_strings(tokens: Sequence[bytes]) -> list[bytes]:

@@ -10,10 +10,9 @@ import bisect
 import dataclasses
 import re
 
-from hook.c import body
+from hook.c import body, integers
 from hook.c.body import Body
 from hook.c.layout import Layout, Member, Path
-from hook.c.struct_parser import number
 from hook.evidence.memory import sinks
 from hook.evidence.memory.allocations import UninitialisedObject
 from hook.evidence.memory.sinks import SINKS, Sink
@@ -280,6 +279,6 @@ def _is_by_own_size(text: Body, opening: int, start: int, end: int, size: int) -
     if text.called(opening) in (b"strscpy", b"strscpy_pad") and len(arguments) == 2:
         return True  # that take the size of the array themselves
     last = text.text(*text.uncast(*arguments[-1])) if text.called(opening) in _BY_LAST else ()
-    if len(last) == 1 and (count := number(last[0])) is not None:
+    if len(last) == 1 and (count := integers.value(last[0])) is not None:
         return count <= size
     return any(text.text(*text.uncast(*argument)) in ((b"sizeof", b"(", *member, b")"), (b"sizeof", *member)) for argument in arguments)

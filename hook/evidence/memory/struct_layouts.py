@@ -12,7 +12,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from hook.c import struct_parser
+from hook.c import integers, struct_parser
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
 from hook.c.layout import Layout
 from hook.c.struct_parser import NotUnderstood
@@ -95,7 +95,7 @@ class StructLayouts:
         form = re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+" + name + rb"[ \t]+([^\n]*)")
         values = {match.group(1) if (match := _PLAIN.match(text)) else b"" for text in self._found(name, form)}
         if len(values) == 1 and (value := values.pop()):
-            number = struct_parser.number(value)
+            number = integers.value(value)
             self._values[name] = number if number is not None else self.constant(value)
         return self._values[name]
 

@@ -12,7 +12,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from hook.c import translation_unit
+from hook.c import integers, translation_unit
 from hook.c.blanking import HIDDEN
 from hook.kernel.kbuild import option_tests
 from hook.kernel.kconfig.expressions import (
@@ -301,7 +301,10 @@ class _Expression:
             self._at += 1 + bracket
             return self._conditionals._defined(name)
         if token[0].isdigit():
-            return NO if int(token.rstrip("uUlL") or "0", 0 if not re.fullmatch(r"0\d+", token) else 8) == 0 else YES
+            value = integers.value(token.encode())
+            if value is None:
+                raise IndexError
+            return NO if value == 0 else YES
         if not (token[0].isalpha() or token[0] == "_"):
             raise IndexError
         if self._peek() == "(":

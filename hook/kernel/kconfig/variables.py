@@ -21,6 +21,7 @@ _TEST = re.compile(  # a comparison of two words by test(1)
     r"(?:test|\[)\s+(?:(\"[^\"$`]*\"|'[^']*')|([\w.-]*))\s*(!?=|-(?:eq|ne|lt|le|gt|ge))\s*"
     r"(\"[^\"$`]*\"|'[^']*'|[\w.-]+)(?:\s*\])?"
 )
+_WHOLE = re.compile(r"-?[0-9]{1,30}\Z")
 _NUMERIC = {"-eq": operator.eq, "-ne": operator.ne, "-lt": operator.lt, "-le": operator.le, "-gt": operator.gt, "-ge": operator.ge}
 _ANSWERED = frozenset(
     (
@@ -92,8 +93,8 @@ class KconfigMacros:
     def _one(self, inner: str, arguments: tuple[str, ...], depth: int) -> str:
         parts = [part for part, _ in PARENTHESES.split(inner)]
         name = self._expand(parts[0], arguments, depth) if "$" in parts[0] else parts[0]
-        if name.isdigit():
-            return arguments[int(name)] if int(name) < len(arguments) else ""
+        if name.isdecimal():
+            return arguments[int(name[:9])] if int(name[:9]) < len(arguments) else ""
         if name in _ANSWERED:
             return self._answered(name, parts[1:], arguments, depth)
         given = [self._expand(part, arguments, depth) if "$" in part else part for part in parts[1:]]
@@ -145,7 +146,7 @@ class KconfigMacros:
         left, relation, right = (words[1] or words[2] or "").strip("\"'"), words[3], words[4].strip("\"'")
         if relation in ("=", "!="):
             return (left == right) is (relation == "=")
-        if not (left.lstrip("-").isdigit() and right.lstrip("-").isdigit() and len(left) + len(right) < 40):
+        if not (_WHOLE.match(left) and _WHOLE.match(right) and len(left) + len(right) < 40):
             return None
         return bool(_NUMERIC[relation](int(left), int(right)))
 

@@ -1,0 +1,17 @@
+"""Integers as C writes them (C11 6.4.4.1)."""
+
+from __future__ import annotations
+
+import re
+
+# longer than any type: a Python of today refuses to read very long ones
+_INTEGER = re.compile(rb"(?:(0[0-7]{0,50})|([1-9][0-9]{0,40})|0[xX]([0-9a-fA-F]{1,40}))[uUlL]{0,3}\Z")
+
+
+def value(text: bytes) -> int | None:
+    """The value of an integer constant, None where this is none."""
+    found = _INTEGER.match(text)
+    if found is None:
+        return None
+    octal, decimal, hexadecimal = found.groups()
+    return int(octal, 8) if octal else int(decimal) if decimal else int(hexadecimal, 16)
