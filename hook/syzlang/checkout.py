@@ -99,7 +99,10 @@ def _understood(texts: Mapping[str, str], arch: str) -> Descriptions:
     if has_value:  # a call whose number no file knows is none of this architecture
         numbers = {f"__NR_{call.base}" for call in declared.calls.values() if not call.base.startswith("syz_")}
         absent |= numbers - has_value.keys()
-    return Descriptions(requirements.of_all(declared, absent), declared.resources)
+    try:
+        return Descriptions(requirements.of_all(declared, absent), declared.resources)
+    except requirements.TooLarge as wrong:
+        raise NoDescriptions(str(wrong)) from None
 
 
 def _known(path: pathlib.Path) -> Descriptions | None:

@@ -13,6 +13,7 @@ from hook.syzlang.requirements import CallFacts, kinds
 
 _MOST_VARIANTS = 64  # of one system call: of more only the plain one
 _MOST_CALLS = 300  # of one interface
+_MOST_RESOURCES = 200  # that are followed from one interface
 _MOUNTING = frozenset(("mount", "fsopen", "syz_mount_image", "syz_fuse_mount", "syz_fuseblk_mount"))
 _OPENING = frozenset(("open", "openat", "openat2", "syz_open_dev"))
 _SOCKETS = frozenset(("socket", "socketpair", "syz_init_net_socket"))
@@ -171,7 +172,7 @@ def _users(entry: Iterable[str], found: Descriptions) -> Iterator[str]:
     """The calls that take what `entry` gives, and what these give, as far as it is a resource of this interface alone."""
     known = {given for call in entry for given in found.calls[call].gives if given not in _SHARED}
     waiting = list(known)
-    while waiting:
+    while waiting and len(known) <= _MOST_RESOURCES:
         resource = waiting.pop(0)
         for call, facts in found.calls.items():
             if resource not in facts.direct and not (resource in facts.takes and _is_own(resource, found)):

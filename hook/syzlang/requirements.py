@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hook.syzlang.declarations import Declarations, NamedType, SystemCall, Type, TypeGroup
 
 _MOST_DEPTH = 60  # of types inside each other
 _MOST_TYPES = 20_000  # that are looked at for one call
+_MOST_TYPES_OF_ALL = 5_000_000  # the descriptions of August 2026 have 200,000
+_LARGEST_TYPE = 2000  # names in it, with the arguments of templates in place
 _MOST_NAMING = 64  # calls that name a word which tells them from others
+_MOST_STEPS = 64  # from a call to those that need nothing; real ones need ten
 _DIRECTIONS = frozenset(("in", "out", "inout"))
 _POINTERS = frozenset(("ptr", "ptr64"))
 # made by this call alone, though no description says so
@@ -24,6 +28,10 @@ _BUILT_IN = {
     "fileoff": (("BASE",), Type("BASE")),
     "filename": ((), Type("string", (Type("filename"),))),
 }
+
+
+class TooLarge(ValueError):
+    """Descriptions that would take too long; the sentence says where."""
 
 
 class CallFacts(NamedTuple):
@@ -39,9 +47,22 @@ class CallFacts(NamedTuple):
 
 
 def of_all(declared: Declarations, absent: Collection[str] = ()) -> dict[str, CallFacts]:
-    """The facts of each call that may be enabled, by name; none of what the target lacks a constant for, which is in `absent`."""
-    walked = {name: _Walk(declared, absent).of(call) for name, call in declared.calls.items() if "disabled" not in call.attributes}
-    found = {name: facts for name, facts in walked.items() if facts is not None}
+    """The facts of each call that may be enabled, by name; none of what the target lacks a constant for, which is in `absent`.
+
+    Raises TooLarge.
+    """
+    found: dict[str, CallFacts] = {}
+    left = _MOST_TYPES_OF_ALL
+    for name, call in declared.calls.items():
+        if "disabled" in call.attributes:
+            continue
+        walk = _Walk(declared, absent, min(left, _MOST_TYPES))
+        facts = walk.of(call)
+        left -= walk.looked_at
+        if left <= 0:
+            raise TooLarge(f"{call.path}:{call.line}: too much to understand: more than {_MOST_TYPES_OF_ALL} types")
+        if facts is not None:
+            found[name] = facts
     times = collections.Counter(word for facts in found.values() for word in facts.words)
     return {
         name: facts._replace(words=frozenset(word for word in facts.words if times[word] <= _MOST_NAMING)) for name, facts in found.items()
@@ -59,7 +80,7 @@ def kinds(resource: str, resources: Mapping[str, str]) -> list[str]:
 class _Walk:
     """Walks through the types of one call."""
 
-    def __init__(self, declared: Declarations, absent: Collection[str]) -> None:
+    def __init__(self, declared: Declarations, absent: Collection[str], most_types: int) -> None:
         self._declared, self._absent = declared, absent
         self._takes: dict[str, None] = {}
         self._gives: dict[str, None] = {}
@@ -67,8 +88,13 @@ class _Walk:
         self._words: set[str] = set()
         self._is_absent = False
         self._groups = 0  # structures and unions around what is looked at
-        self._seen: set[tuple[Type, str, bool, bool]] = set()
-        self._left = _MOST_TYPES
+        self._seen: set[tuple[Type, str, bool, bool, bool]] = set()
+        self._most_types = most_types
+
+    @property
+    def looked_at(self) -> int:
+        """How many types were looked at."""
+        return len(self._seen)
 
     def of(self, call: SystemCall) -> CallFacts | None:
         """The facts; None where the target has not all constants of the call."""
@@ -90,11 +116,10 @@ class _Walk:
 
     def _type(self, kind: Type, direction: str, optional: bool, certain_not: bool, depth: int) -> None:
         """`certain_not` where it may be absent: in a union, or behind what is optional."""
-        state = kind, direction, optional, certain_not
-        if state in self._seen or depth > _MOST_DEPTH or self._left <= 0:
+        state = kind, direction, optional, certain_not, self._groups > 0
+        if state in self._seen or depth > _MOST_DEPTH or len(self._seen) >= self._most_types:
             return
         self._seen.add(state)
-        self._left -= 1
         name, arguments = kind
         if any(argument.name == "opt" for argument in arguments):
             optional = certain_not = True
@@ -154,12 +179,26 @@ def _direction(field: NamedType, direction: str) -> str:
 
 
 def _filled(kind: Type, given: Mapping[str, Type]) -> Type:
-    """A type with the arguments of its template in place."""
+    """A type with the arguments of its template in place; nothing where it would be too large."""
     if not given:
         return kind
+    sizes = {name: _size(argument) for name, argument in given.items()}
+    if _size(kind, sizes) > _LARGEST_TYPE:
+        return Type("void")
+    return _put(kind, given)
+
+
+def _put(kind: Type, given: Mapping[str, Type]) -> Type:
     if kind.name in given and not kind.arguments:
         return given[kind.name]
-    return Type(kind.name, tuple(_filled(argument, given) for argument in kind.arguments))
+    return Type(kind.name, tuple(_put(argument, given) for argument in kind.arguments))
+
+
+def _size(kind: Type, sizes: Mapping[str, int] = MappingProxyType({})) -> int:
+    """How many names a type has, with those of the arguments in their place."""
+    if kind.name in sizes and not kind.arguments:
+        return sizes[kind.name]
+    return 1 + sum(_size(argument, sizes) for argument in kind.arguments)
 
 
 class Providers:
@@ -173,8 +212,7 @@ class Providers:
     def _cheapest(self) -> dict[str, tuple[int, str]]:
         """Of each resource (cost, call): the call that makes it with the fewest others; by name where several do."""
         made: dict[str, tuple[int, str]] = {}
-        changed = True
-        while changed:
+        for _ in range(_MOST_STEPS):
             changed = False
             for name, call in self._calls.items():
                 if not call.gives or not all(resource in made for resource in call.takes):
@@ -185,6 +223,8 @@ class Providers:
                     if known is None or (cost, len(name), name) < (known[0], len(known[1]), known[1]):
                         made[resource] = cost, name
                         changed = True
+            if not changed:
+                break
         return made
 
     def closed(self, names: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -112,3 +112,14 @@ def test_a_more_special_resource_serves_for_a_general_one_and_not_the_other_way_
     assert Providers(requirements.of_all(only_socket), only_socket.resources).closed(["dup"]) == (["dup", "socket"], [])
     only_open = declared("open() fd\naccept(a sock)\n")
     assert Providers(requirements.of_all(only_open), only_open.resources).closed(["accept"]) == ([], ["accept"])
+
+
+def test_a_template_that_grows_is_no_trap() -> None:
+    pairs = "type p[A, B] {\n\tx A\n\ty B\n}\ntype t[X] {\n\ta t[p[X, X]]\n\tb fd\n}\n"
+    assert facts(f"frob(a ptr[in, t[int8]])\n{pairs}")["frob"].takes == ("fd",)
+
+
+def test_descriptions_that_take_too_long_are_refused_with_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "_MOST_TYPES_OF_ALL", 4)
+    with pytest.raises(requirements.TooLarge, match=r"sys/linux/a\.txt:5: too much to understand"):
+        facts("one(a fd)\ntwo(a fd, b int8, c int16, d int32)\n")
