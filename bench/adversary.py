@@ -23,24 +23,46 @@ import json
 import pathlib
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from bench import compilers, hostile_edits
 from bench.compilers import Compilers
 from bench.hostile_edits import Edit
+from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import file_edits
 from hook.kernel import own_headers
 from hook.source import git
-from hook.source.object_store import Objects
+from hook.source.object_store import Found, Objects
 from hook.source.tree import Source
 from hook.verdict import Answer
 
 _PLACES = ("drivers/", "fs/", "net/", "mm/", "kernel/", "block/", "lib/", "sound/", "security/", "crypto/", "ipc/")
-_BYTES = range(6_000, 150_000)  # of a file
+_BYTES = range(12_000, 90_000)  # of a file
 _MOST_DRAWN = 3  # edits, for each that is to be judged
 
+
+class Remembering(Source):
+    """A source whose tree never changes, so that no question is asked twice."""
+
+    def holding(self, groups: Sequence[Collection[str]]) -> list[str]:
+        key = repr(groups)
+        if key not in _held:
+            _held[key] = super().holding(groups)
+        return list(_held[key])
+
+    def files(self, paths: Sequence[str]) -> list[Found | None]:
+        missing = [path for path in dict.fromkeys(paths) if path not in _read]
+        _read.update(zip(missing, super().files(missing), strict=True))
+        return [_read[path] for path in paths]
+
+    def file(self, path: str) -> Found | None:
+        return self.files([path])[0]
+
+
+_held: dict[str, list[str]] = {}
+_read: dict[str, Found | None] = {}
 Table = dict[str, collections.Counter[str]]  # by change classes: how many edits, by what became of them
 
 
@@ -120,7 +142,9 @@ class Trial:
             return lambda text: self._build.misfits(path, text)
         if compiler == "tokens":
             return lambda text: self._build.tokens(path, self._without_logs(text))
-        return lambda text: self._build.assembly(compiler, path, self._without_logs(text))
+        # a prototype can change the order of functions
+        in_order = not any(ChangeClass.DECLARATION in one.classes for one in self._called)
+        return lambda text: self._build.assembly(compiler, path, self._without_logs(text), in_order=in_order)
 
     def differing(self, compiler: str) -> tuple[bool, list[Called]]:
         """Whether the old version compiles, and the edits that the compiler sees: each alone, and none of which another takes back."""
@@ -186,7 +210,7 @@ def main() -> int:
     parser.add_argument("tree", type=pathlib.Path)
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--edits", type=int, default=10_000, help="that are called harmless; the last file is finished")
-    parser.add_argument("--each", type=int, default=250, help="edits of one file")
+    parser.add_argument("--each", type=int, default=400, help="edits of one file")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first file, to go on")
     parser.add_argument("--every", type=int, default=1, help="take each n-th number, to run several beside each other")
@@ -200,13 +224,14 @@ def main() -> int:
     if options.kept and options.kept.exists():
         table.update({classes: collections.Counter(row) for classes, row in json.loads(options.kept.read_text()).items()})
     with Objects(git.find(options.tree), 1 << 25) as objects:
-        source = Source(objects, "HEAD")
+        source = Remembering(objects, "HEAD")
         paths = [path for path in source.glob("*.c") if path.startswith(_PLACES)]
         number = options.first
         while sum(row["every compiler"] for row in table.values()) < options.edits:
             found = drawn(source, paths, number, options.seed, options.each)
-            if found:
+            if found and build.reads(found.path, found.text):
                 tried(build, names, source, found, table, options.finds)
+                _read.clear()
                 if options.kept:
                     options.kept.write_text(json.dumps(table, indent=1))
                 print(f"{number}: {found.path}: {sum(row['every compiler'] for row in table.values())}", flush=True)

@@ -7,14 +7,16 @@ import re
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Iterator, Sequence
 
 from bench.hostile_edits import end_of_includes
 from hook.evidence.functional.logs import logging_calls
 
 _MISFIT = re.compile(r"expects (?:a matching|argument of type .char \*.).*\[-Wformat")
 _LEFT_OUT = re.compile(r"^\s*(?:#|\.(?:file|ident|loc)\b)")
+_LABEL = re.compile(r"\.L[\w.]+")
 _NAME = re.compile(r"\b([A-Za-z_]\w*)\(")
-_METADATA = ("MODULE_AUTHOR", "MODULE_DESCRIPTION")
+_METADATA = {"MODULE_AUTHOR": "(x)", "MODULE_DESCRIPTION": "(x)", "MODULE_PARM_DESC": "(name, x)"}
 # of Kbuild's flags for gcc, those that clang knows too
 _FLAGS_OF_CLANG = re.compile(
     r"(?:-[IDU]|-std=|-O|-m64|-mcmodel|-mno-(?:sse|mmx|avx|3dnow|80387|red-zone)|-f(?:short-wchar|unsigned-char|no-common|no-strict-aliasing"
@@ -57,20 +59,48 @@ class Compilers:
             argv = [compiler, *flags, *beside, *lines, *more, "-o", "-", str(file)]
             return subprocess.run(argv, cwd=self._build, capture_output=True, text=True, errors="replace", check=False)
 
-    def assembly(self, compiler: str, path: str, text: str) -> list[str] | None:
-        """The assembly, without what says where a line stood; None where it does not compile."""
+    def assembly(self, compiler: str, path: str, text: str, *, in_order: bool = True) -> list[str] | None:
+        """The assembly, without what says where a line stood; None where it does not compile. Unless `in_order`, functions are sorted."""
         done = self._run(compiler, path, text, "-w", "-S")
-        return [line for line in done.stdout.splitlines() if not _LEFT_OUT.match(line)] if done and done.returncode == 0 else None
+        lines = [line for line in done.stdout.splitlines() if not _LEFT_OUT.match(line)] if done and done.returncode == 0 else None
+        return lines if lines is None or in_order else sorted(_functions(lines))
 
     def tokens(self, path: str, text: str) -> list[str] | None:
         """What the preprocessor makes of it, word by word."""
         done = self._run("gcc", path, text, "-w", "-E", "-P")
         return done.stdout.split() if done and done.returncode == 0 else None
 
+    def reads(self, path: str, text: str) -> bool:
+        """Whether it compiles at all."""
+        done = self._run("gcc", path, text, "-w", "-fsyntax-only")
+        return done is not None and done.returncode == 0
+
     def misfits(self, path: str, text: str) -> int:
         """How many formats read memory by an argument that is none, or lack an argument."""
         done = self._run("gcc", path, text, "-Wformat", "-fsyntax-only")
         return len(_MISFIT.findall(done.stderr)) if done else 0
+
+
+def _functions(lines: Sequence[str]) -> Iterator[str]:
+    """Each function, with its labels numbered anew and no order of the strings, and each line outside of them."""
+    body: list[str] = []
+    inside = False
+    for line in lines:
+        inside = inside or re.match(r"\s*\.type\s.*@function", line) is not None
+        bare = line.partition("#")[0].rstrip()
+        if not inside:
+            yield _LABEL.sub(".L", bare)
+            continue
+        body.append(bare)
+        if re.match(r"\s*\.size\s", line):
+            yield _renumbered("\n".join(body))
+            body, inside = [], False
+    yield _renumbered("\n".join(body))
+
+
+def _renumbered(text: str) -> str:
+    labels: dict[str, str] = {}
+    return _LABEL.sub(lambda found: labels.setdefault(found[0], f".L{len(labels)}"), text)
 
 
 def called(text: str) -> frozenset[str]:
@@ -90,7 +120,7 @@ def without_logs(text: str, called: frozenset[str], own: frozenset[bytes]) -> st
         if name.encode() in own or re.search(rf"(?m)^[ \t]*#[ \t]*(?:define|undef)[ \t]+{name}\b", text):
             continue
         if name in _METADATA:  # a NUL in it begins another field
-            body = '(x) _Static_assert(sizeof(x) - 1 == __builtin_strlen(x), "a NUL")'
+            body = _METADATA[name] + ' _Static_assert(sizeof(x) - 1 == __builtin_strlen(x), "a NUL")'
         elif found and found.format >= 0 and not found.only_text:
             before = "".join(f"a{at}, " for at in range(found.format))
             body = f"({before}f, ...) ((void)({before}0, ##__VA_ARGS__))"

@@ -270,8 +270,7 @@ def _planted(before: str, after: str, scene: str) -> Scene:
 
     def plant(text: str, rng: random.Random) -> tuple[str, str] | None:
         name = f"zq{rng.randrange(10_000)}"
-        old = _after_includes(text, scene.replace("@", name).replace("BEFORE", before.replace("@", name)))
-        new = _after_includes(text, scene.replace("@", name).replace("BEFORE", after.replace("@", name)))
+        old, new = (text + scene.replace("BEFORE", side).replace("@", name) for side in (before, after))
         return old, new
 
     return plant

@@ -18,19 +18,34 @@ _PIECE = re.compile(
     rb"|(?P<line>//[^\n]*+)|(?P<block>/\*)|(?P<odd>[\"'\r])"
 )
 _COMMENT_EDGE = re.compile(rb"/\*|\*/")
+_PLACES = frozenset((b"line", b"column", b"Location"))  # what may give the place of a token
+_AS_TEXT = frozenset((b"include_str", b"include_bytes"))  # what may read this very file
 _CODE = re.compile(rb"\s+|\w+|[^\w\s]")
 
 
 def compare(old: bytes, new: bytes) -> Comparison:
-    """The two versions of a Rust source. Raises Unreadable where one of them is not Rust as it is understood here."""
+    """The two versions of a Rust source. Raises Unreadable where one is not Rust as it is understood here, or may read its own text."""
     old_tokens, old_comments = _read(old)
     new_tokens, new_comments = _read(new)
     line = first_line(old, new)
     if old_tokens != new_tokens:
         return Comparison(False, "", line, "code or a documentation comment changed")
-    if old_comments == new_comments:
+    if not _AS_TEXT.isdisjoint(new_tokens):
+        raise Unreadable("a file that is included as text")
+    # a macro may give the line of where it is used
+    if not _PLACES.isdisjoint(new_tokens) and _places(old, old_comments) != _places(new, new_comments):
+        return Comparison(False, "", line, "a line or a column that is used as a value may move")
+    if [old[begin:end] for begin, end in old_comments] == [new[begin:end] for begin, end in new_comments]:
         return Comparison(True, "white space", line, "only white space changed: the tokens are the same")
     return Comparison(True, "comment", line, "only comments changed: the tokens are the same")
+
+
+def _places(source: bytes, comments: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The line and the column at which each piece of code begins."""
+    bare = bytearray(source)
+    for begin, end in comments:
+        bare[begin:end] = re.sub(rb"[^\n]", b" ", source[begin:end])
+    return [(number, piece.start()) for number, text in enumerate(bare.split(b"\n")) for piece in re.finditer(rb"\S+", text)]
 
 
 def code(source: bytes) -> bytes:
@@ -39,12 +54,12 @@ def code(source: bytes) -> bytes:
     return b" ".join(token for token in tokens if not token.startswith((b"//", b"/*")) and not _PIECE.match(token))
 
 
-def _read(source: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The tokens, with b" " wherever there is white space or an ordinary comment, and the ordinary comments."""
+def _read(source: bytes) -> tuple[list[bytes], list[tuple[int, int]]]:
+    """The tokens, with b" " wherever there is white space or an ordinary comment, and where the ordinary comments begin and end."""
     if source.startswith(b"#!") and not source.startswith(b"#!["):
         raise Unreadable("a first line that rustc leaves out")  # and with it what would be a quote
     tokens: list[bytes] = [b" "]
-    comments: list[bytes] = []
+    comments: list[tuple[int, int]] = []
 
     def code(text: bytes) -> None:
         for token in _CODE.findall(text):
@@ -69,7 +84,7 @@ def _read(source: bytes) -> tuple[list[bytes], list[bytes]]:
             end = _end_of_block(source, end)
         text = source[found.start() : end]
         if kind in ("line", "block") and not _is_documentation(text):
-            comments.append(text)
+            comments.append((found.start(), end))
             code(b" ")
         else:
             tokens.append(text)

@@ -79,9 +79,6 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
 
     With `counters`, of what changed more than comments: so may the times that __COUNTER__ was used.
     """
-    if language == "rust":
-        places = [[text.count(b"\n", 0, found.start()) for found in re.finditer(rb"\b(?:line|column)!", text)] for text in (old, new)]
-        return "" if places[0] == places[1] else _LINE_NUMBERS
     if language not in ("c", "asm") or not (counters or line_numbers.LINE in new or _OWN_INCLUDE.search(new)):
         return ""
     from hook.evidence.functional.logs import logging_calls

@@ -16,6 +16,7 @@ from hook.evidence.functional.token_places import NAME, STRING, Tokens, closing
 
 _NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*\Z|'[^']+'\Z")
 _OPERATORS = frozenset(b"+ - & | ^ ~ ! && || ? : == != < > <= >=".split())
+_UNARY = frozenset(b"+ - ~ !".split())
 _READING = _OPERATORS | frozenset(b"* / % << >> ( ) [ ] . ->".split())
 _TYPE_WORDS = frozenset(b"unsigned signed int long short char void".split())
 _KEYWORDS = IN_STATEMENTS | {b"volatile", b"typeof", b"__typeof__", b"asm", b"__asm__"}
@@ -95,7 +96,11 @@ def is_plain(argument: Tokens, at: int, scope: Scope) -> bool:
             operand, place = False, place + 1
         elif token in (b"<<", b">>") and operand and re.match(rb"(?:[12]?[0-9]|3[01])\Z", after):
             place += 2
-        elif token in _OPERATORS:
+        elif token == b"&" and not operand:
+            if scope.locals.value(after, at) is None or argument[place + 2 : place + 3] == (b".",):
+                return False  # what has an address is a variable
+            place += 1
+        elif token in _OPERATORS and (operand or token in _UNARY):
             operand, place = False, place + 1
         else:
             return False
