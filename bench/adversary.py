@@ -9,7 +9,8 @@ Takes C files at random, sets scenes in some (a macro that is defined anew, that
 draws many edits of each. Every edit is judged alone. Those that are called harmless are then made together, and each compiler has to make
 the same assembly of both versions: with `__LINE__` left out, and with log calls, tracepoints and module metadata that do nothing but
 evaluate what they are given. Where it does not, halves are compiled, down to the single edit. A format that does not fit its arguments any
-more, as gcc sees it, is a find too. Prints a table by change class. Each find is written out as two files. Exit code 1 where there is one.
+more, as gcc sees it, is a find too; a version that does not compile is only counted. Prints a table by change class. Each find is written
+out as two files. Exit code 1 where there is one.
 
 The table of a run is kept in FILE, and added to by the next one; `--first` says with which file of the seed it begins.
 """
@@ -196,7 +197,9 @@ def tried(build: Compilers, names: Sequence[str], source: Source, drawn: Drawn, 
         row["every compiler"] += all(name in compiled for name in names)
         row["preprocessed alike"] += one in alike
         row["skipped"] += compiled == ["formats"] and one not in alike
-        if at in wrong:
+        if at in wrong and not build.reads(drawn.path, hostile_edits.applied(drawn.text, [one.edit])):
+            row["does not compile"] += 1
+        elif at in wrong:
             row["WRONG"] += 1
             place = finds / f"{drawn.number}-{at}"
             place.mkdir(parents=True, exist_ok=True)

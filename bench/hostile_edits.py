@@ -143,8 +143,8 @@ def _logged(text: str, at: int, rng: random.Random) -> str:
     devices = re.findall(r'\bdev_\w+\(([^",;()]+), "', body)
     count = rng.choice([0, 1, 1, 1, 2])
     given = [rng.choice(operands or ["0"]) for _ in range(count)]
-    given = [rng.choice(["{}", "{}", "{}", "{} * 2", "(u8){}", "!{}", "&{}", "*{}", "{}++", '{} ? "a" : "b"']).format(one) for one in given]
-    form = "".join(" " + (rng.choice(["%d", "%u", *_FORMS]) if "?" not in one else "%s") for one in given)
+    given = [rng.choice(["{}", "{}", "{}", "{} * 2", "(u8){}", "!{}", "&{}", "*{}", "{}++", "{} ? 1 : 2"]).format(one) for one in given]
+    form = "".join(" " + rng.choice(["%d", "%u", *_FORMS]) for _ in given)
     name = rng.choice(["pr_info", "pr_debug", "pr_err", "printk"])
     if devices and rng.random() < 0.5:
         return f"dev_{rng.choice(_LEVELS)}({', '.join([rng.choice(devices), chr(34) + 'zq' + form + chr(92) + 'n' + chr(34), *given])});\n"

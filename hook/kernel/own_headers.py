@@ -9,16 +9,20 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from hook.c.blanking import HIDDEN
+from hook.c.keywords import IN_STATEMENTS
 from hook.source.tree import Source
 
 _MOST = 200  # files
 _MOST_BYTES = 8 << 20
-_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|import)[ \t]*+(["<])([^">\n]++)[">]')
+_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|include_next|import)\b[ \t]*+(?:["<]([^">\n]++)[">])?')
+_SPLICE, _DIGRAPH = re.compile(rb"\\[ \t]*+\r?\n"), re.compile(rb"(?m)^[ \t]*+%:")
+_BLANKS = bytes.maketrans(b"\f\v", b"  ")
 _COMMON = re.compile(r"include/|arch/[^/]+/include/|tools/")
 _DEFINED = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
 _GIVEN, _FORCED = re.compile(rb"(?<![\w-])-D[ \t]*([A-Za-z_]\w*+)"), re.compile(rb"(?<![\w-])-include[ \t]+(\S+)")
 _PIECE = re.compile(rb"([^;{}()#:=]*+)([;{}()#:=]|\Z)")
-_CALLED = re.compile(rb"(?<!\w)([A-Za-z_]\w*+)[ \t]*+\Z")
+_CALLED = re.compile(rb"(?<!\w)([A-Za-z_]\w*+)\s*+\Z")
 _LONGEST_NAME = 256  # with the blanks behind it
 _LINE_OF_CODE = re.compile(rb"(?m)^[A-Za-z_]")
 
@@ -27,15 +31,22 @@ _LINE_OF_CODE = re.compile(rb"(?m)^[A-Za-z_]")
 class OwnHeaders:
     """The headers that a file brings in itself."""
 
-    texts: Mapping[str, bytes]  # by path
+    texts: Mapping[str, bytes]  # by path, as `plain` gives them
     included: frozenset[str]  # the base names of all that the file and these include
     complete: bool  # False where there are too many to read, or one cannot be told
     given: frozenset[bytes] = frozenset()  # the names that makefiles define
 
 
+def plain(data: bytes) -> bytes:
+    """A text whose directives can be read line by line: without spliced lines and comments, and with `#` for the digraph `%:`."""
+    spliced = _SPLICE.sub(b"", data) if b"\\" in data else data
+    text = HIDDEN.sub(lambda found: b" " if found[0][:1] == b"/" else found[0], spliced).translate(_BLANKS)
+    return _DIGRAPH.sub(b"#", text) if b"%:" in text else text
+
+
 def defined(text: bytes) -> frozenset[bytes]:
-    """The names that a header defines or undefines as a macro, or as a function."""
-    return frozenset((*_DEFINED.findall(text), *_functions(text)))
+    """The names that a header, as `plain` gives it, defines or undefines as a macro, or as a function."""
+    return frozenset(_DEFINED.findall(text)).union(set(_functions(text)) - IN_STATEMENTS)
 
 
 def _functions(text: bytes) -> Iterator[bytes]:
@@ -59,19 +70,21 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     asked = {path}
     given, forced = _from_makefiles(source, directory)
     # a header that a makefile names is read as if each version began with it
-    waiting = [(directory, side) for side in sides]
+    waiting = [(directory, plain(side)) for side in sides]
     size = 0
     for header in forced:
         blob = source.file(header)
         if blob is None or blob.data is None:
             return OwnHeaders(texts, frozenset(included), False, given)
         included.add(posixpath.basename(header))
-        texts[header] = blob.data
-        waiting.append((posixpath.dirname(header), blob.data))
+        texts[header] = plain(blob.data)
+        waiting.append((posixpath.dirname(header), texts[header]))
     while waiting:
         beside, text = waiting.pop()
         places: dict[str, None] = {}
-        for _, name in _INCLUDE.findall(text):
+        for name in _INCLUDE.findall(text):
+            if not name:  # a macro says what is included
+                return OwnHeaders(texts, frozenset(included), False, given)
             header = name.decode("utf-8", "replace")
             included.add(posixpath.basename(header))
             for place in (beside, directory):
@@ -87,8 +100,8 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
             size += len(blob.data or b"")
             if blob.data is None or len(texts) >= _MOST or size > _MOST_BYTES:
                 return OwnHeaders(texts, frozenset(included), False, given)
-            texts[near] = blob.data
-            waiting.append((posixpath.dirname(near), blob.data))
+            texts[near] = plain(blob.data)
+            waiting.append((posixpath.dirname(near), texts[near]))
     return OwnHeaders(texts, frozenset(included), True, given)
 
 

@@ -85,7 +85,7 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     from hook.kernel import own_headers
 
     own = own_headers.read(source, path, (old, new))
-    texts = [old, new, *own.texts.values()]
+    texts = [own_headers.plain(old), own_headers.plain(new), *own.texts.values()]
     defined = (
         frozenset[bytes]().union(*map(own_headers.defined, texts)) if any(line_numbers.LINE in text for text in texts) else frozenset()
     )

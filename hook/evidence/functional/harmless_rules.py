@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hook.c import translation_unit
 from hook.c.definitions import DefinitionKind
+from hook.c.keywords import IN_STATEMENTS
 from hook.c.segments import Edit
 from hook.c.tokens import macro_uses
 from hook.c.tokens.comparison import Unreadable
@@ -29,6 +30,7 @@ from hook.kernel import own_headers
 
 _UNDEFINES, _INCLUDES = re.compile(rb"#[ \t]*undef\b"), re.compile(rb"#[ \t]*(?:include|import)\b")
 LISTED = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE  # names whose meaning the rules lean on
+_SPLICED_NAME = re.compile(rb"\w\\[ \t]*+\r?\n\w")
 _MOST_TOKENS = 20_000  # of a segment: some rules look at pairs of them
 _ERROR = re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
 
@@ -50,6 +52,7 @@ class RestOfTree(typing.Protocol):
     def is_redefined(self, names: Iterable[bytes]) -> bool: ...
     def keeps_spelling(self, name: bytes) -> bool: ...
     def is_statement(self, name: bytes) -> bool: ...
+    def is_included(self) -> bool: ...
     def is_macro(self, name: bytes) -> bool: ...
     def is_volatile(self, name: bytes) -> bool: ...
     def knows(self, name: str) -> bool: ...
@@ -95,8 +98,9 @@ class EditedSegment:
     @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
         """What either version of the file defines or undefines itself, or a header that it brings in."""
-        defined = frozenset(definition.name.encode("ascii") for side in (self.before, self.after) for definition in side.scan.definitions)
-        return defined.union(self.tree.own_names, *(own_headers.defined(side.data) for side in (self.before, self.after)))
+        sides = self.before, self.after
+        defined = frozenset(definition.name.encode("ascii") for side in sides for definition in side.scan.definitions)
+        return defined.union(self.tree.own_names, *(own_headers.defined(own_headers.plain(side.data)) for side in sides))
 
     @functools.cached_property
     def loggers(self) -> logging_calls.Loggers:
@@ -152,9 +156,12 @@ def prove(edits: Sequence[Edit], before: TranslationUnit, after: TranslationUnit
     """A proof for each edit of a file, or None where one has none.
 
     None too where a macro is given other text that may make a string or a name of it: white space, a number, a local's name. That is
-    asked of all of the file, since white space alone makes no edit.
+    asked of all of the file, since white space alone makes no edit. And where a name is written on two lines, or another file includes
+    this one.
     """
     proofs = []
+    if any(map(_SPLICED_NAME.search, (before.data, after.data))):
+        return None
     try:
         for edit in edits:
             proof = _prove(EditedSegment(edit, before, after, tree))
@@ -164,7 +171,7 @@ def prove(edits: Sequence[Edit], before: TranslationUnit, after: TranslationUnit
         called = _called_otherwise(before, after)
     except Unreadable:
         return None
-    return proofs if all(map(tree.keeps_spelling, sorted(called))) else None
+    return proofs if all(map(tree.keeps_spelling, sorted(called))) and not (proofs and tree.is_included()) else None
 
 
 def _called_otherwise(before: TranslationUnit, after: TranslationUnit) -> set[bytes]:
@@ -182,6 +189,8 @@ def _prove(segment: EditedSegment) -> Proof | None:
     A segment that moved has none: what it means can depend on what stands before it. Nor has one that is longer than any people write.
     """
     edit = segment.edit
+    if not segment.own_names.isdisjoint(IN_STATEMENTS):
+        return None  # a word of the language means something else
     if edit.moved or max(map(len, segment.tokens)) > _MOST_TOKENS:
         return None
     kind = edit.either.kind
@@ -219,7 +228,7 @@ def spelling(segment: EditedSegment) -> Proof | None:
 def zero_initialiser(segment: EditedSegment) -> Proof | None:
     """`= 0` of a static variable (C11 6.7.9, paragraph 10). Not of several in one declaration, nor another value."""
     old, new = segment.spelled
-    if without_zero(old) != without_zero(new):
+    if without_zero(old, segment.own_names) != without_zero(new, segment.own_names):
         return None
     return segment.proof(ChangeClass.SPELLING, "a static variable starts as zero")
 

@@ -38,9 +38,9 @@ def unannotated(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
     return tuple(out)
 
 
-def without_zero(tokens: Tokens) -> Tokens:
-    """`static int x = 0;` as `static int x;` (C11 6.7.9, paragraph 10)."""
-    if len(tokens) > 3 and tokens[-3] == b"=" and tokens[-2] in _ZEROS and b"static" in tokens and b"," not in tokens:
+def without_zero(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
+    """`static int x = 0;` as `static int x;` (C11 6.7.9, paragraph 10); `own` are names that the file defines itself."""
+    if len(tokens) > 3 and tokens[-3] == b"=" and tokens[-2] in _ZEROS - own and b"static" in tokens and b"," not in tokens:
         return (*tokens[:-3], b";")
     return tokens
 

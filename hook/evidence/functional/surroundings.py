@@ -9,11 +9,11 @@ import dataclasses
 import functools
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from hook.c.blanking import HIDDEN
 from hook.c.definitions import DefinitionKind, defined_names, scan
 from hook.c.tokens import macro_uses
+from hook.evidence.functional import common_headers
 from hook.evidence.functional.file_scope import METADATA
 from hook.evidence.functional.logs import logging_calls
 from hook.kernel import own_headers
@@ -23,8 +23,6 @@ from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
 _MOST_FILES = 20  # looked into for the definition of a tracepoint
-_DIRECTIVE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(\w++)[ \t]*+([^\n]*+)")
-_INCLUDED = re.compile(r"<(?:linux|net|uapi/linux|media|keys|crypto|drm|sound|scsi|rdma|video|acpi)/(?:[\w-]+/)*[\w-]+\.h>\Z")
 _OTHER_PATHS = re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of headers, than the kernel's own
 _COMMON_HEADERS = re.compile(r"include/|arch/[^/]+/include/")
 # where the names on the lists of the harmless rules are defined; the last ones do it for programs in user space only (Linux 6.12)
@@ -40,6 +38,7 @@ _HOMES = re.compile(
 _MOST_DEFINING = 12  # headers that define a name
 _MOST_INCLUDING = 12  # headers through which another one may be included
 _ALWAYS_INCLUDED = frozenset(("compiler-version.h", "compiler_types.h", "kconfig.h"))  # by the top makefile
+_MOST_INCLUDERS = 60  # files that are looked into for an include of this one
 _MOST_MACROS = 60  # looked up for one file
 # these make strings of what they are given for messages alone
 _MESSAGES = re.compile(
@@ -51,7 +50,6 @@ _NUMBER = re.compile(rb"[ \t]+(?:0[xX][0-9a-fA-F]+[uUlL]*|[0-9]+[uUlL]*|'[^'\\]'
 _TEXT = re.compile(rb'[ \t]+(?:"(?:[^"%\\\n]|\\[nt"])*"\s*)+\Z')
 # headers of all the kernel, and of what is compiled apart from it
 _KERNEL_HEADERS = re.compile(r"(?:include|tools|scripts|usr|samples)/|arch/[^/]+/boot/|arch/um/include/shared/")
-_ALWAYS_IN_C = ((b"ifndef", b"__ASSEMBLY__"), (b"ifndef", b"__ASSEMBLER__"), (b"ifdef", b"__KERNEL__"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +67,11 @@ class Surroundings:
         return own_headers.read(self.source, self.path, self.sides)
 
     @functools.cached_property
+    def _texts(self) -> list[bytes]:
+        """Both versions and the own headers, in plain text."""
+        return [*map(own_headers.plain, self.sides), *self.own.texts.values()]
+
+    @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
         """The names that own headers define or undefine, but for those that are the place to define them, and those of makefiles."""
         return self.own.given.union(*(own_headers.defined(text) for path, text in self.own.texts.items() if not _HOMES.fullmatch(path)))
@@ -83,14 +86,14 @@ class Surroundings:
             return True
         for name in names:
             again = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++" + re.escape(name) + rb"\b")
-            if name in self.own_names or any(again.search(_bare(side)) for side in self.sides):
+            if name in self.own_names or any(map(again.search, self._texts)):
                 return True
             headers = self._headers_defining(name)
             if headers is None:
                 return True
             others = [path for path in headers if not _HOMES.fullmatch(path)]
             for path, blob in zip(others, self.source.files(others), strict=True):
-                if (blob is None or blob.data is None or again.search(_bare(blob.data))) and self._is_included(path):
+                if (blob is None or blob.data is None or again.search(own_headers.plain(blob.data))) and self._is_included(path):
                     return True
         return False
 
@@ -126,7 +129,7 @@ class Surroundings:
         return self._spelled[name]
 
     def _keeps_spelling(self, name: bytes) -> bool:
-        texts = [_bare(text) for text in (*self.sides, *self.own.texts.values()) if name in text]
+        texts = [text for text in self._texts if name in text]
         near = [macro for text in texts for macro in macro_uses.definitions(text, name)]
         if near or not self.own.complete or name == macro_uses.UNKNOWN:
             return bool(near) and self.own.complete and all(self._gives_on(*macro) for macro in near)
@@ -136,7 +139,7 @@ class Surroundings:
         if headers is None or len(headers) > _MOST_DEFINING:
             return False
         blobs = self.source.files(headers)
-        macros = [macro for blob in blobs if blob for macro in macro_uses.definitions(_bare(blob.data or b""), name)]
+        macros = [macro for blob in blobs if blob for macro in macro_uses.definitions(own_headers.plain(blob.data or b""), name)]
         if not macros and name.upper() == name:
             return False
         return all(blob is not None and blob.data is not None for blob in blobs) and all(self._gives_on(*macro) for macro in macros)
@@ -146,13 +149,13 @@ class Surroundings:
 
     def is_statement(self, name: bytes) -> bool:
         """Whether a name without parentheses may be a macro of several statements, or of a part of one."""
-        texts = [_bare(text) for text in (*self.sides, *self.own.texts.values()) if name in text]
+        texts = [text for text in self._texts if name in text]
         if name.upper() == name and len(name) > 1:
             headers = self._headers_defining(name)
             blobs = self.source.files(headers) if headers is not None else [None]
             if not all(blob is not None and blob.data is not None for blob in blobs):
                 return True
-            texts += [_bare(blob.data) for blob in blobs if blob is not None and blob.data is not None]
+            texts += [own_headers.plain(blob.data) for blob in blobs if blob is not None and blob.data is not None]
         bodies = [body for text in texts for _, body in macro_uses.definitions(text, name)]
         return not self.own.complete or any(re.search(rb"[;{}]|\b(?:if|else|for|while|do|switch)\b", body) for body in bodies)
 
@@ -166,9 +169,9 @@ class Surroundings:
         blobs = self.source.files(headers)
         if not all(blob is not None and blob.data is not None for blob in blobs):
             return True
-        texts = [*self.sides, *self.own.texts.values(), *(blob.data or b"" for blob in blobs if blob is not None)]
+        texts = [*self._texts, *(own_headers.plain(blob.data) for blob in blobs if blob and blob.data and name in blob.data)]
         again = re.compile(rb"#[ \t]*+define[ \t]++" + name + rb"(?![\w(])")
-        return any(again.search(_bare(text)) for text in texts if name in text)
+        return any(again.search(text) for text in texts if name in text)
 
     def is_volatile(self, name: bytes) -> bool:
         """Whether a variable or member of a name may be declared volatile here, by its type too; True where that is not known."""
@@ -178,11 +181,11 @@ class Surroundings:
             return True
         declared = re.compile(rb"\bvolatile\b[^;{}()]*\b" + name + rb"\b|\b" + name + rb"\b[^;{}()]*\bvolatile\b")
         hidden = re.compile(rb"#[ \t]*define[^\n\"]*[^_\n\"]volatile\b|\btypedef\b[^;]*\bvolatile\b")
-        near = [_bare(text) for text in (*self.sides, *self.own.texts.values()) if b"volatile" in text]
+        near = [text for text in self._texts if b"volatile" in text]
         blobs = self.source.files([path for path in found if self._may_see(path)])
         if any(blob is None or blob.data is None for blob in blobs):
             return True
-        far = [_bare(blob.data or b"") for blob in blobs if blob is not None]
+        far = [own_headers.plain(blob.data or b"") for blob in blobs if blob is not None]
         return any(form.search(text) for text in near for form in (declared, hidden)) or any(map(declared.search, far))
 
     def _may_see(self, path: str) -> bool:
@@ -201,6 +204,23 @@ class Surroundings:
         found = self._files_with(name)
         directory = self.path.rpartition("/")[0]
         return found is None or any(path != self.path and (path.endswith(".h") or path.rpartition("/")[0] == directory) for path in found)
+
+    def is_included(self) -> bool:
+        """Whether another file includes this one, so that what it defines before counts here, and what is defined here counts there.
+
+        Looked for in the files that have its name in them: all, or where these are too many, those of directories above and below.
+        """
+        directory, _, name = self.path.rpartition("/")
+        found = holding(self.source, *re.findall(r"\w+", name))
+        self.source.rests_on_all = True
+        if found is None:
+            return True
+        found = [path for path in found if path != self.path and path.endswith((".c", ".h", ".S")) and not path.startswith(NO_KERNEL_CODE)]
+        if len(found) > _MOST_INCLUDERS:
+            near = [path for path in found if f"{directory}/".startswith(f"{path.rpartition('/')[0]}/") or path.startswith(f"{directory}/")]
+            found = near[:_MOST_INCLUDERS]
+        included = re.compile(rb'#[ \t]*include[ \t]*["<](?:[^">\n]*/)?' + re.escape(name.encode()) + rb'[">]')
+        return any(blob is None or blob.data is None or included.search(blob.data) for blob in self.source.files(found))
 
     def is_tracepoint(self, name: str) -> bool:
         """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst) that nothing in the tree puts a probe on.
@@ -274,10 +294,10 @@ class Surroundings:
                 return False
             if re.search(rb"\bextern\b[^;{}]*\b" + name.encode() + rb"\b", read.data):
                 return False  # a variable under another condition
-            for definition in scan(_bare(read.data)).definitions if path.endswith((".c", ".h")) else ():
+            for definition in scan(own_headers.plain(read.data)).definitions if path.endswith((".c", ".h")) else ():
                 if definition.name != name:
                     continue
-                body = _bare(read.data)[definition.offset + len(name) : definition.span[1]]
+                body = own_headers.plain(read.data)[definition.offset + len(name) : definition.span[1]]
                 is_enumerator = definition.kind is DefinitionKind.CONSTANT and form is _NUMBER
                 if not is_enumerator and not (definition.kind is DefinitionKind.MACRO and form.match(body)):
                     return False
@@ -285,64 +305,10 @@ class Surroundings:
         return known > 0
 
     def includes(self, headers: Iterable[str], header: str) -> bool:
-        """Whether `headers` (`<linux/list.h>`) include another one under all options, so that including it beside them does nothing."""
-        if _OTHER_PATHS.match(self.path) or not _is_guarded(self._header(header)):
-            return False
-        waiting = deque(headers)
-        seen: set[str] = set()
-        while waiting and len(seen) < _MOST_HEADERS:
-            included = waiting.popleft()
-            if included == header:
-                return True
-            if included in seen:
-                continue
-            seen.add(included)
-            # a header in quotes is looked for beside the file; what such a header quotes itself is not followed
-            more = _always_included(self._header(included))
-            waiting += [name for name in more if name[:1] == "<"]
-        return False
+        return common_headers.includes(self.source, self.path, headers, header)
 
     def depend_on_order(self, headers: Iterable[str]) -> bool:
-        """Whether one of some headers tests, sets or undefines a macro that another sets, itself or through what it includes.
-
-        True too where one cannot be read.
-        """
-        setting: dict[bytes, set[str]] = {}
-        testing: dict[bytes, set[str]] = {}
-        waiting = deque(headers)
-        seen: set[str] = set()
-        while waiting:
-            header = waiting.popleft()
-            if header in seen:
-                continue
-            seen.add(header)
-            text = _bare(self._header(header))
-            if len(seen) > _MOST_HEADERS or not text or not _is_guarded(text):
-                return True
-            for word, rest in _directives(text):
-                if word in (b"define", b"undef"):
-                    names, places = re.findall(rb"\A\w+", rest), setting
-                elif word in (b"if", b"ifdef", b"ifndef", b"elif"):
-                    names, places = re.findall(rb"[A-Za-z_]\w*", rest), testing
-                else:
-                    continue
-                for name in names:
-                    places.setdefault(name, set()).add(header)  # a guard too: two headers may have one
-            waiting += _always_included(self._header(header))
-        return any(len(places | testing.get(name, set())) > 1 for name, places in setting.items())
-
-    def _header(self, name: str) -> bytes:
-        """The text of a header by the name in its include; empty where it is not certain which file that is."""
-        places = [f"include/{name[1:-1]}", f"include/uapi/{name[1:-1]}"]
-        if name[:1] == '"' and "/" not in name:
-            places = [f"{self.path.rpartition('/')[0]}/{name[1:-1]}"]
-        elif not _INCLUDED.match(name):
-            return b""
-        for place in places:
-            found = self.source.file(place)
-            if found is not None:
-                return found.data or b""
-        return b""
+        return common_headers.depend_on_order(self.source, self.path, headers)
 
     def _files_with(self, name: str) -> list[str] | None:
         """The files that may have a name, or define it where `:` stands before it; None where that cannot be found quickly."""
@@ -350,45 +316,3 @@ class Surroundings:
         if name not in self._found:
             self._found[name] = holding(self.source, name)
         return self._found[name]
-
-
-def _bare(data: bytes) -> bytes:
-    """A header without its comments and spliced lines."""
-    return HIDDEN.sub(lambda match: b" " if match[0][:1] == b"/" else match[0], data.replace(b"\\\n", b"  "))
-
-
-def _directives(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    return ((match[1], match[2].strip()) for match in _DIRECTIVE.finditer(text))
-
-
-def _is_guarded(data: bytes) -> bool:
-    """Whether a header has an effect only the first time: all of it stands under one `#ifndef` of what it defines then."""
-    text = _bare(data).strip()
-    found = list(_directives(text))
-    if len(found) < 3 or not re.match(rb"#[ \t]*ifndef\b", text) or not re.search(rb"#[ \t]*endif\Z", text):
-        return False
-    if found[1][0] != b"define" or found[1][1].split()[:1] != found[0][1].split():
-        return False
-    depth = 0
-    for number, (word, _) in enumerate(found):
-        depth += (word in (b"if", b"ifdef", b"ifndef")) - (word == b"endif")
-        if (depth == 0 and number < len(found) - 1) or (depth == 1 and word in (b"else", b"elif")):
-            return False
-    return depth == 0
-
-
-def _always_included(data: bytes) -> list[str]:
-    """The headers that a header includes in C under all options."""
-    guarded = _is_guarded(data)
-    out: list[str] = []
-    open_conditions: list[bool] = []  # whether each is always met
-    for number, (word, rest) in enumerate(_directives(_bare(data))):
-        if word in (b"if", b"ifdef", b"ifndef"):
-            open_conditions.append((guarded and number == 0) or (word, rest) in _ALWAYS_IN_C)
-        elif word in (b"else", b"elif") and open_conditions:
-            open_conditions[-1] = False
-        elif word == b"endif" and open_conditions:
-            open_conditions.pop()
-        elif word == b"include" and all(open_conditions):
-            out.append(rest.decode("ascii", "replace"))
-    return out

@@ -38,6 +38,9 @@ class Tree:
     def keeps_spelling(self, name: bytes) -> bool:
         return name.startswith(b"MODULE_") or (name.lower() == name and name not in (b"named", b"get_prop"))
 
+    def is_included(self) -> bool:
+        return False
+
     def is_macro(self, name: bytes) -> bool:
         return name in self.macros
 

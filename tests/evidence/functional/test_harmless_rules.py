@@ -47,6 +47,8 @@ def test_spelling() -> None:
     not_harmless('-named(b - n);\n\tpr_err("a");', '+named(b-n);\n\tpr_err("b");')
     harmless('-take(b - n);\n\tpr_err("a");', '+take(b-n);\n\tpr_err("b");', Class.LOG_TEXT)
     not_harmless("-if (n > 4)\n\t\tSTATE = n;", "+if (n > 4) {\n\t\tSTATE = n;\n\t}")  # a macro of two statements
+    not_harmless_outside("-static void *seen = NULL;", "+static void *seen;", HEAD + "#undef NULL\n#define NULL ((void *)8)\n")
+    not_harmless("-if (n)\n\t\tb->n = n;", "+if (n) {\n\t\tb->n = n;\n\t}", HEAD + "#define if if (count_up()) if\n")
     not_harmless("-BUILD(b, n);", "+BUILD(b, (n));")
     not_harmless("-int more;", "+int more = 0;")
     not_harmless_outside("-static int seen = 0;", "+static int seen = 1;")

@@ -199,3 +199,62 @@ def test_what_stands_behind_a_label_is_not_defined_there(grow: Grow) -> None:
     text = 'int f(void)\n{\nout:\n\tpr_info("a");\n\treturn 1;\n}\n'
     assert b"pr_info" not in own_headers.defined(text.encode())
     assert b"pr_info" in own_headers.defined(b"static inline void pr_info(const char *form)\n{\n}\n")
+
+
+@pytest.mark.parametrize(
+    ("include", "header"),
+    [
+        ('#define OWN "other.h"\n#include OWN\n', "#define pr_info(...) count()\n"),
+        ('#include_next "other.h"\n', "#define pr_info(...) count()\n"),
+        ('/* a */ # /* b */ include /* c */ "other.h"\n', "#define pr_info(...) count()\n"),
+        ('#inc\\\nlude "other.h"\n', "#define pr_info(...) count()\n"),
+        ('#\\\ninclude "other.h"\n', "#define pr_info(...) count()\n"),
+        ('%:include "other.h"\n', "#define pr_info(...) count()\n"),
+        ('\f#\vinclude "other.h"\n', "#define pr_info(...) count()\n"),
+        ('#include "other.h"\n', "#/**/define/**/pr_info(...) count()\n"),
+        ('#include "other.h"\n', "#def\\\nine pr_\\\ninfo(...) count()\n"),
+        ('#include "other.h"\n', "%:define pr_info(...) count()\n"),
+        ('#include "other.h"\n', "static\ninline\nvoid\npr_info\n(const char *form)\n{\n}\n"),
+    ],
+)
+def test_ways_to_write_an_include_and_a_definition(grow: Grow, include: str, header: str) -> None:
+    text = include + USER
+    source = grow({**TREE, "mm/user.c": text, "mm/other.h": header})
+    assert Surroundings(source, "mm/user.c", (text.encode(),)).is_redefined([b"pr_info"])
+
+
+@pytest.mark.parametrize(
+    ("files", "included"),
+    [
+        ({}, False),
+        ({"mm/all.c": "/* user.c */\n#include <linux/user.h>\n"}, False),
+        ({"mm/all.c": '#include "user.c"\n'}, True),
+        ({"drivers/all.c": '#define F 1\n#include "../mm/user.c"\n'}, True),
+        ({"tools/all.c": '#include "../mm/user.c"\n'}, False),
+    ],
+)
+def test_a_file_that_another_includes(grow: Grow, files: dict[str, str], included: bool) -> None:
+    assert Surroundings(grow({**TREE, **files}), "mm/user.c", (USER.encode(),)).is_included() is included
+
+
+def test_an_included_file_has_no_harmless_edit_that_a_rule_would_have_to_prove(tree: Kernel) -> None:
+    without = FILE.replace("\ttrace_pool_hit(a);\n", "")
+    tree.commit("mm/all.c", '#define trace_pool_hit(a) count(a)\n#include "user.c"\n')
+    assert functional(tree, without) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("first", "depend"),
+    [
+        ("", False),
+        ("#pragma pack(1)\n", True),
+        ("%:define LIMIT 1\n", True),
+        ("#ifdef CONFIG_X\n#include <linux/third.h>\n#endif\n", True),
+        ('#define THIRD "third.h"\n#include THIRD\n', True),
+        ("#ifdef CONFIG_X\n#include <asm/page.h>\n#endif\n", True),
+    ],
+)
+def test_an_order_of_common_headers(grow: Grow, first: str, depend: bool) -> None:
+    headers = {"first": first, "second": "#ifndef LIMIT\n#define LIMIT 2\n#endif\n", "third": "#define LIMIT 3\n"}
+    source = grow({f"include/linux/{name}.h": f"#ifndef _{name}\n#define _{name}\n{text}#endif\n" for name, text in headers.items()})
+    assert Surroundings(source, "mm/user.c").depend_on_order(["<linux/first.h>", "<linux/second.h>"]) is depend

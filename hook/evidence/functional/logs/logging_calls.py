@@ -51,11 +51,19 @@ _TEXT_ONLY = [
     (re.compile(rf"(?:{pattern})\Z".encode()), form)
     for pattern, form in ((r"dev_(?:err|warn)_probe", 2), (rf"netif_{_ANY_LEVEL}{_OFTEN}", 3), (rf"acpi_handle_{_ANY_LEVEL}{_OFTEN}", 1))
 ]
+# what the macros of include/linux/{printk,dev_printk,dynamic_debug,ratelimit,once}.h and the like call
+_INSIDE = re.compile(
+    rb"(?:_*v?printk(?:_\w+)?|no_printk|KERN_[A-Z]+|_+(?:pr|v?dev|netdev|drm|hid|pci|phydev|ibdev|wiphy|btrfs|bt|mlx5_core|v4l2)_(?:"
+    + f"{_LEVELS}|debug|dbg|vdbg|printk".encode()
+    + rb")\w*|(?:dev|netdev|drm|v4l2|btrfs|ata_\w+)_printk\w*|_*dynamic_\w*(?:dbg|debug|call)\w*|DEFINE_(?:DYNAMIC_DEBUG|RATELIMIT)\w*"
+    rb"|_*ratelimit|DO_ONCE\w*)\Z"
+)
 _ALWAYS = re.compile(rf"(?:\w+_(?:{_LEVELS})|_?printk|pr_cont)\Z".encode())
 _TRACEPOINT = re.compile(rb"trace_\w+\Z")
 _MOST_TRACEPOINTS = 5  # looked up for one function
 _MOST_CHANGED = 40  # places of a function in which logging calls came, went or were changed
 _PREFIX = re.compile(rb"(?:KERN_[A-Z]+|FW_(?:BUG|WARN|INFO)|HW_ERR|DEPRECATED)\Z")
+_BEFORE_A_CALL = frozenset((b"else", b"do", b"return"))
 _LOGGED = b"\x01log"  # stands for a logging statement that cannot go without another in its place
 Loggers = Mapping[bytes, Logger]
 
@@ -80,7 +88,15 @@ def is_trace_call(name: bytes) -> bool:
 
 def known_loggers(tokens: Tokens, own: frozenset[bytes], is_tracepoint: Callable[[str], bool]) -> dict[bytes, Logger]:
     """The names among `tokens` that only log or trace in all of the kernel, without those that the file defines itself (`own`)."""
-    names = [token for token in dict.fromkeys(tokens) if NAME.match(token) and token not in own]
+    if any(map(_INSIDE.match, own)):
+        return {}  # what the loggers are made of means something else
+    # what is declared here, perhaps a pointer to a function, is no logger
+    others = {
+        token
+        for at, token in enumerate(tokens)
+        if tokens[at + 1 : at + 2] != (b"(",) or (at and NAME.match(tokens[at - 1]) and tokens[at - 1] not in _BEFORE_A_CALL)
+    }
+    names = [token for token in dict.fromkeys(tokens) if NAME.match(token) and token not in own and token not in others]
     known = {name: found for name in names if (found := logger(name))}
     events = [name for name in names if is_trace_call(name)]
     if len(events) <= _MOST_TRACEPOINTS:
@@ -222,7 +238,8 @@ def _cut(tokens: Tokens, loggers: Loggers) -> tuple[Tokens, dict[Place, list[_Ca
         end = closing(tokens, at + 1) if found and not found.only_text else 0
         if end and _is_statement(tokens, at, end):
             calls.setdefault((count, braces), []).append(_Call(tokens[at : end + 1], word, at))
-            if not (rest and rest[-1] in STATEMENT_ENDS) or tokens[end + 2 : end + 3] == (b"else",):
+            following = next((token for token in tokens[end + 2 :] if token[:1] != b"#"), b"")
+            if not (rest and rest[-1] in STATEMENT_ENDS) or following == b"else":
                 rest += [_LOGGED, b";"]  # the body of an if, or behind a label: something has to stand there
             at = end + 2
             continue

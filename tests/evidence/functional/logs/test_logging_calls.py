@@ -51,6 +51,8 @@ def test_logging_calls() -> None:
     not_harmless('-TRACE("calls\\n");', "+")  # its own macro calls something
     not_harmless('-for (err = 0; pr_debug("x"), err < 3; err++)', "+for (err = 0; err < 3; err++)")
     not_harmless("-if (n)\n\t\tput(b);\n\telse", '+if (n)\n\t\tput(b);\n\tpr_info("open\\n");\n\telse')  # no `if` before that `else`
+    condition = "#ifdef A\n\telse\n\t\tget(b);\n#endif"
+    not_harmless(f"-if (n)\n\t\tput(b);\n{condition}", f'+if (n)\n\t\tput(b);\n\tpr_info("open\\n");\n{condition}')
     not_harmless('-if (n)\n\t\tpr_info("open\\n");\n\telse', '+if (n)\n\t\tpr_info("open\\n");')
     not_harmless('-if (n)\n\t\tpr_info("open\\n");\n\telse\n\t\tb->open = 1;', "+b->open = 1;")
     not_harmless("-WARN_ON(n < 0);", "+")
@@ -172,6 +174,25 @@ def test_macros_that_log_for_the_file() -> None:
         "#define pr_debug(fmt, ...) count++\n" + log,
     ):
         not_harmless(call, "+", HEAD + own)
+
+
+def test_what_loggers_are_made_of() -> None:
+    for own in (
+        "#define printk(...) count_up()\n", "#define _printk(...) count_up()\n", "#undef KERN_INFO\n", "#define __dynamic_pr_debug(...) count_up()\n",
+        "static void _dev_info(const char *form)\n{\n}\n", "#define ___ratelimit(...) count_up()\n", "#define else else count_up();\n",
+        "#define int volatile int\n", "#define pr_\\\ninfo(...) count_up()\n",
+    ):  # fmt: skip
+        not_harmless("-", '+pr_info("%d\\n", n);', HEAD + own)
+    harmless("-", '+pr_info("%d\\n", n);', Class.LOG_CALL, HEAD + "#define box_printk(...) count_up()\n#define DEBUG\n")
+
+
+def test_a_local_that_is_called_like_a_logger() -> None:
+    not_harmless("-void (*netdev_err)(int) = take;", "+void (*netdev_err)(int) = take;\n\tnetdev_err(n);")
+    not_harmless('-void (*pr_info)(char *) = take;\n\tpr_info("a");', '+void (*pr_info)(char *) = take;\n\tpr_info("b");')
+    not_harmless("-void netdev_err(int k)\n\t{\n\t}", "+void netdev_err(int k)\n\t{\n\t}\n\tnetdev_err(n);")  # a function inside this one
+    harmless(
+        '-if (n)\n\t\tpr_info("a");\n\telse\n\t\tpr_info("b");', '+if (n)\n\t\tpr_info("a");\n\telse\n\t\tpr_info("%d", n);', Class.LOG_CALL
+    )
 
 
 def test_calls_of_tracepoints() -> None:
