@@ -170,7 +170,7 @@ def _naming(calls: Mapping[str, CallFacts], name: str, *, everywhere: bool = Fal
 
 def _users(entry: Iterable[str], found: Descriptions) -> Iterator[str]:
     """The calls that take what `entry` gives, and what these give, as far as it is a resource of this interface alone."""
-    known = {given for call in entry for given in found.calls[call].gives if given not in _SHARED}
+    known = dict.fromkeys(given for call in entry for given in found.calls[call].gives if given not in _SHARED)
     waiting = list(known)
     while waiting and len(known) <= _MOST_RESOURCES:
         resource = waiting.pop(0)
@@ -180,7 +180,7 @@ def _users(entry: Iterable[str], found: Descriptions) -> Iterator[str]:
             yield call
             for given in facts.gives:
                 if given not in known and given not in _SHARED:
-                    known.add(given)
+                    known[given] = None
                     waiting.append(given)
 
 

@@ -93,3 +93,15 @@ def test_links_odd_bytes_and_huge_files_are_passed_over(checkout: pathlib.Path, 
     found = descriptions.read(str(checkout), "x86_64")
     assert "frob" in found.calls
     assert not found.calls.keys() & {"secret", "huge"}
+
+
+def test_the_calls_come_in_the_order_in_which_they_lead_on(tmp_path: pathlib.Path) -> None:
+    """Not in that of a set of strings, which is another one in each process."""
+    (tmp_path / "sys/linux").mkdir(parents=True)
+    names = [f"r{number}" for number in range(30)]
+    text = "".join(f"resource {name}[int32]\nuse_{name}(a {name})\n" for name in names)
+    outs = ", ".join(f"{name} ptr[out, {name}]" for name in names)
+    device = 'a ptr[in, string["/dev/many"]]'
+    (tmp_path / "sys/linux/a.txt").write_text(f"{text}openat$many({device}, {outs})\n")
+    calls = reaching_calls.calls("device:/dev/many", descriptions.read(str(tmp_path), "x86_64"))
+    assert calls == ["openat$many", *(f"use_{name}" for name in names)]
