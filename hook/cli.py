@@ -1,16 +1,20 @@
-"""What a person types: the names of the commands, and what every one of them ends in."""
+"""What a person types: the names of the commands, and what every one of them ends in.
+
+Nothing is imported here that not every command needs: `--version` and the hooks need no command line's parser.
+"""
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
 
-from hook import __version__, config
-from hook.commands import DONE, NOT_JUDGED, WRONG_USE, WrongUse, complain
-from hook.failure import CannotJudge, sentence
+from hook import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Sequence
+
+_VERSION = f"patch-triage {__version__}"
 
 # command -> its module under hook/commands, in the order in which `--help` lists them
 COMMANDS = {
@@ -42,10 +46,25 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 done, 1 stopped by the policy, 2 wrong use or settings, 3 could not judge."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["hook"]:
-        from hook.stages import dispatch
+    try:
+        if arguments == ["--version"]:
+            print(_VERSION)
+            return 0
+        if arguments[:1] == ["hook"] and arguments[1:]:
+            from hook.stages import dispatch
 
-        return dispatch.run(arguments[1:]) if len(arguments) > 1 else WRONG_USE
+            return dispatch.run(arguments[1:])
+        return _run_command(arguments)
+    except KeyboardInterrupt:
+        print("patch-triage: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run_command(arguments: Sequence[str]) -> int:
+    from hook import config
+    from hook.commands import DONE, NOT_JUDGED, WRONG_USE, WrongUse, complain
+    from hook.failure import CannotJudge, sentence
+
     try:
         options = _parser(arguments[:1]).parse_args(arguments)
         return int(options.run(options))
@@ -56,15 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(str(wrong))
         return NOT_JUDGED
     except BrokenPipeError:
+        import os
+
         # whoever read our output has enough; say nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except OSError as wrong:
         complain(sentence(wrong))
         return NOT_JUDGED
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
     except Exception as bug:  # the last boundary: nobody is shown a traceback
         from hook.record import crash_log
 
@@ -74,10 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(named: Iterable[str]) -> argparse.ArgumentParser:
     """The parser for the command that is named; for all of them where that is none of ours."""
+    import argparse
+    import importlib
+
     parser = argparse.ArgumentParser(
         prog="patch-triage", description="Is this Linux kernel change worth fuzzing, where, and with which options?"
     )
-    parser.add_argument("--version", action="version", version=f"patch-triage {__version__}")
+    parser.add_argument("--version", action="version", version=_VERSION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:

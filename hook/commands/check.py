@@ -47,24 +47,29 @@ def register(command: Command) -> None:
 
 def check(options: argparse.Namespace) -> int:
     """Judge a change and print the verdict."""
-    code = _check(options)
-    _index_in_background(options)
+    _refuse_contradictions(options)
+    repo = repository(options)
+    code = _check(repo, options)
+    _index_in_background(repo)
     if not options.offline and options.agent != "never":
-        _resume_worker(options)
+        _resume_worker(repo)
     return code
 
 
-def _check(options: argparse.Namespace) -> int:
+def _refuse_contradictions(options: argparse.Namespace) -> None:
+    """Raise WrongUse where options exclude each other."""
     if sum(map(bool, (options.staged, options.revision, options.patch))) > 1:
         raise WrongUse("check takes one of --staged, COMMIT, A..B or --patch FILE")
     if options.offline and options.agent == "always":
         raise WrongUse("--offline and --agent always exclude each other")
-    repo = repository(options)
+    if options.base and options.revision:
+        raise WrongUse("--base goes with --staged or --patch; a commit is judged against its parent")
+
+
+def _check(repo: Repository, options: argparse.Namespace) -> int:
     with Objects(repo) as objects:
         if options.patch:
             return _check_mail(repo, objects, options)
-        if options.base and options.revision:
-            raise WrongUse("--base goes with --staged or --patch; a commit is judged against its parent")
         if not options.revision:
             base = find_commit(objects, options.base) if options.base else head_commit(objects)
             settings = setting_layers.at(objects, base.oid if base else "")
@@ -84,11 +89,10 @@ def _check(options: argparse.Namespace) -> int:
         return _print_all([_one(lambda: of_commit(objects, commit), objects, settings, options)], settings, options)
 
 
-def _index_in_background(options: argparse.Namespace) -> None:
+def _index_in_background(repo: Repository) -> None:
     """Have the word index made, or brought up to date, where the tree is large and nobody does so already."""
     from hook.source.indexing import background
 
-    repo = repository(options)
     if not background.is_due(repo):
         return
     try:
@@ -98,11 +102,10 @@ def _index_in_background(options: argparse.Namespace) -> None:
         return  # the verdict is given; an index only makes the next one faster
 
 
-def _resume_worker(options: argparse.Namespace) -> None:
+def _resume_worker(repo: Repository) -> None:
     """Have the questions that wait asked, where a worker was stopped by a crash or a reboot."""
     from hook.record import pending
 
-    repo = repository(options)
     if pending.is_any(repo) and not setting_layers.switched_off(repo):
         from hook import worker
 
