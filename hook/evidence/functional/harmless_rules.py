@@ -106,6 +106,8 @@ class EditedSegment:
     def loggers(self) -> logging_calls.Loggers:
         """The names in the segment that only log or trace."""
         old, new = self.unannotated
+        if not any(name in self.loggers_of_file or logging_calls.may_log(name) for name in {*old, *new}):
+            return {}  # the tree need not be asked
         formats = self.tree.formats()
         if formats is None or any(map(logging_calls.has_odd_format, (self.before, self.after, *map(translation_unit.of_text, formats)))):
             return {}

@@ -69,6 +69,8 @@ _READ_AS_TEXT = (
     r"|include/uapi/linux/capability\.h|include/uapi/asm-generic/resource\.h|arch/[^/]+/include/uapi/asm/resource\.h"
 )
 
+_GROUP = re.compile(r"\([^()]*\)")  # of a pattern, without another in it
+
 ROWS: tuple[Row, ...] = (
     Row(r"Documentation/Kconfig", "the top-level Kconfig reads it, so an option in it would count", may_be_built=True),
     Row(r"Documentation/.*", "nothing under Documentation/ is built into the kernel", harmless=ChangeClass.DOCUMENTATION),
@@ -216,8 +218,8 @@ def classify(path: str, target_arch: str) -> PathClass:
     place = "/".join(path.split("/")[:2])
     matching = [
         dataclasses.replace(row, why=row.why.replace("{target}", target_arch).replace("{place}", place))
-        for pattern, row in _rows(directory_of(target_arch))
-        if pattern.fullmatch(path)
+        for start, pattern, row in _rows(directory_of(target_arch))
+        if path.startswith(start) and re.fullmatch(pattern, path, re.DOTALL)  # a newline is a legal byte of a path
     ]
     return PathClass(
         next((row for row in matching if row.functional is not None), None),
@@ -231,16 +233,25 @@ def directory_of(target_arch: str) -> str:
 
 
 @functools.cache
-def _rows(target: str) -> list[tuple[re.Pattern[str], Row]]:
-    """The rows that count for a target, in their order, each with its compiled pattern."""
+def _rows(target: str) -> list[tuple[str, str, Row]]:
+    """The rows that count for a target, in their order, each with its pattern and what every path of that begins with."""
     known = target in _ARCHITECTURES
     rows = [*ROWS, *_BORROWED.get(target, ())]
     if known and target != "um":
         rows.append(_OWN_USER_MODE)
     if known:
         rows.append(_OTHER)
-    # a newline is a legal byte of a path, and `.` has to match it
-    return [(re.compile(row.pattern.replace("{target}", target if known else "[^/]+"), re.DOTALL), row) for row in rows]
+    patterns = [row.pattern.replace("{target}", target if known else "[^/]+") for row in rows]
+    return [(_start(pattern), pattern, row) for pattern, row in zip(patterns, rows, strict=True)]
+
+
+def _start(pattern: str) -> str:
+    """The directory that every path which a pattern matches begins with, so that few patterns are compiled; empty where it is not one."""
+    rest, shorter = pattern, _GROUP.sub("", pattern)
+    while shorter != rest:
+        rest, shorter = shorter, _GROUP.sub("", shorter)
+    first, *others = {alternative.partition("/")[:2] for alternative in rest.split("|")}
+    return "".join(first) if not others and first[0].isalnum() and first[1] else ""
 
 
 def language(path: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -68,6 +69,7 @@ _LOGGED = b"\x01log"  # stands for a logging statement that cannot go without an
 Loggers = Mapping[bytes, Logger]
 
 
+@functools.cache
 def logger(name: bytes) -> Logger | None:
     """What is known of a name that all of the kernel logs with."""
     for pattern, family, form, device in _LOGGERS:
@@ -84,6 +86,11 @@ def is_prefix(name: bytes) -> bool:
 def is_trace_call(name: bytes) -> bool:
     """Whether a name is spelled like the call of a tracepoint."""
     return _TRACEPOINT.match(name) is not None
+
+
+def may_log(name: bytes) -> bool:
+    """Whether a name may be one of `known_loggers`."""
+    return is_trace_call(name) or logger(name) is not None
 
 
 def known_loggers(tokens: Tokens, own: frozenset[bytes], is_tracepoint: Callable[[str], bool]) -> dict[bytes, Logger]:
