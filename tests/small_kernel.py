@@ -83,7 +83,7 @@ class Kernel:
 
     def _run(self, argv: list[str], data: str | bytes, ok: int | None, env: dict[str, str]) -> tuple[str, str]:
         raw = data.encode() if isinstance(data, str) else data
-        done = subprocess.run(argv, cwd=self.path, env=self.env | env, input=raw, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(argv, cwd=self.path, env=self.env | env, input=raw, capture_output=True, check=False)
         out, error = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
         assert ok is None or done.returncode == ok, f"{argv} ended with {done.returncode}\n{out}\n{error}"
         assert "Traceback" not in error, error

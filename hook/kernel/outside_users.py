@@ -13,6 +13,7 @@ from hook.source.tree import Source
 from hook.source.words import is_number
 
 _MOST_FILES = 300  # that hold all words of a name, and are looked into
+_MOST_CHANGED = 2000  # files that the index has not read: each would be among the answers about each other
 _MAKEFILE = re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
 _SOURCED = re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+")  # of a Kconfig file, what names another; the rest is prose
 _INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|__FILE__)\b[^\n]*?(?<![\w.-])"
@@ -107,7 +108,9 @@ def _makefiles_with(source: Source, name: str) -> list[str]:
 
 
 def _holding(source: Source, place: str, stem: str) -> list[str] | None:
-    """The files that hold the words of a place and of a name; None where that is not known."""
+    """The files that hold the words of a place and of a name; None where that is not known, as where a change has very many files."""
+    if len(source.changes) > _MOST_CHANGED:
+        return None
     words = [word for word in re.findall(r"[A-Za-z0-9_]+", f"{place} {stem}") if not is_number(word)]
     source.rests_on_all = True
     return holding(source, *words) if words and stem.isascii() else None

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hook.kernel.outside_users import readers_of_comments
+from hook.kernel.outside_users import outside_users, readers_of_comments
 from hook.source import tree
 from tests.conftest import Grow
 from tests.small_kernel import Kernel
@@ -82,3 +82,15 @@ def test_kconfig_names_a_file_by_source_and_not_in_its_help(kernel: Kernel, line
     help_text = 'config BOX\n\tbool "box"\n\thelp\n\t  See <file:Documentation/box/box.rst>.\n'
     kernel.commit("drivers/box/Kconfig", help_text + line)
     assert verdict(kernel, "Documentation/box/box.rst", "One.\n", "Two.\n", "Functional") == answer
+
+
+def test_beside_very_many_changed_files_it_is_not_known_who_uses_one(grow: Grow, kernel: Kernel) -> None:
+    source = grow({"Documentation/box/table.rst": "a\n"})
+    kernel.triage("index")
+    blob = source.oid("Documentation/box/table.rst")
+    of = {
+        count: tree.Source(source.objects, source.revision, {f"Documentation/box/{n}.rst": blob for n in range(count)})
+        for count in (9, 2001)
+    }
+    assert outside_users(of[9], "Documentation/box/table.rst", "x86") == []
+    assert outside_users(of[2001], "Documentation/box/table.rst", "x86") is None
