@@ -247,11 +247,13 @@ class _StartReader:
         known = bus_of(name)
         if known in BUSES:
             self._registers(known, path, offset, given)
-        elif known:
-            self.calls.setdefault(name, (name, path, self._texts.line(path, offset)))
         elif name in _OF_FILES:
             return _FILES.search(self._texts.get(path) or "") is None
-        return bool(known) or _HARMLESS.fullmatch(name) is not None
+        elif _HARMLESS.fullmatch(name) is None:
+            if known:
+                self.calls.setdefault(name, (name, path, self._texts.line(path, offset)))
+            return bool(known)
+        return True
 
     def _header(self, name: str, path: str) -> str:
         """The file itself where it defines a macro of the name, or a header from beside it that defines what is called so."""

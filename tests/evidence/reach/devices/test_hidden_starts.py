@@ -72,6 +72,7 @@ ASSIGNED_CLOSED = {
     "compared": "ret = core_hook == 0;",
     "numbers": "core_set(own_numbers);",
     "size": "ret = ARRAY_SIZE(own_calls);",
+    "serial": "ret = uart_register_driver(&own_uart);",
     "board": "ret = dmi_check_system(own_boards);",
     "walked": "const struct quirk *p = own_quirks;\n\n\tret = p->level;",
     "local_number": "own_set(3);",
@@ -84,6 +85,7 @@ OWN = """static struct file_operations own_ops = {
 	.read = it,
 };
 static int (*own_calls[])(unsigned long) = { it };
+static struct uart_driver own_uart = { .nr = 4 };
 static const struct dmi_system_id own_boards[] = { { .callback = it } };
 static const int own_numbers[] = { 1, 2 };
 static const struct quirk own_quirks[] = { { .level = 3 } };
