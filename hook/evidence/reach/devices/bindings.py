@@ -99,7 +99,8 @@ def _fields(body: str) -> dict[str, str]:
         elif inner and inner[1]:
             found[inner[1]] = value
         else:
-            found[name] = value
+            # in two branches of a conditional: neither is the one that counts
+            found[name] = value if found.get(name, value) == value else f"{found[name]} or {value}"
     return found
 
 
@@ -118,7 +119,10 @@ class Binder:
     def __init__(self, texts: Texts, members: Sequence[str], macros: Macros, kernel: Kernel, vm: Machine, modname: str) -> None:
         self.texts, self.members, self._macros = texts, members, macros
         self.kernel, self._vm, self._modname = kernel, vm, modname
-        self._tables = {(table.path, table.name): table for path in members for table in id_tables.tables(texts, path)}
+        self._tables: dict[tuple[str, str], id_tables.Table] = {}
+        for table in (table for path in members for table in id_tables.tables(texts, path)):
+            other = self._tables.get((table.path, table.name))  # in another branch of a conditional
+            self._tables[table.path, table.name] = table if other is None else other.joined(table)
 
     def fact(self, claim: str, path: str, line: int) -> Fact:
         """A claim with its place and the line there."""

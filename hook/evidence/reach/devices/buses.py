@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 
 
 class Way(enum.StrEnum):
@@ -252,3 +253,43 @@ BY_HAND: dict[str, tuple[str, str]] = {
     "GPIO_MOCKUP": ("gpio-mockup", "not known: whether a consumer of its lines runs the code"),
     "I2C_STUB": ("i2c-stub", "not known: whether one of its chips runs the code"),
 }
+# functions that put software where user space drives it without a device of any kind
+_DRIVEN = {
+    "w1_register_family": "w1",
+    "dm_register_target": "dm",
+    "rtnl_link_register": "link",
+    "tty_register_ldisc": "ldisc",
+    "led_trigger_register": "led_trigger",
+    "watchdog_register_governor": "watchdog_governor",
+    "team_mode_register": "team",
+    "rc_map_register": "rc_map",
+    "usb_composite_probe": "gadget",
+    "usb_gadget_register_driver_owner": "gadget",
+    "register_mtd_blktrans": "mtd",
+    "register_mtd_user": "mtd",
+    "ubi_register_volume_notifier": "ubi",
+    "snd_pcm_notify": "pcm",
+    "cn_add_callback": "connector",
+    "greybus_register_driver": "greybus",
+    "greybus_register": "greybus",
+    "gb_gbphy_register": "gbphy",
+}
+_BY_FUNCTION = re.compile(
+    r"_*(?:devm_)?(?:(\w+?)_(?:register|add|bus_register)_drivers?|(\w+?)_drivers?_(?:register|probe)|register_(\w+?)_driver"
+    r"|(\w+?)_register_device_driver)\Z"
+)
+
+
+def bus_of(function: str) -> str:
+    """The bus that a function registers a driver on, by its name; empty where it is none."""
+    if function in ("usb_register", "usb_serial_register_drivers"):
+        return "usb"
+    if function in ("i2c_add_driver", "i2c_register_driver"):
+        return "i2c"
+    if function in _DRIVEN:
+        return _DRIVEN[function]
+    found = _BY_FUNCTION.match(function)
+    if found is None:
+        return ""
+    bus = next(one for one in found.groups() if one is not None).lstrip("_")
+    return SAME.get(bus, bus)

@@ -6,6 +6,8 @@ people.
 
 from __future__ import annotations
 
+import re
+
 from hook.evidence.reach.answer import Reach, any_of, no, unknown
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.device_solver import FARTHEST, Solver, Standing
@@ -17,11 +19,13 @@ from hook.kernel.kbuild.objects import Object
 from hook.kernel.kernel import Kernel
 from hook.kernel.texts import TooManyFiles
 from hook.source.tree import Source
+from hook.source.words import is_number
 from hook.verdict import Answer, Fact
 
 FILES_OF_A_QUESTION = 1000  # that are read for one question before no further object is begun
 _MOST_TO_END = 2  # times as many may be read to come to an end with those that are
 _MOST_INCLUDERS = 16  # files that include a changed header
+_NEAR = 3  # folders from the top that a file shares with one that includes it
 _DRIVERS = ("drivers/", "sound/")
 
 # in the order in which an answer is looked for: what one object says alone first
@@ -80,7 +84,9 @@ class Drivers:
         if apart is not None:
             return no(apart)
         objects = [] if path.endswith(".h") else self._reader.objects(path)
-        if not objects:
+        if objects:
+            objects = [*objects, *self._beside(path)]
+        else:
             objects = self._including(path)
         if not objects:
             return unknown(f"not known: which object {path} is linked into")
@@ -121,6 +127,18 @@ class Drivers:
     def of_object(self, obj: Object) -> Reach:
         """The answer for one object. Raises TooManyFiles."""
         return _reach(obj, self._solver.standing(obj))
+
+    def _beside(self, path: str) -> list[Object]:
+        """The objects of other C files near it that include one which has objects of its own (sound/pci/ens1371.c)."""
+        folders, _, name = path.rpartition("/")
+        near = "/".join(folders.split("/")[:_NEAR]) + "/"
+        words = [[word.lower()] for word in re.findall(r"\w+", name[:-2]) if not (word[0].isdigit() and is_number(word))]
+        holding = self.texts.holding([*words, ["include"]]) or ()
+        form = re.compile(
+            rb'(?m)^[ \t]*#[ \t]*include[ \t]*["<](?:[^">\n]*/)?' + re.escape(name.encode("utf-8", "surrogateescape")) + rb'[">]'
+        )
+        texts = self.texts.written([file for file in holding if file.startswith(near) and file.endswith(".c") and file != path])
+        return [obj for file, data in texts if form.search(data) for obj in self._reader.objects(file)]
 
     def _including(self, path: str) -> list[Object]:
         """The objects whose files include this one, where they are few."""

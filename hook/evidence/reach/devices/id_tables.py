@@ -41,6 +41,10 @@ class Table:
     offset: int  # of the body in its file
     is_whole: bool  # whether all of it stands between the braces: no file is included there, and no macro begins it
 
+    def joined(self, other: Table) -> Table:
+        """The lines of both, as of one."""
+        return dataclasses.replace(self, body=f"{self.body},\n{other.body}", is_whole=self.is_whole and other.is_whole)
+
 
 @dataclasses.dataclass(frozen=True)
 class IdRow:

@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from hook.c import definitions
 from hook.c.brackets import closing
 from hook.c.keywords import NOT_CALLED_AT_START
-from hook.evidence.reach.devices.buses import BUSES, SAME
+from hook.evidence.reach.devices.buses import BUSES, SAME, bus_of
 from hook.evidence.reach.devices.hidden_starts import hidden_starts
 from hook.kernel.texts import Texts
 
+_TYPE = re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
 _MOST_FUNCTIONS = 400  # of the start of one object
+_NEAR_FOLDERS = 3  # from the top, that a file shares with a header of its driver
 _MOST_MACROS = 4  # that stand for each other
 _START = re.compile(
     r"(?m)^[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY|\w*SETUP\w*|__setup"
@@ -32,16 +34,13 @@ _INNER_CALL = re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\)
 # what is assigned to, and what is: a table in braces, too
 _ASSIGNED = re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
 _DECLARED = re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\s*]+\Z")  # what stands before a name that is declared
+_TABLE = re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*\Z")  # what a driver binds to, or its files
 _GIVEN = re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
 _NAMED = re.compile(r"(\w+)\s*=")
 _NEAR = 80  # characters before it
 _ALONE = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")
 _NAMES = re.compile(r"[A-Za-z_]\w*")
 _ADDRESS = re.compile(r"&\s*([A-Za-z_]\w*)|(?<![\w.>])([A-Za-z_]\w*)\b(?!\s*(?:->|\.|\())")
-_BY_FUNCTION = re.compile(
-    r"_*(?:devm_)?(?:(\w+?)_(?:register|add|bus_register)_drivers?|(\w+?)_drivers?_(?:register|probe)|register_(\w+?)_driver"
-    r"|(\w+?)_register_device_driver)\Z"
-)
 _BY_MACRO = re.compile(
     r"(?:(?:module|builtin|drm_module)_(\w+?)(?:_driver(?:_probe|s)?(?:_\w+)?)?|(\w+?)_(?:module_drivers?|governor_init))\Z"
 )
@@ -68,7 +67,7 @@ _HANDING = re.compile(
 _HARMLESS = re.compile(
     r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
     # what these are given is called for a port, a host, an instance or a controller, which a driver with a device adds
-    r"|dmi_check_system|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
+    r"|dmi_check_system|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|sas_domain|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
     r"|led_trigger_register_simple"
     r"|"
     r"\w*unregister\w*|class_(?:create|destroy|register)|bus_register|root_device_register\w*|alloc_chrdev_region"
@@ -80,27 +79,6 @@ _HARMLESS = re.compile(
 # members of a bus or a class whose files in sysfs are there without a device
 _FILES = re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
 _OF_FILES = ("bus_register", "class_register")
-# functions that put software where user space drives it without a device of any kind
-_DRIVEN = {
-    "w1_register_family": "w1",
-    "dm_register_target": "dm",
-    "rtnl_link_register": "link",
-    "tty_register_ldisc": "ldisc",
-    "led_trigger_register": "led_trigger",
-    "watchdog_register_governor": "watchdog_governor",
-    "team_mode_register": "team",
-    "rc_map_register": "rc_map",
-    "usb_composite_probe": "gadget",
-    "usb_gadget_register_driver_owner": "gadget",
-    "register_mtd_blktrans": "mtd",
-    "register_mtd_user": "mtd",
-    "ubi_register_volume_notifier": "ubi",
-    "snd_pcm_notify": "pcm",
-    "cn_add_callback": "connector",
-    "greybus_register_driver": "greybus",
-    "greybus_register": "greybus",
-    "gb_gbphy_register": "gbphy",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,10 +200,14 @@ class _StartReader:
                 continue
             if header := self._header(name, path):
                 self._of_header(name, header, path, call.start(), 0)
-            elif not self._is_known(name, path, call.start(), text[call.end() : call.end() + _NEAR]) and _hands_out(
+            if not self._is_known(name, path, call.start(), text[call.end() : call.end() + _NEAR]) and _hands_out(
                 self._texts, path, call, local
             ):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
+
+        for word in _NAMES.finditer(text, begin, end):
+            if self._texts.macro(path, word[0]) and not _HARMLESS.fullmatch(word[0]):
+                self._of_header(word[0], path, path, word.start(), 0)
 
     def _assigned(self, path: str, begin: int, end: int, function: str) -> set[str]:
         """Keeps what a function assigns to what is not the object's own; gives its own variables and parameters that have such a value."""
@@ -234,7 +216,10 @@ class _StartReader:
             head = text[max(text.rfind(f"{function}(", 0, begin), 0) : begin]
             local |= {*_NAMES.findall(head)} - {function}
         for assigned in _ASSIGNED.finditer(text, begin, end):
-            if given := self._given_away(path, assigned[1], assigned[2], local):
+            if _TABLE.search(assigned[1]):
+                what = f"its initcall sets {' '.join(assigned[1].split())}"
+                self.unknown.setdefault(what, (what, path, self._texts.line(path, assigned.start())))
+            elif given := self._given_away(path, assigned[1], assigned[2], local):
                 if _DECLARED.search(text, max(begin, assigned.start() - _NEAR), assigned.start()):
                     local.update((assigned[1].strip("* "), *_NAMED.findall(assigned[2])))
                     continue
@@ -260,9 +245,12 @@ class _StartReader:
         if _HARMLESS.fullmatch(name) or bus_of(name):
             return ""
         if self._texts.macro(path, name):
-            return path
-        folder = path.rpartition("/")[0]
-        return next((one for one in self._texts.defining(name) if one.endswith(".h") and one.startswith(f"{folder}/")), "")
+            return ""  # it is looked into wherever it stands
+        near, included = "/".join(path.split("/")[:-1][:_NEAR_FOLDERS]), self._texts.raw(path) or b""
+        headers = (one for one in self._texts.defining(name) if one.endswith(".h") and one.startswith(f"{near}/"))
+        return next(
+            (one for one in headers if one.rpartition("/")[0] == path.rpartition("/")[0] or one.rpartition("/")[2].encode() in included), ""
+        )
 
     def _of_header(self, name: str, header: str, path: str, offset: int, depth: int) -> None:
         """What an inline function of a header does, or what a macro stands for, at a place of a file."""
@@ -294,10 +282,13 @@ class _StartReader:
 
 
 def _has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
-    """Whether the type of a parameter is one that the file itself defines, with the function that sets it."""
-    text = texts.get(path) or ""
-    types = (argument.strip() for argument in arguments.split(",")[1:3])
-    return "kernel_param_ops" in text and any(re.search(rf"\bparam_ops_{re.escape(name)}\s*=", text) for name in types if name)
+    """Whether the type of a parameter is none of the kernel's, so that a driver defines the function that sets it."""
+    types = [argument.strip() for argument in arguments.split(",")[1:3]]
+    if any(map(_TYPE.match, types)):
+        return False
+    if texts.source.index is None:
+        return "kernel_param_ops" in (texts.get(path) or "")
+    return any(texts.defining(f"param_ops_{name}") for name in types if _NAMES.fullmatch(name))
 
 
 def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
@@ -340,21 +331,6 @@ def _others(texts: Texts, name: str, whole: Sequence[str]) -> list[str]:
     """The files of a large object that define a function, as far as they are few."""
     found = set(texts.defining(name)) if whole and name not in NOT_CALLED_AT_START else set()
     return [one for one in whole if one in found][:4]
-
-
-def bus_of(function: str) -> str:
-    """The bus that a function registers a driver on, by its name; empty where it is none."""
-    if function in ("usb_register", "usb_serial_register_drivers"):
-        return "usb"
-    if function in ("i2c_add_driver", "i2c_register_driver"):
-        return "i2c"
-    if function in _DRIVEN:
-        return _DRIVEN[function]
-    found = _BY_FUNCTION.match(function)
-    if found is None:
-        return ""
-    bus = next(one for one in found.groups() if one is not None).lstrip("_")
-    return SAME.get(bus, bus)
 
 
 def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
