@@ -82,6 +82,9 @@ post-applypatch)
 	fi
 	[ "$stage" != post-commit ] && [ -f "$dir/MERGE_HEAD" ] && exit 0 ;;
 esac
+# `commit -a` and `commit FILE` without an editor: only the locked index holds git's new objects, which a `git gc --prune=now` does not see.
+# Nobody waits for a verdict before the message: post-commit says it.
+case $stage,$GIT_EDITOR,$GIT_INDEX_FILE in pre-commit,:,*.lock) exit 0 ;; esac
 [ "$(git config --type=bool --get patchtriage.enabled 2>/dev/null)" = false ] && exit 0
 
 if [ "$stage" = prepare-commit-msg ]; then

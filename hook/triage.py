@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hook import reuse
 from hook.asking import NOT_ASKED, Asking, Unanswered, may_ask, with_state
 from hook.change import patch
-from hook.change.change import Change, NothingToJudge, find_commit, of_commit, unread
+from hook.change.change import Change, NothingToJudge, UnknownMerge, find_commit, of_commit, unread
 from hook.config import Settings
 from hook.failure import CannotJudge
 from hook.record import claim, store, trajectories
@@ -54,6 +54,7 @@ class NotJudged:
     commit: str
     why: str
     failed: bool
+    unknown: bool = False  # whether there may be something to judge
 
 
 def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bool = True, asking: Asking = NOT_ASKED) -> Judged:
@@ -197,7 +198,7 @@ def judge_commits(
                     continue
             yield judge(of_commit(objects, commit), objects, settings, use_cache=use_cache, asking=asking)
         except NothingToJudge as nothing:
-            yield NotJudged(oid, str(nothing), failed=False)
+            yield NotJudged(oid, str(nothing), failed=False, unknown=isinstance(nothing, UnknownMerge))
         except CannotJudge as wrong:
             yield NotJudged(oid, str(wrong), failed=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -292,6 +293,55 @@ def test_a_fetched_record_satisfies_no_policy(hooked: Kernel, tmp_path: pathlib.
     hooked.git("notes", "--ref=patch-triage", "add", "-f", "-m", forged, commit)
     _, error = hooked.git_both("push", "-q", str(tmp_path / "remote.git"), "main", ok=1)
     assert "push stopped by policy.block: unjudged" in error
+
+
+def merged(kernel: Kernel, remote: pathlib.Path) -> None:
+    """A merge of two sides, all of which but the merge itself is on a remote."""
+    kernel.git("init", "-q", "--bare", str(remote))
+    kernel.git("remote", "add", "origin", str(remote))
+    kernel.git("checkout", "-qb", "side")
+    kernel.commit("mm/side.c", "int side;\n")
+    kernel.git("checkout", "-q", "main")
+    kernel.commit("mm/main.c", "int main;\n")
+    kernel.git("push", "-q", "origin", "main", "side")
+    kernel.git("config", "patchtriage.policy.block", "worth-fuzzing")
+    kernel.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+
+
+def test_a_merge_that_adds_nothing_is_pushed(hooked: Kernel, tmp_path: pathlib.Path) -> None:
+    merged(hooked, tmp_path / "remote.git")
+    _, error = hooked.git_both("push", "-q", "origin", "main")
+    assert "push stopped" not in error
+
+
+@pytest.mark.parametrize("evil", [edit, lambda kernel, _: kernel.read(POOL) + "int more;\n"])
+def test_a_merge_with_code_of_its_own_does_not_slip_through_a_policy(
+    hooked: Kernel, tmp_path: pathlib.Path, evil: Callable[[Kernel, int], str]
+) -> None:
+    merged(hooked, tmp_path / "remote.git")
+    hooked.amend(POOL, evil(hooked, 1), "--no-verify")
+    _, error = hooked.git_both("push", "-q", "origin", "main", ok=1)
+    assert "1 commit: 1 worth fuzzing" in error and "push stopped by policy.block: worth-fuzzing" in error
+
+
+def test_a_merge_that_drops_what_a_side_did_does_not_either(hooked: Kernel, tmp_path: pathlib.Path) -> None:
+    merged(hooked, tmp_path / "remote.git")
+    hooked.git("reset", "-q", "--hard", "HEAD~1")
+    hooked.git("merge", "-q", "-s", "ours", "-m", "merge", "side")
+    _, error = hooked.git_both("push", "-q", "origin", "main", ok=1)
+    assert "push stopped by policy.block: worth-fuzzing" in error
+
+
+def test_a_merge_of_many_satisfies_no_policy(hooked: Kernel, tmp_path: pathlib.Path) -> None:
+    merged(hooked, tmp_path / "remote.git")
+    hooked.git("reset", "-q", "--hard", "HEAD~1")
+    hooked.git("checkout", "-qb", "other", "HEAD~1")
+    hooked.commit("mm/other.c", "int other;\n")
+    hooked.git("push", "-q", "origin", "other", PATCH_TRIAGE="0")
+    hooked.git("checkout", "-q", "main")
+    hooked.git("merge", "-q", "-m", "octopus", "side", "other")
+    _, error = hooked.git_both("push", "-q", "origin", "main", ok=1)
+    assert "push stopped by policy.block: worth-fuzzing" in error and "is an octopus merge" in error
 
 
 def test_the_newest_commits_of_a_long_push_are_judged_and_the_rest_is_said(hooked: Kernel, tmp_path: pathlib.Path) -> None:

@@ -90,6 +90,25 @@ def test_a_commit_starts_the_program_before_and_after(tree: Tree) -> None:
     assert tree.started() == COMMIT
 
 
+GC = """#!/bin/sh
+env -u GIT_INDEX_FILE git gc -q --prune=now
+"""
+
+
+@pytest.mark.parametrize("what", ["-a", "file-a"])
+def test_nothing_of_ours_runs_while_only_a_locked_index_holds_what_git_has_written(tree: Tree, what: str) -> None:
+    tree.commits("a")
+    tree.program.write_text(GC)  # as if by chance it ran then
+    tree.write("file-a", "other\n")
+    tree.git("commit", "-qm", "other", what)
+    tree.program.write_text(PROGRAM)
+    assert tree.git("log", "--format=%s", "-1") == "other\n"
+    tree.git("fsck", "--strict", "--no-dangling")
+    tree.write("file-a", "more\n")
+    tree.git("commit", "-qa", GIT_EDITOR="echo more >")
+    assert tree.started() == COMMIT
+
+
 def test_an_amend_is_told_to_post_rewrite(tree: Tree) -> None:
     (old,) = tree.commits("a")
     new = tree.amend("a", "b")

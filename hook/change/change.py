@@ -18,6 +18,10 @@ class NothingToJudge(Exception):
     """There is no change to judge; the sentence says why. This is not a failure."""
 
 
+class UnknownMerge(NothingToJudge):
+    """A merge of which git does not tell what it changed itself: most change nothing, and no policy is satisfied by that."""
+
+
 class UnknownRevision(CannotJudge):
     """A revision that this repository does not have."""
 
@@ -94,11 +98,12 @@ def staged(objects: Objects, against: Commit | None) -> Change:
 def of_commit(objects: Objects, commit: Commit) -> Change:
     """What a commit changes: against its parent; for a merge, against the merge that git would make by itself.
 
-    Raises NothingToJudge for an empty commit, a clean merge and an octopus, CannotJudge when the parent is not here (a shallow clone).
+    Raises NothingToJudge for an empty commit and a clean merge, UnknownMerge for an octopus, CannotJudge when the parent is not here (a
+    shallow clone).
     """
     repo, label = objects.repo, f"{commit.oid[:12]} {commit.subject}"
     if len(commit.parents) > 2:
-        raise NothingToJudge(f"{commit.oid[:12]} is an octopus merge: its commits are judged one by one")
+        raise UnknownMerge(f"{commit.oid[:12]} is an octopus merge: its commits are judged one by one")
     if len(commit.parents) == 2:
         made = _remerged(repo, commit)
         if not made.files:
@@ -119,7 +124,7 @@ def _remerged(repo: Repository, commit: Commit) -> patch.Patch:
         return patch.read(repo, ["show", "--format=", "--remerge-diff", commit.oid])
     except GitError as wrong:
         if "unrecognized argument" in str(wrong):
-            raise NothingToJudge(f"{commit.oid[:12]} is a merge: git 2.35 and later can show what it changed itself") from None
+            raise UnknownMerge(f"{commit.oid[:12]} is a merge: git 2.35 and later can show what it changed itself") from None
         raise
 
 

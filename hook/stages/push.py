@@ -60,7 +60,8 @@ def _judged_push(repo: Repository) -> int:
         asking = dataclasses.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex())
         judged, missed = judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
         ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
-        recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, "") for one in judged})
+        # a merge has none of its own: what it changes is no difference from a parent
+        recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, one.verdict.change_id) for one in judged})
         unrecorded = [one for one in judged if not _is_recorded(one, recorded[one.verdict.commit].verdict)]
         for line in triage.keep(repo, unrecorded, settings):
             say(line)
@@ -86,7 +87,7 @@ def _pushed(repo: Repository, most: int) -> list[str]:
     if not new:
         return []
     known = [one for one in old if one and set(one) != _NULL]
-    out = repo.run("rev-list", "--ignore-missing", f"--max-count={most}", "--no-merges", *new, "--not", "--remotes", *known, "--")
+    out = repo.run("rev-list", "--ignore-missing", f"--max-count={most}", *new, "--not", "--remotes", *known, "--")
     return out.decode().split()
 
 
@@ -117,7 +118,7 @@ def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triag
     if policy == "never":
         return 0
     stopping = [one.change.label for one in judged if triage.stops(policy, one.verdict)]
-    stopping += [*(one.commit[:12] for one in missed if one.failed), *more]
+    stopping += [*(one.why if one.unknown else one.commit[:12] for one in missed if one.failed or one.unknown), *more]
     if not stopping:
         return 0
     say(f"push stopped by policy.block: {policy} ({stopping[0]}" + (f" and {len(stopping) - 1} more)" if len(stopping) > 1 else ")"))
