@@ -254,6 +254,9 @@ class Verdict:
     devices: tuple[str, ...] = _field("Devices", NAMES, ())
     # KIND:NAME, that a program drives to run the changed code: call:mbind, device:/dev/kvm, genl:nl80211; the nearest first
     interfaces: tuple[str, ...] = _field("Interfaces", NAMES, (), rare=True)
+    # what the machine is started with for that; empty where syz-manager's own arguments do
+    qemu_args: str = _field("QemuArgs", TEXT, "", rare=True)
+    kernel_parameters: tuple[str, ...] = _field("KernelParameters", NAMES, (), rare=True)
     disputes: tuple[str, ...] = _field("Disputes", NAMES, ())  # what the model said against a proved fact
     # what was changed in the model's answer, and why; a farm's runs and notes of before know no such field
     corrections: tuple[str, ...] = _field("Corrections", NAMES, (), rare=True)

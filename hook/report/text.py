@@ -65,6 +65,10 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
             lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions, most) + via)}")
         if verdict.devices:
             lines.append(f"  devices that make it run: {plain(_listed(verdict.devices, most))}")
+        if verbose and verdict.qemu_args:
+            lines.append(f"  QEMU: {plain(verdict.qemu_args)}")
+        if verbose and verdict.kernel_parameters:
+            lines.append(f"  kernel parameters: {plain(' '.join(verdict.kernel_parameters))}")
         for name, reason in list(verdict.config_reasons.items())[:most]:
             where = f" ({reason.path}:{reason.line})" if reason.path and reason.line else ""
             lines.append(f"  needs {plain(f'{name} to {reason.purpose} it: {reason.why}{where}')}")

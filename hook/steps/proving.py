@@ -80,7 +80,19 @@ def prove(case: Case, trajectory: Trajectory) -> Proved:
 
 def _settled(case: Case, proofs: Proofs) -> Verdict:
     patch_id = patch.patch_id(case.change.repo, case.change.patch)
-    return dataclasses.replace(settlement.settle(case.change, proofs, case.settings), patch_id=patch_id)
+    return _with_launch(dataclasses.replace(settlement.settle(case.change, proofs, case.settings), patch_id=patch_id), case)
+
+
+def _with_launch(verdict: Verdict, case: Case) -> Verdict:
+    """The verdict with what the machine is started with, so that it has the devices and the drivers as many of their own as they need."""
+    if not (verdict.devices or verdict.enable_configs):
+        return verdict
+    from hook.evidence.reach.devices import machine
+    from hook.plan import launch
+
+    arguments = launch.qemu_arguments(verdict.devices, machine.machine(case.settings.target.arch, case.settings.fuzz.vm))
+    parameters = launch.kernel_parameters(verdict.enable_configs, case.source)
+    return dataclasses.replace(verdict, qemu_args=arguments.text, kernel_parameters=tuple(parameters))
 
 
 def _shown_verdict(verdict: Verdict) -> Shown:

@@ -147,6 +147,13 @@ def test_code_of_a_device_that_no_machine_has_is_not_worth_fuzzing(driver: Kerne
     assert driver.triage("check").splitlines()[0].startswith("not worth fuzzing: out of reach in the VM")
 
 
+def test_the_machine_is_started_with_the_device_that_qemu_has(driver: Kernel) -> None:
+    found = judged(driver, ("0x15b3, 0xcb84", "0x8086, 0x10d3"), ("speed > 1", "speed > 2"))
+    assert (found["Reachable"], found["Devices"]) == ("yes", ["e1000e"])
+    assert found["QemuArgs"] == "-enable-kvm -cpu host,migratable=off -device e1000e"
+    assert "  QEMU: -enable-kvm -cpu host,migratable=off -device e1000e" in driver.triage("check", "-v").splitlines()
+
+
 def test_a_part_that_cannot_be_read_keeps_a_driver_open(driver: Kernel) -> None:
     driver.write("drivers/net/Makefile", driver.read("drivers/net/Makefile").replace("foo.o\n", "card.o\ncard-y := foo.o more.o\n", 1))
     for text, answer in (("int more;\n", "no"), (f"/* {'a' * 5000} */\nint more;\n", "unknown")):
