@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from hook.cli import COMMANDS
+from hook.evidence.change_classes import ChangeClass
 
 PROJECT = pathlib.Path(__file__).parent.parent
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
@@ -32,6 +33,11 @@ def test_every_link_leads_somewhere(page: pathlib.Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.is_relative_to(PROJECT) and target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_every_change_class_is_explained() -> None:
+    page = (PROJECT / "docs/evidence.md").read_text()
+    assert [str(name) for name in ChangeClass if f"`{name}`" not in page and f"| {name} |" not in page] == []
 
 
 def test_the_readme_tells_of_every_command() -> None:

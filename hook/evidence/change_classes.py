@@ -1,7 +1,4 @@
-"""Change classes: what kind of edit a piece of a patch is. docs/evidence.md has what each means and what proves it harmless.
-
-To add one that is proved harmless: an entry here, a rule in hook.evidence.functional.harmless_rules, and a line in that module's test.
-"""
+"""Change classes: what kind of edit a piece of a patch is. docs/evidence.md has what each means and what proves it harmless."""
 
 from __future__ import annotations
 

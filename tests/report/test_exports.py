@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from hook.report import elf
-from hook.report.exports import syzmanager
+from hook.report.exports import forms, syzmanager
 from tests.report.elf import vmlinux
 from tests.small_kernel import Kernel
 
@@ -320,6 +320,6 @@ def test_patchworks_token_goes_nowhere_else_and_is_never_shown(changed: Kernel, 
 
 
 def test_a_wrong_commit_ends_in_one_line(changed: Kernel) -> None:
-    for form in ("syz-manager", "kconfig", "github", "sarif", "patch", "patchwork"):
-        out, error = changed.triage_both("export", form, "nonsense", ok=3)
+    for form in forms():
+        out, error = changed.triage_both("export", form.name, "nonsense", ok=3)
         assert out == "" and error == "patch-triage: nonsense names no commit here\n"
