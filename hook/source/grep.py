@@ -123,6 +123,22 @@ def holding(source: Source, *words: str) -> list[str] | None:
     return None if cut else list(dict.fromkeys((*found, *changed)))
 
 
+def together(source: Source, words: Sequence[str], others: Sequence[str]) -> list[str] | None:
+    """The paths of the files that may hold one of some words and, too, one of others; None where that is not known. As `holding`.
+
+    In a small tree without an index, of all its headers.
+    """
+    if source.index is not None:
+        from hook.source.index import NoIndex
+
+        try:
+            return source.holding([words, others])
+        except NoIndex as wrong:
+            source.index_failed(str(wrong))
+            return None
+    return source.glob("*.h") if source.is_small else None
+
+
 def _run(
     source: Source, expression: str, options: Sequence[str], where: Sequence[str], specs: Sequence[str], limit_bytes: int, seconds: float
 ) -> tuple[bytes, str]:

@@ -16,6 +16,7 @@ from hook.c.tokens import c_tokens
 Use = tuple[bytes, tuple[bytes, ...]]  # the name that is called, and the tokens of its arguments with white space
 _NAME = re.compile(rb"[A-Za-z_]\w*\Z")
 _TOKEN = re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_]\w*|##|->|\.\.\.|[^\s]")
+_DEFINITION = re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)(\([^()\n]*\))?([^\n]*)")
 _COMMA_PASTE = re.compile(rb",\s*##\s*(?=[A-Za-z_])")
 # what gives an argument on as a name: of a member, or of a type
 _NAMES_A_MEMBER = frozenset((b".", b"->", b"struct", b"union", b"enum", b"goto"))
@@ -65,6 +66,27 @@ def definitions(text: bytes, name: bytes) -> list[tuple[tuple[bytes, ...] | None
         parameters = None if macro[1] is None else tuple(re.sub(rb"\.\.\.\Z", b"", one.strip()) for one in macro[1][1:-1].split(b","))
         found.append((parameters, macro[2]))
     return found
+
+
+def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[bytes]) -> bool:
+    """Whether a macro of a text, one of those `used` or one behind them, has a name in its body, or puts it together of `pieces`.
+
+    The text is one without comments and spliced lines.
+    """
+    pasted = rb"|".join(map(re.escape, sorted(pieces)))
+    form = re.compile(rb"(?<!\w)" + re.escape(name) + rb"(?!\w)|(?<!\w)(?:" + pasted + rb")[ \t]*##|##[ \t]*(?:" + pasted + rb")(?!\w)")
+    bodies: dict[bytes, list[tuple[frozenset[bytes], bytes]]] = {}
+    for macro in _DEFINITION.finditer(text):
+        bodies.setdefault(macro[1], []).append((frozenset(re.findall(rb"\w+", macro[2] or b"")), macro[3]))
+    waiting, seen = set(used) & bodies.keys(), set[bytes]()
+    while waiting:
+        macro_name = waiting.pop()
+        seen.add(macro_name)
+        for parameters, body in bodies[macro_name]:
+            if any(found[0] not in parameters for found in form.finditer(body)):
+                return True
+            waiting |= (set(re.findall(rb"[A-Za-z_]\w*", body)) & bodies.keys()) - seen
+    return False
 
 
 def keeps_spelling(parameters: tuple[bytes, ...] | None, body: bytes, asks: Callable[[bytes], bool]) -> bool:

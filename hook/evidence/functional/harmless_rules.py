@@ -53,6 +53,7 @@ class RestOfTree(typing.Protocol):
     def keeps_spelling(self, name: bytes) -> bool: ...
     def is_statement(self, name: bytes) -> bool: ...
     def is_included(self) -> bool: ...
+    def may_be_captured(self, name: bytes, used: frozenset[bytes]) -> bool: ...
     def is_macro(self, name: bytes) -> bool: ...
     def is_volatile(self, name: bytes) -> bool: ...
     def knows(self, name: str) -> bool: ...
@@ -139,7 +140,8 @@ class EditedSegment:
 
     def are_equal(self, pair: Pair) -> bool:
         """Whether two forms are the same but for braces around one statement."""
-        return pair[0] == pair[1] or without_braces(pair[0], self._is_no_macro) == without_braces(pair[1], self._is_no_macro)
+        asks = self._is_no_macro, self.tree.is_macro
+        return pair[0] == pair[1] or without_braces(pair[0], *asks) == without_braces(pair[1], *asks)
 
     def _is_no_macro(self, name: bytes) -> bool:
         if name in self.own_names:
@@ -277,10 +279,13 @@ def log_call(segment: EditedSegment) -> Proof | None:
 def local_rename(segment: EditedSegment) -> Proof | None:
     """One local variable or parameter with another name.
 
-    Not a member, a label or another function; not to a name that the file or a header has; not in a macro's arguments.
+    Not a member, a label or another function; not to a name that the file or a header has; not in a macro's arguments; not where a macro
+    that the function uses may have the old name in its body, or put it together.
     """
     renamed = names.renamed_local(*segment.without_text, segment.before)
-    if renamed is None or segment.tree.is_macro(renamed[0].encode()) or segment.tree.knows(renamed[1]):
+    if renamed is None or any(segment.tree.is_macro(name.encode()) for name in renamed) or segment.tree.knows(renamed[1]):
+        return None
+    if segment.tree.may_be_captured(renamed[0].encode(), frozenset(segment.tokens[0])):
         return None
     return segment.proof(ChangeClass.LOCAL_RENAME, f"only the local {renamed[0]} is called {renamed[1]} now")
 

@@ -84,11 +84,11 @@ def _unparenthesised(tokens: list[bytes]) -> list[bytes]:
     return out
 
 
-def without_braces(tokens: Tokens, is_plain: Callable[[bytes], bool]) -> Tokens:
+def without_braces(tokens: Tokens, is_plain: Callable[[bytes], bool], is_macro: Callable[[bytes], bool]) -> Tokens:
     """A block of one simple statement behind `if (…)`, `else`, `for (…)` or `while (…)` without its braces.
 
     Only a statement that no macro can be: without a call of a plain name, and of names alone that `is_plain` says are no macros
-    of more than a value.
+    of more than a value, and members and labels of which `is_macro` says the same.
     """
     out: list[bytes] = []
     at = 0
@@ -102,7 +102,7 @@ def without_braces(tokens: Tokens, is_plain: Callable[[bytes], bool]) -> Tokens:
             if opened.pop() in (b"if", b"for", b"while"):
                 closed_head = len(out)
         elif token == b"{" and out and (closed_head == len(out) - 1 or out[-1] == b"else"):
-            end = _simple_block(tokens, at, is_plain)
+            end = _simple_block(tokens, at, is_plain, is_macro)
             if end:
                 out += tokens[at + 1 : end]
                 at = end + 1
@@ -112,18 +112,18 @@ def without_braces(tokens: Tokens, is_plain: Callable[[bytes], bool]) -> Tokens:
     return tuple(out)
 
 
-def _simple_block(tokens: Tokens, at: int, is_plain: Callable[[bytes], bool]) -> int:
+def _simple_block(tokens: Tokens, at: int, is_plain: Callable[[bytes], bool], is_macro: Callable[[bytes], bool]) -> int:
     """Where the block that opens here closes, if one simple statement is all it holds; else 0."""
     for end in range(at + 1, min(len(tokens), at + 80)):
         token = tokens[end]
         if token == b"}":
-            return end if _is_simple(tokens[at + 1 : end], is_plain) else 0
+            return end if _is_simple(tokens[at + 1 : end], is_plain, is_macro) else 0
         if token == b"{" or token.startswith(b"#"):
             return 0
     return 0
 
 
-def _is_simple(statement: Tokens, is_plain: Callable[[bytes], bool]) -> bool:
+def _is_simple(statement: Tokens, is_plain: Callable[[bytes], bool], is_macro: Callable[[bytes], bool]) -> bool:
     """Whether this is one statement that needs no block: no declaration, no statement with a body, and no macro."""
     if statement.count(b";") != 1 or statement[-1] != b";" or len(statement) < 2:
         return False
@@ -134,7 +134,8 @@ def _is_simple(statement: Tokens, is_plain: Callable[[bytes], bool]) -> bool:
         return False  # a declaration, which needs its block, or a macro
     for number, token in enumerate(statement):
         before = statement[number - 1] if number else b""
-        if NAME.match(token) and token not in IN_STATEMENTS and before not in (b"->", b".", b"goto") and not is_plain(token):
+        is_other = before in (b"->", b".", b"goto")  # a member or a label
+        if NAME.match(token) and token not in IN_STATEMENTS and (is_macro(token) if is_other else not is_plain(token)):
             return False
         called = statement[number + 1 : number + 2] == (b"(",) and NAME.match(token) and token not in IN_STATEMENTS
         if called and before not in (b"->", b"."):

@@ -18,7 +18,7 @@ from hook.evidence.functional.file_scope import METADATA
 from hook.evidence.functional.logs import logging_calls
 from hook.kernel import own_headers
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
-from hook.source.grep import holding
+from hook.source.grep import holding, together
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
@@ -160,7 +160,7 @@ class Surroundings:
         return not self.own.complete or any(re.search(rb"[;{}]|\b(?:if|else|for|while|do|switch)\b", body) for body in bodies)
 
     def is_macro(self, name: bytes) -> bool:
-        """Whether a name without parentheses may be a macro here; True too where that is not known."""
+        """Whether a name may be a macro here, with parameters or without; True too where that is not known."""
         if not self.own.complete or name in self.own.given:
             return True
         headers = self._headers_defining(name)
@@ -170,7 +170,7 @@ class Surroundings:
         if not all(blob is not None and blob.data is not None for blob in blobs):
             return True
         texts = [*self._texts, *(own_headers.plain(blob.data) for blob in blobs if blob and blob.data and name in blob.data)]
-        again = re.compile(rb"#[ \t]*+define[ \t]++" + name + rb"(?![\w(])")
+        again = re.compile(rb"#[ \t]*+define[ \t]++" + name + rb"\b")
         return any(again.search(text) for text in texts if name in text)
 
     def is_volatile(self, name: bytes) -> bool:
@@ -204,6 +204,26 @@ class Surroundings:
         found = self._files_with(name)
         directory = self.path.rpartition("/")[0]
         return found is None or any(path != self.path and (path.endswith(".h") or path.rpartition("/")[0] == directory) for path in found)
+
+    def may_be_captured(self, name: bytes, used: frozenset[bytes]) -> bool:
+        """Whether a macro among the names that a function has `used` may have `name` in its body, or put it together of pieces.
+
+        Seen is what the headers that define one of these names do, and not what macros of further headers do for them.
+        """
+        cuts = [(name[:at], name[at:]) for at in range(1, len(name))]
+        if any(first in used and second in used for first, second in cuts) or not self.own.complete:
+            return True
+        pieces = {name, *(piece for cut in cuts for piece in cut if len(piece) > 1)}
+        defined = sorted({f":{word.decode().lower()}" for word in used if re.match(rb"[A-Za-z_]\w*\Z", word)})
+        found = together(self.source, sorted({piece.decode().lower() for piece in pieces}), defined)
+        self.source.rests_on_all = True
+        if found is None:
+            return True
+        blobs = self.source.files([path for path in found if self._may_see(path)])
+        if len(blobs) > _MOST_HEADERS or any(blob is None or blob.data is None for blob in blobs):
+            return True
+        texts = [*self._texts, *(own_headers.plain(blob.data or b"") for blob in blobs if blob is not None)]
+        return any(macro_uses.makes(text, name, pieces, used) for text in texts)
 
     def is_included(self) -> bool:
         """Whether another file includes this one, so that what it defines before counts here, and what is defined here counts there.

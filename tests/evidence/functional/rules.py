@@ -21,13 +21,14 @@ HEAD = """
 class Tree:
     """What the rest of the tree is said to hold."""
 
-    names: frozenset[str] = frozenset({"current", "far"})
+    names: frozenset[str] = frozenset({"current", "far", "seen"})
     tracepoints: frozenset[str] = frozenset({"box_open"})
     included: frozenset[str] = frozenset({"<linux/types.h>"})
     numbers: frozenset[str] = frozenset({"LIMIT_OF_ALL"})
     texts: frozenset[str] = frozenset({"PREFIX_OF_ALL"})
 
     macros: frozenset[bytes] = frozenset({b"far"})  # a header has these
+    captured: frozenset[bytes] = frozenset({b"seen"})
     volatile: frozenset[bytes] = frozenset({b"status"})
     own_names: frozenset[bytes] = frozenset({b"__private"})  # that a header beside the file defines
     statements: frozenset[bytes] = frozenset({b"STATE"})
@@ -40,6 +41,9 @@ class Tree:
 
     def is_included(self) -> bool:
         return False
+
+    def may_be_captured(self, name: bytes, used: frozenset[bytes]) -> bool:
+        return name in self.captured and b"peek" in used
 
     def is_macro(self, name: bytes) -> bool:
         return name in self.macros

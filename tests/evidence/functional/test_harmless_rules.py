@@ -40,6 +40,8 @@ def test_spelling() -> None:
     not_harmless("-if (n) {\n\t\tb->n = STATE;\n\t}", "+if (n)\n\t\tb->n = STATE;")
     not_harmless("-if (n) {\n\t\treturn TWO_STATEMENTS;\n\t}", "+if (n)\n\t\treturn TWO_STATEMENTS;")
     not_harmless("-if (n) {\n\t\treturn -EBOX;\n\t}", "+if (n)\n\t\treturn -EBOX;", HEAD + "#define EBOX 1; count++\n")
+    not_harmless("-if (n) {\n\t\tb->far = n;\n\t}", "+if (n)\n\t\tb->far = n;")
+    not_harmless("-if (n) {\n\t\tgoto far;\n\t}", "+if (n)\n\t\tgoto far;")
     harmless("-if (n) {\n\t\treturn -EINVAL;\n\t}", "+if (n)\n\t\treturn -EINVAL;", Class.SPELLING)
     not_harmless("-set(b, REG(8));", "+set(b, REG(0x8));")  # a macro may make a name of it
     not_harmless("-named(b, 8);", "+named(b, 0x8);")  # one in lower case too
@@ -150,6 +152,7 @@ def test_what_is_no_local_variable_is_not_renamed() -> None:
     not_harmless("-n = NOT LIMIT;", "+n = NOT OTHER;")
     not_harmless("-n = sizeof(struct msg);", "+n = sizeof(struct note);")
     not_harmless("-int msg;\n\n\tget_prop(b, msg);", "+int note;\n\n\tget_prop(b, note);")  # a macro makes a string of it
+    not_harmless("-int seen;\n\n\tpeek(b);", "+int note;\n\n\tpeek(b);")  # a macro of a header has the name in its body
     harmless("-int msg;\n\n\tget(b, msg);", "+int note;\n\n\tget(b, note);", Class.LOCAL_RENAME)
     not_harmless("-int msg = GET();", "+int note = GET();", HEAD + "#define GET() (msg)\n")
 

@@ -160,7 +160,8 @@ TREE = {"mm/user.c": USER, "mm/own.h": "int own;\n", "include/linux/near.h": "in
         ({"mm/own.h": "#define count (*counter())\n"}, True, False),
         ({"drivers/own.h": "#define count (*counter())\n"}, True, False),  # make may look for it there
         ({"drivers/other.h": "#define count (*counter())\nvolatile int count;\n"}, False, False),
-        ({"mm/own.h": "#define count(n) (n)\n/* volatile int count; */\n"}, False, False),
+        ({"mm/own.h": "#define count(n) (n)\n/* volatile int count; */\n"}, True, False),
+        ({"mm/own.h": "#define counts(n) (n)\n/* volatile int count; */\n"}, False, False),
         ({"mm/Makefile": "ccflags-y += -Dcount=total\n"}, True, False),
         ({"Kbuild": "", "mm/Makefile": "ccflags-y += -include $(src)/forced.h\n", "mm/forced.h": "#define count total\n"}, True, False),
         ({"mm/Makefile": "CFLAGS_user.o = -include $(srctree)/x/forced.h\n", "x/forced.h": "#define count total\n"}, True, False),
@@ -258,3 +259,32 @@ def test_an_order_of_common_headers(grow: Grow, first: str, depend: bool) -> Non
     headers = {"first": first, "second": "#ifndef LIMIT\n#define LIMIT 2\n#endif\n", "third": "#define LIMIT 3\n"}
     source = grow({f"include/linux/{name}.h": f"#ifndef _{name}\n#define _{name}\n{text}#endif\n" for name, text in headers.items()})
     assert Surroundings(source, "mm/user.c").depend_on_order(["<linux/first.h>", "<linux/second.h>"]) is depend
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize(
+    ("files", "captured"),
+    [
+        ({}, False),
+        ({"mm/own.h": "#define peek() (count)\n"}, True),
+        ({"mm/own.h": "#define peek() look()\n#define look() (count)\n"}, True),
+        ({"mm/own.h": "#define peek(count) (count)\n#define other() (count)\n"}, False),
+        ({"mm/own.h": "#ifdef A\n#define peek() (count)\n#else\n#define peek() 1\n#endif\n"}, True),
+        ({"mm/own.h": "#define peek(n) (n##unt)\n"}, True),
+        ({"mm/own.h": "#define peek(n) (co ## n)\n"}, True),
+        ({"mm/own.h": "#define peek(n) (no ## n)\n"}, False),
+        ({"include/linux/far.h": "#define peek() (count)\n"}, True),
+        ({"include/linux/far.h": "#define peek(n) (cou##n)\n"}, True),
+        ({"include/linux/far.h": "#define other() (count)\n"}, False),
+        ({"drivers/far.h": "#define peek() (count)\n"}, False),
+    ],
+)
+def test_a_macro_that_has_the_name_of_a_local_in_it(
+    grow: Grow, kernel: Kernel, files: dict[str, str], captured: bool, indexed: bool
+) -> None:
+    source = grow({**TREE, **files})
+    if indexed:
+        kernel.triage("index")
+    around = Surroundings(source, "mm/user.c", (USER.encode(),))
+    assert around.may_be_captured(b"count", frozenset({b"peek", b"n", b"("})) is captured
+    assert around.may_be_captured(b"count", frozenset({b"co", b"unt"}))  # `##` of these

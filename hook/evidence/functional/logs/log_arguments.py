@@ -85,7 +85,7 @@ def is_plain(argument: Tokens, at: int, scope: Scope) -> bool:
             end = place + 1
             while argument[end : end + 1] == (b".",) and end + 1 < len(argument) and NAME.match(argument[end + 1]):
                 end += 2
-            if operand or any(scope.is_macro(name) for name in argument[place:end:2]):
+            if operand or any(scope.is_macro(name) or scope.is_volatile(name) for name in argument[place:end:2]):
                 return False
             operand, place = True, end
         elif NAME.match(token) or _NUMBER.match(token):
