@@ -172,7 +172,8 @@ class Binder:
             return found or unknown(f"not known: whether the VM has a device on the {bus.name} bus, of which the tree has no virtual host")
         if bus.way is Way.ABSENT and (not bus.absent_on or self._vm.arch in bus.absent_on) and self._vm.made_by:
             return no(self.fact(f"a driver of the {bus.name} bus: {bus.what}", path, line))
-        return unknown(bus.what or f"not known: whether the VM has a device on the {bus.name} bus")
+        question = bus.what if bus.way is not Way.ABSENT else ""  # there it is the reason of the `no`
+        return unknown(question or f"not known: whether the VM has a device on the {bus.name} bus")
 
     def table(self, text: str | None, path: str) -> id_tables.Table | bool | None:
         """The table that a field names: None where it names none, False where it is not in the object."""

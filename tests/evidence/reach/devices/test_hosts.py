@@ -148,6 +148,7 @@ FILES = {
     "lpt.c": "static struct parport_driver l = {\n\t.name = \"lpt\",\n};\nmodule_parport_driver(l);\n",
     "pack.c": "static struct ipack_driver p = {\n\t.ops = &ops,\n};\nmodule_ipack_driver(p);\n",
     "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
+    "firm.c": "static struct scmi_driver f = {\n\t.name = \"f\",\n};\nmodule_scmi_driver(f);\n",
     "card.c": "static struct sdio_driver s = {\n\t.name = \"s\",\n};\nmodule_sdio_driver(s);\n",
     # keymaps
     "maps.h": "#define RC_MAP_GOOD \"rc-good\"\n#define RC_MAP_BAD \"rc-bad\"\n#define RC_MAP_NOBODY \"rc-nobody\"\n",
@@ -347,6 +348,13 @@ def test_a_host_of_the_machine_counts_where_the_machine_has_it(tree: Kernel, ask
 
 def test_a_bus_that_no_machine_has_is_no(ask: Ask) -> None:
     assert of(ask, "pccard.c").answer is Answer.NO
+
+
+def test_why_a_bus_is_absent_is_no_question_on_another_architecture(tree: Kernel, ask: Ask) -> None:
+    assert of(ask, "firm.c").answer is Answer.NO
+    for other in asked(tree.path, arch="arm64"):
+        found = of(other, "firm.c")
+        assert found.answer is Answer.UNKNOWN and found.question.startswith("not known: whether the VM has a device on the scmi bus")
 
 
 def test_a_keymap_is_what_the_receivers_are_that_ask_for_it(tree: Kernel, ask: Ask) -> None:
