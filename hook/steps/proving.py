@@ -122,6 +122,7 @@ def _reach(case: Case, proofs: Proofs) -> Proofs:
     evidence = reachability.with_answers(proofs.evidence, case.change.patch, found)
     assert proofs.configs is not None  # the step before
     configs = whole_configuration.find(proofs.configs, evidence, found, case.kernel)
+    evidence = whole_configuration.with_built_focus(evidence, configs, case.kernel)
     return dataclasses.replace(proofs, evidence=evidence, reached=found, configs=configs)
 
 

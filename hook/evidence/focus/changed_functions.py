@@ -22,7 +22,11 @@ _SMALL = 42
 _MOST_CALLERS = 20  # that replace one inlined function
 _TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
 _NAME = re.compile(rb"[A-Za-z_]\w*+")
-_NO_COVERAGE = re.compile(rb"\b(?:noinstr|__no_sanitize_coverage|__no_kcsan_or_inline_noinstr|__noinstr_section|__cpuidle|__entry_text)\b")
+_NO_COVERAGE = re.compile(
+    rb"\b(?:noinstr|__no_sanitize_coverage|__no_kcsan_or_inline_noinstr|__noinstr_section|__cpuidle|__entry_text)\b"
+    # asm/idtentry.h: the body is the noinstr function itself, or always inlined into it
+    rb"|\bDEFINE_(?:IDTENTRY(?!_IRQ|_SYSVEC)|FREDENTRY)\w*\("
+)
 _SYSTEM_CALL = re.compile(r"(?:compat_)?sys_\w+\Z")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from hook.c import translation_unit
 from hook.c.definitions import DefinitionKind
@@ -16,7 +16,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.evidence.focus import changed_functions
 from hook.evidence.focus.changed_functions import Aim, FileFunctions, Offered
 from hook.evidence.focus.kcov import uncovered
-from hook.kernel.no_kernel_code import NO_KERNEL_CODE
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
@@ -40,6 +40,7 @@ class Focus:
     changed: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     callers: tuple[Callers, ...] = ()
+    paths: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of `symbols` and `via`, the file that defines each
     has_other_callers: bool = False  # whether a function to aim at is not among `callers`: it has too many, or is a system call
 
 
@@ -51,19 +52,21 @@ class Callers:
     uses: tuple[FunctionUse, ...]
 
 
-def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most: int) -> Focus:
-    """The focus of a patch, whose C files are `files`, in the tree with the patch applied."""
+def find(files: Iterable[FileFunctions], source: Source, target_arch: str, srcarch: str, most: int) -> Focus:
+    """The focus of a patch, whose C files are `files`, in the tree with the patch applied; `srcarch` is the target's directory of arch/."""
     files = list(files)
     changed, aims = changed_functions.of_patch(files)
     symbols: dict[str, None] = {}
     via: dict[str, None] = {}
     facts: list[Fact] = []
     uncovered_files: dict[str, Fact | None] = {}
-    for group in _groups(aims, files, source):
+    paths: dict[str, str] = {}
+    for group in _groups(aims, files, source, srcarch):
         for aim in group:
             name = changed_functions.symbol(aim.name, target_arch)
             if len(symbols) + len(via) >= most + _MOST_VIA:
                 break  # no more are shown
+            paths[name] = aim.path
             if why := _why_not(aim, source, uncovered_files):
                 via[name] = None
                 facts.append(why)
@@ -72,10 +75,11 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
         if symbols:
             break
     callers: list[Callers] = []
-    for name, fact in _few_callers(aims, source, uncovered_files, callers):
+    for name, fact in _few_callers(aims, source, srcarch, uncovered_files, callers):
         shown = changed_functions.symbol(name, target_arch)
         if shown not in symbols and shown not in via:
             via[shown] = None
+            paths[shown] = fact.place.path
             facts.append(fact)
     return Focus(
         tuple(symbols)[:most],
@@ -83,11 +87,12 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, most:
         tuple(changed_functions.symbol(function.name, target_arch) for function in changed)[:_MOST_CHANGED],
         tuple(facts),
         tuple(callers),
+        paths,
         any(aim.name not in {known.function for known in callers} for aim in aims),
     )
 
 
-def _groups(aims: Iterable[Aim], files: Iterable[FileFunctions], source: Source) -> Iterator[Iterable[Aim]]:
+def _groups(aims: Iterable[Aim], files: Iterable[FileFunctions], source: Source, srcarch: str) -> Iterator[Iterable[Aim]]:
     """What to aim at, then what to aim at instead: a group counts only where nothing of those before it can be hit.
 
     First the changed functions; then the functions of .c files that use what changed in a header, code before types, where they are few.
@@ -95,20 +100,20 @@ def _groups(aims: Iterable[Aim], files: Iterable[FileFunctions], source: Source)
     yield aims
     offered = [definition for file in files for definition in file.offered]
     code = [definition for definition in offered if definition.kind in (DefinitionKind.FUNCTION, DefinitionKind.MACRO)]
-    yield _users(code[:_LOOKED_UP], source)
-    yield _users([definition for definition in offered if definition not in code][:_LOOKED_UP], source)
+    yield _users(code[:_LOOKED_UP], source, srcarch)
+    yield _users([definition for definition in offered if definition not in code][:_LOOKED_UP], source, srcarch)
 
 
-def _users(offered: Iterable[Offered], source: Source) -> list[Aim]:
+def _users(offered: Iterable[Offered], source: Source, srcarch: str) -> list[Aim]:
     """The functions of .c files that use what a header offers."""
     aims: list[Aim] = []
     read: dict[str, TranslationUnit] = {}
     for definition in offered:
-        paths = _holding(source, definition.name)
+        paths = [path for path in _holding(source, definition.name) if in_kernel(path, srcarch, NO_KERNEL_CODE)]
         if len(paths) > _MOST_FILES:
             continue
         for path in paths:
-            if not path.endswith(".c") or path.startswith(NO_KERNEL_CODE):
+            if not path.endswith(".c"):
                 continue
             if path not in read:
                 blob = source.file(path)
@@ -131,7 +136,7 @@ def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None]) 
 
 
 def _few_callers(
-    aims: Iterable[Aim], source: Source, uncovered_files: dict[str, Fact | None], known: list[Callers]
+    aims: Iterable[Aim], source: Source, srcarch: str, uncovered_files: dict[str, Fact | None], known: list[Callers]
 ) -> Iterable[tuple[str, Fact]]:
     """The callers of changed functions that have only one or two, if the index finds them quickly; all uses are added to `known`."""
     if source.index is None:
@@ -146,9 +151,10 @@ def _few_callers(
             continue
         asked += 1
         found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
-        uses = [use for use in found.items if use.kind is FunctionUseKind.CALL and not use.path.startswith(NO_KERNEL_CODE)]
+        of_target = [use for use in found.items if in_kernel(use.path, srcarch, NO_KERNEL_CODE)]
+        uses = [use for use in of_target if use.kind is FunctionUseKind.CALL]
         if not found.cut and not changed_functions.is_system_call(aim.name):
-            known.append(Callers(aim.name, tuple(use for use in found.items if use.user != aim.name)))
+            known.append(Callers(aim.name, tuple(use for use in of_target if use.user != aim.name)))
         names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))
         if found.cut or len(names) > _FEW_CALLERS:
             continue

@@ -47,7 +47,8 @@ def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, mos
         return evidence
     from hook.evidence.focus import focus_symbols
 
-    return dataclasses.replace(evidence, focus=focus_symbols.find(changed, source, target_arch, max_symbols))
+    focus = focus_symbols.find(changed, source, target_arch, path_table.directory_of(target_arch), max_symbols)
+    return dataclasses.replace(evidence, focus=focus)
 
 
 def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:

@@ -21,7 +21,7 @@ from hook.kernel.kernel import Kernel
 from hook.verdict import Answer, ConfigReason, ConfigSet
 
 if typing.TYPE_CHECKING:
-    from hook.evidence.focus.focus_symbols import Callers
+    from hook.evidence.focus.focus_symbols import Callers, Focus
     from hook.evidence.reach.answer import Reach
     from hook.evidence.reach.reachability import Reached
     from hook.kernel.kconfig.solver import Solution
@@ -48,8 +48,49 @@ def find(configs: Configs, evidence: Evidence, reached: Reached, kernel: Kernel)
         goals = [_of_path(reach, kernel) for reach in reached.answers.values() if reach.answer is Answer.YES]
     else:
         goals = list(_of_callers(configs, evidence, kernel))
-    goals = goals[:_MOST_PATHS]
+    goals = [*goals[:_MOST_PATHS], *_of_focus(configs, evidence, kernel)]
     return configs if _is_there(all_of(goal.condition for goal in goals), configs, kernel) else _solved(configs, goals, kernel)
+
+
+def with_built_focus(evidence: Evidence, configs: Configs, kernel: Kernel) -> Evidence:
+    """The evidence with names to aim at that the configuration builds; the lines that changed have configurations of their own."""
+    focus = evidence.focus
+    if focus is None:
+        return evidence
+    unbuilt = {path for path in _beside(evidence, focus) if not _is_built(path, configs, kernel)}
+    if not unbuilt:
+        return evidence
+    focus = dataclasses.replace(
+        focus,
+        symbols=tuple(name for name in focus.symbols if focus.paths.get(name) not in unbuilt),
+        via=tuple(name for name in focus.via if focus.paths.get(name) not in unbuilt),
+        facts=tuple(fact for fact in focus.facts if fact.place.path not in unbuilt),
+    )
+    return dataclasses.replace(evidence, focus=focus)
+
+
+def _beside(evidence: Evidence, focus: Focus) -> list[str]:
+    """The files of names to aim at that are not among those of the change."""
+    own = {finding.functions.path for finding in evidence.findings if finding.functions is not None}
+    return [path for path in dict.fromkeys(focus.paths.values()) if path not in own]
+
+
+def _is_built(path: str, configs: Configs, kernel: Kernel) -> bool:
+    """Whether the configuration builds a file, as far as its makefiles say."""
+    return _is_there(taken_to_hold(kernel.built_if(path).condition), configs, kernel)
+
+
+def _of_focus(configs: Configs, evidence: Evidence, kernel: Kernel) -> Iterator[_Goal]:
+    """What builds the first function to aim at, where none of them would be built: those that use what changed in a header."""
+    focus = evidence.focus
+    if focus is None or not focus.symbols:
+        return
+    beside = _beside(evidence, focus)
+    paths = [focus.paths[name] for name in focus.symbols]
+    if any(path not in beside or _is_built(path, configs, kernel) for path in paths):
+        return
+    built = kernel.built_if(paths[0])
+    yield _Goal(taken_to_hold(built.condition), builds(built, paths[0]), focus.symbols[0])
 
 
 def _is_there(condition: Condition, configs: Configs, kernel: Kernel) -> bool:

@@ -26,6 +26,7 @@ _MOST_LEVELS = 5  # directories above a file whose makefiles may name it
 _MOST_OBJECTS = 64  # that one file may be part of, by one makefile
 _DEEPEST = 24  # directories
 _DEEPEST_BESIDE = 4  # levels at which a makefile may include one of a directory beside it (drivers/gpu/drm/amd)
+_MOST_NAMING = 8  # directories whose makefiles name a part of one
 _MOST_NEAR = 40  # directories whose makefiles may include one
 
 
@@ -88,7 +89,7 @@ class Kbuild:
                 wanted = f"{last}/{wanted}"
             if ways:
                 return _one_of(ways)
-            elsewhere = self._by_name(path, stem)
+            elsewhere = self._by_name(path, stem) or self._of_crate(path)
             if elsewhere is not None:
                 return elsewhere
         except UnreadableMakefile as wrong:
@@ -280,25 +281,44 @@ class Kbuild:
         """When a makefile of another directory that names the file builds it (amdgpu's lists of `../display/…`)."""
         return next((one for place, wanted in self._elsewhere(path, stem) if (one := self._object(place, wanted))), None)
 
+    def _of_crate(self, path: str) -> Built | None:
+        """When the crate is built that a file of Rust is part of: D/lib.rs is compiled as D.o, with the files below it (rust/Makefile)."""
+        if not path.endswith(".rs"):
+            return None
+        directory = path.rpartition("/")[0]
+        while directory and not self._source.oid(f"{directory}/lib.rs"):
+            directory = directory.rpartition("/")[0]
+        above, _, name = directory.rpartition("/")
+        return self._object(above, f"{name}.o") if directory else None
+
     def _elsewhere(self, path: str, stem: str) -> Iterator[tuple[str, str]]:
         """The directories whose makefile may name the file, by the word index, and the name that it would have there."""
-        near = path.split("/")[:3]
+        near = path.split("/")[:-1][:3]
         holding = self._holding(stem) or ()
-        makefiles = [one for one in holding if one.rpartition("/")[2].startswith(("Makefile", "Kbuild")) and one.split("/")[:3] == near]
+        makefiles = [one for one in holding if _is_makefile(one) and one.split("/")[:-1][:3] == near]
         tried: dict[str, None] = {}
         for one in makefiles[:6]:
             # it may be included by the makefile of a directory above, or beside it
             folder = one.rpartition("/")[0]
-            for place in (folder, *self._including(folder)):
+            for place in (folder, *self._including(folder), *self._naming(one)):
                 tried[place] = None
         for place in tried:
-            ups = "../" * (place.count("/") + 1)
+            ups = "../" * (place.count("/") + 1) + path
             for shared in range(place.count("/") + 1, 0, -1):
                 head = "/".join(place.split("/")[:shared])
                 if path.startswith(f"{head}/"):
                     ups = "../" * (place.count("/") + 1 - shared) + path[len(head) + 1 :]
                     break
             yield place, ups.rpartition(".")[0] + ".o"
+
+    def _naming(self, fragment: str) -> list[str]:
+        """The directories of the target's makefiles that may include a part of one by its own name (virt/kvm/Makefile.kvm)."""
+        name = fragment.rpartition("/")[2]
+        if name in ("Makefile", "Kbuild"):
+            return []
+        others = f"arch/{self._environment.get('SRCARCH', '')}/"
+        users = [one for one in self._holding(name) or () if _is_makefile(one) and (not one.startswith("arch/") or one.startswith(others))]
+        return [user.rpartition("/")[0] for user in users if user.rpartition("/")[2] in ("Makefile", "Kbuild")][:_MOST_NAMING]
 
     def _including(self, folder: str) -> list[str]:
         """Directories below the third level whose makefile may include one of `folder`: those above it, and those beside these."""
@@ -337,6 +357,10 @@ class Kbuild:
 def _bound(ways: int, directory: str, wanted: str) -> None:
     if ways > _MOST_OBJECTS:
         raise UnreadableMakefile(f"{directory}: more than {_MOST_OBJECTS} objects that {wanted} is part of")
+
+
+def _is_makefile(path: str) -> bool:
+    return path.rpartition("/")[2].startswith(("Makefile", "Kbuild"))
 
 
 def _leading(makefile: Makefile, goals: tuple[str, ...], wanted: str) -> list[Word]:

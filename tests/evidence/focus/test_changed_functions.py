@@ -184,3 +184,54 @@ def test_a_table_that_changed_gives_what_it_names_now_or_who_uses_it() -> None:
     for old, new, aims in ((".call = a", ".call = b", ["b"]), (".size = 1", ".size = 2", ["run"])):
         found = changed_functions.of_file("mm/x.c", text.encode(), text.replace(old, new).encode())
         assert (found.changed, [aim.name for aim in found.aims]) == ((), aims)
+
+
+@pytest.mark.parametrize(
+    ("head", "instrumented"),
+    [
+        ("DEFINE_IDTENTRY_RAW(exc_thing)", False),
+        ("DEFINE_IDTENTRY_RAW_ERRORCODE(exc_thing)", False),
+        ("DEFINE_IDTENTRY(exc_thing)", False),
+        ("DEFINE_FREDENTRY_NMI(exc_thing)", False),
+        ("DEFINE_IDTENTRY_SYSVEC(exc_thing)", True),
+        ("noinstr void exc_thing(void)", False),
+        ("void exc_thing(void)", True),
+    ],
+)
+def test_what_kcov_sees_of_the_handler_of_an_exception(head: str, instrumented: bool) -> None:
+    text = f"{head}\n{{\n\thandle(1);\n}}\n"
+    aims = changed_functions.of_file("arch/x86/kernel/traps.c", text.encode(), text.replace("(1)", "(2)").encode()).aims
+    assert [(aim.name, aim.instrumented) for aim in aims] == [("exc_thing", instrumented)]
+
+
+def test_no_name_is_of_another_architecture_or_of_a_file_that_is_not_built(kernel: Kernel) -> None:
+    """The index holds files of all architectures and options; the kernel that is fuzzed does not."""
+    kernel.write("mm/Makefile", kernel.read("mm/Makefile") + "obj-y += helper.o\nobj-$(CONFIG_POOL) += user.o\nobj-y += always.o\n")
+    user = "int {}(struct box *b)\n{{\n\treturn helper() + box_size(b);\n}}\n"
+    for path, name in (("arch/arm64/kernel/user.c", "user_arm"), ("mm/user.c", "user_pool"), ("mm/always.c", "user_always")):
+        kernel.write(path, user.format(name))
+    kernel.write("mm/helper.c", "int helper(void)\n{\n\treturn 1;\n}\n")
+    header = "struct box {\n\tint n;\n};\n\nstatic inline int box_size(struct box *b)\n{\n\treturn b->n;\n}\n"
+    kernel.write("include/linux/box.h", header)
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "users")
+    kernel.triage("index", "--quiet")
+    kernel.stage("mm/helper.c", "int helper(void)\n{\n\treturn 2;\n}\n")
+    found = verdict(kernel)
+    assert (found["FocusSymbols"], found["Via"], found["EnableConfigs"]) == (["helper"], ["user_always"], [])
+    kernel.git("reset", "-q", "--hard")
+    kernel.stage("include/linux/box.h", header.replace("return b->n;", "return b->n + 1;"))
+    assert (verdict(kernel)["FocusSymbols"], verdict(kernel)["EnableConfigs"]) == (["user_always"], [])
+
+
+def test_where_only_what_is_not_built_uses_a_header_its_option_is_asked_for(kernel: Kernel) -> None:
+    kernel.write("mm/Makefile", kernel.read("mm/Makefile") + "obj-$(CONFIG_POOL) += user.o\n")
+    header = "static inline int box_size(int n)\n{\n\treturn n;\n}\n"
+    kernel.write("include/linux/box.h", header)
+    kernel.write("mm/user.c", "int user(int n)\n{\n\treturn box_size(n);\n}\n")
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "user")
+    kernel.triage("index", "--quiet")
+    kernel.stage("include/linux/box.h", header.replace("return n;", "return n + 1;"))
+    found = verdict(kernel)
+    assert (found["FocusSymbols"], found["EnableConfigs"]) == (["user"], ["POOL"])

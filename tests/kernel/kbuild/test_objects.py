@@ -6,7 +6,11 @@ import pytest
 
 from hook.kernel.kbuild.objects import Kbuild
 from hook.kernel.kconfig import expressions
+from hook.source.git import find
+from hook.source.object_store import Objects
+from hook.source.tree import Source
 from tests.conftest import Grow
+from tests.small_kernel import Kernel
 
 X86 = {"ARCH": "x86_64", "SRCARCH": "x86"}
 TOP = "obj-y += drivers/ mm/\nobj-$(CONFIG_NET) += net/\n"
@@ -147,3 +151,27 @@ def test_a_file_belongs_to_the_objects_that_list_it(grow: Grow) -> None:
     assert kbuild.objects("drivers/d/alone.c")[0].members == ("drivers/d/alone.c",)
     assert kbuild.objects("drivers/d/nowhere.c") == []
     assert kbuild.is_host_program("drivers/d/gen.c") and not kbuild.is_host_program("drivers/d/a.c")
+
+
+def test_a_part_of_a_makefile_is_included_by_that_of_the_target(kernel: Kernel) -> None:
+    """virt/kvm/Makefile.kvm, which arch/*/kvm/Makefile includes."""
+    kernel.write("virt/kvm/Makefile.kvm", "KVM ?= ../../../virt/kvm\nkvm-$(CONFIG_EVENTS) += $(KVM)/eventfd.o\n")
+    kernel.write("virt/kvm/eventfd.c", "int a;\n")
+    for arch in ("x86", "arm64"):
+        name = arch.upper()
+        kernel.write(f"arch/{arch}/Kbuild", "obj-y += kvm/\n")
+        kernel.write(f"arch/{arch}/kvm/Makefile", f"include $(srctree)/virt/kvm/Makefile.kvm\nobj-$(CONFIG_KVM_{name}) += kvm.o\n")
+    kernel.write("Kbuild", "obj-y += arch/$(SRCARCH)/\n")
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "kvm")
+    kernel.triage("index", "--quiet")
+    with Objects(find(kernel.path), 16 << 20) as objects:
+        assert expressions.shown(Kbuild(Source(objects, "HEAD"), X86).built_if("virt/kvm/eventfd.c").condition) == "EVENTS && KVM_X86"
+
+
+def test_a_file_of_rust_is_built_with_its_crate(grow: Grow) -> None:
+    files = {"Kbuild": "obj-$(CONFIG_RUST) += rust/\n", "rust/Makefile": "obj-$(CONFIG_CRATE) += kernel.o\n", "rust/kernel/lib.rs": "\n"}
+    kbuild = Kbuild(grow({**files, "rust/kernel/sync/arc.rs": "\n", "rust/other/arc.rs": "\n"}), X86)
+    assert expressions.shown(kbuild.built_if("rust/kernel/sync/arc.rs").condition) == "CRATE && RUST"
+    assert expressions.shown(kbuild.built_if("rust/kernel/lib.rs").condition) == "CRATE && RUST"
+    assert expressions.open_parts(kbuild.built_if("rust/other/arc.rs").condition)

@@ -20,6 +20,7 @@ from hook.evidence.reach.calls.hop_conditions import HopConditions
 from hook.evidence.reach.calls.hops import Hops
 from hook.evidence.reach.calls.nodes import CallPath, ConditionAt, DeadEnd, Hop, PathNode, Trigger, function_node
 from hook.kernel.kconfig.expressions import all_of, names, open_parts
+from hook.kernel.kconfig.flavours import as_in_base
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import NameUsers
 from hook.kernel.units import Units
@@ -272,7 +273,8 @@ class CallPathSearch:
         from hook.kernel.kconfig.solver import NoSolution, solve
 
         try:
-            solution = solve(self._kernel.options, self._kernel.base, condition, {})
+            kept = as_in_base(self._kernel.options, self._kernel.base)
+            solution = solve(self._kernel.options, self._kernel.base, condition, kept)
         except NoSolution as wrong:
             return doubted(f"no configuration was found that has all its options: {str(wrong)[:120]}", self._worst(call_path))
         return dataclasses.replace(call_path, settings=solution.settings, probes=solution.probes), None

@@ -32,6 +32,8 @@ config NET_NS
 	bool "namespaces"
 config BPF_SYSCALL
 	bool "bpf"
+config PREEMPT_RT
+	bool "real time"
 """
 CALLS = """
 0	common	frob	sys_frob
@@ -327,6 +329,14 @@ def test_the_options_of_every_hop_are_asked_for_with_their_places(plant: Planted
         "EXTRA": ("reach", "fs/Makefile", 2),
         "POOL": ("reach", "fs/extra.c", 3),
     }
+
+
+def test_a_path_through_another_flavour_of_the_kernel_proves_nothing(plant: Planted) -> None:
+    text = "SYSCALL_DEFINE0(others)\n{\n#ifdef CONFIG_PREEMPT_RT\n\thelp();\n#endif\n\treturn 0;\n}\n"
+    found = plant.reach({"fs/a.c": "void help(void) { }\n", "fs/b.c": text})
+    assert found.answer is Answer.UNKNOWN and "no configuration was found" in found.question
+    again = plant.reach({"fs/a.c": "void help(void) { }\n", "fs/b.c": text.replace("PREEMPT_RT", "POOL")})
+    assert (again.answer, list(again.reasons)) == (Answer.YES, ["POOL"])
 
 
 def test_the_stub_of_a_header_must_be_off(plant: Planted) -> None:
