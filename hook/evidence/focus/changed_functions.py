@@ -211,26 +211,96 @@ def _users(edit: Edit, after: TranslationUnit, nodes: dict[str, Node]) -> Iterat
         for name in _functions_using(names, after, nodes):
             yield name, f"uses {new.kind} {new.name}, which changed"
     elif new.kind is DefinitionKind.VARIABLE:
-        entries = [name for name in _entries(edit) if name in nodes and nodes[name].definition.kind is DefinitionKind.FUNCTION]
-        for name in entries or _functions_using([new.name.encode("ascii")], after, nodes):
+        entries = _first_functions(_entries(edit.old.same_as, new.same_as), nodes)
+        users = _functions_using([new.name.encode("ascii")], after, nodes) if not entries else []
+        for name in entries or users or _beside_in_tables(new.name.encode("ascii"), after, nodes):
             yield name, f"{'stands in' if entries else 'uses'} {new.name}, which changed"
 
 
-def _entries(edit: Edit) -> list[str]:
-    """The names that an edit put into a table."""
-    assert edit.old is not None and edit.new is not None
-    before = set(edit.old.same_as)
-    return [token.decode("ascii") for token in dict.fromkeys(edit.new.same_as) if _NAME.fullmatch(token) and token not in before]
+_Tokens: typing.TypeAlias = Sequence[bytes]
+
+
+def _entries(old: _Tokens, new: _Tokens) -> Iterator[_Tokens]:
+    """What an edit put into a table, then the entries around what it changed there, the innermost first."""
+    before = set(old)
+    yield [token for token in dict.fromkeys(new) if token not in before]
+    first = _alike(old, new)
+    yield from _braces_around(new, first, len(new) - 1 - _alike(old[first:][::-1], new[first:][::-1]))
+
+
+def _alike(one: _Tokens, other: _Tokens) -> int:
+    """How many tokens two lists begin with alike."""
+    return next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other)))
+
+
+def _braces_around(tokens: _Tokens, first: int, last: int) -> Iterator[_Tokens]:
+    """What stands in the braces around some tokens, the innermost first; not what is in the outermost, which is the table."""
+    opened: list[int] = []
+    for at, token in enumerate(tokens):
+        if token == b"{":
+            opened.append(at)
+        elif token == b"}" and opened:
+            start = opened.pop()
+            if opened and start <= first and last <= at:
+                yield tokens[start:at]
+
+
+def _beside_in_tables(name: bytes, after: TranslationUnit, nodes: dict[str, Node]) -> list[str]:
+    """The functions that stand in one entry of a table with `name`: a policy of netlink, and the operations that it is for."""
+    found: dict[str, None] = {}
+    for definition in after.scan.definitions:
+        if definition.kind is not DefinitionKind.VARIABLE or definition.name == name.decode("ascii"):
+            continue
+        tokens = re.findall(rb"\w+|[^\w\s]", after.scan.code[definition.span[0] : definition.span[1]])
+        for at, token in enumerate(tokens):
+            if token == name:
+                found |= dict.fromkeys(_first_functions(_braces_around(tokens, at, at), nodes))
+    return list(found)
+
+
+def _first_functions(groups: Iterable[_Tokens], nodes: dict[str, Node]) -> list[str]:
+    """The functions of the file that the first of some groups names which names any."""
+    for tokens in groups:
+        names = (token.decode("ascii") for token in dict.fromkeys(tokens) if _NAME.fullmatch(token))
+        if functions := [name for name in names if name in nodes and nodes[name].definition.kind is DefinitionKind.FUNCTION]:
+            return functions
+    return []
 
 
 def _moved_constants(edit: Edit) -> list[bytes]:
-    """The constants of an enumeration whose value may have changed: all from the first difference on."""
+    """The constants of an enumeration whose value may have changed; those from the first difference on, where that cannot be told."""
     assert edit.old is not None and edit.new is not None
     old, new = edit.old.same_as, edit.new.same_as
-    same = 0
-    while same < min(len(old), len(new)) and old[same] == new[same]:
-        same += 1
-    return [token for token in dict.fromkeys(new[same:]) if _NAME.fullmatch(token)]
+    before, now = _values(old), _values(new)
+    if not before or not now:
+        return [token for token in dict.fromkeys(new[_alike(old, new) :]) if _NAME.fullmatch(token)]
+    moved: dict[bytes, None] = {}
+    for name, value in now.items():  # in their order: a constant may be said by one that stands before it
+        if before.get(name) != value or not moved.keys().isdisjoint(value[0]):
+            moved[name] = None
+    return list(moved)
+
+
+def _values(tokens: _Tokens) -> dict[bytes, tuple[tuple[bytes, ...], int]]:
+    """The constants of an enumeration, each with the value that it is counted from, and by how much; empty where that cannot be told."""
+    if b"{" not in tokens or any(token.startswith(b"#") for token in tokens):
+        return {}
+    values: dict[bytes, tuple[tuple[bytes, ...], int]] = {}
+    base: tuple[bytes, ...] = ()
+    count, depth = -1, 0
+    item: list[bytes] = []
+    for token in tokens[tokens.index(b"{") + 1 :]:
+        if not depth and token in (b",", b"}"):
+            if item:
+                base, count = (tuple(item[2:]), 0) if item[1:2] == [b"="] else (base, count + 1)
+                values[item[0]] = base, count
+            item = []
+            if token == b"}":
+                return values
+            continue
+        depth += (token in (b"(", b"{", b"[")) - (token in (b")", b"}", b"]"))
+        item.append(token)
+    return {}
 
 
 def _functions_using(names: Iterable[bytes], after: TranslationUnit, nodes: dict[str, Node]) -> list[str]:

@@ -235,3 +235,51 @@ def test_where_only_what_is_not_built_uses_a_header_its_option_is_asked_for(kern
     kernel.stage("include/linux/box.h", header.replace("return n;", "return n + 1;"))
     found = verdict(kernel)
     assert (found["FocusSymbols"], found["EnableConfigs"]) == (["user"], ["POOL"])
+
+
+TABLES = """
+enum sizes { SMALL = 1, NEXT, LARGE = 10, TWICE = LARGE * 2, LAST = 99 };
+static int show(int a)
+{
+	return a + NEXT;
+}
+static int store(int a)
+{
+	return a + LAST;
+}
+static int both(int a)
+{
+	return a + TWICE;
+}
+static const struct nla_policy store_policy[] = { [1] = { .type = NLA_U8 }, [2] = { .type = NLA_U8, .len = 4 } };
+static const struct nla_policy parsed_policy[] = { [1] = { .type = NLA_U16 } };
+static const struct genl_ops ops[] = {
+	{ .cmd = 1, .doit = show, .flags = ADMIN },
+	{ .cmd = 2, .doit = store, .policy = store_policy },
+};
+int parse(void)
+{
+	return nla_parse(parsed_policy) + both(1);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "aims"),
+    [
+        (".flags = ADMIN", ".flags = 0", ["show"]),  # another member of its entry
+        (".doit = show, ", ".doit = both, ", ["both"]),
+        (".cmd = 2", ".cmd = 3", ["store"]),
+        (".len = 4", ".len = 8", ["store"]),  # by the entry that has the policy
+        (".type = NLA_U16", ".type = NLA_U32", ["parse"]),
+        ("SMALL = 1", "SMALL = 2", ["show"]),  # the next one is counted from it
+        ("LARGE = 10", "LARGE = 20", ["both"]),
+        ("LAST = 99", "LAST = 98", ["store"]),
+        ("{ SMALL", "{\n#ifdef X\nSMALL", ["show", "store", "both"]),
+    ],
+)
+def test_an_entry_of_a_table_and_the_value_of_a_constant_name_who_has_them(old: str, new: str, aims: list[str]) -> None:
+    assert TABLES.count(old) == 1
+    text = TABLES.replace("static int both", "static noinline int both")
+    found = changed_functions.of_file("net/x.c", text.encode(), text.replace(old, new).encode())
+    assert [aim.name for aim in found.aims] == aims
