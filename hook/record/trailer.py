@@ -10,6 +10,7 @@ from hook.verdict import DecidedBy, Verdict
 
 KEYS = ("Worth-Fuzzing", "Focus-Symbols", "Enable-Configs", "Needs-KMSAN")
 _WIDTH = 75
+_MOST_BYTES = 64 << 10  # of a message whose trailers are read: somebody else may have written it
 _OURS = re.compile(rb"^(?:" + "|".join(KEYS).encode() + rb")\s*:", re.IGNORECASE)
 _SIGNED_OFF = re.compile(rb"^Signed-off-by\s*:", re.IGNORECASE)
 _SCISSORS = re.compile(rb"^\S* ?-+ >8 -+\s*$", re.MULTILINE)
@@ -52,7 +53,9 @@ def add(repo: Repository, message: bytes, verdict: Verdict) -> bytes:
 
 
 def read(repo: Repository, message: bytes) -> dict[str, str]:
-    """Our trailers in a commit message."""
+    """Our trailers in a commit message; none in one that is longer than people write."""
+    if len(message) > _MOST_BYTES:
+        return {}
     out = repo.run("interpret-trailers", "--parse", "--no-divider", data=message).decode("utf-8", "replace")
     pairs = (line.partition(":") for line in out.splitlines())
     known = {key.lower(): key for key in KEYS}

@@ -54,3 +54,10 @@ def test_a_symbolic_reference_of_a_remote_is_no_second_branch(embargoed: Kernel,
     embargoed.git("symbolic-ref", "refs/remotes/private/HEAD", "refs/remotes/private/embargo/fix")
     embargoed.git("checkout", "-q", "--detach")
     assert "is never sent" in asked(embargoed, model) and not model.requests
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_what_may_go_to_this_machine_goes_to_no_proxy(changed: Kernel, scripted: Callable[..., Model], variable: str) -> None:
+    model = scripted(says(results(why=CITED)), says(kmsan()))
+    nobody = dict.fromkeys(("NO_PROXY", "no_proxy"), "") | {variable: "http://127.0.0.1:9"}  # where nobody listens
+    assert "asked: --agent always" in asked(Kernel(changed.path, changed.env | nobody), model) and len(model.requests) == 2

@@ -121,3 +121,8 @@ def test_adding_twice_changes_nothing_more_and_loses_nothing(repo: Repository, l
     for line in (b"text", b"Cc: \xff", b"# comment", b"[jo: x]"):  # an indented line may be the end of a trailer of ours
         assert once.split(b"\n").count(line) == message.split(b"\n").count(line)
     assert trailer.read(repo, once)["Worth-Fuzzing"] in ("yes", "no", "unknown")
+
+
+def test_the_trailers_of_a_message_that_is_too_long_are_not_read(repo: Repository) -> None:
+    assert trailer.read(repo, b"mm: x\n\nWorth-Fuzzing: yes\n") == {"Worth-Fuzzing": "yes"}
+    assert trailer.read(repo, b"mm: x\n\n" + b"Worth-Fuzzing: yes\n" * 5000) == {}

@@ -19,6 +19,8 @@ from hook.agent.endpoint.trouble import FailedRequest, Trouble, is_full_window
 from hook.agent.history import Message
 
 _MOST_BYTES = 2 << 20  # of one answer
+# who allows a host of this machine allows nobody else, whatever the variables for proxies say
+_DIRECTLY: Mapping[str, Any] = {"mounts": {"http://": None, "https://": None, "all://": None}}
 _RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 Read = TypeVar("Read")
 
@@ -68,7 +70,7 @@ class Transport:
         try:
             if self._openai is None:
                 # a redirect could take the code to a host that nobody has consented to
-                http = openai.DefaultHttpxClient(follow_redirects=False)
+                http = openai.DefaultHttpxClient(follow_redirects=False, **_DIRECTLY if is_local(self._endpoint.base_url) else {})
                 self._openai = openai.OpenAI(
                     api_key=self._endpoint.key or "none", base_url=self._endpoint.base_url, max_retries=0, timeout=seconds, http_client=http
                 )
