@@ -16,7 +16,7 @@ from hook.evidence.reach.answer import Reach, no, unknown, yes
 from hook.evidence.reach.devices import id_tables
 from hook.evidence.reach.devices.buses import BUSES, SAME, Bus, Provider, Way
 from hook.evidence.reach.devices.initcalls import defined
-from hook.evidence.reach.devices.machine import ANY, Machine, PciDevice, PciId, elsewhere, taken
+from hook.evidence.reach.devices.machine import ANY, ELSEWHERE_ACPI, Machine, PciDevice, PciId, elsewhere, taken
 from hook.kernel.kernel import Kernel
 from hook.kernel.macros import Macros
 from hook.kernel.texts import Texts
@@ -323,6 +323,8 @@ class Binder:
             return unknown(f"there is no catalogue of devices for {self._vm.arch}"), None
         if bus.name == "amba" and self._vm.describes_by_tree:
             return unknown(f"not known: whether a primecell of the machine's device tree has an id of {driver.name}"), None
+        if bus.name == "i2c" and "detect" in driver.fields:
+            return unknown(f"{driver.name} looks for its chip on adapters of its class (.detect); not known: whether the VM has one"), None
         if bus.name == "i2c":  # the name of a client is compared with tables alone
             nothing = self.fact(f"{driver.name} has no table by which user space or a board could have it bound", driver.path, driver.line)
             return no(*(described.facts or [nothing])), None
@@ -343,6 +345,10 @@ class Binder:
                 if self._vm.is_given(device.partition(",")[0]):
                     return yes(fact, devices=(device.partition(",")[0],))
                 return unknown(f"the machine ({self._vm.kind}) has no {device}", fact, devices=(device,))
+        for text, line, _ in strings if ids is self._vm.acpi else ():
+            if text in ELSEWHERE_ACPI:
+                question = f"{text} is a device of {ELSEWHERE_ACPI[text]}; not known: whether the kernel is fuzzed there"
+                return unknown(question, self.fact(f"{driver.name} binds to {text}", table.path, line))
         if unread and (ids or not table.kind.startswith("of_")):
             described.unread.append(unread)
         elif table.kind in _DESCRIBING:

@@ -43,6 +43,7 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "1b36:": ("a device of QEMU", "another QEMU"),
     "1234:": ("a device of QEMU", "another QEMU"),
 }
+ELSEWHERE_ACPI: Mapping[str, str] = {"VMW0005": "VMware"}
 
 
 class _Made(typing.TypedDict):

@@ -44,7 +44,7 @@ nic-y := nic_main.o nic_hw.o
 obj-$(CONFIG_NIC) += nic.o
 switch-objs := switch_main.o switch_core.o
 obj-$(CONFIG_SWITCH) += switch.o
-obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o
+obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o
 obj-$(CONFIG_CLASSY) += classy.o
 obj-$(CONFIG_XHC) += xhc.o
 obj-$(CONFIG_USBNIC) += usbnic.o
@@ -178,6 +178,7 @@ module_platform_driver(gpiox_driver);
         "\treturn 0;\n", "\tint i;\n\tfor (i = 0; i < 2; i++)\n\t\tif (sent_away[i] == pdev->device)\n\t\t\treturn -ENODEV;\n\treturn 0;\n"
     ).replace("static int refused", "static const u16 sent_away[] = { 0x5046, 0x5159 };\nstatic int refused"),
     "drivers/net/auxdrv.c": "static const struct auxiliary_device_id aux_ids[] = {\n\t{ .name = \"switch.rdma\" },\n\t{}\n};\nstatic struct auxiliary_driver aux = {\n\t.id_table = aux_ids,\n};\nmodule_auxiliary_driver(aux);\n",
+    "drivers/net/vmwdrv.c": "static const struct acpi_device_id v_ids[] = {\n\t{ \"VMW0005\" },\n\t{ }\n};\nstatic struct platform_driver v_driver = {\n\t.driver = { .name = \"v\", .acpi_match_table = v_ids },\n};\nmodule_platform_driver(v_driver);\n",
     "drivers/net/acpidrv.c": "static const struct acpi_device_id a_ids[] = {\n\t{ \"ACME0001\", 0 },\n\t{ \"QEMU0002\", 0 },\n\t{ }\n};\nstatic struct platform_driver a_driver = {\n\t.driver = { .name = \"a\", .acpi_match_table = ACPI_PTR(a_ids) },\n};\nmodule_platform_driver(a_driver);\n",
 }  # fmt: skip
 
@@ -266,6 +267,7 @@ def test_what_would_read_too_many_files_stays_open(tree: Kernel) -> None:
         ("cell.c", "cellmaker.c:2"),  # code of the kernel makes its device
         ("unseen.c", "more_ids"),  # a driver structure that only the preprocessor sees
         ("chip.c", "by hand"),
+        ("vmwdrv.c", "a device of VMware"),
     ],
 )
 def test_what_is_not_proved_stays_open_with_its_question(ask: Ask, name: str, question: str) -> None:

@@ -86,6 +86,7 @@ FILES = {
     "chipa.c": i2c("chipa", "", before=IDS),
     "chipo.c": i2c("chipo", ".of_match_table = chipo_of,"),
     "a_chip_whose_name_is_too_long.c": i2c("a_chip_whose_name_is_too_long", ".of_match_table = a_chip_whose_name_is_too_long_of,"),
+    "chipd.c": i2c("chipd", ".acpi_match_table = chipd_acpi,").replace("\t.probe", "\t.detect = chipd_detect,\n\t.probe"),
     "chipf.c": i2c("chipf", ".acpi_match_table = chipf_acpi,"),
     **{f"{name}.c": i2c(name, "", probe, IDS) for name, (probe, _) in REFUSALS.items()},
     **{f"{name}.c": i2c(name, "", probe, IDS) for name, probe in CONTENT.items()},
@@ -240,6 +241,8 @@ def test_a_compatible_binds_a_client_only_with_device_trees_and_a_name_that_fits
 def test_a_chip_that_only_firmware_names_is_no_where_no_table_has_it(ask: Ask) -> None:
     found = of(ask, "chipf.c")
     assert found.answer is Answer.NO and "none of its ACPI ids" in found.facts[0].claim
+    found = of(ask, "chipd.c")
+    assert found.answer is Answer.UNKNOWN and ".detect" in found.question
 
 
 def test_a_tree_without_the_adapter_leaves_chips_open(tree: Kernel, tmp_path: pathlib.Path) -> None:
