@@ -30,6 +30,7 @@ _BY_NAME = ("platform", "spi", "mdio", "mipi_dsi")  # buses on which the kernel 
 _WITH_NAME = ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")  # where `.name` is a name
 _NOT_STRINGS = ("amba_id", "sdw_device_id", "i2c_device_id", "mdio_device_id", "slim_device_id")
 _DESCRIBING = {"acpi_device_id": "ACPI", "pnp_device_id": "PNP", "pnp_card_device_id": "PNP card", "of_device_id": "device tree"}
+BY_MACRO = "?"  # the field for what stands in a driver without a name: a macro may give it any
 _MOST_HEADERS = 40  # files of an object whose own headers are looked into for a table
 _STRINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "acpi_device_id": ("id", ("id", "driver_data", "cls", "cls_msk")),
@@ -91,6 +92,8 @@ def _fields(body: str) -> dict[str, str]:
     for part, _ in elements(re.sub(r"(?m)^[ \t]*#.*$", "", body)):
         named = re.match(r"\s*\.\s*([\w.]+)\s*=\s*(.*)\Z", part, re.DOTALL)
         if named is None:
+            if part.strip():
+                found[BY_MACRO] = " ".join(part.split())
             continue
         name, value = named[1], named[2].strip()
         inner = _INNER.match(name)

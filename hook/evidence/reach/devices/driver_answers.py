@@ -6,7 +6,7 @@ import dataclasses
 
 from hook.evidence.reach.answer import Reach, unknown
 from hook.evidence.reach.devices import manual_bind
-from hook.evidence.reach.devices.bindings import Binder, DeviceNames, Driver
+from hook.evidence.reach.devices.bindings import BY_MACRO, Binder, DeviceNames, Driver
 from hook.evidence.reach.devices.buses import BUSES, Way
 from hook.evidence.reach.devices.graph import Edge, EdgeKind, Run, Spread
 from hook.evidence.reach.devices.object_reader import ObjectReader
@@ -43,6 +43,8 @@ def _of_driver(binder: Binder, driver: Driver) -> tuple[Reach, DeviceNames | Non
     if bus.way is Way.BY_HAND and (by_hand := manual_bind.bound(binder, driver, bus)) is not None:
         return by_hand, None
     reach, names = binder.answer(driver)
+    if reach.answer is Answer.NO and BY_MACRO in driver.fields:
+        return unknown(f"not known: what {driver.fields[BY_MACRO][:60]} gives {driver.name}"), None
     if reach.answer is Answer.NO and (files := driver.fields.get("groups", "NULL")) != "NULL":
         return unknown(f"{driver.name} has files of its own in sysfs ({files[:60]}), which user space opens without a device"), None
     return reach, names

@@ -161,6 +161,7 @@ FILES = {
     "both_seen.c": pci_driver(
         "both", CHELSIO, "static struct pci_driver *const all[] = { &both_driver };", registering("both_driver", "all")
     ),
+    "driver_macro.c": pci_driver("driver_macro", CHELSIO).replace(".name =", "COMMON_OF_ALL,\n\t.name ="),
     "device_groups.c": pci_driver("device_groups", CHELSIO).replace(".name =", ".driver = { .dev_groups = it_groups },\n\t.name ="),
     "hidden.h": """#define begin_of_header(fn) subsys_initcall(fn)
 #define MODULE_INFO(fn) subsys_initcall(fn)
@@ -203,6 +204,7 @@ def ask(tree: Kernel) -> Iterator[Ask]:
         *ASSIGNED_OPEN,
         *OWN_FILES,
         "driver_groups",
+        "driver_macro",
         "second_in_header",
         "second_by_attribute",
         "parameter",
