@@ -35,7 +35,7 @@ _HOMES = re.compile(
     r"|include/uapi/asm-generic/errno(?:-base)?\.h|include/linux/errno\.h|arch/[^/]+/include/uapi/asm/errno\.h"
     r"|include/linux/raid/pq\.h|include/acpi/platform/aclinux\.h|arch/um/include/shared/user\.h"
 )
-_MOST_DEFINING = 12  # headers that define a name
+_MOST_DEFINING = 24  # headers that define a name
 _MOST_INCLUDING = 12  # headers through which another one may be included
 _ALWAYS_INCLUDED = frozenset(("compiler-version.h", "compiler_types.h", "kconfig.h"))  # by the top makefile
 _MOST_INCLUDERS = 60  # files that are looked into for an include of this one
@@ -179,14 +179,15 @@ class Surroundings:
         self.source.rests_on_all = True
         if found is None or not self.own.complete:
             return True
-        declared = re.compile(rb"\bvolatile\b[^;{}()]*\b" + name + rb"\b|\b" + name + rb"\b[^;{}()]*\bvolatile\b")
+        declared = re.compile(rb"\bvolatile\b[^;{}()]*\b" + name + rb"\b")
+        member = re.compile(declared.pattern + rb"[^;{}()]*;")  # in a header far away, no parameter
         hidden = re.compile(rb"#[ \t]*define[^\n\"]*[^_\n\"]volatile\b|\btypedef\b[^;]*\bvolatile\b")
         near = [text for text in self._texts if b"volatile" in text]
         blobs = self.source.files([path for path in found if self._may_see(path)])
         if any(blob is None or blob.data is None for blob in blobs):
             return True
         far = [own_headers.plain(blob.data or b"") for blob in blobs if blob is not None]
-        return any(form.search(text) for text in near for form in (declared, hidden)) or any(map(declared.search, far))
+        return any(form.search(text) for text in near for form in (declared, hidden)) or any(map(member.search, far))
 
     def _may_see(self, path: str) -> bool:
         """Whether this file may include another one, other than as an own header."""
