@@ -199,7 +199,7 @@ def test_a_git_that_hangs_while_it_reads_is_asked_once(kernel: Kernel, monkeypat
                 objects.read("HEAD")
 
 
-@pytest.mark.parametrize("free", [4, 12, 20, 28, 36, 44])
+@pytest.mark.parametrize("free", [0, 4, 12, 20, 28, 36, 44, 60, 200, 1000, 1040, 1100])
 def test_on_a_disk_with_little_room_every_commit_is_made_that_git_alone_can_make(hooked: Kernel, free: int) -> None:
     hooked.git("config", "patchtriage.record.format", "note,trailer")
     hooked.install()
@@ -216,7 +216,7 @@ def test_on_a_disk_with_little_room_every_commit_is_made_that_git_alone_can_make
     alone, with_hooks = done.stdout.split()
     assert with_hooks == alone, done.stderr
     assert "defect" not in done.stderr and "Traceback" not in done.stderr
-    if alone == "made":
+    if alone == "made" and free <= 1000:
         assert "less than 1 MB is free" in done.stderr
 
 

@@ -292,6 +292,16 @@ def test_patchwork_is_told_each_state_once(changed: Kernel, httpserver: HTTPServ
     assert [one["state"] for one in patchwork.checks] == ["warning", "success", "warning"]
 
 
+def test_odd_fields_of_a_patchwork_are_no_defect(changed: Kernel, httpserver: HTTPServer) -> None:
+    httpserver.clear()
+    patchwork = Patchwork(httpserver)
+    env = {"PATCH_TRIAGE_PATCHWORK_URL": patchwork.url, "PATCHWORK_TOKEN": "s3cret-token-of-jo", "NO_PROXY": "*"}
+    patchwork.checks += [
+        {"context": "patch-triage", "id": odd, "date": odd, "state": odd, "description": odd} for odd in ("x", None, [], {})
+    ]
+    assert changed.triage("export", "patchwork", "HEAD", "--post", "--id", "7", **env).endswith("patch 7: warning\n")
+
+
 def test_patchworks_token_goes_nowhere_else_and_is_never_shown(changed: Kernel, httpserver: HTTPServer, tmp_path: pathlib.Path) -> None:
     httpserver.clear()
     patchwork = Patchwork(httpserver)

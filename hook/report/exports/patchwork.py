@@ -125,7 +125,7 @@ def post(server: Server, number: int, what: dict[str, str]) -> bool:
     place = f"patches/{number}/checks/"
     there = _asked(server, "GET", f"{place}?{urllib.parse.urlencode({'context': server.context})}")
     mine = [one for one in there if isinstance(one, dict) and one.get("context") == server.context] if isinstance(there, list) else []
-    last = max(mine, key=lambda one: (str(one.get("date", "")), int(one.get("id") or 0)), default={})
+    last = max(mine, key=lambda one: (str(one.get("date", "")), one["id"] if isinstance(one.get("id"), int) else 0), default={})
     if all(last.get(key) == what.get(key) for key in ("state", "description")):
         return False
     _asked(server, "POST", place, what)
