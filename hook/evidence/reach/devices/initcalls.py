@@ -39,6 +39,7 @@ _GIVEN = re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that 
 _NAMED = re.compile(r"(\w+)\s*=")
 _NEAR = 80  # characters before it
 _ALONE = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _NAMES = re.compile(r"[A-Za-z_]\w*")
 _ADDRESS = re.compile(r"&\s*([A-Za-z_]\w*)|(?<![\w.>])([A-Za-z_]\w*)\b(?!\s*(?:->|\.|\())")
 _BY_MACRO = re.compile(
@@ -316,7 +317,7 @@ def _gives(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> boo
     # what a call among the arguments is given is asked of that call
     if end < 0:
         return True  # where it ends is not seen, so neither what it is given
-    arguments = _INNER_CALL.sub(" ", text[call.end() : end])
+    arguments = _INNER_CALL.sub(" ", _STRING.sub(" ", text[call.end() : end]))
     variables = texts.once(("variables", path), functools.partial(_variables, texts, path))
     for found in _ADDRESS.finditer(arguments):
         word = found[1] or found[2]

@@ -74,6 +74,7 @@ ASSIGNED_CLOSED = {
     "compared": "ret = core_hook == 0;",
     "numbers": "core_set(own_numbers);",
     "size": "ret = ARRAY_SIZE(own_calls);",
+    "named_in_text": 'core_set("it");',
     "serial": "ret = uart_register_driver(&own_uart);",
     "board": "ret = dmi_check_system(own_boards);",
     "walked": "const struct quirk *p = own_quirks;\n\n\tret = p->level;",
