@@ -9,6 +9,8 @@ import subprocess
 import sys
 import typing
 
+from tests import forked_program
+
 if typing.TYPE_CHECKING:
     import git
 
@@ -83,7 +85,11 @@ class Kernel:
 
     def _run(self, argv: list[str], data: str | bytes, ok: int | None, env: dict[str, str]) -> tuple[str, str]:
         raw = data.encode() if isinstance(data, str) else data
-        done = subprocess.run(argv, cwd=self.path, env=self.env | env, input=raw, capture_output=True, check=False)
+        done: forked_program.Done | subprocess.CompletedProcess[bytes]
+        if argv[0] == str(PROGRAM) and forked_program.can_run(self.env | env):
+            done = forked_program.run(argv[1:], self.path, self.env | env, raw)
+        else:
+            done = subprocess.run(argv, cwd=self.path, env=self.env | env, input=raw, capture_output=True, check=False)
         out, error = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
         assert ok is None or done.returncode == ok, f"{argv} ended with {done.returncode}\n{out}\n{error}"
         assert "Traceback" not in error, error
