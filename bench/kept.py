@@ -4,7 +4,7 @@
 
 For each patch that is worth fuzzing: defconfig, kvm_guest.config and the answer, merged and brought in order as olddefconfig does.
 `dropped` are options that do not survive; `unbuilt` are .c files of the proof (Evidence) that Kbuild does not build in then; `foreign` are
-names of FocusSymbols and Via that no file defines which it does, nor one that the patch changes. Nothing is compiled.
+names of FocusSymbols and Via that neither such a file defines, nor a header, nor one that the patch changes. Nothing is compiled.
 
 PATCHES is a directory of patches, GIT_TREE the tree that they apply to (bench/tree.py), BUILD_TREE a copy of it without .git that may be
 configured. --verdicts gives the answers of an earlier run (JSON lines of `name`, `v` and `doc`) instead of asking the program; --plain asks
@@ -45,7 +45,8 @@ def foreign(build: Build, source: Source, verdict: Row, changed: str) -> list[st
     for symbol in (*verdict["FocusSymbols"][:_MOST_NAMES], *verdict["Via"]):
         name = re.sub(r"\A__(?:x64|ia32)_(?=(?:compat_)?sys_)", "", symbol)
         paths = dict.fromkeys(one.path for one in lookup.find_definitions(source, name, lookup.Bounds(24)).items)
-        if paths and not any(f" b/{path}\n" in changed or (path.endswith((".c", ".S")) and build.folder_of(path)) for path in paths):
+        built = ((path.endswith(".h") and not path.startswith("arch/")) or bool(build.folder_of(path)) for path in paths)
+        if paths and not any(f" b/{path}\n" in changed for path in paths) and not any(built):
             found.append(symbol)
     return found
 
