@@ -125,7 +125,7 @@ class EditedSegment:
     def scopes(self) -> tuple[Scope, Scope]:
         """What names mean in each version."""
         old, new = (local_variables.of_function(tokens) for tokens in self.without_text)
-        asks = self.own_names, self.is_number, self.is_text, self.tree.is_macro, self.tree.is_volatile
+        asks = self.own_names, self.is_number, self.is_text, self.is_array, self.tree.is_macro, self.tree.is_volatile
         return Scope(old, *asks), Scope(new, *asks)
 
     def is_number(self, name: bytes) -> bool:
@@ -137,6 +137,11 @@ class EditedSegment:
     def is_text(self, name: bytes) -> bool:
         """Whether a name stands for a string constant without conversions wherever it is defined."""
         return (logging_calls.is_prefix(name) and name not in self.own_names) or self.tree.is_text(name.decode("ascii"))
+
+    def is_array(self, name: bytes) -> bool:
+        """Whether both versions have a name once, as `static const char NAME[] = "…";`."""
+        form = re.compile(rb"(?m)^static const char " + re.escape(name) + rb'\[\] = "[^"\\\n]*";$')
+        return all(len(form.findall(side.data)) == 1 for side in (self.before, self.after)) and not self.tree.is_macro(name)
 
     def are_equal(self, pair: Pair) -> bool:
         """Whether two forms are the same but for braces around one statement."""
@@ -262,9 +267,9 @@ def log_call(segment: EditedSegment) -> Proof | None:
     """Calls of loggers and tracepoints that came, went or were changed.
 
     Not where an argument is anything but a constant, or a computation from parameters and set locals of a plain type without division,
-    whose names are no macros; not where a device or a string is read that no other call in the same place reads as often, but for a call
-    that only reads and that logs less often now; not where the call is part of an expression; not a logger that the file defines itself,
-    but for a macro that hands its arguments on to one.
+    whose names are no macros; not where a device or a string is read that no other call in the same place reads as often, a constant
+    array of the file left out; not where the call is part of an expression; not a logger that the file defines itself, but for a macro
+    that hands its arguments on to one.
     """
     if not segment.loggers:
         return None

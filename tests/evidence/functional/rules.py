@@ -102,11 +102,6 @@ def not_harmless(removed: str, added: str, head: str = HEAD) -> None:
     assert (proved(before, after), proved(after, before)) == ("", ""), (removed, added)
 
 
-def harmless_one_way(removed: str, added: str, change_class: Class, head: str = HEAD) -> None:
-    before, after = versions(removed, added, head)
-    assert (proved(before, after), proved(after, before)) == (change_class, ""), (removed, added)
-
-
 def harmless_outside(removed: str, added: str, change_class: Class, head: str = HEAD) -> None:
     """The same of lines outside of functions, before one."""
     before, after = (f"{head}{side[1:]}\n{function('')}" for side in (removed, added))

@@ -9,7 +9,6 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 
-from hook.c.keywords import IN_STATEMENTS
 from hook.evidence.functional.logs.local_variables import Locals, is_type, type_width
 from hook.evidence.functional.logs.printk_formats import Conversion
 from hook.evidence.functional.token_places import NAME, STRING, Tokens, closing
@@ -17,9 +16,6 @@ from hook.evidence.functional.token_places import NAME, STRING, Tokens, closing
 _NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*\Z|'[^']+'\Z")
 _OPERATORS = frozenset(b"+ - & | ^ ~ ! && || ? : == != < > <= >=".split())
 _UNARY = frozenset(b"+ - ~ !".split())
-_READING = _OPERATORS | frozenset(b"* / % << >> ( ) [ ] . ->".split())
-_TYPE_WORDS = frozenset(b"unsigned signed int long short char void".split())
-_KEYWORDS = IN_STATEMENTS | {b"volatile", b"typeof", b"__typeof__", b"asm", b"__asm__"}
 # of include/linux: computed from their argument alone
 PURE = frozenset(
     b"PTR_ERR ERR_PTR IS_ERR IS_ERR_OR_NULL le16_to_cpu le32_to_cpu le64_to_cpu be16_to_cpu be32_to_cpu be64_to_cpu cpu_to_le16 cpu_to_le32"
@@ -37,6 +33,7 @@ class Scope:
     own_names: frozenset[bytes]  # what the file defines itself
     is_number: Callable[[bytes], bool]  # whether a name stands for a constant number in all of the tree
     is_text: Callable[[bytes], bool]  # whether it stands for a string without conversions in all of the tree
+    is_array: Callable[[bytes], bool]  # whether the file has it as a constant array of characters that holds a string
     is_macro: Callable[[bytes], bool]  # whether a name may be a macro, here or in a header
     is_volatile: Callable[[bytes], bool]  # whether a name may be declared volatile
 
@@ -115,7 +112,9 @@ def is_printed_text(argument: Tokens, at: int, scope: Scope) -> bool:
             return True
         if token in scope.locals.declared:
             return False
-        return (token in _NAMES_OF_FUNCTION and token not in scope.own_names) or (bool(NAME.match(token)) and scope.is_text(token))
+        if token in _NAMES_OF_FUNCTION:
+            return token not in scope.own_names
+        return bool(NAME.match(token)) and (scope.is_text(token) or scope.is_array(token))
     chosen = len(argument) > 4 and argument[-4] == b"?" and argument[-2] == b":" and all(map(STRING.match, argument[-3::2]))
     return chosen and is_plain(argument[:-4], at, scope)
 
@@ -145,28 +144,6 @@ def beside_plain(
         if not is_plain(argument, at, scope):
             others.append((b"", _uncast(argument, scope)))
     return others
-
-
-def only_reads(argument: Tokens, scope: Scope) -> bool:
-    """Whether an argument may as well not be evaluated: nothing is set or called in it, and nothing volatile read.
-
-    Not where a name in it may be a macro of more than a constant. It may follow any pointer.
-    """
-    for place, token in enumerate(argument):
-        if NAME.match(token):
-            is_member = place > 0 and argument[place - 1] in (b".", b"->")
-            is_called = argument[place + 1 : place + 2] == (b"(",)
-            if is_called and (is_member or not (token == b"sizeof" or (token in PURE and token not in scope.own_names))):
-                return False
-            known = is_called or token in _NAMES_OF_FUNCTION - scope.own_names or (not is_member and scope.is_constant(token))
-            known = known or (token in _TYPE_WORDS and not is_member)
-            if not known and (token in _KEYWORDS or scope.is_macro(token) or scope.is_volatile(token)):
-                return False
-        elif not (token in _READING or _NUMBER.match(token) or STRING.match(token)):
-            return False
-        elif token == b"(" and place and (argument[place - 1] in (b")", b"]") or (argument[place - 1] == b"*" and place == 1)):
-            return False  # a call by a pointer
-    return True
 
 
 def is_member(words: Tokens) -> bool:

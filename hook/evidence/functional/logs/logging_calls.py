@@ -290,10 +290,10 @@ def same_but_for_logging(
 
 
 def _read_alike(was: _Call, now: _Call, loggers: Loggers, scopes: tuple[Scope, Scope]) -> bool:
-    """Whether a statement that replaces another evaluates as much, as often, in the same order; or the same, and that less often.
+    """Whether a statement that replaces another evaluates as much, as often, in the same order.
 
-    Less often, as `pr_err_ratelimited` does for `pr_err`, only what does nothing but read: then all that can go away is a read. More
-    often never, since a read can fault. Nor does a call that goes away altogether count here: it may have read what it must not.
+    Where it does so more or less often (`pr_err_ratelimited` for `pr_err`) only if nothing that it evaluates can fault: a read that went
+    away may have been of what was freed.
     """
     if was.text == now.text:
         return True
@@ -302,7 +302,7 @@ def _read_alike(was: _Call, now: _Call, loggers: Loggers, scopes: tuple[Scope, S
         return False
     if was.name == now.name or (loggers[was.name].always and loggers[now.name].always):
         return True
-    return loggers[was.name].always and all(log_arguments.only_reads(argument, scopes[0]) for _, argument in others)
+    return not others
 
 
 def _device(call: _Call, loggers: Loggers) -> tuple[bytes, Tokens]:

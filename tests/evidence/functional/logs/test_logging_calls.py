@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hook.evidence.change_classes import ChangeClass as Class
-from tests.evidence.functional.rules import HEAD, harmless, harmless_one_way, not_harmless, proved
+from tests.evidence.functional.rules import HEAD, harmless, not_harmless, proved
 
 
 def test_the_text_of_logging_calls() -> None:
@@ -64,7 +64,7 @@ def test_logging_calls_that_read_as_much_as_before() -> None:
     harmless('-netdev_err(b->dev, "%s %d\\n", b->name, n);', '+netdev_info(b->dev, "%s\\n", b->name);', Class.LOG_CALL)
     harmless('-dev_err(b->dev, "a\\n");', '+dev_err(b->dev, "a\\n");\n\tdev_err(b->dev, "%d\\n", n);', Class.LOG_CALL)
     not_harmless('-dev_dbg(b->dev, "opened\\n");', "+")
-    harmless_one_way('-dev_info(b->dev, "open\\n");', '+dev_dbg(b->dev, "open\\n");', Class.LOG_CALL)  # it reads the name less often
+    not_harmless('-dev_info(b->dev, "open\\n");', '+dev_dbg(b->dev, "open\\n");')  # it reads the name less often
     not_harmless('-dev_info_once(b->dev, "a\\n");', '+dev_info_once(b->dev, "a\\n");\n\tdev_info(b->dev, "b\\n");')
     not_harmless('-dev_err(b->dev, "a\\n");', '+netdev_err(b->dev, "a\\n");')
     not_harmless('-dev_err(b->dev, "%d\\n", b->n);', '+dev_err(b->dev, "%d\\n", b->next->n);')
@@ -73,22 +73,18 @@ def test_logging_calls_that_read_as_much_as_before() -> None:
     not_harmless("-kfree(b);", '+kfree(b);\n\tpr_info("%d %s\\n", b->n, b->name);')
 
 
-def test_logging_calls_that_are_reached_as_often_and_log_less() -> None:
-    harmless_one_way('-pr_err("%s %lx\\n", b->name, b->n[n].lo);', '+pr_debug("a %s %lx\\n", b->name, b->n[n].lo);', Class.LOG_CALL)
-    harmless_one_way(
-        '-pr_err("%s\\n", Bad);', '+pr_err_ratelimited("%s\\n", Bad);', Class.LOG_CALL, HEAD + 'static const char Bad[] = "b";\n'
-    )
-    harmless_one_way('-dev_err(&b->up.dev, "%d\\n", *b->p);', '+dev_err_once(&b->up.dev, "%d\\n", *b->p);', Class.LOG_CALL)
+def test_logging_calls_that_log_less_often_read_nothing_that_can_fault() -> None:
+    array = 'static const char Bad[] = "b";\n'
+    harmless('-pr_err("%s\\n", Bad);', '+pr_err_ratelimited("%s\\n", Bad);', Class.LOG_CALL, HEAD + array)
+    for head in ('static const char Bad[2] = "b";\n', 'static const char *Bad = "b";\n', f"{array}{array}"):
+        not_harmless('-pr_err("%s\\n", Bad);', '+pr_err_ratelimited("%s\\n", Bad);', HEAD + head)
+    not_harmless('-pr_err("%s %lx\\n", b->name, b->n[n].lo);', '+pr_debug("a %s %lx\\n", b->name, b->n[n].lo);')
+    not_harmless('-dev_err(&b->up.dev, "%d\\n", *b->p);', '+dev_err_once(&b->up.dev, "%d\\n", *b->p);')
+    not_harmless('-kfree(b);\n\tpr_err("%d\\n", b->n);', '+kfree(b);\n\tpr_debug("%d\\n", b->n);')  # it may be the fix
     harmless('-pr_err("%d\\n", take(b));', '+pr_warn("%d\\n", take(b));', Class.LOG_CALL)  # both evaluate it
-    not_harmless('-pr_err("%d\\n", b->n);', "+")  # it may have read what it must not
+    not_harmless('-pr_err("%d\\n", b->n);', "+")
     not_harmless('-pr_err_once("%d\\n", b->n);', '+pr_err_ratelimited("%d\\n", b->n);')
     not_harmless('-pr_err("%d\\n", b->n);', '+pr_debug("%d\\n", b->m);')
-    not_harmless('-dev_err(get(b), "a\\n");', '+dev_dbg(get(b), "a\\n");')
-    for argument in (
-        "take(b)", "b->n++", "--b->n", "b->n = 1", "b->n += 1", "b->take(b)", "(*b->take)(b)", "b->t[0](b)", "b->status", "far", "b->far", "({ n; })",
-        "*(volatile int *)b", "n, b->n", "(take)(b)", "(n ? take : give)(b)", "sizeof(int[n++])", "readl(b->regs)", "(*b)(n)",
-    ):  # fmt: skip
-        not_harmless(f'-pr_err("%d\\n", {argument});', f'+pr_debug("%d\\n", {argument});')
 
 
 def test_members_of_structures_that_are_parameters() -> None:
