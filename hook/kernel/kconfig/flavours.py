@@ -1,7 +1,7 @@
 """Flavours: options that make another kernel of all of it, not a part more: how it schedules, locks, boots, or is checked.
 
 Nobody builds another flavour to get to one function: no search for a path may switch one. Where the change itself stands under such an
-option, it is asked for as any other. Checked on Linux 5.10 to 6.16.
+option, it is asked for as any other. Checked on Linux 6.12.
 """
 
 from __future__ import annotations
