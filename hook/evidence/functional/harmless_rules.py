@@ -29,7 +29,8 @@ from hook.evidence.functional.token_places import STATEMENT_ENDS, Tokens, differ
 from hook.kernel import own_headers
 
 _UNDEFINES, _INCLUDES = re.compile(rb"#[ \t]*undef\b"), re.compile(rb"#[ \t]*(?:include|import)\b")
-LISTED = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE  # names whose meaning the rules lean on
+# a rule that trusts what the kernel means by another name must add it here, or nobody asks whether the tree defines it anew
+TRUSTED_NAMES = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE
 _SPLICED_NAME = re.compile(rb"\w\\[ \t]*+\r?\n\w")
 _MOST_TOKENS = 20_000  # of a segment: some rules look at pairs of them
 _ERROR = re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
@@ -218,7 +219,7 @@ def _listed_names(segment: EditedSegment) -> list[bytes]:
     while start and old[start - 1] not in STATEMENT_ENDS:
         start -= 1
     names = dict.fromkeys((*old[start : len(old) - end], *new[start : len(new) - end]))
-    return [name for name in names if name in LISTED or (logging_calls.logger(name) and name not in segment.loggers_of_file)]
+    return [name for name in names if name in TRUSTED_NAMES or (logging_calls.logger(name) and name not in segment.loggers_of_file)]
 
 
 # functions, variables, types

@@ -14,7 +14,7 @@ from hook.c.brackets import closing, elements
 from hook.c.macro_expansion import ExpansionTooLarge
 from hook.evidence.reach.answer import Reach, no, unknown, yes
 from hook.evidence.reach.devices import id_tables
-from hook.evidence.reach.devices.buses import BUSES, SAME, Bus, Provider, Way
+from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES, Bus, Provider, Way
 from hook.evidence.reach.devices.initcalls import defined
 from hook.evidence.reach.devices.machine import ANY, ELSEWHERE_ACPI, Machine, PciDevice, PciId, elsewhere, taken
 from hook.kernel.kernel import Kernel
@@ -78,7 +78,7 @@ def _drivers(texts: Texts, path: str) -> Iterator[Driver]:
     )
     seen: set[int] = set()  # the name of a structure may end as its kind does
     for found in every:
-        bus = SAME.get(found[1], found[1])
+        bus = BUS_OF_SPELLING.get(found[1], found[1])
         if bus not in BUSES or found.start() in seen:
             continue
         seen.add(found.start())

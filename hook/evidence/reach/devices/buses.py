@@ -41,7 +41,9 @@ class Bus:
     way: Way
     what: str = ""  # the question that stays open, why the bus is absent, or what registers there
     providers: tuple[Provider, ...] = ()
-    absent_on: tuple[str, ...] = ()  # architectures on which ABSENT holds; empty: on all
+    absent_on: tuple[
+        str, ...
+    ] = ()  # architectures for which ABSENT was checked; elsewhere it is not known; empty: no architecture can have it
 
 
 GADGET = Provider("dummy_hcd with raw-gadget", ("USB_DUMMY_HCD", "USB_RAW_GADGET"), "user space is the device of any USB driver")
@@ -208,8 +210,8 @@ BUSES: dict[str, Bus] = {
         Bus("isa", Way.OPEN, "ISA devices are looked for at the addresses that the module's parameters give"),
     )
 }
-# other names for the same, as the functions and structures that register a driver have them
-SAME = {
+# what stands in `struct X_driver` or `X_register_driver()` -> the bus, where that has another name
+BUS_OF_SPELLING = {
     "usb_serial": "usb", "usb_device": "usb", "usb_stor": "usb", "usb_composite": "gadget", "comedi_pci": "pci",
     "comedi_usb": "usb", "comedi_pcmcia": "pcmcia", "drm_pci": "pci", "drm_module_pci": "pci", "drm_module_platform": "platform",
     "phy_driver": "phy", "serdev_device": "serdev", "w1_family": "w1", "slim_driver": "slim", "ssam_device": "ssam",
@@ -292,4 +294,4 @@ def bus_of(function: str) -> str:
     if found is None:
         return ""
     bus = next(one for one in found.groups() if one is not None).lstrip("_")
-    return SAME.get(bus, bus)
+    return BUS_OF_SPELLING.get(bus, bus)

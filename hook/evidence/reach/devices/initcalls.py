@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from hook.c import definitions
 from hook.c.brackets import closing
 from hook.c.keywords import NOT_CALLED_AT_START
-from hook.evidence.reach.devices.buses import BUSES, SAME, bus_of
+from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES, bus_of
 from hook.evidence.reach.devices.hidden_starts import hidden_starts
 from hook.kernel.texts import Texts
 
@@ -148,7 +148,7 @@ class _StartReader:
         elif name.startswith(("kunit_test", "DECLARE_USB_FUNCTION")):
             self._registers("kunit" if name.startswith("kunit") else "usb_function", path, at)
         elif not name.endswith(("_cb", "_call")) and (macro := _BY_MACRO.match(name)):
-            self._registers(SAME.get(macro[1] or macro[2], macro[1] or macro[2]), path, at, arguments)
+            self._registers(BUS_OF_SPELLING.get(macro[1] or macro[2], macro[1] or macro[2]), path, at, arguments)
         elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
             self.unknown.setdefault(name, (f"{name}() runs code of it without a device", path, self._texts.line(path, at)))
 
