@@ -107,9 +107,21 @@ def _makefiles_with(source: Source, name: str) -> list[str]:
     return [*found, "a makefile that was not searched"] if cut else found
 
 
+def _is_far_from_its_index(source: Source) -> bool:
+    if source.index is None:
+        return len(source.changes) > _MOST_CHANGED
+    from hook.source.index import NoIndex
+
+    try:
+        return source.changed_files() > _MOST_CHANGED
+    except NoIndex as wrong:
+        source.index_failed(str(wrong))
+        return True
+
+
 def _holding(source: Source, place: str, stem: str) -> list[str] | None:
     """The files that hold the words of a place and of a name; None where that is not known, as where a change has very many files."""
-    if len(source.changes) > _MOST_CHANGED:
+    if _is_far_from_its_index(source):
         return None
     words = [word for word in re.findall(r"[A-Za-z0-9_]+", f"{place} {stem}") if not is_number(word)]
     source.rests_on_all = True

@@ -133,6 +133,11 @@ class Index:
                 self._unread[revision] = {path: oid for path, oid in changed.items() if oid and oid not in known}
         return self._unread[revision]
 
+    def changed(self, revision: str) -> int:
+        """In how many files a revision differs from the one that was indexed: each is looked at in every answer. Raises NoIndex."""
+        with self._asking():
+            return len(self._coverage(revision).changed)
+
     def is_common(self, word: str, files: int) -> bool:
         """Whether more than so many files that are indexed hold a word, given in lower case. No paths are read for it. Raises NoIndex."""
         with self._asking():

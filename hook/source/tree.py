@@ -183,6 +183,11 @@ class Source:
         more = [path for path, oid in unread.items() if oid and (not confirm or self._may_hold(path, oid, groups))]
         return sorted({path for path in found if path not in unread}.union(more), key=os.fsencode)
 
+    def changed_files(self) -> int:
+        """How many files each answer of the index, which there must be, looks at: it was made of another revision. Raises NoIndex."""
+        assert self.index is not None
+        return self.index.changed(self.revision) + len(self.changes)
+
     def unread(self) -> Mapping[str, str]:
         """The files that the index, which there must be, has never read, with their blobs; "" where one is gone. Raises NoIndex."""
         assert self.index is not None

@@ -8,6 +8,9 @@ import pytest
 
 from hook.kernel.outside_users import outside_users, readers_of_comments
 from hook.source import tree
+from hook.source.git import find
+from hook.source.object_store import Objects
+from hook.source.tree import Source
 from tests.conftest import Grow
 from tests.small_kernel import Kernel
 
@@ -94,3 +97,16 @@ def test_beside_very_many_changed_files_it_is_not_known_who_uses_one(grow: Grow,
     }
     assert outside_users(of[9], "Documentation/box/table.rst", "x86") == []
     assert outside_users(of[2001], "Documentation/box/table.rst", "x86") is None
+
+
+def test_who_includes_a_file_is_not_known_far_from_the_revision_that_was_indexed(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its changed files would be among the answers about each other."""
+    kernel.triage("index", "--quiet")
+    kernel.write("Documentation/one.rst", "One.\n")
+    kernel.write("Documentation/two.rst", "Two.\n")
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "two documents")
+    for most, answer in ((2, []), (1, None)):
+        monkeypatch.setattr("hook.kernel.outside_users._MOST_CHANGED", most)
+        with Objects(find(kernel.path)) as objects:
+            assert outside_users(Source(objects, "HEAD"), "Documentation/one.rst", "x86") == answer
