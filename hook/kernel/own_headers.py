@@ -68,7 +68,10 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     texts: dict[str, bytes] = {}
     included: set[str] = set()
     asked = {path}
-    given, forced = _from_makefiles(source, directory)
+    makefiles = _from_makefiles(source, directory)
+    if makefiles is None:
+        return OwnHeaders(texts, frozenset(included), False)
+    given, forced = makefiles
     # a header that a makefile names is read as if each version began with it
     waiting = [(directory, plain(side)) for side in sides]
     size = 0
@@ -105,13 +108,18 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     return OwnHeaders(texts, frozenset(included), True, given)
 
 
-def _from_makefiles(source: Source, directory: str) -> tuple[frozenset[bytes], list[str]]:
-    """What the makefiles of a directory and those above it define by -D, and the files they name by -include."""
+def _from_makefiles(source: Source, directory: str) -> tuple[frozenset[bytes], list[str]] | None:
+    """What the makefiles of a directory and those above it define by -D, and the files they name by -include.
+
+    None where one cannot be read.
+    """
     given: set[bytes] = set()
     forced: list[str] = []
     place = directory
     while place:
         for blob in source.files([f"{place}/Makefile", f"{place}/Kbuild"]):
+            if blob is not None and blob.data is None:
+                return None
             text = blob.data or b"" if blob else b""
             given.update(_GIVEN.findall(text))
             for header in _FORCED.findall(text):
