@@ -57,25 +57,13 @@ _PARAMETERS = (
 )
 
 
-class Arguments(NamedTuple):
-    """The arguments of QEMU, and the devices among those asked for that no argument gives."""
-
-    text: str  # empty where syz-manager's own do
-    not_given: tuple[str, ...]
-
-
-def qemu_arguments(devices: Iterable[str], machine: Machine) -> Arguments:
-    """What to start QEMU with, so that it has `devices`."""
+def qemu_arguments(devices: Iterable[str], machine: Machine) -> str:
+    """What to start QEMU with, so that it has those of `devices` that it emulates; empty where syz-manager's own arguments do."""
     more: list[str] = []
-    others: list[str] = []
     for name in dict.fromkeys(devices):
-        if name not in machine.names:
-            others.append(name)
-        elif name not in _OF_THE_MACHINE:
+        if name in machine.names and name not in _OF_THE_MACHINE:
             more += list(_device(name, len(more)))
-    if not more:
-        return Arguments("", tuple(others))
-    return Arguments(" ".join(filter(None, (_OWN_ARGUMENTS.get(machine.arch, ""), *more))), tuple(others))
+    return " ".join(filter(None, (_OWN_ARGUMENTS.get(machine.arch, ""), *more))) if more else ""
 
 
 def _device(name: str, number: int) -> Iterator[str]:

@@ -79,7 +79,6 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
     focus, left_out = syzmanager.experimental(worth, None)
     options = _each(verdict.enable_configs for verdict in verdicts)
     devices = _each(verdict.devices for verdict in verdicts)
-    arguments = launch.qemu_arguments(devices, target.machine)
     wanted = system_calls.interfaces(
         _each(verdict.interfaces for verdict in verdicts), (*devices, *options), _each(item.files for item in worth), target.source
     )
@@ -90,7 +89,7 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
         is_fuzzing_base="\nCONFIG_KCOV=y" in f"\n{target.settings.base_config or ''}",
         needs_kmsan=any(verdict.needs_kmsan for verdict in verdicts),
         enabled=enabled,
-        qemu_args=arguments.text,
+        qemu_args=launch.qemu_arguments(devices, target.machine),
         kernel_parameters=tuple(launch.kernel_parameters(options, target.source)),
         focus=focus,
         focus_symbols=_each(item.symbols for item in worth),

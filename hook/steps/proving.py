@@ -92,7 +92,7 @@ def _with_launch(verdict: Verdict, case: Case) -> Verdict:
 
     arguments = launch.qemu_arguments(verdict.devices, machine.machine(case.settings.target.arch, case.settings.fuzz.vm))
     parameters = launch.kernel_parameters(verdict.enable_configs, case.source)
-    return dataclasses.replace(verdict, qemu_args=arguments.text, kernel_parameters=tuple(parameters))
+    return dataclasses.replace(verdict, qemu_args=arguments, kernel_parameters=tuple(parameters))
 
 
 def _shown_verdict(verdict: Verdict) -> Shown:
