@@ -60,7 +60,7 @@ class Kernel:
 
     @property
     def warnings(self) -> list[str]:
-        """What was wrong with the Kconfig files, where the options have been asked for."""
+        """What in the Kconfig files may concern any option and could not be read, where the options have been asked for."""
         strange = self.strangeness if "options" in self.__dict__ or not self.source.oid("Kconfig") else ""
         return [*([strange] if strange else []), *self._known.warnings]
 
@@ -168,6 +168,7 @@ class _Flat:
     """The base configuration alone, as options that have the values that it gives them."""
 
     modules = "MODULES"
+    warnings: typing.ClassVar[list[str]] = []
 
     def __init__(self, base: Mapping[str, str]) -> None:
         self._base = base

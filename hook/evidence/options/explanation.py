@@ -47,6 +47,8 @@ def explain(kernel: Kernel, name: str) -> Iterator[str]:
         yield f"  default {expressions.shown(value)}{when}"
     for probe in option.probes:
         yield f"  asks the toolchain: {probe}"
+    for unread in option.unread:
+        yield f"  not read: {unread}"
     if option.type in ("bool", "tristate"):
         if why := impossible(known, built_in(name)):
             yield f"  cannot be on for {kernel.environment['ARCH']}: {why}"

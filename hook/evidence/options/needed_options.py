@@ -105,6 +105,7 @@ class _Plan:
         reasons: dict[str, ConfigReason] = {}
         unreachable: dict[str, Fact] = {}
         probes: list[str] = []
+        unread: list[str] = []
         first: list[_Group] = []
         left = self._solvable(groups, unreachable, files if groups == found else (), assumed)
         for _ in range(_MOST_SETS):
@@ -116,10 +117,11 @@ class _Plan:
             left = [group for group in left if group not in taken]
             if solution is not None:
                 probes += solution.probes
+                unread += solution.unread
                 reasons = {**with_lines(solution, [stated for group in taken for stated in group.stated]), **reasons}
             first = first or taken
             sets.append(_set(solution.settings if solution else {}, taken))
-        assumed += [f"in Kconfig, {warning}" for warning in self._kernel.warnings[:_MOST_WARNINGS]]
+        assumed += [f"in Kconfig, {warning}" for warning in [*self._kernel.warnings, *unread][:_MOST_WARNINGS]]
         if probes:
             assumed += [f"{one} ({self._kernel.toolchain_name})" for one in probes]
         if any(expressions.names(group.condition) for group in groups) and not self._kernel.base and self._kernel.base_text is None:
@@ -186,7 +188,7 @@ class _Plan:
     def _is_sure(self, file: FileChange) -> bool:
         """Whether all is known that could build a changed file, or its changed lines, in another way than what was found."""
         path = file.path
-        if self._kernel.source.index is None or not path.endswith(".c") or self._kernel.warnings:
+        if self._kernel.source.index is None or not path.endswith(".c"):
             return False
         added, removed = changed_lines(file)
         for oid, lines in ((file.new_blob, added or [1]), (file.old_blob, removed)):

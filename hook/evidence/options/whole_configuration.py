@@ -183,7 +183,7 @@ def _solved(configs: Configs, goals: list[_Goal], kernel: Kernel) -> Configs:
     assumptions = tuple(dict.fromkeys((*configs.assumptions, *assumed)))
     if solution is None:
         return dataclasses.replace(configs, assumptions=assumptions)
-    probes = (f"{probe} ({kernel.toolchain_name})" for probe in solution.probes)
+    leans_on = [f"{probe} ({kernel.toolchain_name})" for probe in solution.probes] + [f"in Kconfig, {line}" for line in solution.unread]
     building = _building(solution.settings, configs.condition, kernel)
     first = configs.sets[0] if configs.sets else ConfigSet()
     on, off = (tuple(name for name, value in solution.settings.items() if value == wanted) for wanted in ("y", "n"))
@@ -193,7 +193,7 @@ def _solved(configs: Configs, goals: list[_Goal], kernel: Kernel) -> Configs:
         configs,
         sets=(dataclasses.replace(first, enable=on, disable=off), *configs.sets[1:]),
         reasons={**_reasons(configs, reachable, solution, building), **reasons},
-        assumptions=tuple(dict.fromkeys((*assumptions, *probes))),
+        assumptions=tuple(dict.fromkeys((*assumptions, *leans_on))),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import YES, BadExpression, Condition, Conjunction, Constant, Disjunction, Negation, Symbol
@@ -16,6 +16,8 @@ PLAIN_NAME = re.compile(r"[\w-]+\Z")
 _MOST_WARNINGS = 200
 _QUOTED = re.compile(r"\s*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')")
 _IF = re.compile(r"\sif(?![\w-])")
+_TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'")
+_WORD = re.compile(r"[\w-]+")
 
 
 @dataclasses.dataclass
@@ -43,22 +45,35 @@ class AttributeReader:
         self._entry: KconfigEntry | None = None
         self._path = ""
         self._parsed: dict[str, Condition] = {}
+        self._unread: dict[str, list[str]] = {}  # option -> lines about it that could not be read
         self._attributes: dict[str, Callable[[str, int], None]] = {
             "depends": self._depends, "select": self._select, "imply": self._imply, "default": self._default, "def_bool": self._default,
             "def_tristate": self._default, "prompt": self._prompt, "visible": self._visible, "range": self._range, "modules": self._modules,
-            "option": self._option, "optional": self._nothing, "transitional": self._nothing,
+            "option": self._option, "optional": self._nothing, "transitional": self._transitional,
             **dict.fromkeys(TYPES, self._type),
         }  # fmt: skip
 
     def _warn(self, line: int, warning: str) -> None:
+        """What may concern any option: nothing is proved by the absence of one."""
         if len(self._found.warnings) < _MOST_WARNINGS:
             self._found.warnings.append(f"{self._path}:{line}: {warning}")
 
+    def _concerns(self, names: Iterable[str], line: int, warning: str) -> None:
+        """What could not be read of some options: each of them may have any value."""
+        for name in names:
+            self._unread.setdefault(name, []).append(f"{self._path}:{line}: {warning}")
+
     def _depends(self, text: str, line: int) -> None:
+        """`depends on CONDITION [if WHERE]`: with WHERE, CONDITION or `WHERE = n` (menu.c, menu_add_dep)."""
         rest = text[7:].lstrip()
         if not rest.startswith("on"):
             raise BadExpression("`depends` without `on`")
-        self._here().depends.append(self._expression(rest[2:]))
+        rest = _without_comment(rest[2:])
+        where = _IF.search(_TEXT.sub(lambda quoted: "_" * len(quoted[0]), rest))
+        condition = self._expression(rest[: where.start()] if where else rest)
+        if where is not None:
+            condition = expressions.any_of((condition, expressions.equals_no(self._expression(rest[where.end() :]))))
+        self._here().depends.append(condition)
 
     def _visible(self, text: str, line: int) -> None:
         rest = text[7:].lstrip()
@@ -71,7 +86,7 @@ class AttributeReader:
         entry = self._here()
         if entry.option is not None:
             if entry.option.type and entry.option.type != word and entry.kind == "config":
-                self._warn(line, f"{entry.option.name} is {entry.option.type} elsewhere")
+                self._concerns((entry.option.name,), line, f"{entry.option.name} is {entry.option.type} elsewhere")
             elif not entry.option.type:
                 entry.option.type = word
         rest = text[len(word) :].strip()
@@ -130,10 +145,27 @@ class AttributeReader:
         if text.split()[1:2] == ["modules"]:
             self._modules(text, line)
 
-    def _unreadable(self, word: str, line: int, why: str) -> None:
-        """What could not be read keeps its entry open where it could have restricted it, or given it a value."""
-        self._warn(line, why)
+    def _transitional(self, text: str, line: int) -> None:
+        """An old name, whose value in a .config counts, and which no person is asked for (symbol.c, SYMBOL_TRANS)."""
         entry = self._here()
+        if entry.option is not None:
+            entry.option.transitional = True
+            entry.prompts.append(YES)
+
+    def _unreadable(self, text: str, line: int, why: str) -> None:
+        """A line of the entry that could not be read.
+
+        It concerns the option of the entry and each that it names, since a `select` gives another one its value. What a macro would have
+        named is not known. A condition is kept open where the line could have restricted the entry.
+        """
+        word = text.split(None, 1)[0]
+        entry = self._here()
+        if "$" in text and word not in ("depends", "visible"):
+            self._warn(line, why)
+        if entry.option is not None:
+            self._concerns(dict.fromkeys((entry.option.name, *_WORD.findall(text, len(word)))), line, why)
+        elif entry.kind != "comment" and word not in ("depends", "visible"):
+            self._warn(line, why)
         unknown = expressions.left_open(f"{word} at {self._path}:{line}")
         if word == "depends":
             entry.depends.append(unknown)

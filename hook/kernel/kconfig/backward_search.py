@@ -140,7 +140,7 @@ class BackwardSearch:
         name = option.name
         needed = level if option.type == "tristate" else 1
         best: Plan | None = None
-        for prompt in option.prompts:
+        for prompt in () if option.transitional else option.prompts:
             way = self.have(prompt, needed, name)
             if way is not None:
                 way = _joined(way, {name: "y"})

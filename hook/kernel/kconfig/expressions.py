@@ -207,6 +207,23 @@ def negated(condition: Condition) -> Condition:
             return Negation(condition)
 
 
+def equals_no(condition: Condition) -> Condition:
+    """That a condition is `n`, as scripts/kconfig/expr.c makes it (expr_trans_compare with `= n`)."""
+    match condition:
+        case Constant("y") | Constant("m") | Constant("n"):
+            return YES if condition == NO else NO
+        case Conjunction(parts):
+            return any_of(map(equals_no, parts))
+        case Disjunction(parts):
+            return all_of(map(equals_no, parts))
+        case Negation(operand):
+            return negated(equals_no(operand))
+        case Relation():
+            return negated(condition)
+        case _:
+            return Relation("=", condition, NO)
+
+
 def equal(option: str, value: str) -> Condition:
     """That an option has a value."""
     return Relation("=", Symbol(option), Constant(value))

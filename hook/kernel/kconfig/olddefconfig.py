@@ -109,7 +109,7 @@ class Values:
     def is_written(self, name: str) -> bool:
         """Whether .config would have a line about an option. Raises TooDeep."""
         option = self.known.get(name)
-        if option is None or not option.type or name[0] == "<":
+        if option is None or not option.type or name[0] == "<" or option.transitional:
             return False
         if self._visible(option):
             return True

@@ -26,6 +26,8 @@ class Option:
     places: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # path, line
     title: str = ""
     probes: list[str] = dataclasses.field(default_factory=list)  # of the toolchain, that its value leans on
+    unread: list[str] = dataclasses.field(default_factory=list)  # `PATH:LINE: why` of lines about it that could not be read
+    transitional: bool = False  # its value is taken from an old .config, and never written into a new one
 
 
 class OptionLookup(Protocol):
@@ -34,6 +36,10 @@ class OptionLookup(Protocol):
     @property
     def modules(self) -> str:
         """The option that allows modules."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read and may concern any option at all."""
 
     def get(self, name: str) -> Option | None:
         """An option by its name; None where nothing defines it."""
@@ -50,7 +56,7 @@ class Options:
     shared: dict[str, Condition] = dataclasses.field(default_factory=dict)  # `#12`: what many options have in common
     modules: str = "MODULES"
     files: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> blob, empty where there was none
-    warnings: list[str] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)  # what may concern any option; what concerns one stands there
 
     def get(self, name: str) -> Option | None:
         """An option by its name."""

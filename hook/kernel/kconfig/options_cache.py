@@ -31,7 +31,7 @@ if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.option import Options
 
 KCONFIG = "\0kconfig:"  # among the things that a verdict was read from: all Kconfig files together, for an architecture
-FORMAT = 1  # of the files here; another one is read anew
+FORMAT = 2  # of the files here; another one is read anew
 _MOST_TREES = 200  # that are remembered with the entry that holds for them
 _MOST_DIRECTORIES = 200  # in which a revision may differ from one that is known, to be compared here
 _MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
@@ -323,6 +323,8 @@ class _Row(typing.TypedDict, total=False):
     places: list[tuple[str, int]]
     title: str
     probes: list[str]
+    unread: list[str]
+    transitional: bool
 
 
 def _encoded(option: Option) -> dict[str, object]:
@@ -359,6 +361,8 @@ def _decoded(name: str, document: _Row) -> Option:
         places=[(str(path), int(line)) for path, line in document.get("places", ())],
         title=str(document.get("title", "")),
         probes=[str(probe) for probe in document.get("probes", ())],
+        unread=[str(line) for line in document.get("unread", ())],
+        transitional=bool(document.get("transitional")),
     )
 
 

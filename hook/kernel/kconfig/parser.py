@@ -2,7 +2,8 @@
 
 Follows Documentation/kbuild/kconfig-language.rst and scripts/kconfig/{lexer.l,parser.y,menu.c}: what a condition is attached to, and how
 the conditions of menus and `if` blocks come down to the options in them. Also reads `rsource`, `osource` and globs, and `transitional` of
-later kernels. What cannot be read costs a warning with its place; the rest is read all the same.
+later kernels. What cannot be read is kept with its place, by the options that it concerns where these can be told; the rest is read all the
+same.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _DEEPEST_SOURCE = 40  # files that source each other
 _DEEPEST_BLOCK = 40  # `if` blocks and menus inside each other; what stands deeper is read, with what is around the last one
 _MOST_FILES = 20_000
 _MOST_OPTIONS = 200_000
+_MOST_UNREAD = 4  # lines that are kept of one option
 _MOST_LINE = 20_000  # characters of one statement
 _OLD_TYPES = {"boolean": "bool", "def_boolean": "def_bool"}
 _WORD = re.compile(r"[\w-]+")
@@ -82,10 +84,14 @@ class _Reader(AttributeReader):
             if wanted is not None:
                 wanted.implied_by.append((name, condition))
         for names in cycles(found.by_name, found.shared):
-            path, line = found.by_name[names[0]].places[0]
-            self._path = path
+            self._path, line = found.by_name[names[0]].places[0]
             through = f", through {', '.join(names[1:6])}" if names[1:] else ""
-            self._warn(line, f"{names[0]} depends on itself{through}")
+            self._concerns(names, line, f"{names[0]} depends on itself{through}")
+        for name, lines in self._unread.items():
+            unread = found.by_name.get(name)
+            if unread is not None:
+                for concerned in (name, *unread.members):
+                    found.by_name[concerned].unread += lines[:_MOST_UNREAD]
         return found
 
     # files
@@ -139,8 +145,7 @@ class _Reader(AttributeReader):
             if bare == "help" or bare == "---help---":
                 number = _after_help(lines, number)
                 continue
-            word = bare.split(None, 1)[0]
-            rest = bare[len(word) :]
+            word, rest = self._first_word(bare)
             statement = statements.get(word)
             if statement is not None:
                 self._close_entry()
@@ -157,28 +162,31 @@ class _Reader(AttributeReader):
                 try:
                     attribute(word + rest, first)
                 except (BadExpression, MacroTooLarge) as wrong:
-                    self._unreadable(word, first, str(wrong))
+                    self._unreadable(word + rest, first, str(wrong))
                 continue
-            self._other(bare, word, first)
+            self._other(bare, first, indented=line[:1] in " \t")
 
-    def _other(self, bare: str, word: str, line: int) -> None:
+    def _first_word(self, bare: str) -> tuple[str, str]:
+        """The word that says what a line is, and the rest; `prompt"text"` and `boolean` count as what they mean."""
+        word = bare.split(None, 1)[0]
+        rest = bare[len(word) :]
+        if word in self._attributes or word in self._statements:
+            return word, rest
+        if word in _OLD_TYPES:
+            return _OLD_TYPES[word], rest
+        begin = _WORD.match(bare)
+        if begin and (begin[0] in self._attributes or begin[0] in self._statements) and not _ASSIGNMENT.match(bare):
+            return begin[0], " " + bare[begin.end() :]
+        return word, rest
+
+    def _other(self, bare: str, line: int, indented: bool) -> None:
         assignment = _ASSIGNMENT.match(bare)
-        word_match = _WORD.match(bare)
-        if assignment is not None and word not in _OLD_TYPES:
+        if assignment is not None:
             self._close_entry()
             try:
                 self._macros.define(assignment[1], assignment[2], assignment[3])
             except MacroTooLarge as wrong:
                 self._warn(line, str(wrong))
-        elif word in _OLD_TYPES:
-            bare = _OLD_TYPES[word] + bare[len(word) :]
-            self._attributes[_OLD_TYPES[word]](bare, line)
-        elif word_match and word_match[0] in self._attributes and self._entry is not None:
-            # `prompt"text"`, `bool"text"`
-            self._attributes[word_match[0]](word_match[0] + " " + bare[word_match.end() :], line)
-        elif word_match and word_match[0] in self._statements:
-            self._close_entry()
-            self._statements[word_match[0]](word_match[0] + " " + bare[word_match.end() :], line)
         elif bare.startswith("$("):
             try:
                 if self._macros.expand(bare).strip():
@@ -186,6 +194,8 @@ class _Reader(AttributeReader):
             except MacroTooLarge as wrong:
                 self._warn(line, str(wrong))
             self._macros.probes.clear()
+        elif indented and self._entry is not None:
+            self._unreadable(bare, line, f"{bare[:60]!a} is no attribute of Kconfig")
         else:
             self._warn(line, f"{bare[:60]!a} is no statement of Kconfig")
 
@@ -267,8 +277,7 @@ class _Reader(AttributeReader):
         try:
             condition = self._expression(text[2:])
         except (BadExpression, MacroTooLarge) as wrong:
-            self._warn(line, str(wrong))
-            condition = expressions.left_open(text[:80])
+            condition = expressions.left_open(f"{self._path}:{line}: `{text[:80]}`: {wrong}")
         self._macros.probes.clear()
         outer = self._blocks[-1] if self._blocks else None
         self._blocks.append(_Block("if", line, self._share(condition), outer.visible if outer else YES, outer.choice if outer else None))

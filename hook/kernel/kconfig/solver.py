@@ -34,6 +34,7 @@ class Solution:
     settings: Plan
     reasons: Mapping[str, Reason]
     probes: tuple[str, ...] = ()  # answers of the toolchain that it leans on
+    unread: tuple[str, ...] = ()  # lines that could not be read about options that hold it up
 
 
 class NoSolution(ValueError):
@@ -69,14 +70,14 @@ def solve(known: OptionLookup, base: Mapping[str, str], condition: Condition, gi
         plan = smallest(known, base, fixed, plan, condition)
         values = Values(known, _laid_over(base, fixed, plan))
         values.holds(condition)
-        probes = _probes(known, values, [*expressions.names(condition), *plan])
+        probes, unread = _leans_on(known, values, [*expressions.names(condition), *plan])
     except TooDeep as wrong:
         raise NoSolution(str(wrong)) from None
     except RecursionError:
         raise NoSolution("conditions that are nested too deep") from None
     except SearchOver:
         raise NoSolution("the search ended at its limit") from None
-    return Solution(plan, {name: reasons.get(name, Reason("")) for name in plan}, probes)
+    return Solution(plan, {name: reasons.get(name, Reason("")) for name in plan}, probes, unread)
 
 
 def _laid_over(base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan) -> dict[str, str]:
@@ -106,9 +107,13 @@ def smallest(known: OptionLookup, base: Mapping[str, str], fixed: Mapping[str, s
     return plan
 
 
-def _probes(known: OptionLookup, values: Values, names: Iterable[str]) -> tuple[str, ...]:
-    """What the toolchain was taken to say about the options that hold up the answer: those themselves, and what they depend on."""
+def _leans_on(known: OptionLookup, values: Values, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the toolchain was taken to say, and what could not be read, of the options that hold up the answer.
+
+    Those are the options of the answer themselves, and what they depend on.
+    """
     probes: dict[str, None] = {}
+    unread: dict[str, None] = {}
     seen: set[str] = set()
     waiting: list[tuple[Condition, int]] = [(Symbol(name), 0) for name in names]
     while waiting and len(seen) < 2000:
@@ -127,5 +132,6 @@ def _probes(known: OptionLookup, values: Values, names: Iterable[str]) -> tuple[
         if option is not None and (values.level(name) or option.type not in ("bool", "tristate")):
             for probe in option.probes:
                 probes[f"{name}: {probe}"] = None
+            unread |= dict.fromkeys(option.unread)
             waiting.append((option.depends, depth + 1))
-    return tuple(probes)
+    return tuple(probes), tuple(unread)

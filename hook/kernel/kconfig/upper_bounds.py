@@ -35,6 +35,8 @@ def impossible(known: OptionLookup, condition: Condition) -> str:
 
     Leans on no answer of the toolchain, on no search and on nothing that could not be read: what is not proved is taken to be possible.
     """
+    if known.warnings:
+        return ""  # an option may be defined or selected in what could not be read
     bounds = _Bounds(known)
     try:
         if bounds.may_hold(condition):
@@ -112,7 +114,7 @@ class _Bounds:
         may = False
         if option is not None and option.type in ("bool", "tristate", ""):
             may = (
-                bool(option.probes)
+                bool(option.probes or option.unread)
                 or any(self.may_hold(prompt) for prompt in option.prompts)
                 or any(self.may_hold(condition) and self.may_hold(value) for value, condition in option.defaults)
                 or any(self.may_hold(condition) and self.may_be_on(by) for by, condition in option.selected_by)
@@ -129,7 +131,7 @@ class _Bounds:
         self._always[name] = False
         option = self._known.get(name)
         always = False
-        if option is not None and option.type in ("bool", "tristate") and not option.choice and not option.probes:
+        if option is not None and option.type in ("bool", "tristate") and not (option.choice or option.probes or option.unread):
             always = any(self.is_always_on(by) and self.always_holds(condition) for by, condition in option.selected_by)
             if not always and not any(self.may_hold(prompt) for prompt in option.prompts):
                 for value, condition in option.defaults:

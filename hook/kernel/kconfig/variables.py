@@ -21,6 +21,7 @@ _TEST = re.compile(  # a comparison of two words by test(1)
     r"(?:test|\[)\s+(?:(\"[^\"$`]*\"|'[^']*')|([\w.-]*))\s*(!?=|-(?:eq|ne|lt|le|gt|ge))\s*"
     r"(\"[^\"$`]*\"|'[^']*'|[\w.-]+)(?:\s*\])?"
 )
+_EXPR = re.compile(r"\s*expr\s+(-?[0-9]{1,15})\s+([-+/%]|\\\*)\s+(-?[0-9]{1,15})\s*\Z")  # two numbers for expr(1)
 _WHOLE = re.compile(r"-?[0-9]{1,30}\Z")
 _NUMERIC = {"-eq": operator.eq, "-ne": operator.ne, "-lt": operator.lt, "-le": operator.le, "-gt": operator.gt, "-ge": operator.ge}
 _ANSWERED = frozenset(
@@ -116,7 +117,8 @@ class KconfigMacros:
         if plain is not None and name != "if-success":
             return "y" if plain is not (name == "failure") else "n"  # a comparison of texts leans on no tool but those asked for in it
         if name == "shell":
-            answer = self._toolchain.prints(",".join(raw))
+            worked_out = _arithmetic(self._expand(",".join(parts), arguments, depth)) if parts[:1] and "expr " in parts[0] else None
+            answer = self._toolchain.prints(",".join(raw)) if worked_out is None else worked_out
         elif name == "if-success":
             command = raw[0] if raw else ""
             good = self._toolchain.succeeds(command) if plain is None else plain
@@ -154,3 +156,24 @@ class KconfigMacros:
         if not arguments or "$(" not in text:
             return text
         return re.sub(r"\$\((\d)\)", lambda found: arguments[int(found[1])] if int(found[1]) < len(arguments) else "", text)[:_LONGEST]
+
+
+def _arithmetic(command: str) -> str | None:
+    """What `expr A / B` and its like print; None for any other command, and where expr would fail."""
+    words = _EXPR.match(command)
+    if words is None:
+        return None
+    left, right = int(words[1]), int(words[3])
+    match words[2]:
+        case "+":
+            return str(left + right)
+        case "-":
+            return str(left - right)
+        case "/" | "%" if not right:
+            return None
+        case "/":
+            return str(abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1))
+        case "%":
+            return str(abs(left) % abs(right) * (-1 if left < 0 else 1))
+        case _:
+            return str(left * right)

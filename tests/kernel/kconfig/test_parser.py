@@ -6,11 +6,12 @@ import pathlib
 
 import pytest
 
-from hook.kernel.kconfig import base_config, parser
-from hook.kernel.kconfig.expressions import shown
+from hook.kernel.kconfig import base_config, parser, solver
+from hook.kernel.kconfig.expressions import built_in, shown
 from hook.kernel.kconfig.olddefconfig import Values
 from hook.kernel.kconfig.option import Options
 from hook.kernel.kconfig.toolchain import NotAToolchain, toolchain
+from hook.kernel.kconfig.upper_bounds import impossible
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 from tests.conftest import Grow
@@ -177,8 +178,6 @@ source "$(shell,touch {mark})"
         ('endif\nconfig IN\n\tbool "in"\n', "Kconfig:1: `endif` without its beginning"),
         ('source "Kconfig"\nconfig IN\n\tbool "in"\n', "Kconfig:1: Kconfig sources itself"),
         ('source "../../etc/passwd"\nconfig IN\n\tbool "in"\n', "Kconfig:1: not sourced: ../../etc/passwd holds `..`"),
-        ('config IN\n\tbool "in"\n\tdepends on A &&\n', "Kconfig:3: an expression that ends early"),
-        ('config IN\n\tbool "in"\n\tdefault ' + "(" * 5000 + "\n", "Kconfig:3: an expression that is too long"),
         ('a = $(a)$(a)\nx := $(a)\nconfig IN\n\tbool "in"\n', "Kconfig:2: macros that expand without end"),
         ('what is this\nconfig IN\n\tbool "in"\n', "Kconfig:1: 'what is this' is no statement of Kconfig"),
     ],
@@ -187,6 +186,100 @@ def test_what_is_malformed_costs_a_warning_and_the_rest_is_read(grow: Grow, text
     options = read(grow({"Kconfig": text}))
     assert any(one.startswith(warning) for one in options.warnings), options.warnings
     assert "IN" in options.by_name
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("depends on A &&", "an expression that ends early"),
+        ("default " + "(" * 5000, "an expression that is too long"),
+        ("select OTHER when A", "'when' where an expression should end"),
+        ("takes OTHER from A", "'takes OTHER from A' is no attribute of Kconfig"),
+        ('boolean "in" what', "'what' after a prompt"),
+        ("range 1", "a range without two ends"),
+    ],
+)
+def test_a_line_that_cannot_be_read_concerns_its_entry_and_the_options_that_it_names(grow: Grow, line: str, why: str) -> None:
+    text = f'config IN\n\tbool\n\t{line}\nconfig OTHER\n\tbool\nconfig A\n\tbool "a"\nconfig REST\n\tbool\n'
+    options = read(grow({"Kconfig": text}))
+    assert options.warnings == []
+    assert options.by_name["IN"].unread == [f"Kconfig:3: {why}"] and options.by_name["REST"].unread == []
+    assert impossible(options, built_in("IN")) == "" and impossible(options, built_in("REST")) != ""
+    assert bool(impossible(options, built_in("OTHER"))) is ("OTHER" not in line)
+
+
+@pytest.mark.parametrize("line", ["select $(many)", "takes $(many)"])
+def test_a_line_whose_names_come_of_a_macro_that_cannot_be_read_concerns_every_option(grow: Grow, line: str) -> None:
+    text = f'many = $(many)$(many)\nconfig IN\n\tbool "in"\n\t{line}\nconfig REST\n\tbool\n'
+    options = read(grow({"Kconfig": text}))
+    assert options.warnings and impossible(options, built_in("REST")) == ""
+
+
+def test_an_unreadable_condition_of_a_menu_leaves_open_what_is_in_it_alone(grow: Grow) -> None:
+    text = 'menu "m"\n\tdepends on A &&\nconfig IN\n\tbool "in"\nendmenu\nif A &&\nconfig UNDER\n\tbool "u"\nendif\nconfig REST\n\tbool\n'
+    options = read(grow({"Kconfig": text}))
+    assert options.warnings == []
+    assert [bool(impossible(options, built_in(name))) for name in ("IN", "UNDER", "REST")] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("depends", "given", "visible"),
+    [
+        ("A if B", {"A": "n", "B": "n"}, 2),
+        ("A if B", {"A": "n", "B": "m"}, 0),
+        ("A if B", {"A": "m", "B": "m"}, 1),
+        ("A if B", {"A": "y", "B": "n"}, 2),
+        ("B if B", {"B": "m"}, 1),
+        ("B if B", {"B": "n"}, 2),
+        ("A if (B || C)", {"A": "n", "B": "n", "C": "m"}, 0),
+        ("A if (B || C)", {"A": "n", "B": "n", "C": "n"}, 2),
+        ("A if (B && C)", {"A": "n", "B": "n", "C": "y"}, 2),
+        ("A if !B", {"A": "n", "B": "y"}, 2),
+        ("A if !B", {"A": "n", "B": "n"}, 0),
+        ('A if TEXT != " if "', {"A": "n"}, 0),
+        ('A if TEXT = " if "', {"A": "n"}, 2),
+        ('TEXT = " if " if B', {"B": "y"}, 0),
+        ("A # if B", {"A": "n", "B": "n"}, 0),
+    ],
+)
+def test_a_dependency_with_if_asks_for_nothing_where_its_condition_is_n(
+    grow: Grow, depends: str, given: dict[str, str], visible: int
+) -> None:
+    text = f'config MODULES\n\tdef_bool y\n\tmodules\nconfig IN\n\ttristate "in"\n\tdepends on {depends}\nconfig TEXT\n\tstring\n\tdefault "x"\n'
+    options = read(grow({"Kconfig": text + "".join(f'config {name}\n\ttristate "x"\n' for name in "ABC")}))
+    assert options.warnings == [] and options.by_name["IN"].unread == []
+    assert Values(options, given).visible("IN") == visible
+
+
+def test_a_transitional_option_hands_on_the_value_of_an_old_config_and_is_written_to_no_new_one(grow: Grow) -> None:
+    text = 'config OLD\n\tbool\n\ttransitional\nconfig NEW\n\tbool "new"\n\tdefault OLD\nconfig USER\n\tbool "user"\n\tdepends on OLD\n'
+    options = read(grow({"Kconfig": text}))
+    assert base_config.configured(options, ["CONFIG_OLD=y\n"]) == {"NEW": "y", "USER": "n"}
+    assert solver.solve(options, {}, built_in("NEW")).settings == {"NEW": "y"}
+    assert impossible(options, built_in("USER")) == ""  # an old .config may have it
+    with pytest.raises(solver.NoSolution):
+        solver.solve(options, {}, built_in("USER"))
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("expr 190100 / 10000", "19"),
+        ("expr $(cc-version) / 10000", "12"),
+        ("expr 2 + 3", "5"),
+        ("expr -7 % 4", "-3"),
+        (r"expr 6 \* 7", "42"),
+    ],
+)
+def test_expr_of_known_numbers_is_worked_out(grow: Grow, command: str, answer: str) -> None:
+    options = read(grow({"Kconfig": f"config N\n\tint\n\tdefault $(shell,{command})\nconfig IS\n\tdef_bool N = $(shell,{command})\n"}))
+    assert options.warnings == [] and values(options) == {"N": answer, "IS": "y"}
+
+
+@pytest.mark.parametrize("command", ["expr 1 / 0", "expr 1 / $(nothing)", "expr 1 / 2 | tee x", "echo 1"])
+def test_what_a_shell_would_have_to_work_out_leaves_the_option_open(grow: Grow, command: str) -> None:
+    options = read(grow({"Kconfig": f'config A\n\tbool\n\tdefault y if "1" = $(shell,{command})\n'}))
+    assert impossible(options, built_in("A")) == "" and options.by_name["A"].probes
 
 
 def test_files_that_source_each_other_are_read_once(grow: Grow) -> None:
@@ -232,7 +325,8 @@ def test_a_huge_help_text_and_deep_nesting_are_read(grow: Grow) -> None:
 )
 def test_an_option_that_depends_on_itself_is_named_with_its_line_and_the_rest_is_read(grow: Grow, text: str, warning: str) -> None:
     options = read(grow({"Kconfig": text + "config REST\n\tdef_bool y\n"}))
-    assert len(options.warnings) == 1 and warning in options.warnings[0]
+    assert options.warnings == [] and options.by_name["REST"].unread == []
+    assert warning in options.by_name["A"].unread[0]
     assert base_config.configured(options, [""])["REST"] == "y"
 
 
@@ -241,7 +335,7 @@ def test_what_only_looks_like_a_cycle_is_none(grow: Grow) -> None:
     options = read(
         grow({"Kconfig": f'{many}choice\n\tprompt "one"\n\tdefault TWO\nconfig ONE\n\tbool "1"\nconfig TWO\n\tbool "2"\nendchoice\n'})
     )
-    assert options.warnings == []
+    assert not options.warnings and not any(option.unread for option in options.by_name.values())
 
 
 def test_sources_may_be_relative_optional_or_globs(grow: Grow) -> None:
@@ -250,7 +344,7 @@ def test_sources_may_be_relative_optional_or_globs(grow: Grow) -> None:
             {
                 "Kconfig": 'source "sub/Kconfig"\nosource "nowhere"\nsource "more/*/Kconfig"\n',
                 "sub/Kconfig": 'rsource "deeper/Kconfig"\n',
-                "sub/deeper/Kconfig": 'config DEEP\n\tbool "deep"\n\ttransitional\n',
+                "sub/deeper/Kconfig": 'config DEEP\n\tbool "deep"\n',
                 "more/one/Kconfig": 'config ONE\n\tbool "1"\n',
                 "more/two/Kconfig": 'config TWO\n\tbool "2"\n',
             }
