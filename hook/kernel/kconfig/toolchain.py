@@ -2,7 +2,8 @@
 
 Kconfig asks with `$(shell,…)` and the macros of scripts/Kconfig.include. Here a table answers, for the toolchain that the setting
 `fuzz.toolchain` names. Whatever the table does not know of is answered as a complete and recent GNU toolchain would. An answer is no proof:
-the reader of Kconfig notes which options lean on one.
+the reader of Kconfig notes which options lean on one. Beside clang stand LLVM's own tools, as `make LLVM=1` takes them; beside gcc the GNU
+ones. The questions were checked on Linux 6.1, 6.12 and 7.1, the versions against the release notes of gcc up to 16 and LLVM up to 22.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ _FLAGS: tuple[tuple[str, int, int], ...] = (
     ("-ftrivial-auto-var-init=", 12, 16),
     ("-fsanitize=kernel-memory", 0, 14),
     ("-fsanitize=kernel-hwaddress", 0, 11),
+    ("-fsanitize-kcfi-arity", 0, 21),
     ("-fsanitize=kcfi", 0, 16),
+    ("-fsanitize=implicit-", 0, 7),
+    ("-fsanitize=unsigned-integer-overflow", 0, 3),
+    ("-fsanitize-undefined-ignore-overflow-pattern", 0, 20),
+    ("-fsanitize-ignorelist", 0, 13),
+    ("-fsanitize-coverage-stack-depth-callback-min", 0, 21),
+    ("-fsanitize-coverage=trace-cmp", 8, 4),
+    ("-fms-anonymous-structs", 0, 23),
     ("-fsanitize=shadow-call-stack", 12, 10),
     ("-fsanitize=array-bounds", 0, 3),
     ("-fsanitize=local-bounds", 0, 3),
@@ -58,9 +67,10 @@ _COMMANDS: tuple[tuple[str, int, int], ...] = (
     ("rust_is_available", -1, -1),  # answered from the toolchain's own rustc
     ("import lxml", 0, 0),
     ("plugin-version.h", 0, 0),
-    ("grep -qv llvm", 1, 1),
-    ("grep -qi llvm", 0, 0),
+    ("grep -qv llvm", 1, 0),
+    ("grep -qi llvm", 0, 1),
     ("__counted_by__", 15, 19),
+    ("__nonstring__", 15, 21),
     ("-mprofile-kernel", 1, 1),
     ("gcc-thunk-extern", 1, 0),
     ("ppc-", 1, 1),
@@ -72,6 +82,10 @@ _COMMANDS: tuple[tuple[str, int, int], ...] = (
     ("asm goto(", 1, 1),
     ("__seg_fs", 1, 10),
 )
+
+_BINUTILS = "24000"  # 2.40, as scripts/ld-version.sh writes it
+# the first release of rustc with each LLVM, from the release notes of Rust
+_RUSTC_LLVM = (((1, 91), 21), ((1, 87), 20), ((1, 82), 19), ((1, 78), 18), ((1, 73), 17), ((1, 0), 16))
 
 
 class NotAToolchain(ValueError):
@@ -94,7 +108,13 @@ class Toolchain:
     @property
     def version(self) -> str:
         """As scripts/cc-version.sh writes it: five digits for gcc 9, six from 10 on."""
-        return str(self.major * 10000 + (200 if self.compiler == "gcc" else 0))
+        return str(self.major * 10000 + 200) if self.compiler == "gcc" else _llvm(self.major)
+
+    @property
+    def rustc_llvm(self) -> str:
+        """The version of the LLVM in rustc; 0 where there is no rustc."""
+        release = tuple(int(part) for part in (*self.rustc.split("."), "0")[:2]) if self.rustc else ()
+        return next((_llvm(llvm) for first, llvm in _RUSTC_LLVM if release >= first), "0")
 
     def takes(self, flag: str) -> bool:
         """Whether the compiler takes a flag."""
@@ -119,7 +139,7 @@ class Toolchain:
         if "rustc-version" in command:
             return _number(self.rustc, 100000, 100)
         if "rustc-llvm-version" in command:
-            return "180000" if self.rustc else "0"
+            return self.rustc_llvm
         if "bindgen" in command.lower() or "rustc" in command.lower():
             return "unknown" if not self.rustc else self.rustc
         return ""
@@ -132,13 +152,13 @@ class Toolchain:
             "cc-version": self.version,
             "cc-info": f"{'Clang' if clang else 'GCC'} {self.version}",
             "as-name": "LLVM" if clang else "GNU",
-            "as-version": self.version if clang else "24000",
-            "as-info": f"{'LLVM' if clang else 'GNU'} 24000",
-            "ld-name": "BFD",
-            "ld-version": "24000",
-            "ld-info": "BFD 24000",
+            "as-version": self.version if clang else _BINUTILS,
+            "as-info": f"LLVM {self.version}" if clang else f"GNU {_BINUTILS}",
+            "ld-name": "LLD" if clang else "BFD",
+            "ld-version": self.version if clang else _BINUTILS,
+            "ld-info": f"LLD {self.version}" if clang else f"BFD {_BINUTILS}",
             "rustc-version": _number(self.rustc, 100000, 100),
-            "rustc-llvm-version": "180000" if self.rustc else "0",
+            "rustc-llvm-version": self.rustc_llvm,
             "m32-flag": "-m32",
             "m64-flag": "-m64",
         }
@@ -157,3 +177,8 @@ def _number(version: str, major: int, minor: int) -> str:
     """A version as one number, as the scripts of the tree print it; 0 where the tool is not there."""
     parts = [int(part) for part in version.split(".")] if version else [0]
     return str(parts[0] * major + (parts[1] * minor if len(parts) > 1 else 0))
+
+
+def _llvm(major: int) -> str:
+    """The first release of a major version of LLVM as one number: 17.0, but 18.1."""
+    return str(major * 10000 + (100 if major >= 18 else 0))

@@ -136,7 +136,7 @@ source "arch/$(SRCARCH)/Kconfig"
     assert found["HELLO_BIG_WORLD"] == "y" and found["X86"] == "y"
     assert (found["IS_GCC"], found["VERSION"], found["HAS_PATTERN"], found["HAS_KMSAN"]) == ("y", "120200", "y", "n")
     other = values(read(source, "clang-19"))
-    assert (other["IS_GCC"], other["VERSION"], other["HAS_KMSAN"]) == ("n", "190000", "y")
+    assert (other["IS_GCC"], other["VERSION"], other["HAS_KMSAN"]) == ("n", "190100", "y")
     assert read(source).by_name["HAS_KMSAN"].probes == ["$(cc-option,-fsanitize=kernel-memory) = n"]
     with pytest.raises(NotAToolchain):
         toolchain("tcc")
@@ -280,6 +280,32 @@ def test_expr_of_known_numbers_is_worked_out(grow: Grow, command: str, answer: s
 def test_what_a_shell_would_have_to_work_out_leaves_the_option_open(grow: Grow, command: str) -> None:
     options = read(grow({"Kconfig": f'config A\n\tbool\n\tdefault y if "1" = $(shell,{command})\n'}))
     assert impossible(options, built_in("A")) == "" and options.by_name["A"].probes
+
+
+@pytest.mark.parametrize(
+    ("name", "clang", "linker", "rust"),
+    [
+        ("gcc-16", "0", "BFD 24000", "0"),
+        ("clang-17", "170000", "LLD 170000", "0"),
+        ("clang-20 rustc-1.88", "200100", "LLD 200100", "200100"),
+        ("clang-22 rustc-1.92", "220100", "LLD 220100", "210100"),
+        ("clang-18 rustc-1.78", "180100", "LLD 180100", "180100"),
+    ],
+)
+def test_the_releases_of_llvm_and_its_linker_stand_beside_clang(grow: Grow, name: str, clang: str, linker: str, rust: str) -> None:
+    text = """
+config CLANG
+	int
+	default $(cc-version) if $(success,test "$(cc-name)" = Clang)
+	default 0
+config LINKER
+	string
+	default "$(ld-info)"
+config RUST_LLVM
+	int
+	default $(rustc-llvm-version)
+"""
+    assert values(read(grow({"Kconfig": text}), name)) == {"CLANG": clang, "LINKER": linker, "RUST_LLVM": rust}
 
 
 def test_files_that_source_each_other_are_read_once(grow: Grow) -> None:
