@@ -40,6 +40,7 @@ COMMANDS = {
     "index": "index",
     "look": "look",
     "tool": "tool",
+    "mcp": "mcp",
 }
 
 

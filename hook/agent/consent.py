@@ -38,6 +38,11 @@ def refusal(repo: Repository, settings: Settings, commit: str, paths: list[str],
         return "no model is named (agent.model)"
     if not for_this_command and given_for(repo) != host(where):
         return f"nobody has allowed code of this repository to go to {host(where)}: `patch-triage agent enable`"
+    return withheld(repo, settings, commit, paths)
+
+
+def withheld(repo: Repository, settings: Settings, commit: str, paths: list[str]) -> str:
+    """Why this work is never sent to any model, whatever the consent; empty if it may be."""
     if held := held_back(paths, settings.agent.never_paths):
         return f"{held[0]} is never sent (agent.never_paths)"
     if branch := _embargoed(repo, settings.agent.never_branches, commit):

@@ -49,3 +49,9 @@ def fuzzed_kernel(settings: Settings) -> FuzzedKernel:
     """The kernel that the settings name."""
     fuzz = settings.fuzz
     return FuzzedKernel(settings.target.arch, fuzz.toolchain, settings.base_config, fuzz.vm)
+
+
+def of_tree(source: Source, settings: Settings, patch: Patch | None = None) -> Desk:
+    """The desk for questions about a tree, where no agent of ours asks them."""
+    agent = settings.agent
+    return Desk(source, Redactor(), agent.tool_seconds, agent.never_paths, target=fuzzed_kernel(settings), patch=patch)

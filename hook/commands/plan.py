@@ -73,7 +73,7 @@ def _of_commits(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, 
         last = names[-1]
         tip = (revisions(repo, last) or [""])[-1] if ".." in last else find_commit(objects, last).oid
         settings = setting_layers.at(objects, tip or "HEAD")
-        made = _plan(items, settings, Source(objects, tip or "HEAD")) if items else None
+        made = of_items(items, settings, Source(objects, tip or "HEAD")) if items else None
     return made, settings, Origin(repo.git_dir, tip), code
 
 
@@ -99,13 +99,14 @@ def _of_patch(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Or
             with Objects(change.repo, settings.limits.blob_bytes) as blobs:
                 verdict = triage.judge(change, blobs, settings, asking=_SEARCH).verdict
                 items.append(exporting.item(blobs, change, change.label, verdict, settings))
-                made = _plan(items, settings, Source(blobs, change.after))  # that of the last one is for the series
+                made = of_items(items, settings, Source(blobs, change.after))  # that of the last one is for the series
     if not items:
         raise CannotJudge("no patch of it could be judged: there is nothing to plan")
     return made, settings, Origin(repo.git_dir, base, str(pathlib.Path(options.patch).absolute())), code
 
 
-def _plan(items: list[Item], settings: Settings, source: Source) -> RunPlan | None:
+def of_items(items: list[Item], settings: Settings, source: Source) -> RunPlan | None:
+    """The plan for the changes that are worth fuzzing, of a tree with all of them; None where none is."""
     from hook.evidence.reach.devices import machine
     from hook.plan import run_plan, seeds
     from hook.syzlang import checkout

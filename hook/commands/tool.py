@@ -32,17 +32,14 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
 
     Raises WrongUse where the tool refuses the call.
     """
-    from hook import redaction
-    from hook.agent.desk import Desk, fuzzed_kernel
+    from hook.agent.desk import of_tree
     from hook.agent.tools import lookup_tools, tree_tools
     from hook.agent.tools.arguments import BadCall
 
     repo = repository(options)
     with Objects(repo) as objects:
         where = "" if options.staged else find_commit(objects, revision).oid
-        settings = setting_layers.at(objects, where or "HEAD")
-        target = fuzzed_kernel(settings)
-        desk = Desk(Source(objects, where), redaction.Redactor(), settings.agent.tool_seconds, settings.agent.never_paths, target=target)
+        desk = of_tree(Source(objects, where), setting_layers.at(objects, where or "HEAD"))
         try:
             results = tree_tools.call(lookup_tools.BY_NAME, desk, name, json.loads(arguments))
         except (BadCall, ValueError, RecursionError) as wrong:

@@ -41,7 +41,7 @@ def write(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path
         (place / "kmsan.config").write_text(KMSAN, "utf-8")
     config = manager_config.of_plan(plan, settings, place)
     (place / "manager.cfg").write_text(json.dumps(config, indent="\t", ensure_ascii=False) + "\n", "utf-8")
-    (place / "plan.json").write_text(json.dumps(_document(plan, settings, steps), indent="\t") + "\n", "utf-8")
+    (place / "plan.json").write_text(json.dumps(document(plan, settings, steps), indent="\t") + "\n", "utf-8")
     (place / "plan.md").write_text(_page(plan, settings, steps), "utf-8")
     if plan.seeds:
         (place / "seeds").mkdir()
@@ -76,7 +76,8 @@ def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Pat
                         f"{shlex.quote(syzkaller)}/bin/syz-manager -config {shlex.quote(str(place / 'manager.cfg'))}"))  # fmt: skip
 
 
-def _document(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> dict[str, Any]:
+def document(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> dict[str, Any]:
+    """The plan as programs read it."""
     interfaces = plan.enabled.interfaces if plan.enabled else ()
     return {
         "SchemaVersion": SCHEMA_VERSION,
