@@ -37,6 +37,7 @@ COMMANDS = {
     "plan": "plan",
     "b4-prep-check": "b4",
     "b4-review-check": "b4",
+    "presubmit": "presubmit",
     "index": "index",
     "look": "look",
     "tool": "tool",

@@ -217,6 +217,17 @@ class PatchworkSettings(SettingGroup, name="patchwork"):
     target_url: str = _field("", checks.url, "what the check links to")
 
 
+class GerritSettings(SettingGroup, name="gerrit"):
+    """Where `export gerrit --post` posts to."""
+
+    url: str = _field("", checks.url, "the Gerrit that `export gerrit --post` posts to (https://review.example.org)", bears=False)
+    user: str = _field("", checks.text, "the name of the account there", bears=False)
+    token_variable: str = _field("GERRIT_TOKEN", checks.text, "the environment variable that holds its HTTP password", bears=False)
+    token_command: str = _field(
+        "", checks.text, "a command that prints the password, instead of the variable; run without a shell", bears=False
+    )
+
+
 class PlanSettings(SettingGroup, name="plan"):
     """What `patch-triage plan` cannot know of the machine that fuzzes."""
 
@@ -318,6 +329,7 @@ class Settings:
         self.push = PushSettings(values)
         self.agent = AgentSettings(values)
         self.patchwork = PatchworkSettings(values)
+        self.gerrit = GerritSettings(values)
         self.plan = PlanSettings(values)
         self.base = BaseSettings(values)
         self.cache = CacheSettings(values)

@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hook.config import Settings
-from hook.failure import CannotJudge
 from hook.source.git import Repository
 from hook.verdict import DecidedBy, State, Verdict
 
@@ -38,10 +37,6 @@ class CannotExport(Exception):
     """What the command line asks for cannot be exported; the sentence says what to write instead."""
 
 
-class ExportFailed(CannotJudge):
-    """The export was begun and failed on the way; the sentence says why."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Export:
     """One run of `patch-triage export`, as a form gets it."""
@@ -55,7 +50,7 @@ class Export:
 
 @dataclasses.dataclass(frozen=True)
 class ExportForm:
-    """What `patch-triage export NAME` writes. Its `write` may raise CannotExport, ExportFailed, OSError."""
+    """What `patch-triage export NAME` writes. Its `write` may raise CannotExport, CannotJudge, OSError."""
 
     name: str
     about: str  # for --help

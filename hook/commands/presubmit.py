@@ -1,0 +1,71 @@
+"""`patch-triage presubmit`: the verdict of one commit for the hooks of `repo upload`, and whether the policy stops it."""
+
+from __future__ import annotations
+
+import argparse
+
+from hook import triage
+from hook.change.change import Change, NothingToJudge, UnknownMerge, find_commit, head_commit, of_commit, staged
+from hook.commands import DONE, STOPPED, WRONG_USE, Command, complain, repository
+from hook.config import Settings, WrongSetting
+from hook.report import text
+from hook.source import setting_layers
+from hook.source.object_store import Objects
+from hook.stages import judging
+
+_WARNED = 77  # git-repohooks shows the output as a warning, and uploads
+_STAGED = "pre-submit"  # what the hooks of ChromiumOS call a change that is not committed yet
+_ALL_THE_SAME = "`PATCH_TRIAGE=0 repo upload …` uploads all the same"
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("presubmit", presubmit, "judge a commit for the hooks of `repo upload`; policy.block stops it as it stops a push")
+    sub.add_argument(
+        "revision", nargs="?", default="HEAD", metavar="COMMIT", help="${PREUPLOAD_COMMIT}, ${PRESUBMIT_COMMIT} (default: HEAD)"
+    )
+    sub.add_argument("--warn", action="store_true", help=f"end with {_WARNED}, a warning, where the commit is worth fuzzing or open")
+
+
+def presubmit(options: argparse.Namespace) -> int:
+    """Print the verdict, one line where the commit is harmless."""
+    repo = repository(options)
+    if off := setting_layers.switched_off(repo):
+        print(text.plain(f"not judged, switched off here: {off}"))
+        return DONE
+    try:
+        policy = setting_layers.load(repo).policy.block
+    except WrongSetting as wrong:
+        complain(f"upload stopped, the policy is not known: {wrong}")
+        complain(_ALL_THE_SAME)
+        return WRONG_USE
+    warned = _WARNED if options.warn else DONE
+    try:
+        with Objects(repo) as objects:
+            change, settings = _change(objects, options.revision)
+            verdict = triage.judge(change, objects, settings, asking=judging.asking_for(settings.push.wait_seconds)).verdict
+    except NothingToJudge as nothing:
+        print(text.plain(f"nothing to judge: {nothing}"))
+        return _stopped(policy, "no verdict") if policy != "never" and isinstance(nothing, UnknownMerge) else DONE
+    except Exception as wrong:  # the last boundary: a defect of ours stops an upload only where a policy asks for a verdict
+        print(text.plain(f"no verdict: {judging.why(wrong)}"))
+        return warned if policy == "never" else _stopped(policy, "no verdict")
+    if not verdict.worth_fuzzing:
+        print(text.one_line(verdict))
+        return DONE
+    print("\n".join(text.paragraph(verdict)))
+    return _stopped(policy, change.label) if triage.stops(policy, verdict) else warned
+
+
+def _change(objects: Objects, revision: str) -> tuple[Change, Settings]:
+    if revision == _STAGED:
+        head = head_commit(objects)
+        return staged(objects, head), setting_layers.at(objects, head.oid if head else "")
+    commit = find_commit(objects, revision)
+    return of_commit(objects, commit), setting_layers.at(objects, commit.parent)
+
+
+def _stopped(policy: str, why: str) -> int:
+    complain(f"upload stopped by policy.block: {policy} ({why})")
+    complain(_ALL_THE_SAME)
+    return STOPPED
