@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
+
+import msgspec
 
 from hook.change.change import Change
 from hook.config import Settings
 from hook.verdict import DecidedBy, State, Verdict
 
 
-@dataclasses.dataclass(frozen=True)
-class Asking:
+class Asking(msgspec.Struct, frozen=True):
     """Whether and how the model may be asked about a change."""
 
     mode: str = "auto"  # auto: what the evidence leaves open; always; never
@@ -36,8 +36,7 @@ class Asking:
 NOT_ASKED = Asking(mode="never")
 
 
-@dataclasses.dataclass(frozen=True)
-class Unanswered:
+class Unanswered(msgspec.Struct, frozen=True):
     """How asking came to nothing."""
 
     end: str  # a name of loop.End or trouble.Trouble
@@ -74,4 +73,4 @@ def with_state(verdict: Verdict, change: Change, settings: Settings, asking: Ask
         return verdict
     if asking.may_wait and not (unanswered and unanswered.for_now):
         return verdict
-    return verdict if refusal(change, settings, asking) else dataclasses.replace(verdict, state=State.PENDING)
+    return verdict if refusal(change, settings, asking) else msgspec.structs.replace(verdict, state=State.PENDING)

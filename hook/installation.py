@@ -7,12 +7,13 @@ by the next one, and undone by uninstalling.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
 import shlex
 import stat
 import subprocess
+
+import msgspec
 
 from hook.source.git import GitError, Repository
 
@@ -28,8 +29,7 @@ class CannotInstall(Exception):
     """The hooks cannot, or should not, be written there; the sentence says what to do."""
 
 
-@dataclasses.dataclass(frozen=True)
-class _Hook:
+class _Hook(msgspec.Struct, frozen=True):
     """One stage's files in a hooks directory."""
 
     directory: pathlib.Path

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from hook import lazy_re
+
 CUT = "[redacted]"
 _OPAQUE = frozenset({"signature", "thought_signature", "thoughtSignature", "encrypted_content", "data"})
 _REMEMBERED = 2000
@@ -22,12 +24,12 @@ _SHORTEST = 8  # of a literal: shorter ones would redact ordinary words
 _MOST_LEARNT = 1000  # literals: each costs a pass over every text
 
 # a line that has none of these holds a secret of none of the forms below; asked first, since a commit pays for what it needs
-_HINT = re.compile(
+_HINT = lazy_re.compile(
     r"(?i)[_-]?key|token|secret|passw|passphrase|authorization|://|AKIA|ASIA|ABIA|ACCA|gh[opusr]_|gl\w+-|xox|xapp|AIza|ya29|sk-|npm_|pypi-|hf_"
     r"|dop_|eyJ|SG\.|SK[0-9a-f]{8}|[0-9]:AA|discord|sig=|\dQ~|[MNO][\w-]{23,26}\."
 )
-_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
-_END = re.compile(r"-----END (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
+_BEGIN = lazy_re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
+_END = lazy_re.compile(r"-----END (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 _LONGEST_BLOCK = 20_000  # characters of a key on one line
 _MOST_LINES = 500  # of a key
 _MOST_HEADERS = 5  # lines of it, before its body: `Proc-Type: 4,ENCRYPTED`
@@ -35,10 +37,10 @@ _MOST_SHORT = 2  # lines of it: the end of its body, and a checksum
 _LONGEST_LINE = 250
 # what may stand around a line of a key: the mark of a diff, quotes, a comment's star
 _AROUND = " \t\r+-\"'*/#>,;\\"
-_HEADER = re.compile(r"[A-Za-z-]{3,20}: .{1,100}")
-_BODY = re.compile(r"[A-Za-z0-9+/=]{4,120}")
+_HEADER = lazy_re.compile(r"[A-Za-z-]{3,20}: .{1,100}")
+_BODY = lazy_re.compile(r"[A-Za-z0-9+/=]{4,120}")
 _SHORT_BODY = 16
-_KEY_LINE = re.compile(r"(?=.*[A-Z])(?=.*[a-z0-9])(?:[A-Za-z0-9+/]{16,120}={0,2}|[A-Za-z0-9+/]{6,120}={1,2})\Z")
+_KEY_LINE = lazy_re.compile(r"(?=.*[A-Z])(?=.*[a-z0-9])(?:[A-Za-z0-9+/]{16,120}={0,2}|[A-Za-z0-9+/]{6,120}={1,2})\Z")
 # No form takes longer than in proportion to the text: none can begin again inside what it has just looked at.
 # These are secrets by themselves, each with the secret as its only group.
 _FORMS = (

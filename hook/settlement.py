@@ -5,10 +5,11 @@ Pure: what was found comes in, a verdict goes out. A proof always wins over a mo
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import typing
 from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from hook import __version__
 from hook.change.change import Change
@@ -29,8 +30,7 @@ _MAX_FACTS = 200  # in a verdict
 _LONGEST_QUESTION = 400  # of what stays open, in the reasoning
 
 
-@dataclasses.dataclass(frozen=True)
-class Proofs:
+class Proofs(msgspec.Struct, frozen=True):
     """What was found of a change without a model; what is None was not asked, since what came before it settles the verdict."""
 
     evidence: finding.Evidence
@@ -70,7 +70,7 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
     if Answer.NO not in (evidence.functional, evidence.reachable):
         return _with_options(verdict, proofs)
     if evidence.functional is not Answer.NO and proofs.reached is not None:
-        return dataclasses.replace(verdict, assumptions=proofs.reached.assumptions)
+        return msgspec.structs.replace(verdict, assumptions=proofs.reached.assumptions)
     return verdict
 
 
@@ -80,7 +80,7 @@ def _with_options(verdict: Verdict, proofs: Proofs) -> Verdict:
     if configs is None:
         return verdict
     first = configs.sets[0] if configs.sets else None
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         verdict,
         enable_configs=first.enable if first else (),
         disable_configs=first.disable if first else (),
@@ -101,7 +101,7 @@ def with_answers(
     """
     cost = sum((outcome.spent for outcome in outcomes.values()), Tokens())
     model = next((outcome.model for outcome in outcomes.values()), "")
-    verdict = dataclasses.replace(verdict, model=model, tokens=cost, disputes=disputes)
+    verdict = msgspec.structs.replace(verdict, model=model, tokens=cost, disputes=disputes)
     for agent, outcome in outcomes.items():
         verdict = WITH_ANSWER[agent](verdict, outcome, reasons)
     return verdict
@@ -111,7 +111,7 @@ def _with_evaluation(verdict: Verdict, outcome: loop.Outcome, reasons: Mapping[s
     """With what the patch evaluator says: whether to fuzz, where, and with which options."""
     answer = outcome.results
     if answer is None:
-        return dataclasses.replace(
+        return msgspec.structs.replace(
             verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {outcome.end}: {outcome.why}"
         )
     if verdict.needs_kmsan and not answer.worth_fuzzing:
@@ -127,7 +127,7 @@ def _with_evaluation(verdict: Verdict, outcome: loop.Outcome, reasons: Mapping[s
 
 def _agreed(verdict: Verdict, answer: EvaluationArguments) -> Verdict:
     """A proved verdict that the agent agrees with: the proof speaks for itself; where to aim is no part of it."""
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         verdict,
         reasoning=f"{verdict.reasoning} The model agrees: {answer.reasoning}",
         focus_symbols=verdict.focus_symbols or answer.focus_symbols,
@@ -137,8 +137,8 @@ def _agreed(verdict: Verdict, answer: EvaluationArguments) -> Verdict:
 
 def _decided_by_agent(verdict: Verdict, answer: EvaluationArguments) -> Verdict:
     if not answer.worth_fuzzing:
-        verdict = dataclasses.replace(verdict, disable_configs=(), config_sets=(), config_reasons={})
-    return dataclasses.replace(
+        verdict = msgspec.structs.replace(verdict, disable_configs=(), config_sets=(), config_reasons={})
+    return msgspec.structs.replace(
         verdict,
         worth_fuzzing=answer.worth_fuzzing,
         decided_by=DecidedBy.AGENT,
@@ -156,7 +156,9 @@ def _with_corrections(verdict: Verdict, answer: EvaluationArguments, reasons: Ma
     if not isinstance(answer, grounding.Evaluation) or not verdict.worth_fuzzing:
         return verdict
     new = {name: why for name, why in reasons.items() if name in verdict.enable_configs}
-    return dataclasses.replace(verdict, via=answer.via, corrections=answer.corrections, config_reasons={**new, **verdict.config_reasons})
+    return msgspec.structs.replace(
+        verdict, via=answer.via, corrections=answer.corrections, config_reasons={**new, **verdict.config_reasons}
+    )
 
 
 def _with_kmsan(verdict: Verdict, outcome: loop.Outcome, reasons: Mapping[str, ConfigReason]) -> Verdict:
@@ -167,8 +169,8 @@ def _with_kmsan(verdict: Verdict, outcome: loop.Outcome, reasons: Mapping[str, C
     if verdict.needs_kmsan:
         return _disputed(verdict, f"NeedsKMSAN false, against: {verdict.kmsan_reasoning} The model says: {answer.kmsan_reasoning}")
     if answer is None:
-        return dataclasses.replace(verdict, kmsan_reasoning=f"not judged: {outcome.end}: {outcome.why}")
-    return dataclasses.replace(verdict, needs_kmsan=answer.needs_kmsan, kmsan_reasoning=answer.kmsan_reasoning)
+        return msgspec.structs.replace(verdict, kmsan_reasoning=f"not judged: {outcome.end}: {outcome.why}")
+    return msgspec.structs.replace(verdict, needs_kmsan=answer.needs_kmsan, kmsan_reasoning=answer.kmsan_reasoning)
 
 
 # what an agent's answer makes of the verdict, by the agent's name
@@ -176,12 +178,12 @@ WITH_ANSWER = {"patch-evaluator": _with_evaluation, "kmsan-evaluator": _with_kms
 
 
 def _disputed(verdict: Verdict, dispute: str) -> Verdict:
-    return dataclasses.replace(verdict, disputes=(*verdict.disputes, dispute))
+    return msgspec.structs.replace(verdict, disputes=(*verdict.disputes, dispute))
 
 
 def without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
     """The verdict as it is published: whatever way a secret took into an agent's words, it ends here."""
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         verdict,
         reasoning=redactor.text(verdict.reasoning),
         kmsan_reasoning=redactor.text(verdict.kmsan_reasoning),

@@ -7,7 +7,6 @@ file; at the end of the run the file is put in order, one span a line. The names
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import json
 import os
@@ -17,6 +16,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from hook.failure import CannotJudge
 
 Result = TypeVar("Result")
@@ -24,8 +25,7 @@ Result = TypeVar("Result")
 _MOST_BYTES = 64 << 20  # a file beyond this is no trajectory of ours
 
 
-@dataclasses.dataclass
-class Span:
+class Span(msgspec.Struct):
     """One step. `finished` is empty while it runs, or where the run died in it."""
 
     seq: int
@@ -143,12 +143,12 @@ class Trajectory:
 
 def to_document(span: Span) -> dict[str, Any]:
     """The span as programs read it."""
-    return {_name(field.name): getattr(span, field.name) for field in dataclasses.fields(Span)}
+    return {_name(field): getattr(span, field) for field in Span.__struct_fields__}
 
 
 def cleaned(span: Span, clean: Callable[[Any], Any]) -> Span:
     """The span with each of its texts and values as `clean` gives it."""
-    return dataclasses.replace(span, **{field.name: clean(getattr(span, field.name)) for field in dataclasses.fields(Span)})
+    return msgspec.structs.replace(span, **{field: clean(getattr(span, field)) for field in Span.__struct_fields__})
 
 
 def read(path: pathlib.Path) -> list[Span]:
@@ -157,14 +157,14 @@ def read(path: pathlib.Path) -> list[Span]:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise CannotJudge(f"{path} has more than {_MOST_BYTES} bytes: no trajectory of ours")
-    fields = {_name(field.name): field for field in dataclasses.fields(Span)}
+    fields = {_name(field): field for field in Span.__struct_fields__}
     spans: dict[int, Span] = {}
     for line in data.split(b"\n"):
         try:
             document = json.loads(line)
-            span = Span(**{fields[key].name: value for key, value in document.items() if key in fields})
-            for field in dataclasses.fields(Span):
-                if field.type in ("int", "str") and type(getattr(span, field.name)).__name__ != field.type:
+            span = Span(**{fields[key]: value for key, value in document.items() if key in fields})
+            for field, kind in Span.__annotations__.items():
+                if kind in ("int", "str") and type(getattr(span, field)).__name__ != kind:
                     raise TypeError
         except (ValueError, TypeError, AttributeError, RecursionError):
             continue

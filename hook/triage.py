@@ -8,10 +8,11 @@ proved (hook.steps.proving), asks the agents what stays open, where they may be 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from hook import reuse
 from hook.asking import NOT_ASKED, Asking, Unanswered, may_ask, with_state
@@ -35,8 +36,7 @@ if typing.TYPE_CHECKING:
     from hook.evidence.functional import hunk_classes
 
 
-@dataclasses.dataclass(frozen=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """A change with its verdict."""
 
     change: Change
@@ -47,8 +47,7 @@ class Judged:
     unanswered: Unanswered | None = None  # the question of this run that got no answer, if there is one
 
 
-@dataclasses.dataclass(frozen=True)
-class NotJudged:
+class NotJudged(msgspec.Struct, frozen=True):
     """A commit without a verdict: because there is nothing to judge, or because it could not be read."""
 
     commit: str
@@ -70,7 +69,7 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
             try:
                 waited = stack.enter_context(claim.held(change.repo, change.patch.change_id, asking.deadline - time.monotonic()))
             except filelock.Held:
-                asking = dataclasses.replace(asking, deadline=0.0)  # somebody else still asks about it: pending
+                asking = msgspec.structs.replace(asking, deadline=0.0)  # somebody else still asks about it: pending
             except OSError:
                 pass  # nothing can be written here: what asking costs could not be, either
             else:
@@ -83,7 +82,7 @@ def _known(change: Change, objects: Objects, settings: Settings, asking: Asking)
     known = reuse.known(change, objects, settings, asking)
     if known is None:
         return None
-    verdict = dataclasses.replace(known.verdict, base=change.base, commit=change.commit)
+    verdict = msgspec.structs.replace(known.verdict, base=change.base, commit=change.commit)
     return Judged(change, with_state(verdict, change, settings, asking), known.why)
 
 
@@ -100,7 +99,7 @@ def _judge(case: Case) -> Judged:
             "ask-or-not", lambda: consultation.prepare(proved, trajectory), lambda it: {"Asked": it[0] is not None, "Why": it[1]}
         )
         answered = consultation.ask(proved, bench, why, trajectory) if bench is not None else Answered(proved.verdict, why)
-        verdict = dataclasses.replace(answered.verdict, base=change.base, commit=change.commit)
+        verdict = msgspec.structs.replace(answered.verdict, base=change.base, commit=change.commit)
         span.results = to_document(verdict)
     if bench is not None:
         trajectory.close()
@@ -116,7 +115,7 @@ def _keep_for_reuse(proved: Proved, answered: Answered, verdict: Verdict) -> Non
     case, proofs = proved.case, proved.proofs
     if any(outcome.results is None for outcome in answered.outcomes.values()):
         return  # what an endpoint could not answer today it may answer tomorrow
-    verdict = dataclasses.replace(verdict, tokens=Tokens())
+    verdict = msgspec.structs.replace(verdict, tokens=Tokens())
     # a full disk or a read-only .git: the verdict itself is what counts, and the record says what is wrong
     with contextlib.suppress(OSError):
         if verdict.decided_by is DecidedBy.AGENT:
@@ -130,7 +129,7 @@ def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
     from hook.evidence.functional import hunk_classes
 
     found = hunk_classes.classify(judged.change.patch, tree_after(judged.change, objects, settings), settings.target.arch)
-    return dataclasses.replace(judged, hunks=tuple(found))
+    return msgspec.structs.replace(judged, hunks=tuple(found))
 
 
 def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:

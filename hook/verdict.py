@@ -4,12 +4,11 @@ Pure data. The names of the fields as programs read them (`WorthFuzzing`, ...) a
 docs/formats.md.
 """
 
-from __future__ import annotations
-
-import dataclasses
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 SCHEMA_VERSION = 1
 
@@ -49,8 +48,7 @@ class State(enum.StrEnum):
     STALE = "stale"
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a fact can be seen."""
 
     path: str  # tree path, quoted as git quotes it where it holds odd bytes
@@ -58,8 +56,7 @@ class Place:
     blob: str  # object id of the blob the line is in, empty where there is none (a submodule)
 
 
-@dataclasses.dataclass(frozen=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """A claim with the place that proves it."""
 
     claim: str
@@ -67,8 +64,7 @@ class Fact:
     text: str = ""  # the line itself, or what else was read there
 
 
-@dataclasses.dataclass(frozen=True)
-class ConfigSet:
+class ConfigSet(msgspec.Struct, frozen=True):
     """Options to switch on and off together, and the changed lines that a kernel then holds."""
 
     enable: tuple[str, ...] = ()
@@ -76,8 +72,7 @@ class ConfigSet:
     lines: tuple[str, ...] = ()  # PATH:3-5,9
 
 
-@dataclasses.dataclass(frozen=True)
-class ConfigReason:
+class ConfigReason(msgspec.Struct, frozen=True):
     """Why an option is asked for."""
 
     purpose: str  # build: a changed line is not compiled without it; reach: nothing leads there without it
@@ -86,8 +81,7 @@ class ConfigReason:
     line: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Tokens:
+class Tokens(msgspec.Struct, frozen=True):
     """What asking the model has cost."""
 
     input: int = 0
@@ -95,7 +89,7 @@ class Tokens:
     thoughts: int = 0
     estimated: bool = False  # the endpoint did not count them all
 
-    def __add__(self, other: Tokens) -> Tokens:
+    def __add__(self, other: "Tokens") -> "Tokens":
         return Tokens(
             self.input + other.input, self.output + other.output, self.thoughts + other.thoughts, self.estimated or other.estimated
         )
@@ -218,55 +212,59 @@ ANSWER, DECIDED_BY, STATE = _of(Answer), _of(DecidedBy), _of(State)
 _NOTHING_SPENT = Tokens()
 
 
-def _field(name: str, form: Form, default: Any = dataclasses.MISSING, *, rare: bool = False) -> Any:
-    """A field of the verdict and of its document, where it is called `name`; a `rare` one is written only where it holds something."""
-    about = {"name": name, "form": form, "rare": rare}
-    return dataclasses.field(default_factory=dict, metadata=about) if default == {} else dataclasses.field(default=default, metadata=about)
+class DocumentField(NamedTuple):
+    """What a field is called in the document, and its form there; a `rare` one is written only where it holds something."""
+
+    name: str
+    form: Form
+    rare: bool = False
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What is said of one change. The fields and their names are SchemaVersion 1, in the order in which a document has them.
 
     Take worth_fuzzing and decided_by from `decide`, which keeps them in step with the two answers.
     """
 
-    worth_fuzzing: bool = _field("WorthFuzzing", FLAG)
-    focus_symbols: tuple[str, ...] = _field("FocusSymbols", NAMES, ())
-    enable_configs: tuple[str, ...] = _field("EnableConfigs", NAMES, ())
-    needs_kmsan: bool = _field("NeedsKMSAN", FLAG, False)
-    kmsan_reasoning: str = _field("KMSANReasoning", TEXT, "")
-    reasoning: str = _field("Reasoning", TEXT)
-    decided_by: DecidedBy = _field("DecidedBy", DECIDED_BY)
-    state: State = _field("State", STATE, State.FINAL)
-    functional: Answer = _field("Functional", ANSWER)
-    reachable: Answer = _field("Reachable", ANSWER)
-    changed_functions: tuple[str, ...] = _field("ChangedFunctions", NAMES, ())
-    via: tuple[str, ...] = _field("Via", NAMES, ())
-    change_classes: tuple[str, ...] = _field("ChangeClasses", NAMES, ())
-    disable_configs: tuple[str, ...] = _field("DisableConfigs", NAMES, ())
+    worth_fuzzing: Annotated[bool, DocumentField("WorthFuzzing", FLAG)]
+    focus_symbols: Annotated[tuple[str, ...], DocumentField("FocusSymbols", NAMES)] = ()
+    enable_configs: Annotated[tuple[str, ...], DocumentField("EnableConfigs", NAMES)] = ()
+    needs_kmsan: Annotated[bool, DocumentField("NeedsKMSAN", FLAG)] = False
+    kmsan_reasoning: Annotated[str, DocumentField("KMSANReasoning", TEXT)] = ""
+    reasoning: Annotated[str, DocumentField("Reasoning", TEXT)]
+    decided_by: Annotated[DecidedBy, DocumentField("DecidedBy", DECIDED_BY)]
+    state: Annotated[State, DocumentField("State", STATE)] = State.FINAL
+    functional: Annotated[Answer, DocumentField("Functional", ANSWER)]
+    reachable: Annotated[Answer, DocumentField("Reachable", ANSWER)]
+    changed_functions: Annotated[tuple[str, ...], DocumentField("ChangedFunctions", NAMES)] = ()
+    via: Annotated[tuple[str, ...], DocumentField("Via", NAMES)] = ()
+    change_classes: Annotated[tuple[str, ...], DocumentField("ChangeClasses", NAMES)] = ()
+    disable_configs: Annotated[tuple[str, ...], DocumentField("DisableConfigs", NAMES)] = ()
     # more than one where no kernel holds all changed lines; the first is EnableConfigs
-    config_sets: tuple[ConfigSet, ...] = _field("ConfigSets", CONFIG_SETS, ())
-    config_reasons: Mapping[str, ConfigReason] = _field("ConfigReasons", REASONS, {})
-    evidence: tuple[Fact, ...] = _field("Evidence", FACTS, ())
-    assumptions: tuple[str, ...] = _field("Assumptions", NAMES, ())
+    config_sets: Annotated[tuple[ConfigSet, ...], DocumentField("ConfigSets", CONFIG_SETS)] = ()
+    config_reasons: Annotated[Mapping[str, ConfigReason], DocumentField("ConfigReasons", REASONS)] = msgspec.field(default_factory=dict)
+    evidence: Annotated[tuple[Fact, ...], DocumentField("Evidence", FACTS)] = ()
+    assumptions: Annotated[tuple[str, ...], DocumentField("Assumptions", NAMES)] = ()
     # of the virtual machine, or the kernel's own virtual ones, that make the changed code run
-    devices: tuple[str, ...] = _field("Devices", NAMES, ())
+    devices: Annotated[tuple[str, ...], DocumentField("Devices", NAMES)] = ()
     # KIND:NAME, that a program drives to run the changed code: call:mbind, device:/dev/kvm, genl:nl80211; the nearest first
-    interfaces: tuple[str, ...] = _field("Interfaces", NAMES, (), rare=True)
+    interfaces: Annotated[tuple[str, ...], DocumentField("Interfaces", NAMES, rare=True)] = ()
     # what the machine is started with for that; empty where syz-manager's own arguments do
-    qemu_args: str = _field("QemuArgs", TEXT, "", rare=True)
-    kernel_parameters: tuple[str, ...] = _field("KernelParameters", NAMES, (), rare=True)
-    disputes: tuple[str, ...] = _field("Disputes", NAMES, ())  # what the model said against a proved fact
+    qemu_args: Annotated[str, DocumentField("QemuArgs", TEXT, rare=True)] = ""
+    kernel_parameters: Annotated[tuple[str, ...], DocumentField("KernelParameters", NAMES, rare=True)] = ()
+    disputes: Annotated[tuple[str, ...], DocumentField("Disputes", NAMES)] = ()  # what the model said against a proved fact
     # what was changed in the model's answer, and why; a farm's runs and notes of before know no such field
-    corrections: tuple[str, ...] = _field("Corrections", NAMES, (), rare=True)
-    model: str = _field("Model", TEXT, "")  # that the agent asked, empty where none was
-    tokens: Tokens = _field("Tokens", TOKENS, _NOTHING_SPENT)
-    change_id: str = _field("ChangeId", TEXT)
-    patch_id: str = _field("PatchId", TEXT, "")
-    base: str = _field("Base", TEXT, "")  # commit that the change was judged against, empty before the first commit
-    commit: str = _field("Commit", TEXT, "")  # commit that the change is, empty while it is staged or mailed
-    tool_version: str = _field("ToolVersion", TEXT, "")
+    corrections: Annotated[tuple[str, ...], DocumentField("Corrections", NAMES, rare=True)] = ()
+    model: Annotated[str, DocumentField("Model", TEXT)] = ""  # that the agent asked, empty where none was
+    tokens: Annotated[Tokens, DocumentField("Tokens", TOKENS)] = _NOTHING_SPENT
+    change_id: Annotated[str, DocumentField("ChangeId", TEXT)]
+    patch_id: Annotated[str, DocumentField("PatchId", TEXT)] = ""
+    base: Annotated[str, DocumentField("Base", TEXT)] = ""  # commit that the change was judged against, empty before the first commit
+    commit: Annotated[str, DocumentField("Commit", TEXT)] = ""  # commit that the change is, empty while it is staged or mailed
+    tool_version: Annotated[str, DocumentField("ToolVersion", TEXT)] = ""
+
+
+_FIELDS: dict[str, DocumentField] = {key: kind.__metadata__[0] for key, kind in Verdict.__annotations__.items()}
 
 
 def decide(functional: Answer, reachable: Answer) -> tuple[bool, DecidedBy]:
@@ -301,10 +299,10 @@ def not_proved(verdict: Verdict) -> str:
 def to_document(verdict: Verdict) -> dict[str, Any]:
     """The verdict as programs read it: plain types, the field names of SchemaVersion 1, in a fixed order."""
     document: dict[str, Any] = {}
-    for field in dataclasses.fields(verdict):
-        value, about = getattr(verdict, field.name), field.metadata
-        if value or not about["rare"]:
-            document[about["name"]] = about["form"].write(value)
+    for key, field in _FIELDS.items():
+        value = getattr(verdict, key)
+        if value or not field.rare:
+            document[field.name] = field.form.write(value)
     return {**document, "SchemaVersion": SCHEMA_VERSION}
 
 
@@ -315,7 +313,4 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
     """
     if document.get("SchemaVersion") != SCHEMA_VERSION:
         raise NotAVerdict(f"SchemaVersion is {document.get('SchemaVersion')!r}, this program reads {SCHEMA_VERSION}")
-    fields = dataclasses.fields(Verdict)
-    return Verdict(
-        **{field.name: field.metadata["form"].read(field.metadata["name"], document.get(field.metadata["name"])) for field in fields}
-    )
+    return Verdict(**{key: field.form.read(field.name, document.get(field.name)) for key, field in _FIELDS.items()})

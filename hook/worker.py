@@ -8,7 +8,6 @@ lowest priority, and ends when nothing is due. It writes the note as a hook woul
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import pathlib
@@ -18,11 +17,14 @@ import threading
 import time
 from collections.abc import Sequence
 
-from hook import own_python, triage
+import msgspec
+
+from hook import triage
 from hook.asking import Asking, refusal
 from hook.change.change import NothingToJudge, find_commit, of_commit
 from hook.config import DEFAULTS, Settings, WrongSetting
 from hook.failure import CannotJudge
+from hook.processes import own_python
 from hook.record import pending
 from hook.record.pending import Question
 from hook.source import filelock, own_files, setting_layers
@@ -93,8 +95,7 @@ def _start(repo: Repository, handle: int) -> None:
     )  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Doing:
+class Doing(msgspec.Struct, frozen=True):
     """What the worker is at."""
 
     process: int
@@ -177,7 +178,7 @@ class Worker:
         """What came of one question, None where it was not asked and need not be, or not now. Raises _SwitchedOff."""
         # where it was made: which branch is worked on there, and what is switched off there
         place, ours = pathlib.Path(question.git_dir), self.repo.common_dir / "worktrees"
-        repo = dataclasses.replace(self.repo, git_dir=place) if place.parent == ours and place.is_dir() else self.repo
+        repo = msgspec.structs.replace(self.repo, git_dir=place) if place.parent == ours and place.is_dir() else self.repo
         with Objects(repo) as objects:
             if not _is_wanted(repo, objects, question.commit):
                 pending.drop(self.repo, question.commit)
@@ -228,11 +229,11 @@ class Worker:
         tries = question.tries + counts
         if tries >= settings.agent.background_tries:
             if not settled:
-                final = dataclasses.replace(judged.verdict, state=State.FINAL)
-                triage.keep(self.repo, [dataclasses.replace(judged, verdict=final)], settings)
-            return self._give_up(dataclasses.replace(question, tries=tries), f"asked {tries} times; {why}")
+                final = msgspec.structs.replace(judged.verdict, state=State.FINAL)
+                triage.keep(self.repo, [msgspec.structs.replace(judged, verdict=final)], settings)
+            return self._give_up(msgspec.structs.replace(question, tries=tries), f"asked {tries} times; {why}")
         pause = _pause(settings.agent.background_pause_seconds, max(1, tries))
-        self._put_off(dataclasses.replace(question, tries=tries), time.time() + pause, why, settings)
+        self._put_off(msgspec.structs.replace(question, tries=tries), time.time() + pause, why, settings)
         if failed is None or end == Trouble.REFUSED:
             return False  # as with a wrong key: the next call of ours may bring another
         if failed.for_now:
@@ -247,20 +248,20 @@ class Worker:
         """Leave it for later; or for good, where it could not be asked for days."""
         if time.time() - question.since > _MAX_DAYS * _DAY_SECONDS:
             return self._give_up(question, f"no answer for {_MAX_DAYS} days; {why}")
-        pending.replace(self.repo, dataclasses.replace(question, not_before=until, why=why))
+        pending.replace(self.repo, msgspec.structs.replace(question, not_before=until, why=why))
         return True
 
     def _fail(self, question: Question, why: str) -> None:
         """It could not even be asked, or the answer not be recorded, for a reason of ours or of the repository."""
-        question = dataclasses.replace(question, tries=question.tries + 1, why=why)
+        question = msgspec.structs.replace(question, tries=question.tries + 1, why=why)
         if question.tries >= DEFAULTS.agent.background_tries:
             self._give_up(question, why)
         else:
             pause = _pause(DEFAULTS.agent.background_pause_seconds, question.tries)
-            pending.replace(self.repo, dataclasses.replace(question, not_before=time.time() + pause))
+            pending.replace(self.repo, msgspec.structs.replace(question, not_before=time.time() + pause))
 
     def _give_up(self, question: Question, why: str) -> bool:
-        pending.replace(self.repo, dataclasses.replace(question, why=why, given_up=True))
+        pending.replace(self.repo, msgspec.structs.replace(question, why=why, given_up=True))
         return True
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from hook import own_python
+from hook.processes import own_python
 from tests.agent import background
 from tests.agent.conftest import make_httpserver, scripted  # noqa: F401
 from tests.agent.model import Model

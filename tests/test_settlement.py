@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from hook import settlement
@@ -22,9 +21,9 @@ OPEN = Verdict(
     focus_symbols=("pool_get",),
     enable_configs=("POOL",),
 )
-PROVED = dataclasses.replace(OPEN, decided_by=DecidedBy.EVIDENCE, reachable=Answer.YES)
-HARMLESS = dataclasses.replace(PROVED, worth_fuzzing=False, functional=Answer.NO, focus_symbols=(), enable_configs=())
-LEAKS = dataclasses.replace(PROVED, needs_kmsan=True, kmsan_reasoning="4 bytes of padding are uninitialised.")
+PROVED = msgspec.structs.replace(OPEN, decided_by=DecidedBy.EVIDENCE, reachable=Answer.YES)
+HARMLESS = msgspec.structs.replace(PROVED, worth_fuzzing=False, functional=Answer.NO, focus_symbols=(), enable_configs=())
+LEAKS = msgspec.structs.replace(PROVED, needs_kmsan=True, kmsan_reasoning="4 bytes of padding are uninitialised.")
 
 WORTH = Evaluation(True, "it can loop for ever", ("pool_put",), ("NUMA",), via=("pool_ioctl",), corrections=("kfree: ubiquitous",))
 NOT_WORTH = Evaluation(False, "only a log text")
@@ -55,7 +54,7 @@ def test_what_is_open_is_decided_by_the_agent() -> None:
 @pytest.mark.parametrize(("verdict", "answer"), [(PROVED, NOT_WORTH), (HARMLESS, WORTH)])
 def test_a_proof_wins_over_the_agent(verdict: Verdict, answer: Evaluation) -> None:
     found = answered(verdict, answer)
-    assert found == dataclasses.replace(verdict, model="a-model", tokens=Tokens(10, 1))
+    assert found == msgspec.structs.replace(verdict, model="a-model", tokens=Tokens(10, 1))
 
 
 def test_an_agent_that_agrees_does_not_move_the_aim_of_a_proof() -> None:

@@ -5,12 +5,13 @@ A request is sent only if what was sent already, by whomever, and the most that 
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import os
 import pathlib
 import re
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from hook.agent.endpoint.trouble import NoAnswer, Trouble
 from hook.agent.ledger import Day, Ledger, LedgerLine
@@ -22,8 +23,7 @@ from hook.verdict import Tokens
 _MILLION = 1_000_000
 
 
-@dataclasses.dataclass(frozen=True)
-class Price:
+class Price(msgspec.Struct, frozen=True):
     """Money for a million tokens."""
 
     input: float = 0.0
@@ -40,8 +40,7 @@ class Price:
         return Price(self.input, most, most)
 
 
-@dataclasses.dataclass(frozen=True)
-class Cap:
+class Cap(msgspec.Struct, frozen=True):
     """One limit, and what counts towards it."""
 
     setting: str
@@ -51,8 +50,7 @@ class Cap:
     spent: Callable[[LedgerLine], float]
 
 
-@dataclasses.dataclass(frozen=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True):
     """A request that is written down and not settled yet."""
 
     path: pathlib.Path
@@ -106,7 +104,7 @@ class Meter:
 
     def settle(self, ticket: Ticket, tokens: Tokens) -> None:
         """Write down what a request did cost. Where that cannot be written, the most it could cost stays counted."""
-        line = dataclasses.replace(ticket.line, settled=True, tokens=tokens, money=self._price(ticket.line.model).of(tokens))
+        line = msgspec.structs.replace(ticket.line, settled=True, tokens=tokens, money=self._price(ticket.line.model).of(tokens))
         try:
             self._ledger.settle(ticket.path, line)
         except (filelock.Held, OSError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
+
+import msgspec
 
 from hook.change.patch import Patch
 from hook.config import Settings
@@ -13,8 +14,7 @@ from hook.redaction import Redactor
 from hook.source.tree import Source
 
 
-@dataclasses.dataclass(frozen=True)
-class FuzzedKernel:
+class FuzzedKernel(msgspec.Struct, frozen=True):
     """The kernel that is fuzzed, and the machines it runs on."""
 
     arch: str = "x86_64"
@@ -23,8 +23,7 @@ class FuzzedKernel:
     machines: tuple[str, ...] = ("qemu-any",)  # fuzz.vm
 
 
-@dataclasses.dataclass(frozen=True)
-class Desk:
+class Desk(msgspec.Struct, frozen=True):
     """What the tools work on."""
 
     source: Source  # the tree with the change applied

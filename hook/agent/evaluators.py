@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+import msgspec
 
 from hook.agent import loop, prompt
 from hook.agent.checks import grounding
@@ -26,8 +27,8 @@ from hook.change.change import Change
 from hook.config import Settings, WrongSetting
 from hook.evidence.finding import Evidence
 from hook.evidence.memory.leaks import Leaks
+from hook.processes.secret_command import secret_of
 from hook.redaction import Redactor
-from hook.secret_command import secret_of
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.trajectory import Trajectory
@@ -40,8 +41,7 @@ _PARALLEL_CALLS = 10  # of one round
 CONTEXT_SECONDS = 2.0  # to look up what belongs to the change, before the model is asked
 
 
-@dataclasses.dataclass
-class Bench:
+class Bench(msgspec.Struct):
     """What both agents work with, for one change."""
 
     settings: Settings

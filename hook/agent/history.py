@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from hook import lazy_re
 from hook.agent.token_count import BYTES_A_TOKEN, estimate, size
 
 Message = dict[str, Any]
@@ -14,7 +14,7 @@ _CUT = "[cut to save room; call the tool again if it is needed]"
 _CUT_THOUGHTS = "[cut to save room]"
 _TEXTS, _SEALED = ("reasoning_content", "reasoning"), "reasoning_details"  # as endpoints give thoughts
 _SHORT = 200  # characters of a text that are not worth cutting
-_SAFE = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")  # an id or a name of a tool that every endpoint takes
+_SAFE = lazy_re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")  # an id or a name of a tool that every endpoint takes
 
 
 class Malformed(Exception):

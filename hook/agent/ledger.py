@@ -7,13 +7,14 @@ later line of an id holds. So a cap holds for several writers at once, and what 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import json
 import math
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from hook.source import filelock
 from hook.verdict import Tokens
@@ -22,8 +23,7 @@ _LOCK_SECONDS = 5.0
 _MOST_DAY_BYTES = 256 << 20  # of one day's file; beyond it nothing is read, and so nothing is spent
 
 
-@dataclasses.dataclass(frozen=True)
-class LedgerLine:
+class LedgerLine(msgspec.Struct, frozen=True):
     """One request."""
 
     id: str
@@ -89,8 +89,7 @@ class Ledger:
         self._lines.update({line.id: line for line in map(_parsed, data[:whole].split(b"\n")) if line})
 
 
-@dataclasses.dataclass(frozen=True)
-class Day:
+class Day(msgspec.Struct, frozen=True):
     """One day's file, held."""
 
     path: pathlib.Path

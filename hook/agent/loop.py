@@ -7,13 +7,14 @@ ends the run comes up here as `Ended`.
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import enum
 import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from hook.agent.context import fence
 from hook.agent.desk import Desk
@@ -65,8 +66,7 @@ FOR_NOW = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class AgentLimits:
+class AgentLimits(msgspec.Struct, frozen=True):
     """What one agent may spend."""
 
     rounds: int
@@ -77,8 +77,7 @@ class AgentLimits:
     deadline: float  # of time.monotonic()
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """What an agent is asked: its prompt, and what its results must be."""
 
     name: str
@@ -90,8 +89,7 @@ class Task:
     fence: str = ""  # around what tools found; empty where the prompt tells of none
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How it went. `results` is what the task's check gave, None unless `end` is RESULTS."""
 
     end: str  # an End or a Trouble
@@ -128,7 +126,7 @@ def run(
     with trajectory.inside("agent", task.name, model=client.model, instruction=task.prompt.instruction, prompt=task.prompt.prompt) as span:
         try:
             outcome = Outcome(End.RESULTS, "", talk.results(), talk.model, talk.spent)
-            span.results = dataclasses.asdict(outcome.results) if dataclasses.is_dataclass(outcome.results) else outcome.results  # type: ignore[arg-type]
+            span.results = msgspec.structs.asdict(outcome.results) if isinstance(outcome.results, msgspec.Struct) else outcome.results
         except Ended as ended:
             outcome = Outcome(ended.end, ended.why, None, talk.model, talk.spent)
         except NoAnswer as none:

@@ -6,18 +6,20 @@ as `{{name}}`, and what is put in is never looked into for more of them.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import pathlib
 import re
 import typing
 from collections.abc import Mapping
 
+import msgspec
+
+from hook import lazy_re
 from hook.config import WrongSetting
 
 _OURS = pathlib.Path(__file__).parent / "prompts"
-_VARIABLE = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
-_PARTS = re.compile(r"\A(.*?)^# Instruction[ \t]*\n(.*?)^# Prompt[ \t]*\n(.*)\Z", re.DOTALL | re.MULTILINE)
+_VARIABLE = lazy_re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+_PARTS = lazy_re.compile(r"\A(.*?)^# Instruction[ \t]*\n(.*?)^# Prompt[ \t]*\n(.*)\Z", re.DOTALL | re.MULTILINE)
 _MOST_BYTES = 256 * 1024
 
 
@@ -25,8 +27,7 @@ class WrongPrompt(WrongSetting):
     """A prompt file that cannot be used; the sentence names the file and what is wrong."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """What an agent is told."""
 
     version: str

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 
+from hook import lazy_re
+
 BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
 # strings, character constants and comments; every alternative begins with a literal, so that `re` skips the text between at full speed.
 # A quote that is not closed takes the rest of its line, as in gcc: behind the one of "don't" in an `#if 0` no comment begins
-HIDDEN = re.compile(
+HIDDEN = lazy_re.compile(
     rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?'
     rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'?"
     rb"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
     rb"|//[^\n\\]*+(?:\\.[^\n\\]*+)*+",
     re.DOTALL,
 )
-_NEVER = re.compile(rb"(?m)^[ \t]*#[ \t]*if[ \t]+0[ \t]*$")
-_BRANCH = re.compile(rb"(?m)^[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b")
+_NEVER = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*if[ \t]+0[ \t]*$")
+_BRANCH = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b")
 _DEEPEST = 20  # parentheses inside each other that are still understood
-_BRACKETS = re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
+_BRACKETS = lazy_re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
 
 
 def without_literals(data: bytes) -> bytes:

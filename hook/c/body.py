@@ -6,19 +6,19 @@ the preprocessor are there one after the other.
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from collections.abc import Iterator
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.keywords import BYTE_POINTERS, STATEMENTS
 
-_TOKEN = re.compile(rb"[A-Za-z_]\w*+|\.?\d(?:[eEpP][+-]|[\w.])*+|->|\+\+|--|<<=|>>=|<<|>>|[-+*/%&|^]=|[=!<>]=|&&|\|\||\.\.\.|[^\s]")
-_NAME = re.compile(rb"[A-Za-z_]\w*\Z")
+_TOKEN = lazy_re.compile(rb"[A-Za-z_]\w*+|\.?\d(?:[eEpP][+-]|[\w.])*+|->|\+\+|--|<<=|>>=|<<|>>|[-+*/%&|^]=|[=!<>]=|&&|\|\||\.\.\.|[^\s]")
+_NAME = lazy_re.compile(rb"[A-Za-z_]\w*\Z")
 _CLOSES = {b")": b"(", b"]": b"[", b"}": b"{"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """Tokens with their offsets in the file."""
 
     tokens: tuple[bytes, ...]

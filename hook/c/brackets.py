@@ -11,10 +11,12 @@ import sys
 from collections.abc import Iterator
 from typing import AnyStr, Generic, cast
 
+from hook import lazy_re
+
 LONGEST_ARGUMENTS = 16 << 10  # bytes between the parentheses of a call
 _MOST_LEVELS = 12  # brackets inside each other that `outwards` follows
 _LITERAL = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|'
-_MARK = re.compile(rb"[(){}\[\];,]")
+_MARK = lazy_re.compile(rb"[(){}\[\];,]")
 
 
 class Brackets(Generic[AnyStr]):

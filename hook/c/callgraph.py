@@ -7,19 +7,19 @@ is called wherever it is used.
 from __future__ import annotations
 
 import bisect
-import dataclasses
-import re
 from collections.abc import Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.definitions import Definition, DefinitionKind, Scan
 
 _MOST_BACK = 4000  # bytes before a name in which its statement may begin
-_NAME = re.compile(rb"[A-Za-z_]\w*+")
-_OPENING = re.compile(rb"\s*+\(")
+_NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
+_OPENING = lazy_re.compile(rb"\s*+\(")
 
 
-@dataclasses.dataclass(frozen=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A function or macro of the file, as it is used there."""
 
     name: str

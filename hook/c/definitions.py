@@ -8,12 +8,14 @@ closing brace in the first column ends whatever is open, so that one odd place c
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import functools
 import re
 from collections.abc import Iterator
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import brackets
 from hook.c.blanking import BLANK, without_bracketed, without_literals
 from hook.c.keywords import NOT_DEFINED, TAGS
@@ -33,8 +35,7 @@ class DefinitionKind(enum.StrEnum):
     OPTION = "option"  # of a Kconfig file
 
 
-@dataclasses.dataclass(frozen=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True):
     """A name, and where it is defined. Lines are counted from 1, offsets in bytes."""
 
     name: str
@@ -47,8 +48,7 @@ class Definition:
     body: tuple[int, int] = (0, 0)  # of a function: the offsets of its braces
 
 
-@dataclasses.dataclass(frozen=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True):
     """What a scan of one file gives."""
 
     code: bytes  # the file with comments, strings and directives blanked: same length, same lines
@@ -60,8 +60,7 @@ class Scan:
         return next((one for one in functions if one.first_line <= line <= one.last_line), None)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     name: bytes
     kind: DefinitionKind
     start: int
@@ -74,32 +73,32 @@ _REMEMBERED = 48  # files: one run asks for the same ones again and again, at so
 _LONGEST_ATTRIBUTE = 256  # the name, with the blanks behind it
 _LONGEST_HEAD = 4000  # bytes before the brace of a type
 _NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
-_DIRECTIVE = re.compile(rb"#[ \t]*+([a-z_]*+)([^\n\\]*+(?:\\[ \t]*+\n?[^\n\\]*+)*+)")
-_EVENT = re.compile(rb"[{}\x01\x02\x03]")
+_DIRECTIVE = lazy_re.compile(rb"#[ \t]*+([a-z_]*+)([^\n\\]*+(?:\\[ \t]*+\n?[^\n\\]*+)*+)")
+_EVENT = lazy_re.compile(rb"[{}\x01\x02\x03]")
 _IF, _ELSE, _ENDIF = b"\x01", b"\x02", b"\x03"
 _MARKS = {b"if": _IF, b"ifdef": _IF, b"ifndef": _IF, b"else": _ELSE, b"elif": _ELSE, b"endif": _ENDIF}
-_NEVER = re.compile(rb"[ \t]*+0[ \t]*+\Z")
-_NAME = re.compile(rb"[A-Za-z_]\w*+")
-_LAST_NAME = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
-_AGGREGATE = re.compile(rb"(?<!\w)(struct|union|enum)((?:\s+[A-Za-z_]\w*+)*+)\s*+\Z")
-_INNER_AGGREGATE = re.compile(rb"\b(struct|union|enum)\s+(?:__\w+(?:\([^()]*\))?\s+)*+([A-Za-z_]\w*+)\s*+(?:__\w+\s*+)*+\{")
-_INNER_ENUM = re.compile(rb"\benum\b[^{;()]*\{([^{}]*)\}")
-_CONSTANT = re.compile(rb"(?:\A|,)\s*+([A-Za-z_]\w*+)")
-_POINTER = re.compile(rb"\(\s*+(?:__\w+\s++)?\*[\s*]*+(?:(?:const|volatile|__\w+)\s++)*+([A-Za-z_]\w*+)")
-_FUNCTION_TYPE = re.compile(rb"\(\s*+([A-Za-z_]\w*+)\s*+\)\s*+\(")
+_NEVER = lazy_re.compile(rb"[ \t]*+0[ \t]*+\Z")
+_NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
+_LAST_NAME = lazy_re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
+_AGGREGATE = lazy_re.compile(rb"(?<!\w)(struct|union|enum)((?:\s+[A-Za-z_]\w*+)*+)\s*+\Z")
+_INNER_AGGREGATE = lazy_re.compile(rb"\b(struct|union|enum)\s+(?:__\w+(?:\([^()]*\))?\s+)*+([A-Za-z_]\w*+)\s*+(?:__\w+\s*+)*+\{")
+_INNER_ENUM = lazy_re.compile(rb"\benum\b[^{;()]*\{([^{}]*)\}")
+_CONSTANT = lazy_re.compile(rb"(?:\A|,)\s*+([A-Za-z_]\w*+)")
+_POINTER = lazy_re.compile(rb"\(\s*+(?:__\w+\s++)?\*[\s*]*+(?:(?:const|volatile|__\w+)\s++)*+([A-Za-z_]\w*+)")
+_FUNCTION_TYPE = lazy_re.compile(rb"\(\s*+([A-Za-z_]\w*+)\s*+\)\s*+\(")
 # what stands in a head with parentheses of its own, and is not what the head is of
-_ATTRIBUTE = re.compile(
+_ATTRIBUTE = lazy_re.compile(
     rb"(?:__(?:acquires|releases|must_hold|cond_acquires|cond_lock|printf|scanf|attribute\w*|aligned|section|alias|assume_aligned|alloc_size"
     rb"|malloc|counted_by\w*|nonnull|no_sanitize\w*|context\w*|target|diagnose_as|copy|cleanup|realloc_size|format\w*|guarded_by|weakref"
     rb"|typeof\w*|asm\w*|force_align|page_aligned_\w+|ro_after_init|returns_nonnull|bpf_md_ptr|read_mostly|cacheline\w*)"
     rb"|typeof|_Alignas|alignas|asm|noinline_for_stack|STDCALL|ACPI_\w*|TYPEOF\w*)\Z"
 )
-_SYSTEM_CALL = re.compile(rb"(COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w+\Z")
-_MACRO_STATEMENT = re.compile(rb"(?:(?:static|extern|const|__\w+)\s++)*+([A-Za-z_]\w*+)\s*+\(\s*+([A-Za-z_]\w*+)?")
-_DEFINING = re.compile(rb"(?:\w*_)?DEFINE(?:_\w+)?\Z|(?:\w*_)?[HL]?LIST_HEAD\w*\Z|\w+_HEAD\Z")
-_ENTRY = re.compile(rb"(?m)^[ \t]*+(?:SYM_(?:TYPED_)?(?:FUNC|CODE)_START\w*+|ENTRY|\w+_ENTRY)[ \t]*+\([ \t]*+([A-Za-z_]\w*+)")
-_OPTION = re.compile(rb"(?m)^[ \t]*+(?:menu)?config[ \t]++(\w++)[ \t]*+(?:#|$)")
-_SECOND_ARGUMENT = re.compile(rb"DEFINE_(?:EARLY_)?PER_CPU\w*\Z|DEFINE_(?:KFIFO|MAC80211_\w+)\Z")
+_SYSTEM_CALL = lazy_re.compile(rb"(COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w+\Z")
+_MACRO_STATEMENT = lazy_re.compile(rb"(?:(?:static|extern|const|__\w+)\s++)*+([A-Za-z_]\w*+)\s*+\(\s*+([A-Za-z_]\w*+)?")
+_DEFINING = lazy_re.compile(rb"(?:\w*_)?DEFINE(?:_\w+)?\Z|(?:\w*_)?[HL]?LIST_HEAD\w*\Z|\w+_HEAD\Z")
+_ENTRY = lazy_re.compile(rb"(?m)^[ \t]*+(?:SYM_(?:TYPED_)?(?:FUNC|CODE)_START\w*+|ENTRY|\w+_ENTRY)[ \t]*+\([ \t]*+([A-Za-z_]\w*+)")
+_OPTION = lazy_re.compile(rb"(?m)^[ \t]*+(?:menu)?config[ \t]++(\w++)[ \t]*+(?:#|$)")
+_SECOND_ARGUMENT = lazy_re.compile(rb"DEFINE_(?:EARLY_)?PER_CPU\w*\Z|DEFINE_(?:KFIFO|MAC80211_\w+)\Z")
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
@@ -258,7 +257,7 @@ def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], open
     if end < 0 and brace < 0:
         return closed + 1
     if tag and brace < 0:
-        found[first] = dataclasses.replace(found[first], end=end)  # attributes after the brace are its own
+        found[first] = msgspec.structs.replace(found[first], end=end)  # attributes after the brace are its own
     declared = code[closed + 1 : brace if brace >= 0 else end]
     kind = DefinitionKind.TYPEDEF if text.startswith(b"typedef") else DefinitionKind.VARIABLE
     for name, at in _declared(declared.translate(_NO_MARKS), closed + 1):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from hook import lazy_re
 
 # longer than any type: a Python of today refuses to read very long ones
-_INTEGER = re.compile(rb"(?:(0[0-7]{0,50})|([1-9][0-9]{0,40})|0[xX]([0-9a-fA-F]{1,40}))[uUlL]{0,3}\Z")
+_INTEGER = lazy_re.compile(rb"(?:(0[0-7]{0,50})|([1-9][0-9]{0,40})|0[xX]([0-9a-fA-F]{1,40}))[uUlL]{0,3}\Z")
 
 
 def value(text: bytes) -> int | None:

@@ -5,14 +5,14 @@ As the System V ABI for x86-64 has it (figure 3.1), and the one for s390x too: e
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+import msgspec
 
 Path = tuple[bytes, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A member. An unnamed struct or union has no name; its own members are reached as if they were the outer one's."""
 
     name: bytes
@@ -25,8 +25,7 @@ class Member:
     is_union: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """A struct."""
 
     name: str
@@ -73,13 +72,13 @@ class Layout:
                 if deeper is not None:
                     return deeper
             elif not one.name and path[0] in one.others:
-                return dataclasses.replace(one, is_scalar=False, is_array=True)
+                return msgspec.structs.replace(one, is_scalar=False, is_array=True)
             if found is not None:
                 if len(path) == 1:
                     return found
                 if found.inner is not None:
                     return found.inner.find(path[1:])
-                return dataclasses.replace(found, is_scalar=False, is_array=True) if found.is_union else None
+                return msgspec.structs.replace(found, is_scalar=False, is_array=True) if found.is_union else None
         return None
 
     def _end(self) -> tuple[int | None, int | None]:
@@ -93,8 +92,7 @@ class Layout:
         return at, align
 
 
-@dataclasses.dataclass(frozen=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True):
     """Padding."""
 
     after: bytes  # the member before it, or before the unnamed one that is before it

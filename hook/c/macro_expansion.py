@@ -7,27 +7,28 @@ strings. A name that the look-up does not know is left as it is, and what holds 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.brackets import closing, elements
 
 _DEEPEST = 24  # macros inside each other
 _MOST_STEPS = 4000  # expansions for one line of a table
 _LONGEST = 32 << 10  # characters of one expansion
-_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[A-Za-z_]\w*|\d\w*')
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_NUMBER_END = re.compile(r"\b(0[xX][0-9a-fA-F]+|\d+)[uUlL]+\b")
-_CAST = re.compile(r"\(\s*(?:unsigned|int|long|u?int\d+_t|__?[us]\d+|[us]\d+|kernel_ulong_t)(?:\s+(?:int|long))*\s*\)")
+_WORD = lazy_re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[A-Za-z_]\w*|\d\w*')
+_STRING = lazy_re.compile(r'"((?:[^"\\]|\\.)*)"')
+_NUMBER_END = lazy_re.compile(r"\b(0[xX][0-9a-fA-F]+|\d+)[uUlL]+\b")
+_CAST = lazy_re.compile(r"\(\s*(?:unsigned|int|long|u?int\d+_t|__?[us]\d+|[us]\d+|kernel_ulong_t)(?:\s+(?:int|long))*\s*\)")
 _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.BitOr: operator.or_, ast.BitAnd: operator.and_, ast.BitXor: operator.xor,
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Macro:
+class Macro(msgspec.Struct, frozen=True):
     """A definition; `parameters` is None where it takes no arguments."""
 
     parameters: tuple[str, ...] | None

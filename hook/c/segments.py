@@ -8,11 +8,12 @@ which each segment is accounted for is accounted for as a whole.
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import difflib
 import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from hook.c.definitions import Definition, DefinitionKind, Scan
 from hook.c.tokens import c_tokens
@@ -21,8 +22,7 @@ from hook.c.tokens.comparison import Unreadable
 _MOST_COMPARED = 40_000  # pairs of segments of one place; beyond it only their names tell which became which
 
 
-@dataclasses.dataclass(frozen=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True, dict=True):
     """A piece of one version of a file."""
 
     kind: DefinitionKind | None  # None: what stands between definitions
@@ -50,8 +50,7 @@ class Segment:
         return self.kind is DefinitionKind.FUNCTION
 
 
-@dataclasses.dataclass(frozen=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True):
     """Segments of the old version, and those that stand in their place in the new one. One side may be empty."""
 
     old: Segment | None

@@ -6,10 +6,10 @@ attribute) costs the proof that would lean on it: the padding behind it, or the 
 
 from __future__ import annotations
 
-import re
 import typing
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c import body, integers
 from hook.c.body import Body
 from hook.c.layout import Layout, Member, rounded_up
@@ -35,7 +35,7 @@ _SIZES: dict[bytes, int] = {
 }  # fmt: skip
 _MODIFIERS = frozenset(b"unsigned signed const volatile".split())
 _NOTHING = frozenset(b"__user __rcu __iomem __force __kernel __maybe_unused".split())  # attributes that change no layout
-_DIRECTIVE = re.compile(rb"(?m)^[ \t]*#[ \t]*(?!define\b|undef\b)")
+_DIRECTIVE = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*(?!define\b|undef\b)")
 
 
 class NotUnderstood(ValueError):

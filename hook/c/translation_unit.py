@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import functools
 import itertools
 import re
 from collections.abc import Iterator
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import callgraph, segments
 from hook.c.brackets import BRACES, end_of_call, split_arguments
 from hook.c.callgraph import Node
@@ -20,16 +22,15 @@ _LONGEST_TABLE = 256 << 10  # bytes between its braces
 _MOST_UNCLOSED = 100  # macros outside of functions whose parenthesis is not closed
 _MOST_TABLES = 2000  # of a file, that are found beside those of its scan
 _LONGEST_LINE = 200  # characters that are quoted
-_STATEMENT = re.compile(rb"(?m)^(?:(?:static|const|extern|__\w+)[ \t]+)*([A-Za-z_]\w*)[ \t]*\(")
-_ENTRY = re.compile(rb"(?m)^(?:SYSCALL_DEFINE|COMPAT_SYSCALL_DEFINE|DEFINE_IDTENTRY|module_init|\w+_initcall(?:_sync)?)\w*\(")
-_STATIC = re.compile(rb"\bstatic\b")
-_MADE = re.compile(
+_STATEMENT = lazy_re.compile(rb"(?m)^(?:(?:static|const|extern|__\w+)[ \t]+)*([A-Za-z_]\w*)[ \t]*\(")
+_ENTRY = lazy_re.compile(rb"(?m)^(?:SYSCALL_DEFINE|COMPAT_SYSCALL_DEFINE|DEFINE_IDTENTRY|module_init|\w+_initcall(?:_sync)?)\w*\(")
+_STATIC = lazy_re.compile(rb"\bstatic\b")
+_MADE = lazy_re.compile(
     rb"(?m)^(?:static[ \t]+)?(?:const[ \t]+)?(DEFINE_\w+\(\s*|struct[ \t]+\w+[ \t]+)(\w+)\s*(?:\)|\[\])?\s*(?:__\w+\s*)?=\s*\{"
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """A macro that is used outside of functions: `module_init(foo);`."""
 
     macro: str

@@ -6,10 +6,11 @@ functions. Comments, strings and what `#if 0` hides are no uses.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import re
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.brackets import outwards, split_arguments
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.keywords import HANDS_NOTHING_ON
@@ -21,18 +22,18 @@ _MOST_BACK = 4000  # characters before a name that are looked at for what it sta
 _MOST_STATEMENT = 600  # of these, characters of the statement itself
 MOST_USES = 500  # of a name in one file: beyond it they are not told apart
 _FAR_MARK = 80  # characters behind a name in which the next mark is looked for
-_NAME_BEFORE = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
-_TYPE_BEFORE = re.compile(rb"\(\s*(?:const\s+)?struct\s+(\w+)\s*(?:\[[^\]]*\])?\s*\)\s*\Z")
-_DECLARED_BEFORE = re.compile(rb"struct\s+(\w+)\s+(?:__\w+\s+)*(\w+)\s*(?:\[[^\]]*\]\s*)*(?:__\w+\s*)*=\s*\Z")
-_MEMBER_BEFORE = re.compile(rb"\.\s*(\w+)\s*(?:\[[^\]]*\]\s*)*=\s*[&(]?\s*(?:\([^()]*\)\s*)?&?\s*\Z")
-_ASSIGNED = re.compile(
+_NAME_BEFORE = lazy_re.compile(rb"([A-Za-z_]\w*)\s*\Z")
+_TYPE_BEFORE = lazy_re.compile(rb"\(\s*(?:const\s+)?struct\s+(\w+)\s*(?:\[[^\]]*\])?\s*\)\s*\Z")
+_DECLARED_BEFORE = lazy_re.compile(rb"struct\s+(\w+)\s+(?:__\w+\s+)*(\w+)\s*(?:\[[^\]]*\]\s*)*(?:__\w+\s*)*=\s*\Z")
+_MEMBER_BEFORE = lazy_re.compile(rb"\.\s*(\w+)\s*(?:\[[^\]]*\]\s*)*=\s*[&(]?\s*(?:\([^()]*\)\s*)?&?\s*\Z")
+_ASSIGNED = lazy_re.compile(
     rb"(?:(?:->|\.)\s*|\b)(\w+)\s*(?:\[[^\]]*\]\s*)*=\s*(?:[^=;]*\?[^;]*:|[^=;]*\?)?\s*[&(]?\s*(?:\([^()]*\)\s*)?&?\s*\Z"
 )
-_COMPARED_BEFORE = re.compile(rb"[=!]=\s*&?\s*\Z")
-_COMPARED_AFTER = re.compile(rb"\s*\)*\s*[=!]=")
-_RETURNED = re.compile(rb"\breturn\b[^;=]*\Z")
-_STRUCT = re.compile(rb"\bstruct\s+(\w+)")
-_NO_DECLARATION, _OPENS = re.compile(rb"[^\w\s*]"), re.compile(rb"[ \t]*\(")
+_COMPARED_BEFORE = lazy_re.compile(rb"[=!]=\s*&?\s*\Z")
+_COMPARED_AFTER = lazy_re.compile(rb"\s*\)*\s*[=!]=")
+_RETURNED = lazy_re.compile(rb"\breturn\b[^;=]*\Z")
+_STRUCT = lazy_re.compile(rb"\bstruct\s+(\w+)")
+_NO_DECLARATION, _OPENS = lazy_re.compile(rb"[^\w\s*]"), lazy_re.compile(rb"[ \t]*\(")
 _DEFINED_BY = {"DEFINE_LSM": "lsm_info", "DEFINE_EARLY_LSM": "lsm_info", "DEFINE_SCHED_CLASS": "sched_class"}
 
 
@@ -50,8 +51,7 @@ class UseKind(enum.StrEnum):
     OTHER = "other"  # in a function, in some other way
 
 
-@dataclasses.dataclass(frozen=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """A use of a name in one file."""
 
     kind: UseKind

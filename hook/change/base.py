@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.change.change import UnknownRevision
 from hook.change.mail import MailedPatch
 from hook.source import overlay
@@ -17,8 +19,7 @@ from hook.source.object_store import can_ask
 _MAX_BLOBS = 64
 
 
-@dataclasses.dataclass(frozen=True)
-class Base:
+class Base(msgspec.Struct, frozen=True):
     """The chosen revision."""
 
     commit: str  # its id; the empty tree's where there is no commit yet
@@ -63,7 +64,7 @@ def old_blobs(mailed: Sequence[MailedPatch]) -> dict[bytes, str]:
     return expected
 
 
-_INDEX_LINE = re.compile(
+_INDEX_LINE = lazy_re.compile(
     rb"^diff --git (?P<names>[^\n]*)\n"
     rb"(?:(?:old mode|new mode|deleted file mode|new file mode|similarity index|dissimilarity index) [^\n]*\n"
     rb"|(?:rename|copy) from (?P<source>[^\n]*)\n|(?:rename|copy) to (?P<target>[^\n]*)\n)*"

@@ -5,8 +5,9 @@ Each has its patch, and the repository through which its blobs can be read.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection
+
+import msgspec
 
 from hook.change import patch
 from hook.failure import CannotJudge
@@ -26,8 +27,7 @@ class UnknownRevision(CannotJudge):
     """A revision that this repository does not have."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """A commit as its object says it; grafts and replacements do not count."""
 
     oid: str
@@ -45,8 +45,7 @@ class Commit:
         return first.decode("utf-8", "replace").strip()
 
 
-@dataclasses.dataclass(frozen=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What is judged."""
 
     label: str  # for the person: "staged change", "1a2b3c4d5e6f mm: fix …"

@@ -6,12 +6,14 @@ package splits such a mail too. Where the two differ, what git makes of it is wh
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.failure import CannotJudge
 from hook.source.git import Repository
 from hook.source.overlay import NoPatch
@@ -24,8 +26,7 @@ class TooMuchMail(CannotJudge):
     """The mail is larger than what is read."""
 
 
-@dataclasses.dataclass(frozen=True)
-class MailedPatch:
+class MailedPatch(msgspec.Struct, frozen=True):
     """One patch as it was sent."""
 
     diff: bytes
@@ -42,8 +43,7 @@ class MailedPatch:
     left_out: str = ""  # why it is not judged, though `git am` would apply it
 
 
-@dataclasses.dataclass(frozen=True)
-class _Letter:
+class _Letter(msgspec.Struct, frozen=True):
     """A mail, with a patch or (a cover letter, a reply) without."""
 
     patch: MailedPatch
@@ -84,42 +84,42 @@ def split(
     ordered, copies = _in_order(sent)
     return (
         *_with_base(ordered, [letter.patch for letter in letters if not letter.is_reply]),
-        *(dataclasses.replace(patch, left_out="a reply with a diff of its own; `git am` would apply it") for patch in talk),
-        *(dataclasses.replace(patch, left_out="a second mail of this name and number has another diff") for patch in copies),
+        *(msgspec.structs.replace(patch, left_out="a reply with a diff of its own; `git am` would apply it") for patch in talk),
+        *(msgspec.structs.replace(patch, left_out="a second mail of this name and number has another diff") for patch in copies),
     )
 
 
-_DIFF = re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ |GIT binary patch|@@ -\d)", re.MULTILINE)
-_HUNK = re.compile(rb"^@@ -\d", re.MULTILINE)
+_DIFF = lazy_re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ |GIT binary patch|@@ -\d)", re.MULTILINE)
+_HUNK = lazy_re.compile(rb"^@@ -\d", re.MULTILINE)
 # what tells one diff from another: its paths, its hunks and their lines
-_CHANGES = re.compile(rb"(?m)^(?:diff --git |--- (?!$)|\+\+\+ |@@ -|[ +-])[^\r\n]*")
-_HEADER_LINE = re.compile(rb"[!-9;-~]+:|[ \t]")
-_KNOWN_HEADER = re.compile(
+_CHANGES = lazy_re.compile(rb"(?m)^(?:diff --git |--- (?!$)|\+\+\+ |@@ -|[ +-])[^\r\n]*")
+_HEADER_LINE = lazy_re.compile(rb"[!-9;-~]+:|[ \t]")
+_KNOWN_HEADER = lazy_re.compile(
     rb"^(?:from|subject|date|message-id|content-type|mime-version|received|return-path):", re.IGNORECASE | re.MULTILINE
 )
-_MULTIPART = re.compile(rb"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
-_ENCRYPTED = re.compile(
+_MULTIPART = lazy_re.compile(rb"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
+_ENCRYPTED = lazy_re.compile(
     rb"^content-type:\s*(?:multipart/encrypted|application/(?:x-)?pkcs7-mime)|^-----BEGIN PGP MESSAGE", re.IGNORECASE | re.MULTILINE
 )
-_HTML = re.compile(rb"^content-type:\s*text/html", re.IGNORECASE | re.MULTILINE)
+_HTML = lazy_re.compile(rb"^content-type:\s*text/html", re.IGNORECASE | re.MULTILINE)
 # a mail without any of these holds no patch, and says nothing of the base of one
-_MAY_MATTER = re.compile(
+_MAY_MATTER = lazy_re.compile(
     rb"^(?:diff --git |--- |GIT binary patch|@@ -\d|base-commit:|content-type:\s*multipart/|content-transfer-encoding:)",
     re.IGNORECASE | re.MULTILINE,
 )
-_ENCODED = re.compile(rb"^content-transfer-encoding:\s*(?:quoted-printable|base64)", re.IGNORECASE | re.MULTILINE)
-_MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\s]+>)", re.IGNORECASE | re.MULTILINE)
-_REPLY = re.compile(r"\s*(?:re|aw|sv)\s*:", re.IGNORECASE)
-_TAG = re.compile(r"\s*\[([^\]]*)\]\s*")
-_NUMBER = re.compile(r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?![\w/.])")
-_VERSION = re.compile(r"v(\d{1,3})\b", re.IGNORECASE)
-_HEADER_WITH_CR = re.compile(
+_ENCODED = lazy_re.compile(rb"^content-transfer-encoding:\s*(?:quoted-printable|base64)", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = lazy_re.compile(rb"^message-id:\s*(<[^>\s]+>)", re.IGNORECASE | re.MULTILINE)
+_REPLY = lazy_re.compile(r"\s*(?:re|aw|sv)\s*:", re.IGNORECASE)
+_TAG = lazy_re.compile(r"\s*\[([^\]]*)\]\s*")
+_NUMBER = lazy_re.compile(r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?![\w/.])")
+_VERSION = lazy_re.compile(r"v(\d{1,3})\b", re.IGNORECASE)
+_HEADER_WITH_CR = lazy_re.compile(
     rb"^((?:diff --git |index [0-9a-f]|old mode |new mode |new file mode |deleted file mode |rename |copy |"
     rb"(?:dis)?similarity index |--- |\+\+\+ |@@ -|GIT binary patch)[^\r\n]*)\r$",
     re.MULTILINE,
 )
-_BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{40}(?:[0-9a-f]{24})?)[ \t\r]*$", re.MULTILINE)
-_PREREQUISITE = re.compile(rb"^prerequisite-patch-id: ([0-9a-f]{40}(?:[0-9a-f]{24})?)[ \t\r]*$", re.MULTILINE)
+_BASE_COMMIT = lazy_re.compile(rb"^base-commit: ([0-9a-f]{40}(?:[0-9a-f]{24})?)[ \t\r]*$", re.MULTILINE)
+_PREREQUISITE = lazy_re.compile(rb"^prerequisite-patch-id: ([0-9a-f]{40}(?:[0-9a-f]{24})?)[ \t\r]*$", re.MULTILINE)
 
 
 def _as_bytes_of_text(data: bytes) -> bytes:
@@ -187,9 +187,9 @@ def _of_parts(mail: bytes, repo: Repository, private: pathlib.Path) -> list[_Let
     if not any(letter.has_diff for letter in letters):
         return [whole]
     if len(letters) == 1:
-        return [dataclasses.replace(letters[0], patch=dataclasses.replace(letters[0].patch, as_git=whole.patch.diff))]
+        return [msgspec.structs.replace(letters[0], patch=msgspec.structs.replace(letters[0].patch, as_git=whole.patch.diff))]
     # several attached patches, and more beside them
-    return [dataclasses.replace(whole, patch=dataclasses.replace(whole.patch, note="read as one patch, as `git am` does"))]
+    return [msgspec.structs.replace(whole, patch=msgspec.structs.replace(whole.patch, note="read as one patch, as `git am` does"))]
 
 
 def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
@@ -297,12 +297,12 @@ def _in_order(sent: Sequence[MailedPatch]) -> tuple[list[MailedPatch], list[Mail
         elif patch.version != other.version:
             newer = max(patch, other, key=lambda mailed: mailed.version)
             older = min(patch, other, key=lambda mailed: mailed.version)
-            kept[key] = dataclasses.replace(newer, note=f"version {older.version}, in the same mailbox, is ignored")
+            kept[key] = msgspec.structs.replace(newer, note=f"version {older.version}, in the same mailbox, is ignored")
         elif patch.subject == other.subject:
             if _CHANGES.findall(patch.diff) != _CHANGES.findall(other.diff):
                 copies.append(patch)
             else:
-                kept[key] = dataclasses.replace(other, note="a second copy, in the same mailbox, is ignored")
+                kept[key] = msgspec.structs.replace(other, note="a second copy, in the same mailbox, is ignored")
         else:
             return list(sent), []  # two series; nothing says which comes first
     if len({patch.number for patch in kept.values()}) < len(kept):
@@ -317,7 +317,7 @@ def _with_base(patches: Sequence[MailedPatch], letters: Sequence[MailedPatch]) -
     if named is None:
         return tuple(patches)
     return tuple(
-        patch if patch.base_commit else dataclasses.replace(patch, base_commit=named.base_commit, prerequisites=named.prerequisites)
+        patch if patch.base_commit else msgspec.structs.replace(patch, base_commit=named.base_commit, prerequisites=named.prerequisites)
         for patch in patches
     )
 

@@ -6,13 +6,15 @@ prints no text (another submodule commit, a mode) there are no hunks.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository, TooMuchOutput
 
@@ -22,11 +24,10 @@ REGULAR, EXECUTABLE, LINK, SUBMODULE, ABSENT = "100644", "100755", "120000", "16
 _RENAME_LIMIT = 400
 _DIFF_BYTES = 64 << 20  # of text that is read; beyond it the change stays open
 _RAW_BYTES = 512 << 10  # of the list of files, some 4000: of a longer one only the paths are looked at
-_SECTION = re.compile(rb"^diff --git ", re.MULTILINE)
+_SECTION = lazy_re.compile(rb"^diff --git ", re.MULTILINE)
 
 
-@dataclasses.dataclass(frozen=True)
-class Hunk:
+class Hunk(msgspec.Struct, frozen=True):
     """One run of changed lines, with git's three lines of context."""
 
     old_start: int  # 1-based; 0 where the old side is empty
@@ -37,8 +38,7 @@ class Hunk:
     added: tuple[tuple[int, str], ...]  # (line number on the new side, text)
 
 
-@dataclasses.dataclass(frozen=True)
-class FileChange:
+class FileChange(msgspec.Struct, frozen=True):
     """One file of a patch."""
 
     status: str  # git's letter: A, C, D, M, R, T or U
@@ -56,14 +56,13 @@ class FileChange:
         return {self.old_mode, self.new_mode} <= {REGULAR, EXECUTABLE, ABSENT}
 
 
-@dataclasses.dataclass(frozen=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True):
     """A change as files."""
 
     files: tuple[FileChange, ...]
     change_id: str
     hunks_missing: str  # why there are no hunks although there are changes; empty when all is there
-    diff: bytes = dataclasses.field(default=b"", repr=False)  # the text that the hunks were read from
+    diff: bytes = b""  # the text that the hunks were read from
     command: tuple[str, ...] = ()  # the git command that shows the change
     by_path: bool = False  # whether it has so many files that no text of them is read
 
@@ -152,7 +151,7 @@ def _with_hunks(files: Sequence[FileChange], body: bytes) -> Iterator[FileChange
         mine, at = sections[at : at + count], at + count
         if len(mine) != count:
             raise BadDiff("the diff has fewer sections than files")
-        yield dataclasses.replace(file, hunks=tuple(hunk for section in mine for hunk in _hunks(section)))
+        yield msgspec.structs.replace(file, hunks=tuple(hunk for section in mine for hunk in _hunks(section)))
     if at != len(sections):
         raise BadDiff("the diff has more sections than files")
 

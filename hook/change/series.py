@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import pathlib
 from collections.abc import Iterator
+
+import msgspec
 
 from hook.change import base, mail, patch
 from hook.change.change import Change
@@ -15,8 +16,7 @@ from hook.source import overlay, scratch
 from hook.source.git import Repository
 
 
-@dataclasses.dataclass(frozen=True)
-class Unread:
+class Unread(msgspec.Struct, frozen=True):
     """A patch of the series without a change to judge."""
 
     label: str
@@ -24,8 +24,7 @@ class Unread:
     failed: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class Series:
+class Series(msgspec.Struct, frozen=True):
     """Mailed patches and the commit they are for."""
 
     patches: tuple[mail.MailedPatch, ...]

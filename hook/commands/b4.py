@@ -7,7 +7,6 @@ nothing is said where nothing needs saying. Of the second it takes a JSON list o
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import pathlib
@@ -15,7 +14,9 @@ import re
 import typing
 from collections.abc import Iterator, Sequence
 
-from hook import config
+import msgspec
+
+from hook import config, lazy_re
 from hook.asking import Asking
 from hook.commands import DONE, Command, mail, repository
 from hook.failure import CannotJudge, sentence
@@ -28,13 +29,12 @@ if typing.TYPE_CHECKING:
 
 _MOST_TRACKING_BYTES = 16 << 20
 _MOST_PATCHES = 1000  # of a tracked series
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-_BRANCH = re.compile(r"[A-Za-z0-9][\w.-]{0,200}\Z", re.ASCII)
+_COMMIT = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_BRANCH = lazy_re.compile(r"[A-Za-z0-9][\w.-]{0,200}\Z", re.ASCII)
 _STATUS = {"success": "pass", "warning": "warn", "pending": "warn"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What is said of one patch: a verdict, or why there is none."""
 
     label: str

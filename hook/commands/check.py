@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from hook import config, triage
 from hook.asking import NOT_ASKED, Asking
@@ -159,7 +160,7 @@ def _judge(change: Change, objects: Objects, settings: config.Settings, options:
 
 def _asking(settings: config.Settings, options: argparse.Namespace) -> Asking:
     if options.offline or options.agent == "never":
-        return dataclasses.replace(NOT_ASKED, thorough=options.verbose)
+        return msgspec.structs.replace(NOT_ASKED, thorough=options.verbose)
     if options.agent == "always" and not settings.agent.base_url and not options.dry_run:
         raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
     now = options.wait or options.agent == "always"
@@ -176,7 +177,7 @@ def _print_request(change: Change, objects: Objects, settings: config.Settings, 
     """What would be sent to the model first, and why it would be or not."""
     from hook.agent.endpoint import transport
 
-    asking = dataclasses.replace(_asking(settings, options), deadline=time.monotonic() + settings.agent.max_seconds)
+    asking = msgspec.structs.replace(_asking(settings, options), deadline=time.monotonic() + settings.agent.max_seconds)
     request, tokens, why = triage.dry_run(change, objects, settings, asking)
     print(json.dumps(request))
     where = transport.host(settings.agent.base_url) or "no host (agent.base_url is not set)"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import re
 import sys
 import typing
 from collections.abc import Mapping, Sequence
 
+from hook import lazy_re
 from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, repository
 from hook.failure import CannotJudge
@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
 
 _MOST_DIFF_BYTES = 2 << 20  # of a commit, shown
 _MOST_SOURCE_BYTES = 4 << 20  # of a file that is cited
-_OBJECT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_OBJECT = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
 def register(command: Command) -> None:

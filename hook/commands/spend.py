@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
+
+import msgspec
 
 from hook.commands import DONE, Command, WrongUse, repository
 from hook.report.text import columns
@@ -22,8 +23,7 @@ def register(command: Command) -> None:
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
 
-@dataclasses.dataclass(frozen=True)
-class SpendRow:
+class SpendRow(msgspec.Struct, frozen=True):
     """What one model has cost on one day in one repository."""
 
     day: str  # UTC
@@ -31,7 +31,7 @@ class SpendRow:
     model: str
     requests: int = 0
     changes: frozenset[str] = frozenset()  # ChangeIds
-    tokens: Tokens = dataclasses.field(default_factory=Tokens)
+    tokens: Tokens = msgspec.field(default_factory=Tokens)
     money: float = 0.0
     open: int = 0  # requests whose answer never came to be counted: at the most that they can have cost
 
@@ -61,7 +61,7 @@ def _rows(common_dir: pathlib.Path, days: int) -> list[SpendRow]:
     found: dict[tuple[str, str], SpendRow] = {}
     for day, line in ledger.read(common_dir / "patch-triage" / "ledger", days):
         row = found.get((day, line.model), SpendRow(day, name, line.model))
-        found[day, line.model] = dataclasses.replace(
+        found[day, line.model] = msgspec.structs.replace(
             row,
             requests=row.requests + 1,
             changes=row.changes | {line.change_id},
@@ -92,7 +92,7 @@ def _table(rows: Sequence[SpendRow]) -> list[str]:
     head = ("day (UTC)", "model", "repository", "changes", "requests", "input", "output", "thoughts", "money")
     total = SpendRow("all", "", "")
     for row in rows:
-        total = dataclasses.replace(
+        total = msgspec.structs.replace(
             total, requests=total.requests + row.requests, changes=total.changes | row.changes, tokens=total.tokens + row.tokens,
             money=total.money + row.money, open=total.open + row.open,
         )  # fmt: skip

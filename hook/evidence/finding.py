@@ -5,10 +5,11 @@ Each of the two questions, functional and reachable, has an answer with its proo
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import typing
 from typing import ClassVar
+
+import msgspec
 
 from hook.evidence.change_classes import ChangeClass
 from hook.verdict import Answer, Fact, all_of
@@ -18,24 +19,21 @@ if typing.TYPE_CHECKING:
     from hook.evidence.focus.focus_symbols import Focus
 
 
-@dataclasses.dataclass(frozen=True)
-class Yes:
+class Yes(msgspec.Struct, frozen=True):
     """It is so."""
 
     facts: tuple[Fact, ...]  # what shows it
     answer: ClassVar[Answer] = Answer.YES
 
 
-@dataclasses.dataclass(frozen=True)
-class No:
+class No(msgspec.Struct, frozen=True):
     """It is proved not to be so."""
 
     fact: Fact  # the proof
     answer: ClassVar[Answer] = Answer.NO
 
 
-@dataclasses.dataclass(frozen=True)
-class Open:
+class Open(msgspec.Struct, frozen=True):
     """It is not known."""
 
     question: str = ""  # what is not known, where that can be said
@@ -45,8 +43,7 @@ class Open:
 Judgement = Yes | No | Open
 
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What is known of one file of a patch."""
 
     functional: Judgement
@@ -72,8 +69,7 @@ class Finding:
         return self.proof or self.change
 
 
-@dataclasses.dataclass(frozen=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """What is known of a patch."""
 
     findings: tuple[Finding, ...]  # one a file, in the order of the patch

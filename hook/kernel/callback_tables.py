@@ -7,9 +7,11 @@ an answer, and never makes one.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import re
+
+import msgspec
+
+from hook import lazy_re
 
 
 class EntryKind(enum.StrEnum):
@@ -63,8 +65,7 @@ class EntryKind(enum.StrEnum):
     MEMORY_PRESSURE = "memory pressure"
 
 
-@dataclasses.dataclass(frozen=True)
-class CallbackTable:
+class CallbackTable(msgspec.Struct, frozen=True):
     """How user space makes the kernel call the members of a structure."""
 
     kind: EntryKind
@@ -214,7 +215,7 @@ PASTED: dict[str, tuple[tuple[str, ...], str, str]] = {
     },
 }  # fmt: skip
 # the same in an initialiser of a table: the name is used by the table itself
-PASTED_INSIDE = re.compile(r"(?:__ATTR|\w*_ATTR)(?:_RW|_RO|_WO|_RW_MODE|_RO_MODE)?\Z")
+PASTED_INSIDE = lazy_re.compile(r"(?:__ATTR|\w*_ATTR)(?:_RW|_RO|_WO|_RW_MODE|_RO_MODE)?\Z")
 # macros that define a table of the functions that they are given: the table's name, and its structure
 MAKING: dict[str, tuple[str, str]] = {
     "DEFINE_SIMPLE_ATTRIBUTE": ("{0}", "file_operations"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from hook import lazy_re
 from hook.kernel.callback_tables import EntryKind
 
 # a member that is called for whatever its object does, set by a function that runs itself
@@ -38,7 +39,7 @@ CALLING = frozenset((
 ))  # fmt: skip
 # calls that only do something with an option
 _OPTION_OF_CALL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(form), option)
+    (lazy_re.compile(form), option)
     for form, option in (
         (r"debugfs_", "DEBUG_FS"), (r"proc_(?:create|net)|proc_mkdir", "PROC_FS"), (r"(?:device_create_file|sysfs_)", "SYSFS"),
         (r"configfs_", "CONFIGFS_FS"), (r"securityfs_", "SECURITYFS"), (r"register_(?:net_)?sysctl|__register_sysctl", "SYSCTL"),
@@ -67,26 +68,26 @@ TIED = frozenset((
     "init_irq_work", "kthread_init_work", "kthread_init_delayed_work", "DECLARE_WORK", "DECLARE_DELAYED_WORK",
     "DECLARE_DEFERRABLE_WORK", "DEFINE_TIMER", "DECLARE_TASKLET", "INIT_WORK_KEY",
 ))  # fmt: skip
-QUEUEING = re.compile(
+QUEUEING = lazy_re.compile(
     rb"\b(?:schedule_(?:delayed_)?work\w*|queue_(?:delayed_|rcu_)?work\w*|mod_delayed_work\w*|mod_timer\w*|add_timer\w*|timer_reduce"
     rb"|hrtimer_(?:re)?start\w*|tasklet_(?:hi_)?schedule|task_work_add|irq_work_queue\w*|kthread_queue_(?:delayed_)?work"
     rb"|sk_reset_timer|inet_csk_reset_\w+)\s*\("
 )
 
 # macros outside of functions that have a function run at boot: include/linux/init.h, module.h
-AT_BOOT = re.compile(
+AT_BOOT = lazy_re.compile(
     r"(?:module_init|__initcall|console_initcall|(?:early|pure|core|postcore|arch|subsys|fs|rootfs|device|late)_initcall(?:_sync)?"
     r"|security_initcall|init_subsys\w*|net_initcall|__define_initcall|pci_subsys_initcall|crypto_initcall)\Z"
 )
 # what makes an initcall in the body of a macro, or may: of these forms is all that the headers of Linux 6.12 define for it
-STARTING = re.compile(
+STARTING = lazy_re.compile(
     r"\b(?:\w*initcall\w*|(?:\w+_)?(?:module|builtin)_(?!param|exit|put\b|get\b|name\b)\w+|cpufreq_governor_init|early_param|__setup\w*"
     r"|\w*section\w*|\w*constructor\w*|(?:COMPAT_)?SYSCALL_DEFINE\w*|\w*PCI_FIXUP\w*|__?asm\w*|asm)\b"
 )
 AT_BOOT_FUNCTIONS = {"init/main.c": frozenset(("start_kernel", "kernel_init", "rest_init"))}
-AT_EXIT = re.compile(r"(?:module_exit|__exitcall)\Z")
-BOOT_OPTIONS = re.compile(r"(?:early_param|__setup|__setup_param|early_initcall_param)\Z")
-PARAMETERS = re.compile(r"(?:module|core|subsys|device)_param_c(?:all|b)\Z")
+AT_EXIT = lazy_re.compile(r"(?:module_exit|__exitcall)\Z")
+BOOT_OPTIONS = lazy_re.compile(r"(?:early_param|__setup|__setup_param|early_initcall_param)\Z")
+PARAMETERS = lazy_re.compile(r"(?:module|core|subsys|device)_param_c(?:all|b)\Z")
 # where the boot code of drivers may look for hardware first, and where not
 HARDWARE = ("drivers/", "sound/", "arch/", "virt/")
 SOFTWARE = (
@@ -103,26 +104,26 @@ SOFTWARE = (
 )  # fmt: skip
 
 # a table that a macro registers at boot
-REGISTERED_BY = re.compile(r"(?:module|builtin|subsys|core)_\w+\Z")
+REGISTERED_BY = lazy_re.compile(r"(?:module|builtin|subsys|core)_\w+\Z")
 
 # functions that are entered by exceptions which a program causes at will, and by interrupts of every machine
-EXCEPTION = re.compile(
+EXCEPTION = lazy_re.compile(
     r"(?:exc_(?:divide_error|overflow|bounds|invalid_op|device_not_available|invalid_tss|segment_not_present|stack_segment"
     r"|general_protection|alignment_check|coprocessor_error|simd_coprocessor_error|page_fault|debug|int3)"
     r"|int80_emulation|sysvec_(?:apic_timer_interrupt|reschedule_ipi|call_function(?:_single)?|irq_work))\Z"
 )
 ENTERED_FROM = ("entry/entry_64.S", "entry/entry_64_compat.S", "entry/entry_32.S", "kernel/entry.S")  # below arch/*/
-NOT_ENTERED = re.compile(r"nmi|mce|machine_check|xen|hv_|vmm|sev_|double_fault|bad_iret|panic")  # by what a program does
+NOT_ENTERED = lazy_re.compile(r"nmi|mce|machine_check|xen|hv_|vmm|sev_|double_fault|bad_iret|panic")  # by what a program does
 # softirqs that run on every machine: kernel/softirq.c
-SOFTIRQS = re.compile(r"\b(?:HI|TIMER|NET_TX|NET_RX|BLOCK|TASKLET|SCHED|HRTIMER|RCU)_SOFTIRQ\b")
+SOFTIRQS = lazy_re.compile(r"\b(?:HI|TIMER|NET_TX|NET_RX|BLOCK|TASKLET|SCHED|HRTIMER|RCU)_SOFTIRQ\b")
 # notifiers that a program's own calls raise, by what registers them
-NOTIFIERS = re.compile(
+NOTIFIERS = lazy_re.compile(
     r"register_(?:netdevice_notifier\w*|inetaddr_notifier|inet6addr_notifier|inetaddr_validator_notifier|inet6addr_validator_notifier"
     r"|netevent_notifier|fib_notifier|nexthop_notifier|vt_notifier|keyboard_notifier)\Z"
     r"|netlink_register_notifier\Z|task_handoff_register\Z|profile_event_register\Z"
 )
 # calls that take a table away, or only look at it
-_TAKES_AWAY = re.compile(
+_TAKES_AWAY = lazy_re.compile(
     r"(?:\A|_)(?:un\w*|del|delete|remove|destroy|free|exit|detach|put|cleanup|release|deregister|clear|drop|kfree|is|has|match|find|lookup"
     r"|ARRAY_SIZE|sizeof|offsetof|container_of|IS_ERR|WARN_ON\w*|BUG_ON|printk|pr_\w+)(?:_|\Z)"
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from hook import lazy_re
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.source.grep import grep, holding
 from hook.source.tree import Source
@@ -14,10 +15,10 @@ from hook.source.words import is_number
 
 _MOST_FILES = 300  # that hold all words of a name, and are looked into
 _MOST_CHANGED = 2000  # files that the index has not read: each would be among the answers about each other
-_MAKEFILE = re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
-_SOURCED = re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+")  # of a Kconfig file, what names another; the rest is prose
+_MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
+_SOURCED = lazy_re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+")  # of a Kconfig file, what names another; the rest is prose
 _INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|__FILE__)\b[^\n]*?(?<![\w.-])"
-_COMMENT_LINE = re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
+_COMMENT_LINE = lazy_re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
 
 
 def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:

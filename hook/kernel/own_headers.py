@@ -4,31 +4,32 @@ give the compiler: `-DNAME`, `-include FILE`.
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.blanking import HIDDEN
 from hook.c.keywords import IN_STATEMENTS
 from hook.source.tree import Source
 
 _MOST = 200  # files
 _MOST_BYTES = 8 << 20
-_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|include_next|import)\b[ \t]*+(?:["<]([^">\n]++)[">])?')
-_SPLICE, _DIGRAPH = re.compile(rb"\\[ \t]*+\r?\n"), re.compile(rb"(?m)^[ \t]*+%:")
+_INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|include_next|import)\b[ \t]*+(?:["<]([^">\n]++)[">])?')
+_SPLICE, _DIGRAPH = lazy_re.compile(rb"\\[ \t]*+\r?\n"), lazy_re.compile(rb"(?m)^[ \t]*+%:")
 _BLANKS = bytes.maketrans(b"\f\v", b"  ")
-_COMMON = re.compile(r"include/|arch/[^/]+/include/|tools/")
-_DEFINED = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
-_GIVEN, _FORCED = re.compile(rb"(?<![\w-])-D[ \t]*([A-Za-z_]\w*+)"), re.compile(rb"(?<![\w-])-include[ \t]+(\S+)")
-_PIECE = re.compile(rb"([^;{}()#:=]*+)([;{}()#:=]|\Z)")
-_CALLED = re.compile(rb"(?<!\w)([A-Za-z_]\w*+)\s*+\Z")
+_COMMON = lazy_re.compile(r"include/|arch/[^/]+/include/|tools/")
+_DEFINED = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
+_GIVEN, _FORCED = lazy_re.compile(rb"(?<![\w-])-D[ \t]*([A-Za-z_]\w*+)"), lazy_re.compile(rb"(?<![\w-])-include[ \t]+(\S+)")
+_PIECE = lazy_re.compile(rb"([^;{}()#:=]*+)([;{}()#:=]|\Z)")
+_CALLED = lazy_re.compile(rb"(?<!\w)([A-Za-z_]\w*+)\s*+\Z")
 _LONGEST_NAME = 256  # with the blanks behind it
-_LINE_OF_CODE = re.compile(rb"(?m)^[A-Za-z_]")
+_LINE_OF_CODE = lazy_re.compile(rb"(?m)^[A-Za-z_]")
 
 
-@dataclasses.dataclass(frozen=True)
-class OwnHeaders:
+class OwnHeaders(msgspec.Struct, frozen=True):
     """The headers that a file brings in itself."""
 
     texts: Mapping[str, bytes]  # by path, as `plain` gives them

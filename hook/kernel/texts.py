@@ -7,6 +7,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
 
+from hook import lazy_re
 from hook.c import definitions
 from hook.c.blanking import HIDDEN, without_comments
 from hook.c.legible import is_legible
@@ -14,10 +15,10 @@ from hook.c.macro_expansion import ExpansionTooLarge
 from hook.source.tree import Source
 
 Found = typing.TypeVar("Found")
-_LOCAL = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w./-]+)"')
-_DEFINE = re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)")
-_BODY = re.compile(rb"(?:[^\n\\/]|\\[^\n]|\\\n|/(?!\*)|/\*(?:[^*]|\*(?!/))*\*/)*")
-_MAKING = re.compile(r"(?m)^([A-Z][A-Z0-9_]*_DRIVER)[ \t]*\([^;]{0,400}\)")
+_LOCAL = lazy_re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w./-]+)"')
+_DEFINE = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)")
+_BODY = lazy_re.compile(rb"(?:[^\n\\/]|\\[^\n]|\\\n|/(?!\*)|/\*(?:[^*]|\*(?!/))*\*/)*")
+_MAKING = lazy_re.compile(r"(?m)^([A-Z][A-Z0-9_]*_DRIVER)[ \t]*\([^;]{0,400}\)")
 _MOST_MAKING = 20  # of such macros in a file
 _MOST_LOCAL = 24  # headers of its own that a file may include
 

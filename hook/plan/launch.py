@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from hook import lazy_re
 from hook.evidence.reach.devices.machine import Machine
 from hook.source.tree import Source
 
@@ -27,7 +28,7 @@ _OWN_ARGUMENTS = {
 }
 _DISK = "-blockdev driver=null-co,read-zeroes=on,size=67108864,node-name={node}"
 # what a device needs beside its name; {node} is a disk of zeros, {{INDEX}} the number of the machine
-_NEEDS_DISK = re.compile(r"(?:nvme|virtio-blk-\w+|vhost-user-blk|scsi-hd|ide-hd|usb-storage|sd-card|ufs-lu|floppy)\Z")
+_NEEDS_DISK = lazy_re.compile(r"(?:nvme|virtio-blk-\w+|vhost-user-blk|scsi-hd|ide-hd|usb-storage|sd-card|ufs-lu|floppy)\Z")
 _PROPERTIES = {"nvme": "serial=1", "vhost-vsock-pci": "guest-cid=1{{INDEX}}3"}
 # machines and parts of them, which no -device names
 _OF_THE_MACHINE = frozenset(("pc", "q35", "virt", "microvm"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from hook.config import Settings
 from hook.evidence.reach.devices.machine import Machine
@@ -38,8 +39,7 @@ CONFIG_KASAN_INLINE=y
 KMSAN = "CONFIG_KMSAN=y\n# CONFIG_KASAN is not set\n# CONFIG_KCSAN is not set\n"
 
 
-@dataclasses.dataclass(frozen=True)
-class RunPlan:
+class RunPlan(msgspec.Struct, frozen=True):
     """What is to be run."""
 
     changes: tuple[str, ...]  # COMMIT SUBJECT of those worth fuzzing
@@ -61,8 +61,7 @@ class RunPlan:
         return self.enabled.calls if self.enabled else ()
 
 
-@dataclasses.dataclass(frozen=True)
-class PlanTarget:
+class PlanTarget(msgspec.Struct, frozen=True):
     """What the plan is for."""
 
     settings: Settings
@@ -101,7 +100,7 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
 
 def with_seeds(plan: RunPlan, seeds: Sequence[Seed]) -> RunPlan:
     """The plan with programs to start the corpus from."""
-    return dataclasses.replace(plan, seeds=tuple(seeds))
+    return msgspec.structs.replace(plan, seeds=tuple(seeds))
 
 
 def _unanswered(enabled: Enabled | None, wanted: Sequence[str]) -> list[str]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from hook import lazy_re
 from hook.syzlang.checkout import FOLDER, plain_file
 
 _MOST_SEEDS = 40
 _MOST_FILES = 5000
 _MOST_BYTES = 256 << 10  # of one
-_CALL = re.compile(r"(?m)^(?:r\d+ = )?([a-z_]\w*(?:\$[\w$]+)?)\(")
-_FOR_ARCH = re.compile(r"(?m)^# *requires:.*\barch=([\w,]+)")
+_CALL = lazy_re.compile(r"(?m)^(?:r\d+ = )?([a-z_]\w*(?:\$[\w$]+)?)\(")
+_FOR_ARCH = lazy_re.compile(r"(?m)^# *requires:.*\barch=([\w,]+)")
 
 
 class Seed(NamedTuple):

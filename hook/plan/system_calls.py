@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from hook import lazy_re
 from hook.source.tree import Source
 from hook.syzlang import reaching_calls
 from hook.syzlang.checkout import Descriptions
@@ -13,7 +14,7 @@ from hook.syzlang.requirements import Providers
 
 # a device that a verdict names, or an option that makes one -> the interface that plays its part
 _OF_DEVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
-    (re.compile(pattern), interface)
+    (lazy_re.compile(pattern), interface)
     for pattern, interface in (
         (r"raw-gadget|USB_RAW_GADGET\Z", "usb:"),
         (r"uhid\b", "device:/dev/uhid"),
@@ -33,8 +34,8 @@ _OF_DEVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"netdevsim\b", "genl:devlink"),
     )
 )
-_DEFINED = re.compile(rb"(?m)^SYSCALL_DEFINE\d\((\w+)")
-_FILE_SYSTEM = re.compile(r"fs/([a-z0-9_]+)/")
+_DEFINED = lazy_re.compile(rb"(?m)^SYSCALL_DEFINE\d\((\w+)")
+_FILE_SYSTEM = lazy_re.compile(r"fs/([a-z0-9_]+)/")
 
 
 class InterfaceCalls(NamedTuple):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from hook import lazy_re
 from hook.record import lock
 from hook.source import own_files
 from hook.source.git import GitError, Repository
@@ -20,7 +20,7 @@ from hook.source.object_store import Objects
 
 REF = "refs/notes/patch-triage"
 _MAX_NOTE_BYTES = 1 << 20
-_OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_OBJECT_ID = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _IDENTITY = {
     f"GIT_{role}_{part}": value
     for role in ("AUTHOR", "COMMITTER")

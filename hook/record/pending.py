@@ -5,12 +5,13 @@ Each is put in place by a rename. A file that a crash has emptied still says by 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
 import time
 from collections.abc import Mapping
+
+import msgspec
 
 from hook.source import own_files
 from hook.source.git import Repository
@@ -20,8 +21,7 @@ _MOST_BYTES = 64 << 10
 _OBJECT_ID_LENGTHS = (40, 64)
 
 
-@dataclasses.dataclass(frozen=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """One commit that waits. Times are seconds since the epoch, as time.time() gives them."""
 
     commit: str
@@ -109,7 +109,7 @@ def move(repo: Repository, old: str, new: str, new_change_id: str) -> None:
     if question is None:
         return
     if question.change_id == new_change_id and find(repo, new) is None:
-        _put(repo, dataclasses.replace(question, commit=new))
+        _put(repo, msgspec.structs.replace(question, commit=new))
     drop(repo, old)
 
 

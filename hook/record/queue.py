@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hook import lazy_re
 from hook.record import document, note
 from hook.source import own_files
 from hook.source.git import Repository
 
 _MOST_BYTES = 1 << 20  # of a queued record
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_COMMIT = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
 def add(repo: Repository, commit: str, documents: Sequence[Mapping[str, Any]]) -> None:

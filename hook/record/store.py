@@ -5,10 +5,11 @@ A note or a file holds whole documents, each with its ChangeId. What could not b
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from hook.config import Settings
 from hook.record import document, file, note, queue
@@ -19,8 +20,7 @@ from hook.verdict import DecidedBy, NotAVerdict, State, Verdict, from_document, 
 Documents = tuple[Mapping[str, Any], ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """What is recorded of one commit."""
 
     verdict: Verdict | None  # the one that speaks of the commit's present change

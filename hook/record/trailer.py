@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from hook import lazy_re
 from hook.source.git import Repository
 from hook.verdict import DecidedBy, Verdict
 
 KEYS = ("Worth-Fuzzing", "Focus-Symbols", "Enable-Configs", "Needs-KMSAN")
 _WIDTH = 75
 _MOST_BYTES = 64 << 10  # of a message whose trailers are read: somebody else may have written it
-_OURS = re.compile(rb"^(?:" + "|".join(KEYS).encode() + rb")\s*:", re.IGNORECASE)
-_SIGNED_OFF = re.compile(rb"^Signed-off-by\s*:", re.IGNORECASE)
-_SCISSORS = re.compile(rb"^\S* ?-+ >8 -+\s*$", re.MULTILINE)
+_OURS = lazy_re.compile(rb"^(?:" + "|".join(KEYS).encode() + rb")\s*:", re.IGNORECASE)
+_SIGNED_OFF = lazy_re.compile(rb"^Signed-off-by\s*:", re.IGNORECASE)
+_SCISSORS = lazy_re.compile(rb"^\S* ?-+ >8 -+\s*$", re.MULTILINE)
 
 
 def lines(verdict: Verdict) -> list[str]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from hook import lazy_re
 from hook.verdict import Fact
 
-_CALLED = re.compile(r"system call \w+\Z")
-_MEMBER = re.compile(r"(?P<what>[^()]*): (?P<name>\w+)\(\) is \.(?P<member>\w+) of struct \w+ (?P<table>\w+)\Z")
-_LISTED = re.compile(r"(?P<what>[^():]*): (?P<name>\w+)\(\) is (?:in|a kfunc of) [^()]*\Z")
-_READY = re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|passes \w+ to \w+\(\)|sets \w+ to \w+)\Z|\w+ is (?:\.\w+ of|in) [\w. ]+\Z")
-_HOP = re.compile(
+_CALLED = lazy_re.compile(r"system call \w+\Z")
+_MEMBER = lazy_re.compile(r"(?P<what>[^()]*): (?P<name>\w+)\(\) is \.(?P<member>\w+) of struct \w+ (?P<table>\w+)\Z")
+_LISTED = lazy_re.compile(r"(?P<what>[^():]*): (?P<name>\w+)\(\) is (?:in|a kfunc of) [^()]*\Z")
+_READY = lazy_re.compile(r"(?:[^()]*: )?\w+\(\) (?:runs at boot|passes \w+ to \w+\(\)|sets \w+ to \w+)\Z|\w+ is (?:\.\w+ of|in) [\w. ]+\Z")
+_HOP = lazy_re.compile(
     r"(?:[^()]*: )?(?:macro )?(?P<start>\w+)(?:\(\)| stands for) "
     r"(?:passes (?P<given>\w+)\(\) to \w+\(\)(?:, which calls it)?|(?:\S.*?)?\b(?P<end>\w+)(?:\(\))?)\Z"
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from hook.trajectory import Span
 
@@ -11,8 +12,7 @@ WIDTH, HEIGHT = 1000, 100  # of the drawing, in its own units
 _LEAST = 0.6  # height of a bar that stands for something
 
 
-@dataclasses.dataclass(frozen=True)
-class ChartBar:
+class ChartBar(msgspec.Struct, frozen=True):
     """A rectangle, its kind (for its colour) and what it says when pointed at."""
 
     x: float
@@ -23,8 +23,7 @@ class ChartBar:
     says: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Chart:
+class Chart(msgspec.Struct, frozen=True):
     """Bars side by side, the kinds that occur, and one sentence for who does not see them."""
 
     bars: tuple[ChartBar, ...]

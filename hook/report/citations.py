@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.trajectory import Span
 
 # lines of the file at a path by their number, from a blob where one is named; empty where it is not known
 Lines = Callable[[str, str], Mapping[int, str]]
 
-_CITED = re.compile(r"(?<![\w/.+-])((?:[\w.+-]{1,100}/){0,20}[\w.+-]{1,100}):(\d{1,7})\b")
+_CITED = lazy_re.compile(r"(?<![\w/.+-])((?:[\w.+-]{1,100}/){0,20}[\w.+-]{1,100}):(\d{1,7})\b")
 _AROUND = 3  # lines shown before and after
 _MOST_EXCERPTS = 200
-_NUMBERED = re.compile(r"(?m)^ *(\d{1,7}):\t(.*)$")
-_GREPPED = re.compile(r"(?m)^([^:=\n]{1,500}?)[:=-](\d{1,7})[:=-](.*)$")
+_NUMBERED = lazy_re.compile(r"(?m)^ *(\d{1,7}):\t(.*)$")
+_GREPPED = lazy_re.compile(r"(?m)^([^:=\n]{1,500}?)[:=-](\d{1,7})[:=-](.*)$")
 
 
-@dataclasses.dataclass(frozen=True)
-class Excerpt:
+class Excerpt(msgspec.Struct, frozen=True):
     """Lines of source around one that is cited."""
 
     anchor: str
@@ -28,8 +28,7 @@ class Excerpt:
     lines: tuple[tuple[int, str], ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class TextPiece:
+class TextPiece(msgspec.Struct, frozen=True):
     """A piece of a text: plain, or a citation with the anchor of its excerpt."""
 
     text: str

@@ -7,12 +7,13 @@ one array they cost half a second, as objects of a general library many.
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import functools
 import mmap
 import pathlib
 import struct
 from collections.abc import Collection
+
+import msgspec
 
 _SYMBOL_TABLE, _NO_BITS = 2, 8
 _EXECUTABLE = 4
@@ -27,8 +28,7 @@ class NotAKernel(ValueError):
     """A file whose symbols cannot be read; the sentence says why."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Function:
+class Function(msgspec.Struct, frozen=True):
     """A function in the symbol table."""
 
     name: str
@@ -37,8 +37,7 @@ class Function:
     source: str = ""  # base name of the file that it is local to; empty where it is known everywhere
 
 
-@dataclasses.dataclass(frozen=True)
-class Symbols:
+class Symbols(msgspec.Struct, frozen=True, dict=True):
     """What the symbol table tells."""
 
     functions: tuple[Function, ...]
@@ -65,8 +64,7 @@ class Symbols:
         return found
 
 
-@dataclasses.dataclass(frozen=True)
-class _Section:
+class _Section(msgspec.Struct, frozen=True):
     kind: int
     flags: int
     address: int

@@ -7,7 +7,6 @@ visible, and the page's Content-Security-Policy lets nothing run but our own scr
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import hashlib
 import itertools
@@ -17,6 +16,9 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from hook import lazy_re
 from hook.report import charts, steps
 from hook.report.citations import Sources
 from hook.report.text import BIDI
@@ -32,13 +34,12 @@ _VISIBLE = (
     | {0x7F: 0x2421}
     | dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000), *map(ord, BIDI), 0xFFFE, 0xFFFF], 0xFFFD)
 )
-_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff" + "".join(sorted(BIDI)) + "]")
-_DIFF_FILE = re.compile(r"^diff --git ", re.MULTILINE)
-_DIFF_NAMES = re.compile(r"diff --git (?:a/(.*) b/\1|.* b/(.*))$")
+_ODD = lazy_re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff" + "".join(sorted(BIDI)) + "]")
+_DIFF_FILE = lazy_re.compile(r"^diff --git ", re.MULTILINE)
+_DIFF_NAMES = lazy_re.compile(r"diff --git (?:a/(.*) b/\1|.* b/(.*))$")
 
 
-@dataclasses.dataclass(frozen=True)
-class ShownFact:
+class ShownFact(msgspec.Struct, frozen=True):
     """A fact of the verdict with the name of the excerpt that shows it, empty where there is none."""
 
     claim: str
@@ -46,8 +47,7 @@ class ShownFact:
     anchor: str
 
 
-@dataclasses.dataclass(frozen=True)
-class FileDiff:
+class FileDiff(msgspec.Struct, frozen=True):
     """One file of the diff: its path, what was proved of it, and runs of lines of one kind."""
 
     path: str
@@ -55,8 +55,7 @@ class FileDiff:
     runs: tuple[tuple[str, str], ...]  # (add, del, hunk or plain; text)
 
 
-@dataclasses.dataclass(frozen=True)
-class StepRow:
+class StepRow(msgspec.Struct, frozen=True):
     """A step, as the table shows it."""
 
     seq: int
@@ -70,8 +69,7 @@ class StepRow:
     parts: tuple[tuple[str, str], ...]  # (title, text), those that hold something
 
 
-@dataclasses.dataclass(frozen=True)
-class Total:
+class Total(msgspec.Struct, frozen=True):
     """The sum of the calls of one model or tool."""
 
     name: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from hook.report import page
 from hook.report.text import one_line, plain, table
@@ -14,8 +15,7 @@ from hook.verdict import Verdict, to_document
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
 
-@dataclasses.dataclass(frozen=True)
-class JudgedPatch:
+class JudgedPatch(msgspec.Struct, frozen=True):
     """What came of one patch: a verdict, or why there is none."""
 
     label: str
@@ -25,8 +25,7 @@ class JudgedPatch:
     seconds: float = 0.0  # that judging took
 
 
-@dataclasses.dataclass(frozen=True)
-class JudgedSeries:
+class JudgedSeries(msgspec.Struct, frozen=True):
     """The patches, each judged on the state before it, and all of them together as one change."""
 
     patches: tuple[JudgedPatch, ...]

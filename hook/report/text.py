@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import unicodedata
 from collections.abc import Sequence
 
+from hook import lazy_re
 from hook.report.chain import chains
 from hook.verdict import Answer, DecidedBy, State, Verdict, headline
 
@@ -14,7 +14,7 @@ _FACTS_SHOWN = 5
 _CHAINS_SHOWN = 3
 _NAMES_SHOWN = 8  # in one line
 # a line of a log that begins like this, or holds the second anywhere, is a command to GitHub Actions, Azure Pipelines or TeamCity
-_COMMAND = re.compile(r"\A(\s*):(?=:)|#(?=#\w{0,20}\[)")
+_COMMAND = lazy_re.compile(r"\A(\s*):(?=:)|#(?=#\w{0,20}\[)")
 # Terminals obey these: bidi overrides, isolates and marks can make text read other than it is (CVE-2021-42574)
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 

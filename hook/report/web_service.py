@@ -5,7 +5,6 @@ The secret goes to the host that the settings name and to no other: a redirect i
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import json
 import os
@@ -13,6 +12,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from typing import IO, Any
+
+import msgspec
 
 from hook.failure import CannotJudge
 from hook.redaction import Redactor
@@ -28,8 +29,7 @@ class ServiceFailed(CannotJudge):
     """The service did not do what it was asked; the sentence says why."""
 
 
-@dataclasses.dataclass(frozen=True)
-class WebService:
+class WebService(msgspec.Struct, frozen=True):
     """A service, and who we are to it."""
 
     name: str  # for a person
@@ -46,7 +46,7 @@ class WebService:
 
 def token(command: str, setting: str, origin: str, variable: str) -> str:
     """The token that a command prints, which `setting` names, else that of a variable; empty if there is none."""
-    from hook.secret_command import secret_of
+    from hook.processes.secret_command import secret_of
 
     return secret_of(command, setting, origin, _SECONDS) if command else os.environ.get(variable, "").strip()
 

@@ -6,13 +6,14 @@ hook and no filter of the tree under review can take part. Nothing is ever fetch
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from typing import IO
+
+import msgspec
 
 from hook.config import BY_NAME
 from hook.failure import CannotJudge
@@ -58,22 +59,27 @@ class TooMuchOutput(GitError):
     """Git's answer went past the limit that the settings give."""
 
 
-@dataclasses.dataclass
-class CallLimit:
+class CallLimit(msgspec.Struct, eq=False):
     """How long one git call may take: the environment's or the default limits.git_seconds until the settings are read."""
 
     seconds: float
 
+    def __eq__(self, other: object) -> bool:
+        """Two repositories are the same, however long their calls may take."""
+        return isinstance(other, CallLimit)
 
-@dataclasses.dataclass(frozen=True)
-class Repository:
+    def __hash__(self) -> int:
+        return 0
+
+
+class Repository(msgspec.Struct, frozen=True):
     """One git repository as seen from one of its working trees."""
 
     git_dir: pathlib.Path  # of this working tree (`.git/worktrees/x` in a linked one)
     common_dir: pathlib.Path  # shared by all working trees: objects, refs, our own files
     object_format: str  # sha1 or sha256
     index_file: pathlib.Path | None  # GIT_INDEX_FILE as git gave it to a hook (`commit -a`, partial commits)
-    call_limit: CallLimit = dataclasses.field(default_factory=lambda: CallLimit(_first_seconds()), compare=False)
+    call_limit: CallLimit = msgspec.field(default_factory=lambda: CallLimit(_first_seconds()))
     object_dir: pathlib.Path | None = None  # where new objects go instead of the repository's own store
 
     @property

@@ -10,7 +10,6 @@ copy, a disk error, a writer at work or killed) is not read. docs/word-index.md 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import pathlib
@@ -19,6 +18,8 @@ import threading
 import typing
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
 
 from hook.source import own_files, words
 from hook.source.git import GitError, Repository
@@ -56,8 +57,7 @@ class NoIndex(Exception):
     """There is no index that could answer; the sentence says why."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Files:
+class Files(msgspec.Struct, frozen=True):
     """Where the index is kept."""
 
     directory: pathlib.Path
@@ -92,8 +92,7 @@ def files(repo: Repository) -> Files:
     return Files(repo.state_dir / "index")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Coverage:
+class _Coverage(msgspec.Struct, frozen=True):
     """How a revision is seen through an indexed tree."""
 
     anchor: int

@@ -6,17 +6,19 @@ understand requires nothing, and the search then looks into every file.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
+import msgspec
+
+from hook import lazy_re
+
 _SHORTEST = 3  # letters; shorter ones choose no files
-_WORD = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
+_WORD = lazy_re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _MOST_ALTERNATIVES = 20
 _DEEPEST = 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Literal:
+class Literal(msgspec.Struct, frozen=True):
     """Letters, digits and underscores that stand in a row; `whole` if no more of them stand before or after."""
 
     text: str  # lower case

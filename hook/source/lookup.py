@@ -6,7 +6,6 @@ the same. Every answer is bounded, and says so where it was cut. A name is taken
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
 import posixpath
@@ -15,6 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.definitions import definitions as scanned
 from hook.c.keywords import NOT_CALLED
@@ -28,10 +30,10 @@ from hook.source.words import is_binary
 Item = TypeVar("Item")
 MOST_FILES = 20_000  # looked into for one question about the tree
 _NAMES_BYTES = 8 << 20  # of the names of files
-_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
-_CALL = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*+)\s*+\(")
-_OPENING = re.compile(rb"\s*+\(")
-_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
+_NAME = lazy_re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_CALL = lazy_re.compile(rb"(?<![\w.>])([A-Za-z_]\w*+)\s*+\(")
+_OPENING = lazy_re.compile(rb"\s*+\(")
+_INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
 
 
 class NotAName(ValueError):
@@ -47,8 +49,7 @@ class FunctionUseKind(enum.StrEnum):
     MACRO = "macro"  # in the body of a macro, however that is used
 
 
-@dataclasses.dataclass(frozen=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """How much a look-up may read."""
 
     files: int
@@ -56,16 +57,14 @@ class Bounds:
     searches_all: bool = False  # whether a large tree without an index is searched from end to end
 
 
-@dataclasses.dataclass(frozen=True)
-class LookupResult(Generic[Item]):
+class LookupResult(msgspec.Struct, Generic[Item], frozen=True):
     """What was found, by path and line. `cut` says what ended it early: `files`, `seconds`, `index` (there is none), or nothing."""
 
     items: tuple[Item, ...]
     cut: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Defined:
+class Defined(msgspec.Struct, frozen=True):
     """A definition and the file it is in."""
 
     path: str
@@ -73,8 +72,7 @@ class Defined:
     text: str  # the line that holds the name
 
 
-@dataclasses.dataclass(frozen=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A line that holds a name."""
 
     path: str
@@ -83,8 +81,7 @@ class Reference:
     function: str  # around it; empty outside of functions
 
 
-@dataclasses.dataclass(frozen=True)
-class FunctionUse:
+class FunctionUse(msgspec.Struct, frozen=True):
     """A use of a function in the code, not in comments or strings."""
 
     path: str
@@ -94,8 +91,7 @@ class FunctionUse:
     kind: FunctionUseKind
 
 
-@dataclasses.dataclass(frozen=True)
-class Include:
+class Include(msgspec.Struct, frozen=True):
     """A line that includes a header."""
 
     path: str

@@ -7,7 +7,6 @@ the next question goes to a new one: no answer is ever left over for somebody el
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import select
 import subprocess
@@ -15,6 +14,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
+
+import msgspec
 
 from hook.config import DEFAULTS
 from hook.failure import CannotJudge
@@ -28,8 +29,7 @@ _ATOMIC_BYTES = 4096  # that a pipe which has room takes without waiting (PIPE_B
 _PIPE_BYTES = 1 << 16
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """One object of the store."""
 
     oid: str

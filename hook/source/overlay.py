@@ -8,7 +8,6 @@ the time stamp of an object that the patch would have made and that is there alr
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import pathlib
@@ -17,6 +16,9 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 
+import msgspec
+
+from hook import lazy_re
 from hook.failure import CannotJudge
 from hook.source.git import Repository
 
@@ -35,8 +37,7 @@ class NoPatch(CannotJudge):
     """There is no patch in what was given."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Overlay:
+class Overlay(msgspec.Struct, frozen=True):
     """A revision with a patch on top."""
 
     repo: Repository  # reads the new objects too
@@ -45,8 +46,7 @@ class Overlay:
     base: str  # the revision under the patch or series
 
 
-@dataclasses.dataclass(frozen=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     mode: bytes  # as trees spell it: 100644, 40000
     oid: str
 
@@ -68,7 +68,7 @@ def apply(repo: Repository, scratch: pathlib.Path, base: str, diff: bytes, on: O
         raise DoesNotApply(f"a path in it has more than {_LONGEST_PATH} bytes")
     store = scratch / "objects"
     store.mkdir(exist_ok=True)
-    over = dataclasses.replace(repo, object_dir=store, index_file=None)
+    over = msgspec.structs.replace(repo, object_dir=store, index_file=None)
     listing, before = _entries(over, on.new_tree if on else base, named)
     with tempfile.TemporaryDirectory(prefix="apply-", dir=scratch) as private:
         index = pathlib.Path(private) / "index"
@@ -129,9 +129,9 @@ def unquoted(name: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: _unescaped(escape[1]), match[0][1:-1])
 
 
-_HEADER = re.compile(rb"^(diff --git |--- |\+\+\+ |rename from |rename to |copy from |copy to )(.*)$", re.MULTILINE)
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
+_HEADER = lazy_re.compile(rb"^(diff --git |--- |\+\+\+ |rename from |rename to |copy from |copy to )(.*)$", re.MULTILINE)
+_QUOTED = lazy_re.compile(rb'"(?:[^"\\]|\\.)*"')
+_ESCAPE = lazy_re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _CONTROL = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
 _SETTINGS = {

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hook import config
+from hook import config, lazy_re
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
 from hook.source.own_files import tell_once
@@ -24,8 +24,8 @@ _SYZBOT = {
     "x86_64": "upstream-apparmor-kasan", "arm64": "upstream-arm64-kasan", "arm": "upstream-arm-kasan", "riscv": "upstream-riscv64-kasan",
     "s390": "upstream-s390-kasan",
 }  # fmt: skip
-_SYZBOT_NAME = re.compile(r"[\w.-]+", re.ASCII)
-_VERSION = re.compile(rb"(?m)^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d{1,4})$")
+_SYZBOT_NAME = lazy_re.compile(r"[\w.-]+", re.ASCII)
+_VERSION = lazy_re.compile(rb"(?m)^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d{1,4})$")
 REPOSITORY_FILE = ".patch-triage.yaml"
 _MOST_CONFIG_BYTES = 4 << 20  # of a .config
 

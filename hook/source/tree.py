@@ -5,7 +5,6 @@ What was read is remembered with its object id, so that a cached verdict can tel
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import fnmatch
 import math
@@ -15,6 +14,8 @@ import threading
 import time
 import typing
 from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
 
 from hook.source.git import Repository
 from hook.source.object_store import Found, Objects, can_ask
@@ -36,8 +37,7 @@ class TreeEntryKind(enum.StrEnum):
     SUBMODULE = "submodule"
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A name in a directory of the tree."""
 
     name: str
@@ -70,23 +70,22 @@ class SafetyNet:
         return max(0.0, self._deadline - time.monotonic())
 
 
-@dataclasses.dataclass
-class Source:
+class Source(msgspec.Struct):
     """The files of one revision. Its methods may be called from several threads."""
 
     objects: Objects
     revision: str  # a commit or tree id; empty for the staged index
-    changes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # laid over it for `file` and `oid`: path -> blob, "" where gone
-    read_blobs: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> object id, "" where there was nothing
+    changes: Mapping[str, str] = msgspec.field(default_factory=dict)  # laid over it for `file` and `oid`: path -> blob, "" where gone
+    read_blobs: dict[str, str] = msgspec.field(default_factory=dict)  # path -> object id, "" where there was nothing
     base: str = ""  # a commit that this is near to, and that will be there when what is staged or mailed is gone; empty: none
-    lock: threading.RLock = dataclasses.field(default_factory=threading.RLock, repr=False)
-    safety: SafetyNet = dataclasses.field(default_factory=SafetyNet, repr=False)
+    lock: threading.RLock = msgspec.field(default_factory=threading.RLock)
+    safety: SafetyNet = msgspec.field(default_factory=SafetyNet)
     rests_on_all: bool = False  # what was said rests on what is nowhere in the tree, so that any new file may change it
     index_asked: bool = False
     opened_index: Index | None = None
     without_index: str = ""
     # of files that the index has not read, without and with what they define; None where they cannot be read
-    unread_words: dict[tuple[str, bool], frozenset[str] | None] = dataclasses.field(default_factory=dict, repr=False)
+    unread_words: dict[tuple[str, bool], frozenset[str] | None] = msgspec.field(default_factory=dict)
 
     @property
     def repo(self) -> Repository:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from hook import lazy_re
+
 # what a case-folding or 8.3 file system would take for `.git` (CVE-2014-9390, CVE-2019-1352)
-_DOT_GIT = re.compile(r"(?:\.git|git~\d+)[. ]*(?::.*)?\Z", re.IGNORECASE)
+_DOT_GIT = lazy_re.compile(r"(?:\.git|git~\d+)[. ]*(?::.*)?\Z", re.IGNORECASE)
 _IGNORED_BY_HFS = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 _LONGEST = 4096
 

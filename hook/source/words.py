@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.definitions import defined_names
 
 _FOLD = bytes(
     byte + 32 if 65 <= byte <= 90 else byte if 48 <= byte <= 57 or 97 <= byte <= 122 or byte == 0x5F else 32 for byte in range(256)
 )
-_NUMBER = re.compile(rb"[0-9][0-9a-fxul]*\Z")
+_NUMBER = lazy_re.compile(rb"[0-9][0-9a-fxul]*\Z")
 _PIECE_BYTES = 1 << 20
 _BINARY_WITHIN = 8000  # bytes in which git looks for a NUL
 DEFINED = ":"

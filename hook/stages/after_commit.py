@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
-import re
 import sys
 from collections.abc import Sequence
 
-from hook import triage
+import msgspec
+
+from hook import lazy_re, triage
 from hook.change import patch
 from hook.change.change import find_commit, revisions
 from hook.failure import CannotJudge
@@ -20,7 +20,7 @@ from hook.source.object_store import Objects
 from hook.stages.judging import announce, asking_for, hand_over, judge_all, say
 from hook.verdict import DecidedBy, Verdict
 
-_OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_OBJECT_ID = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _MOST_SINCE_BYTES = 1000
 SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
 
@@ -141,6 +141,6 @@ def _with_the_agents(judged: triage.Judged, recorded: Sequence[Verdict | None]) 
     if judged.verdict.decided_by is DecidedBy.DEFAULT:
         for verdict in recorded:
             if verdict is not None and verdict.decided_by is DecidedBy.AGENT:
-                moved = dataclasses.replace(verdict, base=judged.verdict.base, commit=judged.verdict.commit)
-                return dataclasses.replace(judged, verdict=moved)
+                moved = msgspec.structs.replace(verdict, base=judged.verdict.base, commit=judged.verdict.commit)
+                return msgspec.structs.replace(judged, verdict=moved)
     return judged

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+
+import msgspec
 
 from hook import triage
 from hook.change import patch
@@ -57,7 +58,7 @@ def _judged_push(repo: Repository) -> int:
         commits = commits[:most]
         if not commits:
             return 0
-        asking = dataclasses.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex())
+        asking = msgspec.structs.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex())
         judged, missed = judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
         ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
         # a merge has none of its own: what it changes is no difference from a parent

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Mapping
+
+import msgspec
 
 from hook import settlement
 from hook.asking import Unanswered, may_ask, refusal
@@ -21,14 +22,13 @@ if typing.TYPE_CHECKING:
     from hook.agent.loop import Outcome
 
 
-@dataclasses.dataclass(frozen=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """What came of asking: the verdict with the agents' answers, and how each agent's run went."""
 
     verdict: Verdict
     why: str  # the model was asked, or was not
-    outcomes: Mapping[str, Outcome] = dataclasses.field(default_factory=dict)  # by the agents' names
-    looked_at: Mapping[str, str] = dataclasses.field(default_factory=dict)  # by the agents' tools: paths and blobs
+    outcomes: Mapping[str, Outcome] = msgspec.field(default_factory=dict)  # by the agents' names
+    looked_at: Mapping[str, str] = msgspec.field(default_factory=dict)  # by the agents' tools: paths and blobs
 
 
 def prepare(proved: Proved, trajectory: Trajectory) -> tuple[evaluators.Bench | None, str]:
@@ -106,10 +106,10 @@ def _with_answers(proved: Proved, bench: evaluators.Bench, outcomes: Mapping[str
     case = proved.case
     verdict = settlement.with_answers(proved.verdict, outcomes, tuple(bench.grounding.disputes), bench.grounding.reasons)
     if evaluators.is_worth_fuzzing(outcomes) and (why := _no_kmsan(case)) and why not in verdict.kmsan_reasoning:
-        verdict = dataclasses.replace(verdict, kmsan_reasoning=f"{verdict.kmsan_reasoning} not asked: {why}".lstrip())
+        verdict = msgspec.structs.replace(verdict, kmsan_reasoning=f"{verdict.kmsan_reasoning} not asked: {why}".lstrip())
     verdict = settlement.without_secrets(verdict, case.redactor)
     # a farm knows no call paths
-    return dataclasses.replace(verdict, via=()) if case.asking.profile == "farm" else verdict
+    return msgspec.structs.replace(verdict, via=()) if case.asking.profile == "farm" else verdict
 
 
 def _shown_answers(verdict: Verdict) -> Mapping[str, object]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import typing
 from collections.abc import Callable, Mapping
+
+import msgspec
 
 from hook import settlement
 from hook.asking import Asking
@@ -25,8 +26,7 @@ if typing.TYPE_CHECKING:
 Shown = Mapping[str, object]  # what a trajectory shows of a step's result
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, dict=True):
     """A change, the tree with it applied, and how it is to be judged."""
 
     change: Change
@@ -46,8 +46,7 @@ class Case:
         return Kernel(self.source, read.target.arch, read.fuzz.toolchain, read.base_config)
 
 
-@dataclasses.dataclass(frozen=True)
-class Proved:
+class Proved(msgspec.Struct, frozen=True):
     """A case with what the evidence says of it."""
 
     case: Case
@@ -73,14 +72,14 @@ def prove(case: Case, trajectory: Trajectory) -> Proved:
         if case.change.patch.by_path or Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):
             break
         proofs = trajectory.step(proof.name, functools.partial(proof.prove, case, proofs), proof.shown)
-    proofs = dataclasses.replace(proofs, cut=case.source.safety.cut)
+    proofs = msgspec.structs.replace(proofs, cut=case.source.safety.cut)
     verdict = trajectory.step("settle", lambda: _settled(case, proofs), _shown_verdict)
     return Proved(case, proofs, verdict)
 
 
 def _settled(case: Case, proofs: Proofs) -> Verdict:
     patch_id = patch.patch_id(case.change.repo, case.change.patch)
-    return _with_launch(dataclasses.replace(settlement.settle(case.change, proofs, case.settings), patch_id=patch_id), case)
+    return _with_launch(msgspec.structs.replace(settlement.settle(case.change, proofs, case.settings), patch_id=patch_id), case)
 
 
 def _with_launch(verdict: Verdict, case: Case) -> Verdict:
@@ -92,7 +91,7 @@ def _with_launch(verdict: Verdict, case: Case) -> Verdict:
 
     arguments = launch.qemu_arguments(verdict.devices, machine.machine(case.settings.target.arch, case.settings.fuzz.vm))
     parameters = launch.kernel_parameters(verdict.enable_configs, case.source)
-    return dataclasses.replace(verdict, qemu_args=arguments, kernel_parameters=tuple(parameters))
+    return msgspec.structs.replace(verdict, qemu_args=arguments, kernel_parameters=tuple(parameters))
 
 
 def _shown_verdict(verdict: Verdict) -> Shown:
@@ -110,7 +109,7 @@ def _options(case: Case, proofs: Proofs) -> Proofs:
     from hook.evidence.options import needed_options  # what is harmless or out of reach does not pay for it
 
     found = needed_options.find(case.change.patch, proofs.evidence, case.kernel)
-    return dataclasses.replace(proofs, evidence=needed_options.with_reach(proofs.evidence, found), configs=found)
+    return msgspec.structs.replace(proofs, evidence=needed_options.with_reach(proofs.evidence, found), configs=found)
 
 
 def _reach(case: Case, proofs: Proofs) -> Proofs:
@@ -123,14 +122,14 @@ def _reach(case: Case, proofs: Proofs) -> Proofs:
     assert proofs.configs is not None  # the step before
     configs = whole_configuration.find(proofs.configs, evidence, found, case.kernel)
     evidence = whole_configuration.with_built_focus(evidence, configs, case.kernel)
-    return dataclasses.replace(proofs, evidence=evidence, reached=found, configs=configs)
+    return msgspec.structs.replace(proofs, evidence=evidence, reached=found, configs=configs)
 
 
 def _leaks(case: Case, proofs: Proofs) -> Proofs:
     from hook.evidence.memory import leaks
 
     found = leaks.find(case.change.patch, proofs.evidence, case.source, case.kernel, case.settings.target.arch)
-    return dataclasses.replace(proofs, leaks=found)
+    return msgspec.structs.replace(proofs, leaks=found)
 
 
 def _shown_evidence(proofs: Proofs) -> Shown:

@@ -5,20 +5,21 @@ The form is that of docs/syscall_descriptions_syntax.md of syzkaller. What is no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from hook import lazy_re
+
 _MOST_DEPTH = 40  # of brackets inside each other
 _MOST_TOKENS = 4000  # of one line
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|`[^`\n]*`|\'[^\'\n]*\'|[\w$.-]+|[\[\]():,]')
-_COMMENT = re.compile(r'^((?:[^#"`\'\n]|"(?:[^"\\\n]|\\.)*"|`[^`\n]*`|\'[^\'\n]*\')*)#.*')
-_CALL = re.compile(r"[a-z_]\w*(?:\$[\w$]+)?\(")
-_OPENING = re.compile(r"(?:type\s+)?([\w$]+)(?:\[([\w$,\s]+)\])?\s*([{\[])\s*\Z")
-_ALIAS = re.compile(r"type\s+([\w$]+)(?:\[([\w$,\s]+)\])?\s+(.+)")
-_RESOURCE = re.compile(r"resource\s+([\w$]+)\[(.+?)\]\s*(?::|\Z)")
-_SET = re.compile(r"([\w$]+)\s*=\s*(.+)")
-_META = re.compile(r"meta\s+(\w+)(?:\[(.*)\])?")
+_TOKEN = lazy_re.compile(r'"(?:[^"\\\n]|\\.)*"|`[^`\n]*`|\'[^\'\n]*\'|[\w$.-]+|[\[\]():,]')
+_COMMENT = lazy_re.compile(r'^((?:[^#"`\'\n]|"(?:[^"\\\n]|\\.)*"|`[^`\n]*`|\'[^\'\n]*\')*)#.*')
+_CALL = lazy_re.compile(r"[a-z_]\w*(?:\$[\w$]+)?\(")
+_OPENING = lazy_re.compile(r"(?:type\s+)?([\w$]+)(?:\[([\w$,\s]+)\])?\s*([{\[])\s*\Z")
+_ALIAS = lazy_re.compile(r"type\s+([\w$]+)(?:\[([\w$,\s]+)\])?\s+(.+)")
+_RESOURCE = lazy_re.compile(r"resource\s+([\w$]+)\[(.+?)\]\s*(?::|\Z)")
+_SET = lazy_re.compile(r"([\w$]+)\s*=\s*(.+)")
+_META = lazy_re.compile(r"meta\s+(\w+)(?:\[(.*)\])?")
 
 
 class Type(NamedTuple):

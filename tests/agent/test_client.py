@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import email.utils
 import json
 import pathlib
@@ -12,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from werkzeug import Response
 
@@ -315,7 +315,7 @@ def test_tokens_are_counted_or_estimated(
     scripted: Callable[..., Model], usage: dict[str, Any], counted: tuple[int, int, int, bool] | None
 ) -> None:
     answer = ask(client(scripted(says(text="x" * 400, usage=usage))))
-    found = dataclasses.astuple(answer.tokens)
+    found = msgspec.structs.astuple(answer.tokens)
     if counted is None:
         assert found[0] > 0 and 134 <= found[1] < 150 and found[3]
     else:
@@ -603,7 +603,7 @@ def test_answers_are_remembered_by_their_whole_request(scripted: Callable[..., M
     one = client(model, cache=Answers(tmp_path))
     first = ask(one)
     again = ask(one)
-    assert not first.cached and again == dataclasses.replace(first, cached=True) and again.text == "one"
+    assert not first.cached and again == msgspec.structs.replace(first, cached=True) and again.text == "one"
     assert ask(one, History("i", "other")).text == "two" and len(model.requests) == 2
     for junk in ("[]", "{}", '{"message": 7, "calls": [], "tokens": {}}', '{"calls": [7]}'):
         for path in tmp_path.iterdir():

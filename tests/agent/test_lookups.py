@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from hook.agent.desk import Desk, FuzzedKernel
@@ -109,7 +109,7 @@ def test_the_way_to_a_function_is_told_hop_by_hop(desk: Desk) -> None:
 
 def test_the_devices_are_those_of_the_machine_that_is_fuzzed(desk: Desk) -> None:
     def on(*machines: str) -> Desk:
-        return dataclasses.replace(desk, target=FuzzedKernel(machines=machines))
+        return msgspec.structs.replace(desk, target=FuzzedKernel(machines=machines))
 
     asked_for = {"File": "drivers/net/card.c", "Function": "card_probe"}
     assert "devices: yes (e1000e)" in asked(on("qemu-any"), "reach", **asked_for)
@@ -172,7 +172,7 @@ def test_all_tools_beside_each_other_answer_as_each_alone(desk: Desk) -> None:
 
     def answer(number: int) -> bool:
         name, arguments = calls[number % len(calls)]
-        mine = dataclasses.replace(desk, source=Source(desk.source.objects, desk.source.revision))
+        mine = msgspec.structs.replace(desk, source=Source(desk.source.objects, desk.source.revision))
         return asked(mine, name, **arguments) == alone[number % len(calls)]
 
     with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import stat
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from hook import cli
@@ -70,7 +70,7 @@ def test_the_log_keeps_the_newest_crashes_within_its_size(repo: Repository) -> N
 
 
 def test_where_nothing_can_be_written_the_line_says_so(repo: Repository) -> None:
-    gone = dataclasses.replace(repo, common_dir=repo.git_dir / "HEAD")  # below a file there is no directory
+    gone = msgspec.structs.replace(repo, common_dir=repo.git_dir / "HEAD")  # below a file there is no directory
     assert crash_log.sentence(RuntimeError("x"), gone).startswith(
         "a defect of patch-triage itself (RuntimeError), please report it; no log was written: "
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ def verdict(worth: bool, by: DecidedBy, functional: Answer) -> Verdict:
 
 OPEN = verdict(True, DecidedBy.DEFAULT, Answer.UNKNOWN)
 HARMLESS = verdict(False, DecidedBy.EVIDENCE, Answer.NO)
-RICH = dataclasses.replace(
+RICH = msgspec.structs.replace(
     OPEN,
     decided_by=DecidedBy.EVIDENCE,
     needs_kmsan=True,
@@ -83,7 +82,7 @@ def test_all_trailers_within_75_columns(repo: Repository) -> None:
 
 
 def test_a_name_cannot_forge_a_trailer(repo: Repository) -> None:
-    evil = dataclasses.replace(RICH, focus_symbols=("a\nSigned-off-by: Evil <e@e>", "b\r\x1b[1m"), enable_configs=())
+    evil = msgspec.structs.replace(RICH, focus_symbols=("a\nSigned-off-by: Evil <e@e>", "b\r\x1b[1m"), enable_configs=())
     message = trailer.add(repo, b"mm: x\n\n" + SIGNED, evil)
     assert message.count(b"\nSigned-off-by:") == 1 and b"\x1b" not in message
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from hook.report.chain import chains
@@ -41,7 +40,7 @@ def verdict(*claims: str, **fields: object) -> Verdict:
         evidence=facts(*claims),
         focus_symbols=("queue_pages",),
     )
-    return dataclasses.replace(made, **fields)  # type: ignore[arg-type]
+    return msgspec.structs.replace(made, **fields)  # type: ignore[arg-type]
 
 
 def test_a_chain_of_hops_is_one_line_and_each_hop_a_line_on_demand() -> None:

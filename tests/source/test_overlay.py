@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
 import subprocess
@@ -8,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -337,7 +337,7 @@ def test_any_two_trees(old: dict[str, bytes], new: dict[str, bytes]) -> None:
         diff = run("diff", "--binary", *trees)
         repo = git.find(top)
         assert overlay.apply(repo, top / "scratch", trees[0], diff) == overlay.Overlay(
-            dataclasses.replace(repo, object_dir=top / "scratch" / "objects"),
+            msgspec.structs.replace(repo, object_dir=top / "scratch" / "objects"),
             trees[0],
             trees[1],
             trees[0],

@@ -6,8 +6,9 @@ whether that holds (hook.evidence.focus). What is moved, and why, is said.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from hook.evidence.focus import focus_symbols
 from hook.source.lookup import canonical
@@ -17,8 +18,7 @@ from hook.verdict import Fact, Verdict
 _INNER = ("__do_", "__se_")  # functions of a system call that the compiler puts into the one whose address is known
 
 
-@dataclasses.dataclass(frozen=True)
-class Aims:
+class Aims(msgspec.Struct, frozen=True):
     """What comes of the symbols that a model gave."""
 
     symbols: tuple[str, ...]

@@ -7,13 +7,15 @@ by the evidence (hook.agent.checks.focus_check, hook.agent.checks.options_check)
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
+import msgspec
+
+from hook import lazy_re
 from hook.agent.checks import focus_check, options_check
 from hook.agent.desk import Desk
 from hook.agent.tools.arguments import BadCall
@@ -31,11 +33,11 @@ from hook.verdict import Answer, ConfigReason, Verdict
 
 DEFAULT, FARM = "default", "farm"
 
-_OPTION = re.compile(r"(?:CONFIG_)?([A-Za-z0-9_]+)\Z")
-_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_PLACE = re.compile(r"([\w.+,@=#%~/-]{1,300}?)(?::|#L)([0-9]{1,20}(?:[-\u2013\u2014,/]L?[0-9]{1,20})*)")
-_URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://\S+")
-_SOURCE = re.compile(r"\.(?:c|h|S|rs|dtsi?|ya?ml|rst|txt|lds|py|sh|pl)\Z|(?:\A|/)(?:Makefile|Kconfig|Kbuild|MAINTAINERS)[\w.-]*\Z")
+_OPTION = lazy_re.compile(r"(?:CONFIG_)?([A-Za-z0-9_]+)\Z")
+_SYMBOL = lazy_re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PLACE = lazy_re.compile(r"([\w.+,@=#%~/-]{1,300}?)(?::|#L)([0-9]{1,20}(?:[-\u2013\u2014,/]L?[0-9]{1,20})*)")
+_URL = lazy_re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://\S+")
+_SOURCE = lazy_re.compile(r"\.(?:c|h|S|rs|dtsi?|ya?ml|rst|txt|lds|py|sh|pl)\Z|(?:\A|/)(?:Makefile|Kconfig|Kbuild|MAINTAINERS)[\w.-]*\Z")
 _MOST_OPTIONS = 40
 _LONGEST_NAME = 128
 _MOST_NEAREST = 5  # wrong options for which the nearest right one is looked for: each costs as much as reading all of them
@@ -44,8 +46,8 @@ _LEFT_OUT = tuple(prefix.rstrip("/") for prefix in NO_KERNEL_CODE)
 _MOST_FACTS = 40
 _MOST_REASONING = 8000  # characters
 _GREP_BYTES = 4 << 20
-_RUST_FUNCTION = re.compile(rb"\bfn\s+([A-Za-z_]\w*)")
-_ENTRY = re.compile(r"__(\w+?)_(?:compat_)?sys_\w+\Z")
+_RUST_FUNCTION = lazy_re.compile(rb"\bfn\s+([A-Za-z_]\w*)")
+_ENTRY = lazy_re.compile(r"__(\w+?)_(?:compat_)?sys_\w+\Z")
 # the architectures whose system calls have entry points of their own name, and that name; `do` and `se` are inside all of these
 _ENTRIES = {
     "x86_64": ("x64", "ia32"),
@@ -57,30 +59,26 @@ _ENTRIES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class EvaluationArguments:
+class EvaluationArguments(msgspec.Struct, frozen=True):
     worth_fuzzing: Annotated[bool, "whether the change should be fuzzed"]
     reasoning: Annotated[str, "why, in a few sentences"]
     focus_symbols: Annotated[tuple[str, ...], "functions to aim the fuzzer at; empty if the change is not worth fuzzing"] = ()
     enable_configs: Annotated[tuple[str, ...], "kernel options that the changed code needs, without CONFIG_"] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation(EvaluationArguments):
+class Evaluation(EvaluationArguments, frozen=True):
     """Results as they were put right by the evidence."""
 
     via: tuple[str, ...] = ()
     corrections: tuple[str, ...] = ()  # what was changed in them, and why
 
 
-@dataclasses.dataclass(frozen=True)
-class KmsanArguments:
+class KmsanArguments(msgspec.Struct, frozen=True):
     needs_kmsan: Annotated[bool, "whether the change should be fuzzed with KMSAN"]
     kmsan_reasoning: Annotated[str, "why, in one or two sentences"]
 
 
-@dataclasses.dataclass
-class Grounding:
+class Grounding(msgspec.Struct):
     """Checks an evaluator's results against the tree with the change applied, and against what is proved of the change."""
 
     source: Source
@@ -91,12 +89,12 @@ class Grounding:
     max_symbols: int
     desk: Desk  # for how long a search of the tree may take, and what is not shown
     target: str  # the architecture that is fuzzed
-    disputes: list[str] = dataclasses.field(default_factory=list)
-    reasons: dict[str, ConfigReason] = dataclasses.field(default_factory=dict)  # of options that the evidence did not know of
-    _warned: set[str] = dataclasses.field(default_factory=set)
+    disputes: list[str] = msgspec.field(default_factory=list)
+    reasons: dict[str, ConfigReason] = msgspec.field(default_factory=dict)  # of options that the evidence did not know of
+    _warned: set[str] = msgspec.field(default_factory=set)
     _options: frozenset[str] | None = None
-    _inline: dict[str, str] = dataclasses.field(default_factory=dict)  # names that only headers define, as inline functions
-    _where: dict[str, str] = dataclasses.field(default_factory=dict)  # the file that defines a symbol
+    _inline: dict[str, str] = msgspec.field(default_factory=dict)  # names that only headers define, as inline functions
+    _where: dict[str, str] = msgspec.field(default_factory=dict)  # the file that defines a symbol
 
     def evaluation(self, given: EvaluationArguments) -> EvaluationArguments:
         """What is accepted of the results. Raises BadCall with everything that is wrong with them."""
@@ -289,7 +287,7 @@ class Grounding:
     def _not_in(self, paths: Sequence[str], names: Sequence[str], until: float) -> list[str]:
         """Those of `names` that no file of `paths` defines, as far as there is time to look."""
         left = list(names)
-        quiet = dataclasses.replace(self.source, read_blobs={})  # a file that says nothing is no ground of the verdict
+        quiet = msgspec.structs.replace(self.source, read_blobs={})  # a file that says nothing is no ground of the verdict
         for path in paths:
             if not left or time.monotonic() > until:
                 break

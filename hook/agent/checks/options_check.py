@@ -7,10 +7,12 @@ the model aims at, or a place that it cites. What it depends on comes with it. E
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.agent.context.shown_files import Sheet, Sheets
 from hook.agent.desk import Desk
 from hook.evidence.options.needed_options import changed_lines
@@ -22,12 +24,11 @@ from hook.verdict import ConfigReason, Verdict
 
 _MOST_LINES = 200  # of a change, whose conditionals are looked at
 _MOST_NAMES = 24  # that changed lines use, whose definitions are looked at
-_USED = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
+_USED = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
 _LOOKUP_FILES, _LOOKUP_SECONDS = 24, 0.25
 
 
-@dataclasses.dataclass(frozen=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True):
     """What comes of the options that a model gave."""
 
     options: tuple[str, ...]
@@ -35,8 +36,7 @@ class Needs:
     corrections: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Pointers:
+class Pointers(msgspec.Struct, frozen=True):
     """What a model points at: the functions it aims at with their files, and the places it cites."""
 
     functions: Mapping[str, str]

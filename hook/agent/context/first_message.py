@@ -6,9 +6,10 @@ for one of them.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
+
+import msgspec
 
 from hook.agent.context import fence, gathering, pack
 from hook.agent.context.gathering import Subject, named
@@ -23,8 +24,7 @@ _LONGEST_FACT = 300  # characters
 _FACTS_TOKENS = 1500
 
 
-@dataclasses.dataclass(frozen=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What stands between the fences of a prompt."""
 
     fence: str
@@ -48,7 +48,7 @@ def gather(subject: Subject, desk: Desk, most_tokens: int, seconds: float) -> Co
     facts = desk.redactor.text(_cut("\n".join(_facts(subject, desk)), min(_FACTS_TOKENS, most_tokens // 4)))
     sections = gathering.sections(subject, desk, seconds, most_tokens * BYTES_A_TOKEN)
     clean = [
-        dataclasses.replace(
+        msgspec.structs.replace(
             section, title=desk.redactor.text(section.title), text=desk.redactor.text(section.text), short=desk.redactor.text(section.short)
         )
         for section in sections

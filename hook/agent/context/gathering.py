@@ -6,11 +6,13 @@ What a section needs is looked up within a time; what there was none for is said
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.agent.context.neighbours import SHOWN_CALLS, Neighbours
 from hook.agent.context.pack import Section
 from hook.agent.context.shown_files import Sheet, Sheets, entry_lines, extent, is_function
@@ -36,14 +38,13 @@ _CALLER_LINES = 4  # before and after a call
 _CHANGED = 6  # functions whose callers are looked up
 _NAMES = 24  # that changed lines use, and are looked up
 _OPTIONS = 6
-_CALL = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
-_CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b(?!\s*\()", re.ASCII)
-_TYPE = re.compile(r"\b(?:struct|union|enum)\s+([a-z_]\w*)", re.ASCII)
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|^\s*\*\s[^\n]*", re.DOTALL | re.MULTILINE)
+_CALL = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
+_CONSTANT = lazy_re.compile(r"\b([A-Z][A-Z0-9_]{3,})\b(?!\s*\()", re.ASCII)
+_TYPE = lazy_re.compile(r"\b(?:struct|union|enum)\s+([a-z_]\w*)", re.ASCII)
+_COMMENT = lazy_re.compile(r"/\*.*?\*/|//[^\n]*|^\s*\*\s[^\n]*", re.DOTALL | re.MULTILINE)
 
 
-@dataclasses.dataclass(frozen=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """What a pack is about: the change, and what is proved of it."""
 
     files: tuple[FileChange, ...]

@@ -7,8 +7,9 @@ not fit is named, so that the model can ask for it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+
+import msgspec
 
 from hook.agent.token_count import BYTES_A_TOKEN, size
 
@@ -16,8 +17,7 @@ _FEWEST_NAMES, _NAMES_PART = 250, 12  # tokens for the names of what does not fi
 _HEADING = "## "
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """One thing that a reviewer would look at."""
 
     title: str  # a line: the place it is from, and what it is
@@ -26,8 +26,7 @@ class Section:
     hint: str = ""  # how a model gets it where it is left out: a tool's name and arguments
 
 
-@dataclasses.dataclass(frozen=True)
-class Pack:
+class Pack(msgspec.Struct, frozen=True):
     """What is shown to the model."""
 
     text: str

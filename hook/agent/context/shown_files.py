@@ -6,9 +6,9 @@ What is kept back (agent.never_paths), is a link or no text has no sheet. Lines 
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterable, Sequence
 
+from hook import lazy_re
 from hook.agent.context.excerpt import Excerpts
 from hook.agent.desk import Desk
 from hook.c.definitions import Definition, DefinitionKind, Scan, definitions
@@ -19,7 +19,7 @@ from hook.source.treepath import NotATreePath, tree_path
 from hook.source.words import is_binary
 
 LINE_CHARACTERS = 160
-_ENTRY_ENDS = re.compile(r"(?:menu)?config\s|-*help-*\Z|(?:choice|endif|endmenu|endchoice)\b|(?:if|menu|comment|source)\s")
+_ENTRY_ENDS = lazy_re.compile(r"(?:menu)?config\s|-*help-*\Z|(?:choice|endif|endmenu|endchoice)\b|(?:if|menu|comment|source)\s")
 
 
 class Sheet:

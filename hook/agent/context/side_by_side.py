@@ -7,9 +7,10 @@ old side.
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import typing
 from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from hook.agent.context.excerpt import Excerpts
 from hook.c.definitions import Definition, DefinitionKind, scan
@@ -29,8 +30,7 @@ class MergedLine(typing.NamedTuple):
     new: int  # and the other way round
 
 
-@dataclasses.dataclass(frozen=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """Lines that belong together."""
 
     name: str  # of the function, empty outside of any
@@ -40,8 +40,7 @@ class Piece:
     short: str  # what changed, with a few lines around; the same as `text` where that is no shorter
 
 
-@dataclasses.dataclass
-class _Span:
+class _Span(msgspec.Struct):
     """Lines around some that changed, by their place in the run of both sides."""
 
     name: str

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import msgspec
 
 from hook.agent.endpoint.trouble import FailedRequest, Trouble
 from hook.agent.history import Message
 
 
-@dataclasses.dataclass(frozen=True)
-class Adaptation:
+class Adaptation(msgspec.Struct, frozen=True):
     """Something that some endpoints do not take: how their refusal is known, and the request without it."""
 
     name: str

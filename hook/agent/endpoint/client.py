@@ -5,13 +5,14 @@ What an endpoint refuses to take is left out and remembered for the run (`adapta
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 from hook.agent.endpoint import adaptations, replies
 from hook.agent.endpoint.replies import Reply
@@ -117,7 +118,7 @@ class Client:
         while True:
             try:
                 answer = self._ask_model(messages, tools, deadline, force)
-                return dataclasses.replace(answer, tokens=spent + answer.tokens)
+                return msgspec.structs.replace(answer, tokens=spent + answer.tokens)
             except NoAnswer as wrong:
                 spent += wrong.tokens
                 elsewhere = wrong.trouble in (Trouble.OVERLOADED, Trouble.UNREACHABLE, Trouble.MALFORMED, Trouble.TIMEOUT)
@@ -142,8 +143,8 @@ class Client:
                 answer = self._send(body, len(messages), deadline)
                 self._heard.append(digest)
                 if self._cache:
-                    self._cache.keep(digest, dataclasses.asdict(answer))
-                return dataclasses.replace(answer, tokens=spent + answer.tokens)
+                    self._cache.keep(digest, msgspec.to_builtins(answer))
+                return msgspec.structs.replace(answer, tokens=spent + answer.tokens)
             except FailedRequest as again:
                 attempt += 1
                 spent += again.tokens
@@ -186,10 +187,10 @@ class Client:
         self._window.see_whether_it_reads_on(document.get("usage"), body, answer.tokens)
         clean = self._redactor
         calls = tuple(
-            dataclasses.replace(call, name=clean.text(call.name), arguments=clean.value(call.arguments), wrong=clean.text(call.wrong))
+            msgspec.structs.replace(call, name=clean.text(call.name), arguments=clean.value(call.arguments), wrong=clean.text(call.wrong))
             for call in answer.calls
         )
-        return dataclasses.replace(
+        return msgspec.structs.replace(
             answer,
             message=self._cleaned(answer.message),
             calls=calls,

@@ -5,13 +5,15 @@ An answer goes back to the endpoint as it came, with sound ids and arguments.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from hook import lazy_re
 from hook.agent.endpoint import window
 from hook.agent.endpoint.trouble import FailedRequest, Trouble, is_full_window
 from hook.agent.history import Message
@@ -21,11 +23,10 @@ from hook.verdict import Tokens
 _MOST_CALLS = 100  # of one answer
 _MOST_DEPTH = 100  # of values inside each other in one answer
 _NO_TEXT = "(no text)"  # an assistant's message with neither text nor calls is refused by some
-_SAFE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
+_SAFE_ID = lazy_re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 
 
-@dataclasses.dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One tool call of a model. `wrong` says why its arguments cannot be read, if so."""
 
     id: str
@@ -34,8 +35,7 @@ class Call:
     wrong: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a model said."""
 
     message: Message  # to be replayed: as it came, with sound ids and arguments

@@ -5,7 +5,6 @@ The only place that imports `openai`. Requests are not streamed.
 
 from __future__ import annotations
 
-import dataclasses
 import email.utils
 import json
 import queue
@@ -14,6 +13,8 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+import msgspec
 
 from hook.agent.endpoint.trouble import FailedRequest, Trouble, is_full_window
 from hook.agent.history import Message
@@ -25,16 +26,19 @@ _RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524
 Read = TypeVar("Read")
 
 
-@dataclasses.dataclass(frozen=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """Where a model is asked, and how."""
 
     base_url: str
-    key: str = dataclasses.field(repr=False)
+    key: str
     models: tuple[str, ...]  # in the order to try them
     temperature: float
     reply_tokens: int
     request_seconds: float
+
+    def __repr__(self) -> str:
+        """Without the key, wherever it may be printed."""
+        return f"Endpoint({self.base_url!r}, models={self.models!r})"
 
 
 class Transport:

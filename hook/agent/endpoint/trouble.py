@@ -5,9 +5,10 @@ from __future__ import annotations
 import enum
 import re
 
+from hook import lazy_re
 from hook.verdict import Tokens
 
-_FULL_WINDOW = re.compile(
+_FULL_WINDOW = lazy_re.compile(
     r"context_length_exceeded|ContextWindowExceeded|exceeds? the (?:available )?context|maximum context length"
     r"|context (?:window|length|size)|prompt is too long|too many tokens|input.{0,40}too long|input token count",
     re.IGNORECASE | re.DOTALL,

@@ -6,12 +6,13 @@ every endpoint takes: type, properties, required, items, description (Gemini ref
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
 import typing
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 _TYPES: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
@@ -25,21 +26,21 @@ class BadCall(ValueError):
     """A call that the model can put right; the sentence tells it how."""
 
 
-def schema(record: type) -> dict[str, Any]:
+def schema(record: type[msgspec.Struct]) -> dict[str, Any]:
     """The JSON schema of a record, as endpoints want it for a tool's parameters."""
     properties, required = {}, []
-    for field, (kind, doc) in _fields(record).items():
+    for field, kind, doc in _fields(record):
         properties[_shown(field.name)] = {**_TYPES[kind], "description": doc}
-        if field.default is dataclasses.MISSING:
+        if field.required:
             required.append(_shown(field.name))
     return {"type": "object", "properties": properties, "required": required}
 
 
-def parse(record: type, arguments: Any) -> Any:
+def parse(record: type[msgspec.Struct], arguments: Any) -> Any:
     """The record in a model's arguments. Raises BadCall for a name or a value that does not fit, naming what does."""
     if not isinstance(arguments, Mapping):
         raise BadCall(f"the arguments are not an object with {_names(record)}")
-    fields = {_shown(field.name): (field, kind) for field, (kind, _) in _fields(record).items()}
+    fields = {_shown(field.name): (field, kind) for field, kind, _ in _fields(record)}
     given: dict[str, Any] = {}
     for name, value in arguments.items():
         if name not in fields:
@@ -48,10 +49,10 @@ def parse(record: type, arguments: Any) -> Any:
                 f"there is no argument {str(name)[:60]!r}; " + (f"did you mean {near[0]}?" if near else f"there are {_names(record)}")
             )
         field, kind = fields[name]
-        if value is None and field.default is not dataclasses.MISSING:
+        if value is None and not field.required:
             continue
         given[field.name] = _value(name, kind, value)
-    missing = [shown for shown, (field, _) in fields.items() if field.default is dataclasses.MISSING and field.name not in given]
+    missing = [shown for shown, (field, _) in fields.items() if field.required and field.name not in given]
     if missing:
         raise BadCall(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     return record(**given)
@@ -59,7 +60,7 @@ def parse(record: type, arguments: Any) -> Any:
 
 def to_json(record: Any) -> dict[str, Any]:
     """A record as the model wrote it."""
-    pairs = ((_shown(field.name), getattr(record, field.name)) for field in dataclasses.fields(record))
+    pairs = ((_shown(field), getattr(record, field)) for field in record.__struct_fields__)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs}
 
 
@@ -89,17 +90,13 @@ def _value(name: str, kind: Any, value: Any) -> Any:
     raise BadCall(f"{name} must be a list of texts")
 
 
-def _fields(record: type) -> dict[dataclasses.Field[Any], tuple[Any, str]]:
-    hints = typing.get_type_hints(record, include_extras=True)
-    found = {}
-    for field in dataclasses.fields(record):
-        kind, doc = typing.get_args(hints[field.name])
-        found[field] = (kind, doc)
-    return found
+def _fields(record: type[msgspec.Struct]) -> list[tuple[msgspec.structs.FieldInfo, Any, str]]:
+    """The fields of a record, each with its type and its doc."""
+    return [(field, *typing.get_args(field.type)) for field in msgspec.structs.fields(record)]
 
 
-def _names(record: type) -> str:
-    return ", ".join(_shown(field.name) for field in _fields(record))
+def _names(record: type[msgspec.Struct]) -> str:
+    return ", ".join(_shown(field) for field in record.__struct_fields__)
 
 
 def _shown(name: str) -> str:

@@ -6,10 +6,11 @@ Beside the tools that farms have (hook.agent.tools), with the same rules for pat
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
+
+import msgspec
 
 from hook.agent.context.shown_files import Sheet, Sheets, entry_lines, extent
 from hook.agent.context.side_by_side import Merged
@@ -37,46 +38,38 @@ _WAY_SECONDS = 20.0  # after which a search for call paths ends all the same
 _NAME = "the name alone, without parentheses"
 
 
-@dataclasses.dataclass(frozen=True)
-class DefinitionArguments:
+class DefinitionArguments(msgspec.Struct, frozen=True):
     name: Annotated[str, f"function, macro, type, constant or variable; {_NAME}"]
 
 
-@dataclasses.dataclass(frozen=True)
-class ReferencesArguments:
+class ReferencesArguments(msgspec.Struct, frozen=True):
     name: Annotated[str, f"any name; {_NAME}"]
     path_prefix: Annotated[str, "file or directory to look in, from the top of the tree; empty for the whole tree"] = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class CallersArguments:
+class CallersArguments(msgspec.Struct, frozen=True):
     name: Annotated[str, f"function or macro; {_NAME}"]
 
 
-@dataclasses.dataclass(frozen=True)
-class CalleesArguments:
+class CalleesArguments(msgspec.Struct, frozen=True):
     name: Annotated[str, f"function; {_NAME}"]
 
 
-@dataclasses.dataclass(frozen=True)
-class KconfigArguments:
+class KconfigArguments(msgspec.Struct, frozen=True):
     option: Annotated[str, "kernel option, with or without CONFIG_"]
 
 
-@dataclasses.dataclass(frozen=True)
-class KbuildArguments:
+class KbuildArguments(msgspec.Struct, frozen=True):
     file: Annotated[str, "path of a source file, from the top of the tree"]
     line: Annotated[int, "a line of it, to be told the conditionals around it; 0 for none"] = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class ReachArguments:
+class ReachArguments(msgspec.Struct, frozen=True):
     file: Annotated[str, "path of the source file that defines the function, from the top of the tree"]
     function: Annotated[str, _NAME]
 
 
-@dataclasses.dataclass(frozen=True)
-class DiffArguments:
+class DiffArguments(msgspec.Struct, frozen=True):
     file: Annotated[str, "path of a changed file; empty for a list of all changed files"] = ""
     first_line: Annotated[int, "leave out what changed before this line of the new file"] = 1
 
@@ -176,7 +169,7 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
     path = existing(desk, arguments.file)
     name = arguments.function.strip().removesuffix("()")
     kernel = desk.kernel()
-    source = dataclasses.replace(desk.source, safety=SafetyNet(min(desk.seconds_left, _WAY_SECONDS)))
+    source = msgspec.structs.replace(desk.source, safety=SafetyNet(min(desk.seconds_left, _WAY_SECONDS)))
     search = call_paths.CallPathSearch(source, kernel, call_paths.SearchBounds(hops=24, files=1000, callers=24, steps=2000))
     parts = [("call paths", call_paths.reach([(path, name)], search))]
     if path.startswith(("drivers/", "sound/")):

@@ -5,15 +5,15 @@ Names, arguments, limits and answers are those of the flow that fuzzing farms ru
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from hook import redaction
+import msgspec
+
+from hook import lazy_re, redaction
 from hook.agent.context.excerpt import Excerpts
 from hook.agent.desk import Desk
 from hook.agent.tools.arguments import BadCall, parse, schema
@@ -27,11 +27,10 @@ READ_LINES = 100
 READ_LINE_CHARACTERS = 500
 INDEX_NAMES = 2000
 _REDACTED_CHARACTERS = 4096
-_NUMBER = re.compile(r"([:=-])([0-9]{1,9})\1")  # of a line, after its path, as git grep prints it
+_NUMBER = lazy_re.compile(r"([:=-])([0-9]{1,9})\1")  # of a line, after its path, as git grep prints it
 
 
-@dataclasses.dataclass(frozen=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """Something that a model may call."""
 
     name: str
@@ -44,21 +43,18 @@ class Tool:
         return {"type": "function", "function": {"name": self.name, "description": self.doc, "parameters": schema(self.record)}}
 
 
-@dataclasses.dataclass(frozen=True)
-class GrepperArguments:
+class GrepperArguments(msgspec.Struct, frozen=True):
     expression: Annotated[str, "extended regular expression (POSIX ERE), matched against single lines"]
     path_prefix: Annotated[str, "file or directory to search, from the top of the tree; empty for the whole tree"] = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class ReadFileArguments:
+class ReadFileArguments(msgspec.Struct, frozen=True):
     file: Annotated[str, "path of the file, from the top of the tree"]
     first_line: Annotated[int, "first line to read, counted from 1"] = 1
     line_count: Annotated[int, f"how many lines to read, at most {READ_LINES}"] = READ_LINES
 
 
-@dataclasses.dataclass(frozen=True)
-class DirectoryArguments:
+class DirectoryArguments(msgspec.Struct, frozen=True):
     dir: Annotated[str, "path of the directory, from the top of the tree; empty for the top"] = ""
 
 
@@ -110,7 +106,7 @@ def _without_key_lines(desk: Desk, lines: Sequence[str]) -> list[str]:
 
 
 def _key_lines(desk: Desk, path: str) -> frozenset[int] | None:
-    quiet = dataclasses.replace(desk.source, read_blobs={})  # a file that says nothing is no ground of the verdict
+    quiet = msgspec.structs.replace(desk.source, read_blobs={})  # a file that says nothing is no ground of the verdict
     found = quiet.file(path)
     if found is None or found.data is None or b"PRIVATE KEY" not in found.data:
         return None

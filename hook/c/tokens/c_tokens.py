@@ -13,22 +13,24 @@ lines break, is free.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.keywords import NOT_A_MACRO
 from hook.c.tokens.comparison import Comparison, Unreadable, common_prefix, common_suffix, first_line
 
-_SPLICE = re.compile(rb"\\[ \t\f\v]*+\n")
+_SPLICE = lazy_re.compile(rb"\\[ \t\f\v]*+\n")
 # Every alternative begins with a literal: only so does `re` skip the text between at full speed.
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
 _CHARACTER = rb"'[^'\\\n]*+(?:\\[^\n][^'\\\n]*+)*+'"
 _COMMENT = rb"//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
-_PIECE = re.compile(rb"|".join((_STRING, _CHARACTER, _COMMENT, rb'/\*|"|' rb"'")))
+_PIECE = lazy_re.compile(rb"|".join((_STRING, _CHARACTER, _COMMENT, rb'/\*|"|' rb"'")))
 _MESSAGE = rb"^[ \t\f\v]*+#[ \t\f\v]*+(?:error|warning)\b[^\n/]*+$"
-_PIECE_OR_MESSAGE = re.compile(rb"(?m:" + _MESSAGE + rb")|" + _PIECE.pattern)
-_RAW = re.compile(rb"(?<![\w$])(?:u8|[uUL])?R\Z")
-_HEADER_WITH_COMMENT = re.compile(rb"include[^\n<]{0,200}<[^<>\n]*?/[/*]")
+_PIECE_OR_MESSAGE = lazy_re.compile(rb"(?m:" + _MESSAGE + rb")|" + _PIECE.pattern)
+_RAW = lazy_re.compile(rb"(?<![\w$])(?:u8|[uUL])?R\Z")
+_HEADER_WITH_COMMENT = lazy_re.compile(rb"include[^\n<]{0,200}<[^<>\n]*?/[/*]")
 
 _WORD = (
     rb"(?:u8|[uUL])?+(?:" + _STRING + rb"|" + _CHARACTER + rb")"
@@ -37,25 +39,24 @@ _WORD = (
     rb"|\.\.\.|<<=|>>=|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-*/%+&^|]=|\#\#|<:|:>|<%|%>|%:|::"
     rb"|[^ \t\f\v\n]"
 )
-_C_TOKEN = re.compile(rb"(?m:^\#[^\n]*+)|[ \t\f\v]++|\n|" + _WORD)
-_LINE_TOKEN = re.compile(rb"[ \t\f\v]++|\n|" + _WORD)
-_C_DARK_TOKEN = re.compile(rb"(?m:^[ \t\f\v]*+\#[^\n]*+)|" + _WORD)
-_BLANK_LINES = re.compile(rb"(?<![ \t\f\v])[ \t\f\v]*+\n[ \t\f\v\n]*+")
-_TRAILING = re.compile(rb"(?<![ \t\f\v])[ \t\f\v]*+\n(?:[ \t\f\v]*+\n)*+")
+_C_TOKEN = lazy_re.compile(rb"(?m:^\#[^\n]*+)|[ \t\f\v]++|\n|" + _WORD)
+_LINE_TOKEN = lazy_re.compile(rb"[ \t\f\v]++|\n|" + _WORD)
+_C_DARK_TOKEN = lazy_re.compile(rb"(?m:^[ \t\f\v]*+\#[^\n]*+)|" + _WORD)
+_BLANK_LINES = lazy_re.compile(rb"(?<![ \t\f\v])[ \t\f\v]*+\n[ \t\f\v\n]*+")
+_TRAILING = lazy_re.compile(rb"(?<![ \t\f\v])[ \t\f\v]*+\n(?:[ \t\f\v]*+\n)*+")
 _ODD_IN_C = frozenset((b"\\", b"@", b"`", b'"', b"'", b"%:"))
-_DIRECTIVE = re.compile(rb"\#[ \t\f\v]*+([A-Za-z_]*+)")
+_DIRECTIVE = lazy_re.compile(rb"\#[ \t\f\v]*+([A-Za-z_]*+)")
 _LOOSE = frozenset((b"if", b"ifdef", b"ifndef", b"elif", b"else", b"endif", b"undef"))
 _CONDITIONAL = frozenset((b"if", b"ifdef", b"ifndef", b"elif", b"else", b"endif"))
-_DEFINED = re.compile(rb"\#[ \t\f\v]*+define[ \t\f\v]++([A-Za-z_$][A-Za-z0-9_$]*+)")
-_ASSEMBLY = re.compile(
+_DEFINED = lazy_re.compile(rb"\#[ \t\f\v]*+define[ \t\f\v]++([A-Za-z_$][A-Za-z0-9_$]*+)")
+_ASSEMBLY = lazy_re.compile(
     rb"__ASSEMBL(?:Y|ER)__|\n[ \t]*+\.(?:macro|endm|globa?l|p?2?b?align|section|text|data|word|long|quad|byte|if|ifdef"
     rb"|ifn?c|else|endif|set|equ|rept|irpc?|type|size|asci[iz]|string|org|pushsection|popsection)\b(?![ \t]*+[=.\[,)(])"
 )
-_NAME = re.compile(rb"[A-Za-z_$]")
+_NAME = lazy_re.compile(rb"[A-Za-z_$]")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Plain:
+class _Plain(msgspec.Struct, frozen=True):
     """A text without line splices and comments."""
 
     spliced: bytes  # without line splices

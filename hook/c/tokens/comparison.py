@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """Whether two versions are proved to be the same to whoever builds the kernel from them, and where they first differ."""
 
     same: bool  # proved; False says only that there is no proof

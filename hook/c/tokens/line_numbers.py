@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from hook import lazy_re
 from hook.c.blanking import without_literals
 
-_SPLICE = re.compile(rb"\\[ \t]*+\r?\n")
-_MACRO = re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)([^\n]*+)")
-_CALL = re.compile(rb"([A-Za-z_]\w*+)[ \t]*+\(|[()]")
+_SPLICE = lazy_re.compile(rb"\\[ \t]*+\r?\n")
+_MACRO = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)([^\n]*+)")
+_CALL = lazy_re.compile(rb"([A-Za-z_]\w*+)[ \t]*+\(|[()]")
 LINE = b"__LINE__"
 
 

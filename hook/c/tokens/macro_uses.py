@@ -10,14 +10,15 @@ import collections
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from hook import lazy_re
 from hook.c.keywords import IN_STATEMENTS, NOT_A_MACRO
 from hook.c.tokens import c_tokens
 
 Use = tuple[bytes, tuple[bytes, ...]]  # the name that is called, and the tokens of its arguments with white space
-_NAME = re.compile(rb"[A-Za-z_]\w*\Z")
-_TOKEN = re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_]\w*|##|->|\.\.\.|[^\s]")
-_DEFINITION = re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)(\([^()\n]*\))?([^\n]*)")
-_COMMA_PASTE = re.compile(rb",\s*##\s*(?=[A-Za-z_])")
+_NAME = lazy_re.compile(rb"[A-Za-z_]\w*\Z")
+_TOKEN = lazy_re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_]\w*|##|->|\.\.\.|[^\s]")
+_DEFINITION = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)(\([^()\n]*\))?([^\n]*)")
+_COMMA_PASTE = lazy_re.compile(rb",\s*##\s*(?=[A-Za-z_])")
 # what gives an argument on as a name: of a member, or of a type
 _NAMES_A_MEMBER = frozenset((b".", b"->", b"struct", b"union", b"enum", b"goto"))
 _MEMBER_CALLS = frozenset((b"offsetof", b"__builtin_offsetof"))

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 
+from hook import lazy_re
 from hook.c.tokens.comparison import Comparison, Unreadable, first_line
 
-_PIECE = re.compile(
+_PIECE = lazy_re.compile(
     rb"(?P<raw>(?<![\w])(?:b|c)?r(?P<hashes>\#*)\")"
     rb'|(?P<string>"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+")'
     rb"|(?P<character>'(?:[^'\\\n\x80-\xff]|[\xc2-\xf4][\x80-\xbf]{1,3}|\\x[0-9A-Fa-f]{2}|\\u\{[0-9A-Fa-f_]*\}|\\[^xu\n])')"
     rb"|(?P<lifetime>'[A-Za-z_]\w*+(?!'))"
     rb"|(?P<line>//[^\n]*+)|(?P<block>/\*)|(?P<odd>[\"'\r])"
 )
-_COMMENT_EDGE = re.compile(rb"/\*|\*/")
+_COMMENT_EDGE = lazy_re.compile(rb"/\*|\*/")
 _PLACES = frozenset((b"line", b"column", b"Location"))  # what may give the place of a token
 _AS_TEXT = frozenset((b"include_str", b"include_bytes"))  # what may read this very file
-_CODE = re.compile(rb"\s+|\w+|[^\w\s]")
+_CODE = lazy_re.compile(rb"\s+|\w+|[^\w\s]")
 
 
 def compare(old: bytes, new: bytes) -> Comparison:

@@ -6,11 +6,13 @@ function is predicted from its source; docs/evidence.md has the rules, and how o
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import segments, translation_unit
 from hook.c.callgraph import Node
 from hook.c.definitions import Definition, DefinitionKind
@@ -21,17 +23,16 @@ from hook.c.translation_unit import TranslationUnit
 _SMALL = 42
 _MOST_CALLERS = 20  # that replace one inlined function
 _TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
-_NAME = re.compile(rb"[A-Za-z_]\w*+")
-_NO_COVERAGE = re.compile(
+_NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
+_NO_COVERAGE = lazy_re.compile(
     rb"\b(?:noinstr|__no_sanitize_coverage|__no_kcsan_or_inline_noinstr|__noinstr_section|__cpuidle|__entry_text)\b"
     # asm/idtentry.h: the body is the noinstr function itself, or always inlined into it
     rb"|\bDEFINE_(?:IDTENTRY(?!_IRQ|_SYSVEC)|FREDENTRY)\w*\("
 )
-_SYSTEM_CALL = re.compile(r"(?:compat_)?sys_\w+\Z")
+_SYSTEM_CALL = lazy_re.compile(r"(?:compat_)?sys_\w+\Z")
 
 
-@dataclasses.dataclass(frozen=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True):
     """A function that a patch changes."""
 
     name: str  # as defined; of a system call, sys_NAME
@@ -42,8 +43,7 @@ class Changed:
     listed: bool = True  # among ChangedFunctions: its code differs
 
 
-@dataclasses.dataclass(frozen=True)
-class Aim:
+class Aim(msgspec.Struct, frozen=True):
     """A function with an address, at which a fuzzer can aim."""
 
     name: str
@@ -54,8 +54,7 @@ class Aim:
     by_data: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class FileFunctions:
+class FileFunctions(msgspec.Struct, frozen=True):
     """The functions of one changed file."""
 
     path: str
@@ -64,8 +63,7 @@ class FileFunctions:
     offered: tuple[Offered, ...] = ()  # of a header: the changed definitions that other files use
 
 
-@dataclasses.dataclass(frozen=True)
-class Offered:
+class Offered(msgspec.Struct, frozen=True):
     """An inline function, macro or type of a header that changed: its users are what the change is about."""
 
     name: str
@@ -99,8 +97,7 @@ def aims_of_users(path: str, name: str, why: str, file: TranslationUnit) -> list
     return [aim for user in users for aim in _aims(path, Changed(user, nodes[user].definition.line, why), nodes, file)]
 
 
-@dataclasses.dataclass(frozen=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """What becomes of a function when it is compiled."""
 
     line: int

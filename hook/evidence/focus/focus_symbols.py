@@ -6,9 +6,10 @@ cannot be aimed at, and the few callers of a changed function, are `Via`. docs/e
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
 
 from hook.c import translation_unit
 from hook.c.definitions import DefinitionKind
@@ -31,8 +32,7 @@ _MOST_CHANGED = 200  # names listed
 _MOST_VIA = 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Focus:
+class Focus(msgspec.Struct, frozen=True):
     """Where a fuzzer should aim for a patch."""
 
     symbols: tuple[str, ...] = ()
@@ -40,12 +40,11 @@ class Focus:
     changed: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     callers: tuple[Callers, ...] = ()
-    paths: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of `symbols` and `via`, the file that defines each
+    paths: Mapping[str, str] = msgspec.field(default_factory=dict)  # of `symbols` and `via`, the file that defines each
     has_other_callers: bool = False  # whether a function to aim at is not among `callers`: it has too many, or is a system call
 
 
-@dataclasses.dataclass(frozen=True)
-class Callers:
+class Callers(msgspec.Struct, frozen=True):
     """Everything that uses a changed function."""
 
     function: str
@@ -128,7 +127,7 @@ def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None]) 
     if not aim.instrumented:
         return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
     if fact := _uncovered(aim.path, source, uncovered_files):
-        return dataclasses.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
+        return msgspec.structs.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
     count = len(_holding(source, aim.name))
     if count > _UBIQUITOUS_FILES:
         return Fact(f"{aim.name} is used in {count} files: every program runs it", Place(aim.path, aim.line, ""))
@@ -187,8 +186,7 @@ def _holding(source: Source, name: str) -> list[str]:
         return []
 
 
-@dataclasses.dataclass(frozen=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True):
     """Whether a fuzzer can be aimed at a function."""
 
     symbol: str  # as the built kernel calls it

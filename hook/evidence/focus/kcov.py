@@ -6,12 +6,11 @@ By the makefile of its directory (Documentation/dev-tools/kcov.rst): `KCOV_INSTR
 
 from __future__ import annotations
 
-import re
-
+from hook import lazy_re
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
-_LINE = re.compile(rb"(?m)^KCOV_INSTRUMENT(?:_([\w.-]+)\.o)?[ \t]*:?=[ \t]*n\b[^\n]*")
+_LINE = lazy_re.compile(rb"(?m)^KCOV_INSTRUMENT(?:_([\w.-]+)\.o)?[ \t]*:?=[ \t]*n\b[^\n]*")
 
 
 def uncovered(source: Source, path: str) -> Fact | None:

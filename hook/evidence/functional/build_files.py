@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.tokens.comparison import Comparison, Unreadable, first_line
 
 _Part = tuple[str, bytes, int]  # kind, content, line; what is built depends on the parts of kind `code` alone
-_DEFINE = re.compile(rb"[ \t]*(?:(?:override|export|private|unexport)[ \t]+)*define\b")
-_ENDEF = re.compile(rb"(?!\t)[ \t]*endef(?:[ \t]|\Z)")  # behind a tab it is a line of the recipe that is defined
-_PROMPT = re.compile(rb"(bool|tristate|int|hex|string|prompt|menu|comment)[ \t]*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')[ \t]*+(.*)")
+_DEFINE = lazy_re.compile(rb"[ \t]*(?:(?:override|export|private|unexport)[ \t]+)*define\b")
+_ENDEF = lazy_re.compile(rb"(?!\t)[ \t]*endef(?:[ \t]|\Z)")  # behind a tab it is a line of the recipe that is defined
+_PROMPT = lazy_re.compile(rb"(bool|tristate|int|hex|string|prompt|menu|comment)[ \t]*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')[ \t]*+(.*)")
 
 
 def compare_make(old: bytes, new: bytes) -> Comparison:

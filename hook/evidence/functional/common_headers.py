@@ -6,13 +6,14 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from hook import lazy_re
 from hook.kernel import own_headers
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
-_DIRECTIVE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+(\w++)[ \t]*+([^\n]*+)")
-_INCLUDED = re.compile(r"<(?:linux|net|uapi/linux|media|keys|crypto|drm|sound|scsi|rdma|video|acpi)/(?:[\w-]+/)*[\w-]+\.h>\Z")
-_OTHER_PATHS = re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of files that include other headers by these names
+_DIRECTIVE = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+(\w++)[ \t]*+([^\n]*+)")
+_INCLUDED = lazy_re.compile(r"<(?:linux|net|uapi/linux|media|keys|crypto|drm|sound|scsi|rdma|video|acpi)/(?:[\w-]+/)*[\w-]+\.h>\Z")
+_OTHER_PATHS = lazy_re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of files that include other headers by these names
 _ALWAYS_IN_C = ((b"ifndef", b"__ASSEMBLY__"), (b"ifndef", b"__ASSEMBLER__"), (b"ifdef", b"__KERNEL__"))
 
 

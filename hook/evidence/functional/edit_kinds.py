@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.tokens.comparison import Unreadable
@@ -18,18 +19,18 @@ from hook.evidence.functional.logs import logging_calls
 from hook.evidence.functional.token_places import CONDITION, STATEMENT_ENDS, Tokens, differing
 
 _MOST_STATEMENTS = 4000  # of one function that are compared one by one; difflib is quadratic at worst
-_ASSERTION = re.compile(
+_ASSERTION = lazy_re.compile(
     rb"(?:[A-Z0-9_]*(?:WARN|BUG)(?:_ON)?(?:_ONCE|_RATELIMIT|_FUNC)?(?:_[A-Z]+)?|VM_\w*(?:WARN|BUG)_ON\w*|lockdep_assert\w*|BUILD_BUG_ON\w*"
     rb"|static_assert|\w*ASSERT\w*|assert_\w+|might_sleep|might_fault|might_lock\w*)\Z"
 )
-_CONSTANT = re.compile(rb"(?:[0-9]\w*|'.*'|\".*\"|[A-Z][A-Z0-9_]+|true|false|NULL)\Z", re.DOTALL)
+_CONSTANT = lazy_re.compile(rb"(?:[0-9]\w*|'.*'|\".*\"|[A-Z][A-Z0-9_]+|true|false|NULL)\Z", re.DOTALL)
 _ANNOTATIONS = frozenset(
     b"const volatile static inline noinline __always_inline __init __exit __initdata __exitdata __initconst __maybe_unused __always_unused"
     b" __must_check __user __iomem __force __rcu __percpu __cold __hot __pure __read_mostly __ro_after_init __weak __used __visible noinstr"
     b" __sched __latent_entropy __packed __randomize_layout __noreturn fallthrough".split()
 )
 _TYPES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF)
-_INCLUDE = re.compile(rb"#[ \t]*include\b")
+_INCLUDE = lazy_re.compile(rb"#[ \t]*include\b")
 _COUNTING = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT))
 Statement = Tokens
 

@@ -5,11 +5,12 @@ A whole file and one hunk of it alone are judged in the same way.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import re
 import typing
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.tokens import line_numbers
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import token_comparison
@@ -22,13 +23,12 @@ if typing.TYPE_CHECKING:
 
 _CODE = "code changed"
 _LINE_NUMBERS = "a line number that is used as a value (__LINE__) moves"
-_WARNING = re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
-_OWN_INCLUDE = re.compile(rb'#[ \t]*(?:include|import)[ \t]*"')
+_WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
+_OWN_INCLUDE = lazy_re.compile(rb'#[ \t]*(?:include|import)[ \t]*"')
 _NAMED = 3  # functions, in one claim
 
 
-@dataclasses.dataclass(frozen=True)
-class Edited:
+class Edited(msgspec.Struct, frozen=True):
     """What is known of two versions of a file."""
 
     functional: Answer  # of a file that is part of the kernel

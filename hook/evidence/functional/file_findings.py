@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
 import typing
 
-from hook import redaction
+import msgspec
+
+from hook import lazy_re, redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.finding import Evidence, Finding, Judgement, No, Open, Yes, quoted
@@ -22,7 +22,7 @@ if typing.TYPE_CHECKING:
     from hook.evidence.focus.changed_functions import FileFunctions
 
 
-_INCLUDABLE = re.compile(r"\.(?:[chSs]|inc|def|tbl|rs)\Z")
+_INCLUDABLE = lazy_re.compile(r"\.(?:[chSs]|inc|def|tbl|rs)\Z")
 _LEAST_BYTES = 4096  # that a file counts for: to ask git for it costs something too
 
 
@@ -48,7 +48,7 @@ def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, mos
     from hook.evidence.focus import focus_symbols
 
     focus = focus_symbols.find(changed, source, target_arch, path_table.directory_of(target_arch), max_symbols)
-    return dataclasses.replace(evidence, focus=focus)
+    return msgspec.structs.replace(evidence, focus=focus)
 
 
 def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:
@@ -56,8 +56,8 @@ def _without_secrets(finding: Finding, redactor: redaction.Redactor) -> Finding:
     text = redactor.text(finding.change.text) if finding.change.text else ""
     if text == finding.change.text:
         return finding
-    fact = dataclasses.replace(finding.change, text=text)
-    return dataclasses.replace(finding, change=fact, functional=_with_fact(finding.functional, fact))
+    fact = msgspec.structs.replace(finding.change, text=text)
+    return msgspec.structs.replace(finding, change=fact, functional=_with_fact(finding.functional, fact))
 
 
 def _with_fact(functional: Judgement, fact: Fact) -> Judgement:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterable
 
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.normal_forms import joined_strings
 from hook.evidence.functional.token_places import CONDITION, NAME, Tokens, closing, differing
 
 METADATA = frozenset((b"MODULE_DESCRIPTION", b"MODULE_AUTHOR", b"MODULE_PARM_DESC"))
-_PLAIN_TEXT = re.compile(rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\nt])*"\Z')  # its escapes are those of one character that stays in the text
-_ANY_HEADER = re.compile(rb"#include[ \t]*([<\"][^<>\"\s]+[>\"])")
-_SYSTEM_HEADER = re.compile(rb"#include[ \t]*<(?:linux|net|uapi|crypto|sound|drm|media|rdma|scsi|video|acpi|keys|misc)/[\w/.-]+\.h>\s*\Z")
+_PLAIN_TEXT = lazy_re.compile(rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\nt])*"\Z')  # its escapes are those of one character that stays in the text
+_ANY_HEADER = lazy_re.compile(rb"#include[ \t]*([<\"][^<>\"\s]+[>\"])")
+_SYSTEM_HEADER = lazy_re.compile(
+    rb"#include[ \t]*<(?:linux|net|uapi|crypto|sound|drm|media|rdma|scsi|video|acpi|keys|misc)/[\w/.-]+\.h>\s*\Z"
+)
 
 
 def without_metadata(tokens: Tokens, own: frozenset[bytes]) -> Tokens:

@@ -7,12 +7,14 @@ which kind of segment, in their order; docs/evidence.md has what each leans on.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import translation_unit
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import IN_STATEMENTS
@@ -28,16 +30,15 @@ from hook.evidence.functional.normal_forms import spelled, unannotated, without_
 from hook.evidence.functional.token_places import STATEMENT_ENDS, Tokens, differing
 from hook.kernel import own_headers
 
-_UNDEFINES, _INCLUDES = re.compile(rb"#[ \t]*undef\b"), re.compile(rb"#[ \t]*(?:include|import)\b")
+_UNDEFINES, _INCLUDES = lazy_re.compile(rb"#[ \t]*undef\b"), lazy_re.compile(rb"#[ \t]*(?:include|import)\b")
 # a rule that trusts what the kernel means by another name must add it here, or nobody asks whether the tree defines it anew
 TRUSTED_NAMES = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE
-_SPLICED_NAME = re.compile(rb"\w\\[ \t]*+\r?\n\w")
+_SPLICED_NAME = lazy_re.compile(rb"\w\\[ \t]*+\r?\n\w")
 _MOST_TOKENS = 20_000  # of a segment: some rules look at pairs of them
-_ERROR = re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
+_ERROR = lazy_re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
 
 
-@dataclasses.dataclass(frozen=True)
-class Proof:
+class Proof(msgspec.Struct, frozen=True):
     """Why an edit is harmless."""
 
     change_class: ChangeClass
@@ -69,8 +70,7 @@ class RestOfTree(typing.Protocol):
 Pair = tuple[Tokens, Tokens]  # of the old version and of the new one
 
 
-@dataclasses.dataclass(frozen=True)
-class EditedSegment:
+class EditedSegment(msgspec.Struct, frozen=True, dict=True):
     """Both versions of a segment, in the forms that the rules compare. Each form leans on the one before it."""
 
     edit: Edit

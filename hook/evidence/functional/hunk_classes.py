@@ -6,8 +6,9 @@ answer for the file is the one that counts.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+import msgspec
 
 from hook.change.patch import FileChange, Hunk, Patch
 from hook.evidence.finding import quoted
@@ -20,8 +21,7 @@ _MOST_BYTES = 16 << 20  # compared, of one change; the hunks after that get no c
 _NO_CLASS = "not classified"
 
 
-@dataclasses.dataclass(frozen=True)
-class Classified:
+class Classified(msgspec.Struct, frozen=True):
     """One hunk."""
 
     path: str  # as git shows it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, IN_STATEMENTS, TAGS
 from hook.c.segments import Segment
@@ -11,8 +12,8 @@ from hook.c.tokens import macro_uses
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, Tokens
 
-_MACRO = re.compile(rb"#[ \t]*define[ \t]+\w+(\([^()\n]*\))?")
-_INCLUDE = re.compile(rb"#[ \t]*(?:include|import)\b")
+_MACRO = lazy_re.compile(rb"#[ \t]*define[ \t]+\w+(\([^()\n]*\))?")
+_INCLUDE = lazy_re.compile(rb"#[ \t]*(?:include|import)\b")
 
 
 def renamed_local(old: Tokens, new: Tokens, before: TranslationUnit) -> tuple[str, str] | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
+from hook import lazy_re
 from hook.c import integers
 from hook.c.keywords import IN_STATEMENTS
 from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing
@@ -14,7 +14,7 @@ _WORDS = frozenset(b"__maybe_unused __always_unused __must_check __force __iomem
 _ANNOTATION_CALLS = frozenset(b"__acquires __releases __must_hold __cond_acquires".split())
 ANNOTATIONS = _WORDS | _ANNOTATION_CALLS | {b"fallthrough"}
 _ZEROS = frozenset((b"0", b"NULL", b"false"))
-_OPEN_ESCAPE = re.compile(rb'\\(?:x[0-9a-fA-F]*|[0-7]{1,3})"\Z')
+_OPEN_ESCAPE = lazy_re.compile(rb'\\(?:x[0-9a-fA-F]*|[0-7]{1,3})"\Z')
 
 
 def unannotated(tokens: Tokens, own: frozenset[bytes]) -> Tokens:

@@ -7,16 +7,17 @@ the row that would say NO. Checked against Linux 6.12.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 
+import msgspec
+
+from hook import lazy_re
 from hook.evidence.change_classes import ChangeClass
 from hook.verdict import Answer
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One row of the table. For each of the two questions, the first row that matches and has an answer counts."""
 
     pattern: str  # of the whole path; `{target}` stands for the directory of the target under arch/
@@ -35,8 +36,7 @@ class Row:
         return Answer.NO if self.other_target else Answer.UNKNOWN if self.may_be_borrowed else None
 
 
-@dataclasses.dataclass(frozen=True)
-class PathClass:
+class PathClass(msgspec.Struct, frozen=True):
     """What is known of a path alone: the row that answers each question, None where no row does."""
 
     functional: Row | None
@@ -69,7 +69,7 @@ _READ_AS_TEXT = (
     r"|include/uapi/linux/capability\.h|include/uapi/asm-generic/resource\.h|arch/[^/]+/include/uapi/asm/resource\.h"
 )
 
-_GROUP = re.compile(r"\([^()]*\)")  # of a pattern, without another in it
+_GROUP = lazy_re.compile(r"\([^()]*\)")  # of a pattern, without another in it
 
 ROWS: tuple[Row, ...] = (
     Row(r"Documentation/Kconfig", "the top-level Kconfig reads it, so an option in it would count", may_be_built=True),
@@ -217,7 +217,7 @@ def classify(path: str, target_arch: str) -> PathClass:
     """
     place = "/".join(path.split("/")[:2])
     matching = [
-        dataclasses.replace(row, why=row.why.replace("{target}", target_arch).replace("{place}", place))
+        msgspec.structs.replace(row, why=row.why.replace("{target}", target_arch).replace("{place}", place))
         for start, pattern, row in _rows(directory_of(target_arch))
         if path.startswith(start) and re.fullmatch(pattern, path, re.DOTALL)  # a newline is a legal byte of a path
     ]

@@ -5,12 +5,14 @@ Where a question cannot be answered quickly, the answer is the one that proves n
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind, defined_names, scan
 from hook.c.tokens import macro_uses
 from hook.evidence.functional import common_headers
@@ -23,10 +25,10 @@ from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
 _MOST_FILES = 20  # looked into for the definition of a tracepoint
-_OTHER_PATHS = re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of headers, than the kernel's own
-_COMMON_HEADERS = re.compile(r"include/|arch/[^/]+/include/")
+_OTHER_PATHS = lazy_re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of headers, than the kernel's own
+_COMMON_HEADERS = lazy_re.compile(r"include/|arch/[^/]+/include/")
 # where the names on the lists of the harmless rules are defined; the last ones do it for programs in user space only (Linux 6.12)
-_HOMES = re.compile(
+_HOMES = lazy_re.compile(
     r"include/linux/(?:compiler\w*|printk|dev_printk|module|moduleparam|net|netdevice|pci|hid|phy|acpi|libata|array_size|wordpart|err|types"
     r"|kernel|byteorder/generic|build_bug|bug|mmdebug|lockdep|rcupdate|stringify)\.h|include/uapi/linux/types\.h|include/net/net_debug\.h"
     r"|include/net/cfg80211\.h|include/rdma/ib_verbs\.h|include/drm/drm_print\.h|include/media/v4l2-(?:common|device)\.h"
@@ -41,26 +43,25 @@ _ALWAYS_INCLUDED = frozenset(("compiler-version.h", "compiler_types.h", "kconfig
 _MOST_INCLUDERS = 60  # files that are looked into for an include of this one
 _MOST_MACROS = 60  # looked up for one file
 # these make strings of what they are given for messages alone
-_MESSAGES = re.compile(
+_MESSAGES = lazy_re.compile(
     rb"(?:static_assert|_Static_assert|BUILD_BUG_ON\w*|compiletime_assert|(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?|RCU_LOCKDEP_WARN"
     rb"|lockdep_assert\w*|might_sleep|might_fault|__builtin_(?:constant_p|choose_expr|types_compatible_p|expect|object_size|\w*_overflow))\Z"
 )
 # the body of a macro: a constant number without division, or a string without conversions
-_NUMBER = re.compile(rb"[ \t]+(?:0[xX][0-9a-fA-F]+[uUlL]*|[0-9]+[uUlL]*|'[^'\\]'|<<|>>|[-+~|&^() \t])+\s*\Z")
-_TEXT = re.compile(rb'[ \t]+(?:"(?:[^"%\\\n]|\\[nt"])*"\s*)+\Z')
+_NUMBER = lazy_re.compile(rb"[ \t]+(?:0[xX][0-9a-fA-F]+[uUlL]*|[0-9]+[uUlL]*|'[^'\\]'|<<|>>|[-+~|&^() \t])+\s*\Z")
+_TEXT = lazy_re.compile(rb'[ \t]+(?:"(?:[^"%\\\n]|\\[nt"])*"\s*)+\Z')
 # headers of all the kernel, and of what is compiled apart from it
-_KERNEL_HEADERS = re.compile(r"(?:include|tools|scripts|usr|samples)/|arch/[^/]+/boot/|arch/um/include/shared/")
+_KERNEL_HEADERS = lazy_re.compile(r"(?:include|tools|scripts|usr|samples)/|arch/[^/]+/boot/|arch/um/include/shared/")
 
 
-@dataclasses.dataclass(frozen=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True, dict=True):
     """A file in the tree with the patch applied, by both its versions."""
 
     source: Source
     path: str
     sides: Sequence[bytes] = ()
-    _spelled: dict[bytes, bool] = dataclasses.field(default_factory=dict)  # by macro, what `keeps_spelling` says
-    _found: dict[str, list[str] | None] = dataclasses.field(default_factory=dict)  # by name, what `_files_with` says
+    _spelled: dict[bytes, bool] = msgspec.field(default_factory=dict)  # by macro, what `keeps_spelling` says
+    _found: dict[str, list[str] | None] = msgspec.field(default_factory=dict)  # by name, what `_files_with` says
 
     @functools.cached_property
     def own(self) -> own_headers.OwnHeaders:

@@ -6,14 +6,15 @@ import collections
 import re
 from collections.abc import Sequence
 
+from hook import lazy_re
 from hook.c.keywords import IN_STATEMENTS
 
 Tokens = tuple[bytes, ...]  # of a piece of C, without comments and white space; a directive is one token
 
-NAME = re.compile(rb"[A-Za-z_]\w*\Z")
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"\Z', re.DOTALL)
+NAME = lazy_re.compile(rb"[A-Za-z_]\w*\Z")
+STRING = lazy_re.compile(rb'"(?:[^"\\]|\\.)*"\Z', re.DOTALL)
 STATEMENT_ENDS = frozenset((b";", b"{", b"}"))
-CONDITION = re.compile(rb"#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b")
+CONDITION = lazy_re.compile(rb"#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b")
 
 
 def closing(tokens: Sequence[bytes], opening: int) -> int:

@@ -4,8 +4,9 @@ local pointer that is given nothing else.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+import msgspec
 
 from hook.c import body
 from hook.c.body import Body
@@ -14,8 +15,7 @@ from hook.evidence.memory import sinks
 _STATEMENT_ENDS = frozenset((b"{", b"}", b";", b")", b":", b"", b"else"))
 
 
-@dataclasses.dataclass(frozen=True)
-class UninitialisedObject:
+class UninitialisedObject(msgspec.Struct, frozen=True):
     """A local object, or one on the heap that a local pointer points at."""
 
     name: bytes

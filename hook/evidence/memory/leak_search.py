@@ -6,9 +6,10 @@ Those that changed, their callers in the same file, and those that copy out a st
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping
+
+import msgspec
 
 from hook.c import segments, translation_unit
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
@@ -33,16 +34,14 @@ _DEEPEST_CALLERS = 2  # functions of the file that lead to a changed one
 _LONGEST_TEXT = 200
 
 
-@dataclasses.dataclass(frozen=True)
-class LayoutTarget:
+class LayoutTarget(msgspec.Struct, frozen=True):
     """What the layout of a struct depends on."""
 
     directory: str  # below arch/
     natural: bool
 
 
-@dataclasses.dataclass
-class LeakSearch:
+class LeakSearch(msgspec.Struct):
     """What is found for the files of one patch, one after the other."""
 
     source: Source  # with the patch applied
@@ -51,8 +50,8 @@ class LeakSearch:
     changed: frozenset[str]  # the paths of the patch
     looked_into: int = 0  # functions and files
     is_cut: bool = False  # whether that was as many as may be
-    proofs: list[tuple[UninitialisedPart, str, str, bytes]] = dataclasses.field(default_factory=list)  # with the file's path, blob and text
-    signals: dict[tuple[str, str], Fact] = dataclasses.field(default_factory=dict)  # by path and claim
+    proofs: list[tuple[UninitialisedPart, str, str, bytes]] = msgspec.field(default_factory=list)  # with the file's path, blob and text
+    signals: dict[tuple[str, str], Fact] = msgspec.field(default_factory=dict)  # by path and claim
 
     @property
     def facts(self) -> tuple[Fact, ...]:

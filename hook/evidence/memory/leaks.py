@@ -7,12 +7,12 @@ rules.
 
 from __future__ import annotations
 
-import dataclasses
-import re
 import typing
 from collections.abc import Iterable, Iterator
 
-from hook import redaction
+import msgspec
+
+from hook import lazy_re, redaction
 from hook.c.legible import is_legible
 from hook.change.patch import FileChange, Patch
 from hook.evidence.finding import Evidence, quoted
@@ -29,15 +29,14 @@ _SIGNALS_SHOWN = 4  # in one reasoning
 _NATURAL = frozenset(("x86_64", "s390", "arm64", "riscv", "loongarch"))  # targets with the layout of hook.c.layout
 _WHY_NOT_KASAN = "KASAN does not see it: the memory is in bounds and live, but uninitialised."
 # a changed line that may take zeroing away or declare a variable, wherever it stands
-_MAY_MATTER = re.compile(
+_MAY_MATTER = lazy_re.compile(
     r"memset|memzero|[zc]alloc|_zeroed|__GFP_ZERO|put_zero|=\s*(?:\{|0\s*[;,])|^\s*(?:[us]\d+|int|(?:un)?signed|s?size_t|long|bool)\s"
 )
 _LONGEST_CLAIM = 400  # characters: names of the tree stand in it, and a name may be as long as it likes
 _MOST_HEADERS = 50  # of one patch, of which the old text is kept at hand
 
 
-@dataclasses.dataclass(frozen=True)
-class Leaks:
+class Leaks(msgspec.Struct, frozen=True):
     """Whether a change needs KMSAN, and what says so."""
 
     needs: bool = False
@@ -84,7 +83,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, targe
         return Leaks(cut=bool(unread))
     redactor = redaction.of(patch.diff)
     proved, signals = (
-        tuple(dataclasses.replace(one, claim=redactor.text(one.claim)[:_LONGEST_CLAIM], text=redactor.text(one.text)) for one in some)
+        tuple(msgspec.structs.replace(one, claim=redactor.text(one.claim)[:_LONGEST_CLAIM], text=redactor.text(one.text)) for one in some)
         for some in (search.facts, tuple(search.signals.values()))
     )
     skipped = f" {quoted(unread[0])} and the files after it were not looked into (limit)." if unread else ""

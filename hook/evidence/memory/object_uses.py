@@ -7,9 +7,11 @@ is given counts too.
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import re
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import body, integers
 from hook.c.body import Body
 from hook.c.layout import Layout, Member, Path
@@ -22,7 +24,7 @@ _DEEPEST = 3  # functions of the file that hand an object on to each other
 _SIZE_OF = frozenset(b"sizeof typeof __typeof__ offsetof __alignof__ sizeof_field ARRAY_SIZE typeof_member offsetofend".split())
 _ASSIGNMENTS = frozenset(b"= += -= *= /= %= &= |= ^= <<= >>=".split())
 # that copy as many bytes as they are told, whatever member they are given
-_BY_SIZE = re.compile(rb"mem|copy|bytes|read|recv|fill|zero|memset|crypto|hash|digest", re.IGNORECASE)
+_BY_SIZE = lazy_re.compile(rb"mem|copy|bytes|read|recv|fill|zero|memset|crypto|hash|digest", re.IGNORECASE)
 # that write one argument, and no more than they are told
 _SIZED = frozenset(
     b"memcpy memset memmove copy_from_user __copy_from_user strscpy strscpy_pad strncpy strlcpy snprintf scnprintf get_random_bytes"
@@ -37,8 +39,7 @@ class Doubt(Exception):
     """Something that may write the object, or is not understood; the sentence says what."""
 
 
-@dataclasses.dataclass(frozen=True)
-class CopyOut:
+class CopyOut(msgspec.Struct, frozen=True):
     """A call that copies an object out whole."""
 
     sink: Sink

@@ -7,10 +7,11 @@ variable that is read before anything sets it. An object that is seen to be set 
 from __future__ import annotations
 
 import collections
-import dataclasses
-import re
 from collections.abc import Iterator
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import body
 from hook.c.body import Body
 from hook.c.definitions import Definition
@@ -27,12 +28,11 @@ _SCALARS = frozenset(
 )
 _MOST_WORDS = 12  # of a call, in a claim
 _LONGEST = 60  # tokens of an assignment
-_FIRST_NAME = re.compile(rb"[A-Za-z_]\w*")
-_TIGHT = re.compile(r" ?(\(|\)|\[|\]|->|\.|,|&|;) ?")
+_FIRST_NAME = lazy_re.compile(rb"[A-Za-z_]\w*")
+_TIGHT = lazy_re.compile(r" ?(\(|\)|\[|\]|->|\.|,|&|;) ?")
 
 
-@dataclasses.dataclass(frozen=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """A claim about a place in the new version, or in the old one where what it names is gone."""
 
     claim: str
@@ -54,8 +54,7 @@ def find(old: File, was: Definition | None, new: File, function: Definition) -> 
         yield from _lengths(before, after)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Zeroing:
+class _Zeroing(msgspec.Struct, frozen=True):
     """A place where all of something is set at once."""
 
     way: bytes  # the call, or ={ and =0 for an initialiser

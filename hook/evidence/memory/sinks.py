@@ -7,12 +7,12 @@ into a socket buffer when that is read (include/linux/kmsan.h, include/linux/ins
 
 from __future__ import annotations
 
-import dataclasses
-import re
+import msgspec
+
+from hook import lazy_re
 
 
-@dataclasses.dataclass(frozen=True)
-class Sink:
+class Sink(msgspec.Struct, frozen=True):
     """A call that takes bytes: which argument points at them, and which says how many, from 0."""
 
     name: bytes
@@ -85,5 +85,5 @@ READERS = frozenset(
 )
 
 # what a file has to hold so that anything here could be found in it; a search for these costs a tenth of reading it as C
-CALLS = re.compile(rb"\b(?:" + b"|".join(sorted(SINKS)) + rb")\b")
-WORTH_READING = re.compile(rb"\b(?:" + b"|".join(sorted({*SINKS, *LIKELY_SINKS})) + rb")\b")
+CALLS = lazy_re.compile(rb"\b(?:" + b"|".join(sorted(SINKS)) + rb")\b")
+WORTH_READING = lazy_re.compile(rb"\b(?:" + b"|".join(sorted({*SINKS, *LIKELY_SINKS})) + rb")\b")

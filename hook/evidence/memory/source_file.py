@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import re
 
+from hook import lazy_re
 from hook.c import body
 from hook.c.body import Body
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.memory.struct_layouts import StructLayouts
 
-_WORD = re.compile(rb"[A-Za-z_]\w*+")
+_WORD = lazy_re.compile(rb"[A-Za-z_]\w*+")
 _CALLABLE = (DefinitionKind.FUNCTION, DefinitionKind.MACRO)
 
 

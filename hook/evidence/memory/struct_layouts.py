@@ -6,12 +6,14 @@ taken.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import posixpath
 import re
 from collections.abc import Mapping
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import integers, struct_parser
 from hook.c.definitions import Definition, DefinitionKind, Scan, scan
 from hook.c.layout import Layout
@@ -23,14 +25,13 @@ from hook.source.tree import Source
 _MOST_FILES = 12  # that are looked into for one name
 _MOST_NAMES = 60  # looked up for one file
 _DEEPEST = 6
-_PRAGMA = re.compile(rb"#[ \t]*pragma[ \t]+pack")
-_QUOTED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w./+-]+)"')
-_INCLUDED = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+["<](?:[\w.+-]+/)*([\w.+-]+)[">]')
-_PLAIN = re.compile(rb"\(?[ \t]*(\w+)[ \t]*\)?[ \t]*(?:/\*[^\n]*|//[^\n]*)?\Z")
+_PRAGMA = lazy_re.compile(rb"#[ \t]*pragma[ \t]+pack")
+_QUOTED = lazy_re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w./+-]+)"')
+_INCLUDED = lazy_re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+["<](?:[\w.+-]+/)*([\w.+-]+)[">]')
+_PLAIN = lazy_re.compile(rb"\(?[ \t]*(\w+)[ \t]*\)?[ \t]*(?:/\*[^\n]*|//[^\n]*)?\Z")
 
 
-@dataclasses.dataclass
-class StructLayouts:
+class StructLayouts(msgspec.Struct):
     """What one file sees. `instead` are files as they were before the change, where those are meant."""
 
     source: Source
@@ -39,12 +40,12 @@ class StructLayouts:
     scanned: Scan
     arch: str  # the directory below arch/ that counts
     natural: bool  # whether every number of the target is aligned to its size, and a long has 64 bits
-    instead: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
-    _known: dict[str, Layout | str] = dataclasses.field(default_factory=dict)
-    _values: dict[bytes, int | None] = dataclasses.field(default_factory=dict)
-    _sizes: dict[bytes, int | None] = dataclasses.field(default_factory=dict)
-    _macros: dict[bytes, str] = dataclasses.field(default_factory=dict)
-    _scans: dict[str, Scan] = dataclasses.field(default_factory=dict)
+    instead: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    _known: dict[str, Layout | str] = msgspec.field(default_factory=dict)
+    _values: dict[bytes, int | None] = msgspec.field(default_factory=dict)
+    _sizes: dict[bytes, int | None] = msgspec.field(default_factory=dict)
+    _macros: dict[bytes, str] = msgspec.field(default_factory=dict)
+    _scans: dict[str, Scan] = msgspec.field(default_factory=dict)
     _looked_up: int = 0
     _depth: int = 0
 
@@ -73,7 +74,7 @@ class StructLayouts:
             self._depth -= 1
         blob = self.source.file(path)
         padded = made.padded and self.natural and not _PRAGMA.search(data) and not _PRAGMA.search(self.data)
-        return dataclasses.replace(made, padded=padded, path=path, line=found.line, blob=blob.oid if blob else "")
+        return msgspec.structs.replace(made, padded=padded, path=path, line=found.line, blob=blob.oid if blob else "")
 
     def struct(self, tag: bytes) -> Layout:
         return self.layout(tag.decode("ascii", "replace"))

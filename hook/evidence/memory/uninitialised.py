@@ -8,8 +8,9 @@ docs/kmsan.md has the rules.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+import msgspec
 
 from hook.c.body import Body
 from hook.c.definitions import Definition
@@ -24,8 +25,7 @@ _LARGE = 1 << 30
 _MOST_NAMED = 3  # members or gaps, in a claim
 
 
-@dataclasses.dataclass(frozen=True)
-class UninitialisedPart:
+class UninitialisedPart(msgspec.Struct, frozen=True):
     """An object of which a part is never written, and the call that copies it out."""
 
     function: str
@@ -44,7 +44,7 @@ class UninitialisedPart:
         """The part that is uninitialised here and not in `other`; None where that is nothing."""
         members = tuple(path for path in self.members if path not in other.members)
         gaps = tuple(gap for gap in self.gaps if gap not in other.gaps)
-        return dataclasses.replace(self, members=members, gaps=gaps) if members or gaps else None
+        return msgspec.structs.replace(self, members=members, gaps=gaps) if members or gaps else None
 
     @property
     def what(self) -> str:
@@ -69,7 +69,7 @@ def _shortened(names: list[str], kind: str) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more{kind}" if more > 0 else "")
 
 
-class _Unknown(Layout):
+class _Unknown(Layout, frozen=True):
     """A struct of which every member is there, and is a number: what is in doubt even so is in doubt with the real one."""
 
     def find(self, path: Path) -> Member | None:

@@ -6,11 +6,12 @@ lines is added by hook.evidence.options.whole_configuration. docs/configs.md has
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from hook.change.patch import FileChange, Patch
 from hook.evidence.finding import Evidence, No
@@ -31,8 +32,7 @@ _MOST_ASSUMPTIONS = 6
 _MOST_WARNINGS = 2  # about Kconfig, in a verdict
 
 
-@dataclasses.dataclass(frozen=True)
-class Stated:
+class Stated(msgspec.Struct, frozen=True):
     """A condition, and the line that asks for it."""
 
     condition: Condition
@@ -41,20 +41,18 @@ class Stated:
     line: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Configs:
+class Configs(msgspec.Struct, frozen=True):
     """What is to be configured for a patch."""
 
     sets: tuple[ConfigSet, ...] = ()  # of the first, Enable and Disable are the verdict's own
-    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
+    reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
-    unreachable: Mapping[str, Fact] = dataclasses.field(default_factory=dict)  # path -> why no configuration of the target builds it
+    unreachable: Mapping[str, Fact] = msgspec.field(default_factory=dict)  # path -> why no configuration of the target builds it
     condition: Condition = YES  # under which the lines of the first set are built
     stated: tuple[Stated, ...] = ()  # the lines that ask for it
 
 
-@dataclasses.dataclass
-class _Group:
+class _Group(msgspec.Struct):
     """Changed lines of one file that are compiled under the same condition."""
 
     path: str
@@ -75,13 +73,13 @@ def with_reach(evidence: Evidence, found: Configs) -> Evidence:
     if not found.unreachable:
         return evidence
     findings = tuple(
-        dataclasses.replace(one, reachable=No(found.unreachable[one.change.place.path]))
+        msgspec.structs.replace(one, reachable=No(found.unreachable[one.change.place.path]))
         if not isinstance(one.functional, No) and one.change.place.path in found.unreachable
         else one
         for one in evidence.findings
     )
-    evidence = dataclasses.replace(evidence, findings=findings)
-    return dataclasses.replace(evidence, focus=None) if evidence.reachable is Answer.NO else evidence
+    evidence = msgspec.structs.replace(evidence, findings=findings)
+    return msgspec.structs.replace(evidence, focus=None) if evidence.reachable is Answer.NO else evidence
 
 
 class _Plan:
@@ -259,7 +257,8 @@ def with_lines(solution: Solution, stated: Iterable[Stated]) -> dict[str, Config
             lines.setdefault(name, one)
     found = {}
     for name, value in solution.settings.items():
-        why, path, line = dataclasses.astuple(solution.reasons[name])
+        reason = solution.reasons[name]
+        why, path, line = reason.why, reason.path, reason.line
         if not why and name in lines:
             why, path, line = lines[name].why, lines[name].path, lines[name].line
         why = why or "is needed"

@@ -7,9 +7,10 @@ proved, the callers of the changed functions stand for it. docs/configs.md has t
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from hook.evidence.finding import Evidence
 from hook.evidence.options.needed_options import Configs, Stated, builds, with_lines
@@ -30,20 +31,19 @@ _MOST_PATHS = 8  # of one change that are configured
 _MOST_FILES = 12  # of one path
 
 
-@dataclasses.dataclass(frozen=True)
-class _Goal:
+class _Goal(msgspec.Struct, frozen=True):
     """What a path to the change needs."""
 
     condition: Condition
     stated: tuple[Stated, ...]  # the lines that ask for it
     what: str
-    given: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)  # as the proof gives them
+    given: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)  # as the proof gives them
     suffix: str = ""  # of each reason
 
 
 def find(configs: Configs, evidence: Evidence, reached: Reached, kernel: Kernel) -> Configs:
     """The configuration with what leads to the change."""
-    configs = dataclasses.replace(configs, assumptions=tuple(dict.fromkeys((*configs.assumptions, *reached.assumptions))))
+    configs = msgspec.structs.replace(configs, assumptions=tuple(dict.fromkeys((*configs.assumptions, *reached.assumptions))))
     if reached.answer is Answer.YES:
         goals = [_of_path(reach, kernel) for reach in reached.answers.values() if reach.answer is Answer.YES]
     else:
@@ -60,13 +60,13 @@ def with_built_focus(evidence: Evidence, configs: Configs, kernel: Kernel) -> Ev
     unbuilt = {path for path in _beside(evidence, focus) if not _is_built(path, configs, kernel)}
     if not unbuilt:
         return evidence
-    focus = dataclasses.replace(
+    focus = msgspec.structs.replace(
         focus,
         symbols=tuple(name for name in focus.symbols if focus.paths.get(name) not in unbuilt),
         via=tuple(name for name in focus.via if focus.paths.get(name) not in unbuilt),
         facts=tuple(fact for fact in focus.facts if fact.place.path not in unbuilt),
     )
-    return dataclasses.replace(evidence, focus=focus)
+    return msgspec.structs.replace(evidence, focus=focus)
 
 
 def _beside(evidence: Evidence, focus: Focus) -> list[str]:
@@ -182,16 +182,16 @@ def _solved(configs: Configs, goals: list[_Goal], kernel: Kernel) -> Configs:
                 assumed.append(f"no configuration was found that has the change and {goal.what}: {why if len(goals) > 1 else wrong}"[:200])
     assumptions = tuple(dict.fromkeys((*configs.assumptions, *assumed)))
     if solution is None:
-        return dataclasses.replace(configs, assumptions=assumptions)
+        return msgspec.structs.replace(configs, assumptions=assumptions)
     leans_on = [f"{probe} ({kernel.toolchain_name})" for probe in solution.probes] + [f"in Kconfig, {line}" for line in solution.unread]
     building = _building(solution.settings, configs.condition, kernel)
     first = configs.sets[0] if configs.sets else ConfigSet()
     on, off = (tuple(name for name, value in solution.settings.items() if value == wanted) for wanted in ("y", "n"))
     others = {name for other in configs.sets[1:] for name in (*other.enable, *other.disable)}
     reasons = {name: reason for name, reason in configs.reasons.items() if name in others}
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         configs,
-        sets=(dataclasses.replace(first, enable=on, disable=off), *configs.sets[1:]),
+        sets=(msgspec.structs.replace(first, enable=on, disable=off), *configs.sets[1:]),
         reasons={**_reasons(configs, reachable, solution, building), **reasons},
         assumptions=tuple(dict.fromkeys((*assumptions, *leans_on))),
     )
@@ -225,7 +225,7 @@ def _reasons(configs: Configs, goals: Sequence[_Goal], solution: Solution, build
             found[name] = goal.given[name]
         else:
             reason = reasons[name]
-            found[name] = dataclasses.replace(reason, purpose="reach", why=f"{reason.why}{goal.suffix}")
+            found[name] = msgspec.structs.replace(reason, purpose="reach", why=f"{reason.why}{goal.suffix}")
     return found
 
 

@@ -6,22 +6,22 @@ hook.evidence.reach.reachability puts them together.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from hook.verdict import Answer, ConfigReason, Fact
 
 MOST_FACTS = 6  # of one answer
 
 
-@dataclasses.dataclass(frozen=True)
-class Reach:
+class Reach(msgspec.Struct, frozen=True):
     """What one proof says of one part of a change."""
 
     answer: Answer
     facts: tuple[Fact, ...] = ()  # what proves it, each with its place; of a chain each hop, from user space down
     devices: tuple[str, ...] = ()  # that make the code run, as a person names them: "e1000e", "dummy_hcd with raw-gadget"
-    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)  # options that this call path needs, For: reach
+    reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)  # options that this call path needs, For: reach
     disable: tuple[str, ...] = ()  # those among `reasons` that have to be off
     assumptions: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()  # KIND:NAME, that a program drives to get there, the nearest first
@@ -57,7 +57,7 @@ def any_of(parts: Iterable[Reach]) -> Reach:
         questions = list(dict.fromkeys(part.question for part in unknown if part.question))
         first = unknown[0] if unknown else Reach(Answer.UNKNOWN)
         devices = next((part.devices for part in unknown if part.devices), ())
-        return dataclasses.replace(first, devices=devices, question="; ".join(questions[:2]))
+        return msgspec.structs.replace(first, devices=devices, question="; ".join(questions[:2]))
     facts = list(dict.fromkeys(fact for part in parts for fact in part.facts))
     assumed = tuple(dict.fromkeys(assumption for part in parts for assumption in part.assumptions))
     return Reach(Answer.NO, tuple(facts[:MOST_FACTS]), assumptions=assumed[:MOST_FACTS])

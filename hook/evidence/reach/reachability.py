@@ -9,11 +9,12 @@ The proofs: docs/reachability.md, docs/call-paths.md.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import pathlib
 import typing
 from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
 
 from hook import redaction
 from hook.change.patch import Patch
@@ -43,14 +44,13 @@ _MAX_CALLER_FILES = 24  # in which the callers of one function are looked for, t
 _MOST_FILES = 24  # of one change that are looked into; the rest stays open
 
 
-@dataclasses.dataclass(frozen=True)
-class Reached:
+class Reached(msgspec.Struct, frozen=True):
     """What is known of a whole change."""
 
     answers: Mapping[str, Reach]  # path -> what is said of that file
     facts: tuple[Fact, ...] = ()  # of the file that is reached, from user space down
     devices: tuple[str, ...] = ()
-    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
+    reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)
     disable: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()
@@ -61,8 +61,7 @@ class Reached:
         return all_of(reach.answer for reach in self.answers.values())
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What the fuzzed machine is, and how far call paths are followed."""
 
     vm: machine.Machine
@@ -104,7 +103,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         if _STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
             only_functions.add(file.path)
     # what is read on the way proves nothing where it leads nowhere: a verdict rests on what its facts name
-    look = _Look(dataclasses.replace(source, read_blobs={}), kernel, within)
+    look = _Look(msgspec.structs.replace(source, read_blobs={}), kernel, within)
     answers = dict.fromkeys(wanted, _NOTHING)
     for path in list(wanted)[:_MOST_FILES]:
         try:
@@ -172,15 +171,15 @@ def with_answers(evidence: Evidence, patch: Patch, found: Reached) -> Evidence:
         for file, finding in zip(patch.files, evidence.findings, strict=True)
     )
     # what changed is known all the same, and where one would aim who has the device
-    return dataclasses.replace(evidence, findings=findings)
+    return msgspec.structs.replace(evidence, findings=findings)
 
 
 def _answered(finding: Finding, said: Reach) -> Finding:
     if said.answer is Answer.NO and not said.facts:
         return finding  # a claim without a place is none
     if said.answer is Answer.NO:
-        return dataclasses.replace(finding, reachable=No(said.facts[0]))
-    return dataclasses.replace(finding, reachable=Yes(said.facts) if said.answer is Answer.YES else Open(said.question))
+        return msgspec.structs.replace(finding, reachable=No(said.facts[0]))
+    return msgspec.structs.replace(finding, reachable=Yes(said.facts) if said.answer is Answer.YES else Open(said.question))
 
 
 def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reach:
@@ -200,13 +199,13 @@ def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reac
     if found.answer is Answer.YES:
         return found
     question = "; ".join(reach.question for reach in (hardware, found) if reach.question)
-    return dataclasses.replace(_NOTHING, question=question)
+    return msgspec.structs.replace(_NOTHING, question=question)
 
 
 def _without_secrets(found: Reach, redactor: redaction.Redactor) -> Reach:
     """Facts quote lines of the change too, and verdicts are published."""
-    facts = tuple(dataclasses.replace(fact, claim=redactor.text(fact.claim), text=redactor.text(fact.text)) for fact in found.facts)
-    return dataclasses.replace(found, facts=facts, question=redactor.text(found.question))
+    facts = tuple(msgspec.structs.replace(fact, claim=redactor.text(fact.claim), text=redactor.text(fact.text)) for fact in found.facts)
+    return msgspec.structs.replace(found, facts=facts, question=redactor.text(found.question))
 
 
 def _or(first: Reach, other: Reach) -> Reach:

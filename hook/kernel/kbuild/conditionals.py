@@ -8,10 +8,12 @@ evaluate is left open.
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import re
 from collections.abc import Iterator
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import integers, translation_unit
 from hook.c.blanking import HIDDEN
 from hook.kernel.kbuild import option_tests
@@ -37,10 +39,10 @@ _MOST_NESTED = 24  # conditionals inside each other
 _MOST_BRANCHES = 20  # of one conditional
 _MOST_TOKENS = 400  # of one condition
 _MOST_PARTS = 60  # of what one conditional may mean, spelled out
-_DIRECTIVE = re.compile(
+_DIRECTIVE = lazy_re.compile(
     rb"(?m)^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|define|undef)(?!\w)((?:[^\n\\]|\\[^\n]|\\\n)*+)"
 )
-_TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|&&|\|\||[=!<>]=|<<|>>|\S")
+_TOKEN = lazy_re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|&&|\|\||[=!<>]=|<<|>>|\S")
 _IS = {"IS_ENABLED": switched_on, "IS_REACHABLE": switched_on, "IS_BUILTIN": built_in}
 # macros that are no options, and what they are for a kernel
 _KNOWN: dict[str, Condition] = {
@@ -52,8 +54,7 @@ _KNOWN: dict[str, Condition] = {
 _COMPARED = {"==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
-@dataclasses.dataclass(frozen=True)
-class Conditional:
+class Conditional(msgspec.Struct, frozen=True):
     """A condition around some lines, and the line that says it."""
 
     condition: Condition
@@ -61,8 +62,7 @@ class Conditional:
     text: str
 
 
-@dataclasses.dataclass
-class _Open:
+class _Open(msgspec.Struct):
     """A conditional that is open."""
 
     now: Conditional

@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
+from hook import lazy_re
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.source.lookup import Bounds, Include, includers
 from hook.source.tree import Source
@@ -21,8 +22,8 @@ _MOST_READ = 200  # files, for one question: who includes a header, and who incl
 _MOST_READ_IN_ALL = 1000  # for one change
 _MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
 _SMALL_TREE = Bounds(24)
-_INCLUDE = re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
-_UNDER_INCLUDE = re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
+_INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
+_UNDER_INCLUDE = lazy_re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
 
 
 class Includers:

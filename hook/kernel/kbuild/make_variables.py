@@ -5,11 +5,13 @@ Nothing is executed: what cannot be evaluated without make is left open.
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
+
+from hook import lazy_re
 from hook.kernel.kbuild.make_syntax import arguments, closing, fits, patsubst, words
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import NO, YES, Condition, all_of, built_in, negated
@@ -21,7 +23,7 @@ MOST_WAYS = 81  # that a text may turn out, by the options in it
 _BY_WORD = frozenset(
     ("addprefix", "addsuffix", "patsubst", "subst", "filter", "filter-out", "sort", "strip", "notdir", "dir", "basename")
 )  # functions that make of each word of a list what they make of it alone
-OPTION = re.compile(r"CONFIG_(\w+)\Z")
+OPTION = lazy_re.compile(r"CONFIG_(\w+)\Z")
 
 Ways = list[tuple[Condition, str]]
 
@@ -30,8 +32,7 @@ class UnreadableMakefile(ValueError):
     """A makefile that goes past the limits; the sentence says where."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """A word of a variable, and when it is there."""
 
     text: str
@@ -40,8 +41,7 @@ class Word:
     line: int
 
 
-@dataclasses.dataclass(frozen=True)
-class VariablePart:
+class VariablePart(msgspec.Struct, frozen=True):
     """What one line of a makefile puts into a variable."""
 
     text: str

@@ -6,11 +6,13 @@ Options are not given values: `obj-$(CONFIG_X)` holds its words where X is y.
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 import re
 from collections.abc import Mapping
 
+import msgspec
+
+from hook import lazy_re
 from hook.kernel.kbuild.make_syntax import sides, statements
 from hook.kernel.kbuild.make_variables import MOST_WAYS, OPEN, OPTION, MakeVariables, UnreadableMakefile, VariablePart, Ways
 from hook.kernel.kconfig import expressions
@@ -23,18 +25,17 @@ _MOST_INCLUDED = 200  # files, by one makefile
 _MOST_BRANCHES = 40  # of one conditional
 _MOST_NESTED = 24  # conditionals inside each other
 _MOST_LINE = 64 << 10  # characters of one statement
-_PLAIN = re.compile(r"[ \t]*([\w./-]+)[ \t]*([:+?]?=)[ \t]*(.*)", re.DOTALL)
-_OF_OPTION = re.compile(r"[ \t]*([\w./-]*)\$[({]CONFIG_(\w+)[)}]([\w./-]*)[ \t]*([:+?]?=)[ \t]*(.*)", re.DOTALL)
-_DIRECTIVE = re.compile(
+_PLAIN = lazy_re.compile(r"[ \t]*([\w./-]+)[ \t]*([:+?]?=)[ \t]*(.*)", re.DOTALL)
+_OF_OPTION = lazy_re.compile(r"[ \t]*([\w./-]*)\$[({]CONFIG_(\w+)[)}]([\w./-]*)[ \t]*([:+?]?=)[ \t]*(.*)", re.DOTALL)
+_DIRECTIVE = lazy_re.compile(
     r"[ \t]*(ifdef|ifndef|ifeq|ifneq|else|endif|include|-include|sinclude|define|endef|export|unexport|override|undefine)"
     r"(?![\w.-])[ \t]*(.*)",
     re.DOTALL,
 )
-_WHOLE_OPTION = re.compile(r"\$[({]CONFIG_(\w+)[)}]\Z")
+_WHOLE_OPTION = lazy_re.compile(r"\$[({]CONFIG_(\w+)[)}]\Z")
 
 
-@dataclasses.dataclass
-class _Branch:
+class _Branch(msgspec.Struct):
     """A conditional that is open."""
 
     now: Condition
@@ -145,10 +146,12 @@ class Makefile(MakeVariables):
                 self._variables[name] = [piece]
                 return
             if itself:
-                known.append(dataclasses.replace(piece, text=text.replace(f"$({name})", " ")))
+                known.append(msgspec.structs.replace(piece, text=text.replace(f"$({name})", " ")))
                 return
             other = negated(condition)
-            self._variables[name] = [dataclasses.replace(one, condition=all_of([one.condition, other])) for one in known[-200:]] + [piece]
+            self._variables[name] = [msgspec.structs.replace(one, condition=all_of([one.condition, other])) for one in known[-200:]] + [
+                piece
+            ]
 
     def _conditional(self, word: str, rest: str, branches: list[_Branch], place: str, only_options: bool) -> None:
         if word == "endif":

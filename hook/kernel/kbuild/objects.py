@@ -6,10 +6,11 @@ makefile names, or of which one names something that only make can evaluate, is 
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from hook.kernel.kbuild.make_variables import OPEN, UnreadableMakefile, Word
 from hook.kernel.kbuild.makefile import Makefile
@@ -30,16 +31,14 @@ _MOST_NAMING = 8  # directories whose makefiles name a part of one
 _MOST_NEAR = 40  # directories whose makefiles may include one
 
 
-@dataclasses.dataclass(frozen=True)
-class Built:
+class Built(msgspec.Struct, frozen=True):
     """When a file is built, and the lines that say so."""
 
     condition: Condition
     places: tuple[tuple[str, int, Condition], ...] = ()  # path and line of a makefile, and what it asks for
 
 
-@dataclasses.dataclass(frozen=True)
-class Object:
+class Object(msgspec.Struct, frozen=True):
     """What Kbuild links of one or more source files: a module, or the same built in."""
 
     path: str  # of the object, without its end: drivers/net/ethernet/intel/e1000e/e1000e

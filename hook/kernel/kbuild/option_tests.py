@@ -5,11 +5,13 @@ The compiler drops the arm that is dead.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
 from collections.abc import Callable, Iterator
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.brackets import BRACES, PARENTHESES
 from hook.c.definitions import Definition
 from hook.kernel.kconfig.expressions import Condition, negated, open_parts, taken_to_hold
@@ -18,16 +20,15 @@ from hook.kernel.kconfig.expressions import Condition, negated, open_parts, take
 _MOST_TESTS = 100  # of one function
 _LONGEST_CONDITION = 2000  # bytes of an `if (…)`
 _LONGEST_STATEMENT = 16 << 10  # bytes of what it decides on
-_IF = re.compile(rb"\bif\s*\(")
-_OPTION = re.compile(rb"CONFIG_")
-_RETURN = re.compile(rb"\{?\s*return\b[^;{}]*;\s*\}?\s*")
-_ELSE = re.compile(rb"\s*+else\b")
-_BLANKS = re.compile(rb"\s*+")
-_BRACE, _STATEMENT_MARK = re.compile(rb"[{}]"), re.compile(rb"[(){};]")
+_IF = lazy_re.compile(rb"\bif\s*\(")
+_OPTION = lazy_re.compile(rb"CONFIG_")
+_RETURN = lazy_re.compile(rb"\{?\s*return\b[^;{}]*;\s*\}?\s*")
+_ELSE = lazy_re.compile(rb"\s*+else\b")
+_BLANKS = lazy_re.compile(rb"\s*+")
+_BRACE, _STATEMENT_MARK = lazy_re.compile(rb"[{}]"), lazy_re.compile(rb"[(){};]")
 
 
-@dataclasses.dataclass(frozen=True)
-class Arm:
+class Arm(msgspec.Struct, frozen=True):
     """Offsets between which a condition holds, and what says so."""
 
     begin: int

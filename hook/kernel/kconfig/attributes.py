@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from collections.abc import Callable, Iterable
 
+import msgspec
+
+from hook import lazy_re
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import YES, BadExpression, Condition, Conjunction, Constant, Disjunction, Negation, Symbol
 from hook.kernel.kconfig.option import Option, Options
 from hook.kernel.kconfig.variables import PARENTHESES, KconfigMacros
 
 TYPES = frozenset(("bool", "tristate", "int", "hex", "string"))
-PLAIN_NAME = re.compile(r"[\w-]+\Z")
+PLAIN_NAME = lazy_re.compile(r"[\w-]+\Z")
 _MOST_WARNINGS = 200
-_QUOTED = re.compile(r"\s*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')")
-_IF = re.compile(r"\sif(?![\w-])")
-_TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'")
-_WORD = re.compile(r"[\w-]+")
+_QUOTED = lazy_re.compile(r"\s*(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')")
+_IF = lazy_re.compile(r"\sif(?![\w-])")
+_TEXT = lazy_re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'")
+_WORD = lazy_re.compile(r"[\w-]+")
 
 
-@dataclasses.dataclass
-class KconfigEntry:
+class KconfigEntry(msgspec.Struct):
     """The definition that is being read."""
 
     kind: str  # config, choice, menu, comment
     line: int
     option: Option | None
-    depends: list[Condition] = dataclasses.field(default_factory=list)
-    visible: list[Condition] = dataclasses.field(default_factory=list)
-    prompts: list[Condition] = dataclasses.field(default_factory=list)
-    defaults: list[tuple[Condition, Condition]] = dataclasses.field(default_factory=list)
-    selects: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
-    implies: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
-    ranges: list[tuple[Condition, Condition, Condition]] = dataclasses.field(default_factory=list)
+    depends: list[Condition] = msgspec.field(default_factory=list)
+    visible: list[Condition] = msgspec.field(default_factory=list)
+    prompts: list[Condition] = msgspec.field(default_factory=list)
+    defaults: list[tuple[Condition, Condition]] = msgspec.field(default_factory=list)
+    selects: list[tuple[str, Condition]] = msgspec.field(default_factory=list)
+    implies: list[tuple[str, Condition]] = msgspec.field(default_factory=list)
+    ranges: list[tuple[Condition, Condition, Condition]] = msgspec.field(default_factory=list)
 
 
 class AttributeReader:

@@ -5,8 +5,9 @@ An option is switched on by its prompt, or by what selects or defaults to it, wi
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import (
@@ -34,8 +35,7 @@ _COST_OFF = 2.5  # of an option that has to be switched off: it may be one that 
 Plan = dict[str, str]  # NAME -> y or n
 
 
-@dataclasses.dataclass(frozen=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """Why an option is in a plan."""
 
     why: str

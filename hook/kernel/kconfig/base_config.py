@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from hook import lazy_re
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.option import Options
 
-_LINE = re.compile(r"(?:CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set)\Z")
+_LINE = lazy_re.compile(r"(?:CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set)\Z")
 _DEFCONFIGS = {
     "x86_64": ("arch/x86/configs/x86_64_defconfig",),
     "i386": ("arch/x86/configs/i386_defconfig",),

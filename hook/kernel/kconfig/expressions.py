@@ -5,64 +5,60 @@ One closed set of types for all three; take one apart with `match`. `to_json` an
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
+import msgspec
+
+from hook import lazy_re
+
 COMPARISONS = frozenset(("=", "!=", "<", "<=", ">", ">="))
 _DEEPEST = 60  # parentheses and negations inside each other
 _MOST_TOKENS = 4000
-_TOKEN = re.compile(r"\s*+(\|\||&&|!=|<=|>=|[=<>!()]|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|[\w$-]++|\S)")
-_NAME = re.compile(r"[\w-]+\Z")
+_TOKEN = lazy_re.compile(r"\s*+(\|\||&&|!=|<=|>=|[=<>!()]|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|[\w$-]++|\S)")
+_NAME = lazy_re.compile(r"[\w-]+\Z")
 _OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(msgspec.Struct, frozen=True):
     """The value of an option."""
 
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(msgspec.Struct, frozen=True):
     """y, m, n, a number or a text."""
 
     value: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SharedCondition:
+class SharedCondition(msgspec.Struct, frozen=True):
     """A condition that many options have in common, by the name that it is kept under (`#12`)."""
 
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Negation:
+class Negation(msgspec.Struct, frozen=True):
     """`!operand`."""
 
     operand: Condition
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Conjunction:
+class Conjunction(msgspec.Struct, frozen=True):
     """`a && b`; at least two parts, none of which is a conjunction."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Disjunction:
+class Disjunction(msgspec.Struct, frozen=True):
     """`a || b`; at least two parts, none of which is a disjunction."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(msgspec.Struct, frozen=True):
     """`left = right`, or with another of COMPARISONS."""
 
     operator: str
@@ -70,8 +66,7 @@ class Relation:
     right: Condition
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Unevaluated:
+class Unevaluated(msgspec.Struct, frozen=True):
     """What only a compiler or make could evaluate."""
 
     text: str

@@ -7,9 +7,9 @@ asked for, and only what it depends on with it.
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Mapping
 
+from hook import lazy_re
 from hook.kernel.kconfig.expressions import (
     Condition,
     Conjunction,
@@ -29,7 +29,7 @@ _LEVELS = {"n": 0, "m": 1, "y": 2}
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)\Z")
+_NUMBER = lazy_re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)\Z")
 
 
 class TooDeep(ValueError):

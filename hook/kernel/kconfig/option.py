@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Protocol
+
+import msgspec
 
 from hook.kernel.kconfig.expressions import YES, Condition
 
 
-@dataclasses.dataclass
-class Option:
+class Option(msgspec.Struct):
     """An option, or a choice (its name begins with `<`), as all its definitions together make it."""
 
     name: str
     type: str = ""  # bool, tristate, int, hex or string; empty where nothing says
-    prompts: list[Condition] = dataclasses.field(default_factory=list)  # under which a person may set it
-    defaults: list[tuple[Condition, Condition]] = dataclasses.field(default_factory=list)  # value, condition
+    prompts: list[Condition] = msgspec.field(default_factory=list)  # under which a person may set it
+    defaults: list[tuple[Condition, Condition]] = msgspec.field(default_factory=list)  # value, condition
     depends: Condition = YES
-    selected_by: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)  # option, condition
-    implied_by: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
-    selects: list[tuple[str, Condition]] = dataclasses.field(default_factory=list)
-    ranges: list[tuple[Condition, Condition, Condition]] = dataclasses.field(default_factory=list)  # lowest, highest, condition
+    selected_by: list[tuple[str, Condition]] = msgspec.field(default_factory=list)  # option, condition
+    implied_by: list[tuple[str, Condition]] = msgspec.field(default_factory=list)
+    selects: list[tuple[str, Condition]] = msgspec.field(default_factory=list)
+    ranges: list[tuple[Condition, Condition, Condition]] = msgspec.field(default_factory=list)  # lowest, highest, condition
     choice: str = ""  # that it is a member of
-    members: list[str] = dataclasses.field(default_factory=list)  # of a choice
-    places: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # path, line
+    members: list[str] = msgspec.field(default_factory=list)  # of a choice
+    places: list[tuple[str, int]] = msgspec.field(default_factory=list)  # path, line
     title: str = ""
-    probes: list[str] = dataclasses.field(default_factory=list)  # of the toolchain, that its value leans on
-    unread: list[str] = dataclasses.field(default_factory=list)  # `PATH:LINE: why` of lines about it that could not be read
+    probes: list[str] = msgspec.field(default_factory=list)  # of the toolchain, that its value leans on
+    unread: list[str] = msgspec.field(default_factory=list)  # `PATH:LINE: why` of lines about it that could not be read
     transitional: bool = False  # its value is taken from an old .config, and never written into a new one
 
 
@@ -48,15 +48,14 @@ class OptionLookup(Protocol):
         """What a name such as `#12` stands for."""
 
 
-@dataclasses.dataclass
-class Options:
+class Options(msgspec.Struct):
     """Everything that the Kconfig files of a tree define for one architecture and toolchain."""
 
-    by_name: dict[str, Option] = dataclasses.field(default_factory=dict)
-    shared: dict[str, Condition] = dataclasses.field(default_factory=dict)  # `#12`: what many options have in common
+    by_name: dict[str, Option] = msgspec.field(default_factory=dict)
+    shared: dict[str, Condition] = msgspec.field(default_factory=dict)  # `#12`: what many options have in common
     modules: str = "MODULES"
-    files: dict[str, str] = dataclasses.field(default_factory=dict)  # path -> blob, empty where there was none
-    warnings: list[str] = dataclasses.field(default_factory=list)  # what may concern any option; what concerns one stands there
+    files: dict[str, str] = msgspec.field(default_factory=dict)  # path -> blob, empty where there was none
+    warnings: list[str] = msgspec.field(default_factory=list)  # what may concern any option; what concerns one stands there
 
     def get(self, name: str) -> Option | None:
         """An option by its name."""

@@ -9,7 +9,6 @@ reads it can at worst refuse it, and then the tree is read anew.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import gc
 import hashlib
@@ -18,6 +17,8 @@ import os
 import pathlib
 import typing
 from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
 
 from hook.kernel.kconfig import base_config
 from hook.kernel.kconfig.expressions import YES, Condition, Json, from_json, to_json
@@ -38,7 +39,7 @@ _MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
 _MOST_BYTES = 64 << 20  # of a file of JSON
 _MOST_ENTRIES = 6  # of some 5 MB each
 _SOURCES = {"x86_64": "x86", "i386": "x86"}  # directories below arch/
-_FIELDS = tuple(field.name for field in dataclasses.fields(Option))[1:]
+_FIELDS = Option.__struct_fields__[1:]
 _EMPTY = {field: getattr(Option(""), field) for field in _FIELDS}
 
 
@@ -112,8 +113,7 @@ class StoredOptions:
         return None if row is None else str(row[0])
 
 
-@dataclasses.dataclass
-class TreeOptions:
+class TreeOptions(msgspec.Struct):
     """What is known of the options of a tree for one target and toolchain. Each part is read when it is asked for."""
 
     source: Source

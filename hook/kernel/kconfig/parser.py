@@ -8,12 +8,13 @@ same.
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 import posixpath
-import re
 from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
+
+from hook import lazy_re
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.attributes import PLAIN_NAME, AttributeReader, KconfigEntry
 from hook.kernel.kconfig.cycles import cycles
@@ -31,8 +32,8 @@ _MOST_OPTIONS = 200_000
 _MOST_UNREAD = 4  # lines that are kept of one option
 _MOST_LINE = 20_000  # characters of one statement
 _OLD_TYPES = {"boolean": "bool", "def_boolean": "def_bool"}
-_WORD = re.compile(r"[\w-]+")
-_ASSIGNMENT = re.compile(r"([\w-]+)\s*(:=|\+=|=)\s*(.*)")
+_WORD = lazy_re.compile(r"[\w-]+")
+_ASSIGNMENT = lazy_re.compile(r"([\w-]+)\s*(:=|\+=|=)\s*(.*)")
 _BLOCKS = {"endif": "if", "endmenu": "menu", "endchoice": "choice"}
 
 
@@ -43,8 +44,7 @@ def read(source: Source, environment: Mapping[str, str], toolchain: Toolchain, t
     return reader.finished()
 
 
-@dataclasses.dataclass
-class _Block:
+class _Block(msgspec.Struct):
     """An `if`, menu or choice that is open."""
 
     kind: str

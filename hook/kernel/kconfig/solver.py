@@ -8,8 +8,9 @@ hold, and then every part that is not needed is left out again. The search is bo
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.backward_search import COSTS, BackwardSearch, Plan, Reason, SearchOver
@@ -27,8 +28,7 @@ from hook.kernel.kconfig.upper_bounds import impossible as impossible  # by the 
 _MOST_REPAIRS = 6
 
 
-@dataclasses.dataclass(frozen=True)
-class Solution:
+class Solution(msgspec.Struct, frozen=True):
     """What to set, and how each option of it came in."""
 
     settings: Plan

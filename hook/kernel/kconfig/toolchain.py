@@ -8,8 +8,9 @@ ones. The questions were checked on Linux 6.1, 6.12 and 7.1, the versions agains
 
 from __future__ import annotations
 
-import dataclasses
 import re
+
+import msgspec
 
 from hook.setting_checks import TOOLCHAIN
 
@@ -92,8 +93,7 @@ class NotAToolchain(ValueError):
     """A name that is no toolchain; the sentence says what is."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Toolchain:
+class Toolchain(msgspec.Struct, frozen=True):
     """A compiler and the tools beside it."""
 
     compiler: str  # gcc or clang

@@ -10,6 +10,7 @@ import operator
 import re
 from collections.abc import Mapping
 
+from hook import lazy_re
 from hook.c.brackets import Brackets
 from hook.kernel.kconfig.toolchain import Toolchain
 
@@ -17,12 +18,12 @@ _DEEPEST = 40  # macros inside each other
 _LONGEST = 64 << 10  # characters that one expansion may give
 _MOST_STEPS = 20_000  # expansions for one line of a file
 PARENTHESES = Brackets("(", ")")
-_TEST = re.compile(  # a comparison of two words by test(1)
+_TEST = lazy_re.compile(  # a comparison of two words by test(1)
     r"(?:test|\[)\s+(?:(\"[^\"$`]*\"|'[^']*')|([\w.-]*))\s*(!?=|-(?:eq|ne|lt|le|gt|ge))\s*"
     r"(\"[^\"$`]*\"|'[^']*'|[\w.-]+)(?:\s*\])?"
 )
-_EXPR = re.compile(r"\s*expr\s+(-?[0-9]{1,15})\s+([-+/%]|\\\*)\s+(-?[0-9]{1,15})\s*\Z")  # two numbers for expr(1)
-_WHOLE = re.compile(r"-?[0-9]{1,30}\Z")
+_EXPR = lazy_re.compile(r"\s*expr\s+(-?[0-9]{1,15})\s+([-+/%]|\\\*)\s+(-?[0-9]{1,15})\s*\Z")  # two numbers for expr(1)
+_WHOLE = lazy_re.compile(r"-?[0-9]{1,30}\Z")
 _NUMERIC = {"-eq": operator.eq, "-ne": operator.ne, "-lt": operator.lt, "-le": operator.le, "-gt": operator.gt, "-ge": operator.ge}
 _ANSWERED = frozenset(
     (

@@ -6,22 +6,23 @@ A module turns items into that program's text, and its FORM says under which nam
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import enum
 import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.config import Settings
 from hook.source.git import Repository
 from hook.verdict import DecidedBy, State, Verdict
 
-OPTION = re.compile(r"[A-Z0-9_a-z]{1,200}\Z", re.ASCII)
+OPTION = lazy_re.compile(r"[A-Z0-9_a-z]{1,200}\Z", re.ASCII)
 
 
-@dataclasses.dataclass(frozen=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One commit with its verdict."""
 
     commit: str
@@ -30,15 +31,14 @@ class Item:
     symbols: tuple[str, ...] = ()  # of FocusSymbols, those with an address in instrumented code
     files: tuple[str, ...] = ()  # changed C files that are built for the target and instrumented
     includers: tuple[str, ...] = ()  # other such files, that include a changed header
-    functions: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)  # that each of these files defines, where asked for
+    functions: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)  # that each of these files defines, where asked for
 
 
 class CannotExport(Exception):
     """What the command line asks for cannot be exported; the sentence says what to write instead."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Export:
+class Export(msgspec.Struct, frozen=True):
     """One run of `patch-triage export`, as a form gets it."""
 
     options: argparse.Namespace
@@ -48,8 +48,7 @@ class Export:
     complain: Callable[[str], None]  # tells the person one line beside the output
 
 
-@dataclasses.dataclass(frozen=True)
-class ExportForm:
+class ExportForm(msgspec.Struct, frozen=True):
     """What `patch-triage export NAME` writes. Its `write` may raise CannotExport, CannotJudge, OSError."""
 
     name: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 
+from hook import lazy_re
 from hook.report.exports import Attention, Export, ExportForm, Item, attention
 from hook.report.text import one_line, plain
 from hook.source.overlay import unquoted
@@ -18,7 +18,7 @@ from hook.verdict import Place
 
 _LEVEL = {Attention.WARNING: "warning", Attention.PENDING: "notice", Attention.SUCCESS: "notice"}
 _MOST_SUMMARY_BYTES = 1 << 20  # GitHub drops a larger one whole
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+.!|~@:-])")
+_MARKDOWN = lazy_re.compile(r"([\\`*_{}\[\]()#+.!|~@:-])")
 _MOST_FACTS = 3
 
 

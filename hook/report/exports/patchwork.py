@@ -10,14 +10,15 @@ import json
 import re
 import urllib.parse
 
+from hook import lazy_re
 from hook.config import PatchworkSettings
 from hook.report.exports import CannotExport, Export, ExportForm, Item, attention
 from hook.report.text import one_line
 from hook.report.web_service import ServiceFailed, WebService, ask, token
 
 _MOST_DESCRIPTION = 250  # characters
-_CONTEXT = re.compile(r"[-a-zA-Z0-9_]{1,255}\Z")
-_LINK = re.compile(r"(?m)^(?:Link|Message-ID): *(?:https?://[^/\s]+/(?:\S+/)?)?<?([^\s/<>]+@[^\s/<>]+)>?/?[ \t\r]*$", re.IGNORECASE)
+_CONTEXT = lazy_re.compile(r"[-a-zA-Z0-9_]{1,255}\Z")
+_LINK = lazy_re.compile(r"(?m)^(?:Link|Message-ID): *(?:https?://[^/\s]+/(?:\S+/)?)?<?([^\s/<>]+@[^\s/<>]+)>?/?[ \t\r]*$", re.IGNORECASE)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from hook import lazy_re
 from hook.report import elf
 from hook.report.elf import Symbols
 from hook.report.exports import CannotExport, Export, ExportForm, Item
@@ -24,9 +25,9 @@ _FOCUS_WEIGHT, _MODIFIED_WEIGHT, _FILES_WEIGHT, _INCLUDES_WEIGHT, _REST_WEIGHT =
 FOCUS, MODIFIED, FILES, INCLUDES = "triage_focus", "triage_modified", "triage_files", "triage_includes"
 _OURS = (FOCUS, MODIFIED, FILES, INCLUDES)
 _SUFFIX = r"(\.(isra|constprop|part|cold|llvm)\..*)?"
-_SYMBOL = re.compile(r"[A-Za-z_][\w.$]{0,500}\Z", re.ASCII)
-_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
-_COMMENT = re.compile(r"(?m)^[ \t]*#[^\n]*")  # syz-manager takes such lines out before it reads the JSON
+_SYMBOL = lazy_re.compile(r"[A-Za-z_][\w.$]{0,500}\Z", re.ASCII)
+_SPECIAL = lazy_re.compile(r"[\\.+*?()|\[\]{}^$]")
+_COMMENT = lazy_re.compile(r"(?m)^[ \t]*#[^\n]*")  # syz-manager takes such lines out before it reads the JSON
 
 
 class CannotMerge(ValueError):

@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 
-from hook import own_python
+from hook.processes import own_python
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.source.tree import Source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import fnmatch
 import multiprocessing
 import os
@@ -11,6 +10,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from hook.failure import CannotJudge
 from hook.source import index, words
@@ -27,8 +28,7 @@ _NO_DEFINITIONS = (  # generated headers: what they define is found by looking i
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class BlobPlace:
+class BlobPlace(msgspec.Struct, frozen=True):
     """A blob of the tree, and where it stands."""
 
     path: str
@@ -36,8 +36,7 @@ class BlobPlace:
     size: int = 0  # bytes, where it costs nothing to know
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class BlobWords:
+class BlobWords(msgspec.Struct, frozen=True):
     """How a blob is in the index, and the words that lead to it."""
 
     state: int

@@ -7,7 +7,6 @@ whatever tree they are in. What is done is kept at every step, so that a run tha
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import itertools
 import json
@@ -16,6 +15,8 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
 
 from hook.config import Settings
 from hook.source import index, own_files, words
@@ -35,8 +36,7 @@ class Busy(Exception):
     """Another process makes the index."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Made:
+class Made(msgspec.Struct, frozen=True):
     """What a run has done."""
 
     tree: str

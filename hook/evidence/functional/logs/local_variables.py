@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from hook.c.keywords import IN_STATEMENTS, TAGS
 from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, Tokens, closing
@@ -23,8 +24,7 @@ _MOST_ASSIGNED = 8  # places where one local is set, the nearest ones, that are 
 _BEFORE_A_USE = IN_STATEMENTS - _KEYWORD_TYPES - TAGS - _DECLARING
 
 
-@dataclasses.dataclass(frozen=True)
-class Local:
+class Local(msgspec.Struct, frozen=True):
     """A parameter or variable that is declared once, with a plain type, or a structure of its own."""
 
     is_structure: bool  # members can be read of it; of what type is not known
@@ -36,8 +36,7 @@ class Local:
     is_set: bool  # by its declaration
 
 
-@dataclasses.dataclass(frozen=True)
-class Locals:
+class Locals(msgspec.Struct, frozen=True):
     """The plain locals of one version of a function."""
 
     tokens: Tokens

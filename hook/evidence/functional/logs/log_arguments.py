@@ -5,15 +5,17 @@ Safe are constants and what is computed from locals with a plain type. What read
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.evidence.functional.logs.local_variables import Locals, is_type, type_width
 from hook.evidence.functional.logs.printk_formats import Conversion
 from hook.evidence.functional.token_places import NAME, STRING, Tokens, closing
 
-_NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*\Z|'[^']+'\Z")
+_NUMBER = lazy_re.compile(rb"(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*\Z|'[^']+'\Z")
 _OPERATORS = frozenset(b"+ - & | ^ ~ ! && || ? : == != < > <= >=".split())
 _UNARY = frozenset(b"+ - ~ !".split())
 # of include/linux: computed from their argument alone
@@ -25,8 +27,7 @@ _CONSTANTS = frozenset(b"true false NULL __LINE__".split())
 _NAMES_OF_FUNCTION = frozenset(b"__func__ __FUNCTION__ KBUILD_MODNAME".split())
 
 
-@dataclasses.dataclass(frozen=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """What the names in an argument can mean."""
 
     locals: Locals

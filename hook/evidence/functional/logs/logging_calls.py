@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.logs import log_arguments
@@ -15,8 +17,7 @@ from hook.evidence.functional.logs.printk_formats import conversions
 from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing, is_call
 
 
-@dataclasses.dataclass(frozen=True)
-class Logger:
+class Logger(msgspec.Struct, frozen=True):
     """A function or macro that only logs or traces."""
 
     family: str  # the loggers that read the same of the same device
@@ -31,7 +32,7 @@ _ANY_LEVEL = rf"(?:{_LEVELS}|debug|dbg|vdbg)"
 _OFTEN = r"(?:_once|_ratelimited)?"
 # the name, the family, and which argument is the format and which the device
 _LOGGERS = [
-    (re.compile(rf"(?:{pattern})\Z".encode()), family, form, device)
+    (lazy_re.compile(rf"(?:{pattern})\Z".encode()), family, form, device)
     for pattern, family, form, device in (
         (rf"pr_(?:{_ANY_LEVEL}|cont|devel){_OFTEN}|_?printk(?:_once|_ratelimited|_deferred)?|no_printk", "printk", 0, -1),
         (rf"net_{_ANY_LEVEL}_ratelimited|BT_(?:ERR|INFO|DBG|WARN)", "printk", 0, -1),
@@ -49,21 +50,21 @@ _LOGGERS = [
 ]
 # these also give a value, set something or read more than a name
 _TEXT_ONLY = [
-    (re.compile(rf"(?:{pattern})\Z".encode()), form)
+    (lazy_re.compile(rf"(?:{pattern})\Z".encode()), form)
     for pattern, form in ((r"dev_(?:err|warn)_probe", 2), (rf"netif_{_ANY_LEVEL}{_OFTEN}", 3), (rf"acpi_handle_{_ANY_LEVEL}{_OFTEN}", 1))
 ]
 # what the macros of include/linux/{printk,dev_printk,dynamic_debug,ratelimit,once}.h and the like call
-_INSIDE = re.compile(
+_INSIDE = lazy_re.compile(
     rb"(?:_*v?printk(?:_\w+)?|no_printk|KERN_[A-Z]+|_+(?:pr|v?dev|netdev|drm|hid|pci|phydev|ibdev|wiphy|btrfs|bt|mlx5_core|v4l2)_(?:"
     + f"{_LEVELS}|debug|dbg|vdbg|printk".encode()
     + rb")\w*|(?:dev|netdev|drm|v4l2|btrfs|ata_\w+)_printk\w*|_*dynamic_\w*(?:dbg|debug|call)\w*|DEFINE_(?:DYNAMIC_DEBUG|RATELIMIT)\w*"
     rb"|_*ratelimit|DO_ONCE\w*)\Z"
 )
-_ALWAYS = re.compile(rf"(?:\w+_(?:{_LEVELS})|_?printk|pr_cont)\Z".encode())
-_TRACEPOINT = re.compile(rb"trace_\w+\Z")
+_ALWAYS = lazy_re.compile(rf"(?:\w+_(?:{_LEVELS})|_?printk|pr_cont)\Z".encode())
+_TRACEPOINT = lazy_re.compile(rb"trace_\w+\Z")
 _MOST_TRACEPOINTS = 5  # looked up for one function
 _MOST_CHANGED = 40  # places of a function in which logging calls came, went or were changed
-_PREFIX = re.compile(rb"(?:KERN_[A-Z]+|FW_(?:BUG|WARN|INFO)|HW_ERR|DEPRECATED)\Z")
+_PREFIX = lazy_re.compile(rb"(?:KERN_[A-Z]+|FW_(?:BUG|WARN|INFO)|HW_ERR|DEPRECATED)\Z")
 _BEFORE_A_CALL = frozenset((b"else", b"do", b"return"))
 _LOGGED = b"\x01log"  # stands for a logging statement that cannot go without another in its place
 Loggers = Mapping[bytes, Logger]
@@ -111,13 +112,13 @@ def known_loggers(tokens: Tokens, own: frozenset[bytes], is_tracepoint: Callable
     return known
 
 
-_WRAPPER = re.compile(
+_WRAPPER = lazy_re.compile(
     rb"#\s*define\s+(?P<name>\w+)\(\s*(?P<format>\w+)\s*,\s*(?P<rest>\.\.\.|\w+\s*\.\.\.)\s*\)\s*(?:do\s*\{\s*)?(?P<logger>\w+)\s*\("
     rb'\s*(?P<prefix>(?:KERN_[A-Z]+\s*)?(?:"[^"%\\]*"\s*)?)(?P=format)\s*(?:"(?:\\n)?"\s*)?,\s*##\s*(?P<arguments>\w+)\s*\)'
     rb"\s*;?\s*(?:\}\s*while\s*\(\s*0\s*\))?\s*\Z"
 )
-_FORMATS = re.compile(rb"\w*_fmt\Z")
-_PLAIN_FORMAT = re.compile(
+_FORMATS = lazy_re.compile(rb"\w*_fmt\Z")
+_PLAIN_FORMAT = lazy_re.compile(
     rb'#\s*define\s+\w+\(\s*(?P<format>\w+)\s*\)\s*(?:(?:KBUILD_MODNAME|KBUILD_BASENAME|"[^"%\\]*(?:%s[^"%\\]+)*")\s*)*(?P=format)'
     rb'\s*(?:"[^"%\\\w]*(?:\\n)?")?(?:\s*,\s*(?:__func__|KBUILD_MODNAME))*\s*\Z'
 )
@@ -221,13 +222,19 @@ def _is_statement(tokens: Tokens, at: int, end: int) -> bool:
     return False
 
 
-@dataclasses.dataclass(frozen=True)
-class _Call:
+class _Call(msgspec.Struct, frozen=True, eq=False):
     """A statement that only logs."""
 
     text: Tokens
     name: bytes
-    at: int = dataclasses.field(compare=False)  # in the tokens of its version
+    at: int  # in the tokens of its version
+
+    def __eq__(self, other: object) -> bool:
+        """The same statement, wherever it stands."""
+        return isinstance(other, _Call) and (self.text, self.name) == (other.text, other.name)
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.name))
 
 
 Place = tuple[int, Tokens]  # of a call: how many other tokens stand before it, and the braces that stand between

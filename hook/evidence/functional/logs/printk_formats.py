@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 
-_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]+)|([0-7]{1,3})|(.))", re.DOTALL)
+import msgspec
+
+from hook import lazy_re
+
+_ESCAPE = lazy_re.compile(rb"\\(?:x([0-9a-fA-F]+)|([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"e": b"\x1b"}
-_CONVERSION = re.compile(
+_CONVERSION = lazy_re.compile(
     rb"%[-+ #0]*(?P<width>\*|\d*)(?P<precision>\.(?:\*|\d*))?(?P<size>hh|h|ll|l|z|t)?(?P<type>[cdiouxXs%]|p[A-Za-z0-9]*)"
 )
 _POINTER_VALUES = frozenset((b"p", b"px", b"pK", b"pe"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Conversion:
+class Conversion(msgspec.Struct, frozen=True):
     """One conversion of a format."""
 
     text: bytes

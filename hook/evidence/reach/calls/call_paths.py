@@ -8,11 +8,12 @@ nothing. docs/call-paths.md has the rules.
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
 import itertools
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from hook.c.definitions import DefinitionKind
 from hook.evidence.reach.answer import Reach
@@ -43,8 +44,7 @@ _MOST_TRIES = 12  # call paths of one function that are looked at whole
 _MOST_PLACES = 40_000  # nodes of one search
 
 
-@dataclasses.dataclass(frozen=True)
-class SearchBounds:
+class SearchBounds(msgspec.Struct, frozen=True):
     """How far the searches for call paths of one change may go. They count work, not time: the answer is the same on a busy machine."""
 
     hops: int
@@ -53,8 +53,7 @@ class SearchBounds:
     steps: int  # all together; each looks for the callers of one function, or for the users of one table
 
 
-@dataclasses.dataclass(frozen=True)
-class SearchResult:
+class SearchResult(msgspec.Struct, frozen=True):
     """What a search for one function gave."""
 
     call_path: CallPath | None
@@ -62,8 +61,7 @@ class SearchResult:
     limit: str = ""  # what ended the search early
 
 
-@dataclasses.dataclass(frozen=True)
-class _State:
+class _State(msgspec.Struct, frozen=True):
     node: PathNode
     trigger: Trigger
     below: _State | None
@@ -95,7 +93,7 @@ def _with_interfaces(answer: Reach, call_path: CallPath, search: CallPathSearch,
 
     described = interfaces.described(call_path, search.name_users, descriptions) if descriptions is not None else ""
     assumptions = (*answer.assumptions, described) if described else answer.assumptions
-    return dataclasses.replace(answer, assumptions=assumptions, interfaces=tuple(interfaces.named(call_path, search.name_users)))
+    return msgspec.structs.replace(answer, assumptions=assumptions, interfaces=tuple(interfaces.named(call_path, search.name_users)))
 
 
 def proved(call_path: CallPath, search: CallPathSearch) -> Reach:
@@ -169,12 +167,12 @@ class CallPathSearch:
                 return result
             call_path, wrong = self._checked(result.call_path)
             if wrong is None:
-                return dataclasses.replace(result, call_path=call_path)
+                return msgspec.structs.replace(result, call_path=call_path)
             best = best or call_path
             weak[wrong] = call_path.doubts[0]
             if self._is_spent:
                 break
-        return dataclasses.replace(result, call_path=best)
+        return msgspec.structs.replace(result, call_path=best)
 
     def _search(self, start: PathNode, trigger: Trigger, weak: Mapping[_Weak, str]) -> SearchResult:
         self.name_users.cut = False
@@ -190,7 +188,7 @@ class CallPathSearch:
                 continue
             if not state.is_weighed:
                 more = self._options_of(state)
-                state = dataclasses.replace(state, cost=state.cost + more, is_weighed=True)
+                state = msgspec.structs.replace(state, cost=state.cost + more, is_weighed=True)
                 if more:
                     heapq.heappush(waiting, (guess + more, next(count) + 1, state))
                     continue
@@ -225,7 +223,7 @@ class CallPathSearch:
                 continue
             doubt = hop.doubt or weak.get(_place(hop), "") or weak.get(state.node, "")
             cost = state.cost + _COSTS[state.trigger] + (_DOUBT if doubt else 0)
-            hop = dataclasses.replace(hop, doubt=doubt) if doubt else hop
+            hop = msgspec.structs.replace(hop, doubt=doubt) if doubt else hop
             to = hop.to or state.node
             yield hop, _State(to, hop.trigger, state, hop, state.length + 1, cost, state.doubts + bool(doubt))
 
@@ -247,7 +245,7 @@ class CallPathSearch:
         """The call path with what it needs to be built, and the node or hop that does not hold, if one does not."""
 
         def doubted(doubt: str, weak: _Weak) -> tuple[CallPath, _Weak]:
-            return dataclasses.replace(call_path, doubts=(doubt,)), weak
+            return msgspec.structs.replace(call_path, doubts=(doubt,)), weak
 
         conditions: list[ConditionAt] = list(self._conditions.defined(call_path.nodes[0]))
         registrations: list[CallPath] = []
@@ -266,7 +264,7 @@ class CallPathSearch:
                 return doubted(f"{hop.claim}: nothing shows that {hop.registered.name} is registered", _place(hop))
             registrations.append(registration)
             conditions += registration.conditions
-        call_path = dataclasses.replace(call_path, conditions=tuple(conditions), registrations=tuple(registrations))
+        call_path = msgspec.structs.replace(call_path, conditions=tuple(conditions), registrations=tuple(registrations))
         condition = all_of(part.condition for part in conditions)
         if self._kernel.holds(condition):
             return call_path, None
@@ -277,7 +275,7 @@ class CallPathSearch:
             solution = solve(self._kernel.options, self._kernel.base, condition, kept)
         except NoSolution as wrong:
             return doubted(f"no configuration was found that has all its options: {str(wrong)[:120]}", self._worst(call_path))
-        return dataclasses.replace(call_path, settings=solution.settings, probes=solution.probes), None
+        return msgspec.structs.replace(call_path, settings=solution.settings, probes=solution.probes), None
 
     def _stated(self, call_path: CallPath) -> Iterator[tuple[Hop, tuple[tuple[list[ConditionAt], _Weak], ...]]]:
         """The conditions of each hop and of the name that it uses, each with what does not hold where they do not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.definitions import Definition
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind
@@ -17,7 +18,7 @@ from hook.kernel import callback_tables, entry_points
 from hook.kernel.name_users import NameUsers
 
 _STATIC_CALLS = ("static_call", "static_call_cond", "static_call_mod", "indirect_call_wrapper")
-_TIMER = re.compile(rb"(\w+)(?:\.|->)function\s*=")
+_TIMER = lazy_re.compile(rb"(\w+)(?:\.|->)function\s*=")
 _NEAR = 120  # bytes before a name, for what it is assigned to
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE
 from hook.c.translation_unit import TranslationUnit
@@ -22,8 +23,8 @@ from hook.evidence.reach.calls.pasted_names import pasted
 from hook.kernel.name_users import NameUsers
 
 _NAMED = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)
-_POINTS = re.compile(rb"\(\s*\*\s*(?:const\s+)?\Z")
-_DECLARES = re.compile(
+_POINTS = lazy_re.compile(rb"\(\s*\*\s*(?:const\s+)?\Z")
+_DECLARES = lazy_re.compile(
     rb"(?:^|[;{(,])\s*(?:const\s+|unsigned\s+)*(?:struct\s+|enum\s+|union\s+)?(\w+)[\s*]+(?:\w+[^;(){}]*,\s*\**)?\Z", re.MULTILINE
 )
 

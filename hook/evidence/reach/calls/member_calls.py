@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
+
+import msgspec
 
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
@@ -48,7 +49,7 @@ class MemberCalls:
                 caller = call.user.name if call.user else ""
                 claim = f"{caller}() calls .{use.member} of a struct {use.struct}; that of {table.name} is {node.name}()"
                 for hop in hop_to_user(unit, call, trigger, claim):
-                    yield dataclasses.replace(hop, registered=table) if isinstance(hop, Hop) else hop
+                    yield msgspec.structs.replace(hop, registered=table) if isinstance(hop, Hop) else hop
 
     def _is_only_of(self, struct: str, member: str) -> bool:
         """Whether a structure is the only one of the kernel with a function of that name in it."""

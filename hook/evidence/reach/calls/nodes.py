@@ -6,18 +6,19 @@ proved (a *must*-edge: if the node above runs, a program can make this one run).
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import re
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.definitions import Definition
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use
 from hook.kernel.kconfig.expressions import Condition
 
-WEAK = re.compile(rb"\b__weak\b|__attribute__\s*\(\(\s*weak")
-_EXIT, _INIT = re.compile(rb"\b__exit\b"), re.compile(rb"\b__init\b")
+WEAK = lazy_re.compile(rb"\b__weak\b|__attribute__\s*\(\(\s*weak")
+_EXIT, _INIT = lazy_re.compile(rb"\b__exit\b"), lazy_re.compile(rb"\b__init\b")
 
 
 class Trigger(enum.StrEnum):
@@ -36,8 +37,7 @@ class NodeKind(enum.StrEnum):
     STATIC_CALL = "static call"
 
 
-@dataclasses.dataclass(frozen=True)
-class PathNode:
+class PathNode(msgspec.Struct, frozen=True):
     """A place on a call path."""
 
     kind: NodeKind
@@ -47,8 +47,7 @@ class PathNode:
     struct: str = ""  # of a table
 
 
-@dataclasses.dataclass(frozen=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """From a node to the one above it; without one the call path ends here, at an entry point."""
 
     to: PathNode | None
@@ -63,8 +62,7 @@ class Hop:
     registered: PathNode | None = None  # a table that has to be registered besides, by something that runs
 
 
-@dataclasses.dataclass(frozen=True)
-class DeadEnd:
+class DeadEnd(msgspec.Struct, frozen=True):
     """A use that no program triggers."""
 
     claim: str
@@ -73,8 +71,7 @@ class DeadEnd:
     text: str
 
 
-@dataclasses.dataclass(frozen=True)
-class ConditionAt:
+class ConditionAt(msgspec.Struct, frozen=True):
     """A condition of a call path, and the line that states it."""
 
     condition: Condition
@@ -83,15 +80,14 @@ class ConditionAt:
     text: str
 
 
-@dataclasses.dataclass(frozen=True)
-class CallPath:
+class CallPath(msgspec.Struct, frozen=True):
     """The nodes from the changed function up, and the hop above each; the last hop is the entry point."""
 
     nodes: tuple[PathNode, ...]
     hops: tuple[Hop, ...]
     doubts: tuple[str, ...] = ()
     conditions: tuple[ConditionAt, ...] = ()
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)  # the options that it needs, with their values
+    settings: Mapping[str, str] = msgspec.field(default_factory=dict)  # the options that it needs, with their values
     probes: tuple[str, ...] = ()
     registrations: tuple[CallPath, ...] = ()  # of tables through which it calls
 

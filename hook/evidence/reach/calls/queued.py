@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.brackets import arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user
 from hook.kernel import entry_points
 
-_TYING = re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
+_TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
 
 
 def tied(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, holder: str) -> Hop:

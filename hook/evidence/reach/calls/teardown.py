@@ -8,11 +8,13 @@ open. docs/call-paths.md has the rules.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import MOST_USES, Use, UseKind, uses_of
@@ -69,16 +71,17 @@ _PLUGGED = {"usb_driver": _GADGET, "usb_serial_driver": _GADGET, "hid_driver": (
 _OPEN = frozenset((RunsAt.UNKNOWN, RunsAt.MODULE_UNLOAD))  # what says nothing of teardown
 NOTHING_RUNS = frozenset((RunsAt.MODULE_EXIT,))
 LEFT_OUT = NOTHING_RUNS | {RunsAt.FIXED_UNBIND}  # by farms, where fuzz.teardown says no more
-_MAKES_DEVICES = re.compile(rb"\b(?:platform_device_(?:register|add|alloc|unregister|del|put)\w*|mfd_\w+|struct mfd_cell|MFD_CELL\w*)\b")
-_CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
+_MAKES_DEVICES = lazy_re.compile(
+    rb"\b(?:platform_device_(?:register|add|alloc|unregister|del|put)\w*|mfd_\w+|struct mfd_cell|MFD_CELL\w*)\b"
+)
+_CALLED = lazy_re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 _DEEPEST_MACRO, _MOST_HEADERS = 4, 4  # macros inside each other, and headers that define one
 _LONGEST_NAME = 512  # that is put together by a macro, with the blanks beside it
-_LAST_WORD, _FIRST_WORD = re.compile(rb"\w*\Z"), re.compile(rb"\s*+(\w*+)")
-_HARMLESS = re.compile(r"(?:EXPORT|MODULE|EXPORT_SYMBOL)_\w+\Z")
+_LAST_WORD, _FIRST_WORD = lazy_re.compile(rb"\w*\Z"), lazy_re.compile(rb"\s*+(\w*+)")
+_HARMLESS = lazy_re.compile(r"(?:EXPORT|MODULE|EXPORT_SYMBOL)_\w+\Z")
 
 
-@dataclasses.dataclass(frozen=True)
-class _LastUse:
+class _LastUse(msgspec.Struct, frozen=True):
     """Where the uses of a function end."""
 
     runs_at: RunsAt

@@ -6,10 +6,12 @@ what stays open. docs/reachability.md has the rules.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.brackets import closing, elements
 from hook.c.macro_expansion import ExpansionTooLarge
 from hook.evidence.reach.answer import Reach, no, unknown, yes
@@ -22,10 +24,12 @@ from hook.kernel.macros import Macros
 from hook.kernel.texts import Texts
 from hook.verdict import ConfigReason, Fact, Place
 
-_DRIVER = re.compile(r"\bstruct\s+(\w+?)(?:_driver|_family)\s+(\w+)\s*(?:\[\s*\w*\s*\])?\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{")
-_NAME = re.compile(r"[A-Za-z_]\w*\Z")
-_INNER = re.compile(r"(?:mdiodrv(?:\.|\Z))?(?:driver|drv)?(?:\.|\Z)(\w*)\Z")  # of the structures that all drivers, or all of MDIO, have
-_REFUSED = re.compile(r"(\w+)\s*\[\s*\w+\s*\]\s*==\s*\w+\s*->\s*device\s*\)\s*\{?\s*return\s+-\s*ENODEV")
+_DRIVER = lazy_re.compile(r"\bstruct\s+(\w+?)(?:_driver|_family)\s+(\w+)\s*(?:\[\s*\w*\s*\])?\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{")
+_NAME = lazy_re.compile(r"[A-Za-z_]\w*\Z")
+_INNER = lazy_re.compile(
+    r"(?:mdiodrv(?:\.|\Z))?(?:driver|drv)?(?:\.|\Z)(\w*)\Z"
+)  # of the structures that all drivers, or all of MDIO, have
+_REFUSED = lazy_re.compile(r"(\w+)\s*\[\s*\w+\s*\]\s*==\s*\w+\s*->\s*device\s*\)\s*\{?\s*return\s+-\s*ENODEV")
 _BY_NAME = ("platform", "spi", "mdio", "mipi_dsi")  # buses on which the kernel makes devices by their drivers' names
 _WITH_NAME = ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")  # where `.name` is a name
 _NOT_STRINGS = ("amba_id", "sdw_device_id", "i2c_device_id", "mdio_device_id", "slim_device_id")
@@ -44,8 +48,7 @@ _STRINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Driver:
+class Driver(msgspec.Struct, frozen=True):
     """A driver structure."""
 
     bus: str
@@ -56,8 +59,7 @@ class Driver:
     is_whole: bool = True  # whether its end was found
 
 
-@dataclasses.dataclass(frozen=True)
-class DeviceNames:
+class DeviceNames(msgspec.Struct, frozen=True):
     """The names by which a device is made for a driver in the kernel itself."""
 
     driver: Driver
@@ -107,13 +109,12 @@ def _fields(body: str) -> dict[str, str]:
     return found
 
 
-@dataclasses.dataclass
-class _Described:
+class _Described(msgspec.Struct):
     """What the tables of one driver say of devices that firmware, or code of the kernel, describes."""
 
-    facts: list[Fact] = dataclasses.field(default_factory=list)  # that a table has none of the machine
-    unread: list[str] = dataclasses.field(default_factory=list)  # what could not be read
-    names: list[tuple[str, str]] = dataclasses.field(default_factory=list)  # by which a device may be made, and as they are written
+    facts: list[Fact] = msgspec.field(default_factory=list)  # that a table has none of the machine
+    unread: list[str] = msgspec.field(default_factory=list)  # what could not be read
+    names: list[tuple[str, str]] = msgspec.field(default_factory=list)  # by which a device may be made, and as they are written
 
 
 class Binder:

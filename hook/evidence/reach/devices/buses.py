@@ -5,9 +5,11 @@ What stands here are names only. Whether the tree under review has a provider is
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import re
+
+import msgspec
+
+from hook import lazy_re
 
 
 class Way(enum.StrEnum):
@@ -23,8 +25,7 @@ class Way(enum.StrEnum):
     OPEN = "open"  # nothing here tells
 
 
-@dataclasses.dataclass(frozen=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """A virtual device of the kernel's own."""
 
     name: str  # as a person reads it
@@ -33,8 +34,7 @@ class Provider:
     device: str = ""  # of the machine, which has to have it, too
 
 
-@dataclasses.dataclass(frozen=True)
-class Bus:
+class Bus(msgspec.Struct, frozen=True):
     """A bus, or a subsystem that drivers register with as they do on one."""
 
     name: str
@@ -88,7 +88,7 @@ BRIDGE = Provider(
     "dummy_hcd with raw-gadget, as a Greybus bridge", ("GREYBUS", "USB_DUMMY_HCD", "USB_RAW_GADGET", "GREYBUS_ES2"),
     "the bridge, which user space is, says which modules are behind it, and answers for them",
 )  # fmt: skip
-BRIDGED_PHY = dataclasses.replace(BRIDGE, options=(*BRIDGE.options, "GREYBUS_BRIDGED_PHY"))
+BRIDGED_PHY = msgspec.structs.replace(BRIDGE, options=(*BRIDGE.options, "GREYBUS_BRIDGED_PHY"))
 ULED = Provider("uleds", ("LEDS_TRIGGERS", "LEDS_USER"), "user space makes an LED, and gives it the trigger by its name")
 SOFTDOG = Provider(
     "softdog", ("SOFT_WATCHDOG", "SOFT_WATCHDOG_PRETIMEOUT", "WATCHDOG_PRETIMEOUT_GOV", "WATCHDOG_SYSFS"),
@@ -276,7 +276,7 @@ _DRIVEN = {
     "greybus_register": "greybus",
     "gb_gbphy_register": "gbphy",
 }
-_BY_FUNCTION = re.compile(
+_BY_FUNCTION = lazy_re.compile(
     r"_*(?:devm_)?(?:(\w+?)_(?:register|add|bus_register)_drivers?|(\w+?)_drivers?_(?:register|probe)|register_(\w+?)_driver"
     r"|(\w+?)_register_device_driver)\Z"
 )

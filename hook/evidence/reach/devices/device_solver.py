@@ -36,8 +36,9 @@ the directories in which it does so, and what these call (`Edge.into`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from hook.evidence.reach.devices.graph import Asked, Edge, EdgeKind, Rule, Run, Spread
 from hook.evidence.reach.devices.object_reader import ObjectReader
@@ -51,14 +52,13 @@ _HOP_FACTS = 2  # of a path that are kept, with that of the last edge
 _MOST_QUESTIONS = 2
 
 
-@dataclasses.dataclass(frozen=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """What is known of one object."""
 
     answer: Answer
     facts: tuple[Fact, ...] = ()  # of YES from user space down; of NO what closes the edges
     devices: tuple[str, ...] = ()
-    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
+    reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     question: str = ""
     files: tuple[str, ...] = ()  # of YES: those by which the path goes
@@ -138,7 +138,7 @@ class Solver:
         most = rule.most_sources[min(distance, len(rule.most_sources) - 1)] if rule.most_sources else 1 << 30
         for edge in incoming.edges:
             if rule.needs_closed and ways.opened > opened:
-                edge = dataclasses.replace(edge, kind=EdgeKind.MAY)
+                edge = msgspec.structs.replace(edge, kind=EdgeKind.MAY)
             if edge.kind is EdgeKind.MAY and ways.is_open and edge.spread <= ways.spread:
                 continue  # it would leave open what is
             if not edge.file and not edge.objects:
@@ -174,8 +174,7 @@ class Solver:
             ways.open(Edge(incoming.unseen))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Aside:
+class _Aside(msgspec.Struct, frozen=True):
     """An edge from a driver beside the object that is open only for what its initcall hands out."""
 
     edge: Edge
@@ -254,7 +253,7 @@ class _Ways:
             self.open(edge)
             return
         if is_played and edge.refusal is not None and (refused := edge.refusal()):
-            self.open(dataclasses.replace(edge, question=refused, devices=known.devices))
+            self.open(msgspec.structs.replace(edge, question=refused, devices=known.devices))
             return
         self.proved = Standing(
             Answer.YES,

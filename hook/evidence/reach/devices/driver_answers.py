@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from hook.evidence.reach.answer import Reach, unknown
 from hook.evidence.reach.devices import manual_bind
@@ -14,8 +14,7 @@ from hook.kernel.kbuild.objects import Object
 from hook.verdict import Answer, Fact
 
 
-@dataclasses.dataclass(frozen=True)
-class DriverAnswer:
+class DriverAnswer(msgspec.Struct, frozen=True):
     """What one driver says."""
 
     driver: Driver

@@ -6,9 +6,10 @@ whose code makes it run. hook.evidence.reach.devices.device_solver answers from 
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable, Mapping
+
+import msgspec
 
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.kernel.kbuild.objects import Object
@@ -42,8 +43,7 @@ class Spread(enum.IntEnum):
 BY_DEVICE = frozenset((Run.DEVICE, Run.PLAYED, Run.SUITE))
 
 
-@dataclasses.dataclass(frozen=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True):
     """What may make an object run, or does. Without `file` and `objects` it comes from the machine or user space."""
 
     question: str = ""  # what is not known, where this does not prove that the object runs
@@ -52,7 +52,7 @@ class Edge:
     objects: tuple[Object, ...] = ()  # that are the source
     facts: tuple[Fact, ...] = ()
     devices: tuple[str, ...] = ()
-    reasons: Mapping[str, ConfigReason] = dataclasses.field(default_factory=dict)
+    reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     run: Run = Run.DEVICE  # of an edge from the machine
     carries: frozenset[Run] = BY_DEVICE  # of a must-edge: how its source has to run
@@ -63,8 +63,7 @@ class Edge:
     beside: bool = False  # whether the source is in the directory of the object
 
 
-@dataclasses.dataclass(frozen=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True):
     """What one rule says of one object: the edges that lead to it, and what proves that there are no others."""
 
     edges: tuple[Edge, ...] = ()
@@ -81,8 +80,7 @@ class Asked(enum.Enum):
     FOR_LIBRARIES = enum.auto()  # where it is open, registers with no bus, and is near the object that was asked for
 
 
-@dataclasses.dataclass(frozen=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """A kind of edges. A rule knows nothing of the solver, of other rules, and of what was asked before."""
 
     name: str

@@ -9,27 +9,28 @@ import bisect
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, NOT_A_MACRO, NOT_DEFINED
 from hook.kernel.entry_points import STARTING
 from hook.kernel.texts import Texts
 
 _WORDS = BEFORE_A_VALUE | NOT_DEFINED | NOT_A_MACRO
-_STATEMENT = re.compile(r"(?m)^[ \t]*([A-Za-z_]\w*)[ \t]*\(")
-_DIRECT = re.compile(
+_STATEMENT = lazy_re.compile(r"(?m)^[ \t]*([A-Za-z_]\w*)[ \t]*\(")
+_DIRECT = lazy_re.compile(
     r"(?m)\b((?:COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w*|DEFINE_STATIC_CALL\w*|__(?:init|used)_or_\w+)[ \t]*\("
     r"|\b(__section)[ \t]*\(|\b__attribute__[ \t]*\(\([^;{}=]{0,80}?\b(_*section_*|_*constructor_*)\b|^[ \t]*(asm|__asm|__asm__)\b"
 )
 # macros of headers of the kernel that start nothing, unless the file defines them itself
-_KNOWN = re.compile(
+_KNOWN = lazy_re.compile(
     r"(?:MODULE|EXPORT|DEFINE|DECLARE|SND|SOC|SIMPLE|UNIVERSAL|RUNTIME)_\w+|\w*(?:ATTR|EXPORT_SYMBOL|DEV_PM_OPS|LIST_HEAD|_HEAD|ENUM)\w*|module_\w+"
     r"|\w*initcall\w*|builtin_\w+|drm_module_\w+|\w+_module_drivers?|cpufreq_governor_init|static_assert|_Static_assert|BUILD_BUG_ON\w*"
     r"|PNAME|\w+_DECLARE\w*|__setup|early_param"
     r"|\w*param\w*|kunit_test\w*|if|while|for|switch|return|sizeof|defined|__\w+"
 )
 
-_OF_A_BUS = re.compile(r"(?:module|builtin|drm_module)_\w+")
-_PLAIN = re.compile(r"\b(?:module|builtin)_(?:\w+_)?driver\s*\(")
+_OF_A_BUS = lazy_re.compile(r"(?:module|builtin|drm_module)_\w+")
+_PLAIN = lazy_re.compile(r"\b(?:module|builtin)_(?:\w+_)?driver\s*\(")
 _MOST_HEADERS = 8  # that may define a macro
 
 

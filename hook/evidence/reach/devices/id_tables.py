@@ -5,32 +5,33 @@ Follows include/linux/mod_devicetable.h. A line that cannot be read to the end i
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.brackets import closing, elements
 from hook.c.macro_expansion import ExpansionTooLarge
 from hook.evidence.reach.devices.machine import PciId
 from hook.kernel.macros import Macros
 from hook.kernel.texts import Texts
 
-_TABLE = re.compile(
+_TABLE = lazy_re.compile(
     r"\bstruct\s+(\w+_device_id|x86_cpu_id|amba_id)\s+(?:(?:const|__maybe_unused|__initdata|__initconst)\s+)*(\w+)\s*\[[^\]]*\]\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{"
 )
-_LIST = re.compile(r"(?<!\w)(?:static\s+)?(?:DEFINE_PCI_DEVICE_TABLE)\s*\(\s*(\w+)\s*\)\s*=\s*\{")
-_ANNOUNCED = re.compile(r"(?m)^\s*MODULE_DEVICE_TABLE\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)")
-_CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?=\()")
-_FIELD = re.compile(r"\s*\.\s*(\w+)\s*=\s*(.*)\Z", re.DOTALL)
-_DIRECTIVE = re.compile(r"(?m)^[ \t]*#(?:[^\n\\]|\\[^\n]|\\\n)*$")
-_INCLUDES = re.compile(r"(?m)^[ \t]*#[ \t]*(?:include|import)\b")
+_LIST = lazy_re.compile(r"(?<!\w)(?:static\s+)?(?:DEFINE_PCI_DEVICE_TABLE)\s*\(\s*(\w+)\s*\)\s*=\s*\{")
+_ANNOUNCED = lazy_re.compile(r"(?m)^\s*MODULE_DEVICE_TABLE\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)")
+_CALL = lazy_re.compile(r"\s*([A-Za-z_]\w*)\s*(?=\()")
+_FIELD = lazy_re.compile(r"\s*\.\s*(\w+)\s*=\s*(.*)\Z", re.DOTALL)
+_DIRECTIVE = lazy_re.compile(r"(?m)^[ \t]*#(?:[^\n\\]|\\[^\n]|\\\n)*$")
+_INCLUDES = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*(?:include|import)\b")
 _MOST_LINES = 6000  # of a table
 _MOST_LEVELS = 12  # macros that stand for the macros of a line
 _PCI_FIELDS = ("vendor", "device", "subvendor", "subdevice", "class", "class_mask", "driver_data", "override_only")
 
 
-@dataclasses.dataclass(frozen=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """An array of ids."""
 
     kind: str  # pci_device_id, acpi_device_id, …
@@ -43,11 +44,10 @@ class Table:
 
     def joined(self, other: Table) -> Table:
         """The lines of both, as of one."""
-        return dataclasses.replace(self, body=f"{self.body},\n{other.body}", is_whole=self.is_whole and other.is_whole)
+        return msgspec.structs.replace(self, body=f"{self.body},\n{other.body}", is_whole=self.is_whole and other.is_whole)
 
 
-@dataclasses.dataclass(frozen=True)
-class IdRow:
+class IdRow(msgspec.Struct, frozen=True):
     """A line of a table: what it says of each field that it names, as it is written."""
 
     fields: dict[str, str]

@@ -7,11 +7,13 @@ of a function, or of a variable that holds some. The functions that the start ca
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections.abc import Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import definitions
 from hook.c.brackets import closing
 from hook.c.keywords import NOT_CALLED_AT_START
@@ -19,44 +21,44 @@ from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES, bus_of
 from hook.evidence.reach.devices.hidden_starts import hidden_starts
 from hook.kernel.texts import Texts
 
-_TYPE = re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
+_TYPE = lazy_re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
 _MOST_FUNCTIONS = 400  # of the start of one object
 _NEAR_FOLDERS = 3  # from the top, that a file shares with a header of its driver
 _MOST_MACROS = 4  # that stand for each other
-_START = re.compile(
+_START = lazy_re.compile(
     r"(?m)^[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY|\w*SETUP\w*|__setup"
     r"|early_param|\w*_param_cb|\w+_module_drivers?|cpufreq_governor_init|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)"
     r"[ \t]*\(([^;]*?)\)\s*;?",
     re.ASCII,
 )
-_CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
-_INNER_CALL = re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+_CALL = lazy_re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
+_INNER_CALL = lazy_re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 # what is assigned to, and what is: a table in braces, too
-_ASSIGNED = re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
-_DECLARED = re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\s*]+\Z")  # what stands before a name that is declared
-_TABLE = re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*\Z")  # what a driver binds to, or its files
-_GIVEN = re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
-_NAMED = re.compile(r"(\w+)\s*=")
+_ASSIGNED = lazy_re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
+_DECLARED = lazy_re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\s*]+\Z")  # what stands before a name that is declared
+_TABLE = lazy_re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*\Z")  # what a driver binds to, or its files
+_GIVEN = lazy_re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
+_NAMED = lazy_re.compile(r"(\w+)\s*=")
 _NEAR = 80  # characters before it
-_ALONE = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")
-_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
-_NAMES = re.compile(r"[A-Za-z_]\w*")
-_ADDRESS = re.compile(r"&\s*([A-Za-z_]\w*)|(?<![\w.>])([A-Za-z_]\w*)\b(?!\s*(?:->|\.|\())")
-_BY_MACRO = re.compile(
+_ALONE = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")
+_STRING = lazy_re.compile(r'"(?:[^"\\\n]|\\.)*"')
+_NAMES = lazy_re.compile(r"[A-Za-z_]\w*")
+_ADDRESS = lazy_re.compile(r"&\s*([A-Za-z_]\w*)|(?<![\w.>])([A-Za-z_]\w*)\b(?!\s*(?:->|\.|\())")
+_BY_MACRO = lazy_re.compile(
     r"(?:(?:module|builtin|drm_module)_(\w+?)(?:_driver(?:_probe|s)?(?:_\w+)?)?|(\w+?)_(?:module_drivers?|governor_init))\Z"
 )
 _PLAIN = ("module_exit", "module_put", "module_name", "module_layout", "module_refcount", "module_bug_finalize", "module_init_type")
 # what depends on a device tree alone
-_BY_TREE = re.compile(
+_BY_TREE = lazy_re.compile(
     r"(?:IRQCHIP|TIMER_OF|CLK_OF|CLOCKSOURCE_OF|RESERVEDMEM_OF|CPUIDLE_METHOD_OF|PSCI_\w+|IRQCHIP_OF|CPU_METHOD_OF)_DECLARE\w*\Z"
     r"|OF_DECLARE\w*\Z|CLK_OF_DECLARE_DRIVER\Z"
 )
-_NO_NODE = re.compile(
+_NO_NODE = lazy_re.compile(
     r"\b(\w+)\s*=\s*of_find_(?:matching_node\w*|compatible_node|node_by_\w+)\s*\([^;]*\);\s*if\s*\(\s*!\s*\1\s*\)\s*(?:\{[^{}]*)?return\b"
 )
-_INITCALL = re.compile(r"(?:module_init|\w*initcall\w*)\Z")
+_INITCALL = lazy_re.compile(r"(?:module_init|\w*initcall\w*)\Z")
 # functions by whose name one can tell that they hand something of the caller's out, whatever their arguments are
-_HANDING = re.compile(
+_HANDING = lazy_re.compile(
     r"\w*register\w*|\w*notifier\w*|\w*_hook\w*|\w*subscribe\w*|request_\w*irq\w*|kthread_\w+|\w*schedule\w*|\w*queue_\w*work\w*"
     r"|\w*timer_setup\w*|(?:add|mod)_timer\w*|proc_\w+|misc_\w+|sysfs_create\w*|debugfs_create_(?!dir\b|[ux]\d+\b|bool\b|atomic)\w+|device_create\w*"
     r"|device_add\w*|cdev_\w+|\w*_attach\w*|\w*add_disk\w*|\w*install\w*|alloc_(?:disk|netdev|etherdev)\w*|platform_device_\w+"
@@ -65,7 +67,7 @@ _HANDING = re.compile(
     r"|\w*_populate\w*|\w*create_(?:files?|groups?|bin_file)\w*"
 )
 # of these, those that lead to no code of the caller's
-_HARMLESS = re.compile(
+_HARMLESS = lazy_re.compile(
     r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
     # what these are given is called for a port, a host, an instance or a controller, which a driver with a device adds
     r"|dmi_check_system|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|sas_domain|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
@@ -78,12 +80,11 @@ _HARMLESS = re.compile(
     r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir"
 )
 # members of a bus or a class whose files in sysfs are there without a device
-_FILES = re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
+_FILES = lazy_re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
 _OF_FILES = ("bus_register", "class_register")
 
 
-@dataclasses.dataclass(frozen=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """What an object does when it starts."""
 
     buses: tuple[tuple[str, str, int], ...]  # that it registers drivers on, with the path and line

@@ -6,12 +6,13 @@ emulates but that machine has not is not out of reach, it is one option of a com
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import pathlib
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 ANY = 0xFFFFFFFF
 _FILES = pathlib.Path(__file__).parent / "machines"
@@ -65,8 +66,7 @@ class _Catalogue(typing.TypedDict):
     Of: dict[str, str]
 
 
-@dataclasses.dataclass(frozen=True)
-class PciDevice:
+class PciDevice(msgspec.Struct, frozen=True):
     """An emulated PCI device or function."""
 
     name: str  # as QEMU names it, or the machine that has it
@@ -77,8 +77,7 @@ class PciDevice:
     class_code: int  # class, subclass and interface
 
 
-@dataclasses.dataclass(frozen=True)
-class PciId:
+class PciId(msgspec.Struct, frozen=True):
     """A line of a driver's table (struct pci_device_id); ANY stands for every value."""
 
     vendor: int
@@ -107,8 +106,7 @@ class PciId:
         return self.subvendor in (ANY, device.subvendor) and self.subdevice in (ANY, device.subdevice)
 
 
-@dataclasses.dataclass(frozen=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True, dict=True):
     """What a virtual machine of one architecture may have."""
 
     arch: str

@@ -8,9 +8,9 @@ adapter itself says what is behind it. Who plays the adapter plays the chip; wha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.evidence.reach.answer import Reach, unknown, yes
 from hook.evidence.reach.devices import id_tables, probe_requirements
 from hook.evidence.reach.devices.bindings import Binder, Driver
@@ -19,7 +19,7 @@ from hook.kernel.kconfig import upper_bounds
 from hook.kernel.kconfig.expressions import Symbol
 from hook.verdict import ConfigReason
 
-_MODE = re.compile(r"\bSPI_(?:MODE_[23]|CPOL|CS_HIGH|LSB_FIRST|3WIRE|NO_CS|READY)\b")  # that a CH341 has not (spi_setup)
+_MODE = lazy_re.compile(r"\bSPI_(?:MODE_[23]|CPOL|CS_HIGH|LSB_FIRST|3WIRE|NO_CS|READY)\b")  # that a CH341 has not (spi_setup)
 _LONGEST = 19  # characters of the name of an I2C client (I2C_NAME_SIZE without the end)
 ASSUMED = "user space has {name} bound by hand: what needs the chip's interrupt, or what a board or its firmware says, does not run"
 

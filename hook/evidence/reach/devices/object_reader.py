@@ -5,9 +5,9 @@ Everything here is the tree's own and the same for every question; what it costs
 
 from __future__ import annotations
 
-import dataclasses
-import re
+import msgspec
 
+from hook import lazy_re
 from hook.evidence.reach.devices import initcalls
 from hook.evidence.reach.devices.bindings import Binder, Driver, drivers
 from hook.evidence.reach.devices.counted_texts import CountedTexts
@@ -23,9 +23,9 @@ _MOST_OF_LARGE = 160
 _MOST_WITH_PARTS = 4  # files of an object that are looked into for C files that their headers include
 _MOST_WITH_HEADERS = 8  # files of an object whose own headers are looked into for macros
 _MOST_WITH_BUS = 40  # files of an object that are looked into for its bus
-_PART = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"[^"\n]+\.c"')
+_PART = lazy_re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"[^"\n]+\.c"')
 # a driver that is registered later than at the start of its object
-_LATER = re.compile(
+_LATER = lazy_re.compile(
     r"\b(?:platform_create_bundle|platform_driver_probe|platform_driver_register|wmi_driver_register|pci_register_driver)\s*\("
 )
 _WORDS = [
@@ -37,8 +37,7 @@ _WORDS = [
 ]  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """What an object is made of."""
 
     members: tuple[str, ...]  # the files of it that have to be read

@@ -8,12 +8,14 @@ refusal is an `if` about what was asked for, with an error returned in it.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.keywords import NOT_CALLED_IN_PROBE
 from hook.evidence.reach.devices import initcalls
 from hook.kernel.texts import Texts
@@ -24,22 +26,24 @@ _LEAVING = (
     r"\)\s*(?:\{(?:(?!\bif\b)[^{}]){0,600}?)?\b(?:return\s+(?!0\s*;|-\s*ENOMEM\b)[^;\s]"
     r"|goto\s+(?!\w*(?:skip|no_?irq|poll|done|without|continue)))"
 )
-_CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
-_PROBING = re.compile(r"probe|init|setup|bind|create")
+_CALL = lazy_re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
+_PROBING = lazy_re.compile(r"probe|init|setup|bind|create")
 _ALIKE = 4  # characters with which the names of a chip's files and functions begin
 # what stands between two ends is bounded: a text without any may be written on purpose
-_NO_IRQ = re.compile(rf"\bif\s*\(\s*(?:!\s*[\w>.-]*\birq|!\s*[\w>.-]*->irq\w*|[\w>.-]*irq\s*(?:<=?|==)\s*(?:[01]|NO_IRQ))\s*{_LEAVING}")
-_IRQ = re.compile(r"\b(?:devm_)?(?:request_(?:threaded_|any_context_)?irq|regmap_add_irq_chip\w*)\s*\([^;]{0,300}?\birq\b")
-_HAS_IRQ = re.compile(  # that it is asked for only where there is one
+_NO_IRQ = lazy_re.compile(
+    rf"\bif\s*\(\s*(?:!\s*[\w>.-]*\birq|!\s*[\w>.-]*->irq\w*|[\w>.-]*irq\s*(?:<=?|==)\s*(?:[01]|NO_IRQ))\s*{_LEAVING}"
+)
+_IRQ = lazy_re.compile(r"\b(?:devm_)?(?:request_(?:threaded_|any_context_)?irq|regmap_add_irq_chip\w*)\s*\([^;]{0,300}?\birq\b")
+_HAS_IRQ = lazy_re.compile(  # that it is asked for only where there is one
     r"\bif\s*\((?:[^;{}]{0,200}&&\s*)?\s*[\w>.-]*\birq\s*(?:\)|>|&&|!=\s*0)"
     r"|\bif\s*\((?:[^;{}]{0,200}\|\|)?\s*(?:!\s*[\w>.-]*\birq|[\w>.-]*\birq\s*(?:<=?|==)\s*0)\s*(?:\|\|[^;{}]{0,200})?\)"
     r"\s*(?:\{[^{}]{0,600}?)?\breturn\s*0?\s*;"
 )
 _NODE = r"(?:[\w>.&-]*(?:of_node|fwnode)|np|node|dev_fwnode\s*\([^()]*\))"
-_NO_NODE = re.compile(rf"\bif\s*\(\s*(?:!\s*{_NODE}|{_NODE}\s*==\s*NULL)\s*{_LEAVING}")
-_DATA = re.compile(r"\b(\w+)\s*=\s*(?:\([^()]{0,100}\)\s*)?(?:dev_get_platdata\s*\([^;]{0,200}\)|[\w>.-]*\bplatform_data)\s*[;,]")
+_NO_NODE = lazy_re.compile(rf"\bif\s*\(\s*(?:!\s*{_NODE}|{_NODE}\s*==\s*NULL)\s*{_LEAVING}")
+_DATA = lazy_re.compile(r"\b(\w+)\s*=\s*(?:\([^()]{0,100}\)\s*)?(?:dev_get_platdata\s*\([^;]{0,200}\)|[\w>.-]*\bplatform_data)\s*[;,]")
 _PUT = r"(?:(?:of_node|fwnode_handle)_put\s*\([^;]{0,100}\)\s*;\s*)?"
-_POINTERS = re.compile(  # what is a pointer, or none
+_POINTERS = lazy_re.compile(  # what is a pointer, or none
     r"([\w>.\[\]-]+)\s*=\s*(?:devm_)?("
     r"clk_get(?:_enabled|_prepared)?|of_clk_get\w*|gpiod_get(?:_index|_array)?|gpiod_get_from_of_node|fwnode_graph_get_\w+|of_graph_get_\w+"
     r"|v4l2_async_\w*fwnode\w*|drm_of_get_bridge|phy_get|of_phy_get\w*|reset_control_get(?:_exclusive|_shared)?|of_find_\w+"
@@ -47,13 +51,13 @@ _POINTERS = re.compile(  # what is a pointer, or none
     r"|of_get_next_child|extcon_get_\w+|of_match_device|of_match_node|(?:of_)?device_get_match_data|syscon_regmap_lookup_\w+"
     rf")\s*\([^;]{{0,400}}\)\s*;\s*{_PUT}if\s*\(\s*(?:IS_ERR(?:_OR_NULL)?\s*\(\s*\1\s*\)|!\s*\1|\1\s*==\s*NULL)\s*{_LEAVING}"
 )
-_NUMBERS = re.compile(  # what is a number, negative where there is none
+_NUMBERS = lazy_re.compile(  # what is a number, negative where there is none
     r"([\w>.\[\]-]+)\s*=\s*(?:devm_)?("
     r"clk_bulk_get(?:_all)?|gpio_request\w*|of_get_named_gpio\w*|v4l2_fwnode_\w+|drm_of_find_\w+|of_parse_phandle_with\w+"
     r"|(?:device|fwnode|of)_property_(?!read_bool)(?:read|match|count)\w*|platform_get_irq(?:_byname)?|regmap_irq_get_virq|irq_create_mapping"
     rf")\s*\([^;]{{0,400}}\)\s*;\s*{_PUT}if\s*\(\s*\1(?:\s*<=?\s*0)?\s*{_LEAVING}"
 )
-_BY_NODE = re.compile(  # what stands before that which is done only where there is a node, or something of one
+_BY_NODE = lazy_re.compile(  # what stands before that which is done only where there is a node, or something of one
     r"(?:\bif\s*\(\s*(?!!)[^;{}!]*(?:of_node|\bnp\b|\bnode\b|fwnode|property_present|CONFIG_OF\b|CONFIG_ACPI\b|ACPI_\w+|\w*acpi\w*)[^;{}]*\)"
     r"|\w*for_each_\w*(?:child|node|endpoint)\w*\s*\([^;{}]*\))\s*(?:\{[^{}]*)?\Z"
 )
@@ -64,8 +68,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Want:
+class Want(msgspec.Struct, frozen=True):
     """What a probe refuses to go without."""
 
     what: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import subprocess
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import msgspec
 import pytest
 
 from hook.evidence.reach.answer import Reach
@@ -75,7 +75,7 @@ def test_the_order_of_questions_changes_no_answer_that_a_limit_cuts(source: Sour
 
 @pytest.mark.parametrize("left_out", drivers.RULES, ids=lambda rule: rule.name)
 def test_a_rule_less_moves_answers_towards_unknown_alone(source: Source, usual: dict[str, Reach], left_out: Rule) -> None:
-    blind = dataclasses.replace(left_out, incoming=lambda obj, reader: Incoming(unseen=f"{left_out.name} is left out"))
+    blind = msgspec.structs.replace(left_out, incoming=lambda obj, reader: Incoming(unseen=f"{left_out.name} is left out"))
     found = answers(source, PATHS, tuple(blind if rule is left_out else rule for rule in drivers.RULES))
     moved = {path: reach.answer for path, reach in found.items() if reach.answer is not usual[path].answer}
     assert set(moved.values()) <= {Answer.UNKNOWN}

@@ -8,40 +8,43 @@ little: the probe of most of them looks for hardware first.)
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c.brackets import closing
 from hook.evidence.reach.devices import initcalls
 from hook.kernel.texts import Texts
 
 _MOST_FUNCTIONS = 40  # of its own that a start is followed through
 _MOST_STATEMENTS = 200  # of a function
-_CALL = re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
-_BRANCH = re.compile(r"(?m)^[ \t]*#[ \t]*(?:if|else|elif)")
-_LEAVES = re.compile(r"\b(?:return|goto)\b")
-_HEAD = re.compile(r"\s*(if|for|while|switch|do|return|else)\b|\s*(\w+)\s*:(?!:)|\s*(\{)")
-_GIVEN = re.compile(r"([A-Za-z_][\w>.\[\]-]*)\s*=\s*(?:\([^()]*\)\s*)?([A-Za-z_]\w*)\s*\(")
-_TESTED = re.compile(
+_CALL = lazy_re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
+_BRANCH = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*(?:if|else|elif)")
+_LEAVES = lazy_re.compile(r"\b(?:return|goto)\b")
+_HEAD = lazy_re.compile(r"\s*(if|for|while|switch|do|return|else)\b|\s*(\w+)\s*:(?!:)|\s*(\{)")
+_GIVEN = lazy_re.compile(r"([A-Za-z_][\w>.\[\]-]*)\s*=\s*(?:\([^()]*\)\s*)?([A-Za-z_]\w*)\s*\(")
+_TESTED = lazy_re.compile(
     r"(?:(?:un)?likely\s*\()?\s*(?:!\s*|IS_ERR(?:_OR_NULL)?\s*\(\s*)?([A-Za-z_][\w>.\[\]-]*)\s*\)*\s*(?:(?:<|!=)\s*0|==\s*NULL)?\s*\)*\s*\Z"
 )
-_AT_ONCE = re.compile(r"\s*(?:\(\s*[\w>.-]+\s*=\s*)?!?\s*([A-Za-z_]\w*)\s*\(.*\)\s*(?:\)\s*)?(?:(?:<|!=)\s*0|==\s*NULL)?\s*\Z", re.DOTALL)
+_AT_ONCE = lazy_re.compile(
+    r"\s*(?:\(\s*[\w>.-]+\s*=\s*)?!?\s*([A-Za-z_]\w*)\s*\(.*\)\s*(?:\)\s*)?(?:(?:<|!=)\s*0|==\s*NULL)?\s*\Z", re.DOTALL
+)
 # what fails for want of memory, or where a name is taken, and not for want of a device
-_WANTING = re.compile(
+_WANTING = lazy_re.compile(
     r"k\w*alloc\w*|kstrdup\w*|v[mz]alloc\w*|alloc_\w+|class_(?:create|register)\w*|misc_register|(?:__)?register_chrdev\w*|cdev_add"
     r"|device_create\w*|proc_(?:create|mkdir)\w*|register_sysctl\w*|debugfs_create_\w+|\w+_(?:register_driver|driver_register)|platform_device_\w+"
     r"|platform_driver_register|root_device_register|sysfs_create_\w+|bus_register|genl_register_family|register_\w*notifier"
     r"|(?:ib_register|register_net|scsi_register|input_register|class_interface_register|register_pernet|device_create|driver_create|netlink_)\w*"
     r"|kobject_create\w*|kmem_cache_create\w*|mempool_create\w*|register_filesystem|request_module|PTR_ERR|PTR_ERR_OR_ZERO|IS_ERR"
 )
-_FILE = re.compile(
+_FILE = lazy_re.compile(
     r"misc_register|(?:__)?register_chrdev|proc_create\w*|register_sysctl\w*|debugfs_create_file\w*|genl_register_family|register_filesystem"
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A call that is certain to be made."""
 
     name: str

@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Sequence
 
+from hook import lazy_re
 from hook.evidence.reach.devices import probe_requirements
 from hook.evidence.reach.devices.bindings import DeviceNames
 from hook.evidence.reach.devices.driver_answers import driver_answers
@@ -15,7 +16,7 @@ from hook.evidence.reach.devices.rules import device_makers
 from hook.kernel.kbuild.objects import Object
 from hook.source.words import is_number
 
-_MAKING = re.compile(r"\b(?:platform_device_(?:register|alloc|add)\w*|platform_create_bundle|platform_add_devices)\s*\(")
+_MAKING = lazy_re.compile(r"\b(?:platform_device_(?:register|alloc|add)\w*|platform_create_bundle|platform_add_devices)\s*\(")
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
 
 

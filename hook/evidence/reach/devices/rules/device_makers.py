@@ -5,11 +5,13 @@ Board code, cells of a multi-function chip, a driver that makes the device of an
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.evidence.reach.devices.bindings import DeviceNames
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import Texts
@@ -26,32 +28,31 @@ _MAKING = (
 _MAKING_SPI = ("spi_board_info", "spi_new_device", "spi_alloc_device", "spi_add_device", "spi_register_board_info", "modalias")
 _MOST_VERBATIM = 1500  # files that may hold a driver's name, in which it is looked for as it is written
 _MOST_PRINTING = 5000  # files that may put a name together by its first word; they are looked into once for all names with it
-_FORMAT = re.compile(r'"([\w.:-]*%[^"\s]{1,40})"')
-_MADE = re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
-_NO_NAME = re.compile(
+_FORMAT = lazy_re.compile(r'"([\w.:-]*%[^"\s]{1,40})"')
+_MADE = lazy_re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.modalias\s*=)\s*[^;{}]*\Z")
+_NO_NAME = lazy_re.compile(
     r"\b(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver|str\w*cmp|sysfs_streq|of_\w+|request_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
     r"|\.compatible\s*=\s*\Z"
 )
 # what a format is given to where it makes no name that a driver is bound by
-_NO_MAKING = re.compile(
+_NO_MAKING = lazy_re.compile(
     r"\b(?:dev_(?:set_name|err|warn|info|dbg|notice|crit)\w*|pr_\w+|printk\w*|netdev_\w+|seq_printf|sysfs_emit\w*|request_\w+|devm_request_\w+"
     r"|kthread_\w+|alloc_\w*workqueue|debugfs_\w+|proc_\w+|panic|WARN\w*)\s*\((?:[^()]|\([^()]*\))*\Z"
 )
-_INTO = re.compile(r"\b(?:v?sc?nprintf|v?sprintf)\s*\(\s*(\w+)((?:->|\.)[^,]*)?,(?:[^()]|\([^()]*\))*\Z")
+_INTO = lazy_re.compile(r"\b(?:v?sc?nprintf|v?sprintf)\s*\(\s*(\w+)((?:->|\.)[^,]*)?,(?:[^()]|\([^()]*\))*\Z")
 _OTHERS = ("i2c_adapter", "mii_bus", "snd_card", "snd_soc_card", "snd_pcm", "input_dev", "v4l2_device", "video_device", "net_device")
-_CONVERSION = re.compile(r"%[-#0-9.lhzx+ *]*?(?:[lhzt]*)([a-zA-Z])")
+_CONVERSION = lazy_re.compile(r"%[-#0-9.lhzx+ *]*?(?:[lhzt]*)([a-zA-Z])")
 _LONGEST = 2000  # characters of a statement that are looked at
 _LEAST = 3  # characters that a format itself prints, to be taken for the form of a name
 # the characters that a number is printed with
 _DIGITS = frozenset("0123456789")
 _PRINTED = {"d": _DIGITS | {"-"}, "i": _DIGITS | {"-"}, "u": _DIGITS, "x": _DIGITS.union("abcdef"), "X": _DIGITS.union("ABCDEF")}
-_ADDING = re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
-_DRIVERS_OWN = re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
+_ADDING = lazy_re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
+_DRIVERS_OWN = lazy_re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
 _FAR = 4000  # characters of a table before a name in it
 
 
-@dataclasses.dataclass(frozen=True)
-class Maker:
+class Maker(msgspec.Struct, frozen=True):
     """A file that makes a device by its name, or may."""
 
     path: str

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
+from hook import lazy_re
 from hook.c import definitions
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import Texts
 
-_EXPORT = re.compile(
+_EXPORT = lazy_re.compile(
     r"(?:\b|_)EXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
 )
 _FEW_NAMES = 16
 _MOST_NAMES = 400  # exported functions that are looked for
 _MOST_ROUNDS = 4  # headers whose functions use each other
-_VIRTUAL = re.compile(
+_VIRTUAL = lazy_re.compile(
     r"hwsim|netdevsim|/vkms|/vgem|vivid|vimc|net/dummy|sound/drivers/|null_blk|scsi_debug|block/(?:loop|nbd|brd|virtio)|net/(?:tun|veth|ifb)\.c|vcan|dummy_hcd"
     r"|uhid\.c|userio|uinput|usbnet\.c|usbhid/hid-core|nandsim|mtdram|rtc-test|iommufd/selftest|hci_vhci|vdpa_sim|rdma_rxe|sw/rxe|sw/siw|test_power"
     r"|nvme/(?:host/(?:tcp|pci)|target/loop)|virtio_net|e1000/|usb/usbaudio|sound/usb/card|misc/pvpanic|w1_ds2490"
 )
-_LIKELY = re.compile(
+_LIKELY = lazy_re.compile(
     r"drivers/usb/|drivers/hid/|net/usb/|media/usb/|virtio|/e1000|/igb/|vmxnet3|8139|pvscsi|megaraid|mpt|lsi|sym53|bochs|cirrus|vmwgfx|qxl|hda_intel|test"
     r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si"
 )
-_PLAYED = re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # that talk to a chip that user space can play
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_PLAYED = lazy_re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # that talk to a chip that user space can play
+_WORD = lazy_re.compile(r"[A-Za-z_]\w*")
 
 
-@dataclasses.dataclass(frozen=True)
-class User:
+class User(msgspec.Struct, frozen=True):
     """A file that uses a function."""
 
     path: str

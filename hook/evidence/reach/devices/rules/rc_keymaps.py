@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from hook import lazy_re
 from hook.evidence.reach.devices.graph import Edge, EdgeKind, Incoming
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import exports
@@ -16,7 +17,7 @@ from hook.kernel.kbuild.objects import Object
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.source.words import is_number
 
-_MAP = re.compile(r"\bstruct\s+rc_map_list\s+\w+\s*=\s*\{[^;]{0,400}?\.\s*name\s*=\s*(\w+|\"[^\"]+\")")
+_MAP = lazy_re.compile(r"\bstruct\s+rc_map_list\s+\w+\s*=\s*\{[^;]{0,400}?\.\s*name\s*=\s*(\w+|\"[^\"]+\")")
 _MOST_NAMING = 12  # files that name a keymap
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.evidence.reach.answer import Reach, no, unknown
 from hook.evidence.reach.devices.buses import BUSES, Way
 from hook.evidence.reach.devices.driver_answers import edge, split
@@ -18,7 +19,7 @@ _DRIVERS = ("drivers/", "sound/")
 _MOST_CALLS = 12  # functions of other objects that the initcalls of one call
 _MOST_DEFINING = 3  # files that define such a function
 # what calls back for each host, session or network device, and not for the driver alone; cpuhp_setup_state() calls at once
-_OF_HOSTS = re.compile(r"notifier|transport")
+_OF_HOSTS = lazy_re.compile(r"notifier|transport")
 
 
 def registrations(obj: Object, reader: ObjectReader) -> Incoming:

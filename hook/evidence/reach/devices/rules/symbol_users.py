@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 from collections.abc import Sequence
 
+from hook import lazy_re
 from hook.evidence.reach.devices import probe_requirements
 from hook.evidence.reach.devices.driver_answers import driver_answers
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run
@@ -21,7 +21,7 @@ MOST_TRIED = (6, 3, 1, 1, 1)
 _MOST_FILES = 60  # that use what an object exports, where all of them are wanted
 _MOST_LIKELY_FILES = 16  # where one that runs is enough
 _MOST_CALLED = 12  # functions of a core that its glue calls, asked for what they want
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = lazy_re.compile(r"[A-Za-z_]\w*")
 
 
 def symbol_users(obj: Object, reader: ObjectReader) -> Incoming:
