@@ -9,7 +9,7 @@ import msgspec
 
 from hook.change.change import Change
 from hook.config import Settings
-from hook.verdict import DecidedBy, State, Verdict
+from hook.verdict import DecidedBy, Lack, State, Verdict
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class Asking(msgspec.Struct, frozen=True):
     profile: str = "default"
     deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
     progress: Callable[[str], None] = lambda line: None
-    thorough: bool = False  # search as long for call paths as where somebody waits for the answer
+    at_commit: bool = False  # a commit waits: the short search, of which the worker finishes what stays open
     push: str = ""  # names the push that asks, for what it may spend
 
     @property
@@ -28,12 +28,13 @@ class Asking(msgspec.Struct, frozen=True):
         return self.deadline > time.monotonic()
 
     @property
-    def is_thorough(self) -> bool:
-        """Whether call paths are searched for as long as somebody waits for them; so they are before a model is asked."""
-        return self.thorough or self.may_wait
+    def is_short(self) -> bool:
+        """Whether the search ends early; it never does before a model is asked."""
+        return self.at_commit and not self.may_wait
 
 
 NOT_ASKED = Asking(mode="never")
+BEFORE_COMMIT = Asking(mode="never", at_commit=True)
 
 
 class Unanswered(msgspec.Struct, frozen=True):
@@ -65,6 +66,14 @@ def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking
     if not asking.may_wait:
         return "not asked yet: `--wait` asks, and so does a push", False
     return "asked: " + ("--agent always" if asking.mode == "always" else "the evidence leaves it open"), True
+
+
+def goes_on(verdict: Verdict, settings: Settings) -> bool:
+    """Whether the worker will look for more than a verdict says, which was cut short while a commit waited for it."""
+    if not settings.reach.background or verdict.decided_by is DecidedBy.AGENT:
+        return False
+    waits_for = {Lack.SEARCH, Lack.TIME, *([Lack.INDEX] if settings.index.background else [])}
+    return not waits_for.isdisjoint(verdict.lacks)
 
 
 def with_state(verdict: Verdict, change: Change, settings: Settings, asking: Asking, unanswered: Unanswered | None = None) -> Verdict:

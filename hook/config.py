@@ -104,12 +104,15 @@ class FuzzSettings(SettingGroup, name="fuzz"):
 class ReachSettings(SettingGroup, name="reach"):
     """How far call paths from entry points to changed functions are followed."""
 
-    check_files: int = _field(16, checks.whole(1, 100_000), "read at most N files to find the call paths of one change")
-    check_steps: int = _field(
-        200, checks.whole(1, 10_000_000), "look for the callers of at most N functions for the call paths of one change"
+    max_files: int = _field(1000, checks.whole(1, 100_000), "read at most N files to find the call paths of one change")
+    max_steps: int = _field(
+        1200, checks.whole(1, 10_000_000), "look for the callers of at most N functions for the call paths of one change"
     )
-    max_files: int = _field(1000, checks.whole(1, 100_000), "the same, where somebody waits for it: with -v, and before a model is asked")
-    max_steps: int = _field(1200, checks.whole(1, 10_000_000), "the same")
+    commit_files: int = _field(16, checks.whole(1, 100_000), "the same as max_files, while a commit waits for its hooks")
+    commit_steps: int = _field(200, checks.whole(1, 10_000_000), "the same as max_steps, while a commit waits for its hooks")
+    background: bool = _field(
+        True, checks.flag, "let a worker in the background finish the search that a commit has cut short", bears=False
+    )
 
 
 class RecordSettings(SettingGroup, name="record"):
@@ -287,7 +290,9 @@ RETIRED = frozenset(
         "limits.lookup_files",
         "limits.mail_bytes",
         "patchwork.seconds",
+        "reach.check_files",
         "reach.check_seconds",
+        "reach.check_steps",
         "reach.max_caller_files",
         "reach.max_hops",
         "reach.max_seconds",

@@ -1,8 +1,9 @@
 """Reuse: when a verdict that was given before may be used again.
 
 A verdict of the evidence holds as long as everything that it was read from is the same in the revision that the change is applied to:
-files, all Kconfig files together, or, where it rests on what no file says, the whole tree. One that a short search left open answers no
-question that would search longer. An agent's verdict holds for the tree with the change applied, and for the prompts in force.
+files, all Kconfig files together, or, where it rests on what no file says, the whole tree. One that was cut short is kept with what it
+lacked, and answers only a question that would lack the same. An agent's verdict holds for the tree with the change applied, and for the
+prompts in force.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from collections.abc import Mapping
 from hook.asking import Asking
 from hook.change.change import Change
 from hook.config import Settings
-from hook.record import cache
+from hook.record import cache, store
 from hook.settlement import Proofs
 from hook.source.object_store import Objects
 from hook.source.tree import Source
-from hook.verdict import Answer, DecidedBy, Verdict
+from hook.verdict import Answer, DecidedBy, Lack, Verdict
 
-_THOROUGH = "thorough"  # the name under which the cache keeps what the long search found
+_CUT_SHORT = "cut-short"  # the name under which the cache keeps a verdict that lacks something
 
 
 class EarlierVerdict(typing.NamedTuple):
@@ -48,13 +49,11 @@ def known(change: Change, objects: Objects, settings: Settings, asking: Asking) 
 
 def _of_evidence(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Verdict | None:
     before = Source(objects, change.base_tree)
-    verdict = cache.look_up(change.repo, settings, before, change.patch.change_id, _THOROUGH)
+    verdict = cache.look_up(change.repo, settings, before, change.patch.change_id)
     if verdict is not None:
         return verdict
-    verdict = cache.look_up(change.repo, settings, before, change.patch.change_id)
-    if verdict is not None and verdict.decided_by is not DecidedBy.EVIDENCE and asking.is_thorough:
-        return None  # a longer search may find a call path
-    return verdict
+    verdict = cache.look_up(change.repo, settings, before, change.patch.change_id, _CUT_SHORT)
+    return verdict if verdict is not None and (asking.is_short or Lack.SEARCH not in verdict.lacks) else None
 
 
 def _of_agents(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Verdict | None:
@@ -63,11 +62,11 @@ def _of_agents(change: Change, objects: Objects, settings: Settings, asking: Ask
     return cache.look_up(change.repo, settings, Source(objects, change.after), change.patch.change_id, _agents(settings, asking))
 
 
-def keep_evidence(
-    change: Change, objects: Objects, settings: Settings, asking: Asking, source: Source, proofs: Proofs, verdict: Verdict
-) -> None:
+def keep_evidence(change: Change, objects: Objects, settings: Settings, source: Source, proofs: Proofs, verdict: Verdict) -> None:
     """Keep a verdict of the evidence, which was read from `source`, the tree with the change applied. Raises OSError."""
-    if proofs.cut or _is_incomplete(change, proofs) or _rests_on_absence(proofs):
+    missing = _missing(change, objects, proofs)
+    # without hunks, and with all blobs there: git itself has failed, and may not another time
+    if proofs.cut or _rests_on_absence(proofs) or (change.patch.hunks_missing and not missing):
         return
     # what the change itself holds is in its ChangeId
     changed = {path for file in change.patch.files for path in (file.old_path, file.path)}
@@ -78,9 +77,21 @@ def keep_evidence(
     out_of_reach = proofs.reached is not None and proofs.reached.answer is Answer.NO
     if out_of_reach or (source.rests_on_all and proofs.evidence.functional is Answer.NO):
         reads[""] = before.oid("")  # any new file may change it
-    if source.index is None and verdict.decided_by is not DecidedBy.EVIDENCE:
+    if source.index is None and Answer.NO not in (verdict.functional, verdict.reachable):
         reads[cache.NO_INDEX] = ""  # with one, more may be found
-    cache.keep(change.repo, settings, verdict, reads, _THOROUGH if asking.is_thorough else "")
+    reads |= {f"{cache.NO_OBJECT}{oid}": "" for oid in missing}
+    cache.keep(change.repo, settings, verdict, reads, _CUT_SHORT if proofs.lacks else "")
+
+
+def replace_lesser(verdict: Verdict, change: Change, settings: Settings) -> None:
+    """Record a commit's verdict in place of one that was cut short, where there is one. Raises OSError.
+
+    That it was is known by its entry in the cache, which costs less to look for than to read the record.
+    """
+    if not change.commit or verdict.lacks or not cache.is_kept(change.repo, change.patch.change_id, _CUT_SHORT):
+        return
+    store.replace_lesser(change.repo, settings, verdict)  # what cannot be written now is queued
+    cache.drop(change.repo, change.patch.change_id, _CUT_SHORT)
 
 
 def keep_answer(
@@ -96,6 +107,14 @@ def keep_answer(
 def _is_incomplete(change: Change, proofs: Proofs) -> bool:
     """Whether a part of the change was not read: another time it may be."""
     return bool(proofs.evidence.unread or change.patch.hunks_missing)
+
+
+def _missing(change: Change, objects: Objects, proofs: Proofs) -> list[str]:
+    """The blobs of the change that this partial clone lacks. What is too large for a limit is so for everybody with the same settings."""
+    if not _is_incomplete(change, proofs):
+        return []
+    blobs = [oid for file in change.patch.files if file.is_text_file for oid in (file.old_blob, file.new_blob) if oid]
+    return [oid for oid, found in objects.read_all(blobs) if found is None]
 
 
 def _rests_on_absence(proofs: Proofs) -> bool:

@@ -15,7 +15,7 @@ from hook import __version__
 from hook.change.change import Change
 from hook.config import Settings
 from hook.redaction import Redactor
-from hook.verdict import Answer, ConfigReason, DecidedBy, Tokens, Verdict, decide
+from hook.verdict import Answer, ConfigReason, DecidedBy, Lack, Tokens, Verdict, decide
 
 if typing.TYPE_CHECKING:
     from hook.agent import loop
@@ -38,6 +38,7 @@ class Proofs(msgspec.Struct, frozen=True):
     reached: reachability.Reached | None = None
     leaks: leaks.Leaks | None = None
     cut: str = ""  # why more would be known on another machine, or at another time
+    lacks: tuple[Lack, ...] = ()  # what would have to be there to know more
 
 
 def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
@@ -63,6 +64,7 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
         changed_functions=focus.changed if focus else (),
         needs_kmsan=proofs.leaks.needs if proofs.leaks else False,
         kmsan_reasoning=proofs.leaks.reasoning if proofs.leaks else "",
+        lacks=tuple(map(str, proofs.lacks)),
         base=change.base,
         commit=change.commit,
         tool_version=__version__,

@@ -2,7 +2,8 @@
 
 A change comes in whole (hook.change). `judge` takes what was answered before, if it still holds (hook.reuse). Else it proves what can be
 proved (hook.steps.proving), asks the agents what stays open, where they may be asked (hook.steps.consultation), and settles the verdict
-(hook.settlement). `keep` puts it where the settings say. Nothing here runs git or looks into C.
+(hook.settlement). `keep` puts it where the settings say; a record that lacked more is replaced in any case. Nothing here runs git or
+looks into C.
 """
 
 from __future__ import annotations
@@ -82,8 +83,18 @@ def _known(change: Change, objects: Objects, settings: Settings, asking: Asking)
     known = reuse.known(change, objects, settings, asking)
     if known is None:
         return None
-    verdict = msgspec.structs.replace(known.verdict, base=change.base, commit=change.commit)
-    return Judged(change, with_state(verdict, change, settings, asking), known.why)
+    verdict = with_state(msgspec.structs.replace(known.verdict, base=change.base, commit=change.commit), change, settings, asking)
+    with contextlib.suppress(OSError):
+        reuse.replace_lesser(verdict, change, settings)
+    return Judged(change, verdict, known.why)
+
+
+def standing_verdict(change: Change, objects: Objects, settings: Settings) -> Verdict:
+    """The recorded verdict of a commit; one that is given now, without a model, where there is none or it was cut short."""
+    recorded = store.read(change.repo, settings, {change.commit: change.patch.change_id})[change.commit].verdict
+    if recorded is not None and (not recorded.lacks or recorded.decided_by is DecidedBy.AGENT):
+        return recorded
+    return judge(change, objects, settings, asking=Asking()).verdict
 
 
 def _waits_its_turn(settings: Settings, asking: Asking) -> bool:
@@ -108,6 +119,8 @@ def _judge(case: Case) -> Judged:
         _keep_for_reuse(proved, answered, verdict)
     unanswered = consultation.unanswered(case, answered)
     verdict = with_state(verdict, change, case.settings, case.asking, unanswered)
+    if change.commit and not case.asking.is_short:
+        store.replace_lesser(change.repo, case.settings, verdict)
     return Judged(change, verdict, answered.why, trajectory if bench is not None else None, unanswered=unanswered)
 
 
@@ -121,7 +134,7 @@ def _keep_for_reuse(proved: Proved, answered: Answered, verdict: Verdict) -> Non
         if verdict.decided_by is DecidedBy.AGENT:
             reuse.keep_answer(case.change, case.settings, case.asking, case.source, proofs, verdict, answered.looked_at)
         elif not answered.outcomes:
-            reuse.keep_evidence(case.change, case.objects, case.settings, case.asking, case.source, proofs, verdict)
+            reuse.keep_evidence(case.change, case.objects, case.settings, case.source, proofs, verdict)
 
 
 def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:

@@ -48,6 +48,15 @@ class State(enum.StrEnum):
     STALE = "stale"
 
 
+class Lack(enum.StrEnum):
+    """What a judgement had to do without: with it, more may be proved."""
+
+    SEARCH = "search"  # a commit waited for it, so the search was short
+    INDEX = "index"  # there was no word index
+    OBJECTS = "objects"  # this partial clone has not all files of the change
+    TIME = "time"  # it was stopped by limits.safety_seconds, or the word index could not be read to its end
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where a fact can be seen."""
 
@@ -252,6 +261,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     # what the machine is started with for that; empty where syz-manager's own arguments do
     qemu_args: Annotated[str, DocumentField("QemuArgs", TEXT, rare=True)] = ""
     kernel_parameters: Annotated[tuple[str, ...], DocumentField("KernelParameters", NAMES, rare=True)] = ()
+    lacks: Annotated[tuple[str, ...], DocumentField("Lacks", NAMES, rare=True)] = ()  # values of Lack; empty where nothing was cut short
     disputes: Annotated[tuple[str, ...], DocumentField("Disputes", NAMES)] = ()  # what the model said against a proved fact
     # what was changed in the model's answer, and why; a farm's runs and notes of before know no such field
     corrections: Annotated[tuple[str, ...], DocumentField("Corrections", NAMES, rare=True)] = ()
@@ -294,6 +304,11 @@ def not_proved(verdict: Verdict) -> str:
     if verdict.decided_by is not DecidedBy.DEFAULT:
         return ""
     return "that a fuzzer can reach it" if verdict.functional is Answer.YES else "that behaviour changes"
+
+
+def is_fuller(lacks: Iterable[object], than: Iterable[object]) -> bool:
+    """Whether a judgement that lacks the first lacks less than one that lacks the second."""
+    return set(lacks) < set(than)
 
 
 def to_document(verdict: Verdict) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""The worker: asks in the background what commits have left pending, so that no commit waits for a model.
+"""The worker: finishes in the background what commits have left pending, so that no commit waits for a long search or for a model.
+
+First comes the search that a commit cut short, which needs no model, no consent and no network; then the model, where one may be asked.
 
 One process a repository. Whoever hands it a question takes its lock and starts it with the lock in hand, so that there is never a second;
 the lock dies with its holder, and the next call of ours starts another. It has no terminal and none of git's files, reads and asks at the
@@ -15,22 +17,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from hook import triage
-from hook.asking import Asking, refusal
+from hook.asking import Asking, goes_on, refusal
 from hook.change.change import NothingToJudge, find_commit, of_commit
 from hook.config import DEFAULTS, Settings, WrongSetting
 from hook.failure import CannotJudge
 from hook.processes import own_python
 from hook.record import pending
-from hook.record.pending import Question
+from hook.record.pending import Need, Question
 from hook.source import filelock, own_files, setting_layers
 from hook.source.git import GitError, Repository, find
 from hook.source.object_store import Objects
-from hook.verdict import DecidedBy, State
+from hook.verdict import DecidedBy, Lack, State
 
 _NICEST = 19
 _PATIENCE_SECONDS = 600.0  # the longest that a worker sleeps; what is due later is for the next one
@@ -46,19 +48,18 @@ _STATE_BYTES = 4096
 
 
 def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> list[str]:
-    """Queue what is still to be asked about commits, and see that somebody works on it.
+    """Queue what is still to be found out about commits, and see that somebody works on it.
 
     Returns what a person should know, a line each: there is none but where something is wrong.
     """
-    if not settings.agent.background:
-        return []
     try:
         for one in judged:
             verdict = one.verdict
-            # of a verdict that the model has given the question about KMSAN may be left
-            if verdict.commit and (verdict.state is State.PENDING or (one.unanswered and one.unanswered.for_now)):
-                pending.add(repo, verdict.commit, verdict.change_id, settings.agent.settle_seconds)
-            elif verdict.commit and verdict.decided_by is not DecidedBy.DEFAULT:
+            need = _need(one, settings)
+            if verdict.commit and need is not None:
+                rest_seconds = settings.agent.settle_seconds if need is Need.MODEL else 0.0
+                pending.add(repo, verdict.commit, verdict.change_id, need, rest_seconds)
+            elif verdict.commit and verdict.state is not State.PENDING and verdict.decided_by is not DecidedBy.DEFAULT:
                 pending.drop(repo, verdict.commit)
         resume(repo, settings)
     except OSError as wrong:
@@ -66,23 +67,55 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
     return []
 
 
+def _need(judged: triage.Judged, settings: Settings) -> Need | None:
+    """What the worker is to do about a commit, if anything."""
+    if goes_on(judged.verdict, settings):
+        return Need.INDEX if Lack.INDEX in judged.verdict.lacks and settings.index.background else Need.SEARCH
+    # of a verdict that the model has given the question about KMSAN may be left
+    is_open = judged.verdict.state is State.PENDING or (judged.unanswered is not None and judged.unanswered.for_now)
+    return Need.MODEL if is_open and settings.agent.background else None
+
+
+def _needs(settings: Settings) -> set[Need]:
+    """What the person lets a worker do. A question that a crash has emptied begins with the search, whatever it was."""
+    asks = settings.agent.background and bool(settings.agent.base_url)
+    return {need for need, is_wanted in ((Need.SEARCH, asks or settings.reach.background), (Need.MODEL, asks)) if is_wanted}
+
+
 def resume(repo: Repository, settings: Settings) -> None:
     """Start a worker where a question is due and there is none. Raises OSError."""
-    if not settings.agent.background or not settings.agent.base_url or not pending.is_any(repo):
+    needs = _needs(settings)
+    if not needs or not pending.is_any(repo):
         return
+    _use_index(repo)
     while True:
         try:
             handle = filelock.take(_path(repo))  # first: where a worker is at it, that is all
         except filelock.Held:
             return  # it looks again after it has let go
         try:
-            if _soon(repo):
+            if _soon(repo, needs):
                 _start(repo, handle)
                 return
         finally:
             os.close(handle)
-        if not _soon(repo):  # whoever brought a question while we held the lock has taken us for the worker
+        if not _soon(repo, needs):  # whoever brought a question while we held the lock has taken us for the worker
             return
+
+
+def _use_index(repo: Repository) -> None:
+    """Let what waits for the word index wait no longer, where there is one. Raises OSError."""
+    waiting = [question for question in pending.every(repo) if question.need is Need.INDEX]
+    if not waiting:
+        return
+    from hook.source import index
+
+    try:
+        index.open_index(repo).close()
+    except index.NoIndex:
+        return
+    for question in waiting:
+        pending.replace(repo, msgspec.structs.replace(question, need=Need.SEARCH))
 
 
 def _start(repo: Repository, handle: int) -> None:
@@ -127,7 +160,7 @@ def run(handle: int) -> None:
     worker = Worker(repo)
     while worker.work(handle):
         os.close(handle)
-        if not _soon(repo):
+        if not _soon(repo, worker.needs):
             return
         try:
             handle = filelock.take(_path(repo), _GLANCE_SECONDS)  # somebody has come while we let go
@@ -146,16 +179,17 @@ class Worker:
         import concurrent.futures  # whoever only starts a worker does not pay for it
 
         self.repo = repo
+        self.needs = _needs(setting_layers.load(repo))
         self.troubles = 0
         # A thread has a priority of its own. Notes are written by the main one, at the usual priority: a commit may wait for the lock that
         # is held then, and at the lowest, beside a kernel that is being built, it would wait for seconds.
         self.quiet = concurrent.futures.ThreadPoolExecutor(1, initializer=_be_nice)
 
     def work(self, handle: int) -> bool:
-        """Ask one question after the other; gives whether the queue has nothing more to do, False where something else ends it."""
+        """Look into one question after the other; gives whether the queue has nothing more to do, False where something else ends it."""
         with contextlib.suppress(OSError):
             pending.sweep(self.repo, _FORGOTTEN_SECONDS)
-        while question := pending.first_due(self.repo):
+        while question := pending.first_due(self.repo, self.needs):
             wait = question.not_before - time.time()
             if wait > _PATIENCE_SECONDS:
                 return True
@@ -164,9 +198,14 @@ class Worker:
                 time.sleep(min(wait, 0.5))  # somebody may bring a question that is due earlier
                 continue
             try:
-                asked = self.quiet.submit(self._ask, question, handle).result()
-                if asked is not None and not self._settle(question, *asked, handle):
-                    return False
+                judged = self.quiet.submit(self._judge, question, handle).result()
+                if judged is None:
+                    continue
+                if question.need is Need.MODEL:
+                    if not self._settle(question, *judged, handle):
+                        return False
+                else:
+                    self._settle_search(question, *judged)
             except _SwitchedOff:
                 return False
             except Exception as wrong:  # the last boundary: one commit that cannot be judged must not keep the others from it
@@ -174,8 +213,8 @@ class Worker:
                 self._fail(question, str(wrong) if known else f"a defect of patch-triage itself ({type(wrong).__name__}: {wrong})")
         return True
 
-    def _ask(self, question: Question, handle: int) -> tuple[triage.Judged, Settings] | None:
-        """What came of one question, None where it was not asked and need not be, or not now. Raises _SwitchedOff."""
+    def _judge(self, question: Question, handle: int) -> tuple[triage.Judged, Settings] | None:
+        """What came of one question, None where it was not looked into and need not be, or not now. Raises _SwitchedOff."""
         # where it was made: which branch is worked on there, and what is switched off there
         place, ours = pathlib.Path(question.git_dir), self.repo.common_dir / "worktrees"
         repo = msgspec.structs.replace(self.repo, git_dir=place) if place.parent == ours and place.is_dir() else self.repo
@@ -185,21 +224,37 @@ class Worker:
                 return None
             commit = find_commit(objects, question.commit)
             settings = setting_layers.at(objects, commit.parent)
-            if not settings.agent.background:
+            if question.need not in _needs(settings):
                 raise _SwitchedOff
             try:
                 change = of_commit(objects, commit)
             except NothingToJudge:
                 pending.drop(self.repo, question.commit)
                 return None
+            asks = question.need is Need.MODEL
             asking = Asking(
-                deadline=time.monotonic() + settings.agent.max_seconds, progress=lambda line: _tell(handle, question.commit, line)
+                deadline=time.monotonic() + settings.agent.max_seconds if asks else 0.0,
+                progress=lambda line: _tell(handle, question.commit, line),
             )
-            if why := setting_layers.switched_off(repo) or refusal(change, settings, asking):
+            if why := setting_layers.switched_off(repo) or (refusal(change, settings, asking) if asks else ""):
                 self._put_off(question, time.time() + _REFUSED_SECONDS, why, settings)
                 return None
-            _tell(handle, question.commit, "reading")
+            _tell(handle, question.commit, "reading" if asks else "searching")
             return triage.judge(change, objects, settings, asking=asking), settings
+
+    def _settle_search(self, question: Question, judged: triage.Judged, settings: Settings) -> None:
+        """Record what the long search has found, and leave to a model what it has not."""
+        if pending.find(self.repo, question.commit) is None:
+            return
+        if said := triage.keep(self.repo, [judged], settings):
+            self._fail(question, said[0])
+        elif Lack.INDEX in judged.verdict.lacks and settings.index.background:
+            pending.replace(self.repo, msgspec.structs.replace(question, need=Need.INDEX))
+        elif judged.verdict.state is State.PENDING and Need.MODEL in self.needs:
+            rested = question.since + settings.agent.settle_seconds
+            pending.replace(self.repo, msgspec.structs.replace(question, need=Need.MODEL, not_before=rested))
+        else:
+            pending.drop(self.repo, question.commit)
 
     def _settle(self, question: Question, judged: triage.Judged, settings: Settings, handle: int) -> bool:
         """Write down what came of it; gives whether to go on."""
@@ -274,9 +329,9 @@ def _pause(first_seconds: float, times: int) -> float:
     return min(_LONGEST_PAUSE_SECONDS, first_seconds * float(_PAUSE_GROWS ** min(times - 1, 10)))
 
 
-def _soon(repo: Repository) -> bool:
+def _soon(repo: Repository, needs: Collection[Need]) -> bool:
     """Whether a question is due, or will be while a worker would wait for it."""
-    question = pending.first_due(repo)
+    question = pending.first_due(repo, needs)
     return question is not None and question.not_before - time.time() <= _PATIENCE_SECONDS
 
 

@@ -32,6 +32,7 @@ def environment(home: pathlib.Path) -> dict[str, str]:
         "GIT_COMMITTER_DATE": DAY,
         # a process that goes on when its test has ended: only for the tests that wait for it
         "PATCH_TRIAGE_AGENT_BACKGROUND": "false",
+        "PATCH_TRIAGE_REACH_BACKGROUND": "false",
         "PATH": f"{PROGRAM.parent}{os.pathsep}{env['PATH']}",
     }
 

@@ -40,10 +40,10 @@ def register(command: Command) -> None:
     sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
     sub.add_argument("--dry-run", action="store_true", help="print what would be sent to the model, and send nothing")
     sub.add_argument("--explain", action="store_true", help="say why the model was asked or was not")
-    sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
+    sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
     sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
     sub.add_argument("--format", choices=("text", "json", "yaml"), default="text")
-    sub.add_argument("-v", "--verbose", action="store_true", help="every fact, and a longer search for a call path from user space")
+    sub.add_argument("-v", "--verbose", action="store_true", help="every fact")
 
 
 def check(options: argparse.Namespace) -> int:
@@ -160,13 +160,13 @@ def _judge(change: Change, objects: Objects, settings: config.Settings, options:
 
 def _asking(settings: config.Settings, options: argparse.Namespace) -> Asking:
     if options.offline or options.agent == "never":
-        return msgspec.structs.replace(NOT_ASKED, thorough=options.verbose)
+        return NOT_ASKED
     if options.agent == "always" and not settings.agent.base_url and not options.dry_run:
         raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
     now = options.wait or options.agent == "always"
     deadline = time.monotonic() + settings.agent.max_seconds if now else 0.0
     progress = _progress if sys.stderr.isatty() else lambda line: None
-    return Asking(options.agent, options.profile, deadline, progress, options.verbose)
+    return Asking(options.agent, options.profile, deadline, progress)
 
 
 def _progress(line: str) -> None:
@@ -232,7 +232,7 @@ def _paragraph(judged: triage.Judged, verbose: bool, colour: bool) -> list[str]:
     verdict = judged.verdict
     lines = text.paragraph(verdict, verbose=verbose, colour=colour)
     if not verbose and verdict.decided_by is DecidedBy.DEFAULT and (verdict.functional, verdict.reachable) == (Answer.YES, Answer.UNKNOWN):
-        lines.append("  not known: whether a fuzzer can reach it; -v searches longer for a call path")
+        lines.append("  not known: whether a fuzzer can reach it; -v says what stays open")
     for hunk in judged.hunks:
         where = f"{hunk.path}:{hunk.lines[0]}" + (f"-{hunk.lines[1]}" if hunk.lines[1] > hunk.lines[0] else "")
         classes = ", ".join(hunk.classes)

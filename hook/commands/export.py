@@ -10,7 +10,6 @@ import typing
 from collections.abc import Iterator, Sequence
 
 from hook import config
-from hook.asking import Asking
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository
 from hook.failure import CannotJudge
 from hook.source import setting_layers
@@ -48,7 +47,7 @@ def export(options: argparse.Namespace) -> int:
 
     repo = repository(options)
     with Objects(repo) as objects:
-        found, code = items(repo, objects, options.revision, Asking(), with_functions=options.form.reads_functions(options))
+        found, code = items(repo, objects, options.revision, with_functions=options.form.reads_functions(options))
     try:
         options.form.write(Export(options, repo, setting_layers.load(repo), found, complain))
     except CannotExport as wrong:
@@ -56,15 +55,13 @@ def export(options: argparse.Namespace) -> int:
     return code
 
 
-def items(
-    repo: Repository, objects: Objects, names: Sequence[str], asking: Asking, *, with_functions: bool = False
-) -> tuple[list[Item], int]:
+def items(repo: Repository, objects: Objects, names: Sequence[str], *, with_functions: bool = False) -> tuple[list[Item], int]:
     """The commits that have a verdict, and the exit code: one that could not be judged is told, and does not cost the others.
 
     `with_functions` also reads what each file defines.
     """
     found, code = [], DONE
-    for one in _judged(repo, objects, names, asking):
+    for one in _judged(repo, objects, names):
         if isinstance(one, str):
             complain(one)
             code = NOT_JUDGED
@@ -73,13 +70,10 @@ def items(
     return found, code
 
 
-def _judged(
-    repo: Repository, objects: Objects, names: Sequence[str], asking: Asking
-) -> Iterator[tuple[Change, str, Verdict, config.Settings] | str]:
+def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterator[tuple[Change, str, Verdict, config.Settings] | str]:
     """Each commit as (change, subject, verdict, settings), or why it has none. Empty commits and clean merges are left out."""
     from hook import triage
     from hook.change.change import NothingToJudge, find_commit, of_commit, revisions
-    from hook.record import store
 
     settings = setting_layers.at(objects, "HEAD")
     oids = [oid for name in names for oid in (revisions(repo, name) if ".." in name else [find_commit(objects, name).oid])]
@@ -92,9 +86,7 @@ def _judged(
         except CannotJudge as wrong:
             yield str(wrong)
             continue
-        recorded = store.read(repo, settings, {oid: change.patch.change_id})[oid].verdict
-        verdict = recorded or triage.judge(change, objects, settings, asking=asking).verdict
-        yield change, commit.subject, verdict, settings
+        yield change, commit.subject, triage.standing_verdict(change, objects, settings), settings
 
 
 def item(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import time
 
 from hook.commands import DONE, Command, complain, repository
 from hook.commands.bar import ProgressBar
+from hook.config import Settings
 from hook.source import setting_layers
+from hook.source.git import Repository
 
 
 def register(command: Command) -> None:
@@ -48,9 +51,21 @@ def index(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("stopped; `patch-triage index` goes on from here")
         return 130
+    _resume_worker(repo, found)
     if not options.quiet:
         took = time.monotonic() - started
         print(f"{made.files} files are indexed, {made.read} read anew in {took:.1f} s; the index has {made.size_bytes / 1e6:.0f} MB")
         if made.unread:
             print(f"{made.unread} files are looked into every time: too large (index.blob_bytes), or not here (`--fetch` brings them)")
     return DONE
+
+
+def _resume_worker(repo: Repository, settings: Settings) -> None:
+    """Have the commits looked at again that were judged without the index."""
+    from hook.record import pending
+
+    if pending.is_any(repo) and not setting_layers.switched_off(repo):
+        from hook import worker
+
+        with contextlib.suppress(OSError):  # the next commit tries again
+            worker.resume(repo, settings)

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from hook import __version__, config
-from hook.asking import Asking
+from hook.asking import NOT_ASKED
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, staged
 from hook.commands import DONE, Command, WrongUse, repository
 from hook.failure import CannotJudge
@@ -33,7 +33,6 @@ if typing.TYPE_CHECKING:
     from hook.redaction import Redactor
     from hook.verdict import Verdict
 
-_SEARCH = Asking(mode="never", thorough=True)
 _PARALLEL_CALLS = 4
 _RECORDS = 50  # of the newest commits are offered
 _RECORD = "patch-triage://verdict/"
@@ -237,7 +236,7 @@ def _judging(objects: Objects, name: str, asked: TreeArguments) -> str:
         raise BadCall("a plan names a commit to check out: commit it, or ask `judge` and `configs`")
     for change, blobs, settings in _changes(objects, asked):
         _refuse_withheld(change, settings)
-        verdict = triage.judge(change, blobs, settings, asking=_SEARCH).verdict
+        verdict = triage.judge(change, blobs, settings, asking=NOT_ASKED).verdict
         if name == "judge":
             found.append(json.dumps(_document(verdict, settings, change.label)))
         elif name == "configs":

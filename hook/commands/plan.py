@@ -6,7 +6,7 @@ import argparse
 import pathlib
 import typing
 
-from hook.asking import Asking
+from hook.asking import NOT_ASKED
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, repository
 from hook.commands import export as exporting
 from hook.config import Settings
@@ -19,8 +19,6 @@ if typing.TYPE_CHECKING:
     from hook.plan.plan_files import Origin
     from hook.plan.run_plan import RunPlan
     from hook.report.exports import Item
-
-_SEARCH = Asking(mode="never", thorough=True)
 
 
 def register(command: Command) -> None:
@@ -69,7 +67,7 @@ def _of_commits(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, 
     repo = repository(options)
     names = options.revision or ["HEAD"]
     with Objects(repo) as objects:
-        items, code = exporting.items(repo, objects, names, _SEARCH)
+        items, code = exporting.items(repo, objects, names)
         last = names[-1]
         tip = (revisions(repo, last) or [""])[-1] if ".." in last else find_commit(objects, last).oid
         settings = setting_layers.at(objects, tip or "HEAD")
@@ -97,7 +95,7 @@ def _of_patch(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Or
                 code = NOT_JUDGED
                 continue
             with Objects(change.repo, settings.limits.blob_bytes) as blobs:
-                verdict = triage.judge(change, blobs, settings, asking=_SEARCH).verdict
+                verdict = triage.judge(change, blobs, settings, asking=NOT_ASKED).verdict
                 items.append(exporting.item(blobs, change, change.label, verdict, settings))
                 made = of_items(items, settings, Source(blobs, change.after))  # that of the last one is for the series
     if not items:

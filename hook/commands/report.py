@@ -9,7 +9,6 @@ import typing
 from collections.abc import Mapping, Sequence
 
 from hook import lazy_re
-from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, repository
 from hook.failure import CannotJudge
 from hook.source import setting_layers
@@ -55,7 +54,7 @@ def _of_commit(options: argparse.Namespace) -> tuple[str, str]:
     from hook import trajectory as spans
     from hook import triage
     from hook.change.change import NothingToJudge, find_commit, of_commit
-    from hook.record import store, trajectories
+    from hook.record import trajectories
     from hook.verdict import to_document
 
     repo = repository(options)
@@ -68,8 +67,7 @@ def _of_commit(options: argparse.Namespace) -> tuple[str, str]:
             raise CannotJudge(f"nothing to report: {nothing}") from None
         path = trajectories.latest(repo, change.patch.change_id)
         steps = spans.read(path) if path else []
-        recorded = store.read(repo, settings, {commit.oid: change.patch.change_id})[commit.oid].verdict
-        verdict = recorded or triage.judge(change, objects, settings, asking=Asking()).verdict
+        verdict = triage.standing_verdict(change, objects, settings)
         title = f"{commit.oid[:12]} {commit.subject}"
         return commit.oid[:12], _page(title, to_document(verdict), steps, objects, change)
 

@@ -74,13 +74,16 @@ def _lines(repo: Repository, settings: Settings) -> list[str]:
 
     every = pending.every(repo)
     waiting, lost = [one for one in every if not one.given_up], [one for one in every if one.given_up]
-    lines = [f"{len(waiting)} {'question waits' if len(waiting) == 1 else 'questions wait'} for a model"]
+    asking = [one for one in waiting if one.need is pending.Need.MODEL]
+    lines = [f"{len(asking)} {'question waits' if len(asking) == 1 else 'questions wait'} for a model"]
+    if searching := len(waiting) - len(asking):
+        lines.append(f"{searching} {'commit waits' if searching == 1 else 'commits wait'} for the long search")
     doing = worker.doing(repo)
     if doing is not None:
         about = f"about {doing.commit[:12]}: " if doing.commit else ""
         lines.append(f"worker: process {doing.process}, {about}{doing.line}" if doing.line else "worker: starting")
     elif waiting:
-        lines.append("worker: none" + ("" if settings.agent.background else " (agent.background is false); a push asks"))
+        lines.append(f"worker: none{_why_no_worker(settings, bool(asking), len(asking) < len(waiting))}")
     rows = [(f"{one.commit[:12]}", _state(one, doing)) for one in waiting]
     rows += [(one.commit[:12], f"given up: {one.why}") for one in lost]
     lines += [f"  {line}" for line in table(rows[:_MOST_SHOWN])]
@@ -89,9 +92,19 @@ def _lines(repo: Repository, settings: Settings) -> list[str]:
     return lines + _spent(repo, settings)
 
 
+def _why_no_worker(settings: Settings, asks: bool, searches: bool) -> str:
+    if asks and not settings.agent.background:
+        return " (agent.background is false); a push asks"
+    return " (reach.background is false); `check COMMIT` searches" if searches and not settings.reach.background else ""
+
+
 def _state(question: pending.Question, doing: worker.Doing | None) -> str:
+    from hook.record import pending
+
     if doing is not None and doing.commit == question.commit:
-        return "is asked about now"
+        return "is asked about now" if question.need is pending.Need.MODEL else "is searched for now"
+    if question.need is pending.Need.INDEX:
+        return "waits for the word index"
     said = f"tried {question.tries} times; " if question.tries else ""
     wait = question.not_before - time.time()
     form = "%H:%M:%S" if wait < _HALF_A_DAY_SECONDS else "%Y-%m-%d %H:%M"

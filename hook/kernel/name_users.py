@@ -38,7 +38,7 @@ class NameUsers:
             found = [defined_in, *found]
         near = sorted(found, key=lambda one: (one != defined_in, -_shared(one, defined_in), not _is_core(one), one.endswith(".h"), one))
         if len(near) > self._most:
-            self.cut = True
+            self.cut = self.source.safety.at_limit = True
         return near[: self._most]
 
     def holding(self, name: str) -> list[str]:

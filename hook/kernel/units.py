@@ -40,3 +40,5 @@ class Units:
         for path, found in zip(new, self.source.files(new), strict=True):
             is_text = found is not None and found.data is not None and not is_binary(found.data) and is_legible(found.data)
             self._read[path] = TranslationUnit(path, found.data or b"", found.oid) if found is not None and is_text else None
+        if self.is_full:
+            self.source.safety.at_limit = True

@@ -25,6 +25,7 @@ _MOST_BYTES = 64 << 20  # of an entry
 _MAX_ENTRIES = 20_000  # verdicts that are kept, newest first
 NO_PATH = "\0"  # begins the names of what was read and is no file: all Kconfig files together
 NO_INDEX = "\0no index"  # among what was read: that there was no word index
+NO_OBJECT = "\0no object "  # before the id of a blob that was not there
 
 
 @functools.cache
@@ -71,6 +72,8 @@ def read(source: Source, name: str, settings: Settings) -> str:
         return source.oid(name)
     if name == NO_INDEX:
         return "there is one" if source.index is not None else ""
+    if name.startswith(NO_OBJECT):
+        return "it is there" if source.objects.read(name.removeprefix(NO_OBJECT)) is not None else ""
     from hook.kernel.kconfig import options_cache
 
     return options_cache.known_by(source, name, settings.fuzz.toolchain)
@@ -82,6 +85,16 @@ def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[
     text = json.dumps({"Key": _key(settings), "Read": dict(reads), "Verdict": to_document(verdict)}).encode()
     own_files.write(path, _digest(text) + b"\n" + text)
     _sweep(path.parent, _MAX_ENTRIES // _FANOUT + 1)
+
+
+def is_kept(repo: Repository, change_id: str, judge: str) -> bool:
+    """Whether there is an entry, valid or not."""
+    return _path(repo, change_id, judge).exists()
+
+
+def drop(repo: Repository, change_id: str, judge: str) -> None:
+    """Forget a verdict. Raises OSError."""
+    own_files.remove(_path(repo, change_id, judge))
 
 
 def _digest(text: bytes) -> bytes:

@@ -1,20 +1,30 @@
-"""The open questions: commits that a model is still to be asked about, one small file each in the common git directory.
+"""The open questions: commits that the worker is still to look into, one small file each in the common git directory.
 
 Each is put in place by a rename. A file that a crash has emptied still says by its name which commit it is about, and that is enough.
 """
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from hook.source import own_files
 from hook.source.git import Repository
+
+
+class Need(enum.StrEnum):
+    """What a question waits for."""
+
+    SEARCH = "search"  # the search that the commit cut short; a model afterwards, where that may be asked
+    INDEX = "index"  # the same, as soon as there is a word index
+    MODEL = "model"
+
 
 _SUFFIX = ".json"
 _MOST_BYTES = 64 << 10
@@ -32,15 +42,16 @@ class Question(msgspec.Struct, frozen=True):
     tries: int = 0  # that an endpoint took and that came to nothing
     why: str = ""  # the last of them came to nothing, or it was not asked
     given_up: bool = False
+    need: Need = Need.SEARCH  # which leads to the others, so it does where a crash has emptied the file
 
 
-def add(repo: Repository, commit: str, change_id: str, rest_seconds: float) -> None:
+def add(repo: Repository, commit: str, change_id: str, need: Need, rest_seconds: float = 0.0) -> None:
     """Let `commit` wait, at first for so long; one that waits already, or was given up, stays as it is. Raises OSError."""
     known = find(repo, commit)
     if known is not None and known.change_id == change_id:
         return
     now = time.time()
-    _put(repo, Question(commit, change_id, str(repo.git_dir), now, now + rest_seconds))
+    _put(repo, Question(commit, change_id, str(repo.git_dir), now, now + rest_seconds, need=need))
 
 
 def find(repo: Repository, commit: str) -> Question | None:
@@ -80,9 +91,9 @@ def sweep(repo: Repository, seconds: float) -> None:
             drop(repo, one.commit)
 
 
-def first_due(repo: Repository) -> Question | None:
-    """The question to ask next, whether its time has come or not; None if there is none that anybody waits for."""
-    waiting = [one for one in every(repo) if not one.given_up]
+def first_due(repo: Repository, needs: Collection[Need]) -> Question | None:
+    """The question with one of `needs` to look into next, due or not; None if there is none that anybody waits for."""
+    waiting = [one for one in every(repo) if not one.given_up and one.need in needs]
     now = time.time()
     return min(waiting, key=lambda one: (max(one.not_before, now), one.since), default=None)
 
@@ -123,6 +134,7 @@ def _put(repo: Repository, question: Question) -> None:
         "Tries": question.tries,
         "Why": question.why,
         "GivenUp": question.given_up,
+        "Need": str(question.need),
     }
     own_files.write(_path(repo, question.commit), f"{json.dumps(document)}\n".encode())
 
@@ -134,7 +146,8 @@ def _parsed(commit: str, data: bytes, age: float) -> Question:
             raise TypeError
         texts = (str(one["ChangeId"]), str(one["GitDir"]))
         times = (float(one["Since"]), float(one["NotBefore"]))
-        return Question(commit, *texts, *times, int(one["Tries"]), str(one["Why"]), bool(one["GivenUp"]))
+        need = Need(one.get("Need", Need.SEARCH))
+        return Question(commit, *texts, *times, int(one["Tries"]), str(one["Why"]), bool(one["GivenUp"]), need)
     except (ValueError, KeyError, TypeError, RecursionError):
         return Question(commit, since=age)
 

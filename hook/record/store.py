@@ -15,7 +15,7 @@ from hook.config import Settings
 from hook.record import document, file, note, queue
 from hook.record.lock import Locked
 from hook.source.git import GitError, Repository
-from hook.verdict import DecidedBy, NotAVerdict, State, Verdict, from_document, to_document
+from hook.verdict import DecidedBy, NotAVerdict, State, Verdict, from_document, is_fuller, to_document
 
 Documents = tuple[Mapping[str, Any], ...]
 
@@ -52,6 +52,14 @@ def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Map
         except OSError as wrong:
             said.append(f"not recorded in a file: {wrong.strerror or wrong}; `record.directory` names another place")
     return said
+
+
+def replace_lesser(repo: Repository, settings: Settings, verdict: Verdict) -> list[str]:
+    """Record a verdict where the commit has one of the same change that lacked more. Returns what a person should know, a line each."""
+    recorded = read(repo, settings, {verdict.commit: verdict.change_id})[verdict.commit].verdict
+    if recorded is None or not is_fuller(verdict.lacks, recorded.lacks):
+        return []
+    return keep(repo, settings, [verdict])
 
 
 def read(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[str, Recorded]:
@@ -108,10 +116,19 @@ def _adding(new: Sequence[Mapping[str, Any]]) -> Callable[[str], str]:
 
 
 def _is_overtaken(new: Mapping[str, Any], documents: Documents) -> bool:
-    """Whether a question is to be recorded whose answer somebody else has recorded meanwhile."""
-    return new.get("State") == State.PENDING and any(
-        one.get("ChangeId") == new.get("ChangeId") and one.get("DecidedBy") == DecidedBy.AGENT and "Mark" not in one for one in documents
+    """Whether a question is to be recorded whose answer somebody else has recorded meanwhile, or a verdict beside one that lacks less."""
+    if "Mark" in new:
+        return False
+    there = [one for one in documents if one.get("ChangeId") == new.get("ChangeId") and "Mark" not in one]
+    return any(
+        (new.get("State") == State.PENDING and one.get("DecidedBy") == DecidedBy.AGENT) or is_fuller(_lacks(one), _lacks(new))
+        for one in there
     )
+
+
+def _lacks(document: Mapping[str, Any]) -> Sequence[object]:
+    lacks = document.get("Lacks", ())
+    return lacks if isinstance(lacks, list) else ()
 
 
 def _queued(repo: Repository, changes: Mapping[str, Sequence[Mapping[str, Any]]], wrong: Exception) -> str:

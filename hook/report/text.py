@@ -8,11 +8,17 @@ from collections.abc import Sequence
 
 from hook import lazy_re
 from hook.report.chain import chains
-from hook.verdict import Answer, DecidedBy, State, Verdict, headline
+from hook.verdict import Answer, DecidedBy, Lack, State, Verdict, headline
 
 _FACTS_SHOWN = 5
 _CHAINS_SHOWN = 3
 _NAMES_SHOWN = 8  # in one line
+_LACKING = {
+    str(Lack.SEARCH): "only the short search of a commit was made",
+    str(Lack.INDEX): "there is no word index (`patch-triage index` makes one)",
+    str(Lack.OBJECTS): "this partial clone lacks files of the change",
+    str(Lack.TIME): "it took too long",
+}
 # a line of a log that begins like this, or holds the second anywhere, is a command to GitHub Actions, Azure Pipelines or TeamCity
 _COMMAND = lazy_re.compile(r"\A(\s*):(?=:)|#(?=#\w{0,20}\[)")
 # Terminals obey these: bidi overrides, isolates and marks can make text read other than it is (CVE-2021-42574)
@@ -80,16 +86,22 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         lines.append(f"  KMSAN: {plain(verdict.kmsan_reasoning)}")
     if verdict.decided_by is DecidedBy.AGENT:
         lines.append(f"  {plain(_cost(verdict))}")
-    for dispute in verdict.disputes:
-        lines.append(f"  the model says against a proof: {plain(dispute)}")
-    for correction in verdict.corrections:
-        lines.append(f"  corrected: {plain(correction)}")
-    for assumption in verdict.assumptions:
-        lines.append(f"  assumed: {plain(assumption)}")
+    lines += [f"  {plain(remark)}" for remark in _remarks(verdict)]
     if verbose:
         lines.append(f"  functional: {verdict.functional}, reachable: {verdict.reachable}, decided by: {verdict.decided_by}")
         lines.append(f"  ChangeId {verdict.change_id}")
     return lines
+
+
+def _remarks(verdict: Verdict) -> list[str]:
+    """What a reader should know of how far a verdict can be trusted."""
+    incomplete = ", ".join(_LACKING.get(lack, lack) for lack in verdict.lacks)
+    return [
+        *([f"incomplete: {incomplete}"] if incomplete else []),
+        *(f"the model says against a proof: {dispute}" for dispute in verdict.disputes),
+        *(f"corrected: {correction}" for correction in verdict.corrections),
+        *(f"assumed: {assumption}" for assumption in verdict.assumptions),
+    ]
 
 
 def _listed(names: Sequence[str], most: int | None) -> str:

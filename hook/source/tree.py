@@ -54,6 +54,7 @@ class SafetyNet:
     def __init__(self, seconds: float = math.inf) -> None:
         self.seconds = seconds
         self.cut = ""  # why an answer is not what it would be on a machine that does its work; empty: it is
+        self.at_limit = False  # whether a limit that counts work has ended a search: a longer one may find more
         self._deadline = time.monotonic() + seconds
 
     @property

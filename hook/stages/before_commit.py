@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 
 from hook import triage
+from hook.asking import BEFORE_COMMIT
 from hook.change.change import NothingToJudge, find_commit, head_commit, staged
 from hook.source import own_files, setting_layers
 from hook.source.git import Repository
@@ -31,7 +32,7 @@ def pre_commit(repo: Repository, arguments: Sequence[str]) -> int:
             change = staged(objects, head)
         except NothingToJudge:
             return 0
-        judged = triage.judge(change, objects, settings)
+        judged = triage.judge(change, objects, settings, asking=BEFORE_COMMIT)
         announce(repo, judged.verdict, settings)
     return 0
 
@@ -68,7 +69,7 @@ def commit_msg(repo: Repository, arguments: Sequence[str]) -> int:
             change = staged(objects, head)
         except NothingToJudge:
             return 0
-        judged = triage.judge(change, objects, settings)
+        judged = triage.judge(change, objects, settings, asking=BEFORE_COMMIT)
     path = pathlib.Path(arguments[0])
     message = path.read_bytes()
     changed = trailer.add(repo, message, judged.verdict)

@@ -7,15 +7,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from hook import triage
-from hook.asking import NOT_ASKED, Asking
+from hook.asking import Asking, goes_on
 from hook.config import Settings, WrongSetting
 from hook.failure import CannotJudge, sentence
+from hook.record import pending
 from hook.report import text
 from hook.source import own_files
 from hook.source.git import Repository
 from hook.source.object_store import Objects
-from hook.verdict import Verdict
+from hook.verdict import State, Verdict
 
 _ANNOUNCED = "patch-triage-announced"
 _MOST_ANNOUNCED_BYTES = 64 << 10
@@ -38,14 +41,14 @@ def why(wrong: BaseException) -> str:
 
 
 def asking_for(seconds: float) -> Asking:
-    """How a hook asks the model: for so many seconds from now, and what is open after them stays pending."""
+    """How a commit's hook asks: a model for so many seconds from now, and what is open after them stays pending; or none, in a hurry."""
     tty = sys.stderr.isatty()
 
     def progress(line: str) -> None:
         if tty:
             print(f"\r\033[Kpatch-triage: {text.plain(line)}", end="", file=sys.stderr, flush=True)
 
-    return Asking(deadline=time.monotonic() + seconds if seconds else 0.0, progress=progress)
+    return Asking(deadline=time.monotonic() + seconds if seconds else 0.0, progress=progress, at_commit=True)
 
 
 def judge_all(
@@ -53,15 +56,22 @@ def judge_all(
     objects: Objects,
     settings: Settings,
     commits: Sequence[str],
+    *,
+    asking: Asking,
     progress: str = "",
-    asking: Asking = NOT_ASKED,
     ids: Mapping[str, str] | None = None,
 ) -> tuple[list[triage.Judged], list[triage.NotJudged]]:
+    """Judge commits; a verdict that the worker will look for more of is pending."""
     judged: list[triage.Judged] = []
     missed: list[triage.NotJudged] = []
     shown = progress and sys.stderr.isatty()
     for count, one in enumerate(triage.judge_commits(repo, objects, settings, commits, asking=asking, ids=ids), 1):
-        (judged if isinstance(one, triage.Judged) else missed).append(one)  # type: ignore[arg-type]
+        if isinstance(one, triage.NotJudged):
+            missed.append(one)
+        elif goes_on(one.verdict, settings):
+            judged.append(msgspec.structs.replace(one, verdict=msgspec.structs.replace(one.verdict, state=State.PENDING)))
+        else:
+            judged.append(one)
         if shown:
             print(f"\rpatch-triage: {progress} {count}/{len(commits)}", end="", file=sys.stderr, flush=True)
     if shown:
@@ -72,21 +82,22 @@ def judge_all(
 def announce(repo: Repository, verdict: Verdict, settings: Settings) -> None:
     """Say the verdict once: post-commit keeps silent where pre-commit has said the same of the same change."""
     marker = repo.git_dir / _ANNOUNCED
-    said = f"{verdict.change_id} {text.one_line(verdict)}"
+    line = text.one_line(verdict) + ("; checking further in the background" if goes_on(verdict, settings) else "")
+    said = f"{verdict.change_id} {line}"
     known = own_files.read(marker, _MOST_ANNOUNCED_BYTES)
     with contextlib.suppress(OSError):  # a disk that cannot be written to: it is said twice
         own_files.remove(marker)
         if not verdict.commit and known != said.encode():
             own_files.write(marker, said.encode())
     if known != said.encode():
-        say(text.one_line(verdict))
+        say(line)
 
 
 def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> None:
     """Leave to the worker what is pending."""
-    if not settings.agent.base_url:
+    if not settings.agent.base_url and not pending.is_any(repo) and all(one.verdict.state is not State.PENDING for one in judged):
         return
-    from hook import worker  # only who has a model pays for it
+    from hook import worker  # a commit without questions does not pay for it
 
     for line in worker.hand_over(repo, settings, judged):
         say(line)

@@ -58,7 +58,7 @@ def _judged_push(repo: Repository) -> int:
         commits = commits[:most]
         if not commits:
             return 0
-        asking = msgspec.structs.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex())
+        asking = msgspec.structs.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex(), at_commit=False)
         judged, missed = judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
         ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
         # a merge has none of its own: what it changes is no difference from a parent

@@ -18,7 +18,7 @@ from hook.settlement import Proofs
 from hook.source.object_store import Objects
 from hook.source.tree import SafetyNet, Source
 from hook.trajectory import Trajectory
-from hook.verdict import Answer, Verdict
+from hook.verdict import Answer, Lack, Verdict
 
 if typing.TYPE_CHECKING:
     from hook.kernel.kernel import Kernel
@@ -72,9 +72,23 @@ def prove(case: Case, trajectory: Trajectory) -> Proved:
         if case.change.patch.by_path or Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):
             break
         proofs = trajectory.step(proof.name, functools.partial(proof.prove, case, proofs), proof.shown)
-    proofs = msgspec.structs.replace(proofs, cut=case.source.safety.cut)
+    proofs = msgspec.structs.replace(proofs, cut=case.source.safety.cut, lacks=_lacks(case, proofs))
     verdict = trajectory.step("settle", lambda: _settled(case, proofs), _shown_verdict)
     return Proved(case, proofs, verdict)
+
+
+def _lacks(case: Case, proofs: Proofs) -> tuple[Lack, ...]:
+    """What was not there to prove more with. A proved `no` needs nothing more."""
+    source, evidence = case.source, proofs.evidence
+    if Answer.NO in (evidence.functional, evidence.reachable):
+        return ()
+    lacking = {
+        Lack.SEARCH: case.asking.is_short and source.safety.at_limit,
+        Lack.INDEX: source.index is None and not source.is_small,
+        Lack.OBJECTS: bool(case.change.patch.hunks_missing or evidence.unread) and case.change.repo.is_partial,
+        Lack.TIME: bool(source.safety.cut),
+    }
+    return tuple(lack for lack, is_lacking in lacking.items() if is_lacking)
 
 
 def _settled(case: Case, proofs: Proofs) -> Verdict:
@@ -116,7 +130,7 @@ def _reach(case: Case, proofs: Proofs) -> Proofs:
     from hook.evidence.options import whole_configuration
     from hook.evidence.reach import reachability
 
-    within = reachability.limits(case.settings, case.source.repo.state_dir, case.asking.is_thorough)
+    within = reachability.limits(case.settings, case.source.repo.state_dir, short=case.asking.is_short)
     found = reachability.find(case.change.patch, proofs.evidence, case.source, case.kernel, within)
     evidence = reachability.with_answers(proofs.evidence, case.change.patch, found)
     assert proofs.configs is not None  # the step before

@@ -256,7 +256,7 @@ def test_a_file_that_a_crash_has_emptied_and_a_long_absence_lose_no_question(wor
     background.rewrite(jo, old, Since=0, NotBefore=0)
     (directory / f"{crashed}.json").write_text("")
     (directory / "junk.json").write_text("{}")
-    jo.triage("status")
+    jo.triage("status", PATCH_TRIAGE_AGENT_SETTLE_SECONDS="0")
     wait(jo)
     assert "DecidedBy: agent" in jo.note(crashed) and "DecidedBy: agent" in jo.note(old)
 

@@ -71,8 +71,8 @@ class Limits(msgspec.Struct, frozen=True):
     left_out: frozenset[teardown.RunsAt] = teardown.LEFT_OUT
 
 
-def limits(settings: Settings, state_dir: pathlib.Path, thorough: bool) -> Limits:
-    """The limits that the settings give for a commit's check, or for somebody who waits. Raises WrongSetting."""
+def limits(settings: Settings, state_dir: pathlib.Path, *, short: bool = False) -> Limits:
+    """The limits that the settings give, for the short search of a commit where that is wanted. Raises WrongSetting."""
     try:
         vm = machine.machine(settings.target.arch, settings.fuzz.vm)
     except machine.NoSuchDevice as wrong:
@@ -86,7 +86,7 @@ def limits(settings: Settings, state_dir: pathlib.Path, thorough: bool) -> Limit
         except descriptions.NoDescriptions as wrong:
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     reach = settings.reach
-    files, steps = (reach.max_files, reach.max_steps) if thorough else (reach.check_files, reach.check_steps)
+    files, steps = (reach.commit_files, reach.commit_steps) if short else (reach.max_files, reach.max_steps)
     left_out = teardown.NOTHING_RUNS if settings.fuzz.teardown == "include" else teardown.LEFT_OUT
     return Limits(vm, call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, steps), files, described, left_out)
 

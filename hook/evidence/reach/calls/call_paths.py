@@ -142,6 +142,8 @@ class CallPathSearch:
 
     @property
     def _is_spent(self) -> bool:
+        if self._steps_left <= 0:
+            self.units.source.safety.at_limit = True
         return self._steps_left <= 0 or self.units.source.safety.is_over
 
     def blob(self, path: str) -> str:

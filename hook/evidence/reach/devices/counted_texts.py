@@ -80,6 +80,7 @@ class CountedTexts(Texts):
         if self._frames:
             _join(self._frames[-1], files)
         if self._cost > self._most:
+            self.source.safety.at_limit = True
             raise TooManyFiles
 
 

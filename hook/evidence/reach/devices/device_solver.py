@@ -124,7 +124,10 @@ class Solver:
         return ways.standing()
 
     def _is_spent(self) -> bool:
-        return self._reader.texts.question_files > self._most_files
+        spent = self._reader.texts.question_files > self._most_files
+        if spent:
+            self._reader.texts.source.safety.at_limit = True
+        return spent
 
     def _ask(self, rule: Rule, obj: Object, distance: int, ways: _Ways) -> None:
         """Adds what one rule says of an object."""

@@ -145,6 +145,7 @@ class Drivers:
         if self._source.index is None and not self._source.is_small:
             return []
         if self._source.index is not None and self._most_files < _MOST_INCLUDERS * FARTHEST:
+            self._source.safety.at_limit = True
             return []  # to find them costs as much as all of a short search
         from hook.source.lookup import Bounds, includers
 
