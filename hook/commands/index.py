@@ -6,12 +6,16 @@ import argparse
 import contextlib
 import os
 import time
+import typing
 
 from hook.commands import DONE, Command, complain, repository
 from hook.commands.bar import ProgressBar
 from hook.config import Settings
 from hook.source import setting_layers
-from hook.source.git import Repository
+from hook.source.git import GitError, Repository
+
+if typing.TYPE_CHECKING:
+    from hook.source.indexing.index_writer import Made
 
 
 def register(command: Command) -> None:
@@ -51,6 +55,7 @@ def index(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("stopped; `patch-triage index` goes on from here")
         return 130
+    _keep_ubiquitous(repo, made, found, options.quiet)
     _resume_worker(repo, found)
     if not options.quiet:
         took = time.monotonic() - started
@@ -58,6 +63,24 @@ def index(options: argparse.Namespace) -> int:
         if made.unread:
             print(f"{made.unread} files are looked into every time: too large (index.blob_bytes), or not here (`--fetch` brings them)")
     return DONE
+
+
+def _keep_ubiquitous(repo: Repository, made: Made, settings: Settings, quiet: bool) -> None:
+    """Find the functions that nearly every program runs, where this has not been done for the tree."""
+    from hook.evidence.focus import ubiquity
+    from hook.evidence.functional import path_table
+    from hook.source import index as word_index
+    from hook.source.object_store import Objects
+    from hook.source.tree import Source
+
+    if not made.read and word_index.files(repo).ubiquitous.exists():
+        return
+    try:
+        with Objects(repo, settings.index.blob_bytes) as objects:
+            ubiquity.keep(Source(objects, made.tree), path_table.directory_of(settings.target.arch))
+    except (word_index.NoIndex, GitError, OSError) as wrong:
+        if not quiet:
+            complain(f"not known which functions nearly every program runs: {wrong}")
 
 
 def _resume_worker(repo: Repository, settings: Settings) -> None:

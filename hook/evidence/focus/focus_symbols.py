@@ -1,7 +1,7 @@
 """Focus symbols: which functions to aim the fuzzer at, and which are on the call path to them.
 
-A focus symbol has an address in the built kernel, is instrumented by KCOV, and is not called from everywhere. Functions that matter but
-cannot be aimed at, and the few callers of a changed function, are `Via`. docs/evidence.md has the rules.
+A focus symbol has an address in the built kernel, is instrumented by KCOV, and is not run by nearly every program. Functions that matter
+but cannot be aimed at, and the few callers of a changed function, are `Via`. docs/evidence.md has the rules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from hook.c import translation_unit
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
-from hook.evidence.focus import changed_functions
+from hook.evidence.focus import changed_functions, ubiquity
 from hook.evidence.focus.changed_functions import Aim, FileFunctions, Offered
 from hook.evidence.focus.kcov import uncovered
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
@@ -24,7 +24,6 @@ from hook.verdict import Fact, Place
 if typing.TYPE_CHECKING:
     from hook.source.lookup import FunctionUse
 
-_UBIQUITOUS_FILES = 400  # that name a function: every program of a fuzzer runs it
 _FEW_CALLERS = 2  # of a changed function: these are named in Via
 _LOOKED_UP = 6  # changed functions of one patch whose callers are looked up
 _MOST_FILES = 12  # of one such question; a function in more files has many callers
@@ -128,9 +127,8 @@ def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None]) 
         return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
     if fact := _uncovered(aim.path, source, uncovered_files):
         return msgspec.structs.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
-    count = len(_holding(source, aim.name))
-    if count > _UBIQUITOUS_FILES:
-        return Fact(f"{aim.name} is used in {count} files: every program runs it", Place(aim.path, aim.line, ""))
+    if ubiquity.is_ubiquitous(source.repo, aim.path, aim.name):
+        return Fact(f"nearly every program runs {aim.name}", Place(aim.path, aim.line, ""))
     return None
 
 
@@ -214,19 +212,6 @@ def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
         return Hit(symbol, Fact(f"{name} is {why}", Place(path, kept.line, file.oid)), tuple(instead))
     if not kept.instrumented:
         return Hit(symbol, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, file.oid)))
-    if _is_ubiquitous(name, source):
-        claim = f"{name} is used in more than {_UBIQUITOUS_FILES} files: every program runs it"
-        return Hit(symbol, Fact(claim, Place(path, kept.line, file.oid)))
+    if ubiquity.is_ubiquitous(source.repo, path, name):
+        return Hit(symbol, Fact(f"nearly every program runs {name}", Place(path, kept.line, file.oid)))
     return Hit(symbol)
-
-
-def _is_ubiquitous(name: str, source: Source) -> bool:
-    if source.index is None:
-        return False
-    from hook.source.index import NoIndex
-
-    try:
-        return source.index.is_common(name.lower(), _UBIQUITOUS_FILES)
-    except NoIndex as wrong:
-        source.index_failed(str(wrong))
-        return False

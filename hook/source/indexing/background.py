@@ -13,6 +13,7 @@ from hook.source.tree import Source
 
 _WORTH_CHANGED = 300  # files by which HEAD may differ from what is indexed
 _LOOK_AGAIN_SECONDS = 3600.0
+_MAKING_SECONDS = 120.0  # from the seal to the names of the functions that nearly every program runs
 
 
 def is_due(repo: Repository) -> bool:
@@ -21,8 +22,9 @@ def is_due(repo: Repository) -> bool:
         if not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
             return False
         seal = repo.state_dir / "index" / "seal"
+        is_whole = (seal.parent / "ubiquitous").exists()
         if seal.exists():
-            if time.time() - seal.stat().st_mtime < _LOOK_AGAIN_SECONDS:
+            if time.time() - seal.stat().st_mtime < (_LOOK_AGAIN_SECONDS if is_whole else _MAKING_SECONDS):
                 return False
             os.utime(seal)
     except OSError:
@@ -35,7 +37,7 @@ def is_due(repo: Repository) -> bool:
     except index.NoIndex:
         return not index_writer.is_made_now(repo)
     try:
-        return opened.distance("HEAD") > _WORTH_CHANGED
+        return not is_whole or opened.distance("HEAD") > _WORTH_CHANGED
     except index.NoIndex:
         return True
     finally:

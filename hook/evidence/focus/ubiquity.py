@@ -1,0 +1,154 @@
+"""Ubiquity: the functions that nearly every program runs, so that a fuzzer which is aimed at one of them is aimed at nothing.
+
+They are what the system calls of a program's start, work and end come to under few conditions, call by call in the scope of C. The command
+`index` finds them and keeps their names beside the word index. bench/ubiquity.py holds them against what a traced kernel ran.
+"""
+
+from __future__ import annotations
+
+import collections
+import heapq
+from collections.abc import Iterator
+
+import msgspec
+
+from hook import lazy_re
+from hook.c import body, translation_unit
+from hook.c.definitions import DefinitionKind
+from hook.c.legible import is_legible
+from hook.evidence.focus import call_conditions
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, left_out
+from hook.source import index, own_files
+from hook.source.git import Repository
+from hook.source.tree import Source
+
+# what a program does that does nothing else: it starts, gets memory, reads its libraries, has a child, writes a line, ends
+_CALLS = """
+access arch_prctl brk chdir clone close connect dup2 execve exit exit_group fstat futex getdents64 getrandom ioctl kill mkdir mmap mprotect
+munmap nanosleep newfstatat openat pipe2 poll pread64 prlimit64 read readlink rmdir rt_sigaction rt_sigprocmask rt_sigreturn sendto
+set_robust_list set_tid_address setpgid socket statfs unlink wait4 write
+"""
+# what is run for every program beside its system calls: a page fault, a signal, the start of a program and of a child, a file's end
+_BESIDE = ("handle_mm_fault", "get_signal", "load_elf_binary", "schedule_tail", "__fput")
+_MOST_CONDITIONS = call_conditions.IF + call_conditions.LOOP  # on the way to a function, in all
+_MOST_FILES = 6000  # that are read
+_MOST_DEFINING = 4  # files that define one name
+_MOST_BYTES = 4 << 20  # of the file that keeps the names
+_LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
+_FAR = ("drivers/", "sound/")  # a name that is also defined elsewhere is not meant to be the one there
+_HOOK_CALLS = lazy_re.compile(rb"\bcall_(?:int|void)_hook\(\s*(\w+)")
+_HOOKS = lazy_re.compile(rb"\bLSM_HOOK_INIT\(\s*(\w+)\s*,\s*(\w+)")
+
+
+class _Callable(msgspec.Struct, frozen=True):
+    """What a file defines under one name: functions and macros, in all branches of its conditionals."""
+
+    is_function: bool
+    is_local: bool  # a static function, or a macro, of a .c file
+    bodies: tuple[bytes, ...]
+
+
+def keep(source: Source, srcarch: str) -> None:
+    """Find the functions for a tree whose word index is there, and keep their names. Raises NoIndex, GitError, OSError."""
+    names = "".join(f"{path} {name}\n" for path, name in sorted(_find(source, srcarch)))
+    own_files.write(index.files(source.repo).ubiquitous, f"{index.UBIQUITOUS}\n{names}".encode("utf-8", "surrogateescape"))
+
+
+def is_ubiquitous(repo: Repository, path: str, name: str) -> bool:
+    """Whether nearly every program runs the function that the file at `path` defines as `name`. Not where no names are kept."""
+    try:
+        kept = own_files.read(index.files(repo).ubiquitous, _MOST_BYTES) or b""
+    except OSError:
+        return False
+    begins_right = kept.startswith(f"{index.UBIQUITOUS}\n".encode())
+    return begins_right and f"\n{path} {name}\n".encode("utf-8", "surrogateescape") in kept
+
+
+def _find(source: Source, srcarch: str) -> Iterator[tuple[str, str]]:
+    """The functions of .c files that nearly every program runs, by their file and name, those under the fewest conditions first."""
+    tree = _Tree(source, srcarch)
+    calls = (f"sys_{name}" for name in _CALLS.split())
+    waiting = [(0, path, name) for name in (*calls, *_BESIDE) for path in tree.holding(name)]
+    heapq.heapify(waiting)
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        conditions, path, name = heapq.heappop(waiting)
+        if (path, name) in seen:
+            continue
+        seen.add((path, name))
+        if path.endswith(".c") and tree.is_function(path, name):
+            yield path, name
+        for more, called_path, called in tree.called(path, name, _MOST_CONDITIONS - conditions):
+            if (called_path, called) not in seen:
+                heapq.heappush(waiting, (conditions + more, called_path, called))
+
+
+class _Tree:
+    """The definitions of one tree, each file read when a call leads there."""
+
+    def __init__(self, source: Source, srcarch: str) -> None:
+        self._source, self._srcarch = source, srcarch
+        self._files: dict[str, dict[str, _Callable]] = {}
+        self._defining: dict[str, list[str]] = {}
+        self._hooks: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
+        for path in source.holding([["lsm_hook_init"]]):
+            file = source.file(path) if path.endswith(".c") else None
+            for hook, function in _HOOKS.findall(file.data or b"") if file else ():
+                self._hooks[hook.decode("ascii")].append((path, function.decode("ascii")))
+
+    def is_function(self, path: str, name: str) -> bool:
+        known = self._file(path).get(name)
+        return known is not None and known.is_function
+
+    def called(self, path: str, name: str, most: int) -> Iterator[tuple[int, str, str]]:
+        """What a function calls under at most so much of a condition, each with how much it is, its file and its name."""
+        known = self._file(path).get(name)
+        for code in known.bodies if known else ():
+            for word, conditions in call_conditions.of_body(body.read(code, 0, len(code))).items():
+                called = word.decode("ascii")
+                if conditions <= most:
+                    for place in [path] if called in self._file(path) else self.defining(called):
+                        yield conditions, place, called
+            for match in _HOOK_CALLS.finditer(code):
+                yield from ((0, place, function) for place, function in self._hooks.get(match[1].decode("ascii"), ()))
+
+    def defining(self, name: str) -> list[str]:
+        """The files that define a name for all others: .c files, or else headers."""
+        if name not in self._defining:
+            self._defining[name] = self._look_up(name)
+        return self._defining[name]
+
+    def holding(self, name: str) -> list[str]:
+        """The files that define a name, for themselves or for others; none where they are many."""
+        held = self._source.holding([[f":{name.lower()}"]])
+        paths = [path for path in held if path.endswith((".c", ".h")) and in_kernel(path, self._srcarch, _LEFT_OUT)]
+        paths = [path for path in paths if not path.startswith(_FAR)] or paths
+        return [path for path in paths if name in self._file(path)] if len(paths) <= _MOST_DEFINING else []
+
+    def _look_up(self, name: str) -> list[str]:
+        found = [path for path in self.holding(name) if not self._file(path)[name].is_local]
+        return [path for path in found if path.endswith(".c")] or found
+
+    def _file(self, path: str) -> dict[str, _Callable]:
+        if path not in self._files:
+            file = self._source.file(path) if len(self._files) < _MOST_FILES else None
+            text = file.data if file and file.data and is_legible(file.data) else b""
+            self._files[path] = _callables(text, path.endswith(".h"))
+        return self._files[path]
+
+
+def _callables(text: bytes, is_header: bool) -> dict[str, _Callable]:
+    unit = translation_unit.of_text(text)
+    found: dict[str, _Callable] = {}
+    for definition in unit.scan.definitions:
+        if definition.kind is DefinitionKind.FUNCTION:
+            code = unit.scan.code[definition.body[0] + 1 : definition.body[1]]
+            is_local = not is_header and b"static" in text[definition.span[0] : definition.body[0]]
+        elif definition.kind is DefinitionKind.MACRO:
+            code, is_local = text[definition.offset + len(definition.name) : definition.span[1]], not is_header
+        else:
+            continue
+        known = found.get(definition.name)
+        is_function = definition.kind is DefinitionKind.FUNCTION or (known is not None and known.is_function)
+        found[definition.name] = _Callable(is_function, is_local, (*known.bodies, code) if known else (code,))
+    return found

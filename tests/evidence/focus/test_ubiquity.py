@@ -1,0 +1,138 @@
+"""Which functions nearly every program runs, so that nothing is gained by aiming at them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hook.evidence.focus import ubiquity
+from hook.source import git, index
+from tests.small_kernel import Kernel
+
+FILES = {
+    "fs/open.c": """
+static int build_flags(int how)
+{
+	return how + 1;
+}
+
+int do_sys_open(int how)
+{
+	int fd = build_flags(how);
+
+	if (fd < 0)
+		report_bad_flags(fd);
+	if (fd) {
+		if (how)
+			open_by_handle(fd);
+		install(fd);
+	}
+	security_open(fd);
+	return alloc_number(fd);
+}
+
+SYSCALL_DEFINE1(openat, int, how)
+{
+	return do_sys_open(how);
+}
+
+int report_bad_flags(int fd)
+{
+	if (unlikely(fd))
+		dump_flags(fd);
+	return fd;
+}
+
+int open_by_handle(int fd)
+{
+	return fd + 2;
+}
+
+int dump_flags(int fd)
+{
+	return fd + 3;
+}
+
+int security_open(int fd)
+{
+	return call_int_hook(file_open, fd);
+}
+""",
+    "fs/install.c": "int install(int fd)\n{\n\treturn fd;\n}\n\nstatic int helper(int fd)\n{\n\treturn fd;\n}\n",
+    "include/linux/numbers.h": "#define alloc_number(fd) alloc_number_noprof(fd)\n",
+    "lib/numbers.c": "int alloc_number_noprof(int fd)\n{\n\treturn helper(fd);\n}\n\nstatic int helper(int fd)\n{\n\treturn fd;\n}\n",
+    "drivers/misc/thing.c": "static int install(int fd)\n{\n\treturn fd;\n}\n\nstatic const struct ops o = { .install = install };\n",
+    "security/guard.c": """
+static int guard_file_open(int fd)
+{
+	return fd;
+}
+
+static int guard_other(int fd)
+{
+	return fd;
+}
+
+static struct security_hook_list hooks[] = {
+	LSM_HOOK_INIT(file_open, guard_file_open),
+	LSM_HOOK_INIT(other, guard_other),
+};
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    home = tmp_path_factory.mktemp("ubiquity")
+    kernel = Kernel.create(home / "linux", home)
+    for path, text in FILES.items():
+        kernel.write(path, text)
+    kernel.git("add", "-A")
+    kernel.git("commit", "-qm", "files")
+    kernel.triage("index")
+    return kernel
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "expected"),
+    [
+        ("fs/open.c", "sys_openat", True),
+        ("fs/open.c", "do_sys_open", True),
+        ("fs/open.c", "build_flags", True),
+        ("fs/install.c", "install", True),  # under one condition
+        ("fs/open.c", "open_by_handle", False),  # under two
+        ("fs/open.c", "report_bad_flags", True),
+        ("fs/open.c", "dump_flags", False),  # where something failed
+        ("lib/numbers.c", "alloc_number_noprof", True),  # by a macro of a header
+        ("lib/numbers.c", "helper", True),  # the static of this file is meant,
+        ("fs/install.c", "helper", False),  # not one of another
+        ("drivers/misc/thing.c", "install", False),
+        ("security/guard.c", "guard_file_open", True),
+        ("security/guard.c", "guard_other", False),
+        ("fs/open.c", "nothing", False),
+    ],
+)
+def test_what_every_program_comes_to(tree: Kernel, path: str, name: str, expected: bool) -> None:
+    assert ubiquity.is_ubiquitous(git.find(tree.path), path, name) is expected
+
+
+def test_such_a_function_is_no_aim_and_the_verdict_says_why(tree: Kernel) -> None:
+    tree.stage("fs/install.c", FILES["fs/install.c"].replace("return fd;", "return fd + 1;"))
+    verdict = json.loads(tree.triage("check", "--staged", "--offline", "--format", "json"))
+    tree.git("reset", "-q", "--hard")
+    assert (verdict["FocusSymbols"], verdict["Via"][0]) == (["helper"], "install")
+    assert "nearly every program runs install" in [fact["Claim"] for fact in verdict["Evidence"]]
+
+
+def test_without_the_names_all_can_be_aimed_at(tree: Kernel) -> None:
+    repo = git.find(tree.path)
+    kept = index.files(repo).ubiquitous
+    names = kept.read_bytes()
+    for other in (b"", b"something else\nfs/install.c install\n"):
+        kept.write_bytes(other)
+        assert not ubiquity.is_ubiquitous(repo, "fs/install.c", "install")
+    kept.unlink()
+    assert not ubiquity.is_ubiquitous(repo, "fs/install.c", "install")
+    tree.triage("index")
+    assert kept.read_bytes() == names
