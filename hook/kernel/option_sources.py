@@ -15,6 +15,7 @@ from hook.source.lookup import Bounds, includers
 from hook.source.tree import Source
 
 _MOST_INCLUDERS = Bounds(64)  # of a header that defines such a name
+_PROGRAMS = "tools/testing/selftests/"
 
 
 class OptionSources:
@@ -55,11 +56,16 @@ class OptionSources:
         return next((by for by in makefiles if self._gives(by, name)), "")
 
     def _reaches(self, by: str, path: str) -> bool:
-        """Whether what a file gives counts for another: a makefile above it, itself, or a header that it may include."""
+        """Whether what a file gives counts for another: a makefile above it, itself, or a header that it may include.
+
+        A header of the selftests stands in for the kernel's of that name, in programs.
+        """
         if _is_makefile(by):
             return _is_above(by, path)
         if not by.endswith(".h"):
             return by == path
+        if by.startswith(_PROGRAMS) and not path.startswith(_PROGRAMS):
+            return False
         found = includers(self._source, by, _MOST_INCLUDERS)
         return bool(found.cut) or any(include.path == path or include.path.endswith(".h") for include in found.items)
 

@@ -25,7 +25,7 @@ from hook.c.word_places import places
 from hook.source.grep import paths_matching
 from hook.source.index import NoIndex
 from hook.source.tree import Source
-from hook.source.words import is_binary
+from hook.source.words import is_binary, is_number
 
 Item = TypeVar("Item")
 MOST_FILES = 20_000  # looked into for one question about the tree
@@ -168,7 +168,8 @@ def includers(source: Source, header: str, bounds: Bounds) -> LookupResult[Inclu
     base = header.rpartition("/")[2]
     if not base.isprintable():
         return LookupResult(())  # no directive can name it
-    reading = _Reading(source, base, bounds, expression=rf"#[[:space:]]*include[[:space:]].*{_literally(base)}")
+    words = [] if source.index is None else [[word.lower()] for word in re.findall(r"[A-Za-z0-9_]+", base) if not is_number(word)]
+    reading = _Reading(source, base, bounds, words=words, expression=rf"#[[:space:]]*include[[:space:]].*{_literally(base)}")
     found = []
     for file in reading:
         for match in _INCLUDE.finditer(file.data):
@@ -241,14 +242,23 @@ def _variable_at(definitions: Sequence[Definition], line: int) -> Definition | N
 class _Reading:
     """The files that may hold a word, in the order of their paths, as far as the bounds go."""
 
-    def __init__(self, source: Source, word: str, bounds: Bounds, *, defining: bool = False, expression: str = "") -> None:
+    def __init__(
+        self,
+        source: Source,
+        word: str,
+        bounds: Bounds,
+        *,
+        defining: bool = False,
+        expression: str = "",
+        words: Sequence[Sequence[str]] = (),
+    ) -> None:
         self.cut = ""
         self._source, self._bounds = source, bounds
         self._deadline = time.monotonic() + bounds.seconds
         index = source.index if defining else None
-        if index is not None:
+        if words or index is not None:
             try:
-                self._paths = source.holding([[f":{word.lower()}"]])
+                self._paths = source.holding(words or [[f":{word.lower()}"]])
                 return
             except NoIndex as wrong:
                 source.index_failed(str(wrong))

@@ -117,9 +117,16 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
 
 
 def _of_a_kernel(reach: Reach, kernel: Kernel, path: str) -> Reach:
-    """The answer, unless it is a `no` from a tree that is no whole kernel: what is not there may be elsewhere."""
+    """The answer, unless it is a `no` from a tree that is no whole kernel, or a `yes` by code that no kernel for the target has.
+
+    What is not in such a tree may be elsewhere.
+    """
     if reach.answer is Answer.NO and kernel.strangeness:
         return unknown(f"not known: what runs {path}; {kernel.strangeness}")
+    if reach.answer is Answer.YES:
+        for way in dict.fromkeys((path, *reach.files, *(fact.place.path for fact in reach.facts))):
+            if way.endswith(".c") and not kernel.holds(kernel.built_if(way).condition) and (clause := kernel.excluded(way)):
+                return unknown(f"not known: what runs {path}; no configuration of the target was found that builds {way}: {clause}")
     return reach
 
 
