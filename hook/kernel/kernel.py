@@ -99,7 +99,11 @@ class Kernel:
         """
         built = self.built_if(path).condition
         condition = all_of([built, *conditions])
-        if self.source.index is None or expressions.open_parts(built) or self.strangeness:
+        return "" if expressions.open_parts(built) else self.never_holds(condition, path)
+
+    def never_holds(self, condition: Condition, path: str) -> str:
+        """Why a condition on the file at `path` holds in no kernel for the target; empty where it may, or that cannot be told."""
+        if self.source.index is None or self.strangeness:
             return ""
         from hook.kernel.kconfig.upper_bounds import impossible
         from hook.source.index import NoIndex

@@ -15,6 +15,7 @@ import msgspec
 
 from hook.change.patch import FileChange, Patch
 from hook.evidence.finding import Evidence, No
+from hook.kernel.kbuild.architecture_directories import around
 from hook.kernel.kbuild.conditionals import Conditionals
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig import expressions
@@ -25,7 +26,7 @@ from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
 if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.solver import Solution
 
-_MOST_SURE = 24  # files that are looked into for a proof that nobody includes one
+_MOST_SURE = 100  # files that are looked into for a proof that nobody includes one
 _MOST_SETS = 4
 _MOST_GROUPS = 24  # of lines under the same condition, of one patch
 _MOST_ASSUMPTIONS = 6
@@ -90,10 +91,12 @@ class _Plan:
 
     def find(self, files: Sequence[FileChange]) -> Configs:
         """What is to be configured for changes to `files`."""
+        unreachable = {file.path: fact for file in files if (fact := self._of_another_architecture(file.path)) is not None}
+        files = [file for file in files if file.path not in unreachable]
         found = list(itertools.islice((group for file in files for group in self._groups(file)), _MOST_GROUPS + 1))
         groups = found[:_MOST_GROUPS]
         if not groups:
-            return Configs()
+            return Configs(unreachable=unreachable)
         assumed = [
             f"{part} is taken to hold" if not part.startswith("no makefile") else part
             for group in groups
@@ -101,7 +104,6 @@ class _Plan:
         ]
         sets: list[ConfigSet] = []
         reasons: dict[str, ConfigReason] = {}
-        unreachable: dict[str, Fact] = {}
         probes: list[str] = []
         unread: list[str] = []
         first: list[_Group] = []
@@ -132,6 +134,13 @@ class _Plan:
             all_of(taken_to_hold(group.condition) for group in first),
             tuple(stated for group in first for stated in group.stated),
         )
+
+    def _of_another_architecture(self, path: str) -> Fact | None:
+        if around(self._kernel.source, path) is None:
+            return None
+        from hook.evidence.options.other_architectures import of_another
+
+        return of_another(self._kernel, path)
 
     # the conditions of a change
 
@@ -186,7 +195,7 @@ class _Plan:
     def _is_sure(self, file: FileChange) -> bool:
         """Whether all is known that could build a changed file, or its changed lines, in another way than what was found."""
         path = file.path
-        if self._kernel.source.index is None or not path.endswith(".c"):
+        if self._kernel.source.index is None or not path.endswith((".c", ".S")):
             return False
         added, removed = changed_lines(file)
         for oid, lines in ((file.new_blob, added or [1]), (file.old_blob, removed)):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from hook import lazy_re
+from hook.kernel.kbuild.architecture_directories import around
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.source.lookup import Bounds, Include, includers
 from hook.source.tree import Source
@@ -56,6 +57,7 @@ class Includers:
         known_as = named if named != path else path.rpartition("/")[2]
         holding = self._holding([[word.lower()] for word in {*re.findall(r"\w+", known_as), "include"} if not is_number(word)])
         candidates = [one for one in holding if one.endswith((".c", ".h")) and one != path and self._may_be_built(one)]
+        directory = around(self._source, path)
         # what everybody may include is most likely included by what is always built, and that stands high in the tree
         far = (lambda one: one.count("/")) if named != path else (lambda one: _distance(one, path))
         candidates.sort(key=lambda one: (one.endswith(".h"), -len(_parts(known_as) & _parts(one)), far(one)))
@@ -66,6 +68,8 @@ class Includers:
             for match in _INCLUDE.finditer(data):
                 text = match[1].decode("utf-8", "replace")
                 near = posixpath.normpath(posixpath.join(posixpath.dirname(one), text))
+                if directory and directory.architecture != self._arch and not directory.is_included_by_name(text, one):
+                    continue  # make takes the target's own
                 # a header of that name beside the one who asks comes first
                 if path == near or (path.endswith(f"/{text}") and not text.startswith(".") and not self._source.oid(near)):
                     yield _include(one, match)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.brackets import Brackets
 
 _PARENTHESES, _BRACES, _BOTH = Brackets("(", ")"), Brackets("{", "}"), Brackets("({", ")}")
+_INCLUDE_PATH = lazy_re.compile(rb"-I[ \t]*[^\s]+|(?m:#.*$)")
+_ELSEWHERE = lazy_re.compile(rb"\.\.|\b(?:srctree|objtree|VPATH|vpath|CURDIR|abspath|realpath|abs_\w+)\b")
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:
@@ -90,3 +93,8 @@ def fits(pattern: str, word: str) -> bool:
     if not percent:
         return word == pattern
     return len(word) >= len(before) + len(after) and word.startswith(before) and word.endswith(after)
+
+
+def leads_elsewhere(makefile: bytes) -> bool:
+    """Whether a makefile may name a file that is not below its own directory."""
+    return _ELSEWHERE.search(_INCLUDE_PATH.sub(b"", makefile)) is not None

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from hook.kernel.kbuild.make_syntax import leads_elsewhere
 from hook.kernel.kbuild.make_variables import OPEN, UnreadableMakefile, Word
 from hook.kernel.kbuild.makefile import Makefile
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
@@ -175,8 +176,13 @@ class Kbuild:
         return list(found.values())
 
     def is_only_here(self, path: str) -> bool:
-        """Whether no other makefile than those above a file may name it, and nothing in these is beyond us; only with the word index."""
+        """Whether no makefile but the nearest one above a file may name it, and nothing in that is beyond us; only with the word index.
+
+        A makefile that stands beside the way to the file names it by a path that leads up, or from the top.
+        """
         directory, _, name = path.rpartition("/")
+        while directory and self._makefile(directory) is None:
+            directory = directory.rpartition("/")[0]
         makefile = self._makefile(directory)
         if makefile is None or makefile.unread or self._source.index is None:
             return False
@@ -184,10 +190,10 @@ class Kbuild:
         if any(OPEN in word.text for goal in _GOALS for word in makefile.words(goal)):
             return False
         holding = self._holding(stem)
-        makefiles = (one.rpartition("/") for one in holding or ())
-        return holding is not None and not any(
-            base.startswith(("Makefile", "Kbuild")) and place != directory for place, _, base in makefiles
-        )
+        others = [one for one in holding or () if _is_makefile(one) and one.rpartition("/")[0] != directory]
+        if holding is None or len(others) > _MOST_NEAR or any(path.startswith(f"{one.rpartition('/')[0]}/") for one in others):
+            return False
+        return not any(blob is None or blob.data is None or leads_elsewhere(blob.data) for blob in self._source.files(others))
 
     def _holding(self, stem: str) -> list[str] | None:
         """The files that hold all words of a name, by the word index; None where it cannot be asked."""

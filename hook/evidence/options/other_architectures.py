@@ -1,0 +1,112 @@
+"""Other architectures' code outside of arch/: what the target's kernel takes nothing of (lib/crypto/arm/ on x86_64)."""
+
+from __future__ import annotations
+
+import re
+
+from hook import lazy_re
+from hook.kernel.kbuild.architecture_directories import ArchitectureDirectory, around, objects
+from hook.kernel.kernel import Kernel
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
+from hook.source.index import NoIndex
+from hook.source.tree import TreeEntryKind
+from hook.verdict import Fact, Place
+
+_MOST_FILES = 100  # of the directory, or that may name a file of it
+_INCLUDED = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*include\w*[ \t]*[\"<](?:[^\"<>\n]*/)?([^/\"<>\n]+)[\">]")  # the last part of each path
+_BY_MACRO = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*include\w*[ \t]+\w")
+_MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)[^/]*\Z|[^/]+\.mk\Z")
+_COMMENT = lazy_re.compile(rb"(?m)(?:^|[ \t])#[^\n]*")
+
+
+def of_another(kernel: Kernel, path: str) -> Fact | None:
+    """That a file belongs to an architecture which is not the target's, and no kernel for the target takes anything of it; else None.
+
+    The makefile above says whose the directory is. Excluded are: a word of that makefile which builds a file of the directory under options
+    that the target may have; another makefile that names the directory; a directory of includes that it is in, other than the target's own
+    by `$(SRCARCH)`; a file elsewhere that includes, or names in quotes, the file or a header of the directory which includes it. Says
+    nothing without the word index, and where any of this takes more than the limits.
+    """
+    source, srcarch = kernel.source, kernel.environment["SRCARCH"]
+    directory = around(source, path) if path.endswith((".c", ".h", ".S")) else None
+    if directory is None or directory.architecture == srcarch or source.index is None:
+        return None
+    try:
+        if not _builds_nothing(kernel, directory) or _is_named_by_another_makefile(kernel, directory):
+            return None
+        headers = _including(kernel, directory, path)
+        if headers is None or any(_is_included_from_outside(kernel, directory, name) for name in (path, *headers)):
+            return None
+    except NoIndex as wrong:
+        source.index_failed(str(wrong))
+        return None
+    blob = source.file(directory.makefile)
+    claim = f"{directory.path}/ is code of {directory.architecture}: make takes {directory.above}/{srcarch}/ for a kernel of the target"
+    return Fact(claim, Place(directory.makefile, directory.line, blob.oid if blob is not None else ""), directory.text)
+
+
+def _builds_nothing(kernel: Kernel, directory: ArchitectureDirectory) -> bool:
+    """Whether no configuration of the target builds an object that the makefile above names in the directory."""
+    words = objects(kernel.source, kernel.environment, directory)
+    return words is not None and all(kernel.never_holds(word.condition, directory.makefile) for word in words)
+
+
+def _is_named_by_another_makefile(kernel: Kernel, directory: ArchitectureDirectory) -> bool:
+    """Whether a makefile other than that of the directory above names the directory, or that one adds it to the includes."""
+    source, name = kernel.source, re.escape(directory.architecture.encode())
+    last = directory.above.rpartition("/")[2]
+    by_path = re.compile(rb"(?<![\w.-])(?:" + re.escape(last.encode()) + rb"|\.\.)/" + name + rb"(?![\w.-])")
+    added = re.compile(rb"-(?:I|i[a-z]+)[ \t]*[^\s]*(?<![\w.-])" + name + rb"(?![\w.-])")
+    near = [one for one in source.holding([[directory.architecture]]) if one.startswith(f"{directory.above}/")]
+    far = source.holding([[word] for word in (directory.architecture, *re.findall(r"[a-z0-9_]+", last.lower()))])
+    makefiles = [one for one in (*near, *far) if _MAKEFILE.match(one.rpartition("/")[2]) and not one.startswith(NO_KERNEL_CODE)]
+    for makefile in dict.fromkeys((*makefiles, directory.makefile)):
+        file = source.file(makefile)
+        if file is None or file.data is None:
+            return True
+        text = _COMMENT.sub(b"", file.data)
+        if added.search(text) or (makefile != directory.makefile and by_path.search(text)):
+            return True
+    return False
+
+
+def _including(kernel: Kernel, directory: ArchitectureDirectory, path: str) -> list[str] | None:
+    """The files of the directory that include one of it, at any depth; None where not all can be read, or there are too many."""
+    entries = kernel.source.names(directory.path) or ()
+    paths = [f"{directory.path}/{entry.name}" for entry in entries]
+    if len(paths) > _MOST_FILES or any(entry.kind is not TreeEntryKind.FILE for entry in entries):
+        return None
+    blobs = dict(zip(paths, kernel.source.files(paths), strict=True))
+    including = {path: _INCLUDED.findall(blob.data) for path, blob in blobs.items() if blob is not None and blob.data is not None}
+    if len(including) < len(paths) or any(blob is not None and _BY_MACRO.search(blob.data or b"") for blob in blobs.values()):
+        return None
+    found, waiting = [path], [path]
+    while waiting:
+        name = waiting.pop().rpartition("/")[2].encode("utf-8", "surrogateescape")
+        more = [path for path, names in including.items() if name in names and path not in found]
+        found += more
+        waiting += more
+    return found[1:]
+
+
+def _is_included_from_outside(kernel: Kernel, directory: ArchitectureDirectory, path: str) -> bool:
+    """Whether a file that may be in the target's kernel names `path` in quotes or brackets by the name of the directory, or beside it."""
+    source, srcarch = kernel.source, kernel.environment["SRCARCH"]
+    name = path.rpartition("/")[2]
+    words = [word.lower() for word in re.findall(r"[A-Za-z0-9_]+", name.rpartition(".")[0]) if not word[0].isdigit()]
+    if not words or not name.isascii():
+        return True
+    users = [
+        one for one in source.holding([[directory.architecture], *([word] for word in words)]) if not one.startswith(f"{directory.path}/")
+    ]
+    users = [one for one in users if in_kernel(one, srcarch, NO_KERNEL_CODE) and not _MAKEFILE.match(one.rpartition("/")[2])]
+    if len(users) > _MOST_FILES:
+        return True
+    quoted = re.compile(
+        rb"[\"<][^\"<>\n]*(?<![\w.-])"
+        + re.escape(directory.architecture.encode())
+        + rb"/(?:[^\"<>\n]*/)?"
+        + re.escape(name.encode())
+        + rb"\\?[\">]"
+    )
+    return any(blob is None or blob.data is None or quoted.search(blob.data) for blob in source.files(users))
