@@ -26,9 +26,9 @@ class Base(msgspec.Struct, frozen=True):
     why: str  # for the person: how it was chosen
 
 
-def choose(repo: Repository, named: str | None, mailed: Sequence[MailedPatch], max_commits: int) -> Base:
+def choose(repo: Repository, named: str | None, mailed: Sequence[MailedPatch], max_commits: int, head_name: str = "HEAD") -> Base:
     """The revision to apply a series to: the one the person `named`, else the mail's `base-commit:`, else the newest of the last
-    `max_commits` commits that has the blobs on the patches' index lines, else HEAD.
+    `max_commits` commits that has the blobs on the patches' index lines, else HEAD, or the commit that `head_name` names in its place.
 
     Raises UnknownRevision if the repository does not have `named`.
     """
@@ -43,7 +43,7 @@ def choose(repo: Repository, named: str | None, mailed: Sequence[MailedPatch], m
         if found := _commit(repo, wanted):
             return Base(found, "base-commit: named in the mail" + _prerequisites(mailed))
         missing = f"; base-commit: {wanted[:12]}, named in the mail, is not in this repository"
-    head = _commit(repo, "HEAD")
+    head = _commit(repo, head_name)
     if not head:
         return Base(repo.empty_tree, "the empty tree: there is no commit here yet" + missing)
     by_blobs = _by_blobs(repo, head, old_blobs(mailed), max_commits)

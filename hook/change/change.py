@@ -33,6 +33,7 @@ class Commit(msgspec.Struct, frozen=True):
     oid: str
     parents: tuple[str, ...]
     message: bytes
+    author: str = ""  # Name <address> seconds zone
 
     @property
     def parent(self) -> str:
@@ -67,7 +68,8 @@ def find_commit(objects: Objects, revision: str) -> Commit:
         raise UnknownRevision(f"{revision} names no commit here")
     head, _, message = found.data.partition(b"\n\n")
     parents = tuple(line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent "))
-    return Commit(found.oid, parents, message)
+    author = next((line[7:].decode("utf-8", "replace") for line in head.split(b"\n") if line.startswith(b"author ")), "")
+    return Commit(found.oid, parents, message, author)
 
 
 def head_commit(objects: Objects) -> Commit | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import pathlib
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from hook import lazy_re
+from hook.change.subject import title_of
 from hook.failure import CannotJudge
 from hook.source.git import Repository
 from hook.source.overlay import NoPatch
@@ -74,7 +75,22 @@ def split(
             raise NoPatch(f"{name} has no patch: no line of it starts a diff")
         return (_bare(data),)
     with tempfile.TemporaryDirectory(prefix="mail-", dir=scratch) as private:
-        letters = list(_letters(data, repo, pathlib.Path(private)))
+        letters = list(_letters(_mails(data, repo, pathlib.Path(private)), repo, pathlib.Path(private)))
+    return _patches(letters, name, data)
+
+
+def of_mails(mails: Sequence[bytes], repo: Repository, scratch: pathlib.Path, limit_bytes: int, name: str) -> tuple[MailedPatch, ...]:
+    """As `split`, of the mails of one series, each as it was delivered: no mailbox has quoted their lines."""
+    size = sum(map(len, mails))
+    if size > limit_bytes:
+        raise TooMuchMail(f"{name} has {size} bytes; at most {limit_bytes} are read")
+    with tempfile.TemporaryDirectory(prefix="mail-", dir=scratch) as private:
+        letters = list(_letters((_FROM_LINE.sub(b"", mail) for mail in mails), repo, pathlib.Path(private)))
+    return _patches(letters, name, b"".join(mails))
+
+
+def _patches(letters: Sequence[_Letter], name: str, data: bytes) -> tuple[MailedPatch, ...]:
+    """The patches among the letters of `data`, in the order in which they apply. Raises NoPatch."""
     patches = [letter for letter in letters if letter.has_diff]
     if not patches:
         raise NoPatch(f"{name} has no patch: {_why_none(data, len(letters))}")
@@ -93,6 +109,7 @@ _DIFF = lazy_re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ |GIT binary patch|
 _HUNK = lazy_re.compile(rb"^@@ -\d", re.MULTILINE)
 # what tells one diff from another: its paths, its hunks and their lines
 _CHANGES = lazy_re.compile(rb"(?m)^(?:diff --git |--- (?!$)|\+\+\+ |@@ -|[ +-])[^\r\n]*")
+_FROM_LINE = lazy_re.compile(rb"\A\s*>?From [^\n]*\n")
 _HEADER_LINE = lazy_re.compile(rb"[!-9;-~]+:|[ \t]")
 _KNOWN_HEADER = lazy_re.compile(
     rb"^(?:from|subject|date|message-id|content-type|mime-version|received|return-path):", re.IGNORECASE | re.MULTILINE
@@ -109,10 +126,6 @@ _MAY_MATTER = lazy_re.compile(
 )
 _ENCODED = lazy_re.compile(rb"^content-transfer-encoding:\s*(?:quoted-printable|base64)", re.IGNORECASE | re.MULTILINE)
 _MESSAGE_ID = lazy_re.compile(rb"^message-id:\s*(<[^>\s]+>)", re.IGNORECASE | re.MULTILINE)
-_REPLY = lazy_re.compile(r"\s*(?:re|aw|sv)\s*:", re.IGNORECASE)
-_TAG = lazy_re.compile(r"\s*\[([^\]]*)\]\s*")
-_NUMBER = lazy_re.compile(r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?![\w/.])")
-_VERSION = lazy_re.compile(r"v(\d{1,3})\b", re.IGNORECASE)
 _HEADER_WITH_CR = lazy_re.compile(
     rb"^((?:diff --git |index [0-9a-f]|old mode |new mode |new file mode |deleted file mode |rename |copy |"
     rb"(?:dis)?similarity index |--- |\+\+\+ |@@ -|GIT binary patch)[^\r\n]*)\r$",
@@ -156,13 +169,17 @@ def _line_ends(diff: bytes) -> tuple[bytes, bytes]:
     return diff.replace(b"\r\n", b"\n"), _HEADER_WITH_CR.sub(rb"\1", diff)
 
 
-def _letters(data: bytes, repo: Repository, private: pathlib.Path) -> Iterator[_Letter]:
+def _mails(data: bytes, repo: Repository, private: pathlib.Path) -> Iterator[bytes]:
     (private / "mails").mkdir()
     # with CRs kept: what `git am` would strip is stripped in the first reading
     repo.run("mailsplit", "-b", "--keep-cr", "-d6", f"-o{private / 'mails'}", data=data.lstrip())
-    read = 0
     for path in sorted((private / "mails").iterdir()):
-        mail = path.read_bytes()
+        yield path.read_bytes()
+
+
+def _letters(mails: Iterable[bytes], repo: Repository, private: pathlib.Path) -> Iterator[_Letter]:
+    read = 0
+    for mail in mails:
         if _ENCRYPTED.search(_head(mail)) or not _MAY_MATTER.search(mail):
             continue
         read += 1
@@ -211,24 +228,22 @@ def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
     info = dict(line.split(": ", 1) for line in out.splitlines() if ": " in line)
     kept, text = patch.read_bytes(), message.read_bytes()
     diff, keep_cr = _line_ends(kept)
-    subject, tags = _untagged(info.get("Subject", ""))
-    number = _NUMBER.search(tags)
-    version = _VERSION.search(tags)
+    title = title_of(info.get("Subject", ""))
     return _Letter(
         MailedPatch(
             diff=diff,
             diff_keep_cr=keep_cr,
-            subject=subject,
+            subject=title.subject,
             message_id=_first(_MESSAGE_ID, head),
-            number=int(number[1]) if number else None,
-            total=int(number[2]) if number else None,
-            version=int(version[1]) if version else 1,
+            number=title.number,
+            total=title.total,
+            version=title.version,
             base_commit=_first(_BASE_COMMIT, text) or _first(_BASE_COMMIT, diff),
             prerequisites=_prerequisites(text) or _prerequisites(diff),
         ),
         # a diff in HTML has most likely lost its white space, or its angle brackets; git am tries it all the same
         has_diff=bool((_HUNK if _HTML.search(head) else _DIFF).search(diff)),
-        is_reply=bool(_REPLY.match(info.get("Subject", ""))),
+        is_reply=title.is_reply,
     )
 
 
@@ -268,19 +283,20 @@ def _singles(mail: bytes) -> Iterator[bytes]:
         yield own if _is_mail(own) else plain + text + b"\n---\n" + body
 
 
-def _untagged(subject: str) -> tuple[str, str]:
-    """A subject without its [tags] and Re:, and the tags."""
-    subject = " ".join(subject.split())
-    tags = []
-    while True:
-        if match := _REPLY.match(subject):
-            subject = subject[match.end() :].lstrip()
-        elif match := _TAG.match(subject):
-            # `[media] saa7134: …` names a subsystem, but no reader misses it here
-            tags.append(match[1])
-            subject = subject[match.end() :]
-        else:
-            return subject, " ".join(tags)
+def holds_diff(mail: bytes) -> bool:
+    """Whether a mail may hold a diff: at once, encoded, or in a part of it. A cheap look, before git reads the mail."""
+    if _DIFF.search(mail):
+        return True
+    if not _ENCODED.search(mail) or _ENCRYPTED.search(_head(mail)):
+        return False
+    import email
+    import email.policy
+
+    try:
+        parts = [part.get_payload(decode=True) for part in email.message_from_bytes(mail, policy=email.policy.compat32).walk()]
+    except RecursionError:
+        return True
+    return any(isinstance(body, bytes) and _DIFF.search(body) for body in parts)
 
 
 def _in_order(sent: Sequence[MailedPatch]) -> tuple[list[MailedPatch], list[MailedPatch]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -34,24 +34,29 @@ class Series(msgspec.Struct, frozen=True):
     _settings: Settings
     _scratch: pathlib.Path
 
-    def changes(self) -> Iterator[Change | Unread]:
-        """Each patch as a change. After one that does not apply the others are not tried, and each says so."""
+    def changes(self, first: int = 0) -> Iterator[Change | Unread]:
+        """Each patch from the `first` on as a change; those before it are applied, and not read.
+
+        After one that does not apply the others are not tried, and each says so.
+        """
         below: overlay.Overlay | None = None
         broken = ""
         for number, mailed in enumerate(self.patches, 1):
             label = mailed.subject or f"patch {number}"
-            if mailed.left_out:
-                yield Unread(label, mailed.left_out, failed=True)
-                continue
-            if broken:
-                yield Unread(label, f"not tried: {broken} does not apply", failed=True)
+            skipped = number <= first
+            if mailed.left_out or broken:
+                if not skipped:
+                    yield Unread(label, mailed.left_out or f"not tried: {broken} does not apply", failed=True)
                 continue
             try:
                 below = apply(self._repo, self._scratch, self.base.commit, mailed, below)
+                if skipped:
+                    continue
                 made = patch.read(below.repo, ["diff-tree", "-r", below.old_tree, below.new_tree])
             except CannotJudge as wrong:
                 broken = label
-                yield Unread(label, str(wrong), failed=True)
+                if not skipped:
+                    yield Unread(label, str(wrong), failed=True)
                 continue
             if made.files:
                 unborn = self.base.commit == self._repo.empty_tree
@@ -72,6 +77,21 @@ def read(repo: Repository, settings: Settings, data: bytes, name: str, base_name
         patches = mail.split(data, repo, directory, mail.MAX_BYTES, name)
         chosen = base.choose(repo, base_name, [one for one in patches if not one.left_out], settings.base.max_commits)
         yield Series(patches, chosen, "" if base_name else chosen.why, repo, settings, directory)
+
+
+@contextlib.contextmanager
+def of_mails(repo: Repository, settings: Settings, mails: Sequence[bytes], name: str, head: str) -> Iterator[Series]:
+    """The series in `mails`, each as it was delivered; one alone may be a bare diff or an mbox, too. `head` stands for HEAD.
+
+    Raises mail.NoPatch where there is nothing to judge, mail.TooMuchMail.
+    """
+    with scratch.directory(repo) as directory:
+        if len(mails) == 1:
+            patches = mail.split(mails[0], repo, directory, mail.MAX_BYTES, name)
+        else:
+            patches = mail.of_mails(mails, repo, directory, mail.MAX_BYTES, name)
+        chosen = base.choose(repo, None, [one for one in patches if not one.left_out], settings.base.max_commits, head)
+        yield Series(patches, chosen, chosen.why, repo, settings, directory)
 
 
 def apply(
