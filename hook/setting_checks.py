@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 PRICE = r"(?:(?P<model>\S+)=)?(?P<input>\d+(?:\.\d+)?)/(?P<output>\d+(?:\.\d+)?)(?:/(?P<thoughts>\d+(?:\.\d+)?))?\Z"
@@ -131,3 +131,21 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("text")
     return value
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """What a name that is no setting was most likely meant to be, behind an error."""
+    import difflib
+
+    near = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {near[0]}?" if near else "; `patch-triage config` lists them"
+
+
+def shown(value: object) -> str:
+    """A value as an error quotes it: one line, cut, without control characters."""
+    try:
+        quoted = value if isinstance(value, str) else repr(value)
+    except ValueError:  # a number of more digits than Python prints
+        quoted = "a number"
+    quoted = "".join(char for char in quoted[:60] if char.isprintable())
+    return f'"{quoted}"'

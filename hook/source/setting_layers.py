@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hook import config, lazy_re
+from hook import config, lazy_re, setting_checks
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
 from hook.source.own_files import tell_once
@@ -81,7 +81,7 @@ def _base_config_file(settings: config.Settings, base: Source | None) -> pathlib
     given, arch = settings.fuzz.base_config, settings.target.arch
     if given != "syzbot" and not given.startswith("syzbot:"):
         return pathlib.Path(given).expanduser()
-    origin = f"{settings.origins['fuzz.base_config']}: fuzz.base_config: {config.shown(given)}"
+    origin = f"{settings.origins['fuzz.base_config']}: fuzz.base_config: {setting_checks.shown(given)}"
     if not settings.fuzz.syzkaller:
         raise config.WrongSetting(f"{origin} needs fuzz.syzkaller, a checkout of syzkaller: its dashboard/config/linux is read")
     folder = pathlib.Path(settings.fuzz.syzkaller).expanduser() / _SYZBOT_FOLDER
@@ -151,7 +151,9 @@ def from_yaml(text: bytes, origin: str) -> list[config.Given]:
     for section, body in _pairs(root, origin):
         where = f"{origin}:{section.start_mark.line + 1}"
         if section.value not in sections:
-            raise config.WrongSetting(f"{where}: unknown section {config.shown(section.value)}; there are {', '.join(sorted(sections))}")
+            raise config.WrongSetting(
+                f"{where}: unknown section {setting_checks.shown(section.value)}; there are {', '.join(sorted(sections))}"
+            )
         for key, value in _pairs(body, origin):
             where = f"{origin}:{key.start_mark.line + 1}"
             name = f"{section.value}.{key.value}"
