@@ -22,6 +22,7 @@ COMMANDS = {
     "show": "show",
     "mark": "mark",
     "review": "review",
+    "bulk": "bulk",
     "configs": "configs",
     "install": "install",
     "uninstall": "install",

@@ -246,6 +246,23 @@ class BaseSettings(SettingGroup, name="base"):
     max_commits: int = _field(200, checks.whole(1, 100_000), "look for a mailed patch's base among the last N commits")
 
 
+class BulkSettings(SettingGroup, name="bulk"):
+    """How `patch-triage bulk` judges many changes."""
+
+    clone: str = _field(
+        "", checks.text, "where a worker has its clone of the kernel; empty: where the one that started the run has it", bears=False
+    )
+    piece_changes: int = _field(
+        25, checks.whole(1, 100_000), "hand about N changes to a worker at a time, neighbours of one source", bears=False
+    )
+    change_seconds: float = _field(
+        300.0, checks.seconds(1, 86_400), "how long one change may take; a row says so where it took longer", bears=False
+    )
+    change_bytes: int = _field(
+        1 << 30, checks.whole(64 << 20, 1 << 40), "how much memory the process that judges may take; the same", bears=False
+    )
+
+
 class CacheSettings(SettingGroup, name="cache"):
     """Verdicts that are used again."""
 
@@ -337,6 +354,7 @@ class Settings:
         self.gerrit = GerritSettings(values)
         self.plan = PlanSettings(values)
         self.base = BaseSettings(values)
+        self.bulk = BulkSettings(values)
         self.cache = CacheSettings(values)
         self.limits = LimitSettings(values)
         self.index = IndexSettings(values)
@@ -371,28 +389,11 @@ def checked(given: Given) -> object:
     """A given value as it is used. Raises WrongSetting where there is no such setting, or it does not accept the value."""
     field = BY_NAME.get(given.name)
     if field is None:
-        raise WrongSetting(f"{given.origin}: unknown setting {given.name}{_nearest(given.name)}")
+        raise WrongSetting(f"{given.origin}: unknown setting {given.name}{checks.nearest(given.name, BY_NAME)}")
     try:
         return field.check(given.value)
     except (ValueError, OverflowError) as wrong:
-        raise WrongSetting(f"{given.origin}: {given.name}: {shown(given.value)} is not {wrong}") from None
-
-
-def _nearest(name: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, BY_NAME, 1)
-    return f"; did you mean {near[0]}?" if near else "; `patch-triage config` lists them"
-
-
-def shown(value: object) -> str:
-    """A value as an error quotes it: one line, cut, without control characters."""
-    try:
-        quoted = value if isinstance(value, str) else repr(value)
-    except ValueError:  # a number of more digits than Python prints
-        quoted = "a number"
-    quoted = "".join(char for char in quoted[:60] if char.isprintable())
-    return f'"{quoted}"'
+        raise WrongSetting(f"{given.origin}: {given.name}: {checks.shown(given.value)} is not {wrong}") from None
 
 
 DEFAULTS = resolve([])

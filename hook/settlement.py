@@ -28,6 +28,7 @@ if typing.TYPE_CHECKING:
 
 _MAX_FACTS = 200  # in a verdict
 _LONGEST_QUESTION = 400  # of what stays open, in the reasoning
+_OPEN = " Open: "  # stands before it
 
 
 class Proofs(msgspec.Struct, frozen=True):
@@ -225,8 +226,13 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
         text += f" No hunks: {change.patch.hunks_missing}."
     if proofs.reached is not None and proofs.reached.questions:
         question = "; ".join(proofs.reached.questions)
-        text += f" Open: {question[:_LONGEST_QUESTION]}{'…' if len(question) > _LONGEST_QUESTION else ''}"
+        text += f"{_OPEN}{question[:_LONGEST_QUESTION]}{'…' if len(question) > _LONGEST_QUESTION else ''}"
     return text
+
+
+def open_question(verdict: Verdict) -> str:
+    """What stays open of whether a fuzzer can reach the change, as the reasoning of a verdict by default says it."""
+    return verdict.reasoning.partition(_OPEN)[2] if verdict.decided_by is DecidedBy.DEFAULT else ""
 
 
 def _reached_by(proofs: Proofs) -> str:

@@ -274,7 +274,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     tool_version: Annotated[str, DocumentField("ToolVersion", TEXT)] = ""
 
 
-_FIELDS: dict[str, DocumentField] = {key: kind.__metadata__[0] for key, kind in Verdict.__annotations__.items()}
+FIELDS: dict[str, DocumentField] = {key: kind.__metadata__[0] for key, kind in Verdict.__annotations__.items()}
 
 
 def decide(functional: Answer, reachable: Answer) -> tuple[bool, DecidedBy]:
@@ -314,7 +314,7 @@ def is_fuller(lacks: Iterable[object], than: Iterable[object]) -> bool:
 def to_document(verdict: Verdict) -> dict[str, Any]:
     """The verdict as programs read it: plain types, the field names of SchemaVersion 1, in a fixed order."""
     document: dict[str, Any] = {}
-    for key, field in _FIELDS.items():
+    for key, field in FIELDS.items():
         value = getattr(verdict, key)
         if value or not field.rare:
             document[field.name] = field.form.write(value)
@@ -328,4 +328,4 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
     """
     if document.get("SchemaVersion") != SCHEMA_VERSION:
         raise NotAVerdict(f"SchemaVersion is {document.get('SchemaVersion')!r}, this program reads {SCHEMA_VERSION}")
-    return Verdict(**{key: field.form.read(field.name, document.get(field.name)) for key, field in _FIELDS.items()})
+    return Verdict(**{key: field.form.read(field.name, document.get(field.name)) for key, field in FIELDS.items()})

@@ -13,7 +13,8 @@ _SECONDS = 0.1  # between two looks of it
 
 
 class ProgressBar:
-    """A line that shows so many of so many, and about how long the rest takes; call it with what is done, and `clear` it at the end."""
+    """A line that shows so many of so many, and about how long the rest takes; call it with what is done, perhaps with a
+    note, and `clear` it at the end."""
 
     def __init__(self, what: str, *, wanted: bool = True) -> None:
         self._what = what
@@ -22,13 +23,13 @@ class ProgressBar:
         self._task: TaskID | None = None
         self._said = 0.0
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, note: str = "") -> None:
         if not self._shown or (time.monotonic() - self._said < _SECONDS and done < total):
             return
         self._said = time.monotonic()
         progress = self._progress or self._start(total)
         assert self._task is not None
-        progress.update(self._task, completed=done, total=total)
+        progress.update(self._task, completed=done, total=total, note=note)
         progress.refresh()
 
     def clear(self) -> None:
@@ -41,9 +42,9 @@ class ProgressBar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (BarColumn(30), MofNCompleteColumn(), TextColumn(self._what), TimeRemainingColumn())
+        columns = (BarColumn(30), MofNCompleteColumn(), TextColumn(self._what), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
         # refreshed by hand: a thread of its own would not go along into the processes that are forked meanwhile
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
-        self._task = self._progress.add_task("", total=total)
+        self._task = self._progress.add_task("", total=total, note="")
         self._progress.start()
         return self._progress

@@ -1,0 +1,1 @@
+"""A whole archive judged: on one machine, or on as many as there are."""

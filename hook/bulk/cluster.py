@@ -1,0 +1,164 @@
+"""The cluster: Dask deals the pieces out, here or on as many machines as there are, and does again what a lost worker had begun."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.machinery
+import logging
+import os
+import sys
+import typing
+import uuid
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from hook.bulk.piece_worker import BulkRun, UnfitWorker, judge_piece
+from hook.bulk.pieces import BulkPiece
+from hook.failure import CannotJudge
+
+if typing.TYPE_CHECKING:
+    import distributed
+
+_AHEAD = 3  # pieces handed out for each thread of a worker: it never waits for the next
+_LEAST_AHEAD = 8  # so that a worker that joins finds work
+_CLOSE_SECONDS = 5
+
+
+class NoCluster(CannotJudge):
+    """The cluster cannot be had, or is gone."""
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A piece that was not judged."""
+
+    piece: BulkPiece
+    why: str
+
+
+@contextlib.contextmanager
+def connected(scheduler: str, jobs: int) -> Iterator[distributed.Client]:
+    """A client of the scheduler at an address; without one, of `jobs` processes of this machine (0: one a processor), which end with it.
+
+    Raises NoCluster.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise NoCluster("bulk needs dask and pyarrow: pip install 'patch-triage[cluster]'") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it comes to is said by us
+    with contextlib.ExitStack() as stack:
+        try:
+            where = scheduler or stack.enter_context(_local(jobs))
+            client = distributed.Client(where, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as wrong:
+            raise NoCluster(f"no scheduler answers at {scheduler or 'this machine'}: {wrong}") from None
+        stack.callback(_close, client)
+        yield client
+
+
+class Dealer:
+    """Hands pieces out and takes their rows in."""
+
+    def __init__(self, client: distributed.Client, run: BulkRun, pieces: Iterator[BulkPiece], tell: Callable[[str], None]) -> None:
+        import distributed
+
+        self._client, self._run, self._pieces, self._tell = client, run, pieces, tell
+        self._name = f"patch-triage-{uuid.uuid4().hex}"
+        self._ready = distributed.as_completed(loop=client.loop, raise_errors=False)
+        self._waiting: dict[distributed.Future, _HandedOut] = {}
+        self._told: set[str] = set()
+        self.left: list[Left] = []
+
+    def judged(self) -> Iterator[tuple[BulkPiece, list[bytes]]]:
+        """Every piece with its rows, as they come; what no worker could judge is in `left` at the end.
+
+        Raises NoCluster where the scheduler goes away.
+        """
+        self._hand_out_more()
+        for future in self._ready:
+            handed = self._waiting.pop(future)
+            # what was computed and is lost with a worker, Dask computes anew
+            wrong = future.exception() if future.status == "error" else None
+            if future.status == "finished":
+                yield handed.piece, self._result(future)
+            elif isinstance(wrong, UnfitWorker):
+                self._elsewhere(handed, str(wrong))
+            elif wrong is not None:
+                self.left.append(Left(handed.piece, f"{type(wrong).__name__}: {wrong}".splitlines()[0]))
+            else:
+                raise NoCluster(f"the scheduler at {self._client.scheduler.address if self._client.scheduler else 'hand'} is gone")
+            self._hand_out_more()
+
+    def _result(self, future: distributed.Future) -> list[bytes]:
+        import distributed
+
+        try:
+            found: list[bytes] = future.result()
+        except (distributed.client.FutureCancelledError, OSError):
+            raise NoCluster("the scheduler is gone") from None
+        return found
+
+    def _hand_out_more(self) -> None:
+        ahead = max(_LEAST_AHEAD, _AHEAD * sum(self._threads().values()))
+        while len(self._waiting) < ahead and (piece := next(self._pieces, None)) is not None:
+            self._hand_out(_HandedOut(piece, frozenset(), 0))
+
+    def _hand_out(self, handed: _HandedOut) -> None:
+        others = sorted(self._threads().keys() - handed.refused) if handed.refused else None
+        future = self._client.submit(
+            judge_piece,
+            self._run,
+            handed.piece,
+            key=f"{self._name}-{handed.piece.number}-{handed.tries}",
+            workers=others,
+            allow_other_workers=others is not None,  # these may be gone before it comes to them
+        )
+        self._waiting[future] = handed
+        self._ready.add(future)
+
+    def _elsewhere(self, handed: _HandedOut, why: str) -> None:
+        """Hand a piece out again, to a worker that has not refused it."""
+        worker, _, what = why.partition(" ")
+        if why not in self._told:
+            self._told.add(why)
+            self._tell(f"worker {worker}: {what}; what it cannot judge goes to the others")
+        refused = handed.refused | {worker}
+        if self._threads().keys() <= refused:
+            self.left.append(Left(handed.piece, f"no worker can judge it: {what}"))
+        else:
+            self._hand_out(_HandedOut(handed.piece, refused, handed.tries + 1))
+
+    def _threads(self) -> dict[str, int]:
+        """The workers there are, and how many pieces each judges at a time. Raises NoCluster."""
+        try:
+            return dict(self._client.nthreads())
+        except (OSError, TimeoutError, AttributeError):
+            raise NoCluster("the scheduler is gone") from None
+
+
+class _HandedOut(msgspec.Struct, frozen=True):
+    piece: BulkPiece
+    refused: frozenset[str]  # the addresses of workers that cannot judge it
+    tries: int
+
+
+def _local(jobs: int) -> distributed.LocalCluster:
+    """A cluster of processes on this machine. Who else is logged in cannot talk to it: it has a certificate of its own."""
+    import distributed
+
+    # a process that is spawned would run the script of this one again; of a package's __main__ it knows better
+    vars(sys.modules["__main__"])["__spec__"] = importlib.machinery.ModuleSpec("hook.__main__", None)
+    return distributed.LocalCluster(
+        n_workers=jobs or len(os.sched_getaffinity(0)),
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        security=distributed.Security.temporary(),
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _close(client: distributed.Client) -> None:
+    with contextlib.suppress(OSError, TimeoutError):
+        client.close(timeout=_CLOSE_SECONDS)

@@ -1,0 +1,157 @@
+"""The process that judges for a worker: a child that may run out of memory or of time without taking anything along but one change.
+
+It reads inputs from standard input and writes rows to standard output. An alarm of its own ends it where a change takes too long, so
+that nothing is left behind if the worker is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import pickle
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from hook import triage
+from hook.asking import BEFORE_COMMIT, NOT_ASKED
+from hook.bulk import rows
+from hook.bulk.inputs import BulkInput, Letter, reviews
+from hook.change.change import Change, NothingToJudge, find_commit, of_commit
+from hook.config import Settings
+from hook.failure import CannotJudge
+from hook.record import crash_log
+from hook.source.git import Repository, find
+from hook.source.object_store import Objects
+
+OUT_OF_MEMORY = 3  # exit code
+END = b""  # in place of a row: the input is done
+
+
+class JudgeWork(msgspec.Struct, frozen=True):
+    """How inputs are judged."""
+
+    clone: str  # the repository
+    head: str  # stands for HEAD, the same on all workers
+    settings: Settings
+    short: bool  # the search for call paths, as while a commit waits
+    use_cache: bool
+
+
+def main() -> None:
+    """Judge what comes until nothing comes any more."""
+    coming, going = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what is said is no row
+    work: JudgeWork | None = None
+    while True:
+        try:
+            work, item, skip = pickle.load(coming)
+        except EOFError:
+            return
+        _bound_memory(work.settings.bulk.change_bytes)
+        try:
+            for row in _judged(work, item, skip):
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                pickle.dump(rows.line(row), going)
+                going.flush()
+                signal.setitimer(signal.ITIMER_REAL, work.settings.bulk.change_seconds)
+        except MemoryError:
+            os._exit(OUT_OF_MEMORY)  # what it holds is given back as a whole
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        pickle.dump(END, going)
+        going.flush()
+
+
+def _bound_memory(most: int) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _judged(work: JudgeWork, item: BulkInput, skip: int) -> Iterator[dict[str, Any]]:
+    """The rows of an input, from its `skip`-th patch on. A defect of ours costs one row, and names its log."""
+    signal.setitimer(signal.ITIMER_REAL, work.settings.bulk.change_seconds)
+    repo = find(pathlib.Path(work.clone))
+    repo.call_limit.seconds = work.settings.limits.git_seconds
+    place = skip
+    try:
+        for row in _of_commit(repo, work, item) if item.commit else _of_mails(repo, work, item, skip):
+            yield row
+            place += 1
+    except CannotJudge as wrong:
+        yield from rest(repo, item, place, str(wrong))
+    except MemoryError:
+        raise
+    except Exception as bug:  # the boundary of a change: the run goes on
+        yield from rest(repo, item, place, crash_log.sentence(bug, repo))
+
+
+def rest(repo: Repository, item: BulkInput, place: int, why: str) -> Iterator[dict[str, Any]]:
+    """A row without a verdict for each patch of an input from `place` on; at least one."""
+    for number in range(place, max(place + 1, item.size)):
+        yield rows.without_verdict(_described(repo, item, number), why, failed=True)
+
+
+def _described(repo: Repository, item: BulkInput, place: int) -> dict[str, Any]:
+    """The row of a patch of which nothing is read but the message."""
+    row, patches = rows.of_input(item, place), patch_letters(item)
+    if place < len(patches):
+        return rows.with_letter(row, patches[place], item)
+    with contextlib.suppress(CannotJudge), Objects(repo) as objects:
+        commit = find_commit(objects, item.commit)
+        row = rows.with_commit(row, commit, reviews(commit.message.decode("utf-8", "replace")))
+    return row
+
+
+def patch_letters(item: BulkInput) -> list[Letter]:
+    """The letters of an input that are patches, in their order."""
+    return [letter for letter in item.letters if letter.is_patch]
+
+
+def _of_commit(repo: Repository, work: JudgeWork, item: BulkInput) -> Iterator[dict[str, Any]]:
+    row, started = rows.of_input(item, 0), time.monotonic()
+    with Objects(repo, work.settings.limits.blob_bytes) as objects:
+        try:
+            commit = find_commit(objects, item.commit)
+            row = rows.with_commit(row, commit, reviews(commit.message.decode("utf-8", "replace")))
+            change = of_commit(objects, commit)
+        except NothingToJudge as nothing:
+            yield rows.without_verdict(row, str(nothing), failed=False)
+            return
+        except CannotJudge as wrong:
+            yield rows.without_verdict(row, str(wrong), failed=True)
+            return
+        yield _with_verdict(row, change, objects, work, started)
+
+
+def _of_mails(repo: Repository, work: JudgeWork, item: BulkInput, skip: int) -> Iterator[dict[str, Any]]:
+    from hook.change import series as mailed
+
+    patches = patch_letters(item)
+    by_id = {letter.message_id: letter for letter in patches if letter.message_id}
+    with mailed.of_mails(repo, work.settings, item.mails, "the mail" if item.size == 1 else "the series", work.head) as series:
+        for place, (patch, change) in enumerate(zip(series.patches[skip:], series.changes(skip), strict=True), skip):
+            started = time.monotonic()
+            letter = by_id.get(patch.message_id) or patches[min(place, len(patches) - 1)]
+            row = rows.with_letter(rows.of_input(item, place), letter, item)
+            row = {**row, "Subject": patch.subject or letter.subject, "BaseChoice": series.why}
+            if isinstance(change, mailed.Unread):
+                yield rows.without_verdict(row, change.why, change.failed)
+                continue
+            with Objects(change.repo, work.settings.limits.blob_bytes) as objects:
+                yield _with_verdict(row, change, objects, work, started)
+
+
+def _with_verdict(row: dict[str, Any], change: Change, objects: Objects, work: JudgeWork, started: float) -> dict[str, Any]:
+    row = rows.with_patch(row, change.patch)
+    asking = BEFORE_COMMIT if work.short else NOT_ASKED
+    try:
+        judged = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=asking)
+    except CannotJudge as wrong:
+        return rows.without_verdict(row, str(wrong), failed=True, seconds=time.monotonic() - started)
+    return rows.with_verdict(row, judged.verdict, time.monotonic() - started)

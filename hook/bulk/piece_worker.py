@@ -1,0 +1,192 @@
+"""What a worker of the cluster does: it has the word index made where its clone lacks one, and judges pieces in a child process.
+
+The worker's own process only passes on: it stays small and answers the scheduler whatever the child does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pathlib
+import pickle
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import msgspec
+
+from hook.bulk import rows
+from hook.bulk.inputs import BulkInput
+from hook.bulk.judge_process import END, OUT_OF_MEMORY, JudgeWork, rest
+from hook.bulk.pieces import BulkPiece
+from hook.failure import CannotJudge
+from hook.processes import own_python
+from hook.record import cache
+from hook.source import index, own_files, setting_layers
+from hook.source.git import Repository, find
+from hook.source.object_store import Objects
+from hook.source.tree import Source
+
+_INDEX_SECONDS = 3600.0
+_FAR = 300  # files by which the revision may differ from what is indexed
+_MOST_DEATHS = 2  # of the child, for one input
+
+
+class UnfitWorker(Exception):
+    """A worker cannot judge a piece as the others would: its address, and why. Another one may."""
+
+
+class BulkRun(msgspec.Struct, frozen=True):
+    """What all workers of a run are told."""
+
+    work: JudgeWork
+    program: str  # the hash of the package: another version may judge otherwise
+
+    def about(self) -> dict[str, object]:
+        """What the rows depend on, beside the changes: a run that goes on must have the same."""
+        work = self.work
+        return {"Head": work.head, "Program": self.program, "Settings": work.settings.fingerprint(), "Short": work.short}
+
+
+class _Child:
+    """The process that judges, and how it is talked to."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def rows(self, repo: Repository, work: JudgeWork, item: BulkInput) -> Iterator[bytes]:
+        """The rows of an input. What the child dies of costs the patch that it was at; at the second time, the patches after it too."""
+        done, deaths = 0, 0
+        while True:
+            process = self._process or self._started()
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                pickle.dump((work, item, done), process.stdin)
+                process.stdin.flush()
+                while (row := pickle.load(process.stdout)) != END:
+                    yield row
+                    done += 1
+                return
+            except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+                why, self._process = _why_ended(process.wait(), work), None
+            if done >= item.size:
+                return  # it had only the end of the input to tell
+            deaths += 1
+            lost = [rows.line(row) for row in rest(repo, item, done, why)]
+            yield lost[0]
+            done += 1
+            if deaths >= _MOST_DEATHS:
+                yield from lost[1:]
+            if deaths >= _MOST_DEATHS or not lost[1:]:
+                return
+
+    def end(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = own_python.command("-c", "from hook.bulk.judge_process import main; main()")
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
+        return self._process
+
+
+_of_thread = threading.local()  # each thread of a worker has a child of its own
+_prepared: set[tuple[str, str]] = set()
+_preparing = threading.Lock()
+
+
+def judge_piece(run: BulkRun, piece: BulkPiece) -> list[bytes]:
+    """The rows of a piece, as lines of JSON. Raises UnfitWorker before anything is judged."""
+    try:
+        repo = _clone(run)
+        _refuse_missing(repo, piece)
+    except CannotJudge as wrong:
+        raise UnfitWorker(f"{_address()} {wrong}") from None
+    _prepare(repo, run)
+    work = msgspec.structs.replace(run.work, clone=str(repo.git_dir))
+    child = _of_thread.__dict__.setdefault("child", _Child())
+    found: list[bytes] = []
+    try:
+        for item in piece.inputs:
+            found.extend(child.rows(repo, work, item))
+    except BaseException:
+        child.end()  # its answers would be taken for the next input's
+        raise
+    return found
+
+
+def _address() -> str:
+    import distributed
+
+    return str(distributed.get_worker().address)
+
+
+def _clone(run: BulkRun) -> Repository:
+    if cache.program_hash() != run.program:
+        raise CannotJudge("its patch-triage is another version")
+    own = setting_layers.load(None).bulk.clone
+    try:
+        return find(pathlib.Path(own or run.work.clone).expanduser())
+    except CannotJudge as wrong:
+        raise CannotJudge(f"{wrong} (bulk.clone names the clone of a worker)") from None
+
+
+def _refuse_missing(repo: Repository, piece: BulkPiece) -> None:
+    needed = list(dict.fromkeys(commit for item in piece.inputs for commit in item.needs))
+    if not needed:
+        return
+    said = repo.run("cat-file", "--batch-check=%(objecttype)", data="".join(f"{name}\n" for name in needed).encode()).splitlines()
+    lacking = [name for name, kind in zip(needed, said, strict=True) if kind != b"commit"]
+    if lacking:
+        raise CannotJudge(f"its clone lacks commit {lacking[0][:12]}")
+
+
+def _prepare(repo: Repository, run: BulkRun) -> None:
+    """Have the word index made, once: by whoever is first where several workers share a clone, while the others wait."""
+    key = (str(repo.common_dir), run.work.head)
+    with _preparing:
+        if key in _prepared:
+            return
+        if not is_indexed(repo, run.work.head):
+            command = own_python.command("-m", "hook", "index", "--quiet", "--repo", str(repo.git_dir), "--", run.work.head)
+            subprocess.run(command, stdin=subprocess.DEVNULL, cwd=repo.git_dir, timeout=_INDEX_SECONDS, check=False)
+            _wait_for_writer(repo)
+        _prepared.add(key)
+
+
+def is_indexed(repo: Repository, revision: str) -> bool:
+    """Whether a search of the tree needs no word index, or there is one for about this revision."""
+    with Objects(repo, 0) as objects:
+        if Source(objects, revision).is_small:
+            return True
+    try:
+        opened = index.open_index(repo)
+    except index.NoIndex:
+        return False
+    try:
+        return opened.distance(revision) <= _FAR
+    except index.NoIndex:
+        return False
+    finally:
+        opened.close()
+
+
+def _wait_for_writer(repo: Repository) -> None:
+    handle = own_files.open_lock(index.files(repo).lock, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    finally:
+        os.close(handle)
+
+
+def _why_ended(code: int, work: JudgeWork) -> str:
+    most = work.settings.bulk
+    if code == -signal.SIGALRM:
+        return f"not judged within {most.change_seconds:g} s (bulk.change_seconds)"
+    if code == OUT_OF_MEMORY:
+        return f"not judged with {most.change_bytes >> 20} MB of memory (bulk.change_bytes)"
+    return f"the process that judged it was ended ({signal.Signals(-code).name if code < 0 else f'exit {code}'})"

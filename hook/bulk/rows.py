@@ -1,0 +1,147 @@
+"""Rows: one a change, with the fields of its verdict, or why there is none; as a line of JSON and as a record of Parquet."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hook import settlement, verdict
+from hook.bulk.inputs import BulkInput, Letter, each_once
+from hook.verdict import Verdict, not_proved, to_document
+
+if typing.TYPE_CHECKING:
+    import pyarrow
+
+    from hook.change.change import Commit
+    from hook.change.patch import Patch
+
+_MOST_PATHS = 200  # in a row; FileCount counts them all
+
+# the columns before the verdict's fields, and what each holds: text, a list of names, a number
+_OWN = {
+    "Id": verdict.TEXT,  # of the row: the commit, or the input's and the place in it
+    "Input": verdict.TEXT,  # the commit, or the Message-ID of the series' first patch
+    "Source": verdict.TEXT,  # as the person named it
+    "Subject": verdict.TEXT,
+    "Author": verdict.TEXT,
+    "Date": verdict.TEXT,  # UTC, ISO 8601
+    "MessageId": verdict.TEXT,
+    "Version": int,  # of the series; 0 for a commit
+    "Number": int,  # n of [PATCH n/m]
+    "Total": int,  # m
+    "Reviews": verdict.NAMES,  # Reviewed-by: and the like, in the patch and in replies to its series
+    "Paths": verdict.NAMES,  # at most 200
+    "FileCount": int,
+    "LineCount": int,  # added and removed
+    "BaseChoice": verdict.TEXT,  # how the base of a mailed patch was chosen
+    "NoVerdict": verdict.TEXT,  # why there is none
+    "Failed": verdict.FLAG,  # whether that is a failure: it could not be read, or judged
+    "Seconds": float,  # that judging took
+    "Open": verdict.TEXT,  # what is not proved, and the questions that are open
+}
+# what a row comes to, in the words of the progress line
+KINDS = ("worth fuzzing", "not proved", "not worth fuzzing", "nothing to judge", "failed")
+_EMPTY: dict[Any, Any] = {verdict.TEXT: "", verdict.NAMES: [], verdict.FLAG: False, int: 0, float: 0.0}
+_OF_VERDICT = {field.name: field.form for field in verdict.FIELDS.values()}
+
+
+def of_input(item: BulkInput, place: int) -> dict[str, Any]:
+    """The row of the `place`-th patch of an input, with nothing in it yet but what the input says of itself."""
+    row = {name: _EMPTY[kind] for name, kind in _OWN.items()}
+    return {**row, "Id": item.commit or f"{item.id}#{place + 1}", "Input": item.id, "Source": item.source, "Commit": item.commit}
+
+
+def with_commit(row: dict[str, Any], commit: Commit, said: Sequence[str]) -> dict[str, Any]:
+    """With who wrote a commit and when; `said` are the reviews in its message."""
+    author, _, when = commit.author.partition("> ")
+    seconds = when.split(" ", 1)[0]
+    try:
+        date = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        date = ""
+    return {**row, "Subject": commit.subject, "Author": f"{author}>", "Date": date, "Reviews": list(said)}
+
+
+def with_letter(row: dict[str, Any], letter: Letter, item: BulkInput) -> dict[str, Any]:
+    """With what the mail of a patch says of it."""
+    return {
+        **row,
+        "Subject": letter.subject,
+        "Author": letter.author,
+        "Date": letter.date,
+        "MessageId": letter.message_id,
+        "Version": letter.version,
+        "Number": letter.number or 0,
+        "Total": letter.total or 0,
+        "Reviews": list(each_once((*letter.reviews, *item.reviews))),
+    }
+
+
+def with_patch(row: dict[str, Any], patch: Patch) -> dict[str, Any]:
+    """With what a patch changes."""
+    paths = [file.path for file in patch.files]
+    lines = sum(len(hunk.removed) + len(hunk.added) for file in patch.files for hunk in file.hunks)
+    return {**row, "Paths": paths[:_MOST_PATHS], "FileCount": len(paths), "LineCount": lines}
+
+
+def with_verdict(row: dict[str, Any], given: Verdict, seconds: float) -> dict[str, Any]:
+    """With the verdict."""
+    missing, question = not_proved(given), settlement.open_question(given)
+    said = "; ".join(part for part in (missing, question) if part)
+    return {**row, **to_document(given), "Seconds": round(seconds, 4), "Open": said}
+
+
+def without_verdict(row: dict[str, Any], why: str, failed: bool, seconds: float = 0.0) -> dict[str, Any]:
+    """With why there is no verdict."""
+    return {**row, "NoVerdict": why, "Failed": failed, "Seconds": round(seconds, 4)}
+
+
+def line(row: dict[str, Any]) -> bytes:
+    """A row as a line of JSON. What is no text in the tree's encoding shows as `?`."""
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def kind(row: Mapping[str, Any]) -> str:
+    """Which of KINDS a row is."""
+    if "WorthFuzzing" not in row or row["WorthFuzzing"] is None:
+        return "failed" if row["Failed"] else "nothing to judge"
+    if row["DecidedBy"] == "default":
+        return "not proved"
+    return "worth fuzzing" if row["WorthFuzzing"] else "not worth fuzzing"
+
+
+def table(lines: Sequence[bytes]) -> pyarrow.Table:
+    """Lines of JSON as a table with the columns of `schema`."""
+    import pyarrow
+
+    shape = schema()
+    rows = [json.loads(text) for text in lines]
+    for row in rows:
+        if "ConfigReasons" in row:
+            row["ConfigReasons"] = list(row["ConfigReasons"].items())
+    return pyarrow.Table.from_pylist(rows, schema=shape)
+
+
+def schema() -> pyarrow.Schema:
+    """The columns of Parquet: those of the row, then those of a verdict, which are null where there is none."""
+    import pyarrow
+
+    text, whole, flag = pyarrow.string(), pyarrow.int64(), pyarrow.bool_()
+    names = pyarrow.list_(text)
+    reason = pyarrow.struct([("For", text), ("Why", text), ("Path", text), ("Line", whole)])
+    fact = pyarrow.struct([("Claim", text), ("Path", text), ("Line", whole), ("Blob", text), ("Text", text)])
+    kinds = {
+        int: whole,
+        float: pyarrow.float64(),
+        verdict.FLAG: flag,
+        verdict.NAMES: names,
+        verdict.FACTS: pyarrow.list_(fact),
+        verdict.CONFIG_SETS: pyarrow.list_(pyarrow.struct([("Enable", names), ("Disable", names), ("Lines", names)])),
+        verdict.REASONS: pyarrow.map_(text, reason),
+        verdict.TOKENS: pyarrow.struct([("Input", whole), ("Output", whole), ("Thoughts", whole), ("Estimated", flag)]),
+    }
+    columns = [(name, kinds.get(kind, text)) for name, kind in {**_OWN, **_OF_VERDICT}.items()]
+    return pyarrow.schema([*columns, ("SchemaVersion", whole)])

@@ -1,0 +1,64 @@
+"""Sources: from what a person names (a range, a mailbox, a directory, an archive) to the inputs in it, in an order of their own."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from hook.bulk import mailboxes, public_inbox, threads
+from hook.bulk.inputs import BulkInput
+from hook.change.change import UnknownRevision
+from hook.failure import CannotJudge
+from hook.source.git import GitError, Repository
+
+
+class NoSource(CannotJudge):
+    """What was named is no source of changes."""
+
+
+def listed(repo: Repository, names: Sequence[str], since: str, base: str) -> list[BulkInput]:
+    """The inputs of all sources, each once: what two sources hold comes from the first.
+
+    `since` is a date as `git log` reads it: commits and mails before it are left out. `base` stands for HEAD where a mail's base is chosen.
+    Raises NoSource, GitError, OSError.
+    """
+    inputs: dict[str, BulkInput] = {}
+    for item in itertools.chain.from_iterable(_of_source(repo, name, since) for name in names):
+        inputs.setdefault(item.id, item if item.commit else msgspec.structs.replace(item, needs=(base,)))
+    return list(inputs.values())
+
+
+def _of_source(repo: Repository, name: str, since: str) -> Iterator[BulkInput]:
+    path = pathlib.Path(name)
+    if not path.exists():
+        yield from commits(repo, name, since)
+    elif epochs := public_inbox.epochs(path):
+        yield from threads.series(public_inbox.letters(repo, epochs, since), name)
+    else:
+        oldest = mailboxes.seconds_since(repo, since)
+        yield from threads.series(mailboxes.letters(path, oldest), name)
+
+
+def commits(repo: Repository, name: str, since: str) -> Iterator[BulkInput]:
+    """The commits of a range, or all that a revision holds, the oldest first. Raises NoSource where `name` is neither."""
+    if name.startswith("-"):
+        raise NoSource(f"{name} is no revision")
+    limit = [f"--since={since}"] if since else []
+    try:
+        out = repo.run("rev-list", "--reverse", "--topo-order", "--parents", *limit, "--end-of-options", name, "--")
+    except GitError:
+        raise NoSource(f"{name} is no range or revision of this repository, and no file or directory") from None
+    for line in out.decode("ascii").splitlines():
+        commit, *parents = line.split()
+        yield BulkInput(commit, name, commit=commit, needs=(commit, *parents[:1]))
+
+
+def head(repo: Repository) -> str:
+    """The commit that HEAD names, whose settings are in force and on which mails are judged where nothing else is known of them."""
+    try:
+        return repo.run("rev-parse", "--verify", "--end-of-options", "HEAD^{commit}").decode("ascii").strip()
+    except GitError:
+        raise UnknownRevision("HEAD names no commit here: bulk needs a clone of the kernel around it, or --repo DIR") from None

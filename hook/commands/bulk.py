@@ -1,0 +1,108 @@
+"""`patch-triage bulk`: every change of whole archives judged, on this machine or on a cluster.
+
+The rows are kept in a directory as they come. A run that was stopped, or killed, goes on with --resume.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import typing
+from collections.abc import Sequence
+
+from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository
+from hook.source import setting_layers
+from hook.source.git import Repository
+from hook.source.object_store import Objects
+
+if typing.TYPE_CHECKING:
+    from hook.bulk.cluster import Left
+    from hook.bulk.inputs import BulkInput
+    from hook.bulk.piece_worker import BulkRun
+    from hook.bulk.results import BulkResults
+    from hook.commands.bulk_progress import BulkProgress
+
+_INTERRUPTED = 130
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("bulk", bulk, "judge every change of a history or an archive of mails, on one machine or on a cluster")
+    what = "A..B or a revision, an mbox, a maildir, a directory of patches, a public-inbox archive; or: summary DIR"
+    sub.add_argument("sources", nargs="+", metavar="SOURCE", help=what)
+    sub.add_argument("--out", metavar="DIR", help="keep the rows there")
+    sub.add_argument("--resume", action="store_true", help="go on with what DIR holds: judge only what is missing")
+    sub.add_argument("--since", default="", metavar="DATE", help="leave out what is older, such as 2026-01-31 or 1.week")
+    sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler (tcp://HOST:8786), not this machine alone")
+    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes of this machine (default: one a processor)")
+    sub.add_argument("--short", action="store_true", help="search for call paths only as long as while a commit waits")
+    sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
+
+
+def bulk(options: argparse.Namespace) -> int:
+    """Judge the sources, or summarise what was judged."""
+    if not options.out:
+        raise WrongUse("bulk needs --out DIR, where the rows are kept")
+    if options.jobs < 0:
+        raise WrongUse("--jobs takes a number of processes")
+    if options.jobs and options.scheduler:
+        raise WrongUse("--jobs is for this machine alone; a scheduler has workers of its own")
+    return _judge(repository(options), options)
+
+
+def _judge(repo: Repository, options: argparse.Namespace) -> int:
+    from hook.bulk import results, sources
+    from hook.bulk.cluster import NoCluster
+    from hook.commands.bulk_progress import BulkProgress
+
+    with results.opened(pathlib.Path(options.out)) as kept:
+        run = _run(repo, options, kept.head())
+        inputs = sources.listed(repo, options.sources, options.since, run.work.head)
+        kept.begin({"Sources": options.sources, "Since": options.since, **run.about()}, resume=options.resume)
+        there, kinds, number = kept.look()
+        missing = [one for one in inputs if one.id not in there]
+        progress = BulkProgress(sum(one.size for one in missing), kinds)
+        try:
+            left = _deal(run, options, missing, number, kept, progress) if missing else []
+        except KeyboardInterrupt:
+            complain("stopped; the same command with --resume goes on from here")
+            return _INTERRUPTED
+        except NoCluster as wrong:
+            complain(f"{wrong}; the same command with --resume goes on from here")
+            return NOT_JUDGED
+        finally:
+            progress.end()
+            print(f"{options.out}: {progress.summary()}")
+    if left:
+        size = sum(one.piece.size for one in left)
+        complain(f"{size} changes were not judged ({left[-1].why}); the same command with --resume tries them again")
+    return NOT_JUDGED if left else DONE
+
+
+def _run(repo: Repository, options: argparse.Namespace, head: str) -> BulkRun:
+    """What all workers are told; `head` is that of the run that is gone on with, if it is one."""
+    from hook.bulk import sources
+    from hook.bulk.judge_process import JudgeWork
+    from hook.bulk.piece_worker import BulkRun
+    from hook.record import cache
+
+    head = head or sources.head(repo)
+    with Objects(repo) as objects:
+        settings = setting_layers.at(objects, head)
+    work = JudgeWork(str(repo.git_dir), head, settings, options.short, not options.no_cache)
+    return BulkRun(work, cache.program_hash())
+
+
+def _deal(
+    run: BulkRun, options: argparse.Namespace, missing: Sequence[BulkInput], number: int, kept: BulkResults, progress: BulkProgress
+) -> list[Left]:
+    """Have the inputs judged, and keep their rows as they come. Raises NoCluster, OSError."""
+    from hook.bulk import cluster, pieces
+
+    with cluster.connected(options.scheduler, options.jobs) as client:
+        complain(f"dashboard: {client.dashboard_link}")
+        dealer = cluster.Dealer(client, run, pieces.cut(missing, run.work.settings.bulk.piece_changes, number), complain)
+        for piece, lines in dealer.judged():
+            kept.put(piece.number, lines)
+            progress.add(piece.size, lines)
+    return dealer.left

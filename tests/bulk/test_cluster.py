@@ -1,0 +1,81 @@
+"""The cluster: a real scheduler and real workers, which are killed, late, slow, or lack something; the rows are those of one process."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import signal
+
+from tests.bulk.farm import Farm, check, ended, history, parts, rows, wait_for
+from tests.small_kernel import Kernel
+
+
+def test_a_worker_that_is_killed_costs_nothing(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    named, out = history(kernel, 24), tmp_path / "out"
+    workers = [farm.worker() for _ in range(3)]
+    run = farm.run(named, "--out", str(out), "--no-cache")
+    wait_for(lambda: parts(out) > 0, run)
+    workers[0].send_signal(signal.SIGKILL)
+    assert ended(run) == 0, farm.said(run)
+    found = rows(out)
+    commits = kernel.git("rev-list", named).split()
+    assert [row["Id"] for row in found] == sorted(commits)
+    for row in found[:3]:
+        said = check(kernel, row["Id"])
+        assert said.items() <= row.items()
+
+
+def test_what_a_slow_worker_holds_comes_late_and_a_late_worker_does_the_rest(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    named, out, alone = history(kernel, 12), tmp_path / "out", tmp_path / "alone"
+    slow = farm.worker()
+    slow.send_signal(signal.SIGSTOP)
+    run = farm.run(named, "--out", str(out), "--no-cache")
+    wait_for(lambda: "dashboard" in farm.said(run), run)
+    farm.worker()
+    wait_for(lambda: parts(out) > 0, run)
+    slow.send_signal(signal.SIGCONT)
+    assert ended(run) == 0, farm.said(run)
+    assert ended(farm.run(named, "--out", str(alone), "--no-cache")) == 0
+    assert rows(out) == rows(alone) and len(rows(out)) == 12
+
+
+def test_a_scheduler_that_goes_away_ends_the_run_and_another_one_goes_on(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    named, out = history(kernel, 24), tmp_path / "out"
+    scheduler = farm.processes[0]
+    for _ in range(2):
+        farm.worker()
+    run = farm.run(named, "--out", str(out), "--no-cache")
+    wait_for(lambda: parts(out) > 0, run)
+    scheduler.send_signal(signal.SIGKILL)
+    assert ended(run) == 3
+    assert "is gone; the same command with --resume goes on from here" in farm.said(run)
+    before = rows(out)
+    farm.scheduler()
+    farm.worker()
+    run = farm.run(named, "--out", str(out), "--no-cache", "--resume")
+    assert ended(run) == 0, farm.said(run)
+    after = rows(out)
+    assert len(before) < len(after) == 24 == len({row["Id"] for row in after})
+    assert all(row in after for row in before)
+
+
+def test_what_a_worker_lacks_goes_to_another(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(kernel.path, tmp_path / "old")
+    named, out = history(kernel, 8), tmp_path / "out"
+    farm.worker(PATCH_TRIAGE_BULK_CLONE=str(tmp_path / "old"))
+    farm.worker()
+    run = farm.run(named, "--out", str(out), "--no-cache")
+    assert ended(run) == 0, farm.said(run)
+    assert "its clone lacks commit" in farm.said(run) and len(rows(out)) == 8
+
+
+def test_what_no_worker_can_judge_is_said_and_is_judged_later(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(kernel.path, tmp_path / "old")
+    named, out = history(kernel, 4), tmp_path / "out"
+    farm.worker(PATCH_TRIAGE_BULK_CLONE=str(tmp_path / "old"))
+    run = farm.run(named, "--out", str(out), "--no-cache")
+    assert ended(run) == 3
+    assert "4 changes were not judged (no worker can judge it: its clone lacks commit" in farm.said(run)
+    kernel.beside(tmp_path / "old").git("fetch", "-q", str(kernel.path), "main")
+    assert ended(farm.run(named, "--out", str(out), "--no-cache", "--resume")) == 0
+    assert len(rows(out)) == 4
