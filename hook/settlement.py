@@ -61,6 +61,7 @@ def settle(change: Change, proofs: Proofs, settings: Settings) -> Verdict:
         change_classes=tuple(dict.fromkeys(str(name) for finding in findings for name in finding.change_classes)),
         evidence=facts[:_MAX_FACTS],
         focus_symbols=focus.symbols if focus else (),
+        focus_groups=tuple(group for group in focus.groups if group[0] in focus.symbols) if focus else (),
         via=focus.via if focus else (),
         changed_functions=focus.changed if focus else (),
         needs_kmsan=proofs.leaks.needs if proofs.leaks else False,

@@ -169,6 +169,12 @@ def _config_set_document(made: ConfigSet) -> dict[str, Any]:
     return {"Enable": list(made.enable), "Disable": list(made.disable), "Lines": list(made.lines)}
 
 
+def _group(entry: Any) -> tuple[str, ...]:
+    if not isinstance(entry, list) or not all(isinstance(name, str) for name in entry):
+        raise TypeError("names alone")
+    return tuple(entry)
+
+
 def _reason(entry: Any) -> ConfigReason:
     return ConfigReason(str(entry["For"]), str(entry["Why"]), str(entry["Path"]), int(entry["Line"]))
 
@@ -215,6 +221,7 @@ def _tokens_document(spent: Tokens) -> dict[str, Any]:
 
 FLAG, TEXT, NAMES = Form(bool, _flag), Form(str, _text), Form(list, _names)
 FACTS, CONFIG_SETS = _entries(_fact_document, _fact), _entries(_config_set_document, _config_set)
+GROUPS = _entries(list, _group)
 REASONS = Form(lambda reasons: {option: _reason_document(reason) for option, reason in reasons.items()}, _reasons)
 TOKENS = Form(_tokens_document, _tokens)
 ANSWER, DECIDED_BY, STATE = _of(Answer), _of(DecidedBy), _of(State)
@@ -237,6 +244,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     worth_fuzzing: Annotated[bool, DocumentField("WorthFuzzing", FLAG)]
     focus_symbols: Annotated[tuple[str, ...], DocumentField("FocusSymbols", NAMES)] = ()
+    # a focus symbol that the compiler may inline, then its nearest callers among them: one filter, so that it matches something
+    focus_groups: Annotated[tuple[tuple[str, ...], ...], DocumentField("FocusGroups", GROUPS, rare=True)] = ()
     enable_configs: Annotated[tuple[str, ...], DocumentField("EnableConfigs", NAMES)] = ()
     needs_kmsan: Annotated[bool, DocumentField("NeedsKMSAN", FLAG)] = False
     kmsan_reasoning: Annotated[str, DocumentField("KMSANReasoning", TEXT)] = ""

@@ -59,6 +59,24 @@ def test_a_filter_matches_the_clones_of_a_function_and_no_other() -> None:
     assert syzmanager.quoted("a.b+c(d)[e]{f}^g$h|i*j?k\\l-m") == r"a\.b\+c\(d\)\[e\]\{f\}\^g\$h\|i\*j\?k\\l-m"
 
 
+def test_a_function_that_may_be_inlined_shares_its_filter_with_its_callers(changed: Kernel) -> None:
+    text = (
+        "struct pot { int n; };\n\nstatic int middling(struct pot *b, int a)\n{\n\tif (b->n > a)\n\t\treturn b->n - a * 2;\n"
+        "\tif (b->n < -a)\n\t\treturn b->n + a * 2;\n\tb->n = a;\n\treturn b->n;\n}\n\n"
+        "int first(struct pot *b)\n{\n\treturn middling(b, 1);\n}\n\nint second(struct pot *b)\n{\n\treturn middling(b, 2);\n}\n"
+    )
+    changed.commit("mm/pool.c", changed.read("mm/pool.c") + text, "more")
+    changed.commit("mm/pool.c", changed.read("mm/pool.c").replace("b->n = a;", "b->n = a + 1;"), "change")
+    verdict = json.loads(changed.triage("check", "HEAD", "--format", "json"))
+    assert verdict["FocusSymbols"] == ["middling", "first", "second"]
+    assert verdict["FocusGroups"] == [["middling", "first", "second"]]
+    filters = areas(changed.triage("export", "syz-manager", "HEAD~1..HEAD"))["triage_focus"]["filter"]["functions"]
+    pattern = re.compile(filters[0])
+    assert all(pattern.search(name) for name in ("middling", "first", "second", "middling.isra.0", "second.part.0"))
+    assert not any(pattern.search(name) for name in ("middling_one", "a_first", "middling|first", "third"))
+    changed.git("reset", "-q", "--hard", "HEAD~2")
+
+
 def test_nothing_worth_fuzzing_gives_no_areas(changed: Kernel) -> None:
     assert changed.triage("export", "syz-manager", "HEAD~1") == '{\n\t"experimental": {\n\t\t"focus_areas": []\n\t}\n}\n'
 

@@ -21,6 +21,7 @@ from hook.c.translation_unit import TranslationUnit
 
 # tokens of a static function with several callers, below which GCC at -O2 mostly inlines it
 _SMALL = 42
+_SURE = 75  # from which on it mostly keeps it; between the two it is not sure
 _MOST_CALLERS = 20  # that replace one inlined function
 _TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
 _NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
@@ -29,6 +30,7 @@ _NO_COVERAGE = lazy_re.compile(
     # asm/idtentry.h: the body is the noinstr function itself, or always inlined into it
     rb"|\bDEFINE_(?:IDTENTRY(?!_IRQ|_SYSVEC)|FREDENTRY)\w*\("
 )
+_TOKEN = lazy_re.compile(rb"\w+|[^\w\s]")
 _SYSTEM_CALL = lazy_re.compile(r"(?:compat_)?sys_\w+\Z")
 
 
@@ -52,6 +54,7 @@ class Aim(msgspec.Struct, frozen=True):
     why: str
     instrumented: bool = True  # whether KCOV sees it, by its own attributes
     by_data: bool = False
+    may_be_in: tuple[str, ...] = ()  # if it may be inlined all the same: its nearest callers that surely have an address
 
 
 class FileFunctions(msgspec.Struct, frozen=True):
@@ -322,10 +325,12 @@ def _functions_using(names: Iterable[bytes], after: TranslationUnit, nodes: dict
     return [name for name in dict.fromkeys(users) if name in nodes]
 
 
-def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: TranslationUnit) -> Iterator[Aim]:
-    """The function itself, or where the compiler inlines it, its nearest callers that have an address."""
+def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: TranslationUnit) -> list[Aim]:
+    """The function itself, or where the compiler inlines it, its nearest callers that have an address; both where that is not sure."""
     waiting = [(changed.name, changed.why)]
     seen: set[str] = set()
+    found: list[Aim] = []
+    unsure: set[str] = set()
     while waiting and len(seen) < _MOST_CALLERS:
         name, why = waiting.pop(0)
         if name in seen or name not in nodes:
@@ -342,25 +347,41 @@ def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: Translatio
             continue
         if inlined == "inline":
             continue  # it has no caller in this file
+        if _may_be_inlined(node, after):
+            unsure.add(name)
+            waiting += [(caller, f"{name}, which the compiler may inline into it, changed") for caller in callers]
         head = _head(node.definition, after)
-        yield Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data)
+        found.append(Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data))
+    sure = tuple(aim.name for aim in found if aim.name not in unsure)
+    return [msgspec.structs.replace(aim, may_be_in=sure) if aim.name in unsure else aim for aim in found]
 
 
 def _inlined(node: Node, after: TranslationUnit) -> str:
     """Why the compiler will most likely inline a function; empty where it most likely keeps it."""
     head = _head(node.definition, after)
-    if b"static" not in head or b"noinline" in head or b"..." in head or b"__used" in head:
-        return ""
-    if node.address_taken:
+    if not _is_plain_static(node, head):
         return ""
     if b"inline" in head:
         return "inline"
     if len(node.callers) == 1:
         return "called once"
+    return "small" if node.callers and _size(node, after) < _SMALL else ""
+
+
+def _may_be_inlined(node: Node, after: TranslationUnit) -> bool:
+    """Whether the compiler may inline a function that it most likely keeps."""
+    return bool(node.callers) and _is_plain_static(node, _head(node.definition, after)) and _size(node, after) < _SURE
+
+
+def _is_plain_static(node: Node, head: bytes) -> bool:
+    """Whether the compiler is free to inline each call of a function, and then keeps none of it."""
+    return b"static" in head and not node.address_taken and not any(word in head for word in (b"noinline", b"...", b"__used"))
+
+
+def _size(node: Node, after: TranslationUnit) -> int:
+    """The tokens of a function."""
     body = after.scan.code[node.definition.body[0] : node.definition.body[1]]
-    if node.callers and len(re.findall(rb"\w+|[^\w\s]", body)) + len(re.findall(rb"\w+|[^\w\s]", head)) < _SMALL:
-        return "small"
-    return ""
+    return len(_TOKEN.findall(body)) + len(_TOKEN.findall(_head(node.definition, after)))
 
 
 def _head(definition: Definition, after: TranslationUnit) -> bytes:

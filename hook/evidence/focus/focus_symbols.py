@@ -7,7 +7,7 @@ but cannot be aimed at, and the few callers of a changed function, are `Via`. do
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -36,6 +36,7 @@ class Focus(msgspec.Struct, frozen=True):
 
     symbols: tuple[str, ...] = ()
     via: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()  # a symbol that may be inlined all the same, then its nearest callers among `symbols`
     changed: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     callers: tuple[Callers, ...] = ()
@@ -82,12 +83,21 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, srcar
     return Focus(
         tuple(symbols)[:most],
         (*tuple(symbols)[most:], *via)[:_MOST_VIA],
+        tuple(_together(aims, list(symbols)[:most], target_arch)),
         tuple(changed_functions.symbol(function.name, target_arch) for function in changed)[:_MOST_CHANGED],
         tuple(facts),
         tuple(callers),
         paths,
         any(aim.name not in {known.function for known in callers} for aim in aims),
     )
+
+
+def _together(aims: Iterable[Aim], symbols: Sequence[str], target_arch: str) -> Iterator[tuple[str, ...]]:
+    """Each symbol that may be inlined all the same, with its nearest callers that are symbols too."""
+    for aim in aims:
+        callers = [name for caller in aim.may_be_in if (name := changed_functions.symbol(caller, target_arch)) in symbols]
+        if callers and aim.name in symbols:
+            yield (aim.name, *callers)
 
 
 def _groups(aims: Iterable[Aim], files: Iterable[FileFunctions], source: Source, srcarch: str) -> Iterator[Iterable[Aim]]:

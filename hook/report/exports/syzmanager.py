@@ -101,14 +101,15 @@ def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[s
     """
     worth = [item for item in items if item.verdict.worth_fuzzing]
     said: list[str] = []
-    focus = _functions(_union(item.symbols for item in worth), symbols, said)
+    together = {group[0]: group for item in worth for group in item.verdict.focus_groups}
+    focus = _functions(_union(item.symbols for item in worth), together, symbols, said)
     for name in _union(item.verdict.focus_symbols for item in worth):
         if not any(name in item.symbols for item in worth):
             said.append(f"{name} is left out: nothing shows that it has an address in instrumented code")
     modified = []
     if symbols is not None:
         changed = [name for name in _union(item.verdict.changed_functions for item in worth) if function(name) not in focus]
-        modified = _functions(changed, symbols, [])
+        modified = _functions(changed, {}, symbols, [])
     paths = _union(item.files for item in worth)
     defined = {path: names for item in worth for path, names in item.functions.items()}
     files = _files(paths, symbols, defined, said)
@@ -150,9 +151,10 @@ def merged(text: str, ours: dict[str, Any]) -> tuple[str, int]:
     return json.dumps(config, indent="\t", ensure_ascii=False) + "\n", len(_COMMENT.findall(text))
 
 
-def function(name: str) -> str:
-    """The filter for a function, however the compiler has cloned it."""
-    return f"^{quoted(name)}{_SUFFIX}$"
+def function(name: str, *callers: str) -> str:
+    """The filter for a function, or for one of its callers where it is inlined, however the compiler has cloned them."""
+    names = "|".join(map(quoted, (name, *callers)))
+    return f"^({names}){_SUFFIX}$" if callers else f"^{names}{_SUFFIX}$"
 
 
 def quoted(text: str) -> str:
@@ -160,14 +162,15 @@ def quoted(text: str) -> str:
     return _SPECIAL.sub(lambda match: "\\" + match[0], text)
 
 
-def _functions(names: Iterable[str], symbols: Symbols | None, said: list[str]) -> list[str]:
+def _functions(names: Iterable[str], together: Mapping[str, Sequence[str]], symbols: Symbols | None, said: list[str]) -> list[str]:
+    """The filters for functions; `together` has those that may be inlined, each with its callers."""
     found = []
     text = "\n".join(one.name for one in symbols.functions) if symbols else ""
     for name in names:
         if not _SYMBOL.match(name):
             said.append(f"{name[:60]!r} is left out: no name of a function")
         elif symbols is None:
-            found.append(function(name))
+            found.append(function(*(one for one in together.get(name, (name,)) if _SYMBOL.match(one))))
         else:
             built = re.findall(f"(?m)^{re.escape(name)}(?:\\.(?:isra|constprop|part|cold|llvm)\\..*)?$", text)
             if not built:

@@ -88,6 +88,58 @@ def test_an_edit_and_what_it_changes(old: str, new: str, changed: list[str], aim
     assert edited(old, new) == (changed, aims)
 
 
+UNSURE = """
+static int middling(struct box *b, int a)
+{
+	if (b->count > a)
+		return b->count - a * 2;
+	if (b->count < -a)
+		return b->count + a * 2;
+	b->count = a;
+	return b->count;
+}
+
+static int outer(struct box *b)
+{
+	return middling(b, 1) + middling(b, 2);
+}
+
+int first(struct box *b)
+{
+	return outer(b);
+}
+
+SYSCALL_DEFINE1(second, struct box *, b)
+{
+	return middling(b, 3);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "together"),
+    [
+        ("b->count = a;", "b->count = a + 1;", {"middling": ("sys_second", "first"), "sys_second": (), "first": ()}),
+        ("return middling(b, 3);", "return middling(b, 4);", {"sys_second": ()}),
+        ("static int middling", "static noinline int middling", {"middling": ()}),  # it surely has an address
+        ("static int middling", "int middling", {"middling": ()}),
+        ("b->count = a;", "b->count = a; b->a = b->b = b->c = b->d = b->e = b->f = 0;", {"middling": ()}),  # larger: it mostly has one
+    ],
+)
+def test_a_function_that_may_be_inlined_is_named_with_its_nearest_callers_that_surely_are_not(
+    old: str, new: str, together: dict[str, tuple[str, ...]]
+) -> None:
+    assert UNSURE.count(old) == 1
+    found = changed_functions.of_file("mm/x.c", UNSURE.encode(), UNSURE.replace(old, new).encode())
+    assert {aim.name: aim.may_be_in for aim in found.aims} == together
+
+
+def test_functions_that_call_each_other_in_a_circle_are_named_once() -> None:
+    circle = UNSURE.replace("b->count = a;", "b->count = outer(b);")
+    found = changed_functions.of_file("mm/x.c", UNSURE.encode(), circle.encode())
+    assert [aim.name for aim in found.aims] == ["middling", "sys_second", "first"]
+
+
 def test_users_of_a_type_do_not_drown_the_functions_that_changed() -> None:
     both = BEFORE.replace("\tint count;\n", "\tlong count;\n").replace("return a - 1;", "return a - 3;")
     changed, _ = changed_functions.of_patch([changed_functions.of_file("mm/x.c", BEFORE.encode(), both.encode())])
