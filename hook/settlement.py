@@ -222,7 +222,7 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
     if len(still) < total:
         text += f" {_files(total - len(still))} of {total} proved harmless."
     if evidence.unread:
-        text += f" {_files(evidence.unread)} not compared: not in this partial clone, or beyond limits.evidence_bytes."
+        text += f" {_files(evidence.unread)} not compared: not in this repository, or beyond limits.evidence_bytes."
     if change.patch.hunks_missing:
         text += f" No hunks: {change.patch.hunks_missing}."
     if proofs.reached is not None and proofs.reached.questions:

@@ -226,3 +226,15 @@ def test_of_very_many_files_the_paths_prove_what_they_prove_of_one(kernel: Kerne
     kernel.stage("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count", "pool->count--"))
     judged = json.loads(kernel.triage("check", "--format", "json"))
     assert judged["DecidedBy"] == "default" and judged["WorthFuzzing"]
+
+
+def test_a_merge_with_conflicts_is_not_called_a_partial_clone(kernel: Kernel) -> None:
+    kernel.git("checkout", "-qb", "side")
+    text = kernel.read("mm/pool.c")
+    kernel.commit("mm/pool.c", text.replace("count >= POOL_MAX", "count > POOL_MAX - 2"))
+    kernel.git("checkout", "-q", "main")
+    kernel.commit("mm/pool.c", text.replace("count >= POOL_MAX", "count > POOL_MAX - 3"))
+    kernel.git("merge", "side", ok=1)
+    kernel.commit("mm/pool.c", text.replace("count >= POOL_MAX", "count > POOL_MAX - 4"), "merge")
+    said = kernel.triage("check", "HEAD")
+    assert "as after a merge with conflicts: not compared" in said and "partial clone" not in said

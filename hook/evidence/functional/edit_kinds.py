@@ -8,13 +8,14 @@ from __future__ import annotations
 import collections
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.tokens.comparison import Unreadable
 from hook.evidence.change_classes import ChangeClass
+from hook.evidence.functional.alike_code import may_be_alike
 from hook.evidence.functional.logs import logging_calls
 from hook.evidence.functional.token_places import CONDITION, STATEMENT_ENDS, Tokens, differing
 
@@ -35,13 +36,15 @@ _COUNTING = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONS
 Statement = Tokens
 
 
-def counts_as_functional(edit: Edit, classes: Iterable[ChangeClass]) -> bool:
+def counts_as_functional(edit: Edit, classes: Iterable[ChangeClass], renames: Mapping[bytes, bytes]) -> bool:
     """Whether an edit of a .c file with these classes, not proved harmless, counts as a change of what the kernel does.
 
     It does where statements of a function differ. Refactors and assertions count, whatever their author says of them, because fuzzing
-    farms count them too. Statements that only moved, declarations, types, macros and data stay open.
+    farms count them too. Statements that only moved, declarations, types, macros and data stay open, and so does what a compiler may turn
+    into the same code.
     """
-    return edit.either.is_function and edit.old is not None and edit.new is not None and not _COUNTING.isdisjoint(classes)
+    counts = edit.either.is_function and edit.old is not None and edit.new is not None and not _COUNTING.isdisjoint(classes)
+    return counts and not may_be_alike(edit, renames)
 
 
 def of_edit(edit: Edit) -> tuple[ChangeClass, ...]:

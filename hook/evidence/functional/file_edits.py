@@ -53,7 +53,7 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     # an edit of comments needs none of these
     from hook.c import segments, translation_unit
     from hook.evidence.focus import changed_functions
-    from hook.evidence.functional import edit_kinds, harmless_rules
+    from hook.evidence.functional import alike_code, edit_kinds, harmless_rules
     from hook.evidence.functional.surroundings import Surroundings
 
     before, after = translation_unit.of_text(old), translation_unit.of_text(new)
@@ -67,7 +67,7 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     if why == _CODE and touched.changed:
         why = f"{_CODE} in {_listed([function.name for function in touched.changed])}"
     classes = [edit_kinds.of_edit(edit) for edit in edits]
-    counts = path.endswith(".c") and any(map(edit_kinds.counts_as_functional, edits, classes))
+    counts = path.endswith(".c") and any(map(edit_kinds.counts_as_functional, edits, classes, itertools.repeat(alike_code.renames(edits))))
     named = tuple(dict.fromkeys(itertools.chain.from_iterable(classes)))
     if why == _CODE and named:
         why = f"{', '.join(named)} changed"

@@ -23,6 +23,10 @@ if typing.TYPE_CHECKING:
 
 
 _INCLUDABLE = lazy_re.compile(r"\.(?:[chSs]|inc|def|tbl|rs)\Z")
+_MISSING = {
+    True: "a blob is not in this repository (a partial clone): not compared",
+    False: "one version is not in this repository, as after a merge with conflicts: not compared",
+}
 _LEAST_BYTES = 4096  # that a file counts for: to ask git for it costs something too
 
 
@@ -122,7 +126,7 @@ def _compared(file: FileChange, language: str, source: Source, reachable: Judgem
     line = _first_line(file)
     sides = [blob for _, blob in source.objects.read_all([file.old_blob, file.new_blob])]
     if any(side is None for side in sides):
-        fact = _fact("a blob is not in this repository (a partial clone): not compared", file, line)
+        fact = _fact(_MISSING[source.repo.is_partial], file, line)
         return Finding(Open(), reachable, (), fact, unread=True)
     old, new = (side.data if side else None for side in sides)
     if old is None or new is None:

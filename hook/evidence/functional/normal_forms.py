@@ -13,7 +13,7 @@ from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, 
 _WORDS = frozenset(b"__maybe_unused __always_unused __must_check __force __iomem __bitwise __nocast __private".split())
 _ANNOTATION_CALLS = frozenset(b"__acquires __releases __must_hold __cond_acquires".split())
 ANNOTATIONS = _WORDS | _ANNOTATION_CALLS | {b"fallthrough"}
-_ZEROS = frozenset((b"0", b"NULL", b"false"))
+ZEROS = frozenset((b"0", b"NULL", b"false"))
 _OPEN_ESCAPE = lazy_re.compile(rb'\\(?:x[0-9a-fA-F]*|[0-7]{1,3})"\Z')
 
 
@@ -40,7 +40,7 @@ def unannotated(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
 
 def without_zero(tokens: Tokens, own: frozenset[bytes]) -> Tokens:
     """`static int x = 0;` as `static int x;` (C11 6.7.9, paragraph 10); `own` are names that the file defines itself."""
-    if len(tokens) > 3 and tokens[-3] == b"=" and tokens[-2] in _ZEROS - own and b"static" in tokens and b"," not in tokens:
+    if len(tokens) > 3 and tokens[-3] == b"=" and tokens[-2] in ZEROS - own and b"static" in tokens and b"," not in tokens:
         return (*tokens[:-3], b";")
     return tokens
 

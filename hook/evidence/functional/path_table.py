@@ -88,6 +88,12 @@ ROWS: tuple[Row, ...] = (
         "an editor's or a checker's settings are not built",
         harmless=ChangeClass.GIT_SETTINGS,
     ),
+    Row(
+        r"\.(github|gitlab|vscode|idea|husky|devcontainer)/.*|\.(gitlab-ci|pre-commit-config|patch-triage)\.ya?ml|\.?lefthook(-local)?\.ya?ml"
+        r"|\.b4-config|\.gitreview|(PREUPLOAD|PRESUBMIT)\.cfg|(.*/)?\.kunitconfig",
+        "a developer's own set-up is not part of the build",
+        harmless=ChangeClass.GIT_SETTINGS,
+    ),
     Row(r"(.*/)?\.gitattributes", "attributes can change the content of files at checkout", may_be_built=True),
     Row(
         r"tools/(.*/)?Documentation/.*",

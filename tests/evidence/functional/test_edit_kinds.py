@@ -72,7 +72,9 @@ def test_each_kind_of_edit_has_its_class(old: str, new: str, expected: tuple[str
     kinds = [edit_kinds.of_edit(edit) for edit in edits]
     assert tuple(dict.fromkeys(itertools.chain.from_iterable(kinds))) == expected
     # refactors and assertions count; what only describes or moves, or stands outside of functions, stays open
-    assert any(map(edit_kinds.counts_as_functional, edits, kinds)) is bool({"code", "constant", "assertion"} & set(expected))
+    assert any(edit_kinds.counts_as_functional(edit, kind, {}) for edit, kind in zip(edits, kinds, strict=True)) is bool(
+        {"code", "constant", "assertion"} & set(expected)
+    )
 
 
 def test_check_says_the_kind_of_change_and_the_functions_in_a_line_each(kernel: Kernel) -> None:

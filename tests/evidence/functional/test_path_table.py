@@ -22,6 +22,14 @@ from hook.verdict import Answer
         "arch/x86/boot/.gitignore",
         ".get_maintainer.ignore",
         ".clang-format",
+        ".pre-commit-config.yaml",
+        ".patch-triage.yaml",
+        ".github/workflows/ci.yml",
+        ".gitlab-ci.yml",
+        ".vscode/settings.json",
+        "lefthook.yml",
+        "PREUPLOAD.cfg",
+        "fs/ext4/.kunitconfig",
         ".editorconfig",
         "tools/testing/selftests/mm/Makefile",
         "tools/testing/selftests/bpf/test.c",
@@ -149,3 +157,8 @@ def test_a_makefile_of_another_architecture_keeps_its_two_answers_apart():
 )
 def test_the_language_follows_the_name(path, language):
     assert path_table.language(path) == language
+
+
+@pytest.mark.parametrize("path", ["fs/.vscode/main.c", "fs/ext4/kunitconfig", "fs/lefthook.yml", ".github", "mm/PREUPLOAD.cfg"])
+def test_a_developers_set_up_counts_only_where_it_is_looked_for(path):
+    assert not path_table.classify(path, "x86_64").is_harmless
