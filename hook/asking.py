@@ -33,6 +33,8 @@ class Asking(msgspec.Struct, frozen=True):
         return self.at_commit and not self.may_wait
 
 
+NO_MODEL = "no model is set up (agent.base_url)"
+NOT_YET = "not asked yet: `--wait` asks, and so does a push"
 NOT_ASKED = Asking(mode="never")
 BEFORE_COMMIT = Asking(mode="never", at_commit=True)
 
@@ -48,7 +50,7 @@ class Unanswered(msgspec.Struct, frozen=True):
 def refusal(change: Change, settings: Settings, asking: Asking) -> str:
     """Why no model may be asked about this change; empty if one may."""
     if not settings.agent.base_url:
-        return "no model is set up (agent.base_url)"
+        return NO_MODEL
     from hook.agent import consent
 
     paths = sorted({path for file in change.patch.files for path in (file.old_path, file.path)})
@@ -64,7 +66,7 @@ def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking
     if why := refusal(change, settings, asking):
         return f"not asked: {why}", False
     if not asking.may_wait:
-        return "not asked yet: `--wait` asks, and so does a push", False
+        return NOT_YET, False
     return "asked: " + ("--agent always" if asking.mode == "always" else "the evidence leaves it open"), True
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 
-from hook.asking import Asking
+from hook.asking import NO_MODEL, NOT_YET, Asking
 from hook.change.change import Change
 from hook.config import Settings
 from hook.record import cache, store
@@ -44,7 +44,9 @@ def known(change: Change, objects: Objects, settings: Settings, asking: Asking) 
     answered = _of_agents(change, objects, settings, asking)
     if answered is None and asking.may_wait:
         return None
-    return EarlierVerdict(answered or verdict, "a model has answered before")
+    if answered is None:
+        return EarlierVerdict(verdict, NOT_YET if settings.agent.base_url else NO_MODEL)
+    return EarlierVerdict(answered, "a model has answered before")
 
 
 def _of_evidence(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Verdict | None:

@@ -47,6 +47,13 @@ class Judged(msgspec.Struct, frozen=True):
     hunks: tuple[hunk_classes.Classified, ...] = ()  # where they were asked for
     unanswered: Unanswered | None = None  # the question of this run that got no answer, if there is one
 
+    @property
+    def unsettled(self) -> str:
+        """Why no model has settled what the evidence leaves open; empty where it leaves nothing open."""
+        if self.verdict.decided_by is not DecidedBy.DEFAULT:
+            return ""
+        return self.unanswered.why if self.unanswered else self.asked.removeprefix("not asked: ")
+
 
 class NotJudged(msgspec.Struct, frozen=True):
     """A commit without a verdict: because there is nothing to judge, or because it could not be read."""

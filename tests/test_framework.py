@@ -86,6 +86,6 @@ def test_an_installed_config_makes_records(kernel: Kernel, published: pathlib.Pa
 
     series = ("run", "--hook-stage", "manual", "patch-triage-series", "--from-ref", "HEAD~1", "--to-ref", "HEAD")
     out = framework(kernel, cache, *series, ok=1)
-    assert "1 of 1 patches worth fuzzing" in out and "stopped by policy.block: unjudged" in out
+    assert "1 patch: 0 worth fuzzing, 1 open, 0 not" in out and "stopped by policy.block: unjudged" in out
     kernel.git("config", "--unset", "patchtriage.policy.block")
     assert "Passed" in framework(kernel, cache, *series)

@@ -90,13 +90,13 @@ def _result(one: Told) -> dict[str, str]:
 def _as_one(told: list[Told]) -> dict[str, str]:
     """One result for a series: what to aim at and to configure, of all its patches together."""
     from hook.report.exports import Attention, attention
-    from hook.report.text import one_line
+    from hook.report.text import one_line, tally
 
     verdicts = [one.verdict for one in told if one.verdict is not None]
     wanted = [one for one in verdicts if attention(one) is not Attention.SUCCESS]
     symbols = list(dict.fromkeys(name for one in wanted for name in one.focus_symbols))
     options = list(dict.fromkeys(name for one in wanted for name in one.enable_configs))
-    summary = f"{len(wanted)} of {len(told)} patches worth fuzzing"
+    summary = tally(verdicts)
     summary += f": {', '.join(symbols)}" if symbols else ""
     summary += f" (needs {', '.join(options)})" if options else ""
     if len(verdicts) < len(told):

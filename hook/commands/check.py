@@ -39,7 +39,7 @@ def register(command: Command) -> None:
     sub.add_argument("--profile", choices=("default", "farm"), default="default", help="rules that the model's answer must meet")
     sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
     sub.add_argument("--dry-run", action="store_true", help="print what would be sent to the model, and send nothing")
-    sub.add_argument("--explain", action="store_true", help="say why the model was asked or was not")
+    sub.add_argument("--explain", action="store_true", help="say why the verdict is what it is, and why a model was asked or was not")
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
     sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
     sub.add_argument("--format", choices=("text", "json", "yaml"), default="text")
@@ -163,10 +163,14 @@ def _asking(settings: config.Settings, options: argparse.Namespace) -> Asking:
         return NOT_ASKED
     if options.agent == "always" and not settings.agent.base_url and not options.dry_run:
         raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
-    now = options.wait or options.agent == "always"
-    deadline = time.monotonic() + settings.agent.max_seconds if now else 0.0
+    deadline = time.monotonic() + settings.agent.max_seconds if _is_awaited(options) else 0.0
     progress = _progress if sys.stderr.isatty() else lambda line: None
     return Asking(options.agent, options.profile, deadline, progress)
+
+
+def _is_awaited(options: argparse.Namespace) -> bool:
+    """Whether the person wants the answer of a model now."""
+    return (options.wait or options.agent == "always") and not (options.offline or options.agent == "never")
 
 
 def _progress(line: str) -> None:
@@ -207,7 +211,12 @@ def _print_all(
         if sys.stderr.isatty() and one.trajectory is not None:
             _progress("")
         if options.explain:
-            complain(f"{one.change.label}: {one.asked}")
+            complain(f"{one.change.label}: {one.verdict.reasoning}")
+            if settings.agent.base_url:
+                complain(f"{one.change.label}: {one.asked}")
+        if _is_awaited(options) and one.unsettled:
+            complain(f"{one.change.label}: no model has settled it: {one.unsettled}")
+            code = max(code, NOT_JUDGED)
         if one.trajectory is not None and one.trajectory.wrong:
             complain(one.trajectory.wrong)
         if triage.stops(settings.policy.block, one.verdict):

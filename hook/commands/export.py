@@ -100,6 +100,14 @@ def item(
         return Item(change.commit, subject, verdict)
     source, arch = Source(objects, change.after), settings.target.arch
     files = [file.path for file in change.patch.files if file.new_blob and _is_instrumented(source, file.path, arch)]
+    if files:
+        from hook.kernel.kernel import Kernel
+
+        kernel = Kernel(source, arch, settings.fuzz.toolchain, settings.base_config)
+        for path, why in [(path, kernel.excluded(path)) for path in files]:
+            if why:
+                files.remove(path)
+                complain(f"{path} is left out, no kernel for {arch} is built with it: {why}")
     headers = [file.path for file in change.patch.files if file.new_blob and file.path.endswith(".h")]
     includers = [path for header in headers for path in _includers(source, header, arch)]
     # the evidence names only what can be hit; a model, and who edits a note, may name anything

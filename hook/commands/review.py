@@ -7,6 +7,7 @@ the last: an early patch may add what only a later one uses. Verdicts are rememb
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -72,7 +73,11 @@ def review(options: argparse.Namespace) -> int:
         print(json.dumps(report.document(judged)))
     else:
         print("\n".join(report.lines(judged)))
-    if any(one.failed for one in (*judged.patches, judged.whole)):
+    every = (*judged.patches, judged.whole)
+    unsettled = collections.Counter(one.why for one in every if one.verdict is not None and one.why)
+    for why, times in unsettled.items():
+        complain(f"no model has settled {times} of {len(every)}: {why}")
+    if unsettled or any(one.failed for one in every):
         return NOT_JUDGED
     return _stopped(judged, policy)
 
@@ -91,8 +96,10 @@ def _stopped(judged: JudgedSeries, policy: str) -> int:
 
     stopping = [one.label for one in judged.patches if one.verdict is not None and stops(policy, one.verdict)]
     if stopping:
-        more = f" and {len(stopping) - 1} more" if len(stopping) > 1 else ""
-        complain(f"stopped by policy.block: {policy} ({stopping[0]}{more})")
+        from hook.stages.push import stopped
+
+        for line in stopped("review", policy, stopping):
+            complain(line)
     return STOPPED if stopping else DONE
 
 

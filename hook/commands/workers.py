@@ -127,7 +127,7 @@ def _judge(work: Work, what: str | Change | Ends | JudgedPatch) -> JudgedPatch:
         (found,) = triage.judge_commits(work.repo, objects, work.settings, [what], use_cache=work.use_cache, asking=_asking(work))
     if isinstance(found, triage.NotJudged):
         return JudgedPatch(label, None, found.why, found.failed)
-    return JudgedPatch(label, found.verdict, seconds=time.monotonic() - started)
+    return JudgedPatch(label, found.verdict, found.unsettled if work.wait else "", seconds=time.monotonic() - started)
 
 
 def _judge_whole(work: Work, ends: Ends) -> JudgedPatch:
@@ -148,7 +148,7 @@ def _judge_change(work: Work, change: Change) -> JudgedPatch:
             found = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=_asking(work))
     except CannotJudge as wrong:
         return JudgedPatch(change.label, None, str(wrong), failed=True)
-    return JudgedPatch(change.label, found.verdict, seconds=time.monotonic() - started)
+    return JudgedPatch(change.label, found.verdict, found.unsettled if work.wait else "", seconds=time.monotonic() - started)
 
 
 def _asking(work: Work) -> Asking:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hook.report import page
-from hook.report.text import one_line, plain, table
+from hook.report.text import one_line, plain, table, tally
 from hook.verdict import Verdict, to_document
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -47,9 +47,12 @@ class JudgedSeries(msgspec.Struct, frozen=True):
         return self._union("devices")
 
     @property
-    def worth(self) -> int:
-        """How many patches are worth fuzzing."""
-        return sum(one.verdict is not None and one.verdict.worth_fuzzing for one in self.patches)
+    def tally(self) -> str:
+        """How many patches are worth fuzzing, open, and not."""
+        missing = sum(one.failed for one in self.patches)
+        more = f", {missing} not judged" if missing else ""
+        count = len(self.patches)
+        return f"{count} {'patch' if count == 1 else 'patches'}: {tally(one.verdict for one in self.patches if one.verdict)}{more}"
 
     def _union(self, field: str) -> list[str]:
         every = [one.verdict for one in (self.whole, *self.patches) if one.verdict is not None and one.verdict.worth_fuzzing]
@@ -60,7 +63,7 @@ def lines(series: JudgedSeries) -> list[str]:
     """A line a patch, then the whole."""
     found = table([(one.label, _said(one)) for one in series.patches])
     found.append("")
-    found.append(f"{series.worth} of {len(series.patches)} patches worth fuzzing; all together: {plain(_said(series.whole))}")
+    found.append(f"{series.tally}; all together: {plain(_said(series.whole))}")
     for title, names in (("aim at", series.symbols), ("kernel options", series.options), ("devices", series.devices)):
         if names:
             found.append(f"  {title}: {plain(', '.join(names))}")
@@ -92,7 +95,7 @@ def render(title: str, series: JudgedSeries, runs: Mapping[int, str]) -> str:
             style=style,
             rows=patches,
             whole=rows[-1],
-            worth=series.worth,
+            tally=series.tally,
             union=[("Aim at, of all", series.symbols), ("Kernel options, of all", series.options), ("Devices, of all", series.devices)],
             open=[row for row in patches if row["worth"] == "open" or row["failed"]],
             tokens=sum(row["tokens"] for row in rows),

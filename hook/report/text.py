@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hook import lazy_re
 from hook.report.chain import chains
@@ -43,6 +43,19 @@ def _is_control(char: str) -> bool:
 def one_line(verdict: Verdict) -> str:
     """The verdict as one line."""
     return plain(headline(verdict))
+
+
+def tally(verdicts: Iterable[Verdict]) -> str:
+    """How many are worth fuzzing by proof or by a model, left open, and not worth it."""
+    worth = left_open = harmless = 0
+    for verdict in verdicts:
+        if verdict.decided_by is DecidedBy.DEFAULT:
+            left_open += 1
+        elif verdict.worth_fuzzing:
+            worth += 1
+        else:
+            harmless += 1
+    return f"{worth} worth fuzzing, {left_open} open, {harmless} not"
 
 
 def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) -> list[str]:

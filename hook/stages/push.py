@@ -103,16 +103,20 @@ def _is_recorded(judged: triage.Judged, recorded: Verdict | None) -> bool:
 def _report_push(judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged]) -> None:
     failed = [one for one in missed if one.failed]
     worth = [one for one in judged if one.verdict.worth_fuzzing]
-    parts = [f"{len(worth)} worth fuzzing", f"{len(judged) - len(worth)} not"]
-    if failed:
-        parts.append(f"{len(failed)} could not be judged")
     count = len(judged) + len(failed)
-    say(f"{count} {'commit' if count == 1 else 'commits'}: {', '.join(parts)}")
+    more = f", {len(failed)} could not be judged" if failed else ""
+    say(f"{count} {'commit' if count == 1 else 'commits'}: {text.tally(one.verdict for one in judged)}{more}")
     rows = [(one.change.label, text.one_line(one.verdict)) for one in worth] + [(one.commit[:12], one.why) for one in failed]
     for line in text.table(rows[:_NAMED_IN_PUSH]):
         say(f"  {line}")
     if len(rows) > _NAMED_IN_PUSH:
         say(f"  and {len(rows) - _NAMED_IN_PUSH} more")
+
+
+def stopped(what: str, policy: str, by: Sequence[str]) -> list[str]:
+    """What is said where a policy stops a push or a review: all that it stops at, a line each where there are several."""
+    head = f"{what} stopped by policy.block: {policy}"
+    return [f"{head} ({by[0]})"] if len(by) == 1 else [f"{head}, {len(by)} commits:", *(f"  {one}" for one in by)]
 
 
 def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged], more: Sequence[str]) -> int:
@@ -122,6 +126,7 @@ def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triag
     stopping += [*(one.why if one.unknown else one.commit[:12] for one in missed if one.failed or one.unknown), *more]
     if not stopping:
         return 0
-    say(f"push stopped by policy.block: {policy} ({stopping[0]}" + (f" and {len(stopping) - 1} more)" if len(stopping) > 1 else ")"))
+    for line in stopped("push", policy, stopping):
+        say(line)
     say(_ALL_THE_SAME)
     return STOPPED

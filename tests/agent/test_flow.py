@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
 from tests.small_kernel import Kernel
@@ -99,7 +100,7 @@ def test_refused_for_ever_the_evidence_decides(changed: Kernel, scripted: Callab
 
 def test_the_model_is_asked_only_what_is_open_and_only_with_consent(changed: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(says(results(why=CITED)), says(kmsan()))
-    _, error = changed.triage_both("check", "HEAD", "--wait", "--explain", **model.environment)
+    _, error = changed.triage_both("check", "HEAD", "--wait", "--explain", **model.environment, ok=3)
     assert "not asked: nobody has allowed code of this repository to go to localhost" in error and not model.requests
     out = changed.triage("agent", "enable", **model.environment)
     assert f"may now go to {model.url.split('/')[2]} (scripted)" in out
@@ -109,10 +110,43 @@ def test_the_model_is_asked_only_what_is_open_and_only_with_consent(changed: Ker
     _, error = changed.triage_both("check", "HEAD", "--wait", "--explain", **model.environment)
     assert "not asked: the evidence settles it" in error and len(model.requests) == 2
     elsewhere = model.environment | {"PATCH_TRIAGE_AGENT_BASE_URL": "http://127.0.0.1:9/v1"}
-    _, error = changed.triage_both("check", "HEAD~1", "--wait", "--explain", "--no-cache", **elsewhere)
+    _, error = changed.triage_both("check", "HEAD~1", "--wait", "--explain", "--no-cache", **elsewhere, ok=3)
     assert "nobody has allowed" in error
     changed.triage("agent", "disable")
     assert "nobody" in changed.triage("agent", "status", **model.environment)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "no model is set up (agent.base_url)"),
+        ({"BASE_URL": "http://127.0.0.1:9/v1", "MODEL": "m"}, "127.0.0.1:9"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_is_told_in_one_line(changed: Kernel, given: dict[str, str], why: str) -> None:
+    settings = {f"PATCH_TRIAGE_AGENT_{name}": value for name, value in given.items()}
+    if given:
+        changed.triage("agent", "enable", **settings)
+    out, error = changed.triage_both("check", "HEAD", "--wait", **settings, ok=3)
+    assert out.startswith("worth fuzzing (not proved") and len(error.splitlines()) == 1
+    assert "no model has settled it: " in error and why in error
+    changed.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
+    assert changed.triage_both("check", "HEAD", "--wait", **settings)[1] == "", "nothing is open"
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_an_endpoint_that_refuses_is_told_in_one_line(changed: Kernel, httpserver: HTTPServer, status: int) -> None:
+    httpserver.clear()
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({"error": {"message": "no such model"}}, status)
+    settings = {"PATCH_TRIAGE_AGENT_BASE_URL": httpserver.url_for("/v1"), "PATCH_TRIAGE_AGENT_MODEL": "m"}
+    changed.triage("agent", "enable", **settings)
+    _, error = changed.triage_both("check", "HEAD", "--wait", **settings, NO_PROXY="*", ok=3)
+    assert len(error.splitlines()) == 1 and "no model has settled it: " in error and str(status) in error
+
+
+def test_explain_speaks_of_a_model_only_where_one_is_set_up(changed: Kernel) -> None:
+    _, error = changed.triage_both("check", "HEAD", "--explain")
+    assert "is not proved harmless" in error and "model" not in error and "asked" not in error
 
 
 def test_offline_asks_nobody(changed: Kernel, scripted: Callable[..., Model]) -> None:

@@ -41,7 +41,7 @@ def test_every_patch_and_the_whole_are_judged(series: Kernel) -> None:
     assert rows[8] == "  kernel options: POOL" and [("not worth fuzzing" in row) for row in rows[:5]] == [False, True, False, False, True]
     assert (
         rows[6]
-        == "3 of 5 patches worth fuzzing; all together: worth fuzzing (not proved: that a fuzzer can reach it): pool_put (needs POOL)"
+        == "5 patches: 0 worth fuzzing, 3 open, 2 not; all together: worth fuzzing (not proved: that a fuzzer can reach it): pool_put (needs POOL)"
     )
     assert rows[7] == "  aim at: pool_put, pool_get"
     found = json.loads(series.triage("review", "HEAD~5..HEAD", "--format", "json"))
@@ -59,7 +59,7 @@ def test_one_process_or_four_say_the_same(series: Kernel) -> None:
 
 def test_what_undoes_itself_is_nothing_as_a_whole(series: Kernel) -> None:
     out = series.triage("review", "HEAD~3..HEAD~1")
-    assert "2 of 2 patches worth fuzzing; all together: nothing is left of what its patches change" in out
+    assert "2 patches: 0 worth fuzzing, 2 open, 0 not; all together: nothing is left of what its patches change" in out
 
 
 def test_a_mailed_series_is_reviewed_without_a_trace(series: Kernel, tmp_path: pathlib.Path) -> None:
@@ -96,7 +96,7 @@ def test_the_page_has_a_row_a_patch(series: Kernel) -> None:
     series.triage("review", "HEAD~5..HEAD", "--html", "review.html")
     page = sound(series.read("review.html"), scripts=0)
     assert page.tags.count("details") == 5 and "mend it </title><b>" in page.texts["summary"][3]
-    assert "3 of 5 patches worth fuzzing" in " ".join(page.texts["p"]) and "pool_put" in page.texts["code"]
+    assert "5 patches: 0 worth fuzzing, 3 open, 2 not" in " ".join(page.texts["p"]) and "pool_put" in page.texts["code"]
 
 
 def test_a_stopped_review_goes_on_from_there(kernel: Kernel) -> None:

@@ -52,6 +52,13 @@ def test_syz_manager_gets_areas_with_the_weights_of_syz_cluster(changed: Kernel)
     assert "triage_modified" not in found
 
 
+def test_without_a_built_kernel_the_risk_is_named(changed: Kernel) -> None:
+    _, error = changed.triage_both("export", "syz-manager", "HEAD~3..HEAD")
+    assert error == (
+        "patch-triage: syz-manager does not start if a filter matches nothing: --vmlinux leaves out what the built kernel does not hold\n"
+    )
+
+
 def test_a_filter_matches_the_clones_of_a_function_and_no_other() -> None:
     pattern = re.compile(syzmanager.function("pool_put"))
     assert all(pattern.search(name) for name in ("pool_put", "pool_put.isra.0", "pool_put.constprop.0", "pool_put.part.0.cold"))

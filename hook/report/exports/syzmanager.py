@@ -50,6 +50,8 @@ def write(export: Export) -> None:
         _merge_into(pathlib.Path(export.options.into), areas, export)
     else:
         print(json.dumps({"experimental": areas}, indent="\t"))
+    if symbols is None and areas["focus_areas"]:
+        export.complain("syz-manager does not start if a filter matches nothing: --vmlinux leaves out what the built kernel does not hold")
 
 
 FORM = ExportForm(
