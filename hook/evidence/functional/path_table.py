@@ -2,7 +2,7 @@
 
 Functional NO: no file there is built into the kernel. Reachable NO: a kernel for the target is built without it. Some paths only look
 harmless: the build reads them, or another architecture borrows them. Each of these has a row of its own that says UNKNOWN and why, before
-the row that would say NO. Checked against Linux 6.12.
+the row that would say NO. Checked against Linux 6.12 and 7.1.
 """
 
 from __future__ import annotations
@@ -82,6 +82,10 @@ ROWS: tuple[Row, ...] = (
         harmless=ChangeClass.PROJECT_RECORD,
     ),
     Row(r"\.mailmap|\.get_maintainer\.ignore", "names and addresses are not built", harmless=ChangeClass.PROJECT_RECORD),
+    Row(r"(.*/)?OWNERS", "who may review is not built", harmless=ChangeClass.PROJECT_RECORD),
+    # the lists of symbols beside it are read by the build: what a module may use comes of them (gki_module_unprotected.h)
+    Row(r"android/[^/]*\.stg(\.allowed_breaks)?", "a description of the ABI, for a comparison", harmless=ChangeClass.PROJECT_RECORD),
+    Row(r"Next/.*", "linux-next's record of what was merged is not built", harmless=ChangeClass.PROJECT_RECORD),
     Row(r"(.*/)?\.gitignore", "what git ignores is not part of the build", harmless=ChangeClass.GIT_SETTINGS),
     Row(
         r"(.*/)?\.(clang-format|editorconfig|cocciconfig)",

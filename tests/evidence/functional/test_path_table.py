@@ -38,6 +38,10 @@ from hook.verdict import Answer
         "scripts/checkpatch.pl",
         "scripts/get_maintainer.pl",
         "scripts/coccinelle/free/kfree.cocci",
+        "drivers/android/OWNERS",
+        "android/abi_gki_aarch64.stg",
+        "android/abi_gki_aarch64.stg.allowed_breaks",
+        "Next/SHA1s",
     ],
 )
 def test_what_the_build_never_reads_is_not_functional(path):
@@ -86,6 +90,12 @@ def test_what_the_build_may_use_stays_open_with_a_reason(path):
         "arch/x86/kernel/tools/x.c",
         "net/MAINTAINERS.c",
         "mm/x.rst\nmm/y.c",
+        "android/abi_gki_aarch64_pixel",
+        "build.config.gki",
+        "BUILD.bazel",
+        "modules.bzl",
+        "localversion-next",
+        "mm/Next/x.c",
     ],
 )
 def test_of_kernel_source_the_path_says_nothing(path):
