@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from hook.kernel.tree_kind import is_no_kernel
 from hook.source import setting_layers
 from hook.source.git import Repository, find
+from hook.source.object_store import Objects
+from hook.source.tree import Source
 from hook.stages.after_commit import post_applypatch, post_commit, post_rewrite
 from hook.stages.before_commit import commit_msg, pre_commit, prepare_commit_msg
 from hook.stages.judging import say, why
@@ -29,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     lost = "the push goes on" if stage == "pre-push" else "the commit goes through"
     try:
         repo = find()
-        if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)):
+        if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)) or _is_no_kernel(repo):
             return 0
         return function(repo, arguments)
     except KeyboardInterrupt:
@@ -48,6 +51,12 @@ STAGES: Mapping[str, Callable[[Repository, Sequence[str]], int]] = {
     "post-applypatch": post_applypatch,
     "pre-push": pre_push,
 }
+
+
+def _is_no_kernel(repo: Repository) -> bool:
+    """Whether the tree at HEAD is none that anything could be judged of."""
+    with Objects(repo) as objects:
+        return objects.read("HEAD^{tree}") is not None and is_no_kernel(Source(objects, "HEAD"))
 
 
 def _in_sequence(repo: Repository) -> bool:
