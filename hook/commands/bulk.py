@@ -6,11 +6,13 @@ The rows are kept in a directory as they come. A run that was stopped, or killed
 from __future__ import annotations
 
 import argparse
+import json
 import pathlib
 import typing
 from collections.abc import Sequence
 
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository
+from hook.report.text import columns
 from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
@@ -19,10 +21,13 @@ if typing.TYPE_CHECKING:
     from hook.bulk.cluster import Left
     from hook.bulk.inputs import BulkInput
     from hook.bulk.piece_worker import BulkRun
+    from hook.bulk.ranking import Queued
     from hook.bulk.results import BulkResults
+    from hook.bulk.summary import BulkSummary
     from hook.commands.bulk_progress import BulkProgress
 
 _INTERRUPTED = 130
+_MOST_LINES = 20  # of a table
 
 
 def register(command: Command) -> None:
@@ -36,11 +41,18 @@ def register(command: Command) -> None:
     sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler (tcp://HOST:8786), not this machine alone")
     sub.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes of this machine (default: one a processor)")
     sub.add_argument("--short", action="store_true", help="search for call paths only as long as while a commit waits")
-    sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
+    sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
+    sub.add_argument("--html", metavar="FILE", help="with summary: write a page")
+    sub.add_argument("--rank", action="store_true", help="with summary: list series and commits, what asks for attention first")
+    sub.add_argument("--format", choices=("text", "json"), default="text", help="of the summary")
 
 
 def bulk(options: argparse.Namespace) -> int:
     """Judge the sources, or summarise what was judged."""
+    if options.sources[0] == "summary":
+        return _summarise(options)
+    if options.html or options.rank or options.format != "text":
+        raise WrongUse("--html, --rank and --format go with `bulk summary DIR`")
     if not options.out:
         raise WrongUse("bulk needs --out DIR, where the rows are kept")
     if options.jobs < 0:
@@ -106,3 +118,48 @@ def _deal(
             kept.put(piece.number, lines)
             progress.add(piece.size, lines)
     return dealer.left
+
+
+def _summarise(options: argparse.Namespace) -> int:
+    """Print what the rows of a run come to, or its queue; the page holds both."""
+    from hook.bulk import ranking, summary, summary_page
+
+    if len(options.sources) != 2 or options.out or options.resume or options.scheduler or options.jobs:
+        raise WrongUse("bulk summary takes the directory of one run, and --html, --rank or --format")
+    directory = pathlib.Path(options.sources[1])
+    found = summary.BulkSummary()
+    for row in summary.read(directory):
+        summary.add(found, row)
+    queued = ranking.queue(summary.read(directory)) if options.rank or options.html else []
+    if options.html:
+        pathlib.Path(options.html).write_text(summary_page.render(f"summary of {directory}", found, queued), "utf-8", "backslashreplace")
+    if options.format == "json":
+        print(json.dumps([one.document() for one in queued] if options.rank else found.document()))
+    else:
+        print("\n".join(_queue_lines(queued) if options.rank else _summary_lines(found)))
+    return DONE
+
+
+def _queue_lines(queued: Sequence[Queued]) -> list[str]:
+    head = ("says", "patches", "lines", "reviews", "series")
+    cells = [(one.says, str(one.patches), str(one.lines), str(len(one.reviews)), _series_name(one)) for one in queued]
+    return columns([head, *cells], 1) if cells else ["no changes"]
+
+
+def _series_name(one: Queued) -> str:
+    version = f" (v{one.version})" if one.version > 1 else ""
+    return f"{one.subject}{version}" + (f": {', '.join(one.focus)}" if one.focus else "")
+
+
+def _summary_lines(found: BulkSummary) -> list[str]:
+    from hook.bulk import rows, summary
+
+    lines = [f"{found.rows} changes, {found.seconds:.0f} seconds of judging"]
+    for title, groups in (("subsystems", {"all": found.kinds, **found.subsystems}), ("change classes", found.classes)):
+        table: list[tuple[str, ...]] = [(title, *rows.KINDS)]
+        table += [(name, *(str(kinds[kind]) for kind in rows.KINDS)) for name, kinds in summary.largest(groups)[:_MOST_LINES]]
+        lines += ["", *columns(table, 1)]
+    for title, counts in (("open", found.open), ("no verdict", found.failed), ("kernel options", found.options)):
+        if counts:
+            lines += ["", f"{title}:", *columns([(f"  {name}", str(times)) for name, times in counts.most_common(_MOST_LINES)], 1)]
+    return [*lines, "", "slowest:", *columns([(f"  {one.seconds:.1f} s", one.id[:40], one.subject) for one in found.slowest], 3)]
