@@ -45,6 +45,7 @@ docs: $(VENV)/.made
 soak: $(VENV)/.made
 	@SEQUENCES=1000 $(BIN)/pytest tests/agent/test_loop.py -k whatever
 	@COMMITS=200 $(BIN)/pytest tests/test_failures.py -k killed
+	@KILLS=20 $(BIN)/pytest tests/bulk/test_kills.py
 
 # Real engines that nobody here wrote; not part of the tests, since they take long to install.
 conformance: $(VENV)/.made

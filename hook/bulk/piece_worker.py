@@ -5,6 +5,7 @@ The worker's own process only passes on: it stays small and answers the schedule
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import pathlib
@@ -91,6 +92,7 @@ class _Child:
     def _started(self) -> subprocess.Popen[bytes]:
         command = own_python.command("-c", "from hook.bulk.judge_process import main; main()")
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
+        atexit.register(self.end)  # with the worker
         return self._process
 
 
