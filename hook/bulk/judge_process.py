@@ -60,11 +60,13 @@ def main() -> None:
                 pickle.dump(rows.line(row), going)
                 going.flush()
                 signal.setitimer(signal.ITIMER_REAL, work.settings.bulk.change_seconds)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            pickle.dump(END, going)
+            going.flush()
         except MemoryError:
             os._exit(OUT_OF_MEMORY)  # what it holds is given back as a whole
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        pickle.dump(END, going)
-        going.flush()
+        except BrokenPipeError:
+            os._exit(0)  # the worker is gone
 
 
 def _bound_memory(most: int) -> None:
