@@ -46,9 +46,9 @@ def find(old: File, was: Definition | None, new: File, function: Definition) -> 
     before = old.body(was) if was is not None else body.read(b"", 0, 0)
     leaving = {name for name, opening in after.calls() if name in SINKS or name in LIKELY_SINKS}
     yield from _zeroing_gone(new, function, before, after)
+    yield from _zeroing_come(before, after)
     yield from _uninitialised_variables(before, after)
     if leaving:
-        yield from _zeroing_come(before, after)
         yield from _copies(new, function, before, after)
         yield from _members_gone(new, function, before, after)
         yield from _lengths(before, after)
@@ -140,11 +140,11 @@ def _has_padding(file: File, text: Body, name: bytes) -> bool:
 
 
 def _zeroing_come(before: Body, after: Body) -> Iterator[Signal]:
-    """What is set whole now, and was not before: it may have been copied out uninitialised."""
+    """What is set whole now, and was not before: a signal for the code before the change."""
     was = {one.target for one in _zeroed(before)}
     for one in _zeroed(after):
         if one.target not in was and one.target in before.tokens and one.way != b"=0":
-            yield Signal(f"initialises all of {_shown(one)}, and did not before", one.offset)
+            yield Signal(f"initialises all of {_shown(one)}; before the change it may have been read uninitialised", one.offset)
 
 
 def _calls(text: Body) -> Iterator[tuple[bytes, int, tuple[bytes, ...]]]:
@@ -190,7 +190,7 @@ def _is_set(file: File, function: Definition, one: UninitialisedObject | None, t
 def _members_gone(file: File, function: Definition, before: Body, after: Body) -> Iterator[Signal]:
     """Members of what is copied out that are no longer assigned."""
     whole = {one.name for one in uninitialised_objects(after) if uninitialised.is_written(file, function, one)}
-    whole |= {one.target for one in _zeroed(after) if one.way != b"={"}
+    whole |= {one.target for one in _zeroed(after)}  # an initialiser sets all members, those too that it does not name
     taken = {one for name, opening, _ in _calls(after) for one in _objects_in(name, after, opening)} - whole
     now = {words for _, words in _members(after)}
     for offset, words in _members(before):

@@ -216,6 +216,37 @@ def test_what_may_leak_is_a_signal_with_its_place_and_no_need(telling: Kernel, o
     assert said in telling.triage("check", "--staged", "-v", **CLANG)
 
 
+USE = ("use(x);", "return 0;")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_signal"),
+    [
+        (body("struct whole x;", *USE), body("struct whole x = {};", *USE), True),
+        (body("struct whole x;", *USE), body("struct whole x = { .id = 1 };", *USE), True),
+        (body("struct whole x;", *USE), body("struct whole x;", "memset(&x, 0, sizeof(x));", *USE), True),
+        (body("struct whole *x = kmalloc(8, GFP_KERNEL);", *USE), body("struct whole *x = kzalloc(8, GFP_KERNEL);", *USE), True),
+        (body("struct whole x;", *USE), body("struct whole x, y = {};", *USE), False),  # y is new
+        (body("struct whole x = {};", *USE), body("struct whole x = {};", "again(x);", *USE), False),
+        (body("struct whole *x = kzalloc(8, GFP_KERNEL);", *USE), body("struct whole *x = kcalloc(1, 8, GFP_KERNEL);", *USE), False),
+    ],
+)
+def test_zeroing_that_is_new_is_a_signal_for_the_code_before(telling: Kernel, old: str, new: str, is_signal: bool) -> None:
+    telling.commit("mm/tell.c", old)
+    telling.stage("mm/tell.c", new)
+    said = verdict(telling, **CLANG)["KMSANReasoning"]
+    assert ("before the change it may have been read uninitialised" in said) is is_signal
+
+
+def test_a_member_that_an_initialiser_sets_is_not_called_unset(telling: Kernel) -> None:
+    begin = "struct tell x;\n\n\tmemset(&x, 0, sizeof(x));"
+    moved = TELL.replace(begin, "struct tell x = { .id = 1, .kind = 2 };\n").replace("x.id = 1; x.kind = 2; ", "")
+    telling.stage("mm/tell.c", moved)
+    assert "no longer sets" not in verdict(telling, **CLANG)["KMSANReasoning"]
+    telling.stage("mm/tell.c", TELL.replace(begin, "struct tell x;\n").replace("x.kind = 2; ", "clear(&x); "))
+    assert "no longer sets x.kind" in verdict(telling, **CLANG)["KMSANReasoning"]
+
+
 def test_what_is_set_whole_gives_no_signal(telling: Kernel) -> None:
     cleared = TELL.replace("struct tell x;\n\n\tmemset(&x, 0, sizeof(x));", "struct tell x = {};\n").replace("x.count = 3", "x.count = 4")
     telling.stage("mm/tell.c", cleared)
