@@ -27,6 +27,8 @@ _LONGEST_PATH = 4096  # bytes: PATH_MAX
 _MAX_PICKED_DIRECTORIES = 200
 
 _TREE = b"40000"
+# apply.whitespace and apply.ignoreWhitespace of the person's would change what is judged
+_APPLY = ("--cached", "--whitespace=nowarn", "--no-ignore-whitespace")
 
 
 class DoesNotApply(CannotJudge):
@@ -74,19 +76,11 @@ def apply(repo: Repository, scratch: pathlib.Path, base: str, diff: bytes, on: O
         index = pathlib.Path(private) / "index"
         lines = (entry.mode.rjust(6, b"0") + b" " + entry.oid.encode() + b"\t" + path for path, entry in before.items())
         over.run("update-index", "-z", "--index-info", data=b"".join(line + b"\0" for line in lines), index=index, env=_ENVIRONMENT)
-        # apply.whitespace and apply.ignoreWhitespace of the person's would change what is judged
-        done = over.outcome(
-            "apply",
-            "--cached",
-            "--whitespace=nowarn",
-            "--no-ignore-whitespace",
-            "-",
-            data=diff,
-            index=index,
-            env=_ENVIRONMENT,
-            ok=(0, 1, 128),
-        )
+        done = over.outcome("apply", *_APPLY, "-", data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128))
         if done.returncode:
+            back = over.outcome("apply", "--check", "--reverse", *_APPLY, "-", data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128))
+            if not back.returncode:
+                raise DoesNotApply(f"the patch is in {_place(base, on is not None)} already; --base REV names another base")
             raise _refusal(done.stderr.decode("utf-8", "replace"), base, on is not None)
         after = _staged(over.run("ls-files", "-s", "-z", index=index, env=_ENVIRONMENT))
     old_tree = _write_tree(over, store, listing.setdefault(b"", {}))
@@ -268,6 +262,12 @@ def _write_tree(repo: Repository, store: pathlib.Path, entries: dict[bytes, _Ent
     return oid
 
 
+def _place(base: str, in_series: bool) -> str:
+    """What the patch was to be applied to, for a person."""
+    shown = base[:12] if re.fullmatch("[0-9a-f]{40,64}", base) else base
+    return f"{shown} with the earlier patches" if in_series else shown
+
+
 def _refusal(stderr: str, base: str, in_series: bool) -> NoPatch | DoesNotApply:
     """What git said, as one sentence that says where and what to do."""
     said = [line.partition(": ") for line in stderr.splitlines()]
@@ -280,9 +280,7 @@ def _refusal(stderr: str, base: str, in_series: bool) -> NoPatch | DoesNotApply:
     # there is an index only in our own working
     text = text.replace("does not exist in index", "there is no such file")
     text = text.replace("already exists in index", "it is there already")
-    place = base[:12] if re.fullmatch("[0-9a-f]{40,64}", base) else base
-    if in_series:
-        place += " with the earlier patches"
+    place = _place(base, in_series)
     failed = [line.removeprefix("patch failed: ") for line in lines if line.startswith("patch failed: ")]
     if failed:
         name, _, number = failed[0].rpartition(":")

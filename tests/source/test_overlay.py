@@ -251,6 +251,16 @@ def test_a_plain_diff_without_git_headers(kernel: Kernel, scratch: pathlib.Path)
     assert made.repo.run("show", f"{made.new_tree}:Makefile").startswith(b"# new\n")
 
 
+def test_a_patch_that_is_there_already_is_told_from_one_that_does_not_fit(kernel: Kernel, scratch: pathlib.Path) -> None:
+    first, second = kernel.read("Makefile").splitlines()[:2]
+    there = f"--- a/Makefile\n+++ b/Makefile\n@@ -1,2 +1,2 @@\n-older\n+{first}\n {second}\n"
+    with pytest.raises(overlay.DoesNotApply, match=r"^the patch is in HEAD already; --base REV names another base$"):
+        overlay.apply(git.find(kernel.path), scratch, "HEAD", there.encode())
+    half = f"{there}--- a/gone.c\n+++ b/gone.c\n@@ -1 +1 @@\n-nowhere\n+x\n"
+    with pytest.raises(overlay.DoesNotApply, match="the patch does not apply to HEAD"):
+        overlay.apply(git.find(kernel.path), scratch, "HEAD", half.encode())
+
+
 @pytest.mark.parametrize(
     ("diff", "error", "sentence"),
     [
