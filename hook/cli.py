@@ -41,6 +41,7 @@ COMMANDS = {
     "presubmit": "presubmit",
     "index": "index",
     "look": "look",
+    "completion": "completion",
     "tool": "tool",
     "mcp": "mcp",
 }
@@ -69,7 +70,17 @@ def _run_command(arguments: Sequence[str]) -> int:
     from hook.failure import CannotJudge, sentence
 
     try:
-        options = _parser(arguments[:1]).parse_args(arguments)
+        if not arguments:
+            from hook.commands import next_steps
+
+            return next_steps.tell()
+        options, unknown = parser(arguments[:1]).parse_known_args(arguments)
+        if unknown:
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        if options.color:
+            import os
+
+            os.environ["PATCH_TRIAGE_OUTPUT_COLOUR"] = options.color
         return int(options.run(options))
     except (WrongUse, config.WrongSetting) as wrong:
         complain(str(wrong))
@@ -93,24 +104,24 @@ def _run_command(arguments: Sequence[str]) -> int:
         return NOT_JUDGED
 
 
-def _parser(named: Iterable[str]) -> argparse.ArgumentParser:
+def parser(named: Iterable[str] = ()) -> argparse.ArgumentParser:
     """The parser for the command that is named; for all of them where that is none of ours."""
-    import argparse
     import importlib
 
-    parser = argparse.ArgumentParser(
-        prog="patch-triage", description="Is this Linux kernel change worth fuzzing, where, and with which options?"
-    )
-    parser.add_argument("--version", action="version", version=_VERSION)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    from hook.commands.command_line import CommandParser
+
+    top = CommandParser(prog="patch-triage", description="Is this Linux kernel change worth fuzzing, where, and with which options?")
+    top.add_argument("--version", action="version", version=_VERSION)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=what, description=what)
         sub.add_argument("--repo", metavar="DIR", help="the repository (default: the one around the current directory)")
-        sub.set_defaults(run=run)
+        sub.add_argument("--color", choices=("auto", "always", "never"), help="colour the output (output.colour)")
+        sub.set_defaults(run=run, parser=sub, whole=parser)
         return sub
 
     modules = [COMMANDS[name] for name in named if name in COMMANDS] or COMMANDS.values()
     for module in dict.fromkeys(modules):  # each is loaded where it is asked for
         importlib.import_module(f"hook.commands.{module}").register(command)
-    return parser
+    return top

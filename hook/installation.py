@@ -90,6 +90,11 @@ def install(repo: Repository, program: pathlib.Path, *, trailers: bool, here: bo
     return [*done, f"the hooks are in {directory}; `patch-triage uninstall` takes them out"]
 
 
+def is_installed(repo: Repository) -> bool:
+    """Whether our hooks are where git looks for them."""
+    return _is_ours(_hooks_directory(repo) / "post-commit")
+
+
 def uninstall(repo: Repository) -> list[str]:
     """Take our hooks out and put back what was there. Returns what was done, a line each. Raises CannotInstall."""
     # core.hooksPath may have been set or unset since

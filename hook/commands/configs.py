@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hook import config, triage
 from hook.change.change import find_commit, of_commit
 from hook.commands import DONE, Command, WrongUse, mail, repository
+from hook.commands.command_line import renamed
 from hook.failure import CannotJudge
 from hook.report import text
 from hook.source import setting_layers
@@ -24,7 +25,8 @@ def register(command: Command) -> None:
     sub.add_argument("--base", metavar="REV", help="judge the patch against REV")
     sub.add_argument("--base-config", metavar="FILE", help="the .config that is fuzzed with (fuzz.base_config)")
     sub.add_argument("--fragment", action="store_true", help="print a fragment for scripts/kconfig/merge_config.sh")
-    sub.add_argument("--explain", metavar="OPTION", help="say what an option needs, and what provides it")
+    sub.add_argument("--option", metavar="OPTION", help="say what an option needs, and what provides it")
+    renamed(sub, "--explain", "--option")
     sub.add_argument("--no-cache", action="store_true", help="work it out anew")
 
 
@@ -39,7 +41,7 @@ def configs(options: argparse.Namespace) -> int:
     given = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
     repo = repository(options)
     with Objects(repo) as objects:
-        if options.explain:
+        if options.option:
             return _explain(repo, objects, options, given)
         if options.patch:
             settings = setting_layers.at(objects, "HEAD", given)
@@ -75,7 +77,7 @@ def _explain(repo: Repository, objects: Objects, options: argparse.Namespace, gi
     revision = find_commit(objects, options.revision or "HEAD").oid
     settings = setting_layers.at(objects, revision, given)
     kernel = Kernel(Source(objects, revision), settings.target.arch, settings.fuzz.toolchain, settings.base_config)
-    name = options.explain.removeprefix("CONFIG_")
+    name = options.option.removeprefix("CONFIG_")
     lines = list(explain(kernel, name))
     if not lines:
         raise WrongUse(f"no Kconfig file for {settings.target.arch} defines {name}")

@@ -37,7 +37,7 @@ def register(command: Command) -> None:
         sub.add_argument("revision", nargs="+", metavar="COMMIT | A..B")
         about = "the repository (default: the one around the current directory)"
         sub.add_argument("--repo", metavar="DIR", default=argparse.SUPPRESS, help=about)
-        sub.set_defaults(run=export, form=form)
+        sub.set_defaults(run=export, form=form, parser=sub)
         form.arguments(sub)
 
 

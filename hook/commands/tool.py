@@ -7,24 +7,41 @@ import json
 
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, WrongUse, repository
+from hook.commands.command_line import renamed
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
+# of hook.agent.tools, whose import costs more than the command line may
+_TOOLS = (
+    "grepper",
+    "codesearch-dir-index",
+    "read-file",
+    "definition",
+    "references",
+    "callers",
+    "callees",
+    "kconfig",
+    "kbuild",
+    "reach",
+    "diff",
+)
+
 
 def register(command: Command) -> None:
     """Add the command."""
     sub = command("tool", tool, "run one of the model's tools by hand")
-    sub.add_argument("name", metavar="NAME", help="grepper, read-file or codesearch-dir-index")
+    sub.add_argument("name", metavar="NAME", help=", ".join(_TOOLS))
     sub.add_argument("--json", default="{}", metavar="ARGS", help='its arguments, such as \'{"Dir": "mm"}\'')
-    sub.add_argument("--revision", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
+    sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
+    renamed(sub, "--revision", "--rev")
     sub.add_argument("--staged", action="store_true", help="look into what is staged")
 
 
 def tool(options: argparse.Namespace) -> int:
     """Run one of the model's tools by hand."""
-    return answer(options, options.name, options.json, options.revision)
+    return answer(options, options.name, options.json, options.rev)
 
 
 def answer(options: argparse.Namespace, name: str, arguments: str, revision: str) -> int:

@@ -7,6 +7,7 @@ import pathlib
 
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, repository
+from hook.commands.command_line import renamed
 from hook.failure import CannotJudge
 from hook.source.object_store import Objects
 
@@ -15,7 +16,8 @@ def register(command: Command) -> None:
     """Add the command."""
     sub = command("trajectory", trajectory, "print the steps of the run in which a model was asked about a commit")
     sub.add_argument("commit", nargs="?", default="HEAD", metavar="COMMIT")
-    sub.add_argument("--file", metavar="FILE", help="a trajectory file instead of a commit")
+    sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")
+    renamed(sub, "--file", "--trajectory")
     sub.add_argument("--full", action="store_true", help="every argument, result, prompt and thought")
 
 
@@ -26,8 +28,8 @@ def trajectory(options: argparse.Namespace) -> int:
     from hook.record import trajectories
     from hook.report import steps
 
-    if options.file:
-        path: pathlib.Path | None = pathlib.Path(options.file)
+    if options.trajectory:
+        path: pathlib.Path | None = pathlib.Path(options.trajectory)
     else:
         repo = repository(options)
         with Objects(repo) as objects:

@@ -147,11 +147,13 @@ def columns(rows: Sequence[Sequence[str]], left: int) -> list[str]:
 
 
 def coloured(setting: str) -> bool:
-    """Whether to colour what goes to stdout, by the setting `output.colour` and the terminal."""
+    """Whether to colour what goes to stdout, by the setting `output.colour`, no-color.org, force-color.org and the terminal."""
     import os
 
     if setting == "auto":
-        return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        if os.environ.get("NO_COLOR"):
+            return False
+        return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
     return setting == "always"
 
 

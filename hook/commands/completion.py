@@ -1,0 +1,27 @@
+"""`patch-triage completion`: a completion script for a shell, made from the parser. Completing starts nothing of ours."""
+
+from __future__ import annotations
+
+import argparse
+
+from hook.commands import DONE, Command, WrongUse
+
+_SHELLS = ("bash", "zsh", "fish", "tcsh")
+
+
+def register(command: Command) -> None:
+    """Add the command."""
+    sub = command("completion", completion, "print a completion script for your shell")
+    sub.add_argument("shell", choices=_SHELLS)
+
+
+def completion(options: argparse.Namespace) -> int:
+    """Print the script."""
+    try:
+        import shtab
+    except ImportError:
+        raise WrongUse(
+            "completion is an extra: `pipx install 'patch-triage[completion]'`, or `pip install shtab` beside the program"
+        ) from None
+    print(shtab.complete(options.whole(), shell=options.shell))
+    return DONE

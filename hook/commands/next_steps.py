@@ -1,0 +1,60 @@
+"""A bare `patch-triage`: what to do next in this repository."""
+
+from __future__ import annotations
+
+import contextlib
+
+from hook.failure import CannotJudge
+from hook.report.text import plain
+from hook.source import setting_layers
+from hook.source.git import GitError, Repository, find
+
+
+def lines() -> list[str]:
+    """A line for each thing that can be done here, the first one first."""
+    try:
+        repo = find()
+    except GitError as wrong:
+        return [f"not in a git repository: {wrong}", "go to a kernel tree, or name one: patch-triage check --repo DIR"]
+    if off := setting_layers.switched_off(repo):
+        return [f"switched off here: {off}"]
+    return [
+        *_set_up(repo),
+        *_open(repo),
+        "patch-triage check HEAD       judge the newest commit",
+        "patch-triage --help           all commands",
+    ]
+
+
+def tell() -> int:
+    """Print them."""
+    print("\n".join(map(plain, lines())))
+    return 0
+
+
+def _set_up(repo: Repository) -> list[str]:
+    from hook import installation
+    from hook.source import index
+
+    found = []
+    if not installation.is_installed(repo):
+        found.append("patch-triage install          no hooks of ours are here: put them in")
+    try:
+        index.open_index(repo).close()
+    except index.NoIndex:
+        found.append("patch-triage index            there is no word index: it makes answers about a large tree fast")
+    return found
+
+
+def _open(repo: Repository) -> list[str]:
+    from hook.change.change import NothingToJudge, head_commit, staged
+    from hook.record import pending
+    from hook.source.object_store import Objects
+
+    found = []
+    with contextlib.suppress(NothingToJudge, CannotJudge), Objects(repo) as objects:
+        staged(objects, head_commit(objects))
+        found.append("patch-triage check            judge what is staged")
+    if count := len(pending.every(repo)):
+        found.append(f"patch-triage status           {count} {'question is' if count == 1 else 'questions are'} open")
+    return found
