@@ -74,6 +74,11 @@ class MakeVariables:
         """Whether a variable may hold a word, by how it is written."""
         return any(text in piece.text or "$" in piece.text for piece in self._variables.get(name, ()))
 
+    def leading(self, goals: tuple[str, ...], directory: str) -> list[Word]:
+        """The words of some goals by which Kbuild goes down to a directory. Raises UnreadableMakefile."""
+        words = (word for goal in goals if self.mentions(goal, directory) for word in self.words(goal))
+        return [word for word in words if word.text.removeprefix("./").rstrip("/") == directory]
+
     def _step(self, depth: int) -> None:
         self._steps += 1
         if depth > _DEEPEST or self._steps > _MOST_STEPS:

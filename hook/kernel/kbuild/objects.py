@@ -15,6 +15,7 @@ import msgspec
 from hook.kernel.kbuild.make_syntax import leads_elsewhere
 from hook.kernel.kbuild.make_variables import OPEN, UnreadableMakefile, Word
 from hook.kernel.kbuild.makefile import Makefile
+from hook.kernel.kbuild.rust_modules import Declaration, declarations, library
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
 from hook.source.tree import Source, TreeEntryKind
 from hook.source.words import is_number
@@ -89,7 +90,7 @@ class Kbuild:
                 wanted = f"{last}/{wanted}"
             if ways:
                 return _one_of(ways)
-            elsewhere = self._by_name(path, stem) or self._of_crate(path)
+            elsewhere = self._of_crate(path) or self._by_name(path, stem)
             if elsewhere is not None:
                 return elsewhere
         except UnreadableMakefile as wrong:
@@ -235,11 +236,11 @@ class Kbuild:
             wanted = f"{last}/{wanted}" if wanted else last
             for place in (parent,) if parent else ("", _TOP):
                 makefile = self._makefile(place)
-                if makefile is not None and (found := [self._below(word, parent) for word in _leading(makefile, _DESCENTS, wanted)]):
+                if makefile is not None and (found := [self._below(word, parent) for word in makefile.leading(_DESCENTS, wanted)]):
                     ways += found
                     break
                 if makefile is not None and not modules:
-                    modules = [self._module(word, directory, parent) for word in _leading(makefile, ("obj-m",), wanted)]
+                    modules = [self._module(word, directory, parent) for word in makefile.leading(("obj-m",), wanted)]
         ways = ways or modules
         return _one_of(ways) if ways else Built(nowhere(f"no makefile leads to {directory}"))
 
@@ -287,14 +288,22 @@ class Kbuild:
         return next((one for place, wanted in self._elsewhere(path, stem) if (one := self._object(place, wanted))), None)
 
     def _of_crate(self, path: str) -> Built | None:
-        """When the crate is built that a file of Rust is part of: D/lib.rs is compiled as D.o, with the files below it (rust/Makefile)."""
+        """When the crate is built that a file of Rust is part of: by `mod name;` up to its root, or D/lib.rs as D.o (rust/Makefile)."""
         if not path.endswith(".rs"):
             return None
-        directory = path.rpartition("/")[0]
-        while directory and not self._source.oid(f"{directory}/lib.rs"):
-            directory = directory.rpartition("/")[0]
+        self._built[path] = Built(left_open(f"{path} takes itself in"))
+        ways = [way for one in declarations(self._source, path) if not open_parts((way := self._taken_in(one, path)).condition)]
+        if ways:
+            return _one_of(ways)
+        directory = library(self._source, path)
         above, _, name = directory.rpartition("/")
         return self._object(above, f"{name}.o") if directory else None
+
+    def _taken_in(self, one: Declaration, path: str) -> Built:
+        outer = self.built_if(one.path)
+        if one.only_as_root and any(place.endswith(".rs") for place, _, _ in outer.places):
+            return Built(left_open(f"{one.path} takes in what is in a directory of its own name, not {path}"))
+        return Built(all_of([one.condition, outer.condition]), ((one.path, one.line, one.condition), *outer.places))
 
     def _elsewhere(self, path: str, stem: str) -> Iterator[tuple[str, str]]:
         """The directories whose makefile may name the file, by the word index, and the name that it would have there."""
@@ -366,17 +375,6 @@ def _bound(ways: int, directory: str, wanted: str) -> None:
 
 def _is_makefile(path: str) -> bool:
     return path.rpartition("/")[2].startswith(("Makefile", "Kbuild"))
-
-
-def _leading(makefile: Makefile, goals: tuple[str, ...], wanted: str) -> list[Word]:
-    """The words of some goals by which Kbuild goes down to a directory."""
-    return [
-        word
-        for goal in goals
-        if makefile.mentions(goal, wanted)
-        for word in makefile.words(goal)
-        if word.text.removeprefix("./").rstrip("/") == wanted
-    ]
 
 
 def _same(word: str, wanted: str, directory: str) -> bool:

@@ -169,6 +169,39 @@ def test_a_part_of_a_makefile_is_included_by_that_of_the_target(kernel: Kernel) 
         assert expressions.shown(Kbuild(Source(objects, "HEAD"), X86).built_if("virt/kvm/eventfd.c").condition) == "EVENTS && KVM_X86"
 
 
+@pytest.mark.parametrize(
+    ("files", "condition"),
+    [
+        ({"d/main.rs": "mod node;\n"}, "CRATE"),
+        ({"d/main.rs": "pub(crate) mod node;\n"}, "CRATE"),
+        ({"d/main.rs": "#[cfg(CONFIG_EXTRA)]\npub mod node;\n"}, "EXTRA && CRATE"),
+        ({"d/main.rs": "#[allow(dead_code)]\nmod node;\n"}, "CRATE"),
+        ({"d/main.rs": "mod outer;\n", "d/outer.rs": "mod node;\n"}, None),  # d/outer/node.rs would be meant
+        ({"d/main.rs": "#[cfg(not(CONFIG_EXTRA))]\nmod node;\n"}, None),
+        ({"d/main.rs": "// mod node;\n"}, None),
+        ({"d/main.rs": "mod nodes;\n"}, None),
+        ({"d/main.rs": "mod node { }\n"}, None),
+        ({"d/node.rs": "mod node;\n"}, None),
+    ],
+)
+def test_a_module_of_rust_is_built_with_the_file_that_takes_it_in(grow: Grow, files: dict[str, str], condition: str | None) -> None:
+    makefiles = {"Kbuild": "obj-y += d/\n", "d/Makefile": "obj-$(CONFIG_CRATE) += main.o\n"}
+    built = Kbuild(grow({**makefiles, "d/node.rs": "fn f() {}\n", **files}), X86).built_if("d/node.rs")
+    if condition is None:
+        assert expressions.open_parts(built.condition)
+    else:
+        assert expressions.shown(built.condition) == condition
+
+
+@pytest.mark.parametrize("path", ["d/node/inner.rs", "d/node/deep/mod.rs", "d/mods/one.rs"])
+def test_a_module_in_a_directory_is_taken_in_by_the_file_of_its_name(grow: Grow, path: str) -> None:
+    files = {
+        "Kbuild": "obj-y += d/\n", "d/Makefile": "obj-$(CONFIG_CRATE) += main.o\n", "d/main.rs": "mod node;\nmod mods;\n",
+        "d/node.rs": "mod inner;\nmod deep;\n", "d/mods/mod.rs": "mod one;\n", "d/node/inner.rs": "", "d/node/deep/mod.rs": "", "d/mods/one.rs": "",
+    }  # fmt: skip
+    assert expressions.shown(Kbuild(grow(files), X86).built_if(path).condition) == "CRATE"
+
+
 def test_a_file_of_rust_is_built_with_its_crate(grow: Grow) -> None:
     files = {"Kbuild": "obj-$(CONFIG_RUST) += rust/\n", "rust/Makefile": "obj-$(CONFIG_CRATE) += kernel.o\n", "rust/kernel/lib.rs": "\n"}
     kbuild = Kbuild(grow({**files, "rust/kernel/sync/arc.rs": "\n", "rust/other/arc.rs": "\n"}), X86)
