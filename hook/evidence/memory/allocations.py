@@ -41,7 +41,7 @@ def uninitialised_objects(text: Body) -> Iterator[UninitialisedObject]:
                 break
             name, after = tokens[place], text.after(place)
             if pointer:
-                if (allocated := _allocation(text, name)) is not None:
+                if (allocated := _allocation(text, name, struct)) is not None:
                     yield UninitialisedObject(name, struct, True, text.offsets[allocated])
             elif after in (b",", b";"):
                 yield UninitialisedObject(name, struct, False, text.offsets[place])
@@ -52,8 +52,11 @@ def uninitialised_objects(text: Body) -> Iterator[UninitialisedObject]:
             place += 1
 
 
-def _allocation(text: Body, name: bytes) -> int | None:
-    """Where a pointer is given uninitialised memory of the size of what it points at, if that is the only thing it is ever given."""
+def _allocation(text: Body, name: bytes, struct: str) -> int | None:
+    """Where a pointer is given uninitialised memory of the size of what it points at, if that is the only thing it is ever given.
+
+    kmalloc_obj() takes the object or its type, and GFP_KERNEL where it is given no flags (include/linux/gfp.h, default_gfp).
+    """
     allocated = None
     for at in text.places(name):
         if text.after(at) != b"=":
@@ -68,12 +71,13 @@ def _allocation(text: Body, name: bytes) -> int | None:
             return None
         arguments = text.arguments(opening)
         size, flags = sinks.UNINITIALISED_ALLOCATORS[call]
-        if max(size, flags) >= len(arguments):
+        by_object = call in sinks.ALLOCATORS_OF_AN_OBJECT
+        if max(size, flags if not by_object else size) >= len(arguments) or len(arguments) > 1 + max(size, flags):
             return None
-        if flags >= 0 and not set(text.text(*arguments[flags])) <= sinks.PLAIN_FLAGS:
+        if 0 <= flags < len(arguments) and not set(text.text(*arguments[flags])) <= sinks.PLAIN_FLAGS:
             return None
-        if call == b"kmalloc_obj":
-            if text.text(*arguments[size]) != (b"*", name):
+        if by_object:
+            if text.text(*arguments[size]) not in ((b"*", name), (b"struct", struct.encode())):
                 return None
         elif text.text(*arguments[size]) != (b"sizeof", b"(", b"*", name, b")"):
             return None  # more than the object may follow it, or less

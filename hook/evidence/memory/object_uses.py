@@ -21,7 +21,10 @@ from hook.evidence.memory.sinks import SINKS, Sink
 from hook.evidence.memory.source_file import File
 
 _DEEPEST = 3  # functions of the file that hand an object on to each other
-_SIZE_OF = frozenset(b"sizeof typeof __typeof__ offsetof __alignof__ sizeof_field ARRAY_SIZE typeof_member offsetofend".split())
+_SIZE_OF = (
+    frozenset(b"sizeof typeof __typeof__ offsetof __alignof__ sizeof_field ARRAY_SIZE typeof_member offsetofend".split())
+    | sinks.ALLOCATORS_OF_AN_OBJECT
+)
 _ASSIGNMENTS = frozenset(b"= += -= *= /= %= &= |= ^= <<= >>=".split())
 # that copy as many bytes as they are told, whatever member they are given
 _BY_SIZE = lazy_re.compile(rb"mem|copy|bytes|read|recv|fill|zero|memset|crypto|hash|digest", re.IGNORECASE)

@@ -67,12 +67,15 @@ ZEROED = {
     b"kzalloc": b"kmalloc", b"kcalloc": b"kmalloc_array", b"kzalloc_node": b"kmalloc_node", b"kvzalloc": b"kvmalloc",
     b"kvcalloc": b"kvmalloc_array", b"vzalloc": b"vmalloc", b"kmem_cache_zalloc": b"kmem_cache_alloc", b"devm_kzalloc": b"devm_kmalloc",
     b"devm_kcalloc": b"devm_kmalloc_array", b"skb_put_zero": b"skb_put", b"get_zeroed_page": b"__get_free_page",
+    b"kvzalloc_obj": b"kvmalloc_obj", b"kvzalloc_objs": b"kvmalloc_objs", b"kvzalloc_flex": b"kvmalloc_flex",
     b"kzalloc_obj": b"kmalloc_obj", b"kzalloc_objs": b"kmalloc_objs", b"kzalloc_flex": b"kmalloc_flex",
 }  # fmt: skip
 # allocators whose memory nobody has written, by the argument that says how much, and the one that holds the flags (-1: there is none)
 UNINITIALISED_ALLOCATORS = {
     b"kmalloc": (0, 1), b"kvmalloc": (0, 1), b"kmalloc_node": (0, 1), b"vmalloc": (0, -1), b"devm_kmalloc": (1, 2), b"kmalloc_obj": (0, 1),
+    b"kvmalloc_obj": (0, 1),
 }  # fmt: skip
+ALLOCATORS_OF_AN_OBJECT = frozenset((b"kmalloc_obj", b"kvmalloc_obj"))  # which take it or its type, not a size; checked on 7.1
 # include/linux/gfp_types.h: those that say nothing about what is in the memory
 PLAIN_FLAGS = frozenset(
     b"GFP_KERNEL GFP_ATOMIC GFP_NOWAIT GFP_NOIO GFP_NOFS GFP_USER GFP_DMA GFP_DMA32 GFP_KERNEL_ACCOUNT GFP_HIGHUSER __GFP_NOWARN"

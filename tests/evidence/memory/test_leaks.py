@@ -50,6 +50,9 @@ def test_what_is_never_written_and_leaves_whole_is_proved(structs: Any) -> None:
         body(
             "struct outer x;", "x.inner.id = 1; x.inner.kind = 1; x.inner.count = 1; x.last = 1;", OUT
         ): "3 bytes of padding after inner.kind",
+        body("struct whole *x = kmalloc_obj(*x);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"): "reserved",
+        body("struct whole *x = kvmalloc_obj(*x, GFP_ATOMIC);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"): "reserved",
+        body("struct whole *x = kmalloc_obj(struct whole);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"): "reserved",
         body(
             "struct whole *x = kmalloc(sizeof(*x), GFP_KERNEL);",
             "if (!x)",
@@ -110,6 +113,10 @@ CLEAR = "static void clear(struct whole *to)\n{\n\tmemset(to, 0, sizeof(*to));\n
         body("struct listed x;", "x.id = 1; list_add(&x.list, all);", OUT),
         body("struct whole *x = kzalloc(sizeof(*x), GFP_KERNEL);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"),
         body("struct whole *x = kmalloc(sizeof(*x), GFP_KERNEL | __GFP_ZERO);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"),
+        body("struct whole *x = kmalloc_obj(*x, flags);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"),
+        body("struct whole *x = kmalloc_obj(*x, GFP_KERNEL, 1);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"),
+        body("struct whole *x = kmalloc_obj(struct tell);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"),
+        body("struct whole *x = kzalloc_obj(*x);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"),
         body("struct whole *x = kmalloc(sizeof(*x), flags);", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"),
         body("struct whole *x = kmalloc(sizeof(*x), GFP_KERNEL);", "x->id = 1; keep = x;", "return copy_to_user(arg, x, sizeof(*x));"),
         body("struct whole *x = in;", "x->id = 1;", "return copy_to_user(arg, x, sizeof(*x));"),
