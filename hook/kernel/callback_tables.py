@@ -101,7 +101,7 @@ TABLES: dict[str, CallbackTable] = {
     **_tables(EntryKind.MAPPED_MEMORY, "vm_operations_struct mmu_notifier_ops vm_special_mapping movable_operations"),
     **_tables(EntryKind.RANGE_WALKS, "mm_walk_ops iomap_ops iomap_dio_ops iomap_writeback_ops", is_called_at_once=True),
     **_tables(EntryKind.PIPES, "pipe_buf_operations"),
-    **_tables(EntryKind.IO_URING, "io_issue_def io_cold_def", is_indexed_by_core=True),
+    **_tables(EntryKind.IO_URING, "io_issue_def io_cold_def io_op_def", is_indexed_by_core=True),
     **_tables(EntryKind.PROC_FILES, "pid_entry proc_ns_operations"),
     **_tables(
         EntryKind.SYSFS_FILES,

@@ -70,7 +70,7 @@ def _of_hop(hop: Hop, unit: TranslationUnit) -> Iterator[str]:
         cases = re.findall(rb"\bcase\s+([A-Z_][A-Z0-9_]+)\s*:", unit.scan.code[function.body[0] : unit.offset(hop.line + 1)])
         if cases:
             yield f"ioctl:{cases[-1].decode('ascii')}"
-    if "io_issue_def" in hop.claim or "io_cold_def" in hop.claim:
+    if re.search(r"\bio_(?:issue|cold|op)_def\b", hop.claim):
         ops = re.findall(rb"\[(IORING_OP_\w+)\]", unit.scan.code[:offset])
         if ops:
             yield f"op:{ops[-1].decode('ascii')}"
