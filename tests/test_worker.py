@@ -109,3 +109,14 @@ def test_what_was_judged_without_an_index_is_looked_at_again_when_there_is_one(j
     jo.triage("index", "--quiet")
     wait(jo)
     assert "Lacks" not in record(jo) and record(jo)["State"] == "final" and not questions(jo)
+
+
+def test_a_large_tree_whose_options_nobody_has_read_keeps_no_commit_waiting(jo: Kernel) -> None:
+    large(jo)
+    with held(background.state(jo) / "worker"):
+        assert GOES_ON in change(jo, 2, PATCH_TRIAGE_REACH_COMMIT_STEPS="200", PATCH_TRIAGE_INDEX_BACKGROUND="false")
+        assert not (background.state(jo) / "kconfig").exists() and "search" in record(jo)["Lacks"]
+    jo.triage("status")
+    wait(jo)
+    assert (background.state(jo) / "kconfig").exists() and record(jo)["Reachable"] == "yes"
+    assert GOES_ON not in change(jo, 3, PATCH_TRIAGE_REACH_COMMIT_STEPS="200", PATCH_TRIAGE_INDEX_BACKGROUND="false")

@@ -52,6 +52,11 @@ class Kernel:
         self._record()
         return self._known.options
 
+    @property
+    def has_known_options(self) -> bool:
+        """Whether the options were read before: else to ask for one reads all Kconfig files, which takes seconds in a large tree."""
+        return self.source.is_small or self._known.is_known
+
     @functools.cached_property
     def base(self) -> Mapping[str, str]:
         """The base configuration, as its .config says it."""

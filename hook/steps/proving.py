@@ -69,6 +69,9 @@ def prove(case: Case, trajectory: Trajectory) -> Proved:
     """What is proved of a change without a model, and the verdict that this allows."""
     proofs = trajectory.step("evidence", lambda: _evidence(case), _shown_evidence)
     for proof in PROOFS:
+        if case.asking.is_short and not case.kernel.has_known_options:
+            case.source.safety.at_limit = True  # the worker reads them
+            break
         if case.change.patch.by_path or Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):
             break
         proofs = trajectory.step(proof.name, functools.partial(proof.prove, case, proofs), proof.shown)

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from hook.kernel.kconfig import base_config
-from hook.kernel.kconfig.expressions import YES, Condition, Json, from_json, to_json
-from hook.kernel.kconfig.option import Option
+from hook.kernel.kconfig.expressions import Condition, from_json, to_json
+from hook.kernel.kconfig.option import Option, from_row, to_row
 from hook.kernel.kconfig.toolchain import Toolchain, toolchain
 from hook.source import own_files
 from hook.source.git import GitError
@@ -39,8 +39,6 @@ _MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
 _MOST_BYTES = 64 << 20  # of a file of JSON
 _MOST_ENTRIES = 6  # of some 5 MB each
 _SOURCES = {"x86_64": "x86", "i386": "x86"}  # directories below arch/
-_FIELDS = Option.__struct_fields__[1:]
-_EMPTY = {field: getattr(Option(""), field) for field in _FIELDS}
 
 
 def known_by(source: Source, name: str, toolchain_name: str) -> str:
@@ -89,7 +87,7 @@ class StoredOptions:
             return self._read[name]
         try:
             line = self._line(name)
-            option = None if line is None else _decoded(name, json.loads(line))
+            option = None if line is None else from_row(name, json.loads(line))
         except self._errors:
             self._instead = self._read_anew()
             return self._instead.get(name)
@@ -173,25 +171,42 @@ class TreeOptions(msgspec.Struct):
         _write(self._directory / name, json.dumps(made).encode())
         return made
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the options were read before, from this tree or one that defines the same; else all Kconfig files have to be read."""
+        if not self.digest:
+            tree = self._tree
+            trees = {key.removeprefix(self._mine): digest for key, digest in self._json("trees").items() if key.startswith(self._mine)}
+            candidates = [tree] if tree in trees else self._comparable(trees)
+            fitting = next((tree_id for tree_id in candidates if self._holds(trees[tree_id], tree_id, tree)), "")
+            if fitting:
+                self.digest = trees[fitting]
+                if tree not in trees:
+                    self._remember_tree()
+        return bool(self.digest)
+
+    @property
+    def _mine(self) -> str:
+        return f"{FORMAT} {self.environment['ARCH']} {self.toolchain} "
+
+    @property
+    def _tree(self) -> str:
+        return self.source.oid("") if self.source.revision else ""
+
     def _open(self) -> None:
         """Find the entry that holds for the tree; read the tree where there is none."""
-        if self.digest:
+        if self.is_known:
             return
-        mine = f"{FORMAT} {self.environment['ARCH']} {self.toolchain} "
-        tree = self.source.oid("") if self.source.revision else ""
-        trees = {key.removeprefix(mine): digest for key, digest in self._json("trees").items() if key.startswith(mine)}
-        candidates = [tree] if tree in trees else self._comparable(trees)
-        fitting = next((tree_id for tree_id in candidates if self._holds(trees[tree_id], tree_id, tree)), "")
-        if fitting:
-            self.digest = trees[fitting]
-        else:
-            self._anew()
-            # what is staged, or mailed, is no tree that the next change could be compared with
-            base = self.source.objects.read(f"{self.source.base}^{{tree}}") if self.source.base else None
-            if base and base.oid != tree and self._holds(self.digest, base.oid, tree):
-                self._remember(mine + base.oid, self.digest)
-        if tree and tree not in trees and not self.source.changes and self.source.repo.object_dir is None:
-            self._remember(mine + tree, self.digest)
+        self._anew()
+        # what is staged, or mailed, is no tree that the next change could be compared with
+        base = self.source.objects.read(f"{self.source.base}^{{tree}}") if self.source.base else None
+        if base and base.oid != self._tree and self._holds(self.digest, base.oid, self._tree):
+            self._remember(self._mine + base.oid, self.digest)
+        self._remember_tree()
+
+    def _remember_tree(self) -> None:
+        if self._tree and not self.source.changes and self.source.repo.object_dir is None:
+            self._remember(self._mine + self._tree, self.digest)
 
     def _comparable(self, trees: dict[str, str]) -> list[str]:
         """Of each of the last entries the tree that was seen last, of those that are still there."""
@@ -296,7 +311,7 @@ def _fill(path: pathlib.Path, options: Options) -> None:
     head = {"Format": FORMAT, "Modules": options.modules, "Warnings": options.warnings}
     rows = [("", encode(head)), *((name, encode(to_json(condition))) for name, condition in options.shared.items())]
     for name, option in options.by_name.items():
-        rows.append((name, encode(_encoded(option))))
+        rows.append((name, encode(to_row(option))))
     rows.sort()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("pragma journal_mode = off")  # the file is put in place whole, or not at all
@@ -305,65 +320,6 @@ def _fill(path: pathlib.Path, options: Options) -> None:
         database.execute("create table line (name text primary key, value text) without rowid")
         database.executemany("insert into line values (?, ?)", rows)
         database.execute("commit")
-
-
-class _Row(typing.TypedDict, total=False):
-    """An option as it stands in an entry: the fields that hold something."""
-
-    type: str
-    prompts: list[Json]
-    defaults: list[tuple[Json, Json]]
-    depends: Json
-    selected_by: list[tuple[str, Json]]
-    implied_by: list[tuple[str, Json]]
-    selects: list[tuple[str, Json]]
-    ranges: list[tuple[Json, Json, Json]]
-    choice: str
-    members: list[str]
-    places: list[tuple[str, int]]
-    title: str
-    probes: list[str]
-    unread: list[str]
-    transitional: bool
-
-
-def _encoded(option: Option) -> dict[str, object]:
-    """An option as JSON has it: the fields that hold something."""
-    document: dict[str, object] = {}
-    for field in _FIELDS:
-        value = getattr(option, field)
-        if value != _EMPTY[field]:
-            document[field] = _plain(value)
-    return document
-
-
-def _plain(value: object) -> object:
-    """Conditions in their form for JSON, wherever they stand in a value."""
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value if isinstance(value, str | int) else to_json(typing.cast(Condition, value))
-
-
-def _decoded(name: str, document: _Row) -> Option:
-    """The option in a row. Raises ValueError, TypeError, LookupError where it is none of ours."""
-    return Option(
-        name,
-        type=str(document.get("type", "")),
-        prompts=[from_json(prompt) for prompt in document.get("prompts", ())],
-        defaults=[(from_json(value), from_json(condition)) for value, condition in document.get("defaults", ())],
-        depends=from_json(document["depends"]) if "depends" in document else YES,
-        selected_by=[(str(selector), from_json(condition)) for selector, condition in document.get("selected_by", ())],
-        implied_by=[(str(implier), from_json(condition)) for implier, condition in document.get("implied_by", ())],
-        selects=[(str(selected), from_json(condition)) for selected, condition in document.get("selects", ())],
-        ranges=[(from_json(low), from_json(high), from_json(condition)) for low, high, condition in document.get("ranges", ())],
-        choice=str(document.get("choice", "")),
-        members=[str(member) for member in document.get("members", ())],
-        places=[(str(path), int(line)) for path, line in document.get("places", ())],
-        title=str(document.get("title", "")),
-        probes=[str(probe) for probe in document.get("probes", ())],
-        unread=[str(line) for line in document.get("unread", ())],
-        transitional=bool(document.get("transitional")),
-    )
 
 
 @contextlib.contextmanager
