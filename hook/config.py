@@ -286,7 +286,8 @@ class LimitSettings(SettingGroup, name="limits"):
 class IndexSettings(SettingGroup, name="index"):
     """The word index of a large tree."""
 
-    background: bool = _field(True, checks.flag, "let `check` make the word index of a large tree in the background")
+    background: bool = _field(True, checks.flag, "make the word index of a large tree in the background", bears=False)
+    directory: str = _field("", checks.text, "where the word index is, if not in the git directory: clones can share it", bears=False)
     blob_bytes: int = _field(64 << 20, checks.whole(1 << 10, 1 << 32), "index files up to this size; larger ones are searched every time")
     max_bytes: int = _field(400 << 20, checks.whole(1 << 20, 1 << 40), "an index beyond this size forgets all revisions but the newest")
 

@@ -68,7 +68,7 @@ def test_a_clock_that_jumps_gives_the_same_verdict(changed: Kernel, monkeypatch:
 
     def judged() -> object:
         repo = find(changed.path)
-        repo.call_limit.seconds = 86_400.0
+        repo.in_force.seconds = 86_400.0
         with Objects(repo, settings.limits.blob_bytes) as objects:
             commit = change.of_commit(objects, change.find_commit(objects, "HEAD"))
             return to_document(triage.judge(commit, objects, settings, use_cache=False).verdict)

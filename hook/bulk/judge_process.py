@@ -26,6 +26,7 @@ from hook.change.change import Change, NothingToJudge, find_commit, of_commit
 from hook.config import Settings
 from hook.failure import CannotJudge
 from hook.record import crash_log
+from hook.source import setting_layers
 from hook.source.git import Repository, find
 from hook.source.object_store import Objects
 
@@ -79,7 +80,7 @@ def _judged(work: JudgeWork, item: BulkInput, skip: int) -> Iterator[dict[str, A
     """The rows of an input, from its `skip`-th patch on. A defect of ours costs one row, and names its log."""
     signal.setitimer(signal.ITIMER_REAL, work.settings.bulk.change_seconds)
     repo = find(pathlib.Path(work.clone))
-    repo.call_limit.seconds = work.settings.limits.git_seconds
+    setting_layers.bring_into_force(repo, work.settings)
     place = skip
     try:
         for row in _of_commit(repo, work, item) if item.commit else _of_mails(repo, work, item, skip):

@@ -38,7 +38,7 @@ def letters(repo: Repository, archives: Sequence[Repository], since: str) -> Ite
     limit = [f"--since={since}"] if since else []
     kept: dict[str, Letter] = {}
     for archive in archives:
-        archive.call_limit.seconds = repo.call_limit.seconds
+        archive.in_force.seconds = repo.in_force.seconds
         commits = archive.run("rev-list", "--reverse", *limit, "HEAD", "--").decode("ascii").split()
         with Objects(archive, MAX_BYTES) as objects:
             for number, (name, found) in enumerate(objects.read_all([f"{commit}:{file}" for commit in commits for file in "md"])):

@@ -17,6 +17,9 @@ from hook.source.git import GitError, Repository
 if typing.TYPE_CHECKING:
     from hook.source.indexing.index_writer import Made
 
+_LOOK_AGAIN_SECONDS = 0.2
+_INTERRUPTED = 130
+
 
 def register(command: Command) -> None:
     """Add the command."""
@@ -25,7 +28,7 @@ def register(command: Command) -> None:
     sub.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one a processor)")
     sub.add_argument("--fetch", action="store_true", help="in a partial clone, fetch the files that are not here")
     sub.add_argument("--quiet", action="store_true", help="say nothing")
-    sub.add_argument("--background", action="store_true", help="at the lowest priority")
+    sub.add_argument("--background", action="store_true", help="at the lowest priority, and only where nobody is at it")
 
 
 def index(options: argparse.Namespace) -> int:
@@ -33,36 +36,53 @@ def index(options: argparse.Namespace) -> int:
     from hook.source.indexing import index_writer
 
     repo = repository(options)
-    found = setting_layers.load(repo)
+    settings = setting_layers.load(repo)
     if options.background:
         os.nice(19)
+        if index_writer.is_made_now(repo):
+            return DONE
     if options.fetch:
         missing = index_writer.missing(repo, options.revision)
         if missing:
             if not options.quiet:
                 complain(f"fetching {len(missing)} files")
             repo.fetch(missing)
+    return make(repo, settings, options.revision, jobs=options.jobs, fetched=options.fetch, quiet=options.quiet)
+
+
+def make(repo: Repository, settings: Settings, revision: str = "HEAD", *, jobs: int = 0, fetched: bool = False, quiet: bool = False) -> int:
+    """Make the index with a bar, or wait for who makes it; gives the exit code."""
     started = time.monotonic()
-    bar = ProgressBar("files", wanted=not options.quiet)
+    bar = ProgressBar("files", wanted=not quiet)
     try:
-        try:
-            made = index_writer.make(repo, options.revision, found, jobs=options.jobs, fetched=options.fetch, progress=bar)
-        finally:
-            bar.clear()
-    except index_writer.Busy as busy:
-        complain(str(busy))
-        return DONE
+        made = _made(repo, settings, revision, jobs, fetched, bar)
     except KeyboardInterrupt:
         complain("stopped; `patch-triage index` goes on from here")
-        return 130
-    _keep_ubiquitous(repo, made, found, options.quiet)
-    _resume_worker(repo, found)
-    if not options.quiet:
+        return _INTERRUPTED
+    finally:
+        bar.clear()
+    _keep_ubiquitous(repo, made, settings, quiet)
+    _resume_worker(repo, settings)
+    if not quiet:
         took = time.monotonic() - started
         print(f"{made.files} files are indexed, {made.read} read anew in {took:.1f} s; the index has {made.size_bytes / 1e6:.0f} MB")
         if made.unread:
             print(f"{made.unread} files are looked into every time: too large (index.blob_bytes), or not here (`--fetch` brings them)")
     return DONE
+
+
+def _made(repo: Repository, settings: Settings, revision: str, jobs: int, fetched: bool, bar: ProgressBar) -> Made:
+    """What was made, after another process that makes the index has ended; its progress is shown until then."""
+    from hook.source.indexing import background, index_writer
+
+    while True:
+        try:
+            return index_writer.make(repo, revision, settings, jobs=jobs, fetched=fetched, progress=bar)
+        except index_writer.Busy:
+            while (other := background.progress(repo)) is not None:
+                if other.total:
+                    bar(other.done, other.total)
+                time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _keep_ubiquitous(repo: Repository, made: Made, settings: Settings, quiet: bool) -> None:

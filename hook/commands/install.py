@@ -7,14 +7,19 @@ import pathlib
 import sys
 
 from hook.commands import DONE, WRONG_USE, Command, WrongUse, complain, repository
+from hook.config import Settings
+from hook.failure import CannotJudge, sentence
 from hook.source import setting_layers
+from hook.source.git import Repository
 
 
 def register(command: Command) -> None:
     """Add the command."""
     sub = command("install", install, "put the hooks into a repository; hooks that are there are kept and called first")
     sub.add_argument("--here", action="store_true", help="write into a core.hooksPath that is shared or tracked, too")
-    command("uninstall", uninstall, "take the hooks out and put back what was there")
+    sub.add_argument("--no-index", action="store_true", help="do not make the word index of a large tree now")
+    sub = command("uninstall", uninstall, "take the hooks out and put back what was there")
+    sub.add_argument("--purge", action="store_true", help="remove all that we keep here too: records with their marks, index, cache, runs")
 
 
 def install(options: argparse.Namespace) -> int:
@@ -33,7 +38,27 @@ def install(options: argparse.Namespace) -> int:
     except installation.CannotInstall as wrong:
         complain(str(wrong))
         return WRONG_USE
-    print("\n".join(lines))
+    print("\n".join(lines), flush=True)
+    return DONE if options.no_index else _index(repo, settings)
+
+
+def _index(repo: Repository, settings: Settings) -> int:
+    """Make the word index where the tree is large and has none. That the hooks are in does not hang on it."""
+    from hook.source.indexing import background
+
+    if not background.is_missing(repo):
+        return DONE
+    print(
+        f"making the word index in {repo.index_directory}: who calls what, answered in milliseconds. It takes about a minute and 200 MB, "
+        "once; Ctrl-C leaves it to the background",
+        flush=True,
+    )
+    from hook.commands import index
+
+    try:
+        index.make(repo, settings)
+    except (CannotJudge, OSError) as wrong:
+        complain(f"no index: {sentence(wrong)}")
     return DONE
 
 
@@ -42,7 +67,10 @@ def uninstall(options: argparse.Namespace) -> int:
     from hook import installation
 
     try:
-        lines = installation.uninstall(repository(options))
+        repo = repository(options)
+        setting_layers.load(repo)
+        lines = installation.uninstall(repo)
+        lines += installation.purge(repo) if options.purge else installation.left(repo)
     except installation.CannotInstall as wrong:
         complain(str(wrong))
         return WRONG_USE

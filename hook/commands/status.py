@@ -89,7 +89,31 @@ def _lines(repo: Repository, settings: Settings) -> list[str]:
     lines += [f"  {line}" for line in table(rows[:_MOST_SHOWN])]
     if len(rows) > _MOST_SHOWN:
         lines.append(f"  and {len(rows) - _MOST_SHOWN} more")
-    return lines + _spent(repo, settings)
+    return [*lines, _index(repo), *_spent(repo, settings)]
+
+
+def _index(repo: Repository) -> str:
+    from hook.source import index
+    from hook.source.indexing import background
+    from hook.source.object_store import Objects
+    from hook.source.tree import Source
+
+    made = background.progress(repo)
+    if made is not None:
+        return f"word index: process {made.process} makes it, {made.done} of {made.total} files" if made.total else "word index: being made"
+    with Objects(repo) as objects:
+        source = Source(objects, "HEAD")
+        opened = source.index
+        if opened is None:
+            return "word index: none, the tree is small" if source.is_small else f"word index: not used: {source.without_index}"
+        size = index.files(repo).database.stat().st_size / 1e6
+        try:
+            away = opened.distance("HEAD")
+        except index.NoIndex as wrong:
+            return f"word index: not used: {wrong}"
+        finally:
+            opened.close()
+    return f"word index: {size:.0f} MB, of " + (f"a revision that differs from HEAD in {away} files" if away else "HEAD")
 
 
 def _why_no_worker(settings: Settings, asks: bool, searches: bool) -> str:

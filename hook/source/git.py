@@ -59,14 +59,15 @@ class TooMuchOutput(GitError):
     """Git's answer went past the limit that the settings give."""
 
 
-class CallLimit(msgspec.Struct, eq=False):
-    """How long one git call may take: the environment's or the default limits.git_seconds until the settings are read."""
+class InForce(msgspec.Struct, eq=False):
+    """What the settings say of a repository; the environment's or the default limits.git_seconds until they are read."""
 
-    seconds: float
+    seconds: float  # how long one git call may take
+    index_directory: pathlib.Path | None = None  # of the word index, if not in its usual place
 
     def __eq__(self, other: object) -> bool:
-        """Two repositories are the same, however long their calls may take."""
-        return isinstance(other, CallLimit)
+        """Two repositories are the same, whatever the settings say of them."""
+        return isinstance(other, InForce)
 
     def __hash__(self) -> int:
         return 0
@@ -79,13 +80,13 @@ class Repository(msgspec.Struct, frozen=True):
     common_dir: pathlib.Path  # shared by all working trees: objects, refs, our own files
     object_format: str  # sha1 or sha256
     index_file: pathlib.Path | None  # GIT_INDEX_FILE as git gave it to a hook (`commit -a`, partial commits)
-    call_limit: CallLimit = msgspec.field(default_factory=lambda: CallLimit(_first_seconds()))
+    in_force: InForce = msgspec.field(default_factory=lambda: InForce(_first_seconds()))
     object_dir: pathlib.Path | None = None  # where new objects go instead of the repository's own store
 
     @property
     def seconds(self) -> float:
         """How long one git call may take."""
-        return self.call_limit.seconds
+        return self.in_force.seconds
 
     @property
     def index_path(self) -> pathlib.Path:
@@ -109,6 +110,11 @@ class Repository(msgspec.Struct, frozen=True):
     def state_dir(self) -> pathlib.Path:
         """Where everything that we keep lives, shared by all working trees."""
         return self.common_dir / "patch-triage"
+
+    @property
+    def index_directory(self) -> pathlib.Path:
+        """Where the word index is."""
+        return self.in_force.index_directory or self.state_dir / "index"
 
     def environment(self, index: pathlib.Path | None = None) -> dict[str, str]:
         """The environment for a git call: of the caller's GIT_* only where its settings are, and all of our own."""
@@ -315,18 +321,18 @@ def find(start: pathlib.Path | None = None) -> Repository:
     keep = () if start else ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key in keep}
     here = pathlib.Path(start or ".").absolute()
-    call_limit = CallLimit(_first_seconds())
+    in_force = InForce(_first_seconds())
     try:
         done = subprocess.run(
             ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-object-format"],
             capture_output=True,
             cwd=here,
             env={**env, "LC_ALL": "C"},
-            timeout=call_limit.seconds,
+            timeout=in_force.seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise GitError(f"git rev-parse did not end within {call_limit.seconds:g} s (limits.git_seconds)") from None
+        raise GitError(f"git rev-parse did not end within {in_force.seconds:g} s (limits.git_seconds)") from None
     except FileNotFoundError:
         raise NotARepository("git is not installed" if here.is_dir() else f"{here} is not a directory") from None
     except OSError as wrong:
@@ -340,7 +346,7 @@ def find(start: pathlib.Path | None = None) -> Repository:
         common_dir=pathlib.Path(os.path.normpath(here / common)),
         object_format=object_format,
         index_file=here / index if index else None,
-        call_limit=call_limit,
+        in_force=in_force,
     )
 
 

@@ -80,6 +80,11 @@ class Files(msgspec.Struct, frozen=True):
     def lock(self) -> pathlib.Path:
         return self.directory / "lock"
 
+    @property
+    def progress(self) -> pathlib.Path:
+        """How far the writer at work has come."""
+        return self.directory / "progress"
+
     def look(self) -> dict[str, typing.Any]:
         """How the database looks now. Raises OSError."""
         stat = self.database.stat()
@@ -95,7 +100,7 @@ class Files(msgspec.Struct, frozen=True):
 
 
 def files(repo: Repository) -> Files:
-    return Files(repo.state_dir / "index")
+    return Files(repo.index_directory)
 
 
 class _Coverage(msgspec.Struct, frozen=True):
@@ -161,6 +166,11 @@ class Index:
                         return None
             return list(dict.fromkeys(found))
 
+    def trees(self) -> list[str]:
+        """The trees that it has listings of, the last used first. Raises NoIndex."""
+        with self._asking():
+            return [row[0] for row in self._database.execute("select tree from anchor order by used desc")]
+
     def distance(self, revision: str) -> int:
         """By how many files a revision differs from what is indexed. Raises NoIndex."""
         with self._asking():
@@ -187,14 +197,19 @@ class Index:
         if known is not None:
             return known
         best: _Coverage | None = None
-        for anchor, tree in self._database.execute("select id, tree from anchor order by used desc"):
-            changed = differences(self._repo, tree, revision)
+        wrong: GitError | None = None
+        for anchor, tree in self._database.execute("select id, tree from anchor order by used desc").fetchall():
+            try:
+                changed = differences(self._repo, tree, revision)
+            except GitError as gone:  # of another clone that shares the index, or no longer here
+                wrong = gone
+                continue
             if best is None or len(changed) < len(best.changed):
                 best = _Coverage(anchor, changed)
             if len(changed) < 1000:
                 break
         if best is None:
-            raise NoIndex("the index is not complete yet")
+            raise NoIndex(f"it is of another tree: {wrong}" if wrong else "the index is not complete yet")
         self._coverages[revision] = best
         return best
 

@@ -66,7 +66,7 @@ def load(
     layers.append(given)
     settings = config.resolve(layers)
     if repo is not None:
-        repo.call_limit.seconds = settings.limits.git_seconds
+        bring_into_force(repo, settings)
     if settings.retired:
         names = ", ".join(dict.fromkeys(one.name for one in settings.retired))
         tell(f"{settings.retired[0].origin}: ignored, no longer a setting: {names} (docs/settings.md)")
@@ -74,6 +74,13 @@ def load(
         return settings
     path = _base_config_file(settings, base)
     return settings.with_base_config(_base_config(settings, path), str(path))
+
+
+def bring_into_force(repo: Repository, settings: config.Settings) -> None:
+    """Let the repository keep to the settings that are about it: how long git may take, and where the word index is."""
+    shared = settings.index.directory
+    repo.in_force.seconds = settings.limits.git_seconds
+    repo.in_force.index_directory = pathlib.Path(shared).expanduser() if shared else None
 
 
 def _base_config_file(settings: config.Settings, base: Source | None) -> pathlib.Path:

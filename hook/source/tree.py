@@ -101,7 +101,10 @@ class Source(msgspec.Struct):
 
                 self.index_asked = True
                 try:
-                    self.opened_index = open_index(self.repo)
+                    opened = open_index(self.repo)
+                    if not any(self.objects.read(tree) for tree in opened.trees()):
+                        raise NoIndex("the index is of another tree: none of its revisions is here; `patch-triage index` adds one")
+                    self.opened_index = opened
                 except NoIndex as wrong:
                     self.without_index = str(wrong)
             return self.opened_index

@@ -17,7 +17,7 @@ from hook.record import pending, store
 from hook.source import own_files, setting_layers
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
-from hook.stages.judging import announce, asking_for, hand_over, judge_all, say
+from hook.stages.judging import announce, asking_for, hand_over, index_in_background, judge_all, say
 from hook.verdict import DecidedBy, Verdict
 
 _OBJECT_ID = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
@@ -56,6 +56,7 @@ def _record_since(repo: Repository, fallback: str) -> int:
         if len(commits) == 1 and judged:
             announce(repo, judged[0].verdict, settings)
         hand_over(repo, settings, judged)
+        index_in_background(repo, settings)
     return 0
 
 

@@ -101,3 +101,12 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
 
     for line in worker.hand_over(repo, settings, judged):
         say(line)
+
+
+def index_in_background(repo: Repository, settings: Settings) -> None:
+    """Have the word index of a large tree made where there is none."""
+    from hook.source.indexing import background
+
+    if settings.index.background and background.is_missing(repo):
+        with contextlib.suppress(OSError):  # the next commit tries again
+            background.start(repo)

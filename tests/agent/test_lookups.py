@@ -168,7 +168,7 @@ def test_all_tools_beside_each_other_answer_as_each_alone(desk: Desk) -> None:
     ]
     assert {name for name, _ in calls} == set(lookup_tools.BY_NAME)
     alone = [asked(desk, name, **arguments) for name, arguments in calls]
-    desk.source.objects.repo.call_limit.seconds = 10.0  # a lost answer is an error, not a hang
+    desk.source.objects.repo.in_force.seconds = 10.0  # a lost answer is an error, not a hang
 
     def answer(number: int) -> bool:
         name, arguments = calls[number % len(calls)]

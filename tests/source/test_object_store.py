@@ -27,7 +27,7 @@ def blob_id(data: bytes) -> str:
 
 def test_sources_that_share_a_reader_get_the_answers_to_their_own_questions(kernel: Kernel) -> None:
     with Objects(find(kernel.path), 1 << 20) as objects:
-        objects.repo.call_limit.seconds = 10.0  # a lost answer is an error, not a hang
+        objects.repo.in_force.seconds = 10.0  # a lost answer is an error, not a hang
 
         def look(number: int) -> bool:
             source = Source(objects, kernel_head)
@@ -86,7 +86,7 @@ def test_answers_past_what_is_held_at_once_are_asked_for_anew(kernel: Kernel, mo
 
 def test_long_names_do_not_block_git_and_us(kernel: Kernel) -> None:
     with Objects(find(kernel.path), 1 << 20) as objects:
-        objects.repo.call_limit.seconds = 5.0
+        objects.repo.in_force.seconds = 5.0
         assert all(found is None for _, found in objects.read_all([f"HEAD:{number}{'/long' * 1000}" for number in range(300)]))
 
 
@@ -97,7 +97,7 @@ def test_a_git_that_hangs_once_is_started_again(kernel: Kernel, monkeypatch: pyt
         with pytest.raises(GitError, match="did not answer within 1 s"):
             objects.read("HEAD")
         monkeypatch.setenv("PATH", kernel.env["PATH"])
-        objects.repo.call_limit.seconds = 60.0
+        objects.repo.in_force.seconds = 60.0
         found = objects.read("HEAD:mm/pool.c")
         assert found is not None and found.oid == kernel.head("HEAD:mm/pool.c")
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+import typing
 
 from hook.processes import own_python
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 from hook.source.tree import Source
+
+if typing.TYPE_CHECKING:
+    from hook.source.indexing.build_progress import Progress
 
 _WORTH_CHANGED = 300  # files by which HEAD may differ from what is indexed
 _LOOK_AGAIN_SECONDS = 3600.0
@@ -21,7 +25,7 @@ def is_due(repo: Repository) -> bool:
     try:
         if not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
             return False
-        seal = repo.state_dir / "index" / "seal"
+        seal = repo.index_directory / "seal"
         is_whole = (seal.parent / "ubiquitous").exists()
         if seal.exists():
             if time.time() - seal.stat().st_mtime < (_LOOK_AGAIN_SECONDS if is_whole else _MAKING_SECONDS):
@@ -42,6 +46,26 @@ def is_due(repo: Repository) -> bool:
         return True
     finally:
         opened.close()
+
+
+def is_missing(repo: Repository) -> bool:
+    """Whether the tree is large, and nobody has made its index, or is at it. Two looks at files where there is one."""
+    try:
+        if (repo.index_directory / "seal").exists() or not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
+            return False
+    except OSError:
+        return False
+    from hook.source.indexing import index_writer
+
+    return not index_writer.is_made_now(repo)
+
+
+def progress(repo: Repository) -> Progress | None:
+    """How far the process that makes the index has come; None where there is none."""
+    from hook.source import index
+    from hook.source.indexing import build_progress, index_writer
+
+    return build_progress.read(index.files(repo)) if index_writer.is_made_now(repo) else None
 
 
 def start(repo: Repository) -> None:

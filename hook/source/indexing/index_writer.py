@@ -21,6 +21,7 @@ import msgspec
 from hook.config import Settings
 from hook.source import index, own_files, words
 from hook.source.git import GitError, Repository
+from hook.source.indexing import build_progress
 from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
 _COMMIT_BLOBS = 8000
@@ -62,7 +63,7 @@ def make(
     """
     tree = repo.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
     where = index.files(repo)
-    with _held(where) as handle:
+    with _held(where) as handle, build_progress.told(where, tree, progress) as progress:
         database = _open(where, handle)
         try:
             writer = _Writer(repo, database, settings, jobs or os.cpu_count() or 1, progress)
@@ -231,8 +232,7 @@ class _Writer:
         for anchor, known in self._database.execute("select id, tree from anchor order by used desc").fetchall():
             try:
                 changed = index.differences(self._repo, known, tree) if known != tree else {}
-            except GitError:  # the tree is gone from the repository
-                self._forget(anchor)
+            except GitError:  # of another clone that shares the index, or no longer here: newer ones take its place in time
                 continue
             if best is None or len(changed) < len(best[1]):
                 best = anchor, changed
