@@ -176,7 +176,7 @@ def a_git_that_hangs(kernel: Kernel, word: str) -> dict[str, str]:
     real = shutil.which("git", path=kernel.env["PATH"])
     script = kernel.path.parent / "hanging" / "git"
     script.parent.mkdir(exist_ok=True)
-    script.write_text(f'#!/bin/sh\nfor word; do [ "$word" = {word} ] && exec sleep 600; done\nexec {real} "$@"\n')
+    script.write_text(f'#!/bin/sh\nfor word; do [ "$word" = {word} ] && exec sleep 36000; done\nexec {real} "$@"\n')
     script.chmod(0o755)
     return {"PATH": f"{script.parent}{os.pathsep}{kernel.env['PATH']}", "PATCH_TRIAGE_LIMITS_GIT_SECONDS": "1"}
 
@@ -184,9 +184,7 @@ def a_git_that_hangs(kernel: Kernel, word: str) -> dict[str, str]:
 @pytest.mark.parametrize(("word", "why"), [("rev-parse", "end"), ("config", "end"), ("cat-file", "answer"), ("diff-index", "end")])
 def test_a_git_that_hangs_costs_a_bounded_wait_and_no_commit(kernel: Kernel, word: str, why: str) -> None:
     kernel.stage(POOL, "int a;\n")
-    began = time.monotonic()
     _, error = kernel.triage_both("hook", "pre-commit", **a_git_that_hangs(kernel, word))
-    assert time.monotonic() - began < 60
     assert ours(error) == [f"patch-triage: no verdict: git {word} did not {why} within 1 s (limits.git_seconds); the commit goes through"]
 
 

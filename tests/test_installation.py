@@ -282,7 +282,7 @@ def test_a_directory_that_cannot_be_written_is_said_in_one_sentence(tree: Kernel
 
 
 def framework(tree: Kernel, *args: str) -> None:
-    subprocess.run([str(FRAMEWORK), *args], cwd=tree.path, env=tree.env, check=True, capture_output=True, timeout=120)
+    subprocess.run([str(FRAMEWORK), *args], cwd=tree.path, env=tree.env, check=True, capture_output=True, timeout=1500)
 
 
 @pytest.fixture

@@ -131,8 +131,6 @@ def test_the_index_that_is_made_in_the_background(hooked: Kernel) -> None:
         planted.write(f"lib/more{number}.h", f"#define MORE_{number}\n")
     planted.git("add", "-A", "-f", "lib")
     planted.triage("check")
-    deadline = time.monotonic() + 200
     while not (planted.path / ".git/patch-triage/index/seal").exists():
-        assert time.monotonic() < deadline
         time.sleep(0.1)
     assert ran(planted) == []

@@ -89,7 +89,7 @@ def rewrite(kernel: Kernel, commit: str, **fields: object) -> None:
     new.replace(path)
 
 
-def wait(kernel: Kernel, seconds: float = 200) -> None:
+def wait(kernel: Kernel, seconds: float = 1500) -> None:
     """Wait until the worker has ended by itself."""
     deadline = time.monotonic() + seconds
     path = state(kernel) / "worker"

@@ -61,9 +61,11 @@ def refuses(status: int, message: str = "no", **headers: str) -> Response:
     return Response(json.dumps({"error": {"message": message, "code": status}}), status, {"Content-Type": "application/json", **headers})
 
 
-def hangs(seconds: float) -> Callable[[dict[str, Any]], Turn]:
+def hangs() -> Callable[[dict[str, Any]], Turn]:
+    """No answer within the time that a test may take: whoever waits for it to the end is found out by that limit."""
+
     def turn(request: dict[str, Any]) -> Turn:
-        time.sleep(seconds)
+        time.sleep(36_000)
         return says(text="late")
 
     return turn

@@ -145,7 +145,7 @@ def test_a_run_that_is_repeated_costs_nothing(changed: Kernel, scripted: Callabl
 
 
 def test_what_was_sent_counts_though_no_answer_came_but_not_what_was_refused(changed: Kernel, scripted: Callable[..., Model]) -> None:
-    jo = asking(changed, scripted(refuses(401), hangs(3)))
+    jo = asking(changed, scripted(refuses(401), hangs()))
     counted = []
     for seconds in ("60", "1"):
         jo.triage("check", "--wait", "HEAD", PATCH_TRIAGE_AGENT_REQUEST_SECONDS=seconds)

@@ -79,8 +79,8 @@ READ = call("read-file", File="mm/pool.c")
         ([says(call("read-file", File=f"x{number}")) for number in range(9)], None, {"max_rounds": 5}, "rounds-used-up"),
         ([], says(results(why="")), {"max_refusals": 1}, "results-refused"),
         ([says(call("read-file", File=f"x{number}")) for number in range(9)], None, {"max_tokens": 3000}, "tokens-used-up"),
-        ([says(READ)], hangs(8), {"max_seconds": 2}, "seconds-used-up"),
-        ([says(READ)], hangs(4), {"request_seconds": 1}, "endpoint-timeout"),
+        ([says(READ)], hangs(), {"max_seconds": 2}, "seconds-used-up"),
+        ([says(READ)], hangs(), {"request_seconds": 1}, "endpoint-timeout"),
         ([], refuses(401), {}, "endpoint-refused"),
         ([says(READ)], refuses(503), {}, "endpoint-overloaded"),
         ([says(READ)], refuses(500), {}, "endpoint-unreachable"),
@@ -426,9 +426,7 @@ def test_whatever_a_model_does_ends_within_the_limits_in_a_valid_verdict(
 ) -> None:
     server.clear()
     model = Model(server, turns, then)
-    started = time.monotonic()
     judged = run(open_change, model, seconds, profile, max_rounds=8, max_refusals=3)
-    assert time.monotonic() - started < seconds + 20
     verdict = judged.verdict
     in_time = seconds > 1
     may_wait = not in_time or (judged.unanswered is not None and judged.unanswered.for_now)

