@@ -40,7 +40,7 @@ def recorded_run(tree: pathlib.Path, patch: pathlib.Path, rounds: int) -> None:
     rest = []
     for number in range(rounds):
         for profile, last in (
-            ("farm", [recorded.decide(recorded.WHY)]),
+            ("farm-2026-06", [recorded.decide(recorded.WHY)]),
             ("default", [recorded.decide(recorded.WHY), recorded.decide(recorded.WHY + " See mm/mempolicy.c:1844.")]),
         ):
             with HTTPServer() as server:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hook.agent.profile import AgentProfile
 from hook.change.change import Change
 from hook.config import Settings
 from hook.verdict import DecidedBy, Lack, State, Verdict
@@ -16,7 +17,7 @@ class Asking(msgspec.Struct, frozen=True):
     """Whether and how the model may be asked about a change."""
 
     mode: str = "auto"  # auto: what the evidence leaves open; always; never
-    profile: str = "default"
+    profile: AgentProfile = AgentProfile.DEFAULT
     deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
     progress: Callable[[str], None] = lambda line: None
     at_commit: bool = False  # a commit waits: the short search, of which the worker finishes what stays open

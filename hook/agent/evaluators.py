@@ -21,6 +21,7 @@ from hook.agent.endpoint import stored_answers
 from hook.agent.endpoint.client import Client
 from hook.agent.endpoint.transport import Endpoint
 from hook.agent.history import History
+from hook.agent.profile import AgentProfile
 from hook.agent.token_count import estimate
 from hook.agent.tools import lookup_tools, tree_tools
 from hook.change.change import Change
@@ -45,7 +46,7 @@ class Bench(msgspec.Struct):
     """What both agents work with, for one change."""
 
     settings: Settings
-    profile: str
+    profile: AgentProfile
     desk: Desk
     client: Client
     grounding: grounding.Grounding
@@ -72,7 +73,7 @@ def prepare(
     objects: Objects,
     settings: Settings,
     *,
-    profile: str,
+    profile: AgentProfile,
     deadline: float,
     use_cache: bool,
     redactor: Redactor,
@@ -94,7 +95,7 @@ def prepare(
     target = fuzzed_kernel(settings)
     desk = Desk(source, redactor, settings.agent.tool_seconds, settings.agent.never_paths, deadline, target=target, patch=change.patch)
     variables = {"target": settings.target.arch, "max_symbols": str(settings.focus.max_symbols), "diff": diff}
-    if profile == grounding.FARM:
+    if profile.is_a_farms:
         variables |= {"facts": grounding.facts(evidence), "fence": f"=== change {digest} ==="}
     else:
         unset = redactor.text((leaks or Leaks()).facts)
@@ -131,7 +132,7 @@ def patch_task(bench: Bench) -> loop.Task:
 
 def kmsan_task(bench: Bench, reasoning: str) -> loop.Task:
     """The second agent's task, for a change that is worth fuzzing because of `reasoning`. Raises WrongPrompt."""
-    if bench.profile != grounding.FARM:
+    if not bench.profile.is_a_farms:
         reasoning = fence.without(bench.variables["fence"], reasoning)  # whoever wrote it has seen the fence
     text = prompt.load(KMSAN, bench.profile, {**bench.variables, "reasoning": reasoning}, bench.settings.agent.prompts)
     doc = "Gives your decision about KMSAN. Call it once, when you are sure."
@@ -140,7 +141,7 @@ def kmsan_task(bench: Bench, reasoning: str) -> loop.Task:
 
 def _tools(bench: Bench) -> tuple[tuple[tree_tools.Tool, ...], str]:
     """What the agents of a profile may look up, and the fence around what they find."""
-    if bench.profile == grounding.FARM:
+    if bench.profile.is_a_farms:
         return tree_tools.READING, ""
     return (*tree_tools.READING, *lookup_tools.TOOLS), bench.variables["fence"]
 

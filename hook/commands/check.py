@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from hook import config, triage
+from hook.agent.profile import AgentProfile
 from hook.asking import NOT_ASKED, Asking
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
 from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository
@@ -38,7 +39,9 @@ def register(command: Command) -> None:
         default="auto",
         help="when to ask the model: auto, with --wait, what the evidence leaves open; always, now, which is also consent to send",
     )
-    sub.add_argument("--profile", choices=("default", "farm"), default="default", help="rules that the model's answer must meet")
+    sub.add_argument(
+        "--profile", type=AgentProfile, choices=tuple(AgentProfile), default=AgentProfile.DEFAULT, help="rules for the model's answer"
+    )
     sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
     sub.add_argument("--dry-run", action="store_true", help="print what would be sent to the model, and send nothing")
     sub.add_argument("--explain", action="store_true", help="say why the verdict is what it is, and why a model was asked or was not")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 from hook import config
+from hook.agent.profile import AgentProfile
 from hook.asking import Asking
 from hook.commands import DONE, Command, WrongUse, mail, repository
 from hook.source import setting_layers
@@ -29,7 +30,9 @@ def register(command: Command) -> None:
     sub.add_argument("revision", nargs="?", metavar="COMMIT", help="the commit that the run was about (default: as the trajectory says)")
     sub.add_argument("--patch", metavar="FILE", help="the patch that the run was about, instead of a commit")
     sub.add_argument("--base", metavar="REV", help="apply the patch to REV")
-    sub.add_argument("--profile", choices=("default", "farm"), default="default", help="the rules to replay it with")
+    sub.add_argument(
+        "--profile", type=AgentProfile, choices=tuple(AgentProfile), default=AgentProfile.DEFAULT, help="the rules to replay it with"
+    )
 
 
 def replay(options: argparse.Namespace) -> int:
@@ -73,7 +76,7 @@ def _mailed(repo: Repository, options: argparse.Namespace, spans: Sequence[Span]
     return DONE
 
 
-def _print(change: object, objects: Objects, settings: config.Settings, spans: Sequence[Span], profile: str) -> None:
+def _print(change: object, objects: Objects, settings: config.Settings, spans: Sequence[Span], profile: AgentProfile) -> None:
     from hook import triage
     from hook.agent.endpoint.recording import Recording
     from hook.change.change import Change

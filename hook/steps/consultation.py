@@ -109,7 +109,7 @@ def _with_answers(proved: Proved, bench: evaluators.Bench, outcomes: Mapping[str
         verdict = msgspec.structs.replace(verdict, kmsan_reasoning=f"{verdict.kmsan_reasoning} not asked: {why}".lstrip())
     verdict = settlement.without_secrets(verdict, case.redactor)
     # a farm knows no call paths
-    return msgspec.structs.replace(verdict, via=()) if case.asking.profile == "farm" else verdict
+    return msgspec.structs.replace(verdict, via=()) if case.asking.profile.is_a_farms else verdict
 
 
 def _shown_answers(verdict: Verdict) -> Mapping[str, object]:
@@ -123,7 +123,7 @@ def _no_kmsan(case: Case) -> str:
     arch = case.settings.target.arch
     if arch not in kmsan.TARGETS:
         return f"there is KMSAN for {' and '.join(kmsan.TARGETS)} only, and the target is {arch}"
-    if case.asking.profile == "farm":
+    if case.asking.profile.is_a_farms:
         return ""  # it has compilers of its own
     # what is only a part of a kernel's tree proves nothing
     return kmsan.hindrance(case.kernel, arch) if case.kernel.options.get("KMSAN") is not None else ""

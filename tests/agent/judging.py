@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from hook import triage
+from hook.agent.profile import AgentProfile
 from hook.asking import Asking
 from hook.change.change import find_commit, of_commit
 from hook.config import Given, resolve
@@ -24,5 +25,5 @@ def judge(kernel: Kernel, model: Model | None, profile: str = "default", **setti
     repo = find(kernel.path)
     with Objects(repo, 16 << 20) as objects:
         change = of_commit(objects, find_commit(objects, "HEAD"))
-        asking = Asking("always" if model else "never", profile, time.monotonic() + 60)
+        asking = Asking("always" if model else "never", AgentProfile(profile), time.monotonic() + 60)
         return triage.judge(change, objects, chosen, use_cache=False, asking=asking)

@@ -118,6 +118,7 @@ _FILES: dict[str, dict[int, str]] = {
         1050: "",
     },
     "mm/Makefile": {85: "obj-$(CONFIG_HUGETLB)\t+= hugetlb.o\nobj-$(CONFIG_NUMA) \t+= mempolicy.o\nobj-$(CONFIG_SPARSEMEM)\t+= sparse.o"},
+    "kernel/sched/Makefile": {9: "KCOV_INSTRUMENT := n"},
     "include/uapi/linux/mempolicy.h": {67: "#define MPOL_F_SHARED (1 << 0)\n#define MPOL_F_MOF\t(1 << 3)\n#define MPOL_F_MORON (1 << 4)"},
 }
 BEFORE = "bool vma_policy_mof(struct vm_area_struct *vma)\n{\n\tif (own(vma))\n\t\treturn flagged(ask(vma));\n\n\n\n\n\n\n\treturn get_task_policy(current)->flags & MPOL_F_MOF;\n}"

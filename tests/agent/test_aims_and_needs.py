@@ -179,9 +179,13 @@ def test_a_right_answer_is_not_put_right(said: Callable[..., Verdict]) -> None:
     assert said(options=["POOL", "POOL_BASE"]).corrections == ()
 
 
-def test_the_farms_answers_stay_as_they_are(said: Callable[..., Verdict]) -> None:
-    verdict = said(["pool_dark"], ["OTHER"], profile="farm")
-    assert verdict.focus_symbols == ("pool_dark",) and "OTHER" in verdict.enable_configs and not verdict.corrections
+@pytest.mark.parametrize("profile", ["farm", "farm-2026-06"])
+def test_a_farms_answer_loses_only_what_kcov_does_not_instrument(said: Callable[..., Verdict], profile: str) -> None:
+    verdict = said(["pool_dark", "pool_once"], ["OTHER"], profile=profile)
+    assert verdict.focus_symbols == ("pool_once",) and "OTHER" in verdict.enable_configs and not verdict.via
+    assert verdict.corrections == (
+        "FocusSymbols: pool_dark left out: KCOV does not instrument mm/dark.c (mm/Makefile:1 KCOV_INSTRUMENT_dark.o := n)",
+    )
 
 
 def test_kmsan_is_no_question_where_no_kernel_can_have_it(kernel: Kernel, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,16 @@ def test_the_farm_profile_takes_symbols_and_reasons_as_they_come(changed: Kernel
     assert (verdict["FocusSymbols"], verdict["Reasoning"], len(model.requests)) == (["whatever"], "Because.", 3)
 
 
+def test_a_farms_agents_are_asked_the_same_and_the_second_sees_nothing_of_the_first(
+    changed: Kernel, scripted: Callable[..., Model]
+) -> None:
+    model = scripted(says(results(symbols=["pool_get"], why="Only the first one knows this.")), says(kmsan()))
+    judged(changed, model, "--agent", "always", "--profile", "farm")
+    first, second = (next(one["content"] for one in request["messages"] if one["role"] == "user") for request in model.requests)
+    assert first == second and first.startswith("Target architecture: x86_64\n") and "diff --git" in first
+    assert "Only the first one" not in str(model.requests[1])
+
+
 def test_a_model_that_denies_a_proved_fact_is_told_and_then_overruled(kernel: Kernel, scripted: Callable[..., Model]) -> None:
     kernel.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
     insists = says(results(why="Documentation/mm/pool.rst:1 matters."))

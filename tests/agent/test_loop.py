@@ -19,6 +19,7 @@ from hook import triage
 from hook.agent import history as history_module
 from hook.agent.endpoint import client as client_module
 from hook.agent.history import History, Malformed
+from hook.agent.profile import AgentProfile
 from hook.asking import Asking
 from hook.change.change import find_commit, of_commit
 from hook.config import Given, resolve
@@ -54,7 +55,7 @@ def run(kernel: Kernel, model: Model, seconds: float = 30.0, profile: str = "def
     repo = find(kernel.path)
     with Objects(repo, 1 << 20) as objects:
         change = of_commit(objects, find_commit(objects, "HEAD"))
-        asking = Asking("always", profile, time.monotonic() + seconds)
+        asking = Asking("always", AgentProfile(profile), time.monotonic() + seconds)
         return triage.judge(change, objects, chosen, use_cache=False, asking=asking)
 
 
@@ -417,7 +418,7 @@ def server() -> Iterator[HTTPServer]:
 @given(
     turns=st.lists(_turns(), max_size=8),
     then=_turns(),
-    profile=st.sampled_from(["default", "farm"]),
+    profile=st.sampled_from(["default", "farm", "farm-2026-06"]),
     # now and then there is less time than an answer takes
     seconds=st.sampled_from([30.0] * 9 + [0.01]),
 )

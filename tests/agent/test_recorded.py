@@ -48,15 +48,18 @@ def golden(name: str, spans: list[trajectory.Span], remake: bool) -> None:
 
 def test_the_farms_run_plays_through(mempolicy: Kernel, scripted: Callable[..., Model], remake_golden: bool) -> None:
     model = scripted(*recorded.say(recorded.decide(recorded.WHY)))
-    verdict, spans = played(mempolicy, model, "farm")
+    verdict, spans = played(mempolicy, model, "farm-2026-06")
     # 2,060 by the endpoint, with declarations of the tools that are longer than ours
     assert 1400 < estimate(model.requests[0]["messages"]) + estimate(model.requests[0]["tools"]) < 2060
     assert (verdict["WorthFuzzing"], verdict["FocusSymbols"], verdict["EnableConfigs"], verdict["Reasoning"]) == (
         True,
-        ["vma_policy_mof", "task_numa_work"],
+        ["vma_policy_mof"],
         ["NUMA_BALANCING"],
         recorded.WHY,
     )
+    assert verdict["Corrections"] == [
+        "FocusSymbols: task_numa_work left out: KCOV does not instrument kernel/sched/fair.c (kernel/sched/Makefile:9 KCOV_INSTRUMENT := n)"
+    ]
     evaluator = next(span for span in spans if span.name == "patch-evaluator")
     mine = [span for span in spans if span.seq > evaluator.seq and span.nesting == 2 and span.name != "kmsan-evaluator"][:40]
     assert [span.type for span in mine] == ["llm", "tool"] * 20
@@ -80,7 +83,7 @@ def test_the_farms_run_plays_through(mempolicy: Kernel, scripted: Callable[..., 
     assert outputs[1]["Contents"].startswith("2018:\tstruct mempolicy *__get_vma_policy(") and outputs[4]["Contents"].startswith(
         "  77:\tstatic inline int"
     )
-    golden("recorded-farm.jsonl", spans, remake_golden)
+    golden("recorded-farm-2026-06.jsonl", spans, remake_golden)
 
 
 def test_with_our_own_rules_it_is_refused_once_for_its_missing_citation(
@@ -93,7 +96,7 @@ def test_with_our_own_rules_it_is_refused_once_for_its_missing_citation(
     assert [bool(span.error) for span in last] == [True, False, False] and "cites no place" in last[0].error
     assert (verdict["DecidedBy"], verdict["FocusSymbols"], verdict["Reasoning"]) == (
         "agent",
-        ["vma_policy_mof", "task_numa_work"],
+        ["vma_policy_mof"],
         recorded.CITED,
     )
     golden("recorded-default.jsonl", spans, remake_golden)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from hook.evidence.focus import focus_symbols
+from hook.evidence.focus import focus_symbols, kcov
 from hook.source.lookup import canonical
 from hook.source.tree import Source
 from hook.verdict import Fact, Verdict
@@ -49,6 +49,16 @@ def settle(symbols_given: Sequence[str], where: Mapping[str, str], verdict: Verd
         symbols = dict.fromkeys(verdict.focus_symbols)
         corrections.append(f"FocusSymbols: {', '.join(verdict.focus_symbols[:3])} instead, by the evidence")
     return Aims(tuple(symbols)[:most], tuple(one for one in via if one not in symbols), tuple(corrections))
+
+
+def instrumented(symbols: Sequence[str], where: Mapping[str, str], source: Source) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The symbols whose files KCOV instruments, or of which nothing is known, and what is said of the others."""
+    dark: dict[str, str] = {}
+    for name in symbols:
+        fact = kcov.uncovered(source, where[name]) if name in where else None
+        if fact is not None:
+            dark[name] = f"FocusSymbols: {name} left out: {_told(fact)}"
+    return tuple(name for name in symbols if name not in dark), tuple(dark.values())
 
 
 def _told(fact: Fact) -> str:

@@ -18,6 +18,7 @@ import msgspec
 from hook import lazy_re
 from hook.agent.checks import focus_check, options_check
 from hook.agent.desk import Desk
+from hook.agent.profile import AgentProfile
 from hook.agent.tools.arguments import BadCall
 from hook.c.definitions import DefinitionKind, definitions
 from hook.c.tokens import rust_tokens
@@ -30,8 +31,6 @@ from hook.source.lookup import canonical
 from hook.source.tree import Source, TreeEntryKind
 from hook.source.treepath import NotATreePath, tree_path
 from hook.verdict import Answer, ConfigReason, Verdict
-
-DEFAULT, FARM = "default", "farm"
 
 _OPTION = lazy_re.compile(r"(?:CONFIG_)?([A-Za-z0-9_]+)\Z")
 _SYMBOL = lazy_re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -85,7 +84,7 @@ class Grounding(msgspec.Struct):
     evidence: Evidence
     verdict: Verdict  # that the evidence allows
     changed: tuple[str, ...]  # paths of the change
-    profile: str
+    profile: AgentProfile
     max_symbols: int
     desk: Desk  # for how long a search of the tree may take, and what is not shown
     target: str  # the architecture that is fuzzed
@@ -112,7 +111,7 @@ class Grounding(msgspec.Struct):
         else:
             wrong += self._wrong_options(options)
         symbols = tuple(dict.fromkeys(name.strip().removesuffix("()") for name in given.focus_symbols if name.strip()))
-        if self.profile == DEFAULT:
+        if not self.profile.is_a_farms:
             if 0 < len(reasoning) <= _MOST_REASONING:
                 wrong += self._wrong_citations(reasoning)
             if given.worth_fuzzing:
@@ -123,9 +122,17 @@ class Grounding(msgspec.Struct):
         if wrong:
             raise BadCall("; ".join(wrong))
         self._against_facts(given)
-        if self.profile == FARM or not given.worth_fuzzing:
+        if not given.worth_fuzzing:
             return EvaluationArguments(given.worth_fuzzing, reasoning, symbols, options)
+        if self.profile.is_a_farms:
+            return self._without_the_dark(reasoning, symbols, options)
         return self._put_right(reasoning, symbols, options)
+
+    def _without_the_dark(self, reasoning: str, symbols: Sequence[str], options: Sequence[str]) -> Evaluation:
+        """A farm's results, without the symbols that KCOV does not instrument: a fuzzer that is aimed at them never hits anything."""
+        self._wrong_symbols([name for name in symbols if _is_name(name)])  # only to learn where they are defined
+        kept, corrections = focus_check.instrumented(symbols, self._where, self.source)
+        return Evaluation(True, reasoning, kept, tuple(options), (), corrections)
 
     def _put_right(self, reasoning: str, symbols: Sequence[str], options: Sequence[str]) -> Evaluation:
         """Results that hold, with the symbols and options that the evidence bears out."""
