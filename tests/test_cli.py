@@ -17,7 +17,9 @@ def test_the_version_is_said_with_nothing_of_the_program_loaded() -> None:
 
 
 # that make code, or take longer to load than a part of the judgement takes
-_SLOW = frozenset(("asyncio", "dataclasses", "jinja2", "logging", "openai", "rich", "ssl", "unittest"))
+_SLOW = frozenset(
+    ("asyncio", "dask", "dataclasses", "distributed", "jinja2", "logging", "openai", "pyarrow", "rich", "ssl", "unittest"),
+)
 
 
 @pytest.mark.parametrize("arguments", [("check", "--staged", "--no-cache"), ("hook", "post-commit")])

@@ -15,7 +15,8 @@ import msgspec
 
 from hook.bulk.piece_worker import BulkRun, UnfitWorker, judge_piece
 from hook.bulk.pieces import BulkPiece
-from hook.failure import CannotJudge
+from hook.failure import CannotJudge, sentence
+from hook.record import crash_log
 
 if typing.TYPE_CHECKING:
     import distributed
@@ -85,9 +86,9 @@ class Dealer:
             elif isinstance(wrong, UnfitWorker):
                 self._elsewhere(handed, str(wrong))
             elif wrong is not None:
-                self.left.append(Left(handed.piece, f"{type(wrong).__name__}: {wrong}".splitlines()[0]))
+                self.left.append(Left(handed.piece, _why_failed(wrong)))
             else:
-                raise NoCluster(f"the scheduler at {self._client.scheduler.address if self._client.scheduler else 'hand'} is gone")
+                raise NoCluster("the scheduler is gone")
             self._hand_out_more()
 
     def _result(self, future: distributed.Future) -> list[bytes]:
@@ -141,6 +142,17 @@ class _HandedOut(msgspec.Struct, frozen=True):
     piece: BulkPiece
     refused: frozenset[str]  # the addresses of workers that cannot judge it
     tries: int
+
+
+def _why_failed(wrong: Exception) -> str:
+    """Why no worker has judged a piece: none of this comes of the changes in it, which are judged in a child."""
+    import distributed
+
+    if isinstance(wrong, distributed.KilledWorker):
+        return "its workers died again and again (distributed.scheduler.allowed-failures)"
+    if isinstance(wrong, ImportError):
+        return f"a worker cannot load patch-triage: {wrong}"
+    return sentence(wrong) if isinstance(wrong, OSError) else crash_log.sentence(wrong)
 
 
 def _local(jobs: int) -> distributed.LocalCluster:

@@ -28,7 +28,7 @@ from hook.source.object_store import Objects
 _FROM_LINE = lazy_re.compile(rb"^From [^\n]*\d.\d\d:\d\d *(?:9[1-9]|\d{3,})[^:\n]*$", re.MULTILINE)
 _PATCH_FILES = (".patch", ".diff", ".mbox", ".mbx", ".eml")
 _HEAD_BYTES = 1 << 16
-_MESSAGE_ID = lazy_re.compile(r"<[^<>\s]+>")
+_MESSAGE_ID = lazy_re.compile(r"<[!-;=?-~]+>")  # RFC 5322, 3.6.4: ASCII
 
 
 class MailReader:
@@ -146,6 +146,8 @@ def _text(head: email.message.Message, name: str) -> str:
 
 def _date(text: str) -> str:
     try:
-        return email.utils.parsedate_to_datetime(text).astimezone(datetime.UTC).isoformat()
+        date = email.utils.parsedate_to_datetime(text)
+        # -0000 says that the zone is not known (RFC 5322, 3.3); this machine's has nothing to do with it
+        return (date.astimezone(datetime.UTC) if date.tzinfo else date.replace(tzinfo=datetime.UTC)).isoformat()
     except (ValueError, TypeError, IndexError, OverflowError):
         return ""

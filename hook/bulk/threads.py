@@ -39,7 +39,8 @@ def series(letters: Iterable[Letter], source: str) -> Iterator[BulkInput]:
 
 def _name(letter: Letter) -> str:
     place = letter.place
-    return letter.message_id or ":".join((place.container, place.name or str(place.start)))
+    # as a row can hold it, so that it is found there again
+    return letter.message_id or ":".join((place.container, place.name or str(place.start))).encode("utf-8", "replace").decode()
 
 
 def _groups(by_id: Mapping[str, Letter]) -> dict[str, str]:

@@ -71,6 +71,8 @@ def _judge(repo: Repository, options: argparse.Namespace) -> int:
         run = _run(repo, options, kept.head())
         inputs = sources.listed(repo, options.sources, options.since, run.work.head)
         kept.begin({"Sources": options.sources, "Since": options.since, **run.about()}, resume=options.resume)
+        if not inputs:
+            complain(f"{', '.join(options.sources)}: no changes")
         there, kinds, number = kept.look()
         missing = [one for one in inputs if one.id not in there]
         progress = BulkProgress(sum(one.size for one in missing), kinds)

@@ -70,6 +70,13 @@ def test_headers_of_any_kind_are_read() -> None:
     letter = letter_of(b"Subject: =?utf-8?q?=5BPATCH=5D_f=C3=BCr?=\nFrom: =?bogus?x?=\nDate: never\nMessage-ID: <a@b>\n\n", MailPlace("x"))
     assert (letter.subject, letter.date, letter.message_id, letter.is_patch) == ("für", "", "<a@b>", True)
     assert letter_of(b"\xff\xfe\0\0", MailPlace("x")).message_id == ""
+    assert letter_of(b"Date: Mon, 5 Jan 2026 10:00:00 -0000\n\n", MailPlace("x")).date == "2026-01-05T10:00:00+00:00"
+
+
+def test_an_input_has_a_name_that_a_row_can_hold() -> None:
+    odd = letter_of(b"Subject: [PATCH] x\nMessage-ID: <\xff@b>\n\n", MailPlace("/tmp/\udcff.mbox"))
+    (named,) = threads.series([odd], "x")
+    assert named.id == "/tmp/?.mbox:0"
 
 
 def contents(inputs: list[BulkInput]) -> list[list[bytes]]:
