@@ -134,14 +134,16 @@ def schema() -> pyarrow.Schema:
     reason = pyarrow.struct([("For", text), ("Why", text), ("Path", text), ("Line", whole)])
     fact = pyarrow.struct([("Claim", text), ("Path", text), ("Line", whole), ("Blob", text), ("Text", text)])
     kinds = {
+        **dict.fromkeys((verdict.TEXT, verdict.ANSWER, verdict.DECIDED_BY, verdict.STATE), text),
         int: whole,
         float: pyarrow.float64(),
         verdict.FLAG: flag,
         verdict.NAMES: names,
+        verdict.GROUPS: pyarrow.list_(names),
         verdict.FACTS: pyarrow.list_(fact),
         verdict.CONFIG_SETS: pyarrow.list_(pyarrow.struct([("Enable", names), ("Disable", names), ("Lines", names)])),
         verdict.REASONS: pyarrow.map_(text, reason),
         verdict.TOKENS: pyarrow.struct([("Input", whole), ("Output", whole), ("Thoughts", whole), ("Estimated", flag)]),
     }
-    columns = [(name, kinds.get(kind, text)) for name, kind in {**_OWN, **_OF_VERDICT}.items()]
+    columns = [(name, kinds[kind]) for name, kind in {**_OWN, **_OF_VERDICT}.items()]
     return pyarrow.schema([*columns, ("SchemaVersion", whole)])
