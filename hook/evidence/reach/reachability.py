@@ -36,11 +36,15 @@ if typing.TYPE_CHECKING:
 _NOTHING = Reach(Answer.UNKNOWN)
 # of what stands in functions
 _STATEMENTS = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT, ChangeClass.LOG_CALL, ChangeClass.TRACEPOINT_CALL))
+_ADDITIONS = frozenset(
+    (ChangeClass.FUNCTION_ADDED, ChangeClass.DECLARATION, ChangeClass.COMMENT, ChangeClass.DOC_COMMENT, ChangeClass.WHITE_SPACE)
+)
 _HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
 _BOOT = ("arch/",)  # where the code is that runs before the kernel does
 _CORES = ("net/",)  # where subsystems are that only drivers lead to, such as mac80211
 _MAX_HOPS = 24  # from a changed function to an entry point
 _MAX_CALLER_FILES = 24  # in which the callers of one function are looked for, the nearest first
+_MOST_NAMED = 3  # functions, in a question
 _MOST_FILES = 24  # of one change that are looked into; the rest stays open
 
 
@@ -94,6 +98,7 @@ def limits(settings: Settings, state_dir: pathlib.Path, *, short: bool = False) 
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, within: Limits) -> Reached:
     """What is known of how a fuzzer gets to what a patch may change; `source` is the tree with it applied."""
     wanted: dict[str, list[tuple[str, str]]] = {}
+    only_added: set[str] = set()  # files of which nothing else changed than that functions were added
     only_functions: set[str] = set()  # files of which nothing else changed: when these run tells when the change does
     for file, finding in zip(patch.files, evidence.findings, strict=True):
         if finding.proof or not file.new_blob:
@@ -102,12 +107,16 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         wanted[file.path] = [(file.path, function.name) for function in changed if not function.gone]
         if _STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
             only_functions.add(file.path)
+        if _ADDITIONS.issuperset(finding.change_classes) and changed and all(function.why == "added" for function in changed):
+            only_added.add(file.path)
     # what is read on the way proves nothing where it leads nowhere: a verdict rests on what its facts name
     look = _Look(msgspec.structs.replace(source, read_blobs={}), kernel, within)
     answers = dict.fromkeys(wanted, _NOTHING)
     for path in list(wanted)[:_MOST_FILES]:
         try:
             answers[path] = _of_a_kernel(look.at(path, wanted[path], path in only_functions), kernel, path)
+            if path in only_added and answers[path].answer is not Answer.NO:
+                answers[path] = _of_additions(answers[path], source, path, [name for _, name in wanted[path]])
         except CannotJudge as wrong:
             answers[path] = unknown(f"not known: what runs {path}; not everything could be read: {wrong}")
     redactor = redaction.of(patch.diff)
@@ -127,6 +136,15 @@ def _of_a_kernel(reach: Reach, kernel: Kernel, path: str) -> Reach:
         for way in dict.fromkeys((path, *reach.files, *(fact.place.path for fact in reach.facts))):
             if way.endswith(".c") and not kernel.holds(kernel.built_if(way).condition) and (clause := kernel.excluded(way)):
                 return unknown(f"not known: what runs {path}; no configuration of the target was found that builds {way}: {clause}")
+    return reach
+
+
+def _of_additions(reach: Reach, source: Source, path: str, added: list[str]) -> Reach:
+    """The answer, unless nothing calls what was added: that the object is used says nothing of it."""
+    from hook.evidence.reach import uncalled
+
+    if uncalled.is_uncalled(source, path, added):
+        return unknown(f"nothing calls {', '.join(f'{name}()' for name in added[:_MOST_NAMED])} yet")
     return reach
 
 

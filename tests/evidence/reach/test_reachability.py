@@ -196,3 +196,39 @@ def test_teardown_runs_with_the_device_where_the_settings_include_it(driver: Ker
     driver.commit(FOO, DRIVER.replace(*real))
     found = judged(driver, real, ("speed = 0", "speed = 9"))
     assert (found["Reachable"], found["Devices"]) == ("yes", ["e1000e"])
+
+
+HELPER = "int foo_more(int n)\n{\n\treturn foo_twice(n) + 1;\n}\nEXPORT_SYMBOL_GPL(foo_more);\n\n"
+TWICE = "static int foo_twice(int n)\n{\n\treturn n * 2;\n}\n\n"
+
+
+@pytest.mark.parametrize(
+    ("added", "reachable"),
+    [
+        (TWICE + HELPER, "unknown"),
+        (TWICE.replace("n * 2", "foo_more(n)") + HELPER, "unknown"),  # they call each other
+        (TWICE + HELPER + "static int __init foo_at_boot(void)\n{\n\treturn foo_more(1);\n}\nlate_initcall(foo_at_boot);\n\n", "yes"),
+        (TWICE + HELPER.replace("EXPORT_SYMBOL_GPL", "foo_registers"), "yes"),  # another macro may register it
+        (TWICE, "yes"),  # not exported
+    ],
+)
+def test_the_device_of_an_object_says_nothing_of_a_new_export_that_nothing_calls(driver: Kernel, added: str, reachable: str) -> None:
+    judged(driver, ("0x15b3, 0xcb84", "0x8086, 0x10d3"))
+    driver.git("commit", "-qm", "a device that QEMU has")
+    found = judged(
+        driver, ("0x15b3, 0xcb84", "0x8086, 0x10d3"), ("static const struct pci_device_id", f"{added}static const struct pci_device_id")
+    )
+    assert (found["Reachable"], found["WorthFuzzing"]) == (reachable, True)
+    assert ("Open: nothing calls " in str(found["Reasoning"])) is (reachable == "unknown")
+
+
+def test_a_new_export_that_another_file_calls_is_called(driver: Kernel) -> None:
+    judged(driver, ("0x15b3, 0xcb84", "0x8086, 0x10d3"))
+    driver.git("commit", "-qm", "a device that QEMU has")
+    driver.commit("drivers/net/user.c", "int user(void)\n{\n\treturn foo_more(3);\n}\n")
+    found = judged(
+        driver,
+        ("0x15b3, 0xcb84", "0x8086, 0x10d3"),
+        ("static const struct pci_device_id", f"{TWICE}{HELPER}static const struct pci_device_id"),
+    )
+    assert found["Reachable"] == "yes"
