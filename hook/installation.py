@@ -7,6 +7,7 @@ by the next one, and undone by uninstalling.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import shlex
@@ -118,8 +119,8 @@ def uninstall(repo: Repository) -> list[str]:
 def left(repo: Repository) -> list[str]:
     """What stays when the hooks are gone, a line each."""
     places = [str(place) for place in (repo.state_dir, repo.in_force.index_directory) if place is not None and place.exists()]
-    if repo.run("for-each-ref", _NOTES):
-        places.append(_NOTES)
+    with contextlib.suppress(GitError):  # the hooks are out all the same
+        places += [_NOTES] if repo.run("for-each-ref", _NOTES) else []
     if not places:
         return []
     return [f"what we keep stays: {', '.join(places)}; `patch-triage uninstall --purge` removes it"]

@@ -97,7 +97,10 @@ def _keep_ubiquitous(repo: Repository, made: Made, settings: Settings, quiet: bo
         return
     try:
         with Objects(repo, settings.index.blob_bytes) as objects:
-            ubiquity.keep(Source(objects, made.tree), path_table.directory_of(settings.target.arch))
+            source = Source(objects, made.tree)
+            if source.index is None:  # another process writes it, and keeps them when it is done
+                raise word_index.NoIndex(source.without_index)
+            ubiquity.keep(source, path_table.directory_of(settings.target.arch))
     except (word_index.NoIndex, GitError, OSError) as wrong:
         if not quiet:
             complain(f"not known which functions nearly every program runs: {wrong}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pathlib
 import sys
 
 from hook.commands import DONE, WRONG_USE, Command, WrongUse, complain, repository
-from hook.config import Settings
+from hook.config import Settings, WrongSetting
 from hook.failure import CannotJudge, sentence
 from hook.source import setting_layers
 from hook.source.git import Repository
@@ -68,7 +69,8 @@ def uninstall(options: argparse.Namespace) -> int:
 
     try:
         repo = repository(options)
-        setting_layers.load(repo)
+        with contextlib.suppress(WrongSetting):  # which keeps nobody from taking us out
+            setting_layers.load(repo)
         lines = installation.uninstall(repo)
         lines += installation.purge(repo) if options.purge else installation.left(repo)
     except installation.CannotInstall as wrong:

@@ -90,3 +90,7 @@ def test_uninstall_names_what_stays_and_purge_removes_it(hooked: Kernel) -> None
     os.close(held)
     assert f"removed: {state}" in hooked.triage("uninstall", "--purge")
     assert not state.exists() and not hooked.note() and "stays" not in hooked.triage("uninstall")
+
+
+def test_settings_that_are_wrong_keep_nobody_from_taking_us_out(hooked: Kernel) -> None:
+    assert "post-commit: taken out" in hooked.triage("uninstall", PATCH_TRIAGE_LIMITS_GIT_SECONDS="wrong")
