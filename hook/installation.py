@@ -102,6 +102,12 @@ def is_installed(repo: Repository) -> bool:
     return _is_ours(_hooks_directory(repo) / "post-commit")
 
 
+def lacks_trailer_hooks(repo: Repository) -> bool:
+    """Whether our hooks were put in without those that add the trailers."""
+    directory = _hooks_directory(repo)
+    return _is_ours(directory / "post-commit") and not _is_ours(directory / "commit-msg")
+
+
 def uninstall(repo: Repository) -> list[str]:
     """Take our hooks out and put back what was there. Returns what was done, a line each. Raises CannotInstall."""
     # core.hooksPath may have been set or unset since

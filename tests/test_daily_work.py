@@ -321,7 +321,7 @@ def test_a_merge_with_code_of_its_own_does_not_slip_through_a_policy(
     merged(hooked, tmp_path / "remote.git")
     hooked.amend(POOL, evil(hooked, 1), "--no-verify")
     _, error = hooked.git_both("push", "-q", "origin", "main", ok=1)
-    assert "1 commit: 1 worth fuzzing" in error and "push stopped by policy.block: worth-fuzzing" in error
+    assert "1 commit: 0 worth fuzzing, 1 open, 0 not" in error and "push stopped by policy.block: worth-fuzzing" in error
 
 
 def test_a_merge_that_drops_what_a_side_did_does_not_either(hooked: Kernel, tmp_path: pathlib.Path) -> None:

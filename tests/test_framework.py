@@ -69,9 +69,9 @@ def test_an_installed_config_makes_records(kernel: Kernel, published: pathlib.Pa
     kernel.git("config", "patchtriage.record.format", "note,trailer")
     framework(kernel, cache, "install")
     _, error = kernel.git_both("commit", "-qm", "use patch-triage")
-    assert "patch-triage: worth fuzzing (not proved: " in error
-    assert "Worth-Fuzzing: unknown" in kernel.git("log", "-1", "--format=%B")
-    assert "WorthFuzzing: true" in kernel.note()
+    assert "patch-triage: not worth fuzzing: changes nothing that the kernel does: git and editor settings" in error
+    assert "Worth-Fuzzing: no" in kernel.git("log", "-1", "--format=%B")
+    assert "WorthFuzzing: false" in kernel.note()
 
     kernel.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
     assert "Worth-Fuzzing: no" in kernel.git("log", "-1", "--format=%B")

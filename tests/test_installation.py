@@ -332,3 +332,14 @@ def test_the_framework_may_be_installed_before_us_and_again_after_us(with_framew
         install(tree, program)
     uninstall(tree)
     assert listing(hooks(tree), times=False) == before
+
+
+def test_a_trailer_that_is_asked_for_after_install_is_said_to_need_it_again(hooked: Kernel) -> None:
+    hooked.git("config", "patchtriage.record.format", "note,trailer")
+    hooked.stage("Documentation/mm/pool.rst", "Pool\n")
+    _, error = hooked.git_both("commit", "-qm", "doc")
+    assert "`patch-triage install` adds theirs" in error and "Worth-Fuzzing" not in hooked.git("log", "-1", "--format=%B")
+    hooked.install()
+    hooked.stage("Documentation/mm/pool.rst", "Pools\n")
+    _, error = hooked.git_both("commit", "-qm", "doc")
+    assert "install" not in error and "Worth-Fuzzing: no" in hooked.git("log", "-1", "--format=%B")

@@ -53,11 +53,19 @@ def _record_since(repo: Repository, fallback: str) -> int:
         for one in missed:
             if one.failed:
                 say(f"no verdict on {one.commit[:12]}: {one.why}")
+        if "trailer" in settings.record.format and _lacks_trailer_hooks(repo):
+            say("no trailer was added: record.format asks for one since the hooks were put in, and `patch-triage install` adds theirs")
         if len(commits) == 1 and judged:
             announce(repo, judged[0].verdict, settings)
         hand_over(repo, settings, judged)
         index_in_background(repo, settings)
     return 0
+
+
+def _lacks_trailer_hooks(repo: Repository) -> bool:
+    from hook import installation  # only who wants trailers pays for it
+
+    return installation.lacks_trailer_hooks(repo)
 
 
 def _since(repo: Repository, file: pathlib.Path, fallback: str) -> list[str]:
