@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import importlib.machinery
 import logging
 import os
+import signal
 import sys
 import typing
 import uuid
@@ -24,6 +26,7 @@ if typing.TYPE_CHECKING:
 _AHEAD = 3  # pieces handed out for each thread of a worker: it never waits for the next
 _LEAST_AHEAD = 8  # so that a worker that joins finds work
 _CLOSE_SECONDS = 5
+_NEEDS = "bulk needs dask, pyarrow and cryptography: pip install 'patch-triage[cluster]'"
 
 
 class NoCluster(CannotJudge):
@@ -46,12 +49,14 @@ def connected(scheduler: str, jobs: int) -> Iterator[distributed.Client]:
     try:
         import distributed
     except ImportError:
-        raise NoCluster("bulk needs dask and pyarrow: pip install 'patch-triage[cluster]'") from None
+        raise NoCluster(_NEEDS) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it comes to is said by us
     with contextlib.ExitStack() as stack:
         try:
             where = scheduler or stack.enter_context(_local(jobs))
             client = distributed.Client(where, set_as_default=False)
+        except ImportError:
+            raise NoCluster(_NEEDS) from None
         except (OSError, TimeoutError, ValueError) as wrong:
             raise NoCluster(f"no scheduler answers at {scheduler or 'this machine'}: {wrong}") from None
         stack.callback(_close, client)
@@ -79,26 +84,29 @@ class Dealer:
         self._hand_out_more()
         for future in self._ready:
             handed = self._waiting.pop(future)
-            # what was computed and is lost with a worker, Dask computes anew
-            wrong = future.exception() if future.status == "error" else None
-            if future.status == "finished":
-                yield handed.piece, self._result(future)
-            elif isinstance(wrong, UnfitWorker):
-                self._elsewhere(handed, str(wrong))
-            elif wrong is not None:
-                self.left.append(Left(handed.piece, _why_failed(wrong)))
-            else:
-                raise NoCluster("the scheduler is gone")
+            lines = self._result(future, handed)
+            if lines is not None:
+                yield handed.piece, lines
             self._hand_out_more()
 
-    def _result(self, future: distributed.Future) -> list[bytes]:
-        import distributed
+    def _result(self, future: distributed.Future, handed: _HandedOut) -> list[bytes] | None:
+        """The rows of a piece, None where this worker has none. What was lost with a worker meanwhile, Dask computes anew.
 
+        Raises NoCluster.
+        """
         try:
             found: list[bytes] = future.result()
-        except (distributed.client.FutureCancelledError, OSError):
+        except concurrent.futures.CancelledError:
             raise NoCluster("the scheduler is gone") from None
-        return found
+        except UnfitWorker as unfit:
+            self._elsewhere(handed, str(unfit))
+        except Exception as wrong:  # whatever a worker died of: the other pieces are judged
+            if future.status != "error":
+                raise NoCluster(f"the scheduler is gone ({wrong})") from None
+            self.left.append(Left(handed.piece, _why_failed(wrong)))
+        else:
+            return found
+        return None
 
     def _hand_out_more(self) -> None:
         ahead = max(_LEAST_AHEAD, _AHEAD * sum(self._threads().values()))
@@ -161,14 +169,19 @@ def _local(jobs: int) -> distributed.LocalCluster:
 
     # a process that is spawned would run the script of this one again; of a package's __main__ it knows better
     vars(sys.modules["__main__"])["__spec__"] = importlib.machinery.ModuleSpec("hook.__main__", None)
-    return distributed.LocalCluster(
-        n_workers=jobs or len(os.sched_getaffinity(0)),
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        security=distributed.Security.temporary(),
-        silence_logs=logging.CRITICAL,
-    )
+    # Ctrl-C reaches every process of a terminal: these inherit that it is ignored, and end with the run
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return distributed.LocalCluster(
+            n_workers=jobs or len(os.sched_getaffinity(0)),
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            security=distributed.Security.temporary(),
+            silence_logs=logging.CRITICAL,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _close(client: distributed.Client) -> None:

@@ -48,6 +48,7 @@ def main() -> None:
     """Judge what comes until nothing comes any more."""
     coming, going = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what is said is no row
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; its worker ends this one
     work: JudgeWork | None = None
     while True:
         try:

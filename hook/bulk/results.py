@@ -22,7 +22,7 @@ _BEARS = {"Program": "by another version", "Settings": "with other settings", "S
 
 
 class NotThisRun(CannotJudge):
-    """The directory holds the results of something else, or is in use."""
+    """No rows can be kept in the directory: it holds those of something else, is in use, or pyarrow is missing."""
 
 
 class BulkResults:
@@ -93,6 +93,10 @@ class BulkResults:
 @contextlib.contextmanager
 def opened(directory: pathlib.Path) -> Iterator[BulkResults]:
     """The results in a directory, for this process alone; what a killed run had not finished is gone. Raises NotThisRun, OSError."""
+    try:
+        import pyarrow.parquet  # noqa: F401 (before anything is judged)
+    except ImportError:
+        raise NotThisRun("bulk needs pyarrow: pip install 'patch-triage[cluster]'") from None
     for part in ("json", "parquet"):
         (directory / part).mkdir(parents=True, exist_ok=True)
     handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

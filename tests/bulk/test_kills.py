@@ -38,3 +38,17 @@ def test_a_run_that_is_killed_again_and_again_comes_to_its_end(kernel: Kernel, t
     assert run(out, "--resume").wait() == run(whole).wait() == 0
     assert rows(out) == rows(whole) and len(rows(out)) == 8 * KILLS
     assert pyarrow.parquet.read_table(out / "parquet").num_rows == 8 * KILLS
+
+
+def test_ctrl_c_ends_a_run_with_one_line(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    named, out, log = history(kernel, 40), tmp_path / "out", tmp_path / "log"
+    command = [str(PROGRAM), "bulk", named, "--out", str(out), "--jobs", "2", "--no-cache"]
+    with log.open("wb") as said:
+        env = kernel.env | {"PATCH_TRIAGE_BULK_PIECE_CHANGES": "1"}
+        run = subprocess.Popen(command, cwd=kernel.path, env=env, stdout=said, stderr=said, start_new_session=True)
+    while run.poll() is None and not parts(out):
+        time.sleep(0.01)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait() == 130
+    assert "patch-triage: stopped; the same command with --resume goes on from here" in log.read_text()
+    assert "Traceback" not in log.read_text()
