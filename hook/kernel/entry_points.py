@@ -55,7 +55,7 @@ LATER = frozenset((
     "on_each_cpu_cond", "on_each_cpu_cond_mask", "smp_call_function_any", "stop_machine", "stop_one_cpu", "stop_two_cpus",
     "stop_one_cpu_nowait", "schedule_on_each_cpu", "work_on_cpu", "work_on_cpu_safe", "async_schedule",
     "async_schedule_domain", "devm_add_action", "devm_add_action_or_reset", "execute_in_process_context",
-    "create_worker_thread", "create_io_thread", "create_kthread", "user_mode_thread", "kernel_thread", "vhost_task_create",
+    "create_io_thread", "create_kthread", "user_mode_thread", "kernel_thread", "vhost_task_create",
 ))  # fmt: skip
 THREADS = frozenset((
     "kthread_run", "kthread_create", "kthread_create_on_node", "kthread_create_on_cpu", "kthread_run_on_cpu",
@@ -66,7 +66,7 @@ TIED = frozenset((
     "INIT_WORK", "INIT_DELAYED_WORK", "INIT_DEFERRABLE_WORK", "INIT_RCU_WORK", "INIT_WORK_ONSTACK", "INIT_DELAYED_WORK_ONSTACK",
     "timer_setup", "timer_setup_on_stack", "tasklet_setup", "tasklet_init", "hrtimer_init", "hrtimer_setup", "init_task_work",
     "init_irq_work", "kthread_init_work", "kthread_init_delayed_work", "DECLARE_WORK", "DECLARE_DELAYED_WORK",
-    "DECLARE_DEFERRABLE_WORK", "DEFINE_TIMER", "DECLARE_TASKLET", "INIT_WORK_KEY",
+    "DECLARE_DEFERRABLE_WORK", "DEFINE_TIMER", "DECLARE_TASKLET",
 ))  # fmt: skip
 QUEUEING = lazy_re.compile(
     rb"\b(?:schedule_(?:delayed_)?work\w*|queue_(?:delayed_|rcu_)?work\w*|mod_delayed_work\w*|mod_timer\w*|add_timer\w*|timer_reduce"
