@@ -93,7 +93,7 @@ def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[byte
 def keeps_spelling(parameters: tuple[bytes, ...] | None, body: bytes, asks: Callable[[bytes], bool]) -> bool:
     """Whether a macro uses its arguments as expressions alone. `asks` says whether another macro, to which it may give them, does.
 
-    Not where it makes a string or a name of one, names a member by one, or calls one.
+    Not where it makes a string or a name of one, names a member by one, calls one, or gives one to what another macro comes to.
     """
     given = {name or b"__VA_ARGS__" for name in parameters or ()} | ({b"__VA_ARGS__"} if parameters else set())
     tokens = _TOKEN.findall(_COMMA_PASTE.sub(b", ", body))
@@ -101,13 +101,15 @@ def keeps_spelling(parameters: tuple[bytes, ...] | None, body: bytes, asks: Call
         last = tokens[-1] if tokens else b""
         return not _NAME.match(last) or last in IN_STATEMENTS or asks(last)  # `#define f g`
     opened: list[bytes] = []  # of each open parenthesis, the name before it
+    closed = b""  # that name, of the parenthesis closed last: what it comes to may be the name of a macro (`PICK(x, f)(x)`)
     called: set[bytes] = set()
     for at, token in enumerate(tokens):
         before, behind = tokens[at - 1] if at else b"", tokens[at + 1] if at + 1 < len(tokens) else b""
         if token == b"(":
-            opened.append(before if _NAME.match(before) and before not in NOT_A_MACRO else b"")
+            by_result = before == b")" and closed
+            opened.append(UNKNOWN if by_result else before if _NAME.match(before) and before not in NOT_A_MACRO else b"")
         elif token == b")" and opened:
-            opened.pop()
+            closed = opened.pop()
         elif token in given:
             if before in (b"#", b"##") or behind in (b"##", b"(") or before in _NAMES_A_MEMBER:
                 return False

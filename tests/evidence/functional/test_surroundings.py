@@ -147,6 +147,21 @@ def test_macros_that_stand_for_each_other(grow: Grow, macros: str, keeps: bool) 
         assert around.keeps_spelling(name) is keeps
 
 
+@pytest.mark.parametrize(
+    ("macros", "keeps"),
+    [
+        ("#define take(a) pick(a, plain)(a)\n#define pick(a, f, ...) f\n#define plain(a) a\n", False),  # what `pick` comes to is not known
+        ("#define take(a...) pick(a, named, plain)(, ##a)\n#define pick(a, f, ...) f\n#define named(x, a) #a\n", False),  # nouveau's PUSH
+        ("#define take(a) ((unsigned int)(a) + sizeof(a))\n", True),  # a cast is no call
+        ("#define take(a) ({ if (check(1)) (a); })\n", True),
+    ],
+)
+def test_arguments_of_what_another_macro_comes_to(grow: Grow, macros: str, keeps: bool) -> None:
+    text = f"{macros}int f(int n)\n{{\n\treturn take(n);\n}}\n"
+    around = Surroundings(grow({"mm/one.c": text}), "mm/one.c", (text.encode(),))
+    assert around.keeps_spelling(b"take") is keeps
+
+
 USER = '#include <linux/near.h>\n#include "own.h"\nint f(struct box *b);\n'
 TREE = {"mm/user.c": USER, "mm/own.h": "int own;\n", "include/linux/near.h": "int near;\n", "mm/Makefile": "obj-y += user.o\n"}
 
