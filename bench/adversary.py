@@ -31,7 +31,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from bench import compilers, hostile_edits
 from bench.compilers import Compilers
 from bench.hostile_edits import Edit
-from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import file_edits
 from hook.kernel import own_headers
 from hook.source import git
@@ -143,9 +142,7 @@ class Trial:
             return lambda text: self._build.misfits(path, text)
         if compiler == "tokens":
             return lambda text: self._build.tokens(path, self._without_logs(text))
-        # a prototype can change the order of functions
-        in_order = not any(ChangeClass.DECLARATION in one.classes for one in self._called)
-        return lambda text: self._build.assembly(compiler, path, self._without_logs(text), in_order=in_order)
+        return lambda text: self._build.assembly(compiler, path, self._without_logs(text))
 
     def differing(self, compiler: str) -> tuple[bool, list[Called]]:
         """Whether the old version compiles, and the edits that the compiler sees: each alone, and none of which another takes back."""

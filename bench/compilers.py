@@ -7,14 +7,20 @@ import re
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bench.hostile_edits import end_of_includes
 from hook.evidence.functional.logs import logging_calls
 
 _MISFIT = re.compile(r"expects (?:a matching|argument of type .char \*.).*\[-Wformat")
 _LEFT_OUT = re.compile(r"^\s*(?:#|\.(?:file|ident|loc)\b)")
-_LABEL = re.compile(r"\.L[\w.]+")
+_NUMBERED = re.compile(r"\.L[\w.]+|\bCSWTCH\.\d+|(?<=[a-zA-Z_]\.)\d+\b")
+_BEGINS = re.compile(r"(?:[A-Za-z_][\w.$]*|\.LC\d+|\.L\.str[.\d]*):")
+_WITHOUT_NAME = re.compile(r"\.LC\d+$|\.L\.str[.\d]*$|CSWTCH\.\d+$")
+_DATA = re.compile(r"(?m)^\s*\.(?:string|ascii|asciz|byte|value|short|long|quad|zero)\b.*")
+_DIRECTIVE = re.compile(r"\s*(?:\.(?:section|text|data|bss|previous|align|p2align|type|size|globl|weak|local|comm|hidden)\b.*)?$")
+_SIZE = re.compile(r"\s*(?:\.(?:size|type)\b.*)?$")
+_SECTION = re.compile(r"\s*\.(?:section|text|data|bss)\b")
 _NAME = re.compile(r"\b([A-Za-z_]\w*)\(")
 _METADATA = {"MODULE_AUTHOR": "(x)", "MODULE_DESCRIPTION": "(x)", "MODULE_PARM_DESC": "(name, x)"}
 # of Kbuild's flags for gcc, those that clang knows too
@@ -59,11 +65,15 @@ class Compilers:
             argv = [compiler, *flags, *beside, *lines, *more, "-o", "-", str(file)]
             return subprocess.run(argv, cwd=self._build, capture_output=True, text=True, errors="replace", check=False)
 
-    def assembly(self, compiler: str, path: str, text: str, *, in_order: bool = True) -> list[str] | None:
-        """The assembly, without what says where a line stood; None where it does not compile. Unless `in_order`, functions are sorted."""
+    def assembly(self, compiler: str, path: str, text: str) -> list[str] | None:
+        """Its functions and objects, in any order, with what says where a line stood left out; None where it does not compile."""
         done = self._run(compiler, path, text, "-w", "-S")
-        lines = [line for line in done.stdout.splitlines() if not _LEFT_OUT.match(line)] if done and done.returncode == 0 else None
-        return lines if lines is None or in_order else sorted(_functions(lines))
+        if done is None or done.returncode:
+            return None
+        lines = [line.partition("#")[0].rstrip() for line in done.stdout.splitlines() if not _LEFT_OUT.match(line)]
+        parts = list(_parts(lines))
+        contents = {label: "".join(_DATA.findall(text)) for label, text in parts if _WITHOUT_NAME.match(label)}
+        return [*sorted(_renumbered(part, contents) for _, part in parts if part), *_initcalls(lines)]
 
     def tokens(self, path: str, text: str) -> list[str] | None:
         """What the preprocessor makes of it, word by word."""
@@ -81,26 +91,46 @@ class Compilers:
         return len(_MISFIT.findall(done.stderr)) if done else 0
 
 
-def _functions(lines: Sequence[str]) -> Iterator[str]:
-    """Each function, with its labels numbered anew and no order of the strings, and each line outside of them."""
-    body: list[str] = []
-    inside = False
+def _parts(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The label and the text of each function and each object, with the section that it is in."""
+    label, body = "", list[str]()
+    ahead: list[str] = []  # directives that may belong to what comes next
+    section = ""
     for line in lines:
-        inside = inside or re.match(r"\s*\.type\s.*@function", line) is not None
-        bare = line.partition("#")[0].rstrip()
-        if not inside:
-            yield _LABEL.sub(".L", bare)
-            continue
-        body.append(bare)
-        if re.match(r"\s*\.size\s", line):
-            yield _renumbered("\n".join(body))
-            body, inside = [], False
-    yield _renumbered("\n".join(body))
+        if _DIRECTIVE.match(line):
+            ahead.append(line)
+            section = line if _SECTION.match(line) else section
+        elif _BEGINS.match(line):
+            yield from _ended(label, body, ahead)
+            label, body, ahead = line.removesuffix(":"), [section, line], []
+        else:
+            body += [*ahead, line]
+            ahead = []
+    yield from _ended(label, body, ahead)
 
 
-def _renumbered(text: str) -> str:
+def _ended(label: str, body: Sequence[str], ahead: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """A part, and what stands behind it: of data that the compiler has named, only the data belong to it."""
+    end = next((at for at in range(2, len(body)) if not _DATA.match(body[at])), len(body)) if _WITHOUT_NAME.match(label) else len(body)
+    yield label, "\n".join(body[:end])
+    yield "", "\n".join(body[end:])
+    yield from (("", directive) for directive in ahead if not _SIZE.match(directive))
+
+
+def _initcalls(lines: Sequence[str]) -> list[str]:
+    """What runs at boot, in its order."""
+    return [line for line in lines if line.startswith("__initcall")]
+
+
+def _renumbered(text: str, contents: Mapping[str, str]) -> str:
+    """With their contents in place of what the compiler has named (strings, tables), and its other numbers counted anew."""
     labels: dict[str, str] = {}
-    return _LABEL.sub(lambda found: labels.setdefault(found[0], f".L{len(labels)}"), text)
+
+    def instead(found: re.Match[str]) -> str:
+        content = contents.get(found[0])
+        return labels.setdefault(found[0], f".L{len(labels)}") if content is None else content
+
+    return _NUMBERED.sub(instead, text)
 
 
 def called(text: str) -> frozenset[str]:
