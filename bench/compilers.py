@@ -14,7 +14,7 @@ from hook.evidence.functional.logs import logging_calls
 
 _MISFIT = re.compile(r"expects (?:a matching|argument of type .char \*.).*\[-Wformat")
 _LEFT_OUT = re.compile(r"^\s*(?:#|\.(?:file|ident|loc)\b)")
-_NUMBERED = re.compile(r"\.L[\w.]+|\bCSWTCH\.\d+|(?<=[a-zA-Z_]\.)\d+\b")
+_NUMBERED = re.compile(r"\.L[\w.]+|\bCSWTCH\.\d+|(?<=[a-zA-Z_]\.)\d+\b|\b\d+(?=:(?:\s|$)|[bf]\b)")
 _BEGINS = re.compile(r"(?:[A-Za-z_][\w.$]*|\.LC\d+|\.L\.str[.\d]*):")
 _WITHOUT_NAME = re.compile(r"\.LC\d+$|\.L\.str[.\d]*$|CSWTCH\.\d+$")
 _DATA = re.compile(r"(?m)^\s*\.(?:string|ascii|asciz|byte|value|short|long|quad|zero)\b.*")
