@@ -33,17 +33,21 @@ class _Reader:
     def __init__(self, body: Body) -> None:
         self._tokens, self._body = body.tokens, body
         self.calls: dict[bytes, int] = {}
+        self._mostly_left = False  # whether the statement just read mostly leaves the block
 
     def block(self, at: int, end: int, cost: int, nested: int) -> bool:
         """Read the statements from `at` to `end`. Whether the last of them leaves the block."""
         leaves = False
+        passed = 0  # since the block is mostly left before it
         while at < end:
             label = self._label(at, end)
             if label:
-                cost, leaves = cost + (BEHIND_RETURN if leaves and self._tokens[at] not in _LABELS else 0), False
+                cost, leaves, passed = cost + (BEHIND_RETURN if leaves and self._tokens[at] not in _LABELS else 0), False, 0
                 at = label
                 continue
-            at, leaves = self._statement(at, end, cost, nested)
+            at, leaves = self._statement(at, end, cost + passed, nested)
+            passed = BEHIND_RETURN if self._mostly_left else passed
+            self._mostly_left = False
         return leaves
 
     def _label(self, at: int, end: int) -> int:
@@ -92,6 +96,7 @@ class _Reader:
         if at < end and self._tokens[at] == b"else" and at + 1 < end:
             at, other = self._statement(at + 1, end, cost + (0 if is_failure else IF), nested + 1)
             return at, leaves and other
+        self._mostly_left = is_success and leaves
         return at, False
 
     def _end_of_expression(self, at: int, end: int) -> int:

@@ -27,6 +27,10 @@ def conditions(code: bytes) -> dict[bytes, int]:
         (b"if (a) g(); else if (b) f();", 2 * IF),
         (b"if (a) return; f();", 0),
         (b"if (likely(a)) f();", 0),
+        (b"if (likely(a)) return; f();", BEHIND_RETURN),  # the slow path
+        (b"if (likely(a)) goto out; g(); out: f();", 0),
+        (b"if (b) { if (likely(a)) goto out; g(); } f();", 0),
+        (b"if (likely(a)) g(); f();", 0),
         (b"if (!ret) f();", 0),
         (b"if (ret) goto out; else f();", 0),
         (b"for (i = 0; i < f(); i++) g();", 0),
