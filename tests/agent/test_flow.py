@@ -18,7 +18,7 @@ CITED = "mm/pool.c:22 takes one page fewer."
 
 
 def judged(kernel: Kernel, model: Model, *options: str, revision: str = "HEAD", **env: str) -> dict[str, object]:
-    out = kernel.triage("check", revision, "--format", "json", *(options or ("--agent", "always")), **{**model.environment, **env})
+    out = kernel.triage("check", revision, "--format", "json", *(options or ("--agent", "always")), ok=None, **{**model.environment, **env})
     document: dict[str, object] = json.loads(out)
     return document
 
@@ -172,7 +172,7 @@ def test_embargoed_work_is_never_sent(changed: Kernel, scripted: Callable[..., M
     model = scripted()
     changed.git("checkout", "-qb", "embargo/fix")
     _, error = changed.triage_both(
-        "check", "HEAD", "--agent", "always", "--explain", **model.environment, **{f"PATCH_TRIAGE_AGENT_{setting}": value}
+        "check", "HEAD", "--agent", "always", "--explain", ok=3, **model.environment, **{f"PATCH_TRIAGE_AGENT_{setting}": value}
     )
     assert "is never sent" in error and not model.requests
     changed.git("checkout", "-q", "--detach")
