@@ -63,7 +63,7 @@ def test_the_hooks(planted: Kernel, tmp_path: pathlib.Path) -> None:
     assert "Worth-Fuzzing" in planted.git("log", "-1", "--format=%B") and "WorthFuzzing" in planted.note()
     planted.amend(POOL, "int b;\n")
     _, error = planted.git_both("push", "-q", str(tmp_path / "remote"), "HEAD:refs/heads/new")
-    assert "2 commits: 2 worth fuzzing" in error
+    assert "2 commits: 0 worth fuzzing, 2 open, 0 not" in error
     mail = planted.git("format-patch", "-1", "--stdout")
     planted.git("reset", "-q", "--hard", "HEAD~1")
     planted.git("am", "-q", data=mail)

@@ -124,7 +124,7 @@ def test_a_push_that_reaches_a_cap_leaves_the_rest_pending_with_the_reason(
     jo = asking(hooked, scripted(then=answer), PATCH_TRIAGE_AGENT_MAX_PUSH_TOKENS="60000")
     commits = [change(jo, number) for number in range(3)]
     _, error = jo.git_both("push", "-q", remote, "main")
-    assert "3 commits: 3 worth fuzzing" in error
+    assert "3 commits: 2 worth fuzzing, 1 open, 0 not" in error
     assert "DecidedBy: agent" in jo.note(commits[2])  # the newest is asked about first
     assert "State: pending" in jo.note(commits[0]) and "push-cap-reached: agent.max_push_tokens is 60,000" in " ".join(
         jo.note(commits[0]).split()

@@ -371,7 +371,7 @@ def test_no_secret_reaches_any_file_or_the_model(kernel: Kernel, scripted: Calla
     kernel.git("commit", "-qm", "secret", **model.environment)
     judged(kernel, model, "--wait", "--record")
     kernel.commit("mm/secret2.c", "int x;\n")
-    _, error = kernel.triage_both("check", "HEAD", "--wait", "--record", "-v", **model.environment)
+    _, error = kernel.triage_both("check", "HEAD", "--wait", "--record", "-v", ok=3, **model.environment)
     sent = json.dumps(model.requests)
     kept = b"".join(path.read_bytes() for path in (kernel.path / ".git/patch-triage").rglob("*") if path.is_file())
     for secret in (token, "MIIEowIBAAKCAQEAxyz0123456789planted", "QUJDREVGsecondlineplanted", "sk-planted-key-000000000000"):

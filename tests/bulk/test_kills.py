@@ -43,9 +43,12 @@ def test_a_run_that_is_killed_again_and_again_comes_to_its_end(kernel: Kernel, t
 def test_ctrl_c_ends_a_run_with_one_line(kernel: Kernel, tmp_path: pathlib.Path) -> None:
     named, out, log = history(kernel, 40), tmp_path / "out", tmp_path / "log"
     command = [str(PROGRAM), "bulk", named, "--out", str(out), "--jobs", "2", "--no-cache"]
+    # a shell ignores Ctrl-C for what it runs in the background, the tests perhaps: what a process ignores, its children ignore
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with log.open("wb") as said:
         env = kernel.env | {"PATCH_TRIAGE_BULK_PIECE_CHANGES": "1"}
         run = subprocess.Popen(command, cwd=kernel.path, env=env, stdout=said, stderr=said, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     while run.poll() is None and not parts(out):
         time.sleep(0.01)
     os.killpg(run.pid, signal.SIGINT)
