@@ -108,8 +108,8 @@ def keeps_spelling(parameters: tuple[bytes, ...] | None, body: bytes, asks: Call
         if token == b"(":
             by_result = before == b")" and closed
             opened.append(UNKNOWN if by_result else before if _NAME.match(before) and before not in NOT_A_MACRO else b"")
-        elif token == b")" and opened:
-            closed = opened.pop()
+        elif token == b")":
+            closed = opened.pop() if opened else UNKNOWN  # the rest of a call that begins outside of the macro
         elif token in given:
             if before in (b"#", b"##") or behind in (b"##", b"(") or before in _NAMES_A_MEMBER:
                 return False

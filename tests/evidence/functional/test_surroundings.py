@@ -152,6 +152,7 @@ def test_macros_that_stand_for_each_other(grow: Grow, macros: str, keeps: bool) 
     [
         ("#define take(a) pick(a, plain)(a)\n#define pick(a, f, ...) f\n#define plain(a) a\n", False),  # what `pick` comes to is not known
         ("#define take(a...) pick(a, named, plain)(, ##a)\n#define pick(a, f, ...) f\n#define named(x, a) #a\n", False),  # nouveau's PUSH
+        ("#define take(a) 1)(a\n", False),  # of a call that begins outside
         ("#define take(a) ((unsigned int)(a) + sizeof(a))\n", True),  # a cast is no call
         ("#define take(a) ({ if (check(1)) (a); })\n", True),
     ],
