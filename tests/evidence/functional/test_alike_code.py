@@ -58,3 +58,19 @@ def test_a_function_of_the_file_under_another_name_may_be_the_same_code() -> Non
     assert alike("take(", "take_one(")
     assert not alike("return take(b)", "return take_one(b)"), "another function is called"
     assert not alike("take(", "take_one(", "b->count", "b->count - 1"), "it is another function"
+
+
+def test_a_file_of_which_every_function_has_another_name() -> None:
+    """With the square of their number this does not end within the time that a test may take."""
+    before, after = (
+        translation_unit.of_text(b"".join(b"static int %c%d(int a)\n{\n\treturn a + %d;\n}\n" % (letter, n, n) for n in range(40_000)))
+        for letter in b"fg"
+    )
+    found = alike_code.renames(segments.edits(before.segments, after.segments))
+    assert len(found) == 40_000 and found[b"f7"] == b"g7"
+
+
+@pytest.mark.parametrize("piece", [(b"!", b"a", b"("), (b"likely", b"("), (b"!", b"a", b"[")])
+def test_what_never_closes_stays_as_it_is(piece: tuple[bytes, ...]) -> None:
+    tokens = piece * 400_000
+    assert alike_code.plain(tokens) == tokens
