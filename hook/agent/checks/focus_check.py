@@ -53,12 +53,12 @@ def settle(symbols_given: Sequence[str], where: Mapping[str, str], verdict: Verd
 
 def instrumented(symbols: Sequence[str], where: Mapping[str, str], source: Source) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The symbols whose files KCOV instruments, or of which nothing is known, and what is said of the others."""
-    dark: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     for name in symbols:
         fact = kcov.uncovered(source, where[name]) if name in where else None
         if fact is not None:
-            dark[name] = f"FocusSymbols: {name} left out: {_told(fact)}"
-    return tuple(name for name in symbols if name not in dark), tuple(dark.values())
+            left_out[name] = f"FocusSymbols: {name} left out: {_told(fact)}"
+    return tuple(name for name in symbols if name not in left_out), tuple(left_out.values())
 
 
 def _told(fact: Fact) -> str:

@@ -125,12 +125,12 @@ class Grounding(msgspec.Struct):
         if not given.worth_fuzzing:
             return EvaluationArguments(given.worth_fuzzing, reasoning, symbols, options)
         if self.profile.is_a_farms:
-            return self._without_the_dark(reasoning, symbols, options)
+            return self._without_uninstrumented(reasoning, symbols, options)
         return self._put_right(reasoning, symbols, options)
 
-    def _without_the_dark(self, reasoning: str, symbols: Sequence[str], options: Sequence[str]) -> Evaluation:
+    def _without_uninstrumented(self, reasoning: str, symbols: Sequence[str], options: Sequence[str]) -> Evaluation:
         """A farm's results, without the symbols that KCOV does not instrument: a fuzzer that is aimed at them never hits anything."""
-        self._wrong_symbols([name for name in symbols if _is_name(name)])  # only to learn where they are defined
+        self._locate([name for name in symbols if _is_name(name)], time.monotonic() + self.desk.seconds_left)
         kept, corrections = focus_check.instrumented(symbols, self._where, self.source)
         return Evaluation(True, reasoning, kept, tuple(options), (), corrections)
 
@@ -244,15 +244,8 @@ class Grounding(msgspec.Struct):
         wrong = [f"{one[:60]!r} is no name of a function" for one in symbols if not _is_name(one)]
         elsewhere = [one for one in symbols if _is_name(one) and not self._is_targets(one)]
         wrong += [f"{one} is no entry point of a kernel for {self.target}" for one in elsewhere]
-        missing = [one for one in symbols if _is_name(one) and one not in elsewhere]
         until = time.monotonic() + self.desk.seconds_left
-        # most are near the change or in a file that the model has read; only what is not there is looked for in the whole tree
-        with self.source.lock:
-            read = [path for path in self.source.read_blobs if path.endswith((".c", ".h", ".S", ".rs")) and self._is_kernels(path)]
-        missing = self._not_in(read, missing, until)
-        for where in dict.fromkeys(path.rpartition("/")[0] for path in self.changed if self._is_kernels(path)):
-            missing = self._undefined(missing, where, until)
-        missing = self._undefined(missing, "", until)
+        missing = self._locate([one for one in symbols if _is_name(one) and one not in elsewhere], until)
         if missing and time.monotonic() > until:
             return [
                 *wrong,
@@ -266,6 +259,16 @@ class Grounding(msgspec.Struct):
             near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
             wrong.append(f"no function {name} is defined in this tree" + (f"; did you mean {near[0]}?" if near else ""))
         return wrong
+
+    def _locate(self, names: Sequence[str], until: float) -> list[str]:
+        """Learn which file defines each of `names`; gives those that no file was seen to define before `until`."""
+        # most are near the change or in a file that the model has read; only what is not there is looked for in the whole tree
+        with self.source.lock:
+            read = [path for path in self.source.read_blobs if path.endswith((".c", ".h", ".S", ".rs")) and self._is_kernels(path)]
+        missing = self._not_in(read, names, until)
+        for where in dict.fromkeys(path.rpartition("/")[0] for path in self.changed if self._is_kernels(path)):
+            missing = self._undefined(missing, where, until)
+        return self._undefined(missing, "", until)
 
     def _undefined(self, names: Sequence[str], directory: str, until: float) -> list[str]:
         """Those of `names` that no file below a directory defines; of the whole tree ("") only what a kernel for the target is made of."""
