@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import pathlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -41,25 +40,19 @@ class Shares(msgspec.Struct, frozen=True):
 
 def render(title: str, found: BulkSummary, queued: Sequence[Queued]) -> str:
     """The page; without `queued` it has no queue."""
-    style = (pathlib.Path(page.__file__).parent / "templates" / "page.css").read_text("utf-8").strip()
-    return (
-        page.environment()
-        .get_template("bulk.html")
-        .render(
-            title=title,
-            policy=f"default-src 'none'; style-src '{page.allowed(style)}'; base-uri 'none'; form-action 'none'",
-            style=style,
-            summary=found,
-            whole=_shares("all", found.kinds, found.rows),
-            groups=[("subsystems", "Subsystems", _bars(found.subsystems)), ("classes", "Change classes", _bars(found.classes))],
-            counts=[
-                ("open", "Why rows stayed open", found.open.most_common(_MOST_COUNTED)),
-                ("failed", "Why there is no verdict", found.failed.most_common(_MOST_COUNTED)),
-                ("options", "Kernel options", found.options.most_common(_MOST_COUNTED)),
-            ],
-            slowest=found.slowest,
-            queued=queued[:_MOST_QUEUED],
-        )
+    return page.written(
+        "bulk.html",
+        title=title,
+        summary=found,
+        whole=_shares("all", found.kinds, found.rows),
+        groups=[("subsystems", "Subsystems", _bars(found.subsystems)), ("classes", "Change classes", _bars(found.classes))],
+        counts=[
+            ("open", "Why rows stayed open", found.open.most_common(_MOST_COUNTED)),
+            ("failed", "Why there is no verdict", found.failed.most_common(_MOST_COUNTED)),
+            ("options", "Kernel options", found.options.most_common(_MOST_COUNTED)),
+        ],
+        slowest=found.slowest,
+        queued=queued[:_MOST_QUEUED],
     )
 
 

@@ -113,7 +113,8 @@ def _index(repo: Repository) -> str:
             return f"word index: not used: {wrong}"
         finally:
             opened.close()
-    return f"word index: {size:.0f} MB, of " + (f"a revision that differs from HEAD in {away} file{'s' if away > 1 else ''}" if away else "HEAD")
+    differs = f"a revision that differs from HEAD in {away} file{'s' if away > 1 else ''}"
+    return f"word index: {size:.0f} MB, of {differs if away else 'HEAD'}"
 
 
 def _why_no_worker(settings: Settings, asks: bool, searches: bool) -> str:

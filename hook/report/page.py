@@ -83,33 +83,27 @@ def render(title: str, verdict: Mapping[str, Any], spans: Sequence[Span], diff: 
     reasoning = list(sources.linked(str(verdict.get("Reasoning", ""))))
     kmsan = list(sources.linked(str(verdict.get("KMSANReasoning", ""))))
     facts = [_fact(one, sources) for one in _list(verdict.get("Evidence")) if isinstance(one, dict)]
-    style, script = ((_TEMPLATES / name).read_text("utf-8").strip() for name in ("page.css", "page.js"))
-    return (
-        environment()
-        .get_template("page.html")
-        .render(
-            title=title,
-            policy=f"default-src 'none'; style-src '{allowed(style)}'; script-src '{allowed(script)}'; base-uri 'none'; form-action 'none'",
-            style=style,
-            script=script,
-            verdict=verdict,
-            headline=headline(verdict),
-            worth=worth(verdict),
-            lists=list(_lists(verdict)),
-            options=list(_options(verdict)),
-            answers=list(_answers(verdict)),
-            reasoning=reasoning,
-            kmsan=kmsan,
-            facts=facts,
-            excerpts=sources.excerpts,
-            files=list(_files(diff, verdict)),
-            rows=[_row(span) for span in spans],
-            models=_totals(spans, "llm"),
-            tools=_totals(spans, "tool"),
-            durations=charts.durations(spans),
-            tokens=charts.tokens(spans),
-            spent=sum(span.input_tokens + span.output_tokens + span.output_thoughts_tokens for span in spans),
-        )
+    return written(
+        "page.html",
+        script="page.js",
+        title=title,
+        verdict=verdict,
+        headline=headline(verdict),
+        worth=worth(verdict),
+        lists=list(_lists(verdict)),
+        options=list(_options(verdict)),
+        answers=list(_answers(verdict)),
+        reasoning=reasoning,
+        kmsan=kmsan,
+        facts=facts,
+        excerpts=sources.excerpts,
+        files=list(_files(diff, verdict)),
+        rows=[_row(span) for span in spans],
+        models=_totals(spans, "llm"),
+        tools=_totals(spans, "tool"),
+        durations=charts.durations(spans),
+        tokens=charts.tokens(spans),
+        spent=sum(span.input_tokens + span.output_tokens + span.output_thoughts_tokens for span in spans),
     )
 
 
@@ -118,8 +112,16 @@ def visible(text: str) -> str:
     return text.translate(_VISIBLE) if _ODD.search(text) else text
 
 
+def written(template: str, *, script: str = "", **values: object) -> str:
+    """A page of ours: with its style and `script` inside, and a policy that lets these through and nothing else."""
+    style, code = ((_TEMPLATES / name).read_text("utf-8").strip() if name else "" for name in ("page.css", script))
+    scripts = f"script-src '{_allowed(code)}'; " if code else ""
+    policy = f"default-src 'none'; style-src '{_allowed(style)}'; {scripts}base-uri 'none'; form-action 'none'"
+    return _environment().get_template(template).render(policy=policy, style=style, script=code, **values)
+
+
 @functools.cache
-def environment() -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     """Jinja2 for our pages: everything is escaped, and a name that is not defined is an error."""
     import jinja2
 
@@ -147,7 +149,7 @@ def _shown(text: str) -> Any:
     return Markup(visible(text).replace("&", "&amp;").replace("<", "&lt;"))
 
 
-def allowed(text: str) -> str:
+def _allowed(text: str) -> str:
     """The source expression by which a Content-Security-Policy lets an inline style or script through."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 

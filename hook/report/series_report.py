@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +10,6 @@ import msgspec
 from hook.report import page
 from hook.report.text import one_line, plain, table, tally
 from hook.verdict import Verdict, to_document
-
-_TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
 
 class JudgedPatch(msgspec.Struct, frozen=True):
@@ -83,24 +80,18 @@ def document(series: JudgedSeries) -> dict[str, Any]:
 
 def render(title: str, series: JudgedSeries, runs: Mapping[int, str]) -> str:
     """The page. `runs` are addresses, relative to it, of pages on how a model judged a patch, by the patch's place."""
-    style = (_TEMPLATES / "page.css").read_text("utf-8").strip()
     rows = [_row(number, one, runs.get(number - 1, "")) for number, one in enumerate((*series.patches, series.whole), 1)]
     patches = rows[:-1]
-    return (
-        page.environment()
-        .get_template("series.html")
-        .render(
-            title=title,
-            policy=f"default-src 'none'; style-src '{page.allowed(style)}'; base-uri 'none'; form-action 'none'",
-            style=style,
-            rows=patches,
-            whole=rows[-1],
-            tally=series.tally,
-            union=[("Aim at, of all", series.symbols), ("Kernel options, of all", series.options), ("Devices, of all", series.devices)],
-            open=[row for row in patches if row["worth"] == "open" or row["failed"]],
-            tokens=sum(row["tokens"] for row in rows),
-            seconds=sum(row["seconds"] for row in rows),
-        )
+    return page.written(
+        "series.html",
+        title=title,
+        rows=patches,
+        whole=rows[-1],
+        tally=series.tally,
+        union=[("Aim at, of all", series.symbols), ("Kernel options, of all", series.options), ("Devices, of all", series.devices)],
+        open=[row for row in patches if row["worth"] == "open" or row["failed"]],
+        tokens=sum(row["tokens"] for row in rows),
+        seconds=sum(row["seconds"] for row in rows),
     )
 
 
