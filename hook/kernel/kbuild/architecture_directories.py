@@ -1,7 +1,7 @@
-"""Architecture directories outside of arch/: lib/crypto/arm/, whose files a makefile above builds for arm, and takes for no other target.
+"""Architecture directories outside of arch/: lib/crypto/arm/, whose files the makefile above builds for arm alone.
 
-The makefile says so: it adds the target's own of them to the include path, `-I$(src)/$(SRCARCH)`. Which files of such a directory it
-builds is a question about options as for any other; which of two headers of one name is included is answered here.
+The makefile says so: it adds the directory of the target to the include path, `-I$(src)/$(SRCARCH)`. Which files of such a directory it
+builds depends on options, as for any other file. This module answers which of two headers with the same name is included.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from hook.kernel.kbuild.makefile import Makefile
 from hook.source.tree import Source
 
 _LISTS = ("-y", "-m", "-objs")
-_OWN = lazy_re.compile(rb"(?m)^[^#\n]*-I[ \t]*\$[({]src[)}]/\$[({]SRCARCH[)}](?![\w/.-])[^\n]*")
+_OWN_INCLUDE_PATH = lazy_re.compile(rb"(?m)^[^#\n]*-I[ \t]*\$[({]src[)}]/\$[({]SRCARCH[)}](?![\w/.-])[^\n]*")
 _REASSIGNED = lazy_re.compile(rb"(?m)^[^#\n]*\bSRCARCH[ \t]*[:?+!]*=")
-_OTHER_WAYS = lazy_re.compile(r"\b(?:VPATH|vpath)\b|-I[ \t]*[^\s]*\$[({](?!(?:src|obj|srctree|objtree|SRCARCH)[)}])")
+_OTHER_USES = lazy_re.compile(r"\b(?:VPATH|vpath)\b|-I[ \t]*[^\s]*\$[({](?!(?:src|obj|srctree|objtree|SRCARCH)[)}])")
 _ASSIGNED = lazy_re.compile(r"[ \t]*(?:export[ \t]+|override[ \t]+)*([^\s:=+?]+)[ \t]*(?:[:+?]?=|::=)")
 _RULE = lazy_re.compile(r"([^\t=:][^=:]*):(?![=:])")
 # of variables that build nothing: flags of a file, what `make clean` removes, what is instrumented or checked
@@ -45,17 +45,17 @@ class ArchitectureDirectory(msgspec.Struct, frozen=True):
 
     @property
     def architecture(self) -> str:
-        """As the directories of arch/ are named."""
+        """The name of the architecture's directory in arch/."""
         return self.path.rpartition("/")[2]
 
     def is_included_by_name(self, included: str, by: str) -> bool:
-        """Whether what an include line in the file `by` names leads into the directory by the name of the directory itself."""
+        """Whether an include line in the file `by` names this directory, or means a file in it."""
         near = posixpath.normpath(posixpath.join(posixpath.dirname(by), included))
         return by.startswith(f"{self.path}/") or near.startswith(f"{self.path}/") or self.architecture in included.split("/")[:-1]
 
 
 def around(source: Source, path: str) -> ArchitectureDirectory | None:
-    """The architecture directory that a file is in; None where it is in none, or a makefile of its own says how it is built."""
+    """The architecture directory that a file is in; None if it is in none, or if the directory has a makefile of its own."""
     parts = path.split("/")[:-1]
     if len(parts) < 2 or parts[0] in ("arch", "tools", "Documentation"):
         return None
@@ -74,27 +74,27 @@ def _belonging(source: Source, directory: str) -> ArchitectureDirectory | None:
     file = source.file(makefile) if makefile else None
     if file is None or file.data is None or _REASSIGNED.search(file.data):
         return None
-    own = _OWN.search(file.data)
-    if own is None:
+    include_path = _OWN_INCLUDE_PATH.search(file.data)
+    if include_path is None:
         return None
-    line = file.data.count(b"\n", 0, own.start()) + 1
-    return ArchitectureDirectory(directory, makefile, line, own[0].decode("utf-8", "replace").strip()[:160])
+    line = file.data.count(b"\n", 0, include_path.start()) + 1
+    return ArchitectureDirectory(directory, makefile, line, include_path[0].decode("utf-8", "replace").strip()[:160])
 
 
 def objects(source: Source, environment: Mapping[str, str], directory: ArchitectureDirectory) -> list[Word] | None:
-    """The words of the makefile above that name something in the directory, in lists of objects.
+    """The words of the makefile above that name an object in the directory, in lists of objects.
 
-    None where that makefile names the directory in any other way that may take something of it, or cannot be read.
+    None if that makefile also names the directory in another way, which may build something of it, or if it cannot be read.
     """
     file = source.file(directory.makefile)
     if file is None or file.data is None:
         return None
-    named = re.compile(rf"(?<![\w.-]){re.escape(directory.architecture)}(?![\w.-])")
+    directory_name = re.compile(rf"(?<![\w.-]){re.escape(directory.architecture)}(?![\w.-])")
     for _, line in statements(file.data.decode("utf-8", "replace")):
-        if _OTHER_WAYS.search(line) or (named.search(line) and not _only_builds(line, named)):
+        if _OTHER_USES.search(line) or (directory_name.search(line) and not _only_builds(line, directory_name)):
             return None
     makefile = Makefile(source, directory.above, environment)
-    found: list[Word] = []
+    object_words: list[Word] = []
     try:
         if not makefile.read(directory.makefile) or makefile.unread:
             return None
@@ -103,16 +103,16 @@ def objects(source: Source, environment: Mapping[str, str], directory: Architect
                 words = makefile.words(name)
                 if any(OPEN in word.text for word in words):
                     return None
-                found += [word for word in words if directory.architecture in word.text.split("/")[:-1]]
+                object_words += [word for word in words if directory.architecture in word.text.split("/")[:-1]]
     except UnreadableMakefile:
         return None
-    return found
+    return object_words
 
 
-def _only_builds(line: str, named: re.Pattern[str]) -> bool:
-    """Whether a line of a makefile names the directory in a list of objects, in flags, or in a rule that makes a file of the directory."""
+def _only_builds(line: str, directory_name: re.Pattern[str]) -> bool:
+    """Whether a line of a makefile names the directory only in a list of objects, in flags, or in a rule for a file of the directory."""
     if assigned := _ASSIGNED.match(line):
         name = re.sub(r"-?\$[({]CONFIG_\w+[)}]", "-y", assigned[1])
         return _FLAGS.match(name) is not None or (name.endswith(_LISTS) and "flags" not in name)
     rule = _RULE.match(line)
-    return rule is not None and named.search(rule[1]) is not None
+    return rule is not None and directory_name.search(rule[1]) is not None

@@ -1,7 +1,7 @@
 """Conditionals: the conditions on options under which a line of a C or assembly file is compiled.
 
-Those of the preprocessor (`#ifdef`, `#if IS_ENABLED(…)`, `#elif`, `#else`), and inside functions those of `if (IS_ENABLED(…))`, whose
-dead arm the compiler drops. A macro that the file defines stands for the condition it is defined under. What only a compiler could
+Those of the preprocessor (`#ifdef`, `#if IS_ENABLED(…)`, `#elif`, `#else`), and inside functions `if (IS_ENABLED(…))`, whose
+dead arm the compiler drops. A macro that the file defines means the condition under which it is defined. What only a compiler could
 evaluate is left open.
 """
 
@@ -38,13 +38,13 @@ _DEEPEST = 40  # parentheses inside each other
 _MOST_NESTED = 24  # conditionals inside each other
 _MOST_BRANCHES = 20  # of one conditional
 _MOST_TOKENS = 400  # of one condition
-_MOST_PARTS = 60  # of what one conditional may mean, spelled out
+_MOST_PARTS = 60  # of the condition of one branch
 _DIRECTIVE = lazy_re.compile(
     rb"(?m)^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|define|undef)(?!\w)((?:[^\n\\]|\\[^\n]|\\\n)*+)"
 )
 _TOKEN = lazy_re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|&&|\|\||[=!<>]=|<<|>>|\S")
 _IS = {"IS_ENABLED": switched_on, "IS_REACHABLE": switched_on, "IS_BUILTIN": built_in}
-# macros that are no options, and what they are for a kernel
+# macros that are no options, and their values in a kernel build
 _KNOWN: dict[str, Condition] = {
     "__KERNEL__": YES, "__ASSEMBLY__": NO, "__ASSEMBLER__": NO, "__CHECKER__": NO, "__cplusplus": NO, "__GENKSYMS__": NO, "__GNUC__": YES,
     "__x86_64__": built_in("X86_64"), "__i386__": built_in("X86_32"), "__aarch64__": built_in("ARM64"), "__arm__": built_in("ARM"),
@@ -66,21 +66,21 @@ class _Open(msgspec.Struct):
     """A conditional that is open."""
 
     now: Conditional
-    asked: list[Condition]  # what this branch and those before it ask for
+    conditions: list[Condition]  # of this branch and of those before it, as written
 
 
 class Conditionals:
     """The conditionals of one file."""
 
     def __init__(self, data: bytes, path: str, *, proving: bool = False) -> None:
-        """Unless `proving`, what is only likely counts too: a macro is defined where the file defines it and nowhere else, and nothing
-        jumps into the dead arm of an `if`.
+        """Unless `proving`, two likely things are assumed: a macro that the file defines is defined nowhere else, and nothing jumps into
+        the dead arm of an `if`.
         """
         self._proving = proving
         self._data = data
         self._path = path
-        self._asks_within = not proving and b"CONFIG_" in data and path.endswith(".c")  # options may be asked for by the code itself
-        self._starts: list[int] = []  # the lines from which a stack holds
+        self._has_option_tests = not proving and b"CONFIG_" in data and path.endswith(".c")  # `if (IS_ENABLED(…))` in functions
+        self._starts: list[int] = []  # the line from which the stack of the same position is valid
         self._stacks: list[tuple[Conditional, ...]] = []
         self._macros: dict[str, list[tuple[Condition, str]]] = {}
         self._arms: dict[int, list[option_tests.Arm]] = {}  # of the functions that were asked about, by their offset
@@ -89,9 +89,9 @@ class Conditionals:
 
     def at(self, line: int) -> tuple[Conditional, ...]:
         """The conditionals around a line, the outermost first."""
-        at = bisect.bisect_right(self._starts, line) - 1
-        stack = self._stacks[at] if at >= 0 else ()
-        if self._asks_within:
+        position = bisect.bisect_right(self._starts, line) - 1
+        stack = self._stacks[position] if position >= 0 else ()
+        if self._has_option_tests:
             return (*stack, *self._in_function(line))
         return stack
 
@@ -104,10 +104,10 @@ class Conditionals:
         stack: list[_Open] = []
         too_deep = 0  # conditionals that are open beyond those of the stack
         line, last = 1, 0
-        found = list(_DIRECTIVE.finditer(plain))
+        directives = list(_DIRECTIVE.finditer(plain))
         self._starts.append(1)
         self._stacks.append(())
-        for number, match in enumerate(found):
+        for number, match in enumerate(directives):
             line += plain.count(b"\n", last, match.start())
             last = match.start()
             word = match[1].decode()
@@ -121,8 +121,8 @@ class Conditionals:
             if word in ("if", "ifdef", "ifndef"):
                 if len(stack) > _MOST_NESTED:
                     too_deep += 1
-                    continue  # the last of the stack is open
-                guard = self._is_include_guard(word, rest, found, number)
+                    continue  # the innermost condition on the stack is left open
+                guard = self._is_include_guard(word, rest, directives, number)
                 condition = YES if guard else left_open(text) if len(stack) == _MOST_NESTED else self._evaluated(word, rest)
                 stack.append(_Open(Conditional(condition, line, text), [condition]))
             elif too_deep:
@@ -134,26 +134,26 @@ class Conditionals:
                     stack.pop()
                 else:
                     text = text if word != "else" else f"#else of {top.now.text}"[:120]
-                    top.now = Conditional(self._branch(top.asked, word, rest, text), line, text)
+                    top.now = Conditional(self._branch(top.conditions, word, rest, text), line, text)
             self._starts.append(end + 1)
-            self._stacks.append(tuple(one.now for one in stack if one.now.condition != YES))
+            self._stacks.append(tuple(conditional.now for conditional in stack if conditional.now.condition != YES))
 
-    def _branch(self, asked: list[Condition], word: str, rest: str, text: str) -> Condition:
-        """What holds in an `#elif` or `#else` behind branches that have `asked`, to which what this one asks for is added."""
-        if len(asked) > _MOST_BRANCHES:
+    def _branch(self, earlier: list[Condition], word: str, rest: str, text: str) -> Condition:
+        """The condition of an `#elif` or `#else` after branches with the conditions `earlier`, to which its own is added."""
+        if len(earlier) > _MOST_BRANCHES:
             return left_open(text)
         now = YES if word == "else" else self._evaluated(word.removeprefix("el"), rest)
-        condition = all_of([*(negated(one) for one in asked), now])
-        asked.append(now)
+        condition = all_of([*(negated(condition_before) for condition_before in earlier), now])
+        earlier.append(now)
         return condition if _size(condition) <= _MOST_PARTS else left_open(text)
 
-    def _is_include_guard(self, word: str, rest: str, found: list[re.Match[bytes]], number: int) -> bool:
-        """`#ifndef NAME` and `#define NAME` as the first two directives."""
+    def _is_include_guard(self, word: str, rest: str, directives: list[re.Match[bytes]], number: int) -> bool:
+        """Whether `#ifndef NAME` and `#define NAME` are the first two directives."""
         if word == "if" and rest.startswith("!defined"):
             rest = rest.removeprefix("!defined").strip(" ()")
         elif word != "ifndef":
             return False
-        following = found[number + 1] if number + 1 < len(found) else None
+        following = directives[number + 1] if number + 1 < len(directives) else None
         return (
             number <= 1
             and following is not None
@@ -166,18 +166,18 @@ class Conditionals:
         name = re.match(r"[A-Za-z_]\w*", rest)
         if name is None:
             return
-        known = self._macros.setdefault(name[0], [])
+        definitions = self._macros.setdefault(name[0], [])
         if word == "undef":
-            known.clear()
-        elif len(known) < 8:
-            condition = all_of(one.now.condition for one in stack)
-            known.append((condition if _size(condition) <= _MOST_PARTS else left_open(name[0]), rest[name.end() :].strip()))
+            definitions.clear()
+        elif len(definitions) < 8:
+            condition = all_of(conditional.now.condition for conditional in stack)
+            definitions.append((condition if _size(condition) <= _MOST_PARTS else left_open(name[0]), rest[name.end() :].strip()))
 
     def _evaluated(self, word: str, rest: str) -> Condition:
         if word in ("ifdef", "ifndef"):
             name = rest.split()[0] if rest.split() else ""
-            found = self._defined(name)
-            return negated(found) if word == "ifndef" else found
+            defined = self._defined(name)
+            return negated(defined) if word == "ifndef" else defined
         tokens = _TOKEN.findall(rest)
         if len(tokens) > _MOST_TOKENS:
             return left_open(f"#if {rest[:80]}")
@@ -196,16 +196,16 @@ class Conditionals:
         if name.startswith("CONFIG_"):
             return built_in(name.removeprefix("CONFIG_"))
         if name in self._macros and depth < 4 and not self._proving:
-            ways = []
+            values = []
             for condition, text in self._macros[name]:
                 tokens = _TOKEN.findall(text)
                 inner = _Expression(tokens, self, name, depth + 1).parsed() if 0 < len(tokens) < 40 else left_open(name)
-                ways.append(all_of([condition, inner]))
-            return any_of(ways)
+                values.append(all_of([condition, inner]))
+            return any_of(values)
         return _KNOWN.get(name, left_open(name))
 
     def _in_function(self, line: int) -> Iterator[Conditional]:
-        """The `if (IS_ENABLED(…))` around a line, and those before it that return where the line is not meant."""
+        """The `if (IS_ENABLED(…))` around a line, and those before it that return."""
         unit = translation_unit.of_text(self._data)
         function = unit.function_at_line(line)
         if function is None:
@@ -220,7 +220,7 @@ class Conditionals:
                 yield Conditional(arm.condition, arm.line, arm.text)
 
     def _condition_of(self, words: str) -> Condition:
-        """What the condition of an `if` asks for."""
+        """The condition of an `if`."""
         tokens = _TOKEN.findall(words)
         return _Expression(tokens, self, f"if ({words[:60]})").parsed() if len(tokens) <= _MOST_TOKENS else YES
 
@@ -237,10 +237,10 @@ class _Expression:
 
     def parsed(self) -> Condition:
         try:
-            found = self._either(0)
+            condition = self._either(0)
         except (IndexError, RecursionError):
             return left_open(self._text)
-        return found if self._at == len(self._tokens) and _size(found) <= _MOST_PARTS else left_open(self._text)
+        return condition if self._at == len(self._tokens) and _size(condition) <= _MOST_PARTS else left_open(self._text)
 
     def _either(self, depth: int) -> Condition:
         terms = [self._both(depth)]
@@ -258,10 +258,10 @@ class _Expression:
 
     def _comparison(self, depth: int) -> Condition:
         start = self._at
-        found = self._term(depth)
+        condition = self._term(depth)
         if self._peek() in ("&&", "||", ")", ""):
-            return found
-        # an operator: only comparisons of one option, or of a known word, with a number are understood
+            return condition
+        # of operators, only the comparison of an option or of a known word with a number is understood
         level = 0
         while self._at < len(self._tokens):
             token = self._tokens[self._at]
@@ -289,11 +289,11 @@ class _Expression:
         if token == "!":
             return negated(self._term(depth + 1))
         if token == "(":
-            found = self._either(depth + 1)
+            inner_condition = self._either(depth + 1)
             if self._tokens[self._at] != ")":
                 raise IndexError
             self._at += 1
-            return found
+            return inner_condition
         if token == "defined":
             bracket = self._peek() == "("
             self._at += bracket

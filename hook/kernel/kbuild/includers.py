@@ -1,8 +1,8 @@
-"""Includers: the files that include a header, or a .c file that is no unit of its own; the likeliest come first.
+"""Includers: the files that include a header, or a .c file that is no translation unit of its own; the likeliest come first.
 
-Which directories a compiler would search is not looked at, but that a header of the same name beside the one who includes it comes first.
-The word index names the files that hold all words of a path. What bounds the search is how many are read, and not the time: an answer is
-the same on a busy machine.
+The include path of the compiler is not followed; only a header of the same name beside the includer comes before others.
+The word index gives the files that hold all words of a path. The number of files read bounds the search, not the time, so that an
+answer is the same on a busy machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hook.source.lookup import Bounds, Include, includers
 from hook.source.tree import Source
 from hook.source.words import is_number
 
-_MOST_READ = 200  # files, for one question: who includes a header, and who includes that one
+_MOST_READ = 200  # files, for one question: the includers of a header, and their includers
 _MOST_READ_IN_ALL = 1000  # for one change
 _MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
 _SMALL_TREE = Bounds(24)
@@ -28,7 +28,7 @@ _UNDER_INCLUDE = lazy_re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
 
 
 class Includers:
-    """Who includes what, in one tree and for one architecture."""
+    """The includers of files, in one tree and for one architecture."""
 
     def __init__(self, source: Source, source_arch: str) -> None:
         self._source = source
@@ -37,42 +37,43 @@ class Includers:
         self._left = 0
 
     def ask_anew(self) -> None:
-        """Begin another question: so many files may be read for it as for the one before."""
+        """Begin another question, with a new limit on the files read."""
         self._left = min(_MOST_READ, self._in_all)
 
     def of(self, path: str) -> Iterator[Iterable[Include]]:
-        """The lines that include `path`, in two parts: where the first one has any, the second need not be asked."""
-        # a .c file is hardly included from elsewhere, and looking beside it needs no index
-        looks = (self._anywhere, self._beside) if path.endswith(".h") else (self._beside, self._anywhere)
-        for look in looks:
-            yield look(path)
+        """The lines that include `path`, by two searches: if the first finds any, the second is not needed."""
+        # a .c file is seldom included from another directory, and a search beside it needs no index
+        searches = (self._anywhere, self._beside) if path.endswith(".h") else (self._beside, self._anywhere)
+        for search in searches:
+            yield search(path)
 
     def _anywhere(self, path: str) -> Iterator[Include]:
         if self._source.index is None:
             if self._source.is_small:
-                found = [one for one in includers(self._source, path, _SMALL_TREE).items if self._may_be_built(one.path)]
-                yield from sorted(found, key=lambda one: (one.path.endswith(".h"), _distance(one.path, path)))
+                includes = [include for include in includers(self._source, path, _SMALL_TREE).items if self._may_be_built(include.path)]
+                yield from sorted(includes, key=lambda include: (include.path.endswith(".h"), _distance(include.path, path)))
             return
-        named = _UNDER_INCLUDE.sub("", path, count=1)
-        known_as = named if named != path else path.rpartition("/")[2]
+        below_include = _UNDER_INCLUDE.sub("", path, count=1)
+        is_global = below_include != path
+        known_as = below_include if is_global else path.rpartition("/")[2]
         holding = self._holding([[word.lower()] for word in {*re.findall(r"\w+", known_as), "include"} if not is_number(word)])
-        candidates = [one for one in holding if one.endswith((".c", ".h")) and one != path and self._may_be_built(one)]
+        candidates = [file for file in holding if file.endswith((".c", ".h")) and file != path and self._may_be_built(file)]
         directory = around(self._source, path)
-        # what everybody may include is most likely included by what is always built, and that stands high in the tree
-        far = (lambda one: one.count("/")) if named != path else (lambda one: _distance(one, path))
-        candidates.sort(key=lambda one: (one.endswith(".h"), -len(_parts(known_as) & _parts(one)), far(one)))
-        for one in candidates:
-            data = self._read(one)
+        # a global header is most likely included by what is always built, and that is high in the tree
+        far = (lambda file: file.count("/")) if is_global else (lambda file: _distance(file, path))
+        candidates.sort(key=lambda file: (file.endswith(".h"), -len(_parts(known_as) & _parts(file)), far(file)))
+        for includer in candidates:
+            data = self._read(includer)
             if data is None:
                 return
             for match in _INCLUDE.finditer(data):
                 text = match[1].decode("utf-8", "replace")
-                near = posixpath.normpath(posixpath.join(posixpath.dirname(one), text))
-                if directory and directory.architecture != self._arch and not directory.is_included_by_name(text, one):
-                    continue  # make takes the target's own
-                # a header of that name beside the one who asks comes first
+                near = posixpath.normpath(posixpath.join(posixpath.dirname(includer), text))
+                if directory and directory.architecture != self._arch and not directory.is_included_by_name(text, includer):
+                    continue  # the include path has the target's own directory
+                # a header of that name beside the includer comes first
                 if path == near or (path.endswith(f"/{text}") and not text.startswith(".") and not self._source.oid(near)):
-                    yield _include(one, match)
+                    yield _include(includer, match)
                     break
 
     def _beside(self, path: str) -> Iterator[Include]:
@@ -91,7 +92,7 @@ class Includers:
                 yield _include(beside, match)
 
     def _read(self, path: str) -> bytes | None:
-        """A file, empty where it cannot be read; None where enough has been read."""
+        """The text of a file, empty if it cannot be read; None once the limit on files is reached."""
         if self._left <= 0:
             return None
         self._left -= 1
@@ -100,7 +101,7 @@ class Includers:
         return file.data if file is not None and file.data is not None else b""
 
     def _may_be_built(self, path: str) -> bool:
-        """Whether a file is no program of the tree's own, nor another architecture's."""
+        """Whether a file belongs neither to a program in the tree nor to another architecture."""
         return in_kernel(path, self._arch, PROGRAMS)
 
     def _holding(self, groups: list[list[str]]) -> list[str]:
@@ -119,14 +120,14 @@ def _include(path: str, match: re.Match[bytes]) -> Include:
 
 
 def _parts(path: str) -> set[str]:
-    """The words in the name of a file that tell it from others."""
+    """The words of a path that distinguish it from others."""
     return set(re.findall(r"[a-z0-9]+", path.lower())) - {"c", "h", "include", "linux", "asm", "net", "drivers"}
 
 
-def _distance(path: str, other: str) -> int:
+def _distance(first: str, second: str) -> int:
     """How far two files are apart in the tree."""
-    one, two = path.split("/")[:-1], other.split("/")[:-1]
-    same = 0
-    while same < min(len(one), len(two)) and one[same] == two[same]:
-        same += 1
-    return len(one) + len(two) - 2 * same
+    first_parts, second_parts = first.split("/")[:-1], second.split("/")[:-1]
+    shared = 0
+    while shared < min(len(first_parts), len(second_parts)) and first_parts[shared] == second_parts[shared]:
+        shared += 1
+    return len(first_parts) + len(second_parts) - 2 * shared

@@ -1,4 +1,4 @@
-"""The text of makefiles: statements, words, arguments and patterns, as GNU make takes them apart."""
+"""The text of makefiles: statements, words, arguments and patterns, by the syntax of GNU make."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ def statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def closing(text: str, opening: int) -> int:
-    """Where the bracket at `opening` is closed, counting its own kind alone; -1 where it is not."""
+    """The offset of the bracket that closes the one at `opening`; other kinds of brackets do not count. -1 if nothing closes it."""
     return (_PARENTHESES if text[opening] == "(" else _BRACES).closing(text, opening)
 
 
 def words(text: str) -> Iterator[str]:
-    """The words of a text, of which a reference in brackets may hold spaces."""
+    """The words of a text; a reference in brackets is one word, with its spaces."""
     start, depth = -1, 0
-    for at, char in enumerate(text):
+    for position, char in enumerate(text):
         if char in "({":
             depth += 1
         elif char in ")}":
             depth -= 1
         if char.isspace() and depth <= 0:
             if start >= 0:
-                yield text[start:at]
+                yield text[start:position]
                 start = -1
         elif start < 0:
-            start = at
+            start = position
     if start >= 0:
         yield text[start:]
 
 
 def arguments(text: str) -> list[str]:
-    """The arguments of a function, at the commas that no bracket holds."""
+    """The arguments of a function, split at the commas outside of brackets."""
     return [argument for argument, _ in _BOTH.split(text)]
 
 
@@ -78,7 +78,7 @@ def sides(rest: str) -> tuple[str, str]:
 
 
 def patsubst(pattern: str, replacement: str, word: str) -> str:
-    """What `$(patsubst PATTERN,REPLACEMENT,WORD)` gives for one word."""
+    """The value of `$(patsubst PATTERN,REPLACEMENT,WORD)` for one word."""
     if "%" not in pattern:
         return replacement if word == pattern else word
     before, _, after = pattern.partition("%")
@@ -88,7 +88,7 @@ def patsubst(pattern: str, replacement: str, word: str) -> str:
 
 
 def fits(pattern: str, word: str) -> bool:
-    """Whether a word fits a pattern, in which `%` stands for anything."""
+    """Whether a word matches a pattern, in which `%` stands for any text."""
     before, percent, after = pattern.partition("%")
     if not percent:
         return word == pattern

@@ -1,6 +1,6 @@
-"""Values of make variables: the words that each holds, by the conditions on options under which its lines count.
+"""Values of make variables: the words of each, with the condition on options under which it has them.
 
-Nothing is executed: what cannot be evaluated without make is left open.
+Nothing is executed: what only make can evaluate is left open.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from hook.kernel.kconfig.expressions import NO, YES, Condition, all_of, built_in
 OPEN = "\0"  # stands in a text for what could not be evaluated
 _DEEPEST = 30  # variables inside each other
 _MOST_STEPS = 60_000  # expansions, of one makefile
-MOST_WAYS = 81  # that a text may turn out, by the options in it
+MOST_EXPANSIONS = 81  # of one text, by the values of the options in it
 _BY_WORD = frozenset(
     ("addprefix", "addsuffix", "patsubst", "subst", "filter", "filter-out", "sort", "strip", "notdir", "dir", "basename")
-)  # functions that make of each word of a list what they make of it alone
+)  # functions that change each word of a list on its own
 OPTION = lazy_re.compile(r"CONFIG_(\w+)\Z")
 
-Ways = list[tuple[Condition, str]]
+Expansions = list[tuple[Condition, str]]  # what a text expands to, and when
 
 
 class UnreadableMakefile(ValueError):
@@ -33,7 +33,7 @@ class UnreadableMakefile(ValueError):
 
 
 class Word(msgspec.Struct, frozen=True):
-    """A word of a variable, and when it is there."""
+    """A word of a variable, and the condition under which the variable has it."""
 
     text: str
     condition: Condition
@@ -42,7 +42,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class VariablePart(msgspec.Struct, frozen=True):
-    """What one line of a makefile puts into a variable."""
+    """The text that one line of a makefile assigns or adds to a variable."""
 
     text: str
     condition: Condition
@@ -51,38 +51,38 @@ class VariablePart(msgspec.Struct, frozen=True):
 
 
 class MakeVariables:
-    """What the makefiles of a directory have put into variables, and what comes out of them."""
+    """The variables of the makefiles of a directory, and their expansion."""
 
-    def __init__(self, directory: str, given: Mapping[str, str]) -> None:
+    def __init__(self, directory: str, predefined: Mapping[str, str]) -> None:
         self.directory = directory
-        self._given = {**given, "obj": directory or ".", "src": directory or ".", "srctree": ".", "objtree": "."}
+        self._predefined = {**predefined, "obj": directory or ".", "src": directory or ".", "srctree": ".", "objtree": "."}
         self._variables: dict[str, list[VariablePart]] = {}
         self._expanded: dict[str, list[Word]] = {}
         self._steps = 0
 
     def names(self) -> list[str]:
-        """The variables that have been given something."""
+        """The variables that a line has assigned."""
         return list(self._variables)
 
     def words(self, name: str) -> list[Word]:
-        """The words of a variable, once everything has been read. Raises UnreadableMakefile."""
+        """The words of a variable, once all makefiles have been read. Raises UnreadableMakefile."""
         if name not in self._expanded:
             self._expanded[name] = list(self._of_variable(name, 0, ()))
         return self._expanded[name]
 
     def mentions(self, name: str, text: str) -> bool:
-        """Whether a variable may hold a word, by how it is written."""
+        """Whether a variable may have words that contain `text`: some line has the text, or a reference."""
         return any(text in piece.text or "$" in piece.text for piece in self._variables.get(name, ()))
 
     def leading(self, goals: tuple[str, ...], directory: str) -> list[Word]:
-        """The words of some goals by which Kbuild goes down to a directory. Raises UnreadableMakefile."""
+        """The words of the goals by which Kbuild descends into a directory. Raises UnreadableMakefile."""
         words = (word for goal in goals if self.mentions(goal, directory) for word in self.words(goal))
         return [word for word in words if word.text.removeprefix("./").rstrip("/") == directory]
 
     def _step(self, depth: int) -> None:
         self._steps += 1
         if depth > _DEEPEST or self._steps > _MOST_STEPS:
-            raise UnreadableMakefile(f"{self.directory}: variables that expand without end")
+            raise UnreadableMakefile(f"{self.directory}: the variables expand too deeply or too often")
 
     def _of_variable(self, name: str, depth: int, inside: tuple[str, ...]) -> Iterator[Word]:
         self._step(depth)
@@ -90,14 +90,14 @@ class MakeVariables:
             return
         for piece in self._variables.get(name, ()):
             for condition, text in self._words(piece.text, depth + 1, (*inside, name)):
-                whole = all_of([piece.condition, condition])
-                if whole != NO:
-                    yield Word(text, whole, piece.path, piece.line)
-        if name not in self._variables and name in self._given:
-            yield from (Word(word, YES, "", 0) for word in self._given[name].split())
+                word_condition = all_of([piece.condition, condition])
+                if word_condition != NO:
+                    yield Word(text, word_condition, piece.path, piece.line)
+        if name not in self._variables and name in self._predefined:
+            yield from (Word(word, YES, "", 0) for word in self._predefined[name].split())
 
     def _words(self, text: str, depth: int, inside: tuple[str, ...]) -> Iterator[tuple[Condition, str]]:
-        """The words of a text: list functions go word by word, so that a list of many options does not become many lists."""
+        """The words of a text. A list function expands word by word, so that a list with many options does not become many lists."""
         self._step(depth)
         if "$" not in text:
             for word in text.split():
@@ -109,8 +109,8 @@ class MakeVariables:
             elif token[:2] in ("$(", "${") and closing(token, 1) == len(token) - 1:
                 yield from self._list(token[2:-1], depth + 1, inside)
             else:
-                for condition, way in self._ways(token, depth + 1, inside):
-                    for word in way.split():
+                for condition, expansion in self._expansions(token, depth + 1, inside):
+                    for word in expansion.split():
                         yield condition, word
 
     def _list(self, inner: str, depth: int, inside: tuple[str, ...]) -> Iterator[tuple[Condition, str]]:
@@ -120,18 +120,18 @@ class MakeVariables:
             if colon and "=" in change and "$" not in name:
                 mapped = self._substitution(change)
                 for condition, word in self._list(name, depth, inside):
-                    yield from ((condition, one) for one in mapped(word))
+                    yield from ((condition, changed) for changed in mapped(word))
                 return
             if "$" in inner:
-                for condition, way in self._ways(inner, depth, inside):
-                    yield from ((all_of([condition, when]), word) for when, word in self._list(way, depth + 1, inside))
+                for condition, expansion in self._expansions(inner, depth, inside):
+                    yield from ((all_of([condition, when]), word) for when, word in self._list(expansion, depth + 1, inside))
                 return
             option = OPTION.match(inner)
             if option:
                 yield built_in(option[1]), "y"
                 return
-            for one in self._of_variable(inner, depth + 1, inside):
-                yield one.condition, one.text
+            for variable_word in self._of_variable(inner, depth + 1, inside):
+                yield variable_word.condition, variable_word.text
             return
         function, rest = head[1], arguments(head[2])
         if function in _BY_WORD:
@@ -139,27 +139,29 @@ class MakeVariables:
             for when, texts in self._product(fixed, depth + 1, inside):
                 mapped = self._mapper(function, texts)
                 for condition, word in self._words(listed, depth + 1, inside):
-                    yield from ((all_of([when, condition]), one) for one in mapped(word))
+                    yield from ((all_of([when, condition]), changed) for changed in mapped(word))
             return
-        for condition, way in self._function(function, rest, depth + 1, inside):
-            for word in way.split():
+        for condition, expansion in self._function(function, rest, depth + 1, inside):
+            for word in expansion.split():
                 yield condition, word
 
     def _product(self, texts: list[str], depth: int, inside: tuple[str, ...]) -> Iterator[tuple[Condition, list[str]]]:
-        found: list[tuple[Condition, list[str]]] = [(YES, [])]
+        """The combined expansions of several arguments."""
+        product: list[tuple[Condition, list[str]]] = [(YES, [])]
         for text in texts:
-            ways = self._ways(text, depth, inside)
-            found = [(all_of([condition, when]), [*before, way]) for condition, before in found for when, way in ways][:MOST_WAYS]
-        return iter(found)
+            choices = self._expansions(text, depth, inside)
+            product = [(all_of([condition, when]), [*before, choice]) for condition, before in product for when, choice in choices]
+            product = product[:MOST_EXPANSIONS]
+        return iter(product)
 
     def _substitution(self, change: str) -> Callable[[str], list[str]]:
-        """What `$(NAME:OLD=NEW)` makes of one word."""
+        """How `$(NAME:OLD=NEW)` changes one word."""
         old, _, new = change.partition("=")
         return self._mapper("patsubst", [old, new] if "%" in old else [f"%{old}", f"%{new}"])
 
     def _mapper(self, function: str, fixed: list[str]) -> Callable[[str], list[str]]:
-        """What a list function makes of one word."""
-        texts = [one.strip() if function != "subst" else one for one in fixed]
+        """How a list function changes one word: into a word, or into none."""
+        texts = [argument.strip() if function != "subst" else argument for argument in fixed]
         if function == "addprefix" and texts:
             return lambda word: [texts[0] + word]
         if function == "addsuffix" and texts:
@@ -169,8 +171,8 @@ class MakeVariables:
         if function == "patsubst" and len(texts) == 2:
             return lambda word: [patsubst(texts[0], texts[1], word)]
         if function in ("filter", "filter-out") and texts:
-            patterns, wanted = texts[0].split(), function == "filter"
-            return lambda word: [word] if OPEN in word or any(fits(pattern, word) for pattern in patterns) is wanted else []
+            patterns, keeps = texts[0].split(), function == "filter"
+            return lambda word: [word] if OPEN in word or any(fits(pattern, word) for pattern in patterns) is keeps else []
         if function == "notdir":
             return lambda word: [word.rpartition("/")[2]]
         if function == "dir":
@@ -179,36 +181,36 @@ class MakeVariables:
             return lambda word: [posixpath.splitext(word)[0]]
         return lambda word: [word]
 
-    def _ways(self, text: str, depth: int, inside: tuple[str, ...] = ()) -> Ways:
-        """How a text may turn out, by the options in it."""
+    def _expansions(self, text: str, depth: int, inside: tuple[str, ...] = ()) -> Expansions:
+        """What a text expands to, by the values of the options in it."""
         self._step(depth)
         if "$" not in text:
             return [(YES, text)]
-        found: Ways = [(YES, "")]
-        at = 0
-        while at < len(text):
-            sign = text.find("$", at)
+        expansions: Expansions = [(YES, "")]
+        offset = 0
+        while offset < len(text):
+            sign = text.find("$", offset)
             if sign < 0:
-                found = [(condition, way + text[at:]) for condition, way in found]
+                expansions = [(condition, before + text[offset:]) for condition, before in expansions]
                 break
-            if sign > at:
-                found = [(condition, way + text[at:sign]) for condition, way in found]
+            if sign > offset:
+                expansions = [(condition, before + text[offset:sign]) for condition, before in expansions]
             opening = text[sign + 1 : sign + 2]
             if opening in ("(", "{"):
                 end = closing(text, sign + 1)
                 if end < 0:
                     return [(YES, OPEN)]
-                ways = self._reference(text[sign + 2 : end], depth + 1, inside)
-                at = end + 1
+                choices = self._reference(text[sign + 2 : end], depth + 1, inside)
+                offset = end + 1
             else:
-                ways = [(YES, "$" if opening == "$" else OPEN)]
-                at = sign + 2
-            if len(found) * len(ways) > MOST_WAYS:
+                choices = [(YES, "$" if opening == "$" else OPEN)]
+                offset = sign + 2
+            if len(expansions) * len(choices) > MOST_EXPANSIONS:
                 return [(YES, OPEN)]
-            found = [(all_of([condition, when]), way + more) for condition, way in found for when, more in ways]
-        return found
+            expansions = [(all_of([condition, when]), before + after) for condition, before in expansions for when, after in choices]
+        return expansions
 
-    def _reference(self, inner: str, depth: int, inside: tuple[str, ...]) -> Ways:
+    def _reference(self, inner: str, depth: int, inside: tuple[str, ...]) -> Expansions:
         option = OPTION.match(inner)
         if option:
             name = option[1]
@@ -221,56 +223,61 @@ class MakeVariables:
             if "=" not in change:
                 return [(YES, OPEN)]
             mapped = self._substitution(change)
-            ways = self._reference(name, depth, inside)
-            return [(when, " ".join(one for word in way.split() for one in mapped(word))) for when, way in ways]
+            expansions = self._reference(name, depth, inside)
+            return [(when, " ".join(changed for word in expansion.split() for changed in mapped(word))) for when, expansion in expansions]
         if "$" in inner:
-            found: Ways = []
-            for condition, way in self._ways(inner, depth + 1, inside):
-                found += [(all_of([condition, when]), text) for when, text in self._reference(way, depth + 1, inside)]
-            return found[:MOST_WAYS]
+            named: Expansions = []
+            for condition, name in self._expansions(inner, depth + 1, inside):
+                named += [(all_of([condition, when]), text) for when, text in self._reference(name, depth + 1, inside)]
+            return named[:MOST_EXPANSIONS]
         if inner in inside:
             return [(YES, "")]
         if inner not in self._variables:
-            # a list that nothing was put into is empty; any other name may come from the makefiles above
+            # a list that no line assigns is empty; any other variable may be exported by the makefiles above
             unknown = "" if re.fullmatch(r"[a-z][\w-]*-[ym]?", inner) else OPEN
-            return [(YES, self._given.get(inner, unknown))]
-        found = [(YES, "")]
-        for piece in self._variables[inner]:
-            ways = self._ways(piece.text, depth + 1, (*inside, inner))
-            more: Ways = []
-            for condition, text in found:
-                for when, way in ways:
-                    more.append((all_of([condition, piece.condition, when]), f"{text} {way}".strip()))
-                if piece.condition != YES:
-                    more.append((all_of([condition, negated(piece.condition)]), text))
-            if len(more) > MOST_WAYS:
-                return [(YES, OPEN)]
-            found = more
-        return found
+            return [(YES, self._predefined.get(inner, unknown))]
+        return self._joined(self._variables[inner], depth, (*inside, inner))
 
-    def _function(self, function: str, texts: list[str], depth: int, inside: tuple[str, ...]) -> Ways:
+    def _joined(self, parts: list[VariablePart], depth: int, inside: tuple[str, ...]) -> Expansions:
+        """What the parts of a variable expand to, one after the other."""
+        joined: Expansions = [(YES, "")]
+        for part in parts:
+            expansions = self._expansions(part.text, depth + 1, inside)
+            longer: Expansions = []
+            for condition, before in joined:
+                longer += [(all_of([condition, part.condition, when]), f"{before} {text}".strip()) for when, text in expansions]
+                if part.condition != YES:
+                    longer.append((all_of([condition, negated(part.condition)]), before))
+            if len(longer) > MOST_EXPANSIONS:
+                return [(YES, OPEN)]
+            joined = longer
+        return joined
+
+    def _function(self, function: str, texts: list[str], depth: int, inside: tuple[str, ...]) -> Expansions:
         self._step(depth)
         if function in _BY_WORD:
-            found: Ways = []
-            for condition, given in self._product(texts, depth + 1, inside):
-                mapped = self._mapper(function, given[:-1])
-                found.append((condition, " ".join(one for word in given[-1].split() for one in mapped(word))))
-            return found
+            expansions: Expansions = []
+            for condition, expanded in self._product(texts, depth + 1, inside):
+                mapped = self._mapper(function, expanded[:-1])
+                expansions.append((condition, " ".join(changed for word in expanded[-1].split() for changed in mapped(word))))
+            return expansions
         if function == "if" and len(texts) >= 2:
-            found = []
-            for condition, way in self._ways(texts[0], depth + 1, inside):
-                if OPEN in way:
+            expansions = []
+            for condition, expansion in self._expansions(texts[0], depth + 1, inside):
+                if OPEN in expansion:
                     return [(YES, OPEN)]
-                chosen = texts[1] if way.strip() else ",".join(texts[2:])
-                found += [(all_of([condition, when]), text) for when, text in self._ways(chosen, depth + 1, inside)]
-            return found[:MOST_WAYS]
+                chosen = texts[1] if expansion.strip() else ",".join(texts[2:])
+                expansions += [(all_of([condition, when]), text) for when, text in self._expansions(chosen, depth + 1, inside)]
+            return expansions[:MOST_EXPANSIONS]
         if function in ("or", "and"):
-            found = []
-            for condition, given in self._product(texts, depth + 1, inside):
-                words = [one.strip() for one in given]
-                filled = [one for one in words if one]
-                found.append((condition, (filled[:1] or [""])[0] if function == "or" else words[-1] if len(filled) == len(words) else ""))
-            return found
+            expansions = []
+            for condition, expanded in self._product(texts, depth + 1, inside):
+                words = [text.strip() for text in expanded]
+                filled = [word for word in words if word]
+                expansions.append(
+                    (condition, (filled[:1] or [""])[0] if function == "or" else words[-1] if len(filled) == len(words) else "")
+                )
+            return expansions
         if function == "findstring" and len(texts) == 2:
-            return [(condition, given[0] if given[0] in given[1] else "") for condition, given in self._product(texts, depth + 1, inside)]
+            return [(condition, word if word in text else "") for condition, (word, text) in self._product(texts, depth + 1, inside)]
         return [(YES, OPEN)]

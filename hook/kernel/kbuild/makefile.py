@@ -1,7 +1,7 @@
-"""Makefiles as Kbuild has them: which words a variable holds, each with the condition on options under which it does.
+"""Makefiles of Kbuild: the words of each variable, with the condition on options under which it has them.
 
-Nothing is executed: `$(shell …)`, `$(call …)` and recipes are not looked into, and what depends on them is left open, with its line.
-Options are not given values: `obj-$(CONFIG_X)` holds its words where X is y.
+Nothing is executed: `$(shell …)`, `$(call …)` and recipes are not evaluated, and what depends on them is left open, with its line.
+Options have no fixed values: `obj-$(CONFIG_X)` adds its words to `obj-y` under the condition X=y.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.kernel.kbuild.make_syntax import sides, statements
-from hook.kernel.kbuild.make_variables import MOST_WAYS, OPEN, OPTION, MakeVariables, UnreadableMakefile, VariablePart, Ways
+from hook.kernel.kbuild.make_variables import MOST_EXPANSIONS, OPEN, OPTION, Expansions, MakeVariables, UnreadableMakefile, VariablePart
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import NO, YES, Condition, all_of, any_of, built_in, left_open, negated
 from hook.source.tree import Source
@@ -39,37 +39,37 @@ class _Branch(msgspec.Struct):
     """A conditional that is open."""
 
     now: Condition
-    asked: list[Condition]  # what this branch and those before it ask for
-    any_way: bool = False  # every branch is taken to hold
+    conditions: list[Condition]  # of this branch and of those before it, as written
+    takes_all: bool = False  # every branch is read as if its condition were true
 
 
 class Makefile(MakeVariables):
     """A makefile of a directory, with what it includes."""
 
-    def __init__(self, source: Source, directory: str, given: Mapping[str, str]) -> None:
-        super().__init__(directory, given)
+    def __init__(self, source: Source, directory: str, predefined: Mapping[str, str]) -> None:
+        super().__init__(directory, predefined)
         self.unread: list[str] = []  # PATH:LINE of what was included and could not be read
         self._source = source
         self._included = 0
 
     def read(self, path: str, *, only_options: bool = False) -> bool:
-        """Read a file of the tree; whether it is there. With `only_options`, includes are left out, and a condition that
-        does not speak of options is taken to hold.
+        """Read a file of the tree; whether it exists. With `only_options`, includes are not read, and a condition that
+        is not about options is read as true.
 
         Raises UnreadableMakefile.
         """
         return self._read(path, YES, 0, only_options)
 
-    def _read(self, path: str, given: Condition, depth: int, only_options: bool) -> bool:
+    def _read(self, path: str, included_if: Condition, depth: int, only_options: bool) -> bool:
         if depth > _DEEPEST_INCLUDE or self._included > _MOST_INCLUDED:
             raise UnreadableMakefile(f"{path}: too many files that include each other")
         self._included += 1
-        found = self._source.file(path)
-        if found is None or found.data is None:
+        file = self._source.file(path)
+        if file is None or file.data is None:
             return False
         branches: list[_Branch] = []
         inside_define, recipe = 0, False
-        for number, line in statements(found.data.decode("utf-8", "replace")):
+        for number, line in statements(file.data.decode("utf-8", "replace")):
             if len(line) > _MOST_LINE:
                 raise UnreadableMakefile(f"{path}:{number}: a line of {len(line)} characters")
             directive = _DIRECTIVE.match(line)
@@ -88,11 +88,11 @@ class Makefile(MakeVariables):
                 elif word.startswith("if") or word in ("else", "endif"):
                     self._conditional(word, rest, branches, f"{path}:{number}", only_options)
                 elif word.endswith("include") and not only_options:
-                    self._include(rest, all_of([given, *(one.now for one in branches)]), path, number, depth)
+                    self._include(rest, all_of([included_if, *(branch.now for branch in branches)]), path, number, depth)
                 continue
             if directive:
                 line = directive[2]
-            condition = all_of([given, *(one.now for one in branches)]) if branches else given
+            condition = all_of([included_if, *(branch.now for branch in branches)]) if branches else included_if
             assigned = self._assign(line, condition, path, number)
             if assigned or ":" in line:
                 recipe = not assigned
@@ -111,47 +111,46 @@ class Makefile(MakeVariables):
             self._give(f"{before}y{after}", operator, text, all_of([condition, built_in(option)]), path, number)
             return True
         depth = 0
-        for at, char in enumerate(line):
+        for offset, char in enumerate(line):
             if char in "({":
                 depth += 1
             elif char in ")}":
                 depth -= 1
             elif depth == 0 and char in ":=":
-                if char == ":" and line[at + 1 : at + 2] != "=" and line[at + 1 : at + 3] != ":=":
+                if char == ":" and line[offset + 1 : offset + 2] != "=" and line[offset + 1 : offset + 3] != ":=":
                     return False
                 break
         else:
             return False
-        name = line[:at].strip()
+        name = line[:offset].strip()
         operator = "+=" if name.endswith("+") else "="
-        text = line[at:].lstrip(":=").strip()
-        for when, way in self._ways(name.rstrip("+?:! \t"), 0):
-            if OPEN not in way and way:
-                self._give(way, operator, text, all_of([condition, when]), path, number)
+        text = line[offset:].lstrip(":=").strip()
+        for when, expanded_name in self._expansions(name.rstrip("+?:! \t"), 0):
+            if OPEN not in expanded_name and expanded_name:
+                self._give(expanded_name, operator, text, all_of([condition, when]), path, number)
         return True
 
     def _give(self, name: str, operator: str, text: str, condition: Condition, path: str, line: int) -> None:
-        if name in self._given or condition == NO:
+        if name in self._predefined or condition == NO:
             return
-        known = self._variables.get(name)
-        piece = VariablePart(text, condition, path, line)
-        if known is None:
-            self._variables[name] = [piece]
+        parts = self._variables.get(name)
+        part = VariablePart(text, condition, path, line)
+        if parts is None:
+            self._variables[name] = [part]
         elif operator in ("+=", "?="):
             if operator == "+=":
-                known.append(piece)
+                parts.append(part)
         else:
             itself = f"$({name})" in text
             if condition == YES and not itself:
-                self._variables[name] = [piece]
+                self._variables[name] = [part]
                 return
             if itself:
-                known.append(msgspec.structs.replace(piece, text=text.replace(f"$({name})", " ")))
+                parts.append(msgspec.structs.replace(part, text=text.replace(f"$({name})", " ")))
                 return
-            other = negated(condition)
-            self._variables[name] = [msgspec.structs.replace(one, condition=all_of([one.condition, other])) for one in known[-200:]] + [
-                piece
-            ]
+            unless = negated(condition)
+            earlier = [msgspec.structs.replace(old, condition=all_of([old.condition, unless])) for old in parts[-200:]]
+            self._variables[name] = [*earlier, part]
 
     def _conditional(self, word: str, rest: str, branches: list[_Branch], place: str, only_options: bool) -> None:
         if word == "endif":
@@ -162,20 +161,20 @@ class Makefile(MakeVariables):
             if not branches:
                 return
             branch = branches[-1]
-            if branch.any_way:
+            if branch.takes_all:
                 return
-            if len(branch.asked) > _MOST_BRANCHES:
+            if len(branch.conditions) > _MOST_BRANCHES:
                 raise UnreadableMakefile(f"{place}: a conditional with more than {_MOST_BRANCHES} branches")
             inner = _DIRECTIVE.match(rest)
             condition = self._tested(inner[1], inner[2], place) if inner else YES
-            branch.now = all_of([*(negated(one) for one in branch.asked), condition])
-            branch.asked.append(condition)
+            branch.now = all_of([*(negated(earlier) for earlier in branch.conditions), condition])
+            branch.conditions.append(condition)
             return
         if len(branches) >= _MOST_NESTED:
             raise UnreadableMakefile(f"{place}: more than {_MOST_NESTED} conditionals inside each other")
         condition = self._tested(word, rest, place)
-        any_way = only_options and (condition in (YES, NO) or bool(expressions.open_parts(condition)))
-        branches.append(_Branch(YES if any_way else condition, [condition], any_way))
+        takes_all = only_options and (condition in (YES, NO) or bool(expressions.open_parts(condition)))
+        branches.append(_Branch(YES if takes_all else condition, [condition], takes_all))
 
     def _tested(self, word: str, rest: str, place: str) -> Condition:
         rest = rest.strip()
@@ -183,40 +182,40 @@ class Makefile(MakeVariables):
             if word in ("ifdef", "ifndef"):
                 option = OPTION.match(rest)
                 if option:
-                    found: Condition = expressions.switched_on(option[1])
-                elif rest in self._given:
-                    found = YES if self._given[rest] else NO
+                    condition: Condition = expressions.switched_on(option[1])
+                elif rest in self._predefined:
+                    condition = YES if self._predefined[rest] else NO
                 elif rest in self._variables:
-                    found = self._compared(self._ways(f"$({rest})", 0), [(YES, "")], place)
-                    found = negated(found)
+                    condition = negated(self._compared(self._expansions(f"$({rest})", 0), [(YES, "")], place))
                 else:
-                    found = left_open(f"{place}: {word} {rest[:60]}")
+                    condition = left_open(f"{place}: {word} {rest[:60]}")
             else:
-                left, right = sides(rest)
-                found = self._equal(left.strip(), right.strip(), place)
+                first, second = sides(rest)
+                condition = self._equal(first.strip(), second.strip(), place)
         except ValueError as wrong:
             if isinstance(wrong, UnreadableMakefile):
                 raise
             return left_open(f"{place}: {word} {rest[:60]}")
-        return negated(found) if word in ("ifndef", "ifneq") else found
+        return negated(condition) if word in ("ifndef", "ifneq") else condition
 
-    def _equal(self, left: str, right: str, place: str) -> Condition:
-        for one, other in ((left, right), (right, left)):
-            option = _WHOLE_OPTION.match(one)
-            if option and "$" not in other:
-                return expressions.equal(option[1], other or "n")
-        return self._compared(self._ways(left, 0), self._ways(right, 0), place)
+    def _equal(self, first: str, second: str, place: str) -> Condition:
+        for reference, value in ((first, second), (second, first)):
+            option = _WHOLE_OPTION.match(reference)
+            if option and "$" not in value:
+                return expressions.equal(option[1], value or "n")
+        return self._compared(self._expansions(first, 0), self._expansions(second, 0), place)
 
-    def _compared(self, left: Ways, right: Ways, place: str) -> Condition:
-        if len(left) * len(right) > MOST_WAYS * 4:
+    def _compared(self, first: Expansions, second: Expansions, place: str) -> Condition:
+        """The condition under which two texts expand to the same."""
+        if len(first) * len(second) > MOST_EXPANSIONS * 4:
             return left_open(f"{place}: a comparison with too many cases")
         same: list[Condition] = []
-        for condition, text in left:
-            for other, word in right:
-                both = all_of([condition, other])
-                if OPEN in text or OPEN in word:
-                    same.append(all_of([both, left_open(f"{place}: what cannot be evaluated without make")]))
-                elif text.strip() == word.strip():
+        for first_if, first_text in first:
+            for second_if, second_text in second:
+                both = all_of([first_if, second_if])
+                if OPEN in first_text or OPEN in second_text:
+                    same.append(all_of([both, left_open(f"{place}: only make can evaluate this")]))
+                elif first_text.strip() == second_text.strip():
                     same.append(both)
         return any_of(same)
 

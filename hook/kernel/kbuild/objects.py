@@ -1,7 +1,7 @@
 """Kbuild: the options under which a file of the tree is compiled, from the top makefile down.
 
 Follows Documentation/kbuild/makefiles.rst, "Goal definitions", "Composite objects" and "Descending down in directories". A file that no
-makefile names, or of which one names something that only make can evaluate, is left open: it is never said to be unbuilt.
+makefile names, or that depends on something only make can evaluate, is left open: no file is ever called unbuilt.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from hook.source.words import is_number
 _GOALS = ("obj-y", "lib-y", "extra-y", "always-y", "core-y", "drivers-y", "net-y", "libs-y", "virt-y", "head-y", "init-y")
 _DESCENTS = (*_GOALS, "subdir-y")
 _HOST_PROGRAMS = ("hostprogs", "hostprogs-y", "hostprogs-always-y", "userprogs", "userprogs-always-y")
-_TOP = "/"  # the top makefile with the architecture's, which give what the top Kbuild leads to, or in older trees stands for it
+_TOP = "/"  # the top makefile together with the architecture's: they name the directories that the top Kbuild descends into
 _LISTS = ("-y", "-objs", "-m")
 _MOST_LEVELS = 5  # directories above a file whose makefiles may name it
-_MOST_OBJECTS = 64  # that one file may be part of, by one makefile
+_MOST_OBJECTS = 64  # that one file may be part of, in one makefile
 _DEEPEST = 24  # directories
-_DEEPEST_BESIDE = 4  # levels at which a makefile may include one of a directory beside it (drivers/gpu/drm/amd)
-_MOST_NAMING = 8  # directories whose makefiles name a part of one
+_DEEPEST_BESIDE = 4  # levels at which a makefile may include one of a neighbouring directory (drivers/gpu/drm/amd)
+_MOST_NAMING = 8  # directories whose makefiles name a makefile fragment
 _MOST_NEAR = 40  # directories whose makefiles may include one
 
 
 class Built(msgspec.Struct, frozen=True):
-    """When a file is built, and the lines that say so."""
+    """When a file is built, and the makefile lines that say so."""
 
     condition: Condition
-    places: tuple[tuple[str, int, Condition], ...] = ()  # path and line of a makefile, and what it asks for
+    places: tuple[tuple[str, int, Condition], ...] = ()  # path and line of a makefile, and the condition there
 
 
 class Object(msgspec.Struct, frozen=True):
-    """What Kbuild links of one or more source files: a module, or the same built in."""
+    """What Kbuild links from one or more source files: a module, or the same built in."""
 
-    path: str  # of the object, without its end: drivers/net/ethernet/intel/e1000e/e1000e
-    members: tuple[str, ...]  # the source files, as .c; another language may stand there
+    path: str  # of the object, without .o: drivers/net/ethernet/intel/e1000e/e1000e
+    members: tuple[str, ...]  # the source files, as .c, also for a file in another language
     condition: Condition  # under which it is built, without that of the directories
-    place: tuple[str, int]  # the line of the makefile that asks for it
-    whole: bool  # whether the makefile could be read so far that there are no other members
+    place: tuple[str, int]  # the line of the makefile that builds it
+    whole: bool  # whether all members are known
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ class Object(msgspec.Struct, frozen=True):
 
 
 class Kbuild:
-    """The makefiles of a tree, read as they are asked for."""
+    """The makefiles of a tree, each read when it is needed."""
 
     def __init__(self, source: Source, environment: Mapping[str, str]) -> None:
         self._source = source
@@ -67,7 +67,7 @@ class Kbuild:
         self._built: dict[str, Built] = {}
 
     def built_if(self, path: str) -> Built:
-        """The options under which the source file at `path` is compiled into the kernel; left open where no makefile says."""
+        """The options under which the source file at `path` is compiled into the kernel; left open if no makefile names it."""
         if path not in self._built:
             self._built[path] = self._built_if(path)
         return self._built[path]
@@ -75,21 +75,21 @@ class Kbuild:
     def _built_if(self, path: str) -> Built:
         directory, _, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
-        wanted = f"{stem}.o"
-        ways: list[Built] = []
+        object_name = f"{stem}.o"
+        builds: list[Built] = []
         try:
             for _ in range(_MOST_LEVELS):
-                found = self._object(directory, wanted)
-                if found is not None:
-                    ways.append(found)
-                    if not open_parts(found.condition):
+                built = self._object(directory, object_name)
+                if built is not None:
+                    builds.append(built)
+                    if not open_parts(built.condition):
                         break
                 if not directory:
                     break
                 directory, _, last = directory.rpartition("/")
-                wanted = f"{last}/{wanted}"
-            if ways:
-                return _one_of(ways)
+                object_name = f"{last}/{object_name}"
+            if builds:
+                return _one_of(builds)
             elsewhere = self._of_crate(path) or self._by_name(path, stem)
             if elsewhere is not None:
                 return elsewhere
@@ -98,23 +98,23 @@ class Kbuild:
         return Built(nowhere(f"no makefile names {path}"))
 
     def objects(self, path: str) -> list[Object]:
-        """The objects that the source file at `path` is linked into; none where no makefile says, or it cannot be read."""
+        """The objects that the source file at `path` is linked into; none if no makefile names it or a makefile cannot be read."""
         directory, _, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
-        wanted = f"{stem}.o"
+        object_name = f"{stem}.o"
         try:
             for _ in range(_MOST_LEVELS):
-                found = self._linked(directory, wanted)
-                if found or not directory:
+                objects = self._linked(directory, object_name)
+                if objects or not directory:
                     break
                 directory, _, last = directory.rpartition("/")
-                wanted = f"{last}/{wanted}"
-            return found or next((one for place, name in self._elsewhere(path, stem) if (one := self._linked(place, name))), [])
+                object_name = f"{last}/{object_name}"
+            return objects or next((linked for place, name in self._elsewhere(path, stem) if (linked := self._linked(place, name))), [])
         except UnreadableMakefile:
             return []
 
     def is_host_program(self, path: str) -> bool:
-        """Whether a makefile makes a file part of a program of the build itself (makefiles.rst, "Host Program support"), or may."""
+        """Whether a makefile links a file into a program that the build itself runs (makefiles.rst, "Host Program support"), or may."""
         directory, _, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
         try:
@@ -132,54 +132,58 @@ class Kbuild:
         return False
 
     def called(self, name: str) -> list[Object]:
-        """The objects that go by a name as modules do, by the word index; none without it."""
-        found: list[Object] = []
+        """The objects with a module name, by the word index; none without it."""
+        objects: list[Object] = []
         for spelling in dict.fromkeys((name, name.replace("_", "-"))):
-            for one in self._holding(spelling) or ():
-                directory, _, base = one.rpartition("/")
+            for file in self._holding(spelling) or ():
+                directory, _, base = file.rpartition("/")
                 makefile = self._makefile(directory) if base in ("Makefile", "Kbuild") and directory else None
                 for word in self._named(makefile, _GOALS, f"{spelling}.o") if makefile is not None else ():
-                    found.append(self._goal(directory, spelling, word))
-        return found
+                    objects.append(self._goal(directory, spelling, word))
+        return objects
 
     def of_directory(self, directory: str) -> list[Object]:
-        """The objects that the makefile of a directory asks for itself. Raises UnreadableMakefile."""
+        """The objects that the makefile of a directory builds itself. Raises UnreadableMakefile."""
         makefile = self._makefile(directory)
         words = [word for goal in _GOALS for word in makefile.words(goal)] if makefile is not None else []
         return [self._goal(directory, word.text[:-2], word) for word in words if word.text.endswith(".o") and OPEN not in word.text]
 
     def _goal(self, directory: str, stem: str, word: Word) -> Object:
-        """The object that a word of a makefile asks for: of the files that are listed for it, or of the one of its name."""
+        """The object that a word of a makefile names: of the files in its list, or else of the file with its name."""
         makefile = self._makefile(directory)
         assert makefile is not None
         path = posixpath.normpath(f"{directory}/{stem}")
-        words = [one.text for part in _LISTS for one in makefile.words(stem + part)]
-        files = [posixpath.normpath(f"{directory}/{one}") for one in words if OPEN not in one and one.endswith(".o")]
+        words = [word_text.text for part in _LISTS for word_text in makefile.words(stem + part)]
+        files = [
+            posixpath.normpath(f"{directory}/{word_text}") for word_text in words if OPEN not in word_text and word_text.endswith(".o")
+        ]
         members = tuple(dict.fromkeys(f"{file[:-2]}.c" for file in files)) or (f"{path}.c",)
-        return Object(path, members, word.condition, (word.path, word.line), not makefile.unread and all(OPEN not in one for one in words))
+        return Object(
+            path, members, word.condition, (word.path, word.line), not makefile.unread and all(OPEN not in word_text for word_text in words)
+        )
 
-    def _linked(self, directory: str, wanted: str) -> list[Object]:
+    def _linked(self, directory: str, object_name: str) -> list[Object]:
         makefile = self._makefile(directory)
         if makefile is None:
             return []
-        found: dict[str, Object] = {}
-        for word in self._named(makefile, _GOALS, wanted):
-            one = self._goal(directory, wanted[:-2], word)
-            found.setdefault(one.path, one)
+        objects: dict[str, Object] = {}
+        for word in self._named(makefile, _GOALS, object_name):
+            linked = self._goal(directory, object_name[:-2], word)
+            objects.setdefault(linked.path, linked)
         for name in makefile.names():
             base, dash, _ = name.rpartition("-")
-            if not dash or not name.endswith(_LISTS) or name in _GOALS or not self._named(makefile, (name,), wanted):
+            if not dash or not name.endswith(_LISTS) or name in _GOALS or not self._named(makefile, (name,), object_name):
                 continue
-            _bound(len(found), directory, wanted)
+            _bound(len(objects), directory, object_name)
             for outer in self._named(makefile, _GOALS, f"{base}.o"):
-                one = self._goal(directory, base, outer)
-                found[one.path] = one
-        return list(found.values())
+                linked = self._goal(directory, base, outer)
+                objects[linked.path] = linked
+        return list(objects.values())
 
     def is_only_here(self, path: str) -> bool:
-        """Whether no makefile but the nearest one above a file may name it, and nothing in that is beyond us; only with the word index.
+        """Whether only the nearest makefile above a file may name it, and that makefile could be read in full; only with the word index.
 
-        A makefile that stands beside the way to the file names it by a path that leads up, or from the top.
+        A makefile that is not above the file can name it only by a path with `..`, or from the top.
         """
         directory, _, name = path.rpartition("/")
         while directory and self._makefile(directory) is None:
@@ -191,13 +195,13 @@ class Kbuild:
         if any(OPEN in word.text for goal in _GOALS for word in makefile.words(goal)):
             return False
         holding = self._holding(stem)
-        others = [one for one in holding or () if _is_makefile(one) and one.rpartition("/")[0] != directory]
-        if holding is None or len(others) > _MOST_NEAR or any(path.startswith(f"{one.rpartition('/')[0]}/") for one in others):
+        others = [other for other in holding or () if _is_makefile(other) and other.rpartition("/")[0] != directory]
+        if holding is None or len(others) > _MOST_NEAR or any(path.startswith(f"{other.rpartition('/')[0]}/") for other in others):
             return False
         return not any(blob is None or blob.data is None or leads_elsewhere(blob.data) for blob in self._source.files(others))
 
     def _holding(self, stem: str) -> list[str] | None:
-        """The files that hold all words of a name, by the word index; None where it cannot be asked."""
+        """The files that hold all words of a name, by the word index; None if there is no index."""
         groups = [[word.lower()] for word in re.split(r"\W+", stem) if word and not (word[0].isdigit() and is_number(word))]
         if self._source.index is None or not groups:
             return None
@@ -211,144 +215,142 @@ class Kbuild:
 
     def directory_if(self, directory: str) -> Built:
         """The options under which Kbuild descends into a directory."""
-        known = self._directories.get(directory)
-        if known is not None:
-            return known
+        cached = self._directories.get(directory)
+        if cached is not None:
+            return cached
         self._directories[directory] = Built(left_open(f"{directory} leads to itself"))
         try:
-            found = self._descends(directory)
+            descent = self._descends(directory)
         except UnreadableMakefile as wrong:
-            found = Built(left_open(str(wrong)))
-        self._directories[directory] = found
-        return found
+            descent = Built(left_open(str(wrong)))
+        self._directories[directory] = descent
+        return descent
 
     def _descends(self, directory: str) -> Built:
         if not directory:
             return Built(YES)
         if directory.count("/") > _DEEPEST:
             raise UnreadableMakefile(f"{directory}: too deep")
-        parent, wanted = directory, ""
-        ways: list[Built] = []
+        parent, directory_name = directory, ""
+        descents: list[Built] = []
         modules: list[Built] = []
-        # a makefile that leads here may itself be one that none leads to: the one above then goes past it (drivers/media/platform/st/sti)
-        while parent and all(open_parts(way.condition) for way in ways):
+        # no other makefile may descend to the one that names this directory: a higher one may skip it (drivers/media/platform/st/sti)
+        while parent and all(open_parts(descent.condition) for descent in descents):
             parent, _, last = parent.rpartition("/")
-            wanted = f"{last}/{wanted}" if wanted else last
+            directory_name = f"{last}/{directory_name}" if directory_name else last
             for place in (parent,) if parent else ("", _TOP):
                 makefile = self._makefile(place)
-                if makefile is not None and (found := [self._below(word, parent) for word in makefile.leading(_DESCENTS, wanted)]):
-                    ways += found
+                if makefile is not None and (words := [self._below(word, parent) for word in makefile.leading(_DESCENTS, directory_name)]):
+                    descents += words
                     break
                 if makefile is not None and not modules:
-                    modules = [self._module(word, directory, parent) for word in makefile.leading(("obj-m",), wanted)]
-        ways = ways or modules
-        return _one_of(ways) if ways else Built(nowhere(f"no makefile leads to {directory}"))
+                    modules = [self._module(word, directory, parent) for word in makefile.leading(("obj-m",), directory_name)]
+        descents = descents or modules
+        return _one_of(descents) if descents else Built(nowhere(f"no makefile leads to {directory}"))
 
-    def _module(self, word: Word, what: str, directory: str) -> Built:
-        """What is never built in, whatever the options are."""
+    def _module(self, word: Word, target: str, directory: str) -> Built:
+        """The condition of what is only ever built as a module (`obj-m`): never built in, whatever the options are."""
         only = self._below(word, directory)
-        why = left_open(f"no makefile builds {what} in: {word.path}:{word.line} makes a module of it")
+        why = left_open(f"no makefile builds {target} in: {word.path}:{word.line} makes a module of it")
         return Built(all_of([why, only.condition]), only.places)
 
-    def _object(self, directory: str, wanted: str) -> Built | None:
+    def _object(self, directory: str, object_name: str) -> Built | None:
         makefile = self._makefile(directory)
         if makefile is None:
             return None
-        ways = [self._below(word, directory) for word in self._named(makefile, _GOALS, wanted)]
-        loose: list[Built] = []
+        linked = [self._below(word, directory) for word in self._named(makefile, _GOALS, object_name)]
+        unlinked: list[Built] = []
         for name in makefile.names():
             base, dash, _ = name.rpartition("-")
             if not dash or not name.endswith(_LISTS) or name in _GOALS or base in ("obj", "lib", "subdir", "targets", "ccflags", "asflags"):
                 continue
-            for word in self._named(makefile, (name,), wanted):
-                _bound(len(ways) + len(loose), directory, wanted)
-                whole = self._named(makefile, _GOALS, f"{base}.o")
-                ways += [_both(word, self._below(outer, directory)) for outer in whole]
-                if not whole:
-                    loose.append(self._below(word, directory))
-        # a list that makes no object by the rules of Kbuild: some recipe does (vdso, purgatory, boot)
-        found = ways or loose
-        if not found:
-            found = [self._module(word, f"{directory}/{wanted}", directory) for word in self._named(makefile, ("obj-m",), wanted)]
-        return _one_of(found) if found else None
+            for word in self._named(makefile, (name,), object_name):
+                _bound(len(linked) + len(unlinked), directory, object_name)
+                composites = self._named(makefile, _GOALS, f"{base}.o")
+                linked += [_both(word, self._below(outer, directory)) for outer in composites]
+                if not composites:
+                    unlinked.append(self._below(word, directory))
+        # a list for which Kbuild links no object: some recipe does (vdso, purgatory, boot)
+        builds = linked or unlinked
+        if not builds:
+            builds = [
+                self._module(word, f"{directory}/{object_name}", directory) for word in self._named(makefile, ("obj-m",), object_name)
+            ]
+        return _one_of(builds) if builds else None
 
-    def _named(self, makefile: Makefile, lists: tuple[str, ...], wanted: str) -> list[Word]:
-        found = []
+    def _named(self, makefile: Makefile, lists: tuple[str, ...], object_name: str) -> list[Word]:
+        words = []
         for name in lists:
-            if makefile.mentions(name, wanted):
-                found += [word for word in makefile.words(name) if _same(word.text, wanted, makefile.directory)]
-        return found
+            if makefile.mentions(name, object_name):
+                words += [word for word in makefile.words(name) if _same(word.text, object_name, makefile.directory)]
+        return words
 
     def _below(self, word: Word, directory: str) -> Built:
-        above = self.directory_if(directory)
-        return Built(all_of([word.condition, above.condition]), ((word.path, word.line, word.condition), *above.places))
+        return _both(word, self.directory_if(directory))
 
     def _by_name(self, path: str, stem: str) -> Built | None:
-        """When a makefile of another directory that names the file builds it (amdgpu's lists of `../display/…`)."""
-        return next((one for place, wanted in self._elsewhere(path, stem) if (one := self._object(place, wanted))), None)
+        """When a makefile of another directory builds the file, as amdgpu's lists of `../display/…`."""
+        return next((built for directory, name in self._elsewhere(path, stem) if (built := self._object(directory, name))), None)
 
     def _of_crate(self, path: str) -> Built | None:
-        """When the crate is built that a file of Rust is part of: by `mod name;` up to its root, or D/lib.rs as D.o (rust/Makefile)."""
+        """When the crate of a Rust file is built: by `mod name;` up to its root, or D/lib.rs as D.o (rust/Makefile)."""
         if not path.endswith(".rs"):
             return None
-        self._built[path] = Built(left_open(f"{path} takes itself in"))
-        ways = [way for one in declarations(self._source, path) if not open_parts((way := self._taken_in(one, path)).condition)]
-        if ways:
-            return _one_of(ways)
+        self._built[path] = Built(left_open(f"{path} declares itself as a module"))
+        builds = [self._declared(declaration, path) for declaration in declarations(self._source, path)]
+        sure = [built for built in builds if not open_parts(built.condition)]
+        if sure:
+            return _one_of(sure)
         directory = library(self._source, path)
         above, _, name = directory.rpartition("/")
         return self._object(above, f"{name}.o") if directory else None
 
-    def _taken_in(self, one: Declaration, path: str) -> Built:
-        outer = self.built_if(one.path)
-        if one.only_as_root and any(place.endswith(".rs") for place, _, _ in outer.places):
-            return Built(left_open(f"{one.path} takes in what is in a directory of its own name, not {path}"))
-        return Built(all_of([one.condition, outer.condition]), ((one.path, one.line, one.condition), *outer.places))
+    def _declared(self, declaration: Declaration, path: str) -> Built:
+        """When the file that declares `path` as a module is built, and the declaration is in force."""
+        outer = self.built_if(declaration.path)
+        if declaration.only_as_root and any(place.endswith(".rs") for place, _, _ in outer.places):
+            return Built(left_open(f"{declaration.path} declares a module in the directory of its own name, not {path}"))
+        return _both(declaration, outer)
 
     def _elsewhere(self, path: str, stem: str) -> Iterator[tuple[str, str]]:
-        """The directories whose makefile may name the file, by the word index, and the name that it would have there."""
+        """The directories whose makefile may name the file, by the word index, and the name of its object there."""
         near = path.split("/")[:-1][:3]
         holding = self._holding(stem) or ()
-        makefiles = [one for one in holding if _is_makefile(one) and one.split("/")[:-1][:3] == near]
-        tried: dict[str, None] = {}
-        for one in makefiles[:6]:
-            # it may be included by the makefile of a directory above, or beside it
-            folder = one.rpartition("/")[0]
-            for place in (folder, *self._including(folder), *self._naming(one)):
-                tried[place] = None
-        for place in tried:
-            ups = "../" * (place.count("/") + 1) + path
-            for shared in range(place.count("/") + 1, 0, -1):
-                head = "/".join(place.split("/")[:shared])
-                if path.startswith(f"{head}/"):
-                    ups = "../" * (place.count("/") + 1 - shared) + path[len(head) + 1 :]
-                    break
-            yield place, ups.rpartition(".")[0] + ".o"
+        makefiles = [file for file in holding if _is_makefile(file) and file.split("/")[:-1][:3] == near]
+        directories: dict[str, None] = {}
+        for makefile in makefiles[:6]:
+            # the makefile of a directory above, or beside it, may include it
+            folder = makefile.rpartition("/")[0]
+            directories.update(dict.fromkeys((folder, *self._including(folder), *self._naming(makefile))))
+        for directory in directories:
+            yield directory, posixpath.relpath(f"/{path}", f"/{directory}").rpartition(".")[0] + ".o"
 
     def _naming(self, fragment: str) -> list[str]:
-        """The directories of the target's makefiles that may include a part of one by its own name (virt/kvm/Makefile.kvm)."""
+        """The directories whose makefile may include a fragment by its own name (virt/kvm/Makefile.kvm), of the target or common code."""
         name = fragment.rpartition("/")[2]
         if name in ("Makefile", "Kbuild"):
             return []
         others = f"arch/{self._environment.get('SRCARCH', '')}/"
-        users = [one for one in self._holding(name) or () if _is_makefile(one) and (not one.startswith("arch/") or one.startswith(others))]
+        users = [
+            path for path in self._holding(name) or () if _is_makefile(path) and (not path.startswith("arch/") or path.startswith(others))
+        ]
         return [user.rpartition("/")[0] for user in users if user.rpartition("/")[2] in ("Makefile", "Kbuild")][:_MOST_NAMING]
 
     def _including(self, folder: str) -> list[str]:
-        """Directories below the third level whose makefile may include one of `folder`: those above it, and those beside these."""
+        """Directories from the third level down whose makefile may include one of `folder`: those above it, and their neighbours."""
         if folder not in self._near:
             parts = folder.split("/")
-            found: list[str] = []
+            directories: list[str] = []
             for depth in range(len(parts), 2, -1):
                 above = "/".join(parts[:depth])
                 names = self._source.names(above) or ()
-                found += [above for entry in names if entry.name in ("Makefile", "Kbuild")]
+                directories += [above for entry in names if entry.name in ("Makefile", "Kbuild")]
                 if depth <= _DEEPEST_BESIDE:
                     inside = [f"{above}/{entry.name}" for entry in names if entry.kind is TreeEntryKind.DIRECTORY]
-                    found += [one for one in inside if self._source.oid(f"{one}/Makefile")]
-                if len(found) > _MOST_NEAR:
+                    directories += [neighbour for neighbour in inside if self._source.oid(f"{neighbour}/Makefile")]
+                if len(directories) > _MOST_NEAR:
                     break
-            self._near[folder] = found
+            self._near[folder] = directories
         return self._near[folder]
 
     def _makefile(self, directory: str) -> Makefile | None:
@@ -357,39 +359,39 @@ class Kbuild:
             return self._makefiles[directory]
         prefix = f"{directory}/" if directory else ""
         makefile = Makefile(self._source, directory.strip(_TOP), self._environment)
-        there = True
+        exists = True
         if directory == _TOP:
             makefile.read("Makefile", only_options=True)
             makefile.read(f"arch/{self._environment.get('SRCARCH', '')}/Makefile")
             makefile.read("Kbuild")
         else:
-            there = makefile.read(f"{prefix}Kbuild") or (bool(directory) and makefile.read(f"{prefix}Makefile"))
-        self._makefiles[directory] = makefile if there else None
+            exists = makefile.read(f"{prefix}Kbuild") or (bool(directory) and makefile.read(f"{prefix}Makefile"))
+        self._makefiles[directory] = makefile if exists else None
         return self._makefiles[directory]
 
 
-def _bound(ways: int, directory: str, wanted: str) -> None:
+def _bound(ways: int, directory: str, object_name: str) -> None:
     if ways > _MOST_OBJECTS:
-        raise UnreadableMakefile(f"{directory}: more than {_MOST_OBJECTS} objects that {wanted} is part of")
+        raise UnreadableMakefile(f"{directory}: more than {_MOST_OBJECTS} objects that {object_name} is part of")
 
 
 def _is_makefile(path: str) -> bool:
     return path.rpartition("/")[2].startswith(("Makefile", "Kbuild"))
 
 
-def _same(word: str, wanted: str, directory: str) -> bool:
+def _same(word: str, object_name: str, directory: str) -> bool:
     if OPEN in word:
         return False
     word = word.removeprefix("./")
-    return word == wanted or word == f"{directory}/{wanted}"
+    return word == object_name or word == f"{directory}/{object_name}"
 
 
-def _both(word: Word, outer: Built) -> Built:
+def _both(word: Word | Declaration, outer: Built) -> Built:
     return Built(all_of([word.condition, outer.condition]), ((word.path, word.line, word.condition), *outer.places))
 
 
-def _one_of(ways: list[Built]) -> Built:
-    if len(ways) == 1:
-        return ways[0]
-    sure = next((one for one in ways if not open_parts(one.condition)), ways[0])
-    return Built(any_of(one.condition for one in ways), sure.places)
+def _one_of(builds: list[Built]) -> Built:
+    if len(builds) == 1:
+        return builds[0]
+    sure = next((built for built in builds if not open_parts(built.condition)), builds[0])
+    return Built(any_of(built.condition for built in builds), sure.places)

@@ -1,6 +1,6 @@
-"""Option tests: where a condition holds that the code of a function asks for itself, as in `if (IS_ENABLED(CONFIG_X))`.
+"""Option tests: the code of a function that runs only under a condition on options, as in `if (IS_ENABLED(CONFIG_X))`.
 
-The compiler drops the arm that is dead.
+The compiler drops the dead arm.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BRACE, _STATEMENT_MARK = lazy_re.compile(rb"[{}]"), lazy_re.compile(rb"[(){};]"
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """Offsets between which a condition holds, and what says so."""
+    """Offsets between which a condition holds, and the line that says so."""
 
     begin: int
     end: int
@@ -39,7 +39,7 @@ class Arm(msgspec.Struct, frozen=True):
 
 
 def arms(code: bytes, function: Definition, condition_of: Callable[[str], Condition]) -> Iterator[Arm]:
-    """The arms of a function's `if (IS_ENABLED(…))`, and the rest of a block behind one that returns."""
+    """The arms of a function's `if (IS_ENABLED(…))`, and the rest of a block after an arm that returns."""
     body, end = function.body
     for match in itertools.islice(_tests(code, body, end), _MOST_TESTS):
         closed = PARENTHESES.closing(code, match.end() - 1, min(end + 1, match.end() + _LONGEST_CONDITION))
@@ -61,7 +61,7 @@ def arms(code: bytes, function: Definition, condition_of: Callable[[str], Condit
 
 
 def _tests(code: bytes, begin: int, end: int) -> Iterator[re.Match[bytes]]:
-    """Each `if (` of a function in whose condition an option may stand."""
+    """Each `if (` of a function whose condition may test an option."""
     last = -1
     for option in _OPTION.finditer(code, begin, end):
         earliest = max(begin, option.start() - _LONGEST_CONDITION)
@@ -72,7 +72,7 @@ def _tests(code: bytes, begin: int, end: int) -> Iterator[re.Match[bytes]]:
 
 
 def _statement(code: bytes, start: int, end: int) -> tuple[int, int]:
-    """The offsets of the statement that begins at or after `start`; of one that is longer than is read here, of nothing."""
+    """The offsets of the statement that begins at or after `start`; of a statement past the limit, an empty range."""
     begin = _BLANKS.match(code, start, end).end()  # type: ignore[union-attr]
     most = min(end + 1, begin + _LONGEST_STATEMENT)
     if code[begin : begin + 1] == b"{":
@@ -92,7 +92,7 @@ def _statement(code: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _end_of_block(code: bytes, start: int, end: int) -> int:
-    """Behind the brace that closes what is open at `start`, or `end`."""
+    """The offset after the brace that closes the block around `start`, or after `end`."""
     depth = 0
     for match in _BRACE.finditer(code, start, min(end, start + _LONGEST_STATEMENT)):
         depth += 1 if match[0] == b"{" else -1

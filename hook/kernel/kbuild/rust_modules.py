@@ -1,4 +1,4 @@
-"""Modules of Rust: which file of a crate takes another one in by `mod name;`, and under which options (rustc's rules for module files)."""
+"""Modules of Rust: which file of a crate declares another one by `mod name;`, and under which options (rustc's rules for module files)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hook import lazy_re
 from hook.kernel.kconfig.expressions import Condition, all_of, built_in, left_open
 from hook.source.tree import Source, TreeEntryKind
 
-_MOST_BESIDE = 60  # files of a directory that are looked into for the one that takes another in
+_MOST_BESIDE = 60  # files of a directory that are searched for the declaration of another
 _OPTION = lazy_re.compile(r"cfg\(CONFIG_(\w+)\)\Z")
 _ATTRIBUTE = lazy_re.compile(r"#\[([^\n]*)\][ \t]*\n")
 _COMMENT = lazy_re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -23,11 +23,11 @@ class Declaration(msgspec.Struct, frozen=True):
     path: str
     line: int
     condition: Condition  # of the attributes before it
-    only_as_root: bool  # whether it means the file only in the root of a crate, which no other file takes in
+    only_as_root: bool  # whether it means the file only in the root of a crate, which no other file declares
 
 
 def declarations(source: Source, path: str) -> Iterator[Declaration]:
-    """The lines that take the file at `path` in: in the files beside it, in `mod.rs`, or in the file that its directory is called after."""
+    """The lines that declare the file at `path`: in the files beside it, in `mod.rs`, or in the file with the name of its directory."""
     directory, _, name = path.rpartition("/")
     if name == "mod.rs":
         directory, _, module = directory.rpartition("/")
@@ -36,19 +36,19 @@ def declarations(source: Source, path: str) -> Iterator[Declaration]:
     entries = source.names(directory) or ()
     beside = [f"{directory}/{entry.name}" for entry in entries if entry.kind is TreeEntryKind.FILE and entry.name.endswith(".rs")]
     declared = re.compile(rf"(?m)^((?:[ \t]*#\[[^\n]*\][ \t]*\n)*)[ \t]*(?:pub(?:\([^)\n]*\))?[ \t]+)?mod[ \t]+{re.escape(module)}[ \t]*;")
-    for other in (f"{directory}.rs", *beside[:_MOST_BESIDE]):
-        file = source.file(other) if other != path else None
+    for declaring_path in (f"{directory}.rs", *beside[:_MOST_BESIDE]):
+        file = source.file(declaring_path) if declaring_path != path else None
         if file is None or file.data is None:
             continue
         text = _COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment[0]), file.data.decode("utf-8", "replace"))
         for match in declared.finditer(text):
             line = text.count("\n", 0, match.end()) + 1
-            only_as_root = other != f"{directory}.rs" and not other.endswith("/mod.rs")
-            yield Declaration(other, line, all_of(map(_condition, _ATTRIBUTE.findall(match[1]))), only_as_root)
+            only_as_root = declaring_path != f"{directory}.rs" and not declaring_path.endswith("/mod.rs")
+            yield Declaration(declaring_path, line, all_of(map(_condition, _ATTRIBUTE.findall(match[1]))), only_as_root)
 
 
 def library(source: Source, path: str) -> str:
-    """The nearest directory above a file that has a `lib.rs`; empty where none has."""
+    """The nearest directory above a file that has a `lib.rs`; empty if none has."""
     directory = path.rpartition("/")[0]
     while directory and not source.oid(f"{directory}/lib.rs"):
         directory = directory.rpartition("/")[0]
@@ -56,7 +56,7 @@ def library(source: Source, path: str) -> str:
 
 
 def _condition(attribute: str) -> Condition:
-    """What an attribute asks for: `cfg(CONFIG_X)`, an option; any other condition is left open."""
+    """The condition of an attribute: of `cfg(CONFIG_X)` the option; of any other `cfg` or `path`, left open."""
     if option := _OPTION.match(attribute.replace(" ", "")):
         return built_in(option[1])
     return left_open(f"#[{attribute}]") if attribute.lstrip().startswith(("cfg", "path")) else all_of(())

@@ -39,7 +39,7 @@ TOP = "obj-y += drivers/ mm/\nobj-$(CONFIG_NET) += net/\n"
         ("define x\n\tendef\nobj-y += a.o\nendef", "no makefile names drivers/d/a.c"),
         ("define x\n\tendef\nendef\nobj-y += a.o", "y"),
         ("obj-$(SOMETHING) += a.o", "no makefile names drivers/d/a.c"),
-        ("ifeq ($(shell true),)\nobj-$(CONFIG_X) += a.o\nendif", "drivers/d/Makefile:1: what cannot be evaluated without make && X"),
+        ("ifeq ($(shell true),)\nobj-$(CONFIG_X) += a.o\nendif", "drivers/d/Makefile:1: only make can evaluate this && X"),
     ],
 )
 def test_a_makefile_and_when_it_builds_a_file(grow: Grow, makefile: str, condition: str) -> None:
