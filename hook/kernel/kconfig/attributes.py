@@ -1,4 +1,4 @@
-"""The attributes of an entry of Kconfig: what it depends on, prompts, defaults, ranges, what it selects, and the macros in them."""
+"""The attributes of a Kconfig entry: dependencies, prompts, defaults, ranges, selects and implies, and the macros in them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AttributeReader:
 
     def __init__(self, macros: KconfigMacros) -> None:
         self._macros = macros
-        self._found = Options()
+        self._options = Options()
         self._entry: KconfigEntry | None = None
         self._path = ""
         self._parsed: dict[str, Condition] = {}
@@ -54,25 +54,25 @@ class AttributeReader:
         }  # fmt: skip
 
     def _warn(self, line: int, warning: str) -> None:
-        """What may concern any option: nothing is proved by the absence of one."""
-        if len(self._found.warnings) < _MOST_WARNINGS:
-            self._found.warnings.append(f"{self._path}:{line}: {warning}")
+        """Keep a warning that may concern any option: after one, no option is proved to be impossible."""
+        if len(self._options.warnings) < _MOST_WARNINGS:
+            self._options.warnings.append(f"{self._path}:{line}: {warning}")
 
     def _concerns(self, names: Iterable[str], line: int, warning: str) -> None:
-        """What could not be read of some options: each of them may have any value."""
+        """Keep a line that could not be read for the options that it concerns: each of them may have any value."""
         for name in names:
             self._unread.setdefault(name, []).append(f"{self._path}:{line}: {warning}")
 
     def _depends(self, text: str, line: int) -> None:
-        """`depends on CONDITION [if WHERE]`: with WHERE, CONDITION or `WHERE = n` (menu.c, menu_add_dep)."""
+        """`depends on CONDITION [if X]`: with X, CONDITION or `X = n` (menu.c, menu_add_dep)."""
         rest = text[7:].lstrip()
         if not rest.startswith("on"):
             raise BadExpression("`depends` without `on`")
         rest = _without_comment(rest[2:])
-        where = _IF.search(_TEXT.sub(lambda quoted: "_" * len(quoted[0]), rest))
-        condition = self._expression(rest[: where.start()] if where else rest)
-        if where is not None:
-            condition = expressions.any_of((condition, expressions.equals_no(self._expression(rest[where.end() :]))))
+        only_if = _IF.search(_TEXT.sub(lambda quoted: "_" * len(quoted[0]), rest))
+        condition = self._expression(rest[: only_if.start()] if only_if else rest)
+        if only_if is not None:
+            condition = expressions.any_of((condition, expressions.equals_no(self._expression(rest[only_if.end() :]))))
         self._here().depends.append(condition)
 
     def _visible(self, text: str, line: int) -> None:
@@ -97,7 +97,7 @@ class AttributeReader:
         rest = text[6:].strip()
         quoted = _QUOTED.match(rest)
         if quoted is None:
-            # the title may itself be a macro; only its condition counts
+            # the title may be a macro; only the condition after it is read
             after = _IF.search(" " + rest)
             title, tail = rest, rest[after.start() :] if after else ""
         else:
@@ -130,23 +130,23 @@ class AttributeReader:
     def _range(self, text: str, line: int) -> None:
         rest = self._expanded(text[5:], line)
         head = _IF.search(rest)
-        both = (rest[: head.start()] if head else rest).split()
-        if len(both) != 2:
+        ends = (rest[: head.start()] if head else rest).split()
+        if len(ends) != 2:
             raise BadExpression("a range without two ends")
         condition = self._expression(rest[head.end() :]) if head else YES
-        self._here().ranges.append((expressions.atom(both[0]), expressions.atom(both[1]), condition))
+        self._here().ranges.append((expressions.atom(ends[0]), expressions.atom(ends[1]), condition))
 
     def _modules(self, text: str, line: int) -> None:
         entry = self._here()
         if entry.option is not None:
-            self._found.modules = entry.option.name
+            self._options.modules = entry.option.name
 
     def _option(self, text: str, line: int) -> None:
         if text.split()[1:2] == ["modules"]:
             self._modules(text, line)
 
     def _transitional(self, text: str, line: int) -> None:
-        """An old name, whose value in a .config counts, and which no person is asked for (symbol.c, SYMBOL_TRANS)."""
+        """An old name: its value in a .config is used, but no person can set it (symbol.c, SYMBOL_TRANS)."""
         entry = self._here()
         if entry.option is not None:
             entry.option.transitional = True
@@ -155,8 +155,8 @@ class AttributeReader:
     def _unreadable(self, text: str, line: int, why: str) -> None:
         """A line of the entry that could not be read.
 
-        It concerns the option of the entry and each that it names, since a `select` gives another one its value. What a macro would have
-        named is not known. A condition is kept open where the line could have restricted the entry.
+        It concerns the option of the entry and each option that the line names, since a `select` sets another option. The names in a macro
+        are not known, so it then concerns every option. A condition that the line may add to the entry is left open.
         """
         word = text.split(None, 1)[0]
         entry = self._here()
@@ -196,34 +196,34 @@ class AttributeReader:
         probes.clear()
 
     def _expression(self, text: str) -> Condition:
-        """A condition; `m` in one is `m && MODULES` (menu.c, rewrite_m)."""
+        """A condition; `m` in it means `m && MODULES` (menu.c, rewrite_m)."""
         text = _without_comment(self._substituted(text) if "$" in text else text)
-        known = self._parsed.get(text)
-        if known is None:
-            known = self._parsed[text] = _modules_for(expressions.parse(text), self._found.modules)
-        return known
+        parsed = self._parsed.get(text)
+        if parsed is None:
+            parsed = self._parsed[text] = _modules_for(expressions.parse(text), self._options.modules)
+        return parsed
 
     def _substituted(self, text: str) -> str:
-        """An expression with each macro replaced by one quoted or plain word, whatever it expands to."""
-        out, at = [], 0
-        while (begin := text.find("$(", at)) >= 0:
+        """An expression with each macro replaced by one word, plain or quoted, whatever it expands to."""
+        pieces, position = [], 0
+        while (begin := text.find("$(", position)) >= 0:
             end = PARENTHESES.closing(text, begin + 1)
             if end < 0:
                 raise BadExpression("a macro without its end")
             value = self._macros.expand(text[begin : end + 1])
             self._note_probes()
-            before = text[at:begin]
-            out.append(before)
+            before = text[position:begin]
+            pieces.append(before)
             quoted = (text[:begin].count('"') - text[:begin].count('\\"')) % 2 == 1
             if quoted:
-                out.append(value.replace('"', "").replace("\\", ""))
+                pieces.append(value.replace('"', "").replace("\\", ""))
             elif PLAIN_NAME.match(value):
-                out.append(value)
+                pieces.append(value)
             elif value.strip():
-                out.append('"' + value.replace('"', "").replace("\\", "") + '"')
-            at = end + 1
-        out.append(text[at:])
-        return "".join(out)
+                pieces.append('"' + value.replace('"', "").replace("\\", "") + '"')
+            position = end + 1
+        pieces.append(text[position:])
+        return "".join(pieces)
 
     def _with_condition(self, text: str) -> tuple[Condition, Condition]:
         """`VALUE [if CONDITION]`."""
@@ -251,7 +251,7 @@ class AttributeReader:
 def _without_comment(text: str) -> str:
     if "#" not in text:
         return text
-    out, quote = [], ""
+    kept_characters, quote = [], ""
     for char in text:
         if quote:
             quote = "" if char == quote else quote
@@ -259,8 +259,8 @@ def _without_comment(text: str) -> str:
             quote = char
         elif char == "#":
             break
-        out.append(char)
-    return "".join(out)
+        kept_characters.append(char)
+    return "".join(kept_characters)
 
 
 def _modules_for(condition: Condition, modules: str) -> Condition:

@@ -1,6 +1,6 @@
-"""The search backwards from a condition: what to set so that it holds, by the cheapest way.
+"""The search backwards from a condition, for the cheapest plan: the fewest settings that make it hold.
 
-An option is switched on by its prompt, or by what selects or defaults to it, with all that these depend on.
+An option is switched on by its prompt, by an option that selects it, or by a default, with everything that these depend on.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from hook.kernel.kconfig.olddefconfig import Values
 from hook.kernel.kconfig.option import Option, OptionLookup
 
 _MOST_STEPS = 60_000  # of one search
-_DEEPEST = 60  # options that lead to each other
-_MOST_SELECTORS = 400  # looked at for one option
+_DEEPEST = 60  # options in one chain of dependencies
+_MOST_SELECTORS = 400  # tried for one option
 COSTS = {"COMPILE_TEST": 1.4, "EXPERT": 1.2, "STAGING": 1.2}
-_COST_OFF = 2.5  # of an option that has to be switched off: it may be one that somebody wants
+_COST_OFF = 2.5  # of an option that has to be switched off: the base configuration may need it
 
 Plan = dict[str, str]  # NAME -> y or n
 
@@ -44,78 +44,78 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class SearchOver(Exception):
-    """The search has taken as many steps as it may."""
+    """The search has reached its limit of steps."""
 
 
 class BackwardSearch:
-    """One search backwards from a condition, in the state that `values` has."""
+    """One search backwards from a condition; the options have the values in `values`."""
 
-    def __init__(self, known: OptionLookup, values: Values, fixed: Mapping[str, str]) -> None:
-        self._known = known
+    def __init__(self, options: OptionLookup, values: Values, fixed: Mapping[str, str]) -> None:
+        self._options = options
         self._values = values
         self._fixed = fixed
         self._steps = 0
         self._running: list[str] = []
         self._memo: dict[tuple[str, int], Plan | None] = {}
-        self._cut = 0  # how often a way was given up because it led back to where it came from
+        self._cut = 0  # how many plans were given up because of a cycle: only without one is a failure remembered
         self.reasons: dict[str, Reason] = {}
         self.ended_at = ""
 
-    def have(self, condition: Condition, level: int, asking: str) -> Plan | None:
-        """What to set so that a condition has at least this level; None where no way was found."""
+    def to_hold(self, condition: Condition, level: int, needed_by: str) -> Plan | None:
+        """The plan that gives a condition at least this level; None if none was found."""
         self._step()
         match condition:
             case Symbol(name):
-                return self.on(name, level, asking)
+                return self.on(name, level, needed_by)
             case SharedCondition(name):
-                return self._remembered(name, level, asking)
+                return self._remembered(name, level, needed_by)
             case Constant():
                 return {} if condition == YES or (condition == MODULE and level < 2) else None
         if self._values.evaluate(condition) >= level:
             return {}
         match condition:
             case Conjunction(parts):
-                return self._all(self.have(part, level, asking) for part in parts)
+                return self._all(self.to_hold(part, level, needed_by) for part in parts)
             case Disjunction(parts):
-                return self._cheapest([self.have(part, level, asking) for part in parts])
+                return self._cheapest([self.to_hold(part, level, needed_by) for part in parts])
             case Negation(operand):
-                return self.lack(operand, asking)
+                return self.to_fail(operand, needed_by)
             case Relation():
-                return self._related(condition, asking)
+                return self._related(condition, needed_by)
             case Unevaluated(text):
                 self.ended_at = text
                 return None
 
-    def lack(self, condition: Condition, asking: str) -> Plan | None:
-        """What to set so that a condition does not hold at all."""
+    def to_fail(self, condition: Condition, needed_by: str) -> Plan | None:
+        """The plan that makes a condition `n`; None if none was found."""
         self._step()
         if self._values.evaluate(condition) == 0:
             return {}
         match condition:
             case Symbol(name):
-                return self.off(name, asking)
+                return self.off(name, needed_by)
             case SharedCondition(name):
-                return self.lack(self._known.common(name), asking)
+                return self.to_fail(self._options.common(name), needed_by)
             case Conjunction(parts):
-                return self._cheapest([self.lack(part, asking) for part in parts])
+                return self._cheapest([self.to_fail(part, needed_by) for part in parts])
             case Disjunction(parts):
-                # each part is looked at, so that the reason for the last one is known
-                plans = [self.lack(part, asking) for part in parts]
+                # all parts are searched, so that the reasons of all are known
+                plans = [self.to_fail(part, needed_by) for part in parts]
                 return self._all(plans)
             case Negation(operand):
-                return self.have(operand, 2, asking)
+                return self.to_hold(operand, 2, needed_by)
             case Relation():
-                return self.have(expressions.negated(condition), 2, asking)
+                return self.to_hold(expressions.negated(condition), 2, needed_by)
             case Constant() | Unevaluated():
                 return None
 
-    def on(self, name: str, level: int, asking: str) -> Plan | None:
-        """What to set so that an option is on: by its prompt, or by what pulls it in."""
+    def on(self, name: str, level: int, needed_by: str) -> Plan | None:
+        """The plan that switches an option on: by its prompt, a select, a default or an imply."""
         if self._values.level(name) >= level:
             return {}
-        option = self._known.get(name)
+        option = self._options.get(name)
         if option is None or option.type not in ("bool", "tristate"):
-            self.ended_at = f"{name}, which nothing defines" if option is None else f"{name}, which is no switch"
+            self.ended_at = f"{name}, which nothing defines" if option is None else f"{name}, which is not bool or tristate"
             return None
         if self._fixed.get(name) == "n":
             return None
@@ -129,51 +129,51 @@ class BackwardSearch:
         before = self._cut
         self._running.append(name)
         try:
-            plan = self._ways_on(option, level, asking)
+            plan = self._cheapest_on(option, level, needed_by)
         finally:
             self._running.pop()
         if plan is not None or before == self._cut:
             self._memo[key] = plan
         return None if plan is None else dict(plan)
 
-    def _ways_on(self, option: Option, level: int, asking: str) -> Plan | None:
+    def _cheapest_on(self, option: Option, level: int, needed_by: str) -> Plan | None:
         name = option.name
         needed = level if option.type == "tristate" else 1
         best: Plan | None = None
         for prompt in () if option.transitional else option.prompts:
-            way = self.have(prompt, needed, name)
-            if way is not None:
-                way = _joined(way, {name: "y"})
-                best = self._better(best, way)
+            plan = self.to_hold(prompt, needed, name)
+            if plan is not None:
+                plan = _joined(plan, {name: "y"})
+                best = self._better(best, plan)
         if best is not None:
-            self.reasons.setdefault(name, self._reason(option, asking))
+            self.reasons.setdefault(name, self._reason(option, needed_by))
         if option.choice:
             return best
-        # what another option pulls in costs that option: only where there is no prompt, or a dearer one, is it worth a look
+        # a select costs the selecting option: it is tried only if there is no prompt, or if the prompt needs other settings
         if best is None or _cost(best) > 1.5:
             for selector, condition in option.selected_by[:_MOST_SELECTORS]:
-                way = self.on(selector, needed, f"{name}*")
-                if way is not None and (best is None or _cost(way) < _cost(best)):
-                    best = self._better(best, _joined(way, self.have(condition, needed, selector)))
+                plan = self.on(selector, needed, f"{name}*")
+                if plan is not None and (best is None or _cost(plan) < _cost(best)):
+                    best = self._better(best, _joined(plan, self.to_hold(condition, needed, selector)))
         if best is None or _cost(best) > 1.5:
-            visible = self._values.visible(name) and name in self._values.given
+            visible = self._values.visible(name) and name in self._values.settings
             for value, condition in () if visible else option.defaults:
-                way = self.have(value, needed, f"{name}+")
-                if way is not None:
-                    best = self._better(best, _joined(way, self.have(condition, needed, f"{name}+")))
+                plan = self.to_hold(value, needed, f"{name}+")
+                if plan is not None:
+                    best = self._better(best, _joined(plan, self.to_hold(condition, needed, f"{name}+")))
             for implier, condition in () if visible else option.implied_by[:_MOST_SELECTORS]:
-                way = self.on(implier, needed, f"{name}+")
-                if way is not None:
-                    way = _joined(way, self.have(condition, needed, f"{name}+"))
-                    best = self._better(best, _joined(way, self.have(option.depends, needed, f"{name}+")))
+                plan = self.on(implier, needed, f"{name}+")
+                if plan is not None:
+                    plan = _joined(plan, self.to_hold(condition, needed, f"{name}+"))
+                    best = self._better(best, _joined(plan, self.to_hold(option.depends, needed, f"{name}+")))
         if best is None and not self.ended_at:
-            as_module = needed == 2 and any(self.have(prompt, 1, name) is not None for prompt in option.prompts)
+            as_module = needed == 2 and any(self.to_hold(prompt, 1, name) is not None for prompt in option.prompts)
             self.ended_at = f"{name}, which can only be a module" if as_module else name
         return best
 
-    def off(self, name: str, asking: str) -> Plan | None:
-        """What to set so that an option is off."""
-        option = self._known.get(name)
+    def off(self, name: str, needed_by: str) -> Plan | None:
+        """The plan that switches an option off."""
+        option = self._options.get(name)
         if option is None or self._values.level(name) == 0:
             return {}
         if self._fixed.get(name) == "y" or f"!{name}" in self._running or len(self._running) > _DEEPEST:
@@ -181,84 +181,93 @@ class BackwardSearch:
             return None
         self._running.append(f"!{name}")
         try:
-            way: Plan | None = {}
+            by_selectors: Plan | None = {}
             if option.choice:
-                choice = self._known.get(option.choice)
+                choice = self._options.get(option.choice)
                 others = [member for member in (choice.members if choice else []) if member != name]
-                return self._cheapest([self.on(member, 2, asking) for member in others[:40]])
+                return self._cheapest([self.on(member, 2, needed_by) for member in others[:40]])
             for selector, condition in option.selected_by:
                 if self._values.level(selector) and self._values.evaluate(condition):
-                    way = _joined(way, self._cheapest([self.off(selector, asking), self.lack(condition, asking)]))
-                    if way is None:
+                    by_selectors = _joined(
+                        by_selectors, self._cheapest([self.off(selector, needed_by), self.to_fail(condition, needed_by)])
+                    )
+                    if by_selectors is None:
                         return None
-            by_hand: Plan | None = None
+            plan: Plan | None = None
             if self._values.visible(name):
-                by_hand = _joined(way, {name: "n"})
-            elif way is not None:
-                by_default: Plan | None = way
+                plan = _joined(by_selectors, {name: "n"})
+            elif by_selectors is not None:
+                by_default: Plan | None = by_selectors
                 for value, condition in option.defaults:
                     if self._values.evaluate(condition) and self._values.evaluate(value):
-                        by_default = _joined(by_default, self._cheapest([self.lack(condition, asking), self.lack(value, asking)]))
-                # a prompt may only be there for experts
-                ways = (_joined(self.have(prompt, 1, name), {name: "n"}) for prompt in option.prompts)
-                by_hand = self._better(by_default, _joined(way, self._cheapest(ways)))
-            if by_hand is not None and name in by_hand:
-                self.reasons.setdefault(name, self._reason(option, asking))
-            return by_hand
+                        by_default = _joined(
+                            by_default, self._cheapest([self.to_fail(condition, needed_by), self.to_fail(value, needed_by)])
+                        )
+                # the prompt may depend on EXPERT
+                by_prompts = (_joined(self.to_hold(prompt, 1, name), {name: "n"}) for prompt in option.prompts)
+                plan = self._better(by_default, _joined(by_selectors, self._cheapest(by_prompts)))
+            if plan is not None and name in plan:
+                self.reasons.setdefault(name, self._reason(option, needed_by))
+            return plan
         finally:
             self._running.pop()
 
-    def _related(self, relation: Relation, asking: str) -> Plan | None:
-        """What to set so that a comparison holds."""
+    def _related(self, relation: Relation, needed_by: str) -> Plan | None:
+        """The plan that makes a comparison hold."""
         match relation:
             case Relation("=", Symbol(name), Constant("y")) | Relation("!=", Symbol(name), Constant("n")):
-                return self.on(name, 2, asking)
+                return self.on(name, 2, needed_by)
             case Relation("!=", Symbol(name), Constant("y")) | Relation("=", Symbol(name), Constant("n")):
-                return self.off(name, asking)
+                return self.off(name, needed_by)
             case Relation(_, Symbol(), Constant("y") | Constant("n")):
                 return None
             case Relation(operator, Symbol(name), right):
-                option = self._known.get(name)
+                option = self._options.get(name)
                 if option is not None and option.type in ("int", "hex"):
-                    # a number that a person sets is no switch, but it may have another default under other conditions
+                    # no plan sets a number, but its default may depend on other options
                     fitting = [
                         condition
                         for value, condition in option.defaults
                         if isinstance(value, Symbol | Constant) and self._values.evaluate(Relation(operator, value, right))
                     ]
-                    return self._cheapest([self.have(condition, 1, asking) for condition in fitting])
-                other = self._known.get(right.name) if isinstance(right, Symbol) else None
-                if option is not None and other is not None and {option.type, other.type} <= {"bool", "tristate"}:
-                    return self._switches(operator, name, other.name, asking)
+                    return self._cheapest([self.to_hold(condition, 1, needed_by) for condition in fitting])
+                right_option = self._options.get(right.name) if isinstance(right, Symbol) else None
+                if option is not None and right_option is not None and {option.type, right_option.type} <= {"bool", "tristate"}:
+                    return self._switches(operator, name, right_option.name, needed_by)
         self.ended_at = expressions.shown(relation)
         return None
 
-    def _switches(self, kind: str, left: str, right: str, asking: str) -> Plan | None:
-        """What to set so that a comparison of two options holds, by the levels that are no module."""
+    def _switches(self, kind: str, first: str, second: str, needed_by: str) -> Plan | None:
+        """The plan that makes a comparison of two options hold; `m` is not tried."""
         if kind == "=":
-            same = (_joined(self.on(left, 2, asking), self.on(right, 2, asking)), _joined(self.off(left, asking), self.off(right, asking)))
+            same = (
+                _joined(self.on(first, 2, needed_by), self.on(second, 2, needed_by)),
+                _joined(self.off(first, needed_by), self.off(second, needed_by)),
+            )
             return self._cheapest(same)
         if kind == "!=":
-            return self._cheapest([_joined(self.on(on, 2, asking), self.off(off, asking)) for on, off in ((left, right), (right, left))])
+            return self._cheapest(
+                [_joined(self.on(on, 2, needed_by), self.off(off, needed_by)) for on, off in ((first, second), (second, first))]
+            )
         if kind in (">=", "<="):
-            more, less = (left, right) if kind == ">=" else (right, left)
-            return self._cheapest([self.on(more, 2, asking), self.off(less, asking)])
-        more, less = (left, right) if kind == ">" else (right, left)
-        return _joined(self.on(more, 2, asking), self.off(less, asking))
+            higher, lower = (first, second) if kind == ">=" else (second, first)
+            return self._cheapest([self.on(higher, 2, needed_by), self.off(lower, needed_by)])
+        higher, lower = (first, second) if kind == ">" else (second, first)
+        return _joined(self.on(higher, 2, needed_by), self.off(lower, needed_by))
 
-    def _remembered(self, name: str, level: int, asking: str) -> Plan | None:
+    def _remembered(self, name: str, level: int, needed_by: str) -> Plan | None:
         key = (name, level)
         if key in self._memo:
             plan = self._memo[key]
             return None if plan is None else dict(plan)
         before = self._cut
-        plan = self.have(self._known.common(name), level, asking)
+        plan = self.to_hold(self._options.common(name), level, needed_by)
         if plan is not None or before == self._cut:
             self._memo[key] = plan
         return None if plan is None else dict(plan)
 
     def _all(self, plans: Iterable[Plan | None]) -> Plan | None:
-        """The plans together; the first that is missing ends it."""
+        """The plans joined; None as soon as one is missing."""
         together: Plan | None = {}
         for plan in plans:
             together = _joined(together, plan)
@@ -266,30 +275,30 @@ class BackwardSearch:
                 return None
         return together
 
-    def _cheapest(self, ways: Iterable[Plan | None]) -> Plan | None:
+    def _cheapest(self, plans: Iterable[Plan | None]) -> Plan | None:
         best: Plan | None = None
-        for way in ways:
-            best = self._better(best, way)
+        for plan in plans:
+            best = self._better(best, plan)
         return best
 
-    def _better(self, one: Plan | None, other: Plan | None) -> Plan | None:
-        if one is None or other is None:
-            return one if other is None else other
-        return other if _cost(other) < _cost(one) else one
+    def _better(self, first: Plan | None, second: Plan | None) -> Plan | None:
+        if first is None or second is None:
+            return first if second is None else second
+        return second if _cost(second) < _cost(first) else first
 
-    def _reason(self, option: Option, asking: str) -> Reason:
+    def _reason(self, option: Option, needed_by: str) -> Reason:
         path, line = (option.places or [("", 0)])[0]
-        if not asking:
+        if not needed_by:
             return Reason("", path, line)
-        other = self._known.get(asking.rstrip("*+"))
-        if other is not None and other.places and not asking.endswith("*"):
-            path, line = other.places[0]
-        name = asking.rstrip("*+")
+        dependent = self._options.get(needed_by.rstrip("*+"))
+        if dependent is not None and dependent.places and not needed_by.endswith("*"):
+            path, line = dependent.places[0]
+        name = needed_by.rstrip("*+")
         why = (
             f"it selects {name}"
-            if asking.endswith("*")
+            if needed_by.endswith("*")
             else f"{name} is on by default with it"
-            if asking.endswith("+")
+            if needed_by.endswith("+")
             else f"{name} depends on it"
         )
         return Reason(why, path, line)
@@ -300,16 +309,16 @@ class BackwardSearch:
             raise SearchOver
 
 
-def _joined(one: Plan | None, other: Plan | None) -> Plan | None:
+def _joined(first: Plan | None, second: Plan | None) -> Plan | None:
     """Two plans together; None where one is missing, or they contradict each other."""
-    if one is None or other is None:
+    if first is None or second is None:
         return None
-    if not one:
-        return other
-    for name, value in other.items():
-        if one.get(name, value) != value:
+    if not first:
+        return second
+    for name, value in second.items():
+        if first.get(name, value) != value:
             return None
-    return {**one, **other}
+    return {**first, **second}
 
 
 def _cost(plan: Plan) -> float:

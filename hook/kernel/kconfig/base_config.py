@@ -1,6 +1,6 @@
-"""The base configuration: which options the kernel has that the person fuzzes, before anything is added.
+"""The base configuration: the options of the fuzzed kernel, before anything is added.
 
-Either a .config of theirs, or what `make defconfig kvm_guest.config` would write for the target, as far as it can be read from the tree.
+It is a .config that the person gives, or what `make defconfig kvm_guest.config` would write for the target, derived from the tree.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _FRAGMENTS = ("kernel/configs/kvm_guest.config",)
 
 
 def parts(arch: str, source_arch: str) -> tuple[str, ...]:
-    """The files of the tree that make the default base, first the defconfig, then the fragments over it."""
+    """The files of the tree that make the default base: the defconfig, then the fragments merged over it."""
     return (*_DEFCONFIGS.get(arch, (f"arch/{source_arch}/configs/defconfig",)), *_FRAGMENTS)
 
 
 def read(text: str) -> dict[str, str]:
-    """The options that a .config or a fragment of one sets: y, m, n, or the text of a value. The last of several lines counts."""
+    """The options that a .config or a fragment sets: y, m, n, or the text of a value. The last line about an option counts."""
     values: dict[str, str] = {}
     for line in text.splitlines():
         match = _LINE.match(line.rstrip())
@@ -46,7 +46,7 @@ def read(text: str) -> dict[str, str]:
 
 
 def _written(values: Values, name: str) -> str | None:
-    """The value that .config would have of an option; None where it has none, or one that cannot be worked out."""
+    """The value that .config would have for an option; None if it has none, or if the value cannot be evaluated."""
     try:
         return values.text(name) if values.is_written(name) else None
     except (TooDeep, RecursionError):
@@ -54,12 +54,12 @@ def _written(values: Values, name: str) -> str | None:
 
 
 def configured(options: Options, texts: Iterable[str]) -> dict[str, str]:
-    """The .config that comes of a defconfig and the fragments merged over it, each step brought in order as olddefconfig does."""
+    """The .config of a defconfig with the fragments merged over it, with `olddefconfig` after each."""
     set_so_far: dict[str, str] = {}
-    for text in texts:
-        for name, value in read(text).items():
+    for fragment in texts:
+        for name, value in read(fragment).items():
             set_so_far.pop(name, None)
             set_so_far[name] = value
         values = Values(options, set_so_far)
-        set_so_far = {name: said for name in options.by_name if (said := _written(values, name)) is not None}
+        set_so_far = {name: setting for name in options.by_name if (setting := _written(values, name)) is not None}
     return set_so_far

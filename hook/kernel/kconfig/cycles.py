@@ -1,7 +1,7 @@
-"""Cycles: options that depend on themselves, which the kernel's own reader refuses.
+"""Cycles: options that depend on themselves, which the kernel's own Kconfig refuses.
 
-Follows sym_check_sym_deps of scripts/kconfig/symbol.c: an option leans on what selects or implies it, on the conditions of its prompts, and
-on its defaults with their conditions.
+Follows sym_check_sym_deps of scripts/kconfig/symbol.c: an option depends on the options that select or imply it, on the conditions of its
+prompts, and on its defaults with their conditions.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _MOST = 20  # cycles that are named
 
 
 def cycles(options: Mapping[str, Option], shared: Mapping[str, Condition]) -> list[list[str]]:
-    """The options that lead back to themselves, each cycle once, as far as one walk over all of them meets them."""
+    """The cycles that one walk over all options meets, each as its options in order."""
     circles: list[list[str]] = []
     done: set[str] = set()
     for first in options:
         if first in done:
             continue
-        path: list[str] = []  # from `first`, each leaning on the next one
+        path: list[str] = []  # from `first`, each depending on the next
         on_path: dict[str, int] = {}
         walk: list[Iterator[str]] = []
         following: str | None = first
@@ -30,7 +30,7 @@ def cycles(options: Mapping[str, Option], shared: Mapping[str, Condition]) -> li
                 on_path[following] = len(path)
                 path.append(following)
                 done.add(following)
-                walk.append(_leans_on(following, options, shared))
+                walk.append(_dependencies(following, options, shared))
             following = None
             for name in walk[-1]:
                 if name in on_path:
@@ -46,8 +46,8 @@ def cycles(options: Mapping[str, Option], shared: Mapping[str, Condition]) -> li
     return circles
 
 
-def _leans_on(name: str, options: Mapping[str, Option], shared: Mapping[str, Condition]) -> Iterator[str]:
-    """The options, and the conditions that many share, which stand in what an option leans on."""
+def _dependencies(name: str, options: Mapping[str, Option], shared: Mapping[str, Condition]) -> Iterator[str]:
+    """The options and shared conditions that an option, or a shared condition (`#12`), depends on."""
     if name[0] == "#":
         waiting: list[Condition] = [shared[name]]
     else:

@@ -1,6 +1,6 @@
 """Conditions: expressions over options, as Kconfig, Kbuild and the preprocessor write them.
 
-One closed set of types for all three; take one apart with `match`. `to_json` and `from_json` are its form in a file.
+One closed set of types for all three, to be used with `match`. `to_json` and `from_json` are the form in a file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Constant(msgspec.Struct, frozen=True):
 
 
 class SharedCondition(msgspec.Struct, frozen=True):
-    """A condition that many options have in common, by the name that it is kept under (`#12`)."""
+    """A condition that many options share, by the name under which it is kept (`#12`)."""
 
     name: str
 
@@ -67,10 +67,10 @@ class Relation(msgspec.Struct, frozen=True):
 
 
 class Unevaluated(msgspec.Struct, frozen=True):
-    """What only a compiler or make could evaluate."""
+    """A condition that only a compiler or make could evaluate."""
 
     text: str
-    nowhere: bool = False  # nothing was found that asks for it: where there is another way, that one is meant
+    nowhere: bool = False  # nothing was found that builds it: of several ways to build, another one is taken
 
 
 Condition: TypeAlias = Symbol | Constant | SharedCondition | Negation | Conjunction | Disjunction | Relation | Unevaluated
@@ -89,104 +89,104 @@ def parse(text: str) -> Condition:
     tokens = _TOKEN.findall(text)
     if not tokens or len(tokens) > _MOST_TOKENS:
         raise BadExpression("an expression without terms" if not tokens else "an expression that is too long")
-    condition, at = _either(tokens, 0, 0)
-    if at != len(tokens):
-        raise BadExpression(f"{tokens[at][:40]!a} where an expression should end")
+    condition, position = _either(tokens, 0, 0)
+    if position != len(tokens):
+        raise BadExpression(f"{tokens[position][:40]!a} where an expression should end")
     return condition
 
 
-def _either(tokens: list[str], at: int, depth: int) -> tuple[Condition, int]:
+def _either(tokens: list[str], position: int, depth: int) -> tuple[Condition, int]:
     if depth > _DEEPEST:
         raise BadExpression("an expression that is nested too deep")
     terms = []
     while True:
-        term, at = _both(tokens, at, depth)
+        term, position = _both(tokens, position, depth)
         terms.append(term)
-        if at >= len(tokens) or tokens[at] != "||":
-            return (terms[0] if len(terms) == 1 else any_of(terms)), at
-        at += 1
+        if position >= len(tokens) or tokens[position] != "||":
+            return (terms[0] if len(terms) == 1 else any_of(terms)), position
+        position += 1
 
 
-def _both(tokens: list[str], at: int, depth: int) -> tuple[Condition, int]:
+def _both(tokens: list[str], position: int, depth: int) -> tuple[Condition, int]:
     terms = []
     while True:
-        term, at = _term(tokens, at, depth)
+        term, position = _term(tokens, position, depth)
         terms.append(term)
-        if at >= len(tokens) or tokens[at] != "&&":
-            return (terms[0] if len(terms) == 1 else all_of(terms)), at
-        at += 1
+        if position >= len(tokens) or tokens[position] != "&&":
+            return (terms[0] if len(terms) == 1 else all_of(terms)), position
+        position += 1
 
 
-def _term(tokens: list[str], at: int, depth: int) -> tuple[Condition, int]:
+def _term(tokens: list[str], position: int, depth: int) -> tuple[Condition, int]:
     negations = 0
-    while at < len(tokens) and tokens[at] == "!":
+    while position < len(tokens) and tokens[position] == "!":
         negations += 1
-        at += 1
-    if at >= len(tokens):
+        position += 1
+    if position >= len(tokens):
         raise BadExpression("an expression that ends early")
-    if tokens[at] == "(":
+    if tokens[position] == "(":
         term: Condition
-        term, at = _either(tokens, at + 1, depth + 1)
-        if at >= len(tokens) or tokens[at] != ")":
+        term, position = _either(tokens, position + 1, depth + 1)
+        if position >= len(tokens) or tokens[position] != ")":
             raise BadExpression("a parenthesis without its end")
-        at += 1
+        position += 1
     else:
-        term = atom(tokens[at])
-        at += 1
-        if at + 1 < len(tokens) and tokens[at] in COMPARISONS:
-            term = Relation(tokens[at], term, atom(tokens[at + 1]))
-            at += 2
-    return (Negation(term) if negations % 2 else term), at
+        term = atom(tokens[position])
+        position += 1
+        if position + 1 < len(tokens) and tokens[position] in COMPARISONS:
+            term = Relation(tokens[position], term, atom(tokens[position + 1]))
+            position += 2
+    return (Negation(term) if negations % 2 else term), position
 
 
 def atom(token: str) -> Symbol | Constant:
-    """A name or a constant, by the token that stands for it. Raises BadExpression."""
+    """The name or the constant that a token is. Raises BadExpression."""
     if token[0] in "\"'":
         return Constant(re.sub(r"\\(.)", r"\1", token[1:-1]))
     if token in ("y", "m", "n"):
         return Constant(token)
     if not (token.isidentifier() or _NAME.match(token)):
-        raise BadExpression(f"{token[:40]!a} where a name should stand")
+        raise BadExpression(f"{token[:40]!a} where a name is expected")
     return Symbol(token)
 
 
 def all_of(conditions: Iterable[Condition]) -> Condition:
-    """What holds where each of `conditions` does."""
-    kept: dict[Condition, None] = {}
+    """The conjunction of `conditions`, with what is redundant left out."""
+    distinct: dict[Condition, None] = {}
     for condition in conditions:
         if isinstance(condition, Constant) and condition.value in ("y", "n"):
             if condition.value == "n":
                 return NO
             continue
         for part in condition.parts if isinstance(condition, Conjunction) else (condition,):
-            if part not in kept and not (isinstance(part, Disjunction) and any(choice in kept for choice in part.parts)):
-                kept[part] = None
-    return YES if not kept else next(iter(kept)) if len(kept) == 1 else Conjunction(tuple(kept))
+            if part not in distinct and not (isinstance(part, Disjunction) and any(choice in distinct for choice in part.parts)):
+                distinct[part] = None
+    return YES if not distinct else next(iter(distinct)) if len(distinct) == 1 else Conjunction(tuple(distinct))
 
 
-def both(one: Condition, other: Condition) -> Condition:
+def both(first: Condition, second: Condition) -> Condition:
     """As `all_of`, for two."""
-    if one in (YES, other):
-        return other
-    return one if other == YES else all_of((one, other))
+    if first in (YES, second):
+        return second
+    return first if second == YES else all_of((first, second))
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
-    """What holds where one of `conditions` does."""
-    kept: dict[Condition, None] = {}
+    """The disjunction of `conditions`, with what is redundant left out."""
+    distinct: dict[Condition, None] = {}
     for condition in conditions:
         if isinstance(condition, Constant) and condition.value in ("y", "n"):
             if condition.value == "y":
                 return YES
             continue
         for part in condition.parts if isinstance(condition, Disjunction) else (condition,):
-            if part not in kept and not (isinstance(part, Conjunction) and any(needed in kept for needed in part.parts)):
-                kept[part] = None
-    return NO if not kept else next(iter(kept)) if len(kept) == 1 else Disjunction(tuple(kept))
+            if part not in distinct and not (isinstance(part, Conjunction) and any(needed in distinct for needed in part.parts)):
+                distinct[part] = None
+    return NO if not distinct else next(iter(distinct)) if len(distinct) == 1 else Disjunction(tuple(distinct))
 
 
 def negated(condition: Condition) -> Condition:
-    """What holds where `condition`, which is no tristate but yes or no, does not."""
+    """The opposite of `condition`, which must be yes or no, not a tristate."""
     match condition:
         case Constant("y") | Constant("n"):
             return NO if condition == YES else YES
@@ -203,7 +203,7 @@ def negated(condition: Condition) -> Condition:
 
 
 def equals_no(condition: Condition) -> Condition:
-    """That a condition is `n`, as scripts/kconfig/expr.c makes it (expr_trans_compare with `= n`)."""
+    """That a condition is `n`, as scripts/kconfig/expr.c transforms it (expr_trans_compare with `= n`)."""
     match condition:
         case Constant("y") | Constant("m") | Constant("n"):
             return YES if condition == NO else NO
@@ -235,17 +235,17 @@ def switched_on(option: str) -> Condition:
 
 
 def left_open(text: str) -> Condition:
-    """What nobody but a compiler or make could evaluate."""
+    """What only a compiler or make could evaluate."""
     return Unevaluated(text)
 
 
 def nowhere(text: str) -> Condition:
-    """What is left open because nothing was found that asks for it: where there is another way, that one is meant."""
+    """What is left open because nothing was found that builds it; in a disjunction, the other parts are taken."""
     return Unevaluated(text, nowhere=True)
 
 
 def operands(condition: Condition) -> tuple[Condition, ...]:
-    """The conditions that a condition is directly made of."""
+    """The direct operands of a condition."""
     match condition:
         case Conjunction(parts) | Disjunction(parts):
             return parts
@@ -258,33 +258,33 @@ def operands(condition: Condition) -> tuple[Condition, ...]:
 
 
 def names(condition: Condition) -> Iterator[str]:
-    """The options that a condition speaks of, each once."""
-    seen: dict[str, None] = {}
+    """The options in a condition, each once."""
+    options: dict[str, None] = {}
     waiting = [condition]
     while waiting:
         part = waiting.pop()
         if isinstance(part, Symbol):
-            seen[part.name] = None
+            options[part.name] = None
         else:
             waiting += operands(part)
-    return iter(seen)
+    return iter(options)
 
 
 def open_parts(condition: Condition) -> list[str]:
-    """The texts in a condition that nobody here can evaluate."""
-    seen: dict[str, None] = {}
+    """The texts in a condition that only a compiler or make could evaluate."""
+    texts: dict[str, None] = {}
     waiting = [condition]
     while waiting:
         part = waiting.pop()
         if isinstance(part, Unevaluated):
-            seen[part.text] = None
+            texts[part.text] = None
         else:
             waiting += operands(part)
-    return list(seen)
+    return list(texts)
 
 
 def taken_to_hold(condition: Condition) -> Condition:
-    """The condition where everything that cannot be evaluated turns out as it has to: what is left is needed in any case."""
+    """The condition with each unevaluated part taken to be true: the rest is needed in any case."""
     match condition:
         case Unevaluated():
             return YES
@@ -299,7 +299,7 @@ def taken_to_hold(condition: Condition) -> Condition:
 
 
 def _leads_nowhere(condition: Condition) -> bool:
-    """Whether a condition holds only where something does that nothing was found to ask for."""
+    """Whether a condition can only hold if something holds that nothing was found to build."""
     match condition:
         case Unevaluated():
             return condition.nowhere
@@ -358,7 +358,7 @@ def to_json(condition: Condition) -> Json:
 
 
 def from_json(document: Json) -> Condition:
-    """The condition that `to_json` made the document of. Raises ValueError, IndexError, TypeError where it is none."""
+    """The condition that `to_json` turned into this document. Raises ValueError, IndexError, TypeError if it is none."""
     if isinstance(document, str):
         return _atom_from_json(document)
     kind, *rest = document

@@ -1,7 +1,7 @@
-"""Values: what `make olddefconfig` makes of the options a person has set.
+"""Values: the values of all options after `make olddefconfig`, given the options that a person has set.
 
-Follows sym_calc_value, sym_calc_visibility and sym_calc_choice of scripts/kconfig/symbol.c (Linux 6.12). An option is worked out when it is
-asked for, and only what it depends on with it.
+Follows sym_calc_value, sym_calc_visibility and sym_calc_choice of scripts/kconfig/symbol.c (Linux 6.12). An option is evaluated when it is
+needed, together with what it depends on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hook.kernel.kconfig.expressions import (
 )
 from hook.kernel.kconfig.option import Option, OptionLookup
 
-_DEEPEST = 60  # options that lean on each other in a chain
+_DEEPEST = 60  # options in one chain of dependencies
 _LETTERS = ("n", "m", "y")
 _LEVELS = {"n": 0, "m": 1, "y": 2}
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
@@ -33,16 +33,16 @@ _NUMBER = lazy_re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)\Z")
 
 
 class TooDeep(ValueError):
-    """Options that lean on each other further than anybody follows; the sentence names one."""
+    """A chain of dependencies past the limit; the sentence names an option of it."""
 
 
 class Values:
-    """The values that options have, where a person has set some of them."""
+    """The values of all options, where a person has set some of them."""
 
-    def __init__(self, known: OptionLookup, given: Mapping[str, str]) -> None:
-        self.known = known
-        self.given = given  # NAME -> y, m, n or text; a later one of the same choice wins
-        self.unreadable: dict[str, None] = {}  # what could not be evaluated, and was taken for no
+    def __init__(self, options: OptionLookup, settings: Mapping[str, str]) -> None:
+        self.options = options
+        self.settings = settings  # NAME -> y, m, n or text; a later one of the same choice wins
+        self.unreadable: dict[str, None] = {}  # what could not be evaluated, and was taken as n
         self._levels: dict[str, int] = {}
         self._texts: dict[str, str] = {}
         self._shared: dict[str, int] = {}
@@ -51,31 +51,31 @@ class Values:
         self._order: dict[str, int] | None = None
 
     def level(self, name: str) -> int:
-        """0, 1 or 2 for n, m or y; 0 for what is no bool or tristate. Raises TooDeep."""
-        known = self._levels.get(name)
-        return known if known is not None else self._calculated(name)
+        """0, 1 or 2 for n, m or y; 0 if the option is neither bool nor tristate. Raises TooDeep."""
+        cached = self._levels.get(name)
+        return cached if cached is not None else self._calculated(name)
 
     def text(self, name: str) -> str:
-        """The value as .config has it; an option that is not defined has its own name. Raises TooDeep."""
-        option = self.known.get(name)
+        """The value as in .config; for an option that is not defined, its name. Raises TooDeep."""
+        option = self.options.get(name)
         if option is None or not option.type:
             return name
         level = self.level(name)
         return _LETTERS[level] if option.type in ("bool", "tristate") else self._texts[name]
 
     def holds(self, condition: Condition) -> bool:
-        """Whether a condition holds, `m` counting as well. Raises TooDeep."""
+        """Whether a condition is `y` or `m`. Raises TooDeep."""
         return self.evaluate(condition) != 0
 
     def evaluate(self, condition: Condition) -> int:
-        """A condition's value: 0, 1 or 2. Raises TooDeep."""
+        """The value of a condition: 0, 1 or 2. Raises TooDeep."""
         match condition:
             case Symbol(name):
                 return self.level(name)
             case SharedCondition(name):
                 level = self._shared.get(name)
                 if level is None:
-                    level = self._shared[name] = self.evaluate(self.known.common(name))
+                    level = self._shared[name] = self.evaluate(self.options.common(name))
                 return level
             case Conjunction(parts):
                 lowest = 2
@@ -102,13 +102,13 @@ class Values:
                 return 0
 
     def visible(self, name: str) -> int:
-        """How far a person may switch an option on. Raises TooDeep."""
-        option = self.known.get(name)
+        """The highest level that a person may set an option to. Raises TooDeep."""
+        option = self.options.get(name)
         return self._visible(option) if option is not None else 0
 
     def is_written(self, name: str) -> bool:
         """Whether .config would have a line about an option. Raises TooDeep."""
-        option = self.known.get(name)
+        option = self.options.get(name)
         if option is None or not option.type or name[0] == "<" or option.transitional:
             return False
         if self._visible(option):
@@ -128,27 +128,27 @@ class Values:
         return level
 
     def _has_modules(self, name: str) -> bool:
-        return name == self.known.modules or self.level(self.known.modules) != 0
+        return name == self.options.modules or self.level(self.options.modules) != 0
 
     def _is_bool(self, option: Option) -> bool:
         return option.type == "bool" or not self._has_modules(option.name)
 
     def _calculated(self, name: str) -> int:
-        option = self.known.get(name)
+        option = self.options.get(name)
         if option is None or not option.type:
             self._levels[name] = 0
             return 0
         if name in self._running:
             self._texts.setdefault(name, "")
-            return 0  # it depends on itself, which the reader of Kconfig has said
+            return 0  # it depends on itself; the parser has warned of it
         if len(self._running) > _DEEPEST:
-            raise TooDeep(f"{name} and what it depends on lean on each other too deep")
+            raise TooDeep(f"the dependencies of {name} are nested too deep")
         self._running.add(name)
         try:
             if option.type in ("bool", "tristate"):
                 level = self._tristate(option)
             else:
-                level, self._texts[name] = 0, self._worded(option)
+                level, self._texts[name] = 0, self._number_or_text(option)
         finally:
             self._running.discard(name)
         self._levels[name] = level
@@ -158,7 +158,7 @@ class Values:
         if option.choice:
             return 2 if self._visible(option) and self._choice(option.choice) == option.name else 0
         visible = self._visible(option)
-        set_to = _LEVELS.get(self.given.get(option.name, "")) if visible else None
+        set_to = _LEVELS.get(self.settings.get(option.name, "")) if visible else None
         if set_to == 1 and option.type == "bool":
             set_to = None
         if set_to is not None:
@@ -175,12 +175,12 @@ class Values:
             level = max(level, self._pulled(option, option.selected_by))
         return 2 if level == 1 and self._is_bool(option) else level
 
-    def _pulled(self, option: Option, by: list[tuple[str, Condition]]) -> int:
+    def _pulled(self, option: Option, pullers: list[tuple[str, Condition]]) -> int:
         level = 0
-        for name, condition in by:
-            one = self.level(name)
-            if one > level:
-                level = max(level, min(one, self.evaluate(condition)))
+        for name, condition in pullers:
+            its_level = self.level(name)
+            if its_level > level:
+                level = max(level, min(its_level, self.evaluate(condition)))
                 if level == 2:
                     return 2
         return 2 if level == 1 and self._is_bool(option) else level
@@ -195,9 +195,9 @@ class Values:
                 return default
         return None
 
-    def _worded(self, option: Option) -> str:
+    def _number_or_text(self, option: Option) -> str:
         text = {"int": "0", "hex": "0x0"}.get(option.type, "")
-        set_to = self.given.get(option.name)
+        set_to = self.settings.get(option.name)
         if set_to is not None and self._visible(option):
             text = set_to
         else:
@@ -225,14 +225,14 @@ class Values:
 
     def _choice(self, name: str) -> str:
         """The member of a choice that is on (sym_calc_choice)."""
-        known = self._chosen.get(name)
-        if known is not None:
-            return known
-        choice = self.known.get(name)
+        cached = self._chosen.get(name)
+        if cached is not None:
+            return cached
+        choice = self.options.get(name)
         assert choice is not None
         visible = []
         for member in choice.members:
-            option = self.known.get(member)
+            option = self.options.get(member)
             if option is not None and self._visible(option):
                 visible.append(member)
         self._chosen[name] = picked = self._pick(choice, visible)
@@ -240,39 +240,39 @@ class Values:
 
     def _pick(self, choice: Option, visible: list[str]) -> str:
         if self._order is None:
-            self._order = {member: number for number, member in enumerate(self.given)}
+            self._order = {member: number for number, member in enumerate(self.settings)}
         order = self._order
-        # the one that was set last comes first; then those that were not set, as they are defined
+        # the member that was set last comes first; then those that were not set, in the order of their definition
         ranked = sorted(visible, key=lambda member: -order.get(member, -1))
         for member in ranked:
-            if self.given.get(member) == "y":
+            if self.settings.get(member) == "y":
                 return member
-        named = ((value.name, condition) for value, condition in choice.defaults if isinstance(value, Symbol))
-        defaults = (name for name, condition in named if name in visible and self.evaluate(condition))
+        candidates = ((value.name, condition) for value, condition in choice.defaults if isinstance(value, Symbol))
+        defaults = (name for name, condition in candidates if name in visible and self.evaluate(condition))
         default = next(defaults, visible[0] if visible else None)
-        if default is not None and self.given.get(default) != "n":
+        if default is not None and self.settings.get(default) != "n":
             return default
         for member in visible:
-            if member not in self.given:
+            if member not in self.settings:
                 return member
         return ranked[-1] if ranked else ""
 
     def _is_switch(self, value: Condition) -> bool:
-        option = self.known.get(value.name) if isinstance(value, Symbol) else None
+        option = self.options.get(value.name) if isinstance(value, Symbol) else None
         return option is not None and option.type in ("bool", "tristate")
 
     def _compared(self, kind: str, left: Condition, right: Condition) -> bool:
-        one, other = self._word(left), self._word(right)
+        left_word, right_word = self._word(left), self._word(right)
         if self._is_switch(left) and self._is_switch(right):
-            return _COMPARE[kind](_LEVELS[one], _LEVELS[other])
-        numbers = _number(one), _number(other)
+            return _COMPARE[kind](_LEVELS[left_word], _LEVELS[right_word])
+        numbers = _number(left_word), _number(right_word)
         if numbers[0] is not None and numbers[1] is not None:
             return _COMPARE[kind](numbers[0], numbers[1])
-        return _COMPARE[kind]((one > other) - (one < other), 0)
+        return _COMPARE[kind]((left_word > right_word) - (left_word < right_word), 0)
 
 
 def _number(text: str) -> int | None:
-    """The number that a value stands for, if it is one."""
+    """The value as a number, if it is one."""
     if not _NUMBER.match(text) or len(text) > 40:
         return None
     return int(text, 16) if "x" in text.lower() else int(text)

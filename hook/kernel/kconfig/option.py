@@ -1,4 +1,4 @@
-"""An option of Kconfig: all that its definitions, wherever they stand, say of it together, and as a row of JSON; all options of a tree."""
+"""An option of Kconfig, from all of its definitions together, also as a row of JSON; and all options of a tree."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hook.kernel.kconfig.expressions import YES, Condition, Json, from_json, to_
 
 
 class Option(msgspec.Struct):
-    """An option, or a choice (its name begins with `<`), as all its definitions together make it."""
+    """An option, or a choice (its name begins with `<`), from all of its definitions together."""
 
     name: str
-    type: str = ""  # bool, tristate, int, hex or string; empty where nothing says
+    type: str = ""  # bool, tristate, int, hex or string; empty if no definition says
     prompts: list[Condition] = msgspec.field(default_factory=list)  # under which a person may set it
     defaults: list[tuple[Condition, Condition]] = msgspec.field(default_factory=list)  # value, condition
     depends: Condition = YES
@@ -25,13 +25,13 @@ class Option(msgspec.Struct):
     members: list[str] = msgspec.field(default_factory=list)  # of a choice
     places: list[tuple[str, int]] = msgspec.field(default_factory=list)  # path, line
     title: str = ""
-    probes: list[str] = msgspec.field(default_factory=list)  # of the toolchain, that its value leans on
+    probes: list[str] = msgspec.field(default_factory=list)  # of the toolchain, that its value depends on
     unread: list[str] = msgspec.field(default_factory=list)  # `PATH:LINE: why` of lines about it that could not be read
     transitional: bool = False  # its value is taken from an old .config, and never written into a new one
 
 
 class OptionLookup(Protocol):
-    """Where options can be looked up."""
+    """The options of a tree, by name."""
 
     @property
     def modules(self) -> str:
@@ -39,10 +39,10 @@ class OptionLookup(Protocol):
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be read and may concern any option at all."""
+        """What could not be read and may concern any option."""
 
     def get(self, name: str) -> Option | None:
-        """An option by its name; None where nothing defines it."""
+        """An option by its name; None if nothing defines it."""
 
     def common(self, name: str) -> Condition:
         """What a name such as `#12` stands for."""
@@ -52,10 +52,10 @@ class Options(msgspec.Struct):
     """Everything that the Kconfig files of a tree define for one architecture and toolchain."""
 
     by_name: dict[str, Option] = msgspec.field(default_factory=dict)
-    shared: dict[str, Condition] = msgspec.field(default_factory=dict)  # `#12`: what many options have in common
+    shared: dict[str, Condition] = msgspec.field(default_factory=dict)  # `#12`: a condition that many options share
     modules: str = "MODULES"
-    files: dict[str, str] = msgspec.field(default_factory=dict)  # path -> blob, empty where there was none
-    warnings: list[str] = msgspec.field(default_factory=list)  # what may concern any option; what concerns one stands there
+    files: dict[str, str] = msgspec.field(default_factory=dict)  # path -> blob, empty if there was none
+    warnings: list[str] = msgspec.field(default_factory=list)  # what may concern any option; for a single one see Option.unread
 
     def get(self, name: str) -> Option | None:
         """An option by its name."""
@@ -71,7 +71,7 @@ _EMPTY = {field: getattr(Option(""), field) for field in _FIELDS}
 
 
 class OptionRow(TypedDict, total=False):
-    """An option as it stands in a row of JSON: the fields that hold something."""
+    """An option as a row of JSON: the fields that are not empty."""
 
     type: str
     prompts: list[Json]
@@ -91,7 +91,7 @@ class OptionRow(TypedDict, total=False):
 
 
 def to_row(option: Option) -> dict[str, object]:
-    """An option as JSON has it: the fields that hold something."""
+    """An option as a row of JSON: the fields that are not empty."""
     document: dict[str, object] = {}
     for field in _FIELDS:
         value = getattr(option, field)
@@ -101,14 +101,14 @@ def to_row(option: Option) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    """Conditions in their form for JSON, wherever they stand in a value."""
+    """A value with each condition in it in its form for JSON."""
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value if isinstance(value, str | int) else to_json(cast(Condition, value))
 
 
 def from_row(name: str, document: OptionRow) -> Option:
-    """The option in a row. Raises ValueError, TypeError, LookupError where it is none of ours."""
+    """The option in a row. Raises ValueError, TypeError, LookupError if the row is malformed."""
     return Option(
         name,
         type=str(document.get("type", "")),

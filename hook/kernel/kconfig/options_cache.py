@@ -1,9 +1,9 @@
-"""The store: the options of a tree as they were read before, and its base configuration, kept in our own directory under .git.
+"""The cache of the options of a tree and of its base configuration, kept in our own directory under .git.
 
-An entry is known by the blobs of all Kconfig files that it was read from, so every tree that has the same ones shares it. It is an SQLite
-file with a row of JSON for each option, of which only those are taken apart that a question is about. Measured on Linux 6.12, for an answer
-that looks at 500 rows: 7 ms, against 25 ms for the same as lines of one file, 140 ms for one JSON document and 360 ms with marshal. What
-reads it can at worst refuse it, and then the tree is read anew.
+The key of an entry is a hash of the blobs of all Kconfig files that it was read from, so all trees with the same files share it. It is an
+SQLite file with a row of JSON for each option; only the rows that a question needs are parsed. Measured on Linux 6.12, for an answer
+that needs 500 rows: 7 ms, against 25 ms for lines of one file, 140 ms for one JSON document and 360 ms with marshal. A damaged entry is
+refused, and the tree is read again.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from hook.source.tree import Source, changed_paths
 if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.option import Options
 
-KCONFIG = "\0kconfig:"  # among the things that a verdict was read from: all Kconfig files together, for an architecture
-FORMAT = 2  # of the files here; another one is read anew
-_MOST_TREES = 200  # that are remembered with the entry that holds for them
-_MOST_DIRECTORIES = 200  # in which a revision may differ from one that is known, to be compared here
+KCONFIG = "\0kconfig:"  # among the inputs of a verdict: all Kconfig files together, for an architecture
+FORMAT = 2  # of the files here; an entry in another format is not used
+_MOST_TREES = 200  # that are remembered with their entry
+_MOST_DIRECTORIES = 200  # in which a revision may differ from a known tree, to be compared here
 _MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
 _MOST_BYTES = 64 << 20  # of a file of JSON
 _MOST_ENTRIES = 6  # of some 5 MB each
@@ -42,28 +42,28 @@ _SOURCES = {"x86_64": "x86", "i386": "x86"}  # directories below arch/
 
 
 def known_by(source: Source, name: str, toolchain_name: str) -> str:
-    """The digest that stands for what is read as `name`, which begins with KCONFIG."""
+    """The digest of the input `name`, which begins with KCONFIG."""
     arch = name.removeprefix(KCONFIG)
     return TreeOptions(source, target(arch), toolchain(toolchain_name)).known_by
 
 
 def target(arch: str) -> dict[str, str]:
-    """What the top makefile gives to Kconfig and Kbuild, for an architecture as `target.arch` names it."""
+    """The variables that the top makefile gives to Kconfig and Kbuild, for an architecture as in `target.arch`."""
     return {"ARCH": arch, "SRCARCH": _SOURCES.get(arch, arch)}
 
 
 class Damaged(ValueError):
-    """An entry that cannot be read; it is made anew."""
+    """An entry that cannot be read; it is made again."""
 
 
 class StoredOptions:
-    """The options of one entry; each is taken apart when it is first asked for."""
+    """The options of one entry; each row is parsed when it is first needed."""
 
     def __init__(self, path: pathlib.Path, read_anew: Callable[[], Options]) -> None:
         import sqlite3
 
-        self._read_anew = read_anew
-        self._instead: Options | None = None
+        self._read_again = read_anew
+        self._fallback: Options | None = None
         self._errors = (sqlite3.Error, ValueError, TypeError, LookupError)
         self._read: dict[str, Option | None] = {}
         self._shared: dict[str, Condition] = {}
@@ -81,29 +81,29 @@ class StoredOptions:
 
     def get(self, name: str) -> Option | None:
         """An option by its name."""
-        if self._instead is not None:
-            return self._instead.get(name)
+        if self._fallback is not None:
+            return self._fallback.get(name)
         if name in self._read:
             return self._read[name]
         try:
             line = self._line(name)
             option = None if line is None else from_row(name, json.loads(line))
         except self._errors:
-            self._instead = self._read_anew()
-            return self._instead.get(name)
+            self._fallback = self._read_again()
+            return self._fallback.get(name)
         self._read[name] = option
         return option
 
     def common(self, name: str) -> Condition:
         """A condition that several options share."""
-        if self._instead is not None:
-            return self._instead.common(name)
+        if self._fallback is not None:
+            return self._fallback.common(name)
         if name not in self._shared:
             try:
                 self._shared[name] = from_json(json.loads(self._line(name) or ""))
             except self._errors:
-                self._instead = self._read_anew()
-                return self._instead.common(name)
+                self._fallback = self._read_again()
+                return self._fallback.common(name)
         return self._shared[name]
 
     def _line(self, name: str) -> str | None:
@@ -112,7 +112,7 @@ class StoredOptions:
 
 
 class TreeOptions(msgspec.Struct):
-    """What is known of the options of a tree for one target and toolchain. Each part is read when it is asked for."""
+    """The options of a tree for one target and toolchain. Each part is read when it is needed."""
 
     source: Source
     environment: Mapping[str, str]
@@ -125,7 +125,7 @@ class TreeOptions(msgspec.Struct):
 
     @property
     def known_by(self) -> str:
-        """What is the same for all trees that define the same options."""
+        """The digest of all Kconfig files: the same for all trees that define the same options."""
         self._open()
         return self.digest
 
@@ -135,17 +135,17 @@ class TreeOptions(msgspec.Struct):
         if self._options is None:
             self._open()
             if self._options is None:
-                self._options = self._entry() or self._anew()
+                self._options = self._entry() or self._read_tree()
         return self._options
 
     @property
     def warnings(self) -> list[str]:
-        """What was wrong with the Kconfig files, where the options have been asked for."""
+        """What was wrong with the Kconfig files; empty while the options have not been needed."""
         return self._options.warnings if self._options is not None else []
 
     @property
     def base(self) -> dict[str, str]:
-        """The base configuration, as its .config says it."""
+        """The base configuration: NAME -> value, as in its .config."""
         if self._base is None:
             if self.base_text is not None:
                 self._base = base_config.read(self.base_text)
@@ -166,19 +166,23 @@ class TreeOptions(msgspec.Struct):
         if document := self._json(name):
             return dict(document)
         texts = [blob.data.decode("utf-8", "replace") for blob in blobs if blob is not None and blob.data is not None]
-        with _much_at_once():
-            made = base_config.configured(self._whole(), texts)
-        _write(self._directory / name, json.dumps(made).encode())
-        return made
+        with _without_garbage_collection():
+            configuration = base_config.configured(self._whole(), texts)
+        _write(self._directory / name, json.dumps(configuration).encode())
+        return configuration
 
     @property
     def is_known(self) -> bool:
-        """Whether the options were read before, from this tree or one that defines the same; else all Kconfig files have to be read."""
+        """Whether the options were read before, from this tree or another that defines the same; else all Kconfig files must be read."""
         if not self.digest:
             tree = self._tree
-            trees = {key.removeprefix(self._mine): digest for key, digest in self._json("trees").items() if key.startswith(self._mine)}
+            trees = {
+                key.removeprefix(self._key_prefix): digest
+                for key, digest in self._json("trees").items()
+                if key.startswith(self._key_prefix)
+            }
             candidates = [tree] if tree in trees else self._comparable(trees)
-            fitting = next((tree_id for tree_id in candidates if self._holds(trees[tree_id], tree_id, tree)), "")
+            fitting = next((tree_id for tree_id in candidates if self._is_valid_for(trees[tree_id], tree_id, tree)), "")
             if fitting:
                 self.digest = trees[fitting]
                 if tree not in trees:
@@ -186,7 +190,7 @@ class TreeOptions(msgspec.Struct):
         return bool(self.digest)
 
     @property
-    def _mine(self) -> str:
+    def _key_prefix(self) -> str:
         return f"{FORMAT} {self.environment['ARCH']} {self.toolchain} "
 
     @property
@@ -194,22 +198,22 @@ class TreeOptions(msgspec.Struct):
         return self.source.oid("") if self.source.revision else ""
 
     def _open(self) -> None:
-        """Find the entry that holds for the tree; read the tree where there is none."""
+        """Find the entry for the tree; if there is none, read the tree."""
         if self.is_known:
             return
-        self._anew()
-        # what is staged, or mailed, is no tree that the next change could be compared with
+        self._read_tree()
+        # a staged or mailed change is no tree that the next change could be compared with
         base = self.source.objects.read(f"{self.source.base}^{{tree}}") if self.source.base else None
-        if base and base.oid != self._tree and self._holds(self.digest, base.oid, self._tree):
-            self._remember(self._mine + base.oid, self.digest)
+        if base and base.oid != self._tree and self._is_valid_for(self.digest, base.oid, self._tree):
+            self._remember(self._key_prefix + base.oid, self.digest)
         self._remember_tree()
 
     def _remember_tree(self) -> None:
         if self._tree and not self.source.changes and self.source.repo.object_dir is None:
-            self._remember(self._mine + self._tree, self.digest)
+            self._remember(self._key_prefix + self._tree, self.digest)
 
     def _comparable(self, trees: dict[str, str]) -> list[str]:
-        """Of each of the last entries the tree that was seen last, of those that are still there."""
+        """For each of the last entries, its last tree that still exists."""
         comparable: dict[str, str] = {}
         for tree_id, digest in reversed(trees.items()):
             if digest not in comparable and self.source.objects.read(tree_id) is not None:
@@ -218,42 +222,42 @@ class TreeOptions(msgspec.Struct):
                 break
         return list(comparable.values())
 
-    def _holds(self, digest: str, its_tree: str, tree: str) -> bool:
-        """Whether the Kconfig files of our tree are those that an entry was read from."""
+    def _is_valid_for(self, digest: str, entry_tree: str, tree: str) -> bool:
+        """Whether the Kconfig files of our tree are those from which an entry was read."""
         files = self._json(f"{digest[:32]}.files")
         if not files:
             return False
         changed = set(self.source.changes)
-        if its_tree != tree:
-            near = self._near(its_tree)
+        if entry_tree != tree:
+            near = self._changed_since(entry_tree)
             if near is None:
                 return False
             changed |= near
         return all(self.source.oid(path) == files[path] for path in changed & files.keys())
 
-    def _near(self, its_tree: str) -> set[str] | None:
-        """The files in which our revision differs from a tree; None where that cannot be told."""
+    def _changed_since(self, entry_tree: str) -> set[str] | None:
+        """The files in which our revision differs from a tree; None if that is not known."""
         if self.source.revision:
-            # a rebase asks this of each of its commits, and a process for each would cost more than all the rest
+            # a rebase does this for each of its commits: a process for each would cost more than all the rest
             objects = self.source.objects
-            changed = changed_paths(Source(objects, its_tree), Source(objects, self.source.revision), _MOST_DIRECTORIES)
+            changed = changed_paths(Source(objects, entry_tree), Source(objects, self.source.revision), _MOST_DIRECTORIES)
             if changed is not None:
                 return changed
         from hook.source.index import differences
 
         try:
-            return set(differences(self.source.repo, its_tree, self.source.revision))
+            return set(differences(self.source.repo, entry_tree, self.source.revision))
         except GitError:
             return None
 
-    def _anew(self) -> Options:
-        """Read the tree, and keep what was read."""
-        with _much_at_once():
+    def _read_tree(self) -> Options:
+        """Read the tree, and keep its options."""
+        with _without_garbage_collection():
             options = self._whole()
         names = "\n".join(f"{path} {oid}" for path, oid in sorted(options.files.items()))
         self.digest = hashlib.sha256(f"{FORMAT} {self.environment} {self.toolchain}\n{names}".encode("utf-8", "replace")).hexdigest()
         path = self._directory / f"{self.digest[:32]}.options"
-        with _much_at_once():
+        with _without_garbage_collection():
             _write(path, lambda fresh: _fill(fresh, options))
         _write(path.with_suffix(".files"), json.dumps(options.files).encode())
         self._sweep()
@@ -261,7 +265,7 @@ class TreeOptions(msgspec.Struct):
 
     def _whole(self) -> Options:
         if self._read is None:
-            from hook.kernel.kconfig import parser  # only a tree that is not known pays for it
+            from hook.kernel.kconfig import parser  # only a tree without an entry pays for it
 
             self._read = parser.read(self.source, self.environment, self.toolchain)
         return self._read
@@ -273,7 +277,7 @@ class TreeOptions(msgspec.Struct):
             return None
 
     def _json(self, name: str) -> dict[str, str]:
-        """One of our small files, empty where it is absent or not what we wrote."""
+        """One of our small files; empty if it is absent or malformed."""
         path = self._directory / name
         try:
             return _parsed(path, path.stat().st_mtime_ns)
@@ -298,7 +302,7 @@ class TreeOptions(msgspec.Struct):
 
 @functools.lru_cache(maxsize=16)
 def _parsed(path: pathlib.Path, mtime_ns: int) -> dict[str, str]:
-    """A file of ours as it was at a time. Raises OSError, ValueError."""
+    """A small file of ours, as it was at that time. Raises OSError, ValueError."""
     document = json.loads(own_files.read(path, _MOST_BYTES) or b"{}")
     return document if isinstance(document, dict) and all(isinstance(value, str) for value in document.values()) else {}
 
@@ -314,7 +318,7 @@ def _fill(path: pathlib.Path, options: Options) -> None:
         rows.append((name, encode(to_row(option))))
     rows.sort()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("pragma journal_mode = off")  # the file is put in place whole, or not at all
+        database.execute("pragma journal_mode = off")  # the complete file is renamed into place
         database.execute("pragma synchronous = off")
         database.execute("begin")
         database.execute("create table line (name text primary key, value text) without rowid")
@@ -323,8 +327,8 @@ def _fill(path: pathlib.Path, options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _much_at_once() -> Iterator[None]:
-    """Many small objects of which none is garbage: looking for some costs a third of the time."""
+def _without_garbage_collection() -> Iterator[None]:
+    """For many small objects, none of them garbage: the collector would take a third of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -335,7 +339,7 @@ def _much_at_once() -> Iterator[None]:
 
 
 def _write(path: pathlib.Path, data: bytes | Callable[[pathlib.Path], None]) -> None:
-    """Put a file in place whole; a directory that cannot be written to costs only time."""
+    """Write a file and rename it into place; if the directory cannot be written to, nothing is kept."""
     import sqlite3
 
     fresh = path.with_name(f".new-{os.getpid()}-{path.name}")

@@ -1,9 +1,9 @@
 """Kconfig: the options of a tree, read from its Kconfig files without executing anything.
 
 Follows Documentation/kbuild/kconfig-language.rst and scripts/kconfig/{lexer.l,parser.y,menu.c}: what a condition is attached to, and how
-the conditions of menus and `if` blocks come down to the options in them. Also reads `rsource`, `osource` and globs, and `transitional` of
-later kernels. What cannot be read is kept with its place, by the options that it concerns where these can be told; the rest is read all the
-same.
+the options in menus and `if` blocks inherit the conditions of these. Also reads `rsource`, `osource` and globs, and `transitional` of
+later kernels. A line that cannot be read is kept with its place, for the options that it concerns if these are known; the rest is read
+all the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hook.source.tree import Source, TreeEntryKind
 from hook.source.treepath import NotATreePath, tree_path
 
 _DEEPEST_SOURCE = 40  # files that source each other
-_DEEPEST_BLOCK = 40  # `if` blocks and menus inside each other; what stands deeper is read, with what is around the last one
+_DEEPEST_BLOCK = 40  # `if` blocks and menus inside each other; what is deeper is read, with its condition left open
 _MOST_FILES = 20_000
 _MOST_OPTIONS = 200_000
 _MOST_UNREAD = 4  # lines that are kept of one option
@@ -49,7 +49,7 @@ class _Block(msgspec.Struct):
 
     kind: str
     line: int
-    condition: Condition  # what its entries have in common
+    condition: Condition  # that all its entries share
     visible: Condition
     choice: Option | None
 
@@ -71,42 +71,42 @@ class _Reader(AttributeReader):
         }  # fmt: skip
 
     def finished(self) -> Options:
-        found = self._found
+        options = self._options
         for name, parts in self._dependencies.items():
-            found.by_name[name].depends = any_of(parts)
-        for option in list(found.by_name.values()):
+            options.by_name[name].depends = any_of(parts)
+        for option in list(options.by_name.values()):
             for target, condition in option.selects:
-                wanted = found.by_name.get(target)
-                if wanted is not None:
-                    wanted.selected_by.append((option.name, condition))
+                target_option = options.by_name.get(target)
+                if target_option is not None:
+                    target_option.selected_by.append((option.name, condition))
         for name, target, condition in self._implies:
-            wanted = found.by_name.get(target)
-            if wanted is not None:
-                wanted.implied_by.append((name, condition))
-        for names in cycles(found.by_name, found.shared):
-            self._path, line = found.by_name[names[0]].places[0]
+            target_option = options.by_name.get(target)
+            if target_option is not None:
+                target_option.implied_by.append((name, condition))
+        for names in cycles(options.by_name, options.shared):
+            self._path, line = options.by_name[names[0]].places[0]
             through = f", through {', '.join(names[1:6])}" if names[1:] else ""
             self._concerns(names, line, f"{names[0]} depends on itself{through}")
         for name, lines in self._unread.items():
-            unread = found.by_name.get(name)
+            unread = options.by_name.get(name)
             if unread is not None:
                 for concerned in (name, *unread.members):
-                    found.by_name[concerned].unread += lines[:_MOST_UNREAD]
-        return found
+                    options.by_name[concerned].unread += lines[:_MOST_UNREAD]
+        return options
 
     # files
 
     def file(self, path: str, line: int | None) -> bool:
-        """Read one file; whether it is there."""
-        found = self._found
+        """Read one file; whether it exists."""
+        options = self._options
         if path in self._open_files:
             self._warn(line or 0, f"{path} sources itself")
             return True
-        if len(self._open_files) >= _DEEPEST_SOURCE or len(found.files) >= _MOST_FILES:
+        if len(self._open_files) >= _DEEPEST_SOURCE or len(options.files) >= _MOST_FILES:
             self._warn(line or 0, f"{path} is not read: too many files that source each other")
             return True
         blob = self._source.file(path)
-        found.files[path] = blob.oid if blob else ""
+        options.files[path] = blob.oid if blob else ""
         if blob is None:
             return False
         if blob.data is None:
@@ -167,7 +167,7 @@ class _Reader(AttributeReader):
             self._other(bare, first, indented=line[:1] in " \t")
 
     def _first_word(self, bare: str) -> tuple[str, str]:
-        """The word that says what a line is, and the rest; `prompt"text"` and `boolean` count as what they mean."""
+        """The keyword of a line, and the rest; `prompt"text"` and `boolean` are read as `prompt "text"` and `bool`."""
         word = bare.split(None, 1)[0]
         rest = bare[len(word) :]
         if word in self._attributes or word in self._statements:
@@ -202,22 +202,22 @@ class _Reader(AttributeReader):
     # entries
 
     def _common(self) -> Condition:
-        """What everything at this place has in common."""
+        """The condition that all entries at this place share."""
         return self._blocks[-1].condition if self._blocks else YES
 
     def _share(self, condition: Condition) -> Condition:
-        """The condition beside what everything here has in common, under a name: many may share it."""
+        """The condition together with that of the blocks around it, as a shared condition: many entries may have it."""
         common = self._common()
         if len(self._blocks) > _DEEPEST_BLOCK:
             if len(self._blocks) > _DEEPEST_BLOCK + 1:
                 return common  # left open already
-            self._warn(self._blocks[-1].line, "blocks that are nested too deep: what they ask for is left open")
+            self._warn(self._blocks[-1].line, "blocks that are nested too deep: their conditions are left open")
             condition = expressions.left_open(f"{self._path}: blocks that are nested too deep")
-        whole = both(common, condition)
-        if whole == YES or isinstance(whole, SharedCondition):
-            return whole
-        name = f"#{len(self._found.shared)}"
-        self._found.shared[name] = whole
+        combined = both(common, condition)
+        if combined == YES or isinstance(combined, SharedCondition):
+            return combined
+        name = f"#{len(self._options.shared)}"
+        self._options.shared[name] = combined
         return SharedCondition(name)
 
     def _close_entry(self) -> None:
@@ -248,12 +248,12 @@ class _Reader(AttributeReader):
         if not PLAIN_NAME.match(name):
             self._warn(line, f"{name[:60]!a} is no name of an option")
             return
-        if len(self._found.by_name) >= _MOST_OPTIONS:
+        if len(self._options.by_name) >= _MOST_OPTIONS:
             self._warn(line, "too many options")
             return
-        option = self._found.by_name.get(name)
+        option = self._options.by_name.get(name)
         if option is None:
-            option = self._found.by_name[name] = Option(name)
+            option = self._options.by_name[name] = Option(name)
         option.places.append((self._path, line))
         choice = self._blocks[-1].choice if self._blocks else None
         if choice is not None and not option.choice:
@@ -264,7 +264,7 @@ class _Reader(AttributeReader):
     def _choice(self, text: str, line: int) -> None:
         self._choices += 1
         option = Option(f"<choice {self._choices}>", "bool", places=[(self._path, line)])
-        self._found.by_name[option.name] = option
+        self._options.by_name[option.name] = option
         self._entry = KconfigEntry("choice", line, option)
 
     def _menu(self, text: str, line: int) -> None:
@@ -284,11 +284,11 @@ class _Reader(AttributeReader):
 
     def _end(self, text: str, line: int) -> None:
         word = text.split(None, 1)[0]
-        wanted = _BLOCKS[word]
-        if self._blocks and self._blocks[-1].kind == wanted:
+        block_kind = _BLOCKS[word]
+        if self._blocks and self._blocks[-1].kind == block_kind:
             self._blocks.pop()
-        elif any(block.kind == wanted for block in self._blocks):
-            while self._blocks[-1].kind != wanted:
+        elif any(block.kind == block_kind for block in self._blocks):
+            while self._blocks[-1].kind != block_kind:
                 block = self._blocks.pop()
                 self._warn(block.line, f"this {block.kind} has no end before line {line}")
             self._blocks.pop()
@@ -299,27 +299,27 @@ class _Reader(AttributeReader):
 
     def _source_statement(self, text: str, line: int) -> None:
         word = text.split(None, 1)[0]
-        named = self._expanded(text[len(word) :], line).strip().strip("\"'")
+        pattern = self._expanded(text[len(word) :], line).strip().strip("\"'")
         if "r" in word[: -len("source")]:
-            named = posixpath.join(posixpath.dirname(self._path), named)
+            pattern = posixpath.join(posixpath.dirname(self._path), pattern)
         try:
-            path = tree_path(posixpath.normpath(named.lstrip("/")) if named.startswith("/") else named)
+            path = tree_path(posixpath.normpath(pattern.lstrip("/")) if pattern.startswith("/") else pattern)
         except NotATreePath as wrong:
             self._warn(line, f"not sourced: {wrong}")
             return
         if any(char in path for char in "*?["):
             paths = list(_globbed(self._source, path))
-            self._found.files |= {posixpath.dirname(one): self._source.oid(posixpath.dirname(one)) for one in paths[:1]}
-            for one in paths:
-                if not self.file(one, line):
-                    self._warn(line, f"{one} is not here (a partial clone)")
+            self._options.files |= {posixpath.dirname(sourced): self._source.oid(posixpath.dirname(sourced)) for sourced in paths[:1]}
+            for sourced in paths:
+                if not self.file(sourced, line):
+                    self._warn(line, f"{sourced} is not here (a partial clone)")
             return
         if not self.file(path, line) and not word.startswith("o"):
             self._warn(line, f"{path} is not there")
 
 
 def _after_help(lines: list[str], number: int) -> int:
-    """The line after a help text, which ends at the first line that is indented less than its first one."""
+    """The number of the line after a help text, which ends before the first line that is indented less than its first line."""
     total, first = len(lines), 0
     while number < total:
         line = lines[number]
@@ -338,15 +338,15 @@ def _after_help(lines: list[str], number: int) -> int:
 
 
 def _globbed(source: Source, pattern: str) -> Iterator[str]:
-    """The files that a pattern names, in their order; `*` stays inside one directory."""
-    places = [""]
+    """The files that match a pattern, in order; `*` matches no `/`."""
+    directories = [""]
     parts = pattern.split("/")
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
         following = []
-        for place in places:
-            for entry in source.names(place) or ():
+        for directory in directories:
+            for entry in source.names(directory) or ():
                 if entry.kind is (TreeEntryKind.FILE if last else TreeEntryKind.DIRECTORY) and fnmatch.fnmatchcase(entry.name, part):
-                    following.append(f"{place}/{entry.name}" if place else entry.name)
-        places = following[:_MOST_FILES]
-    yield from places
+                    following.append(f"{directory}/{entry.name}" if directory else entry.name)
+        directories = following[:_MOST_FILES]
+    yield from directories

@@ -1,9 +1,9 @@
-"""The toolchain: what Kconfig's probes of compilers and tools would answer, without running any.
+"""The toolchain: the answers to Kconfig's probes of compilers and tools, without running any.
 
-Kconfig asks with `$(shell,…)` and the macros of scripts/Kconfig.include. Here a table answers, for the toolchain that the setting
-`fuzz.toolchain` names. Whatever the table does not know of is answered as a complete and recent GNU toolchain would. An answer is no proof:
-the reader of Kconfig notes which options lean on one. Beside clang stand LLVM's own tools, as `make LLVM=1` takes them; beside gcc the GNU
-ones. The questions were checked on Linux 6.1, 6.12 and 7.1, the versions against the release notes of gcc up to 16 and LLVM up to 22.
+Kconfig probes with `$(shell,…)` and the macros of scripts/Kconfig.include. Here a table answers, for the toolchain that the setting
+`fuzz.toolchain` names. What is not in the table is answered as for a complete and recent GNU toolchain. An answer is no proof: the
+Kconfig parser notes which options depend on one. Clang comes with LLVM's own tools, as with `make LLVM=1`; gcc with the GNU ones.
+The probes were checked on Linux 6.1, 6.12 and 7.1, the versions against the release notes of gcc up to 16 and LLVM up to 22.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import msgspec
 
 from hook.setting_checks import TOOLCHAIN
 
-# flags of cc-option by the first major version of each compiler that takes them; 0: never. The first row found in the flag counts.
+# flags of cc-option, with the first major version of gcc and of clang that accepts them; 0: never. The first row in the flag counts.
 _FLAGS: tuple[tuple[str, int, int], ...] = (
-    ("-D__SIZEOF_INT128__=0", 0, 0),  # a redefinition: CC_HAS_INT128 asks for the failure
+    ("-D__SIZEOF_INT128__=0", 0, 0),  # a redefinition: CC_HAS_INT128 tests that it fails
     ("-mllvm", 0, 14),
     ("enable-trivial-auto-var-init-zero-knowing", 0, 8),
     ("-ftrivial-auto-var-init=", 12, 16),
@@ -63,7 +63,7 @@ _FLAGS: tuple[tuple[str, int, int], ...] = (
     ("-Wa,", 4, 3),
 )
 
-# what `$(success,…)` and `$(shell,…)` run, by a part of the command: the answer with gcc and with clang; a number: from that version on
+# commands of `$(success,…)` and `$(shell,…)`, by a part of the command: the first version of gcc and of clang with which they succeed
 _COMMANDS: tuple[tuple[str, int, int], ...] = (
     ("rust_is_available", -1, -1),  # answered from the toolchain's own rustc
     ("import lxml", 0, 0),
@@ -94,11 +94,11 @@ class NotAToolchain(ValueError):
 
 
 class Toolchain(msgspec.Struct, frozen=True):
-    """A compiler and the tools beside it."""
+    """A compiler and the tools that come with it."""
 
     compiler: str  # gcc or clang
     major: int
-    pahole: str = ""  # 1.25; empty where there is none
+    pahole: str = ""  # 1.25; empty if there is none
     rustc: str = ""
 
     @property
@@ -112,12 +112,12 @@ class Toolchain(msgspec.Struct, frozen=True):
 
     @property
     def rustc_llvm(self) -> str:
-        """The version of the LLVM in rustc; 0 where there is no rustc."""
+        """The version of the LLVM in rustc; 0 if there is no rustc."""
         release = tuple(int(part) for part in (*self.rustc.split("."), "0")[:2]) if self.rustc else ()
         return next((_llvm(llvm) for first, llvm in _RUSTC_LLVM if release >= first), "0")
 
     def takes(self, flag: str) -> bool:
-        """Whether the compiler takes a flag."""
+        """Whether the compiler accepts a flag."""
         for part, gcc, clang in _FLAGS:
             if part in flag:
                 first = gcc if self.compiler == "gcc" else clang
@@ -133,7 +133,7 @@ class Toolchain(msgspec.Struct, frozen=True):
         return True
 
     def prints(self, command: str) -> str:
-        """What a command of `$(shell,…)` would print."""
+        """The output of a command of `$(shell,…)`."""
         if "pahole-version" in command:
             return _number(self.pahole, 100, 1)
         if "rustc-version" in command:
@@ -145,7 +145,7 @@ class Toolchain(msgspec.Struct, frozen=True):
         return ""
 
     def variables(self) -> dict[str, str]:
-        """The variables of scripts/Kconfig.include that hold what the tools said."""
+        """The variables of scripts/Kconfig.include that have the answers of the tools."""
         clang = self.compiler == "clang"
         return {
             "cc-name": "Clang" if clang else "GCC",
@@ -165,7 +165,7 @@ class Toolchain(msgspec.Struct, frozen=True):
 
 
 def toolchain(name: str) -> Toolchain:
-    """The toolchain that a name such as `gcc-12` or `clang-19 pahole-1.25` stands for. Raises NotAToolchain."""
+    """The toolchain with a name such as `gcc-12` or `clang-19 pahole-1.25`. Raises NotAToolchain."""
     parts = re.match(TOOLCHAIN, name)
     if parts is None:
         raise NotAToolchain("a compiler and its version such as gcc-12 or clang-19, and perhaps pahole-1.25 or rustc-1.78 after it")
@@ -174,7 +174,7 @@ def toolchain(name: str) -> Toolchain:
 
 
 def _number(version: str, major: int, minor: int) -> str:
-    """A version as one number, as the scripts of the tree print it; 0 where the tool is not there."""
+    """A version as one number, as the scripts of the tree print it; 0 if there is no such tool."""
     parts = [int(part) for part in version.split(".")] if version else [0]
     return str(parts[0] * major + (parts[1] * minor if len(parts) > 1 else 0))
 

@@ -1,7 +1,7 @@
-"""Bounds: what options could be at most, whatever a person sets; what lies beyond them is in no kernel.
+"""Bounds: the highest value that an option could have, whatever a person sets. A condition beyond the bounds holds in no kernel.
 
-Leans on no search and on no answer of the toolchain. Only a condition that is found to be impossible here proves anything: whatever is not
-followed counts as possible.
+A bound depends on no search and on no answer of the toolchain. Only `impossible` proves anything: what is not followed counts as
+possible.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from hook.kernel.kconfig.expressions import (
 )
 from hook.kernel.kconfig.option import OptionLookup
 
-_MOST_STEPS = 240_000  # of one question; what takes more is possible
+_MOST_STEPS = 240_000  # of one question; a condition that takes more counts as possible
 
 
-class _Over(Exception):
-    """The question has taken as many steps as it may."""
+class _TooManySteps(Exception):
+    """The question has reached its limit of steps."""
 
 
-def impossible(known: OptionLookup, condition: Condition) -> str:
-    """Why a condition holds in no configuration at all of this architecture; empty where it may.
+def impossible(options: OptionLookup, condition: Condition) -> str:
+    """Why a condition holds in no configuration of this architecture; empty if it may hold in one.
 
-    Leans on no answer of the toolchain, on no search and on nothing that could not be read: what is not proved is taken to be possible.
+    An option that depends on a probe of the toolchain, or of which a line could not be read, counts as possible.
     """
-    if known.warnings:
-        return ""  # an option may be defined or selected in what could not be read
-    bounds = _Bounds(known)
+    if options.warnings:
+        return ""  # a line that could not be read may define or select any option
+    bounds = _Bounds(options)
     try:
         if bounds.may_hold(condition):
             return ""
         return bounds.clause(condition)
-    except (_Over, RecursionError):
+    except (_TooManySteps, RecursionError):
         return ""
 
 
 class _Bounds:
-    """Which values options could have at most, whatever a person sets."""
+    """The highest values that options could have, whatever a person sets."""
 
-    def __init__(self, known: OptionLookup) -> None:
-        self._known = known
+    def __init__(self, options: OptionLookup) -> None:
+        self._options = options
         self._on: dict[str, bool] = {}
         self._always: dict[str, bool] = {}
         self._shared: dict[tuple[str, bool], bool] = {}
@@ -109,8 +109,8 @@ class _Bounds:
     def may_be_on(self, name: str) -> bool:
         if name in self._on:
             return self._on[name]
-        self._on[name] = True  # what leads back to itself is not ruled out
-        option = self._known.get(name)
+        self._on[name] = True  # a cycle is not excluded
+        option = self._options.get(name)
         may = False
         if option is not None and option.type in ("bool", "tristate", ""):
             may = (
@@ -121,7 +121,7 @@ class _Bounds:
                 or any(self.may_hold(condition) and self.may_be_on(by) for by, condition in option.implied_by)
             )
         elif option is not None:
-            may = True  # a number or a text: what it is compared with decides
+            may = True  # a number or a text
         self._on[name] = may
         return may
 
@@ -129,7 +129,7 @@ class _Bounds:
         if name in self._always:
             return self._always[name]
         self._always[name] = False
-        option = self._known.get(name)
+        option = self._options.get(name)
         always = False
         if option is not None and option.type in ("bool", "tristate") and not (option.choice or option.probes or option.unread):
             always = any(self.is_always_on(by) and self.always_holds(condition) for by, condition in option.selected_by)
@@ -144,11 +144,11 @@ class _Bounds:
         return always
 
     def clause(self, condition: Condition) -> str:
-        """The part of a condition that cannot hold, down to what is at its root."""
+        """The part of a condition that cannot hold, and the root cause."""
         for _ in range(20):
             match condition:
                 case SharedCondition(name):
-                    condition = self._known.common(name)
+                    condition = self._options.common(name)
                 case Constant():
                     return "n"
                 case Symbol(name):
@@ -162,18 +162,18 @@ class _Bounds:
         return f"{expressions.shown(condition)} cannot hold"
 
     def _clause_of(self, name: str) -> str:
-        option = self._known.get(name)
+        option = self._options.get(name)
         if option is None:
             return f"{name} is not there for this architecture"
         blocked = next((needed for needed in (option.depends, *option.prompts) if not self.may_hold(needed)), None)
-        inner = self._leaf(blocked) if blocked is not None else "nothing that can be on selects it"
+        inner = self._blocked_by(blocked) if blocked is not None else "nothing that can be on selects it"
         return f"{name} cannot be on{f': {inner}' if inner and inner != name else ''}"
 
-    def _leaf(self, condition: Condition) -> str:
+    def _blocked_by(self, condition: Condition) -> str:
         for _ in range(40):
             match condition:
                 case SharedCondition(name):
-                    condition = self._known.common(name)
+                    condition = self._options.common(name)
                 case Conjunction(parts):
                     blocked = next((part for part in parts if not self.may_hold(part)), None)
                     if blocked is None:
@@ -187,14 +187,14 @@ class _Bounds:
         key = (name, always)
         if key not in self._shared:
             self._shared[key] = not always
-            common = self._known.common(name)
+            common = self._options.common(name)
             self._shared[key] = self.always_holds(common) if always else self.may_hold(common)
         return self._shared[key]
 
     def _step(self) -> None:
         self._steps += 1
         if self._steps > _MOST_STEPS:
-            raise _Over
+            raise _TooManySteps
 
 
 def _of_constants(relation: Relation) -> bool:

@@ -1,7 +1,7 @@
 """The macros of Kconfig: `$(NAME)`, `$(NAME,argument,…)`, and the assignments that define them. Nothing is executed.
 
-Follows Documentation/kbuild/kconfig-macro-language.rst. Where the kernel's own reader runs a command, the toolchain's table answers; each
-such answer is noted in `probes`, so that the reader can tell which option leans on it.
+Follows Documentation/kbuild/kconfig-macro-language.rst. Where the kernel's own Kconfig runs a command, the table of the toolchain answers;
+each such answer is noted in `probes`, so that the parser knows which option depends on it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hook.c.brackets import Brackets
 from hook.kernel.kconfig.toolchain import Toolchain
 
 _DEEPEST = 40  # macros inside each other
-_LONGEST = 64 << 10  # characters that one expansion may give
+_LONGEST = 64 << 10  # characters of one expansion
 _MOST_STEPS = 20_000  # expansions for one line of a file
 PARENTHESES = Brackets("(", ")")
 _TEST = lazy_re.compile(  # a comparison of two words by test(1)
@@ -38,23 +38,23 @@ class MacroTooLarge(ValueError):
 
 
 class KconfigMacros:
-    """The macros that are defined at one place of the reading."""
+    """The macros that the lines read so far define."""
 
-    def __init__(self, given: Mapping[str, str], toolchain: Toolchain) -> None:
-        self._values: dict[str, tuple[str, bool]] = {name: (text, False) for name, text in given.items()}
-        self._told = toolchain.variables()
+    def __init__(self, predefined: Mapping[str, str], toolchain: Toolchain) -> None:
+        self._values: dict[str, tuple[str, bool]] = {name: (text, False) for name, text in predefined.items()}
+        self._tool_variables = toolchain.variables()
         self._toolchain = toolchain
         self._steps = 0
         self.probes: list[str] = []  # `PROBE = ANSWER`, of what was expanded since the list was last emptied
 
     def define(self, name: str, operator: str, text: str) -> None:
         """`NAME = text`, `:=` or `+=`. Raises MacroTooLarge."""
-        if name in self._told:
-            return  # what the tree would ask a tool for
+        if name in self._tool_variables:
+            return  # the tree would ask a tool for it
         if operator == "+=" and name in self._values:
-            known, recursive = self._values[name]
+            value, recursive = self._values[name]
             added = text if recursive else self.expand(text)
-            self._values[name] = (f"{known} {added}"[:_LONGEST], recursive)
+            self._values[name] = (f"{value} {added}"[:_LONGEST], recursive)
         elif operator == ":=":
             self._values[name] = (self.expand(text), False)
         else:
@@ -70,53 +70,53 @@ class KconfigMacros:
     def _expand(self, text: str, arguments: tuple[str, ...], depth: int) -> str:
         self._steps += 1
         if depth > _DEEPEST or self._steps > _MOST_STEPS:
-            raise MacroTooLarge("macros that expand without end")
-        out: list[str] = []
-        at, length = 0, 0
-        while (dollar := text.find("$", at)) >= 0:
-            out.append(text[at:dollar])
+            raise MacroTooLarge("the macros expand too deeply or too often")
+        pieces: list[str] = []
+        position, length = 0, 0
+        while (dollar := text.find("$", position)) >= 0:
+            pieces.append(text[position:dollar])
             if text[dollar + 1 : dollar + 2] == "(":
                 end = PARENTHESES.closing(text, dollar + 1)
                 if end < 0:
-                    out.append(text[dollar:])
-                    at = len(text)
+                    pieces.append(text[dollar:])
+                    position = len(text)
                     break
-                piece = self._one(text[dollar + 2 : end], arguments, depth + 1)
-                at = end + 1
+                piece = self._reference(text[dollar + 2 : end], arguments, depth + 1)
+                position = end + 1
             else:
-                piece, at = "$", dollar + 1
-            out.append(piece)
+                piece, position = "$", dollar + 1
+            pieces.append(piece)
             length += len(piece)
             if length > _LONGEST:
                 raise MacroTooLarge(f"a macro that expands to more than {_LONGEST} characters")
-        out.append(text[at:])
-        return "".join(out)
+        pieces.append(text[position:])
+        return "".join(pieces)
 
-    def _one(self, inner: str, arguments: tuple[str, ...], depth: int) -> str:
+    def _reference(self, inner: str, arguments: tuple[str, ...], depth: int) -> str:
         parts = [part for part, _ in PARENTHESES.split(inner)]
         name = self._expand(parts[0], arguments, depth) if "$" in parts[0] else parts[0]
         if name.isdecimal():
             return arguments[int(name[:9])] if int(name[:9]) < len(arguments) else ""
         if name in _ANSWERED:
             return self._answered(name, parts[1:], arguments, depth)
-        given = [self._expand(part, arguments, depth) if "$" in part else part for part in parts[1:]]
-        if name in self._told:
+        expanded = [self._expand(part, arguments, depth) if "$" in part else part for part in parts[1:]]
+        if name in self._tool_variables:
             if name not in ("m32-flag", "m64-flag"):
-                self.probes.append(f"$({name}) = {self._told[name]}")
-            return self._told[name]
+                self.probes.append(f"$({name}) = {self._tool_variables[name]}")
+            return self._tool_variables[name]
         if name in ("info", "warning-if", "error-if", "warning", "error", "filename", "lineno"):
             return ""
         if name not in self._values:
             return ""
         value, recursive = self._values[name]
-        return self._expand(value, (name, *given), depth) if recursive and "$" in value else value
+        return self._expand(value, (name, *expanded), depth) if recursive and "$" in value else value
 
     def _answered(self, name: str, parts: list[str], arguments: tuple[str, ...], depth: int) -> str:
-        """What a probe would say: the command is matched as it is written, and never run."""
+        """The answer of a probe: the command is matched as text, and never run."""
         raw = [self._with_arguments(part, arguments) for part in parts]
         plain = self._tested(parts, arguments, depth) if name in ("success", "failure", "if-success") else None
         if plain is not None and name != "if-success":
-            return "y" if plain is not (name == "failure") else "n"  # a comparison of texts leans on no tool but those asked for in it
+            return "y" if plain is not (name == "failure") else "n"  # a comparison of texts depends on no tool but those named in it
         if name == "shell":
             worked_out = _arithmetic(self._expand(",".join(parts), arguments, depth)) if parts[:1] and "expr " in parts[0] else None
             answer = self._toolchain.prints(",".join(raw)) if worked_out is None else worked_out
@@ -140,7 +140,7 @@ class KconfigMacros:
         return answer
 
     def _tested(self, parts: list[str], arguments: tuple[str, ...], depth: int) -> bool | None:
-        """What `test` would say, where the command is a plain comparison of two words; None where it is not."""
+        """The result of `test`, if the command is a plain comparison of two words; else None."""
         if not parts or not parts[0].lstrip().startswith(("test ", "[ ")):
             return None
         words = _TEST.fullmatch(self._expand(",".join(parts[:1]), arguments, depth).strip())
@@ -156,11 +156,13 @@ class KconfigMacros:
     def _with_arguments(self, text: str, arguments: tuple[str, ...]) -> str:
         if not arguments or "$(" not in text:
             return text
-        return re.sub(r"\$\((\d)\)", lambda found: arguments[int(found[1])] if int(found[1]) < len(arguments) else "", text)[:_LONGEST]
+        return re.sub(r"\$\((\d)\)", lambda reference: arguments[int(reference[1])] if int(reference[1]) < len(arguments) else "", text)[
+            :_LONGEST
+        ]
 
 
 def _arithmetic(command: str) -> str | None:
-    """What `expr A / B` and its like print; None for any other command, and where expr would fail."""
+    """The output of `expr A / B` and its like; None for any other command, and if expr would fail."""
     words = _EXPR.match(command)
     if words is None:
         return None
