@@ -42,6 +42,7 @@ class MailedPatch(msgspec.Struct, frozen=True):
     note: str = ""  # for the person: how it was read
     as_git: bytes = b""  # the diff that `git am` finds in the mail, where that is not this one
     left_out: str = ""  # why it is not judged, though `git am` would apply it
+    older: tuple[MailedPatch, ...] = ()  # versions of it in the same mailbox, which are not judged
 
 
 class _Letter(msgspec.Struct, frozen=True):
@@ -106,14 +107,16 @@ def _patches(letters: Sequence[_Letter], name: str, data: bytes) -> tuple[Mailed
 
 
 _DIFF = lazy_re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ |GIT binary patch|@@ -\d)", re.MULTILINE)
-_HUNK = lazy_re.compile(rb"^@@ -\d", re.MULTILINE)
+# what git applies; a diff in HTML may have its other lines and still be damaged
+_APPLIES = lazy_re.compile(
+    rb"^(?:@@ -\d|GIT binary patch|(?:old|new|deleted file|new file) mode [0-7]|(?:rename|copy) from )", re.MULTILINE
+)
 # what tells one diff from another: its paths, its hunks and their lines
-_CHANGES = lazy_re.compile(rb"(?m)^(?:diff --git |--- (?!$)|\+\+\+ |@@ -|[ +-])[^\r\n]*")
+_CHANGES = lazy_re.compile(
+    rb"(?m)^(?:diff --git |--- (?!$)|\+\+\+ |@@ -|[ +-]|(?:old|new|deleted file|new file) mode |(?:rename|copy) |literal |delta )[^\r\n]*"
+)
 _FROM_LINE = lazy_re.compile(rb"\A\s*>?From [^\n]*\n")
 _HEADER_LINE = lazy_re.compile(rb"[!-9;-~]+:|[ \t]")
-_KNOWN_HEADER = lazy_re.compile(
-    rb"^(?:from|subject|date|message-id|content-type|mime-version|received|return-path):", re.IGNORECASE | re.MULTILINE
-)
 _MULTIPART = lazy_re.compile(rb"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
 _ENCRYPTED = lazy_re.compile(
     rb"^content-type:\s*(?:multipart/encrypted|application/(?:x-)?pkcs7-mime)|^-----BEGIN PGP MESSAGE", re.IGNORECASE | re.MULTILINE
@@ -145,10 +148,7 @@ def _as_bytes_of_text(data: bytes) -> bytes:
 def _is_mail(data: bytes) -> bool:
     """By the rule of `git am`: a mailbox's From line, or nothing but header lines up to the first empty line."""
     start = data.lstrip()
-    if start.startswith((b"From ", b">From ")):
-        return True
-    head = _head(start)
-    return bool(_KNOWN_HEADER.search(head)) and all(_HEADER_LINE.match(line) for line in head.splitlines())
+    return start.startswith((b"From ", b">From ")) or all(_HEADER_LINE.match(line) for line in _head(start).split(b"\n"))
 
 
 def _head(mail: bytes) -> bytes:
@@ -180,7 +180,7 @@ def _mails(data: bytes, repo: Repository, private: pathlib.Path) -> Iterator[byt
 def _letters(mails: Iterable[bytes], repo: Repository, private: pathlib.Path) -> Iterator[_Letter]:
     read = 0
     for mail in mails:
-        if _ENCRYPTED.search(_head(mail)) or not _MAY_MATTER.search(mail):
+        if not _MAY_MATTER.search(mail):
             continue
         read += 1
         if read > _MOST_MAILS:
@@ -199,7 +199,7 @@ def _of_parts(mail: bytes, repo: Repository, private: pathlib.Path) -> list[_Let
     except RecursionError:
         return [whole]  # parts in parts in parts: git reads a few levels
     ours = b"".join(letter.patch.diff for letter in letters)
-    if not _HUNK.search(whole.patch.diff) or _CHANGES.findall(whole.patch.diff) == _CHANGES.findall(ours):
+    if not _APPLIES.search(whole.patch.diff) or _CHANGES.findall(whole.patch.diff) == _CHANGES.findall(ours):
         return letters
     if not any(letter.has_diff for letter in letters):
         return [whole]
@@ -242,7 +242,7 @@ def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
             prerequisites=_prerequisites(text) or _prerequisites(diff),
         ),
         # a diff in HTML has most likely lost its white space, or its angle brackets; git am tries it all the same
-        has_diff=bool((_HUNK if _HTML.search(head) else _DIFF).search(diff)),
+        has_diff=bool((_APPLIES if _HTML.search(head) else _DIFF).search(diff)),
         is_reply=title.is_reply,
     )
 
@@ -287,7 +287,7 @@ def holds_diff(mail: bytes) -> bool:
     """Whether a mail may hold a diff: at once, encoded, or in a part of it. A cheap look, before git reads the mail."""
     if _DIFF.search(mail):
         return True
-    if not _ENCODED.search(mail) or _ENCRYPTED.search(_head(mail)):
+    if not _ENCODED.search(mail):
         return False
     import email
     import email.policy
@@ -311,9 +311,10 @@ def _in_order(sent: Sequence[MailedPatch]) -> tuple[list[MailedPatch], list[Mail
         if other is None:
             kept[key] = patch
         elif patch.version != other.version:
-            newer = max(patch, other, key=lambda mailed: mailed.version)
-            older = min(patch, other, key=lambda mailed: mailed.version)
-            kept[key] = msgspec.structs.replace(newer, note=f"version {older.version}, in the same mailbox, is ignored")
+            old, new = sorted((patch, other), key=lambda mailed: mailed.version)
+            older = (*new.older, *old.older, msgspec.structs.replace(old, older=()))
+            note = f"version {old.version}, in the same mailbox, is ignored"
+            kept[key] = msgspec.structs.replace(new, older=older, note=note)
         elif patch.subject == other.subject:
             if _CHANGES.findall(patch.diff) != _CHANGES.findall(other.diff):
                 copies.append(patch)

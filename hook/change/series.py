@@ -15,6 +15,8 @@ from hook.failure import CannotJudge
 from hook.source import overlay, scratch
 from hook.source.git import Repository
 
+_MOST_OLDER = 20  # versions of one patch in a mailbox that are tried
+
 
 class Unread(msgspec.Struct, frozen=True):
     """A patch of the series without a change to judge."""
@@ -37,7 +39,8 @@ class Series(msgspec.Struct, frozen=True):
     def changes(self, first: int = 0) -> Iterator[Change | Unread]:
         """Each patch from the `first` on as a change; those before it are applied, and not read.
 
-        After one that does not apply the others are not tried, and each says so.
+        After one that does not apply the others are not tried, and each says so. Where an older version of a patch
+        applies beside it, as `git am` would do, neither is judged.
         """
         below: overlay.Overlay | None = None
         broken = ""
@@ -58,11 +61,23 @@ class Series(msgspec.Struct, frozen=True):
                 if not skipped:
                     yield Unread(label, str(wrong), failed=True)
                 continue
-            if made.files:
+            if len(mailed.older) > _MOST_OLDER:
+                yield Unread(label, f"the mailbox has more than {_MOST_OLDER} older versions of it", failed=True)
+            elif both := next((older for older in mailed.older if self._applies(older, below)), None):
+                why = f"version {both.version} of it, in the same mailbox, applies beside it; `git am` would apply both"
+                yield Unread(label, why, failed=True)
+            elif made.files:
                 unborn = self.base.commit == self._repo.empty_tree
-                yield Change(label, below.repo, made, "" if unborn else self.base.commit, below.old_tree, below.new_tree)
+                yield Change(label, below.repo, made, "" if unborn else self.base.commit, below.old_tree, below.new_tree, note=mailed.note)
             else:
                 yield Unread(label, "the patch changes nothing", failed=False)
+
+    def _applies(self, mailed: mail.MailedPatch, below: overlay.Overlay) -> bool:
+        try:
+            apply(self._repo, self._scratch, self.base.commit, mailed, below)
+        except CannotJudge:
+            return False
+        return True
 
 
 @contextlib.contextmanager

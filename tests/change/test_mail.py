@@ -8,8 +8,9 @@ import quopri
 
 import pytest
 
+from hook import config
 from hook.change import mail
-from hook.change.series import apply
+from hook.change.series import Unread, apply, read
 from hook.failure import CannotJudge
 from hook.source import git, overlay
 from tests.small_kernel import Kernel
@@ -193,6 +194,11 @@ def judged(kernel: Kernel, scratch: pathlib.Path, base: str, data: bytes) -> str
     return below.new_tree
 
 
+SEPARATOR = b"From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
+CHMOD = b"diff --git a/mm/Makefile b/mm/Makefile\nold mode 100644\nnew mode 100755\n"
+RENAME = b"diff --git a/mm/pool.c b/mm/p.c\nsimilarity index 100%\nrename from mm/pool.c\nrename to mm/p.c\n"
+
+
 def test_what_is_judged_of_a_mail_is_what_git_am_applies(kernel: Kernel, scratch: pathlib.Path) -> None:
     base = kernel.head()
     for name in ("one", "two"):
@@ -207,6 +213,14 @@ def test_what_is_judged_of_a_mail_is_what_git_am_applies(kernel: Kernel, scratch
         multipart(("text/plain", b"See below.\n"), ("text/html", two)),
         letter(two, "Content-Type: text/html\n"),
         letter(two, subject="Re: [PATCH] mm: two"),
+        letter(two, "Content-Type: application/pkcs7-mime\n"),
+        SEPARATOR
+        + letter(one)
+        + b"\n"
+        + SEPARATOR
+        + letter(b"--x\n\n" + two + b"\n--x--\n", 'Content-Type: multipart/encrypted; boundary="x"\n'),
+        multipart(("text/plain", CHMOD), ("text/html", RENAME)),
+        b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(b"From: Jo <jo@example.org>\n\nmm: two\n---\n" + two),
     ]
     for data in mails:
         assert judged(kernel, scratch, base, data) == as_git_am(kernel, base, data), data
@@ -215,15 +229,27 @@ def test_what_is_judged_of_a_mail_is_what_git_am_applies(kernel: Kernel, scratch
 def test_what_git_am_would_apply_and_is_not_judged_is_said(series: Kernel, scratch: pathlib.Path) -> None:
     sent = formatted(series, "-n", "HEAD~2")
     other = os.fsencode(series.git("diff", "HEAD~1")).replace(b"+", b"+ ", 9)
-    separator = b"From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
     second = sent[sent.rindex(b"\nFrom ") + 1 :]
     for own, why in (
-        (separator + letter(other, subject="Re: [PATCH 2/2] mm: set a to x"), "a reply with a diff of its own"),
+        (SEPARATOR + letter(other, subject="Re: [PATCH 2/2] mm: set a to x"), "a reply with a diff of its own"),
         (second.replace(b"\n+", b"\n+ "), "another diff"),
     ):
         patches = split(series, scratch, sent + own)
         assert [bool(patch.left_out) for patch in patches] == [False, False, True]
         assert why in patches[2].left_out
+
+
+def test_an_older_version_that_applies_beside_the_newer_leaves_both_open(kernel: Kernel) -> None:
+    first, again, beside = (
+        letter(f"--- /dev/null\n+++ b/{name}.c\n@@ -0,0 +1 @@\n+int {name};\n".encode(), subject=f"[PATCH v{version} 1/1] mm: one")
+        for name, version in (("one", 1), ("one", 2), ("two", 2))
+    )
+    repo = git.find(kernel.path)
+    for newer, why in ((again, "version 1, in the same mailbox, is ignored"), (beside, "`git am` would apply both")):
+        with read(repo, config.resolve(()), SEPARATOR + first + b"\n" + SEPARATOR + newer, "mail", None) as mailed:
+            (found,) = mailed.changes()
+        assert why in (found.why if isinstance(found, Unread) else found.note)
+        assert isinstance(found, Unread) == (newer is beside)
 
 
 def test_a_mailbox_of_empty_mails_costs_no_process_for_each(kernel: Kernel, scratch: pathlib.Path) -> None:
