@@ -1,7 +1,6 @@
-"""Reach: whether a fuzzer in a virtual machine can run the changed code, as one part of the evidence proves it.
+"""Reach: the answer of one proof to whether a fuzzer in a virtual machine can run the changed code.
 
-Each kind of proof (what a driver binds to, the call paths from user space, what no kernel for the target holds) says so in this form;
-hook.evidence.reach.reachability puts them together.
+hook.evidence.reach.reachability puts the answers together.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ MOST_FACTS = 6  # of one answer
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """What one proof says of one part of a change."""
+    """The answer of one proof for one part of a change."""
 
     answer: Answer
-    facts: tuple[Fact, ...] = ()  # what proves it, each with its place; of a chain each hop, from user space down
-    devices: tuple[str, ...] = ()  # that make the code run, as a person names them: "e1000e", "dummy_hcd with raw-gadget"
-    reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)  # options that this call path needs, For: reach
+    facts: tuple[Fact, ...] = ()  # the proof; of a call path each hop, from user space down
+    devices: tuple[str, ...] = ()  # that the code needs, as a person reads them: "e1000e", "dummy_hcd with raw-gadget"
+    reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)  # options that this path needs, For: reach
     disable: tuple[str, ...] = ()  # those among `reasons` that have to be off
     assumptions: tuple[str, ...] = ()
-    interfaces: tuple[str, ...] = ()  # KIND:NAME, that a program drives to get there, the nearest first
-    question: str = ""  # what stays open, in words, where the answer is UNKNOWN
-    files: tuple[str, ...] = ()  # of YES: those that have to be built for it, beside the ones of `facts`
+    interfaces: tuple[str, ...] = ()  # KIND:NAME, through which a program gets there, the nearest first
+    question: str = ""  # of UNKNOWN: what is not known
+    files: tuple[str, ...] = ()  # of YES: files that must be built, beside those of `facts`
 
 
 def yes(
@@ -37,17 +36,17 @@ def yes(
 
 
 def no(fact: Fact, *more: Fact, assumptions: tuple[str, ...] = ()) -> Reach:
-    """That nothing can make it run: `fact` proves it, with `more`."""
+    """That nothing can make it run: `fact` and `more` prove it."""
     return Reach(Answer.NO, (fact, *more), assumptions=assumptions)
 
 
 def unknown(question: str, *facts: Fact, devices: tuple[str, ...] = ()) -> Reach:
-    """That it is not known, and what would have to be."""
+    """That it is not known, and why."""
     return Reach(Answer.UNKNOWN, facts, devices, question=question)
 
 
 def any_of(parts: Iterable[Reach]) -> Reach:
-    """The answer of a whole that any of its parts can make run."""
+    """The answer for code that runs where any of its parts runs."""
     parts = list(parts)
     yes = next((part for part in parts if part.answer is Answer.YES), None)
     if yes is not None:

@@ -1,8 +1,8 @@
-"""Reachability: whether a fuzzer can run what changes, as all proofs together say.
+"""Reachability: whether a fuzzer can run the changed code, by all proofs together.
 
-The rules are those that farms give to whoever judges, in this order: hardware that no virtual machine has is out of reach, and so is
-teardown that user space cannot ask for; code of a device that the machine or the kernel itself provides is in reach; so is code with a
-proved call path from user space. The rest stays open, with the question in words.
+The rules are those of fuzzing farms, in this order: hardware that no virtual machine has is out of reach, and so is teardown that user
+space cannot trigger; code of a device that the machine or the kernel itself provides is in reach; so is code with a proved call path from
+user space. The rest stays open, with a question in words.
 
 The proofs: docs/reachability.md, docs/call-paths.md.
 """
@@ -34,24 +34,24 @@ if typing.TYPE_CHECKING:
     from hook.syzlang.checkout import Descriptions
 
 _NOTHING = Reach(Answer.UNKNOWN)
-# of what stands in functions
+# classes of edits inside functions
 _STATEMENTS = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT, ChangeClass.LOG_CALL, ChangeClass.TRACEPOINT_CALL))
 _ADDITIONS = frozenset(
     (ChangeClass.FUNCTION_ADDED, ChangeClass.DECLARATION, ChangeClass.COMMENT, ChangeClass.DOC_COMMENT, ChangeClass.WHITE_SPACE)
 )
-_HARDWARE = ("drivers/", "sound/")  # where the code is that binds to devices
-_BOOT = ("arch/",)  # where the code is that runs before the kernel does
-_CORES = ("net/",)  # where subsystems are that only drivers lead to, such as mac80211
+_HARDWARE = ("drivers/", "sound/")  # code that binds to devices
+_BOOT = ("arch/",)  # code that may run before the kernel does
+_CORES = ("net/",)  # subsystems that only drivers may lead to, such as mac80211
 _MAX_HOPS = 24  # from a changed function to an entry point
-_MAX_CALLER_FILES = 24  # in which the callers of one function are looked for, the nearest first
+_MAX_CALLER_FILES = 24  # searched for callers of one function, the nearest first
 _MOST_NAMED = 3  # functions, in a question
-_MOST_FILES = 24  # of one change that are looked into; the rest stays open
+_MOST_FILES = 24  # of one change that are asked; the rest stays open
 
 
 class Reached(msgspec.Struct, frozen=True):
     """What is known of a whole change."""
 
-    answers: Mapping[str, Reach]  # path -> what is said of that file
+    answers: Mapping[str, Reach]  # by path
     facts: tuple[Fact, ...] = ()  # of the file that is reached, from user space down
     devices: tuple[str, ...] = ()
     reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)
@@ -66,12 +66,12 @@ class Reached(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What the fuzzed machine is, and how far call paths are followed."""
+    """The fuzzed machine, and how far call paths are followed."""
 
     vm: machine.Machine
     bounds: call_paths.SearchBounds
-    driver_files: int  # read for what drivers bind to, and for who uses them
-    descriptions: Descriptions | None = None  # of system calls, where the person has a checkout of them
+    driver_files: int  # read for drivers and their users
+    descriptions: Descriptions | None = None  # of system calls, from a checkout of syzkaller
     left_out: frozenset[teardown.RunsAt] = teardown.LEFT_OUT
 
 
@@ -96,51 +96,57 @@ def limits(settings: Settings, state_dir: pathlib.Path, *, short: bool = False) 
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, within: Limits) -> Reached:
-    """What is known of how a fuzzer gets to what a patch may change; `source` is the tree with it applied."""
-    wanted: dict[str, list[tuple[str, str]]] = {}
-    only_added: set[str] = set()  # files of which nothing else changed than that functions were added
-    only_functions: set[str] = set()  # files of which nothing else changed: when these run tells when the change does
+    """Whether a fuzzer can run what a patch may change; `source` is the tree with the patch applied."""
+    functions_of: dict[str, list[tuple[str, str]]] = {}
+    only_added: set[str] = set()  # files to which nothing but functions was added
+    only_functions: set[str] = set()  # files in which only functions changed: the change runs when these run
     for file, finding in zip(patch.files, evidence.findings, strict=True):
         if finding.proof or not file.new_blob:
             continue
         changed = finding.functions.changed if finding.functions is not None else ()
-        wanted[file.path] = [(file.path, function.name) for function in changed if not function.gone]
+        functions_of[file.path] = [(file.path, function.name) for function in changed if not function.gone]
         if _STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
             only_functions.add(file.path)
         if _ADDITIONS.issuperset(finding.change_classes) and changed and all(function.why == "added" for function in changed):
             only_added.add(file.path)
-    # what is read on the way proves nothing where it leads nowhere: a verdict rests on what its facts name
-    look = _Look(msgspec.structs.replace(source, read_blobs={}), kernel, within)
-    answers = dict.fromkeys(wanted, _NOTHING)
-    for path in list(wanted)[:_MOST_FILES]:
+    # only the files of the facts count as read: a file that led nowhere proves nothing
+    search = _Search(msgspec.structs.replace(source, read_blobs={}), kernel, within)
+    answers = dict.fromkeys(functions_of, _NOTHING)
+    for path in list(functions_of)[:_MOST_FILES]:
         try:
-            answers[path] = _of_a_kernel(look.at(path, wanted[path], path in only_functions), kernel, path)
+            answers[path] = _of_a_kernel(search.of_file(path, functions_of[path], path in only_functions), kernel, path)
             if path in only_added and answers[path].answer is not Answer.NO:
-                answers[path] = _of_additions(answers[path], source, path, [name for _, name in wanted[path]])
+                answers[path] = _of_additions(answers[path], source, path, [name for _, name in functions_of[path]])
         except CannotJudge as wrong:
             answers[path] = unknown(f"not known: what runs {path}; not everything could be read: {wrong}")
     redactor = redaction.of(patch.diff)
-    found = together({path: _without_secrets(reach, redactor) for path, reach in answers.items()})
-    source.read_blobs.update({fact.place.path: fact.place.blob for fact in found.facts if fact.place.blob})
-    return found
+    reached = together({path: _without_secrets(reach, redactor) for path, reach in answers.items()})
+    source.read_blobs.update({fact.place.path: fact.place.blob for fact in reached.facts if fact.place.blob})
+    return reached
 
 
 def _of_a_kernel(reach: Reach, kernel: Kernel, path: str) -> Reach:
-    """The answer, unless it is a `no` from a tree that is no whole kernel, or a `yes` by code that no kernel for the target has.
+    """The answer, unless it is a `no` from a tree that is no whole kernel, or a `yes` through code that no kernel for the target has.
 
-    What is not in such a tree may be elsewhere.
+    Callers that an incomplete tree lacks may be elsewhere.
     """
     if reach.answer is Answer.NO and kernel.strangeness:
         return unknown(f"not known: what runs {path}; {kernel.strangeness}")
     if reach.answer is Answer.YES:
-        for way in dict.fromkeys((path, *reach.files, *(fact.place.path for fact in reach.facts))):
-            if way.endswith(".c") and not kernel.holds(kernel.built_if(way).condition) and (clause := kernel.excluded(way)):
-                return unknown(f"not known: what runs {path}; no configuration of the target was found that builds {way}: {clause}")
+        for proving_file in dict.fromkeys((path, *reach.files, *(fact.place.path for fact in reach.facts))):
+            if (
+                proving_file.endswith(".c")
+                and not kernel.holds(kernel.built_if(proving_file).condition)
+                and (clause := kernel.excluded(proving_file))
+            ):
+                return unknown(
+                    f"not known: what runs {path}; no configuration of the target was found that builds {proving_file}: {clause}"
+                )
     return reach
 
 
 def _of_additions(reach: Reach, source: Source, path: str, added: list[str]) -> Reach:
-    """The answer, unless nothing calls what was added: that the object is used says nothing of it."""
+    """The answer, unless nothing calls the added functions: then it does not help that the rest of the file is reached."""
     from hook.evidence.reach import uncalled
 
     if uncalled.is_uncalled(source, path, added):
@@ -148,8 +154,8 @@ def _of_additions(reach: Reach, source: Source, path: str, added: list[str]) -> 
     return reach
 
 
-class _Look:
-    """Looks at one tree; what was read for one file serves the next."""
+class _Search:
+    """Searches one tree; what was read for one file serves the next."""
 
     def __init__(self, source: Source, kernel: Kernel, within: Limits) -> None:
         self._source, self._kernel, self._within = source, kernel, within
@@ -164,50 +170,49 @@ class _Look:
 
         return drivers.Drivers(self._source, self._kernel, self._within.vm, min(self._within.driver_files, drivers.FILES_OF_A_QUESTION))
 
-    def at(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
-        """What is said of a file of which `functions` changed, perhaps `nothing_else`. Raises GitError."""
+    def of_file(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
+        """The answer for a file of which `functions` changed, and perhaps `nothing_else`. Raises GitError."""
         source, kernel, bounds = self._source, self._kernel, self._within.bounds
         within = self._within
         ending = teardown.gate(functions, source, kernel, bounds, within.left_out) if functions and nothing_else else _NOTHING
 
-        def way_in() -> Reach:
+        def call_path() -> Reach:
             return call_paths.reach(functions, self._search, self._within.descriptions) if functions else _NOTHING
 
         if path.startswith(_HARDWARE):
             hardware = self._drivers.of_file(path)
             if hardware.answer is Answer.NO and (why := teardown.without_device(functions, source, kernel, bounds)):
                 hardware = unknown(f"runs without a device, at boot or as a module is unloaded: {why}")
-            return of_file(hardware, ending, way_in)
+            return of_file(hardware, ending, call_path)
         if path.startswith(_BOOT):
-            # of what uses such an object nothing follows; that it is gone when the kernel runs is its own
-            gone = self._drivers.of_file(path)
-            return of_file(gone if gone.answer is Answer.NO else _NOTHING, ending, way_in)
-        # who uses another object of the kernel may use something else of it than what changed: a call path says more
-        found = of_file(_NOTHING, ending, way_in)
-        if found.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
-            return _or(found, self._drivers.of_file(path))
-        return found
+            # the users of such an object prove nothing; that it is gone when the kernel runs, does
+            before_boot = self._drivers.of_file(path)
+            return of_file(before_boot if before_boot.answer is Answer.NO else _NOTHING, ending, call_path)
+        # a user of core code need not use the function that changed: a call path proves more
+        by_call = of_file(_NOTHING, ending, call_path)
+        if by_call.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
+            return _or(by_call, self._drivers.of_file(path))
+        return by_call
 
 
-def with_answers(evidence: Evidence, patch: Patch, found: Reached) -> Evidence:
-    """The evidence with the answers filled in; what is out of reach is shown by what proves it."""
+def with_answers(evidence: Evidence, patch: Patch, reached: Reached) -> Evidence:
+    """The evidence with the answers filled in."""
     findings = tuple(
-        _answered(finding, found.answers[file.path]) if file.path in found.answers else finding
+        _answered(finding, reached.answers[file.path]) if file.path in reached.answers else finding
         for file, finding in zip(patch.files, evidence.findings, strict=True)
     )
-    # what changed is known all the same, and where one would aim who has the device
     return msgspec.structs.replace(evidence, findings=findings)
 
 
-def _answered(finding: Finding, said: Reach) -> Finding:
-    if said.answer is Answer.NO and not said.facts:
-        return finding  # a claim without a place is none
-    if said.answer is Answer.NO:
-        return msgspec.structs.replace(finding, reachable=No(said.facts[0]))
-    return msgspec.structs.replace(finding, reachable=Yes(said.facts) if said.answer is Answer.YES else Open(said.question))
+def _answered(finding: Finding, reach: Reach) -> Finding:
+    if reach.answer is Answer.NO and not reach.facts:
+        return finding  # no proof
+    if reach.answer is Answer.NO:
+        return msgspec.structs.replace(finding, reachable=No(reach.facts[0]))
+    return msgspec.structs.replace(finding, reachable=Yes(reach.facts) if reach.answer is Answer.YES else Open(reach.question))
 
 
-def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reach:
+def of_file(hardware: Reach, ending: Reach, call_path: Callable[[], Reach]) -> Reach:
     """What the proofs about one changed file say together.
 
     `hardware` is about what its drivers bind to, `ending` about functions that run only when something begins or ends; either says nothing
@@ -220,26 +225,26 @@ def of_file(hardware: Reach, ending: Reach, way_in: Callable[[], Reach]) -> Reac
         return _with(ending, hardware) if ending.answer is Answer.YES else ending
     if hardware.answer is Answer.YES:
         return hardware
-    found = way_in()
-    if found.answer is Answer.YES:
-        return found
-    question = "; ".join(reach.question for reach in (hardware, found) if reach.question)
+    by_call = call_path()
+    if by_call.answer is Answer.YES:
+        return by_call
+    question = "; ".join(reach.question for reach in (hardware, by_call) if reach.question)
     return msgspec.structs.replace(_NOTHING, question=question)
 
 
-def _without_secrets(found: Reach, redactor: redaction.Redactor) -> Reach:
-    """Facts quote lines of the change too, and verdicts are published."""
-    facts = tuple(msgspec.structs.replace(fact, claim=redactor.text(fact.claim), text=redactor.text(fact.text)) for fact in found.facts)
-    return msgspec.structs.replace(found, facts=facts, question=redactor.text(found.question))
+def _without_secrets(reach: Reach, redactor: redaction.Redactor) -> Reach:
+    """The answer with secrets cut out: facts quote lines of the change, and verdicts are published."""
+    facts = tuple(msgspec.structs.replace(fact, claim=redactor.text(fact.claim), text=redactor.text(fact.text)) for fact in reach.facts)
+    return msgspec.structs.replace(reach, facts=facts, question=redactor.text(reach.question))
 
 
-def _or(first: Reach, other: Reach) -> Reach:
-    """The second where it is reached, else the first."""
-    return other if other.answer is Answer.YES else first
+def _or(first: Reach, second: Reach) -> Reach:
+    """The second answer where it is YES, else the first."""
+    return second if second.answer is Answer.YES else first
 
 
 def together(answers: Mapping[str, Reach]) -> Reached:
-    """What is known of a change, by what is known of each of its files: one that is reached is enough to fuzz it."""
+    """The answer for a change, by those for its files: one that is reached is enough to fuzz it."""
     yes = [reach for reach in answers.values() if reach.answer is Answer.YES]
     if not yes:
         questions = (reach.question for reach in answers.values() if reach.answer is Answer.UNKNOWN and reach.question)
@@ -256,19 +261,19 @@ def together(answers: Mapping[str, Reach]) -> Reached:
     )
 
 
-def _with(first: Reach, other: Reach) -> Reach:
-    """The first, with what makes the second hold beside it."""
-    if other.answer is not Answer.YES:
+def _with(first: Reach, also: Reach) -> Reach:
+    """The first answer, with what the second needs and proves where it is YES."""
+    if also.answer is not Answer.YES:
         return first
     return Reach(
         first.answer,
-        (*other.facts, *first.facts),
-        _each((first.devices, other.devices)),
-        {**other.reasons, **first.reasons},
-        _each((first.disable, other.disable)),
-        _each((first.assumptions, other.assumptions)),
-        _each((first.interfaces, other.interfaces)),
-        files=_each((first.files, other.files)),
+        (*also.facts, *first.facts),
+        _each((first.devices, also.devices)),
+        {**also.reasons, **first.reasons},
+        _each((first.disable, also.disable)),
+        _each((first.assumptions, also.assumptions)),
+        _each((first.interfaces, also.interfaces)),
+        files=_each((first.files, also.files)),
     )
 
 

@@ -25,7 +25,7 @@ def is_uncalled(source: Source, path: str, added: Collection[str]) -> bool:
     if not given_to or not all(macro.startswith(_EXPORTS) for macro in given_to):
         return False  # not exported, or an initcall, or given to another macro that may register it
     for name in added:
-        found = callers(source, name, _BOUNDS)
-        if found.cut or any(use.user not in added for use in found.items):
+        users = callers(source, name, _BOUNDS)
+        if users.cut or any(use.user not in added for use in users.items):
             return False
     return True

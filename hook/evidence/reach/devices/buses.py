@@ -1,6 +1,6 @@
-"""Buses: how a driver that registers on one comes to a device, and which of the kernel's own virtual devices host it.
+"""Buses: where the devices of each come from, and which of the kernel's own virtual devices provide them.
 
-What stands here are names only. Whether the tree under review has a provider is asked of its Kconfig, never assumed.
+These are names only. Whether the tree under review has a provider is looked up in its Kconfig, never assumed.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import msgspec
 from hook import lazy_re
 
 
-class Way(enum.StrEnum):
-    """How devices come to a bus."""
+class DeviceOrigin(enum.Enum):
+    """Where the devices of a bus come from."""
 
-    PCI = "pci"  # ids that the catalogue answers
-    VIRTIO = "virtio"
-    HOSTED = "hosted"  # user space makes any device of this bus, through a provider
-    BY_HAND = "by hand"  # user space can have a driver of this bus bound by its name, and through a provider answers for its chip
-    DESCRIBED = "described"  # by firmware (ACPI, device tree), or by code of the kernel that makes a device by its name
-    ABSENT = "absent"  # no virtual machine of the catalogue has such a bus
-    NAMED = "named"  # another module makes the device, and its name says which
-    OPEN = "open"  # nothing here tells
+    PCI = enum.auto()  # the machine, which has devices by PCI ids
+    VIRTIO = enum.auto()  # the machine, too
+    USER_SPACE = enum.auto()  # makes any device of the bus, through a provider
+    MANUAL_BIND = enum.auto()  # user space has a driver bound by its name, and answers for the chip through a provider
+    FIRMWARE = enum.auto()  # ACPI or a device tree; or code of the kernel that makes a device by its name
+    OTHER_DRIVER = enum.auto()  # another driver makes the device, and the device's name says which
+    ABSENT = enum.auto()  # no virtual machine of the catalogue has such a bus
+    UNKNOWN = enum.auto()
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -38,12 +38,20 @@ class Bus(msgspec.Struct, frozen=True):
     """A bus, or a subsystem that drivers register with as they do on one."""
 
     name: str
-    way: Way
-    what: str = ""  # the question that stays open, why the bus is absent, or what registers there
+    origin: DeviceOrigin
     providers: tuple[Provider, ...] = ()
-    absent_on: tuple[
-        str, ...
-    ] = ()  # architectures for which ABSENT was checked; elsewhere it is not known; empty: no architecture can have it
+    kind: str = ""  # of what registers there, as a person reads it: "a trigger of LEDs"; empty: a driver of the bus
+    question: str = ""  # that stays open where nothing more is known of a device
+    absent_because: str = ""  # of ABSENT
+    absent_on: tuple[str, ...] = ()  # architectures for which that was checked, elsewhere it is not known; empty: it holds for all
+
+
+def _hosted(name: str, *providers: Provider, kind: str = "") -> Bus:
+    return Bus(name, DeviceOrigin.USER_SPACE, providers, kind)
+
+
+def _absent(name: str, because: str, *, on: tuple[str, ...] = ()) -> Bus:
+    return Bus(name, DeviceOrigin.ABSENT, absent_because=because, absent_on=on)
 
 
 GADGET = Provider("dummy_hcd with raw-gadget", ("USB_DUMMY_HCD", "USB_RAW_GADGET"), "user space is the device of any USB driver")
@@ -110,107 +118,104 @@ LINK = Provider("rtnetlink", ("NET",), "user space makes a network device of the
 BUSES: dict[str, Bus] = {
     bus.name: bus
     for bus in (
-        Bus("pci", Way.PCI),
-        Bus("virtio", Way.VIRTIO),
-        Bus("usb", Way.HOSTED, providers=(GADGET,)),
-        Bus("hid", Way.HOSTED, providers=(UHID, GADGET)),
-        Bus("serio", Way.HOSTED, providers=(USERIO,)),
-        Bus("phy", Way.HOSTED, providers=(ADAPTER,)),
-        Bus("w1", Way.HOSTED, providers=(ONE_WIRE,)),
-        Bus("dm", Way.HOSTED, providers=(MAPPER,)),
-        Bus("link", Way.HOSTED, providers=(LINK,)),
-        Bus("ldisc", Way.HOSTED, providers=(LINE,)),
-        Bus("kunit", Way.HOSTED, providers=(SUITE,)),
-        Bus("usb_function", Way.HOSTED, providers=(FUNCTION,)),
+        Bus("pci", DeviceOrigin.PCI),
+        Bus("virtio", DeviceOrigin.VIRTIO),
+        _hosted("usb", GADGET),
+        _hosted("hid", UHID, GADGET),
+        _hosted("serio", USERIO),
+        _hosted("phy", ADAPTER),
+        _hosted("w1", ONE_WIRE),
+        _hosted("dm", MAPPER),
+        _hosted("link", LINK),
+        _hosted("ldisc", LINE),
+        _hosted("kunit", SUITE),
+        _hosted("usb_function", FUNCTION),
         Bus(
             "i2c",
-            Way.BY_HAND,
-            "a driver of this bus can be bound by hand (new_device, i2c-stub); not known: whether the code runs before its chip answers",
-            (CHIP,),
+            DeviceOrigin.MANUAL_BIND,
+            question="can be bound manually (new_device, i2c-stub); not known: whether the code runs before its chip answers",
+            providers=(CHIP,),
         ),
-        Bus("spi", Way.BY_HAND, providers=(SPI_CHIP, BRIDGED)),
-        Bus("platform", Way.DESCRIBED),
-        Bus("acpi", Way.DESCRIBED),
-        Bus("pnp", Way.DESCRIBED),
-        Bus("amba", Way.DESCRIBED),
-        Bus("serdev", Way.DESCRIBED),
-        Bus("mdio", Way.DESCRIBED),
-        Bus("mipi_dsi", Way.DESCRIBED),
-        Bus("spmi", Way.DESCRIBED),
-        Bus("slim", Way.DESCRIBED),
-        Bus("i3c", Way.DESCRIBED),
-        Bus("apr", Way.DESCRIBED),
-        Bus("fsi", Way.DESCRIBED),
-        Bus("auxiliary", Way.NAMED),
-        Bus("wmi", Way.ABSENT, "a WMI device comes from ACPI's PNP0C14, which no table of the machine has", absent_on=("x86_64",)),
-        Bus("sdw", Way.ABSENT, "SoundWire links come from ACPI or a device tree, and no machine of the catalogue has one"),
+        Bus("spi", DeviceOrigin.MANUAL_BIND, providers=(SPI_CHIP, BRIDGED)),
+        Bus("platform", DeviceOrigin.FIRMWARE),
+        Bus("acpi", DeviceOrigin.FIRMWARE),
+        Bus("pnp", DeviceOrigin.FIRMWARE),
+        Bus("amba", DeviceOrigin.FIRMWARE),
+        Bus("serdev", DeviceOrigin.FIRMWARE),
+        Bus("mdio", DeviceOrigin.FIRMWARE),
+        Bus("mipi_dsi", DeviceOrigin.FIRMWARE),
+        Bus("spmi", DeviceOrigin.FIRMWARE),
+        Bus("slim", DeviceOrigin.FIRMWARE),
+        Bus("i3c", DeviceOrigin.FIRMWARE),
+        Bus("apr", DeviceOrigin.FIRMWARE),
+        Bus("fsi", DeviceOrigin.FIRMWARE),
+        Bus("auxiliary", DeviceOrigin.OTHER_DRIVER),
+        _absent("wmi", "a WMI device comes from ACPI's PNP0C14, which no table of the machine has", on=("x86_64",)),
+        _absent("sdw", "SoundWire links come from ACPI or a device tree, and no machine of the catalogue has one"),
+        _absent("ssam", "the Surface Aggregator is an ACPI device (MSHW0084) that no table of the machine has", on=("x86_64",)),
+        _absent("ishtp_cl", "the Integrated Sensor Hub is a PCI device of Intel's that QEMU does not emulate"),
+        _absent("mei_cl", "the Management Engine is a PCI device of Intel's that QEMU does not emulate"),
+        _absent("scmi", "SCMI needs a device tree or ACPI firmware that offers it", on=("x86_64",)),
+        _absent("dfl", "a DFL FPGA is a PCI or platform device that QEMU does not emulate"),
+        _absent("coreboot", "coreboot's table is an ACPI device (BOOT0000) that no table of the machine has", on=("x86_64",)),
+        _absent("zorro", "a bus of the Amiga", on=("x86_64", "arm64")),
+        _absent("macio", "a bus of Apple's PowerPC machines", on=("x86_64", "arm64")),
+        _absent("tc", "a bus of DECstation and Alpha machines", on=("x86_64", "arm64")),
+        _absent("nubus", "a bus of 68k Macintosh machines", on=("x86_64", "arm64")),
+        _absent("dio", "a bus of HP 9000/300 machines", on=("x86_64", "arm64")),
+        _absent("ecard", "a bus of the Acorn RiscPC", on=("x86_64", "arm64")),
+        _absent("maple", "a bus of the Dreamcast", on=("x86_64", "arm64")),
+        _absent("vio", "a bus of POWER and SPARC hypervisors", on=("x86_64", "arm64")),
+        _absent("ps3_system_bus", "a bus of the PlayStation 3", on=("x86_64", "arm64")),
+        _absent("parisc", "a bus of PA-RISC machines", on=("x86_64", "arm64")),
+        _absent("ccw", "a bus of s390", on=("x86_64", "arm64")),
+        _absent("ccwgroup", "a bus of s390", on=("x86_64", "arm64")),
+        _absent("css", "a bus of s390", on=("x86_64", "arm64")),
+        _absent("ap", "a bus of s390", on=("x86_64", "arm64")),
+        _absent("sa1111", "a companion chip of StrongARM boards", on=("x86_64", "arm64")),
+        _absent("locomo", "a companion chip of StrongARM boards", on=("x86_64", "arm64")),
+        _absent("fsl_mc", "a bus of Freescale's DPAA2 processors", on=("x86_64", "arm64")),
+        _absent("host1x", "a bus of Tegra processors", on=("x86_64", "arm64")),
+        _hosted("gadget", UDC, kind="a gadget"),
+        _hosted("parport", PORT, kind="a driver of parallel ports"),
+        _hosted("sdio", CARD, kind="a driver of SDIO cards"),
+        _hosted("greybus", BRIDGE, kind="a driver of Greybus modules"),
+        _hosted("gbphy", BRIDGED_PHY, kind="a driver of Greybus modules"),
+        _hosted("led_trigger", ULED, kind="a trigger of LEDs"),
+        _hosted("watchdog_governor", SOFTDOG, kind="a pretimeout governor"),
+        _hosted("team", TEAM, kind="a mode of team devices"),
+        _hosted("comedi", DEVCONFIG, kind="a driver that COMEDI_DEVCONFIG may attach"),
+        _hosted("spk_synth", SYNTH, kind="a synthesiser"),
+        _hosted("mtd", FLASH, kind="a user of MTD devices"),
+        _hosted("ubi", VOLUME, kind="a user of UBI volumes"),
+        _hosted("pcm", LOOPED, kind="a user of PCM devices"),
+        _hosted("connector", NETLINK, kind="a family of messages"),
+        _hosted("iio_sw", IIO, kind="a kind of IIO devices and triggers that are software"),
+        _hosted("vme", FAKE_VME, kind="a driver of VME boards"),
+        Bus("rc_map", DeviceOrigin.OTHER_DRIVER),
+        _hosted("misc", FILE, kind="a start that opens a way from user space"),
+        _absent("pcmcia", "a PCMCIA socket is behind a bridge (CardBus, i82365) that QEMU does not emulate"),
         Bus(
-            "ssam",
-            Way.ABSENT,
-            "the Surface Aggregator is an ACPI device (MSHW0084) that no table of the machine has",
-            absent_on=("x86_64",),
+            "rpmsg",
+            DeviceOrigin.UNKNOWN,
+            question="not known: whether a remote processor is behind a virtio device, as other hypervisors may have one",
         ),
-        Bus("ishtp_cl", Way.ABSENT, "the Integrated Sensor Hub is a PCI device of Intel's that QEMU does not emulate"),
-        Bus("mei_cl", Way.ABSENT, "the Management Engine is a PCI device of Intel's that QEMU does not emulate"),
-        Bus("scmi", Way.ABSENT, "SCMI needs a device tree or ACPI firmware that offers it", absent_on=("x86_64",)),
-        Bus("dfl", Way.ABSENT, "a DFL FPGA is a PCI or platform device that QEMU does not emulate"),
-        Bus(
-            "coreboot", Way.ABSENT, "coreboot's table is an ACPI device (BOOT0000) that no table of the machine has", absent_on=("x86_64",)
-        ),
-        Bus("zorro", Way.ABSENT, "a bus of the Amiga", absent_on=("x86_64", "arm64")),
-        Bus("macio", Way.ABSENT, "a bus of Apple's PowerPC machines", absent_on=("x86_64", "arm64")),
-        Bus("tc", Way.ABSENT, "a bus of DECstation and Alpha machines", absent_on=("x86_64", "arm64")),
-        Bus("nubus", Way.ABSENT, "a bus of 68k Macintosh machines", absent_on=("x86_64", "arm64")),
-        Bus("dio", Way.ABSENT, "a bus of HP 9000/300 machines", absent_on=("x86_64", "arm64")),
-        Bus("ecard", Way.ABSENT, "a bus of the Acorn RiscPC", absent_on=("x86_64", "arm64")),
-        Bus("maple", Way.ABSENT, "a bus of the Dreamcast", absent_on=("x86_64", "arm64")),
-        Bus("vio", Way.ABSENT, "a bus of POWER and SPARC hypervisors", absent_on=("x86_64", "arm64")),
-        Bus("ps3_system_bus", Way.ABSENT, "a bus of the PlayStation 3", absent_on=("x86_64", "arm64")),
-        Bus("parisc", Way.ABSENT, "a bus of PA-RISC machines", absent_on=("x86_64", "arm64")),
-        Bus("ccw", Way.ABSENT, "a bus of s390", absent_on=("x86_64", "arm64")),
-        Bus("ccwgroup", Way.ABSENT, "a bus of s390", absent_on=("x86_64", "arm64")),
-        Bus("css", Way.ABSENT, "a bus of s390", absent_on=("x86_64", "arm64")),
-        Bus("ap", Way.ABSENT, "a bus of s390", absent_on=("x86_64", "arm64")),
-        Bus("sa1111", Way.ABSENT, "a companion chip of StrongARM boards", absent_on=("x86_64", "arm64")),
-        Bus("locomo", Way.ABSENT, "a companion chip of StrongARM boards", absent_on=("x86_64", "arm64")),
-        Bus("fsl_mc", Way.ABSENT, "a bus of Freescale's DPAA2 processors", absent_on=("x86_64", "arm64")),
-        Bus("host1x", Way.ABSENT, "a bus of Tegra processors", absent_on=("x86_64", "arm64")),
-        Bus("gadget", Way.HOSTED, "a gadget", providers=(UDC,)),
-        Bus("parport", Way.HOSTED, "a driver of parallel ports", providers=(PORT,)),
-        Bus("sdio", Way.HOSTED, "a driver of SDIO cards", providers=(CARD,)),
-        Bus("greybus", Way.HOSTED, "a driver of Greybus modules", providers=(BRIDGE,)),
-        Bus("gbphy", Way.HOSTED, "a driver of Greybus modules", providers=(BRIDGED_PHY,)),
-        Bus("led_trigger", Way.HOSTED, "a trigger of LEDs", providers=(ULED,)),
-        Bus("watchdog_governor", Way.HOSTED, "a pretimeout governor", providers=(SOFTDOG,)),
-        Bus("team", Way.HOSTED, "a mode of team devices", providers=(TEAM,)),
-        Bus("comedi", Way.HOSTED, "a driver that COMEDI_DEVCONFIG may attach", providers=(DEVCONFIG,)),
-        Bus("spk_synth", Way.HOSTED, "a synthesiser", providers=(SYNTH,)),
-        Bus("mtd", Way.HOSTED, "a user of MTD devices", providers=(FLASH,)),
-        Bus("ubi", Way.HOSTED, "a user of UBI volumes", providers=(VOLUME,)),
-        Bus("pcm", Way.HOSTED, "a user of PCM devices", providers=(LOOPED,)),
-        Bus("connector", Way.HOSTED, "a family of messages", providers=(NETLINK,)),
-        Bus("iio_sw", Way.HOSTED, "a kind of IIO devices and triggers that are software", providers=(IIO,)),
-        Bus("vme", Way.HOSTED, "a driver of VME boards", providers=(FAKE_VME,)),
-        Bus("rc_map", Way.NAMED),
-        Bus("misc", Way.HOSTED, "a start that opens a way from user space", providers=(FILE,)),
-        Bus("pcmcia", Way.ABSENT, "a PCMCIA socket is behind a bridge (CardBus, i82365) that QEMU does not emulate"),
-        Bus("rpmsg", Way.OPEN, "not known: whether a remote processor is behind a virtio device, as other hypervisors may have one"),
-        Bus("mhi", Way.ABSENT, "MHI devices are PCI modems and accelerators that QEMU does not emulate"),
-        Bus("bcma", Way.ABSENT, "a bus inside of Broadcom's chips, none of which QEMU emulates", absent_on=("x86_64",)),
-        Bus("intel_th", Way.ABSENT, "Intel's Trace Hub is a PCI or ACPI device that QEMU does not emulate"),
-        Bus("rio", Way.ABSENT, "RapidIO is behind a bridge that QEMU does not emulate"),
-        Bus("mcb", Way.ABSENT, "MEN's Chameleon bus is behind a PCI or LPC device that QEMU does not emulate"),
-        Bus("ipack", Way.HOSTED, "a driver of IndustryPack modules", providers=(CARRIER,)),
-        Bus("siox", Way.ABSENT, "SIOX is driven through lines that a device tree describes", absent_on=("x86_64",)),
-        Bus("peci", Way.ABSENT, "PECI controllers are parts of management processors", absent_on=("x86_64",)),
-        Bus("sunxi_rsb", Way.ABSENT, "a bus of Allwinner's processors", absent_on=("x86_64", "arm64")),
-        Bus("vchiq", Way.ABSENT, "the VideoCore of a Raspberry Pi", absent_on=("x86_64",)),
-        Bus("vmbus", Way.OPEN, "only a guest of Hyper-V has such devices"),
-        Bus("xenbus", Way.OPEN, "only a guest of Xen, or of QEMU that plays Xen, has such devices"),
-        Bus("isa", Way.OPEN, "ISA devices are looked for at the addresses that the module's parameters give"),
+        _absent("mhi", "MHI devices are PCI modems and accelerators that QEMU does not emulate"),
+        _absent("bcma", "a bus inside of Broadcom's chips, none of which QEMU emulates", on=("x86_64",)),
+        _absent("intel_th", "Intel's Trace Hub is a PCI or ACPI device that QEMU does not emulate"),
+        _absent("rio", "RapidIO is behind a bridge that QEMU does not emulate"),
+        _absent("mcb", "MEN's Chameleon bus is behind a PCI or LPC device that QEMU does not emulate"),
+        _hosted("ipack", CARRIER, kind="a driver of IndustryPack modules"),
+        _absent("siox", "SIOX is driven through lines that a device tree describes", on=("x86_64",)),
+        _absent("peci", "PECI controllers are parts of management processors", on=("x86_64",)),
+        _absent("sunxi_rsb", "a bus of Allwinner's processors", on=("x86_64", "arm64")),
+        _absent("vchiq", "the VideoCore of a Raspberry Pi", on=("x86_64",)),
+        Bus("vmbus", DeviceOrigin.UNKNOWN, question="only a guest of Hyper-V has such devices"),
+        Bus("xenbus", DeviceOrigin.UNKNOWN, question="only a guest of Xen, or of QEMU that plays Xen, has such devices"),
+        Bus("isa", DeviceOrigin.UNKNOWN, question="ISA devices are looked for at the addresses that the module's parameters give"),
     )
 }
-# what stands in `struct X_driver` or `X_register_driver()` -> the bus, where that has another name
+# X of `struct X_driver` or `X_register_driver()` -> the bus, where its name differs
 BUS_OF_SPELLING = {
     "usb_serial": "usb", "usb_device": "usb", "usb_stor": "usb", "usb_composite": "gadget", "comedi_pci": "pci",
     "comedi_usb": "usb", "comedi_pcmcia": "pcmcia", "drm_pci": "pci", "drm_module_pci": "pci", "drm_module_platform": "platform",
@@ -222,8 +227,8 @@ BUS_OF_SPELLING = {
     "isa_driver_with_irq": "isa", "mtd_blktrans": "mtd", "misc_device": "misc", "iio_sw_trigger": "iio_sw", "iio_sw_device": "iio_sw",
     "acpi_bus_type": "acpi",
 }  # fmt: skip
-# providers by the option that a file needs: the driver is its own virtual device
-OWN: dict[str, str] = {
+# option -> the virtual device that the code under it is: it needs no other device
+VIRTUAL_DEVICES: dict[str, str] = {
     "USB_DUMMY_HCD": "dummy_hcd", "USB_RAW_GADGET": "raw-gadget", "UHID": "uhid", "USERIO": "userio", "INPUT_UINPUT": "uinput",
     "USBIP_VHCI_HCD": "vhci_hcd", "MAC80211_HWSIM": "mac80211_hwsim", "VIRT_WIFI": "virt_wifi", "NETDEVSIM": "netdevsim",
     "VETH": "veth", "TUN": "tun", "TAP": "tap", "DUMMY": "dummy", "IFB": "ifb", "NLMON": "nlmon", "BONDING": "bonding",
@@ -249,14 +254,14 @@ OWN: dict[str, str] = {
     "VHOST_VSOCK": "vhost-vsock", "ATM_TCP": "atmtcp", "NET_DSA_LOOP": "dsa_loop", "VME_FAKE": "vme_fake",
     "GPIO_AGGREGATOR": "gpio-aggregator (new_device)",
 }  # fmt: skip
-# of these kinds, what hosts a chip's driver by hand: the device, and the question that it leaves
-BY_HAND: dict[str, tuple[str, str]] = {
+# option -> a virtual device for which it is not known whether it runs the code under the option, and that question
+STUB_DEVICES: dict[str, tuple[str, str]] = {
     "GPIO_SIM": ("gpio-sim", "not known: whether a consumer of its lines runs the code"),
     "GPIO_MOCKUP": ("gpio-mockup", "not known: whether a consumer of its lines runs the code"),
     "I2C_STUB": ("i2c-stub", "not known: whether one of its chips runs the code"),
 }
-# functions that put software where user space drives it without a device of any kind
-_DRIVEN = {
+# registration functions whose name does not give the bus
+_REGISTRARS = {
     "w1_register_family": "w1",
     "dm_register_target": "dm",
     "rtnl_link_register": "link",
@@ -288,10 +293,10 @@ def bus_of(function: str) -> str:
         return "usb"
     if function in ("i2c_add_driver", "i2c_register_driver"):
         return "i2c"
-    if function in _DRIVEN:
-        return _DRIVEN[function]
-    found = _BY_FUNCTION.match(function)
-    if found is None:
+    if function in _REGISTRARS:
+        return _REGISTRARS[function]
+    match = _BY_FUNCTION.match(function)
+    if match is None:
         return ""
-    bus = next(one for one in found.groups() if one is not None).lstrip("_")
+    bus = next(group for group in match.groups() if group is not None).lstrip("_")
     return BUS_OF_SPELLING.get(bus, bus)

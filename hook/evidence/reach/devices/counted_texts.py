@@ -1,6 +1,7 @@
-"""Texts that know which files an answer rests on, whoever had them read first.
+"""Counted texts: files, and how many of them one question has needed.
 
-The limit of a question counts these: it is reached at the same place whatever was asked before.
+A file counts for each question that needs it, also where an earlier question has read it. So the limit is reached at the same place
+whatever was asked before.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hook.kernel.texts import Found, Texts, TooManyFiles
 from hook.source.tree import Source
+from hook.verdict import Fact, Place
 
-_READ, _SEARCHED = 4, 1  # what a file costs that is read as C, and one that is only searched, in quarters of a file
-_UNLIMITED = 1 << 40  # files, for those who are below
+_READ, _SEARCHED = 4, 1  # cost of a file that is read as C, and of one that is only searched, in quarters of a file
+_UNLIMITED = 1 << 40  # files: the base class does not count
 
 
 class CountedTexts(Texts):
@@ -20,13 +22,13 @@ class CountedTexts(Texts):
     def __init__(self, source: Source, most_files: int) -> None:
         super().__init__(source, _UNLIMITED)
         self._most = most_files * _READ
-        self._used: dict[str, int] = {}  # by the question that is being asked
+        self._used: dict[str, int] = {}  # path -> cost, of the present question
         self._cost = 0
-        self._frames: list[dict[str, int]] = []  # what is being made once, and the files that it needs
+        self._frames: list[dict[str, int]] = []  # files needed by each result that is being made, the innermost last
         self._needed: dict[tuple[str, str], dict[str, int]] = {}
 
     def begin_question(self) -> None:
-        """From here on another question is asked."""
+        """Starts counting anew."""
         self._used, self._cost, self._frames = {}, 0, []
 
     @property
@@ -51,7 +53,7 @@ class CountedTexts(Texts):
         try:
             return super().get(path)
         except TooManyFiles:
-            self._texts.pop(path, None)  # without what its macros stand for
+            self._texts.pop(path, None)  # it was read, but its macros were not expanded
             raise
 
     def local_headers(self, path: str) -> tuple[str, ...]:
@@ -75,6 +77,12 @@ class CountedTexts(Texts):
         self._needed[key] = needed
         return made
 
+    def fact(self, claim: str, path: str, line: int) -> Fact:
+        """A claim with its place and the text of the line."""
+        lines = (self.get(path) or "").split("\n", line)
+        quoted = lines[line - 1].strip()[:160] if 0 < line <= len(lines) else ""
+        return Fact(claim, Place(path, line, self.blob(path)), quoted)
+
     def _use(self, files: dict[str, int]) -> None:
         self._cost += _join(self._used, files)
         if self._frames:
@@ -85,7 +93,7 @@ class CountedTexts(Texts):
 
 
 def _join(used: dict[str, int], files: dict[str, int]) -> int:
-    """Adds files to those used; what that costs more."""
+    """Adds files to those used. Gives the cost that this adds."""
     more = 0
     for path, cost in files.items():
         had = used.get(path, 0)

@@ -22,13 +22,13 @@ from hook.source.tree import Source
 from hook.source.words import is_number
 from hook.verdict import Answer, Fact
 
-FILES_OF_A_QUESTION = 1000  # that are read for one question before no further object is begun
-_MOST_TO_END = 2  # times as many may be read to come to an end with those that are
+FILES_OF_A_QUESTION = 1000  # of one question, after which no further object is begun
+_MOST_TO_END = 2  # times that, to finish the objects that were begun
 _MOST_INCLUDERS = 16  # files that include a changed header
-_NEAR = 3  # folders from the top that a file shares with one that includes it
+_NEAR = 3  # leading folders that a file shares with one that includes it
 _DRIVERS = ("drivers/", "sound/")
 
-# in the order in which an answer is looked for: what one object says alone first
+# in the order in which they are asked: first the rules that read the object alone
 RULES = (
     Rule("own_devices", driver_tables.own_devices),
     Rule("driver_tables", driver_tables.driver_tables),
@@ -44,7 +44,7 @@ RULES = (
 
 
 class Drivers:
-    """Answers for one tree and machine. What was read is kept for the next question; an answer is the same whatever was asked before."""
+    """Answers for one tree and machine. Files are kept for the next question; an answer never depends on earlier questions."""
 
     def __init__(
         self, source: Source, kernel: Kernel, vm: Machine, most_files: int = FILES_OF_A_QUESTION, rules: tuple[Rule, ...] = RULES
@@ -58,7 +58,7 @@ class Drivers:
         self.begin_question()
 
     def begin_question(self) -> None:
-        """What is asked from here on has all files of a question to read; until then, the files of one change share them."""
+        """Starts a question with its own limit of files. The files of one change are one question."""
         self.texts.begin_question()
         self._solver = Solver(self._rules, self._reader, self._most_files)
 
@@ -69,20 +69,20 @@ class Drivers:
     def of_file(self, path: str) -> Reach:
         """The answer for one file: that of the objects it is linked into, or of those whose files include it."""
         try:
-            found = self._of_file(path)
+            reach = self._of_file(path)
         except TooManyFiles:
             return unknown(f"not known: which device runs {path}; too many files would have to be read")
-        if found.answer is Answer.NO and self._is_indexed and self._source.index is None:
-            # that nobody makes or uses something was taken from it
+        if reach.answer is Answer.NO and self._is_indexed and self._source.index is None:
+            # it was lost on the way: an empty answer from it may be wrong
             return unknown(f"not known: which device runs {path}; the word index cannot be read")
-        if found.answer is Answer.NO and (unread := self.texts.question_unread):
+        if reach.answer is Answer.NO and (unread := self.texts.question_unread):
             return unknown(f"not known: what {unread[0]} does; it cannot be read as text")
-        return found
+        return reach
 
     def _of_file(self, path: str) -> Reach:
-        apart = self._apart(path)
-        if apart is not None:
-            return no(apart)
+        before_boot = self._before_boot(path)
+        if before_boot is not None:
+            return no(before_boot)
         objects = [] if path.endswith(".h") else self._reader.objects(path)
         if objects:
             objects = [*objects, *self._beside(path)]
@@ -90,16 +90,16 @@ class Drivers:
             objects = self._including(path)
         if not objects:
             return unknown(f"not known: which object {path} is linked into")
-        found = any_of([self._of_part(obj, path) for obj in objects])
-        if found.answer is Answer.NO and not path.startswith(_DRIVERS):
-            # system calls, linker sections and assembly lead into core code without any name that could be looked for
+        reach = any_of([self._of_part(obj, path) for obj in objects])
+        if reach.answer is Answer.NO and not path.startswith(_DRIVERS):
+            # system calls, linker sections and assembly lead into core code without a name that could be searched
             return unknown(f"no call path into {path} from user space was found, and it is no driver")
-        return found
+        return reach
 
-    def _apart(self, path: str) -> Fact | None:
-        """That a file is part of what loads and unpacks the kernel, and then is gone: neither of the kernel, nor of a program of the build.
+    def _before_boot(self, path: str) -> Fact | None:
+        """The proof that a file is part of the boot loader stub, which is gone when the kernel runs; None where there is none.
 
-        What a program of the build writes may be part of the kernel (vdso2c, relocs, mkcpustr): nothing is said of such a program.
+        A program of the build may write parts of the kernel (vdso2c, relocs, mkcpustr): it gets no such proof.
         """
         if not path.endswith(".c") or not self.texts.exists(path):
             return None
@@ -108,21 +108,21 @@ class Drivers:
             return None  # arch/x86/boot/startup is linked into the kernel
         if self._kernel.kbuild.is_host_program(path):
             return None
-        return self._reader.fact("it is linked into what loads and unpacks the kernel, and is gone before the kernel runs", path, 0)
+        return self._reader.texts.fact("it is linked into what loads and unpacks the kernel, and is gone before the kernel runs", path, 0)
 
     def _of_part(self, obj: Object, path: str) -> Reach:
-        """The answer for one file of an object: what the initcall of a large one hands out opens the directories that it is in."""
-        found = self._solver.standing(obj)
-        folders = {file.rpartition("/")[0] for file in found.into}
+        """The answer for one file of an object. In a large object, callbacks given away by initcalls open only their own directories."""
+        standing = self._solver.standing(obj)
+        folders = {file.rpartition("/")[0] for file in standing.into}
         if not folders or path.rpartition("/")[0] in folders or path.endswith(".h"):
-            return _reach(obj, found)
+            return _reach(obj, standing)
         names = exports.exported(self.texts, obj, (path,), False, deep=True)
         near = [file for file in obj.members if file.rpartition("/")[0] in folders]
         using = self.texts.holding([[name.lower() for name in names]]) if names else []
         if using is None or set(using) & set(near):
-            return _reach(obj, found)
-        assumed = f"what the initcall of {obj.path} hands out runs no more than {', '.join(sorted(folders))} and what is called from there"
-        return _reach(obj, Standing(Answer.NO, found.closed, assumptions=(assumed[:240],)))
+            return _reach(obj, standing)
+        assumed = f"callbacks that the initcalls of {obj.path} register run only {', '.join(sorted(folders))} and what is called from there"
+        return _reach(obj, Standing(Answer.NO, standing.closed, assumptions=(assumed[:240],)))
 
     def of_object(self, obj: Object) -> Reach:
         """The answer for one object. Raises TooManyFiles."""
@@ -146,14 +146,14 @@ class Drivers:
             return []
         if self._source.index is not None and self._most_files < _MOST_INCLUDERS * FARTHEST:
             self._source.safety.at_limit = True
-            return []  # to find them costs as much as all of a short search
+            return []  # finding them costs as much as a whole short search
         from hook.source.lookup import Bounds, includers
 
-        found = includers(self._source, path, Bounds(_MOST_INCLUDERS))
-        if found.cut or len(found.items) > _MOST_INCLUDERS:
+        including = includers(self._source, path, Bounds(_MOST_INCLUDERS))
+        if including.cut or len(including.items) > _MOST_INCLUDERS:
             return []
         objects: dict[str, Object] = {}
-        for includer in found.items:
+        for includer in including.items:
             of_file = self._reader.objects(includer.path) if includer.path.endswith(".c") else []
             if not of_file:
                 return []
@@ -161,16 +161,16 @@ class Drivers:
         return list(objects.values())
 
 
-def _reach(obj: Object, found: Standing) -> Reach:
-    """The answer about an object; a `no` without a fact that proves it is none."""
-    if found.answer is Answer.NO and not found.facts:
-        return unknown(f"no caller of {obj.path} was found but by objects that it makes run itself")
+def _reach(obj: Object, standing: Standing) -> Reach:
+    """The standing as an answer. A `no` without a fact that proves it becomes `unknown`."""
+    if standing.answer is Answer.NO and not standing.facts:
+        return unknown(f"no caller of {obj.path} was found, except in objects that it makes run itself")
     return Reach(
-        found.answer,
-        found.facts,
-        found.devices,
-        found.reasons,
-        assumptions=found.assumptions,
-        question=found.question,
-        files=found.files,
+        standing.answer,
+        standing.facts,
+        standing.devices,
+        standing.reasons,
+        assumptions=standing.assumptions,
+        question=standing.question,
+        files=standing.files,
     )

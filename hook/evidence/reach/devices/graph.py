@@ -1,4 +1,4 @@
-"""The graph of what makes the objects of a kernel run: its edges, and what a rule says of one object.
+"""The graph of what makes the objects of a kernel run: its edges, and the rules that give them.
 
 A node is an object of Kbuild: a module, or the same built in. An edge leads to it from the machine (or user space), or from another object
 whose code makes it run. hook.evidence.reach.devices.device_solver answers from the edges.
@@ -27,48 +27,48 @@ class Run(enum.Enum):
     """How an object comes to run."""
 
     DEVICE = "device"  # a device of the machine, or a virtual one of the kernel's own
-    PLAYED = "played"  # user space plays the chip behind a bus, and has the driver bound
+    EMULATED = "emulated"  # user space emulates the chip behind a bus, and binds the driver
     SUITE = "suite"  # a test suite of the kernel's own
     FILE = "file"  # user space opens a file that its initcall creates
 
 
 class Spread(enum.IntEnum):
-    """How far an open question about an object is one about the objects that it uses."""
+    """Whether an open question about an object is also one about the objects that it uses."""
 
     NOWHERE = 0  # not at all: for what it uses of others, the object needs a device
-    ASIDE = 1  # for what its initcall hands out: not to the core of a PCI chip in the same directory that no machine has
+    ASIDE = 1  # because of a callback that its initcall registers: not for the core of an absent PCI chip in the same directory
     EVERYWHERE = 2
 
 
-BY_DEVICE = frozenset((Run.DEVICE, Run.PLAYED, Run.SUITE))
+BY_DEVICE = frozenset((Run.DEVICE, Run.EMULATED, Run.SUITE))
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """What may make an object run, or does. Without `file` and `objects` it comes from the machine or user space."""
+    """What makes an object run, or may. Without `file` and `objects` it comes from the machine or user space."""
 
     question: str = ""  # what is not known, where this does not prove that the object runs
     kind: EdgeKind = EdgeKind.MAY
-    file: str = ""  # whose objects are the source
-    objects: tuple[Object, ...] = ()  # that are the source
+    file: str = ""  # its objects are the source
+    objects: tuple[Object, ...] = ()  # the source
     facts: tuple[Fact, ...] = ()
     devices: tuple[str, ...] = ()
     reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     run: Run = Run.DEVICE  # of an edge from the machine
-    carries: frozenset[Run] = BY_DEVICE  # of a must-edge: how its source has to run
-    refusal: Callable[[], str] | None = None  # what the object asks for and a chip played by user space lacks, in words; empty: nothing
-    by_initcall: bool = False  # whether the initcall of the source may be enough, so that it counts where only that runs
+    carries: frozenset[Run] = BY_DEVICE  # of a must-edge: how its source must run for it to hold
+    refusal: Callable[[], str] | None = None  # gives what the object requires and an emulated chip lacks, as a sentence; empty: nothing
+    by_initcall: bool = False  # whether it may hold where only the initcall of the source runs
     spread: Spread = Spread.EVERYWHERE
-    into: tuple[str, ...] = ()  # files of the object whose directories it leads to; empty: it leads to all
+    into: tuple[str, ...] = ()  # files of the object: it leads to their directories; empty: to all
     beside: bool = False  # whether the source is in the directory of the object
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """What one rule says of one object: the edges that lead to it, and what proves that there are no others."""
+    """The edges of one rule to one object, and the facts that prove that there are no others."""
 
     edges: tuple[Edge, ...] = ()
     closed: tuple[Fact, ...] = ()
-    unseen: str = ""  # the question that stays open where the rule may not have seen all edges of its kind
+    unseen: str = ""  # the open question, where the rule may not have seen all its edges
 
 
 class Asked(enum.Enum):
@@ -76,19 +76,19 @@ class Asked(enum.Enum):
 
     ALWAYS = enum.auto()
     WHILE_CLOSED = enum.auto()  # only while nothing is open that spreads to all that the object uses (Spread.EVERYWHERE)
-    WITHOUT_DEVICE = enum.auto()  # the same, but where the object is open, only sources that run count
-    FOR_LIBRARIES = enum.auto()  # where it is open, registers with no bus, and is near the object that was asked for
+    WITHOUT_DEVICE = enum.auto()  # the same; where the object is open, only sources that run count
+    FOR_LIBRARIES = enum.auto()  # of an open object that registers with no bus, near the one that was asked for
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A kind of edges. A rule knows nothing of the solver, of other rules, and of what was asked before."""
+    """A kind of edges. A rule does not depend on the solver, on other rules, or on earlier questions."""
 
     name: str
     incoming: Callable[[Object, ObjectReader], Incoming]
     asked: Asked = Asked.ALWAYS
-    # the question that stays open where the rule is not asked, too far from the object that was asked for; empty: no such edge can be
+    # gives the question that stays open where the object is too far for the rule to be asked; empty: it has no such edge
     question: Callable[[Object, ObjectReader], str] | None = None
-    # whether no edge proves anything after one that stays open: it may stand for the same (a name alone does not tell which file makes a
-    # device). It counts only where it spreads further
+    # whether, after an edge that stays open, the next ones are may-edges: they may be about the same thing (a name does not tell which
+    # file creates a device)
     needs_closed: bool = False
-    most_sources: tuple[int, ...] = ()  # objects that are looked into and are not closed, by how far that one is; empty: all
+    most_sources: tuple[int, ...] = ()  # sources that are followed and are not closed, by distance; empty: all

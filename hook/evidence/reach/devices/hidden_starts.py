@@ -1,6 +1,6 @@
-"""Hidden starts: what runs code of a file without an initcall that could be followed, or a device.
+"""Hidden starts: what may run code of a file without a device, and without an initcall that can be followed.
 
-A macro of the file's own that makes an initcall; assembly and attributes that put something into a section of the linker's; a system call.
+A macro of the file's own that makes an initcall; assembly or attributes that put something into a linker section; a system call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DIRECT = lazy_re.compile(
     r"(?m)\b((?:COMPAT_)?SYSCALL(?:32|64)?_DEFINE\w*|DEFINE_STATIC_CALL\w*|__(?:init|used)_or_\w+)[ \t]*\("
     r"|\b(__section)[ \t]*\(|\b__attribute__[ \t]*\(\([^;{}=]{0,80}?\b(_*section_*|_*constructor_*)\b|^[ \t]*(asm|__asm|__asm__)\b"
 )
-# macros of headers of the kernel that start nothing, unless the file defines them itself
+# macros of kernel headers that start nothing; one that the file defines itself is read instead
 _KNOWN = lazy_re.compile(
     r"(?:MODULE|EXPORT|DEFINE|DECLARE|SND|SOC|SIMPLE|UNIVERSAL|RUNTIME)_\w+|\w*(?:ATTR|EXPORT_SYMBOL|DEV_PM_OPS|LIST_HEAD|_HEAD|ENUM)\w*|module_\w+"
     r"|\w*initcall\w*|builtin_\w+|drm_module_\w+|\w+_module_drivers?|cpufreq_governor_init|static_assert|_Static_assert|BUILD_BUG_ON\w*"
@@ -35,7 +35,7 @@ _MOST_HEADERS = 8  # that may define a macro
 
 
 def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
-    """What runs code of a file, or may, in words with its offset."""
+    """Each hidden start of a file: a sentence, and its offset."""
     text = texts.get(path) or ""
     inside = _Spans(texts, path)
     for direct in _DIRECT.finditer(text):
@@ -45,7 +45,7 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
     seen: set[str] = set()
     for statement in _STATEMENT.finditer(text):
         name = statement[1]
-        # a function whose end was not found is indented, and calls functions
+        # an indented line may be a call, in a function whose end was not found
         is_outside = name in own or (statement.start(1) == statement.start() and name.encode() not in _WORDS)
         if name in seen or not is_outside or inside.holds(statement.start(1)):
             continue
@@ -58,47 +58,49 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
 
 
 class _Spans:
-    """The functions, variables and macros of a file: what is inside of none is a statement of its own."""
+    """The functions, variables and macros of a file: what is inside of none of them is a file-scope statement."""
 
     def __init__(self, texts: Texts, path: str) -> None:
         kinds = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)
         spans = sorted(
-            one.body if one.body[1] else one.span
-            for one in texts.scan(path)
-            if one.kind in kinds and (one.body[1] or one.kind is not DefinitionKind.FUNCTION)
+            definition.body if definition.body[1] else definition.span
+            for definition in texts.scan(path)
+            if definition.kind in kinds and (definition.body[1] or definition.kind is not DefinitionKind.FUNCTION)
         )
         self._begins = [begin for begin, _ in spans]
         self._ends = [end for _, end in spans]
 
     def holds(self, offset: int) -> bool:
         """Whether a place is inside of one."""
-        at = bisect.bisect_right(self._begins, offset) - 1
-        return at >= 0 and self._begins[at] < offset < self._ends[at]
+        index = bisect.bisect_right(self._begins, offset) - 1
+        return index >= 0 and self._begins[index] < offset < self._ends[index]
 
 
 def _starting_macros(texts: Texts, path: str) -> dict[str, bool]:
-    """The macros that a file defines, each with whether it may make an initcall; one through another, too."""
+    """The macros that a file defines, each with whether it may make an initcall, directly or through another macro."""
     return texts.once(("starting macros", path), lambda: _read_starting_macros(texts, path))
 
 
 def _read_starting_macros(texts: Texts, path: str) -> dict[str, bool]:
     text = texts.get(path) or ""
     bodies: dict[str, str] = {}
-    for one in texts.scan(path):
-        if one.kind is DefinitionKind.MACRO:
-            bodies[one.name] = f"{bodies.get(one.name, '')} {text[one.offset + len(one.name) : one.span[1]]}"
-    # a macro that is called as those of the kernel are, and does no more than they do, is read with the initcalls
+    for definition in texts.scan(path):
+        if definition.kind is DefinitionKind.MACRO:
+            bodies[definition.name] = (
+                f"{bodies.get(definition.name, '')} {text[definition.offset + len(definition.name) : definition.span[1]]}"
+            )
+    # module_foo_driver() of the file's own, which only calls module_driver() or the like, is read with the initcalls
     starting = {name for name, body in bodies.items() if STARTING.search(body) and not (_OF_A_BUS.fullmatch(name) and _PLAIN.search(body))}
-    more = starting
-    while more:
-        words = re.compile(rf"\b(?:{'|'.join(map(re.escape, more))})\b")
-        more = {name for name, body in bodies.items() if name not in starting and words.search(body)}
-        starting = starting | more
+    latest = starting
+    while latest:
+        words = re.compile(rf"\b(?:{'|'.join(map(re.escape, latest))})\b")
+        latest = {name for name, body in bodies.items() if name not in starting and words.search(body)}
+        starting = starting | latest
     return {name: name in starting for name in bodies}
 
 
 def _may_start(texts: Texts, path: str, name: str) -> bool:
-    """Whether a macro of a header may make an initcall; where nobody can say which defines it, it may."""
+    """Whether a macro of a header may make an initcall. Where it is not known which header defines it, it may."""
     is_known = _KNOWN.fullmatch(name) is not None
     folder = path.rpartition("/")[0]
     if texts.source.index is None:
@@ -106,7 +108,7 @@ def _may_start(texts: Texts, path: str, name: str) -> bool:
         if not headers:
             return not is_known and not texts.source.is_small
     else:
-        # one of the kernel's own that a header of the driver defines again is meant as that says
+        # the definition in a header of the driver's own directory counts before the kernel's
         headers = [header for header in texts.defining(name) if header.endswith(".h")]
         headers = [
             header

@@ -1,6 +1,6 @@
-"""Id tables: what a driver's tables of devices hold, as numbers and strings.
+"""Id tables: the device ids of a driver, as numbers and strings.
 
-Follows include/linux/mod_devicetable.h. A line that cannot be read to the end is named, and whoever asks may not take the table for whole.
+Follows include/linux/mod_devicetable.h. A line that cannot be read is named; then the table must not be taken for complete.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FIELD = lazy_re.compile(r"\s*\.\s*(\w+)\s*=\s*(.*)\Z", re.DOTALL)
 _DIRECTIVE = lazy_re.compile(r"(?m)^[ \t]*#(?:[^\n\\]|\\[^\n]|\\\n)*$")
 _INCLUDES = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*(?:include|import)\b")
 _MOST_LINES = 6000  # of a table
-_MOST_LEVELS = 12  # macros that stand for the macros of a line
+_MOST_LEVELS = 12  # of macros that expand to macros
 _PCI_FIELDS = ("vendor", "device", "subvendor", "subdevice", "class", "class_mask", "driver_data", "override_only")
 
 
@@ -40,7 +40,7 @@ class Table(msgspec.Struct, frozen=True):
     line: int
     body: str  # between the braces
     offset: int  # of the body in its file
-    is_whole: bool  # whether all of it stands between the braces: no file is included there, and no macro begins it
+    is_whole: bool  # whether `body` is all of it: no file is included between the braces, and no macro opens them
 
     def joined(self, other: Table) -> Table:
         """The lines of both, as of one."""
@@ -48,7 +48,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class IdRow(msgspec.Struct, frozen=True):
-    """A line of a table: what it says of each field that it names, as it is written."""
+    """A line of a table: the source text of each field that it sets."""
 
     fields: dict[str, str]
     line: int
@@ -64,16 +64,16 @@ def _tables(texts: Texts, path: str) -> Iterator[Table]:
     if "_id " not in text and "PCI_DEVICE_TABLE" not in text:
         return
     for form, mark in ((_TABLE, "_id "), (_TABLE, "_id\t"), (_LIST, "DEFINE_PCI_DEVICE_TABLE")):
-        for found in matches(form, text, mark, "struct" if form is _TABLE else ""):
-            opening = found.end() - 1
+        for match in matches(form, text, mark, "struct" if form is _TABLE else ""):
+            opening = match.end() - 1
             closed = closing(text, opening)
             end = closed if closed >= 0 else text.find("};", opening)
-            kind = found[1] if form is _TABLE else "pci_device_id"
-            name = found[2] if form is _TABLE else found[1]
-            written = text[opening + 1 : end]
-            body = _DIRECTIVE.sub(lambda directive: re.sub(r"[^\n]", " ", directive[0]), written)
-            is_whole = closed >= 0 and _INCLUDES.search(written) is None and not _is_in_directive(text, found.start())
-            yield Table(kind, name, path, texts.line(path, found.start()), body, opening + 1, is_whole)
+            kind = match[1] if form is _TABLE else "pci_device_id"
+            name = match[2] if form is _TABLE else match[1]
+            source = text[opening + 1 : end]
+            body = _DIRECTIVE.sub(lambda directive: re.sub(r"[^\n]", " ", directive[0]), source)
+            is_whole = closed >= 0 and _INCLUDES.search(source) is None and not _is_in_directive(text, match.start())
+            yield Table(kind, name, path, texts.line(path, match.start()), body, opening + 1, is_whole)
 
 
 def _is_in_directive(text: str, at: int) -> bool:
@@ -85,14 +85,14 @@ def _is_in_directive(text: str, at: int) -> bool:
 
 
 def matches(form: re.Pattern[str], text: str, mark: str, begin: str) -> Iterator[re.Match[str]]:
-    """What a form that begins with `begin` and holds `mark` soon after matches: looking for these first is ten times as fast."""
-    at = text.find(mark)
-    while at >= 0:
-        start = text.rfind(begin, max(0, at - 80), at) if begin else at
-        found = form.match(text, start) if start >= 0 else None
-        if found is not None and found.end() > at:
-            yield found
-        at = text.find(mark, at + len(mark))
+    """The matches of a form that begins with `begin` and has `mark` soon after: to find these first is ten times as fast."""
+    place = text.find(mark)
+    while place >= 0:
+        start = text.rfind(begin, max(0, place - 80), place) if begin else place
+        form_match = form.match(text, start) if start >= 0 else None
+        if form_match is not None and form_match.end() > place:
+            yield form_match
+        place = text.find(mark, place + len(mark))
 
 
 def announced(texts: Texts, path: str) -> list[tuple[str, str, int]]:
@@ -100,12 +100,12 @@ def announced(texts: Texts, path: str) -> list[tuple[str, str, int]]:
     text = texts.get(path) or ""
     if "MODULE_DEVICE_TABLE" not in text:
         return []
-    return [(found[1], found[2], texts.line(path, found.start(1))) for found in _ANNOUNCED.finditer(text)]
+    return [(match[1], match[2], texts.line(path, match.start(1))) for match in _ANNOUNCED.finditer(text)]
 
 
 def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tuple[list[IdRow], str]:
-    """The lines of a table, whose fields are called `names` in their order; and what could not be read, empty where all was."""
-    found: list[IdRow] = []
+    """The lines of a table whose structure has the fields `names`, in this order; and what could not be read, empty where all was."""
+    id_rows: list[IdRow] = []
     parts = elements(table.body)
     if len(parts) > _MOST_LINES:
         return [], f"{table.name} has more than {_MOST_LINES} lines"
@@ -115,30 +115,30 @@ def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tu
         counted = offset + len(part) - len(part.lstrip())
         for inner in _unfolded(part, macros, 0):
             if inner is None:
-                return found, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
+                return id_rows, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
             fields = _fields(inner, names, macros, 0)
             if fields is None:
-                return found, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
-            found.append(IdRow(fields, line))
-    return found, "" if table.is_whole else f"{table.name}, line {table.line}, goes on in another file"
+                return id_rows, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
+            id_rows.append(IdRow(fields, line))
+    return id_rows, "" if table.is_whole else f"{table.name}, line {table.line}, goes on in another file"
 
 
-def pci_ids(found: Sequence[IdRow], macros: Macros, name: str) -> tuple[list[tuple[PciId, int]], str]:
+def pci_ids(id_rows: Sequence[IdRow], macros: Macros, name: str) -> tuple[list[tuple[PciId, int]], str]:
     """The lines of a PCI table as numbers, each with its line; and what could not be read."""
     ids: list[tuple[PciId, int]] = []
-    for row in found:
+    for row in id_rows:
         values: dict[str, int] = {}
         for field in ("vendor", "device", "subvendor", "subdevice", "class", "class_mask", "override_only"):
             text = row.fields.get(field)
             value = 0 if text is None else macros.number(text)
             if value is None and field == "override_only":
-                value = 1  # a constant of an enumeration, and nobody writes one there for nothing
+                value = 1  # an enumerator that is not known; 0 is never written there
             if value is None:
                 return ids, f"{name}, line {row.line}: {' '.join((text or '').split())[:60]}"
             values[field] = value
         if not (values["vendor"] or values["subvendor"] or values["class_mask"]):
             continue  # the end
-        # what a line leaves out is 0: it would match no subsystem but 0, and such lines are meant to match none
+        # a field that is left out is 0, as in C
         ids.append(
             (
                 PciId(*(values[field] for field in ("vendor", "device", "subvendor", "subdevice", "class", "class_mask", "override_only"))),
@@ -154,7 +154,7 @@ def pci_fields() -> tuple[str, ...]:
 
 
 def _unfolded(part: str, macros: Macros, depth: int) -> Iterator[str | None]:
-    """What stands between the braces of each line that `part` makes; None where it makes what is not understood."""
+    """The text between the braces of each line that `part` expands to; None for one that is not understood."""
     text = part.strip()
     if not text:
         return
@@ -188,7 +188,7 @@ def _unfolded(part: str, macros: Macros, depth: int) -> Iterator[str | None]:
 def _fields(text: str, names: Sequence[str], macros: Macros, depth: int) -> dict[str, str] | None:
     """The fields of one line (C, 6.7.9: what follows a named field goes on after it)."""
     values: dict[str, str] = {}
-    at = 0
+    position = 0
     waiting = [part for part, _ in elements(text)]
     steps = 0
     while waiting:
@@ -198,17 +198,17 @@ def _fields(text: str, names: Sequence[str], macros: Macros, depth: int) -> dict
             continue
         if steps > 400:
             return None
-        named = _FIELD.match(part)
-        if named:
-            name = named[1]
-            values[name] = named[2]
-            at = names.index(name) + 1 if name in names else len(names)
+        designated = _FIELD.match(part)
+        if designated:
+            name = designated[1]
+            values[name] = designated[2]
+            position = names.index(name) + 1 if name in names else len(names)
             continue
         call = _CALL.match(part)
         macro = macros.get(call[1]) if call else None
         if macro is None and re.fullmatch(r"\s*[A-Za-z_]\w*\s*", part):
-            # only a name that stands for several fields is looked into
-            macro = macros.get(part.strip()) if at < 4 else None
+            # a macro counts only if it expands to several fields
+            macro = macros.get(part.strip()) if position < 4 else None
             if macro is not None and "," not in macro.body and "." not in macro.body:
                 macro = None
         if macro is not None and ("," in macro.body or "." in macro.body):
@@ -217,9 +217,9 @@ def _fields(text: str, names: Sequence[str], macros: Macros, depth: int) -> dict
                 return None
             waiting[:0] = [inner for inner, _ in elements(wider)]
             continue
-        if part.strip().startswith("{") and at < len(names):
-            values[names[at]] = part.strip()[1:-1]
-        elif at < len(names):
-            values[names[at]] = part
-        at += 1
+        if part.strip().startswith("{") and position < len(names):
+            values[names[position]] = part.strip()[1:-1]
+        elif position < len(names):
+            values[names[position]] = part
+        position += 1
     return values

@@ -1,8 +1,8 @@
-"""Starts: what an object does when it starts, and what may run its code without any device.
+"""Initcalls: what the initcalls of an object do, and what may run its code without any device.
 
-A driver whose start does no more than register with a bus runs when a device is there, and only then. Another part of the kernel can run
-code of the object only if it was handed a way back: by a call whose name says so (register, add, create, …), or that is given the address
-of a function, or of a variable that holds some. The functions that the start calls in the object itself are followed.
+A driver whose initcalls only register with a bus runs when a device is there, and only then. Another part of the kernel can call back into
+the object only if an initcall has given it something to call: by a call whose name says so (register, add, create, …), or by a call that is
+given the address of a function, or of a variable that may hold one. The functions of the object that its initcalls call are followed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hook.evidence.reach.devices.hidden_starts import hidden_starts
 from hook.kernel.texts import Texts
 
 _TYPE = lazy_re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
-_MOST_FUNCTIONS = 400  # of the start of one object
+_MOST_FUNCTIONS = 400  # of one object that are followed
 _NEAR_FOLDERS = 3  # from the top, that a file shares with a header of its driver
 _MOST_MACROS = 4  # that stand for each other
 _START = lazy_re.compile(
@@ -33,10 +33,10 @@ _START = lazy_re.compile(
 )
 _CALL = lazy_re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _INNER_CALL = lazy_re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
-# what is assigned to, and what is: a table in braces, too
+# the target and the value of an assignment; the value may be an initialiser in braces
 _ASSIGNED = lazy_re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
-_DECLARED = lazy_re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\s*]+\Z")  # what stands before a name that is declared
-_TABLE = lazy_re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*\Z")  # what a driver binds to, or its files
+_DECLARED = lazy_re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\s*]+\Z")  # the text before a declared name
+_TABLE = lazy_re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*\Z")  # the ids that a driver binds to, or its sysfs files
 _GIVEN = lazy_re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
 _NAMED = lazy_re.compile(r"(\w+)\s*=")
 _NEAR = 80  # characters before it
@@ -48,7 +48,7 @@ _BY_MACRO = lazy_re.compile(
     r"(?:(?:module|builtin|drm_module)_(\w+?)(?:_driver(?:_probe|s)?(?:_\w+)?)?|(\w+?)_(?:module_drivers?|governor_init))\Z"
 )
 _PLAIN = ("module_exit", "module_put", "module_name", "module_layout", "module_refcount", "module_bug_finalize", "module_init_type")
-# what depends on a device tree alone
+# macros that only a device tree triggers
 _BY_TREE = lazy_re.compile(
     r"(?:IRQCHIP|TIMER_OF|CLK_OF|CLOCKSOURCE_OF|RESERVEDMEM_OF|CPUIDLE_METHOD_OF|PSCI_\w+|IRQCHIP_OF|CPU_METHOD_OF)_DECLARE\w*\Z"
     r"|OF_DECLARE\w*\Z|CLK_OF_DECLARE_DRIVER\Z"
@@ -57,7 +57,7 @@ _NO_NODE = lazy_re.compile(
     r"\b(\w+)\s*=\s*of_find_(?:matching_node\w*|compatible_node|node_by_\w+)\s*\([^;]*\);\s*if\s*\(\s*!\s*\1\s*\)\s*(?:\{[^{}]*)?return\b"
 )
 _INITCALL = lazy_re.compile(r"(?:module_init|\w*initcall\w*)\Z")
-# functions by whose name one can tell that they hand something of the caller's out, whatever their arguments are
+# functions that, by their name, give other code something to call back
 _HANDING = lazy_re.compile(
     r"\w*register\w*|\w*notifier\w*|\w*_hook\w*|\w*subscribe\w*|request_\w*irq\w*|kthread_\w+|\w*schedule\w*|\w*queue_\w*work\w*"
     r"|\w*timer_setup\w*|(?:add|mod)_timer\w*|proc_\w+|misc_\w+|sysfs_create\w*|debugfs_create_(?!dir\b|[ux]\d+\b|bool\b|atomic)\w+|device_create\w*"
@@ -66,10 +66,10 @@ _HANDING = lazy_re.compile(
     r"|\w*_enable|\w*init_module|bus_for_each\w*|driver_for_each\w*|class_for_each\w*|parport_\w+|isa_\w+|\w*subsys\w*"
     r"|\w*_populate\w*|\w*create_(?:files?|groups?|bin_file)\w*"
 )
-# of these, those that lead to no code of the caller's
+# of these, functions that never call back into the caller's code
 _HARMLESS = lazy_re.compile(
     r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
-    # what these are given is called for a port, a host, an instance or a controller, which a driver with a device adds
+    # these call back for a port, a host, an instance or a controller, which only a driver with a device adds
     r"|dmi_check_system|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|sas_domain|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
     r"|led_trigger_register_simple"
     r"|"
@@ -79,49 +79,50 @@ _HARMLESS = lazy_re.compile(
     r"|alloc_\w*workqueue|init_completion|init_\w*work\w*|kthread_stop|cancel_\w+|\w*flush_\w+|of_\w+|acpi_get_\w+|sg_\w+"
     r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir"
 )
-# members of a bus or a class whose files in sysfs are there without a device
+# members of a bus or a class that create sysfs files without a device
 _FILES = lazy_re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
 _OF_FILES = ("bus_register", "class_register")
 
 
-class Start(msgspec.Struct, frozen=True):
-    """What an object does when it starts."""
+class InitcallEffects(msgspec.Struct, frozen=True):
+    """What the initcalls of an object do."""
 
-    buses: tuple[tuple[str, str, int], ...]  # that it registers drivers on, with the path and line
-    calls: tuple[tuple[str, str, int], ...]  # functions of other objects that it calls, which may lead back to it
-    unknown: tuple[tuple[str, str, int], ...]  # what else it does, in words, with the path and line
-    drivers: tuple[tuple[str, str, str, int], ...] = ()  # that it registers: the bus, the name of the structure or array, the path and line
+    buses: tuple[tuple[str, str, int], ...]  # on which they register drivers, each with path and line
+    calls: tuple[tuple[str, str, int], ...]  # of functions of other objects that may call back
+    unknown: tuple[tuple[str, str, int], ...]  # anything else, as a sentence, with path and line
+    drivers: tuple[tuple[str, str, str, int], ...] = ()  # registered: bus, name of the structure or array, path, line
 
 
-def start(texts: Texts, members: Sequence[str], whole: Sequence[str] = (), by_tree: bool = True) -> Start:
-    """What the start of an object does: of `members`, the files of it that may hold one, and of others of `whole` where it leads there.
+def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str] = (), has_tree: bool = True) -> InitcallEffects:
+    """What the initcalls of an object do. `members` are the files that may have one; calls are followed into all of `all_files`.
 
-    Without `by_tree` there is no device tree, and a function that returns where it does not find a node of one goes no further.
+    Without `has_tree` there is no device tree: a function that returns where it finds no node is not followed further.
     """
-    reader = _StartReader(texts, members, whole, by_tree)
+    reader = _InitcallReader(texts, members, all_files, has_tree)
     for path in members:
         for statement in _START.finditer(texts.get(path) or ""):
             reader.statement(path, statement)
         for hidden, offset in hidden_starts(texts, path):
             reader.unknown.setdefault(hidden, (hidden, path, texts.line(path, offset)))
     reader.follow()
-    return Start(tuple(reader.buses.values()), tuple(reader.calls.values()), tuple(reader.unknown.values()), tuple(reader.drivers))
+    return InitcallEffects(
+        tuple(reader.buses.values()), tuple(reader.calls.values()), tuple(reader.unknown.values()), tuple(reader.drivers)
+    )
 
 
-class _StartReader:
-    """Collects what the start of one object does."""
+class _InitcallReader:
+    """Collects what the initcalls of one object do."""
 
-    def __init__(self, texts: Texts, members: Sequence[str], whole: Sequence[str], by_tree: bool) -> None:
-        self._texts, self._members, self._whole, self._by_tree = texts, members, whole, by_tree
+    def __init__(self, texts: Texts, members: Sequence[str], all_files: Sequence[str], has_tree: bool) -> None:
+        self._texts, self._members, self._all_files, self._has_tree = texts, members, all_files, has_tree
         self.buses: dict[str, tuple[str, str, int]] = {}
         self.calls: dict[str, tuple[str, str, int]] = {}
         self.unknown: dict[str, tuple[str, str, int]] = {}
         self.drivers: dict[tuple[str, str, str, int], None] = {}
         self._waiting: list[tuple[str, str]] = []  # functions to be followed, each with its file
         self._seen: set[str] = set()
-        self._given: set[str] = (
-            set()
-        )  # functions of the object that are given the address of a function or of a variable that may hold some
+        # functions of the object that get the address of a function, or of a variable that may hold one
+        self._given: set[str] = set()
 
     def _registers(self, bus: str, path: str, offset: int, given: str = "") -> None:
         line = self._texts.line(path, offset)
@@ -130,7 +131,7 @@ class _StartReader:
             self.drivers.setdefault((bus, driver[1], path, line))
 
     def statement(self, path: str, statement: re.Match[str]) -> None:
-        """What one macro outside of functions says of the start."""
+        """Reads one macro call at file scope."""
         name, arguments, at = statement[1], statement[2], statement.start(1)
         if name.startswith("module_param") and _has_own_setter(self._texts, path, arguments):
             self.unknown.setdefault(
@@ -141,7 +142,7 @@ class _StartReader:
         if _BY_TREE.match(name):
             self._registers("tree", path, at)
         elif arguments.startswith("void") or "{" in arguments or (name.endswith("EARLYCON_DECLARE") and not _INITCALL.match(name)):
-            return  # a definition, or a console for the address that the command line gives
+            return  # a definition, or a console whose address the command line gives
         elif _INITCALL.match(name):
             self._waiting.append((path, arguments.split(",")[0].strip()))
         elif name == "module_dm":
@@ -161,31 +162,31 @@ class _StartReader:
                 continue
             self._seen.add(function)
             if len(self._seen) > _MOST_FUNCTIONS:
-                self.unknown.setdefault("", (f"its start calls more than {_MOST_FUNCTIONS} functions of its own", path, 1))
+                self.unknown.setdefault("", (f"its initcalls call more than {_MOST_FUNCTIONS} functions of the object", path, 1))
                 break
-            where = self._defined(function, path)
-            if where is None:
-                self.unknown.setdefault(function, (f"its start calls {function}(), which is not in it", path, 1))
+            place = self._defined(function, path)
+            if place is None:
+                self.unknown.setdefault(function, (f"its initcalls call {function}(), which was not found in the object", path, 1))
                 continue
-            self._function(*where, function)
+            self._function(*place, function)
 
     @functools.cached_property
     def _functions(self) -> dict[str, tuple[str, int, int]]:
-        """Where each function of the members is defined, in the first that does: a large object is asked for very many names."""
-        found: dict[str, tuple[str, int, int]] = {}
+        """Where each function of the members is defined, by the first file that does. A dictionary, since large objects have many."""
+        functions: dict[str, tuple[str, int, int]] = {}
         for path in self._members:
             for name, body in _functions(self._texts, path).items():
-                found.setdefault(name, (path, *body))
-        return found
+                functions.setdefault(name, (path, *body))
+        return functions
 
     def _defined(self, function: str, path: str) -> tuple[str, int, int] | None:
-        """Where a function that one file of the object calls is defined in it."""
-        found = defined(self._texts, function, (path,)) or self._functions.get(function)
-        return found or defined(self._texts, function, _others(self._texts, function, self._whole))
+        """Where a function that a file of the object calls is defined in the object."""
+        place = defined(self._texts, function, (path,)) or self._functions.get(function)
+        return place or defined(self._texts, function, _others(self._texts, function, self._all_files))
 
     def _function(self, path: str, begin: int, end: int, function: str) -> None:
         text = self._texts.get(path) or ""
-        ending = None if self._by_tree else _NO_NODE.search(text, begin, end)
+        ending = None if self._has_tree else _NO_NODE.search(text, begin, end)
         if ending:
             self._registers("tree", path, ending.start())
         end = ending.end() if ending else end
@@ -197,7 +198,7 @@ class _StartReader:
             if self._defined(name, path) is not None:
                 if _gives(self._texts, path, call, local):
                     self._given.add(name)
-                    self._seen.discard(name)  # once more, with what it is given
+                    self._seen.discard(name)  # read again, now with these arguments
                 self._waiting.append((path, name))
                 continue
             if header := self._header(name, path):
@@ -212,50 +213,55 @@ class _StartReader:
                 self._of_header(word[0], path, path, word.start(), 0)
 
     def _assigned(self, path: str, begin: int, end: int, function: str) -> set[str]:
-        """Keeps what a function assigns to what is not the object's own; gives its own variables and parameters that have such a value."""
+        """Records assignments of callbacks to data of others; gives the local variables and parameters that hold a callback."""
         text, local = self._texts.get(path) or "", set[str]()
         if function in self._given:
             head = text[max(text.rfind(f"{function}(", 0, begin), 0) : begin]
             local |= {*_NAMES.findall(head)} - {function}
         for assigned in _ASSIGNED.finditer(text, begin, end):
             if _TABLE.search(assigned[1]):
-                what = f"its initcall sets {' '.join(assigned[1].split())}"
-                self.unknown.setdefault(what, (what, path, self._texts.line(path, assigned.start())))
-            elif given := self._given_away(path, assigned[1], assigned[2], local):
+                question = f"its initcall sets {' '.join(assigned[1].split())}"
+                self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
+            elif address := self._given_away(path, assigned[1], assigned[2], local):
                 if _DECLARED.search(text, max(begin, assigned.start() - _NEAR), assigned.start()):
                     local.update((assigned[1].strip("* "), *_NAMED.findall(assigned[2])))
                     continue
-                what = f"its initcall assigns {given} to {' '.join(assigned[1].split())}"
-                self.unknown.setdefault(what, (what, path, self._texts.line(path, assigned.start())))
+                question = f"its initcall assigns {address} to {' '.join(assigned[1].split())}"
+                self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
         return local
 
-    def _is_known(self, name: str, path: str, offset: int, given: str) -> bool:
-        """Whether a function registers with a bus, which is kept, or leads to no code of the caller's."""
-        known = bus_of(name)
-        if known in BUSES:
-            self._registers(known, path, offset, given)
+    def _is_known(self, name: str, path: str, offset: int, after_call: str) -> bool:
+        """Whether a function registers with a bus, which is recorded, or never calls back."""
+        bus = bus_of(name)
+        if bus in BUSES:
+            self._registers(bus, path, offset, after_call)
         elif name in _OF_FILES:
             return _FILES.search(self._texts.get(path) or "") is None
         elif _HARMLESS.fullmatch(name) is None:
-            if known:
+            if bus:
                 self.calls.setdefault(name, (name, path, self._texts.line(path, offset)))
-            return bool(known)
+            return bool(bus)
         return True
 
     def _header(self, name: str, path: str) -> str:
-        """The file itself where it defines a macro of the name, or a header from beside it that defines what is called so."""
+        """A header nearby that defines the function or macro; empty where there is none, or the file defines the macro itself."""
         if _HARMLESS.fullmatch(name) or bus_of(name):
             return ""
         if self._texts.macro(path, name):
-            return ""  # it is looked into wherever it stands
+            return ""  # macros of the file itself are read at each use
         near, included = "/".join(path.split("/")[:-1][:_NEAR_FOLDERS]), self._texts.raw(path) or b""
-        headers = (one for one in self._texts.defining(name) if one.endswith(".h") and one.startswith(f"{near}/"))
+        headers = (header for header in self._texts.defining(name) if header.endswith(".h") and header.startswith(f"{near}/"))
         return next(
-            (one for one in headers if one.rpartition("/")[0] == path.rpartition("/")[0] or one.rpartition("/")[2].encode() in included), ""
+            (
+                header
+                for header in headers
+                if header.rpartition("/")[0] == path.rpartition("/")[0] or header.rpartition("/")[2].encode() in included
+            ),
+            "",
         )
 
     def _of_header(self, name: str, header: str, path: str, offset: int, depth: int) -> None:
-        """What an inline function of a header does, or what a macro stands for, at a place of a file."""
+        """Reads an inline function or a macro of a header that a file uses at `offset`."""
         if defined(self._texts, name, (header,)) is not None:
             self._waiting.append((header, name))
             return
@@ -272,7 +278,7 @@ class _StartReader:
                     self.calls.setdefault(inner, (inner, path, self._texts.line(path, offset)))
 
     def _given_away(self, path: str, target: str, value: str, local: set[str]) -> str:
-        """The function, or the variable that may hold some, whose address an assignment gives to what is not the object's own."""
+        """The function, or variable that may hold one, whose address an assignment stores in data of others; empty where none."""
         variables = self._texts.once(("variables", path), functools.partial(_variables, self._texts, path))
         own = self._texts.once(("own variables", path), functools.partial(_own_variables, self._texts, path))
         if re.match(r"\w+", target) and "->" not in target and re.match(r"\w+", target)[0] in own:  # type: ignore[index]
@@ -284,7 +290,7 @@ class _StartReader:
 
 
 def _has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
-    """Whether the type of a parameter is none of the kernel's, so that a driver defines the function that sets it."""
+    """Whether a module parameter has a type of the driver's own, with a setter that user space can call."""
     types = [argument.strip() for argument in arguments.split(",")[1:3]]
     if any(map(_TYPE.match, types)):
         return False
@@ -294,17 +300,17 @@ def _has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
 
 
 def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
-    """The functions that an object starts with, each with its file."""
-    found = []
+    """The initcalls of an object, each with its file."""
+    initcalls = []
     for path in members:
         for statement in _START.finditer(texts.get(path) or ""):
             if _INITCALL.match(statement[1]) and not statement[2].startswith("void") and "{" not in statement[2]:
-                found.append((path, statement[2].split(",")[0].strip()))
-    return found
+                initcalls.append((path, statement[2].split(",")[0].strip()))
+    return initcalls
 
 
 def _hands_out(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> bool:
-    """Whether a call may give another part of the kernel a way back into the object: by its name, or by the address of something of its.
+    """Whether a call may give other code a callback: by the name of the function, or by an address among the arguments.
 
     `local` are variables of the function that hold such an address.
     """
@@ -312,27 +318,27 @@ def _hands_out(texts: Texts, path: str, call: re.Match[str], local: set[str]) ->
 
 
 def _gives(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> bool:
-    """Whether a call is given such an address."""
+    """Whether such an address is among the arguments of a call."""
     text = texts.get(path) or ""
     end = closing(text, call.end() - 1)
-    # what a call among the arguments is given is asked of that call
     if end < 0:
-        return True  # where it ends is not seen, so neither what it is given
+        return True  # its end was not found, so its arguments are not known
+    # calls among the arguments are read on their own
     arguments = _INNER_CALL.sub(" ", _STRING.sub(" ", text[call.end() : end]))
     variables = texts.once(("variables", path), functools.partial(_variables, texts, path))
-    for found in _ADDRESS.finditer(arguments):
-        word = found[1] or found[2]
-        if word in local or (found[1] and word in variables) or word in _callbacks(texts, path):
+    for match in _ADDRESS.finditer(arguments):
+        word = match[1] or match[2]
+        if word in local or (match[1] and word in variables) or word in _callbacks(texts, path):
             return True
         if defined(texts, word, (path,)) is not None:
             return True
     return False
 
 
-def _others(texts: Texts, name: str, whole: Sequence[str]) -> list[str]:
-    """The files of a large object that define a function, as far as they are few."""
-    found = set(texts.defining(name)) if whole and name not in NOT_CALLED_AT_START else set()
-    return [one for one in whole if one in found][:4]
+def _others(texts: Texts, name: str, all_files: Sequence[str]) -> list[str]:
+    """The first files of a large object that define a function."""
+    with_name = set(texts.defining(name)) if all_files and name not in NOT_CALLED_AT_START else set()
+    return [path for path in all_files if path in with_name][:4]
 
 
 def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
@@ -348,7 +354,11 @@ def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
     """The functions of a file, with the offsets of their braces."""
 
     def read() -> dict[str, tuple[int, int]]:
-        return {one.name: one.body for one in texts.scan(path) if one.kind is definitions.DefinitionKind.FUNCTION and one.body[1]}
+        return {
+            definition.name: definition.body
+            for definition in texts.scan(path)
+            if definition.kind is definitions.DefinitionKind.FUNCTION and definition.body[1]
+        }
 
     return texts.once(("functions", path), read)
 
@@ -356,21 +366,21 @@ def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
 def _own_variables(texts: Texts, path: str) -> set[str]:
     """The variables that a file defines."""
     text = texts.get(path) or ""
-    return {one.name for one in texts.variables(path) if "extern" not in text[one.span[0] : one.offset].split()}
+    return {variable.name for variable in texts.variables(path) if "extern" not in text[variable.span[0] : variable.offset].split()}
 
 
 def _callbacks(texts: Texts, path: str) -> set[str]:
-    """The variables of a file whose initialiser has the name of a function of it: an array is given away without `&`."""
+    """The variables of a file whose initialiser names a function of the file: an array is passed without `&`."""
 
     def read() -> set[str]:
         text, functions = texts.get(path) or "", _functions(texts, path)
-        variables = ((one.name, text[one.offset + len(one.name) : one.span[1]]) for one in texts.variables(path))
+        variables = ((variable.name, text[variable.offset + len(variable.name) : variable.span[1]]) for variable in texts.variables(path))
         return {name for name, value in variables if not functions.keys().isdisjoint(_NAMES.findall(value))}
 
     return texts.once(("callbacks", path), read)
 
 
 def _variables(texts: Texts, path: str) -> set[str]:
-    """The variables of a file whose initialiser may hold the address of a function."""
+    """The variables of a file whose initialiser may have the address of a function."""
     text = texts.get(path) or ""
-    return {one.name for one in texts.variables(path) if "{" in text[one.offset : one.span[1]]}
+    return {variable.name for variable in texts.variables(path) if "{" in text[variable.offset : variable.span[1]]}

@@ -1,7 +1,7 @@
-"""The machine: which devices a virtual machine can have, by the ids that drivers bind to.
+"""The machine: the devices that a virtual machine can have, with the ids that drivers bind to.
 
-`machines/ARCH.json` holds what a real QEMU says of itself, made by bench/catalogue.py. What `fuzz.vm` names narrows it: a device that QEMU
-emulates but that machine has not is not out of reach, it is one option of a command line away.
+`machines/ARCH.json` is made from a real QEMU by bench/catalogue.py. `fuzz.vm` narrows it. A device that QEMU emulates and the machine lacks
+is not out of reach: one option on the command line adds it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GCE = (
     "tpm-tis",
     "pvpanic",
 )
-# devices that other hypervisors than QEMU have: they exist in a virtual machine, so nothing proves that they are out of reach
+# devices of hypervisors other than QEMU. They exist in virtual machines, so nothing proves that they are out of reach
 ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "1ae0:": ("gvnic", "Google Compute Engine"),
     "1d0f:": ("ena", "Amazon EC2"),
@@ -48,7 +48,7 @@ ELSEWHERE_ACPI: Mapping[str, str] = {"VMW0005": "VMware"}
 
 
 class _Made(typing.TypedDict):
-    """By what a catalogue was made."""
+    """The program that a catalogue was made with."""
 
     Program: str
     Version: str
@@ -56,7 +56,7 @@ class _Made(typing.TypedDict):
 
 
 class _Catalogue(typing.TypedDict):
-    """What a file of machines/ holds of use here."""
+    """The parts of a file of machines/ that are used here."""
 
     Made: _Made
     Devices: list[str]
@@ -91,7 +91,7 @@ class PciId(msgspec.Struct, frozen=True):
     def takes(self, device: PciDevice) -> bool:
         """Whether a driver with this line is offered the device (drivers/pci/pci-driver.c, pci_match_one_device).
 
-        Subsystem ids are not looked at: of several devices QEMU lets a person set them.
+        Subsystem ids are not compared: QEMU lets a person set those of several devices.
         """
         if self.override_only:
             return False  # user space has to ask for the driver by name
@@ -102,7 +102,7 @@ class PciId(msgspec.Struct, frozen=True):
         )
 
     def is_exact(self, device: PciDevice) -> bool:
-        """Whether it is offered as QEMU makes it, subsystem ids included."""
+        """Whether the subsystem ids that QEMU gives the device match, too."""
         return self.subvendor in (ANY, device.subvendor) and self.subdevice in (ANY, device.subdevice)
 
 
@@ -121,16 +121,16 @@ class Machine(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def describes_by_tree(self) -> bool:
-        """Whether the firmware hands out a device tree."""
+        """Whether the firmware gives the kernel a device tree."""
         return bool(self.compatible)
 
     @functools.cached_property
-    def by_maker(self) -> dict[int, list[PciDevice]]:
+    def by_vendor(self) -> dict[int, list[PciDevice]]:
         """The PCI devices by their vendor."""
-        found: dict[int, list[PciDevice]] = {}
+        by_vendor: dict[int, list[PciDevice]] = {}
         for device in self.pci:
-            found.setdefault(device.vendor, []).append(device)
-        return found
+            by_vendor.setdefault(device.vendor, []).append(device)
+        return by_vendor
 
     def is_given(self, device: str) -> bool:
         """Whether this machine has the device, or may have it."""
@@ -141,25 +141,25 @@ class NoSuchDevice(ValueError):
     """A device that the catalogue does not know; the sentence names it."""
 
 
-def machine(arch: str, wanted: Sequence[str]) -> Machine:
+def machine(arch: str, vm: Sequence[str]) -> Machine:
     """The machine that `fuzz.vm` says: `qemu-any`, `gce`, or the names of devices. Raises NoSuchDevice."""
     raw = _catalogue(arch)
     names = frozenset((*raw["Devices"], *raw["Pci"], *raw["Made"]["Machines"])) if raw else frozenset()
     has: frozenset[str] | None = None
     kind = "qemu-any"
-    if tuple(wanted) == ("gce",):
+    if tuple(vm) == ("gce",):
         has, kind = frozenset(GCE), "gce"
-    elif tuple(wanted) != ("qemu-any",):
-        unknown = [device for device in wanted if device not in names]
+    elif tuple(vm) != ("qemu-any",):
+        unknown = [device for device in vm if device not in names]
         if raw and unknown:
             raise NoSuchDevice(f"{unknown[0][:60]!a} is no device that {_made_by(raw)} has for {arch}")
-        has, kind = frozenset(wanted) | {"pc", "q35", "virt"}, "the devices of fuzz.vm"
+        has, kind = frozenset(vm) | {"pc", "q35", "virt"}, "the devices of fuzz.vm"
     if not raw:
         return Machine(arch, "", (), {}, {}, {}, names, has, kind)
     machines = raw["Made"]["Machines"]
-    every = [_pci(name, line) for name, lines in raw["Pci"].items() for line in lines]
-    # the network adapter and the display that a machine has where nothing is asked for are devices of their own
-    pci = tuple(device for device in every if device.name not in machines or device.class_code >> 16 not in (2, 3))
+    devices = [_pci(name, line) for name, lines in raw["Pci"].items() for line in lines]
+    # the default network adapter and display of a machine are in the list under their own names
+    pci = tuple(device for device in devices if device.name not in machines or device.class_code >> 16 not in (2, 3))
     if kind == "gce":
         pci = (*pci, PciDevice("gvnic", 0x1AE0, 0x0042, 0x1AE0, 0x0058, 0x020000))
     virtio: dict[int, str] = {}
@@ -169,23 +169,26 @@ def machine(arch: str, wanted: Sequence[str]) -> Machine:
 
 
 def elsewhere(line: PciId) -> tuple[str, str] | None:
-    """The device, and the hypervisor that is not QEMU and has it."""
+    """The device of a hypervisor other than QEMU that a line may match, and that hypervisor."""
     return ELSEWHERE.get(f"{line.vendor:04x}:") if line.vendor != ANY else None
 
 
-def taken(lines: Iterable[PciId], vm: Machine) -> list[tuple[PciDevice, PciId]]:
-    """The devices that a driver with these lines is offered, those first that this machine has and that match to the last id."""
-    makers = vm.by_maker
-    found = [
-        (device, line) for line in lines for device in (vm.pci if line.vendor == ANY else makers.get(line.vendor, ())) if line.takes(device)
+def offered(lines: Iterable[PciId], vm: Machine) -> list[tuple[PciDevice, PciId]]:
+    """The devices that a driver with these lines is offered: first those of this machine, and of these the exact matches."""
+    of_vendor = vm.by_vendor
+    devices = [
+        (device, line)
+        for line in lines
+        for device in (vm.pci if line.vendor == ANY else of_vendor.get(line.vendor, ()))
+        if line.takes(device)
     ]
     return sorted(
-        found,
+        devices,
         key=lambda offer: (
             not vm.is_given(offer[0].name),
             not offer[1].is_exact(offer[0]),
             "transitional" in offer[0].name,
-            "cxl" in offer[0].name,  # it needs more of the machine than a plain bridge
+            "cxl" in offer[0].name,  # it needs a machine with CXL
             offer[0].name in ("pc", "q35"),
         ),
     )

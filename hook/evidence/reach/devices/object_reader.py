@@ -9,22 +9,22 @@ import msgspec
 
 from hook import lazy_re
 from hook.evidence.reach.devices import initcalls
-from hook.evidence.reach.devices.bindings import Binder, Driver, drivers
+from hook.evidence.reach.devices.bindings import Binder
 from hook.evidence.reach.devices.counted_texts import CountedTexts
+from hook.evidence.reach.devices.driver_structures import Driver, drivers
 from hook.evidence.reach.devices.machine import Machine
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
 from hook.kernel.macros import Macros
-from hook.verdict import Fact, Place
 
-_MOST_MEMBERS = 60  # files of an object that are all read; of a larger one the word index says which matter
+_MOST_MEMBERS = 60  # files of an object that are all read; of a larger object, those that the word index picks
 _MOST_OF_LARGE = 160
 _MOST_WITH_PARTS = 4  # files of an object that are looked into for C files that their headers include
 _MOST_WITH_HEADERS = 8  # files of an object whose own headers are looked into for macros
 _MOST_WITH_BUS = 40  # files of an object that are looked into for its bus
 _PART = lazy_re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"[^"\n]+\.c"')
-# a driver that is registered later than at the start of its object
+# registrations that need not be made by an initcall
 _LATER = lazy_re.compile(
     r"\b(?:platform_create_bundle|platform_driver_probe|platform_driver_register|wmi_driver_register|pci_register_driver)\s*\("
 )
@@ -38,12 +38,12 @@ _WORDS = [
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What an object is made of."""
+    """The files of an object, its drivers, and what its initcalls do."""
 
-    members: tuple[str, ...]  # the files of it that have to be read
-    whole: bool  # whether nothing of it stays unread
+    members: tuple[str, ...]  # the files that have to be read
+    whole: bool  # whether no file stays unread
     drivers: tuple[Driver, ...]
-    start: initcalls.Start
+    effects: initcalls.InitcallEffects  # of its initcalls
     registers: bool  # whether it registers drivers with a bus, by its initcalls or later
 
 
@@ -67,20 +67,20 @@ class ObjectReader:
         return self._objects[path]
 
     def profile(self, obj: Object) -> Profile:
-        """What an object is made of."""
+        """The files of an object, its drivers, and what its initcalls do."""
         return self.texts.once(("profile", obj.path), lambda: self._profile(obj))
 
     def _profile(self, obj: Object) -> Profile:
         members, whole = self._members(obj)
         registered = tuple(driver for path in members for driver in drivers(self.texts, path))
         rest = obj.members if len(members) < len(obj.members) else ()
-        start = initcalls.start(self.texts, members, rest, self.vm.describes_by_tree or not self.vm.made_by)
+        effects = initcalls.effects(self.texts, members, rest, self.vm.describes_by_tree or not self.vm.made_by)
         registers = (
             bool(registered)
-            or any(bus != "tree" for bus, _, _ in start.buses)
+            or any(bus != "tree" for bus, _, _ in effects.buses)
             or any(_LATER.search(self.texts.get(path) or "") for path in members)
         )
-        return Profile(members, whole, registered, start, registers)
+        return Profile(members, whole, registered, effects, registers)
 
     def _members(self, obj: Object) -> tuple[tuple[str, ...], bool]:
         members = obj.members
@@ -88,46 +88,40 @@ class ObjectReader:
             holding = self.texts.holding([_WORDS])
             if holding is None:
                 return members[:_MOST_MEMBERS], False
-            wanted = set(holding)
-            members = tuple(path for path in members if path in wanted)
+            starting = set(holding)
+            members = tuple(path for path in members if path in starting)
             if len(members) > _MOST_OF_LARGE:
                 return members[:_MOST_OF_LARGE], False
             return tuple(path for path in members if self.texts.exists(path)), obj.whole
         there = tuple(path for path in members if self.texts.exists(path))
-        # a file may be put together of others (sound/pci/echoaudio)
-        with_parts = [path for at, path in enumerate(there) if at < _MOST_WITH_PARTS or _PART.search(self.texts.raw(path) or b"")]
+        # a file may include other C files (sound/pci/echoaudio)
+        with_parts = [path for index, path in enumerate(there) if index < _MOST_WITH_PARTS or _PART.search(self.texts.raw(path) or b"")]
         parts = [name for path in with_parts for name in self.texts.local_headers(path) if name.endswith(".c")]
         whole = obj.whole and len(there) == len(members)
         return tuple(dict.fromkeys((*there, *(name for name in parts if "test" not in name)))), whole
 
     def binder(self, obj: Object) -> Binder:
-        """What answers for the drivers of an object. It reads as it is asked: one that is kept would hide from a question what it needs."""
+        """The binder for the drivers of an object. It is made anew each time, so that every question counts the files that it needs."""
         members = self.profile(obj).members
         headers = (header for path in members[:_MOST_WITH_HEADERS] for header in self.texts.local_headers(path))
         near = dict.fromkeys((*members[:_MOST_MEMBERS], *headers))
         return Binder(self.texts, members, Macros(self.texts, near), self.kernel, self.vm, obj.name)
 
     def bus(self, obj: Object) -> str:
-        """The bus that an object's drivers are mostly on; empty where it has none."""
-        found = (driver.bus for path in obj.members[:_MOST_WITH_BUS] for driver in drivers(self.texts, path))
-        return next(found, "")
+        """The bus of an object's first driver; empty where it has none."""
+        buses = (driver.bus for path in obj.members[:_MOST_WITH_BUS] for driver in drivers(self.texts, path))
+        return next(buses, "")
 
     def is_module(self, obj: Object) -> bool:
-        """Whether it can be built as a module, so that what it does not export cannot be used elsewhere."""
+        """Whether it can be a module, so that other objects can use only what it exports."""
         options = [self.kernel.options.get(name) for name in expressions.names(obj.condition)]
         return bool(options) and all(option is not None and option.type == "tristate" for option in options)
 
     def is_for_target(self, path: str) -> bool:
-        """Whether a kernel of the target can hold what a file compiles to; a header counts as if it could."""
+        """Whether a kernel of the target can have a file built in; always true of a header."""
         if path not in self._for_target:
             self._for_target[path] = not path.endswith(".c") or not self.kernel.excluded(path)
         return self._for_target[path]
-
-    def fact(self, claim: str, path: str, line: int) -> Fact:
-        """A claim with its place and the line there."""
-        lines = (self.texts.get(path) or "").split("\n", line)
-        shown = lines[line - 1].strip()[:160] if 0 < line <= len(lines) else ""
-        return Fact(claim, Place(path, line, self.texts.blob(path)), shown)
 
 
 def beside(source: Object | str, target: Object) -> bool:

@@ -266,7 +266,7 @@ def test_what_would_read_too_many_files_stays_open(tree: Kernel) -> None:
         ("fixup.c", "DECLARE_PCI_FIXUP_FINAL()"),
         ("cell.c", "cellmaker.c:2"),  # code of the kernel makes its device
         ("unseen.c", "more_ids"),  # a driver structure that only the preprocessor sees
-        ("chip.c", "by hand"),
+        ("chip.c", "bound manually"),
         ("vmwdrv.c", "a device of VMware"),
     ],
 )
@@ -376,7 +376,7 @@ def test_a_driver_on_another_drivers_bus_is_no_where_that_is(ask: Ask) -> None:
 
 def test_a_device_that_probe_sends_away_by_its_list_is_none(ask: Ask) -> None:
     found = of(ask, "refused.c")
-    assert found.answer is Answer.NO and "sends ati-vga away" in found.facts[1].claim
+    assert found.answer is Answer.NO and "rejects ati-vga" in found.facts[1].claim
 
 
 def test_the_kernels_own_virtual_devices_are_known_by_their_option(ask: Ask) -> None:

@@ -248,7 +248,7 @@ def test_a_chip_that_only_firmware_names_is_no_where_no_table_has_it(ask: Ask) -
 def test_a_tree_without_the_adapter_leaves_chips_open(tree: Kernel, tmp_path: pathlib.Path) -> None:
     for ask in without(tree, tmp_path, "I2C_TINY_USB", "SPI_CH341", "GREYBUS_SPI"):
         found = of(ask, "chipa.c")
-        assert found.answer is Answer.UNKNOWN and "by hand" in found.question
+        assert found.answer is Answer.UNKNOWN and "bound manually" in found.question
         # on SPI nothing answered then
         assert of(ask, "plainspi.c").answer is Answer.NO
 

@@ -1,9 +1,8 @@
-"""Course: what the start of an object does on every machine, whatever devices that has.
+"""Created files: the files that an initcall creates on every machine, whatever devices that has. User space opens them.
 
-The statements of an initcall are followed one after the other. A call is certain as long as nothing before it may leave the function but
-for want of memory or because a name is taken; an `if` that leaves for any other reason, a label or a branch of the preprocessor ends it.
-What is certain to register a file of its own runs where user space opens that. (That a start makes the device of its own driver says
-little: the probe of most of them looks for hardware first.)
+The statements of an initcall are followed in order. A call is certain as long as no statement before it can leave the function, except for
+lack of memory or because a name is taken. An `if` that leaves for any other reason, a label or a preprocessor conditional ends the search.
+(That an initcall creates the device of its own driver proves little: most such probes look for hardware first.)
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from hook.c.brackets import closing
 from hook.evidence.reach.devices import initcalls
 from hook.kernel.texts import Texts
 
-_MOST_FUNCTIONS = 40  # of its own that a start is followed through
+_MOST_FUNCTIONS = 40  # of the object that are followed
 _MOST_STATEMENTS = 200  # of a function
 _CALL = lazy_re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _BRANCH = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*(?:if|else|elif)")
@@ -31,8 +30,8 @@ _TESTED = lazy_re.compile(
 _AT_ONCE = lazy_re.compile(
     r"\s*(?:\(\s*[\w>.-]+\s*=\s*)?!?\s*([A-Za-z_]\w*)\s*\(.*\)\s*(?:\)\s*)?(?:(?:<|!=)\s*0|==\s*NULL)?\s*\Z", re.DOTALL
 )
-# what fails for want of memory, or where a name is taken, and not for want of a device
-_WANTING = lazy_re.compile(
+# functions that fail for lack of memory or because a name is taken, not for lack of a device
+_FAILS_FOR_MEMORY = lazy_re.compile(
     r"k\w*alloc\w*|kstrdup\w*|v[mz]alloc\w*|alloc_\w+|class_(?:create|register)\w*|misc_register|(?:__)?register_chrdev\w*|cdev_add"
     r"|device_create\w*|proc_(?:create|mkdir)\w*|register_sysctl\w*|debugfs_create_\w+|\w+_(?:register_driver|driver_register)|platform_device_\w+"
     r"|platform_driver_register|root_device_register|sysfs_create_\w+|bus_register|genl_register_family|register_\w*notifier"
@@ -45,7 +44,7 @@ _FILE = lazy_re.compile(
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A call that is certain to be made."""
+    """A call that an initcall is certain to make."""
 
     name: str
     path: str
@@ -54,36 +53,36 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def steps(texts: Texts, members: Sequence[str]) -> list[Step]:
-    """What the initcalls of an object are certain to call."""
-    found: list[Step] = []
+    """The calls that the initcalls of an object are certain to make."""
+    certain: list[Step] = []
     for path, function in initcalls.initial(texts, members):
         of_one: list[Step] = []
-        # what fails later takes back what it has registered
+        # an initcall that may fail later would undo what it has registered
         if _followed(texts, function, (path, *members), of_one, {}):
-            found += of_one
-    return found
+            certain += of_one
+    return certain
 
 
-def files(found: Sequence[Step]) -> Iterator[Step]:
-    """The steps that hand a file, or messages, to user space."""
-    return (one for one in found if _FILE.fullmatch(one.name))
+def files(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps that create a file, or a netlink family, for user space."""
+    return (step for step in steps if _FILE.fullmatch(step.name))
 
 
-def _followed(texts: Texts, function: str, members: Sequence[str], found: list[Step], known: dict[str, bool]) -> bool:
-    """Adds what a function is certain to call; whether it is certain to come to its end, and to fail for want of memory alone."""
-    if function not in known:
-        known[function] = False  # of one that leads to itself
-        where = initcalls.defined(texts, function, members)
-        known[function] = where is not None and len(known) <= _MOST_FUNCTIONS and _steps(texts, where, members, found, known)
-    return known[function]
+def _followed(texts: Texts, function: str, members: Sequence[str], steps: list[Step], certain: dict[str, bool]) -> bool:
+    """Adds the certain calls of a function. Gives whether it is certain to reach its end, or fails for lack of memory alone."""
+    if function not in certain:
+        certain[function] = False  # while it is read: a recursion is not certain
+        place = initcalls.defined(texts, function, members)
+        certain[function] = place is not None and len(certain) <= _MOST_FUNCTIONS and _steps(texts, place, members, steps, certain)
+    return certain[function]
 
 
-def _steps(texts: Texts, where: tuple[str, int, int], members: Sequence[str], found: list[Step], known: dict[str, bool]) -> bool:
-    path, begin, end = where
+def _steps(texts: Texts, place: tuple[str, int, int], members: Sequence[str], steps: list[Step], certain: dict[str, bool]) -> bool:
+    path, begin, end = place
     text = (texts.get(path) or "")[:end]
     branch = _BRANCH.search(text, begin)
     stop = branch.start() if branch else end - 1
-    given: dict[str, bool] = {}  # what a variable was last given, and whether that fails for want of a device
+    assigned: dict[str, bool] = {}  # variable -> whether its last value can only be an error for lack of memory
     at = begin + 1
     for _ in range(_MOST_STATEMENTS):
         head = _HEAD.match(text, at)
@@ -91,7 +90,7 @@ def _steps(texts: Texts, where: tuple[str, int, int], members: Sequence[str], fo
         if at >= stop or not text[at:stop].strip():
             return branch is None
         if head and (head[2] or head[3]):
-            return bool(head[2])  # a label is where the ways of failing begin
+            return bool(head[2])  # labels begin the error paths
         after = _end(text, at, word, stop)
         if after < 0:
             return False
@@ -103,41 +102,41 @@ def _steps(texts: Texts, where: tuple[str, int, int], members: Sequence[str], fo
             sure = text[at : closing(text, opening) + 1]
         elif word in ("for", "while", "switch", "do"):
             sure = ""
-        wanting = {}
+        for_memory = {}
         for call in _CALL.finditer(sure):
             name = call[1]
             if name in ("if", "return", "sizeof"):
                 continue
-            whole = bool(_WANTING.fullmatch(name))
+            fails_for_memory = bool(_FAILS_FOR_MEMORY.fullmatch(name))
             if initcalls.defined(texts, name, members) is not None:
-                whole = _followed(texts, name, members, found, known)
+                fails_for_memory = _followed(texts, name, members, steps, certain)
             else:
                 inner = closing(text, at + call.end() - 1)
-                found.append(Step(name, path, at + call.start(), text[at + call.end() : inner] if inner > 0 else ""))
-            wanting[name] = whole
-        for one in _GIVEN.finditer(sure):
-            given[one[1]] = wanting.get(one[2], False)
+                steps.append(Step(name, path, at + call.start(), text[at + call.end() : inner] if inner > 0 else ""))
+            for_memory[name] = fails_for_memory
+        for assignment in _GIVEN.finditer(sure):
+            assigned[assignment[1]] = for_memory.get(assignment[2], False)
         if word == "return":
             value = statement.strip()[len("return") : -1].strip()
-            return value in ("", "0") or _only_wanting(value, given, wanting)
+            return value in ("", "0") or _only_for_memory(value, assigned, for_memory)
         may_leave = word in ("if", "for", "while", "switch", "do") and _LEAVES.search(statement[len(sure) :])
-        if may_leave and (word != "if" or not _only_wanting(condition, given, wanting)):
+        if may_leave and (word != "if" or not _only_for_memory(condition, assigned, for_memory)):
             return False
         at = after
     return False
 
 
-def _only_wanting(condition: str, given: dict[str, bool], wanting: dict[str, bool]) -> bool:
-    """Whether a condition holds only where memory or a name was wanting."""
+def _only_for_memory(condition: str, assigned: dict[str, bool], for_memory: dict[str, bool]) -> bool:
+    """Whether a condition holds only where memory was short or a name was taken."""
     called = _AT_ONCE.match(condition)
     if called and called[1] not in ("IS_ERR", "IS_ERR_OR_NULL", "likely", "unlikely"):
-        return wanting.get(called[1], False)
+        return for_memory.get(called[1], False)
     tested = _TESTED.match(condition.strip())
-    return tested is not None and given.get(tested[1], False)
+    return tested is not None and assigned.get(tested[1], False)
 
 
 def _end(text: str, at: int, word: str, stop: int) -> int:
-    """Where a statement ends, with its `else`; -1 where that is not seen."""
+    """The end of a statement, with its `else`; -1 where it is not found."""
     place = at
     if word in ("if", "for", "while", "switch"):
         opening = text.find("(", at)
@@ -154,8 +153,8 @@ def _end(text: str, at: int, word: str, stop: int) -> int:
                 return -1
         else:
             place = _end(text, place, body[1] if body and body[1] else "", stop)
-        more = re.compile(r"\s*else\b").match(text, place) if place > 0 else None
-        if word == "if" and more:
+        otherwise = re.compile(r"\s*else\b").match(text, place) if place > 0 else None
+        if word == "if" and otherwise:
             return _end(text, place, "else", stop)
         if word == "do" and place > 0:
             return _plain(text, place)
@@ -164,13 +163,13 @@ def _end(text: str, at: int, word: str, stop: int) -> int:
 
 
 def _plain(text: str, at: int) -> int:
-    """Where a statement without a body ends."""
+    """The end of a statement without a body; -1 where it is not found."""
     while True:
-        found = re.compile(r"[;({]").search(text, at)
-        if found is None:
+        mark = re.compile(r"[;({]").search(text, at)
+        if mark is None:
             return -1
-        if found[0] == ";":
-            return found.end()
-        at = closing(text, found.start()) + 1
+        if mark[0] == ";":
+            return mark.end()
+        at = closing(text, mark.start()) + 1
         if at <= 0:
             return -1

@@ -24,18 +24,18 @@ def device_creators(obj: Object, reader: ObjectReader) -> Incoming:
     """The objects that make a device for one of the drivers."""
     edges: list[Edge] = []
     unseen = ""
-    for found in driver_answers(obj, reader):
-        if found.names is None:
+    for answer in driver_answers(obj, reader):
+        if answer.names is None:
             continue
-        of_driver = _auxiliary(found.names, reader) if found.names.bus == "auxiliary" else _by_name(found.names, obj, reader)
+        of_driver = _auxiliary(answer.names, reader) if answer.names.bus == "auxiliary" else _by_name(answer.names, obj, reader)
         edges += of_driver.edges
         unseen = unseen or of_driver.unseen
     return Incoming(tuple(edges), unseen=unseen)
 
 
 def question(obj: Object, reader: ObjectReader) -> str:
-    """What stays open where nobody is asked."""
-    names = next((found.names for found in driver_answers(obj, reader) if found.names is not None), None)
+    """The question that stays open where this rule is not asked."""
+    names = next((answer.names for answer in driver_answers(obj, reader) if answer.names is not None), None)
     return "" if names is None else f"no code that makes a device called {names.names[0]!a} was looked for, this far from the change"
 
 
@@ -48,18 +48,18 @@ def _by_name(names: DeviceNames, obj: Object, reader: ObjectReader) -> Incoming:
     if len(makers) > _MOST_MAKERS:
         first = makers[0]
         return Incoming(unseen=f"{len(makers)} files may make a device called {first.name!a}, the first in {first.path}:{first.line}")
-    if not makers and _is_for_hand(names, members, reader):
-        return Incoming(unseen=f"nothing of the tree binds {names.driver.name}: it may be for what user space binds (driver_override)")
+    if not makers and _is_for_driver_override(names, members, reader):
+        return Incoming(unseen=f"nothing in the tree binds {names.driver.name}: it may be meant for driver_override")
     edges: list[Edge] = []
     for maker in makers:
         if not reader.is_for_target(maker.path):
             continue
         question = f"not known: whether {maker.path}:{maker.line} makes a device called {maker.name!a} in the VM"
-        fact = reader.fact(f"makes a device called {maker.name!a}", maker.path, maker.line)
+        fact = reader.texts.fact(f"makes a device called {maker.name!a}", maker.path, maker.line)
         objects = reader.objects(maker.path)
         if not objects:
             edges.append(Edge(question))
-        # what runs for another reason than a device of its own makes one where it finds a board that it knows
+        # an object that runs without a device of its own creates one only on a board that it knows
         for source in objects:
             edges.append(
                 Edge(
@@ -67,7 +67,7 @@ def _by_name(names: DeviceNames, obj: Object, reader: ObjectReader) -> Incoming:
                     EdgeKind.MUST if maker.sure else EdgeKind.MAY,
                     objects=(source,),
                     facts=(fact,),
-                    carries=BY_DEVICE if reader.bus(source) else frozenset((Run.PLAYED,)),
+                    carries=BY_DEVICE if reader.bus(source) else frozenset((Run.EMULATED,)),
                     refusal=functools.partial(_refusal, maker, names, obj, reader),
                     by_initcall=True,
                 )
@@ -75,10 +75,10 @@ def _by_name(names: DeviceNames, obj: Object, reader: ObjectReader) -> Incoming:
     return Incoming(tuple(edges))
 
 
-def _is_for_hand(names: DeviceNames, members: Sequence[str], reader: ObjectReader) -> bool:
-    """Whether nothing but `driver_override` binds a driver without a table, so that it may be meant for that (vfio-platform, ramdax).
+def _is_for_driver_override(names: DeviceNames, members: Sequence[str], reader: ObjectReader) -> bool:
+    """Whether a driver without a table may be meant to be bound by `driver_override` alone (vfio-platform, ramdax).
 
-    So it is where it leaves the DMA to user space, and where no other file of the tree, of whatever architecture, holds its name.
+    It may where it leaves DMA to user space, and where no other file of the tree, for any architecture, has its name.
     """
     fields = names.driver.fields
     if names.bus != "platform" or any("table" in field for field in fields):
@@ -96,12 +96,13 @@ def _is_for_hand(names: DeviceNames, members: Sequence[str], reader: ObjectReade
 
 
 def _refusal(maker: device_makers.Maker, names: DeviceNames, obj: Object, reader: ObjectReader) -> str:
-    """That the probe of a cell refuses to go without what no chip has that user space plays."""
+    """What the probe of a cell requires and an emulated chip lacks, as a sentence; empty: nothing."""
     near = (names.driver.path, *reader.profile(obj).members)
-    want = probe_requirements.of_probe(reader.texts, names.driver.fields.get("probe", "").strip(" &"), near)
-    if want is None:
+    lacking = probe_requirements.of_probe(reader.texts, names.driver.fields.get("probe", "").strip(" &"), near)
+    if lacking is None:
         return ""
-    return f"{maker.path}:{maker.line} makes a device called {maker.name!a}, but its probe asks for {want.what} ({want.path}:{want.line})"
+    where = f"{lacking.path}:{lacking.line}"
+    return f"{maker.path}:{maker.line} makes a device called {maker.name!a}, but its probe asks for {lacking.name} ({where})"
 
 
 def _auxiliary(names: DeviceNames, reader: ObjectReader) -> Incoming:

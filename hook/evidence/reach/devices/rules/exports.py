@@ -1,4 +1,4 @@
-"""Exports: what an object exports, and which files use it. Found through the word index."""
+"""Exports: what an object exports, and the files that use it, by the word index."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _EXPORT = lazy_re.compile(
     r"(?:\b|_)EXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
 )
 _FEW_NAMES = 16
-_MOST_NAMES = 400  # exported functions that are looked for
-_MOST_ROUNDS = 4  # headers whose functions use each other
+_MOST_NAMES = 400  # exported functions that are searched
+_MOST_ROUNDS = 4  # of headers whose functions use each other
 _VIRTUAL = lazy_re.compile(
     r"hwsim|netdevsim|/vkms|/vgem|vivid|vimc|net/dummy|sound/drivers/|null_blk|scsi_debug|block/(?:loop|nbd|brd|virtio)|net/(?:tun|veth|ifb)\.c|vcan|dummy_hcd"
     r"|uhid\.c|userio|uinput|usbnet\.c|usbhid/hid-core|nandsim|mtdram|rtc-test|iommufd/selftest|hci_vhci|vdpa_sim|rdma_rxe|sw/rxe|sw/siw|test_power"
@@ -29,7 +29,7 @@ _LIKELY = lazy_re.compile(
     r"drivers/usb/|drivers/hid/|net/usb/|media/usb/|virtio|/e1000|/igb/|vmxnet3|8139|pvscsi|megaraid|mpt|lsi|sym53|bochs|cirrus|vmwgfx|qxl|hda_intel|test"
     r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si"
 )
-_PLAYED = lazy_re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # that talk to a chip that user space can play
+_PLAYED = lazy_re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # drivers of chips that user space can emulate
 _WORD = lazy_re.compile(r"[A-Za-z_]\w*")
 
 
@@ -42,41 +42,41 @@ class User(msgspec.Struct, frozen=True):
 
 
 def exported(texts: Texts, obj: Object, members: Sequence[str], is_module: bool, *, deep: bool) -> list[str]:
-    """What other objects can use of this one: what it exports, and of what is built in alone (`deep`) every function that is not static."""
-    found: dict[str, None] = {}
+    """What other objects can use: the exports, and with `deep`, of an object that is never a module, every function that is not static."""
+    names: dict[str, None] = {}
     for path in members:
         text = texts.get(path) or ""
         if "EXPORT_" in text:
-            found |= dict.fromkeys(one[0] or one[1] for one in _EXPORT.findall(text))
+            names |= dict.fromkeys(name[0] or name[1] for name in _EXPORT.findall(text))
         if not is_module and deep:
-            found |= dict.fromkeys(texts.once(("not static", path), functools.partial(_names, texts, path)))
-    return [one for one in found if one not in ("init_module", "cleanup_module", "main") and not one.startswith("__packed")]
+            names |= dict.fromkeys(texts.once(("not static", path), functools.partial(_names, texts, path)))
+    return [name for name in names if name not in ("init_module", "cleanup_module", "main") and not name.startswith("__packed")]
 
 
 def is_guessed(texts: Texts, members: Sequence[str], name: str) -> bool:
-    """Whether a name is no more than the argument of a macro, which need not define anything that is called so."""
+    """Whether a name is only the argument of a macro, which need not define a function of that name."""
     return any(name in texts.once(("guessed", path), functools.partial(_guessed, texts, path)) for path in members)
 
 
 def _guessed(texts: Texts, path: str) -> frozenset[str]:
     text = texts.get(path) or ""
     announced = {word for words in _EXPORT.findall(text) for word in words}
-    variables = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.VARIABLE)
-    return frozenset(one.name for one in variables if text[one.span[0] : one.offset].rstrip().endswith("(")) - announced
+    variables = (variable for variable in texts.scan(path) if variable.kind is definitions.DefinitionKind.VARIABLE)
+    return frozenset(variable.name for variable in variables if text[variable.span[0] : variable.offset].rstrip().endswith("(")) - announced
 
 
 def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srcarch: str, most: int) -> tuple[list[User], bool] | None:
-    """Who uses the functions, the likeliest to be virtual first, and whether these are all; None without the word index."""
+    """The users of functions, the likeliest virtual devices first, and whether these are all; None without the word index."""
     own = set(members)
     users: dict[str, User] = {}
-    wanted = set(names[:_MOST_NAMES])
+    searched = set(names[:_MOST_NAMES])
     complete = len(names) <= _MOST_NAMES
-    known = set(wanted)
+    all_names = set(searched)
     for _ in range(_MOST_ROUNDS):
-        holding = texts.holding([[name.lower() for name in wanted]])
+        holding = texts.holding([[name.lower() for name in searched]])
         if holding is None:
             return None
-        more: set[str] = set()  # functions and macros of headers that use what is exported
+        in_headers: set[str] = set()  # functions and macros of headers that use the exports
         for path in sorted((path for path in holding if path not in own and in_kernel(path, srcarch, NO_KERNEL_CODE)), key=likelihood):
             if path.endswith(".rs"):
                 complete = False
@@ -85,63 +85,63 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
             if len(users) >= most:
                 return list(users.values()), False
             text = texts.get(path) or ""
-            # to look for a name is faster than to take the text apart, for as many words as a line of it has
-            held = {one for one in wanted if one in text} if len(wanted) < _FEW_NAMES else wanted.intersection(_WORD.findall(text))
+            # for a few names, to search each is faster than to split the text into words
+            in_file = {one for one in searched if one in text} if len(searched) < _FEW_NAMES else searched.intersection(_WORD.findall(text))
             if path.endswith(".h"):
-                more |= {user for name in held for user in _users_in_header(texts, path, name)} - known
+                in_headers |= {user for name in in_file for user in _users_in_header(texts, path, name)} - all_names
                 continue
-            line, name = next(((line, name) for name in sorted(held) if (line := _uses(texts, path, name))), (0, ""))
+            line, name = next(((line, name) for name in sorted(in_file) if (line := _uses(texts, path, name))), (0, ""))
             if line:
                 users[path] = User(path, line, name)
-        if not more:
+        if not in_headers:
             return list(users.values()), complete
-        wanted, known = more, known | more
+        searched, all_names = in_headers, all_names | in_headers
     return list(users.values()), False
 
 
 def likelihood(path: str) -> tuple[int, str]:
-    """Where to look first for a user that a virtual machine has."""
+    """A sort key: files that a virtual machine likely runs come first."""
     return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2 if _PLAYED.search(path) else 3, path
 
 
 def _uses(texts: Texts, path: str, name: str) -> int:
-    """The line in which a file uses a function of another file; 0 where it has one of its own of that name, or none."""
+    """The line in which a file uses a function of another file; 0 where it does not, or has its own function of that name."""
     text = texts.get(path)
     if text is None:
         return 0
-    for found in re.finditer(rf"(?<![\w.>\"]){re.escape(name)}\b(?!\")", text):
-        begin = text.rfind("\n", 0, found.start()) + 1
-        head = text[begin : found.start()]
+    for use in re.finditer(rf"(?<![\w.>\"]){re.escape(name)}\b(?!\")", text):
+        begin = text.rfind("\n", 0, use.start()) + 1
+        head = text[begin : use.start()]
         if re.match(r"\s*#\s*define\b", head) is None and head[:1] not in ("", " ", "\t", "#") and "=" not in head and "(" not in head:
             if head.startswith("static"):
                 return 0  # its own
             continue  # a declaration, or the definition itself
-        return texts.line(path, found.start())
+        return texts.line(path, use.start())
     return 0
 
 
 def _users_in_header(texts: Texts, path: str, name: str) -> set[str]:
-    """The functions and macros of a header that do more than declare a function: whoever includes it may use it through these."""
+    """The functions and macros of a header that use a function: files that include the header may call it through these."""
     text = texts.get(path) or ""
     bodies = texts.once(("bodies", path), lambda: _bodies(texts, path))
-    found = set()
+    users = set()
     at = text.find(name)
     while at >= 0:
         if _is_word(text, at, name):
-            found |= {user for begin, end, user in bodies if begin < at < end and user != name}
+            users |= {user for begin, end, user in bodies if begin < at < end and user != name}
         at = text.find(name, at + len(name))
-    return found
+    return users
 
 
 def _bodies(texts: Texts, path: str) -> list[tuple[int, int, str]]:
-    """The offsets of the bodies of functions and macros, with the names of these."""
-    found = []
-    for one in texts.scan(path):
-        if one.kind is definitions.DefinitionKind.FUNCTION:
-            found.append((*one.body, one.name))
-        elif one.kind is definitions.DefinitionKind.MACRO:
-            found.append((*one.span, one.name))
-    return found
+    """The bodies of the functions and macros of a file: begin, end, name."""
+    bodies = []
+    for definition in texts.scan(path):
+        if definition.kind is definitions.DefinitionKind.FUNCTION:
+            bodies.append((*definition.body, definition.name))
+        elif definition.kind is definitions.DefinitionKind.MACRO:
+            bodies.append((*definition.span, definition.name))
+    return bodies
 
 
 def _is_word(text: str, at: int, name: str) -> bool:
@@ -153,8 +153,8 @@ def _names(texts: Texts, path: str) -> list[str]:
     """The functions and variables of a file that are not static."""
     kinds = (definitions.DefinitionKind.FUNCTION, definitions.DefinitionKind.VARIABLE)
     text = texts.get(path) or ""
-    found = []
-    for one in texts.scan(path):
-        if one.kind in kinds and not {"static", "extern"}.intersection(text[one.span[0] : one.offset].split()):
-            found.append(one.name)
-    return found
+    names = []
+    for definition in texts.scan(path):
+        if definition.kind in kinds and not {"static", "extern"}.intersection(text[definition.span[0] : definition.offset].split()):
+            names.append(definition.name)
+    return names

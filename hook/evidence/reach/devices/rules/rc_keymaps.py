@@ -1,7 +1,7 @@
-"""Keymaps: which receiver of a remote control asks for one, and whether a machine has it.
+"""Remote control keymaps: the receivers that use one.
 
-A keymap does nothing but register its table; rc-core looks it up by the name that a receiver has in `map_name` (rc_map_get), or that a node
-of a device tree gives ("linux,rc-map-name").
+A keymap only registers its table. rc-core looks it up (rc_map_get) by the name in a receiver's `map_name`, or in a device tree node
+("linux,rc-map-name").
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _MOST_NAMING = 12  # files that name a keymap
 
 
 def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
-    """The receivers that ask for a keymap that the object registers."""
-    registered = next((place for place in reader.profile(obj).start.buses if place[0] == "rc_map"), None)
+    """The receivers that use a keymap which the object registers."""
+    registered = next((place for place in reader.profile(obj).effects.buses if place[0] == "rc_map"), None)
     if registered is None:
         return Incoming()
     _, path, line = registered
-    question = f"no receiver that asks for the keymap of {path}:{line} was found"
+    question = f"no receiver that uses the keymap of {path}:{line} was found"
     members = reader.profile(obj).members
     names = [name for member in members for name in _MAP.findall(reader.texts.get(member) or "")]
     if not names or reader.vm.describes_by_tree or not reader.vm.made_by:
@@ -35,20 +35,20 @@ def rc_keymaps(obj: Object, reader: ObjectReader) -> Incoming:
     naming = sorted(_naming(reader, names, members), key=lambda use: exports.likelihood(use[0]))
     edges = tuple(
         Edge(
-            f"not known: whether the VM has a receiver of {user}, which asks for the keymap of {path}",
+            f"not known: whether the VM has a receiver of {user}, which uses the keymap of {path}",
             EdgeKind.MUST,
             file=user,
-            facts=(reader.fact(f"asks for the keymap {name} of {path}", user, at),),
+            facts=(reader.texts.fact(f"uses the keymap {name} of {path}", user, at),),
         )
         for user, at, name in naming[:_MOST_NAMING]
     )
     is_all = len(naming) <= _MOST_NAMING and reader.texts.source.index is not None and all(_strings(reader, name) for name in names)
-    fact = reader.fact("registers a table that no receiver of the machine asks for", path, line)
+    fact = reader.texts.fact("registers a keymap that no receiver of the machine uses", path, line)
     return Incoming(edges, (fact,), "" if is_all else question)
 
 
 def _strings(reader: ObjectReader, name: str) -> list[str]:
-    """What a keymap is called, where its name is written as a string or as a macro; empty where that is not known."""
+    """The names of a keymap, given as a string or as a macro; empty where they are not known."""
     if name.startswith('"'):
         return [name.strip('"')]
     defined = [body for header in reader.texts.defining(name) for _, body in reader.texts.macro(header, name)]
@@ -56,15 +56,15 @@ def _strings(reader: ObjectReader, name: str) -> list[str]:
 
 
 def _naming(reader: ObjectReader, names: Sequence[str], members: Sequence[str]) -> Iterator[tuple[str, int, str]]:
-    """The files that have a keymap's name in them, by its macro or as a string."""
+    """The files that name a keymap, by its macro or as a string."""
     texts = reader.texts
     srcarch = reader.srcarch
     for name in names:
         strings = _strings(reader, name)
         spellings = [(name, [[name.lower()]])] if not name.startswith('"') else []
-        for one in strings:  # plain numbers are no words of the index
-            words = [word for word in re.findall(r"\w+", one.lower()) if not (word[0].isdigit() and is_number(word))]
-            spellings.append((f'"{one}"', [[word] for word in words]))
+        for string in strings:  # plain numbers are no words of the index
+            words = [word for word in re.findall(r"\w+", string.lower()) if not (word[0].isdigit() and is_number(word))]
+            spellings.append((f'"{string}"', [[word] for word in words]))
         for spelling, groups in spellings:
             form = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
             for path in texts.holding(groups) or ():

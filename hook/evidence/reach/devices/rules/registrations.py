@@ -1,4 +1,4 @@
-"""Initcalls: the buses that they register with, the files that they create, and the calls that may lead back into the object."""
+"""Registrations: the edges from what the initcalls of an object do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hook import lazy_re
 from hook.evidence.reach.answer import Reach, no, unknown
-from hook.evidence.reach.devices.buses import BUSES, Way
+from hook.evidence.reach.devices.buses import BUSES, DeviceOrigin
 from hook.evidence.reach.devices.driver_answers import edge, split
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run, Spread
 from hook.evidence.reach.devices.initcalls import defined
@@ -16,25 +16,25 @@ from hook.evidence.reach.devices.rules import created_files
 from hook.kernel.kbuild.objects import Object
 
 _DRIVERS = ("drivers/", "sound/")
-_MOST_CALLS = 12  # functions of other objects that the initcalls of one call
+_MOST_CALLS = 12  # of functions of other objects, by the initcalls of one
 _MOST_DEFINING = 3  # files that define such a function
-# what calls back for each host, session or network device, and not for the driver alone; cpuhp_setup_state() calls at once
+# these call back for each host, session or network device, not when they are called
 _OF_HOSTS = lazy_re.compile(r"notifier|transport")
 
 
 def registrations(obj: Object, reader: ObjectReader) -> Incoming:
-    """What comes to the buses and subsystems that the object registers with, beside those of its drivers."""
+    """The devices of the buses and subsystems that the object registers with, other than those of its drivers."""
     profile = reader.profile(obj)
     binder = reader.binder(obj)
     of_drivers = {driver.bus for driver in profile.drivers}
     reaches: list[tuple[Reach, Run, Spread]] = []
-    for bus, path, line in profile.start.buses:
+    for bus, path, line in profile.effects.buses:
         if bus == "tree":
             reaches.append((_by_tree(reader, path, line), Run.DEVICE, Spread.EVERYWHERE))
         if bus in of_drivers or bus in ("tree", "rc_map"):
             continue
-        known = bus in BUSES and BUSES[bus].way in (Way.HOSTED, Way.ABSENT, Way.OPEN)
-        reach = binder.of_bus(BUSES[bus], path, line) if known else None
+        is_answered = bus in BUSES and BUSES[bus].origin in (DeviceOrigin.USER_SPACE, DeviceOrigin.ABSENT, DeviceOrigin.UNKNOWN)
+        reach = binder.of_bus(BUSES[bus], path, line) if is_answered else None
         if reach is None:
             reach = unknown(f"not known: whether the VM has a device on {bus}, which {path}:{line} registers with")
         reaches.append((reach, Run.SUITE if bus == "kunit" else Run.DEVICE, Spread.EVERYWHERE))
@@ -43,28 +43,28 @@ def registrations(obj: Object, reader: ObjectReader) -> Incoming:
 
 
 def _unseen_drivers(reader: ObjectReader, profile: Profile, of_drivers: set[str]) -> Iterator[Reach]:
-    """What is registered on a bus of which drivers were seen, and is none of these, nor an array of them."""
-    seen = {driver.name for driver in profile.drivers}
-    for bus, name, path, line in profile.start.drivers:
-        if bus not in of_drivers or name in seen:
+    """Drivers that are registered, but whose structure was not found."""
+    seen_names = {driver.name for driver in profile.drivers}
+    for bus, name, path, line in profile.effects.drivers:
+        if bus not in of_drivers or name in seen_names:
             continue
         text = reader.texts.get(path) or ""
         array = re.search(rf"\b{re.escape(name)}\s*\[\s*\w*\s*\]\s*=\s*\{{([^}}]*)\}}", text)
-        if array is None or not seen.issuperset(re.findall(r"\w+", re.sub(r"(?m)^[ \t]*#.*$", "", array[1]))):
+        if array is None or not seen_names.issuperset(re.findall(r"\w+", re.sub(r"(?m)^[ \t]*#.*$", "", array[1]))):
             yield unknown(f"not known: which devices {name} binds to, which {path}:{line} registers; it was not found")
 
 
 def _by_tree(reader: ObjectReader, path: str, line: int) -> Reach:
     vm = reader.vm
     if vm.made_by and not vm.describes_by_tree:
-        return no(reader.fact(f"it starts from a device tree, which no machine of {vm.made_by} hands out", path, line))
-    return unknown(f"not known: whether the machine's device tree has what {path}:{line} starts from")
+        return no(reader.texts.fact(f"runs from a device tree, which no machine of {vm.made_by} has", path, line))
+    return unknown(f"not known: whether the machine's device tree has the node that {path}:{line} needs")
 
 
 def own_files(obj: Object, reader: ObjectReader) -> Incoming:
-    """A file that the initcalls create on every machine, and that user space opens."""
+    """A file that the initcalls create on every machine, and user space opens."""
     profile = reader.profile(obj)
-    if profile.drivers or not profile.start.calls:
+    if profile.drivers or not profile.effects.calls:
         return Incoming()
     step = next(created_files.files(created_files.steps(reader.texts, profile.members)), None)
     if step is None:
@@ -74,43 +74,45 @@ def own_files(obj: Object, reader: ObjectReader) -> Incoming:
 
 
 def initcall_hooks(obj: Object, reader: ObjectReader) -> Incoming:
-    """What runs code of the object without any device, by a macro: a parameter with a setter, a PCI fixup, `__setup`."""
+    """What else may run code of the object without a device: a parameter with a setter, a PCI fixup, `__setup`."""
     profile = reader.profile(obj)
     into = _into(profile)
-    hooks = profile.start.unknown
-    return Incoming(tuple(Edge(f"{what} ({path}:{line})", spread=_spread(profile, what), into=into) for what, path, line in hooks))
+    hooks = profile.effects.unknown
+    return Incoming(
+        tuple(Edge(f"{question} ({path}:{line})", spread=_spread(profile, question), into=into) for question, path, line in hooks)
+    )
 
 
 def initcall_calls(obj: Object, reader: ObjectReader) -> Incoming:
-    """What the initcalls hand out to other code, which may call back into the object without any device."""
+    """Calls by which the initcalls may give other code a callback into the object."""
     profile = reader.profile(obj)
     into = _into(profile)
     edges: list[Edge] = []
-    for count, (name, path, line) in enumerate(profile.start.calls):
-        question = f"not known: whether {name}(), which its initcall calls ({path}:{line}), leads back into it without a device"
+    for count, (name, path, line) in enumerate(profile.effects.calls):
+        question = f"not known: whether {name}(), which its initcall calls ({path}:{line}), calls back without a device"
         spread = _spread(profile, name)
         machine = Edge(question, spread=spread, into=into)
         if count > _MOST_CALLS:
             edges.append(machine)
             break
         defining = [file for file in reader.texts.defining(name) if file.endswith(".c") and file not in obj.members]
-        # the index names every file that may define it: one that does not would stand for the core that every machine has
+        # the index gives every file that may define it; only those that do count
         sure = [file for file in defining if defined(reader.texts, name, (file,))] if len(defining) <= _MOST_DEFINING else []
-        objects = [each for file in sure for each in reader.objects(file)]
-        if not objects or not all(each.path.startswith(_DRIVERS) and reader.is_module(each) for each in objects):
+        objects = [source for file in sure for source in reader.objects(file)]
+        if not objects or not all(source.path.startswith(_DRIVERS) and reader.is_module(source) for source in objects):
             edges.append(machine)  # a core that every machine has
             continue
         # an object without drivers that registers with the module beside it runs with the device of that (em28xx-dvb)
-        sibling = "_register" in name and not profile.drivers and all(beside(each, obj) and reader.bus(each) for each in objects)
-        fact = reader.fact(f"registers with {objects[0].path}", path, line)
+        sibling = "_register" in name and not profile.drivers and all(beside(source, obj) and reader.bus(source) for source in objects)
+        fact = reader.texts.fact(f"registers with {objects[0].path}", path, line)
         kind = EdgeKind.MUST if sibling else EdgeKind.MAY
         edges.append(Edge(question, kind, objects=tuple(objects), facts=(fact,), carries=BY_DEVICE, spread=spread, into=into))
     return Incoming(tuple(edges))
 
 
 def _into(profile: Profile) -> tuple[str, ...]:
-    """The files of an object in which its initcalls hand something out."""
-    places = (*profile.start.calls, *profile.start.unknown) if profile.registers else ()
+    """The files of an object in which its initcalls may give a callback away."""
+    places = (*profile.effects.calls, *profile.effects.unknown) if profile.registers else ()
     return tuple(dict.fromkeys(path for _, path, _ in places))
 
 
