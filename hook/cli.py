@@ -112,7 +112,7 @@ def parser(named: Iterable[str] = ()) -> argparse.ArgumentParser:
     """The parser for the command that is named; for all of them where that is none of ours."""
     import importlib
 
-    from hook.commands.command_line import CommandParser
+    from hook.commands.command_line import CommandParser, add_repository
 
     top = CommandParser(prog="patch-triage", description="Is this Linux kernel change worth fuzzing, where, and with which options?")
     top.add_argument("--version", action="version", version=_VERSION)
@@ -120,8 +120,7 @@ def parser(named: Iterable[str] = ()) -> argparse.ArgumentParser:
 
     def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=what, description=what)
-        sub.add_argument("--repo", metavar="DIR", help="the repository (default: the one around the current directory)")
-        sub.add_argument("--color", choices=("auto", "always", "never"), help="colour the output (output.colour)")
+        add_repository(sub)
         sub.set_defaults(run=run, parser=sub, whole=parser)
         return sub
 

@@ -154,7 +154,7 @@ def _prepare(repo: Repository, run: BulkRun) -> None:
         if key in _prepared:
             return
         if not is_indexed(repo, run.work.head):
-            command = own_python.command("-m", "hook", "index", "--quiet", "--repo", str(repo.git_dir), "--", run.work.head)
+            command = own_python.command("-m", "hook", "index", "--quiet", "--repo", str(repo.git_dir), f"--rev={run.work.head}")
             subprocess.run(command, stdin=subprocess.DEVNULL, cwd=repo.git_dir, timeout=_INDEX_SECONDS, check=False)
             _wait_for_writer(repo)
         _prepared.add(key)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hook.report.text import plain
 from hook.source.git import Repository, find
@@ -36,6 +37,18 @@ def mail(name: str) -> tuple[bytes, str]:
         return sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"
     with pathlib.Path(name).open("rb") as file:
         return file.read(MAX_BYTES + 1), name
+
+
+def print_document(document: Mapping[str, Any] | Sequence[Mapping[str, Any]], form: str) -> None:
+    """Print what a program reads: JSON in one line, or YAML, a document for each of a list."""
+    if form == "json":
+        import json
+
+        print(json.dumps(document))
+        return
+    from hook.record import document as documents
+
+    print(documents.dump([document] if isinstance(document, Mapping) else document), end="")
 
 
 def complain(line: str) -> None:

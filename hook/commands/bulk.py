@@ -6,12 +6,12 @@ The rows are kept in a directory as they come. A run that was stopped, or killed
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 import typing
 from collections.abc import Sequence
 
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository
+from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, print_document, repository
+from hook.commands.command_line import add_format, add_jobs, add_offline, add_verbose
 from hook.report.text import columns
 from hook.source import setting_layers
 from hook.source.git import Repository
@@ -39,20 +39,24 @@ def register(command: Command) -> None:
     sub.add_argument("--resume", action="store_true", help="go on with what DIR holds: judge only what is missing")
     sub.add_argument("--since", default="", metavar="DATE", help="leave out what is older, such as 2026-01-31 or 1.week")
     sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler (tcp://HOST:8786), not this machine alone")
-    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes of this machine (default: one a processor)")
+    add_jobs(sub)
+    add_offline(sub)
     sub.add_argument("--short", action="store_true", help="search for call paths only as long as while a commit waits")
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
     sub.add_argument("--html", metavar="FILE", help="with summary: write a page")
     sub.add_argument("--rank", action="store_true", help="with summary: list series and commits, what asks for attention first")
-    sub.add_argument("--format", choices=("text", "json"), default="text", help="of the summary")
+    add_format(sub)
+    add_verbose(sub, "with summary: whole tables")
 
 
 def bulk(options: argparse.Namespace) -> int:
     """Judge the sources, or summarise what was judged."""
     if options.sources[0] == "summary":
         return _summarise(options)
-    if options.html or options.rank or options.format != "text":
-        raise WrongUse("--html, --rank and --format go with `bulk summary DIR`")
+    if options.html or options.rank or options.verbose or options.format != "text":
+        raise WrongUse("--html, --rank, --format and -v go with `bulk summary DIR`")
+    if options.offline and options.scheduler:
+        raise WrongUse("--offline and --scheduler exclude each other")
     if not options.out:
         raise WrongUse("bulk needs --out DIR, where the rows are kept")
     if options.jobs < 0:
@@ -127,7 +131,7 @@ def _summarise(options: argparse.Namespace) -> int:
     from hook.bulk import ranking, summary, summary_page
 
     if len(options.sources) != 2 or options.out or options.resume or options.scheduler or options.jobs:
-        raise WrongUse("bulk summary takes the directory of one run, and --html, --rank or --format")
+        raise WrongUse("bulk summary takes the directory of one run, and --html, --rank, --format or -v")
     directory = pathlib.Path(options.sources[1])
     found = summary.BulkSummary()
     for row in summary.read(directory):
@@ -135,10 +139,10 @@ def _summarise(options: argparse.Namespace) -> int:
     queued = ranking.queue(summary.read(directory)) if options.rank or options.html else []
     if options.html:
         pathlib.Path(options.html).write_text(summary_page.render(f"summary of {directory}", found, queued), "utf-8", "backslashreplace")
-    if options.format == "json":
-        print(json.dumps([one.document() for one in queued] if options.rank else found.document()))
+    if options.format != "text":
+        print_document([one.document() for one in queued] if options.rank else found.document(), options.format)
     else:
-        print("\n".join(_queue_lines(queued) if options.rank else _summary_lines(found)))
+        print("\n".join(_queue_lines(queued) if options.rank else _summary_lines(found, None if options.verbose else _MOST_LINES)))
     return DONE
 
 
@@ -153,15 +157,15 @@ def _series_name(one: Queued) -> str:
     return f"{one.subject}{version}" + (f": {', '.join(one.focus)}" if one.focus else "")
 
 
-def _summary_lines(found: BulkSummary) -> list[str]:
+def _summary_lines(found: BulkSummary, most: int | None) -> list[str]:
     from hook.bulk import rows, summary
 
     lines = [f"{found.rows} changes, {found.seconds:.0f} seconds of judging"]
     for title, groups in (("subsystems", {"all": found.kinds, **found.subsystems}), ("change classes", found.classes)):
         table: list[tuple[str, ...]] = [(title, *rows.KINDS)]
-        table += [(name, *(str(kinds[kind]) for kind in rows.KINDS)) for name, kinds in summary.largest(groups)[:_MOST_LINES]]
+        table += [(name, *(str(kinds[kind]) for kind in rows.KINDS)) for name, kinds in summary.largest(groups)[:most]]
         lines += ["", *columns(table, 1)]
     for title, counts in (("open", found.open), ("no verdict", found.failed), ("kernel options", found.options)):
         if counts:
-            lines += ["", f"{title}:", *columns([(f"  {name}", str(times)) for name, times in counts.most_common(_MOST_LINES)], 1)]
+            lines += ["", f"{title}:", *columns([(f"  {name}", str(times)) for name, times in counts.most_common(most)], 1)]
     return [*lines, "", "slowest:", *columns([(f"  {one.seconds:.1f} s", one.id[:40], one.subject) for one in found.slowest], 3)]

@@ -14,7 +14,8 @@ from hook import config, triage
 from hook.agent.profile import AgentProfile
 from hook.asking import NOT_ASKED, Asking
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
-from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository
+from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, print_document, repository
+from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose
 from hook.failure import CannotJudge
 from hook.kernel.tree_kind import NO_KERNEL, is_no_kernel
 from hook.report import text
@@ -30,9 +31,8 @@ def register(command: Command) -> None:
     sub = command("check", check, "judge a change: what is staged, a commit, a range, or a mailed patch or series")
     sub.add_argument("revision", nargs="?", metavar="COMMIT | A..B", help="a commit, or a range of which each commit is judged")
     sub.add_argument("--staged", action="store_true", help="what is staged (the default)")
-    sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
-    sub.add_argument("--base", metavar="REV", help="judge against REV")
-    sub.add_argument("--offline", action="store_true", help="no network and no model")
+    add_patch(sub)
+    add_offline(sub)
     sub.add_argument(
         "--agent",
         choices=("auto", "always", "never"),
@@ -47,8 +47,8 @@ def register(command: Command) -> None:
     sub.add_argument("--explain", action="store_true", help="say why the verdict is what it is, and why a model was asked or was not")
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
     sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
-    sub.add_argument("--format", choices=("text", "json", "yaml"), default="text")
-    sub.add_argument("-v", "--verbose", action="store_true", help="every fact")
+    add_format(sub)
+    add_verbose(sub)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -208,7 +208,7 @@ def _print_all(
             if options.dry_run and not one.failed:
                 continue
             if options.format != "text":
-                _print_document({"Commit": one.commit, "NoVerdict": one.why}, options.format)
+                print_document({"Commit": one.commit, "NoVerdict": one.why}, options.format)
             elif many:
                 rows.append((one.commit[:12], one.why))
             elif one.failed:
@@ -230,7 +230,7 @@ def _print_all(
         if triage.stops(settings.policy.block, one.verdict):
             code = max(code, STOPPED)
         if options.format != "text":
-            _print_document(to_document(one.verdict), options.format)
+            print_document(to_document(one.verdict), options.format)
         elif many:
             rows.append((one.change.label, text.one_line(one.verdict)))
         else:
@@ -255,12 +255,3 @@ def _paragraph(judged: triage.Judged, verbose: bool, colour: bool) -> list[str]:
         classes = ", ".join(hunk.classes)
         lines.append(text.plain(f"  hunk {where}  {hunk.why if hunk.why.startswith(classes) else f'{classes}: {hunk.why}'}"))
     return [*lines, f"  {text.plain(judged.change.note)}"] if judged.change.note else lines
-
-
-def _print_document(document: dict[str, object], form: str) -> None:
-    if form == "json":
-        print(json.dumps(document))
-        return
-    from hook.record import document as documents
-
-    print(documents.dump([document]), end="")

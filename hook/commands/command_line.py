@@ -1,4 +1,7 @@
-"""The command line's parser: its help ends with examples and the exit codes, and an error shows the usage of the command that is wrong."""
+"""The command line's parser: its help ends with examples and the exit codes, and an error shows the usage of the command that is wrong.
+
+Options that more than one command has are added here, so that they are called the same and mean the same everywhere.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _EXAMPLES = {
     "config": ("config", "config | grep agent"),
     "configs": ("configs HEAD --fragment", "configs --option NUMA_BALANCING"),
     "export": ("export github main..HEAD", "export syz-manager HEAD --vmlinux vmlinux --into manager.cfg"),
-    "index": ("index", "index v6.12 --jobs 4"),
+    "index": ("index", "index --rev v6.12 --jobs 4"),
     "install": ("install", "install --here"),
     "look": ("look callers kfree --rev v6.12", "look grep 'EXPORT_SYMBOL.*vma' mm"),
     "mark": ("mark HEAD right", "mark HEAD wrong --why 'only a comment'"),
@@ -34,7 +37,7 @@ _EXAMPLES = {
     "plan": ("plan HEAD --out run", "plan --patch series.mbox --out run"),
     "presubmit": ("presubmit HEAD", "presubmit --warn ${PREUPLOAD_COMMIT}"),
     "replay": ("replay run.jsonl", "replay run.jsonl --patch fix.patch --base v6.12"),
-    "report": ("report HEAD", "report HEAD -o - > page.html"),
+    "report": ("report HEAD", "report HEAD --html - > page.html"),
     "review": ("review main..HEAD --html review.html", "b4 am -o- MESSAGE-ID | patch-triage review -"),
     "show": ("show HEAD", "show main..HEAD --format json"),
     "spend": ("spend", "spend ~/linux ~/linux-next --days 7"),
@@ -42,17 +45,57 @@ _EXAMPLES = {
     "tool": ('tool grepper --json \'{"Expression": "kfree", "PathPrefix": "mm"}\'', 'tool kconfig --json \'{"Option": "KCOV"}\''),
     "trajectory": ("trajectory HEAD", "trajectory HEAD --full"),
     "uninstall": ("uninstall", "uninstall --repo ~/linux"),
+    "export syz-manager": ("export syz-manager HEAD --vmlinux vmlinux", "export syz-manager main..HEAD --into manager.cfg"),
 }
+_EXAMPLES_OF_A_FORM = ("{} HEAD", "{} main..HEAD")
 
 
 class CommandParser(argparse.ArgumentParser):
     """The parser of the program, or of one command."""
 
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """What people type, without `patch-triage`."""
+        name = self.prog.removeprefix("patch-triage").strip()
+        return _EXAMPLES.get(name) or tuple(example.format(name) for example in _EXAMPLES_OF_A_FORM)
+
     def format_help(self) -> str:
         """The help, and below it two examples and the exit codes."""
-        examples = _EXAMPLES.get(self.prog.removeprefix("patch-triage").strip(), ())
-        lines = [f"  {text}" if "patch-triage" in text else f"  patch-triage {text}" for text in examples]
-        return "\n".join([super().format_help(), *(["examples:", *lines, ""] if lines else []), _EXIT_CODES, ""])
+        examples = self.examples
+        lines = [f"  {text}" if "| patch-triage" in text else f"  patch-triage {text}" for text in examples]
+        return "\n".join([super().format_help(), "examples:", *lines, "", _EXIT_CODES, ""])
+
+
+def add_repository(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add what every command has: --repo and --color; a form of `export` leaves the default to `export`."""
+    parser.add_argument("--repo", metavar="DIR", help="the repository (default: the one around the current directory)", default=default)
+    parser.add_argument("--color", choices=("auto", "always", "never"), help="colour the output (output.colour)", default=default)
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add --format, for what `print_document` prints."""
+    parser.add_argument("--format", choices=("text", "json", "yaml"), default="text", help="for people (text, the default) or programs")
+
+
+def add_verbose(parser: argparse.ArgumentParser, help: str = "every fact") -> None:
+    """Add -v."""
+    parser.add_argument("-v", "--verbose", action="store_true", help=help)
+
+
+def add_offline(parser: argparse.ArgumentParser) -> None:
+    """Add --offline."""
+    parser.add_argument("--offline", action="store_true", help="no network and no model")
+
+
+def add_patch(parser: argparse.ArgumentParser) -> None:
+    """Add --patch, and --base for it."""
+    parser.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
+    parser.add_argument("--base", metavar="REV", help="judge the patch against REV")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add --jobs."""
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one a processor)")
 
 
 class Renamed(argparse.Action):
@@ -65,12 +108,16 @@ class Renamed(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        complain(f"{option_string} is --{self.dest.replace('_', '-')} now; the old name goes with the next version")
+        complain(f"{option_string or self.dest.upper()} is --{self.dest.replace('_', '-')} now; the old name goes with the next version")
         setattr(namespace, self.dest, values)
 
 
 def renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
     """Keep the old name of an option that takes one value."""
-    parser.add_argument(
-        old, dest=new.removeprefix("--").replace("-", "_"), action=Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS
-    )
+    dest = new.removeprefix("--").replace("-", "_")
+    parser.add_argument(old, dest=dest, action=Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def was_positional(parser: argparse.ArgumentParser, new: str) -> None:
+    """Keep the place without a name that an option had."""
+    parser.add_argument(new.removeprefix("--"), nargs="?", action=Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from hook import config, triage
 from hook.change.change import find_commit, of_commit
-from hook.commands import DONE, Command, WrongUse, mail, repository
-from hook.commands.command_line import renamed
+from hook.commands import DONE, Command, WrongUse, mail, print_document, repository
+from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose, renamed
 from hook.failure import CannotJudge
 from hook.report import text
 from hook.source import setting_layers
@@ -21,13 +21,15 @@ def register(command: Command) -> None:
     """Add the command."""
     sub = command("configs", configs, "print the options to add to the base configuration, so that a change is built and can be reached")
     sub.add_argument("revision", nargs="?", metavar="COMMIT", help="a commit (default: HEAD)")
-    sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
-    sub.add_argument("--base", metavar="REV", help="judge the patch against REV")
+    add_patch(sub)
+    add_offline(sub)
     sub.add_argument("--base-config", metavar="FILE", help="the .config that is fuzzed with (fuzz.base_config)")
     sub.add_argument("--fragment", action="store_true", help="print a fragment for scripts/kconfig/merge_config.sh")
     sub.add_argument("--option", metavar="OPTION", help="say what an option needs, and what provides it")
     renamed(sub, "--explain", "--option")
-    sub.add_argument("--no-cache", action="store_true", help="work it out anew")
+    sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
+    add_format(sub)
+    add_verbose(sub)
 
 
 def configs(options: argparse.Namespace) -> int:
@@ -38,6 +40,8 @@ def configs(options: argparse.Namespace) -> int:
         raise WrongUse("configs takes a COMMIT or --patch FILE")
     if options.base and not options.patch:
         raise WrongUse("--base goes with --patch; a commit is judged against its parent")
+    if options.format != "text" and (options.fragment or options.option):
+        raise WrongUse("--fragment and --option print text alone")
     given = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
     repo = repository(options)
     with Objects(repo) as objects:
@@ -52,7 +56,12 @@ def configs(options: argparse.Namespace) -> int:
             judged = [triage.judge(of_commit(objects, commit), objects, settings, use_cache=not options.no_cache)]
     written = options_text.fragment if options.fragment else options_text.lines
     for one in judged:
+        if options.format != "text":
+            print_document(options_text.document(one.verdict, one.change.label), options.format)
+            continue
         print("\n".join(written(one.verdict, one.change.label)))
+        if options.verbose:
+            print("\n".join(f"{'#' if options.fragment else ' '} {line}" for line in text.paragraph(one.verdict, verbose=True)))
     return DONE
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hook import config
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository
+from hook.commands.command_line import add_offline, add_repository, add_verbose
 from hook.failure import CannotJudge
 from hook.source import setting_layers
 from hook.source.git import Repository
@@ -35,8 +36,9 @@ def register(command: Command) -> None:
     for form in forms():
         sub = subs.add_parser(form.name, help=form.about, description=form.about)
         sub.add_argument("revision", nargs="+", metavar="COMMIT | A..B")
-        about = "the repository (default: the one around the current directory)"
-        sub.add_argument("--repo", metavar="DIR", default=argparse.SUPPRESS, help=about)
+        add_repository(sub, default=argparse.SUPPRESS)
+        add_offline(sub)
+        add_verbose(sub, "every fact on each change, beside the output")
         sub.set_defaults(run=export, form=form, parser=sub)
         form.arguments(sub)
 
@@ -45,9 +47,12 @@ def export(options: argparse.Namespace) -> int:
     """Collect the verdicts, and have the form write them."""
     from hook.report.exports import CannotExport, Export
 
+    if options.offline and getattr(options, "post", False):
+        raise WrongUse("--offline and --post exclude each other")
     repo = repository(options)
     with Objects(repo) as objects:
-        found, code = items(repo, objects, options.revision, with_functions=options.form.reads_functions(options))
+        with_functions = options.form.reads_functions(options)
+        found, code = items(repo, objects, options.revision, with_functions=with_functions, tell=teller(options))
     try:
         options.form.write(Export(options, repo, setting_layers.load(repo), found, complain))
     except CannotExport as wrong:
@@ -55,10 +60,29 @@ def export(options: argparse.Namespace) -> int:
     return code
 
 
-def items(repo: Repository, objects: Objects, names: Sequence[str], *, with_functions: bool = False) -> tuple[list[Item], int]:
+def teller(options: argparse.Namespace) -> Callable[[str, Verdict], None]:
+    """What -v says of a change, beside the output."""
+
+    def tell(label: str, verdict: Verdict) -> None:
+        from hook.report.text import paragraph
+
+        for line in (label, *(f"  {line}" for line in paragraph(verdict, verbose=True))):
+            complain(line)
+
+    return tell if options.verbose else lambda label, verdict: None
+
+
+def items(
+    repo: Repository,
+    objects: Objects,
+    names: Sequence[str],
+    *,
+    with_functions: bool = False,
+    tell: Callable[[str, Verdict], None] = lambda label, verdict: None,
+) -> tuple[list[Item], int]:
     """The commits that have a verdict, and the exit code: one that could not be judged is told, and does not cost the others.
 
-    `with_functions` also reads what each file defines.
+    `with_functions` also reads what each file defines; `tell` gets each verdict as it comes.
     """
     found, code = [], DONE
     for one in _judged(repo, objects, names):
@@ -66,6 +90,7 @@ def items(repo: Repository, objects: Objects, names: Sequence[str], *, with_func
             complain(one)
             code = NOT_JUDGED
         else:
+            tell(f"{one[0].commit[:12]} {one[1]}", one[2])
             found.append(item(objects, *one, with_functions=with_functions))
     return found, code
 

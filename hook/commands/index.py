@@ -10,6 +10,7 @@ import typing
 
 from hook.commands import DONE, Command, complain, repository
 from hook.commands.bar import ProgressBar
+from hook.commands.command_line import add_jobs, was_positional
 from hook.config import Settings
 from hook.source import setting_layers
 from hook.source.git import GitError, Repository
@@ -24,8 +25,9 @@ _INTERRUPTED = 130
 def register(command: Command) -> None:
     """Add the command."""
     sub = command("index", index, "make the word index of a revision, or bring it up to date")
-    sub.add_argument("revision", nargs="?", default="HEAD", metavar="REV")
-    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one a processor)")
+    sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to index (default: HEAD)")
+    was_positional(sub, "--rev")
+    add_jobs(sub)
     sub.add_argument("--fetch", action="store_true", help="in a partial clone, fetch the files that are not here")
     sub.add_argument("--quiet", action="store_true", help="say nothing")
     sub.add_argument("--background", action="store_true", help="at the lowest priority, and only where nobody is at it")
@@ -42,12 +44,12 @@ def index(options: argparse.Namespace) -> int:
         if index_writer.is_made_now(repo):
             return DONE
     if options.fetch:
-        missing = index_writer.missing(repo, options.revision)
+        missing = index_writer.missing(repo, options.rev)
         if missing:
             if not options.quiet:
                 complain(f"fetching {len(missing)} files")
             repo.fetch(missing)
-    return make(repo, settings, options.revision, jobs=options.jobs, fetched=options.fetch, quiet=options.quiet)
+    return make(repo, settings, options.rev, jobs=options.jobs, fetched=options.fetch, quiet=options.quiet)
 
 
 def make(repo: Repository, settings: Settings, revision: str = "HEAD", *, jobs: int = 0, fetched: bool = False, quiet: bool = False) -> int:

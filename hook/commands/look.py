@@ -7,7 +7,8 @@ import json
 import typing
 
 from hook.change.change import find_commit
-from hook.commands import DONE, Command, WrongUse, complain, repository, tool
+from hook.commands import DONE, Command, WrongUse, complain, print_document, repository, tool
+from hook.commands.command_line import add_format, add_verbose
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.object_store import Objects
@@ -27,8 +28,8 @@ def register(command: Command) -> None:
     sub.add_argument("prefix", nargs="?", default="", metavar="PATH", help="for grep: below this path")
     sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
     sub.add_argument("--staged", action="store_true", help="look into what is staged")
-    sub.add_argument("--format", choices=("text", "json"), default="text")
-    sub.add_argument("-v", "--verbose", action="store_true", help="say why no index was used")
+    add_format(sub)
+    add_verbose(sub, "say why no index was used")
 
 
 def look(options: argparse.Namespace) -> int:
@@ -62,8 +63,8 @@ def look(options: argparse.Namespace) -> int:
                 found = getattr(lookup, _QUESTIONS[options.question])(source, options.name, bounds)
         except (lookup.NotAName, NotATreePath) as wrong:
             raise WrongUse(str(wrong)) from None
-    if options.format == "json":
-        print(json.dumps(report.document(found, path)))
+    if options.format != "text":
+        print_document(report.document(found, path), options.format)
     else:
         for line in report.lines(found, path):
             print(text.plain(line, tabs=True))

@@ -6,13 +6,13 @@ So that a team can see where to trust it. Of each person's marks on a change the
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hook.commands import DONE, Command, repository
+from hook.commands import DONE, Command, print_document, repository
+from hook.commands.command_line import add_format
 from hook.report.text import columns
 from hook.source import setting_layers
 from hook.source.git import Repository
@@ -25,7 +25,7 @@ _MOST_A_READ = 1000
 def register(command: Command) -> None:
     """Add the command."""
     sub = command("marks", marks, "count what people have marked right and wrong, by who decided and by change class")
-    sub.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(sub)
 
 
 def marks(options: argparse.Namespace) -> int:
@@ -48,9 +48,9 @@ def marks(options: argparse.Namespace) -> int:
         names = [str(one) for one in classes] if isinstance(classes, list) and classes else ["unknown"]
         for kind, name in [("DecidedBy", who), *(("ChangeClass", name) for name in dict.fromkeys(names))]:
             by[kind].setdefault(name, Counter())[mark["Mark"]] += 1
-    if options.format == "json":
+    if options.format != "text":
         found = {kind: {name: _document(one) for name, one in sorted(counts.items())} for kind, counts in by.items()}
-        print(json.dumps({"Marks": _document(total), **found}))
+        print_document({"Marks": _document(total), **found}, options.format)
         return DONE
     if not total:
         print("no verdict was marked here; `patch-triage mark COMMIT right|wrong` marks one")

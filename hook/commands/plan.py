@@ -7,8 +7,9 @@ import pathlib
 import typing
 
 from hook.asking import NOT_ASKED
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, repository
+from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, print_document, repository
 from hook.commands import export as exporting
+from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose
 from hook.config import Settings
 from hook.failure import CannotJudge
 from hook.source import setting_layers
@@ -25,9 +26,11 @@ def register(command: Command) -> None:
     """Add the command."""
     sub = command("plan", plan, "write what carries a verdict out: kernel options, syz-manager's configuration, the commands to run")
     sub.add_argument("revision", nargs="*", metavar="COMMIT | A..B", help="default: HEAD")
-    sub.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox")
-    sub.add_argument("--base", metavar="REV", help="judge the patch against REV")
+    add_patch(sub)
     sub.add_argument("--out", required=True, metavar="DIR", help="a new directory")
+    add_offline(sub)
+    add_format(sub)
+    add_verbose(sub, "every fact on each change")
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -43,19 +46,23 @@ def plan(options: argparse.Namespace) -> int:
         raise WrongUse(f"{place} is there already: name a new directory")
     made, settings, origin, code = _of_patch(options) if options.patch else _of_commits(options)
     if made is None:
-        print("nothing to fuzz: no change is worth it")
+        why = "nothing to fuzz: no change is worth it"
+        print(why) if options.format == "text" else print_document({"NoPlan": why}, options.format)
         return code
-    _written(made, settings, origin, place)
+    _written(made, settings, origin, place, options.format)
     return code
 
 
-def _written(made: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path) -> None:
+def _written(made: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path, form: str) -> None:
     from hook.plan import manager_config, plan_files
 
     place.mkdir(parents=True, exist_ok=True)
-    plan_files.write(made, settings, origin, place)
+    document = plan_files.write(made, settings, origin, place)
     for line in (*manager_config.missing(settings), *made.warnings):
         complain(line)
+    if form != "text":
+        print_document(document, form)
+        return
     what = f"{len(made.changes)} {'change' if len(made.changes) == 1 else 'changes'}"
     print(f"{place}/plan.md says what to run: {what}, {len(made.calls) or 'all'} system calls, {len(made.seeds)} seeds")
 
@@ -67,7 +74,7 @@ def _of_commits(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, 
     repo = repository(options)
     names = options.revision or ["HEAD"]
     with Objects(repo) as objects:
-        items, code = exporting.items(repo, objects, names)
+        items, code = exporting.items(repo, objects, names, tell=exporting.teller(options))
         last = names[-1]
         tip = (revisions(repo, last) or [""])[-1] if ".." in last else find_commit(objects, last).oid
         settings = setting_layers.at(objects, tip or "HEAD")
@@ -96,6 +103,7 @@ def _of_patch(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Or
                 continue
             with Objects(change.repo, settings.limits.blob_bytes) as blobs:
                 verdict = triage.judge(change, blobs, settings, asking=NOT_ASKED).verdict
+                exporting.teller(options)(change.label, verdict)
                 items.append(exporting.item(blobs, change, change.label, verdict, settings))
                 made = of_items(items, settings, Source(blobs, change.after))  # that of the last one is for the series
     if not items:

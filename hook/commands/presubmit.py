@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 
 from hook import triage
+from hook.asking import NOT_ASKED
 from hook.change.change import Change, NothingToJudge, UnknownMerge, find_commit, head_commit, of_commit, staged
-from hook.commands import DONE, STOPPED, WRONG_USE, Command, complain, repository
+from hook.commands import DONE, STOPPED, WRONG_USE, Command, complain, print_document, repository
+from hook.commands.command_line import add_format, add_offline, add_verbose
 from hook.config import Settings, WrongSetting
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.object_store import Objects
 from hook.stages import judging
+from hook.verdict import to_document
 
 _WARNED = 77  # git-repohooks shows the output as a warning, and uploads
 _STAGED = "pre-submit"  # what the hooks of ChromiumOS call a change that is not committed yet
@@ -25,13 +28,16 @@ def register(command: Command) -> None:
         "revision", nargs="?", default="HEAD", metavar="COMMIT", help="${PREUPLOAD_COMMIT}, ${PRESUBMIT_COMMIT} (default: HEAD)"
     )
     sub.add_argument("--warn", action="store_true", help=f"end with {_WARNED}, a warning, where the commit is worth fuzzing or open")
+    add_offline(sub)
+    add_format(sub)
+    add_verbose(sub)
 
 
 def presubmit(options: argparse.Namespace) -> int:
     """Print the verdict, one line where the commit is harmless."""
     repo = repository(options)
     if off := setting_layers.switched_off(repo):
-        print(text.plain(f"not judged, switched off here: {off}"))
+        _no_verdict(f"not judged, switched off here: {off}", options)
         return DONE
     try:
         policy = setting_layers.load(repo).policy.block
@@ -43,18 +49,27 @@ def presubmit(options: argparse.Namespace) -> int:
     try:
         with Objects(repo) as objects:
             change, settings = _change(objects, options.revision)
-            verdict = triage.judge(change, objects, settings, asking=judging.asking_for(settings.push.wait_seconds)).verdict
+            asking = NOT_ASKED if options.offline else judging.asking_for(settings.push.wait_seconds)
+            verdict = triage.judge(change, objects, settings, asking=asking).verdict
     except NothingToJudge as nothing:
-        print(text.plain(f"nothing to judge: {nothing}"))
+        _no_verdict(f"nothing to judge: {nothing}", options)
         return _stopped(policy, "no verdict") if policy != "never" and isinstance(nothing, UnknownMerge) else DONE
     except Exception as wrong:  # the last boundary: a defect of ours stops an upload only where a policy asks for a verdict
-        print(text.plain(f"no verdict: {judging.why(wrong)}"))
+        _no_verdict(f"no verdict: {judging.why(wrong)}", options)
         return warned if policy == "never" else _stopped(policy, "no verdict")
-    if not verdict.worth_fuzzing:
+    if options.format != "text":
+        print_document(to_document(verdict), options.format)
+    elif verdict.worth_fuzzing or options.verbose:
+        print("\n".join(text.paragraph(verdict, verbose=options.verbose)))
+    else:
         print(text.one_line(verdict))
+    if not verdict.worth_fuzzing:
         return DONE
-    print("\n".join(text.paragraph(verdict)))
     return _stopped(policy, change.label) if triage.stops(policy, verdict) else warned
+
+
+def _no_verdict(why: str, options: argparse.Namespace) -> None:
+    print(text.plain(why)) if options.format == "text" else print_document({"NoVerdict": why}, options.format)
 
 
 def _change(objects: Objects, revision: str) -> tuple[Change, Settings]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from hook import lazy_re
 from hook.commands import DONE, Command, WrongUse, repository
+from hook.commands.command_line import renamed
 from hook.failure import CannotJudge
 from hook.source import setting_layers
 from hook.source.git import NotARepository, Repository
@@ -31,7 +32,8 @@ def register(command: Command) -> None:
     sub = command("report", report, "show how a commit was judged, step by step, as one HTML page that needs no network")
     sub.add_argument("commit", nargs="?", default="", metavar="COMMIT", help="default: HEAD")
     sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")
-    sub.add_argument("-o", "--output", default="", metavar="FILE", help="default: patch-triage-COMMIT.html; - is standard output")
+    sub.add_argument("-o", "--html", default="", metavar="FILE", help="default: patch-triage-COMMIT.html; - is standard output")
+    renamed(sub, "--output", "--html")
 
 
 def report(options: argparse.Namespace) -> int:
@@ -40,10 +42,10 @@ def report(options: argparse.Namespace) -> int:
         raise WrongUse("report takes a COMMIT or --trajectory FILE")
     name, page = _of_file(options) if options.trajectory else _of_commit(options)
     data = page.encode("utf-8")
-    if options.output == "-":
+    if options.html == "-":
         sys.stdout.buffer.write(data)
         return DONE
-    path = pathlib.Path(options.output or f"patch-triage-{name}.html")
+    path = pathlib.Path(options.html or f"patch-triage-{name}.html")
     path.write_bytes(data)
     print(f"{path}: {len(data):,} bytes")
     return DONE

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import collections
-import json
 import os
 import pathlib
 import typing
 from collections.abc import Iterator
 
 from hook import config
-from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, repository
+from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, print_document, repository
+from hook.commands.command_line import add_format, add_jobs, add_offline, add_verbose
 from hook.failure import CannotJudge
 from hook.source import setting_layers
 from hook.source.git import Repository
@@ -36,13 +36,15 @@ def register(command: Command) -> None:
     what = "a range, or a mailbox with patches; - is standard input (default under pre-commit: --from-ref to --to-ref)"
     sub.add_argument("series", nargs="?", default="", metavar="A..B | FILE | -", help=what)
     sub.add_argument("--base", metavar="REV", help="what a mailed series is judged on")
-    sub.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one a processor)")
+    add_jobs(sub)
+    add_offline(sub)
     sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
     sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
     sub.add_argument("--record", action="store_true", help="also record each verdict with its commit")
     what = "write a page with a row for each patch; beside it, in FILE.runs, one for each that a model was asked about"
     sub.add_argument("--html", metavar="FILE", help=what)
-    sub.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(sub)
+    add_verbose(sub)
 
 
 def review(options: argparse.Namespace) -> int:
@@ -51,6 +53,8 @@ def review(options: argparse.Namespace) -> int:
 
     if options.jobs < 0:
         raise WrongUse("--jobs takes a number of processes")
+    if options.offline and options.wait:
+        raise WrongUse("--offline and --wait exclude each other")
     options.series = options.series or _of_framework()
     repo = repository(options)
     try:
@@ -69,10 +73,10 @@ def review(options: argparse.Namespace) -> int:
         name = options.series if options.series != "-" else "a mailed series"
         page = pathlib.Path(options.html)
         page.write_text(report.render(f"review of {name}", judged, _runs(repo, judged, page)), "utf-8", "backslashreplace")
-    if options.format == "json":
-        print(json.dumps(report.document(judged)))
+    if options.format != "text":
+        print_document(report.document(judged), options.format)
     else:
-        print("\n".join(report.lines(judged)))
+        print("\n".join(report.lines(judged, verbose=options.verbose)))
     every = (*judged.patches, judged.whole)
     unsettled = collections.Counter(one.why for one in every if one.verdict is not None and one.why)
     for why, times in unsettled.items():
@@ -166,7 +170,7 @@ def _mailed(series: mailed.Series) -> Iterator[ReviewTask]:
 def _work(repo: Repository, settings: config.Settings, options: argparse.Namespace) -> Work:
     from hook.commands.workers import Work
 
-    return Work(repo, settings, options.wait, not options.no_cache)
+    return Work(repo, settings, options.wait, options.offline, not options.no_cache)
 
 
 def _series(work: Work, tasks: Iterator[ReviewTask], patches: int, options: argparse.Namespace) -> JudgedSeries:

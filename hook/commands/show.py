@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from hook.change.change import NothingToJudge, find_commit, of_commit, revisions
-from hook.commands import DONE, Command, repository
+from hook.commands import DONE, Command, print_document, repository
+from hook.commands.command_line import add_format, add_verbose
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.object_store import Objects
@@ -17,8 +17,8 @@ def register(command: Command) -> None:
     """Add the command."""
     sub = command("show", show, "print what is recorded of commits")
     sub.add_argument("revision", nargs="*", metavar="COMMIT", help="commits or ranges (default: HEAD)")
-    sub.add_argument("--format", choices=("text", "json"), default="text")
-    sub.add_argument("-v", "--verbose", action="store_true")
+    add_format(sub)
+    add_verbose(sub)
 
 
 def show(options: argparse.Namespace) -> int:
@@ -45,9 +45,9 @@ def show(options: argparse.Namespace) -> int:
         recorded = store.read(repo, settings, {commit.oid: ids.get(commit.oid, "") for commit in commits})
         for commit in commits:
             one = recorded[commit.oid]
-            if options.format == "json":
+            if options.format != "text":
                 missing = {"Commit": commit.oid, "State": "stale" if one.stale else "none"}
-                print(json.dumps(missing if one.verdict is None else to_document(one.verdict)))
+                print_document(missing if one.verdict is None else to_document(one.verdict), options.format)
                 continue
             print(text.plain(f"{commit.oid[:12]} {commit.subject}"))
             if one.verdict is not None:

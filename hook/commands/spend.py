@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 from collections.abc import Sequence
 
 import msgspec
 
-from hook.commands import DONE, Command, WrongUse, repository
+from hook.commands import DONE, Command, WrongUse, print_document, repository
+from hook.commands.command_line import add_format
 from hook.report.text import columns
 from hook.source.git import find
 from hook.verdict import Tokens
@@ -20,7 +20,7 @@ def register(command: Command) -> None:
     sub = command("spend", spend, "print what was spent on models, by day, model and repository")
     sub.add_argument("directory", nargs="*", metavar="DIR", help="repositories (default: the one around the current directory)")
     sub.add_argument("--days", type=int, default=30, metavar="N", help="the last N days on which a model was asked (30)")
-    sub.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(sub)
 
 
 class SpendRow(msgspec.Struct, frozen=True):
@@ -44,8 +44,8 @@ def spend(options: argparse.Namespace) -> int:
         raise WrongUse("spend takes directories or --repo DIR")
     places = [find(pathlib.Path(one)) for one in options.directory] or [repository(options)]
     rows = [row for repo in dict.fromkeys(place.common_dir for place in places) for row in _rows(repo, options.days)]
-    if options.format == "json":
-        print(json.dumps([_document(row) for row in rows]))
+    if options.format != "text":
+        print_document([_document(row) for row in rows], options.format)
         return DONE
     if not rows:
         print("no model was asked here")

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 
 from hook import config, triage
-from hook.asking import Asking
+from hook.asking import NOT_ASKED, Asking
 from hook.change import patch
 from hook.change.change import Change, find_commit
 from hook.failure import CannotJudge
@@ -50,6 +50,7 @@ class Work(typing.NamedTuple):
     repo: Repository
     settings: config.Settings
     wait: bool  # for a model; else open questions are left pending
+    offline: bool
     use_cache: bool
 
 
@@ -153,4 +154,6 @@ def _judge_change(work: Work, change: Change) -> JudgedPatch:
 
 def _asking(work: Work) -> Asking:
     """Each change has the time that the settings allow for one, however many there are."""
+    if work.offline:
+        return NOT_ASKED
     return Asking(deadline=time.monotonic() + work.settings.agent.max_seconds if work.wait else 0.0)

@@ -33,20 +33,22 @@ class Origin(NamedTuple):
     patch: str = ""  # a file to apply on it
 
 
-def write(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path) -> None:
-    """Write all files below `place`, which is there and empty. Raises OSError."""
+def write(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path) -> dict[str, Any]:
+    """Write all files below `place`, which is there and empty; gives what is in plan.json. Raises OSError."""
     steps = list(_steps(plan, settings, origin, place))
     (place / "kernel.config").write_text(("" if plan.is_fuzzing_base else FUZZING) + plan.fragment, "utf-8")
     if plan.needs_kmsan:
         (place / "kmsan.config").write_text(KMSAN, "utf-8")
     config = manager_config.of_plan(plan, settings, place)
     (place / "manager.cfg").write_text(json.dumps(config, indent="\t", ensure_ascii=False) + "\n", "utf-8")
-    (place / "plan.json").write_text(json.dumps(document(plan, settings, steps), indent="\t") + "\n", "utf-8")
+    written = document(plan, settings, steps)
+    (place / "plan.json").write_text(json.dumps(written, indent="\t") + "\n", "utf-8")
     (place / "plan.md").write_text(_page(plan, settings, steps), "utf-8")
     if plan.seeds:
         (place / "seeds").mkdir()
         for seed in plan.seeds:
             (place / "seeds" / seed.path.rpartition("/")[2]).write_bytes(seed.data)
+    return written
 
 
 def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path) -> Iterator[RunStep]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from hook.report.text import plain
-from hook.verdict import Answer, ConfigReason, Verdict
+from hook.verdict import Answer, ConfigReason, Verdict, to_document
+
+_SHOWN = (
+    "WorthFuzzing", "Functional", "Reachable", "EnableConfigs", "DisableConfigs", "ConfigSets", "ConfigReasons", "Assumptions",
+    "ChangeId", "Commit", "SchemaVersion",
+)  # fmt: skip
 
 
 def lines(verdict: Verdict, label: str) -> Iterator[str]:
@@ -33,6 +39,12 @@ def fragment(verdict: Verdict, label: str) -> Iterator[str]:
         if reason is not None:
             yield plain(f"# {reason_text(reason)}")
         yield plain(line)
+
+
+def document(verdict: Verdict, label: str) -> dict[str, Any]:
+    """The same for a program: those fields of the verdict."""
+    whole = to_document(verdict)
+    return {"Label": label, **{name: whole[name] for name in _SHOWN if name in whole}}
 
 
 def _settings(verdict: Verdict) -> list[tuple[str, ConfigReason | None]]:

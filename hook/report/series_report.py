@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hook.report import page
-from hook.report.text import one_line, plain, table, tally
+from hook.report.text import one_line, paragraph, plain, table, tally
 from hook.verdict import Verdict, to_document
 
 
@@ -56,9 +56,12 @@ class JudgedSeries(msgspec.Struct, frozen=True):
         return list(dict.fromkeys(name for verdict in every for name in getattr(verdict, field)))
 
 
-def lines(series: JudgedSeries) -> list[str]:
-    """A line a patch, then the whole."""
-    found = table([(one.label, _said(one)) for one in series.patches])
+def lines(series: JudgedSeries, *, verbose: bool = False) -> list[str]:
+    """A line a patch, or every fact on each; then the whole."""
+    if verbose:
+        found = [line for one in (*series.patches, series.whole) for line in _facts(one)]
+    else:
+        found = table([(one.label, _said(one)) for one in series.patches])
     found.append("")
     found.append(f"{series.tally}; all together: {plain(_said(series.whole))}")
     for title, names in (("aim at", series.symbols), ("kernel options", series.options), ("devices", series.devices)):
@@ -114,6 +117,11 @@ def _row(number: int, one: JudgedPatch, run: str) -> dict[str, Any]:
         "seconds": one.seconds,
         "run": run,
     }
+
+
+def _facts(one: JudgedPatch) -> list[str]:
+    said = paragraph(one.verdict, verbose=True) if one.verdict is not None else [plain(one.why)]
+    return [plain(one.label), *(f"  {line}" for line in said)]
 
 
 def _said(one: JudgedPatch) -> str:

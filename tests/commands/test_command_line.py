@@ -2,29 +2,90 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import pathlib
 import shlex
 import subprocess
+from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from hook.agent.tools import lookup_tools
 from hook.cli import COMMANDS, parser
 from hook.commands import command_line
 from tests.small_kernel import PROGRAM, Kernel
 
+JUDGING = ("check", "review", "bulk", "configs", "plan", "presubmit", "export")
 
-@pytest.mark.parametrize("name", COMMANDS)
+
+def below(top: argparse.ArgumentParser) -> Iterator[command_line.CommandParser]:
+    """The parsers that have no others below them: of each command, and of each form of `export`."""
+    subs = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
+    if not subs:
+        assert isinstance(top, command_line.CommandParser)
+        yield top
+    for sub in subs:
+        for one in sub.choices.values():
+            yield from below(one)
+
+
+PARSERS = {one.prog.removeprefix("patch-triage "): one for one in below(parser())}
+
+
+def options(name: str) -> dict[str, argparse.Action]:
+    """The options of a command as people see them."""
+    return {text: action for action in PARSERS[name]._actions for text in action.option_strings if action.help != argparse.SUPPRESS}
+
+
+def test_the_parser_has_every_command_and_every_form() -> None:
+    assert {name.split()[0] for name in PARSERS} == set(COMMANDS)
+    assert {"export kconfig", "export gerrit", "export syz-manager"} < set(PARSERS)
+
+
+@pytest.mark.parametrize("name", PARSERS)
 def test_every_command_has_two_examples_that_it_takes(name: str) -> None:
-    examples = command_line._EXAMPLES[name]
+    examples = PARSERS[name].examples
     assert len(examples) == 2
+    assert all(f"\n  patch-triage {example}\n" in PARSERS[name].format_help() for example in examples if "| patch" not in example)
     for example in examples:
         words = shlex.split(example.replace("${", "{"))
         words = words[words.index("patch-triage") + 1 :] if "patch-triage" in words else words
         for sign in ("<", ">", "|"):
             words = words[: words.index(sign)] if sign in words else words
         if "--help" not in words:
-            assert words[0] == name and parser([name]).parse_args(words).run
+            assert shlex.join(words).startswith(name) and parser(words[:1]).parse_args(words).run
+
+
+def test_an_option_has_one_name_and_one_form_in_all_commands() -> None:
+    forms: dict[str, set[str]] = {}
+    for name in PARSERS:
+        for text, action in options(name).items():
+            forms.setdefault(text, set()).add(f"{action.dest} {action.metavar} {action.choices} {action.nargs} {action.type}")
+    different = {text: sorted(found) for text, found in forms.items() if len(found) > 1}
+    assert different == {}
+    assert not {"--revision", "--file", "--output", "--commit"} & set(forms)
+    assert [name for name in PARSERS if "--explain" in options(name)] == ["check"]  # why the verdict is what it is, nowhere anything else
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_command_that_judges_has_the_options_of_all(name: str) -> None:
+    has = options(name)
+    assert {"--repo", "--color"} <= set(has)
+    if name.split()[0] in JUDGING:
+        assert {"--offline", "-v", "--verbose"} <= set(has)
+        assert ("--format" in has) is not name.startswith("export")  # whose FORM says it
+    if "--format" in has:
+        assert has["--format"].choices == ("text", "json", "yaml")
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_an_error_shows_the_usage_of_its_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parser([name.split()[0]]).parse_args([*name.split(), "--repo"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith(f"usage: patch-triage {name} ")
 
 
 def test_help_ends_with_examples_and_exit_codes(kernel: Kernel) -> None:
@@ -35,10 +96,8 @@ def test_help_ends_with_examples_and_exit_codes(kernel: Kernel) -> None:
     assert " ".join(kernel.triage("tool", "--help").split()).count(", ".join(lookup_tools.BY_NAME)) == 1
 
 
-@pytest.mark.parametrize("words", ["check --no-such", "export github --no-such HEAD", "show --format xml"])
-def test_an_error_shows_the_usage_of_the_command_that_is_wrong(kernel: Kernel, words: str) -> None:
-    name = "export github" if "export" in words else words.split()[0]
-    assert kernel.triage_both(*words.split(), ok=2)[1].startswith(f"usage: patch-triage {name} ")
+def test_an_unknown_option_is_an_error_of_its_command(kernel: Kernel) -> None:
+    assert kernel.triage_both("export", "github", "--no-such", "HEAD", ok=2)[1].startswith("usage: patch-triage export github ")
 
 
 @pytest.mark.parametrize(
@@ -46,12 +105,45 @@ def test_an_error_shows_the_usage_of_the_command_that_is_wrong(kernel: Kernel, w
     [
         ("tool read-file --json {\"File\":\"mm/pool.c\"} --revision HEAD", "tool read-file --json {\"File\":\"mm/pool.c\"} --rev HEAD"),
         ("configs --explain POOL", "configs --option POOL"),
+        ("report --output -", "report --html -"),
+        ("index HEAD --quiet", "index --rev HEAD --quiet"),
     ],
 )  # fmt: skip
 def test_an_old_name_works_and_says_the_new_one(kernel: Kernel, old: str, new: str) -> None:
     out, error = kernel.triage_both(*old.split())
     assert (out, len(error.splitlines())) == (kernel.triage(*new.split()), 1)
     assert error.endswith("now; the old name goes with the next version\n")
+
+
+def test_programs_read_json_and_yaml_of_every_command_that_judges(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    kernel.commit("mm/pool.c", kernel.read("mm/pool.c").replace("pool_check(pool);", "pool->count++;"), "mm: count")
+    for words in ("check HEAD", "review HEAD~1..HEAD", "configs HEAD", "presubmit HEAD", "plan HEAD --out"):
+        read = []
+        for form in ("json", "yaml"):
+            place = [str(tmp_path / form)] if words.endswith("--out") else []
+            out = kernel.triage(*words.split(), *place, "--format", form, "--offline")
+            read.append(json.loads(out) if form == "json" else yaml.safe_load(out))
+        assert set(read[0]) == set(read[1]) and read[0].keys() & {"FocusSymbols", "EnableConfigs"}, words
+        if not words.startswith("plan"):  # which names its directory
+            assert read[0] == read[1], words
+
+
+def test_verbose_is_every_fact(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    kernel.commit("mm/pool.c", kernel.read("mm/pool.c").replace("pool_check(pool);", "pool->count++;"), "mm: count")
+    for words in ("check HEAD", "review HEAD~1..HEAD", "configs HEAD", "presubmit HEAD", "export kconfig HEAD"):
+        few, many = kernel.triage_both(*words.split()), kernel.triage_both(*words.split(), "-v")
+        assert "ChangeId" not in few[0] + few[1] and "ChangeId" in many[0] + many[1], words
+        assert not words.startswith("export") or few[0] == many[0]
+
+
+def test_offline_and_what_needs_a_network_exclude_each_other(kernel: Kernel) -> None:
+    for words in (
+        "check --agent always",
+        "review HEAD~1..HEAD --wait",
+        "export gerrit HEAD --post",
+        "bulk HEAD --out x --scheduler tcp://a:1",
+    ):
+        assert "exclude each other" in kernel.triage_both(*words.split(), "--offline", ok=2)[1]
 
 
 def test_a_bare_call_says_what_to_do_next(kernel: Kernel, tmp_path: pathlib.Path) -> None:
