@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hook.report.text import plain
 from hook.source.git import Repository, find
+
+if typing.TYPE_CHECKING:
+    from hook.source.object_store import Objects
 
 DONE, STOPPED, WRONG_USE, NOT_JUDGED = 0, 1, 2, 3
 
@@ -24,6 +28,15 @@ class WrongUse(Exception):
 def repository(options: argparse.Namespace) -> Repository:
     """The repository that a command is about."""
     return find(pathlib.Path(options.repo) if options.repo else None)
+
+
+def refuse_no_kernel(objects: Objects, revision: str = "") -> None:
+    """Raise WrongUse where the tree at a revision, or at the end of a range, is none of a kernel (default: HEAD)."""
+    from hook.kernel.tree_kind import NO_KERNEL, is_no_kernel
+    from hook.source.tree import Source
+
+    if is_no_kernel(Source(objects, revision.rpartition("..")[2] or "HEAD")):
+        raise WrongUse(NO_KERNEL)
 
 
 def mail(name: str) -> tuple[bytes, str]:

@@ -14,15 +14,13 @@ from hook import config, triage
 from hook.agent.profile import AgentProfile
 from hook.asking import NOT_ASKED, Asking
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, revisions, staged
-from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, print_document, repository
+from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, print_document, refuse_no_kernel, repository
 from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose
 from hook.failure import CannotJudge
-from hook.kernel.tree_kind import NO_KERNEL, is_no_kernel
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
-from hook.source.tree import Source
 from hook.verdict import Answer, DecidedBy, to_document
 
 
@@ -74,9 +72,7 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
 
 def _check(repo: Repository, options: argparse.Namespace) -> int:
     with Objects(repo) as objects:
-        of = options.revision.rpartition("..")[2] if options.revision else "HEAD"
-        if is_no_kernel(Source(objects, of or "HEAD")):
-            raise WrongUse(NO_KERNEL)
+        refuse_no_kernel(objects, options.revision or "")
         if options.patch:
             return _check_mail(repo, objects, options)
         if not options.revision:

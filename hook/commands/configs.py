@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hook import config, triage
 from hook.change.change import find_commit, of_commit
-from hook.commands import DONE, Command, WrongUse, mail, print_document, repository
+from hook.commands import DONE, Command, WrongUse, mail, print_document, refuse_no_kernel, repository
 from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose, renamed
 from hook.failure import CannotJudge
 from hook.report import text
@@ -45,6 +45,7 @@ def configs(options: argparse.Namespace) -> int:
     given = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
     repo = repository(options)
     with Objects(repo) as objects:
+        refuse_no_kernel(objects, options.revision or "")
         if options.option:
             return _explain(repo, objects, options, given)
         if options.patch:

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 
 from hook import config
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, repository
+from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, refuse_no_kernel, repository
 from hook.commands.command_line import add_offline, add_repository, add_verbose
 from hook.failure import CannotJudge
 from hook.source import setting_layers
@@ -84,6 +84,7 @@ def items(
 
     `with_functions` also reads what each file defines; `tell` gets each verdict as it comes.
     """
+    refuse_no_kernel(objects, names[-1])
     found, code = [], DONE
     for one in _judged(repo, objects, names):
         if isinstance(one, str):

@@ -19,7 +19,7 @@ import msgspec
 from hook import __version__, config
 from hook.asking import NOT_ASKED
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, staged
-from hook.commands import DONE, Command, WrongUse, repository
+from hook.commands import DONE, Command, WrongUse, refuse_no_kernel, repository
 from hook.failure import CannotJudge
 from hook.report.text import plain
 from hook.source import setting_layers
@@ -197,7 +197,7 @@ def _guarded(repo: Repository, found: typing.Callable[[], str]) -> tuple[str, bo
 
     try:
         text = "\n".join(plain(line, tabs=True) for line in found().rstrip("\n").split("\n"))
-    except (BadCall, CannotJudge, NothingToJudge, RefusedExpression, config.WrongSetting, OSError) as wrong:
+    except (BadCall, CannotJudge, NothingToJudge, RefusedExpression, WrongUse, config.WrongSetting, OSError) as wrong:
         return plain(str(wrong)), True
     except Exception as bug:  # the last boundary: a defect of ours costs one answer
         from hook.record import crash_log
@@ -231,6 +231,7 @@ def _judging(objects: Objects, name: str, asked: TreeArguments) -> str:
     from hook.agent.tools.arguments import BadCall
     from hook.report import options_text
 
+    refuse_no_kernel(objects, "" if asked.staged else asked.commit)
     found: list[str] = []
     if name == "plan" and asked.staged:
         raise BadCall("a plan names a commit to check out: commit it, or ask `judge` and `configs`")

@@ -7,7 +7,7 @@ import pathlib
 import typing
 
 from hook.asking import NOT_ASKED
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, print_document, repository
+from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, print_document, refuse_no_kernel, repository
 from hook.commands import export as exporting
 from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose
 from hook.config import Settings
@@ -89,6 +89,7 @@ def _of_patch(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Or
 
     repo = repository(options)
     with Objects(repo) as objects:
+        refuse_no_kernel(objects, options.base or "")
         settings = setting_layers.at(objects, "HEAD")
     data, name = mail(options.patch)
     items: list[Item] = []

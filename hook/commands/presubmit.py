@@ -7,7 +7,7 @@ import argparse
 from hook import triage
 from hook.asking import NOT_ASKED
 from hook.change.change import Change, NothingToJudge, UnknownMerge, find_commit, head_commit, of_commit, staged
-from hook.commands import DONE, STOPPED, WRONG_USE, Command, complain, print_document, repository
+from hook.commands import DONE, STOPPED, WRONG_USE, Command, WrongUse, complain, print_document, refuse_no_kernel, repository
 from hook.commands.command_line import add_format, add_offline, add_verbose
 from hook.config import Settings, WrongSetting
 from hook.report import text
@@ -48,9 +48,13 @@ def presubmit(options: argparse.Namespace) -> int:
     warned = _WARNED if options.warn else DONE
     try:
         with Objects(repo) as objects:
+            refuse_no_kernel(objects, "" if options.revision == _STAGED else options.revision)
             change, settings = _change(objects, options.revision)
             asking = NOT_ASKED if options.offline else judging.asking_for(settings.push.wait_seconds)
             verdict = triage.judge(change, objects, settings, asking=asking).verdict
+    except WrongUse as no_kernel:  # of a manifest most projects are none, and the hook may be there for all
+        _no_verdict(str(no_kernel), options)
+        return DONE
     except NothingToJudge as nothing:
         _no_verdict(f"nothing to judge: {nothing}", options)
         return _stopped(policy, "no verdict") if policy != "never" and isinstance(nothing, UnknownMerge) else DONE

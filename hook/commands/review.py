@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterator
 
 from hook import config
-from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, print_document, repository
+from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, print_document, refuse_no_kernel, repository
 from hook.commands.command_line import add_format, add_jobs, add_offline, add_verbose
 from hook.failure import CannotJudge
 from hook.source import setting_layers
@@ -121,6 +121,7 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeri
             raise CannotJudge(
                 f"{options.series} goes back to {cut[:12]}, where this shallow clone ends: `git fetch --deepen=N` brings more"
             )
+        refuse_no_kernel(objects, oids[-1])
         base = find_commit(objects, oids[0]).parent
         # of the state before: in CI all that comes after is a stranger's
         work = _work(repo, setting_layers.at(objects, base), options)
@@ -136,6 +137,7 @@ def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSerie
     from hook.change import series as mailed
 
     with Objects(repo) as objects:
+        refuse_no_kernel(objects, options.base or "")
         work = _work(repo, setting_layers.at(objects, "HEAD"), options)
     data, name = mail(options.series)
     with mailed.read(repo, work.settings, data, name, options.base) as series:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from hook.commands import mcp as serving
+from hook.kernel.tree_kind import NO_KERNEL
 from hook.source.git import find
+from tests.kernel.test_tree_kind import emptied
 from tests.small_kernel import PROGRAM, Kernel
 
 FENCE = re.compile(r"=== data [0-9a-f]{24} ===\Z")
@@ -50,6 +52,12 @@ def refused(kernel: Kernel, name: str, **arguments: object) -> str:
     text, failed = serving.answer(find(kernel.path), name, arguments)
     assert failed and "\n" not in text
     return text
+
+
+def test_nothing_is_judged_of_a_tree_that_is_no_kernel(kernel: Kernel) -> None:
+    emptied(kernel, {"src/main.c": "int main(void) { return 0; }\n"})
+    assert all(refused(kernel, name) == NO_KERNEL for name in ("judge", "configs", "plan"))
+    assert "main.c" in asked(kernel, "codesearch-dir-index", Dir="src")  # looking is no judging
 
 
 def over_stdio(kernel: Kernel, calls: Sequence[tuple[str, dict[str, Any]]], uri: str) -> tuple[dict[str, Any], list[Any], list[str], str]:

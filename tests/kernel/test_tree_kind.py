@@ -19,12 +19,16 @@ def emptied(kernel: Kernel, files: dict[str, str]) -> None:
     kernel.git("commit", "-qm", "other", "--no-verify")
 
 
-def test_in_a_repository_that_is_no_kernel_the_hooks_are_silent_and_check_says_so_once(hooked: Kernel) -> None:
+def test_in_a_repository_that_is_no_kernel_the_hooks_are_silent_and_every_command_that_judges_says_so_once(hooked: Kernel) -> None:
     emptied(hooked, PROGRAM)
     hooked.stage("src/main.c", "int main(void)\n{\n\treturn 1;\n}\n")
     assert hooked.triage_both("check", ok=2) == ("", f"patch-triage: {NO_KERNEL}\n")
-    assert NO_KERNEL in hooked.triage_both("check", "HEAD", ok=2)[1]
-    assert NO_KERNEL in hooked.triage_both("check", "HEAD~1..HEAD", ok=2)[1]
+    for words in ("check HEAD", "check HEAD~1..HEAD", "review HEAD~1..HEAD", "configs", "export kconfig HEAD", "plan --out run"):
+        assert hooked.triage_both(*words.split(), ok=2) == ("", f"patch-triage: {NO_KERNEL}\n")
+    assert hooked.triage_both("review", "-", data="not read", ok=2)[1] == f"patch-triage: {NO_KERNEL}\n"
+    # a hook of `repo upload` may be there for every project of a manifest
+    hooked.git("config", "patchtriage.policy.block", "worth-fuzzing")
+    assert hooked.triage_both("presubmit") == (f"{NO_KERNEL}\n", "")
     for stage in ("pre-commit", "post-commit", "pre-push"):
         assert hooked.triage_both("hook", stage) == ("", "")
 
