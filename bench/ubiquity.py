@@ -17,8 +17,9 @@ import random
 import sys
 
 from hook import config
-from hook.evidence.focus import focus_symbols, ubiquity
+from hook.evidence.focus import focus_symbols
 from hook.source import git
+from hook.source.indexing.ubiquitous_names import is_ubiquitous
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -39,8 +40,7 @@ def judge(source: Source, functions: list[tuple[str, str, float]]) -> dict[tuple
     found = {}
     for name, path, _ in functions:
         hit = focus_symbols.hit(name, path, source, config.DEFAULTS.target.arch)
-        is_ubiquitous = ubiquity.is_ubiquitous(source.repo, path, name)
-        found[path, name] = "aim" if hit.why_not is None else "ubiquitous" if is_ubiquitous else "other"
+        found[path, name] = "aim" if hit.why_not is None else "ubiquitous" if is_ubiquitous(source, path, name) else "other"
     return found
 
 

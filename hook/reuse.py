@@ -79,7 +79,7 @@ def keep_evidence(change: Change, objects: Objects, settings: Settings, source: 
     out_of_reach = proofs.reached is not None and proofs.reached.answer is Answer.NO
     if out_of_reach or (source.rests_on_all and proofs.evidence.functional is Answer.NO):
         reads[""] = before.oid("")  # any new file may change it
-    if source.index is None and Answer.NO not in (verdict.functional, verdict.reachable):
+    if not source.has_whole_index and Answer.NO not in (verdict.functional, verdict.reachable):
         reads[cache.NO_INDEX] = ""  # with one, more may be found
     reads |= {f"{cache.NO_OBJECT}{oid}": "" for oid in missing}
     cache.keep(change.repo, settings, verdict, reads, _CUT_SHORT if proofs.lacks else "")

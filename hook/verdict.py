@@ -52,7 +52,7 @@ class Lack(enum.StrEnum):
     """What a judgement had to do without: with it, more may be proved."""
 
     SEARCH = "search"  # a commit waited for it, so the search was short
-    INDEX = "index"  # there was no word index
+    INDEX = "index"  # there was no word index, or not yet all that is made with it
     OBJECTS = "objects"  # this partial clone has not all files of the change
     TIME = "time"  # it was stopped by limits.safety_seconds, or the word index could not be read to its end
 

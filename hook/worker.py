@@ -109,10 +109,13 @@ def _use_index(repo: Repository) -> None:
     if not waiting:
         return
     from hook.source import index
+    from hook.source.indexing import ubiquitous_names
 
     try:
         index.open_index(repo).close()
     except index.NoIndex:
+        return
+    if not ubiquitous_names.are_kept(repo):
         return
     for question in waiting:
         pending.replace(repo, msgspec.structs.replace(question, need=Need.SEARCH))

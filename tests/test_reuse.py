@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from hook.source import git
+from hook.source.indexing import ubiquitous_names
 from tests.small_kernel import Kernel
 
 CALLED = (
@@ -108,7 +110,23 @@ def test_without_an_index_the_answer_says_so_until_there_is_one(kernel: Kernel) 
     kernel.triage("check", "--record", "HEAD")
     assert recorded(kernel)["Lacks"] == ["index"] and INDEX in kernel.triage("show")
     kernel.triage("index", "--quiet")
+    names = ubiquitous_names.file(git.find(kernel.path))
+    found = names.read_bytes()
+    for lacking in (b"", b"names of another program\n"):  # they are found after the index is made
+        names.write_bytes(lacking)
+        assert checked(kernel)["Lacks"] == ["index"]
+    names.write_bytes(found)
     assert "Lacks" not in checked(kernel) and "Lacks" not in recorded(kernel)
+
+
+def test_a_function_that_every_program_is_found_to_run_is_no_aim_any_more(kernel: Kernel) -> None:
+    kernel.triage("index", "--quiet")
+    change(kernel)
+    names = ubiquitous_names.file(git.find(kernel.path))
+    found, aimed = names.read_bytes(), checked(kernel)["FocusSymbols"]
+    assert aimed == ["__x64_sys_pool_called"] and checked(kernel)["FocusSymbols"] == aimed
+    names.write_bytes(found + b"mm/called.c deep\nmm/called.c sys_pool_called\n")
+    assert checked(kernel)["FocusSymbols"] == []
 
 
 def test_what_is_proved_harmless_lacks_nothing(kernel: Kernel) -> None:

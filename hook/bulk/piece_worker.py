@@ -26,6 +26,7 @@ from hook.processes import own_python
 from hook.record import cache
 from hook.source import index, own_files, setting_layers
 from hook.source.git import Repository, find
+from hook.source.indexing import ubiquitous_names
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -170,7 +171,7 @@ def is_indexed(repo: Repository, revision: str) -> bool:
     except index.NoIndex:
         return False
     try:
-        return opened.distance(revision) <= _FAR
+        return ubiquitous_names.are_kept(repo) and opened.distance(revision) <= _FAR
     except index.NoIndex:
         return False
     finally:

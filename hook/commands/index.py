@@ -92,17 +92,18 @@ def _keep_ubiquitous(repo: Repository, made: Made, settings: Settings, quiet: bo
     from hook.evidence.focus import ubiquity
     from hook.evidence.functional import path_table
     from hook.source import index as word_index
+    from hook.source.indexing import ubiquitous_names
     from hook.source.object_store import Objects
     from hook.source.tree import Source
 
-    if not made.read and word_index.files(repo).ubiquitous.exists():
+    if not made.read and ubiquitous_names.are_kept(repo):
         return
     try:
         with Objects(repo, settings.index.blob_bytes) as objects:
             source = Source(objects, made.tree)
             if source.index is None:  # another process writes it, and keeps them when it is done
                 raise word_index.NoIndex(source.without_index)
-            ubiquity.keep(source, path_table.directory_of(settings.target.arch))
+            ubiquitous_names.keep(repo, ubiquity.find(source, path_table.directory_of(settings.target.arch)))
     except (word_index.NoIndex, GitError, OSError) as wrong:
         if not quiet:
             complain(f"not known which functions nearly every program runs: {wrong}")

@@ -24,7 +24,7 @@ _FANOUT = 256
 _MOST_BYTES = 64 << 20  # of an entry
 _MAX_ENTRIES = 20_000  # verdicts that are kept, newest first
 NO_PATH = "\0"  # begins the names of what was read and is no file: all Kconfig files together
-NO_INDEX = "\0no index"  # among what was read: that there was no word index
+NO_INDEX = "\0no index"  # among what was read: that there was no word index, or not all of it
 NO_OBJECT = "\0no object "  # before the id of a blob that was not there
 
 
@@ -71,9 +71,13 @@ def read(source: Source, name: str, settings: Settings) -> str:
     if not name.startswith(NO_PATH):
         return source.oid(name)
     if name == NO_INDEX:
-        return "there is one" if source.index is not None else ""
+        return "there is one" if source.has_whole_index else ""
     if name.startswith(NO_OBJECT):
         return "it is there" if source.objects.read(name.removeprefix(NO_OBJECT)) is not None else ""
+    from hook.source.indexing import ubiquitous_names
+
+    if name.startswith(ubiquitous_names.ASKED):
+        return ubiquitous_names.answer(source.repo, name.removeprefix(ubiquitous_names.ASKED))
     from hook.kernel.kconfig import options_cache
 
     return options_cache.known_by(source, name, settings.fuzz.toolchain)

@@ -15,7 +15,7 @@ _CHAINS_SHOWN = 3
 _NAMES_SHOWN = 8  # in one line
 _LACKING = {
     str(Lack.SEARCH): "only the short search of a commit was made",
-    str(Lack.INDEX): "there is no word index (`patch-triage index` makes one)",
+    str(Lack.INDEX): "there is no word index, or not all of it (`patch-triage index` makes one)",
     str(Lack.OBJECTS): "this partial clone lacks files of the change",
     str(Lack.TIME): "it took too long",
 }

@@ -25,7 +25,6 @@ from hook.source import own_files, words
 from hook.source.git import GitError, Repository
 
 FORMAT = 2  # 2: what stands behind a quote that nothing closes is defined, as the compiler reads it
-UBIQUITOUS = "ubiquitous functions, format 1"  # how the file of their names begins
 MOST_WORDS = 1500  # that hold a literal: more of them choose no files
 _MOST_PARTS = 500
 _MOST_SEAL_BYTES = 4096
@@ -70,11 +69,6 @@ class Files(msgspec.Struct, frozen=True):
     @property
     def seal(self) -> pathlib.Path:
         return self.directory / "seal"
-
-    @property
-    def ubiquitous(self) -> pathlib.Path:
-        """The names of the functions that nearly every program runs, made with the index."""
-        return self.directory / "ubiquitous"
 
     @property
     def lock(self) -> pathlib.Path:

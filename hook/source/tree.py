@@ -110,6 +110,13 @@ class Source(msgspec.Struct):
             return self.opened_index
 
     @property
+    def has_whole_index(self) -> bool:
+        """Whether there is a word index, and the names of what nearly every program runs with it."""
+        from hook.source.indexing import ubiquitous_names
+
+        return self.index is not None and ubiquitous_names.are_kept(self.repo)
+
+    @property
     def is_small(self) -> bool:
         """Whether the tree is so small that a search of all of it costs little, by the number of entries in the staged index."""
         try:

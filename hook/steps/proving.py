@@ -87,7 +87,7 @@ def _lacks(case: Case, proofs: Proofs) -> tuple[Lack, ...]:
         return ()
     lacking = {
         Lack.SEARCH: case.asking.is_short and source.safety.at_limit,
-        Lack.INDEX: source.index is None and not source.is_small,
+        Lack.INDEX: not source.is_small and not source.has_whole_index,
         Lack.OBJECTS: bool(case.change.patch.hunks_missing or evidence.unread) and case.change.repo.is_partial,
         Lack.TIME: bool(source.safety.cut),
     }

@@ -14,10 +14,11 @@ import msgspec
 from hook.c import translation_unit
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
-from hook.evidence.focus import changed_functions, ubiquity
+from hook.evidence.focus import changed_functions
 from hook.evidence.focus.changed_functions import Aim, FileFunctions, Offered
 from hook.evidence.focus.kcov import uncovered
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
+from hook.source.indexing.ubiquitous_names import is_ubiquitous
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
@@ -137,7 +138,7 @@ def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None]) 
         return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
     if fact := _uncovered(aim.path, source, uncovered_files):
         return msgspec.structs.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
-    if ubiquity.is_ubiquitous(source.repo, aim.path, aim.name):
+    if is_ubiquitous(source, aim.path, aim.name):
         return Fact(f"nearly every program runs {aim.name}", Place(aim.path, aim.line, ""))
     return None
 
@@ -222,6 +223,6 @@ def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
         return Hit(symbol, Fact(f"{name} is {why}", Place(path, kept.line, file.oid)), tuple(instead))
     if not kept.instrumented:
         return Hit(symbol, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, file.oid)))
-    if ubiquity.is_ubiquitous(source.repo, path, name):
+    if is_ubiquitous(source, path, name):
         return Hit(symbol, Fact(f"nearly every program runs {name}", Place(path, kept.line, file.oid)))
     return Hit(symbol)

@@ -1,7 +1,7 @@
 """Ubiquity: the functions that nearly every program runs, so that a fuzzer which is aimed at one of them is aimed at nothing.
 
 They are what the system calls of a program's start, work and end come to under few conditions, call by call in the scope of C. The command
-`index` finds them and keeps their names beside the word index. bench/ubiquity.py holds them against what a traced kernel ran.
+`index` finds them, and their names are kept beside the word index. bench/ubiquity.py holds them against what a traced kernel ran.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from hook.c.definitions import DefinitionKind
 from hook.c.legible import is_legible
 from hook.evidence.focus import call_conditions
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, left_out
-from hook.source import index, own_files
-from hook.source.git import Repository
 from hook.source.tree import Source
 
 # what a program does that does nothing else: it starts, gets memory, reads its libraries, has a child, writes a line, ends
@@ -33,7 +31,6 @@ _BESIDE = ("handle_mm_fault", "get_signal", "load_elf_binary", "schedule_tail", 
 _MOST_CONDITIONS = call_conditions.IF + call_conditions.LOOP  # on the way to a function, in all
 _MOST_FILES = 6000  # that are read
 _MOST_DEFINING = 4  # files that define one name
-_MOST_BYTES = 4 << 20  # of the file that keeps the names
 _LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
 _FAR = ("drivers/", "sound/")  # a name that is also defined elsewhere is not meant to be the one there
 _HOOK_CALLS = lazy_re.compile(rb"\bcall_(?:int|void)_hook\(\s*(\w+)")
@@ -48,24 +45,11 @@ class _Callable(msgspec.Struct, frozen=True):
     bodies: tuple[bytes, ...]
 
 
-def keep(source: Source, srcarch: str) -> None:
-    """Find the functions for a tree whose word index is there, and keep their names. Raises NoIndex, GitError, OSError."""
-    names = "".join(f"{path} {name}\n" for path, name in sorted(_find(source, srcarch)))
-    own_files.write(index.files(source.repo).ubiquitous, f"{index.UBIQUITOUS}\n{names}".encode("utf-8", "surrogateescape"))
+def find(source: Source, srcarch: str) -> Iterator[tuple[str, str]]:
+    """The functions of .c files that nearly every program runs, by their file and name, those under the fewest conditions first.
 
-
-def is_ubiquitous(repo: Repository, path: str, name: str) -> bool:
-    """Whether nearly every program runs the function that the file at `path` defines as `name`. Not where no names are kept."""
-    try:
-        kept = own_files.read(index.files(repo).ubiquitous, _MOST_BYTES) or b""
-    except OSError:
-        return False
-    begins_right = kept.startswith(f"{index.UBIQUITOUS}\n".encode())
-    return begins_right and f"\n{path} {name}\n".encode("utf-8", "surrogateescape") in kept
-
-
-def _find(source: Source, srcarch: str) -> Iterator[tuple[str, str]]:
-    """The functions of .c files that nearly every program runs, by their file and name, those under the fewest conditions first."""
+    The tree has its word index. Raises NoIndex, GitError.
+    """
     tree = _Tree(source, srcarch)
     calls = (f"sys_{name}" for name in _CALLS.split())
     waiting = [(0, path, name) for name in (*calls, *_BESIDE) for path in tree.holding(name)]

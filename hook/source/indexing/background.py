@@ -9,6 +9,7 @@ import typing
 
 from hook.processes import own_python
 from hook.source.git import Repository
+from hook.source.indexing import ubiquitous_names
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -26,7 +27,7 @@ def is_due(repo: Repository) -> bool:
         if not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
             return False
         seal = repo.index_directory / "seal"
-        is_whole = (seal.parent / "ubiquitous").exists()
+        is_whole = ubiquitous_names.are_kept(repo)
         if seal.exists():
             if time.time() - seal.stat().st_mtime < (_LOOK_AGAIN_SECONDS if is_whole else _MAKING_SECONDS):
                 return False

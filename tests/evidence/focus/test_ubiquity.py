@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from hook.evidence.focus import ubiquity
-from hook.source import git, index
+from hook.source import git
+from hook.source.indexing import ubiquitous_names
+from hook.source.object_store import Objects
+from hook.source.tree import Source
 from tests.small_kernel import Kernel
 
 FILES = {
@@ -94,6 +96,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     return kernel
 
 
+def is_ubiquitous(tree: Kernel, path: str, name: str) -> bool:
+    with Objects(git.find(tree.path)) as objects:
+        return ubiquitous_names.is_ubiquitous(Source(objects, "HEAD"), path, name)
+
+
 @pytest.mark.parametrize(
     ("path", "name", "expected"),
     [
@@ -114,7 +121,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     ],
 )
 def test_what_every_program_comes_to(tree: Kernel, path: str, name: str, expected: bool) -> None:
-    assert ubiquity.is_ubiquitous(git.find(tree.path), path, name) is expected
+    assert is_ubiquitous(tree, path, name) is expected
 
 
 def test_such_a_function_is_no_aim_and_the_verdict_says_why(tree: Kernel) -> None:
@@ -126,13 +133,12 @@ def test_such_a_function_is_no_aim_and_the_verdict_says_why(tree: Kernel) -> Non
 
 
 def test_without_the_names_all_can_be_aimed_at(tree: Kernel) -> None:
-    repo = git.find(tree.path)
-    kept = index.files(repo).ubiquitous
+    kept = ubiquitous_names.file(git.find(tree.path))
     names = kept.read_bytes()
     for other in (b"", b"something else\nfs/install.c install\n"):
         kept.write_bytes(other)
-        assert not ubiquity.is_ubiquitous(repo, "fs/install.c", "install")
+        assert not is_ubiquitous(tree, "fs/install.c", "install")
     kept.unlink()
-    assert not ubiquity.is_ubiquitous(repo, "fs/install.c", "install")
+    assert not is_ubiquitous(tree, "fs/install.c", "install")
     tree.triage("index")
     assert kept.read_bytes() == names
