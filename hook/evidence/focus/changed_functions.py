@@ -15,13 +15,11 @@ import msgspec
 from hook import lazy_re
 from hook.c import segments, translation_unit
 from hook.c.callgraph import Node
-from hook.c.definitions import Definition, DefinitionKind
+from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.translation_unit import TranslationUnit
+from hook.evidence.focus import inlining
 
-# tokens of a static function with several callers, below which GCC at -O2 mostly inlines it
-_SMALL = 42
-_SURE = 75  # from which on it mostly keeps it; between the two it is not sure
 _MOST_CALLERS = 20  # that replace one inlined function
 _TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
 _NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
@@ -30,7 +28,6 @@ _NO_COVERAGE = lazy_re.compile(
     # asm/idtentry.h: the body is the noinstr function itself, or always inlined into it
     rb"|\bDEFINE_(?:IDTENTRY(?!_IRQ|_SYSVEC)|FREDENTRY)\w*\("
 )
-_TOKEN = lazy_re.compile(rb"\w+|[^\w\s]")
 _SYSTEM_CALL = lazy_re.compile(r"(?:compat_)?sys_\w+\Z")
 
 
@@ -117,7 +114,7 @@ def kept(name: str, path: str, file: TranslationUnit) -> Kept | None:
         return None
     line = node.definition.line
     aims = tuple(_aims(path, Changed(name, line, ""), nodes, file)) if path.endswith(".c") else ()
-    return Kept(line, _inlined(node, file), _NO_COVERAGE.search(_head(node.definition, file)) is None, aims)
+    return Kept(line, inlining.inlined(node, file), _NO_COVERAGE.search(file.head(node.definition)) is None, aims)
 
 
 def _offered(edits: Iterable[Edit]) -> Iterator[Offered]:
@@ -341,48 +338,16 @@ def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: Translatio
         if node.definition.kind is DefinitionKind.MACRO:
             waiting += [(caller, why) for caller in callers]
             continue
-        inlined = _inlined(node, after)
+        inlined = inlining.inlined(node, after)
         if inlined and callers:
             waiting += [(caller, f"{name}, which the compiler inlines into it, changed") for caller in callers]
             continue
         if inlined == "inline":
             continue  # it has no caller in this file
-        if _may_be_inlined(node, after):
+        if inlining.may_be_inlined(node, after):
             unsure.add(name)
             waiting += [(caller, f"{name}, which the compiler may inline into it, changed") for caller in callers]
-        head = _head(node.definition, after)
+        head = after.head(node.definition)
         found.append(Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data))
     sure = tuple(aim.name for aim in found if aim.name not in unsure)
     return [msgspec.structs.replace(aim, may_be_in=sure) if aim.name in unsure else aim for aim in found]
-
-
-def _inlined(node: Node, after: TranslationUnit) -> str:
-    """Why the compiler will most likely inline a function; empty where it most likely keeps it."""
-    head = _head(node.definition, after)
-    if not _is_plain_static(node, head):
-        return ""
-    if b"inline" in head:
-        return "inline"
-    if len(node.callers) == 1:
-        return "called once"
-    return "small" if node.callers and _size(node, after) < _SMALL else ""
-
-
-def _may_be_inlined(node: Node, after: TranslationUnit) -> bool:
-    """Whether the compiler may inline a function that it most likely keeps."""
-    return bool(node.callers) and _is_plain_static(node, _head(node.definition, after)) and _size(node, after) < _SURE
-
-
-def _is_plain_static(node: Node, head: bytes) -> bool:
-    """Whether the compiler is free to inline each call of a function, and then keeps none of it."""
-    return b"static" in head and not node.address_taken and not any(word in head for word in (b"noinline", b"...", b"__used"))
-
-
-def _size(node: Node, after: TranslationUnit) -> int:
-    """The tokens of a function."""
-    body = after.scan.code[node.definition.body[0] : node.definition.body[1]]
-    return len(_TOKEN.findall(body)) + len(_TOKEN.findall(_head(node.definition, after)))
-
-
-def _head(definition: Definition, after: TranslationUnit) -> bytes:
-    return after.data[definition.span[0] : definition.body[0]]

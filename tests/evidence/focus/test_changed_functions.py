@@ -134,6 +134,46 @@ def test_a_function_that_may_be_inlined_is_named_with_its_nearest_callers_that_s
     assert {aim.name: aim.may_be_in for aim in found.aims} == together
 
 
+STATEMENT = "\tb.count += b.count * a;\n"
+LARGE = f"""
+static int large(int a)
+{{
+	struct box b = {{ .count = a }};
+
+{STATEMENT * 25}	return b.count;
+}}
+
+int caller(int a)
+{{
+	int local = 1;
+
+	return large(a) + local;
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "aims"),
+    [
+        ("struct box b = {", "union box b = {", {"large": ("caller",), "caller": ()}),
+        ("struct box b = {", "u8 n[64], b = {", {"large": ("caller",), "caller": ()}),
+        ("struct box b = {", "struct box *b = {", {"caller": ()}),  # no object on its stack
+        ("struct box b = {", "static struct box b = {", {"caller": ()}),
+        ("struct box b = {", "static u8 b[64] = {", {"caller": ()}),
+        ("int local = 1;", "struct box local;", {"caller": ()}),  # the caller has a large frame of its own
+        (STATEMENT * 25, "", {"caller": ()}),  # not large
+        ("static int large", "int large", {"large": ()}),
+    ],
+)
+def test_a_large_function_with_objects_on_its_stack_may_be_kept_though_it_is_called_once(
+    old: str, new: str, aims: dict[str, tuple[str, ...]]
+) -> None:
+    assert LARGE.count(old) == 1
+    now = LARGE.replace(old, new).replace("return b.count;", "return b.count + 1;")
+    found = changed_functions.of_file("mm/x.c", LARGE.encode(), now.encode())
+    assert {aim.name: aim.may_be_in for aim in found.aims} == aims
+
+
 def test_functions_that_call_each_other_in_a_circle_are_named_once() -> None:
     circle = UNSURE.replace("b->count = a;", "b->count = outer(b);")
     found = changed_functions.of_file("mm/x.c", UNSURE.encode(), circle.encode())
