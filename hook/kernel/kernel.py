@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from hook.kernel.kbuild.conditionals import Conditionals
 from hook.kernel.kbuild.includers import Includers
 from hook.kernel.kbuild.objects import Built, Kbuild
-from hook.kernel.kconfig import expressions
+from hook.kernel.kconfig import base_config, expressions
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.option import Option
@@ -62,6 +62,14 @@ class Kernel:
         """The base configuration, as its .config says it."""
         self._record()
         return self._known.base
+
+    @functools.cached_property
+    def default_base(self) -> Mapping[str, str]:
+        """What the base configuration would be, had the person given none."""
+        self._record()
+        for path in base_config.parts(self.environment["ARCH"], self.environment["SRCARCH"]):
+            self.source.file(path)
+        return self._known.default_base
 
     @property
     def warnings(self) -> list[str]:

@@ -29,6 +29,7 @@ if typing.TYPE_CHECKING:
 
 _MOST_PATHS = 8  # of one change that are configured
 _MOST_FILES = 12  # of one path
+_MOST_NAMED = 8  # options of the base configuration
 
 
 class _Goal(msgspec.Struct, frozen=True):
@@ -47,7 +48,11 @@ def find(configs: Configs, evidence: Evidence, reached: Reached, kernel: Kernel)
     if reached.answer is Answer.YES:
         goals = [_of_path(reach, kernel) for reach in reached.answers.values() if reach.answer is Answer.YES]
     else:
-        goals = list(_of_callers(configs, evidence, kernel))
+        goals = _of_callers(evidence, kernel)
+    if on_already := _on_already(configs, goals, kernel):
+        configs = msgspec.structs.replace(configs, assumptions=(*configs.assumptions, on_already))
+    if reached.answer is not Answer.YES and any(_is_there(goal.condition, configs, kernel) for goal in goals):
+        goals = []  # one of the callers is built
     goals = [*goals[:_MOST_PATHS], *_of_focus(configs, evidence, kernel)]
     return configs if _is_there(all_of(goal.condition for goal in goals), configs, kernel) else _solved(configs, goals, kernel)
 
@@ -129,18 +134,24 @@ def _of_path(reach: Reach, kernel: Kernel) -> _Goal:
     return _Goal(all_of(conditions), tuple(stated), reach.devices[0] if reach.devices else "the call path", reach.reasons)
 
 
-def _of_callers(configs: Configs, evidence: Evidence, kernel: Kernel) -> Iterator[_Goal]:
-    """What one of the callers of each changed function needs; nothing where a function is called already, or that is not known."""
+def _on_already(configs: Configs, goals: Sequence[_Goal], kernel: Kernel) -> str:
+    """What the change and its callers name that is on in the person's own base configuration, and would not be in that of the tree."""
+    if kernel.base_text is None:
+        return ""
+    stated = (*configs.stated, *(one for goal in goals for one in goal.stated))
+    named = dict.fromkeys(name for one in stated for name in expressions.names(one.condition) if kernel.base.get(name) in ("y", "m"))
+    options = [name for name in named if kernel.default_base.get(name, "n") == "n"] if named else []
+    return f"the base configuration has {', '.join(options[:_MOST_NAMED])} already" if options else ""
+
+
+def _of_callers(evidence: Evidence, kernel: Kernel) -> list[_Goal]:
+    """What one of the callers of each changed function needs; nothing where the callers are not known."""
     focus = evidence.focus
     if focus is None or focus.has_other_callers or not focus.callers:
-        return
-    goals = []
-    for caller in focus.callers:
-        if not caller.uses or any(use.path.endswith(".h") or use.kind == "macro" for use in caller.uses):
-            return
-        goals.append(_of_caller(caller, kernel))
-    if not any(_is_there(goal.condition, configs, kernel) for goal in goals):
-        yield from goals
+        return []
+    if any(not caller.uses or any(use.path.endswith(".h") or use.kind == "macro" for use in caller.uses) for caller in focus.callers):
+        return []
+    return [_of_caller(caller, kernel) for caller in focus.callers]
 
 
 def _of_caller(caller: Callers, kernel: Kernel) -> _Goal:

@@ -150,14 +150,16 @@ class TreeOptions(msgspec.Struct):
             if self.base_text is not None:
                 self._base = base_config.read(self.base_text)
             else:
-                self._base = self._default_base()
+                self._base = self.default_base
         return self._base
 
     @property
     def _directory(self) -> pathlib.Path:
         return self.source.repo.state_dir / "kconfig"
 
-    def _default_base(self) -> dict[str, str]:
+    @property
+    def default_base(self) -> dict[str, str]:
+        """The base configuration that the tree has for the target, whatever the person has given."""
         paths = base_config.parts(self.environment["ARCH"], self.environment["SRCARCH"])
         blobs = [self.source.file(path) for path in paths]
         self._open()

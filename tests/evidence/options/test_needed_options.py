@@ -67,7 +67,8 @@ def test_an_option_of_the_makefile_is_asked_for_with_its_reason(grown: Kernel) -
 def test_what_the_base_configuration_has_is_left_out(grown: Kernel) -> None:
     (grown.path.parent / "config").write_text("CONFIG_POOL=y\n")
     stage(grown, "mm/some.c", "return 1;", "return 11;")
-    assert verdict(grown, PATCH_TRIAGE_FUZZ_BASE_CONFIG=str(grown.path.parent / "config"))["EnableConfigs"] == []
+    found = verdict(grown, PATCH_TRIAGE_FUZZ_BASE_CONFIG=str(grown.path.parent / "config"))
+    assert found["EnableConfigs"] == [] and "the base configuration has POOL already" in found["Assumptions"]
 
 
 def test_a_verdict_is_worked_out_anew_where_the_base_configuration_changed(grown: Kernel) -> None:
