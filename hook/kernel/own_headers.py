@@ -5,7 +5,6 @@ give the compiler: `-DNAME`, `-include FILE`.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -13,6 +12,7 @@ import msgspec
 from hook import lazy_re
 from hook.c.blanking import HIDDEN
 from hook.c.keywords import IN_STATEMENTS
+from hook.kernel.kbuild import compiler_flags
 from hook.source.tree import Source
 
 _MOST = 200  # files
@@ -22,7 +22,6 @@ _SPLICE, _DIGRAPH = lazy_re.compile(rb"\\[ \t]*+\r?\n"), lazy_re.compile(rb"(?m)
 _BLANKS = bytes.maketrans(b"\f\v", b"  ")
 _COMMON = lazy_re.compile(r"include/|arch/[^/]+/include/|tools/")
 _DEFINED = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
-_GIVEN, _FORCED = lazy_re.compile(rb"(?<![\w-])-D[ \t]*([A-Za-z_]\w*+)"), lazy_re.compile(rb"(?<![\w-])-include[ \t]+(\S+)")
 _PIECE = lazy_re.compile(rb"([^;{}()#:=]*+)([;{}()#:=]|\Z)")
 _CALLED = lazy_re.compile(rb"(?<!\w)([A-Za-z_]\w*+)\s*+\Z")
 _LONGEST_NAME = 256  # with the blanks behind it
@@ -69,14 +68,17 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     texts: dict[str, bytes] = {}
     included: set[str] = set()
     asked = {path}
-    makefiles = _from_makefiles(source, directory)
-    if makefiles is None:
+    flags = compiler_flags.read(source, directory)
+    if flags is None:
         return OwnHeaders(texts, frozenset(included), False)
-    given, forced = makefiles
+    given = flags.names
     # a header that a makefile names is read as if each version began with it
     waiting = [(directory, plain(side)) for side in sides]
     size = 0
-    for header in forced:
+    for header in flags.headers:
+        if _COMMON.match(header):
+            included.add(posixpath.basename(header))
+            continue
         blob = source.file(header)
         if blob is None or blob.data is None:
             return OwnHeaders(texts, frozenset(included), False, given)
@@ -107,24 +109,3 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
             texts[near] = plain(blob.data)
             waiting.append((posixpath.dirname(near), texts[near]))
     return OwnHeaders(texts, frozenset(included), True, given)
-
-
-def _from_makefiles(source: Source, directory: str) -> tuple[frozenset[bytes], list[str]] | None:
-    """What the makefiles of a directory and those above it define by -D, and the files they name by -include.
-
-    None where one cannot be read.
-    """
-    given: set[bytes] = set()
-    forced: list[str] = []
-    place = directory
-    while place:
-        for blob in source.files([f"{place}/Makefile", f"{place}/Kbuild"]):
-            if blob is not None and blob.data is None:
-                return None
-            text = blob.data or b"" if blob else b""
-            given.update(_GIVEN.findall(text))
-            for header in _FORCED.findall(text):
-                name = re.sub(r"\$[({]srctree[)}]/", "", header.decode("utf-8", "replace"))
-                forced.append(posixpath.normpath(re.sub(r"\$[({]src[)}]", place, name)))
-        place = posixpath.dirname(place)
-    return frozenset(given), forced

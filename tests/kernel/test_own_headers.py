@@ -8,6 +8,7 @@ from hook.kernel import own_headers
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
+from tests.conftest import Grow
 from tests.small_kernel import Kernel
 
 
@@ -19,3 +20,17 @@ def test_a_makefile_that_cannot_be_read_may_give_the_compiler_anything(
     with Objects(find(kernel.path), most_bytes) as objects:
         found = own_headers.read(Source(objects, "HEAD"), "mm/one.c", (b"int f(void);\n",))
     assert (found.complete, set(found.given)) == (complete, given)
+
+
+@pytest.mark.parametrize(
+    ("flags", "complete", "given"),
+    [
+        ("KBUILD_CFLAGS += -Dtake=give\n", True, True),
+        ("KBUILD_CFLAGS += -DGIVE\n", True, False),
+        ("KBUILD_CFLAGS += -D$(TAKEN)\n", False, False),
+        ("KBUILD_CFLAGS += -include $(srctree)/include/linux/own.h\n", True, False),
+    ],
+)
+def test_what_the_top_makefile_gives_the_compiler(grow: Grow, flags: str, complete: bool, given: bool) -> None:
+    found = own_headers.read(grow({"Makefile": flags}), "mm/one.c", (b"int f(void);\n",))
+    assert (found.complete, b"take" in found.given, "own.h" in found.included) == (complete, given, "own.h" in flags)

@@ -272,8 +272,10 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         return seen
 
     def formats(self) -> list[bytes] | None:
-        """The headers near the file that define a `pr_fmt` or `dev_fmt`; None where these are not known."""
+        """The headers near the file that define a `pr_fmt` or `dev_fmt`; None where these are not known, or a makefile defines one."""
         near = []
+        if any(name.endswith(b"_fmt") for name in self.own.given):
+            return None
         for name in ("pr_fmt", "dev_fmt"):
             paths = self._files_with(f":{name}")
             if paths is None:

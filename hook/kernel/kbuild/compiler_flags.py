@@ -1,0 +1,181 @@
+"""Compiler flags: what the makefiles of a directory give the compiler of a C file: `-DNAME`, `-UNAME`, `-include FILE`.
+
+Nothing is evaluated: every name that stands behind a flag anywhere counts, whatever the options and the file are. Flags that only make
+can put together are not known, and what asks then proves nothing.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import deque
+
+import msgspec
+
+from hook import lazy_re
+from hook.kernel.kbuild.make_syntax import words
+from hook.source.grep import holding
+from hook.source.tree import Source
+
+_FLAG = rb"(?<![\w/-])-"
+_NAMED = lazy_re.compile(rb"-[DU](?<![\w/-]..)[ \t]*[\"']?([A-Za-z_]\w*+)")
+_NAMED_BY_VARIABLE = lazy_re.compile(rb"-[DU](?<![\w/-]..)\$")
+_HEADER = lazy_re.compile(_FLAG + rb"(?:include|imacros)(?:[ \t]+|(?=\$))(\S+)")
+# a name that a variable gives, in whole or at its end; a flag whose name or file stands elsewhere; a file of flags
+_NOT_KNOWN = lazy_re.compile(
+    _FLAG
+    + rb"(?:[DU][ \t]*(?:[\"']?\w*\$[({]|[^\w\s\"'\\]|\Z)|(?:include|imacros)[ \t]*\Z)|(?:=|[ \t])@\$?[({\w./]|\$[({](?:shell|file)[ \t]"
+)
+# an assignment, that of one target too, and what follows
+_GIVES = lazy_re.compile(
+    rb"[ \t]*(?:[^\t:=]+:(?![=:])[ \t]*(?=[^=]*(?i:flags)))?(?:(?:export|override|private|unexport)[ \t]+)*"
+    rb"[-\w.$(){}/]+[ \t]*(?:[+?!]|:{1,3})?=|[ \t]*define\b|\$\((?:foreach|call|eval)\b"
+)
+# of variables that no C file is compiled with
+_INNOCENT = lazy_re.compile(
+    rb"[ \t]*(?:(?:always|obj|extra)-|targets\b|clean-files\b|CHECKFLAGS|(?:KBUILD_)?HOST|CPPFLAGS_\w+\.lds|(?:KBUILD_)?(?:A|RUST|LD)FLAGS"
+    rb"|(?:quiet_)?cmd_)[-\w.$(){}]*[ \t]*[:+?]?="
+)
+_COMPILER_S_OWN = lazy_re.compile(rb"\$\(shell[ \t]+\$\(\w+\)[ \t]+-print-file-name=[^()]*\)")
+_COMMENT = lazy_re.compile(rb"(?m)(?<!\\)#[^\n]*")
+_INCLUDED = lazy_re.compile(rb"(?m)^[ ]*(?:-|s)?include[ \t]+([^\n]+)")
+_MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
+_PLACES = (b"srctree", b"src", b"obj")
+_ASSIGNED = rb"(?m)^[ \t]*(?:export[ \t]+)?%b[ \t]*[:?]?=[ \t]*([^\s]+(?:[ \t]+[^\s]+)*)[ \t]*$"
+_VARIABLE = lazy_re.compile(rb"\$[({](\w+)[)}]")
+_MOST_MAKEFILES = 200  # of one directory, with those above it and what they include
+_MOST_VARIABLES = 8  # in the name of one file
+_ABOVE_ALL = lazy_re.compile(r"Makefile\.(?!clean|help|headersinst|package|dtbs|asm-headers|modfinal|modpost|vmlinux)|Kbuild\.include\Z")
+_OF_KBUILD = lazy_re.compile(rb"_*KBUILD_\w+\Z")  # names that kbuild gives every file, each with the file's own value
+
+
+class CompilerFlags(msgspec.Struct, frozen=True):
+    """What stands before the text of a C file."""
+
+    names: frozenset[bytes]  # that -D defines or -U undefines
+    headers: tuple[str, ...]  # that -include names, as paths of the tree
+
+
+def read(source: Source, directory: str) -> CompilerFlags | None:
+    """The flags of a directory: those of its makefiles and of all above it, of what these include, and of the whole kernel.
+
+    None where one cannot be read, or only make could tell a flag.
+    """
+    of_all = _of_all(source)
+    if of_all is None:
+        return None
+    names, headers = set(of_all.names), list(of_all.headers)
+    waiting = deque(_of_directories(directory))
+    seen: set[str] = set()
+    while waiting:
+        path, must_be_there = waiting.popleft()
+        if path in seen:
+            continue
+        seen.add(path)
+        blob = source.file(path)
+        if blob is None:
+            if must_be_there or source.oid(path):
+                return None
+            continue
+        if blob.data is None or len(seen) > _MOST_MAKEFILES:
+            return None
+        text = _joined(blob.data)
+        if any(_may_give_more(line) for line in text.split(b"\n")):
+            return None
+        names.update(_NAMED.findall(text))
+        headers += _headers(text, posixpath.dirname(path))
+        included = _includes(source, text, posixpath.dirname(path))
+        if included is None:
+            return None
+        waiting += [(name, True) for name in included]
+    return CompilerFlags(frozenset(names), tuple(dict.fromkeys(headers)))
+
+
+def _of_all(source: Source) -> CompilerFlags | None:
+    """The flags of all of the kernel: those of the top makefile, of scripts/Makefile.* and of every architecture."""
+    scripts = [f"scripts/{entry.name}" for entry in source.names("scripts") or () if _ABOVE_ALL.match(entry.name)]
+    paths = ["Makefile", *scripts, *(f"arch/{entry.name}/Makefile" for entry in source.names("arch") or ())]
+    names: set[bytes] = set()
+    headers: list[str] = []
+    for path, blob in zip(paths, source.files(paths), strict=True):
+        if blob is None and not (source.repo.is_partial and source.entry(path)):
+            continue
+        if blob is None or blob.data is None:
+            return None
+        text = blob.data
+        names.update(name for name in _NAMED.findall(text) if not _OF_KBUILD.match(name))
+        if any(not _INNOCENT.match(text, text.rfind(b"\n", 0, flag.start()) + 1) for flag in _NAMED_BY_VARIABLE.finditer(text)):
+            return None
+        if b"-include" in text or b"-imacros" in text:
+            headers += [header for header in _headers(_joined(text), "") if header.startswith(("include/", "arch/"))]
+    return CompilerFlags(frozenset(names), tuple(headers))
+
+
+def _of_directories(directory: str) -> list[tuple[str, bool]]:
+    """The makefiles that may stand in a directory and in those above it."""
+    places = []
+    while directory:
+        places += [(f"{directory}/Makefile", False), (f"{directory}/Kbuild", False)]
+        directory = posixpath.dirname(directory)
+    return places
+
+
+def _joined(data: bytes) -> bytes:
+    return _COMMENT.sub(b"", data.replace(b"\\\n", b" "))
+
+
+def _may_give_more(line: bytes) -> bool:
+    """Whether a statement may give the compiler a flag that is not read here. A recipe gives none."""
+    given = _GIVES.match(line)
+    return given is not None and not _INNOCENT.match(line) and _NOT_KNOWN.search(_COMPILER_S_OWN.sub(b"", line)) is not None
+
+
+def _headers(text: bytes, directory: str) -> list[str]:
+    """The files that -include names, not in a directive of make; one with another variable in its name is nowhere in the tree."""
+    bare = _INCLUDED.sub(b"", text)
+    return [_path(name, directory) for name in _HEADER.findall(bare)]
+
+
+def _includes(source: Source, text: bytes, directory: str) -> list[str] | None:
+    """The makefiles that a makefile includes, and where a variable of another one names them, those that know this variable.
+
+    None where that cannot be told. What kbuild writes itself gives no flags.
+    """
+    found: list[str] = []
+    for line in _INCLUDED.findall(text):
+        for name in map(str.encode, words(line.decode("utf-8", "replace"))):
+            unknown: list[bytes] = []
+            for _ in range(_MOST_VARIABLES):
+                variables = [variable for variable in _VARIABLE.findall(name) if variable not in _PLACES and variable not in unknown]
+                if not variables:
+                    break
+                values = re.findall(_ASSIGNED % re.escape(variables[0]), text)
+                name = name.replace(b"$(%b)" % variables[0], values[0]) if len(values) == 1 else name
+                unknown += [variables[0]] if len(values) != 1 else []
+            path = _path(name, directory)
+            if "$" in path:
+                knowing = [_knowing(source, variable) for variable in unknown]
+                if not knowing or any(makefiles is None for makefiles in knowing):
+                    return None
+                found += [makefile for makefiles in knowing for makefile in makefiles or ()]
+            elif not path.startswith("include/config/"):
+                found.append(_nearest(source, path, name, directory))
+    return found
+
+
+def _knowing(source: Source, variable: bytes) -> list[str] | None:
+    holders = holding(source, variable.decode("ascii"))
+    return None if holders is None else [path for path in holders if _MAKEFILE.match(path.rpartition("/")[2])]
+
+
+def _nearest(source: Source, path: str, name: bytes, directory: str) -> str:
+    """A makefile that is included by $(src), which is the directory of the makefile that kbuild reads: this one, or one above it."""
+    while b"$(src)" in name and not source.oid(path) and directory:
+        directory = posixpath.dirname(directory)
+        path = _path(name, directory)
+    return path
+
+
+def _path(name: bytes, directory: str) -> str:
+    text = re.sub(r"\$[({]srctree[)}]/", "", name.decode("utf-8", "replace").strip("\"'"))
+    return posixpath.normpath(re.sub(r"\$[({](?:src|obj)[)}]", directory, text))
