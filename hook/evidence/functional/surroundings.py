@@ -6,6 +6,7 @@ Where a question cannot be answered quickly, the answer is the one that proves n
 from __future__ import annotations
 
 import functools
+import posixpath
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -40,7 +41,10 @@ _HOMES = lazy_re.compile(
 _MOST_DEFINING = 24  # headers that define a name
 _MOST_INCLUDING = 12  # headers through which another one may be included
 _ALWAYS_INCLUDED = frozenset(("compiler-version.h", "compiler_types.h", "kconfig.h"))  # by the top makefile
-_MOST_INCLUDERS = 60  # files that are looked into for an include of this one
+_MOST_INCLUDERS = 60  # files that are looked into for an include of this one, by its name alone
+_MOST_READ = 2000  # files that have its name in them and may be meant
+_MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
+_ADDED, _OWN_PLACE = lazy_re.compile(rb"-I[ \t]*([^\s]+)"), lazy_re.compile(r"\$[({](?:src|obj)[)}]")
 _MOST_MACROS = 60  # looked up for one file
 # these make strings of what they are given for messages alone
 _MESSAGES = lazy_re.compile(
@@ -230,19 +234,42 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
     def is_included(self) -> bool:
         """Whether another file includes this one, so that what it defines before counts here, and what is defined here counts there.
 
-        Looked for in the files that have its name in them: all, or where these are too many, those of directories above and below.
+        Looked for in the files that have its name in them. Where these are many, in those that have its directory's name too, those of
+        directories above and below, and those below a makefile that adds the directory to the places of includes. True where that is not
+        known.
         """
         directory, _, name = self.path.rpartition("/")
-        found = holding(self.source, *re.findall(r"\w+", name))
+        words, last = re.findall(r"\w+", name), re.findall(r"\w+", directory.rpartition("/")[2])
+        holders = holding(self.source, *words)
         self.source.rests_on_all = True
-        if found is None:
+        if holders is not None and len(holders) > _MOST_INCLUDERS and last:
+            by_path, by_directory = holding(self.source, *words, *last), holding(self.source, *last)
+            if by_path is None or by_directory is None:
+                return True
+            places = (f"{directory}/", *self._adding(by_directory, directory))
+            near = [path for path in holders if path.startswith(places) or f"{directory}/".startswith(f"{path.rpartition('/')[0]}/")]
+            holders = list(dict.fromkeys((*by_path, *near)))
+        found = [
+            path
+            for path in holders or ()
+            if path != self.path and path.endswith((".c", ".h", ".S")) and not path.startswith(NO_KERNEL_CODE)
+        ]
+        if holders is None or len(found) > _MOST_READ:
             return True
-        found = [path for path in found if path != self.path and path.endswith((".c", ".h", ".S")) and not path.startswith(NO_KERNEL_CODE)]
-        if len(found) > _MOST_INCLUDERS:
-            near = [path for path in found if f"{directory}/".startswith(f"{path.rpartition('/')[0]}/") or path.startswith(f"{directory}/")]
-            found = near[:_MOST_INCLUDERS]
-        included = re.compile(rb'#[ \t]*include[ \t]*["<](?:[^">\n]*/)?' + re.escape(name.encode()) + rb'[">]')
+        included = re.compile(rb'#[^\n]*["<](?:[^">\n]*/)?' + re.escape(name.encode()) + rb'[">]')
         return any(blob is None or blob.data is None or included.search(blob.data) for blob in self.source.files(found))
+
+    def _adding(self, holders: Sequence[str], directory: str) -> list[str]:
+        """The directories of makefiles among some files that may add a directory to the places of includes."""
+        makefiles = [path for path in holders if _MAKEFILE.match(path.rpartition("/")[2]) and not path.startswith(NO_KERNEL_CODE)]
+        adding = []
+        for path, blob in zip(makefiles, self.source.files(makefiles), strict=True):
+            above = posixpath.dirname(path)
+            added = _ADDED.findall(blob.data or b"") if blob is not None else []
+            places = [_OWN_PLACE.sub(above, place.decode("utf-8", "replace")).removeprefix("$(srctree)/") for place in added]
+            if blob is None or blob.data is None or any(_may_be(posixpath.normpath(place), directory) for place in places):
+                adding.append(f"{above}/")
+        return adding
 
     def is_tracepoint(self, name: str) -> bool:
         """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst) that nothing in the tree puts a probe on.
@@ -340,3 +367,9 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         if name not in self._found:
             self._found[name] = holding(self.source, name)
         return self._found[name]
+
+
+def _may_be(place: str, directory: str) -> bool:
+    """Whether what -I names may be a directory: by its end where a variable begins it."""
+    end = re.split(r"[)}]", place)[-1].rstrip("/")
+    return f"/{directory}".endswith(end) if "$" in place else place == directory

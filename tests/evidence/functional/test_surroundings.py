@@ -7,6 +7,7 @@ import json
 import pytest
 
 import hook.source.tree
+from hook.evidence.functional import surroundings
 from hook.evidence.functional.surroundings import Surroundings
 from hook.kernel import own_headers
 from hook.source.git import find
@@ -251,10 +252,26 @@ def test_ways_to_write_an_include_and_a_definition(grow: Grow, include: str, hea
         ({"mm/all.c": '#include "user.c"\n'}, True),
         ({"drivers/all.c": '#define F 1\n#include "../mm/user.c"\n'}, True),
         ({"tools/all.c": '#include "../mm/user.c"\n'}, False),
+        ({"mm/all.c": '#define ALL "user.c"\n#include ALL\n'}, True),
+        ({"mm/deep/all.c": '#include "../user.c"\n'}, True),
+        ({"drivers/box/Makefile": "ccflags-y += -I$(srctree)/mm\n", "drivers/box/all.c": '#include "user.c"\n'}, True),
+        ({"drivers/box/Makefile": "ccflags-y += -I$(TOP)/mm\n", "drivers/box/all.c": '#include "user.c"\n'}, True),
     ],
 )
-def test_a_file_that_another_includes(grow: Grow, files: dict[str, str], included: bool) -> None:
-    assert Surroundings(grow({**TREE, **files}), "mm/user.c", (USER.encode(),)).is_included() is included
+def test_a_file_that_another_includes(grow: Grow, files: dict[str, str], included: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    around = Surroundings(grow({**TREE, **files}), "mm/user.c", (USER.encode(),))
+    assert around.is_included() is included
+    with monkeypatch.context() as common:  # as where very many files have the name
+        common.setattr(surroundings, "_MOST_INCLUDERS", 0)
+        assert around.is_included() is included
+        common.setattr(surroundings, "_MOST_READ", -1)
+        assert around.is_included()
+
+
+def test_of_a_common_name_what_is_included_elsewhere_by_its_name_alone_is_another_file(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surroundings, "_MOST_INCLUDERS", 0)
+    other = {"drivers/box/all.c": '#include "user.c"\n', "drivers/box/user.c": "", "drivers/box/Makefile": "ccflags-y += -I$(src)/mm\n"}
+    assert not Surroundings(grow({**TREE, **other}), "mm/user.c", (USER.encode(),)).is_included()
 
 
 def test_an_included_file_has_no_harmless_edit_that_a_rule_would_have_to_prove(tree: Kernel) -> None:
