@@ -6,6 +6,7 @@ Documentation/, tools/, another architecture: a path says that nothing there is 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from hook import lazy_re
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
@@ -15,9 +16,14 @@ from hook.source.words import is_number
 
 _MOST_FILES = 300  # that hold all words of a name, and are looked into
 _MOST_CHANGED = 2000  # files that the index has not read: each would be among the answers about each other
+_INCLUDABLE = lazy_re.compile(r"\.(?:[chSs]|inc|def|tbl|rs)\Z")
+_PROSE = [r"[.](rst|txt|md|json|ya?ml)", "README"]  # searched for once for all such files of a change
+_PROSE_NAME = lazy_re.compile(r"\.(?:rst|txt|md|json|ya?ml)\Z|README[^/]*\Z")
+_MOST_UNREAD = 64  # such files, of which what embeds another one is looked for among them
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
 _SOURCED = lazy_re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+")  # of a Kconfig file, what names another; the rest is prose
 _INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|__FILE__)\b[^\n]*?(?<![\w.-])"
+_EMBEDS = (b"incbin", b"embed", b"include_str", b"include_bytes")
 _COMMENT_LINE = lazy_re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
 
 
@@ -25,7 +31,8 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
     """The files of a kernel for `srcarch` that include a file or hand it to an assembler, and the makefiles that name it.
 
     Such a line names the place (`Documentation`, `arch/arm`) and the file: where make adds a directory of the place (-I), the makefile is
-    the user of all in it. None where there is no index and the tree is not small, or too many files hold the words of both names.
+    the user of all in it. None where there is no index and the tree is not small, or too many files hold the words of both names: of what
+    no compiler reads, prose for instance, the makefiles and the assembly are looked through then.
     """
     parts = path.split("/")
     place = "/".join(parts[:2] if parts[0] == "arch" else parts[:1]) + "/" if len(parts) > 1 else ""
@@ -37,9 +44,14 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
     if place and parts[-1].endswith(".h") and (adding := _adding(source, place, path)):
         return adding
     named = _holding(source, place, stem)
+    is_prose = _INCLUDABLE.search(path) is None
+    if named is None and is_prose:
+        named = _makefiles_with(source, _PROSE if _PROSE_NAME.search(path) else [re.sub(r"[^\w-]", ".", parts[-1])], "*.S")
     if named is None:
         return None
     files = [one for one in named if one != path and not (place and one.startswith(place)) and in_kernel(one, srcarch, NO_KERNEL_CODE)]
+    if len(files) > _MOST_FILES and is_prose:
+        files = [one for one in files if one.endswith(".S") or _MAKEFILE.match(one.rpartition("/")[2])]
     if len(files) > _MOST_FILES:
         return None
     name, last, where = (re.escape(part.encode("utf-8", "surrogateescape")) for part in (parts[-1], "/".join(parts[-2:-1]), place))
@@ -86,35 +98,67 @@ def _adding(source: Source, place: str, path: str) -> list[str]:
     ]
 
 
-def readers_of_comments(source: Source, path: str) -> list[str]:
-    """The makefiles that name a header: a recipe may read it as text, its comments too (sed, awk, perl).
+def readers_of_text(source: Source, path: str) -> list[str]:
+    """What may read a file of code as text, its comments too: makefiles that name it (sed, awk, perl), and files that embed it.
 
-    Those of its own directory; of a header in include/ or arch/*/include/ all others too.
+    The makefiles of its own directory; of a header in include/ or arch/*/include/ all others too. In a large tree without an index,
+    and far from it, embedding files are looked for in the directory of the file alone.
     """
     directory, _, name = path.rpartition("/")
     files = [f"{directory}/{beside}" for beside in ("Makefile", "Kbuild") if source.oid(f"{directory}/{beside}")]
     if re.match(r"include/|arch/[^/]+/include/", path):
         found = _holding(source, "", name.rpartition(".")[0])
-        files = _makefiles_with(source, name) if found is None else [one for one in found if _MAKEFILE.match(one.rpartition("/")[2])]
-    named = re.compile(rb"(?<![\w.-])" + re.escape(name.encode("utf-8", "surrogateescape")) + rb"(?![\w-])")
+        files = (
+            _makefiles_with(source, [re.sub(r"[^\w-]", ".", name)])
+            if found is None
+            else [one for one in found if _MAKEFILE.match(one.rpartition("/")[2])]
+        )
+    spelled = re.escape(name.encode("utf-8", "surrogateescape"))
+    named = re.compile(rb"(?<![\w.-])" + spelled + rb"(?![\w-])")
     blobs = zip(files, source.files(files), strict=True)
-    return [user for user, blob in blobs if blob is None or blob.data is None or named.search(_COMMENT_LINE.sub(b"", blob.data))]
+    users = [user for user, blob in blobs if blob is None or blob.data is None or named.search(_COMMENT_LINE.sub(b"", blob.data))]
+    embedding = [one for one in _embedding(source, path) if one != path]
+    embeds = re.compile(rb"\b(?:" + b"|".join(_EMBEDS) + rb")\b[^\n]*(?<![\w.-])" + spelled + rb"(?![\w-])")
+    blobs = zip(embedding, source.files(embedding), strict=True)
+    return users + [user for user, blob in blobs if blob is None or blob.data is None or embeds.search(blob.data.replace(b"\\\n", b" "))]
 
 
-def _makefiles_with(source: Source, name: str) -> list[str]:
-    """The makefiles that hold a name, in a large tree without an index: git searches them alone. Raises GitError."""
-    expression, names = re.sub(r"[^\w-]", ".", name), ("*Makefile*", "*Kbuild*", "*.mk")
-    found, cut = grep(source, expression, options=("--files-with-matches",), globs=names, limit_bytes=1 << 20, seconds=source.repo.seconds)
-    return [*found, "a makefile that was not searched"] if cut else found
+def _embedding(source: Source, path: str) -> list[str]:
+    """The files that may take another one in as it stands: by .incbin of an assembler, #embed, or a macro of Rust."""
+    directory, _, name = path.rpartition("/")
+    words = [word for word in re.findall(r"\w+", name.rpartition(".")[0] or name) if not is_number(word) and word.isascii()]
+    if not _is_far_from_its_index(source, _MOST_UNREAD) and (source.index is not None or source.is_small):
+        held = [holding(source, *words, how.decode()) for how in _EMBEDS]
+        if None not in held:
+            return sorted({file for files in held for file in files or () if not file.startswith(NO_KERNEL_CODE)})
+    return [f"{directory}/{entry.name}" for entry in source.names(directory) or () if entry.name.endswith(".S")]
 
 
-def _is_far_from_its_index(source: Source) -> bool:
+def _makefiles_with(source: Source, names: Sequence[str], *others: str) -> list[str]:
+    """The makefiles, and files of `others` (globs), that hold one of some expressions, in a large tree without an index.
+
+    Git searches these alone, and once for each expression. Raises GitError.
+    """
+    expression = "|".join(names)
+    if expression not in source.searched:
+        globs = ("*Makefile*", "*Kbuild*", "*.mk", *others)
+        found, cut = grep(
+            source, expression, options=("--files-with-matches",), globs=globs, limit_bytes=1 << 20, seconds=source.repo.seconds
+        )
+        changed = [
+            path for path, blob in source.changes.items() if blob and (path.endswith(".S") or _MAKEFILE.match(path.rpartition("/")[2]))
+        ]
+        source.searched[expression] = [*found, *changed, *(["a makefile that was not searched"] if cut else [])]
+    return source.searched[expression]
+
+
+def _is_far_from_its_index(source: Source, most: int) -> bool:
     if source.index is None:
-        return len(source.changes) > _MOST_CHANGED
+        return len(source.changes) > most
     from hook.source.index import NoIndex
 
     try:
-        return source.changed_files() > _MOST_CHANGED
+        return source.changed_files() > most
     except NoIndex as wrong:
         source.index_failed(str(wrong))
         return True
@@ -122,7 +166,7 @@ def _is_far_from_its_index(source: Source) -> bool:
 
 def _holding(source: Source, place: str, stem: str) -> list[str] | None:
     """The files that hold the words of a place and of a name; None where that is not known, as where a change has very many files."""
-    if _is_far_from_its_index(source):
+    if _is_far_from_its_index(source, _MOST_CHANGED):
         return None
     words = [word for word in re.findall(r"[A-Za-z0-9_]+", f"{place} {stem}") if not is_number(word)]
     source.rests_on_all = True

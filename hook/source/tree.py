@@ -85,6 +85,7 @@ class Source(msgspec.Struct):
     index_asked: bool = False
     opened_index: Index | None = None
     without_index: str = ""
+    searched: dict[str, list[str]] = msgspec.field(default_factory=dict)  # by expression, the makefiles that hold it
     # of files that the index has not read, without and with what they define; None where they cannot be read
     unread_words: dict[tuple[str, bool], frozenset[str] | None] = msgspec.field(default_factory=dict)
 

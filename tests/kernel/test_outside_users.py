@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hook.kernel.outside_users import outside_users, readers_of_comments
+from hook.kernel.outside_users import outside_users, readers_of_text
 from hook.source import tree
 from hook.source.git import find
 from hook.source.object_store import Objects
@@ -14,6 +14,7 @@ from hook.source.tree import Source
 from tests.conftest import Grow
 from tests.small_kernel import Kernel
 
+PROSE = ("table.rst", "data.txt", "other.rst", "table.h")
 USER = "int f(int a)\n{\n\treturn a;\n}\n"
 
 
@@ -66,7 +67,7 @@ def test_code_of_another_architecture_that_is_included_is_within_reach(kernel: K
         ("obj-y += other_names.o\n", "no"),
     ],
 )
-def test_the_comments_of_a_header_that_a_recipe_reads_count(kernel: Kernel, rule: str, answer: str) -> None:
+def test_the_comments_of_a_file_that_a_recipe_reads_count(kernel: Kernel, rule: str, answer: str) -> None:
     kernel.commit("box/Makefile", rule)
     assert verdict(kernel, "box/names.h", "#define A 1 /* one */\n", "#define A 1 /* two */\n", "Functional") == answer
 
@@ -76,8 +77,36 @@ def test_the_comments_of_a_common_header_count_in_a_large_tree_without_an_index(
     source = grow({"drivers/scsi/Makefile": rule, "include/scsi/list.h": "#define A 1\n", "include/scsi/more.h": "#define B 1\n"})
     monkeypatch.setattr(tree, "SMALL_FILES", 0)
     assert not source.is_small and source.index is None
-    assert readers_of_comments(source, "include/scsi/list.h") == ["drivers/scsi/Makefile"]
-    assert readers_of_comments(source, "include/scsi/more.h") == []
+    assert readers_of_text(source, "include/scsi/list.h") == ["drivers/scsi/Makefile"]
+    assert readers_of_text(source, "include/scsi/more.h") == []
+
+
+@pytest.mark.parametrize(
+    ("user", "text", "reads"),
+    [
+        ("kernel/data.S", '\t.incbin "box/names.c"\n', True),
+        ("kernel/data.c", 'asm(".incbin \\"box/names.c\\"");\n', True),
+        ("kernel/data.c", 'static const char names[] = {\n#embed "../box/names.c"\n};\n', True),
+        ("kernel/data.rs", 'const NAMES: &str = include_str!("../box/names.c");\n', True),
+        ("kernel/data.S", '\t.incbin "box/other_names.c"\n', False),
+        ("kernel/data.c", "/* no .incbin of it, see\n * box/names.c */\n", False),
+        ("box/Makefile", "$(obj)/names.h: $(src)/names.c\n\tsed -n 's/x/y/p' $< > $@\n", True),
+        ("box/Makefile", "obj-y += names.o\n", False),
+    ],
+)
+def test_what_reads_a_source_file_as_text(grow: Grow, user: str, text: str, reads: bool) -> None:
+    source = grow({"box/names.c": "/* one */\n", user: text})
+    assert readers_of_text(source, "box/names.c") == ([user] if reads else [])
+
+
+def test_prose_that_a_recipe_reads_in_a_large_tree_without_an_index(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = "$(obj)/table.h: $(srctree)/Documentation/box/table.rst\n\tsed -n 's/x/y/p' $< > $@\n"
+    assembly = '\t.incbin "Documentation/box/data.txt"\n'
+    source = grow(
+        {"mm/Makefile": rule, "mm/data.S": assembly, "mm/one.c": "int f(void);\n", **{f"Documentation/box/{name}": "" for name in PROSE}}
+    )
+    monkeypatch.setattr(tree, "SMALL_FILES", 0)
+    assert [outside_users(source, f"Documentation/box/{name}", "x86") for name in PROSE] == [["mm/Makefile"], ["mm/data.S"], [], None]
 
 
 @pytest.mark.parametrize(("line", "answer"), [('source "Documentation/box/box.rst"\n', "unknown"), ("# not this\n", "no")])
@@ -88,25 +117,24 @@ def test_kconfig_names_a_file_by_source_and_not_in_its_help(kernel: Kernel, line
 
 
 def test_beside_very_many_changed_files_it_is_not_known_who_uses_one(grow: Grow, kernel: Kernel) -> None:
-    source = grow({"Documentation/box/table.rst": "a\n"})
+    source = grow({"Documentation/box/table.h": "a\n"})
     kernel.triage("index")
-    blob = source.oid("Documentation/box/table.rst")
+    blob = source.oid("Documentation/box/table.h")
     of = {
-        count: tree.Source(source.objects, source.revision, {f"Documentation/box/{n}.rst": blob for n in range(count)})
-        for count in (9, 2001)
+        count: tree.Source(source.objects, source.revision, {f"Documentation/box/{n}.h": blob for n in range(count)}) for count in (9, 2001)
     }
-    assert outside_users(of[9], "Documentation/box/table.rst", "x86") == []
-    assert outside_users(of[2001], "Documentation/box/table.rst", "x86") is None
+    assert outside_users(of[9], "Documentation/box/table.h", "x86") == []
+    assert outside_users(of[2001], "Documentation/box/table.h", "x86") is None
 
 
 def test_who_includes_a_file_is_not_known_far_from_the_revision_that_was_indexed(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of its changed files would be among the answers about each other."""
     kernel.triage("index", "--quiet")
-    kernel.write("Documentation/one.rst", "One.\n")
-    kernel.write("Documentation/two.rst", "Two.\n")
+    kernel.write("Documentation/one.h", "int one;\n")
+    kernel.write("Documentation/two.h", "int two;\n")
     kernel.git("add", "-A", "-f")
-    kernel.git("commit", "-qm", "two documents")
+    kernel.git("commit", "-qm", "two headers")
     for most, answer in ((2, []), (1, None)):
         monkeypatch.setattr("hook.kernel.outside_users._MOST_CHANGED", most)
         with Objects(find(kernel.path)) as objects:
-            assert outside_users(Source(objects, "HEAD"), "Documentation/one.rst", "x86") == answer
+            assert outside_users(Source(objects, "HEAD"), "Documentation/one.h", "x86") == answer

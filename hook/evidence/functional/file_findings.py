@@ -9,7 +9,7 @@ import typing
 
 import msgspec
 
-from hook import lazy_re, redaction
+from hook import redaction
 from hook.change.patch import ABSENT, EXECUTABLE, REGULAR, FileChange, Patch
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.finding import Evidence, Finding, Judgement, No, Open, Yes, quoted
@@ -22,7 +22,6 @@ if typing.TYPE_CHECKING:
     from hook.evidence.focus.changed_functions import FileFunctions
 
 
-_INCLUDABLE = lazy_re.compile(r"\.(?:[chSs]|inc|def|tbl|rs)\Z")
 _MISSING = {
     True: "a blob is not in this repository (a partial clone): not compared",
     False: "one version is not in this repository, as after a merge with conflicts: not compared",
@@ -101,7 +100,7 @@ def of_file(file: FileChange, source: Source, target_arch: str, *, by_text: bool
 def _outside_user(rows: list[path_table.PathClass], paths: list[str], source: Source, target_arch: str) -> str:
     """What of the kernel includes or builds a file that its path alone says is none of the kernel's; empty where nothing does.
 
-    Where that is not known, a file in a language that is included is taken to be.
+    Where that is not known, a file is taken to be.
     """
     if not all(row.is_harmless or row.is_out_of_reach for row in rows):
         return ""
@@ -109,7 +108,7 @@ def _outside_user(rows: list[path_table.PathClass], paths: list[str], source: So
 
     for path in paths:
         users = outside_users(source, path, path_table.directory_of(target_arch))
-        if users or (users is None and _INCLUDABLE.search(path)):
+        if users or users is None:
             return users[0] if users else "not known"
     return ""
 
@@ -132,11 +131,11 @@ def _compared(file: FileChange, language: str, source: Source, reachable: Judgem
     if old is None or new is None:
         return Finding(Open(), reachable, (), _fact("too large to compare (limits.blob_bytes)", file, line))
     edit = file_edits.compare(language, file.path, old, new, source)
-    if edit.functional is Answer.NO and file.path.endswith(".h"):
-        from hook.kernel.outside_users import readers_of_comments
+    if edit.functional is Answer.NO and language in ("c", "asm", "rust"):
+        from hook.kernel.outside_users import readers_of_text
 
-        if readers := readers_of_comments(source, file.path):
-            fact = _fact(f"{quoted(readers[0])} names this header: a recipe may read its comments", file, line or edit.line)
+        if readers := readers_of_text(source, file.path):
+            fact = _fact(f"{quoted(readers[0])} names this file: its comments may be read too", file, line or edit.line)
             return Finding(Open(), reachable, edit.classes, fact, compared=True, read_bytes=len(old) + len(new))
     if edit.functional is Answer.NO:
         fact = _fact(edit.why, file, line or edit.line)
