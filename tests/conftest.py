@@ -26,13 +26,17 @@ hypothesis.settings.load_profile("no deadline")
 @pytest.fixture(scope="session")
 def first_kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     base = tmp_path_factory.mktemp("kernel")
-    return Kernel.create(base / "linux", base / "home")
+    kernel = Kernel.create(base / "linux", base / "home")
+    kernel.git("repack", "-adq")  # it is copied for each test
+    for sample in (kernel.path / ".git/hooks").iterdir():
+        sample.unlink()
+    return kernel
 
 
 @pytest.fixture
 def kernel(first_kernel: Kernel, tmp_path: pathlib.Path) -> Kernel:
     """A small kernel tree of one commit, without hooks."""
-    shutil.copytree(first_kernel.path, tmp_path / "linux", symlinks=True)
+    shutil.copytree(first_kernel.path, tmp_path / "linux", symlinks=True, copy_function=shutil.copy)
     home = pathlib.Path(first_kernel.env["HOME"])
     shutil.copytree(home, tmp_path / "home")
     env = first_kernel.env | {
@@ -45,7 +49,15 @@ def kernel(first_kernel: Kernel, tmp_path: pathlib.Path) -> Kernel:
 
 @pytest.fixture
 def hooked(kernel: Kernel) -> Kernel:
-    """The same tree with our hooks installed."""
+    """The same tree with our hooks installed; they do what they do for a person, in forks."""
+    kernel.install()
+    kernel.fork_in_hooks()
+    return kernel
+
+
+@pytest.fixture
+def starting(kernel: Kernel) -> Kernel:
+    """The same tree with our hooks as a person has them: they start the program."""
     kernel.install()
     return kernel
 

@@ -1,18 +1,22 @@
 """The program without its start: a Python that has the package loaded, and forks for each command line that the tests run.
 
 A start costs more than most of what the tests ask for, and there are thousands. The fork is a process of its own, with its own environment,
-directory and files, so that a test sees what it would see of the program. It is not used where the start itself may matter.
+directory and files, so that a test sees what it would see of the program. It is not used where the start itself may matter, or where the
+program is killed.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
-import json
 import os
 import pathlib
 import pkgutil
+import select
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,8 +25,17 @@ import time
 import typing
 from collections.abc import Mapping, Sequence
 
-_READ_AT_START = ("LC_", "LANG", "PYTHON", "COVERAGE_", "LD_")
-_here = threading.local()
+if __name__ == "__main__":  # isolated, Python does not look beside this file
+    sys.path.append(str(pathlib.Path(__file__).parent.parent))
+
+from tests import forked_client
+
+# what the program imports where it is needed
+_ALSO = (
+    *("csv", "email.message", "email.policy", "jinja2", "openai.lib.streaming.chat", "openai.resources.chat.completions", "rich.console"),
+    *("anyio.streams.tls", "h11", "httpcore2", "rich.progress", "sqlite3", "truststore", "unidiff", "yaml"),
+)
+_lock = threading.Lock()
 
 
 class Done(typing.NamedTuple):
@@ -33,74 +46,106 @@ class Done(typing.NamedTuple):
     stderr: bytes
 
 
+class Server(typing.NamedTuple):
+    """The process that forks."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    started_with: dict[str, str]  # as far as it was read at the start
+
+
 def can_run(env: Mapping[str, str]) -> bool:
     """Whether a fork is as good as a start: nothing in its environment is read by `sh`, or by Python before the program begins."""
-    ours, its = ({key: value for key, value in one.items() if key.startswith(_READ_AT_START)} for one in (os.environ, env))
-    absolute = all(entry.startswith("/") for entry in env["PATH"].split(":"))
-    return ours == its and absolute and "COVERAGE_PROCESS_CONFIG" not in env and threading.current_thread() is threading.main_thread()
+    return "COVERAGE_PROCESS_CONFIG" not in env and forked_client.can_fork(env, server().started_with)
 
 
 def run(arguments: Sequence[str], cwd: pathlib.Path, env: Mapping[str, str], data: bytes) -> Done:
     """Run `patch-triage` with some arguments."""
-    if not hasattr(_here, "server"):
-        _here.server = _start()
-    server = _here.server
-    with tempfile.TemporaryDirectory() as name:
-        files = [pathlib.Path(name, stream) for stream in ("stdin", "stdout", "stderr")]
-        files[0].write_bytes(data)
-        request = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env), "files": [str(file) for file in files]}
-        server.stdin.write(json.dumps(request).encode() + b"\n")
-        server.stdin.flush()
-        answer = server.stdout.readline()
-        assert answer, "the program that forks has ended"
-        return Done(int(answer), files[1].read_bytes(), files[2].read_bytes())
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(os.fdopen(os.memfd_create(name), "r+b", buffering=0)) for name in ("stdin", "stdout", "stderr")]
+        streams[0].write(data)
+        for stream in streams:
+            stream.seek(0)
+        code = forked_client.ask(server().address, arguments, str(cwd), env, [stream.fileno() for stream in streams])
+        for stream in streams:
+            stream.seek(0)
+        return Done(code, streams[1].read(), streams[2].read())
 
 
-def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-I", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
+def client(program: pathlib.Path) -> pathlib.Path:
+    """A program that does what `program` does, in a fork."""
+    found = server()
+    path = pathlib.Path(found.address).with_name(program.name)
+    with _lock:
+        if not path.exists():
+            code = pathlib.Path(forked_client.__file__).read_text()
+            path.write_text(f"#!{sys.executable} -IS\n{code}\n\nmain{(found.address, found.started_with, str(program))!r}\n")
+            path.chmod(0o755)
+    return path
 
 
-def _serve() -> None:
-    """Fork for each request; returns in the fork, which is the program then."""
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.close(nothing)
+_servers: list[Server] = []  # at most one
+
+
+def server() -> Server:
+    """The process that forks for this one; it ends with it."""
+    with _lock:
+        if not _servers:
+            directory = tempfile.mkdtemp(prefix="forked-")
+            atexit.register(shutil.rmtree, directory, ignore_errors=True)
+            address = f"{directory}/socket"
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(address)
+                listener.listen(100)
+                argv = [sys.executable, "-I", __file__, str(listener.fileno())]
+                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", pass_fds=[listener.fileno()])
+            _servers.append(Server(process, address, forked_client.read_at_start(os.environ)))
+        return _servers[0]
+
+
+def _serve(listener: socket.socket) -> socket.socket:
+    """Fork for each request; returns in the fork, which is the program then, with the connection to the one that waits for it."""
     import hook
 
-    for module in pkgutil.walk_packages(hook.__path__, "hook."):
-        if module.name != "hook.__main__":
-            importlib.import_module(module.name)
+    for name in (*(module.name for module in pkgutil.walk_packages(hook.__path__, "hook.")), *_ALSO):
+        with contextlib.suppress(ModuleNotFoundError):  # another release of openai has other modules
+            if name != "hook.__main__":
+                importlib.import_module(name)
+    gc.collect()
     gc.freeze()  # the pages of what is loaded stay shared
-    for line in requests:
-        child = os.fork()
-        if not child:
-            requests.close()
-            os.close(answers)
-            _become(json.loads(line))
-            return
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        os.write(answers, f"{status}\n".encode())
-    os._exit(0)
+    while True:
+        ready = select.select([listener, 0], [], [])[0]
+        if listener not in ready:
+            os._exit(0)  # the end of the tests
+        connection = listener.accept()[0]
+        if not os.fork():
+            listener.close()
+            return connection
+        connection.close()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
-def _become(request: dict[str, typing.Any]) -> None:
-    for stream, (name, flags) in enumerate(
-        zip(request["files"], (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT | os.O_APPEND] * 2), strict=True)
-    ):
-        file = os.open(name, flags, 0o600)
-        os.dup2(file, stream)
-        os.close(file)
+def _become(connection: socket.socket) -> None:
+    """Take over what the client has: its arguments, directory, environment and streams."""
+    length, streams, *_ = socket.recv_fds(connection, 4, 3)
+    request = connection.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    cwd, umask, count, *rest = os.fsdecode(request).split("\0")
     os.environ.clear()
-    os.environ.update(request["env"])
+    os.environ.update(entry.split("=", 1) for entry in rest[int(count) :])
     time.tzset()
-    os.chdir(request["cwd"])
-    sys.argv = ["patch-triage", *request["arguments"]]
+    os.chdir(cwd)
+    os.umask(int(umask))
+    sys.argv = ["patch-triage", *rest[: int(count)]]
 
 
 if __name__ == "__main__":
-    _serve()
+    connection = _serve(socket.socket(fileno=int(sys.argv[1])))
+    _become(connection)
     from hook.cli import main
 
     try:
@@ -110,4 +155,5 @@ if __name__ == "__main__":
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    connection.send(code.to_bytes(4, "big", signed=True))
     os._exit(code)  # taking all that is loaded apart would cost as much as the command

@@ -134,3 +134,10 @@ class Kernel:
 
     def install(self, *options: str) -> str:
         return self.triage("install", *options)
+
+    def fork_in_hooks(self) -> None:
+        """Let the hooks that are installed ask for a fork instead of starting the program (`tests/forked_program.py`)."""
+        if forked_program.can_run(self.env):
+            client = forked_program.client(PROGRAM)
+            for hook in (self.path / ".git/hooks").iterdir():
+                hook.write_text(hook.read_text().replace(f"program={PROGRAM}\n", f"program={client}\n"))

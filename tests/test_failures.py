@@ -19,7 +19,7 @@ from hook.source.object_store import Objects
 from tests.small_kernel import PROGRAM, Kernel
 
 POOL = "mm/pool.c"
-COMMITS = int(os.environ.get("COMMITS", "40"))  # made while our processes are killed
+COMMITS = int(os.environ.get("COMMITS", "24"))  # made while our processes are killed
 
 
 def ours(error: str) -> list[str]:
@@ -78,10 +78,10 @@ def namespace(script: str) -> list[str] | None:
     return argv
 
 
-def test_a_full_disk_for_everything_of_ours(hooked: Kernel) -> None:
-    hooked.commit(POOL, "int a;\n")
-    state = hooked.path / ".git/patch-triage"
-    notes = hooked.path / ".git/refs/notes"
+def test_a_full_disk_for_everything_of_ours(starting: Kernel) -> None:
+    starting.commit(POOL, "int a;\n")
+    state = starting.path / ".git/patch-triage"
+    notes = starting.path / ".git/refs/notes"
     script = (
         f"mount -t tmpfs -o size=4k none '{state}'; dd if=/dev/zero of='{state}/fill' bs=4k 2>/dev/null || true; "
         f"mount -t tmpfs -o size=4k none '{notes}'; dd if=/dev/zero of='{notes}/fill' bs=4k 2>/dev/null || true; "
@@ -90,13 +90,13 @@ def test_a_full_disk_for_everything_of_ours(hooked: Kernel) -> None:
     argv = namespace(script)
     if argv is None:
         pytest.skip("this system does not let a test mount a file system")
-    hooked.stage(POOL, "int b;\n")
-    done = subprocess.run(argv, cwd=hooked.path, env=hooked.env, capture_output=True, text=True, check=False)
+    starting.stage(POOL, "int b;\n")
+    done = subprocess.run(argv, cwd=starting.path, env=starting.env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert any("No space left" in line for line in ours(done.stderr)), done.stderr
-    assert hooked.git("log", "--format=%s", "-1") == "full\n"
-    assert "WorthFuzzing: true" in hooked.note("HEAD~1")
+    assert starting.git("log", "--format=%s", "-1") == "full\n"
+    assert "WorthFuzzing: true" in starting.note("HEAD~1")
 
 
 def test_a_read_only_git_directory_can_be_checked(hooked: Kernel) -> None:
@@ -124,30 +124,30 @@ def test_eight_processes_lose_no_note(hooked: Kernel) -> None:
     assert hooked.git("fsck", "--strict", "--no-dangling").strip() == ""
 
 
-def test_killed_at_random_moments_nothing_is_left_broken(hooked: Kernel) -> None:
+def test_killed_at_random_moments_nothing_is_left_broken(starting: Kernel) -> None:
     """Our processes are killed while commits are made; the seed makes a failure repeatable."""
     choice = random.Random(6)
     killed = 0
     for number in range(COMMITS):
-        hooked.stage(POOL, f"int a{number};\n")
+        starting.stage(POOL, f"int a{number};\n")
         commit = subprocess.Popen(
-            ["git", "commit", "-qm", str(number)], cwd=hooked.path, env=hooked.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["git", "commit", "-qm", str(number)], cwd=starting.path, env=starting.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         # both of our processes take some 100 ms each: most of these moments are inside one of them
         time.sleep(choice.uniform(0.0, 0.25))
         if number % 2:
-            killed += kill_ours(hooked)
+            killed += kill_ours(starting)
         assert commit.wait(60) == 0, f"commit {number} was stopped"
     assert killed > COMMITS // 10
-    assert hooked.git("rev-list", "--count", "HEAD").strip() == str(COMMITS + 1)
-    assert hooked.git("fsck", "--strict", "--no-dangling").strip() == ""
-    last = hooked.commit(POOL, "int last;\n")
-    assert f"Commit: {last}" in hooked.note()
-    hooked.triage("status")
-    commits = hooked.git("rev-list", f"HEAD~{COMMITS}..HEAD").split()
-    hooked.triage("check", "--record", f"HEAD~{COMMITS}..HEAD")
-    assert all(f"Commit: {commit}" in hooked.note(commit) for commit in commits[::10])
-    left = [str(path) for path in (hooked.path / ".git").rglob("*.lock")]
+    assert starting.git("rev-list", "--count", "HEAD").strip() == str(COMMITS + 1)
+    assert starting.git("fsck", "--strict", "--no-dangling").strip() == ""
+    last = starting.commit(POOL, "int last;\n")
+    assert f"Commit: {last}" in starting.note()
+    starting.triage("status")
+    commits = starting.git("rev-list", f"HEAD~{COMMITS}..HEAD").split()
+    starting.triage("check", "--record", f"HEAD~{COMMITS}..HEAD")
+    assert all(f"Commit: {commit}" in starting.note(commit) for commit in commits[::10])
+    left = [str(path) for path in (starting.path / ".git").rglob("*.lock")]
     assert left == []
 
 
