@@ -1,0 +1,1 @@
+"""Coverage: what somebody's fuzzer has reached, as the programs that measure it write it."""

@@ -1,0 +1,100 @@
+"""The coverage file that a person has named: read once, and what it says is kept beside our other files.
+
+A large one takes a minute. It is known by its size, its time of change, its beginning and its end.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import pathlib
+import stat
+import zlib
+from typing import BinaryIO, cast
+
+import msgspec
+
+from hook.coverage.observations import Coverage, NoCoverage
+from hook.source import own_files
+
+_FORMAT = 1
+_END_BYTES = 64 << 10  # that are looked at, at each end of it
+_MOST_KEPT_BYTES = 512 << 20
+_PACKED = b"\x1f\x8b"  # by gzip
+
+
+def known_by(path: str) -> str:
+    """What stands for the content of a coverage file; empty where it cannot be read."""
+    try:
+        with _opened(path) as file:
+            state = os.fstat(file.fileno())
+            digest = hashlib.sha256(f"{_FORMAT} {state.st_size} {state.st_mtime_ns}\n".encode())
+            digest.update(file.read(_END_BYTES))
+            file.seek(max(0, state.st_size - _END_BYTES))
+            digest.update(file.read(_END_BYTES))
+            return digest.hexdigest()[:32]
+    except OSError:
+        return ""
+
+
+def kept(path: str, kept_in: pathlib.Path) -> Coverage | None:
+    """What a coverage file says, where it was read before."""
+    digest = known_by(path)
+    try:
+        data = own_files.read(_place(digest, kept_in), _MOST_KEPT_BYTES) if digest else None
+        if data is None:
+            return None
+        end = data.find(b"\n")
+        return msgspec.structs.replace(msgspec.json.decode(data[:end], type=Coverage), name=pathlib.Path(path).name, rows=data[end:])
+    except (OSError, ValueError):
+        return None
+
+
+def unread(path: str) -> Coverage:
+    """A coverage file that there is no time to read now."""
+    return Coverage(pathlib.Path(path).name, is_read=False)
+
+
+def read(path: str, kept_in: pathlib.Path) -> Coverage:
+    """What a coverage file says. One that cannot be used says why."""
+    if (known := kept(path, kept_in)) is not None:
+        return known
+    digest, found = known_by(path), _understood(path)
+    if not digest:
+        return found
+    try:
+        for old in kept_in.glob("coverage-*.txt"):
+            own_files.remove(old)
+        own_files.write(_place(digest, kept_in), msgspec.json.encode(msgspec.structs.replace(found, name="", rows=b"")) + found.rows)
+    except OSError:
+        pass  # a full disk, or nothing may be written here: it is read anew next time
+    return found
+
+
+def _understood(path: str) -> Coverage:
+    from hook.coverage import coverage_formats
+
+    name = pathlib.Path(path).name
+    try:
+        with _opened(path) as file:
+            packed = file.read(len(_PACKED)) == _PACKED
+            file.seek(0)
+            return coverage_formats.read(name, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file)
+    except NoCoverage as wrong:
+        return Coverage(name, str(wrong))
+    except (OSError, EOFError, zlib.error) as wrong:
+        return Coverage(name, f"it cannot be read: {getattr(wrong, 'strerror', '') or wrong}")
+
+
+def _place(digest: str, kept_in: pathlib.Path) -> pathlib.Path:
+    return kept_in / f"coverage-{digest}.txt"
+
+
+def _opened(path: str) -> BinaryIO:
+    """A plain file. Raises OSError."""
+    handle = os.open(pathlib.Path(path).expanduser(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(0, "it is no plain file")
+    return os.fdopen(handle, "rb")
