@@ -89,6 +89,12 @@ class FuzzSettings(SettingGroup, name="fuzz"):
         'what builds the kernel: gcc-12, clang-19, "clang-19 pahole-1.25 rustc-1.78"',
     )
     syzkaller: str = _field("", checks.text, "a checkout of syzkaller, whose descriptions are read as text; empty: not looked up")
+    coverage: str = _field(
+        "", checks.text, "what your fuzzer has reached: an export of syz-manager, lcov or llvm-cov; empty: not looked at"
+    )
+    coverage_commit: str = _field(
+        "", checks.text, "the commit that the measured kernel was built from, where fuzz.coverage does not say so"
+    )
     vm: tuple[str, ...] = _field(
         ("qemu-any",),
         checks.machine,
@@ -293,29 +299,12 @@ class IndexSettings(SettingGroup, name="index"):
 
 
 # Settings of earlier versions: a file that still has them is read, and one line says that they do nothing.
-RETIRED = frozenset(
-    (
-        "agent.background_days",
-        "agent.context_seconds",
-        "agent.diff_bytes",
-        "agent.max_parallel_calls",
-        "agent.max_trajectories",
-        "cache.max_entries",
-        "index.no_definitions",
-        "limits.diff_bytes",
-        "limits.evidence_facts",
-        "limits.evidence_seconds",
-        "limits.lookup_files",
-        "limits.mail_bytes",
-        "patchwork.seconds",
-        "reach.check_files",
-        "reach.check_seconds",
-        "reach.check_steps",
-        "reach.max_caller_files",
-        "reach.max_hops",
-        "reach.max_seconds",
-    )
-)
+RETIRED = frozenset((
+    "agent.background_days", "agent.context_seconds", "agent.diff_bytes", "agent.max_parallel_calls", "agent.max_trajectories",
+    "cache.max_entries", "index.no_definitions", "limits.diff_bytes", "limits.evidence_facts", "limits.evidence_seconds",
+    "limits.lookup_files", "limits.mail_bytes", "patchwork.seconds", "reach.check_files", "reach.check_seconds", "reach.check_steps",
+    "reach.max_caller_files", "reach.max_hops", "reach.max_seconds",
+))  # fmt: skip
 
 
 class Given(NamedTuple):

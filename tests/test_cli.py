@@ -27,10 +27,11 @@ def test_a_judgement_loads_no_module_that_is_slow_to_load(kernel, arguments) -> 
     kernel.stage("mm/pool.c", (kernel.path / "mm/pool.c").read_text().replace("pool_check(pool);", "pool->count++;"))
     if arguments[0] == "hook":
         kernel.git("commit", "-qm", "mm: one")
-    call = "import sys; from hook.cli import main; main(sys.argv[1:]); print('loaded', *{name.split('.')[0] for name in sys.modules})"
+    call = "import sys; from hook.cli import main; main(sys.argv[1:]); print('loaded', *sys.modules)"
     done = subprocess.run(
         [sys.executable, "-I", "-c", call, *arguments], cwd=kernel.path, env=kernel.env, capture_output=True, text=True, check=True
     )
     loaded = next(line for line in done.stdout.splitlines() if line.startswith("loaded ")).split()
     assert "msgspec" in loaded
     assert not _SLOW.intersection(loaded)
+    assert not [name for name in loaded if name.startswith("hook.coverage")]  # no coverage file is named

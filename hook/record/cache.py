@@ -24,6 +24,7 @@ _FANOUT = 256
 _MOST_BYTES = 64 << 20  # of an entry
 _MAX_ENTRIES = 20_000  # verdicts that are kept, newest first
 NO_PATH = "\0"  # begins the names of what was read and is no file: all Kconfig files together
+COVERAGE = "\0coverage"  # among what was read: the file of fuzz.coverage
 NO_INDEX = "\0no index"  # among what was read: that there was no word index, or not all of it
 NO_OBJECT = "\0no object "  # before the id of a blob that was not there
 
@@ -72,6 +73,10 @@ def read(source: Source, name: str, settings: Settings) -> str:
         return source.oid(name)
     if name == NO_INDEX:
         return "there is one" if source.has_whole_index else ""
+    if name == COVERAGE:
+        from hook.coverage import coverage_file
+
+        return coverage_file.known_by(settings.fuzz.coverage) if settings.fuzz.coverage else ""
     if name.startswith(NO_OBJECT):
         return "it is there" if source.objects.read(name.removeprefix(NO_OBJECT)) is not None else ""
     from hook.source.indexing import ubiquitous_names

@@ -57,6 +57,10 @@ class SafetyNet:
         self.at_limit = False  # whether a limit that counts work has ended a search: a longer one may find more
         self._deadline = time.monotonic() + seconds
 
+    def prolong(self, seconds: float) -> None:
+        """Give it the time of what is done once, and for more than this judgement."""
+        self._deadline += seconds
+
     @property
     def is_over(self) -> bool:
         """Whether to stop here; the answer is then known to be cut short."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 import typing
 from collections.abc import Callable, Mapping
 
@@ -21,6 +22,7 @@ from hook.trajectory import Trajectory
 from hook.verdict import Answer, Lack, Verdict
 
 if typing.TYPE_CHECKING:
+    from hook.coverage.observations import Coverage
     from hook.kernel.kernel import Kernel
 
 Shown = Mapping[str, object]  # what a trajectory shows of a step's result
@@ -44,6 +46,24 @@ class Case(msgspec.Struct, frozen=True, dict=True):
 
         read = self.settings
         return Kernel(self.source, read.target.arch, read.fuzz.toolchain, read.base_config)
+
+    @functools.cached_property
+    def coverage(self) -> Coverage | None:
+        """What the person's fuzzer has reached; None where no file is named. A commit does not wait until a new one is read."""
+        path, state_dir = self.settings.fuzz.coverage, self.source.repo.state_dir
+        if not path:
+            return None
+        from hook.coverage import coverage_file
+        from hook.record import cache
+
+        self.source.read_blobs[cache.COVERAGE] = coverage_file.known_by(path)
+        if self.asking.is_short and (found := coverage_file.kept(path, state_dir)) is None:
+            self.source.safety.at_limit = True  # the worker reads it
+            return coverage_file.unread(path)
+        begin = time.monotonic()
+        found = coverage_file.read(path, state_dir)
+        self.source.safety.prolong(time.monotonic() - begin)
+        return found
 
 
 class Proved(msgspec.Struct, frozen=True):
@@ -118,8 +138,8 @@ def _shown_verdict(verdict: Verdict) -> Shown:
 def _evidence(case: Case) -> Proofs:
     from hook.evidence.functional import file_findings  # only what is not known already pays for it
 
-    most_symbols, most_bytes = case.settings.focus.max_symbols, case.settings.limits.evidence_bytes
-    return Proofs(file_findings.gather(case.change.patch, case.source, case.settings.target.arch, most_symbols, most_bytes))
+    arch, most_symbols, most_bytes = case.settings.target.arch, case.settings.focus.max_symbols, case.settings.limits.evidence_bytes
+    return Proofs(file_findings.gather(case.change.patch, case.source, arch, most_symbols, most_bytes, lambda: case.coverage))
 
 
 def _options(case: Case, proofs: Proofs) -> Proofs:
@@ -133,7 +153,7 @@ def _reach(case: Case, proofs: Proofs) -> Proofs:
     from hook.evidence.options import whole_configuration
     from hook.evidence.reach import reachability
 
-    within = reachability.limits(case.settings, case.source.repo.state_dir, short=case.asking.is_short)
+    within = reachability.limits(case.settings, case.source.repo.state_dir, case.coverage, short=case.asking.is_short)
     found = reachability.find(case.change.patch, proofs.evidence, case.source, case.kernel, within)
     evidence = reachability.with_answers(proofs.evidence, case.change.patch, found)
     assert proofs.configs is not None  # the step before

@@ -23,6 +23,7 @@ from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
 if typing.TYPE_CHECKING:
+    from hook.coverage.observations import Coverage
     from hook.source.lookup import FunctionUse
 
 _FEW_CALLERS = 2  # of a changed function: these are named in Via
@@ -30,6 +31,7 @@ _LOOKED_UP = 6  # changed functions of one patch whose callers are looked up
 _MOST_FILES = 12  # of one such question; a function in more files has many callers
 _MOST_CHANGED = 200  # names listed
 _MOST_VIA = 20
+_MOST_SHARE = 0.1  # of all programs that reach a function: one that more of them reach is no aim
 
 
 class Focus(msgspec.Struct, frozen=True):
@@ -52,7 +54,9 @@ class Callers(msgspec.Struct, frozen=True):
     uses: tuple[FunctionUse, ...]
 
 
-def find(files: Iterable[FileFunctions], source: Source, target_arch: str, srcarch: str, most: int) -> Focus:
+def find(
+    files: Iterable[FileFunctions], source: Source, target_arch: str, srcarch: str, most: int, coverage: Coverage | None = None
+) -> Focus:
     """The focus of a patch, whose C files are `files`, in the tree with the patch applied; `srcarch` is the target's directory of arch/."""
     files = list(files)
     changed, aims = changed_functions.of_patch(files)
@@ -67,7 +71,7 @@ def find(files: Iterable[FileFunctions], source: Source, target_arch: str, srcar
             if len(symbols) + len(via) >= most + _MOST_VIA:
                 break  # no more are shown
             paths[name] = aim.path
-            if why := _why_not(aim, source, uncovered_files):
+            if why := _why_not(aim, source, uncovered_files, coverage):
                 via[name] = None
                 facts.append(why)
             else:
@@ -132,15 +136,23 @@ def _users(offered: Iterable[Offered], source: Source, srcarch: str) -> list[Aim
     return aims
 
 
-def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None]) -> Fact | None:
+def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None], coverage: Coverage | None = None) -> Fact | None:
     """Why a fuzzer cannot be aimed at a function that has an address."""
     if not aim.instrumented:
         return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
     if fact := _uncovered(aim.path, source, uncovered_files):
         return msgspec.structs.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
-    if is_ubiquitous(source, aim.path, aim.name):
-        return Fact(f"nearly every program runs {aim.name}", Place(aim.path, aim.line, ""))
+    if why := why_no_aim(source, aim.path, aim.name, coverage):
+        return Fact(why, Place(aim.path, aim.line, ""))
     return None
+
+
+def why_no_aim(source: Source, path: str, name: str, coverage: Coverage | None) -> str:
+    """That nearly every program runs a function; empty where it is one to aim at. What was measured comes before what is computed."""
+    share = coverage.share(path, name) if coverage is not None else None
+    if coverage is not None and share is not None:
+        return f"{share:.0%} of the programs in {coverage.name} run {name}" if share > _MOST_SHARE else ""
+    return f"nearly every program runs {name}" if is_ubiquitous(source, path, name) else ""
 
 
 def _few_callers(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,6 +20,7 @@ from hook.source.tree import Source
 from hook.verdict import Answer, Fact, Place
 
 if typing.TYPE_CHECKING:
+    from hook.coverage.observations import Coverage
     from hook.evidence.focus.changed_functions import FileFunctions
 
 
@@ -29,8 +31,15 @@ _MISSING = {
 _LEAST_BYTES = 4096  # that a file counts for: to ask git for it costs something too
 
 
-def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, most_bytes: int) -> Evidence:
-    """Everything that is proved of `patch`; `source` is the tree with it applied.
+def gather(
+    patch: Patch,
+    source: Source,
+    target_arch: str,
+    max_symbols: int,
+    most_bytes: int,
+    coverage: Callable[[], Coverage | None] = lambda: None,
+) -> Evidence:
+    """Everything that is proved of `patch`; `source` is the tree with it applied. `coverage` is asked for only where there is an aim.
 
     When files of `most_bytes` have been compared, both sides counted, the others are judged by their paths alone; all of them are, where
     the change has too many.
@@ -50,7 +59,7 @@ def gather(patch: Patch, source: Source, target_arch: str, max_symbols: int, mos
         return evidence
     from hook.evidence.focus import focus_symbols
 
-    focus = focus_symbols.find(changed, source, target_arch, path_table.directory_of(target_arch), max_symbols)
+    focus = focus_symbols.find(changed, source, target_arch, path_table.directory_of(target_arch), max_symbols, coverage())
     return msgspec.structs.replace(evidence, focus=focus)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from hook import redaction
-from hook.change.patch import Patch
+from hook.change.patch import FileChange, Patch
 from hook.config import Settings, WrongSetting
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.finding import Evidence, Finding, No, Open, Yes
@@ -29,7 +29,10 @@ from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, all_of
 
 if typing.TYPE_CHECKING:
+    from hook.coverage.observations import Coverage
+    from hook.evidence.focus.changed_functions import Changed
     from hook.evidence.reach.devices.drivers import Drivers
+    from hook.evidence.reach.observed import Measurement
     from hook.kernel.kernel import Kernel
     from hook.syzlang.checkout import Descriptions
 
@@ -73,9 +76,10 @@ class Limits(msgspec.Struct, frozen=True):
     driver_files: int  # read for drivers and their users
     descriptions: Descriptions | None = None  # of system calls, from a checkout of syzkaller
     left_out: frozenset[teardown.RunsAt] = teardown.LEFT_OUT
+    measurement: Measurement | None = None  # what the person's fuzzer has reached, where that is given
 
 
-def limits(settings: Settings, state_dir: pathlib.Path, *, short: bool = False) -> Limits:
+def limits(settings: Settings, state_dir: pathlib.Path, coverage: Coverage | None = None, *, short: bool = False) -> Limits:
     """The limits that the settings give, for the short search of a commit where that is wanted. Raises WrongSetting."""
     try:
         vm = machine.machine(settings.target.arch, settings.fuzz.vm)
@@ -92,12 +96,22 @@ def limits(settings: Settings, state_dir: pathlib.Path, *, short: bool = False) 
     reach = settings.reach
     files, steps = (reach.commit_files, reach.commit_steps) if short else (reach.max_files, reach.max_steps)
     left_out = teardown.NOTHING_RUNS if settings.fuzz.teardown == "include" else teardown.LEFT_OUT
-    return Limits(vm, call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, steps), files, described, left_out)
+    bounds = call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, steps)
+    return Limits(vm, bounds, files, described, left_out, _measurement(coverage, settings))
+
+
+def _measurement(coverage: Coverage | None, settings: Settings) -> Measurement | None:
+    if coverage is None:
+        return None
+    from hook.evidence.reach.observed import Measurement  # only who names a coverage file pays for it
+
+    return Measurement(coverage, settings.fuzz.coverage_commit, settings.target.arch)
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, within: Limits) -> Reached:
     """Whether a fuzzer can run what a patch may change; `source` is the tree with the patch applied."""
     functions_of: dict[str, list[tuple[str, str]]] = {}
+    observable: dict[str, tuple[FileChange, tuple[Changed, ...]]] = {}
     only_added: set[str] = set()  # files to which nothing but functions was added
     only_functions: set[str] = set()  # files in which only functions changed: the change runs when these run
     for file, finding in zip(patch.files, evidence.findings, strict=True):
@@ -105,6 +119,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
             continue
         changed = finding.functions.changed if finding.functions is not None else ()
         functions_of[file.path] = [(file.path, function.name) for function in changed if not function.gone]
+        observable[file.path] = (file, changed)
         if _STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
             only_functions.add(file.path)
         if _ADDITIONS.issuperset(finding.change_classes) and changed and all(function.why == "added" for function in changed):
@@ -114,15 +129,26 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
     answers = dict.fromkeys(functions_of, _NOTHING)
     for path in list(functions_of)[:_MOST_FILES]:
         try:
-            answers[path] = _of_a_kernel(search.of_file(path, functions_of[path], path in only_functions), kernel, path)
+            reach = search.of_file(path, functions_of[path], path in only_functions)
+            if within.measurement is not None:
+                reach = _with_observations(reach, *observable[path], source, within.measurement)
+            answers[path] = _of_a_kernel(reach, kernel, path)
             if path in only_added and answers[path].answer is not Answer.NO:
                 answers[path] = _of_additions(answers[path], source, path, [name for _, name in functions_of[path]])
         except CannotJudge as wrong:
             answers[path] = unknown(f"not known: what runs {path}; not everything could be read: {wrong}")
     redactor = redaction.of(patch.diff)
     reached = together({path: _without_secrets(reach, redactor) for path, reach in answers.items()})
+    if within.measurement is not None and (note := within.measurement.note):
+        reached = msgspec.structs.replace(reached, assumptions=(*reached.assumptions, note))
     source.read_blobs.update({fact.place.path: fact.place.blob for fact in reached.facts if fact.place.blob})
     return reached
+
+
+def _with_observations(reach: Reach, file: FileChange, changed: Iterable[Changed], source: Source, measurement: Measurement) -> Reach:
+    from hook.evidence.reach import observed
+
+    return observed.with_observations(reach, file, changed, source, measurement)
 
 
 def _of_a_kernel(reach: Reach, kernel: Kernel, path: str) -> Reach:

@@ -1,0 +1,133 @@
+"""Observed: what a person's fuzzer has reached, as a proof that a changed function can be reached.
+
+It counts as proof where the function is certainly the one that was reached: of the file that is judged, neither moved nor new, and the
+same at the commit that the measured kernel was built from. Where that commit is not known, the lines that were reached have to be lines
+of the function. Anything else is a hint. That a function was not reached proves nothing; that it was, or may have been, opens every `no`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from hook import lazy_re
+from hook.c import translation_unit
+from hook.c.definitions import Definition, DefinitionKind
+from hook.c.translation_unit import TranslationUnit
+from hook.change.patch import FileChange
+from hook.coverage.observations import Coverage, Observation
+from hook.evidence.focus.changed_functions import Changed
+from hook.evidence.reach import answer
+from hook.evidence.reach.answer import Reach
+from hook.source.object_store import can_ask
+from hook.source.tree import Source
+from hook.syzlang.checkout import ARCHES
+from hook.verdict import Answer, Fact, Place
+
+_AT_BOOT = lazy_re.compile(rb"\b__(?:net_|mem)?(?:init|exit)\b")
+_MOST_FOLDERS = 40  # of a path in a coverage file
+_MOST_HINTS = 2
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """A coverage file, and what it is held against."""
+
+    coverage: Coverage
+    commit: str  # that the kernel was built from; empty where nobody says so
+    target_arch: str
+
+    @property
+    def note(self) -> str:
+        """Why the file is not used; empty where it is."""
+        return f"{self.coverage.name} (fuzz.coverage) is not used: {self.coverage.why_not}" if self.coverage.why_not else ""
+
+
+def with_observations(given: Reach, file: FileChange, changed: Iterable[Changed], source: Source, measurement: Measurement) -> Reach:
+    """What is known of a changed file, with what the coverage file says of its `changed` functions. Raises GitError."""
+    coverage = measurement.coverage
+    if given.answer is Answer.YES:
+        return given
+    if not coverage.is_read:
+        why = "the coverage file was not read yet (fuzz.coverage)"
+        return answer.unknown(f"{given.facts[0].claim if given.facts else 'out of reach'}; {why}") if given.answer is Answer.NO else given
+    hints: list[str] = []
+    for function in changed:
+        seen = [one for one in coverage.of_function(function.name) if one.reached and _is_of(one.path, file.old_path, source)]
+        if not seen or function.gone:
+            continue
+        doubt = _doubt(function.name, seen[0], file, source, measurement)
+        claim = _claim(function.name, seen[0], coverage)
+        if not doubt and (coverage.measured.counts_programs or given.answer is Answer.UNKNOWN):
+            return answer.yes(Fact(claim, Place(file.path, function.line, file.new_blob)), assumptions=tuple(_assumed(measurement)))
+        hints.append(f"{claim}, {doubt or 'perhaps at boot'}")
+    if not hints:
+        return given
+    against = [f"against that: {given.facts[0].claim}"] if given.answer is Answer.NO and given.facts else []
+    return answer.unknown("; ".join((*hints[:_MOST_HINTS], *against, *filter(None, [given.question]))))
+
+
+def _claim(name: str, seen: Observation, coverage: Coverage) -> str:
+    measured = coverage.measured
+    origin = (
+        coverage.name + (f" of {measured.day}" if measured.day else "") + (f", kernel {measured.commit[:12]}" if measured.commit else "")
+    )
+    if not measured.counts_programs:
+        return f"{name} ran, as {measured.observer} counted ({origin})"
+    return f"{f'{seen.reached} programs' if coverage.programs else 'programs'} of {measured.observer} run {name} ({origin})"
+
+
+def _assumed(measurement: Measurement) -> Iterable[str]:
+    coverage = measurement.coverage
+    yield f"the kernel of {coverage.name} has what leads to the change: which options and devices that is was not looked for"
+    if not coverage.measured.counts_programs:
+        yield f"what {coverage.name} counts did not run at boot alone"
+
+
+def _doubt(name: str, seen: Observation, file: FileChange, source: Source, measurement: Measurement) -> str:
+    """Why it is not certain that the function which was reached is the one that changes; empty where it is."""
+    measured = measurement.coverage.measured
+    if measured.arch and measured.arch != ARCHES.get(measurement.target_arch):
+        return f"on {measured.arch}"
+    if file.old_path != file.path or not file.old_blob:
+        return f"in a file that the change moves to {file.path}"
+    base, unit = _function(name, file.old_blob, source)
+    if base is None or unit is None:
+        return "and the tree has no function of this name there, or several"
+    if not measured.counts_programs and _AT_BOOT.search(unit.head(base)):
+        return "at boot"
+    commit = measured.commit or measurement.commit
+    built = f"{commit}:{file.path}"
+    if commit and can_ask(built) and source.objects.read(built) is not None:
+        then, before = _function(name, built, source)
+        is_same = then is not None and before is not None and _text(then, before) == _text(base, unit)
+        return "" if is_same else f"and it has changed since {commit[:12]}"
+    if not seen.first:
+        return "of which build is not known (fuzz.coverage_commit)"
+    if seen.last:
+        is_within = base.first_line <= seen.first and seen.last <= base.last_line
+    else:
+        is_within = seen.first in (base.first_line, base.line)
+    return "" if is_within else f"in lines {seen.first} to {seen.last or seen.first}: another version of it"
+
+
+def _function(name: str, blob: str, source: Source) -> tuple[Definition | None, TranslationUnit | None]:
+    """The one function of a file that has a name, and the file; None where it has none, or several."""
+    read = source.objects.read(blob)
+    unit = translation_unit.of_text(read.data) if read is not None and read.data else None
+    named = [one for one in unit.by_name.get(name, ()) if one.kind is DefinitionKind.FUNCTION] if unit else []
+    return (named[0] if len(named) == 1 else None), unit
+
+
+def _text(function: Definition, unit: TranslationUnit) -> bytes:
+    return unit.data[function.span[0] : function.span[1]]
+
+
+def _is_of(measured_path: str, path: str, source: Source) -> bool:
+    """Whether a path of the coverage file, perhaps from the root of a disk, is that of a file of the tree, and of no longer path of it."""
+    if measured_path == path or not measured_path.startswith(("/", "../")) or not measured_path.endswith(f"/{path}"):
+        return measured_path == path
+    folders = [folder for folder in measured_path.removesuffix(path).split("/") if folder not in ("", "..")]
+    if len(folders) > _MOST_FOLDERS:
+        return False
+    return not any(source.oid("/".join((*folders[at:], path))) for at in range(len(folders)))
