@@ -124,7 +124,12 @@ def of_items(items: list[Item], settings: Settings, source: Source) -> RunPlan |
     described = None
     if settings.fuzz.syzkaller:
         described = checkout.read(settings.fuzz.syzkaller, arch, source.repo.state_dir)
-    target = run_plan.PlanTarget(settings, machine.machine(arch, settings.fuzz.vm), source, described)
+    coverage = None
+    if settings.fuzz.coverage:
+        from hook.coverage import coverage_file
+
+        coverage = coverage_file.read(settings.fuzz.coverage, source.repo.state_dir)
+    target = run_plan.PlanTarget(settings, machine.machine(arch, settings.fuzz.vm), source, described, coverage)
     made = run_plan.of_items(items, target)
     if made.enabled is None:
         return made

@@ -85,6 +85,7 @@ def document(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> dic
         "SchemaVersion": SCHEMA_VERSION,
         "Changes": list(plan.changes),
         "FocusSymbols": list(plan.focus_symbols),
+        "NeverReached": list(plan.never_reached),
         "EnableSyscalls": list(plan.calls),
         "Interfaces": [{"Interface": row.interface, "Calls": list(row.calls), "DescribedIn": row.described_in} for row in interfaces],
         "QemuArgs": plan.qemu_args,
@@ -101,6 +102,8 @@ def document(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> dic
 def _page(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> str:
     lines = ["# What is fuzzed", "", *(f"- {_escaped(change)}" for change in plan.changes), ""]
     lines += [f"Aim at: {_listed(plan.focus_symbols)}", ""]
+    if plan.never_reached:
+        lines += [f"Never reached by the corpus yet: {_listed(plan.never_reached)}", ""]
     if plan.calls:
         lines += [f"{len(plan.calls)} system calls are enabled: those that drive the interface, and those that make what they take.", ""]
     if plan.enabled:

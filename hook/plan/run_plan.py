@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +16,9 @@ from hook.plan.system_calls import Enabled
 from hook.report.exports import Item, config_fragment, syzmanager
 from hook.source.tree import Source
 from hook.syzlang.checkout import Descriptions
+
+if typing.TYPE_CHECKING:
+    from hook.coverage.observations import Coverage
 
 # what a kernel needs to be fuzzed, where the base configuration is none of a fuzzer's (docs/linux/kernel_configs.md in syzkaller)
 FUZZING = """\
@@ -51,6 +55,7 @@ class RunPlan(msgspec.Struct, frozen=True):
     kernel_parameters: tuple[str, ...]
     focus: Mapping[str, Any]  # `experimental` of syz-manager's configuration
     focus_symbols: tuple[str, ...]
+    never_reached: tuple[str, ...]  # those of them that the person's coverage file has, and no program of it has run
     seeds: tuple[Seed, ...]
     warnings: tuple[str, ...]  # what a person should know
     minutes: int
@@ -68,6 +73,7 @@ class PlanTarget(msgspec.Struct, frozen=True):
     machine: Machine
     source: Source  # the tree with the changes
     descriptions: Descriptions | None
+    coverage: Coverage | None = None
 
 
 def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
@@ -92,6 +98,7 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
         kernel_parameters=tuple(launch.kernel_parameters(options, target.source)),
         focus=focus,
         focus_symbols=_each(item.symbols for item in worth),
+        never_reached=_each(_never_reached(item, target.coverage) for item in worth) if target.coverage else (),
         seeds=(),
         warnings=(*warnings, *left_out, *_unanswered(enabled, wanted)),
         minutes=target.settings.plan.minutes * len(worth),
@@ -101,6 +108,16 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
 def with_seeds(plan: RunPlan, seeds: Sequence[Seed]) -> RunPlan:
     """The plan with programs to start the corpus from."""
     return msgspec.structs.replace(plan, seeds=tuple(seeds))
+
+
+def _never_reached(item: Item, coverage: Coverage) -> Iterator[str]:
+    """The names to aim at that the coverage file knows in the changed files, and that nothing has reached."""
+    from hook.coverage.observations import source_name
+
+    for name in item.symbols:
+        seen = [one for one in coverage.of_function(source_name(name)) if one.path in item.files]
+        if seen and not any(one.reached for one in seen):
+            yield name
 
 
 def _unanswered(enabled: Enabled | None, wanted: Sequence[str]) -> list[str]:
