@@ -37,11 +37,11 @@ def durations(spans: Sequence[Span]) -> Chart | None:
     longest = max(steps, key=lambda span: span.seconds, default=None)
     if longest is None or not longest.seconds:
         return None
-    said = (
+    summary = (
         f"{len(steps)} steps took {sum(span.seconds for span in steps):.1f} s together; "
         f"the longest was step {longest.seq}, {longest.name}, with {longest.seconds:.1f} s"
     )
-    return _chart(steps, lambda span: [(span.type, span.seconds, f"{span.seconds:.2f} s")], said)
+    return _chart(steps, lambda span: [(span.type, span.seconds, f"{span.seconds:.2f} s")], summary)
 
 
 def tokens(spans: Sequence[Span]) -> Chart | None:
@@ -50,13 +50,13 @@ def tokens(spans: Sequence[Span]) -> Chart | None:
     total = [sum(getattr(span, name) for span in steps) for name in ("input_tokens", "output_tokens", "output_thoughts_tokens")]
     if not any(total):
         return None
-    said = f"{len(steps)} questions cost {total[0]:,} tokens of input, {total[1]:,} of output and {total[2]:,} of thoughts"
+    summary = f"{len(steps)} questions cost {total[0]:,} tokens of input, {total[1]:,} of output and {total[2]:,} of thoughts"
 
     def parts(span: Span) -> list[tuple[str, float, str]]:
         counts = (("input", span.input_tokens), ("output", span.output_tokens), ("thoughts", span.output_thoughts_tokens))
         return [(kind, float(count), f"{count:,} tokens of {kind}") for kind, count in counts]
 
-    return _chart(steps, parts, said)
+    return _chart(steps, parts, summary)
 
 
 def _chart(steps: Sequence[Span], parts: Callable[[Span], list[tuple[str, float, str]]], says: str) -> Chart:

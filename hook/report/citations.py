@@ -76,15 +76,15 @@ class Sources:
 
 def in_trajectory(spans: Iterable[Span]) -> dict[str, dict[int, str]]:
     """The lines of source that the tools of a run have shown, by path."""
-    found: dict[str, dict[int, str]] = {}
+    lines_of: dict[str, dict[int, str]] = {}
     for span in spans:
         if span.type != "tool" or not isinstance(span.args, dict) or not isinstance(span.results, dict):
             continue
         contents, output = span.results.get("Contents"), span.results.get("Output")
         if isinstance(contents, str) and isinstance(span.args.get("File"), str):
-            lines = found.setdefault(span.args["File"], {})
+            lines = lines_of.setdefault(span.args["File"], {})
             lines.update((int(number), text) for number, text in _NUMBERED.findall(contents))
         if span.name == "grepper" and isinstance(output, str):
             for path, number, text in _GREPPED.findall(output):
-                found.setdefault(path, {}).setdefault(int(number), text)
-    return found
+                lines_of.setdefault(path, {}).setdefault(int(number), text)
+    return lines_of

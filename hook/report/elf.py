@@ -52,16 +52,16 @@ class Symbols(msgspec.Struct, frozen=True, dict=True):
         base = path.rpartition("/")[2]
         if self.files and base not in self.files:
             return False
-        built = (one for name in functions for one in self._by_name.get(name, ()))
-        return any(one.source in ("", base) and (self.covered is None or one.name in self.covered) for one in built)
+        built = (function for name in functions for function in self._by_name.get(name, ()))
+        return any(function.source in ("", base) and (self.covered is None or function.name in self.covered) for function in built)
 
     @functools.cached_property
     def _by_name(self) -> dict[str, list[Function]]:
         """The functions by their names without what the compiler adds."""
-        found: dict[str, list[Function]] = {}
-        for one in self.functions:
-            found.setdefault(one.name.partition(".")[0], []).append(one)
-        return found
+        by_name: dict[str, list[Function]] = {}
+        for function in self.functions:
+            by_name.setdefault(function.name.partition(".")[0], []).append(function)
+        return by_name
 
 
 class _Section(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ def _read(data: mmap.mmap, path: pathlib.Path) -> Symbols:
         count = struct.unpack_from(form, data, start)[5]
     rows = [struct.unpack_from(form, data, start + entry * number) for number in range(min(count, len(data) // max(1, entry)))]
     sections = [_Section(row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows]
-    table = next((one for one in sections if one.kind == _SYMBOL_TABLE), None)
+    table = next((section for section in sections if section.kind == _SYMBOL_TABLE), None)
     if table is None:
         raise NotAKernel(f"{path} has no symbol table: it was stripped")
     names = sections[table.link]
@@ -144,9 +144,9 @@ def _covered(data: mmap.mmap, sections: list[_Section], functions: list[Function
     if not calls:
         return None  # not linked yet, or another compiler's way to call it
     calls.sort()
-    found = set()
-    for one in functions:
-        at = bisect.bisect_left(calls, one.address)
-        if at < len(calls) and calls[at] < one.address + max(1, one.size):
-            found.add(one.name)
-    return frozenset(found)
+    covered = set()
+    for function in functions:
+        at = bisect.bisect_left(calls, function.address)
+        if at < len(calls) and calls[at] < function.address + max(1, function.size):
+            covered.add(function.name)
+    return frozenset(covered)

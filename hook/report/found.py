@@ -16,17 +16,17 @@ _CUT = {
 }
 
 
-def lines(found: LookupResult[Any], path: str = "") -> Iterator[str]:
+def lines(result: LookupResult[Any], path: str = "") -> Iterator[str]:
     """One line for each item, `path:line:` first, as compilers and editors write places."""
-    for item in found.items:
+    for item in result.items:
         yield _line(item, path)
-    if found.cut:
-        yield _CUT[found.cut]
+    if result.cut:
+        yield _CUT[result.cut]
 
 
-def document(found: LookupResult[Any], path: str = "") -> dict[str, Any]:
+def document(result: LookupResult[Any], path: str = "") -> dict[str, Any]:
     """The same as a JSON value."""
-    return {"Items": [_document(item, path) for item in found.items], "Cut": found.cut}
+    return {"Items": [_document(item, path) for item in result.items], "Cut": result.cut}
 
 
 def _line(item: Any, path: str) -> str:
@@ -55,5 +55,12 @@ def _document(item: Any, path: str) -> dict[str, Any]:
     return {"Path": item.path, "Line": item.line, "Text": item.text}
 
 
-def _definition(one: Definition, path: str) -> dict[str, Any]:
-    return {"Name": one.name, "Kind": str(one.kind), "Path": path, "Line": one.line, "FirstLine": one.first_line, "LastLine": one.last_line}
+def _definition(definition: Definition, path: str) -> dict[str, Any]:
+    return {
+        "Name": definition.name,
+        "Kind": str(definition.kind),
+        "Path": path,
+        "Line": definition.line,
+        "FirstLine": definition.first_line,
+        "LastLine": definition.last_line,
+    }

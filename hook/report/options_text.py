@@ -26,10 +26,10 @@ def lines(verdict: Verdict, label: str) -> Iterator[str]:
     for line, reason in settings:
         yield plain(f"  {line:<40}" + (f"  # {reason_text(reason)}" if reason else ""))
     for number, other in enumerate(verdict.config_sets[1:], 2):
-        said = [*(f"{name}=y" for name in other.enable), *(f"{name}=n" for name in other.disable)]
-        yield plain(f"  kernel {number}, for {', '.join(other.lines)}: {' '.join(said) or 'the base configuration'}")
-    for one in verdict.assumptions:
-        yield plain(f"  assumed: {one}")
+        options = [*(f"{name}=y" for name in other.enable), *(f"{name}=n" for name in other.disable)]
+        yield plain(f"  kernel {number}, for {', '.join(other.lines)}: {' '.join(options) or 'the base configuration'}")
+    for assumption in verdict.assumptions:
+        yield plain(f"  assumed: {assumption}")
 
 
 def fragment(verdict: Verdict, label: str) -> Iterator[str]:

@@ -82,7 +82,7 @@ def render(title: str, verdict: Mapping[str, Any], spans: Sequence[Span], diff: 
     """The page. `verdict` is a document of SchemaVersion 1, or the fewer fields of another program's; empty where there is none."""
     reasoning = list(sources.linked(str(verdict.get("Reasoning", ""))))
     kmsan = list(sources.linked(str(verdict.get("KMSANReasoning", ""))))
-    facts = [_fact(one, sources) for one in _list(verdict.get("Evidence")) if isinstance(one, dict)]
+    facts = [_fact(fact, sources) for fact in _list(verdict.get("Evidence")) if isinstance(fact, dict)]
     return written(
         "page.html",
         script="page.js",
@@ -184,7 +184,7 @@ def _lists(verdict: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         ("Disputed by the model", "Disputes"),
         ("Put right in the model's answer", "Corrections"),
     ):
-        if names := [str(one) for one in _list(verdict.get(name))]:
+        if names := [str(entry) for entry in _list(verdict.get(name))]:
             yield title, names
 
 
@@ -200,7 +200,7 @@ def _options(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _answers(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     tokens = verdict.get("Tokens")
-    spent = sum(one for one in tokens.values() if type(one) is int) if isinstance(tokens, dict) else 0
+    spent = sum(count for count in tokens.values() if type(count) is int) if isinstance(tokens, dict) else 0
     needs = verdict.get("NeedsKMSAN")
     for title, value in (
         ("Functional", verdict.get("Functional")),
@@ -218,19 +218,19 @@ def _answers(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield title, str(value)
 
 
-def _fact(one: Mapping[str, Any], sources: Sources) -> ShownFact:
-    path, line = str(one.get("Path", "")), one.get("Line")
+def _fact(fact: Mapping[str, Any], sources: Sources) -> ShownFact:
+    path, line = str(fact.get("Path", "")), fact.get("Line")
     line = line if type(line) is int else 0
-    excerpt = sources.excerpt(path, line, str(one.get("Blob", "")), str(one.get("Text", ""))) if line else None
-    return ShownFact(str(one.get("Claim", "")), f"{path}:{line}" if line else path, excerpt.anchor if excerpt else "")
+    excerpt = sources.excerpt(path, line, str(fact.get("Blob", "")), str(fact.get("Text", ""))) if line else None
+    return ShownFact(str(fact.get("Claim", "")), f"{path}:{line}" if line else path, excerpt.anchor if excerpt else "")
 
 
 def _files(diff: str, verdict: Mapping[str, Any]) -> Iterator[FileDiff]:
     """The diff, file by file; what stands before the first file (a commit message) is left out."""
     claims: dict[str, list[str]] = {}
-    for one in _list(verdict.get("Evidence")):
-        if isinstance(one, dict):
-            claims.setdefault(str(one.get("Path", "")), []).append(str(one.get("Claim", "")))
+    for fact in _list(verdict.get("Evidence")):
+        if isinstance(fact, dict):
+            claims.setdefault(str(fact.get("Path", "")), []).append(str(fact.get("Claim", "")))
     starts = [match.start() for match in _DIFF_FILE.finditer(diff)]
     for start, end in itertools.pairwise([*starts, len(diff)] if starts else []):
         section = diff[start:end]

@@ -46,34 +46,34 @@ class JudgedSeries(msgspec.Struct, frozen=True):
     @property
     def tally(self) -> str:
         """How many patches are worth fuzzing, open, and not."""
-        missing = sum(one.failed for one in self.patches)
+        missing = sum(patch.failed for patch in self.patches)
         more = f", {missing} not judged" if missing else ""
         count = len(self.patches)
-        return f"{count} {'patch' if count == 1 else 'patches'}: {tally(one.verdict for one in self.patches if one.verdict)}{more}"
+        return f"{count} {'patch' if count == 1 else 'patches'}: {tally(patch.verdict for patch in self.patches if patch.verdict)}{more}"
 
     def _union(self, field: str) -> list[str]:
-        every = [one.verdict for one in (self.whole, *self.patches) if one.verdict is not None and one.verdict.worth_fuzzing]
+        every = [patch.verdict for patch in (self.whole, *self.patches) if patch.verdict is not None and patch.verdict.worth_fuzzing]
         return list(dict.fromkeys(name for verdict in every for name in getattr(verdict, field)))
 
 
 def lines(series: JudgedSeries, *, verbose: bool = False) -> list[str]:
     """A line a patch, or every fact on each; then the whole."""
     if verbose:
-        found = [line for one in (*series.patches, series.whole) for line in _facts(one)]
+        rows = [line for patch in (*series.patches, series.whole) for line in _facts(patch)]
     else:
-        found = table([(one.label, _said(one)) for one in series.patches])
-    found.append("")
-    found.append(f"{series.tally}; all together: {plain(_said(series.whole))}")
+        rows = table([(patch.label, _sentence(patch)) for patch in series.patches])
+    rows.append("")
+    rows.append(f"{series.tally}; all together: {plain(_sentence(series.whole))}")
     for title, names in (("aim at", series.symbols), ("kernel options", series.options), ("devices", series.devices)):
         if names:
-            found.append(f"  {title}: {plain(', '.join(names))}")
-    return found
+            rows.append(f"  {title}: {plain(', '.join(names))}")
+    return rows
 
 
 def document(series: JudgedSeries) -> dict[str, Any]:
     """The same as a JSON value."""
     return {
-        "Patches": [_document(one) for one in series.patches],
+        "Patches": [_document(patch) for patch in series.patches],
         "Series": _document(series.whole),
         "FocusSymbols": series.symbols,
         "EnableConfigs": series.options,
@@ -83,7 +83,7 @@ def document(series: JudgedSeries) -> dict[str, Any]:
 
 def render(title: str, series: JudgedSeries, runs: Mapping[int, str]) -> str:
     """The page. `runs` are addresses, relative to it, of pages on how a model judged a patch, by the patch's place."""
-    rows = [_row(number, one, runs.get(number - 1, "")) for number, one in enumerate((*series.patches, series.whole), 1)]
+    rows = [_row(number, patch, runs.get(number - 1, "")) for number, patch in enumerate((*series.patches, series.whole), 1)]
     patches = rows[:-1]
     return page.written(
         "series.html",
@@ -98,23 +98,23 @@ def render(title: str, series: JudgedSeries, runs: Mapping[int, str]) -> str:
     )
 
 
-def _row(number: int, one: JudgedPatch, run: str) -> dict[str, Any]:
-    verdict = to_document(one.verdict) if one.verdict is not None else {}
+def _row(number: int, patch: JudgedPatch, run: str) -> dict[str, Any]:
+    verdict = to_document(patch.verdict) if patch.verdict is not None else {}
     facts = [
         (fact.claim, f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path, fact.text)
-        for fact in (one.verdict.evidence if one.verdict is not None else ())
+        for fact in (patch.verdict.evidence if patch.verdict is not None else ())
     ]
     return {
         "number": number,
-        "label": one.label,
+        "label": patch.label,
         "worth": page.worth(verdict),
         "headline": page.headline(verdict),
         "verdict": verdict,
-        "why": one.why,
-        "failed": one.failed,
+        "why": patch.why,
+        "failed": patch.failed,
         "facts": facts,
-        "tokens": one.verdict.tokens.total if one.verdict is not None else 0,
-        "seconds": one.seconds,
+        "tokens": patch.verdict.tokens.total if patch.verdict is not None else 0,
+        "seconds": patch.seconds,
         "run": run,
     }
 
@@ -124,9 +124,9 @@ def _facts(one: JudgedPatch) -> list[str]:
     return [plain(one.label), *(f"  {line}" for line in said)]
 
 
-def _said(one: JudgedPatch) -> str:
-    return one_line(one.verdict) if one.verdict is not None else one.why
+def _sentence(patch: JudgedPatch) -> str:
+    return one_line(patch.verdict) if patch.verdict is not None else patch.why
 
 
-def _document(one: JudgedPatch) -> dict[str, Any]:
-    return {"Label": one.label, **(to_document(one.verdict) if one.verdict is not None else {"NoVerdict": one.why})}
+def _document(patch: JudgedPatch) -> dict[str, Any]:
+    return {"Label": patch.label, **(to_document(patch.verdict) if patch.verdict is not None else {"NoVerdict": patch.why})}

@@ -21,11 +21,11 @@ def table(spans: Sequence[Span]) -> Iterator[str]:
         took = f"{span.seconds:8.2f}" if span.finished else "  not over"
         yield f"{f'{span.seq}/{span.nesting}':>7}  {span.type:6}  {took}  {tokens or '':>8}  {name}{_short(span)}"
     for kind, title in (("llm", "models"), ("tool", "tools")):
-        found = totals(spans, kind)
-        if found:
+        sums = totals(spans, kind)
+        if sums:
             yield ""
             yield f"{title:40}  {'calls':>6}  {'tokens':>9}  {'each':>7}  {'seconds':>8}  {'each':>7}"
-        for name, (calls, tokens, seconds) in sorted(found.items()):
+        for name, (calls, tokens, seconds) in sorted(sums.items()):
             yield f"{plain(name)[:40]:40}  {calls:6}  {tokens or '':>9}  {tokens // calls or '':>7}  {seconds:8.2f}  {seconds / calls:7.2f}"
 
 
@@ -77,11 +77,13 @@ def readable(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and value:
-        return "\n".join(f"{key}:{chr(10) if isinstance(one, str) and chr(10) in one else ' '}{_inner(one)}" for key, one in value.items())
+        return "\n".join(
+            f"{key}:{chr(10) if isinstance(entry, str) and chr(10) in entry else ' '}{_inner(entry)}" for key, entry in value.items()
+        )
     return json.dumps(value, ensure_ascii=False)
 
 
 def _inner(value: Any) -> str:
-    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
         return ", ".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)

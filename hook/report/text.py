@@ -33,7 +33,7 @@ def plain(text: str, *, tabs: bool = False) -> str:
     """
     spaces = "\n" if tabs else "\n\t"
     shown = "".join(" " if char in spaces else char if char == "\t" or not _is_control(char) else "" for char in text)
-    return _COMMAND.sub(lambda found: f"{found[0]} ", shown) if "::" in shown or "##" in shown else shown
+    return _COMMAND.sub(lambda match: f"{match[0]} ", shown) if "::" in shown or "##" in shown else shown
 
 
 def _is_control(char: str) -> bool:
@@ -132,7 +132,7 @@ def _cost(verdict: Verdict) -> str:
 def table(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Several changes: (label, verdict or what is said instead of one), a line each."""
     width = min(60, max((len(plain(label)) for label, _ in rows), default=0))
-    return [f"{_fitted(plain(label), width)}  {plain(said)}" for label, said in rows]
+    return [f"{_fitted(plain(label), width)}  {plain(sentence)}" for label, sentence in rows]
 
 
 def columns(rows: Sequence[Sequence[str]], left: int) -> list[str]:

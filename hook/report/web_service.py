@@ -71,8 +71,8 @@ def ask(service: WebService, method: str, place: str, body: object = None) -> An
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=_SECONDS) as answer:
             data = answer.read(_MOST_ANSWER_BYTES + 1)
     except urllib.error.HTTPError as wrong:
-        said = plain(clean.text(wrong.read(2000).decode("utf-8", "replace")))[:200]
-        raise ServiceFailed(f"{service.host} answers {wrong.code} to {method} {place.split('?')[0]}: {said}") from None
+        reply = plain(clean.text(wrong.read(2000).decode("utf-8", "replace")))[:200]
+        raise ServiceFailed(f"{service.host} answers {wrong.code} to {method} {place.split('?')[0]}: {reply}") from None
     except (OSError, http.client.HTTPException) as wrong:
         why = getattr(wrong, "reason", None) or wrong
         raise ServiceFailed(f"{service.host} cannot be asked: {plain(clean.text(str(why)))}") from None

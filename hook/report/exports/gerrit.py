@@ -49,10 +49,10 @@ FORM = ExportForm("gerrit", "a review of the change in Gerrit; without --post, w
 
 def review(item: Item, repo: Repository) -> dict[str, Any]:
     """The ReviewInput for a commit."""
-    said = "\n".join(["patch-triage:", *paragraph(item.verdict), f"  ChangeId {item.verdict.change_id}"])
-    found: dict[str, Any] = {"tag": _TAG, "message": said[:_MOST_CHARACTERS], "omit_duplicate_comments": True}
+    message = "\n".join(["patch-triage:", *paragraph(item.verdict), f"  ChangeId {item.verdict.change_id}"])
+    content: dict[str, Any] = {"tag": _TAG, "message": message[:_MOST_CHARACTERS], "omit_duplicate_comments": True}
     if not item.verdict.worth_fuzzing:
-        return found  # one line is enough of a harmless change
+        return content  # one line is enough of a harmless change
     comments: dict[str, list[dict[str, Any]]] = {}
     for fact in item.verdict.evidence[:_MOST_COMMENTS]:
         place = fact.place
@@ -60,15 +60,15 @@ def review(item: Item, repo: Repository) -> dict[str, Any]:
         if side:
             about = {"line": place.line, "message": plain(f"patch-triage: {fact.claim}"), "unresolved": False}
             comments.setdefault(place.path, []).append(about | ({"side": _PARENT} if side == _PARENT else {}))
-    return found | ({"comments": comments} if comments else {})
+    return content | ({"comments": comments} if comments else {})
 
 
 def post(server: WebService, change: str, commit: str, content: dict[str, Any]) -> bool:
     """Post a review; False where our last message on the change says the same. Raises ServiceFailed."""
     place = f"changes/{urllib.parse.quote(change, safe='~')}"
     there = ask(server, "GET", f"{place}/messages")
-    mine = [one for one in there if isinstance(one, dict) and one.get("tag") == _TAG] if isinstance(there, list) else []
-    if mine and content["message"] in str(mine[-1].get("message")):
+    ours = [entry for entry in there if isinstance(entry, dict) and entry.get("tag") == _TAG] if isinstance(there, list) else []
+    if ours and content["message"] in str(ours[-1].get("message")):
         return False
     ask(server, "POST", f"{place}/revisions/{commit}/review", content)
     return True
@@ -88,8 +88,8 @@ def _blob(repo: Repository, revision: str, path: str) -> str:
 
 
 def _change(server: WebService, commit: str) -> str:
-    found = ask(server, "GET", f"changes/?{urllib.parse.urlencode({'q': f'commit:{commit}', 'n': 2})}")
-    ids = [one.get("id") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    matches = ask(server, "GET", f"changes/?{urllib.parse.urlencode({'q': f'commit:{commit}', 'n': 2})}")
+    ids = [entry.get("id") for entry in matches if isinstance(entry, dict)] if isinstance(matches, list) else []
     if len(ids) != 1 or not isinstance(ids[0], str):
         many = "more than one change has" if ids else "no change has"
         raise ServiceFailed(f"{server.host}: {many} {commit[:12]}: name it with --change, or upload the commit first")

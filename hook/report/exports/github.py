@@ -55,7 +55,7 @@ def summary(items: Sequence[Item]) -> str:
     text = "| commit | verdict | where |\n|---|---|---|\n"
     for number, item in enumerate(items):
         facts = item.verdict.evidence[:_MOST_FACTS]
-        where = "<br>".join(_cell(f"{one.place.path}:{one.place.line}" if one.place.line else one.place.path) for one in facts)
+        where = "<br>".join(_cell(f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path) for fact in facts)
         row = f"| {_cell(f'{item.commit[:12]} {item.subject}')} | {_cell(one_line(item.verdict))} | {where} |\n"
         if len((text + row).encode()) > _MOST_SUMMARY_BYTES - 100:
             return text + f"\nand {len(items) - number} more\n"

@@ -51,9 +51,9 @@ FORM = ExportForm("patchwork", "a check on the patch in Patchwork; without --pos
 def _linked(export: Export, commit: str) -> str:
     """The Message-ID that the commit itself names. Raises CannotExport."""
     message = export.repo.run("log", "-1", "--format=%B", "--encoding=UTF-8", commit)
-    if not (found := message_id(message)):
+    if not (identity := message_id(message)):
         raise CannotExport(f"{commit[:12]} has no Link: with a Message-ID: name its patch with --id or --message-id")
-    return found
+    return identity
 
 
 def _server(export: Export) -> WebService:
@@ -69,34 +69,38 @@ def check(item: Item, patchwork: PatchworkSettings) -> dict[str, str]:
     """The check for a commit, as it is posted. Raises ServiceFailed where the context is no slug."""
     if not _CONTEXT.match(patchwork.context):
         raise ServiceFailed(f"patchwork.context: {patchwork.context[:60]!r} is not made of at most 255 letters, digits, - and _")
-    said = one_line(item.verdict)
-    said = said if len(said) <= _MOST_DESCRIPTION else f"{said[: _MOST_DESCRIPTION - 1]}…"
-    found = {"state": str(attention(item.verdict)), "context": patchwork.context, "description": said}
-    return found | ({"target_url": patchwork.target_url} if patchwork.target_url else {})
+    description = one_line(item.verdict)
+    description = description if len(description) <= _MOST_DESCRIPTION else f"{description[: _MOST_DESCRIPTION - 1]}…"
+    result = {"state": str(attention(item.verdict)), "context": patchwork.context, "description": description}
+    return result | ({"target_url": patchwork.target_url} if patchwork.target_url else {})
 
 
 def message_id(message: bytes) -> str:
     """The Message-ID in the last Link: of a commit message, empty if none names one."""
-    found = _LINK.findall(message.decode("utf-8", "replace"))
-    return str(found[-1]) if found else ""
+    links = _LINK.findall(message.decode("utf-8", "replace"))
+    return str(links[-1]) if links else ""
 
 
-def patch_id(server: WebService, wanted: str) -> int:
+def patch_id(server: WebService, identity: str) -> int:
     """The number of the patch with a Message-ID. Raises ServiceFailed."""
-    found = ask(server, "GET", f"patches/?{urllib.parse.urlencode({'msgid': wanted.strip('<>')})}")
-    numbers = [one.get("id") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    matches = ask(server, "GET", f"patches/?{urllib.parse.urlencode({'msgid': identity.strip('<>')})}")
+    numbers = [entry.get("id") for entry in matches if isinstance(entry, dict)] if isinstance(matches, list) else []
     if len(numbers) != 1 or not isinstance(numbers[0], int):
-        raise ServiceFailed(f"{server.host} knows {len(numbers) or 'no'} patches with Message-ID {wanted}")
+        raise ServiceFailed(f"{server.host} knows {len(numbers) or 'no'} patches with Message-ID {identity}")
     return numbers[0]
 
 
-def post(server: WebService, number: int, what: dict[str, str]) -> bool:
+def post(server: WebService, number: int, content: dict[str, str]) -> bool:
     """Post a check; False where the last one of our context says the same already. Raises ServiceFailed."""
     place = f"patches/{number}/checks/"
-    there = ask(server, "GET", f"{place}?{urllib.parse.urlencode({'context': what['context']})}")
-    mine = [one for one in there if isinstance(one, dict) and one.get("context") == what["context"]] if isinstance(there, list) else []
-    last = max(mine, key=lambda one: (str(one.get("date", "")), one["id"] if isinstance(one.get("id"), int) else 0), default={})
-    if all(last.get(key) == what.get(key) for key in ("state", "description")):
+    there = ask(server, "GET", f"{place}?{urllib.parse.urlencode({'context': content['context']})}")
+    ours = (
+        [entry for entry in there if isinstance(entry, dict) and entry.get("context") == content["context"]]
+        if isinstance(there, list)
+        else []
+    )
+    last = max(ours, key=lambda entry: (str(entry.get("date", "")), entry["id"] if isinstance(entry.get("id"), int) else 0), default={})
+    if all(last.get(key) == content.get(key) for key in ("state", "description")):
         return False
-    ask(server, "POST", place, what)
+    ask(server, "POST", place, content)
     return True

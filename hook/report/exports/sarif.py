@@ -78,10 +78,10 @@ def _rule(verdict: Verdict) -> str:
 
 def _place(place: Place) -> dict[str, Any]:
     path = unquoted(os.fsencode(place.path))
-    found: dict[str, Any] = {"artifactLocation": {"uri": urllib.parse.quote(path), "uriBaseId": _ROOT}}
+    location: dict[str, Any] = {"artifactLocation": {"uri": urllib.parse.quote(path), "uriBaseId": _ROOT}}
     if place.line:
-        found["region"] = {"startLine": place.line}
-    return found
+        location["region"] = {"startLine": place.line}
+    return location
 
 
 def _text(value: Any) -> Any:
@@ -89,5 +89,5 @@ def _text(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
-        return {key: _text(one) for key, one in value.items()}
-    return [_text(one) for one in value] if isinstance(value, list) else value
+        return {key: _text(entry) for key, entry in value.items()}
+    return [_text(entry) for entry in value] if isinstance(value, list) else value

@@ -102,19 +102,19 @@ def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[s
     What a function was changed into is only named where `symbols` prove that it is there: the compiler may have inlined it.
     """
     worth = [item for item in items if item.verdict.worth_fuzzing]
-    said: list[str] = []
+    remarks: list[str] = []
     together = {group[0]: group for item in worth for group in item.verdict.focus_groups}
-    focus = _functions(_union(item.symbols for item in worth), together, symbols, said)
+    focus = _functions(_union(item.symbols for item in worth), together, symbols, remarks)
     for name in _union(item.verdict.focus_symbols for item in worth):
         if not any(name in item.symbols for item in worth):
-            said.append(f"{name} is left out: nothing shows that it has an address in instrumented code")
+            remarks.append(f"{name} is left out: nothing shows that it has an address in instrumented code")
     modified = []
     if symbols is not None:
         changed = [name for name in _union(item.verdict.changed_functions for item in worth) if function(name) not in focus]
         modified = _functions(changed, {}, symbols, [])
     paths = _union(item.files for item in worth)
     defined = {path: names for item in worth for path, names in item.functions.items()}
-    files = _files(paths, symbols, defined, said)
+    files = _files(paths, symbols, defined, remarks)
     includes = _files([path for path in _union(item.includers for item in worth) if path not in paths], symbols, defined, [])
     areas: list[dict[str, Any]] = []
     for name, kind, filters, weight in (
@@ -127,7 +127,7 @@ def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[s
             areas.append({"name": name, "filter": {kind: filters}, "weight": weight})
     if areas:
         areas.append({"weight": _REST_WEIGHT})  # without it all other code would not count at all
-    return {"focus_areas": areas}, said
+    return {"focus_areas": areas}, remarks
 
 
 def merged(text: str, ours: dict[str, Any]) -> tuple[str, int]:
@@ -148,8 +148,12 @@ def merged(text: str, ours: dict[str, Any]) -> tuple[str, int]:
     if not isinstance(there, list) or not all(isinstance(area, dict) for area in there):
         raise CannotMerge("its experimental.focus_areas is not a list of areas")
     kept = [area for area in there if area.get("name") not in _OURS]
-    added = [area for area in ours["focus_areas"] if area.get("filter") or not any(not one.get("filter") for one in kept)]
-    inner["focus_areas"] = [*(one for one in kept if one.get("filter")), *added, *(one for one in kept if not one.get("filter"))]
+    added = [area for area in ours["focus_areas"] if area.get("filter") or not any(not present.get("filter") for present in kept)]
+    inner["focus_areas"] = [
+        *(present for present in kept if present.get("filter")),
+        *added,
+        *(present for present in kept if not present.get("filter")),
+    ]
     return json.dumps(config, indent="\t", ensure_ascii=False) + "\n", len(_COMMENT.findall(text))
 
 
@@ -164,38 +168,38 @@ def quoted(text: str) -> str:
     return _SPECIAL.sub(lambda match: "\\" + match[0], text)
 
 
-def _functions(names: Iterable[str], together: Mapping[str, Sequence[str]], symbols: Symbols | None, said: list[str]) -> list[str]:
+def _functions(names: Iterable[str], together: Mapping[str, Sequence[str]], symbols: Symbols | None, remarks: list[str]) -> list[str]:
     """The filters for functions; `together` has those that may be inlined, each with its callers."""
-    found = []
-    text = "\n".join(one.name for one in symbols.functions) if symbols else ""
+    filters = []
+    text = "\n".join(symbol.name for symbol in symbols.functions) if symbols else ""
     for name in names:
         if not _SYMBOL.match(name):
-            said.append(f"{name[:60]!r} is left out: no name of a function")
+            remarks.append(f"{name[:60]!r} is left out: no name of a function")
         elif symbols is None:
-            found.append(function(*(one for one in together.get(name, (name,)) if _SYMBOL.match(one))))
+            filters.append(function(*(symbol for symbol in together.get(name, (name,)) if _SYMBOL.match(symbol))))
         else:
             built = re.findall(f"(?m)^{re.escape(name)}(?:\\.(?:isra|constprop|part|cold|llvm)\\..*)?$", text)
             if not built:
-                said.append(f"{name} is left out: this kernel has no such function (inlined, or not built)")
+                remarks.append(f"{name} is left out: this kernel has no such function (inlined, or not built)")
             elif symbols.covered is not None and not symbols.covered.intersection(built):
-                said.append(f"{name} is left out: this kernel was built without coverage points in it")
+                remarks.append(f"{name} is left out: this kernel was built without coverage points in it")
             else:
-                found.append(function(name))
-    return found
+                filters.append(function(name))
+    return filters
 
 
-def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, Collection[str]], said: list[str]) -> list[str]:
-    found = []
+def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, Collection[str]], remarks: list[str]) -> list[str]:
+    filters = []
     for path in paths:
         if symbols is not None and not symbols.holds(path, defined.get(path, ())):
-            said.append(f"{path} is left out: this kernel holds no function of it with a coverage point")
+            remarks.append(f"{path} is left out: this kernel holds no function of it with a coverage point")
         elif not path.isprintable():
             # JSON holds no bytes outside of UTF-8: what syz-manager read in their place would match nothing
-            said.append(f"{path} is left out: its name holds bytes that are no text")
+            remarks.append(f"{path} is left out: its name holds bytes that are no text")
         else:
-            found.append(f"^{quoted(path)}$")
-    return found
+            filters.append(f"^{quoted(path)}$")
+    return filters
 
 
 def _union(lists: Iterable[Iterable[str]]) -> list[str]:
-    return list(dict.fromkeys(one for names in lists for one in names))
+    return list(dict.fromkeys(entry for names in lists for entry in names))
