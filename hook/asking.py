@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable
 
@@ -35,6 +36,7 @@ class Asking(msgspec.Struct, frozen=True):
 
 
 NO_MODEL = "no model is set up (agent.base_url)"
+NO_CLIENT = "asking a model is an extra: `pipx install 'patch-triage[agent]'`, or `pip install openai` beside the program"
 NOT_YET = "not asked yet: `--wait` asks, and so does a push"
 NOT_ASKED = Asking(mode="never")
 BEFORE_COMMIT = Asking(mode="never", at_commit=True)
@@ -52,6 +54,8 @@ def refusal(change: Change, settings: Settings, asking: Asking) -> str:
     """Why no model may be asked about this change; empty if one may."""
     if not settings.agent.base_url:
         return NO_MODEL
+    if importlib.util.find_spec("openai") is None:
+        return NO_CLIENT
     from hook.agent import consent
 
     paths = sorted({path for file in change.patch.files for path in (file.old_path, file.path)})
