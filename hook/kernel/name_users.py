@@ -14,6 +14,7 @@ from hook.source.tree import Source
 
 _LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
 _CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "security")  # where system calls are near
+_MOST_SEARCHES = 200  # of a small tree without a word index, each of which is a git grep
 _INCLUDED = lazy_re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w.-]+\.c)"')
 
 
@@ -24,7 +25,7 @@ class NameUsers:
         self.source, self.units, self.environment = source, units, environment
         self._kbuild = kbuild
         self._most = most_files  # in which the callers of one name are looked for
-        self._everywhere: dict[str, list[str]] = {}
+        self._everywhere: dict[str, list[str] | None] = {}  # None: not known
         self._holding: dict[str, list[str]] = {}
         self._together: dict[str, list[str]] = {}
         self.cut = False  # whether some file was left out
@@ -43,8 +44,9 @@ class NameUsers:
 
     def holding(self, name: str) -> list[str]:
         """The C files of the kernel for the target that may hold a name."""
+        found = self.everywhere(name)  # each time: it says whether that is all
         if name not in self._holding:
-            self._holding[name] = [path for path in self.everywhere(name) if self.is_of_the_kernel(path)]
+            self._holding[name] = [path for path in found if self.is_of_the_kernel(path)]
         return self._holding[name]
 
     def is_of_the_kernel(self, path: str) -> bool:
@@ -55,12 +57,16 @@ class NameUsers:
         """The files of any kind that may hold a name."""
         if name not in self._everywhere:
             self._everywhere[name] = self._look_up(name)
-        return self._everywhere[name]
-
-    def _look_up(self, name: str) -> list[str]:
-        found = holding(self.source, name)
+        found = self._everywhere[name]
         self.cut = self.cut or found is None
         return found or []
+
+    def _look_up(self, name: str) -> list[str] | None:
+        """As `everywhere`, None where it is not known."""
+        if len(self._everywhere) >= _MOST_SEARCHES and self.source.index is None and self.source.is_small:
+            self.source.safety.at_limit = True
+            return None
+        return holding(self.source, name)
 
     def together(self, path: str) -> list[str]:
         """The files that are compiled together with a .c file that no makefile names: another one includes it (kernel/sched/rt.c)."""
