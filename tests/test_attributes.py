@@ -1,4 +1,4 @@
-"""What a tree says of its own files in .gitattributes neither runs anything nor hides what a change does."""
+"""What a tree says of its own files in .gitattributes and .gitmodules neither runs anything nor hides what a change does."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def test_attributes_change_no_verdict_and_run_nothing(kernel: Kernel, tmp_path: 
         ("merge.own.driver", "true"),
     ):
         kernel.git("config", "--global", name, f"touch '{ran}'; {ends}")
+    kernel.git("config", "--global", "merge.default", "own")
     expected = verdicts(kernel, ran)
     for attribute in ATTRIBUTES:
         kernel.commit(".gitattributes", f"* {attribute}\n", "attributes")
@@ -72,3 +73,12 @@ def test_a_replaced_commit_is_judged_as_it_is(kernel: Kernel) -> None:
     kernel.git("replace", commit, harmless)
     assert "Documentation/x.rst" in kernel.git("show", "--stat", commit)
     assert kernel.triage("check", commit).startswith("worth fuzzing")
+
+
+def test_a_submodule_that_the_tree_calls_ignored_is_seen(kernel: Kernel) -> None:
+    first = kernel.commit(".gitmodules", '[submodule "x"]\n\tpath = mm/x\n\turl = .\n\tignore = all\n')
+    kernel.git("update-index", "--add", "--cacheinfo", f"160000,{first},mm/x")
+    kernel.stage(POOL, kernel.read(POOL) + "/* x */\n")
+    assert json.loads(kernel.triage("check", "--staged", "--format", "json"))["Functional"] == "unknown"
+    kernel.git("commit", "-qm", "x")
+    assert json.loads(kernel.triage("check", "HEAD", "--format", "json"))["Functional"] == "unknown"

@@ -24,6 +24,7 @@ REGULAR, EXECUTABLE, LINK, SUBMODULE, ABSENT = "100644", "100755", "120000", "16
 _RENAME_LIMIT = 400
 _DIFF_BYTES = 64 << 20  # of text that is read; beyond it the change stays open
 _RAW_BYTES = 512 << 10  # of the list of files, some 4000: of a longer one only the paths are looked at
+_SUBMODULES = "--ignore-submodules=none"  # a .gitmodules, in the index or at HEAD, has git leave out what it calls ignored
 _SECTION = lazy_re.compile(rb"^diff --git ", re.MULTILINE)
 
 
@@ -97,7 +98,7 @@ def read(repo: Repository, command: Sequence[str], limit_bytes: int = _DIFF_BYTE
     Past `limit_bytes` of text, or where a partial clone lacks a blob, the files are still all there and the hunks are not: `hunks_missing`
     says why. Raises CannotJudge when git cannot tell even which files changed.
     """
-    shape = ["--raw", "-z", "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-color"]
+    shape = ["--raw", "-z", "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-color", _SUBMODULES]
     text = ["-p", "--full-index", "--text", "-U3", "-M", f"-l{_RENAME_LIMIT}"]
     verb, *rest = command
     index = repo.index_path if verb == "diff-index" else None
@@ -192,6 +193,7 @@ def change_ids(repo: Repository, commits: Sequence[str]) -> dict[str, str]:
         "--no-renames",
         "--no-ext-diff",
         "--no-textconv",
+        _SUBMODULES,
         data="".join(f"{commit}\n" for commit in commits).encode(),
     )
     wanted = set(commits)
@@ -233,6 +235,7 @@ def patch_id(repo: Repository, made: Patch) -> str:
                 "--no-renames",
                 "--no-ext-diff",
                 "--no-textconv",
+                _SUBMODULES,
                 *rest,
                 limit_bytes=_DIFF_BYTES,
                 index=repo.index_path if verb == "diff-index" else None,

@@ -32,6 +32,9 @@ _SETTINGS = (
     "diff.orderFile=/dev/null",
     "diff.ignoreSubmodules=none",
     "diff.submodule=short",
+    "diff.default.binary=auto",
+    # the driver of files without attributes, for --remerge-diff: by a name that no configuration has, it is git's own
+    f"merge.default={os.urandom(8).hex()}",
     "log.showSignature=false",
     "gc.auto=0",
     "maintenance.auto=false",
