@@ -115,6 +115,8 @@ _APPLIES = lazy_re.compile(
 _CHANGES = lazy_re.compile(
     rb"(?m)^(?:diff --git |--- (?!$)|\+\+\+ |@@ -|[ +-]|(?:old|new|deleted file|new file) mode |(?:rename|copy) |literal |delta )[^\r\n]*"
 )
+_EDITS = lazy_re.compile(rb"(?m)^(?:[+-]|(?:old|new|deleted file|new file) mode |(?:rename|copy) |GIT binary |Binary )[^\r\n]*")
+_SIGNATURE = lazy_re.compile(rb"\n-- \r?\n.*\Z", re.DOTALL)
 _FROM_LINE = lazy_re.compile(rb"\A\s*>?From [^\n]*\n")
 _HEADER_LINE = lazy_re.compile(rb"[!-9;-~]+:|[ \t]")
 _MULTIPART = lazy_re.compile(rb"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
@@ -281,6 +283,12 @@ def _singles(mail: bytes) -> Iterator[bytes]:
         # an attachment made by format-patch has a head of its own; only its separator line must go
         own = re.sub(rb"\A>?From [^\n]*\n", b"", body.lstrip())
         yield own if _is_mail(own) else plain + text + b"\n---\n" + body
+
+
+def makes_edits_of(mailed: MailedPatch, diff: bytes) -> bool:
+    """Whether a mailed patch names the files and has the changed lines of a diff, in its order: their context may differ."""
+    sent = _SIGNATURE.sub(b"\n", mailed.as_git or mailed.diff)
+    return _EDITS.findall(sent[sent.find(b"diff --git ") :]) == _EDITS.findall(diff)
 
 
 def holds_diff(mail: bytes) -> bool:

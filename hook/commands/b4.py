@@ -122,10 +122,25 @@ def _of_mail(options: argparse.Namespace) -> Iterator[Told]:
         data, _ = mail("-")
         commits = dict(_tracked(repo))
         mine = commits.get(_message_id(data))
-        if mine:
+        if mine and _is_in_mail(objects, mine, data):
             yield from _of_commits(repo, objects, settings, [mine])
             return
         yield from _of_patches(repo, settings, data)
+
+
+def _is_in_mail(objects: Objects, commit: str, data: bytes) -> bool:
+    """Whether a tracked commit makes the change of the mail: whoever sends two mails chooses their Message-IDs."""
+    from hook.change import change
+    from hook.change import mail as mails
+    from hook.source import scratch
+
+    try:
+        with scratch.directory(objects.repo) as directory:
+            sent = mails.split(data, objects.repo, directory, mails.MAX_BYTES)
+        made = change.of_commit(objects, change.find_commit(objects, commit))
+    except (CannotJudge, change.NothingToJudge):
+        return False
+    return len(sent) == 1 and mails.makes_edits_of(sent[0], made.patch.diff)
 
 
 def _of_patches(repo: Repository, settings: config.Settings, data: bytes) -> Iterator[Told]:

@@ -252,6 +252,12 @@ def test_an_older_version_that_applies_beside_the_newer_leaves_both_open(kernel:
         assert isinstance(found, Unread) == (newer is beside)
 
 
+def test_a_mail_is_known_again_in_its_commit_by_the_lines_that_it_changes(series: Kernel, scratch: pathlib.Path) -> None:
+    (sent,) = split(series, scratch, formatted(series, "-1", "HEAD~1"))
+    for commit, same in (("HEAD~1", True), ("HEAD", False)):
+        assert mail.makes_edits_of(sent, os.fsencode(series.git("diff", "-M", "--full-index", f"{commit}~1", commit))) is same
+
+
 def test_a_mailbox_of_empty_mails_costs_no_process_for_each(kernel: Kernel, scratch: pathlib.Path) -> None:
     with pytest.raises(mail.NoPatch):
         split(kernel, scratch, b"From x Mon Sep 17 00:00:00 2001\n\n\n" * 29_000)

@@ -60,6 +60,19 @@ def review(kernel: Kernel, tmp_path: pathlib.Path, *options: str, **env: str) ->
     return json.loads(out.splitlines()[-1])
 
 
+def test_a_mail_that_bears_the_name_of_another_is_judged_itself(kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    three_patches(kernel)
+    kernel.git("branch", "b4/review/x")
+    commits = kernel.git("rev-list", "--reverse", "HEAD~3..HEAD").split()
+    tracking = {"series": {"first-patch-commit": commits[0], "change-id": "x"}, "patches": [{"header-info": {"msgid": "1@x"}}] * 2}
+    (tmp_path / "tracking").write_text(json.dumps(tracking))
+    kernel.git("checkout", "-q", "HEAD~3")
+    for commit, status in zip(commits[:2], ("warn", "pass"), strict=True):
+        mail = kernel.git("format-patch", "--stdout", "-1", commit).replace("Subject:", "Message-ID: <1@x>\nSubject:", 1)
+        (found,) = json.loads(kernel.triage("b4-review-check", data=mail, B4_TRACKING_FILE=str(tmp_path / "tracking")))
+        assert found["status"] == status, found
+
+
 @pytest.mark.parametrize("options", [(), ("--cover-letter",)])
 def test_b4s_check_runner_takes_our_results(kernel: Kernel, tmp_path: pathlib.Path, options: tuple[str, ...]) -> None:
     found = review(kernel, tmp_path, *options)
