@@ -29,11 +29,11 @@ repos:
 """
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+@pytest.fixture
+def published(tmp_path: pathlib.Path) -> pathlib.Path:
     """This project as a repository of one commit, as the framework would clone it."""
-    place = tmp_path_factory.mktemp("published") / "patch-triage"
-    place.mkdir()
+    place = tmp_path / "published" / "patch-triage"
+    place.mkdir(parents=True)
     for name in (".pre-commit-hooks.yaml", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, place)
     for folder in ("hook", "bin"):
@@ -45,29 +45,20 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return place
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tmp_path_factory.mktemp("pre-commit-home"))
-
-
-def framework(kernel: Kernel, cache: str, *args: str, ok: int = 0) -> str:
-    kernel.env["PRE_COMMIT_HOME"] = cache
+def framework(kernel: Kernel, *args: str, ok: int = 0) -> str:
     done = subprocess.run([str(PRE_COMMIT), *args], cwd=kernel.path, env=kernel.env, capture_output=True, text=True, check=False)
     assert done.returncode == ok, done.stdout + done.stderr
     return done.stdout
 
 
-def test_try_repo_prints_the_verdict(kernel: Kernel, published: pathlib.Path, cache: str) -> None:
-    kernel.stage("Documentation/mm/pool.rst", "Pool\n")
-    out = framework(kernel, cache, "try-repo", str(published), "patch-triage", "--verbose")
-    assert "patch-triage: not worth fuzzing: changes nothing that the kernel does: documentation (1 file)" in out
-
-
-def test_an_installed_config_makes_records(kernel: Kernel, published: pathlib.Path, cache: str, tmp_path: pathlib.Path) -> None:
+def test_an_installed_config_prints_the_verdict_and_makes_records(kernel: Kernel, published: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    kernel.env["PRE_COMMIT_HOME"] = str(tmp_path / "pre-commit-home")
     rev = subprocess.run(["git", "-C", str(published), "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     kernel.stage(".pre-commit-config.yaml", CONFIG.format(place=published, rev=rev))
     kernel.git("config", "patchtriage.record.format", "note,trailer")
-    framework(kernel, cache, "install")
+    framework(kernel, "install")
+    verdict = "patch-triage: not worth fuzzing: changes nothing that the kernel does: git and editor settings (1 file)"
+    assert verdict in framework(kernel, "run", "patch-triage", "--verbose")
     _, error = kernel.git_both("commit", "-qm", "use patch-triage")
     assert "patch-triage: not worth fuzzing: changes nothing that the kernel does: git and editor settings" in error
     assert "Worth-Fuzzing: no" in kernel.git("log", "-1", "--format=%B")
@@ -85,7 +76,7 @@ def test_an_installed_config_makes_records(kernel: Kernel, published: pathlib.Pa
     assert "push stopped by policy.block" in out + error
 
     series = ("run", "--hook-stage", "manual", "patch-triage-series", "--from-ref", "HEAD~1", "--to-ref", "HEAD")
-    out = framework(kernel, cache, *series, ok=1)
+    out = framework(kernel, *series, ok=1)
     assert "1 patch: 0 worth fuzzing, 1 open, 0 not" in out and "stopped by policy.block: unjudged" in out
     kernel.git("config", "--unset", "patchtriage.policy.block")
-    assert "Passed" in framework(kernel, cache, *series)
+    assert "Passed" in framework(kernel, *series)

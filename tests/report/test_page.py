@@ -82,19 +82,20 @@ class Page(html.parser.HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str, str]] = []
-        self.texts: dict[str, list[str]] = {}
+        self._pieces: dict[str, list[list[str]]] = {}
         self.wrong: list[str] = []
         self._open: list[str] = []
         self.feed(text)
         self.close()
         self.wrong += self._open
+        self.texts = {tag: ["".join(pieces) for pieces in texts] for tag, texts in self._pieces.items()}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += [(tag, name, value or "") for name, value in attrs]
         if tag not in EMPTY:
             self._open.append(tag)
-            self.texts.setdefault(tag, []).append("")
+            self._pieces.setdefault(tag, []).append([])
 
     def handle_endtag(self, tag: str) -> None:
         if not self._open or self._open.pop() != tag:
@@ -108,7 +109,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data: str) -> None:
         for tag in set(self._open):
-            self.texts[tag][-1] += data
+            self._pieces[tag][-1].append(data)
 
     def values(self, name: str) -> list[str]:
         return [value for _, one, value in self.attributes if one == name]

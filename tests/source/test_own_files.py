@@ -31,6 +31,7 @@ def used(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
     kernel = Kernel(base / "linux", first_kernel.env)
     kernel.git("config", "patchtriage.record.format", "note,trailer,file")
     kernel.install()
+    kernel.fork_in_hooks()
     commit = kernel.commit(POOL, kernel.read(POOL).replace("--pool->count", "--pool->count & 7"))
     kernel.triage("check", "-v")
     kernel.triage("index")
