@@ -4,17 +4,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/hypothesis
 
-.PHONY: demo test coverage lint docs soak conformance browser clean
+# What a rule about C or the tree is tested by: no hooks, no model, no program that is started for it.
+QUICK := tests/c tests/evidence tests/kernel tests/plan tests/syzlang tests/test_config.py tests/test_house.py
+# One more than processors: many tests wait for processes that they have started.
+PYTEST = $(BIN)/pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist worksteal
 
-# The environment is remade when what the project needs has changed.
-$(VENV)/.made: pyproject.toml
-	@echo "== making $(VENV) with $$($(PYTHON) --version)"
+.PHONY: demo test check-quick coverage lint docs soak conformance browser clean
+
+# The program alone, with what it needs; remade when that has changed.
+$(VENV)/.program: pyproject.toml
+	@echo "== making $(VENV) with $$($(PYTHON) --version), and installing the program and what it imports there"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# And what the tests need.
+$(VENV)/.made: $(VENV)/.program
+	@echo "== installing what the tests need"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: $(VENV)/.made
+demo: $(VENV)/.program
 	@$(BIN)/python tests/demo.py
 
 lint: $(VENV)/.made
@@ -25,16 +36,21 @@ lint: $(VENV)/.made
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-# An installed program is compiled; here it is done by hand, since the tests start it thousands of times.
+# An installed program is compiled; here it is done by hand, since the tests start it hundreds of times.
 test: lint
 	@$(BIN)/python -m compileall -q hook tests
-	@echo "== tests"
-	@$(BIN)/pytest -n auto --dist worksteal
+	@echo "== tests: some 5 minutes on two processors that have nothing else to do"
+	@$(PYTEST)
 	@echo "== all passed"
+
+# For the loop of a developer: half a minute. It leaves out the hooks, the commands, the model, reports, records, mail and the cluster.
+check-quick: lint
+	@echo "== the tests of rules and readers: half a minute"
+	@$(PYTEST) $(QUICK)
 
 # The tests once more, with the lines that none of them runs: it takes the processors two thirds longer.
 coverage: $(VENV)/.made
-	@$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
+	@$(PYTEST) --cov --cov-report=term
 
 # The manual, as HTML; a link that leads nowhere is an error. The tests build it too.
 docs: $(VENV)/.made
@@ -44,6 +60,7 @@ docs: $(VENV)/.made
 # More of the random sequences, and of the commits whose hooks are killed, than a person waits for.
 soak: $(VENV)/.made
 	@SEQUENCES=1000 $(BIN)/pytest tests/agent/test_loop.py -k whatever
+	@SEQUENCES=100 $(BIN)/pytest tests/source/test_index.py -k plain
 	@COMMITS=200 $(BIN)/pytest tests/test_failures.py -k killed
 	@KILLS=20 $(BIN)/pytest tests/bulk/test_kills.py
 
