@@ -57,6 +57,7 @@ _NO_NODE = lazy_re.compile(
     r"\b(\w+)\s*=\s*of_find_(?:matching_node\w*|compatible_node|node_by_\w+)\s*\([^;]*\);\s*if\s*\(\s*!\s*\1\s*\)\s*(?:\{[^{}]*)?return\b"
 )
 _INITCALL = lazy_re.compile(r"(?:module_init|\w*initcall\w*)\Z")
+_BY_NAME = "init_module"  # what a module runs first, which module_init() makes another name of its function
 # functions that, by their name, give other code something to call back
 _HANDING = lazy_re.compile(
     r"\w*register\w*|\w*notifier\w*|\w*_hook\w*|\w*subscribe\w*|request_\w*irq\w*|kthread_\w+|\w*schedule\w*|\w*queue_\w*work\w*"
@@ -102,6 +103,8 @@ def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str] = (),
     for path in members:
         for statement in _START.finditer(texts.get(path) or ""):
             reader.statement(path, statement)
+        if defined(texts, _BY_NAME, (path,)):
+            reader.start(path, _BY_NAME)
         for hidden, offset in hidden_starts(texts, path):
             reader.unknown.setdefault(hidden, (hidden, path, texts.line(path, offset)))
     reader.follow()
@@ -144,7 +147,7 @@ class _InitcallReader:
         elif arguments.startswith("void") or "{" in arguments or (name.endswith("EARLYCON_DECLARE") and not _INITCALL.match(name)):
             return  # a definition, or a console whose address the command line gives
         elif _INITCALL.match(name):
-            self._waiting.append((path, arguments.split(",")[0].strip()))
+            self.start(path, arguments.split(",")[0].strip())
         elif name == "module_dm":
             self._registers("dm", path, at)
         elif name.startswith(("kunit_test", "DECLARE_USB_FUNCTION")):
@@ -153,6 +156,10 @@ class _InitcallReader:
             self._registers(BUS_OF_SPELLING.get(macro[1] or macro[2], macro[1] or macro[2]), path, at, arguments)
         elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
             self.unknown.setdefault(name, (f"{name}() runs code of it without a device", path, self._texts.line(path, at)))
+
+    def start(self, path: str, function: str) -> None:
+        """Takes in an initcall."""
+        self._waiting.append((path, function))
 
     def follow(self) -> None:
         """Follows the initcalls through the functions of the object."""
@@ -306,6 +313,8 @@ def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
         for statement in _START.finditer(texts.get(path) or ""):
             if _INITCALL.match(statement[1]) and not statement[2].startswith("void") and "{" not in statement[2]:
                 initcalls.append((path, statement[2].split(",")[0].strip()))
+        if defined(texts, _BY_NAME, (path,)):
+            initcalls.append((path, _BY_NAME))
     return initcalls
 
 

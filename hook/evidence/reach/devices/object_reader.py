@@ -33,7 +33,7 @@ _WORDS = [
     "acpi_device_id", "export_symbol", "export_symbol_gpl", "subsys_initcall", "late_initcall", "device_initcall", "pci_driver",
     "platform_driver", "usb_driver", "auxiliary_driver", "i2c_driver", "arch_initcall", "fs_initcall", "core_initcall",
     "postcore_initcall", "rootfs_initcall", "module_param_cb", "module_param_call", "export_symbol_ns_gpl", "export_symbol_ns",
-    "module_auxiliary_driver", "declare_pci_fixup_final", "virtio_driver",
+    "module_auxiliary_driver", "declare_pci_fixup_final", "virtio_driver", "init_module",
 ]  # fmt: skip
 
 

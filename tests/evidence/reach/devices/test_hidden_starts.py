@@ -26,6 +26,8 @@ OPEN = {
     "constructor": "static void __attribute__((constructor)) it(void)\n{\n}",
     "system_call": "SYSCALL_DEFINE1(it, unsigned long, arg)\n{\n\treturn arg;\n}",
     "compat_system_call": "COMPAT_SYSCALL_DEFINE1(it, unsigned long, arg)\n{\n\treturn arg;\n}",
+    "init_module": "int init_module(void)\n{\n\treturn misc_register(&own_dev);\n}",
+    "instead_of_a_weak_one": "int own_quirk(void)\n{\n\treturn 0;\n}",
     "static_call": FUNCTION + "DEFINE_STATIC_CALL(core_calls, it);",
 }
 ASSIGNED_OPEN = {
@@ -62,6 +64,7 @@ ASSIGNED_OPEN = {
 OWN_FILES = {"class_groups": "class_register(&it);", "bus_groups": "bus_register(&it);", "drv_groups": "bus_register(&it);"}
 CLOSED = {
     "plain": FUNCTION,
+    "init_module_of_another": "extern int init_module(void);\nint other_quirk(void)\n{\n\treturn 0;\n}",
     "hidden": FUNCTION + "#if 0\ndevice_initcall(it);\n#endif\n#define unused(fn) other(fn)\nunused(it);",
     "other_macro": FUNCTION + '#define REG(a) static int reg_##a\nREG(one);\nMODULE_AUTHOR("a");\nEXPORT_NOTHING(it);',
     "pointer": "static int (*callback)(int);\nint (*callbacks[3])(void);",
@@ -185,6 +188,7 @@ def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
         kernel.write(f"drivers/net/{path}", content)
     kernel.write("include/linux/pci.h", PCI_H)
     kernel.write("include/linux/pci_ids.h", IDS_H)
+    kernel.write("kernel/quirk.c", "int __weak own_quirk(void)\n{\n\treturn 0;\n}\nint use(void)\n{\n\treturn own_quirk();\n}\n")
     kernel.write("include/linux/begin.h", "#define begin_of_kernel(fn) arch_initcall(fn)\n")
     kernel.write("drivers/net/Makefile", "".join(f"obj-$(CONFIG_TINYNET) += {path[:-2]}.o\n" for path in FILES if path.endswith(".c")))
     kernel.git("add", "-A", "-f")

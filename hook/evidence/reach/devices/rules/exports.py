@@ -42,15 +42,26 @@ class User(msgspec.Struct, frozen=True):
 
 
 def exported(texts: Texts, obj: Object, members: Sequence[str], is_module: bool, *, deep: bool) -> list[str]:
-    """What other objects can use: the exports, and with `deep`, of an object that is never a module, every function that is not static."""
+    """What other objects can use: the exports, and with `deep`, of an object that is never a module, every function that is not static.
+
+    Built in, an object that can be a module also stands in for weak functions of others.
+    """
     names: dict[str, None] = {}
     for path in members:
         text = texts.get(path) or ""
         if "EXPORT_" in text:
             names |= dict.fromkeys(name[0] or name[1] for name in _EXPORT.findall(text))
-        if not is_module and deep:
-            names |= dict.fromkeys(texts.once(("not static", path), functools.partial(_names, texts, path)))
+        if deep:
+            not_static = texts.once(("not static", path), functools.partial(_names, texts, path))
+            names |= dict.fromkeys(name for name in not_static if not is_module or _is_weak_elsewhere(texts, name, path))
     return [name for name in names if name not in ("init_module", "cleanup_module", "main") and not name.startswith("__packed")]
+
+
+def _is_weak_elsewhere(texts: Texts, name: str, path: str) -> bool:
+    """Whether another file defines a function as a weak one, which gives way to that of this file."""
+    weak = re.compile(rf"(?:\b__weak\b|\bweak\b)[^;{{}}]*\b{re.escape(name)}\s*\(|\b__weak\s+{re.escape(name)}\b")
+    others = [other for other in texts.defining(name) if other != path and other.endswith(".c")]
+    return any(weak.search(texts.get(other) or "") for other in others)
 
 
 def is_guessed(texts: Texts, members: Sequence[str], name: str) -> bool:
