@@ -6,6 +6,7 @@ people.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from hook.evidence.reach.answer import Reach, any_of, no, unknown
@@ -17,6 +18,7 @@ from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import device_creators, driver_tables, exports, rc_keymaps, registrations, symbol_users
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kernel import Kernel
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import TooManyFiles
 from hook.source.tree import Source
 from hook.source.words import is_number
@@ -25,7 +27,8 @@ from hook.verdict import Answer, Fact
 FILES_OF_A_QUESTION = 1000  # of one question, after which no further object is begun
 _MOST_TO_END = 2  # times that, to finish the objects that were begun
 _MOST_INCLUDERS = 16  # files that include a changed header
-_NEAR = 3  # leading folders that a file shares with one that includes it
+_NEAR = 3  # leading folders that a file shares with one that includes it by its name alone
+_MOST_FAR = 80  # files in other folders that have the names of a file and of its directory
 _DRIVERS = ("drivers/", "sound/")
 
 # in the order in which they are asked: first the rules that read the object alone
@@ -91,6 +94,8 @@ class Drivers:
         if not objects:
             return unknown(f"not known: which object {path} is linked into")
         reach = any_of([self._of_part(obj, path) for obj in objects])
+        if reach.answer is Answer.NO and not path.endswith(".h") and len(self._far(path)) > _MOST_FAR:
+            return unknown(f"not known: which file of another folder includes {path}")
         if reach.answer is Answer.NO and not path.startswith(_DRIVERS):
             # system calls, linker sections and assembly lead into core code without a name that could be searched
             return unknown(f"no call path into {path} from user space was found, and it is no driver")
@@ -129,16 +134,22 @@ class Drivers:
         return _reach(obj, self._solver.standing(obj))
 
     def _beside(self, path: str) -> list[Object]:
-        """The objects of other C files near it that include one which has objects of its own (sound/pci/ens1371.c)."""
+        """The objects of other C files that include one which has objects of its own (sound/pci/ens1371.c)."""
         folders, _, name = path.rpartition("/")
-        near = "/".join(folders.split("/")[:_NEAR]) + "/"
-        words = [[word.lower()] for word in re.findall(r"\w+", name[:-2]) if not (word[0].isdigit() and is_number(word))]
-        holding = self.texts.holding([*words, ["include"]]) or ()
+        holding = self.texts.holding([*_words(name[:-2]), ["include"]]) or ()
         form = re.compile(
             rb'(?m)^[ \t]*#[ \t]*include[ \t]*["<](?:[^">\n]*/)?' + re.escape(name.encode("utf-8", "surrogateescape")) + rb'[">]'
         )
-        texts = self.texts.written([file for file in holding if file.startswith(near) and file.endswith(".c") and file != path])
+        near = [file for file in holding if file.startswith(_near(folders)) and file.endswith(".c") and file != path]
+        texts = self.texts.written([*near, *self._far(path)[:_MOST_FAR]])
         return [obj for file, data in texts if form.search(data) for obj in self._reader.objects(file)]
+
+    def _far(self, path: str) -> list[str]:
+        """The C files far from one that may include it, by a path that names its directory."""
+        folders, _, name = path.rpartition("/")
+        holding = self.texts.holding([*_words(name), *_words(folders.rpartition("/")[2]), ["include"]]) or ()
+        is_kernel = functools.partial(in_kernel, srcarch=self._reader.srcarch, without=NO_KERNEL_CODE)
+        return [file for file in holding if file.endswith(".c") and not file.startswith(_near(folders)) and is_kernel(file)]
 
     def _including(self, path: str) -> list[Object]:
         """The objects whose files include this one, where they are few."""
@@ -159,6 +170,14 @@ class Drivers:
                 return []
             objects |= {obj.path: obj for obj in of_file}
         return list(objects.values())
+
+
+def _words(name: str) -> list[list[str]]:
+    return [[word.lower()] for word in re.findall(r"\w+", name) if not (word[0].isdigit() and is_number(word))]
+
+
+def _near(folders: str) -> str:
+    return "/".join(folders.split("/")[:_NEAR]) + "/"
 
 
 def _reach(obj: Object, standing: Standing) -> Reach:

@@ -52,6 +52,7 @@ obj-$(CONFIG_HIDDEV) += hiddev.o
 obj-$(CONFIG_GPIOX) += gpiox.o
 obj-$(CONFIG_CELL) += cell.o madebyswitch.o
 obj-$(CONFIG_CELLMAKER) += cellmaker.o
+obj-$(CONFIG_TWICE) += farpart.o
 obj-$(CONFIG_GOODLIB) += goodlib.o
 obj-$(CONFIG_BADLIB) += badlib.o
 obj-$(CONFIG_MISCD) += miscd.o
@@ -142,6 +143,9 @@ module_platform_driver(gpiox_driver);
     "drivers/net/badlib.c": "int badlib_send(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(badlib_send);\n",
     "drivers/net/one_main.c": pci_driver("one", "\t{ PCI_VDEVICE(INTEL, 0x100e) },", "int one(void)\n{\n\treturn goodlib_send();\n}"),
     "drivers/net/two_main.c": pci_driver("two", CHELSIO, "int two(void)\n{\n\treturn badlib_send();\n}"),
+    "drivers/net/farpart.c": pci_driver("farpart", CHELSIO),
+    "drivers/block/Makefile": "obj-$(CONFIG_TWICE) += all.o\n",
+    "drivers/block/all.c": pci_driver("all", "\t{ PCI_VDEVICE(INTEL, 0x100e) },", '#include "../net/farpart.c"'),
     "drivers/net/shared.c": "int shared(void)\n{\n\treturn 0;\n}\n",
     "drivers/net/miscd.c": pci_driver(
         "miscd", CHELSIO, "static struct miscdevice miscd_dev = { .fops = 0 };",
@@ -367,6 +371,13 @@ def test_conditionals_between_the_lines_of_a_table_hide_none(ask: Ask) -> None:
 def test_a_file_of_two_objects_is_yes_if_one_is(ask: Ask) -> None:
     assert of(ask, "shared.c").answer is Answer.YES
     assert of(ask, "two_main.c").answer is Answer.NO
+
+
+def test_a_file_that_one_of_another_folder_includes_is_what_that_is(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of(ask, "farpart.c").answer is Answer.YES
+    ask.begin_question()
+    monkeypatch.setattr(drivers, "_MOST_FAR", -1)
+    assert of(ask, "two_main.c").answer is Answer.UNKNOWN
 
 
 def test_a_driver_on_another_drivers_bus_is_no_where_that_is(ask: Ask) -> None:
