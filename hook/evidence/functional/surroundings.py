@@ -20,6 +20,7 @@ from hook.evidence.functional import common_headers
 from hook.evidence.functional.file_scope import METADATA
 from hook.evidence.functional.logs import logging_calls
 from hook.kernel import own_headers
+from hook.kernel.kbuild import compiler_flags
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source.grep import holding, together
 from hook.source.tree import Source
@@ -44,7 +45,6 @@ _ALWAYS_INCLUDED = frozenset(("compiler-version.h", "compiler_types.h", "kconfig
 _MOST_INCLUDERS = 60  # files that are looked into for an include of this one, by its name alone
 _MOST_READ = 2000  # files that have its name in them and may be meant
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
-_ADDED, _OWN_PLACE = lazy_re.compile(rb"-I[ \t]*([^\s]+)"), lazy_re.compile(r"\$[({](?:src|obj)[)}]")
 _MOST_MACROS = 60  # looked up for one file
 # these make strings of what they are given for messages alone
 _MESSAGES = lazy_re.compile(
@@ -265,9 +265,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         adding = []
         for path, blob in zip(makefiles, self.source.files(makefiles), strict=True):
             above = posixpath.dirname(path)
-            added = _ADDED.findall(blob.data or b"") if blob is not None else []
-            places = [_OWN_PLACE.sub(above, place.decode("utf-8", "replace")).removeprefix("$(srctree)/") for place in added]
-            if blob is None or blob.data is None or any(_may_be(posixpath.normpath(place), directory) for place in places):
+            if blob is None or blob.data is None or compiler_flags.may_search(blob.data, above, directory):
                 adding.append(f"{above}/")
         return adding
 
@@ -367,9 +365,3 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         if name not in self._found:
             self._found[name] = holding(self.source, name)
         return self._found[name]
-
-
-def _may_be(place: str, directory: str) -> bool:
-    """Whether what -I names may be a directory: by its end where a variable begins it."""
-    end = re.split(r"[)}]", place)[-1].rstrip("/")
-    return f"/{directory}".endswith(end) if "$" in place else place == directory

@@ -16,6 +16,8 @@ _MOST_FILES = 100  # of the directory, or that may name a file of it
 _INCLUDED = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*include\w*[ \t]*[\"<](?:[^\"<>\n]*/)?([^/\"<>\n]+)[\">]")  # the last part of each path
 _BY_MACRO = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*include\w*[ \t]+\w")
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)[^/]*\Z|[^/]+\.mk\Z")
+# a directory of includes, or what other makefiles may make one of, by a variable that kbuild does not set itself
+_BY_VARIABLE = lazy_re.compile(rb"-(?:I|i[a-z]+)[ \t]*[^\s]*\$[({](?!(?:src|obj|srctree|objtree|SRCARCH)[)}])|(?m:^[ \t]*export[ \t])")
 _COMMENT = lazy_re.compile(rb"(?m)(?:^|[ \t])#[^\n]*")
 
 
@@ -24,8 +26,9 @@ def of_another(kernel: Kernel, path: str) -> Fact | None:
 
     The makefile above says whose the directory is. Excluded are: a word of that makefile which builds a file of the directory under options
     that the target may have; another makefile that names the directory; a directory of includes that it is in, other than the target's own
-    by `$(SRCARCH)`; a file elsewhere that includes, or names in quotes, the file or a header of the directory which includes it. Says
-    nothing without the word index, and where any of this takes more than the limits.
+    by `$(SRCARCH)`, and one that a variable gives where the makefile has the names of this directory and of the one above; a file elsewhere
+    that includes, or names in quotes, the file or a header of the directory which includes it. Says nothing without the word index, and
+    where any of this takes more than the limits.
     """
     source, srcarch = kernel.source, kernel.environment["SRCARCH"]
     directory = around(source, path) if path.endswith((".c", ".h", ".S")) else None
@@ -65,7 +68,9 @@ def _is_named_by_another_makefile(kernel: Kernel, directory: ArchitectureDirecto
         if file is None or file.data is None:
             return True
         text = _COMMENT.sub(b"", file.data)
-        if added.search(text) or (makefile != directory.makefile and by_path.search(text)):
+        is_read = in_kernel(makefile, kernel.environment["SRCARCH"], NO_KERNEL_CODE)
+        is_other = makefile != directory.makefile and (by_path.search(text) or (is_read and _BY_VARIABLE.search(text)))
+        if added.search(text) or is_other:
             return True
     return False
 

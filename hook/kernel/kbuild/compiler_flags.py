@@ -39,6 +39,7 @@ _INNOCENT = lazy_re.compile(
 _COMPILER_S_OWN = lazy_re.compile(rb"\$\(shell[ \t]+\$\(\w+\)[ \t]+-print-file-name=[^()]*\)")
 _COMMENT = lazy_re.compile(rb"(?m)(?<!\\)#[^\n]*")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ ]*(?:-|s)?include[ \t]+([^\n]+)")
+_SEARCHED = lazy_re.compile(rb"(?<![\w/-])-(?:I|iquote|isystem|idirafter)[ \t]*([^\s]+)")
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
 _PLACES = (b"srctree", b"src", b"obj")
 _ASSIGNED = rb"(?m)^[ \t]*(?:export[ \t]+)?%b[ \t]*[:?]?=[ \t]*([^\s]+(?:[ \t]+[^\s]+)*)[ \t]*$"
@@ -65,7 +66,7 @@ def read(source: Source, directory: str) -> CompilerFlags | None:
     if of_all is None:
         return None
     names, headers = set(of_all.names), list(of_all.headers)
-    waiting = deque(_of_directories(directory))
+    waiting = deque((path, False) for path in makefiles_above(directory))
     seen: set[str] = set()
     while waiting:
         path, must_be_there = waiting.popleft()
@@ -91,6 +92,25 @@ def read(source: Source, directory: str) -> CompilerFlags | None:
     return CompilerFlags(frozenset(names), tuple(dict.fromkeys(headers)))
 
 
+def may_search(makefile: bytes, its_directory: str, directory: str) -> bool:
+    """Whether a makefile may add a directory to the places of includes (-I): by the end of its path, where a variable begins it."""
+    for place in _SEARCHED.findall(_joined(makefile)):
+        path = _path(place, its_directory)
+        end = re.split(r"[)}]", path)[-1].rstrip("/")
+        if f"/{directory}".endswith(end) if "$" in path else path == directory:
+            return True
+    return False
+
+
+def makefiles_above(directory: str) -> list[str]:
+    """The makefiles that may stand in a directory and in those above it."""
+    places = []
+    while directory:
+        places += [f"{directory}/Makefile", f"{directory}/Kbuild"]
+        directory = posixpath.dirname(directory)
+    return places
+
+
 def _of_all(source: Source) -> CompilerFlags | None:
     """The flags of all of the kernel: those of the top makefile, of scripts/Makefile.* and of every architecture."""
     scripts = [f"scripts/{entry.name}" for entry in source.names("scripts") or () if _ABOVE_ALL.match(entry.name)]
@@ -109,15 +129,6 @@ def _of_all(source: Source) -> CompilerFlags | None:
         if b"-include" in text or b"-imacros" in text:
             headers += [header for header in _headers(_joined(text), "") if header.startswith(("include/", "arch/"))]
     return CompilerFlags(frozenset(names), tuple(headers))
-
-
-def _of_directories(directory: str) -> list[tuple[str, bool]]:
-    """The makefiles that may stand in a directory and in those above it."""
-    places = []
-    while directory:
-        places += [(f"{directory}/Makefile", False), (f"{directory}/Kbuild", False)]
-        directory = posixpath.dirname(directory)
-    return places
 
 
 def _joined(data: bytes) -> bytes:

@@ -83,6 +83,7 @@ def test_a_file_of_the_target_is_not(kernel: Kernel, path: str, arch: str) -> No
         {"mm/hash/Makefile": MAKEFILE.replace("-I$(src)/$(SRCARCH)", "")},
         {"mm/Makefile": "obj-y += pool.o hash/ hash/arm64/glue.o\n"},
         {"mm/near/Makefile": "obj-y += ../hash/arm64/glue.o\n"},
+        {"drivers/wide/Makefile": "wide := arm64\nplace := mm/hash\nccflags-y += -I$(srctree)/$(place)/$(wide)\n"},
         {"mm/hash/arm64/Makefile": "obj-y += glue.o\n"},
     ],
     ids=lambda more: next(iter(more.items()))[1].splitlines()[-1][:40],

@@ -28,7 +28,7 @@ FILES_OF_A_QUESTION = 1000  # of one question, after which no further object is 
 _MOST_TO_END = 2  # times that, to finish the objects that were begun
 _MOST_INCLUDERS = 16  # files that include a changed header
 _NEAR = 3  # leading folders that a file shares with one that includes it by its name alone
-_MOST_FAR = 80  # files in other folders that have the names of a file and of its directory
+_MOST_FAR = 200  # files in other folders that have the names of a file and of its directory
 _DRIVERS = ("drivers/", "sound/")
 
 # in the order in which they are asked: first the rules that read the object alone
