@@ -136,7 +136,8 @@ def commits(tree: pathlib.Path, rounds: int) -> None:
         for name, url in endpoints.items():
             env = {"PATCH_TRIAGE_AGENT_BASE_URL": url, "PATCH_TRIAGE_AGENT_MODEL": "m", "PATCH_TRIAGE_PUSH_WAIT_SECONDS": str(WAIT_SECONDS)}
             subprocess.run(["patch-triage", "agent", "enable"], cwd=tree, env=os.environ | env, stdout=subprocess.DEVNULL, check=True)
-            ours, without = [], []
+            ours: list[float] = []
+            without: list[float] = []
             for turn in range(rounds):
                 both: list[tuple[list[float], dict[str, str]]] = [(ours, env), (without, {})]
                 for times, more in both if turn % 2 else reversed(both):

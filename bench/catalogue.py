@@ -322,9 +322,9 @@ def main() -> None:
     virtio |= {name: number for name, number in VIRTIO_FROM_SOURCES.items() if name in devices or name == "vhost-user-bluetooth"}
     compatible: dict[str, str] = {}
     if arch == "x86_64":
-        for one in MACHINES[arch][:2]:
-            for found_id in sorted(acpi(program, one)):
-                tables.setdefault(found_id, one)
+        for machine in MACHINES[arch][:2]:
+            for found_id in sorted(acpi(program, machine)):
+                tables.setdefault(found_id, machine)
         for plug in WITH_TABLES:
             try:
                 more = ("-device", "ipmi-bmc-sim,id=bmc") if "bmc" in plug else ()
@@ -333,7 +333,7 @@ def main() -> None:
             except Refused as wrong:
                 refused[plug.partition(",")[0]] = str(wrong)
     else:
-        for way in (
+        for board in (
             "virt",
             "virt,gic-version=2",
             "virt,gic-version=3,its=on,iommu=smmuv3",
@@ -342,9 +342,9 @@ def main() -> None:
         ):
             with tempfile.TemporaryDirectory() as directory:
                 blob = pathlib.Path(directory) / "tree"
-                subprocess.run([program, "-M", f"{way},dumpdtb={blob}", "-cpu", "max"], check=True, capture_output=True)
-                for one in _compatible(blob.read_bytes()):
-                    compatible.setdefault(one, way)
+                subprocess.run([program, "-M", f"{board},dumpdtb={blob}", "-cpu", "max"], check=True, capture_output=True)
+                for text in _compatible(blob.read_bytes()):
+                    compatible.setdefault(text, board)
         tables["LNRO0005"] = tables["ARMH0011"] = tables["ARMH0061"] = "virt"
     tables |= {name: device for name, (device, _) in ACPI_FROM_SOURCES.items() if name not in tables}
     tables |= {name: BOARD[arch] for name in ACPI_OF_BOARD if name not in tables}

@@ -96,9 +96,9 @@ def main() -> int:
     sound = [rows[name].found for name, label in labels.items() if not label["leak"]]
     proved, found = sum(bool(one.proved) for one in leaky), sum(bool(one.proved or one.signals) for one in leaky)
     print(f"leaks {len(leaky)}: proved {proved}, found (proved or signalled) {found}")
-    wrong = sum(bool(one.proved) for one in sound)
-    print(f"controls {len(sound)}: proved {wrong}, signalled {sum(bool(one.signals) for one in sound)}")
-    return int(wrong > 0 or proved < LEAST_PROVED or found < LEAST_FOUND)
+    wrongly = sum(bool(one.proved) for one in sound)
+    print(f"controls {len(sound)}: proved {wrongly}, signalled {sum(bool(one.signals) for one in sound)}")
+    return int(wrongly > 0 or proved < LEAST_PROVED or found < LEAST_FOUND)
 
 
 if __name__ == "__main__":

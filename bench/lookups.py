@@ -217,7 +217,8 @@ def speed(tree: pathlib.Path, source: Source, wanted: list[str]) -> None:
         f"git grep -w {median(greps):.0f} ms, {median(greps) / median(looks):.0f} and {median(greps) / median(finds):.0f} times as long",
         flush=True,
     )
-    three, literal = [], []
+    three: list[float] = []
+    literal: list[float] = []
     for name in random.sample(wanted, len(wanted)):
         if len(three) < 15:
             if len(opened.holding(source.revision, [[name.lower()]])) > 40:

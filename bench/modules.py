@@ -22,6 +22,7 @@ import random
 import subprocess
 import sys
 import time
+import typing
 from collections.abc import Iterator, Mapping
 
 from hook.evidence.reach.answer import Reach
@@ -88,7 +89,7 @@ EDITS = (b"/* one comment more */\n", b"static const int one_line_more = 1;\n") 
 
 
 def judge(args: argparse.Namespace, changes: Mapping[str, str] | None = None) -> tuple[drivers.Drivers, Kernel, Source]:
-    repo = find(str(args.tree))
+    repo = find(args.tree)
     source = Source(Objects(repo, 64 << 20), repo.run("rev-parse", "HEAD^{tree}").decode().strip(), changes or {})
     kernel = Kernel(source, args.arch, "gcc-12", None)
     return drivers.Drivers(source, kernel, machine(args.arch, ("qemu-any",)), args.most_files), kernel, source
@@ -178,7 +179,7 @@ def main() -> None:
         sys.exit(bool(wrong))
     asked, kernel, source = judge(args)
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    lines = []
+    lines: list[dict[str, typing.Any]] = []
     usual: dict[str, tuple[Object, Reach]] = {}
     skipped = 0
     asked_for: list[Object] = list(itertools.islice(objects(source, kernel), args.first, None, args.every))

@@ -15,6 +15,7 @@ import re
 import sys
 
 from bench.kernelbuild import Build
+from hook.kernel.kconfig import parser
 from hook.kernel.kconfig.expressions import built_in, negated
 from hook.kernel.kconfig.solver import NoSolution, solve
 from hook.kernel.kconfig.toolchain import toolchain
@@ -35,12 +36,12 @@ def of_allyesconfig(build: Build) -> set[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tree", type=pathlib.Path, required=True)
-    parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("--count", type=int, default=700)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--tree", type=pathlib.Path, required=True)
+    arguments.add_argument("--build", type=pathlib.Path, required=True)
+    arguments.add_argument("--count", type=int, default=700)
+    arguments.add_argument("--seed", type=int, default=1)
+    options = arguments.parse_args()
     build = Build(options.build)
     possible = of_allyesconfig(build)
     good = {"on": 0, "off": 0}

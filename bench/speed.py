@@ -76,7 +76,8 @@ def check_against_checkpatch(tree: pathlib.Path, rounds: int) -> None:
 
 
 def commit_with_and_without(tree: pathlib.Path, rounds: int) -> None:
-    with_hooks, without = [], []
+    with_hooks: list[float] = []
+    without: list[float] = []
     commit = ["git", "-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qam"]
     for number in range(rounds):
         for times, env in ((with_hooks, {}), (without, {"hooks": "off"})):
@@ -100,7 +101,8 @@ def rebase_with_and_without(tree: pathlib.Path, commits: int, rounds: int) -> No
     path = tree / "kernel/fork.c"
     path.write_text(path.read_text() + "\nstatic int bench_fork;\n")
     git(tree, "-c", "core.hooksPath=/dev/null", "commit", "-qam", "fork: bench")
-    with_hooks, without = [], []
+    with_hooks: list[float] = []
+    without: list[float] = []
     identity = ["git", "-c", "user.name=b", "-c", "user.email=b@b"]
     for _ in range(rounds):
         for times, settings in ((with_hooks, []), (without, ["-c", "core.hooksPath=/dev/null"])):

@@ -19,7 +19,7 @@ BUSY = "while True: sum(range(1000))"
 
 def judged(tree: pathlib.Path, patch: pathlib.Path, *options: str) -> bytes:
     """What the program prints for a patch, as JSON."""
-    command = [
+    command: list[str | pathlib.Path] = [
         PROGRAM,
         "check",
         "--repo",

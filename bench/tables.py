@@ -43,7 +43,7 @@ def entries(tree: pathlib.Path) -> dict[str, tuple[set[str], set[str]]]:
     calls = {*entry_points.REGISTERING, *entry_points.CALLING, *entry_points.LATER, *entry_points.THREADS, *entry_points.TIED}
     allocators = {name.decode() for name in (*sinks.UNINITIALISED_ALLOCATORS, *sinks.ZEROED, *sinks.ZEROED.values())}
     provided = {option for bus in buses.BUSES.values() for provider in bus.providers for option in provider.options}
-    options = {*provided, *buses.OWN, *buses.BY_HAND, *flavours.FLAVOURS}
+    options = {*provided, *buses.VIRTUAL_DEVICES, *buses.STUB_DEVICES, *flavours.FLAVOURS}
     spelled = {*buses.BUSES, *buses.BUS_OF_SPELLING}
     driver = rf"\b(?:module_)?(?:{'|'.join(spelled)})(?=_(?:driver|register|family))|\bmodule_(?:{'|'.join(spelled)})\b"
     return {

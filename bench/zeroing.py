@@ -78,22 +78,22 @@ def main() -> int:
                     print(f"as it stands: {path} {function.name}: {flaw.item.name.decode()}: {flaw.what}")
             for name, at, data in without(found.data):
                 changed = read(source, path, data)
-                function = next((one for one in changed.scan.definitions if one.body[0] <= at <= one.body[1]), None)
-                if function is None:
+                around = next((one for one in changed.scan.definitions if one.body[0] <= at <= one.body[1]), None)
+                if around is None:
                     continue
-                text = changed.body(function)
+                text = changed.body(around)
                 if not any(call in SINKS and name in text.tokens[opening : text.partner[opening]] for call, opening in text.calls()):
                     continue
                 tried += 1
-                flaws = [one for one in uninitialised.find(changed, function) if one.item.name == name]
+                flaws = [one for one in uninitialised.find(changed, around) if one.item.name == name]
                 item = next((one for one in uninitialised_objects(text) if one.name == name), None)
                 if flaws:
                     line = found.data.count(b"\n", 0, at) + 1
-                    proofs.append(f"{path}:{line} {function.name}: {name.decode()} (struct {flaws[0].item.struct}): {flaws[0].what}")
+                    proofs.append(f"{path}:{line} {around.name}: {name.decode()} (struct {flaws[0].item.struct}): {flaws[0].what}")
                 elif item is None:
                     why["not an uninitialised object"] += 1
                 else:
-                    words = uninitialised.why_not(changed, function, item) or "nothing is uninitialised"
+                    words = uninitialised.why_not(changed, around, item) or "nothing is uninitialised"
                     why[re.sub(r"^\S+\(\)|\bstruct \S+|^\S+(?= is| leaves)", "…", words)[:60]] += 1
     print(f"{files} files; proved as they stand: {standing}; zeroings taken out: {tried}, of which proved: {len(proofs)}")
     for words, count in why.most_common(12):

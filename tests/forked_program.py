@@ -114,8 +114,8 @@ def _serve(listener: socket.socket) -> socket.socket:
     gc.collect()
     gc.freeze()  # the pages of what is loaded stay shared
     while True:
-        ready = select.select([listener, 0], [], [])[0]
-        if listener not in ready:
+        watched: list[socket.socket | int] = [listener, 0]
+        if listener not in select.select(watched, [], [])[0]:
             os._exit(0)  # the end of the tests
         connection = listener.accept()[0]
         if not os.fork():
@@ -136,7 +136,9 @@ def _become(connection: socket.socket) -> None:
         os.close(stream)
     cwd, umask, count, *rest = os.fsdecode(request).split("\0")
     os.environ.clear()
-    os.environ.update(entry.split("=", 1) for entry in rest[int(count) :])
+    for entry in rest[int(count) :]:
+        name, _, value = entry.partition("=")
+        os.environ[name] = value
     time.tzset()
     os.chdir(cwd)
     os.umask(int(umask))
