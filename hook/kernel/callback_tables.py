@@ -69,10 +69,10 @@ class CallbackTable(msgspec.Struct, frozen=True):
     """How user space makes the kernel call the members of a structure."""
 
     kind: EntryKind
-    is_indexed_by_core: bool = False  # the core holds the table, so that nothing registers it
-    options: tuple[str, ...] = ()  # without which nothing is called, where no makefile says so
-    only: frozenset[str] = frozenset()  # the only members that a program gets to; all where there are none
-    is_called_at_once: bool = False  # by the function that is given the table, and by nobody later
+    is_indexed_by_core: bool = False  # an array of the core names the table, so that nothing registers it
+    options: tuple[str, ...] = ()  # without which nothing calls the members, if no makefile says so
+    only: frozenset[str] = frozenset()  # the only members that a program can run; empty: all
+    is_called_at_once: bool = False  # the function that gets the table calls its members, and nothing does later
 
 
 def _tables(
@@ -186,14 +186,14 @@ TABLES: dict[str, CallbackTable] = {
     **_tables(EntryKind.INPUT, "input_handler"),
 }
 
-# structures that a running function fills in for what it calls next: their members run where that function runs
+# structures that a function fills in for its next call: their members run where that function runs
 CALLBACKS = frozenset((
     "rmap_walk_control", "netlink_dump_control", "netlink_kernel_cfg", "mm_walk_ops", "iomap_ops", "walk_control",
     "strp_callbacks", "dir_context", "getdents_callback", "readdir_callback", "seq_operations", "tcf_walker",
     "qdisc_walker", "fib6_walker", "fib6_cleaner", "ptdump_state",
 ))  # fmt: skip
 
-# macros that paste the name of a function or a table out of an argument: the names used, the table defined, and its structure
+# macros that build the names of functions and of a table from an argument: the names used, the table defined, and its structure
 PASTED: dict[str, tuple[tuple[str, ...], str, str]] = {
     "DEFINE_SHOW_ATTRIBUTE": (("{0}_show",), "{0}_fops", "file_operations"),
     "DEFINE_SHOW_STORE_ATTRIBUTE": (("{0}_show", "{0}_write"), "{0}_fops", "file_operations"),
@@ -214,9 +214,9 @@ PASTED: dict[str, tuple[tuple[str, ...], str, str]] = {
         for mode in ("RW", "RO", "WO", "ADMIN_RW", "ADMIN_RO")
     },
 }  # fmt: skip
-# the same in an initialiser of a table: the name is used by the table itself
+# the same inside the initialiser of a table: the table itself uses the name
 PASTED_INSIDE = lazy_re.compile(r"(?:__ATTR|\w*_ATTR)(?:_RW|_RO|_WO|_RW_MODE|_RO_MODE)?\Z")
-# macros that define a table of the functions that they are given: the table's name, and its structure
+# macros that define a table from functions in their arguments: the name of the table, and its structure
 MAKING: dict[str, tuple[str, str]] = {
     "DEFINE_SIMPLE_ATTRIBUTE": ("{0}", "file_operations"),
     "DEFINE_DEBUGFS_ATTRIBUTE": ("{0}", "file_operations"),
@@ -230,6 +230,6 @@ MAKING: dict[str, tuple[str, str]] = {
 
 
 def entry_of(struct: str, member: str) -> CallbackTable | None:
-    """How user space runs the function that is `member` of a `struct`; None where nothing is known of that."""
+    """How user space runs the function that is `member` of a `struct`; None if that is not known."""
     table = TABLES.get(struct)
     return table if table is not None and (not table.only or member in table.only) else None

@@ -11,7 +11,7 @@ import re
 from hook import lazy_re
 from hook.kernel.callback_tables import EntryKind
 
-# a member that is called for whatever its object does, set by a function that runs itself
+# members that are called for anything that happens to their object; a function that itself runs assigns them
 MEMBERS: dict[str, EntryKind] = {
     **dict.fromkeys(
         ("sk_data_ready", "sk_write_space", "sk_state_change", "sk_destruct", "sk_backlog_rcv", "sk_error_report", "encap_rcv",
@@ -23,21 +23,21 @@ MEMBERS: dict[str, EntryKind] = {
     **dict.fromkeys(("scan_objects", "count_objects"), EntryKind.MEMORY_PRESSURE),
 }  # fmt: skip
 
-# calls that give a function to the interface that a program uses
+# calls that register a function with an interface for programs
 REGISTERING: dict[str, EntryKind] = {
     **dict.fromkeys(("rtnl_register", "rtnl_register_module"), EntryKind.RTNETLINK),
     **dict.fromkeys(("proc_create_single", "proc_create_single_data", "proc_create_net_single"), EntryKind.PROC_FILES),
     **dict.fromkeys(("debugfs_create_devm_seqfile",), EntryKind.DEBUGFS_FILES),
     **dict.fromkeys(("netdev_rx_handler_register", "setup_udp_tunnel_sock"), EntryKind.PACKETS),
 }
-# calls that call the function they are given, or have it called as the program goes on
+# calls that run the function in their arguments, at once or as the program goes on
 CALLING = frozenset((
     "single_open", "single_open_size", "single_open_net", "seq_open_private", "__seq_open_private", "netlink_rcv_skb",
     "alloc_netdev", "alloc_netdev_mqs", "alloc_netdev_mq", "sget", "sget_fc", "sget_dev", "iget5_locked", "ilookup5",
     "ilookup5_nowait", "inode_insert5", "mount_bdev", "mount_nodev", "mount_single", "get_tree_bdev", "get_tree_bdev_flags",
     "get_tree_nodev", "get_tree_single", "get_tree_keyed", "vfs_get_super",
 ))  # fmt: skip
-# calls that only do something with an option
+# calls that do nothing without an option
 _OPTION_OF_CALL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (lazy_re.compile(form), option)
     for form, option in (
@@ -47,7 +47,7 @@ _OPTION_OF_CALL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )  # fmt: skip
 
-# calls that have a function run later, whatever else happens: the call path goes on from who makes them
+# calls after which a function runs later in any case: the call path goes on from their caller
 LATER = frozenset((
     "DEFINE_WAIT_FUNC", "init_waitqueue_func_entry",
     "call_rcu", "call_rcu_hurry", "call_srcu", "call_rcu_tasks", "call_rcu_tasks_trace", "smp_call_function",
@@ -61,7 +61,7 @@ THREADS = frozenset((
     "kthread_run", "kthread_create", "kthread_create_on_node", "kthread_create_on_cpu", "kthread_run_on_cpu",
     "kthread_create_worker", "kernel_thread", "user_mode_thread", "svc_create_pooled", "smpboot_register_percpu_thread",
 ))  # fmt: skip
-# calls and macros that tie a function to the work item, timer or tasklet that is their first argument
+# calls and macros that set the function of the work item, timer or tasklet that is their first argument
 TIED = frozenset((
     "INIT_WORK", "INIT_DELAYED_WORK", "INIT_DEFERRABLE_WORK", "INIT_RCU_WORK", "INIT_WORK_ONSTACK", "INIT_DELAYED_WORK_ONSTACK",
     "timer_setup", "timer_setup_on_stack", "tasklet_setup", "tasklet_init", "hrtimer_init", "hrtimer_setup", "init_task_work",
@@ -74,12 +74,12 @@ QUEUEING = lazy_re.compile(
     rb"|sk_reset_timer|inet_csk_reset_\w+)\s*\("
 )
 
-# macros outside of functions that have a function run at boot: include/linux/init.h, module.h
+# macros outside of functions that make a function run at boot: include/linux/init.h, module.h
 AT_BOOT = lazy_re.compile(
     r"(?:module_init|__initcall|console_initcall|(?:early|pure|core|postcore|arch|subsys|fs|rootfs|device|late)_initcall(?:_sync)?"
     r"|security_initcall|init_subsys\w*|net_initcall|__define_initcall|pci_subsys_initcall|crypto_initcall)\Z"
 )
-# what makes an initcall in the body of a macro, or may: of these forms is all that the headers of Linux 6.12 define for it
+# words in the body of a macro that make or may make an initcall: the headers of Linux 6.12 have no other form
 STARTING = lazy_re.compile(
     r"\b(?:\w*initcall\w*|(?:\w+_)?(?:module|builtin)_(?!param|exit|put\b|get\b|name\b)\w+|cpufreq_governor_init|early_param|__setup\w*"
     r"|\w*section\w*|\w*constructor\w*|(?:COMPAT_)?SYSCALL_DEFINE\w*|\w*PCI_FIXUP\w*|__?asm\w*|asm)\b"
@@ -88,7 +88,7 @@ AT_BOOT_FUNCTIONS = {"init/main.c": frozenset(("start_kernel", "kernel_init", "r
 AT_EXIT = lazy_re.compile(r"(?:module_exit|__exitcall)\Z")
 BOOT_OPTIONS = lazy_re.compile(r"(?:early_param|__setup|__setup_param|early_initcall_param)\Z")
 PARAMETERS = lazy_re.compile(r"(?:module|core|subsys|device)_param_c(?:all|b)\Z")
-# where the boot code of drivers may look for hardware first, and where not
+# where boot code may first look for hardware, and the exceptions
 HARDWARE = ("drivers/", "sound/", "arch/", "virt/")
 SOFTWARE = (
     "drivers/base/", "drivers/char/mem.c", "drivers/char/random.c", "drivers/char/misc.c", "drivers/tty/tty_", "drivers/tty/pty.c",
@@ -106,23 +106,23 @@ SOFTWARE = (
 # a table that a macro registers at boot
 REGISTERED_BY = lazy_re.compile(r"(?:module|builtin|subsys|core)_\w+\Z")
 
-# functions that are entered by exceptions which a program causes at will, and by interrupts of every machine
+# functions that exceptions run which a program causes at will, or interrupts of every machine
 EXCEPTION = lazy_re.compile(
     r"(?:exc_(?:divide_error|overflow|bounds|invalid_op|device_not_available|invalid_tss|segment_not_present|stack_segment"
     r"|general_protection|alignment_check|coprocessor_error|simd_coprocessor_error|page_fault|debug|int3)"
     r"|int80_emulation|sysvec_(?:apic_timer_interrupt|reschedule_ipi|call_function(?:_single)?|irq_work))\Z"
 )
 ENTERED_FROM = ("entry/entry_64.S", "entry/entry_64_compat.S", "entry/entry_32.S", "kernel/entry.S")  # below arch/*/
-NOT_ENTERED = lazy_re.compile(r"nmi|mce|machine_check|xen|hv_|vmm|sev_|double_fault|bad_iret|panic")  # by what a program does
+NOT_ENTERED = lazy_re.compile(r"nmi|mce|machine_check|xen|hv_|vmm|sev_|double_fault|bad_iret|panic")  # a program cannot cause them
 # softirqs that run on every machine: kernel/softirq.c
 SOFTIRQS = lazy_re.compile(r"\b(?:HI|TIMER|NET_TX|NET_RX|BLOCK|TASKLET|SCHED|HRTIMER|RCU)_SOFTIRQ\b")
-# notifiers that a program's own calls raise, by what registers them
+# notifiers that system calls of a program call, by the function that registers them
 NOTIFIERS = lazy_re.compile(
     r"register_(?:netdevice_notifier\w*|inetaddr_notifier|inet6addr_notifier|inetaddr_validator_notifier|inet6addr_validator_notifier"
     r"|netevent_notifier|fib_notifier|nexthop_notifier|vt_notifier|keyboard_notifier)\Z"
     r"|netlink_register_notifier\Z|task_handoff_register\Z|profile_event_register\Z"
 )
-# calls that take a table away, or only look at it
+# calls that unregister a table, or only read it
 _TAKES_AWAY = lazy_re.compile(
     r"(?:\A|_)(?:un\w*|del|delete|remove|destroy|free|exit|detach|put|cleanup|release|deregister|clear|drop|kfree|is|has|match|find|lookup"
     r"|ARRAY_SIZE|sizeof|offsetof|container_of|IS_ERR|WARN_ON\w*|BUG_ON|printk|pr_\w+)(?:_|\Z)"
@@ -130,15 +130,15 @@ _TAKES_AWAY = lazy_re.compile(
 
 
 def options_of_call(call: str) -> tuple[str, ...]:
-    """The options without which a call of the kernel registers nothing."""
+    """The options without which a call registers nothing."""
     return tuple(option for form, option in _OPTION_OF_CALL if form.match(call))
 
 
 def depends_on_hardware(path: str) -> bool:
-    """Whether what a file does at boot may depend on the machine."""
+    """Whether the boot code of a file may depend on the machine."""
     return path.startswith(HARDWARE) and not path.startswith(SOFTWARE)
 
 
 def takes_away(function: str) -> bool:
-    """Whether a call of a function does not attach what it is given."""
+    """Whether a call of a function does not register its arguments."""
     return _TAKES_AWAY.search(function) is not None

@@ -1,6 +1,6 @@
-"""The kernel that a tree makes for one target: its options, its makefiles and the preprocessor conditionals of its files.
+"""The kernel of a tree, for one target: its options, its makefiles and the preprocessor conditionals of its files.
 
-What is read is read once, and recorded with the source as read: a verdict that rests on it holds as long as it stays the same.
+Every file is read once, and recorded as read: a verdict is valid as long as the files that it was read from stay the same.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.options_cache import StoredOptions
     from hook.kernel.option_sources import OptionSources
 
-_OWN = {"i386": "X86_32", "powerpc": "PPC"}  # the option of an architecture, where it is not called as the architecture is
+_ARCHITECTURE_OPTIONS = {"i386": "X86_32", "powerpc": "PPC"}  # the option of an architecture, if it is not the name of the architecture
 _DEEPEST_HEADERS = 2  # headers that include each other
-_MOST_INCLUDERS = 8  # files that include a header, of which one has to be built
+_MOST_INCLUDERS = 8  # of one header, one of which must be built
 
 
 class Kernel:
@@ -36,11 +36,11 @@ class Kernel:
     def __init__(self, source: Source, target_arch: str, toolchain_name: str, base_text: str | None) -> None:
         self.source = source
         self.toolchain_name, self.base_text = toolchain_name, base_text
-        self.environment = target(target_arch)  # what the top makefile gives to Kconfig and Kbuild
+        self.environment = target(target_arch)  # the variables that the top makefile gives to Kconfig and Kbuild
         self.kbuild = Kbuild(source, self.environment)
-        # what Kconfig was read from is known by one digest, not by its sixteen hundred files
-        apart = Source(source.objects, source.revision, source.changes, base=source.base, safety=source.safety)
-        self._known = TreeOptions(apart, self.environment, toolchain(toolchain_name), base_text)
+        # the Kconfig files are recorded as one digest, not as sixteen hundred files
+        kconfig_source = Source(source.objects, source.revision, source.changes, base=source.base, safety=source.safety)
+        self._tree_options = TreeOptions(kconfig_source, self.environment, toolchain(toolchain_name), base_text)
         self._conditionals: dict[str, Conditionals | None] = {}
         self._built: dict[str, Built] = {}
         self._flat: Values | None = None
@@ -50,18 +50,18 @@ class Kernel:
     def options(self) -> StoredOptions | Options:
         """The options that the Kconfig files define."""
         self._record()
-        return self._known.options
+        return self._tree_options.options
 
     @property
     def has_known_options(self) -> bool:
-        """Whether the options were read before: else to ask for one reads all Kconfig files, which takes seconds in a large tree."""
-        return self.source.is_small or self._known.is_known
+        """Whether the options were read before: else all Kconfig files must be read, which takes seconds in a large tree."""
+        return self.source.is_small or self._tree_options.is_known
 
     @functools.cached_property
     def base(self) -> Mapping[str, str]:
-        """The base configuration, as its .config says it."""
+        """The base configuration: NAME -> value, as in its .config."""
         self._record()
-        return self._known.base
+        return self._tree_options.base
 
     @functools.cached_property
     def default_base(self) -> Mapping[str, str]:
@@ -69,53 +69,53 @@ class Kernel:
         self._record()
         for path in base_config.parts(self.environment["ARCH"], self.environment["SRCARCH"]):
             self.source.file(path)
-        return self._known.default_base
+        return self._tree_options.default_base
 
     @property
     def warnings(self) -> list[str]:
-        """What in the Kconfig files may concern any option and could not be read, where the options have been asked for."""
+        """What could not be read in the Kconfig files and may concern any option; empty while the options have not been needed."""
         strange = self.strangeness if "options" in self.__dict__ or not self.source.oid("Kconfig") else ""
-        return [*([strange] if strange else []), *self._known.warnings]
+        return [*([strange] if strange else []), *self._tree_options.warnings]
 
     @functools.cached_property
     def strangeness(self) -> str:
-        """Why the tree is not a whole kernel that could be built for the target, so that it proves nothing by what is absent; else empty.
+        """Why the tree is no complete kernel for the target, so that what it lacks proves nothing; empty if it is one.
 
-        A repository with the kernel in a directory below the top, or with a driver alone, has no Kconfig that defines the target.
+        A repository with the kernel below the top directory, or with a driver alone, has no Kconfig that defines the target.
         """
         if not self.source.oid("Kconfig"):
             return "there is no Kconfig at the top of the tree"
-        own = _OWN.get(self.environment["ARCH"], self.environment["ARCH"].upper())
-        return "" if self.options.get(own) is not None else f"no Kconfig file of the tree defines {own}"
+        architecture_option = _ARCHITECTURE_OPTIONS.get(self.environment["ARCH"], self.environment["ARCH"].upper())
+        return "" if self.options.get(architecture_option) is not None else f"no Kconfig file of the tree defines {architecture_option}"
 
     def _record(self) -> None:
-        self.source.read_blobs[KCONFIG + self.environment["ARCH"]] = self._known.known_by
+        self.source.read_blobs[KCONFIG + self.environment["ARCH"]] = self._tree_options.known_by
 
     def built_if(self, path: str) -> Built:
-        """The options under which a file is compiled; of a header, under which one is that includes it."""
+        """The options under which a file is compiled; for a header, those under which a file that includes it is compiled."""
         if path not in self._built:
             self._built[path] = self._included_if(path, 0) if path.endswith(".h") else self._unit_if(path)
         return self._built[path]
 
     def _unit_if(self, path: str) -> Built:
         built = self.kbuild.built_if(path)
-        if path.endswith((".c", ".inc")) and any(one.startswith("no makefile names") for one in expressions.open_parts(built.condition)):
-            by = self._included_if(path, 0)
-            return by if not expressions.open_parts(by.condition) else built
+        if path.endswith((".c", ".inc")) and any(part.startswith("no makefile names") for part in expressions.open_parts(built.condition)):
+            included = self._included_if(path, 0)
+            return included if not expressions.open_parts(included.condition) else built
         return built
 
     def excluded(self, path: str, conditions: Iterable[Condition] = ()) -> str:
-        """Why no kernel for the target holds a file, or its lines under `conditions`; empty where one may, or that cannot be told.
+        """Why no kernel for the target contains a file, or its lines under `conditions`; empty if one may, or if that is not known.
 
-        Says nothing of a tree that is no whole kernel, without the word index, where a part of the makefiles' condition is open, or where
-        something else than Kconfig may give an option (hook.kernel.option_sources).
+        Not known: the tree is no complete kernel, there is no word index, a part of the makefiles' condition is left open, or something
+        other than Kconfig may set an option (hook.kernel.option_sources).
         """
         built = self.built_if(path).condition
         condition = all_of([built, *conditions])
         return "" if expressions.open_parts(built) else self.never_holds(condition, path)
 
     def never_holds(self, condition: Condition, path: str) -> str:
-        """Why a condition on the file at `path` holds in no kernel for the target; empty where it may, or that cannot be told."""
+        """Why a condition on the file at `path` holds in no kernel for the target; empty if it may, or if that is not known."""
         if self.source.index is None or self.strangeness:
             return ""
         from hook.kernel.kconfig.upper_bounds import impossible
@@ -124,8 +124,8 @@ class Kernel:
         clause = impossible(self.options, condition)
         try:
             return "" if clause and self._option_sources.other(self.options, expressions.names(condition), path) else clause
-        except NoIndex as wrong:
-            self.source.index_failed(str(wrong))
+        except NoIndex as error:
+            self.source.index_failed(str(error))
             return ""
 
     @functools.cached_property
@@ -144,45 +144,45 @@ class Kernel:
             return False
 
     def conditionals(self, path: str) -> Conditionals | None:
-        """The preprocessor conditionals of a file; None where there is none to read."""
+        """The preprocessor conditionals of a file; None if it cannot be read."""
         if path not in self._conditionals:
-            found = self.source.file(path)
-            self._conditionals[path] = Conditionals(found.data, path) if found is not None and found.data is not None else None
+            file = self.source.file(path)
+            self._conditionals[path] = Conditionals(file.data, path) if file is not None and file.data is not None else None
         return self._conditionals[path]
 
     def _included_if(self, path: str, depth: int) -> Built:
-        """That one of the files that include `path` is compiled; the base's own first."""
-        unknown = Built(left_open(f"which file includes {path}"))
+        """When a file that includes `path` is compiled: always, if the base configuration builds one."""
+        not_known = Built(left_open(f"which file includes {path}"))
         if depth > _DEEPEST_HEADERS:
-            return unknown
+            return not_known
         if not depth:
             self._includers.ask_anew()
-        ways: list[Built] = []
+        builds: list[Built] = []
         for includes in self._includers.of(path):
-            for one in includes:
-                if len(ways) >= _MOST_INCLUDERS:
+            for include in includes:
+                if len(builds) >= _MOST_INCLUDERS:
                     break
-                if one.path.endswith(".c"):
-                    outer = self.kbuild.built_if(one.path)
-                elif depth < _DEEPEST_HEADERS and not ways:
-                    outer = self._included_if(one.path, depth + 1)
+                if include.path.endswith(".c"):
+                    outer = self.kbuild.built_if(include.path)
+                elif depth < _DEEPEST_HEADERS and not builds:
+                    outer = self._included_if(include.path, depth + 1)
                 else:
                     continue
-                conditionals = self.conditionals(one.path)
-                around = conditionals.at(one.line) if conditionals is not None else ()
+                conditionals = self.conditionals(include.path)
+                around = conditionals.at(include.line) if conditionals is not None else ()
                 condition = all_of([outer.condition, *(conditional.condition for conditional in around)])
                 if expressions.open_parts(condition):
                     continue
                 if self.holds(condition):
                     return Built(YES)
-                ways.append(Built(condition, ((one.path, one.line, condition), *outer.places)))
-            if ways:
-                return Built(any_of(way.condition for way in ways), ways[0].places)
-        return unknown
+                builds.append(Built(condition, ((include.path, include.line, condition), *outer.places)))
+            if builds:
+                return Built(any_of(built.condition for built in builds), builds[0].places)
+        return not_known
 
 
 class _Flat:
-    """The base configuration alone, as options that have the values that it gives them."""
+    """The base configuration alone, as options with these values."""
 
     modules = "MODULES"
     warnings: typing.ClassVar[list[str]] = []

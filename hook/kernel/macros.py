@@ -1,6 +1,6 @@
-"""The macros of the headers: where the definitions are found that the files of one object see.
+"""The macros of the headers that the files of one object may include.
 
-A name that is defined in several ways, or nowhere that was looked into, stands for nothing: the caller has to leave its line open.
+A name with different definitions, or with none in the files that were searched, has no expansion: the caller must leave its line open.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from hook.c.macro_expansion import Expansion, Macro, agreed
 from hook.kernel.no_kernel_code import OtherCode, left_out
 from hook.kernel.texts import Texts
 
-# where the macros that tables are written with are defined
+# the headers that define the macros of device tables
 STANDARD = (
     "include/linux/pci.h", "include/linux/pci_ids.h", "include/linux/mod_devicetable.h", "include/uapi/linux/virtio_ids.h",
     "include/linux/acpi.h", "include/linux/pnp.h", "include/linux/usb.h",
 )  # fmt: skip
-_MOST_HEADERS = 8  # that the index names for one macro
+_MOST_HEADERS = 8  # that define one macro, by the index
 _LEFT_OUT = left_out(OtherCode.PROGRAM, OtherCode.SAMPLE)
 
 
 class Macros(Expansion):
-    """The macros that the files of one object see."""
+    """The macros of one object."""
 
     def __init__(self, texts: Texts, near: Iterable[str]) -> None:
         super().__init__(self._find)
@@ -30,12 +30,12 @@ class Macros(Expansion):
 
     def _find(self, name: str) -> Macro | None:
         for paths in (self._near, STANDARD):
-            found = {one for path in paths for one in self._texts.macro(path, name)}
-            if found:
-                return agreed(found)
+            definitions = {definition for path in paths for definition in self._texts.macro(path, name)}
+            if definitions:
+                return agreed(definitions)
         headers = [path for path in self._texts.defining(name) if path.endswith(".h") and not path.startswith(_LEFT_OUT)]
         if not headers or len(headers) > _MOST_HEADERS:
             return None
         folder = self._near[0].rpartition("/")[0] if self._near else ""
-        near = [path for path in headers if path.startswith(f"{folder}/")] or headers
-        return agreed({one for path in near for one in self._texts.macro(path, name)})
+        local_headers = [path for path in headers if path.startswith(f"{folder}/")] or headers
+        return agreed({definition for path in local_headers for definition in self._texts.macro(path, name)})

@@ -1,7 +1,7 @@
 """No kernel code: the parts of the tree that are not linked into a kernel, or not into one that is fuzzed, and why.
 
-One table for all that look for callers, users and definitions. Whoever proves `no` by having looked at every user names the reasons that it
-leaves out: a longer list is a bolder claim.
+One table for every search for callers, users and definitions. A rule that proves `no` from all users names the reasons for which it leaves
+code out: each more makes the claim bolder.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import enum
 
 
 class OtherCode(enum.Enum):
-    """Why code is none of the kernel's. The value: the beginnings of its paths."""
+    """Why code does not belong to the kernel. The value: the beginnings of its paths."""
 
     PROGRAM = ("tools/",)  # runs in user space, or at build time on the building machine
-    SAMPLE = ("samples/",)  # shows how something is used; built under SAMPLES alone
+    SAMPLE = ("samples/",)  # examples, built only with SAMPLES
     BUILD = ("scripts/",)  # builds the kernel
     DOCUMENTATION = ("Documentation/",)
     INITRAMFS = ("usr/",)  # makes the first file system

@@ -1,6 +1,6 @@
-"""Outside users: what in the kernel includes a file of a place that is not the kernel's, or builds or reads it.
+"""Outside users: the kernel files that include, build or read a file outside of the kernel's directories.
 
-Documentation/, tools/, another architecture: a path says that nothing there is part of the kernel, and a line elsewhere can make it one.
+By their paths, files in Documentation/, tools/ or another architecture are not part of the kernel; a line elsewhere can make one a part.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from hook.source.grep import grep, holding
 from hook.source.tree import Source
 from hook.source.words import is_number
 
-_MOST_FILES = 300  # that hold all words of a name, and are looked into
-_MOST_CHANGED = 2000  # files that the index has not read: each would be among the answers about each other
+_MOST_FILES = 300  # that hold all words of a name, and are read
+_MOST_CHANGED = 2000  # files that the index has not read: every one of them would be a candidate
 _INCLUDABLE = lazy_re.compile(r"\.(?:[chSs]|inc|def|tbl|rs)\Z")
 _PROSE = [r"[.](rst|txt|md|json|ya?ml)", "README"]  # searched for once for all such files of a change
 _PROSE_NAME = lazy_re.compile(r"\.(?:rst|txt|md|json|ya?ml)\Z|README[^/]*\Z")
-_MOST_UNREAD = 64  # such files, of which what embeds another one is looked for among them
+_MOST_UNREAD = 64  # files that the index has not read, among which a file that embeds another one is searched
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
-_SOURCED = lazy_re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+")  # of a Kconfig file, what names another; the rest is prose
+_SOURCED = lazy_re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+")  # the lines of a Kconfig file that name another file
 _INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|__FILE__)\b[^\n]*?(?<![\w.-])"
 _EMBEDS = (b"incbin", b"embed", b"include_str", b"include_bytes")
 _COMMENT_LINE = lazy_re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
@@ -30,39 +30,43 @@ _COMMENT_LINE = lazy_re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
 def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
     """The files of a kernel for `srcarch` that include a file or hand it to an assembler, and the makefiles that name it.
 
-    Such a line names the place (`Documentation`, `arch/arm`) and the file: where make adds a directory of the place (-I), the makefile is
-    the user of all in it. None where there is no index and the tree is not small, or too many files hold the words of both names: of what
-    no compiler reads, prose for instance, the makefiles and the assembly are looked through then.
+    Such a line names the place (`Documentation`, `arch/arm`) and the file. If a makefile adds a directory of the place to the include path
+    (-I), it is a user of all headers there. None if there is no index and the tree is not small, or if too many files hold both names;
+    for a file that no compiler reads, such as prose, the makefiles and the assembly are searched then.
     """
     parts = path.split("/")
     place = "/".join(parts[:2] if parts[0] == "arch" else parts[:1]) + "/" if len(parts) > 1 else ""
     if parts[0] != "arch" and not path.startswith(NO_KERNEL_CODE):
         if parts[-1].startswith("."):
-            return []  # what git and editors are told; make names such files to leave them out
+            return []  # settings of git and of editors; a makefile names such a file only to exclude it
         place = ""  # a README beside code: any file may include it by its name alone
     stem = parts[-1].rpartition(".")[0] or parts[-1]
     if place and parts[-1].endswith(".h") and (adding := _adding(source, place, path)):
         return adding
-    named = _holding(source, place, stem)
+    candidates = _holding(source, place, stem)
     is_prose = _INCLUDABLE.search(path) is None
-    if named is None and is_prose:
-        named = _makefiles_with(source, _PROSE if _PROSE_NAME.search(path) else [re.sub(r"[^\w-]", ".", parts[-1])], "*.S")
-    if named is None:
+    if candidates is None and is_prose:
+        candidates = _makefiles_with(source, _PROSE if _PROSE_NAME.search(path) else [re.sub(r"[^\w-]", ".", parts[-1])], "*.S")
+    if candidates is None:
         return None
-    files = [one for one in named if one != path and not (place and one.startswith(place)) and in_kernel(one, srcarch, NO_KERNEL_CODE)]
+    files = [
+        file for file in candidates if file != path and not (place and file.startswith(place)) and in_kernel(file, srcarch, NO_KERNEL_CODE)
+    ]
     if len(files) > _MOST_FILES and is_prose:
-        files = [one for one in files if one.endswith(".S") or _MAKEFILE.match(one.rpartition("/")[2])]
+        files = [file for file in files if file.endswith(".S") or _MAKEFILE.match(file.rpartition("/")[2])]
     if len(files) > _MOST_FILES:
         return None
-    name, last, where = (re.escape(part.encode("utf-8", "surrogateescape")) for part in (parts[-1], "/".join(parts[-2:-1]), place))
-    # with the place: `<asm/io.h>` is not the one of another architecture. A name in quotes may be included through a macro
-    quoted = rb"[\"<][^\"<>\n]*" + where + rb"(?:[^\"<>\n]*/)?" + name + rb"\\?[\">]"
+    name, directory, place_pattern = (
+        re.escape(part.encode("utf-8", "surrogateescape")) for part in (parts[-1], "/".join(parts[-2:-1]), place)
+    )
+    # the include must name the place: `<asm/io.h>` means no other architecture. A name in quotes may be included through a macro
+    quoted = rb"[\"<][^\"<>\n]*" + place_pattern + rb"(?:[^\"<>\n]*/)?" + name + rb"\\?[\">]"
     includes = re.compile(quoted if place else _INCLUDING + name + rb"(?![\w-])")
     built = name if _MAKEFILE.match(parts[-1]) else rb"(?:" + name + rb"|" + re.escape(stem.encode("utf-8", "surrogateescape")) + rb"\.o)"
-    # a makefile of another directory names the last directory too
+    # a makefile in another directory names the directory of the file too
     line = rb"(?m)^[ \t-]*s?include\b[^\n]*" if _MAKEFILE.match(parts[-1]) else rb""
-    beside = re.compile(line + rb"(?<![\w.-])" + built + rb"(?![\w-])")
-    elsewhere = re.compile(line + rb"(?<![\w.-])" + last + rb"/" + built + rb"(?![\w-])")
+    named_beside = re.compile(line + rb"(?<![\w.-])" + built + rb"(?![\w-])")
+    named_elsewhere = re.compile(line + rb"(?<![\w.-])" + directory + rb"/" + built + rb"(?![\w-])")
     users = []
     for user, blob in zip(files, source.files(files), strict=True):
         text = blob.data if blob is not None else None
@@ -70,7 +74,7 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
             return None
         text = text.replace(b"\\\n", b" ")
         if _MAKEFILE.match(user.rpartition("/")[2]):
-            names = beside if user.rpartition("/")[0] == path.rpartition("/")[0] else elsewhere
+            names = named_beside if user.rpartition("/")[0] == path.rpartition("/")[0] else named_elsewhere
             if user.rpartition("/")[2].startswith("Kconfig"):
                 text = b"\n".join(_SOURCED.findall(text))
             is_user = names.search(_COMMENT_LINE.sub(b"", text)) is not None
@@ -82,73 +86,73 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
 
 
 def _adding(source: Source, place: str, path: str) -> list[str]:
-    """The makefiles of the kernel that add a directory in which a header is, or one above it, to the places of includes."""
+    """The makefiles of the kernel that add the directory of a header, or one above it, to the include path."""
     makefiles = [
-        one
-        for one in _holding(source, place, "") or ()
-        if _MAKEFILE.match(one.rpartition("/")[2]) and not one.startswith((place, *NO_KERNEL_CODE))
+        file
+        for file in _holding(source, place, "") or ()
+        if _MAKEFILE.match(file.rpartition("/")[2]) and not file.startswith((place, *NO_KERNEL_CODE))
     ]
     added = re.compile(rb"-I[ \t]*(?:\$[({]\w+[)}]/)?(" + re.escape(place.encode("utf-8", "surrogateescape")) + rb"[^\s)]*)")
     return [
         makefile
         for makefile, blob in zip(makefiles, source.files(makefiles), strict=True)
-        if blob is None  # it is there, and cannot be read
+        if blob is None  # it exists, and cannot be read
         or blob.data is None
         or any(path.encode("utf-8", "surrogateescape").startswith(directory) for directory in added.findall(blob.data))
     ]
 
 
 def readers_of_text(source: Source, path: str) -> list[str]:
-    """What may read a file of code as text, its comments too: makefiles that name it (sed, awk, perl), and files that embed it.
+    """The files that may read a file of code as text, with its comments: makefiles that name it (sed, awk, perl), and files that embed it.
 
-    The makefiles of its own directory; of a header in include/ or arch/*/include/ all others too. In a large tree without an index,
-    and far from it, embedding files are looked for in the directory of the file alone.
+    These are the makefiles of its own directory; for a header in include/ or arch/*/include/, all makefiles. In a large tree without an
+    index, or far from it, embedding files are searched in the directory of the file alone.
     """
     directory, _, name = path.rpartition("/")
-    files = [f"{directory}/{beside}" for beside in ("Makefile", "Kbuild") if source.oid(f"{directory}/{beside}")]
+    files = [f"{directory}/{makefile}" for makefile in ("Makefile", "Kbuild") if source.oid(f"{directory}/{makefile}")]
     if re.match(r"include/|arch/[^/]+/include/", path):
-        found = _holding(source, "", name.rpartition(".")[0])
+        files_with_name = _holding(source, "", name.rpartition(".")[0])
         files = (
             _makefiles_with(source, [re.sub(r"[^\w-]", ".", name)])
-            if found is None
-            else [one for one in found if _MAKEFILE.match(one.rpartition("/")[2])]
+            if files_with_name is None
+            else [file for file in files_with_name if _MAKEFILE.match(file.rpartition("/")[2])]
         )
     spelled = re.escape(name.encode("utf-8", "surrogateescape"))
-    named = re.compile(rb"(?<![\w.-])" + spelled + rb"(?![\w-])")
+    header_name = re.compile(rb"(?<![\w.-])" + spelled + rb"(?![\w-])")
     blobs = zip(files, source.files(files), strict=True)
-    users = [user for user, blob in blobs if blob is None or blob.data is None or named.search(_COMMENT_LINE.sub(b"", blob.data))]
-    embedding = [one for one in _embedding(source, path) if one != path]
+    users = [user for user, blob in blobs if blob is None or blob.data is None or header_name.search(_COMMENT_LINE.sub(b"", blob.data))]
+    embedding_files = [file for file in _embedding(source, path) if file != path]
     embeds = re.compile(rb"\b(?:" + b"|".join(_EMBEDS) + rb")\b[^\n]*(?<![\w.-])" + spelled + rb"(?![\w-])")
-    blobs = zip(embedding, source.files(embedding), strict=True)
+    blobs = zip(embedding_files, source.files(embedding_files), strict=True)
     return users + [user for user, blob in blobs if blob is None or blob.data is None or embeds.search(blob.data.replace(b"\\\n", b" "))]
 
 
 def _embedding(source: Source, path: str) -> list[str]:
-    """The files that may take another one in as it stands: by .incbin of an assembler, #embed, or a macro of Rust."""
+    """The files that may embed another one unchanged: by .incbin of an assembler, #embed, or a macro of Rust."""
     directory, _, name = path.rpartition("/")
     words = [word for word in re.findall(r"\w+", name.rpartition(".")[0] or name) if not is_number(word) and word.isascii()]
     if not _is_far_from_its_index(source, _MOST_UNREAD) and (source.index is not None or source.is_small):
-        held = [holding(source, *words, how.decode()) for how in _EMBEDS]
-        if None not in held:
-            return sorted({file for files in held for file in files or () if not file.startswith(NO_KERNEL_CODE)})
+        by_directive = [holding(source, *words, directive.decode()) for directive in _EMBEDS]
+        if None not in by_directive:
+            return sorted({file for files in by_directive for file in files or () if not file.startswith(NO_KERNEL_CODE)})
     return [f"{directory}/{entry.name}" for entry in source.names(directory) or () if entry.name.endswith(".S")]
 
 
 def _makefiles_with(source: Source, names: Sequence[str], *others: str) -> list[str]:
-    """The makefiles, and files of `others` (globs), that hold one of some expressions, in a large tree without an index.
+    """The makefiles, and files that a glob of `others` matches, with a match of one of `names`, in a large tree without an index.
 
-    Git searches these alone, and once for each expression. Raises GitError.
+    Git searches only these, and once for each expression. Raises GitError.
     """
     expression = "|".join(names)
     if expression not in source.searched:
         globs = ("*Makefile*", "*Kbuild*", "*.mk", *others)
-        found, cut = grep(
+        makefiles, cut = grep(
             source, expression, options=("--files-with-matches",), globs=globs, limit_bytes=1 << 20, seconds=source.repo.seconds
         )
         changed = [
             path for path, blob in source.changes.items() if blob and (path.endswith(".S") or _MAKEFILE.match(path.rpartition("/")[2]))
         ]
-        source.searched[expression] = [*found, *changed, *(["a makefile that was not searched"] if cut else [])]
+        source.searched[expression] = [*makefiles, *changed, *(["a makefile that was not searched"] if cut else [])]
     return source.searched[expression]
 
 
@@ -165,7 +169,7 @@ def _is_far_from_its_index(source: Source, most: int) -> bool:
 
 
 def _holding(source: Source, place: str, stem: str) -> list[str] | None:
-    """The files that hold the words of a place and of a name; None where that is not known, as where a change has very many files."""
+    """The files with the words of a place and of a name; None if that is not known, or if a change has very many files."""
     if _is_far_from_its_index(source, _MOST_CHANGED):
         return None
     words = [word for word in re.findall(r"[A-Za-z0-9_]+", f"{place} {stem}") if not is_number(word)]

@@ -1,5 +1,5 @@
-"""Own headers: what a C file includes beside the common headers of include/ and arch/*/include/, however deep, and what its makefiles
-give the compiler: `-DNAME`, `-include FILE`.
+"""Own headers: what a C file includes, at any depth, beside the common headers of include/ and arch/*/include/, and what its makefiles
+add to it: `-DNAME`, `-include FILE`.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ _LINE_OF_CODE = lazy_re.compile(rb"(?m)^[A-Za-z_]")
 
 
 class OwnHeaders(msgspec.Struct, frozen=True):
-    """The headers that a file brings in itself."""
+    """The headers of a file that are not common ones."""
 
-    texts: Mapping[str, bytes]  # by path, as `plain` gives them
-    included: frozenset[str]  # the base names of all that the file and these include
-    complete: bool  # False where there are too many to read, or one cannot be told
+    texts: Mapping[str, bytes]  # by path, as `plain` returns them
+    included: frozenset[str]  # the base names of everything that the file and these headers include
+    complete: bool  # False if there are too many to read, or if one is not known
     given: frozenset[bytes] = frozenset()  # the names that makefiles define
 
 
 def plain(data: bytes) -> bytes:
-    """A text whose directives can be read line by line: without spliced lines and comments, and with `#` for the digraph `%:`."""
+    """A text whose directives can be read line by line: lines joined, comments removed, and `#` for the digraph `%:`."""
     spliced = _SPLICE.sub(b"", data) if b"\\" in data else data
-    text = HIDDEN.sub(lambda found: b" " if found[0][:1] == b"/" else found[0], spliced).translate(_BLANKS)
+    text = HIDDEN.sub(lambda token: b" " if token[0][:1] == b"/" else token[0], spliced).translate(_BLANKS)
     return _DIGRAPH.sub(b"#", text) if b"%:" in text else text
 
 
 def defined(text: bytes) -> frozenset[bytes]:
-    """The names that a header, as `plain` gives it, defines or undefines as a macro, or as a function."""
+    """The names that a header, as `plain` returns it, defines or undefines as a macro, or defines as a function."""
     return frozenset(_DEFINED.findall(text)).union(set(_functions(text)) - IN_STATEMENTS)
 
 
 def _functions(text: bytes) -> Iterator[bytes]:
-    """The names before a parenthesis for which a line begins with a word: what is between two marks is looked at once."""
+    """The names before a parenthesis in a piece that has a line beginning with a word; each piece between two marks is read once."""
     for piece in _PIECE.finditer(text):
         if piece[2] == b"(" and (name := _CALLED.search(text, max(piece.start(), piece.end(1) - _LONGEST_NAME), piece.end(1))):
             begin = piece.start()
@@ -59,19 +59,19 @@ def _functions(text: bytes) -> Iterator[bytes]:
 
 
 def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
-    """The own headers of the file at `path`, of all that one of its versions includes.
+    """The own headers of the file at `path`, included by one of its versions.
 
-    A name in an include is looked for beside the file that includes it and beside the file itself. What make adds to the places (-I) is
-    not known here: the base names of what is included tell whether a header elsewhere may be meant.
+    An included name is searched beside the file that includes it and beside the file itself. The include path of make (-I) is
+    not known here: the base names in `included` show whether a header elsewhere may be meant.
     """
     directory, is_partial = posixpath.dirname(path), source.repo.is_partial
     texts: dict[str, bytes] = {}
     included: set[str] = set()
-    asked = {path}
+    requested = {path}
     flags = compiler_flags.read(source, directory)
     if flags is None:
         return OwnHeaders(texts, frozenset(included), False)
-    given = flags.names
+    defines = flags.names
     # a header that a makefile names is read as if each version began with it
     waiting = [(directory, plain(side)) for side in sides]
     size = 0
@@ -81,31 +81,31 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
             continue
         blob = source.file(header)
         if blob is None or blob.data is None:
-            return OwnHeaders(texts, frozenset(included), False, given)
+            return OwnHeaders(texts, frozenset(included), False, defines)
         included.add(posixpath.basename(header))
         texts[header] = plain(blob.data)
         waiting.append((posixpath.dirname(header), texts[header]))
     while waiting:
-        beside, text = waiting.pop()
-        places: dict[str, None] = {}
+        includer_directory, text = waiting.pop()
+        candidates: dict[str, None] = {}
         for name in _INCLUDE.findall(text):
-            if not name:  # a macro says what is included
-                return OwnHeaders(texts, frozenset(included), False, given)
+            if not name:  # a macro names the header
+                return OwnHeaders(texts, frozenset(included), False, defines)
             header = name.decode("utf-8", "replace")
             included.add(posixpath.basename(header))
-            for place in (beside, directory):
-                near = posixpath.normpath(posixpath.join(place, header))
-                if near not in asked and not near.startswith(("../", "/")) and not _COMMON.match(near):
-                    places[near] = None
-        asked.update(places)
-        for near, blob in zip(places, source.files(list(places)), strict=True):
+            for searched_directory in (includer_directory, directory):
+                path_beside = posixpath.normpath(posixpath.join(searched_directory, header))
+                if path_beside not in requested and not path_beside.startswith(("../", "/")) and not _COMMON.match(path_beside):
+                    candidates[path_beside] = None
+        requested.update(candidates)
+        for path_beside, blob in zip(candidates, source.files(list(candidates)), strict=True):
             if blob is None:
-                if is_partial and source.entry(near) is not None:
-                    return OwnHeaders(texts, frozenset(included), False, given)  # there, and not in this clone
+                if is_partial and source.entry(path_beside) is not None:
+                    return OwnHeaders(texts, frozenset(included), False, defines)  # it exists, but not in this partial clone
                 continue
             size += len(blob.data or b"")
             if blob.data is None or len(texts) >= _MOST or size > _MOST_BYTES:
-                return OwnHeaders(texts, frozenset(included), False, given)
-            texts[near] = plain(blob.data)
-            waiting.append((posixpath.dirname(near), texts[near]))
-    return OwnHeaders(texts, frozenset(included), True, given)
+                return OwnHeaders(texts, frozenset(included), False, defines)
+            texts[path_beside] = plain(blob.data)
+            waiting.append((posixpath.dirname(path_beside), texts[path_beside]))
+    return OwnHeaders(texts, frozenset(included), True, defines)

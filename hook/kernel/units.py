@@ -1,4 +1,4 @@
-"""Units: the C files that a call path leads through, each read once, as far as the bounds go."""
+"""Translation units: the C files of a call path, each read once, within a limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hook.source.words import is_binary
 
 
 class Units:
-    """The C files of a tree, each read once, as far as the bounds go."""
+    """The C files of a tree, each read once, up to a limit."""
 
     def __init__(self, source: Source, most_files: int) -> None:
         self.source = source
@@ -20,25 +20,25 @@ class Units:
 
     @property
     def read(self) -> int:
-        """How many files were read."""
+        """The number of files that were read."""
         return len(self._read)
 
     @property
     def is_full(self) -> bool:
-        """Whether as many files were read as may be."""
+        """Whether the limit on files is reached."""
         return len(self._read) >= self._most
 
     def get(self, path: str) -> TranslationUnit | None:
-        """The file at `path`; None where there is none, or no more may be read."""
+        """The file at `path`; None if there is none, or if the limit is reached."""
         if path not in self._read:
             self.fetch([path])
         return self._read.get(path)
 
     def fetch(self, paths: Sequence[str]) -> None:
-        """Read files that will be asked for, together, as many as may be."""
+        """Read files that will be needed, together, up to the limit."""
         new = [path for path in dict.fromkeys(paths) if path not in self._read][: max(0, self._most - len(self._read))]
-        for path, found in zip(new, self.source.files(new), strict=True):
-            is_text = found is not None and found.data is not None and not is_binary(found.data) and is_legible(found.data)
-            self._read[path] = TranslationUnit(path, found.data or b"", found.oid) if found is not None and is_text else None
+        for path, blob in zip(new, self.source.files(new), strict=True):
+            is_text = blob is not None and blob.data is not None and not is_binary(blob.data) and is_legible(blob.data)
+            self._read[path] = TranslationUnit(path, blob.data or b"", blob.oid) if blob is not None and is_text else None
         if self.is_full:
             self.source.safety.at_limit = True

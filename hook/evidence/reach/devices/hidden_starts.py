@@ -50,7 +50,7 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
         if name in seen or not is_outside or inside.holds(statement.start(1)):
             continue
         seen.add(name)
-        if (own[name] if name in own else _may_start(texts, path, name)) and not texts.is_unfolded(path, name):
+        if (own[name] if name in own else _may_start(texts, path, name)) and not texts.is_expanded_from(path, name):
             yield f"{name}() may run code of it at boot", statement.start(1)
     for name in own:
         if own[name] and name not in seen and (alone := re.search(rf"(?m)^[ \t]*{name}[ \t]*;?[ \t]*$", text)):
