@@ -14,7 +14,7 @@ from hook.c.legible import is_legible
 from hook.c.macro_expansion import ExpansionTooLarge
 from hook.source.tree import Source
 
-Made = typing.TypeVar("Made")
+Value = typing.TypeVar("Value")
 _LOCAL = lazy_re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"([\w./-]+)"')
 _DEFINE = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)")
 _BODY = lazy_re.compile(rb"(?:[^\n\\/]|\\[^\n]|\\\n|/(?!\*)|/\*(?:[^*]|\*(?!/))*\*/)*")
@@ -100,11 +100,11 @@ class Texts:
             elif blob is not None:
                 self.unsearched[path] = None
 
-    def once(self, key: tuple[str, str], make: Callable[[], Made]) -> Made:
+    def once(self, key: tuple[str, str], make: Callable[[], Value]) -> Value:
         """The result of `make` for a key, made once."""
         if key not in self._once:
             self._once[key] = make()
-        return typing.cast(Made, self._once[key])
+        return typing.cast(Value, self._once[key])
 
     def scan(self, path: str) -> tuple[definitions.Definition, ...]:
         """The definitions of a file."""

@@ -1,7 +1,7 @@
-"""YAML of strangers: read event by event, within limits, before anything is built of it.
+"""Untrusted YAML: read event by event, within limits, before any value is built from it.
 
-A settings file comes with a tree, and a note with a fetch. Brackets within brackets cost a parser time with the square of their number,
-tags and anchors make a short text large or build what nobody asked for.
+A settings file comes with a tree, and a note with a fetch. The parser needs quadratic time for nested brackets; tags and anchors can make
+a short text large or build any object.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _MOST_EVENTS = 50_000
 
 
 class Refused(Exception):
-    """A text that is no YAML, or more of it than is read here; the sentence says which."""
+    """A text that is no YAML, or that goes past a limit; the sentence says which."""
 
     def __init__(self, why: str, line: int = 0) -> None:
         super().__init__(why)
-        self.line = line  # counted from 1; 0: of no line
+        self.line = line  # counted from 1; 0: not known
 
 
 def compose(text: str) -> yaml.Node | None:
-    """The nodes of the one document in `text`, None where there is none. Raises Refused."""
+    """The nodes of the one document in `text`; None if there is none. Raises Refused."""
     import yaml
 
     try:
@@ -35,7 +35,7 @@ def compose(text: str) -> yaml.Node | None:
 
 
 def load(text: str) -> object:
-    """What the one document in `text` stands for. Raises Refused."""
+    """The value of the one document in `text`. Raises Refused."""
     import yaml
 
     try:
@@ -44,11 +44,11 @@ def load(text: str) -> object:
     except yaml.YAMLError as wrong:
         raise _refusal(wrong) from None
     except (ValueError, ArithmeticError):
-        raise Refused("not YAML: a number or a date that is none") from None
+        raise Refused("not YAML: a malformed number or date") from None
 
 
 def plain(node: yaml.Node) -> object:
-    """What a composed node stands for. Raises Refused."""
+    """The value of a composed node. Raises Refused."""
     import yaml
 
     try:
@@ -58,7 +58,7 @@ def plain(node: yaml.Node) -> object:
 
 
 def _check(text: str) -> None:
-    """Raise Refused where there is more in the text than is read here, having read no further."""
+    """Raise Refused as soon as the text goes past a limit."""
     import yaml
 
     depth = 0
@@ -81,7 +81,7 @@ def _check(text: str) -> None:
 def _loader() -> type[yaml.SafeLoader]:
     import yaml
 
-    # the one in C is not everywhere, and ten times as fast
+    # the loader in C is ten times as fast, but not always installed
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -1,6 +1,6 @@
-"""The file lock: one holder at a time, among all processes of ours; the system frees it when its holder dies.
+"""The file lock: one holder at a time among all our processes; the system frees it when the holder dies.
 
-There is no process id to trust: what is locked is the open file, not what is written in it.
+The lock is on the open file, not in its text, so no process id has to be trusted.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ class Held(Exception):
 
 
 def take(path: pathlib.Path, seconds: float = 0.0) -> int:
-    """A descriptor of `path` that holds its lock; closing it lets go. The holder may remove the file before that.
+    """A descriptor of `path` that holds its lock; closing it frees the lock. The holder may remove the file before that.
 
-    Waits for at most `seconds`, then raises Held; raises OSError where the file cannot be made.
+    Waits for at most `seconds`, then raises Held. Raises OSError if the file cannot be made.
     """
     deadline = time.monotonic() + seconds
     while True:
         handle = own_files.open_lock(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is(handle, path):
+            if _is_same_file(handle, path):
                 return handle
         except BlockingIOError:
             if time.monotonic() >= deadline:
@@ -42,7 +42,7 @@ def take(path: pathlib.Path, seconds: float = 0.0) -> int:
         os.close(handle)  # not free yet, or removed by its last holder while we waited
 
 
-def _is(handle: int, path: pathlib.Path) -> bool:
+def _is_same_file(handle: int, path: pathlib.Path) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Git, run safely: found once, called with a scrubbed environment, never at the mercy of the tree under review.
+"""Git, run safely: found once, called with a scrubbed environment, so that nothing in the tree under review takes part.
 
 Every call names the git directory and runs inside it, not in the working tree: so no working file, no `.gitattributes`, no fsmonitor, no
 hook and no filter of the tree under review can take part. Nothing is ever fetched.
@@ -18,7 +18,7 @@ import msgspec
 from hook.config import BY_NAME
 from hook.failure import CannotJudge
 
-# What a configuration could make git execute or colour, each switched off; the rest of the person's git settings stay in force.
+# settings by which git would execute a program or change its output, switched off; all other settings of the person stay in force
 _SETTINGS = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -41,9 +41,9 @@ _SETTINGS = (
     "protocol.allow=never",
     "color.ui=false",
 )
-_MEMORY_BYTES = 1 << 30  # for a git whose work a stranger's words choose
+_MEMORY_BYTES = 1 << 30  # for a git whose work depends on untrusted text
 _FETCH_SECONDS = 3600.0  # a person waits for it and sees it
-_LAST_WORDS_BYTES = 64 << 10  # of what git complains of, to find the reason in
+_LAST_WORDS_BYTES = 64 << 10  # of git's error output, to find the reason in
 _EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
@@ -51,25 +51,25 @@ _EMPTY_TREE = {
 
 
 class GitError(CannotJudge):
-    """Git could not do what was asked; the sentence is git's own last line, after what we asked for."""
+    """A git command failed; the sentence is the command and git's own last line."""
 
 
 class NotARepository(GitError):
-    """There is no git repository where one was looked for."""
+    """There is no git repository in a directory or above it."""
 
 
 class TooMuchOutput(GitError):
-    """Git's answer went past the limit that the settings give."""
+    """Git's output went past the limit of the settings."""
 
 
 class InForce(msgspec.Struct, eq=False):
-    """What the settings say of a repository; the environment's or the default limits.git_seconds until they are read."""
+    """The settings about a repository; until they are read, limits.git_seconds of the environment, or the default."""
 
-    seconds: float  # how long one git call may take
+    seconds: float  # limit for one git call
     index_directory: pathlib.Path | None = None  # of the word index, if not in its usual place
 
     def __eq__(self, other: object) -> bool:
-        """Two repositories are the same, whatever the settings say of them."""
+        """Always equal: settings do not make two repositories different."""
         return isinstance(other, InForce)
 
     def __hash__(self) -> int:
@@ -88,12 +88,12 @@ class Repository(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """How long one git call may take."""
+        """The limit for one git call."""
         return self.in_force.seconds
 
     @property
     def index_path(self) -> pathlib.Path:
-        """The staged index: give it to the calls that are about it. The others have none, since git would take attributes from it."""
+        """The staged index: pass it to the calls that are about it. Other calls get none, since git would take attributes from it."""
         return self.index_file or self.git_dir / "index"
 
     @property
@@ -111,7 +111,7 @@ class Repository(msgspec.Struct, frozen=True):
 
     @property
     def state_dir(self) -> pathlib.Path:
-        """Where everything that we keep lives, shared by all working trees."""
+        """The directory of everything that we keep, shared by all working trees."""
         return self.common_dir / "patch-triage"
 
     @property
@@ -120,7 +120,7 @@ class Repository(msgspec.Struct, frozen=True):
         return self.in_force.index_directory or self.state_dir / "index"
 
     def environment(self, index: pathlib.Path | None = None) -> dict[str, str]:
-        """The environment for a git call: of the caller's GIT_* only where its settings are, and all of our own."""
+        """The environment for a git call: without the caller's GIT_* except GIT_CONFIG_*, and with our own."""
         env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_CONFIG_")}
         env.update(
             GIT_DIR=str(self.git_dir),
@@ -134,7 +134,7 @@ class Repository(msgspec.Struct, frozen=True):
             GIT_ATTR_NOSYSTEM="1",
             LC_ALL="C",
         )
-        # gits before 2.41 do not know GIT_ATTR_SOURCE, and read .gitattributes from the index: without one they find none
+        # git before 2.41 does not know GIT_ATTR_SOURCE, and reads .gitattributes from the index: without an index it finds none
         env["GIT_INDEX_FILE"] = str(index if index is not None else self.git_dir / "patch-triage-no-index")
         if self.object_dir is not None:
             env["GIT_OBJECT_DIRECTORY"] = str(self.object_dir)
@@ -153,7 +153,7 @@ class Repository(msgspec.Struct, frozen=True):
         env: Mapping[str, str] | None = None,
         ok: Sequence[int] = (0,),
     ) -> bytes:
-        """What `git ARGS` prints. Raises GitError when it exits with anything but `ok`, or takes too long."""
+        """The output of `git ARGS`. Raises GitError if it exits with anything but `ok`, or takes too long."""
         return self.outcome(*args, data=data, index=index, env=env, ok=ok).stdout
 
     def outcome(
@@ -164,7 +164,7 @@ class Repository(msgspec.Struct, frozen=True):
         env: Mapping[str, str] | None = None,
         ok: Sequence[int] = (0,),
     ) -> subprocess.CompletedProcess[bytes]:
-        """As `run`, with the exit code and what went to stderr."""
+        """As `run`, with the exit code and stderr."""
         try:
             done = subprocess.run(
                 self.command(*args),
@@ -184,12 +184,12 @@ class Repository(msgspec.Struct, frozen=True):
         return done
 
     def fetch(self, oids: Sequence[str]) -> None:
-        """Bring objects that a partial clone lacks, because the person has asked for it: the only call that reaches a network.
+        """Fetch objects that a partial clone lacks, because the person has asked for it: the only call that uses the network.
 
         Raises GitError.
         """
-        said = self.run("config", "--bool", "--get-regexp", r"^remote\..*\.promisor$", ok=(0, 1)).decode("utf-8", "replace")
-        remotes = [line.rsplit(" ", 1)[0][len("remote.") : -len(".promisor")] for line in said.splitlines() if line.endswith(" true")]
+        promisors = self.run("config", "--bool", "--get-regexp", r"^remote\..*\.promisor$", ok=(0, 1)).decode("utf-8", "replace")
+        remotes = [line.rsplit(" ", 1)[0][len("remote.") : -len(".promisor")] for line in promisors.splitlines() if line.endswith(" true")]
         if not remotes:
             raise GitError("objects are missing, and this is no partial clone: `git fsck` says more")
         env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(("GIT_CONFIG_", "GIT_SSH"))}
@@ -217,9 +217,9 @@ class Repository(msgspec.Struct, frozen=True):
             raise GitError(f"git fetch: {_last_line(done.stderr) or f'exit {done.returncode}'}")
 
     def run_bounded(self, *args: str, limit_bytes: int, index: pathlib.Path | None = None, head: tuple[int, bytes] | None = None) -> bytes:
-        """As `run` without input, but raises TooMuchOutput, and ends git, as soon as it prints more than `limit_bytes`.
+        """As `run` without input, but ends git and raises TooMuchOutput as soon as it prints more than `limit_bytes`.
 
-        So it does where the first bytes, as many as `head` says, do not hold the mark that ends their first part.
+        The same if `head` is (bytes, mark) and the mark that ends the first part of the output is not in these first bytes.
         """
         out, ended = self.run_cut(*args, limit_bytes=limit_bytes, seconds=self.seconds, index=index, memory_bytes=0, head=head)
         if ended == "bytes":
@@ -239,13 +239,13 @@ class Repository(msgspec.Struct, frozen=True):
         memory_bytes: int = _MEMORY_BYTES,
         head: tuple[int, bytes] | None = None,
     ) -> tuple[bytes, str]:
-        """As `run_bounded`, but what was printed up to a limit is the answer; beside it which limit ended git, `bytes` or `seconds`.
+        """As `run_bounded`, but returns the output up to a limit, and the limit that ended git: `bytes`, `seconds` or empty.
 
-        Its memory is bounded too (0: it is not), since a regular expression can ask for any amount.
+        Its memory is limited too (0: no limit), since a regular expression can need any amount.
         """
         try:
             process = subprocess.Popen(
-                self.command(*(word for one in settings for word in ("-c", one)), *args),
+                self.command(*(word for setting in settings for word in ("-c", setting)), *args),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -283,7 +283,7 @@ class Repository(msgspec.Struct, frozen=True):
 
 
 class _Complaints(threading.Thread):
-    """Reads what git complains of while we read its answer: a tree's attributes can make it say more than a pipe holds."""
+    """Reads git's error output while we read its answer: the attributes of a tree can make it longer than a pipe holds."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(daemon=True)
@@ -301,7 +301,7 @@ def _bound_memory(pid: int, most: int) -> None:
     import resource
 
     if not most or not hasattr(resource, "prlimit"):
-        return  # only Linux can bound a process that runs
+        return  # only Linux can limit a running process
     try:
         resource.prlimit(pid, resource.RLIMIT_DATA, (most, most))
     except (OSError, ValueError):
@@ -313,13 +313,13 @@ def _first_seconds() -> float:
     try:
         return float(field.check(os.environ.get("PATCH_TRIAGE_LIMITS_GIT_SECONDS", field.default)))
     except ValueError:
-        return float(field.default)  # reading the settings names what is wrong
+        return float(field.default)  # the error is reported when the settings are read
 
 
 def find(start: pathlib.Path | None = None) -> Repository:
-    """The repository around `start`, or around the current directory as git's own environment names it.
+    """The repository around `start`, or around the current directory by git's own environment.
 
-    Git itself looks for it, so that `safe.directory` holds. Raises NotARepository.
+    Git itself searches for it, so that `safe.directory` is respected. Raises NotARepository.
     """
     keep = () if start else ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key in keep}
@@ -355,7 +355,7 @@ def find(start: pathlib.Path | None = None) -> Repository:
 
 def _last_line(stderr: bytes) -> str:
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    # `fatal:` says it best; a hint after it is noise
+    # the `fatal:` line is the reason; a hint may follow it
     fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
     return (fatal or lines or [""])[-1].removeprefix("fatal: ").removeprefix("error: ")
 

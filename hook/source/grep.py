@@ -1,7 +1,7 @@
 """Grep: the lines of the tree that an extended regular expression matches, through `git grep`.
 
-Where there is a word index it chooses the files, by the literals that every match must contain; git looks into them. The answer is the same
-to the byte.
+If there is a word index, it chooses the files that git searches, by the literals that every match must contain. The answer is the same to
+the byte.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from hook.source.literals import Literal, required
 from hook.source.tree import Source
 
 _ATTRIBUTES = pathlib.Path(__file__).parent / "grep.gitattributes"  # how --show-function finds the head of a function
-_MOST_ARGUMENT_BYTES = 1 << 20  # of the names of chosen files: Linux takes 2 MiB, the environment among them
+_MOST_ARGUMENT_BYTES = 1 << 20  # of the names of chosen files: Linux allows 2 MiB, with the environment
 _MOST_ARGUMENT_FILES = 8000
 _MOST_NAMES_BYTES = 8 << 20  # of the paths of the files that hold a word
 _LONGEST_EXPRESSION = 1000
-_MOST_REPETITIONS = 1000  # of all that stand inside each other; each costs the matcher memory
-# ours come last on the command line, so that no setting of the person's changes the form
+_MOST_REPETITIONS = 1000  # the product of nested ones; each costs the matcher memory
+# these come last on the command line, so that no setting of the person changes the output format
 _FORM = (
     "--extended-regexp",
     "--line-number",
@@ -54,26 +54,26 @@ def grep(
 ) -> tuple[list[str], str]:
     """The lines that `git grep` prints, `path:line:text`, below the tree path `prefix`, or in the files that one of `globs` matches.
 
-    Files that a glob of `without` matches, or whose directory it names, are left out. Beside the lines which limit cut the search short,
-    `bytes` or `seconds`, or nothing. Raises RefusedExpression, GitError.
+    Files that a glob of `without` matches, or whose directory it matches, are left out. The second value is the limit that cut the search
+    short: `bytes`, `seconds` or empty. Raises RefusedExpression, GitError.
     """
     _refuse(expression)
     with source.lock:
         source.read_blobs[prefix] = source.oid(prefix)
     files = chosen(source, expression)
     if files is not None:
-        files = [path for path in files if _is_below(path, prefix) and _is_meant(path, globs) and not held_back([path], without)]
+        files = [path for path in files if _is_below(path, prefix) and _matches_any(path, globs) and not held_back([path], without)]
         if not files:
-            _run(source, expression, options, [source.repo.empty_tree], [], limit_bytes, seconds)  # says what is wrong with the expression
+            _run(source, expression, options, [source.repo.empty_tree], [], limit_bytes, seconds)  # raises if the expression is malformed
             return [], ""
-    # the chosen files by name, as objects: git then walks no tree
+    # the chosen files as object names, so that git walks no tree
     mark = f"{source.revision}:" if source.revision else ":0:"
     names = [mark + path for path in files or ()]
     if len(names) > _MOST_ARGUMENT_FILES or sum(map(len, names)) > _MOST_ARGUMENT_BYTES:
         names = []
-    where = names or ([source.revision] if source.revision else [])
+    revisions = names or ([source.revision] if source.revision else [])
     specs = [] if names else [*([f":(literal){prefix}"] if prefix else globs), *_excluded(without)]
-    out, ended = _run(source, expression, options, where, specs, limit_bytes, seconds)
+    out, ended = _run(source, expression, options, revisions, specs, limit_bytes, seconds)
     lines = os.fsdecode(out).split("\n")
     if ended and len(lines) > 1:
         lines.pop()  # most likely half a line
@@ -81,24 +81,24 @@ def grep(
 
 
 def paths_matching(source: Source, expression: str, *, limit_bytes: int, seconds: float = math.inf) -> tuple[list[str], str]:
-    """The paths of the files that may hold a match, by the index; without it, of those that do. Beside them the limit, as in `grep`."""
+    """The paths of the files that may have a match, by the index; without it, of those that have one. And the limit, as in `grep`."""
     _refuse(expression)
-    found = chosen(source, expression)
-    if found is not None:
-        return found, ""
-    where = [source.revision] if source.revision else []
+    chosen_paths = chosen(source, expression)
+    if chosen_paths is not None:
+        return chosen_paths, ""
+    revisions = [source.revision] if source.revision else []
     seconds = min(seconds, source.repo.seconds, source.safety.seconds_left)
-    out, ended = _run(source, expression, ("--files-with-matches", "-z"), where, [], limit_bytes, seconds)
+    out, ended = _run(source, expression, ("--files-with-matches", "-z"), revisions, [], limit_bytes, seconds)
     if ended == "seconds":
         source.safety.cut = source.safety.cut or f"git grep did not end within {seconds:g} s"
     names = os.fsdecode(out).split("\0")
-    names.pop()  # nothing, or half a name
+    names.pop()  # empty, or half a name
     mark = f"{source.revision}:" if source.revision else ""
     return [name.removeprefix(mark) for name in names], ended
 
 
 def holding(source: Source, *words: str) -> list[str] | None:
-    """The paths of the files that may hold each of some words, or define one that has a colon before it; None where that is not known.
+    """The paths of the files that may contain all of `words`, or define a word with a colon before it; None if that is not known.
 
     By the word index; a small tree without one is searched. A large tree without one is not: a proof does not wait for that.
     """
@@ -113,20 +113,20 @@ def holding(source: Source, *words: str) -> list[str] | None:
     if not source.is_small:
         return None
     try:
-        found, cut = paths_matching(
+        matching, cut = paths_matching(
             source, rf"(^|[^A-Za-z0-9_]){words[-1].removeprefix(':')}([^A-Za-z0-9_]|$)", limit_bytes=_MOST_NAMES_BYTES
         )
     except GitError:
-        return None  # not everything can be read
-    # the search has not seen what a patch lays over the tree
+        return None  # an object cannot be read
+    # git did not search the files that a patch has changed
     changed = [path for path, blob in source.changes.items() if blob]
-    return None if cut else list(dict.fromkeys((*found, *changed)))
+    return None if cut else list(dict.fromkeys((*matching, *changed)))
 
 
 def together(source: Source, words: Sequence[str], others: Sequence[str]) -> list[str] | None:
-    """The paths of the files that may hold one of some words and, too, one of others; None where that is not known. As `holding`.
+    """The paths of the files that may contain one of `words` and one of `others`, as `holding`; None if that is not known.
 
-    In a small tree without an index, of all its headers.
+    In a small tree without an index, all headers.
     """
     if source.index is not None:
         from hook.source.index import NoIndex
@@ -140,7 +140,13 @@ def together(source: Source, words: Sequence[str], others: Sequence[str]) -> lis
 
 
 def _run(
-    source: Source, expression: str, options: Sequence[str], where: Sequence[str], specs: Sequence[str], limit_bytes: int, seconds: float
+    source: Source,
+    expression: str,
+    options: Sequence[str],
+    revisions: Sequence[str],
+    specs: Sequence[str],
+    limit_bytes: int,
+    seconds: float,
 ) -> tuple[bytes, str]:
     staged = not source.revision
     try:
@@ -148,12 +154,12 @@ def _run(
             "grep",
             *_FORM,
             *options,
-            *([] if where else ["--cached"]),
-            # the attributes of the staged tree cannot be kept out of git, and one could call a source file binary
+            *([] if revisions else ["--cached"]),
+            # git reads the attributes of the staged tree in any case, and one could declare a source file binary
             "--text" if staged else "-I",
             "-e",
             expression,
-            *where,
+            *revisions,
             "--",
             *specs,
             settings=(f"core.attributesFile={_ATTRIBUTES}",),
@@ -164,65 +170,65 @@ def _run(
         )
         return (b"\n".join(line for line in out.split(b"\n") if b"\0" not in line) if staged and "-z" not in options else out), ended
     except GitError as wrong:
-        found = re.search(r"(?:command line|-e option), '.*': (.*)", str(wrong), re.DOTALL)
-        if found:
-            raise RefusedExpression(f"not an extended regular expression: {found.group(1)}") from None
+        complaint = re.search(r"(?:command line|-e option), '.*': (.*)", str(wrong), re.DOTALL)
+        if complaint:
+            raise RefusedExpression(f"not an extended regular expression: {complaint.group(1)}") from None
         raise
 
 
 def chosen(source: Source, expression: str) -> list[str] | None:
-    """The paths of the files that may hold a match; None where the index cannot tell, or there is none."""
+    """The paths of the files that may have a match; None if there is no index, or it cannot choose."""
     alternatives = required(expression)
     if not alternatives or source.index is None:
         return None
     from hook.source.index import NoIndex
 
-    found: set[str] = set()
+    paths: set[str] = set()
     try:
         for literals in alternatives:
             groups = _groups(source, literals)
             if groups is None:
                 return None
-            found.update(source.holding(groups))
-        # the words that hold a literal are those of the files that were read
-        found.update(path for path, oid in source.unread().items() if oid)
+            paths.update(source.holding(groups))
+        # the index knows the words that contain a literal only from the files that it has read
+        paths.update(path for path, oid in source.unread().items() if oid)
     except NoIndex as wrong:
         source.index_failed(str(wrong))
         return None
-    return sorted(found, key=os.fsencode)
+    return sorted(paths, key=os.fsencode)
 
 
 def _groups(source: Source, literals: Sequence[Literal]) -> list[list[str]] | None:
-    """The words that a file must hold one of, for each literal that chooses any; None where none does."""
+    """For each literal that chooses files, the words of which a file must contain one; None if no literal does."""
     from hook.source.words import is_number
 
     groups: list[list[str]] = []
     for literal in literals:
         if is_number(literal.text) and not (literal.whole and not literal.text[0].isdigit()):
-            continue  # it may stand in a number, and these are not indexed
+            continue  # it may be part of a number, and numbers are not indexed
         if literal.whole:
             groups.append([literal.text])
-        elif source.index is not None and (found := source.index.containing(literal.text)) is not None:
-            groups.append(found)
+        elif source.index is not None and (containing := source.index.containing(literal.text)) is not None:
+            groups.append(containing)
     return groups or None
 
 
 def held_back(paths: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Those of `paths` that a pattern holds back: a glob whose `*` takes slashes too, or one of a directory, with all below it."""
-    forms = [form for one in patterns for form in (one, f"{one}/*")]
+    """Those of `paths` that a pattern excludes: a glob, whose `*` matches slashes too, or a glob of a directory above it."""
+    forms = [form for pattern in patterns for form in (pattern, f"{pattern}/*")]
     return [path for path in paths if any(fnmatch.fnmatchcase(path, form) for form in forms)]
 
 
 def _excluded(patterns: Sequence[str]) -> list[str]:
-    return [f":(exclude){one}{below}" for one in patterns for below in ("", "/*")]
+    return [f":(exclude){pattern}{below}" for pattern in patterns for below in ("", "/*")]
 
 
 def _is_below(path: str, prefix: str) -> bool:
     return not prefix or path == prefix or path.startswith(f"{prefix}/")
 
 
-def _is_meant(path: str, globs: Sequence[str]) -> bool:
-    return not globs or any(fnmatch.fnmatchcase(path, one) for one in globs)
+def _matches_any(path: str, globs: Sequence[str]) -> bool:
+    return not globs or any(fnmatch.fnmatchcase(path, pattern) for pattern in globs)
 
 
 def _refuse(expression: str) -> None:
@@ -237,20 +243,20 @@ def _refuse(expression: str) -> None:
 
 
 def _nested_repetitions(expression: str) -> int:
-    """How often the innermost part is repeated at most, by counts in braces."""
-    most = [1]  # of what was read so far in each open group
-    last = 1  # of the atom before
+    """The highest number of repetitions of any part, by counts in braces."""
+    most = [1]  # of the text read so far in each open group
+    previous = 1  # of the previous atom
     for match in re.finditer(r"\\.|\[\^?\]?[^]]*\]|\{(\d*),?(\d*)\}|.", expression, re.DOTALL):
         text = match.group()
         if text == "(":
             most.append(1)
-            last = 1
+            previous = 1
         elif text == ")":
-            last = most.pop() if len(most) > 1 else most[0]
+            previous = most.pop() if len(most) > 1 else most[0]
         elif match.lastindex:
-            counts = [int(one[:9]) for one in match.groups() if one]
-            last *= max([1, *(min(count, 100_000) for count in counts)])
+            counts = [int(digits[:9]) for digits in match.groups() if digits]
+            previous *= max([1, *(min(count, 100_000) for count in counts)])
         elif text not in "*+?":
-            last = 1
-        most[-1] = max(most[-1], last)
+            previous = 1
+        most[-1] = max(most[-1], previous)
     return max(most)

@@ -1,10 +1,10 @@
 """The word index: which blobs contain a word, and which define a name.
 
 Keyed by blob id, so every revision of the tree shares it. An answer may name too many files (letters are folded, conditionals are not
-followed), never too few: callers look into the files it names. Without an index the same questions go through ``git grep``.
+followed), never too few: callers read the files it names. Without an index, ``git grep`` answers the same questions.
 
-One SQLite file with an FTS5 table, beside it a seal that says how the file looked when its writer was done: what differs from that (a
-copy, a disk error, a writer at work or killed) is not read. docs/word-index.md says what else was tried.
+One SQLite file with an FTS5 table, and beside it a seal with the size and time of the file when its writer was done. A file that differs
+from its seal (a copy, a disk error, a writer that is running or was killed) is not read. docs/word-index.md says what else was tried.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ import msgspec
 from hook.source import own_files, words
 from hook.source.git import GitError, Repository
 
-FORMAT = 2  # 2: what stands behind a quote that nothing closes is defined, as the compiler reads it
-MOST_WORDS = 1500  # that hold a literal: more of them choose no files
+FORMAT = 2  # 2: names defined after an unclosed quote count, as for the compiler
+MOST_WORDS = 1500  # that contain a literal: with more of them, the literal chooses no files
 _MOST_PARTS = 500
 _MOST_SEAL_BYTES = 4096
-_WAIT_SECONDS = 0.2  # for a writer; then the question goes through git grep
+_WAIT_SECONDS = 0.2  # for a writer; then git grep answers
 _MOST_IDS = 500  # in one statement
-# `state > 1` is what blob_state, a partial index, is for: without it SQLite reads every blob's row, at each question
+# `state > 1` makes SQLite use the partial index blob_state: without it, every question reads the rows of all blobs
 _IN_STATE = "select id from blob where state = ? and state > 1"
 
-# how a blob is in the index
-TEXT = 0  # its words, and the names it defines where its path says what language it is
-BINARY = 1  # no search looks into it
-WHOLE = 2  # not read (too large, or not in a partial clone): always among the files to look into
-UNDEFINED = 3  # its words alone: what it defines is found by looking into it
+# what the index has of a blob
+TEXT = 0  # its words, and the names it defines if its path shows the language
+BINARY = 1  # nothing: no search reads it
+WHOLE = 2  # nothing, since it was not read (too large, or not in a partial clone): it is in every answer
+UNDEFINED = 3  # its words alone: it is in every answer about a definition of one of them
 
 TABLES = """
 create table meta (key text primary key, value) without rowid;
@@ -54,11 +54,11 @@ create table part_list (id integer primary key, parts blob not null);
 
 
 class NoIndex(Exception):
-    """There is no index that could answer; the sentence says why."""
+    """There is no usable index; the sentence says why."""
 
 
 class Files(msgspec.Struct, frozen=True):
-    """Where the index is kept."""
+    """The files of the index."""
 
     directory: pathlib.Path
 
@@ -76,16 +76,16 @@ class Files(msgspec.Struct, frozen=True):
 
     @property
     def progress(self) -> pathlib.Path:
-        """How far the writer at work has come."""
+        """The progress of a running writer."""
         return self.directory / "progress"
 
-    def look(self) -> dict[str, typing.Any]:
-        """How the database looks now. Raises OSError."""
+    def fingerprint(self) -> dict[str, typing.Any]:
+        """The format, size and time of the database, to be compared with the seal. Raises OSError."""
         stat = self.database.stat()
         return {"format": FORMAT, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
     def sealed(self) -> dict[str, typing.Any]:
-        """What the seal says; empty where there is none that can be read."""
+        """The content of the seal; empty if there is none that can be read."""
         try:
             read = json.loads(own_files.read(self.seal, _MOST_SEAL_BYTES) or b"{}")
         except (OSError, ValueError, RecursionError):
@@ -98,14 +98,14 @@ def files(repo: Repository) -> Files:
 
 
 class _Coverage(msgspec.Struct, frozen=True):
-    """How a revision is seen through an indexed tree."""
+    """A revision as an indexed tree with changed files."""
 
     anchor: int
-    changed: Mapping[str, str]  # paths that differ from it, with the blob they have in the revision; "" where there is none
+    changed: Mapping[str, str]  # paths that differ from the indexed tree, with their blob in the revision; "" if there is none
 
 
 class Index:
-    """An open index, to be asked from any thread. Raises NoIndex where it turns out to be unreadable."""
+    """An open index, for any thread. Raises NoIndex if it turns out to be unreadable."""
 
     def __init__(self, repo: Repository, database: sqlite3.Connection) -> None:
         self._repo = repo
@@ -115,11 +115,11 @@ class Index:
         self._unread: dict[str, Mapping[str, str]] = {}  # by revision
 
     def holding(self, revision: str, groups: Sequence[Collection[str]]) -> list[str]:
-        """The paths of a revision (empty: the staged index) whose file may hold a word of each group; all of them, and some more.
+        """The paths of a revision (empty: the staged index) whose file may contain a word of each group: all of them, and some more.
 
-        Words are given in lower case, names that a file defines behind a colon. Raises NoIndex.
+        Words are in lower case; a colon before a word asks for files that define it. Raises NoIndex.
         """
-        with self._asking():
+        with self._reading():
             coverage = self._coverage(revision)
             ids = set(self._matches("word", groups))
             defining = any(word.startswith(words.DEFINED) for group in groups for word in group)
@@ -129,45 +129,40 @@ class Index:
             return self._paths(coverage, ids, defining)
 
     def unread(self, revision: str) -> Mapping[str, str]:
-        """The files of a revision that the index has never read, with their blobs: they are in every answer. Raises NoIndex."""
+        """The files of a revision that the index has not read, with their blobs: they are in every answer. Raises NoIndex."""
         if revision not in self._unread:
-            with self._asking():
+            with self._reading():
                 changed = self._coverage(revision).changed
-                known = self._blobs(changed)
-                self._unread[revision] = {path: oid for path, oid in changed.items() if oid and oid not in known}
+                indexed = self._blobs(changed)
+                self._unread[revision] = {path: oid for path, oid in changed.items() if oid and oid not in indexed}
         return self._unread[revision]
 
-    def changed(self, revision: str) -> int:
-        """In how many files a revision differs from the one that was indexed: each is looked at in every answer. Raises NoIndex."""
-        with self._asking():
-            return len(self._coverage(revision).changed)
-
     def is_common(self, word: str, files: int) -> bool:
-        """Whether more than so many files that are indexed hold a word, given in lower case. No paths are read for it. Raises NoIndex."""
-        with self._asking():
+        """Whether more than `files` indexed files contain a word, in lower case. No paths are read for it. Raises NoIndex."""
+        with self._reading():
             query = "select count(*) from (select rowid from word where word match ? limit ?)"
             return int(self._database.execute(query, (f'"{word}"', files + 1)).fetchone()[0]) > files
 
     def containing(self, literal: str) -> list[str] | None:
-        """The words that contain a literal, in lower case; None where there are more than would help. Raises NoIndex."""
-        with self._asking():
-            found: list[str] = []
-            wanted = literal.encode("ascii")
+        """The words that contain a literal, in lower case; None if there are more than MOST_WORDS. Raises NoIndex."""
+        with self._reading():
+            words_found: list[str] = []
+            needle = literal.encode("ascii")
             for block in self._blocks(literal):
-                for word in _around(block, wanted):
-                    found.append(word.decode("ascii"))
-                    if len(found) > MOST_WORDS:
+                for word in _lines_with(block, needle):
+                    words_found.append(word.decode("ascii"))
+                    if len(words_found) > MOST_WORDS:
                         return None
-            return list(dict.fromkeys(found))
+            return list(dict.fromkeys(words_found))
 
     def trees(self) -> list[str]:
-        """The trees that it has listings of, the last used first. Raises NoIndex."""
-        with self._asking():
+        """The indexed trees, the last used first. Raises NoIndex."""
+        with self._reading():
             return [row[0] for row in self._database.execute("select tree from anchor order by used desc")]
 
     def distance(self, revision: str) -> int:
-        """By how many files a revision differs from what is indexed. Raises NoIndex."""
-        with self._asking():
+        """The number of files in which a revision differs from the nearest indexed tree: every answer checks each. Raises NoIndex."""
+        with self._reading():
             return len(self._coverage(revision).changed)
 
     def close(self) -> None:
@@ -175,7 +170,7 @@ class Index:
             self._database.close()
 
     @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _reading(self) -> Iterator[None]:
         with self._lock:
             try:
                 self._database.execute("begin")
@@ -187,63 +182,63 @@ class Index:
                 raise NoIndex(f"the index cannot be read ({wrong})") from None
 
     def _coverage(self, revision: str) -> _Coverage:
-        known = self._coverages.get(revision)
-        if known is not None:
-            return known
+        cached = self._coverages.get(revision)
+        if cached is not None:
+            return cached
         best: _Coverage | None = None
-        wrong: GitError | None = None
+        last_error: GitError | None = None
         for anchor, tree in self._database.execute("select id, tree from anchor order by used desc").fetchall():
             try:
                 changed = differences(self._repo, tree, revision)
-            except GitError as gone:  # of another clone that shares the index, or no longer here
-                wrong = gone
+            except GitError as error:  # the tree is in another clone that shares the index, or was pruned
+                last_error = error
                 continue
             if best is None or len(changed) < len(best.changed):
                 best = _Coverage(anchor, changed)
             if len(changed) < 1000:
                 break
         if best is None:
-            raise NoIndex(f"it is of another tree: {wrong}" if wrong else "the index is not complete yet")
+            raise NoIndex(f"it is of another tree: {last_error}" if last_error else "the index is not complete yet")
         self._coverages[revision] = best
         return best
 
     def _matches(self, table: str, groups: Sequence[Collection[str]]) -> Iterator[int]:
         if not all(groups):
-            return iter(())  # no word that is indexed; files that are not remain
+            return iter(())  # no indexed word; only files that are not indexed can match
         query = " AND ".join("(" + " OR ".join(f'"{word}"' for word in group) + ")" for group in groups)
         return (row[0] for row in self._database.execute(f"select rowid from {table} where {table} match ?", (query,)))
 
     def _in_state(self, ids: Iterable[int], state: int) -> list[int]:
-        wanted = {row[0] for row in self._database.execute(_IN_STATE, (state,))}
-        return [one for one in ids if one in wanted] if wanted else []
+        state_ids = {row[0] for row in self._database.execute(_IN_STATE, (state,))}
+        return [blob_id for blob_id in ids if blob_id in state_ids] if state_ids else []
 
     def _paths(self, coverage: _Coverage, ids: set[int], defining: bool) -> list[str]:
-        wholes = [row[0] for row in self._database.execute(_IN_STATE, (WHOLE,))]
-        found: set[str] = set()
-        for chunk in _chunks([*ids, *wholes]):
+        unread_ids = [row[0] for row in self._database.execute(_IN_STATE, (WHOLE,))]
+        paths: set[str] = set()
+        for chunk in _chunks([*ids, *unread_ids]):
             marks = ",".join("?" * len(chunk))
             rows = self._database.execute(f"select path from place where blob in ({marks}) and anchor = ?", (*chunk, coverage.anchor))
-            found.update(os.fsdecode(row[0]) for row in rows)
-        found.difference_update(coverage.changed)
-        there = self._blobs(coverage.changed)
+            paths.update(os.fsdecode(row[0]) for row in rows)
+        paths.difference_update(coverage.changed)
+        indexed_blobs = self._blobs(coverage.changed)
         for path, oid in coverage.changed.items():
-            known = there.get(oid)
-            # under a name of another language it defines other things than the index knows
-            other = defining and known is not None and words.language(path) not in ("", known[2])
-            if oid and (known is None or known[0] in ids or known[1] == WHOLE or other):
-                found.add(path)
-        return sorted(found, key=os.fsencode)
+            indexed = indexed_blobs.get(oid)
+            # the same blob under a name of another language has other definitions than the indexed ones
+            other_language = defining and indexed is not None and words.language(path) not in ("", indexed[2])
+            if oid and (indexed is None or indexed[0] in ids or indexed[1] == WHOLE or other_language):
+                paths.add(path)
+        return sorted(paths, key=os.fsencode)
 
     def _blobs(self, changed: Mapping[str, str]) -> dict[str, tuple[int, int, str]]:
-        """What the index knows of the blobs of changed files."""
-        there: dict[str, tuple[int, int, str]] = {}
+        """The id, state and language of the blobs of changed files that are in the index."""
+        indexed: dict[str, tuple[int, int, str]] = {}
         for part in _chunks([bytes.fromhex(oid) for oid in {*changed.values()} if oid]):
             rows = self._database.execute(f"select oid, id, state, language from blob where oid in ({','.join('?' * len(part))})", part)
-            there.update((row[0].hex(), row[1:]) for row in rows)
-        return there
+            indexed.update((row[0].hex(), row[1:]) for row in rows)
+        return indexed
 
     def _blocks(self, literal: str) -> Iterator[bytes]:
-        """The blocks of the vocabulary that may hold the literal."""
+        """The blocks of the vocabulary that may have a word with the literal in it."""
         pieces = literal.split("_")
         groups: list[list[str]] = []
         for number, piece in enumerate(pieces):
@@ -256,7 +251,7 @@ class Index:
         if any(not group for group in groups):
             return
         if groups:
-            rows = [
+            row_ids = [
                 row[0]
                 for row in self._database.execute(
                     "select rowid from part where part match ?",
@@ -264,41 +259,41 @@ class Index:
                 )
             ]
         else:
-            rows = [row[0] for row in self._database.execute("select id from vocabulary")]
-        for one in rows:
-            yield zlib.decompress(self._database.execute("select words from vocabulary where id = ?", (one,)).fetchone()[0])
+            row_ids = [row[0] for row in self._database.execute("select id from vocabulary")]
+        for row_id in row_ids:
+            yield zlib.decompress(self._database.execute("select words from vocabulary where id = ?", (row_id,)).fetchone()[0])
 
     def _parts(self, piece: str, *, first: bool, last: bool) -> list[str] | None:
-        """The parts of words (what stands between underscores) that a piece of a literal may be a part of; None where there are too many.
+        """The parts of words (between underscores) that a piece of a literal may be in; None if there are too many.
 
-        The first piece of a literal ends a part, the last one begins one, and the only one may stand anywhere in it.
+        The first piece of a literal ends a part, the last one begins one, and the only piece may be anywhere in it.
         """
-        found: dict[bytes, None] = {}
-        wanted = piece.encode("ascii")
+        matching: dict[bytes, None] = {}
+        needle = piece.encode("ascii")
         for (block,) in self._database.execute("select parts from part_list"):
-            for part in _around(block, wanted):
-                if not (first or part.startswith(wanted)) or not (last or part.endswith(wanted)):
+            for part in _lines_with(block, needle):
+                if not (first or part.startswith(needle)) or not (last or part.endswith(needle)):
                     continue
-                found[part] = None
-                if len(found) > _MOST_PARTS:
+                matching[part] = None
+                if len(matching) > _MOST_PARTS:
                     return None
-        return [part.decode("ascii") for part in found]
+        return [part.decode("ascii") for part in matching]
 
 
 def open_index(repo: Repository) -> Index:
-    """The repository's index. Raises NoIndex where there is none, or none that can be trusted."""
-    where = files(repo)
-    sealed = where.sealed()
+    """The repository's index. Raises NoIndex if there is none, or if it does not match its seal."""
+    index_files = files(repo)
+    sealed = index_files.sealed()
     try:
-        look = where.look()
+        fingerprint = index_files.fingerprint()
     except OSError:
         raise NoIndex("there is no index; `patch-triage index` makes one") from None
     if isinstance(sealed.get("format"), int) and sealed["format"] > FORMAT:
         raise NoIndex("the index was made by a newer patch-triage; `patch-triage index` makes it anew")
-    if sealed != look:
+    if sealed != fingerprint:
         raise NoIndex("the index is being written, or its last writer did not end; `patch-triage index` goes on")
     try:
-        return Index(repo, connect(where.database, writing=False))
+        return Index(repo, connect(index_files.database, writing=False))
     except sqlite3.Error as wrong:
         raise NoIndex(f"the index cannot be read ({wrong}); `patch-triage index` makes it anew") from None
 
@@ -314,18 +309,18 @@ def connect(path: pathlib.Path, *, writing: bool) -> sqlite3.Connection:
 def differences(repo: Repository, tree: str, revision: str) -> dict[str, str]:
     """The paths of regular files that differ between an indexed tree and a revision (empty: the staged index), with their blob there.
 
-    Where there is no regular file in the revision the blob is empty. Raises GitError.
+    The blob is empty if the revision has no regular file there. Raises GitError.
     """
     if revision:
         out = repo.run("diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", tree, revision, "--")
     else:
         out = repo.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", tree, "--", index=repo.index_path)
-    found: dict[str, str] = {}
+    blobs: dict[str, str] = {}
     fields = out.split(b"\0")
-    for at in range(0, len(fields) - 1, 2):
-        _, mode, _, oid, _ = fields[at].split(b" ")
-        found[os.fsdecode(fields[at + 1])] = oid.decode() if mode.startswith(b"100") else ""
-    return found
+    for position in range(0, len(fields) - 1, 2):
+        _, mode, _, oid, _ = fields[position].split(b" ")
+        blobs[os.fsdecode(fields[position + 1])] = oid.decode() if mode.startswith(b"100") else ""
+    return blobs
 
 
 def parts_of(block: bytes) -> bytes:
@@ -333,15 +328,15 @@ def parts_of(block: bytes) -> bytes:
     return b" ".join(set(block.replace(b"_", b"\n").split()))
 
 
-def _around(block: bytes, wanted: bytes) -> Iterator[bytes]:
+def _lines_with(block: bytes, needle: bytes) -> Iterator[bytes]:
     """The lines of a block that contain `wanted`."""
-    at = block.find(wanted)
-    while at >= 0:
-        begin = block.rfind(b"\n", 0, at) + 1
-        end = block.find(b"\n", at)
+    position = block.find(needle)
+    while position >= 0:
+        begin = block.rfind(b"\n", 0, position) + 1
+        end = block.find(b"\n", position)
         end = len(block) if end < 0 else end
         yield block[begin:end]
-        at = block.find(wanted, end)
+        position = block.find(needle, end)
 
 
 def _chunks(values: Sequence[typing.Any]) -> Iterator[Sequence[typing.Any]]:

@@ -1,7 +1,7 @@
 """Literals: what every line that an extended regular expression matches must contain.
 
-A reader of POSIX extended regular expressions (and of the GNU escapes that `git grep -E` knows) that gives up early: what it does not
-understand requires nothing, and the search then looks into every file.
+A parser of POSIX extended regular expressions (with the GNU escapes of `git grep -E`) that gives up early: an expression that it does
+not understand requires nothing, and then every file is searched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DEEPEST = 20
 
 
 class Literal(msgspec.Struct, frozen=True):
-    """Letters, digits and underscores that stand in a row; `whole` if no more of them stand before or after."""
+    """Consecutive letters, digits and underscores; `whole` if none more precede or follow."""
 
     text: str  # lower case
     whole: bool
@@ -29,12 +29,12 @@ class _NotUnderstood(Exception):
     pass
 
 
-_ANYTHING = "\0"  # in a run: some text that we know nothing of
+_ANYTHING = "\0"  # in a run: some unknown text
 _EDGE = "\1"  # in a run: the edge of a word
 
 
 def required(expression: str) -> list[list[Literal]]:
-    """Alternatives, each with the literals that a line must contain if that alternative matches it; empty where nothing can be said."""
+    """Alternatives, each with the literals that a line must contain if that alternative matches it; empty if that is not known."""
     try:
         reader = _Reader(expression)
         alternatives = reader.alternatives(0)
@@ -42,28 +42,28 @@ def required(expression: str) -> list[list[Literal]]:
             return []
     except _NotUnderstood:
         return []
-    found = []
+    required_literals = []
     for run in alternatives:
         literals = _literals(run)
         if not literals:
             return []
-        found.append(literals)
-    return found
+        required_literals.append(literals)
+    return required_literals
 
 
 def _literals(run: str) -> list[Literal]:
-    found = []
+    literals = []
     for match in _WORD.finditer(run):
-        # what is not a word character on both sides, known to be there, bounds a word; so does an edge
+        # a word is bounded by a known character, which is then no word character, or by an edge
         before, after = run[match.start() - 1 : match.start()], run[match.end() : match.end() + 1]
-        whole = bool(before and after and _ANYTHING not in (before, after))
-        if len(match.group()) >= _SHORTEST or whole:
-            found.append(Literal(match.group().lower(), whole))
-    return found
+        is_whole_word = bool(before and after and _ANYTHING not in (before, after))
+        if len(match.group()) >= _SHORTEST or is_whole_word:
+            literals.append(Literal(match.group().lower(), is_whole_word))
+    return literals
 
 
 class _Reader:
-    """Turns an expression into runs: texts that a match contains in this order, with _ANYTHING where they are not known to touch."""
+    """Turns an expression into runs: texts that a match contains in this order, with _ANYTHING if they may not be adjacent."""
 
     def __init__(self, expression: str) -> None:
         self.text, self.at = expression, 0
@@ -71,7 +71,7 @@ class _Reader:
     def alternatives(self, depth: int) -> list[str]:
         if depth > _DEEPEST:
             raise _NotUnderstood
-        runs = [_ANYTHING]  # what stands before the match is not known
+        runs = [_ANYTHING]  # the text before the match is not known
         done: list[str] = []
         while self.at < len(self.text):
             char = self.text[self.at]
@@ -94,19 +94,19 @@ class _Reader:
         return [run + atom for run in runs for atom in atoms]
 
     def _repeated(self, atom: list[str]) -> list[str]:
-        """The atom with what stands behind it: one that may be missing is not known, one that repeats stands at least once."""
+        """The atom with its repetitions: one that may be absent is unknown, one that repeats is there at least once."""
         while self.at < len(self.text) and self.text[self.at] in "*+?{":
             char = self.text[self.at]
             self.at += 1
             least = 1
             if char == "{":
-                found = re.match(r"(\d+)(,\d*)?\}", self.text[self.at :])
-                if found is None:
+                braces = re.match(r"(\d+)(,\d*)?\}", self.text[self.at :])
+                if braces is None:
                     raise _NotUnderstood
-                self.at += found.end()
-                least = int(found.group(1)[:9])
-            # how often it stands there is not known, so nothing around touches it
-            atom = [_ANYTHING] if char in "*?" or least == 0 else [f"{_ANYTHING}{one}{_ANYTHING}" for one in atom]
+                self.at += braces.end()
+                least = int(braces.group(1)[:9])
+            # the number of repetitions is not known, so the text around is not adjacent
+            atom = [_ANYTHING] if char in "*?" or least == 0 else [f"{_ANYTHING}{alternative}{_ANYTHING}" for alternative in atom]
         return atom
 
     def _atom(self, depth: int) -> list[str]:
@@ -117,7 +117,7 @@ class _Reader:
             if self.at >= len(self.text):
                 raise _NotUnderstood
             self.at += 1
-            # what stands before and after the group touches what is in it
+            # the text before and after the group is adjacent to it
             return [run[1:-1] for run in inside]
         if char == "[":
             return [self._bracket()]
@@ -139,17 +139,17 @@ class _Reader:
         if char in "<>b":
             return _EDGE
         if char == "W":
-            return " "  # some character that is in no word
+            return " "  # some character that is no word character
         if char.isalnum() or char in "`'":
-            return _ANYTHING  # a back reference, \w, \s, \B and what else there may be
+            return _ANYTHING  # a back reference, \w, \s, \B or another escape
         return char
 
     def _bracket(self) -> str:
-        found = re.match(r"\^?\]?(?:\[:[a-z]+:\]|\[\.[^.]*\.\]|\[=[^=]*=\]|[^]])*\]", self.text[self.at :])
-        if found is None:
+        bracket = re.match(r"\^?\]?(?:\[:[a-z]+:\]|\[\.[^.]*\.\]|\[=[^=]*=\]|[^]])*\]", self.text[self.at :])
+        if bracket is None:
             raise _NotUnderstood
-        inside = found.group()[:-1]
-        self.at += found.end()
+        inside = bracket.group()[:-1]
+        self.at += bracket.end()
         if re.fullmatch(r"(?:\[:(?:space|blank|punct):\]|[^\w\[\]^\\-]|[ \t])+", inside, re.ASCII) and not inside.startswith("^"):
             return " "
         if inside in ("^A-Za-z0-9_", "^a-zA-Z0-9_", "^[:alnum:]_", "^_[:alnum:]"):

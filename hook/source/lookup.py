@@ -1,7 +1,7 @@
-"""Look-ups: where a name of the tree is defined, used and called, and what includes a header.
+"""Look-ups: where a name is defined, used and called, and which files include a header.
 
-The word index chooses the files where there is one, and ``git grep`` does where not; the answer is read from the files themselves, and is
-the same. Every answer is bounded, and says so where it was cut. A name is taken as a name: two static functions of one name are both meant.
+The word index chooses the files, or ``git grep`` if there is none; the answer is read from the files themselves, and is the same. Every
+answer is bounded, and says if it was cut. A name is only a name: two static functions with one name are both in the answer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from hook.source.tree import Source
 from hook.source.words import is_binary, is_number
 
 Item = TypeVar("Item")
-MOST_FILES = 20_000  # looked into for one question about the tree
+MOST_FILES = 20_000  # read for one question about the tree
 _NAMES_BYTES = 8 << 20  # of the names of files
 _NAME = lazy_re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _CALL = lazy_re.compile(rb"(?<![\w.>])([A-Za-z_]\w*+)\s*+\(")
@@ -37,28 +37,28 @@ _INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)["
 
 
 class NotAName(ValueError):
-    """Something that cannot be a name in C; the sentence says so."""
+    """A text that cannot be a name in C; the sentence says so."""
 
 
 class FunctionUseKind(enum.StrEnum):
     """How a function is used."""
 
     CALL = "call"
-    ADDRESS = "address"  # taken in a function: handed on, compared, stored
-    TABLE = "table"  # its address stands in an initialiser outside of functions
-    MACRO = "macro"  # in the body of a macro, however that is used
+    ADDRESS = "address"  # taken in a function: passed on, compared, stored
+    TABLE = "table"  # its address is in an initialiser outside of functions
+    MACRO = "macro"  # in the body of a macro, wherever that is used
 
 
 class Bounds(msgspec.Struct, frozen=True):
     """How much a look-up may read."""
 
     files: int
-    seconds: float = math.inf  # for those who wait for it; an answer that a verdict rests on is bounded by its files alone
-    searches_all: bool = False  # whether a large tree without an index is searched from end to end
+    seconds: float = math.inf  # if a person waits for it; an answer that a verdict depends on is bounded by its files alone
+    searches_all: bool = False  # whether a large tree without an index is searched completely
 
 
 class LookupResult(msgspec.Struct, Generic[Item], frozen=True):
-    """What was found, by path and line. `cut` says what ended it early: `files`, `seconds`, `index` (there is none), or nothing."""
+    """The answer, by path and line. `cut` says what ended it early: `files`, `seconds`, `index` (there is none), or nothing."""
 
     items: tuple[Item, ...]
     cut: str = ""
@@ -69,11 +69,11 @@ class Defined(msgspec.Struct, frozen=True):
 
     path: str
     definition: Definition
-    text: str  # the line that holds the name
+    text: str  # the line with the name
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """A line that holds a name."""
+    """A line with a name in it."""
 
     path: str
     line: int
@@ -87,7 +87,7 @@ class FunctionUse(msgspec.Struct, frozen=True):
     path: str
     line: int
     text: str
-    user: str  # the function, table or macro that it is in; empty where that has no name
+    user: str  # the function, table or macro that it is in; empty if that has no name
     kind: FunctionUseKind
 
 
@@ -100,84 +100,84 @@ class Include(msgspec.Struct, frozen=True):
 
 
 def find_definitions(source: Source, name: str, bounds: Bounds) -> LookupResult[Defined]:
-    """Where `name` is defined: as a function, macro, type, constant, variable or option. Raises NotAName, GitError.
+    """The definitions of `name`: as a function, macro, type, constant, variable or option. Raises NotAName, GitError.
 
-    A system call is found as `sys_NAME`, or by any name that its entry point has in the kernel (`__x64_sys_NAME`).
+    A system call is found as `sys_NAME`, or by any name of its entry point in the kernel (`__x64_sys_NAME`).
     """
-    wanted = canonical(name)
-    reading = _Reading(source, wanted, bounds, defining=True)
-    found = []
+    defined_name = canonical(name)
+    reading = _Reading(source, defined_name, bounds, defining=True)
+    definitions = []
     for file in reading:
-        for one in file.scan.definitions:
-            if one.name == wanted:
-                found.append(Defined(file.path, one, file.whole_line(one.offset)[1]))
-    return LookupResult(tuple(found), reading.cut)
+        for definition in file.scan.definitions:
+            if definition.name == defined_name:
+                definitions.append(Defined(file.path, definition, file.whole_line(definition.offset)[1]))
+    return LookupResult(tuple(definitions), reading.cut)
 
 
 def references(source: Source, name: str, bounds: Bounds) -> LookupResult[Reference]:
-    """The lines that hold `name` as a word, as `git grep -w` finds them, each with the function around it. Raises NotAName, GitError."""
+    """The lines with `name` as a word, as `git grep -w` finds them, each with the function around it. Raises NotAName, GitError."""
     reading = _Reading(source, _checked(name), bounds)
-    found = []
+    lines = []
     for file in reading:
         for offset in _lines_with(file, name):
             line, text = file.whole_line(offset)
-            around = file.function_at_line(line)
-            found.append(Reference(file.path, line, text, around.name if around else ""))
-    return LookupResult(tuple(found), reading.cut)
+            function = file.function_at_line(line)
+            lines.append(Reference(file.path, line, text, function.name if function else ""))
+    return LookupResult(tuple(lines), reading.cut)
 
 
 def callers(source: Source, name: str, bounds: Bounds) -> LookupResult[FunctionUse]:
-    """What calls the function `name` or takes its address. Raises NotAName, GitError."""
+    """The calls of the function `name`, and the uses of its address. Raises NotAName, GitError."""
     reading = _Reading(source, _checked(name), bounds)
-    found = []
+    uses = []
     for file in reading:
-        found += _uses(file, name)
-    return LookupResult(tuple(found), reading.cut)
+        uses += _uses(file, name)
+    return LookupResult(tuple(uses), reading.cut)
 
 
 def callees(source: Source, name: str, bounds: Bounds) -> LookupResult[FunctionUse]:
-    """What the function `name` calls: functions and macros, each where it is called first. Raises NotAName, GitError."""
-    wanted = canonical(name)
-    reading = _Reading(source, wanted, bounds, defining=True)
-    found = []
+    """The functions and macros that the function `name` calls, each at its first call. Raises NotAName, GitError."""
+    function = canonical(name)
+    reading = _Reading(source, function, bounds, defining=True)
+    calls = []
     for file in reading:
-        for one in file.scan.definitions:
-            if one.name != wanted or one.kind is not DefinitionKind.FUNCTION:
+        for definition in file.scan.definitions:
+            if definition.name != function or definition.kind is not DefinitionKind.FUNCTION:
                 continue
-            seen = set()
-            for match in _CALL.finditer(file.scan.code, *one.body):
+            listed = set()
+            for match in _CALL.finditer(file.scan.code, *definition.body):
                 called = match.group(1)
-                if called in NOT_CALLED or called in seen:
+                if called in NOT_CALLED or called in listed:
                     continue
-                seen.add(called)
-                found.append(FunctionUse(file.path, *file.whole_line(match.start(1)), called.decode("ascii"), FunctionUseKind.CALL))
-    return LookupResult(tuple(found), reading.cut)
+                listed.add(called)
+                calls.append(FunctionUse(file.path, *file.whole_line(match.start(1)), called.decode("ascii"), FunctionUseKind.CALL))
+    return LookupResult(tuple(calls), reading.cut)
 
 
 def file_index(source: Source, path: str) -> LookupResult[Definition]:
-    """What the file at `path` defines, in its order; nothing for one that is no C, assembly or Kconfig file. Raises GitError."""
-    found = source.file(path)
-    return LookupResult(scanned(found.data, path).definitions if found and found.data is not None and not is_binary(found.data) else ())
+    """The definitions of the file at `path`, in order; none for a file that is not C, assembly or Kconfig. Raises GitError."""
+    blob = source.file(path)
+    return LookupResult(scanned(blob.data, path).definitions if blob and blob.data is not None and not is_binary(blob.data) else ())
 
 
 def includers(source: Source, header: str, bounds: Bounds) -> LookupResult[Include]:
-    """The files that include `header`, a path of the tree: by a path that ends its own, or one that leads there from the file.
+    """The files that include `header`, a path of the tree: by the end of its path, or by a path relative to the file.
 
-    Which directories a compiler would search is not looked at: of two headers that end alike both may be meant.
+    The include path of the compiler is not followed: an include may mean either of two headers whose paths end alike.
     """
     base = header.rpartition("/")[2]
     if not base.isprintable():
         return LookupResult(())  # no directive can name it
     words = [] if source.index is None else [[word.lower()] for word in re.findall(r"[A-Za-z0-9_]+", base) if not is_number(word)]
     reading = _Reading(source, base, bounds, words=words, expression=rf"#[[:space:]]*include[[:space:]].*{_literally(base)}")
-    found = []
+    includes = []
     for file in reading:
         for match in _INCLUDE.finditer(file.data):
             text = match.group(1).decode("utf-8", "replace")
             near = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), text))
             if near == header or header == text or (header.endswith(f"/{text}") and not text.startswith(".")):
-                found.append(Include(file.path, *file.whole_line(match.start(1))))
-    return LookupResult(tuple(found), reading.cut)
+                includes.append(Include(file.path, *file.whole_line(match.start(1))))
+    return LookupResult(tuple(includes), reading.cut)
 
 
 def _literally(text: str) -> str:
@@ -187,8 +187,8 @@ def _literally(text: str) -> str:
 
 def canonical(name: str) -> str:
     """The name under which a definition is found. Raises NotAName."""
-    found = re.match(r"__(?:x64|ia32|arm64|s390x?|riscv|powerpc|do|se)_((?:compat_)?sys_\w+)\Z", _checked(name))
-    return found.group(1) if found else name
+    entry_name = re.match(r"__(?:x64|ia32|arm64|s390x?|riscv|powerpc|do|se)_((?:compat_)?sys_\w+)\Z", _checked(name))
+    return entry_name.group(1) if entry_name else name
 
 
 def _checked(name: str) -> str:
@@ -198,7 +198,7 @@ def _checked(name: str) -> str:
 
 
 def _lines_with(file: SourceFile, name: str) -> Iterator[int]:
-    """An offset in each line that holds a word."""
+    """An offset in each line with a word."""
     line_end = -1
     for offset in places(file.data, name):
         if offset > line_end:
@@ -209,38 +209,45 @@ def _lines_with(file: SourceFile, name: str) -> Iterator[int]:
 
 
 def _uses(file: SourceFile, name: str) -> list[FunctionUse]:
-    found: dict[tuple[int, FunctionUseKind], FunctionUse] = {}
+    uses: dict[tuple[int, FunctionUseKind], FunctionUse] = {}
     code = file.scan.code
     for offset in places(code, name):
         if code[offset - 1 : offset] in (b".", b">"):
             continue  # a member of that name
         line, text = file.whole_line(offset)
-        around = file.function_at_line(line)
+        function = file.function_at_line(line)
         called = _OPENING.match(code, offset + len(name)) is not None
-        if around and around.body[0] < offset < around.body[1]:
-            kind, user = (FunctionUseKind.CALL if called else FunctionUseKind.ADDRESS), around.name
-        elif around is None and not called:
+        if function and function.body[0] < offset < function.body[1]:
+            kind, user = (FunctionUseKind.CALL if called else FunctionUseKind.ADDRESS), function.name
+        elif function is None and not called:
             table = _variable_at(file.scan.definitions, line)
             if table is None or table.name == name:
                 continue
             kind, user = FunctionUseKind.TABLE, table.name
         else:
             continue  # its own definition, or a declaration
-        found.setdefault((line, kind), FunctionUse(file.path, line, text, user, kind))
+        uses.setdefault((line, kind), FunctionUse(file.path, line, text, user, kind))
     for macro in file.scan.definitions:
         if macro.kind is DefinitionKind.MACRO and macro.name != name:
             for offset in places(file.data, name, *macro.span):
                 line, text = file.whole_line(offset)
-                found.setdefault((line, FunctionUseKind.MACRO), FunctionUse(file.path, line, text, macro.name, FunctionUseKind.MACRO))
-    return sorted(found.values(), key=lambda use: use.line)
+                uses.setdefault((line, FunctionUseKind.MACRO), FunctionUse(file.path, line, text, macro.name, FunctionUseKind.MACRO))
+    return sorted(uses.values(), key=lambda use: use.line)
 
 
 def _variable_at(definitions: Sequence[Definition], line: int) -> Definition | None:
-    return next((one for one in definitions if one.kind is DefinitionKind.VARIABLE and one.first_line <= line <= one.last_line), None)
+    return next(
+        (
+            variable
+            for variable in definitions
+            if variable.kind is DefinitionKind.VARIABLE and variable.first_line <= line <= variable.last_line
+        ),
+        None,
+    )
 
 
 class _Reading:
-    """The files that may hold a word, in the order of their paths, as far as the bounds go."""
+    """The files that may contain a word, in the order of their paths, within the bounds."""
 
     def __init__(
         self,
@@ -265,7 +272,7 @@ class _Reading:
         if source.index is None and not bounds.searches_all and not source.is_small:
             self._paths, self.cut = [], "index"
             return
-        # a system call is defined by its bare name, as an argument of a macro
+        # a system call is defined by its plain name, as an argument of a macro
         bare = word.removeprefix("compat_").removeprefix("sys_") if defining else word
         either = word if bare == word else f"({word}|{bare})"
         expression = expression or rf"(^|[^A-Za-z0-9_]){either}([^A-Za-z0-9_]|$)"
@@ -278,6 +285,6 @@ class _Reading:
             if time.monotonic() > self._deadline or self._source.safety.is_over:
                 self.cut = "seconds"
                 return
-            found = self._source.file(path)
-            if found is not None and found.data is not None and not is_binary(found.data):
-                yield SourceFile(path, found.data)
+            blob = self._source.file(path)
+            if blob is not None and blob.data is not None and not is_binary(blob.data):
+                yield SourceFile(path, blob.data)

@@ -1,8 +1,8 @@
-"""Objects: what the repository's object store holds, read through one long-lived `git cat-file --batch`.
+"""Objects of the repository, read through one long-lived `git cat-file --batch`.
 
-The process has one owner, and one thread at a time talks to it: whoever asks takes the lock, and has read every answer to its questions
-before it lets go. Where that does not come to pass (an exception, an answer too late, more than is to be held) the process is killed, and
-the next question goes to a new one: no answer is ever left over for somebody else's question.
+One thread at a time talks to the process: it takes the lock, and reads the answers to all its questions before it frees the lock. If it
+cannot (an exception, a late answer, too many bytes to hold), the process is killed, and the next question starts a new one: no answer is
+ever left over for another question.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from hook.config import DEFAULTS
 from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository
 
-_CHUNK = 200  # questions asked at once,
-_CHUNK_BYTES = 32 << 10  # and in so many bytes: git reads no further while its answers fill their pipe, so they must fit into ours
-_HELD_BYTES = 32 << 20  # of answers in memory at once, and one more
-_MOST_LATE = 2  # answers too late in a row, after which nothing is asked any more
-_ATOMIC_BYTES = 4096  # that a pipe which has room takes without waiting (PIPE_BUF)
+_CHUNK = 200  # questions sent at once
+_CHUNK_BYTES = 32 << 10  # of questions sent at once: git stops reading while its answers fill their pipe, so they must fit into ours
+_HELD_BYTES = 32 << 20  # of answers in memory at once; the last one may exceed it
+_MOST_LATE = 2  # late answers in a row, after which every read raises
+_ATOMIC_BYTES = 4096  # that a pipe with room accepts without waiting (PIPE_BUF)
 _PIPE_BYTES = 1 << 16
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One object of the store."""
+    """One object of the repository."""
 
     oid: str
     kind: str  # blob, tree, commit or tag
     size: int  # bytes
-    data: bytes | None  # None where it is larger than the reader's limit
+    data: bytes | None  # None if it is larger than the reader's limit
 
 
 class Objects:
     """A reader of objects, for any number of threads; use it as a context manager.
 
-    What a partial clone lacks is answered None, never fetched. Git has as long for the answers to one set of questions as one git call may
-    take; what is late raises GitError, and the next question starts git again. After the second time in a row every read raises at once.
+    An object that a partial clone lacks is None, and never fetched. The limit for one git call is also the limit for the answers to one
+    chunk of questions: a late answer raises GitError, and the next question starts git again. After two late answers in a row every read
+    raises at once.
     """
 
     def __init__(self, repo: Repository, limit_bytes: int = DEFAULTS.limits.blob_bytes, cache_bytes: int = 0) -> None:
@@ -51,8 +52,8 @@ class Objects:
         self.repo = repo
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._unread = bytearray()  # of what git has written
-        self._late = 0  # answers too late, one after the other
+        self._unread = bytearray()  # of git's output
+        self._late = 0  # late answers in a row
 
     def __enter__(self) -> Objects:
         return self
@@ -62,23 +63,23 @@ class Objects:
             self._stop()
 
     def read(self, name: str) -> Found | None:
-        """The object that `name` (an id, or `REV:path` that `can_ask` allows) stands for; None if the store lacks it."""
+        """The object with this `name` (an id, or a `REV:path` that `can_ask` allows); None if the repository lacks it."""
         return next(iter(self.read_all([name])))[1]
 
     def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, Found | None]]:
-        """As `read`, for many names, in their order."""
-        at = 0
-        while at < len(names):
-            chunk = _chunk(names, at)
-            found = self._ask(chunk)
-            yield from zip(chunk, found, strict=False)
-            at += len(found)
+        """As `read`, for many names, in order."""
+        done = 0
+        while done < len(names):
+            chunk = _chunk(names, done)
+            answers = self._ask(chunk)
+            yield from zip(chunk, answers, strict=False)
+            done += len(answers)
 
     def _ask(self, names: Sequence[str]) -> list[Found | None]:
-        """What the first of `names` stand for, at least one: the rest is to be asked anew."""
+        """The objects of the first of `names`, at least one; the caller asks again for the rest."""
         if not all(can_ask(name) for name in names):
             raise CannotJudge("an object name with a line break or NUL cannot be asked for")
-        found: list[Found | None] = []
+        answers: list[Found | None] = []
         with self._lock:
             process = self._start()
             deadline = time.monotonic() + self.repo.seconds
@@ -86,27 +87,27 @@ class Objects:
                 try:
                     self._send(process, "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape"), deadline)
                 except BrokenPipeError:
-                    pass  # it died at an earlier question; what it did answer is read below
-                held = 0
+                    pass  # it died at an earlier question; its answers up to there are read below
+                held_bytes = 0
                 for name in names:
                     answer = self._answer(process, name, deadline)
-                    found.append(answer)
-                    held += len(answer.data or b"") if answer else 0
-                    if held > _HELD_BYTES:
+                    answers.append(answer)
+                    held_bytes += len(answer.data or b"") if answer else 0
+                    if held_bytes > _HELD_BYTES:
                         break
             except EOFError:
-                # Newer gits die on an object that a partial clone lacks: that one is missing, the rest is asked anew.
+                # newer git dies on an object that a partial clone lacks: this one is missing, the rest is asked again
                 self._stop()
-                found.append(None)
+                answers.append(None)
             finally:
-                if len(found) < len(names):
+                if len(answers) < len(names):
                     self._stop()
             self._late = 0
-        return found
+        return answers
 
     def _answer(self, process: subprocess.Popen[bytes], name: str, deadline: float) -> Found | None:
         header = self._line(process, deadline)
-        # a name may hold spaces, an id, a kind and a size may not
+        # a name may have spaces; an id, a kind and a size may not
         words = header.decode("utf-8", "surrogateescape").rstrip("\n").rsplit(" ", 2)
         if words[-1] in ("missing", "ambiguous"):
             return None
@@ -116,35 +117,35 @@ class Objects:
         if len(name) == len(self.repo.null_id) and ":" not in name and oid != name:
             raise GitError(f"git cat-file: answered {oid} where {name} was asked for")
         if size > self.limit_bytes:
-            left = size + 1
-            while left:
-                left -= len(self._bytes(process, min(left, 1 << 20), deadline))
+            remaining = size + 1
+            while remaining:
+                remaining -= len(self._bytes(process, min(remaining, 1 << 20), deadline))
             return Found(oid, kind, size, None)
         return Found(oid, kind, size, self._bytes(process, size + 1, deadline)[:-1])
 
     def _send(self, process: subprocess.Popen[bytes], questions: bytes, deadline: float) -> None:
         assert process.stdin is not None
-        at = 0
-        while at < len(questions):
+        sent = 0
+        while sent < len(questions):
             self._wait(process.stdin.fileno(), select.POLLOUT, deadline)
-            at += os.write(process.stdin.fileno(), questions[at : at + _ATOMIC_BYTES])
+            sent += os.write(process.stdin.fileno(), questions[sent : sent + _ATOMIC_BYTES])
 
     def _line(self, process: subprocess.Popen[bytes], deadline: float) -> bytes:
-        """The next line of what git writes. Raises EOFError where there is none."""
+        """The next line of git's output. Raises EOFError if there is none."""
         while (end := self._unread.find(b"\n")) < 0:
             self._receive(process, deadline)
         return self._take(end + 1)
 
     def _bytes(self, process: subprocess.Popen[bytes], count: int, deadline: float) -> bytes:
-        """The next `count` bytes of what git writes. Raises EOFError where there are fewer."""
+        """The next `count` bytes of git's output. Raises EOFError if there are fewer."""
         while len(self._unread) < count:
             self._receive(process, deadline)
         return self._take(count)
 
     def _take(self, count: int) -> bytes:
-        taken = bytes(memoryview(self._unread)[:count])
+        data = bytes(memoryview(self._unread)[:count])
         del self._unread[:count]
-        return taken
+        return data
 
     def _receive(self, process: subprocess.Popen[bytes], deadline: float) -> None:
         assert process.stdout is not None
@@ -188,22 +189,22 @@ class Objects:
         if process is None:
             return
         assert process.stdin is not None and process.stdout is not None
-        process.kill()  # it only reads, and a git that hangs would not see that we have gone
+        process.kill()  # it only reads; and a git that hangs would not notice a closed pipe
         process.stdin.close()
         process.stdout.close()
         process.wait()
 
 
 def can_ask(name: str) -> bool:
-    """Whether git takes the name as it is: it reads a name a line, drops a carriage return at its end, and stops at a NUL."""
+    """Whether git reads the name unchanged: it reads one name per line, drops a carriage return at the end, and stops at a NUL."""
     return not ("\n" in name or "\0" in name or name.endswith("\r"))
 
 
 def _chunk(names: Sequence[str], start: int) -> Sequence[str]:
-    """The names from `start` on that are asked for at once, at least one."""
+    """The names from `start` on that are sent at once, at least one."""
     size = 0
-    for at in range(start, min(start + _CHUNK, len(names))):
-        size += 4 * len(names[at]) + 1  # no character takes more bytes
+    for position in range(start, min(start + _CHUNK, len(names))):
+        size += 4 * len(names[position]) + 1  # a character has at most 4 bytes
         if size > _CHUNK_BYTES:
-            return names[start : max(at, start + 1)]
+            return names[start : max(position, start + 1)]
     return names[start : start + _CHUNK]

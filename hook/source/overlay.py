@@ -1,9 +1,9 @@
 """The overlay: a patch applied to a revision, leaving no trace.
 
-`git apply --cached` works on a temporary index that holds only the paths the patch names, and new objects go to a temporary store.
-The trees above them are then written here, so that the result is a whole tree: everything that reads a revision can read it, for
-the cost of the directories that the patch touches. Nothing in the repository (working tree, index, refs, objects) changes, but for
-the time stamp of an object that the patch would have made and that is there already: git renews it.
+`git apply --cached` works on a temporary index with only the paths that the patch names, and writes new objects to a temporary store.
+The trees above these paths are then written here, so that the result is a complete tree that can be read as any revision, for the cost
+of the directories that the patch touches. Nothing in the repository (working tree, index, refs, objects) changes, except for the time
+stamp of an object that the patch makes and that already exists: git renews it.
 """
 
 from __future__ import annotations
@@ -22,21 +22,20 @@ from hook import lazy_re
 from hook.failure import CannotJudge
 from hook.source.git import Repository
 
-# above so many directories one listing of the whole tree is cheaper than picking
 _LONGEST_PATH = 4096  # bytes: PATH_MAX
-_MAX_PICKED_DIRECTORIES = 200
+_MAX_PICKED_DIRECTORIES = 200  # with more, one listing of the whole tree is cheaper
 
 _TREE = b"40000"
-# apply.whitespace and apply.ignoreWhitespace of the person's would change what is judged
+# the person's apply.whitespace and apply.ignoreWhitespace would change the result
 _APPLY = ("--cached", "--whitespace=nowarn", "--no-ignore-whitespace")
 
 
 class DoesNotApply(CannotJudge):
-    """The patch does not fit its base; the sentence says where."""
+    """The patch does not apply to its base; the sentence says where."""
 
 
 class NoPatch(CannotJudge):
-    """There is no patch in what was given."""
+    """There is no patch in the input."""
 
 
 class Overlay(msgspec.Struct, frozen=True):
@@ -49,7 +48,7 @@ class Overlay(msgspec.Struct, frozen=True):
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    mode: bytes  # as trees spell it: 100644, 40000
+    mode: bytes  # as in a tree object: 100644, 40000
     oid: str
 
 
@@ -58,28 +57,30 @@ _Listing = dict[bytes, dict[bytes, _Entry]]
 
 
 def apply(repo: Repository, scratch: pathlib.Path, base: str, diff: bytes, on: Overlay | None = None) -> Overlay:
-    """`diff` applied to the commit or tree `base`, in a series on top of the earlier patches that `on` holds.
+    """`diff` applied to the commit or tree `base`; in a series, on top of `on`, which has the earlier patches.
 
-    `scratch` is a directory of the caller's (see hook.source.scratch); the overlay lives as long as it does.
-    Raises NoPatch, DoesNotApply, or GitError when git cannot do its part.
+    `scratch` is a directory of the caller (see hook.source.scratch); the overlay is valid as long as it exists.
+    Raises NoPatch, DoesNotApply, GitError.
     """
     if not diff.strip():
         raise NoPatch("the patch is empty")
-    named = paths(diff)
-    if any(len(path) > _LONGEST_PATH for path in named):
+    patch_paths = paths(diff)
+    if any(len(path) > _LONGEST_PATH for path in patch_paths):
         raise DoesNotApply(f"a path in it has more than {_LONGEST_PATH} bytes")
     store = scratch / "objects"
     store.mkdir(exist_ok=True)
     over = msgspec.structs.replace(repo, object_dir=store, index_file=None)
-    listing, before = _entries(over, on.new_tree if on else base, named)
+    listing, before = _entries(over, on.new_tree if on else base, patch_paths)
     with tempfile.TemporaryDirectory(prefix="apply-", dir=scratch) as private:
         index = pathlib.Path(private) / "index"
         lines = (entry.mode.rjust(6, b"0") + b" " + entry.oid.encode() + b"\t" + path for path, entry in before.items())
         over.run("update-index", "-z", "--index-info", data=b"".join(line + b"\0" for line in lines), index=index, env=_ENVIRONMENT)
         done = over.outcome("apply", *_APPLY, "-", data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128))
         if done.returncode:
-            back = over.outcome("apply", "--check", "--reverse", *_APPLY, "-", data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128))
-            if not back.returncode:
+            reversed_patch = over.outcome(
+                "apply", "--check", "--reverse", *_APPLY, "-", data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128)
+            )
+            if not reversed_patch.returncode:
                 raise DoesNotApply(f"the patch is in {_place(base, on is not None)} already; --base REV names another base")
             raise _refusal(done.stderr.decode("utf-8", "replace"), base, on is not None)
         after = _staged(over.run("ls-files", "-s", "-z", index=index, env=_ENVIRONMENT))
@@ -88,21 +89,21 @@ def apply(repo: Repository, scratch: pathlib.Path, base: str, diff: bytes, on: O
 
 
 def paths(diff: bytes) -> set[bytes]:
-    """Every path that the diff may name, and some that it does not: a removed line may look like a header."""
-    found: set[bytes] = set()
+    """Every path that the diff may name, and perhaps some more: a removed line may look like a header."""
+    names: set[bytes] = set()
     for match in _HEADER.finditer(diff):
         kind, rest = match[1], match[2].rstrip(b"\r")
         if kind == b"diff --git ":
-            found.update(both_names(rest))
+            names.update(both_names(rest))
         elif kind in (b"--- ", b"+++ "):
-            found.update(_stripped(name) for name in (unquoted(rest), unquoted(rest.split(b"\t")[0])))
+            names.update(_stripped(name) for name in (unquoted(rest), unquoted(rest.split(b"\t")[0])))
         else:
-            found.add(unquoted(rest))
-    return {path for path in found if _is_plain(path)}
+            names.add(unquoted(rest))
+    return {path for path in names if _is_plain(path)}
 
 
 def both_names(rest: bytes) -> Iterator[bytes]:
-    """The names on a `diff --git` line. Unquoted ones with spaces can be told apart only if they are the same; where they are not,
+    """The names on a `diff --git` line. Two unquoted names with spaces can only be split if they are equal; if they are not,
     other header lines name them."""
     if quoted := _QUOTED.findall(rest):
         yield from (_stripped(unquoted(name)) for name in quoted)
@@ -117,7 +118,7 @@ def both_names(rest: bytes) -> Iterator[bytes]:
 
 
 def unquoted(name: bytes) -> bytes:
-    """A path as it is, from the C string that git prints where it holds unusual bytes."""
+    """A path, from the C string that git prints for a path with unusual bytes."""
     if not (match := _QUOTED.match(name)):
         return name
     return _ESCAPE.sub(lambda escape: _unescaped(escape[1]), match[0][1:-1])
@@ -133,12 +134,12 @@ _SETTINGS = {
     "core.sparseCheckout": "false",
     "index.sparse": "false",
     "core.ignoreCase": "false",
-    "core.fsync": "none",  # what is written here is gone in a moment
+    "core.fsync": "none",  # the temporary store is removed soon
     "core.looseCompression": "0",
 }
 _ENVIRONMENT = {
     "GIT_LITERAL_PATHSPECS": "1",
-    # with a core.worktree around the git directory, git would see itself in a sub-directory and skip the paths outside of it
+    # with a core.worktree around the git directory, git would think that it is in a sub-directory, and skip the paths outside of it
     "GIT_WORK_TREE": ".",
     "GIT_CONFIG_COUNT": str(len(_SETTINGS)),
     **{f"GIT_CONFIG_KEY_{number}": key for number, key in enumerate(_SETTINGS)},
@@ -151,13 +152,13 @@ def _unescaped(escape: bytes) -> bytes:
 
 
 def _stripped(name: bytes) -> bytes:
-    """Without the first directory, as `-p1`; git takes a name without any for the path itself."""
+    """The name without its first directory, as `-p1`; git takes a name without a directory as the path."""
     _, slash, path = name.partition(b"/")
     return path.lstrip(b"/") if slash else name
 
 
 def _is_plain(path: bytes) -> bool:
-    # what git refuses anyway; it must not become an argument
+    # git refuses any other path, and it must not become an argument
     return bool(path) and b"\0" not in path and not any(part in (b"", b".", b"..") for part in path.split(b"/"))
 
 
@@ -168,34 +169,34 @@ def _parents(path: bytes) -> Iterator[bytes]:
         yield path
 
 
-def _entries(repo: Repository, tree: str, named: set[bytes]) -> tuple[_Listing, dict[bytes, _Entry]]:
-    """All directories above the named paths, and the index entries that git needs to see for them.
+def _entries(repo: Repository, tree: str, patch_paths: set[bytes]) -> tuple[_Listing, dict[bytes, _Entry]]:
+    """All directories above the paths of a patch, and the index entries that git needs for them.
 
-    These include files and links where the patch expects a directory, and all below a directory where it expects a file.
+    They include a file or link at a path where the patch expects a directory, and all files below a directory where it expects a file.
     """
-    above = {parent for path in named for parent in _parents(path)}
+    above = {parent for path in patch_paths for parent in _parents(path)}
     if len(above) > _MAX_PICKED_DIRECTORIES:
         out = repo.run("ls-tree", "-r", "-t", "-z", "--full-tree", tree, env=_ENVIRONMENT)
     else:
         picked = [os.fsdecode(parent) + "/" for parent in sorted(above)]
         out = repo.run("ls-tree", "-t", "-z", "--full-tree", tree, "--", ".", *picked, env=_ENVIRONMENT)
     listing = _listed(out)
-    whole = [path for path in named if _at(listing, path, _TREE)]
-    if whole:
-        out = repo.run("ls-tree", "-r", "-t", "-z", "--full-tree", tree, "--", *map(os.fsdecode, whole), env=_ENVIRONMENT)
+    directories = [path for path in patch_paths if _at(listing, path, _TREE)]
+    if directories:
+        out = repo.run("ls-tree", "-r", "-t", "-z", "--full-tree", tree, "--", *map(os.fsdecode, directories), env=_ENVIRONMENT)
         below = _listed(out)
         for name, entries in below.items():
             listing.setdefault(name, {}).update(entries)
-    found: dict[bytes, _Entry] = {}
-    for path in named | above:
+    index_entries: dict[bytes, _Entry] = {}
+    for path in patch_paths | above:
         entry = _at(listing, path)
         if entry and entry.mode != _TREE:
-            found[path] = entry
-    for top in whole:
+            index_entries[path] = entry
+    for top in directories:
         for name, entries in listing.items():
             if name == top or name.startswith(top + b"/"):
-                found.update((name + b"/" + leaf, entry) for leaf, entry in entries.items() if entry.mode != _TREE)
-    return listing, found
+                index_entries.update((name + b"/" + leaf, entry) for leaf, entry in entries.items() if entry.mode != _TREE)
+    return listing, index_entries
 
 
 def _at(listing: _Listing, path: bytes, mode: bytes | None = None) -> _Entry | None:
@@ -230,7 +231,7 @@ def _replant(
     before: dict[bytes, _Entry],
     after: dict[bytes, _Entry],
 ) -> str:
-    """The tree with `before` replaced by `after`; `listing` is used up."""
+    """The tree with `before` replaced by `after`; `listing` is changed."""
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     for path in changed - after.keys():
         directory, _, name = path.rpartition(b"/")
@@ -263,23 +264,23 @@ def _write_tree(repo: Repository, store: pathlib.Path, entries: dict[bytes, _Ent
 
 
 def _place(base: str, in_series: bool) -> str:
-    """What the patch was to be applied to, for a person."""
-    shown = base[:12] if re.fullmatch("[0-9a-f]{40,64}", base) else base
-    return f"{shown} with the earlier patches" if in_series else shown
+    """What the patch was applied to, for a person."""
+    revision = base[:12] if re.fullmatch("[0-9a-f]{40,64}", base) else base
+    return f"{revision} with the earlier patches" if in_series else revision
 
 
 def _refusal(stderr: str, base: str, in_series: bool) -> NoPatch | DoesNotApply:
-    """What git said, as one sentence that says where and what to do."""
-    said = [line.partition(": ") for line in stderr.splitlines()]
-    lines = [text for kind, _, text in said if kind in ("error", "fatal")]
+    """Git's errors as one sentence that says where and what to do."""
+    messages = [line.partition(": ") for line in stderr.splitlines()]
+    lines = [text for kind, _, text in messages if kind in ("error", "fatal")]
     text = lines[0] if lines else stderr.strip() or "git apply gave no reason"
     if text.startswith(("No valid patches", "unrecognized input")):
         return NoPatch("there is no diff in the patch")
     if text.startswith(("corrupt patch", "patch fragment without header", "patch with only garbage", "corrupt binary patch")):
         return DoesNotApply(f"the patch is damaged: {text}")
-    # there is an index only in our own working
+    # the person knows nothing of our temporary index
     text = text.replace("does not exist in index", "there is no such file")
-    text = text.replace("already exists in index", "it is there already")
+    text = text.replace("already exists in index", "it already exists")
     place = _place(base, in_series)
     failed = [line.removeprefix("patch failed: ") for line in lines if line.startswith("patch failed: ")]
     if failed:

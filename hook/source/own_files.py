@@ -1,6 +1,6 @@
-"""Our own files under .git, read as untrusted: a power cut, a full disk or a hand may have left anything in their place.
+"""Our own files under .git, read as untrusted: a power cut, a full disk or a person may have left anything in their place.
 
-What we would not have written is put aside under another name; one line says so, and the file is made anew.
+What we would not have written is renamed; one line says so, and the file is made again.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import pathlib
 import stat
 import sys
 
-_SPARE_BYTES = 1 << 20  # of a disk are git's: with less we write nothing
+_SPARE_BYTES = 1 << 20  # of a disk are left to git: with less free space we write nothing
 _told: set[str] = set()
 
 
 def tell_once(line: str) -> None:
-    """Say a line beside the output, once for a process."""
+    """Print a line to stderr, once per process."""
     if line not in _told:
         _told.add(line)
-        shown = "".join(char for char in line if char.isprintable())
-        print(f"patch-triage: {shown}", file=sys.stderr)
+        printable = "".join(char for char in line if char.isprintable())
+        print(f"patch-triage: {printable}", file=sys.stderr)
 
 
 def read(path: pathlib.Path, most_bytes: int) -> bytes | None:
-    """The content of a file of ours, None where there is none, or something else in its place. No link is followed. Raises OSError."""
+    """The content of a file of ours; None if there is none, or something else in its place. No link is followed. Raises OSError."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -51,7 +51,7 @@ def read(path: pathlib.Path, most_bytes: int) -> bytes | None:
 
 
 def put_aside(path: pathlib.Path, why: str) -> None:
-    """Let what is there be known by another name, and say so."""
+    """Rename what is there, and say so."""
     for name in (f"{path.name}.damaged", f"{path.name}.damaged-{os.getpid()}"):
         with contextlib.suppress(OSError):  # not ours to rename, or something else in the way
             os.replace(path, path.with_name(name))
@@ -60,8 +60,8 @@ def put_aside(path: pathlib.Path, why: str) -> None:
 
 
 def write(path: pathlib.Path, data: bytes) -> None:
-    """Put a file in place in one step: whoever reads it sees the old content or the new. Raises OSError."""
-    import tempfile  # a third of what the smallest command imports
+    """Replace a file atomically: a reader sees the old content or the new. Raises OSError."""
+    import tempfile  # a third of the import time of the smallest command
 
     spare(path)
     make_directory(path.parent)
@@ -81,15 +81,15 @@ def write(path: pathlib.Path, data: bytes) -> None:
 
 
 def spare(path: pathlib.Path) -> None:
-    """Raise OSError where the disk that holds `path` has so little room that git may need it for the commit under way."""
-    there = next((part for part in path.parents if part.is_dir()), pathlib.Path("/"))
-    room = os.statvfs(there)
+    """Raise OSError if the disk of `path` has so little free space that git may need it for the current commit."""
+    directory = next((part for part in path.parents if part.is_dir()), pathlib.Path("/"))
+    room = os.statvfs(directory)
     if room.f_bavail * room.f_frsize < _SPARE_BYTES:
-        raise OSError(errno.ENOSPC, f"less than {_SPARE_BYTES >> 20} MB is free, and left to git", str(path))
+        raise OSError(errno.ENOSPC, f"less than {_SPARE_BYTES >> 20} MB is free, which is left to git", str(path))
 
 
 def remove(path: pathlib.Path) -> None:
-    """Take a file away, whatever is there. Raises OSError."""
+    """Remove a file; what else is there is renamed. Raises OSError."""
     try:
         path.unlink(missing_ok=True)
     except (IsADirectoryError, PermissionError):
@@ -99,7 +99,7 @@ def remove(path: pathlib.Path) -> None:
 
 
 def open_lock(path: pathlib.Path, mode: int = 0o600) -> int:
-    """A descriptor of a file to be locked, which is made where there is none. Raises OSError."""
+    """A descriptor of a file to be locked; the file is made if there is none. Raises OSError."""
     make_directory(path.parent)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -115,13 +115,16 @@ def open_lock(path: pathlib.Path, mode: int = 0o600) -> int:
 
 
 def make_directory(path: pathlib.Path) -> None:
-    """Make a directory and those above it, where they are not there; in ours, what is in the way is put aside. Raises OSError."""
+    """Make a directory and those above it, if they do not exist; in our own directory, what is in the way is renamed. Raises OSError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         above = [*reversed(path.parents), path]
-        ours = next((at for at, part in enumerate(above) if part.name == "patch-triage" and (part.parent / "HEAD").is_file()), len(above))
-        for part in above[ours:]:
+        first_of_ours = next(
+            (position for position, part in enumerate(above) if part.name == "patch-triage" and (part.parent / "HEAD").is_file()),
+            len(above),
+        )
+        for part in above[first_of_ours:]:
             if os.path.lexists(part) and not part.is_dir():
                 put_aside(part, "is no directory of ours")
                 break

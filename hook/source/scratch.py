@@ -1,4 +1,4 @@
-"""Scratch: a directory of our own for one run, gone after it, even if the run was killed."""
+"""Scratch: a temporary directory for one run, removed after it, or by a later run if this one was killed."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from hook.source.git import Repository
 _LOCK = "lock"
 _UNFINISHED = "new-"  # its owner has not taken the lock yet
 _LOCKED = "run-"
-# between two steps of a process that is alive there is less than this
-_ALIVE_SECONDS = 60.0
+_ALIVE_SECONDS = 60.0  # more than a live process needs between making the directory and locking it
 
 
 @contextlib.contextmanager
 def directory(repo: Repository) -> Iterator[pathlib.Path]:
-    """A new empty directory beside our state, or in the system's temporary directory where `.git` cannot be written.
+    """A new empty directory beside our state, or in the system's temporary directory if `.git` cannot be written to.
 
-    Directories that killed runs left behind are removed on the way: the lock on a file in each says whether its owner lives.
+    Directories of killed runs are removed too: the lock on a file in each shows whether its owner is alive.
     """
     root = repo.state_dir / "tmp"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        made, lock = _make(root)
+        run_directory, lock = _make(root)
     except OSError:
         with tempfile.TemporaryDirectory(prefix="patch-triage-", ignore_cleanup_errors=True) as elsewhere:
             yield pathlib.Path(elsewhere).resolve()
         return
     try:
         _sweep(root)
-        yield made / "files"
+        yield run_directory / "files"
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(run_directory, ignore_errors=True)
         os.close(lock)
 
 
@@ -49,15 +48,15 @@ def _make(root: pathlib.Path) -> tuple[pathlib.Path, int]:
         (private / "files").mkdir()
         lock = os.open(private / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # sweepers judge this name by its lock, so it appears with the lock taken
-        made = root / (_LOCKED + private.name.removeprefix(_UNFINISHED))
-        private.rename(made)
+        # other runs remove a directory of this name unless it is locked, so it gets the name after the lock
+        run_directory = root / (_LOCKED + private.name.removeprefix(_UNFINISHED))
+        private.rename(run_directory)
     except OSError:
         if lock >= 0:
             os.close(lock)
         shutil.rmtree(private, ignore_errors=True)
         raise
-    return made, lock
+    return run_directory, lock
 
 
 def _sweep(root: pathlib.Path) -> None:

@@ -1,7 +1,7 @@
-"""Where settings come from: the layers of given values, read from files, git and the environment.
+"""The layers of settings, read from files, git and the environment.
 
-From weakest to strongest: the defaults; `.patch-triage.yaml` of the revision a change is judged against, for the few settings that a tree
-may give; the person's own file; git config; the environment; the command line.
+From weakest to strongest: the defaults; `.patch-triage.yaml` of the revision against which a change is judged, for the few settings that
+a tree may set; the person's own file; git config; the environment; the command line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hook.source.own_files import tell_once
 from hook.source.tree import Source
 
 MAX_FILE_BYTES = 64 * 1024  # of a settings file
-_SYZBOT_FOLDER = "dashboard/config/linux"  # of syzkaller: what syzbot fuzzes with
+_SYZBOT_FOLDER = "dashboard/config/linux"  # of syzkaller: the configurations of syzbot
 _SYZBOT = {
     "x86_64": "upstream-apparmor-kasan", "arm64": "upstream-arm64-kasan", "arm": "upstream-arm-kasan", "riscv": "upstream-riscv64-kasan",
     "s390": "upstream-s390-kasan",
@@ -44,8 +44,8 @@ def load(
 ) -> config.Settings:
     """The settings in force: for `repo` if there is one, with the settings file of the tree in `base`, and `given` above all.
 
-    Settings of earlier versions are ignored, and what is wrong in the tree's file; `tell` is given a line that names each.
-    Raises config.WrongSetting for what is wrong in the person's own.
+    Settings of earlier versions and errors in the tree's file are ignored; `tell` gets a line about them.
+    Raises config.WrongSetting for an error in the person's own settings.
     """
     layers: list[Sequence[config.Given]] = []
     if base is not None:
@@ -68,7 +68,7 @@ def load(
     if repo is not None:
         bring_into_force(repo, settings)
     if settings.retired:
-        names = ", ".join(dict.fromkeys(one.name for one in settings.retired))
+        names = ", ".join(dict.fromkeys(old_setting.name for old_setting in settings.retired))
         tell(f"{settings.retired[0].origin}: ignored, no longer a setting: {names} (docs/settings.md)")
     if not settings.fuzz.base_config:
         return settings
@@ -77,22 +77,22 @@ def load(
 
 
 def bring_into_force(repo: Repository, settings: config.Settings) -> None:
-    """Let the repository keep to the settings that are about it: how long git may take, and where the word index is."""
+    """Apply the settings that are about the repository: the limit for git calls, and the directory of the word index."""
     shared = settings.index.directory
     repo.in_force.seconds = settings.limits.git_seconds
     repo.in_force.index_directory = pathlib.Path(shared).expanduser() if shared else None
 
 
 def _base_config_file(settings: config.Settings, base: Source | None) -> pathlib.Path:
-    """Where the .config is that the person fuzzes with. Raises config.WrongSetting."""
-    given, arch = settings.fuzz.base_config, settings.target.arch
-    if given != "syzbot" and not given.startswith("syzbot:"):
-        return pathlib.Path(given).expanduser()
-    origin = f"{settings.origins['fuzz.base_config']}: fuzz.base_config: {setting_checks.shown(given)}"
+    """The path of the .config that the person fuzzes with. Raises config.WrongSetting."""
+    base_config, arch = settings.fuzz.base_config, settings.target.arch
+    if base_config != "syzbot" and not base_config.startswith("syzbot:"):
+        return pathlib.Path(base_config).expanduser()
+    origin = f"{settings.origins['fuzz.base_config']}: fuzz.base_config: {setting_checks.shown(base_config)}"
     if not settings.fuzz.syzkaller:
         raise config.WrongSetting(f"{origin} needs fuzz.syzkaller, a checkout of syzkaller: its dashboard/config/linux is read")
     folder = pathlib.Path(settings.fuzz.syzkaller).expanduser() / _SYZBOT_FOLDER
-    name = given.partition(":")[2]
+    name = base_config.partition(":")[2]
     if name and not _SYZBOT_NAME.fullmatch(name):
         raise config.WrongSetting(f"{origin}: no name of a configuration, such as upstream-kmsan")
     if not name:
@@ -106,15 +106,15 @@ def _base_config_file(settings: config.Settings, base: Source | None) -> pathlib
 
 
 def _stable(base: Source | None) -> str:
-    """The stable series that a tree belongs to, `6.6`; empty where it is none, or that cannot be read."""
+    """The stable series of a tree, `6.6`; empty if it belongs to none, or the makefile cannot be read."""
     try:
         makefile = base.file("Makefile") if base is not None else None
     except GitError:
         return ""
-    found = dict(_VERSION.findall(makefile.data)) if makefile is not None and makefile.data else {}
-    if int(found.get(b"SUBLEVEL", b"0")) == 0:
+    versions = dict(_VERSION.findall(makefile.data)) if makefile is not None and makefile.data else {}
+    if int(versions.get(b"SUBLEVEL", b"0")) == 0:
         return ""
-    return b".".join((found.get(b"VERSION", b""), found.get(b"PATCHLEVEL", b""))).decode("ascii")
+    return b".".join((versions.get(b"VERSION", b""), versions.get(b"PATCHLEVEL", b""))).decode("ascii")
 
 
 def _base_config(settings: config.Settings, path: pathlib.Path) -> str:
@@ -130,9 +130,9 @@ def _base_config(settings: config.Settings, path: pathlib.Path) -> str:
     return data.decode("utf-8", "replace")
 
 
-def at(objects: Objects, revision: str, given: Sequence[config.Given] = (), tell: Callable[[str], None] = tell_once) -> config.Settings:
-    """The settings in force for what is judged against `revision` (empty: against the empty tree). `objects` keeps to their limit."""
-    settings = load(objects.repo, Source(objects, revision or objects.repo.empty_tree), given, tell)
+def at(objects: Objects, revision: str, values: Sequence[config.Given] = (), tell: Callable[[str], None] = tell_once) -> config.Settings:
+    """The settings in force for a change against `revision` (empty: the empty tree). Sets the size limit of `objects`."""
+    settings = load(objects.repo, Source(objects, revision or objects.repo.empty_tree), values, tell)
     objects.limit_bytes = settings.limits.blob_bytes
     return settings
 
@@ -140,7 +140,7 @@ def at(objects: Objects, revision: str, given: Sequence[config.Given] = (), tell
 def from_yaml(text: bytes, origin: str) -> list[config.Given]:
     """The values in a settings file. Raises WrongSetting with the line.
 
-    Files over 64 KiB are refused, and what hook.source.bounded_yaml does not read: a settings file can come with a stranger's tree.
+    A file over 64 KiB is refused, and whatever hook.source.bounded_yaml refuses: a settings file may come with an untrusted tree.
     """
     if len(text) > MAX_FILE_BYTES:
         raise config.WrongSetting(f"{origin}: a settings file has at most {MAX_FILE_BYTES} bytes, this one {len(text)}")
@@ -153,53 +153,53 @@ def from_yaml(text: bytes, origin: str) -> list[config.Given]:
     except bounded_yaml.Refused as wrong:
         line = f":{wrong.line}" if wrong.line else ""
         raise config.WrongSetting(f"{origin}{line}: {wrong}") from None
-    given: list[config.Given] = []
+    values: list[config.Given] = []
     sections = {name.partition(".")[0] for name in config.BY_NAME}
     for section, body in _pairs(root, origin):
-        where = f"{origin}:{section.start_mark.line + 1}"
+        place = f"{origin}:{section.start_mark.line + 1}"
         if section.value not in sections:
             raise config.WrongSetting(
-                f"{where}: unknown section {setting_checks.shown(section.value)}; there are {', '.join(sorted(sections))}"
+                f"{place}: unknown section {setting_checks.shown(section.value)}; there are {', '.join(sorted(sections))}"
             )
         for key, value in _pairs(body, origin):
-            where = f"{origin}:{key.start_mark.line + 1}"
+            place = f"{origin}:{key.start_mark.line + 1}"
             name = f"{section.value}.{key.value}"
             try:
                 plain = bounded_yaml.plain(value)
             except bounded_yaml.Refused as wrong:
-                raise config.WrongSetting(f"{where}: {name}: {wrong}") from None
-            given.append(config.Given(name, plain, where))
-    return given
+                raise config.WrongSetting(f"{place}: {name}: {wrong}") from None
+            values.append(config.Given(name, plain, place))
+    return values
 
 
 def _of_tree(base: Source) -> tuple[list[config.Given], list[str]]:
-    """What the settings file of a tree may give, and what is wrong with the rest of it, which counts as absent.
+    """The values that the settings file of a tree may set, and the errors in the rest of it, which is ignored.
 
-    A file that a stranger wrote can neither set what is the person's, nor end what the person has asked for.
+    An untrusted file can neither set what only the person may set, nor make a command fail.
     """
     try:
-        found = base.file(REPOSITORY_FILE)
-        if found is None:
+        blob = base.file(REPOSITORY_FILE)
+        if blob is None:
             return [], []
-        if found.data is None or found.size > MAX_FILE_BYTES:
-            return [], [f"{REPOSITORY_FILE}: a settings file has at most {MAX_FILE_BYTES} bytes, this one {found.size}"]
-        given = from_yaml(found.data, REPOSITORY_FILE)
+        if blob.data is None or blob.size > MAX_FILE_BYTES:
+            return [], [f"{REPOSITORY_FILE}: a settings file has at most {MAX_FILE_BYTES} bytes, this one {blob.size}"]
+        values = from_yaml(blob.data, REPOSITORY_FILE)
     except (config.WrongSetting, GitError) as wrong:
         return [], [str(wrong)]
-    taken, wrongs = [], []
-    for one in given:
-        field = config.BY_NAME.get(one.name)
+    allowed_values, wrongs = [], []
+    for value in values:
+        field = config.BY_NAME.get(value.name)
         if field is not None and not field.by_tree:
             allowed = ", ".join(field.name for field in config.BY_NAME.values() if field.by_tree)
-            wrongs.append(f"{one.origin}: {one.name} cannot be set by a tree, only {allowed}")
+            wrongs.append(f"{value.origin}: {value.name} cannot be set by a tree, only {allowed}")
             continue
         try:
-            if one.name not in config.RETIRED:
-                config.checked(one)
-            taken.append(one)
+            if value.name not in config.RETIRED:
+                config.checked(value)
+            allowed_values.append(value)
         except config.WrongSetting as wrong:
             wrongs.append(str(wrong))
-    return taken, wrongs
+    return allowed_values, wrongs
 
 
 def _pairs(node: Any, origin: str) -> list[tuple[Any, Any]]:
@@ -215,19 +215,19 @@ def _pairs(node: Any, origin: str) -> list[tuple[Any, Any]]:
 
 
 def from_git_config(entries: Sequence[tuple[str, str, str]]) -> list[config.Given]:
-    """The values in `git config --list` entries (origin, key, value), whose keys cannot hold an underscore.
+    """The values in `git config --list` entries (origin, key, value), whose keys cannot have an underscore.
 
-    `patchtriage.push.maxCommits` is push.max_commits; git folds the case of the last word. `patchtriage.enabled` is the off switch, no
-    setting.
+    `patchtriage.push.maxCommits` is push.max_commits; git ignores the case of the last word. `patchtriage.enabled` is the off switch, not
+    a setting.
     """
     plain = {name.replace("_", ""): name for name in (*config.BY_NAME, *config.RETIRED)}
-    given = []
+    values = []
     for origin, key, value in entries:
         name = key.removeprefix("patchtriage.")
         if name == "enabled" or name.lower() == config.AGENT_HOST_KEY.lower():
             continue
-        given.append(config.Given(plain.get(name.lower().replace("-", ""), name), value, f"git config {origin}"))
-    return given
+        values.append(config.Given(plain.get(name.lower().replace("-", ""), name), value, f"git config {origin}"))
+    return values
 
 
 def from_environment(environment: Mapping[str, str]) -> list[config.Given]:
@@ -252,7 +252,7 @@ def git_config(repo: Repository) -> list[tuple[str, str, str]]:
 
 
 def switched_off(repo: Repository) -> str:
-    """Why the person does not want us to run, empty if they do. A value that git does not take for a boolean is no wish."""
+    """Why the person has switched us off; empty if they have not. A value that is no boolean for git does not count."""
     if os.environ.get("PATCH_TRIAGE", "").lower() in ("0", "no", "false", "off"):
         return f"PATCH_TRIAGE={os.environ['PATCH_TRIAGE']}"
     try:

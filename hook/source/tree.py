@@ -1,6 +1,6 @@
 """The source: a tree at one revision, or the staged index, as files by path.
 
-What was read is remembered with its object id, so that a cached verdict can tell whether the same question would see the same bytes.
+Every file read is remembered with its object id, so that a cached verdict can be checked: the same question must read the same bytes.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if typing.TYPE_CHECKING:
     from hook.source.index import Index
 
 
-_MOST_CONFIRMED = 64  # files that the index has not read, of which it is looked up what they hold
+_MOST_CONFIRMED = 64  # files that are not indexed: up to so many are read; of more, all are in every answer
 SMALL_FILES = 2000  # in a tree: fewer are searched fast enough without an index
 
 
 class TreeEntryKind(enum.StrEnum):
-    """What a name in a tree stands for."""
+    """The kind of a tree entry."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -46,15 +46,15 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class SafetyNet:
-    """Ends a judgement that takes far longer than its limits, which count work, can make it take.
+    """Ends a judgement that takes far longer than its limits, which count work, should allow.
 
-    What it leaves open is said, and is never kept as an answer.
+    An answer that it cut short says so, and is never cached.
     """
 
     def __init__(self, seconds: float = math.inf) -> None:
         self.seconds = seconds
-        self.cut = ""  # why an answer is not what it would be on a machine that does its work; empty: it is
-        self.at_limit = False  # whether a limit that counts work has ended a search: a longer one may find more
+        self.cut = ""  # why an answer may differ from that of a working, faster machine; empty: it does not
+        self.at_limit = False  # whether a limit that counts work has ended a search: a longer search may find more
         self._deadline = time.monotonic() + seconds
 
     def prolong(self, seconds: float) -> None:
@@ -63,7 +63,7 @@ class SafetyNet:
 
     @property
     def is_over(self) -> bool:
-        """Whether to stop here; the answer is then known to be cut short."""
+        """Whether the time is over; then the answer is marked as cut short."""
         if time.monotonic() > self._deadline:
             self.cut = self.cut or f"stopped after {self.seconds:g} s (limits.safety_seconds)"
             return True
@@ -71,7 +71,7 @@ class SafetyNet:
 
     @property
     def seconds_left(self) -> float:
-        """For a process that is waited for."""
+        """The time limit for a process that we wait for."""
         return max(0.0, self._deadline - time.monotonic())
 
 
@@ -123,7 +123,7 @@ class Source(msgspec.Struct):
 
     @property
     def is_small(self) -> bool:
-        """Whether the tree is so small that a search of all of it costs little, by the number of entries in the staged index."""
+        """Whether the tree is so small that a complete search costs little, by the number of entries in the staged index."""
         try:
             with self.repo.index_path.open("rb") as file:
                 head = file.read(12)  # gitformat-index(5): the signature, the version, the number of entries
@@ -132,13 +132,13 @@ class Source(msgspec.Struct):
         return head[:4] == b"DIRC" and int.from_bytes(head[8:12], "big") < SMALL_FILES
 
     def index_failed(self, why: str) -> None:
-        """Answer without the index from now on. Another time it may answer, so nothing of this is kept."""
+        """Answer without the index from now on. It may work again later, so no answer is cached."""
         with self.lock:
             self.opened_index, self.without_index = None, why
-            self.safety.cut = self.safety.cut or f"the word index could not be read to the end: {why}"
+            self.safety.cut = self.safety.cut or f"the word index could not be read: {why}"
 
     def file(self, path: str) -> Found | None:
-        """The blob at `path`, None if there is none (or the store of a partial clone lacks it)."""
+        """The blob at `path`; None if there is none, or if a partial clone lacks it."""
         with self.lock:
             return self._kept(path, self._read(path))
 
@@ -147,21 +147,21 @@ class Source(msgspec.Struct):
         with self.lock:
             plain = [path for path in paths if path not in self.changes and can_ask(path)]
             read = self.objects.read_all([f"{self.revision}:{path}" for path in plain])
-            known = {path: found for path, (_, found) in zip(plain, read, strict=True)}
-            return [self._kept(path, known[path] if path in known else self._read(path)) for path in paths]
+            answers = {path: blob for path, (_, blob) in zip(plain, read, strict=True)}
+            return [self._kept(path, answers[path] if path in answers else self._read(path)) for path in paths]
 
-    def _kept(self, path: str, found: Found | None) -> Found | None:
-        """The blob that was found at a path, which is remembered as read."""
-        if found is not None and found.kind != "blob":
-            found = None
-        self.read_blobs[path] = found.oid if found else ""
-        return found
+    def _kept(self, path: str, blob: Found | None) -> Found | None:
+        """The blob at a path, which is remembered as read; None if it is no blob."""
+        if blob is not None and blob.kind != "blob":
+            blob = None
+        self.read_blobs[path] = blob.oid if blob else ""
+        return blob
 
     def oid(self, path: str) -> str:
-        """The id of what is at `path`, blob or tree; empty where there is nothing. The top of the tree is the empty path."""
+        """The id of the blob or tree at `path`; empty if there is none. The top of the tree is the empty path."""
         with self.lock:
-            found = self._read(path)
-            return found.oid if found else ""
+            entry = self._read(path)
+            return entry.oid if entry else ""
 
     def _read(self, path: str) -> Found | None:
         if path not in self.changes:
@@ -169,14 +169,14 @@ class Source(msgspec.Struct):
         return self.objects.read(self.changes[path]) if self.changes[path] else None
 
     def _at(self, path: str) -> Found | None:
-        """What the revision itself, or the staged index, has at `path`."""
+        """The object at `path` in the revision or the staged index, without the changes."""
         if can_ask(path):
             return self.objects.read(f"{self.revision}:{path}")
         oid = self._listed(path) if "\0" not in path else ""
         return self.objects.read(oid) if oid else None
 
     def _listed(self, path: str) -> str:
-        """The id of what is at `path`, found in git's listing; empty where there is nothing."""
+        """The id of the entry at `path`, from git's listing; empty if there is none."""
         if self.revision:
             out = self.repo.run("--literal-pathspecs", "ls-tree", "-z", self.revision, "--", path)
         else:
@@ -188,92 +188,92 @@ class Source(msgspec.Struct):
         return ""
 
     def holding(self, groups: Sequence[Collection[str]]) -> list[str]:
-        """The paths that may hold a word of each group, by the index, which there must be; see Index.holding. Raises NoIndex."""
+        """The paths of files that may contain a word of each group, by the index, which must exist; see Index.holding. Raises NoIndex."""
         assert self.index is not None
-        found = self.index.holding(self.revision, groups)
+        indexed_paths = self.index.holding(self.revision, groups)
         unread = self.unread()
         if not unread:
-            return found
-        confirm = len(unread) <= _MOST_CONFIRMED
-        more = [path for path, oid in unread.items() if oid and (not confirm or self._may_hold(path, oid, groups))]
-        return sorted({path for path in found if path not in unread}.union(more), key=os.fsencode)
+            return indexed_paths
+        few_unread = len(unread) <= _MOST_CONFIRMED
+        unread_paths = [path for path, oid in unread.items() if oid and (not few_unread or self._may_hold(path, oid, groups))]
+        return sorted({path for path in indexed_paths if path not in unread}.union(unread_paths), key=os.fsencode)
 
     def changed_files(self) -> int:
-        """How many files each answer of the index, which there must be, looks at: it was made of another revision. Raises NoIndex."""
+        """The number of files that differ from the indexed revision; the index must exist. Raises NoIndex."""
         assert self.index is not None
-        return self.index.changed(self.revision) + len(self.changes)
+        return self.index.distance(self.revision) + len(self.changes)
 
     def unread(self) -> Mapping[str, str]:
-        """The files that the index, which there must be, has never read, with their blobs; "" where one is gone. Raises NoIndex."""
+        """The files that the index, which must exist, has not read, with their blobs; "" for a deleted file. Raises NoIndex."""
         assert self.index is not None
         return {**self.index.unread(self.revision), **self.changes}
 
     def _may_hold(self, path: str, oid: str, groups: Sequence[Collection[str]]) -> bool:
-        """Whether a file that the index has not read may hold a word of each group: the index itself has it in every answer."""
+        """Whether a file that is not indexed may contain a word of each group; the index alone has it in every answer."""
         plain = [[word.removeprefix(":") for word in group] for group in groups]
-        held = self._words(path, oid, False)
-        if held is None or any(held.isdisjoint(group) for group in plain):
-            return held is None
-        defined = self._words(path, oid, True) if any(word.startswith(":") for group in groups for word in group) else held
+        file_words = self._words(path, oid, False)
+        if file_words is None or any(file_words.isdisjoint(group) for group in plain):
+            return file_words is None
+        defined = self._words(path, oid, True) if any(word.startswith(":") for group in groups for word in group) else file_words
         return defined is None or not any(defined.isdisjoint(group) for group in groups)
 
     def _words(self, path: str, oid: str, definitions: bool) -> frozenset[str] | None:
-        """The words of a file as the index would have them, None where it cannot be read."""
+        """The words of a file, as in the index; None if it cannot be read."""
         from hook.source import words
 
         with self.lock:
             if (path, definitions) not in self.unread_words:
                 file = self.objects.read(oid)
                 if file is None or file.data is None:
-                    held = None
+                    file_words = None
                 elif words.is_binary(file.data):
-                    held = frozenset[str]()
+                    file_words = frozenset[str]()
                 else:
                     defining = definitions and bool(words.language(path))
-                    held = frozenset(words.words(file.data, path, definitions=defining).decode("ascii").split())
-                self.unread_words[path, definitions] = held
+                    file_words = frozenset(words.words(file.data, path, definitions=defining).decode("ascii").split())
+                self.unread_words[path, definitions] = file_words
             return self.unread_words[path, definitions]
 
     def entry(self, path: str) -> Entry | None:
-        """What is at `path`, None if there is nothing. No link is followed, neither here nor on the way."""
+        """The entry at `path`; None if there is none. No link is followed, neither at the end nor on the way."""
         directory, _, name = path.rpartition("/")
         if not name:
             return Entry("", TreeEntryKind.DIRECTORY, self.oid("") if self.revision else "")
         return next((entry for entry in self.names(directory) or () if entry.name == name), None)
 
     def names(self, directory: str) -> list[Entry] | None:
-        """The names in a directory, sorted; None where there is no such directory."""
+        """The entries of a directory, sorted by name; None if there is no such directory."""
         with self.lock:
             entries = self._tree(directory) if self.revision else self._staged(directory)
         return sorted(entries, key=lambda entry: entry.name) if entries is not None else None
 
     def glob(self, *patterns: str) -> list[str]:
-        """The paths of the regular files that one of `patterns` matches; `*` takes slashes too, as in git's own. Raises GitError."""
+        """The paths of the regular files that one of `patterns` matches; `*` matches slashes too, as in git. Raises GitError."""
         if self.revision:
             out = self.repo.run("ls-tree", "-r", "-z", self.revision)
         else:
             out = self.repo.run("ls-files", "--stage", "-z", index=self.repo.index_path)
         forms = [re.compile(fnmatch.translate(pattern)) for pattern in patterns]
-        found = []
+        paths = []
         for record in out.split(b"\0"):
             head, _, name = record.partition(b"\t")
             path = os.fsdecode(name)
             if head.startswith(b"100") and any(form.match(path) for form in forms):
-                found.append(path)
-        return list(dict.fromkeys(found))  # an unmerged path of the index stands there up to three times
+                paths.append(path)
+        return list(dict.fromkeys(paths))  # an unmerged path is in the index up to three times
 
     def _tree(self, directory: str) -> list[Entry] | None:
-        found = self._at(directory)
-        if found is None or found.kind != "tree" or found.data is None:
+        tree = self._at(directory)
+        if tree is None or tree.kind != "tree" or tree.data is None:
             return None
-        self.read_blobs[directory] = found.oid
-        data, at, entries = found.data, 0, []
+        self.read_blobs[directory] = tree.oid
+        data, position, entries = tree.data, 0, []
         id_bytes = 20 if self.repo.object_format == "sha1" else 32
-        while at < len(data):
-            space, end = data.index(b" ", at), data.index(b"\0", at)
-            mode, name, oid = data[at:space], data[space + 1 : end], data[end + 1 : end + 1 + id_bytes]
+        while position < len(data):
+            space, end = data.index(b" ", position), data.index(b"\0", position)
+            mode, name, oid = data[position:space], data[space + 1 : end], data[end + 1 : end + 1 + id_bytes]
             entries.append(Entry(os.fsdecode(name), _kind(mode), oid.hex()))
-            at = end + 1 + id_bytes
+            position = end + 1 + id_bytes
         return entries
 
     def _staged(self, directory: str) -> list[Entry] | None:
@@ -293,17 +293,17 @@ class Source(msgspec.Struct):
 
 
 def changed_paths(before: Source, after: Source, most_directories: int) -> set[str] | None:
-    """The paths of files that differ between two revisions, read through the objects at hand; None past so many directories.
+    """The paths of files that differ between two revisions; None if more than `most_directories` differ.
 
-    For revisions that are near each other: no process is started.
+    For revisions with few differences: no git process is started.
     """
-    found: set[str] = set()
+    changed: set[str] = set()
     waiting = [("", {before.revision, after.revision})]
     for _ in range(most_directories):
         if not waiting:
-            return found
-        directory, there = waiting.pop()
-        listed = [side.names(directory) if side.revision in there else [] for side in (before, after)]
+            return changed
+        directory, having = waiting.pop()
+        listed = [side.names(directory) if side.revision in having else [] for side in (before, after)]
         if None in listed:
             return None  # a partial clone without its trees
         old, new = ({entry.name: entry for entry in names or ()} for names in listed)
@@ -312,11 +312,11 @@ def changed_paths(before: Source, after: Source, most_directories: int) -> set[s
                 continue
             path = f"{directory}/{name}" if directory else name
             sides = [(side, names[name].kind) for side, names in ((before, old), (after, new)) if name in names]
-            if holding := {side.revision for side, kind in sides if kind is TreeEntryKind.DIRECTORY}:
-                waiting.append((path, holding))
+            if having_directory := {side.revision for side, kind in sides if kind is TreeEntryKind.DIRECTORY}:
+                waiting.append((path, having_directory))
             if any(kind is not TreeEntryKind.DIRECTORY for _, kind in sides):
-                found.add(path)
-    return None if waiting else found
+                changed.add(path)
+    return None if waiting else changed
 
 
 def _kind(mode: bytes) -> TreeEntryKind:

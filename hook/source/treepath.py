@@ -6,7 +6,7 @@ import re
 
 from hook import lazy_re
 
-# what a case-folding or 8.3 file system would take for `.git` (CVE-2014-9390, CVE-2019-1352)
+# names that a case-folding or 8.3 file system takes for `.git` (CVE-2014-9390, CVE-2019-1352)
 _DOT_GIT = lazy_re.compile(r"(?:\.git|git~\d+)[. ]*(?::.*)?\Z", re.IGNORECASE)
 _IGNORED_BY_HFS = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 _LONGEST = 4096
@@ -19,7 +19,7 @@ class NotATreePath(ValueError):
 def tree_path(text: str) -> str:
     """`text` as a path from the top of the tree, without `./`, doubled and trailing slashes; empty for the top itself.
 
-    Raises NotATreePath for an absolute path, `..`, `.git`, and characters that no path of a kernel tree holds.
+    Raises NotATreePath for an absolute path, `..`, `.git`, and control characters.
     """
     if len(text) > _LONGEST:
         raise NotATreePath(f"a path of {len(text)} characters is too long")

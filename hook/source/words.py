@@ -1,7 +1,7 @@
-"""Words: what a file is found by in the index.
+"""Words: the terms under which the index knows a file.
 
-A word is a run of ASCII letters, digits and underscores, as `git grep -w` sees it, in lower case. Plain numbers are no words: nobody looks
-for them, and there are millions. A name that the file defines is told again behind a colon.
+A word is a run of ASCII letters, digits and underscores, as for `git grep -w`, in lower case. Plain numbers are left out: nobody searches
+for them, and there are millions. A name that the file defines appears again with a colon before it.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ DEFINED = ":"
 
 
 def is_binary(data: bytes) -> bool:
-    """Whether git takes this for a binary file, which no search looks into."""
+    """Whether this is a binary file for git, which no search reads."""
     return b"\0" in data[:_BINARY_WITHIN]
 
 
 def words(data: bytes, path: str, *, definitions: bool) -> bytes:
-    """The words of a file, each once, with a space between; with the names it defines, if `definitions`."""
-    found: set[bytes] = set()
+    """The words of a file, each once, separated by spaces; with the names it defines, if `definitions`."""
+    distinct: set[bytes] = set()
     for piece in _pieces(data.translate(_FOLD)):
-        found.update(word for word in set(piece.split()) if word[0] > 0x39 or not _NUMBER.match(word))
+        distinct.update(word for word in set(piece.split()) if word[0] > 0x39 or not _NUMBER.match(word))
     if definitions:
-        found.update(b":" + name.lower() for name in defined_names(data, path))
-    return b" ".join(found)
+        distinct.update(b":" + name.lower() for name in defined_names(data, path))
+    return b" ".join(distinct)
 
 
 def language(path: str) -> str:
-    """What a file's name says of how its definitions are found; empty where it defines nothing."""
+    """The language of a file by its name, for its definitions; empty if it is none with definitions."""
     name = path.rpartition("/")[2]
     if name.endswith((".c", ".h")):
         return "c"
@@ -47,18 +47,18 @@ def language(path: str) -> str:
 
 
 def _pieces(folded: bytes) -> Iterator[bytes]:
-    """The text in pieces that end between words, so that a large file needs little more memory than itself."""
-    at = 0
-    while len(folded) - at > _PIECE_BYTES:
-        end = folded.rfind(b" ", at, at + _PIECE_BYTES)
-        end = folded.find(b" ", at + _PIECE_BYTES) if end <= at else end
+    """The text in pieces that end between words, so that a large file needs little memory beside its own."""
+    begin = 0
+    while len(folded) - begin > _PIECE_BYTES:
+        end = folded.rfind(b" ", begin, begin + _PIECE_BYTES)
+        end = folded.find(b" ", begin + _PIECE_BYTES) if end <= begin else end
         if end < 0:
             break
-        yield folded[at:end]
-        at = end
-    yield folded[at:]
+        yield folded[begin:end]
+        begin = end
+    yield folded[begin:]
 
 
 def is_number(text: str) -> bool:
-    """Whether a word that holds this may be a plain number, which the index leaves out."""
+    """Whether a word with this text in it may be a plain number, which the index leaves out."""
     return re.fullmatch(r"[0-9a-fxul]+", text.lower()) is not None

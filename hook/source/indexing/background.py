@@ -1,4 +1,4 @@
-"""The index in the background: when it is due, and how it is made without anybody waiting for it."""
+"""The index in the background: whether it is due, and how it is made while nobody waits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hook.source.tree import Source
 if typing.TYPE_CHECKING:
     from hook.source.indexing.build_progress import Progress
 
-_WORTH_CHANGED = 300  # files by which HEAD may differ from what is indexed
+_WORTH_CHANGED = 300  # files by which HEAD may differ from the indexed tree
 _LOOK_AGAIN_SECONDS = 3600.0
-_MAKING_SECONDS = 120.0  # from the seal to the names of the functions that nearly every program runs
+_MAKING_SECONDS = 120.0  # between the seal and the file of ubiquitous functions
 
 
 def is_due(repo: Repository) -> bool:
-    """Whether the tree is large, and not indexed or moved on since. Asked at every `check`: mostly answered by two looks at files."""
+    """Whether the tree is large, and not indexed or far from the indexed one. At every `check`; mostly it costs two calls of stat()."""
     try:
         if not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
             return False
@@ -50,7 +50,7 @@ def is_due(repo: Repository) -> bool:
 
 
 def is_missing(repo: Repository) -> bool:
-    """Whether the tree is large, and nobody has made its index, or is at it. Two looks at files where there is one."""
+    """Whether the tree is large and has no index, and no process is making one. If there is one, it costs two calls of stat()."""
     try:
         if (repo.index_directory / "seal").exists() or not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
             return False
@@ -62,7 +62,7 @@ def is_missing(repo: Repository) -> bool:
 
 
 def progress(repo: Repository) -> Progress | None:
-    """How far the process that makes the index has come; None where there is none."""
+    """The progress of the process that makes the index; None if there is none."""
     from hook.source import index
     from hook.source.indexing import build_progress, index_writer
 

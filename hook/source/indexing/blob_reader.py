@@ -1,4 +1,4 @@
-"""The reader of blobs for the index: which words each has, found by processes beside each other where there are many."""
+"""The reader of blobs for the index: the words of each, in parallel processes if there are many."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from hook.source import index, words
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 
-_CHUNK = 100  # blobs that a worker reads in one go,
-_CHUNK_BYTES = 4 << 20  # or so many bytes
+_CHUNK = 100  # blobs of one task for a worker
+_CHUNK_BYTES = 4 << 20  # bytes of one task
 _FEW = 300  # blobs that are read here, without workers
 _GIT_CACHE_BYTES = 16 << 20  # of each git that reads blobs
-_NO_DEFINITIONS = (  # generated headers: what they define is found by looking into them
+_NO_DEFINITIONS = (  # generated headers: they are in every answer about a definition of one of their words
     "drivers/gpu/drm/amd/include/*",
     "drivers/accel/habanalabs/include/*/asic_reg/*",
 )
 
 
 class BlobPlace(msgspec.Struct, frozen=True):
-    """A blob of the tree, and where it stands."""
+    """A blob of the tree, and its path."""
 
     path: str
     oid: str
-    size: int = 0  # bytes, where it costs nothing to know
+    size: int = 0  # bytes; 0: not known
 
 
 class BlobWords(msgspec.Struct, frozen=True):
-    """How a blob is in the index, and the words that lead to it."""
+    """The state of a blob in the index, and its words."""
 
     state: int
     words: bytes
@@ -46,18 +46,18 @@ class BlobWords(msgspec.Struct, frozen=True):
 def read_words(
     repo: Repository, new: Sequence[BlobPlace], limit_bytes: int, jobs: int
 ) -> Iterator[tuple[Sequence[BlobPlace], list[BlobWords]]]:
-    """The words of the blobs at `new`, portion by portion, read by `jobs` processes. Raises CannotJudge."""
+    """The words of the blobs at `new`, chunk by chunk, read by `jobs` processes. Raises CannotJudge."""
     if len(new) <= _FEW or jobs < 2:
         with Objects(repo, limit_bytes) as objects:
-            for chunk in _portions(new):
+            for chunk in _chunks(new):
                 yield chunk, _words_of(objects, chunk)
         return
-    # fork: nothing of ours runs in threads here, and a fresh interpreter a worker would cost more than it does
+    # fork: no other thread runs here, and a new interpreter would cost more than the work of one worker
     context = multiprocessing.get_context("fork")
     with concurrent.futures.ProcessPoolExecutor(jobs, context, _begin_worker, (repo, limit_bytes)) as pool:
         waiting: deque[tuple[Sequence[BlobPlace], concurrent.futures.Future[list[BlobWords]]]] = deque()
         try:
-            for chunk in _portions(new):
+            for chunk in _chunks(new):
                 waiting.append((chunk, pool.submit(_work, chunk)))
                 if len(waiting) > jobs + 1:
                     places, future = waiting.popleft()
@@ -72,12 +72,12 @@ def read_words(
                 future.cancel()
 
 
-def _portions(new: Sequence[BlobPlace]) -> Iterator[Sequence[BlobPlace]]:
+def _chunks(new: Sequence[BlobPlace]) -> Iterator[Sequence[BlobPlace]]:
     start, size = 0, 0
-    for at, place in enumerate(new):
-        if at - start >= _CHUNK or (size and size + place.size > _CHUNK_BYTES):
-            yield new[start:at]
-            start, size = at, 0
+    for position, place in enumerate(new):
+        if position - start >= _CHUNK or (size and size + place.size > _CHUNK_BYTES):
+            yield new[start:position]
+            start, size = position, 0
         size += place.size
     if start < len(new):
         yield new[start:]
@@ -109,7 +109,7 @@ def _begin_worker(repo: Repository, limit_bytes: int) -> None:
 
 
 def _end_with_the_writer() -> None:
-    """End a worker whose writer is gone: a Ctrl-C while the pool starts leaves one that nobody knows, waiting for ever."""
+    """End a worker whose writer has ended: a Ctrl-C while the pool starts can leave a worker that waits for ever."""
     writer = multiprocessing.parent_process()
     if writer is not None:
         writer.join()

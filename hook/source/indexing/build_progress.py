@@ -1,4 +1,4 @@
-"""Build progress: how far the process that makes the index has come, told to the others through a file beside the index."""
+"""Build progress: the progress of the process that makes the index, shown to other processes by a file beside the index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROGRESS_BYTES = 4096
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far the process that makes the index has come."""
+    """The progress of the process that makes the index."""
 
     process: int
     tree: str
@@ -23,10 +23,10 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def told(where: index.Files, tree: str, progress: Callable[[int, int], None]) -> Iterator[Callable[[int, int], None]]:
-    """What tells `progress`, and other processes too, how many blobs are done and of how many."""
-    own_files.remove(where.progress)
-    handle = own_files.open_lock(where.progress, 0o644)
+def reported(index_files: index.Files, tree: str, progress: Callable[[int, int], None]) -> Iterator[Callable[[int, int], None]]:
+    """A function that reports the blobs done and their total to `progress`, and to other processes."""
+    own_files.remove(index_files.progress)
+    handle = own_files.open_lock(index_files.progress, 0o644)
 
     def tell(done: int, total: int) -> None:
         os.pwrite(handle, msgspec.json.encode(Progress(os.getpid(), tree, done, total)).ljust(_PROGRESS_BYTES), 0)
@@ -36,12 +36,12 @@ def told(where: index.Files, tree: str, progress: Callable[[int, int], None]) ->
         yield tell
     finally:
         os.close(handle)
-        own_files.remove(where.progress)
+        own_files.remove(index_files.progress)
 
 
-def read(where: index.Files) -> Progress:
-    """What the process that makes the index has told; nothing where it has only just begun."""
+def read(index_files: index.Files) -> Progress:
+    """The progress that the process has reported; zero if it has only just begun."""
     try:
-        return msgspec.json.decode(own_files.read(where.progress, _PROGRESS_BYTES) or b"", type=Progress)
+        return msgspec.json.decode(own_files.read(index_files.progress, _PROGRESS_BYTES) or b"", type=Progress)
     except (OSError, msgspec.MsgspecError):
         return Progress(0, "", 0, 0)

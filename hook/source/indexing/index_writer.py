@@ -1,7 +1,7 @@
 """The writer of the word index.
 
-One writer at a time, by a lock in the index's directory. A revision is added by what differs from one that is there: blobs are read once,
-whatever tree they are in. What is done is kept at every step, so that a run that is stopped, or killed, goes on where it was.
+One writer at a time, by a lock in the directory of the index. Of a new revision, only what differs from an indexed one is added: a blob is
+read once, whatever trees it is in. Every step is committed, so that the next run goes on where one was stopped or killed.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from hook.source.indexing import build_progress
 from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
 _COMMIT_BLOBS = 8000
-_HASH_BYTES = 12 << 20  # what FTS5 keeps in memory before it writes
+_HASH_BYTES = 12 << 20  # that FTS5 keeps in memory before it writes
 _WORDS_A_BLOCK = 2000
-_MOST_APPENDED = 4000  # blobs whose words are put behind the vocabulary instead of making it anew
+_MOST_APPENDED = 4000  # new blobs whose words are appended to the vocabulary; for more, it is made again
 _MOST_CHANGED = 5000  # files: a tree that differs by more gets a listing of its own
 _MOST_ANCHORS = 4
 _WRITING = b"writing\n"
 
 
 class Busy(Exception):
-    """Another process makes the index."""
+    """Another process is making the index."""
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What a run has done."""
+    """The result of a run."""
 
     tree: str
     files: int  # of the tree
@@ -56,44 +56,44 @@ def make(
     fetched: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Made:
-    """Put a revision into the index. `progress` is told how many blobs are done, of how many; `fetched` says that blobs have come here
-    which were not.
+    """Put a revision into the index. `progress` gets the number of blobs done and their total; `fetched` says that missing blobs have
+    been fetched since the last run.
 
-    Raises Busy, GitError, OSError (no space left), KeyboardInterrupt with what is done kept.
+    Raises Busy, GitError, OSError (no space left), KeyboardInterrupt; finished steps are kept.
     """
     tree = repo.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
-    where = index.files(repo)
-    with _held(where) as handle, build_progress.told(where, tree, progress) as progress:
-        database = _open(where, handle)
+    index_files = index.files(repo)
+    with _held(index_files) as handle, build_progress.reported(index_files, tree, progress) as progress:
+        database = _open(index_files, handle)
         try:
             writer = _Writer(repo, database, settings, jobs or os.cpu_count() or 1, progress)
             if fetched:
                 writer.forget_unread()
-            made = writer.add(tree)
-            if made.size_bytes > settings.index.max_bytes and writer.sweep(tree):
+            result = writer.add(tree)
+            if result.size_bytes > settings.index.max_bytes and writer.sweep(tree):
                 database.close()
-                where.database.unlink()
-                database = _open(where, handle)
-                made = _Writer(repo, database, settings, jobs or os.cpu_count() or 1, progress).add(tree)
+                index_files.database.unlink()
+                database = _open(index_files, handle)
+                result = _Writer(repo, database, settings, jobs or os.cpu_count() or 1, progress).add(tree)
         except sqlite3.Error as wrong:
             raise OSError(f"the index cannot be written ({wrong})") from None
         finally:
             with contextlib.suppress(sqlite3.Error):
                 database.close()
-            _seal(where, handle)
-    return made
+            _seal(index_files, handle)
+    return result
 
 
 def missing(repo: Repository, revision: str) -> list[str]:
     """The blobs of a revision that a partial clone lacks. Raises GitError."""
     tree = repo.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
-    said = repo.run("rev-list", "--objects", "--missing=print", "--no-object-names", tree).decode().split()
-    return [line[1:] for line in said if line.startswith("?")]
+    listing = repo.run("rev-list", "--objects", "--missing=print", "--no-object-names", tree).decode().split()
+    return [line[1:] for line in listing if line.startswith("?")]
 
 
 @contextlib.contextmanager
-def _held(where: index.Files) -> Iterator[int]:
-    handle = own_files.open_lock(where.lock, 0o644)
+def _held(index_files: index.Files) -> Iterator[int]:
+    handle = own_files.open_lock(index_files.lock, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -105,7 +105,7 @@ def _held(where: index.Files) -> Iterator[int]:
 
 
 def is_made_now(repo: Repository) -> bool:
-    """Whether a process makes the index at this moment, or none could."""
+    """Whether a process is making the index now, or the lock cannot be taken."""
     if not index.files(repo).lock.exists():
         return False
     try:
@@ -115,49 +115,49 @@ def is_made_now(repo: Repository) -> bool:
         return True
 
 
-def _open(where: index.Files, handle: int) -> sqlite3.Connection:
-    """The database, emptied where it is not what a writer of ours has left."""
-    ours = os.pread(handle, 16, 0) == _WRITING  # a writer that did not end: SQLite's journal has what it needs
+def _open(index_files: index.Files, handle: int) -> sqlite3.Connection:
+    """The database; a new one if it is not as our last writer left it."""
+    ours = os.pread(handle, 16, 0) == _WRITING  # the last writer was killed: SQLite recovers from its journal
     try:
-        trusted = ours or where.sealed() == where.look()
+        trusted = ours or index_files.sealed() == index_files.fingerprint()
     except OSError:
         trusted = False
     if not trusted:
-        _remove(where)
-    own_files.remove(where.seal)
+        _remove(index_files)
+    own_files.remove(index_files.seal)
     os.pwrite(handle, _WRITING, 0)
     os.fsync(handle)
     try:
-        return _prepared(where)
+        return _prepared(index_files)
     except sqlite3.DatabaseError as wrong:
         if "disk" in str(wrong) or "full" in str(wrong):
             raise OSError(f"the index cannot be written ({wrong})") from None
-        _remove(where)
-        return _prepared(where)
+        _remove(index_files)
+        return _prepared(index_files)
 
 
-def _remove(where: index.Files) -> None:
-    """Take the database away, and what SQLite has beside it."""
+def _remove(index_files: index.Files) -> None:
+    """Remove the database, and the files of SQLite beside it."""
     for end in ("", "-journal", "-wal", "-shm"):
-        own_files.remove(where.database.with_name(where.database.name + end))
+        own_files.remove(index_files.database.with_name(index_files.database.name + end))
 
 
-def _prepared(where: index.Files) -> sqlite3.Connection:
-    database = index.connect(where.database, writing=True)
+def _prepared(index_files: index.Files) -> sqlite3.Connection:
+    database = index.connect(index_files.database, writing=True)
     try:
         database.execute("pragma synchronous = normal")
         database.execute("pragma cache_size = -32768")
-        known = database.execute("select name from sqlite_master where name = 'meta'").fetchone()
-        if known and database.execute("select value from meta where key = 'format'").fetchone() != (index.FORMAT,):
+        has_tables = database.execute("select name from sqlite_master where name = 'meta'").fetchone()
+        if has_tables and database.execute("select value from meta where key = 'format'").fetchone() != (index.FORMAT,):
             database.close()
-            where.database.unlink()
-            return _prepared(where)
-        if not known:
+            index_files.database.unlink()
+            return _prepared(index_files)
+        if not has_tables:
             database.execute("begin")
             for statement in index.TABLES.split(";"):
                 database.execute(statement)
             database.execute("insert into meta values ('format', ?)", (index.FORMAT,))
-            database.execute("insert into meta values ('vocabulary', 0)")  # so many blobs have their words in it
+            database.execute("insert into meta values ('vocabulary', 0)")  # the last blob whose words are in it
             database.execute("commit")
         return database
     except sqlite3.Error:
@@ -165,15 +165,15 @@ def _prepared(where: index.Files) -> sqlite3.Connection:
         raise
 
 
-def _seal(where: index.Files, handle: int) -> None:
-    """Say how the database looks now that its writer is done."""
+def _seal(index_files: index.Files, handle: int) -> None:
+    """Write the seal of the finished database."""
     try:
-        look = where.look()
+        current = index_files.fingerprint()
     except OSError:
         return
-    temporary = where.seal.with_suffix(".new")
-    temporary.write_text(json.dumps(look), "utf-8")
-    os.replace(temporary, where.seal)
+    temporary = index_files.seal.with_suffix(".new")
+    temporary.write_text(json.dumps(current), "utf-8")
+    os.replace(temporary, index_files.seal)
     os.ftruncate(handle, 0)
 
 
@@ -201,7 +201,7 @@ class _Writer:
         return self._made(tree, len(new))
 
     def forget_unread(self) -> None:
-        """Forget the blobs that could not be read, so that they are looked at anew."""
+        """Forget the blobs that could not be read, so that they are read again."""
         self._database.execute("begin")
         self._database.execute("delete from place")
         self._database.execute("delete from anchor")
@@ -209,7 +209,7 @@ class _Writer:
         self._database.execute("commit")
 
     def sweep(self, tree: str) -> bool:
-        """Forget all trees but one; whether so much is left of the others that the index should be made anew."""
+        """Forget all trees but one; whether so many blobs of the others are left that the index should be made again."""
         database = self._database
         database.execute("begin")
         database.execute("delete from place where anchor not in (select id from anchor where tree = ?)", (tree,))
@@ -229,10 +229,10 @@ class _Writer:
     def _nearest(self, tree: str) -> tuple[int, dict[str, str]] | None:
         """The indexed tree that differs least, with the difference."""
         best: tuple[int, dict[str, str]] | None = None
-        for anchor, known in self._database.execute("select id, tree from anchor order by used desc").fetchall():
+        for anchor, indexed_tree in self._database.execute("select id, tree from anchor order by used desc").fetchall():
             try:
-                changed = index.differences(self._repo, known, tree) if known != tree else {}
-            except GitError:  # of another clone that shares the index, or no longer here: newer ones take its place in time
+                changed = index.differences(self._repo, indexed_tree, tree) if indexed_tree != tree else {}
+            except GitError:  # the tree is in another clone that shares the index, or was pruned; newer trees will replace it
                 continue
             if best is None or len(changed) < len(best[1]):
                 best = anchor, changed
@@ -246,7 +246,7 @@ class _Writer:
         places = []
         try:
             out = self._repo.run("ls-tree", "-r", "-z", "--long", tree)
-        except GitError:  # a partial clone does not know the size of what it lacks
+        except GitError:  # a partial clone does not know the size of a missing blob
             out = self._repo.run("ls-tree", "-r", "-z", tree)
         for record in out.split(b"\0"):
             head, _, path = record.partition(b"\t")
@@ -257,15 +257,15 @@ class _Writer:
 
     def _unknown(self, places: Sequence[BlobPlace]) -> list[BlobPlace]:
         """One place for each blob that is not in the index."""
-        wanted = {bytes.fromhex(place.oid): place for place in reversed(places)}
-        known: set[bytes] = set()
-        if len(wanted) > 20_000:
-            known = {row[0] for row in self._database.execute("select oid from blob")}
+        new = {bytes.fromhex(place.oid): place for place in reversed(places)}
+        indexed: set[bytes] = set()
+        if len(new) > 20_000:
+            indexed = {row[0] for row in self._database.execute("select oid from blob")}
         else:
-            for chunk in _chunks(list(wanted), 500):
+            for chunk in _chunks(list(new), 500):
                 rows = self._database.execute(f"select oid from blob where oid in ({','.join('?' * len(chunk))})", chunk)
-                known.update(row[0] for row in rows)
-        return [place for oid, place in wanted.items() if oid not in known]
+                indexed.update(row[0] for row in rows)
+        return [place for oid, place in new.items() if oid not in indexed]
 
     def _read(self, new: Sequence[BlobPlace]) -> None:
         database, total, done = self._database, len(new), 0
@@ -302,14 +302,14 @@ class _Writer:
                     self._new_words.update(blob.words.split())
 
     def _finish(self, tree: str, base: tuple[int, dict[str, str]] | None, places: Sequence[BlobPlace], read: int) -> None:
-        """The tree's listing and the vocabulary, in one transaction: from then on it is indexed."""
+        """Write the listing of the tree and the vocabulary in one transaction: then the tree is indexed."""
         database = self._database
         if read > _MOST_APPENDED:
             database.execute("insert into word(word) values('optimize')")
         database.execute("begin")
         if base is None:
-            olds = database.execute("select id from anchor order by used desc").fetchall()
-            for (old,) in olds[_MOST_ANCHORS - 1 :]:
+            anchors = database.execute("select id from anchor order by used desc").fetchall()
+            for (old,) in anchors[_MOST_ANCHORS - 1 :]:
                 self._forget(old)
             anchor = database.execute("insert into anchor(tree, used) values(?, ?)", (tree, time.time())).lastrowid
         else:
@@ -328,7 +328,7 @@ class _Writer:
                 database.execute("vacuum")
 
     def _settle_languages(self, places: Sequence[BlobPlace]) -> None:
-        """A blob under a second name of another language: what it defines there is found by looking into it."""
+        """Mark a blob with a second name of another language: it is then in every answer about a definition of one of its words."""
         for place in places:
             language = words.language(place.path)
             if language:
@@ -364,8 +364,8 @@ class _Writer:
 
 
 def _blocks(source: Iterable[bytes]) -> Iterator[bytes]:
-    left = iter(source)
-    while block := list(itertools.islice(left, _WORDS_A_BLOCK)):
+    remaining = iter(source)
+    while block := list(itertools.islice(remaining, _WORDS_A_BLOCK)):
         yield b"\n".join(block)
 
 

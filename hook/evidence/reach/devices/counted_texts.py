@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from hook.kernel.texts import Made, Texts, TooManyFiles
+from hook.kernel.texts import Texts, TooManyFiles, Value
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
@@ -63,7 +63,7 @@ class CountedTexts(Texts):
         self._use(dict.fromkeys(paths, _SEARCHED))
         return super().written(paths)
 
-    def once(self, key: tuple[str, str], make: Callable[[], Made]) -> Made:
+    def once(self, key: tuple[str, str], make: Callable[[], Value]) -> Value:
         if key in self._needed:
             self._use(self._needed[key])
             return super().once(key, make)
