@@ -1,5 +1,6 @@
-"""Uninitialised objects: structs that a function declares without an initialiser, or allocates without zeroing, of just their size, for a
-local pointer that is given nothing else.
+"""Uninitialised objects: structs that a function declares without an initialiser, or allocates without zeroing for a local pointer.
+
+An allocation must have exactly the size of the struct, and nothing else may be assigned to the pointer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _STATEMENT_ENDS = frozenset((b"{", b"}", b";", b")", b":", b"", b"else"))
 
 
 class UninitialisedObject(msgspec.Struct, frozen=True):
-    """A local object, or one on the heap that a local pointer points at."""
+    """A local object, or one on the heap to which a local pointer points."""
 
     name: bytes
     struct: str
@@ -25,46 +26,46 @@ class UninitialisedObject(msgspec.Struct, frozen=True):
 
 
 def uninitialised_objects(text: Body) -> Iterator[UninitialisedObject]:
-    """The structs that a function declares without an initialiser, and those that it allocates without zeroing, by the pointer to them."""
+    """The structs that a function declares without an initialiser, and those that it allocates without zeroing, named by their pointer."""
     tokens = text.tokens
-    for at, token in enumerate(tokens):
-        if token != b"struct" or text.before(at) not in _STATEMENT_ENDS or not body.is_name(text.after(at)):
+    for position, token in enumerate(tokens):
+        if token != b"struct" or text.before(position) not in _STATEMENT_ENDS or not body.is_name(text.after(position)):
             continue
-        if text.inside[at] >= 0 and tokens[text.inside[at]] != b"{":
+        if text.inside[position] >= 0 and tokens[text.inside[position]] != b"{":
             continue  # a cast, or in the head of a loop
-        struct = tokens[at + 1].decode("ascii", "replace")
-        place = at + 2
-        while place < len(tokens):
-            pointer = tokens[place] == b"*"
-            place += pointer
-            if place >= len(tokens) or not body.is_name(tokens[place]):
+        struct = tokens[position + 1].decode("ascii", "replace")
+        declarator = position + 2
+        while declarator < len(tokens):
+            is_pointer = tokens[declarator] == b"*"
+            declarator += is_pointer
+            if declarator >= len(tokens) or not body.is_name(tokens[declarator]):
                 break
-            name, after = tokens[place], text.after(place)
-            if pointer:
+            name, after = tokens[declarator], text.after(declarator)
+            if is_pointer:
                 if (allocated := _allocation(text, name, struct)) is not None:
                     yield UninitialisedObject(name, struct, True, text.offsets[allocated])
             elif after in (b",", b";"):
-                yield UninitialisedObject(name, struct, False, text.offsets[place])
-            while place < len(tokens) and tokens[place] not in (b",", b";"):
-                place = text.partner[place] + 1 if text.partner.get(place, 0) > place else place + 1
-            if place >= len(tokens) or tokens[place] == b";":
+                yield UninitialisedObject(name, struct, False, text.offsets[declarator])
+            while declarator < len(tokens) and tokens[declarator] not in (b",", b";"):
+                declarator = text.partner[declarator] + 1 if text.partner.get(declarator, 0) > declarator else declarator + 1
+            if declarator >= len(tokens) or tokens[declarator] == b";":
                 break
-            place += 1
+            declarator += 1
 
 
 def _allocation(text: Body, name: bytes, struct: str) -> int | None:
-    """Where a pointer is given uninitialised memory of the size of what it points at, if that is the only thing it is ever given.
+    """The only assignment to a pointer but NULL, if it is an allocation of uninitialised memory of the size of its struct; else None.
 
-    kmalloc_obj() takes the object or its type, and GFP_KERNEL where it is given no flags (include/linux/gfp.h, default_gfp).
+    kmalloc_obj() has the object or its type as argument, and GFP_KERNEL as the default of its flags (include/linux/gfp.h, default_gfp).
     """
     allocated = None
-    for at in text.places(name):
-        if text.after(at) != b"=":
+    for position in text.places(name):
+        if text.after(position) != b"=":
             continue
-        if text.after(at + 1) == b"NULL":
+        if text.after(position + 1) == b"NULL":
             continue
-        opening = at + 3
-        call = text.tokens[at + 2] if opening < len(text.tokens) and text.tokens[opening] == b"(" else b""
+        opening = position + 3
+        call = text.tokens[position + 2] if opening < len(text.tokens) and text.tokens[opening] == b"(" else b""
         if allocated is not None or call not in sinks.UNINITIALISED_ALLOCATORS or opening not in text.partner:
             return None
         if text.after(text.partner[opening]) not in (b";", b","):
@@ -80,6 +81,6 @@ def _allocation(text: Body, name: bytes, struct: str) -> int | None:
             if text.text(*arguments[size]) not in ((b"*", name), (b"struct", struct.encode())):
                 return None
         elif text.text(*arguments[size]) != (b"sizeof", b"(", b"*", name, b")"):
-            return None  # more than the object may follow it, or less
-        allocated = at
+            return None  # it may allocate more or less than the object
+        allocated = position
     return allocated

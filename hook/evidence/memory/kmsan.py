@@ -1,7 +1,7 @@
 """KMSAN: whether a kernel for the target can be built with it, by the tree's own Kconfig.
 
-lib/Kconfig.kmsan: it needs HAVE_ARCH_KMSAN of the architecture and HAVE_KMSAN_COMPILER, which is Clang 14 or later, and neither KASAN nor
-KCSAN beside it, which a configuration can switch off.
+lib/Kconfig.kmsan: it depends on HAVE_ARCH_KMSAN, which the architecture selects, and on HAVE_KMSAN_COMPILER, which is Clang 14 or later;
+KASAN and KCSAN must be off, which a configuration can do.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst
 
 
 def hindrance(kernel: Kernel, target_arch: str) -> str:
-    """Why KMSAN cannot be set for the target and the toolchain of `kernel`, in words; empty where it can."""
-    known = kernel
-    if known.options.get("KMSAN") is None:
+    """Why KMSAN cannot be set for the target and the toolchain of `kernel`, as a sentence; empty if it can."""
+    options = kernel.options
+    if options.get("KMSAN") is None:
         return "this tree has no KMSAN option for the target"
-    values = Values(known.options, known.base)
+    values = Values(options, kernel.base)
     try:
-        if known.options.get("HAVE_ARCH_KMSAN") is not None and not values.level("HAVE_ARCH_KMSAN"):
+        if options.get("HAVE_ARCH_KMSAN") is not None and not values.level("HAVE_ARCH_KMSAN"):
             return f"there is no KMSAN for {target_arch}"
-        if known.options.get("HAVE_KMSAN_COMPILER") is not None and not values.level("HAVE_KMSAN_COMPILER"):
+        if options.get("HAVE_KMSAN_COMPILER") is not None and not values.level("HAVE_KMSAN_COMPILER"):
             return f"KMSAN needs clang 14 or later, and fuzz.toolchain is {kernel.toolchain_name}"
     except TooDeep:
         return ""  # not known to be impossible
-    return impossible(known.options, built_in("KMSAN"))
+    return impossible(options, built_in("KMSAN"))

@@ -1,6 +1,6 @@
-"""Leak search: which functions are checked for uninitialised memory that they copy out, and what is found in them.
+"""Leak search: checks the functions near a change for uninitialised memory that they copy out.
 
-Those that changed, their callers in the same file, and those that copy out a struct that changed, in other files too.
+These are the changed functions, their callers in the same file, and functions that copy out a changed struct, in other files too.
 """
 
 from __future__ import annotations
@@ -26,69 +26,69 @@ from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
 _MOST_FUNCTIONS = 120  # of one file
-_MOST_LOOKED_INTO = 500  # functions and files, of one patch
-_MOST_USERS = 16  # files that are read for functions that copy out a struct of a header
+_MOST_SEARCHED = 500  # functions and files, of one patch
+_MOST_USERS = 16  # files that are searched for functions that copy out a struct of a header
 _MOST_SIGNALS = 12
 _MOST_PROOFS = 4
-_DEEPEST_CALLERS = 2  # functions of the file that lead to a changed one
+_DEEPEST_CALLERS = 2  # levels of callers of a changed function, in the file
 _LONGEST_TEXT = 200
 
 
 class LayoutTarget(msgspec.Struct, frozen=True):
-    """What the layout of a struct depends on."""
+    """The target, as far as the layout of a struct depends on it."""
 
     directory: str  # below arch/
-    natural: bool
+    natural: bool  # see StructLayouts.natural
 
 
 class LeakSearch(msgspec.Struct):
-    """What is found for the files of one patch, one after the other."""
+    """The results for the files of one patch, one after the other."""
 
     source: Source  # with the patch applied
     target: LayoutTarget
     before: Mapping[str, bytes]  # the old text of the headers that changed
     changed: frozenset[str]  # the paths of the patch
-    looked_into: int = 0  # functions and files
-    is_cut: bool = False  # whether that was as many as may be
+    searched: int = 0  # functions and files
+    is_cut: bool = False  # whether a limit ended the search
     proofs: list[tuple[UninitialisedPart, str, str, bytes]] = msgspec.field(default_factory=list)  # with the file's path, blob and text
     signals: dict[tuple[str, str], Fact] = msgspec.field(default_factory=dict)  # by path and claim
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        """What is proved: each flaw, and what it rests on."""
+        """What is proved: each leak, with its proof."""
         return tuple(_facts(self.proofs[:_MOST_PROOFS]))
 
-    def look_into(self, file: FileChange, old: bytes, new: bytes) -> None:
-        """Add what is found for one changed file, by its text before and after."""
+    def search(self, file: FileChange, old: bytes, new: bytes) -> None:
+        """Add the results for one changed file, from its text before and after."""
         sides = translation_unit.of_text(old), translation_unit.of_text(new)
         edits = [edit for edit in segments.edits(sides[0].segments, sides[1].segments) if not edit.moved]
-        then = File(old, self._structs(file.path, old, sides[0].scan, self.before))
-        now = File(new, self._structs(file.path, new, sides[1].scan, {}))
+        old_file = File(old, self._structs(file.path, old, sides[0].scan, self.before))
+        new_file = File(new, self._structs(file.path, new, sides[1].scan, {}))
         structs = {edit.new.name for edit in edits if edit.new and edit.either.kind is DefinitionKind.STRUCT}
         changed = {edit.new.name for edit in edits if edit.new and edit.new.is_function}
-        for function in _concerned(now, changed, structs)[:_MOST_FUNCTIONS]:
-            if self._ends():
+        for function in _candidates(new_file, changed, structs)[:_MOST_FUNCTIONS]:
+            if self._is_over_limit():
                 return
-            was = _version_of(function, now, then)
+            old_function = _old_version(function, new_file, old_file)
             if function.name in changed:
-                for hint in signals.find(then, was, now, function):
+                for hint in signals.find(old_file, old_function, new_file, function):
                     if hint.is_old:
                         self._signal(hint.claim, file.old_path, file.old_blob, old, hint.offset)
                     else:
                         self._signal(hint.claim, file.path, file.new_blob, new, hint.offset)
             elif structs:
-                self._struct_signal(file.path, file.new_blob, now, function, structs)
-            self._prove(file.path, file.new_blob, then, was, now, function)
+                self._struct_signal(file.path, file.new_blob, new_file, function, structs)
+            self._prove(file.path, file.new_blob, old_file, old_function, new_file, function)
         if file.path.endswith(".h"):
             for struct in sorted(structs):
                 self._users(struct)
 
-    def _structs(self, path: str, data: bytes, scanned: Scan, instead: Mapping[str, bytes]) -> StructLayouts:
-        return StructLayouts(self.source, path, data, scanned, self.target.directory, self.target.natural, instead)
+    def _structs(self, path: str, data: bytes, scanned: Scan, old_texts: Mapping[str, bytes]) -> StructLayouts:
+        return StructLayouts(self.source, path, data, scanned, self.target.directory, self.target.natural, old_texts)
 
-    def _ends(self) -> bool:
-        self.looked_into += 1
-        self.is_cut = self.is_cut or self.looked_into > _MOST_LOOKED_INTO or self.source.safety.is_over
+    def _is_over_limit(self) -> bool:
+        self.searched += 1
+        self.is_cut = self.is_cut or self.searched > _MOST_SEARCHED or self.source.safety.is_over
         return self.is_cut
 
     def _signal(self, claim: str, path: str, blob: str, data: bytes, offset: int) -> None:
@@ -96,21 +96,21 @@ class LeakSearch(msgspec.Struct):
             line, text = _line(data, offset)
             self.signals.setdefault((path, claim), Fact(claim, Place(quoted(path), line, blob), text))
 
-    def _prove(self, path: str, blob: str, then: File, was: Definition | None, now: File, function: Definition) -> None:
-        """Add what is uninitialised in the new version of a function, and was not in the old one."""
-        proofs = list(uninitialised.find(now, function))
+    def _prove(self, path: str, blob: str, old_file: File, old_function: Definition | None, new_file: File, function: Definition) -> None:
+        """Add what is uninitialised in the new version of a function, but was not in the old one."""
+        proofs = list(uninitialised.find(new_file, function))
         if not proofs:
             return
-        known = {part.key: part for part in uninitialised.find(then, was)} if was is not None else {}
+        old_parts = {part.key: part for part in uninitialised.find(old_file, old_function)} if old_function is not None else {}
         for part in proofs:
-            new_part = part.without(known[part.key]) if part.key in known else part
+            new_part = part.without(old_parts[part.key]) if part.key in old_parts else part
             if new_part is not None:
-                self.proofs.append((new_part, path, blob, now.data))
+                self.proofs.append((new_part, path, blob, new_file.data))
             else:
-                self._signal(f"{part.claim}, as before the change", path, blob, now.data, part.leaving.offset)
+                self._signal(f"{part.claim}, as before the change", path, blob, new_file.data, part.leaving.offset)
 
     def _struct_signal(self, path: str, blob: str, file: File, function: Definition, structs: Collection[str]) -> None:
-        """A function that copies out a struct that changed."""
+        """Add a signal for each changed struct that a function copies out, unless all of it is written."""
         text = file.body(function)
         for item in uninitialised_objects(text):
             if item.struct not in structs or uninitialised.is_written(file, function, item):
@@ -131,47 +131,50 @@ class LeakSearch(msgspec.Struct):
             self.source.index_failed(str(wrong))
             return
         for path in paths[:_MOST_USERS]:
-            if self._ends():
+            if self._is_over_limit():
                 return
-            read = self.source.file(path)
-            if read is None or read.data is None or not CALLS.search(read.data):
+            blob = self.source.file(path)
+            if blob is None or blob.data is None or not CALLS.search(blob.data):
                 continue
-            scanned = scan(read.data)
-            now = File(read.data, self._structs(path, read.data, scanned, {}))
-            then = File(read.data, self._structs(path, read.data, scanned, self.before))
-            for function in _concerned(now, set(), {struct}):
-                self._prove(path, read.oid, then, function, now, function)
-                self._struct_signal(path, read.oid, now, function, {struct})
+            scanned = scan(blob.data)
+            new_file = File(blob.data, self._structs(path, blob.data, scanned, {}))
+            old_file = File(blob.data, self._structs(path, blob.data, scanned, self.before))
+            for function in _candidates(new_file, set(), {struct}):
+                self._prove(path, blob.oid, old_file, function, new_file, function)
+                self._struct_signal(path, blob.oid, new_file, function, {struct})
 
 
-def _version_of(function: Definition, now: File, then: File) -> Definition | None:
-    """A function's old version. Of those of one name (under either arm of a conditional) the one at the same place among them."""
-    mine, theirs = ([one for one in file.scan.definitions if one.name == function.name and one.body[1]] for file in (now, then))
-    return theirs[min(mine.index(function), len(theirs) - 1)] if theirs else None
+def _old_version(function: Definition, new_file: File, old_file: File) -> Definition | None:
+    """The old version of a function. If several have the name (in the arms of a conditional), the one in the same order."""
+    new_versions, old_versions = (
+        [definition for definition in file.scan.definitions if definition.name == function.name and definition.body[1]]
+        for file in (new_file, old_file)
+    )
+    return old_versions[min(new_versions.index(function), len(old_versions) - 1)] if old_versions else None
 
 
-def _concerned(file: File, changed: set[str], structs: set[str]) -> list[Definition]:
+def _candidates(file: File, changed: set[str], structs: set[str]) -> list[Definition]:
     """The changed functions of a file, their callers, and the functions that name a changed struct."""
     functions = file.functions
-    wanted = set(changed)
+    chosen = set(changed)
     near = changed
     for _ in range(_DEEPEST_CALLERS):
-        near = _naming(file, functions, near) - wanted
-        wanted |= near
-    wanted |= _naming(file, functions, structs)
-    return [function for function in functions if function.name in wanted]
+        near = _naming(file, functions, near) - chosen
+        chosen |= near
+    chosen |= _naming(file, functions, structs)
+    return [function for function in functions if function.name in chosen]
 
 
 def _naming(file: File, functions: list[Definition], names: Collection[str]) -> set[str]:
     """The functions whose body names one of `names`."""
     if not names:
         return set()
-    form = re.compile(rb"\b(?:" + b"|".join(re.escape(name.encode()) for name in sorted(names)) + rb")\b")
-    places = [match.start() for match in form.finditer(file.scan.code)]
+    pattern = re.compile(rb"\b(?:" + b"|".join(re.escape(name.encode()) for name in sorted(names)) + rb")\b")
+    places = [match.start() for match in pattern.finditer(file.scan.code)]
     naming = set()
     for function in functions:
-        at = bisect.bisect_left(places, function.body[0])
-        if at < len(places) and places[at] < function.body[1]:
+        position = bisect.bisect_left(places, function.body[0])
+        if position < len(places) and places[position] < function.body[1]:
             naming.add(function.name)
     return naming
 

@@ -1,8 +1,7 @@
 """Leaks: whether a change copies uninitialised memory out of the kernel, which only KMSAN sees.
 
-A proof sets NeedsKMSAN: an object is copied out whole and a part of it is never written, in the new version and not in the old one
-(hook.evidence.memory.uninitialised). What is only likely is a signal for whoever looks further (`signals`). docs/kmsan.md has the
-rules.
+A proof sets NeedsKMSAN: a complete object is copied out and a part of it is never written, in the new version and not in the old one
+(hook.evidence.memory.uninitialised). What is only likely is a signal, for a person or the agent (`signals`). docs/kmsan.md has the rules.
 """
 
 from __future__ import annotations
@@ -24,86 +23,88 @@ from hook.verdict import Fact
 if typing.TYPE_CHECKING:
     from hook.evidence.memory import leak_search
 
-_MOST_FILES = 200  # of one patch that are looked into; that some were not is said
+_MOST_FILES = 200  # of one patch that are searched; the reasoning says if some were not
 _SIGNALS_SHOWN = 4  # in one reasoning
 _NATURAL = frozenset(("x86_64", "s390", "arm64", "riscv", "loongarch"))  # targets with the layout of hook.c.layout
 _WHY_NOT_KASAN = "KASAN does not see it: the memory is in bounds and live, but uninitialised."
-# a changed line that may take zeroing away or declare a variable, wherever it stands
+# a changed line that may remove zeroing or declare a variable
 _MAY_MATTER = lazy_re.compile(
     r"memset|memzero|[zc]alloc|_zeroed|__GFP_ZERO|put_zero|=\s*(?:\{|0\s*[;,])|^\s*(?:[us]\d+|int|(?:un)?signed|s?size_t|long|bool)\s"
 )
-_LONGEST_CLAIM = 400  # characters: names of the tree stand in it, and a name may be as long as it likes
-_MOST_HEADERS = 50  # of one patch, of which the old text is kept at hand
+_LONGEST_CLAIM = 400  # characters: a claim has names of the tree in it, and these may have any length
+_MOST_HEADERS = 50  # of one patch, whose old text is kept in memory
 
 
 class Leaks(msgspec.Struct, frozen=True):
-    """Whether a change needs KMSAN, and what says so."""
+    """Whether a change needs KMSAN, and why."""
 
     needs: bool = False
     reasoning: str = ""
     proved: tuple[Fact, ...] = ()
     signals: tuple[Fact, ...] = ()
-    cut: bool = False  # whether a limit was met, so that another look may find more
+    cut: bool = False  # whether a limit ended the search, so that a longer one may find more
 
     @property
     def facts(self) -> str:
-        """What was found, as lines for whoever looks further."""
-        lines = [f"- proved: {one.claim} ({_place(one)})" for one in self.proved]
-        lines += [f"- {one.claim} ({_place(one)})" for one in self.signals]
+        """The proofs and signals, as lines for the agent."""
+        lines = [f"- proved: {fact.claim} ({_place(fact)})" for fact in self.proved]
+        lines += [f"- {fact.claim} ({_place(fact)})" for fact in self.signals]
         return "\n".join(lines) or "- nothing that points at uninitialised memory"
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, target_arch: str) -> Leaks:
-    """What a patch may copy out of the kernel uninitialised; `source` is the tree with it applied.
+    """The uninitialised memory that a patch may copy out of the kernel; `source` is the tree with the patch applied.
 
-    What cannot be read, or is beyond a limit, is no proof and no signal; the reasoning says that it was left out.
+    A file that cannot be read, or that is past a limit, gives no proof and no signal; for a limit, the reasoning says so.
     """
-    unread: list[str] = []
-    looked_into = 0
+    skipped_files: list[str] = []
+    searched = 0
     search: leak_search.LeakSearch | None = None
     for file, old, new in _sides(_wanted(patch, evidence), source):
         if not _may_matter(file, old, new):
             continue
-        looked_into += 1
-        if looked_into > _MOST_FILES:
-            unread.append(file.path)
+        searched += 1
+        if searched > _MOST_FILES:
+            skipped_files.append(file.path)
             break
         if search is None:
-            from hook.evidence.memory import leak_search  # most patches pay for none of it
+            from hook.evidence.memory import leak_search  # most patches do not need it
 
-            headers = [one for one in _wanted(patch, evidence) if one.path.endswith(".h")]
-            before = {one.old_path: text for one, text, _ in _sides(headers[:_MOST_HEADERS], source)}
+            headers = [changed for changed in _wanted(patch, evidence) if changed.path.endswith(".h")]
+            before = {changed.old_path: text for changed, text, _ in _sides(headers[:_MOST_HEADERS], source)}
             target = leak_search.LayoutTarget(kernel.environment["SRCARCH"], target_arch in _NATURAL)
-            search = leak_search.LeakSearch(source, target, before, frozenset(one.path for one in patch.files))
-        search.look_into(file, old, new)
+            search = leak_search.LeakSearch(source, target, before, frozenset(changed.path for changed in patch.files))
+        search.search(file, old, new)
         if search.is_cut:
-            unread.append(file.path)
+            skipped_files.append(file.path)
             break
     if search is None:
-        return Leaks(cut=bool(unread))
+        return Leaks(cut=bool(skipped_files))
     redactor = redaction.of(patch.diff)
     proved, signals = (
-        tuple(msgspec.structs.replace(one, claim=redactor.text(one.claim)[:_LONGEST_CLAIM], text=redactor.text(one.text)) for one in some)
-        for some in (search.facts, tuple(search.signals.values()))
+        tuple(
+            msgspec.structs.replace(fact, claim=redactor.text(fact.claim)[:_LONGEST_CLAIM], text=redactor.text(fact.text)) for fact in facts
+        )
+        for facts in (search.facts, tuple(search.signals.values()))
     )
-    skipped = f" {quoted(unread[0])} and the files after it were not looked into (limit)." if unread else ""
+    skipped = f" {quoted(skipped_files[0])} and the files after it were not searched (limit)." if skipped_files else ""
     if not proved:
-        return Leaks(False, (_only_likely(signals) + skipped).strip(), (), signals, bool(unread))
-    from hook.evidence.memory import kmsan  # what leads to the solver of options, which few changes pay for
+        return Leaks(False, (_only_likely(signals) + skipped).strip(), (), signals, bool(skipped_files))
+    from hook.evidence.memory import kmsan  # it imports the solver of options, which few changes need
 
-    why = f"{proved[0].claim} ({_place(proved[0])}). {_WHY_NOT_KASAN}"
+    reason = f"{proved[0].claim} ({_place(proved[0])}). {_WHY_NOT_KASAN}"
     hindrance = kmsan.hindrance(kernel, target_arch)
     if hindrance:
-        return Leaks(False, f"KMSAN would be needed, but {hindrance}: {why}{skipped}", proved, signals, bool(unread))
-    return Leaks(True, why + skipped, proved, signals, bool(unread))
+        return Leaks(False, f"KMSAN would be needed, but {hindrance}: {reason}{skipped}", proved, signals, bool(skipped_files))
+    return Leaks(True, reason + skipped, proved, signals, bool(skipped_files))
 
 
 def _only_likely(signals: tuple[Fact, ...]) -> str:
     if not signals:
         return ""
-    named = "; ".join(f"{one.claim} ({_place(one)})" for one in signals[:_SIGNALS_SHOWN])
-    more = f"; and {len(signals) - _SIGNALS_SHOWN} more" if len(signals) > _SIGNALS_SHOWN else ""
-    return f"Not proved. What may copy uninitialised memory out: {named}{more}."
+    listed = "; ".join(f"{fact.claim} ({_place(fact)})" for fact in signals[:_SIGNALS_SHOWN])
+    rest = f"; and {len(signals) - _SIGNALS_SHOWN} more" if len(signals) > _SIGNALS_SHOWN else ""
+    return f"Not proved. What may copy uninitialised memory out: {listed}{rest}."
 
 
 def _place(fact: Fact) -> str:
@@ -122,14 +123,14 @@ def _wanted(patch: Patch, evidence: Evidence) -> list[FileChange]:
 def _sides(files: Iterable[FileChange], source: Source) -> Iterator[tuple[FileChange, bytes, bytes]]:
     """The files that can be read, with their text before and after."""
     for file in files:
-        read = [found for _, found in source.objects.read_all([oid for oid in (file.old_blob, file.new_blob) if oid])]
-        texts = [found.data for found in read if found is not None and found.data is not None]
-        if len(texts) == len(read) and all(b"\0" not in text and is_legible(text) for text in texts):
+        blobs = [blob for _, blob in source.objects.read_all([oid for oid in (file.old_blob, file.new_blob) if oid])]
+        texts = [blob.data for blob in blobs if blob is not None and blob.data is not None]
+        if len(texts) == len(blobs) and all(b"\0" not in text and is_legible(text) for text in texts):
             yield file, texts[0] if file.old_blob else b"", texts[-1]
 
 
 def _may_matter(file: FileChange, old: bytes, new: bytes) -> bool:
-    """Whether anything could be found for a file; what costs little to rule out is ruled out here."""
+    """Whether a search of a file could find anything: a cheap test."""
     if file.path.endswith(".h") or sinks.WORTH_READING.search(new) or sinks.WORTH_READING.search(old):
         return True
     return any(_MAY_MATTER.search(line) for hunk in file.hunks for _, line in (*hunk.added, *hunk.removed))

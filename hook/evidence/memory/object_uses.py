@@ -1,7 +1,7 @@
-"""Object uses: everything that a function does with one object, told by every place that names it.
+"""Object uses: everything that a function does with one object, from every place that names it.
 
-A place that may write the object in a way that is not understood is a Doubt. What a function of the same file does with the object that it
-is given counts too.
+A place that may write the object in a way that is not understood raises Doubt. If the address of the object is passed to a function of the
+same file, the uses there count too.
 """
 
 from __future__ import annotations
@@ -20,63 +20,63 @@ from hook.evidence.memory.allocations import UninitialisedObject
 from hook.evidence.memory.sinks import SINKS, Sink
 from hook.evidence.memory.source_file import File
 
-_DEEPEST = 3  # functions of the file that hand an object on to each other
+_DEEPEST = 3  # functions of the file through which an object is passed on
 _SIZE_OF = (
     frozenset(b"sizeof typeof __typeof__ offsetof __alignof__ sizeof_field ARRAY_SIZE typeof_member offsetofend".split())
     | sinks.ALLOCATORS_OF_AN_OBJECT
 )
 _ASSIGNMENTS = frozenset(b"= += -= *= /= %= &= |= ^= <<= >>=".split())
-# that copy as many bytes as they are told, whatever member they are given
+# names of calls that may write any number of bytes, whatever the type of their argument
 _BY_SIZE = lazy_re.compile(rb"mem|copy|bytes|read|recv|fill|zero|memset|crypto|hash|digest", re.IGNORECASE)
-# that write one argument, and no more than they are told
+# calls that write one argument, and at most as many bytes as their size argument says
 _SIZED = frozenset(
     b"memcpy memset memmove copy_from_user __copy_from_user strscpy strscpy_pad strncpy strlcpy snprintf scnprintf get_random_bytes"
     b" nla_memcpy nla_strscpy".split()
 )
-_BY_LAST = frozenset(b"memcpy memset memmove copy_from_user strscpy strncpy".split())  # of these the last argument is the size
-# include/linux/etherdevice.h, include/net/bluetooth/bluetooth.h, include/linux/uuid.h: that write one value of the type they are given
-_OF_ONE_TYPE = frozenset(b"ether_addr_copy eth_zero_addr eth_broadcast_addr bacpy guid_copy uuid_copy".split())
+_BY_LAST = frozenset(b"memcpy memset memmove copy_from_user strscpy strncpy".split())  # their last argument is the size
+# include/linux/etherdevice.h, include/net/bluetooth/bluetooth.h, include/linux/uuid.h: they write one value of the type of their argument
+_WRITES_ONE_VALUE = frozenset(b"ether_addr_copy eth_zero_addr eth_broadcast_addr bacpy guid_copy uuid_copy".split())
 
 
 class Doubt(Exception):
-    """Something that may write the object, or is not understood; the sentence says what."""
+    """A use that may write the object, or that is not understood; the sentence says which."""
 
 
 class CopyOut(msgspec.Struct, frozen=True):
-    """A call that copies an object out whole."""
+    """A call that copies a complete object out."""
 
     sink: Sink
     offset: int  # of the call's name, in the file
 
 
 class ObjectUses:
-    """What is done with an object: `item`, or what a parameter of the same name points at. Raises Doubt."""
+    """The uses of an object: of `item`, or of what a parameter points to. Raises Doubt."""
 
     def __init__(self, file: File, text: Body, layout: Layout, item: UninitialisedObject | None, depth: int = 0) -> None:
         self._file, self._text, self._layout, self._item, self._depth = file, text, layout, item, depth
         self._by_pointer = item is None or item.on_heap
         self.written: set[Path] = set()
-        self.always: set[Path] = set()  # of those written, what no condition is around in the function itself
+        self.always: set[Path] = set()  # those written under no condition in the function itself
         self.leaving: list[CopyOut] = []
 
     def read(self, name: bytes) -> ObjectUses:
-        """Look at every place that names the object."""
+        """Read every place that names the object."""
         item = self._item
-        for at in self._text.places(name):
-            if item is None or item.on_heap or self._text.offsets[at] != item.offset:  # else its declaration
-                self._use(at)
+        for position in self._text.places(name):
+            if item is None or item.on_heap or self._text.offsets[position] != item.offset:  # else its declaration
+                self._use(position)
         return self
 
-    def _use(self, at: int) -> None:
-        """What is done with the object in one place."""
+    def _use(self, position: int) -> None:
+        """Read one use of the object."""
         text = self._text
-        if _is_measured(text, at):
+        if _is_measured(text, position):
             return
-        path, end = _path(text, at, self._by_pointer)
-        before, after = text.before(at), text.after(end - 1)
-        is_address = before == b"&" and not _ends_value(text, at - 2)
+        path, end = _path(text, position, self._by_pointer)
+        before, after = text.before(position), text.after(end - 1)
+        is_address = before == b"&" and not _ends_value(text, position - 2)
         if not path:
-            self._used_whole(at, end, is_address)
+            self._object_used(position, end, is_address)
             return
         member = self._layout.find(path)
         if member is None:
@@ -84,93 +84,93 @@ class ObjectUses:
         if after in _ASSIGNMENTS or after in (b"++", b"--") or before in (b"++", b"--"):
             self.written.add(path)
             is_statement = after == b"=" and self._depth == 0 and before in (b";", b"{", b"}")
-            if is_statement and (self._item is None or _is_around(text, at, self._item)):
+            if is_statement and (self._item is None or _is_in_block_around(text, position, self._item)):
                 self.always.add(path)
             return
         if is_address or (member.is_array and text.tokens[end - 1] != b"]"):
-            self._member_handed_on(at - 1 if is_address else at, end, path, member)
+            self._member_passed(position - 1 if is_address else position, end, path, member)
             return
-        call = _argument_of(text, at, end)
+        call = _argument_of(text, position, end)
         if call is not None and not (call[0] in SINKS or call[0] in sinks.READERS):
             self.written.add(path)  # a macro may write its argument: get_user(x.member, …)
-        elif text.inside[at] >= 0 and text.tokens[text.inside[at]] == b"(" and b"asm" in text.tokens:
+        elif text.inside[position] >= 0 and text.tokens[text.inside[position]] == b"(" and b"asm" in text.tokens:
             raise Doubt("assembly")
 
-    def _used_whole(self, at: int, end: int, is_address: bool) -> None:
-        """What is done with the object by its own name, or by its address."""
+    def _object_used(self, position: int, end: int, is_address: bool) -> None:
+        """Read a use of the object itself, or of its address, without a member."""
         text, item = self._text, self._item
-        before, after = text.before(at), text.after(end - 1)
+        before, after = text.before(position), text.after(end - 1)
         if is_address and not self._by_pointer:
-            self._handed_on(at - 1, end)
+            self._object_passed(position - 1, end)
             return
         if is_address or not self._by_pointer:
-            raise Doubt(f"{text.tokens[at].decode()} is used whole")
-        if item is not None and after == b"=" and (text.offsets[at] == item.offset or text.after(end) == b"NULL"):
+            raise Doubt(f"{text.tokens[position].decode()} is used as a value")
+        if item is not None and after == b"=" and (text.offsets[position] == item.offset or text.after(end) == b"NULL"):
             return  # it is declared or allocated
-        if _is_tested(text, at, end):
+        if _is_tested(text, position, end):
             return
-        if before == b"*" and item is not None and text.offsets[at] <= item.offset and after in (b";", b",", b"="):
+        if before == b"*" and item is not None and text.offsets[position] <= item.offset and after in (b";", b",", b"="):
             return  # its declaration
-        self._handed_on(at, end)
+        self._object_passed(position, end)
 
-    def _handed_on(self, start: int, end: int) -> None:
-        """The object's address is an argument: of a sink, of what only reads it, or of a function of the file."""
+    def _object_passed(self, start: int, end: int) -> None:
+        """Read a use where the address is an argument: of a sink, of a call that only reads, or of a function of the file."""
         text, file = self._text, self._file
         name = text.tokens[end - 1].decode("ascii", "replace")
         call = _argument_of(text, start, end)
         if call is None:
             raise Doubt(f"the address of {name} is taken")
-        called, opening, which = call
+        called, opening, argument = call
         arguments = text.arguments(opening)
         if called in SINKS and _is_the_kernels(file, called):
             sink = SINKS[called]
-            if which != sink.source or len(arguments) <= sink.size:
-                raise Doubt(f"{called.decode('ascii', 'replace')}() gets {name} where it takes no bytes from")
-            if _is_whole(text, *arguments[sink.size], end, self._layout):
+            if argument != sink.source or len(arguments) <= sink.size:
+                raise Doubt(f"{called.decode('ascii', 'replace')}() gets {name} as another argument than the bytes to copy")
+            if _is_object_size(text, *arguments[sink.size], end, self._layout):
                 self.leaving.append(CopyOut(sink, text.offsets[opening - 1]))
-            return  # a part of it is copied out: that reads it at most
+            return  # a part of it is copied out, which only reads it
         if called in sinks.READERS and not file.defines(called):
             return
-        if called in (b"memcpy", b"memcmp") and which == 1:
+        if called in (b"memcpy", b"memcmp") and argument == 1:
             return
-        self._in_function(called.decode("ascii", "replace"), called, name, which, len(arguments))
+        self._in_function(called.decode("ascii", "replace"), called, name, argument, len(arguments))
 
-    def _in_function(self, shown: str, called: bytes, name: str, which: int, count: int) -> None:
-        """What a function of the file does with the object that it is given."""
+    def _in_function(self, called_name: str, called: bytes, name: str, argument: int, count: int) -> None:
+        """Add the uses in a function of the file to which the address is passed."""
         file = self._file
         inner = file.definition(called)
         if inner is None:
-            raise Doubt(f"{shown}() gets the address of {name}")
+            raise Doubt(f"{called_name}() gets the address of {name}")
         if self._depth >= _DEEPEST:
-            raise Doubt(f"{shown}() hands {name} on too deep")
+            raise Doubt(f"{name} is passed on through more than {_DEEPEST} functions, to {called_name}()")
         parameters = file.parameters(inner)
-        if which >= len(parameters) or len(parameters) != count:
-            raise Doubt(f"{shown}() takes other arguments")
-        parameter = tuple(word for word in parameters[which] if word not in (b"const", b"__maybe_unused", b"restrict"))
+        if argument >= len(parameters) or len(parameters) != count:
+            raise Doubt(f"{called_name}() has another number of parameters")
+        parameter = tuple(word for word in parameters[argument] if word not in (b"const", b"__maybe_unused", b"restrict"))
         if len(parameter) != 4 or parameter[:3] != (b"struct", self._layout.name.encode(), b"*"):
-            raise Doubt(f"{shown}() takes {name} as something else")
+            raise Doubt(f"{called_name}() has a parameter of another type for {name}")
         if macro := file.macro_with(parameter[3]) or file.structs.macro_with(parameter[3]):
             raise Doubt(f"the macro {macro} may write {parameter[3].decode()}")
         uses = ObjectUses(file, file.body(inner), self._layout, None, self._depth + 1).read(parameter[3])
         self.written |= uses.written
         self.leaving += uses.leaving
 
-    def _member_handed_on(self, start: int, end: int, path: Path, member: Member) -> None:
-        """The address of a member is taken: a Doubt where more than the member may be written by it."""
+    def _member_passed(self, start: int, end: int, path: Path, member: Member) -> None:
+        """Read a use of the address of a member. Raises Doubt if more than the member may be written through it."""
         text, layout = self._text, self._layout
         name = b".".join(path).decode("ascii", "replace")
         call = _argument_of(text, start, end)
         if call is None:
             raise Doubt(f"the address of {name} is taken")
-        called, opening, which = call
+        called, opening, number = call
         if called in SINKS:
-            if which == SINKS[called].source:
+            if number == SINKS[called].source:
                 return
             raise Doubt(f"{called.decode()}() gets the address of {name}")
-        if called in (b"memcpy", b"memcmp") and which == 1:
+        if called in (b"memcpy", b"memcmp") and number == 1:
             return
-        if not _is_by_own_size(text, opening, start, end, member.size or 0):
-            # container_of() leads from a struct to the one around it, and a cast from the first member
+        if not _writes_at_most(text, opening, start, end, member.size or 0):
+            # container_of() gives the struct around a member that is a struct, and a cast the one around its first member
             is_first = bool(layout.members) and layout.members[0].name == path[0]
             has_size = _BY_SIZE.search(called) or any(b"sizeof" in text.text(*argument) for argument in text.arguments(opening))
             if not member.is_scalar or is_first or has_size:
@@ -178,110 +178,110 @@ class ObjectUses:
         self.written.add(path)
 
 
-def _is_around(text: Body, at: int, item: UninitialisedObject) -> bool:
-    """Whether a statement stands in the block in which an object is declared or allocated, or in one around that."""
+def _is_in_block_around(text: Body, position: int, item: UninitialisedObject) -> bool:
+    """Whether a statement is in the block in which an object is declared or allocated, or in a block around it."""
     declared = bisect.bisect_left(text.offsets, item.offset)
     block = text.inside[declared]
-    while block >= 0 and block != text.inside[at]:
+    while block >= 0 and block != text.inside[position]:
         block = text.inside[block]
     return block >= 0
 
 
-def _path(text: Body, at: int, by_pointer: bool) -> tuple[Path, int]:
-    """The members that are named behind an object, and where the whole ends. Raises Doubt."""
+def _path(text: Body, position: int, by_pointer: bool) -> tuple[Path, int]:
+    """The members that are named after an object, and the position after them. Raises Doubt."""
     path: list[bytes] = []
-    place = at + 1
-    while place < len(text.tokens):
-        token = text.tokens[place]
-        if token in (b".", b"->") and body.is_name(text.after(place)):
+    end = position + 1
+    while end < len(text.tokens):
+        token = text.tokens[end]
+        if token in (b".", b"->") and body.is_name(text.after(end)):
             if token != (b"->" if by_pointer and not path else b"."):
                 if path:
                     break  # through a pointer: another object
-                raise Doubt(f"{text.tokens[at].decode()} is used in a way that is not understood")
-            path.append(text.tokens[place + 1])
-            place += 2
-        elif token == b"[" and place in text.partner:
+                raise Doubt(f"{text.tokens[position].decode()} is used in a way that is not understood")
+            path.append(text.tokens[end + 1])
+            end += 2
+        elif token == b"[" and end in text.partner:
             if not path:
-                raise Doubt(f"{text.tokens[at].decode()} is used as an array")
-            place = text.partner[place] + 1
+                raise Doubt(f"{text.tokens[position].decode()} is used as an array")
+            end = text.partner[end] + 1
         else:
             break
-    return tuple(path), place
+    return tuple(path), end
 
 
-def _is_measured(text: Body, at: int) -> bool:
-    """Whether only the size or the type of an object is asked for."""
-    start = at - 1 if text.before(at) in (b"*", b"&") else at
-    opening = text.inside[at]
+def _is_measured(text: Body, position: int) -> bool:
+    """Whether only the size or the type of an object is used."""
+    start = position - 1 if text.before(position) in (b"*", b"&") else position
+    opening = text.inside[position]
     if text.before(start) == b"sizeof":
         return True
     return opening >= 0 and text.tokens[opening] == b"(" and text.before(opening) in _SIZE_OF
 
 
-def _ends_value(text: Body, at: int) -> bool:
-    """Whether an `&` behind a token is an operator between two values."""
-    token = text.tokens[at] if at >= 0 else b""
-    if token == b")" and at in text.partner and text.tokens[at - 1] == b"*":
+def _ends_value(text: Body, position: int) -> bool:
+    """Whether an `&` after this token is an operator between two values."""
+    token = text.tokens[position] if position >= 0 else b""
+    if token == b")" and position in text.partner and text.tokens[position - 1] == b"*":
         return False  # a cast
     return token in (b")", b"]") or (body.is_name(token) and token not in (b"return", b"case", b"else", b"sizeof")) or token[:1].isdigit()
 
 
-def _is_tested(text: Body, at: int, end: int) -> bool:
+def _is_tested(text: Body, position: int, end: int) -> bool:
     """Whether a pointer is only compared."""
-    before, after = text.before(at), text.after(end - 1)
+    before, after = text.before(position), text.after(end - 1)
     if before == b"(" and after == b")":
-        return text.before(at - 1) in (b"if", b"while")
-    if before == b"(" and text.called(at - 1):
+        return text.before(position - 1) in (b"if", b"while")
+    if before == b"(" and text.called(position - 1):
         return False  # an argument
     return before in (b"!", b"(", b"&&", b"||", b"==", b"!=") and after in (b")", b"&&", b"||", b"==", b"!=", b"?")
 
 
 def _argument_of(text: Body, start: int, end: int) -> tuple[bytes, int, int] | None:
-    """The call of which some tokens are a whole argument: its name, where it opens, and which argument; None where there is none."""
+    """The call of which these tokens are a complete argument: its name, parenthesis and argument number; None if there is none."""
     opening = text.inside[start]
     while opening >= 0 and text.tokens[opening] == b"(" and not text.called(opening):
         opening = text.inside[opening]  # parentheses, or a cast's
     if opening < 0 or text.tokens[opening] != b"(":
         return None
-    for which, (first, last) in enumerate(text.arguments(opening)):
+    for number, (first, last) in enumerate(text.arguments(opening)):
         if text.uncast(first, last) == (start, end):
-            return text.called(opening), opening, which
+            return text.called(opening), opening, number
     return None
 
 
 def _is_the_kernels(file: File, sink: bytes) -> bool:
-    """Whether a call of that name is what SINKS means: the file has none of its own, or is where it is defined."""
+    """Whether a call of this name is the kernel's: the file defines none of its own, or is the one that defines the kernel's."""
     if not file.defines(sink):
         return True
     own = file.definition(sink)
     parameters = file.parameters(own) if own is not None else []
-    which = SINKS[sink].source
-    return which < len(parameters) and parameters[which][:3] == (b"const", b"void", b"*")
+    argument = SINKS[sink].source
+    return argument < len(parameters) and parameters[argument][:3] == (b"const", b"void", b"*")
 
 
-def _is_whole(text: Body, start: int, end: int, at: int, layout: Layout) -> bool:
-    """Whether a size is that of the whole object, whose name ends at `at`."""
+def _is_object_size(text: Body, start: int, end: int, name_end: int, layout: Layout) -> bool:
+    """Whether a size is that of the object, whose name ends at `at`."""
     words = text.text(*text.uncast(start, end))
-    name = text.tokens[at - 1]
+    name = text.tokens[name_end - 1]
     if words[:1] != (b"sizeof",):
         return False
     rest = words[1:]
     if rest[:1] == (b"(",) and rest[-1:] == (b")",):
         rest = rest[1:-1]
-    pointer = text.before(at - 1) != b"&"
+    pointer = text.before(name_end - 1) != b"&"
     return rest in ((b"*", name) if pointer else (name,), (b"struct", layout.name.encode()))
 
 
-def _is_by_own_size(text: Body, opening: int, start: int, end: int, size: int) -> bool:
-    """Whether a call is one that writes an argument of so many bytes, and gets no larger size than that."""
-    if text.called(opening) in _OF_ONE_TYPE:
+def _writes_at_most(text: Body, opening: int, start: int, end: int, size: int) -> bool:
+    """Whether a call writes at most `size` bytes through an argument, by the size that it gets."""
+    if text.called(opening) in _WRITES_ONE_VALUE:
         return True
     if text.called(opening) not in _SIZED:
         return False
     member = text.tokens[start + 1 if text.tokens[start] == b"&" else start : end]
     arguments = text.arguments(opening)
     if text.called(opening) in (b"strscpy", b"strscpy_pad") and len(arguments) == 2:
-        return True  # that take the size of the array themselves
+        return True  # they derive the size from the array
     last = text.text(*text.uncast(*arguments[-1])) if text.called(opening) in _BY_LAST else ()
     if len(last) == 1 and (count := integers.value(last[0])) is not None:
         return count <= size

@@ -1,8 +1,8 @@
-"""Sinks: the calls that copy memory out of the kernel, or of the function, to somebody else.
+"""Sinks: the calls that copy memory out of the kernel, or out of the function.
 
-Whoever gets the bytes reads them whole, those that nobody wrote included: user space, a socket, a netlink listener, a device. KMSAN reports
-at `copy_to_user` and its like (`kmsan_copy_to_user`), at a transfer to a device (`kmsan_handle_urb`, `kmsan_handle_dma`), and for what goes
-into a socket buffer when that is read (include/linux/kmsan.h, include/linux/instrumented.h).
+The reader gets all bytes, also those that were never written: user space, a socket, a netlink listener, a device. KMSAN reports at
+`copy_to_user` and its like (`kmsan_copy_to_user`), at a transfer to a device (`kmsan_handle_urb`, `kmsan_handle_dma`), and for a socket
+buffer when it is read (include/linux/kmsan.h, include/linux/instrumented.h).
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from hook import lazy_re
 
 
 class Sink(msgspec.Struct, frozen=True):
-    """A call that takes bytes: which argument points at them, and which says how many, from 0."""
+    """A call that copies bytes: the numbers, from 0, of the argument that points to them, and of the size."""
 
     name: bytes
     source: int
     size: int
-    to: str  # who reads them
+    to: str  # the reader
 
 
 def _table(to: str, rows: str) -> dict[bytes, Sink]:
-    found = {}
+    sinks = {}
     for row in rows.split(","):
         name, source, size = row.split()
-        found[name.encode()] = Sink(name.encode(), int(source), int(size), to)
-    return found
+        sinks[name.encode()] = Sink(name.encode(), int(source), int(size), to)
+    return sinks
 
 
 # each by its prototype in include/linux, include/net, include/rdma or net/bluetooth
@@ -50,7 +50,7 @@ SINKS: dict[bytes, Sink] = {
     **_table("a file", "seq_write 1 2, kernel_write 1 2, __kernel_write 1 2, dump_emit 1 2"),
     **_table("a device", "usb_control_msg_send 6 7, memcpy_toio 1 2"),
 }  # fmt: skip
-# calls that may copy something out, but take values, go either way, or only make room in a buffer: a signal, no proof
+# calls that may copy something out, but copy a value, go in either direction, or only reserve room in a buffer: a signal, no proof
 LIKELY_SINKS = frozenset(
     b"put_user __put_user unsafe_put_user put_compat_flock nla_put_u8 nla_put_u16 nla_put_u32 nla_put_u64_64bit nla_put_s32 nla_put_be16"
     b" nla_put_be32 nla_put_le32 nla_put_string unsafe_copy_to_user copy_struct_to_user copy_siginfo_to_user put_timespec64 skb_put_u8"
@@ -59,8 +59,8 @@ LIKELY_SINKS = frozenset(
     b" usb_control_msg usb_bulk_msg usb_interrupt_msg usb_fill_control_urb usb_fill_bulk_urb usb_fill_int_urb".split()
 )
 
-# calls that set all of what their first argument points at (FILLING: as many bytes as they are told), and those that give memory that is
-# set, by what gives it uninitialised
+# calls that write all of what their first argument points to (FILLING: as many bytes as their size argument says); and allocators of zeroed
+# memory, with the allocator of uninitialised memory for each
 ZEROING = frozenset(b"memset memset64 memzero_explicit memset_after memset_startat bzero clear_page clear_user".split())
 FILLING = frozenset(b"copy_from_user __copy_from_user copy_from_sockptr memcpy memdup_user copy_from_iter nla_memcpy".split())
 ZEROED = {
@@ -70,23 +70,23 @@ ZEROED = {
     b"kvzalloc_obj": b"kvmalloc_obj", b"kvzalloc_objs": b"kvmalloc_objs", b"kvzalloc_flex": b"kvmalloc_flex",
     b"kzalloc_obj": b"kmalloc_obj", b"kzalloc_objs": b"kmalloc_objs", b"kzalloc_flex": b"kmalloc_flex",
 }  # fmt: skip
-# allocators whose memory nobody has written, by the argument that says how much, and the one that holds the flags (-1: there is none)
+# allocators of uninitialised memory, with the numbers of the argument for the size and of the one for the flags (-1: there is none)
 UNINITIALISED_ALLOCATORS = {
     b"kmalloc": (0, 1), b"kvmalloc": (0, 1), b"kmalloc_node": (0, 1), b"vmalloc": (0, -1), b"devm_kmalloc": (1, 2), b"kmalloc_obj": (0, 1),
     b"kvmalloc_obj": (0, 1),
 }  # fmt: skip
-ALLOCATORS_OF_AN_OBJECT = frozenset((b"kmalloc_obj", b"kvmalloc_obj"))  # which take it or its type, not a size; checked on 7.1
-# include/linux/gfp_types.h: those that say nothing about what is in the memory
+ALLOCATORS_OF_AN_OBJECT = frozenset((b"kmalloc_obj", b"kvmalloc_obj"))  # their argument is the object or its type; checked on 7.1
+# include/linux/gfp_types.h: flags that do not zero the memory
 PLAIN_FLAGS = frozenset(
     b"GFP_KERNEL GFP_ATOMIC GFP_NOWAIT GFP_NOIO GFP_NOFS GFP_USER GFP_DMA GFP_DMA32 GFP_KERNEL_ACCOUNT GFP_HIGHUSER __GFP_NOWARN"
     b" __GFP_NORETRY __GFP_NOFAIL __GFP_RETRY_MAYFAIL __GFP_ACCOUNT __GFP_COMP |".split()
 )
-# calls that get an object's address, read it at most, and keep nothing of it
+# calls that get the address of an object, and at most read it
 READERS = frozenset(
     b"kfree kvfree vfree kfree_sensitive kvfree_sensitive kfree_const devm_kfree memcmp IS_ERR IS_ERR_OR_NULL PTR_ERR PTR_ERR_OR_ZERO"
     b" ZERO_OR_NULL_PTR likely unlikely WARN_ON WARN_ON_ONCE BUG_ON virt_to_page kmemleak_not_leak".split()
 )
 
-# what a file has to hold so that anything here could be found in it; a search for these costs a tenth of reading it as C
+# words of which a file must have one, or nothing can be found in it; this search costs a tenth of reading it as C
 CALLS = lazy_re.compile(rb"\b(?:" + b"|".join(sorted(SINKS)) + rb")\b")
 WORTH_READING = lazy_re.compile(rb"\b(?:" + b"|".join(sorted({*SINKS, *LIKELY_SINKS})) + rb")\b")

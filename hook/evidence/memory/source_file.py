@@ -1,4 +1,4 @@
-"""The source file: a translation unit with its structs, and its functions as tokens that are read when they are asked for."""
+"""The source file: a translation unit with the layouts of its structs, and with its functions as tokens, read when they are needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CALLABLE = (DefinitionKind.FUNCTION, DefinitionKind.MACRO)
 
 
 class File(TranslationUnit):
-    """One version of a C file in which uninitialised memory is looked for."""
+    """One version of a C file that is searched for uninitialised memory."""
 
     def __init__(self, data: bytes, structs: StructLayouts) -> None:
         super().__init__("", data)
@@ -24,16 +24,16 @@ class File(TranslationUnit):
         self._bodies: dict[int, Body] = {}
 
     def definition(self, name: bytes) -> Definition | None:
-        """The function of a name that the file defines once, and as nothing else that can be called."""
-        found = self._callable(name)
-        return found[0] if len(found) == 1 and found[0].kind is DefinitionKind.FUNCTION and found[0].body[1] else None
+        """The function with a name, if the file defines it once, and no macro with that name."""
+        callables = self._callable(name)
+        return callables[0] if len(callables) == 1 and callables[0].kind is DefinitionKind.FUNCTION and callables[0].body[1] else None
 
     def defines(self, name: bytes) -> bool:
-        """Whether a function or macro of the file has a name."""
+        """Whether a function or macro of the file has this name."""
         return bool(self._callable(name))
 
     def _callable(self, name: bytes) -> list[Definition]:
-        return [one for one in self.by_name.get(name.decode("ascii", "replace"), ()) if one.kind in _CALLABLE]
+        return [definition for definition in self.by_name.get(name.decode("ascii", "replace"), ()) if definition.kind in _CALLABLE]
 
     def body(self, function: Definition) -> Body:
         """The tokens between the braces of a function."""
@@ -45,14 +45,14 @@ class File(TranslationUnit):
     def parameters(self, function: Definition) -> list[tuple[bytes, ...]]:
         """The parameters of a function, each as its tokens."""
         head = body.read(self.scan.code, function.offset, function.body[0])
-        opening = next((at for at, token in enumerate(head.tokens) if token == b"("), -1)
+        opening = next((position for position, token in enumerate(head.tokens) if token == b"("), -1)
         return [head.text(*parameter) for parameter in head.arguments(opening)] if opening >= 0 else []
 
     def macro_with(self, name: bytes) -> str:
-        """A macro of the file whose text holds a name, so that the object could be written without being named; empty where none does."""
+        """A macro of the file whose text contains a name, so that the macro may write the object; empty if there is none."""
         return next((macro for macro, words in self._macro_words if name in words), "")
 
     @functools.cached_property
     def _macro_words(self) -> list[tuple[str, frozenset[bytes]]]:
-        macros = (one for one in self.scan.definitions if one.kind is DefinitionKind.MACRO)
+        macros = (definition for definition in self.scan.definitions if definition.kind is DefinitionKind.MACRO)
         return [(macro.name, frozenset(_WORD.findall(self.data[slice(*macro.span)]))) for macro in macros]

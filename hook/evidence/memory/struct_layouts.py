@@ -1,7 +1,7 @@
-"""StructLayouts: the layout of a struct by its name, as one C file sees it.
+"""Struct layouts: the layout of a struct by its name, for one C file.
 
-The one in the file itself, or the only one that a header has. The word index finds it; where two are left, or a bound is met, none is
-taken.
+The struct is the one in the file itself, or the only one in a header. The word index finds it; if there are two, or a limit is reached,
+there is no answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.source.index import NoIndex
 from hook.source.tree import Source
 
-_MOST_FILES = 12  # that are looked into for one name
+_MOST_FILES = 12  # that may define one name
 _MOST_NAMES = 60  # looked up for one file
 _DEEPEST = 6
 _PRAGMA = lazy_re.compile(rb"#[ \t]*pragma[ \t]+pack")
@@ -32,16 +32,16 @@ _PLAIN = lazy_re.compile(rb"\(?[ \t]*(\w+)[ \t]*\)?[ \t]*(?:/\*[^\n]*|//[^\n]*)?
 
 
 class StructLayouts(msgspec.Struct):
-    """What one file sees. `instead` are files as they were before the change, where those are meant."""
+    """The structs of one file. `old_texts` has the old texts of changed headers, for a file before the change."""
 
     source: Source
     path: str
     data: bytes
     scanned: Scan
-    arch: str  # the directory below arch/ that counts
+    arch: str  # the directory of the target below arch/
     natural: bool  # whether every number of the target is aligned to its size, and a long has 64 bits
-    instead: Mapping[str, bytes] = msgspec.field(default_factory=dict)
-    _known: dict[str, Layout | str] = msgspec.field(default_factory=dict)
+    old_texts: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    _layouts: dict[str, Layout | str] = msgspec.field(default_factory=dict)
     _values: dict[bytes, int | None] = msgspec.field(default_factory=dict)
     _sizes: dict[bytes, int | None] = msgspec.field(default_factory=dict)
     _macros: dict[bytes, str] = msgspec.field(default_factory=dict)
@@ -51,95 +51,95 @@ class StructLayouts(msgspec.Struct):
 
     def layout(self, name: str) -> Layout:
         """The layout of `struct NAME`. Raises NotUnderstood."""
-        known = self._known.get(name)
-        if known is None:
+        cached = self._layouts.get(name)
+        if cached is None:
             try:
-                known = self._read(name)
+                cached = self._read(name)
             except NotUnderstood as wrong:
-                known = str(wrong)
-            self._known[name] = known
-        if isinstance(known, str):
-            raise NotUnderstood(known)
-        return known
+                cached = str(wrong)
+            self._layouts[name] = cached
+        if isinstance(cached, str):
+            raise NotUnderstood(cached)
+        return cached
 
     def _read(self, name: str) -> Layout:
         if self._depth > _DEEPEST:
             raise NotUnderstood(f"structs too deep inside struct {name}")
-        path, data, scanned, found = self._definition(name)
-        start, end = found.span
+        path, data, scanned, definition = self._definition(name)
+        start, end = definition.span
         self._depth += 1
         try:
-            made = struct_parser.parse(name, scanned.code[start : end + 1], data[start : end + 1], self)
+            layout = struct_parser.parse(name, scanned.code[start : end + 1], data[start : end + 1], self)
         finally:
             self._depth -= 1
         blob = self.source.file(path)
-        padded = made.padded and self.natural and not _PRAGMA.search(data) and not _PRAGMA.search(self.data)
-        return msgspec.structs.replace(made, padded=padded, path=path, line=found.line, blob=blob.oid if blob else "")
+        padded = layout.padded and self.natural and not _PRAGMA.search(data) and not _PRAGMA.search(self.data)
+        return msgspec.structs.replace(layout, padded=padded, path=path, line=definition.line, blob=blob.oid if blob else "")
 
     def struct(self, tag: bytes) -> Layout:
         return self.layout(tag.decode("ascii", "replace"))
 
     def typedef(self, name: bytes) -> int | None:
-        """The size of a type that is a plain number, and the same wherever it is defined; None for any other name."""
+        """The size of a typedef of an integer type, if all definitions agree; None for any other name."""
         if name not in self._sizes:
             self._sizes[name] = None
             form = re.compile(rb"(?m)^[ \t]*typedef[ \t]+((?:\w+[ \t]+)+)" + name + rb"[ \t]*;")
-            sizes = {struct_parser.size_of(words) for words in self._found(name, form)}
+            sizes = {struct_parser.size_of(words) for words in self._matches(name, form)}
             self._sizes[name] = sizes.pop() if len(sizes) == 1 else None
         return self._sizes[name]
 
     def constant(self, name: bytes) -> int | None:
-        """The value of a macro that is a plain number, and the same wherever it is defined; None for any other name."""
+        """The value of a macro that is a plain number, if all definitions agree; None for any other name."""
         if name in self._values:
             return self._values[name]
         self._values[name] = None
-        form = re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+" + name + rb"[ \t]+([^\n]*)")
-        values = {match.group(1) if (match := _PLAIN.match(text)) else b"" for text in self._found(name, form)}
+        definition = re.compile(rb"(?m)^[ \t]*#[ \t]*define[ \t]+" + name + rb"[ \t]+([^\n]*)")
+        values = {match.group(1) if (match := _PLAIN.match(text)) else b"" for text in self._matches(name, definition)}
         if len(values) == 1 and (value := values.pop()):
             number = integers.value(value)
             self._values[name] = number if number is not None else self.constant(value)
         return self._values[name]
 
-    def _found(self, name: bytes, form: re.Pattern[bytes]) -> set[bytes]:
-        """What the file, or else the headers that may define a name, say of it in a given form."""
-        texts = set(form.findall(self.data))
+    def _matches(self, name: bytes, pattern: re.Pattern[bytes]) -> set[bytes]:
+        """The matches of a pattern in the file, or else in the headers that may define a name."""
+        texts = set(pattern.findall(self.data))
         if texts:
             return texts
         try:
-            return {text for path in self._holding(name.decode("ascii", "replace")) for text in form.findall(self._text(path))}
+            return {text for path in self._holding(name.decode("ascii", "replace")) for text in pattern.findall(self._text(path))}
         except NotUnderstood:
             return set()
 
     def _definition(self, name: str) -> tuple[str, bytes, Scan, Definition]:
-        """The one definition that is meant, and the file it is in. Raises NotUnderstood."""
-        places = [(self.path, self.data, self.scanned, one) for one in _structs(self.scanned, name)]
+        """The one definition of a struct, and its file. Raises NotUnderstood."""
+        places = [(self.path, self.data, self.scanned, definition) for definition in _structs(self.scanned, name)]
         if not places:
             for path in self._holding(name):
                 scanned = self._scan(path)
-                places += [(path, self._text(path), scanned, one) for one in _structs(scanned, name)]
+                places += [(path, self._text(path), scanned, definition) for definition in _structs(scanned, name)]
         if len(places) != 1:
             raise NotUnderstood(f"struct {name} is defined {len(places)} times")
         if not self._is_near(places[0][0]):
-            raise NotUnderstood(f"whether {self.path} means the struct {name} of {places[0][0]} is not told")
+            raise NotUnderstood(f"not known: whether {self.path} includes {places[0][0]}, which defines struct {name}")
         return places[0]
 
     def macro_with(self, name: bytes) -> str:
-        """A header that the file quotes, in which the text of a macro holds a name; empty where there is none."""
+        """A header that the file includes in quotes, in which a macro contains a name; empty if there is none."""
         if name not in self._macros:
             self._macros[name] = self._macro_with(name)
         return self._macros[name]
 
     def _macro_with(self, name: bytes) -> str:
-        form = re.compile(rb"(?m)^[ \t]*#[ \t]*define\b(?:[^\n\\]|\\\n|\\.)*\b" + name + rb"\b")
+        definition = re.compile(rb"(?m)^[ \t]*#[ \t]*define\b(?:[^\n\\]|\\\n|\\.)*\b" + name + rb"\b")
         for match in _QUOTED.finditer(self.data):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), match.group(1).decode("utf-8", "replace")))
-            found = self.source.file(path) if not path.startswith("..") else None
-            if found is not None and found.data is not None and form.search(found.data):
+            header = self.source.file(path) if not path.startswith("..") else None
+            if header is not None and header.data is not None and definition.search(header.data):
                 return path
         return ""
 
     def _is_near(self, path: str) -> bool:
-        """Whether a file is one that the C file surely means: a header of the whole kernel, of its own folder, or one that it includes."""
+        """Whether a header is surely the right one: a common header of the kernel, one in the same directory, or one that is included."""
         if path == self.path or path.startswith(("include/", "arch/")):
             return True
         return posixpath.dirname(path) == posixpath.dirname(self.path) or path.rpartition("/")[2].encode() in _INCLUDED.findall(self.data)
@@ -148,7 +148,7 @@ class StructLayouts(msgspec.Struct):
         """The headers that may define a name for the target. Raises NotUnderstood."""
         self._looked_up += 1
         if self._looked_up > _MOST_NAMES:
-            raise NotUnderstood("more names than are looked up for one file")
+            raise NotUnderstood(f"more than {_MOST_NAMES} names to look up for one file")
         try:
             if self.source.index is not None:
                 paths = self.source.holding([[f":{name.lower()}"]])
@@ -157,28 +157,28 @@ class StructLayouts(msgspec.Struct):
 
                 answer = find_definitions(self.source, name, Bounds(_MOST_FILES))
                 if answer.cut:
-                    raise NotUnderstood(f"{name} is not found in time")
-                paths = [one.path for one in answer.items]
+                    raise NotUnderstood(f"the search for {name} reached its limit")
+                paths = [defined.path for defined in answer.items]
             else:
-                raise NotUnderstood(f"there is no word index to find {name} with")
+                raise NotUnderstood(f"no word index to find {name}")
         except NoIndex as wrong:
             self.source.index_failed(str(wrong))
             raise NotUnderstood(str(wrong)) from None
-        seen = [path for path in dict.fromkeys(paths) if self._is_seen(path)]
-        if len(seen) > _MOST_FILES:
-            raise NotUnderstood(f"{name} is defined in too many places")
-        return seen
+        headers = [path for path in dict.fromkeys(paths) if self._is_header_of_target(path)]
+        if len(headers) > _MOST_FILES:
+            raise NotUnderstood(f"{name} may be defined in more than {_MOST_FILES} headers")
+        return headers
 
-    def _is_seen(self, path: str) -> bool:
+    def _is_header_of_target(self, path: str) -> bool:
         return path.endswith(".h") and in_kernel(path, self.arch, NO_KERNEL_CODE)
 
     def _text(self, path: str) -> bytes:
-        if path in self.instead:
-            return self.instead[path]
-        found = self.source.file(path)
-        if found is None or found.data is None:
+        if path in self.old_texts:
+            return self.old_texts[path]
+        blob = self.source.file(path)
+        if blob is None or blob.data is None:
             raise NotUnderstood(f"{path} cannot be read")
-        return found.data
+        return blob.data
 
     def _scan(self, path: str) -> Scan:
         if path not in self._scans:
@@ -186,10 +186,10 @@ class StructLayouts(msgspec.Struct):
         return self._scans[path]
 
 
-@functools.lru_cache(maxsize=32)  # the old and the new version of a file ask for the same headers
+@functools.lru_cache(maxsize=32)  # the old and the new version of a file need the same headers
 def _scanned(text: bytes) -> Scan:
     return scan(text)
 
 
 def _structs(scanned: Scan, name: str) -> list[Definition]:
-    return [one for one in scanned.definitions if one.name == name and one.kind is DefinitionKind.STRUCT]
+    return [definition for definition in scanned.definitions if definition.name == name and definition.kind is DefinitionKind.STRUCT]

@@ -1,9 +1,9 @@
-"""UninitialisedPart memory: objects of a function that leave the kernel whole although a part of them is never written.
+"""Uninitialised memory: objects of a function that are copied out completely although a part of them is never written.
 
-The proof leans on no order of statements: if nothing at all in the function, nor in what it hands the object to, can write a member or a
-byte of padding, then it is unset on every path to the call that copies it out. So every place where the object is named has to be
-understood: a write to a member, a read, a call that only reads. Whatever else is done with it is a doubt, and a doubt ends the proof.
-docs/kmsan.md has the rules.
+The proof needs no order of statements: if nothing in the function, nor in the functions to which it passes the object, can write a member
+or a byte of padding, then it is uninitialised on every path to the call that copies it out. So every use of the object must be
+understood: a write to a member, a read, a call that only reads. Any other use is a doubt, and a doubt ends the proof. docs/kmsan.md has
+the rules.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class UninitialisedPart(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, bytes, str]:
-        """What is the same for the same object in another version of the function."""
+        """Equal for the same object in another version of the function."""
         return self.function, self.item.name, self.item.struct
 
-    def without(self, other: UninitialisedPart) -> UninitialisedPart | None:
-        """The part that is uninitialised here and not in `other`; None where that is nothing."""
-        members = tuple(path for path in self.members if path not in other.members)
-        gaps = tuple(gap for gap in self.gaps if gap not in other.gaps)
+    def without(self, old_part: UninitialisedPart) -> UninitialisedPart | None:
+        """The part that is uninitialised here and not in `other`; None if there is none."""
+        members = tuple(path for path in self.members if path not in old_part.members)
+        gaps = tuple(gap for gap in self.gaps if gap not in old_part.gaps)
         return msgspec.structs.replace(self, members=members, gaps=gaps) if members or gaps else None
 
     @property
-    def what(self) -> str:
-        """The uninitialised part, in words."""
+    def description(self) -> str:
+        """The uninitialised part as text."""
         names = [b".".join(path).decode("ascii", "replace") for path in self.members]
         holes = [
             f"{size} byte{'s' if size > 1 else ''} of padding after {b'.'.join((*path, after)).decode('ascii', 'replace')}"
@@ -61,25 +61,25 @@ class UninitialisedPart(msgspec.Struct, frozen=True):
         name, sink = self.item.name.decode("ascii", "replace"), self.leaving.sink
         copied = f"{self.function}() copies {name} (struct {self.item.struct}) to {sink.to} with {sink.name.decode()}()"
         one_member, one_byte = (len(self.members), len(self.gaps)) == (1, 0), not self.members and [gap[2] for gap in self.gaps] == [1]
-        return f"{copied}; {self.what} {'is' if one_member or one_byte else 'are'} uninitialised"
+        return f"{copied}; {self.description} {'is' if one_member or one_byte else 'are'} uninitialised"
 
 
 def _shortened(names: list[str], kind: str) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more{kind}" if more > 0 else "")
+    rest = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more{kind}" if rest > 0 else "")
 
 
-class _Unknown(Layout, frozen=True):
-    """A struct of which every member is there, and is a number: what is in doubt even so is in doubt with the real one."""
+class _AnyLayout(Layout, frozen=True):
+    """A struct that has every member, each a number: a doubt with this layout is also one with the real layout."""
 
     def find(self, path: Path) -> Member | None:
         return Member(path[-1], _LARGE, 1, is_scalar=True)
 
 
 def find(file: File, function: Definition) -> Iterator[UninitialisedPart]:
-    """The objects of a function of which a part is provably never written, although they are copied out whole."""
+    """The objects of a function of which a part is provably never written, although they are copied out completely."""
     text = file.body(function)
-    if not any(name in SINKS for name, _ in text.calls()) and not _hands_on(file, text):
+    if not any(name in SINKS for name, _ in text.calls()) and not _calls_with_sink(file, text):
         return
     for item in uninitialised_objects(text):
         try:
@@ -89,7 +89,7 @@ def find(file: File, function: Definition) -> Iterator[UninitialisedPart]:
 
 
 def is_written(file: File, function: Definition, item: UninitialisedObject) -> bool:
-    """Whether every member of an object is written under no condition, and no padding is between them. In which order is not asked."""
+    """Whether every member of an object is written under no condition, in any order, and there is no padding."""
     try:
         layout = file.structs.layout(item.struct)
         uses = ObjectUses(file, file.body(function), layout, item).read(item.name)
@@ -99,7 +99,7 @@ def is_written(file: File, function: Definition, item: UninitialisedObject) -> b
 
 
 def why_not(file: File, function: Definition, item: UninitialisedObject) -> str:
-    """Why nothing is proved of an object; empty where something is, or where all of it is written."""
+    """Why nothing is proved of an object; empty if something is, or if all of it is written."""
     try:
         list(_proved(file, function, file.body(function), item))
     except (Doubt, NotUnderstood) as wrong:
@@ -107,8 +107,8 @@ def why_not(file: File, function: Definition, item: UninitialisedObject) -> str:
     return ""
 
 
-def _hands_on(file: File, text: Body) -> bool:
-    """Whether a function calls one of its file that has a sink."""
+def _calls_with_sink(file: File, text: Body) -> bool:
+    """Whether a function calls a function of its file that calls a sink."""
     for name, _ in text.calls():
         called = file.definition(name)
         if called is not None and any(inner in SINKS for inner, _ in file.body(called).calls()):
@@ -117,17 +117,19 @@ def _hands_on(file: File, text: Body) -> bool:
 
 
 def _proved(file: File, function: Definition, text: Body, item: UninitialisedObject) -> Iterator[UninitialisedPart]:
-    # first what costs no look-up: whatever the struct is like, this ends the proof
-    if not ObjectUses(file, text, _Unknown(item.struct, (), False), item).read(item.name).leaving:
-        raise Doubt(f"{item.name.decode()} is copied out whole by no call that is known")
+    # first a test without a look-up: if it fails, the proof fails with any layout
+    if not ObjectUses(file, text, _AnyLayout(item.struct, (), False), item).read(item.name).leaving:
+        raise Doubt(f"no known call copies all of {item.name.decode()} out")
     layout = file.structs.layout(item.struct)
     declared = sum(
-        1 for at in text.places(item.name) if text.before(at) in (item.struct.encode(), b"*", b",") and text.offsets[at] == item.offset
+        1
+        for position in text.places(item.name)
+        if text.before(position) in (item.struct.encode(), b"*", b",") and text.offsets[position] == item.offset
     )
     if not item.on_heap and declared != 1:
         raise Doubt(f"{item.name.decode()} is not declared once")
     if macro := file.macro_with(item.name) or file.structs.macro_with(item.name):
-        raise Doubt(f"the macro {macro} may write {item.name.decode()}" if "/" not in macro else f"a macro of {macro} may")
+        raise Doubt(f"{'a macro of' if '/' in macro else 'the macro'} {macro} may write {item.name.decode()}")
     uses = ObjectUses(file, text, layout, item).read(item.name)
     written = frozenset(uses.written)
     for path in written:

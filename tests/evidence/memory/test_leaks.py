@@ -32,7 +32,7 @@ def structs(grow: Grow) -> Iterator[Any]:
 
 def uninitialised_in(file: File, function: str = "f") -> list[str]:
     one = next(one for one in file.scan.definitions if one.name == function and one.kind is DefinitionKind.FUNCTION)
-    return [found.what for found in uninitialised.find(file, one)]
+    return [part.description for part in uninitialised.find(file, one)]
 
 
 def test_what_is_never_written_and_leaves_whole_is_proved(structs: Any) -> None:
