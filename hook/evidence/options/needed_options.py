@@ -1,7 +1,7 @@
-"""Needed options: what a kernel has to be configured with so that it holds the changed lines.
+"""Needed options: the options under which a kernel has the changed lines.
 
-They are those of Kbuild, of the preprocessor and of what these depend on; what the base configuration has is left out. What leads to the
-lines is added by hook.evidence.options.whole_configuration. docs/configs.md has the rules.
+They are the options in makefiles and in preprocessor conditionals, with what these depend on, without those that the base configuration
+has. hook.evidence.options.whole_configuration adds the options of the call path. docs/configs.md has the rules.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
 if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.solver import Solution
 
-_MOST_SURE = 100  # files that are looked into for a proof that nobody includes one
+_MOST_INCLUDERS = 100  # files that are read to prove that none includes a changed file
 _MOST_SETS = 4
 _MOST_GROUPS = 24  # of lines under the same condition, of one patch
 _MOST_ASSUMPTIONS = 6
@@ -34,7 +34,7 @@ _MOST_WARNINGS = 2  # about Kconfig, in a verdict
 
 
 class Stated(msgspec.Struct, frozen=True):
-    """A condition, and the line that asks for it."""
+    """A condition, and the line that states it."""
 
     condition: Condition
     why: str
@@ -43,14 +43,14 @@ class Stated(msgspec.Struct, frozen=True):
 
 
 class Configs(msgspec.Struct, frozen=True):
-    """What is to be configured for a patch."""
+    """The configuration for a patch."""
 
-    sets: tuple[ConfigSet, ...] = ()  # of the first, Enable and Disable are the verdict's own
+    sets: tuple[ConfigSet, ...] = ()  # Enable and Disable of the first are those of the verdict
     reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     unreachable: Mapping[str, Fact] = msgspec.field(default_factory=dict)  # path -> why no configuration of the target builds it
     condition: Condition = YES  # under which the lines of the first set are built
-    stated: tuple[Stated, ...] = ()  # the lines that ask for it
+    stated: tuple[Stated, ...] = ()  # the lines that state it
 
 
 class _Group(msgspec.Struct):
@@ -60,24 +60,24 @@ class _Group(msgspec.Struct):
     condition: Condition  # of the file and of the lines
     lines: list[int]
     stated: tuple[Stated, ...]  # its directives, the innermost first, then the lines of makefiles
-    directive: tuple[int, str]  # the innermost, or nothing
+    directive: tuple[int, str]  # line and text of the innermost one; (0, "") if there is none
 
 
 def find(patch: Patch, evidence: Evidence, kernel: Kernel) -> Configs:
-    """What is to be configured for what a patch may change of the kernel."""
+    """The configuration for the files of a patch that are not proved harmless."""
     relevant = [file for file, finding in zip(patch.files, evidence.findings, strict=True) if not finding.proof]
     return _Plan(kernel).find(relevant)
 
 
-def with_reach(evidence: Evidence, found: Configs) -> Evidence:
-    """The evidence with what was found to be in no kernel for the target."""
-    if not found.unreachable:
+def with_reach(evidence: Evidence, configs: Configs) -> Evidence:
+    """The evidence, with the files out of reach that no kernel for the target contains."""
+    if not configs.unreachable:
         return evidence
     findings = tuple(
-        msgspec.structs.replace(one, reachable=No(found.unreachable[one.change.place.path]))
-        if not isinstance(one.functional, No) and one.change.place.path in found.unreachable
-        else one
-        for one in evidence.findings
+        msgspec.structs.replace(finding, reachable=No(configs.unreachable[finding.change.place.path]))
+        if not isinstance(finding.functional, No) and finding.change.place.path in configs.unreachable
+        else finding
+        for finding in evidence.findings
     )
     evidence = msgspec.structs.replace(evidence, findings=findings)
     return msgspec.structs.replace(evidence, focus=None) if evidence.reachable is Answer.NO else evidence
@@ -90,15 +90,15 @@ class _Plan:
         self._kernel = kernel
 
     def find(self, files: Sequence[FileChange]) -> Configs:
-        """What is to be configured for changes to `files`."""
+        """The configuration for changes to `files`."""
         unreachable = {file.path: fact for file in files if (fact := self._of_another_architecture(file.path)) is not None}
         files = [file for file in files if file.path not in unreachable]
-        found = list(itertools.islice((group for file in files for group in self._groups(file)), _MOST_GROUPS + 1))
-        groups = found[:_MOST_GROUPS]
+        all_groups = list(itertools.islice((group for file in files for group in self._groups(file)), _MOST_GROUPS + 1))
+        groups = all_groups[:_MOST_GROUPS]
         if not groups:
             return Configs(unreachable=unreachable)
         assumed = [
-            f"{part} is taken to hold" if not part.startswith("no makefile") else part
+            f"{part} is assumed to hold" if not part.startswith("no makefile") else part
             for group in groups
             for part in expressions.open_parts(group.condition)
         ]
@@ -107,23 +107,23 @@ class _Plan:
         probes: list[str] = []
         unread: list[str] = []
         first: list[_Group] = []
-        left = self._solvable(groups, unreachable, files if groups == found else (), assumed)
+        remaining = self._solvable(groups, unreachable, files if groups == all_groups else (), assumed)
         for _ in range(_MOST_SETS):
-            if not left:
+            if not remaining:
                 break
-            taken, solution = self._one_set(left, assumed)
-            if not taken:
+            built_together, solution = self._one_set(remaining, assumed)
+            if not built_together:
                 break
-            left = [group for group in left if group not in taken]
+            remaining = [group for group in remaining if group not in built_together]
             if solution is not None:
                 probes += solution.probes
                 unread += solution.unread
-                reasons = {**with_lines(solution, [stated for group in taken for stated in group.stated]), **reasons}
-            first = first or taken
-            sets.append(_set(solution.settings if solution else {}, taken))
+                reasons = {**with_lines(solution, [stated for group in built_together for stated in group.stated]), **reasons}
+            first = first or built_together
+            sets.append(_set(solution.settings if solution else {}, built_together))
         assumed += [f"in Kconfig, {warning}" for warning in [*self._kernel.warnings, *unread][:_MOST_WARNINGS]]
         if probes:
-            assumed += [f"{one} ({self._kernel.toolchain_name})" for one in probes]
+            assumed += [f"{probe} ({self._kernel.toolchain_name})" for probe in probes]
         if any(expressions.names(group.condition) for group in groups) and not self._kernel.base and self._kernel.base_text is None:
             assumed.append(f"the tree has no defconfig for {self._kernel.environment['ARCH']}")
         return Configs(
@@ -151,49 +151,49 @@ class _Plan:
         lines, _ = changed_lines(file)
         conditionals = self._kernel.conditionals(path) if not path.endswith(".rs") else None
         built = self._kernel.built_if(path)
-        found: dict[Condition, _Group] = {}
+        by_condition: dict[Condition, _Group] = {}
         for line in lines or [1]:
             around = conditionals.at(line) if conditionals is not None else ()
-            condition = all_of([built.condition, *(one.condition for one in around)])
-            if condition in found:
-                found[condition].lines.append(line)
+            condition = all_of([built.condition, *(conditional.condition for conditional in around)])
+            if condition in by_condition:
+                by_condition[condition].lines.append(line)
             else:
-                directives = [Stated(one.condition, one.text, path, one.line) for one in reversed(around)]
+                directives = [Stated(conditional.condition, conditional.text, path, conditional.line) for conditional in reversed(around)]
                 innermost = (around[-1].line, around[-1].text) if around else (0, "")
-                found[condition] = _Group(path, condition, [line], (*directives, *builds(built, path)), innermost)
-        return list(found.values())
+                by_condition[condition] = _Group(path, condition, [line], (*directives, *builds(built, path)), innermost)
+        return list(by_condition.values())
 
     # from conditions to settings
 
     def _solvable(
         self, groups: list[_Group], unreachable: dict[str, Fact], files: Sequence[FileChange], assumed: list[str]
     ) -> list[_Group]:
-        """The groups that some configuration may hold; of a file of which none does, the reason."""
+        """The groups that some configuration may build. A file of which none can be built gets its fact in `unreachable`, if proved."""
         if all(self._kernel.holds(taken_to_hold(group.condition)) for group in groups):
             return groups
         from hook.kernel.kconfig.upper_bounds import impossible
 
-        left = []
-        why: dict[str, str] = {}
+        solvable = []
+        clauses: dict[str, str] = {}
         for group in groups:
             clause = "" if self._kernel.holds(taken_to_hold(group.condition)) else impossible(self._kernel.options, group.condition)
             if clause:
-                why[group.path] = clause
+                clauses[group.path] = clause
             else:
-                left.append(group)
-        for path, clause in why.items():
-            if all(group.path != path for group in left):
-                file = next((one for one in files if one.path == path), None)
-                if file is not None and self._is_sure(file):
-                    line, text = next(one.directive for one in groups if one.path == path)
+                solvable.append(group)
+        for path, clause in clauses.items():
+            if all(group.path != path for group in solvable):
+                file = next((file for file in files if file.path == path), None)
+                if file is not None and self._is_fully_known(file):
+                    line, text = next(group.directive for group in groups if group.path == path)
                     claim = f"no kernel for {self._kernel.environment['ARCH']} is built with it: {clause}"
                     unreachable[path] = Fact(claim, Place(path, line, file.new_blob), text)
                     continue
             assumed.append(f"{path}: no configuration was found in which all changed lines are built: {clause}")
-        return left
+        return solvable
 
-    def _is_sure(self, file: FileChange) -> bool:
-        """Whether all is known that could build a changed file, or its changed lines, in another way than what was found."""
+    def _is_fully_known(self, file: FileChange) -> bool:
+        """Whether no other makefile, file or option can build a changed file or its changed lines, in both versions."""
         path = file.path
         if self._kernel.source.index is None or not path.endswith((".c", ".S")):
             return False
@@ -205,9 +205,9 @@ class _Plan:
             if side is None or side.data is None:
                 return False
             conditionals = Conditionals(side.data, path, proving=True)
-            stacks = {tuple(one.line for one in around): around for around in map(conditionals.at, lines)}.values()
+            stacks = {tuple(conditional.line for conditional in stack): stack for stack in map(conditionals.at, lines)}.values()
             if conditionals.directives.intersection(lines) or not all(
-                self._kernel.excluded(path, [one.condition for one in stack]) for stack in stacks
+                self._kernel.excluded(path, [conditional.condition for conditional in stack]) for stack in stacks
             ):
                 return False
         return self._kernel.kbuild.is_only_here(path) and not self._is_included(path)
@@ -215,31 +215,31 @@ class _Plan:
     def _is_included(self, path: str) -> bool:
         from hook.source.lookup import Bounds, includers
 
-        found = includers(self._kernel.source, path, Bounds(_MOST_SURE))
-        return bool(found.items) or bool(found.cut)
+        includes = includers(self._kernel.source, path, Bounds(_MOST_INCLUDERS))
+        return bool(includes.items) or bool(includes.cut)
 
     def _one_set(self, groups: list[_Group], assumed: list[str]) -> tuple[list[_Group], Solution | None]:
-        """The most groups that one configuration holds, beginning with the largest, and what it needs."""
-        whole = all_of(taken_to_hold(group.condition) for group in groups)
-        if self._kernel.holds(whole):
+        """As many groups as one configuration builds, the largest first, and its solution; None if the base configuration builds them."""
+        all_conditions = all_of(taken_to_hold(group.condition) for group in groups)
+        if self._kernel.holds(all_conditions):
             return groups, None
-        solution = self._solve(whole)
+        solution = self._solve(all_conditions)
         if solution is not None:
             return groups, solution
-        taken: list[_Group] = []
+        chosen: list[_Group] = []
         best: Solution | None = None
-        for group in sorted(groups, key=lambda one: -len(one.lines)):
-            condition = all_of(taken_to_hold(one.condition) for one in (*taken, group))
+        for group in sorted(groups, key=lambda group: -len(group.lines)):
+            condition = all_of(taken_to_hold(member.condition) for member in (*chosen, group))
             if self._kernel.holds(condition):
-                taken.append(group)
+                chosen.append(group)
                 continue
             solution = self._solve(condition)
             if solution is not None:
-                taken.append(group)
+                chosen.append(group)
                 best = solution
-            elif not taken:
+            elif not chosen:
                 assumed.append(f"{group.path}:{group.lines[0]}: no configuration was found that builds it: {self._ended_at}")
-        return taken, best
+        return chosen, best
 
     _ended_at = ""
 
@@ -255,30 +255,33 @@ class _Plan:
 
 def builds(built: Built, path: str) -> tuple[Stated, ...]:
     """The lines of makefiles that build a file."""
-    return tuple(Stated(one, f"{expressions.shown(one)} builds {path}"[:160], place, line) for place, line, one in built.places)
+    return tuple(
+        Stated(condition, f"{expressions.shown(condition)} builds {path}"[:160], makefile, line)
+        for makefile, line, condition in built.places
+    )
 
 
 def with_lines(solution: Solution, stated: Iterable[Stated]) -> dict[str, ConfigReason]:
-    """Why a solution has its options: by the lines that ask for them, else by the options that need them."""
+    """Why a solution has its options: the line that states the option, or else the option that needs it."""
     lines: dict[str, Stated] = {}
-    for one in sorted(stated, key=lambda one: not one.why.startswith("#")):
-        for name in expressions.names(one.condition):
-            lines.setdefault(name, one)
-    found = {}
+    for statement in sorted(stated, key=lambda statement: not statement.why.startswith("#")):
+        for name in expressions.names(statement.condition):
+            lines.setdefault(name, statement)
+    reasons = {}
     for name, value in solution.settings.items():
         reason = solution.reasons[name]
         why, path, line = reason.why, reason.path, reason.line
         if not why and name in lines:
             why, path, line = lines[name].why, lines[name].path, lines[name].line
         why = why or "is needed"
-        found[name] = ConfigReason("build", why if value == "y" else f"has to be off: {why}", path, line)
-    return found
+        reasons[name] = ConfigReason("build", why if value == "y" else f"has to be off: {why}", path, line)
+    return reasons
 
 
 def changed_lines(file: FileChange) -> tuple[list[int], list[int]]:
-    """The lines of the new version that a change is about, and those of the old one that are gone.
+    """The changed lines of the new version, and the removed lines of the old one.
 
-    Where lines were only taken out, the one that stands in their place counts for the new version.
+    If a hunk only removes lines, the line that is now in their place counts as changed.
     """
     new: list[int] = []
     old: list[int] = []
@@ -287,7 +290,7 @@ def changed_lines(file: FileChange) -> tuple[list[int], list[int]]:
         removed = [number for number, text in hunk.removed if _is_code(text)]
         if not hunk.added and removed:
             before = [number for number, _ in hunk.removed]
-            added = [max(hunk.new_start, 1) + (number - hunk.old_start) - sum(1 for one in before if one < number) for number in removed]
+            added = [max(hunk.new_start, 1) + (number - hunk.old_start) - sum(1 for line in before if line < number) for number in removed]
         new += added
         old += removed
     return list(dict.fromkeys(new)), old
@@ -300,7 +303,7 @@ def _is_code(text: str) -> bool:
 
 def _set(settings: Mapping[str, str], groups: list[_Group]) -> ConfigSet:
     lines = tuple(f"{group.path}:{_ranges(group.lines)}" for group in groups)
-    on, off = (tuple(name for name, value in settings.items() if value == wanted) for wanted in ("y", "n"))
+    on, off = (tuple(name for name, value in settings.items() if value == level) for level in ("y", "n"))
     return ConfigSet(on, off, lines)
 
 

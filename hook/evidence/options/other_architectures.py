@@ -1,4 +1,4 @@
-"""Other architectures' code outside of arch/: what the target's kernel takes nothing of (lib/crypto/arm/ on x86_64)."""
+"""Code of other architectures outside of arch/, which no kernel for the target contains (lib/crypto/arm/ on x86_64)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ _COMMENT = lazy_re.compile(rb"(?m)(?:^|[ \t])#[^\n]*")
 
 
 def of_another(kernel: Kernel, path: str) -> Fact | None:
-    """That a file belongs to an architecture which is not the target's, and no kernel for the target takes anything of it; else None.
+    """The fact that a file belongs to another architecture, and that no kernel for the target contains it; None if that is not proved.
 
-    The makefile above says whose the directory is. Excluded are: a word of that makefile which builds a file of the directory under options
-    that the target may have; another makefile that names the directory; a directory of includes that it is in, other than the target's own
-    by `$(SRCARCH)`, and one that a variable gives where the makefile has the names of this directory and of the one above; a file elsewhere
-    that includes, or names in quotes, the file or a header of the directory which includes it. Says nothing without the word index, and
-    where any of this takes more than the limits.
+    The makefile above shows the architecture of the directory. Excluded are: a word of that makefile that builds a file of the directory
+    under options which the target may have; another makefile that names the directory; an include path with the directory, other than
+    `$(SRCARCH)`, or from a variable in a makefile with the names of this directory and the one above; a file elsewhere that includes, or
+    names in quotes, the file, or a header of the directory that includes it. None without the word index, and if a limit is reached.
     """
     source, srcarch = kernel.source, kernel.environment["SRCARCH"]
     directory = around(source, path) if path.endswith((".c", ".h", ".S")) else None
@@ -49,62 +48,68 @@ def of_another(kernel: Kernel, path: str) -> Fact | None:
 
 
 def _builds_nothing(kernel: Kernel, directory: ArchitectureDirectory) -> bool:
-    """Whether no configuration of the target builds an object that the makefile above names in the directory."""
+    """Whether no configuration of the target builds an object of the directory that the makefile above names."""
     words = objects(kernel.source, kernel.environment, directory)
     return words is not None and all(kernel.never_holds(word.condition, directory.makefile) for word in words)
 
 
 def _is_named_by_another_makefile(kernel: Kernel, directory: ArchitectureDirectory) -> bool:
-    """Whether a makefile other than that of the directory above names the directory, or that one adds it to the includes."""
+    """Whether another makefile than the one above names the directory, or that one adds it to the include path."""
     source, name = kernel.source, re.escape(directory.architecture.encode())
-    last = directory.above.rpartition("/")[2]
-    by_path = re.compile(rb"(?<![\w.-])(?:" + re.escape(last.encode()) + rb"|\.\.)/" + name + rb"(?![\w.-])")
+    parent_name = directory.above.rpartition("/")[2]
+    path_pattern = re.compile(rb"(?<![\w.-])(?:" + re.escape(parent_name.encode()) + rb"|\.\.)/" + name + rb"(?![\w.-])")
     added = re.compile(rb"-(?:I|i[a-z]+)[ \t]*[^\s]*(?<![\w.-])" + name + rb"(?![\w.-])")
-    near = [one for one in source.holding([[directory.architecture]]) if one.startswith(f"{directory.above}/")]
-    far = source.holding([[word] for word in (directory.architecture, *re.findall(r"[a-z0-9_]+", last.lower()))])
-    makefiles = [one for one in (*near, *far) if _MAKEFILE.match(one.rpartition("/")[2]) and not one.startswith(NO_KERNEL_CODE)]
+    near = [candidate for candidate in source.holding([[directory.architecture]]) if candidate.startswith(f"{directory.above}/")]
+    far = source.holding([[word] for word in (directory.architecture, *re.findall(r"[a-z0-9_]+", parent_name.lower()))])
+    makefiles = [
+        candidate
+        for candidate in (*near, *far)
+        if _MAKEFILE.match(candidate.rpartition("/")[2]) and not candidate.startswith(NO_KERNEL_CODE)
+    ]
     for makefile in dict.fromkeys((*makefiles, directory.makefile)):
         file = source.file(makefile)
         if file is None or file.data is None:
             return True
         text = _COMMENT.sub(b"", file.data)
         is_read = in_kernel(makefile, kernel.environment["SRCARCH"], NO_KERNEL_CODE)
-        is_other = makefile != directory.makefile and (by_path.search(text) or (is_read and _BY_VARIABLE.search(text)))
+        is_other = makefile != directory.makefile and (path_pattern.search(text) or (is_read and _BY_VARIABLE.search(text)))
         if added.search(text) or is_other:
             return True
     return False
 
 
 def _including(kernel: Kernel, directory: ArchitectureDirectory, path: str) -> list[str] | None:
-    """The files of the directory that include one of it, at any depth; None where not all can be read, or there are too many."""
+    """The files of the directory that include one of its files, directly or not; None if not all can be read, or there are too many."""
     entries = kernel.source.names(directory.path) or ()
     paths = [f"{directory.path}/{entry.name}" for entry in entries]
     if len(paths) > _MOST_FILES or any(entry.kind is not TreeEntryKind.FILE for entry in entries):
         return None
     blobs = dict(zip(paths, kernel.source.files(paths), strict=True))
-    including = {path: _INCLUDED.findall(blob.data) for path, blob in blobs.items() if blob is not None and blob.data is not None}
-    if len(including) < len(paths) or any(blob is not None and _BY_MACRO.search(blob.data or b"") for blob in blobs.values()):
+    included_names = {path: _INCLUDED.findall(blob.data) for path, blob in blobs.items() if blob is not None and blob.data is not None}
+    if len(included_names) < len(paths) or any(blob is not None and _BY_MACRO.search(blob.data or b"") for blob in blobs.values()):
         return None
-    found, waiting = [path], [path]
+    including_files, waiting = [path], [path]
     while waiting:
         name = waiting.pop().rpartition("/")[2].encode("utf-8", "surrogateescape")
-        more = [path for path, names in including.items() if name in names and path not in found]
-        found += more
-        waiting += more
-    return found[1:]
+        includers = [path for path, names in included_names.items() if name in names and path not in including_files]
+        including_files += includers
+        waiting += includers
+    return including_files[1:]
 
 
 def _is_included_from_outside(kernel: Kernel, directory: ArchitectureDirectory, path: str) -> bool:
-    """Whether a file that may be in the target's kernel names `path` in quotes or brackets by the name of the directory, or beside it."""
+    """Whether a file outside of the directory that may be in the target's kernel names `path`, with its directory, in quotes or <>."""
     source, srcarch = kernel.source, kernel.environment["SRCARCH"]
     name = path.rpartition("/")[2]
     words = [word.lower() for word in re.findall(r"[A-Za-z0-9_]+", name.rpartition(".")[0]) if not word[0].isdigit()]
     if not words or not name.isascii():
         return True
     users = [
-        one for one in source.holding([[directory.architecture], *([word] for word in words)]) if not one.startswith(f"{directory.path}/")
+        file
+        for file in source.holding([[directory.architecture], *([word] for word in words)])
+        if not file.startswith(f"{directory.path}/")
     ]
-    users = [one for one in users if in_kernel(one, srcarch, NO_KERNEL_CODE) and not _MAKEFILE.match(one.rpartition("/")[2])]
+    users = [file for file in users if in_kernel(file, srcarch, NO_KERNEL_CODE) and not _MAKEFILE.match(file.rpartition("/")[2])]
     if len(users) > _MOST_FILES:
         return True
     quoted = re.compile(

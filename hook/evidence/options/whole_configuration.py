@@ -1,8 +1,8 @@
-"""The whole configuration: one solution for what builds the changed lines and for what leads to them.
+"""The whole configuration: one solution for the options of the changed lines and of the call path to them.
 
-A path that proves that a fuzzer gets there names options (a bus, a virtual device) and files (the driver, what makes its device). They are
-solved together with the options of the change, by the rules of olddefconfig: what a kernel would not keep is not named. Where no path is
-proved, the callers of the changed functions stand for it. docs/configs.md has the rules.
+A proved path to the change names options (a bus, a virtual device) and files (the driver, the code that creates its device). They are
+solved together with the options of the change, by the rules of olddefconfig, which drops options whose dependencies are not met. If no path
+is proved, the callers of the changed functions are taken as the path. docs/configs.md has the rules.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _MOST_NAMED = 8  # options of the base configuration
 
 
 class _Goal(msgspec.Struct, frozen=True):
-    """What a path to the change needs."""
+    """The options that a path to the change needs."""
 
     condition: Condition
-    stated: tuple[Stated, ...]  # the lines that ask for it
-    what: str
-    given: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)  # as the proof gives them
+    stated: tuple[Stated, ...]  # the lines that state it
+    description: str  # of the path, for a person
+    given: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)  # the reasons of the proof, by option
     suffix: str = ""  # of each reason
 
 
 def find(configs: Configs, evidence: Evidence, reached: Reached, kernel: Kernel) -> Configs:
-    """The configuration with what leads to the change."""
+    """The configuration, with the options of the paths to the change."""
     configs = msgspec.structs.replace(configs, assumptions=tuple(dict.fromkeys((*configs.assumptions, *reached.assumptions))))
     if reached.answer is Answer.YES:
         goals = [_of_path(reach, kernel) for reach in reached.answers.values() if reach.answer is Answer.YES]
@@ -51,18 +51,18 @@ def find(configs: Configs, evidence: Evidence, reached: Reached, kernel: Kernel)
         goals = _of_callers(evidence, kernel)
     if on_already := _on_already(configs, goals, kernel):
         configs = msgspec.structs.replace(configs, assumptions=(*configs.assumptions, on_already))
-    if reached.answer is not Answer.YES and any(_is_there(goal.condition, configs, kernel) for goal in goals):
+    if reached.answer is not Answer.YES and any(_holds_with(goal.condition, configs, kernel) for goal in goals):
         goals = []  # one of the callers is built
     goals = [*goals[:_MOST_PATHS], *_of_focus(configs, evidence, kernel)]
-    return configs if _is_there(all_of(goal.condition for goal in goals), configs, kernel) else _solved(configs, goals, kernel)
+    return configs if _holds_with(all_of(goal.condition for goal in goals), configs, kernel) else _solved(configs, goals, kernel)
 
 
 def with_built_focus(evidence: Evidence, configs: Configs, kernel: Kernel) -> Evidence:
-    """The evidence with names to aim at that the configuration builds; the lines that changed have configurations of their own."""
+    """The evidence without names to aim at that the configuration does not build; the changed lines have configurations of their own."""
     focus = evidence.focus
     if focus is None:
         return evidence
-    unbuilt = {path for path in _beside(evidence, focus) if not _is_built(path, configs, kernel)}
+    unbuilt = {path for path in _unchanged_files(evidence, focus) if not _is_built(path, configs, kernel)}
     if not unbuilt:
         return evidence
     focus = msgspec.structs.replace(
@@ -74,23 +74,23 @@ def with_built_focus(evidence: Evidence, configs: Configs, kernel: Kernel) -> Ev
     return msgspec.structs.replace(evidence, focus=focus)
 
 
-def _beside(evidence: Evidence, focus: Focus) -> list[str]:
-    """The files of names to aim at that are not among those of the change."""
+def _unchanged_files(evidence: Evidence, focus: Focus) -> list[str]:
+    """The files of the names to aim at that the change does not touch."""
     own = {finding.functions.path for finding in evidence.findings if finding.functions is not None}
     return [path for path in dict.fromkeys(focus.paths.values()) if path not in own]
 
 
 def _is_built(path: str, configs: Configs, kernel: Kernel) -> bool:
-    """Whether the configuration builds a file, as far as its makefiles say."""
-    return _is_there(taken_to_hold(kernel.built_if(path).condition), configs, kernel)
+    """Whether the configuration builds a file, by its makefiles."""
+    return _holds_with(taken_to_hold(kernel.built_if(path).condition), configs, kernel)
 
 
 def _of_focus(configs: Configs, evidence: Evidence, kernel: Kernel) -> Iterator[_Goal]:
-    """What builds the first function to aim at, where none of them would be built: those that use what changed in a header."""
+    """The goal to build the first function to aim at, if none would be built: they use description changed in a header."""
     focus = evidence.focus
     if focus is None or not focus.symbols:
         return
-    beside = _beside(evidence, focus)
+    beside = _unchanged_files(evidence, focus)
     paths = [focus.paths[name] for name in focus.symbols]
     if any(path not in beside or _is_built(path, configs, kernel) for path in paths):
         return
@@ -98,7 +98,7 @@ def _of_focus(configs: Configs, evidence: Evidence, kernel: Kernel) -> Iterator[
     yield _Goal(taken_to_hold(built.condition), builds(built, paths[0]), focus.symbols[0])
 
 
-def _is_there(condition: Condition, configs: Configs, kernel: Kernel) -> bool:
+def _holds_with(condition: Condition, configs: Configs, kernel: Kernel) -> bool:
     """Whether a condition holds in the base configuration with the first set."""
     if condition == YES:
         return True
@@ -113,7 +113,7 @@ def _is_there(condition: Condition, configs: Configs, kernel: Kernel) -> bool:
 
 
 def _of_path(reach: Reach, kernel: Kernel) -> _Goal:
-    """What a proved path needs: its options, and the files that its facts are of."""
+    """The goal of a proved path: its options, and the files of its facts."""
     conditions = [
         expressions.negated(built_in(name)) if name in reach.disable else built_in(name)
         for name in reach.reasons
@@ -125,9 +125,12 @@ def _of_path(reach: Reach, kernel: Kernel) -> _Goal:
         if not path.endswith(".c"):
             continue
         built = kernel.built_if(path)
-        lines = kernel.conditionals(path) if line else None
-        directives = [Stated(one.condition, one.text, path, one.line) for one in (lines.at(line) if lines is not None else ())]
-        condition = all_of([built.condition, *(one.condition for one in directives)])
+        file_conditionals = kernel.conditionals(path) if line else None
+        directives = [
+            Stated(around.condition, around.text, path, around.line)
+            for around in (file_conditionals.at(line) if file_conditionals is not None else ())
+        ]
+        condition = all_of([built.condition, *(directive.condition for directive in directives)])
         if not open_parts(condition):
             conditions.append(condition)
             stated += (*directives, *builds(built, path))
@@ -135,17 +138,17 @@ def _of_path(reach: Reach, kernel: Kernel) -> _Goal:
 
 
 def _on_already(configs: Configs, goals: Sequence[_Goal], kernel: Kernel) -> str:
-    """What the change and its callers name that is on in the person's own base configuration, and would not be in that of the tree."""
+    """The options of the change and its callers that are on in the person's own base configuration, and off in that of the tree."""
     if kernel.base_text is None:
         return ""
-    stated = (*configs.stated, *(one for goal in goals for one in goal.stated))
-    named = dict.fromkeys(name for one in stated for name in expressions.names(one.condition) if kernel.base.get(name) in ("y", "m"))
+    conditions = [stated.condition for stated in (*configs.stated, *(stated for goal in goals for stated in goal.stated))]
+    named = dict.fromkeys(name for condition in conditions for name in expressions.names(condition) if kernel.base.get(name) in ("y", "m"))
     options = [name for name in named if kernel.default_base.get(name, "n") == "n"] if named else []
     return f"the base configuration has {', '.join(options[:_MOST_NAMED])} already" if options else ""
 
 
 def _of_callers(evidence: Evidence, kernel: Kernel) -> list[_Goal]:
-    """What one of the callers of each changed function needs; nothing where the callers are not known."""
+    """A goal for each changed function: one of its callers. None if the callers are not known."""
     focus = evidence.focus
     if focus is None or focus.has_other_callers or not focus.callers:
         return []
@@ -155,28 +158,28 @@ def _of_callers(evidence: Evidence, kernel: Kernel) -> list[_Goal]:
 
 
 def _of_caller(caller: Callers, kernel: Kernel) -> _Goal:
-    ways: list[Condition] = []
+    conditions: list[Condition] = []
     stated: list[Stated] = []
     for use in caller.uses:
-        lines = kernel.conditionals(use.path)
-        around = lines.at(use.line) if lines is not None else ()
+        file_conditionals = kernel.conditionals(use.path)
+        stack = file_conditionals.at(use.line) if file_conditionals is not None else ()
         built = kernel.built_if(use.path)
-        ways.append(taken_to_hold(all_of([built.condition, *(one.condition for one in around)])))
-        stated += [Stated(one.condition, one.text, use.path, one.line) for one in reversed(around)]
+        conditions.append(taken_to_hold(all_of([built.condition, *(conditional.condition for conditional in stack)])))
+        stated += [Stated(conditional.condition, conditional.text, use.path, conditional.line) for conditional in reversed(stack)]
         stated += builds(built, use.path)
     names = ", ".join(dict.fromkeys(use.user for use in caller.uses if use.user))[:80]
-    what = f"a caller of {caller.function}"
-    return _Goal(any_of(ways), tuple(stated), what, suffix=f": {names}, caller of {caller.function}")
+    description = f"a caller of {caller.function}"
+    return _Goal(any_of(conditions), tuple(stated), description, suffix=f": {names}, caller of {caller.function}")
 
 
 def _solved(configs: Configs, goals: list[_Goal], kernel: Kernel) -> Configs:
-    """The first set with what the goals need; a goal that no kernel has beside the change is left out, and said."""
+    """The first set with the options of the goals; a goal that no kernel has together with the change is left out, with an assumption."""
     from hook.kernel.kconfig.solver import NoSolution, solve
 
-    kept = as_in_base(kernel.options, kernel.base, but=_settings(configs))
+    flavour = as_in_base(kernel.options, kernel.base, but=_settings(configs))
 
-    def solved(wanted: Sequence[_Goal]) -> Solution:
-        return solve(kernel.options, kernel.base, all_of([configs.condition, *(goal.condition for goal in wanted)]), kept)
+    def solved(goals_to_have: Sequence[_Goal]) -> Solution:
+        return solve(kernel.options, kernel.base, all_of([configs.condition, *(goal.condition for goal in goals_to_have)]), flavour)
 
     assumed: list[str] = []
     reachable = list(goals)
@@ -190,61 +193,63 @@ def _solved(configs: Configs, goals: list[_Goal], kernel: Kernel) -> Configs:
                 solution = solved([*reachable, goal])
                 reachable.append(goal)
             except NoSolution as why:
-                assumed.append(f"no configuration was found that has the change and {goal.what}: {why if len(goals) > 1 else wrong}"[:200])
+                assumed.append(
+                    f"no configuration was found that has the change and {goal.description}: {why if len(goals) > 1 else wrong}"[:200]
+                )
     assumptions = tuple(dict.fromkeys((*configs.assumptions, *assumed)))
     if solution is None:
         return msgspec.structs.replace(configs, assumptions=assumptions)
-    leans_on = [f"{probe} ({kernel.toolchain_name})" for probe in solution.probes] + [f"in Kconfig, {line}" for line in solution.unread]
-    building = _building(solution.settings, configs.condition, kernel)
+    uncertain = [f"{probe} ({kernel.toolchain_name})" for probe in solution.probes] + [f"in Kconfig, {line}" for line in solution.unread]
+    building = _needed_by_change(solution.settings, configs.condition, kernel)
     first = configs.sets[0] if configs.sets else ConfigSet()
-    on, off = (tuple(name for name, value in solution.settings.items() if value == wanted) for wanted in ("y", "n"))
-    others = {name for other in configs.sets[1:] for name in (*other.enable, *other.disable)}
+    on, off = (tuple(name for name, value in solution.settings.items() if value == level) for level in ("y", "n"))
+    others = {name for config_set in configs.sets[1:] for name in (*config_set.enable, *config_set.disable)}
     reasons = {name: reason for name, reason in configs.reasons.items() if name in others}
     return msgspec.structs.replace(
         configs,
         sets=(msgspec.structs.replace(first, enable=on, disable=off), *configs.sets[1:]),
         reasons={**_reasons(configs, reachable, solution, building), **reasons},
-        assumptions=tuple(dict.fromkeys((*assumptions, *leans_on))),
+        assumptions=tuple(dict.fromkeys((*assumptions, *uncertain))),
     )
 
 
-def _building(settings: Mapping[str, str], condition: Condition, kernel: Kernel) -> Mapping[str, str]:
-    """Those of the settings that the change needs by itself."""
+def _needed_by_change(settings: Mapping[str, str], condition: Condition, kernel: Kernel) -> Mapping[str, str]:
+    """Those of the settings that the change itself needs."""
     from hook.kernel.kconfig.solver import smallest
 
-    more, fewer = dict(settings), dict(settings)
+    needed, fewer = dict(settings), dict(settings)
     try:
-        # what an option depends on can be left out only after it
-        while (fewer := smallest(kernel.options, kernel.base, {}, more, condition)) != more:
-            more = fewer
+        # a dependency can be left out only after the option that depends on it
+        while (fewer := smallest(kernel.options, kernel.base, {}, needed, condition)) != needed:
+            needed = fewer
     except (TooDeep, RecursionError):
         pass
     return fewer
 
 
 def _reasons(configs: Configs, goals: Sequence[_Goal], solution: Solution, building: Mapping[str, str]) -> dict[str, ConfigReason]:
-    """Why the first set has its options: to build the change, or for the goal that asks for them."""
+    """Why the first set has its options: to build the change, or for the goal that needs them."""
     of_change = with_lines(solution, configs.stated)
-    of_goals = [(goal, with_lines(solution, goal.stated), _named(goal)) for goal in goals]
-    found: dict[str, ConfigReason] = {}
+    of_goals = [(goal, with_lines(solution, goal.stated), _names(goal)) for goal in goals]
+    reasons_of_set: dict[str, ConfigReason] = {}
     for name, value in solution.settings.items():
         if name in building:
-            found[name] = configs.reasons.get(name, of_change[name])
+            reasons_of_set[name] = configs.reasons.get(name, of_change[name])
             continue
-        goal, reasons, _ = next((one for one in of_goals if name in one[2]), of_goals[0])
+        goal, reasons, _ = next((entry for entry in of_goals if name in entry[2]), of_goals[0])
         if value == "y" and name in goal.given:
-            found[name] = goal.given[name]
+            reasons_of_set[name] = goal.given[name]
         else:
             reason = reasons[name]
-            found[name] = msgspec.structs.replace(reason, purpose="reach", why=f"{reason.why}{goal.suffix}")
-    return found
+            reasons_of_set[name] = msgspec.structs.replace(reason, purpose="reach", why=f"{reason.why}{goal.suffix}")
+    return reasons_of_set
 
 
-def _named(goal: _Goal) -> set[str]:
+def _names(goal: _Goal) -> set[str]:
     return {*goal.given, *(name for stated in goal.stated for name in expressions.names(stated.condition))}
 
 
 def _settings(configs: Configs) -> dict[str, str]:
-    """What the first set switches."""
+    """The settings of the first set."""
     first = configs.sets[0] if configs.sets else ConfigSet()
     return {**dict.fromkeys(first.enable, "y"), **dict.fromkeys(first.disable, "n")}
