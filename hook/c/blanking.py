@@ -1,4 +1,4 @@
-"""Blanking: a text in which what is no code stands as blanks, so that every place keeps its offset and its line."""
+"""Blanking: a text with everything but code replaced by blanks, so that all offsets and lines stay."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from hook import lazy_re
 
 BLANK = bytes(10 if byte == 10 else 32 for byte in range(256))
-# strings, character constants and comments; every alternative begins with a literal, so that `re` skips the text between at full speed.
-# A quote that is not closed takes the rest of its line, as in gcc: behind the one of "don't" in an `#if 0` no comment begins
+# strings, character constants and comments; every alternative begins with a literal, so that `re` skips other text at full speed.
+# An unclosed quote extends to the end of its line, as in gcc: after the one of "don't" in an `#if 0` no comment begins
 HIDDEN = lazy_re.compile(
     rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?'
     rb"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'?"
@@ -18,7 +18,7 @@ HIDDEN = lazy_re.compile(
 )
 _NEVER = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*if[ \t]+0[ \t]*$")
 _BRANCH = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b")
-_DEEPEST = 20  # parentheses inside each other that are still understood
+_DEEPEST = 20  # nested brackets that are understood
 _BRACKETS = lazy_re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
 
 
@@ -28,8 +28,8 @@ def without_literals(data: bytes) -> bytes:
 
 
 def without_comments(data: bytes) -> bytes:
-    """The text without comments and without what `#if 0` hides; strings stay."""
-    text = HIDDEN.sub(lambda found: found[0].translate(BLANK) if found[0][:1] == b"/" else found[0], data)
+    """The text without comments and without what `#if 0` hides, but with strings."""
+    text = HIDDEN.sub(lambda token: token[0].translate(BLANK) if token[0][:1] == b"/" else token[0], data)
     hidden = _NEVER.search(text)
     while hidden:
         depth = 1
@@ -46,7 +46,7 @@ def without_comments(data: bytes) -> bytes:
 
 
 def without_bracketed(text: bytes) -> bytes:
-    """The text with what is in parentheses, brackets and braces blanked, them included."""
+    """The text with parentheses, brackets and braces blanked, and everything inside them."""
     for _ in range(_DEEPEST):
         flatter = _BRACKETS.sub(lambda match: match[0].translate(BLANK), text)
         if flatter == text:

@@ -1,6 +1,6 @@
-"""Brackets: where one is closed, and the parts of a text between the commas that no bracket holds.
+"""Brackets: the closing one for an opening one, and the parts of a text between the commas outside of brackets.
 
-Each grammar says which brackets it counts and whether it skips string literals; the counting is the same for all of them.
+Each kind of text says which brackets count and whether string literals are skipped; the counting is the same for all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MARK = lazy_re.compile(rb"[(){}\[\];,]")
 
 
 class Brackets(Generic[AnyStr]):
-    """The brackets that count in one kind of text. Those of different kinds are not told apart."""
+    """The brackets that count in one kind of text. Different kinds of brackets are not distinguished."""
 
     def __init__(self, opening: AnyStr, closing: AnyStr, *, skips_literals: bool = False) -> None:
         self._opening: AnyStr = opening
@@ -43,7 +43,7 @@ class Brackets(Generic[AnyStr]):
         return cast(re.Pattern[AnyStr], compiled)
 
     def closing(self, text: AnyStr, opening: int, end: int = sys.maxsize) -> int:
-        """Where the bracket that opens at `opening` is closed; -1 where it is not before `end`."""
+        """The offset of the bracket that closes the one at `opening`; -1 if there is none before `end`."""
         depth = 0
         for mark in self._brackets.finditer(text, opening, end) if opening >= 0 else ():
             if mark[0] in self._opening:
@@ -55,7 +55,7 @@ class Brackets(Generic[AnyStr]):
         return -1
 
     def split(self, text: AnyStr) -> list[tuple[AnyStr, int]]:
-        """The parts of a text between its commas, each with its offset; what a bracket holds stays together."""
+        """The parts of a text between the commas outside of brackets, each with its offset."""
         parts: list[tuple[AnyStr, int]] = []
         depth = start = 0
         for mark in self._brackets_and_commas.finditer(text):
@@ -70,60 +70,60 @@ class Brackets(Generic[AnyStr]):
         return parts
 
 
-# of code whose strings are blank
+# for code whose strings are blanked
 PARENTHESES = Brackets(b"(", b")")
 BRACES = Brackets(b"{", b"}")
 _CODE = Brackets(b"([{", b")]}")
-# of text with its strings; what is looked for by its end is never a subscript, but a subscript may hold commas
+# for text with strings; `closing` is never used for a subscript, but a subscript may have commas in it
 _TEXT = Brackets("({", ")}", skips_literals=True)
 _LIST = Brackets("({[", ")}]", skips_literals=True)
 
 
 def closing(text: str, opening: int) -> int:
-    """Where the parenthesis or brace that opens at `opening` of a text with strings is closed; -1 where it is not."""
+    """The offset that closes the parenthesis or brace at `opening`, in a text with strings; -1 if it is not closed."""
     return _TEXT.closing(text, opening)
 
 
 def elements(text: str) -> list[tuple[str, int]]:
-    """The elements of a list in a text with strings, each with its offset; what stands behind the last comma only if it is not blank."""
+    """The elements of a list in a text with strings, each with its offset; blanks after the last comma are no element."""
     parts = _LIST.split(text)
     return parts if parts[-1][0].strip() else parts[:-1]
 
 
 def end_of_call(code: bytes, opening: int) -> int:
-    """Where the parenthesis of a call is closed; -1 where it is not within LONGEST_ARGUMENTS."""
+    """The offset that closes the parenthesis of a call; -1 if it is not closed within LONGEST_ARGUMENTS."""
     return PARENTHESES.closing(code, opening, opening + LONGEST_ARGUMENTS)
 
 
 def arguments(code: bytes, opening: int) -> list[bytes]:
-    """The arguments of a call whose parenthesis opens at `opening`; none where it is not closed."""
+    """The arguments of a call with the parenthesis at `opening`; none if it is not closed."""
     end = end_of_call(code, opening)
     return split_arguments(code[opening + 1 : end]) if end >= 0 else []
 
 
 def split_arguments(text: bytes) -> list[bytes]:
-    """The arguments in what stands between the parentheses of a call."""
+    """The arguments in the text between the parentheses of a call."""
     return [argument.strip() for argument, _ in _CODE.split(text)]
 
 
 def outermost(text: bytes) -> list[tuple[int, int]]:
-    """The offsets of the outermost parentheses; none where they do not balance."""
-    depth, left, pairs = 0, 0, []
+    """The offsets of the outermost pairs of parentheses; none if the parentheses do not balance."""
+    depth, opening, pairs = 0, 0, []
     for mark in re.finditer(rb"[()]", text):
         if mark[0] == b"(":
             if depth == 0:
-                left = mark.start()
+                opening = mark.start()
             depth += 1
         else:
             depth -= 1
             if depth == 0:
-                pairs.append((left, mark.start()))
+                pairs.append((opening, mark.start()))
     return pairs if depth == 0 else []
 
 
 def outwards(code: bytes, begin: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
-    """The brackets around a place, the innermost first, and last the semicolon before its statement: each with its offset, and the commas
-    between it and what is inside.
+    """The brackets around an offset, the innermost first, and last the semicolon before its statement; each with its offset, and the number
+    of commas between it and the next inner one.
     """
     depth = commas = levels = 0
     for match in reversed(list(_MARK.finditer(code, begin, offset))):

@@ -1,9 +1,9 @@
-"""Definitions: what a C file defines, and on which lines.
+"""Definitions: the names that a C file defines, with their lines.
 
 A scanner, no parser: comments, strings and directives are blanked, braces are counted through both branches of every conditional, and
-what stands before a brace or a semicolon at the top level is read as the head of a function, a type, an enumeration or a variable. A
-closing brace in the first column ends whatever is open, so that one odd place costs one definition and not the rest of the file. What
-`#if 0` hides is not defined. docs/word-index.md says what it was compared with, and how far it gets.
+the text before a brace or a semicolon at the top level is read as the head of a function, a type, an enumeration or a variable. A
+closing brace in the first column ends everything that is open, so that one odd place costs one definition and not the rest of the file.
+What `#if 0` hides is not defined. docs/word-index.md says what it was compared with, and how exact it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hook.c.keywords import NOT_DEFINED, TAGS
 
 
 class DefinitionKind(enum.StrEnum):
-    """What a name is defined as."""
+    """The kind of a definition."""
 
     FUNCTION = "function"
     MACRO = "macro"
@@ -40,8 +40,8 @@ class Definition(msgspec.Struct, frozen=True):
 
     name: str
     kind: DefinitionKind
-    first_line: int  # where its head begins
-    line: int  # where the name stands
+    first_line: int  # of its head
+    line: int  # of the name
     last_line: int
     offset: int  # of the name
     span: tuple[int, int]  # the offsets of all of it
@@ -49,18 +49,18 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 class Scan(msgspec.Struct, frozen=True):
-    """What a scan of one file gives."""
+    """The result of a scan of one file."""
 
     code: bytes  # the file with comments, strings and directives blanked: same length, same lines
     definitions: tuple[Definition, ...]  # by offset
 
     def function_at(self, line: int) -> Definition | None:
-        """The function whose head or body holds a line."""
-        functions = (one for one in self.definitions if one.kind is DefinitionKind.FUNCTION)
-        return next((one for one in functions if one.first_line <= line <= one.last_line), None)
+        """The function whose head or body contains a line."""
+        functions = (function for function in self.definitions if function.kind is DefinitionKind.FUNCTION)
+        return next((function for function in functions if function.first_line <= line <= function.last_line), None)
 
 
-class _Found(msgspec.Struct, frozen=True):
+class _Place(msgspec.Struct, frozen=True):
     name: bytes
     kind: DefinitionKind
     start: int
@@ -69,8 +69,8 @@ class _Found(msgspec.Struct, frozen=True):
     body: tuple[int, int] = (0, 0)
 
 
-_REMEMBERED = 48  # files: one run asks for the same ones again and again, at some 5 ms each
-_LONGEST_ATTRIBUTE = 256  # the name, with the blanks behind it
+_REMEMBERED = 48  # files: one run needs the same ones many times, at some 5 ms each
+_LONGEST_ATTRIBUTE = 256  # the name, with the blanks after it
 _LONGEST_HEAD = 4000  # bytes before the brace of a type
 _NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
 _DIRECTIVE = lazy_re.compile(rb"#[ \t]*+([a-z_]*+)([^\n\\]*+(?:\\[ \t]*+\n?[^\n\\]*+)*+)")
@@ -86,7 +86,7 @@ _INNER_ENUM = lazy_re.compile(rb"\benum\b[^{;()]*\{([^{}]*)\}")
 _CONSTANT = lazy_re.compile(rb"(?:\A|,)\s*+([A-Za-z_]\w*+)")
 _POINTER = lazy_re.compile(rb"\(\s*+(?:__\w+\s++)?\*[\s*]*+(?:(?:const|volatile|__\w+)\s++)*+([A-Za-z_]\w*+)")
 _FUNCTION_TYPE = lazy_re.compile(rb"\(\s*+([A-Za-z_]\w*+)\s*+\)\s*+\(")
-# what stands in a head with parentheses of its own, and is not what the head is of
+# names with parentheses in the head of a definition that are not the defined name
 _ATTRIBUTE = lazy_re.compile(
     rb"(?:__(?:acquires|releases|must_hold|cond_acquires|cond_lock|printf|scanf|attribute\w*|aligned|section|alias|assume_aligned|alloc_size"
     rb"|malloc|counted_by\w*|nonnull|no_sanitize\w*|context\w*|target|diagnose_as|copy|cleanup|realloc_size|format\w*|guarded_by|weakref"
@@ -103,13 +103,13 @@ _SECOND_ARGUMENT = lazy_re.compile(rb"DEFINE_(?:EARLY_)?PER_CPU\w*\Z|DEFINE_(?:K
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def scan(data: bytes) -> Scan:
-    """Everything that a C source or header defines, in its order."""
-    code, found = _scan(data)
-    return Scan(code, _placed(data, found))
+    """The definitions of a C source or header, in order."""
+    code, places = _scan(data)
+    return Scan(code, _placed(data, places))
 
 
 def definitions(data: bytes, path: str) -> Scan:
-    """What the file at `path` defines: C as `scan` says, entry points of assembly files, options of Kconfig files. Else nothing."""
+    """The definitions of the file at `path`: of C as in `scan`, entry points of assembly, options of Kconfig; none of other files."""
     name = path.rpartition("/")[2]
     if name.endswith((".c", ".h")):
         return scan(data)
@@ -117,213 +117,224 @@ def definitions(data: bytes, path: str) -> Scan:
 
 
 def defined_names(data: bytes, path: str) -> set[bytes]:
-    """The names of `definitions`, for less."""
+    """The names of `definitions`, at less cost."""
     name = path.rpartition("/")[2]
-    return {one.name for one in (_scan(data)[1] if name.endswith((".c", ".h")) else _elsewhere(data, name))}
+    return {place.name for place in (_scan(data)[1] if name.endswith((".c", ".h")) else _elsewhere(data, name))}
 
 
-def _placed(data: bytes, found: list[_Found]) -> tuple[Definition, ...]:
-    """What was found with its lines, by offset."""
+def _placed(data: bytes, places: list[_Place]) -> tuple[Definition, ...]:
+    """The definitions with their lines, by offset."""
     lines: dict[int, int] = {}
     line, last = 1, 0
-    for offset in sorted({offset for one in found for offset in (one.start, one.at, one.end)}):
+    for offset in sorted({offset for place in places for offset in (place.start, place.at, place.end)}):
         line += data.count(b"\n", last, offset)
         lines[offset], last = line, offset
     return tuple(
         Definition(
-            one.name.decode("ascii"), one.kind, lines[one.start], lines[one.at], lines[one.end], one.at, (one.start, one.end), one.body
+            place.name.decode("ascii"),
+            place.kind,
+            lines[place.start],
+            lines[place.at],
+            lines[place.end],
+            place.at,
+            (place.start, place.end),
+            place.body,
         )
-        for one in sorted(found, key=lambda one: one.at)
+        for place in sorted(places, key=lambda place: place.at)
     )
 
 
-def _elsewhere(data: bytes, name: str) -> list[_Found]:
+def _elsewhere(data: bytes, name: str) -> list[_Place]:
     if name.endswith(".S"):
         form, kind = _ENTRY, DefinitionKind.FUNCTION
     elif name.startswith("Kconfig"):
         form, kind = _OPTION, DefinitionKind.OPTION
     else:
         return []
-    return [_Found(match.group(1), kind, match.start(1), match.start(1), match.end(1)) for match in form.finditer(data)]
+    return [_Place(match.group(1), kind, match.start(1), match.start(1), match.end(1)) for match in form.finditer(data)]
 
 
-def _scan(data: bytes) -> tuple[bytes, list[_Found]]:
-    found: list[_Found] = []
-    code = _without_directives(without_literals(data.translate(_NO_MARKS)), found)
-    _top_level(code, found)
-    return code.translate(_NO_MARKS), found
+def _scan(data: bytes) -> tuple[bytes, list[_Place]]:
+    places: list[_Place] = []
+    code = _without_directives(without_literals(data.translate(_NO_MARKS)), places)
+    _top_level(code, places)
+    return code.translate(_NO_MARKS), places
 
 
-def _without_directives(code: bytes, found: list[_Found]) -> bytes:
-    """The code with a mark where a conditional was, and without what `#if 0` hides. The macros go into `found`."""
-    out = bytearray(code)
-    open_branches: list[tuple[int, int] | None] = []  # one a conditional; of `#if 0` where it hides from, and how many macros came before
+def _without_directives(code: bytes, places: list[_Place]) -> bytes:
+    """The code with a mark for each conditional, and without what `#if 0` hides. The macros go into `places`."""
+    code_only = bytearray(code)
+    open_branches: list[tuple[int, int] | None] = []  # one per conditional; for `#if 0` where it begins, and the number of macros before it
     for match in _DIRECTIVE.finditer(code):
         begin, end = match.span()
         if code[code.rfind(b"\n", 0, begin) + 1 : begin].strip(b" \t"):
-            continue  # an operator in a macro's body, or in assembly
+            continue  # an operator in the body of a macro, or in assembly
         word, rest = match.groups()
         mark = _MARKS.get(word, b"")
         if mark == _IF:
-            open_branches.append((end, len(found)) if word == b"if" and _NEVER.match(rest) else None)
+            open_branches.append((end, len(places)) if word == b"if" and _NEVER.match(rest) else None)
         elif mark and open_branches:
             hidden = open_branches.pop()
             if hidden:
-                out[hidden[0] : begin] = code[hidden[0] : begin].translate(BLANK)
-                del found[hidden[1] :]
+                code_only[hidden[0] : begin] = code[hidden[0] : begin].translate(BLANK)
+                del places[hidden[1] :]
             if mark == _ELSE:
                 open_branches.append(None)
         elif word == b"define":
             name = _NAME.search(rest)
             if name and not rest[: name.start()].strip(b" \t\\\n"):
-                found.append(_Found(name.group(), DefinitionKind.MACRO, begin, match.start(2) + name.start(), end))
-        out[begin:end] = match.group().translate(BLANK)
+                places.append(_Place(name.group(), DefinitionKind.MACRO, begin, match.start(2) + name.start(), end))
+        code_only[begin:end] = match.group().translate(BLANK)
         if mark:
-            out[begin : begin + 1] = mark
-    return bytes(out)
+            code_only[begin : begin + 1] = mark
+    return bytes(code_only)
 
 
-def _top_level(code: bytes, found: list[_Found]) -> None:
-    """What the top level of a file defines, but for macros, goes into `found`."""
+def _top_level(code: bytes, places: list[_Place]) -> None:
+    """Add the definitions at the top level of a file, except macros, to `places`."""
     depth, opened = 0, 0
-    start = 0  # where the text begins that no brace has claimed yet
+    start = 0  # of the text since the last block
     depths: list[int] = []
     for event in _EVENT.finditer(code):
-        at, what = event.start(), event.group()
-        if what == b"{":
+        position, mark = event.start(), event.group()
+        if mark == b"{":
             if depth == 0:
-                opened = at
-            elif code[at - 1 : at] == b"\n" and _ends_head(code, at):
-                # in the first column: the brace before was closed where we could not see it
-                start, opened, depth = max(start, code.rfind(b"\n\n", 0, at) + 1), at, 0
+                opened = position
+            elif code[position - 1 : position] == b"\n" and _ends_head(code, position):
+                # in the first column: the closing brace of the block before was not seen
+                start, opened, depth = max(start, code.rfind(b"\n\n", 0, position) + 1), position, 0
             depth += 1
-        elif what == b"}":
-            if depth == 1 or (depth and code[at - 1 : at] == b"\n"):
+        elif mark == b"}":
+            if depth == 1 or (depth and code[position - 1 : position] == b"\n"):
                 depth = 0
-                start = _block(code, start, opened, at, found)
+                start = _block(code, start, opened, position, places)
             elif depth:
                 depth -= 1
-        elif what == _IF:
+        elif mark == _IF:
             depths.append(depth)
         elif depths:
-            depth = depths[-1] if what == _ELSE else depth
-            if what == _ENDIF:
+            depth = depths[-1] if mark == _ELSE else depth
+            if mark == _ENDIF:
                 depths.pop()
-    _statements(code, start, len(code), found)
+    _statements(code, start, len(code), places)
 
 
-def _ends_head(code: bytes, at: int) -> bool:
+def _ends_head(code: bytes, position: int) -> bool:
     """Whether the text before a brace looks like the end of a function's head."""
-    line = code[code.rfind(b"\n", 0, at - 1) + 1 : at].strip()
+    line = code[code.rfind(b"\n", 0, position - 1) + 1 : position].strip()
     return line.endswith(b")") and not line.startswith((b"if", b"for", b"while", b"switch"))
 
 
-def _block(code: bytes, start: int, opened: int, closed: int, found: list[_Found]) -> int:
-    """What the text from `start`, which opens a block and closes it, defines. Gives where the text after it begins."""
-    begin = max(code.rfind(one, start, opened) for one in (b";", b"{", b"}")) + 1 or start
-    _statements(code, start, begin, found)
+def _block(code: bytes, start: int, opened: int, closed: int, places: list[_Place]) -> int:
+    """Add the definitions of the text from `start` to the end of a block. Returns the offset after it."""
+    begin = max(code.rfind(mark, start, opened) for mark in (b";", b"{", b"}")) + 1 or start
+    _statements(code, start, begin, places)
     text = code[begin:opened].translate(_NO_MARKS)
     begin += len(text) - len(text.lstrip())
     text = text.strip()
     aggregate = _AGGREGATE.search(_without_attributes(text), max(0, len(text) - _LONGEST_HEAD))
     if aggregate:
-        return _aggregate(code, begin, text, aggregate, opened, closed, found)
+        return _aggregate(code, begin, text, aggregate, opened, closed, places)
     if b"=" in without_bracketed(text):
-        return _variables(code, begin, opened, closed, found)
+        return _variables(code, begin, opened, closed, places)
     if text.endswith(b")") or b")" in text:
-        _function(code, begin, text, opened, closed, found)
+        _function(code, begin, text, opened, closed, places)
     return closed + 1
 
 
-def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], opened: int, closed: int, found: list[_Found]) -> int:
-    what, rest = head.groups()
+def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], opened: int, closed: int, places: list[_Place]) -> int:
+    keyword, rest = head.groups()
     tag = next((word for word in _NAME.finditer(rest) if not _ATTRIBUTE.match(word.group())), None)
-    kind = DefinitionKind(what.decode())
-    first = len(found)
+    kind = DefinitionKind(keyword.decode())
+    first = len(places)
     if tag:
-        found.append(_Found(tag.group(), kind, begin, begin + head.start(2) + tag.start(), closed))
+        places.append(_Place(tag.group(), kind, begin, begin + head.start(2) + tag.start(), closed))
     body = code[opened + 1 : closed].translate(_NO_MARKS)
-    if what == b"enum":
-        _constants(body, opened + 1, found)
+    if keyword == b"enum":
+        _constants(body, opened + 1, places)
     else:
         for inner in _INNER_AGGREGATE.finditer(body):
             end = body.find(b"}", inner.end())
-            place = opened + 1 + inner.start(2)
-            found.append(_Found(inner.group(2), DefinitionKind(inner.group(1).decode()), place, place, opened + 1 + max(end, inner.end())))
+            inner_offset = opened + 1 + inner.start(2)
+            places.append(
+                _Place(
+                    inner.group(2), DefinitionKind(inner.group(1).decode()), inner_offset, inner_offset, opened + 1 + max(end, inner.end())
+                )
+            )
         for inner in _INNER_ENUM.finditer(body):
-            _constants(inner.group(1), opened + 1 + inner.start(1), found)
+            _constants(inner.group(1), opened + 1 + inner.start(1), places)
     end = code.find(b";", closed)
     brace = code.find(b"{", closed, end if end >= 0 else len(code))
     if end < 0 and brace < 0:
         return closed + 1
     if tag and brace < 0:
-        found[first] = msgspec.structs.replace(found[first], end=end)  # attributes after the brace are its own
+        places[first] = msgspec.structs.replace(places[first], end=end)  # attributes after the brace are its own
     declared = code[closed + 1 : brace if brace >= 0 else end]
     kind = DefinitionKind.TYPEDEF if text.startswith(b"typedef") else DefinitionKind.VARIABLE
-    for name, at in _declared(declared.translate(_NO_MARKS), closed + 1):
-        found.append(_Found(name, kind, begin, at, end if end >= 0 else brace))
+    for name, name_offset in _declared(declared.translate(_NO_MARKS), closed + 1):
+        places.append(_Place(name, kind, begin, name_offset, end if end >= 0 else brace))
     return closed + 1 if brace >= 0 else end + 1  # an initialiser in braces is read next
 
 
-def _constants(body: bytes, offset: int, found: list[_Found]) -> None:
-    # what is in parentheses is a value
+def _constants(body: bytes, offset: int, places: list[_Place]) -> None:
+    # text in parentheses is a value
     for match in _CONSTANT.finditer(without_bracketed(body)):
-        at = offset + match.start(1)
-        found.append(_Found(match.group(1), DefinitionKind.CONSTANT, at, at, at))
+        position = offset + match.start(1)
+        places.append(_Place(match.group(1), DefinitionKind.CONSTANT, position, position, position))
 
 
-def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, found: list[_Found]) -> None:
-    """The function whose head is `text`: the name before the last parameters that are not those of an attribute."""
+def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, places: list[_Place]) -> None:
+    """Add the function with the head `text`: its name is before the last parentheses that are not those of an attribute."""
     groups = brackets.outermost(text)
-    for number, (left, right) in enumerate(reversed(groups)):
-        before = _LAST_NAME.search(text, max(0, left - _LONGEST_ATTRIBUTE), left)
+    for number, (opening, closing) in enumerate(reversed(groups)):
+        before = _LAST_NAME.search(text, max(0, opening - _LONGEST_ATTRIBUTE), opening)
         if before is None:
             continue
         word = before.group(1)
         if _ATTRIBUTE.match(word):
             continue
         if word in NOT_DEFINED:
-            pointed = _POINTER.match(text, left, right)
+            pointed = _POINTER.match(text, opening, closing)
             if pointed is None or number == 0:
-                return  # a statement of a body whose head we have not seen
-            word, place = pointed.group(1), pointed.start(1)
+                return  # a statement of a body whose head was not seen
+            word, name_start = pointed.group(1), pointed.start(1)
         else:
-            place = before.start(1)
-        if not text[:place].strip() or word.isupper():
-            # a macro makes the function; by custom the name is its first argument
-            argument = _NAME.match(text, left + 1, right)
+            name_start = before.start(1)
+        if not text[:name_start].strip() or word.isupper():
+            # a macro defines the function; by convention the name is its first argument
+            argument = _NAME.match(text, opening + 1, closing)
             if argument and argument.group() not in NOT_DEFINED:
                 call = _SYSTEM_CALL.match(word)
-                made = ((b"compat_sys_" if call.group(1) else b"sys_") if call else b"") + argument.group()
-                found.append(_Found(made, DefinitionKind.FUNCTION, begin, begin + argument.start(), closed, (opened, closed)))
+                name = ((b"compat_sys_" if call.group(1) else b"sys_") if call else b"") + argument.group()
+                places.append(_Place(name, DefinitionKind.FUNCTION, begin, begin + argument.start(), closed, (opened, closed)))
                 return
-        found.append(_Found(word, DefinitionKind.FUNCTION, begin, begin + place, closed, (opened, closed)))
+        places.append(_Place(word, DefinitionKind.FUNCTION, begin, begin + name_start, closed, (opened, closed)))
         return
 
 
-def _variables(code: bytes, begin: int, opened: int, closed: int, found: list[_Found]) -> int:
-    """The variables of a declaration with an initialiser in braces. Gives where the text after it begins."""
+def _variables(code: bytes, begin: int, opened: int, closed: int, places: list[_Place]) -> int:
+    """Add the variables of a declaration with an initialiser in braces. Returns the offset after it."""
     end = code.find(b";", closed)
     end = closed if end < 0 or b"{" in code[closed:end] else end
     text = code[begin:opened].translate(_NO_MARKS)
-    for name, at in _declared(text, begin, typed=True):
-        found.append(_Found(name, DefinitionKind.VARIABLE, begin, at, end))
+    for name, name_offset in _declared(text, begin, typed=True):
+        places.append(_Place(name, DefinitionKind.VARIABLE, begin, name_offset, end))
     return end + (end != closed) or closed + 1
 
 
-def _statements(code: bytes, start: int, end: int, found: list[_Found]) -> None:
-    """What the statements without braces from `start` to `end` define."""
-    at = start
+def _statements(code: bytes, start: int, end: int, places: list[_Place]) -> None:
+    """Add the definitions of the statements without braces from `start` to `end`."""
+    position = start
     for piece in code[start:end].translate(_NO_MARKS).split(b";"):
-        offset, at = at, at + len(piece) + 1
+        offset, position = position, position + len(piece) + 1
         text = piece.strip()
         if not text or text[:1] in b"}),":
             continue
         offset += len(piece) - len(piece.lstrip())
-        _statement(text, offset, found)
+        _statement(text, offset, places)
 
 
-def _statement(text: bytes, offset: int, found: list[_Found]) -> None:
+def _statement(text: bytes, offset: int, places: list[_Place]) -> None:
     end = offset + len(text)
     if text.count(b"(") != text.count(b")"):
         return  # inside the arguments of a macro
@@ -331,29 +342,29 @@ def _statement(text: bytes, offset: int, found: list[_Found]) -> None:
         flat = _without_attributes(text)
         match = _POINTER.search(flat) or _FUNCTION_TYPE.search(flat) or _LAST_NAME.search(without_bracketed(flat))
         if match:
-            found.append(_Found(match.group(1), DefinitionKind.TYPEDEF, offset, offset + match.start(1), end))
+            places.append(_Place(match.group(1), DefinitionKind.TYPEDEF, offset, offset + match.start(1), end))
         return
     if b"(" in text.partition(b"=")[0]:
-        # several macros may stand in a row, without semicolons
+        # several macros may follow each other without semicolons
         for line in re.finditer(rb"(?m)^\S[^\n]*", text):
             called = _MACRO_STATEMENT.match(line.group())
             if called and called.group(2) and _DEFINING.match(called.group(1)) and called.group(1) not in NOT_DEFINED:
-                name, at = called.group(2), called.start(2)
+                name, name_offset = called.group(2), called.start(2)
                 if _SECOND_ARGUMENT.match(called.group(1)):
                     second = re.search(rb",\s*([A-Za-z_]\w*)", text[line.start() :])
                     if second:
-                        name, at = second.group(1), second.start(1)
-                at += offset + line.start()
-                found.append(_Found(name, DefinitionKind.VARIABLE, offset + line.start(), at, end))
+                        name, name_offset = second.group(1), second.start(1)
+                name_offset += offset + line.start()
+                places.append(_Place(name, DefinitionKind.VARIABLE, offset + line.start(), name_offset, end))
                 return
     if text.startswith((b"extern", b"return", b"goto", b"else", b"case")):
         return
-    for name, at in _declared(text, offset, typed=True):
-        found.append(_Found(name, DefinitionKind.VARIABLE, offset, at, end))
+    for name, name_offset in _declared(text, offset, typed=True):
+        places.append(_Place(name, DefinitionKind.VARIABLE, offset, name_offset, end))
 
 
 def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[bytes, int]]:
-    """The names that a list of declarators declares, with their offsets; `typed` where the type stands before the first."""
+    """The names that a list of declarators declares, with their offsets; `typed` if the type is before the first."""
     text = _without_attributes(text)
     pointer = _POINTER.search(text.partition(b"=")[0])
     if pointer:
@@ -362,20 +373,20 @@ def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[b
         return
     if b"(" in text.partition(b"=")[0]:
         return  # a prototype
-    at = offset
+    position = offset
     for number, piece in enumerate(without_bracketed(text).split(b",")):
         declarator = piece.partition(b"=")[0].partition(b":")[0]
         words = [word for word in _NAME.finditer(declarator) if not _ATTRIBUTE.match(word.group())]
         while words and words[-1].group().startswith(b"__") and len(words) > 1 + (typed and number == 0):
             words.pop()
-        named = [word for word in words if word.group() not in NOT_DEFINED]
-        if words and named and words[-1] is named[-1] and (number or not typed or len(words) > 1) and not _tag_only(words):
-            yield words[-1].group(), at + words[-1].start()
-        at += len(piece) + 1
+        names = [word for word in words if word.group() not in NOT_DEFINED]
+        if words and names and words[-1] is names[-1] and (number or not typed or len(words) > 1) and not _tag_only(words):
+            yield words[-1].group(), position + words[-1].start()
+        position += len(piece) + 1
 
 
 def _tag_only(words: list[re.Match[bytes]]) -> bool:
-    """Whether a declaration only names a type (`struct foo;`)."""
+    """Whether a declaration only declares a type (`struct foo;`)."""
     return len(words) == 2 and words[0].group() in TAGS
 
 
@@ -383,9 +394,9 @@ def _without_attributes(text: bytes) -> bytes:
     """The text with `__attribute((...))` and its like blanked."""
     if b"(" not in text:
         return text
-    out = bytearray(text)
-    for left, right in brackets.outermost(text):
-        before = _LAST_NAME.search(text, max(0, left - _LONGEST_ATTRIBUTE), left)
+    blanked = bytearray(text)
+    for opening, closing in brackets.outermost(text):
+        before = _LAST_NAME.search(text, max(0, opening - _LONGEST_ATTRIBUTE), opening)
         if before and _ATTRIBUTE.match(before.group(1)):
-            out[before.start(1) : right + 1] = b" " * (right + 1 - before.start(1))
-    return bytes(out)
+            blanked[before.start(1) : closing + 1] = b" " * (closing + 1 - before.start(1))
+    return bytes(blanked)

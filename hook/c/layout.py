@@ -1,6 +1,6 @@
 """The layout: the members of a struct and the padding between them, on a 64-bit target with natural alignment.
 
-As the System V ABI for x86-64 has it (figure 3.1), and the one for s390x too: every scalar is aligned to its own size.
+By the System V ABI for x86-64 (figure 3.1), and the one for s390x: every scalar is aligned to its own size.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ Path = tuple[bytes, ...]
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A member. An unnamed struct or union has no name; its own members are reached as if they were the outer one's."""
+    """A member. An unnamed struct or union has no name; its members are accessed like those of the outer struct."""
 
     name: bytes
-    size: int | None  # None where that is not known
+    size: int | None  # None if it is not known
     align: int | None
     is_array: bool = False
     is_scalar: bool = False  # a number or a pointer, or an array of them
     inner: Layout | None = None  # of a struct
-    others: tuple[bytes, ...] = ()  # of an unnamed union: the names that reach into it
+    others: tuple[bytes, ...] = ()  # of an unnamed union: the names that access it
     is_union: bool = False
 
 
@@ -30,7 +30,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     name: str
     members: tuple[Member, ...]
-    padded: bool  # whether padding may be told at all: no attribute moves the members
+    padded: bool  # whether its padding is known: no attribute moves the members
     path: str = ""
     line: int = 0
     blob: str = ""
@@ -45,108 +45,108 @@ class Layout(msgspec.Struct, frozen=True):
         return self._end()[1]
 
     def gaps(self) -> Iterator[Gap]:
-        """The bytes of padding of this struct itself, as far as all before them is known."""
+        """The padding of this struct itself, up to the first member of unknown size."""
         if not self.padded:
             return
-        at, last = 0, b""
-        for one in self.members:
-            if one.size is None or one.align is None:
+        end, last = 0, b""
+        for member in self.members:
+            if member.size is None or member.align is None:
                 return
-            if (start := rounded_up(at, one.align)) > at:
-                yield Gap(last, start - at)
-            at, last = start + one.size, one.name or last
+            if (start := rounded_up(end, member.align)) > end:
+                yield Gap(last, start - end)
+            end, last = start + member.size, member.name or last
         align = self.align
-        if align and rounded_up(at, align) > at:
-            yield Gap(last, rounded_up(at, align) - at)
+        if align and rounded_up(end, align) > end:
+            yield Gap(last, rounded_up(end, align) - end)
 
     def find(self, path: Path) -> Member | None:
-        """The member that a path leads to; None where there is none, or it leads through something that is not known."""
+        """The member at a path; None if there is none, or if the path goes through an unknown struct."""
         if not path:
             return None
-        for one in self.members:
-            found: Member | None = None
-            if one.name == path[0]:
-                found = one
-            elif not one.name and one.inner is not None:
-                deeper = one.inner.find(path)
+        for member in self.members:
+            named: Member | None = None
+            if member.name == path[0]:
+                named = member
+            elif not member.name and member.inner is not None:
+                deeper = member.inner.find(path)
                 if deeper is not None:
                     return deeper
-            elif not one.name and path[0] in one.others:
-                return msgspec.structs.replace(one, is_scalar=False, is_array=True)
-            if found is not None:
+            elif not member.name and path[0] in member.others:
+                return msgspec.structs.replace(member, is_scalar=False, is_array=True)
+            if named is not None:
                 if len(path) == 1:
-                    return found
-                if found.inner is not None:
-                    return found.inner.find(path[1:])
-                return msgspec.structs.replace(found, is_scalar=False, is_array=True) if found.is_union else None
+                    return named
+                if named.inner is not None:
+                    return named.inner.find(path[1:])
+                return msgspec.structs.replace(named, is_scalar=False, is_array=True) if named.is_union else None
         return None
 
     def _end(self) -> tuple[int | None, int | None]:
-        """Where the last member ends, and the alignment of the whole."""
-        at, align = 0, 1
-        for one in self.members:
-            if not self.padded or one.size is None or one.align is None:
+        """The end of the last member, and the alignment of the struct."""
+        end, align = 0, 1
+        for member in self.members:
+            if not self.padded or member.size is None or member.align is None:
                 return None, None
-            at = rounded_up(at, one.align) + one.size
-            align = max(align, one.align)
-        return at, align
+            end = rounded_up(end, member.align) + member.size
+            align = max(align, member.align)
+        return end, align
 
 
 class Gap(msgspec.Struct, frozen=True):
     """Padding."""
 
-    after: bytes  # the member before it, or before the unnamed one that is before it
+    after: bytes  # the last named member before it
     size: int
 
 
-def unwritten(layout: Layout, written: frozenset[Path], at: Path = ()) -> Iterator[tuple[Path, int]]:
-    """The members that no write reaches, each with its size: those whose type is understood and that have a size."""
-    for one in layout.members:
-        if one.size is None or one.size == 0:
+def unwritten(layout: Layout, written: frozenset[Path], path_to: Path = ()) -> Iterator[tuple[Path, int]]:
+    """The members of known size, not 0, that no write reaches, each with its size."""
+    for member in layout.members:
+        if member.size is None or member.size == 0:
             continue
-        if not one.name:
-            if one.inner is not None:
-                yield from unwritten(one.inner, written, at)
-            continue  # of a union one name is enough, and which one is not asked
-        path = (*at, one.name)
+        if not member.name:
+            if member.inner is not None:
+                yield from unwritten(member.inner, written, path_to)
+            continue  # one write to any name of a union is enough
+        path = (*path_to, member.name)
         if any(path[: len(write)] == write for write in written):
             continue
         if not any(write[: len(path)] == path for write in written):
-            yield path, one.size
-        elif one.inner is not None and not one.is_array:
-            yield from unwritten(one.inner, written, path)
+            yield path, member.size
+        elif member.inner is not None and not member.is_array:
+            yield from unwritten(member.inner, written, path)
 
 
-def is_whole(layout: Layout, written: frozenset[Path], at: Path = ()) -> bool:
-    """Whether a write reaches every member, understood or not, and there is no padding besides."""
+def is_whole(layout: Layout, written: frozenset[Path], path_to: Path = ()) -> bool:
+    """Whether a write reaches every member, of known type or not, and there is no padding."""
     if layout.padded and (layout.size is None or any(layout.gaps())):
         return False
-    for one in layout.members:
-        path = (*at, one.name) if one.name else at
-        if one.name and any(path[: len(write)] == write for write in written):
+    for member in layout.members:
+        path = (*path_to, member.name) if member.name else path_to
+        if member.name and any(path[: len(write)] == write for write in written):
             continue
-        if one.inner is not None and not one.is_array:
-            if not is_whole(one.inner, written, path):
+        if member.inner is not None and not member.is_array:
+            if not is_whole(member.inner, written, path):
                 return False
-        elif one.size != 0 and not any(write[: len(path)] == path for write in written):
+        elif member.size != 0 and not any(write[: len(path)] == path for write in written):
             return False
     return True
 
 
-def unwritten_gaps(layout: Layout, written: frozenset[Path], at: Path = ()) -> Iterator[tuple[Path, Gap]]:
-    """The padding that no write reaches: of a struct inside it as well, unless that is ever written as a whole, or not at all."""
+def unwritten_gaps(layout: Layout, written: frozenset[Path], path_to: Path = ()) -> Iterator[tuple[Path, Gap]]:
+    """The padding that no write reaches, also in an inner struct, unless that is written completely, or not at all."""
     for gap in layout.gaps():
-        yield at, gap
-    for one in layout.members:
-        if one.inner is None or one.is_array:
+        yield path_to, gap
+    for member in layout.members:
+        if member.inner is None or member.is_array:
             continue
-        path = (*at, one.name) if one.name else at
-        if one.name and any(path[: len(write)] == write for write in written):
+        path = (*path_to, member.name) if member.name else path_to
+        if member.name and any(path[: len(write)] == write for write in written):
             continue
         if any(write[: len(path)] == path for write in written):
-            yield from unwritten_gaps(one.inner, written, path)
+            yield from unwritten_gaps(member.inner, written, path)
 
 
 def rounded_up(offset: int, align: int) -> int:
-    """The first offset from `offset` on that has an alignment."""
+    """The first aligned offset from `offset` on."""
     return -(-offset // align) * align

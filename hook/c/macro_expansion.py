@@ -1,7 +1,7 @@
-"""Macro expansion: what the words of an initialiser stand for, by the definitions that a look-up gives.
+"""Macro expansion: the expansion and the value of the words of an initialiser, with definitions from a look-up.
 
-Knows as much of the preprocessor as tables of ids need: macros with and without arguments, `#` and `##`, constant expressions and adjacent
-strings. A name that the look-up does not know is left as it is, and what holds one has no value.
+It knows as much of the preprocessor as id tables need: macros with and without arguments, `#` and `##`, constant expressions and adjacent
+strings. A name that the look-up does not know is not expanded, and an expression with one has no value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
 
 
 class Macro(msgspec.Struct, frozen=True):
-    """A definition; `parameters` is None where it takes no arguments."""
+    """A definition; `parameters` is None for a macro without arguments."""
 
     parameters: tuple[str, ...] | None
     body: str
@@ -40,29 +40,29 @@ class ExpansionTooLarge(ValueError):
 
 
 def agreed(definitions: Iterable[tuple[str | None, str]]) -> Macro | None:
-    """The macro by its definitions, each as its parameters and its body; None where they differ, or there is none."""
-    found = set(definitions)
-    if len(found) != 1:
+    """The macro with these definitions, each as parameters and body; None if they differ, or if there is none."""
+    distinct = set(definitions)
+    if len(distinct) != 1:
         return None
-    parameters, body = next(iter(found))
-    names = None if parameters is None else tuple(one.strip() for one in parameters.split(",") if one.strip())
+    parameters, body = next(iter(distinct))
+    names = None if parameters is None else tuple(parameter.strip() for parameter in parameters.split(",") if parameter.strip())
     return Macro(names, body)
 
 
 class Expansion:
-    """The macros that a piece of text sees; `look_up` gives the definition of a name, or None."""
+    """The macros for a piece of text; `look_up` returns the definition of a name, or None."""
 
     def __init__(self, look_up: Callable[[str], Macro | None]) -> None:
         self._look_up = look_up
-        self._known: dict[str, Macro | None] = {}
+        self._macros: dict[str, Macro | None] = {}
         self._numbers: dict[str, int | None] = {}
         self._steps = 0
 
     def get(self, name: str) -> Macro | None:
-        """What `name` stands for; None where it is no macro, or not one alone."""
-        if name not in self._known:
-            self._known[name] = self._look_up(name)
-        return self._known[name]
+        """The macro `name`; None if it is no macro, or has different definitions."""
+        if name not in self._macros:
+            self._macros[name] = self._look_up(name)
+        return self._macros[name]
 
     def expand(self, text: str) -> str:
         """`text` with every macro in it expanded. Raises ExpansionTooLarge."""
@@ -70,7 +70,7 @@ class Expansion:
         return self._expand(text, frozenset(), 0)
 
     def number(self, text: str) -> int | None:
-        """The value of a constant expression, as 32 bits; None where it is not known."""
+        """The value of a constant expression, as 32 bits; None if it is not known."""
         if text not in self._numbers:
             try:
                 self._numbers[text] = _evaluated(self.expand(text))
@@ -79,7 +79,7 @@ class Expansion:
         return self._numbers[text]
 
     def once(self, text: str, macro: Macro) -> str | None:
-        """What a macro stands for where `text` is its use, and nothing else; what stands in that is left as it is."""
+        """The expansion of a macro by one step, if `text` is a use of it and nothing else; else None."""
         if macro.parameters is None:
             return macro.body
         opening = text.find("(")
@@ -89,25 +89,25 @@ class Expansion:
         return _substituted(macro, [argument for argument, _ in elements(text[opening + 1 : end])], None, frozenset(), 0)
 
     def string(self, text: str) -> str | None:
-        """The text of adjacent strings; None where something else stands between them."""
+        """The text of adjacent strings; None if anything else is between them."""
         try:
             expanded = self.expand(text)
         except ExpansionTooLarge:
             return None
         if _STRING.sub("", expanded).strip(" \t\n(){}"):
             return None
-        found = _STRING.findall(expanded)
-        return "".join(found) if found else None
+        strings = _STRING.findall(expanded)
+        return "".join(strings) if strings else None
 
     def _expand(self, text: str, inside: frozenset[str], depth: int) -> str:
         self._steps += 1
         if depth > _DEEPEST or self._steps > _MOST_STEPS or len(text) > _LONGEST:
             raise ExpansionTooLarge
-        out: list[str] = []
-        at = 0
-        while (word := _WORD.search(text, at)) is not None:
-            out.append(text[at : word.start()])
-            at = word.end()
+        pieces: list[str] = []
+        position = 0
+        while (word := _WORD.search(text, position)) is not None:
+            pieces.append(text[position : word.start()])
+            position = word.end()
             name = word[0]
             macro = (
                 None
@@ -115,35 +115,35 @@ class Expansion:
                 else self.get(name)
             )
             if macro is None:
-                out.append(name)
+                pieces.append(name)
                 continue
             if macro.parameters is None:
-                out.append(self._expand(macro.body, inside | {name}, depth + 1))
+                pieces.append(self._expand(macro.body, inside | {name}, depth + 1))
                 continue
-            opening = at + len(text[at:]) - len(text[at:].lstrip())
+            opening = position + len(text[position:]) - len(text[position:].lstrip())
             end = closing(text, opening) if text[opening : opening + 1] == "(" else -1
             if end < 0:
-                out.append(name)
+                pieces.append(name)
                 continue
             arguments = [argument for argument, _ in elements(text[opening + 1 : end])]
-            at = end + 1
-            out.append(self._expand(_substituted(macro, arguments, self, inside, depth), inside | {name}, depth + 1))
-        out.append(text[at:])
-        return "".join(out)
+            position = end + 1
+            pieces.append(self._expand(_substituted(macro, arguments, self, inside, depth), inside | {name}, depth + 1))
+        pieces.append(text[position:])
+        return "".join(pieces)
 
 
 def _substituted(macro: Macro, arguments: Sequence[str], macros: Expansion | None, inside: frozenset[str], depth: int) -> str:
     parameters = macro.parameters or ()
-    values = {name: arguments[at].strip() if at < len(arguments) else "" for at, name in enumerate(parameters) if name != "..."}
+    values = {name: arguments[number].strip() if number < len(arguments) else "" for number, name in enumerate(parameters) if name != "..."}
     if parameters and parameters[-1] == "...":
         values["__VA_ARGS__"] = ", ".join(arguments[len(parameters) - 1 :])
     body = macro.body
 
-    def put(found: re.Match[str]) -> str:
-        name = found[0]
+    def put(word: re.Match[str]) -> str:
+        name = word[0]
         if name not in values:
             return name
-        before, after = body[: found.start()].rstrip(), body[found.end() :].lstrip()
+        before, after = body[: word.start()].rstrip(), body[word.end() :].lstrip()
         if before.endswith("##") or after.startswith("##"):
             return values[name]
         if before.endswith("#"):
@@ -180,6 +180,6 @@ def _node(node: ast.expr) -> int | None:
             if not 0 <= right < 64:
                 return None
             return left << right if isinstance(node.op, ast.LShift) else left >> right
-        way = _OPERATORS.get(type(node.op))
-        return way(left, right) if way else None
+        compute = _OPERATORS.get(type(node.op))
+        return compute(left, right) if compute else None
     return None

@@ -1,4 +1,4 @@
-"""The translation unit: one version of a C file, and what is read from it, each thing when it is first asked for."""
+"""The translation unit: one version of a C file, and what is derived from it when it is first needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hook.c.segments import Segment
 # bounds on what a file that was written to be slow can cost
 _LONGEST_TABLE = 256 << 10  # bytes between its braces
 _MOST_UNCLOSED = 100  # macros outside of functions whose parenthesis is not closed
-_MOST_TABLES = 2000  # of a file, that are found beside those of its scan
+_MOST_TABLES = 2000  # of a file, beside those of its scan
 _LONGEST_LINE = 200  # characters that are quoted
 _STATEMENT = lazy_re.compile(rb"(?m)^(?:(?:static|const|extern|__\w+)[ \t]+)*([A-Za-z_]\w*)[ \t]*\(")
 _ENTRY = lazy_re.compile(rb"(?m)^(?:SYSCALL_DEFINE|COMPAT_SYSCALL_DEFINE|DEFINE_IDTENTRY|module_init|\w+_initcall(?:_sync)?)\w*\(")
@@ -41,7 +41,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class SourceFile:
-    """One version of a file in a language of which definitions are known: C, assembly or Kconfig, as its name says."""
+    """One version of a file with definitions: C, assembly or Kconfig, by its name."""
 
     def __init__(self, path: str, data: bytes, oid: str = "") -> None:
         self.path, self.data, self.oid = path, data, oid
@@ -54,37 +54,37 @@ class SourceFile:
     @functools.cached_property
     def functions(self) -> list[Definition]:
         """The functions with a body, by offset."""
-        return [one for one in self.scan.definitions if one.kind is DefinitionKind.FUNCTION and one.body[1]]
+        return [function for function in self.scan.definitions if function.kind is DefinitionKind.FUNCTION and function.body[1]]
 
     @functools.cached_property
     def by_name(self) -> dict[str, list[Definition]]:
-        found: dict[str, list[Definition]] = {}
+        definitions_by_name: dict[str, list[Definition]] = {}
         for definition in self.scan.definitions:
-            found.setdefault(definition.name, []).append(definition)
-        return found
+            definitions_by_name.setdefault(definition.name, []).append(definition)
+        return definitions_by_name
 
     def function_at_line(self, line: int) -> Definition | None:
-        """The function whose head or body holds a line."""
-        at = bisect.bisect_right(self.functions, line, key=lambda function: function.first_line) - 1
-        return self.functions[at] if at >= 0 and line <= self.functions[at].last_line else None
+        """The function whose head or body contains a line."""
+        position = bisect.bisect_right(self.functions, line, key=lambda function: function.first_line) - 1
+        return self.functions[position] if position >= 0 and line <= self.functions[position].last_line else None
 
     def whole_line(self, offset: int) -> tuple[int, str]:
-        """The number and the text of the line that holds an offset. Cheapest where offsets are asked for in their order."""
+        """The number and the text of the line at an offset. Fastest for ascending offsets."""
         begin = self.data.rfind(b"\n", 0, offset) + 1
         end = self.data.find(b"\n", offset)
-        known, line = self._counted if self._counted[0] <= begin else (0, 1)
-        line += self.data.count(b"\n", known, begin)
+        counted_to, line = self._counted if self._counted[0] <= begin else (0, 1)
+        line += self.data.count(b"\n", counted_to, begin)
         self._counted = begin, line
         return line, self.data[begin : end if end >= 0 else len(self.data)].decode("utf-8", "replace")
 
     def line(self, offset: int) -> tuple[int, str]:
-        """The number of the line that holds an offset, and its text as it is quoted."""
+        """The number of the line at an offset, and its text, stripped and cut for a quotation."""
         number, text = self.whole_line(offset)
         return number, text.strip()[:_LONGEST_LINE]
 
 
 class TranslationUnit(SourceFile):
-    """One version of a file that is read as C, whatever its name."""
+    """One version of a file that is read as C, whatever its name is."""
 
     @functools.cached_property
     def scan(self) -> Scan:
@@ -92,27 +92,27 @@ class TranslationUnit(SourceFile):
 
     @functools.cached_property
     def segments(self) -> tuple[Segment, ...]:
-        """The file cut into what it defines and what stands between."""
+        """The file cut into its definitions and the text between them."""
         return segments.cut(self.data, self.scan)
 
     @functools.cached_property
     def callgraph(self) -> dict[str, Node]:
-        """Who calls whom in the file, by name."""
+        """The functions and macros of the file by name, with their callers."""
         return callgraph.of_file(self.data, self.scan)
 
     @functools.cached_property
     def has_entry(self) -> bool:
-        """Whether the file looks as if a system call, an exception or boot code entered it."""
+        """Whether the file seems to define a system call, an exception entry or an initcall."""
         return _ENTRY.search(self.data) is not None
 
     @functools.cached_property
     def variables(self) -> list[Definition]:
-        known = [one for one in self.scan.definitions if one.kind is DefinitionKind.VARIABLE]
-        return sorted((*known, *self._made_by_macros()), key=lambda variable: variable.span)
+        scanned = [definition for definition in self.scan.definitions if definition.kind is DefinitionKind.VARIABLE]
+        return sorted((*scanned, *self._made_by_macros()), key=lambda variable: variable.span)
 
     def _made_by_macros(self) -> Iterator[Definition]:
-        """`DEFINE_LSM(foo) = { … };`, and tables that stand behind macros without a semicolon (`BTF_KFUNCS_END(foo_ids)`)."""
-        names = {one.name for one in self.scan.definitions if one.kind is DefinitionKind.VARIABLE}
+        """`DEFINE_LSM(foo) = { … };`, and tables after a macro without a semicolon (`BTF_KFUNCS_END(foo_ids)`)."""
+        names = {variable.name for variable in self.scan.definitions if variable.kind is DefinitionKind.VARIABLE}
         for match in itertools.islice(_MADE.finditer(self.scan.code), _MOST_TABLES):
             if match[1].startswith(b"struct") and match[2].decode("ascii") in names:
                 continue
@@ -126,7 +126,7 @@ class TranslationUnit(SourceFile):
     @functools.cached_property
     def statements(self) -> list[Statement]:
         """The macros that are used outside of functions."""
-        found = []
+        statements = []
         code, unclosed = self.scan.code, 0
         for match in _STATEMENT.finditer(code):
             if self.function_at(match.start()) is not None or self.table_at(match.start()) is not None:
@@ -139,33 +139,33 @@ class TranslationUnit(SourceFile):
                 continue
             if code[end + 1 : end + 80].lstrip()[:1] == b"{":
                 continue
-            # strings are blank in the code, and some macros take one
-            arguments = tuple(one.decode("utf-8", "replace") for one in split_arguments(self.data[match.end() : end]))
-            found.append(Statement(match[1].decode("ascii"), arguments, match.start(1), match.end() - 1, end))
-        return found
+            # strings are blanked in the code, and some macros have one as argument
+            arguments = tuple(argument.decode("utf-8", "replace") for argument in split_arguments(self.data[match.end() : end]))
+            statements.append(Statement(match[1].decode("ascii"), arguments, match.start(1), match.end() - 1, end))
+        return statements
 
     @functools.cached_property
     def _starts(self) -> list[int]:
         return [0, *(match.end() for match in re.finditer(rb"\n", self.data))]
 
     def offset(self, line: int) -> int:
-        """Where a line begins; past the last one the end of the file."""
+        """The offset of a line; past the last line, the end of the file."""
         return self._starts[line - 1] if 0 < line <= len(self._starts) else len(self.data)
 
     def segments_of(self, kind: DefinitionKind) -> dict[str, list[Segment]]:
         """The segments of one kind by name."""
-        found: dict[str, list[Segment]] = {}
+        segments_by_name: dict[str, list[Segment]] = {}
         for segment in self.segments:
             if segment.kind is kind:
-                found.setdefault(segment.name, []).append(segment)
-        return found
+                segments_by_name.setdefault(segment.name, []).append(segment)
+        return segments_by_name
 
     def defined(self, name: str, *kinds: DefinitionKind) -> Definition | None:
-        """The first definition of a name, of one of some kinds."""
-        return next((one for one in self.by_name.get(name, ()) if one.kind in kinds), None)
+        """The first definition of a name that has one of these kinds."""
+        return next((definition for definition in self.by_name.get(name, ()) if definition.kind in kinds), None)
 
     def head(self, definition: Definition) -> bytes:
-        """What stands before the body of a function, or before the name of a variable."""
+        """The text before the body of a function, or before the name of a variable."""
         end = definition.body[0] if definition.kind is DefinitionKind.FUNCTION else definition.offset
         return self.data[definition.span[0] : end]
 
@@ -174,20 +174,20 @@ class TranslationUnit(SourceFile):
 
     def function_at(self, offset: int) -> Definition | None:
         """The function around an offset."""
-        at = bisect.bisect_right(self.functions, offset, key=lambda function: function.span[0]) - 1
-        return self.functions[at] if at >= 0 and offset <= self.functions[at].span[1] else None
+        position = bisect.bisect_right(self.functions, offset, key=lambda function: function.span[0]) - 1
+        return self.functions[position] if position >= 0 and offset <= self.functions[position].span[1] else None
 
     def table_at(self, offset: int) -> Definition | None:
         """The variable whose initialiser is around an offset."""
-        at = bisect.bisect_right(self.variables, offset, key=lambda variable: variable.span[0]) - 1
-        while at > 0 and self.variables[at].span[0] == self.variables[at - 1].span[0]:
-            at -= 1  # of several declared together the first
-        if at < 0 or not self.variables[at].offset < offset <= self.variables[at].span[1]:
+        position = bisect.bisect_right(self.variables, offset, key=lambda variable: variable.span[0]) - 1
+        while position > 0 and self.variables[position].span[0] == self.variables[position - 1].span[0]:
+            position -= 1  # of several declared together the first
+        if position < 0 or not self.variables[position].offset < offset <= self.variables[position].span[1]:
             return None
-        return self.variables[at]
+        return self.variables[position]
 
 
-@functools.lru_cache(maxsize=8)  # several questions are asked about the files of a patch one after the other
+@functools.lru_cache(maxsize=8)  # several rules read the same files of a patch one after the other
 def of_text(data: bytes) -> TranslationUnit:
-    """One version of a file by its text alone."""
+    """The translation unit of a text."""
     return TranslationUnit("", data)

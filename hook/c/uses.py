@@ -1,6 +1,6 @@
-"""Uses: what each use of a name in a translation unit is.
+"""Uses: the kind of each use of a name in a translation unit.
 
-A use is told by the text around it: called, given to a function, assigned, an entry of a table, an argument of a macro outside of
+The text around a name shows its use: a call, an argument of a call, an assignment, an entry of a table, an argument of a macro outside of
 functions. Comments, strings and what `#if 0` hides are no uses.
 """
 
@@ -18,10 +18,10 @@ from hook.c.translation_unit import TranslationUnit
 from hook.c.word_places import places
 
 # bounds on what a file that was written to be slow can cost
-_MOST_BACK = 4000  # characters before a name that are looked at for what it stands in
+_MOST_BACK = 4000  # characters before a name that are read to find its use
 _MOST_STATEMENT = 600  # of these, characters of the statement itself
-MOST_USES = 500  # of a name in one file: beyond it they are not told apart
-_FAR_MARK = 80  # characters behind a name in which the next mark is looked for
+MOST_USES = 500  # of a name in one file that are returned
+_FAR_MARK = 80  # characters after a name in which the next mark is searched
 _NAME_BEFORE = lazy_re.compile(rb"([A-Za-z_]\w*)\s*\Z")
 _TYPE_BEFORE = lazy_re.compile(rb"\(\s*(?:const\s+)?struct\s+(\w+)\s*(?:\[[^\]]*\])?\s*\)\s*\Z")
 _DECLARED_BEFORE = lazy_re.compile(rb"struct\s+(\w+)\s+(?:__\w+\s+)*(\w+)\s*(?:\[[^\]]*\]\s*)*(?:__\w+\s*)*=\s*\Z")
@@ -38,11 +38,11 @@ _DEFINED_BY = {"DEFINE_LSM": "lsm_info", "DEFINE_EARLY_LSM": "lsm_info", "DEFINE
 
 
 class UseKind(enum.StrEnum):
-    """What a use of a name is."""
+    """The kind of a use."""
 
     CALL = "call"
-    GIVEN = "given"  # an argument of a call: `given` and `argument` say of which
-    ASSIGNED = "assigned"  # to `member`, where `given` is an arrow; else to a variable of that name
+    GIVEN = "given"  # an argument of a call: `given` is the function, `argument` the number
+    ASSIGNED = "assigned"  # to `member`, if `given` is an arrow; else to a variable with that name
     RETURNED = "returned"
     LOCAL = "local"  # set in an initialiser inside of a function: `struct` and `member`
     TABLE = "table"  # in an initialiser outside of functions: `struct` and `member`; `given` is the macro around it
@@ -66,7 +66,7 @@ class Use(msgspec.Struct, frozen=True):
 
 
 def only_declares(unit: TranslationUnit, name: str) -> bool:
-    """Whether a name stands only where a declaration or a definition of a function begins, told without a scan of the file."""
+    """Whether a name occurs only in declarations and definitions of a function, without a scan of the file."""
     for offset in places(unit.data, name):
         begin = unit.data.rfind(b"\n", 0, offset) + 1
         before = unit.data[begin:offset]
@@ -76,7 +76,7 @@ def only_declares(unit: TranslationUnit, name: str) -> bool:
 
 
 def stands_before(unit: TranslationUnit, name: str, marks: bytes) -> bool:
-    """Whether a name may stand before one of some marks, told without a scan of the file: what a comment may hide counts too."""
+    """Whether a name may be followed by one of `marks`, without a scan of the file; a mark after a comment counts too."""
     for offset in places(unit.data, name):
         after = unit.data[offset + len(name) : offset + len(name) + _FAR_MARK].lstrip()
         if not after or after[:1] in marks or after[:1] in b"/\\":
@@ -85,76 +85,76 @@ def stands_before(unit: TranslationUnit, name: str, marks: bytes) -> bool:
 
 
 def uses_of(unit: TranslationUnit, name: str) -> list[Use]:
-    """The uses of a function, table or macro in the code of the file, in their order; no more than MOST_USES."""
+    """The uses of a function, table or macro in the code of the file, in order; at most MOST_USES."""
     if only_declares(unit, name):
         return []
-    found: list[Use] = []
+    uses: list[Use] = []
     code = unit.scan.code
     for offset in places(code, name):
-        if len(found) >= MOST_USES:
-            return found
+        if len(uses) >= MOST_USES:
+            return uses
         before = code[:offset][-2:] if offset < 2 else code[offset - 2 : offset]
         if before.endswith(b".") or before == b"->":
             continue  # a member of that name
-        around = unit.function_at(offset)
-        if around is not None:
-            if not around.body[0] < offset < around.body[1]:
+        function = unit.function_at(offset)
+        if function is not None:
+            if not function.body[0] < offset < function.body[1]:
                 continue  # its own definition, or a parameter
-            found.append(_in_function(unit, name, offset, around))
+            uses.append(_in_function(unit, name, offset, function))
             continue
         table = unit.table_at(offset)
         if table is not None:
             if table.name != name or table.offset != offset:
-                found.append(_in_table(unit, offset, table))
+                uses.append(_in_table(unit, offset, table))
             continue
-        statement = next((one for one in unit.statements if one.opening < offset < one.end), None)
+        statement = next((candidate for candidate in unit.statements if candidate.opening < offset < candidate.end), None)
         if statement is not None:
             number = len(split_arguments(code[statement.opening + 1 : offset])) - 1
-            found.append(Use(UseKind.STATEMENT, offset, *unit.line(offset), None, statement.macro, number))
+            uses.append(Use(UseKind.STATEMENT, offset, *unit.line(offset), None, statement.macro, number))
     for macro in unit.scan.definitions:
-        if macro.kind is DefinitionKind.MACRO and macro.name != name and len(found) < MOST_USES:
+        if macro.kind is DefinitionKind.MACRO and macro.name != name and len(uses) < MOST_USES:
             for offset in places(unit.data, name, macro.offset + len(macro.name), macro.span[1]):
                 called = unit.data[offset + len(name) : offset + len(name) + 8].lstrip()[:1] == b"("
-                found.append(Use(UseKind.MACRO, offset, *unit.line(offset), macro, "" if called else "named"))
-    return found
+                uses.append(Use(UseKind.MACRO, offset, *unit.line(offset), macro, "" if called else "named"))
+    return uses
 
 
-def _in_function(unit: TranslationUnit, name: str, offset: int, around: Definition) -> Use:
+def _in_function(unit: TranslationUnit, name: str, offset: int, function: Definition) -> Use:
     code = unit.scan.code
-    at = (*unit.line(offset), around)
+    line_and_user = (*unit.line(offset), function)
     after = code[offset + len(name) : offset + len(name) + 80]
     if after.lstrip()[:1] == b"(":
-        return Use(UseKind.CALL, offset, *at)
-    begin = max(around.body[0], offset - _MOST_BACK)
+        return Use(UseKind.CALL, offset, *line_and_user)
+    begin = max(function.body[0], offset - _MOST_BACK)
     before = code[begin:offset]
     if _COMPARED_BEFORE.search(before[-_MOST_STATEMENT:]) or _COMPARED_AFTER.match(after):
-        return Use(UseKind.OTHER, offset, *at, member="compared")
+        return Use(UseKind.OTHER, offset, *line_and_user, member="compared")
     stop = begin
     for mark, place, commas in outwards(code, begin, offset):
         text = code[max(begin, place - _MOST_STATEMENT) : place]
         stop = place + 1
         if mark == b"(":
-            given = _NAME_BEFORE.search(text)
-            if given and given[1] not in HANDS_NOTHING_ON:
-                return Use(UseKind.GIVEN, offset, *at, given[1].decode("ascii"), commas)
+            callee = _NAME_BEFORE.search(text)
+            if callee and callee[1] not in HANDS_NOTHING_ON:
+                return Use(UseKind.GIVEN, offset, *line_and_user, callee[1].decode("ascii"), commas)
         elif mark == b"{":
             struct = _DECLARED_BEFORE.search(text) or _TYPE_BEFORE.search(text)
             if struct:
-                found = _MEMBER_BEFORE.search(before[-_MOST_STATEMENT:])
-                member = found[1].decode("ascii") if found else ""
-                return Use(UseKind.LOCAL, offset, *at, member=member, struct=struct[1].decode("ascii"))
+                member_match = _MEMBER_BEFORE.search(before[-_MOST_STATEMENT:])
+                member = member_match[1].decode("ascii") if member_match else ""
+                return Use(UseKind.LOCAL, offset, *line_and_user, member=member, struct=struct[1].decode("ascii"))
             if not text.rstrip().endswith((b"=", b",", b"{")):
-                break  # a block; what else there is are initialisers inside each other
+                break  # a block; anything else is an outer initialiser
         elif mark == b";":
             break
     statement = code[max(stop, offset - _MOST_STATEMENT) : offset]
     if _RETURNED.search(statement):
-        return Use(UseKind.RETURNED, offset, *at)
+        return Use(UseKind.RETURNED, offset, *line_and_user)
     assigned = _ASSIGNED.search(statement)
     if assigned:
         to_member = assigned[0][:1] in (b"-", b".")
-        return Use(UseKind.ASSIGNED, offset, *at, given="->" if to_member else "", member=assigned[1].decode("ascii"))
-    return Use(UseKind.OTHER, offset, *at)
+        return Use(UseKind.ASSIGNED, offset, *line_and_user, given="->" if to_member else "", member=assigned[1].decode("ascii"))
+    return Use(UseKind.OTHER, offset, *line_and_user)
 
 
 def _in_table(unit: TranslationUnit, offset: int, table: Definition) -> Use:
@@ -164,8 +164,8 @@ def _in_table(unit: TranslationUnit, offset: int, table: Definition) -> Use:
     types = _STRUCT.findall(head)
     struct = types[0].decode("ascii") if types else ""
     if not struct:
-        made = _NAME_BEFORE.search(head.rstrip().removesuffix(b"("))
-        struct = _DEFINED_BY.get(made[1].decode("ascii"), "") if made else ""
+        macro = _NAME_BEFORE.search(head.rstrip().removesuffix(b"("))
+        struct = _DEFINED_BY.get(macro[1].decode("ascii"), "") if macro else ""
     given, argument, member = "", -1, ""
     direct = _MEMBER_BEFORE.search(code[max(begin, offset - _MOST_STATEMENT) : offset])
     if direct:

@@ -260,7 +260,7 @@ def _is_the_kernels(file: File, sink: bytes) -> bool:
 
 
 def _is_object_size(text: Body, start: int, end: int, name_end: int, layout: Layout) -> bool:
-    """Whether a size is that of the object, whose name ends at `at`."""
+    """Whether a size is that of the object, whose name ends at `name_end`."""
     words = text.text(*text.uncast(start, end))
     name = text.tokens[name_end - 1]
     if words[:1] != (b"sizeof",):
