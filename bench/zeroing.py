@@ -75,7 +75,7 @@ def main() -> int:
             for function in functions:
                 for flaw in uninitialised.find(file, function):
                     standing += 1
-                    print(f"as it stands: {path} {function.name}: {flaw.item.name.decode()}: {flaw.what}")
+                    print(f"as it stands: {path} {function.name}: {flaw.item.name.decode()}: {flaw.description}")
             for name, at, data in without(found.data):
                 changed = read(source, path, data)
                 around = next((one for one in changed.scan.definitions if one.body[0] <= at <= one.body[1]), None)
@@ -89,7 +89,7 @@ def main() -> int:
                 item = next((one for one in uninitialised_objects(text) if one.name == name), None)
                 if flaws:
                     line = found.data.count(b"\n", 0, at) + 1
-                    proofs.append(f"{path}:{line} {around.name}: {name.decode()} (struct {flaws[0].item.struct}): {flaws[0].what}")
+                    proofs.append(f"{path}:{line} {around.name}: {name.decode()} (struct {flaws[0].item.struct}): {flaws[0].description}")
                 elif item is None:
                     why["not an uninitialised object"] += 1
                 else:
