@@ -254,13 +254,9 @@ def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], open
         _constants(body, opened + 1, places)
     else:
         for inner in _INNER_AGGREGATE.finditer(body):
-            end = body.find(b"}", inner.end())
-            inner_offset = opened + 1 + inner.start(2)
-            places.append(
-                _Place(
-                    inner.group(2), DefinitionKind(inner.group(1).decode()), inner_offset, inner_offset, opened + 1 + max(end, inner.end())
-                )
-            )
+            inner_end = opened + 1 + max(body.find(b"}", inner.end()), inner.end())
+            offset = opened + 1 + inner.start(2)
+            places.append(_Place(inner.group(2), DefinitionKind(inner.group(1).decode()), offset, offset, inner_end))
         for inner in _INNER_ENUM.finditer(body):
             _constants(inner.group(1), opened + 1 + inner.start(1), places)
     end = code.find(b";", closed)
