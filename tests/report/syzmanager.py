@@ -40,7 +40,7 @@ SCHEMA = {
         }
     },
     "not": {
-        "required": ["cov_filter", "experimental"],
+        "required": ["cover_filter", "experimental"],
         "properties": {"experimental": {"required": ["focus_areas"], "properties": {"focus_areas": {"minItems": 1}}}},
     },
 }

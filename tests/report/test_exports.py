@@ -193,7 +193,7 @@ def test_a_managers_configuration_keeps_everything_else(changed: Kernel, tmp_pat
     [
         ("{", "not JSON"),
         ("[]", "not a JSON object"),
-        ('{"cov_filter": {"files": ["^mm/"]}}', "cov_filter"),
+        ('{"cover_filter": {"files": ["^mm/"]}}', "cover_filter"),
         ('{"experimental": 1}', "not a list of areas"),
         ('{"experimental": {"focus_areas": [1]}}', "not a list of areas"),
     ],

@@ -80,7 +80,7 @@ def with_area(number: int, **change: Any) -> dict[str, Any]:
         ),
         (bad({"experimental": {"focus_areas": [{"weight": 1.0}, {"weight": 2.0}]}}), "Too many items"),
         (bad({"experimental": {"focus_areas": [{"name": "a", "filter": {"functions": ["^f$"]}}]}}), "'weight' is a required property"),
-        (bad({"cov_filter": {"files": ["^mm/"]}}), "should not be valid"),
+        (bad({"cover_filter": {"files": ["^mm/"]}}), "should not be valid"),
     ],
 )
 def test_our_schema_knows_each_rule_of_syz_manager(config: dict[str, Any], why: str) -> None:

@@ -141,8 +141,8 @@ def merged(text: str, ours: dict[str, Any]) -> tuple[str, int]:
         raise CannotMerge(f"it is not JSON: {wrong}") from None
     if not isinstance(config, dict):
         raise CannotMerge("it is not a JSON object")
-    if config.get("cov_filter"):
-        raise CannotMerge("it has a cov_filter, and syz-manager takes only one of that and focus_areas")
+    if config.get("cover_filter"):
+        raise CannotMerge("it has a cover_filter, and syz-manager takes only one of that and focus_areas")
     inner = config.setdefault("experimental", {})
     there = inner.get("focus_areas") or [] if isinstance(inner, dict) else None
     if not isinstance(there, list) or not all(isinstance(area, dict) for area in there):
