@@ -15,7 +15,7 @@ from hook import lazy_re
 
 _MOST_FUNCTIONS = 600_000
 MOST_COUNTED = 1 << 40  # programs, or calls
-_MOST_PATH = 4096
+_MOST_LETTERS = 8192  # of a path and a name
 _LEAST_PROGRAMS = 1000  # of a corpus that tells what nearly every program runs
 _SUFFIX = lazy_re.compile(r"\.(?:isra|constprop|part|cold|llvm)\b.*")
 _FUNCTION = lazy_re.compile(r"[A-Za-z_]\w{0,250}\Z", re.ASCII)
@@ -94,6 +94,8 @@ class Tally:
         if row is None:
             if len(self._rows) >= _MOST_FUNCTIONS:
                 raise NoCoverage(f"it has more than {_MOST_FUNCTIONS} functions")
+            if len(path) + len(symbol) > _MOST_LETTERS:
+                raise NoCoverage(f"a path and a function in it have more than {_MOST_LETTERS} letters")
             row = self._rows[path, symbol] = [0, 0, 0]
         _widen(row, first, last)
         return row
@@ -103,7 +105,7 @@ class Tally:
         rows: dict[tuple[str, str], list[int]] = {}
         for (path, symbol), (reached, first, last) in self._rows.items():
             function, path = source_name(symbol), posixpath.normpath(path)
-            if function and path.isprintable() and len(path) <= _MOST_PATH:
+            if function and path.isprintable():
                 row = rows.setdefault((function, path), [reached, 0, 0])
                 row[0] = max(row[0], reached)
                 _widen(row, first, last)

@@ -133,6 +133,7 @@ def test_names_are_those_of_the_source(symbol: str, name: str) -> None:
         (JSONL.replace('"func_name":"reached"', f'"func_name":{"[" * 5000}', 1), "not as its format"),
         (PROGRAMS.replace('"blocks":null', '"blocks":3'), "not as its format"),
         (TABLE + ",mm/a.c,more\n", "not as its format"),
+        (TABLE + f",{'m' * 9000},more,1,2\n", "more than 8192 letters"),
         (TABLE.replace(",2,", ",two,"), "no count"),
         (LCOV.replace("end_of_record\n", ""), "cut off"),
         (LCOV.replace("FNDA:7", "FNDA:-7"), "no count"),

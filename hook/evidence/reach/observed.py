@@ -103,7 +103,7 @@ def _doubt(name: str, seen: Observation, file: FileChange, source: Source, measu
         is_same = then is not None and before is not None and _text(then, before) == _text(base, unit)
         return "" if is_same else f"and it has changed since {commit[:12]}"
     if not seen.first:
-        return "of which build is not known (fuzz.coverage_commit)"
+        return f"at {commit[:12]}, which is not here" if commit else "of which build is not known (fuzz.coverage_commit)"
     if seen.last:
         is_within = base.first_line <= seen.first and seen.last <= base.last_line
     else:

@@ -120,7 +120,9 @@ def test_where_the_build_is_known_the_text_decides(tree: Tree, name: str, expect
     assert seen(tree, said_by_file, name).answer is expected
     assert seen(tree, coverage((PATH, name, 3, 0, 0)), name, commit=tree.first_commit).answer is expected
     elsewhere = Measured("syz-manager", counts_programs=True, commit="5a3b12c4d5e6f708")
-    assert seen(tree, coverage(row, measured=elsewhere), name).answer is UNKNOWN  # a commit that is not here
+    assert seen(tree, coverage(row, measured=elsewhere), name).answer is UNKNOWN
+    if name != "twice":
+        assert "at 5a3b12c4d5e6, which is not here" in seen(tree, coverage((PATH, name, 3, 0, 0), measured=elsewhere), name).question
 
 
 def test_another_architecture_or_a_file_that_moves_is_a_hint(tree: Tree) -> None:
