@@ -21,6 +21,8 @@ from hook.source import own_files
 _FORMAT = 1
 _END_BYTES = 64 << 10  # that are looked at, at each end of it
 _MOST_KEPT_BYTES = 512 << 20
+_LARGE_BYTES = 100 << 20  # of a file: more take seconds, and a person is told
+_BYTES_A_SECOND = 36 << 20
 _PACKED = b"\x1f\x8b"  # by gzip
 
 
@@ -78,6 +80,8 @@ def _understood(path: str) -> Coverage:
     name = pathlib.Path(path).name
     try:
         with _opened(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > _LARGE_BYTES:
+                own_files.tell_once(f"{name} is read, once: {size >> 20} MB, about {size // _BYTES_A_SECOND} s (fuzz.coverage)")
             packed = file.read(len(_PACKED)) == _PACKED
             file.seek(0)
             return coverage_formats.read(name, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file)

@@ -20,7 +20,8 @@ from hook.coverage.observations import MOST_COUNTED, Coverage, Measured, NoCover
 _HEAD_BYTES = 64 << 10
 _PIECE_BYTES = 4 << 20
 _MOST_BYTES = 32 << 30  # of a file, unpacked
-_MOST_LINE_BYTES = 64 << 20  # of a program with all that it reached, or of one function
+_MOST_LINE_BYTES = 64 << 20  # of a program with all that it reached
+_MOST_FUNCTION_BYTES = 8 << 20  # in llvm-cov's JSON
 _CSV_HEAD = b"Module,Filename,Function,Covered PCs,Total PCs"
 _COMMIT = lazy_re.compile(r"[0-9a-f]{12,64}\Z")
 _DAY = lazy_re.compile(r"\d{4}-\d\d-\d\d")
@@ -160,8 +161,8 @@ class _Pieces:
                     raise NoCoverage("its list of functions holds something else")
                 return
             self._rest, at = self._rest[at:], 0
-            if len(self._rest) > _MOST_LINE_BYTES:
-                raise NoCoverage(f"a function has more than {_MOST_LINE_BYTES} bytes")
+            if len(self._rest) > _MOST_FUNCTION_BYTES:
+                raise NoCoverage(f"a function has more than {_MOST_FUNCTION_BYTES} bytes")
             piece = self._more(max(_PIECE_BYTES, len(self._rest)))
             if not piece:
                 raise NoCoverage("its list of functions is cut off: it is not whole")

@@ -165,7 +165,7 @@ def test_a_file_is_read_in_pieces_of_any_size(text: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "text"), [("_MOST_LINE_BYTES", 20, JSONL), ("_MOST_LINE_BYTES", 20, LLVM), ("_MOST_BYTES", 100, LCOV)]
+    ("name", "value", "text"), [("_MOST_LINE_BYTES", 20, JSONL), ("_MOST_FUNCTION_BYTES", 20, LLVM), ("_MOST_BYTES", 100, LCOV)]
 )
 def test_what_is_too_large_is_refused(name: str, value: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for changed, size in (("_PIECE_BYTES", 9), ("_HEAD_BYTES", 160), (name, value)):
