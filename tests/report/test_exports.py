@@ -79,9 +79,23 @@ def test_a_function_that_may_be_inlined_shares_its_filter_with_its_callers(chang
     assert verdict["FocusGroups"] == [["middling", "first", "second"]]
     filters = areas(changed.triage("export", "syz-manager", "HEAD~1..HEAD"))["triage_focus"]["filter"]["functions"]
     pattern = re.compile(filters[0])
+    assert len(filters) == 1  # a symbol of two filters would count for the first alone, and syz-manager would not start
     assert all(pattern.search(name) for name in ("middling", "first", "second", "middling.isra.0", "second.part.0"))
     assert not any(pattern.search(name) for name in ("middling_one", "a_first", "middling|first", "third"))
     changed.git("reset", "-q", "--hard", "HEAD~2")
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([("f", "a", "b"), ("a",), ("b",)], [["f", "a", "b"]]),
+        ([("a",), ("f", "a"), ("c",), ("g", "b"), ("h", "a", "b")], [["a", "f", "g", "b", "h"], ["c"]]),
+        ([("f",), ("g", "h")], [["f"], ["g", "h"]]),
+        ([("f", "x|y")], [["f"]]),
+    ],
+)
+def test_no_two_filters_have_a_name_in_common(groups: list[tuple[str, ...]], expected: list[list[str]]) -> None:
+    assert syzmanager._apart(groups) == expected
 
 
 def test_nothing_worth_fuzzing_gives_no_areas(changed: Kernel) -> None:

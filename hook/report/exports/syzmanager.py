@@ -170,22 +170,44 @@ def quoted(text: str) -> str:
 
 def _functions(names: Iterable[str], together: Mapping[str, Sequence[str]], symbols: Symbols | None, remarks: list[str]) -> list[str]:
     """The filters for functions; `together` has those that may be inlined, each with its callers."""
-    filters = []
-    text = "\n".join(symbol.name for symbol in symbols.functions) if symbols else ""
+    named = []
     for name in names:
-        if not _SYMBOL.match(name):
-            remarks.append(f"{name[:60]!r} is left out: no name of a function")
-        elif symbols is None:
-            filters.append(function(*(symbol for symbol in together.get(name, (name,)) if _SYMBOL.match(symbol))))
+        if _SYMBOL.match(name):
+            named.append(name)
         else:
-            built = re.findall(f"(?m)^{re.escape(name)}(?:\\.(?:isra|constprop|part|cold|llvm)\\..*)?$", text)
-            if not built:
-                remarks.append(f"{name} is left out: this kernel has no such function (inlined, or not built)")
-            elif symbols.covered is not None and not symbols.covered.intersection(built):
-                remarks.append(f"{name} is left out: this kernel was built without coverage points in it")
-            else:
-                filters.append(function(name))
+            remarks.append(f"{name[:60]!r} is left out: no name of a function")
+    if symbols is None:
+        return [function(*group) for group in _apart(together.get(name, (name,)) for name in named)]
+    filters = []
+    text = "\n".join(symbol.name for symbol in symbols.functions)
+    for name in named:
+        built = re.findall(f"(?m)^{re.escape(name)}(?:\\.(?:isra|constprop|part|cold|llvm)\\..*)?$", text)
+        if not built:
+            remarks.append(f"{name} is left out: this kernel has no such function (inlined, or not built)")
+        elif symbols.covered is not None and not symbols.covered.intersection(built):
+            remarks.append(f"{name} is left out: this kernel was built without coverage points in it")
+        else:
+            filters.append(function(name))
     return filters
+
+
+def _apart(groups: Iterable[Iterable[str]]) -> list[list[str]]:
+    """The groups, those with a name in common put together.
+
+    syz-manager counts a symbol for the first filter that matches it, and for no other (covFilterAddFilter, pkg/manager/covfilter.go).
+    Of two filters with a name in common the second may be left with none, and then it does not start.
+    """
+    found: list[list[str]] = []
+    for group in groups:
+        names = [name for name in group if _SYMBOL.match(name)]
+        common = [known for known in found if not set(known).isdisjoint(names)]
+        whole = list(dict.fromkeys((*(name for known in common for name in known), *names)))
+        found = [known for known in found if known not in common[1:]]
+        if common:
+            found[found.index(common[0])] = whole
+        else:
+            found.append(whole)
+    return found
 
 
 def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, Collection[str]], remarks: list[str]) -> list[str]:
