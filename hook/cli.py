@@ -49,6 +49,9 @@ COMMANDS = {
     "mcp": "mcp",
 }
 
+# what may be longer than a screen, and is printed at once
+_PAGED = frozenset(("check", "show", "review", "configs", "config", "spend", "marks", "trajectory", "replay", "look", "tool"))
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 done, 1 stopped by the policy, 2 wrong use or settings, 3 could not judge."""
@@ -85,6 +88,11 @@ def _run_command(arguments: Sequence[str]) -> int:
             import os
 
             os.environ["PATCH_TRIAGE_OUTPUT_COLOUR"] = options.color
+        if options.paged and sys.stdout.isatty():
+            from hook.commands import pager
+
+            with pager.paged(options):
+                return int(options.run(options))
         return int(options.run(options))
     except (WrongUse, config.WrongSetting) as wrong:
         complain(str(wrong))
@@ -121,7 +129,7 @@ def parser(named: Iterable[str] = ()) -> argparse.ArgumentParser:
     def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=what, description=what)
         add_repository(sub)
-        sub.set_defaults(run=run, parser=sub, whole=parser)
+        sub.set_defaults(run=run, parser=sub, whole=parser, paged=name in _PAGED)
         return sub
 
     modules = [COMMANDS[name] for name in named if name in COMMANDS] or COMMANDS.values()

@@ -153,7 +153,8 @@ def coloured(setting: str) -> bool:
     if setting == "auto":
         if os.environ.get("NO_COLOR"):
             return False
-        return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+        shown = sys.stdout.isatty() or os.environ.get("GIT_PAGER_IN_USE") == "true"
+        return bool(os.environ.get("FORCE_COLOR")) or (shown and os.environ.get("TERM") != "dumb")
     return setting == "always"
 
 

@@ -1,0 +1,69 @@
+"""The pager: what a command prints on a terminal goes through it, as git's output does (git-config(1), core.pager)."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from hook.commands import repository
+from hook.source.git import GitError
+
+# as git has them: `less` ends by itself where one screen holds all, keeps colours, and leaves the text on the screen
+_DEFAULTS = {"LESS": "FRX", "LV": "-c"}
+
+
+@contextlib.contextmanager
+def paged(options: argparse.Namespace) -> Iterator[None]:
+    """Send standard output through the person's pager, and wait until they have left it."""
+    command = chosen(options)
+    if not command:
+        yield
+        return
+    pager = subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, env=_DEFAULTS | os.environ)
+    assert pager.stdin is not None
+    sys.stdout.flush()
+    terminal = os.dup(1)
+    os.dup2(pager.stdin.fileno(), 1)
+    pager.stdin.close()
+    os.environ["GIT_PAGER_IN_USE"] = "true"
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    finally:
+        os.dup2(terminal, 1)  # the pager comes to the end of its input
+        _wait(pager)
+
+
+def chosen(options: argparse.Namespace) -> str:
+    """The pager: of GIT_PAGER, core.pager, PAGER, else less; empty where that is to be none or is not there."""
+    command = os.environ.get("GIT_PAGER")
+    if command is None:
+        with contextlib.suppress(GitError):  # the command itself says what is wrong
+            configured = repository(options).run("config", "--get", "core.pager", ok=(0, 1))
+            command = os.fsdecode(configured).strip() if configured else None
+    if command is None:
+        command = os.environ.get("PAGER", "less")
+    try:
+        program = shlex.split(command)[:1]
+    except ValueError:
+        return command  # sh says what is wrong with it
+    if not program or command == "cat" or ("=" not in program[0] and shutil.which(program[0]) is None):
+        return ""
+    return command
+
+
+def _wait(pager: subprocess.Popen[bytes]) -> None:
+    while True:
+        try:
+            pager.wait()
+            return
+        except KeyboardInterrupt:
+            continue  # it is the pager's: `less` stops searching

@@ -1,0 +1,71 @@
+"""The pager: which one, and that what a terminal shows has gone through it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pty
+import subprocess
+
+import pytest
+
+from hook.commands import pager
+from tests.small_kernel import PROGRAM, Kernel
+
+
+def on_a_terminal(kernel: Kernel, *args: str, **env: str) -> tuple[int, str]:
+    """The exit code, and what the terminal shows."""
+    master, slave = pty.openpty()
+    done = subprocess.run(
+        [str(PROGRAM), *args],
+        cwd=kernel.path,
+        env=kernel.env | {"TERM": "xterm"} | env,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        check=False,
+    )
+    os.close(slave)
+    shown = b""
+    try:
+        while piece := os.read(master, 1 << 16):
+            shown += piece
+    except OSError:  # Linux says so at the end of a terminal's output
+        pass
+    os.close(master)
+    return done.returncode, shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("env", "configured", "command"),
+    [
+        ({"GIT_PAGER": "sort", "PAGER": "head"}, "tail", "sort"),
+        ({"PAGER": "head"}, "tail -n 3", "tail -n 3"),
+        ({"PAGER": "head"}, "", "head"),
+        ({"PAGER": "A=1 head"}, "", "A=1 head"),
+        ({"GIT_PAGER": "cat"}, "tail", ""),
+        ({"GIT_PAGER": ""}, "tail", ""),
+        ({"PAGER": "no-such-program-is-there"}, "", ""),
+    ],
+)
+def test_the_pager_is_the_one_that_git_takes(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], configured: str, command: str
+) -> None:
+    for name in ("GIT_PAGER", "PAGER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    if configured:
+        kernel.git("config", "core.pager", configured)
+    assert pager.chosen(argparse.Namespace(repo=str(kernel.path))) == command
+
+
+def test_what_a_terminal_shows_goes_through_the_pager_in_colour(kernel: Kernel) -> None:
+    kernel.replace("mm/pool.c", "count >= POOL_MAX", "count > POOL_MAX - 2")
+    kernel.git("commit", "-qam", "mm/pool: keep one slot free")
+    kernel.git("config", "patchtriage.policy.block", "unjudged")
+    code, shown = on_a_terminal(kernel, "check", "HEAD", GIT_PAGER="sed 's/^/paged: /'")
+    assert code == 1 and shown.startswith("paged: \033[33mworth fuzzing (not proved")
+    assert on_a_terminal(kernel, "check", "HEAD", GIT_PAGER="head -n 0")[1] == ""  # who leaves it early has seen enough
+    assert "paged" not in kernel.triage("show", GIT_PAGER="sed 's/^/paged: /'")
+    assert on_a_terminal(kernel, "status", GIT_PAGER="sed 's/^/paged: /'")[1].startswith("0 records")
