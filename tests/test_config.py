@@ -10,6 +10,7 @@ import re
 import pytest
 
 from hook import config
+from hook.commands import settings as setting_command
 from hook.source import setting_layers
 from tests.small_kernel import Kernel
 
@@ -134,6 +135,28 @@ def test_config_tells_where_each_setting_came_from(kernel: Kernel) -> None:
     assert "policy.block: unjudged    # git config" in out
     assert "base.max_commits: 17    # environment variable PATCH_TRIAGE_BASE_MAX_COMMITS" in out
     assert "cache.enabled: true    # default" in out
+
+
+def test_what_people_set_comes_first_and_the_rest_is_sorted(kernel: Kernel) -> None:
+    kernel.git("config", "patchtriage.push.maxCommits", "7")
+    first, _, advanced = kernel.triage("config").partition("# advanced\n")
+    given = ["agent.background", "push.max_commits", "reach.background"]  # the environment of all tests sets two
+    assert [line.split(":")[0] for line in first.splitlines()] == [*setting_command._FIRST, *given]
+    names = [line.split(":")[0] for line in advanced.splitlines()]
+    assert names == sorted(set(config.BY_NAME) - {*setting_command._FIRST, *given})
+
+
+def test_a_first_file_has_ten_lines_and_changes_nothing(kernel: Kernel) -> None:
+    before = kernel.triage("config")
+    assert "written" in kernel.triage("config", "--init")
+    text = kernel.read("../home/.config/patch-triage.yaml")
+    assert len(text.splitlines()) == 10
+    given = {one.name: one.value for one in setting_layers.from_yaml(text.encode(), "f")}
+    assert tuple(given) == setting_command._FIRST
+    assert re.sub("#.*", "", kernel.triage("config")) == re.sub("#.*", "", before)
+    assert (
+        "is there already" in kernel.triage_both("config", "--init", ok=2)[1] and kernel.read("../home/.config/patch-triage.yaml") == text
+    )
 
 
 def test_an_unknown_variable_or_git_key_is_wrong_use(kernel: Kernel) -> None:

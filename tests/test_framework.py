@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ repos:
       - id: patch-triage-post-commit
       - id: patch-triage-post-rewrite
       - id: patch-triage-pre-push
+      - id: patch-triage-check
       - id: patch-triage-series
 """
 
@@ -36,7 +38,7 @@ def published(tmp_path: pathlib.Path) -> pathlib.Path:
     place.mkdir(parents=True)
     for name in (".pre-commit-hooks.yaml", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, place)
-    for folder in ("hook", "bin"):
+    for folder in ("hook", "bin", "docs"):
         shutil.copytree(PROJECT / folder, place / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     git = ["git", "-C", str(place), "-c", "user.name=x", "-c", "user.email=x@x"]
     subprocess.run([*git, "init", "-q"], check=True)
@@ -64,6 +66,9 @@ def test_an_installed_config_prints_the_verdict_and_makes_records(kernel: Kernel
     assert "Worth-Fuzzing: no" in kernel.git("log", "-1", "--format=%B")
     assert "WorthFuzzing: false" in kernel.note()
 
+    _, error = kernel.git_both("commit", "-q", "--allow-empty", "-m", "nothing")
+    assert re.findall("hook id: (.*)", error) == ["patch-triage", "patch-triage-post-commit"]  # the others have nothing to say
+    assert "no --from-ref and --to-ref" in framework(kernel, "run", "--hook-stage", "manual")
     kernel.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
     assert "Worth-Fuzzing: no" in kernel.git("log", "-1", "--format=%B")
     kernel.commit("mm/pool.c", "int a;\n", "fixup! doc")

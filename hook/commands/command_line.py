@@ -25,7 +25,7 @@ _EXAMPLES = {
         "completion bash > ~/.local/share/bash-completion/completions/patch-triage",
         'completion zsh > "${fpath[1]}/_patch-triage"',
     ),
-    "config": ("config", "config | grep agent"),
+    "config": ("config", "config --init"),
     "configs": ("configs HEAD --fragment", "configs --option NUMA_BALANCING"),
     "export": ("export github main..HEAD", "export syz-manager HEAD --vmlinux vmlinux --into manager.cfg"),
     "index": ("index", "index --rev v6.12 --jobs 4"),

@@ -56,6 +56,9 @@ def review(options: argparse.Namespace) -> int:
     if options.offline and options.wait:
         raise WrongUse("--offline and --wait exclude each other")
     options.series = options.series or _of_framework()
+    if not options.series:
+        print("nothing to judge: no --from-ref and --to-ref")
+        return DONE
     repo = repository(options)
     try:
         if ".." in options.series and not pathlib.Path(options.series).exists():
@@ -87,9 +90,14 @@ def review(options: argparse.Namespace) -> int:
 
 
 def _of_framework() -> str:
-    """The range that the pre-commit framework was given (its docs, "pre-commit run", --from-ref and --to-ref). Raises WrongUse."""
+    """The range that the pre-commit framework was given (its docs, "pre-commit run", --from-ref and --to-ref).
+
+    Empty where it runs all its hooks and was given none. Raises WrongUse where no framework runs.
+    """
     first, last = (os.environ.get(f"PRE_COMMIT_{name}_REF", "") for name in ("FROM", "TO"))
     if not first or not last:
+        if os.environ.get("PRE_COMMIT") == "1":
+            return ""
         raise WrongUse("review takes a range (main..topic), a mailbox, or - for standard input; under pre-commit --from-ref and --to-ref")
     return f"{first}..{last}"
 
