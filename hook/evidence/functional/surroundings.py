@@ -18,7 +18,7 @@ from hook.c.definitions import DefinitionKind, defined_names, scan
 from hook.c.tokens import macro_uses
 from hook.evidence.functional import common_headers
 from hook.evidence.functional.file_scope import METADATA
-from hook.evidence.functional.logs import logging_calls
+from hook.evidence.functional.logs import logging_calls, tracepoints
 from hook.kernel import own_headers
 from hook.kernel.kbuild import compiler_flags
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
@@ -272,7 +272,8 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
     def is_tracepoint(self, name: str) -> bool:
         """Whether `name` is a tracepoint (Documentation/trace/tracepoints.rst) that nothing in the tree puts a probe on.
 
-        A header defines it as one, and none as anything else; no file registers a probe for it, nor hands its name on or looks it up.
+        A header defines it as one that only records numbers, and none as anything else; no file registers a probe for it, nor hands its
+        name on or looks it up.
         """
         found = self._files_with(name)
         calls = self._files_with(f"trace_{name}")
@@ -280,7 +281,6 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         if found is None or calls is None or probes is None or max(map(len, (found, calls, probes))) > _MOST_FILES:
             return False
         spelled = re.escape(name.encode())
-        event = re.compile(rb"\b(?:TRACE_EVENT(?:_CONDITION|_FN)?\s*\(|DEFINE_EVENT\s*\(\s*\w+\s*,)\s*" + spelled + rb"\s*,")
         handed_on = re.compile(rb"\b\w*(?:trace|probe|tp|hook)\w*\s*\([^;{}]*\b" + spelled + rb'\b|"(?:[^"\n]*[/:])?' + spelled + b'"')
         registered = re.compile(rb"\bregister_trace_" + spelled + rb"\b")
         seen = False
@@ -290,7 +290,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
                 return False
             if f"trace_{name}".encode() in defined_names(read.data, path):
                 return False
-            is_event = path.endswith(".h") and event.search(read.data) is not None
+            is_event = path.endswith(".h") and tracepoints.only_records(own_headers.plain(read.data), name.encode())
             if not is_event and not _OTHER_PATHS.match(path) and handed_on.search(read.data):
                 return False
             seen = seen or is_event
