@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable
 
 from hook import lazy_re
@@ -13,6 +14,7 @@ from hook.evidence.functional.token_places import CONDITION, NAME, Tokens, closi
 
 METADATA = frozenset((b"MODULE_DESCRIPTION", b"MODULE_AUTHOR", b"MODULE_PARM_DESC"))
 _PLAIN_TEXT = lazy_re.compile(rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\nt])*"\Z')  # its escapes are those of one character that stays in the text
+_UNDEFINES, _INCLUDES = lazy_re.compile(rb"#[ \t]*undef\b"), lazy_re.compile(rb"#[ \t]*(?:include|import)\b")
 _ANY_HEADER = lazy_re.compile(rb"#include[ \t]*([<\"][^<>\"\s]+[>\"])")
 _SYSTEM_HEADER = lazy_re.compile(
     rb"#include[ \t]*<(?:linux|net|uapi|crypto|sound|drm|media|rdma|scsi|video|acpi|keys|misc)/[\w/.-]+\.h>\s*\Z"
@@ -106,6 +108,18 @@ def redundant_include(old: Tokens, new: Tokens, includes: Callable[[Iterable[str
             if token in changed and not includes(_beside(side, at, changed), included(token)):
                 return ""
     return headers[0]
+
+
+def is_text_of(name: bytes, *versions: bytes) -> bool:
+    """Whether each version of a file has a name once, as `static const char NAME[] = "…";`."""
+    form = re.compile(rb"(?m)^static const char " + re.escape(name) + rb'\[\] = "[^"\\\n]*";$')
+    return all(len(form.findall(data)) == 1 for data in versions)
+
+
+def undefines_before_an_include(data: bytes) -> bool:
+    """Whether a file undefines something before its last include: that may be what guards a header."""
+    first = _UNDEFINES.search(data)
+    return first is not None and _INCLUDES.search(data, first.end()) is not None
 
 
 def _beside(tokens: Tokens, at: int, changed: set[bytes]) -> list[str]:

@@ -8,7 +8,6 @@ which kind of segment, in their order; docs/evidence.md has what each leans on.
 from __future__ import annotations
 
 import functools
-import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -30,7 +29,6 @@ from hook.evidence.functional.normal_forms import spelled, unannotated, without_
 from hook.evidence.functional.token_places import STATEMENT_ENDS, Tokens, differing
 from hook.kernel import own_headers
 
-_UNDEFINES, _INCLUDES = lazy_re.compile(rb"#[ \t]*undef\b"), lazy_re.compile(rb"#[ \t]*(?:include|import)\b")
 # a rule that trusts what the kernel means by another name must add it here, or nobody asks whether the tree defines it anew
 TRUSTED_NAMES = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE
 _SPLICED_NAME = lazy_re.compile(rb"\w\\[ \t]*+\r?\n\w")
@@ -140,9 +138,8 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
         return (logging_calls.is_prefix(name) and name not in self.own_names) or self.tree.is_text(name.decode("ascii"))
 
     def is_array(self, name: bytes) -> bool:
-        """Whether both versions have a name once, as `static const char NAME[] = "…";`."""
-        form = re.compile(rb"(?m)^static const char " + re.escape(name) + rb'\[\] = "[^"\\\n]*";$')
-        return all(len(form.findall(side.data)) == 1 for side in (self.before, self.after)) and not self.tree.is_macro(name)
+        """Whether both versions have a name as a constant array that holds a string."""
+        return file_scope.is_text_of(name, self.before.data, self.after.data) and not self.tree.is_macro(name)
 
     def are_equal(self, pair: Pair) -> bool:
         """Whether two forms are the same but for braces around one statement."""
@@ -185,11 +182,11 @@ def prove(edits: Sequence[Edit], before: TranslationUnit, after: TranslationUnit
 
 
 def _called_otherwise(before: TranslationUnit, after: TranslationUnit) -> set[bytes]:
-    """The names that are called with other text in the two versions, of those that are no functions of both."""
+    """The names that are called with other text in the two versions, but for macros of both that only log."""
     old, new = ([segment.text for segment in side.segments] for side in (before, after))
-    only_old, only_new = ([text for text in side if text not in others] for side, others in ((old, set(new)), (new, set(old))))
-    return macro_uses.differing_calls(only_old, only_new) - (
-        logging_calls.own_loggers(before).keys() & logging_calls.own_loggers(after).keys()
+    loggers = logging_calls.own_loggers(before).keys() & logging_calls.own_loggers(after).keys()
+    return (
+        macro_uses.differing_calls([text for text in old if text not in set(new)], [text for text in new if text not in set(old)]) - loggers
     )
 
 
@@ -280,6 +277,17 @@ def log_call(segment: EditedSegment) -> Proof | None:
     if any(map(logging_calls.is_trace_call, differing(old, new))):
         return segment.proof(ChangeClass.TRACEPOINT_CALL, "only calls of tracepoints changed, and their arguments are plain values")
     return segment.proof(ChangeClass.LOG_CALL, "only logging calls changed; their arguments are plain values, or read as before")
+
+
+def declaration_order(segment: EditedSegment) -> Proof | None:
+    """Declarations of locals in another order. Not of anything but plain types and tags, nor an initialiser that is not a constant, nor
+    across anything else, nor where a name of them may be a macro.
+    """
+    old, new = segment.without_text
+    declared = local_variables.reordered(old, new)
+    if not declared or any(map(segment.tree.is_macro, declared)):
+        return None
+    return segment.proof(ChangeClass.DECLARATION, "only declarations of local variables changed places")
 
 
 def local_rename(segment: EditedSegment) -> Proof | None:
@@ -377,14 +385,9 @@ def redundant_include(segment: EditedSegment) -> Proof | None:
     guards a header.
     """
     header = file_scope.redundant_include(*_declared(segment), segment.tree.includes)
-    if not header or any(_undefines_before_an_include(side.data) for side in (segment.before, segment.after)):
+    if not header or any(file_scope.undefines_before_an_include(side.data) for side in (segment.before, segment.after)):
         return None
     return segment.proof(ChangeClass.INCLUDE, f"{header} is included by what the file includes beside it")
-
-
-def _undefines_before_an_include(data: bytes) -> bool:
-    first = _UNDEFINES.search(data)
-    return first is not None and _INCLUDES.search(data, first.end()) is not None
 
 
 _BETWEEN: tuple[Rule, ...] = (module_metadata, include_order, prototype_annotation, prototype, redundant_include)
@@ -392,6 +395,6 @@ RULES: Mapping[DefinitionKind | None, tuple[Rule, ...]] = {
     None: _BETWEEN,  # what stands between definitions
     DefinitionKind.MACRO: (macro_spelling,),
     DefinitionKind.VARIABLE: (spelling, annotation, zero_initialiser),
-    DefinitionKind.FUNCTION: (spelling, annotation, log_text, log_call, local_rename),
+    DefinitionKind.FUNCTION: (spelling, annotation, log_text, log_call, declaration_order, local_rename),
 }
 ADDED_OR_REMOVED: Mapping[DefinitionKind, tuple[Rule, ...]] = {DefinitionKind.MACRO: (unused_macro,)}

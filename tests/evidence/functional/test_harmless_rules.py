@@ -201,3 +201,36 @@ def test_harmless_edits_together_are_harmless_and_one_effect_among_them_is_not(
     edits = [*edits, *([effective] if effective else [])]
     before, after = (HEAD + "".join(function(edit[side], f"f{at}") for at, edit in enumerate(edits)) for side in (0, 1))
     assert bool(proved(before, after)) is (effective is None)
+
+
+def test_declarations_of_locals_in_another_order() -> None:
+    def lines(*declarations: str) -> str:
+        return "".join(f"{declaration};\n\t" for declaration in declarations) + "enter(b);"
+
+    long, flag, page, pte = "unsigned long long k = 4", "bool late, done = true", "struct page *first, **last = NULL", "pte_t pteval"
+    for old, new in (((flag, page), (page, flag)), ((pte, page, flag), (flag, pte, page)), ((long, pte), (pte, long))):
+        harmless(f"-{lines(*old)}", f"+{lines(*new)}", Class.DECLARATION)
+    for other in (
+        "int k = n",
+        "int k = next()",
+        "int k[4]",
+        "static int k",
+        "volatile int k",
+        "struct page one = { 0 }",
+        "box k",
+        "typeof(n) k",
+        "int (*k)(void)",
+        "int far",
+        "far_t k = far",
+        "int pte_t",
+        "char *text __free(kfree) = NULL",
+        "k = 4",
+        "k * n",
+        "return",
+        "DEFINE_BOX(k)",
+    ):
+        not_harmless(f"-{lines(pte, other, page)}", f"+{lines(other, pte, page)}")
+    not_harmless(f"-struct {{ {flag}; {pte}; }} one;", f"+struct {{ {pte}; {flag}; }} one;")
+    not_harmless(f"-{flag};\n\tenter(b);\n\t{pte};", f"+{pte};\n\tenter(b);\n\t{flag};")
+    not_harmless(f"-{flag};\n#ifdef X\n\t{pte};\n#endif", f"+#ifdef X\n\t{pte};\n#endif\n\t{flag};")
+    not_harmless(f"-{flag};\n\tif (n) {{\n\t\t{pte};\n\t}}", f"+{pte};\n\tif (n) {{\n\t\t{flag};\n\t}}")
