@@ -78,7 +78,7 @@ def lookalikes(tree: pathlib.Path) -> dict[str, set[str]]:
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         print((__doc__ or "").strip())
         return 2
     tree = pathlib.Path(sys.argv[1])

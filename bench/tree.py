@@ -24,7 +24,7 @@ def run(*argv: str, cwd: pathlib.Path) -> None:
 
 
 def main() -> int:
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
         print((__doc__ or "").strip())
         return 2
     place, name = pathlib.Path(sys.argv[1]).absolute(), sys.argv[2] if sys.argv[2:] else PACKAGE
