@@ -146,13 +146,13 @@ def item(
 def _defined(source: Source, path: str, arch: str) -> frozenset[str]:
     """The functions that a file defines, by the names that they have in a built kernel."""
     from hook.c import definitions
-    from hook.evidence.focus import changed_functions
+    from hook.evidence.focus.symbol_names import symbol
 
     file = source.file(path)
     if file is None or file.data is None:
         return frozenset()
     found = definitions.definitions(file.data, path).definitions
-    return frozenset(changed_functions.symbol(one.name, arch) for one in found if one.kind is definitions.DefinitionKind.FUNCTION)
+    return frozenset(symbol(one.name, arch, source) for one in found if one.kind is definitions.DefinitionKind.FUNCTION)
 
 
 def _is_instrumented(source: Source, path: str, arch: str) -> bool:

@@ -28,7 +28,6 @@ _NO_COVERAGE = lazy_re.compile(
     # asm/idtentry.h: the body is the noinstr function itself, or always inlined into it
     rb"|\bDEFINE_(?:IDTENTRY(?!_IRQ|_SYSVEC)|FREDENTRY)\w*\("
 )
-_SYSTEM_CALL = lazy_re.compile(r"(?:compat_)?sys_\w+\Z")
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -149,21 +148,6 @@ def _first_of_each_name(functions: Sequence[_Named]) -> list[_Named]:
     """Each name once, as it is first defined, at the place where it is last."""
     by_name = {function.name: function for function in reversed(functions)}
     return list(by_name.values())[::-1]
-
-
-def is_system_call(name: str) -> bool:
-    """Whether a function is the entry of a system call."""
-    return _SYSTEM_CALL.match(name) is not None
-
-
-def symbol(name: str, target_arch: str) -> str:
-    """The name under which a function stands in the built kernel's symbol table."""
-    if not _SYSTEM_CALL.match(name):
-        return name
-    prefix = {"x86_64": "__x64_", "i386": "__ia32_", "arm64": "__arm64_", "s390": "__s390x_", "riscv": "__riscv_"}.get(target_arch, "")
-    if name.startswith("compat_sys_") and target_arch == "x86_64":
-        return f"__ia32_{name}"
-    return prefix + name
 
 
 def _changed(edits: Iterable[Edit], after: TranslationUnit, nodes: dict[str, Node]) -> Iterator[Changed]:

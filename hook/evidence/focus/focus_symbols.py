@@ -17,6 +17,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.evidence.focus import changed_functions
 from hook.evidence.focus.changed_functions import Aim, FileFunctions, Offered
 from hook.evidence.focus.kcov import uncovered
+from hook.evidence.focus.symbol_names import is_system_call, symbol
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.source.indexing.ubiquitous_names import is_ubiquitous
 from hook.source.tree import Source
@@ -67,7 +68,7 @@ def find(
     paths: dict[str, str] = {}
     for group in _groups(aims, files, source, srcarch):
         for aim in group:
-            name = changed_functions.symbol(aim.name, target_arch)
+            name = symbol(aim.name, target_arch, source)
             if len(symbols) + len(via) >= most + _MOST_VIA:
                 break  # no more are shown
             paths[name] = aim.path
@@ -80,7 +81,7 @@ def find(
             break
     callers: list[Callers] = []
     for name, fact in _few_callers(aims, source, srcarch, uncovered_files, callers):
-        shown = changed_functions.symbol(name, target_arch)
+        shown = symbol(name, target_arch, source)
         if shown not in symbols and shown not in via:
             via[shown] = None
             paths[shown] = fact.place.path
@@ -88,8 +89,8 @@ def find(
     return Focus(
         tuple(symbols)[:most],
         (*tuple(symbols)[most:], *via)[:_MOST_VIA],
-        tuple(_together(aims, list(symbols)[:most], target_arch)),
-        tuple(changed_functions.symbol(function.name, target_arch) for function in changed)[:_MOST_CHANGED],
+        tuple(_together(aims, list(symbols)[:most], target_arch, source)),
+        tuple(symbol(function.name, target_arch, source) for function in changed)[:_MOST_CHANGED],
         tuple(facts),
         tuple(callers),
         paths,
@@ -97,10 +98,10 @@ def find(
     )
 
 
-def _together(aims: Iterable[Aim], symbols: Sequence[str], target_arch: str) -> Iterator[tuple[str, ...]]:
+def _together(aims: Iterable[Aim], symbols: Sequence[str], target_arch: str, source: Source) -> Iterator[tuple[str, ...]]:
     """Each symbol that may be inlined all the same, with its nearest callers that are symbols too."""
     for aim in aims:
-        callers = [name for caller in aim.may_be_in if (name := changed_functions.symbol(caller, target_arch)) in symbols]
+        callers = [name for caller in aim.may_be_in if (name := symbol(caller, target_arch, source)) in symbols]
         if callers and aim.name in symbols:
             yield (aim.name, *callers)
 
@@ -173,7 +174,7 @@ def _few_callers(
         found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
         of_target = [use for use in found.items if in_kernel(use.path, srcarch, NO_KERNEL_CODE)]
         uses = [use for use in of_target if use.kind is FunctionUseKind.CALL]
-        if not found.cut and not changed_functions.is_system_call(aim.name):
+        if not found.cut and not is_system_call(aim.name):
             known.append(Callers(aim.name, tuple(use for use in of_target if use.user != aim.name)))
         names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))
         if found.cut or len(names) > _FEW_CALLERS:
@@ -217,24 +218,24 @@ class Hit(msgspec.Struct, frozen=True):
 
 def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
     """Whether a fuzzer can be aimed at the function that the file at `path` defines as `name`. Yes where the file cannot be read."""
-    symbol = changed_functions.symbol(name, target_arch)
+    symbol_name = symbol(name, target_arch, source)
     file = source.file(path)
     if file is None or file.data is None:
-        return Hit(symbol)
+        return Hit(symbol_name)
     uncovered_files: dict[str, Fact | None] = {}
     if fact := _uncovered(path, source, uncovered_files):
-        return Hit(symbol, fact)
+        return Hit(symbol_name, fact)
     if not path.endswith((".c", ".h")):
-        return Hit(symbol)
+        return Hit(symbol_name)
     kept = changed_functions.kept(name, path, translation_unit.of_text(file.data))
     if kept is None:
-        return Hit(symbol)
+        return Hit(symbol_name)
     if kept.inlined:
         why = "an inline function" if kept.inlined == "inline" else f"most likely inlined by the compiler ({kept.inlined})"
-        instead = (changed_functions.symbol(aim.name, target_arch) for aim in kept.aims if _why_not(aim, source, uncovered_files) is None)
-        return Hit(symbol, Fact(f"{name} is {why}", Place(path, kept.line, file.oid)), tuple(instead))
+        instead = (symbol(aim.name, target_arch, source) for aim in kept.aims if _why_not(aim, source, uncovered_files) is None)
+        return Hit(symbol_name, Fact(f"{name} is {why}", Place(path, kept.line, file.oid)), tuple(instead))
     if not kept.instrumented:
-        return Hit(symbol, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, file.oid)))
+        return Hit(symbol_name, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, file.oid)))
     if is_ubiquitous(source, path, name):
-        return Hit(symbol, Fact(f"nearly every program runs {name}", Place(path, kept.line, file.oid)))
-    return Hit(symbol)
+        return Hit(symbol_name, Fact(f"nearly every program runs {name}", Place(path, kept.line, file.oid)))
+    return Hit(symbol_name)

@@ -201,19 +201,6 @@ def test_new_and_removed_functions() -> None:
     assert {one.name for one in changed_functions.of_file("mm/x.c", b"", BEFORE.encode()).changed} >= {"entry", "leaf", "sys_thing"}
 
 
-@pytest.mark.parametrize(
-    ("name", "arch", "expected"),
-    [
-        ("sys_mbind", "x86_64", "__x64_sys_mbind"),
-        ("sys_mbind", "arm64", "__arm64_sys_mbind"),
-        ("compat_sys_ioctl", "x86_64", "__ia32_compat_sys_ioctl"),
-        ("vma_policy_mof", "x86_64", "vma_policy_mof"),
-    ],
-)
-def test_a_system_call_is_named_as_in_the_symbol_table(name: str, arch: str, expected: str) -> None:
-    assert changed_functions.symbol(name, arch) == expected
-
-
 def verdict(kernel: Kernel, *args: str) -> dict[str, object]:
     import json
 
