@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+import re
+import shutil
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -13,7 +16,9 @@ from tests.small_kernel import Kernel
 
 JOBS = pathlib.Path(__file__).parent.parent / "docs/ci"
 GITHUB: dict[Any, Any] = yaml.safe_load((JOBS / "github.yml").read_text())
-GITLAB: dict[Any, Any] = yaml.safe_load((JOBS / "gitlab.yml").read_text())
+ACTION: dict[Any, Any] = yaml.safe_load((JOBS / "action.yml").read_text())
+SPEC, _, TEMPLATE = (JOBS / "gitlab.yml").read_text().partition("\n---\n")
+INPUTS: dict[str, dict[str, Any]] = yaml.safe_load(SPEC)["spec"]["inputs"]
 
 
 @pytest.fixture
@@ -39,30 +44,53 @@ def run(kernel: Kernel, script: str, **env: str) -> subprocess.CompletedProcess[
 def test_githubs_job_may_only_read_and_keeps_to_what_forks_can_do() -> None:
     assert GITHUB["permissions"] == {"contents": "read"} and GITHUB[True] == "pull_request"
     (job,) = GITHUB["jobs"].values()
-    assert "permissions" not in job and "secrets." not in (JOBS / "github.yml").read_text()
-    assert [step["with"]["persist-credentials"] for step in job["steps"] if "checkout" in step.get("uses", "")] == [False]
+    assert "permissions" not in job and [step["uses"].partition("@")[0] for step in job["steps"]] == ["OWNER/patch-triage/docs/ci"]
+    assert not any("secrets." in (JOBS / name).read_text() for name in ("github.yml", "action.yml"))
+    steps = ACTION["runs"]["steps"]
+    assert [step["with"]["persist-credentials"] for step in steps if "checkout" in step.get("uses", "")] == [False]
+    assert all(re.search(r"@[0-9a-f]{40}\Z", step["uses"]) for step in steps if "uses" in step)
     # what a stranger can write (titles, branches) never stands in a script
-    assert not any("${{" in step.get("run", "") for step in job["steps"])
+    assert not any("${{" in step.get("run", "") for step in steps)
+    (install,) = (step for step in steps if step.get("name") == "install")
+    assert install["env"]["PROGRAM"] == "${{ github.action_path }}/../.." and (JOBS / "../../pyproject.toml").exists()
+
+
+def test_who_looks_for_holes_in_actions_finds_none(tmp_path: pathlib.Path) -> None:
+    for name, place in (("github.yml", ".github/workflows"), ("action.yml", "docs/ci")):
+        (tmp_path / place).mkdir(parents=True)
+        shutil.copy(JOBS / name, tmp_path / place)
+    program = pathlib.Path(sys.executable).parent / "zizmor"
+    done = subprocess.run([program, "--offline", "--persona=pedantic", tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "No findings to report. Good job!"), done.stdout + done.stderr
+    if actionlint := shutil.which("actionlint"):
+        subprocess.run([actionlint, tmp_path / ".github/workflows/github.yml"], check=True)
 
 
 def test_githubs_job_judges_the_commits_of_the_request(request_of_two: Kernel, tmp_path: pathlib.Path) -> None:
     clone = cloned(request_of_two, tmp_path / "clone", 3)
-    (job,) = GITHUB["jobs"].values()
-    script = next(step["run"] for step in job["steps"] if step.get("name") == "judge")
-    env = {"COMMITS": "2", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")} | {name: "x" for name in job["env"] if name != "COMMITS"}
-    done = run(clone, script, **env)
+    depth, judge = (
+        next(step["run"] for step in ACTION["runs"]["steps"] if name in (step.get("id"), step.get("name"))) for name in ("range", "judge")
+    )
+    env = {"COMMITS": "2", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    run(clone, depth, **env)
+    assert (tmp_path / "output").read_text() == "depth=3\n"
+    env["PATCH_TRIAGE_POLICY_BLOCK"] = ACTION["inputs"]["policy"]["default"]
+    done = run(clone, judge, **env)
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("::warning file=mm/pool.c,line=32")
     assert "2 patches: 0 worth fuzzing, 1 open, 1 not" in done.stdout and "keep one slot free" in (tmp_path / "summary.md").read_text()
     assert "<!DOCTYPE html>" in clone.read("review.html")
-    stopped = run(clone, script, PATCH_TRIAGE_POLICY_BLOCK="unjudged", **env)
+    stopped = run(clone, judge, **env | {"PATCH_TRIAGE_POLICY_BLOCK": "unjudged"})
     assert stopped.returncode == 1 and "stopped by policy.block: unjudged" in stopped.stderr
-    assert run(clone, script, PATCH_TRIAGE_POLICY_BLOCK="unjudged", **env | {"COMMITS": "1"}).returncode == 0
+    assert run(clone, judge, **env | {"PATCH_TRIAGE_POLICY_BLOCK": "unjudged", "COMMITS": "1"}).returncode == 0
 
 
 def test_gitlabs_job_judges_the_commits_of_the_request(request_of_two: Kernel, tmp_path: pathlib.Path) -> None:
-    (job,) = GITLAB.values()
+    given = {name: value.get("default", "x") for name, value in INPUTS.items()}
+    (job,) = yaml.safe_load(re.sub(r"\$\[\[ inputs\.(\w+) \]\]", lambda name: given[name[1]], TEMPLATE)).values()
     clone = cloned(request_of_two, tmp_path / "clone", int(job["variables"]["GIT_DEPTH"]))
-    env = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": clone.head("HEAD~2"), "CI_COMMIT_SHA": clone.head(), **job["variables"]}
+    env = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": clone.head("HEAD~2"), "CI_COMMIT_SHA": clone.head()} | {
+        name: str(value) for name, value in job["variables"].items()
+    }
     done = run(clone, job["script"][-1], **env)
     assert (done.returncode, done.stderr) == (0, "") and "2 patches: 0 worth fuzzing, 1 open, 1 not" in done.stdout
     assert [place for place in job["artifacts"]["paths"] if not (clone.path / place).exists()] == []

