@@ -5,7 +5,9 @@ Nothing is imported here that not every command needs: `--version` and the hooks
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 import sys
 
 from hook import __version__
@@ -14,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Sequence
+    from typing import NoReturn
 
 _VERSION = f"patch-triage {__version__}"
 # after so many the collector looks for circles: most of what a judgement makes lives to its end, and Python's 700 cost 7% of its time
@@ -53,6 +56,23 @@ COMMANDS = {
 _PAGED = frozenset(("check", "show", "review", "configs", "config", "spend", "marks", "trajectory", "replay", "look", "tool"))
 
 
+def run() -> NoReturn:
+    """Run the program and end its process, without taking apart what it has loaded: that would take longer than a question to git."""
+    code = main()
+    if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
+        sys.exit(code)  # which waits for them
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # whoever read our output has enough
+    except OSError as wrong:
+        print(f"patch-triage: the output could not be written: {wrong.strerror}", file=sys.stderr)
+        code = max(code, 3)
+    atexit._run_exitfuncs()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 done, 1 stopped by the policy, 2 wrong use or settings, 3 could not judge."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -61,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments == ["--version"]:
             print(_VERSION)
             return 0
+        _load_msgspec()
         if arguments[:1] == ["hook"] and arguments[1:]:
+            _hear_interrupts(arguments[1])
             from hook.stages import dispatch
 
             return dispatch.run(arguments[1:])
@@ -69,6 +91,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("patch-triage: interrupted", file=sys.stderr)
         return 130
+
+
+def _load_msgspec() -> None:
+    """Load msgspec without `typing_extensions`, for which it looks and does well without: it takes as long to load as Python to start."""
+    if "typing_extensions" not in sys.modules:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+        try:
+            import msgspec  # noqa: F401
+        finally:
+            del sys.modules["typing_extensions"]
+
+
+def _hear_interrupts(stage: str) -> None:
+    """Let Ctrl-C end a hook with one line, from here on: while Python starts, our hooks ignore it, since it would print a traceback.
+
+    So would an exception that comes anywhere: only pre-push, which may have to stop the push, needs it as one.
+    """
+    import signal
+
+    def end(number: int, frame: object) -> NoReturn:
+        os.write(2, b"patch-triage: interrupted; `patch-triage check` tells the verdict later\n")
+        os._exit(0)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler if stage == "pre-push" else end)
 
 
 def _run_command(arguments: Sequence[str]) -> int:
@@ -85,8 +131,6 @@ def _run_command(arguments: Sequence[str]) -> int:
         if unknown:
             options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         if options.color:
-            import os
-
             os.environ["PATCH_TRIAGE_OUTPUT_COLOUR"] = options.color
         if options.paged and sys.stdout.isatty():
             from hook.commands import pager
@@ -101,8 +145,6 @@ def _run_command(arguments: Sequence[str]) -> int:
         complain(str(wrong))
         return NOT_JUDGED
     except BrokenPipeError:
-        import os
-
         # whoever read our output has enough; say nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
