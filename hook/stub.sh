@@ -61,6 +61,9 @@ if [ -e "$hooks/post-commit.$resting" ] || [ -e "$hooks/prepare-commit-msg.$rest
 fi
 
 case $stage in
+pre-commit)
+	# Nobody waits for a verdict before the message is written: post-commit says it, so that a commit starts Python once and prints one line.
+	exit 0 ;;
 pre-push) ;;
 post-rewrite)
 	# a rebase tells all its commits at its end; an amend within it is a step
@@ -82,9 +85,6 @@ post-applypatch)
 	fi
 	[ "$stage" != post-commit ] && [ -f "$dir/MERGE_HEAD" ] && exit 0 ;;
 esac
-# `commit -a` and `commit FILE` without an editor: only the locked index holds git's new objects, which a `git gc --prune=now` does not see.
-# Nobody waits for a verdict before the message: post-commit says it.
-case $stage,$GIT_EDITOR,$GIT_INDEX_FILE in pre-commit,:,*.lock) exit 0 ;; esac
 [ "$(git config --type=bool --get patchtriage.enabled 2>/dev/null)" = false ] && exit 0
 
 if [ "$stage" = prepare-commit-msg ]; then
@@ -96,13 +96,13 @@ fi
 
 gone() {
 	# once for a command of the person's: a commit ends with post-commit
-	case $stage,$1 in pre-commit,* | *-msg,* | post-rewrite,amend) exit 0 ;; esac
+	case $stage,$1 in *-msg,* | post-rewrite,amend) exit 0 ;; esac
 	if [ -e "$kept" ]; then out="mv '$kept' '$0'"; else out="rm '$0'"; fi
 	echo "patch-triage: no verdict: $program is gone; install the package again, or take this hook out: $out" >&2
 	exit 0
 }
 [ -x "$program" ] || gone "$1"
-trap : INT # Ctrl-C ends the program; the rest is for git to decide
+trap '' INT # Ctrl-C ends the program as soon as that can say so; the rest is for git to decide
 call "$program" hook "$stage" -- "$@"
 case $stage,$? in
 pre-push,10) exit 1 ;; # the policy that the person set: nothing else of ours stops anything,

@@ -205,7 +205,7 @@ def judge_commits(
     `ids` are their ChangeIds, where the caller has them already.
     """
     known: Mapping[str, str] = {}
-    if use_cache and settings.cache.enabled:
+    if use_cache and settings.cache.enabled and len(commits) > 1:  # of one, git tells both at once
         known = patch.change_ids(repo, commits) if ids is None else ids
     for oid in commits:
         try:
@@ -220,6 +220,12 @@ def judge_commits(
             yield NotJudged(oid, str(nothing), failed=False, unknown=isinstance(nothing, UnknownMerge))
         except CannotJudge as wrong:
             yield NotJudged(oid, str(wrong), failed=True)
+
+
+def hand_in(repo: Repository, judged: Sequence[Judged], settings: Settings) -> bool:
+    """Queue the verdicts of commits for a process that nobody waits for; False where `keep` is to be called, as it may say something."""
+    no_trajectory = all(one.trajectory is None for one in judged)
+    return no_trajectory and store.hand_in(repo, settings, [one.verdict for one in judged if one.verdict.commit])
 
 
 def keep(repo: Repository, judged: Sequence[Judged], settings: Settings, carried: Mapping[str, store.Documents] | None = None) -> list[str]:

@@ -48,7 +48,7 @@ _STATE_BYTES = 4096
 
 
 def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> list[str]:
-    """Queue what is still to be found out about commits, and see that somebody works on it.
+    """Queue what is still to be found out about commits; `resume` sees that somebody works on it.
 
     Returns what a person should know, a line each: there is none but where something is wrong.
     """
@@ -61,9 +61,8 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
                 pending.add(repo, verdict.commit, verdict.change_id, need, rest_seconds)
             elif verdict.commit and verdict.state is not State.PENDING and verdict.decided_by is not DecidedBy.DEFAULT:
                 pending.drop(repo, verdict.commit)
-        resume(repo, settings)
     except OSError as wrong:
-        return [f"the question waits for the push, the worker cannot be started: {wrong.strerror or wrong}"]
+        return [f"the question waits for the push, it cannot be queued: {wrong.strerror or wrong}"]
     return []
 
 

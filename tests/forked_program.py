@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import os
@@ -140,6 +141,8 @@ def _become(connection: socket.socket) -> None:
         name, _, value = entry.partition("=")
         os.environ[name] = value
     time.tzset()
+    if behind := os.environ.get("BEHIND"):
+        fcntl.flock(os.open(behind, os.O_RDONLY), fcntl.LOCK_SH)  # what is left behind has it too
     os.chdir(cwd)
     os.umask(int(umask))
     sys.argv = ["patch-triage", *rest[: int(count)]]

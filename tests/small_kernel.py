@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 import shutil
@@ -87,10 +88,16 @@ class Kernel:
     def _run(self, argv: list[str], data: str | bytes, ok: int | None, env: dict[str, str]) -> tuple[str, str]:
         raw = data.encode() if isinstance(data, str) else data
         done: forked_program.Done | subprocess.CompletedProcess[bytes]
-        if argv[0] == str(PROGRAM) and forked_program.can_run(self.env | env):
-            done = forked_program.run(argv[1:], self.path, self.env | env, raw)
-        else:
-            done = subprocess.run(argv, cwd=self.path, env=self.env | env, input=raw, capture_output=True, check=False)
+        behind = self.path.parent / "behind"  # what a hook leaves behind has a lock on it until it has ended
+        env = self.env | env | {"BEHIND": str(behind)}
+        with behind.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            if argv[0] == str(PROGRAM) and forked_program.can_run(env):
+                done = forked_program.run(argv[1:], self.path, env, raw)
+            else:
+                done = subprocess.run(argv, cwd=self.path, env=env, input=raw, capture_output=True, check=False, pass_fds=(held.fileno(),))
+        with behind.open("w") as ended:
+            fcntl.flock(ended, fcntl.LOCK_EX)
         out, error = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
         assert ok is None or done.returncode == ok, f"{argv} ended with {done.returncode}\n{out}\n{error}"
         assert "Traceback" not in error, error

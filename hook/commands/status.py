@@ -54,11 +54,11 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _write_queued(repo: Repository, settings: Settings) -> None:
-    from hook.record import note, queue
+    from hook.record import note, queue, store
     from hook.record.lock import Locked
 
     try:
-        written = queue.flush(repo, settings.record.lock_seconds)
+        written = store.write_queued(repo, settings)
         if written:
             print(f"{written} queued {'record' if written == 1 else 'records'} written")
     except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:

@@ -80,6 +80,14 @@ def update(repo: Repository, changes: Mapping[str, Change], seconds: float) -> N
                 time.sleep(random.uniform(0.01, 0.05))
 
 
+def is_free(repo: Repository) -> bool:
+    """Whether no other git holds the notes, and there is room to write one. Raises OSError where there is not."""
+    ref = repo.common_dir / REF
+    for place in (repo.state_dir / "notes", ref):
+        own_files.spare(place)
+    return not ref.with_name(f"{ref.name}.lock").exists()
+
+
 def _why(repo: Repository, error: str) -> str:
     path = repo.common_dir / f"{REF}.lock"
     if path.exists():
@@ -91,7 +99,8 @@ def _swap(repo: Repository, changes: Mapping[str, Change], handle: int) -> None:
     with Objects(repo, _MAX_NOTE_BYTES) as objects:
         tip = objects.read(REF)
         old = tip.oid if tip else ""
-        places = _Places(objects, repo.object_format, _root(objects) if tip else "")
+        root = _root(objects) if tip else ""
+        places = _Places(objects, repo.object_format, root)
         present = {commit: places.find(commit) for commit in changes}
         texts = {}
         for commit, change in changes.items():
@@ -101,7 +110,7 @@ def _swap(repo: Repository, changes: Mapping[str, Change], handle: int) -> None:
         for commit, blob in blobs.items():
             places.put(commit, present[commit], blob if texts[commit] else "")
         tree = places.write(repo)
-    if tip and _root_of(repo, old) == tree:
+    if root == tree:
         return
     commit = _commit(repo, tree, old)
     ref_lock = repo.common_dir / f"{REF}.lock"
@@ -112,10 +121,6 @@ def _swap(repo: Repository, changes: Mapping[str, Change], handle: int) -> None:
 def _root(objects: Objects) -> str:
     found = objects.read(f"{REF}^{{tree}}")
     return found.oid if found else ""
-
-
-def _root_of(repo: Repository, commit: str) -> str:
-    return repo.run("rev-parse", f"{commit}^{{tree}}").decode().strip()
 
 
 def _commit(repo: Repository, tree: str, parent: str) -> str:

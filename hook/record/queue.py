@@ -1,10 +1,13 @@
-"""The queue: records that could not be written yet, one file a commit in the common git directory."""
+"""The queue: records that are not written yet, one file a commit in the common git directory.
+
+A commit leaves its record here, and a process that nobody waits for writes the note; so does the next call of ours, where that was killed.
+"""
 
 from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hook import lazy_re
@@ -18,10 +21,19 @@ _COMMIT = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 def add(repo: Repository, commit: str, documents: Sequence[Mapping[str, Any]]) -> None:
     """Queue documents for `commit`. Raises OSError where that cannot be written."""
-    waiting: Sequence[Mapping[str, Any]] = dict(pending(repo)).get(commit, ())
+    path = _directory(repo) / f"{commit}.yaml"
+    waiting: Sequence[Mapping[str, Any]] = _documents(path)
     for one in documents:
         waiting = document.with_document(waiting, one)
-    own_files.write(_directory(repo) / f"{commit}.yaml", document.dump(waiting).encode())
+    own_files.write(path, document.dump_fast(waiting).encode())
+
+
+def is_empty(repo: Repository) -> bool:
+    """Whether nothing waits, at the price of one look into a directory."""
+    try:
+        return not any(name.endswith(".yaml") and not name.startswith(".") for name in os.listdir(_directory(repo)))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
 
 
 def pending(repo: Repository) -> list[tuple[str, tuple[Mapping[str, Any], ...]]]:
@@ -34,33 +46,37 @@ def pending(repo: Repository) -> list[tuple[str, tuple[Mapping[str, Any], ...]]]
     for name in names:
         if name.endswith(".yaml") and not name.startswith("."):
             path = _directory(repo) / name
-            data = own_files.read(path, _MOST_BYTES)
-            if data is None:
-                continue  # another process has just written it
-            documents, _ = document.load(data.decode("utf-8", "replace"))
-            if documents and _COMMIT.match(path.stem):
+            if documents := _documents(path):
                 found.append((path.stem, documents))
-            else:
-                own_files.put_aside(path, "holds no record")
     return found
 
 
-def flush(repo: Repository, seconds: float) -> int:
-    """Write what waits into the notes; how many commits that were. Raises what note.update raises, and then everything still waits."""
+def _documents(path: pathlib.Path) -> tuple[dict[str, Any], ...]:
+    """What a file of the queue holds; nothing where there is none, or another process has just written it."""
+    data = own_files.read(path, _MOST_BYTES)
+    if data is None:
+        return ()
+    documents, _ = document.load(data.decode("utf-8", "replace"))
+    if documents and _COMMIT.match(path.stem):
+        return documents
+    own_files.put_aside(path, "holds no record")
+    return ()
+
+
+def flush(repo: Repository, seconds: float, adding: Callable[[Sequence[Mapping[str, Any]]], note.Change]) -> int:
+    """Write what waits into the notes, as `adding` adds documents to one; how many commits that were.
+
+    Raises what note.update raises, and then everything still waits.
+    """
     waiting = pending(repo)
     if not waiting:
         return 0
 
-    def adding(new: Sequence[Mapping[str, Any]]) -> note.Change:
-        def change(text: str) -> str:
-            documents: Sequence[Mapping[str, Any]] = document.load(text)[0]
-            for one in new:
-                documents = document.with_document(documents, one)
-            return document.dump(documents)
+    def unless_written(commit: str, change: note.Change) -> note.Change:
+        # under the lock: another process may have written it meanwhile, and something newer after it
+        return lambda text: change(text) if (_directory(repo) / f"{commit}.yaml").exists() else text
 
-        return change
-
-    note.update(repo, {commit: adding(new) for commit, new in waiting}, seconds)
+    note.update(repo, {commit: unless_written(commit, adding(new)) for commit, new in waiting}, seconds)
     for commit, _ in waiting:
         (_directory(repo) / f"{commit}.yaml").unlink(missing_ok=True)
     return len(waiting)

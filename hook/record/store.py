@@ -41,7 +41,7 @@ def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Map
     formats = settings.record.format
     if "note" in formats:
         try:
-            queue.flush(repo, settings.record.lock_seconds)
+            write_queued(repo, settings)
             note.update(repo, {commit: _adding(new) for commit, new in changes.items()}, settings.record.lock_seconds)
         except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
             said.append(_queued(repo, changes, wrong))
@@ -52,6 +52,34 @@ def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Map
         except OSError as wrong:
             said.append(f"not recorded in a file: {wrong.strerror or wrong}; `record.directory` names another place")
     return said
+
+
+def is_free(repo: Repository) -> bool:
+    """Whether nothing is known to stand in the way of a record, such as little room or a lock of another git."""
+    try:
+        return note.is_free(repo)
+    except OSError:
+        return False
+
+
+def hand_in(repo: Repository, settings: Settings, verdicts: Sequence[Verdict]) -> bool:
+    """Queue verdicts for a `write_queued` that nobody waits for. False, with nothing done, where `keep` may have something to say.
+
+    That is where a record may fail, where an earlier one still waits, or where records are kept elsewhere too.
+    """
+    try:
+        if settings.record.format != ("note",) or not note.is_free(repo) or not queue.is_empty(repo):
+            return False
+        for verdict in verdicts:
+            queue.add(repo, verdict.commit, [to_document(verdict)])
+    except OSError:
+        return False
+    return True
+
+
+def write_queued(repo: Repository, settings: Settings) -> int:
+    """Write what is queued into the notes; how many commits that were. Raises what note.update raises; then everything still waits."""
+    return queue.flush(repo, settings.record.lock_seconds, _adding)
 
 
 def replace_lesser(repo: Repository, settings: Settings, verdict: Verdict) -> list[str]:
@@ -65,7 +93,7 @@ def replace_lesser(repo: Repository, settings: Settings, verdict: Verdict) -> li
 def read(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[str, Recorded]:
     """What is recorded of commits, given each commit's present ChangeId (empty where it has none). A note outranks a file."""
     texts = note.read(repo, list(ids))
-    waiting = dict(queue.pending(repo)) if queue.pending(repo) else {}
+    waiting = dict(queue.pending(repo))
     found = {}
     for commit, change_id in ids.items():
         documents: Documents
@@ -99,7 +127,7 @@ def carried(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dic
     """
     worth_reading = ("\nMark:", "\nDecidedBy: agent")
     texts = note.read(repo, list(ids))
-    kept = "file" in settings.record.format or bool(queue.pending(repo))
+    kept = "file" in settings.record.format or not queue.is_empty(repo)
     wanted = {oid: change for oid, change in ids.items() if kept or any(word in texts.get(oid, "") for word in worth_reading)}
     return read(repo, settings, wanted) if wanted else {}
 

@@ -25,6 +25,7 @@ _SYZBOT = {
     "s390": "upstream-s390-kasan",
 }  # fmt: skip
 _SYZBOT_NAME = lazy_re.compile(r"[\w.-]+", re.ASCII)
+_FALSE = lazy_re.compile(r"|no|off|false|\s*[-+]?(?:0+|0x0+)[kmg]?", re.IGNORECASE)  # as git-config(1) reads a boolean
 _VERSION = lazy_re.compile(rb"(?m)^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d{1,4})$")
 REPOSITORY_FILE = ".patch-triage.yaml"
 _MOST_CONFIG_BYTES = 4 << 20  # of a .config
@@ -242,12 +243,14 @@ def from_environment(environment: Mapping[str, str]) -> list[config.Given]:
 
 def git_config(repo: Repository) -> list[tuple[str, str, str]]:
     """The patchtriage.* entries of git's configuration, as (origin, key, value), in git's order: the last wins."""
+    if repo.in_force.git_config is not None:
+        return repo.in_force.git_config
     out = repo.run("config", "-z", "--show-origin", "--get-regexp", r"^patchtriage\.", ok=(0, 1))
     words = os.fsdecode(out).split("\0")
     entries = []
     for origin, entry in zip(words[::2], words[1::2], strict=False):
-        key, _, value = entry.partition("\n")
-        entries.append((origin.removeprefix("file:"), key, value))
+        key, line_break, value = entry.partition("\n")
+        entries.append((origin.removeprefix("file:"), key, value if line_break else "true"))  # as git-config(1) reads a key alone
     return entries
 
 
@@ -256,10 +259,10 @@ def switched_off(repo: Repository) -> str:
     if os.environ.get("PATCH_TRIAGE", "").lower() in ("0", "no", "false", "off"):
         return f"PATCH_TRIAGE={os.environ['PATCH_TRIAGE']}"
     try:
-        answer = repo.run("config", "--type=bool", "--get", "patchtriage.enabled", ok=(0, 1)).strip()
+        values = [value for _, key, value in git_config(repo) if key == "patchtriage.enabled"]
     except GitError:
         return ""
-    return "git config patchtriage.enabled is false" if answer == b"false" else ""
+    return "git config patchtriage.enabled is false" if values and _FALSE.fullmatch(values[-1]) else ""
 
 
 def _home(path: pathlib.Path) -> str:

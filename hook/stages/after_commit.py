@@ -2,64 +2,80 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from hook import lazy_re, triage
 from hook.change import patch
 from hook.change.change import find_commit, revisions
+from hook.config import Settings
 from hook.failure import CannotJudge
-from hook.record import pending, store
+from hook.record import note, pending, store
+from hook.record.lock import Locked
 from hook.source import own_files, setting_layers
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
-from hook.stages.judging import announce, asking_for, hand_over, index_in_background, judge_all, say
+from hook.stages.judging import announce, asking_for, hand_over, index_in_background, judge_all, leave_behind, say, start_worker
 from hook.verdict import DecidedBy, Verdict
 
 _OBJECT_ID = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _MOST_SINCE_BYTES = 1000
+_PATIENCE = 10  # times that the lock on the notes is waited for (record.lock_seconds)
 SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
 
 
-def post_commit(repo: Repository, arguments: Sequence[str]) -> int:
-    """Record the verdict of the commit that was just made, or of a whole cherry-pick or revert sequence at its end."""
-    return _record_since(repo, "")
+def post_commit(objects: Objects, arguments: Sequence[str]) -> int:
+    """Say the verdict of the commit that was just made, and record it; or of a whole cherry-pick or revert sequence at its end."""
+    return _record_since(objects, "")
 
 
-def post_applypatch(repo: Repository, arguments: Sequence[str]) -> int:
+def post_applypatch(objects: Objects, arguments: Sequence[str]) -> int:
     """Record the verdicts of what `git am` has applied since it started."""
-    return _record_since(repo, "ORIG_HEAD")  # which our hook cannot read where refs are a reftable
+    return _record_since(objects, "ORIG_HEAD")  # which our hook cannot read where refs are a reftable
 
 
-def _record_since(repo: Repository, fallback: str) -> int:
+def _record_since(objects: Objects, fallback: str) -> int:
     """Record HEAD, or all that a sequence has made: our hooks left its start in a file, since git may have forgotten it by now.
 
     Without such a file the sequence starts at the revision `fallback`.
     """
+    repo = objects.repo
     start = repo.git_dir / SINCE_MARKER
-    with Objects(repo) as objects:
-        head = find_commit(objects, "HEAD")
-        settings = setting_layers.at(objects, head.parent)
-        commits = _since(repo, start, fallback) or [head.oid]
-        own_files.remove(start)
-        wait = settings.agent.commit_seconds if settings.agent.at_commit == "wait" and len(commits) == 1 else 0.0
-        judged, missed = judge_all(repo, objects, settings, commits, asking=asking_for(wait))
-        for line in triage.keep(repo, judged, settings):
-            say(line)
-        for one in missed:
-            if one.failed:
-                say(f"no verdict on {one.commit[:12]}: {one.why}")
-        if "trailer" in settings.record.format and _lacks_trailer_hooks(repo):
-            say("no trailer was added: record.format asks for one since the hooks were put in, and `patch-triage install` adds theirs")
-        if len(commits) == 1 and judged:
-            announce(repo, judged[0].verdict, settings)
-        hand_over(repo, settings, judged)
-        index_in_background(repo, settings)
+    head = find_commit(objects, "HEAD")
+    settings = setting_layers.at(objects, head.parent)
+    commits = _since(repo, start, fallback) or [head.oid]
+    own_files.remove(start)
+    wait = settings.agent.commit_seconds if settings.agent.at_commit == "wait" and len(commits) == 1 else 0.0
+    judged, missed = judge_all(repo, objects, settings, commits, asking=asking_for(wait))
+    is_queued = triage.hand_in(repo, judged, settings)
+    for line in () if is_queued else triage.keep(repo, judged, settings):
+        say(line)
+    for one in missed:
+        if one.failed:
+            say(f"no verdict on {one.commit[:12]}: {one.why}")
+    if "trailer" in settings.record.format and _lacks_trailer_hooks(repo):
+        say("no trailer was added: record.format asks for one since the hooks were put in, and `patch-triage install` adds theirs")
+    if len(commits) == 1 and judged:
+        announce(repo, judged[0].verdict, settings)
+    hand_over(repo, settings, judged)
+    leave_behind(repo, lambda: _finish(repo, settings))
     return 0
+
+
+def _finish(repo: Repository, settings: Settings) -> None:
+    """What nobody waits for after a commit. What is not done here, the next call of ours does."""
+    with contextlib.suppress(note.NoteNotWritten, GitError, OSError):  # it stays queued
+        for _ in range(_PATIENCE):
+            with contextlib.suppress(Locked):  # other commits are being recorded
+                store.write_queued(repo, settings)
+                break
+    start_worker(repo, settings)
+    index_in_background(repo, settings)
 
 
 def _lacks_trailer_hooks(repo: Repository) -> bool:
@@ -84,22 +100,32 @@ def _since(repo: Repository, file: pathlib.Path, fallback: str) -> list[str]:
         return []
 
 
-def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
+def post_rewrite(objects: Objects, arguments: Sequence[str]) -> int:
     """Carry records from the commits that an amend or a rebase replaced to those that replace them.
 
     A verdict moves along where the change is the same; where it is not, the new commit is judged. The person's marks go with the verdict
-    they are about.
+    they are about. Nobody waits for it, but where something is wrong that is to be said.
     """
     pairs = [line.split()[:2] for line in sys.stdin.read().splitlines() if len(line.split()) >= 2]
     olds: dict[str, list[str]] = {}
     for old, new in pairs:
         olds.setdefault(new, []).append(old)
     if not olds:
-        return _record_rebased(repo)
-    with Objects(repo) as objects:
-        head = find_commit(objects, "HEAD")
-        settings = setting_layers.at(objects, head.parent)
-        added = [one for one in _added_in_rebase(repo, settings.push.max_commits) if one not in olds]
+        return _record_rebased(objects)
+    repo = objects.repo
+    head = find_commit(objects, "HEAD")
+    settings = setting_layers.at(objects, head.parent)
+    added = [one for one in _added_in_rebase(repo, settings.push.max_commits) if one not in olds]
+    if store.is_free(repo):
+        leave_behind(repo, lambda: _carry_on(repo, settings, olds, added))
+    else:
+        _carry_on(repo, settings, olds, added)
+    return 0
+
+
+def _carry_on(repo: Repository, settings: Settings, olds: Mapping[str, Sequence[str]], added: Sequence[str]) -> None:
+    """Record the commits that have replaced others, which `olds` names by the new one, and those that a rebase has `added`."""
+    with Objects(repo, settings.limits.blob_bytes) as objects:
         ids = patch.change_ids(repo, [*olds, *added])
         old_records = store.carried(repo, settings, {old: ids.get(new, "") for new, mine in olds.items() for old in mine})
         there = store.read(repo, settings, {one: ids.get(one, "") for one in added}) if added else {}
@@ -114,22 +140,23 @@ def post_rewrite(repo: Repository, arguments: Sequence[str]) -> int:
             for old in mine:
                 pending.move(repo, old, new, ids.get(new, ""))
         hand_over(repo, settings, judged)
-    return 0
+        start_worker(repo, settings)
 
 
-def _record_rebased(repo: Repository) -> int:
+def _record_rebased(objects: Objects) -> int:
     """Record what a rebase has made, where nobody tells which commit became which (the pre-commit framework passes no input on)."""
     if os.environ.get("PRE_COMMIT_REWRITE_COMMAND") != "rebase":
         return 0
-    with Objects(repo) as objects:
-        head = find_commit(objects, "HEAD")
-        settings = setting_layers.at(objects, head.parent)
-        most = settings.push.max_commits
-        commits = repo.run("rev-list", f"--max-count={most}", "--no-merges", "HEAD", "--not", "ORIG_HEAD", "--remotes").decode().split()
-        judged, _ = judge_all(repo, objects, settings, commits, asking=asking_for(0.0))
-        for line in triage.keep(repo, judged, settings):
-            say(line)
-        hand_over(repo, settings, judged)
+    repo = objects.repo
+    head = find_commit(objects, "HEAD")
+    settings = setting_layers.at(objects, head.parent)
+    most = settings.push.max_commits
+    commits = repo.run("rev-list", f"--max-count={most}", "--no-merges", "HEAD", "--not", "ORIG_HEAD", "--remotes").decode().split()
+    judged, _ = judge_all(repo, objects, settings, commits, asking=asking_for(0.0))
+    for line in triage.keep(repo, judged, settings):
+        say(line)
+    hand_over(repo, settings, judged)
+    start_worker(repo, settings)
     return 0
 
 

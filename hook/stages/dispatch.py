@@ -32,9 +32,14 @@ def run(argv: Sequence[str]) -> int:
     lost = "the push goes on" if stage == "pre-push" else "the commit goes through"
     try:
         repo = find()
-        if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)) or _is_no_kernel(repo):
+        if stage != "pre-push":  # which may wait for a model meanwhile
+            repo.in_force.git_config = setting_layers.git_config(repo)
+        if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)):
             return 0
-        return function(repo, arguments)
+        with Objects(repo) as objects:
+            # of another tree nothing is said
+            is_other = objects.read("HEAD^{tree}") is not None and is_no_kernel(Source(objects, "HEAD"))
+            return 0 if is_other else function(objects, arguments)
     except KeyboardInterrupt:
         say("interrupted; `patch-triage check` tells the verdict later")
     except Exception as wrong:  # the last boundary: a defect of ours must not cost a commit
@@ -42,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-STAGES: Mapping[str, Callable[[Repository, Sequence[str]], int]] = {
+STAGES: Mapping[str, Callable[[Objects, Sequence[str]], int]] = {
     "pre-commit": pre_commit,
     "prepare-commit-msg": prepare_commit_msg,
     "commit-msg": commit_msg,
@@ -51,12 +56,6 @@ STAGES: Mapping[str, Callable[[Repository, Sequence[str]], int]] = {
     "post-applypatch": post_applypatch,
     "pre-push": pre_push,
 }
-
-
-def _is_no_kernel(repo: Repository) -> bool:
-    """Whether the tree at HEAD is none that anything could be judged of."""
-    with Objects(repo) as objects:
-        return objects.read("HEAD^{tree}") is not None and is_no_kernel(Source(objects, "HEAD"))
 
 
 def _in_sequence(repo: Repository) -> bool:

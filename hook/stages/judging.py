@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -103,6 +104,17 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
         say(line)
 
 
+def start_worker(repo: Repository, settings: Settings) -> None:
+    """Have the worker look into what is pending, where there is none at it."""
+    if pending.is_any(repo):
+        from hook import worker
+
+        try:
+            worker.resume(repo, settings)
+        except OSError as wrong:
+            say(f"the question waits for the push, the worker cannot be started: {wrong.strerror or wrong}")
+
+
 def index_in_background(repo: Repository, settings: Settings) -> None:
     """Have the word index of a large tree made where there is none."""
     from hook.source.indexing import background
@@ -110,3 +122,26 @@ def index_in_background(repo: Repository, settings: Settings) -> None:
     if settings.index.background and background.is_missing(repo):
         with contextlib.suppress(OSError):  # the next commit tries again
             background.start(repo)
+
+
+def leave_behind(repo: Repository, work: Callable[[], object]) -> None:
+    """Do `work` in a process that nobody waits for: it has no terminal and none of git's pipes, and Ctrl-C does not reach it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        if os.fork():
+            return
+    except OSError:  # no process can be made: then the commit waits
+        work()
+        return
+    try:
+        os.setsid()
+        os.chdir(repo.common_dir)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(nothing, stream)
+        work()
+    except BaseException as wrong:  # the last boundary of this process
+        why(wrong)
+    finally:
+        os._exit(0)

@@ -16,7 +16,7 @@ from hook.report import text
 from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
-from hook.stages.judging import asking_for, hand_over, judge_all, say, why
+from hook.stages.judging import asking_for, hand_over, judge_all, say, start_worker, why
 from hook.verdict import DecidedBy, Verdict
 
 # statuses of their own: a Python that cannot start ends with 1, and must not stop a push
@@ -27,20 +27,20 @@ _NAMED_IN_PUSH = 10
 _NULL = frozenset("0")
 
 
-def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
+def pre_push(objects: Objects, arguments: Sequence[str]) -> int:
     """Judge every commit that the push brings to a remote for the first time, and stop it where the policy says so.
 
     The policy is the person's alone, and read before anything of the tree. Where there is one, what cannot be judged stops the push too: no
     tree can open the gate by being hard to read.
     """
     try:
-        policy = setting_layers.load(repo).policy.block
+        policy = setting_layers.load(objects.repo).policy.block
     except WrongSetting as wrong:
         say(f"push stopped, the policy is not known: {wrong}")
         say(_ALL_THE_SAME)
         return MISCONFIGURED
     try:
-        return _judged_push(repo)
+        return _judged_push(objects)
     except (Exception, KeyboardInterrupt) as wrong:
         if policy == "never":
             raise
@@ -49,24 +49,25 @@ def pre_push(repo: Repository, arguments: Sequence[str]) -> int:
         return STOPPED
 
 
-def _judged_push(repo: Repository) -> int:
-    with Objects(repo) as objects:
-        settings = setting_layers.at(objects, "HEAD")
-        most = settings.push.max_commits
-        commits = _pushed(repo, most + 1)
-        older = len(commits) > most
-        commits = commits[:most]
-        if not commits:
-            return 0
-        asking = msgspec.structs.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex(), at_commit=False)
-        judged, missed = judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
-        ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
-        # a merge has none of its own: what it changes is no difference from a parent
-        recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, one.verdict.change_id) for one in judged})
-        unrecorded = [one for one in judged if not _is_recorded(one, recorded[one.verdict.commit].verdict)]
-        for line in triage.keep(repo, unrecorded, settings):
-            say(line)
-        hand_over(repo, settings, judged)
+def _judged_push(objects: Objects) -> int:
+    repo = objects.repo
+    settings = setting_layers.at(objects, "HEAD")
+    most = settings.push.max_commits
+    commits = _pushed(repo, most + 1)
+    older = len(commits) > most
+    commits = commits[:most]
+    if not commits:
+        return 0
+    asking = msgspec.structs.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex(), at_commit=False)
+    judged, missed = judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
+    ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
+    # a merge has none of its own: what it changes is no difference from a parent
+    recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, one.verdict.change_id) for one in judged})
+    unrecorded = [one for one in judged if not _is_recorded(one, recorded[one.verdict.commit].verdict)]
+    for line in triage.keep(repo, unrecorded, settings):
+        say(line)
+    hand_over(repo, settings, judged)
+    start_worker(repo, settings)
     _report_push(judged, missed)
     if older:
         say(f"only the newest {most} commits of this push were judged (push.max_commits); `patch-triage check A..B` judges more")
