@@ -33,6 +33,8 @@ class Desk(msgspec.Struct, frozen=True):
     deadline: float = math.inf  # of time.monotonic(): no search goes on after it
     target: FuzzedKernel = FuzzedKernel()
     patch: Patch | None = None  # that is judged, where one is
+    history: str = ""  # the commit that the change stands on; empty where there is none, or none may be shown
+    last_commit: str = ""  # of the change, where it is made of commits
 
     @property
     def seconds_left(self) -> float:
@@ -50,7 +52,20 @@ def fuzzed_kernel(settings: Settings) -> FuzzedKernel:
     return FuzzedKernel(settings.target.arch, fuzz.toolchain, settings.base_config, fuzz.vm)
 
 
-def of_tree(source: Source, settings: Settings, patch: Patch | None = None) -> Desk:
+def shown_history(settings: Settings, commit: str) -> str:
+    """The commit whose history may be shown: none where branches are under embargo, since its ancestors may be of one."""
+    return "" if settings.agent.never_branches else commit
+
+
+def of_tree(source: Source, settings: Settings, patch: Patch | None = None, history: str = "") -> Desk:
     """The desk for questions about a tree, where no agent of ours asks them."""
     agent = settings.agent
-    return Desk(source, Redactor(), agent.tool_seconds, agent.never_paths, target=fuzzed_kernel(settings), patch=patch)
+    return Desk(
+        source,
+        Redactor(),
+        agent.tool_seconds,
+        agent.never_paths,
+        target=fuzzed_kernel(settings),
+        patch=patch,
+        history=shown_history(settings, history),
+    )

@@ -16,7 +16,7 @@ import msgspec
 from hook.agent import loop, prompt
 from hook.agent.checks import grounding
 from hook.agent.context import fence
-from hook.agent.desk import Desk, fuzzed_kernel
+from hook.agent.desk import Desk, fuzzed_kernel, shown_history
 from hook.agent.endpoint import stored_answers
 from hook.agent.endpoint.client import Client
 from hook.agent.endpoint.transport import Endpoint
@@ -93,7 +93,12 @@ def prepare(
     diff = redactor.text(diff).rstrip("\n")
     deadline = min(deadline, time.monotonic() + settings.agent.max_seconds)
     target = fuzzed_kernel(settings)
-    desk = Desk(source, redactor, settings.agent.tool_seconds, settings.agent.never_paths, deadline, target=target, patch=change.patch)
+    after = objects.read(change.after) if change.after else None
+    last = change.after if after is not None and after.kind == "commit" else ""
+    seconds, hidden = settings.agent.tool_seconds, settings.agent.never_paths
+    desk = Desk(
+        source, redactor, seconds, hidden, deadline, target, change.patch, history=shown_history(settings, change.base), last_commit=last
+    )
     variables = {"target": settings.target.arch, "max_symbols": str(settings.focus.max_symbols), "diff": diff}
     if profile.is_a_farms:
         variables |= {"facts": grounding.facts(evidence), "fence": f"=== change {digest} ==="}

@@ -221,7 +221,8 @@ def _looked_up(objects: Objects, name: str, arguments: Mapping[str, Any]) -> str
         patch = _change(objects, asked).patch if name == "diff" else None
     except NothingToJudge:
         patch = None
-    desk = of_tree(Source(objects, revision), settings, patch)
+    head = head_commit(objects) if asked.staged else None
+    desk = of_tree(Source(objects, revision), settings, patch, head.oid if head else revision)
     rest = {key: value for key, value in arguments.items() if key not in which}
     return tree_tools.as_text(tree_tools.call(lookup_tools.BY_NAME, desk, name, rest))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from hook.change.change import find_commit
+from hook.change.change import find_commit, head_commit
 from hook.commands import DONE, Command, WrongUse, repository
 from hook.commands.command_line import renamed
 from hook.report import text
@@ -26,6 +26,9 @@ _TOOLS = (
     "kbuild",
     "reach",
     "diff",
+    "log",
+    "show",
+    "blame",
 )
 
 
@@ -56,7 +59,9 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
     repo = repository(options)
     with Objects(repo) as objects:
         where = "" if options.staged else find_commit(objects, revision).oid
-        desk = of_tree(Source(objects, where), setting_layers.at(objects, where or "HEAD"))
+        head = head_commit(objects) if options.staged else None
+        history = head.oid if head else where
+        desk = of_tree(Source(objects, where), setting_layers.at(objects, where or "HEAD"), history=history)
         try:
             results = tree_tools.call(lookup_tools.BY_NAME, desk, name, json.loads(arguments))
         except (BadCall, ValueError, RecursionError) as wrong:

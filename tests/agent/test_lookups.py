@@ -58,7 +58,7 @@ def desk(grown: Kernel) -> Iterator[Desk]:
     repo = find(grown.path)
     with Objects(repo, 1 << 20) as objects:
         change = of_commit(objects, find_commit(objects, "HEAD"))
-        yield Desk(Source(objects, change.after), Redactor(), 10.0, ("drivers/secret",), patch=change.patch)
+        yield Desk(Source(objects, change.after), Redactor(), 10.0, ("drivers/secret",), patch=change.patch, history=change.base)
 
 
 def asked(desk: Desk, name: str, **arguments: Any) -> str:
@@ -143,7 +143,7 @@ def test_every_field_is_told_of_in_words() -> None:
     for tool in lookup_tools.TOOLS:
         declared = tool.declaration()["function"]
         assert declared["description"] and all(one["description"] for one in declared["parameters"]["properties"].values())
-    assert len(json.dumps([tool.declaration() for tool in lookup_tools.TOOLS])) < 4000
+    assert len(json.dumps([tool.declaration() for tool in lookup_tools.TOOLS])) < 4100
 
 
 def test_they_are_for_our_own_profile_and_can_be_run_by_hand(grown: Kernel) -> None:
@@ -165,6 +165,9 @@ def test_all_tools_beside_each_other_answer_as_each_alone(desk: Desk) -> None:
         ("grepper", {"Expression": "pool_check", "PathPrefix": "mm"}),
         ("codesearch-dir-index", {"Dir": "mm"}),
         ("read-file", {"File": POOL}),
+        ("log", {"Path": POOL}),
+        ("show", {"Id": desk.history}),
+        ("blame", {"File": POOL, "FirstLine": 20}),
     ]
     assert {name for name, _ in calls} == set(lookup_tools.BY_NAME)
     alone = [asked(desk, name, **arguments) for name, arguments in calls]

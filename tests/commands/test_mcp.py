@@ -125,6 +125,13 @@ def test_the_diff_is_that_of_the_named_commit(changed: Kernel) -> None:
     assert asked(changed, "diff") == "M mm/pool.c"
 
 
+def test_the_history_is_that_of_the_named_commit(changed: Kernel) -> None:
+    assert "count & 7" in asked(changed, "show", Id=changed.head()[:12], Path="mm/pool.c")
+    assert "not in the history" in refused(changed, "show", Id=changed.head(), Commit="HEAD~1")
+    changed.git("config", "patchtriage.agent.neverBranches", "embargo/*")
+    assert refused(changed, "log") == "no history is shown here"
+
+
 def test_a_plan_is_told_and_not_written(changed: Kernel) -> None:
     plan = json.loads(asked(changed, "plan"))
     assert plan["FocusSymbols"] == ["pool_get"] and "CONFIG_POOL=y" in plan["KernelConfig"]

@@ -15,7 +15,7 @@ import msgspec
 from hook.agent.context.shown_files import Sheet, Sheets, entry_lines, extent
 from hook.agent.context.side_by_side import Merged
 from hook.agent.desk import Desk
-from hook.agent.tools import tree_tools
+from hook.agent.tools import history_tools, tree_tools
 from hook.agent.tools.arguments import BadCall
 from hook.agent.tools.tree_tools import Tool, existing
 from hook.evidence.options.explanation import explain
@@ -230,6 +230,7 @@ TOOLS = (
     Tool("kbuild", "Tells under which options a source file, and a line of it, is compiled.", KbuildArguments, kbuild),
     Tool("reach", "Tells how a program gets to a function, hop by hop, as far as that is proved.", ReachArguments, reach),
     Tool("diff", "Shows the change again, or what there was no room for: both sides of a changed file.", DiffArguments, diff),
+    *history_tools.TOOLS,
 )
 BY_NAME = {**tree_tools.BY_NAME, **{tool.name: tool for tool in TOOLS}}
 
