@@ -1,7 +1,7 @@
 """The cache: the verdict of a change that was judged before, kept by its ChangeId in the common git directory.
 
 An entry is valid only for the same program, the same settings and the same bytes of everything that was read beside the change itself.
-Each is a file of its own, put in place by a rename: two writers at once leave one whole entry. Only what this machine judged is here.
+Each is a file of its own, put in place by a rename, so that two writers leave one complete entry. Only verdicts of this machine are here.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from hook.source.git import Repository
 from hook.source.tree import Source
 from hook.verdict import NotAVerdict, Verdict, from_document, to_document
 
-# One directory in 256 is looked at for a sweep at each write, so a sweep costs little and still comes round.
+# each write sweeps one directory of 256, which costs little and reaches all in time
 _FANOUT = 256
 _MOST_BYTES = 64 << 20  # of an entry
 _MAX_ENTRIES = 20_000  # verdicts that are kept, newest first
-NO_PATH = "\0"  # begins the names of what was read and is no file: all Kconfig files together
-COVERAGE = "\0coverage"  # among what was read: the file of fuzz.coverage
-NO_INDEX = "\0no index"  # among what was read: that there was no word index, or not all of it
-NO_OBJECT = "\0no object "  # before the id of a blob that was not there
+NO_PATH = "\0"  # begins the name of an input that is no file, such as all Kconfig files together
+COVERAGE = "\0coverage"  # an input: the file of fuzz.coverage
+NO_INDEX = "\0no index"  # an input: that there was no word index, or an incomplete one
+NO_OBJECT = "\0no object "  # before the id of a missing blob
 
 
 @functools.cache
@@ -59,9 +59,9 @@ def _own_files() -> Iterator[tuple[str, str]]:
 
 
 def look_up(repo: Repository, settings: Settings, source: Source, change_id: str, judge: str = "") -> Verdict | None:
-    """The verdict for `change_id`, None if there is none or it is not valid for what `source` holds now.
+    """The verdict for `change_id`; None if there is none, or if it is not valid for the present content of `source`.
 
-    `judge` names whose verdict, where it is not that of the evidence alone.
+    `judge` names the judge of the verdict, if it is not the evidence alone.
     """
     try:
         data = own_files.read(_path(repo, change_id, judge), _MOST_BYTES)
@@ -69,7 +69,7 @@ def look_up(repo: Repository, settings: Settings, source: Source, change_id: str
             return None
         digest, _, text = data.partition(b"\n")
         if digest != _digest(text):
-            return None  # another version's, or a byte of it is not what was written: a verdict could be another one
+            return None  # of another version, or damaged: the verdict could be another one
         entry = json.loads(text)
         if entry["Key"] != _key(settings):
             return None
@@ -86,7 +86,7 @@ def look_up(repo: Repository, settings: Settings, source: Source, change_id: str
 
 
 def read(source: Source, name: str, settings: Settings) -> str:
-    """What stands for the content of a path in `source`, or for all its options together, in an entry."""
+    """The present content of an input, as an entry stores it: the id of a path in `source`, or the digest of all its options."""
     if not name.startswith(NO_PATH):
         return source.oid(name)
     if name == NO_INDEX:
@@ -107,7 +107,7 @@ def read(source: Source, name: str, settings: Settings) -> str:
 
 
 def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str], judge: str = "") -> None:
-    """Remember `verdict`, which rests on the paths and objects of `reads`; raises OSError where that cannot be written."""
+    """Store `verdict`, which depends on the inputs in `reads`. Raises OSError if it cannot be written."""
     path = _path(repo, verdict.change_id, judge)
     text = json.dumps({"Key": _key(settings), "Read": dict(reads), "Verdict": to_document(verdict)}).encode()
     own_files.write(path, _digest(text) + b"\n" + text)
@@ -137,7 +137,7 @@ def _path(repo: Repository, change_id: str, judge: str) -> pathlib.Path:
 
 
 def _sweep(directory: pathlib.Path, most: int) -> None:
-    """Drop the oldest entries of one fan-out directory beyond `most`; what a killed writer left behind is an oldest one in time."""
+    """Remove the oldest entries of one fan-out directory beyond `most`; the remains of a killed writer age in the same way."""
     names = os.listdir(directory)
     if len(names) <= most:
         return

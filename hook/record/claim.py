@@ -1,6 +1,6 @@
-"""The claim: who asks a model about a change at the moment. Nobody else asks about the same change meanwhile.
+"""The claim: at most one process at a time asks a model about a change.
 
-One locked file a change, gone with its holder: a push and the worker can work on the same commits without paying for one twice.
+One locked file per change, which ends with its holder: a push and the worker can work on the same commits without paying twice for one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from hook.source.git import Repository
 
 @contextlib.contextmanager
 def held(repo: Repository, change_id: str, seconds: float) -> Iterator[bool]:
-    """Hold the claim on a change; gives whether another had it before, so that its answer may be there now.
+    """Hold the claim on a change; yields whether another process had it before, so that its answer may now exist.
 
-    Raises filelock.Held after `seconds`, OSError where the file cannot be made.
+    Raises filelock.Held after `seconds`, OSError if the file cannot be made.
     """
     path = repo.state_dir / "claims" / change_id
     waited = False

@@ -11,13 +11,13 @@ _MAX_DOCUMENTS = 8
 
 
 def dump(documents: Sequence[Mapping[str, Any]]) -> str:
-    """The documents as YAML text that `git log --notes` shows readably."""
+    """The documents as YAML text, readable in `git log --notes`."""
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return "".join(
-        yaml.dump(_clean(dict(one)), Dumper=dumper, explicit_start=True, sort_keys=False, allow_unicode=True, width=100)
-        for one in documents
+        yaml.dump(_clean(dict(document)), Dumper=dumper, explicit_start=True, sort_keys=False, allow_unicode=True, width=100)
+        for document in documents
     )
 
 
@@ -27,9 +27,9 @@ def dump_fast(documents: Sequence[Mapping[str, Any]]) -> str:
 
 
 def load(text: str) -> tuple[tuple[dict[str, Any], ...], int]:
-    """The documents in `text`, and how many could not be read; one that a hand has broken does not cost the others.
+    """The documents in `text`, and the number of those that could not be read; a damaged one does not affect the others.
 
-    A fetched note can come from anybody: see hook.source.bounded_yaml for what is refused.
+    A fetched note is untrusted: see hook.source.bounded_yaml for what is refused.
     """
     if not text.strip():
         return (), 0
@@ -37,32 +37,32 @@ def load(text: str) -> tuple[tuple[dict[str, Any], ...], int]:
 
     if len(text.encode("utf-8", "replace")) > _MAX_BYTES:
         return (), 1
-    found, broken = [], 0
+    documents, broken = [], 0
     for piece in ("\n" + text).split("\n---\n"):
         if not piece.strip():
             continue
         try:
-            one = bounded_yaml.load(piece)
+            parsed = bounded_yaml.load(piece)
         except bounded_yaml.Refused:
             broken += 1
             continue
-        if isinstance(one, dict) and isinstance(one.get("ChangeId"), str):
-            found.append(one)
+        if isinstance(parsed, dict) and isinstance(parsed.get("ChangeId"), str):
+            documents.append(parsed)
         else:
             broken += 1
-    return tuple(found), broken
+    return tuple(documents), broken
 
 
 def with_document(documents: Sequence[Mapping[str, Any]], new: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """`documents` with `new` in place of the one of its kind and ChangeId; the oldest beyond eight are dropped."""
-    kept = [one for one in documents if one.get("ChangeId") != new.get("ChangeId") or ("Mark" in one) != ("Mark" in new)]
-    return (*kept, new)[-_MAX_DOCUMENTS:]
+    """`documents` with `new` in place of the one with its kind and ChangeId; the oldest beyond eight are dropped."""
+    others = [old for old in documents if old.get("ChangeId") != new.get("ChangeId") or ("Mark" in old) != ("Mark" in new)]
+    return (*others, new)[-_MAX_DOCUMENTS:]
 
 
 def _clean(value: Any) -> Any:
-    """Without the control characters and lone surrogates that YAML cannot hold."""
+    """The value without control characters and lone surrogates, which YAML does not allow."""
     if isinstance(value, str):
         return "".join(char for char in value if char.isprintable() or char in "\n\t")
     if isinstance(value, dict):
-        return {key: _clean(one) for key, one in value.items()}
-    return [_clean(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {key: _clean(element) for key, element in value.items()}
+    return [_clean(element) for element in value] if isinstance(value, (list, tuple)) else value

@@ -1,7 +1,7 @@
 """Our lock in the common git directory: one writer of records at a time, freed by the system when its holder dies.
 
-While a ref is being updated the file holds a journal, so that the next holder can tell a ref lock that a killed process of ours has left
-from one of somebody else's.
+While a ref is being updated the file has a journal line, so that the next holder can distinguish a ref lock that a killed process of ours
+has left from that of another program.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _LEFT_ALONE_SECONDS = 1.0
 
 
 class Locked(Exception):
-    """Another process of ours writes records and does not finish in time."""
+    """Another process of ours is writing records and does not finish in time."""
 
 
 @contextlib.contextmanager
 def held(repo: Repository, seconds: float) -> Iterator[int]:
-    """Hold the lock; gives its file descriptor. Raises Locked after `seconds`, OSError where the file cannot be made."""
+    """Hold the lock; yields its file descriptor. Raises Locked after `seconds`, OSError if the file cannot be made."""
     handle = own_files.open_lock(repo.state_dir / "lock", 0o644)
     try:
         deadline = time.monotonic() + seconds
@@ -59,11 +59,11 @@ def _repair(handle: int, ref_lock: pathlib.Path) -> None:
         return
     since = os.fstat(handle).st_mtime
     try:
-        found = ref_lock.stat()
-        if found.st_mtime + 0.1 < since:
-            return  # it was there before ours began: somebody else's
+        before = ref_lock.stat()
+        if before.st_mtime + 0.1 < since:
+            return  # it is older than our update: of another program
         time.sleep(_LEFT_ALONE_SECONDS)
-        if ref_lock.stat().st_mtime == found.st_mtime and ref_lock.stat().st_ino == found.st_ino:
+        if ref_lock.stat().st_mtime == before.st_mtime and ref_lock.stat().st_ino == before.st_ino:
             ref_lock.unlink()
     except FileNotFoundError:
         return

@@ -1,7 +1,7 @@
 """The note: a commit's documents under refs/notes/patch-triage, written by compare-and-swap.
 
-`git notes add` silently loses concurrent writes. Here the notes commit is built from the tree objects and `git update-ref NEW OLD` puts it
-in place only if nobody else was faster; else it is built again. Only the trees on the way to a note are read and written.
+`git notes add` silently loses concurrent writes. Here the notes commit is built from tree objects, and `git update-ref NEW OLD` sets it
+only if no other process was faster; else it is built again. Only the trees on the path to a note are read and written.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class NoteNotWritten(Exception):
 
 def read(repo: Repository, commits: Sequence[str]) -> dict[str, str]:
     """The note of each of `commits` that has one."""
-    found: dict[str, str] = {}
+    notes: dict[str, str] = {}
     with Objects(repo, _MAX_NOTE_BYTES) as objects:
         root = _root(objects)
         if not root:
-            return found
-        places = _Places(objects, repo.object_format, root)
-        names = {commit: places.find(commit) for commit in commits}
+            return notes
+        notes_tree = _NotesTree(objects, repo.object_format, root)
+        names = {commit: notes_tree.find(commit) for commit in commits}
         for commit, entries in names.items():
-            texts = [objects.read(places.entry(directory, name)[1]) for directory, name in entries]
+            texts = [objects.read(notes_tree.entry(directory, name)[1]) for directory, name in entries]
             if texts:
-                found[commit] = "\n".join(text.data.decode("utf-8", "replace") for text in texts if text and text.data)
-    return found
+                notes[commit] = "\n".join(text.data.decode("utf-8", "replace") for text in texts if text and text.data)
+    return notes
 
 
 def annotated(repo: Repository) -> list[str]:
@@ -61,7 +61,7 @@ def annotated(repo: Repository) -> list[str]:
 
 
 def update(repo: Repository, changes: Mapping[str, Change], seconds: float) -> None:
-    """Change the notes of commits: each function gets a commit's present note ("" if none) and gives the new one.
+    """Change the notes of commits: each function gets the present note of a commit ("" if none) and returns the new one.
 
     Raises lock.Locked, NoteNotWritten, GitError or OSError; then nothing has changed.
     """
@@ -100,16 +100,16 @@ def _swap(repo: Repository, changes: Mapping[str, Change], handle: int) -> None:
         tip = objects.read(REF)
         old = tip.oid if tip else ""
         root = _root(objects) if tip else ""
-        places = _Places(objects, repo.object_format, root)
-        present = {commit: places.find(commit) for commit in changes}
+        notes_tree = _NotesTree(objects, repo.object_format, root)
+        present = {commit: notes_tree.find(commit) for commit in changes}
         texts = {}
         for commit, change in changes.items():
-            pieces = [objects.read(places.entry(directory, name)[1]) for directory, name in present[commit]]
+            pieces = [objects.read(notes_tree.entry(directory, name)[1]) for directory, name in present[commit]]
             texts[commit] = change("\n".join(piece.data.decode("utf-8", "replace") for piece in pieces if piece and piece.data))
         blobs = dict(zip(texts, _write_blobs(repo, list(texts.values())), strict=True))
         for commit, blob in blobs.items():
-            places.put(commit, present[commit], blob if texts[commit] else "")
-        tree = places.write(repo)
+            notes_tree.put(commit, present[commit], blob if texts[commit] else "")
+        tree = notes_tree.write(repo)
     if root == tree:
         return
     commit = _commit(repo, tree, old)
@@ -119,8 +119,8 @@ def _swap(repo: Repository, changes: Mapping[str, Change], handle: int) -> None:
 
 
 def _root(objects: Objects) -> str:
-    found = objects.read(f"{REF}^{{tree}}")
-    return found.oid if found else ""
+    tree = objects.read(f"{REF}^{{tree}}")
+    return tree.oid if tree else ""
 
 
 def _commit(repo: Repository, tree: str, parent: str) -> str:
@@ -128,7 +128,7 @@ def _commit(repo: Repository, tree: str, parent: str) -> str:
     try:
         return repo.run("-c", "commit.gpgSign=false", *arguments).decode().strip()
     except GitError:
-        # a person without an identity has made the commit under the environment's; the note goes under ours
+        # the person has no identity of their own (the commit took one from the environment): the note gets ours
         return repo.run(*arguments, env=_IDENTITY).decode().strip()
 
 
@@ -144,8 +144,8 @@ def _write_blobs(repo: Repository, texts: Sequence[str]) -> list[str]:
         return repo.run("hash-object", "-w", "--no-filters", "--stdin-paths", data="\n".join(names).encode() + b"\n").decode().split()
 
 
-class _Places:
-    """Where notes stand in the notes tree. Git spreads them over directories of two hex digits as it likes, and reads any mix."""
+class _NotesTree:
+    """The notes tree. Git may put a note under directories of two hex digits, at any depth, and reads any mix."""
 
     def __init__(self, objects: Objects, object_format: str, root: str) -> None:
         self._objects = objects
@@ -154,14 +154,14 @@ class _Places:
 
     def find(self, commit: str) -> list[tuple[str, str]]:
         """Every (directory, name) at which `commit` has a note."""
-        found, directory, rest = [], "", commit
+        entries, directory, rest = [], "", commit
         while True:
             tree = self._trees[directory]
             if rest in tree and tree[rest][0] != "40000":
-                found.append((directory, rest))
+                entries.append((directory, rest))
             head, rest = rest[:2], rest[2:]
             if not rest or tree.get(head, ("", ""))[0] != "40000":
-                return found
+                return entries
             below = f"{directory}{head}/"
             if below not in self._trees:
                 self._trees[below] = self._load(tree[head][1])
@@ -171,7 +171,7 @@ class _Places:
         return self._trees[directory][name]
 
     def put(self, commit: str, present: Sequence[tuple[str, str]], blob: str) -> None:
-        """Put `blob` where the note of `commit` stands, or one directory down where it has none; nothing of it stays elsewhere."""
+        """Put `blob` in the place of the note of `commit`, or one directory down if it has none; all other copies are removed."""
         for directory, name in present:
             del self._trees[directory][name]
         if not blob:
@@ -191,7 +191,7 @@ class _Places:
         self._trees[directory][name] = ("100644", blob)
 
     def write(self, repo: Repository) -> str:
-        """Write the trees that were looked into, deepest first, and give the id of the root."""
+        """Write the trees that were read, deepest first, and return the id of the root."""
         for directory in sorted(self._trees, key=lambda name: -name.count("/")):
             if not directory:
                 break
@@ -213,7 +213,7 @@ class _Places:
         if not trees:
             return []
         if trees == [{}]:
-            return [repo.run("mktree").decode().strip()]  # --batch takes an empty tree for the end of its input
+            return [repo.run("mktree").decode().strip()]  # to --batch, an empty tree is the end of the input
         records = []
         for tree in trees:
             lines = (
@@ -224,13 +224,13 @@ class _Places:
         return repo.run("mktree", "-z", "--batch", data="\0".join(records).encode("utf-8", "surrogateescape")).decode().split()
 
     def _load(self, oid: str) -> Tree:
-        found = self._objects.read(oid)
-        if found is None or found.data is None:
+        blob = self._objects.read(oid)
+        if blob is None or blob.data is None:
             raise GitError(f"the tree {oid} of {REF} cannot be read")
-        data, tree, at = found.data, Tree(), 0
-        while at < len(data):
-            space, end = data.index(b" ", at), data.index(b"\0", at)
-            mode, name = data[at:space].decode(), data[space + 1 : end].decode("utf-8", "surrogateescape")
-            at = end + 1 + self._id_bytes
-            tree[name] = (mode, data[end + 1 : at].hex())
+        data, tree, position = blob.data, Tree(), 0
+        while position < len(data):
+            space, end = data.index(b" ", position), data.index(b"\0", position)
+            mode, name = data[position:space].decode(), data[space + 1 : end].decode("utf-8", "surrogateescape")
+            position = end + 1 + self._id_bytes
+            tree[name] = (mode, data[end + 1 : position].hex())
         return tree

@@ -1,6 +1,6 @@
-"""The open questions: commits that the worker is still to look into, one small file each in the common git directory.
+"""The open questions: commits that the worker has still to judge, one small file each in the common git directory.
 
-Each is put in place by a rename. A file that a crash has emptied still says by its name which commit it is about, and that is enough.
+Each is put in place by a rename. A file that a crash has emptied still shows its commit by its name, which is enough.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from hook.source.git import Repository
 class Need(enum.StrEnum):
     """What a question waits for."""
 
-    SEARCH = "search"  # the search that the commit cut short; a model afterwards, where that may be asked
-    INDEX = "index"  # the same, as soon as there is a word index
+    SEARCH = "search"  # for the search that the commit cut short; then for a model, if one may be asked
+    INDEX = "index"  # for the word index, and then as SEARCH
     MODEL = "model"
 
 
@@ -32,30 +32,30 @@ _OBJECT_ID_LENGTHS = (40, 64)
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One commit that waits. Times are seconds since the epoch, as time.time() gives them."""
+    """One commit that waits. Times are seconds since the epoch, as from time.time()."""
 
     commit: str
     change_id: str = ""
     git_dir: str = ""  # of the working tree in which it was made
     since: float = 0.0
     not_before: float = 0.0
-    tries: int = 0  # that an endpoint took and that came to nothing
-    why: str = ""  # the last of them came to nothing, or it was not asked
+    tries: int = 0  # requests that an endpoint accepted and that failed
+    why: str = ""  # the last one failed, or none was made
     given_up: bool = False
-    need: Need = Need.SEARCH  # which leads to the others, so it does where a crash has emptied the file
+    need: Need = Need.SEARCH  # the others follow from it, so it is right after a crash too
 
 
 def add(repo: Repository, commit: str, change_id: str, need: Need, rest_seconds: float = 0.0) -> None:
-    """Let `commit` wait, at first for so long; one that waits already, or was given up, stays as it is. Raises OSError."""
-    known = find(repo, commit)
-    if known is not None and known.change_id == change_id:
+    """Let `commit` wait, for at least `rest_seconds`; one that waits already, or was given up, does not change. Raises OSError."""
+    existing = find(repo, commit)
+    if existing is not None and existing.change_id == change_id:
         return
     now = time.time()
     _put(repo, Question(commit, change_id, str(repo.git_dir), now, now + rest_seconds, need=need))
 
 
 def find(repo: Repository, commit: str) -> Question | None:
-    """The question about `commit`, None if there is none."""
+    """The question about `commit`; None if there is none."""
     path = _path(repo, commit)
     try:
         age = path.lstat().st_mtime
@@ -72,12 +72,12 @@ def every(repo: Repository) -> list[Question]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     commits = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX) and not name.startswith(".")]
-    found = (find(repo, commit) for commit in commits if len(commit) in _OBJECT_ID_LENGTHS)
-    return sorted((one for one in found if one is not None), key=lambda one: (one.since, one.commit))
+    questions = (find(repo, commit) for commit in commits if len(commit) in _OBJECT_ID_LENGTHS)
+    return sorted((question for question in questions if question is not None), key=lambda question: (question.since, question.commit))
 
 
 def is_any(repo: Repository) -> bool:
-    """Whether there may be a question, at the price of one look into a directory."""
+    """Whether there may be a question; reads one directory."""
     try:
         return any(_directory(repo).iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -85,21 +85,21 @@ def is_any(repo: Repository) -> bool:
 
 
 def sweep(repo: Repository, seconds: float) -> None:
-    """Forget what was given up and has waited for longer than so. Raises OSError."""
-    for one in every(repo):
-        if one.given_up and time.time() - one.since > seconds:
-            drop(repo, one.commit)
+    """Remove questions that were given up and are older than `seconds`. Raises OSError."""
+    for question in every(repo):
+        if question.given_up and time.time() - question.since > seconds:
+            drop(repo, question.commit)
 
 
 def first_due(repo: Repository, needs: Collection[Need]) -> Question | None:
-    """The question with one of `needs` to look into next, due or not; None if there is none that anybody waits for."""
-    waiting = [one for one in every(repo) if not one.given_up and one.need in needs]
+    """The question with one of `needs` to work on next, due or not; None if there is none."""
+    waiting = [question for question in every(repo) if not question.given_up and question.need in needs]
     now = time.time()
-    return min(waiting, key=lambda one: (max(one.not_before, now), one.since), default=None)
+    return min(waiting, key=lambda question: (max(question.not_before, now), question.since), default=None)
 
 
 def replace(repo: Repository, question: Question) -> bool:
-    """Write a question again, unless somebody has taken it away meanwhile; gives whether it was written. Raises OSError."""
+    """Write a question again, unless another process has removed it; returns whether it was written. Raises OSError."""
     if not _path(repo, question.commit).exists():
         return False
     _put(repo, question)
@@ -112,7 +112,7 @@ def drop(repo: Repository, commit: str) -> None:
 
 
 def move(repo: Repository, old: str, new: str, new_change_id: str) -> None:
-    """`old` has become `new`: what waits about the one waits about the other, with its history where the change is the same.
+    """Commit `old` was rewritten as `new`: its question moves there, with its history, if the change is the same.
 
     Raises OSError.
     """
@@ -141,13 +141,13 @@ def _put(repo: Repository, question: Question) -> None:
 
 def _parsed(commit: str, data: bytes, age: float) -> Question:
     try:
-        one = json.loads(data)
-        if not isinstance(one, Mapping):
+        document = json.loads(data)
+        if not isinstance(document, Mapping):
             raise TypeError
-        texts = (str(one["ChangeId"]), str(one["GitDir"]))
-        times = (float(one["Since"]), float(one["NotBefore"]))
-        need = Need(one.get("Need", Need.SEARCH))
-        return Question(commit, *texts, *times, int(one["Tries"]), str(one["Why"]), bool(one["GivenUp"]), need)
+        texts = (str(document["ChangeId"]), str(document["GitDir"]))
+        times = (float(document["Since"]), float(document["NotBefore"]))
+        need = Need(document.get("Need", Need.SEARCH))
+        return Question(commit, *texts, *times, int(document["Tries"]), str(document["Why"]), bool(document["GivenUp"]), need)
     except (ValueError, KeyError, TypeError, RecursionError):
         return Question(commit, since=age)
 

@@ -20,16 +20,16 @@ _COMMIT = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
 def add(repo: Repository, commit: str, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Queue documents for `commit`. Raises OSError where that cannot be written."""
+    """Queue documents for `commit`. Raises OSError if they cannot be written."""
     path = _directory(repo) / f"{commit}.yaml"
     waiting: Sequence[Mapping[str, Any]] = _documents(path)
-    for one in documents:
-        waiting = document.with_document(waiting, one)
+    for new in documents:
+        waiting = document.with_document(waiting, new)
     own_files.write(path, document.dump_fast(waiting).encode())
 
 
 def is_empty(repo: Repository) -> bool:
-    """Whether nothing waits, at the price of one look into a directory."""
+    """Whether nothing is queued; reads one directory."""
     try:
         return not any(name.endswith(".yaml") and not name.startswith(".") for name in os.listdir(_directory(repo)))
     except (FileNotFoundError, NotADirectoryError):
@@ -37,8 +37,8 @@ def is_empty(repo: Repository) -> bool:
 
 
 def pending(repo: Repository) -> list[tuple[str, tuple[Mapping[str, Any], ...]]]:
-    """What waits, as (commit, documents)."""
-    found: list[tuple[str, tuple[Mapping[str, Any], ...]]] = []
+    """The queued records, as (commit, documents)."""
+    queued: list[tuple[str, tuple[Mapping[str, Any], ...]]] = []
     try:
         names = sorted(os.listdir(_directory(repo)))
     except (FileNotFoundError, NotADirectoryError):
@@ -47,12 +47,12 @@ def pending(repo: Repository) -> list[tuple[str, tuple[Mapping[str, Any], ...]]]
         if name.endswith(".yaml") and not name.startswith("."):
             path = _directory(repo) / name
             if documents := _documents(path):
-                found.append((path.stem, documents))
-    return found
+                queued.append((path.stem, documents))
+    return queued
 
 
 def _documents(path: pathlib.Path) -> tuple[dict[str, Any], ...]:
-    """What a file of the queue holds; nothing where there is none, or another process has just written it."""
+    """The documents in a file of the queue; none if there is no file, since another process has just written it to the notes."""
     data = own_files.read(path, _MOST_BYTES)
     if data is None:
         return ()
@@ -64,9 +64,9 @@ def _documents(path: pathlib.Path) -> tuple[dict[str, Any], ...]:
 
 
 def flush(repo: Repository, seconds: float, adding: Callable[[Sequence[Mapping[str, Any]]], note.Change]) -> int:
-    """Write what waits into the notes, as `adding` adds documents to one; how many commits that were.
+    """Write the queued records into the notes, each by the function that `adding` returns; returns the number of commits.
 
-    Raises what note.update raises, and then everything still waits.
+    Raises as note.update; then all records are still queued.
     """
     waiting = pending(repo)
     if not waiting:

@@ -1,6 +1,6 @@
 """The store: a commit's records wherever the settings keep them, as one.
 
-A note or a file holds whole documents, each with its ChangeId. What could not be written is queued and written by the next call of ours.
+A note or a file has complete documents, each with its ChangeId. A record that could not be written is queued, and the next call writes it.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ Documents = tuple[Mapping[str, Any], ...]
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What is recorded of one commit."""
+    """The record of one commit."""
 
-    verdict: Verdict | None  # the one that speaks of the commit's present change
-    stale: bool  # whether there are verdicts, but only of other changes
+    verdict: Verdict | None  # the one about the commit's present change
+    stale: bool  # whether there are verdicts, but only about other changes
     marks: Documents  # the person's own judgements of that verdict
     broken: int  # documents that could not be read
 
 
 def keep(repo: Repository, settings: Settings, verdicts: Sequence[Verdict], carried: Mapping[str, Documents] | None = None) -> list[str]:
-    """Record each verdict with its commit, and the `carried` documents beside it. Returns what a person should know, a line each."""
+    """Record each verdict with its commit, and the `carried` documents beside it. Returns lines for the person."""
     changes = {verdict.commit: [*(carried or {}).get(verdict.commit, ()), to_document(verdict)] for verdict in verdicts}
     return add(repo, settings, changes)
 
 
 def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Add documents to the records of commits; one of the same kind and ChangeId is replaced."""
-    said = []
+    """Add documents to the records of commits; one with the same kind and ChangeId is replaced. Returns lines for the person."""
+    lines = []
     formats = settings.record.format
     if "note" in formats:
         try:
             write_queued(repo, settings)
             note.update(repo, {commit: _adding(new) for commit, new in changes.items()}, settings.record.lock_seconds)
         except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
-            said.append(_queued(repo, changes, wrong))
+            lines.append(_queued(repo, changes, wrong))
     if "file" in formats:
         try:
             for commit, new in changes.items():
                 file.write(repo, directory(settings), commit, _adding(new)(file.read(repo, directory(settings), commit)))
         except OSError as wrong:
-            said.append(f"not recorded in a file: {wrong.strerror or wrong}; `record.directory` names another place")
-    return said
+            lines.append(f"not recorded in a file: {wrong.strerror or wrong}; `record.directory` names another place")
+    return lines
 
 
 def is_free(repo: Repository) -> bool:
-    """Whether nothing is known to stand in the way of a record, such as little room or a lock of another git."""
+    """Whether a record can probably be written: enough disk space, and no lock of another git."""
     try:
         return note.is_free(repo)
     except OSError:
@@ -63,9 +63,9 @@ def is_free(repo: Repository) -> bool:
 
 
 def hand_in(repo: Repository, settings: Settings, verdicts: Sequence[Verdict]) -> bool:
-    """Queue verdicts for a `write_queued` that nobody waits for. False, with nothing done, where `keep` may have something to say.
+    """Queue verdicts for a later `write_queued` for which nobody waits. False, with nothing done, if `keep` may have lines for the person.
 
-    That is where a record may fail, where an earlier one still waits, or where records are kept elsewhere too.
+    That is so if the record may fail, if an earlier one is still queued, or if records are kept elsewhere too.
     """
     try:
         if settings.record.format != ("note",) or not note.is_free(repo) or not queue.is_empty(repo):
@@ -78,12 +78,12 @@ def hand_in(repo: Repository, settings: Settings, verdicts: Sequence[Verdict]) -
 
 
 def write_queued(repo: Repository, settings: Settings) -> int:
-    """Write what is queued into the notes; how many commits that were. Raises what note.update raises; then everything still waits."""
+    """Write the queued records into the notes; returns the number of commits. Raises as note.update; then all are still queued."""
     return queue.flush(repo, settings.record.lock_seconds, _adding)
 
 
 def replace_lesser(repo: Repository, settings: Settings, verdict: Verdict) -> list[str]:
-    """Record a verdict where the commit has one of the same change that lacked more. Returns what a person should know, a line each."""
+    """Record a verdict if the commit has a less complete one about the same change. Returns lines for the person."""
     recorded = read(repo, settings, {verdict.commit: verdict.change_id})[verdict.commit].verdict
     if recorded is None or not is_fuller(verdict.lacks, recorded.lacks):
         return []
@@ -91,66 +91,66 @@ def replace_lesser(repo: Repository, settings: Settings, verdict: Verdict) -> li
 
 
 def read(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[str, Recorded]:
-    """What is recorded of commits, given each commit's present ChangeId (empty where it has none). A note outranks a file."""
+    """The records of commits, given each commit's present ChangeId (empty if it has none). A note comes before a file."""
     texts = note.read(repo, list(ids))
     waiting = dict(queue.pending(repo))
-    found = {}
+    records = {}
     for commit, change_id in ids.items():
         documents: Documents
         documents, broken = document.load(texts.get(commit, ""))
         documents = (*documents, *waiting.get(commit, ()))
         if not documents:
-            documents, more = document.load(file.read(repo, directory(settings), commit))
-            broken += more
-        mine = [one for one in documents if change_id and one.get("ChangeId") == change_id]
+            documents, broken_in_file = document.load(file.read(repo, directory(settings), commit))
+            broken += broken_in_file
+        of_change = [entry for entry in documents if change_id and entry.get("ChangeId") == change_id]
         verdict = None
-        for one in mine:
-            if "Mark" in one:
+        for entry in of_change:
+            if "Mark" in entry:
                 continue
             try:
-                verdict = from_document(one)
+                verdict = from_document(entry)
             except NotAVerdict:
                 broken += 1
-        found[commit] = Recorded(
+        records[commit] = Recorded(
             verdict=verdict,
-            stale=verdict is None and any("Mark" not in one for one in documents),
-            marks=tuple(one for one in mine if "Mark" in one),
+            stale=verdict is None and any("Mark" not in entry for entry in documents),
+            marks=tuple(entry for entry in of_change if "Mark" in entry),
             broken=broken,
         )
-    return found
+    return records
 
 
 def carried(repo: Repository, settings: Settings, ids: Mapping[str, str]) -> dict[str, Recorded]:
-    """As `read`, of commits that others have replaced, but only where there is something that nobody could find out anew.
+    """As `read`, for commits that were rewritten, but only those with something that cannot be derived again.
 
-    That is a person's mark or an agent's verdict. Of most commits of a rebase there is neither, and their records need no reading.
+    That is a person's mark or an agent's verdict. Most commits of a rebase have neither, and their records are not parsed.
     """
     worth_reading = ("\nMark:", "\nDecidedBy: agent")
     texts = note.read(repo, list(ids))
-    kept = "file" in settings.record.format or not queue.is_empty(repo)
-    wanted = {oid: change for oid, change in ids.items() if kept or any(word in texts.get(oid, "") for word in worth_reading)}
-    return read(repo, settings, wanted) if wanted else {}
+    needs_all = "file" in settings.record.format or not queue.is_empty(repo)
+    to_read = {oid: change for oid, change in ids.items() if needs_all or any(word in texts.get(oid, "") for word in worth_reading)}
+    return read(repo, settings, to_read) if to_read else {}
 
 
 def _adding(new: Sequence[Mapping[str, Any]]) -> Callable[[str], str]:
     def changed(text: str) -> str:
         documents: Documents = document.load(text)[0]
-        for one in new:
-            if not _is_overtaken(one, documents):
-                documents = document.with_document(documents, one)
+        for addition in new:
+            if not _is_overtaken(addition, documents):
+                documents = document.with_document(documents, addition)
         return document.dump(documents)
 
     return changed
 
 
 def _is_overtaken(new: Mapping[str, Any], documents: Documents) -> bool:
-    """Whether a question is to be recorded whose answer somebody else has recorded meanwhile, or a verdict beside one that lacks less."""
+    """Whether the answer to a pending question, or a more complete verdict, has been recorded meanwhile."""
     if "Mark" in new:
         return False
-    there = [one for one in documents if one.get("ChangeId") == new.get("ChangeId") and "Mark" not in one]
+    recorded = [entry for entry in documents if entry.get("ChangeId") == new.get("ChangeId") and "Mark" not in entry]
     return any(
-        (new.get("State") == State.PENDING and one.get("DecidedBy") == DecidedBy.AGENT) or is_fuller(_lacks(one), _lacks(new))
-        for one in there
+        (new.get("State") == State.PENDING and old.get("DecidedBy") == DecidedBy.AGENT) or is_fuller(_lacks(old), _lacks(new))
+        for old in recorded
     )
 
 
@@ -170,6 +170,6 @@ def _queued(repo: Repository, changes: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def directory(settings: Settings) -> pathlib.Path | None:
-    """Where the files of records are, if not in their usual place."""
-    given = settings.record.directory
-    return pathlib.Path(given).expanduser() if given else None
+    """The directory of the record files; None for the usual one."""
+    setting = settings.record.directory
+    return pathlib.Path(setting).expanduser() if setting else None

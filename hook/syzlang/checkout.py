@@ -1,6 +1,6 @@
-"""A checkout of syzkaller: its descriptions, read as text and kept beside our other files, since to understand them takes a second.
+"""A checkout of syzkaller: its descriptions, parsed from their text and cached with our other files, since parsing takes a second.
 
-No link is followed, nothing is run, and what is kept is known by the content of all files that it was read from.
+No link is followed, nothing is run, and the key of the cache is the content of all files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hook.syzlang.declarations import Declarations
 from hook.syzlang.requirements import CallFacts
 
 FOLDER = "sys/linux"
-# as syzkaller names the architectures of `target.arch`
+# syzkaller's names for the architectures of `target.arch`
 ARCHES = {
     "x86_64": "amd64", "i386": "386", "arm64": "arm64", "arm": "arm", "riscv": "riscv64", "s390": "s390x",
     "powerpc": "ppc64le", "mips": "mips64le", "loongarch": "loong64",
@@ -27,37 +27,37 @@ ARCHES = {
 _FORMAT = 1
 _MOST_FILES = 2000
 _MOST_FILE_BYTES = 4 << 20
-_MOST_BYTES = 64 << 20  # of all files, and of what is kept
+_MOST_BYTES = 64 << 20  # of all files, and of the cache file
 
 
 class NoDescriptions(ValueError):
-    """A directory that holds no descriptions; the sentence says so."""
+    """A directory without descriptions; the sentence says so."""
 
 
 class Descriptions(NamedTuple):
-    """What the descriptions of a checkout say, for one architecture."""
+    """The descriptions of a checkout, for one architecture."""
 
     calls: Mapping[str, CallFacts]
-    resources: Mapping[str, str]  # name -> what it is a kind of
+    resources: Mapping[str, str]  # name -> its base resource or type
 
 
-def read(checkout: str, target_arch: str, kept_in: pathlib.Path | None = None) -> Descriptions:
-    """The descriptions of a checkout; with `kept_in`, those that were understood before are taken from there. Raises NoDescriptions."""
+def read(checkout: str, target_arch: str, cache_directory: pathlib.Path | None = None) -> Descriptions:
+    """The descriptions of a checkout; with a directory, they are cached there. Raises NoDescriptions."""
     arch = ARCHES.get(target_arch, target_arch)
     texts = dict(_texts(checkout))
     digest = hashlib.sha256(f"{_FORMAT} {arch}".encode())
     for name, text in texts.items():
         digest.update(f"\n{name} {len(text)}\n".encode())
         digest.update(text)
-    kept = kept_in / f"descriptions-{digest.hexdigest()[:32]}.json" if kept_in is not None else None
-    if kept is not None and (known := _known(kept)) is not None:
-        return known
-    found = _understood({name: text.decode("utf-8", "replace") for name, text in texts.items()}, arch)
-    if not found.calls:
+    cache_file = cache_directory / f"descriptions-{digest.hexdigest()[:32]}.json" if cache_directory is not None else None
+    if cache_file is not None and (cached := _cached(cache_file)) is not None:
+        return cached
+    parsed = _parsed({name: text.decode("utf-8", "replace") for name, text in texts.items()}, arch)
+    if not parsed.calls:
         raise NoDescriptions(f"no descriptions in {checkout}/{FOLDER}; it names a checkout of syzkaller")
-    if kept is not None:
-        _keep(kept, found)
-    return found
+    if cache_file is not None:
+        _store(cache_file, parsed)
+    return parsed
 
 
 def _texts(checkout: str) -> Iterator[tuple[str, bytes]]:
@@ -76,7 +76,7 @@ def _texts(checkout: str) -> Iterator[tuple[str, bytes]]:
 
 
 def plain_file(path: pathlib.Path, most_bytes: int) -> bytes:
-    """What a plain file holds; nothing of a link, a larger one, or one that cannot be read."""
+    """The content of a regular file; empty for a link, a larger file, or one that cannot be read."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -86,7 +86,7 @@ def plain_file(path: pathlib.Path, most_bytes: int) -> bytes:
         return file.read(most_bytes) if stat.S_ISREG(state.st_mode) and state.st_size <= most_bytes else b""
 
 
-def _understood(texts: Mapping[str, str], arch: str) -> Descriptions:
+def _parsed(texts: Mapping[str, str], arch: str) -> Descriptions:
     declared = Declarations()
     has_value: dict[str, bool] = {}
     for name, text in texts.items():
@@ -96,7 +96,7 @@ def _understood(texts: Mapping[str, str], arch: str) -> Descriptions:
         else:
             declared.add(text, f"{FOLDER}/{name}", arch)
     absent = {constant for constant, is_there in has_value.items() if not is_there}
-    if has_value:  # a call whose number no file knows is none of this architecture
+    if has_value:  # a call without a number does not exist on this architecture
         numbers = {f"__NR_{call.base}" for call in declared.calls.values() if not call.base.startswith("syz_")}
         absent |= numbers - has_value.keys()
     try:
@@ -105,8 +105,8 @@ def _understood(texts: Mapping[str, str], arch: str) -> Descriptions:
         raise NoDescriptions(str(wrong)) from None
 
 
-def _known(path: pathlib.Path) -> Descriptions | None:
-    """What was kept; None where it is not there, or is not as we write it."""
+def _cached(path: pathlib.Path) -> Descriptions | None:
+    """The cached descriptions; None if the file is absent or malformed."""
     try:
         data = own_files.read(path, _MOST_BYTES)
         if data is None:
@@ -121,25 +121,25 @@ def _known(path: pathlib.Path) -> Descriptions | None:
                 tuple(direct),
                 tuple(gives),
                 frozenset(map(words.__getitem__, own)),
-                frozenset(map(words.__getitem__, more)),
+                frozenset(map(words.__getitem__, other)),
             )
-            for name, (path, line, takes, direct, gives, own, more) in document["Calls"].items()
+            for name, (path, line, takes, direct, gives, own, other) in document["Calls"].items()
         }
         return Descriptions(calls, dict(document["Resources"]))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
 
 
-def _keep(path: pathlib.Path, found: Descriptions) -> None:
+def _store(path: pathlib.Path, descriptions: Descriptions) -> None:
     words: dict[str, int] = {}
     rows = {}
-    for name, facts in found.calls.items():
-        own, more = ([words.setdefault(word, len(words)) for word in sorted(some)] for some in (facts.own, facts.words))
-        rows[name] = (facts.path, facts.line, facts.takes, facts.direct, facts.gives, own, more)
-    document = {"Words": list(words), "Calls": rows, "Resources": dict(found.resources)}
+    for name, facts in descriptions.calls.items():
+        own, other = ([words.setdefault(word, len(words)) for word in sorted(names)] for names in (facts.own, facts.words))
+        rows[name] = (facts.path, facts.line, facts.takes, facts.direct, facts.gives, own, other)
+    document = {"Words": list(words), "Calls": rows, "Resources": dict(descriptions.resources)}
     try:
         for old in path.parent.glob("descriptions-*.json"):
             own_files.remove(old)
         own_files.write(path, json.dumps(document, separators=(",", ":")).encode())
     except OSError:
-        pass  # a full disk, or nothing may be written here: it is understood anew next time
+        pass  # a full disk, or no permission: the next run parses again

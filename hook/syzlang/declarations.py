@@ -1,6 +1,6 @@
 """Declarations: the system calls, resources and types of a description, from its text.
 
-The form is that of docs/syscall_descriptions_syntax.md of syzkaller. What is not understood declares nothing.
+The syntax is in docs/syscall_descriptions_syntax.md of syzkaller. A line that is not understood declares nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _META = lazy_re.compile(r"meta\s+(\w+)(?:\[(.*)\])?")
 
 
 class Type(NamedTuple):
-    """A type as it is written: `ptr[in, array[int8]]`; also a number, a constant or a literal in its place."""
+    """A type as written: `ptr[in, array[int8]]`; also a number, a constant or a literal in its place."""
 
     name: str
     arguments: tuple[Type, ...] = ()
@@ -57,7 +57,7 @@ class SystemCall(NamedTuple):
 
     name: str
     arguments: tuple[NamedType, ...]
-    result: str  # the resource that it returns, or nothing
+    result: str  # the resource that it returns; empty if none
     attributes: frozenset[str]
     path: str  # of the description, in the checkout
     line: int
@@ -69,17 +69,17 @@ class SystemCall(NamedTuple):
 
 
 class Declarations:
-    """What some descriptions declare."""
+    """The declarations of some descriptions."""
 
     def __init__(self) -> None:
         self.calls: dict[str, SystemCall] = {}
-        self.resources: dict[str, str] = {}  # name -> what it is a kind of
+        self.resources: dict[str, str] = {}  # name -> its base resource or type
         self.groups: dict[str, TypeGroup] = {}
         self.aliases: dict[str, TypeAlias] = {}
         self.sets: dict[str, tuple[str, ...]] = {}  # of constants, or of strings, without their quotes
 
     def add(self, text: str, path: str, arch: str) -> None:
-        """Add what one file declares; nothing where it says that it is for other architectures, or was made by a program."""
+        """Add the declarations of one file; none if it is for other architectures, or generated (`meta automatic`)."""
         lines = [(number, _COMMENT.sub(r"\1", line).strip()) for number, line in enumerate(text.split("\n"), 1)]
         for _, line in lines:
             if (meta := _META.match(line)) is None:
@@ -98,8 +98,8 @@ class Declarations:
                 self.aliases.setdefault(alias[1], TypeAlias(_parameters(alias[2]), _type(_tokens(alias[3]))))
             elif resource := _RESOURCE.match(line):
                 self.resources.setdefault(resource[1], resource[2].strip())
-            elif (given := _SET.match(line)) and given[1] != "_":
-                self.sets.setdefault(given[1], tuple(_plain(token) for token in _tokens(given[2]) if token != ","))
+            elif (definition := _SET.match(line)) and definition[1] != "_":
+                self.sets.setdefault(definition[1], tuple(_plain(token) for token in _tokens(definition[2]) if token != ","))
 
 
 def _tokens(text: str) -> list[str]:
@@ -149,14 +149,14 @@ def _call(line: str, path: str, number: int) -> SystemCall | None:
 
 
 class _Reader:
-    """Takes types out of the tokens of a line."""
+    """Reads types from the tokens of a line."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens, self._at = tokens, 0
 
     @property
     def next(self) -> str:
-        """The token that comes; empty at the end."""
+        """The next token; empty at the end."""
         return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
     def take(self) -> str:
@@ -184,10 +184,10 @@ class _Reader:
         return Type(name, tuple(arguments))
 
     def attributes(self) -> frozenset[str]:
-        """The words in the parentheses behind a field or call, those of a condition left out."""
-        found, depth = set(), 0
+        """The words in the parentheses after a field or call, without those of a condition."""
+        words, depth = set(), 0
         while token := self.take():
             depth += (token == "[") - (token == "]")
             if depth == 0 and token not in ("(", ")", ",", "]"):
-                found.add(token)
-        return frozenset(found)
+                words.add(token)
+        return frozenset(words)
