@@ -1,4 +1,4 @@
-"""The cluster: Dask deals the pieces out, here or on as many machines as there are, and does again what a lost worker had begun."""
+"""The cluster: Dask distributes the pieces, on this machine or on many, and repeats those that a lost worker had begun."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from hook.record import crash_log
 if typing.TYPE_CHECKING:
     import distributed
 
-_AHEAD = 3  # pieces handed out for each thread of a worker: it never waits for the next
+_AHEAD = 3  # pieces handed out per thread of a worker, so that none waits
 _LEAST_AHEAD = 8  # so that a worker that joins finds work
 _CLOSE_SECONDS = 5
 _NEEDS = "bulk needs dask, pyarrow and cryptography: pip install 'patch-triage[cluster]'"
 
 
 class NoCluster(CannotJudge):
-    """The cluster cannot be had, or is gone."""
+    """There is no cluster, or it is gone."""
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Left(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def connected(scheduler: str, jobs: int) -> Iterator[distributed.Client]:
-    """A client of the scheduler at an address; without one, of `jobs` processes of this machine (0: one a processor), which end with it.
+    """A client of the scheduler at an address; without an address, of `jobs` processes here (0: one per processor), which end with it.
 
     Raises NoCluster.
     """
@@ -50,11 +50,11 @@ def connected(scheduler: str, jobs: int) -> Iterator[distributed.Client]:
         import distributed
     except ImportError:
         raise NoCluster(_NEEDS) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it comes to is said by us
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we report the failures ourselves
     with contextlib.ExitStack() as stack:
         try:
-            where = scheduler or stack.enter_context(_local(jobs))
-            client = distributed.Client(where, set_as_default=False)
+            address_or_cluster = scheduler or stack.enter_context(_local(jobs))
+            client = distributed.Client(address_or_cluster, set_as_default=False)
         except ImportError:
             raise NoCluster(_NEEDS) from None
         except (OSError, TimeoutError, ValueError) as wrong:
@@ -64,7 +64,7 @@ def connected(scheduler: str, jobs: int) -> Iterator[distributed.Client]:
 
 
 class Dealer:
-    """Hands pieces out and takes their rows in."""
+    """Hands out pieces and collects their rows."""
 
     def __init__(self, client: distributed.Client, run: BulkRun, pieces: Iterator[BulkPiece], tell: Callable[[str], None]) -> None:
         import distributed
@@ -77,9 +77,9 @@ class Dealer:
         self.left: list[Left] = []
 
     def judged(self) -> Iterator[tuple[BulkPiece, list[bytes]]]:
-        """Every piece with its rows, as they come; what no worker could judge is in `left` at the end.
+        """Every piece with its rows, in the order of arrival; pieces that no worker could judge are in `left` at the end.
 
-        Raises NoCluster where the scheduler goes away.
+        Raises NoCluster if the scheduler is lost.
         """
         self._hand_out_more()
         for future in self._ready:
@@ -90,22 +90,22 @@ class Dealer:
             self._hand_out_more()
 
     def _result(self, future: distributed.Future, handed: _HandedOut) -> list[bytes] | None:
-        """The rows of a piece, None where this worker has none. What was lost with a worker meanwhile, Dask computes anew.
+        """The rows of a piece; None if the worker could not judge it. Dask repeats what was lost with a worker.
 
         Raises NoCluster.
         """
         try:
-            found: list[bytes] = future.result()
+            lines: list[bytes] = future.result()
         except concurrent.futures.CancelledError:
             raise NoCluster("the scheduler is gone") from None
         except UnfitWorker as unfit:
-            self._elsewhere(handed, str(unfit))
-        except Exception as wrong:  # whatever a worker died of: the other pieces are judged
+            self._hand_to_another(handed, str(unfit))
+        except Exception as wrong:  # for any failure of a worker: the other pieces are judged
             if future.status != "error":
                 raise NoCluster(f"the scheduler is gone ({wrong})") from None
             self.left.append(Left(handed.piece, _why_failed(wrong)))
         else:
-            return found
+            return lines
         return None
 
     def _hand_out_more(self) -> None:
@@ -121,25 +121,25 @@ class Dealer:
             handed.piece,
             key=f"{self._name}-{handed.piece.number}-{handed.tries}",
             workers=others,
-            allow_other_workers=others is not None,  # these may be gone before it comes to them
+            allow_other_workers=others is not None,  # these may be gone by then
         )
         self._waiting[future] = handed
         self._ready.add(future)
 
-    def _elsewhere(self, handed: _HandedOut, why: str) -> None:
+    def _hand_to_another(self, handed: _HandedOut, why: str) -> None:
         """Hand a piece out again, to a worker that has not refused it."""
-        worker, _, what = why.partition(" ")
+        worker, _, reason = why.partition(" ")
         if why not in self._told:
             self._told.add(why)
-            self._tell(f"worker {worker}: {what}; what it cannot judge goes to the others")
+            self._tell(f"worker {worker}: {reason}; what it cannot judge goes to the others")
         refused = handed.refused | {worker}
         if self._threads().keys() <= refused:
-            self.left.append(Left(handed.piece, f"no worker can judge it: {what}"))
+            self.left.append(Left(handed.piece, f"no worker can judge it: {reason}"))
         else:
             self._hand_out(_HandedOut(handed.piece, refused, handed.tries + 1))
 
     def _threads(self) -> dict[str, int]:
-        """The workers there are, and how many pieces each judges at a time. Raises NoCluster."""
+        """The workers, with the number of pieces that each judges at a time. Raises NoCluster."""
         try:
             return dict(self._client.nthreads())
         except (OSError, TimeoutError, AttributeError):
@@ -153,7 +153,7 @@ class _HandedOut(msgspec.Struct, frozen=True):
 
 
 def _why_failed(wrong: Exception) -> str:
-    """Why no worker has judged a piece: none of this comes of the changes in it, which are judged in a child."""
+    """Why no worker has judged a piece; the changes in it are not the cause, since a child process judges them."""
     import distributed
 
     if isinstance(wrong, distributed.KilledWorker):
@@ -164,12 +164,12 @@ def _why_failed(wrong: Exception) -> str:
 
 
 def _local(jobs: int) -> distributed.LocalCluster:
-    """A cluster of processes on this machine. Who else is logged in cannot talk to it: it has a certificate of its own."""
+    """A cluster of processes on this machine. Other users cannot connect to it, since it has a certificate of its own."""
     import distributed
 
-    # a process that is spawned would run the script of this one again; of a package's __main__ it knows better
+    # a spawned process would run the script of this one again, but not the __main__ of a package
     vars(sys.modules["__main__"])["__spec__"] = importlib.machinery.ModuleSpec("hook.__main__", None)
-    # Ctrl-C reaches every process of a terminal: these inherit that it is ignored, and end with the run
+    # Ctrl-C reaches every process of a terminal: these processes inherit that it is ignored, and end with the run
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return distributed.LocalCluster(

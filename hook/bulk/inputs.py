@@ -1,4 +1,4 @@
-"""Inputs: what an archive is made of: commits, and mailed series. An input is judged as a whole, on one worker, and gives a row a patch."""
+"""Inputs: the commits and mailed series of an archive. One worker judges an input, with one row per patch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_REVIEW = 200  # characters
 
 
 class MailPlace(msgspec.Struct, frozen=True):
-    """Where the bytes of a mail are."""
+    """The place of a mail's bytes."""
 
     container: str  # a file; or the git directory of an archive
     name: str = ""  # COMMIT:m in an archive
@@ -23,19 +23,19 @@ class MailPlace(msgspec.Struct, frozen=True):
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """What is known of a mail without its diff."""
+    """A mail without its diff."""
 
-    message_id: str  # <…>; empty where it has none
+    message_id: str  # <…>; empty if it has none
     parent: str  # the Message-ID that it answers, empty if it answers none
     author: str
-    date: str  # ISO 8601, empty where it cannot be read
+    date: str  # ISO 8601, empty if it cannot be read
     subject: str  # without [PATCH …] and Re:
     number: int | None  # n of [PATCH n/m]
     total: int | None  # m
     version: int
-    is_patch: bool  # to be judged, even if no diff can be read in it
+    is_patch: bool  # to be judged, even if it has no readable diff
     is_reply: bool
-    reviews: tuple[str, ...]  # the Reviewed-by: lines and their like that it gives
+    reviews: tuple[str, ...]  # its Reviewed-by: lines and similar ones
     place: MailPlace
 
     @property
@@ -46,21 +46,21 @@ class Letter(msgspec.Struct, frozen=True):
 class BulkInput(msgspec.Struct, frozen=True):
     """A commit, or the mails of one version of a series."""
 
-    id: str  # the commit, or the Message-ID of the first patch: no two inputs of a run share it
+    id: str  # the commit, or the Message-ID of the first patch: unique in a run
     source: str  # as the person named it
     size: int = 1  # patches
-    commit: str = ""  # empty where it was mailed
+    commit: str = ""  # empty for a mailed series
     needs: tuple[str, ...] = ()  # commits that a clone must have to judge it
-    letters: tuple[Letter, ...] = ()  # the cover letter, where there is one, and the patches
-    reviews: tuple[str, ...] = ()  # of replies
-    mails: tuple[bytes, ...] = ()  # what is in the letters; read when the input is handed out
+    letters: tuple[Letter, ...] = ()  # the cover letter, if there is one, and the patches
+    reviews: tuple[str, ...] = ()  # from replies
+    mails: tuple[bytes, ...] = ()  # the bytes of the letters; read when the input is handed out
 
 
 def reviews(text: str) -> tuple[str, ...]:
-    """The lines of a commit message or a mail with which somebody vouches for a patch; what a reply quotes is not among them."""
+    """The Reviewed-by:, Acked-by: and Tested-by: lines of a commit message or a mail, without quoted ones."""
     return each_once(line.strip()[:_LONGEST_REVIEW] for line in _REVIEW.findall(text))
 
 
 def each_once(lines: Iterable[str]) -> tuple[str, ...]:
-    """The same lines, each the first time that it comes."""
+    """The same lines without duplicates."""
     return tuple(dict.fromkeys(lines))

@@ -1,7 +1,7 @@
-"""The process that judges for a worker: a child that may run out of memory or of time without taking anything along but one change.
+"""The process that judges for a worker: a child that may run out of memory or of time, at the cost of one change.
 
-It reads inputs from standard input and writes rows to standard output. An alarm of its own ends it where a change takes too long, so
-that nothing is left behind if the worker is killed.
+It reads inputs from standard input and writes rows to standard output. Its own alarm ends it if a change takes too long, so that no
+process is left behind if the worker is killed.
 """
 
 from __future__ import annotations
@@ -31,42 +31,42 @@ from hook.source.git import Repository, find
 from hook.source.object_store import Objects
 
 OUT_OF_MEMORY = 3  # exit code
-END = b""  # in place of a row: the input is done
+END = b""  # instead of a row: the input is finished
 
 
 class JudgeWork(msgspec.Struct, frozen=True):
-    """How inputs are judged."""
+    """The repository and settings with which inputs are judged."""
 
     clone: str  # the repository
-    head: str  # stands for HEAD, the same on all workers
+    head: str  # the commit taken as HEAD, the same on all workers
     settings: Settings
-    short: bool  # the search for call paths, as while a commit waits
+    short: bool  # whether the search for call paths is as short as while a commit waits
     use_cache: bool
 
 
 def main() -> None:
-    """Judge what comes until nothing comes any more."""
-    coming, going = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what is said is no row
+    """Judge inputs until the end of standard input."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # messages must not mix with rows
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; its worker ends this one
     work: JudgeWork | None = None
     while True:
         try:
-            work, item, skip = pickle.load(coming)
+            work, item, skip = pickle.load(requests)
         except EOFError:
             return
         _bound_memory(work.settings.bulk.change_bytes)
         try:
             for row in _judged(work, item, skip):
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                pickle.dump(rows.line(row), going)
-                going.flush()
+                pickle.dump(rows.line(row), answers)
+                answers.flush()
                 signal.setitimer(signal.ITIMER_REAL, work.settings.bulk.change_seconds)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            pickle.dump(END, going)
-            going.flush()
+            pickle.dump(END, answers)
+            answers.flush()
         except MemoryError:
-            os._exit(OUT_OF_MEMORY)  # what it holds is given back as a whole
+            os._exit(OUT_OF_MEMORY)  # which frees all its memory
         except BrokenPipeError:
             os._exit(0)  # the worker is gone
 
@@ -96,13 +96,13 @@ def _judged(work: JudgeWork, item: BulkInput, skip: int) -> Iterator[dict[str, A
 
 
 def rest(repo: Repository, item: BulkInput, place: int, why: str) -> Iterator[dict[str, Any]]:
-    """A row without a verdict for each patch of an input from `place` on; at least one."""
+    """Rows without a verdict for the patches of an input from `place` on; at least one."""
     for number in range(place, max(place + 1, item.size)):
         yield rows.without_verdict(_described(repo, item, number), why, failed=True)
 
 
 def _described(repo: Repository, item: BulkInput, place: int) -> dict[str, Any]:
-    """The row of a patch of which nothing is read but the message."""
+    """The row of a patch from its message alone."""
     row, patches = rows.of_input(item, place), patch_letters(item)
     if place < len(patches):
         return rows.with_letter(row, patches[place], item)
@@ -113,7 +113,7 @@ def _described(repo: Repository, item: BulkInput, place: int) -> dict[str, Any]:
 
 
 def patch_letters(item: BulkInput) -> list[Letter]:
-    """The letters of an input that are patches, in their order."""
+    """The letters of an input that are patches, in order."""
     return [letter for letter in item.letters if letter.is_patch]
 
 

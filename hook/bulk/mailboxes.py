@@ -45,7 +45,7 @@ class MailReader:
         self._stack.close()
 
     def read(self, place: MailPlace) -> bytes:
-        """The bytes of a mail; one past the limit where it is too large. Raises OSError, GitError."""
+        """The bytes of a mail; one more than the limit if it is too large. Raises OSError, GitError."""
         if not place.name:
             with pathlib.Path(place.container).open("rb") as file:
                 file.seek(place.start)
@@ -53,29 +53,29 @@ class MailReader:
         if place.container not in self._archives:
             archive = Objects(find(pathlib.Path(place.container)), MAX_BYTES)
             self._archives[place.container] = self._stack.enter_context(archive)
-        found = self._archives[place.container].read(place.name)
-        if found is None:
+        blob = self._archives[place.container].read(place.name)
+        if blob is None:
             raise OSError(f"{place.container} no longer has {place.name}")
-        return found.data if found.data is not None else b"\0" * (MAX_BYTES + 1)
+        return blob.data if blob.data is not None else b"\0" * (MAX_BYTES + 1)
 
 
 def letters(path: pathlib.Path, oldest: float = 0.0) -> Iterator[Letter]:
-    """The mails of an mbox file, a maildir, or the patches of a directory and those below it, by their names. Raises OSError."""
+    """The mails of an mbox file or a maildir, or the patches of a directory and its subdirectories, by name. Raises OSError."""
     for file in _files(path):
         with file.open("rb") as opened:
             yield from (letter for letter in _of_file(file, opened.fileno()) if _is_recent(letter, oldest))
 
 
 def seconds_since(repo: Repository, since: str) -> float:
-    """A date as git reads it, in seconds; 0 where none is given."""
+    """A date in git's notation, in seconds since the epoch; 0 if it is empty."""
     if not since:
         return 0.0
-    said = repo.run("rev-parse", f"--since={since}").decode("ascii")
-    return float(said.partition("=")[2])
+    option = repo.run("rev-parse", f"--since={since}").decode("ascii")
+    return float(option.partition("=")[2])
 
 
 def letter_of(mail: bytes, place: MailPlace) -> Letter:
-    """What a mail says of itself. A bare diff says nothing but that it is a patch."""
+    """The headers and kind of a mail. A diff without headers is a patch."""
     try:
         head = email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(mail[:_HEAD_BYTES].lstrip())
     except (ValueError, LookupError):
@@ -83,11 +83,11 @@ def letter_of(mail: bytes, place: MailPlace) -> Letter:
     title = title_of(_text(head, "Subject"))
     has_diff = holds_diff(mail)
     answered = _MESSAGE_ID.findall(_text(head, "In-Reply-To")) or _MESSAGE_ID.findall(_text(head, "References"))[-1:]
-    own = _MESSAGE_ID.findall(_text(head, "Message-ID"))
-    says = title.is_patch and title.number != 0
-    talk = title.is_reply or (bool(answered) and not title.is_patch)
+    message_ids = _MESSAGE_ID.findall(_text(head, "Message-ID"))
+    is_numbered_patch = title.is_patch and title.number != 0
+    is_talk = title.is_reply or (bool(answered) and not title.is_patch)
     return Letter(
-        own[0] if own else "",
+        message_ids[0] if message_ids else "",
         answered[0] if answered else "",
         _text(head, "From"),
         _date(_text(head, "Date")),
@@ -95,8 +95,8 @@ def letter_of(mail: bytes, place: MailPlace) -> Letter:
         title.number,
         title.total,
         title.version,
-        not talk and title.number != 0 and (has_diff or says),
-        talk,
+        not is_talk and title.number != 0 and (has_diff or is_numbered_patch),
+        is_talk,
         reviews(mail.decode("utf-8", "replace")),
         place,
     )
@@ -121,7 +121,7 @@ def _of_file(path: pathlib.Path, handle: int) -> Iterator[Letter]:
         return
     name = str(path.absolute())
     with mmap.mmap(handle, 0, access=mmap.ACCESS_READ) as data:
-        starts = [found.start() for found in _FROM_LINE.finditer(data)]
+        starts = [match.start() for match in _FROM_LINE.finditer(data)]
         if len(starts) < 2 or data[: starts[0]].strip():
             yield letter_of(data[: MAX_BYTES + 1], MailPlace(name))
             return
@@ -136,7 +136,7 @@ def _is_recent(letter: Letter, oldest: float) -> bool:
 
 
 def _text(head: email.message.Message, name: str) -> str:
-    """A header as text, empty where there is none."""
+    """A header as text; empty if there is none."""
     try:
         raw = head.get(name, "")
         return " ".join(str(email.header.make_header(email.header.decode_header(raw))).split())
@@ -147,7 +147,7 @@ def _text(head: email.message.Message, name: str) -> str:
 def _date(text: str) -> str:
     try:
         date = email.utils.parsedate_to_datetime(text)
-        # -0000 says that the zone is not known (RFC 5322, 3.3); this machine's has nothing to do with it
+        # -0000 means that the zone is not known (RFC 5322, 3.3): it is not the zone of this machine
         return (date.astimezone(datetime.UTC) if date.tzinfo else date.replace(tzinfo=datetime.UTC)).isoformat()
     except (ValueError, TypeError, IndexError, OverflowError):
         return ""

@@ -1,6 +1,6 @@
-"""What a worker of the cluster does: it has the word index made where its clone lacks one, and judges pieces in a child process.
+"""A worker of the cluster: it makes the word index if its clone lacks one, and judges pieces in a child process.
 
-The worker's own process only passes on: it stays small and answers the scheduler whatever the child does.
+The worker's own process only passes data on: it stays small and answers the scheduler whatever the child does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 _INDEX_SECONDS = 3600.0
-_FAR = 300  # files by which the revision may differ from what is indexed
+_FAR = 300  # files by which the revision may differ from the indexed tree
 _MOST_DEATHS = 2  # of the child, for one input
 
 
@@ -40,25 +40,25 @@ class UnfitWorker(Exception):
 
 
 class BulkRun(msgspec.Struct, frozen=True):
-    """What all workers of a run are told."""
+    """The work of all workers of a run."""
 
     work: JudgeWork
-    program: str  # the hash of the package: another version may judge otherwise
+    program: str  # the hash of the package: another version may judge differently
 
     def about(self) -> dict[str, object]:
-        """What the rows depend on, beside the changes: a run that goes on must have the same."""
+        """What the rows depend on, beside the changes: a resumed run must have the same."""
         work = self.work
         return {"Head": work.head, "Program": self.program, "Settings": work.settings.fingerprint(), "Short": work.short}
 
 
 class _Child:
-    """The process that judges, and how it is talked to."""
+    """The process that judges, and the pipes to it."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def rows(self, repo: Repository, work: JudgeWork, item: BulkInput) -> Iterator[bytes]:
-        """The rows of an input. What the child dies of costs the patch that it was at; at the second time, the patches after it too."""
+        """The rows of an input. If the child dies, the present patch has no verdict; the second time, neither have those after it."""
         done, deaths = 0, 0
         while True:
             process = self._process or self._started()
@@ -73,7 +73,7 @@ class _Child:
             except (EOFError, BrokenPipeError, pickle.UnpicklingError):
                 why, self._process = _why_ended(process.wait(), work), None
             if done >= item.size:
-                return  # it had only the end of the input to tell
+                return  # only the end marker was missing
             deaths += 1
             lost = [rows.line(row) for row in rest(repo, item, done, why)]
             yield lost[0]
@@ -84,7 +84,7 @@ class _Child:
                 return
 
     def end(self) -> None:
-        """End it."""
+        """End the child."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -112,14 +112,14 @@ def judge_piece(run: BulkRun, piece: BulkPiece) -> list[bytes]:
     _prepare(repo, run)
     work = msgspec.structs.replace(run.work, clone=str(repo.git_dir))
     child = _of_thread.__dict__.setdefault("child", _Child())
-    found: list[bytes] = []
+    lines: list[bytes] = []
     try:
         for item in piece.inputs:
-            found.extend(child.rows(repo, work, item))
+            lines.extend(child.rows(repo, work, item))
     except BaseException:
-        child.end()  # its answers would be taken for the next input's
+        child.end()  # its remaining answers would be taken as those of the next input
         raise
-    return found
+    return lines
 
 
 def _address() -> str:
@@ -142,14 +142,14 @@ def _refuse_missing(repo: Repository, piece: BulkPiece) -> None:
     needed = list(dict.fromkeys(commit for item in piece.inputs for commit in item.needs))
     if not needed:
         return
-    said = repo.run("cat-file", "--batch-check=%(objecttype)", data="".join(f"{name}\n" for name in needed).encode()).splitlines()
-    lacking = [name for name, kind in zip(needed, said, strict=True) if kind != b"commit"]
+    types = repo.run("cat-file", "--batch-check=%(objecttype)", data="".join(f"{name}\n" for name in needed).encode()).splitlines()
+    lacking = [name for name, kind in zip(needed, types, strict=True) if kind != b"commit"]
     if lacking:
         raise CannotJudge(f"its clone lacks commit {lacking[0][:12]}")
 
 
 def _prepare(repo: Repository, run: BulkRun) -> None:
-    """Have the word index made, once: by whoever is first where several workers share a clone, while the others wait."""
+    """Make the word index, once: if several workers share a clone, the first makes it and the others wait."""
     key = (str(repo.common_dir), run.work.head)
     with _preparing:
         if key in _prepared:
@@ -162,7 +162,7 @@ def _prepare(repo: Repository, run: BulkRun) -> None:
 
 
 def is_indexed(repo: Repository, revision: str) -> bool:
-    """Whether a search of the tree needs no word index, or there is one for about this revision."""
+    """Whether the tree is small, or there is a word index for nearly this revision."""
     with Objects(repo, 0) as objects:
         if Source(objects, revision).is_small:
             return True

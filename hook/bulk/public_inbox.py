@@ -1,6 +1,6 @@
-"""Public-inbox archives: git repositories with one mail a commit, in the file `m` (public-inbox-v2-format(5)).
+"""Public-inbox archives: git repositories with one mail per commit, in the file `m` (public-inbox-v2-format(5)).
 
-A large archive is split into epochs, git/0.git, git/1.git and so on. A commit with `d` instead takes an earlier mail away.
+A large archive is split into epochs, git/0.git, git/1.git and so on. A commit with `d` instead removes an earlier mail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _EPOCH = lazy_re.compile(r"(\d+)\.git")
 
 
 def epochs(path: pathlib.Path) -> list[Repository]:
-    """The git repositories of the archive at `path`, the oldest first; empty where it is no archive."""
+    """The git repositories of the archive at `path`, the oldest first; empty if it is no archive."""
     numbered = [(int(match[1]), folder) for folder in (path / "git").glob("*.git") if (match := _EPOCH.fullmatch(folder.name))]
     if numbered:
         return [find(folder) for _, folder in sorted(numbered)]
@@ -34,22 +34,22 @@ def epochs(path: pathlib.Path) -> list[Repository]:
 
 
 def letters(repo: Repository, archives: Sequence[Repository], since: str) -> Iterator[Letter]:
-    """The mails of an archive in the order in which they came, without those that were taken away. Raises GitError."""
+    """The mails of an archive in the order of their arrival, without removed ones. Raises GitError."""
     limit = [f"--since={since}"] if since else []
-    kept: dict[str, Letter] = {}
+    by_id: dict[str, Letter] = {}
     for archive in archives:
         archive.in_force.seconds = repo.in_force.seconds
         commits = archive.run("rev-list", "--reverse", *limit, "HEAD", "--").decode("ascii").split()
         with Objects(archive, MAX_BYTES) as objects:
-            for number, (name, found) in enumerate(objects.read_all([f"{commit}:{file}" for commit in commits for file in "md"])):
-                if found is None:
+            for number, (name, blob) in enumerate(objects.read_all([f"{commit}:{file}" for commit in commits for file in "md"])):
+                if blob is None:
                     continue
-                # one that is too large to read is judged all the same, and its row says so
-                mail = found.data if found.data is not None else b"Subject: [PATCH] larger than is read\n\n"
+                # a mail that is too large gets a row that says so
+                mail = blob.data if blob.data is not None else b"Subject: [PATCH] larger than is read\n\n"
                 letter = letter_of(mail, MailPlace(str(archive.git_dir), name))
                 key = letter.message_id or name
                 if number % 2 == 0:
-                    kept.setdefault(key, letter)
+                    by_id.setdefault(key, letter)
                 else:
-                    kept.pop(key, None)
-    yield from kept.values()
+                    by_id.pop(key, None)
+    yield from by_id.values()

@@ -1,7 +1,7 @@
-"""The maintainer's queue: series and commits in the order in which they ask for attention.
+"""The maintainer's queue: series and commits in the order in which they need attention.
 
-What is proved to be worth fuzzing comes first, then what is open, then what could not be judged, and last what is proved not to be. Among
-equals what nobody has reviewed comes first, then what changes more lines. Of a series only the newest version stands in it.
+First those proved worth fuzzing, then open ones, then those that could not be judged, and last those proved not worth it. Of equal ones,
+first those without a review, then those that change more lines. Only the newest version of a series is in the queue.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from hook.bulk import rows
 
-# the first that a row of a series is says what the series is
+# a series has the first of these that one of its rows has
 _ORDER = ("proved worth fuzzing", "functional, reach open", "open", "not judged", "not worth fuzzing", "nothing to judge")
 
 
@@ -42,24 +42,24 @@ class Queued(msgspec.Struct):
         }  # fmt: skip
 
 
-def queue(found: Iterable[Mapping[str, Any]]) -> list[Queued]:
-    """The queue of some rows, in which the rows of an input stand together."""
-    every: dict[str, Queued] = {}
-    for row in found:
-        one = every.setdefault(row["Input"], Queued(row["Input"], row["Subject"], row["Author"], row["Version"]))
-        one.patches += 1
-        one.lines += row["LineCount"]
-        one.rank = min(one.rank, _rank(row))
-        one.reviews |= frozenset(row["Reviews"])
+def queue(rows_of_run: Iterable[Mapping[str, Any]]) -> list[Queued]:
+    """The queue of the inputs in some rows."""
+    by_input: dict[str, Queued] = {}
+    for row in rows_of_run:
+        queued = by_input.setdefault(row["Input"], Queued(row["Input"], row["Subject"], row["Author"], row["Version"]))
+        queued.patches += 1
+        queued.lines += row["LineCount"]
+        queued.rank = min(queued.rank, _rank(row))
+        queued.reviews |= frozenset(row["Reviews"])
         if row["WorthFuzzing"]:
-            one.focus = tuple(dict.fromkeys((*one.focus, *row["FocusSymbols"])))
+            queued.focus = tuple(dict.fromkeys((*queued.focus, *row["FocusSymbols"])))
     newest: dict[tuple[str, str], int] = {}
-    for one in every.values():
-        key = (one.author, one.subject)
-        newest[key] = max(newest.get(key, 0), one.version)
-    # commits have no version: two of one name are two
-    kept = [one for one in every.values() if one.version == newest[one.author, one.subject]]
-    return sorted(kept, key=lambda one: (one.rank, bool(one.reviews), -one.lines, one.id))
+    for queued in by_input.values():
+        key = (queued.author, queued.subject)
+        newest[key] = max(newest.get(key, 0), queued.version)
+    # commits have no version: two with one subject are different
+    newest_versions = [queued for queued in by_input.values() if queued.version == newest[queued.author, queued.subject]]
+    return sorted(newest_versions, key=lambda queued: (queued.rank, bool(queued.reviews), -queued.lines, queued.id))
 
 
 def _rank(row: Mapping[str, Any]) -> int:

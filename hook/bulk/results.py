@@ -1,6 +1,6 @@
-"""Results: the directory of a run. Rows are kept in parts, one a piece; a part is there whole or not at all, whenever the run is killed.
+"""Results: the directory of a run. Rows are kept in parts, one per piece; a part is complete or absent, whenever the run is killed.
 
-`json/000001.jsonl` is the part, put in place by a rename; `parquet/000001.parquet` has the same rows and is made from it, if need be anew.
+`json/000001.jsonl` is the part, put in place by a rename; `parquet/000001.parquet` has the same rows and can be made from it again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BEARS = {"Program": "by another version", "Settings": "with other settings", "S
 
 
 class NotThisRun(CannotJudge):
-    """No rows can be kept in the directory: it holds those of something else, is in use, or pyarrow is missing."""
+    """No rows can be kept in the directory: it has rows of something else, is in use, or pyarrow is missing."""
 
 
 class BulkResults:
@@ -32,20 +32,22 @@ class BulkResults:
         self._directory, self._json, self._parquet = directory, directory / "json", directory / "parquet"
 
     def head(self) -> str:
-        """The commit that stood for HEAD when the run was begun; empty where it is new. Raises NotThisRun."""
+        """The commit taken as HEAD when the run was begun; empty for a new run. Raises NotThisRun."""
         return str(self._before().get("Head", ""))
 
     def begin(self, about: Mapping[str, Any], *, resume: bool) -> None:
-        """Begin a run, or go on with it. Raises NotThisRun where the rows that are there would not compare with those to come."""
+        """Begin a run, or resume it. Raises NotThisRun if existing rows could not be compared with new ones."""
         before = self._before()
         if not before:
             _replace(self._directory / _ABOUT, json.dumps(about, indent=1).encode() + b"\n")
             return
         if not resume:
             raise NotThisRun(f"{self._directory} holds the results of a run: --resume goes on with it, or name another directory")
-        for name, what in _BEARS.items():
+        for name, difference in _BEARS.items():
             if before.get(name) != about[name]:
-                raise NotThisRun(f"{self._directory} was begun {what}: its rows would not compare with new ones. Name another directory")
+                raise NotThisRun(
+                    f"{self._directory} was begun {difference}: its rows would not compare with new ones. Name another directory"
+                )
 
     def put(self, number: int, lines: Sequence[bytes]) -> None:
         """Keep the rows of a piece. Raises OSError."""
@@ -54,7 +56,7 @@ class BulkResults:
         self._put_parquet(name, lines)
 
     def look(self) -> tuple[set[str], dict[str, int], int]:
-        """The inputs that have rows, how many rows there are of each kind, and the number of the next part. Raises OSError."""
+        """The inputs that have rows, the number of rows of each kind, and the number of the next part. Raises OSError."""
         inputs: set[str] = set()
         kinds: dict[str, int] = {}
         last = 0
@@ -85,14 +87,14 @@ class BulkResults:
 
         import pyarrow.parquet
 
-        made = io.BytesIO()
-        pyarrow.parquet.write_table(rows.table(lines), made, compression="zstd")
-        _replace(self._parquet / f"{name.stem}.parquet", made.getvalue())
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(rows.table(lines), buffer, compression="zstd")
+        _replace(self._parquet / f"{name.stem}.parquet", buffer.getvalue())
 
 
 @contextlib.contextmanager
 def opened(directory: pathlib.Path) -> Iterator[BulkResults]:
-    """The results in a directory, for this process alone; what a killed run had not finished is gone. Raises NotThisRun, OSError."""
+    """The results in a directory, for this process alone; unfinished files of a killed run are removed. Raises NotThisRun, OSError."""
     try:
         import pyarrow.parquet  # noqa: F401 (before anything is judged)
     except ImportError:
@@ -113,7 +115,7 @@ def opened(directory: pathlib.Path) -> Iterator[BulkResults]:
 
 
 def _replace(path: pathlib.Path, data: bytes) -> None:
-    """Put a file in place whole, for good: not even a power cut leaves half of it."""
+    """Replace a file atomically and durably: even after a power cut it is complete."""
     new = path.with_name(path.name + _UNFINISHED)
     with new.open("wb") as file:
         file.write(data)

@@ -1,4 +1,4 @@
-"""Rows: one a change, with the fields of its verdict, or why there is none; as a line of JSON and as a record of Parquet."""
+"""Rows: one per change, with the fields of its verdict, or why there is none; as a line of JSON and as a record of Parquet."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if typing.TYPE_CHECKING:
 
 _MOST_PATHS = 200  # in a row; FileCount counts them all
 
-# the columns before the verdict's fields, and what each holds: text, a list of names, a number
+# the columns before the verdict's fields, and the type of each: text, a list of names, a number
 _OWN = {
-    "Id": verdict.TEXT,  # of the row: the commit, or the input's and the place in it
+    "Id": verdict.TEXT,  # of the row: the commit, or the input's with the number of the patch
     "Input": verdict.TEXT,  # the commit, or the Message-ID of the series' first patch
     "Source": verdict.TEXT,  # as the person named it
     "Subject": verdict.TEXT,
@@ -39,34 +39,34 @@ _OWN = {
     "BaseChoice": verdict.TEXT,  # how the base of a mailed patch was chosen
     "NoVerdict": verdict.TEXT,  # why there is none
     "Failed": verdict.FLAG,  # whether that is a failure: it could not be read, or judged
-    "Seconds": float,  # that judging took
-    "Open": verdict.TEXT,  # what is not proved, and the questions that are open
+    "Seconds": float,  # for judging
+    "Open": verdict.TEXT,  # what is not proved, and the open questions
 }
-# what a row comes to, in the words of the progress line
+# the kinds of rows, in the words of the progress line
 KINDS = ("worth fuzzing", "not proved", "not worth fuzzing", "nothing to judge", "failed")
 _EMPTY: dict[Any, Any] = {verdict.TEXT: "", verdict.NAMES: [], verdict.FLAG: False, int: 0, float: 0.0}
 _OF_VERDICT = {field.name: field.form for field in verdict.FIELDS.values()}
 
 
 def of_input(item: BulkInput, place: int) -> dict[str, Any]:
-    """The row of the `place`-th patch of an input, with nothing in it yet but what the input says of itself."""
+    """The row of the `place`-th patch of an input, with only the fields of the input."""
     row = {name: _EMPTY[kind] for name, kind in _OWN.items()}
     return {**row, "Id": item.commit or f"{item.id}#{place + 1}", "Input": item.id, "Source": item.source, "Commit": item.commit}
 
 
-def with_commit(row: dict[str, Any], commit: Commit, said: Sequence[str]) -> dict[str, Any]:
-    """With who wrote a commit and when; `said` are the reviews in its message."""
+def with_commit(row: dict[str, Any], commit: Commit, reviews: Sequence[str]) -> dict[str, Any]:
+    """The row with author and date of a commit, and the reviews in its message."""
     author, _, when = commit.author.partition("> ")
     seconds = when.split(" ", 1)[0]
     try:
         date = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).isoformat()
     except (ValueError, OverflowError, OSError):
         date = ""
-    return {**row, "Subject": commit.subject, "Author": f"{author}>", "Date": date, "Reviews": list(said)}
+    return {**row, "Subject": commit.subject, "Author": f"{author}>", "Date": date, "Reviews": list(reviews)}
 
 
 def with_letter(row: dict[str, Any], letter: Letter, item: BulkInput) -> dict[str, Any]:
-    """With what the mail of a patch says of it."""
+    """The row with the headers of a patch's mail."""
     return {
         **row,
         "Subject": letter.subject,
@@ -81,31 +81,31 @@ def with_letter(row: dict[str, Any], letter: Letter, item: BulkInput) -> dict[st
 
 
 def with_patch(row: dict[str, Any], patch: Patch) -> dict[str, Any]:
-    """With what a patch changes."""
+    """The row with the files and lines of a patch."""
     paths = [file.path for file in patch.files]
     lines = sum(len(hunk.removed) + len(hunk.added) for file in patch.files for hunk in file.hunks)
     return {**row, "Paths": paths[:_MOST_PATHS], "FileCount": len(paths), "LineCount": lines}
 
 
-def with_verdict(row: dict[str, Any], given: Verdict, seconds: float) -> dict[str, Any]:
-    """With the verdict."""
-    missing, question = not_proved(given), settlement.open_question(given)
-    said = "; ".join(part for part in (missing, question) if part)
-    return {**row, **to_document(given), "Seconds": round(seconds, 4), "Open": said}
+def with_verdict(row: dict[str, Any], judged: Verdict, seconds: float) -> dict[str, Any]:
+    """The row with the verdict."""
+    missing, question = not_proved(judged), settlement.open_question(judged)
+    open_questions = "; ".join(part for part in (missing, question) if part)
+    return {**row, **to_document(judged), "Seconds": round(seconds, 4), "Open": open_questions}
 
 
 def without_verdict(row: dict[str, Any], why: str, failed: bool, seconds: float = 0.0) -> dict[str, Any]:
-    """With why there is no verdict."""
+    """The row with the reason why there is no verdict."""
     return {**row, "NoVerdict": why, "Failed": failed, "Seconds": round(seconds, 4)}
 
 
 def line(row: dict[str, Any]) -> bytes:
-    """A row as a line of JSON. What is no text in the tree's encoding shows as `?`."""
+    """A row as a line of JSON. Characters that are not valid text become `?`."""
     return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def kind(row: Mapping[str, Any]) -> str:
-    """Which of KINDS a row is."""
+    """The kind of a row, one of KINDS."""
     if "WorthFuzzing" not in row or row["WorthFuzzing"] is None:
         return "failed" if row["Failed"] else "nothing to judge"
     if row["DecidedBy"] == "default":
@@ -126,16 +126,16 @@ def table(lines: Sequence[bytes]) -> pyarrow.Table:
 
 
 def schema() -> pyarrow.Schema:
-    """The columns of Parquet: those of the row, then those of a verdict, which are null where there is none."""
+    """The columns of Parquet: those of the row, then those of a verdict, which are null without a verdict."""
     import pyarrow
 
-    text, whole, flag = pyarrow.string(), pyarrow.int64(), pyarrow.bool_()
+    text, integer, flag = pyarrow.string(), pyarrow.int64(), pyarrow.bool_()
     names = pyarrow.list_(text)
-    reason = pyarrow.struct([("For", text), ("Why", text), ("Path", text), ("Line", whole)])
-    fact = pyarrow.struct([("Claim", text), ("Path", text), ("Line", whole), ("Blob", text), ("Text", text)])
+    reason = pyarrow.struct([("For", text), ("Why", text), ("Path", text), ("Line", integer)])
+    fact = pyarrow.struct([("Claim", text), ("Path", text), ("Line", integer), ("Blob", text), ("Text", text)])
     kinds = {
         **dict.fromkeys((verdict.TEXT, verdict.ANSWER, verdict.DECIDED_BY, verdict.STATE), text),
-        int: whole,
+        int: integer,
         float: pyarrow.float64(),
         verdict.FLAG: flag,
         verdict.NAMES: names,
@@ -143,7 +143,7 @@ def schema() -> pyarrow.Schema:
         verdict.FACTS: pyarrow.list_(fact),
         verdict.CONFIG_SETS: pyarrow.list_(pyarrow.struct([("Enable", names), ("Disable", names), ("Lines", names)])),
         verdict.REASONS: pyarrow.map_(text, reason),
-        verdict.TOKENS: pyarrow.struct([("Input", whole), ("Output", whole), ("Thoughts", whole), ("Estimated", flag)]),
+        verdict.TOKENS: pyarrow.struct([("Input", integer), ("Output", integer), ("Thoughts", integer), ("Estimated", flag)]),
     }
     columns = [(name, kinds[kind]) for name, kind in {**_OWN, **_OF_VERDICT}.items()]
-    return pyarrow.schema([*columns, ("SchemaVersion", whole)])
+    return pyarrow.schema([*columns, ("SchemaVersion", integer)])

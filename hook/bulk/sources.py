@@ -1,4 +1,4 @@
-"""Sources: from what a person names (a range, a mailbox, a directory, an archive) to the inputs in it, in an order of their own."""
+"""Sources: the inputs of a range, a mailbox, a directory or an archive that a person names, in a fixed order."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hook.source.git import GitError, Repository
 
 
 class NoSource(CannotJudge):
-    """What was named is no source of changes."""
+    """The name is not that of a source of changes."""
 
 
 def listed(repo: Repository, names: Sequence[str], since: str, base: str) -> list[BulkInput]:
-    """The inputs of all sources, each once: what two sources hold comes from the first.
+    """The inputs of all sources, each once: an input of two sources comes from the first.
 
-    `since` is a date as `git log` reads it: commits and mails before it are left out. `base` stands for HEAD where a mail's base is chosen.
+    `since` is a date in the notation of `git log`: older commits and mails are left out. `base` is taken as HEAD to choose a mail's base.
     Raises NoSource, GitError, OSError.
     """
     inputs: dict[str, BulkInput] = {}
@@ -43,7 +43,7 @@ def _of_source(repo: Repository, name: str, since: str) -> Iterator[BulkInput]:
 
 
 def commits(repo: Repository, name: str, since: str) -> Iterator[BulkInput]:
-    """The commits of a range, or all that a revision holds, the oldest first. Raises NoSource where `name` is neither."""
+    """The commits of a range, or all commits of a revision, the oldest first. Raises NoSource if `name` is neither."""
     if name.startswith("-"):
         raise NoSource(f"{name} is no revision")
     limit = [f"--since={since}"] if since else []
@@ -57,7 +57,7 @@ def commits(repo: Repository, name: str, since: str) -> Iterator[BulkInput]:
 
 
 def head(repo: Repository) -> str:
-    """The commit that HEAD names, whose settings are in force and on which mails are judged where nothing else is known of them."""
+    """The commit of HEAD: its settings are in force, and mails without a known base are judged on it."""
     try:
         return repo.run("rev-parse", "--verify", "--end-of-options", "HEAD^{commit}").decode("ascii").strip()
     except GitError:

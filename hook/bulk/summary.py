@@ -1,4 +1,4 @@
-"""The summary of a run: what its rows come to, by subsystem and change class; why rows are open or failed; the slowest; the options.
+"""The summary of a run: its rows by kind, subsystem and change class; why rows are open or failed; the slowest; the options.
 
 It reads the columns that it needs, part by part, so that a run of a million rows takes no more memory than its counts.
 """
@@ -22,14 +22,14 @@ _COLUMNS = (
 )  # fmt: skip
 _TWO_LEVELS = frozenset(("arch", "drivers", "fs", "net", "sound", "tools"))
 _SLOWEST = 20
-# what differs from change to change in a sentence of ours: ids, functions, paths
+# the parts of a sentence that differ from change to change: ids, functions, paths
 _ID = lazy_re.compile(r"\b[0-9a-f]{12,64}\b")
 _FUNCTION = lazy_re.compile(r"\b\w+\(\)")
 _PATH = lazy_re.compile(r"\b[\w.-]+(?:/[\w.+-]+)+(?:, line \d+)?")
 
 
 class SlowRow(msgspec.Struct, frozen=True, order=True):
-    """A change that took long."""
+    """A slow change."""
 
     seconds: float
     id: str
@@ -37,7 +37,7 @@ class SlowRow(msgspec.Struct, frozen=True, order=True):
 
 
 class BulkSummary(msgspec.Struct):
-    """What the rows come to."""
+    """The counts of a run."""
 
     rows: int = 0
     seconds: float = 0.0
@@ -50,7 +50,7 @@ class BulkSummary(msgspec.Struct):
     slowest: list[SlowRow] = msgspec.field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
-        """The same as a JSON value, what is most often first."""
+        """The same as a JSON value, the most frequent first."""
 
         def counted(counts: collections.Counter[str]) -> dict[str, int]:
             return dict(counts.most_common())
@@ -67,7 +67,7 @@ class BulkSummary(msgspec.Struct):
             "Open": counted(self.open),
             "NoVerdict": counted(self.failed),
             "EnableConfigs": counted(self.options),
-            "Slowest": [{"Seconds": one.seconds, "Id": one.id, "Subject": one.subject} for one in self.slowest],
+            "Slowest": [{"Seconds": row.seconds, "Id": row.id, "Subject": row.subject} for row in self.slowest],
         }
 
 
@@ -77,7 +77,7 @@ def largest(groups: Mapping[str, collections.Counter[str]]) -> list[tuple[str, c
 
 
 def read(directory: pathlib.Path) -> Iterator[dict[str, Any]]:
-    """The rows of a run, with the columns that a summary needs. Raises CannotJudge where there are none."""
+    """The rows of a run, with the columns that a summary needs. Raises CannotJudge if there are none."""
     try:
         import pyarrow.parquet
     except ImportError:
@@ -107,7 +107,7 @@ def add(summary: BulkSummary, row: Mapping[str, Any]) -> None:
 
 
 def subsystem(paths: list[str]) -> str:
-    """The part of the tree that most of the paths are in: `mm`, `drivers/net`."""
+    """The part of the tree with most of the paths: `mm`, `drivers/net`."""
     counts = collections.Counter(_part(path) for path in paths)
     return counts.most_common(1)[0][0] if counts else "none"
 

@@ -1,4 +1,4 @@
-"""The page of a run: one HTML file that asks the network for nothing. Names of others are escaped where they are put in."""
+"""The page of a run: one HTML file that loads nothing from the network. Untrusted text is escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WIDTH = 1000.0  # of a bar, in its own units
 _MOST_GROUPS = 40  # subsystems and classes that are drawn
 _MOST_COUNTED = 30
 _MOST_QUEUED = 500
-# the colour of a kind, as the style sheet names it
+# the name of a kind's colour in the style sheet
 _COLOURS = {"worth fuzzing": "yes", "not proved": "open", "not worth fuzzing": "no", "nothing to judge": "none", "failed": "none"}
 
 
@@ -38,20 +38,20 @@ class Shares(msgspec.Struct, frozen=True):
     says: str
 
 
-def render(title: str, found: BulkSummary, queued: Sequence[Queued]) -> str:
+def render(title: str, run: BulkSummary, queued: Sequence[Queued]) -> str:
     """The page; without `queued` it has no queue."""
     return page.written(
         "bulk.html",
         title=title,
-        summary=found,
-        whole=_shares("all", found.kinds, found.rows),
-        groups=[("subsystems", "Subsystems", _bars(found.subsystems)), ("classes", "Change classes", _bars(found.classes))],
+        summary=run,
+        whole=_shares("all", run.kinds, run.rows),
+        groups=[("subsystems", "Subsystems", _bars(run.subsystems)), ("classes", "Change classes", _bars(run.classes))],
         counts=[
-            ("open", "Why rows stayed open", found.open.most_common(_MOST_COUNTED)),
-            ("failed", "Why there is no verdict", found.failed.most_common(_MOST_COUNTED)),
-            ("options", "Kernel options", found.options.most_common(_MOST_COUNTED)),
+            ("open", "Why rows stayed open", run.open.most_common(_MOST_COUNTED)),
+            ("failed", "Why there is no verdict", run.failed.most_common(_MOST_COUNTED)),
+            ("options", "Kernel options", run.options.most_common(_MOST_COUNTED)),
         ],
-        slowest=found.slowest,
+        slowest=run.slowest,
         queued=queued[:_MOST_QUEUED],
     )
 

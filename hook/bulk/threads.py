@@ -1,7 +1,7 @@
-"""Threads: the mails of an archive as series: each version by itself, with the cover letter and what others say of it, without replies.
+"""Threads: the mails of an archive as series: each version by itself, with the cover letter and the reviews from replies.
 
-A patch belongs to the series of the mail that it answers, where that is a patch or a cover letter of the same version and length. So do
-patches that answer one mail which is neither, or is not there; and what `git send-email` sent in one run, or a directory holds, unthreaded.
+A patch belongs to the series of the mail that it answers, if that is a patch or a cover letter with the same version and length. Patches
+that answer the same other or missing mail form a series too; so do unthreaded patches of one run of `git send-email`, or of a directory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hook import lazy_re
 from hook.bulk.inputs import BulkInput, Letter, each_once
 
-# what `git send-email` makes of the time, its process and the number of the mail
+# the Message-ID of `git send-email`: the time, its process and the number of the mail
 _SENT_TOGETHER = lazy_re.compile(r"<(\d{14}\.\d+)-\d+-")
 _MOST_STEPS = 200  # up a thread
 
@@ -26,20 +26,20 @@ def series(letters: Iterable[Letter], source: str) -> Iterator[BulkInput]:
     for name, letter in by_id.items():
         if name in group_of:
             members.setdefault(group_of[name], []).append(letter)
-    said = _reviews(by_id, group_of)
+    replies = _reviews(by_id, group_of)
     for group, mails in members.items():
         patches = [letter for letter in mails if letter.is_patch]
         if patches:
             first = min(patches, key=lambda letter: letter.number or 0)
             ordered = sorted(mails, key=lambda letter: letter.number or 0)
             yield BulkInput(
-                _name(first), source, len(patches), letters=tuple(ordered), reviews=each_once(said.get(group, ()))
+                _name(first), source, len(patches), letters=tuple(ordered), reviews=each_once(replies.get(group, ()))
             )  # fmt: skip
 
 
 def _name(letter: Letter) -> str:
     place = letter.place
-    # as a row can hold it, so that it is found there again
+    # encoded as in a row, so that it is equal there
     return letter.message_id or ":".join((place.container, place.name or str(place.start))).encode("utf-8", "replace").decode()
 
 
@@ -49,22 +49,22 @@ def _groups(by_id: Mapping[str, Letter]) -> dict[str, str]:
 
     def top(name: str) -> str:
         while joined.setdefault(name, name) != name:
-            joined[name] = name = joined[joined[name]]  # a shorter way the next time
+            joined[name] = name = joined[joined[name]]  # shorten the chain
         return name
 
-    talked: set[str] = set()
+    grouped: set[str] = set()
     for name, letter in by_id.items():
         if letter.is_reply or not (letter.is_patch or letter.is_cover):
             continue
-        talked.add(name)
+        grouped.add(name)
         if letter.total and (letter.total > 1 or letter.number == 0):
-            for other in _beside(letter, by_id):
-                joined[top(name)] = top(other)
-    return {name: top(name) for name in talked}
+            for shared_name in _beside(letter, by_id):
+                joined[top(name)] = top(shared_name)
+    return {name: top(name) for name in grouped}
 
 
 def _beside(letter: Letter, by_id: Mapping[str, Letter]) -> Iterator[str]:
-    """Names that all mails of a letter's series share."""
+    """Names that all mails of the letter's series share."""
     same = f"{letter.author}\n{letter.version}\n{letter.total}"
     above = by_id.get(letter.parent)
     if above is not None and not above.is_reply and (above.version, above.total, above.author) == (
@@ -80,8 +80,8 @@ def _beside(letter: Letter, by_id: Mapping[str, Letter]) -> Iterator[str]:
 
 
 def _reviews(by_id: Mapping[str, Letter], group_of: Mapping[str, str]) -> dict[str, list[str]]:
-    """What the replies to each group say for it."""
-    said: dict[str, list[str]] = {}
+    """The reviews in the replies to each group."""
+    replies: dict[str, list[str]] = {}
     for letter in by_id.values():
         if not letter.reviews or not letter.is_reply:
             continue
@@ -91,5 +91,5 @@ def _reviews(by_id: Mapping[str, Letter], group_of: Mapping[str, str]) -> dict[s
                 break
             above = by_id[above].parent
         if above in group_of:
-            said.setdefault(group_of[above], []).extend(letter.reviews)
-    return said
+            replies.setdefault(group_of[above], []).extend(letter.reviews)
+    return replies

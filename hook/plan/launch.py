@@ -1,6 +1,6 @@
-"""Launch: the arguments of QEMU and the kernel parameters without which changed code does not run in the machine.
+"""Launch: the QEMU arguments and kernel parameters without which changed code does not run in the machine.
 
-A parameter is given only where the tree under review has it. Values are those that syzbot boots its kernels with, fewer of each
+A parameter is set only if the tree under review has it. The values are those of syzbot's kernels, with fewer of each device
 (dashboard/config/linux/bits in syzkaller).
 """
 
@@ -14,7 +14,7 @@ from hook import lazy_re
 from hook.evidence.reach.devices.machine import Machine
 from hook.source.tree import Source
 
-# what syz-manager gives QEMU by itself; with arguments of one's own it gives none of these (vm/qemu/qemu.go)
+# the default QEMU arguments of syz-manager, which it drops if the configuration has arguments (vm/qemu/qemu.go)
 _OWN_ARGUMENTS = {
     "x86_64": "-enable-kvm -cpu host,migratable=off",
     "i386": "",
@@ -27,10 +27,10 @@ _OWN_ARGUMENTS = {
     "s390": "-M s390-ccw-virtio -cpu max",
 }
 _DISK = "-blockdev driver=null-co,read-zeroes=on,size=67108864,node-name={node}"
-# what a device needs beside its name; {node} is a disk of zeros, {{INDEX}} the number of the machine
+# devices that need more than their name; {node} is a disk of zeros, {{INDEX}} the number of the machine
 _NEEDS_DISK = lazy_re.compile(r"(?:nvme|virtio-blk-\w+|vhost-user-blk|scsi-hd|ide-hd|usb-storage|sd-card|ufs-lu|floppy)\Z")
 _PROPERTIES = {"nvme": "serial=1", "vhost-vsock-pci": "guest-cid=1{{INDEX}}3"}
-# machines and parts of them, which no -device names
+# machines and parts of them, which are no argument of -device
 _OF_THE_MACHINE = frozenset(("pc", "q35", "virt", "microvm"))
 
 
@@ -40,7 +40,7 @@ class Parameter(NamedTuple):
     option: str  # of the kernel configuration, which builds the driver
     text: str
     path: str
-    name: str  # as the driver declares it
+    name: str  # in the driver's declaration
 
 
 # checked on Linux 6.12 and 7.1
@@ -59,12 +59,12 @@ _PARAMETERS = (
 
 
 def qemu_arguments(devices: Iterable[str], machine: Machine) -> str:
-    """What to start QEMU with, so that it has those of `devices` that it emulates; empty where syz-manager's own arguments do."""
-    more: list[str] = []
+    """The arguments with which QEMU has those of `devices` that it can emulate; empty if syz-manager's defaults are enough."""
+    device_arguments: list[str] = []
     for name in dict.fromkeys(devices):
         if name in machine.names and name not in _OF_THE_MACHINE:
-            more += list(_device(name, len(more)))
-    return " ".join(filter(None, (_OWN_ARGUMENTS.get(machine.arch, ""), *more))) if more else ""
+            device_arguments += list(_device(name, len(device_arguments)))
+    return " ".join(filter(None, (_OWN_ARGUMENTS.get(machine.arch, ""), *device_arguments))) if device_arguments else ""
 
 
 def _device(name: str, number: int) -> Iterator[str]:
@@ -77,9 +77,9 @@ def _device(name: str, number: int) -> Iterator[str]:
 
 
 def kernel_parameters(options: Iterable[str], source: Source) -> list[str]:
-    """The parameters that the drivers behind `options` read, as far as the tree has them."""
-    wanted = set(options)
-    return [parameter.text for parameter in _PARAMETERS if parameter.option in wanted and _is_declared(parameter, source)]
+    """The parameters of the drivers that `options` build, if the tree has them."""
+    enabled_options = set(options)
+    return [parameter.text for parameter in _PARAMETERS if parameter.option in enabled_options and _is_declared(parameter, source)]
 
 
 def _is_declared(parameter: Parameter, source: Source) -> bool:

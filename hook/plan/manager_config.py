@@ -20,7 +20,7 @@ _MACHINE_CPUS, _MACHINE_MEBIBYTES = 2, 2048
 
 
 def of_plan(plan: RunPlan, settings: Settings, place: pathlib.Path) -> dict[str, Any]:
-    """The configuration, with all paths below `place` but those that the settings give."""
+    """The configuration, with all paths below `place` except those from the settings."""
     build, linux = place / "build", place / "linux"
     machine: dict[str, Any] = {
         "count": settings.plan.machines,
@@ -32,7 +32,7 @@ def of_plan(plan: RunPlan, settings: Settings, place: pathlib.Path) -> dict[str,
         machine["cmdline"] = " ".join(plan.kernel_parameters)
     if plan.qemu_args:
         machine["qemu_args"] = plan.qemu_args
-    given: dict[str, Any] = {
+    configuration: dict[str, Any] = {
         "name": "patch-triage",
         "target": f"linux/{ARCHES.get(settings.target.arch, settings.target.arch)}",
         "http": _HTTP,
@@ -47,14 +47,14 @@ def of_plan(plan: RunPlan, settings: Settings, place: pathlib.Path) -> dict[str,
         "enable_syscalls": list(plan.calls),
         "experimental": dict(plan.focus) if plan.focus.get("focus_areas") else {},
     }
-    return {key: value for key, value in given.items() if value}
+    return {key: value for key, value in configuration.items() if value}
 
 
 def missing(settings: Settings) -> list[str]:
-    """What only the person knows and has not said, one line each."""
-    wanted = (
+    """The settings that only the person knows and has not set, one line each."""
+    needed_settings = (
         ("plan.image", settings.plan.image, "the disk image that the machines boot (tools/create-image.sh of syzkaller makes one)"),
         ("plan.sshkey", settings.plan.sshkey, "the private key that opens it; mode 0600"),
         ("fuzz.syzkaller", settings.fuzz.syzkaller, "a checkout of syzkaller, built: its bin/ and descriptions are used"),
     )
-    return [f"{name} is not set: {about}" for name, value, about in wanted if not value]
+    return [f"{name} is not set: {about}" for name, value, about in needed_settings if not value]

@@ -19,14 +19,14 @@ _MOST_SHOWN = 40  # names in a line of plan.md
 
 
 class RunStep(NamedTuple):
-    """Commands that are run one after the other, and what they do."""
+    """Commands to be run in order, and their purpose."""
 
     title: str
     commands: tuple[str, ...]
 
 
 class Origin(NamedTuple):
-    """Where the change is to be had."""
+    """The repository and revision of the change."""
 
     repo: pathlib.Path
     revision: str  # a commit to check out
@@ -34,21 +34,21 @@ class Origin(NamedTuple):
 
 
 def write(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path) -> dict[str, Any]:
-    """Write all files below `place`, which is there and empty; gives what is in plan.json. Raises OSError."""
+    """Write all files into `place`, an existing empty directory; returns the content of plan.json. Raises OSError."""
     steps = list(_steps(plan, settings, origin, place))
     (place / "kernel.config").write_text(("" if plan.is_fuzzing_base else FUZZING) + plan.fragment, "utf-8")
     if plan.needs_kmsan:
         (place / "kmsan.config").write_text(KMSAN, "utf-8")
     config = manager_config.of_plan(plan, settings, place)
     (place / "manager.cfg").write_text(json.dumps(config, indent="\t", ensure_ascii=False) + "\n", "utf-8")
-    written = document(plan, settings, steps)
-    (place / "plan.json").write_text(json.dumps(written, indent="\t") + "\n", "utf-8")
+    plan_document = document(plan, settings, steps)
+    (place / "plan.json").write_text(json.dumps(plan_document, indent="\t") + "\n", "utf-8")
     (place / "plan.md").write_text(_page(plan, settings, steps), "utf-8")
     if plan.seeds:
         (place / "seeds").mkdir()
         for seed in plan.seeds:
             (place / "seeds" / seed.path.rpartition("/")[2]).write_bytes(seed.data)
-    return written
+    return plan_document
 
 
 def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path) -> Iterator[RunStep]:
@@ -79,7 +79,7 @@ def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Pat
 
 
 def document(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> dict[str, Any]:
-    """The plan as programs read it."""
+    """The plan as JSON for programs."""
     interfaces = plan.enabled.interfaces if plan.enabled else ()
     return {
         "SchemaVersion": SCHEMA_VERSION,
@@ -126,10 +126,10 @@ def _page(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> str:
 def _listed(names: Sequence[str]) -> str:
     if not names:
         return "the changed files"
-    more = len(names) - _MOST_SHOWN
-    return ", ".join(f"`{plain(name)}`" for name in names[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    rest = len(names) - _MOST_SHOWN
+    return ", ".join(f"`{plain(name)}`" for name in names[:_MOST_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _escaped(text: str) -> str:
-    """Text of a stranger as Markdown shows it as it is."""
+    """Untrusted text, escaped so that Markdown shows it unchanged."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#+!|~&" else char for char in plain(text))

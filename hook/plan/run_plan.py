@@ -20,7 +20,7 @@ from hook.syzlang.checkout import Descriptions
 if typing.TYPE_CHECKING:
     from hook.coverage.observations import Coverage
 
-# what a kernel needs to be fuzzed, where the base configuration is none of a fuzzer's (docs/linux/kernel_configs.md in syzkaller)
+# options for fuzzing, added if the base configuration is not a fuzzer's (docs/linux/kernel_configs.md in syzkaller)
 FUZZING = """\
 CONFIG_KCOV=y
 CONFIG_KCOV_INSTRUMENT_ALL=y
@@ -44,30 +44,30 @@ KMSAN = "CONFIG_KMSAN=y\n# CONFIG_KASAN is not set\n# CONFIG_KCSAN is not set\n"
 
 
 class RunPlan(msgspec.Struct, frozen=True):
-    """What is to be run."""
+    """The plan of one run."""
 
     changes: tuple[str, ...]  # COMMIT SUBJECT of those worth fuzzing
     fragment: str  # of kernel configuration
     is_fuzzing_base: bool  # whether the base configuration has KCOV by itself
     needs_kmsan: bool
-    enabled: Enabled | None  # None where there are no descriptions to take calls from
+    enabled: Enabled | None  # None without descriptions of system calls
     qemu_args: str
     kernel_parameters: tuple[str, ...]
     focus: Mapping[str, Any]  # `experimental` of syz-manager's configuration
     focus_symbols: tuple[str, ...]
-    never_reached: tuple[str, ...]  # those of them that the person's coverage file has, and no program of it has run
+    never_reached: tuple[str, ...]  # those of them that the person's coverage file shows as never run
     seeds: tuple[Seed, ...]
-    warnings: tuple[str, ...]  # what a person should know
+    warnings: tuple[str, ...]  # for the person
     minutes: int
 
     @property
     def calls(self) -> tuple[str, ...]:
-        """The system calls to enable; none where all of them are."""
+        """The system calls to enable; empty: all."""
         return self.enabled.calls if self.enabled else ()
 
 
 class PlanTarget(msgspec.Struct, frozen=True):
-    """What the plan is for."""
+    """The target of the plan."""
 
     settings: Settings
     machine: Machine
@@ -77,17 +77,17 @@ class PlanTarget(msgspec.Struct, frozen=True):
 
 
 def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
-    """The plan for the changes among `items` that are worth fuzzing: one, whatever their number."""
+    """One plan for all the changes among `items` that are worth fuzzing."""
     worth = [item for item in items if item.verdict.worth_fuzzing]
     verdicts = [item.verdict for item in worth]
     fragment, warnings = config_fragment.fragment(worth)
     focus, left_out = syzmanager.experimental(worth, None)
     options = _each(verdict.enable_configs for verdict in verdicts)
     devices = _each(verdict.devices for verdict in verdicts)
-    wanted = system_calls.interfaces(
+    interfaces = system_calls.interfaces(
         _each(verdict.interfaces for verdict in verdicts), (*devices, *options), _each(item.files for item in worth), target.source
     )
-    enabled = system_calls.enabled(wanted, target.descriptions) if target.descriptions else None
+    enabled = system_calls.enabled(interfaces, target.descriptions) if target.descriptions else None
     return RunPlan(
         changes=tuple(f"{item.commit[:12] or 'mailed'} {item.subject}" for item in worth),
         fragment=fragment,
@@ -100,7 +100,7 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
         focus_symbols=_each(item.symbols for item in worth),
         never_reached=_each(_never_reached(item, target.coverage) for item in worth) if target.coverage else (),
         seeds=(),
-        warnings=(*warnings, *left_out, *_unanswered(enabled, wanted)),
+        warnings=(*warnings, *left_out, *_unanswered(enabled, interfaces)),
         minutes=target.settings.plan.minutes * len(worth),
     )
 
@@ -111,17 +111,17 @@ def with_seeds(plan: RunPlan, seeds: Sequence[Seed]) -> RunPlan:
 
 
 def _never_reached(item: Item, coverage: Coverage) -> Iterator[str]:
-    """The names to aim at that the coverage file knows in the changed files, and that nothing has reached."""
+    """The names to aim at that the coverage file has in the changed files, and that no program has reached."""
     from hook.coverage.observations import source_name
 
     for name in item.symbols:
-        seen = [one for one in coverage.of_function(source_name(name)) if one.path in item.files]
-        if seen and not any(one.reached for one in seen):
+        functions = [function for function in coverage.of_function(source_name(name)) if function.path in item.files]
+        if functions and not any(function.reached for function in functions):
             yield name
 
 
-def _unanswered(enabled: Enabled | None, wanted: Sequence[str]) -> list[str]:
-    """What a person should know of the system calls."""
+def _unanswered(enabled: Enabled | None, interfaces: Sequence[str]) -> list[str]:
+    """Warnings about the system calls."""
     if enabled is None:
         return ["system calls are not limited: fuzz.syzkaller names no checkout of syzkaller, whose descriptions say which to take"]
     lines = [

@@ -1,4 +1,4 @@
-"""Seeds: the programs of a syzkaller checkout that make a call which matters, to start the corpus with."""
+"""Seeds: the test programs of a syzkaller checkout with one of the plan's calls, to start the corpus."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Seed(NamedTuple):
 
     path: str  # in the checkout
     data: bytes
-    calls: tuple[str, ...]  # those that matter
+    calls: tuple[str, ...]  # those of the plan
 
 
 def find(checkout: str, calls: Collection[str], arch: str) -> list[Seed]:
-    """The programs for `arch` (as syzkaller names it) that make most of `calls`, the best first."""
-    found = sorted(_all(checkout, frozenset(calls), arch), key=lambda seed: (-len(seed.calls), seed.path))
-    return found[:_MOST_SEEDS]
+    """The programs for `arch` (syzkaller's name) with any of `calls`, those with the most first."""
+    programs = sorted(_all(checkout, frozenset(calls), arch), key=lambda seed: (-len(seed.calls), seed.path))
+    return programs[:_MOST_SEEDS]
 
 
 def _all(checkout: str, calls: frozenset[str], arch: str) -> Iterator[Seed]:
@@ -43,6 +43,6 @@ def _all(checkout: str, calls: frozenset[str], arch: str) -> Iterator[Seed]:
         arches = _FOR_ARCH.search(text)
         if arches and arch not in arches[1].split(","):
             continue
-        made = tuple(dict.fromkeys(call for call in _CALL.findall(text) if call in calls))
-        if made:
-            yield Seed(f"{FOLDER}/test/{name}", data, made)
+        useful_calls = tuple(dict.fromkeys(call for call in _CALL.findall(text) if call in calls))
+        if useful_calls:
+            yield Seed(f"{FOLDER}/test/{name}", data, useful_calls)

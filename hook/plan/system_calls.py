@@ -1,4 +1,4 @@
-"""System calls: what syz-manager is told to enable, from the interfaces that verdicts name."""
+"""System calls: the calls that syz-manager should enable, from the interfaces in verdicts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hook.syzlang import reaching_calls
 from hook.syzlang.checkout import Descriptions
 from hook.syzlang.requirements import Providers
 
-# a device that a verdict names, or an option that makes one -> the interface that plays its part
+# a device in a verdict, or the option of one -> the interface by which programs drive or emulate it
 _OF_DEVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
     (lazy_re.compile(pattern), interface)
     for pattern, interface in (
@@ -39,7 +39,7 @@ _FILE_SYSTEM = lazy_re.compile(r"fs/([a-z0-9_]+)/")
 
 
 class InterfaceCalls(NamedTuple):
-    """An interface, and the described calls that drive it; none where no description reaches it."""
+    """An interface, and the described calls that drive it; none if no description reaches it."""
 
     interface: str
     calls: tuple[str, ...]
@@ -47,41 +47,43 @@ class InterfaceCalls(NamedTuple):
 
 
 class Enabled(NamedTuple):
-    """The calls to enable. Where there are none, all of them are: the verdict names no interface, or one that everything drives."""
+    """The calls to enable. No calls: all are enabled, since the verdict names no interface, or only ones that nearly all calls drive."""
 
-    calls: tuple[str, ...]  # closed: each resource that one takes another one gives
+    calls: tuple[str, ...]  # closed: another one creates each resource that one takes
     interfaces: tuple[InterfaceCalls, ...]
-    left_out: tuple[str, ...]  # nothing gives what they take
+    left_out: tuple[str, ...]  # no call creates a resource that they take
 
     @property
     def telling(self) -> frozenset[str]:
-        """Those of the calls that tell a program which drives the interface from others."""
+        """Those of the calls that distinguish a program for the interface from other programs."""
         return frozenset(call for row in self.interfaces for call in row.calls) - reaching_calls.GENERIC
 
 
-def interfaces(named: Iterable[str], devices: Iterable[str], files: Iterable[str], source: Source) -> list[str]:
-    """The interfaces of verdicts: those on proved call paths, those of their devices, the file systems that changed, and at last the
-    system calls that the changed files define (`related:mbind`), which set the stage for what runs later."""
-    found = dict.fromkeys(named)
+def interfaces(verdict_interfaces: Iterable[str], devices: Iterable[str], files: Iterable[str], source: Source) -> list[str]:
+    """The interfaces of verdicts: those of proved call paths, those of their devices, the changed file systems, and last the system calls
+    that the changed files define (`related:mbind`), which may prepare the state that changed code needs."""
+    interfaces_found = dict.fromkeys(verdict_interfaces)
     for device in devices:
-        found.update((interface, None) for pattern, interface in _OF_DEVICE if pattern.search(device))
+        interfaces_found.update((interface, None) for pattern, interface in _OF_DEVICE if pattern.search(device))
     for path in files:
         file = source.file(path)
         names = _DEFINED.findall(file.data) if file is not None and file.data else []
-        found.update((f"related:{name.decode('ascii')}", None) for name in names if f"call:{name.decode('ascii')}" not in found)
+        interfaces_found.update(
+            (f"related:{name.decode('ascii')}", None) for name in names if f"call:{name.decode('ascii')}" not in interfaces_found
+        )
         if file_system := _FILE_SYSTEM.match(path):
-            found[f"mount:{file_system[1]}"] = None
-    return list(found)
+            interfaces_found[f"mount:{file_system[1]}"] = None
+    return list(interfaces_found)
 
 
-def enabled(wanted: Iterable[str], descriptions: Descriptions) -> Enabled:
-    """The calls that drive `wanted` interfaces, with those that make what they take."""
+def enabled(interfaces: Iterable[str], descriptions: Descriptions) -> Enabled:
+    """The calls that drive these interfaces, with those that create their resources."""
     providers = Providers(descriptions.calls, descriptions.resources)
     rows = []
-    for interface in wanted:
+    for interface in interfaces:
         calls = reaching_calls.calls(interface.replace("related:", "call:", 1), descriptions)
         if not calls and interface.startswith("mount:"):
-            continue  # a guess by the directory
+            continue  # only guessed from the directory
         facts = descriptions.calls[calls[0]] if calls else None
         rows.append(InterfaceCalls(interface, tuple(calls), f"{facts.path}:{facts.line}" if facts else ""))
     if not any(row.calls and not row.interface.startswith("related:") for row in rows):
