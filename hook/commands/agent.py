@@ -21,26 +21,26 @@ def agent(options: argparse.Namespace) -> int:
     from hook.agent.endpoint import transport
 
     repo = repository(options)
-    found = setting_layers.load(repo)
-    where = found.agent.base_url
+    settings = setting_layers.load(repo)
+    url = settings.agent.base_url
     if options.action == "disable":
         consent.withdraw(repo)
         print("no code of this repository is sent to any model")
         return DONE
     if options.action == "enable":
-        if not where:
+        if not url:
             raise WrongUse("first name the endpoint and the model: agent.base_url and agent.model in ~/.config/patch-triage.yaml")
-        consent.give(repo, where)
-        models = ", ".join(evaluators.models(found)) or "no model yet: set agent.model"
-        print(text.plain(f"code of this repository may now go to {transport.host(where)} ({models}):"))
+        consent.give(repo, url)
+        models = ", ".join(evaluators.models(settings)) or "no model yet: set agent.model"
+        print(text.plain(f"code of this repository may now go to {transport.host(url)} ({models}):"))
         print("  the diff of a change that the evidence leaves open, and the files and search results that the model asks for")
         print("  not: the key in any other place, secrets that were recognised, agent.never_branches, agent.never_paths")
-        if where.startswith("http://") and not transport.is_local(where):
+        if url.startswith("http://") and not transport.is_local(url):
             print("  unencrypted: agent.base_url is http and the host is not this machine")
         print("`patch-triage check --dry-run` shows what would be sent; `patch-triage agent disable` takes this back")
         return DONE
-    given = consent.given_for(repo)
-    models = ", ".join(evaluators.models(found)) or "none"
-    print(text.plain(f"endpoint: {transport.host(where) if where else 'none (agent.base_url)'}; models: {models}"))
-    print(text.plain(f"code of this repository may go to: {given or 'nobody'}"))
+    permitted = consent.given_for(repo)
+    models = ", ".join(evaluators.models(settings)) or "none"
+    print(text.plain(f"endpoint: {transport.host(url) if url else 'none (agent.base_url)'}; models: {models}"))
+    print(text.plain(f"code of this repository may go to: {permitted or 'nobody'}"))
     return DONE

@@ -55,11 +55,11 @@ def prep_check(options: argparse.Namespace) -> int:
     from hook.report.text import one_line, plain
 
     try:
-        for one in _of_mail(options):
-            if one.verdict is None:
-                print(plain(f"not judged: {one.why}"))
-            elif attention(one.verdict) is not Attention.SUCCESS:
-                print(one_line(one.verdict))
+        for entry in _of_mail(options):
+            if entry.verdict is None:
+                print(plain(f"not judged: {entry.why}"))
+            elif attention(entry.verdict) is not Attention.SUCCESS:
+                print(one_line(entry.verdict))
     except (CannotJudge, config.WrongSetting, OSError) as wrong:
         print(plain(f"not judged: {sentence(wrong)}"))
     return DONE
@@ -69,40 +69,40 @@ def review_check(options: argparse.Namespace) -> int:
     """Print b4's JSON for one patch, or for the series that b4 tracks."""
     results: list[dict[str, str]] = []
     try:
-        told = list(_of_series(options) if options.series else _of_mail(options))
-        if told:
-            results.append(_as_one(told) if options.series else _result(told[0]))
+        entries = list(_of_series(options) if options.series else _of_mail(options))
+        if entries:
+            results.append(_as_one(entries) if options.series else _result(entries[0]))
     except (CannotJudge, config.WrongSetting, OSError) as wrong:
         results.append(_entry("warn", f"not judged: {sentence(wrong)}", ""))
     print(json.dumps(results))
     return DONE
 
 
-def _result(one: Told) -> dict[str, str]:
+def _result(entry: Told) -> dict[str, str]:
     from hook.report.exports import attention
     from hook.report.text import one_line, paragraph
 
-    if one.verdict is None:
-        return _entry("warn", f"not judged: {one.why}", "")
-    return _entry(_STATUS[attention(one.verdict)], one_line(one.verdict), "\n".join(paragraph(one.verdict, verbose=True)))
+    if entry.verdict is None:
+        return _entry("warn", f"not judged: {entry.why}", "")
+    return _entry(_STATUS[attention(entry.verdict)], one_line(entry.verdict), "\n".join(paragraph(entry.verdict, verbose=True)))
 
 
-def _as_one(told: list[Told]) -> dict[str, str]:
+def _as_one(entries: list[Told]) -> dict[str, str]:
     """One result for a series: what to aim at and to configure, of all its patches together."""
     from hook.report.exports import Attention, attention
     from hook.report.text import one_line, tally
 
-    verdicts = [one.verdict for one in told if one.verdict is not None]
-    wanted = [one for one in verdicts if attention(one) is not Attention.SUCCESS]
-    symbols = list(dict.fromkeys(name for one in wanted for name in one.focus_symbols))
-    options = list(dict.fromkeys(name for one in wanted for name in one.enable_configs))
+    verdicts = [entry.verdict for entry in entries if entry.verdict is not None]
+    notable = [entry for entry in verdicts if attention(entry) is not Attention.SUCCESS]
+    symbols = list(dict.fromkeys(name for entry in notable for name in entry.focus_symbols))
+    options = list(dict.fromkeys(name for entry in notable for name in entry.enable_configs))
     summary = tally(verdicts)
     summary += f": {', '.join(symbols)}" if symbols else ""
     summary += f" (needs {', '.join(options)})" if options else ""
-    if len(verdicts) < len(told):
-        summary += f"; {len(told) - len(verdicts)} not judged"
-    details = [f"{one.label}\n  {one_line(one.verdict) if one.verdict else f'not judged: {one.why}'}" for one in told]
-    return _entry("warn" if wanted or len(verdicts) < len(told) else "pass", summary, "\n".join(details))
+    if len(verdicts) < len(entries):
+        summary += f"; {len(entries) - len(verdicts)} not judged"
+    details = [f"{entry.label}\n  {one_line(entry.verdict) if entry.verdict else f'not judged: {entry.why}'}" for entry in entries]
+    return _entry("warn" if notable or len(verdicts) < len(entries) else "pass", summary, "\n".join(details))
 
 
 def _entry(status: str, summary: str, details: str) -> dict[str, str]:
@@ -150,13 +150,13 @@ def _of_patches(repo: Repository, settings: config.Settings, data: bytes) -> Ite
 
     try:
         with mailed.read(repo, settings, data, "the mail", None) as series:
-            for one in series.changes():
-                if isinstance(one, mailed.Unread):
-                    if one.failed:
-                        yield Told(one.label, None, one.why)
+            for patch in series.changes():
+                if isinstance(patch, mailed.Unread):
+                    if patch.failed:
+                        yield Told(patch.label, None, patch.why)
                     continue
-                with Objects(one.repo, settings.limits.blob_bytes) as blobs:
-                    yield Told(one.label, triage.judge(one, blobs, settings, asking=Asking()).verdict)
+                with Objects(patch.repo, settings.limits.blob_bytes) as blobs:
+                    yield Told(patch.label, triage.judge(patch, blobs, settings, asking=Asking()).verdict)
     except NoPatch:
         return  # a cover letter, or an empty commit of b4's own
 
@@ -174,24 +174,24 @@ def _of_commits(repo: Repository, objects: Objects, settings: config.Settings, c
     from hook import triage
     from hook.change.change import find_commit
 
-    for oid, one in zip(commits, triage.judge_commits(repo, objects, settings, commits, asking=Asking()), strict=True):
+    for oid, result in zip(commits, triage.judge_commits(repo, objects, settings, commits, asking=Asking()), strict=True):
         label = find_commit(objects, oid).subject
-        if isinstance(one, triage.Judged):
-            yield Told(label, one.verdict)
-        elif one.failed:
-            yield Told(label, None, one.why)
+        if isinstance(result, triage.Judged):
+            yield Told(label, result.verdict)
+        elif result.failed:
+            yield Told(label, None, result.why)
 
 
 def _tracked(repo: Repository) -> Iterator[tuple[str, str]]:
     """The patches of the series that b4 tracks, as (Message-ID, commit); none where b4 names no series, or its branch is gone."""
-    where = os.environ.get("B4_TRACKING_FILE")
-    if not where:
+    tracking_file = os.environ.get("B4_TRACKING_FILE")
+    if not tracking_file:
         return
     try:
-        with pathlib.Path(where).open("rb") as file:
+        with pathlib.Path(tracking_file).open("rb") as file:
             tracking = json.loads(file.read(_MOST_TRACKING_BYTES))
         first, branch = str(tracking["series"]["first-patch-commit"]), str(tracking["series"]["change-id"])
-        ids = [str(one["header-info"]["msgid"]) for one in tracking["patches"]][:_MOST_PATCHES]
+        ids = [str(patch["header-info"]["msgid"]) for patch in tracking["patches"]][:_MOST_PATCHES]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return
     if not _COMMIT.match(first) or not _BRANCH.match(branch) or not ids:
@@ -209,5 +209,5 @@ def _in_silence(line: str) -> None:
 
 def _message_id(mail: bytes) -> str:
     head = re.split(rb"\r?\n\r?\n", mail[: 1 << 16], maxsplit=1)[0]
-    found = re.search(rb"(?im)^message-id:\s*<([^>\s]+)>", head)
-    return found[1].decode("utf-8", "replace") if found else ""
+    match = re.search(rb"(?im)^message-id:\s*<([^>\s]+)>", head)
+    return match[1].decode("utf-8", "replace") if match else ""

@@ -16,8 +16,8 @@ class ProgressBar:
     """A line that shows so many of so many, and about how long the rest takes; call it with what is done, perhaps with a
     note, and `clear` it at the end."""
 
-    def __init__(self, what: str, *, wanted: bool = True) -> None:
-        self._what = what
+    def __init__(self, title: str, *, wanted: bool = True) -> None:
+        self._what = title
         self._shown = wanted and sys.stderr.isatty()
         self._progress: Progress | None = None
         self._task: TaskID | None = None

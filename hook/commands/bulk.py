@@ -71,17 +71,17 @@ def _judge(repo: Repository, options: argparse.Namespace) -> int:
     from hook.bulk.cluster import NoCluster
     from hook.commands.bulk_progress import BulkProgress
 
-    with results.opened(pathlib.Path(options.out)) as kept:
-        run = _run(repo, options, kept.head())
+    with results.opened(pathlib.Path(options.out)) as output:
+        run = _run(repo, options, output.head())
         inputs = sources.listed(repo, options.sources, options.since, run.work.head)
-        kept.begin({"Sources": options.sources, "Since": options.since, **run.about()}, resume=options.resume)
+        output.begin({"Sources": options.sources, "Since": options.since, **run.about()}, resume=options.resume)
         if not inputs:
             complain(f"{', '.join(options.sources)}: no changes")
-        there, kinds, number = kept.look()
-        missing = [one for one in inputs if one.id not in there]
-        progress = BulkProgress(sum(one.size for one in missing), kinds)
+        there, kinds, number = output.look()
+        missing = [change for change in inputs if change.id not in there]
+        progress = BulkProgress(sum(change.size for change in missing), kinds)
         try:
-            left = _deal(run, options, missing, number, kept, progress) if missing else []
+            unjudged = _deal(run, options, missing, number, output, progress) if missing else []
         except KeyboardInterrupt:
             complain("stopped; the same command with --resume goes on from here")
             return _INTERRUPTED
@@ -91,10 +91,10 @@ def _judge(repo: Repository, options: argparse.Namespace) -> int:
         finally:
             progress.end()
             print(f"{options.out}: {progress.summary()}")
-    if left:
-        size = sum(one.piece.size for one in left)
-        complain(f"{size} changes were not judged ({left[-1].why}); the same command with --resume tries them again")
-    return NOT_JUDGED if left else DONE
+    if unjudged:
+        size = sum(change.piece.size for change in unjudged)
+        complain(f"{size} changes were not judged ({unjudged[-1].why}); the same command with --resume tries them again")
+    return NOT_JUDGED if unjudged else DONE
 
 
 def _run(repo: Repository, options: argparse.Namespace, head: str) -> BulkRun:
@@ -133,39 +133,44 @@ def _summarise(options: argparse.Namespace) -> int:
     if len(options.sources) != 2 or options.out or options.resume or options.scheduler or options.jobs:
         raise WrongUse("bulk summary takes the directory of one run, and --html, --rank, --format or -v")
     directory = pathlib.Path(options.sources[1])
-    found = summary.BulkSummary()
+    totals = summary.BulkSummary()
     for row in summary.read(directory):
-        summary.add(found, row)
+        summary.add(totals, row)
     queued = ranking.queue(summary.read(directory)) if options.rank or options.html else []
     if options.html:
-        pathlib.Path(options.html).write_text(summary_page.render(f"summary of {directory}", found, queued), "utf-8", "backslashreplace")
+        pathlib.Path(options.html).write_text(summary_page.render(f"summary of {directory}", totals, queued), "utf-8", "backslashreplace")
     if options.format != "text":
-        print_document([one.document() for one in queued] if options.rank else found.document(), options.format)
+        print_document([series.document() for series in queued] if options.rank else totals.document(), options.format)
     else:
-        print("\n".join(_queue_lines(queued) if options.rank else _summary_lines(found, None if options.verbose else _MOST_LINES)))
+        print("\n".join(_queue_lines(queued) if options.rank else _summary_lines(totals, None if options.verbose else _MOST_LINES)))
     return DONE
 
 
 def _queue_lines(queued: Sequence[Queued]) -> list[str]:
     head = ("says", "patches", "lines", "reviews", "series")
-    cells = [(one.says, str(one.patches), str(one.lines), str(len(one.reviews)), _series_name(one)) for one in queued]
+    cells = [(series.says, str(series.patches), str(series.lines), str(len(series.reviews)), _series_name(series)) for series in queued]
     return columns([head, *cells], 1) if cells else ["no changes"]
 
 
-def _series_name(one: Queued) -> str:
-    version = f" (v{one.version})" if one.version > 1 else ""
-    return f"{one.subject}{version}" + (f": {', '.join(one.focus)}" if one.focus else "")
+def _series_name(series: Queued) -> str:
+    version = f" (v{series.version})" if series.version > 1 else ""
+    return f"{series.subject}{version}" + (f": {', '.join(series.focus)}" if series.focus else "")
 
 
-def _summary_lines(found: BulkSummary, most: int | None) -> list[str]:
+def _summary_lines(totals: BulkSummary, most: int | None) -> list[str]:
     from hook.bulk import rows, summary
 
-    lines = [f"{found.rows} changes, {found.seconds:.0f} seconds of judging"]
-    for title, groups in (("subsystems", {"all": found.kinds, **found.subsystems}), ("change classes", found.classes)):
+    lines = [f"{totals.rows} changes, {totals.seconds:.0f} seconds of judging"]
+    for title, groups in (("subsystems", {"all": totals.kinds, **totals.subsystems}), ("change classes", totals.classes)):
         table: list[tuple[str, ...]] = [(title, *rows.KINDS)]
         table += [(name, *(str(kinds[kind]) for kind in rows.KINDS)) for name, kinds in summary.largest(groups)[:most]]
         lines += ["", *columns(table, 1)]
-    for title, counts in (("open", found.open), ("no verdict", found.failed), ("kernel options", found.options)):
+    for title, counts in (("open", totals.open), ("no verdict", totals.failed), ("kernel options", totals.options)):
         if counts:
             lines += ["", f"{title}:", *columns([(f"  {name}", str(times)) for name, times in counts.most_common(most)], 1)]
-    return [*lines, "", "slowest:", *columns([(f"  {one.seconds:.1f} s", one.id[:40], one.subject) for one in found.slowest], 3)]
+    return [
+        *lines,
+        "",
+        "slowest:",
+        *columns([(f"  {change.seconds:.1f} s", change.id[:40], change.subject) for change in totals.slowest], 3),
+    ]

@@ -128,12 +128,12 @@ def _check_mail(repo: Repository, objects: Objects, options: argparse.Namespace)
     with mailed_series.read(repo, settings, data, name, options.base) as series:
         _say_base(series.why, options)
         results: list[triage.Judged | triage.NotJudged] = []
-        for one in series.changes():
-            if isinstance(one, mailed_series.Unread):
-                results.append(triage.NotJudged(one.label, one.why, failed=one.failed))
+        for mailed in series.changes():
+            if isinstance(mailed, mailed_series.Unread):
+                results.append(triage.NotJudged(mailed.label, mailed.why, failed=mailed.failed))
                 continue
-            with Objects(one.repo, settings.limits.blob_bytes) as blobs:
-                results.append(_judge(one, blobs, settings, options))
+            with Objects(mailed.repo, settings.limits.blob_bytes) as blobs:
+                results.append(_judge(mailed, blobs, settings, options))
         return _print_all(results, settings, options, many=len(results) > 1)
 
 
@@ -198,43 +198,43 @@ def _print_all(
     colour = text.coloured(settings.output.colour)
     code = DONE
     rows = []
-    for one in results:
-        if isinstance(one, triage.NotJudged):
-            code = max(code, NOT_JUDGED if one.failed else DONE)
-            if options.dry_run and not one.failed:
+    for result in results:
+        if isinstance(result, triage.NotJudged):
+            code = max(code, NOT_JUDGED if result.failed else DONE)
+            if options.dry_run and not result.failed:
                 continue
             if options.format != "text":
-                print_document({"Commit": one.commit, "NoVerdict": one.why}, options.format)
+                print_document({"Commit": result.commit, "NoVerdict": result.why}, options.format)
             elif many:
-                rows.append((one.commit[:12], one.why))
-            elif one.failed:
-                complain(one.why)
+                rows.append((result.commit[:12], result.why))
+            elif result.failed:
+                complain(result.why)
             else:
-                print(text.plain(f"nothing to judge: {one.why}"))
+                print(text.plain(f"nothing to judge: {result.why}"))
             continue
-        if sys.stderr.isatty() and one.trajectory is not None:
+        if sys.stderr.isatty() and result.trajectory is not None:
             _progress("")
         if options.explain:
-            complain(f"{one.change.label}: {one.verdict.reasoning}")
+            complain(f"{result.change.label}: {result.verdict.reasoning}")
             if settings.agent.base_url:
-                complain(f"{one.change.label}: {one.asked}")
-        if _is_awaited(options) and one.unsettled:
-            complain(f"{one.change.label}: no model has settled it: {one.unsettled}")
+                complain(f"{result.change.label}: {result.asked}")
+        if _is_awaited(options) and result.unsettled:
+            complain(f"{result.change.label}: no model has settled it: {result.unsettled}")
             code = max(code, NOT_JUDGED)
-        if one.trajectory is not None and one.trajectory.wrong:
-            complain(one.trajectory.wrong)
-        if triage.stops(settings.policy.block, one.verdict):
+        if result.trajectory is not None and result.trajectory.wrong:
+            complain(result.trajectory.wrong)
+        if triage.stops(settings.policy.block, result.verdict):
             code = max(code, STOPPED)
         if options.format != "text":
-            print_document(to_document(one.verdict), options.format)
+            print_document(to_document(result.verdict), options.format)
         elif many:
-            rows.append((one.change.label, text.one_line(one.verdict)))
+            rows.append((result.change.label, text.one_line(result.verdict)))
         else:
-            print("\n".join(_paragraph(one, options.verbose, colour)))
+            print("\n".join(_paragraph(result, options.verbose, colour)))
     for line in text.table(rows):
         print(line)
     if options.record:
-        judged = [one for one in results if isinstance(one, triage.Judged) and one.verdict.commit]
+        judged = [result for result in results if isinstance(result, triage.Judged) and result.verdict.commit]
         if judged:
             for line in triage.keep(judged[0].change.repo, judged, settings):
                 complain(line)

@@ -42,42 +42,42 @@ def configs(options: argparse.Namespace) -> int:
         raise WrongUse("--base goes with --patch; a commit is judged against its parent")
     if options.format != "text" and (options.fragment or options.option):
         raise WrongUse("--fragment and --option print text alone")
-    given = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
+    overrides = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
     repo = repository(options)
     with Objects(repo) as objects:
         refuse_no_kernel(objects, options.revision or "")
         if options.option:
-            return _explain(repo, objects, options, given)
+            return _explain(repo, objects, options, overrides)
         if options.patch:
-            settings = setting_layers.at(objects, "HEAD", given)
+            settings = setting_layers.at(objects, "HEAD", overrides)
             judged = _judged_mail(repo, settings, options)
         else:
             commit = find_commit(objects, options.revision or "HEAD")
-            settings = setting_layers.at(objects, commit.parent, given)
+            settings = setting_layers.at(objects, commit.parent, overrides)
             judged = [triage.judge(of_commit(objects, commit), objects, settings, use_cache=not options.no_cache)]
-    written = options_text.fragment if options.fragment else options_text.lines
-    for one in judged:
+    form = options_text.fragment if options.fragment else options_text.lines
+    for judgement in judged:
         if options.format != "text":
-            print_document(options_text.document(one.verdict, one.change.label), options.format)
+            print_document(options_text.document(judgement.verdict, judgement.change.label), options.format)
             continue
-        print("\n".join(written(one.verdict, one.change.label)))
+        print("\n".join(form(judgement.verdict, judgement.change.label)))
         if options.verbose:
-            print("\n".join(f"{'#' if options.fragment else ' '} {line}" for line in text.paragraph(one.verdict, verbose=True)))
+            print("\n".join(f"{'#' if options.fragment else ' '} {line}" for line in text.paragraph(judgement.verdict, verbose=True)))
     return DONE
 
 
 def _judged_mail(repo: Repository, settings: config.Settings, options: argparse.Namespace) -> list[triage.Judged]:
     from hook.change import series as mailed_series
 
-    found = []
+    judged = []
     data, name = mail(options.patch)
     with mailed_series.read(repo, settings, data, name, options.base) as series:
-        for one in series.changes():
-            if isinstance(one, mailed_series.Unread):
-                raise CannotJudge(f"{one.label}: {one.why}")
-            with Objects(one.repo, settings.limits.blob_bytes) as blobs:
-                found.append(triage.judge(one, blobs, settings, use_cache=not options.no_cache))
-    return found
+        for mailed in series.changes():
+            if isinstance(mailed, mailed_series.Unread):
+                raise CannotJudge(f"{mailed.label}: {mailed.why}")
+            with Objects(mailed.repo, settings.limits.blob_bytes) as blobs:
+                judged.append(triage.judge(mailed, blobs, settings, use_cache=not options.no_cache))
+    return judged
 
 
 def _explain(repo: Repository, objects: Objects, options: argparse.Namespace, given: Sequence[config.Given]) -> int:

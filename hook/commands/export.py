@@ -52,9 +52,9 @@ def export(options: argparse.Namespace) -> int:
     repo = repository(options)
     with Objects(repo) as objects:
         with_functions = options.form.reads_functions(options)
-        found, code = items(repo, objects, options.revision, with_functions=with_functions, tell=teller(options))
+        exported, code = items(repo, objects, options.revision, with_functions=with_functions, tell=teller(options))
     try:
-        options.form.write(Export(options, repo, setting_layers.load(repo), found, complain))
+        options.form.write(Export(options, repo, setting_layers.load(repo), exported, complain))
     except CannotExport as wrong:
         raise WrongUse(str(wrong)) from None
     return code
@@ -85,15 +85,15 @@ def items(
     `with_functions` also reads what each file defines; `tell` gets each verdict as it comes.
     """
     refuse_no_kernel(objects, names[-1])
-    found, code = [], DONE
-    for one in _judged(repo, objects, names):
-        if isinstance(one, str):
-            complain(one)
+    exported, code = [], DONE
+    for outcome in _judged(repo, objects, names):
+        if isinstance(outcome, str):
+            complain(outcome)
             code = NOT_JUDGED
         else:
-            tell(f"{one[0].commit[:12]} {one[1]}", one[2])
-            found.append(item(objects, *one, with_functions=with_functions))
-    return found, code
+            tell(f"{outcome[0].commit[:12]} {outcome[1]}", outcome[2])
+            exported.append(item(objects, *outcome, with_functions=with_functions))
+    return exported, code
 
 
 def _judged(repo: Repository, objects: Objects, names: Sequence[str]) -> Iterator[tuple[Change, str, Verdict, config.Settings] | str]:
@@ -151,8 +151,10 @@ def _defined(source: Source, path: str, arch: str) -> frozenset[str]:
     file = source.file(path)
     if file is None or file.data is None:
         return frozenset()
-    found = definitions.definitions(file.data, path).definitions
-    return frozenset(symbol(one.name, arch, source) for one in found if one.kind is definitions.DefinitionKind.FUNCTION)
+    defined = definitions.definitions(file.data, path).definitions
+    return frozenset(
+        symbol(definition.name, arch, source) for definition in defined if definition.kind is definitions.DefinitionKind.FUNCTION
+    )
 
 
 def _is_instrumented(source: Source, path: str, arch: str) -> bool:
@@ -171,11 +173,11 @@ def _includers(source: Source, header: str, arch: str) -> list[str]:
     kind = path_table.classify(header, arch)
     if kind.is_harmless or kind.is_out_of_reach:
         return []
-    found = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ))
-    if found.cut == "index":
+    answer = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ))
+    if answer.cut == "index":
         complain(f"who includes {header} is not known: there is no word index; `patch-triage index` makes it")
-    names = list(dict.fromkeys(one.path for one in found.items))
-    if found.cut or len(names) > _MOST_INCLUDERS:
+    names = list(dict.fromkeys(includer.path for includer in answer.items))
+    if answer.cut or len(names) > _MOST_INCLUDERS:
         return []
     return [path for path in names if _is_instrumented(source, path, arch)]
 
@@ -188,16 +190,16 @@ def _can_be_hit(source: Source, name: str, settings: config.Settings) -> bool:
 
     bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds, searches_all=True)
     try:
-        found = lookup.find_definitions(source, name, bounds)
+        answer = lookup.find_definitions(source, name, bounds)
     except lookup.NotAName:
         return False
-    wanted = lookup.canonical(name)
-    for one in found.items:
-        if one.definition.kind is not DefinitionKind.FUNCTION or not one.path.endswith(".c") or kcov.uncovered(source, one.path):
+    canonical_name = lookup.canonical(name)
+    for place in answer.items:
+        if place.definition.kind is not DefinitionKind.FUNCTION or not place.path.endswith(".c") or kcov.uncovered(source, place.path):
             continue
-        read = source.file(one.path)
+        read = source.file(place.path)
         if read is None or read.data is None:
             continue
-        if any(aim.name == wanted and aim.instrumented for aim in changed_functions.of_file(one.path, b"", read.data).aims):
+        if any(aim.name == canonical_name and aim.instrumented for aim in changed_functions.of_file(place.path, b"", read.data).aims):
             return True
     return False

@@ -88,7 +88,7 @@ def _program() -> pathlib.Path:
     if here.name.startswith(("patch-triage", "git-patch-triage")) and here.exists():
         return here.absolute()
     beside = pathlib.Path(sys.executable).parent / "patch-triage"
-    found = str(beside) if beside.exists() else shutil.which("patch-triage")
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which("patch-triage")
+    if program is None:
         raise WrongUse("install the package first (`pipx install .`): the hooks call the program `patch-triage`, and there is none")
-    return pathlib.Path(found).absolute()
+    return pathlib.Path(program).absolute()

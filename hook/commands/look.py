@@ -34,7 +34,7 @@ def register(command: Command) -> None:
 
 def look(options: argparse.Namespace) -> int:
     """Answer one question about the tree."""
-    from hook.report import found as report
+    from hook.report import lookup_text as report
     from hook.source import lookup
     from hook.source.treepath import NotATreePath, tree_path
 
@@ -53,20 +53,20 @@ def look(options: argparse.Namespace) -> int:
                 path = tree_path(options.name)
                 if source.oid(path) == "":
                     raise WrongUse(f"there is no {path} in {options.rev}")
-                found: lookup.LookupResult[typing.Any] = lookup.file_index(source, path)
+                answer: lookup.LookupResult[typing.Any] = lookup.file_index(source, path)
             elif options.question == "files":
                 print("\n".join(map(text.plain, source.glob(options.name))))
                 return DONE
             elif options.question == "includers":
-                found = lookup.includers(source, tree_path(options.name), bounds)
+                answer = lookup.includers(source, tree_path(options.name), bounds)
             else:
-                found = getattr(lookup, _QUESTIONS[options.question])(source, options.name, bounds)
+                answer = getattr(lookup, _QUESTIONS[options.question])(source, options.name, bounds)
         except (lookup.NotAName, NotATreePath) as wrong:
             raise WrongUse(str(wrong)) from None
     if options.format != "text":
-        print_document(report.document(found, path), options.format)
+        print_document(report.document(answer, path), options.format)
     else:
-        for line in report.lines(found, path):
+        for line in report.lines(answer, path):
             print(text.plain(line, tabs=True))
     if source.without_index and options.verbose:
         complain(source.without_index)

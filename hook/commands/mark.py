@@ -52,9 +52,9 @@ def mark(options: argparse.Namespace) -> int:
         "ChangeId": change_id,
         "SchemaVersion": SCHEMA_VERSION,
     }
-    said = store.add(repo, settings, {commit.oid: [document]})
-    for line in said:
+    complaints = store.add(repo, settings, {commit.oid: [document]})
+    for line in complaints:
         complain(line)
-    if not said:
+    if not complaints:
         print(f"{commit.oid[:12]} marked {options.judgement}: {text.one_line(recorded.verdict)}")
     return DONE

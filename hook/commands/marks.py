@@ -43,14 +43,14 @@ def marks(options: argparse.Namespace) -> int:
     for mark, verdict in last.values():
         total[mark["Mark"]] += 1
         # who had decided when the mark was made; a verdict of now may be another's
-        who = str(mark.get("DecidedBy") or verdict.get("DecidedBy") or "unknown")
+        decided_by = str(mark.get("DecidedBy") or verdict.get("DecidedBy") or "unknown")
         classes = verdict.get("ChangeClasses")
-        names = [str(one) for one in classes] if isinstance(classes, list) and classes else ["unknown"]
-        for kind, name in [("DecidedBy", who), *(("ChangeClass", name) for name in dict.fromkeys(names))]:
+        names = [str(entry) for entry in classes] if isinstance(classes, list) and classes else ["unknown"]
+        for kind, name in [("DecidedBy", decided_by), *(("ChangeClass", name) for name in dict.fromkeys(names))]:
             by[kind].setdefault(name, Counter())[mark["Mark"]] += 1
     if options.format != "text":
-        found = {kind: {name: _document(one) for name, one in sorted(counts.items())} for kind, counts in by.items()}
-        print_document({"Marks": _document(total), **found}, options.format)
+        groups = {kind: {name: _document(entry) for name, entry in sorted(counts.items())} for kind, counts in by.items()}
+        print_document({"Marks": _document(total), **groups}, options.format)
         return DONE
     if not total:
         print("no verdict was marked here; `patch-triage mark COMMIT right|wrong` marks one")
@@ -58,7 +58,7 @@ def marks(options: argparse.Namespace) -> int:
     rows = [("", "right", "wrong", "wrong of all"), ("all", *_shares(total))]
     for kind, title in (("DecidedBy", "decided by"), ("ChangeClass", "change class")):
         rows.append((title, "", "", ""))
-        rows += [(f"  {name}", *_shares(one)) for name, one in sorted(by[kind].items(), key=lambda item: (-item[1].total(), item[0]))]
+        rows += [(f"  {name}", *_shares(entry)) for name, entry in sorted(by[kind].items(), key=lambda item: (-item[1].total(), item[0]))]
     print("\n".join(columns(rows, 1)))
     return DONE
 
@@ -72,12 +72,12 @@ def _marked(repo: Repository, directory: pathlib.Path | None) -> Iterator[tuple[
     for start in range(0, len(commits), _MOST_A_READ):
         texts |= note.read(repo, commits[start : start + _MOST_A_READ])
     waiting = dict(queue.pending(repo))
-    found: list[Sequence[Mapping[str, Any]]] = [(*document.load(texts.get(commit, ""))[0], *more) for commit, more in waiting.items()]
+    notes: list[Sequence[Mapping[str, Any]]] = [(*document.load(texts.get(commit, ""))[0], *queued) for commit, queued in waiting.items()]
     # scanned first: reading YAML takes longer, and few are marked
-    found += [document.load(text)[0] for text in (*texts.values(), *file.every(repo, directory)) if _MARK in text]
-    for documents in found:
-        verdicts = {one["ChangeId"]: one for one in documents if "Mark" not in one}
-        yield from ((one, verdicts.get(one["ChangeId"], {})) for one in documents if "Mark" in one)
+    notes += [document.load(text)[0] for text in (*texts.values(), *file.every(repo, directory)) if _MARK in text]
+    for documents in notes:
+        verdicts = {entry["ChangeId"]: entry for entry in documents if "Mark" not in entry}
+        yield from ((entry, verdicts.get(entry["ChangeId"], {})) for entry in documents if "Mark" in entry)
 
 
 def _document(counts: Counter[str]) -> dict[str, int]:

@@ -107,8 +107,8 @@ def _server(repo: Repository) -> Server[Any]:
 
     async def list_resources(context: object, params: object) -> mcp_types.ListResourcesResult:
         names = await to_thread.run_sync(recorded, repo, limiter=turn)
-        found = [types.Resource(uri=_RECORD + oid, name=oid[:12], title=title, mime_type="text/plain") for oid, title in names]
-        return types.ListResourcesResult(resources=found)
+        verdicts = [types.Resource(uri=_RECORD + oid, name=oid[:12], title=title, mime_type="text/plain") for oid, title in names]
+        return types.ListResourcesResult(resources=verdicts)
 
     async def list_templates(context: object, params: object) -> mcp_types.ListResourceTemplatesResult:
         about = "the verdict that is recorded with a commit"
@@ -189,14 +189,14 @@ def recorded(repo: Repository) -> list[tuple[str, str]]:
     return []
 
 
-def _guarded(repo: Repository, found: typing.Callable[[], str]) -> tuple[str, bool]:
+def _guarded(repo: Repository, produce: typing.Callable[[], str]) -> tuple[str, bool]:
     """A text between the lines of a fence, or a sentence that says why there is none."""
     from hook.agent.context import fence
     from hook.agent.tools.arguments import BadCall
     from hook.source.grep import RefusedExpression
 
     try:
-        text = "\n".join(plain(line, tabs=True) for line in found().rstrip("\n").split("\n"))
+        text = "\n".join(plain(line, tabs=True) for line in produce().rstrip("\n").split("\n"))
     except (BadCall, CannotJudge, NothingToJudge, RefusedExpression, WrongUse, config.WrongSetting, OSError) as wrong:
         return plain(str(wrong)), True
     except Exception as bug:  # the last boundary: a defect of ours costs one answer
@@ -212,41 +212,41 @@ def _looked_up(objects: Objects, name: str, arguments: Mapping[str, Any]) -> str
     from hook.agent.tools.arguments import parse, schema
     from hook.source.tree import Source
 
-    which = schema(TreeArguments)["properties"]
-    asked: TreeArguments = parse(TreeArguments, {key: value for key, value in arguments.items() if key in which})
-    revision = "" if asked.staged else find_commit(objects, asked.commit).oid
+    tree_fields = schema(TreeArguments)["properties"]
+    tree_arguments: TreeArguments = parse(TreeArguments, {key: value for key, value in arguments.items() if key in tree_fields})
+    revision = "" if tree_arguments.staged else find_commit(objects, tree_arguments.commit).oid
     settings = setting_layers.at(objects, revision or "HEAD")
     _refuse_embargoed(objects.repo, settings, revision)
     try:
-        patch = _change(objects, asked).patch if name == "diff" else None
+        patch = _change(objects, tree_arguments).patch if name == "diff" else None
     except NothingToJudge:
         patch = None
-    head = head_commit(objects) if asked.staged else None
+    head = head_commit(objects) if tree_arguments.staged else None
     desk = of_tree(Source(objects, revision), settings, patch, head.oid if head else revision)
-    rest = {key: value for key, value in arguments.items() if key not in which}
+    rest = {key: value for key, value in arguments.items() if key not in tree_fields}
     return tree_tools.as_text(tree_tools.call(lookup_tools.BY_NAME, desk, name, rest))
 
 
-def _judging(objects: Objects, name: str, asked: TreeArguments) -> str:
+def _judging(objects: Objects, name: str, request: TreeArguments) -> str:
     from hook import triage
     from hook.agent.tools.arguments import BadCall
     from hook.report import options_text
 
-    refuse_no_kernel(objects, "" if asked.staged else asked.commit)
-    found: list[str] = []
-    if name == "plan" and asked.staged:
+    refuse_no_kernel(objects, "" if request.staged else request.commit)
+    answers: list[str] = []
+    if name == "plan" and request.staged:
         raise BadCall("a plan names a commit to check out: commit it, or ask `judge` and `configs`")
-    for change, blobs, settings in _changes(objects, asked):
+    for change, blobs, settings in _changes(objects, request):
         _refuse_withheld(change, settings)
         verdict = triage.judge(change, blobs, settings, asking=NOT_ASKED).verdict
         if name == "judge":
-            found.append(json.dumps(_document(verdict, settings, change.label)))
+            answers.append(json.dumps(_document(verdict, settings, change.label)))
         elif name == "configs":
             hidden = _Hidden(settings)
-            found += [hidden.text(line) for line in options_text.lines(verdict, change.label)]
+            answers += [hidden.text(line) for line in options_text.lines(verdict, change.label)]
         else:
-            found.append(_plan(blobs, change, verdict, settings))
-    return "\n".join(found)
+            answers.append(_plan(blobs, change, verdict, settings))
+    return "\n".join(answers)
 
 
 def _plan(objects: Objects, change: Change, verdict: Verdict, settings: config.Settings) -> str:
@@ -254,23 +254,23 @@ def _plan(objects: Objects, change: Change, verdict: Verdict, settings: config.S
     from hook.plan import plan_files
     from hook.source.tree import Source
 
-    made = plan.of_items([export.item(objects, change, change.label, verdict, settings)], settings, Source(objects, change.after))
-    if made is None:
+    run_plan = plan.of_items([export.item(objects, change, change.label, verdict, settings)], settings, Source(objects, change.after))
+    if run_plan is None:
         return "nothing to fuzz: the change is not worth it"
-    said = {**plan_files.document(made, settings, ()), "KernelConfig": made.fragment, "Focus": made.focus}
-    return json.dumps(_Hidden(settings).value(said))
+    answer = {**plan_files.document(run_plan, settings, ()), "KernelConfig": run_plan.fragment, "Focus": run_plan.focus}
+    return json.dumps(_Hidden(settings).value(answer))
 
 
-def _changes(objects: Objects, asked: TreeArguments) -> Iterator[tuple[Change, Objects, config.Settings]]:
-    if not isinstance(asked, JudgeArguments) or not asked.patch:
-        named = _change(objects, asked)
-        yield named, objects, setting_layers.at(objects, named.base or "HEAD")
+def _changes(objects: Objects, request: TreeArguments) -> Iterator[tuple[Change, Objects, config.Settings]]:
+    if not isinstance(request, JudgeArguments) or not request.patch:
+        only = _change(objects, request)
+        yield only, objects, setting_layers.at(objects, only.base or "HEAD")
         return
     from hook.change import series
 
     settings = setting_layers.at(objects, "HEAD")
-    base = None if asked.commit == "HEAD" else asked.commit
-    with series.read(objects.repo, settings, asked.patch.encode("utf-8", "replace"), "the patch", base) as mailed:
+    base = None if request.commit == "HEAD" else request.commit
+    with series.read(objects.repo, settings, request.patch.encode("utf-8", "replace"), "the patch", base) as mailed:
         for change in mailed.changes():
             if isinstance(change, series.Unread):
                 raise CannotJudge(f"{change.label}: {change.why}")
@@ -278,10 +278,10 @@ def _changes(objects: Objects, asked: TreeArguments) -> Iterator[tuple[Change, O
                 yield change, blobs, settings
 
 
-def _change(objects: Objects, asked: TreeArguments) -> Change:
-    if asked.staged:
+def _change(objects: Objects, request: TreeArguments) -> Change:
+    if request.staged:
         return staged(objects, head_commit(objects))
-    return of_commit(objects, find_commit(objects, asked.commit))
+    return of_commit(objects, find_commit(objects, request.commit))
 
 
 def _refuse_withheld(change: Change, settings: config.Settings) -> None:

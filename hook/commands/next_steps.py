@@ -36,14 +36,14 @@ def _set_up(repo: Repository) -> list[str]:
     from hook import installation
     from hook.source import index
 
-    found = []
+    steps = []
     if not installation.is_installed(repo):
-        found.append("patch-triage install          no hooks of ours are here: put them in")
+        steps.append("patch-triage install          no hooks of ours are here: put them in")
     try:
         index.open_index(repo).close()
     except index.NoIndex:
-        found.append("patch-triage index            there is no word index: it makes answers about a large tree fast")
-    return found
+        steps.append("patch-triage index            there is no word index: it makes answers about a large tree fast")
+    return steps
 
 
 def _open(repo: Repository) -> list[str]:
@@ -51,10 +51,10 @@ def _open(repo: Repository) -> list[str]:
     from hook.record import pending
     from hook.source.object_store import Objects
 
-    found = []
+    steps = []
     with contextlib.suppress(NothingToJudge, CannotJudge), Objects(repo) as objects:
         staged(objects, head_commit(objects))
-        found.append("patch-triage check            judge what is staged")
+        steps.append("patch-triage check            judge what is staged")
     if count := len(pending.every(repo)):
-        found.append(f"patch-triage status           {count} {'question is' if count == 1 else 'questions are'} open")
-    return found
+        steps.append(f"patch-triage status           {count} {'question is' if count == 1 else 'questions are'} open")
+    return steps

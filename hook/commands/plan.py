@@ -53,18 +53,18 @@ def plan(options: argparse.Namespace) -> int:
     return code
 
 
-def _written(made: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path, form: str) -> None:
+def _written(run_plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path, form: str) -> None:
     from hook.plan import manager_config, plan_files
 
     place.mkdir(parents=True, exist_ok=True)
-    document = plan_files.write(made, settings, origin, place)
-    for line in (*manager_config.missing(settings), *made.warnings):
+    document = plan_files.write(run_plan, settings, origin, place)
+    for line in (*manager_config.missing(settings), *run_plan.warnings):
         complain(line)
     if form != "text":
         print_document(document, form)
         return
-    what = f"{len(made.changes)} {'change' if len(made.changes) == 1 else 'changes'}"
-    print(f"{place}/plan.md says what to run: {what}, {len(made.calls) or 'all'} system calls, {len(made.seeds)} seeds")
+    changes = f"{len(run_plan.changes)} {'change' if len(run_plan.changes) == 1 else 'changes'}"
+    print(f"{place}/plan.md says what to run: {changes}, {len(run_plan.calls) or 'all'} system calls, {len(run_plan.seeds)} seeds")
 
 
 def _of_commits(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Origin, int]:

@@ -125,11 +125,11 @@ def _page(title: str, verdict: Mapping[str, typing.Any], steps: Sequence[Span], 
     if change is not None:
         redactor = redaction.of(change.patch.diff)
         diff = redactor.text(_as_text(change.patch.diff, _MOST_DIFF_BYTES))
-    elif said := _said_diff(steps):
-        diff = redactor.text(said)
+    elif recorded_diff := _said_diff(steps):
+        diff = redactor.text(recorded_diff)
     steps = [spans.cleaned(step, redactor.value) for step in steps]  # the file may be another program's
-    shown = in_trajectory(steps)
-    lines = _lines_of(objects, change, redactor, shown) if objects and change else lambda path, blob: shown.get(path, {})
+    quoted_lines = in_trajectory(steps)
+    lines = _lines_of(objects, change, redactor, quoted_lines) if objects and change else lambda path, blob: quoted_lines.get(path, {})
     return page.render(redactor.text(title), redactor.value(verdict), steps, diff, Sources(lines))
 
 
@@ -138,9 +138,9 @@ def _lines_of(objects: Objects, change: Change, redactor: Redactor, shown: Mappi
 
     def lines(path: str, blob: str) -> Mapping[int, str]:
         if (path, blob) not in known:
-            named = blob if _OBJECT.match(blob) else f"{change.after}:{path}"
-            found = objects.read(named) if "\n" not in named else None
-            data = found.data if found is not None and found.kind == "blob" and found.data else b""
+            name = blob if _OBJECT.match(blob) else f"{change.after}:{path}"
+            read = objects.read(name) if "\n" not in name else None
+            data = read.data if read is not None and read.kind == "blob" and read.data else b""
             text = redactor.text(_as_text(data, _MOST_SOURCE_BYTES))
             known[path, blob] = dict(enumerate(text.removesuffix("\n").split("\n"), 1)) if data else shown.get(path, {})
         return known[path, blob]

@@ -80,11 +80,11 @@ def review(options: argparse.Namespace) -> int:
         print_document(report.document(judged), options.format)
     else:
         print("\n".join(report.lines(judged, verbose=options.verbose)))
-    every = (*judged.patches, judged.whole)
-    unsettled = collections.Counter(one.why for one in every if one.verdict is not None and one.why)
+    judgements = (*judged.patches, judged.whole)
+    unsettled = collections.Counter(judgement.why for judgement in judgements if judgement.verdict is not None and judgement.why)
     for why, times in unsettled.items():
-        complain(f"no model has settled {times} of {len(every)}: {why}")
-    if unsettled or any(one.failed for one in every):
+        complain(f"no model has settled {times} of {len(judgements)}: {why}")
+    if unsettled or any(judgement.failed for judgement in judgements):
         return NOT_JUDGED
     return _stopped(judged, policy)
 
@@ -106,7 +106,7 @@ def _stopped(judged: JudgedSeries, policy: str) -> int:
     """STOPPED, with a line that says so, where the policy stops one of the patches."""
     from hook.triage import stops
 
-    stopping = [one.label for one in judged.patches if one.verdict is not None and stops(policy, one.verdict)]
+    stopping = [patch.label for patch in judged.patches if patch.verdict is not None and stops(policy, patch.verdict)]
     if stopping:
         from hook.stages.push import stopped
 
@@ -133,10 +133,10 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeri
         base = find_commit(objects, oids[0]).parent
         # of the state before: in CI all that comes after is a stranger's
         work = _work(repo, setting_layers.at(objects, base), options)
-    whole = ReviewTask(_WHOLE, Ends(repo, base, oids[-1]), first=True)
-    series = _series(work, iter([whole, *(ReviewTask(number, oid) for number, oid in enumerate(oids))]), len(oids), options)
+    whole_series = ReviewTask(_WHOLE, Ends(repo, base, oids[-1]), first=True)
+    series = _series(work, iter([whole_series, *(ReviewTask(number, oid) for number, oid in enumerate(oids))]), len(oids), options)
     if options.record:
-        for line in store.keep(repo, work.settings, [one.verdict for one in series.patches if one.verdict is not None]):
+        for line in store.keep(repo, work.settings, [patch.verdict for patch in series.patches if patch.verdict is not None]):
             complain(line)
     return series, work.settings.policy.block
 
@@ -161,13 +161,13 @@ def _mailed(series: mailed.Series) -> Iterator[ReviewTask]:
     from hook.report.series_report import JudgedPatch
 
     last, failed = None, False
-    for number, one in enumerate(series.changes()):
-        if isinstance(one, Unread):
-            failed = failed or one.failed
-            yield ReviewTask(number, JudgedPatch(one.label, None, one.why, one.failed))
+    for number, patch in enumerate(series.changes()):
+        if isinstance(patch, Unread):
+            failed = failed or patch.failed
+            yield ReviewTask(number, JudgedPatch(patch.label, None, patch.why, patch.failed))
         else:
-            last = one
-            yield ReviewTask(number, one)
+            last = patch
+            yield ReviewTask(number, patch)
     if failed:
         why = "not judged as a whole: a patch of it could not be applied"
         yield ReviewTask(_WHOLE, JudgedPatch("the series", None, why, failed=True))
@@ -190,10 +190,10 @@ def _series(work: Work, tasks: Iterator[ReviewTask], patches: int, options: argp
 
     bar = ProgressBar("judged")
     try:
-        found = workers.judge_all(work, tasks, patches + 1, options.jobs, bar)
+        outcomes = workers.judge_all(work, tasks, patches + 1, options.jobs, bar)
     finally:
         bar.clear()
-    return JudgedSeries(tuple(found[number] for number in range(patches)), found[_WHOLE])
+    return JudgedSeries(tuple(outcomes[number] for number in range(patches)), outcomes[_WHOLE])
 
 
 def _runs(repo: Repository, judged: JudgedSeries, page: pathlib.Path) -> dict[int, str]:
@@ -203,9 +203,9 @@ def _runs(repo: Repository, judged: JudgedSeries, page: pathlib.Path) -> dict[in
     from hook.commands.report import of_trajectory
     from hook.record import trajectories
 
-    found = {}
-    for number, one in enumerate(judged.patches):
-        path = trajectories.latest(repo, one.verdict.change_id) if one.verdict is not None and one.verdict.model else None
+    addresses = {}
+    for number, patch in enumerate(judged.patches):
+        path = trajectories.latest(repo, patch.verdict.change_id) if patch.verdict is not None and patch.verdict.model else None
         if path is None:
             continue
         try:
@@ -216,5 +216,5 @@ def _runs(repo: Repository, judged: JudgedSeries, page: pathlib.Path) -> dict[in
         directory = page.with_suffix(".runs")
         directory.mkdir(exist_ok=True)
         (directory / f"{number + 1}.html").write_text(text, "utf-8")
-        found[number] = f"{urllib.parse.quote(os.fsencode(directory.name))}/{number + 1}.html"
-    return found
+        addresses[number] = f"{urllib.parse.quote(os.fsencode(directory.name))}/{number + 1}.html"
+    return addresses

@@ -44,16 +44,16 @@ def show(options: argparse.Namespace) -> int:
                     continue
         recorded = store.read(repo, settings, {commit.oid: ids.get(commit.oid, "") for commit in commits})
         for commit in commits:
-            one = recorded[commit.oid]
+            entry = recorded[commit.oid]
             if options.format != "text":
-                missing = {"Commit": commit.oid, "State": "stale" if one.stale else "none"}
-                print_document(missing if one.verdict is None else to_document(one.verdict), options.format)
+                missing = {"Commit": commit.oid, "State": "stale" if entry.stale else "none"}
+                print_document(missing if entry.verdict is None else to_document(entry.verdict), options.format)
                 continue
             print(text.plain(f"{commit.oid[:12]} {commit.subject}"))
-            if one.verdict is not None:
-                for line in text.paragraph(one.verdict, verbose=options.verbose, colour=text.coloured(settings.output.colour)):
+            if entry.verdict is not None:
+                for line in text.paragraph(entry.verdict, verbose=options.verbose, colour=text.coloured(settings.output.colour)):
                     print(f"  {line}")
-            elif one.stale:
+            elif entry.stale:
                 print(
                     f"  stale: the recorded verdict is about other content; `patch-triage check --record {commit.oid[:12]}` judges it anew"
                 )
@@ -63,11 +63,11 @@ def show(options: argparse.Namespace) -> int:
             else:
                 why = _without_record(len(commit.parents), commit.oid in ids)
                 print(f"  {why}")
-            for mark in one.marks:
+            for mark in entry.marks:
                 why = f": {mark['Why']}" if mark.get("Why") else ""
                 print(text.plain(f"  marked {mark['Mark']} by {mark.get('By', 'somebody')}{why}"))
-            if one.broken:
-                print(f"  {one.broken} of its records cannot be read; `git notes --ref=patch-triage edit {commit.oid[:12]}` shows them")
+            if entry.broken:
+                print(f"  {entry.broken} of its records cannot be read; `git notes --ref=patch-triage edit {commit.oid[:12]}` shows them")
     return DONE
 
 

@@ -42,7 +42,7 @@ def spend(options: argparse.Namespace) -> int:
         raise WrongUse("--days takes a number from 1 on")
     if options.directory and options.repo:
         raise WrongUse("spend takes directories or --repo DIR")
-    places = [find(pathlib.Path(one)) for one in options.directory] or [repository(options)]
+    places = [find(pathlib.Path(name)) for name in options.directory] or [repository(options)]
     rows = [row for repo in dict.fromkeys(place.common_dir for place in places) for row in _rows(repo, options.days)]
     if options.format != "text":
         print_document([_document(row) for row in rows], options.format)
@@ -58,10 +58,10 @@ def _rows(common_dir: pathlib.Path, days: int) -> list[SpendRow]:
     from hook.agent import ledger
 
     name = str(common_dir.parent if common_dir.name == ".git" else common_dir)
-    found: dict[tuple[str, str], SpendRow] = {}
+    rows: dict[tuple[str, str], SpendRow] = {}
     for day, line in ledger.read(common_dir / "patch-triage" / "ledger", days):
-        row = found.get((day, line.model), SpendRow(day, name, line.model))
-        found[day, line.model] = msgspec.structs.replace(
+        row = rows.get((day, line.model), SpendRow(day, name, line.model))
+        rows[day, line.model] = msgspec.structs.replace(
             row,
             requests=row.requests + 1,
             changes=row.changes | {line.change_id},
@@ -69,7 +69,7 @@ def _rows(common_dir: pathlib.Path, days: int) -> list[SpendRow]:
             money=row.money + line.money,
             open=row.open + (not line.settled),
         )
-    return [found[key] for key in sorted(found)]
+    return [rows[key] for key in sorted(rows)]
 
 
 def _document(row: SpendRow) -> dict[str, object]:

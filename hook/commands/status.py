@@ -58,9 +58,9 @@ def _write_queued(repo: Repository, settings: Settings) -> None:
     from hook.record.lock import Locked
 
     try:
-        written = store.write_queued(repo, settings)
-        if written:
-            print(f"{written} queued {'record' if written == 1 else 'records'} written")
+        count = store.write_queued(repo, settings)
+        if count:
+            print(f"{count} queued {'record' if count == 1 else 'records'} written")
     except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
         complain(str(wrong))
     waiting = len(queue.pending(repo))
@@ -72,9 +72,9 @@ def _lines(repo: Repository, settings: Settings) -> list[str]:
     from hook import worker
     from hook.record import pending
 
-    every = pending.every(repo)
-    waiting, lost = [one for one in every if not one.given_up], [one for one in every if one.given_up]
-    asking = [one for one in waiting if one.need is pending.Need.MODEL]
+    questions = pending.every(repo)
+    waiting, lost = [question for question in questions if not question.given_up], [question for question in questions if question.given_up]
+    asking = [question for question in waiting if question.need is pending.Need.MODEL]
     lines = [f"{len(asking)} {'question waits' if len(asking) == 1 else 'questions wait'} for a model"]
     if searching := len(waiting) - len(asking):
         lines.append(f"{searching} {'commit waits' if searching == 1 else 'commits wait'} for the long search")
@@ -84,8 +84,8 @@ def _lines(repo: Repository, settings: Settings) -> list[str]:
         lines.append(f"worker: process {doing.process}, {about}{doing.line}" if doing.line else "worker: starting")
     elif waiting:
         lines.append(f"worker: none{_why_no_worker(settings, bool(asking), len(asking) < len(waiting))}")
-    rows = [(f"{one.commit[:12]}", _state(one, doing)) for one in waiting]
-    rows += [(one.commit[:12], f"given up: {one.why}") for one in lost]
+    rows = [(f"{question.commit[:12]}", _state(question, doing)) for question in waiting]
+    rows += [(question.commit[:12], f"given up: {question.why}") for question in lost]
     lines += [f"  {line}" for line in table(rows[:_MOST_SHOWN])]
     if len(rows) > _MOST_SHOWN:
         lines.append(f"  and {len(rows) - _MOST_SHOWN} more")
@@ -130,11 +130,11 @@ def _state(question: pending.Question, doing: worker.Doing | None) -> str:
         return "is asked about now" if question.need is pending.Need.MODEL else "is searched for now"
     if question.need is pending.Need.INDEX:
         return "waits for the word index"
-    said = f"tried {question.tries} times; " if question.tries else ""
+    tried = f"tried {question.tries} times; " if question.tries else ""
     wait = question.not_before - time.time()
     form = "%H:%M:%S" if wait < _HALF_A_DAY_SECONDS else "%Y-%m-%d %H:%M"
     due = "due" if wait <= 0 else f"due {time.strftime(form, time.localtime(question.not_before))}"
-    return f"{said}{due}" + (f"; {question.why}" if question.why else "")
+    return f"{tried}{due}" + (f"; {question.why}" if question.why else "")
 
 
 def _spent(repo: Repository, settings: Settings) -> list[str]:

@@ -38,7 +38,7 @@ def trajectory(options: argparse.Namespace) -> int:
         if path is None:
             raise CannotJudge(f"no model was asked about {commit.oid[:12]} here; `patch-triage check {commit.oid[:12]} --wait` asks one")
     assert path is not None
-    found = spans.read(path)
-    for line in steps.full(found) if options.full else steps.table(found):
+    run = spans.read(path)
+    for line in steps.full(run) if options.full else steps.table(run):
         print(line)
     return DONE

@@ -63,12 +63,12 @@ def judge_all(
     where a model is asked, it is given up.
     """
     jobs = min(jobs or _processors(), total)
-    found: dict[int, JudgedPatch] = {}
+    outcomes: dict[int, JudgedPatch] = {}
     done = _here(work, tasks) if jobs < 2 or total <= _FEW else _forked(work, tasks, jobs)
     for key, outcome in done:
-        found[key] = outcome
-        progress(len(found), total)
-    return found
+        outcomes[key] = outcome
+        progress(len(outcomes), total)
+    return outcomes
 
 
 def _processors() -> int:
@@ -87,24 +87,24 @@ def _forked(work: Work, tasks: Iterable[ReviewTask], jobs: int) -> Iterator[tupl
     coming = iter(tasks)
     waiting: collections.deque[ReviewTask] = collections.deque()
     running: dict[concurrent.futures.Future[JudgedPatch], int] = {}
-    more = True
+    has_more = True
     context = multiprocessing.get_context("fork")
     # Ctrl-C reaches the whole group of processes: only we act on it, and what a process has begun it finishes
     with concurrent.futures.ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
-            while more or waiting or running:
-                if more:
+            while has_more or waiting or running:
+                if has_more:
                     task = next(coming, None)
-                    more = task is not None
+                    has_more = task is not None
                     if task is not None:
                         (waiting.appendleft if task.first else waiting.append)(task)
                 # while tasks come we work too: one process less, and they come sooner, the long one among them
-                while waiting and len(running) < (jobs - 1 if more else jobs * _AHEAD):
+                while waiting and len(running) < (jobs - 1 if has_more else jobs * _AHEAD):
                     task = waiting.popleft()
                     running[pool.submit(_judge, work, task.what)] = task.key
-                ready, _ = concurrent.futures.wait(running, 0 if more else None, concurrent.futures.FIRST_COMPLETED)
-                for one in ready:
-                    yield running.pop(one), one.result()
+                ready, _ = concurrent.futures.wait(running, 0 if has_more else None, concurrent.futures.FIRST_COMPLETED)
+                for future in ready:
+                    yield running.pop(future), future.result()
         except concurrent.futures.process.BrokenProcessPool:
             raise CannotJudge("a process that judged was killed: is there memory enough? --jobs 1 takes the least") from None
         except (KeyboardInterrupt, GeneratorExit):
@@ -115,20 +115,20 @@ def _forked(work: Work, tasks: Iterable[ReviewTask], jobs: int) -> Iterator[tupl
             raise
 
 
-def _judge(work: Work, what: str | Change | Ends | JudgedPatch) -> JudgedPatch:
-    if isinstance(what, JudgedPatch):
-        return what
-    if isinstance(what, Ends):
-        return _judge_whole(work, what)
-    if isinstance(what, Change):
-        return _judge_change(work, what)
+def _judge(work: Work, subject: str | Change | Ends | JudgedPatch) -> JudgedPatch:
+    if isinstance(subject, JudgedPatch):
+        return subject
+    if isinstance(subject, Ends):
+        return _judge_whole(work, subject)
+    if isinstance(subject, Change):
+        return _judge_change(work, subject)
     with Objects(work.repo, work.settings.limits.blob_bytes) as objects:
-        label = f"{what[:12]} {find_commit(objects, what).subject}"
+        label = f"{subject[:12]} {find_commit(objects, subject).subject}"
         started = time.monotonic()
-        (found,) = triage.judge_commits(work.repo, objects, work.settings, [what], use_cache=work.use_cache, asking=_asking(work))
-    if isinstance(found, triage.NotJudged):
-        return JudgedPatch(label, None, found.why, found.failed)
-    return JudgedPatch(label, found.verdict, found.unsettled if work.wait else "", seconds=time.monotonic() - started)
+        (judged,) = triage.judge_commits(work.repo, objects, work.settings, [subject], use_cache=work.use_cache, asking=_asking(work))
+    if isinstance(judged, triage.NotJudged):
+        return JudgedPatch(label, None, judged.why, judged.failed)
+    return JudgedPatch(label, judged.verdict, judged.unsettled if work.wait else "", seconds=time.monotonic() - started)
 
 
 def _judge_whole(work: Work, ends: Ends) -> JudgedPatch:
@@ -146,10 +146,10 @@ def _judge_change(work: Work, change: Change) -> JudgedPatch:
     started = time.monotonic()
     try:
         with Objects(change.repo, work.settings.limits.blob_bytes) as objects:
-            found = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=_asking(work))
+            judged = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=_asking(work))
     except CannotJudge as wrong:
         return JudgedPatch(change.label, None, str(wrong), failed=True)
-    return JudgedPatch(change.label, found.verdict, found.unsettled if work.wait else "", seconds=time.monotonic() - started)
+    return JudgedPatch(change.label, judged.verdict, judged.unsettled if work.wait else "", seconds=time.monotonic() - started)
 
 
 def _asking(work: Work) -> Asking:

@@ -1,4 +1,4 @@
-"""What a look-up found, as lines for a person and as a document for a program."""
+"""Lookup text: the result of a look-up, as lines for a person and as a document for a program."""
 
 from __future__ import annotations
 
