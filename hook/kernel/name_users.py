@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 
 from hook import lazy_re
@@ -12,6 +11,7 @@ from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, lef
 from hook.kernel.units import Units
 from hook.source.grep import holding
 from hook.source.tree import Source
+from hook.source.treepath import shared_directories
 
 _LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
 _CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "security")  # close to system calls
@@ -37,7 +37,8 @@ class NameUsers:
             return [defined_in, *self.together(defined_in)]
         paths = {defined_in, *self.holding(name)}
         nearest_first = sorted(
-            paths, key=lambda path: (path != defined_in, -_shared(path, defined_in), not _is_core(path), path.endswith(".h"), path)
+            paths,
+            key=lambda path: (path != defined_in, -shared_directories(path, defined_in), not _is_core(path), path.endswith(".h"), path),
         )
         if len(nearest_first) > self._most:
             self.cut = self.source.safety.at_limit = True
@@ -95,9 +96,3 @@ class NameUsers:
 
 def _is_core(path: str) -> bool:
     return path.rpartition("/")[0] in _CORE
-
-
-def _shared(path: str, other_path: str) -> int:
-    """The number of directories that two files share."""
-    directories = zip(path.split("/")[:-1], other_path.split("/")[:-1], strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], directories))

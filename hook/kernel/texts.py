@@ -165,15 +165,7 @@ class Texts:
 
     def holding(self, groups: list[list[str]]) -> list[str] | None:
         """The files that may contain a word of each group; None without the word index."""
-        if self.source.index is None:
-            return None
-        from hook.source.index import NoIndex
-
-        try:
-            return self.source.holding(groups)
-        except NoIndex as wrong:
-            self.source.index_failed(str(wrong))
-            return None
+        return self.source.files_holding(groups)
 
 
 def _defines(data: bytes) -> dict[bytes, list[int]]:

@@ -16,7 +16,7 @@ from hook import lazy_re
 from hook.record import lock
 from hook.source import own_files
 from hook.source.git import GitError, Repository
-from hook.source.object_store import Objects
+from hook.source.object_store import Objects, tree_entries
 
 REF = "refs/notes/patch-triage"
 _MAX_NOTE_BYTES = 1 << 20
@@ -149,7 +149,7 @@ class _NotesTree:
 
     def __init__(self, objects: Objects, object_format: str, root: str) -> None:
         self._objects = objects
-        self._id_bytes = 20 if object_format == "sha1" else 32
+        self._object_format = object_format
         self._trees: dict[str, Tree] = {"": self._load(root) if root else {}}
 
     def find(self, commit: str) -> list[tuple[str, str]]:
@@ -227,10 +227,5 @@ class _NotesTree:
         blob = self._objects.read(oid)
         if blob is None or blob.data is None:
             raise GitError(f"the tree {oid} of {REF} cannot be read")
-        data, tree, position = blob.data, Tree(), 0
-        while position < len(data):
-            space, end = data.index(b" ", position), data.index(b"\0", position)
-            mode, name = data[position:space].decode(), data[space + 1 : end].decode("utf-8", "surrogateescape")
-            position = end + 1 + self._id_bytes
-            tree[name] = (mode, data[end + 1 : position].hex())
-        return tree
+        entries = tree_entries(blob.data, self._object_format)
+        return {name.decode("utf-8", "surrogateescape"): (mode.decode(), entry) for mode, name, entry in entries}

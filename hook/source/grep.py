@@ -103,13 +103,7 @@ def holding(source: Source, *words: str) -> list[str] | None:
     By the word index; a small tree without one is searched. A large tree without one is not: a proof does not wait for that.
     """
     if source.index is not None:
-        from hook.source.index import NoIndex
-
-        try:
-            return source.holding([[word.lower()] for word in words])
-        except NoIndex as wrong:
-            source.index_failed(str(wrong))
-            return None
+        return source.files_holding([[word.lower()] for word in words])
     if not source.is_small:
         return None
     try:
@@ -129,13 +123,7 @@ def together(source: Source, words: Sequence[str], others: Sequence[str]) -> lis
     In a small tree without an index, all headers.
     """
     if source.index is not None:
-        from hook.source.index import NoIndex
-
-        try:
-            return source.holding([words, others])
-        except NoIndex as wrong:
-            source.index_failed(str(wrong))
-            return None
+        return source.files_holding([words, others])
     return source.glob("*.h") if source.is_small else None
 
 

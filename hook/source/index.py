@@ -215,7 +215,7 @@ class Index:
     def _paths(self, coverage: _Coverage, ids: set[int], defining: bool) -> list[str]:
         unread_ids = [row[0] for row in self._database.execute(_IN_STATE, (WHOLE,))]
         paths: set[str] = set()
-        for chunk in _chunks([*ids, *unread_ids]):
+        for chunk in chunks([*ids, *unread_ids]):
             marks = ",".join("?" * len(chunk))
             rows = self._database.execute(f"select path from place where blob in ({marks}) and anchor = ?", (*chunk, coverage.anchor))
             paths.update(os.fsdecode(row[0]) for row in rows)
@@ -232,7 +232,7 @@ class Index:
     def _blobs(self, changed: Mapping[str, str]) -> dict[str, tuple[int, int, str]]:
         """The id, state and language of the blobs of changed files that are in the index."""
         indexed: dict[str, tuple[int, int, str]] = {}
-        for part in _chunks([bytes.fromhex(oid) for oid in {*changed.values()} if oid]):
+        for part in chunks([bytes.fromhex(oid) for oid in {*changed.values()} if oid]):
             rows = self._database.execute(f"select oid, id, state, language from blob where oid in ({','.join('?' * len(part))})", part)
             indexed.update((row[0].hex(), row[1:]) for row in rows)
         return indexed
@@ -339,6 +339,7 @@ def _lines_with(block: bytes, needle: bytes) -> Iterator[bytes]:
         position = block.find(needle, end)
 
 
-def _chunks(values: Sequence[typing.Any]) -> Iterator[Sequence[typing.Any]]:
+def chunks(values: Sequence[typing.Any]) -> Iterator[Sequence[typing.Any]]:
+    """The values in groups that fit into one statement."""
     for start in range(0, len(values), _MOST_IDS):
         yield values[start : start + _MOST_IDS]

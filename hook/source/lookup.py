@@ -23,7 +23,6 @@ from hook.c.keywords import NOT_CALLED
 from hook.c.translation_unit import SourceFile
 from hook.c.word_places import places
 from hook.source.grep import paths_matching
-from hook.source.index import NoIndex
 from hook.source.tree import Source
 from hook.source.words import is_binary, is_number
 
@@ -264,11 +263,10 @@ class _Reading:
         self._deadline = time.monotonic() + bounds.seconds
         index = source.index if defining else None
         if words or index is not None:
-            try:
-                self._paths = source.holding(words or [[f":{word.lower()}"]])
+            paths = source.files_holding(words or [[f":{word.lower()}"]])
+            if paths is not None:
+                self._paths = paths
                 return
-            except NoIndex as wrong:
-                source.index_failed(str(wrong))
         if source.index is None and not bounds.searches_all and not source.is_small:
             self._paths, self.cut = [], "index"
             return

@@ -200,6 +200,16 @@ def can_ask(name: str) -> bool:
     return not ("\n" in name or "\0" in name or name.endswith("\r"))
 
 
+def tree_entries(data: bytes, object_format: str) -> Iterator[tuple[bytes, bytes, str]]:
+    """The entries of a tree object: mode, name and id."""
+    id_bytes = 20 if object_format == "sha1" else 32
+    begin = 0
+    while begin < len(data):
+        space, end = data.index(b" ", begin), data.index(b"\0", begin)
+        yield data[begin:space], data[space + 1 : end], data[end + 1 : end + 1 + id_bytes].hex()
+        begin = end + 1 + id_bytes
+
+
 def _chunk(names: Sequence[str], start: int) -> Sequence[str]:
     """The names from `start` on that are sent at once, at least one."""
     size = 0

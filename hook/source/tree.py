@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from hook.source.git import Repository
-from hook.source.object_store import Found, Objects, can_ask
+from hook.source.object_store import Found, Objects, can_ask, tree_entries
 
 if typing.TYPE_CHECKING:
     from hook.source.index import Index
@@ -198,6 +198,18 @@ class Source(msgspec.Struct):
         unread_paths = [path for path, oid in unread.items() if oid and (not few_unread or self._may_hold(path, oid, groups))]
         return sorted({path for path in indexed_paths if path not in unread}.union(unread_paths), key=os.fsencode)
 
+    def files_holding(self, groups: Sequence[Collection[str]]) -> list[str] | None:
+        """As `holding`; None if there is no index that can answer."""
+        if self.index is None:
+            return None
+        from hook.source.index import NoIndex
+
+        try:
+            return self.holding(groups)
+        except NoIndex as wrong:
+            self.index_failed(str(wrong))
+            return None
+
     def changed_files(self) -> int:
         """The number of files that differ from the indexed revision; the index must exist. Raises NoIndex."""
         assert self.index is not None
@@ -267,14 +279,7 @@ class Source(msgspec.Struct):
         if tree is None or tree.kind != "tree" or tree.data is None:
             return None
         self.read_blobs[directory] = tree.oid
-        data, position, entries = tree.data, 0, []
-        id_bytes = 20 if self.repo.object_format == "sha1" else 32
-        while position < len(data):
-            space, end = data.index(b" ", position), data.index(b"\0", position)
-            mode, name, oid = data[position:space], data[space + 1 : end], data[end + 1 : end + 1 + id_bytes]
-            entries.append(Entry(os.fsdecode(name), _kind(mode), oid.hex()))
-            position = end + 1 + id_bytes
-        return entries
+        return [Entry(os.fsdecode(name), _kind(mode), oid) for mode, name, oid in tree_entries(tree.data, self.repo.object_format)]
 
     def _staged(self, directory: str) -> list[Entry] | None:
         prefix = f"{directory}/" if directory else ""

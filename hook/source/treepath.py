@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from hook import lazy_re
@@ -14,6 +15,12 @@ _LONGEST = 4096
 
 class NotATreePath(ValueError):
     """A path that does not stay inside the tree; the sentence says why."""
+
+
+def shared_directories(first: str, second: str) -> int:
+    """The number of directories, from the top, that two files share."""
+    pairs = zip(first.split("/")[:-1], second.split("/")[:-1], strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def tree_path(text: str) -> str:

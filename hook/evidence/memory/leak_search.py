@@ -21,7 +21,6 @@ from hook.evidence.memory.sinks import CALLS, SINKS
 from hook.evidence.memory.source_file import File
 from hook.evidence.memory.struct_layouts import StructLayouts
 from hook.evidence.memory.uninitialised import UninitialisedPart
-from hook.source.index import NoIndex
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
@@ -123,14 +122,8 @@ class LeakSearch(msgspec.Struct):
 
     def _users(self, struct: str) -> None:
         """The functions that copy out a struct of a header that changed, in files that did not."""
-        if self.source.index is None:
-            return
-        try:
-            paths = [path for path in self.source.holding([[struct.lower()]]) if path.endswith(".c") and path not in self.changed]
-        except NoIndex as wrong:
-            self.source.index_failed(str(wrong))
-            return
-        for path in paths[:_MOST_USERS]:
+        holding = self.source.files_holding([[struct.lower()]]) or ()
+        for path in [path for path in holding if path.endswith(".c") and path not in self.changed][:_MOST_USERS]:
             if self._is_over_limit():
                 return
             blob = self.source.file(path)

@@ -19,7 +19,6 @@ from hook.c.definitions import Definition, DefinitionKind, Scan, scan
 from hook.c.layout import Layout
 from hook.c.struct_parser import NotUnderstood
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
-from hook.source.index import NoIndex
 from hook.source.tree import Source
 
 _MOST_FILES = 12  # that may define one name
@@ -149,21 +148,18 @@ class StructLayouts(msgspec.Struct):
         self._looked_up += 1
         if self._looked_up > _MOST_NAMES:
             raise NotUnderstood(f"more than {_MOST_NAMES} names to look up for one file")
-        try:
-            if self.source.index is not None:
-                paths = self.source.holding([[f":{name.lower()}"]])
-            elif self.source.is_small:
-                from hook.source.lookup import Bounds, find_definitions
+        paths: list[str] | None = None
+        if self.source.index is not None:
+            paths = self.source.files_holding([[f":{name.lower()}"]])
+        elif self.source.is_small:
+            from hook.source.lookup import Bounds, find_definitions
 
-                answer = find_definitions(self.source, name, Bounds(_MOST_FILES))
-                if answer.cut:
-                    raise NotUnderstood(f"the search for {name} reached its limit")
-                paths = [defined.path for defined in answer.items]
-            else:
-                raise NotUnderstood(f"no word index to find {name}")
-        except NoIndex as wrong:
-            self.source.index_failed(str(wrong))
-            raise NotUnderstood(str(wrong)) from None
+            answer = find_definitions(self.source, name, Bounds(_MOST_FILES))
+            if answer.cut:
+                raise NotUnderstood(f"the search for {name} reached its limit")
+            paths = [defined.path for defined in answer.items]
+        if paths is None:
+            raise NotUnderstood(f"no word index to find {name}")
         headers = [path for path in dict.fromkeys(paths) if self._is_header_of_target(path)]
         if len(headers) > _MOST_FILES:
             raise NotUnderstood(f"{name} may be defined in more than {_MOST_FILES} headers")

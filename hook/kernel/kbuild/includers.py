@@ -17,6 +17,7 @@ from hook.kernel.kbuild.architecture_directories import around
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.source.lookup import Bounds, Include, includers
 from hook.source.tree import Source
+from hook.source.treepath import shared_directories
 from hook.source.words import is_number
 
 _MOST_READ = 200  # files, for one question: the includers of a header, and their includers
@@ -56,7 +57,8 @@ class Includers:
         below_include = _UNDER_INCLUDE.sub("", path, count=1)
         is_global = below_include != path
         known_as = below_include if is_global else path.rpartition("/")[2]
-        holding = self._holding([[word.lower()] for word in {*re.findall(r"\w+", known_as), "include"} if not is_number(word)])
+        words = [[word.lower()] for word in {*re.findall(r"\w+", known_as), "include"} if not is_number(word)]
+        holding = self._source.files_holding(words) or []
         candidates = [file for file in holding if file.endswith((".c", ".h")) and file != path and self._may_be_built(file)]
         directory = around(self._source, path)
         # a global header is most likely included by what is always built, and that is high in the tree
@@ -104,15 +106,6 @@ class Includers:
         """Whether a file belongs neither to a program in the tree nor to another architecture."""
         return in_kernel(path, self._arch, PROGRAMS)
 
-    def _holding(self, groups: list[list[str]]) -> list[str]:
-        from hook.source.index import NoIndex
-
-        try:
-            return self._source.holding(groups)
-        except NoIndex as wrong:
-            self._source.index_failed(str(wrong))
-            return []
-
 
 def _include(path: str, match: re.Match[bytes]) -> Include:
     line = match.string.count(b"\n", 0, match.start()) + 1
@@ -126,8 +119,4 @@ def _parts(path: str) -> set[str]:
 
 def _distance(first: str, second: str) -> int:
     """How far two files are apart in the tree."""
-    first_parts, second_parts = first.split("/")[:-1], second.split("/")[:-1]
-    shared = 0
-    while shared < min(len(first_parts), len(second_parts)) and first_parts[shared] == second_parts[shared]:
-        shared += 1
-    return len(first_parts) + len(second_parts) - 2 * shared
+    return first.count("/") + second.count("/") - 2 * shared_directories(first, second)

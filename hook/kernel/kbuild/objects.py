@@ -6,6 +6,7 @@ makefile names, or that depends on something only make can evaluate, is left ope
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -73,24 +74,17 @@ class Kbuild:
         return self._built[path]
 
     def _built_if(self, path: str) -> Built:
-        directory, _, name = path.rpartition("/")
-        stem = name.rpartition(".")[0]
-        object_name = f"{stem}.o"
         builds: list[Built] = []
         try:
-            for _ in range(_MOST_LEVELS):
+            for directory, object_name in _object_names(path):
                 built = self._object(directory, object_name)
                 if built is not None:
                     builds.append(built)
                     if not open_parts(built.condition):
                         break
-                if not directory:
-                    break
-                directory, _, last = directory.rpartition("/")
-                object_name = f"{last}/{object_name}"
             if builds:
                 return _one_of(builds)
-            elsewhere = self._of_crate(path) or self._by_name(path, stem)
+            elsewhere = self._of_crate(path) or self._by_name(path)
             if elsewhere is not None:
                 return elsewhere
         except UnreadableMakefile as wrong:
@@ -99,17 +93,9 @@ class Kbuild:
 
     def objects(self, path: str) -> list[Object]:
         """The objects that the source file at `path` is linked into; none if no makefile names it or a makefile cannot be read."""
-        directory, _, name = path.rpartition("/")
-        stem = name.rpartition(".")[0]
-        object_name = f"{stem}.o"
         try:
-            for _ in range(_MOST_LEVELS):
-                objects = self._linked(directory, object_name)
-                if objects or not directory:
-                    break
-                directory, _, last = directory.rpartition("/")
-                object_name = f"{last}/{object_name}"
-            return objects or next((linked for place, name in self._elsewhere(path, stem) if (linked := self._linked(place, name))), [])
+            places = itertools.chain(_object_names(path), self._elsewhere(path))
+            return next((objects for directory, name in places if (objects := self._linked(directory, name))), [])
         except UnreadableMakefile:
             return []
 
@@ -203,15 +189,7 @@ class Kbuild:
     def _holding(self, stem: str) -> list[str] | None:
         """The files that hold all words of a name, by the word index; None if there is no index."""
         groups = [[word.lower()] for word in re.split(r"\W+", stem) if word and not (word[0].isdigit() and is_number(word))]
-        if self._source.index is None or not groups:
-            return None
-        from hook.source.index import NoIndex
-
-        try:
-            return self._source.holding(groups)
-        except NoIndex as wrong:
-            self._source.index_failed(str(wrong))
-            return None
+        return self._source.files_holding(groups) if groups else None
 
     def directory_if(self, directory: str) -> Built:
         """The options under which Kbuild descends into a directory."""
@@ -288,9 +266,9 @@ class Kbuild:
     def _below(self, word: Word, directory: str) -> Built:
         return _both(word, self.directory_if(directory))
 
-    def _by_name(self, path: str, stem: str) -> Built | None:
+    def _by_name(self, path: str) -> Built | None:
         """When a makefile of another directory builds the file, as amdgpu's lists of `../display/…`."""
-        return next((built for directory, name in self._elsewhere(path, stem) if (built := self._object(directory, name))), None)
+        return next((built for directory, name in self._elsewhere(path) if (built := self._object(directory, name))), None)
 
     def _of_crate(self, path: str) -> Built | None:
         """When the crate of a Rust file is built: by `mod name;` up to its root, or D/lib.rs as D.o (rust/Makefile)."""
@@ -312,10 +290,10 @@ class Kbuild:
             return Built(left_open(f"{declaration.path} declares a module in the directory of its own name, not {path}"))
         return _both(declaration, outer)
 
-    def _elsewhere(self, path: str, stem: str) -> Iterator[tuple[str, str]]:
+    def _elsewhere(self, path: str) -> Iterator[tuple[str, str]]:
         """The directories whose makefile may name the file, by the word index, and the name of its object there."""
         near = path.split("/")[:-1][:3]
-        holding = self._holding(stem) or ()
+        holding = self._holding(path.rpartition("/")[2].rpartition(".")[0]) or ()
         makefiles = [file for file in holding if _is_makefile(file) and file.split("/")[:-1][:3] == near]
         directories: dict[str, None] = {}
         for makefile in makefiles[:6]:
@@ -368,6 +346,18 @@ class Kbuild:
             exists = makefile.read(f"{prefix}Kbuild") or (bool(directory) and makefile.read(f"{prefix}Makefile"))
         self._makefiles[directory] = makefile if exists else None
         return self._makefiles[directory]
+
+
+def _object_names(path: str) -> Iterator[tuple[str, str]]:
+    """The directories above a source file, the nearest first, with the name of its object in the makefile there."""
+    directory, _, name = path.rpartition("/")
+    object_name = f"{name.rpartition('.')[0]}.o"
+    for _ in range(_MOST_LEVELS):
+        yield directory, object_name
+        if not directory:
+            return
+        directory, _, last = directory.rpartition("/")
+        object_name = f"{last}/{object_name}"
 
 
 def _bound(ways: int, directory: str, object_name: str) -> None:

@@ -47,7 +47,7 @@ class AttributeReader:
         self._parsed: dict[str, Condition] = {}
         self._unread: dict[str, list[str]] = {}  # option -> lines about it that could not be read
         self._attributes: dict[str, Callable[[str, int], None]] = {
-            "depends": self._depends, "select": self._select, "imply": self._imply, "default": self._default, "def_bool": self._default,
+            "depends": self._depends, "select": self._select, "imply": self._select, "default": self._default, "def_bool": self._default,
             "def_tristate": self._default, "prompt": self._prompt, "visible": self._visible, "range": self._range, "modules": self._modules,
             "option": self._option, "optional": self._nothing, "transitional": self._transitional,
             **dict.fromkeys(TYPES, self._type),
@@ -116,16 +116,13 @@ class AttributeReader:
         entry.defaults.append((value, condition))
 
     def _select(self, text: str, line: int) -> None:
-        target, condition = self._with_condition(text[6:])
+        """`select OPTION [if CONDITION]`, or the same with `imply`."""
+        word = text.split(None, 1)[0]
+        target, condition = self._with_condition(text[len(word) :])
         if not isinstance(target, Symbol):
-            raise BadExpression("`select` of what is no option")
-        self._here().selects.append((target.name, condition))
-
-    def _imply(self, text: str, line: int) -> None:
-        target, condition = self._with_condition(text[5:])
-        if not isinstance(target, Symbol):
-            raise BadExpression("`imply` of what is no option")
-        self._here().implies.append((target.name, condition))
+            raise BadExpression(f"`{word}` of what is no option")
+        entry = self._here()
+        (entry.selects if word == "select" else entry.implies).append((target.name, condition))
 
     def _range(self, text: str, line: int) -> None:
         rest = self._expanded(text[5:], line)

@@ -259,28 +259,23 @@ def operands(condition: Condition) -> tuple[Condition, ...]:
 
 def names(condition: Condition) -> Iterator[str]:
     """The options in a condition, each once."""
-    options: dict[str, None] = {}
-    waiting = [condition]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Symbol):
-            options[part.name] = None
-        else:
-            waiting += operands(part)
-    return iter(options)
+    return iter(dict.fromkeys(leaf.name for leaf in _leaves(condition) if isinstance(leaf, Symbol)))
 
 
 def open_parts(condition: Condition) -> list[str]:
     """The texts in a condition that only a compiler or make could evaluate."""
-    texts: dict[str, None] = {}
+    return list(dict.fromkeys(leaf.text for leaf in _leaves(condition) if isinstance(leaf, Unevaluated)))
+
+
+def _leaves(condition: Condition) -> Iterator[Condition]:
+    """The parts of a condition that have no operands."""
     waiting = [condition]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, Unevaluated):
-            texts[part.text] = None
+        if parts := operands(part):
+            waiting += parts
         else:
-            waiting += operands(part)
-    return list(texts)
+            yield part
 
 
 def taken_to_hold(condition: Condition) -> Condition:

@@ -262,7 +262,7 @@ class _Writer:
         if len(new) > 20_000:
             indexed = {row[0] for row in self._database.execute("select oid from blob")}
         else:
-            for chunk in _chunks(list(new), 500):
+            for chunk in index.chunks(list(new)):
                 rows = self._database.execute(f"select oid from blob where oid in ({','.join('?' * len(chunk))})", chunk)
                 indexed.update(row[0] for row in rows)
         return [place for oid, place in new.items() if oid not in indexed]
@@ -367,8 +367,3 @@ def _blocks(source: Iterable[bytes]) -> Iterator[bytes]:
     remaining = iter(source)
     while block := list(itertools.islice(remaining, _WORDS_A_BLOCK)):
         yield b"\n".join(block)
-
-
-def _chunks(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
