@@ -22,6 +22,7 @@ _ON_STACK = lazy_re.compile(
     rb"|(?!(?:static|extern|return|case|goto|else)\b)(?:\w++[ \t]++)++\**+\w++\[[^\]\n]++\][ \t]*+[;,=])",
     re.MULTILINE,
 )
+_CONDITIONAL = lazy_re.compile(rb"^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|else|endif)\b", re.MULTILINE)
 _TOKEN = lazy_re.compile(rb"\w+|[^\w\s]")
 
 
@@ -41,7 +42,25 @@ def may_be_inlined(node: Node, after: TranslationUnit) -> bool:
     """Whether the compiler may inline a function that it most likely keeps."""
     if not node.callers or not _is_plain_static(node, after.head(node.definition)):
         return False
-    return len(node.callers) == 1 or _size(node, after) < _SURE
+    return _certain_calls(node, after) <= 1 or _size(node, after) < _SURE
+
+
+def _certain_calls(node: Node, after: TranslationUnit) -> int:
+    """How many calls of a function there are wherever it is compiled itself: a caller in a conditional of its own may not be there."""
+    around = _conditionals(node.definition, after)
+    callers = (caller for name in node.callers if (caller := after.callgraph.get(name)) is not None)
+    return sum(_conditionals(caller.definition, after) <= around for caller in callers)
+
+
+def _conditionals(definition: Definition, after: TranslationUnit) -> frozenset[int]:
+    """Where the preprocessor conditionals begin that a definition stands in, each branch of its own."""
+    opened: list[int] = []
+    for match in _CONDITIONAL.finditer(after.data, 0, definition.offset):
+        if match[1] in (b"endif", b"else", b"elif") and opened:
+            opened.pop()
+        if match[1] != b"endif":
+            opened.append(match.start())
+    return frozenset(opened)
 
 
 def _is_kept_for_its_stack(node: Node, after: TranslationUnit) -> bool:

@@ -134,6 +134,28 @@ def test_a_function_that_may_be_inlined_is_named_with_its_nearest_callers_that_s
     assert {aim.name: aim.may_be_in for aim in found.aims} == together
 
 
+BIG = "static int big(int a)\n{\n" + "\ta += a * 3;\n" * 20 + "\treturn a;\n}\n\n"
+FIRST = "int first(int a)\n{\n\treturn big(a);\n}\n"
+SECOND = FIRST.replace("first", "second")
+
+
+@pytest.mark.parametrize(
+    ("text", "callers"),
+    [
+        (BIG + FIRST + SECOND, ()),
+        (BIG + FIRST + "#ifdef CONFIG_A\n" + SECOND + "#endif\n", ("first", "second")),  # perhaps it is called once
+        (BIG + "#ifdef CONFIG_A\n" + FIRST + "#else\n" + SECOND + "#endif\n", ("first", "second")),
+        ("#ifdef CONFIG_A\n" + BIG + FIRST + SECOND + "#endif\n", ()),
+        ("#ifdef CONFIG_A\n" + BIG + FIRST + "# if B\n" + SECOND + "# endif\n#endif\n", ("first", "second")),
+        (BIG + "#ifdef CONFIG_A\nint other;\n#endif\n" + FIRST + SECOND, ()),
+        (BIG + FIRST.replace("big(a)", "big(a) + big(2)") + "#ifdef CONFIG_A\n" + SECOND + "#endif\n", ()),
+    ],
+)
+def test_a_caller_that_may_not_be_compiled_leaves_a_function_with_one(text: str, callers: tuple[str, ...]) -> None:
+    found = changed_functions.of_file("mm/x.c", text.encode(), text.replace("return a;", "return a + 1;").encode())
+    assert next(aim.may_be_in for aim in found.aims if aim.name == "big") == callers
+
+
 STATEMENT = "\tb.count += b.count * a;\n"
 LARGE = f"""
 static int large(int a)
