@@ -19,6 +19,7 @@ from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
     from hook.change.change import Change
+    from hook.kernel.kernel import Kernel
     from hook.report.exports import Item
     from hook.source.tree import Source
     from hook.verdict import Verdict
@@ -119,6 +120,7 @@ def item(
     objects: Objects, change: Change, subject: str, verdict: Verdict, settings: config.Settings, *, with_functions: bool = False
 ) -> Item:
     """A change with its verdict, and what a program wants to know of its files."""
+    from hook.kernel.kernel import Kernel
     from hook.report.exports import Item
     from hook.source.tree import Source
 
@@ -126,21 +128,29 @@ def item(
         return Item(change.commit, subject, verdict)
     source, arch = Source(objects, change.after), settings.target.arch
     files = [file.path for file in change.patch.files if file.new_blob and _is_instrumented(source, file.path, arch)]
+    kernel = Kernel(source, arch, settings.fuzz.toolchain, settings.base_config)
     if files:
-        from hook.kernel.kernel import Kernel
-
-        kernel = Kernel(source, arch, settings.fuzz.toolchain, settings.base_config)
         for path, why in [(path, kernel.excluded(path)) for path in files]:
             if why:
                 files.remove(path)
                 complain(f"{path} is left out, no kernel for {arch} is built with it: {why}")
     headers = [file.path for file in change.patch.files if file.new_blob and file.path.endswith(".h")]
     includers = [path for header in headers for path in _includers(source, header, arch)]
+    if includers and not with_functions:
+        includers = _built(includers, verdict, kernel)
     # the evidence names only what can be hit; a model, and who edits a note, may name anything
     mine = not verdict.model
     symbols = tuple(name for name in verdict.focus_symbols if mine or _can_be_hit(source, name, settings))
     defined = {path: _defined(source, path, arch) for path in (*files, *includers)} if with_functions else {}
     return Item(change.commit, subject, verdict, symbols, tuple(files), tuple(dict.fromkeys(includers)), defined)
+
+
+def _built(paths: Sequence[str], verdict: Verdict, kernel: Kernel) -> list[str]:
+    """Those of some files that the verdict's configuration certainly builds: syz-manager does not start with a filter for any other."""
+    from hook.evidence.options import whole_configuration
+
+    settings = {**dict.fromkeys(verdict.enable_configs, "y"), **dict.fromkeys(verdict.disable_configs, "n")}
+    return [path for path in paths if whole_configuration.is_built_with(settings, path, kernel)]
 
 
 def _defined(source: Source, path: str, arch: str) -> frozenset[str]:

@@ -79,7 +79,7 @@ def _of_commits(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, 
         tip = (revisions(repo, last) or [""])[-1] if ".." in last else find_commit(objects, last).oid
         settings = setting_layers.at(objects, tip or "HEAD")
         made = of_items(items, settings, Source(objects, tip or "HEAD")) if items else None
-    return made, settings, Origin(repo.git_dir, tip), code
+    return made, settings, Origin(repo.git_dir, tip, tuple(item.commit for item in items)), code
 
 
 def _of_patch(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Origin, int]:
@@ -109,7 +109,7 @@ def _of_patch(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Or
                 made = of_items(items, settings, Source(blobs, change.after))  # that of the last one is for the series
     if not items:
         raise CannotJudge("no patch of it could be judged: there is nothing to plan")
-    return made, settings, Origin(repo.git_dir, base, str(pathlib.Path(options.patch).absolute())), code
+    return made, settings, Origin(repo.git_dir, base, patch=str(pathlib.Path(options.patch).absolute())), code
 
 
 def of_items(items: list[Item], settings: Settings, source: Source) -> RunPlan | None:

@@ -30,6 +30,7 @@ class Origin(NamedTuple):
 
     repo: pathlib.Path
     revision: str  # a commit to check out
+    commits: tuple[str, ...] = ()  # those of the change
     patch: str = ""  # a file to apply on it
 
 
@@ -67,9 +68,9 @@ def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Pat
     )
     yield RunStep("Configure the kernel", (first, merge, f"{make} olddefconfig"))
     yield RunStep("Build it", (f'{make} -j"$(nproc)"',))
-    check = f"patch-triage export syz-manager {shlex.quote(origin.revision)} --repo {repo} --vmlinux {build}/vmlinux --into"
-    if not origin.patch:
-        yield RunStep("Leave out what this kernel does not hold", (f"{check} {shlex.quote(str(place / 'manager.cfg'))}",))
+    place_of_change, names = (linux, f"{origin.revision}..HEAD") if origin.patch else (repo, " ".join(origin.commits))
+    check = f"patch-triage export syz-manager {names} --repo {place_of_change} --vmlinux {build}/vmlinux"
+    yield RunStep("Leave out what this kernel does not hold", (f"{check} --into {shlex.quote(str(place / 'manager.cfg'))}",))
     syzkaller = settings.fuzz.syzkaller or "SYZKALLER"
     seeds = (f"{shlex.quote(syzkaller)}/bin/syz-db -os linux -arch {ARCHES.get(arch, arch)} pack "
              f"{shlex.quote(str(place / 'seeds'))} {shlex.quote(str(place / 'workdir/corpus.db'))}")  # fmt: skip

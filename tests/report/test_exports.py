@@ -103,11 +103,14 @@ def test_nothing_worth_fuzzing_gives_no_areas(changed: Kernel) -> None:
     assert changed.triage("export", "syz-manager", "HEAD~1") == '{\n\t"experimental": {\n\t\t"focus_areas": []\n\t}\n}\n'
 
 
-def test_who_includes_a_changed_header_is_an_area_of_its_own(kernel: Kernel) -> None:
+def test_who_includes_a_changed_header_is_an_area_of_its_own(kernel: Kernel, tmp_path: pathlib.Path) -> None:
     kernel.replace("include/linux/pool.h", "return pool->count == 0;", "return !pool->count;")
     kernel.git("commit", "-qam", "pool.h: say it in words")
     found = areas(kernel.triage("export", "syz-manager", "HEAD"))
     assert found["triage_includes"]["weight"] == 2.0 and "triage_files" not in found
+    assert found["triage_includes"]["filter"]["files"] == [r"^mm/pool\.c$"]  # nothing says that TINYNET is on
+    (tmp_path / "vmlinux").write_bytes(vmlinux({"tinynet_xmit": True, "pool_put": True}, ["pool.c", "tinynet.c"]))
+    found = areas(kernel.triage("export", "syz-manager", "HEAD", "--vmlinux", str(tmp_path / "vmlinux")))
     assert found["triage_includes"]["filter"]["files"] == [r"^drivers/net/tinynet\.c$", r"^mm/pool\.c$"]
 
 

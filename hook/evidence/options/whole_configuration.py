@@ -100,9 +100,19 @@ def _of_focus(configs: Configs, evidence: Evidence, kernel: Kernel) -> Iterator[
 
 def _holds_with(condition: Condition, configs: Configs, kernel: Kernel) -> bool:
     """Whether a condition holds in the base configuration with the first set."""
+    return _holds(condition, _settings(configs), kernel)
+
+
+def is_built_with(settings: Mapping[str, str], path: str, kernel: Kernel) -> bool:
+    """Whether the base configuration with these options certainly builds a file, as its makefiles say."""
+    condition = kernel.built_if(path).condition
+    return not open_parts(condition) and _holds(condition, settings, kernel)
+
+
+def _holds(condition: Condition, settings: Mapping[str, str], kernel: Kernel) -> bool:
     if condition == YES:
         return True
-    if not (settings := _settings(configs)):
+    if not settings:
         return kernel.holds(condition)
     try:
         return Values(kernel.options, {**{name: value for name, value in kernel.base.items() if name not in settings}, **settings}).holds(
