@@ -44,9 +44,9 @@ _DESCENDS = re.compile(r"(?m)^: -f \S*scripts/Makefile\.build obj=(\S+)")
 class Build:
     """A tree that may be built in, with one configuration at a time."""
 
-    def __init__(self, tree: pathlib.Path, arch: str = "x86_64") -> None:
+    def __init__(self, tree: pathlib.Path, arch: str = "x86_64", compiler: str = "gcc") -> None:
         self.tree = tree
-        self.arch = arch
+        self._variables = [f"ARCH={arch}", f"CC={compiler}"]
         self._asked: dict[str, str] = {}
         base = tree / ".base-config"
         if not base.exists():
@@ -60,7 +60,7 @@ class Build:
 
     def make(self, *args: str) -> subprocess.CompletedProcess[str]:
         """The top makefile, as a person calls it."""
-        argv = ["make", "-s", "-C", str(self.tree), f"ARCH={self.arch}", "WERROR=0", *args]
+        argv = ["make", "-s", "-C", str(self.tree), *self._variables, "WERROR=0", *args]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
     def configure(self, settings: dict[str, str], *, base: str = "") -> dict[str, str]:
@@ -86,14 +86,21 @@ class Build:
 
     def compiled(self, path: str, folder: str) -> str:
         """Why a source file, as configured and named in `folder`, cannot be compiled; empty where it is."""
+        found = self.symbols(path, folder)
+        return found if isinstance(found, str) else ""
+
+    def symbols(self, path: str, folder: str) -> frozenset[str] | str:
+        """The names in the symbol table of what is made of a source file, as configured and named in `folder`; or why nothing is."""
         self._synchronised()
         wanted = _object(path)
         (self.tree / wanted).unlink(missing_ok=True)
         (self.tree / wanted).parent.mkdir(exist_ok=True)
         done = self._build(folder, wanted)
-        good = (self.tree / wanted).exists()
-        (self.tree / wanted).unlink(missing_ok=True)
-        return "" if good else (done.stderr.strip() or "nothing was made")[-300:]
+        if not (self.tree / wanted).exists():
+            return (done.stderr.strip() or "nothing was made")[-300:]
+        listed = self._run(["nm", "--format=just-symbols", wanted]).stdout
+        (self.tree / wanted).unlink()
+        return frozenset(listed.split())
 
     def lines_left(self, unit: str, folder: str, path: str) -> set[int]:
         """The lines of `path` that are left of it when `unit`, named in `folder`, has gone through the preprocessor."""
@@ -193,7 +200,7 @@ class Build:
             extra, dump = pathlib.Path(place, "dump.mk"), pathlib.Path(place, "dump")
             extra.write_text(_DUMP)
             # a patch of a series may leave a prototype to the next one, which x86's defconfig (WERROR) makes an error of
-            argv = ["make", "-s", "-rR", "--no-print-directory", "-f", str(extra), f"ARCH={self.arch}", "KCFLAGS=-Wno-error"]
+            argv = ["make", "-s", "-rR", "--no-print-directory", "-f", str(extra), *self._variables, "KCFLAGS=-Wno-error"]
             subprocess.run([*argv, f"DUMP={dump}", "dump-environment"], cwd=self.tree, capture_output=True, check=True)
             found = dict(one.split("=", 1) for one in dump.read_text().split("\0") if "=" in one)
         compiler = re.search(r'(?m)^CONFIG_CC_VERSION_TEXT="(.*)"$', self.base)
