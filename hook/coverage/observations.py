@@ -5,6 +5,7 @@ Names are those of the source: without what a compiler adds to them, and a syste
 
 from __future__ import annotations
 
+import bisect
 import posixpath
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ _MOST_FUNCTIONS = 600_000
 MOST_COUNTED = 1 << 40  # programs, or calls
 _MOST_LETTERS = 8192  # of a path and a name
 _LEAST_PROGRAMS = 1000  # of a corpus that tells what nearly every program runs
+_ROW = lazy_re.compile(rb"([^\t\n]+)\t(\d+)\t(\d+)\t(\d+)\n")
 _SUFFIX = lazy_re.compile(r"\.(?:isra|constprop|part|cold|llvm)\b.*")
 _FUNCTION = lazy_re.compile(r"[A-Za-z_]\w{0,250}\Z", re.ASCII)
 _SYSTEM_CALL = lazy_re.compile(r"__(?:do|se|x64|ia32|arm64|s390x?|riscv|powerpc)_((?:compat_)?sys_\w+)\Z")
@@ -53,14 +55,22 @@ class Coverage(msgspec.Struct, frozen=True):
     is_read: bool = True  # else it is one that nobody had the time to read yet
     measured: Measured = Measured("")
     programs: int = 0  # in all, at the least; 0 where the file does not say
-    rows: bytes = b"\n"  # a line for each function, after an empty one: name, path, reached, first, last
+    rows: bytes = b"\n"  # after an empty line one for each function, sorted: name, path, reached, first, last
 
     def of_function(self, name: str) -> Iterator[Observation]:
         """What is said of the functions with a name, in whatever file of the tree."""
-        line = rb"\n%s\t([^\t\n]+)\t(\d+)\t(\d+)\t(\d+)(?=\n)" % re.escape(name.encode("utf-8", "replace"))
-        for match in re.finditer(line, self.rows):
-            reached, first, last = (int(match[part]) for part in (2, 3, 4))
-            yield Observation(match[1].decode("utf-8", "replace"), reached, first, last)
+        start, rows = name.encode("utf-8", "replace") + b"\t", self.rows
+
+        def begins(offset: int) -> bytes:
+            """What the line around an offset begins with."""
+            at = rows.rfind(b"\n", 0, offset) + 1
+            return rows[at : at + len(start)]
+
+        at = bisect.bisect_left(range(1, len(rows)), start, key=begins) + 1
+        while rows.startswith(start, at) and (row := _ROW.match(rows, at + len(start))):
+            reached, first, last = (int(row[part]) for part in (2, 3, 4))
+            yield Observation(row[1].decode("utf-8", "replace"), reached, first, last)
+            at = row.end()
 
     def share(self, path: str, name: str) -> float | None:
         """The part of all programs that reach a function; None where the file does not say.
