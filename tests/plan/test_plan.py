@@ -83,6 +83,25 @@ def test_the_page_says_what_to_run_in_order(frobbing: Kernel, tmp_path: pathlib.
     assert first[-2:] == [str(place / "linux"), frobbing.head()]
 
 
+def test_what_of_the_focus_no_program_has_reached_yet_is_named(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
+    settings(frobbing, tmp_path)
+    frobbing.git("config", "patchtriage.fuzz.coverage", str(tmp_path / "cover.csv"))
+    head = "Module,Filename,Function,Covered PCs,Total PCs\n,init/main.c,__do_sys_set,1,1\n"
+    for number, (row, expected) in enumerate(
+        (
+            (",init/main.c,__do_sys_frob,0,2\n", ["__x64_sys_frob"]),
+            (",init/main.c,__do_sys_frob,1,2\n", []),
+            (",init/other.c,__do_sys_frob,0,2\n", []),
+            ("", []),  # what the file does not know says nothing
+        )
+    ):
+        (tmp_path / "cover.csv").write_text(head + row)
+        place = tmp_path / f"plan{number}"
+        planned(frobbing, place)
+        assert json.loads((place / "plan.json").read_text())["NeverReached"] == expected
+        assert ("Never reached by the corpus yet: `__x64_sys_frob`" in (place / "plan.md").read_text()) == bool(expected)
+
+
 def test_what_only_the_person_knows_is_asked_for(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
     place = tmp_path / "plan"
     out, error = frobbing.triage_both("plan", "HEAD", "--out", str(place))
