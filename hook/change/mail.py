@@ -42,6 +42,7 @@ class MailedPatch(msgspec.Struct, frozen=True):
     note: str = ""  # for the person: how it was read
     as_git: bytes = b""  # the diff that `git am` finds in the mail, where that is not this one
     left_out: str = ""  # why it is not judged, though `git am` would apply it
+    cover: str = ""  # the subject of the cover letter of its series; empty where none is there
     older: tuple[MailedPatch, ...] = ()  # versions of it in the same mailbox, which are not judged
 
 
@@ -99,6 +100,10 @@ def _patches(letters: Sequence[_Letter], name: str, data: bytes) -> tuple[Mailed
     sent = [letter.patch for letter in patches if not letter.is_reply] or [letter.patch for letter in patches]
     talk = [letter.patch for letter in patches if letter.is_reply] if len(sent) < len(patches) else []
     ordered, copies = _in_order(sent)
+    covers = [letter.patch for letter in letters if not letter.has_diff and not letter.is_reply and letter.patch.number == 0]
+    if covers:
+        title = max(covers, key=lambda cover: cover.version).subject
+        ordered = [msgspec.structs.replace(patch, cover=title) for patch in ordered]
     return (
         *_with_base(ordered, [letter.patch for letter in letters if not letter.is_reply]),
         *(msgspec.structs.replace(patch, left_out="a reply with a diff of its own; `git am` would apply it") for patch in talk),
@@ -126,7 +131,8 @@ _ENCRYPTED = lazy_re.compile(
 _HTML = lazy_re.compile(rb"^content-type:\s*text/html", re.IGNORECASE | re.MULTILINE)
 # a mail without any of these holds no patch, and says nothing of the base of one
 _MAY_MATTER = lazy_re.compile(
-    rb"^(?:diff --git |--- |GIT binary patch|@@ -\d|base-commit:|content-type:\s*multipart/|content-transfer-encoding:)",
+    rb"^(?:diff --git |--- |GIT binary patch|@@ -\d|base-commit:|content-type:\s*multipart/|content-transfer-encoding:"
+    rb"|subject:[^\n]{0,200}\b0+/\d)",  # a cover letter
     re.IGNORECASE | re.MULTILINE,
 )
 _ENCODED = lazy_re.compile(rb"^content-transfer-encoding:\s*(?:quoted-printable|base64)", re.IGNORECASE | re.MULTILINE)
