@@ -124,13 +124,20 @@ def _page(title: str, verdict: Mapping[str, typing.Any], steps: Sequence[Span], 
     diff = ""
     if change is not None:
         redactor = redaction.of(change.patch.diff)
-        diff = redactor.text(_as_text(change.patch.diff, _MOST_DIFF_BYTES))
+        diff = shown_diff(change)
     elif recorded_diff := _said_diff(steps):
         diff = redactor.text(recorded_diff)
     steps = [spans.cleaned(step, redactor.value) for step in steps]  # the file may be another program's
     quoted_lines = in_trajectory(steps)
     lines = _lines_of(objects, change, redactor, quoted_lines) if objects and change else lambda path, blob: quoted_lines.get(path, {})
     return page.render(redactor.text(title), redactor.value(verdict), steps, diff, Sources(lines))
+
+
+def shown_diff(change: Change, most: int = _MOST_DIFF_BYTES) -> str:
+    """The diff of a change as a page shows it."""
+    from hook import redaction
+
+    return redaction.of(change.patch.diff).text(_as_text(change.patch.diff, most))
 
 
 def _lines_of(objects: Objects, change: Change, redactor: Redactor, shown: Mapping[str, Mapping[int, str]]) -> Lines:

@@ -13,6 +13,8 @@ import pathlib
 import typing
 from collections.abc import Iterator
 
+import msgspec
+
 from hook import config
 from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, print_document, refuse_no_kernel, repository
 from hook.commands.command_line import add_format, add_jobs, add_offline, add_verbose
@@ -73,7 +75,7 @@ def review(options: argparse.Namespace) -> int:
         complain("stopped; the same command goes on from here" if not options.no_cache else "stopped")
         return _INTERRUPTED
     if options.html:
-        name = options.series if options.series != "-" else "a mailed series"
+        name = judged.title or (options.series if options.series != "-" else "a mailed series")
         page = pathlib.Path(options.html)
         page.write_text(report.render(f"review of {name}", judged, _runs(repo, judged, page)), "utf-8", "backslashreplace")
     if options.format != "text":
@@ -151,7 +153,8 @@ def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSerie
     with mailed.read(repo, work.settings, data, name, options.base) as series:
         if series.why and options.format == "text":
             complain(f"base: {series.why}")
-        return _series(work, _mailed(series), len(series.patches), options), work.settings.policy.block
+        judged = _series(work, _mailed(series), len(series.patches), options)
+        return msgspec.structs.replace(judged, title=series.patches[0].cover), work.settings.policy.block
 
 
 def _mailed(series: mailed.Series) -> Iterator[ReviewTask]:
@@ -180,7 +183,7 @@ def _mailed(series: mailed.Series) -> Iterator[ReviewTask]:
 def _work(repo: Repository, settings: config.Settings, options: argparse.Namespace) -> Work:
     from hook.commands.workers import Work
 
-    return Work(repo, settings, options.wait, options.offline, not options.no_cache)
+    return Work(repo, settings, options.wait, options.offline, not options.no_cache, bool(options.html))
 
 
 def _series(work: Work, tasks: Iterator[ReviewTask], patches: int, options: argparse.Namespace) -> JudgedSeries:

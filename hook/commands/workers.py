@@ -24,6 +24,8 @@ from hook.report.series_report import JudgedPatch
 from hook.source.git import Repository
 from hook.source.object_store import Objects
 
+_WHOLE = "the series"
+_MOST_DIFF_BYTES = 256 << 10  # of a patch, on the page of its series
 _FEW = 3  # changes that are not worth more than one process
 _AHEAD = 2  # tasks handed to each process at a time: it never waits for the next, and a long one that comes late is not last
 
@@ -52,6 +54,7 @@ class Work(typing.NamedTuple):
     wait: bool  # for a model; else open questions are left pending
     offline: bool
     use_cache: bool
+    with_diffs: bool  # for a page
 
 
 def judge_all(
@@ -128,11 +131,20 @@ def _judge(work: Work, subject: str | Change | Ends | JudgedPatch) -> JudgedPatc
         (judged,) = triage.judge_commits(work.repo, objects, work.settings, [subject], use_cache=work.use_cache, asking=_asking(work))
     if isinstance(judged, triage.NotJudged):
         return JudgedPatch(label, None, judged.why, judged.failed)
-    return JudgedPatch(label, judged.verdict, judged.unsettled if work.wait else "", seconds=time.monotonic() - started)
+    return _judged_patch(work, label, judged, time.monotonic() - started)
+
+
+def _judged_patch(work: Work, label: str, judged: triage.Judged, seconds: float) -> JudgedPatch:
+    diff = ""
+    if work.with_diffs and label != _WHOLE:
+        from hook.commands.report import shown_diff
+
+        diff = shown_diff(judged.change, _MOST_DIFF_BYTES)
+    return JudgedPatch(label, judged.verdict, judged.unsettled if work.wait else "", seconds=seconds, diff=diff)
 
 
 def _judge_whole(work: Work, ends: Ends) -> JudgedPatch:
-    label, before = "the series", ends.base or ends.repo.empty_tree
+    label, before = _WHOLE, ends.base or ends.repo.empty_tree
     try:
         made = patch.read(ends.repo, ["diff-tree", "-r", before, ends.after])
     except CannotJudge as wrong:
@@ -149,7 +161,7 @@ def _judge_change(work: Work, change: Change) -> JudgedPatch:
             judged = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=_asking(work))
     except CannotJudge as wrong:
         return JudgedPatch(change.label, None, str(wrong), failed=True)
-    return JudgedPatch(change.label, judged.verdict, judged.unsettled if work.wait else "", seconds=time.monotonic() - started)
+    return _judged_patch(work, change.label, judged, time.monotonic() - started)
 
 
 def _asking(work: Work) -> Asking:

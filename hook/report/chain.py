@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from hook import lazy_re
 from hook.verdict import Fact
 
@@ -23,38 +25,54 @@ _HOP = lazy_re.compile(
 )
 
 
+class ChainHop(msgspec.Struct, frozen=True):
+    """What a call path passes: an entry point, a member of a table or a function; and the fact that says so."""
+
+    name: str
+    fact: Fact
+
+
 def chains(facts: Sequence[Fact]) -> tuple[list[str], list[Fact]]:
     """A line for each call path, and the facts that are part of none."""
-    lines, rest = [], list[Fact]()
+    paths, rest = call_paths(facts)
+    return [" -> ".join(hop.name for hop in path) for path in paths], rest
+
+
+def call_paths(facts: Sequence[Fact]) -> tuple[list[tuple[ChainHop, ...]], list[Fact]]:
+    """Each call path, from user space down, and the facts that are part of none."""
+    paths, rest = [], list[Fact]()
     at = 0
     while at < len(facts):
-        line, after = _call_path(facts, at)
-        if line:
-            lines.append(line)
+        path, after = _call_path(facts, at)
+        if path:
+            paths.append(path)
             at = after
         else:
             rest.append(facts[at])
             at += 1
-    return lines, rest
+    return paths, rest
 
 
-def _call_path(facts: Sequence[Fact], at: int) -> tuple[str, int]:
-    """The line of the call path that begins at a fact, empty where none does, and where it ends."""
-    entry, names, before = "", list[str](), ""
+def _call_path(facts: Sequence[Fact], at: int) -> tuple[tuple[ChainHop, ...], int]:
+    """The call path that begins at a fact, empty where none does, and where it ends."""
+    entry, names, before = list[str](), list[str](), ""
+    passed: list[Fact] = []  # the fact of each entry and name
     while at < len(facts):
         claim = facts[at].claim
         if _CALLED.match(claim):
-            entry, names = claim, []
+            entry, names, passed = [claim], [], []
         elif member := _MEMBER.match(claim):
-            entry, names = f"{member['what']} -> {member['table']}.{member['member']}", [member["name"]]
+            entry, names, passed = [member["what"], f"{member['table']}.{member['member']}"], [member["name"]], []
         elif listed := _LISTED.match(claim):
-            entry, names = listed["what"], [listed["name"]]
+            entry, names, passed = [listed["what"]], [listed["name"]], []
         elif _READY.match(claim):
-            entry, names = "", []
+            entry, names, passed = [], [], []
         elif (hop := _HOP.match(claim)) and (names or entry) and (not names or hop["start"] in re.findall(r"\w+", before)):
             names += [hop["given"] or hop["end"]] if names and names[-1] == hop["start"] else [hop["start"], hop["given"] or hop["end"]]
         else:
             break
+        passed += [facts[at]] * (len(entry) + len(names) - len(passed))
         before = claim
         at += 1
-    return (" -> ".join((entry, *names)), at) if entry and names else ("", at)
+    hops = tuple(map(ChainHop, (*entry, *names), passed))
+    return (hops, at) if entry and names else ((), at)

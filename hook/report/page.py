@@ -19,10 +19,12 @@ from typing import Any
 import msgspec
 
 from hook import lazy_re
-from hook.report import charts, steps
+from hook.report import charts, path_drawing, steps
 from hook.report.citations import Sources
+from hook.report.exports import OPTION
 from hook.report.text import BIDI
 from hook.trajectory import Span, totals
+from hook.verdict import Fact, Place
 
 if typing.TYPE_CHECKING:
     import jinja2
@@ -82,7 +84,8 @@ def render(title: str, verdict: Mapping[str, Any], spans: Sequence[Span], diff: 
     """The page. `verdict` is a document of SchemaVersion 1, or the fewer fields of another program's; empty where there is none."""
     reasoning = list(sources.linked(str(verdict.get("Reasoning", ""))))
     kmsan = list(sources.linked(str(verdict.get("KMSANReasoning", ""))))
-    facts = [_fact(fact, sources) for fact in _list(verdict.get("Evidence")) if isinstance(fact, dict)]
+    proofs = [_fact(fact) for fact in _list(verdict.get("Evidence")) if isinstance(fact, dict)]
+    facts = [_shown_fact(fact, sources) for fact in proofs]
     return written(
         "page.html",
         script="page.js",
@@ -96,8 +99,10 @@ def render(title: str, verdict: Mapping[str, Any], spans: Sequence[Span], diff: 
         reasoning=reasoning,
         kmsan=kmsan,
         facts=facts,
+        paths=list(path_drawing.drawings(proofs, sources)),
+        copies=copies(_list(verdict.get("FocusSymbols")), _list(verdict.get("EnableConfigs")), _list(verdict.get("DisableConfigs"))),
         excerpts=sources.excerpts,
-        files=list(_files(diff, verdict)),
+        files=list(files(diff, verdict)),
         rows=[_row(span) for span in spans],
         models=_totals(spans, "llm"),
         tools=_totals(spans, "tool"),
@@ -218,14 +223,27 @@ def _answers(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield title, str(value)
 
 
-def _fact(fact: Mapping[str, Any], sources: Sources) -> ShownFact:
-    path, line = str(fact.get("Path", "")), fact.get("Line")
-    line = line if type(line) is int else 0
-    excerpt = sources.excerpt(path, line, str(fact.get("Blob", "")), str(fact.get("Text", ""))) if line else None
-    return ShownFact(str(fact.get("Claim", "")), f"{path}:{line}" if line else path, excerpt.anchor if excerpt else "")
+def copies(symbols: Sequence[Any], enable: Sequence[Any], disable: Sequence[Any] = ()) -> list[tuple[str, str]]:
+    """What a person takes from the page: the functions to aim at, and a fragment for merge_config.sh."""
+    options = [f"CONFIG_{name}=y" for name in enable if isinstance(name, str) and OPTION.match(name)]
+    options += [f"# CONFIG_{name} is not set" for name in disable if isinstance(name, str) and OPTION.match(name)]
+    texts = {"Functions to aim at": [str(name) for name in symbols], "Fragment of the configuration": options}
+    return [(title, "\n".join(lines)) for title, lines in texts.items() if lines]
 
 
-def _files(diff: str, verdict: Mapping[str, Any]) -> Iterator[FileDiff]:
+def _fact(fact: Mapping[str, Any]) -> Fact:
+    line = fact.get("Line")
+    claim, path, blob, text = (str(fact.get(name, "")) for name in ("Claim", "Path", "Blob", "Text"))
+    return Fact(claim, Place(path, line if type(line) is int else 0, blob), text)
+
+
+def _shown_fact(fact: Fact, sources: Sources) -> ShownFact:
+    path, line = fact.place.path, fact.place.line
+    excerpt = sources.excerpt(path, line, fact.place.blob, fact.text) if line else None
+    return ShownFact(fact.claim, f"{path}:{line}" if line else path, excerpt.anchor if excerpt else "")
+
+
+def files(diff: str, verdict: Mapping[str, Any]) -> Iterator[FileDiff]:
     """The diff, file by file; what stands before the first file (a commit message) is left out."""
     claims: dict[str, list[str]] = {}
     for fact in _list(verdict.get("Evidence")):

@@ -20,6 +20,7 @@ class JudgedPatch(msgspec.Struct, frozen=True):
     why: str = ""
     failed: bool = False
     seconds: float = 0.0  # that judging took
+    diff: str = ""  # for a page
 
 
 class JudgedSeries(msgspec.Struct, frozen=True):
@@ -27,6 +28,7 @@ class JudgedSeries(msgspec.Struct, frozen=True):
 
     patches: tuple[JudgedPatch, ...]
     whole: JudgedPatch
+    title: str = ""  # of its cover letter
 
     @property
     def symbols(self) -> list[str]:
@@ -91,7 +93,8 @@ def render(title: str, series: JudgedSeries, runs: Mapping[int, str]) -> str:
         rows=patches,
         whole=rows[-1],
         tally=series.tally,
-        union=[("Aim at, of all", series.symbols), ("Kernel options, of all", series.options), ("Devices, of all", series.devices)],
+        union=[("Aim at", series.symbols), ("Kernel options", series.options), ("Devices", series.devices)],
+        copies=page.copies(series.symbols, series.options),
         open=[row for row in patches if row["worth"] == "open" or row["failed"]],
         tokens=sum(row["tokens"] for row in rows),
         seconds=sum(row["seconds"] for row in rows),
@@ -116,6 +119,7 @@ def _row(number: int, patch: JudgedPatch, run: str) -> dict[str, Any]:
         "tokens": patch.verdict.tokens.total if patch.verdict is not None else 0,
         "seconds": patch.seconds,
         "run": run,
+        "files": list(page.files(patch.diff, verdict)),
     }
 
 

@@ -16,7 +16,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from hook.report import series_report
+from hook.report import page, series_report
+from hook.report.citations import Sources
 from tests.report import runs
 from tests.small_kernel import Kernel
 
@@ -63,6 +64,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     kernel.commit("Documentation/mm/pool.rst", "Pool\n", "docs: pool")
     made["review"] = base / "review.html"
     kernel.triage("review", "HEAD~2..HEAD", "--html", str(made["review"]))
+    made["path"] = base / "path.html"
+    hops = ("system call mbind", "__x64_sys_mbind() calls kernel_mbind()", f"kernel_mbind() calls {'x' * 80}()")
+    evidence = [{"Claim": hop, "Path": f"mm/{'m' * 80}.c", "Line": number, "Text": hop} for number, hop in enumerate(hops, 1)]
+    verdict = {"WorthFuzzing": True, "Evidence": evidence, "FocusSymbols": ["x" * 80], "EnableConfigs": ["NUMA_" * 20]}
+    made["path"].write_text(page.render("mm: a path", verdict, [], "", Sources(lambda path, blob: {})), "utf-8")
     for name, judged in (("hostile-series", runs.hostile_series()), ("large-series", runs.large_series())):
         made[name] = base / f"{name}.html"
         made[name].write_text(series_report.render(f"review {runs.HOSTILE[0]}", judged, {}), "utf-8")
@@ -151,7 +157,7 @@ def test_the_charts_have_bars_and_citations_lead_to_their_line(browser: webdrive
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-@pytest.mark.parametrize("name", ["golden", "commit", "review"])
+@pytest.mark.parametrize("name", ["golden", "commit", "review", "path"])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     browser: webdriver.Chrome, pages: dict[str, pathlib.Path], name: str, size: tuple[int, int], scheme: str
 ) -> None:
@@ -188,6 +194,18 @@ def test_the_pictures_of_the_documents(
         show(browser, pages["review"], size, scheme)
         browser.execute_script("document.querySelector('details.patch').open = true")
         picture(browser, kept / f"series-{name}.png", size, "open")
+
+
+def test_a_box_of_a_call_path_leads_to_its_line(browser: webdriver.Chrome, pages: dict[str, pathlib.Path]) -> None:
+    show(browser, pages["path"], PHONE)
+    boxes = browser.find_elements(By.CSS_SELECTOR, ".path a")
+    assert [box.find_elements(By.TAG_NAME, "text")[0].text for box in boxes[:3]] == ["system call mbind", "__x64_sys_mbind", "kernel_mbind"]
+    drawing = browser.find_element(By.CSS_SELECTOR, ".path svg").rect
+    for text in browser.find_elements(By.CSS_SELECTOR, ".path text"):
+        assert text.rect["x"] + text.rect["width"] <= drawing["x"] + drawing["width"]
+    boxes[1].click()
+    assert browser.execute_script("return document.querySelector(':target mark').textContent").strip().endswith("kernel_mbind()")
+    assert complaints(browser) == []
 
 
 def test_hostile_texts_leave_the_page_as_it_is(browser: webdriver.Chrome, pages: dict[str, pathlib.Path]) -> None:

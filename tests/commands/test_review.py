@@ -36,6 +36,9 @@ def series(kernel: Kernel) -> Kernel:
     return kernel
 
 
+MBOX_LINE = f"From {'0' * 40} Mon Sep 17 00:00:00 2001\n"
+
+
 def test_every_patch_and_the_whole_are_judged(series: Kernel) -> None:
     rows = series.triage("review", "HEAD~5..HEAD", "--jobs", "2").splitlines()
     assert rows[8] == "  kernel options: POOL" and [("not worth fuzzing" in row) for row in rows[:5]] == [False, True, False, False, True]
@@ -68,6 +71,11 @@ def test_a_mailed_series_is_reviewed_without_a_trace(series: Kernel, tmp_path: p
     ranged = json.loads(series.triage("review", "HEAD~5..HEAD", "--format", "json"))
     series.git("reset", "-q", "--hard", "HEAD~5")
     before = series.git("count-objects", "-v"), series.git("status", "--short")
+    cover = "From: Jo Hacker <jo@example.org>\nSubject: [PATCH 0/5] mm/pool: <b>many things\nMessage-ID: <c@x>\n\nHello.\n"
+    with_cover = f"{MBOX_LINE}{cover}\n{mbox.read_text()}"
+    series.triage("review", "-", "--html", str(tmp_path / "page.html"), data=with_cover)
+    page = sound((tmp_path / "page.html").read_text(), scripts=0)
+    assert page.texts["h1"] == ["review of mm/pool: <b>many things"] and "ins" in page.tags
     mailed = json.loads(series.triage("review", str(mbox), "--format", "json", "--jobs", "2"))
     assert [one["ChangeId"] for one in mailed["Patches"]] == [one["ChangeId"] for one in ranged["Patches"]]
     assert mailed["Series"]["ChangeId"] == ranged["Series"]["ChangeId"] and mailed["FocusSymbols"] == ranged["FocusSymbols"]
@@ -95,7 +103,9 @@ def test_verdicts_are_recorded_on_wish(series: Kernel) -> None:
 def test_the_page_has_a_row_a_patch(series: Kernel) -> None:
     series.triage("review", "HEAD~5..HEAD", "--html", "review.html")
     page = sound(series.read("review.html"), scripts=0)
-    assert page.tags.count("details") == 5 and "mend it </title><b>" in page.texts["summary"][3]
+    assert page.tags.count("details") == 5 + 5 and any("mend it </title><b>" in text for text in page.texts["summary"])
+    assert "+\tif (pool->count > POOL_MAX - 2)\n" in page.texts["ins"]  # each patch has its diff, whoever judged it
+    assert list(page.texts["dt"]).count("Aim at") == 1 + 3  # of the whole, and of each patch that is open
     assert "5 patches: 0 worth fuzzing, 3 open, 2 not" in " ".join(page.texts["p"]) and "pool_put" in page.texts["code"]
 
 

@@ -12,7 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
+from hook.report import page as pages
 from hook.report import series_report
+from hook.report.citations import Sources
 from tests.agent.conftest import make_httpserver, scripted  # noqa: F401
 from tests.agent.model import Model, call, kmsan, results, says
 from tests.report import runs
@@ -62,6 +64,8 @@ OURS = {
     "i",
     "svg",
     "rect",
+    "text",
+    "path",
     "table",
     "caption",
     "thead",
@@ -204,8 +208,24 @@ def test_a_commit_without_a_model_shows_its_evidence_beside_the_source(kernel: K
     assert list(page.texts["mark"]) == ["    32  \tif (pool->count > POOL_MAX - 2)"]
     assert "-\tif (pool->count >= POOL_MAX)\n" in page.texts["del"] and "+\tif (pool->count > POOL_MAX - 2)\n" in page.texts["ins"]
     assert any(text.startswith(f"{POOL} code changed") for text in page.texts["summary"])
+    assert {"pool_put", "CONFIG_POOL=y"} <= set(page.texts["pre"])  # to copy
     assert "No model was asked" in " ".join(page.texts["p"])
     assert kernel.triage("report", "-o", "-").startswith("<!DOCTYPE html>")
+
+
+def test_a_call_path_is_drawn_and_each_box_leads_to_its_place() -> None:
+    hops = ("system call mbind", "__x64_sys_mbind() calls kernel_mbind()", f"kernel_mbind() calls {'x' * 80}()")
+    evidence = [{"Claim": hop, "Path": "mm/mempolicy.c", "Line": number, "Blob": "", "Text": hop} for number, hop in enumerate(hops, 1)]
+    lines = {1: "SYSCALL_DEFINE6(mbind)", 2: "return kernel_mbind();"}
+    text = pages.render("t", {"Evidence": evidence}, [], "", Sources(lambda path, blob: lines))
+    page = sound(text)
+    drawn = text[text.index("<svg") : text.index("</svg>")]
+    boxes = re.findall(
+        r'<a href="#(source-\d+)"><rect[^>]*><title>[^<]*</title></rect><text [^>]*>([^<]*)</text><text [^>]*>([^<]*)</text></a>', drawn
+    )
+    assert [name for _, name, _ in boxes] == ["system call mbind", "__x64_sys_mbind", "kernel_mbind", f"{'x' * 45}…"]
+    assert [place for _, _, place in boxes] == [f"mm/mempolicy.c:{number}" for number in (1, 2, 2, 3)]
+    assert drawn.count("<path") == 3 and {anchor for anchor, _, _ in boxes} <= set(page.values("id"))
 
 
 def test_a_commit_that_a_model_was_asked_about_shows_the_run(kernel: Kernel, scripted: Callable[..., Model]) -> None:  # noqa: F811

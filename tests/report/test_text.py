@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hook.report.chain import chains
+from hook.report.chain import call_paths, chains
 from hook.report.text import paragraph, plain
 from hook.verdict import Answer, DecidedBy, Fact, Place, Verdict
 
@@ -71,6 +71,10 @@ def test_a_table_is_an_entry_and_what_registers_it_is_left_to_the_long_form() ->
     lines, rest = chains(facts(CHANGED, *TABLE, "only comments changed: the tokens are the same"))
     assert lines == ["mount, statfs, sync -> ext4_context_ops.get_tree -> ext4_get_tree -> ext4_fill_super -> __ext4_fill_super"]
     assert [fact.claim for fact in rest] == [CHANGED, "only comments changed: the tokens are the same"]
+    (path,), _ = call_paths(facts(CHANGED, *TABLE))
+    assert [hop.fact.place.line for hop in path] == [4, 4, 4, 5, 6]  # the fact that says so of each
+    (path,), _ = call_paths(facts(*HOPS))
+    assert [hop.fact.place.line for hop in path] == [1, 2, 2, 3, 4][: len(path)]
 
 
 def test_a_function_that_is_given_away_goes_on_by_its_own_name() -> None:
