@@ -38,6 +38,7 @@ class Asking(msgspec.Struct, frozen=True):
 NO_MODEL = "no model is set up (agent.base_url)"
 NO_CLIENT = "asking a model is an extra: `pipx install 'patch-triage[agent]'`, or `pip install openai` beside the program"
 NOT_YET = "not asked yet: `--wait` asks, and so does a push"
+INTERRUPTED = "interrupted"  # loop.End.INTERRUPTED, without what that imports
 NOT_ASKED = Asking(mode="never")
 BEFORE_COMMIT = Asking(mode="never", at_commit=True)
 

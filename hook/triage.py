@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from hook import reuse
-from hook.asking import NOT_ASKED, Asking, Unanswered, may_ask, with_state
+from hook.asking import INTERRUPTED, NOT_ASKED, Asking, Unanswered, may_ask, with_state
 from hook.change import patch
 from hook.change.change import Change, NothingToJudge, UnknownMerge, find_commit, of_commit, unread
 from hook.config import Settings
@@ -53,6 +53,11 @@ class Judged(msgspec.Struct, frozen=True):
         if self.verdict.decided_by is not DecidedBy.DEFAULT:
             return ""
         return self.unanswered.why if self.unanswered else self.asked.removeprefix("not asked: ")
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether the person has ended the asking: no model is to be asked about the next commits either."""
+        return self.unanswered is not None and self.unanswered.end == INTERRUPTED
 
 
 class NotJudged(msgspec.Struct, frozen=True):
@@ -215,7 +220,10 @@ def judge_commits(
                 if judged := _known(plain, objects, settings, asking):
                     yield judged
                     continue
-            yield judge(of_commit(objects, commit), objects, settings, use_cache=use_cache, asking=asking)
+            judged = judge(of_commit(objects, commit), objects, settings, use_cache=use_cache, asking=asking)
+            if judged.was_interrupted:
+                asking = msgspec.structs.replace(asking, deadline=0.0)
+            yield judged
         except NothingToJudge as nothing:
             yield NotJudged(oid, str(nothing), failed=False, unknown=isinstance(nothing, UnknownMerge))
         except CannotJudge as wrong:

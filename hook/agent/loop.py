@@ -48,12 +48,14 @@ class End(enum.StrEnum):
     REPEATS = "same-call-repeated"
     SILENT = "no-tool-called"
     HISTORY = "history-malformed"
+    INTERRUPTED = "interrupted"
 
 
 # Ends that say nothing about the conversation: it can go on another time, and the answers so far are still good.
 FOR_NOW = frozenset(
     {
         End.SECONDS,
+        End.INTERRUPTED,
         Trouble.UNREACHABLE,
         Trouble.OVERLOADED,
         Trouble.TIMEOUT,
@@ -133,6 +135,8 @@ def run(
             outcome = Outcome(none.trouble, str(none), None, talk.model, talk.spent)
         except Malformed as wrong:
             outcome = Outcome(End.HISTORY, str(wrong), None, talk.model, talk.spent)
+        except KeyboardInterrupt:  # what is proved stands all the same
+            outcome = Outcome(End.INTERRUPTED, "Ctrl-C ended it", None, talk.model, talk.spent)
         span.model = talk.model
         if outcome.end != End.RESULTS and outcome.end not in FOR_NOW:
             client.forget()
@@ -182,7 +186,7 @@ class _Talk:
             raise Ended(End.SECONDS, "the time for the model is up")
         self._make_room(int(limits.window_tokens * _ROOM))
         self.history.check()
-        self.progress(f"asking {self.client.model}, round {self.rounds + 1}, {self.spent.total} tokens so far")
+        self._tell(f"asking {self.client.model}", self.rounds + 1)
         try:
             answer = self._ask_once(force)
         except NoAnswer as none:
@@ -192,6 +196,9 @@ class _Talk:
         self.model = answer.model
         self.history.add_answer(answer.message)
         return answer
+
+    def _tell(self, doing: str, number: int) -> None:
+        self.progress(f"{doing}, round {number}, {self.spent.total} tokens so far (Ctrl-C ends it with what is known)")
 
     def _ask_once(self, force: str) -> Reply:
         span = self.trajectory.begin("llm", self.task.name, model=self.client.model)
@@ -227,6 +234,7 @@ class _Talk:
     def _answer_calls(self, answer: Reply) -> tuple[Any] | None:
         """Run the calls of a round; what was accepted, in a tuple, or None."""
         allowed = answer.calls[: self.limits.parallel_calls]
+        self._tell(f"looking up {', '.join(dict.fromkeys(call.name[:30] for call in allowed))}", self.rounds)
         spans = [self.trajectory.begin("tool", call.name, args=call.arguments) for call in allowed]
         with concurrent.futures.ThreadPoolExecutor(max_workers=len(allowed)) as pool:
             done = list(pool.map(self._run_call, allowed, spans))

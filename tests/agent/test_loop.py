@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -441,3 +443,27 @@ def test_whatever_a_model_does_ends_within_the_limits_in_a_valid_verdict(
         assert agent.error or agent.results
         assert sum(not span.error for span in asked) <= 8
         assert len(asked) <= 2 * 8  # a round asks twice where the window was fuller than thought
+
+
+def test_ctrl_c_ends_the_asking_with_what_is_known(open_change: Kernel, scripted: Callable[..., Model]) -> None:
+    def interrupts(request: dict[str, Any]) -> dict[str, Any]:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return says(call("read-file", File="mm/pool.c"))
+
+    model = scripted(says(call("grepper", Expression="pool_get"), call("kbuild", File="mm/pool.c")), interrupts)
+    told: list[str] = []
+    chosen = resolve([[Given("agent.base_url", model.url, "test"), Given("agent.model", "m", "test")]])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        repo = find(open_change.path)
+        with Objects(repo, 1 << 20) as objects:
+            asking = Asking("always", deadline=time.monotonic() + 600, progress=told.append)
+            commits = [open_change.head(), open_change.head("HEAD~1")]
+            first, second = triage.judge_commits(repo, objects, chosen, commits, use_cache=False, asking=asking)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert isinstance(first, triage.Judged) and isinstance(second, triage.Judged)
+    assert first.was_interrupted and first.verdict.decided_by is DecidedBy.DEFAULT and first.verdict.worth_fuzzing
+    assert len(model.requests) == 2 and second.unanswered is None
+    assert [line.partition(",")[0] for line in told] == ["asking m", "looking up grepper", "asking m"]
+    assert "kbuild, round 1, 1030 tokens so far" in told[1]
