@@ -166,19 +166,19 @@ def _in_table(unit: TranslationUnit, offset: int, table: Definition) -> Use:
     if not struct:
         macro = _NAME_BEFORE.search(head.rstrip().removesuffix(b"("))
         struct = _DEFINED_BY.get(macro[1].decode("ascii"), "") if macro else ""
-    given, argument, member = "", -1, ""
+    callee, argument, member = "", -1, ""
     direct = _MEMBER_BEFORE.search(code[max(begin, offset - _MOST_STATEMENT) : offset])
     if direct:
         member = direct[1].decode("ascii")
     for mark, place, commas in outwards(code, begin, offset):
         text = code[max(begin, place - _MOST_STATEMENT) : place]
-        if mark == b"(" and not given:
+        if mark == b"(" and not callee:
             name = _NAME_BEFORE.search(text)
             if name:
-                given, argument = name[1].decode("ascii"), commas
+                callee, argument = name[1].decode("ascii"), commas
             outer = _MEMBER_BEFORE.search(text[: name.start()] if name else text)
             member = member or (outer[1].decode("ascii") if outer else "")
         elif mark == b"{" and (cast := _TYPE_BEFORE.search(text)):
             struct = cast[1].decode("ascii")
             break
-    return Use(UseKind.TABLE, offset, *unit.line(offset), table, given, argument, member, struct)
+    return Use(UseKind.TABLE, offset, *unit.line(offset), table, callee, argument, member, struct)

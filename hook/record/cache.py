@@ -31,7 +31,7 @@ NO_OBJECT = "\0no object "  # before the id of a missing blob
 
 @functools.cache
 def program_hash() -> str:
-    """A hash over the files of our own package, the same wherever the same program is installed."""
+    """A hash over the files of our own package, equal for equal programs on any machine."""
     digest = hashlib.sha256()
     for name, path in sorted(_own_files()):
         digest.update(f"{name}\0".encode() + pathlib.Path(path).read_bytes() + b"\0")
@@ -40,16 +40,16 @@ def program_hash() -> str:
 
 @functools.cache
 def _installation() -> str:
-    """What stands for the program in an entry: another version, or an edited one, shares none.
+    """The program in the key of an entry, so that another version, or an edited one, shares no entries.
 
-    By the sizes and times of our files alone: to read them all would take a fifth of the time that an answer from the cache takes.
+    It is made from the sizes and times of our files: to read them would take a fifth of the time of an answer from the cache.
     """
-    looks = ((name, os.lstat(path)) for name, path in sorted(_own_files()))
-    return "\n".join(f"{name} {look.st_size} {look.st_mtime_ns} {look.st_ctime_ns}" for name, look in looks)
+    states = ((name, os.lstat(path)) for name, path in sorted(_own_files()))
+    return "\n".join(f"{name} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}" for name, state in states)
 
 
 def _own_files() -> Iterator[tuple[str, str]]:
-    """The files of our own package that bear on an answer, each by its name in the package and by its path."""
+    """The files of our own package on which an answer depends, each with its name in the package and its path."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for directory, _, names in os.walk(package):
         for name in names:

@@ -22,8 +22,8 @@ def dump(documents: Sequence[Mapping[str, Any]]) -> str:
 
 
 def dump_fast(documents: Sequence[Mapping[str, Any]]) -> str:
-    """The documents as JSON, which is YAML too: for a file that nobody reads but us, written while a commit waits."""
-    return "".join(f"---\n{json.dumps(_clean(dict(one)), ensure_ascii=False)}\n" for one in documents)
+    """The documents as JSON, which is YAML too: for a file that only we read, written while a commit waits."""
+    return "".join(f"---\n{json.dumps(_clean(dict(document)), ensure_ascii=False)}\n" for document in documents)
 
 
 def load(text: str) -> tuple[tuple[dict[str, Any], ...], int]:

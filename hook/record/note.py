@@ -81,7 +81,7 @@ def update(repo: Repository, changes: Mapping[str, Change], seconds: float) -> N
 
 
 def is_free(repo: Repository) -> bool:
-    """Whether no other git holds the notes, and there is room to write one. Raises OSError where there is not."""
+    """Whether no other git has locked the notes. Raises OSError if there is too little disk space for a note."""
     ref = repo.common_dir / REF
     for place in (repo.state_dir / "notes", ref):
         own_files.spare(place)

@@ -67,7 +67,7 @@ class InForce(msgspec.Struct, eq=False):
 
     seconds: float  # limit for one git call
     index_directory: pathlib.Path | None = None  # of the word index, if not in its usual place
-    git_config: list[tuple[str, str, str]] | None = None  # what git's configuration says of us, where a hook has read it already
+    git_config: list[tuple[str, str, str]] | None = None  # the patchtriage.* entries of git's configuration, if a hook has read them
 
     def __eq__(self, other: object) -> bool:
         """Always equal: settings do not make two repositories different."""

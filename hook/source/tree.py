@@ -80,17 +80,17 @@ class Source(msgspec.Struct):
 
     objects: Objects
     revision: str  # a commit or tree id; empty for the staged index
-    changes: Mapping[str, str] = msgspec.field(default_factory=dict)  # laid over it for `file` and `oid`: path -> blob, "" where gone
-    read_blobs: dict[str, str] = msgspec.field(default_factory=dict)  # path -> object id, "" where there was nothing
-    base: str = ""  # a commit that this is near to, and that will be there when what is staged or mailed is gone; empty: none
+    changes: Mapping[str, str] = msgspec.field(default_factory=dict)  # over the revision, for `file` and `oid`: path -> blob; "": deleted
+    read_blobs: dict[str, str] = msgspec.field(default_factory=dict)  # path -> object id; "" if there was none
+    base: str = ""  # a commit with few differences, which still exists when the staged or mailed change is gone; empty: none
     lock: threading.RLock = msgspec.field(default_factory=threading.RLock)
     safety: SafetyNet = msgspec.field(default_factory=SafetyNet)
-    rests_on_all: bool = False  # what was said rests on what is nowhere in the tree, so that any new file may change it
+    rests_on_all: bool = False  # whether an answer depends on the absence of something, so that any new file may change it
     index_asked: bool = False
     opened_index: Index | None = None
     without_index: str = ""
-    searched: dict[str, list[str]] = msgspec.field(default_factory=dict)  # by expression, the makefiles that hold it
-    # of files that the index has not read, without and with what they define; None where they cannot be read
+    searched: dict[str, list[str]] = msgspec.field(default_factory=dict)  # by expression, the makefiles with a match
+    # of files that the index has not read: their words, without and with definitions; None if they cannot be read
     unread_words: dict[tuple[str, bool], frozenset[str] | None] = msgspec.field(default_factory=dict)
 
     @property
@@ -99,7 +99,7 @@ class Source(msgspec.Struct):
 
     @property
     def index(self) -> Index | None:
-        """The repository's word index, None where there is none that can be trusted; `without_index` says why."""
+        """The repository's word index; None if there is no usable one, and `without_index` says why."""
         with self.lock:
             if not self.index_asked:
                 from hook.source.index import NoIndex, open_index
@@ -116,7 +116,7 @@ class Source(msgspec.Struct):
 
     @property
     def has_whole_index(self) -> bool:
-        """Whether there is a word index, and the names of what nearly every program runs with it."""
+        """Whether there is a word index, and beside it the names of ubiquitous functions."""
         from hook.source.indexing import ubiquitous_names
 
         return self.index is not None and ubiquitous_names.are_kept(self.repo)
@@ -143,7 +143,7 @@ class Source(msgspec.Struct):
             return self._kept(path, self._read(path))
 
     def files(self, paths: Sequence[str]) -> list[Found | None]:
-        """As `file`, for many paths: git is asked for all of them at once."""
+        """As `file`, for many paths, in one request to git."""
         with self.lock:
             plain = [path for path in paths if path not in self.changes and can_ask(path)]
             read = self.objects.read_all([f"{self.revision}:{path}" for path in plain])

@@ -193,9 +193,9 @@ def _is_set(file: File, function: Definition, item: UninitialisedObject | None, 
 
 def _members_removed(file: File, function: Definition, before: Body, after: Body) -> Iterator[Signal]:
     """Members of a copied object that are no longer assigned."""
-    written = {item.name for item in uninitialised_objects(after) if uninitialised.is_written(file, function, item)}
-    written |= {zeroing.target for zeroing in _zeroed(after)}  # an initialiser writes all members, named or not
-    copied = {variable for name, opening, _ in _calls(after) for variable in _objects_in(name, after, opening)} - written
+    complete = {item.name for item in uninitialised_objects(after) if uninitialised.is_written(file, function, item)}
+    complete |= {zeroing.target for zeroing in _zeroed(after)}  # an initialiser writes all members, named or not
+    copied = {variable for name, opening, _ in _calls(after) for variable in _objects_in(name, after, opening)} - complete
     assigned_now = {words for _, words in _members(after)}
     for offset, words in _members(before):
         if words[0] in copied and words not in assigned_now:

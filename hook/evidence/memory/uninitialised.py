@@ -131,11 +131,11 @@ def _proved(file: File, function: Definition, text: Body, item: UninitialisedObj
     if macro := file.macro_with(item.name) or file.structs.macro_with(item.name):
         raise Doubt(f"{'a macro of' if '/' in macro else 'the macro'} {macro} may write {item.name.decode()}")
     uses = ObjectUses(file, text, layout, item).read(item.name)
-    written = frozenset(uses.written)
-    for path in written:
+    written_paths = frozenset(uses.written)
+    for path in written_paths:
         if layout.find(path) is None and layout.find(path[:1]) is None:
             raise Doubt(f"struct {item.struct} has no member {b'.'.join(path).decode()}")
-    members = tuple(path for path, _ in unwritten(layout, written))
-    gaps = tuple((path, gap.after, gap.size) for path, gap in unwritten_gaps(layout, written))
+    members = tuple(path for path, _ in unwritten(layout, written_paths))
+    gaps = tuple((path, gap.after, gap.size) for path, gap in unwritten_gaps(layout, written_paths))
     if members or gaps:
         yield UninitialisedPart(function.name, item, layout, members, gaps, uses.leaving[0])

@@ -152,8 +152,10 @@ def _on_already(configs: Configs, goals: Sequence[_Goal], kernel: Kernel) -> str
     if kernel.base_text is None:
         return ""
     conditions = [stated.condition for stated in (*configs.stated, *(stated for goal in goals for stated in goal.stated))]
-    named = dict.fromkeys(name for condition in conditions for name in expressions.names(condition) if kernel.base.get(name) in ("y", "m"))
-    options = [name for name in named if kernel.default_base.get(name, "n") == "n"] if named else []
+    enabled = dict.fromkeys(
+        name for condition in conditions for name in expressions.names(condition) if kernel.base.get(name) in ("y", "m")
+    )
+    options = [name for name in enabled if kernel.default_base.get(name, "n") == "n"] if enabled else []
     return f"the base configuration has {', '.join(options[:_MOST_NAMED])} already" if options else ""
 
 

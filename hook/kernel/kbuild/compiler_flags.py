@@ -1,7 +1,7 @@
-"""Compiler flags: what the makefiles of a directory give the compiler of a C file: `-DNAME`, `-UNAME`, `-include FILE`.
+"""Compiler flags: the `-DNAME`, `-UNAME` and `-include FILE` that the makefiles of a directory add for C files.
 
-Nothing is evaluated: every name that stands behind a flag anywhere counts, whatever the options and the file are. Flags that only make
-can put together are not known, and what asks then proves nothing.
+Nothing is evaluated: every name after such a flag counts, for any options and any file. If only make can evaluate a flag, the flags are
+not known, and nothing is proved from them.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _FLAG = rb"(?<![\w/-])-"
 _NAMED = lazy_re.compile(rb"-[DU](?<![\w/-]..)[ \t]*[\"']?([A-Za-z_]\w*+)")
 _NAMED_BY_VARIABLE = lazy_re.compile(rb"-[DU](?<![\w/-]..)\$")
 _HEADER = lazy_re.compile(_FLAG + rb"(?:include|imacros)(?:[ \t]+|(?=\$))(\S+)")
-# a name that a variable gives, in whole or at its end; a flag whose name or file stands elsewhere; a file of flags
+# a name from a variable, completely or at its end; a flag without its name or file; a file of flags
 _NOT_KNOWN = lazy_re.compile(
     _FLAG
     + rb"(?:[DU][ \t]*(?:[\"']?\w*\$[({]|[^\w\s\"'\\]|\Z)|(?:include|imacros)[ \t]*\Z)|(?:=|[ \t])@\$?[({\w./]|\$[({](?:shell|file)[ \t]"
 )
-# an assignment, that of one target too, and what follows
-_GIVES = lazy_re.compile(
+# an assignment, also one for a target, and the other statements that may add flags
+_ASSIGNMENT = lazy_re.compile(
     rb"[ \t]*(?:[^\t:=]+:(?![=:])[ \t]*(?=[^=]*(?i:flags)))?(?:(?:export|override|private|unexport)[ \t]+)*"
     rb"[-\w.$(){}/]+[ \t]*(?:[+?!]|:{1,3})?=|[ \t]*define\b|\$\((?:foreach|call|eval)\b"
 )
-# of variables that no C file is compiled with
+# assignments to variables with which no C file is compiled
 _INNOCENT = lazy_re.compile(
     rb"[ \t]*(?:(?:always|obj|extra)-|targets\b|clean-files\b|CHECKFLAGS|(?:KBUILD_)?HOST|CPPFLAGS_\w+\.lds|(?:KBUILD_)?(?:A|RUST|LD)FLAGS"
     rb"|(?:quiet_)?cmd_)[-\w.$(){}]*[ \t]*[:+?]?="
 )
-_COMPILER_S_OWN = lazy_re.compile(rb"\$\(shell[ \t]+\$\(\w+\)[ \t]+-print-file-name=[^()]*\)")
+_OWN_HEADERS_OF_COMPILER = lazy_re.compile(rb"\$\(shell[ \t]+\$\(\w+\)[ \t]+-print-file-name=[^()]*\)")
 _COMMENT = lazy_re.compile(rb"(?m)(?<!\\)#[^\n]*")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ ]*(?:-|s)?include[ \t]+([^\n]+)")
 _SEARCHED = lazy_re.compile(rb"(?<![\w/-])-(?:I|iquote|isystem|idirafter)[ \t]*([^\s]+)")
@@ -44,44 +44,44 @@ _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
 _PLACES = (b"srctree", b"src", b"obj")
 _ASSIGNED = rb"(?m)^[ \t]*(?:export[ \t]+)?%b[ \t]*[:?]?=[ \t]*([^\s]+(?:[ \t]+[^\s]+)*)[ \t]*$"
 _VARIABLE = lazy_re.compile(rb"\$[({](\w+)[)}]")
-_MOST_MAKEFILES = 200  # of one directory, with those above it and what they include
+_MOST_MAKEFILES = 200  # of one directory, with those above it and those that they include
 _MOST_VARIABLES = 8  # in the name of one file
 _ABOVE_ALL = lazy_re.compile(r"Makefile\.(?!clean|help|headersinst|package|dtbs|asm-headers|modfinal|modpost|vmlinux)|Kbuild\.include\Z")
-_OF_KBUILD = lazy_re.compile(rb"_*KBUILD_\w+\Z")  # names that kbuild gives every file, each with the file's own value
+_OF_KBUILD = lazy_re.compile(rb"_*KBUILD_\w+\Z")  # names that kbuild defines for every file, with a value for each
 
 
 class CompilerFlags(msgspec.Struct, frozen=True):
-    """What stands before the text of a C file."""
+    """The flags of a C file that act as lines before its text."""
 
-    names: frozenset[bytes]  # that -D defines or -U undefines
-    headers: tuple[str, ...]  # that -include names, as paths of the tree
+    names: frozenset[bytes]  # defined by -D or undefined by -U
+    headers: tuple[str, ...]  # included by -include, as paths of the tree
 
 
 def read(source: Source, directory: str) -> CompilerFlags | None:
-    """The flags of a directory: those of its makefiles and of all above it, of what these include, and of the whole kernel.
+    """The flags of a directory: from its makefiles and all above it, from those that these include, and from those for the whole kernel.
 
-    None where one cannot be read, or only make could tell a flag.
+    None if a makefile cannot be read, or if only make can evaluate a flag.
     """
     of_all = _of_all(source)
     if of_all is None:
         return None
     names, headers = set(of_all.names), list(of_all.headers)
     waiting = deque((path, False) for path in makefiles_above(directory))
-    seen: set[str] = set()
+    read_makefiles: set[str] = set()
     while waiting:
-        path, must_be_there = waiting.popleft()
-        if path in seen:
+        path, must_exist = waiting.popleft()
+        if path in read_makefiles:
             continue
-        seen.add(path)
+        read_makefiles.add(path)
         blob = source.file(path)
         if blob is None:
-            if must_be_there or source.oid(path):
+            if must_exist or source.oid(path):
                 return None
             continue
-        if blob.data is None or len(seen) > _MOST_MAKEFILES:
+        if blob.data is None or len(read_makefiles) > _MOST_MAKEFILES:
             return None
         text = _joined(blob.data)
-        if any(_may_give_more(line) for line in text.split(b"\n")):
+        if any(_may_add_unknown_flag(line) for line in text.split(b"\n")):
             return None
         names.update(_NAMED.findall(text))
         headers += _headers(text, posixpath.dirname(path))
@@ -93,7 +93,7 @@ def read(source: Source, directory: str) -> CompilerFlags | None:
 
 
 def may_search(makefile: bytes, its_directory: str, directory: str) -> bool:
-    """Whether a makefile may add a directory to the places of includes (-I): by the end of its path, where a variable begins it."""
+    """Whether a makefile may add a directory to the include path (-I). After a variable, the end of the path decides."""
     for place in _SEARCHED.findall(_joined(makefile)):
         path = _path(place, its_directory)
         end = re.split(r"[)}]", path)[-1].rstrip("/")
@@ -103,7 +103,7 @@ def may_search(makefile: bytes, its_directory: str, directory: str) -> bool:
 
 
 def makefiles_above(directory: str) -> list[str]:
-    """The makefiles that may stand in a directory and in those above it."""
+    """The paths of the makefiles that a directory and those above it may have."""
     places = []
     while directory:
         places += [f"{directory}/Makefile", f"{directory}/Kbuild"]
@@ -112,7 +112,7 @@ def makefiles_above(directory: str) -> list[str]:
 
 
 def _of_all(source: Source) -> CompilerFlags | None:
-    """The flags of all of the kernel: those of the top makefile, of scripts/Makefile.* and of every architecture."""
+    """The flags for the whole kernel: from the top makefile, scripts/Makefile.* and every architecture."""
     scripts = [f"scripts/{entry.name}" for entry in source.names("scripts") or () if _ABOVE_ALL.match(entry.name)]
     paths = ["Makefile", *scripts, *(f"arch/{entry.name}/Makefile" for entry in source.names("arch") or ())]
     names: set[bytes] = set()
@@ -135,24 +135,24 @@ def _joined(data: bytes) -> bytes:
     return _COMMENT.sub(b"", data.replace(b"\\\n", b" "))
 
 
-def _may_give_more(line: bytes) -> bool:
-    """Whether a statement may give the compiler a flag that is not read here. A recipe gives none."""
-    given = _GIVES.match(line)
-    return given is not None and not _INNOCENT.match(line) and _NOT_KNOWN.search(_COMPILER_S_OWN.sub(b"", line)) is not None
+def _may_add_unknown_flag(line: bytes) -> bool:
+    """Whether a statement may add a flag that cannot be read here. A recipe adds none."""
+    assignment = _ASSIGNMENT.match(line)
+    return assignment is not None and not _INNOCENT.match(line) and _NOT_KNOWN.search(_OWN_HEADERS_OF_COMPILER.sub(b"", line)) is not None
 
 
 def _headers(text: bytes, directory: str) -> list[str]:
-    """The files that -include names, not in a directive of make; one with another variable in its name is nowhere in the tree."""
+    """The files after -include, except in a directive of make; a name with another variable is no path of the tree."""
     bare = _INCLUDED.sub(b"", text)
     return [_path(name, directory) for name in _HEADER.findall(bare)]
 
 
 def _includes(source: Source, text: bytes, directory: str) -> list[str] | None:
-    """The makefiles that a makefile includes, and where a variable of another one names them, those that know this variable.
+    """The makefiles that a makefile includes; for a name with a variable of another makefile, all makefiles with that variable.
 
-    None where that cannot be told. What kbuild writes itself gives no flags.
+    None if that is not known. The files that kbuild generates add no flags.
     """
-    found: list[str] = []
+    makefiles_included: list[str] = []
     for line in _INCLUDED.findall(text):
         for name in map(str.encode, words(line.decode("utf-8", "replace"))):
             unknown: list[bytes] = []
@@ -165,22 +165,22 @@ def _includes(source: Source, text: bytes, directory: str) -> list[str] | None:
                 unknown += [variables[0]] if len(values) != 1 else []
             path = _path(name, directory)
             if "$" in path:
-                knowing = [_knowing(source, variable) for variable in unknown]
-                if not knowing or any(makefiles is None for makefiles in knowing):
+                candidates = [_makefiles_naming(source, variable) for variable in unknown]
+                if not candidates or any(makefiles is None for makefiles in candidates):
                     return None
-                found += [makefile for makefiles in knowing for makefile in makefiles or ()]
+                makefiles_included += [makefile for makefiles in candidates for makefile in makefiles or ()]
             elif not path.startswith("include/config/"):
-                found.append(_nearest(source, path, name, directory))
-    return found
+                makefiles_included.append(_nearest(source, path, name, directory))
+    return makefiles_included
 
 
-def _knowing(source: Source, variable: bytes) -> list[str] | None:
+def _makefiles_naming(source: Source, variable: bytes) -> list[str] | None:
     holders = holding(source, variable.decode("ascii"))
     return None if holders is None else [path for path in holders if _MAKEFILE.match(path.rpartition("/")[2])]
 
 
 def _nearest(source: Source, path: str, name: bytes, directory: str) -> str:
-    """A makefile that is included by $(src), which is the directory of the makefile that kbuild reads: this one, or one above it."""
+    """A makefile included by $(src), the directory of the makefile that kbuild reads: this directory, or one above it."""
     while b"$(src)" in name and not source.oid(path) and directory:
         directory = posixpath.dirname(directory)
         path = _path(name, directory)

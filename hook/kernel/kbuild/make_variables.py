@@ -226,10 +226,10 @@ class MakeVariables:
             expansions = self._reference(name, depth, inside)
             return [(when, " ".join(changed for word in expansion.split() for changed in mapped(word))) for when, expansion in expansions]
         if "$" in inner:
-            named: Expansions = []
+            expansions_of_name: Expansions = []
             for condition, name in self._expansions(inner, depth + 1, inside):
-                named += [(all_of([condition, when]), text) for when, text in self._reference(name, depth + 1, inside)]
-            return named[:MOST_EXPANSIONS]
+                expansions_of_name += [(all_of([condition, when]), text) for when, text in self._reference(name, depth + 1, inside)]
+            return expansions_of_name[:MOST_EXPANSIONS]
         if inner in inside:
             return [(YES, "")]
         if inner not in self._variables:

@@ -310,7 +310,7 @@ class BackwardSearch:
 
 
 def _joined(first: Plan | None, second: Plan | None) -> Plan | None:
-    """Two plans together; None where one is missing, or they contradict each other."""
+    """Two plans together; None if one is missing, or if they contradict each other."""
     if first is None or second is None:
         return None
     if not first:

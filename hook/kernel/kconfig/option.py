@@ -45,7 +45,7 @@ class OptionLookup(Protocol):
         """An option by its name; None if nothing defines it."""
 
     def common(self, name: str) -> Condition:
-        """What a name such as `#12` stands for."""
+        """The shared condition with a name such as `#12`."""
 
 
 class Options(msgspec.Struct):
@@ -62,7 +62,7 @@ class Options(msgspec.Struct):
         return self.by_name.get(name)
 
     def common(self, name: str) -> Condition:
-        """What a name such as `#12` stands for."""
+        """The shared condition with a name such as `#12`."""
         return self.shared[name]
 
 

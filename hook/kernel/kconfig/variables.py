@@ -146,12 +146,12 @@ class KconfigMacros:
         words = _TEST.fullmatch(self._expand(",".join(parts[:1]), arguments, depth).strip())
         if words is None:
             return None
-        left, relation, right = (words[1] or words[2] or "").strip("\"'"), words[3], words[4].strip("\"'")
+        first, relation, second = (words[1] or words[2] or "").strip("\"'"), words[3], words[4].strip("\"'")
         if relation in ("=", "!="):
-            return (left == right) is (relation == "=")
-        if not (_WHOLE.match(left) and _WHOLE.match(right) and len(left) + len(right) < 40):
+            return (first == second) is (relation == "=")
+        if not (_WHOLE.match(first) and _WHOLE.match(second) and len(first) + len(second) < 40):
             return None
-        return bool(_NUMERIC[relation](int(left), int(right)))
+        return bool(_NUMERIC[relation](int(first), int(second)))
 
     def _with_arguments(self, text: str, arguments: tuple[str, ...]) -> str:
         if not arguments or "$(" not in text:
@@ -166,17 +166,17 @@ def _arithmetic(command: str) -> str | None:
     words = _EXPR.match(command)
     if words is None:
         return None
-    left, right = int(words[1]), int(words[3])
+    first, second = int(words[1]), int(words[3])
     match words[2]:
         case "+":
-            return str(left + right)
+            return str(first + second)
         case "-":
-            return str(left - right)
-        case "/" | "%" if not right:
+            return str(first - second)
+        case "/" | "%" if not second:
             return None
         case "/":
-            return str(abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1))
+            return str(abs(first) // abs(second) * (1 if (first < 0) == (second < 0) else -1))
         case "%":
-            return str(abs(left) % abs(right) * (-1 if left < 0 else 1))
+            return str(abs(first) % abs(second) * (-1 if first < 0 else 1))
         case _:
-            return str(left * right)
+            return str(first * second)

@@ -1,6 +1,6 @@
-"""The names of the functions that nearly every program runs, kept beside the word index: with both, a tree is known as well as it can be.
+"""The names of the functions that nearly every program runs, kept beside the word index. With both, no better answer is possible later.
 
-hook.evidence.focus.ubiquity finds them, after the index is made. A focus depends on them, so each answer is among what was read.
+hook.evidence.focus.ubiquity finds them after the index is made. A focus depends on them, so each answer is an input of the verdict.
 """
 
 from __future__ import annotations
@@ -13,52 +13,52 @@ from hook.source import own_files
 from hook.source.git import Repository
 from hook.source.tree import Source
 
-ASKED = "\0ubiquitous "  # before PATH NAME, among what was read
-_FORMAT = b"ubiquitous functions, format 1\n"  # how the file begins
+ASKED = "\0ubiquitous "  # before PATH NAME, in the inputs of a verdict
+_FORMAT = b"ubiquitous functions, format 1\n"  # the first line of the file
 _MOST_BYTES = 4 << 20
 
 
 def file(repo: Repository) -> pathlib.Path:
-    """Where they are kept."""
+    """The file of the names."""
     return repo.index_directory / "ubiquitous"
 
 
 def keep(repo: Repository, functions: Iterable[tuple[str, str]]) -> None:
-    """Keep the functions that were found, each by its file and its name. Raises OSError."""
+    """Store the functions, each as its file and its name. Raises OSError."""
     names = "".join(f"{path} {name}\n" for path, name in sorted(functions))
     own_files.write(file(repo), _FORMAT + names.encode("utf-8", "surrogateescape"))
 
 
 def are_kept(repo: Repository) -> bool:
-    """Whether the functions were found, by a program that finds the same as this one."""
+    """Whether the names are stored, in the format of this program."""
     return bool(_kept(repo))
 
 
 def is_ubiquitous(source: Source, path: str, name: str) -> bool:
-    """Whether nearly every program runs the function that the file at `path` defines as `name`. Not where no names are kept."""
+    """Whether nearly every program runs the function `name` of the file at `path`; False if no names are stored."""
     function = f"{path} {name}"
     return source.read_blobs.setdefault(ASKED + function, answer(source.repo, function)) == "yes"
 
 
 def answer(repo: Repository, function: str) -> str:
-    """`yes` or `no` for PATH NAME; empty where no names are kept."""
-    kept = _kept(repo)
-    if not kept:
+    """`yes` or `no` for PATH NAME; empty if no names are stored."""
+    names = _kept(repo)
+    if not names:
         return ""
-    return "yes" if f"\n{function}\n".encode("utf-8", "surrogateescape") in kept else "no"
+    return "yes" if f"\n{function}\n".encode("utf-8", "surrogateescape") in names else "no"
 
 
 def _kept(repo: Repository) -> bytes:
     path = file(repo)
     try:
-        look = path.lstat()
-        return _read(path, (look.st_mtime_ns, look.st_size, look.st_ino))
+        status = path.lstat()
+        return _read(path, (status.st_mtime_ns, status.st_size, status.st_ino))
     except OSError:
         return b""
 
 
 @functools.lru_cache(maxsize=1)
-def _read(path: pathlib.Path, look: tuple[int, ...]) -> bytes:
-    """What the file holds that looks so; empty where another program has written it. Raises OSError."""
-    kept = own_files.read(path, _MOST_BYTES) or b""
-    return kept if kept.startswith(_FORMAT) else b""
+def _read(path: pathlib.Path, fingerprint: tuple[int, ...]) -> bytes:
+    """The content of the file with this time, size and inode; empty if it has another format. Raises OSError."""
+    content = own_files.read(path, _MOST_BYTES) or b""
+    return content if content.startswith(_FORMAT) else b""
