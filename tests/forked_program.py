@@ -36,6 +36,7 @@ _ALSO = (
     *("csv", "email.message", "email.policy", "jinja2", "openai.lib.streaming.chat", "openai.resources.chat.completions", "rich.console"),
     *("anyio.streams.tls", "h11", "httpcore2", "rich.progress", "sqlite3", "truststore", "unidiff", "yaml"),
 )
+_OF_BULK = ("distributed", "pyarrow.parquet")
 _lock = threading.Lock()
 
 
@@ -67,7 +68,8 @@ def run(arguments: Sequence[str], cwd: pathlib.Path, env: Mapping[str, str], dat
         streams[0].write(data)
         for stream in streams:
             stream.seek(0)
-        code = forked_client.ask(server().address, arguments, str(cwd), env, [stream.fileno() for stream in streams])
+        found = server(*_OF_BULK) if arguments[:1] == ["bulk"] else server()
+        code = forked_client.ask(found.address, arguments, str(cwd), env, [stream.fileno() for stream in streams])
         for stream in streams:
             stream.seek(0)
         return Done(code, streams[1].read(), streams[2].read())
@@ -85,30 +87,30 @@ def client(program: pathlib.Path) -> pathlib.Path:
     return path
 
 
-_servers: list[Server] = []  # at most one
+_servers: dict[tuple[str, ...], Server] = {}  # by what it has loaded beside the program
 
 
-def server() -> Server:
+def server(*also: str) -> Server:
     """The process that forks for this one; it ends with it."""
     with _lock:
-        if not _servers:
+        if also not in _servers:
             directory = tempfile.mkdtemp(prefix="forked-")
             atexit.register(shutil.rmtree, directory, ignore_errors=True)
             address = f"{directory}/socket"
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(address)
                 listener.listen(100)
-                argv = [sys.executable, "-I", __file__, str(listener.fileno())]
+                argv = [sys.executable, "-I", __file__, str(listener.fileno()), *also]
                 process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", pass_fds=[listener.fileno()])
-            _servers.append(Server(process, address, forked_client.read_at_start(os.environ)))
-        return _servers[0]
+            _servers[also] = Server(process, address, forked_client.read_at_start(os.environ))
+        return _servers[also]
 
 
-def _serve(listener: socket.socket) -> socket.socket:
+def _serve(listener: socket.socket, also: Sequence[str]) -> socket.socket:
     """Fork for each request; returns in the fork, which is the program then, with the connection to the one that waits for it."""
     import hook
 
-    for name in (*(module.name for module in pkgutil.walk_packages(hook.__path__, "hook.")), *_ALSO):
+    for name in (*(module.name for module in pkgutil.walk_packages(hook.__path__, "hook.")), *_ALSO, *also):
         with contextlib.suppress(ModuleNotFoundError):  # another release of openai has other modules
             if name != "hook.__main__":
                 importlib.import_module(name)
@@ -149,7 +151,7 @@ def _become(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    connection = _serve(socket.socket(fileno=int(sys.argv[1])))
+    connection = _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
     _become(connection)
     from hook.cli import main
 

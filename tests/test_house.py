@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import functools
 import pathlib
 from collections.abc import Iterator
 
@@ -12,11 +13,13 @@ MODULES = {str(path.relative_to(HOUSE)): path for path in sorted(HOUSE.rglob("*.
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_MODULES = 400, 60, 15
 
 
+@functools.cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    return [(name, node) for name, path in MODULES.items() for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+
+
 def definitions(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> Iterator[tuple[str, ast.AST]]:
-    for name, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, kind):
-                yield name, node
+    return ((name, node) for name, node in nodes() if isinstance(node, kind))
 
 
 def named_twice(names: list[str]) -> set[str]:
