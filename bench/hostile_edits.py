@@ -13,6 +13,9 @@ from tests.evidence.functional import edits
 
 _CODE = re.compile(r"(?m)^[^#\n]*\n")
 _NUMBER = re.compile(r"(?<![\w.\"])(0x[0-9a-fA-F]+|[1-9]\d*)(?![\w.\"])")
+_DECLARATION = re.compile(
+    r"(?m)^\t+(?:(?:const|unsigned|static|volatile) )*(?:struct |union |enum )?\w+(?: \**| )\w+(?:, \**\w+)*(?: = [^;\n]*)?;\n"
+)
 _INCLUDE = re.compile(r"(?m)^#include [<\"].*\n")
 _DEFINE = re.compile(r"(?m)^#define \w+.*(?:\\\n.*)*\n")
 _ONE_STATEMENT = re.compile(r"(?m)^(\t+)((?:if|while|for) \([^\n;{}]*\)|else) \{\n(\t+[^\n{}]*;\n)\1\}\n")
@@ -118,6 +121,21 @@ def _includes_swapped(text: str, rng: random.Random) -> str | None:
         return None
     one, two = rng.choice(pairs)
     return text[: one.start()] + two[0] + one[0] + text[two.end() :]
+
+
+def _declarations_swapped(text: str, rng: random.Random) -> str | None:
+    """Two declarations of a block, or of a structure, change places; what stands between them is neither read nor kept apart."""
+    found = list(_DECLARATION.finditer(text))
+    pairs = [
+        (found[at], found[at + far])
+        for far in (1, 1, 2)
+        for at in range(len(found) - far)
+        if found[at + far].start() - found[at].end() < 80
+    ]
+    if not pairs:
+        return None
+    one, two = rng.choice(pairs)
+    return text[: one.start()] + two[0] + text[one.end() : two.start()] + one[0] + text[two.end() :]
 
 
 def _harmless(text: str, rng: random.Random) -> str | None:
@@ -229,12 +247,13 @@ EDITS: Sequence[Maker] = (
     _at_random(_TRACE, lambda match, rng: ""),
     *(_at_random(_GAP, lambda match, rng: rng.choice(["", " "]) + match[1] + rng.choice(["", " "])),) * 2,
     *(_at_random(_NUMBER, _spelled),) * 3,
-    _includes_swapped,
+    *(_includes_swapped,) * 6,
+    *(_declarations_swapped,) * 6,
     _included,
     _at_random(_INCLUDE, lambda match, rng: rng.choice(["", match[0] * 2])),
-    _at_random(_DEFINE, lambda match, rng: ""),
-    _defined,
-    *(_BRACES_OFF, _BRACES_ON, _BRACES_ON, _ANNOTATED, _ANNOTATED, _prototype_added),
+    *(_at_random(_DEFINE, lambda match, rng: ""),) * 3,
+    *(_defined,) * 3,
+    *(_BRACES_OFF, _BRACES_ON, _BRACES_ON, _ANNOTATED, _ANNOTATED, *(_prototype_added,) * 3),
     _at_random(_PROTOTYPE, lambda match, rng: ""),
     *(_renamed_to_a_word,) * 4,
     _at_random(_STATIC, lambda match, rng: match[1] + ("" if match[2] else rng.choice([" = 0", " = NULL", " = 1", " = false"])) + ";"),

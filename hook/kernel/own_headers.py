@@ -44,9 +44,14 @@ def plain(data: bytes) -> bytes:
     return _DIGRAPH.sub(b"#", text) if b"%:" in text else text
 
 
+def macros(text: bytes) -> frozenset[bytes]:
+    """The names that a header, as `plain` gives it, defines or undefines as a macro."""
+    return frozenset(_DEFINED.findall(text))
+
+
 def defined(text: bytes) -> frozenset[bytes]:
     """The names that a header, as `plain` returns it, defines or undefines as a macro, or defines as a function."""
-    return frozenset(_DEFINED.findall(text)).union(set(_functions(text)) - IN_STATEMENTS)
+    return macros(text).union(set(_functions(text)) - IN_STATEMENTS)
 
 
 def _functions(text: bytes) -> Iterator[bytes]:

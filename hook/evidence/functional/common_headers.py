@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from hook import lazy_re
 from hook.kernel import own_headers
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
+_MOST_FIRST = 800  # headers that stand before, under all options
 _DIRECTIVE = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+(\w++)[ \t]*+([^\n]*+)")
 _INCLUDED = lazy_re.compile(r"<(?:linux|net|uapi/linux|media|keys|crypto|drm|sound|scsi|rdma|video|acpi)/(?:[\w-]+/)*[\w-]+\.h>\Z")
 _OTHER_PATHS = lazy_re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of files that include other headers by these names
+_OF_ARCHITECTURE = lazy_re.compile(r"<(?:uapi/)?asm(?:-generic)?/[\w./-]+\.h>\Z")
+_NAME = lazy_re.compile(rb"[A-Za-z_]\w*")
+_ODD = frozenset((b"pragma", b"include_next", b"import", b"embed"))
 _ALWAYS_IN_C = ((b"ifndef", b"__ASSEMBLY__"), (b"ifndef", b"__ASSEMBLER__"), (b"ifdef", b"__KERNEL__"))
 
 
@@ -36,38 +41,77 @@ def includes(source: Source, path: str, headers: Iterable[str], header: str) -> 
     return False
 
 
-def depend_on_order(source: Source, path: str, headers: Iterable[str]) -> bool:
-    """Whether one of some headers tests, sets or undefines a macro that another sets, itself or through what it includes.
+def depend_on_order(source: Source, path: str, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:
+    """Whether it may count that some headers are included in another order: one changes places with another that sets, tests or uses a
+    macro which it sets, itself or through what it includes.
 
-    True too where one cannot be read.
+    What the headers `before` bring in under all options comes first in both orders, and so does what a header always includes itself.
+    True too where a header cannot be read, or has a `#pragma`.
     """
-    setting: dict[bytes, set[str]] = {}
-    testing: dict[bytes, set[str]] = {}
-    waiting = deque(headers)
-    seen: set[str] = set()
-    while waiting:
-        header = waiting.popleft()
-        if header in seen:
-            continue
-        seen.add(header)
-        text = own_headers.plain(_header(source, path, header))
-        if len(seen) > _MOST_HEADERS or not text or not _is_guarded(text):
-            return True
-        for word, rest in _directives(text):
-            if word in (b"define", b"undef"):
-                names, places = re.findall(rb"\A\w+", rest), setting
-            elif word in (b"if", b"ifdef", b"ifndef", b"elif"):
-                names, places = re.findall(rb"[A-Za-z_]\w*", rest), testing
-            elif word == b"include":
-                waiting.append(rest.decode("utf-8", "replace"))  # under a condition too
+    first = _always(source, path, before)
+    texts: dict[str, bytes] = {}
+    brought: dict[str, set[str]] = {}  # by header, those of `old` that bring it in
+    for top in old:
+        waiting, seen = deque([top]), set[str]()
+        while waiting:
+            header = waiting.popleft()
+            if header in seen:
                 continue
-            elif word == b"pragma":
+            seen.add(header)
+            if header in first and _text(source, path, header):
+                continue
+            brought.setdefault(header, set()).add(top)
+            text = texts[header] = texts[header] if header in texts else _text(source, path, header)
+            if len(texts) > _MOST_HEADERS or not text or b"_Pragma" in text or any(word in _ODD for word, _ in _directives(text)):
                 return True
-            else:
-                continue
-            for name in names:
-                places.setdefault(name, set()).add(header)  # a guard too: two headers may have one
-    return any(len(places | testing.get(name, set())) > 1 for name, places in setting.items())
+            waiting += [rest.decode("utf-8", "replace") for word, rest in _directives(text) if word == b"include"]
+    places = [{header: sorted(map(order.index, tops)) for header, tops in brought.items()} for order in (old, new)]
+
+    def change_places(one: str, other: str) -> bool:
+        if brought[one] == brought[other] and len(brought[one]) == 1:
+            return False
+        return not any(all(at[ahead][-1] < at[behind][0] for at in places) for ahead, behind in ((one, other), (other, one)))
+
+    names = {header: frozenset(_NAME.findall(text)) for header, text in texts.items()}
+    macros = {header: own_headers.macros(text) for header, text in texts.items()}
+    for header, other in itertools.permutations(texts, 2):
+        if macros[header].isdisjoint(names[other]) or not change_places(header, other):
+            continue
+        includes_it = header in _always(source, path, [other]) and other not in _always(source, path, [header])
+        if not includes_it or not macros[header].isdisjoint(macros[other]):
+            return True
+    return False
+
+
+def _always(source: Source, path: str, headers: Iterable[str]) -> set[str]:
+    """Some headers, and what they include under all options."""
+    waiting, seen = deque(headers), set[str]()
+    while waiting and len(seen) < _MOST_FIRST:
+        header = waiting.popleft()
+        if header not in seen and ((text := _header(source, path, header)) or _OF_ARCHITECTURE.match(header)):
+            seen.add(header)
+            waiting += [name for name in _always_included(text) if name[:1] == "<"]
+    return seen
+
+
+def _text(source: Source, path: str, header: str) -> bytes:
+    """A header in plain text, that of an architecture as all architectures and the generic one have it; empty where it cannot be read, or
+    has an effect a second time.
+    """
+    if not _OF_ARCHITECTURE.match(header):
+        texts = [own_headers.plain(_header(source, path, header))]
+    else:
+        name = header[1:-1].removeprefix("uapi/")
+        spellings = dict.fromkeys((name, name.replace("asm/", "asm-generic/", 1)))
+        arches = [f"arch/{entry.name}/include" for entry in source.names("arch") or ()]
+        places = [f"{above}{uapi}/{spelled}" for above in ("include", *arches) for uapi in ("", "/uapi") for spelled in spellings]
+        texts = [own_headers.plain(blob.data or b"") for blob in source.files(places) if blob is not None]
+    return b"\n".join(texts) if all(map(_counts_once, texts)) else b""
+
+
+def _counts_once(text: bytes) -> bool:
+    """Whether a header has an effect only the first time: it is guarded, or includes others and does nothing else."""
+    return _is_guarded(text) or (bool(text.strip()) and not re.sub(rb"(?m)^[ \t]*#[ \t]*include[^\n]*$", b"", text).strip())
 
 
 def _header(source: Source, path: str, name: str) -> bytes:

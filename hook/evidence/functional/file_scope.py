@@ -54,6 +54,23 @@ def with_sorted_includes(tokens: Tokens) -> Tokens:
     return tuple(out)
 
 
+def reordered_includes(old: Tokens, new: Tokens) -> tuple[list[str], list[str], list[str]] | None:
+    """The headers that stand before a run of includes, under the same conditions, and those of the run in either order; None where anything
+    else differs.
+    """
+    if with_sorted_includes(old) != with_sorted_includes(new) or len(old) != len(new):
+        return None
+    places = [at for at, (was, now) in enumerate(zip(old, new, strict=True)) if was != now]
+    if not places:
+        return None
+    begin = max((at + 1 for at in range(places[0]) if CONDITION.match(old[at])), default=0)
+    return _included(old[begin : places[0]]), _included(old[places[0] : places[-1] + 1]), _included(new[places[0] : places[-1] + 1])
+
+
+def _included(tokens: Tokens) -> list[str]:
+    return [header for token in tokens if (header := included(token))]
+
+
 def without_prototypes(tokens: Tokens, before: TranslationUnit, after: TranslationUnit) -> Tokens:
     """The tokens without prototypes of static functions, where they say the same as the head of the definition in both versions.
 

@@ -58,7 +58,7 @@ class RestOfTree(typing.Protocol):
     def is_volatile(self, name: bytes) -> bool: ...
     def knows(self, name: str) -> bool: ...
     def is_tracepoint(self, name: str) -> bool: ...
-    def depend_on_order(self, headers: Iterable[str]) -> bool: ...
+    def depend_on_order(self, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool: ...
     def formats(self) -> Sequence[bytes] | None: ...
     def is_number(self, name: str) -> bool: ...
     def is_text(self, name: str) -> bool: ...
@@ -345,14 +345,11 @@ def module_metadata(segment: EditedSegment) -> Proof | None:
 
 
 def include_order(segment: EditedSegment) -> Proof | None:
-    """The same common headers in another order. Not across anything but includes of common headers, nor where one of them tests, sets
-    or undefines a macro that another sets.
+    """The same common headers in another order. Not across anything but includes of common headers, nor where two that change places
+    have to do with each other by a macro.
     """
-    old, new = segment.tokens
-    if file_scope.with_sorted_includes(old) != file_scope.with_sorted_includes(new) or len(old) != len(new):
-        return None
-    places = [at for at, (was, now) in enumerate(zip(old, new, strict=True)) if was != now]
-    if not places or segment.tree.depend_on_order([file_scope.included(token) for token in old[places[0] : places[-1] + 1]]):
+    orders = file_scope.reordered_includes(*segment.tokens)
+    if not orders or segment.tree.depend_on_order(*orders):
         return None
     return segment.proof(ChangeClass.INCLUDE_ORDER, "the same headers in another order, with nothing but includes between")
 

@@ -356,8 +356,8 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
     def includes(self, headers: Iterable[str], header: str) -> bool:
         return common_headers.includes(self.source, self.path, headers, header)
 
-    def depend_on_order(self, headers: Iterable[str]) -> bool:
-        return common_headers.depend_on_order(self.source, self.path, headers)
+    def depend_on_order(self, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:
+        return common_headers.depend_on_order(self.source, self.path, before, old, new)
 
     def _files_with(self, name: str) -> list[str] | None:
         """The files that may have a name, or define it where `:` stands before it; None where that cannot be found quickly."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hook.c import segments, translation_unit
 from hook.evidence.change_classes import ChangeClass as Class
@@ -60,8 +60,8 @@ class Tree:
     def is_tracepoint(self, name: str) -> bool:
         return name in self.tracepoints
 
-    def depend_on_order(self, headers: Iterable[str]) -> bool:
-        return "<linux/first.h>" in headers
+    def depend_on_order(self, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:
+        return "<linux/first.h>" in old
 
     def formats(self) -> list[bytes]:
         return []

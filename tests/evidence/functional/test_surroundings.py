@@ -130,7 +130,7 @@ def test_what_is_not_known_or_not_read_may_be_redefined(grow: Grow, kernel: Kern
 
 def test_headers_that_cannot_be_read_do_not_stand_in_any_order(grow: Grow) -> None:
     source = grow({"mm/one.c": "int f(void);\n"})
-    assert Surroundings(source, "mm/one.c").depend_on_order(["<linux/a.h>", "<linux/b.h>"])
+    assert Surroundings(source, "mm/one.c").depend_on_order([], ["<linux/a.h>", "<linux/b.h>"], ["<linux/b.h>", "<linux/a.h>"])
 
 
 @pytest.mark.parametrize(
@@ -280,21 +280,58 @@ def test_an_included_file_has_no_harmless_edit_that_a_rule_would_have_to_prove(t
     assert functional(tree, without) == "unknown"
 
 
+HEADERS = {
+    "second": "#ifndef LIMIT\n#define LIMIT 2\n#endif\nstatic inline int second(void)\n{\n\treturn level;\n}\n",
+    "third": "#define LIMIT 3\n",
+    "shared": "#define level 4\n",
+    "bringing": "#include <linux/shared.h>\n",
+}
+FIRST, SECOND = "<linux/first.h>", "<linux/second.h>"
+
+
 @pytest.mark.parametrize(
     ("first", "depend"),
     [
         ("", False),
+        ("#define OTHER 1\n#ifdef OTHER\n#define OTHER_TOO\n#endif\n", False),
+        ("#include <asm/abox.h>\n", False),
         ("#pragma pack(1)\n", True),
+        ('_Pragma("pack(1)")\n', True),
         ("%:define LIMIT 1\n", True),
+        ("#define level 4\n", True),
         ("#ifdef CONFIG_X\n#include <linux/third.h>\n#endif\n", True),
         ('#define THIRD "third.h"\n#include THIRD\n', True),
-        ("#ifdef CONFIG_X\n#include <asm/page.h>\n#endif\n", True),
+        ("#include_next <linux/third.h>\n", True),
+        ("#include <asm/limit.h>\n", True),
+        ("#ifdef CONFIG_X\n#include <asm/nowhere.h>\n#endif\n", True),
     ],
 )
 def test_an_order_of_common_headers(grow: Grow, first: str, depend: bool) -> None:
-    headers = {"first": first, "second": "#ifndef LIMIT\n#define LIMIT 2\n#endif\n", "third": "#define LIMIT 3\n"}
-    source = grow({f"include/linux/{name}.h": f"#ifndef _{name}\n#define _{name}\n{text}#endif\n" for name, text in headers.items()})
-    assert Surroundings(source, "mm/user.c").depend_on_order(["<linux/first.h>", "<linux/second.h>"]) is depend
+    source = grow(_guarded({**HEADERS, "first": first}))
+    assert Surroundings(source, "mm/user.c").depend_on_order([], [FIRST, SECOND], [SECOND, FIRST]) is depend
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "before", "depend"),
+    [
+        ("#include <linux/shared.h>\n", "int level;\n", [], True),
+        ("#include <linux/shared.h>\n", "int level;\n", ["<linux/shared.h>"], False),
+        ("#include <linux/shared.h>\n", "int level;\n", ["<linux/bringing.h>"], False),
+        ("#include <linux/shared.h>\n", "#include <linux/shared.h>\nint level;\n", [], False),
+        ("#include <linux/shared.h>\n", "#ifdef X\n#include <linux/shared.h>\n#endif\nint level;\n", [], True),
+        ("#include <linux/shared.h>\n#undef level\n", "#include <linux/shared.h>\nint level;\n", [], True),
+        ("#include <linux/shared.h>\n", "#include <linux/shared.h>\n#undef level\n", [], True),
+    ],
+)
+def test_headers_that_bring_in_the_same_one(grow: Grow, first: str, second: str, before: list[str], depend: bool) -> None:
+    source = grow(_guarded({**HEADERS, "first": first, "second": second}))
+    assert Surroundings(source, "mm/user.c").depend_on_order(before, [FIRST, SECOND], [SECOND, FIRST]) is depend
+
+
+def _guarded(headers: dict[str, str]) -> dict[str, str]:
+    files = {f"include/linux/{name}": text for name, text in headers.items()}
+    files |= {"arch/x86/include/asm/abox": "#define BOX\n", "include/asm-generic/limit": "#define LIMIT 5\n"}
+    return {f"{path}.h": f"#ifndef _{path[-4:]}_H\n#define _{path[-4:]}_H\n{text}#endif\n" for path, text in files.items()}
 
 
 @pytest.mark.parametrize("indexed", [False, True])
