@@ -21,6 +21,16 @@ _INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|include_next|import
 _SPLICE, _DIGRAPH = lazy_re.compile(rb"\\[ \t]*+\r?\n"), lazy_re.compile(rb"(?m)^[ \t]*+%:")
 _BLANKS = bytes.maketrans(b"\f\v", b"  ")
 _COMMON = lazy_re.compile(r"include/|arch/[^/]+/include/|tools/")
+# where the names are defined that all of the kernel logs and annotates with; the last ones are for user space only (Linux 6.12)
+HOMES = lazy_re.compile(
+    r"include/linux/(?:compiler\w*|printk|dev_printk|module|moduleparam|net|netdevice|pci|hid|phy|acpi|libata|array_size|wordpart|err|types"
+    r"|kernel|byteorder/generic|build_bug|bug|mmdebug|lockdep|rcupdate|stringify)\.h|include/uapi/linux/types\.h|include/net/net_debug\.h"
+    r"|include/net/cfg80211\.h|include/rdma/ib_verbs\.h|include/drm/drm_print\.h|include/media/v4l2-(?:common|device)\.h"
+    r"|include/net/bluetooth/bluetooth\.h|include/scsi/scsi_device\.h|include/asm-generic/bug\.h|arch/[^/]+/include/asm/bug\.h"
+    r"|fs/btrfs/messages\.h|drivers/net/ethernet/mellanox/mlx5/core/mlx5_core\.h"
+    r"|include/uapi/asm-generic/errno(?:-base)?\.h|include/linux/errno\.h|arch/[^/]+/include/uapi/asm/errno\.h"
+    r"|include/linux/raid/pq\.h|include/acpi/platform/aclinux\.h|arch/um/include/shared/user\.h"
+)
 _DEFINED = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
 _PIECE = lazy_re.compile(rb"([^;{}()#:=]*+)([;{}()#:=]|\Z)")
 _CALLED = lazy_re.compile(rb"(?<!\w)([A-Za-z_]\w*+)\s*+\Z")
@@ -35,6 +45,11 @@ class OwnHeaders(msgspec.Struct, frozen=True):
     included: frozenset[str]  # the base names of everything that the file and these headers include
     complete: bool  # False if there are too many to read, or if one is not known
     given: frozenset[bytes] = frozenset()  # the names that makefiles define
+
+    @property
+    def names(self) -> frozenset[bytes]:
+        """The names that these and the makefiles define or undefine, but for those of the kernel where it defines them itself."""
+        return self.given.union(*(defined(text) for path, text in self.texts.items() if not HOMES.fullmatch(path)))
 
 
 def plain(data: bytes) -> bytes:

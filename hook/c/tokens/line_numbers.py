@@ -10,44 +10,61 @@ from hook.c.blanking import without_literals
 
 _SPLICE = lazy_re.compile(rb"\\[ \t]*+\r?\n")
 _MACRO = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)([^\n]*+)")
-_CALL = lazy_re.compile(rb"([A-Za-z_]\w*+)[ \t]*+\(|[()]")
+_MARK = lazy_re.compile(rb"([A-Za-z_]\w*+)[ \t]*+\(|[(),]")
+_NAME = lazy_re.compile(rb"\w+")
+_NEAR = 100  # bytes on either side of a name
 LINE = b"__LINE__"
 
 
-def line_macros(texts: Iterable[bytes], only_logs: Callable[[bytes], bool]) -> frozenset[bytes]:
+def line_macros(texts: Iterable[bytes], only_logs: Callable[[bytes, int], bool]) -> frozenset[bytes]:
     """`__LINE__` and the macros of `texts` through which it is used; none where no text has it.
 
-    What a call of a function that `only_logs` is given is not used, unless something in that call could be more than a value.
+    What an argument of a call is for which `only_logs` holds is not used, unless something in that call could be more than a value.
     """
     texts = list(texts)
     if not any(LINE in text for text in texts):
         return frozenset()
     bodies = [(macro[1], macro[2]) for text in texts for macro in _MACRO.finditer(_SPLICE.sub(b" ", without_literals(text)))]
     names = {LINE}
-    while more := {name for name, body in bodies if name not in names and _uses(body, names, only_logs)}:
+    while more := {name for name, body in bodies if name not in names and uses(body, names, only_logs)}:
         names |= more
     return frozenset(names)
 
 
-def lines_with(text: bytes, names: frozenset[bytes], only_logs: Callable[[bytes], bool]) -> list[int]:
+def lines_with(text: bytes, names: frozenset[bytes], only_logs: Callable[[bytes, int], bool]) -> list[int]:
     """The lines of a text on which one of `names` is used for more than a message."""
     bare = without_literals(text)
-    return [bare.count(b"\n", 0, at) for at in _uses(bare, names, only_logs)]
+    return [bare.count(b"\n", 0, at) for at in uses(bare, names, only_logs)]
 
 
-def _uses(text: bytes, names: Iterable[bytes], only_logs: Callable[[bytes], bool]) -> list[int]:
+def uses(text: bytes, names: Iterable[bytes], only_logs: Callable[[bytes, int], bool]) -> list[int]:
+    """Where one of `names` is used for more than a message in a text without literals."""
     places = [found.start() for found in re.finditer(rb"\b(?:" + b"|".join(sorted(names)) + rb")\b", text)]
     return [at for at in places if not _is_logged(text, at, only_logs)]
 
 
-def _is_logged(text: bytes, at: int, only_logs: Callable[[bytes], bool]) -> bool:
-    """Whether a place is in the arguments of a call that only logs, and not in those of another call or a statement inside it."""
+def _is_logged(text: bytes, at: int, only_logs: Callable[[bytes, int], bool]) -> bool:
+    """Whether a place is an argument of a call that only logs, whole and by itself."""
+    if not _is_argument(text, at):
+        return False
     begin = max(text.rfind(mark, 0, at) for mark in (b";", b"{", b"}")) + 1
-    open_calls: list[bytes] = []
-    for mark in _CALL.finditer(text, begin, at):
-        if mark[0] != b")":
-            open_calls.append(mark[1] or b"")
+    open_calls: list[tuple[bytes, int]] = []  # of each open parenthesis, the name before it and the commas behind it
+    for mark in _MARK.finditer(text, begin, at):
+        if mark[0] == b",":
+            open_calls[-1:] = [(name, commas + 1) for name, commas in open_calls[-1:]]
+        elif mark[0] != b")":
+            open_calls.append((mark[1] or b"", 0))
         elif open_calls:
             open_calls.pop()
-    calls = [name for name in open_calls if name]
-    return bool(calls) and only_logs(calls[-1])
+    calls = [call for call in open_calls if call[0]]
+    return bool(calls) and only_logs(*calls[-1])
+
+
+def _is_argument(text: bytes, at: int) -> bool:
+    """Whether a name stands between commas or the parentheses of a call, perhaps in parentheses of its own."""
+    name = _NAME.match(text, at)
+    end = name.end() if name else at
+    before, behind = text[max(0, at - _NEAR) : at].rstrip(), text[end : end + _NEAR].lstrip()
+    while before.endswith(b"(") and behind.startswith(b")") and not _NAME.match(before[:-1].rstrip()[-1:]):
+        before, behind = before[:-1].rstrip(), behind[1:].lstrip()
+    return before.endswith((b",", b"(")) and behind.startswith((b",", b")"))

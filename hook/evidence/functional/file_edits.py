@@ -23,7 +23,6 @@ if typing.TYPE_CHECKING:
 
 _CODE = "code changed"
 _LINE_NUMBERS = "a line number that is used as a value (__LINE__) moves"
-_WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
 _OWN_INCLUDE = lazy_re.compile(rb'#[ \t]*(?:include|import)[ \t]*"')
 _NAMED = 3  # functions, in one claim
 
@@ -81,18 +80,14 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     """
     if language not in ("c", "asm") or not (counters or line_numbers.LINE in new or _OWN_INCLUDE.search(new)):
         return ""
-    from hook.evidence.functional.logs import logging_calls
+    from hook.evidence.functional.logs import logged_lines
     from hook.kernel import own_headers
 
     own = own_headers.read(source, path, (old, new))
     texts = [own_headers.plain(old), own_headers.plain(new), *own.texts.values()]
-    defined = (
-        frozenset[bytes]().union(*map(own_headers.defined, texts)) if any(line_numbers.LINE in text for text in texts) else frozenset()
-    )
-
-    def only_logs(name: bytes) -> bool:
-        return name not in defined and (logging_calls.logger(name) is not None or _WARNING.match(name) is not None)
-
+    has_lines = any(line_numbers.LINE in text for text in texts)
+    defined = own.names.union(own_headers.defined(texts[0]), own_headers.defined(texts[1])) if has_lines else frozenset[bytes]()
+    only_logs = logged_lines.loggers(source, defined)
     names = line_numbers.line_macros(texts, only_logs)
     if names and line_numbers.lines_with(old, names, only_logs) != line_numbers.lines_with(new, names, only_logs):
         return _LINE_NUMBERS

@@ -29,16 +29,6 @@ _MOST_HEADERS = 400  # read to see what includes bring with them
 _MOST_FILES = 20  # looked into for the definition of a tracepoint
 _OTHER_PATHS = lazy_re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of headers, than the kernel's own
 _COMMON_HEADERS = lazy_re.compile(r"include/|arch/[^/]+/include/")
-# where the names on the lists of the harmless rules are defined; the last ones do it for programs in user space only (Linux 6.12)
-_HOMES = lazy_re.compile(
-    r"include/linux/(?:compiler\w*|printk|dev_printk|module|moduleparam|net|netdevice|pci|hid|phy|acpi|libata|array_size|wordpart|err|types"
-    r"|kernel|byteorder/generic|build_bug|bug|mmdebug|lockdep|rcupdate|stringify)\.h|include/uapi/linux/types\.h|include/net/net_debug\.h"
-    r"|include/net/cfg80211\.h|include/rdma/ib_verbs\.h|include/drm/drm_print\.h|include/media/v4l2-(?:common|device)\.h"
-    r"|include/net/bluetooth/bluetooth\.h|include/scsi/scsi_device\.h|include/asm-generic/bug\.h|arch/[^/]+/include/asm/bug\.h"
-    r"|fs/btrfs/messages\.h|drivers/net/ethernet/mellanox/mlx5/core/mlx5_core\.h"
-    r"|include/uapi/asm-generic/errno(?:-base)?\.h|include/linux/errno\.h|arch/[^/]+/include/uapi/asm/errno\.h"
-    r"|include/linux/raid/pq\.h|include/acpi/platform/aclinux\.h|arch/um/include/shared/user\.h"
-)
 _MOST_DEFINING = 24  # headers that define a name
 _MOST_INCLUDING = 12  # headers through which another one may be included
 _ALWAYS_INCLUDED = frozenset(("compiler-version.h", "compiler_types.h", "kconfig.h"))  # by the top makefile
@@ -79,7 +69,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
         """The names that own headers define or undefine, but for those that are the place to define them, and those of makefiles."""
-        return self.own.given.union(*(own_headers.defined(text) for path, text in self.own.texts.items() if not _HOMES.fullmatch(path)))
+        return self.own.names
 
     def is_redefined(self, names: Iterable[bytes]) -> bool:
         """Whether a name of the whole kernel may mean something else here.
@@ -96,7 +86,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
             headers = self._headers_defining(name)
             if headers is None:
                 return True
-            others = [path for path in headers if not _HOMES.fullmatch(path)]
+            others = [path for path in headers if not own_headers.HOMES.fullmatch(path)]
             for path, blob in zip(others, self.source.files(others), strict=True):
                 if (blob is None or blob.data is None or again.search(own_headers.plain(blob.data))) and self._is_included(path):
                     return True

@@ -1,0 +1,66 @@
+"""Logged lines: functions that do no more with a line number they are given than to log it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+
+from hook import lazy_re
+from hook.c.definitions import Definition, DefinitionKind, scan
+from hook.c.tokens import line_numbers, macro_uses
+from hook.evidence.functional.logs import logging_calls
+from hook.kernel import own_headers
+from hook.source.grep import holding
+from hook.source.tree import Source
+
+_WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
+_DEEPEST = 3  # functions that hand a line number on to each other
+_MOST_FILES = 6  # that define one of them
+OnlyLogs = Callable[[bytes, int], bool]  # of a name that is called, and the number of the argument
+
+
+def loggers(source: Source, own: frozenset[bytes], depth: int = 0) -> OnlyLogs:
+    """Whether what is called only logs what it is given: a logger of the kernel that `own`, the names of a file, are without, or a function
+    whose every definition in the tree does nothing with that parameter but to hand it on to such a one.
+    """
+
+    def only_logs(name: bytes, argument: int) -> bool:
+        if name not in own and (logging_calls.logger(name) is not None or _WARNING.match(name) is not None):
+            return True
+        return depth < _DEEPEST and _hands_on(source, name, argument, depth + 1)
+
+    return only_logs
+
+
+def _hands_on(source: Source, name: bytes, argument: int, depth: int) -> bool:
+    source.rests_on_all = True
+    paths = holding(source, f":{name.decode('ascii')}")
+    found = False
+    for path in paths if paths is not None and len(paths) <= _MOST_FILES else ():
+        blob = source.file(path)
+        if blob is None or blob.data is None:
+            return False
+        text = own_headers.plain(blob.data)
+        definitions = [definition for definition in scan(text).definitions if definition.name.encode("ascii") == name]
+        functions = [one for one in definitions if one.kind is not DefinitionKind.MACRO]
+        if not definitions and path.endswith((".c", ".h")):
+            continue  # of another file that holds the word
+        own = own_headers.read(source, path, (blob.data,))
+        home = own_headers.HOMES.fullmatch(path) is not None
+        asks = loggers(source, own.names if home else own.names.union(own_headers.defined(text)), depth)
+        for parameters, body in [*macro_uses.definitions(text, name), *map(functools.partial(_function, text), functions)]:
+            if not own.complete or parameters is None or argument >= len(parameters) or not parameters[argument]:
+                return False
+            if line_numbers.uses(body, {parameters[argument]}, asks):
+                return False
+        found = True
+    return found
+
+
+def _function(text: bytes, definition: Definition) -> tuple[tuple[bytes, ...] | None, bytes]:
+    """The parameters and the body of what is defined; no parameters where it is no function."""
+    begin, end = definition.body
+    if definition.kind is not DefinitionKind.FUNCTION or not end:
+        return None, b""
+    return tuple(re.findall(rb"(\w+)\s*(?:,|\)\s*\Z)", text[definition.offset : begin].rstrip())), text[begin:end]

@@ -1,0 +1,70 @@
+"""Functions that log the line they are given, and the nearest that do more with it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hook.c.tokens import line_numbers
+from hook.evidence.functional.logs import logged_lines
+from tests.conftest import Grow
+from tests.small_kernel import Kernel
+
+
+def test_a_function_that_only_logs_its_line(grow: Grow) -> None:
+    functions = {
+        "logs": '{\n\tif (file)\n\t\tpr_err("%s:%d\\n", file, (line));\n\tpanic("%d", line);\n}',
+        "hands_on": "{\n\tlogs(file, line);\n}",
+        "ignores": "{\n}",
+        "keeps": '{\n\tlast = line;\n\tpr_err("%d\\n", line);\n}',
+        "tests": '{\n\tif (line > 9)\n\t\tpr_err("%d\\n", line);\n}',
+        "reads": '{\n\tpr_err("%d\\n", names[line]);\n}',
+        "divides": '{\n\tpr_err("%d\\n", 8 / line);\n}',
+        "warns_if": "{\n\tWARN_ON(file == line);\n}",
+        "counts": '{\n\tpr_err("%d\\n", line++);\n}',
+        "gives": "{\n\tkeeps(file, line);\n}",
+        "calls": '{\n\tpr_err("%d\\n", count(line));\n}',
+        "calls_it": "{\n\tnowhere(file, line);\n}",
+    }
+    text = "".join(f"void {name}(const char *file, int line)\n{body}\n" for name, body in functions.items())
+    twice = "void twice(const char *file, int line)\n{\n}\n"
+    source = grow(
+        {
+            "mm/lines.c": text + twice,
+            "mm/other.c": twice.replace("{\n", "{\n\tlast = line;\n"),
+            "mm/macros.h": '#define macro(file, line) ({ pr_err("%d\\n", (line)); })\n#define table(line) names[line]\n',
+            "mm/own.c": '#define pr_err(fmt, x) keep(x)\nvoid own(const char *file, int line)\n{\n\tpr_err("%d\\n", line);\n}\n',
+        }
+    )
+    only_logs = logged_lines.loggers(source, frozenset())
+    names = (*functions, "twice", "macro", "table", "own", "nowhere")
+    assert {name for name in names if only_logs(name.encode(), 1)} == {"logs", "hands_on", "ignores", "macro"}
+    assert not only_logs(b"logs", 2)
+    assert not only_logs(b"logs", 0)  # a string that is tested
+
+
+@pytest.mark.parametrize(
+    ("use", "is_used"),
+    [
+        ('pr_err("%d", __LINE__);', False),
+        ('pr_err("%d", (__LINE__));', False),
+        ("take(1, __LINE__);", True),
+        ('pr_err("%d", last = __LINE__);', True),
+        ('pr_err("%d", names[__LINE__]);', True),
+        ('pr_err("%d", *(names + __LINE__));', True),
+        ('pr_err("%d", take(__LINE__));', True),
+        ("x = __LINE__;", True),
+    ],
+)
+def test_a_line_that_is_used_as_a_value(use: str, is_used: bool) -> None:
+    assert bool(line_numbers.uses(use.encode(), {b"__LINE__"}, lambda name, argument: name == b"pr_err")) is is_used
+
+
+@pytest.mark.parametrize(("kept", "answer"), [("", "no"), ("\tlast = line;\n", "unknown")])
+def test_lines_that_move_where_a_function_of_the_tree_logs_them(kernel: Kernel, kept: str, answer: str) -> None:
+    kernel.commit("mm/fail.c", f'void fail(const char *file, int line)\n{{\n{kept}\tpr_err("%s:%d\\n", file, line);\n}}\n')
+    user = "#define CHECK(x) ((x) ? (void)0 : fail(__FILE__, __LINE__))\nvoid f(int a)\n{\n\tCHECK(a);\n}\n"
+    kernel.commit("mm/user.c", user)
+    kernel.stage("mm/user.c", "/* more */\n" + user)
+    assert json.loads(kernel.triage("check", "--format", "json"))["Functional"] == answer
