@@ -62,9 +62,11 @@ def read(path: str, kept_in: pathlib.Path) -> Coverage:
     """What a coverage file says. One that cannot be used says why."""
     if (known := kept(path, kept_in)) is not None:
         return known
-    digest, found = known_by(path), _understood(path)
-    if not digest:
-        return found
+    digest, name = known_by(path), pathlib.Path(path).name
+    try:
+        found = _understood(path, name)
+    except OSError as wrong:
+        return Coverage(name, f"it cannot be read: {wrong.strerror}")  # another time it may be
     try:
         for old in kept_in.glob("coverage-*.txt"):
             own_files.remove(old)
@@ -74,10 +76,10 @@ def read(path: str, kept_in: pathlib.Path) -> Coverage:
     return found
 
 
-def _understood(path: str) -> Coverage:
+def _understood(path: str, name: str) -> Coverage:
+    """What a coverage file says. Raises OSError."""
     from hook.coverage import coverage_formats
 
-    name = pathlib.Path(path).name
     try:
         with _opened(path) as file:
             if (size := os.fstat(file.fileno()).st_size) > _LARGE_BYTES:
@@ -87,8 +89,8 @@ def _understood(path: str) -> Coverage:
             return coverage_formats.read(name, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file)
     except NoCoverage as wrong:
         return Coverage(name, str(wrong))
-    except (OSError, EOFError, zlib.error) as wrong:
-        return Coverage(name, f"it cannot be read: {getattr(wrong, 'strerror', '') or wrong}")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as wrong:
+        return Coverage(name, f"it cannot be unpacked: {wrong}")
 
 
 def _place(digest: str, kept_in: pathlib.Path) -> pathlib.Path:

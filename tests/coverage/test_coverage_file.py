@@ -55,7 +55,7 @@ def test_a_packed_one_is_read_too_unless_it_is_cut_off(place: pathlib.Path) -> N
     assert read(place).rows == rows
     for damaged in (packed[:-9], packed[:40], packed[:30] + b"\0" * 20 + packed[50:]):
         (place / "cover.jsonl").write_bytes(damaged)
-        assert read(place).rows == b"\n" and read(place).why_not.startswith("it cannot be read")
+        assert read(place).rows == b"\n" and read(place).why_not.startswith("it cannot be unpacked")
 
 
 def test_what_is_no_plain_file_is_not_read(place: pathlib.Path) -> None:
@@ -63,4 +63,4 @@ def test_what_is_no_plain_file_is_not_read(place: pathlib.Path) -> None:
     for name, why in (("pipe", "no plain file"), ("kept", "no plain file"), ("nothing", "No such file")):
         found = coverage_file.read(str(place / name), place / "kept")
         assert why in found.why_not and found.rows == b"\n"
-    assert list((place / "kept").iterdir()) == []
+    assert list((place / "kept").iterdir()) == []  # another time they may be there

@@ -79,7 +79,7 @@ def _claim(name: str, seen: Observation, coverage: Coverage) -> str:
 
 def _assumed(measurement: Measurement) -> Iterable[str]:
     coverage = measurement.coverage
-    yield f"the kernel of {coverage.name} has what leads to the change: which options and devices that is was not looked for"
+    yield f"which options and devices lead there is not known: the kernel of {coverage.name} has them"
     if not coverage.measured.counts_programs:
         yield f"what {coverage.name} counts did not run at boot alone"
 
