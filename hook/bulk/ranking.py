@@ -66,6 +66,6 @@ def _rank(row: Mapping[str, Any]) -> int:
     kind = rows.kind(row)
     if kind == "worth fuzzing":
         return 0
-    if kind == "not proved":
+    if kind == "open":
         return 1 if row["Functional"] == "yes" else 2
     return {"failed": 3, "not worth fuzzing": 4, "nothing to judge": 5}[kind]

@@ -42,8 +42,9 @@ _OWN = {
     "Seconds": float,  # for judging
     "Open": verdict.TEXT,  # what is not proved, and the open questions
 }
-# the kinds of rows, in the words of the progress line
-KINDS = ("worth fuzzing", "not proved", "not worth fuzzing", "nothing to judge", "failed")
+# the kinds of rows, in the words of the progress line; the answers are always counted, all three
+ANSWERS = ("worth fuzzing", "open", "not worth fuzzing")
+KINDS = (*ANSWERS, "nothing to judge", "failed")
 _EMPTY: dict[Any, Any] = {verdict.TEXT: "", verdict.NAMES: [], verdict.FLAG: False, int: 0, float: 0.0}
 _OF_VERDICT = {field.name: field.form for field in verdict.FIELDS.values()}
 
@@ -109,7 +110,7 @@ def kind(row: Mapping[str, Any]) -> str:
     if "WorthFuzzing" not in row or row["WorthFuzzing"] is None:
         return "failed" if row["Failed"] else "nothing to judge"
     if row["DecidedBy"] == "default":
-        return "not proved"
+        return "open"
     return "worth fuzzing" if row["WorthFuzzing"] else "not worth fuzzing"
 
 

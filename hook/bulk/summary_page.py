@@ -17,7 +17,7 @@ _MOST_GROUPS = 40  # subsystems and classes that are drawn
 _MOST_COUNTED = 30
 _MOST_QUEUED = 500
 # the name of a kind's colour in the style sheet
-_COLOURS = {"worth fuzzing": "yes", "not proved": "open", "not worth fuzzing": "no", "nothing to judge": "none", "failed": "none"}
+_COLOURS = {"worth fuzzing": "yes", "open": "open", "not worth fuzzing": "no", "nothing to judge": "none", "failed": "none"}
 
 
 class ShareBar(msgspec.Struct, frozen=True):

@@ -42,7 +42,7 @@ class BulkProgress:
         """What there is now, and what this run has done of it."""
         took = time.monotonic() - self._started
         judged = f" ({self._done} judged in {took:.1f} s, {self._rate()})" if self._done else ""
-        return f"{sum(self._kinds.values())} rows: {self._shares() or 'none'}{judged}"
+        return f"{sum(self._kinds.values())} rows: {self._shares()}{judged}"
 
     def _rate(self) -> str:
         return f"{self._done / max(time.monotonic() - self._started, 0.001):.1f} a second"
@@ -52,4 +52,4 @@ class BulkProgress:
         return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.0f} min"
 
     def _shares(self) -> str:
-        return ", ".join(f"{self._kinds[kind]} {kind}" for kind in rows.KINDS if self._kinds.get(kind))
+        return ", ".join(f"{self._kinds.get(kind, 0)} {kind}" for kind in rows.KINDS if kind in rows.ANSWERS or self._kinds.get(kind))

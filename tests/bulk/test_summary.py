@@ -15,12 +15,12 @@ from tests.small_kernel import Kernel
 NOTHING = {"WorthFuzzing": None, "DecidedBy": None, "Functional": None, "Reachable": None}
 
 
-def row(name: str, says: str = "not proved", **given: Any) -> dict[str, Any]:
+def row(name: str, says: str = "open", **given: Any) -> dict[str, Any]:
     """A row of an input called `name`; `says` is one of rows.KINDS."""
     made = rows.of_input(BulkInput(name, "x", commit=name), 0)
     worth = {
         "worth fuzzing": ("yes", "yes", "evidence"),
-        "not proved": ("yes", "unknown", "default"),
+        "open": ("yes", "unknown", "default"),
         "not worth fuzzing": ("no", "yes", "evidence"),
     }
     lists = {"FocusSymbols": [], "EnableConfigs": [], "ChangeClasses": ["code"]}
@@ -41,8 +41,8 @@ def test_each_kind_is_counted_by_subsystem_and_class() -> None:
     ):
         summary.add(found, one)
     said = found.document()
-    assert said["Kinds"] == {"failed": 2, "not proved": 1, "worth fuzzing": 1}
-    assert said["Subsystems"] == {"none": {"failed": 2}, "drivers/net": {"not proved": 1}, "mm": {"worth fuzzing": 1}}
+    assert said["Kinds"] == {"failed": 2, "open": 1, "worth fuzzing": 1}
+    assert said["Subsystems"] == {"none": {"failed": 2}, "drivers/net": {"open": 1}, "mm": {"worth fuzzing": 1}}
     assert said["NoVerdict"] == {"the patch does not apply to ID: FILE, looks different there": 2}
     assert list(said["EnableConfigs"].items()) == [("TUN", 2), ("NET", 1)]
     assert [one["Id"] for one in said["Slowest"]][:2] == ["a", "b"]
@@ -53,7 +53,7 @@ def test_a_reason_is_counted_without_the_names_in_it() -> None:
 
 
 def test_the_queue_begins_with_what_is_proved_and_ends_with_what_is_harmless() -> None:
-    kinds = {"c": "not worth fuzzing", "f": "failed", "e": "nothing to judge", "p": "worth fuzzing", "o": "not proved"}
+    kinds = {"c": "not worth fuzzing", "f": "failed", "e": "nothing to judge", "p": "worth fuzzing", "o": "open"}
     found = ranking.queue([*(row(name, says) for name, says in kinds.items()), row("u", Functional="unknown")])
     assert "".join(one.id for one in found) == "poufce"
 

@@ -23,7 +23,7 @@ def test_a_range_on_this_machine_alone(kernel: Kernel, tmp_path: pathlib.Path) -
     done = subprocess.run(command, cwd=kernel.path, env=kernel.env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("patch-triage: dashboard: http://127.0.0.1:") and done.stderr.count("\n") == 1
-    assert done.stdout.startswith(f"{out}: 6 rows: 3 not proved, 3 not worth fuzzing (6 judged in ")
+    assert done.stdout.startswith(f"{out}: 6 rows: 0 worth fuzzing, 3 open, 3 not worth fuzzing (6 judged in ")
     for row in rows(out):
         assert check(kernel, row["Id"]).items() <= row.items()
         assert (row["Paths"], row["FileCount"], row["Author"], row["Failed"]) == (["mm/pool.c"], 1, "Jo Hacker <jo@example.org>", False)
@@ -52,9 +52,9 @@ def test_what_is_there_is_not_judged_again_and_what_came_since_is(kernel: Kernel
     kernel.triage(*command)
     before = {name.name: name.read_bytes() for name in (out / "json").iterdir()}
     assert "--resume goes on with it" in kernel.triage_both(*command, ok=3)[1]
-    assert kernel.triage(*command, "--resume") == f"{out}: 3 rows: 2 not proved, 1 not worth fuzzing\n"
+    assert kernel.triage(*command, "--resume") == f"{out}: 3 rows: 0 worth fuzzing, 2 open, 1 not worth fuzzing\n"
     kernel.commit("mm/pool.c", kernel.read("mm/pool.c") + "/* new */\n")
-    assert kernel.triage(*command, "--resume").startswith(f"{out}: 4 rows: 2 not proved, 2 not worth fuzzing (1 judged in ")
+    assert kernel.triage(*command, "--resume").startswith(f"{out}: 4 rows: 0 worth fuzzing, 2 open, 2 not worth fuzzing (1 judged in ")
     after = {name.name: name.read_bytes() for name in (out / "json").iterdir()}
     assert before.items() <= after.items() and len(after) == len(before) + 1
 
