@@ -5,7 +5,7 @@ An option is switched on by its prompt, by an option that selects it, or by a de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -68,7 +68,7 @@ class BackwardSearch:
             case Symbol(name):
                 return self.on(name, level, needed_by)
             case SharedCondition(name):
-                return self._remembered(name, level, needed_by)
+                return self._remembered(name, level, lambda: self.to_hold(self._options.common(name), level, needed_by))
             case Constant():
                 return {} if condition == YES or (condition == MODULE and level < 2) else None
         if self._values.evaluate(condition) >= level:
@@ -122,19 +122,15 @@ class BackwardSearch:
         if name in self._running or len(self._running) > _DEEPEST:
             self._cut += 1
             return None
-        key = (name, level)
-        if key in self._memo:
-            plan = self._memo[key]
-            return None if plan is None else dict(plan)
-        before = self._cut
-        self._running.append(name)
-        try:
-            plan = self._cheapest_on(option, level, needed_by)
-        finally:
-            self._running.pop()
-        if plan is not None or before == self._cut:
-            self._memo[key] = plan
-        return None if plan is None else dict(plan)
+
+        def search() -> Plan | None:
+            self._running.append(name)
+            try:
+                return self._cheapest_on(option, level, needed_by)
+            finally:
+                self._running.pop()
+
+        return self._remembered(name, level, search)
 
     def _cheapest_on(self, option: Option, level: int, needed_by: str) -> Plan | None:
         name = option.name
@@ -255,15 +251,16 @@ class BackwardSearch:
         higher, lower = (first, second) if kind == ">" else (second, first)
         return _joined(self.on(higher, 2, needed_by), self.off(lower, needed_by))
 
-    def _remembered(self, name: str, level: int, needed_by: str) -> Plan | None:
+    def _remembered(self, name: str, level: int, search: Callable[[], Plan | None]) -> Plan | None:
+        """The plan for an option or a shared condition, searched once; one that a cycle has cut is searched again."""
         key = (name, level)
-        if key in self._memo:
-            plan = self._memo[key]
-            return None if plan is None else dict(plan)
-        before = self._cut
-        plan = self.to_hold(self._options.common(name), level, needed_by)
-        if plan is not None or before == self._cut:
+        if key not in self._memo:
+            before = self._cut
+            plan = search()
+            if plan is None and before != self._cut:
+                return None
             self._memo[key] = plan
+        plan = self._memo[key]
         return None if plan is None else dict(plan)
 
     def _all(self, plans: Iterable[Plan | None]) -> Plan | None:

@@ -152,16 +152,31 @@ def atom(token: str) -> Symbol | Constant:
 
 def all_of(conditions: Iterable[Condition]) -> Condition:
     """The conjunction of `conditions`, with what is redundant left out."""
+    return _joined(conditions, Conjunction, Disjunction, YES, NO)
+
+
+def any_of(conditions: Iterable[Condition]) -> Condition:
+    """The disjunction of `conditions`, with what is redundant left out."""
+    return _joined(conditions, Disjunction, Conjunction, NO, YES)
+
+
+def _joined(
+    conditions: Iterable[Condition],
+    kind: type[Conjunction | Disjunction],
+    inner_kind: type[Conjunction | Disjunction],
+    neutral: Constant,
+    absorbing: Constant,
+) -> Condition:
     distinct: dict[Condition, None] = {}
     for condition in conditions:
-        if isinstance(condition, Constant) and condition.value in ("y", "n"):
-            if condition.value == "n":
-                return NO
+        if condition == absorbing:
+            return absorbing
+        if condition == neutral:
             continue
-        for part in condition.parts if isinstance(condition, Conjunction) else (condition,):
-            if part not in distinct and not (isinstance(part, Disjunction) and any(choice in distinct for choice in part.parts)):
+        for part in condition.parts if isinstance(condition, kind) else (condition,):
+            if part not in distinct and not (isinstance(part, inner_kind) and any(operand in distinct for operand in part.parts)):
                 distinct[part] = None
-    return YES if not distinct else next(iter(distinct)) if len(distinct) == 1 else Conjunction(tuple(distinct))
+    return neutral if not distinct else next(iter(distinct)) if len(distinct) == 1 else kind(tuple(distinct))
 
 
 def both(first: Condition, second: Condition) -> Condition:
@@ -169,20 +184,6 @@ def both(first: Condition, second: Condition) -> Condition:
     if first in (YES, second):
         return second
     return first if second == YES else all_of((first, second))
-
-
-def any_of(conditions: Iterable[Condition]) -> Condition:
-    """The disjunction of `conditions`, with what is redundant left out."""
-    distinct: dict[Condition, None] = {}
-    for condition in conditions:
-        if isinstance(condition, Constant) and condition.value in ("y", "n"):
-            if condition.value == "y":
-                return YES
-            continue
-        for part in condition.parts if isinstance(condition, Disjunction) else (condition,):
-            if part not in distinct and not (isinstance(part, Conjunction) and any(needed in distinct for needed in part.parts)):
-                distinct[part] = None
-    return NO if not distinct else next(iter(distinct)) if len(distinct) == 1 else Disjunction(tuple(distinct))
 
 
 def negated(condition: Condition) -> Condition:
