@@ -144,7 +144,7 @@ def without_logs(text: str, called: frozenset[str], own: frozenset[bytes]) -> st
     All versions of a file have to be given the same names that are `called`. The names that the file or its headers define (`own`) are left
     as they are, and so is what is called for its value.
     """
-    lines = []
+    lines = ["int zq_text(int, ...);\n"]
     for name in sorted({*called, *_METADATA}):
         found = logging_calls.logger(name.encode())
         if name.encode() in own or re.search(rf"(?m)^[ \t]*#[ \t]*(?:define|undef)[ \t]+{name}\b", text):
@@ -154,6 +154,9 @@ def without_logs(text: str, called: frozenset[str], own: frozenset[bytes]) -> st
         elif found and found.format >= 0 and not found.only_text:
             before = "".join(f"a{at}, " for at in range(found.format))
             body = f"({before}f, ...) ((void)({before}0, ##__VA_ARGS__))"
+        elif found and found.only_text:  # what it does beside that is kept, and its value
+            before = "".join(f"a{at}, " for at in range(found.format))
+            body = f"({before}f, ...) zq_text(0, {before}##__VA_ARGS__)"
         elif logging_calls.is_trace_call(name.encode()):
             body = "(...) ((void)(0, ##__VA_ARGS__))"
         else:

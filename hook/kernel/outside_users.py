@@ -105,22 +105,29 @@ def _adding(source: Source, place: str, path: str) -> list[str]:
 def readers_of_text(source: Source, path: str) -> list[str]:
     """The files that may read a file of code as text, with its comments: makefiles that name it (sed, awk, perl), and files that embed it.
 
-    These are the makefiles of its own directory; for a header in include/ or arch/*/include/, all makefiles. In a large tree without an
-    index, or far from it, embedding files are searched in the directory of the file alone.
+    These are the makefiles of its own directory; for a header, all makefiles. In a large tree without an index, or far from it, that is so
+    of a header in include/ or arch/*/include/ alone, and embedding files are searched in the directory of the file.
     """
     directory, _, name = path.rpartition("/")
     files = [f"{directory}/{makefile}" for makefile in ("Makefile", "Kbuild") if source.oid(f"{directory}/{makefile}")]
-    if re.match(r"include/|arch/[^/]+/include/", path):
-        files_with_name = _holding(source, "", name.rpartition(".")[0])
+    files_with_name = _holding(source, "", name.rpartition(".")[0]) if name.endswith(".h") else None
+    if files_with_name is not None or (name.endswith(".h") and re.match(r"include/|arch/[^/]+/include/", path)):
         files = (
             _makefiles_with(source, [re.sub(r"[^\w-]", ".", name)])
             if files_with_name is None
             else [file for file in files_with_name if _MAKEFILE.match(file.rpartition("/")[2])]
         )
     spelled = re.escape(name.encode("utf-8", "surrogateescape"))
-    header_name = re.compile(rb"(?<![\w.-])" + spelled + rb"(?![\w-])")
-    blobs = zip(files, source.files(files), strict=True)
-    users = [user for user, blob in blobs if blob is None or blob.data is None or header_name.search(_COMMENT_LINE.sub(b"", blob.data))]
+    is_common = re.match(r"include/|arch/[^/]+/include/", path) is not None
+    last = re.escape(directory.rpartition("/")[2].encode("utf-8", "surrogateescape"))
+    beside, elsewhere = (
+        re.compile(above + rb"(?<![\w.-])" + spelled + rb"(?![\w-])") for above in (b"", b"" if is_common else last + b"/")
+    )
+    users = []
+    for user, blob in zip(files, source.files(files), strict=True):
+        named = beside if user.rpartition("/")[0] == directory else elsewhere
+        if blob is None or blob.data is None or named.search(_COMMENT_LINE.sub(b"", blob.data)):
+            users.append(user)
     embedding_files = [file for file in _embedding(source, path) if file != path]
     embeds = re.compile(rb"\b(?:" + b"|".join(_EMBEDS) + rb")\b[^\n]*(?<![\w.-])" + spelled + rb"(?![\w-])")
     blobs = zip(embedding_files, source.files(embedding_files), strict=True)

@@ -99,6 +99,15 @@ def test_what_reads_a_source_file_as_text(grow: Grow, user: str, text: str, read
     assert readers_of_text(source, "box/names.c") == ([user] if reads else [])
 
 
+def test_a_makefile_of_another_directory_may_read_a_header(grow: Grow) -> None:
+    rule = "$(obj)/table.c: $(src)/../common/table.h\n\tsed -n 's/x/y/p' $< > $@\n"
+    files = {"fs/common/table.h": "#define A 1 /* one */\n", "fs/common/other.h": "#define B 1\n", "fs/table.h": "#define C 1\n"}
+    source = grow({**files, "fs/client/Makefile": rule})
+    assert readers_of_text(source, "fs/table.h") == []
+    assert readers_of_text(source, "fs/common/table.h") == ["fs/client/Makefile"]
+    assert readers_of_text(source, "fs/common/other.h") == []
+
+
 def test_prose_that_a_recipe_reads_in_a_large_tree_without_an_index(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
     rule = "$(obj)/table.h: $(srctree)/Documentation/box/table.rst\n\tsed -n 's/x/y/p' $< > $@\n"
     assembly = '\t.incbin "Documentation/box/data.txt"\n'

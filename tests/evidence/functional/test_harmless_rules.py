@@ -231,6 +231,9 @@ def test_declarations_of_locals_in_another_order() -> None:
     ):
         not_harmless(f"-{lines(pte, other, page)}", f"+{lines(other, pte, page)}")
     not_harmless(f"-struct {{ {flag}; {pte}; }} one;", f"+struct {{ {pte}; {flag}; }} one;")
+    not_harmless(f"-RECORD(n) {{ {flag}; {pte}; }} one;", f"+RECORD(n) {{ {pte}; {flag}; }} one;")
+    record = "\n".join(("far(box) {", "\tu8 first;", "\tu32 second;", "};"))
+    assert proved(record, record.replace("u8 first", "u32 second").replace("\tu32 second;\n}", "\tu8 first;\n}")) == ""
     not_harmless(f"-{flag};\n\tenter(b);\n\t{pte};", f"+{pte};\n\tenter(b);\n\t{flag};")
     not_harmless(f"-{flag};\n#ifdef X\n\t{pte};\n#endif", f"+#ifdef X\n\t{pte};\n#endif\n\t{flag};")
     not_harmless(f"-{flag};\n\tif (n) {{\n\t\t{pte};\n\t}}", f"+{pte};\n\tif (n) {{\n\t\t{flag};\n\t}}")

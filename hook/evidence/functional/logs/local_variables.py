@@ -22,6 +22,7 @@ _QUALIFIERS = frozenset(b"const register __user __rcu __iomem __percpu __force _
 _KEYWORD_TYPES = frozenset(b"unsigned signed int long short char void".split())
 _DECLARING = frozenset(b"float double bool static const inline extern volatile register typedef".split())
 _CONSTANTS = frozenset((b"NULL", b"true", b"false"))
+_BEFORE_A_BLOCK = frozenset(b"if else for while switch do".split())
 _WORDS_OF_TYPES = TAGS | _CONSTANTS | {b"void", b"const"}
 _MOST_ASSIGNED = 8  # places where one local is set, the nearest ones, that are looked at
 _BEFORE_A_USE = IN_STATEMENTS - _KEYWORD_TYPES - TAGS - _DECLARING
@@ -94,8 +95,9 @@ def of_function(tokens: Tokens) -> Locals:
 
 
 def reordered(old: Tokens, new: Tokens) -> frozenset[bytes]:
-    """The names in declarations that stand in another order in one version, where nothing else differs; none where anything does.
+    """The names in declarations that stand in another order in one version, with that of the function, where nothing else differs.
 
+    None where anything does.
     Only declarations of numbers and of structures, or of pointers to these, without an initialiser or with a constant one.
     """
     if old == new or sorted(old) != sorted(new):
@@ -113,18 +115,24 @@ def reordered(old: Tokens, new: Tokens) -> frozenset[bytes]:
     declared = [_declared(declaration[words:]) for declaration, words in zip(before, types, strict=True)]
     names = frozenset(name for names in declared for name in names)
     used = {token for declaration, words in zip(before, types, strict=True) for token in declaration[:words] if token not in _NUMBERS}
-    return names | used - _WORDS_OF_TYPES if all(declared) and names.isdisjoint(used) else frozenset()
+    return names | _called_so(old) | used - _WORDS_OF_TYPES if all(declared) and names.isdisjoint(used) else frozenset()
 
 
 def _is_in_block(tokens: Tokens, at: int) -> bool:
-    """Whether a place is in a block of statements, not among the members of a structure that is defined there."""
+    """Whether a place is in a block of statements, not among the members of a structure that is defined there, perhaps by a macro."""
     depth = 0
     for place in range(at - 1, -1, -1):
         depth += (tokens[place] == b"}") - (tokens[place] == b"{")
         if depth < 0:
             begin = next((before + 1 for before in range(place - 1, -1, -1) if tokens[before] in STATEMENT_ENDS), 0)
-            return place == tokens.index(b"{") or not (TAGS | {b"="}).intersection(tokens[begin:place])
+            return place == tokens.index(b"{") or place == begin or tokens[begin] in _BEFORE_A_BLOCK
     return False
+
+
+def _called_so(tokens: Tokens) -> frozenset[bytes]:
+    """The name before the first parenthesis: of a function, if it is no macro."""
+    at = tokens.index(b"(") if b"(" in tokens else 0
+    return frozenset(tokens[at - 1 : at])
 
 
 def _parts(tokens: Tokens, mark: bytes) -> list[Tokens]:

@@ -20,12 +20,16 @@ _MOST_FILES = 6  # that define one of them
 OnlyLogs = Callable[[bytes, int], bool]  # of a name that is called, and the number of the argument
 
 
-def loggers(source: Source, own: frozenset[bytes], depth: int = 0) -> OnlyLogs:
+def loggers(source: Source, own: frozenset[bytes], given: frozenset[bytes], depth: int = 0) -> OnlyLogs:
     """Whether what is called only logs what it is given: a logger of the kernel that `own`, the names of a file, are without, or a function
     whose every definition in the tree does nothing with that parameter but to hand it on to such a one.
+
+    A name that a makefile has `given` may mean anything.
     """
 
     def only_logs(name: bytes, argument: int) -> bool:
+        if name in given:
+            return False
         if name not in own and (logging_calls.logger(name) is not None or _WARNING.match(name) is not None):
             return True
         return depth < _DEEPEST and _hands_on(source, name, argument, depth + 1)
@@ -48,7 +52,7 @@ def _hands_on(source: Source, name: bytes, argument: int, depth: int) -> bool:
             continue  # of another file that holds the word
         own = own_headers.read(source, path, (blob.data,))
         home = own_headers.HOMES.fullmatch(path) is not None
-        asks = loggers(source, own.names if home else own.names.union(own_headers.defined(text)), depth)
+        asks = loggers(source, own.names if home else own.names.union(own_headers.defined(text)), own.given, depth)
         for parameters, body in [*macro_uses.definitions(text, name), *map(functools.partial(_function, text), functions)]:
             if not own.complete or parameters is None or argument >= len(parameters) or not parameters[argument]:
                 return False

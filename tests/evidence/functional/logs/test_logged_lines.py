@@ -17,6 +17,7 @@ def test_a_function_that_only_logs_its_line(grow: Grow) -> None:
         "logs": '{\n\tif (file)\n\t\tpr_err("%s:%d\\n", file, (line));\n\tpanic("%d", line);\n}',
         "hands_on": "{\n\tlogs(file, line);\n}",
         "ignores": "{\n}",
+        "given": "{\n}",
         "keeps": '{\n\tlast = line;\n\tpr_err("%d\\n", line);\n}',
         "tests": '{\n\tif (line > 9)\n\t\tpr_err("%d\\n", line);\n}',
         "reads": '{\n\tpr_err("%d\\n", names[line]);\n}',
@@ -37,7 +38,7 @@ def test_a_function_that_only_logs_its_line(grow: Grow) -> None:
             "mm/own.c": '#define pr_err(fmt, x) keep(x)\nvoid own(const char *file, int line)\n{\n\tpr_err("%d\\n", line);\n}\n',
         }
     )
-    only_logs = logged_lines.loggers(source, frozenset())
+    only_logs = logged_lines.loggers(source, frozenset(), frozenset({b"given"}))
     names = (*functions, "twice", "macro", "table", "own", "nowhere")
     assert {name for name in names if only_logs(name.encode(), 1)} == {"logs", "hands_on", "ignores", "macro"}
     assert not only_logs(b"logs", 2)
