@@ -75,4 +75,4 @@ browser: $(VENV)/.made
 	@$(BIN)/pytest -p no:xdist tests/browser/pages.py
 
 clean:
-	rm -rf $(VENV) .browser .docs .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .browser .docs .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

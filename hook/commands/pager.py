@@ -21,7 +21,7 @@ _DEFAULTS = {"LESS": "FRX", "LV": "-c"}
 @contextlib.contextmanager
 def paged(options: argparse.Namespace) -> Iterator[None]:
     """Send standard output through the person's pager, and wait until they have left it."""
-    command = chosen(options)
+    command = chosen(options) if _is_called_by_a_person() else ""
     if not command:
         yield
         return
@@ -40,6 +40,11 @@ def paged(options: argparse.Namespace) -> Iterator[None]:
     finally:
         os.dup2(terminal, 1)  # the pager comes to the end of its input
         _wait(pager)
+
+
+def _is_called_by_a_person() -> bool:
+    """Whether somebody can leave the pager: hook managers (pre-commit, lefthook) give a hook a terminal at which nobody sits."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not {"PRE_COMMIT", "GIT_INDEX_FILE"} & os.environ.keys()
 
 
 def chosen(options: argparse.Namespace) -> str:

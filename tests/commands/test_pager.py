@@ -13,18 +13,12 @@ from hook.commands import pager
 from tests.small_kernel import PROGRAM, Kernel
 
 
-def on_a_terminal(kernel: Kernel, *args: str, **env: str) -> tuple[int, str]:
+def on_a_terminal(kernel: Kernel, *args: str, typing: bool = True, **env: str) -> tuple[int, str]:
     """The exit code, and what the terminal shows."""
     master, slave = pty.openpty()
-    done = subprocess.run(
-        [str(PROGRAM), *args],
-        cwd=kernel.path,
-        env=kernel.env | {"TERM": "xterm"} | env,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        check=False,
-    )
+    stdin = slave if typing else subprocess.DEVNULL
+    environment = kernel.env | {"TERM": "xterm"} | env
+    done = subprocess.run([str(PROGRAM), *args], cwd=kernel.path, env=environment, stdin=stdin, stdout=slave, stderr=slave, check=False)
     os.close(slave)
     shown = b""
     try:
@@ -68,4 +62,7 @@ def test_what_a_terminal_shows_goes_through_the_pager_in_colour(kernel: Kernel) 
     assert code == 1 and shown.startswith("paged: \033[33mworth fuzzing (not proved")
     assert on_a_terminal(kernel, "check", "HEAD", GIT_PAGER="head -n 0")[1] == ""  # who leaves it early has seen enough
     assert "paged" not in kernel.triage("show", GIT_PAGER="sed 's/^/paged: /'")
+    # hook managers give a hook a terminal, at which nobody sits
+    assert "paged" not in on_a_terminal(kernel, "show", GIT_PAGER="sed 's/^/paged: /'", typing=False)[1]
+    assert "paged" not in on_a_terminal(kernel, "show", GIT_PAGER="sed 's/^/paged: /'", PRE_COMMIT="1")[1]
     assert on_a_terminal(kernel, "status", GIT_PAGER="sed 's/^/paged: /'")[1].startswith("0 records")
