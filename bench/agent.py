@@ -26,7 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from pytest_httpserver import HTTPServer
 
-from bench.speed import edit, git, milliseconds, timed
+from bench.speed import Cost, edit, git, milliseconds, timed
 from hook import trajectory, worker
 from hook.agent.token_count import estimate
 from hook.source.git import find
@@ -136,10 +136,10 @@ def commits(tree: pathlib.Path, rounds: int) -> None:
         for name, url in endpoints.items():
             env = {"PATCH_TRIAGE_AGENT_BASE_URL": url, "PATCH_TRIAGE_AGENT_MODEL": "m", "PATCH_TRIAGE_PUSH_WAIT_SECONDS": str(WAIT_SECONDS)}
             subprocess.run(["patch-triage", "agent", "enable"], cwd=tree, env=os.environ | env, stdout=subprocess.DEVNULL, check=True)
-            ours: list[float] = []
-            without: list[float] = []
+            ours: list[Cost] = []
+            without: list[Cost] = []
             for turn in range(rounds):
-                both: list[tuple[list[float], dict[str, str]]] = [(ours, env), (without, {})]
+                both: list[tuple[list[Cost], dict[str, str]]] = [(ours, env), (without, {})]
                 for times, more in both if turn % 2 else reversed(both):
                     number += 1
                     edit(tree, number)
@@ -154,7 +154,7 @@ def commits(tree: pathlib.Path, rounds: int) -> None:
                 git(tree, "-c", "core.hooksPath=/dev/null", "push", "-q", str(remote), "HEAD~1:refs/heads/work")
                 git(tree, "remote", "add", "there", str(remote))
                 git(tree, "fetch", "-q", "there")
-                took = timed(["git", "push", "-q", "there", "HEAD:refs/heads/work"], tree, **env)
+                took, _ = timed(["git", "push", "-q", "there", "HEAD:refs/heads/work"], tree, **env)
                 print(f"{'push, endpoint hanging':34} {took * 1000:8.0f} ms   push.wait_seconds is {WAIT_SECONDS:g}", flush=True)
                 end_worker(tree)
 
