@@ -17,6 +17,7 @@ from hook.kernel.texts import Texts
 _EXPORT = lazy_re.compile(
     r"(?:\b|_)EXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
 )
+_NAMES_AT_ONCE = 100  # in one question to the index
 _FEW_NAMES = 16
 _MOST_NAMES = 400  # exported functions that are searched
 _MOST_ROUNDS = 4  # of headers whose functions use each other
@@ -53,15 +54,28 @@ def exported(texts: Texts, obj: Object, members: Sequence[str], is_module: bool,
             names |= dict.fromkeys(name[0] or name[1] for name in _EXPORT.findall(text))
         if deep:
             not_static = texts.once(("not static", path), functools.partial(_names, texts, path))
-            names |= dict.fromkeys(name for name in not_static if not is_module or _is_weak_elsewhere(texts, name, path))
+            names |= dict.fromkeys(_weak_elsewhere(texts, not_static, path) if is_module else not_static)
     return [name for name in names if name not in ("init_module", "cleanup_module", "main") and not name.startswith("__packed")]
 
 
-def _is_weak_elsewhere(texts: Texts, name: str, path: str) -> bool:
-    """Whether another file defines a function as a weak one, which gives way to that of this file."""
-    weak = re.compile(rf"(?:\b__weak\b|\bweak\b)[^;{{}}]*\b{re.escape(name)}\s*\(|\b__weak\s+{re.escape(name)}\b")
-    others = [other for other in texts.defining(name) if other != path and other.endswith(".c")]
-    return any(weak.search(texts.get(other) or "") for other in others)
+def _weak_elsewhere(texts: Texts, names: Sequence[str], path: str) -> set[str]:
+    """The functions that another file defines as weak ones, which give way to those of this file.
+
+    The index is asked for many names at once, and only for files with the word: most of an object's functions are defined nowhere else.
+    """
+    weak: set[str] = set()
+    for first in range(0, len(names), _NAMES_AT_ONCE):
+        asked = names[first : first + _NAMES_AT_ONCE]
+        for other in texts.holding([["__weak", "weak"], [f":{name.lower()}" for name in asked]]) or ():
+            if other != path and other.endswith(".c"):
+                text = texts.get(other) or ""
+                weak.update(name for name in asked if name in text and _is_weak(text, name) and other in texts.defining(name))
+    return weak
+
+
+def _is_weak(text: str, name: str) -> bool:
+    pattern = rf"(?:\b__weak\b|\bweak\b)[^;{{}}]*\b{re.escape(name)}\s*\(|\b__weak\s+{re.escape(name)}\b"
+    return re.search(pattern, text) is not None
 
 
 def is_guessed(texts: Texts, members: Sequence[str], name: str) -> bool:
