@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import typing
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -113,6 +113,9 @@ class Index:
         self._lock = threading.RLock()
         self._coverages: dict[str, _Coverage] = {}
         self._unread: dict[str, Mapping[str, str]] = {}  # by revision
+        self._version = 0  # of the database, for which the following holds
+        self._states: dict[int, frozenset[int]] = {}  # the blobs in a state
+        self._changed_blobs: dict[str, dict[str, tuple[int, int, str]]] = {}  # of the files that a revision has changed
 
     def holding(self, revision: str, groups: Sequence[Collection[str]]) -> list[str]:
         """The paths of a revision (empty: the staged index) whose file may contain a word of each group: all of them, and some more.
@@ -125,8 +128,8 @@ class Index:
             defining = any(word.startswith(words.DEFINED) for group in groups for word in group)
             if defining:
                 plain = [[word.removeprefix(words.DEFINED) for word in group] for group in groups]
-                ids.update(self._in_state(self._matches("word", plain), UNDEFINED))
-            return self._paths(coverage, ids, defining)
+                ids.update(self._in_state(UNDEFINED).intersection(self._matches("word", plain)))
+            return self._paths(revision, coverage, ids, defining)
 
     def unread(self, revision: str) -> Mapping[str, str]:
         """The files of a revision that the index has not read, with their blobs: they are in every answer. Raises NoIndex."""
@@ -175,6 +178,7 @@ class Index:
             try:
                 self._database.execute("begin")
                 try:
+                    self._forget_older()
                     yield
                 finally:
                     self._database.execute("rollback")
@@ -208,19 +212,32 @@ class Index:
         query = " AND ".join("(" + " OR ".join(f'"{word}"' for word in group) + ")" for group in groups)
         return (row[0] for row in self._database.execute(f"select rowid from {table} where {table} match ?", (query,)))
 
-    def _in_state(self, ids: Iterable[int], state: int) -> list[int]:
-        state_ids = {row[0] for row in self._database.execute(_IN_STATE, (state,))}
-        return [blob_id for blob_id in ids if blob_id in state_ids] if state_ids else []
+    def _forget_older(self) -> None:
+        """Drop what was learnt of the database before another process has written into it."""
+        version = self._database.execute("pragma data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._states.clear()
+            self._changed_blobs.clear()
 
-    def _paths(self, coverage: _Coverage, ids: set[int], defining: bool) -> list[str]:
-        unread_ids = [row[0] for row in self._database.execute(_IN_STATE, (WHOLE,))]
-        paths: set[str] = set()
-        for chunk in chunks([*ids, *unread_ids]):
+    def _in_state(self, state: int) -> frozenset[int]:
+        if state not in self._states:
+            self._states[state] = frozenset(row[0] for row in self._database.execute(_IN_STATE, (state,)))
+        return self._states[state]
+
+    def _paths(self, revision: str, coverage: _Coverage, ids: set[int], defining: bool) -> list[str]:
+        names: set[bytes] = set()
+        for chunk in chunks([*ids, *self._in_state(WHOLE)]):
             marks = ",".join("?" * len(chunk))
             rows = self._database.execute(f"select path from place where blob in ({marks}) and anchor = ?", (*chunk, coverage.anchor))
-            paths.update(os.fsdecode(row[0]) for row in rows)
+            names.update(row[0] for row in rows)
+        if not coverage.changed:
+            return [os.fsdecode(name) for name in sorted(names)]
+        paths = {os.fsdecode(name) for name in names}
         paths.difference_update(coverage.changed)
-        indexed_blobs = self._blobs(coverage.changed)
+        if revision not in self._changed_blobs:
+            self._changed_blobs[revision] = self._blobs(coverage.changed)
+        indexed_blobs = self._changed_blobs[revision]
         for path, oid in coverage.changed.items():
             indexed = indexed_blobs.get(oid)
             # the same blob under a name of another language has other definitions than the indexed ones

@@ -375,3 +375,15 @@ def test_a_small_tree_is_not_indexed_unasked(kernel: Kernel) -> None:
     kernel.stage(POOL, "int a;\n")
     kernel.triage("check")
     assert not put_away(kernel).exists()
+
+
+def test_what_another_process_writes_meanwhile_is_in_the_next_answer(indexed: Kernel) -> None:
+    repo = git.find(indexed.path)
+    opened = index.open_index(repo)
+    word = [["no_such_word"]]
+    assert opened.holding("HEAD", word) == []
+    with sqlite3.connect(index.files(repo).database) as writer:
+        writer.execute("update blob set state = ? where id = (select blob from place where path = ?)", (index.WHOLE, POOL.encode()))
+    writer.close()
+    assert opened.holding("HEAD", word) == [POOL]
+    opened.close()
