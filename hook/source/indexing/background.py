@@ -35,11 +35,12 @@ def is_due(repo: Repository) -> bool:
     except OSError:
         return False
     from hook.source import index
-    from hook.source.indexing import index_writer
 
     try:
         opened = index.open_index(repo)
     except index.NoIndex:
+        from hook.source.indexing import index_writer  # it brings multiprocessing along
+
         return not index_writer.is_made_now(repo)
     try:
         return not is_whole or opened.distance("HEAD") > _WORTH_CHANGED
@@ -59,6 +60,13 @@ def is_missing(repo: Repository) -> bool:
     from hook.source.indexing import index_writer
 
     return not index_writer.is_made_now(repo)
+
+
+def will_come(repo: Repository) -> bool:
+    """Whether a process makes the index now, or the next hook starts one. None does where there is one that is of no use here."""
+    from hook.source.indexing import index_writer
+
+    return is_missing(repo) or index_writer.is_made_now(repo)
 
 
 def progress(repo: Repository) -> Progress | None:
