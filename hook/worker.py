@@ -43,6 +43,7 @@ _TROUBLES = 3  # questions in a row at which the endpoint itself fails, before t
 _DAY_SECONDS = 86_400.0
 _MAX_DAYS = 7  # after which a question that could not be asked is given up
 _FORGOTTEN_SECONDS = 7 * _DAY_SECONDS  # for so long `status` tells of what was given up
+_INDEX_SECONDS = 1800.0  # for so long a question waits for the word index, which a full disk may keep from being made
 _GLANCE_SECONDS = 0.1  # for which `status` may hold the lock, to see whether there is a worker
 _STATE_BYTES = 4096
 
@@ -55,7 +56,7 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
     try:
         for one in judged:
             verdict = one.verdict
-            need = _need(one, settings)
+            need = _need(repo, one, settings)
             if verdict.commit and need is not None:
                 rest_seconds = settings.agent.settle_seconds if need is Need.MODEL else 0.0
                 pending.add(repo, verdict.commit, verdict.change_id, need, rest_seconds)
@@ -66,13 +67,22 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
     return []
 
 
-def _need(judged: triage.Judged, settings: Settings) -> Need | None:
+def _need(repo: Repository, judged: triage.Judged, settings: Settings) -> Need | None:
     """What the worker is to do about a commit, if anything."""
     if goes_on(judged.verdict, settings):
-        return Need.INDEX if Lack.INDEX in judged.verdict.lacks and settings.index.background else Need.SEARCH
+        return Need.INDEX if _waits_for_index(repo, judged, settings) else Need.SEARCH
     # of a verdict that the model has given the question about KMSAN may be left
     is_open = judged.verdict.state is State.PENDING or (judged.unanswered is not None and judged.unanswered.for_now)
     return Need.MODEL if is_open and settings.agent.background else None
+
+
+def _waits_for_index(repo: Repository, judged: triage.Judged, settings: Settings) -> bool:
+    """Whether more will be found with a word index that is still to come."""
+    if Lack.INDEX not in judged.verdict.lacks or not settings.index.background:
+        return False
+    from hook.source.indexing import background
+
+    return background.will_come(repo)
 
 
 def _needs(settings: Settings) -> set[Need]:
@@ -103,21 +113,20 @@ def resume(repo: Repository, settings: Settings) -> None:
 
 
 def _use_index(repo: Repository) -> None:
-    """Let what waits for the word index wait no longer, where there is one. Raises OSError."""
+    """Let what waits for the word index wait no longer, where there is one or none will come. Raises OSError."""
     waiting = [question for question in pending.every(repo) if question.need is Need.INDEX]
     if not waiting:
         return
     from hook.source import index
-    from hook.source.indexing import ubiquitous_names
+    from hook.source.indexing import background, ubiquitous_names
 
-    try:
+    comes = background.will_come(repo)
+    with contextlib.suppress(index.NoIndex):
         index.open_index(repo).close()
-    except index.NoIndex:
-        return
-    if not ubiquitous_names.are_kept(repo):
-        return
+        comes = comes and not ubiquitous_names.are_kept(repo)
     for question in waiting:
-        pending.replace(repo, msgspec.structs.replace(question, need=Need.SEARCH))
+        if not comes or time.time() - question.since > _INDEX_SECONDS:
+            pending.replace(repo, msgspec.structs.replace(question, need=Need.SEARCH))
 
 
 def _start(repo: Repository, handle: int) -> None:
@@ -250,7 +259,7 @@ class Worker:
             return
         if said := triage.keep(self.repo, [judged], settings):
             self._fail(question, said[0])
-        elif Lack.INDEX in judged.verdict.lacks and settings.index.background:
+        elif _waits_for_index(self.repo, judged, settings) and time.time() - question.since <= _INDEX_SECONDS:
             pending.replace(self.repo, msgspec.structs.replace(question, need=Need.INDEX))
         elif judged.verdict.state is State.PENDING and Need.MODEL in self.needs:
             rested = question.since + settings.agent.settle_seconds

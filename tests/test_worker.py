@@ -120,3 +120,13 @@ def test_a_large_tree_whose_options_nobody_has_read_keeps_no_commit_waiting(jo: 
     wait(jo)
     assert (background.state(jo) / "kconfig").exists() and record(jo)["Reachable"] == "yes"
     assert GOES_ON not in change(jo, 3, PATCH_TRIAGE_REACH_COMMIT_STEPS="200", PATCH_TRIAGE_INDEX_BACKGROUND="false")
+
+
+def test_where_no_index_will_come_nothing_waits_for_one(jo: Kernel) -> None:
+    large(jo)
+    (jo.path / ".git/patch-triage/index").mkdir(parents=True)
+    (jo.path / ".git/patch-triage/index/seal").write_text("{}")  # of an index that is of no use here
+    assert GOES_ON in change(jo, 2)
+    wait(jo)
+    found = record(jo)
+    assert (found["State"], "index" in found["Lacks"], "search" in found["Lacks"]) == ("final", True, False) and not questions(jo)
