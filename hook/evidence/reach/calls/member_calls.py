@@ -1,4 +1,7 @@
-"""Member calls: who calls a function through the table that holds it, where the table's structure is none that the kernel's core knows."""
+"""Member calls: who calls a function through the table that holds it, where the table's structure is none that the kernel's core knows.
+
+A call that names no table leads to it only where the object is of the table's structure, and the table is registered by what runs.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import msgspec
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, stands_before
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user, user_of
+from hook.evidence.reach.calls.object_types import ObjectTypes
 from hook.kernel.name_users import NameUsers
 
 _MOST_FILES = 64  # that hold the name of a member, for its calls to be looked for
@@ -23,33 +27,51 @@ class MemberCalls:
     def __init__(self, name_users: NameUsers) -> None:
         self._name_users, self._units = name_users, name_users.units
         self._owned: dict[tuple[str, str], bool] = {}
+        self._types = ObjectTypes(name_users)
 
     def of(self, node: PathNode, trigger: Trigger, table: PathNode, use: Use, member: str) -> Iterator[Hop | DeadEnd]:
-        """Calls of `table.member()`, and of `anything->member()` where no other structure has a function of that name.
+        """Calls of `table.member()`; of `object->member()` where the object is of the structure, or only that has a function of that name.
 
-        `member` names the member for a person.
+        Of an array of functions, the calls of what an index takes out of it. `member` names the member for a person.
         """
+        home = self._units.get(table.path)
         if not use.member:
+            yield from _indexed(node, trigger, home, table)
             return
         name = use.member.encode()
-        home = self._units.get(table.path)
         direct = re.compile(rb"\b" + table.name.encode() + rb"\s*(?:\[[^\]]*\]\s*)?(?:\.|->)\s*" + name + rb"\s*\(")
         for unit, call in _calls(home, direct):
             # what stands in a table that is called by its name runs when its caller does, at boot too
             claim = f"{call.user.name if call.user else ''}() calls {member}, which is {node.name}()"
             yield from hop_to_user(unit, call, trigger, claim)
-        if not use.struct or use.struct.endswith("_driver") or not self._is_only_of(use.struct, use.member):
+        if not use.struct or use.struct.endswith("_driver"):
             return  # of a driver, what it has for devices decides
-        through = re.compile(rb"(?:->|\.)\s*" + name + rb"\s*\(")
-        for path in self._name_users.holding(use.member):
+        for path in self._callers(table, use):
             holder = self._units.get(path)
             if holder is None or not stands_before(holder, use.member, b"("):
                 continue
-            for unit, call in _calls(holder, through):
+            for unit, call in self._through(holder, table, use):
                 caller = call.user.name if call.user else ""
                 claim = f"{caller}() calls .{use.member} of a struct {use.struct}; that of {table.name} is {node.name}()"
                 for hop in hop_to_user(unit, call, trigger, claim):
                     yield msgspec.structs.replace(hop, registered=table) if isinstance(hop, Hop) else hop
+
+    def _callers(self, table: PathNode, use: Use) -> list[str]:
+        """The files that may call the member that a use sets: all, for a member that one structure has; else those beside the table."""
+        found = self._name_users.holding(use.member)
+        if self._is_only_of(use.struct, use.member):
+            return found
+        return [path for path in found if path.rpartition("/")[0] == table.path.rpartition("/")[0]][:_MOST_FILES]
+
+    def _through(self, holder: TranslationUnit, table: PathNode, use: Use) -> Iterator[tuple[TranslationUnit, Use]]:
+        """The calls in a file of the member that a use sets, of an object of its structure."""
+        is_only = self._is_only_of(use.struct, use.member)
+        home = self._units.get(table.path)
+        if holder is not home and (home is None or _is_own(use.struct, holder) or _is_own(use.struct, home)):
+            return
+        for unit, call in _calls(holder, re.compile(rb"(?:->|\.)\s*" + use.member.encode() + rb"\s*\(")):
+            if is_only or self._types.struct_called_through(unit, user_of(call), call.offset) == use.struct:
+                yield unit, call
 
     def _is_only_of(self, struct: str, member: str) -> bool:
         """Whether a structure is the only one of the kernel with a function of that name in it."""
@@ -83,9 +105,31 @@ class MemberCalls:
         return is_owned
 
 
+def _is_own(struct: str, unit: TranslationUnit) -> bool:
+    """Whether a .c file has a structure of its own, which is not that of another file."""
+    return unit.path.endswith(".c") and unit.defined(struct, *_AGGREGATES) is not None
+
+
+def _indexed(node: PathNode, trigger: Trigger, home: TranslationUnit | None, table: PathNode) -> Iterator[Hop | DeadEnd]:
+    """Calls of what an index takes out of an array of functions, in the file of the array, also by way of a variable."""
+    name = table.name.encode()
+    for unit, call in _calls(home, re.compile(rb"\b" + name + rb"\s*\[[^\];]*\]\s*\)?\s*\(")):
+        yield from hop_to_user(unit, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
+    for match, call in _matches(home, re.compile(rb"(?<![\w.>])(\w+)\s*=\s*(?:READ_ONCE\()?" + name + rb"\s*\[[^\];]*\]\)?\s*;")):
+        body = home.scan.code[call.offset : user_of(call).body[1]] if home is not None else b""
+        if home is not None and re.search(rb"(?<![\w.>])\(?\*?" + match[1] + rb"\)?\s*\(", body):
+            yield from hop_to_user(home, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
+
+
 def _calls(unit: TranslationUnit | None, form: re.Pattern[bytes]) -> Iterator[tuple[TranslationUnit, Use]]:
     """Where the code of a file's functions matches, as calls."""
+    for _, call in _matches(unit, form):
+        assert unit is not None
+        yield unit, call
+
+
+def _matches(unit: TranslationUnit | None, form: re.Pattern[bytes]) -> Iterator[tuple[re.Match[bytes], Use]]:
     for match in form.finditer(unit.scan.code) if unit is not None else ():
         user = unit.function_at(match.start()) if unit is not None else None
         if unit is not None and user is not None:
-            yield unit, Use(UseKind.CALL, match.start(), *unit.line(match.start()), user)
+            yield match, Use(UseKind.CALL, match.start(), *unit.line(match.start()), user)

@@ -101,6 +101,13 @@ ENTRIES = {
     "macro": "static void target_macro(int x) { }\n#define TWICE(x) do { target_macro(x); target_macro(x); } while (0)\nSYSCALL_DEFINE0(others)\n{\n\tTWICE(1);\n\treturn 0;\n}\n",
     "member": "struct foo_type {\n\tint (*frobnicate)(int x);\n};\nstatic int target_member(int x) { return 0; }\nstatic struct foo_type foo_one = {\n\t.frobnicate = target_member,\n};\n"
               "static void use(struct foo_type *t)\n{\n\tt->frobnicate(1);\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n" + boot("return foo_add(&foo_one)"),
+    "typed": "struct my_ops {\n\tint (*open)(void);\n};\nstruct object {\n\tconst struct my_ops *ops;\n};\nstatic int target_typed(void) { return 0; }\n"
+             "static const struct my_ops o = {\n\t.open = target_typed,\n};\nstatic int use(struct object *p)\n{\n\treturn p->ops->open();\n}\n"
+             "SYSCALL_DEFINE0(others)\n{\n\treturn use(NULL);\n}\n" + boot("return my_register(&o)"),
+    "indexed": "static int target_indexed(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_indexed,\n};\n"
+               "SYSCALL_DEFINE1(others, int, x)\n{\n\treturn handlers[x](x);\n}\n",
+    "picked": "static int target_picked(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_picked,\n};\n"
+              "SYSCALL_DEFINE1(others, int, x)\n{\n\thandler_t h;\n\th = handlers[x];\n\treturn h ? h(x) : 0;\n}\n",
     "table_of_boot": "static int target_table_of_boot(struct file *f) { return 0; }\nstatic const struct file_operations x_fops = {\n\t.open = target_table_of_boot,\n};\n"
                      "static int first(void)\n{\n\treturn proc_create(\"x\", 0, NULL, &x_fops);\n}\nstatic const struct seq { int (*f)(void); } all[] = {\n\t{ .f = first },\n};\n"
                      + boot("return all[0].f()"),
@@ -143,6 +150,23 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
         {"fs/a.c": "struct my_ops {\n\tint (*open)(void);\n};\nstruct other_ops {\n\tint (*open)(void);\n};\nstatic int help(void) { return 0; }\n"
                    "static struct my_ops o = {\n\t.open = help,\n};\n" + boot("return my_register(&o)")},
         "boot runs at boot only",
+    ),
+    "the object is of another structure": (
+        {"fs/a.c": "struct my_ops {\n\tint (*open)(void);\n};\nstruct other_ops {\n\tint (*open)(void);\n};\nstatic int help(void) { return 0; }\n"
+                   "static struct my_ops o = {\n\t.open = help,\n};\nSYSCALL_DEFINE1(others, struct other_ops *, p)\n{\n\tstruct other_ops *q = p;\n"
+                   "\treturn q->open();\n}\n" + boot("return my_register(&o)")},
+        "boot runs at boot only",
+    ),
+    "the object is of a structure that another file has for itself": (
+        {"fs/a.c": "struct my_ops {\n\tint (*open)(void);\n};\nstatic int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.open = help,\n};\n"
+                   + boot("return my_register(&o)"),
+         "fs/b.c": "struct my_ops {\n\tint (*open)(void);\n\tint more;\n};\nSYSCALL_DEFINE0(others)\n{\n\tstruct my_ops *q = NULL;\n\treturn q->open();\n}\n"},
+        "boot runs at boot only",
+    ),
+    "an array of functions that is only measured": (
+        {"fs/a.c": "static int help(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = help,\n};\n"
+                   "SYSCALL_DEFINE1(others, int, x)\n{\n\thandler_t h = handlers[x];\n\treturn h != NULL;\n}\n"},
+        "nothing shows who calls in handlers",
     ),
     "another structure with a function of the name, behind a comment": (
         {"fs/a.c": "struct foo_type {\n\tint (*poke)(int x);\n};\nstatic int help(int x) { return 0; }\n"

@@ -1,0 +1,76 @@
+"""Object types: of which structure the object is whose member a call goes through, by the declarations that the call can see.
+
+Told for `NAME->member->…->called()` and `function()->called()`, where NAME is a parameter or variable of the caller, and each structure on
+the way has one definition. Anything else is not known.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hook import lazy_re
+from hook.c.definitions import Definition, DefinitionKind
+from hook.c.keywords import BEFORE_A_VALUE
+from hook.c.translation_unit import TranslationUnit
+from hook.kernel.name_users import NameUsers
+
+_MOST_STEPS = 4
+_MOST_DEFINING = 8  # files that may define a structure
+_LONGEST = 200  # bytes of what stands before a member that is called
+_OBJECT = lazy_re.compile(rb"(?<![\w.>)\]])(\w+)(\([^();]*\))?((?:\[[^\[\];]*\])?(?:(?:->|\.)\w+(?:\[[^\[\];]*\])?)*)\Z")
+_STEP = lazy_re.compile(rb"(?:->|\.)(\w+)")
+_RETURNED = lazy_re.compile(rb"\bstruct\s+(\w+)\s*\*")
+
+
+class ObjectTypes:
+    """The types of one tree."""
+
+    def __init__(self, name_users: NameUsers) -> None:
+        self._name_users = name_users
+        self._structs: dict[str, bytes | None] = {}
+
+    def struct_called_through(self, unit: TranslationUnit, caller: Definition, arrow: int) -> str:
+        """The structure of the object that stands before the `->` or `.` at an offset; empty where that is not known."""
+        code = unit.scan.code
+        found = _OBJECT.search(code, max(caller.body[0], arrow - _LONGEST), arrow)
+        if found is None:
+            return ""
+        steps = _STEP.findall(found[3])
+        struct = _returned(unit, found[1]) if found[2] else _declared(code[caller.span[0] : caller.body[1]], found[1])
+        for member in steps:
+            body = self._body(unit, struct) if struct else None
+            struct = _declared(body, member) if body is not None else ""
+        return struct if len(steps) <= _MOST_STEPS else ""
+
+    def _body(self, unit: TranslationUnit, struct: str) -> bytes | None:
+        """The text of a structure's definition; None where there is none, or several."""
+        own = unit.defined(struct, DefinitionKind.STRUCT)
+        if own is not None:
+            return unit.scan.code[own.span[0] : own.span[1]]
+        if struct not in self._structs:
+            found = []
+            paths = [path for path in self._name_users.defining(struct) if path.endswith(".h")]
+            for path in paths if len(paths) <= _MOST_DEFINING else ():
+                header = self._name_users.units.get(path)
+                definition = header.defined(struct, DefinitionKind.STRUCT) if header is not None else None
+                if header is not None and definition is not None:
+                    found.append(header.scan.code[definition.span[0] : definition.span[1]])
+            self._structs[struct] = found[0] if len(found) == 1 else None
+        return self._structs[struct]
+
+
+def _returned(unit: TranslationUnit, function: bytes) -> str:
+    """The structure that a function of the file gives a pointer to."""
+    definition = unit.defined(function.decode("ascii"), DefinitionKind.FUNCTION)
+    match = _RETURNED.search(unit.data[definition.span[0] : definition.offset]) if definition is not None else None
+    return match[1].decode("ascii") if match else ""
+
+
+def _declared(code: bytes, name: bytes) -> str:
+    """The structure that a text declares `name` as, or as a pointer to; empty where it declares it as something else too."""
+    declares = re.compile(rb"(struct\s+)?\b([A-Za-z_]\w*)(?:\s+const)?(?:\s*\*\s*|\s+)" + name + rb"\s*(?:\[[^\]]*\]\s*)?(?=[;,=)])(?!==)")
+    types = {(bool(match[1]), match[2]) for match in declares.finditer(code) if match[2] not in BEFORE_A_VALUE}
+    if len(types) != 1:
+        return ""
+    [(is_struct, struct)] = types
+    return struct.decode("ascii") if is_struct else ""
