@@ -390,7 +390,9 @@ def test_git_am_records_the_whole_series(hooked: Kernel, tmp_path: pathlib.Path)
         hooked.commit(f"mm/side{number}.c", f"int side{number};\n", f"side {number}")
     hooked.git("format-patch", "-q", "-o", str(tmp_path / "out"), "main")
     hooked.git("checkout", "-q", "main")
-    hooked.git("am", "-q", *sorted(str(path) for path in (tmp_path / "out").iterdir()))
+    _, said = hooked.git_both("am", "-q", *sorted(str(path) for path in (tmp_path / "out").iterdir()))
+    applied = hooked.git("rev-list", "--reverse", "HEAD~3..HEAD").split()
+    assert [line.split(" worth")[0] for line in said.splitlines()] == [f"patch-triage: {commit[:12]}" for commit in applied]
     assert list(healthy(hooked, "HEAD~3..HEAD").values()) == ["final"] * 3
 
 

@@ -20,7 +20,17 @@ from hook.record.lock import Locked
 from hook.source import own_files, setting_layers
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
-from hook.stages.judging import announce, asking_for, hand_over, index_in_background, judge_all, leave_behind, say, start_worker
+from hook.stages.judging import (
+    announce,
+    announce_each,
+    asking_for,
+    hand_over,
+    index_in_background,
+    judge_all,
+    leave_behind,
+    say,
+    start_worker,
+)
 from hook.verdict import DecidedBy, Verdict
 
 _OBJECT_ID = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
@@ -62,6 +72,8 @@ def _record_since(objects: Objects, fallback: str) -> int:
         say("no trailer was added: record.format asks for one since the hooks were put in, and `patch-triage install` adds theirs")
     if len(commits) == 1 and judged:
         announce(repo, judged[0].verdict, settings)
+    else:
+        announce_each([one.verdict for one in judged], settings)
     hand_over(repo, settings, judged)
     leave_behind(repo, lambda: _finish(repo, settings))
     return 0

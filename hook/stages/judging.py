@@ -23,6 +23,7 @@ from hook.verdict import State, Verdict
 
 _ANNOUNCED = "patch-triage-announced"
 _MOST_ANNOUNCED_BYTES = 64 << 10
+_MOST_LINES = 40  # of one sequence
 
 
 def say(line: str) -> None:
@@ -83,7 +84,7 @@ def judge_all(
 def announce(repo: Repository, verdict: Verdict, settings: Settings) -> None:
     """Say the verdict once: post-commit keeps silent where pre-commit has said the same of the same change."""
     marker = repo.git_dir / _ANNOUNCED
-    line = text.one_line(verdict) + ("; checking further in the background" if goes_on(verdict, settings) else "")
+    line = _line(verdict, settings)
     said = f"{verdict.change_id} {line}"
     known = own_files.read(marker, _MOST_ANNOUNCED_BYTES)
     with contextlib.suppress(OSError):  # a disk that cannot be written to: it is said twice
@@ -92,6 +93,18 @@ def announce(repo: Repository, verdict: Verdict, settings: Settings) -> None:
             own_files.write(marker, said.encode())
     if known != said.encode():
         say(line)
+
+
+def announce_each(verdicts: Sequence[Verdict], settings: Settings) -> None:
+    """Say the verdicts of a sequence, such as a mailed series, a line each."""
+    for verdict in verdicts[:_MOST_LINES]:
+        say(f"{verdict.commit[:12]} {_line(verdict, settings)}")
+    if len(verdicts) > _MOST_LINES:
+        say(f"and {len(verdicts) - _MOST_LINES} more commits; `patch-triage show COMMIT` says each")
+
+
+def _line(verdict: Verdict, settings: Settings) -> str:
+    return text.one_line(verdict) + ("; checking further in the background" if goes_on(verdict, settings) else "")
 
 
 def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> None:
