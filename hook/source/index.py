@@ -307,7 +307,9 @@ def open_index(repo: Repository) -> Index:
         raise NoIndex("there is no index; `patch-triage index` makes one") from None
     if isinstance(sealed.get("format"), int) and sealed["format"] > FORMAT:
         raise NoIndex("the index was made by a newer patch-triage; `patch-triage index` makes it anew")
-    if sealed != fingerprint:
+    if sealed and sealed != fingerprint:
+        raise NoIndex("the index is not as this program left it (a copy, or made by an older one); `patch-triage index` makes it anew")
+    if not sealed:
         raise NoIndex("the index is being written, or its last writer did not end; `patch-triage index` goes on")
     try:
         return Index(repo, connect(index_files.database, writing=False))

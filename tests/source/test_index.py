@@ -157,6 +157,11 @@ def test_a_broken_index_is_not_used_and_made_anew(indexed: Kernel, harm: object)
     assert both(indexed, "references", "pool_put") == right
 
 
+def test_an_index_that_was_copied_is_said_to_be_none_of_ours(indexed: Kernel) -> None:
+    os.utime(put_away(indexed) / "words.db")
+    assert "(a copy, or made by an older one)" in indexed.triage_both("look", "references", "pool_put", "-v")[1]
+
+
 def test_a_format_of_another_version_is_made_anew(indexed: Kernel) -> None:
     where = put_away(indexed)
     database = sqlite3.connect(where / "words.db")
