@@ -11,7 +11,7 @@ from hook.c.keywords import STATEMENTS
 # what a statement around a call adds
 IF = 2
 LOOP = 1  # it mostly runs
-SWITCH = 4
+SWITCH = 5
 BEHIND_RETURN = 4  # a label leads there
 _MOST_NESTED = 60  # statements in each other; deeper ones are read as if they stood side by side
 _LEAVE = (b"return", b"goto", b"break", b"continue")

@@ -22,13 +22,16 @@ from hook.source.tree import Source
 
 # what a program does that does nothing else: it starts, gets memory, reads its libraries, has a child, writes a line, ends
 _CALLS = """
-access arch_prctl brk chdir clone close connect dup2 execve exit exit_group fstat futex getdents64 getrandom ioctl kill mkdir mmap mprotect
-munmap nanosleep newfstatat openat pipe2 poll pread64 prlimit64 read readlink rmdir rt_sigaction rt_sigprocmask rt_sigreturn sendto
-set_robust_list set_tid_address setpgid socket statfs unlink wait4 write
+access arch_prctl brk chdir clone close connect dup2 execve exit exit_group fcntl fstat futex getdents64 getrandom ioctl kill lseek mkdir
+mmap mprotect munmap nanosleep newfstatat openat pipe2 poll pread64 prlimit64 read readlink rmdir rt_sigaction rt_sigprocmask rt_sigreturn
+rt_sigsuspend sendto set_robust_list set_tid_address setpgid socket statfs unlink wait4 write
 """
 # what is run for every program beside its system calls: a page fault, a signal, the start of a program and of a child, a file's end
-_BESIDE = ("handle_mm_fault", "get_signal", "load_elf_binary", "schedule_tail", "__fput")
-_MOST_CONDITIONS = call_conditions.IF + call_conditions.LOOP  # on the way to a function, in all
+_BESIDE = (
+    "do_user_addr_fault", "handle_mm_fault", "arch_do_signal_or_restart", "get_signal", "load_elf_binary", "ret_from_fork", "schedule_tail",
+    "__fput",
+)  # fmt: skip
+_MOST_CONDITIONS = 2 * call_conditions.IF  # on the way to a function, in all
 _MOST_FILES = 6000  # that are read
 _MOST_DEFINING = 4  # files that define one name
 _LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
@@ -91,22 +94,26 @@ class _Tree:
             for word, conditions in call_conditions.of_body(body.read(code, 0, len(code))).items():
                 called = word.decode("ascii")
                 if conditions <= most:
-                    for place in [path] if called in self._file(path) else self.defining(called):
-                        yield conditions, place, called
+                    yield from ((conditions, place, called) for place in self._meant(path, called))
             for match in _HOOK_CALLS.finditer(code):
-                yield from ((0, place, function) for place, function in self._hooks.get(match[1].decode("ascii"), ()))
+                for registering, function in self._hooks.get(match[1].decode("ascii"), ()):
+                    yield from ((0, place, function) for place in self._meant(registering, function))
 
-    def defining(self, name: str) -> list[str]:
-        """The files that define a name for all others: .c files, or else headers."""
+    def _meant(self, path: str, name: str) -> list[str]:
+        """The files that define what a file calls by a name. Where a header defines it, that may be the stub of a kernel without it."""
+        own = [path] if name in self._file(path) else []
+        if own and path.endswith(".c"):
+            return own
         if name not in self._defining:
             self._defining[name] = self._look_up(name)
-        return self._defining[name]
+        return [*own, *(place for place in self._defining[name] if place != path)]
 
     def holding(self, name: str) -> list[str]:
         """The files that define a name, for themselves or for others; none where they are many."""
         held = self._source.holding([[f":{name.lower()}"]])
         paths = [path for path in held if path.endswith((".c", ".h")) and in_kernel(path, self._srcarch, _LEFT_OUT)]
-        paths = [path for path in paths if not path.startswith(_FAR)] or paths
+        if any(path.endswith(".c") and not path.startswith(_FAR) for path in paths):
+            paths = [path for path in paths if not path.startswith(_FAR)]
         return [path for path in paths if name in self._file(path)] if len(paths) <= _MOST_DEFINING else []
 
     def _look_up(self, name: str) -> list[str]:

@@ -28,6 +28,9 @@ int do_sys_open(int how)
 	if (fd) {
 		if (how)
 			open_by_handle(fd);
+		while (how)
+			if (fd > how)
+				open_again(fd);
 		install(fd);
 	}
 	security_open(fd);
@@ -51,6 +54,11 @@ int open_by_handle(int fd)
 	return fd + 2;
 }
 
+int open_again(int fd)
+{
+	return fd + 4;
+}
+
 int dump_flags(int fd)
 {
 	return fd + 3;
@@ -62,9 +70,14 @@ int security_open(int fd)
 }
 """,
     "fs/install.c": "int install(int fd)\n{\n\treturn fd;\n}\n\nstatic int helper(int fd)\n{\n\treturn fd;\n}\n",
-    "include/linux/numbers.h": "#define alloc_number(fd) alloc_number_noprof(fd)\n",
-    "lib/numbers.c": "int alloc_number_noprof(int fd)\n{\n\treturn helper(fd);\n}\n\nstatic int helper(int fd)\n{\n\treturn fd;\n}\n",
+    "include/linux/numbers.h": "#define alloc_number(fd) alloc_number_noprof(fd)\n"
+    "#ifndef CONFIG_NOTES\nstatic inline void note_number(int fd)\n{\n}\n#endif\n"
+    "static inline void number_used(int fd)\n{\n\tnote_number(fd);\n}\n",
+    "lib/numbers.c": "int alloc_number_noprof(int fd)\n{\n\tnumber_used(fd);\n\treturn helper(fd);\n}\n\n"
+    "static int helper(int fd)\n{\n\treturn fd;\n}\n",
+    "drivers/misc/notes.c": "void note_number(int fd)\n{\n\tnoted = fd;\n}\n",
     "drivers/misc/thing.c": "static int install(int fd)\n{\n\treturn fd;\n}\n\nstatic const struct ops o = { .install = install };\n",
+    "security/far.c": "int far_file_open(int fd)\n{\n\treturn fd;\n}\n",
     "security/guard.c": """
 static int guard_file_open(int fd)
 {
@@ -78,6 +91,7 @@ static int guard_other(int fd)
 
 static struct security_hook_list hooks[] = {
 	LSM_HOOK_INIT(file_open, guard_file_open),
+	LSM_HOOK_INIT(file_open, far_file_open),
 	LSM_HOOK_INIT(other, guard_other),
 };
 """,
@@ -108,7 +122,10 @@ def is_ubiquitous(tree: Kernel, path: str, name: str) -> bool:
         ("fs/open.c", "do_sys_open", True),
         ("fs/open.c", "build_flags", True),
         ("fs/install.c", "install", True),  # under one condition
-        ("fs/open.c", "open_by_handle", False),  # under two
+        ("fs/open.c", "open_by_handle", True),  # under two
+        ("fs/open.c", "open_again", False),  # under two, in a loop
+        ("drivers/misc/notes.c", "note_number", True),  # a header has its stub
+        ("security/far.c", "far_file_open", True),  # registered by another file
         ("fs/open.c", "report_bad_flags", True),
         ("fs/open.c", "dump_flags", False),  # where something failed
         ("lib/numbers.c", "alloc_number_noprof", True),  # by a macro of a header
