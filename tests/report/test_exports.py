@@ -78,6 +78,8 @@ def test_a_function_that_may_be_inlined_shares_its_filter_with_its_callers(chang
     verdict = json.loads(changed.triage("check", "HEAD", "--format", "json"))
     assert verdict["FocusSymbols"] == ["middling", "first", "second"]
     assert verdict["FocusGroups"] == [["middling", "first", "second"]]
+    few = json.loads(changed.triage("check", "HEAD", "--format", "json", "--no-cache", PATCH_TRIAGE_FOCUS_MAX_SYMBOLS="1"))
+    assert (few["FocusSymbols"], few["FocusGroups"]) == (["middling"], [["middling", "first", "second"]])
     filters = areas(changed.triage("export", "syz-manager", "HEAD~1..HEAD"))["triage_focus"]["filter"]["functions"]
     pattern = re.compile(filters[0])
     assert len(filters) == 1  # a symbol of two filters would count for the first alone, and syz-manager would not start

@@ -40,7 +40,7 @@ class Focus(msgspec.Struct, frozen=True):
 
     symbols: tuple[str, ...] = ()
     via: tuple[str, ...] = ()
-    groups: tuple[tuple[str, ...], ...] = ()  # a symbol that may be inlined all the same, then its nearest callers among `symbols`
+    groups: tuple[tuple[str, ...], ...] = ()  # a symbol that may be inlined all the same, then its nearest callers
     changed: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     callers: tuple[Callers, ...] = ()
@@ -89,7 +89,7 @@ def find(
     return Focus(
         tuple(symbols)[:most],
         (*tuple(symbols)[most:], *via)[:_MOST_VIA],
-        tuple(_together(aims, list(symbols)[:most], target_arch, source)),
+        tuple(_together(aims, list(symbols), most, target_arch, source)),
         tuple(symbol(function.name, target_arch, source) for function in changed)[:_MOST_CHANGED],
         tuple(facts),
         tuple(callers),
@@ -98,11 +98,11 @@ def find(
     )
 
 
-def _together(aims: Iterable[Aim], symbols: Sequence[str], target_arch: str, source: Source) -> Iterator[tuple[str, ...]]:
-    """Each symbol that may be inlined all the same, with its nearest callers that are symbols too."""
+def _together(aims: Iterable[Aim], symbols: Sequence[str], most: int, target_arch: str, source: Source) -> Iterator[tuple[str, ...]]:
+    """Each of the first symbols that may be inlined all the same, with its nearest callers that can be aimed at, however far behind."""
     for aim in aims:
         callers = [name for caller in aim.may_be_in if (name := symbol(caller, target_arch, source)) in symbols]
-        if callers and aim.name in symbols:
+        if callers and aim.name in symbols[:most]:
             yield (aim.name, *callers)
 
 
