@@ -51,11 +51,16 @@ class Unanswered(msgspec.Struct, frozen=True):
     for_now: bool  # it says nothing about the question: another time there may be an answer
 
 
+def has_client() -> bool:
+    """Whether the extra is installed that models are asked with."""
+    return importlib.util.find_spec("openai") is not None
+
+
 def refusal(change: Change, settings: Settings, asking: Asking) -> str:
     """Why no model may be asked about this change; empty if one may."""
     if not settings.agent.base_url:
         return NO_MODEL
-    if importlib.util.find_spec("openai") is None:
+    if not has_client():
         return NO_CLIENT
     from hook.agent import consent
 

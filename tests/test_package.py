@@ -89,6 +89,9 @@ def test_it_installs_from_a_file_and_works_with_what_it_brings_alone(
         ["patch-triage", "check", "HEAD", "--wait"], cwd=kernel.path, env=kernel.env | model, capture_output=True, text=True, check=False
     )
     assert done.returncode == 3 and done.stdout.startswith("worth fuzzing (not proved") and "patch-triage[agent]" in done.stderr
+    enable = ["patch-triage", "agent", "enable"]
+    done = subprocess.run(enable, cwd=kernel.path, env=kernel.env | model, capture_output=True, text=True, check=True)
+    assert "patch-triage[agent]" in done.stderr
     page = subprocess.run(["patch-triage", "report", "--html", "-"], cwd=kernel.path, env=kernel.env, capture_output=True, check=True)
     assert page.stdout.startswith(b"<!DOCTYPE html>")
     if shutil.which("man"):

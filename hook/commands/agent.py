@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from hook.commands import DONE, Command, WrongUse, repository
+from hook.commands import DONE, Command, WrongUse, complain, repository
 from hook.report import text
 from hook.source import setting_layers
 
@@ -17,6 +17,7 @@ def register(command: Command) -> None:
 
 def agent(options: argparse.Namespace) -> int:
     """Give, withdraw or tell the consent to send code of this repository to the model's host."""
+    from hook import asking
     from hook.agent import consent, evaluators
     from hook.agent.endpoint import transport
 
@@ -30,6 +31,8 @@ def agent(options: argparse.Namespace) -> int:
     if options.action == "enable":
         if not url:
             raise WrongUse("first name the endpoint and the model: agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+        if not asking.has_client():
+            complain(asking.NO_CLIENT)
         consent.give(repo, url)
         models = ", ".join(evaluators.models(settings)) or "no model yet: set agent.model"
         print(text.plain(f"code of this repository may now go to {transport.host(url)} ({models}):"))

@@ -47,7 +47,10 @@ def plan(options: argparse.Namespace) -> int:
     made, settings, origin, code = _of_patch(options) if options.patch else _of_commits(options)
     if made is None:
         why = "nothing to fuzz: no change is worth it"
-        print(why) if options.format == "text" else print_document({"NoPlan": why}, options.format)
+        if options.format == "text":
+            print(why)
+        else:
+            print_document({"NoPlan": why}, options.format)
         return code
     _written(made, settings, origin, place, options.format)
     return code

@@ -73,7 +73,10 @@ def presubmit(options: argparse.Namespace) -> int:
 
 
 def _no_verdict(why: str, options: argparse.Namespace) -> None:
-    print(text.plain(why)) if options.format == "text" else print_document({"NoVerdict": why}, options.format)
+    if options.format == "text":
+        print(text.plain(why))
+    else:
+        print_document({"NoVerdict": why}, options.format)
 
 
 def _change(objects: Objects, revision: str) -> tuple[Change, Settings]:
