@@ -279,17 +279,6 @@ def log_call(segment: EditedSegment) -> Proof | None:
     return segment.proof(ChangeClass.LOG_CALL, "only logging calls changed; their arguments are plain values, or read as before")
 
 
-def declaration_order(segment: EditedSegment) -> Proof | None:
-    """Declarations of locals in another order. Not of anything but plain types and tags, nor an initialiser that is not a constant, nor
-    across anything else, nor where a name of them may be a macro.
-    """
-    old, new = segment.without_text
-    declared = local_variables.reordered(old, new)
-    if not declared or any(map(segment.tree.is_macro, declared)):
-        return None
-    return segment.proof(ChangeClass.DECLARATION, "only declarations of local variables changed places")
-
-
 def local_rename(segment: EditedSegment) -> Proof | None:
     """One local variable or parameter with another name.
 
@@ -392,6 +381,6 @@ RULES: Mapping[DefinitionKind | None, tuple[Rule, ...]] = {
     None: _BETWEEN,  # what stands between definitions
     DefinitionKind.MACRO: (macro_spelling,),
     DefinitionKind.VARIABLE: (spelling, annotation, zero_initialiser),
-    DefinitionKind.FUNCTION: (spelling, annotation, log_text, log_call, declaration_order, local_rename),
+    DefinitionKind.FUNCTION: (spelling, annotation, log_text, log_call, local_rename),
 }
 ADDED_OR_REMOVED: Mapping[DefinitionKind, tuple[Rule, ...]] = {DefinitionKind.MACRO: (unused_macro,)}

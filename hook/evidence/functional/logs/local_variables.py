@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -21,9 +20,6 @@ _CHANGING_SIZE = frozenset(b"dma_addr_t phys_addr_t resource_size_t".split())  #
 _QUALIFIERS = frozenset(b"const register __user __rcu __iomem __percpu __force __maybe_unused".split())
 _KEYWORD_TYPES = frozenset(b"unsigned signed int long short char void".split())
 _DECLARING = frozenset(b"float double bool static const inline extern volatile register typedef".split())
-_CONSTANTS = frozenset((b"NULL", b"true", b"false"))
-_BEFORE_A_BLOCK = frozenset(b"if else for while switch do".split())
-_WORDS_OF_TYPES = TAGS | _CONSTANTS | {b"void", b"const"}
 _MOST_ASSIGNED = 8  # places where one local is set, the nearest ones, that are looked at
 _BEFORE_A_USE = IN_STATEMENTS - _KEYWORD_TYPES - TAGS - _DECLARING
 
@@ -92,74 +88,6 @@ def of_function(tokens: Tokens) -> Locals:
                 found.setdefault(token, []).append(None)
     plain = {name: locals_[0] for name, locals_ in found.items() if len(locals_) == 1 and locals_[0] is not None}
     return Locals(tokens, plain, frozenset(found))
-
-
-def reordered(old: Tokens, new: Tokens) -> frozenset[bytes]:
-    """The names in declarations that stand in another order in one version, with that of the function, where nothing else differs.
-
-    None where anything does.
-    Only declarations of numbers and of structures, or of pointers to these, without an initialiser or with a constant one.
-    """
-    if old == new or sorted(old) != sorted(new):
-        return frozenset()
-    begin = next(at for at, (was, now) in enumerate(zip(old, new, strict=True)) if was != now)
-    end = len(old) - next(at for at, (was, now) in enumerate(zip(reversed(old), reversed(new), strict=True)) if was != now)
-    while begin and old[begin - 1] not in STATEMENT_ENDS:
-        begin -= 1
-    while end < len(old) and old[end - 1] != b";":
-        end += 1
-    before, after = (_parts(side[begin : end - 1], b";") for side in (old, new))
-    types = [_type_words(declaration) for declaration in before]
-    if sorted(before) != sorted(after) or 0 in types or not _is_in_block(old, begin):
-        return frozenset()
-    declared = [_declared(declaration[words:]) for declaration, words in zip(before, types, strict=True)]
-    names = frozenset(name for names in declared for name in names)
-    used = {token for declaration, words in zip(before, types, strict=True) for token in declaration[:words] if token not in _NUMBERS}
-    return names | _called_so(old) | used - _WORDS_OF_TYPES if all(declared) and names.isdisjoint(used) else frozenset()
-
-
-def _is_in_block(tokens: Tokens, at: int) -> bool:
-    """Whether a place is in a block of statements, not among the members of a structure that is defined there, perhaps by a macro."""
-    depth = 0
-    for place in range(at - 1, -1, -1):
-        depth += (tokens[place] == b"}") - (tokens[place] == b"{")
-        if depth < 0:
-            begin = next((before + 1 for before in range(place - 1, -1, -1) if tokens[before] in STATEMENT_ENDS), 0)
-            return place == tokens.index(b"{") or place == begin or tokens[begin] in _BEFORE_A_BLOCK
-    return False
-
-
-def _called_so(tokens: Tokens) -> frozenset[bytes]:
-    """The name before the first parenthesis: of a function, if it is no macro."""
-    at = tokens.index(b"(") if b"(" in tokens else 0
-    return frozenset(tokens[at - 1 : at])
-
-
-def _parts(tokens: Tokens, mark: bytes) -> list[Tokens]:
-    """What stands between marks."""
-    ends = [-1, *(at for at, token in enumerate(tokens) if token == mark), len(tokens)]
-    return [tokens[begin + 1 : end] for begin, end in itertools.pairwise(ends)]
-
-
-def _type_words(tokens: Tokens) -> int:
-    """How many tokens of a declaration are its type: `unsigned long`, `struct page`, `pte_t`; 0 where that is no plain type."""
-    words = next((at for at, token in enumerate(tokens) if token not in _NUMBERS and token not in (b"void", b"const")), 0)
-    if words == 0 and len(tokens) > 2 and tokens[0] in TAGS and NAME.match(tokens[1]):
-        return 2
-    return words or int(len(tokens) > 1 and tokens[0].endswith(b"_t") and bool(NAME.match(tokens[1])))
-
-
-def _declared(tokens: Tokens) -> list[bytes]:
-    """The names that declarators declare; none where one is no variable without a value or with a constant one."""
-    names = []
-    for declarator in _parts(tokens, b","):
-        stars = next((place for place, token in enumerate(declarator) if token != b"*"), 0)
-        name, *rest = declarator[stars:] or (b"",)
-        is_constant = rest[:1] == [b"="] and len(rest) == 2 and (rest[1] in _CONSTANTS or re.match(rb"[0-9]", rest[1]))
-        if not NAME.match(name) or name in IN_STATEMENTS | _WORDS_OF_TYPES | _NUMBERS or (rest and not is_constant):
-            return []
-        names.append(name)
-    return names
 
 
 def type_width(words: Sequence[bytes]) -> bytes:
