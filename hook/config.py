@@ -284,7 +284,9 @@ class LimitSettings(SettingGroup, name="limits"):
         16 << 20, checks.whole(1 << 10, 1 << 40), "compare at most so much of one change, both sides counted; the rest is judged by path"
     )
     safety_seconds: float = _field(
-        60.0, checks.seconds(1, 86_400), "end a judgement that takes so long all the same; it is called incomplete and not kept"
+        60.0,
+        checks.seconds(1, 86_400),
+        "end a judgement that takes so much processor time all the same; it is called incomplete and not kept",
     )
     lookup_seconds: float = _field(20.0, checks.seconds(0.1, 3600), "how long one question about the tree may take")
 

@@ -13,7 +13,7 @@ import re
 import threading
 import time
 import typing
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -48,14 +48,16 @@ class Entry(msgspec.Struct, frozen=True):
 class SafetyNet:
     """Ends a judgement that takes far longer than its limits, which count work, should allow.
 
-    An answer that it cut short says so, and is never cached.
+    An answer that it cut short says so, and is never cached. Its seconds are processor time: on a busy machine an answer comes later, and
+    is the same. Whatever is waited for has a limit of its own.
     """
 
-    def __init__(self, seconds: float = math.inf) -> None:
+    def __init__(self, seconds: float = math.inf, clock: Callable[[], float] = time.process_time) -> None:
         self.seconds = seconds
         self.cut = ""  # why an answer may differ from that of a working, faster machine; empty: it does not
         self.at_limit = False  # whether a limit that counts work has ended a search: a longer search may find more
-        self._deadline = time.monotonic() + seconds
+        self._clock = clock
+        self._deadline = clock() + seconds
 
     def prolong(self, seconds: float) -> None:
         """Give it the time of what is done once, and for more than this judgement."""
@@ -64,7 +66,7 @@ class SafetyNet:
     @property
     def is_over(self) -> bool:
         """Whether the time is over; then the answer is marked as cut short."""
-        if time.monotonic() > self._deadline:
+        if self._clock() > self._deadline:
             self.cut = self.cut or f"stopped after {self.seconds:g} s (limits.safety_seconds)"
             return True
         return False
@@ -72,7 +74,7 @@ class SafetyNet:
     @property
     def seconds_left(self) -> float:
         """The time limit for a process that we wait for."""
-        return max(0.0, self._deadline - time.monotonic())
+        return max(0.0, self._deadline - self._clock())
 
 
 class Source(msgspec.Struct):

@@ -60,9 +60,9 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         if self.asking.is_short and (found := coverage_file.kept(path, state_dir)) is None:
             self.source.safety.at_limit = True  # the worker reads it
             return coverage_file.unread(path)
-        begin = time.monotonic()
+        begin = time.process_time()
         found = coverage_file.read(path, state_dir)
-        self.source.safety.prolong(time.monotonic() - begin)
+        self.source.safety.prolong(time.process_time() - begin)
         return found
 
 

@@ -1,10 +1,12 @@
-"""Two revisions compared through the objects at hand."""
+"""Two revisions compared through the objects at hand, and what ends a judgement."""
 
 from __future__ import annotations
 
+import time
+
 from hook.source import git, index
 from hook.source.object_store import Objects
-from hook.source.tree import Source, changed_paths
+from hook.source.tree import SafetyNet, Source, changed_paths
 from tests.small_kernel import Kernel
 
 
@@ -26,3 +28,10 @@ def test_what_differs_between_revisions_is_what_git_says(kernel: Kernel) -> None
         assert changed_paths(old, old, 100) == set()
         assert changed_paths(old, new, 2) is None
         assert changed_paths(old, Source(objects, "0" * 40), 100) is None
+
+
+def test_a_judgement_that_has_to_wait_for_a_processor_is_not_cut_short() -> None:
+    waiting, working = SafetyNet(0.4), SafetyNet(0.0)
+    time.sleep(0.5)
+    assert not waiting.is_over and not waiting.cut
+    assert working.is_over and working.cut == "stopped after 0 s (limits.safety_seconds)"

@@ -7,6 +7,7 @@ Beside the tools that farms have (hook.agent.tools), with the same rules for pat
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
@@ -169,7 +170,7 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
     path = existing(desk, arguments.file)
     name = arguments.function.strip().removesuffix("()")
     kernel = desk.kernel()
-    source = msgspec.structs.replace(desk.source, safety=SafetyNet(min(desk.seconds_left, _WAY_SECONDS)))
+    source = msgspec.structs.replace(desk.source, safety=SafetyNet(min(desk.seconds_left, _WAY_SECONDS), time.monotonic))
     search = call_paths.CallPathSearch(source, kernel, call_paths.SearchBounds(hops=24, files=1000, callers=24, steps=2000))
     parts = [("call paths", call_paths.reach([(path, name)], search))]
     if path.startswith(("drivers/", "sound/")):
