@@ -113,11 +113,12 @@ def _is_own(struct: str, unit: TranslationUnit) -> bool:
 def _indexed(node: PathNode, trigger: Trigger, home: TranslationUnit | None, table: PathNode) -> Iterator[Hop | DeadEnd]:
     """Calls of what an index takes out of an array of functions, in the file of the array, also by way of a variable."""
     name = table.name.encode()
-    for unit, call in _calls(home, re.compile(rb"\b" + name + rb"\s*\[[^\];]*\]\s*\)?\s*\(")):
+    element = name + rb"\s*\[[^\];]*\]\s*"
+    for unit, call in _calls(home, re.compile(rb"(?:\(\s*\*\s*" + element + rb"\)|(?<![\w.>])" + element + rb")\s*\(")):
         yield from hop_to_user(unit, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
     for match, call in _matches(home, re.compile(rb"(?<![\w.>])(\w+)\s*=\s*(?:READ_ONCE\()?" + name + rb"\s*\[[^\];]*\]\)?\s*;")):
         body = home.scan.code[call.offset : user_of(call).body[1]] if home is not None else b""
-        if home is not None and re.search(rb"(?<![\w.>])\(?\*?" + match[1] + rb"\)?\s*\(", body):
+        if home is not None and re.search(rb"(?:\(\s*\*\s*" + match[1] + rb"\s*\)|(?<![\w.>])" + match[1] + rb")\s*\(", body):
             yield from hop_to_user(home, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
 
 

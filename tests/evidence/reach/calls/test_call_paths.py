@@ -165,7 +165,7 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     ),
     "an array of functions that is only measured": (
         {"fs/a.c": "static int help(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = help,\n};\n"
-                   "SYSCALL_DEFINE1(others, int, x)\n{\n\thandler_t h = handlers[x];\n\treturn h != NULL;\n}\n"},
+                   "SYSCALL_DEFINE1(others, int, x)\n{\n\thandler_t h = handlers[x];\n\tif (handlers[x])\n\t\t(void)x;\n\tif (h)\n\t\t(void)x;\n\treturn h != NULL;\n}\n"},
         "nothing shows who calls in handlers",
     ),
     "another structure with a function of the name, behind a comment": (
