@@ -52,6 +52,7 @@ def test_what_a_farms_run_looked_up_is_there_at_the_start(kernel: Kernel) -> Non
     ):  # fmt: skip
         assert wanted in made.pack.text, wanted
     assert made.tokens <= 6000 and not made.pack.left_out
+    assert "call set-results in this round" in made.question
     assert made.pack.text == gathered(kernel).pack.text, "the same question is the same request"
 
 
@@ -64,6 +65,7 @@ def test_a_large_change_stays_within_its_budget_and_says_what_is_missing(kernel:
     kernel.git("commit", "-qm", "mm: many")
     made = gathered(kernel, budget)
     assert made.tokens <= budget
+    assert "in this round" not in made.question
     assert made.pack.left_out and "Left out for lack of room" in made.pack.text
     assert (bool(made.pack.shortened), "Shown in part" in made.pack.text) == (shortened, shortened)
 
@@ -73,6 +75,8 @@ def test_what_is_kept_back_is_in_no_pack(kernel: Kernel) -> None:
     kernel.commit("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count]", "--pool->count & 7]"))
     assert "secret" in gathered(kernel).blocks
     made = gathered(kernel, never=("drivers/secret", "include"))
+    assert "in this round" in made.question
+    assert "in this round" not in gathered(kernel, never=("mm/pool.c",)).question
     assert "secret" not in made.blocks and "include/linux/pool.h" not in made.blocks and "pool_get" in made.blocks
 
 
@@ -80,6 +84,7 @@ def test_without_time_the_change_itself_is_there_and_the_pack_says_so(kernel: Ke
     kernel.commit("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count]", "--pool->count & 7]"))
     made = gathered(kernel, seconds=0.0)
     assert "--pool->count & 7]" in made.pack.text and "Not looked up, for lack of time" in made.pack.text
+    assert "in this round" not in made.question
 
 
 def test_a_tree_that_cannot_be_read_costs_no_more_than_its_sections(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:

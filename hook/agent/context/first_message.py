@@ -22,6 +22,10 @@ from hook.verdict import Answer, Verdict
 _MOST_FACTS = 40
 _LONGEST_FACT = 300  # characters
 _FACTS_TOKENS = 1500
+_AT_ONCE = (
+    " What follows has the changed code whole, who calls it and what it uses, and nothing that was looked for is left out: call set-results"
+    " in this round, unless your decision turns on something that is not there."
+)
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -55,7 +59,14 @@ def gather(subject: Subject, desk: Desk, most_tokens: int, seconds: float) -> Co
     ]
     frame = estimate((fence.fence("") + "\n\n") * 4)
     fitted = pack.fitted(clean, most_tokens - estimate(facts) - frame)
-    return Context(fence.fence(facts, fitted.text), facts, question(subject.verdict), fitted)
+    at_once = _AT_ONCE if fitted.is_whole and _is_all_shown(subject, desk) else ""
+    return Context(fence.fence(facts, fitted.text), facts, question(subject.verdict) + at_once, fitted)
+
+
+def _is_all_shown(subject: Subject, desk: Desk) -> bool:
+    """Whether no file of the change is kept back, and the callers of every changed function were looked for."""
+    hidden = any(held_back([file.path, file.old_path], desk.never_paths) for file in subject.files)
+    return not hidden and len(subject.verdict.changed_functions) <= gathering.CHANGED
 
 
 def question(verdict: Verdict) -> str:

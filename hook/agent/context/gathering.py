@@ -35,7 +35,7 @@ _FUNCTION_LINES = 120  # of a changed function that is shown whole
 _DEFINITION_LINES = 40
 _SMALL_LINES = 12  # of a helper that is shown with what uses it
 _CALLER_LINES = 4  # before and after a call
-_CHANGED = 6  # functions whose callers are looked up
+CHANGED = 6  # functions whose callers are looked up
 _NAMES = 24  # that changed lines use, and are looked up
 _OPTIONS = 6
 _CALL = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
@@ -64,7 +64,7 @@ def sections(subject: Subject, desk: Desk, seconds: float, most_bytes: int) -> l
         for section in _Gatherer(subject, desk, time.monotonic() + seconds).all(most_bytes):
             found.append(section)  # one by one: what there is already stays
     except (CannotJudge, NotAName, RecursionError) as wrong:
-        found.append(Section("Not all was looked up", f"{type(wrong).__name__}: {wrong}"[:200]))
+        found.append(Section("Not all was looked up", f"{type(wrong).__name__}: {wrong}"[:200], is_gap=True))
     return found
 
 
@@ -99,7 +99,9 @@ class _Gatherer:
                 yield section
                 if most_bytes <= 0 and next(pieces, None) is not None:
                     path = named(file.path)
-                    yield Section(f"{path}: what else changed in it", f"not shown, for lack of room: diff File={path} shows it")
+                    yield Section(
+                        f"{path}: what else changed in it", f"not shown, for lack of room: diff File={path} shows it", is_gap=True
+                    )
                     break
         yield from self._others(pairs, shown)
         yield from self._build()
@@ -114,7 +116,9 @@ class _Gatherer:
         yield from self._definitions(_TYPE.findall(used), "a type of what changed")
         yield from self._next_callers()
         if self._near.late:
-            yield Section("Not looked up, for lack of time or of a word index", "more callers and definitions: the tools find them")
+            yield Section(
+                "Not looked up, for lack of time or of a word index", "more callers and definitions: the tools find them", is_gap=True
+            )
 
     def _ordered(self, pairs: Sequence[tuple[FileChange, Finding]]) -> list[tuple[FileChange, Finding]]:
         """Code before all else: what no compiler sees is seldom what a verdict turns on."""
@@ -130,10 +134,14 @@ class _Gatherer:
         hint = f"diff File={path}"
         old, new = (self._side(oid) for oid in (file.old_blob, file.new_blob))
         if old is None or new is None or is_binary(old) or is_binary(new) or not file.is_text_file or not file.hunks:
-            yield Section(f"{path} {what}", "no text is shown of it: binary, too large, a link, a mode, or not in this repository")
+            yield Section(
+                f"{path} {what}", "no text is shown of it: binary, too large, a link, a mode, or not in this repository", is_gap=True
+            )
             return
         if (lines := old.count(b"\n") + new.count(b"\n")) > _MOST_LINES:
-            yield Section(f"{path} {what}", f"both sides have {lines} lines, too many to show what changed: read-file has the new one")
+            yield Section(
+                f"{path} {what}", f"both sides have {lines} lines, too many to show what changed: read-file has the new one", is_gap=True
+            )
             return
         merged = Merged(file, old, new, self._desk.redactor)
         self._changed_lines += merged.changed
@@ -164,7 +172,7 @@ class _Gatherer:
     def _build(self) -> Iterator[Section]:
         lines: dict[str, None] = {}
         short: dict[str, None] = {}
-        for file, _ in self._code[:_CHANGED]:
+        for file, _ in self._code[:CHANGED]:
             sheet = self._sheets.get(file.path)
             if sheet is None:
                 continue
@@ -210,10 +218,10 @@ class _Gatherer:
         """The functions that the change is about, each with its file: those whose code changed, or few that use a type that did."""
         pairs = [(file.path, one) for file, finding in self._code if finding.functions for one in finding.functions.changed if not one.gone]
         direct = [pair for pair in pairs if not pair[1].by_data]
-        return direct or (pairs if len(pairs) <= _CHANGED else [])
+        return direct or (pairs if len(pairs) <= CHANGED else [])
 
     def _calls(self) -> Iterator[Section]:
-        for path, changed in self._changed_functions()[:_CHANGED]:
+        for path, changed in self._changed_functions()[:CHANGED]:
             uses = self._near.uses(changed.name, path)
             if uses is None:
                 continue
@@ -238,7 +246,9 @@ class _Gatherer:
                 if use.user and use.user != name:
                     self._callers[use.user] = None
             if text:
-                yield Section(f"Callers of {name}(){more}", "\n".join(text).rstrip("\n"), "\n".join(short), f"callers Name={name}")
+                yield Section(
+                    f"Callers of {name}(){more}", "\n".join(text).rstrip("\n"), "\n".join(short), f"callers Name={name}", bool(more)
+                )
 
     def _around(self, sheet: Sheet, line: int) -> list[int]:
         """The lines around a call, with the head of the function it is in."""
@@ -267,7 +277,7 @@ class _Gatherer:
 
     def _bodies(self) -> Iterator[str]:
         """The code of the changed functions."""
-        for path, changed in self._changed_functions()[:_CHANGED]:
+        for path, changed in self._changed_functions()[:CHANGED]:
             sheet = self._sheets.get(path)
             for definition in sheet.named(changed.name) if sheet is not None else ():
                 if is_function(definition):

@@ -24,6 +24,7 @@ class Section(msgspec.Struct, frozen=True):
     text: str
     short: str = ""  # what is most important of it; empty where it is all or nothing
     hint: str = ""  # how a model gets it where it is left out: a tool's name and arguments
+    is_gap: bool = False  # whether it says that something is missing
 
 
 class Pack(msgspec.Struct, frozen=True):
@@ -32,6 +33,7 @@ class Pack(msgspec.Struct, frozen=True):
     text: str
     left_out: tuple[str, ...] = ()
     shortened: tuple[str, ...] = ()
+    is_whole: bool = False  # whether all that was looked for is shown
 
 
 def fitted(sections: Sequence[Section], most_tokens: int) -> Pack:
@@ -58,7 +60,8 @@ def fitted(sections: Sequence[Section], most_tokens: int) -> Pack:
     for title, names in (("Left out for lack of room", left_out), ("Shown in part", shortened)):
         if names:
             parts.append(f"{_HEADING}{title}\n{_listed(names, for_names // 2)}\n")
-    return Pack("\n".join(parts), left_out, shortened)
+    is_whole = not left_out and not shortened and not any(section.is_gap for section in sections)
+    return Pack("\n".join(parts), left_out, shortened, is_whole)
 
 
 def _listed(names: Sequence[str], most_bytes: int) -> str:
