@@ -50,7 +50,7 @@ def _index(repo: Repository, settings: Settings) -> int:
     if not background.is_missing(repo):
         return DONE
     print(
-        f"making the word index in {repo.index_directory}: who calls what, answered in milliseconds. It takes about a minute and 200 MB, "
+        f"making the word index in {repo.index_directory}: who calls what, answered in milliseconds. It takes about a minute and 120 MB, "
         "once; Ctrl-C leaves it to the background",
         flush=True,
     )

@@ -17,14 +17,14 @@ import sqlite3
 import threading
 import typing
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
 from hook.source import own_files, words
 from hook.source.git import GitError, Repository
 
-FORMAT = 2  # 2: names defined after an unclosed quote count, as for the compiler
+FORMAT = 3  # 3: names that are defined have a row of their own, and words of generated headers are in halves
 MOST_WORDS = 1500  # that contain a literal: with more of them, the literal chooses no files
 _MOST_PARTS = 500
 _MOST_SEAL_BYTES = 4096
@@ -39,16 +39,19 @@ BINARY = 1  # nothing: no search reads it
 WHOLE = 2  # nothing, since it was not read (too large, or not in a partial clone): it is in every answer
 UNDEFINED = 3  # its words alone: it is in every answer about a definition of one of them
 
+# the rows of the table `word`: two for each blob, with 2 * the id of the blob + one of these as their id
+HELD = 0  # all its words, and the names that it defines
+DEFINED = 1  # the names that it defines
+
 TABLES = """
 create table meta (key text primary key, value) without rowid;
-create table blob (id integer primary key, oid blob not null unique, state integer not null, language text not null);
-create index blob_state on blob (state) where state > 1;
+create table blob (oid blob primary key, id integer not null, state integer not null, language text not null) without rowid;
+create index blob_state on blob (state, id) where state > 1;
 create table anchor (id integer primary key, tree text not null unique, used real not null);
-create table place (anchor integer not null, path blob not null, blob integer not null, primary key (anchor, path)) without rowid;
-create index place_blob on place (blob, anchor);
-create virtual table word using fts5(t, content='', detail=none, columnsize=0, tokenize="ascii tokenchars '_:'");
+create table place (anchor integer not null, blob integer not null, path blob not null, primary key (anchor, blob, path)) without rowid;
+create virtual table word using fts5(t, content='', detail=none, columnsize=0, tokenize="ascii tokenchars '_'");
 create table vocabulary (id integer primary key, words blob not null);
-create virtual table part using fts5(t, content='', detail=none, columnsize=0, tokenize="ascii tokenchars '_:'");
+create virtual table part using fts5(t, content='', detail=none, columnsize=0, tokenize="ascii tokenchars '_'");
 create table part_list (id integer primary key, parts blob not null);
 """
 
@@ -116,6 +119,7 @@ class Index:
         self._version = 0  # of the database, for which the following holds
         self._states: dict[int, frozenset[int]] = {}  # the blobs in a state
         self._changed_blobs: dict[str, dict[str, tuple[int, int, str]]] = {}  # of the files that a revision has changed
+        self._part_lists: list[bytes] = []  # the table part_list, once it is read
 
     def holding(self, revision: str, groups: Sequence[Collection[str]]) -> list[str]:
         """The paths of a revision (empty: the staged index) whose file may contain a word of each group: all of them, and some more.
@@ -124,12 +128,14 @@ class Index:
         """
         with self._reading():
             coverage = self._coverage(revision)
-            ids = set(self._matches("word", groups))
-            defining = any(word.startswith(words.DEFINED) for group in groups for word in group)
-            if defining:
-                plain = [[word.removeprefix(words.DEFINED) for word in group] for group in groups]
-                ids.update(self._in_state(UNDEFINED).intersection(self._matches("word", plain)))
-            return self._paths(revision, coverage, ids, defining)
+            ids = self._matches(HELD, [[word.removeprefix(words.DEFINED) for word in group] for group in groups])
+            defining = [group for group in groups if any(word.startswith(words.DEFINED) for word in group)]
+            undefined = self._in_state(UNDEFINED) & ids if defining else frozenset[int]()
+            for group in defining:
+                names = [word.removeprefix(words.DEFINED) for word in group if word.startswith(words.DEFINED)]
+                others = [word for word in group if not word.startswith(words.DEFINED)]
+                ids &= self._matches(DEFINED, [names]) | self._matches(HELD, [others])
+            return self._paths(revision, coverage, ids | undefined, bool(defining))
 
     def unread(self, revision: str) -> Mapping[str, str]:
         """The files of a revision that the index has not read, with their blobs: they are in every answer. Raises NoIndex."""
@@ -143,20 +149,24 @@ class Index:
     def is_common(self, word: str, files: int) -> bool:
         """Whether more than `files` indexed files contain a word, in lower case. No paths are read for it. Raises NoIndex."""
         with self._reading():
-            query = "select count(*) from (select rowid from word where word match ? limit ?)"
-            return int(self._database.execute(query, (f'"{word}"', files + 1)).fetchone()[0]) > files
+            query = "select count(*) from (select rowid from word where word match ? and rowid & 1 = ? limit ?)"
+            return int(self._database.execute(query, (f'"{word}"', HELD, files + 1)).fetchone()[0]) > files
 
     def containing(self, literal: str) -> list[str] | None:
-        """The words that contain a literal, in lower case; None if there are more than MOST_WORDS. Raises NoIndex."""
+        """Words, and halves of words, in lower case: every file with the literal in a word has one of them.
+
+        None if there are more than MOST_WORDS. Raises NoIndex.
+        """
+        first, second = words.halves(literal)
         with self._reading():
-            words_found: list[str] = []
-            needle = literal.encode("ascii")
-            for block in self._blocks(literal):
-                for word in _lines_with(block, needle):
-                    words_found.append(word.decode("ascii"))
-                    if len(words_found) > MOST_WORDS:
-                        return None
-            return list(dict.fromkeys(words_found))
+            matching = self._words(literal, lambda word: True)
+            if matching is not None and second:
+                # in a word that is in halves, the literal may begin in one and end in the other: each of them shows that
+                across = self._words(second, lambda word: word.startswith(second))
+                if across is None:
+                    across = self._words(first, lambda word: word.endswith(first))
+                matching = None if across is None else matching + across
+            return None if matching is None else list(dict.fromkeys(matching))
 
     def trees(self) -> list[str]:
         """The indexed trees, the last used first. Raises NoIndex."""
@@ -206,11 +216,13 @@ class Index:
         self._coverages[revision] = best
         return best
 
-    def _matches(self, table: str, groups: Sequence[Collection[str]]) -> Iterator[int]:
+    def _matches(self, row_kind: int, groups: Sequence[Collection[str]]) -> set[int]:
+        """The ids of the blobs whose row of that kind has a word of each group."""
         if not all(groups):
-            return iter(())  # no indexed word; only files that are not indexed can match
-        query = " AND ".join("(" + " OR ".join(f'"{word}"' for word in group) + ")" for group in groups)
-        return (row[0] for row in self._database.execute(f"select rowid from {table} where {table} match ?", (query,)))
+            return set()  # no indexed word; only files that are not indexed can match
+        query = " AND ".join("(" + " OR ".join(map(_expression, group)) + ")" for group in groups)
+        rows = self._database.execute("select rowid >> 1 from word where word match ? and rowid & 1 = ?", (query, row_kind))
+        return {row[0] for row in rows}
 
     def _forget_older(self) -> None:
         """Drop what was learnt of the database before another process has written into it."""
@@ -219,6 +231,7 @@ class Index:
             self._version = version
             self._states.clear()
             self._changed_blobs.clear()
+            self._part_lists.clear()
 
     def _in_state(self, state: int) -> frozenset[int]:
         if state not in self._states:
@@ -254,6 +267,16 @@ class Index:
             indexed.update((row[0].hex(), row[1:]) for row in rows)
         return indexed
 
+    def _words(self, literal: str, accepts: Callable[[str], bool]) -> list[str] | None:
+        """The words of the vocabulary that contain a literal and that `accepts` takes; None if there are more than MOST_WORDS."""
+        matching: list[str] = []
+        needle = literal.encode("ascii")
+        for block in self._blocks(literal):
+            matching += filter(accepts, (word.decode("ascii") for word in _lines_with(block, needle)))
+            if len(matching) > MOST_WORDS:
+                return None
+        return matching
+
     def _blocks(self, literal: str) -> Iterator[bytes]:
         """The blocks of the vocabulary that may have a word with the literal in it."""
         pieces = literal.split("_")
@@ -287,7 +310,9 @@ class Index:
         """
         matching: dict[bytes, None] = {}
         needle = piece.encode("ascii")
-        for (block,) in self._database.execute("select parts from part_list"):
+        if not self._part_lists:
+            self._part_lists = [zlib.decompress(row[0]) for row in self._database.execute("select parts from part_list")]
+        for block in self._part_lists:
             for part in _lines_with(block, needle):
                 if not (first or part.startswith(needle)) or not (last or part.endswith(needle)):
                     continue
@@ -345,6 +370,12 @@ def differences(repo: Repository, tree: str, revision: str) -> dict[str, str]:
 def parts_of(block: bytes) -> bytes:
     """The distinct parts of a block of words, with a space between."""
     return b" ".join(set(block.replace(b"_", b"\n").split()))
+
+
+def _expression(word: str) -> str:
+    """The search for a word, whole or in halves."""
+    first, second = words.halves(word)
+    return f'("{word}" OR ("{first}" AND "{second}"))' if second else f'"{word}"'
 
 
 def _lines_with(block: bytes, needle: bytes) -> Iterator[bytes]:

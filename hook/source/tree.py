@@ -244,7 +244,10 @@ class Source(msgspec.Struct):
                     file_words = frozenset[str]()
                 else:
                     defining = definitions and bool(words.language(path))
-                    file_words = frozenset(words.words(file.data, path, definitions=defining).decode("ascii").split())
+                    distinct = words.words(file.data)
+                    if defining:
+                        distinct.update(b":" + name for name in words.names(file.data, path))
+                    file_words = frozenset(b" ".join(distinct).decode("ascii").split())
                 self.unread_words[path, definitions] = file_words
             return self.unread_words[path, definitions]
 

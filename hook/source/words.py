@@ -1,7 +1,7 @@
 """Words: the terms under which the index knows a file.
 
 A word is a run of ASCII letters, digits and underscores, as for `git grep -w`, in lower case. Plain numbers are left out: nobody searches
-for them, and there are millions. A name that the file defines appears again with a colon before it.
+for them, and there are millions. In a question, a colon before a word asks for files that define it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,26 @@ def is_binary(data: bytes) -> bool:
     return b"\0" in data[:_BINARY_WITHIN]
 
 
-def words(data: bytes, path: str, *, definitions: bool) -> bytes:
-    """The words of a file, each once, separated by spaces; with the names it defines, if `definitions`."""
+def words(data: bytes) -> set[bytes]:
+    """The words of a file."""
     distinct: set[bytes] = set()
     for piece in _pieces(data.translate(_FOLD)):
         distinct.update(word for word in set(piece.split()) if word[0] > 0x39 or not _NUMBER.match(word))
-    if definitions:
-        distinct.update(b":" + name.lower() for name in defined_names(data, path))
-    return b" ".join(distinct)
+    return distinct
+
+
+def names(data: bytes, path: str) -> set[bytes]:
+    """The names that a file defines, in lower case. Not each is a word of the file: `SYSCALL_DEFINE1(sync, …)` defines sys_sync."""
+    return {name.lower() for name in defined_names(data, path)}
+
+
+def halves(word: str) -> tuple[str, str]:
+    """A word split at the first `__` after its first letter, which both halves keep; the second is empty if there is none.
+
+    Generated headers have a name for each field of each register, `REGISTER__FIELD`. Registers and fields alone are far fewer.
+    """
+    position = word.find("__", 1)
+    return (word[: position + 2], word[position:]) if 0 < position < len(word) - 2 else (word, "")
 
 
 def language(path: str) -> str:

@@ -108,6 +108,17 @@ def test_generated_headers_are_answered_by_looking_into_them(kernel: Kernel) -> 
     assert json.loads(both(kernel, "definitions", "regFOO"))["Items"][0]["Kind"] == "macro"
 
 
+def test_words_of_generated_headers_are_found_in_both_halves_and_across(kernel: Kernel) -> None:
+    header = "drivers/gpu/drm/amd/include/regs.h"
+    kernel.commit(header, "#define GRPH_CONTROL__DEPTH__SHIFT 0\n#define GRPH_CONTROL__MODE 1\n#define OTHER__DEPTH 2\n")
+    kernel.triage("index")
+    for question, word in (("definitions", "GRPH_CONTROL__MODE"), ("references", "OTHER__DEPTH")):
+        assert [one["Path"] for one in json.loads(both(kernel, question, word))["Items"]] == [header]
+    assert json.loads(both(kernel, "definitions", "OTHER__MODE"))["Items"] == []  # both halves are there, the word is not
+    for part in ("PH_CONT", "TROL__", "OL__DEP", "__DEPTH__SH", "_SHIFT"):
+        assert kernel.triage("look", "grep", part) == _without(kernel, "look", "grep", part)
+
+
 def test_one_blob_under_two_names(kernel: Kernel) -> None:
     kernel.commit("Documentation/example.txt", "int shown(void)\n{\n}\n")
     kernel.triage("index")
@@ -301,16 +312,49 @@ def test_wrong_questions_are_refused_in_words(indexed: Kernel) -> None:
         assert len(error.splitlines()) == 1
 
 
-WORDS = ["alpha", "alpha_beta", "BETA", "Beta_gamma", "gamma9", "x1", "dead", "0xdead", "9lives"]
+WORDS = [
+    "alpha__beta",
+    "alpha__beta_gamma",
+    "ALPHA__BETA__X1",
+    "__alpha__beta",
+    "alpha___beta",
+    "alpha",
+    "alpha_beta",
+    "BETA",
+    "Beta_gamma",
+    "gamma9",
+    "x1",
+    "dead",
+    "0xdead",
+    "9lives",
+]
 LINES = st.one_of(
     st.sampled_from(WORDS).map("int {}(void) {{ return alpha(); }}".format),
     st.sampled_from(WORDS).map("#define {} 1".format),
     st.lists(st.sampled_from([*WORDS, "(", ")", "{", "}", ";", '"', "/*", "*/", "=", "-"]), max_size=6).map(" ".join),
 )
 CONTENTS = st.lists(LINES, max_size=6).map(lambda lines: "\n".join(lines) + "\n")
-PATHS = st.sampled_from(["a.c", "b.h", "d/c.c", "d/e/f.txt", "Kconfig", "g.S"])
+GENERATED = "drivers/gpu/drm/amd/include/r.h"
+PATHS = st.sampled_from(["a.c", "b.h", "d/c.c", "d/e/f.txt", "Kconfig", "g.S", GENERATED])
 STATES = st.lists(st.dictionaries(PATHS, CONTENTS, max_size=5), min_size=2, max_size=4)
-EXPRESSIONS = ["alpha", "lph", r"\bbeta\b", "alpha.*beta", "dead", "9li", "(BETA|x1)", "a_b", "return alpha", "int [a-z]+"]
+EXPRESSIONS = [
+    "alpha",
+    "lph",
+    r"\bbeta\b",
+    "alpha.*beta",
+    "dead",
+    "9li",
+    "(BETA|x1)",
+    "a_b",
+    "return alpha",
+    "int [a-z]+",
+    "a__b",
+    "pha_",
+    "pha___b",
+    "_bet",
+    "ha__beta_g",
+    "__alpha__b",
+]
 
 
 class _Trees:
@@ -348,7 +392,7 @@ def test_the_index_answers_as_a_plain_scan_does(trees: _Trees, states: list[dict
         with Objects(trees.repo, 1 << 20) as objects:
             indexed, plain = Source(objects, oid), Source(objects, oid, index_asked=True)
             assert indexed.index is not None and plain.index is None
-            for word in ["alpha", "beta", "gamma9", "x1", "dead"]:
+            for word in ["alpha", "beta", "gamma9", "x1", "dead", "alpha__beta", "alpha__beta_gamma", "__alpha__beta"]:
                 for question in (lookup.references, lookup.callers, lookup.find_definitions, lookup.callees):
                     assert question(indexed, word, BOUNDS) == question(plain, word, BOUNDS), (word, question)  # type: ignore[operator]
             for expression in EXPRESSIONS:

@@ -22,7 +22,7 @@ _CHUNK = 100  # blobs of one task for a worker
 _CHUNK_BYTES = 4 << 20  # bytes of one task
 _FEW = 300  # blobs that are read here, without workers
 _GIT_CACHE_BYTES = 16 << 20  # of each git that reads blobs
-_NO_DEFINITIONS = (  # generated headers: they are in every answer about a definition of one of their words
+_GENERATED = (  # headers whose words are in halves; they are in every answer about a definition of one of their words
     "drivers/gpu/drm/amd/include/*",
     "drivers/accel/habanalabs/include/*/asic_reg/*",
 )
@@ -40,7 +40,8 @@ class BlobWords(msgspec.Struct, frozen=True):
     """The state of a blob in the index, and its words."""
 
     state: int
-    words: bytes
+    words: bytes  # separated by spaces
+    names: bytes  # those that it defines
 
 
 def read_words(
@@ -87,15 +88,23 @@ def _words_of(objects: Objects, places: Sequence[BlobPlace]) -> list[BlobWords]:
     answers = []
     for place, (_, blob) in zip(places, objects.read_all([place.oid for place in places]), strict=True):
         if blob is None or blob.data is None:
-            answers.append(BlobWords(index.WHOLE, b""))
+            answers.append(BlobWords(index.WHOLE, b"", b""))
         elif words.is_binary(blob.data):
-            answers.append(BlobWords(index.BINARY, b""))
+            answers.append(BlobWords(index.BINARY, b"", b""))
         else:
-            defining = bool(words.language(place.path))
-            scanned = defining and any(fnmatch.fnmatchcase(place.path, pattern) for pattern in _NO_DEFINITIONS)
-            state = index.UNDEFINED if scanned else index.TEXT
-            answers.append(BlobWords(state, words.words(blob.data, place.path, definitions=defining and not scanned)))
+            answers.append(_words_at(place.path, blob.data))
     return answers
+
+
+def _words_at(path: str, data: bytes) -> BlobWords:
+    found = words.words(data)
+    if not words.language(path):
+        return BlobWords(index.TEXT, b" ".join(found), b"")
+    if any(fnmatch.fnmatchcase(path, pattern) for pattern in _GENERATED):
+        split = {half for word in found for half in words.halves(word.decode("ascii"))}
+        return BlobWords(index.UNDEFINED, " ".join(split).encode("ascii"), b"")
+    names = words.names(data, path)
+    return BlobWords(index.TEXT, b" ".join(found | names), b" ".join(names))
 
 
 _worker_objects: Objects | None = None  # of this process, if it is a worker

@@ -26,7 +26,7 @@ from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
 _COMMIT_BLOBS = 8000
 _HASH_BYTES = 12 << 20  # that FTS5 keeps in memory before it writes
-_WORDS_A_BLOCK = 2000
+_WORDS_A_BLOCK = 5000
 _MOST_APPENDED = 4000  # new blobs whose words are appended to the vocabulary; for more, it is made again
 _MOST_CHANGED = 5000  # files: a tree that differs by more gets a listing of its own
 _MOST_ANCHORS = 4
@@ -184,6 +184,7 @@ class _Writer:
         self._repo, self._database, self._settings, self._jobs, self._progress = repo, database, settings, jobs, progress
         self._unread = 0
         self._new_words: set[bytes] | None = set()
+        self._last = 0  # the id of the blob that was put in last
 
     def add(self, tree: str) -> Made:
         """Put a tree into the index."""
@@ -269,6 +270,7 @@ class _Writer:
 
     def _read(self, new: Sequence[BlobPlace]) -> None:
         database, total, done = self._database, len(new), 0
+        self._last = self._newest()
         if total > _MOST_APPENDED:
             self._new_words = None  # they come from the database later
         database.execute("insert into word(word, rank) values('hashsize', ?)", (_HASH_BYTES,))
@@ -292,14 +294,19 @@ class _Writer:
     def _insert(self, places: Sequence[BlobPlace], answers: Sequence[BlobWords]) -> None:
         database = self._database
         for place, blob in zip(places, answers, strict=True):
-            row = database.execute(
-                "insert into blob(oid, state, language) values(?, ?, ?)", (bytes.fromhex(place.oid), blob.state, words.language(place.path))
-            ).lastrowid
+            self._last += 1
+            row = self._last
+            database.execute(
+                "insert into blob(oid, id, state, language) values(?, ?, ?, ?)",
+                (bytes.fromhex(place.oid), row, blob.state, words.language(place.path)),
+            )
             self._unread += blob.state == index.WHOLE
             if blob.words:
-                database.execute("insert into word(rowid, t) values(?, ?)", (row, blob.words.decode("ascii")))
+                database.execute("insert into word(rowid, t) values(?, ?)", (2 * row + index.HELD, blob.words.decode("ascii")))
                 if self._new_words is not None:
                     self._new_words.update(blob.words.split())
+            if blob.names:
+                database.execute("insert into word(rowid, t) values(?, ?)", (2 * row + index.DEFINED, blob.names.decode("ascii")))
 
     def _finish(self, tree: str, base: tuple[int, dict[str, str]] | None, places: Sequence[BlobPlace], read: int) -> None:
         """Write the listing of the tree and the vocabulary in one transaction: then the tree is indexed."""
@@ -315,7 +322,8 @@ class _Writer:
         else:
             anchor = base[0]
             database.execute("update anchor set tree = ?, used = ? where id = ?", (tree, time.time(), anchor))
-            database.executemany("delete from place where anchor = ? and path = ?", ((anchor, os.fsencode(path)) for path in base[1]))
+            for chunk in index.chunks([os.fsencode(path) for path in base[1]]):
+                database.execute(f"delete from place where anchor = ? and path in ({','.join('?' * len(chunk))})", (anchor, *chunk))
         database.executemany(
             "insert into place(anchor, path, blob) values(?, ?, (select id from blob where oid = ?))",
             ((anchor, os.fsencode(place.path), bytes.fromhex(place.oid)) for place in places),
@@ -337,21 +345,24 @@ class _Writer:
                     (index.UNDEFINED, bytes.fromhex(place.oid), index.TEXT, language),
                 )
 
+    def _newest(self) -> int:
+        """The greatest id of a blob."""
+        return int(self._database.execute("select coalesce(max(id), 0) from blob").fetchone()[0])
+
     def _extend_vocabulary(self, read: int) -> None:
         database = self._database
         covered = database.execute("select value from meta where key = 'vocabulary'").fetchone()[0]
-        newest = database.execute("select coalesce(max(id), 0) from blob").fetchone()[0]
+        newest = self._newest()
         if newest == covered:
             return
         if self._new_words is not None and covered and newest - covered == read:
-            source: Iterable[bytes] = sorted(word for word in self._new_words if not word.startswith(b":"))
+            source: Iterable[bytes] = sorted(self._new_words)
         else:
             database.execute("delete from vocabulary")
             database.execute("delete from part_list")
             database.execute("insert into part(part) values('delete-all')")
             database.execute("create virtual table if not exists temp.every using fts5vocab(main, word, row)")
-            rows = database.execute("select term from temp.every where term < ':' or term >= ';'")
-            source = (row[0].encode("ascii") for row in rows)
+            source = (row[0].encode("ascii") for row in database.execute("select term from temp.every"))
         parts: set[bytes] = set()
         last = database.execute("select coalesce(max(id), 0) from vocabulary").fetchone()[0]
         for number, block in enumerate(_blocks(source), last + 1):
@@ -359,7 +370,7 @@ class _Writer:
             text = index.parts_of(block)
             parts.update(text.split())
             database.execute("insert into part(rowid, t) values(?, ?)", (number, text.decode("ascii")))
-        database.execute("insert into part_list(parts) values(?)", (b"\n".join(sorted(parts)),))
+        database.execute("insert into part_list(parts) values(?)", (zlib.compress(b"\n".join(sorted(parts)), 6),))
         database.execute("update meta set value = ? where key = 'vocabulary'", (newest,))
 
 
