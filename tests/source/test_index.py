@@ -304,6 +304,7 @@ def test_a_partial_clone_is_fetched_only_when_asked(kernel: Kernel, tmp_path: pa
     assert sorted(os.listdir(partial.path / ".git/objects/pack")) == packs
     partial.triage("index", "--fetch")
     assert json.loads(both(partial, "definitions", "pool_put"))["Items"]
+    assert "pool_put" in partial.triage("look", "grep", "ool_pu")
 
 
 def test_wrong_questions_are_refused_in_words(indexed: Kernel) -> None:

@@ -207,6 +207,8 @@ class _Writer:
         self._database.execute("delete from place")
         self._database.execute("delete from anchor")
         self._database.execute("delete from blob where state = ?", (index.WHOLE,))
+        # others get their ids: by these it could not be seen that there are words which the vocabulary lacks
+        self._database.execute("update meta set value = 0 where key = 'vocabulary'")
         self._database.execute("commit")
 
     def sweep(self, tree: str) -> bool:
