@@ -224,7 +224,15 @@ class Source(msgspec.Struct):
 
     def _may_hold(self, path: str, oid: str, groups: Sequence[Collection[str]]) -> bool:
         """Whether a file that is not indexed may contain a word of each group; the index alone has it in every answer."""
-        plain = [[word.removeprefix(":") for word in group] for group in groups]
+        # what SYSCALL_DEFINE defines is a word of the file only without its prefix
+        plain = [
+            {
+                form
+                for name in group
+                for form in (name.removeprefix(":"), name.removeprefix(":").removeprefix("compat_").removeprefix("sys_"))
+            }
+            for group in groups
+        ]
         file_words = self._words(path, oid, False)
         if file_words is None or any(file_words.isdisjoint(group) for group in plain):
             return file_words is None

@@ -119,6 +119,11 @@ def test_words_of_generated_headers_are_found_in_both_halves_and_across(kernel: 
         assert kernel.triage("look", "grep", part) == _without(kernel, "look", "grep", part)
 
 
+def test_a_system_call_is_found_in_a_file_that_is_not_indexed_yet(indexed: Kernel) -> None:
+    indexed.commit("mm/frob.c", "SYSCALL_DEFINE1(frob, int, a)\n{\n\treturn a;\n}\n")
+    assert [one["Path"] for one in json.loads(both(indexed, "definitions", "sys_frob"))["Items"]] == ["mm/frob.c"]
+
+
 def test_one_blob_under_two_names(kernel: Kernel) -> None:
     kernel.commit("Documentation/example.txt", "int shown(void)\n{\n}\n")
     kernel.triage("index")
