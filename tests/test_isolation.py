@@ -84,9 +84,10 @@ def test_the_programs(planted: Kernel, tmp_path: pathlib.Path, program: str) -> 
 def test_a_path_that_means_the_current_directory(planted: Kernel, path: str) -> None:
     there = planted.env["PATH"]
     planted.stage(POOL, "int a;\n")
+    planted.git("commit", "-qm", "a", PATCH_TRIAGE="0")
     planted.env["PATH"] = path.format(there)
     done = subprocess.run(
-        [planted.path / ".git/hooks/pre-commit"], cwd=planted.path, env=planted.env, capture_output=True, text=True, check=False
+        [planted.path / ".git/hooks/post-commit"], cwd=planted.path, env=planted.env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "worth fuzzing" in done.stderr
     done = subprocess.run([PROGRAM, "check", "HEAD"], cwd=planted.path, env=planted.env, capture_output=True, text=True, check=False)
