@@ -6,6 +6,7 @@ import re
 
 from hook.c.brackets import arguments
 from hook.c.definitions import Definition, DefinitionKind
+from hook.c.keywords import BEFORE_A_VALUE
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import UseKind, uses_of
 from hook.kernel.name_users import NameUsers
@@ -13,6 +14,14 @@ from hook.kernel.name_users import NameUsers
 _MOST_PASSED = 5  # functions that hand on what they are given
 _MOST_DEFINITIONS = 4  # of a name; each of them has to call what it is given
 _KINDS = (DefinitionKind.FUNCTION, DefinitionKind.MACRO)
+
+
+def is_called(name: bytes, code: bytes) -> bool:
+    """Whether code calls what a variable points to. A condition on it, before a cast, is no call, and its declaration is none."""
+    if re.search(rb"\(\s*" + name + rb"\s*\)\(|(?<![\w.>])" + name + rb"\s*\(", code):
+        return True
+    pointed = re.finditer(rb"(\w*)[\s*]*\(\s*\*\s*" + name + rb"\s*\)\s*\(", code)
+    return any(not match[1] or match[1] in BEFORE_A_VALUE for match in pointed)
 
 
 class CallbackCalls:
@@ -56,7 +65,7 @@ class CallbackCalls:
             return False
         parameter = pointer[1] if pointer else words[-1]
         begin, end = definition.body if is_function else (definition.offset + len(definition.name), definition.span[1])
-        if re.search(rb"(?<![\w.>])\(?\s*\*?\s*" + parameter + rb"\s*\)?\s*\(", code[begin:end]):
+        if is_called(parameter, code[begin:end]):
             return True
         if depth >= _MOST_PASSED or not is_function:
             return False

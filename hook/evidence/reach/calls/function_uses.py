@@ -10,7 +10,7 @@ from hook.c.definitions import Definition
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind
 from hook.evidence.reach.calls import queued
-from hook.evidence.reach.calls.callbacks import CallbackCalls
+from hook.evidence.reach.calls.callbacks import CallbackCalls, is_called
 from hook.evidence.reach.calls.member_calls import MemberCalls
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
 from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, statement_of
@@ -177,5 +177,4 @@ def _in_statement(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: 
 
 def _calls_variable(unit: TranslationUnit, user: Definition, variable: str) -> bool:
     """Whether a function calls a variable of its own."""
-    form = rb"(?<![\w.>])\(?\*?\s*" + variable.encode() + rb"\s*\)?\s*\("
-    return re.search(form, unit.scan.code[user.body[0] : user.body[1]]) is not None
+    return is_called(variable.encode(), unit.scan.code[user.body[0] : user.body[1]])

@@ -13,6 +13,7 @@ import msgspec
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, stands_before
+from hook.evidence.reach.calls.callbacks import is_called
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user, user_of
 from hook.evidence.reach.calls.object_types import ObjectTypes
 from hook.kernel.name_users import NameUsers
@@ -118,7 +119,7 @@ def _indexed(node: PathNode, trigger: Trigger, home: TranslationUnit | None, tab
         yield from hop_to_user(unit, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
     for match, call in _matches(home, re.compile(rb"(?<![\w.>])(\w+)\s*=\s*(?:READ_ONCE\()?" + name + rb"\s*\[[^\];]*\]\)?\s*;")):
         body = home.scan.code[call.offset : user_of(call).body[1]] if home is not None else b""
-        if home is not None and re.search(rb"(?:\(\s*\*\s*" + match[1] + rb"\s*\)|(?<![\w.>])" + match[1] + rb")\s*\(", body):
+        if home is not None and is_called(match[1], body):
             yield from hop_to_user(home, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
 
 

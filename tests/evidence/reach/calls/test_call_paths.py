@@ -212,6 +212,15 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
         {"fs/a.c": "static void help(void) { }\nstatic void keep(void *f)\n{\n\tkept = f;\n}\nSYSCALL_DEFINE0(others)\n{\n\tkeep(help);\n\treturn 0;\n}\n"},
         "nothing shows that keep() calls what it is given",
     ),
+    "a variable that is only looked at": (
+        {"fs/a.c": "static void help(int x) { }\nSYSCALL_DEFINE1(others, int, x)\n{\n\tvoid (*fn)(int);\n\tfn = help;\n\tif (fn)\n\t\t(void)x;\n\treturn 0;\n}\n"},
+        "nothing shows who calls fn",
+    ),
+    "it is handed to something that only looks at it": (
+        {"fs/a.c": "static void help(int x) { }\nstatic void keep(void (*f)(int), int x)\n{\n\tif (f)\n\t\t(void)x;\n}\n"
+                   "SYSCALL_DEFINE1(others, int, x)\n{\n\tkeep(help, x);\n\treturn 0;\n}\n"},
+        "nothing shows that keep() calls what it is given",
+    ),
     "the boot code of a driver may look for hardware": (
         {"drivers/net/tinynet.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n" + boot('debugfs_create_file("a", 0, NULL, NULL, &f)')},
         "may look for hardware",
