@@ -353,7 +353,11 @@ class Gerrit:
     PREFIX = ")]}'\n"
 
     def __init__(self, server: HTTPServer, kernel: Kernel) -> None:
-        self.kernel, self.commit = kernel, kernel.head()
+        self.commit = kernel.head()
+        # read now: while the program runs, git would wait for its end
+        paths = kernel.git("diff-tree", "-r", "--no-commit-id", "--name-only", self.commit).split()
+        sides = [(path, side) for path in paths for side in ("", "^")]
+        self.lines = {(path, side): len(kernel.git("show", f"{self.commit}{side}:{path}").splitlines()) for path, side in sides}
         self.reviews: list[dict] = []
         self.url = server.url_for("")
         server.expect_request("/a/changes/").respond_with_handler(self._query)
@@ -375,12 +379,10 @@ class Gerrit:
 
     def _review(self, request: Request) -> Response:
         review = json.loads(request.get_data())
-        changed = self.kernel.git("diff-tree", "-r", "--no-commit-id", "--name-only", self.commit).split()
         for path, comments in review.get("comments", {}).items():
             for comment in comments:
                 side = "^" if comment.get("side") == "PARENT" else ""
-                lines = self.kernel.git("show", f"{self.commit}{side}:{path}").splitlines()
-                if path not in changed or not 1 <= comment["line"] <= len(lines):
+                if not 1 <= comment["line"] <= self.lines.get((path, side), 0):
                     return Response(f"{path} not found in revision", 400)
         self.reviews.append(review)
         return self._answer(request, {})
