@@ -168,8 +168,8 @@ def parser(named: Iterable[str] = ()) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=_VERSION)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=what, description=what)
+    def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary)
         add_repository(sub)
         sub.set_defaults(run=run, parser=sub, whole=parser, paged=name in _PAGED)
         return sub

@@ -218,30 +218,30 @@ def _keep(hook: _Hook) -> None:
 
 def _take(hook: _Hook) -> list[str]:
     _wake(hook)
-    said = []
+    lines = []
     _new(hook.path).unlink(missing_ok=True)
     if _is_ours(hook.legacy):
         by_framework = hook.is_called_by_framework
         hook.legacy.unlink()
-        said = [f"{hook.stage}: taken out of {hook.legacy.name}, where the pre-commit framework had put it"]
+        lines = [f"{hook.stage}: taken out of {hook.legacy.name}, where the pre-commit framework had put it"]
         if by_framework and _exists(hook.kept) and not hook.is_superseded:
             hook.kept.rename(hook.legacy)
-            return [f"{said[0]}; the hook before ours is there now"]
+            return [f"{lines[0]}; the hook before ours is there now"]
     if _is_ours(hook.path):
         if _exists(hook.kept):
             hook.kept.replace(hook.path)
-            return [*said, f"{hook.stage}: what was there before is back"]
+            return [*lines, f"{hook.stage}: what was there before is back"]
         hook.path.unlink()
-        return [*said, f"{hook.stage}: taken out"]
+        return [*lines, f"{hook.stage}: taken out"]
     if not _exists(hook.kept):
-        return said
+        return lines
     if not _exists(hook.path):
         hook.kept.rename(hook.path)
-        return [*said, f"{hook.stage}: what was there before is back"]
+        return [*lines, f"{hook.stage}: what was there before is back"]
     if hook.is_superseded:
         hook.kept.unlink()
-        return said or [f"{hook.stage}: what was there before is back"]
-    return [*said, f"{hook.stage}: another tool has replaced our hook; {hook.kept.name}, the one before ours, stays beside it"]
+        return lines or [f"{hook.stage}: what was there before is back"]
+    return [*lines, f"{hook.stage}: another tool has replaced our hook; {hook.kept.name}, the one before ours, stays beside it"]
 
 
 def _stub(stage: str, program: pathlib.Path) -> bytes:
@@ -276,15 +276,15 @@ def _begins(path: pathlib.Path, mark: bytes) -> bool:
         return mark in file.read(_HEAD_BYTES)
 
 
-def _same(one: pathlib.Path, other: pathlib.Path) -> bool:
+def _same(hook: pathlib.Path, other_hook: pathlib.Path) -> bool:
     """Whether two names stand for the same hook: type, mode, and bytes or link target."""
-    modes = {path.lstat().st_mode for path in (one, other)}
+    modes = {path.lstat().st_mode for path in (hook, other_hook)}
     if len(modes) > 1:
         return False
     mode = modes.pop()
     if stat.S_ISLNK(mode):
-        return one.readlink() == other.readlink()
-    return stat.S_ISREG(mode) and one.read_bytes() == other.read_bytes()
+        return hook.readlink() == other_hook.readlink()
+    return stat.S_ISREG(mode) and hook.read_bytes() == other_hook.read_bytes()
 
 
 def _hooks_directory(repo: Repository) -> pathlib.Path:

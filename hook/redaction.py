@@ -142,8 +142,8 @@ class Redactor:
                     self._learn(match.group(1) for match in form.finditer(cleaned))
                 for form in (*_forms(), *_here()):
                     cleaned = form.sub(_cut_group, cleaned)
-            for one in (*self._told, *sorted(self._learnt, key=len, reverse=True)):
-                cleaned = cleaned.replace(one, CUT)
+            for secret in (*self._told, *sorted(self._learnt, key=len, reverse=True)):
+                cleaned = cleaned.replace(secret, CUT)
             if len(self._cleaned) < _REMEMBERED:
                 self._cleaned[text] = cleaned
             return cleaned
@@ -153,9 +153,11 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self._untold(str(key)): self.without_key(one) if key in _OPAQUE else self.value(one) for key, one in value.items()}
+            return {
+                self._untold(str(key)): self.without_key(entry) if key in _OPAQUE else self.value(entry) for key, entry in value.items()
+            }
         if isinstance(value, (list, tuple)):
-            return [self.value(one) for one in value]
+            return [self.value(entry) for entry in value]
         return value
 
     def without_key(self, value: Any) -> Any:
@@ -163,33 +165,33 @@ class Redactor:
         if isinstance(value, str):
             return self._untold(value)
         if isinstance(value, Mapping):
-            return {self._untold(str(key)): self.without_key(one) for key, one in value.items()}
-        return [self.without_key(one) for one in value] if isinstance(value, (list, tuple)) else value
+            return {self._untold(str(key)): self.without_key(entry) for key, entry in value.items()}
+        return [self.without_key(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
     def _untold(self, text: str) -> str:
-        for one in self._told:
-            text = text.replace(one, CUT)
+        for secret in self._told:
+            text = text.replace(secret, CUT)
         return text
 
     def _learn(self, literals: Iterable[str]) -> None:
         with self._lock:
             before = len(self._learnt)
-            for one in literals:
-                if len(one) >= _SHORTEST and len(self._learnt) < _MOST_LEARNT:
-                    self._learnt[one] = None
+            for literal in literals:
+                if len(literal) >= _SHORTEST and len(self._learnt) < _MOST_LEARNT:
+                    self._learnt[literal] = None
             if len(self._learnt) > before:
                 self._cleaned.clear()
 
 
 def key_lines(text: str) -> frozenset[int]:
     """The numbers, from 1, of the lines that private keys in `text` stand on."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     at, number = 0, 1
     for start, end in _blocks(text):
         first = number + text.count("\n", at, start)
         at, number = end, first + text.count("\n", start, end)
-        found.update(range(first, number + 1))
-    return frozenset(found)
+        numbers.update(range(first, number + 1))
+    return frozenset(numbers)
 
 
 def may_be_of_key(line: str) -> bool:

@@ -116,7 +116,7 @@ def _missing(change: Change, objects: Objects, proofs: Proofs) -> list[str]:
     if not _is_incomplete(change, proofs):
         return []
     blobs = [oid for file in change.patch.files if file.is_text_file for oid in (file.old_blob, file.new_blob) if oid]
-    return [oid for oid, found in objects.read_all(blobs) if found is None]
+    return [oid for oid, blob in objects.read_all(blobs) if blob is None]
 
 
 def _rests_on_absence(proofs: Proofs) -> bool:

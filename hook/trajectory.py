@@ -176,14 +176,14 @@ def read(path: pathlib.Path) -> list[Span]:
 
 def totals(spans: Sequence[Span], kind: str) -> dict[str, tuple[int, int, float]]:
     """Calls, tokens and seconds by name: of models for `llm` spans, of tools for `tool` spans."""
-    found: dict[str, tuple[int, int, float]] = {}
+    sums: dict[str, tuple[int, int, float]] = {}
     for span in spans:
         if span.type == kind:
             name = (span.model or span.name) if kind == "llm" else span.name
-            calls, tokens, seconds = found.get(name, (0, 0, 0.0))
+            calls, tokens, seconds = sums.get(name, (0, 0, 0.0))
             spent = span.input_tokens + span.output_tokens + span.output_thoughts_tokens
-            found[name] = (calls + 1, tokens + spent, seconds + span.seconds)
-    return found
+            sums[name] = (calls + 1, tokens + spent, seconds + span.seconds)
+    return sums
 
 
 def _name(field: str) -> str:

@@ -153,18 +153,18 @@ def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
     """The same, with each hunk of its change classified."""
     from hook.evidence.functional import hunk_classes
 
-    found = hunk_classes.classify(judged.change.patch, tree_after(judged.change, objects, settings), settings.target.arch)
-    return msgspec.structs.replace(judged, hunks=tuple(found))
+    classified = hunk_classes.classify(judged.change.patch, tree_after(judged.change, objects, settings), settings.target.arch)
+    return msgspec.structs.replace(judged, hunks=tuple(classified))
 
 
 def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:
     """The first request that would be sent about a change, about how many tokens it has, and why it would be sent or not."""
     from hook.agent import evaluators
 
-    found = proved(change, objects, settings, asking)
-    bench = consultation.lay_out(found, use_cache=False)
+    proofs = proved(change, objects, settings, asking)
+    bench = consultation.lay_out(proofs, use_cache=False)
     request, tokens = evaluators.first_request(bench, evaluators.AGENTS[0].task(bench, {}))
-    why, _ = may_ask(change, found.verdict, settings, asking)
+    why, _ = may_ask(change, proofs.verdict, settings, asking)
     return request, tokens, why.replace("asked: ", "It would be asked: ") if why.startswith("asked") else f"It would not be sent: {why}."
 
 
@@ -176,9 +176,9 @@ def replay(
     Raises WrongSetting where a prompt cannot be used.
     """
     trajectory = Trajectory(redactor.value)
-    found = prove(Case(change, objects, tree_after(change, objects, settings), settings, asking, redactor), trajectory)
-    bench = consultation.lay_out(found, use_cache=False, client=recording)
-    return consultation.ask(found, bench, "", trajectory, recording).verdict, trajectory
+    proofs = prove(Case(change, objects, tree_after(change, objects, settings), settings, asking, redactor), trajectory)
+    bench = consultation.lay_out(proofs, use_cache=False, client=recording)
+    return consultation.ask(proofs, bench, "", trajectory, recording).verdict, trajectory
 
 
 def proved(change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED) -> Proved:
@@ -232,8 +232,8 @@ def judge_commits(
 
 def hand_in(repo: Repository, judged: Sequence[Judged], settings: Settings) -> bool:
     """Queue the verdicts of commits for a process that nobody waits for; False where `keep` is to be called, as it may say something."""
-    no_trajectory = all(one.trajectory is None for one in judged)
-    return no_trajectory and store.hand_in(repo, settings, [one.verdict for one in judged if one.verdict.commit])
+    no_trajectory = all(judgement.trajectory is None for judgement in judged)
+    return no_trajectory and store.hand_in(repo, settings, [judgement.verdict for judgement in judged if judgement.verdict.commit])
 
 
 def keep(repo: Repository, judged: Sequence[Judged], settings: Settings, carried: Mapping[str, store.Documents] | None = None) -> list[str]:
@@ -241,11 +241,11 @@ def keep(repo: Repository, judged: Sequence[Judged], settings: Settings, carried
 
     Returns the lines a person should read where that was not possible.
     """
-    said = store.keep(repo, settings, [one.verdict for one in judged if one.verdict.commit], carried)
-    for one in judged:
-        if one.trajectory is not None:
-            span = one.trajectory.begin("action", "record", results={"Formats": list(settings.record.format)})
-            span.error = "; ".join(said)
-            one.trajectory.end(span)
-            one.trajectory.close()
-    return said
+    complaints = store.keep(repo, settings, [judgement.verdict for judgement in judged if judgement.verdict.commit], carried)
+    for judgement in judged:
+        if judgement.trajectory is not None:
+            span = judgement.trajectory.begin("action", "record", results={"Formats": list(settings.record.format)})
+            span.error = "; ".join(complaints)
+            judgement.trajectory.end(span)
+            judgement.trajectory.close()
+    return complaints

@@ -54,9 +54,9 @@ def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judg
     Returns what a person should know, a line each: there is none but where something is wrong.
     """
     try:
-        for one in judged:
-            verdict = one.verdict
-            need = _need(repo, one, settings)
+        for judgement in judged:
+            verdict = judgement.verdict
+            need = _need(repo, judgement, settings)
             if verdict.commit and need is not None:
                 rest_seconds = settings.agent.settle_seconds if need is Need.MODEL else 0.0
                 pending.add(repo, verdict.commit, verdict.change_id, need, rest_seconds)
@@ -159,8 +159,8 @@ def doing(repo: Repository) -> Doing | None:
             os.close(handle)
         return None
     try:
-        one = json.loads(own_files.read(path, _STATE_BYTES) or b"")
-        return Doing(int(one["Process"]), str(one["Commit"]), str(one["Line"]))
+        state = json.loads(own_files.read(path, _STATE_BYTES) or b"")
+        return Doing(int(state["Process"]), str(state["Commit"]), str(state["Line"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Doing(0, "", "")  # it has only just begun
 
@@ -257,8 +257,8 @@ class Worker:
         """Record what the long search has found, and leave to a model what it has not."""
         if pending.find(self.repo, question.commit) is None:
             return
-        if said := triage.keep(self.repo, [judged], settings):
-            self._fail(question, said[0])
+        if complaints := triage.keep(self.repo, [judged], settings):
+            self._fail(question, complaints[0])
         elif _waits_for_index(self.repo, judged, settings) and time.time() - question.since <= _INDEX_SECONDS:
             pending.replace(self.repo, msgspec.structs.replace(question, need=Need.INDEX))
         elif judged.verdict.state is State.PENDING and Need.MODEL in self.needs:
@@ -273,8 +273,8 @@ class Worker:
             return True  # rewritten meanwhile; what was answered is remembered for what it has become
         failed = judged.unanswered
         settled = judged.verdict.decided_by is not DecidedBy.DEFAULT
-        if settled and (said := triage.keep(self.repo, [judged], settings)):
-            self._fail(question, said[0])  # the answer is remembered, and costs nothing the next time
+        if settled and (complaints := triage.keep(self.repo, [judged], settings)):
+            self._fail(question, complaints[0])  # the answer is remembered, and costs nothing the next time
             return True
         if settled and failed is None:
             pending.drop(self.repo, question.commit)

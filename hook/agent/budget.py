@@ -59,13 +59,13 @@ class Ticket(msgspec.Struct, frozen=True):
 
 def prices(settings: Settings) -> dict[str, Price]:
     """What `agent.price` says, by model; the empty name is any other."""
-    found = {}
+    by_model = {}
     for word in settings.agent.price:
         match = re.match(PRICE, word)
         assert match, word
         output = float(match["output"])
-        found[match["model"] or ""] = Price(float(match["input"]), output, float(match["thoughts"] or output))
-    return found
+        by_model[match["model"] or ""] = Price(float(match["input"]), output, float(match["thoughts"] or output))
+    return by_model
 
 
 class Meter:
@@ -118,10 +118,12 @@ class Meter:
             most = cap.limit
             if not most:
                 continue
-            spent, more = sum(cap.spent(line) for line in day.lines.values() if cap.counts(line)), cap.spent(new)
-            if spent + more > most:
-                shown = [f"{one:,}" if isinstance(most, int) else f"{one:,.4f}" for one in (most, spent, more)]
-                raise NoAnswer(cap.trouble, f"{cap.setting} is {shown[0]}, {shown[1]} are spent and the next request may take {shown[2]}")
+            spent, addition = sum(cap.spent(line) for line in day.lines.values() if cap.counts(line)), cap.spent(new)
+            if spent + addition > most:
+                amounts = [f"{amount:,}" if isinstance(most, int) else f"{amount:,.4f}" for amount in (most, spent, addition)]
+                raise NoAnswer(
+                    cap.trouble, f"{cap.setting} is {amounts[0]}, {amounts[1]} are spent and the next request may take {amounts[2]}"
+                )
 
 
 def _caps(agent: AgentSettings, change_id: str, push: str) -> Sequence[Cap]:

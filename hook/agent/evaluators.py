@@ -197,7 +197,7 @@ def first_request(bench: Bench, task: loop.Task) -> tuple[dict[str, Any], int]:
 
 def models(settings: Settings) -> tuple[str, ...]:
     """The models to ask, in order."""
-    return tuple(dict.fromkeys(one for one in (settings.agent.model, *settings.agent.models) if one))
+    return tuple(dict.fromkeys(name for name in (settings.agent.model, *settings.agent.models) if name))
 
 
 def find_key(settings: Settings, seconds: float = _KEY_SECONDS) -> str:
@@ -224,10 +224,10 @@ def _key_of_command(command: str, origin: str, seconds: float) -> str:
             _keys[command] = secret_of(command, "agent.key_command", origin, min(_KEY_SECONDS, max(0.1, seconds)))
         except WrongSetting as wrong:
             _keys[command] = wrong
-    found = _keys[command]
-    if isinstance(found, WrongSetting):
-        raise found
-    return found
+    key = _keys[command]
+    if isinstance(key, WrongSetting):
+        raise key
+    return key
 
 
 def diff_text(change: Change, most_bytes: int) -> str:

@@ -147,12 +147,12 @@ def _document(line: LedgerLine) -> dict[str, object]:
 
 def _parsed(data: bytes) -> LedgerLine | None:
     try:
-        one = json.loads(data)
-        tokens = Tokens(int(one["Input"]), int(one["Output"]), int(one["Thoughts"]), bool(one["Estimated"]))
-        texts = (str(one["Model"]), str(one["ChangeId"]), str(one["Commit"]), str(one["Push"]))
-        money = float(one["Money"])
+        entry = json.loads(data)
+        tokens = Tokens(int(entry["Input"]), int(entry["Output"]), int(entry["Thoughts"]), bool(entry["Estimated"]))
+        texts = (str(entry["Model"]), str(entry["ChangeId"]), str(entry["Commit"]), str(entry["Push"]))
+        money = float(entry["Money"])
         if min(tokens.input, tokens.output, tokens.thoughts, money) < 0 or not math.isfinite(money):
             return None  # no sum may become less by a line, nor something that is neither over a cap nor under it
-        return LedgerLine(str(one["Id"]), str(one["Time"]), bool(one["Settled"]), *texts, tokens, money)
+        return LedgerLine(str(entry["Id"]), str(entry["Time"]), bool(entry["Settled"]), *texts, tokens, money)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

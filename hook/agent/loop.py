@@ -264,9 +264,9 @@ class _Talk:
                 result = self.task.check(parse(self.task.record, call.arguments))
                 span.results = to_json(result)
                 return "accepted", result
-            found = tree_tools.call(self.tools, self.desk, call.name, call.arguments)
-            span.results = found
-            return tree_tools.as_text(found), None
+            answer = tree_tools.call(self.tools, self.desk, call.name, call.arguments)
+            span.results = answer
+            return tree_tools.as_text(answer), None
         except (BadCall, RefusedExpression) as wrong:
             span.error = str(wrong)
             return f"error: {wrong}", None

@@ -51,10 +51,10 @@ def load(name: str, profile: str, variables: Mapping[str, str], directory: str =
     if len(text) > _MOST_BYTES:
         raise WrongPrompt(f"{path}: a prompt has at most {_MOST_BYTES} bytes")
     front, parts = _front_matter(text, path)
-    found = _PARTS.match(parts)
-    if not found:
+    parts_match = _PARTS.match(parts)
+    if not parts_match:
         raise WrongPrompt(f"{path}: there must be a part under `# Instruction` and then one under `# Prompt`")
-    _, instruction, prompt = found.groups()
+    _, instruction, prompt = parts_match.groups()
     allowed = set(front["variables"])
     for unknown in sorted(allowed - set(variables)):
         raise WrongPrompt(f"{path}: there is no variable {unknown!r}; there are {', '.join(sorted(variables))}")
@@ -71,14 +71,14 @@ def fingerprint(profile: str, directory: str) -> str:
     """What tells the prompts of a profile in `directory` from others; empty where there are none of the person's own."""
     if not directory:
         return ""
-    digest, found = hashlib.sha256(), False
+    digest, has_prompt = hashlib.sha256(), False
     for path in sorted((pathlib.Path(directory).expanduser() / profile).glob("*.md")):
         try:
             digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
-            found = True
+            has_prompt = True
         except OSError:
             continue
-    return digest.hexdigest()[:16] if found else ""
+    return digest.hexdigest()[:16] if has_prompt else ""
 
 
 def _front_matter(text: str, path: pathlib.Path) -> tuple[dict[str, typing.Any], str]:
@@ -91,7 +91,7 @@ def _front_matter(text: str, path: pathlib.Path) -> tuple[dict[str, typing.Any],
         front = yaml.safe_load(head)
     except yaml.YAMLError as wrong:
         raise WrongPrompt(f"{path}: the front matter is not YAML: {getattr(wrong, 'problem', wrong)}") from None
-    known = isinstance(front, dict) and set(front) == {"version", "variables"}
-    if not known or not isinstance(front["variables"], list) or not all(isinstance(one, str) for one in front["variables"]):
+    is_known = isinstance(front, dict) and set(front) == {"version", "variables"}
+    if not is_known or not isinstance(front["variables"], list) or not all(isinstance(variable, str) for variable in front["variables"]):
         raise WrongPrompt(f"{path}: the front matter holds `version` and `variables`, a list of names, and nothing else")
     return front, rest

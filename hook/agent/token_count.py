@@ -35,7 +35,7 @@ def _characters(value: Any) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):
-        return sum(len(str(key)) + _characters(one) for key, one in value.items())
+        return sum(len(str(key)) + _characters(entry) for key, entry in value.items())
     if isinstance(value, Sequence):
         return sum(map(_characters, value))
     return 4

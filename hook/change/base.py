@@ -26,23 +26,23 @@ class Base(msgspec.Struct, frozen=True):
     why: str  # for the person: how it was chosen
 
 
-def choose(repo: Repository, named: str | None, mailed: Sequence[MailedPatch], max_commits: int, head_name: str = "HEAD") -> Base:
+def choose(repo: Repository, revision: str | None, mailed: Sequence[MailedPatch], max_commits: int, head_name: str = "HEAD") -> Base:
     """The revision to apply a series to: the one the person `named`, else the mail's `base-commit:`, else the newest of the last
     `max_commits` commits that has the blobs on the patches' index lines, else HEAD, or the commit that `head_name` names in its place.
 
     Raises UnknownRevision if the repository does not have `named`.
     """
-    if named is not None:
-        found = _commit(repo, named)
-        if not found:
-            raise UnknownRevision(f"{named} names no commit here")
-        return Base(found, f"{named}, as asked for")
-    wanted = next((patch.base_commit for patch in mailed if patch.base_commit), "")
+    if revision is not None:
+        oid = _commit(repo, revision)
+        if not oid:
+            raise UnknownRevision(f"{revision} names no commit here")
+        return Base(oid, f"{revision}, as asked for")
+    stated = next((patch.base_commit for patch in mailed if patch.base_commit), "")
     missing = ""
-    if wanted:
-        if found := _commit(repo, wanted):
-            return Base(found, "base-commit: named in the mail" + _prerequisites(mailed))
-        missing = f"; base-commit: {wanted[:12]}, named in the mail, is not in this repository"
+    if stated:
+        if oid := _commit(repo, stated):
+            return Base(oid, "base-commit: named in the mail" + _prerequisites(mailed))
+        missing = f"; base-commit: {stated[:12]}, named in the mail, is not in this repository"
     head = _commit(repo, head_name)
     if not head:
         return Base(repo.empty_tree, "the empty tree: there is no commit here yet" + missing)
@@ -74,15 +74,15 @@ _INDEX_LINE = lazy_re.compile(
 
 
 def _index_lines(diff: bytes) -> list[tuple[bytes, bytes, str]]:
-    found = []
+    lines = []
     for match in _INDEX_LINE.finditer(diff.replace(b"\r\n", b"\n")):
         if match["source"] is not None and match["target"] is not None:
             names = [overlay.unquoted(match["source"]), overlay.unquoted(match["target"])]
         else:
             names = list(overlay.both_names(match["names"]))
         if names:
-            found.append((names[0], names[-1], match["old"].decode()))
-    return found
+            lines.append((names[0], names[-1], match["old"].decode()))
+    return lines
 
 
 def _by_blobs(repo: Repository, head: str, blobs: Mapping[bytes, str], max_commits: int) -> Base:
@@ -107,9 +107,9 @@ def _by_blobs(repo: Repository, head: str, blobs: Mapping[bytes, str], max_commi
 
 def _matches(repo: Repository, commits: Sequence[str], blobs: Mapping[bytes, str]) -> list[int]:
     """How many of the blobs each commit has."""
-    asked = b"".join(commit.encode() + b":" + path + b"\n" for commit in commits for path in blobs)
+    questions = b"".join(commit.encode() + b":" + path + b"\n" for commit in commits for path in blobs)
     # the bare id, so that git need not look at the blob, which a partial clone may lack
-    answers = iter(repo.run("cat-file", "--batch-check=%(objectname)", data=asked).split(b"\n"))
+    answers = iter(repo.run("cat-file", "--batch-check=%(objectname)", data=questions).split(b"\n"))
     return [sum(next(answers, b"").startswith(blob.encode()) for blob in blobs.values()) for _ in commits]
 
 

@@ -63,13 +63,13 @@ def find_commit(objects: Objects, revision: str) -> Commit:
     """The commit that `revision` names. Raises UnknownRevision."""
     if not revision or not can_ask(revision):
         raise UnknownRevision(f"{revision!r} is no revision")
-    found = objects.read(f"{revision}^{{commit}}")
-    if found is None or found.kind != "commit" or found.data is None:
+    answer = objects.read(f"{revision}^{{commit}}")
+    if answer is None or answer.kind != "commit" or answer.data is None:
         raise UnknownRevision(f"{revision} names no commit here")
-    head, _, message = found.data.partition(b"\n\n")
+    head, _, message = answer.data.partition(b"\n\n")
     parents = tuple(line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent "))
     author = next((line[7:].decode("utf-8", "replace") for line in head.split(b"\n") if line.startswith(b"author ")), "")
-    return Commit(found.oid, parents, message, author)
+    return Commit(answer.oid, parents, message, author)
 
 
 def head_commit(objects: Objects) -> Commit | None:

@@ -90,7 +90,7 @@ def read(repo: Repository, settings: Settings, data: bytes, name: str, base_name
     """
     with scratch.directory(repo) as directory:
         patches = mail.split(data, repo, directory, mail.MAX_BYTES, name)
-        chosen = base.choose(repo, base_name, [one for one in patches if not one.left_out], settings.base.max_commits)
+        chosen = base.choose(repo, base_name, [mailed for mailed in patches if not mailed.left_out], settings.base.max_commits)
         yield Series(patches, chosen, "" if base_name else chosen.why, repo, settings, directory)
 
 
@@ -105,7 +105,7 @@ def of_mails(repo: Repository, settings: Settings, mails: Sequence[bytes], name:
             patches = mail.split(mails[0], repo, directory, mail.MAX_BYTES, name)
         else:
             patches = mail.of_mails(mails, repo, directory, mail.MAX_BYTES, name)
-        chosen = base.choose(repo, None, [one for one in patches if not one.left_out], settings.base.max_commits, head)
+        chosen = base.choose(repo, None, [mailed for mailed in patches if not mailed.left_out], settings.base.max_commits, head)
         yield Series(patches, chosen, chosen.why, repo, settings, directory)
 
 

@@ -60,23 +60,23 @@ def unread(path: str) -> Coverage:
 
 def read(path: str, kept_in: pathlib.Path) -> Coverage:
     """What a coverage file says. One that cannot be used says why."""
-    if (known := kept(path, kept_in)) is not None:
-        return known
+    if (known_coverage := kept(path, kept_in)) is not None:
+        return known_coverage
     digest, name = known_by(path), pathlib.Path(path).name
     try:
-        found = _understood(path, name)
+        coverage = _read_whole(path, name)
     except OSError as wrong:
         return Coverage(name, f"it cannot be read: {wrong.strerror}")  # another time it may be
     try:
         for old in kept_in.glob("coverage-*.txt"):
             own_files.remove(old)
-        own_files.write(_place(digest, kept_in), msgspec.json.encode(msgspec.structs.replace(found, name="", rows=b"")) + found.rows)
+        own_files.write(_place(digest, kept_in), msgspec.json.encode(msgspec.structs.replace(coverage, name="", rows=b"")) + coverage.rows)
     except OSError:
         pass  # a full disk, or nothing may be written here: it is read anew next time
-    return found
+    return coverage
 
 
-def _understood(path: str, name: str) -> Coverage:
+def _read_whole(path: str, name: str) -> Coverage:
     """What a coverage file says. Raises OSError."""
     from hook.coverage import coverage_formats
 

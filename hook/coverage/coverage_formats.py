@@ -92,8 +92,8 @@ def read(name: str, file: BinaryIO) -> Coverage:
     start = head.lstrip()
     pieces, tally = _Pieces(file, head), Tally()
     try:
-        for begins_so, reader in _READERS:
-            if begins_so(start):
+        for has_form, reader in _READERS:
+            if has_form(start):
                 return tally.coverage(name, reader(pieces, tally))
     except (msgspec.DecodeError, RecursionError, LookupError, ValueError, csv.Error) as wrong:
         if isinstance(wrong, NoCoverage):
@@ -138,29 +138,29 @@ class _Pieces:
     def goes_on_behind(self, *marks: bytes) -> bytes:
         """Go on behind the next of some marks, and tell which one it is; empty where none is left."""
         any_mark = re.compile(b"|".join(map(re.escape, marks)))
-        while (found := any_mark.search(self._rest)) is None:
+        while (mark := any_mark.search(self._rest)) is None:
             piece = self._more(_PIECE_BYTES)
             if not piece:
                 return b""
             self._rest = self._rest[-max(map(len, marks)) :] + piece
-        self._rest = self._rest[found.end() :]
-        return found[0]
+        self._rest = self._rest[mark.end() :]
+        return mark[0]
 
     def objects(self) -> Iterator[bytes]:
         """The objects of a JSON array that has just begun. Raises NoCoverage where it holds something else, or has no end."""
-        at = 0
+        position = 0
         while True:
-            at = _NO_OBJECT.match(self._rest, at).end()  # type: ignore[union-attr]
-            if end := _object_end(self._rest, at):
-                yield self._rest[at:end]
-                at = end
+            position = _NO_OBJECT.match(self._rest, position).end()  # type: ignore[union-attr]
+            if end := _object_end(self._rest, position):
+                yield self._rest[position:end]
+                position = end
                 continue
-            if self._rest[at : at + 1] not in (b"{", b""):
-                self._rest = self._rest[at:]
+            if self._rest[position : position + 1] not in (b"{", b""):
+                self._rest = self._rest[position:]
                 if not self._rest.startswith(b"]"):
                     raise NoCoverage("its list of functions holds something else")
                 return
-            self._rest, at = self._rest[at:], 0
+            self._rest, position = self._rest[position:], 0
             if len(self._rest) > _MOST_FUNCTION_BYTES:
                 raise NoCoverage(f"a function has more than {_MOST_FUNCTION_BYTES} bytes")
             piece = self._more(max(_PIECE_BYTES, len(self._rest)))
@@ -226,14 +226,14 @@ def _decoded(pieces: _Pieces, record: type[_Record]) -> Iterator[tuple[_Record, 
 
 
 def _origin(line: bytes) -> Measured:
-    said = msgspec.json.decode(line, type=_Origin)
-    commit, day = said.kernel_commit or said.commit, _DAY.match(said.timestamp)
+    origin = msgspec.json.decode(line, type=_Origin)
+    commit, day = origin.kernel_commit or origin.commit, _DAY.match(origin.timestamp)
     return Measured(
-        observer=f"syz-manager {said.manager}" if _WORD.match(said.manager) else "syz-manager",
+        observer=f"syz-manager {origin.manager}" if _WORD.match(origin.manager) else "syz-manager",
         counts_programs=True,
         commit=commit if _COMMIT.match(commit) else "",
         day=day[0] if day else "",
-        arch=said.arch if _WORD.match(said.arch) else "",
+        arch=origin.arch if _WORD.match(origin.arch) else "",
     )
 
 

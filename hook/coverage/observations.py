@@ -79,7 +79,14 @@ class Coverage(msgspec.Struct, frozen=True):
         """
         if self.programs < _LEAST_PROGRAMS:
             return None
-        return next((seen.reached / self.programs for seen in self.of_function(name) if seen.path == path and seen.reached), None)
+        return next(
+            (
+                observation.reached / self.programs
+                for observation in self.of_function(name)
+                if observation.path == path and observation.reached
+            ),
+            None,
+        )
 
 
 class Tally:
@@ -121,8 +128,8 @@ class Tally:
                 _widen(row, first, last)
         why_not = "" if any(row[0] for row in rows.values()) else "nothing in it was reached"
         lines = "".join(f"{function}\t{path}\t{row[0]}\t{row[1]}\t{row[2]}\n" for (function, path), row in sorted(rows.items()))
-        kept = f"\n{lines}".encode("utf-8", "replace")
-        return Coverage(name, why_not, measured=measured, programs=min(self.programs, MOST_COUNTED), rows=kept)
+        encoded = f"\n{lines}".encode("utf-8", "replace")
+        return Coverage(name, why_not, measured=measured, programs=min(self.programs, MOST_COUNTED), rows=encoded)
 
 
 def _widen(row: list[int], first: int, last: int) -> None:

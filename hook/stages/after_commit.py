@@ -65,15 +65,15 @@ def _record_since(objects: Objects, fallback: str) -> int:
     is_queued = triage.hand_in(repo, judged, settings)
     for line in () if is_queued else triage.keep(repo, judged, settings):
         say(line)
-    for one in missed:
-        if one.failed:
-            say(f"no verdict on {one.commit[:12]}: {one.why}")
+    for outcome in missed:
+        if outcome.failed:
+            say(f"no verdict on {outcome.commit[:12]}: {outcome.why}")
     if "trailer" in settings.record.format and _lacks_trailer_hooks(repo):
         say("no trailer was added: record.format asks for one since the hooks were put in, and `patch-triage install` adds theirs")
     if len(commits) == 1 and judged:
         announce(repo, judged[0].verdict, settings)
     else:
-        announce_each([one.verdict for one in judged], settings)
+        announce_each([outcome.verdict for outcome in judged], settings)
     hand_over(repo, settings, judged)
     leave_behind(repo, lambda: _finish(repo, settings))
     return 0
@@ -127,7 +127,7 @@ def post_rewrite(objects: Objects, arguments: Sequence[str]) -> int:
     repo = objects.repo
     head = find_commit(objects, "HEAD")
     settings = setting_layers.at(objects, head.parent)
-    added = [one for one in _added_in_rebase(repo, settings.push.max_commits) if one not in olds]
+    added = [oid for oid in _added_in_rebase(repo, settings.push.max_commits) if oid not in olds]
     if store.is_free(repo):
         leave_behind(repo, lambda: _carry_on(repo, settings, olds, added))
     else:
@@ -140,12 +140,14 @@ def _carry_on(repo: Repository, settings: Settings, olds: Mapping[str, Sequence[
     with Objects(repo, settings.limits.blob_bytes) as objects:
         ids = patch.change_ids(repo, [*olds, *added])
         old_records = store.carried(repo, settings, {old: ids.get(new, "") for new, mine in olds.items() for old in mine})
-        there = store.read(repo, settings, {one: ids.get(one, "") for one in added}) if added else {}
+        there = store.read(repo, settings, {oid: ids.get(oid, "") for oid in added}) if added else {}
         moved = {new: [old_records[old] for old in mine if old in old_records] for new, mine in olds.items()}
-        marks: dict[str, store.Documents] = {new: tuple(mark for one in mine for mark in one.marks) for new, mine in moved.items()}
-        commits = [*olds, *(one for one in added if there[one].verdict is None)]
+        marks: dict[str, store.Documents] = {new: tuple(mark for record in mine for mark in record.marks) for new, mine in moved.items()}
+        commits = [*olds, *(oid for oid in added if there[oid].verdict is None)]
         judged, _ = judge_all(repo, objects, settings, commits, asking=asking_for(0.0), ids=ids)
-        judged = [_with_the_agents(one, [record.verdict for record in moved.get(one.verdict.commit, ())]) for one in judged]
+        judged = [
+            _with_the_agents(judgement, [record.verdict for record in moved.get(judgement.verdict.commit, ())]) for judgement in judged
+        ]
         for line in triage.keep(repo, judged, settings, marks):
             say(line)
         for new, mine in olds.items():

@@ -66,17 +66,17 @@ def judge_all(
     """Judge commits; a verdict that the worker will look for more of is pending."""
     judged: list[triage.Judged] = []
     missed: list[triage.NotJudged] = []
-    shown = progress and sys.stderr.isatty()
-    for count, one in enumerate(triage.judge_commits(repo, objects, settings, commits, asking=asking, ids=ids), 1):
-        if isinstance(one, triage.NotJudged):
-            missed.append(one)
-        elif goes_on(one.verdict, settings):
-            judged.append(msgspec.structs.replace(one, verdict=msgspec.structs.replace(one.verdict, state=State.PENDING)))
+    shows_progress = progress and sys.stderr.isatty()
+    for count, outcome in enumerate(triage.judge_commits(repo, objects, settings, commits, asking=asking, ids=ids), 1):
+        if isinstance(outcome, triage.NotJudged):
+            missed.append(outcome)
+        elif goes_on(outcome.verdict, settings):
+            judged.append(msgspec.structs.replace(outcome, verdict=msgspec.structs.replace(outcome.verdict, state=State.PENDING)))
         else:
-            judged.append(one)
-        if shown:
+            judged.append(outcome)
+        if shows_progress:
             print(f"\rpatch-triage: {progress} {count}/{len(commits)}", end="", file=sys.stderr, flush=True)
-    if shown:
+    if shows_progress:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     return judged, missed
 
@@ -85,13 +85,13 @@ def announce(repo: Repository, verdict: Verdict, settings: Settings) -> None:
     """Say the verdict once: post-commit keeps silent where pre-commit has said the same of the same change."""
     marker = repo.git_dir / _ANNOUNCED
     line = _line(verdict, settings)
-    said = f"{verdict.change_id} {line}"
-    known = own_files.read(marker, _MOST_ANNOUNCED_BYTES)
+    announced = f"{verdict.change_id} {line}"
+    before = own_files.read(marker, _MOST_ANNOUNCED_BYTES)
     with contextlib.suppress(OSError):  # a disk that cannot be written to: it is said twice
         own_files.remove(marker)
-        if not verdict.commit and known != said.encode():
-            own_files.write(marker, said.encode())
-    if known != said.encode():
+        if not verdict.commit and before != announced.encode():
+            own_files.write(marker, announced.encode())
+    if before != announced.encode():
         say(line)
 
 
@@ -109,7 +109,11 @@ def _line(verdict: Verdict, settings: Settings) -> str:
 
 def hand_over(repo: Repository, settings: Settings, judged: Sequence[triage.Judged]) -> None:
     """Leave to the worker what is pending."""
-    if not settings.agent.base_url and not pending.is_any(repo) and all(one.verdict.state is not State.PENDING for one in judged):
+    if (
+        not settings.agent.base_url
+        and not pending.is_any(repo)
+        and all(judgement.verdict.state is not State.PENDING for judgement in judged)
+    ):
         return
     from hook import worker  # a commit without questions does not pay for it
 

@@ -60,10 +60,12 @@ def _judged_push(objects: Objects) -> int:
         return 0
     asking = msgspec.structs.replace(asking_for(settings.push.wait_seconds), push=os.urandom(8).hex(), at_commit=False)
     judged, missed = judge_all(repo, objects, settings, commits, progress="judging", asking=asking)
-    ids = patch.change_ids(repo, [one.verdict.commit for one in judged])
+    ids = patch.change_ids(repo, [judgement.verdict.commit for judgement in judged])
     # a merge has none of its own: what it changes is no difference from a parent
-    recorded = store.read(repo, settings, {one.verdict.commit: ids.get(one.verdict.commit, one.verdict.change_id) for one in judged})
-    unrecorded = [one for one in judged if not _is_recorded(one, recorded[one.verdict.commit].verdict)]
+    recorded = store.read(
+        repo, settings, {judgement.verdict.commit: ids.get(judgement.verdict.commit, judgement.verdict.change_id) for judgement in judged}
+    )
+    unrecorded = [judgement for judgement in judged if not _is_recorded(judgement, recorded[judgement.verdict.commit].verdict)]
     for line in triage.keep(repo, unrecorded, settings):
         say(line)
     hand_over(repo, settings, judged)
@@ -88,8 +90,8 @@ def _pushed(repo: Repository, most: int) -> list[str]:
         old.append(os.environ.get("PRE_COMMIT_FROM_REF", ""))
     if not new:
         return []
-    known = [one for one in old if one and set(one) != _NULL]
-    out = repo.run("rev-list", "--ignore-missing", f"--max-count={most}", *new, "--not", "--remotes", *known, "--")
+    old_tips = [tip for tip in old if tip and set(tip) != _NULL]
+    out = repo.run("rev-list", "--ignore-missing", f"--max-count={most}", *new, "--not", "--remotes", *old_tips, "--")
     return out.decode().split()
 
 
@@ -102,29 +104,34 @@ def _is_recorded(judged: triage.Judged, recorded: Verdict | None) -> bool:
 
 
 def _report_push(judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged]) -> None:
-    failed = [one for one in missed if one.failed]
-    worth = [one for one in judged if one.verdict.worth_fuzzing]
+    failed = [outcome for outcome in missed if outcome.failed]
+    worth = [outcome for outcome in judged if outcome.verdict.worth_fuzzing]
     count = len(judged) + len(failed)
-    more = f", {len(failed)} could not be judged" if failed else ""
-    say(f"{count} {'commit' if count == 1 else 'commits'}: {text.tally(one.verdict for one in judged)}{more}")
-    rows = [(one.change.label, text.one_line(one.verdict)) for one in worth] + [(one.commit[:12], one.why) for one in failed]
+    remark = f", {len(failed)} could not be judged" if failed else ""
+    say(f"{count} {'commit' if count == 1 else 'commits'}: {text.tally(outcome.verdict for outcome in judged)}{remark}")
+    rows = [(outcome.change.label, text.one_line(outcome.verdict)) for outcome in worth] + [
+        (outcome.commit[:12], outcome.why) for outcome in failed
+    ]
     for line in text.table(rows[:_NAMED_IN_PUSH]):
         say(f"  {line}")
     if len(rows) > _NAMED_IN_PUSH:
         say(f"  and {len(rows) - _NAMED_IN_PUSH} more")
 
 
-def stopped(what: str, policy: str, by: Sequence[str]) -> list[str]:
+def stopped(subject: str, policy: str, by: Sequence[str]) -> list[str]:
     """What is said where a policy stops a push or a review: all that it stops at, a line each where there are several."""
-    head = f"{what} stopped by policy.block: {policy}"
-    return [f"{head} ({by[0]})"] if len(by) == 1 else [f"{head}, {len(by)} commits:", *(f"  {one}" for one in by)]
+    head = f"{subject} stopped by policy.block: {policy}"
+    return [f"{head} ({by[0]})"] if len(by) == 1 else [f"{head}, {len(by)} commits:", *(f"  {label}" for label in by)]
 
 
-def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged], more: Sequence[str]) -> int:
+def _policy(policy: str, judged: Sequence[triage.Judged], missed: Sequence[triage.NotJudged], remarks: Sequence[str]) -> int:
     if policy == "never":
         return 0
-    stopping = [one.change.label for one in judged if triage.stops(policy, one.verdict)]
-    stopping += [*(one.why if one.unknown else one.commit[:12] for one in missed if one.failed or one.unknown), *more]
+    stopping = [judgement.change.label for judgement in judged if triage.stops(policy, judgement.verdict)]
+    stopping += [
+        *(judgement.why if judgement.unknown else judgement.commit[:12] for judgement in missed if judgement.failed or judgement.unknown),
+        *remarks,
+    ]
     if not stopping:
         return 0
     for line in stopped("push", policy, stopping):

@@ -57,13 +57,13 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         from hook.record import cache
 
         self.source.read_blobs[cache.COVERAGE] = coverage_file.known_by(path)
-        if self.asking.is_short and (found := coverage_file.kept(path, state_dir)) is None:
+        if self.asking.is_short and (measured := coverage_file.kept(path, state_dir)) is None:
             self.source.safety.at_limit = True  # the worker reads it
             return coverage_file.unread(path)
         begin = time.process_time()
-        found = coverage_file.read(path, state_dir)
+        measured = coverage_file.read(path, state_dir)
         self.source.safety.prolong(time.process_time() - begin)
-        return found
+        return measured
 
 
 class Proved(msgspec.Struct, frozen=True):
@@ -145,8 +145,8 @@ def _evidence(case: Case) -> Proofs:
 def _options(case: Case, proofs: Proofs) -> Proofs:
     from hook.evidence.options import needed_options  # what is harmless or out of reach does not pay for it
 
-    found = needed_options.find(case.change.patch, proofs.evidence, case.kernel)
-    return msgspec.structs.replace(proofs, evidence=needed_options.with_reach(proofs.evidence, found), configs=found)
+    configs = needed_options.find(case.change.patch, proofs.evidence, case.kernel)
+    return msgspec.structs.replace(proofs, evidence=needed_options.with_reach(proofs.evidence, configs), configs=configs)
 
 
 def _reach(case: Case, proofs: Proofs) -> Proofs:
@@ -154,19 +154,19 @@ def _reach(case: Case, proofs: Proofs) -> Proofs:
     from hook.evidence.reach import reachability
 
     within = reachability.limits(case.settings, case.source.repo.state_dir, case.coverage, short=case.asking.is_short)
-    found = reachability.find(case.change.patch, proofs.evidence, case.source, case.kernel, within)
-    evidence = reachability.with_answers(proofs.evidence, case.change.patch, found)
+    reached = reachability.find(case.change.patch, proofs.evidence, case.source, case.kernel, within)
+    evidence = reachability.with_answers(proofs.evidence, case.change.patch, reached)
     assert proofs.configs is not None  # the step before
-    configs = whole_configuration.find(proofs.configs, evidence, found, case.kernel)
+    configs = whole_configuration.find(proofs.configs, evidence, reached, case.kernel)
     evidence = whole_configuration.with_built_focus(evidence, configs, case.kernel)
-    return msgspec.structs.replace(proofs, evidence=evidence, reached=found, configs=configs)
+    return msgspec.structs.replace(proofs, evidence=evidence, reached=reached, configs=configs)
 
 
 def _leaks(case: Case, proofs: Proofs) -> Proofs:
     from hook.evidence.memory import leaks
 
-    found = leaks.find(case.change.patch, proofs.evidence, case.source, case.kernel, case.settings.target.arch)
-    return msgspec.structs.replace(proofs, leaks=found)
+    uninitialised = leaks.find(case.change.patch, proofs.evidence, case.source, case.kernel, case.settings.target.arch)
+    return msgspec.structs.replace(proofs, leaks=uninitialised)
 
 
 def _shown_evidence(proofs: Proofs) -> Shown:

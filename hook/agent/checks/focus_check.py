@@ -26,21 +26,21 @@ class Aims(msgspec.Struct, frozen=True):
     corrections: tuple[str, ...]
 
 
-def settle(symbols_given: Sequence[str], where: Mapping[str, str], verdict: Verdict, source: Source, target: str, most: int) -> Aims:
+def settle(symbols_given: Sequence[str], paths: Mapping[str, str], verdict: Verdict, source: Source, target: str, most: int) -> Aims:
     """The symbols sorted; `where` tells the file that defines each. Where none is left, those of the evidence stand in."""
     symbols: dict[str, None] = {}
     via: dict[str, None] = dict.fromkeys(verdict.via)
     corrections: list[str] = []
     for name in symbols_given:
-        hit = focus_symbols.hit(canonical(name), where[name], source, target) if name in where else focus_symbols.Hit(name)
+        hit = focus_symbols.hit(canonical(name), paths[name], source, target) if name in paths else focus_symbols.Hit(name)
         if hit.why_not is None:
             is_entry = canonical(name) != name and not name.startswith(_INNER)
-            shown = name if is_entry else hit.symbol
-            symbols[shown] = None
-            if shown != name:
-                corrections.append(f"FocusSymbols: {name} is {shown} in a kernel for {target}")
+            symbol_name = name if is_entry else hit.symbol
+            symbols[symbol_name] = None
+            if symbol_name != name:
+                corrections.append(f"FocusSymbols: {name} is {symbol_name} in a kernel for {target}")
             continue
-        instead = [one for one in hit.instead if one not in symbols_given][:2]
+        instead = [other for other in hit.instead if other not in symbols_given][:2]
         via[name] = None
         symbols.update(dict.fromkeys(instead))
         put = f", {' and '.join(instead)} in its place" if instead else ""
@@ -48,7 +48,7 @@ def settle(symbols_given: Sequence[str], where: Mapping[str, str], verdict: Verd
     if symbols_given and not symbols and verdict.focus_symbols:
         symbols = dict.fromkeys(verdict.focus_symbols)
         corrections.append(f"FocusSymbols: {', '.join(verdict.focus_symbols[:3])} instead, by the evidence")
-    return Aims(tuple(symbols)[:most], tuple(one for one in via if one not in symbols), tuple(corrections))
+    return Aims(tuple(symbols)[:most], tuple(other for other in via if other not in symbols), tuple(corrections))
 
 
 def instrumented(symbols: Sequence[str], where: Mapping[str, str], source: Source) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -241,22 +241,22 @@ class Grounding(msgspec.Struct):
         return self._options
 
     def _wrong_symbols(self, symbols: Sequence[str]) -> list[str]:
-        wrong = [f"{one[:60]!r} is no name of a function" for one in symbols if not _is_name(one)]
-        elsewhere = [one for one in symbols if _is_name(one) and not self._is_targets(one)]
-        wrong += [f"{one} is no entry point of a kernel for {self.target}" for one in elsewhere]
+        wrong = [f"{symbol[:60]!r} is no name of a function" for symbol in symbols if not _is_name(symbol)]
+        elsewhere = [symbol for symbol in symbols if _is_name(symbol) and not self._is_targets(symbol)]
+        wrong += [f"{symbol} is no entry point of a kernel for {self.target}" for symbol in elsewhere]
         until = time.monotonic() + self.desk.seconds_left
-        missing = self._locate([one for one in symbols if _is_name(one) and one not in elsewhere], until)
+        missing = self._locate([symbol for symbol in symbols if _is_name(symbol) and symbol not in elsewhere], until)
         if missing and time.monotonic() > until:
             return [
                 *wrong,
                 f"it took too long to find out where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} defined; "
                 "name functions of the changed files",
             ]
-        known = self._functions_of_change()
+        of_change = self._functions_of_change()
         for name in missing:
             if name in self._inline:
                 continue  # there, and no aim
-            near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+            near = difflib.get_close_matches(name, of_change, 1, cutoff=0.5)
             wrong.append(f"no function {name} is defined in this tree" + (f"; did you mean {near[0]}?" if near else ""))
         return wrong
 
@@ -272,10 +272,10 @@ class Grounding(msgspec.Struct):
 
     def _undefined(self, names: Sequence[str], directory: str, until: float) -> list[str]:
         """Those of `names` that no file below a directory defines; of the whole tree ("") only what a kernel for the target is made of."""
-        left = list(names)
-        for wanted in names:
+        undefined = list(names)
+        for searched in names:
             # a system call is defined by its bare name, as an argument of a macro
-            words = "|".join(dict.fromkeys((wanted, canonical(wanted).removeprefix("compat_").removeprefix("sys_"))))
+            words = "|".join(dict.fromkeys((searched, canonical(searched).removeprefix("compat_").removeprefix("sys_"))))
             seconds = until - time.monotonic()
             if seconds <= 0:
                 break
@@ -291,8 +291,8 @@ class Grounding(msgspec.Struct):
                 limit_bytes=_GREP_BYTES,
                 seconds=seconds,
             )
-            left = [name for name in left if name != wanted or self._not_in(lines, [name], until)]
-        return left
+            undefined = [name for name in undefined if name != searched or self._not_in(lines, [name], until)]
+        return undefined
 
     def _not_in(self, paths: Sequence[str], names: Sequence[str], until: float) -> list[str]:
         """Those of `names` that no file of `paths` defines, as far as there is time to look."""
@@ -327,11 +327,11 @@ class Grounding(msgspec.Struct):
         return entry is None or entry.group(1) in ("do", "se", *_ENTRIES.get(self.target, ())) or canonical(name) == name
 
     def _functions_of_change(self) -> list[str]:
-        found: dict[str, None] = {}
+        in_change: dict[str, None] = {}
         for path in self.changed:
             blob = self.source.file(path)
-            found.update(dict.fromkeys(sorted(functions(blob.data or b"", path)) if blob else ()))
-        return list(found)
+            in_change.update(dict.fromkeys(sorted(functions(blob.data or b"", path)) if blob else ()))
+        return list(in_change)
 
 
 def functions(data: bytes, path: str) -> dict[str, bool]:

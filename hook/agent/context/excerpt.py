@@ -49,15 +49,15 @@ class Excerpts:
 
     def some(self, numbers: Iterable[int], most_characters: int) -> Mapping[int, str]:
         """The lines with these numbers, in their order; what is not there is left out."""
-        wanted = sorted({number for number in numbers if 1 <= number <= self.count})
-        shown: dict[int, str] = {}
+        chosen = sorted({number for number in numbers if 1 <= number <= self.count})
+        texts: dict[int, str] = {}
         at = 0
-        while at < len(wanted):
+        while at < len(chosen):
             end = at
-            while end + 1 < len(wanted) and wanted[end + 1] - wanted[end] <= _AROUND:
+            while end + 1 < len(chosen) and chosen[end + 1] - chosen[end] <= _AROUND:
                 end += 1
-            first, last = wanted[at], wanted[end]
+            first, last = chosen[at], chosen[end]
             lines = dict(enumerate(self.run(first, last - first + 1, most_characters), first))
-            shown |= {number: lines[number] for number in wanted[at : end + 1]}
+            texts |= {number: lines[number] for number in chosen[at : end + 1]}
             at = end + 1
-        return shown
+        return texts

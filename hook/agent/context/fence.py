@@ -16,7 +16,7 @@ _GONE = "[no fence]"
 def fence(*data: str) -> str:
     """A line that none of `data` holds."""
     digest = hashlib.sha256(repr(data).encode("utf-8", "replace"))
-    while any(digest.hexdigest()[:_DIGITS] in one for one in data):
+    while any(digest.hexdigest()[:_DIGITS] in text for text in data):
         digest.update(b"again")
     return f"=== data {digest.hexdigest()[:_DIGITS]} ==="
 

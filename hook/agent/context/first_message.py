@@ -71,14 +71,14 @@ def _is_all_shown(subject: Subject, desk: Desk) -> bool:
 
 def question(verdict: Verdict) -> str:
     """What is open, in words of ours alone."""
-    asked = []
+    parts = []
     if verdict.functional is Answer.UNKNOWN:
-        asked.append("Does the change alter what the kernel does, beyond what it logs or traces?")
+        parts.append("Does the change alter what the kernel does, beyond what it logs or traces?")
     if verdict.reachable is Answer.UNKNOWN:
-        asked.append("Can programs on a virtual machine make the changed code run, and by which way?")
-    if not asked:
+        parts.append("Can programs on a virtual machine make the changed code run, and by which way?")
+    if not parts:
         return "Nothing is open; say whether you agree, and on which functions and with which options to fuzz."
-    return " ".join([*asked, "If so: at which functions should the fuzzer aim, and which options does it need?"])
+    return " ".join([*parts, "If so: at which functions should the fuzzer aim, and which options does it need?"])
 
 
 def _facts(subject: Subject, desk: Desk) -> Iterator[str]:

@@ -59,13 +59,13 @@ def sections(subject: Subject, desk: Desk, seconds: float, most_bytes: int) -> l
 
     A tree that cannot be read costs the sections from there on, not the run: the model has tools.
     """
-    found: list[Section] = []
+    gathered: list[Section] = []
     try:
         for section in _Gatherer(subject, desk, time.monotonic() + seconds).all(most_bytes):
-            found.append(section)  # one by one: what there is already stays
+            gathered.append(section)  # one by one: what there is already stays
     except (CannotJudge, NotAName, RecursionError) as wrong:
-        found.append(Section("Not all was looked up", f"{type(wrong).__name__}: {wrong}"[:200], is_gap=True))
-    return found
+        gathered.append(Section("Not all was looked up", f"{type(wrong).__name__}: {wrong}"[:200], is_gap=True))
+    return gathered
 
 
 class _Gatherer:
@@ -130,17 +130,17 @@ class _Gatherer:
         path = named(file.path)
         if held_back([file.path, file.old_path], self._desk.never_paths):
             return
-        what = {"A": "new file", "D": "removed", "R": f"renamed from {named(file.old_path)}"}.get(file.status, "changed")
+        kind = {"A": "new file", "D": "removed", "R": f"renamed from {named(file.old_path)}"}.get(file.status, "changed")
         hint = f"diff File={path}"
         old, new = (self._side(oid) for oid in (file.old_blob, file.new_blob))
         if old is None or new is None or is_binary(old) or is_binary(new) or not file.is_text_file or not file.hunks:
             yield Section(
-                f"{path} {what}", "no text is shown of it: binary, too large, a link, a mode, or not in this repository", is_gap=True
+                f"{path} {kind}", "no text is shown of it: binary, too large, a link, a mode, or not in this repository", is_gap=True
             )
             return
         if (lines := old.count(b"\n") + new.count(b"\n")) > _MOST_LINES:
             yield Section(
-                f"{path} {what}", f"both sides have {lines} lines, too many to show what changed: read-file has the new one", is_gap=True
+                f"{path} {kind}", f"both sides have {lines} lines, too many to show what changed: read-file has the new one", is_gap=True
             )
             return
         merged = Merged(file, old, new, self._desk.redactor)
@@ -148,7 +148,7 @@ class _Gatherer:
         for piece in merged.pieces(_FUNCTION_LINES):
             name = f" {piece.name}()" if piece.name else ""
             self._told.add(piece.name)
-            yield Section(f"{path}:{piece.first}-{piece.last}{name} {what}: + new, - gone", piece.text, piece.short, hint)
+            yield Section(f"{path}:{piece.first}-{piece.last}{name} {kind}: + new, - gone", piece.text, piece.short, hint)
 
     def _side(self, oid: str) -> bytes | None:
         if not oid:
@@ -216,7 +216,13 @@ class _Gatherer:
 
     def _changed_functions(self) -> list[tuple[str, Changed]]:
         """The functions that the change is about, each with its file: those whose code changed, or few that use a type that did."""
-        pairs = [(file.path, one) for file, finding in self._code if finding.functions for one in finding.functions.changed if not one.gone]
+        pairs = [
+            (file.path, function)
+            for file, finding in self._code
+            if finding.functions
+            for function in finding.functions.changed
+            if not function.gone
+        ]
         direct = [pair for pair in pairs if not pair[1].by_data]
         return direct or (pairs if len(pairs) <= CHANGED else [])
 

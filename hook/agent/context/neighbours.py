@@ -148,7 +148,9 @@ def _shared(path: str, other: str) -> int:
     if path.startswith("include/"):
         return len(other.split("/")) - 1
     pairs = zip(path.split("/")[:-1], other.split("/")[:-1], strict=False)
-    return next((depth for depth, (one, two) in enumerate(pairs) if one != two), min(path.count("/"), other.count("/")))
+    return next(
+        (depth for depth, (folder, other_folder) in enumerate(pairs) if folder != other_folder), min(path.count("/"), other.count("/"))
+    )
 
 
 def _is_stub(sheet: Sheet, entry: Definition) -> bool:

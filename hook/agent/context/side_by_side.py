@@ -74,13 +74,18 @@ class Merged:
         """
         for span in self._spans():
             first, last, changed = span.first, span.last, span.changed
-            near = {one for number in changed for one in range(number - CONTEXT, number + CONTEXT + 1) if first <= one <= last}
+            near = {
+                near_number
+                for number in changed
+                for near_number in range(number - CONTEXT, number + CONTEXT + 1)
+                if first <= near_number <= last
+            }
             short = near | ({first, min(first + 1, last)} if span.name else set())
             whole = set(range(first, last + 1))
             if len(whole) > most_lines:
                 wide = max(CONTEXT, most_lines // (4 * len(changed)))
-                reach = {one for number in changed for one in range(number - wide, number + wide)}
-                whole = short | {one for one in reach if first <= one <= last}
+                reach = {near_number for number in changed for near_number in range(number - wide, number + wide)}
+                whole = short | {near_number for near_number in reach if first <= near_number <= last}
             ordered = sorted(whole)
             for begin in range(0, len(ordered), 2 * most_lines):
                 part = ordered[begin : begin + 2 * most_lines]
@@ -144,8 +149,8 @@ class Merged:
 
     def _shown(self, numbers: Sequence[int]) -> str:
         lines = [self._lines[at] for at in numbers]
-        old = self._old.some((one.old for one in lines if one.mark == "-"), LINE_CHARACTERS)
-        new = self._new.some((one.new for one in lines if one.mark != "-"), LINE_CHARACTERS)
+        old = self._old.some((merged.old for merged in lines if merged.mark == "-"), LINE_CHARACTERS)
+        new = self._new.some((merged.new for merged in lines if merged.mark != "-"), LINE_CHARACTERS)
         shown: list[str] = []
         last = -1
         for at in numbers:

@@ -60,8 +60,8 @@ def _without_system(request: Message) -> Message | None:
 def _plain_schemas(request: Message) -> Message | None:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: plain(one) for key, one in value.items() if key not in ("additionalProperties", "$schema", "const", "strict")}
-        return [plain(one) for one in value] if isinstance(value, list) else value
+            return {key: plain(entry) for key, entry in value.items() if key not in ("additionalProperties", "$schema", "const", "strict")}
+        return [plain(entry) for entry in value] if isinstance(value, list) else value
 
     tools = plain(request.get("tools"))
     return {**request, "tools": tools} if tools != request.get("tools") else None

@@ -48,10 +48,10 @@ class Recording(Client):
             raise NoAnswer(Trouble.UNREACHABLE, "the recording has no more turns", Tokens())
         span, spans = waiting.pop(0)
         calls = []
-        for one in spans:
+        for step in spans:
             self._said += 1
-            unread = one.error if one.error.startswith("the arguments are not") else ""
-            calls.append(Call(f"recorded{self._said}", one.name, one.args, unread))
+            unread = step.error if step.error.startswith("the arguments are not") else ""
+            calls.append(Call(f"recorded{self._said}", step.name, step.args, unread))
         message: Message = {"role": "assistant", "content": span.reply or ("" if calls else "(no text)")}
         if calls:
             message["tool_calls"] = [

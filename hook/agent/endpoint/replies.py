@@ -169,8 +169,8 @@ def sendable(value: Any, depth: int = 0) -> Any:
     if depth > _MOST_DEPTH:
         raise ValueError(f"more than {_MOST_DEPTH} values inside each other")
     if isinstance(value, dict):
-        return {sendable(key): sendable(one, depth + 1) for key, one in value.items()}
-    return [sendable(one, depth + 1) for one in value] if isinstance(value, list) else value
+        return {sendable(key): sendable(entry, depth + 1) for key, entry in value.items()}
+    return [sendable(entry, depth + 1) for entry in value] if isinstance(value, list) else value
 
 
 def _in_words(document: dict[str, Any]) -> FailedRequest:
@@ -215,10 +215,10 @@ def _thoughts(message: dict[str, Any]) -> str:
             return str(message[name])
     details = message.get("reasoning_details")
     if isinstance(details, list):
-        pieces = (one.get("text") or one.get("summary") for one in details if isinstance(one, dict))
+        pieces = (detail.get("text") or detail.get("summary") for detail in details if isinstance(detail, dict))
         return "\n".join(piece for piece in pieces if isinstance(piece, str))
-    found = re.match(r"\s*<think>(.*?)</think>", _content(message.get("content")), re.DOTALL)
-    return found.group(1).strip() if found else ""
+    tagged = re.match(r"\s*<think>(.*?)</think>", _content(message.get("content")), re.DOTALL)
+    return tagged.group(1).strip() if tagged else ""
 
 
 def _tokens(usage: Mapping[str, Any], body: Message, message: dict[str, Any]) -> Tokens:

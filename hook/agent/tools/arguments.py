@@ -85,7 +85,7 @@ def _value(name: str, kind: Any, value: Any) -> Any:
         raise BadCall(f"{name} must be text")
     if isinstance(value, str):
         value = [word for word in value.replace(",", " ").split() if word]
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return tuple(value)
     raise BadCall(f"{name} must be a list of texts")
 

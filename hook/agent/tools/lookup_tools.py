@@ -78,53 +78,57 @@ class DiffArguments(msgspec.Struct, frozen=True):
 def definition(desk: Desk, arguments: DefinitionArguments) -> dict[str, Any]:
     """The definitions of a name, whole where they are short."""
     name = arguments.name.strip()
-    found = _asked(lookup.find_definitions, desk, name)
+    answer = _asked(lookup.find_definitions, desk, name)
     sheets = Sheets(desk)
     lines: list[str] = []
     shown = 0
-    for one in found.items:
-        sheet = sheets.get(one.path)
+    for place in answer.items:
+        sheet = sheets.get(place.path)
         if sheet is None:
             continue
         if shown >= _DEFINITIONS:
             lines.append("[more definitions: references lists them]")
             break
         shown += 1
-        what = one.definition
-        rest = "" if what.last_line - what.first_line < DEFINITION_LINES else f", {DEFINITION_LINES} lines of it: read-file has the rest"
-        lines.append(f"{one.path}:{what.first_line}-{what.last_line} {what.kind}{rest}")
-        lines += [*_conditionals(sheet, what.line), *sheet.lines(extent(what, DEFINITION_LINES)), ""]
-    return _answer(lines, found.cut, f"nothing in this tree defines {name!r}")
+        defined = place.definition
+        rest = (
+            "" if defined.last_line - defined.first_line < DEFINITION_LINES else f", {DEFINITION_LINES} lines of it: read-file has the rest"
+        )
+        lines.append(f"{place.path}:{defined.first_line}-{defined.last_line} {defined.kind}{rest}")
+        lines += [*_conditionals(sheet, defined.line), *sheet.lines(extent(defined, DEFINITION_LINES)), ""]
+    return _answer(lines, answer.cut, f"nothing in this tree defines {name!r}")
 
 
 def references(desk: Desk, arguments: ReferencesArguments) -> dict[str, Any]:
     """The lines that hold a name, each with the function it is in."""
     name = arguments.name.strip()
     prefix = existing(desk, arguments.path_prefix)
-    found = _asked(lookup.references, desk, name)
-    below = [one for one in found.items if not prefix or one.path == prefix or one.path.startswith(f"{prefix}/")]
-    return _places(desk, [(one.path, one.line, one.function) for one in below], found.cut, f"no line holds {name!r}")
+    answer = _asked(lookup.references, desk, name)
+    below = [reference for reference in answer.items if not prefix or reference.path == prefix or reference.path.startswith(f"{prefix}/")]
+    return _places(
+        desk, [(reference.path, reference.line, reference.function) for reference in below], answer.cut, f"no line holds {name!r}"
+    )
 
 
 def callers(desk: Desk, arguments: CallersArguments) -> dict[str, Any]:
     """What calls a function or takes its address."""
     name = arguments.name.strip().removesuffix("()")
-    found = _asked(lookup.callers, desk, name)
+    answer = _asked(lookup.callers, desk, name)
     how = {
         FunctionUseKind.CALL: "",
         FunctionUseKind.ADDRESS: "address taken in ",
         FunctionUseKind.TABLE: "in the table ",
         FunctionUseKind.MACRO: "in the macro ",
     }
-    return _places(desk, [(one.path, one.line, how[one.kind] + one.user) for one in found.items], found.cut, f"nothing uses {name!r}")
+    return _places(desk, [(use.path, use.line, how[use.kind] + use.user) for use in answer.items], answer.cut, f"nothing uses {name!r}")
 
 
 def callees(desk: Desk, arguments: CalleesArguments) -> dict[str, Any]:
     """What a function calls, each where it is called first."""
     name = arguments.name.strip().removesuffix("()")
-    found = _asked(lookup.callees, desk, name)
-    calls = [(one.path, one.line, f"calls {one.user}") for one in found.items]
-    return _places(desk, calls, found.cut, f"no function {name!r} calls anything")
+    answer = _asked(lookup.callees, desk, name)
+    calls = [(callee.path, callee.line, f"calls {callee.user}") for callee in answer.items]
+    return _places(desk, calls, answer.cut, f"no function {name!r} calls anything")
 
 
 def kconfig(desk: Desk, arguments: KconfigArguments) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def kconfig(desk: Desk, arguments: KconfigArguments) -> dict[str, Any]:
         if (sheet := sheets.get(path)) is not None:
             lines += [f"{path}:{line}", *sheet.lines(entry_lines(sheet, line)), ""]
     if lines:
-        lines += [_without_hidden(desk, kernel, one) for one in explain(kernel, name)]
+        lines += [_without_hidden(desk, kernel, text) for text in explain(kernel, name)]
     return _answer(lines, "", f"no Kconfig file that is read for {desk.target.arch} has an option {name[:60]!r}")
 
 
@@ -180,15 +184,15 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
             raise BadCall(f"fuzz.vm: {wrong}") from None
         parts.append(("devices", drivers.Drivers(source, kernel, vm).of_file(path)))
     lines: list[str] = []
-    for what, found in parts:
-        lines.append(f"{what}: {found.answer}" + (f" ({', '.join(found.devices)})" if found.devices else ""))
-        for fact in found.facts:
+    for part, part_reach in parts:
+        lines.append(f"{part}: {part_reach.answer}" + (f" ({', '.join(part_reach.devices)})" if part_reach.devices else ""))
+        for fact in part_reach.facts:
             hidden = held_back([fact.place.path], desk.never_paths)
             lines.append("[not shown]" if hidden else f"{fact.place.path}:{fact.place.line}\t{fact.claim}")
-        if found.question:
-            lines.append(f"open: {_without_hidden(desk, kernel, found.question)}")
-        if found.reasons:
-            lines.append(f"needs: {', '.join(_without_hidden(desk, kernel, one) for one in found.reasons)}")
+        if part_reach.question:
+            lines.append(f"open: {_without_hidden(desk, kernel, part_reach.question)}")
+        if part_reach.reasons:
+            lines.append(f"needs: {', '.join(_without_hidden(desk, kernel, reason) for reason in part_reach.reasons)}")
     return _answer([desk.redactor.text(line) for line in lines], "", "")
 
 
@@ -196,13 +200,13 @@ def diff(desk: Desk, arguments: DiffArguments) -> dict[str, Any]:
     """What changed in a file, function by function; or the names of all changed files."""
     if desk.patch is None:
         raise BadCall("there is no change here to show")
-    shown = [file for file in desk.patch.files if not held_back([file.path, file.old_path], desk.never_paths)]
+    visible = [file for file in desk.patch.files if not held_back([file.path, file.old_path], desk.never_paths)]
     if not arguments.file.strip():
-        return _answer([f"{file.status} {file.path}" for file in shown], "", "no file of the change may be shown")
-    wanted = arguments.file.strip().removeprefix("./")
-    file = next((one for one in shown if wanted in (one.path, one.old_path)), None)
+        return _answer([f"{file.status} {file.path}" for file in visible], "", "no file of the change may be shown")
+    requested = arguments.file.strip().removeprefix("./")
+    file = next((candidate for candidate in visible if requested in (candidate.path, candidate.old_path)), None)
     if file is None:
-        raise BadCall(f"{wanted[:200]} is not among the changed files that may be shown: diff without File lists them")
+        raise BadCall(f"{requested[:200]} is not among the changed files that may be shown: diff without File lists them")
     sides = [desk.source.objects.read(oid) if oid else None for oid in (file.old_blob, file.new_blob)]
     unseen = any(side is not None and (side.data is None or is_binary(side.data)) for side in sides)
     if unseen or not file.is_text_file or not file.hunks:

@@ -92,14 +92,14 @@ def _without_key_lines(desk: Desk, lines: Sequence[str]) -> list[str]:
     of_keys: dict[str, frozenset[int] | None] = {}
     clean = []
     for line in lines:
-        for found in _NUMBER.finditer(line):
-            path, number, text = line[: found.start()], int(found.group(2)), line[found.end() :]
+        for digits in _NUMBER.finditer(line):
+            path, number, text = line[: digits.start()], int(digits.group(2)), line[digits.end() :]
             if not redaction.may_be_of_key(text[:_REDACTED_CHARACTERS]):
                 continue
             if path not in of_keys:
                 of_keys[path] = _key_lines(desk, path)
             if number in (of_keys[path] or ()):
-                line = line[: found.end()] + redaction.CUT
+                line = line[: digits.end()] + redaction.CUT
                 break
         clean.append(line)
     return clean
@@ -107,10 +107,10 @@ def _without_key_lines(desk: Desk, lines: Sequence[str]) -> list[str]:
 
 def _key_lines(desk: Desk, path: str) -> frozenset[int] | None:
     quiet = msgspec.structs.replace(desk.source, read_blobs={})  # a file that says nothing is no ground of the verdict
-    found = quiet.file(path)
-    if found is None or found.data is None or b"PRIVATE KEY" not in found.data:
+    read = quiet.file(path)
+    if read is None or read.data is None or b"PRIVATE KEY" not in read.data:
         return None
-    return redaction.key_lines(found.data.decode("utf-8", "replace"))
+    return redaction.key_lines(read.data.decode("utf-8", "replace"))
 
 
 def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
@@ -121,19 +121,19 @@ def read_file(desk: Desk, arguments: ReadFileArguments) -> dict[str, Any]:
     entry = desk.source.entry(path)
     if entry is None or entry.kind is not TreeEntryKind.FILE:
         raise BadCall(f"{path or 'the top of the tree'} is a directory: codesearch-dir-index lists it")
-    found = desk.source.file(path)
-    if found is None:
+    read = desk.source.file(path)
+    if read is None:
         raise BadCall(f"the content of {path} is not in this repository (a partial clone)")
-    if found.data is None:
-        raise BadCall(f"{path} has {found.size} bytes, too many to read; grepper finds lines in it")
-    if b"\0" in found.data[:8000]:
+    if read.data is None:
+        raise BadCall(f"{path} has {read.size} bytes, too many to read; grepper finds lines in it")
+    if b"\0" in read.data[:8000]:
         raise BadCall(f"{path} is a binary file")
-    lines, first = Excerpts(desk.redactor, found.data), arguments.first_line
+    lines, first = Excerpts(desk.redactor, read.data), arguments.first_line
     if first > lines.count:
         raise BadCall(f"{path} has {lines.count} lines, FirstLine {first} is past its end")
     clean = lines.run(first, min(arguments.line_count, READ_LINES), READ_LINE_CHARACTERS)
-    shown = [f"{number:4d}:\t{line}" for number, line in enumerate(clean, first)]
-    text = "\n".join(shown) + "\n"
+    numbered = [f"{number:4d}:\t{line}" for number, line in enumerate(clean, first)]
+    text = "\n".join(numbered) + "\n"
     if arguments.line_count > READ_LINES and first - 1 + READ_LINES < lines.count:
         text += f"[cut at {READ_LINES} lines; the file has {lines.count}]\n"
     return {"Contents": text}
@@ -203,19 +203,19 @@ def existing(desk: Desk, text: str) -> str:
     at = ""
     for part in path.split("/") if path else ():
         entries = desk.source.names(at) or []
-        entry = next((one for one in entries if one.name == part), None)
-        whole = f"{at}/{part}" if at else part
+        entry = next((candidate for candidate in entries if candidate.name == part), None)
+        full_path = f"{at}/{part}" if at else part
         if entry is None:
             prefix = f"{at}/" if at else ""
-            shown = [one for one in entries if not _kept_back(desk, prefix + one.name)]
-            raise BadCall(f"there is no {whole}{_nearest(at, part, shown)}")
+            visible = [candidate for candidate in entries if not _kept_back(desk, prefix + candidate.name)]
+            raise BadCall(f"there is no {full_path}{_nearest(at, part, visible)}")
         if entry.kind is TreeEntryKind.LINK:
-            found = desk.source.file(whole)
-            target = _text(os.fsdecode(found.data)) if found and found.data else "somewhere"
-            raise BadCall(f"{whole} is a symbolic link to {target[:200]}; links are not followed")
+            read = desk.source.file(full_path)
+            target = _text(os.fsdecode(read.data)) if read and read.data else "somewhere"
+            raise BadCall(f"{full_path} is a symbolic link to {target[:200]}; links are not followed")
         if entry.kind is TreeEntryKind.SUBMODULE:
-            raise BadCall(f"{whole} is a submodule, whose content is not part of the tree")
-        at = whole
+            raise BadCall(f"{full_path} is a submodule, whose content is not part of the tree")
+        at = full_path
     return path
 
 

@@ -209,9 +209,11 @@ def _entries(old: _Tokens, new: _Tokens) -> Iterator[_Tokens]:
     yield from _braces_around(new, first, len(new) - 1 - _alike(old[first:][::-1], new[first:][::-1]))
 
 
-def _alike(one: _Tokens, other: _Tokens) -> int:
+def _alike(function: _Tokens, candidate: _Tokens) -> int:
     """How many tokens two lists begin with alike."""
-    return next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other)))
+    return next(
+        (at for at, (left, right) in enumerate(zip(function, candidate, strict=False)) if left != right), min(len(function), len(candidate))
+    )
 
 
 def _braces_around(tokens: _Tokens, first: int, last: int) -> Iterator[_Tokens]:
@@ -228,15 +230,15 @@ def _braces_around(tokens: _Tokens, first: int, last: int) -> Iterator[_Tokens]:
 
 def _beside_in_tables(name: bytes, after: TranslationUnit, nodes: dict[str, Node]) -> list[str]:
     """The functions that stand in one entry of a table with `name`: a policy of netlink, and the operations that it is for."""
-    found: dict[str, None] = {}
+    spans: dict[str, None] = {}
     for definition in after.scan.definitions:
         if definition.kind is not DefinitionKind.VARIABLE or definition.name == name.decode("ascii"):
             continue
         tokens = re.findall(rb"\w+|[^\w\s]", after.scan.code[definition.span[0] : definition.span[1]])
         for at, token in enumerate(tokens):
             if token == name:
-                found |= dict.fromkeys(_first_functions(_braces_around(tokens, at, at), nodes))
-    return list(found)
+                spans |= dict.fromkeys(_first_functions(_braces_around(tokens, at, at), nodes))
+    return list(spans)
 
 
 def _first_functions(groups: Iterable[_Tokens], nodes: dict[str, Node]) -> list[str]:
@@ -286,22 +288,22 @@ def _values(tokens: _Tokens) -> dict[bytes, tuple[tuple[bytes, ...], int]]:
 
 def _functions_using(names: Iterable[bytes], after: TranslationUnit, nodes: dict[str, Node]) -> list[str]:
     """The functions whose code has one of `names`, or a macro of the file that has one, and so on."""
-    wanted = set(names)
+    searched = set(names)
     macros = [definition for definition in after.scan.definitions if definition.kind is DefinitionKind.MACRO]
     for _ in range(5):  # macros within macros
-        more = {
+        using = {
             macro.name.encode("ascii")
             for macro in macros
-            if macro.name.encode("ascii") not in wanted
-            and wanted.intersection(_NAME.findall(after.data, macro.offset + len(macro.name), macro.span[1]))
+            if macro.name.encode("ascii") not in searched
+            and searched.intersection(_NAME.findall(after.data, macro.offset + len(macro.name), macro.span[1]))
         }
-        if not more:
+        if not using:
             break
-        wanted |= more
+        searched |= using
     users = [
         definition.name
         for definition in after.scan.definitions
-        if definition.kind is DefinitionKind.FUNCTION and wanted.intersection(_NAME.findall(after.scan.code, *definition.span))
+        if definition.kind is DefinitionKind.FUNCTION and searched.intersection(_NAME.findall(after.scan.code, *definition.span))
     ]
     return [name for name in dict.fromkeys(users) if name in nodes]
 
@@ -310,7 +312,7 @@ def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: Translatio
     """The function itself, or where the compiler inlines it, its nearest callers that have an address; both where that is not sure."""
     waiting = [(changed.name, changed.why)]
     seen: set[str] = set()
-    found: list[Aim] = []
+    aims: list[Aim] = []
     unsure: set[str] = set()
     while waiting and len(seen) < _MOST_CALLERS:
         name, why = waiting.pop(0)
@@ -332,6 +334,6 @@ def _aims(path: str, changed: Changed, nodes: dict[str, Node], after: Translatio
             unsure.add(name)
             waiting += [(caller, f"{name}, which the compiler may inline into it, changed") for caller in callers]
         head = after.head(node.definition)
-        found.append(Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data))
-    sure = tuple(aim.name for aim in found if aim.name not in unsure)
-    return [msgspec.structs.replace(aim, may_be_in=sure) if aim.name in unsure else aim for aim in found]
+        aims.append(Aim(name, path, node.definition.line, why, _NO_COVERAGE.search(head) is None, changed.by_data))
+    sure = tuple(aim.name for aim in aims if aim.name not in unsure)
+    return [msgspec.structs.replace(aim, may_be_in=sure) if aim.name in unsure else aim for aim in aims]

@@ -81,10 +81,10 @@ def find(
             break
     callers: list[Callers] = []
     for name, fact in _few_callers(aims, source, srcarch, uncovered_files, callers):
-        shown = symbol(name, target_arch, source)
-        if shown not in symbols and shown not in via:
-            via[shown] = None
-            paths[shown] = fact.place.path
+        name_in_table = symbol(name, target_arch, source)
+        if name_in_table not in symbols and name_in_table not in via:
+            via[name_in_table] = None
+            paths[name_in_table] = fact.place.path
             facts.append(fact)
     return Focus(
         tuple(symbols)[:most],
@@ -94,7 +94,7 @@ def find(
         tuple(facts),
         tuple(callers),
         paths,
-        any(aim.name not in {known.function for known in callers} for aim in aims),
+        any(aim.name not in {caller_uses.function for caller_uses in callers} for aim in aims),
     )
 
 
@@ -164,20 +164,20 @@ def _few_callers(
         return
     from hook.source.lookup import Bounds, FunctionUseKind, callers
 
-    asked, bounds = 0, Bounds(_MOST_FILES)
+    looked_up, bounds = 0, Bounds(_MOST_FILES)
     for aim in aims:
-        if asked >= _LOOKED_UP:
+        if looked_up >= _LOOKED_UP:
             return
         if not 0 < len(_holding(source, aim.name)) <= bounds.files:
             continue
-        asked += 1
-        found = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
-        of_target = [use for use in found.items if in_kernel(use.path, srcarch, NO_KERNEL_CODE)]
+        looked_up += 1
+        answer = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
+        of_target = [use for use in answer.items if in_kernel(use.path, srcarch, NO_KERNEL_CODE)]
         uses = [use for use in of_target if use.kind is FunctionUseKind.CALL]
-        if not found.cut and not is_system_call(aim.name):
+        if not answer.cut and not is_system_call(aim.name):
             known.append(Callers(aim.name, tuple(use for use in of_target if use.user != aim.name)))
         names = list(dict.fromkeys(use.user for use in uses if use.user != aim.name))
-        if found.cut or len(names) > _FEW_CALLERS:
+        if answer.cut or len(names) > _FEW_CALLERS:
             continue
         for use in {use.user: use for use in reversed(uses) if use.user in names}.values():
             read = source.file(use.path)

@@ -57,16 +57,16 @@ def find(source: Source, srcarch: str) -> Iterator[tuple[str, str]]:
     calls = (f"sys_{name}" for name in _CALLS.split())
     waiting = [(0, path, name) for name in (*calls, *_BESIDE) for path in tree.holding(name)]
     heapq.heapify(waiting)
-    seen: set[tuple[str, str]] = set()
+    visited: set[tuple[str, str]] = set()
     while waiting:
         conditions, path, name = heapq.heappop(waiting)
-        if (path, name) in seen:
+        if (path, name) in visited:
             continue
-        seen.add((path, name))
+        visited.add((path, name))
         if path.endswith(".c") and tree.is_function(path, name):
             yield path, name
         for more, called_path, called in tree.called(path, name, _MOST_CONDITIONS - conditions):
-            if (called_path, called) not in seen:
+            if (called_path, called) not in visited:
                 heapq.heappush(waiting, (conditions + more, called_path, called))
 
 
@@ -117,8 +117,8 @@ class _Tree:
         return [path for path in paths if name in self._file(path)] if len(paths) <= _MOST_DEFINING else []
 
     def _look_up(self, name: str) -> list[str]:
-        found = [path for path in self.holding(name) if not self._file(path)[name].is_local]
-        return [path for path in found if path.endswith(".c")] or found
+        answer = [path for path in self.holding(name) if not self._file(path)[name].is_local]
+        return [path for path in answer if path.endswith(".c")] or answer
 
     def _file(self, path: str) -> dict[str, _Callable]:
         if path not in self._files:
@@ -130,7 +130,7 @@ class _Tree:
 
 def _callables(text: bytes, is_header: bool) -> dict[str, _Callable]:
     unit = translation_unit.of_text(text)
-    found: dict[str, _Callable] = {}
+    callables: dict[str, _Callable] = {}
     for definition in unit.scan.definitions:
         if definition.kind is DefinitionKind.FUNCTION:
             code = unit.scan.code[definition.body[0] + 1 : definition.body[1]]
@@ -139,7 +139,7 @@ def _callables(text: bytes, is_header: bool) -> dict[str, _Callable]:
             code, is_local = text[definition.offset + len(definition.name) : definition.span[1]], not is_header
         else:
             continue
-        known = found.get(definition.name)
+        known = callables.get(definition.name)
         is_function = definition.kind is DefinitionKind.FUNCTION or (known is not None and known.is_function)
-        found[definition.name] = _Callable(is_function, is_local, (*known.bodies, code) if known else (code,))
-    return found
+        callables[definition.name] = _Callable(is_function, is_local, (*known.bodies, code) if known else (code,))
+    return callables

@@ -43,38 +43,42 @@ class Measurement(msgspec.Struct, frozen=True):
         return f"{self.coverage.name} (fuzz.coverage) is not used: {self.coverage.why_not}" if self.coverage.why_not else ""
 
 
-def with_observations(given: Reach, file: FileChange, changed: Iterable[Changed], source: Source, measurement: Measurement) -> Reach:
+def with_observations(reach: Reach, file: FileChange, changed: Iterable[Changed], source: Source, measurement: Measurement) -> Reach:
     """What is known of a changed file, with what the coverage file says of its `changed` functions. Raises GitError."""
     coverage = measurement.coverage
-    if given.answer is Answer.YES:
-        return given
+    if reach.answer is Answer.YES:
+        return reach
     if not coverage.is_read:
         why = "the coverage file was not read yet (fuzz.coverage)"
-        return answer.unknown(f"{given.facts[0].claim if given.facts else 'out of reach'}; {why}") if given.answer is Answer.NO else given
+        return answer.unknown(f"{reach.facts[0].claim if reach.facts else 'out of reach'}; {why}") if reach.answer is Answer.NO else reach
     hints: list[str] = []
     for function in changed:
-        seen = [one for one in coverage.of_function(function.name) if one.reached and _is_of(one.path, file.old_path, source)]
-        if not seen or function.gone:
+        observations = [
+            observation
+            for observation in coverage.of_function(function.name)
+            if observation.reached and _is_of(observation.path, file.old_path, source)
+        ]
+        if not observations or function.gone:
             continue
-        doubt = _doubt(function.name, seen[0], file, source, measurement)
-        claim = _claim(function.name, seen[0], coverage)
-        if not doubt and (coverage.measured.counts_programs or given.answer is Answer.UNKNOWN):
+        doubt = _doubt(function.name, observations[0], file, source, measurement)
+        claim = _claim(function.name, observations[0], coverage)
+        if not doubt and (coverage.measured.counts_programs or reach.answer is Answer.UNKNOWN):
             return answer.yes(Fact(claim, Place(file.path, function.line, file.new_blob)), assumptions=tuple(_assumed(measurement)))
         hints.append(f"{claim}, {doubt or 'perhaps at boot'}")
     if not hints:
-        return given
-    against = [f"against that: {given.facts[0].claim}"] if given.answer is Answer.NO and given.facts else []
-    return answer.unknown("; ".join((*hints[:_MOST_HINTS], *against, *filter(None, [given.question]))))
+        return reach
+    against = [f"against that: {reach.facts[0].claim}"] if reach.answer is Answer.NO and reach.facts else []
+    return answer.unknown("; ".join((*hints[:_MOST_HINTS], *against, *filter(None, [reach.question]))))
 
 
-def _claim(name: str, seen: Observation, coverage: Coverage) -> str:
+def _claim(name: str, observation: Observation, coverage: Coverage) -> str:
     measured = coverage.measured
     origin = (
         coverage.name + (f" of {measured.day}" if measured.day else "") + (f", kernel {measured.commit[:12]}" if measured.commit else "")
     )
     if not measured.counts_programs:
         return f"{name} ran, as {measured.observer} counted ({origin})"
-    return f"{f'{seen.reached} programs' if coverage.programs else 'programs'} of {measured.observer} run {name} ({origin})"
+    return f"{f'{observation.reached} programs' if coverage.programs else 'programs'} of {measured.observer} run {name} ({origin})"
 
 
 def _assumed(measurement: Measurement) -> Iterable[str]:
@@ -84,7 +88,7 @@ def _assumed(measurement: Measurement) -> Iterable[str]:
         yield f"what {coverage.name} counts did not run at boot alone"
 
 
-def _doubt(name: str, seen: Observation, file: FileChange, source: Source, measurement: Measurement) -> str:
+def _doubt(name: str, observation: Observation, file: FileChange, source: Source, measurement: Measurement) -> str:
     """Why it is not certain that the function which was reached is the one that changes; empty where it is."""
     measured = measurement.coverage.measured
     if measured.arch and measured.arch != ARCHES.get(measurement.target_arch):
@@ -102,21 +106,21 @@ def _doubt(name: str, seen: Observation, file: FileChange, source: Source, measu
         then, before = _function(name, built, source)
         is_same = then is not None and before is not None and _text(then, before) == _text(base, unit)
         return "" if is_same else f"and it has changed since {commit[:12]}"
-    if not seen.first:
+    if not observation.first:
         return f"at {commit[:12]}, which is not here" if commit else "of which build is not known (fuzz.coverage_commit)"
-    if seen.last:
-        is_within = base.first_line <= seen.first and seen.last <= base.last_line
+    if observation.last:
+        is_within = base.first_line <= observation.first and observation.last <= base.last_line
     else:
-        is_within = seen.first in (base.first_line, base.line)
-    return "" if is_within else f"in lines {seen.first} to {seen.last or seen.first}: another version of it"
+        is_within = observation.first in (base.first_line, base.line)
+    return "" if is_within else f"in lines {observation.first} to {observation.last or observation.first}: another version of it"
 
 
 def _function(name: str, blob: str, source: Source) -> tuple[Definition | None, TranslationUnit | None]:
     """The one function of a file that has a name, and the file; None where it has none, or several."""
     read = source.objects.read(blob)
     unit = translation_unit.of_text(read.data) if read is not None and read.data else None
-    named = [one for one in unit.by_name.get(name, ()) if one.kind is DefinitionKind.FUNCTION] if unit else []
-    return (named[0] if len(named) == 1 else None), unit
+    definitions = [definition for definition in unit.by_name.get(name, ()) if definition.kind is DefinitionKind.FUNCTION] if unit else []
+    return (definitions[0] if len(definitions) == 1 else None), unit
 
 
 def _text(function: Definition, unit: TranslationUnit) -> bytes:
@@ -130,4 +134,4 @@ def _is_of(measured_path: str, path: str, source: Source) -> bool:
     folders = [folder for folder in measured_path.removesuffix(path).split("/") if folder not in ("", "..")]
     if len(folders) > _MOST_FOLDERS:
         return False
-    return not any(source.oid("/".join((*folders[at:], path))) for at in range(len(folders)))
+    return not any(source.oid("/".join((*folders[start:], path))) for start in range(len(folders)))
