@@ -23,8 +23,8 @@ import msgspec
 
 from hook.source import own_files, words
 from hook.source.git import GitError, Repository
+from hook.source.indexing import FORMAT
 
-FORMAT = 3  # 3: names that are defined have a row of their own, and words of generated headers are in halves
 MOST_WORDS = 1500  # that contain a literal: with more of them, the literal chooses no files
 _MOST_PARTS = 500
 _MOST_SEAL_BYTES = 4096

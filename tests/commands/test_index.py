@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import pty
 import subprocess
 import time
 
-from hook.source import filelock
+import pytest
+
+from hook.source import filelock, git
+from hook.source.indexing import FORMAT
+from hook.source.indexing.background import is_missing
 from tests.agent import background
 from tests.small_kernel import PROGRAM, Kernel
 from tests.test_reuse import large
@@ -45,6 +50,14 @@ def test_a_commit_has_the_index_made_where_it_is_missing(hooked: Kernel) -> None
     hooked.commit("mm/pool.c", hooked.read("mm/pool.c") + "\nint added;\n")
     wait_for_index(hooked)
     assert "of HEAD" in hooked.triage("status")
+
+
+@pytest.mark.parametrize(("version", "missing"), [(-1, True), (0, False), (1, False)])
+def test_an_index_of_an_earlier_format_is_as_good_as_none(kernel: Kernel, version: int, missing: bool) -> None:
+    repo = git.find(large(kernel).path)
+    repo.index_directory.mkdir(parents=True)
+    (repo.index_directory / "seal").write_text(json.dumps({"format": FORMAT + version, "bytes": 1, "mtime_ns": 1}))
+    assert is_missing(repo) is missing
 
 
 def test_who_asks_for_the_index_beside_a_running_build_waits_for_it(kernel: Kernel) -> None:

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import subprocess
 import time
 import typing
 
+from hook import lazy_re
 from hook.processes import own_python
 from hook.source.git import Repository
-from hook.source.indexing import ubiquitous_names
+from hook.source.indexing import FORMAT, ubiquitous_names
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
 if typing.TYPE_CHECKING:
     from hook.source.indexing.build_progress import Progress
 
+_SEALED_FORMAT = lazy_re.compile(rb'"format": (\d{1,9}),')
 _WORTH_CHANGED = 300  # files by which HEAD may differ from the indexed tree
 _LOOK_AGAIN_SECONDS = 3600.0
 _MAKING_SECONDS = 120.0  # between the seal and the file of ubiquitous functions
 
 
 def is_due(repo: Repository) -> bool:
-    """Whether the tree is large, and not indexed or far from the indexed one. At every `check`; mostly it costs two calls of stat()."""
+    """Whether the tree is large, and not indexed or far from the indexed one. At every `check`; mostly it costs a look at the seal."""
     try:
         if not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
             return False
         seal = repo.index_directory / "seal"
         is_whole = ubiquitous_names.are_kept(repo)
-        if seal.exists():
+        if _is_sealed(seal):
             if time.time() - seal.stat().st_mtime < (_LOOK_AGAIN_SECONDS if is_whole else _MAKING_SECONDS):
                 return False
             os.utime(seal)
@@ -50,10 +53,19 @@ def is_due(repo: Repository) -> bool:
         opened.close()
 
 
-def is_missing(repo: Repository) -> bool:
-    """Whether the tree is large and has no index, and no process is making one. If there is one, it costs two calls of stat()."""
+def _is_sealed(seal: pathlib.Path) -> bool:
+    """Whether there is an index, by its seal. One of an earlier format has to be made anew, one of a later format is left alone."""
     try:
-        if (repo.index_directory / "seal").exists() or not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
+        match = _SEALED_FORMAT.search(seal.read_bytes())
+    except FileNotFoundError:
+        return False
+    return match is not None and int(match[1]) >= FORMAT
+
+
+def is_missing(repo: Repository) -> bool:
+    """Whether the tree is large and has no index, and no process is making one. If there is one, it costs a look at its seal."""
+    try:
+        if _is_sealed(repo.index_directory / "seal") or not repo.index_path.exists() or Source(Objects(repo, 0), "").is_small:
             return False
     except OSError:
         return False

@@ -21,7 +21,7 @@ import msgspec
 from hook.config import Settings
 from hook.source import index, own_files, words
 from hook.source.git import GitError, Repository
-from hook.source.indexing import build_progress
+from hook.source.indexing import FORMAT, build_progress
 from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
 _COMMIT_BLOBS = 8000
@@ -148,7 +148,7 @@ def _prepared(index_files: index.Files) -> sqlite3.Connection:
         database.execute("pragma synchronous = normal")
         database.execute("pragma cache_size = -32768")
         has_tables = database.execute("select name from sqlite_master where name = 'meta'").fetchone()
-        if has_tables and database.execute("select value from meta where key = 'format'").fetchone() != (index.FORMAT,):
+        if has_tables and database.execute("select value from meta where key = 'format'").fetchone() != (FORMAT,):
             database.close()
             index_files.database.unlink()
             return _prepared(index_files)
@@ -156,7 +156,7 @@ def _prepared(index_files: index.Files) -> sqlite3.Connection:
             database.execute("begin")
             for statement in index.TABLES.split(";"):
                 database.execute(statement)
-            database.execute("insert into meta values ('format', ?)", (index.FORMAT,))
+            database.execute("insert into meta values ('format', ?)", (FORMAT,))
             database.execute("insert into meta values ('vocabulary', 0)")  # the last blob whose words are in it
             database.execute("commit")
         return database
