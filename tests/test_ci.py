@@ -60,7 +60,9 @@ def test_who_looks_for_holes_in_actions_finds_none(tmp_path: pathlib.Path) -> No
         (tmp_path / place).mkdir(parents=True)
         shutil.copy(JOBS / name, tmp_path / place)
     program = pathlib.Path(sys.executable).parent / "zizmor"
-    done = subprocess.run([program, "--offline", "--persona=pedantic", tmp_path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, "--offline", "--persona=pedantic", "--color=never", tmp_path], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "No findings to report. Good job!"), done.stdout + done.stderr
     if actionlint := shutil.which("actionlint"):
         subprocess.run([actionlint, tmp_path / ".github/workflows/github.yml"], check=True)

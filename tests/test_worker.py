@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hook.source import filelock
+from hook.source.indexing import FORMAT
 from tests.agent import background
 from tests.agent.background import kill, questions, wait
 from tests.small_kernel import Kernel
@@ -125,7 +126,7 @@ def test_a_large_tree_whose_options_nobody_has_read_keeps_no_commit_waiting(jo: 
 def test_where_no_index_will_come_nothing_waits_for_one(jo: Kernel) -> None:
     large(jo)
     (jo.path / ".git/patch-triage/index").mkdir(parents=True)
-    (jo.path / ".git/patch-triage/index/seal").write_text("{}")  # of an index that is of no use here
+    (jo.path / ".git/patch-triage/index/seal").write_text(f'{{"format": {FORMAT}, "bytes": 1}}')  # of an index that is of no use here
     assert GOES_ON in change(jo, 2)
     wait(jo)
     found = record(jo)

@@ -31,7 +31,7 @@ def test_a_patch_cannot_choose_which_words_its_judge_does_not_see(kernel: Kernel
     prompt, tools = model.requests[0]["messages"][1]["content"], model.requests[0]["tools"]
     assert '\t/* password = "[redacted]" */' in prompt and "\t\treturn copy_from_user(p, p, 8);" in prompt
     assert "return copy_from_user(p, p, 8);" in model.said_to_it(1) and f'"{word}"' not in model.said_to_it(1)
-    assert [one["type"] for one in tools] == ["function"] * 12 and tools[-1]["function"]["name"] == "set-results"
+    assert [one["type"] for one in tools] == ["function"] * 15 and tools[-1]["function"]["name"] == "set-results"
     assert tools[-1]["function"]["parameters"]["required"] == ["WorthFuzzing", "Reasoning"]
 
 
