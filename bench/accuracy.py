@@ -24,7 +24,7 @@ LEAST = {
     "changed functions found": 99.5,
     "changed functions named right": 98.0,
     "focus hits changed code": 96.2,  # 95.3 on the whole tree: what nearly every program runs is no aim
-    "focus is changed code": 93.5,  # callers of what may be inlined are named too
+    "focus is changed code": 92.6,  # a caller that is in one filter with what may be inlined counts as not changed
     "syscalls named as in vmlinux": 100.0,
 }
 MOST = {"focus without an address": 3.0}
