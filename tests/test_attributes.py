@@ -49,6 +49,19 @@ def verdicts(kernel: Kernel, ran: pathlib.Path) -> list[object]:
     return found
 
 
+def test_a_bare_repository_in_the_tree_is_no_repository_of_ours(kernel: Kernel) -> None:
+    """It is unpacked with the tree, and its configuration names programs."""
+    planted = kernel.path / "drivers/planted"
+    kernel.git("init", "-q", "--bare", str(planted))
+    for key in ("core.pager", "core.fsmonitor", "patchtriage.agent.keyCommand"):
+        kernel.git("config", "--file", str(planted / "config"), key, f"touch {kernel.path.parent}/ran")
+    for words in (("agent", "status"), ("check", "--wait"), ("status",)):
+        _, error = kernel.triage_both(*words, "--repo", str(planted), ok=3)
+        assert "is a bare repository in the tree of another one" in error
+    assert not (kernel.path.parent / "ran").exists()
+    assert "0 records" in kernel.triage("status", GIT_DIR=str(planted))
+
+
 def test_attributes_change_no_verdict_and_run_nothing(kernel: Kernel, tmp_path: pathlib.Path) -> None:
     ran = tmp_path / "ran"
     for name, ends in (

@@ -249,4 +249,5 @@ def test_without_a_home_under_a_narrow_umask_and_with_a_clock_that_goes_backward
         ["sh", "-c", "umask 077; git commit -qm x"], cwd=hooked.path, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "no verdict" not in done.stderr, done.stderr
-    assert f"Commit: {hooked.head()}" in hooked.note()
+    while f"Commit: {hooked.head()}" not in hooked.note():  # it is written behind the commit
+        time.sleep(0.02)

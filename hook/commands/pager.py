@@ -48,12 +48,15 @@ def _is_called_by_a_person() -> bool:
 
 
 def chosen(options: argparse.Namespace) -> str:
-    """The pager: of GIT_PAGER, core.pager, PAGER, else less; empty where that is to be none or is not there."""
+    """The pager: of GIT_PAGER, core.pager of the person or the system, PAGER, else less; empty where that is none or is not there."""
     command = os.environ.get("GIT_PAGER")
     if command is None:
         with contextlib.suppress(GitError):  # the command itself says what is wrong
-            configured = repository(options).run("config", "--get", "core.pager", ok=(0, 1))
-            command = os.fsdecode(configured).strip() if configured else None
+            out = repository(options).run("config", "-z", "--show-scope", "--get-all", "core.pager", ok=(0, 1))
+            words = os.fsdecode(out).split("\0")
+            # not that of the repository, which may have been unpacked from an archive
+            configured = [value for scope, value in zip(words[::2], words[1::2], strict=False) if scope not in ("local", "worktree")]
+            command = configured[-1] if configured else None
     if command is None:
         command = os.environ.get("PAGER", "less")
     try:

@@ -320,7 +320,8 @@ def _first_seconds() -> float:
 def find(start: pathlib.Path | None = None) -> Repository:
     """The repository around `start`, or around the current directory by git's own environment.
 
-    Git itself searches for it, so that `safe.directory` is respected. Raises NotARepository.
+    Git itself searches for it, so that `safe.directory` is respected. A bare one inside of another is part of that one's tree, and its
+    configuration could name programs: only GIT_DIR leads to it. Raises NotARepository.
     """
     keep = () if start else ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key in keep}
@@ -328,7 +329,7 @@ def find(start: pathlib.Path | None = None) -> Repository:
     in_force = InForce(_first_seconds())
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-object-format"],
+            ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-object-format", "--is-bare-repository"],
             capture_output=True,
             cwd=here,
             env={**env, "LC_ALL": "C"},
@@ -343,7 +344,9 @@ def find(start: pathlib.Path | None = None) -> Repository:
         raise NotARepository(f"{here}: {wrong.strerror}") from None
     if done.returncode:
         raise NotARepository(f"{here} is not in a git repository ({_last_line(done.stderr)})")
-    git_dir, common, object_format = os.fsdecode(done.stdout).splitlines()
+    git_dir, common, object_format, is_bare = os.fsdecode(done.stdout).splitlines()
+    if is_bare == "true" and "GIT_DIR" not in env and _is_in_a_work_tree(pathlib.Path(git_dir).parent, env, in_force.seconds):
+        raise NotARepository(f"{git_dir} is a bare repository in the tree of another one: if that is meant, name it in GIT_DIR")
     index = os.environ.get("GIT_INDEX_FILE") if start is None else None
     return Repository(
         git_dir=pathlib.Path(git_dir),
@@ -352,6 +355,14 @@ def find(start: pathlib.Path | None = None) -> Repository:
         index_file=here / index if index else None,
         in_force=in_force,
     )
+
+
+def _is_in_a_work_tree(directory: pathlib.Path, env: Mapping[str, str], seconds: float) -> bool:
+    command = ["git", "rev-parse", "--is-inside-work-tree"]
+    try:
+        return subprocess.run(command, capture_output=True, cwd=directory, env=env, timeout=seconds, check=False).stdout == b"true\n"
+    except subprocess.TimeoutExpired:
+        return True
 
 
 def _last_line(stderr: bytes) -> str:

@@ -49,8 +49,10 @@ def test_the_pager_is_the_one_that_git_takes(
         monkeypatch.delenv(name, raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", kernel.env["HOME"])
+    kernel.git("config", "core.pager", "more")  # of a repository that somebody else may have packed
     if configured:
-        kernel.git("config", "core.pager", configured)
+        kernel.git("config", "--global", "core.pager", configured)
     assert pager.chosen(argparse.Namespace(repo=str(kernel.path))) == command
 
 
