@@ -12,6 +12,10 @@ _SPLICE = lazy_re.compile(rb"\\[ \t]*+\r?\n")
 _MACRO = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)([^\n]*+)")
 _MARK = lazy_re.compile(rb"([A-Za-z_]\w*+)[ \t]*+\(|[(),]")
 _NAME = lazy_re.compile(rb"\w+")
+_LAST_WORD = lazy_re.compile(rb"\w+\Z")
+_BEFORE_A_CALL = frozenset((b"return", b"else", b"do"))
+_DIRECTIVE = lazy_re.compile(rb"(?m)^[ \t]*#[^\n]*+")
+_DEFINES = lazy_re.compile(rb"[ \t]*#[ \t]*define\b")
 _NEAR = 100  # bytes on either side of a name
 LINE = b"__LINE__"
 
@@ -57,7 +61,23 @@ def _is_logged(text: bytes, at: int, only_logs: Callable[[bytes, int], bool]) ->
         elif open_calls:
             open_calls.pop()
     calls = [call for call in open_calls if call[0]]
-    return bool(calls) and only_logs(*calls[-1])
+    return bool(calls) and _is_only_called(text, calls[-1][0]) and only_logs(*calls[-1])
+
+
+def _is_only_called(text: bytes, name: bytes) -> bool:
+    """Whether each use of a name in a text is a call of the function or macro that the tree knows by it.
+
+    A member, a pointer, a parameter or a variable of the name may be any function.
+    """
+    for use in re.finditer(rb"\b" + name + rb"\b", text):
+        begin = text.rfind(b"\n", 0, use.start()) + 1
+        before = text[begin : use.start()].rstrip() or _DIRECTIVE.sub(b"", text[max(0, begin - _NEAR) : begin]).rstrip()
+        word = _LAST_WORD.search(before)
+        declares = word is not None and word[0] not in _BEFORE_A_CALL and not _DEFINES.match(text, begin)
+        is_called = text[use.end() : use.end() + _NEAR].lstrip().startswith(b"(")
+        if declares or not is_called or before.endswith((b".", b"->", b"*")):
+            return False
+    return True
 
 
 def _is_argument(text: bytes, at: int) -> bool:

@@ -15,6 +15,7 @@ from hook.source.grep import holding
 from hook.source.tree import Source
 
 _WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
+_WORD = lazy_re.compile(rb"[A-Za-z_]\w*")
 _DEEPEST = 3  # functions that hand a line number on to each other
 _MOST_FILES = 6  # that define one of them
 OnlyLogs = Callable[[bytes, int], bool]  # of a name that is called, and the number of the argument
@@ -50,10 +51,16 @@ def _hands_on(source: Source, name: bytes, argument: int, depth: int) -> bool:
         functions = [one for one in definitions if one.kind is not DefinitionKind.MACRO]
         if not definitions and path.endswith((".c", ".h")):
             continue  # of another file that holds the word
+        bodies = [*macro_uses.definitions(text, name), *map(functools.partial(_function, text), functions)]
+        if not bodies:
+            return False  # of assembly, or of a form that is not understood
         own = own_headers.read(source, path, (blob.data,))
         home = own_headers.HOMES.fullmatch(path) is not None
-        asks = loggers(source, own.names if home else own.names.union(own_headers.defined(text)), own.given, depth)
-        for parameters, body in [*macro_uses.definitions(text, name), *map(functools.partial(_function, text), functions)]:
+        # what is called by the name of a parameter may be any function, too
+        heads = {word for function in functions for word in _WORD.findall(text, function.span[0], function.body[0])}
+        heads.update(word for parameters, _ in bodies for word in parameters or ())
+        asks = loggers(source, own.names if home else own.names.union(own_headers.defined(text)), own.given | heads, depth)
+        for parameters, body in bodies:
             if not own.complete or parameters is None or argument >= len(parameters) or not parameters[argument]:
                 return False
             if line_numbers.uses(body, {parameters[argument]}, asks):

@@ -35,11 +35,14 @@ def test_a_function_that_only_logs_its_line(grow: Grow) -> None:
             "mm/lines.c": text + twice,
             "mm/other.c": twice.replace("{\n", "{\n\tlast = line;\n"),
             "mm/macros.h": '#define macro(file, line) ({ pr_err("%d\\n", (line)); })\n#define table(line) names[line]\n',
+            "mm/assembly.S": "SYM_FUNC_START(assembly)\n\tret\nSYM_FUNC_END(assembly)\n",
+            "mm/pointer.c": 'void pointer(void (*logs)(const char *, int), int line)\n{\n\tlogs("", line);\n}\n',
+            "mm/typed.c": 'void typed(log_t logs, int line)\n{\n\tlogs("", line);\n}\n',
             "mm/own.c": '#define pr_err(fmt, x) keep(x)\nvoid own(const char *file, int line)\n{\n\tpr_err("%d\\n", line);\n}\n',
         }
     )
     only_logs = logged_lines.loggers(source, frozenset(), frozenset({b"given"}))
-    names = (*functions, "twice", "macro", "table", "own", "nowhere")
+    names = (*functions, "twice", "macro", "table", "own", "nowhere", "assembly", "pointer", "typed")
     assert {name for name in names if only_logs(name.encode(), 1)} == {"logs", "hands_on", "ignores", "macro"}
     assert not only_logs(b"logs", 2)
     assert not only_logs(b"logs", 0)  # a string that is tested
@@ -60,6 +63,26 @@ def test_a_function_that_only_logs_its_line(grow: Grow) -> None:
 )
 def test_a_line_that_is_used_as_a_value(use: str, is_used: bool) -> None:
     assert bool(line_numbers.uses(use.encode(), {b"__LINE__"}, lambda name, argument: name == b"pr_err")) is is_used
+
+
+@pytest.mark.parametrize(
+    ("text", "is_used"),
+    [
+        ("f() { logs(__LINE__); if (a) return logs(__LINE__); else logs(__LINE__); }", False),
+        ("#define CHECK(x) logs(__LINE__)", False),
+        ("f()\n{\n#ifdef X\n\tlogs(__LINE__);\n#endif\n\tlogs(__LINE__);\n}", False),
+        ("f() { x->logs(__LINE__); }", True),
+        ("f() { x.logs(__LINE__); }", True),
+        ("f(void (*logs)(int)) { logs(__LINE__); }", True),
+        ("f(void logs(int)) { logs(__LINE__); }", True),
+        ("f(void\n  logs(int)) { logs(__LINE__); }", True),
+        ("f(log_t logs) { logs(__LINE__); }", True),
+        ("f() { log_t logs = g; logs(__LINE__); }", True),
+        ("#define CHECK(logs) logs(__LINE__)", True),
+    ],
+)
+def test_a_name_that_may_be_another_function_than_the_one_of_the_tree(text: str, is_used: bool) -> None:
+    assert bool(line_numbers.uses(text.encode(), {b"__LINE__"}, lambda name, argument: name == b"logs")) is is_used
 
 
 @pytest.mark.parametrize(("kept", "answer"), [("", "no"), ("\tlast = line;\n", "unknown")])
