@@ -77,7 +77,9 @@ def depend_on_order(source: Source, path: str, before: Sequence[str], old: Seque
     for header, other in itertools.permutations(texts, 2):
         if macros[header].isdisjoint(names[other]) or not change_places(header, other):
             continue
-        includes_it = header in _always(source, path, [other]) and other not in _always(source, path, [header])
+        by_header = _always(source, path, [header])
+        # where the search has ended early, what is not among them may be included all the same
+        includes_it = header in _always(source, path, [other]) and other not in by_header and len(by_header) < _MOST_FIRST
         if not includes_it or not macros[header].isdisjoint(macros[other]):
             return True
     return False
