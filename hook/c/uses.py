@@ -41,13 +41,16 @@ class UseKind(enum.StrEnum):
     """The kind of a use."""
 
     CALL = "call"
-    GIVEN = "given"  # an argument of a call: `given` is the function, `argument` the number
-    ASSIGNED = "assigned"  # to `member`, if `given` is an arrow; else to a variable with that name
+    PASSED = "passed"  # an argument of a call: `callee` is the function, `argument` the number
+    ASSIGNED = "assigned"  # to the variable `member`
+    SET_MEMBER = "set-member"  # assigned to the member `member` of something
+    COMPARED = "compared"
     RETURNED = "returned"
     LOCAL = "local"  # set in an initialiser inside of a function: `struct` and `member`
-    TABLE = "table"  # in an initialiser outside of functions: `struct` and `member`; `given` is the macro around it
-    MACRO = "macro"  # in the body of a macro
-    STATEMENT = "statement"  # an argument of a macro outside of functions: `given` and `argument`
+    TABLE = "table"  # in an initialiser outside of functions: `struct` and `member`; `callee` is the macro around it
+    MACRO_CALL = "macro-call"  # called in the body of a macro
+    MACRO = "macro"  # named there
+    STATEMENT = "statement"  # an argument of a macro outside of functions: `callee` and `argument`
     OTHER = "other"  # in a function, in some other way
 
 
@@ -59,10 +62,14 @@ class Use(msgspec.Struct, frozen=True):
     line: int
     text: str  # of the line
     user: Definition | None  # the function, variable or macro around it
-    given: str = ""
+    callee: str = ""
     argument: int = -1
     member: str = ""
     struct: str = ""
+
+    @property
+    def is_in_macro(self) -> bool:
+        return self.kind in (UseKind.MACRO, UseKind.MACRO_CALL)
 
 
 def only_declares(unit: TranslationUnit, name: str) -> bool:
@@ -115,7 +122,7 @@ def uses_of(unit: TranslationUnit, name: str) -> list[Use]:
         if macro.kind is DefinitionKind.MACRO and macro.name != name and len(uses) < MOST_USES:
             for offset in places(unit.data, name, macro.offset + len(macro.name), macro.span[1]):
                 called = unit.data[offset + len(name) : offset + len(name) + 8].lstrip()[:1] == b"("
-                uses.append(Use(UseKind.MACRO, offset, *unit.line(offset), macro, "" if called else "named"))
+                uses.append(Use(UseKind.MACRO_CALL if called else UseKind.MACRO, offset, *unit.line(offset), macro))
     return uses
 
 
@@ -128,7 +135,7 @@ def _in_function(unit: TranslationUnit, name: str, offset: int, function: Defini
     begin = max(function.body[0], offset - _MOST_BACK)
     before = code[begin:offset]
     if _COMPARED_BEFORE.search(before[-_MOST_STATEMENT:]) or _COMPARED_AFTER.match(after):
-        return Use(UseKind.OTHER, offset, *line_and_user, member="compared")
+        return Use(UseKind.COMPARED, offset, *line_and_user)
     stop = begin
     for mark, place, commas in outwards(code, begin, offset):
         text = code[max(begin, place - _MOST_STATEMENT) : place]
@@ -136,7 +143,7 @@ def _in_function(unit: TranslationUnit, name: str, offset: int, function: Defini
         if mark == b"(":
             callee = _NAME_BEFORE.search(text)
             if callee and callee[1] not in HANDS_NOTHING_ON:
-                return Use(UseKind.GIVEN, offset, *line_and_user, callee[1].decode("ascii"), commas)
+                return Use(UseKind.PASSED, offset, *line_and_user, callee[1].decode("ascii"), commas)
         elif mark == b"{":
             struct = _DECLARED_BEFORE.search(text) or _TYPE_BEFORE.search(text)
             if struct:
@@ -153,7 +160,8 @@ def _in_function(unit: TranslationUnit, name: str, offset: int, function: Defini
     assigned = _ASSIGNED.search(statement)
     if assigned:
         to_member = assigned[0][:1] in (b"-", b".")
-        return Use(UseKind.ASSIGNED, offset, *line_and_user, given="->" if to_member else "", member=assigned[1].decode("ascii"))
+        kind = UseKind.SET_MEMBER if to_member else UseKind.ASSIGNED
+        return Use(kind, offset, *line_and_user, member=assigned[1].decode("ascii"))
     return Use(UseKind.OTHER, offset, *line_and_user)
 
 

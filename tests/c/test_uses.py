@@ -10,7 +10,7 @@ from hook.c.uses import MOST_USES, UseKind, only_declares, stands_before, uses_o
 
 def uses(code: str) -> list[tuple[str, str, int, str, str]]:
     unit = TranslationUnit("a.c", code.encode())
-    return [(use.kind.value, use.given, use.argument, use.member, use.struct) for use in uses_of(unit, "it")]
+    return [(use.kind.value, use.callee, use.argument, use.member, use.struct) for use in uses_of(unit, "it")]
 
 
 def in_function(statement: str) -> list[tuple[str, str, int, str, str]]:
@@ -18,40 +18,40 @@ def in_function(statement: str) -> list[tuple[str, str, int, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("statement", "kind", "given", "argument", "member", "struct"),
+    ("statement", "kind", "callee", "argument", "member", "struct"),
     [
         ("it(1);", "call", "", -1, "", ""),
         ("x = f(it (1));", "call", "", -1, "", ""),
-        ("f(it);", "given", "f", 0, "", ""),
-        ("f(a, g(b), &it);", "given", "f", 2, "", ""),
-        ("f(READ_ONCE(it));", "given", "f", 0, "", ""),
-        ("p->ops = it;", "assigned", "->", -1, "ops", ""),
+        ("f(it);", "passed", "f", 0, "", ""),
+        ("f(a, g(b), &it);", "passed", "f", 2, "", ""),
+        ("f(READ_ONCE(it));", "passed", "f", 0, "", ""),
+        ("p->ops = it;", "set-member", "", -1, "ops", ""),
         ("p = &it;", "assigned", "", -1, "p", ""),
         ("return it;", "returned", "", -1, "", ""),
-        ("if (p->f == it)\n\t\treturn 1;", "other", "", -1, "compared", ""),
-        ("if (it == p->f)\n\t\treturn 1;", "other", "", -1, "compared", ""),
+        ("if (p->f == it)\n\t\treturn 1;", "compared", "", -1, "", ""),
+        ("if (it == p->f)\n\t\treturn 1;", "compared", "", -1, "", ""),
         ("struct ops o = { .run = it };", "local", "", -1, "run", "ops"),
         ("g((struct ops){ .run = it });", "local", "", -1, "run", "ops"),
         ("it;", "other", "", -1, "", ""),
     ],
 )
-def test_a_use_in_a_function(statement: str, kind: str, given: str, argument: int, member: str, struct: str) -> None:
-    assert in_function(statement) == [(kind, given, argument, member, struct)]
+def test_a_use_in_a_function(statement: str, kind: str, callee: str, argument: int, member: str, struct: str) -> None:
+    assert in_function(statement) == [(kind, callee, argument, member, struct)]
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "given", "argument", "member", "struct"),
+    ("code", "kind", "callee", "argument", "member", "struct"),
     [
         ("static const struct ops o = {\n\t.run = it,\n};\n", "table", "", -1, "run", "ops"),
         ("static const struct ops o = {\n\tSET(run, it),\n};\n", "table", "SET", 1, "", "ops"),
         ("module_init(it);\n", "statement", "module_init", 0, "", ""),
         ("late_thing(a, it);\n", "statement", "late_thing", 1, "", ""),
-        ("#define RUN() it()\n", "macro", "", -1, "", ""),
-        ("#define RUN it\n", "macro", "named", -1, "", ""),
+        ("#define RUN() it()\n", "macro-call", "", -1, "", ""),
+        ("#define RUN it\n", "macro", "", -1, "", ""),
     ],
 )
-def test_a_use_outside_of_functions(code: str, kind: str, given: str, argument: int, member: str, struct: str) -> None:
-    assert uses(code) == [(kind, given, argument, member, struct)]
+def test_a_use_outside_of_functions(code: str, kind: str, callee: str, argument: int, member: str, struct: str) -> None:
+    assert uses(code) == [(kind, callee, argument, member, struct)]
 
 
 @pytest.mark.parametrize(

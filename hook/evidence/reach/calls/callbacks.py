@@ -70,6 +70,6 @@ class CallbackCalls:
         if depth >= _MOST_PASSED or not is_function:
             return False
         return any(
-            use.user is definition and use.kind is UseKind.GIVEN and self.calls(use.given, use.argument, unit, depth + 1)
+            use.user is definition and use.kind is UseKind.PASSED and self.calls(use.callee, use.argument, unit, depth + 1)
             for use in uses_of(unit, parameter.decode("ascii", "replace"))
         )

@@ -31,9 +31,9 @@ class FunctionUses:
 
     def of(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """What a use of a function or macro leads to."""
-        if use.kind is UseKind.MACRO:
+        if use.is_in_macro:
             macro = macro_node(unit, user_of(use))
-            is_called = use.given != "named" or node.kind is NodeKind.MACRO
+            is_called = use.kind is UseKind.MACRO_CALL or node.kind is NodeKind.MACRO
             doubt = "" if is_called else f"macro {macro.name} names {node.name} and does not call it"
             yield Hop(macro, trigger, f"macro {macro.name} stands for {node.name}", unit.path, use.line, use.text, doubt)
         elif use.kind is UseKind.STATEMENT:
@@ -46,22 +46,22 @@ class FunctionUses:
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}")
         elif use.kind is UseKind.CALL:
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() calls {node.name}()")
-        elif use.kind is UseKind.GIVEN:
+        elif use.kind is UseKind.PASSED:
             yield from self._given(node, trigger, unit, use)
         elif use.kind is UseKind.LOCAL and (use.struct in callback_tables.CALLBACKS or use.struct in callback_tables.TABLES):
             yield from _in_local_table(node, trigger, unit, use)
-        elif use.kind in (UseKind.ASSIGNED, UseKind.LOCAL) and use.member:
+        elif use.kind in (UseKind.ASSIGNED, UseKind.SET_MEMBER, UseKind.LOCAL) and use.member:
             yield from _assigned(node, trigger, unit, use)
         elif use.kind is UseKind.RETURNED:
             doubt = f"nothing shows who calls what {use.user.name}() returns"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {node.name}", doubt)
-        elif use.member != "compared":
+        elif use.kind is not UseKind.COMPARED:
             doubt = f"nothing shows what {use.user.name}() does with it"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}", doubt)
 
     def _given(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """A function that is handed to another one."""
-        called, user = use.given, user_of(use).name
+        called, user = use.callee, user_of(use).name
         claim, doubt = f"{user}() passes {node.name}() to {called}()", ""
         options: tuple[str, ...] = ()
         if entry_points.takes_away(called) and not self._callback_calls.calls(called, use.argument, unit):
@@ -93,7 +93,7 @@ class FunctionUses:
         """A function that stands in a table."""
         at = (unit.path, use.line, use.text)
         table = table_node(unit, user_of(use), use.struct)
-        if use.given in entry_points.TIED:  # DEFINE_TIMER(tick, function)
+        if use.callee in entry_points.TIED:  # DEFINE_TIMER(tick, function)
             yield queued.tied(node, trigger, unit, use, table.name)
             return
         member = f"{f'.{use.member} of ' if use.member else 'in '}{use.struct and 'struct ' + use.struct + ' '}{table.name}"
@@ -144,7 +144,7 @@ def _assigned(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use)
 def _in_statement(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     """A macro outside of functions that is given a function."""
     at = (unit.path, use.line, use.text)
-    name, macro = node.name, use.given
+    name, macro = node.name, use.callee
     statement = statement_of(unit, use)
     if entry_points.AT_BOOT.match(macro):
         if trigger is Trigger.ANYTHING:

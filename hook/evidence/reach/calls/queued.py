@@ -25,7 +25,7 @@ def holder_in_call(unit: TranslationUnit, use: Use) -> str:
     """What a call like `INIT_WORK(&foo->work, function)` ties the function to: `work`; empty where that cannot be read."""
     code = unit.scan.code
     opening = code.rfind(b"(", 0, use.offset)
-    while opening >= 0 and not code[:opening].rstrip().endswith(use.given.encode()):
+    while opening >= 0 and not code[:opening].rstrip().endswith(use.callee.encode()):
         opening = code.rfind(b"(", 0, opening)
     given = arguments(code, opening) if opening >= 0 else []
     words = re.findall(rb"\w+", given[0]) if given else []

@@ -19,15 +19,15 @@ def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) 
         yield from _in_another_table(node, trigger, unit, use)
     elif use.kind is UseKind.STATEMENT:
         yield from _registered_by_macro(name, unit, use)
-    elif use.kind is UseKind.MACRO:
+    elif use.is_in_macro:
         macro = macro_node(unit, user_of(use))
         yield Hop(macro, trigger, f"macro {macro.name} stands for {name}", unit.path, use.line, use.text)
-    elif use.user is None or use.member == "compared":
+    elif use.user is None or use.kind is UseKind.COMPARED:
         return
-    elif use.kind is UseKind.GIVEN:
+    elif use.kind is UseKind.PASSED:
         yield from _given(node, trigger, unit, use)
-    elif use.kind is UseKind.ASSIGNED:
-        kept = use.given or _hands_on(unit, use.user, use.member)
+    elif use.kind in (UseKind.ASSIGNED, UseKind.SET_MEMBER):
+        kept = use.kind is UseKind.SET_MEMBER or _hands_on(unit, use.user, use.member)
         doubt = "" if kept else f"nothing shows what {use.user.name}() does with {use.member}"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {use.member} to {name}", doubt)
     elif use.kind is UseKind.LOCAL:
@@ -41,7 +41,7 @@ def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) 
 
 
 def of_static_call(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
-    if use.kind is UseKind.GIVEN and use.user is not None and use.given in ("static_call", "static_call_cond", "static_call_mod"):
+    if use.kind is UseKind.PASSED and use.user is not None and use.callee in ("static_call", "static_call_cond", "static_call_mod"):
         doubt = f"the static call {node.name} may lead elsewhere by then"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() makes the static call {node.name}", doubt)
 
@@ -86,26 +86,26 @@ def _in_another_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, u
 
 def _registered_by_macro(name: str, unit: TranslationUnit, use: Use) -> Iterator[Hop]:
     at = (unit.path, use.line, use.text)
-    if entry_points.PARAMETERS.match(use.given):
+    if entry_points.PARAMETERS.match(use.callee):
         if is_parameter_file(statement_of(unit, use)):
-            yield Hop(None, Trigger.ANYTHING, f"{use.given}() makes a file of {name}", *at)
-    elif entry_points.REGISTERED_BY.match(use.given):
-        yield Hop(None, Trigger.ANYTHING, f"{use.given}() registers {name} at boot", *at, doubt=boot_doubt(unit.path))
-    elif use.given.startswith(("BPF_MAP_TYPE", "BPF_PROG_TYPE", "BPF_LINK_TYPE")):
-        yield Hop(None, Trigger.ANYTHING, f"{use.given}() registers {name}", *at)
+            yield Hop(None, Trigger.ANYTHING, f"{use.callee}() makes a file of {name}", *at)
+    elif entry_points.REGISTERED_BY.match(use.callee):
+        yield Hop(None, Trigger.ANYTHING, f"{use.callee}() registers {name} at boot", *at, doubt=boot_doubt(unit.path))
+    elif use.callee.startswith(("BPF_MAP_TYPE", "BPF_PROG_TYPE", "BPF_LINK_TYPE")):
+        yield Hop(None, Trigger.ANYTHING, f"{use.callee}() registers {name}", *at)
 
 
 def _given(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
-    if entry_points.takes_away(use.given):
+    if entry_points.takes_away(use.callee):
         return
     doubt = ""
     if node.struct == "notifier_block":
-        if entry_points.NOTIFIERS.match(use.given):
+        if entry_points.NOTIFIERS.match(use.callee):
             trigger = Trigger.ANYTHING
         else:
-            doubt = f"nothing shows that a program raises what {use.given}() is told of"
-    claim = f"{user_of(use).name}() passes {node.name} to {use.given}()"
-    yield from hop_to_user(unit, use, trigger, claim, doubt, options=entry_points.options_of_call(use.given))
+            doubt = f"nothing shows that a program raises what {use.callee}() is told of"
+    claim = f"{user_of(use).name}() passes {node.name} to {use.callee}()"
+    yield from hop_to_user(unit, use, trigger, claim, doubt, options=entry_points.options_of_call(use.callee))
 
 
 def _hands_on(unit: TranslationUnit, user: Definition, variable: str) -> bool:

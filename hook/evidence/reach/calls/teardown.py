@@ -245,13 +245,13 @@ class _UseWalk:
                 yield _incomplete(unit.path, line, text, f"{path} uses {name} {MOST_USES} times or more")
                 return
             for use in uses:
-                if use.kind is UseKind.STATEMENT and _HARMLESS.match(use.given):
+                if use.kind is UseKind.STATEMENT and _HARMLESS.match(use.callee):
                     continue
                 if use.user is not None and use.user.kind is DefinitionKind.FUNCTION and use.user.name == name:
                     continue
                 count += 1
                 yield self._end_of(user, use, name)
-                if use.kind is UseKind.MACRO and use.user is not None:
+                if use.is_in_macro and use.user is not None:
                     yield user, use.user  # what runs the macro may run at boot
         if not count:
             yield _open(unit.path, line, text, f"nothing uses {name}")
@@ -268,7 +268,7 @@ class _UseWalk:
                 yield _incomplete(unit.path, line, text, f"not every use of {macro.name} could be read")
                 return
             for use in uses_of(user, macro.name):
-                if use.user is not None and use.kind in (UseKind.CALL, UseKind.MACRO):
+                if use.user is not None and (use.kind is UseKind.CALL or use.is_in_macro):
                     yield user, use.user
 
     def _may_start(self, unit: TranslationUnit, macro: Definition, depth: int) -> bool:
@@ -311,12 +311,12 @@ class _UseWalk:
     def _end_of(self, unit: TranslationUnit, use: Use, name: str) -> _LastUse | tuple[TranslationUnit, Definition]:
         if use.kind is UseKind.CALL and use.user is not None:
             return unit, use.user
-        if use.kind is UseKind.STATEMENT and entry_points.AT_EXIT.match(use.given):
-            return self._exit(unit, f"{use.given}({name})", use.line, use.text)
-        if use.kind is UseKind.STATEMENT and (entry_points.AT_BOOT.match(use.given) or entry_points.BOOT_OPTIONS.match(use.given)):
-            return _LastUse(RunsAt.BOOT, _fact(unit, f"{use.given}({name})", use.line, use.text))
-        if use.kind is UseKind.STATEMENT and (entry_points.STARTING.fullmatch(use.given) or self._is_starting(unit, use.given, 0)):
-            return _incomplete(unit.path, use.line, use.text, f"{use.given}({name}) may run it at boot")
+        if use.kind is UseKind.STATEMENT and entry_points.AT_EXIT.match(use.callee):
+            return self._exit(unit, f"{use.callee}({name})", use.line, use.text)
+        if use.kind is UseKind.STATEMENT and (entry_points.AT_BOOT.match(use.callee) or entry_points.BOOT_OPTIONS.match(use.callee)):
+            return _LastUse(RunsAt.BOOT, _fact(unit, f"{use.callee}({name})", use.line, use.text))
+        if use.kind is UseKind.STATEMENT and (entry_points.STARTING.fullmatch(use.callee) or self._is_starting(unit, use.callee, 0)):
+            return _incomplete(unit.path, use.line, use.text, f"{use.callee}({name}) may run it at boot")
         members = _MEMBERS.get(use.struct) if use.kind is UseKind.TABLE else None
         if members is None or use.user is None or (members and use.member not in members):
             return _open(unit.path, use.line, use.text, f"{name} is used at {unit.path}:{use.line}")
