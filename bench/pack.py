@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator
 
 from hook import triage
-from hook.agent import evaluators
 from hook.agent.context import first_message
 from hook.agent.context.gathering import Subject
 from hook.agent.desk import Desk, fuzzed_kernel
@@ -67,7 +66,7 @@ def packed(change: Change, objects: Objects, settings: Settings, most_tokens: in
     started = time.process_time()
     desk = Desk(Source(objects, change.after), Redactor(), settings.agent.tool_seconds, target=target, patch=change.patch)
     subject = Subject(change.patch.files, found.proofs.evidence, found.verdict)
-    made = first_message.gather(subject, desk, most_tokens, evaluators.CONTEXT_SECONDS)
+    made = first_message.gather(subject, desk, most_tokens)
     return made, time.process_time() - started
 
 

@@ -39,7 +39,6 @@ PATCH, KMSAN = "patch-evaluator", "kmsan-evaluator"
 _KEY_SECONDS = 15
 _DIFF_BYTES = 100_000  # of the diff that is sent; the rest is for the tools
 _PARALLEL_CALLS = 10  # of one round
-CONTEXT_SECONDS = 2.0  # to look up what belongs to the change, before the model is asked
 
 
 class Bench(msgspec.Struct):
@@ -157,9 +156,8 @@ def _context(change: Change, evidence: Evidence, verdict: Verdict, desk: Desk, s
     from hook.agent.context.gathering import Subject
 
     subject = Subject(change.patch.files, evidence, verdict)
-    seconds = min(CONTEXT_SECONDS, max(0.0, desk.deadline - time.monotonic()))
     most = min(settings.agent.context_tokens, settings.agent.window_tokens // 2)
-    found = first_message.gather(subject, desk, most, seconds)
+    found = first_message.gather(subject, desk, most)
     line = fence.fence(found.facts, found.pack.text, diff, unset)
     return {"facts": found.facts, "unset": unset, "pack": found.pack.text, "question": found.question, "fence": line}
 

@@ -44,12 +44,12 @@ class OwnHeaders(msgspec.Struct, frozen=True):
     texts: Mapping[str, bytes]  # by path, as `plain` returns them
     included: frozenset[str]  # the base names of everything that the file and these headers include
     complete: bool  # False if there are too many to read, or if one is not known
-    given: frozenset[bytes] = frozenset()  # the names that makefiles define
+    by_makefiles: frozenset[bytes] = frozenset()  # the names that makefiles define
 
     @property
     def names(self) -> frozenset[bytes]:
         """The names that these and the makefiles define or undefine, but for those of the kernel where it defines them itself."""
-        return self.given.union(*(defined(text) for path, text in self.texts.items() if not HOMES.fullmatch(path)))
+        return self.by_makefiles.union(*(defined(text) for path, text in self.texts.items() if not HOMES.fullmatch(path)))
 
 
 def plain(data: bytes) -> bytes:

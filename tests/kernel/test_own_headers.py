@@ -19,7 +19,7 @@ def test_a_makefile_that_cannot_be_read_may_give_the_compiler_anything(
     kernel.commit("mm/Makefile", f"ccflags-y += -Dtake=give\n{'#' * 100}\n")
     with Objects(find(kernel.path), most_bytes) as objects:
         found = own_headers.read(Source(objects, "HEAD"), "mm/one.c", (b"int f(void);\n",))
-    assert (found.complete, set(found.given)) == (complete, given)
+    assert (found.complete, set(found.by_makefiles)) == (complete, given)
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_a_makefile_that_cannot_be_read_may_give_the_compiler_anything(
 )
 def test_what_the_top_makefile_gives_the_compiler(grow: Grow, flags: str, complete: bool, given: bool) -> None:
     found = own_headers.read(grow({"Makefile": flags}), "mm/one.c", (b"int f(void);\n",))
-    assert (found.complete, b"take" in found.given, "own.h" in found.included) == (complete, given, "own.h" in flags)
+    assert (found.complete, b"take" in found.by_makefiles, "own.h" in found.included) == (complete, given, "own.h" in flags)

@@ -25,7 +25,7 @@ from hook.verdict import ConfigReason, Verdict
 _MOST_LINES = 200  # of a change, whose conditionals are looked at
 _MOST_NAMES = 24  # that changed lines use, whose definitions are looked at
 _USED = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(", re.ASCII)
-_LOOKUP_FILES, _LOOKUP_SECONDS = 24, 0.25
+_BOUNDS = Bounds(24, searches_all=True)
 
 
 class Needs(msgspec.Struct, frozen=True):
@@ -160,9 +160,7 @@ class _Trial:
             return
         for name in names:
             try:
-                definitions = find_definitions(
-                    source, name, Bounds(_LOOKUP_FILES, min(_LOOKUP_SECONDS, self._desk.seconds_left), searches_all=True)
-                )
+                definitions = find_definitions(source, name, _BOUNDS)
             except NotAName:
                 continue
             for definition in definitions.items:

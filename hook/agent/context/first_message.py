@@ -19,6 +19,7 @@ from hook.agent.token_count import BYTES_A_TOKEN, estimate
 from hook.source.grep import held_back
 from hook.verdict import Answer, Verdict
 
+MOST_LOOKUPS = 80  # of names that are defined or used elsewhere
 _MOST_FACTS = 40
 _LONGEST_FACT = 300  # characters
 _FACTS_TOKENS = 1500
@@ -47,10 +48,10 @@ class Context(msgspec.Struct, frozen=True):
         return f"{fence.fenced(self.fence, self.facts)}\n{fence.fenced(self.fence, self.pack.text)}"
 
 
-def gather(subject: Subject, desk: Desk, most_tokens: int, seconds: float) -> Context:
-    """The context of a change, of at most so many tokens, looked up within so many seconds."""
+def gather(subject: Subject, desk: Desk, most_tokens: int, most_lookups: int = MOST_LOOKUPS) -> Context:
+    """The context of a change, of at most so many tokens, with at most so many names looked up."""
     facts = desk.redactor.text(_cut("\n".join(_facts(subject, desk)), min(_FACTS_TOKENS, most_tokens // 4)))
-    sections = gathering.sections(subject, desk, seconds, most_tokens * BYTES_A_TOKEN)
+    sections = gathering.sections(subject, desk, most_lookups, most_tokens * BYTES_A_TOKEN)
     clean = [
         msgspec.structs.replace(
             section, title=desk.redactor.text(section.title), text=desk.redactor.text(section.text), short=desk.redactor.text(section.short)

@@ -1,13 +1,12 @@
 """Gathering: the sections of a context pack, most useful first, from the change, the evidence and the word index.
 
 The change itself with the functions it is in; what builds it; who calls it; what it calls and uses; the options; who calls the callers.
-What a section needs is looked up within a time; what there was none for is said, and left to the tools.
+Look-ups are counted; where they were not enough the pack says so, and leaves the rest to the tools.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -52,8 +51,8 @@ class Subject(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
-def sections(subject: Subject, desk: Desk, seconds: float, most_bytes: int) -> list[Section]:
-    """The sections of the pack for a change; nothing is looked up after so many seconds.
+def sections(subject: Subject, desk: Desk, most_lookups: int, most_bytes: int) -> list[Section]:
+    """The sections of the pack for a change; at most so many names are looked up.
 
     Files of the change that cannot fit into so many bytes any more are only named.
 
@@ -61,7 +60,7 @@ def sections(subject: Subject, desk: Desk, seconds: float, most_bytes: int) -> l
     """
     gathered: list[Section] = []
     try:
-        for section in _Gatherer(subject, desk, time.monotonic() + seconds).all(most_bytes):
+        for section in _Gatherer(subject, desk, most_lookups).all(most_bytes):
             gathered.append(section)  # one by one: what there is already stays
     except (CannotJudge, NotAName, RecursionError) as wrong:
         gathered.append(Section("Not all was looked up", f"{type(wrong).__name__}: {wrong}"[:200], is_gap=True))
@@ -71,7 +70,7 @@ def sections(subject: Subject, desk: Desk, seconds: float, most_bytes: int) -> l
 class _Gatherer:
     """One pack in the making."""
 
-    def __init__(self, subject: Subject, desk: Desk, until: float) -> None:
+    def __init__(self, subject: Subject, desk: Desk, most_lookups: int) -> None:
         self._subject, self._desk = subject, desk
         self._sheets = Sheets(desk)
         self._source = desk.source
@@ -81,7 +80,7 @@ class _Gatherer:
         self._options: dict[str, None] = {}
         self._callers: dict[str, None] = {}
         self._told: set[str] = set()  # names whose definition is shown
-        self._near = Neighbours(desk, self._sheets, self._kernel, subject.evidence.focus, until)
+        self._near = Neighbours(desk, self._sheets, self._kernel, subject.evidence.focus, most_lookups)
 
     def all(self, most_bytes: int) -> Iterator[Section]:
         """Every section, in the order of their use."""
@@ -115,9 +114,9 @@ class _Gatherer:
         yield from self._definitions(_CALL.findall(around), "called nearby")
         yield from self._definitions(_TYPE.findall(used), "a type of what changed")
         yield from self._next_callers()
-        if self._near.late:
+        if self._near.is_cut:
             yield Section(
-                "Not looked up, for lack of time or of a word index", "more callers and definitions: the tools find them", is_gap=True
+                "Not looked up: too many names, or no word index", "more callers and definitions: the tools find them", is_gap=True
             )
 
     def _ordered(self, pairs: Sequence[tuple[FileChange, Finding]]) -> list[tuple[FileChange, Finding]]:

@@ -1,4 +1,4 @@
-"""Neighbours: what stands around changed code, where its names are defined and used, as far as there is time to look.
+"""Neighbours: what stands around changed code, where its names are defined and used, within a number of look-ups.
 
 Tests, tools and other architectures are none of the kernel that is fuzzed; what is kept back is not looked at. Of a name that everybody
 uses nothing is told.
@@ -7,7 +7,6 @@ uses nothing is told.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 
 from hook.agent.context.shown_files import Sheet, Sheets, is_function
@@ -18,7 +17,7 @@ from hook.evidence.functional import path_table
 from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
-from hook.source import lookup
+from hook.source import lookup, treepath
 from hook.source.index import NoIndex
 from hook.source.lookup import Bounds, FunctionUse, FunctionUseKind
 
@@ -26,20 +25,19 @@ SHOWN_CALLS = 6  # of one function
 _UBIQUITOUS_FILES = 400  # that hold a name: everybody knows what it is
 _RARE_FILES = 40  # that hold a constant: then who sets it tells something
 _SETTERS = 5
-_LOOKUP_SECONDS = 0.25
-_LOOKUP_FILES = 24
+_BOUNDS = Bounds(24, searches_all=True)
 
 
 class Neighbours:
     """The look-ups for one change."""
 
-    def __init__(self, desk: Desk, sheets: Sheets, kernel: Kernel, focus: Focus | None, until: float) -> None:
+    def __init__(self, desk: Desk, sheets: Sheets, kernel: Kernel, focus: Focus | None, most: int) -> None:
         self._source, self._target = desk.source, desk.target.arch
         self._sheets, self._kernel = sheets, kernel
         self._known = {callers.function: callers.uses for callers in focus.callers} if focus else {}
-        self._until = until
+        self._left = most
         self._in_base: dict[str, bool] = {}
-        self.late = False  # whether something was not looked up, for lack of time or of an index
+        self.is_cut = False  # whether something was not looked up, for lack of look-ups or of an index
 
     def uses(self, name: str, path: str) -> list[FunctionUse] | None:
         """The uses of a function of the file at `path`, those that tell most first; none only where there is none anywhere.
@@ -51,7 +49,7 @@ class Neighbours:
             bare = name.removeprefix("compat_").removeprefix("sys_")
             if not self._may_look() or self._is_common(bare):
                 return None
-            callers = lookup.callers(self._source, bare, self._bounds())
+            callers = lookup.callers(self._source, bare, _BOUNDS)
             known, whole = callers.items, not callers.cut
         uses = [use for use in known if self._is_kernels(use.path) and use.user != name and self._sheets.get(use.path) is not None]
         first: dict[tuple[str, str], FunctionUse] = {}
@@ -75,7 +73,7 @@ class Neighbours:
         if self._is_common(name):
             return None
         places: list[tuple[Sheet, Definition]] = []
-        for entry in lookup.find_definitions(self._source, name, self._bounds()).items:
+        for entry in lookup.find_definitions(self._source, name, _BOUNDS).items:
             sheet = self._sheets.get(entry.path) if self._is_kernels(entry.path) else None
             if sheet is None or entry.definition.kind is DefinitionKind.OPTION:
                 continue
@@ -84,7 +82,11 @@ class Neighbours:
                 places.append((sheet, entry.definition))
 
         def rank(pair: tuple[Sheet, Definition]) -> tuple[bool, bool, int]:
-            return pair[1].kind is DefinitionKind.VARIABLE, _is_stub(*pair), -max((_shared(pair[0].path, path) for path in near), default=0)
+            return (
+                pair[1].kind is DefinitionKind.VARIABLE,
+                _is_stub(*pair),
+                -max((_nearness(pair[0].path, path) for path in near), default=0),
+            )
 
         # two file systems may both have one of that name: the nearer is meant
         places.sort(key=lambda pair: (*rank(pair), not pair[0].path.startswith("include/")))
@@ -101,7 +103,7 @@ class Neighbours:
         # what stands behind `&` is tested, not set
         form = re.compile(rf"(?:\|=|(?<![=!<>])=(?!=))[^&]*\b{name}\b")
         shown: list[str] = []
-        for reference in lookup.references(self._source, name, self._bounds()).items:
+        for reference in lookup.references(self._source, name, _BOUNDS).items:
             sheet = self._sheets.get(reference.path) if self._is_kernels(reference.path) else None
             if sheet is None or not form.search(reference.text) or not reference.function or len(shown) > _SETTERS * 6:
                 continue
@@ -119,12 +121,10 @@ class Neighbours:
         return self._in_base[path]
 
     def _may_look(self) -> bool:
-        good = (self._source.index is not None or self._source.is_small) and time.monotonic() < self._until
-        self.late = self.late or not good
+        good = (self._source.index is not None or self._source.is_small) and self._left > 0
+        self._left -= 1
+        self.is_cut = self.is_cut or not good
         return good
-
-    def _bounds(self) -> Bounds:
-        return Bounds(_LOOKUP_FILES, max(0.01, min(_LOOKUP_SECONDS, self._until - time.monotonic())), searches_all=True)
 
     def _is_common(self, name: str, files: int = _UBIQUITOUS_FILES) -> bool:
         """Whether more than so many files hold a name; not where there is no index to tell."""
@@ -143,14 +143,9 @@ class Neighbours:
         return not path_table.classify(path, self._target).is_out_of_reach
 
 
-def _shared(path: str, other: str) -> int:
-    """How many directories two files have in common, from the top; a header of the whole tree is as near as can be."""
-    if path.startswith("include/"):
-        return len(other.split("/")) - 1
-    pairs = zip(path.split("/")[:-1], other.split("/")[:-1], strict=False)
-    return next(
-        (depth for depth, (folder, other_folder) in enumerate(pairs) if folder != other_folder), min(path.count("/"), other.count("/"))
-    )
+def _nearness(path: str, other: str) -> int:
+    """How many directories two files share; a header of the whole tree is as near as can be."""
+    return other.count("/") if path.startswith("include/") else treepath.shared_directories(path, other)
 
 
 def _is_stub(sheet: Sheet, entry: Definition) -> bool:

@@ -87,7 +87,7 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     texts = [own_headers.plain(old), own_headers.plain(new), *own.texts.values()]
     has_lines = any(line_numbers.LINE in text for text in texts)
     defined = own.names.union(own_headers.defined(texts[0]), own_headers.defined(texts[1])) if has_lines else frozenset[bytes]()
-    only_logs = logged_lines.loggers(source, defined, own.given)
+    only_logs = logged_lines.loggers(source, defined, own.by_makefiles)
     names = line_numbers.line_macros(texts, only_logs)
     if names and line_numbers.lines_with(old, names, only_logs) != line_numbers.lines_with(new, names, only_logs):
         return _LINE_NUMBERS

@@ -156,7 +156,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
 
     def is_macro(self, name: bytes) -> bool:
         """Whether a name may be a macro here, with parameters or without; True too where that is not known."""
-        if not self.own.complete or name in self.own.given:
+        if not self.own.complete or name in self.own.by_makefiles:
             return True
         headers = self._headers_defining(name)
         if headers is None or len(headers) > _MOST_HEADERS:
@@ -289,7 +289,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
     def formats(self) -> list[bytes] | None:
         """The headers near the file that define a `pr_fmt` or `dev_fmt`; None where these are not known, or a makefile defines one."""
         near = []
-        if any(name.endswith(b"_fmt") for name in self.own.given):
+        if any(name.endswith(b"_fmt") for name in self.own.by_makefiles):
             return None
         for name in ("pr_fmt", "dev_fmt"):
             paths = self._files_with(f":{name}")

@@ -38,7 +38,7 @@ class _Goal(msgspec.Struct, frozen=True):
     condition: Condition
     stated: tuple[Stated, ...]  # the lines that state it
     description: str  # of the path, for a person
-    given: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)  # the reasons of the proof, by option
+    reasons: Mapping[str, ConfigReason] = msgspec.field(default_factory=dict)  # the reasons of the proof, by option
     suffix: str = ""  # of each reason
 
 
@@ -249,8 +249,8 @@ def _reasons(configs: Configs, goals: Sequence[_Goal], solution: Solution, build
             reasons_of_set[name] = configs.reasons.get(name, of_change[name])
             continue
         goal, reasons, _ = next((entry for entry in of_goals if name in entry[2]), of_goals[0])
-        if value == "y" and name in goal.given:
-            reasons_of_set[name] = goal.given[name]
+        if value == "y" and name in goal.reasons:
+            reasons_of_set[name] = goal.reasons[name]
         else:
             reason = reasons[name]
             reasons_of_set[name] = msgspec.structs.replace(reason, purpose="reach", why=f"{reason.why}{goal.suffix}")
@@ -258,7 +258,7 @@ def _reasons(configs: Configs, goals: Sequence[_Goal], solution: Solution, build
 
 
 def _names(goal: _Goal) -> set[str]:
-    return {*goal.given, *(name for stated in goal.stated for name in expressions.names(stated.condition))}
+    return {*goal.reasons, *(name for stated in goal.stated for name in expressions.names(stated.condition))}
 
 
 def _settings(configs: Configs) -> dict[str, str]:

@@ -59,7 +59,7 @@ def _hands_on(source: Source, name: bytes, argument: int, depth: int) -> bool:
         # what is called by the name of a parameter may be any function, too
         heads = {word for function in functions for word in _WORD.findall(text, function.span[0], function.body[0])}
         heads.update(word for parameters, _ in bodies for word in parameters or ())
-        asks = loggers(source, own.names if home else own.names.union(own_headers.defined(text)), own.given | heads, depth)
+        asks = loggers(source, own.names if home else own.names.union(own_headers.defined(text)), own.by_makefiles | heads, depth)
         for parameters, body in bodies:
             if not own.complete or parameters is None or argument >= len(parameters) or not parameters[argument]:
                 return False
