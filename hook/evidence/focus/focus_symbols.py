@@ -123,7 +123,7 @@ def _users(offered: Iterable[Offered], source: Source, srcarch: str) -> list[Aim
     aims: list[Aim] = []
     read: dict[str, TranslationUnit] = {}
     for definition in offered:
-        paths = [path for path in _holding(source, definition.name) if in_kernel(path, srcarch, NO_KERNEL_CODE)]
+        paths = [path for path in source.files_holding([[definition.name.lower()]]) or () if in_kernel(path, srcarch, NO_KERNEL_CODE)]
         if len(paths) > _MOST_FILES:
             continue
         for path in paths:
@@ -168,7 +168,7 @@ def _few_callers(
     for aim in aims:
         if looked_up >= _LOOKED_UP:
             return
-        if not 0 < len(_holding(source, aim.name)) <= bounds.files:
+        if not 0 < len(source.files_holding([[aim.name.lower()]]) or ()) <= bounds.files:
             continue
         looked_up += 1
         answer = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)
@@ -193,19 +193,6 @@ def _uncovered(path: str, source: Source, known: dict[str, Fact | None]) -> Fact
     if path not in known:
         known[path] = uncovered(source, path)
     return known[path]
-
-
-def _holding(source: Source, name: str) -> list[str]:
-    """The files that may hold a name, as far as the index knows; none without one."""
-    if source.index is None:
-        return []
-    from hook.source.index import NoIndex
-
-    try:
-        return source.holding([[name.lower()]])
-    except NoIndex as wrong:
-        source.index_failed(str(wrong))
-        return []
 
 
 class Hit(msgspec.Struct, frozen=True):

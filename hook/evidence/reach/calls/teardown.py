@@ -27,7 +27,6 @@ from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import NameUsers
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.kernel.units import Units
-from hook.source.index import NoIndex
 from hook.source.tree import Source
 from hook.source.words import is_number
 from hook.verdict import Answer, ConfigReason, Fact, Place
@@ -363,12 +362,8 @@ class _UseWalk:
         # plain numbers are no words of the index; 88pm860x is one
         words = [[word] for word in re.findall(r"\w+", device) if not (word[0].isdigit() and is_number(word))]
         source = self._name_users.source
-        if source.index is None or not words:
-            return f"not known: which code creates the devices of {table.name} (no word index)"
-        try:
-            paths = source.holding(words)
-        except NoIndex as wrong:
-            source.index_failed(str(wrong))
+        paths = source.files_holding(words) if words else None
+        if paths is None:
             return f"not known: which code creates the devices of {table.name} (no word index)"
         for path in paths:
             if path == unit.path or not self._name_users.is_of_the_kernel(path):
