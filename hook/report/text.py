@@ -80,7 +80,8 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         if verdict.change_classes:
             lines.append(f"  kind of change: {plain(_listed(verdict.change_classes, most))}")
         if verdict.changed_functions:
-            via = f"; callers on the call path: {_listed(verdict.via, most)}" if verdict.via else ""
+            callers = [name for name in verdict.via if name not in verdict.changed_functions]
+            via = f"; callers on the call path: {_listed(callers, most)}" if callers else ""
             lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions, most) + via)}")
         if verdict.devices:
             lines.append(f"  devices that make it run: {plain(_listed(verdict.devices, most))}")

@@ -21,11 +21,11 @@ from hook.agent.desk import Desk
 from hook.agent.profile import AgentProfile
 from hook.agent.tools.arguments import BadCall
 from hook.c.definitions import DefinitionKind, definitions
-from hook.c.tokens import rust_tokens
 from hook.c.tokens.comparison import Unreadable
 from hook.evidence.finding import Evidence
 from hook.failure import CannotJudge
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
+from hook.rust import tokens as rust_tokens
 from hook.source.grep import grep, held_back
 from hook.source.lookup import canonical
 from hook.source.tree import Source, TreeEntryKind

@@ -218,7 +218,7 @@ class _Gatherer:
         pairs = [
             (file.path, function)
             for file, finding in self._code
-            if finding.functions
+            if finding.functions and not file.path.endswith(".rs")
             for function in finding.functions.changed
             if not function.gone
         ]

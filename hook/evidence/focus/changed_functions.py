@@ -1,4 +1,4 @@
-"""Changed functions: which functions an edit of C changes, and which of them have an address that a fuzzer can be aimed at.
+"""Changed functions: which functions an edit of C or Rust changes, and which of them have an address that a fuzzer can be aimed at.
 
 A function is changed if its tokens are, or those of a macro, type or enumeration of the same file that it uses. Whether GCC inlines a
 function is predicted from its source; docs/evidence.md has the rules, and how often they are right.
@@ -19,6 +19,7 @@ from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.focus import inlining
+from hook.rust import functions as rust_functions
 
 _MOST_CALLERS = 20  # that replace one inlined function
 _TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
@@ -87,6 +88,16 @@ def of_edits(path: str, edits: Sequence[Edit], after: TranslationUnit) -> FileFu
                     aims[aim.name] = aim
     offered = tuple(_offered(edits)) if path.endswith(".h") else ()
     return FileFunctions(path, tuple(function for function in changed if function.listed), tuple(aims.values()), offered)
+
+
+def of_rust(path: str, old: bytes, new: bytes, modules: Sequence[str]) -> FileFunctions:
+    """What the edit of a Rust file changes; `modules` are its crate and its place in there."""
+    changed = tuple(
+        Changed("::".join((*modules, function.name)), function.line, "added" if function.is_new else "code changed", function.is_gone)
+        for function in rust_functions.changed(old, new)
+    )
+    aims = tuple(Aim(function.name, path, function.line, function.why) for function in changed if not function.gone)
+    return FileFunctions(path, changed, aims)
 
 
 def aims_of_users(path: str, name: str, why: str, file: TranslationUnit) -> list[Aim]:

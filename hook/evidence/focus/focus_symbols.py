@@ -143,6 +143,9 @@ def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None], 
         return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
     if fact := _uncovered(aim.path, source, uncovered_files):
         return msgspec.structs.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
+    if aim.path.endswith(".rs"):  # v0 mangling: rust-lang.github.io/rfcs/2603-rust-symbol-name-mangling-v0.html
+        why = f"aim at {aim.path}, not at {aim.name}: its symbol holds a hash of the crate, and rustc may inline it"
+        return Fact(why, Place(aim.path, aim.line, ""))
     if why := why_no_aim(source, aim.path, aim.name, coverage):
         return Fact(why, Place(aim.path, aim.line, ""))
     return None
@@ -168,7 +171,7 @@ def _few_callers(
     for aim in aims:
         if looked_up >= _LOOKED_UP:
             return
-        if not 0 < len(source.files_holding([[aim.name.lower()]]) or ()) <= bounds.files:
+        if aim.path.endswith(".rs") or not 0 < len(source.files_holding([[aim.name.lower()]]) or ()) <= bounds.files:
             continue
         looked_up += 1
         answer = callers(source, aim.name.removeprefix("compat_").removeprefix("sys_"), bounds)

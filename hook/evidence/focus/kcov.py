@@ -10,11 +10,22 @@ from hook import lazy_re
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
+_FLAGS = "scripts/Makefile.kcov"
 _LINE = lazy_re.compile(rb"(?m)^KCOV_INSTRUMENT(?:_([\w.-]+)\.o)?[ \t]*:?=[ \t]*n\b[^\n]*")
+
+
+def _without_rust(source: Source, path: str) -> Fact | None:
+    """That the tree gives rustc no flags of KCOV, as before Linux 6.16; None where it does, or where that is not known."""
+    flags = source.file(_FLAGS)
+    if flags is None or flags.data is None or b"RUSTFLAGS_KCOV" in flags.data:
+        return None
+    return Fact(f"KCOV does not instrument Rust in this tree, nor {path}", Place(_FLAGS, 1, flags.oid))
 
 
 def uncovered(source: Source, path: str) -> Fact | None:
     """The line that keeps KCOV out of the file at `path`; None where there is none."""
+    if path.endswith(".rs") and (fact := _without_rust(source, path)):
+        return fact
     directory, _, name = path.rpartition("/")
     prefix = f"{directory}/" if directory else ""
     for makefile in (f"{prefix}Makefile", f"{prefix}Kbuild"):  # where there are both, the lines about KCOV are in the Makefile

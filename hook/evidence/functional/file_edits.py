@@ -47,6 +47,8 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     if moved:
         return Edited(Answer.UNKNOWN, (ChangeClass(compared.change_class),), moved, line)
     why = compared.why or _CODE
+    if language == "rust":
+        return _rust(path, old, new, source, why, line)
     if language != "c" or b"\0" in old + new:
         return Edited(Answer.UNKNOWN, (), why, line)
     # an edit of comments needs none of these
@@ -71,6 +73,16 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     if why == _CODE and named:
         why = f"{', '.join(named)} changed"
     return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
+
+
+def _rust(path: str, old: bytes, new: bytes, source: Source, why: str, line: int) -> Edited:
+    from hook.evidence.focus import changed_functions
+    from hook.kernel.kbuild import rust_modules
+
+    touched = changed_functions.of_rust(path, old, new, rust_modules.module_path(source, path))
+    if touched.changed:
+        why = f"{_CODE} in {_listed([function.name for function in touched.changed])}"
+    return Edited(Answer.UNKNOWN, (), why, line, touched)
 
 
 def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source: Source, *, counters: bool = False) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hook.c.tokens import c_tokens, rust_tokens
+from hook.c.tokens import c_tokens
 from hook.c.tokens.comparison import Comparison, Unreadable, first_line
 from hook.evidence.functional import build_files
+from hook.rust import tokens as rust_tokens
 
 __all__ = ["Comparison", "compare"]
 

@@ -117,7 +117,8 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
     for file, finding in zip(patch.files, evidence.findings, strict=True):
         if finding.proof or not file.new_blob:
             continue
-        changed = finding.functions.changed if finding.functions is not None else ()
+        # call paths are followed in C alone
+        changed = finding.functions.changed if finding.functions is not None and not file.path.endswith(".rs") else ()
         functions_of[file.path] = [(file.path, function.name) for function in changed if not function.gone]
         observable[file.path] = (file, changed)
         if _STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):

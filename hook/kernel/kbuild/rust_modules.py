@@ -11,6 +11,7 @@ from hook import lazy_re
 from hook.kernel.kconfig.expressions import Condition, all_of, built_in, left_open
 from hook.source.tree import Source, TreeEntryKind
 
+_DEEPEST = 12  # modules inside each other
 _MOST_BESIDE = 60  # files of a directory that are searched for the declaration of another
 _OPTION = lazy_re.compile(r"cfg\(CONFIG_(\w+)\)\Z")
 _ATTRIBUTE = lazy_re.compile(r"#\[([^\n]*)\][ \t]*\n")
@@ -45,6 +46,21 @@ def declarations(source: Source, path: str) -> Iterator[Declaration]:
             line = text.count("\n", 0, match.end()) + 1
             only_as_root = declaring_path != f"{directory}.rs" and not declaring_path.endswith("/mod.rs")
             yield Declaration(declaring_path, line, all_of(map(_condition, _ATTRIBUTE.findall(match[1]))), only_as_root)
+
+
+def module_path(source: Source, path: str) -> tuple[str, ...]:
+    """The crate and the modules that the file at `path` is, as far as declarations lead: `rust_binder_main`, `process`."""
+    modules: list[str] = []
+    for _ in range(_DEEPEST):
+        directory, _, name = path.rpartition("/")
+        module = directory.rpartition("/")[2] if name in ("mod.rs", "lib.rs") else name.removesuffix(".rs")
+        modules.insert(0, module)
+        declared = list(declarations(source, path)) if name != "lib.rs" else []
+        above = {found.path for found in declared if not found.only_as_root or not any(declarations(source, found.path))}
+        if len(above) != 1:
+            break
+        path = above.pop()
+    return tuple(modules)
 
 
 def library(source: Source, path: str) -> str:

@@ -237,6 +237,19 @@ def test_code_that_kcov_does_not_see_is_a_way_in(kernel: Kernel) -> None:
     assert any("KCOV_INSTRUMENT_pool.o := n" in str(one) for one in found["Evidence"])  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("flags", "why"), [("export RUSTFLAGS_KCOV := -C\n", "aim at mm/pool.rs, not at"), ("\n", "does not instrument Rust")]
+)
+def test_a_function_of_rust_is_named_and_its_file_is_the_aim(kernel: Kernel, flags: str, why: str) -> None:
+    kernel.commit("scripts/Makefile.kcov", flags)
+    kernel.commit("mm/pool.rs", "impl Pool {\n    fn get(&self) -> u32 {\n        1\n    }\n}\n")
+    kernel.stage("mm/pool.rs", kernel.read("mm/pool.rs").replace("1", "2"))
+    found = verdict(kernel)
+    assert (found["FocusSymbols"], found["ChangedFunctions"], found["Via"]) == ([], ["pool::Pool::get"], ["pool::Pool::get"])
+    assert (found["Functional"], found["Reachable"]) == ("unknown", "unknown")
+    assert any(why in str(fact) for fact in found["Evidence"])  # type: ignore[attr-defined]
+
+
 def test_the_only_caller_of_a_changed_function_is_a_way_in(kernel: Kernel) -> None:
     kernel.commit("mm/user.c", "int user(void)\n{\n\treturn helper();\n}\n")
     kernel.commit("mm/helper.c", "int helper(void)\n{\n\treturn 1;\n}\n")

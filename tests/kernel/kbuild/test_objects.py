@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hook.kernel.kbuild import rust_modules
 from hook.kernel.kbuild.objects import Kbuild
 from hook.kernel.kconfig import expressions
 from hook.source.git import find
@@ -208,3 +209,24 @@ def test_a_file_of_rust_is_built_with_its_crate(grow: Grow) -> None:
     assert expressions.shown(kbuild.built_if("rust/kernel/sync/arc.rs").condition) == "CRATE && RUST"
     assert expressions.shown(kbuild.built_if("rust/kernel/lib.rs").condition) == "CRATE && RUST"
     assert expressions.open_parts(kbuild.built_if("rust/other/arc.rs").condition)
+
+
+@pytest.mark.parametrize(
+    ("path", "modules"),
+    [
+        ("d/main.rs", "main"),
+        ("d/node.rs", "main::node"),  # not of d/other.rs, which would mean d/other/node.rs
+        ("d/other/node.rs", "main::other::node"),
+        ("d/mods/mod.rs", "main::mods"),
+        ("d/mods/one.rs", "main::mods::one"),
+        ("rust/kernel/lib.rs", "kernel"),
+        ("rust/kernel/sync.rs", "kernel::sync"),
+        ("d/stray.rs", "stray"),
+    ],
+)
+def test_the_crate_and_the_modules_of_a_file_of_rust(grow: Grow, path: str, modules: str) -> None:
+    files = {
+        "d/main.rs": "mod node;\nmod other;\nmod mods;\n", "d/node.rs": "", "d/other.rs": "mod node;\n", "d/other/node.rs": "", "d/stray.rs": "",
+        "d/mods/mod.rs": "mod one;\n", "d/mods/one.rs": "", "rust/kernel/lib.rs": "pub mod sync;\n", "rust/kernel/sync.rs": "",
+    }  # fmt: skip
+    assert "::".join(rust_modules.module_path(grow(files), path)) == modules

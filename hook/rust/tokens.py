@@ -6,7 +6,9 @@ may grow, shrink and break lines; where it appears or goes away between two toke
 
 from __future__ import annotations
 
+import enum
 import re
+from collections.abc import Iterator
 
 from hook import lazy_re
 from hook.c.tokens.comparison import Comparison, Unreadable, first_line
@@ -22,6 +24,15 @@ _COMMENT_EDGE = lazy_re.compile(rb"/\*|\*/")
 _PLACES = frozenset((b"line", b"column", b"Location"))  # what may give the place of a token
 _AS_TEXT = frozenset((b"include_str", b"include_bytes"))  # what may read this very file
 _CODE = lazy_re.compile(rb"\s+|\w+|[^\w\s]")
+
+
+class PieceKind(enum.Enum):
+    """What a piece of a source is."""
+
+    CODE = enum.auto()
+    LITERAL = enum.auto()  # a string, a character or a lifetime
+    COMMENT = enum.auto()
+    DOCUMENTATION = enum.auto()  # a comment that is an attribute
 
 
 def compare(old: bytes, new: bytes) -> Comparison:
@@ -57,23 +68,33 @@ def code(source: bytes) -> bytes:
 
 def _read(source: bytes) -> tuple[list[bytes], list[tuple[int, int]]]:
     """The tokens, with b" " wherever there is white space or an ordinary comment, and where the ordinary comments begin and end."""
-    if source.startswith(b"#!") and not source.startswith(b"#!["):
-        raise Unreadable("a first line that rustc leaves out")  # and with it what would be a quote
     tokens: list[bytes] = [b" "]
     comments: list[tuple[int, int]] = []
-
-    def code(text: bytes) -> None:
-        for token in _CODE.findall(text):
+    for kind, begin, end in pieces(source):
+        if kind in (PieceKind.DOCUMENTATION, PieceKind.LITERAL):
+            tokens.append(source[begin:end])
+            continue
+        if kind is PieceKind.COMMENT:
+            comments.append((begin, end))
+        for token in _CODE.findall(source[begin:end] if kind is PieceKind.CODE else b" "):
             if not token.isspace():
                 if token[0] >= 0x80:
                     raise Unreadable("a byte outside of ASCII in code")
                 tokens.append(token)
             elif tokens[-1] != b" ":
                 tokens.append(b" ")
+    while tokens[-1:] == [b" "]:
+        tokens.pop()
+    return tokens, comments
 
+
+def pieces(source: bytes) -> Iterator[tuple[PieceKind, int, int]]:
+    """The source in pieces that follow each other: what each is, and where it begins and ends. Raises Unreadable."""
+    if source.startswith(b"#!") and not source.startswith(b"#!["):
+        raise Unreadable("a first line that rustc leaves out")  # and with it what would be a quote
     at = 0
     while found := _PIECE.search(source, at):
-        code(source[at : found.start()])
+        yield PieceKind.CODE, at, found.start()
         kind, end = found.lastgroup, found.end()
         if kind == "odd":
             raise Unreadable("a string, character or carriage return that does not read as Rust")
@@ -83,17 +104,14 @@ def _read(source: bytes) -> tuple[list[bytes], list[tuple[int, int]]]:
                 raise Unreadable("a raw string without an end")
         elif kind == "block":
             end = _end_of_block(source, end)
-        text = source[found.start() : end]
-        if kind in ("line", "block") and not _is_documentation(text):
-            comments.append((found.start(), end))
-            code(b" ")
+        if kind not in ("line", "block"):
+            yield PieceKind.LITERAL, found.start(), end
+        elif _is_documentation(source[found.start() : end]):
+            yield PieceKind.DOCUMENTATION, found.start(), end
         else:
-            tokens.append(text)
+            yield PieceKind.COMMENT, found.start(), end
         at = end
-    code(source[at:])
-    while tokens[-1:] == [b" "]:
-        tokens.pop()
-    return tokens, comments
+    yield PieceKind.CODE, at, len(source)
 
 
 def _end_of_block(source: bytes, at: int) -> int:
