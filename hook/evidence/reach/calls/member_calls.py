@@ -28,6 +28,7 @@ class MemberCalls:
     def __init__(self, name_users: NameUsers) -> None:
         self._name_users, self._units = name_users, name_users.units
         self._owned: dict[tuple[str, str], bool] = {}
+        self._element_calls: dict[tuple[str, str], list[Use]] = {}  # of an array, by its file and name
         self._types = ObjectTypes(name_users)
 
     def of(self, node: PathNode, trigger: Trigger, table: PathNode, use: Use, member: str) -> Iterator[Hop | DeadEnd]:
@@ -37,7 +38,7 @@ class MemberCalls:
         """
         home = self._units.get(table.path)
         if not use.member:
-            yield from _indexed(node, trigger, home, table)
+            yield from self._indexed(node, trigger, home, table)
             return
         name = use.member.encode()
         direct = re.compile(rb"\b" + table.name.encode() + rb"\s*(?:\[[^\]]*\]\s*)?(?:\.|->)\s*" + name + rb"\s*\(")
@@ -56,6 +57,16 @@ class MemberCalls:
                 claim = f"{caller}() calls .{use.member} of a struct {use.struct}; that of {table.name} is {node.name}()"
                 for hop in hop_to_user(unit, call, trigger, claim):
                     yield msgspec.structs.replace(hop, registered=table) if isinstance(hop, Hop) else hop
+
+    def _indexed(self, node: PathNode, trigger: Trigger, home: TranslationUnit | None, table: PathNode) -> Iterator[Hop | DeadEnd]:
+        """Calls of the elements of an array of functions: the same for each of them, and there can be hundreds."""
+        key = (table.path, table.name)
+        if home is None:
+            return
+        if key not in self._element_calls:
+            self._element_calls[key] = list(_element_calls(home, table.name.encode()))
+        for call in self._element_calls[key]:
+            yield from hop_to_user(home, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
 
     def _callers(self, table: PathNode, use: Use) -> list[str]:
         """The files that may call the member that a use sets: all, for a member that one structure has; else those beside the table."""
@@ -111,16 +122,14 @@ def _is_own(struct: str, unit: TranslationUnit) -> bool:
     return unit.path.endswith(".c") and unit.defined(struct, *_AGGREGATES) is not None
 
 
-def _indexed(node: PathNode, trigger: Trigger, home: TranslationUnit | None, table: PathNode) -> Iterator[Hop | DeadEnd]:
+def _element_calls(home: TranslationUnit, name: bytes) -> Iterator[Use]:
     """Calls of what an index takes out of an array of functions, in the file of the array, also by way of a variable."""
-    name = table.name.encode()
     element = name + rb"\s*\[[^\];]*\]\s*"
-    for unit, call in _calls(home, re.compile(rb"(?:\(\s*\*\s*" + element + rb"\)|(?<![\w.>])" + element + rb")\s*\(")):
-        yield from hop_to_user(unit, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
+    for _, call in _calls(home, re.compile(rb"(?:\(\s*\*\s*" + element + rb"\)|(?<![\w.>])" + element + rb")\s*\(")):
+        yield call
     for match, call in _matches(home, re.compile(rb"(?<![\w.>])(\w+)\s*=\s*(?:READ_ONCE\()?" + name + rb"\s*\[[^\];]*\]\)?\s*;")):
-        body = home.scan.code[call.offset : user_of(call).body[1]] if home is not None else b""
-        if home is not None and is_called(match[1], body):
-            yield from hop_to_user(home, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
+        if is_called(match[1], home.scan.code[call.offset : user_of(call).body[1]]):
+            yield call
 
 
 def _calls(unit: TranslationUnit | None, form: re.Pattern[bytes]) -> Iterator[tuple[TranslationUnit, Use]]:
