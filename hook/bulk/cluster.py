@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from hook.bulk.piece_worker import BulkRun, UnfitWorker, judge_piece
+from hook.bulk.piece_worker import BulkRun, UnfitWorker, judge_piece, pack
 from hook.bulk.pieces import BulkPiece
 from hook.failure import CannotJudge, sentence
 from hook.record import crash_log
@@ -117,8 +117,8 @@ class Dealer:
         others = sorted(self._threads().keys() - handed.refused) if handed.refused else None
         future = self._client.submit(
             judge_piece,
-            self._run,
-            handed.piece,
+            self._run.program,
+            pack(self._run, handed.piece),
             key=f"{self._name}-{handed.piece.number}-{handed.tries}",
             workers=others,
             allow_other_workers=others is not None,  # these may be gone by then

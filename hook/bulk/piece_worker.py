@@ -102,8 +102,11 @@ _prepared: set[tuple[str, str]] = set()
 _preparing = threading.Lock()
 
 
-def judge_piece(run: BulkRun, piece: BulkPiece) -> list[bytes]:
-    """The rows of a piece, as lines of JSON. Raises UnfitWorker before anything is judged."""
+def judge_piece(program: str, packed: bytes) -> list[bytes]:
+    """The rows of a piece, as lines of JSON; `packed` is what `pack` gave. Raises UnfitWorker before anything is judged."""
+    if cache.program_hash() != program:
+        raise UnfitWorker(f"{_address()} its patch-triage is another version")
+    run, piece = _unpack(packed)
     try:
         repo = _clone(run)
         _refuse_missing(repo, piece)
@@ -122,6 +125,17 @@ def judge_piece(run: BulkRun, piece: BulkPiece) -> list[bytes]:
     return lines
 
 
+def pack(run: BulkRun, piece: BulkPiece) -> bytes:
+    """The work of a worker as bytes: another version, whose records differ, refuses it before it reads them."""
+    return pickle.dumps((run, piece))
+
+
+def _unpack(packed: bytes) -> tuple[BulkRun, BulkPiece]:
+    run, piece = pickle.loads(packed)
+    assert isinstance(run, BulkRun) and isinstance(piece, BulkPiece)
+    return run, piece
+
+
 def _address() -> str:
     import distributed
 
@@ -129,8 +143,6 @@ def _address() -> str:
 
 
 def _clone(run: BulkRun) -> Repository:
-    if cache.program_hash() != run.program:
-        raise CannotJudge("its patch-triage is another version")
     own = setting_layers.load(None).bulk.clone
     try:
         return find(pathlib.Path(own or run.work.clone).expanduser())

@@ -119,6 +119,8 @@ def _deal(
 
     with cluster.connected(options.scheduler, options.jobs) as client:
         complain(f"dashboard: {client.dashboard_link}")
+        if not client.nthreads():
+            complain(f"no worker has joined: `dask worker {options.scheduler}` starts one; this run waits for it")
         dealer = cluster.Dealer(client, run, pieces.cut(missing, run.work.settings.bulk.piece_changes, number), complain)
         for piece, lines in dealer.judged():
             kept.put(piece.number, lines)

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import signal
 
+import hook
 from tests.bulk.farm import Farm, check, ended, history, parts, rows, wait_for
 from tests.small_kernel import Kernel
 
@@ -51,8 +52,9 @@ def test_a_scheduler_that_goes_away_ends_the_run_and_another_one_goes_on(farm: F
     assert "is gone; the same command with --resume goes on from here" in farm.said(run)
     before = rows(out)
     farm.scheduler()
-    farm.worker()
     run = farm.run(named, "--out", str(out), "--no-cache", "--resume")
+    wait_for(lambda: f"no worker has joined: `dask worker {farm.address}` starts one" in farm.said(run), run)
+    farm.worker()
     assert ended(run) == 0, farm.said(run)
     after = rows(out)
     assert len(before) < len(after) == 24 == len({row["Id"] for row in after})
@@ -79,3 +81,19 @@ def test_what_no_worker_can_judge_is_said_and_is_judged_later(farm: Farm, kernel
     kernel.beside(tmp_path / "old").git("fetch", "-q", str(kernel.path), "main")
     assert ended(farm.run(named, "--out", str(out), "--no-cache", "--resume")) == 0
     assert len(rows(out)) == 4
+
+
+def test_a_worker_of_another_version_is_refused_before_it_reads_its_work(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
+    named, out, other = history(kernel, 1), tmp_path / "out", tmp_path / "other"
+    shutil.copytree(pathlib.Path(hook.__file__).parent, other / "hook")
+    records = other / "hook" / "bulk" / "judge_process.py"
+    records.write_text(records.read_text("utf-8").replace("    use_cache: bool\n", ""), "utf-8")
+    farm.worker(PYTHONPATH=str(other))
+    run = farm.run(named, "--out", str(out))
+    assert ended(run) == 3
+    refusal = "its patch-triage is another version"
+    assert f": {refusal}; what it cannot judge goes to the others" in farm.said(run)
+    assert f"1 changes were not judged (no worker can judge it: {refusal})" in farm.said(run)
+    farm.worker()
+    assert ended(farm.run(named, "--out", str(out), "--resume")) == 0
+    assert len(rows(out)) == 1
