@@ -185,6 +185,7 @@ class _Flat:
     """The base configuration alone, as options with these values."""
 
     modules = "MODULES"
+    old_choices = False
     warnings: typing.ClassVar[list[str]] = []
 
     def __init__(self, base: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Values: the values of all options after `make olddefconfig`, given the options that a person has set.
 
-Follows sym_calc_value, sym_calc_visibility and sym_calc_choice of scripts/kconfig/symbol.c (Linux 6.12). An option is evaluated when it is
-needed, together with what it depends on.
+Follows sym_calc_value, sym_calc_visibility and sym_calc_choice of scripts/kconfig/symbol.c (Linux 6.12, choices also of 6.1). An option is
+evaluated when it is needed, together with what it depends on.
 """
 
 from __future__ import annotations
@@ -242,15 +242,19 @@ class Values:
         if self._order is None:
             self._order = {member: number for number, member in enumerate(self.settings)}
         order = self._order
+        candidates = ((value.name, condition) for value, condition in choice.defaults if isinstance(value, Symbol))
+        defaults = (name for name, condition in candidates if name in visible and self.evaluate(condition))
+        default = next(defaults, visible[0] if visible else "")
+        if self.options.old_choices:  # only the last `y` counts, and no `n`
+            switched_on = [member for member in choice.members if self.settings.get(member) == "y"]
+            last = max(switched_on, key=lambda member: order[member], default="")
+            return last if last in visible else default
         # the member that was set last comes first; then those that were not set, in the order of their definition
         ranked = sorted(visible, key=lambda member: -order.get(member, -1))
         for member in ranked:
             if self.settings.get(member) == "y":
                 return member
-        candidates = ((value.name, condition) for value, condition in choice.defaults if isinstance(value, Symbol))
-        defaults = (name for name, condition in candidates if name in visible and self.evaluate(condition))
-        default = next(defaults, visible[0] if visible else None)
-        if default is not None and self.settings.get(default) != "n":
+        if default and self.settings.get(default) != "n":
             return default
         for member in visible:
             if member not in self.settings:

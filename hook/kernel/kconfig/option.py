@@ -38,6 +38,10 @@ class OptionLookup(Protocol):
         """The option that allows modules."""
 
     @property
+    def old_choices(self) -> bool:
+        """Whether a choice takes its default although that is switched off, as the scripts/kconfig before Linux 6.11 do."""
+
+    @property
     def warnings(self) -> list[str]:
         """What could not be read and may concern any option."""
 
@@ -54,6 +58,7 @@ class Options(msgspec.Struct):
     by_name: dict[str, Option] = msgspec.field(default_factory=dict)
     shared: dict[str, Condition] = msgspec.field(default_factory=dict)  # `#12`: a condition that many options share
     modules: str = "MODULES"
+    old_choices: bool = False
     files: dict[str, str] = msgspec.field(default_factory=dict)  # path -> blob, empty if there was none
     warnings: list[str] = msgspec.field(default_factory=list)  # what may concern any option; for a single one see Option.unread
 

@@ -32,7 +32,7 @@ if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.option import Options
 
 KCONFIG = "\0kconfig:"  # among the inputs of a verdict: all Kconfig files together, for an architecture
-FORMAT = 2  # of the files here; an entry in another format is not used
+FORMAT = 3  # of the files here; an entry in another format is not used
 _MOST_TREES = 200  # that are remembered with their entry
 _MOST_DIRECTORIES = 200  # in which a revision may differ from a known tree, to be compared here
 _MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
@@ -72,6 +72,7 @@ class StoredOptions:
             self._database.execute("pragma cell_size_check = on")
             head = json.loads(self._line("") or "")
             self.modules = str(head["Modules"])
+            self.old_choices = bool(head["OldChoices"])
             self.warnings: list[str] = [str(warning) for warning in head["Warnings"]]
             good = head["Format"] == FORMAT
         except self._errors:
@@ -314,7 +315,7 @@ def _fill(path: pathlib.Path, options: Options) -> None:
     import sqlite3
 
     encode = json.JSONEncoder(separators=(",", ":")).encode
-    head = {"Format": FORMAT, "Modules": options.modules, "Warnings": options.warnings}
+    head = {"Format": FORMAT, "Modules": options.modules, "OldChoices": options.old_choices, "Warnings": options.warnings}
     rows = [("", encode(head)), *((name, encode(to_json(condition))) for name, condition in options.shared.items())]
     for name, option in options.by_name.items():
         rows.append((name, encode(to_row(option))))

@@ -31,6 +31,7 @@ _MOST_FILES = 20_000
 _MOST_OPTIONS = 200_000
 _MOST_UNREAD = 4  # lines that are kept of one option
 _MOST_LINE = 20_000  # characters of one statement
+_CHOICE_RULES = "scripts/kconfig/symbol.c"
 _OLD_TYPES = {"boolean": "bool", "def_boolean": "def_bool"}
 _WORD = lazy_re.compile(r"[\w-]+")
 _ASSIGNMENT = lazy_re.compile(r"([\w-]+)\s*(:=|\+=|=)\s*(.*)")
@@ -41,7 +42,11 @@ def read(source: Source, environment: Mapping[str, str], toolchain: Toolchain, t
     """The options that `top` and what it sources define; `environment` holds ARCH, SRCARCH and the like."""
     reader = _Reader(source, KconfigMacros({**environment, "srctree": "", "objtree": ""}, toolchain))
     reader.file(top, None)
-    return reader.finished()
+    options = reader.finished()
+    rules = source.file(_CHOICE_RULES)
+    options.files[_CHOICE_RULES] = rules.oid if rules else ""
+    options.old_choices = b"sym_calc_choice(struct symbol " in ((rules and rules.data) or b"")
+    return options
 
 
 class _Block(msgspec.Struct):

@@ -111,6 +111,24 @@ endchoice
     assert values(options, DEV="y")["DEV"] == "n"  # olddefconfig drops it
 
 
+@pytest.mark.parametrize(
+    ("parameter", "given", "chosen"),
+    [
+        ("struct menu *choice", {"SECOND": "n"}, "FIRST"),
+        ("struct symbol *sym", {"SECOND": "n"}, "SECOND"),  # no `n` counts
+        ("struct menu *choice", {"FIRST": "y", "HIDDEN": "y"}, "FIRST"),
+        ("struct symbol *sym", {"FIRST": "y", "HIDDEN": "y"}, "SECOND"),  # only the last `y` counts
+        ("struct symbol *sym", {"HIDDEN": "y", "FIRST": "y"}, "FIRST"),
+    ],
+)
+def test_a_choice_is_made_as_the_kconfig_of_the_tree_makes_it(grow: Grow, parameter: str, given: dict[str, str], chosen: str) -> None:
+    members = "".join(f'config {name}\n\tbool "{name}"\n' for name in ("FIRST", "SECOND", "HIDDEN"))
+    kconfig = f'choice\n\tprompt "one of"\n\tdefault SECOND\n{members}\tdepends on n\nendchoice\n'
+    rules = f"struct symbol *sym_calc_choice({parameter})\n{{\n}}\n"
+    set_to = values(read(grow({"Kconfig": kconfig, "scripts/kconfig/symbol.c": rules})), **given)
+    assert [name for name in ("FIRST", "SECOND", "HIDDEN") if set_to.get(name) == "y"] == [chosen]
+
+
 def test_macros_are_expanded_and_probes_are_answered_by_the_table(grow: Grow) -> None:
     source = grow(
         {
