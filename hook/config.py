@@ -81,7 +81,7 @@ class FuzzSettings(SettingGroup, name="fuzz"):
         "",
         checks.text,
         "the .config that is fuzzed with: a file, syzbot (its configuration for this target and tree, in fuzz.syzkaller) or syzbot:NAME; "
-        "empty: the tree's defconfig and kvm_guest.config",
+        "empty: the tree's defconfig (Android: gki_defconfig) and kvm_guest.config",
     )
     toolchain: str = _field(
         "gcc-12",

@@ -67,7 +67,7 @@ class Kernel:
     def default_base(self) -> Mapping[str, str]:
         """What the base configuration would be, had the person given none."""
         self._record()
-        for path in base_config.parts(self.environment["ARCH"], self.environment["SRCARCH"]):
+        for path in base_config.parts(self.source, self.environment["ARCH"], self.environment["SRCARCH"]):
             self.source.file(path)
         return self._tree_options.default_base
 

@@ -61,7 +61,7 @@ def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Pat
         checkout.append(f"git -C {linux} am {shlex.quote(origin.patch)}")
     yield RunStep("Check the change out", tuple(checkout))
     base = settings.base_config_file
-    first = f"cp {shlex.quote(base)} {build}/.config" if base else f"{make} defconfig kvm_guest.config"
+    first = f"cp {shlex.quote(base)} {build}/.config" if base else f"{make} {plan.defconfig} kvm_guest.config"
     fragments = [place / "kernel.config", *([place / "kmsan.config"] if plan.needs_kmsan else [])]
     merge = f"{linux}/scripts/kconfig/merge_config.sh -m -O {build} {build}/.config " + " ".join(
         shlex.quote(str(file)) for file in fragments

@@ -10,6 +10,7 @@ import msgspec
 
 from hook.config import Settings
 from hook.evidence.reach.devices.machine import Machine
+from hook.kernel.kconfig import base_config, options_cache
 from hook.plan import launch, system_calls
 from hook.plan.seeds import Seed
 from hook.plan.system_calls import Enabled
@@ -48,6 +49,7 @@ class RunPlan(msgspec.Struct, frozen=True):
 
     changes: tuple[str, ...]  # COMMIT SUBJECT of those worth fuzzing
     fragment: str  # of kernel configuration
+    defconfig: str  # the target of make for the base configuration, where the settings name no file
     is_fuzzing_base: bool  # whether the base configuration has KCOV by itself
     needs_kmsan: bool
     enabled: Enabled | None  # None without descriptions of system calls
@@ -91,6 +93,7 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
     return RunPlan(
         changes=tuple(f"{item.commit[:12] or 'mailed'} {item.subject}" for item in worth),
         fragment=fragment,
+        defconfig=base_config.make_target(target.source, options_cache.target(target.settings.target.arch)["SRCARCH"]),
         is_fuzzing_base="\nCONFIG_KCOV=y" in f"\n{target.settings.base_config or ''}",
         needs_kmsan=any(verdict.needs_kmsan for verdict in verdicts),
         enabled=enabled,

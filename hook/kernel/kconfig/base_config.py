@@ -1,6 +1,7 @@
 """The base configuration: the options of the fuzzed kernel, before anything is added.
 
-It is a .config that the person gives, or what `make defconfig kvm_guest.config` would write for the target, derived from the tree.
+It is a .config that the person gives, or what `make defconfig kvm_guest.config` would write for the target, derived from the tree; in a
+tree of Android with `gki_defconfig`, which all its devices share, in place of `defconfig`.
 """
 
 from __future__ import annotations
@@ -11,22 +12,31 @@ from collections.abc import Iterable
 from hook import lazy_re
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.option import Options
+from hook.source.tree import Source
 
 _LINE = lazy_re.compile(r"(?:CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set)\Z")
 _DEFCONFIGS = {
-    "x86_64": ("arch/x86/configs/x86_64_defconfig",),
-    "i386": ("arch/x86/configs/i386_defconfig",),
-    "powerpc": ("arch/powerpc/configs/ppc64_defconfig",),
-    "loongarch": ("arch/loongarch/configs/loongson3_defconfig",),
-    "mips": ("arch/mips/configs/generic_defconfig",),
-    "arm": ("arch/arm/configs/multi_v7_defconfig",),
+    "x86_64": "arch/x86/configs/x86_64_defconfig",
+    "i386": "arch/x86/configs/i386_defconfig",
+    "powerpc": "arch/powerpc/configs/ppc64_defconfig",
+    "loongarch": "arch/loongarch/configs/loongson3_defconfig",
+    "mips": "arch/mips/configs/generic_defconfig",
+    "arm": "arch/arm/configs/multi_v7_defconfig",
 }
+_ANDROID = "gki_defconfig"
 _FRAGMENTS = ("kernel/configs/kvm_guest.config",)
 
 
-def parts(arch: str, source_arch: str) -> tuple[str, ...]:
+def parts(source: Source, arch: str, source_arch: str) -> tuple[str, ...]:
     """The files of the tree that make the default base: the defconfig, then the fragments merged over it."""
-    return (*_DEFCONFIGS.get(arch, (f"arch/{source_arch}/configs/defconfig",)), *_FRAGMENTS)
+    folder, target = f"arch/{source_arch}/configs", make_target(source, source_arch)
+    plain = f"{folder}/{target}"
+    return (plain if target == _ANDROID else _DEFCONFIGS.get(arch, plain), *_FRAGMENTS)
+
+
+def make_target(source: Source, source_arch: str) -> str:
+    """The target of make that writes the first of these."""
+    return _ANDROID if source.file(f"arch/{source_arch}/configs/{_ANDROID}") is not None else "defconfig"
 
 
 def read(text: str) -> dict[str, str]:

@@ -161,7 +161,7 @@ class TreeOptions(msgspec.Struct):
     @property
     def default_base(self) -> dict[str, str]:
         """The base configuration that the tree has for the target, whatever the person has given."""
-        paths = base_config.parts(self.environment["ARCH"], self.environment["SRCARCH"])
+        paths = base_config.parts(self.source, self.environment["ARCH"], self.environment["SRCARCH"])
         blobs = [self.source.file(path) for path in paths]
         self._open()
         key = hashlib.sha256("\n".join([self.digest, *(blob.oid if blob else "" for blob in blobs)]).encode()).hexdigest()

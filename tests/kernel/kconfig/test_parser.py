@@ -382,6 +382,17 @@ def test_what_only_looks_like_a_cycle_is_none(grow: Grow) -> None:
     assert not options.warnings and not any(option.unread for option in options.by_name.values())
 
 
+def test_a_tree_of_android_has_its_own_base(grow: Grow) -> None:
+    plain, android = grow({"Kconfig": ""}), grow({"Kconfig": "", "arch/x86/configs/gki_defconfig": ""})
+    for source, path, target in (
+        (plain, "arch/x86/configs/x86_64_defconfig", "defconfig"),
+        (android, "arch/x86/configs/gki_defconfig", "gki_defconfig"),
+    ):
+        assert base_config.parts(source, "x86_64", "x86") == (path, "kernel/configs/kvm_guest.config")
+        assert base_config.make_target(source, "x86") == target
+    assert base_config.parts(android, "arm64", "arm64")[0] == "arch/arm64/configs/defconfig"
+
+
 def test_sources_may_be_relative_optional_or_globs(grow: Grow) -> None:
     options = read(
         grow(
