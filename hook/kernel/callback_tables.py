@@ -1,6 +1,6 @@
 """Callback tables: the structures whose members user space makes the kernel call.
 
-The names are those of the kernel's own headers, checked on Linux 6.12. To add a structure, put its name behind its kind in TABLES, and a
+The names are those of the kernel's own headers, checked on Linux 6.12 and 7.1. To add a structure, put its name behind its kind in TABLES, and a
 line into tests/kernel/test_entry_points.py. A table is an entry point only where it is registered too. A name that is missing here costs
 an answer, and never makes one.
 """
@@ -99,7 +99,11 @@ TABLES: dict[str, CallbackTable] = {
     ),
     **_tables(EntryKind.FILE_LOCKS, "file_lock_operations lock_manager_operations lease_manager_operations"),
     **_tables(EntryKind.MAPPED_MEMORY, "vm_operations_struct mmu_notifier_ops vm_special_mapping movable_operations"),
-    **_tables(EntryKind.RANGE_WALKS, "mm_walk_ops iomap_ops iomap_dio_ops iomap_writeback_ops", is_called_at_once=True),
+    **_tables(
+        EntryKind.RANGE_WALKS,
+        "mm_walk_ops iomap_ops iomap_dio_ops iomap_writeback_ops iomap_read_ops iomap_write_ops",
+        is_called_at_once=True,
+    ),
     **_tables(EntryKind.PIPES, "pipe_buf_operations"),
     **_tables(EntryKind.IO_URING, "io_issue_def io_cold_def io_op_def", is_indexed_by_core=True),
     **_tables(EntryKind.PROC_FILES, "pid_entry proc_ns_operations"),

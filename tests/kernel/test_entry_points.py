@@ -13,6 +13,9 @@ MEMBERS = [
     ("genl_small_ops", "doit", EntryKind.NETLINK),
     ("export_operations", "fh_to_dentry", EntryKind.FILE_HANDLES),
     ("export_operations", "commit_metadata", None),  # nfsd alone calls it
+    ("iomap_read_ops", "read_folio_range", EntryKind.RANGE_WALKS),
+    ("io_uring_bpf_ops", "loop_step", None),  # what stands in it is a stub of BPF's, which nothing calls
+    ("liveupdate_file_ops", "preserve", None),  # a kernel without liveupdate=on registers none
     ("pci_driver", "probe", None),  # a device decides
     ("seq_operations_of_mine", "show", None),
 ]
