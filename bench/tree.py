@@ -1,9 +1,10 @@
-"""The real kernel trees that the benchmarks run on: Debian's Linux 6.12.107 as a git repository of one commit (2.3 GB, about two minutes).
+"""The real kernel trees that the benchmarks run on, each as a git repository of one commit (2.3 GB, about two minutes).
 
-python bench/tree.py DIR [PACKAGE]
+    python bench/tree.py DIR [VERSION ...]
 
-PACKAGE is another of Debian's sources, such as linux-source-6.1; the labels are of 6.12.107 alone. A whole tree that is a git repository
-already, such as a later kernel's, needs nothing of this.
+Makes DIR/VERSION: 6.12 is Debian's 6.12.107, of which the labels are, and what is made without a VERSION; 6.1 is Debian's newest of it, and
+7.1 a public repository that holds 7.1.5. A tree that cannot be had from here is left out with a line, and the exit code is 3. Any other
+whole tree that is a git repository needs nothing of this.
 """
 
 from __future__ import annotations
@@ -13,39 +14,65 @@ import pathlib
 import subprocess
 import sys
 
-PACKAGE = "linux-source-6.12"
-VERSION = "6.12.107-1~deb12u1"
-SHA256 = "4a0576bf631e78bffea0c1d906cc3387f36736c9e6102d7338163d525429c5fd"
+PACKAGES = {"6.12": "linux-source-6.12=6.12.107-1~deb12u1", "6.1": "linux-source-6.1"}
+REPOSITORIES = {"7.1": "https://github.com/danayer/linux-7.1.5"}
+SHA256 = {"6.12": "4a0576bf631e78bffea0c1d906cc3387f36736c9e6102d7338163d525429c5fd"}  # of the package that the labels were made from
+
+
+class NotToBeHad(Exception):
+    """A tree cannot be had from here."""
 
 
 def run(*argv: str, cwd: pathlib.Path) -> None:
     print("$", " ".join(argv), flush=True)
-    subprocess.run(argv, cwd=cwd, check=True)
+    try:
+        subprocess.run(argv, cwd=cwd, check=True)
+    except (OSError, subprocess.CalledProcessError) as wrong:
+        raise NotToBeHad(str(wrong)) from None
 
 
-def main() -> int:
-    if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
-        print((__doc__ or "").strip())
-        return 2
-    place, name = pathlib.Path(sys.argv[1]).absolute(), sys.argv[2] if sys.argv[2:] else PACKAGE
-    tree = place / "linux"
-    if (tree / ".git").is_dir():
+def make(place: pathlib.Path, version: str) -> None:
+    """One of the trees, in a directory of its version. Raises NotToBeHad."""
+    tree, work = place / version, place / f"{version}.unfinished"
+    if tree.is_dir():
         print(f"{tree} is there already")
-        return 0
-    place.mkdir(parents=True, exist_ok=True)
-    run("apt-get", "download", f"{name}={VERSION}" if name == PACKAGE else name, cwd=place)
-    package = next(place.glob(f"{name}_*.deb"))
-    if name == PACKAGE and hashlib.sha256(package.read_bytes()).hexdigest() != SHA256:
-        print(f"{package} is not the package that the labels were made from")
-        return 1
-    run("dpkg", "-x", package.name, "unpacked", cwd=place)
-    run("tar", "-xJf", f"unpacked/usr/src/{name}.tar.xz", cwd=place)
-    (place / name).rename(tree)
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    if version in REPOSITORIES:
+        run("git", "clone", "--quiet", "--depth=1", REPOSITORIES[version], "tree", cwd=work)
+    else:
+        from_package(work, version)
+    (work / "tree").rename(tree)
+    print(tree)
+
+
+def from_package(work: pathlib.Path, version: str) -> None:
+    run("apt-get", "download", PACKAGES[version], cwd=work)
+    package = next(work.glob("*.deb"))
+    if version in SHA256 and hashlib.sha256(package.read_bytes()).hexdigest() != SHA256[version]:
+        raise NotToBeHad(f"{package} is not the package that the labels were made from")
+    run("dpkg", "-x", package.name, "unpacked", cwd=work)
+    name = PACKAGES[version].partition("=")[0]
+    run("tar", "-xJf", f"unpacked/usr/src/{name}.tar.xz", cwd=work)
+    tree = (work / name).rename(work / "tree")
     run("git", "init", "-q", ".", cwd=tree)
     run("git", "add", "-A", "-f", ".", cwd=tree)  # -f: Debian's .gitignore ends in `/*`
     run("git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "-qm", package.stem, cwd=tree)
-    print(tree)
-    return 0
+
+
+def main() -> int:
+    versions = sys.argv[2:] or ["6.12"]
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-") or not {*versions} <= {*PACKAGES, *REPOSITORIES}:
+        print((__doc__ or "").strip())
+        return 2
+    left_out = 0
+    for version in versions:
+        try:
+            make(pathlib.Path(sys.argv[1]).absolute(), version)
+        except NotToBeHad as wrong:
+            left_out += 1
+            print(f"{version} is left out: {wrong}")
+    return 3 if left_out else 0
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from hook.kernel.kconfig.option import OptionLookup
 FLAVOURS = (
     # kernel/Kconfig.preempt, and the kind of processor
     "PREEMPT_RT", "PREEMPT_NONE", "PREEMPT_VOLUNTARY", "PREEMPT", "PREEMPT_LAZY", "SMP", "NUMA", "MMU", "64BIT", "X86_32",
-    "NO_HZ_FULL", "HZ_PERIODIC", "CONTEXT_TRACKING_USER_FORCE", "TINY_RCU", "SLUB_TINY", "BASE_SMALL", "MAXSMP", "MODULES",
+    "NO_HZ_FULL", "HZ_PERIODIC", "CONTEXT_TRACKING_USER_FORCE", "TINY_RCU", "SLAB", "SLOB", "SLUB_TINY", "BASE_SMALL", "MAXSMP", "MODULES",
     # checks of locks and memory: they change functions everywhere
     "DEBUG_LOCK_ALLOC", "PROVE_LOCKING", "LOCKDEP", "LOCK_STAT", "DEBUG_SPINLOCK", "DEBUG_MUTEXES", "DEBUG_RWSEMS", "DEBUG_RT_MUTEXES",
     "DEBUG_WW_MUTEX_SLOWPATH", "PROVE_RCU", "DEBUG_KMEMLEAK", "DEBUG_PAGEALLOC", "KASAN", "KMSAN", "KCSAN", "UBSAN", "GCOV_KERNEL",
