@@ -1,8 +1,8 @@
 """Callback tables: the structures whose members user space makes the kernel call.
 
-The names are those of the kernel's own headers, checked on Linux 6.12 and 7.1. To add a structure, put its name behind its kind in TABLES, and a
-line into tests/kernel/test_entry_points.py. A table is an entry point only where it is registered too. A name that is missing here costs
-an answer, and never makes one.
+The names are those of the kernel's own headers, checked on Linux 6.12 and 7.1. To add a structure, put its name behind its kind in TABLES,
+and a line into tests/kernel/test_entry_points.py. A table is an entry point only where it is registered too. A name that is missing here
+costs an answer, and never makes one.
 """
 
 from __future__ import annotations
