@@ -14,12 +14,11 @@ import msgspec
 
 from hook import lazy_re
 from hook.c.tokens.comparison import Unreadable
-from hook.rust.tokens import PieceKind, pieces
+from hook.rust.rust_brackets import Token, closing_brackets, opening_brace, tokens_of
+from hook.rust.rust_tokens import PieceKind, pieces
 
 _DEEPEST = 100  # modules and types in each other
-_TOKEN = lazy_re.compile(rb"\w+|->|=>|[^\w\s]")
 _NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
-_OPENING, _CLOSING = (b"(", b"[", b"{"), (b")", b"]", b"}")
 _TEST = lazy_re.compile(rb"#\s*\[\s*(?:test|cfg\s*\(\s*test\s*\)|kunit_tests\b)")
 
 
@@ -64,12 +63,6 @@ def _by_name(found: Iterable[RustFunction]) -> dict[str, list[RustFunction]]:
     return dict(by_name)
 
 
-class _Token(msgspec.Struct, frozen=True):
-    text: bytes
-    begin: int
-    end: int
-
-
 class _Scope(msgspec.Struct, frozen=True):
     """A pair of braces around items."""
 
@@ -87,10 +80,10 @@ def functions(source: bytes) -> Iterator[RustFunction]:
         if kind is PieceKind.LITERAL:
             literals.append((begin, source[begin:end]))
     code = bytes(bare)
-    tokens = [_Token(match[0], match.start(), match.end()) for match in _TOKEN.finditer(code)]
-    closing = _brackets(tokens)
+    tokens = tokens_of(code)
+    closing = closing_brackets(tokens)
     scopes: list[tuple[int, _Scope]] = []  # each with the token that closes it
-    item, at = 0, 0  # where the item at hand begins, and the token at hand
+    item, at = 0, 0  # the first token of the item at hand, and the token at hand
     line, counted = 1, 0  # the line of the last function, and where it stands
     while at < len(tokens):
         token = tokens[at]
@@ -105,54 +98,39 @@ def functions(source: bytes) -> Iterator[RustFunction]:
             else:
                 at += 1
             if token.text in (b";", b"{", b"}") or tokens[at - 1].text == b"}":
-                item = tokens[at - 1].end
+                item = at
             continue
-        end = closing.get(opening, len(tokens) - 1)
-        is_test = _TEST.search(code, item, tokens[opening].begin) is not None or any(scope.is_test for _, scope in scopes[-1:])
+        end = closing[opening]
+        is_test = _TEST.search(code, tokens[item].begin, tokens[opening].begin) is not None or any(
+            scope.is_test for _, scope in scopes[-1:]
+        )
         if token.text == b"fn":
             line += source.count(b"\n", counted, token.begin)
             counted = token.begin
             name = "::".join([*(scope.label for _, scope in scopes if scope.label), label])
-            own = literals[bisect.bisect(literals, (item, b"")) : bisect.bisect(literals, (tokens[end].end, b""))]
-            yield RustFunction(name, line, (*_TOKEN.findall(code, item, tokens[end].end), *(text for _, text in own)), is_test)
-            at = end + 1
-            item = tokens[end].end
+            own = literals[bisect.bisect(literals, (tokens[item].begin, b"")) : bisect.bisect(literals, (tokens[end].end, b""))]
+            text = (*(inner.text for inner in tokens[item : end + 1]), *(literal for _, literal in own))
+            yield RustFunction(name, line, text, is_test)
+            at = item = end + 1
         else:
             if len(scopes) > _DEEPEST:
                 raise Unreadable("modules too deep in each other")
             scopes.append((end, _Scope(label, is_test)))
-            at = opening + 1
-            item = tokens[opening].end
+            at = item = opening + 1
 
 
-def _brackets(tokens: list[_Token]) -> dict[int, int]:
-    """The closing bracket of each opening one, by their places. Raises Unreadable where they do not match."""
-    opened: list[int] = []
-    closing: dict[int, int] = {}
-    for at, token in enumerate(tokens):
-        if token.text in _OPENING:
-            opened.append(at)
-        elif token.text in _CLOSING:
-            if not opened or _OPENING.index(tokens[opened[-1]].text) != _CLOSING.index(token.text):
-                raise Unreadable("brackets that do not match")
-            closing[opened.pop()] = at
-    if opened:
-        raise Unreadable("a bracket without an end")
-    return closing
-
-
-def _behind_macro(tokens: list[_Token], at: int, closing: dict[int, int]) -> int:
+def _behind_macro(tokens: list[Token], at: int, closing: dict[int, int]) -> int:
     """The token behind a macro call, whose `!` is at hand: what stands in it is not read. `macro_rules! name` has a name before."""
     first = at + 2 if _NAME.fullmatch(tokens[at + 1].text) else at + 1
     return closing.get(first, at) + 1
 
 
-def _opens(tokens: list[_Token], at: int, closing: dict[int, int]) -> tuple[str, int]:
+def _opens(tokens: list[Token], at: int, closing: dict[int, int]) -> tuple[str, int]:
     """The label of a module, implementation, trait or function, and the brace that opens it; -1 where none begins here."""
     word = tokens[at].text
     if word not in (b"mod", b"impl", b"trait", b"fn"):
         return "", -1
-    opening = _brace(tokens, at + 1, closing)
+    opening = opening_brace(tokens, at + 1, closing)
     if opening < 0:
         return "", -1
     if word == b"impl":
@@ -161,21 +139,7 @@ def _opens(tokens: list[_Token], at: int, closing: dict[int, int]) -> tuple[str,
     return (name.decode("ascii"), opening) if _NAME.fullmatch(name) else ("", -1)
 
 
-def _brace(tokens: list[_Token], at: int, closing: dict[int, int]) -> int:
-    """The brace that ends the head of an item; -1 where a `;` does. Braces in `<…>` belong to the head."""
-    depth = 0
-    while at < len(tokens):
-        text = tokens[at].text
-        if text == b"{" and not depth:
-            return at
-        if text == b";" or text in _CLOSING:
-            return -1
-        depth += (text == b"<") - (text == b">")
-        at = closing.get(at, at) + 1
-    return -1
-
-
-def _type_name(head: list[_Token]) -> str:
+def _type_name(head: list[Token]) -> str:
     """The name of the type that an implementation is for: the last one of its path, without what it is made of."""
     depth, names = 0, list[bytes]()
     for token in head:

@@ -25,7 +25,7 @@ from hook.c.tokens.comparison import Unreadable
 from hook.evidence.finding import Evidence
 from hook.failure import CannotJudge
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
-from hook.rust import tokens as rust_tokens
+from hook.rust import rust_tokens
 from hook.source.grep import grep, held_back
 from hook.source.lookup import canonical
 from hook.source.tree import Source, TreeEntryKind

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from hook.c.tokens import c_tokens
 from hook.c.tokens.comparison import Comparison, Unreadable, first_line
 from hook.evidence.functional import build_files
-from hook.rust import tokens as rust_tokens
+from hook.rust import rust_tokens
 
 __all__ = ["Comparison", "compare"]
 

@@ -1,7 +1,8 @@
 """Rust tokens: whether two versions of a Rust file are the same to rustc.
 
-Documentation comments are tokens here: they are attributes that macros see, and their examples become KUnit tests. White space
-may grow, shrink and break lines; where it appears or goes away between two tokens, a macro can tell, so that is not proved.
+Documentation comments are attributes that macros see, and their examples become KUnit tests: hook.rust.documentation has what of them may
+change. White space may grow, shrink and break lines; where it appears or goes away between two tokens, a macro can tell, so that is not
+proved.
 """
 
 from __future__ import annotations
@@ -40,16 +41,35 @@ def compare(old: bytes, new: bytes) -> Comparison:
     old_tokens, old_comments = _read(old)
     new_tokens, new_comments = _read(new)
     line = first_line(old, new)
-    if old_tokens != new_tokens:
-        return Comparison(False, "", line, "code or a documentation comment changed")
+    documents = old_tokens != new_tokens
+    if documents:
+        from hook.rust import documentation
+
+        if _without_documentation(old_tokens) != _without_documentation(new_tokens):
+            return Comparison(False, "", line, "code changed")
+        if not documentation.only_documentation(old, new):
+            return Comparison(False, "", line, "a documentation comment changed that a macro or a test may see")
     if not _AS_TEXT.isdisjoint(new_tokens):
         raise Unreadable("a file that is included as text")
     # a macro may give the line of where it is used
     if not _PLACES.isdisjoint(new_tokens) and _places(old, old_comments) != _places(new, new_comments):
         return Comparison(False, "", line, "a line or a column that is used as a value may move")
-    if [old[begin:end] for begin, end in old_comments] == [new[begin:end] for begin, end in new_comments]:
+    if not documents and [old[begin:end] for begin, end in old_comments] == [new[begin:end] for begin, end in new_comments]:
         return Comparison(True, "white space", line, "only white space changed: the tokens are the same")
     return Comparison(True, "comment", line, "only comments changed: the tokens are the same")
+
+
+def _without_documentation(tokens: list[bytes]) -> list[bytes]:
+    left: list[bytes] = []
+    for token in tokens:
+        blank = token == b" " or token.startswith((b"//", b"/*"))
+        if not blank:
+            left.append(token)
+        elif left[-1:] != [b" "]:
+            left.append(b" ")
+    while left[-1:] == [b" "]:
+        left.pop()
+    return left
 
 
 def _places(source: bytes, comments: list[tuple[int, int]]) -> list[tuple[int, int]]:
