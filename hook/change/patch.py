@@ -242,5 +242,10 @@ def patch_id(repo: Repository, made: Patch) -> str:
             )
         except GitError:
             return ""
+    return patch_id_of_diff(repo, diff)
+
+
+def patch_id_of_diff(repo: Repository, diff: bytes) -> str:
+    """`git patch-id --stable` of the text of one patch; empty if it has no hunks, or is more than one patch."""
     words = repo.run("patch-id", "--stable", data=diff).split()
-    return words[0].decode() if words else ""
+    return words[0].decode() if len(words) == 2 else ""

@@ -22,6 +22,7 @@ from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
 NET = "drivers/net/tinynet.c"
+LINK = "Link: https://patch.msgid.link/20260105.1-jo@example.org\n"
 FOCUS = r"^pool_put(\.(isra|constprop|part|cold|llvm)\..*)?$"
 
 
@@ -300,13 +301,15 @@ def test_a_mailed_patch_carries_its_verdict_where_git_am_drops_it(changed: Kerne
 
 
 class Patchwork:
-    """A small Patchwork: patches by Message-ID, and the checks posted to them."""
+    """A small Patchwork: a patch by its Message-ID, its diff, and the checks posted to it."""
 
-    def __init__(self, server: HTTPServer) -> None:
+    def __init__(self, server: HTTPServer, diff: object = "") -> None:
+        self.diff = diff
         self.checks: list[dict] = []
         self.headers: list[str] = []
         self.url = server.url_for("")
         server.expect_request("/api/patches/").respond_with_handler(self._patches)
+        server.expect_request("/api/patches/7/").respond_with_handler(lambda request: Response(json.dumps({"id": 7, "diff": self.diff})))
         server.expect_request("/api/patches/7/checks/").respond_with_handler(self._checks)
 
     def _patches(self, request: Request) -> Response:
@@ -327,11 +330,9 @@ class Patchwork:
 
 def test_patchwork_is_told_each_state_once(changed: Kernel, httpserver: HTTPServer) -> None:
     httpserver.clear()
-    patchwork = Patchwork(httpserver)
+    patchwork = Patchwork(httpserver, changed.git("show", "--format=", "HEAD"))
     env = {"PATCH_TRIAGE_PATCHWORK_URL": patchwork.url, "PATCHWORK_TOKEN": "s3cret-token-of-jo", "NO_PROXY": "*"}
-    changed.git(
-        "commit", "-q", "--amend", "-m", "net/tinynet: refuse no frame\n\nLink: https://patch.msgid.link/20260105.1-jo@example.org\n"
-    )
+    changed.git("commit", "-q", "--amend", "-m", f"net/tinynet: refuse no frame\n\n{LINK}")
     told = json.loads(changed.triage("export", "patchwork", "HEAD", **env))
     assert (
         told["state"] == "warning"
@@ -345,6 +346,29 @@ def test_patchwork_is_told_each_state_once(changed: Kernel, httpserver: HTTPServ
     changed.triage("export", "patchwork", "HEAD~1", "--post", "--id", "7", **env)
     changed.triage("export", "patchwork", "HEAD", "--post", "--id", "7", **env)
     assert [one["state"] for one in patchwork.checks] == ["warning", "success", "warning"]
+
+
+def test_a_link_to_the_patch_of_another_gets_no_check(changed: Kernel, httpserver: HTTPServer) -> None:
+    httpserver.clear()
+    changed.git("mv", NET, "drivers/net/smallnet.c")
+    changed.git("commit", "-qm", f"net/tinynet: move a file\n\n{LINK}")
+    changed.commit(POOL, changed.read(POOL).replace("POOL_MAX - 2", "POOL_MAX - 3"), f"mm/pool: keep two slots free\n\n{LINK}")
+    patchwork = Patchwork(httpserver)
+    post = ("export", "patchwork", "HEAD~2..HEAD", "--post")
+    env = {"PATCH_TRIAGE_PATCHWORK_URL": patchwork.url, "PATCHWORK_TOKEN": "s3cret-token-of-jo", "NO_PROXY": "*"}
+    old, new = changed.git("log", "--format=%h", "--abbrev=12", "--reverse", "HEAD~2..HEAD").split()
+    refused = "is not posted: patch 7, which its Link: names, has another diff; name its patch with --id"
+    both = changed.git("log", "-p", "--format=commit %H", "HEAD~2..HEAD")
+    for other in (changed.git("show", "--format=", "HEAD~3"), both, "no diff", "", None, ["diff"]):
+        patchwork.diff = other
+        out, error = changed.triage_both(*post, **env, ok=3)
+        assert out == "" and error == "".join(f"patch-triage: {commit} {refused}\n" for commit in (old, new))
+    assert not patchwork.headers
+    for detection in ("--no-renames", "--find-renames"):  # of the git that sent it
+        patchwork.diff = changed.git("show", "--format=", detection, "HEAD~1").replace("\n", "\r\n")
+        out, error = changed.triage_both(*post, **env, ok=3)
+        assert out.startswith(f"{old} patch 7: ") and error == f"patch-triage: {new} {refused}\n"
+    assert len(patchwork.checks) == 1
 
 
 class Gerrit:

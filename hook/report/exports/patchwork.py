@@ -11,14 +11,22 @@ import re
 import urllib.parse
 
 from hook import lazy_re
+from hook.change import patch
+from hook.change.change import find_commit, of_commit
 from hook.config import PatchworkSettings
 from hook.report.exports import CannotExport, Export, ExportForm, Item, attention
 from hook.report.text import one_line
 from hook.report.web_service import ServiceFailed, WebService, ask, token
+from hook.source.git import Repository
+from hook.source.object_store import Objects
 
 _MOST_DESCRIPTION = 250  # characters
 _CONTEXT = lazy_re.compile(r"[-a-zA-Z0-9_]{1,255}\Z")
 _LINK = lazy_re.compile(r"(?m)^(?:Link|Message-ID): *(?:https?://[^/\s]+/(?:\S+/)?)?<?([^\s/<>]+@[^\s/<>]+)>?/?[ \t\r]*$", re.IGNORECASE)
+
+
+class OtherPatch(ServiceFailed):
+    """The patch that a commit's Link: names is not the commit's; the sentence says which."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--post", action="store_true", help="post it, unless the last one says the same")
     named = parser.add_mutually_exclusive_group()
     named.add_argument("--id", type=int, metavar="N", help="the patch's number in Patchwork")
-    named.add_argument("--message-id", metavar="ID", help="the patch's Message-ID (default: from the commit's last Link:)")
+    named.add_argument(
+        "--message-id", metavar="ID", help="its Message-ID (default: from the commit's last Link:, if that patch is the commit's)"
+    )
 
 
 def write(export: Export) -> None:
@@ -35,25 +45,49 @@ def write(export: Export) -> None:
     if len(export.items) != 1 and (options.id or options.message_id):
         raise CannotExport("--id and --message-id name one patch: name one commit")
     server = _server(export) if options.post else None
+    refused = []
     for item in export.items:
         content = check(item, export.settings.patchwork)
         if server is None:
             print(json.dumps(content))
             continue
-        number = options.id or patch_id(server, options.message_id or _linked(export, item.commit))
+        try:
+            number = _number(server, export.repo, item.commit, options)
+        except OtherPatch as wrong:  # it does not cost the other commits their checks
+            refused.append(wrong)
+            continue
         posted = post(server, number, content)
         print(f"{item.commit[:12]} patch {number}: {content['state']}" + ("" if posted else ", as it says already"))
+    if refused:
+        for other in refused[:-1]:
+            export.complain(str(other))
+        raise refused[-1]
 
 
 FORM = ExportForm("patchwork", "a check on the patch in Patchwork; without --post, what would be posted", write, arguments)
 
 
-def _linked(export: Export, commit: str) -> str:
-    """The Message-ID that the commit itself names. Raises CannotExport."""
-    message = export.repo.run("log", "-1", "--format=%B", "--encoding=UTF-8", commit)
-    if not (identity := message_id(message)):
-        raise CannotExport(f"{commit[:12]} has no Link: with a Message-ID: name its patch with --id or --message-id")
-    return identity
+def _number(server: WebService, repo: Repository, oid: str, options: argparse.Namespace) -> int:
+    """The number of the patch that the person names, else of the one that the commit itself names.
+
+    Who writes a commit message can link to the patch of anybody: the link counts only if Patchwork holds the commit's own diff there, by
+    `git patch-id`. Raises CannotExport, OtherPatch, ServiceFailed.
+    """
+    if options.id or options.message_id:
+        return options.id or patch_number(server, options.message_id)
+    with Objects(repo) as objects:
+        commit = find_commit(objects, oid)
+        if not (identity := message_id(commit.message)):
+            raise CannotExport(f"{oid[:12]} has no Link: with a Message-ID: name its patch with --id or --message-id")
+        made = of_commit(objects, commit).patch
+    number = patch_number(server, identity)
+    held = ask(server, "GET", f"patches/{number}/")
+    text = held.get("diff") if isinstance(held, dict) else None
+    mailed = patch.patch_id_of_diff(repo, text.encode("utf-8", "surrogatepass")) if isinstance(text, str) else ""
+    # the sender's git may have looked for renames or not
+    if not mailed or mailed not in (patch.patch_id(repo, made), patch.patch_id_of_diff(repo, made.diff)):
+        raise OtherPatch(f"{oid[:12]} is not posted: patch {number}, which its Link: names, has another diff; name its patch with --id")
+    return number
 
 
 def _server(export: Export) -> WebService:
@@ -81,7 +115,7 @@ def message_id(message: bytes) -> str:
     return str(links[-1]) if links else ""
 
 
-def patch_id(server: WebService, identity: str) -> int:
+def patch_number(server: WebService, identity: str) -> int:
     """The number of the patch with a Message-ID. Raises ServiceFailed."""
     matches = ask(server, "GET", f"patches/?{urllib.parse.urlencode({'msgid': identity.strip('<>')})}")
     numbers = [entry.get("id") for entry in matches if isinstance(entry, dict)] if isinstance(matches, list) else []
