@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -71,3 +72,19 @@ def test_a_directory_of_hooks_runs_the_stages(kernel: Kernel, tmp_path: pathlib.
     kernel.git("commit", "-qm", "hooks")
     kernel.git("config", "core.hooksPath", ".husky")
     commits_and_pushes(kernel, tmp_path / "remote.git")
+
+
+def test_jj_names_the_commit_in_its_own_way(kernel: Kernel) -> None:
+    kernel.replace("mm/pool.c", "count >= POOL_MAX", "count > POOL_MAX - 2")
+    assert kernel.triage_both("check", "@-", ok=3)[1] == "patch-triage: @- names no commit here\n"
+    if jj := shutil.which("jj"):
+        for words in (("git", "init", "--colocate"), ("commit", "-m", "mm/pool: keep one slot free")):
+            subprocess.run(
+                [jj, "--config=user.name=Jo", "--config=user.email=jo@example.org", *words], cwd=kernel.path, env=kernel.env, check=True
+            )
+    else:
+        (kernel.path / ".jj").mkdir()
+        kernel.git("checkout", "-q", "--detach")
+        kernel.git("commit", "-qam", "mm/pool: keep one slot free")
+    assert kernel.triage("check", "@-", "--record").startswith("worth fuzzing (not proved")
+    assert f"Commit: {kernel.head()}" in kernel.note() and "1 patch: " in kernel.triage("review", "main..@-")

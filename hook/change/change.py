@@ -61,6 +61,7 @@ class Change(msgspec.Struct, frozen=True):
 
 def find_commit(objects: Objects, revision: str) -> Commit:
     """The commit that `revision` names. Raises UnknownRevision."""
+    revision = _of_git(objects.repo, revision)
     if not revision or not can_ask(revision):
         raise UnknownRevision(f"{revision!r} is no revision")
     answer = objects.read(f"{revision}^{{commit}}")
@@ -143,12 +144,18 @@ def revisions(repo: Repository, names: str) -> list[str]:
     """
     if names.startswith("-"):
         raise UnknownRevision(f"{names} is no revision")
+    ends = "..".join(_of_git(repo, end) for end in names.split(".."))
     try:
-        out = repo.run("rev-list", "--reverse", "--topo-order", names, "--")
+        out = repo.run("rev-list", "--reverse", "--topo-order", ends, "--")
     except GitError:
         more = "; this clone is shallow, and `git fetch --deepen=N` brings more of it" if _ends(repo) else ""
         raise UnknownRevision(f"{names} names no commits here{more}") from None
     return out.decode().split()
+
+
+def _of_git(repo: Repository, revision: str) -> str:
+    """What git calls a revision: `@-` is jj's name of the commit at which it keeps git's HEAD, where both use one repository."""
+    return "HEAD" if revision == "@-" and (repo.common_dir.parent / ".jj").is_dir() else revision
 
 
 def cut_off(repo: Repository, commits: Collection[str]) -> str:
