@@ -119,7 +119,7 @@ def _hear_interrupts(stage: str) -> None:
 
 def _run_command(arguments: Sequence[str]) -> int:
     from hook import config
-    from hook.commands import DONE, NOT_JUDGED, WRONG_USE, WrongUse, complain
+    from hook.commands import DONE, NOT_JUDGED, WRONG_USE, CannotDo, WrongUse, complain
     from hook.failure import CannotJudge, sentence
 
     try:
@@ -138,7 +138,11 @@ def _run_command(arguments: Sequence[str]) -> int:
             with pager.paged(options):
                 return int(options.run(options))
         return int(options.run(options))
-    except (WrongUse, config.WrongSetting) as wrong:
+    except WrongUse as wrong:
+        options.parser.print_usage(sys.stderr)
+        complain(str(wrong))
+        return WRONG_USE
+    except (CannotDo, config.WrongSetting) as wrong:
         complain(str(wrong))
         return WRONG_USE
     except CannotJudge as wrong:

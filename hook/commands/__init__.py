@@ -22,7 +22,11 @@ Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.Arg
 
 
 class WrongUse(Exception):
-    """A command line that cannot be meant; the sentence says what to write instead."""
+    """A command line that cannot be meant; the sentence says what to write instead, and the command's usage is shown with it."""
+
+
+class CannotDo(Exception):
+    """A command line that asks for what cannot be had here; the sentence says why, and another usage would not help."""
 
 
 def repository(options: argparse.Namespace) -> Repository:
@@ -31,12 +35,12 @@ def repository(options: argparse.Namespace) -> Repository:
 
 
 def refuse_no_kernel(objects: Objects, revision: str = "") -> None:
-    """Raise WrongUse where the tree at a revision, or at the end of a range, is none of a kernel (default: HEAD)."""
+    """Raise CannotDo where the tree at a revision, or at the end of a range, is none of a kernel (default: HEAD)."""
     from hook.kernel.tree_kind import NO_KERNEL, is_no_kernel
     from hook.source.tree import Source
 
     if is_no_kernel(Source(objects, revision.rpartition("..")[2] or "HEAD")):
-        raise WrongUse(NO_KERNEL)
+        raise CannotDo(NO_KERNEL)
 
 
 def mail(name: str) -> tuple[bytes, str]:

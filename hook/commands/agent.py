@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from hook.commands import DONE, Command, WrongUse, complain, repository
+from hook.commands import DONE, CannotDo, Command, complain, repository
 from hook.report import text
 from hook.source import setting_layers
 
@@ -30,7 +30,7 @@ def agent(options: argparse.Namespace) -> int:
         return DONE
     if options.action == "enable":
         if not url:
-            raise WrongUse("first name the endpoint and the model: agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+            raise CannotDo("first name the endpoint and the model: agent.base_url and agent.model in ~/.config/patch-triage.yaml")
         if not asking.has_client():
             complain(asking.NO_CLIENT)
         consent.give(repo, url)

@@ -166,7 +166,7 @@ def _asking(settings: config.Settings, options: argparse.Namespace) -> Asking:
     if options.offline or options.agent == "never":
         return NOT_ASKED
     if options.agent == "always" and not settings.agent.base_url and not options.dry_run:
-        raise WrongUse("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+        raise config.WrongSetting("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
     deadline = time.monotonic() + settings.agent.max_seconds if _is_awaited(options) else 0.0
     progress = _progress if sys.stderr.isatty() else lambda line: None
     return Asking(options.agent, options.profile, deadline, progress)

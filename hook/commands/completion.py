@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from hook.commands import DONE, Command, WrongUse
+from hook.commands import DONE, CannotDo, Command
 
 _SHELLS = ("bash", "zsh", "fish", "tcsh")
 
@@ -20,7 +20,7 @@ def completion(options: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError:
-        raise WrongUse(
+        raise CannotDo(
             "completion is an extra: `pipx install 'patch-triage[completion]'`, or `pip install shtab` beside the program"
         ) from None
     print(shtab.complete(options.whole(), shell=options.shell))

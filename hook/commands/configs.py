@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hook import config, triage
 from hook.change.change import find_commit, of_commit
-from hook.commands import DONE, Command, WrongUse, mail, print_document, refuse_no_kernel, repository
+from hook.commands import DONE, CannotDo, Command, WrongUse, mail, print_document, refuse_no_kernel, repository
 from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose, renamed
 from hook.failure import CannotJudge
 from hook.report import text
@@ -90,7 +90,7 @@ def _explain(repo: Repository, objects: Objects, options: argparse.Namespace, gi
     name = options.option.removeprefix("CONFIG_")
     lines = list(explain(kernel, name))
     if not lines:
-        raise WrongUse(f"no Kconfig file for {settings.target.arch} defines {name}")
+        raise CannotDo(f"no Kconfig file for {settings.target.arch} defines {name}")
     for line in lines:
         print(text.plain(line))
     return DONE

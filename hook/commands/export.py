@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 
 from hook import config
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, refuse_no_kernel, repository
+from hook.commands import DONE, NOT_JUDGED, CannotDo, Command, WrongUse, complain, refuse_no_kernel, repository
 from hook.commands.command_line import add_offline, add_repository, add_verbose
 from hook.failure import CannotJudge
 from hook.source import setting_layers
@@ -57,7 +57,7 @@ def export(options: argparse.Namespace) -> int:
     try:
         options.form.write(Export(options, repo, setting_layers.load(repo), exported, complain))
     except CannotExport as wrong:
-        raise WrongUse(str(wrong)) from None
+        raise CannotDo(str(wrong)) from None
     return code
 
 

@@ -7,7 +7,7 @@ import contextlib
 import pathlib
 import sys
 
-from hook.commands import DONE, WRONG_USE, Command, WrongUse, complain, repository
+from hook.commands import DONE, WRONG_USE, CannotDo, Command, complain, repository
 from hook.config import Settings, WrongSetting
 from hook.failure import CannotJudge, sentence
 from hook.source import setting_layers
@@ -90,5 +90,5 @@ def _program() -> pathlib.Path:
     beside = pathlib.Path(sys.executable).parent / "patch-triage"
     program = str(beside) if beside.exists() else shutil.which("patch-triage")
     if program is None:
-        raise WrongUse("install the package first (`pipx install .`): the hooks call the program `patch-triage`, and there is none")
+        raise CannotDo("install the package first (`pipx install .`): the hooks call the program `patch-triage`, and there is none")
     return pathlib.Path(program).absolute()

@@ -7,7 +7,7 @@ import json
 import typing
 
 from hook.change.change import find_commit
-from hook.commands import DONE, Command, WrongUse, complain, print_document, repository, tool
+from hook.commands import DONE, CannotDo, Command, complain, print_document, repository, tool
 from hook.commands.command_line import add_format, add_verbose
 from hook.report import text
 from hook.source import setting_layers
@@ -52,7 +52,7 @@ def look(options: argparse.Namespace) -> int:
             if options.question == "file":
                 path = tree_path(options.name)
                 if source.oid(path) == "":
-                    raise WrongUse(f"there is no {path} in {options.rev}")
+                    raise CannotDo(f"there is no {path} in {options.rev}")
                 answer: lookup.LookupResult[typing.Any] = lookup.file_index(source, path)
             elif options.question == "files":
                 print("\n".join(map(text.plain, source.glob(options.name))))
@@ -62,7 +62,7 @@ def look(options: argparse.Namespace) -> int:
             else:
                 answer = getattr(lookup, _QUESTIONS[options.question])(source, options.name, bounds)
         except (lookup.NotAName, NotATreePath) as wrong:
-            raise WrongUse(str(wrong)) from None
+            raise CannotDo(str(wrong)) from None
     if options.format != "text":
         print_document(report.document(answer, path), options.format)
     else:

@@ -19,7 +19,7 @@ import msgspec
 from hook import __version__, config
 from hook.asking import NOT_ASKED
 from hook.change.change import Change, NothingToJudge, find_commit, head_commit, of_commit, staged
-from hook.commands import DONE, Command, WrongUse, refuse_no_kernel, repository
+from hook.commands import DONE, CannotDo, Command, refuse_no_kernel, repository
 from hook.failure import CannotJudge
 from hook.report.text import plain
 from hook.source import setting_layers
@@ -75,7 +75,7 @@ def serve(options: argparse.Namespace) -> int:
         import anyio
         from mcp.server.stdio import stdio_server
     except ImportError:
-        raise WrongUse("the MCP server is an extra: `pipx install 'patch-triage[mcp]'`, or `pip install mcp` beside the program") from None
+        raise CannotDo("the MCP server is an extra: `pipx install 'patch-triage[mcp]'`, or `pip install mcp` beside the program") from None
     server = _server(repo)
 
     async def run() -> None:
@@ -197,7 +197,7 @@ def _guarded(repo: Repository, produce: typing.Callable[[], str]) -> tuple[str, 
 
     try:
         text = "\n".join(plain(line, tabs=True) for line in produce().rstrip("\n").split("\n"))
-    except (BadCall, CannotJudge, NothingToJudge, RefusedExpression, WrongUse, config.WrongSetting, OSError) as wrong:
+    except (BadCall, CannotJudge, NothingToJudge, RefusedExpression, CannotDo, config.WrongSetting, OSError) as wrong:
         return plain(str(wrong)), True
     except Exception as bug:  # the last boundary: a defect of ours costs one answer
         from hook.record import crash_log

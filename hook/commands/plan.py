@@ -7,7 +7,7 @@ import pathlib
 import typing
 
 from hook.asking import NOT_ASKED
-from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, mail, print_document, refuse_no_kernel, repository
+from hook.commands import DONE, NOT_JUDGED, CannotDo, Command, WrongUse, complain, mail, print_document, refuse_no_kernel, repository
 from hook.commands import export as exporting
 from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose
 from hook.config import Settings
@@ -43,7 +43,7 @@ def plan(options: argparse.Namespace) -> int:
         raise WrongUse("the plan names the patch for `git am`: give it as a file")
     place = pathlib.Path(options.out).absolute()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise WrongUse(f"{place} is there already: name a new directory")
+        raise CannotDo(f"{place} is there already: name a new directory")
     made, settings, origin, code = _of_patch(options) if options.patch else _of_commits(options)
     if made is None:
         why = "nothing to fuzz: no change is worth it"

@@ -7,7 +7,7 @@ import argparse
 from hook import triage
 from hook.asking import NOT_ASKED
 from hook.change.change import Change, NothingToJudge, UnknownMerge, find_commit, head_commit, of_commit, staged
-from hook.commands import DONE, STOPPED, WRONG_USE, Command, WrongUse, complain, print_document, refuse_no_kernel, repository
+from hook.commands import DONE, STOPPED, WRONG_USE, CannotDo, Command, complain, print_document, refuse_no_kernel, repository
 from hook.commands.command_line import add_format, add_offline, add_verbose
 from hook.config import Settings, WrongSetting
 from hook.report import text
@@ -52,7 +52,7 @@ def presubmit(options: argparse.Namespace) -> int:
             change, settings = _change(objects, options.revision)
             asking = NOT_ASKED if options.offline else judging.asking_for(settings.push.wait_seconds)
             verdict = triage.judge(change, objects, settings, asking=asking).verdict
-    except WrongUse as no_kernel:  # of a manifest most projects are none, and the hook may be there for all
+    except CannotDo as no_kernel:  # of a manifest most projects are none, and the hook may be there for all
         _no_verdict(str(no_kernel), options)
         return DONE
     except NothingToJudge as nothing:

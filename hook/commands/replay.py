@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from hook import config
 from hook.agent.profile import AgentProfile
 from hook.asking import Asking
-from hook.commands import DONE, Command, WrongUse, mail, repository
+from hook.commands import DONE, CannotDo, Command, WrongUse, mail, repository
 from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
@@ -45,7 +45,7 @@ def replay(options: argparse.Namespace) -> int:
     try:
         spans = trajectory.read(pathlib.Path(options.trajectory))
     except OSError as wrong:
-        raise WrongUse(f"{options.trajectory}: {wrong.strerror}") from None
+        raise CannotDo(f"{options.trajectory}: {wrong.strerror}") from None
     repo = repository(options)
     if options.patch:
         return _mailed(repo, options, spans)
@@ -70,7 +70,7 @@ def _mailed(repo: Repository, options: argparse.Namespace, spans: Sequence[Span]
     with series.read(repo, settings, data, name, options.base) as mailed:
         changes = list(mailed.changes())
         if len(changes) != 1 or not isinstance(changes[0], Change):
-            raise WrongUse(f"{options.patch}: a run is about one patch that applies")
+            raise CannotDo(f"{options.patch}: a run is about one patch that applies")
         with Objects(changes[0].repo, settings.limits.blob_bytes) as blobs:
             _print(changes[0], blobs, settings, spans, options.profile)
     return DONE

@@ -89,15 +89,12 @@ def _of_file(options: argparse.Namespace) -> tuple[str, str]:
 def of_trajectory(path: pathlib.Path, repo: Repository | None) -> str:
     """The page of a trajectory file; with its diff and sources where its commit is in `repo`.
 
-    Raises WrongUse where the file is no trajectory, OSError.
+    Raises CannotJudge where the file is no trajectory, OSError.
     """
     from hook import trajectory as spans
     from hook.change.change import NothingToJudge, find_commit, of_commit
 
-    try:
-        steps = spans.read(path)
-    except CannotJudge as wrong:
-        raise WrongUse(str(wrong)) from None
+    steps = spans.read(path)
     outer = next((span.results for span in steps if span.type == "flow" and isinstance(span.results, dict)), {})
     named = str(outer.get("Commit") or "")
     oid = named if _OBJECT.match(named) else ""  # a stranger's file must not choose what of this repository is shown

@@ -213,7 +213,7 @@ def _runs(repo: Repository, judged: JudgedSeries, page: pathlib.Path) -> dict[in
             continue
         try:
             text = of_trajectory(path, repo)
-        except WrongUse as wrong:
+        except CannotJudge as wrong:
             complain(str(wrong))
             continue
         directory = page.with_suffix(".runs")

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 
 from hook import config
-from hook.commands import DONE, Command, WrongUse, repository
+from hook.commands import DONE, CannotDo, Command, repository
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.git import GitError, Repository
@@ -62,7 +62,7 @@ def _write_starter() -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(starter())
     except FileExistsError:
-        raise WrongUse(f"{path} is there already; `patch-triage config` prints what is in force") from None
+        raise CannotDo(f"{path} is there already; `patch-triage config` prints what is in force") from None
     print(text.plain(f"{path}: written; it changes nothing yet, and `patch-triage config` lists what else can be set"))
 
 

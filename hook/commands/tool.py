@@ -6,7 +6,7 @@ import argparse
 import json
 
 from hook.change.change import find_commit, head_commit
-from hook.commands import DONE, Command, WrongUse, repository
+from hook.commands import DONE, CannotDo, Command, repository
 from hook.commands.command_line import renamed
 from hook.report import text
 from hook.source import setting_layers
@@ -65,7 +65,7 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
         try:
             results = tree_tools.call(lookup_tools.BY_NAME, desk, name, json.loads(arguments))
         except (BadCall, ValueError, RecursionError) as wrong:
-            raise WrongUse(str(wrong)) from None
+            raise CannotDo(str(wrong)) from None
     for line in tree_tools.as_text(results).split("\n"):
         print(text.plain(line, tabs=True))
     return DONE

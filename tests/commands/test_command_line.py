@@ -100,6 +100,14 @@ def test_an_unknown_option_is_an_error_of_its_command(kernel: Kernel) -> None:
     assert kernel.triage_both("export", "github", "--no-such", "HEAD", ok=2)[1].startswith("usage: patch-triage export github ")
 
 
+def test_options_that_make_no_sense_together_show_the_usage_of_their_command(kernel: Kernel) -> None:
+    for words in ("check --staged HEAD", "configs HEAD --base HEAD", "review HEAD~1..HEAD --offline --wait", "bulk HEAD --jobs 2"):
+        usage, _, sentence = kernel.triage_both(*words.split(), ok=2)[1].rpartition("patch-triage: ")
+        assert usage.startswith(f"usage: patch-triage {words.split()[0]} ") and sentence.count("\n") == 1
+    for words in ("look file no/such", "configs --option NO_SUCH"):  # another usage would not help
+        assert kernel.triage_both(*words.split(), ok=2)[1].startswith("patch-triage: ")
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -147,9 +147,10 @@ def test_a_stopped_review_goes_on_from_there(kernel: Kernel) -> None:
         (["HEAD~1..HEAD", "--jobs", "-1"], 2, "--jobs takes a number"),
     ],
 )
-def test_wrong_use_ends_in_one_line(kernel: Kernel, arguments: list[str], code: int, sentence: str) -> None:
+def test_wrong_use_ends_in_one_line_below_the_usage(kernel: Kernel, arguments: list[str], code: int, sentence: str) -> None:
     out, error = kernel.triage_both("review", *arguments, ok=code)
-    assert out == "" and len(error.splitlines()) == 1 and sentence in error
+    usage, line = error.splitlines()[:-1], error.splitlines()[-1]
+    assert out == "" and sentence in line and bool(usage) is (code == 2)
 
 
 def test_the_page_leads_to_how_a_model_judged(series: Kernel, scripted: Callable[..., Model]) -> None:  # noqa: F811
