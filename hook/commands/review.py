@@ -11,7 +11,7 @@ import collections
 import os
 import pathlib
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -30,6 +30,7 @@ if typing.TYPE_CHECKING:
 
 _WHOLE = -1  # the key of the series as one change, among the patches' places
 _INTERRUPTED = 130
+_B4_COVER = b"--- b4-submit-tracking ---"
 
 
 def register(command: Command) -> None:
@@ -135,12 +136,26 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeri
         base = find_commit(objects, oids[0]).parent
         # of the state before: in CI all that comes after is a stranger's
         work = _work(repo, setting_layers.at(objects, base), options)
+        title = _cover_title(objects, oids)
     whole_series = ReviewTask(_WHOLE, Ends(repo, base, oids[-1]), first=True)
     series = _series(work, iter([whole_series, *(ReviewTask(number, oid) for number, oid in enumerate(oids))]), len(oids), options)
     if options.record:
         for line in store.keep(repo, work.settings, [patch.verdict for patch in series.patches if patch.verdict is not None]):
             complain(line)
-    return series, work.settings.policy.block
+    return msgspec.structs.replace(series, title=title), work.settings.policy.block
+
+
+def _cover_title(objects: Objects, oids: Sequence[str]) -> str:
+    """What the author calls the series: in b4's cover letter, its first or last commit, or in git's description of the branch."""
+    from hook.change.change import find_commit, head_commit
+
+    ends = [find_commit(objects, oid) for oid in (oids[0], oids[-1])]
+    covers = [commit.subject for commit in ends if len(oids) == 1 or _B4_COVER in commit.message]
+    if covers or head_commit(objects) != ends[-1]:
+        return covers[0] if covers else ""
+    branch = objects.repo.run("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1)).decode("utf-8", "surrogateescape").strip()
+    described = objects.repo.run("config", f"branch.{branch}.description", ok=(0, 1)).decode("utf-8", "replace")
+    return described.strip().partition("\n")[0]
 
 
 def _of_mail(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeries, str]:

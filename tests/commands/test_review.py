@@ -100,6 +100,19 @@ def test_verdicts_are_recorded_on_wish(series: Kernel) -> None:
     assert all("WorthFuzzing" in series.note(f"HEAD~{number}") for number in range(5)) and series.note("HEAD~5") == ""
 
 
+def test_a_range_is_called_what_its_author_calls_it(series: Kernel) -> None:
+    def title(names: str) -> str:
+        series.triage("review", names, "--html", "review.html")
+        (heading,) = sound(series.read("review.html"), scripts=0).texts["h1"]
+        return heading.removeprefix("review of ")
+
+    assert title("HEAD~4..HEAD~3") == "mm/pool: fix a comment" and title("HEAD~4..HEAD") == "HEAD~4..HEAD"
+    series.git("config", "branch.main.description", "mm/pool: <b>mend it\n\nAt last.\n")
+    assert title("HEAD~4..HEAD") == "mm/pool: <b>mend it" and title("HEAD~4..HEAD~1") == "HEAD~4..HEAD~1"
+    series.git("commit", "-q", "--allow-empty", "-m", 'mm/pool: b4\'s title\n\n--- b4-submit-tracking ---\n{"series": {}}\n')
+    assert title("HEAD~4..HEAD") == "mm/pool: b4's title"
+
+
 def test_the_page_has_a_row_a_patch(series: Kernel) -> None:
     series.triage("review", "HEAD~5..HEAD", "--html", "review.html")
     page = sound(series.read("review.html"), scripts=0)
