@@ -17,8 +17,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from hook import config, lazy_re
-from hook.asking import Asking
+from hook.asking import NOT_ASKED, Asking
 from hook.commands import DONE, Command, mail, repository
+from hook.commands.command_line import add_offline
 from hook.failure import CannotJudge, sentence
 from hook.source import setting_layers
 from hook.source.git import GitError, Repository
@@ -44,8 +45,10 @@ class Told(msgspec.Struct, frozen=True):
 
 def register(command: Command) -> None:
     """Add the two commands."""
-    command("b4-prep-check", prep_check, "for b4.prep-perpatch-check-cmd: a mail on standard input, a line for what needs attention")
+    sub = command("b4-prep-check", prep_check, "for b4.prep-perpatch-check-cmd: a mail on standard input, a line for what needs attention")
+    add_offline(sub)
     sub = command("b4-review-check", review_check, "for b4.review-perpatch-check-cmd: a mail on standard input, JSON for b4")
+    add_offline(sub)
     sub.add_argument("--series", action="store_true", help="for b4.review-series-check-cmd: one result for the whole tracked series")
 
 
@@ -123,9 +126,9 @@ def _of_mail(options: argparse.Namespace) -> Iterator[Told]:
         commits = dict(_tracked(repo))
         mine = commits.get(_message_id(data))
         if mine and _is_in_mail(objects, mine, data):
-            yield from _of_commits(repo, objects, settings, [mine])
+            yield from _of_commits(repo, objects, settings, [mine], _asking(options))
             return
-        yield from _of_patches(repo, settings, data)
+        yield from _of_patches(repo, settings, data, _asking(options))
 
 
 def _is_in_mail(objects: Objects, commit: str, data: bytes) -> bool:
@@ -143,7 +146,7 @@ def _is_in_mail(objects: Objects, commit: str, data: bytes) -> bool:
     return len(sent) == 1 and mails.makes_edits_of(sent[0], made.patch.diff)
 
 
-def _of_patches(repo: Repository, settings: config.Settings, data: bytes) -> Iterator[Told]:
+def _of_patches(repo: Repository, settings: config.Settings, data: bytes, asking: Asking) -> Iterator[Told]:
     from hook import triage
     from hook.change import series as mailed
     from hook.source.overlay import NoPatch
@@ -156,7 +159,7 @@ def _of_patches(repo: Repository, settings: config.Settings, data: bytes) -> Ite
                         yield Told(patch.label, None, patch.why)
                     continue
                 with Objects(patch.repo, settings.limits.blob_bytes) as blobs:
-                    yield Told(patch.label, triage.judge(patch, blobs, settings, asking=Asking()).verdict)
+                    yield Told(patch.label, triage.judge(patch, blobs, settings, asking=asking).verdict)
     except NoPatch:
         return  # a cover letter, or an empty commit of b4's own
 
@@ -167,14 +170,14 @@ def _of_series(options: argparse.Namespace) -> Iterator[Told]:
         return
     with Objects(repo) as objects:
         settings = setting_layers.at(objects, "HEAD", tell=_in_silence)
-        yield from _of_commits(repo, objects, settings, [commit for _, commit in _tracked(repo)])
+        yield from _of_commits(repo, objects, settings, [commit for _, commit in _tracked(repo)], _asking(options))
 
 
-def _of_commits(repo: Repository, objects: Objects, settings: config.Settings, commits: Sequence[str]) -> Iterator[Told]:
+def _of_commits(repo: Repository, objects: Objects, settings: config.Settings, commits: Sequence[str], asking: Asking) -> Iterator[Told]:
     from hook import triage
     from hook.change.change import find_commit
 
-    for oid, result in zip(commits, triage.judge_commits(repo, objects, settings, commits, asking=Asking()), strict=True):
+    for oid, result in zip(commits, triage.judge_commits(repo, objects, settings, commits, asking=asking), strict=True):
         label = find_commit(objects, oid).subject
         if isinstance(result, triage.Judged):
             yield Told(label, result.verdict)
@@ -201,6 +204,11 @@ def _tracked(repo: Repository) -> Iterator[tuple[str, str]]:
     except GitError:
         return  # not under review here; the mail says enough
     yield from zip(ids, [first, *out.decode().split()], strict=False)
+
+
+def _asking(options: argparse.Namespace) -> Asking:
+    """b4 does not wait for a model: what it could settle is left pending, unless none is to be asked."""
+    return NOT_ASKED if options.offline else Asking()
 
 
 def _in_silence(line: str) -> None:
