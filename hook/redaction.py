@@ -25,8 +25,8 @@ _MOST_LEARNT = 1000  # literals: each costs a pass over every text
 
 # a line that has none of these holds a secret of none of the forms below; asked first, since a commit pays for what it needs
 _HINT = lazy_re.compile(
-    r"(?i)[_-]?key|token|secret|passw|passphrase|authorization|://|AKIA|ASIA|ABIA|ACCA|gh[opusr]_|gl\w+-|xox|xapp|AIza|ya29|sk-|npm_|pypi-|hf_"
-    r"|dop_|eyJ|SG\.|SK[0-9a-f]{8}|[0-9]:AA|discord|sig=|\dQ~|[MNO][\w-]{23,26}\."
+    r"(?i)[_-]?key|token|secret|passw|passphrase|authorization|://|AKIA|ASIA|ABIA|ACCA|gh[opusr]_|github_pat|gl\w+-|xox|xapp|AIza|ya29|sk-|[rs]k_"
+    r"|npm_|pypi-|hf_|dop_|eyJ|SG\.|SK[0-9a-f]{8}|[0-9]:AA|discord|sig=|\dQ~|[MNO][\w-]{23,26}\."
 )
 _BEGIN = lazy_re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 _END = lazy_re.compile(r"-----END (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
@@ -45,7 +45,8 @@ _KEY_LINE = lazy_re.compile(r"(?=.*[A-Z])(?=.*[a-z0-9])(?:[A-Za-z0-9+/]{16,120}=
 # These are secrets by themselves, each with the secret as its only group.
 _FORMS = (
     r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})\b",  # AWS
-    r"\b(gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{22,255})\b",
+    r"\b(gh[pousr]_[A-Za-z0-9]{30,255})\b",
+    r"\b(github_pat_[A-Za-z0-9_]{22,255})\b",
     r"\b(gl(?:pat|dt|rt|ptt|soat)-[A-Za-z0-9_-]{20,})",
     r"\b(xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,})",  # Slack
     r"\b(AIza[A-Za-z0-9_-]{35})",  # Google
@@ -61,6 +62,7 @@ _FORMS = (
     # JSON Web Token
     r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{10,4000}+\.eyJ[A-Za-z0-9_-]{10,8000}+\.[A-Za-z0-9_-]{10,2000})",
 )
+_DEFINED = r"(?i)#[ \t]{0,20}define[ \t]{1,20}\w{0,60}(?:passwd|password|passphrase|secret|token|api_?key)\w{0,60}[ \t]{1,20}"
 # These are secrets by what stands before them.
 _HERE = (
     r"https://hooks\.slack\.com/(services/[A-Za-z0-9/+]{20,})",
@@ -75,8 +77,8 @@ _HERE = (
     # without quotes, as in a configuration file or an environment: letters and figures, and nothing of a C expression
     r"(?i)(?:passwd|password|passphrase|secret|token|api_?key|access_?key)[\"']?[ \t]{0,5}[:=][ \t]{0,5}"
     r"((?=[^\s]{0,60}[0-9])(?=[^\s]{0,60}[A-Za-z])[^\s\"'%;,(){}<>&*\[\]]{8,200})(?=\s|$)",
-    r"(?i)#[ \t]{0,20}define[ \t]{1,20}\w{0,60}(?:passwd|password|passphrase|secret|token|api_?key)\w{0,60}"
-    r"[ \t]{1,20}\"([^\s\"%]{8,200})\"",
+    _DEFINED + r"(\"[^\"\n%]{1,100}\"(?:[ \t\\\n]{0,20}\"[^\"\n%]{1,100}\"){1,20})",
+    _DEFINED + r"\"([^\s\"%]{8,200})\"",
     r"(?i)\baws.{0,20}secret.{0,20}?[:=]\s{0,20}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
     r"(?i)(?:key|token|secret|password)\w{0,20}[\"']?\s{0,20}[:=]\s{0,20}[\"']?([0-9a-f]{32,128})(?![0-9a-z])",
     r"https://(?:\w{1,20}\.)?discord(?:app)?\.com/api/webhooks/([0-9]{10,25}/[A-Za-z0-9_-]{40,100})",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 
+from hook import redaction
 from hook.redaction import CUT, Redactor, key_lines
 from tests.agent.model import Model, call, kmsan, refuses, results, says
 from tests.agent.test_flow import CITED, POOL, judged
@@ -168,6 +171,10 @@ B64 = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLE01"
         (f'AWS_SECRET="{B64}"', B64),
         ('#define WIFI_PASSWORD "open-sesame-1"', "open-sesame-1"),
         ('#define MY_API_KEY   "abcdefgh12345"', "abcdefgh12345"),
+        ('#define WIFI_PASSWORD "open" "sesame"', "sesame"),
+        ('#define WIFI_PASSWORD "open" \\\n\t"sesame"', "sesame"),
+        ("sk_live_" + "a1B2c3D4e5" * 3, "a1B2c3D4e5"),
+        ("github_pat_" + "a1B2c3D4e5" * 3, "a1B2c3D4e5"),
         ("password=hunter22long", "hunter22long"),
         ("export DB_PASSWORD=hunter22long", "hunter22long"),
         ('password = "open" "sesame";', '"open" "sesame"'),
@@ -185,6 +192,13 @@ B64 = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLE01"
 def test_known_forms_of_secrets_are_cut(text: str, secret: str) -> None:
     shown = Redactor().text(text)
     assert secret not in shown and CUT in shown
+
+
+@pytest.mark.parametrize("form", (*redaction._FORMS, *redaction._HERE))
+@hypothesis.settings(max_examples=10, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.given(hypothesis.strategies.data())
+def test_no_form_is_passed_over_by_the_hint(form: str, data: hypothesis.strategies.DataObject) -> None:
+    assert redaction._HINT.search(data.draw(hypothesis.strategies.from_regex(re.compile(form, re.ASCII))))
 
 
 @pytest.mark.parametrize(
