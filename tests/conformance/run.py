@@ -8,6 +8,8 @@ shows a stack trace, ends with anything but a verdict, spends more than it may, 
 
 One model of llama.cpp has random weights; the other, SmolLM2 with 135 million, can write and is far too small to judge: whatever it says, each of
 its runs ends in a verdict that holds, or in the default.
+
+GOLDEN names a directory for the trajectories of some rows, one of each engine: tests/agent/golden has those that the tests go through again.
 """
 
 from __future__ import annotations
@@ -33,6 +35,12 @@ from tests.agent.model import call, kmsan, results
 from tests.small_kernel import Kernel
 
 HERE = pathlib.Path(__file__).parent
+GOLDEN = {
+    "aimock: parallel calls, several turns": "engine-aimock.jsonl",
+    "LiteLLM: tool call with finish_reason stop": "engine-litellm.jsonl",
+    "llama.cpp: SmolLM2-135M": "engine-smollm2.jsonl",
+    "llama.cpp: random model": "engine-random.jsonl",
+}
 CITED = "mm/pool.c:22 takes one page fewer."
 FUNCTIONS = {"pool_get", "pool_put", "pool_check"}
 OPTIONS = {"POOL", "POOL_DEBUG"}
@@ -66,8 +74,7 @@ def main() -> int:
     print(f"\n{'engine':44} {'decided by':10} {'seconds':>7} {'calls':>5} {'tokens':>7}  how the evaluator ended")
     with tempfile.TemporaryDirectory() as home:
         kernel = Kernel.create(pathlib.Path(home) / "linux", pathlib.Path(home) / "home")
-        kernel.replace("mm/pool.c", "--pool->count]", "--pool->count & 7]")
-        kernel.git("commit", "-qam", "mm/pool: take fewer")
+        make_change(kernel)
         for engine, rows in (("aimock", aimock_rows), ("llama.cpp", llama_rows), ("LiteLLM", litellm_rows)):
             if not engine.startswith(wanted[: len(engine)]):
                 continue
@@ -76,6 +83,12 @@ def main() -> int:
                     failed += judge(kernel, row)
     print(f"{failed} failed" if failed else "all held")
     return 1 if failed else 0
+
+
+def make_change(kernel: Kernel) -> None:
+    """The change that is judged: its effect is open."""
+    kernel.replace("mm/pool.c", "--pool->count]", "--pool->count & 7]")
+    kernel.git("commit", "-qam", "mm/pool: take fewer")
 
 
 def judge(kernel: Kernel, row: Row) -> int:
@@ -129,6 +142,9 @@ def judge_once(kernel: Kernel, row: Row, port: int) -> int:
     cap = int(row.settings.get("PATCH_TRIAGE_AGENT_MAX_TOKENS", "0"))
     if cap and tokens > cap + WINDOW_TOKENS:  # what was asked before it was reached is answered
         wrong.append(f"{tokens} tokens, and {cap} are allowed")
+    if (keep := os.environ.get("GOLDEN")) and row.name in GOLDEN:
+        documents = [trajectory.to_document(span) | {"Started": "", "Finished": ""} for span in spans]
+        (pathlib.Path(keep) / GOLDEN[row.name]).write_text("".join(json.dumps(document) + "\n" for document in documents))
     print(f"{row.name:44} {verdict.get('DecidedBy', '-'):10} {took:7.1f} {calls:5} {tokens:7}  {ended[:90]}", flush=True)
     for line in wrong:
         print(f"    WRONG {line}", flush=True)
