@@ -26,7 +26,7 @@ from hook.rust.rust_tokens import PieceKind, pieces
 _OWN = frozenset(
     b"allow cfg cold deny deprecated expect forbid inline link_section must_use no_mangle non_exhaustive repr track_caller warn".split()
 )
-_CODE_LINE = lazy_re.compile(rb"///[ >*+\-\d.)]*(?: {4}|\t)|.*(?:```|~~~)")
+_CODE_LINE = lazy_re.compile(rb".*(?:    |\t|```|~~~)")  # also behind what opens a list, a quotation or a footnote
 _ATTRIBUTES = lazy_re.compile(rb"(?:\s|#!?\s*\[(?:[^\[\]]|\[[^\[\]]*\])*\])*")
 
 

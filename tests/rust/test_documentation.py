@@ -61,6 +61,7 @@ def test_a_comment_that_comes_or_goes() -> None:
         "///     @\nfn f() {}",
         "/// >     @\nfn f() {}",
         "/// -     @\nfn f() {}",
+        "/// [^1]:     @\nfn f() {}",
         "///\t@\nfn f() {}",
         "/// ```\n#[inline]\n/// @\nfn f() {}",
         "/// ```\n#[allow(a[[[0]]])]\n/// @\nfn f() {}",
