@@ -129,9 +129,14 @@ class TranslationUnit(SourceFile):
         statements = []
         code, unclosed = self.scan.code, 0
         for match in _STATEMENT.finditer(code):
-            if self.function_at(match.start()) is not None or self.table_at(match.start()) is not None:
+            if self.table_at(match.start()) is not None:
+                continue
+            function = self.function_at(match.start())
+            if function is not None and (match.start(1) >= function.offset or match[1].startswith(b"__")):
                 continue
             end = end_of_call(code, match.end() - 1)
+            if function is not None and (function.offset < end or code[end + 1 : end + 2] != b"\n"):
+                continue  # the function's own head: but for a macro without a semicolon before it, as `module_init(foo)`
             if end < 0:
                 unclosed += 1
                 if unclosed > _MOST_UNCLOSED:

@@ -104,9 +104,7 @@ def uses_of(unit: TranslationUnit, name: str) -> list[Use]:
         if before.endswith(b".") or before == b"->":
             continue  # a member of that name
         function = unit.function_at(offset)
-        if function is not None:
-            if not function.body[0] < offset < function.body[1]:
-                continue  # its own definition, or a parameter
+        if function is not None and function.body[0] < offset < function.body[1]:
             uses.append(_in_function(unit, name, offset, function))
             continue
         table = unit.table_at(offset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import SourceFile, TranslationUnit
 
@@ -26,6 +28,27 @@ def test_a_place_is_in_its_function_or_its_table() -> None:
     assert unit.function_at(CODE.index(b".name")) is None and unit.table_at(CODE.index(b"return")) is None
     assert [(one.macro, one.arguments) for one in unit.statements][1:] == [("module_init", ("one",))]
     assert unit.defined("one", DefinitionKind.MACRO) is None and unit.defined("one", DefinitionKind.FUNCTION) is function
+
+
+@pytest.mark.parametrize(
+    ("before", "macros"),
+    [
+        ("module_init(one)\nmodule_exit(two)\n\n", ["module_init", "module_exit"]),
+        ("module_init(one);\n", ["module_init"]),
+        ("__printf(1, 2)\n", []),
+        ("static noinline\n", []),
+        ("int\n", []),
+    ],
+)
+def test_a_macro_before_a_function_needs_no_semicolon(before: str, macros: list[str]) -> None:
+    unit = TranslationUnit("a.c", f"{before}static int late(int x)\n{{\n\treturn x;\n}}\n".encode())
+    assert [statement.macro for statement in unit.statements] == macros
+    assert [function.name for function in unit.functions] == ["late"]
+
+
+@pytest.mark.parametrize("head", ["SYSCALL_DEFINE1(frob, int, x)", "DEFINE_IDTENTRY(exc_debug)", "late(int x)"])
+def test_the_head_of_a_function_is_no_macro_before_it(head: str) -> None:
+    assert TranslationUnit("a.c", f"{head}\n{{\n\treturn 0;\n}}\n".encode()).statements == []
 
 
 def test_lines_are_counted_from_one_in_any_order() -> None:
