@@ -48,6 +48,15 @@ def test_a_call_that_registers_does_not_take_away(call: str) -> None:
     assert not entry_points.takes_away(call)
 
 
-@pytest.mark.parametrize(("path", "answer"), [("drivers/net/tun.c", False), ("drivers/net/e1000.c", True), ("fs/pipe.c", False)])
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("drivers/net/tun.c", False),
+        ("drivers/net/e1000.c", True),
+        ("fs/pipe.c", False),
+        ("arch/x86/kvm/svm/svm.c", False),
+        ("arch/x86/events/amd/ibs.c", True),
+    ],
+)
 def test_boot_code_of_drivers_may_look_for_hardware(path: str, answer: bool) -> None:
     assert entry_points.depends_on_hardware(path) is answer
