@@ -19,7 +19,7 @@ from hook.c.definitions import DefinitionKind
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls.hop_conditions import HopConditions
 from hook.evidence.reach.calls.hops import Hops
-from hook.evidence.reach.calls.nodes import CallPath, ConditionAt, DeadEnd, Hop, PathNode, Trigger, function_node
+from hook.evidence.reach.calls.nodes import CallPath, ConditionAt, DeadEnd, Hop, NodeKind, PathNode, Trigger, function_node
 from hook.kernel.kconfig.expressions import all_of, names, open_parts
 from hook.kernel.kconfig.flavours import as_in_base
 from hook.kernel.kernel import Kernel
@@ -263,7 +263,8 @@ class CallPathSearch:
                 return doubted(f"{hop.claim}: the call path goes through two tables of one structure, and an object has one", _place(hop))
             registration = self._registered(hop.registered)
             if registration is None:
-                return doubted(f"{hop.claim}: nothing shows that {hop.registered.name} is registered", _place(hop))
+                is_run = "() runs" if hop.registered.kind is NodeKind.FUNCTION else " is registered"
+                return doubted(f"{hop.claim}: nothing shows that {hop.registered.name}{is_run}", _place(hop))
             registrations.append(registration)
             conditions += registration.conditions
         call_path = msgspec.structs.replace(call_path, conditions=tuple(conditions), registrations=tuple(registrations))

@@ -1,14 +1,15 @@
-"""Callbacks: whether a function calls what it is given, itself or through a function that it hands it to."""
+"""Callbacks: whether a function calls, or queues, what it is given, itself or through a function that it hands it to."""
 
 from __future__ import annotations
 
 import re
 
-from hook.c.brackets import arguments
+from hook.c.brackets import arguments, end_of_call
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import UseKind, uses_of
+from hook.kernel import entry_points
 from hook.kernel.name_users import NameUsers
 
 _MOST_PASSED = 5  # functions that hand on what they are given
@@ -40,6 +41,11 @@ class CallbackCalls:
             self._known[key] = bool(answers) and all(answers)
         return self._known[key]
 
+    def queues(self, name: str, argument: int, member: str, near: TranslationUnit) -> bool:
+        """Whether the function `name`, as the file `near` sees it, queues the work item or timer that is a member of its argument."""
+        definitions = self._defining(name, near)
+        return bool(definitions) and all(_queues_parameter(unit, definition, argument, member) for unit, definition in definitions)
+
     def _defining(self, name: str, near: TranslationUnit) -> list[tuple[TranslationUnit, Definition]]:
         here = near.defined(name, *_KINDS)
         if here is not None:
@@ -55,15 +61,9 @@ class CallbackCalls:
     def _calls_parameter(self, unit: TranslationUnit, definition: Definition, argument: int, depth: int) -> bool:
         is_function = definition.kind is DefinitionKind.FUNCTION
         code = unit.scan.code if is_function else unit.data
-        opening = code.find(b"(", definition.offset)
-        given = arguments(code, opening) if opening >= 0 else []
-        if not 0 <= argument < len(given):
+        parameter = _parameter(code, definition, argument)
+        if not parameter:
             return False
-        pointer = re.search(rb"\(\s*\*\s*(?:const\s+)?(\w+)\s*\)", given[argument])
-        words = re.findall(rb"\w+", given[argument])
-        if not words:
-            return False
-        parameter = pointer[1] if pointer else words[-1]
         begin, end = definition.body if is_function else (definition.offset + len(definition.name), definition.span[1])
         if is_called(parameter, code[begin:end]):
             return True
@@ -73,3 +73,24 @@ class CallbackCalls:
             use.user is definition and use.kind is UseKind.PASSED and self.calls(use.callee, use.argument, unit, depth + 1)
             for use in uses_of(unit, parameter.decode("ascii", "replace"))
         )
+
+
+def _queues_parameter(unit: TranslationUnit, definition: Definition, argument: int, member: str) -> bool:
+    code = unit.scan.code
+    parameter = _parameter(code, definition, argument)
+    if not parameter or definition.kind is not DefinitionKind.FUNCTION:
+        return False
+    held = re.compile(rb"&\s*" + parameter + rb"\s*->\s*" + member.encode() + rb"\b(?!\s*(?:->|\.|\[))")
+    calls = entry_points.QUEUEING.finditer(code, *definition.body)
+    return any(held.search(code, call.end(), max(call.end(), end_of_call(code, call.end() - 1))) for call in calls)
+
+
+def _parameter(code: bytes, definition: Definition, argument: int) -> bytes:
+    """The name of a parameter of a function or macro, by its number; empty where there is none."""
+    opening = code.find(b"(", definition.offset)
+    parameters = arguments(code, opening) if opening >= 0 else []
+    if not 0 <= argument < len(parameters):
+        return b""
+    pointer = re.search(rb"\(\s*\*\s*(?:const\s+)?(\w+)\s*\)", parameters[argument])
+    words = re.findall(rb"\w+", parameters[argument])
+    return pointer[1] if pointer else words[-1] if words else b""

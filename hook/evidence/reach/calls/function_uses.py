@@ -51,7 +51,7 @@ class FunctionUses:
         elif use.kind is UseKind.LOCAL and (use.struct in callback_tables.CALLBACKS or use.struct in callback_tables.TABLES):
             yield from _in_local_table(node, trigger, unit, use)
         elif use.kind in (UseKind.ASSIGNED, UseKind.SET_MEMBER, UseKind.LOCAL) and use.member:
-            yield from _assigned(node, trigger, unit, use)
+            yield from self._assigned(node, trigger, unit, use)
         elif use.kind is UseKind.RETURNED:
             doubt = f"nothing shows who calls what {use.user.name}() returns"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {node.name}", doubt)
@@ -69,6 +69,7 @@ class FunctionUses:
         if called in entry_points.TIED:
             if holder := queued.holder_in_call(unit, use):
                 yield queued.tied(node, trigger, unit, use, holder)
+            yield from queued.handed_on(node, trigger, unit, use, self._callback_calls)
             return
         if called == "static_call_update":
             return
@@ -111,8 +112,24 @@ class FunctionUses:
         elif use.struct == "notifier_block":
             yield Hop(table, trigger, claim, *at)
         else:
-            yield Hop(table, trigger, claim, *at, doubt=f"nothing shows who calls {member}")
-            yield from self._member_calls.of(node, trigger, table, use, member)
+            calls = list(self._member_calls.of(node, trigger, table, use, member))
+            yield from calls or (Hop(table, trigger, claim, *at, doubt=f"nothing shows who calls {member}"),)
+
+    def _assigned(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+        """A function that a member or variable is set to."""
+        user = user_of(use)
+        claim = f"{user.name}() sets {use.member} to {node.name}()"
+        if use.member in entry_points.MEMBERS:
+            claim = f"{entry_points.MEMBERS[use.member]}: {user.name}() sets ->{use.member} to {node.name}()"
+            yield from hop_to_user(unit, use, trigger, claim)
+        elif _calls_variable(unit, user, use.member):
+            yield from hop_to_user(unit, use, trigger, f"{claim}, and calls that")
+        elif use.member == "function" and (timer := _TIMER.search(unit.scan.code, max(use.offset - _NEAR, user.body[0]), use.offset)):
+            yield Hop(PathNode(NodeKind.QUEUED, timer[1].decode(), unit.path), trigger, claim, unit.path, use.line, use.text)
+        else:
+            is_member = use.kind is not UseKind.ASSIGNED
+            calls = list(self._member_calls.of_assigned(node, trigger, unit, use)) if is_member else []
+            yield from calls or hop_to_user(unit, use, trigger, claim, f"nothing shows who calls {use.member}")
 
 
 def _in_local_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
@@ -124,21 +141,6 @@ def _in_local_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use
     table = callback_tables.TABLES[use.struct]
     trigger = trigger if table.is_called_at_once else Trigger.ANYTHING
     yield from hop_to_user(unit, use, trigger, f"{table.kind}: {claim}", options=table.options)
-
-
-def _assigned(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
-    """A function that a member or variable is set to."""
-    user = user_of(use)
-    claim = f"{user.name}() sets {use.member} to {node.name}()"
-    if use.member in entry_points.MEMBERS:
-        claim = f"{entry_points.MEMBERS[use.member]}: {user.name}() sets ->{use.member} to {node.name}()"
-        yield from hop_to_user(unit, use, trigger, claim)
-    elif _calls_variable(unit, user, use.member):
-        yield from hop_to_user(unit, use, trigger, f"{claim}, and calls that")
-    elif use.member == "function" and (timer := _TIMER.search(unit.scan.code, max(use.offset - _NEAR, user.body[0]), use.offset)):
-        yield Hop(PathNode(NodeKind.QUEUED, timer[1].decode(), unit.path), trigger, claim, unit.path, use.line, use.text)
-    else:
-        yield from hop_to_user(unit, use, trigger, claim, f"nothing shows who calls {use.member}")
 
 
 def _in_statement(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:

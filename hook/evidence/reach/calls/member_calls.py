@@ -14,7 +14,7 @@ from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, stands_before
 from hook.evidence.reach.calls.callbacks import is_called
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user, user_of
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, function_node, hop_to_user, user_of
 from hook.evidence.reach.calls.object_types import ObjectTypes
 from hook.kernel.name_users import NameUsers
 
@@ -46,17 +46,28 @@ class MemberCalls:
             # what stands in a table that is called by its name runs when its caller does, at boot too
             claim = f"{call.user.name if call.user else ''}() calls {member}, which is {node.name}()"
             yield from hop_to_user(unit, call, trigger, claim)
-        if not use.struct or use.struct.endswith("_driver"):
-            return  # of a driver, what it has for devices decides
-        for path in self._callers(table, use):
-            holder = self._units.get(path)
-            if holder is None or not stands_before(holder, use.member, b"("):
+        if use.struct and not use.struct.endswith("_driver"):  # of a driver, what it has for devices decides
+            yield from self._of_objects(node, trigger, table, use, f"that of {table.name} is {node.name}()")
+
+    def of_assigned(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+        """Calls of `object->member()`, as in `of`, where a function that runs sets the member of such an object."""
+        setter = user_of(use)
+        struct = use.struct or self._types.struct_assigned_to(unit, setter, use)
+        if struct and not struct.endswith("_driver"):
+            runs = msgspec.structs.replace(function_node(unit, setter), struct=struct)
+            told = f"{setter.name}() sets it to {node.name}()"
+            yield from self._of_objects(node, trigger, runs, msgspec.structs.replace(use, struct=struct), told)
+
+    def _of_objects(self, node: PathNode, trigger: Trigger, holder: PathNode, use: Use, told: str) -> Iterator[Hop | DeadEnd]:
+        """Calls of the member that a use sets, of objects of its structure. `holder` is what has to be registered, or to run, besides."""
+        for path in self._callers(holder, use):
+            caller_unit = self._units.get(path)
+            if caller_unit is None or not stands_before(caller_unit, use.member, b"("):
                 continue
-            for unit, call in self._through(holder, table, use):
-                caller = call.user.name if call.user else ""
-                claim = f"{caller}() calls .{use.member} of a struct {use.struct}; that of {table.name} is {node.name}()"
+            for unit, call in self._through(caller_unit, holder, use):
+                claim = f"{user_of(call).name}() calls .{use.member} of a struct {use.struct}; {told}"
                 for hop in hop_to_user(unit, call, trigger, claim):
-                    yield msgspec.structs.replace(hop, registered=table) if isinstance(hop, Hop) else hop
+                    yield msgspec.structs.replace(hop, registered=holder) if isinstance(hop, Hop) else hop
 
     def _indexed(self, node: PathNode, trigger: Trigger, home: TranslationUnit | None, table: PathNode) -> Iterator[Hop | DeadEnd]:
         """Calls of the elements of an array of functions: the same for each of them, and there can be hundreds."""

@@ -59,7 +59,7 @@ class Hop(msgspec.Struct, frozen=True):
     doubt: str = ""  # why this hop is only likely; empty where it is proved
     key: str = ""  # of an entry point: what descriptions of it would name
     options: tuple[str, ...] = ()  # without which this does not happen
-    registered: PathNode | None = None  # a table that has to be registered besides, by something that runs
+    registered: PathNode | None = None  # a table that has to be registered besides, or a function that has to run, by something that runs
 
 
 class DeadEnd(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class CallPath(msgspec.Struct, frozen=True):
     conditions: tuple[ConditionAt, ...] = ()
     settings: Mapping[str, str] = msgspec.field(default_factory=dict)  # the options that it needs, with their values
     probes: tuple[str, ...] = ()
-    registrations: tuple[CallPath, ...] = ()  # of tables through which it calls
+    registrations: tuple[CallPath, ...] = ()  # of tables, and of functions that set members, through which it calls
 
     @property
     def names(self) -> list[str]:

@@ -12,6 +12,7 @@ from hook import lazy_re
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE
 from hook.c.translation_unit import TranslationUnit
+from hook.c.uses import Use
 from hook.kernel.name_users import NameUsers
 
 _MOST_STEPS = 4
@@ -36,11 +37,18 @@ class ObjectTypes:
         if found is None:
             return ""
         steps = _STEP.findall(found[3])
-        struct = _returned(unit, found[1]) if found[2] else _declared(code[caller.span[0] : caller.body[1]], found[1])
+        struct = _returned(unit, found[1]) if found[2] else _declared(_declaring(unit, caller, found[1]), found[1])
         for member in steps:
             body = self._body(unit, struct) if struct else None
             struct = _declared(body, member) if body is not None else ""
         return struct if len(steps) <= _MOST_STEPS else ""
+
+    def struct_assigned_to(self, unit: TranslationUnit, caller: Definition, use: Use) -> str:
+        """The structure of the object whose member a use sets; empty where that is not known."""
+        code = unit.scan.code
+        before = code[: code.rfind(use.member.encode(), caller.body[0], use.offset)].rstrip()
+        arrow = len(before) - (2 if before.endswith(b"->") else 1)
+        return self.struct_called_through(unit, caller, arrow) if before.endswith((b"->", b".")) and arrow > caller.body[0] else ""
 
     def _body(self, unit: TranslationUnit, struct: str) -> bytes | None:
         """The text of a structure's definition; None where there is none, or several."""
@@ -66,11 +74,23 @@ def _returned(unit: TranslationUnit, function: bytes) -> str:
     return match[1].decode("ascii") if match else ""
 
 
+def _declaring(unit: TranslationUnit, caller: Definition, name: bytes) -> bytes:
+    """The text that declares what a function calls `name`: its own, or that of a variable of the file."""
+    own = unit.scan.code[caller.span[0] : caller.body[1]]
+    variable = unit.defined(name.decode("ascii"), DefinitionKind.VARIABLE)
+    return own if variable is None or _types(own, name) else unit.head(variable) + name + b";"
+
+
 def _declared(code: bytes, name: bytes) -> str:
     """The structure that a text declares `name` as, or as a pointer to; empty where it declares it as something else too."""
-    declares = re.compile(rb"(struct\s+)?\b([A-Za-z_]\w*)(?:\s+const)?(?:\s*\*\s*|\s+)" + name + rb"\s*(?:\[[^\]]*\]\s*)?(?=[;,=)])(?!==)")
-    types = {(bool(match[1]), match[2]) for match in declares.finditer(code) if match[2] not in BEFORE_A_VALUE}
+    types = _types(code, name)
     if len(types) != 1:
         return ""
     [(is_struct, struct)] = types
     return struct.decode("ascii") if is_struct else ""
+
+
+def _types(code: bytes, name: bytes) -> set[tuple[bool, bytes]]:
+    """The types that a text declares `name` as, or as a pointer to, each with whether it is a structure."""
+    declares = re.compile(rb"(struct\s+)?\b([A-Za-z_]\w*)(?:\s+const)?(?:\s*\*\s*|\s+)" + name + rb"\s*(?:\[[^\]]*\]\s*)?(?=[;,=)])(?!==)")
+    return {(bool(match[1]), match[2]) for match in declares.finditer(code) if match[2] not in BEFORE_A_VALUE}

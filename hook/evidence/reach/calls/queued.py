@@ -8,17 +8,40 @@ from collections.abc import Iterator
 from hook import lazy_re
 from hook.c.brackets import arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
-from hook.c.uses import Use, UseKind
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user
+from hook.c.uses import Use, UseKind, uses_of
+from hook.evidence.reach.calls.callbacks import CallbackCalls
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, user_of
 from hook.kernel import entry_points
 
 _TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
+
+_MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*->\s*(\w+)")
 
 
 def tied(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, holder: str) -> Hop:
     """The hop from a function to what holds it."""
     queued = PathNode(NodeKind.QUEUED, holder, unit.path)
     return Hop(queued, trigger, f"{node.name}() runs when {holder} is queued", unit.path, use.line, use.text)
+
+
+def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use, callback_calls: CallbackCalls) -> Iterator[Hop | DeadEnd]:
+    """Where the function that ties a work item, as `INIT_WORK(&foo->work, function)`, hands `foo` to one that queues it.
+
+    Certain, whatever else other objects hold: it is the same object, since nothing sets the variable in between.
+    """
+    code, user = unit.scan.code, user_of(tie)
+    opening = code.rfind(b"(", user.body[0], tie.offset)
+    member = _MEMBER.fullmatch(arguments(code, opening)[0]) if opening >= 0 and arguments(code, opening) else None
+    if member is None:
+        return
+    for use in uses_of(unit, member[1].decode("ascii")):
+        if use.user is not user or use.kind is not UseKind.PASSED or use.offset < tie.offset:
+            continue
+        is_itself = code[use.offset + len(member[1]) :].lstrip()[:1] in (b",", b")") and code[: use.offset].rstrip()[-1:] in (b",", b"(")
+        is_set = re.search(rb"(?<![\w.>])" + member[1] + rb"\s*=(?!=)", code[tie.offset : use.offset])
+        if is_itself and not is_set and callback_calls.queues(use.callee, use.argument, member[2].decode("ascii"), unit):
+            yield from hop_to_user(unit, use, trigger, f"{user.name}() ties {node.name}() to what {use.callee}() then queues")
+            return
 
 
 def holder_in_call(unit: TranslationUnit, use: Use) -> str:

@@ -9,7 +9,7 @@ from hook.c.definitions import Definition
 from hook.c.translation_unit import Statement, TranslationUnit
 from hook.c.uses import Use, UseKind
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
-from hook.kernel import entry_points
+from hook.kernel import callback_tables, entry_points
 
 
 def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
@@ -33,7 +33,7 @@ def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) 
     elif use.kind is UseKind.LOCAL:
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {member_of(use)} to {name}")
     elif use.kind is UseKind.RETURNED:
-        doubt = "" if node.struct == "bpf_func_proto" else f"nothing shows what is done with what {use.user.name}() returns"
+        doubt = "" if _gives_out(node, use) else f"nothing shows what is done with what {use.user.name}() returns"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {name}", doubt)
     elif not re.match(r"[;{}\s]*" + re.escape(name) + r"\s*(?:\.|->)", use.text):
         doubt = f"nothing shows that {use.user.name}() registers it"
@@ -106,6 +106,17 @@ def _given(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) ->
             doubt = f"nothing shows that a program raises what {use.callee}() is told of"
     claim = f"{user_of(use).name}() passes {node.name} to {use.callee}()"
     yield from hop_to_user(unit, use, trigger, claim, doubt, options=entry_points.options_of_call(use.callee))
+
+
+def _gives_out(node: PathNode, use: Use) -> bool:
+    """Whether a function that returns a table, or what an index takes out of it, gives it to its caller for good.
+
+    A table that the core registers is only of use where it is registered; who has another one calls its members (member_calls).
+    """
+    if node.struct == "bpf_func_proto":
+        return True
+    is_whole = re.search(rf"\breturn\s+&?{re.escape(node.name)}\s*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\])?\s*;", use.text) is not None
+    return is_whole and bool(node.struct) and node.struct not in callback_tables.TABLES
 
 
 def _hands_on(unit: TranslationUnit, user: Definition, variable: str) -> bool:

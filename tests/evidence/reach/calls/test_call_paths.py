@@ -86,6 +86,9 @@ ENTRIES = {
              "static const struct btf_kfunc_id_set foo_set = {\n\t.set = &foo_ids,\n};\n" + boot("return register_btf_kfunc_id_set(1, &foo_set)"),
     "work": "static void target_work(struct work_struct *w) { }\nstatic void arm(struct foo *f)\n{\n\tINIT_WORK(&f->work, target_work);\n\tschedule_work(&f->work);\n}\n"
             "SYSCALL_DEFINE0(others)\n{\n\tarm(NULL);\n\treturn 0;\n}\n",
+    "handed_work": "static void target_handed_work(struct work_struct *w) { }\nstatic void enqueue(struct foo *f)\n{\n\tqueue_work(wq, &f->work);\n}\n"
+                   "static void arm(struct foo *f, struct foo *g)\n{\n\tINIT_WORK(&f->work, target_handed_work);\n\tINIT_WORK(&g->work, other);\n\tenqueue(f);\n}\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\tarm(NULL, NULL);\n\treturn 0;\n}\n",
     "timer": "static void target_timer(struct timer_list *t) { }\nstatic DEFINE_TIMER(tick, target_timer);\nSYSCALL_DEFINE0(others)\n{\n\tmod_timer(&tick, 1);\n\treturn 0;\n}\n",
     "softirq": "static void target_softirq(void) { }\n" + boot("open_softirq(NET_RX_SOFTIRQ, target_softirq)"),
     "thread": "static int target_thread(void *d) { return 0; }\n" + boot('kthread_run(target_thread, NULL, "food")'),
@@ -104,6 +107,14 @@ ENTRIES = {
     "typed": "struct my_ops {\n\tint (*open)(void);\n};\nstruct object {\n\tconst struct my_ops *ops;\n};\nstatic int target_typed(void) { return 0; }\n"
              "static const struct my_ops o = {\n\t.open = target_typed,\n};\nstatic int use(struct object *p)\n{\n\treturn p->ops->open();\n}\n"
              "SYSCALL_DEFINE0(others)\n{\n\treturn use(NULL);\n}\n" + boot("return my_register(&o)"),
+    "set_member": "struct my_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks hooks;\nstatic int target_set_member(void) { return 0; }\n"
+                  "static void copy(struct my_hooks *from)\n{\n\thooks.process = from->process;\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn hooks.process();\n}\n"
+                  "static int __init boot(void)\n{\n\tstruct my_hooks set;\n\tset.process = target_set_member;\n\tcopy(&set);\n\treturn 0;\n}\nfs_initcall(boot);\n",
+    "given_out": "struct kind_ops {\n\tint (*resolve_kind)(int x);\n};\nstatic int target_given_out(int x) { return x; }\nstatic const struct kind_ops a_kind = {\n\t.resolve_kind = target_given_out,\n};\n"
+                 "static const struct kind_ops *const kinds[] = {\n\t[1] = &a_kind,\n};\nstatic const struct kind_ops *kind_of(struct type *t)\n{\n\treturn kinds[NR(t->info[0])];\n}\n"
+                 "SYSCALL_DEFINE1(others, struct type *, t)\n{\n\treturn kind_of(t)->resolve_kind(1);\n}\n",
+    "no_semicolon": "static int target_no_semicolon(struct file *f) { return 0; }\nstatic const struct file_operations z_fops = {\n\t.open = target_no_semicolon,\n};\n"
+                    "static int __init boot(void) {\n\tdebugfs_create_file(\"z\", 0400, NULL, NULL, &z_fops);\n\treturn 0;\n}\nmodule_init(boot)\n\nstatic int more(int x) {\n\treturn x;\n}\n",
     "indexed": "static int target_indexed(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_indexed,\n};\n"
                "SYSCALL_DEFINE1(others, int, x)\n{\n\treturn handlers[x](x);\n}\n",
     "picked": "static int target_picked(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_picked,\n};\n"
@@ -247,6 +258,32 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a machine check is no doing of a program": (
         {"fs/a.c": "static void help(void) { }\nDEFINE_IDTENTRY_MCE(exc_machine_check)\n{\n\thelp();\n}\n"}, "no call path to help was found",
+    ),
+    "another object is handed to what queues": (
+        {"fs/a.c": "static void help(struct work_struct *w) { }\nstatic void enqueue(struct foo *f)\n{\n\tqueue_work(wq, &f->work);\n}\n"
+                   "static void arm(struct foo *f, struct foo *g)\n{\n\tINIT_WORK(&f->work, help);\n\tINIT_WORK(&g->work, other);\n\tf = g;\n\tenqueue(f);\n\tenqueue(g);\n}\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\tarm(NULL, NULL);\n\treturn 0;\n}\n"},
+        "more than one thing",
+    ),
+    "what gets the object queues another member": (
+        {"fs/a.c": "static void help(struct work_struct *w) { }\nstatic void enqueue(struct foo *f)\n{\n\tqueue_work(wq, &f->more);\n}\n"
+                   "static void arm(struct foo *f)\n{\n\tINIT_WORK(&f->work, help);\n\tenqueue(f);\n}\nSYSCALL_DEFINE0(others)\n{\n\tarm(NULL);\n\treturn 0;\n}\n"},
+        "no call path to help was found",
+    ),
+    "what sets the member never runs": (
+        {"fs/a.c": "struct my_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks hooks;\nstatic int help(void) { return 0; }\n"
+                   "static void set(void)\n{\n\thooks.process = help;\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn hooks.process();\n}\n"},
+        "nothing shows that set() runs",
+    ),
+    "a variable of the file, hidden by one of another structure": (
+        {"fs/a.c": "struct my_hooks {\n\tint (*process)(void);\n};\nstruct other_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks hooks;\nstatic int help(void) { return 0; }\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\tstruct other_hooks hooks;\n\treturn hooks.process();\n}\n" + boot("hooks.process = help")},
+        "boot runs at boot only",
+    ),
+    "only a member of the table is returned": (
+        {"fs/a.c": "struct kind_ops {\n\tint (*resolve_kind)(int x);\n\tint flag;\n};\nstatic int help(int x) { return x; }\nstatic const struct kind_ops a_kind = {\n\t.resolve_kind = help,\n};\n"
+                   "static int flag_of(void)\n{\n\treturn a_kind.flag;\n}\nSYSCALL_DEFINE1(others, struct kind_ops *, k)\n{\n\treturn flag_of() + k->resolve_kind(1);\n}\n"},
+        "nothing shows that a_kind is registered",
     ),
     "a queue that holds two things": (
         {"fs/a.c": "static void help(void *w) { }\nstatic void other(void *w) { }\nSYSCALL_DEFINE0(others)\n{\n\tINIT_WORK(&a->work, help);\n\tINIT_WORK(&b->work, other);\n\tschedule_work(&b->work);\n\treturn 0;\n}\n"},
