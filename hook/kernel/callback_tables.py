@@ -63,6 +63,7 @@ class EntryKind(enum.StrEnum):
     PACKET_END = "packets and network devices"
     IO_COMPLETION = "input and output that completes"
     MEMORY_PRESSURE = "memory pressure"
+    CPU_HOTPLUG = "a processor that goes offline or online"
 
 
 class CallbackTable(msgspec.Struct, frozen=True):
@@ -173,7 +174,9 @@ TABLES: dict[str, CallbackTable] = {
         "tracer trace_event_functions trace_event_class trace_event_call event_command event_trigger_ops dyn_event_operations "
         "ftrace_ops tracer_opt",
     ),
-    **_tables(EntryKind.CLOCKS, "k_clock posix_clock_operations"),
+    **_tables(EntryKind.CLOCKS, "k_clock", is_indexed_by_core=True),
+    **_tables(EntryKind.CLOCKS, "posix_clock_operations"),
+    **_tables(EntryKind.CPU_HOTPLUG, "cpuhp_step", is_indexed_by_core=True, options=("HOTPLUG_CPU", "SYSFS")),
     **_tables(EntryKind.SCHEDULER, "sched_class", is_indexed_by_core=True),
     **_tables(EntryKind.EXECVE, "linux_binfmt"),
     **_tables(EntryKind.SECURITY_HOOKS, "security_hook_list"),

@@ -29,6 +29,11 @@ REGISTERING: dict[str, EntryKind] = {
     **dict.fromkeys(("proc_create_single", "proc_create_single_data", "proc_create_net_single"), EntryKind.PROC_FILES),
     **dict.fromkeys(("debugfs_create_devm_seqfile",), EntryKind.DEBUGFS_FILES),
     **dict.fromkeys(("netdev_rx_handler_register", "setup_udp_tunnel_sock"), EntryKind.PACKETS),
+    # each callback runs as /sys/devices/system/cpu/cpu1/online is written; of `_multi`, once for each instance that is added
+    **dict.fromkeys(
+        ("cpuhp_setup_state", "cpuhp_setup_state_cpuslocked", "cpuhp_setup_state_nocalls", "cpuhp_setup_state_nocalls_cpuslocked"),
+        EntryKind.CPU_HOTPLUG,
+    ),
 }
 # calls that run the function in their arguments, at once or as the program goes on
 CALLING = frozenset((
@@ -41,6 +46,7 @@ CALLING = frozenset((
 _OPTION_OF_CALL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (lazy_re.compile(form), option)
     for form, option in (
+        (r"cpuhp_setup_state", "HOTPLUG_CPU"),
         (r"debugfs_", "DEBUG_FS"), (r"proc_(?:create|net)|proc_mkdir", "PROC_FS"), (r"(?:device_create_file|sysfs_)", "SYSFS"),
         (r"configfs_", "CONFIGFS_FS"), (r"securityfs_", "SECURITYFS"), (r"register_(?:net_)?sysctl|__register_sysctl", "SYSCTL"),
         (r"(?:tracefs_|trace_create_|rv_create_)", "TRACING"),
@@ -85,6 +91,11 @@ STARTING = lazy_re.compile(
     r"|\w*section\w*|\w*constructor\w*|(?:COMPAT_)?SYSCALL_DEFINE\w*|\w*PCI_FIXUP\w*|__?asm\w*|asm)\b"
 )
 AT_BOOT_FUNCTIONS = {"init/main.c": frozenset(("start_kernel", "kernel_init", "rest_init"))}
+# functions that run all the time on every machine, and what runs them: a program that sleeps, and the timer's interrupts
+ALWAYS_FUNCTIONS = {
+    "kernel/sched/idle.c": {"do_idle": "where a processor has nothing to do"},
+    "kernel/softirq.c": dict.fromkeys(("irq_enter_rcu", "irq_exit_rcu"), "at each interrupt"),
+}
 AT_EXIT = lazy_re.compile(r"(?:module_exit|__exitcall)\Z")
 BOOT_OPTIONS = lazy_re.compile(r"(?:early_param|__setup|__setup_param|early_initcall_param)\Z")
 PARAMETERS = lazy_re.compile(r"(?:module|core|subsys|device)_param_c(?:all|b)\Z")

@@ -129,6 +129,7 @@ _OF_ENTRY: Mapping[str, tuple[str, ...]] = {
     "io_uring": ("io_uring_", "syz_io_uring_"),
     "files below /proc": ("syz_open_procfs", "openat$procfs", "read", "write", "pread64"),
     "files of sysfs": ("openat$sysfs", "read", "write", "pread64"),
+    "a processor that goes offline or online": ("openat", "write"),
     "files of configfs": ("openat", "mkdirat", "read", "write"),
     "sysctl": ("openat$sysctl", "write$sysctl", "openat$proc", "read", "write"),
     "control groups": ("openat$cgroup", "write$cgroup", "mkdirat$cgroup", "bpf$BPF_PROG_ATTACH"),

@@ -16,6 +16,7 @@ MEMBERS = [
     ("iomap_read_ops", "read_folio_range", EntryKind.RANGE_WALKS),
     ("io_uring_bpf_ops", "loop_step", None),  # what stands in it is a stub of BPF's, which nothing calls
     ("liveupdate_file_ops", "preserve", None),  # a kernel without liveupdate=on registers none
+    ("cpuhp_step", "single", EntryKind.CPU_HOTPLUG),
     ("pci_driver", "probe", None),  # a device decides
     ("seq_operations_of_mine", "show", None),
 ]
@@ -23,6 +24,8 @@ CALLS = [
     ("rtnl_register", EntryKind.RTNETLINK, ()),
     ("proc_create_single", EntryKind.PROC_FILES, ("PROC_FS",)),
     ("debugfs_create_devm_seqfile", EntryKind.DEBUGFS_FILES, ("DEBUG_FS",)),
+    ("cpuhp_setup_state_nocalls", EntryKind.CPU_HOTPLUG, ("HOTPLUG_CPU",)),
+    ("cpuhp_setup_state_multi", None, ("HOTPLUG_CPU",)),  # its callbacks run for instances
     ("printk", None, ()),
 ]
 

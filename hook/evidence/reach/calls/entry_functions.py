@@ -31,6 +31,8 @@ def entered(node: PathNode, trigger: Trigger, name_users: NameUsers) -> Iterator
         yield Hop(
             None, Trigger.USER_SPACE, f"{node.name} is entered by an exception that a program causes, or an interrupt of every machine", *at
         )
+    elif when := entry_points.ALWAYS_FUNCTIONS.get(node.path, {}).get(node.name):
+        yield Hop(None, Trigger.USER_SPACE, f"{node.name}() runs {when}", *at)
     elif trigger is Trigger.ANYTHING and node.name in entry_points.AT_BOOT_FUNCTIONS.get(node.path, ()):
         yield Hop(None, Trigger.ANYTHING, f"{node.name}() runs at boot", *at)
     elif not node.local and not entry_points.NOT_ENTERED.search(node.name) and (place := _in_assembly(node.name, name_users)):

@@ -45,10 +45,10 @@ class ObjectTypes:
 
     def struct_assigned_to(self, unit: TranslationUnit, caller: Definition, use: Use) -> str:
         """The structure of the object whose member a use sets; empty where that is not known."""
-        code = unit.scan.code
-        before = code[: code.rfind(use.member.encode(), caller.body[0], use.offset)].rstrip()
-        arrow = len(before) - (2 if before.endswith(b"->") else 1)
-        return self.struct_called_through(unit, caller, arrow) if before.endswith((b"->", b".")) and arrow > caller.body[0] else ""
+        code, begin = unit.scan.code, caller.body[0]
+        before = code[begin : code.rfind(use.member.encode(), begin, use.offset)].rstrip()
+        arrow = begin + len(before) - (2 if before.endswith(b"->") else 1)
+        return self.struct_called_through(unit, caller, arrow) if before.endswith((b"->", b".")) else ""
 
     def _body(self, unit: TranslationUnit, struct: str) -> bytes | None:
         """The text of a structure's definition; None where there is none, or several."""

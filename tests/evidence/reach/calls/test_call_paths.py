@@ -450,6 +450,17 @@ def test_an_inline_function_of_a_header_is_reached_through_who_uses_it(plant: Pl
     assert found.answer is Answer.YES
 
 
+@pytest.mark.parametrize(("path", "answer"), [("kernel/sched/idle.c", Answer.YES), ("fs/a.c", Answer.UNKNOWN)])
+def test_what_an_idle_processor_runs_is_reached(plant: Planted, path: str, answer: Answer) -> None:
+    makefiles = {
+        "Makefile": MAKEFILE + "obj-y += kernel/\n",
+        "kernel/Makefile": "obj-y += sched/\n",
+        "kernel/sched/Makefile": "obj-y += idle.o\n",
+    }
+    idle = "static void help(void) { }\nstatic void do_idle(void)\n{\n\thelp();\n}\n"
+    assert plant.reach({path: idle, **makefiles}).answer is answer
+
+
 @pytest.mark.parametrize(
     "bounds",
     [
