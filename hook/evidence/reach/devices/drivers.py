@@ -87,10 +87,9 @@ class Drivers:
         if before_boot is not None:
             return no(before_boot)
         objects = [] if path.endswith(".h") else self._reader.objects(path)
-        if objects:
-            objects = [*objects, *self._beside(path)]
-        else:
-            objects = self._including(path)
+        if objects or path.endswith(".c"):
+            objects = [*objects, *self._beside(path, is_part=not objects)]
+        objects = objects or self._including(path)
         if not objects:
             return unknown(f"not known: which object {path} is linked into")
         reach = any_of([self._of_part(obj, path) for obj in objects])
@@ -133,16 +132,22 @@ class Drivers:
         """The answer for one object. Raises TooManyFiles."""
         return _reach(obj, self._solver.standing(obj))
 
-    def _beside(self, path: str) -> list[Object]:
-        """The objects of other C files that include one which has objects of its own (sound/pci/ens1371.c)."""
+    def _beside(self, path: str, *, is_part: bool) -> list[Object]:
+        """The objects of other C files that include one, which has objects of its own (sound/pci/ens1371.c) or is only a part of theirs
+        (drivers/usb/host/uhci-hub.c); none of a part that a header includes, since those that include the header are others.
+        """
         folders, _, name = path.rpartition("/")
         holding = self.texts.holding([*_words(name[:-2]), ["include"]]) or ()
         form = re.compile(
             rb'(?m)^[ \t]*#[ \t]*include[ \t]*["<](?:[^">\n]*/)?' + re.escape(name.encode("utf-8", "surrogateescape")) + rb'[">]'
         )
-        near = [file for file in holding if file.startswith(_near(folders)) and file.endswith(".c") and file != path]
-        texts = self.texts.written([*near, *self._far(path)[:_MOST_FAR]])
-        return [obj for file, data in texts if form.search(data) for obj in self._reader.objects(file)]
+        kinds = (".c", ".h") if is_part else (".c",)
+        near = [file for file in holding if file.startswith(_near(folders)) and file.endswith(kinds) and file != path]
+        including = [file for file, data in self.texts.written([*near, *self._far(path)[:_MOST_FAR]]) if form.search(data)]
+        objects = {file: self._reader.objects(file) for file in including}
+        if is_part and not all(objects.values()):
+            return []
+        return [obj for of_file in objects.values() for obj in of_file]
 
     def _far(self, path: str) -> list[str]:
         """The C files far from one that may include it, by a path that names its directory."""

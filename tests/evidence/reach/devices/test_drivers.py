@@ -141,8 +141,11 @@ module_platform_driver(gpiox_driver);
     "drivers/net/twice.c": pci_driver("twice", CHELSIO, "static const struct mfd_cell parts[] = {\n\t{ .name = \"switch-part\" },\n};\nvoid twice(void)\n{\n\tmfd_add_devices(NULL, 0, parts, 1);\n}"),
     "drivers/net/goodlib.c": "int goodlib_send(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL_GPL(goodlib_send);\n",
     "drivers/net/badlib.c": "int badlib_send(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(badlib_send);\n",
-    "drivers/net/one_main.c": pci_driver("one", "\t{ PCI_VDEVICE(INTEL, 0x100e) },", "int one(void)\n{\n\treturn goodlib_send();\n}"),
-    "drivers/net/two_main.c": pci_driver("two", CHELSIO, "int two(void)\n{\n\treturn badlib_send();\n}"),
+    "drivers/net/one_main.c": pci_driver("one", "\t{ PCI_VDEVICE(INTEL, 0x100e) },", '#include "hub_part.c"\nint one(void)\n{\n\treturn goodlib_send();\n}'),
+    "drivers/net/hub_part.c": "static int hub_part(void)\n{\n\treturn 0;\n}\n",
+    "drivers/net/head_part.c": "static int head_part(void)\n{\n\treturn 0;\n}\n",
+    "drivers/net/head_part.h": '#include "head_part.c"\n',
+    "drivers/net/two_main.c": pci_driver("two", CHELSIO, '#include "head_part.c"\nint two(void)\n{\n\treturn badlib_send();\n}'),
     "drivers/net/farpart.c": pci_driver("farpart", CHELSIO),
     "drivers/block/Makefile": "obj-$(CONFIG_TWICE) += all.o\n",
     "drivers/block/all.c": pci_driver("all", "\t{ PCI_VDEVICE(INTEL, 0x100e) },", '#include "../net/farpart.c"'),
@@ -371,6 +374,11 @@ def test_conditionals_between_the_lines_of_a_table_hide_none(ask: Ask) -> None:
 def test_a_file_of_two_objects_is_yes_if_one_is(ask: Ask) -> None:
     assert of(ask, "shared.c").answer is Answer.YES
     assert of(ask, "two_main.c").answer is Answer.NO
+
+
+def test_a_file_that_is_a_part_of_another_is_what_that_is_unless_a_header_includes_it(ask: Ask) -> None:
+    assert of(ask, "hub_part.c").answer is Answer.YES
+    assert of(ask, "head_part.c").question == "not known: which object drivers/net/head_part.c is linked into"
 
 
 def test_a_file_that_one_of_another_folder_includes_is_what_that_is(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
