@@ -110,8 +110,8 @@ TABLES: dict[str, CallbackTable] = {
     **_tables(EntryKind.PROC_FILES, "pid_entry proc_ns_operations"),
     **_tables(
         EntryKind.SYSFS_FILES,
-        "device_attribute kobj_attribute class_attribute bus_attribute driver_attribute module_attribute bin_attribute sysfs_ops "
-        "attribute_group slab_attribute queue_sysfs_entry blk_mq_hw_ctx_sysfs_entry netdev_queue_attribute rx_queue_attribute "
+        "device_attribute dev_ext_attribute kobj_attribute class_attribute bus_attribute driver_attribute module_attribute bin_attribute "
+        "sysfs_ops attribute_group slab_attribute queue_sysfs_entry blk_mq_hw_ctx_sysfs_entry netdev_queue_attribute rx_queue_attribute "
         "brport_attribute elv_fs_entry",
     ),
     **_tables(

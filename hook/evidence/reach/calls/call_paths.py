@@ -104,7 +104,7 @@ def proved(call_path: CallPath, search: CallPathSearch) -> Reach:
         for hop in reversed(part.hops)
     ]
     off = tuple(option for option, value in call_path.settings.items() if value != "y")
-    return Reach(Answer.YES, tuple(facts), reasons=_reasons(call_path), disable=off, assumptions=tuple(call_path.probes))
+    return Reach(Answer.YES, tuple(dict.fromkeys(facts)), reasons=_reasons(call_path), disable=off, assumptions=tuple(call_path.probes))
 
 
 def _reasons(call_path: CallPath) -> dict[str, ConfigReason]:
@@ -251,7 +251,8 @@ class CallPathSearch:
 
         conditions: list[ConditionAt] = list(self._conditions.defined(call_path.nodes[0]))
         registrations: list[CallPath] = []
-        tables: dict[str, PathNode] = {}  # through whose members the path calls, by their structure
+        # through whose members the path calls, by their structure
+        tables = {node.struct: node for node in call_path.nodes if node.kind is NodeKind.TABLE}
         for hop, stated in self._stated(call_path):
             for part, weak in stated:
                 if left := open_parts(all_of(condition.condition for condition in part)):
@@ -259,8 +260,10 @@ class CallPathSearch:
                 conditions += part
             if hop.registered is None:
                 continue
-            if tables.setdefault(hop.registered.struct, hop.registered) != hop.registered:
-                return doubted(f"{hop.claim}: the call path goes through two tables of one structure, and an object has one", _place(hop))
+            other = tables.setdefault(hop.registered.struct, hop.registered)
+            if other != hop.registered:
+                told = f"{hop.claim}: the call path goes through two tables of one structure, and an object has one"
+                return doubted(told, other if other in call_path.nodes else _place(hop))
             registration = self._registered(hop.registered)
             if registration is None:
                 is_run = "() runs" if hop.registered.kind is NodeKind.FUNCTION else " is registered"

@@ -8,7 +8,7 @@ from hook.c.brackets import arguments, end_of_call
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE
 from hook.c.translation_unit import TranslationUnit
-from hook.c.uses import UseKind, uses_of
+from hook.c.uses import Use, UseKind, uses_of
 from hook.kernel import entry_points
 from hook.kernel.name_users import NameUsers
 
@@ -45,6 +45,17 @@ class CallbackCalls:
         """Whether the function `name`, as the file `near` sees it, queues the work item or timer that is a member of its argument."""
         definitions = self._defining(name, near)
         return bool(definitions) and all(_queues_parameter(unit, definition, argument, member) for unit, definition in definitions)
+
+    def stores(self, name: str, argument: int, near: TranslationUnit) -> tuple[TranslationUnit, Use] | None:
+        """Where the one function `name` that the file `near` can mean sets a member of an object to its argument of that number."""
+        definitions = self._defining(name, near)
+        if len(definitions) != 1 or definitions[0][1].kind is not DefinitionKind.FUNCTION:
+            return None
+        [(unit, definition)] = definitions
+        parameter = _parameter(unit.scan.code, definition, argument).decode("ascii", "replace")
+        uses = uses_of(unit, parameter) if parameter else []
+        stores = (use for use in uses if use.user is definition and use.kind is UseKind.SET_MEMBER)
+        return next(((unit, use) for use in stores), None)
 
     def _defining(self, name: str, near: TranslationUnit) -> list[tuple[TranslationUnit, Definition]]:
         here = near.defined(name, *_KINDS)

@@ -12,7 +12,18 @@ from hook.c.uses import Use, UseKind
 from hook.evidence.reach.calls import queued
 from hook.evidence.reach.calls.callbacks import CallbackCalls, is_called
 from hook.evidence.reach.calls.member_calls import MemberCalls
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
+from hook.evidence.reach.calls.nodes import (
+    DeadEnd,
+    Hop,
+    NodeKind,
+    PathNode,
+    Trigger,
+    function_node,
+    hop_to_user,
+    macro_node,
+    table_node,
+    user_of,
+)
 from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, statement_of
 from hook.kernel import callback_tables, entry_points
 from hook.kernel.name_users import NameUsers
@@ -88,6 +99,11 @@ class FunctionUses:
             claim = f"{claim}, which calls it"
         else:
             doubt = f"nothing shows that {called}() calls what it is given"
+            if stored := self._callback_calls.stores(called, use.argument, unit):
+                calls = list(self._member_calls.of_assigned(node, trigger, *stored, function_node(unit, user_of(use))))
+                yield from calls
+                if calls:
+                    return
         yield from hop_to_user(unit, use, trigger, claim, doubt, options=options)
 
     def _in_table(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:

@@ -49,13 +49,18 @@ class MemberCalls:
         if use.struct and not use.struct.endswith("_driver"):  # of a driver, what it has for devices decides
             yield from self._of_objects(node, trigger, table, use, f"that of {table.name} is {node.name}()")
 
-    def of_assigned(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
-        """Calls of `object->member()`, as in `of`, where a function that runs sets the member of such an object."""
+    def of_assigned(
+        self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, given_by: PathNode | None = None
+    ) -> Iterator[Hop | DeadEnd]:
+        """Calls of `object->member()`, as in `of`, where a function that runs sets the member of such an object.
+
+        `given_by` is the function that has to run, where the one that sets the member was given what it sets it to.
+        """
         setter = user_of(use)
         struct = use.struct or self._types.struct_assigned_to(unit, setter, use)
         if struct and not struct.endswith("_driver"):
-            runs = msgspec.structs.replace(function_node(unit, setter), struct=struct)
-            told = f"{setter.name}() sets it to {node.name}()"
+            runs = msgspec.structs.replace(given_by or function_node(unit, setter), struct=struct)
+            told = f"{runs.name}() sets it to {node.name}()" + (f" by {setter.name}()" if given_by else "")
             yield from self._of_objects(node, trigger, runs, msgspec.structs.replace(use, struct=struct), told)
 
     def _of_objects(self, node: PathNode, trigger: Trigger, holder: PathNode, use: Use, told: str) -> Iterator[Hop | DeadEnd]:

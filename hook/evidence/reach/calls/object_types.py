@@ -29,6 +29,7 @@ class ObjectTypes:
     def __init__(self, name_users: NameUsers) -> None:
         self._name_users = name_users
         self._structs: dict[str, bytes | None] = {}
+        self._given: dict[str, str] = {}
 
     def struct_called_through(self, unit: TranslationUnit, caller: Definition, arrow: int) -> str:
         """The structure of the object that stands before the `->` or `.` at an offset; empty where that is not known."""
@@ -37,7 +38,7 @@ class ObjectTypes:
         if found is None:
             return ""
         steps = _STEP.findall(found[3])
-        struct = _returned(unit, found[1]) if found[2] else _declared(_declaring(unit, caller, found[1]), found[1])
+        struct = self._returned(unit, found[1].decode("ascii")) if found[2] else _declared(_declaring(unit, caller, found[1]), found[1])
         for member in steps:
             body = self._body(unit, struct) if struct else None
             struct = _declared(body, member) if body is not None else ""
@@ -49,6 +50,23 @@ class ObjectTypes:
         before = code[begin : code.rfind(use.member.encode(), begin, use.offset)].rstrip()
         arrow = begin + len(before) - (2 if before.endswith(b"->") else 1)
         return self.struct_called_through(unit, caller, arrow) if before.endswith((b"->", b".")) else ""
+
+    def _returned(self, unit: TranslationUnit, function: str) -> str:
+        """The structure that a function gives a pointer to: one of the file, or else those that it can call, if all give the same."""
+        if (own := unit.defined(function, DefinitionKind.FUNCTION)) is not None:
+            return _given_by(unit, own)
+        if function not in self._given:
+            paths = self._name_users.defining(function)
+            units = [self._name_users.units.get(path) for path in paths] if len(paths) <= _MOST_DEFINING else []
+            structs = {
+                _given_by(other, definition)
+                for other in units
+                if other is not None
+                and (definition := other.defined(function, DefinitionKind.FUNCTION, DefinitionKind.MACRO)) is not None
+                and (other.path.endswith(".h") or not other.is_static(definition))
+            }
+            self._given[function] = structs.pop() if len(structs) == 1 and None not in units else ""
+        return self._given[function]
 
     def _body(self, unit: TranslationUnit, struct: str) -> bytes | None:
         """The text of a structure's definition; None where there is none, or several."""
@@ -67,10 +85,9 @@ class ObjectTypes:
         return self._structs[struct]
 
 
-def _returned(unit: TranslationUnit, function: bytes) -> str:
-    """The structure that a function of the file gives a pointer to."""
-    definition = unit.defined(function.decode("ascii"), DefinitionKind.FUNCTION)
-    match = _RETURNED.search(unit.data[definition.span[0] : definition.offset]) if definition is not None else None
+def _given_by(unit: TranslationUnit, definition: Definition) -> str:
+    """The structure that a function gives a pointer to; empty where it gives something else, or is a macro."""
+    match = _RETURNED.search(unit.data[definition.span[0] : definition.offset]) if definition.kind is DefinitionKind.FUNCTION else None
     return match[1].decode("ascii") if match else ""
 
 

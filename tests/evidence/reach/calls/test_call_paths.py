@@ -110,6 +110,8 @@ ENTRIES = {
     "set_member": "struct my_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks hooks;\nstatic int target_set_member(void) { return 0; }\n"
                   "static void copy(struct my_hooks *from)\n{\n\thooks.process = from->process;\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn hooks.process();\n}\n"
                   "static int __init boot(void)\n{\n\tstruct my_hooks set;\n\tset.process = target_set_member;\n\tcopy(&set);\n\treturn 0;\n}\nfs_initcall(boot);\n",
+    "stored": "struct holder {\n\tint (*when_done)(void);\n};\nstatic int target_stored(void) { return 0; }\nstatic void keep(struct holder *h, int (*fn)(void))\n{\n\th->when_done = fn;\n}\n"
+              "static int finish(struct holder *h)\n{\n\treturn h->when_done();\n}\nSYSCALL_DEFINE1(others, struct holder *, h)\n{\n\tkeep(h, target_stored);\n\treturn finish(h);\n}\n",
     "given_out": "struct kind_ops {\n\tint (*resolve_kind)(int x);\n};\nstatic int target_given_out(int x) { return x; }\nstatic const struct kind_ops a_kind = {\n\t.resolve_kind = target_given_out,\n};\n"
                  "static const struct kind_ops *const kinds[] = {\n\t[1] = &a_kind,\n};\nstatic const struct kind_ops *kind_of(struct type *t)\n{\n\treturn kinds[NR(t->info[0])];\n}\n"
                  "SYSCALL_DEFINE1(others, struct type *, t)\n{\n\treturn kind_of(t)->resolve_kind(1);\n}\n",
@@ -275,6 +277,18 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
                    "static void set(void)\n{\n\thooks.process = help;\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn hooks.process();\n}\n"},
         "nothing shows that set() runs",
     ),
+    "what has the member set never runs": (
+        {"fs/a.c": "struct holder {\n\tint (*when_done)(void);\n};\nstatic int help(void) { return 0; }\nstatic void keep(struct holder *h, int (*fn)(void))\n{\n\th->when_done = fn;\n}\n"
+                   "static void set(void)\n{\n\tkeep(NULL, help);\n}\nSYSCALL_DEFINE1(others, struct holder *, h)\n{\n\tkeep(h, NULL);\n\treturn h->when_done();\n}\n"},
+        "nothing shows that set() runs",
+    ),
+    "functions of one name give objects of two structures": (
+        {"fs/a.c": "#include <linux/proto.h>\nstatic int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.open = help,\n};\n" + boot("return my_register(&o)"),
+         "fs/b.c": "#include <linux/proto.h>\nSYSCALL_DEFINE0(others)\n{\n\treturn ops_of(NULL)->open();\n}\n",
+         "include/linux/proto.h": "struct my_ops {\n\tint (*open)(void);\n};\nstatic inline struct my_ops *ops_of(void *x) { return x; }\n",
+         "include/linux/other.h": "struct other_ops {\n\tint (*open)(void);\n};\nstatic inline struct other_ops *ops_of(void *x) { return x; }\n"},
+        "boot runs at boot only",
+    ),
     "a variable of the file, hidden by one of another structure": (
         {"fs/a.c": "struct my_hooks {\n\tint (*process)(void);\n};\nstruct other_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks hooks;\nstatic int help(void) { return 0; }\n"
                    "SYSCALL_DEFINE0(others)\n{\n\tstruct other_hooks hooks;\n\treturn hooks.process();\n}\n" + boot("hooks.process = help")},
@@ -418,6 +432,38 @@ def test_the_stub_of_a_header_must_be_off(plant: Planted) -> None:
         }
     )
     assert (found.answer, list(found.reasons)) == (Answer.YES, ["EXTRA"])
+
+
+def test_the_object_that_a_function_of_a_header_gives_is_of_its_structure(plant: Planted) -> None:
+    found = plant.reach(
+        {
+            "fs/a.c": "static int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.open = help,\n};\n"
+            + boot("return my_register(&o)"),
+            "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\treturn ops_of(NULL)->open();\n}\n",
+            "include/linux/proto.h": "struct my_ops {\n\tint (*open)(void);\n};\nstatic inline struct my_ops *ops_of(void *x) { return x; }\n",
+            "include/linux/other.h": "struct other_ops {\n\tint (*open)(void);\n};\n",
+        }
+    )
+    assert found.answer is Answer.YES, found.question
+
+
+def test_a_path_keeps_to_the_table_that_holds_the_function(plant: Planted) -> None:
+    one, two = (
+        f"static int {name}_work(void) {{ return {call}; }}\nstatic const struct inode_operations {name}_dir = {{\n\t.mkdir = enter,\n}};\n"
+        f"static struct version_ops {name} = {{\n\t.dir_ops = &{name}_dir,\n\t.working = {name}_work,\n}};\n"
+        for name, call in (("one", "0"), ("two", "help()"))
+    )
+    found = plant.reach(
+        {
+            "fs/a.c": "struct version_ops {\n\tconst struct inode_operations *dir_ops;\n\tint (*working)(void);\n};\nstatic int help(void) { return 0; }\n"
+            "static int enter(struct version_ops *v)\n{\n\treturn v->working();\n}\n"
+            + one
+            + two
+            + "static int __init boot(void)\n{\n\tadd_version(&one);\n\tadd_version(&two);\n\treturn 0;\n}\nfs_initcall(boot);\n"
+        }
+    )
+    assert found.answer is Answer.YES, found.question
+    assert not any("one" in fact.claim.replace("one of", "") for fact in found.facts), found.facts
 
 
 def test_a_weak_definition_gives_way(plant: Planted) -> None:
