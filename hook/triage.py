@@ -95,10 +95,15 @@ def _known(change: Change, objects: Objects, settings: Settings, asking: Asking)
     known = reuse.known(change, objects, settings, asking)
     if known is None:
         return None
-    verdict = with_state(msgspec.structs.replace(known.verdict, base=change.base, commit=change.commit), change, settings, asking)
+    verdict = with_state(_of_change(known.verdict, change), change, settings, asking)
     with contextlib.suppress(OSError):
         reuse.replace_lesser(verdict, change, settings)
     return Judged(change, verdict, known.why)
+
+
+def _of_change(verdict: Verdict, change: Change) -> Verdict:
+    """A verdict with what its content does not say: which commit it is, and what its message claims."""
+    return msgspec.structs.replace(verdict, base=change.base, commit=change.commit, author_says=change.author_says)
 
 
 def standing_verdict(change: Change, objects: Objects, settings: Settings) -> Verdict:
@@ -122,7 +127,7 @@ def _judge(case: Case) -> Judged:
             "ask-or-not", lambda: consultation.prepare(proved, trajectory), lambda it: {"Asked": it[0] is not None, "Why": it[1]}
         )
         answered = consultation.ask(proved, bench, why, trajectory) if bench is not None else Answered(proved.verdict, why)
-        verdict = msgspec.structs.replace(answered.verdict, base=change.base, commit=change.commit)
+        verdict = _of_change(answered.verdict, change)
         span.results = to_document(verdict)
     if bench is not None:
         trajectory.close()

@@ -249,6 +249,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     enable_configs: Annotated[tuple[str, ...], DocumentField("EnableConfigs", NAMES)] = ()
     needs_kmsan: Annotated[bool, DocumentField("NeedsKMSAN", FLAG)] = False
     kmsan_reasoning: Annotated[str, DocumentField("KMSANReasoning", TEXT)] = ""
+    # the KMSAN reports that the commit message quotes: the author's words, a hint beside and never evidence
+    author_says: Annotated[tuple[str, ...], DocumentField("AuthorSays", NAMES, rare=True)] = ()
     reasoning: Annotated[str, DocumentField("Reasoning", TEXT)]
     decided_by: Annotated[DecidedBy, DocumentField("DecidedBy", DECIDED_BY)]
     state: Annotated[State, DocumentField("State", STATE)] = State.FINAL

@@ -158,6 +158,15 @@ def test_control_characters_never_reach_the_terminal(kernel: Kernel) -> None:
         assert "\x1b" not in out and "\u202e" not in out
 
 
+def test_the_authors_words_stand_beside_the_verdict_of_each_message(kernel: Kernel) -> None:
+    kernel.commit("mm/mempolicy.c", "int a(int b)\n{\n\treturn b + 1;\n}\n", "mm: fix a\n\nBUG: KMSAN: uninit-value in a+0x1/0x2")
+    assert json.loads(kernel.triage("check", "HEAD", "--offline", "--format", "json"))["AuthorSays"] == ["KMSAN: uninit-value in a"]
+    shown = kernel.triage("check", "HEAD", "--offline")
+    assert "\n  the author says, which is no evidence: KMSAN: uninit-value in a\n" in shown
+    kernel.git("commit", "-q", "--amend", "-m", "mm: change a")  # the verdict of the same content is used again
+    assert "AuthorSays" not in json.loads(kernel.triage("check", "HEAD", "--offline", "--format", "json"))
+
+
 def test_the_policy_is_the_exit_code(kernel: Kernel) -> None:
     kernel.stage(POOL, "int a;\n")
     kernel.triage("check", ok=1, PATCH_TRIAGE_POLICY_BLOCK="unjudged")

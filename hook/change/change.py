@@ -10,6 +10,7 @@ from collections.abc import Collection
 import msgspec
 
 from hook.change import patch
+from hook.change.subject import kmsan_reports
 from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects, can_ask
@@ -57,6 +58,7 @@ class Change(msgspec.Struct, frozen=True):
     after: str = ""  # commit or tree with the change applied; empty: the staged index
     commit: str = ""  # empty while it is staged or mailed
     note: str = ""  # for the person: how it was read
+    author_says: tuple[str, ...] = ()  # the KMSAN reports that its message quotes: a hint, never evidence
 
 
 def find_commit(objects: Objects, revision: str) -> Commit:
@@ -111,14 +113,15 @@ def of_commit(objects: Objects, commit: Commit) -> Change:
         if not made.files:
             raise NothingToJudge(f"{commit.oid[:12]} is a merge that adds nothing of its own")
         note = "judged on what the merge itself changed"
-        return Change(label, repo, made, commit.parents[0], commit.parents[0], commit.oid, commit.oid, note)
+        return Change(label, repo, made, commit.parents[0], commit.parents[0], commit.oid, commit.oid, note, kmsan_reports(commit.message))
     base = commit.parent
     if base and objects.read(f"{base}^{{tree}}") is None:
         raise CannotJudge(f"the parent of {commit.oid[:12]} is not here (a shallow clone?): `git fetch --deepen=1` brings it")
     made = patch.read(repo, ["diff-tree", "-r", base or repo.empty_tree, commit.oid])
     if not made.files:
         raise NothingToJudge(f"{commit.oid[:12]} is an empty commit")
-    return Change(label, repo, made, base, base or repo.empty_tree, commit.oid, commit.oid)
+    reports = kmsan_reports(commit.message)
+    return Change(label, repo, made, base, base or repo.empty_tree, commit.oid, commit.oid, author_says=reports)
 
 
 def _remerged(repo: Repository, commit: Commit) -> patch.Patch:
@@ -134,7 +137,8 @@ def unread(repo: Repository, commit: Commit, change_id: str) -> Change:
     """A commit whose verdict is known, so that its patch is not read."""
     base = commit.parent
     label = f"{commit.oid[:12]} {commit.subject}"
-    return Change(label, repo, patch.Patch((), change_id, ""), base, base or repo.empty_tree, commit.oid, commit.oid)
+    made, reports = patch.Patch((), change_id, ""), kmsan_reports(commit.message)
+    return Change(label, repo, made, base, base or repo.empty_tree, commit.oid, commit.oid, author_says=reports)
 
 
 def revisions(repo: Repository, names: str) -> list[str]:

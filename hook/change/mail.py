@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from hook import lazy_re
-from hook.change.subject import title_of
+from hook.change.subject import kmsan_reports, title_of
 from hook.failure import CannotJudge
 from hook.source.git import Repository
 from hook.source.overlay import NoPatch
@@ -40,6 +40,7 @@ class MailedPatch(msgspec.Struct, frozen=True):
     base_commit: str = ""  # `base-commit:` of this mail, or of its series; empty if none names one
     prerequisites: tuple[str, ...] = ()  # `prerequisite-patch-id:`: what must be applied between the base and this series
     note: str = ""  # for the person: how it was read
+    author_says: tuple[str, ...] = ()  # as Change has it
     as_git: bytes = b""  # the diff that `git am` finds in the mail, where that is not this one
     left_out: str = ""  # why it is not judged, though `git am` would apply it
     cover: str = ""  # the subject of the cover letter of its series; empty where none is there
@@ -248,6 +249,7 @@ def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:
             version=title.version,
             base_commit=_first(_BASE_COMMIT, text) or _first(_BASE_COMMIT, diff),
             prerequisites=_prerequisites(text) or _prerequisites(diff),
+            author_says=kmsan_reports(title.subject.encode() + b"\n" + text),
         ),
         # a diff in HTML has most likely lost its white space, or its angle brackets; git am tries it all the same
         has_diff=bool((_APPLIES if _HTML.search(head) else _DIFF).search(diff)),

@@ -67,8 +67,9 @@ class Series(msgspec.Struct, frozen=True):
                 why = f"version {both.version} of it, in the same mailbox, applies beside it; `git am` would apply both"
                 yield Unread(label, why, failed=True)
             elif made.files:
-                unborn = self.base.commit == self._repo.empty_tree
-                yield Change(label, below.repo, made, "" if unborn else self.base.commit, below.old_tree, below.new_tree, note=mailed.note)
+                commit = "" if self.base.commit == self._repo.empty_tree else self.base.commit
+                change = Change(label, below.repo, made, commit, below.old_tree, below.new_tree, note=mailed.note)
+                yield msgspec.structs.replace(change, author_says=mailed.author_says)
             else:
                 yield Unread(label, "the patch changes nothing", failed=False)
 

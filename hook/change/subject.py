@@ -1,4 +1,7 @@
-"""Subject: what the subject of a mail says: which patch of a series it is, in which version, or that it answers one."""
+"""Subject: what the subject of a mail says: which patch of a series it is, in which version, or that it answers one.
+
+Of the text below it, the KMSAN reports that it quotes are read.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,11 @@ _REPLY = lazy_re.compile(r"\s*(?:re|aw|sv)\s*:", re.IGNORECASE)
 _TAG = lazy_re.compile(r"\s*\[([^\]]*)\]\s*")
 _NUMBER = lazy_re.compile(r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?![\w/.])")
 _VERSION = lazy_re.compile(r"v(\d{1,3})\b", re.IGNORECASE)
+# the kinds of report that mm/kmsan/report.c prints, as a commit message quotes them
+_KMSAN_REPORT = lazy_re.compile(
+    rb"\bKMSAN:\s+(?:kernel-(?:usb-)?infoleak(?:-after-free)?|uninit-value|use-after-free)\b(?:\s+in\s+[A-Za-z_]\w{0,127})?"
+)
+_MOST_REPORTS = 5
 
 
 class Title(msgspec.Struct, frozen=True):
@@ -52,3 +60,11 @@ def _untagged(subject: str) -> tuple[str, str]:
             subject = subject[match.end() :]
         else:
             return subject, " ".join(tags)
+
+
+def kmsan_reports(message: bytes) -> tuple[str, ...]:
+    """The titles of KMSAN reports that a commit message quotes: what the author says of the change, which nothing has proved."""
+    if b"KMSAN:" not in message:
+        return ()
+    titles = (b" ".join(match.group().split()).decode("ascii") for match in _KMSAN_REPORT.finditer(message))
+    return tuple(dict.fromkeys(titles))[:_MOST_REPORTS]

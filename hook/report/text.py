@@ -98,6 +98,7 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         lines.append(f"  needs KMSAN: {plain(verdict.kmsan_reasoning)}")
     elif verbose and verdict.kmsan_reasoning:
         lines.append(f"  KMSAN: {plain(verdict.kmsan_reasoning)}")
+    lines += [f"  the author says, which is no evidence: {plain(title)}" for title in verdict.author_says]
     if verdict.decided_by is DecidedBy.AGENT:
         lines.append(f"  {plain(_cost(verdict))}")
     lines += [f"  {plain(remark)}" for remark in _remarks(verdict)]

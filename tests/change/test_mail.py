@@ -34,7 +34,7 @@ def scratch(tmp_path: pathlib.Path) -> pathlib.Path:
 @pytest.fixture
 def series(kernel: Kernel) -> Kernel:
     """Three commits on the first one."""
-    kernel.commit("mm/a.c", "int a;\n", "mm: add a\n\nThe body.")
+    kernel.commit("mm/a.c", "int a;\n", "mm: add a\n\nKMSAN: uninit-value in a")
     kernel.commit("mm/b.c", "int b;\n", "mm: add b")
     kernel.commit("mm/a.c", "int a = 1; /* \u00e4 */\n", "mm: set a to \u00e4")
     return kernel
@@ -83,6 +83,7 @@ def test_format_patch_output_names_subject_and_number(series: Kernel, scratch: p
         ("mm: set a to \u00e4", 3, 3, 3),
     ]
     assert {patch.base_commit for patch in patches} == {series.head("HEAD~3")}
+    assert [patch.author_says for patch in patches] == [("KMSAN: uninit-value in a",), (), ()]
     assert applied(series, scratch, "HEAD~3", patches) == series.head("HEAD^{tree}")
 
 
