@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -130,20 +131,22 @@ def _of_path(reach: Reach, kernel: Kernel) -> _Goal:
         if kernel.options.get(name)
     ]
     stated: list[Stated] = []
-    places = dict.fromkeys(reach.files, 0) | {fact.place.path: fact.place.line for fact in reach.facts}
-    for path, line in list(places.items())[:_MOST_FILES]:
+    places: dict[str, list[int]] = {path: [] for path in reach.files}
+    for fact in reach.facts:
+        places.setdefault(fact.place.path, []).append(fact.place.line)
+    for path, lines in list(places.items())[:_MOST_FILES]:
         if not path.endswith(".c"):
             continue
         built = kernel.built_if(path)
-        file_conditionals = kernel.conditionals(path) if line else None
+        file_conditionals = kernel.conditionals(path) if any(lines) else None
+        around = (file_conditionals.at(line) for line in lines if line) if file_conditionals is not None else ()
         directives = [
-            Stated(around.condition, around.text, path, around.line)
-            for around in (file_conditionals.at(line) if file_conditionals is not None else ())
+            Stated(conditional.condition, conditional.text, path, conditional.line)
+            for conditional in dict.fromkeys(chain.from_iterable(around))
         ]
-        condition = all_of([built.condition, *(directive.condition for directive in directives)])
-        if not open_parts(condition):
-            conditions.append(condition)
-            stated += (*directives, *builds(built, path))
+        # what no option decides takes nothing with it: the driver is built all the same
+        conditions += [part for part in (built.condition, *(directive.condition for directive in directives)) if not open_parts(part)]
+        stated += [statement for statement in (*directives, *builds(built, path)) if not open_parts(statement.condition)]
     return _Goal(all_of(conditions), tuple(stated), reach.devices[0] if reach.devices else "the call path", reach.reasons)
 
 

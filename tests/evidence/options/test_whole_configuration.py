@@ -96,6 +96,16 @@ def test_the_driver_that_the_proof_names_is_built_and_no_other_one_for_the_core(
     assert "CHIP_USB" in found["EnableConfigs"] and "CHIP_PCI" not in found["EnableConfigs"]
 
 
+def test_every_line_of_the_proof_is_built_and_one_that_no_option_decides_takes_nothing_with_it(chip: Kernel) -> None:
+    under = USB_DRIVER.replace("static struct usb_driver", "#ifdef FIRST_CHIP\n#ifdef CONFIG_LATE\nstatic struct usb_driver")
+    chip.commit("drivers/net/chip_usb.c", f"{under}#endif\n#endif\n")
+    chip.triage("index", "--quiet")
+    chip.stage("drivers/net/core.c", CORE.replace("return 1;", "return 2;"))
+    found = verdict(chip, "-v")
+    assert found["Reachable"] == "yes"
+    assert {"CHIP_USB", "LATE"} <= set(found["EnableConfigs"]) and "CHIP_PCI" not in found["EnableConfigs"]
+
+
 def test_what_the_base_configuration_has_for_the_path_is_left_out(chip: Kernel) -> None:
     chip.triage("index", "--quiet")
     names = ("USB", "USB_GADGET", "USB_DUMMY_HCD", "USB_RAW_GADGET", "CHIP_USB")

@@ -251,11 +251,10 @@ class _IncomingEdges:
             self.open(edge, short=standing.is_short)
 
     def _from_running(self, edge: Edge, standing: Standing) -> None:
-        is_emulated = standing.run is Run.EMULATED
         if standing.run not in edge.carries or edge.kind is not EdgeKind.MUST:
             self.open(edge)
             return
-        if is_emulated and edge.refusal is not None and (refused := edge.refusal()):
+        if edge.refusal is not None and (refused := edge.refusal(standing.run)):
             self.open(msgspec.structs.replace(edge, question=refused, devices=standing.devices))
             return
         self.proved = Standing(
@@ -265,7 +264,7 @@ class _IncomingEdges:
             standing.reasons,
             standing.assumptions,
             files=(*standing.files, edge.file, *(fact.place.path for fact in edge.facts)),
-            run=Run.EMULATED if is_emulated else Run.DEVICE,
+            run=Run.EMULATED if standing.run is Run.EMULATED else Run.DEVICE,
         )
 
     def from_aside(self) -> None:

@@ -56,7 +56,8 @@ class Edge(msgspec.Struct, frozen=True):
     assumptions: tuple[str, ...] = ()
     run: Run = Run.DEVICE  # of an edge from the machine
     carries: frozenset[Run] = BY_DEVICE  # of a must-edge: how its source must run for it to hold
-    refusal: Callable[[], str] | None = None  # gives what the object requires and an emulated chip lacks, as a sentence; empty: nothing
+    # why a source that runs so may not make the object run, as a sentence; empty: nothing is known against it
+    refusal: Callable[[Run], str] | None = None
     by_initcall: bool = False  # whether it may hold where only the initcall of the source runs
     spread: Spread = Spread.EVERYWHERE
     into: tuple[str, ...] = ()  # files of the object: it leads to their directories; empty: to all

@@ -53,7 +53,7 @@ obj-$(CONFIG_GPIOX) += gpiox.o
 obj-$(CONFIG_CELL) += cell.o madebyswitch.o
 obj-$(CONFIG_CELLMAKER) += cellmaker.o
 obj-$(CONFIG_TWICE) += farpart.o
-obj-$(CONFIG_GOODLIB) += goodlib.o
+obj-$(CONFIG_GOODLIB) += goodlib.o chiplib.o
 obj-$(CONFIG_BADLIB) += badlib.o
 obj-$(CONFIG_MISCD) += miscd.o
 obj-$(CONFIG_PARAM) += param.o
@@ -140,8 +140,9 @@ module_platform_driver(gpiox_driver);
     "drivers/net/madebyswitch.c": "static struct platform_driver m_driver = {\n\t.driver = { .name = \"switch-part\" },\n};\nmodule_platform_driver(m_driver);\n",
     "drivers/net/twice.c": pci_driver("twice", CHELSIO, "static const struct mfd_cell parts[] = {\n\t{ .name = \"switch-part\" },\n};\nvoid twice(void)\n{\n\tmfd_add_devices(NULL, 0, parts, 1);\n}"),
     "drivers/net/goodlib.c": "int goodlib_send(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL_GPL(goodlib_send);\n",
+    "drivers/net/chiplib.c": "int chiplib_send(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL_GPL(chiplib_send);\n",
     "drivers/net/badlib.c": "int badlib_send(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(badlib_send);\n",
-    "drivers/net/one_main.c": pci_driver("one", "\t{ PCI_VDEVICE(INTEL, 0x100e) },", '#include "hub_part.c"\nint one(void)\n{\n\treturn goodlib_send();\n}'),
+    "drivers/net/one_main.c": pci_driver("one", "\t{ PCI_VDEVICE(INTEL, 0x100e) },", '#include "hub_part.c"\nint one(void)\n{\n#ifdef SECOND_CHIP\n\tchiplib_send();\n#endif\n\treturn goodlib_send();\n}'),
     "drivers/net/hub_part.c": "static int hub_part(void)\n{\n\treturn 0;\n}\n",
     "drivers/net/head_part.c": "static int head_part(void)\n{\n\treturn 0;\n}\n",
     "drivers/net/head_part.h": '#include "head_part.c"\n',
@@ -344,6 +345,11 @@ def test_a_library_is_what_its_users_are(ask: Ask) -> None:
     assert (found.answer, found.devices[0]) == (Answer.YES, "e1000")
     assert any("uses goodlib_send()" in fact.claim for fact in found.facts)
     assert of(ask, "badlib.c").answer is Answer.NO
+
+
+def test_a_library_of_another_chip_that_the_same_text_drives_stays_open(ask: Ask) -> None:
+    library = of(ask, "chiplib.c")
+    assert library.answer is Answer.UNKNOWN and "#ifdef SECOND_CHIP" in library.question
 
 
 def test_a_library_of_a_driver_that_is_bound_by_hand_stays_open(ask: Ask) -> None:

@@ -95,8 +95,10 @@ def _is_for_driver_override(names: DeviceNames, members: Sequence[str], reader: 
     return not any(f'"{name}"'.encode() in data for _, data in reader.texts.written(holding))
 
 
-def _refusal(maker: device_makers.Maker, names: DeviceNames, obj: Object, reader: ObjectReader) -> str:
+def _refusal(maker: device_makers.Maker, names: DeviceNames, obj: Object, reader: ObjectReader, run: Run) -> str:
     """What the probe of a cell requires and an emulated chip lacks, as a sentence; empty: nothing."""
+    if run is not Run.EMULATED:
+        return ""
     near = (names.driver.path, *reader.profile(obj).members)
     lacking = probe_requirements.of_probe(reader.texts, names.driver.fields.get("probe", "").strip(" &"), near)
     if lacking is None:

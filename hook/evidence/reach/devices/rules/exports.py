@@ -28,7 +28,7 @@ _VIRTUAL = lazy_re.compile(
 )
 _LIKELY = lazy_re.compile(
     r"drivers/usb/|drivers/hid/|net/usb/|media/usb/|virtio|/e1000|/igb/|vmxnet3|8139|pvscsi|megaraid|mpt|lsi|sym53|bochs|cirrus|vmwgfx|qxl|hda_intel|test"
-    r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si"
+    r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si|intel8x0\.c|[/_-]usb\.c\Z"
 )
 _PLAYED = lazy_re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # drivers of chips that user space can emulate
 _WORD = lazy_re.compile(r"[A-Za-z_]\w*")

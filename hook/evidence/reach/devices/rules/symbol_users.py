@@ -13,6 +13,7 @@ from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incomin
 from hook.evidence.reach.devices.object_reader import ObjectReader, beside
 from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
+from hook.kernel.kconfig.expressions import open_parts
 
 # users of one object, by its distance from the change: how many are followed where they are not closed, and how many are tried for a `yes`
 MOST_USERS = (24, 12, 8, 6, 4)
@@ -84,8 +85,17 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
     return Incoming(tuple(edges), unseen=unseen)
 
 
-def _refusal(user: exports.User, obj: Object, reader: ObjectReader, names: Sequence[str]) -> str:
-    """What the functions of a chip's core that its glue calls require and an emulated chip lacks, as a sentence; empty: nothing."""
+def _refusal(user: exports.User, obj: Object, reader: ObjectReader, names: Sequence[str], run: Run) -> str:
+    """Why a user that runs may not use the object, as a sentence; empty: nothing is known against it.
+
+    The same text may be compiled for several chips (sound/pci/ens1371.c). And what the glue of an emulated chip calls may ask for more.
+    """
+    conditionals = reader.kernel.conditionals(user.path)
+    for conditional in conditionals.at(user.line) if conditionals is not None else ():
+        if open_parts(conditional.condition):
+            return f"not known: whether {conditional.text} holds where {user.path} uses {user.name}()"
+    if run is not Run.EMULATED:
+        return ""
     words = set(_WORD.findall(reader.texts.get(user.path) or ""))
     members = reader.profile(obj).members
     for name in itertools.islice((name for name in names if name in words), _MOST_CALLED):
