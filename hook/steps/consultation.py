@@ -65,7 +65,7 @@ def lay_out(proved: Proved, *, use_cache: bool, client: Recording | None = None)
     from hook.agent import evaluators
 
     case = proved.case
-    return evaluators.prepare(
+    bench = evaluators.prepare(
         case.change,
         proved.proofs.evidence,
         proved.verdict,
@@ -78,6 +78,8 @@ def lay_out(proved: Proved, *, use_cache: bool, client: Recording | None = None)
         leaks=proved.proofs.leaks,
         client=client,
     )
+    bench.grounding.coverage = case.coverage
+    return bench
 
 
 def ask(proved: Proved, bench: evaluators.Bench, why: str, trajectory: Trajectory, recording: Recording | None = None) -> Answered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -98,9 +99,11 @@ def said(first: Kernel, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> 
     """The verdict after a model has given these results."""
     monkeypatch.setenv("NO_PROXY", "*")
 
-    def judged(symbols: list[str] | None = None, options: list[str] | None = None, why: str = CITED, profile: str = "default") -> Verdict:
+    def judged(
+        symbols: list[str] | None = None, options: list[str] | None = None, why: str = CITED, profile: str = "default", coverage: str = ""
+    ) -> Verdict:
         last = says(results(symbols=["pool_get"] if symbols is None else symbols, options=options, why=why))
-        verdict = judge(first, scripted(last, says(kmsan())), profile).verdict
+        verdict = judge(first, scripted(last, says(kmsan())), profile, fuzz_coverage=coverage).verdict
         assert verdict.decided_by is DecidedBy.AGENT, verdict.reasoning
         return verdict
 
@@ -124,6 +127,18 @@ def test_what_cannot_be_hit_moves_to_via(
     assert (verdict.focus_symbols, set(verdict.via) >= set(via)) == (symbols, True)
     told = [one for one in verdict.corrections if one.startswith(f"FocusSymbols: {named} moved to Via")]
     assert len(told) == bool(why) and all(why in line for line in told)
+
+
+@pytest.mark.parametrize(("reached", "symbols"), [(600, ("pool_get",)), (100, ("pool_caller",))])
+def test_what_more_than_a_tenth_of_the_programs_reach_moves_to_via(
+    said: Callable[..., Verdict], tmp_path: pathlib.Path, reached: int, symbols: tuple[str, ...]
+) -> None:
+    frame = '{"file_path":"mm/pool.c","func_name":"%s","sl":1,"sc":0,"el":2,"ec":-1,"hit_count":%d,"inline":false,"pc":1}\n'
+    (tmp_path / "cover.jsonl").write_text(frame % ("pool_caller", reached) + frame % ("pool_put", 1000))
+    verdict = said(["pool_caller"], ["POOL"], coverage=str(tmp_path / "cover.jsonl"))
+    assert verdict.focus_symbols == symbols
+    told = "FocusSymbols: pool_caller moved to Via: 60% of the programs in cover.jsonl run pool_caller (mm/pool.c:"
+    assert any(line.startswith(told) for line in verdict.corrections) == (reached == 600)
 
 
 def test_a_system_call_is_aimed_at_where_it_has_an_address(said: Callable[..., Verdict]) -> None:

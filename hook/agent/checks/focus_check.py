@@ -6,6 +6,7 @@ whether that holds (hook.evidence.focus). What is moved, and why, is said.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -14,6 +15,9 @@ from hook.evidence.focus import focus_symbols, kcov
 from hook.source.lookup import canonical
 from hook.source.tree import Source
 from hook.verdict import Fact, Verdict
+
+if typing.TYPE_CHECKING:
+    from hook.coverage.observations import Coverage
 
 _INNER = ("__do_", "__se_")  # functions of a system call that the compiler puts into the one whose address is known
 
@@ -26,13 +30,22 @@ class Aims(msgspec.Struct, frozen=True):
     corrections: tuple[str, ...]
 
 
-def settle(symbols_given: Sequence[str], paths: Mapping[str, str], verdict: Verdict, source: Source, target: str, most: int) -> Aims:
-    """The symbols sorted; `where` tells the file that defines each. Where none is left, those of the evidence stand in."""
+def settle(
+    symbols_given: Sequence[str],
+    paths: Mapping[str, str],
+    verdict: Verdict,
+    source: Source,
+    target: str,
+    most: int,
+    coverage: Coverage | None = None,
+) -> Aims:
+    """The symbols sorted; `paths` tells the file that defines each. Where none is left, those of the evidence stand in."""
     symbols: dict[str, None] = {}
     via: dict[str, None] = dict.fromkeys(verdict.via)
     corrections: list[str] = []
     for name in symbols_given:
-        hit = focus_symbols.hit(canonical(name), paths[name], source, target) if name in paths else focus_symbols.Hit(name)
+        known = name in paths
+        hit = focus_symbols.hit(canonical(name), paths[name], source, target, coverage) if known else focus_symbols.Hit(name)
         if hit.why_not is None:
             is_entry = canonical(name) != name and not name.startswith(_INNER)
             symbol_name = name if is_entry else hit.symbol

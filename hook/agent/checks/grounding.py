@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import time
+import typing
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -31,6 +32,9 @@ from hook.source.lookup import canonical
 from hook.source.tree import Source, TreeEntryKind
 from hook.source.treepath import NotATreePath, tree_path
 from hook.verdict import Answer, ConfigReason, Verdict
+
+if typing.TYPE_CHECKING:
+    from hook.coverage.observations import Coverage
 
 _OPTION = lazy_re.compile(r"(?:CONFIG_)?([A-Za-z0-9_]+)\Z")
 _SYMBOL = lazy_re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -88,6 +92,7 @@ class Grounding(msgspec.Struct):
     max_symbols: int
     desk: Desk  # for how long a search of the tree may take, and what is not shown
     target: str  # the architecture that is fuzzed
+    coverage: Coverage | None = None  # what the person's fuzzer has reached
     disputes: list[str] = msgspec.field(default_factory=list)
     reasons: dict[str, ConfigReason] = msgspec.field(default_factory=dict)  # of options that the evidence did not know of
     _warned: set[str] = msgspec.field(default_factory=set)
@@ -137,7 +142,7 @@ class Grounding(msgspec.Struct):
     def _put_right(self, reasoning: str, symbols: Sequence[str], options: Sequence[str]) -> Evaluation:
         """Results that hold, with the symbols and options that the evidence bears out."""
         where = {**self._inline, **self._where}
-        aims_found = focus_check.settle(symbols, where, self.verdict, self.source, self.target, self.max_symbols)
+        aims_found = focus_check.settle(symbols, where, self.verdict, self.source, self.target, self.max_symbols, self.coverage)
         places = tuple((tree_path(text), line) for text, lines in _citations(reasoning) for line in lines)
         pointers = options_check.Pointers({name: where[name] for name in symbols if name in where}, places)
         needs = options_check.settle(options, pointers, self.verdict, self.desk)

@@ -206,7 +206,7 @@ class Hit(msgspec.Struct, frozen=True):
     instead: tuple[str, ...] = ()  # the nearest functions that it is part of, which can be aimed at
 
 
-def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
+def hit(name: str, path: str, source: Source, target_arch: str, coverage: Coverage | None = None) -> Hit:
     """Whether a fuzzer can be aimed at the function that the file at `path` defines as `name`. Yes where the file cannot be read."""
     symbol_name = symbol(name, target_arch, source)
     file = source.file(path)
@@ -222,10 +222,11 @@ def hit(name: str, path: str, source: Source, target_arch: str) -> Hit:
         return Hit(symbol_name)
     if kept.inlined:
         why = "an inline function" if kept.inlined == "inline" else f"most likely inlined by the compiler ({kept.inlined})"
-        instead = (symbol(aim.name, target_arch, source) for aim in kept.aims if _why_not(aim, source, uncovered_files) is None)
+        aims = (aim for aim in kept.aims if _why_not(aim, source, uncovered_files, coverage) is None)
+        instead = (symbol(aim.name, target_arch, source) for aim in aims)
         return Hit(symbol_name, Fact(f"{name} is {why}", Place(path, kept.line, file.oid)), tuple(instead))
     if not kept.instrumented:
         return Hit(symbol_name, Fact(f"{name} is marked as code that KCOV does not instrument", Place(path, kept.line, file.oid)))
-    if is_ubiquitous(source, path, name):
-        return Hit(symbol_name, Fact(f"nearly every program runs {name}", Place(path, kept.line, file.oid)))
+    if why := why_no_aim(source, path, name, coverage):
+        return Hit(symbol_name, Fact(why, Place(path, kept.line, file.oid)))
     return Hit(symbol_name)

@@ -165,6 +165,8 @@ def test_a_file_that_was_not_read_yet_keeps_a_no_open(tree: Tree) -> None:
 def test_what_more_than_a_tenth_of_the_programs_reach_is_no_aim(tree: Tree, reached: int, programs: int, expected: str) -> None:
     found = coverage((PATH, "reached", reached, 6, 9), programs=programs)
     assert focus_symbols.why_no_aim(tree.source, PATH, "reached", found) == expected
+    why_not = focus_symbols.hit("reached", PATH, tree.source, "x86_64", found).why_not
+    assert (why_not.claim if why_not else "") == expected
     assert focus_symbols.why_no_aim(tree.source, "kernel/other.c", "reached", found) == ""
 
 
