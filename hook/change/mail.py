@@ -45,6 +45,7 @@ class MailedPatch(msgspec.Struct, frozen=True):
     left_out: str = ""  # why it is not judged, though `git am` would apply it
     cover: str = ""  # the subject of the cover letter of its series; empty where none is there
     older: tuple[MailedPatch, ...] = ()  # versions of it in the same mailbox, which are not judged
+    is_bare: bool = False  # a diff without a mail around it
 
 
 class _Letter(msgspec.Struct, frozen=True):
@@ -165,7 +166,7 @@ def _head(mail: bytes) -> bytes:
 
 
 def _bare(data: bytes) -> MailedPatch:
-    return MailedPatch(*_line_ends(data), base_commit=_first(_BASE_COMMIT, data), prerequisites=_prerequisites(data))
+    return MailedPatch(*_line_ends(data), base_commit=_first(_BASE_COMMIT, data), prerequisites=_prerequisites(data), is_bare=True)
 
 
 def _line_ends(diff: bytes) -> tuple[bytes, bytes]:

@@ -40,7 +40,7 @@ def plan(options: argparse.Namespace) -> int:
     if options.base and not options.patch:
         raise WrongUse("--base goes with --patch; a commit is judged against its parent")
     if options.patch == "-":
-        raise WrongUse("the plan names the patch for `git am`: give it as a file")
+        raise WrongUse("the plan's commands read the patch again: give it as a file")
     place = pathlib.Path(options.out).absolute()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise CannotDo(f"{place} is there already: name a new directory")
@@ -112,6 +112,8 @@ def _of_patch(options: argparse.Namespace) -> tuple[RunPlan | None, Settings, Or
                 made = of_items(items, settings, Source(blobs, change.after))  # that of the last one is for the series
     if not items:
         raise CannotJudge("no patch of it could be judged: there is nothing to plan")
+    if series.patches[0].is_bare:
+        return made, settings, Origin(repo.git_dir, base, diff=series.patches[0].diff), code
     return made, settings, Origin(repo.git_dir, base, patch=str(pathlib.Path(options.patch).absolute())), code
 
 

@@ -31,7 +31,8 @@ class Origin(NamedTuple):
     repo: pathlib.Path
     revision: str  # a commit to check out
     commits: tuple[str, ...] = ()  # those of the change
-    patch: str = ""  # a file to apply on it
+    patch: str = ""  # a file of mails to apply on it
+    diff: bytes = b""  # a bare diff to apply on it
 
 
 def write(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path) -> dict[str, Any]:
@@ -45,6 +46,8 @@ def write(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Path
     plan_document = document(plan, settings, steps)
     (place / "plan.json").write_text(json.dumps(plan_document, indent="\t") + "\n", "utf-8")
     (place / "plan.md").write_text(_page(plan, settings, steps), "utf-8")
+    if origin.diff:
+        (place / "change.diff").write_bytes(origin.diff)
     if plan.seeds:
         (place / "seeds").mkdir()
         for seed in plan.seeds:
@@ -59,6 +62,9 @@ def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Pat
     checkout = [f"git -C {repo} worktree add --detach {linux} {shlex.quote(origin.revision)}", f"mkdir -p {build}"]
     if origin.patch:
         checkout.append(f"git -C {linux} am {shlex.quote(origin.patch)}")
+    if origin.diff:  # `git am` takes only mails
+        checkout.append(f"git -C {linux} apply --index --whitespace=nowarn {shlex.quote(str(place / 'change.diff'))}")
+        checkout.append(f"git -C {linux} commit --quiet --no-verify --message 'the change'")
     yield RunStep("Check the change out", tuple(checkout))
     base = settings.base_config_file
     first = f"cp {shlex.quote(base)} {build}/.config" if base else f"{make} {plan.defconfig} kvm_guest.config"
@@ -68,7 +74,7 @@ def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Pat
     )
     yield RunStep("Configure the kernel", (first, merge, f"{make} olddefconfig"))
     yield RunStep("Build it", (f'{make} -j"$(nproc)"',))
-    place_of_change, names = (linux, f"{origin.revision}..HEAD") if origin.patch else (repo, " ".join(origin.commits))
+    place_of_change, names = (repo, " ".join(origin.commits)) if origin.commits else (linux, f"{origin.revision}..HEAD")
     check = f"patch-triage export syz-manager {names} --repo {place_of_change} --vmlinux {build}/vmlinux"
     yield RunStep("Leave out what this kernel does not hold", (f"{check} --into {shlex.quote(str(place / 'manager.cfg'))}",))
     syzkaller = settings.fuzz.syzkaller or "SYZKALLER"
