@@ -76,22 +76,24 @@ class Binder:
     def provided(self, providers: Sequence[Provider], path: str, line: int, claim_about: str) -> Reach | None:
         """That a virtual device of the kernel's own provides the device; None where the tree has none of `providers`."""
         for provider in providers:
-            options = [self.kernel.options.get(name) for name in provider.options]
-            if any(option is None for option in options):
+            reasons = self._reasons(provider.options, f"{provider.name}: {provider.why}")
+            if reasons is None or (provider.device and not (provider.device in self._vm.names and self._vm.is_given(provider.device))):
                 continue
-            if provider.device and not (provider.device in self._vm.names and self._vm.is_given(provider.device)):
-                continue
-            reasons = {}
-            for option in options:
-                assert option is not None
-                place = option.places[0] if option.places else ["", 0]
-                if self.kernel.base.get(option.name) not in ("y", "m"):
-                    reasons[option.name] = ConfigReason(
-                        "reach", f"{provider.name}: {provider.why}"[:160], str(place[0]), int(str(place[1]))
-                    )
             claim = f"{claim_about}; {provider.why} ({provider.name})"
             return yes(self.fact(claim, path, line), devices=(provider.name,), reasons=reasons)
         return None
+
+    def _reasons(self, options: Sequence[str], why: str) -> dict[str, ConfigReason] | None:
+        """Those of `options` that the base configuration leaves out; None where the tree has not all of them."""
+        reasons = {}
+        for name in options:
+            option = self.kernel.options.get(name)
+            if option is None:
+                return None
+            place = option.places[0] if option.places else ["", 0]
+            if self.kernel.base.get(name) not in ("y", "m"):
+                reasons[name] = ConfigReason("reach", why[:160], str(place[0]), int(str(place[1])))
+        return reasons
 
     def answer(self, driver: Driver) -> tuple[Reach, DeviceNames | None]:
         """The answer for one driver structure; where it is `no`, also the device names that kernel code may use to create its device."""
@@ -221,7 +223,8 @@ class Binder:
                 name = self._vm.virtio[number]
                 fact = self.fact(f"{driver.name} binds to virtio device {number}, which is {name} of {self._vm.made_by}", table.path, line)
                 if self._vm.is_given(name):
-                    return yes(fact, devices=(name,))
+                    transport = self._reasons(("VIRTIO_PCI",), f"{name} is on PCI")
+                    return yes(fact, devices=(name,), reasons=transport or {})
                 return unknown(f"the machine ({self._vm.kind}) has none: it needs -device {name}", fact, devices=(name,))
         remark = f" ({unread})" if unread else ""
         return unknown(f"no device of the catalogue has the virtio ids of {table.name}{remark}; another hypervisor may have one")

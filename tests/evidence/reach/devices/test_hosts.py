@@ -15,7 +15,7 @@ from tests.small_kernel import Kernel
 OPTIONS = (
     "ALL", "I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI", "SPI_CH341", "GREYBUS", "GREYBUS_ES2", "GREYBUS_SPI", "OF",
     "LEDS_TRIGGERS", "LEDS_USER", "PARPORT", "USB_USS720", "NET_TEAM", "KUNIT", "MMC", "MMC_VUB300", "UHID",
-    "IPACK_BUS", "BOARD_TPCI200",
+    "IPACK_BUS", "BOARD_TPCI200", "VIRTIO_PCI",
 )  # fmt: skip
 
 
@@ -82,6 +82,8 @@ CORE = "int {name}_core_probe(struct device *dev, int irq)\n{{\n\t{body}\n}}\nEX
 KEYMAP = "static struct rc_map_list it_map = {{\n\t.map = {{\n\t\t.scan = it,\n\t\t.name = RC_MAP_{name},\n\t}}\n}};\nstatic int __init init_rc_map(void)\n{{\n\treturn rc_map_register(&it_map);\n}}\nmodule_init(init_rc_map)\n"
 
 FILES = {
+    "virtiod.c": "static const struct virtio_device_id virtiod_ids[] = {\n\t{ 4, 0xffffffff },\n\t{ 0 },\n};\n"
+    "static struct virtio_driver virtiod = {\n\t.driver.name = \"virtiod\",\n\t.id_table = virtiod_ids,\n};\nmodule_virtio_driver(virtiod);\n",
     # chips on I2C
     "chipa.c": i2c("chipa", "", before=IDS),
     "chipo.c": i2c("chipo", ".of_match_table = chipo_of,"),
@@ -222,6 +224,11 @@ def without(tree: Kernel, path: pathlib.Path, *options: str) -> Iterator[Ask]:
         other.replace("drivers/net/Kconfig", f'config {option}\n\ttristate "{option}"\n', "")
     other.git("commit", "-qam", "before")
     yield from asked(other.path)
+
+
+def test_a_virtio_driver_needs_the_transport_of_the_emulated_devices(ask: Ask) -> None:
+    found = of(ask, "virtiod.c")
+    assert (found.answer, found.devices, set(found.reasons)) == (Answer.YES, ("virtio-rng-pci",), {"VIRTIO_PCI"})
 
 
 def test_user_space_is_the_chip_behind_a_usb_adapter_and_binds_its_driver_by_name(ask: Ask) -> None:
