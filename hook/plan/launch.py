@@ -7,7 +7,7 @@ A parameter is set only if the tree under review has it. The values are those of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from hook import lazy_re
@@ -26,12 +26,45 @@ _OWN_ARGUMENTS = {
     "loongarch": "-machine virt",
     "s390": "-M s390-ccw-virtio -cpu max",
 }
-_DISK = "-blockdev driver=null-co,read-zeroes=on,size=67108864,node-name={node}"
-# devices that need more than their name; {node} is a disk of zeros, {{INDEX}} the number of the machine
-_NEEDS_DISK = lazy_re.compile(r"(?:nvme|virtio-blk-\w+|vhost-user-blk|scsi-hd|ide-hd|usb-storage|sd-card|ufs-lu|floppy)\Z")
-_PROPERTIES = {"nvme": "serial=1", "vhost-vsock-pci": "guest-cid=1{{INDEX}}3"}
 # machines and parts of them, which are no argument of -device
 _OF_THE_MACHINE = frozenset(("pc", "q35", "virt", "microvm"))
+# devices that need more than their name: a back end, a disk of zeros, or something on the bus of a controller, without which little of its
+# driver runs. ID stands for a name of its own, {{INDEX}} is the number of the machine
+_DISK = "-blockdev driver=null-co,read-zeroes=on,size=67108864,node-name=ID"
+_MEMORY = "-object memory-backend-ram,id=ID,size=16M"
+_CAN = "-object can-bus,id=ID"
+_SOUND = "-audiodev none,id=ID"
+_ON_SCSI = f"{_DISK} -device scsi-hd,drive=ID"
+_ARGUMENTS: Sequence[tuple[re.Pattern[str], str]] = tuple(
+    (lazy_re.compile(rf"(?:{names})\Z"), text)
+    for names, text in (
+        ("nvme", f"{_DISK} -device NAME,serial=1,drive=ID"),
+        (r"virtio-blk-\S+|usb-storage|sd-card|scsi-hd|ide-hd", f"{_DISK} -device NAME,drive=ID"),
+        (r"virtio-scsi-\S+|am53c974|dc390|lsi53c\w+|megasas\S*|mptsas1068|pvscsi", f"-device NAME {_ON_SCSI}"),
+        ("sdhci-pci", f"-device NAME {_DISK} -device sd-card,drive=ID"),
+        ("ich9-ahci", f"-device NAME,id=ID {_DISK}d -device ide-hd,bus=ID.0,drive=IDd"),
+        ("ufs", f"-device NAME,id=ID {_DISK}d -device ufs-lu,bus=ID,drive=IDd"),
+        (r"virtio-serial-\S+", "-device NAME -device virtserialport"),
+        (r"virtio-crypto-\S+", "-object cryptodev-backend-builtin,id=ID -device NAME,cryptodev=ID"),
+        (r"virtio-9p-\S+", "-fsdev synth,id=ID -device NAME,fsdev=ID,mount_tag=ID"),
+        (r"virtio-(?:pmem|mem)-\S+|pc-dimm", f"-m slots=2,maxmem=4G {_MEMORY} -device NAME,memdev=ID"),
+        ("nvdimm", f"-M nvdimm=on -m slots=2,maxmem=4G {_MEMORY} -device NAME,memdev=ID"),
+        ("ivshmem-plain|acpi-erst", f"{_MEMORY} -device NAME,memdev=ID"),
+        (r"vhost-vsock-\S+", "-device NAME,guest-cid=1{{INDEX}}3"),
+        ("virtio-sound-pci|AC97|ES1370", f"{_SOUND} -device NAME,audiodev=ID"),
+        (r"(?:ich9-)?intel-hda", f"{_SOUND} -device NAME -device hda-duplex,audiodev=ID"),
+        ("kvaser_pci", f"{_CAN} -device NAME,canbus=ID"),
+        ("mioe3680_pci|pcm3680_pci|ctucan_pci", f"{_CAN} -device NAME,canbus0=ID,canbus1=ID"),
+        (r"(?:pci|isa)-ipmi-\w+", "-device ipmi-bmc-sim,id=ID -device NAME,bmc=ID"),
+        ("tpci200", "-device NAME -device ipoctal232"),
+        ("pci-serial", "-chardev null,id=ID -device NAME,chardev=ID"),
+        ("pci-bridge(?:-seat)?", "-device NAME,chassis_nr=1"),
+        ("isa-parallel", "-chardev null,id=ID -device NAME,chardev=ID"),
+        # machines of their own, or a back end that is another program
+        ("pxb|pxb-pcie|pxb-cxl|tpm-tis", ""),
+        ("pcie-root-port|ioh3420|x3130-upstream", "-M q35 -device NAME"),
+    )
+)
 
 
 class Parameter(NamedTuple):
@@ -60,20 +93,18 @@ _PARAMETERS = (
 
 def qemu_arguments(devices: Iterable[str], machine: Machine) -> str:
     """The arguments with which QEMU has those of `devices` that it can emulate; empty if syz-manager's defaults are enough."""
-    device_arguments: list[str] = []
-    for name in dict.fromkeys(devices):
-        if name in machine.names and name not in _OF_THE_MACHINE:
-            device_arguments += list(_device(name, len(device_arguments)))
-    return " ".join(filter(None, (_OWN_ARGUMENTS.get(machine.arch, ""), *device_arguments))) if device_arguments else ""
+    names = [name for name in dict.fromkeys(devices) if name in machine.names and name not in _OF_THE_MACHINE]
+    texts = [_of_device(name, machine).replace("NAME", name).replace("ID", f"triage{number}") for number, name in enumerate(names)]
+    return " ".join(filter(None, (_OWN_ARGUMENTS.get(machine.arch, ""), *texts))) if any(texts) else ""
 
 
-def _device(name: str, number: int) -> Iterator[str]:
-    properties = [name, *filter(None, (_PROPERTIES.get(name, ""),))]
-    if _NEEDS_DISK.match(name):
-        node = f"triage{number}"
-        yield _DISK.format(node=node)
-        properties.append(f"drive={node}")
-    yield f"-device {','.join(properties)}"
+def needing_more(devices: Iterable[str], machine: Machine) -> list[str]:
+    """Those of `devices` with which QEMU does not start unless a person gives it what they stand for, such as a vhost-user program."""
+    return [name for name in devices if name in machine.names and not _of_device(name, machine)]
+
+
+def _of_device(name: str, machine: Machine) -> str:
+    return next((text for names, text in _ARGUMENTS if names.match(name)), "" if name in machine.not_plugged else "-device NAME")
 
 
 def kernel_parameters(options: Iterable[str], source: Source) -> list[str]:

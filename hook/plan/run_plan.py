@@ -103,7 +103,7 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
         focus_symbols=_each(item.symbols for item in worth),
         never_reached=_each(_never_reached(item, target.coverage) for item in worth) if target.coverage else (),
         seeds=(),
-        warnings=(*warnings, *left_out, *_unanswered(enabled, interfaces)),
+        warnings=(*warnings, *left_out, *_missing_devices(devices, target.machine), *_unanswered(enabled, interfaces)),
         minutes=target.settings.plan.minutes * len(worth),
     )
 
@@ -121,6 +121,13 @@ def _never_reached(item: Item, coverage: Coverage) -> Iterator[str]:
         functions = [function for function in coverage.of_function(source_name(name)) if function.path in item.files]
         if functions and not any(function.reached for function in functions):
             yield name
+
+
+def _missing_devices(devices: Iterable[str], machine: Machine) -> list[str]:
+    return [
+        f"{name} is not in vm.qemu_args: QEMU needs what it stands for on your machine; add it there"
+        for name in launch.needing_more(devices, machine)
+    ]
 
 
 def _unanswered(enabled: Enabled | None, interfaces: Sequence[str]) -> list[str]:

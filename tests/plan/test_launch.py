@@ -24,10 +24,23 @@ BY_SYZ_MANAGER = "-enable-kvm -cpu host,migratable=off"  # vm/qemu/qemu.go
             ["nvme"],
             f"{BY_SYZ_MANAGER} -blockdev driver=null-co,read-zeroes=on,size=67108864,node-name=triage0 -device nvme,serial=1,drive=triage0",
         ),
+        # a controller has something to talk to, and a back end comes before what it is for
+        (["virtio-serial-pci"], f"{BY_SYZ_MANAGER} -device virtio-serial-pci -device virtserialport"),
+        (
+            ["rtl8139", "virtio-crypto-pci"],
+            f"{BY_SYZ_MANAGER} -device rtl8139 -object cryptodev-backend-builtin,id=triage1 -device virtio-crypto-pci,cryptodev=triage1",
+        ),
+        (["vhost-vsock-pci"], f"{BY_SYZ_MANAGER} -device vhost-vsock-pci,guest-cid=1{{{{INDEX}}}}3"),
+        (["vhost-user-fs-pci"], ""),  # QEMU does not start without the other program
     ],
 )
 def test_devices_as_qemu_is_told_of_them(devices: list[str], text: str) -> None:
     assert launch.qemu_arguments(devices, VM) == text
+
+
+def test_what_only_the_person_can_give_is_named() -> None:
+    devices = ["vhost-user-fs-pci", "nvme", "e1000e", "pc", "dummy_hcd with raw-gadget", "vfio-pci"]
+    assert launch.needing_more(devices, VM) == ["vhost-user-fs-pci", "vfio-pci"]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ class _Catalogue(typing.TypedDict):
     Virtio: dict[str, int]
     Acpi: dict[str, str]
     Of: dict[str, str]
+    NotPlugged: dict[str, str]  # name -> why
 
 
 class PciDevice(msgspec.Struct, frozen=True):
@@ -116,6 +117,7 @@ class Machine(msgspec.Struct, frozen=True, dict=True):
     acpi: Mapping[str, str]  # _HID or _CID -> what it describes
     compatible: Mapping[str, str]  # of the device tree
     names: frozenset[str]  # all devices, as QEMU names them
+    not_plugged: frozenset[str]  # those of them with which alone QEMU does not start
     has: frozenset[str] | None  # the devices of this machine; None where it may have any
     kind: str = "qemu-any"
 
@@ -155,7 +157,7 @@ def machine(arch: str, vm: Sequence[str]) -> Machine:
             raise NoSuchDevice(f"{unknown[0][:60]!a} is no device that {_made_by(raw)} has for {arch}")
         has, kind = frozenset(vm) | {"pc", "q35", "virt"}, "the devices of fuzz.vm"
     if not raw:
-        return Machine(arch, "", (), {}, {}, {}, names, has, kind)
+        return Machine(arch, "", (), {}, {}, {}, names, frozenset(), has, kind)
     machines = raw["Made"]["Machines"]
     devices = [_pci(name, line) for name, lines in raw["Pci"].items() for line in lines]
     # the default network adapter and display of a machine are in the list under their own names
@@ -165,7 +167,7 @@ def machine(arch: str, vm: Sequence[str]) -> Machine:
     virtio: dict[int, str] = {}
     for name, number in sorted(raw["Virtio"].items(), key=lambda entry: (len(entry[0]), entry[0])):
         virtio.setdefault(number, name)
-    return Machine(arch, _made_by(raw), pci, virtio, raw["Acpi"], raw["Of"], names, has, kind)
+    return Machine(arch, _made_by(raw), pci, virtio, raw["Acpi"], raw["Of"], names, frozenset(raw["NotPlugged"]), has, kind)
 
 
 def elsewhere(line: PciId) -> tuple[str, str] | None:
