@@ -95,6 +95,7 @@ class FuzzSettings(SettingGroup, name="fuzz"):
     coverage_commit: str = _field(
         "", checks.text, "the commit that the measured kernel was built from, where fuzz.coverage does not say so"
     )
+    coverage_vmlinux: str = _field("", checks.text, "the kernel whose addresses fuzz.coverage lists, where it is an export of /rawcover")
     vm: tuple[str, ...] = _field(
         ("qemu-any",),
         checks.machine,

@@ -133,7 +133,7 @@ def of_items(items: list[Item], settings: Settings, source: Source) -> RunPlan |
     if settings.fuzz.coverage:
         from hook.coverage import coverage_file
 
-        coverage = coverage_file.read(settings.fuzz.coverage, source.repo.state_dir)
+        coverage = coverage_file.read(settings.fuzz, source.repo.state_dir)
     target = run_plan.PlanTarget(settings, machine.machine(arch, settings.fuzz.vm), source, described, coverage)
     made = run_plan.of_items(items, target)
     if made.enabled is None:

@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from hook.config import FuzzSettings
 from hook.coverage.observations import Coverage, NoCoverage
 from hook.source import own_files
 
@@ -26,29 +27,36 @@ _BYTES_A_SECOND = 36 << 20
 _PACKED = b"\x1f\x8b"  # by gzip
 
 
-def known_by(path: str) -> str:
-    """What stands for the content of a coverage file; empty where it cannot be read."""
+def known_by(fuzz: FuzzSettings) -> str:
+    """What stands for the content of the coverage file, and of the kernel of its addresses; empty where the file cannot be read."""
+    measured = _identity(fuzz.coverage)
+    kernel = _identity(fuzz.coverage_vmlinux) if fuzz.coverage_vmlinux else b""
+    return hashlib.sha256(measured + kernel).hexdigest()[:32] if measured else ""
+
+
+def _identity(path: str) -> bytes:
+    """What tells a file from others; empty where it cannot be read."""
     try:
         with _opened(path) as file:
             state = os.fstat(file.fileno())
-            digest = hashlib.sha256(f"{_FORMAT} {state.st_size} {state.st_mtime_ns}\n".encode())
-            digest.update(file.read(_END_BYTES))
+            beginning = file.read(_END_BYTES)
             file.seek(max(0, state.st_size - _END_BYTES))
-            digest.update(file.read(_END_BYTES))
-            return digest.hexdigest()[:32]
+            return f"{_FORMAT} {state.st_size} {state.st_mtime_ns}\n".encode() + beginning + file.read(_END_BYTES)
     except OSError:
-        return ""
+        return b""
 
 
-def kept(path: str, kept_in: pathlib.Path) -> Coverage | None:
+def kept(fuzz: FuzzSettings, kept_in: pathlib.Path) -> Coverage | None:
     """What a coverage file says, where it was read before."""
-    digest = known_by(path)
+    digest = known_by(fuzz)
     try:
         data = own_files.read(_place(digest, kept_in), _MOST_KEPT_BYTES) if digest else None
         if data is None:
             return None
         end = data.find(b"\n")
-        return msgspec.structs.replace(msgspec.json.decode(data[:end], type=Coverage), name=pathlib.Path(path).name, rows=data[end:])
+        return msgspec.structs.replace(
+            msgspec.json.decode(data[:end], type=Coverage), name=pathlib.Path(fuzz.coverage).name, rows=data[end:]
+        )
     except (OSError, ValueError):
         return None
 
@@ -58,13 +66,13 @@ def unread(path: str) -> Coverage:
     return Coverage(pathlib.Path(path).name, is_read=False)
 
 
-def read(path: str, kept_in: pathlib.Path) -> Coverage:
-    """What a coverage file says. One that cannot be used says why."""
-    if (known_coverage := kept(path, kept_in)) is not None:
+def read(fuzz: FuzzSettings, kept_in: pathlib.Path) -> Coverage:
+    """What the coverage file says. One that cannot be used says why."""
+    if (known_coverage := kept(fuzz, kept_in)) is not None:
         return known_coverage
-    digest, name = known_by(path), pathlib.Path(path).name
+    digest, name = known_by(fuzz), pathlib.Path(fuzz.coverage).name
     try:
-        coverage = _read_whole(path, name)
+        coverage = _read_whole(fuzz, name)
     except OSError as wrong:
         return Coverage(name, f"it cannot be read: {wrong.strerror}")  # another time it may be
     try:
@@ -76,17 +84,18 @@ def read(path: str, kept_in: pathlib.Path) -> Coverage:
     return coverage
 
 
-def _read_whole(path: str, name: str) -> Coverage:
+def _read_whole(fuzz: FuzzSettings, name: str) -> Coverage:
     """What a coverage file says. Raises OSError."""
     from hook.coverage import coverage_formats
 
     try:
-        with _opened(path) as file:
+        with _opened(fuzz.coverage) as file:
             if (size := os.fstat(file.fileno()).st_size) > _LARGE_BYTES:
                 own_files.tell_once(f"{name} is read, once: {size >> 20} MB, about {size // _BYTES_A_SECOND} s (fuzz.coverage)")
             packed = file.read(len(_PACKED)) == _PACKED
             file.seek(0)
-            return coverage_formats.read(name, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file)
+            unpacked = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+            return coverage_formats.read(name, unpacked, fuzz.coverage_vmlinux)
     except NoCoverage as wrong:
         return Coverage(name, str(wrong))
     except (EOFError, zlib.error, gzip.BadGzipFile) as wrong:

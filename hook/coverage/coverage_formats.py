@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import pathlib
 import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar
@@ -86,8 +87,8 @@ class _Compiled(msgspec.Struct):
     regions: list[list[int]]  # first line, first column, last line, …
 
 
-def read(name: str, file: BinaryIO) -> Coverage:
-    """What the coverage file `name` says. Raises NoCoverage where it is none, or is not whole."""
+def read(name: str, file: BinaryIO, vmlinux: str = "") -> Coverage:
+    """What the coverage file `name` says; addresses are of the kernel `vmlinux`. Raises NoCoverage where it is none, or is not whole."""
     head = file.read(_HEAD_BYTES)
     start = head.lstrip()
     pieces, tally = _Pieces(file, head), Tally()
@@ -95,6 +96,8 @@ def read(name: str, file: BinaryIO) -> Coverage:
         for has_form, reader in _READERS:
             if has_form(start):
                 return tally.coverage(name, reader(pieces, tally))
+        if vmlinux and _ADDRESS.match(start):
+            return tally.coverage(name, _addresses(pieces, tally, vmlinux))
     except (msgspec.DecodeError, RecursionError, LookupError, ValueError, csv.Error) as wrong:
         if isinstance(wrong, NoCoverage):
             raise
@@ -102,7 +105,7 @@ def read(name: str, file: BinaryIO) -> Coverage:
     if not start:
         raise NoCoverage("it is empty")
     if _ADDRESS.match(start):
-        raise NoCoverage("addresses alone name no functions: export /cover?jsonl=1, or run `syz-cover --exports jsonl`")
+        raise NoCoverage("fuzz.coverage_vmlinux does not name the kernel of its addresses; /cover?jsonl=1 needs none")
     raise NoCoverage(
         "it is no export of syz-manager (/cover?jsonl=1, /coverprogs?jsonl=1, /funccover), no .info of lcov, no JSON of llvm-cov"
     )
@@ -243,6 +246,20 @@ def _table(pieces: _Pieces, tally: Tally) -> Measured:
             _, path, name, covered, points = row
             if points != "Total PCs":
                 tally.add(path, name, min(_count(covered), 1))
+    return Measured("syz-manager", counts_programs=True)
+
+
+def _addresses(pieces: _Pieces, tally: Tally, vmlinux: str) -> Measured:
+    from hook.coverage import addresses, elf
+
+    path = pathlib.Path(vmlinux).expanduser()
+    if not path.is_file():
+        raise NoCoverage("fuzz.coverage_vmlinux names no file")
+    try:
+        kernel = elf.read(path)
+    except (elf.NotAKernel, OSError) as wrong:
+        raise NoCoverage(f"fuzz.coverage_vmlinux: {wrong}") from None
+    addresses.count((int(line, 16) for text in pieces.whole_lines() for line in text.split()), kernel, tally)
     return Measured("syz-manager", counts_programs=True)
 
 

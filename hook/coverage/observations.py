@@ -15,6 +15,7 @@ import msgspec
 from hook import lazy_re
 
 _MOST_FUNCTIONS = 600_000
+UNKNOWN_PLACE = "?/"  # before the path of a function of which a file says at most the base name
 MOST_COUNTED = 1 << 40  # programs, or calls
 _MOST_LETTERS = 8192  # of a path and a name
 _LEAST_PROGRAMS = 1000  # of a corpus that tells what nearly every program runs
@@ -41,7 +42,7 @@ class Measured(msgspec.Struct, frozen=True):
 class Observation(msgspec.Struct, frozen=True):
     """What a coverage file says of one function."""
 
-    path: str  # of its source, as the file has it: perhaps from the root of a disk
+    path: str  # of its source, as the file has it: perhaps from the root of a disk, or behind UNKNOWN_PLACE its base name, or nothing
     reached: int  # by so many programs, or in so many calls; 0: never
     first: int  # line of it that the file names; 0: none
     last: int

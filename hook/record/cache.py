@@ -94,7 +94,7 @@ def read(source: Source, name: str, settings: Settings) -> str:
     if name == COVERAGE:
         from hook.coverage import coverage_file
 
-        return coverage_file.known_by(settings.fuzz.coverage) if settings.fuzz.coverage else ""
+        return coverage_file.known_by(settings.fuzz) if settings.fuzz.coverage else ""
     if name.startswith(NO_OBJECT):
         return "it is there" if source.objects.read(name.removeprefix(NO_OBJECT)) is not None else ""
     from hook.source.indexing import ubiquitous_names

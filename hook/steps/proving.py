@@ -50,18 +50,18 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def coverage(self) -> Coverage | None:
         """What the person's fuzzer has reached; None where no file is named. A commit does not wait until a new one is read."""
-        path, state_dir = self.settings.fuzz.coverage, self.source.repo.state_dir
-        if not path:
+        fuzz, state_dir = self.settings.fuzz, self.source.repo.state_dir
+        if not fuzz.coverage:
             return None
         from hook.coverage import coverage_file
         from hook.record import cache
 
-        self.source.read_blobs[cache.COVERAGE] = coverage_file.known_by(path)
-        if self.asking.is_short and (measured := coverage_file.kept(path, state_dir)) is None:
+        self.source.read_blobs[cache.COVERAGE] = coverage_file.known_by(fuzz)
+        if self.asking.is_short and (measured := coverage_file.kept(fuzz, state_dir)) is None:
             self.source.safety.at_limit = True  # the worker reads it
-            return coverage_file.unread(path)
+            return coverage_file.unread(fuzz.coverage)
         begin = time.process_time()
-        measured = coverage_file.read(path, state_dir)
+        measured = coverage_file.read(fuzz, state_dir)
         self.source.safety.prolong(time.process_time() - begin)
         return measured
 

@@ -8,6 +8,7 @@ import pathlib
 
 import pytest
 
+from hook.config import FuzzSettings, Given, resolve
 from hook.coverage import coverage_file, coverage_formats
 from hook.coverage.observations import Coverage
 from tests.coverage.test_coverage_formats import JSONL, LLVM
@@ -21,15 +22,20 @@ def place(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def read(place: pathlib.Path) -> Coverage:
-    return coverage_file.read(str(place / "cover.jsonl"), place / "kept")
+    return coverage_file.read(fuzz(place), place / "kept")
+
+
+def fuzz(place: pathlib.Path, name: str = "cover.jsonl") -> FuzzSettings:
+    given = {"fuzz.coverage": place / name, "fuzz.coverage_vmlinux": place / "vmlinux"}
+    return resolve([[Given(key, str(path), "test") for key, path in given.items()]]).fuzz
 
 
 def test_it_is_understood_once(place: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert coverage_file.kept(str(place / "cover.jsonl"), place / "kept") is None
+    assert coverage_file.kept(fuzz(place), place / "kept") is None
     first = read(place)
     assert [seen.reached for seen in first.of_function("reached")] == [7]
     monkeypatch.setattr(coverage_formats, "read", None)
-    assert read(place) == coverage_file.kept(str(place / "cover.jsonl"), place / "kept") == first
+    assert read(place) == coverage_file.kept(fuzz(place), place / "kept") == first
 
 
 @pytest.mark.parametrize("text", [JSONL.replace(":7,", ":9,"), JSONL * 2, "", LLVM, JSONL[:-9]])
@@ -61,6 +67,6 @@ def test_a_packed_one_is_read_too_unless_it_is_cut_off(place: pathlib.Path) -> N
 def test_what_is_no_plain_file_is_not_read(place: pathlib.Path) -> None:
     os.mkfifo(place / "pipe")
     for name, why in (("pipe", "no plain file"), ("kept", "no plain file"), ("nothing", "No such file")):
-        found = coverage_file.read(str(place / name), place / "kept")
+        found = coverage_file.read(fuzz(place, name), place / "kept")
         assert why in found.why_not and found.rows == b"\n"
     assert list((place / "kept").iterdir()) == []  # another time they may be there

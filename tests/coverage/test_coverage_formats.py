@@ -120,7 +120,7 @@ def test_names_are_those_of_the_source(symbol: str, name: str) -> None:
     [
         ("", "empty"),
         (" \n", "empty"),
-        ("0xffffffff81000000\n0xffffffff81000010\n", "addresses alone"),
+        ("0xffffffff81000000\n0xffffffff81000010\n", "fuzz.coverage_vmlinux does not name the kernel"),
         ("<!doctype html><html>", "no export"),
         ("coverage is not ready, please try again later after fuzzer started\n", "no export"),
         ("\x7fELF\x00\x00", "no export"),

@@ -15,9 +15,9 @@ from elftools.elf.elffile import ELFFile
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from hook.report import elf
+from hook.coverage import elf
 from hook.report.exports import forms, syzmanager
-from tests.report.elf import vmlinux
+from tests.coverage.elf import vmlinux
 from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"

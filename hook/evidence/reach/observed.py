@@ -16,7 +16,7 @@ from hook.c import translation_unit
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.change.patch import FileChange
-from hook.coverage.observations import Coverage, Observation
+from hook.coverage.observations import UNKNOWN_PLACE, Coverage, Observation
 from hook.evidence.focus.changed_functions import Changed
 from hook.evidence.reach import answer
 from hook.evidence.reach.answer import Reach
@@ -28,6 +28,7 @@ from hook.verdict import Answer, Fact, Place
 _AT_BOOT = lazy_re.compile(rb"\b__(?:net_|mem)?(?:init|exit)\b")
 _MOST_FOLDERS = 40  # of a path in a coverage file
 _MOST_HINTS = 2
+_MOST_DEFINING = 24  # files with a definition of one name
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -100,6 +101,8 @@ def _doubt(name: str, observation: Observation, file: FileChange, source: Source
         return "and the tree has no function of this name there, or several"
     if not measured.counts_programs and _AT_BOOT.search(unit.head(base)):
         return "at boot"
+    if not _is_alone(name, observation.path, file.path, source):
+        return "as far as a symbol table tells: other files may define it"
     commit = measured.commit or measurement.commit
     built = f"{commit}:{file.path}"
     if commit and can_ask(built) and source.objects.read(built) is not None:
@@ -113,6 +116,20 @@ def _doubt(name: str, observation: Observation, file: FileChange, source: Source
     else:
         is_within = observation.first in (base.first_line, base.line)
     return "" if is_within else f"in lines {observation.first} to {observation.last or observation.first}: another version of it"
+
+
+def _is_alone(name: str, measured_path: str, path: str, source: Source) -> bool:
+    """Whether a function whose file the coverage file does not name, or by its base name alone, can be the one of `path` only."""
+    if not f"{measured_path}/".startswith(UNKNOWN_PLACE):
+        return True
+    from hook.source import lookup
+
+    base = measured_path.removeprefix(UNKNOWN_PLACE)
+    definitions = lookup.find_definitions(source, name, lookup.Bounds(_MOST_DEFINING))
+    others = {definition.path for definition in definitions.items} - {path}
+    # an inline function of a header is local to each file that includes it
+    may_be_others = [other for other in others if base == "?" or other.endswith(".h") or other.rpartition("/")[2] == base]
+    return not definitions.cut and not may_be_others
 
 
 def _function(name: str, blob: str, source: Source) -> tuple[Definition | None, TranslationUnit | None]:
@@ -129,6 +146,8 @@ def _text(function: Definition, unit: TranslationUnit) -> bytes:
 
 def _is_of(measured_path: str, path: str, source: Source) -> bool:
     """Whether a path of the coverage file, perhaps from the root of a disk, is that of a file of the tree, and of no longer path of it."""
+    if f"{measured_path}/".startswith(UNKNOWN_PLACE):
+        return measured_path in (UNKNOWN_PLACE.rstrip("/"), UNKNOWN_PLACE + path.rpartition("/")[2])
     if measured_path == path or not measured_path.startswith(("/", "../")) or not measured_path.endswith(f"/{path}"):
         return measured_path == path
     folders = [folder for folder in measured_path.removesuffix(path).split("/") if folder not in ("", "..")]

@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hook import lazy_re
-from hook.report import elf
-from hook.report.elf import Symbols
+from hook.coverage import elf
+from hook.coverage.elf import Symbols
 from hook.report.exports import CannotExport, Export, ExportForm, Item
 
 # what syz-cluster gives them

@@ -26,6 +26,9 @@ YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 PATH = "kernel/signal.c"
 OLD = "int other(void)\n{\n\treturn 0;\n}\n"
 BASE = "int first(void)\n{\n\treturn 1;\n}\n\nint reached(int x)\n{\n\treturn x;\n}\n\nint __init at_boot(void)\n{\n\treturn 2;\n}\n"
+ALONE = "int alone(void)\n{\n\treturn 4;\n}\n"  # in one file
+NAMED = "static int named(void)\n{\n\treturn 5;\n}\n"  # in files of other names
+INLINE = "static inline int short_one(void)\n{\n\treturn 6;\n}\n"  # in a header, too
 TWICE = "#ifdef A\nint twice(void)\n{\n\treturn 1;\n}\n#else\nint twice(void)\n{\n\treturn 2;\n}\n#endif\n"
 OPEN, OUT = answer.unknown("who calls it?"), answer.no(Fact("no machine has it", Place(PATH, 1, "")))
 PROGRAMS = Measured("syz-manager ci", counts_programs=True)
@@ -42,11 +45,13 @@ class Tree(typing.NamedTuple):
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     home = tmp_path_factory.mktemp("observed")
     kernel = Kernel.create(home / "linux", home)
-    then = kernel.commit(PATH, OLD + "\n\n\n" + BASE.replace("return 1", "return 7"))
+    then = kernel.commit(PATH, OLD + "\n\n\n" + BASE.replace("return 1", "return 7") + ALONE + NAMED + INLINE)
     kernel.write("arch/x86/kernel/signal.c", BASE)
-    kernel.commit(PATH, BASE + TWICE)
+    kernel.commit("kernel/other.c", NAMED)
+    kernel.commit("include/linux/signals.h", INLINE)
+    kernel.commit(PATH, BASE + TWICE + ALONE + NAMED + INLINE)
     blobs = [kernel.git("rev-parse", f"HEAD:{PATH}").strip()]
-    kernel.commit(PATH, BASE.replace("return x", "return x + 1") + "int added(void)\n{\n\treturn 3;\n}\n" + TWICE)
+    kernel.commit(PATH, BASE.replace("return x", "return x + 1") + "int added(void)\n{\n\treturn 3;\n}\n" + TWICE + ALONE + NAMED + INLINE)
     kernel.commit("arch/x86/kernel/signal.c", BASE)
     blobs.append(kernel.git("rev-parse", f"HEAD:{PATH}").strip())
     with Objects(find(kernel.path)) as objects:
@@ -123,6 +128,23 @@ def test_where_the_build_is_known_the_text_decides(tree: Tree, name: str, expect
     assert seen(tree, coverage(row, measured=elsewhere), name).answer is UNKNOWN
     if name != "twice":
         assert "at 5a3b12c4d5e6, which is not here" in seen(tree, coverage((PATH, name, 3, 0, 0), measured=elsewhere), name).question
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "expected"),
+    [
+        ("alone", "?", YES),
+        ("alone", "?/signal.c", YES),
+        ("alone", "?/other.c", UNKNOWN),
+        ("named", "?/signal.c", YES),
+        ("named", "?", UNKNOWN),  # perhaps that of kernel/other.c
+        ("reached", "?/signal.c", UNKNOWN),  # perhaps that of arch/x86/kernel/signal.c
+        ("short_one", "?/signal.c", UNKNOWN),  # perhaps of a header that another signal.c includes
+    ],
+)
+def test_a_symbol_table_proves_where_only_one_file_can_be_meant(tree: Tree, name: str, path: str, expected: Answer) -> None:
+    assert seen(tree, coverage((path, name, 1, 0, 0)), name, commit=tree.first_commit).answer is expected
+    assert seen(tree, coverage((path, name, 1, 0, 0)), name).answer is UNKNOWN  # of which build is not known
 
 
 def test_another_architecture_or_a_file_that_moves_is_a_hint(tree: Tree) -> None:

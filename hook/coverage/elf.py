@@ -11,7 +11,8 @@ import functools
 import mmap
 import pathlib
 import struct
-from collections.abc import Collection
+from array import array
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -36,13 +37,26 @@ class Function(msgspec.Struct, frozen=True):
     size: int
     source: str = ""  # base name of the file that it is local to; empty where it is known everywhere
 
+    def holds_any(self, addresses: Sequence[int]) -> bool:
+        """Whether any of some addresses, which are in order, is in the function."""
+        at = bisect.bisect_left(addresses, self.address)
+        return at < len(addresses) and addresses[at] < self.address + max(1, self.size)
+
 
 class Symbols(msgspec.Struct, frozen=True, dict=True):
     """What the symbol table tells."""
 
     functions: tuple[Function, ...]
     files: frozenset[str]  # base names of the sources, as the compiler noted them; empty where it noted none
-    covered: frozenset[str] | None  # functions that hold a coverage point; None where that cannot be told
+    code: tuple[range, ...]  # the addresses of the sections with code
+    points: Sequence[int] | None  # the addresses of the calls of KCOV, in order; None where that cannot be told
+
+    @functools.cached_property
+    def covered(self) -> frozenset[str] | None:
+        """The functions that hold a coverage point; None where that cannot be told."""
+        if self.points is None:
+            return None
+        return frozenset(function.name for function in self.functions if function.holds_any(self.points))
 
     def holds(self, path: str, functions: Collection[str]) -> bool:
         """Whether a source of this path, which defines `functions`, was built in, with a coverage point if that can be told.
@@ -124,16 +138,16 @@ def _read(data: mmap.mmap, path: pathlib.Path) -> Symbols:
             # the local symbols of a file come after its name
             source = name.decode("utf-8", "replace").rpartition("/")[2]
             files.add(source)
-    covered = _covered(data, sections, functions, point) if machine == _X86_64 and point else None
-    return Symbols(tuple(functions), frozenset(files), covered)
+    with_code = [section for section in sections if section.kind != _NO_BITS and section.flags & _EXECUTABLE and section.address]
+    points = _points(data, with_code, point) if machine == _X86_64 and point else None
+    code = tuple(range(section.address, section.address + section.size) for section in with_code)
+    return Symbols(tuple(functions), frozenset(files), code, points)
 
 
-def _covered(data: mmap.mmap, sections: list[_Section], functions: list[Function], point: int) -> frozenset[str] | None:
-    """The functions with a near call (e8 and the distance) of the coverage point in them; None where there is no such call at all."""
-    calls = []
-    for section in sections:
-        if section.kind == _NO_BITS or not section.flags & _EXECUTABLE or not section.address or not section.size:
-            continue
+def _points(data: mmap.mmap, sections: list[_Section], point: int) -> Sequence[int] | None:
+    """The near calls (e8 and the distance) of the coverage point; None where there is no such call at all."""
+    calls = array("Q")
+    for section in sorted(sections, key=lambda section: section.address):
         code = data[section.offset : section.offset + section.size]
         # the distance is known from the place, so each e8 is tried; find() walks there at memory speed
         at = code.find(b"\xe8")
@@ -141,12 +155,4 @@ def _covered(data: mmap.mmap, sections: list[_Section], functions: list[Function
             if at + 5 <= len(code) and section.address + at + 5 + int.from_bytes(code[at + 1 : at + 5], "little", signed=True) == point:
                 calls.append(section.address + at)
             at = code.find(b"\xe8", at + 1)
-    if not calls:
-        return None  # not linked yet, or another compiler's way to call it
-    calls.sort()
-    covered = set()
-    for function in functions:
-        at = bisect.bisect_left(calls, function.address)
-        if at < len(calls) and calls[at] < function.address + max(1, function.size):
-            covered.add(function.name)
-    return frozenset(covered)
+    return calls or None  # not linked yet, or another compiler's way to call it

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 TEXT_AT = 0xFFFFFFFF81000000
 
 
-def vmlinux(functions: Mapping[str, bool], files: Mapping[str, Sequence[str]] | Sequence[str] = (), kcov: bool = True) -> bytes:
+def vmlinux(
+    functions: Mapping[str, bool],
+    files: Mapping[str, Sequence[str]] | Sequence[str] = (),
+    kcov: bool = True,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """An x86_64 ELF file; `functions` tells of each whether it holds a coverage point, `files` which of them are local to a source."""
     files = files if isinstance(files, Mapping) else dict.fromkeys(files, ())
     local = {name for names in files.values() for name in names}
     names = ["", "__sanitizer_cov_trace_pc"] if kcov else [""]
-    names += [*functions, *files]
+    names += [*functions, *files, *aliases]
     strings, at = b"", {}
     for name in names:
         at[name] = len(strings)
@@ -31,6 +37,7 @@ def vmlinux(functions: Mapping[str, bool], files: Mapping[str, Sequence[str]] | 
         symbols.append(struct.pack("<IBBHQQ", at[file], 0x04, 0, 0xFFF1, 0, 0))
         symbols += [struct.pack("<IBBHQQ", at[name], 0x02, 0, 1, placed[name], 16) for name in theirs]
     symbols += [struct.pack("<IBBHQQ", at[name], 0x12, 0, 1, placed[name], 16) for name in functions if name not in local]
+    symbols += [struct.pack("<IBBHQQ", at[name], 0x12, 0, 1, placed[other], 16) for name, other in aliases.items()]
     section_names = b"\0.text\0.symtab\0.strtab\0.shstrtab\0"
     parts = [code, b"".join(symbols), strings, section_names]
     offsets = [64 + sum(map(len, parts[:number])) for number in range(len(parts))]
