@@ -39,7 +39,9 @@ def verdict(kernel: Kernel, path: str, before: str, after: str, question: str, *
         ("tools/testing/box.h", 'asm(".incbin \\"tools/testing/box.h\\"");\n', "unknown"),
         ("tools/testing/box.h", '#include "box.h"\n', "no"),
         ("tools/testing/box.h", '#define HEADER "../tools/testing/box.h"\n#include HEADER\n', "unknown"),
+        ("tools/testing/box.h", "#define NAME box.h\n#include TEXT(tools/testing/NAME)\n", "unknown"),
         ("mm/README", '#include "README"\n', "unknown"),
+        ("mm/README", "#define NAME README\n#include TEXT(NAME)\n", "unknown"),
         ("mm/README", "/* the README says more */\n", "no"),
     ],
 )
@@ -51,11 +53,16 @@ def test_a_file_that_is_included_is_part_of_the_kernel_whatever_its_path(
 
 
 @pytest.mark.parametrize(
-    ("line", "answer"),
-    [('#include "../arch/arm/kernel/box.c"\n', "unknown"), ("/* arch/arm/kernel/box.c does the same */\n", "no")],
+    ("user", "line", "answer"),
+    [
+        ("mm/user.c", '#include "../arch/arm/kernel/box.c"\n', "unknown"),
+        ("arch/x86/kernel/user.c", '#include "../../arm/kernel/box.c"\n', "unknown"),
+        ("mm/user.c", "/* arch/arm/kernel/box.c does the same */\n", "no"),
+        ("arch/x86/kernel/user.c", '#include "../../../farm/kernel/box.c"\n', "no"),
+    ],
 )
-def test_code_of_another_architecture_that_is_included_is_within_reach(kernel: Kernel, line: str, answer: str) -> None:
-    kernel.commit("mm/user.c", line + USER)
+def test_code_of_another_architecture_that_is_included_is_within_reach(kernel: Kernel, user: str, line: str, answer: str) -> None:
+    kernel.commit(user, line + USER)
     assert verdict(kernel, "arch/arm/kernel/box.c", USER, USER.replace("a;", "a + 1;"), "Reachable") == answer
 
 
@@ -72,13 +79,39 @@ def test_the_comments_of_a_file_that_a_recipe_reads_count(kernel: Kernel, rule: 
     assert verdict(kernel, "box/names.h", "#define A 1 /* one */\n", "#define A 1 /* two */\n", "Functional") == answer
 
 
-def test_the_comments_of_a_common_header_count_in_a_large_tree_without_an_index(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
-    rule = "$(obj)/list.c: include/scsi/list.h\n\tsed -n 's/x/y/p' $< > $@\n"
-    source = grow({"drivers/scsi/Makefile": rule, "include/scsi/list.h": "#define A 1\n", "include/scsi/more.h": "#define B 1\n"})
+def test_who_uses_a_file_is_not_known_in_a_large_tree_without_an_index(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = grow({"include/scsi/list.h": "#define A 1\n", "mm/README": "One.\n", "mm/.gitignore": "*.tmp\n", "mm/one.c": "int f(void);\n"})
+    assert (readers_of_text(source, "mm/one.c"), outside_users(source, "mm/README", "x86")) == ([], [])
     monkeypatch.setattr(tree, "SMALL_FILES", 0)
     assert not source.is_small and source.index is None
-    assert readers_of_text(source, "include/scsi/list.h") == ["drivers/scsi/Makefile"]
-    assert readers_of_text(source, "include/scsi/more.h") == []
+    assert [readers_of_text(source, path) for path in ("include/scsi/list.h", "mm/one.c")] == [None, None]
+    assert [outside_users(source, path, "x86") for path in ("mm/README", "mm/.gitignore")] == [None, []]
+
+
+def test_who_uses_a_file_is_not_known_where_too_many_hold_its_name(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = grow({"mm/README": "One.\n", "mm/one.c": "/* see README */\n", "mm/two.c": '#include "README"\n'})
+    assert outside_users(source, "mm/README", "x86") == ["mm/two.c"]
+    monkeypatch.setattr("hook.kernel.outside_users._MOST_FILES", 1)
+    assert outside_users(source, "mm/README", "x86") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "rule", "is_used"),
+    [
+        ("Documentation/box/table.rst", "DOCS := ../Documentation/box\n$(obj)/table.h: $(DOCS)/table.rst\n\tsed p $< > $@\n", True),
+        ("Documentation/box/table.rst", "$(obj)/all.h: $(wildcard ../Documentation/box/*)\n\tcat $^ > $@\n", True),
+        ("Documentation/box/table.rst", "$(obj)/all.h: $(wildcard ../Documentation/other/*)\n\tcat $^ > $@\n", False),
+        ("Documentation/box/table.rst", "# see Documentation/box/table.rst\n", False),
+        ("tools/testing/box.c", "ccflags-y += -I$(src)/../tools/testing\n", True),
+        ("tools/testing/box.c", "ccflags-y += -I$(src)/../tools/other\n", False),
+        ("tools/testing/box.c", "obj-y += box.o\n$(obj)/%.o: $(srctree)/tools/testing/%.c FORCE\n", True),
+        ("tools/testing/box.c", "obj-y += box.o\n$(obj)/%.o: $(src)/%.c FORCE\n", False),
+        ("arch/arm/kernel/box.c", "obj-y += ../arch/arm/kernel/box.o\n", True),
+        ("arch/arm/kernel/box.c", "obj-y += box.o # as on arm\n", False),
+    ],
+)
+def test_makefiles_that_use_a_file_of_another_place(grow: Grow, path: str, rule: str, is_used: bool) -> None:
+    assert outside_users(grow({path: "int a;\n", "mm/Makefile": rule}), path, "x86") == (["mm/Makefile"] if is_used else [])
 
 
 @pytest.mark.parametrize(
@@ -92,6 +125,11 @@ def test_the_comments_of_a_common_header_count_in_a_large_tree_without_an_index(
         ("kernel/data.c", "/* no .incbin of it, see\n * box/names.c */\n", False),
         ("box/Makefile", "$(obj)/names.h: $(src)/names.c\n\tsed -n 's/x/y/p' $< > $@\n", True),
         ("box/Makefile", "obj-y += names.o\n", False),
+        ("mm/Makefile", "$(obj)/names.h: $(srctree)/box/names.c\n\tsed -n 's/x/y/p' $< > $@\n", True),
+        ("mm/Makefile", "BOX := ../box\n$(obj)/names.h: $(BOX)/names.c\n\tsed -n 's/x/y/p' $< > $@\n", True),
+        ("mm/Makefile", "$(obj)/names.h: $(src)/names.c\n\tsed -n 's/x/y/p' $< > $@\n", False),
+        ("mm/Kconfig", "config BOX\n\tdef_bool $(success,grep -q one $(srctree)/box/names.c)\n", True),
+        ("mm/Kconfig", "config BOX\n\thelp\n\t  See box/names.c.\n", False),
     ],
 )
 def test_what_reads_a_source_file_as_text(grow: Grow, user: str, text: str, reads: bool) -> None:

@@ -28,6 +28,7 @@ _MISSING = {
     True: "a blob is not in this repository (a partial clone): not compared",
     False: "one version is not in this repository, as after a merge with conflicts: not compared",
 }
+_READERS_NOT_KNOWN = "not known: whether a makefile or another file reads this one with its comments (no word index, or an old one)"
 _LEAST_BYTES = 4096  # that a file counts for: to ask git for it costs something too
 
 
@@ -143,8 +144,10 @@ def _compared(file: FileChange, language: str, source: Source, reachable: Judgem
     if edit.functional is Answer.NO and language in ("c", "asm", "rust"):
         from hook.kernel.outside_users import readers_of_text
 
-        if readers := readers_of_text(source, file.path):
-            fact = _fact(f"{quoted(readers[0])} names this file: its comments may be read too", file, line or edit.line)
+        readers = readers_of_text(source, file.path)
+        if readers or readers is None:
+            why = f"{quoted(readers[0])} names this file: its comments may be read too" if readers else _READERS_NOT_KNOWN
+            fact = _fact(why, file, line or edit.line)
             return Finding(Open(), reachable, edit.classes, fact, compared=True, read_bytes=len(old) + len(new))
     if edit.functional is Answer.NO:
         fact = _fact(edit.why, file, line or edit.line)
