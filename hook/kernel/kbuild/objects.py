@@ -99,6 +99,10 @@ class Kbuild:
         except UnreadableMakefile:
             return []
 
+    def objects_by(self, directory: str, path: str) -> list[Object]:
+        """The objects that the makefile of another directory links the source file at `path` into. Raises UnreadableMakefile."""
+        return self._linked(directory, _object_name(path, directory))
+
     def is_host_program(self, path: str) -> bool:
         """Whether a makefile links a file into a program that the build itself runs (makefiles.rst, "Host Program support"), or may."""
         directory, _, name = path.rpartition("/")
@@ -301,7 +305,7 @@ class Kbuild:
             folder = makefile.rpartition("/")[0]
             directories.update(dict.fromkeys((folder, *self._including(folder), *self._naming(makefile))))
         for directory in directories:
-            yield directory, posixpath.relpath(f"/{path}", f"/{directory}").rpartition(".")[0] + ".o"
+            yield directory, _object_name(path, directory)
 
     def _naming(self, fragment: str) -> list[str]:
         """The directories whose makefile may include a fragment by its own name (virt/kvm/Makefile.kvm), of the target or common code."""
@@ -346,6 +350,10 @@ class Kbuild:
             exists = makefile.read(f"{prefix}Kbuild") or (bool(directory) and makefile.read(f"{prefix}Makefile"))
         self._makefiles[directory] = makefile if exists else None
         return self._makefiles[directory]
+
+
+def _object_name(path: str, directory: str) -> str:
+    return posixpath.relpath(f"/{path}", f"/{directory}").rpartition(".")[0] + ".o"
 
 
 def _object_names(path: str) -> Iterator[tuple[str, str]]:

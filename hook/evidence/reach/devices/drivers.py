@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 
+from hook import lazy_re
 from hook.evidence.reach.answer import Reach, any_of, no, unknown
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.device_solver import FARTHEST, Solver, Standing
@@ -16,10 +17,13 @@ from hook.evidence.reach.devices.graph import Asked, Rule
 from hook.evidence.reach.devices.machine import Machine
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import device_creators, driver_tables, exports, rc_keymaps, registrations, symbol_users
+from hook.kernel.kbuild.make_syntax import leads_elsewhere
+from hook.kernel.kbuild.make_variables import UnreadableMakefile
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kernel import Kernel
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import TooManyFiles
+from hook.source.grep import holding
 from hook.source.tree import Source
 from hook.source.words import is_number
 from hook.verdict import Answer, Fact
@@ -29,6 +33,7 @@ _MOST_TO_END = 2  # times that, to finish the objects that were begun
 _MOST_INCLUDERS = 16  # files that include a changed header
 _NEAR = 3  # leading folders that a file shares with one that includes it by its name alone
 _MOST_FAR = 200  # files in other folders that have the names of a file and of its directory
+_MAKEFILE = lazy_re.compile(r"Makefile|Kbuild")
 _DRIVERS = ("drivers/", "sound/")
 
 # in the order in which they are asked: first the rules that read the object alone
@@ -87,14 +92,16 @@ class Drivers:
         if before_boot is not None:
             return no(before_boot)
         objects = [] if path.endswith(".h") else self._reader.objects(path)
-        if objects or path.endswith(".c"):
-            objects = [*objects, *self._beside(path, is_part=not objects)]
-        objects = objects or self._including(path)
+        beside = self._beside(path, is_part=not objects) if objects or path.endswith(".c") else []
+        objects = [*objects, *(beside or ())] or self._including(path)
         if not objects:
             return unknown(f"not known: which object {path} is linked into")
         reach = any_of([self._of_part(obj, path) for obj in objects])
-        if reach.answer is Answer.NO and not path.endswith(".h") and len(self._far(path)) > _MOST_FAR:
-            return unknown(f"not known: which file of another folder includes {path}")
+        if reach.answer is Answer.NO and not path.endswith(".h"):
+            elsewhere = self._elsewhere(path) if beside is not None else None
+            if elsewhere is None:
+                return unknown(f"not known: which file or makefile of another directory takes in {path}")
+            reach = any_of([reach, *(self._of_part(obj, path) for obj in elsewhere if obj not in objects)])
         if reach.answer is Answer.NO and not path.startswith(_DRIVERS):
             # system calls, linker sections and assembly lead into core code without a name that could be searched
             return unknown(f"no call path into {path} from user space was found, and it is no driver")
@@ -110,7 +117,7 @@ class Drivers:
         is_stub = path.startswith("drivers/firmware/efi/libstub/")
         if not is_stub and (not path.startswith(f"arch/{self._reader.srcarch}/boot/") or self._reader.objects(path)):
             return None  # arch/x86/boot/startup is linked into the kernel
-        if self._kernel.kbuild.is_host_program(path):
+        if self._kernel.kbuild.is_host_program(path) or self._beside(path, is_part=False) != [] or self._elsewhere(path) != []:
             return None
         return self._reader.texts.fact("it is linked into what loads and unpacks the kernel, and is gone before the kernel runs", path, 0)
 
@@ -120,7 +127,7 @@ class Drivers:
         folders = {file.rpartition("/")[0] for file in standing.into}
         if not folders or path.rpartition("/")[0] in folders or path.endswith(".h"):
             return _reach(obj, standing)
-        names = exports.exported(self.texts, obj, (path,), False, deep=True)
+        names = exports.exported(self.texts, obj, (path,), self._reader.srcarch, False, deep=True)
         near = [file for file in obj.members if file.rpartition("/")[0] in folders]
         using = self.texts.holding([[name.lower() for name in names]]) if names else []
         if using is None or set(using) & set(near):
@@ -132,29 +139,52 @@ class Drivers:
         """The answer for one object. Raises TooManyFiles."""
         return _reach(obj, self._solver.standing(obj))
 
-    def _beside(self, path: str, *, is_part: bool) -> list[Object]:
+    def _beside(self, path: str, *, is_part: bool) -> list[Object] | None:
         """The objects of other C files that include one, which has objects of its own (sound/pci/ens1371.c) or is only a part of theirs
         (drivers/usb/host/uhci-hub.c); none of a part that a header includes, since those that include the header are others.
+
+        None if it is not known which files include it.
         """
         folders, _, name = path.rpartition("/")
-        holding = self.texts.holding([*_words(name[:-2]), ["include"]]) or ()
+        holders = holding(self._source, *_words(name), "include")
+        if holders is None:
+            return None
+        is_kernel = functools.partial(in_kernel, srcarch=self._reader.srcarch, without=NO_KERNEL_CODE)
+        # one in another folder includes it by a path that names its directory
+        named = holding(self._source, *_words(folders.rpartition("/")[2]), *_words(name), "include")
+        far = [file for file in named or () if file.endswith(".c") and not file.startswith(_near(folders)) and is_kernel(file)]
+        if named is None or len(far) > _MOST_FAR:
+            return None
         form = re.compile(
             rb'(?m)^[ \t]*#[ \t]*include[ \t]*["<](?:[^">\n]*/)?' + re.escape(name.encode("utf-8", "surrogateescape")) + rb'[">]'
         )
         kinds = (".c", ".h") if is_part else (".c",)
-        near = [file for file in holding if file.startswith(_near(folders)) and file.endswith(kinds) and file != path]
-        including = [file for file, data in self.texts.written([*near, *self._far(path)[:_MOST_FAR]]) if form.search(data)]
+        near = [file for file in holders if file.startswith(_near(folders)) and file.endswith(kinds) and file != path]
+        including = [file for file, data in self.texts.written([*near, *far]) if form.search(data)]
         objects = {file: self._reader.objects(file) for file in including}
         if is_part and not all(objects.values()):
             return []
         return [obj for of_file in objects.values() for obj in of_file]
 
-    def _far(self, path: str) -> list[str]:
-        """The C files far from one that may include it, by a path that names its directory."""
+    def _elsewhere(self, path: str) -> list[Object] | None:
+        """The objects into which the makefiles of other directories link a file (`../x.o`); None if that is not known."""
         folders, _, name = path.rpartition("/")
-        holding = self.texts.holding([*_words(name), *_words(folders.rpartition("/")[2]), ["include"]]) or ()
-        is_kernel = functools.partial(in_kernel, srcarch=self._reader.srcarch, without=NO_KERNEL_CODE)
-        return [file for file in holding if file.endswith(".c") and not file.startswith(_near(folders)) and is_kernel(file)]
+        holders = holding(self._source, *_words(name.rpartition(".")[0]), "o")
+        if holders is None:
+            return None
+        makefiles = [file for file in holders if _MAKEFILE.match(file.rpartition("/")[2]) and file.rpartition("/")[0] != folders]
+        named = re.compile(rb"(?<![\w.-])" + re.escape(name.rpartition(".")[0].encode("utf-8", "surrogateescape")) + rb"\.o\b")
+        objects: dict[str, Object] = {}
+        for makefile, blob in zip(makefiles, self._source.files(makefiles), strict=True):
+            directory = makefile.rpartition("/")[0]
+            if blob is None or blob.data is None:
+                return None
+            if named.search(blob.data) and (path.startswith(f"{directory}/") or leads_elsewhere(blob.data)):
+                try:
+                    objects |= {obj.path: obj for obj in self._kernel.kbuild.objects_by(directory, path)}
+                except UnreadableMakefile:
+                    return None
+        return list(objects.values())
 
     def _including(self, path: str) -> list[Object]:
         """The objects whose files include this one, where they are few."""
@@ -177,8 +207,8 @@ class Drivers:
         return list(objects.values())
 
 
-def _words(name: str) -> list[list[str]]:
-    return [[word.lower()] for word in re.findall(r"\w+", name) if not (word[0].isdigit() and is_number(word))]
+def _words(name: str) -> list[str]:
+    return [word for word in re.findall(r"\w+", name, re.ASCII) if not (word[0].isdigit() and is_number(word))]
 
 
 def _near(folders: str) -> str:

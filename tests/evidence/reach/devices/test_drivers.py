@@ -44,7 +44,7 @@ nic-y := nic_main.o nic_hw.o
 obj-$(CONFIG_NIC) += nic.o
 switch-objs := switch_main.o switch_core.o
 obj-$(CONFIG_SWITCH) += switch.o
-obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o
+obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o
 obj-$(CONFIG_CLASSY) += classy.o
 obj-$(CONFIG_XHC) += xhc.o
 obj-$(CONFIG_USBNIC) += usbnic.o
@@ -188,6 +188,14 @@ module_platform_driver(gpiox_driver);
     "drivers/net/auxdrv.c": "static const struct auxiliary_device_id aux_ids[] = {\n\t{ .name = \"switch.rdma\" },\n\t{}\n};\nstatic struct auxiliary_driver aux = {\n\t.id_table = aux_ids,\n};\nmodule_auxiliary_driver(aux);\n",
     "drivers/net/vmwdrv.c": "static const struct acpi_device_id v_ids[] = {\n\t{ \"VMW0005\" },\n\t{ }\n};\nstatic struct platform_driver v_driver = {\n\t.driver = { .name = \"v\", .acpi_match_table = v_ids },\n};\nmodule_platform_driver(v_driver);\n",
     "drivers/net/acpidrv.c": "static const struct acpi_device_id a_ids[] = {\n\t{ \"ACME0001\", 0 },\n\t{ \"QEMU0002\", 0 },\n\t{ }\n};\nstatic struct platform_driver a_driver = {\n\t.driver = { .name = \"a\", .acpi_match_table = ACPI_PTR(a_ids) },\n};\nmodule_platform_driver(a_driver);\n",
+    "drivers/net/builtin.c": pci_driver("builtin", CHELSIO, "int builtin_read(void)\n{\n\treturn 0;\n}"),
+    "kernel/calls_builtin.c": "int builtin_read(void);\nSYSCALL_DEFINE0(builtin)\n{\n\treturn builtin_read();\n}\n",
+    "drivers/net/unused.c": pci_driver("unused", CHELSIO, "int unused_read(void)\n{\n\treturn 0;\n}"),
+    "kernel/own_unused.c": "static int unused_read(void)\n{\n\treturn 1;\n}\nSYSCALL_DEFINE0(unused)\n{\n\treturn unused_read();\n}\n",
+    "drivers/net/halves.c": pci_driver("halves", CHELSIO),
+    "drivers/box/main.c": "static int __init box_init(void)\n{\n\treturn misc_register(&box_dev);\n}\nmodule_init(box_init);\n",
+    "drivers/box/Makefile": "obj-y += box.o\nbox-y := main.o ../net/halves.o ../other/alone.o\n",
+    "drivers/net/alone.c": pci_driver("alone", CHELSIO),
 }  # fmt: skip
 
 
@@ -235,6 +243,18 @@ def test_a_table_of_macros_of_its_own_names_the_device_for_every_file_of_the_dri
         assert (found.answer, found.devices) == (Answer.YES, ("e1000e",)), name
     fact = found.facts[0]
     assert fact.place.path == "drivers/net/nic_main.c" and fact.text == "NIC_LINE(NIC_DEV_82574L)," and "8086:10d3" in fact.claim
+
+
+def test_a_function_without_an_export_is_called_where_both_are_built_in(ask: Ask) -> None:
+    found = of(ask, "builtin.c")
+    assert found.answer is Answer.UNKNOWN and "kernel/calls_builtin.c runs" in found.question
+    assert of(ask, "unused.c").answer is Answer.NO  # another file has its own function of that name
+
+
+def test_a_file_is_also_a_part_of_what_a_makefile_of_another_directory_links_it_into(ask: Ask) -> None:
+    found = of(ask, "halves.c")
+    assert found.answer is Answer.UNKNOWN and "drivers/box/box" in found.question
+    assert of(ask, "alone.c").answer is Answer.NO  # ../other/alone.o is another file
 
 
 def test_a_table_without_an_emulated_device_proves_no_for_the_whole_object(ask: Ask) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import msgspec
 
@@ -31,6 +31,7 @@ _LIKELY = lazy_re.compile(
     r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si|intel8x0\.c|[/_-]usb\.c\Z"
 )
 _PLAYED = lazy_re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # drivers of chips that user space can emulate
+_OF_A_MODULE = ("init_module", "cleanup_module", "main")
 _WORD = lazy_re.compile(r"[A-Za-z_]\w*")
 
 
@@ -42,10 +43,10 @@ class User(msgspec.Struct, frozen=True):
     name: str
 
 
-def exported(texts: Texts, obj: Object, members: Sequence[str], is_module: bool, *, deep: bool) -> list[str]:
-    """What other objects can use: the exports, and with `deep`, of an object that is never a module, every function that is not static.
+def exported(texts: Texts, obj: Object, members: Sequence[str], srcarch: str, is_module: bool, *, deep: bool) -> list[str]:
+    """What other objects can use: the exports, and with `deep`, every function that is not static.
 
-    Built in, an object that can be a module also stands in for weak functions of others.
+    Of an object that can be a module these are the functions that another file uses: if both are built in, it needs no export.
     """
     names: dict[str, None] = {}
     for path in members:
@@ -54,28 +55,28 @@ def exported(texts: Texts, obj: Object, members: Sequence[str], is_module: bool,
             names |= dict.fromkeys(name[0] or name[1] for name in _EXPORT.findall(text))
         if deep:
             not_static = texts.once(("not static", path), functools.partial(_names, texts, path))
-            names |= dict.fromkeys(_weak_elsewhere(texts, not_static, path) if is_module else not_static)
-    return [name for name in names if name not in ("init_module", "cleanup_module", "main") and not name.startswith("__packed")]
+            others = [name for name in not_static if name not in names and name not in _OF_A_MODULE]
+            names |= dict.fromkeys(_used_elsewhere(texts, others, {*obj.members, *members}, srcarch) if is_module else others)
+    return [name for name in names if name not in _OF_A_MODULE and not name.startswith("__packed")]
 
 
-def _weak_elsewhere(texts: Texts, names: Sequence[str], path: str) -> set[str]:
-    """The functions that another file defines as weak ones, which give way to those of this file.
+def _used_elsewhere(texts: Texts, names: Sequence[str], own: Container[str], srcarch: str) -> list[str]:
+    """The functions that a file other than their `own` uses, for instance since it has a weak one; all of them without the word index.
 
-    The index is asked for many names at once, and only for files with the word: most of an object's functions are defined nowhere else.
+    The index is asked for many names at once: most of an object's functions are in no other file but its headers.
     """
-    weak: set[str] = set()
+    used: dict[str, None] = {}
     for first in range(0, len(names), _NAMES_AT_ONCE):
         asked = names[first : first + _NAMES_AT_ONCE]
-        for other in texts.holding([["__weak", "weak"], [f":{name.lower()}" for name in asked]]) or ():
-            if other != path and other.endswith(".c"):
-                text = texts.get(other) or ""
-                weak.update(name for name in asked if name in text and _is_weak(text, name) and other in texts.defining(name))
-    return weak
-
-
-def _is_weak(text: str, name: str) -> bool:
-    pattern = rf"(?:\b__weak\b|\bweak\b)[^;{{}}]*\b{re.escape(name)}\s*\(|\b__weak\s+{re.escape(name)}\b"
-    return re.search(pattern, text) is not None
+        holding = texts.holding([[name.lower() for name in asked]])
+        if holding is None:
+            return list(names)
+        for path in holding:
+            if path not in own and path.endswith((".c", ".h", ".S")) and in_kernel(path, srcarch, NO_KERNEL_CODE):
+                uses = _users_in_header if path.endswith(".h") else _uses
+                words = set(_WORD.findall(texts.get(path) or ""))
+                used |= dict.fromkeys(name for name in asked if name in words and name not in used and uses(texts, path, name))
+    return list(used)
 
 
 def is_guessed(texts: Texts, members: Sequence[str], name: str) -> bool:
@@ -132,7 +133,7 @@ def likelihood(path: str) -> tuple[int, str]:
 def _uses(texts: Texts, path: str, name: str) -> int:
     """The line in which a file uses a function of another file; 0 where it does not, or has its own function of that name."""
     text = texts.get(path)
-    if text is None:
+    if text is None or _defines(texts, path, name):
         return 0
     for use in re.finditer(rf"(?<![\w.>\"]){re.escape(name)}\b(?!\")", text):
         begin = text.rfind("\n", 0, use.start()) + 1
@@ -143,6 +144,13 @@ def _uses(texts: Texts, path: str, name: str) -> int:
             continue  # a declaration, or the definition itself
         return texts.line(path, use.start())
     return 0
+
+
+def _defines(texts: Texts, path: str, name: str) -> bool:
+    """Whether a file defines a function of that name itself, and not as a weak one, which gives way to another."""
+    functions = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.FUNCTION and one.name == name)
+    text = texts.get(path) or ""
+    return any("weak" not in text[one.span[0] : one.body[0]] for one in functions)
 
 
 def _users_in_header(texts: Texts, path: str, name: str) -> set[str]:

@@ -31,8 +31,7 @@ def symbol_users(obj: Object, reader: ObjectReader) -> Incoming:
 
 def likely_users(obj: Object, reader: ObjectReader) -> Incoming:
     """The likely users of what an open object exports: enough to prove `yes`."""
-    names = exports.exported(reader.texts, obj, reader.profile(obj).members, reader.is_module(obj), deep=False)
-    return _users(obj, reader, names, _MOST_LIKELY_FILES)
+    return _users(obj, reader, _names(obj, reader, deep=False), _MOST_LIKELY_FILES)
 
 
 def question(obj: Object, reader: ObjectReader) -> str:
@@ -43,8 +42,8 @@ def question(obj: Object, reader: ObjectReader) -> str:
     return "" if _runs_by_itself(obj, reader) else _no_caller(obj)
 
 
-def _names(obj: Object, reader: ObjectReader) -> list[str]:
-    return exports.exported(reader.texts, obj, reader.profile(obj).members, reader.is_module(obj), deep=True)
+def _names(obj: Object, reader: ObjectReader, *, deep: bool = True) -> list[str]:
+    return exports.exported(reader.texts, obj, reader.profile(obj).members, reader.srcarch, reader.is_module(obj), deep=deep)
 
 
 def _no_caller(obj: Object) -> str:
@@ -66,12 +65,16 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
     if answer is None:
         return Incoming(unseen=f"no caller of {names[0]}() ({obj.path}) could be looked for: there is no word index")
     users, all_found = answer
+    # only if both are built in
+    unsure = set(names).difference(_names(obj, reader, deep=False)) if reader.is_module(obj) else frozenset[str]()
     edges = []
     for user in users:
         edges.append(
             Edge(
                 f"not known: whether {user.path} runs in the VM, which uses {user.name}() of {obj.path} in line {user.line}",
-                EdgeKind.MAY if profile.registers or exports.is_guessed(reader.texts, profile.members, user.name) else EdgeKind.MUST,
+                EdgeKind.MAY
+                if profile.registers or user.name in unsure or exports.is_guessed(reader.texts, profile.members, user.name)
+                else EdgeKind.MUST,
                 file=user.path,
                 facts=(reader.texts.fact(f"{user.path} uses {user.name}() of {obj.path}", user.path, user.line),),
                 carries=BY_DEVICE - {Run.SUITE} if runs_by_itself else BY_DEVICE,
