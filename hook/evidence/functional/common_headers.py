@@ -64,7 +64,10 @@ def depend_on_order(source: Source, path: str, before: Sequence[str], old: Seque
             text = texts[header] = texts[header] if header in texts else _text(source, path, header)
             if len(texts) > _MOST_HEADERS or not text or b"_Pragma" in text or any(word in _ODD for word, _ in _directives(text)):
                 return True
-            waiting += [rest.decode("utf-8", "replace") for word, rest in _directives(text) if word == b"include"]
+            more = [rest.decode("utf-8", "replace") for word, rest in _directives(text) if word == b"include"]
+            if not all(name.startswith("<") for name in more):
+                return True  # of a macro, or beside that header
+            waiting += more
     places = [{header: sorted(map(order.index, tops)) for header, tops in brought.items()} for order in (old, new)]
 
     def change_places(one: str, other: str) -> bool:

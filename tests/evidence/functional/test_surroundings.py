@@ -301,13 +301,15 @@ FIRST, SECOND = "<linux/first.h>", "<linux/second.h>"
         ("#define level 4\n", True),
         ("#ifdef CONFIG_X\n#include <linux/third.h>\n#endif\n", True),
         ('#define THIRD "third.h"\n#include THIRD\n', True),
+        ("#define TEXT(name) #name\n#include TEXT(linux/third.h)\n", True),
+        ('#include "user.h"\n', True),  # include/linux/user.h, not mm/user.h
         ("#include_next <linux/third.h>\n", True),
         ("#include <asm/limit.h>\n", True),
         ("#ifdef CONFIG_X\n#include <asm/nowhere.h>\n#endif\n", True),
     ],
 )
 def test_an_order_of_common_headers(grow: Grow, first: str, depend: bool) -> None:
-    source = grow(_guarded({**HEADERS, "first": first}))
+    source = grow({**_guarded({**HEADERS, "first": first}), "mm/user.h": "#ifndef _USER\n#define _USER\n#endif\n"})
     assert Surroundings(source, "mm/user.c").depend_on_order([], [FIRST, SECOND], [SECOND, FIRST]) is depend
 
 
@@ -326,6 +328,23 @@ def test_an_order_of_common_headers(grow: Grow, first: str, depend: bool) -> Non
 def test_headers_that_bring_in_the_same_one(grow: Grow, first: str, second: str, before: list[str], depend: bool) -> None:
     source = grow(_guarded({**HEADERS, "first": first, "second": second}))
     assert Surroundings(source, "mm/user.c").depend_on_order(before, [FIRST, SECOND], [SECOND, FIRST]) is depend
+
+
+def test_an_order_is_not_known_where_too_many_headers_would_be_read(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    common = "#include <linux/shared.h>\n"
+    source = grow(_guarded({**HEADERS, "first": common, "second": f"{common}int level;\n"}))
+    around = Surroundings(source, "mm/user.c")
+    orders = [], [FIRST, SECOND], [SECOND, FIRST]
+    assert not around.depend_on_order(*orders)
+    for limit in ("_MOST_HEADERS", "_MOST_FIRST"):
+        with monkeypatch.context() as short:
+            short.setattr(f"hook.evidence.functional.common_headers.{limit}", 1)
+            assert around.depend_on_order(*orders), limit
+    # the search from shared.h ends before it comes to second.h
+    circle = {"shared": "#define level 4\n#include <linux/deep.h>\n", "deep": "#include <linux/more.h>\n", "more": f"#include {SECOND}\n"}
+    source = grow(_guarded({**HEADERS, "first": common, "second": f"{common}int level;\n", **circle}))
+    monkeypatch.setattr("hook.evidence.functional.common_headers._MOST_FIRST", 2)
+    assert Surroundings(source, "mm/user.c").depend_on_order(*orders)
 
 
 def _guarded(headers: dict[str, str]) -> dict[str, str]:
