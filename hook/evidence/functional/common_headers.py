@@ -22,23 +22,31 @@ _ODD = frozenset((b"pragma", b"include_next", b"import", b"embed"))
 _ALWAYS_IN_C = ((b"ifndef", b"__ASSEMBLY__"), (b"ifndef", b"__ASSEMBLER__"), (b"ifdef", b"__KERNEL__"))
 
 
-def includes(source: Source, path: str, headers: Iterable[str], header: str) -> bool:
-    """Whether `headers` (`<linux/list.h>`) include another one under all options, so that including it beside them does nothing."""
-    if _OTHER_PATHS.match(path) or not _is_guarded(_header(source, path, header)):
-        return False
-    waiting = deque(headers)
-    seen: set[str] = set()
-    while waiting and len(seen) < _MOST_HEADERS:
+def guards_up_to(source: Source, path: str, headers: Iterable[str], header: str) -> list[bytes] | None:
+    """The guards of the headers through which `headers` (`<linux/list.h>`) include another one under all options, and of that one; None
+    where they do not.
+
+    As long as nothing else defines or undefines one of them, including that header beside these does nothing.
+    """
+    if _OTHER_PATHS.match(path) or not _guard(_header(source, path, header)):
+        return None
+    includers = dict.fromkeys(headers, "")  # by header, the one that includes it
+    waiting = deque(includers)
+    read = 0
+    while waiting and read < _MOST_HEADERS:
         included = waiting.popleft()
         if included == header:
-            return True
-        if included in seen:
-            continue
-        seen.add(included)
+            guards = []
+            while included:
+                guards.append(_guard(_header(source, path, included)))
+                included = includers[included]
+            return [guard for guard in guards if guard]
+        read += 1
         # a header in quotes is looked for beside the file; what such a header quotes itself is not followed
-        more = _always_included(_header(source, path, included))
-        waiting += [name for name in more if name[:1] == "<"]
-    return False
+        more = [name for name in _always_included(_header(source, path, included)) if name[:1] == "<" and name not in includers]
+        includers |= dict.fromkeys(more, included)
+        waiting += dict.fromkeys(more)
+    return None
 
 
 def depend_on_order(source: Source, path: str, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:
@@ -116,7 +124,7 @@ def _text(source: Source, path: str, header: str) -> bytes:
 
 def _counts_once(text: bytes) -> bool:
     """Whether a header has an effect only the first time: it is guarded, or includes others and does nothing else."""
-    return _is_guarded(text) or (bool(text.strip()) and not re.sub(rb"(?m)^[ \t]*#[ \t]*include[^\n]*$", b"", text).strip())
+    return bool(_guard(text)) or (bool(text.strip()) and not re.sub(rb"(?m)^[ \t]*#[ \t]*include[^\n]*$", b"", text).strip())
 
 
 def _header(source: Source, path: str, name: str) -> bytes:
@@ -137,25 +145,25 @@ def _directives(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     return ((match[1], match[2].strip()) for match in _DIRECTIVE.finditer(text))
 
 
-def _is_guarded(data: bytes) -> bool:
-    """Whether a header has an effect only the first time: all of it stands under one `#ifndef` of what it defines then."""
+def _guard(data: bytes) -> bytes:
+    """The name that a header defines under one `#ifndef` of it round all of its text, so that it has an effect only once; else empty."""
     text = own_headers.plain(data).strip()
     found = list(_directives(text))
     if len(found) < 3 or not re.match(rb"#[ \t]*ifndef\b", text) or not re.search(rb"#[ \t]*endif\Z", text):
-        return False
+        return b""
     if found[1][0] != b"define" or found[1][1].split()[:1] != found[0][1].split():
-        return False
+        return b""
     depth = 0
     for number, (word, _) in enumerate(found):
         depth += (word in (b"if", b"ifdef", b"ifndef")) - (word == b"endif")
         if (depth == 0 and number < len(found) - 1) or (depth == 1 and word in (b"else", b"elif")):
-            return False
-    return depth == 0
+            return b""
+    return found[0][1] if depth == 0 else b""
 
 
 def _always_included(data: bytes) -> list[str]:
     """The headers that a header includes in C under all options."""
-    guarded = _is_guarded(data)
+    guarded = bool(_guard(data))
     out: list[str] = []
     open_conditions: list[bool] = []  # whether each is always met
     for number, (word, rest) in enumerate(_directives(own_headers.plain(data))):

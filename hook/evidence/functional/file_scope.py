@@ -109,10 +109,16 @@ def _statements(tokens: Tokens) -> list[Tokens]:
     return [tokens[begin + 1 : end] for begin, end in itertools.pairwise(ends)]
 
 
-def redundant_include(old: Tokens, new: Tokens, includes: Callable[[Iterable[str], str], bool]) -> str:
+def redundant_include(
+    old: Tokens,
+    new: Tokens,
+    includes: Callable[[Iterable[str], str], bool],
+    depend_on_order: Callable[[list[str], list[str], list[str]], bool],
+) -> str:
     """A header whose include came or went, where all that differs are includes of headers that are included beside it in any case.
 
-    `includes` says whether headers include another one whatever the options are. Empty where anything else differs.
+    `includes` says whether headers include another one whatever the options are. Where only a later one does, it must not count that the
+    header comes later (`depend_on_order`). Empty where anything else differs.
     """
     changed = set(differing(old, new))
     headers = [header for token in sorted(changed) if (header := included(token))]
@@ -122,7 +128,14 @@ def redundant_include(old: Tokens, new: Tokens, includes: Callable[[Iterable[str
         return ""
     for side in (old, new):
         for at, token in enumerate(side):
-            if token in changed and not includes(_beside(side, at, changed), included(token)):
+            if token not in changed:
+                continue
+            before, after = _beside(side, at, changed)
+            header = included(token)
+            if includes(before, header):
+                continue
+            passed = after[: next((number for number, late in enumerate(after, 1) if includes([late], header)), 0)]
+            if not passed or depend_on_order(before, [header, *passed], [*passed, header]):
                 return ""
     return headers[0]
 
@@ -139,14 +152,15 @@ def undefines_before_an_include(data: bytes) -> bool:
     return first is not None and _INCLUDES.search(data, first.end()) is not None
 
 
-def _beside(tokens: Tokens, at: int, changed: set[bytes]) -> list[str]:
-    """The headers that are included under the same conditions as the one at a place, before it or with nothing but includes between."""
+def _beside(tokens: Tokens, at: int, changed: set[bytes]) -> tuple[list[str], list[str]]:
+    """The headers that are included under the same conditions as the one at a place: before it, and behind it with nothing else between."""
     begin = max((number + 1 for number in range(at) if CONDITION.match(tokens[number])), default=0)
     end = at + 1
     while end < len(tokens) and _SYSTEM_HEADER.match(tokens[end]):
         end += 1
-    headers = [_ANY_HEADER.match(token) for token in tokens[begin:end] if token not in changed]
-    return [header[1].decode("utf-8", "replace") for header in headers if header]
+    sides = (tokens[begin:at], tokens[at:end])
+    before, after = ([match for token in side if token not in changed and (match := _ANY_HEADER.match(token))] for side in sides)
+    return [match[1].decode("utf-8", "replace") for match in before], [match[1].decode("utf-8", "replace") for match in after]
 
 
 def included(token: bytes) -> str:

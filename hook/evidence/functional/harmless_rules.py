@@ -367,10 +367,10 @@ def prototype(segment: EditedSegment) -> Proof | None:
 def redundant_include(segment: EditedSegment) -> Proof | None:
     """A header that is included by others beside it whatever the options are.
 
-    Not behind another condition, nor an unguarded header, nor where the file undefines something before its last include: that may be what
-    guards a header.
+    Not behind another condition, nor an unguarded header, nor one whose guard is defined elsewhere too; not where a later header includes
+    it and it may count that it comes later; nor where the file undefines something before its last include.
     """
-    header = file_scope.redundant_include(*_declared(segment), segment.tree.includes)
+    header = file_scope.redundant_include(*_declared(segment), segment.tree.includes, segment.tree.depend_on_order)
     if not header or any(file_scope.undefines_before_an_include(side.data) for side in (segment.before, segment.after)):
         return None
     return segment.proof(ChangeClass.INCLUDE, f"{header} is included by what the file includes beside it")

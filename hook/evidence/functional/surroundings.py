@@ -344,7 +344,20 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         return known > 0
 
     def includes(self, headers: Iterable[str], header: str) -> bool:
-        return common_headers.includes(self.source, self.path, headers, header)
+        """Whether some headers include another one under all options; no where their guards could be defined by anything else."""
+        guards = common_headers.guards_up_to(self.source, self.path, headers, header)
+        return guards is not None and self.own.complete and self.own.given.isdisjoint(guards) and all(map(self._is_defined_once, guards))
+
+    def _is_defined_once(self, name: bytes) -> bool:
+        """Whether the kernel defines a macro in one place, and undefines it nowhere."""
+        found = self._files_with(name.decode("ascii"))
+        found = None if found is None else [path for path in found if not path.startswith(NO_KERNEL_CODE)]
+        if found is None or len(found) > _MOST_FILES:
+            return False
+        again = re.compile(rb"(?m)^[ \t]*#[ \t]*(?:define|undef)[ \t]+" + name + rb"\b")
+        blobs = self.source.files(found)
+        texts = [own_headers.plain(blob.data) for blob in blobs if blob is not None and blob.data is not None]
+        return len(texts) == len(blobs) and sum(len(again.findall(text)) for text in texts) == 1
 
     def depend_on_order(self, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:
         return common_headers.depend_on_order(self.source, self.path, before, old, new)

@@ -73,6 +73,24 @@ def test_an_include_of_what_is_included_anyway(tree: Kernel, header: str, answer
     assert functional(tree, FILE.replace("#include <linux/slab.h>\n", f"#include <linux/slab.h>\n#include <linux/{header}.h>\n")) == answer
 
 
+@pytest.mark.parametrize(("box", "answer"), [("int box;\n", "no"), ("#ifndef LIMIT\n#define LIMIT 2\n#endif\n", "unknown")])
+def test_an_include_that_only_a_later_header_brings_in(tree: Kernel, box: str, answer: str) -> None:
+    for path, text in _guarded({"level": "#define LIMIT 3\n", "box": box, "late": "#include <linux/level.h>\n"}).items():
+        tree.write(path, text)
+    late = "#include <linux/box.h>\n#include <linux/late.h>\n"
+    tree.git("add", "-A", "-f")
+    tree.commit("mm/user.c", late + FILE)
+    assert functional(tree, f"#include <linux/level.h>\n{late}{FILE}") == answer
+    assert functional(tree, f"{late}#include <linux/level.h>\n{FILE}") == "no"
+
+
+@pytest.mark.parametrize("guard", ["#undef _deep", "#define _INNER", "/* #undef _deep */"])
+def test_an_include_of_a_header_whose_guard_something_else_defines(tree: Kernel, guard: str) -> None:
+    tree.commit("include/linux/other.h", f"{guard}\n")
+    once = FILE.replace("#include <linux/slab.h>\n", "#include <linux/slab.h>\n#include <linux/deep.h>\n")
+    assert functional(tree, once) == ("no" if guard.startswith("/*") else "unknown")
+
+
 def test_an_include_behind_a_header_of_the_file_s_own(tree: Kernel) -> None:
     assert functional(tree, FILE.replace('"near.h"\n', '"near.h"\n#include <linux/near_only.h>\n')) == "no"
     assert functional(tree, FILE.replace('"near.h"\n', '"near.h"\n#include <linux/sometimes.h>\n')) == "unknown"
