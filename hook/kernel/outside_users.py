@@ -27,6 +27,7 @@ _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild|Kconfig)[^/]*\Z|[^/]+\.mk\Z")
 _SOURCED = lazy_re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+|^[^\n]*\$\([^\n]*+")
 _INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|define|__FILE__)\b[^\n]*?(?<![\w.-])"
 _EMBEDS = ("incbin", "embed", "include_str", "include_bytes")
+_GOALS = lazy_re.compile(rb"(?m)^[ \t]*(?:obj|core|libs?|drivers|net|virt|head|init|subdir)-[^\n=]*=([^\n]*)")
 _COMMENT_LINE = lazy_re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
 
 
@@ -60,6 +61,7 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
     line = rb"(?m)^[ \t-]*s?include\b[^\n]*" if is_makefile else rb""
     # a makefile in another directory names the directory of the file too
     beside, elsewhere = (_naming(built if above else spelled, above, line) for above in ("", "/".join(directories[-1:])))
+    from_top = re.compile(rb"(?<![\w.-])" + re.escape(path.encode("utf-8", "surrogateescape")) + rb"(?![\w-])")
     users = []
     for user, blob in zip(files, source.files(files), strict=True):
         text = blob.data if blob is not None else None
@@ -68,6 +70,8 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
         form = includes
         if _MAKEFILE.match(user.rpartition("/")[2]):
             form = beside if user.rpartition("/")[0] == path.rpartition("/")[0] else elsewhere
+        if place and user.rpartition("/")[2].startswith("Kconfig"):
+            form = from_top
         if form.search(_rules(user, text)):
             users.append(user)
     return users
@@ -93,7 +97,7 @@ def _including(place: str, name: bytes) -> re.Pattern[bytes]:
 
 
 def _taking_all(source: Source, place: str, path: str) -> list[str]:
-    """The makefiles of the kernel that take all of the directory of a file, or of one above it: by -I, or by a pattern of names."""
+    """The makefiles of the kernel that take all of the directory of a file, or of one above it: by -I, by a pattern, or as a goal."""
     shown = place.removeprefix("arch/")
     if place not in source.searched:
         holders = _holding(source, shown, "") or ()
@@ -102,17 +106,25 @@ def _taking_all(source: Source, place: str, path: str) -> list[str]:
         ]
     makefiles = source.searched[place]
     below = path.removeprefix("arch/").encode("utf-8", "surrogateescape")
-    spelled = re.escape(shown.encode("utf-8", "surrogateescape"))
-    taken = re.compile(
-        rb"-I[ \t]*[^\s]*?(?<![\w.-])(" + spelled + rb"[^\s)]*)|(?m:(?<!^))(?<![\w.-])(" + spelled + rb"(?:[^\s()/]+/)*)[^\s()/]*[*%]"
+    # sound/arm/ is no architecture
+    before = rb"(?:(?<=arch/)|(?<=\.\./))" if place != shown else rb"(?<![\w.-])"
+    spelled = before + rb"(" + re.escape(shown.encode("utf-8", "surrogateescape")) + rb"%b)"
+    forms = (
+        re.compile(rb"-I[ \t]*[^\s]*?" + spelled % rb"[^\s)]*"),
+        re.compile(rb"(?m:(?<!^))" + spelled % rb"(?:[^\s()/]+/)*" + rb"[^\s()/]*[*%]"),
+        re.compile(spelled % rb"(?:[^\s()/]+/)*" + rb"(?=\s|\Z)"),
     )
-    return [
-        makefile
-        for makefile, blob in zip(makefiles, source.files(makefiles), strict=True)
-        if blob is None  # it exists, and cannot be read
-        or blob.data is None
-        or any(below.startswith(found[1] or found[2]) for found in taken.finditer(_rules(makefile, blob.data)))
-    ]
+    takers = []
+    for makefile, blob in zip(makefiles, source.files(makefiles), strict=True):
+        if blob is None or blob.data is None:
+            takers.append(makefile)  # it exists, and cannot be read
+            continue
+        rules = _rules(makefile, blob.data)
+        descents = b"\n".join(_GOALS.findall(rules))
+        taken = (form.findall(text) for form, text in zip(forms, (rules, rules, descents), strict=True))
+        if any(below.startswith(directory) for directories in taken for directory in directories):
+            takers.append(makefile)
+    return takers
 
 
 def readers_of_text(source: Source, path: str) -> list[str] | None:

@@ -106,6 +106,11 @@ def test_who_uses_a_file_is_not_known_where_too_many_hold_its_name(grow: Grow, m
         ("tools/testing/box.c", "ccflags-y += -I$(src)/../tools/other\n", False),
         ("tools/testing/box.c", "obj-y += box.o\n$(obj)/%.o: $(srctree)/tools/testing/%.c FORCE\n", True),
         ("tools/testing/box.c", "obj-y += box.o\n$(obj)/%.o: $(src)/%.c FORCE\n", False),
+        ("tools/testing/box/table.c", "obj-y += ../tools/testing/box/\n", True),
+        ("tools/testing/table.c", "obj-y += ../tools/testing/box/\n", False),
+        ("tools/testing/box/table.c", "run:\n\tmake -C $(srctree)/tools/testing/box/ all\n", False),
+        ("arch/arm/kernel/box.c", "obj-y += ../arch/arm/\n", True),
+        ("arch/arm/kernel/box.c", "obj-y += arm/\n", False),
         ("arch/arm/kernel/box.c", "obj-y += ../arch/arm/kernel/box.o\n", True),
         ("arch/arm/kernel/box.c", "obj-y += box.o # as on arm\n", False),
     ],
@@ -156,11 +161,12 @@ def test_prose_that_a_recipe_reads_in_a_large_tree_without_an_index(grow: Grow, 
     assert [outside_users(source, f"Documentation/box/{name}", "x86") for name in PROSE] == [["mm/Makefile"], ["mm/data.S"], [], None]
 
 
-@pytest.mark.parametrize(("line", "answer"), [('source "Documentation/box/box.rst"\n', "unknown"), ("# not this\n", "no")])
-def test_kconfig_names_a_file_by_source_and_not_in_its_help(kernel: Kernel, line: str, answer: str) -> None:
-    help_text = 'config BOX\n\tbool "box"\n\thelp\n\t  See <file:Documentation/box/box.rst>.\n'
-    kernel.commit("drivers/box/Kconfig", help_text + line)
-    assert verdict(kernel, "Documentation/box/box.rst", "One.\n", "Two.\n", "Functional") == answer
+@pytest.mark.parametrize("name", ["box.rst", "Kconfig"])
+@pytest.mark.parametrize("line", ['source "Documentation/box/{}"\n', "# not this\n"])
+def test_kconfig_names_a_file_by_source_and_not_in_its_help(grow: Grow, name: str, line: str) -> None:
+    help_text = f'config BOX\n\tbool "box"\n\thelp\n\t  See <file:Documentation/box/{name}>.\n'
+    source = grow({f"Documentation/box/{name}": "\n", "drivers/box/Kconfig": help_text + line.format(name)})
+    assert outside_users(source, f"Documentation/box/{name}", "x86") == (["drivers/box/Kconfig"] if "source" in line else [])
 
 
 def test_beside_very_many_changed_files_it_is_not_known_who_uses_one(grow: Grow, kernel: Kernel) -> None:

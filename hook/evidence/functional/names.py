@@ -33,9 +33,14 @@ def renamed_local(old: Tokens, new: Tokens, before: TranslationUnit) -> tuple[st
         return None
     if any(token.startswith(b"#") or (token.startswith(b'"') and b"[" + was + b"]" in token) for token in old):
         return None  # a condition; an operand of inline assembly
-    if is_in_another_macro(was.decode("ascii"), before):
+    if is_in_another_macro(was.decode("ascii"), before) or (places[0] < old.index(b"{") and _are_read(was, now, before.data)):
         return None
     return was.decode("ascii"), now.decode("ascii")
+
+
+def _are_read(was: bytes, now: bytes, text: bytes) -> bool:
+    """Whether the BPF verifier may read the names of a parameter: of a kfunc, or with a mark behind it (`mem__sz`, `prev__nullable`)."""
+    return b"__bpf_kfunc" in text or b"BTF_ID" in text or b"__" in was.strip(b"_") or b"__" in now.strip(b"_")
 
 
 def _is_declared(tokens: Tokens, at: int) -> bool:

@@ -144,6 +144,16 @@ def test_local_renames() -> None:
     assert proved(text, text.replace("g(", "h(")) == ""  # another function
 
 
+def test_parameters_whose_names_the_bpf_verifier_reads() -> None:
+    text = "__bpf_kfunc int f(void *mem, int size)\n{\n\tint msg = size;\n\n\treturn g(mem, msg);\n}\n"
+    assert proved(text, text.replace("size", "rdonly_buf_size")) == ""
+    assert proved(text, text.replace("msg", "note")) == Class.LOCAL_RENAME
+    plain = text.replace("__bpf_kfunc ", "")
+    assert proved(plain, plain.replace("size", "length")) == Class.LOCAL_RENAME
+    for name in ("size__sz", "size__nullable"):
+        assert (proved(plain, plain.replace("size", name)), proved(plain.replace("size", name), plain)) == ("", "")
+
+
 def test_what_is_no_local_variable_is_not_renamed() -> None:
     not_harmless("-n = b->msg;", "+n = b->note;")
     not_harmless("-msg: n = 1;", "+note: n = 1;")
