@@ -6,7 +6,7 @@ By their paths, files in Documentation/, tools/ or another architecture are not 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hook import lazy_re
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, left_out
@@ -16,6 +16,8 @@ from hook.source.words import is_number
 
 _MOST_FILES = 300  # that hold all words of a name, and are read
 _MOST_CHANGED = 2000  # files that the index has not read
+_TEST_PROGRAM = "lib/raid6/test/"  # runs in user space
+_PLACES = (*NO_KERNEL_CODE, "LICENSES/", "Next/")
 # of these no line counts; what scripts/ and usr/ make goes into the kernel
 _PROGRAMS = left_out(OtherCode.PROGRAM, OtherCode.SAMPLE, OtherCode.DOCUMENTATION)
 _SCRIPT = lazy_re.compile(r"scripts/.*(?<!\.[chS])\Z")
@@ -28,6 +30,10 @@ _SOURCED = lazy_re.compile(rb"(?m)^[ \t]*o?r?source[ \t]+[^\n]*+|^[^\n]*\$\([^\n
 _INCLUDING = rb"(?m)^[^\n]*\b(?:include|include_next|import|embed|incbin|define|__FILE__)\b[^\n]*?(?<![\w.-])"
 _EMBEDS = ("incbin", "embed", "include_str", "include_bytes")
 _GOALS = lazy_re.compile(rb"(?m)^[ \t]*(?:obj|core|libs?|drivers|net|virt|head|init|subdir)-[^\n=]*=([^\n]*)")
+# a rule that compiles, and does nothing else
+_COMPILING = lazy_re.compile(
+    rb"(?m)^[^\n:\t]*\.o[ \t]*:[^\n]*+(?:\n\t[ \t]*\$\(call if_changed\w*,(?:cc|as)_\w+\)[ \t]*+)*+(?=\n(?!\t)|\Z)"
+)
 _COMMENT_LINE = lazy_re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
 
 
@@ -35,20 +41,24 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
     """The files of a kernel for `srcarch` that include a file or hand it to an assembler, and the makefiles that name it.
 
     Such a line names the place (`Documentation`, `arm` of arch/arm) and the file. A makefile that takes all of a directory of the place, by
-    the include path (-I) or by a pattern, is a user of all files there. None if there is no index and the tree is not small, or if too
-    many files hold both names. For a file of such a place that no compiler reads, the makefiles and the assembly are searched then.
+    the include path (-I), by a pattern or as a goal, is a user of all code there. None if there is no index and the tree is not small, or
+    if too many files hold both names. For a file of such a place that no compiler reads, the makefiles and the assembly are searched then.
     """
     *directories, name = path.split("/")
-    place = "/".join(directories[: 2 if directories[0] == "arch" else 1]) + "/" if directories else ""
-    if directories[:1] != ["arch"] and not path.startswith(NO_KERNEL_CODE):
+    # of the target's own architecture only device trees are none of the kernel's
+    depth = 1 if directories[:1] != ["arch"] else 2 if directories[1:2] != [srcarch] else 4
+    place = "/".join(directories[:depth]) + "/" if directories else ""
+    if directories[:1] != ["arch"] and not path.startswith(_PLACES):
         if name.startswith("."):
             return []  # settings of git and of editors; a makefile names such a file only to exclude it
         place = ""  # a README beside code: any file may include it by its name alone
     stem = name.rpartition(".")[0] or name
     is_prose = _INCLUDABLE.search(name) is None
-    if place and (takers := _taking_all(source, place, path)):
+    if place and not is_prose and (takers := _taking_all(source, place, path)):
         return takers
-    candidates = _holding(source, place.removeprefix("arch/"), name if is_prose else stem)
+    candidates = _holding(source, place, name if is_prose else stem)
+    if candidates is not None and directories[:1] == ["arch"]:  # from arch/x86 it may be ../arm
+        candidates += [file for file in _holding(source, directories[1], stem) or () if file.startswith("arch/") and file not in candidates]
     if candidates is None and is_prose and (place or not _PROSE_NAME.search(name)):
         candidates = _makefiles_with(source, _PROSE if _PROSE_NAME.search(name) else [re.sub(r"[^\w-]", ".", name)], "*.S")
     files = [file for file in candidates or () if file != path and _may_use(file, place, srcarch)]
@@ -67,12 +77,12 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
         text = blob.data if blob is not None else None
         if text is None:
             return None
-        form = includes
+        form, shown = includes, name
         if _MAKEFILE.match(user.rpartition("/")[2]):
-            form = beside if user.rpartition("/")[0] == path.rpartition("/")[0] else elsewhere
+            form, shown = beside if user.rpartition("/")[0] == path.rpartition("/")[0] else elsewhere, stem
         if place and user.rpartition("/")[2].startswith("Kconfig"):
             form = from_top
-        if form.search(_rules(user, text)):
+        if shown.encode("utf-8", "surrogateescape") in text and form.search(_rules(user, text)):
             users.append(user)
     return users
 
@@ -98,33 +108,34 @@ def _including(place: str, name: bytes) -> re.Pattern[bytes]:
 
 def _taking_all(source: Source, place: str, path: str) -> list[str]:
     """The makefiles of the kernel that take all of the directory of a file, or of one above it: by -I, by a pattern, or as a goal."""
-    shown = place.removeprefix("arch/")
     if place not in source.searched:
-        holders = _holding(source, shown, "") or ()
-        source.searched[place] = [
-            file for file in holders if _MAKEFILE.match(file.rpartition("/")[2]) and not file.startswith((place, *_PROGRAMS))
-        ]
-    makefiles = source.searched[place]
-    below = path.removeprefix("arch/").encode("utf-8", "surrogateescape")
-    # sound/arm/ is no architecture
-    before = rb"(?:(?<=arch/)|(?<=\.\./))" if place != shown else rb"(?<![\w.-])"
+        source.searched[place] = [f"{makefile}\n{directory}" for makefile, directory in _taken(source, place)]
+    below = path.removeprefix("arch/")
+    taken = (entry.split("\n") for entry in source.searched[place])
+    return list(dict.fromkeys(makefile for makefile, directory in taken if below.startswith(directory)))
+
+
+def _taken(source: Source, place: str) -> Iterator[tuple[str, str]]:
+    """The directories of a place that makefiles of the kernel take as a whole; all of it, where one cannot be read."""
+    shown = place.removeprefix("arch/")
+    holders = (file for file in _holding(source, shown, "") or () if not file.startswith((place, *_PROGRAMS, _TEST_PROGRAM)))
+    makefiles = [file for file in holders if _MAKEFILE.match(name := file.rpartition("/")[2]) and not name.startswith("Kconfig")]
+    # sound/arm/ is no architecture, and drivers/tools/ is no place
+    before = rb"(?:(?<=arch/)|(?<=\.\./))" if place != shown else rb"(?:(?<=\.\./)|(?<=[)}]/)|(?<![\w./)}-]))"
     spelled = before + rb"(" + re.escape(shown.encode("utf-8", "surrogateescape")) + rb"%b)"
     forms = (
         re.compile(rb"-I[ \t]*[^\s]*?" + spelled % rb"[^\s)]*"),
         re.compile(rb"(?m:(?<!^))" + spelled % rb"(?:[^\s()/]+/)*" + rb"[^\s()/]*[*%]"),
         re.compile(spelled % rb"(?:[^\s()/]+/)*" + rb"(?=\s|\Z)"),
     )
-    takers = []
     for makefile, blob in zip(makefiles, source.files(makefiles), strict=True):
         if blob is None or blob.data is None:
-            takers.append(makefile)  # it exists, and cannot be read
+            yield makefile, shown  # it exists, and cannot be read
             continue
         rules = _rules(makefile, blob.data)
-        descents = b"\n".join(_GOALS.findall(rules))
-        taken = (form.findall(text) for form, text in zip(forms, (rules, rules, descents), strict=True))
-        if any(below.startswith(directory) for directories in taken for directory in directories):
-            takers.append(makefile)
-    return takers
+        goals = b"\n".join(_GOALS.findall(rules))
+        for form, text in zip(forms, (rules, rules, goals), strict=True):
+            yield from ((makefile, directory.decode("utf-8", "replace")) for directory in form.findall(text))
 
 
 def readers_of_text(source: Source, path: str) -> list[str] | None:
@@ -134,25 +145,30 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
     None if there is no index and the tree is not small, if too many files have changed since, or if too many hold its name.
     """
     directory, _, name = path.rpartition("/")
-    holders = _holding(source, "", name)
+    is_common = re.match(r"include/|arch/[^/]+/include/", path) is not None
+    last = directory.rpartition("/")[2]
+    holders = _holding(source, "" if is_common else last, name)
     embedding = holders if source.index is None else source.files_holding([*([word.lower()] for word in _words(name)), _EMBEDS])
     if holders is None or embedding is None:
         return None
-    users = [user for user in holders if _MAKEFILE.match(user.rpartition("/")[2])]
+    beside = [f"{directory}/{makefile}".lstrip("/") for makefile in ("Makefile", "Kbuild", "Kconfig")]
+    beside = [makefile for makefile in beside if source.oid(makefile)]
+    users = [user for user in holders if _MAKEFILE.match(user.rpartition("/")[2]) and user not in beside]
+    # other makefiles name the root of a crate, for rustc and rustdoc
+    users = [*beside, *([] if name.endswith(".rs") else users)]
     users += [user for user in embedding if user != path and not user.startswith(_PROGRAMS) and user not in users]
     if len(users) > _MOST_FILES:
         return None
     spelled = re.escape(name.encode())
     embeds = re.compile(rb"\b(?:" + "|".join(_EMBEDS).encode() + rb")\b[^\n]*(?<![\w.-])" + spelled + rb"(?![\w-])")
-    is_common = re.match(r"include/|arch/[^/]+/include/", path) is not None
     readers = []
     for user, blob in zip(users, source.files(users), strict=True):
         text = blob.data if blob is not None else None
         form = embeds
         if _MAKEFILE.match(user.rpartition("/")[2]):
             is_beside = is_common or user.rpartition("/")[0] == directory
-            form = _naming(spelled, "" if is_beside else directory.rpartition("/")[2])
-        if text is None or form.search(_rules(user, text)):
+            form = _naming(spelled, "" if is_beside else last)
+        if text is None or (name.encode() in text and form.search(_COMPILING.sub(b"", _rules(user, text)))):
             readers.append(user)
     return readers
 
@@ -160,7 +176,8 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
 def _naming(name: bytes, directory: str, before: bytes = b"") -> re.Pattern[bytes]:
     """A line of a makefile that names a file; behind a directory, or behind a variable that may stand for one, unless that is empty."""
     last = re.escape(directory.encode("utf-8", "surrogateescape"))
-    place = rb"(?:(?<![\w.-])" + last + rb"|\$[({](?!(?:src|obj|srctree|objtree)[)}])\w+[)}])/" if directory else rb"(?<![\w.-])"
+    variable = rb"" if _MAKEFILE.match(name.decode("utf-8", "replace")) else rb"|\$[({](?!(?:src|obj|srctree|objtree)[)}])\w+[)}]"
+    place = rb"(?:(?<![\w.-])" + last + variable + rb")/" if directory else rb"(?<![\w.-])"
     return re.compile(before + place + name + rb"(?![\w-])")
 
 

@@ -99,8 +99,8 @@ def test_who_uses_a_file_is_not_known_where_too_many_hold_its_name(grow: Grow, m
     ("path", "rule", "is_used"),
     [
         ("Documentation/box/table.rst", "DOCS := ../Documentation/box\n$(obj)/table.h: $(DOCS)/table.rst\n\tsed p $< > $@\n", True),
-        ("Documentation/box/table.rst", "$(obj)/all.h: $(wildcard ../Documentation/box/*)\n\tcat $^ > $@\n", True),
-        ("Documentation/box/table.rst", "$(obj)/all.h: $(wildcard ../Documentation/other/*)\n\tcat $^ > $@\n", False),
+        ("Documentation/box/table.h", "$(obj)/all.h: $(wildcard ../Documentation/box/*)\n\tcat $^ > $@\n", True),
+        ("Documentation/box/table.h", "$(obj)/all.h: $(wildcard ../Documentation/other/*)\n\tcat $^ > $@\n", False),
         ("Documentation/box/table.rst", "# see Documentation/box/table.rst\n", False),
         ("tools/testing/box.c", "ccflags-y += -I$(src)/../tools/testing\n", True),
         ("tools/testing/box.c", "ccflags-y += -I$(src)/../tools/other\n", False),

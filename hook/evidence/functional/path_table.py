@@ -77,7 +77,7 @@ ROWS: tuple[Row, ...] = (
     Row(r"(.*/)?[^/]+\.rst", "reStructuredText is documentation", harmless=ChangeClass.DOCUMENTATION),
     Row(r"(.*/)?README(\.md|\.txt)?", "a README is read by people only", harmless=ChangeClass.DOCUMENTATION),
     Row(
-        r"MAINTAINERS|CREDITS|COPYING|LICENSES/.*",
+        r"MAINTAINERS|CREDITS|COPYING|LICENSES/[a-z]+/(?!Makefile|Kbuild|Kconfig)[^/]+(?<!\.[chSo])(?<!\.rs)",
         "who maintains, wrote and may copy the kernel is not built",
         harmless=ChangeClass.PROJECT_RECORD,
     ),
@@ -85,7 +85,7 @@ ROWS: tuple[Row, ...] = (
     Row(r"(.*/)?OWNERS", "who may review is not built", harmless=ChangeClass.PROJECT_RECORD),
     # the lists of symbols beside it are read by the build: what a module may use comes of them (gki_module_unprotected.h)
     Row(r"android/[^/]*\.stg(\.allowed_breaks)?", "a description of the ABI, for a comparison", harmless=ChangeClass.PROJECT_RECORD),
-    Row(r"Next/.*", "linux-next's record of what was merged is not built", harmless=ChangeClass.PROJECT_RECORD),
+    Row(r"Next/(SHA1s|Trees|[a-z-]+\.log)", "linux-next's record of what was merged is not built", harmless=ChangeClass.PROJECT_RECORD),
     Row(r"(.*/)?\.gitignore", "what git ignores is not part of the build", harmless=ChangeClass.GIT_SETTINGS),
     Row(
         r"(.*/)?\.(clang-format|editorconfig|cocciconfig)",
