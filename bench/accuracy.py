@@ -20,7 +20,7 @@ import tempfile
 PROGRAM = pathlib.Path(sys.executable).parent / "patch-triage"
 # what was reached on the slim tree, in percent (docs/evidence.md), less what one patch counts
 LEAST = {
-    "harmless recognised": 77.5,  # 85.9 on the whole tree: the slim one lacks the headers that an order of includes is proved by
+    "harmless recognised": 78.7,  # 85.9 on the whole tree: the slim one lacks the headers that an order of includes is proved by
     "changed functions found": 99.5,
     "changed functions named right": 98.0,
     "focus hits changed code": 96.2,  # 95.3 on the whole tree: what nearly every program runs is no aim

@@ -19,6 +19,7 @@ _NAME = lazy_re.compile(rb"[A-Za-z_]\w*\Z")
 _TOKEN = lazy_re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_]\w*|##|->|\.\.\.|[^\s]")
 _DEFINITION = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)(\([^()\n]*\))?([^\n]*)")
 _COMMA_PASTE = lazy_re.compile(rb",\s*##\s*(?=[A-Za-z_])")
+_PASTED = lazy_re.compile(rb"\w+(?:\s*##\s*\w+)+")
 # what gives an argument on as a name: of a member, or of a type
 _NAMES_A_MEMBER = frozenset((b".", b"->", b"struct", b"union", b"enum", b"goto"))
 _MEMBER_CALLS = frozenset((b"offsetof", b"__builtin_offsetof"))
@@ -87,6 +88,23 @@ def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[byte
             if any(found[0] not in parameters for found in form.finditer(body)):
                 return True
             waiting |= (set(re.findall(rb"[A-Za-z_]\w*", body)) & bodies.keys()) - seen
+    return False
+
+
+def may_paste(text: bytes, name: bytes) -> bool:
+    """Whether a macro of a text may put a name together by `##`, by the words that it pastes to its parameters.
+
+    The text is one without comments and spliced lines. Parameters alone may make any name.
+    """
+    if b"__VA_OPT__" in text or b"%:" in text:
+        return True
+    for macro in _DEFINITION.finditer(text):
+        parameters = {b"__VA_ARGS__", *re.findall(rb"\w+", macro[2] or b"")}
+        for chain in _PASTED.findall(macro[3]):
+            operands = [b"" if word in parameters else word for word in map(bytes.strip, chain.split(b"##"))]
+            fits = name.startswith(operands[0]) and name.endswith(operands[-1])
+            if fits and all(word in name for word in operands):
+                return True
     return False
 
 

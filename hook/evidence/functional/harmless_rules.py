@@ -175,15 +175,17 @@ def prove(edits: Sequence[Edit], before: TranslationUnit, after: TranslationUnit
             if proof is None:
                 return None
             proofs.append(proof)
-        called = _called_otherwise(before, after)
+        # nothing expands an unused macro, so that it calls nothing
+        unused = [edit.either.text for edit, proof in zip(edits, proofs, strict=True) if proof.change_class is ChangeClass.UNUSED_MACRO]
+        called = _called_otherwise(before, after, unused)
     except Unreadable:
         return None
     return proofs if all(map(tree.keeps_spelling, sorted(called))) and not (proofs and tree.is_included()) else None
 
 
-def _called_otherwise(before: TranslationUnit, after: TranslationUnit) -> set[bytes]:
-    """The names that are called with other text in the two versions, but for macros of both that only log."""
-    old, new = ([segment.text for segment in side.segments] for side in (before, after))
+def _called_otherwise(before: TranslationUnit, after: TranslationUnit, without: Sequence[bytes]) -> set[bytes]:
+    """The names that are called with other text in the two versions, but for macros of both that only log; `without` some segments."""
+    old, new = ([segment.text for segment in side.segments if segment.text not in without] for side in (before, after))
     loggers = logging_calls.own_loggers(before).keys() & logging_calls.own_loggers(after).keys()
     return (
         macro_uses.differing_calls([text for text in old if text not in set(new)], [text for text in new if text not in set(old)]) - loggers

@@ -154,6 +154,16 @@ def test_parameters_whose_names_the_bpf_verifier_reads() -> None:
         assert (proved(plain, plain.replace("size", name)), proved(plain.replace("size", name), plain)) == ("", "")
 
 
+def test_an_unused_macro_that_no_other_can_put_together() -> None:
+    head = HEAD + "/* BOX limit */\n#define REG(x) BOX_REG_ ## x\n#define PINS(x) { x ## _pins, x ## _end ## _pins }\n"
+    harmless_outside("-", "+#define BOX_LIMIT 3", Class.UNUSED_MACRO, head)
+    harmless_outside("-", "+#define BOX_LIMIT NAMED(3)", Class.UNUSED_MACRO, head)
+    for name in ("BOX_REG_LIMIT", "BOX_pins"):
+        not_harmless_outside("-", f"+#define {name} 3", head)
+    not_harmless_outside("-", "+#define BOX_LIMIT 3", head + "#define JOIN(a, b) a ## b\n")
+    not_harmless_outside("-", "+#define BOX_LIMIT 3", head + "#define JOIN(a) BOX_ \\\n## a\n")
+
+
 def test_what_is_no_local_variable_is_not_renamed() -> None:
     not_harmless("-n = b->msg;", "+n = b->note;")
     not_harmless("-msg: n = 1;", "+note: n = 1;")
