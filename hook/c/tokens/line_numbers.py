@@ -20,19 +20,25 @@ _NEAR = 100  # bytes on either side of a name
 LINE = b"__LINE__"
 
 
-def line_macros(texts: Iterable[bytes], only_logs: Callable[[bytes, int], bool]) -> frozenset[bytes]:
-    """`__LINE__` and the macros of `texts` through which it is used; none where no text has it.
+def line_macros(texts: Iterable[bytes], only_logs: Callable[[bytes, int], bool], others: Iterable[bytes] = ()) -> frozenset[bytes]:
+    """`__LINE__`, `others` that use it, and the macros of `texts` through which these are used; none where no text has one.
 
     What an argument of a call is for which `only_logs` holds is not used, unless something in that call could be more than a value.
     """
     texts = list(texts)
-    if not any(LINE in text for text in texts):
+    names = {LINE, *others}
+    if not any(name in text for text in texts for name in names):
         return frozenset()
     bodies = [(macro[1], macro[2]) for text in texts for macro in _MACRO.finditer(_SPLICE.sub(b" ", without_literals(text)))]
-    names = {LINE}
     while more := {name for name, body in bodies if name not in names and uses(body, names, only_logs)}:
         names |= more
     return frozenset(names)
+
+
+def macros_with(names: Iterable[bytes], texts: Iterable[bytes]) -> frozenset[bytes]:
+    """The macros of some texts without comments and spliced lines that have one of `names` in their bodies."""
+    used = re.compile(rb"\b(?:" + b"|".join(sorted(names)) + rb")\b")
+    return frozenset(macro[1] for text in texts for macro in _MACRO.finditer(text) if used.search(macro[2]))
 
 
 def lines_with(text: bytes, names: frozenset[bytes], only_logs: Callable[[bytes, int], bool]) -> list[int]:

@@ -90,17 +90,23 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
 
     With `counters`, of what changed more than comments: so may the times that __COUNTER__ was used.
     """
-    if language not in ("c", "asm") or not (counters or line_numbers.LINE in new or _OWN_INCLUDE.search(new)):
+    if language not in ("c", "asm"):
         return ""
     from hook.evidence.functional.logs import logged_lines
+
+    common = logged_lines.of_common_headers(source)
+    if common is None:
+        return "not known: whether a macro of a common header uses __LINE__ as a value"
+    if not (counters or common or line_numbers.LINE in new or _OWN_INCLUDE.search(new)):
+        return ""
     from hook.kernel import own_headers
 
     own = own_headers.read(source, path, (old, new))
     texts = [own_headers.plain(old), own_headers.plain(new), *own.texts.values()]
-    has_lines = any(line_numbers.LINE in text for text in texts)
+    has_lines = any(name in text for text in texts for name in (line_numbers.LINE, *common))
     defined = own.names.union(own_headers.defined(texts[0]), own_headers.defined(texts[1])) if has_lines else frozenset[bytes]()
     only_logs = logged_lines.loggers(source, defined, own.by_makefiles)
-    names = line_numbers.line_macros(texts, only_logs)
+    names = line_numbers.line_macros(texts, only_logs, common)
     if names and line_numbers.lines_with(old, names, only_logs) != line_numbers.lines_with(new, names, only_logs):
         return _LINE_NUMBERS
     if counters and any(b"__COUNTER__" in text for text in texts):

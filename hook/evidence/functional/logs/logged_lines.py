@@ -18,6 +18,14 @@ _WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|_
 _WORD = lazy_re.compile(rb"[A-Za-z_]\w*")
 _DEEPEST = 3  # functions that hand a line number on to each other
 _MOST_FILES = 6  # that define one of them
+_COMMON = lazy_re.compile(r"(?:include|arch/[^/]+/include)/.*\.h\Z")
+# of Linux 6.12
+_MESSAGES_ALONE = lazy_re.compile(
+    r"include/acpi/ac(?:output|types)\.h|include/asm-generic/bug\.h|include/crypto/algapi\.h|include/drm/drm_exec\.h"
+    r"|include/kunit/(?:assert|test|test-bug)\.h|include/media/v4l2-(?:ctrls|subdev)\.h|include/net/xdp\.h|include/rdma/uverbs_named_ioctl\.h"
+    r"|include/linux/(?:btf_ids|ceph/ceph_debug|codetag|compiler(?:_types)?|dynamic_debug|elfnote|init|jbd2|kernel|maple_tree|pci|printk"
+    r"|qed/qed_if|rcupdate|regmap|rtnetlink|sched|stringify)\.h|arch/[^/]+/include/asm/(?:.*/)?[\w-]*(?:bug|pgtable|kup|pic32|pm-trace)[\w-]*\.h"
+)
 OnlyLogs = Callable[[bytes, int], bool]  # of a name that is called, and the number of the argument
 
 
@@ -36,6 +44,28 @@ def loggers(source: Source, own: frozenset[bytes], given: frozenset[bytes], dept
         return depth < _DEEPEST and _hands_on(source, name, argument, depth + 1)
 
     return only_logs
+
+
+def of_common_headers(source: Source) -> frozenset[bytes] | None:
+    """The macros of common headers that may use the line of where they are used; None if that is not known.
+
+    Left out are those of the headers in which it is a message, or a part of a name.
+    """
+    names: frozenset[bytes] = frozenset()
+    words = [line_numbers.LINE.decode()]
+    for _ in range(_DEEPEST):
+        holders = [holding(source, word) for word in words]
+        headers = {path for paths in holders for path in paths or () if _COMMON.match(path) and not _MESSAGES_ALONE.fullmatch(path)}
+        blobs = source.files(sorted(headers))
+        if None in holders or any(blob is None or blob.data is None for blob in blobs):
+            return None
+        texts = [own_headers.plain(blob.data or b"") for blob in blobs if blob is not None]
+        more = line_numbers.macros_with({*names, line_numbers.LINE}, texts) - names
+        if not more:
+            return names
+        names |= more
+        words = sorted(name.decode("ascii") for name in more)
+    return None
 
 
 def _hands_on(source: Source, name: bytes, argument: int, depth: int) -> bool:

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from hook.c.tokens import line_numbers
+from hook.evidence.functional import file_edits
 from hook.evidence.functional.logs import logged_lines
+from hook.verdict import Answer
 from tests.conftest import Grow
 from tests.small_kernel import Kernel
 
@@ -92,3 +94,15 @@ def test_lines_that_move_where_a_function_of_the_tree_logs_them(kernel: Kernel, 
     kernel.commit("mm/user.c", user)
     kernel.stage("mm/user.c", "/* more */\n" + user)
     assert json.loads(kernel.triage("check", "--format", "json"))["Functional"] == answer
+
+
+@pytest.mark.parametrize(
+    ("use", "above", "answer"),
+    [("MAKE(a);", True, Answer.UNKNOWN), ("MAKE(a);", False, Answer.NO), ("OTHER(a);", True, Answer.NO)],
+)
+def test_lines_that_move_where_a_macro_of_a_common_header_uses_them(grow: Grow, use: str, above: bool, answer: Answer) -> None:
+    common = {"include/linux/ids.h": "#define ID() (__LINE__ + 0)\n", "include/linux/make.h": "#define MAKE(x) set(x, ID())\n"}
+    text = f"#include <linux/make.h>\n\nvoid f(int a)\n{{\n\t{use}\n}}\n"
+    edited = f"/* one */\n{text}" if above else f"{text}/* one */\n"
+    source = grow({**common, "mm/one.c": edited})
+    assert file_edits.compare("c", "mm/one.c", text.encode(), edited.encode(), source).functional is answer
