@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -31,7 +31,7 @@ _LIKELY = lazy_re.compile(
     r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si|intel8x0\.c|[/_-]usb\.c\Z"
 )
 _PLAYED = lazy_re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # drivers of chips that user space can emulate
-_OF_A_MODULE = ("init_module", "cleanup_module", "main")
+_OF_DRIVERS = ("drivers/", "sound/")
 _WORD = lazy_re.compile(r"[A-Za-z_]\w*")
 
 
@@ -46,7 +46,7 @@ class User(msgspec.Struct, frozen=True):
 def exported(texts: Texts, obj: Object, members: Sequence[str], srcarch: str, is_module: bool, *, deep: bool) -> list[str]:
     """What other objects can use: the exports, and with `deep`, every function that is not static.
 
-    Of an object that can be a module these are the functions that another file uses: if both are built in, it needs no export.
+    Of an object that can be a module these are the functions that code of no driver uses: if both are built in, it needs no export.
     """
     names: dict[str, None] = {}
     for path in members:
@@ -55,27 +55,28 @@ def exported(texts: Texts, obj: Object, members: Sequence[str], srcarch: str, is
             names |= dict.fromkeys(name[0] or name[1] for name in _EXPORT.findall(text))
         if deep:
             not_static = texts.once(("not static", path), functools.partial(_names, texts, path))
-            others = [name for name in not_static if name not in names and name not in _OF_A_MODULE]
-            names |= dict.fromkeys(_used_elsewhere(texts, others, {*obj.members, *members}, srcarch) if is_module else others)
-    return [name for name in names if name not in _OF_A_MODULE and not name.startswith("__packed")]
+            functions = [name for name, is_function in not_static.items() if is_function and name not in names]
+            names |= dict.fromkeys(_used_elsewhere(texts, functions, srcarch) if is_module else not_static)
+    return [name for name in names if name not in ("init_module", "cleanup_module", "main") and not name.startswith("__packed")]
 
 
-def _used_elsewhere(texts: Texts, names: Sequence[str], own: Container[str], srcarch: str) -> list[str]:
-    """The functions that a file other than their `own` uses, for instance since it has a weak one; all of them without the word index.
+def _used_elsewhere(texts: Texts, names: Sequence[str], srcarch: str) -> list[str]:
+    """The functions that code of no driver uses, or that another file has as weak ones; all of them without the word index.
 
-    The index is asked for many names at once: most of an object's functions are in no other file but its headers.
+    The index is asked for many names at once: most of a driver's functions are in no file but its own.
     """
     used: dict[str, None] = {}
     for first in range(0, len(names), _NAMES_AT_ONCE):
         asked = names[first : first + _NAMES_AT_ONCE]
-        holding = texts.holding([[name.lower() for name in asked]])
-        if holding is None:
+        folded = [name.lower() for name in asked]
+        using, weak = texts.holding([folded]), texts.holding([["__weak", "weak"], [f":{name}" for name in folded]])
+        if using is None or weak is None:
             return list(names)
-        for path in holding:
-            if path not in own and path.endswith((".c", ".h", ".S")) and in_kernel(path, srcarch, NO_KERNEL_CODE):
-                uses = _users_in_header if path.endswith(".h") else _uses
-                words = set(_WORD.findall(texts.get(path) or ""))
-                used |= dict.fromkeys(name for name in asked if name in words and name not in used and uses(texts, path, name))
+        core = [path for path in using if not path.startswith(_OF_DRIVERS) and in_kernel(path, srcarch, NO_KERNEL_CODE)]
+        for path in (path for path in core if path.endswith((".c", ".S"))):
+            used |= dict.fromkeys(name for name in asked if name in (texts.get(path) or "") and _uses(texts, path, name))
+        for path in (path for path in weak if path.endswith(".c")):
+            used |= dict.fromkeys(name for name in asked if name in (texts.get(path) or "") and _defines(texts, path, name, weak=True))
     return list(used)
 
 
@@ -133,7 +134,7 @@ def likelihood(path: str) -> tuple[int, str]:
 def _uses(texts: Texts, path: str, name: str) -> int:
     """The line in which a file uses a function of another file; 0 where it does not, or has its own function of that name."""
     text = texts.get(path)
-    if text is None or _defines(texts, path, name):
+    if text is None or _defines(texts, path, name, weak=False):
         return 0
     for use in re.finditer(rf"(?<![\w.>\"]){re.escape(name)}\b(?!\")", text):
         begin = text.rfind("\n", 0, use.start()) + 1
@@ -146,11 +147,11 @@ def _uses(texts: Texts, path: str, name: str) -> int:
     return 0
 
 
-def _defines(texts: Texts, path: str, name: str) -> bool:
-    """Whether a file defines a function of that name itself, and not as a weak one, which gives way to another."""
+def _defines(texts: Texts, path: str, name: str, *, weak: bool) -> bool:
+    """Whether a file defines a function of that name itself: as a weak one, which gives way to another, or not."""
     functions = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.FUNCTION and one.name == name)
     text = texts.get(path) or ""
-    return any("weak" not in text[one.span[0] : one.body[0]] for one in functions)
+    return any(("weak" in text[one.span[0] : one.body[0]]) is weak for one in functions)
 
 
 def _users_in_header(texts: Texts, path: str, name: str) -> set[str]:
@@ -182,12 +183,12 @@ def _is_word(text: str, at: int, name: str) -> bool:
     return not (before.isalnum() or before == "_" or after.isalnum() or after == "_")
 
 
-def _names(texts: Texts, path: str) -> list[str]:
-    """The functions and variables of a file that are not static."""
+def _names(texts: Texts, path: str) -> dict[str, bool]:
+    """The functions and variables of a file that are not static, each with whether it is a function."""
     kinds = (definitions.DefinitionKind.FUNCTION, definitions.DefinitionKind.VARIABLE)
     text = texts.get(path) or ""
-    names = []
+    names: dict[str, bool] = {}
     for definition in texts.scan(path):
         if definition.kind in kinds and not {"static", "extern"}.intersection(text[definition.span[0] : definition.offset].split()):
-            names.append(definition.name)
+            names[definition.name] = definition.kind is definitions.DefinitionKind.FUNCTION
     return names
