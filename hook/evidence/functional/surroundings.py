@@ -346,7 +346,12 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
     def includes(self, headers: Iterable[str], header: str) -> bool:
         """Whether some headers include another one under all options; no where their guards could be defined by anything else."""
         guards = common_headers.guards_up_to(self.source, self.path, headers, header)
-        return guards is not None and self.own.complete and self.own.given.isdisjoint(guards) and all(map(self._is_defined_once, guards))
+        return (
+            guards is not None
+            and self.own.complete
+            and self.own.by_makefiles.isdisjoint(guards)
+            and all(map(self._is_defined_once, guards))
+        )
 
     def _is_defined_once(self, name: bytes) -> bool:
         """Whether the kernel defines a macro in one place, and undefines it nowhere."""
