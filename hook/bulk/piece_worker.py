@@ -13,7 +13,7 @@ import pickle
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -26,11 +26,12 @@ from hook.processes import own_python
 from hook.record import cache
 from hook.source import index, own_files, setting_layers
 from hook.source.git import Repository, find
-from hook.source.indexing import ubiquitous_names
+from hook.source.indexing import commit_history, ubiquitous_names
 from hook.source.object_store import Objects
-from hook.source.tree import Source
+from hook.source.tree import MOST_CONFIRMED, Source
 
 _INDEX_SECONDS = 3600.0
+_MOST_TOKEN = 100  # bytes of a run's token
 _FAR = 300  # files by which the revision may differ from the indexed tree
 _MOST_DEATHS = 2  # of the child, for one input
 
@@ -44,6 +45,8 @@ class BulkRun(msgspec.Struct, frozen=True):
 
     work: JudgeWork
     program: str  # the hash of the package: another version may judge differently
+    history: tuple[str, ...] = ()  # the ranges that are judged, as `index --history` takes them
+    token: str = ""  # another one in each run
 
     def about(self) -> dict[str, object]:
         """What the rows depend on, beside the changes: a resumed run must have the same."""
@@ -161,20 +164,34 @@ def _refuse_missing(repo: Repository, piece: BulkPiece) -> None:
 
 
 def _prepare(repo: Repository, run: BulkRun) -> None:
-    """Make the word index, once: if several workers share a clone, the first makes it and the others wait."""
-    key = (str(repo.common_dir), run.work.head)
+    """Make the word index, once in a run: if several workers share a clone, the first makes it and the others wait.
+
+    While it is written it cannot be read, so no other worker tries again, whatever has come of it.
+    """
+    key = (str(repo.common_dir), run.token)
     with _preparing:
         if key in _prepared:
             return
-        if not is_indexed(repo, run.work.head):
-            command = own_python.command("-m", "hook", "index", "--quiet", "--repo", str(repo.git_dir), f"--rev={run.work.head}")
-            subprocess.run(command, stdin=subprocess.DEVNULL, cwd=repo.git_dir, timeout=_INDEX_SECONDS, check=False)
-            _wait_for_writer(repo)
+        handle = own_files.open_lock(index.files(repo).directory / "bulk-lock", 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.pread(handle, _MOST_TOKEN, 0) != run.token.encode() and not is_indexed(repo, run.work.head, run.history):
+                _index(repo, run)
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, run.token.encode(), 0)
+        finally:
+            os.close(handle)
         _prepared.add(key)
 
 
-def is_indexed(repo: Repository, revision: str) -> bool:
-    """Whether the tree is small, or there is a word index for nearly this revision."""
+def _index(repo: Repository, run: BulkRun) -> None:
+    command = own_python.command("-m", "hook", "index", "--quiet", "--repo", str(repo.git_dir), f"--rev={run.work.head}")
+    command += [f"--history={revisions}" for revisions in run.history]
+    subprocess.run(command, stdin=subprocess.DEVNULL, cwd=repo.git_dir, timeout=_INDEX_SECONDS, check=False)
+
+
+def is_indexed(repo: Repository, revision: str, history: Sequence[str]) -> bool:
+    """Whether the tree is small, or there is a word index for nearly this revision, and for the files of a history."""
     with Objects(repo, 0) as objects:
         if Source(objects, revision).is_small:
             return True
@@ -183,19 +200,19 @@ def is_indexed(repo: Repository, revision: str) -> bool:
     except index.NoIndex:
         return False
     try:
-        return ubiquitous_names.are_kept(repo) and opened.distance(revision) <= _FAR
+        if not ubiquitous_names.are_kept(repo) or opened.distance(revision) > _FAR:
+            return False
+        return opened.history() == commit_history.text(history) or all(_is_near(opened, revisions.split()) for revisions in history)
     except index.NoIndex:
         return False
     finally:
         opened.close()
 
 
-def _wait_for_writer(repo: Repository) -> None:
-    handle = own_files.open_lock(index.files(repo).lock, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    finally:
-        os.close(handle)
+def _is_near(opened: index.Index, revisions: Sequence[str]) -> bool:
+    """Whether the index has nearly all files of a range at both of its ends. Raises NoIndex."""
+    ends = [revision.removeprefix("^") for revision in revisions if not revision.startswith("--")]
+    return len(ends) > 1 and all(len(opened.unread(end)) <= MOST_CONFIRMED for end in ends)
 
 
 def _why_ended(code: int, work: JudgeWork) -> str:

@@ -56,6 +56,13 @@ def commits(repo: Repository, name: str, since: str) -> Iterator[BulkInput]:
         yield BulkInput(commit, name, commit=commit, needs=(commit, *parents[:1]))
 
 
+def history(repo: Repository, names: Sequence[str], since: str) -> tuple[str, ...]:
+    """What `git rev-list` is given to list the commits of each range among the sources, by their ids."""
+    limit = [f"--max-age={mailboxes.seconds_since(repo, since):.0f}"] if since else []
+    ranges = [name for name in names if not pathlib.Path(name).exists()]
+    return tuple(" ".join([*limit, *repo.run("rev-parse", "--revs-only", name).decode("ascii").split()]) for name in ranges)
+
+
 def head(repo: Repository) -> str:
     """The commit of HEAD: its settings are in force, and mails without a known base are judged on it."""
     try:

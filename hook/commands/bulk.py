@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import pathlib
 import typing
+import uuid
 from collections.abc import Sequence
+
+import msgspec
 
 from hook.commands import DONE, NOT_JUDGED, Command, WrongUse, complain, print_document, repository
 from hook.commands.command_line import add_format, add_jobs, add_offline, add_verbose
@@ -74,6 +77,7 @@ def _judge(repo: Repository, options: argparse.Namespace) -> int:
     with results.opened(pathlib.Path(options.out)) as output:
         run = _run(repo, options, output.head())
         inputs = sources.listed(repo, options.sources, options.since, run.work.head)
+        run = msgspec.structs.replace(run, history=sources.history(repo, options.sources, options.since), token=uuid.uuid4().hex)
         output.begin({"Sources": options.sources, "Since": options.since, **run.about()}, resume=options.resume)
         if not inputs:
             complain(f"{', '.join(options.sources)}: no changes")

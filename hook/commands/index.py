@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import time
 import typing
+from collections.abc import Callable
 
 from hook.commands import DONE, Command, complain, repository
 from hook.commands.bar import ProgressBar
@@ -27,6 +29,8 @@ def register(command: Command) -> None:
     sub = command("index", index, "make the word index of a revision, or bring it up to date")
     sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to index (default: HEAD)")
     was_positional(sub, "--rev")
+    help_text = "also read the files of all commits of a range, so that each of them can be judged at once (may be given again)"
+    sub.add_argument("--history", action="append", default=[], metavar="A..B", help=help_text)
     add_jobs(sub)
     sub.add_argument("--fetch", action="store_true", help="in a partial clone, fetch the files that are not here")
     sub.add_argument("--quiet", action="store_true", help="say nothing")
@@ -35,7 +39,7 @@ def register(command: Command) -> None:
 
 def index(options: argparse.Namespace) -> int:
     """Make the word index of a revision, or bring it up to date."""
-    from hook.source.indexing import index_writer
+    from hook.source.indexing import blob_reader, index_writer
 
     repo = repository(options)
     settings = setting_layers.load(repo)
@@ -44,20 +48,23 @@ def index(options: argparse.Namespace) -> int:
         if index_writer.is_made_now(repo):
             return DONE
     if options.fetch:
-        missing = index_writer.missing(repo, options.rev)
+        missing = blob_reader.missing(repo, options.rev)
         if missing:
             if not options.quiet:
                 complain(f"fetching {len(missing)} files")
             repo.fetch(missing)
-    return make(repo, settings, options.rev, jobs=options.jobs, fetched=options.fetch, quiet=options.quiet)
+    given = {"jobs": options.jobs, "fetched": options.fetch, "history": options.history}
+    return make(repo, settings, functools.partial(index_writer.make, repo, options.rev, settings, **given), quiet=options.quiet)
 
 
-def make(repo: Repository, settings: Settings, revision: str = "HEAD", *, jobs: int = 0, fetched: bool = False, quiet: bool = False) -> int:
-    """Make the index with a bar, or wait for who makes it; gives the exit code."""
+def make(repo: Repository, settings: Settings, write: Callable[..., Made] | None = None, *, quiet: bool = False) -> int:
+    """Make the index with a bar, or wait for who makes it; gives the exit code. `write` makes it otherwise than for HEAD alone."""
+    from hook.source.indexing import index_writer
+
     started = time.monotonic()
     bar = ProgressBar("files", wanted=not quiet)
     try:
-        made = _made(repo, settings, revision, jobs, fetched, bar)
+        made = _made(repo, write or functools.partial(index_writer.make, repo, "HEAD", settings), bar)
     except KeyboardInterrupt:
         complain("stopped; `patch-triage index` goes on from here")
         return _INTERRUPTED
@@ -73,13 +80,13 @@ def make(repo: Repository, settings: Settings, revision: str = "HEAD", *, jobs: 
     return DONE
 
 
-def _made(repo: Repository, settings: Settings, revision: str, jobs: int, fetched: bool, bar: ProgressBar) -> Made:
+def _made(repo: Repository, write: Callable[..., Made], bar: ProgressBar) -> Made:
     """What was made, after another process that makes the index has ended; its progress is shown until then."""
     from hook.source.indexing import background, index_writer
 
     while True:
         try:
-            return index_writer.make(repo, revision, settings, jobs=jobs, fetched=fetched, progress=bar)
+            return write(progress=bar)
         except index_writer.Busy:
             while (other := background.progress(repo)) is not None:
                 if other.total:

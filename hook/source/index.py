@@ -178,6 +178,11 @@ class Index:
         with self._reading():
             return len(self._coverage(revision).changed)
 
+    def history(self) -> str:
+        """The ranges of commits whose blobs were read last, beside the listed trees; empty if there are none. Raises NoIndex."""
+        with self._reading():
+            return next((str(row[0]) for row in self._database.execute("select value from meta where key = 'history'")), "")
+
     def close(self) -> None:
         with self._lock:
             self._database.close()

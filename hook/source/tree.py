@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
     from hook.source.index import Index
 
 
-_MOST_CONFIRMED = 64  # files that are not indexed: up to so many are read; of more, all are in every answer
+MOST_CONFIRMED = 64  # files that are not indexed: up to so many are read; of more, all are in every answer
 SMALL_FILES = 2000  # in a tree: fewer are searched fast enough without an index
 
 
@@ -196,7 +196,7 @@ class Source(msgspec.Struct):
         unread = self.unread()
         if not unread:
             return indexed_paths
-        few_unread = len(unread) <= _MOST_CONFIRMED
+        few_unread = len(unread) <= MOST_CONFIRMED
         unread_paths = [path for path, oid in unread.items() if oid and (not few_unread or self._may_hold(path, oid, groups))]
         return sorted({path for path in indexed_paths if path not in unread}.union(unread_paths), key=os.fsencode)
 

@@ -7,6 +7,8 @@ import shutil
 import signal
 
 import hook
+from hook.source import index
+from hook.source.git import find
 from tests.bulk.farm import Farm, check, ended, history, parts, rows, wait_for
 from tests.small_kernel import Kernel
 
@@ -61,14 +63,17 @@ def test_a_scheduler_that_goes_away_ends_the_run_and_another_one_goes_on(farm: F
     assert all(row in after for row in before)
 
 
-def test_what_a_worker_lacks_goes_to_another(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
+def test_what_a_worker_lacks_goes_to_another_which_indexes_its_clone(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
     shutil.copytree(kernel.path, tmp_path / "old")
-    named, out = history(kernel, 8), tmp_path / "out"
-    farm.worker(PATCH_TRIAGE_BULK_CLONE=str(tmp_path / "old"))
-    farm.worker()
+    named, out, large = history(kernel, 8), tmp_path / "out", tmp_path / "large"  # without a staged index, it may be large
+    kernel.git("clone", "-q", "--bare", str(kernel.path), str(large))
+    for clone in ("old", "large"):
+        farm.worker(PATCH_TRIAGE_BULK_CLONE=str(tmp_path / clone))
     run = farm.run(named, "--out", str(out), "--no-cache")
     assert ended(run) == 0, farm.said(run)
     assert "its clone lacks commit" in farm.said(run) and len(rows(out)) == 8
+    opened, ends = index.open_index(find(large)), named.split("..")
+    assert opened.history() == f"{ends[1]} ^{ends[0]}" and all(opened.unread(commit) == {} for commit in ends)
 
 
 def test_what_no_worker_can_judge_is_said_and_is_judged_later(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:

@@ -102,6 +102,26 @@ def test_adding_a_revision_reads_only_what_is_new(indexed: Kernel) -> None:
     assert json.loads(both(indexed, "definitions", "fresh_thing"))["Items"]
 
 
+def test_the_files_of_all_commits_of_a_history_are_read_up_to_the_size_of_the_index(kernel: Kernel) -> None:
+    for number in range(6):
+        kernel.commit(POOL, f"int word_{number};\n")
+    kernel.commit(POOL, "int now;\n")
+    history, repo = "HEAD~7..HEAD~1", git.find(kernel.path)
+    past = [kernel.git("rev-parse", f"HEAD~{back}").strip() for back in range(1, 8)]
+    full = config.Settings({**SETTINGS.values, "index.max_bytes": 1}, SETTINGS.origins)
+    index_writer.make(repo, "HEAD", full, history=[history])
+    assert [len(index.open_index(repo).unread(commit)) for commit in past] == [1] * 7
+    kernel.triage("index", "--history", history)
+    opened = index.open_index(repo)
+    assert opened.trees() == [kernel.git("rev-parse", "HEAD^{tree}").strip()]
+    assert all(opened.unread(commit) == {} for commit in past)
+    assert opened.history() == history
+    assert [opened.holding(past[2], [[word]]) for word in ("word_3", "word_2")] == [[POOL], []]
+    assert "0 read anew" in kernel.triage("index", "--history", history)
+    assert "git rev-list" in kernel.triage_both("index", "--history", "nothing", ok=3)[1]
+    assert index.open_index(repo).history() == history
+
+
 def test_generated_headers_are_answered_by_looking_into_them(kernel: Kernel) -> None:
     kernel.commit("drivers/gpu/drm/amd/include/regs.h", "#define regFOO 1\n#define OTHER regFOO\n")
     kernel.triage("index")

@@ -73,6 +73,13 @@ def read_words(
                 future.cancel()
 
 
+def missing(repo: Repository, revision: str) -> list[str]:
+    """The blobs of a revision that a partial clone lacks. Raises GitError."""
+    tree = repo.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
+    listing = repo.run("rev-list", "--objects", "--missing=print", "--no-object-names", tree).decode().split()
+    return [line[1:] for line in listing if line.startswith("?")]
+
+
 def _chunks(new: Sequence[BlobPlace]) -> Iterator[Sequence[BlobPlace]]:
     start, size = 0, 0
     for position, place in enumerate(new):

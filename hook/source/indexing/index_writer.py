@@ -21,7 +21,7 @@ import msgspec
 from hook.config import Settings
 from hook.source import index, own_files, words
 from hook.source.git import GitError, Repository
-from hook.source.indexing import FORMAT, build_progress
+from hook.source.indexing import FORMAT, build_progress, commit_history
 from hook.source.indexing.blob_reader import BlobPlace, BlobWords, read_words
 
 _COMMIT_BLOBS = 8000
@@ -54,14 +54,17 @@ def make(
     *,
     jobs: int = 0,
     fetched: bool = False,
+    history: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Made:
     """Put a revision into the index. `progress` gets the number of blobs done and their total; `fetched` says that missing blobs have
-    been fetched since the last run.
+    been fetched since the last run. Of the commits that `git rev-list` lists for each part of `history`, the blobs are read too, as far as
+    the size of the index allows.
 
     Raises Busy, GitError, OSError (no space left), KeyboardInterrupt; finished steps are kept.
     """
     tree = repo.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
+    past = commit_history.read(repo, history)
     index_files = index.files(repo)
     with _held(index_files) as handle, build_progress.reported(index_files, tree, progress) as progress:
         database = _open(index_files, handle)
@@ -74,7 +77,10 @@ def make(
                 database.close()
                 index_files.database.unlink()
                 database = _open(index_files, handle)
-                result = _Writer(repo, database, settings, jobs or os.cpu_count() or 1, progress).add(tree)
+                writer = _Writer(repo, database, settings, jobs or os.cpu_count() or 1, progress)
+                result = writer.add(tree)
+            if past.commits:
+                result = writer.add_history(tree, past)
         except sqlite3.Error as wrong:
             raise OSError(f"the index cannot be written ({wrong})") from None
         finally:
@@ -82,13 +88,6 @@ def make(
                 database.close()
             _seal(index_files, handle)
     return result
-
-
-def missing(repo: Repository, revision: str) -> list[str]:
-    """The blobs of a revision that a partial clone lacks. Raises GitError."""
-    tree = repo.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
-    listing = repo.run("rev-list", "--objects", "--missing=print", "--no-object-names", tree).decode().split()
-    return [line[1:] for line in listing if line.startswith("?")]
 
 
 @contextlib.contextmanager
@@ -201,6 +200,19 @@ class _Writer:
         self._finish(tree, base, places, len(new))
         return self._made(tree, len(new))
 
+    def add_history(self, tree: str, past: commit_history.CommitHistory) -> Made:
+        """Read the blobs of some commits, and list the tree of the last ones where none that is listed is near."""
+        for last in past.last_trees:
+            nearest = self._nearest(last)
+            if nearest is None or len(nearest[1]) > _MOST_CHANGED:
+                self.add(last)
+        read = self._read(self._unknown(past.places(self._repo)), bounded=True)
+        self._database.execute("begin")
+        self._extend_vocabulary(read)
+        self._database.execute("insert or replace into meta values ('history', ?)", (past.text,))
+        self._database.execute("commit")
+        return self._made(tree, read)
+
     def forget_unread(self) -> None:
         """Forget the blobs that could not be read, so that they are read again."""
         self._database.execute("begin")
@@ -223,11 +235,14 @@ class _Writer:
         return bool(dead * 10 > blobs)
 
     def _made(self, tree: str, read: int) -> Made:
-        size = self._database.execute("pragma page_count").fetchone()[0] * self._database.execute("pragma page_size").fetchone()[0]
         count = self._database.execute(
             "select count(*) from place where anchor = (select id from anchor where tree = ?)", (tree,)
         ).fetchone()[0]
-        return Made(tree, count, read, self._unread, size)
+        return Made(tree, count, read, self._unread, self._size())
+
+    def _size(self) -> int:
+        pages, page_bytes = (self._database.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        return int(pages * page_bytes)
 
     def _nearest(self, tree: str) -> tuple[int, dict[str, str]] | None:
         """The indexed tree that differs least, with the difference."""
@@ -270,16 +285,18 @@ class _Writer:
                 indexed.update(row[0] for row in rows)
         return [place for oid, place in new.items() if oid not in indexed]
 
-    def _read(self, new: Sequence[BlobPlace]) -> None:
+    def _read(self, new: Sequence[BlobPlace], *, bounded: bool = False) -> int:
+        """Put blobs into the index, those that are `bounded` only up to its size limit; gives their number."""
         database, total, done = self._database, len(new), 0
         self._last = self._newest()
-        if total > _MOST_APPENDED:
-            self._new_words = None  # they come from the database later
+        self._new_words = None if total > _MOST_APPENDED else set()  # None: they come from the database later
         database.execute("insert into word(word, rank) values('hashsize', ?)", (_HASH_BYTES,))
         database.execute("insert into word(word, rank) values('automerge', ?)", (0 if total > _MOST_APPENDED else 4,))
         database.execute("begin")
         try:
             for places, answers in read_words(self._repo, new, self._settings.index.blob_bytes, self._jobs):
+                if bounded and self._size() > self._settings.index.max_bytes:
+                    break  # what is left out is looked into every time
                 self._insert(places, answers)
                 done += len(places)
                 self._progress(done, total)
@@ -292,6 +309,7 @@ class _Writer:
                 database.execute("rollback")
             raise
         database.execute("commit")
+        return done
 
     def _insert(self, places: Sequence[BlobPlace], answers: Sequence[BlobWords]) -> None:
         database = self._database
