@@ -80,46 +80,42 @@ class FuzzSettings(SettingGroup, name="fuzz"):
     base_config: str = _field(
         "",
         checks.text,
-        "the .config that is fuzzed with: a file, syzbot (its configuration for this target and tree, in fuzz.syzkaller) or syzbot:NAME; "
+        "the .config of the fuzzed kernel: a file, syzbot (its configuration for this target and tree, in fuzz.syzkaller) or syzbot:NAME; "
         "empty: the tree's defconfig (Android: gki_defconfig) and kvm_guest.config",
     )
     toolchain: str = _field(
         "gcc-12",
         checks.matching(TOOLCHAIN, "gcc-12 or clang-19, perhaps with pahole-1.25 or rustc-1.78"),
-        'what builds the kernel: gcc-12, clang-19, "clang-19 pahole-1.25 rustc-1.78"',
+        'the compiler of the kernel, and other tools: gcc-12, clang-19, "clang-19 pahole-1.25 rustc-1.78"',
     )
-    syzkaller: str = _field("", checks.text, "a checkout of syzkaller, whose descriptions are read as text; empty: not looked up")
-    coverage: str = _field(
-        "", checks.text, "what your fuzzer has reached: an export of syz-manager, lcov or llvm-cov; empty: not looked at"
-    )
+    syzkaller: str = _field("", checks.text, "a checkout of syzkaller; its descriptions are read as text; empty: not used")
+    coverage: str = _field("", checks.text, "the coverage of your fuzzer: an export of syz-manager, lcov or llvm-cov; empty: not used")
     coverage_commit: str = _field(
-        "", checks.text, "the commit that the measured kernel was built from, where fuzz.coverage does not say so"
+        "", checks.text, "the commit that the measured kernel was built from, if the file of fuzz.coverage does not say so"
     )
-    coverage_vmlinux: str = _field("", checks.text, "the kernel whose addresses fuzz.coverage lists, where it is an export of /rawcover")
+    coverage_vmlinux: str = _field("", checks.text, "the vmlinux of the measured kernel, if fuzz.coverage is an export of /rawcover")
     vm: tuple[str, ...] = _field(
         ("qemu-any",),
         checks.machine,
-        "what the machine has: qemu-any (all that QEMU emulates), gce, or a list of QEMU devices: [e1000e, nvme]",
+        "the devices of the machine: qemu-any (all that QEMU emulates), gce, or a list of QEMU devices: [e1000e, nvme]",
     )
     teardown: str = _field(
         "leave-out",
         checks.one_of("leave-out", "include"),
-        "whether code counts that runs only at hot-unplug or unbind through sysfs: leave-out (as farms do) or include",
+        "code that runs only at hot-unplug or unbind through sysfs: leave-out (as farms do) or include",
     )
 
 
 class ReachSettings(SettingGroup, name="reach"):
-    """How far call paths from entry points to changed functions are followed."""
+    """Limits of the search for call paths."""
 
     max_files: int = _field(1000, checks.whole(1, 100_000), "read at most N files to find the call paths of one change")
     max_steps: int = _field(
         1200, checks.whole(1, 10_000_000), "look for the callers of at most N functions for the call paths of one change"
     )
-    commit_files: int = _field(16, checks.whole(1, 100_000), "the same as max_files, while a commit waits for its hooks")
-    commit_steps: int = _field(200, checks.whole(1, 10_000_000), "the same as max_steps, while a commit waits for its hooks")
-    background: bool = _field(
-        True, checks.flag, "let a worker in the background finish the search that a commit has cut short", bears=False
-    )
+    commit_files: int = _field(16, checks.whole(1, 100_000), "max_files for the hooks of a commit")
+    commit_steps: int = _field(200, checks.whole(1, 10_000_000), "max_steps for the hooks of a commit")
+    background: bool = _field(True, checks.flag, "let the background worker finish the search of a commit", bears=False)
 
 
 class RecordSettings(SettingGroup, name="record"):
@@ -136,7 +132,7 @@ class RecordSettings(SettingGroup, name="record"):
 
 
 class OutputSettings(SettingGroup, name="output"):
-    """What a person reads."""
+    """How output looks."""
 
     colour: str = _field("auto", checks.one_of("auto", "always", "never"), "auto, always or never", by_tree=True)
 
@@ -147,7 +143,7 @@ class PolicySettings(SettingGroup, name="policy"):
     block: str = _field(
         "never",
         checks.one_of("never", "unjudged", "worth-fuzzing"),
-        "which commits stop a push: never, unjudged (left open), worth-fuzzing; also the exit code of `check`",
+        "which commits stop a push: never (none), unjudged (open ones), worth-fuzzing; also sets the exit code of `check`",
     )
 
 
@@ -155,66 +151,68 @@ class PushSettings(SettingGroup, name="push"):
     """What happens before a push."""
 
     max_commits: int = _field(100, checks.whole(1, 100_000), "judge at most N commits of a push, newest first")
-    wait_seconds: float = _field(60.0, checks.seconds(0, 86_400), "how long a push waits for the model where commits are open", bears=False)
+    wait_seconds: float = _field(60.0, checks.seconds(0, 86_400), "how long a push waits for the model about open commits", bears=False)
 
 
 class AgentSettings(SettingGroup, name="agent"):
-    """The model that is asked what the evidence leaves open."""
+    """The model that is asked about open questions."""
 
     base_url: str = _field("", checks.url, "the OpenAI-compatible endpoint (http://127.0.0.1:8000/v1); empty: no model is asked")
     model: str = _field("", checks.text, "the model to ask")
-    models: tuple[str, ...] = _field((), checks.words, "models to fall back on where the first is overloaded, in order")
+    models: tuple[str, ...] = _field((), checks.words, "models to ask instead if the first is overloaded, in this order")
     key_variable: str = _field("OPENAI_API_KEY", checks.text, "the environment variable that holds the endpoint's key")
     key_command: str = _field(
         "", checks.text, "a command that prints the key (`pass show openai`), instead of the variable; run without a shell"
     )
     at_commit: str = _field(
-        "pending", checks.one_of("pending", "wait"), "pending: a commit records an open question; wait: it waits for the model"
+        "pending", checks.one_of("pending", "wait"), "pending: the commit records an open question; wait: the commit waits for the model"
     )
-    commit_seconds: float = _field(30.0, checks.seconds(0, 3600), "how long a commit waits, if it does")
-    background: bool = _field(True, checks.flag, "let a worker in the background ask what a commit has left pending", bears=False)
+    commit_seconds: float = _field(30.0, checks.seconds(0, 3600), "how long a commit waits for the model, with at_commit: wait")
+    background: bool = _field(True, checks.flag, "let the background worker ask the model about pending commits", bears=False)
     settle_seconds: float = _field(
-        2.0, checks.seconds(0, 3600), "how long a commit rests before the worker asks: it may be amended at once", bears=False
+        2.0, checks.seconds(0, 3600), "how long the worker waits after a commit, which may be amended at once", bears=False
     )
-    background_tries: int = _field(5, checks.whole(1, 100), "give a question up after N tries without an answer", bears=False)
+    background_tries: int = _field(5, checks.whole(1, 100), "give up a question after N tries without an answer", bears=False)
     background_pause_seconds: float = _field(
-        30.0, checks.seconds(0, 3600), "how long the worker waits after the first failure; then longer", bears=False
+        30.0, checks.seconds(0, 3600), "how long the worker waits after the first failure; longer after each further one", bears=False
     )
     price: tuple[str, ...] = _field(
         (),
         checks.prices,
-        'money for a million tokens: ["1.25/10/10"] is input/output/thoughts, "big=3/15/15" is for one model; empty: not counted',
+        'price of a million tokens: ["1.25/10/10"] is input/output/thoughts, "big=3/15/15" is for one model; empty: not counted',
         bears=False,
     )
     max_patch_tokens: int = _field(
         1_000_000, checks.whole(0, 10**12), "spend at most N tokens on one patch a day; 0: no limit", bears=False
     )
-    max_patch_money: float = _field(0.0, checks.number(0, 10**9), "the same in money, in the currency of agent.price", bears=False)
+    max_patch_money: float = _field(
+        0.0, checks.number(0, 10**9), "the same in money, in the currency of agent.price; 0: no limit", bears=False
+    )
     max_push_tokens: int = _field(5_000_000, checks.whole(0, 10**12), "spend at most N tokens in one push; 0: no limit", bears=False)
     max_push_money: float = _field(0.0, checks.number(0, 10**9), "the same in money", bears=False)
     max_day_tokens: int = _field(
         20_000_000, checks.whole(0, 10**12), "spend at most N tokens a day in one repository; 0: no limit", bears=False
     )
     max_day_money: float = _field(0.0, checks.number(0, 10**9), "the same in money", bears=False)
-    never_branches: tuple[str, ...] = _field((), checks.words, 'branches whose work is never sent (globs, such as "embargo/*")')
-    never_paths: tuple[str, ...] = _field(
-        (), checks.tree_patterns, "files that are never sent, nor shown to a model (globs, or directories)"
-    )
-    prompts: str = _field("", checks.text, "directory of prompts of your own: PROFILE/NAME.md, see docs/agent.md")
-    max_rounds: int = _field(40, checks.whole(1, 250), "at most N rounds with the model, for each of the two questions")
+    never_branches: tuple[str, ...] = _field((), checks.words, 'branches whose commits are never sent (globs, such as "embargo/*")')
+    never_paths: tuple[str, ...] = _field((), checks.tree_patterns, "files that are never sent or shown to a model (globs, or directories)")
+    prompts: str = _field("", checks.text, "directory of your own prompts: PROFILE/NAME.md, see docs/agent.md")
+    max_rounds: int = _field(40, checks.whole(1, 250), "at most N rounds with the model for each of the two questions")
     max_tokens: int = _field(500_000, checks.whole(1000, 100_000_000), "spend at most N tokens on each of the two questions")
-    max_seconds: float = _field(600.0, checks.seconds(1, 86_400), "at most so long for one change, where no shorter deadline holds")
-    max_refusals: int = _field(4, checks.whole(0, 100), "send an answer that does not hold back to the model at most N times")
+    max_seconds: float = _field(
+        600.0, checks.seconds(1, 86_400), "how long the model may take for one change, if there is no shorter deadline"
+    )
+    max_refusals: int = _field(4, checks.whole(0, 100), "refuse a wrong answer of the model at most N times")
     request_seconds: float = _field(180.0, checks.seconds(1, 3600), "how long one request may take")
     tool_seconds: float = _field(20.0, checks.seconds(0.1, 600), "how long one search of the tree may take")
     reply_tokens: int = _field(16_384, checks.whole(256, 1_000_000), "at most N tokens in one answer, thoughts included")
     window_tokens: int = _field(
-        128_000, checks.whole(2000, 10_000_000), "what the model can read at once; older tool results are cut to fit"
+        128_000, checks.whole(2000, 10_000_000), "the size of the model's window; older tool results are cut to fit"
     )
     context_tokens: int = _field(
-        6000, checks.whole(500, 1_000_000), "show at most N tokens of the change and its surroundings at the start"
+        6000, checks.whole(500, 1_000_000), "show at most N tokens of the change and its context in the first request"
     )
-    temperature: float = _field(0.0, checks.number(0, 2), "left out where an endpoint refuses it")
+    temperature: float = _field(0.0, checks.number(0, 2), "the sampling temperature; left out if the endpoint refuses it")
 
 
 class PatchworkSettings(SettingGroup, name="patchwork"):
@@ -239,16 +237,16 @@ class GerritSettings(SettingGroup, name="gerrit"):
 
 
 class PlanSettings(SettingGroup, name="plan"):
-    """What `patch-triage plan` cannot know of the machine that fuzzes."""
+    """The fuzzing machine, for `patch-triage plan`."""
 
     image: str = _field("", checks.text, "the disk image that the machines boot; tools/create-image.sh of syzkaller makes one", bears=False)
-    sshkey: str = _field("", checks.text, "the private key that opens it", bears=False)
+    sshkey: str = _field("", checks.text, "the private ssh key for it", bears=False)
     machines: int = _field(4, checks.whole(1, 1024), "how many machines run at once", bears=False)
-    minutes: int = _field(60, checks.whole(1, 100_000), "fuzz each change for so long, as the plan says", bears=False)
+    minutes: int = _field(60, checks.whole(1, 100_000), "how many minutes the plan gives to each change", bears=False)
 
 
 class BaseSettings(SettingGroup, name="base"):
-    """What a mailed patch applies to."""
+    """The base of a mailed patch."""
 
     max_commits: int = _field(200, checks.whole(1, 100_000), "look for a mailed patch's base among the last N commits")
 
@@ -257,48 +255,51 @@ class BulkSettings(SettingGroup, name="bulk"):
     """How `patch-triage bulk` judges many changes."""
 
     clone: str = _field(
-        "", checks.text, "where a worker has its clone of the kernel; empty: where the one that started the run has it", bears=False
+        "", checks.text, "the worker's clone of the kernel; empty: the same path as on the machine that started the run", bears=False
     )
-    piece_changes: int = _field(
-        25, checks.whole(1, 100_000), "hand about N changes to a worker at a time, neighbours of one source", bears=False
-    )
+    piece_changes: int = _field(25, checks.whole(1, 100_000), "give about N neighbouring changes to a worker at a time", bears=False)
     change_seconds: float = _field(
-        300.0, checks.seconds(1, 86_400), "how long one change may take; a row says so where it took longer", bears=False
+        300.0, checks.seconds(1, 86_400), "how long one change may take; if it takes longer, its row says so", bears=False
     )
     change_bytes: int = _field(
-        1 << 30, checks.whole(64 << 20, 1 << 40), "how much memory the process that judges may take; the same", bears=False
+        1 << 30,
+        checks.whole(64 << 20, 1 << 40),
+        "how much memory the judging process may use; if it needs more, the row says so",
+        bears=False,
     )
 
 
 class CacheSettings(SettingGroup, name="cache"):
-    """Verdicts that are used again."""
+    """The cache of verdicts."""
 
     enabled: bool = _field(True, checks.flag, "reuse the verdict of a change that was judged before")
 
 
 class LimitSettings(SettingGroup, name="limits"):
-    """How much is read, and how long it may take; what is beyond a limit stays open."""
+    """Limits on bytes and time; a question beyond a limit stays open."""
 
     git_seconds: float = _field(60.0, checks.seconds(1, 3600), "how long one git call may take")
     blob_bytes: int = _field(16 << 20, checks.whole(1 << 10, 1 << 32), "read files up to this size; larger ones stay open")
     evidence_bytes: int = _field(
-        16 << 20, checks.whole(1 << 10, 1 << 40), "compare at most so much of one change, both sides counted; the rest is judged by path"
+        16 << 20, checks.whole(1 << 10, 1 << 40), "compare at most N bytes of one change, both sides counted; the rest is judged by path"
     )
     safety_seconds: float = _field(
         60.0,
         checks.seconds(1, 86_400),
-        "end a judgement that takes so much processor time all the same; it is called incomplete and not kept",
+        "end a judgement after N seconds of processor time; it is called incomplete and not kept",
     )
-    lookup_seconds: float = _field(20.0, checks.seconds(0.1, 3600), "how long one question about the tree may take")
+    lookup_seconds: float = _field(20.0, checks.seconds(0.1, 3600), "how long one look-up in the tree may take")
 
 
 class IndexSettings(SettingGroup, name="index"):
     """The word index of a large tree."""
 
-    background: bool = _field(True, checks.flag, "make the word index of a large tree in the background", bears=False)
-    directory: str = _field("", checks.text, "where the word index is, if not in the git directory: clones can share it", bears=False)
+    background: bool = _field(True, checks.flag, "build the word index of a large tree in the background", bears=False)
+    directory: str = _field(
+        "", checks.text, "the directory of the word index, if not in the git directory: clones can share it", bears=False
+    )
     blob_bytes: int = _field(64 << 20, checks.whole(1 << 10, 1 << 32), "index files up to this size; larger ones are searched every time")
-    max_bytes: int = _field(400 << 20, checks.whole(1 << 20, 1 << 40), "an index beyond this size forgets all revisions but the newest")
+    max_bytes: int = _field(400 << 20, checks.whole(1 << 20, 1 << 40), "a larger index forgets all revisions but the newest")
 
 
 # Settings of earlier versions: a file that still has them is read, and one line says that they do nothing.
