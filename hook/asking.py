@@ -36,8 +36,8 @@ class Asking(msgspec.Struct, frozen=True):
 
 
 NO_MODEL = "no model is set up (agent.base_url)"
-NO_CLIENT = "asking a model is an extra: `pipx install 'patch-triage[agent]'`, or `pip install openai` beside the program"
-NOT_YET = "not asked yet: `--wait` asks, and so does a push"
+NO_CLIENT = "the package openai is missing: `pipx install 'patch-triage[agent]'`, or `pip install openai` into the same environment"
+NOT_YET = "not asked yet: `--wait` or a push asks"
 INTERRUPTED = "interrupted"  # loop.End.INTERRUPTED, without what that imports
 NOT_ASKED = Asking(mode="never")
 BEFORE_COMMIT = Asking(mode="never", at_commit=True)
@@ -73,7 +73,7 @@ def may_ask(change: Change, verdict: Verdict, settings: Settings, asking: Asking
     if asking.mode == "never":
         return "not asked: --agent never or --offline", False
     if asking.mode == "auto" and verdict.decided_by is not DecidedBy.DEFAULT:
-        return "not asked: the evidence settles it", False
+        return "not asked: the evidence has decided", False
     if why := refusal(change, settings, asking):
         return f"not asked: {why}", False
     if not asking.may_wait:

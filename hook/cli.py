@@ -111,7 +111,7 @@ def _hear_interrupts(stage: str) -> None:
     import signal
 
     def end(number: int, frame: object) -> NoReturn:
-        os.write(2, b"patch-triage: interrupted; `patch-triage check` tells the verdict later\n")
+        os.write(2, b"patch-triage: interrupted; `patch-triage check` prints the verdict later\n")
         os._exit(0)
 
     signal.signal(signal.SIGINT, signal.default_int_handler if stage == "pre-push" else end)

@@ -83,7 +83,7 @@ def install(repo: Repository, program: pathlib.Path, *, trailers: bool, here: bo
     if not here:
         _refuse_others(repo, directory)
     if _exists(directory) and not directory.is_dir():
-        raise CannotInstall(f"git looks for hooks in {directory}, which is no directory; `git config --unset core.hooksPath` lets them run")
+        raise CannotInstall(f"core.hooksPath is {directory}, which is no directory; remove it with `git config --unset core.hooksPath`")
     hooks = [_Hook(directory, stage) for stage in STAGES]
     message_hooks = [_Hook(directory, stage) for stage in TRAILER_STAGES]
     try:
@@ -94,7 +94,7 @@ def install(repo: Repository, program: pathlib.Path, *, trailers: bool, here: bo
         done += [line for hook in message_hooks for line in (_put(hook, program) if trailers else _take(hook))]
     except OSError as wrong:
         raise CannotInstall(f"{wrong.filename or directory}: {wrong.strerror}") from None
-    return [*done, f"the hooks are in {directory}; `patch-triage uninstall` takes them out"]
+    return [*done, f"the hooks are in {directory}; `patch-triage uninstall` removes them"]
 
 
 def is_installed(repo: Repository) -> bool:
@@ -119,7 +119,7 @@ def uninstall(repo: Repository) -> list[str]:
             (repo.git_dir / name).unlink(missing_ok=True)
     except OSError as wrong:
         raise CannotInstall(f"{wrong.filename}: {wrong.strerror}") from None
-    return done or [f"there are no hooks of ours in {' or '.join(map(str, directories))}"]
+    return done or [f"there are no patch-triage hooks in {' or '.join(map(str, directories))}"]
 
 
 def left(repo: Repository) -> list[str]:
@@ -129,7 +129,7 @@ def left(repo: Repository) -> list[str]:
         places += [_NOTES] if repo.run("for-each-ref", _NOTES) else []
     if not places:
         return []
-    return [f"what we keep stays: {', '.join(places)}; `patch-triage uninstall --purge` removes it"]
+    return [f"our data stays in {', '.join(places)}; `patch-triage uninstall --purge` removes it"]
 
 
 def purge(repo: Repository) -> list[str]:
@@ -145,17 +145,17 @@ def purge(repo: Repository) -> list[str]:
         done = [f"removed: {repo.state_dir}"] if repo.state_dir.exists() else []
         shutil.rmtree(repo.state_dir, ignore_errors=True)
         if repo.state_dir.exists():
-            raise CannotInstall(f"{repo.state_dir} could not be removed whole: is the disk read-only?")
+            raise CannotInstall(f"{repo.state_dir} could not be removed completely: is the disk read-only?")
         if repo.run("for-each-ref", _NOTES):
             repo.run("update-ref", "-d", _NOTES)
-            done.append(f"removed: {_NOTES}, with the marks that people have made")
+            done.append(f"removed: {_NOTES}, with all marks")
     except filelock.Held as held:
-        raise CannotInstall(f"a process of ours is at work ({held}): `patch-triage status --watch` waits for it") from None
+        raise CannotInstall(f"a patch-triage process is running ({held}): `patch-triage status --watch` waits for it") from None
     finally:
         for handle in at_work:
             os.close(handle)
     if (shared := repo.in_force.index_directory) is not None and shared.exists():
-        done.append(f"stays, since other clones may use it: {shared} (index.directory)")
+        done.append(f"not removed, since other clones may use it: {shared} (index.directory)")
     return done
 
 
@@ -164,8 +164,8 @@ def _refuse_confusion(hook: _Hook) -> None:
     stranger = _exists(hook.path) and not _is_ours(hook.path) and not hook.is_called_by_framework
     if stranger and _exists(hook.kept) and not hook.is_superseded:
         raise CannotInstall(
-            f"{hook.path} has replaced our hook, and {hook.kept.name}, the one before ours, is still there: "
-            "join the two or remove one, then install again"
+            f"{hook.path} has replaced our hook, and {hook.kept.name}, the one before ours, still exists: "
+            "merge the two or remove one, then install again"
         )
 
 
@@ -176,19 +176,19 @@ def _put(hook: _Hook, program: pathlib.Path) -> list[str]:
         if hook.legacy.read_bytes() == content:
             return []
         _write(hook.legacy, content)
-        return [f"{hook.stage}: brought up to date in {hook.legacy.name}, which the pre-commit framework calls"]
+        return [f"{hook.stage}: updated in {hook.legacy.name}, which the pre-commit framework calls"]
     if _is_ours(hook.path):
         if hook.path.read_bytes() == content and os.access(hook.path, os.X_OK):
             return []
         _write(hook.path, content)
-        return [f"{hook.stage}: brought up to date"]
+        return [f"{hook.stage}: updated"]
     if _is_ours(hook.legacy):
         hook.legacy.unlink()  # nobody calls it any more
     if _exists(hook.path):
         _keep(hook)
     _write(hook.path, content)
     if _exists(hook.kept):
-        return [f"{hook.stage}: installed; the hook that was there is kept as {hook.kept.name} and called first"]
+        return [f"{hook.stage}: installed; the existing hook is kept as {hook.kept.name} and runs first"]
     return [f"{hook.stage}: installed"]
 
 
@@ -211,7 +211,7 @@ def _keep(hook: _Hook) -> None:
         # a second name first, so that there is a hook at any moment; and unlike a rename it never overwrites
         os.link(hook.path, hook.kept, follow_symlinks=False)
     except FileExistsError:
-        raise CannotInstall(f"{hook.kept} has just appeared: is another installation running? Install again") from None
+        raise CannotInstall(f"{hook.kept} has just appeared: is another `patch-triage install` running? Try again") from None
     except OSError:  # no hard links on this file system
         hook.path.rename(hook.kept)
 
@@ -223,25 +223,25 @@ def _take(hook: _Hook) -> list[str]:
     if _is_ours(hook.legacy):
         by_framework = hook.is_called_by_framework
         hook.legacy.unlink()
-        lines = [f"{hook.stage}: taken out of {hook.legacy.name}, where the pre-commit framework had put it"]
+        lines = [f"{hook.stage}: removed from {hook.legacy.name}, to which the pre-commit framework had renamed it"]
         if by_framework and _exists(hook.kept) and not hook.is_superseded:
             hook.kept.rename(hook.legacy)
-            return [f"{lines[0]}; the hook before ours is there now"]
+            return [f"{lines[0]}; the hook before ours is restored"]
     if _is_ours(hook.path):
         if _exists(hook.kept):
             hook.kept.replace(hook.path)
-            return [*lines, f"{hook.stage}: what was there before is back"]
+            return [*lines, f"{hook.stage}: the previous hook is restored"]
         hook.path.unlink()
-        return [*lines, f"{hook.stage}: taken out"]
+        return [*lines, f"{hook.stage}: removed"]
     if not _exists(hook.kept):
         return lines
     if not _exists(hook.path):
         hook.kept.rename(hook.path)
-        return [*lines, f"{hook.stage}: what was there before is back"]
+        return [*lines, f"{hook.stage}: the previous hook is restored"]
     if hook.is_superseded:
         hook.kept.unlink()
-        return lines or [f"{hook.stage}: what was there before is back"]
-    return [*lines, f"{hook.stage}: another tool has replaced our hook; {hook.kept.name}, the one before ours, stays beside it"]
+        return lines or [f"{hook.stage}: the previous hook is restored"]
+    return [*lines, f"{hook.stage}: another tool has replaced our hook; {hook.kept.name}, the one before ours, is kept"]
 
 
 def _stub(stage: str, program: pathlib.Path) -> bytes:
@@ -301,7 +301,7 @@ def _refuse_others(repo: Repository, directory: pathlib.Path) -> None:
     if scope in ("global", "system"):
         own = shlex.quote(str(repo.common_dir / "hooks"))
         raise CannotInstall(
-            f"core.hooksPath is {directory} for all your repositories: `patch-triage install --here` writes there all the same, "
+            f"core.hooksPath is {directory} for all your repositories: `patch-triage install --here` writes there anyway, "
             f"`git config core.hooksPath {own}` gives this repository its own hooks instead"
         )
     top = _top(repo)
@@ -310,7 +310,7 @@ def _refuse_others(repo: Repository, directory: pathlib.Path) -> None:
     if top and real.is_relative_to(top.resolve()) and _is_tracked(repo, real.relative_to(top.resolve())):
         raise CannotInstall(
             f"{real} is tracked in this tree, so the hooks would become part of the next commit: "
-            "`patch-triage install --here` writes there all the same, `git config --unset core.hooksPath` leaves it alone"
+            "`patch-triage install --here` writes there anyway, `git config --unset core.hooksPath` leaves it alone"
         )
 
 

@@ -38,7 +38,7 @@ def known(change: Change, objects: Objects, settings: Settings, asking: Asking) 
     if verdict is None:
         return None
     if verdict.decided_by is DecidedBy.EVIDENCE:
-        return EarlierVerdict(verdict, "the evidence settles it")
+        return EarlierVerdict(verdict, "the evidence has decided")
     if asking.mode != "auto" or verdict.decided_by is not DecidedBy.DEFAULT:
         return EarlierVerdict(verdict, "--agent never or --offline")
     answered = _of_agents(change, objects, settings, asking)

@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
 
 _MAX_FACTS = 200  # in a verdict
 _LONGEST_QUESTION = 400  # of what stays open, in the reasoning
-_OPEN = " Open: "  # stands before it
+_OPEN = " Open: "  # before each question
 
 
 class Proofs(msgspec.Struct, frozen=True):
@@ -116,7 +116,7 @@ def _with_evaluation(verdict: Verdict, outcome: loop.Outcome, reasons: Mapping[s
     answer = outcome.results
     if answer is None:
         return msgspec.structs.replace(
-            verdict, reasoning=f"{verdict.reasoning} The model gave no answer that holds: {outcome.end}: {outcome.why}"
+            verdict, reasoning=f"{verdict.reasoning} The model gave no valid answer: {outcome.end}: {outcome.why}"
         )
     if verdict.needs_kmsan and not answer.worth_fuzzing:
         verdict = _disputed(verdict, f"WorthFuzzing false, against: {verdict.kmsan_reasoning}")
@@ -209,16 +209,16 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
     if evidence.functional is Answer.NO:
         classes = sorted(", ".join(finding.change_classes) for finding in evidence.findings)
         kinds = [f"{name} ({_files(len(list(same)))})" for name, same in itertools.groupby(classes)]
-        return f"changes nothing that the kernel does: {', '.join(kinds)}."
+        return f"no functional change: {', '.join(kinds)}."
     still = [finding for finding in evidence.findings if finding.functional.answer is not Answer.NO]
     if evidence.reachable is Answer.NO:
         if proofs.reached is not None and proofs.reached.answer is Answer.NO:
             return f"out of reach in the VM: {still[0].fact.claim}."
-        return f"not part of a kernel for {settings.target.arch}: {_places(still)}."
-    text = f"{_places(still)} {'changes' if len(still) == 1 else 'change'}"
+        return f"not built for {settings.target.arch}: {_places(still)}."
+    text = f"functional change in {_places(still)}" if evidence.functional is Answer.YES else f"{_places(still)} changed"
     if evidence.functional is evidence.reachable is Answer.YES:
-        return f"{text} what the kernel does, and {_reached_by(proofs)}."
-    text += ". It is not proved harmless."
+        return f"{text}; {_reached_by(proofs)}."
+    text += "." if evidence.functional is Answer.YES else ". Not proved harmless."
     if len(still) < total:
         text += f" {_files(total - len(still))} of {total} proved harmless."
     if evidence.unread:
@@ -226,14 +226,14 @@ def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:
     if change.patch.hunks_missing:
         text += f" No hunks: {change.patch.hunks_missing}."
     if proofs.reached is not None and proofs.reached.questions:
-        question = "; ".join(proofs.reached.questions)
-        text += f"{_OPEN}{question[:_LONGEST_QUESTION]}{'…' if len(question) > _LONGEST_QUESTION else ''}"
+        questions = _OPEN.join(proofs.reached.questions)
+        text += f"{_OPEN}{questions[:_LONGEST_QUESTION]}{'…' if len(questions) > _LONGEST_QUESTION else ''}"
     return text
 
 
-def open_question(verdict: Verdict) -> str:
-    """What stays open of whether a fuzzer can reach the change, as the reasoning of a verdict by default says it."""
-    return verdict.reasoning.partition(_OPEN)[2] if verdict.decided_by is DecidedBy.DEFAULT else ""
+def open_questions(verdict: Verdict) -> list[str]:
+    """The open questions about reaching the change, from the reasoning of a verdict by default."""
+    return verdict.reasoning.split(_OPEN)[1:] if verdict.decided_by is DecidedBy.DEFAULT else []
 
 
 def _reached_by(proofs: Proofs) -> str:
@@ -245,7 +245,7 @@ def _reached_by(proofs: Proofs) -> str:
     from hook.report.chain import chains  # only what is proved pays for it
 
     lines, facts = chains(reached.facts)
-    return f"it is reached by: {lines[0] if lines else facts[0].claim}"
+    return f"call path: {lines[0] if lines else facts[0].claim}"
 
 
 def _places(findings: Sequence[finding.Finding]) -> str:

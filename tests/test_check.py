@@ -46,7 +46,7 @@ def test_what_is_staged_is_the_default(kernel: Kernel) -> None:
     assert kernel.triage("check") == "nothing to judge: nothing is staged\n"
     kernel.stage(POOL, kernel.read(POOL).replace("the cache. */", "cache. */"))
     out = kernel.triage("check")
-    assert out.splitlines()[0] == "not worth fuzzing: changes nothing that the kernel does: comment (1 file)"
+    assert out.splitlines()[0] == "not worth fuzzing: no functional change: comment (1 file)"
     assert out.splitlines()[1].startswith(f"  {POOL}:20  ")
     assert out == kernel.triage("check", "--staged", "--no-cache")
 
@@ -126,11 +126,11 @@ def test_check_leaves_no_trace(kernel: Kernel) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["nonsense"], 3, "nonsense names no commit here"),
-        (["nonsense..HEAD"], 3, "nonsense..HEAD names no commits here"),
+        (["nonsense"], 3, "nonsense names no commit in this repository"),
+        (["nonsense..HEAD"], 3, "nonsense..HEAD names no commits in this repository"),
         (["--patch", "/nowhere"], 3, "/nowhere: No such file or directory"),
         (["--staged", "HEAD"], 2, "check takes one of"),
-        (["HEAD", "--base", "HEAD"], 2, "--base goes with --staged or --patch"),
+        (["HEAD", "--base", "HEAD"], 2, "use --base with --staged or --patch"),
         (["--agent", "always"], 2, "no model is set up"),
         (["--repo", "/"], 3, "/ is not in a git repository"),
         (["--repo", "/nowhere"], 3, "/nowhere is not a directory"),
@@ -148,7 +148,7 @@ def test_a_repository_without_a_commit(kernel: Kernel, tmp_path: pathlib.Path) -
     assert "nothing is staged" in new.triage("check")
     new.stage("mm/a.c", "int a;\n")
     assert json.loads(new.triage("check", "--format", "json"))["Base"] == ""
-    assert "HEAD names no commit here" in new.triage_both("show", ok=3)[1]
+    assert "HEAD names no commit in this repository" in new.triage_both("show", ok=3)[1]
 
 
 def test_control_characters_never_reach_the_terminal(kernel: Kernel) -> None:
@@ -222,7 +222,7 @@ def test_of_a_change_of_very_many_files_only_the_paths_are_looked_at(kernel: Ker
     many(kernel, "c")
     judged = json.loads(kernel.triage("check", "--format", "json"))
     assert judged["DecidedBy"] == "default" and judged["WorthFuzzing"] and judged["ChangedFunctions"] == []
-    assert "it changes so many files that only their paths were looked at" in judged["Reasoning"]
+    assert "it changes too many files: only their paths were compared" in judged["Reasoning"]
     kernel.git("commit", "-qm", "many", PATCH_TRIAGE="0")
     after = json.loads(kernel.triage("check", "HEAD", "--format", "json"))
     assert after["ChangeId"] == judged["ChangeId"] and after["WorthFuzzing"]

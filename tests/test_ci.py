@@ -101,8 +101,8 @@ def test_gitlabs_job_judges_the_commits_of_the_request(request_of_two: Kernel, t
 @pytest.mark.parametrize(
     ("depth", "names", "said"),
     [
-        (2, "HEAD~2..HEAD", "HEAD~2..HEAD names no commits here; this clone is shallow"),
-        (1, "{before}..HEAD", "names no commits here; this clone is shallow"),
+        (2, "HEAD~2..HEAD", "HEAD~2..HEAD names no commits in this repository; this clone is shallow"),
+        (1, "{before}..HEAD", "names no commits in this repository; this clone is shallow"),
         (3, "{fetched}..HEAD", "where this shallow clone ends"),
     ],
 )

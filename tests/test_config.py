@@ -154,9 +154,7 @@ def test_a_first_file_has_ten_lines_and_changes_nothing(kernel: Kernel) -> None:
     given = {one.name: one.value for one in setting_layers.from_yaml(text.encode(), "f")}
     assert tuple(given) == setting_command._FIRST
     assert re.sub("#.*", "", kernel.triage("config")) == re.sub("#.*", "", before)
-    assert (
-        "is there already" in kernel.triage_both("config", "--init", ok=2)[1] and kernel.read("../home/.config/patch-triage.yaml") == text
-    )
+    assert "exists already" in kernel.triage_both("config", "--init", ok=2)[1] and kernel.read("../home/.config/patch-triage.yaml") == text
 
 
 def test_an_unknown_variable_or_git_key_is_wrong_use(kernel: Kernel) -> None:

@@ -44,7 +44,7 @@ def test_twenty_commits_each_have_their_verdict(hooked: Kernel) -> None:
 def test_the_verdict_is_said_once(hooked: Kernel) -> None:
     hooked.stage("Documentation/mm/pool.rst", "Pool\n")
     _, error = hooked.git_both("commit", "-qm", "doc")
-    assert error == "patch-triage: not worth fuzzing: changes nothing that the kernel does: documentation (1 file)\n"
+    assert error == "patch-triage: not worth fuzzing: no functional change: documentation (1 file)\n"
     assert "WorthFuzzing: false" in hooked.note()
 
 

@@ -59,10 +59,10 @@ def test_an_installed_config_prints_the_verdict_and_makes_records(kernel: Kernel
     kernel.stage(".pre-commit-config.yaml", CONFIG.format(place=published, rev=rev))
     kernel.git("config", "patchtriage.record.format", "note,trailer")
     framework(kernel, "install")
-    verdict = "patch-triage: not worth fuzzing: changes nothing that the kernel does: git and editor settings (1 file)"
+    verdict = "patch-triage: not worth fuzzing: no functional change: git and editor settings (1 file)"
     assert verdict in framework(kernel, "run", "patch-triage", "--verbose")
     _, error = kernel.git_both("commit", "-qm", "use patch-triage")
-    assert "patch-triage: not worth fuzzing: changes nothing that the kernel does: git and editor settings" in error
+    assert "patch-triage: not worth fuzzing: no functional change: git and editor settings" in error
     assert "Worth-Fuzzing: no" in kernel.git("log", "-1", "--format=%B")
     assert "WorthFuzzing: false" in kernel.note()
 

@@ -106,7 +106,7 @@ def test_uninstall_restores_exactly_what_was_there(tree: Kernel, program: pathli
         assert listing(directory)[kept] == was
     uninstall(tree)
     assert listing(directory) == before
-    assert uninstall(tree) == [f"there are no hooks of ours in {directory}"]
+    assert uninstall(tree) == [f"there are no patch-triage hooks in {directory}"]
 
 
 def test_installing_twice_changes_nothing(tree: Kernel, program: pathlib.Path) -> None:
@@ -135,7 +135,7 @@ def test_switching_trailers_off_puts_a_kept_message_hook_back(tree: Kernel, prog
     install(tree, program, trailers=True)
     said = install(tree, program)
     assert listing(hooks(tree))["commit-msg"] == before["commit-msg"]
-    assert "commit-msg: what was there before is back" in said
+    assert "commit-msg: the previous hook is restored" in said
 
 
 @pytest.mark.parametrize("scope", ["--global", "--system"])

@@ -66,7 +66,7 @@ def test_an_agent_that_agrees_does_not_move_the_aim_of_a_proof() -> None:
 def test_an_agent_without_results_leaves_the_verdict_as_it_was() -> None:
     found = answered(OPEN, None)
     assert (found.worth_fuzzing, found.decided_by, found.focus_symbols) == (True, DecidedBy.DEFAULT, ("pool_get",))
-    assert found.reasoning.endswith("The model gave no answer that holds: overloaded: 429 for ever")
+    assert found.reasoning.endswith("The model gave no valid answer: overloaded: 429 for ever")
 
 
 def test_the_kmsan_evaluator_decides_only_what_is_not_proved() -> None:

@@ -37,7 +37,7 @@ def refusal(repo: Repository, settings: Settings, commit: str, paths: list[str],
     if not settings.agent.model and not settings.agent.models:
         return "no model is named (agent.model)"
     if not for_this_command and given_for(repo) != host(where):
-        return f"nobody has allowed code of this repository to go to {host(where)}: `patch-triage agent enable`"
+        return f"sending code of this repository is not allowed to {host(where)}: `patch-triage agent enable`"
     return withheld(repo, settings, commit, paths)
 
 
@@ -72,7 +72,7 @@ def _embargoed(repo: Repository, patterns: tuple[str, ...], commit: str) -> str:
         form = "--format=%(if)%(symref)%(then)%(else)%(refname)%(end)"
         out = repo.run("for-each-ref", "--contains", commit, form, "refs/heads", "refs/remotes")
     except GitError:
-        return "a branch that cannot be told"  # not known: rather say no
+        return "a branch that is not known"  # not known: rather say no
     names = out.decode("utf-8", "replace").split()
     held = [name for name in names if name.startswith("refs/heads/") and _matches(name.removeprefix("refs/heads/"), patterns)]
     public: list[str] = []

@@ -123,7 +123,7 @@ def _append(path: pathlib.Path, line: LedgerLine) -> None:
         torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
         data = (b"\n" if torn else b"") + json.dumps(_document(line)).encode() + b"\n"
         if os.write(handle, data) != len(data):
-            raise OSError(f"{path} could not be written as a whole")
+            raise OSError(f"{path} could not be written completely")
     finally:
         os.close(handle)
 

@@ -157,7 +157,7 @@ def _why_failed(wrong: Exception) -> str:
     import distributed
 
     if isinstance(wrong, distributed.KilledWorker):
-        return "its workers died again and again (distributed.scheduler.allowed-failures)"
+        return "its workers died too often (distributed.scheduler.allowed-failures)"
     if isinstance(wrong, ImportError):
         return f"a worker cannot load patch-triage: {wrong}"
     return sentence(wrong) if isinstance(wrong, OSError) else crash_log.sentence(wrong)

@@ -221,4 +221,4 @@ def _why_ended(code: int, work: JudgeWork) -> str:
         return f"not judged within {most.change_seconds:g} s (bulk.change_seconds)"
     if code == OUT_OF_MEMORY:
         return f"not judged with {most.change_bytes >> 20} MB of memory (bulk.change_bytes)"
-    return f"the process that judged it was ended ({signal.Signals(-code).name if code < 0 else f'exit {code}'})"
+    return f"the judging process was killed ({signal.Signals(-code).name if code < 0 else f'exit {code}'})"

@@ -42,11 +42,11 @@ class BulkResults:
             _replace(self._directory / _ABOUT, json.dumps(about, indent=1).encode() + b"\n")
             return
         if not resume:
-            raise NotThisRun(f"{self._directory} holds the results of a run: --resume goes on with it, or name another directory")
+            raise NotThisRun(f"{self._directory} has the results of a run: continue it with --resume, or name another directory")
         for name, difference in _BEARS.items():
             if before.get(name) != about[name]:
                 raise NotThisRun(
-                    f"{self._directory} was begun {difference}: its rows would not compare with new ones. Name another directory"
+                    f"{self._directory} was begun {difference}: its rows cannot be compared with new ones; name another directory"
                 )
 
     def put(self, number: int, lines: Sequence[bytes]) -> None:
@@ -77,7 +77,7 @@ class BulkResults:
             return dict(json.loads(path.read_bytes()))
         except FileNotFoundError:
             if any(self._json.iterdir()):
-                raise NotThisRun(f"{self._directory} holds rows, and no {_ABOUT} says of what") from None
+                raise NotThisRun(f"{self._directory} has rows, but no {_ABOUT} says of what") from None
             return {}
         except (ValueError, TypeError):
             raise NotThisRun(f"{path} cannot be read") from None
@@ -106,7 +106,7 @@ def opened(directory: pathlib.Path) -> Iterator[BulkResults]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NotThisRun(f"another patch-triage bulk writes to {directory}") from None
+            raise NotThisRun(f"another `patch-triage bulk` writes to {directory}") from None
         for unfinished in directory.glob(f"*/*{_UNFINISHED}"):
             unfinished.unlink()
         yield BulkResults(directory)

@@ -90,9 +90,8 @@ def with_patch(row: dict[str, Any], patch: Patch) -> dict[str, Any]:
 
 def with_verdict(row: dict[str, Any], judged: Verdict, seconds: float) -> dict[str, Any]:
     """The row with the verdict."""
-    missing, question = not_proved(judged), settlement.open_question(judged)
-    open_questions = "; ".join(part for part in (missing, question) if part)
-    return {**row, **to_document(judged), "Seconds": round(seconds, 4), "Open": open_questions}
+    questions = [part for part in (not_proved(judged), *settlement.open_questions(judged)) if part]
+    return {**row, **to_document(judged), "Seconds": round(seconds, 4), "Open": "; ".join(questions)}
 
 
 def without_verdict(row: dict[str, Any], why: str, failed: bool, seconds: float = 0.0) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def commits(repo: Repository, name: str, since: str) -> Iterator[BulkInput]:
     try:
         out = repo.run("rev-list", "--reverse", "--topo-order", "--parents", *limit, "--end-of-options", name, "--")
     except GitError:
-        raise NoSource(f"{name} is no range or revision of this repository, and no file or directory") from None
+        raise NoSource(f"{name} is not a revision, range, file or directory") from None
     for line in out.decode("ascii").splitlines():
         commit, *parents = line.split()
         yield BulkInput(commit, name, commit=commit, needs=(commit, *parents[:1]))
@@ -68,4 +68,6 @@ def head(repo: Repository) -> str:
     try:
         return repo.run("rev-parse", "--verify", "--end-of-options", "HEAD^{commit}").decode("ascii").strip()
     except GitError:
-        raise UnknownRevision("HEAD names no commit here: bulk needs a clone of the kernel around it, or --repo DIR") from None
+        raise UnknownRevision(
+            "HEAD names no commit in this repository: bulk needs a clone of the kernel around it, or --repo DIR"
+        ) from None

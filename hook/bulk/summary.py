@@ -84,7 +84,7 @@ def read(directory: pathlib.Path) -> Iterator[dict[str, Any]]:
         raise CannotJudge("bulk needs pyarrow: pip install 'patch-triage[cluster]'") from None
     parts = sorted((directory / "parquet").glob("*.parquet"))
     if not parts:
-        raise CannotJudge(f"{directory} holds no rows")
+        raise CannotJudge(f"{directory} has no rows")
     for part in parts:
         yield from pyarrow.parquet.read_table(part, columns=list(_COLUMNS)).to_pylist()
 

@@ -47,7 +47,7 @@ def render(title: str, run: BulkSummary, queued: Sequence[Queued]) -> str:
         whole=_shares("all", run.kinds, run.rows),
         groups=[("subsystems", "Subsystems", _bars(run.subsystems)), ("classes", "Change classes", _bars(run.classes))],
         counts=[
-            ("open", "Why rows stayed open", run.open.most_common(_MOST_COUNTED)),
+            ("open", "Why changes stayed open", run.open.most_common(_MOST_COUNTED)),
             ("failed", "Why there is no verdict", run.failed.most_common(_MOST_COUNTED)),
             ("options", "Kernel options", run.options.most_common(_MOST_COUNTED)),
         ],

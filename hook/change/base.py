@@ -35,7 +35,7 @@ def choose(repo: Repository, revision: str | None, mailed: Sequence[MailedPatch]
     if revision is not None:
         oid = _commit(repo, revision)
         if not oid:
-            raise UnknownRevision(f"{revision} names no commit here")
+            raise UnknownRevision(f"{revision} names no commit in this repository")
         return Base(oid, f"{revision}, as asked for")
     stated = next((patch.base_commit for patch in mailed if patch.base_commit), "")
     missing = ""
@@ -90,7 +90,7 @@ def _by_blobs(repo: Repository, head: str, blobs: Mapping[bytes, str], max_commi
     usable = {path: blob for path, blob in blobs.items() if can_ask(os.fsdecode(path)) and not path.startswith((b"./", b"../"))}
     usable = dict(list(usable.items())[:_MAX_BLOBS])
     if not usable:
-        return Base(head, "HEAD: the patch names no blobs to look for")
+        return Base(head, "HEAD, since the patch names no blobs")
     at_head = _matches(repo, [head], usable)[0]
     if at_head == len(usable):
         return Base(head, f"HEAD, whose blobs match the patch's index lines ({at_head} of {at_head})")
@@ -98,7 +98,7 @@ def _by_blobs(repo: Repository, head: str, blobs: Mapping[bytes, str], max_commi
     counts = _matches(repo, recent, usable)
     best = max(counts, default=0)
     if best <= at_head:
-        return Base(head, f"HEAD: no recent commit has more of the blobs the patch names ({at_head} of {len(usable)})")
+        return Base(head, f"HEAD, since no recent commit has more of the blobs that the patch names ({at_head} of {len(usable)})")
     return Base(
         recent[counts.index(best)],
         f"the newest of the last {len(recent)} commits whose blobs match the patch's index lines ({best} of {len(usable)})",

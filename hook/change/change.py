@@ -68,7 +68,7 @@ def find_commit(objects: Objects, revision: str) -> Commit:
         raise UnknownRevision(f"{revision!r} is no revision")
     answer = objects.read(f"{revision}^{{commit}}")
     if answer is None or answer.kind != "commit" or answer.data is None:
-        raise UnknownRevision(f"{revision} names no commit here")
+        raise UnknownRevision(f"{revision} names no commit in this repository")
     head, _, message = answer.data.partition(b"\n\n")
     parents = tuple(line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent "))
     author = next((line[7:].decode("utf-8", "replace") for line in head.split(b"\n") if line.startswith(b"author ")), "")
@@ -107,11 +107,11 @@ def of_commit(objects: Objects, commit: Commit) -> Change:
     """
     repo, label = objects.repo, f"{commit.oid[:12]} {commit.subject}"
     if len(commit.parents) > 2:
-        raise UnknownMerge(f"{commit.oid[:12]} is an octopus merge: its commits are judged one by one")
+        raise UnknownMerge(f"{commit.oid[:12]} is an octopus merge: judge its commits one by one")
     if len(commit.parents) == 2:
         made = _remerged(repo, commit)
         if not made.files:
-            raise NothingToJudge(f"{commit.oid[:12]} is a merge that adds nothing of its own")
+            raise NothingToJudge(f"{commit.oid[:12]} is a merge without changes of its own")
         note = "judged on what the merge itself changed"
         return Change(label, repo, made, commit.parents[0], commit.parents[0], commit.oid, commit.oid, note, kmsan_reports(commit.message))
     base = commit.parent
@@ -129,7 +129,7 @@ def _remerged(repo: Repository, commit: Commit) -> patch.Patch:
         return patch.read(repo, ["show", "--format=", "--remerge-diff", commit.oid])
     except GitError as wrong:
         if "unrecognized argument" in str(wrong):
-            raise UnknownMerge(f"{commit.oid[:12]} is a merge: git 2.35 and later can show what it changed itself") from None
+            raise UnknownMerge(f"{commit.oid[:12]} is a merge: only git 2.35 and later can show what it changed itself") from None
         raise
 
 
@@ -152,8 +152,8 @@ def revisions(repo: Repository, names: str) -> list[str]:
     try:
         out = repo.run("rev-list", "--reverse", "--topo-order", ends, "--")
     except GitError:
-        more = "; this clone is shallow, and `git fetch --deepen=N` brings more of it" if _ends(repo) else ""
-        raise UnknownRevision(f"{names} names no commits here{more}") from None
+        more = "; this clone is shallow: `git fetch --deepen=N` gets more" if _ends(repo) else ""
+        raise UnknownRevision(f"{names} names no commits in this repository{more}") from None
     return out.decode().split()
 
 

@@ -76,7 +76,7 @@ def split(
         raise NoPatch(f"{name} has no patch: it is empty")
     if not _is_mail(data):
         if not _DIFF.search(data):
-            raise NoPatch(f"{name} has no patch: no line of it starts a diff")
+            raise NoPatch(f"{name} has no patch: no line starts a diff")
         return (_bare(data),)
     with tempfile.TemporaryDirectory(prefix="mail-", dir=scratch) as private:
         letters = list(_letters(_mails(data, repo, pathlib.Path(private)), repo, pathlib.Path(private)))
@@ -108,8 +108,8 @@ def _patches(letters: Sequence[_Letter], name: str, data: bytes) -> tuple[Mailed
         ordered = [msgspec.structs.replace(patch, cover=title) for patch in ordered]
     return (
         *_with_base(ordered, [letter.patch for letter in letters if not letter.is_reply]),
-        *(msgspec.structs.replace(patch, left_out="a reply with a diff of its own; `git am` would apply it") for patch in talk),
-        *(msgspec.structs.replace(patch, left_out="a second mail of this name and number has another diff") for patch in copies),
+        *(msgspec.structs.replace(patch, left_out="a reply with its own diff; `git am` would apply it") for patch in talk),
+        *(msgspec.structs.replace(patch, left_out="a second mail with this subject and number has another diff") for patch in copies),
     )
 
 
@@ -336,7 +336,7 @@ def _in_order(sent: Sequence[MailedPatch]) -> tuple[list[MailedPatch], list[Mail
             if _CHANGES.findall(patch.diff) != _CHANGES.findall(other.diff):
                 copies.append(patch)
             else:
-                kept[key] = msgspec.structs.replace(other, note="a second copy, in the same mailbox, is ignored")
+                kept[key] = msgspec.structs.replace(other, note="a second copy in the same mailbox is ignored")
         else:
             return list(sent), []  # two series; nothing says which comes first
     if len({patch.number for patch in kept.values()}) < len(kept):

@@ -114,7 +114,7 @@ def read(repo: Repository, command: Sequence[str], limit_bytes: int = _DIFF_BYTE
         out = repo.run(verb, *shape, "--no-renames", *rest, index=index)
     by_path = bool(missing) and len(out) > _RAW_BYTES
     if by_path:
-        missing = "it changes so many files that only their paths were looked at"
+        missing = "it changes too many files: only their paths were compared"
     raw, _, body = out.partition(b"\0\0") if not missing else (out, b"", b"")
     files = tuple(_raw_records(raw))
     if body:

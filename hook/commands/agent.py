@@ -11,7 +11,7 @@ from hook.source import setting_layers
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("agent", agent, "allow or forbid that code of this repository goes to the model's host")
+    sub = command("agent", agent, "allow or forbid sending code of this repository to the model's host")
     sub.add_argument("action", choices=("enable", "disable", "status"))
 
 
@@ -26,21 +26,21 @@ def agent(options: argparse.Namespace) -> int:
     url = settings.agent.base_url
     if options.action == "disable":
         consent.withdraw(repo)
-        print("no code of this repository is sent to any model")
+        print("code of this repository is sent to no model")
         return DONE
     if options.action == "enable":
         if not url:
-            raise CannotDo("first name the endpoint and the model: agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+            raise CannotDo("first set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
         if not asking.has_client():
             complain(asking.NO_CLIENT)
         consent.give(repo, url)
         models = ", ".join(evaluators.models(settings)) or "no model yet: set agent.model"
         print(text.plain(f"code of this repository may now go to {transport.host(url)} ({models}):"))
         print("  the diff of a change that the evidence leaves open, and the files and search results that the model asks for")
-        print("  not: the key in any other place, secrets that were recognised, agent.never_branches, agent.never_paths")
+        print("  never: the key to another host, recognised secrets, agent.never_branches, agent.never_paths")
         if url.startswith("http://") and not transport.is_local(url):
             print("  unencrypted: agent.base_url is http and the host is not this machine")
-        print("`patch-triage check --dry-run` shows what would be sent; `patch-triage agent disable` takes this back")
+        print("`patch-triage check --dry-run` shows what would be sent; `patch-triage agent disable` undoes this")
         return DONE
     permitted = consent.given_for(repo)
     models = ", ".join(evaluators.models(settings)) or "none"

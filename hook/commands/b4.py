@@ -45,9 +45,9 @@ class Told(msgspec.Struct, frozen=True):
 
 def register(command: Command) -> None:
     """Add the two commands."""
-    sub = command("b4-prep-check", prep_check, "for b4.prep-perpatch-check-cmd: a mail on standard input, a line for what needs attention")
+    sub = command("b4-prep-check", prep_check, "for b4.prep-perpatch-check-cmd: reads a mail, prints a line if it needs attention")
     add_offline(sub)
-    sub = command("b4-review-check", review_check, "for b4.review-perpatch-check-cmd: a mail on standard input, JSON for b4")
+    sub = command("b4-review-check", review_check, "for b4.review-perpatch-check-cmd: reads a mail, prints JSON for b4")
     add_offline(sub)
     sub.add_argument("--series", action="store_true", help="for b4.review-series-check-cmd: one result for the whole tracked series")
 

@@ -35,19 +35,21 @@ _MOST_LINES = 20  # of a table
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("bulk", bulk, "judge every change of a history or an archive of mails, on one machine or on a cluster")
+    sub = command("bulk", bulk, "judge every change of a history or a mail archive, on one machine or a cluster")
     what = "A..B or a revision, an mbox, a maildir, a directory of patches, a public-inbox archive; or: summary DIR"
     sub.add_argument("sources", nargs="+", metavar="SOURCE", help=what)
-    sub.add_argument("--out", metavar="DIR", help="keep the rows there")
-    sub.add_argument("--resume", action="store_true", help="go on with what DIR holds: judge only what is missing")
-    sub.add_argument("--since", default="", metavar="DATE", help="leave out what is older, such as 2026-01-31 or 1.week")
-    sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler (tcp://HOST:8786), not this machine alone")
+    sub.add_argument("--out", metavar="DIR", help="the directory for the rows")
+    sub.add_argument("--resume", action="store_true", help="continue the run in DIR: judge only what is missing")
+    sub.add_argument("--since", default="", metavar="DATE", help="leave out older changes: 2026-01-31 or 1.week")
+    sub.add_argument(
+        "--scheduler", default="", metavar="ADDRESS", help="use a Dask scheduler (tcp://HOST:8786) instead of this machine alone"
+    )
     add_jobs(sub)
     add_offline(sub)
-    sub.add_argument("--short", action="store_true", help="search for call paths only as long as while a commit waits")
-    sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
+    sub.add_argument("--short", action="store_true", help="make the short search for call paths, as a commit does")
+    sub.add_argument("--no-cache", action="store_true", help="judge again, without the cache")
     sub.add_argument("--html", metavar="FILE", help="with summary: write a page")
-    sub.add_argument("--rank", action="store_true", help="with summary: list series and commits, what asks for attention first")
+    sub.add_argument("--rank", action="store_true", help="with summary: list series and commits in the order of review")
     add_format(sub)
     add_verbose(sub, "with summary: whole tables")
 
@@ -57,15 +59,15 @@ def bulk(options: argparse.Namespace) -> int:
     if options.sources[0] == "summary":
         return _summarise(options)
     if options.html or options.rank or options.verbose or options.format != "text":
-        raise WrongUse("--html, --rank, --format and -v go with `bulk summary DIR`")
+        raise WrongUse("use --html, --rank, --format and -v with `bulk summary DIR`")
     if options.offline and options.scheduler:
         raise WrongUse("--offline and --scheduler exclude each other")
     if not options.out:
-        raise WrongUse("bulk needs --out DIR, where the rows are kept")
+        raise WrongUse("bulk needs --out DIR for its rows")
     if options.jobs < 0:
         raise WrongUse("--jobs takes a number of processes")
     if options.jobs and options.scheduler:
-        raise WrongUse("--jobs is for this machine alone; a scheduler has workers of its own")
+        raise WrongUse("--jobs is for this machine; a scheduler has its own workers")
     return _judge(repository(options), options)
 
 
@@ -87,10 +89,10 @@ def _judge(repo: Repository, options: argparse.Namespace) -> int:
         try:
             unjudged = _deal(run, options, missing, number, output, progress) if missing else []
         except KeyboardInterrupt:
-            complain("stopped; the same command with --resume goes on from here")
+            complain("stopped; the same command with --resume continues from here")
             return _INTERRUPTED
         except NoCluster as wrong:
-            complain(f"{wrong}; the same command with --resume goes on from here")
+            complain(f"{wrong}; the same command with --resume continues from here")
             return NOT_JUDGED
         finally:
             progress.end()

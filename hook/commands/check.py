@@ -18,32 +18,33 @@ from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain
 from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose
 from hook.failure import CannotJudge
 from hook.report import text
+from hook.settlement import open_questions
 from hook.source import setting_layers
 from hook.source.git import Repository
 from hook.source.object_store import Objects
-from hook.verdict import Answer, DecidedBy, to_document
+from hook.verdict import Answer, to_document
 
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("check", check, "judge a change: what is staged, a commit, a range, or a mailed patch or series")
-    sub.add_argument("revision", nargs="?", metavar="COMMIT | A..B", help="a commit, or a range of which each commit is judged")
-    sub.add_argument("--staged", action="store_true", help="what is staged (the default)")
+    sub = command("check", check, "judge a change: the index, a commit, a range, or a mailed patch or series")
+    sub.add_argument("revision", nargs="?", metavar="COMMIT | A..B", help="a commit, or a range (each commit is judged)")
+    sub.add_argument("--staged", action="store_true", help="the staged changes (the default)")
     add_patch(sub)
     add_offline(sub)
     sub.add_argument(
         "--agent",
         choices=("auto", "always", "never"),
         default="auto",
-        help="when to ask the model: auto, with --wait, what the evidence leaves open; always, now, which is also consent to send",
+        help="when to ask the model: auto (only with --wait, about open questions), always (now; this is also consent to send) or never",
     )
     sub.add_argument(
         "--profile", type=AgentProfile, choices=tuple(AgentProfile), default=AgentProfile.DEFAULT, help="rules for the model's answer"
     )
-    sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
-    sub.add_argument("--dry-run", action="store_true", help="print what would be sent to the model, and send nothing")
-    sub.add_argument("--explain", action="store_true", help="say why the verdict is what it is, and why a model was asked or was not")
-    sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
+    sub.add_argument("--wait", action="store_true", help="ask the model now about the open questions")
+    sub.add_argument("--dry-run", action="store_true", help="print the first request to the model, and send nothing")
+    sub.add_argument("--explain", action="store_true", help="say who decided, and why a model was asked or was not")
+    sub.add_argument("--no-cache", action="store_true", help="judge again, without the cache")
     sub.add_argument("--record", action="store_true", help="also record the verdict with the commit")
     add_format(sub)
     add_verbose(sub)
@@ -67,7 +68,7 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
     if options.offline and options.agent == "always":
         raise WrongUse("--offline and --agent always exclude each other")
     if options.base and options.revision:
-        raise WrongUse("--base goes with --staged or --patch; a commit is judged against its parent")
+        raise WrongUse("use --base with --staged or --patch; a commit is judged against its parent")
 
 
 def _check(repo: Repository, options: argparse.Namespace) -> int:
@@ -85,7 +86,7 @@ def _check(repo: Repository, options: argparse.Namespace) -> int:
             names = revisions(repo, options.revision)
             settings = setting_layers.at(objects, "HEAD")
             if not names:
-                raise CannotJudge(f"{options.revision} holds no commits")
+                raise CannotJudge(f"{options.revision} contains no commits")
             asking = _asking(settings, options)
             results = list(triage.judge_commits(repo, objects, settings, names, use_cache=not options.no_cache, asking=asking))
             return _print_all(results, settings, options, many=True)
@@ -157,7 +158,7 @@ def _one(
 def _judge(change: Change, objects: Objects, settings: config.Settings, options: argparse.Namespace) -> triage.Judged | triage.NotJudged:
     if options.dry_run:
         _print_request(change, objects, settings, options)
-        return triage.NotJudged(change.commit, "a dry run: nothing was sent", failed=False)
+        return triage.NotJudged(change.commit, "a dry run sends nothing", failed=False)
     judged = triage.judge(change, objects, settings, use_cache=not options.no_cache, asking=_asking(settings, options))
     return triage.with_hunks(judged, objects, settings) if options.verbose and options.format == "text" else judged
 
@@ -166,7 +167,7 @@ def _asking(settings: config.Settings, options: argparse.Namespace) -> Asking:
     if options.offline or options.agent == "never":
         return NOT_ASKED
     if options.agent == "always" and not settings.agent.base_url and not options.dry_run:
-        raise config.WrongSetting("--agent always: no model is set up: set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
+        raise config.WrongSetting("--agent always: no model is set up; set agent.base_url and agent.model in ~/.config/patch-triage.yaml")
     deadline = time.monotonic() + settings.agent.max_seconds if _is_awaited(options) else 0.0
     progress = _progress if sys.stderr.isatty() else lambda line: None
     return Asking(options.agent, options.profile, deadline, progress)
@@ -219,7 +220,7 @@ def _print_all(
             if settings.agent.base_url:
                 complain(f"{result.change.label}: {result.asked}")
         if _is_awaited(options) and result.unsettled:
-            complain(f"{result.change.label}: no model has settled it: {result.unsettled}")
+            complain(f"{result.change.label}: no model answered: {result.unsettled}")
             code = max(code, NOT_JUDGED)
         if result.trajectory is not None and result.trajectory.wrong:
             complain(result.trajectory.wrong)
@@ -244,8 +245,9 @@ def _print_all(
 def _paragraph(judged: triage.Judged, verbose: bool, colour: bool) -> list[str]:
     verdict = judged.verdict
     lines = text.paragraph(verdict, verbose=verbose, colour=colour)
-    if not verbose and verdict.decided_by is DecidedBy.DEFAULT and (verdict.functional, verdict.reachable) == (Answer.YES, Answer.UNKNOWN):
-        lines.append("  not known: whether a fuzzer can reach it; -v says what stays open")
+    if not verbose and verdict.functional is Answer.YES and (questions := open_questions(verdict)):
+        more = f" and {len(questions) - 1} more (see -v)" if len(questions) > 1 else ""
+        lines.append(text.plain(f"  open: {questions[0].removeprefix('not known: ')}{more}"))
     for hunk in judged.hunks:
         where = f"{hunk.path}:{hunk.lines[0]}" + (f"-{hunk.lines[1]}" if hunk.lines[1] > hunk.lines[0] else "")
         classes = ", ".join(hunk.classes)

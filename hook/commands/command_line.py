@@ -19,7 +19,7 @@ _EXAMPLES = {
     "agent": ("agent enable", "agent status"),
     "b4-prep-check": ("b4-prep-check < 0001-mm-fix.patch", "b4-prep-check --repo ~/linux < 0001-mm-fix.patch"),
     "b4-review-check": ("b4-review-check < 0001-mm-fix.patch", "b4-review-check --series"),
-    "bulk": ("bulk v6.11..v6.12 --out verdicts", "bulk --help"),
+    "bulk": ("bulk v6.11..v6.12 --out verdicts", "bulk summary verdicts --rank"),
     "check": ("check HEAD -v", "check --patch series.mbox --base v6.12"),
     "completion": (
         "completion bash > ~/.local/share/bash-completion/completions/patch-triage",
@@ -68,13 +68,13 @@ class CommandParser(argparse.ArgumentParser):
 
 def add_repository(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Add what every command has: --repo and --color; a form of `export` leaves the default to `export`."""
-    parser.add_argument("--repo", metavar="DIR", help="the repository (default: the one around the current directory)", default=default)
+    parser.add_argument("--repo", metavar="DIR", help="the repository (default: that of the current directory)", default=default)
     parser.add_argument("--color", choices=("auto", "always", "never"), help="colour the output (output.colour)", default=default)
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
     """Add --format, for what `print_document` prints."""
-    parser.add_argument("--format", choices=("text", "json", "yaml"), default="text", help="for people (text, the default) or programs")
+    parser.add_argument("--format", choices=("text", "json", "yaml"), default="text", help="output format (default: text)")
 
 
 def add_verbose(parser: argparse.ArgumentParser, help: str = "every fact") -> None:
@@ -90,12 +90,12 @@ def add_offline(parser: argparse.ArgumentParser) -> None:
 def add_patch(parser: argparse.ArgumentParser) -> None:
     """Add --patch, and --base for it."""
     parser.add_argument("--patch", metavar="FILE", help="a diff, a mail or an mbox; - is standard input")
-    parser.add_argument("--base", metavar="REV", help="judge the patch against REV")
+    parser.add_argument("--base", metavar="REV", help="the revision that the patch applies to")
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """Add --jobs."""
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one a processor)")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one for each processor)")
 
 
 class Renamed(argparse.Action):
@@ -108,7 +108,9 @@ class Renamed(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        complain(f"{option_string or self.dest.upper()} is --{self.dest.replace('_', '-')} now; the old name goes with the next version")
+        complain(
+            f"{option_string or self.dest.upper()} is --{self.dest.replace('_', '-')} now; the next version will not know the old name"
+        )
         setattr(namespace, self.dest, values)
 
 

@@ -21,7 +21,7 @@ def completion(options: argparse.Namespace) -> int:
         import shtab
     except ImportError:
         raise CannotDo(
-            "completion is an extra: `pipx install 'patch-triage[completion]'`, or `pip install shtab` beside the program"
+            "the package shtab is missing: `pipx install 'patch-triage[completion]'`, or `pip install shtab` into the same environment"
         ) from None
     print(shtab.complete(options.whole(), shell=options.shell))
     return DONE

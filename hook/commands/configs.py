@@ -19,15 +19,15 @@ from hook.source.tree import Source
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("configs", configs, "print the options to add to the base configuration, so that a change is built and can be reached")
+    sub = command("configs", configs, "print the options that build a change and let a fuzzer reach it")
     sub.add_argument("revision", nargs="?", metavar="COMMIT", help="a commit (default: HEAD)")
     add_patch(sub)
     add_offline(sub)
-    sub.add_argument("--base-config", metavar="FILE", help="the .config that is fuzzed with (fuzz.base_config)")
+    sub.add_argument("--base-config", metavar="FILE", help="the .config of the fuzzed kernel (fuzz.base_config)")
     sub.add_argument("--fragment", action="store_true", help="print a fragment for scripts/kconfig/merge_config.sh")
-    sub.add_argument("--option", metavar="OPTION", help="say what an option needs, and what provides it")
+    sub.add_argument("--option", metavar="OPTION", help="say what an option depends on, and what selects it")
     renamed(sub, "--explain", "--option")
-    sub.add_argument("--no-cache", action="store_true", help="judge anew, and keep nothing in the cache")
+    sub.add_argument("--no-cache", action="store_true", help="judge again, without the cache")
     add_format(sub)
     add_verbose(sub)
 
@@ -39,9 +39,9 @@ def configs(options: argparse.Namespace) -> int:
     if bool(options.patch) and bool(options.revision):
         raise WrongUse("configs takes a COMMIT or --patch FILE")
     if options.base and not options.patch:
-        raise WrongUse("--base goes with --patch; a commit is judged against its parent")
+        raise WrongUse("use --base with --patch; a commit is judged against its parent")
     if options.format != "text" and (options.fragment or options.option):
-        raise WrongUse("--fragment and --option print text alone")
+        raise WrongUse("--fragment and --option only print text")
     overrides = [config.Given("fuzz.base_config", options.base_config, "--base-config")] if options.base_config else []
     repo = repository(options)
     with Objects(repo) as objects:

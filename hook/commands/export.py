@@ -32,14 +32,14 @@ def register(command: Command) -> None:
     """Add the command with a form for each module of hook/report/exports."""
     from hook.report.exports import forms
 
-    top = command("export", lambda options: DONE, "verdicts in the form of another program")
+    top = command("export", lambda options: DONE, "write verdicts for another program")
     subs = top.add_subparsers(metavar="FORM", required=True)
     for form in forms():
         sub = subs.add_parser(form.name, help=form.about, description=form.about)
         sub.add_argument("revision", nargs="+", metavar="COMMIT | A..B")
         add_repository(sub, default=argparse.SUPPRESS)
         add_offline(sub)
-        add_verbose(sub, "every fact on each change, beside the output")
+        add_verbose(sub, "print every fact on standard error")
         sub.set_defaults(run=export, form=form, parser=sub)
         form.arguments(sub)
 
@@ -133,7 +133,7 @@ def item(
         for path, why in [(path, kernel.excluded(path)) for path in files]:
             if why:
                 files.remove(path)
-                complain(f"{path} is left out, no kernel for {arch} is built with it: {why}")
+                complain(f"{path} is left out: no kernel for {arch} is built with it: {why}")
     headers = [file.path for file in change.patch.files if file.new_blob and file.path.endswith(".h")]
     includers = [path for header in headers for path in _includers(source, header, arch)]
     if includers and not with_functions:
@@ -185,7 +185,7 @@ def _includers(source: Source, header: str, arch: str) -> list[str]:
         return []
     answer = lookup.includers(source, header, lookup.Bounds(_INCLUDERS_READ))
     if answer.cut == "index":
-        complain(f"who includes {header} is not known: there is no word index; `patch-triage index` makes it")
+        complain(f"not known: who includes {header}; there is no word index, `patch-triage index` builds it")
     names = list(dict.fromkeys(includer.path for includer in answer.items))
     if answer.cut or len(names) > _MOST_INCLUDERS:
         return []

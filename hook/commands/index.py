@@ -1,4 +1,4 @@
-"""`patch-triage index`: make the word index of a revision, or bring it up to date."""
+"""`patch-triage index`: build the word index of a revision, or update it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _INTERRUPTED = 130
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("index", index, "make the word index of a revision, or bring it up to date")
+    sub = command("index", index, "build the word index of a revision, or update it")
     sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to index (default: HEAD)")
     was_positional(sub, "--rev")
     help_text = "also read the files of all commits of a range, so that each of them can be judged at once (may be given again)"
     sub.add_argument("--history", action="append", default=[], metavar="A..B", help=help_text)
     add_jobs(sub)
-    sub.add_argument("--fetch", action="store_true", help="in a partial clone, fetch the files that are not here")
+    sub.add_argument("--fetch", action="store_true", help="in a partial clone, fetch missing files")
     sub.add_argument("--quiet", action="store_true", help="say nothing")
-    sub.add_argument("--background", action="store_true", help="at the lowest priority, and only where nobody is at it")
+    sub.add_argument("--background", action="store_true", help="at the lowest priority, and only if no other process builds it")
 
 
 def index(options: argparse.Namespace) -> int:
@@ -66,7 +66,7 @@ def make(repo: Repository, settings: Settings, write: Callable[..., Made] | None
     try:
         made = _made(repo, write or functools.partial(index_writer.make, repo, "HEAD", settings), bar)
     except KeyboardInterrupt:
-        complain("stopped; `patch-triage index` goes on from here")
+        complain("stopped; `patch-triage index` continues from here")
         return _INTERRUPTED
     finally:
         bar.clear()
@@ -74,9 +74,9 @@ def make(repo: Repository, settings: Settings, write: Callable[..., Made] | None
     _resume_worker(repo, settings)
     if not quiet:
         took = time.monotonic() - started
-        print(f"{made.files} files are indexed, {made.read} read anew in {took:.1f} s; the index has {made.size_bytes / 1e6:.0f} MB")
+        print(f"{made.files} files are indexed, {made.read} of them read in {took:.1f} s; the index has {made.size_bytes / 1e6:.0f} MB")
         if made.unread:
-            print(f"{made.unread} files are looked into every time: too large (index.blob_bytes), or not here (`--fetch` brings them)")
+            print(f"{made.unread} files are read at each look-up: too large (index.blob_bytes), or missing (`--fetch` gets them)")
     return DONE
 
 

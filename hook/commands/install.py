@@ -16,11 +16,11 @@ from hook.source.git import Repository
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("install", install, "put the hooks into a repository; hooks that are there are kept and called first")
-    sub.add_argument("--here", action="store_true", help="write into a core.hooksPath that is shared or tracked, too")
-    sub.add_argument("--no-index", action="store_true", help="do not make the word index of a large tree now")
-    sub = command("uninstall", uninstall, "take the hooks out and put back what was there")
-    sub.add_argument("--purge", action="store_true", help="remove all that we keep here too: records with their marks, index, cache, runs")
+    sub = command("install", install, "install the hooks; existing hooks are kept and run first")
+    sub.add_argument("--here", action="store_true", help="also write into a core.hooksPath that is shared or tracked")
+    sub.add_argument("--no-index", action="store_true", help="do not build the word index of a large tree now")
+    sub = command("uninstall", uninstall, "remove the hooks and restore what was there before")
+    sub.add_argument("--purge", action="store_true", help="also remove all our data: records and marks, index, cache, runs")
 
 
 def install(options: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def _index(repo: Repository, settings: Settings) -> int:
     if not background.is_missing(repo):
         return DONE
     print(
-        f"making the word index in {repo.index_directory}: who calls what, answered in milliseconds. It takes about a minute and 120 MB, "
+        f"building the word index in {repo.index_directory}: look-ups then take milliseconds. This takes about a minute and 120 MB, "
         "once; Ctrl-C leaves it to the background",
         flush=True,
     )
@@ -90,5 +90,5 @@ def _program() -> pathlib.Path:
     beside = pathlib.Path(sys.executable).parent / "patch-triage"
     program = str(beside) if beside.exists() else shutil.which("patch-triage")
     if program is None:
-        raise CannotDo("install the package first (`pipx install .`): the hooks call the program `patch-triage`, and there is none")
+        raise CannotDo("the hooks call the program `patch-triage`, which is not installed: `pipx install .` first")
     return pathlib.Path(program).absolute()

@@ -20,16 +20,16 @@ _QUESTIONS = {"definitions": "find_definitions", "references": "references", "ca
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("look", look, "look something up in the tree")
+    sub = command("look", look, "look up a name or a file in the tree")
     sub.add_argument("question", choices=(*_QUESTIONS, "includers", "file", "files", "grep"))
     sub.add_argument(
         "name", metavar="NAME", help="a name, a path (includers, file), a pattern (files) or an extended regular expression (grep)"
     )
     sub.add_argument("prefix", nargs="?", default="", metavar="PATH", help="for grep: below this path")
-    sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
-    sub.add_argument("--staged", action="store_true", help="look into what is staged")
+    sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to read (default: HEAD)")
+    sub.add_argument("--staged", action="store_true", help="read the index instead")
     add_format(sub)
-    add_verbose(sub, "say why no index was used")
+    add_verbose(sub, "say why the word index was not used")
 
 
 def look(options: argparse.Namespace) -> int:

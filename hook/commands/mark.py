@@ -15,7 +15,7 @@ from hook.source.object_store import Objects
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("mark", mark, "say that a recorded verdict was right or wrong")
+    sub = command("mark", mark, "record that a verdict was right or wrong")
     sub.add_argument("commit", metavar="COMMIT")
     sub.add_argument("judgement", choices=("right", "wrong"))
     sub.add_argument("--why", default="", help="one sentence")

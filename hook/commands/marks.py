@@ -24,7 +24,7 @@ _MOST_A_READ = 1000
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("marks", marks, "count what people have marked right and wrong, by who decided and by change class")
+    sub = command("marks", marks, "count the verdicts that were marked right or wrong, by who decided and by change class")
     add_format(sub)
 
 
@@ -53,7 +53,7 @@ def marks(options: argparse.Namespace) -> int:
         print_document({"Marks": _document(total), **groups}, options.format)
         return DONE
     if not total:
-        print("no verdict was marked here; `patch-triage mark COMMIT right|wrong` marks one")
+        print("no verdict is marked; use `patch-triage mark COMMIT right|wrong`")
         return DONE
     rows = [("", "right", "wrong", "wrong of all"), ("all", *_shares(total))]
     for kind, title in (("DecidedBy", "decided by"), ("ChangeClass", "change class")):

@@ -65,7 +65,7 @@ _JUDGING = {
 
 def register(command: Command) -> None:
     """Add the command."""
-    command("mcp", serve, "serve look-ups, verdicts and plans to your own agent (MCP over stdio)")
+    command("mcp", serve, "MCP server (stdio): look-ups, verdicts and plans for your own agent")
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -75,7 +75,9 @@ def serve(options: argparse.Namespace) -> int:
         import anyio
         from mcp.server.stdio import stdio_server
     except ImportError:
-        raise CannotDo("the MCP server is an extra: `pipx install 'patch-triage[mcp]'`, or `pip install mcp` beside the program") from None
+        raise CannotDo(
+            "the package mcp is missing: `pipx install 'patch-triage[mcp]'`, or `pip install mcp` into the same environment"
+        ) from None
     server = _server(repo)
 
     async def run() -> None:
@@ -256,7 +258,7 @@ def _plan(objects: Objects, change: Change, verdict: Verdict, settings: config.S
 
     run_plan = plan.of_items([export.item(objects, change, change.label, verdict, settings)], settings, Source(objects, change.after))
     if run_plan is None:
-        return "nothing to fuzz: the change is not worth it"
+        return "nothing to fuzz: the change is not worth fuzzing"
     answer = {**plan_files.document(run_plan, settings, ()), "KernelConfig": run_plan.fragment, "Focus": run_plan.focus}
     return json.dumps(_Hidden(settings).value(answer))
 

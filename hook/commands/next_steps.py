@@ -15,9 +15,9 @@ def lines() -> list[str]:
     try:
         repo = find()
     except GitError as wrong:
-        return [f"not in a git repository: {wrong}", "go to a kernel tree, or name one: patch-triage check --repo DIR"]
+        return [str(wrong), "go to a kernel tree, or name one: patch-triage check --repo DIR"]
     if off := setting_layers.switched_off(repo):
-        return [f"switched off here: {off}"]
+        return [f"patch-triage is off: {off}"]
     return [
         *_set_up(repo),
         *_open(repo),
@@ -38,11 +38,11 @@ def _set_up(repo: Repository) -> list[str]:
 
     steps = []
     if not installation.is_installed(repo):
-        steps.append("patch-triage install          no hooks of ours are here: put them in")
+        steps.append("patch-triage install          install the hooks: there are none yet")
     try:
         index.open_index(repo).close()
     except index.NoIndex:
-        steps.append("patch-triage index            there is no word index: it makes answers about a large tree fast")
+        steps.append("patch-triage index            build the word index: look-ups in a large tree get fast")
     return steps
 
 
@@ -54,7 +54,7 @@ def _open(repo: Repository) -> list[str]:
     steps = []
     with contextlib.suppress(NothingToJudge, CannotJudge), Objects(repo) as objects:
         staged(objects, head_commit(objects))
-        steps.append("patch-triage check            judge what is staged")
+        steps.append("patch-triage check            judge the staged changes")
     if count := len(pending.every(repo)):
         steps.append(f"patch-triage status           {count} {'question is' if count == 1 else 'questions are'} open")
     return steps

@@ -24,13 +24,13 @@ if typing.TYPE_CHECKING:
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("plan", plan, "write what carries a verdict out: kernel options, syz-manager's configuration, the commands to run")
+    sub = command("plan", plan, "write a run of the fuzzer: kernel options, syz-manager's configuration, the commands")
     sub.add_argument("revision", nargs="*", metavar="COMMIT | A..B", help="default: HEAD")
     add_patch(sub)
     sub.add_argument("--out", required=True, metavar="DIR", help="a new directory")
     add_offline(sub)
     add_format(sub)
-    add_verbose(sub, "every fact on each change")
+    add_verbose(sub, "print every fact")
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -38,15 +38,15 @@ def plan(options: argparse.Namespace) -> int:
     if options.patch and options.revision:
         raise WrongUse("plan takes COMMIT… or --patch FILE")
     if options.base and not options.patch:
-        raise WrongUse("--base goes with --patch; a commit is judged against its parent")
+        raise WrongUse("use --base with --patch; a commit is judged against its parent")
     if options.patch == "-":
-        raise WrongUse("the plan's commands read the patch again: give it as a file")
+        raise WrongUse("the plan's commands read the patch again: use a file instead of standard input")
     place = pathlib.Path(options.out).absolute()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise CannotDo(f"{place} is there already: name a new directory")
+        raise CannotDo(f"{place} exists already: name a new directory")
     made, settings, origin, code = _of_patch(options) if options.patch else _of_commits(options)
     if made is None:
-        why = "nothing to fuzz: no change is worth it"
+        why = "nothing to fuzz: no change is worth fuzzing"
         if options.format == "text":
             print(why)
         else:

@@ -18,12 +18,12 @@ from hook.verdict import to_document
 
 _WARNED = 77  # git-repohooks shows the output as a warning, and uploads
 _STAGED = "pre-submit"  # what the hooks of ChromiumOS call a change that is not committed yet
-_ALL_THE_SAME = "`PATCH_TRIAGE=0 repo upload …` uploads all the same"
+_ALL_THE_SAME = "`PATCH_TRIAGE=0 repo upload …` skips this check"
 
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("presubmit", presubmit, "judge a commit for the hooks of `repo upload`; policy.block stops it as it stops a push")
+    sub = command("presubmit", presubmit, "judge a commit for the hooks of `repo upload`; policy.block can stop it")
     sub.add_argument(
         "revision", nargs="?", default="HEAD", metavar="COMMIT", help="${PREUPLOAD_COMMIT}, ${PRESUBMIT_COMMIT} (default: HEAD)"
     )
@@ -37,7 +37,7 @@ def presubmit(options: argparse.Namespace) -> int:
     """Print the verdict, one line where the commit is harmless."""
     repo = repository(options)
     if off := setting_layers.switched_off(repo):
-        _no_verdict(f"not judged, switched off here: {off}", options)
+        _no_verdict(f"not judged, patch-triage is off: {off}", options)
         return DONE
     try:
         policy = setting_layers.load(repo).policy.block

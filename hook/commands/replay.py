@@ -25,13 +25,13 @@ _SECONDS = 600.0  # for a whole replay
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("replay", replay, "run the recorded turns of a model against today's tools, and print what differs")
+    sub = command("replay", replay, "repeat a recorded run of the model with today's tools, and print what differs")
     sub.add_argument("trajectory", metavar="TRAJECTORY", help="a file of patch-triage/trajectories in the git directory, or a farm's")
-    sub.add_argument("revision", nargs="?", metavar="COMMIT", help="the commit that the run was about (default: as the trajectory says)")
-    sub.add_argument("--patch", metavar="FILE", help="the patch that the run was about, instead of a commit")
+    sub.add_argument("revision", nargs="?", metavar="COMMIT", help="the commit of the run (default: that of the trajectory)")
+    sub.add_argument("--patch", metavar="FILE", help="the patch of the run, instead of a commit")
     sub.add_argument("--base", metavar="REV", help="apply the patch to REV")
     sub.add_argument(
-        "--profile", type=AgentProfile, choices=tuple(AgentProfile), default=AgentProfile.DEFAULT, help="the rules to replay it with"
+        "--profile", type=AgentProfile, choices=tuple(AgentProfile), default=AgentProfile.DEFAULT, help="rules for the model's answer"
     )
 
 
@@ -52,7 +52,7 @@ def replay(options: argparse.Namespace) -> int:
     flow = next((span.results for span in spans if span.type == "flow" and isinstance(span.results, dict)), {})
     name = options.revision or str(flow.get("Commit") or "")
     if not name:
-        raise WrongUse("the run was about no commit; name the COMMIT that the change has become, or give it with --patch FILE")
+        raise WrongUse("the run has no commit: give COMMIT or --patch FILE")
     with Objects(repo) as objects:
         commit = find_commit(objects, name)
         settings = setting_layers.at(objects, commit.parent)
@@ -70,7 +70,7 @@ def _mailed(repo: Repository, options: argparse.Namespace, spans: Sequence[Span]
     with series.read(repo, settings, data, name, options.base) as mailed:
         changes = list(mailed.changes())
         if len(changes) != 1 or not isinstance(changes[0], Change):
-            raise CannotDo(f"{options.patch}: a run is about one patch that applies")
+            raise CannotDo(f"{options.patch}: it must be one patch that applies")
         with Objects(changes[0].repo, settings.limits.blob_bytes) as blobs:
             _print(changes[0], blobs, settings, spans, options.profile)
     return DONE

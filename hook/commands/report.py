@@ -29,7 +29,7 @@ _OBJECT = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("report", report, "show how a commit was judged, step by step, as one HTML page that needs no network")
+    sub = command("report", report, "write an HTML page about a commit: verdict, sources, diff and each step")
     sub.add_argument("commit", nargs="?", default="", metavar="COMMIT", help="default: HEAD")
     sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")
     sub.add_argument("-o", "--html", default="", metavar="FILE", help="default: patch-triage-COMMIT.html; - is standard output")

@@ -35,16 +35,16 @@ _B4_COVER = b"--- b4-submit-tracking ---"
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("review", review, "judge a series: every patch on the state before it, and all of them as one change")
+    sub = command("review", review, "judge a series: each patch on the state before it, and all of them as one change")
     what = "a range, or a mailbox with patches; - is standard input (default under pre-commit: --from-ref to --to-ref)"
     sub.add_argument("series", nargs="?", default="", metavar="A..B | FILE | -", help=what)
-    sub.add_argument("--base", metavar="REV", help="what a mailed series is judged on")
+    sub.add_argument("--base", metavar="REV", help="apply a mailed series to REV")
     add_jobs(sub)
     add_offline(sub)
-    sub.add_argument("--wait", action="store_true", help="ask the model now about what the evidence leaves open")
-    sub.add_argument("--no-cache", action="store_true", help="judge anew, and remember nothing")
+    sub.add_argument("--wait", action="store_true", help="ask the model now about the open questions")
+    sub.add_argument("--no-cache", action="store_true", help="judge again, without the cache")
     sub.add_argument("--record", action="store_true", help="also record each verdict with its commit")
-    what = "write a page with a row for each patch; beside it, in FILE.runs, one for each that a model was asked about"
+    what = "write a page with a row for each patch; the model's runs go into FILE.runs"
     sub.add_argument("--html", metavar="FILE", help=what)
     add_format(sub)
     add_verbose(sub)
@@ -66,14 +66,14 @@ def review(options: argparse.Namespace) -> int:
     try:
         if ".." in options.series and not pathlib.Path(options.series).exists():
             if options.base:
-                raise WrongUse("--base goes with a mailed series; a range begins where it begins")
+                raise WrongUse("use --base with a mailed series; a range has its own base")
             judged, policy = _of_range(repo, options)
         else:
             if options.record:
-                raise WrongUse("--record goes with a range: a mailed patch is no commit")
+                raise WrongUse("use --record with a range: a mailed patch is no commit")
             judged, policy = _of_mail(repo, options)
     except KeyboardInterrupt:
-        complain("stopped; the same command goes on from here" if not options.no_cache else "stopped")
+        complain("stopped; the same command continues from here" if not options.no_cache else "stopped")
         return _INTERRUPTED
     if options.html:
         name = judged.title or (options.series if options.series != "-" else "a mailed series")
@@ -86,7 +86,7 @@ def review(options: argparse.Namespace) -> int:
     judgements = (*judged.patches, judged.whole)
     unsettled = collections.Counter(judgement.why for judgement in judgements if judgement.verdict is not None and judgement.why)
     for why, times in unsettled.items():
-        complain(f"no model has settled {times} of {len(judgements)}: {why}")
+        complain(f"no model answered for {times} of {len(judgements)}: {why}")
     if unsettled or any(judgement.failed for judgement in judgements):
         return NOT_JUDGED
     return _stopped(judged, policy)
@@ -127,11 +127,9 @@ def _of_range(repo: Repository, options: argparse.Namespace) -> tuple[JudgedSeri
     with Objects(repo) as objects:
         oids = revisions(repo, options.series)
         if not oids:
-            raise CannotJudge(f"{options.series} holds no commits")
+            raise CannotJudge(f"{options.series} contains no commits")
         if cut := cut_off(repo, oids):
-            raise CannotJudge(
-                f"{options.series} goes back to {cut[:12]}, where this shallow clone ends: `git fetch --deepen=N` brings more"
-            )
+            raise CannotJudge(f"{options.series} goes back to {cut[:12]}, where this shallow clone ends: `git fetch --deepen=N` gets more")
         refuse_no_kernel(objects, oids[-1])
         base = find_commit(objects, oids[0]).parent
         # of the state before: in CI all that comes after is a stranger's
@@ -187,7 +185,7 @@ def _mailed(series: mailed.Series) -> Iterator[ReviewTask]:
             last = patch
             yield ReviewTask(number, patch)
     if failed:
-        why = "not judged as a whole: a patch of it could not be applied"
+        why = "not judged as a whole: a patch could not be applied"
         yield ReviewTask(_WHOLE, JudgedPatch("the series", None, why, failed=True))
     elif last is None:
         yield ReviewTask(_WHOLE, JudgedPatch("the series", None, "its patches change nothing"))

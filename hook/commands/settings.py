@@ -18,8 +18,8 @@ _FIRST = ("target.arch", "fuzz.base_config", "policy.block", "agent.base_url", "
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("config", settings, "print the settings in force and where each came from")
-    sub.add_argument("--init", action="store_true", help="write a first ~/.config/patch-triage.yaml, of ten lines")
+    sub = command("config", settings, "print the settings in force and where each comes from")
+    sub.add_argument("--init", action="store_true", help="write a first ~/.config/patch-triage.yaml of ten lines")
 
 
 def settings(options: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def settings(options: argparse.Namespace) -> int:
         with Objects(repo) as objects:
             in_force = setting_layers.at(objects, "HEAD")
         if off := setting_layers.switched_off(repo):
-            print(text.plain(f"# switched off here: {off}"))
+            print(text.plain(f"# patch-triage is off: {off}"))
     first = [*_FIRST, *(name for name in sorted(in_force.values) if name not in _FIRST and in_force.origins[name] != "default")]
     for line in _lines(in_force, first):
         print(line)
@@ -62,8 +62,8 @@ def _write_starter() -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(starter())
     except FileExistsError:
-        raise CannotDo(f"{path} is there already; `patch-triage config` prints what is in force") from None
-    print(text.plain(f"{path}: written; it changes nothing yet, and `patch-triage config` lists what else can be set"))
+        raise CannotDo(f"{path} exists already; `patch-triage config` prints the settings in force") from None
+    print(text.plain(f"{path}: written, with the default values; `patch-triage config` lists all settings"))
 
 
 def starter() -> str:

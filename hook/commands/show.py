@@ -15,7 +15,7 @@ from hook.verdict import to_document
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("show", show, "print what is recorded of commits")
+    sub = command("show", show, "print the recorded verdicts of commits")
     sub.add_argument("revision", nargs="*", metavar="COMMIT", help="commits or ranges (default: HEAD)")
     add_format(sub)
     add_verbose(sub)
@@ -54,9 +54,7 @@ def show(options: argparse.Namespace) -> int:
                 for line in text.paragraph(entry.verdict, verbose=options.verbose, colour=text.coloured(settings.output.colour)):
                     print(f"  {line}")
             elif entry.stale:
-                print(
-                    f"  stale: the recorded verdict is about other content; `patch-triage check --record {commit.oid[:12]}` judges it anew"
-                )
+                print(f"  stale: the commit has changed since; `patch-triage check --record {commit.oid[:12]}` judges it again")
             elif trailers := trailer.read(repo, commit.message):
                 for key, value in trailers.items():
                     print(f"  {text.plain(key)}: {text.plain(value)} (trailer)")
@@ -76,4 +74,4 @@ def _without_record(parents: int, has_changes: bool) -> str:
         return "no record: an octopus merge is judged by its commits"
     if parents == 2:
         return "no record of what the merge itself changed"
-    return "no record; `patch-triage check --record` makes one" if has_changes else "no record: an empty commit"
+    return "no record; `patch-triage check --record COMMIT` makes one" if has_changes else "no record: an empty commit"

@@ -24,8 +24,8 @@ _MOST_SHOWN = 20  # a terminal that is drawn anew cannot go back further than it
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("status", status, "write what could not be recorded, and print what still waits and what the worker does")
-    sub.add_argument("--watch", action="store_true", help="go on until nothing waits that is due, or Ctrl-C")
+    sub = command("status", status, "write queued records, and print what still waits and what the worker does")
+    sub.add_argument("--watch", action="store_true", help="continue until nothing is due, or Ctrl-C")
 
 
 def status(options: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def status(options: argparse.Namespace) -> int:
     off = setting_layers.switched_off(repo)
     _write_queued(repo, settings)
     if off:
-        print(plain(f"switched off here: {off}"))
+        print(plain(f"patch-triage is off: {off}"))
     else:
         worker.resume(repo, settings)
     lines = _lines(repo, settings)
@@ -100,7 +100,9 @@ def _index(repo: Repository) -> str:
 
     made = background.progress(repo)
     if made is not None:
-        return f"word index: process {made.process} makes it, {made.done} of {made.total} files" if made.total else "word index: being made"
+        return (
+            f"word index: process {made.process} builds it, {made.done} of {made.total} files" if made.total else "word index: being built"
+        )
     with Objects(repo) as objects:
         source = Source(objects, "HEAD")
         opened = source.index
@@ -119,7 +121,7 @@ def _index(repo: Repository) -> str:
 
 def _why_no_worker(settings: Settings, asks: bool, searches: bool) -> str:
     if asks and not settings.agent.background:
-        return " (agent.background is false); a push asks"
+        return " (agent.background is false); the push asks"
     return " (reach.background is false); `check COMMIT` searches" if searches and not settings.reach.background else ""
 
 
@@ -127,7 +129,7 @@ def _state(question: pending.Question, doing: worker.Doing | None) -> str:
     from hook.record import pending
 
     if doing is not None and doing.commit == question.commit:
-        return "is asked about now" if question.need is pending.Need.MODEL else "is searched for now"
+        return "the model is being asked" if question.need is pending.Need.MODEL else "is being searched"
     if question.need is pending.Need.INDEX:
         return "waits for the word index"
     tried = f"tried {question.tries} times; " if question.tries else ""

@@ -34,12 +34,12 @@ _TOOLS = (
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("tool", tool, "run one of the model's tools by hand")
+    sub = command("tool", tool, "run one of the model's tools")
     sub.add_argument("name", metavar="NAME", help=", ".join(_TOOLS))
     sub.add_argument("--json", default="{}", metavar="ARGS", help='its arguments, such as \'{"Dir": "mm"}\'')
-    sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to look into (default: HEAD)")
+    sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to read (default: HEAD)")
     renamed(sub, "--revision", "--rev")
-    sub.add_argument("--staged", action="store_true", help="look into what is staged")
+    sub.add_argument("--staged", action="store_true", help="read the index instead")
 
 
 def tool(options: argparse.Namespace) -> int:
@@ -64,8 +64,10 @@ def answer(options: argparse.Namespace, name: str, arguments: str, revision: str
         desk = of_tree(Source(objects, where), setting_layers.at(objects, where or "HEAD"), history=history)
         try:
             results = tree_tools.call(lookup_tools.BY_NAME, desk, name, json.loads(arguments))
-        except (BadCall, ValueError, RecursionError) as wrong:
+        except (BadCall, RecursionError) as wrong:
             raise CannotDo(str(wrong)) from None
+        except ValueError as wrong:
+            raise CannotDo(f"--json is not JSON: {wrong}") from None
     for line in tree_tools.as_text(results).split("\n"):
         print(text.plain(line, tabs=True))
     return DONE

@@ -14,7 +14,7 @@ from hook.source.object_store import Objects
 
 def register(command: Command) -> None:
     """Add the command."""
-    sub = command("trajectory", trajectory, "print the steps of the run in which a model was asked about a commit")
+    sub = command("trajectory", trajectory, "print the steps of the model's run about a commit")
     sub.add_argument("commit", nargs="?", default="HEAD", metavar="COMMIT")
     sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")
     renamed(sub, "--file", "--trajectory")
@@ -36,7 +36,7 @@ def trajectory(options: argparse.Namespace) -> int:
             commit = find_commit(objects, options.commit)
         path = trajectories.latest(repo, patch.change_ids(repo, [commit.oid]).get(commit.oid, "none"))
         if path is None:
-            raise CannotJudge(f"no model was asked about {commit.oid[:12]} here; `patch-triage check {commit.oid[:12]} --wait` asks one")
+            raise CannotJudge(f"no model was asked about {commit.oid[:12]}; `patch-triage check {commit.oid[:12]} --wait` asks it")
     assert path is not None
     run = spans.read(path)
     for line in steps.full(run) if options.full else steps.table(run):

@@ -109,7 +109,7 @@ def _forked(work: Work, tasks: Iterable[ReviewTask], jobs: int) -> Iterator[tupl
                 for future in ready:
                     yield running.pop(future), future.result()
         except concurrent.futures.process.BrokenProcessPool:
-            raise CannotJudge("a process that judged was killed: is there memory enough? --jobs 1 takes the least") from None
+            raise CannotJudge("a judging process was killed, perhaps for lack of memory; --jobs 1 needs the least") from None
         except (KeyboardInterrupt, GeneratorExit):
             pool.shutdown(wait=False, cancel_futures=True)
             if work.wait:  # a model may take minutes; what it has answered so far is remembered

@@ -98,12 +98,12 @@ def read(path: pathlib.Path) -> Symbols:
             try:
                 return _read(data, path)
             except (struct.error, IndexError, OverflowError):
-                raise NotAKernel(f"{path} is cut short, or no ELF file") from None
+                raise NotAKernel(f"{path} is truncated, or no ELF file") from None
 
 
 def _read(data: mmap.mmap, path: pathlib.Path) -> Symbols:
     if data[:4] != b"\x7fELF":
-        raise NotAKernel(f"{path} is no ELF file: `vmlinux` is meant, not bzImage")
+        raise NotAKernel(f"{path} is no ELF file: use vmlinux, not bzImage")
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
     machine = struct.unpack_from(f"{order}H", data, 18)[0]
     if wide:

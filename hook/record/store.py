@@ -165,7 +165,7 @@ def _queued(repo: Repository, changes: Mapping[str, Sequence[Mapping[str, Any]]]
         for commit, new in changes.items():
             queue.add(repo, commit, new)
     except OSError as worse:
-        return f"not recorded: {why}; nor could it be queued: {worse.strerror}. `patch-triage check COMMIT` tells the verdict again"
+        return f"not recorded: {why}, and not queued: {worse.strerror}. `patch-triage check COMMIT` prints the verdict again"
     return f"not recorded: {why}; it is queued, `patch-triage status` shows it"
 
 

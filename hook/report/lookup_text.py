@@ -10,9 +10,9 @@ from hook.source.lookup import Defined, FunctionUse, FunctionUseKind, Include, L
 
 _CUT = {
     "files": "[cut: too many files contain the name]",
-    "index": "[cut: there is no word index; `patch-triage index` makes it]",
+    "index": "[cut: there is no word index; `patch-triage index` builds it]",
     "seconds": "[cut: limits.lookup_seconds are over]",
-    "bytes": "[cut: more than can be listed]",
+    "bytes": "[cut: too many results]",
 }
 
 

@@ -20,9 +20,7 @@ def lines(verdict: Verdict, label: str) -> Iterator[str]:
         yield plain(f"{label}: nothing to configure: {verdict.reasoning}")
         return
     settings = _settings(verdict)
-    yield plain(
-        f"{label}: {'the base configuration has all options that are needed' if not settings else 'add to the base configuration:'}"
-    )
+    yield plain(f"{label}: {'the base configuration has all needed options' if not settings else 'add to the base configuration:'}")
     for line, reason in settings:
         yield plain(f"  {line:<40}" + (f"  # {reason_text(reason)}" if reason else ""))
     for number, other in enumerate(verdict.config_sets[1:], 2):

@@ -180,14 +180,14 @@ def headline(verdict: Mapping[str, Any]) -> str:
 
 def _lists(verdict: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     for title, name in (
-        ("Aim at", "FocusSymbols"),
+        ("Focus symbols", "FocusSymbols"),
         ("Callers on the call path", "Via"),
         ("Changed functions", "ChangedFunctions"),
         ("Devices", "Devices"),
-        ("Kinds of edit", "ChangeClasses"),
+        ("Change classes", "ChangeClasses"),
         ("Assumed", "Assumptions"),
         ("Disputed by the model", "Disputes"),
-        ("Put right in the model's answer", "Corrections"),
+        ("Corrected in the model's answer", "Corrections"),
     ):
         if names := [str(entry) for entry in _list(verdict.get(name))]:
             yield title, names
@@ -227,7 +227,7 @@ def copies(symbols: Sequence[Any], enable: Sequence[Any], disable: Sequence[Any]
     """What a person takes from the page: the functions to aim at, and a fragment for merge_config.sh."""
     options = [f"CONFIG_{name}=y" for name in enable if isinstance(name, str) and OPTION.match(name)]
     options += [f"# CONFIG_{name} is not set" for name in disable if isinstance(name, str) and OPTION.match(name)]
-    texts = {"Functions to aim at": [str(name) for name in symbols], "Fragment of the configuration": options}
+    texts = {"Focus symbols": [str(name) for name in symbols], "Configuration fragment": options}
     return [(title, "\n".join(lines)) for title, lines in texts.items() if lines]
 
 

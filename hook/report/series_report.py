@@ -66,8 +66,10 @@ def lines(series: JudgedSeries, *, verbose: bool = False) -> list[str]:
         rows = table([(patch.label, _sentence(patch)) for patch in series.patches])
     rows.append("")
     rows.append(f"{series.tally}; all together: {plain(_sentence(series.whole))}")
-    for title, names in (("aim at", series.symbols), ("kernel options", series.options), ("devices", series.devices)):
-        if names:
+    whole = series.whole.verdict
+    said = [list(whole.focus_symbols), list(whole.enable_configs)] if whole is not None and whole.focus_symbols else []
+    for title, names in (("focus symbols", series.symbols), ("kernel options", series.options), ("devices", series.devices)):
+        if names and names not in said:
             rows.append(f"  {title}: {plain(', '.join(names))}")
     return rows
 
@@ -93,7 +95,7 @@ def render(title: str, series: JudgedSeries, runs: Mapping[int, str]) -> str:
         rows=patches,
         whole=rows[-1],
         tally=series.tally,
-        union=[("Aim at", series.symbols), ("Kernel options", series.options), ("Devices", series.devices)],
+        union=[("Focus symbols", series.symbols), ("Kernel options", series.options), ("Devices", series.devices)],
         copies=page.copies(series.symbols, series.options),
         open=[row for row in patches if row["worth"] == "open" or row["failed"]],
         tokens=sum(row["tokens"] for row in rows),

@@ -14,8 +14,8 @@ _FACTS_SHOWN = 5
 _CHAINS_SHOWN = 3
 _NAMES_SHOWN = 8  # in one line
 _LACKING = {
-    str(Lack.SEARCH): "only the short search of a commit was made",
-    str(Lack.INDEX): "there is no word index, or not all of it (`patch-triage index` makes one)",
+    str(Lack.SEARCH): "only the short search was made",
+    str(Lack.INDEX): "there is no complete word index (`patch-triage index` builds it)",
     str(Lack.OBJECTS): "this partial clone lacks files of the change",
     str(Lack.TIME): "it took too long",
 }
@@ -73,18 +73,19 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
         where = f"{fact.place.path}:{fact.place.line}" if fact.place.line else fact.place.path
         lines.append(f"  {plain(where)}  {plain(fact.claim)}")
     if len(shown) < len(facts):
-        lines.append(f"  and {len(facts) - len(shown)} more (-v shows them)")
+        lines.append(f"  and {len(facts) - len(shown)} more (see -v)")
     for chain in reached[: None if verbose else _CHAINS_SHOWN]:
         lines.append(f"  reached: {plain(chain)}")
     if Answer.NO not in (verdict.functional, verdict.reachable):
-        if verdict.change_classes:
+        claims = "\n".join(fact.claim for fact in shown)  # what they say already is not said again
+        if any(f"{name} changed" not in claims for name in verdict.change_classes):
             lines.append(f"  kind of change: {plain(_listed(verdict.change_classes, most))}")
-        if verdict.changed_functions:
-            callers = [name for name in verdict.via if name not in verdict.changed_functions]
-            via = f"; callers on the call path: {_listed(callers, most)}" if callers else ""
-            lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions, most) + via)}")
+        if any(f"{name}()" not in claims for name in verdict.changed_functions):
+            lines.append(f"  changed functions: {plain(_listed(verdict.changed_functions, most))}")
+        if callers := [name for name in verdict.via if name not in verdict.changed_functions]:
+            lines.append(f"  callers on the call path: {plain(_listed(callers, most))}")
         if verdict.devices:
-            lines.append(f"  devices that make it run: {plain(_listed(verdict.devices, most))}")
+            lines.append(f"  devices that run it: {plain(_listed(verdict.devices, most))}")
         if verbose and verdict.qemu_args:
             lines.append(f"  QEMU: {plain(verdict.qemu_args)}")
         if verbose and verdict.kernel_parameters:
@@ -93,7 +94,10 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
             where = f" ({reason.path}:{reason.line})" if reason.path and reason.line else ""
             lines.append(f"  needs {plain(f'{name} to {reason.purpose} it: {reason.why}{where}')}")
     if verdict.decided_by is DecidedBy.AGENT or (verbose and verdict.decided_by is DecidedBy.DEFAULT):
-        lines.append(f"  {plain(verdict.reasoning)}")
+        lines += [
+            f"  {plain(part)}"
+            for part in verdict.reasoning.replace(" Open: not known: ", " Open: ").replace(" Open: ", "\nopen: ").split("\n")
+        ]
     if verdict.needs_kmsan:
         lines.append(f"  needs KMSAN: {plain(verdict.kmsan_reasoning)}")
     elif verbose and verdict.kmsan_reasoning:
@@ -113,7 +117,7 @@ def _remarks(verdict: Verdict) -> list[str]:
     incomplete = ", ".join(_LACKING.get(lack, lack) for lack in verdict.lacks)
     return [
         *([f"incomplete: {incomplete}"] if incomplete else []),
-        *(f"the model says against a proof: {dispute}" for dispute in verdict.disputes),
+        *(f"the model contradicts a proof: {dispute}" for dispute in verdict.disputes),
         *(f"corrected: {correction}" for correction in verdict.corrections),
         *(f"assumed: {assumption}" for assumption in verdict.assumptions),
     ]

@@ -343,7 +343,8 @@ def find(start: pathlib.Path | None = None) -> Repository:
     except OSError as wrong:
         raise NotARepository(f"{here}: {wrong.strerror}") from None
     if done.returncode:
-        raise NotARepository(f"{here} is not in a git repository ({_last_line(done.stderr)})")
+        why = _last_line(done.stderr)
+        raise NotARepository(f"{here} is not in a git repository" + ("" if "not a git repository" in why else f" ({why})"))
     git_dir, common, object_format, is_bare = os.fsdecode(done.stdout).splitlines()
     if is_bare == "true" and "GIT_DIR" not in env and _is_in_a_work_tree(pathlib.Path(git_dir).parent, env, in_force.seconds):
         raise NotARepository(f"{git_dir} is a bare repository in the tree of another one: if that is meant, name it in GIT_DIR")

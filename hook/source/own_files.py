@@ -55,7 +55,7 @@ def put_aside(path: pathlib.Path, why: str) -> None:
     for name in (f"{path.name}.damaged", f"{path.name}.damaged-{os.getpid()}"):
         with contextlib.suppress(OSError):  # not ours to rename, or something else in the way
             os.replace(path, path.with_name(name))
-            tell_once(f"{path} {why}: put aside as {name}, and made anew")
+            tell_once(f"{path} {why}: renamed to {name}; a new one is written")
             return
 
 

@@ -69,7 +69,7 @@ def _record_since(objects: Objects, fallback: str) -> int:
         if outcome.failed:
             say(f"no verdict on {outcome.commit[:12]}: {outcome.why}")
     if "trailer" in settings.record.format and _lacks_trailer_hooks(repo):
-        say("no trailer was added: record.format asks for one since the hooks were put in, and `patch-triage install` adds theirs")
+        say("no trailer was added: run `patch-triage install` again, since record.format has changed")
     if len(commits) == 1 and judged:
         announce(repo, judged[0].verdict, settings)
     else:

@@ -27,7 +27,7 @@ def run(argv: Sequence[str]) -> int:
         arguments = arguments[1:]
     function = STAGES.get(stage)
     if function is None:
-        say(f"{stage} is no stage of ours; there are {', '.join(STAGES)}")
+        say(f"{stage} is not a stage; there are {', '.join(STAGES)}")
         return 0
     lost = "the push goes on" if stage == "pre-push" else "the commit goes through"
     try:
@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
             is_other = objects.read("HEAD^{tree}") is not None and is_no_kernel(Source(objects, "HEAD"))
             return 0 if is_other else function(objects, arguments)
     except KeyboardInterrupt:
-        say("interrupted; `patch-triage check` tells the verdict later")
+        say("interrupted; `patch-triage check` prints the verdict later")
     except Exception as wrong:  # the last boundary: a defect of ours must not cost a commit
         say(f"no verdict: {why(wrong)}; {lost}")
     return 0

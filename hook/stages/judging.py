@@ -100,7 +100,7 @@ def announce_each(verdicts: Sequence[Verdict], settings: Settings) -> None:
     for verdict in verdicts[:_MOST_LINES]:
         say(f"{verdict.commit[:12]} {_line(verdict, settings)}")
     if len(verdicts) > _MOST_LINES:
-        say(f"and {len(verdicts) - _MOST_LINES} more commits; `patch-triage show COMMIT` says each")
+        say(f"and {len(verdicts) - _MOST_LINES} more commits; `patch-triage show COMMIT` prints each")
 
 
 def _line(verdict: Verdict, settings: Settings) -> str:
@@ -129,7 +129,7 @@ def start_worker(repo: Repository, settings: Settings) -> None:
         try:
             worker.resume(repo, settings)
         except OSError as wrong:
-            say(f"the question waits for the push, the worker cannot be started: {wrong.strerror or wrong}")
+            say(f"the question waits for the push: the worker cannot be started: {wrong.strerror or wrong}")
 
 
 def index_in_background(repo: Repository, settings: Settings) -> None:

@@ -22,7 +22,7 @@ from hook.verdict import DecidedBy, Verdict
 # statuses of their own: a Python that cannot start ends with 1, and must not stop a push
 STOPPED = 10  # by the policy
 MISCONFIGURED = 11  # by settings that do not say what the policy is
-_ALL_THE_SAME = "`PATCH_TRIAGE=0 git push …` pushes all the same"
+_ALL_THE_SAME = "`PATCH_TRIAGE=0 git push …` skips this check"
 _NAMED_IN_PUSH = 10
 _NULL = frozenset("0")
 

@@ -111,14 +111,14 @@ def test_refused_for_ever_the_evidence_decides(changed: Kernel, scripted: Callab
 def test_the_model_is_asked_only_what_is_open_and_only_with_consent(changed: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(says(results(why=CITED)), says(kmsan()))
     _, error = changed.triage_both("check", "HEAD", "--wait", "--explain", **model.environment, ok=3)
-    assert "not asked: nobody has allowed code of this repository to go to localhost" in error and not model.requests
+    assert "not asked: sending code of this repository is not allowed to localhost" in error and not model.requests
     out = changed.triage("agent", "enable", **model.environment)
     assert f"may now go to {model.url.split('/')[2]} (scripted)" in out
     _, error = changed.triage_both("check", "HEAD", "--wait", "--explain", **model.environment)
     assert "asked: the evidence leaves it open" in error and len(model.requests) == 2
     changed.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
     _, error = changed.triage_both("check", "HEAD", "--wait", "--explain", **model.environment)
-    assert "not asked: the evidence settles it" in error and len(model.requests) == 2
+    assert "not asked: the evidence has decided" in error and len(model.requests) == 2
     elsewhere = model.environment | {"PATCH_TRIAGE_AGENT_BASE_URL": "http://127.0.0.1:9/v1"}
     _, error = changed.triage_both("check", "HEAD~1", "--wait", "--explain", "--no-cache", **elsewhere, ok=3)
     assert "nobody has allowed" in error
@@ -139,7 +139,7 @@ def test_a_model_that_cannot_be_asked_is_told_in_one_line(changed: Kernel, given
         changed.triage("agent", "enable", **settings)
     out, error = changed.triage_both("check", "HEAD", "--wait", **settings, ok=3)
     assert out.startswith("worth fuzzing (not proved") and len(error.splitlines()) == 1
-    assert "no model has settled it: " in error and why in error
+    assert "no model answered: " in error and why in error
     changed.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
     assert changed.triage_both("check", "HEAD", "--wait", **settings)[1] == "", "nothing is open"
 
@@ -151,12 +151,12 @@ def test_an_endpoint_that_refuses_is_told_in_one_line(changed: Kernel, httpserve
     settings = {"PATCH_TRIAGE_AGENT_BASE_URL": httpserver.url_for("/v1"), "PATCH_TRIAGE_AGENT_MODEL": "m"}
     changed.triage("agent", "enable", **settings)
     _, error = changed.triage_both("check", "HEAD", "--wait", **settings, NO_PROXY="*", ok=3)
-    assert len(error.splitlines()) == 1 and "no model has settled it: " in error and str(status) in error
+    assert len(error.splitlines()) == 1 and "no model answered: " in error and str(status) in error
 
 
 def test_explain_speaks_of_a_model_only_where_one_is_set_up(changed: Kernel) -> None:
     _, error = changed.triage_both("check", "HEAD", "--explain")
-    assert "is not proved harmless" in error and "model" not in error and "asked" not in error
+    assert "functional change in " in error and "model" not in error and "asked" not in error
 
 
 def test_offline_asks_nobody(changed: Kernel, scripted: Callable[..., Model]) -> None:
@@ -247,7 +247,7 @@ def test_a_proof_speaks_for_itself_where_the_model_agrees(kernel: Kernel, script
     verdict = judged(kernel, scripted(says(results(worth=False, options=["POOL"], why="Documentation/mm/pool.rst:1 is by a spy."))))
     assert (verdict["DecidedBy"], verdict["EnableConfigs"]) == ("evidence", [])
     assert verdict["Reasoning"] == (
-        "changes nothing that the kernel does: documentation (1 file). The model agrees: Documentation/mm/pool.rst:1 is by a spy."
+        "no functional change: documentation (1 file). The model agrees: Documentation/mm/pool.rst:1 is by a spy."
     )
 
 

@@ -313,7 +313,9 @@ def test_status_watches_until_the_worker_has_ended(working: Kernel, scripted: Ca
     jo = background.person(working, scripted(then=slowly(0.7)), PATCH_TRIAGE_AGENT_PRICE="1/10")
     commit = change(jo)
     said = jo.triage("status", "--watch")
-    assert "1 question waits for a model" in said and f"{commit[:12]}  is asked about now" in said and "asking scripted, round 1" in said
+    assert (
+        "1 question waits for a model" in said and f"{commit[:12]}  the model is being asked" in said and "asking scripted, round 1" in said
+    )
     assert (
         "0 questions wait for a model" in said
         and "spent today (UTC): 2,060 tokens of 20,000,000 (agent.max_day_tokens), 0.0026 in money" in said

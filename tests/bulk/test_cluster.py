@@ -51,7 +51,7 @@ def test_a_scheduler_that_goes_away_ends_the_run_and_another_one_goes_on(farm: F
     wait_for(lambda: parts(out) > 0, run)
     scheduler.send_signal(signal.SIGKILL)
     assert ended(run) == 3
-    assert "is gone; the same command with --resume goes on from here" in farm.said(run)
+    assert "is gone; the same command with --resume continues from here" in farm.said(run)
     before = rows(out)
     farm.scheduler()
     run = farm.run(named, "--out", str(out), "--no-cache", "--resume")

@@ -53,5 +53,5 @@ def test_ctrl_c_ends_a_run_with_one_line(kernel: Kernel, tmp_path: pathlib.Path)
         time.sleep(0.01)
     os.killpg(run.pid, signal.SIGINT)
     assert run.wait() == 130
-    assert "patch-triage: stopped; the same command with --resume goes on from here" in log.read_text()
+    assert "patch-triage: stopped; the same command with --resume continues from here" in log.read_text()
     assert "Traceback" not in log.read_text()

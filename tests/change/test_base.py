@@ -70,9 +70,9 @@ def test_head_where_it_fits_or_where_nothing_does(history: Kernel) -> None:
     assert choose(history, None, sent(history, "HEAD", "HEAD~1")).why == "HEAD, whose blobs match the patch's index lines (1 of 1)"
     far = sent(history, "HEAD~4", "HEAD")
     chosen = choose(history, None, far, max_commits=2)
-    assert chosen == base.Base(history.head(), "HEAD: no recent commit has more of the blobs the patch names (0 of 1)")
+    assert chosen == base.Base(history.head(), "HEAD, since no recent commit has more of the blobs that the patch names (0 of 1)")
     plain = mail.MailedPatch(b"--- a/x\n+++ b/x\n", b"")
-    assert choose(history, None, plain) == base.Base(history.head(), "HEAD: the patch names no blobs to look for")
+    assert choose(history, None, plain) == base.Base(history.head(), "HEAD, since the patch names no blobs")
 
 
 def test_the_later_patches_of_a_series_do_not_speak_of_the_base(history: Kernel) -> None:

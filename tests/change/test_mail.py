@@ -114,7 +114,7 @@ def test_of_two_versions_the_higher_counts_and_of_two_copies_the_first(series: K
     ]
     patches = split(series, scratch, first + first)
     assert [patch.number for patch in patches] == [1, 2]
-    assert patches[0].note == "a second copy, in the same mailbox, is ignored"
+    assert patches[0].note == "a second copy in the same mailbox is ignored"
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
@@ -232,7 +232,7 @@ def test_what_git_am_would_apply_and_is_not_judged_is_said(series: Kernel, scrat
     other = os.fsencode(series.git("diff", "HEAD~1")).replace(b"+", b"+ ", 9)
     second = sent[sent.rindex(b"\nFrom ") + 1 :]
     for own, why in (
-        (SEPARATOR + letter(other, subject="Re: [PATCH 2/2] mm: set a to x"), "a reply with a diff of its own"),
+        (SEPARATOR + letter(other, subject="Re: [PATCH 2/2] mm: set a to x"), "a reply with its own diff"),
         (second.replace(b"\n+", b"\n+ "), "another diff"),
     ):
         patches = split(series, scratch, sent + own)
@@ -282,8 +282,8 @@ def test_parts_within_parts_end(kernel: Kernel, scratch: pathlib.Path) -> None:
     [
         (b"", "it is empty"),
         (b" \n\n", "it is empty"),
-        (b"hello\nworld\n", "no line of it starts a diff"),
-        (b"\x00\x01\xff" * 99, "no line of it starts a diff"),
+        (b"hello\nworld\n", "no line starts a diff"),
+        (b"\x00\x01\xff" * 99, "no line starts a diff"),
         (letter(b"Ping?\n"), "the mail has no diff"),
         (letter(b"\x00\xff\x00\n"), "the mail has no diff"),
         (b"From x Mon Sep 17 00:00:00 2001\n\n\n", "the mail has no diff"),

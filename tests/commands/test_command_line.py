@@ -121,7 +121,7 @@ def test_options_that_make_no_sense_together_show_the_usage_of_their_command(ker
 def test_an_old_name_works_and_says_the_new_one(kernel: Kernel, old: str, new: str) -> None:
     out, error = kernel.triage_both(*old.split())
     assert (out, len(error.splitlines())) == (kernel.triage(*new.split()), 1)
-    assert error.endswith("now; the old name goes with the next version\n")
+    assert error.endswith("now; the next version will not know the old name\n")
 
 
 def test_programs_read_json_and_yaml_of_every_command_that_judges(kernel: Kernel, tmp_path: pathlib.Path) -> None:

@@ -34,7 +34,7 @@ def wait_for_index(kernel: Kernel) -> None:
 
 def test_install_makes_the_index_of_a_large_tree_and_says_what_it_costs(kernel: Kernel) -> None:
     said = large(kernel).install()
-    assert "making the word index in" in said and "MB" in said and "files are indexed" in said
+    assert "building the word index in" in said and "MB" in said and "files are indexed" in said
     assert "word index:" in kernel.triage("status") and "of HEAD" in kernel.triage("status")
     assert "word index" not in kernel.install()
 
@@ -63,7 +63,7 @@ def test_an_index_of_an_earlier_format_is_as_good_as_none(kernel: Kernel, versio
 def test_who_asks_for_the_index_beside_a_running_build_waits_for_it(kernel: Kernel) -> None:
     held = filelock.take(lock(kernel))
     (lock(kernel).parent / "progress").write_text('{"process":7,"tree":"","done":20,"total":80}')
-    assert "process 7 makes it, 20 of 80 files" in kernel.triage("status")
+    assert "process 7 builds it, 20 of 80 files" in kernel.triage("status")
     assert kernel.triage("index", "--background") == ""
     master, slave = pty.openpty()
     env = kernel.env | {"TERM": "xterm"}
@@ -106,4 +106,4 @@ def test_uninstall_names_what_stays_and_purge_removes_it(hooked: Kernel) -> None
 
 
 def test_settings_that_are_wrong_keep_nobody_from_taking_us_out(hooked: Kernel) -> None:
-    assert "post-commit: taken out" in hooked.triage("uninstall", PATCH_TRIAGE_LIMITS_GIT_SECONDS="wrong")
+    assert "post-commit: removed" in hooked.triage("uninstall", PATCH_TRIAGE_LIMITS_GIT_SECONDS="wrong")

@@ -108,7 +108,7 @@ def test_a_question_is_about_a_commit_or_what_is_staged(changed: Kernel) -> None
     assert "staged" in asked(changed, "read-file", File="mm/new.c", Staged=True)
     assert refused(changed, "read-file", File="mm/new.c").startswith("there is no mm/new.c")
     assert json.loads(asked(changed, "judge", Staged=True))["Change"] == "staged change"
-    assert refused(changed, "judge", Commit="no-such") == "no-such names no commit here"
+    assert refused(changed, "judge", Commit="no-such") == "no-such names no commit in this repository"
     assert refused(changed, "judge", Comit="HEAD") == "there is no argument 'Comit'; did you mean Commit?"
 
 

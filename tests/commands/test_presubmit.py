@@ -35,7 +35,7 @@ def test_a_harmless_commit_is_one_line(uploaded: Kernel) -> None:
     for policy in ("never", "unjudged", "worth-fuzzing"):
         block(uploaded, policy)
         out = uploaded.triage("presubmit", uploaded.head("HEAD^"), "--warn")
-        assert out == "not worth fuzzing: changes nothing that the kernel does: comment (1 file)\n"
+        assert out == "not worth fuzzing: no functional change: comment (1 file)\n"
 
 
 def test_the_policy_stops_an_upload_as_it_stops_a_push(uploaded: Kernel) -> None:
@@ -45,11 +45,11 @@ def test_the_policy_stops_an_upload_as_it_stops_a_push(uploaded: Kernel) -> None
         block(uploaded, policy)
         error = uploaded.triage_both("presubmit", "HEAD", "--warn", ok=1)[1]
         assert f"upload stopped by policy.block: {policy}" in error and "PATCH_TRIAGE=0 repo upload" in error
-    assert "switched off" in uploaded.triage("presubmit", "HEAD", PATCH_TRIAGE="0")
+    assert "patch-triage is off" in uploaded.triage("presubmit", "HEAD", PATCH_TRIAGE="0")
 
 
 def test_a_policy_that_is_not_known_and_a_commit_that_cannot_be_judged(uploaded: Kernel) -> None:
-    assert "no verdict: no-such names no commit here" in uploaded.triage("presubmit", "no-such")
+    assert "no verdict: no-such names no commit in this repository" in uploaded.triage("presubmit", "no-such")
     assert "no verdict" in uploaded.triage("presubmit", "no-such", "--warn", ok=77)
     block(uploaded, "unjudged")
     assert "upload stopped" in uploaded.triage_both("presubmit", "no-such", ok=1)[1]

@@ -154,13 +154,13 @@ def test_a_series_is_one_plan(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
 
 def test_nothing_is_planned_for_what_is_not_worth_it(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
     frobbing.commit("init/main.c", "/* more */\n" + frobbing.read("init/main.c"))
-    assert frobbing.triage("plan", "--out", str(tmp_path / "plan")) == "nothing to fuzz: no change is worth it\n"
+    assert frobbing.triage("plan", "--out", str(tmp_path / "plan")) == "nothing to fuzz: no change is worth fuzzing\n"
     assert not (tmp_path / "plan").exists()
 
 
 @pytest.mark.parametrize(
     ("args", "why"),
-    [(["HEAD", "--patch", "x"], "plan takes"), (["--base", "HEAD"], "--base goes with --patch"), (["--patch", "-"], "as a file")],
+    [(["HEAD", "--patch", "x"], "plan takes"), (["--base", "HEAD"], "use --base with --patch"), (["--patch", "-"], "use a file instead")],
 )
 def test_wrong_use(kernel: Kernel, tmp_path: pathlib.Path, args: list[str], why: str) -> None:
     assert why in kernel.triage_both("plan", *args, "--out", str(tmp_path / "plan"), ok=2)[1]

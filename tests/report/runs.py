@@ -161,7 +161,7 @@ def large_series(count: int = 200) -> JudgedSeries:
         patches.append(
             _outcome(
                 f"{number:012x} mm/pool: the patch of number {number}",
-                "drivers/net/pool.c changes. It is not proved harmless.",
+                "drivers/net/pool.c changed. Not proved harmless.",
                 names,
                 *facts,
             )

@@ -57,7 +57,7 @@ def test_syz_manager_gets_areas_with_the_weights_of_syz_cluster(changed: Kernel)
 def test_without_a_built_kernel_the_risk_is_named(changed: Kernel) -> None:
     _, error = changed.triage_both("export", "syz-manager", "HEAD~3..HEAD")
     assert error == (
-        "patch-triage: syz-manager does not start if a filter matches nothing: --vmlinux leaves out what the built kernel does not hold\n"
+        "patch-triage: syz-manager does not start if a filter matches nothing: use --vmlinux to leave out what the kernel lacks\n"
     )
 
 
@@ -144,7 +144,7 @@ def test_a_kernel_that_lacks_a_name_takes_it_out_with_a_warning(changed: Kernel,
     found = areas(out)
     assert FOCUS in found["triage_focus"]["filter"]["functions"]
     assert found["triage_files"]["filter"]["files"] == [r"^mm/pool\.c$"]
-    assert "drivers/net/tinynet.c is left out: this kernel holds no function of it" in error
+    assert "drivers/net/tinynet.c is left out: this kernel has no instrumented function of it" in error
     names = [re.compile(one) for area in found.values() for one in area.get("filter", {}).get("functions", [])]
     with kernel.open("rb") as file:
         symbols = [one.name for one in ELFFile(file).get_section_by_name(".symtab").iter_symbols()]
@@ -168,7 +168,7 @@ def test_a_function_without_coverage_points_is_left_out(changed: Kernel, tmp_pat
     kernel = tmp_path / "vmlinux"
     kernel.write_bytes(vmlinux({"pool_put": False, "pool_get": True}))
     out, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--vmlinux", str(kernel))
-    assert "pool_put is left out: this kernel was built without coverage points in it" in error and "triage_focus" not in areas(out)
+    assert "pool_put is left out: in this kernel it is not instrumented" in error and "triage_focus" not in areas(out)
     kernel.write_bytes(vmlinux({"pool_put": False}, kcov=False))
     out, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--vmlinux", str(kernel))
     assert "not known" in error and "triage_focus" in areas(out)
@@ -436,7 +436,7 @@ def test_gerrit_is_told_each_state_once(changed: Kernel, httpserver: HTTPServer)
     env = {"PATCH_TRIAGE_GERRIT_URL": gerrit.url, "PATCH_TRIAGE_GERRIT_USER": "bot", "GERRIT_TOKEN": "s3cret-password", "NO_PROXY": "*"}
     post = ("export", "gerrit", "HEAD", "--post")
     assert changed.triage(*post, **env) == f"{changed.head()[:12]} change linux~7: posted\n"
-    assert changed.triage(*post, **env).endswith("nothing new to say\n")
+    assert changed.triage(*post, **env).endswith("not posted: it repeats our last message\n")
     assert len(gerrit.reviews) == 1 and gerrit.reviews[0]["comments"]
     assert "no change has" in changed.triage_both("export", "gerrit", "HEAD~1", "--post", **env, ok=3)[1]
     refused = changed.triage_both(*post, **env | {"GERRIT_TOKEN": "wrong-password"}, ok=3)[1]
@@ -486,4 +486,4 @@ def test_patchworks_token_goes_nowhere_else_and_is_never_shown(changed: Kernel, 
 def test_a_wrong_commit_ends_in_one_line(changed: Kernel) -> None:
     for form in forms():
         out, error = changed.triage_both("export", form.name, "nonsense", ok=3)
-        assert out == "" and error == "patch-triage: nonsense names no commit here\n"
+        assert out == "" and error == "patch-triage: nonsense names no commit in this repository\n"

@@ -302,7 +302,7 @@ def test_a_large_run_makes_a_file_hardly_larger(kernel: Kernel, tmp_path: pathli
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["nonsense"], 3, "nonsense names no commit here"),
+        (["nonsense"], 3, "nonsense names no commit in this repository"),
         (["HEAD", "--trajectory", "x"], 2, "report takes a COMMIT or --trajectory FILE"),
         (["--trajectory", "/nowhere"], 3, "/nowhere: No such file or directory"),
         (["--trajectory", "MAINTAINERS"], 2, "holds no spans"),

@@ -38,7 +38,7 @@ def test_syz_manager_matches_what_is_there_and_nothing_else(odd: Kernel, tmp_pat
     assert faults(found, ["odd_0", "odd_1.constprop.0", "odd_2"], sources) == []
     files = next(area for area in found["experimental"]["focus_areas"] if area.get("name") == "triage_files")["filter"]["files"]
     assert [[bool(re.search(one, name)) for name in sources] for one in files] == [[True, False, False], [False, False, True]]
-    assert "is left out: its name holds bytes that are no text" in error
+    assert "is left out: its name is not UTF-8" in error
     (tmp_path / "manager.cfg").write_text('{"workdir": "/tmp/ä"}')
     odd.triage("export", "syz-manager", "HEAD~3..HEAD", "--into", str(tmp_path / "manager.cfg"))
     merged = json.loads((tmp_path / "manager.cfg").read_text())

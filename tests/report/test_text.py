@@ -90,7 +90,7 @@ def test_a_hop_that_begins_elsewhere_ends_the_chain() -> None:
 
 
 def test_devices_are_named() -> None:
-    assert "  devices that make it run: e1000e, dummy_hcd with raw-gadget" in paragraph(
+    assert "  devices that run it: e1000e, dummy_hcd with raw-gadget" in paragraph(
         verdict(CHANGED, devices=("e1000e", "dummy_hcd with raw-gadget"))
     )
 

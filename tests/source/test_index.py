@@ -303,7 +303,7 @@ def test_a_file_in_the_place_of_the_index_costs_only_one_line(kernel: Kernel) ->
     (kernel.path / ".git/patch-triage").mkdir()
     (kernel.path / ".git/patch-triage/index").write_text("a file where the directory should be")
     _, error = kernel.triage_both("index")
-    assert "put aside as index.damaged" in error and len(error.splitlines()) == 1
+    assert "renamed to index.damaged" in error and len(error.splitlines()) == 1
     assert json.loads(look(kernel, "references", "pool_put"))["Items"]
 
 

@@ -171,6 +171,6 @@ def test_what_is_put_aside_is_said_once(tmp_path: pathlib.Path, capsys: pytest.C
     path.write_bytes(b"12345")
     assert own_files.read(path, 5) == b"12345"
     assert own_files.read(path, 4) is None and own_files.read(path, 4) is None
-    assert capsys.readouterr().err == f"patch-triage: {path} has more than 4 bytes: put aside as x.damaged, and made anew\n"
+    assert capsys.readouterr().err == f"patch-triage: {path} has more than 4 bytes: renamed to x.damaged; a new one is written\n"
     own_files.write(path, b"new")
     assert own_files.read(path, 5) == b"new" and (tmp_path / "x.damaged").read_bytes() == b"12345"

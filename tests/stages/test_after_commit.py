@@ -17,8 +17,8 @@ from tests.small_kernel import PROGRAM, Kernel
 from tests.test_failures import kill_ours
 
 POOL = "mm/pool.c"
-COMMENT = "patch-triage: not worth fuzzing: changes nothing that the kernel does: comment (1 file)\n"
-INTERRUPTED = "patch-triage: interrupted; `patch-triage check` tells the verdict later\n"
+COMMENT = "patch-triage: not worth fuzzing: no functional change: comment (1 file)\n"
+INTERRUPTED = "patch-triage: interrupted; `patch-triage check` prints the verdict later\n"
 
 
 def stage_comment(kernel: Kernel) -> None:

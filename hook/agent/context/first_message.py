@@ -97,7 +97,7 @@ def _facts(subject: Subject, desk: Desk) -> Iterator[str]:
     if len(facts) > _MOST_FACTS:
         yield f"and {len(facts) - _MOST_FACTS} more facts"
     if " Open: " in verdict.reasoning and not held_back(re.findall(r"[\w./+-]+", verdict.reasoning), desk.never_paths):
-        yield f"not proved: {verdict.reasoning.partition(' Open: ')[2]}"[:_LONGEST_FACT]
+        yield f"not proved: {verdict.reasoning.partition(' Open: ')[2].replace(' Open: ', '; ')}"[:_LONGEST_FACT]
     if verdict.change_classes:
         yield f"kinds of edit: {', '.join(verdict.change_classes)}"[:_LONGEST_FACT]
     for title, names in (

@@ -189,8 +189,7 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
         for fact in part_reach.facts:
             hidden = held_back([fact.place.path], desk.never_paths)
             lines.append("[not shown]" if hidden else f"{fact.place.path}:{fact.place.line}\t{fact.claim}")
-        if part_reach.question:
-            lines.append(f"open: {_without_hidden(desk, kernel, part_reach.question)}")
+        lines += [f"open: {_without_hidden(desk, kernel, question)}" for question in part_reach.question.splitlines()]
         if part_reach.reasons:
             lines.append(f"needs: {', '.join(_without_hidden(desk, kernel, reason) for reason in part_reach.reasons)}")
     return _answer([desk.redactor.text(line) for line in lines], "", "")

@@ -116,7 +116,7 @@ def _same(old: bytes, before: _Plain, new: bytes, after: _Plain) -> Comparison:
     else:
         change_class, why = "comment", "only comments changed: the tokens are the same"
     if old.count(b"\n") != new.count(b"\n"):
-        why += "; line numbers in what is logged move"
+        why += "; line numbers in log text may change"
     return Comparison(True, change_class, first_line(old, new), why)
 
 

@@ -142,7 +142,7 @@ def _why_not(aim: Aim, source: Source, uncovered_files: dict[str, Fact | None], 
     if not aim.instrumented:
         return Fact(f"{aim.name} is marked as code that KCOV does not instrument", Place(aim.path, aim.line, ""))
     if fact := _uncovered(aim.path, source, uncovered_files):
-        return msgspec.structs.replace(fact, claim=f"{aim.name} is not instrumented: {fact.claim}")
+        return msgspec.structs.replace(fact, claim=f"{fact.claim} ({aim.name})")
     if aim.path.endswith(".rs"):  # v0 mangling: rust-lang.github.io/rfcs/2603-rust-symbol-name-mangling-v0.html
         why = f"aim at {aim.path}, not at {aim.name}: its symbol holds a hash of the crate, and rustc may inline it"
         return Fact(why, Place(aim.path, aim.line, ""))
@@ -185,7 +185,7 @@ def _few_callers(
         for use in {use.user: use for use in reversed(uses) if use.user in names}.values():
             read = source.file(use.path)
             place = Place(use.path, use.line, read.oid if read else "")
-            why = f"{use.user} calls {aim.name}"
+            why = f"caller of {aim.name}(): {use.user}()"
             if fact := _uncovered(use.path, source, uncovered_files):
                 why += f"; KCOV does not instrument it: {fact.place.path}:{fact.place.line} {fact.text}"
             yield use.user, Fact(why, place, use.text.strip())

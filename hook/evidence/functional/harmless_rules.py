@@ -231,7 +231,7 @@ def spelling(segment: EditedSegment) -> Proof | None:
     """
     if not segment.are_equal(segment.spelled):
         return None
-    return segment.proof(ChangeClass.SPELLING, "another spelling of the same: constants, adjacent strings, parentheses or braces")
+    return segment.proof(ChangeClass.SPELLING, "only the spelling changed: constants, adjacent strings, parentheses or braces")
 
 
 def zero_initialiser(segment: EditedSegment) -> Proof | None:
@@ -313,7 +313,7 @@ def macro_spelling(segment: EditedSegment) -> Proof | None:
     given = {called for called, arguments in macro_uses.uses([segment.before.data, segment.after.data]) if name.encode() in arguments}
     if not all(map(segment.tree.keeps_spelling, sorted(given))):
         return None
-    return segment.proof(ChangeClass.SPELLING, "another spelling of the same constant")
+    return segment.proof(ChangeClass.SPELLING, "only the spelling of a constant changed")
 
 
 def unused_macro(segment: EditedSegment) -> Proof | None:
@@ -342,7 +342,7 @@ def include_order(segment: EditedSegment) -> Proof | None:
     orders = file_scope.reordered_includes(*segment.tokens)
     if not orders or segment.tree.depend_on_order(*orders):
         return None
-    return segment.proof(ChangeClass.INCLUDE_ORDER, "the same headers in another order, with nothing but includes between")
+    return segment.proof(ChangeClass.INCLUDE_ORDER, "only the order of the #include lines changed")
 
 
 def _declared(segment: EditedSegment) -> Pair:
@@ -363,7 +363,7 @@ def prototype(segment: EditedSegment) -> Proof | None:
     old, new = (file_scope.without_prototypes(tokens, segment.before, segment.after) for tokens in _declared(segment))
     if old != new:
         return None
-    return segment.proof(ChangeClass.DECLARATION, "only prototypes of functions that the file itself defines alike came, went or moved")
+    return segment.proof(ChangeClass.DECLARATION, "only prototypes of static functions of this file were added, removed or moved")
 
 
 def redundant_include(segment: EditedSegment) -> Proof | None:
@@ -375,7 +375,7 @@ def redundant_include(segment: EditedSegment) -> Proof | None:
     header = file_scope.redundant_include(*_declared(segment), segment.tree.includes, segment.tree.depend_on_order)
     if not header or any(file_scope.undefines_before_an_include(side.data) for side in (segment.before, segment.after)):
         return None
-    return segment.proof(ChangeClass.INCLUDE, f"{header} is included by what the file includes beside it")
+    return segment.proof(ChangeClass.INCLUDE, f"another header of this file includes {header} too")
 
 
 _BETWEEN: tuple[Rule, ...] = (module_metadata, include_order, prototype_annotation, prototype, redundant_include)

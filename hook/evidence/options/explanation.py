@@ -35,7 +35,7 @@ def explain(kernel: Kernel, name: str) -> Iterator[str]:
     if option.choice:
         choice = options.get(option.choice)
         yield f"  one of a choice: {', '.join(choice.members) if choice else ''}"
-    yield "  a person can set it" if option.prompts else "  no prompt: only other options switch it on"
+    yield "  it can be set by hand" if option.prompts else "  no prompt: only other options enable it"
     selectors = [selector for selector, _ in option.selected_by]
     if selectors:
         rest = f" and {len(selectors) - _MOST_LISTED} more" if len(selectors) > _MOST_LISTED else ""

@@ -98,7 +98,7 @@ class _Plan:
         if not groups:
             return Configs(unreachable=unreachable)
         assumed = [
-            f"{part} is assumed to hold" if not part.startswith("no makefile") else part
+            f"{part} is assumed to be true" if not part.startswith("no makefile") else part
             for group in groups
             for part in expressions.open_parts(group.condition)
         ]
@@ -273,8 +273,8 @@ def with_lines(solution: Solution, stated: Iterable[Stated]) -> dict[str, Config
         why, path, line = reason.why, reason.path, reason.line
         if not why and name in lines:
             why, path, line = lines[name].why, lines[name].path, lines[name].line
-        why = why or "is needed"
-        reasons[name] = ConfigReason("build", why if value == "y" else f"has to be off: {why}", path, line)
+        why = why or "chosen by the solver"
+        reasons[name] = ConfigReason("build", why if value == "y" else f"must be off: {why}", path, line)
     return reasons
 
 

@@ -24,7 +24,7 @@ class Reach(msgspec.Struct, frozen=True):
     disable: tuple[str, ...] = ()  # those among `reasons` that have to be off
     assumptions: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()  # KIND:NAME, through which a program gets there, the nearest first
-    question: str = ""  # of UNKNOWN: what is not known
+    question: str = ""  # of UNKNOWN: what is not known, a line a question
     files: tuple[str, ...] = ()  # of YES: files that must be built, beside those of `facts`
 
 
@@ -56,7 +56,7 @@ def any_of(parts: Iterable[Reach]) -> Reach:
         questions = list(dict.fromkeys(part.question for part in unknown if part.question))
         first = unknown[0] if unknown else Reach(Answer.UNKNOWN)
         devices = next((part.devices for part in unknown if part.devices), ())
-        return msgspec.structs.replace(first, devices=devices, question="; ".join(questions[:2]))
+        return msgspec.structs.replace(first, devices=devices, question="\n".join(questions[:2]))
     facts = list(dict.fromkeys(fact for part in parts for fact in part.facts))
     assumed = tuple(dict.fromkeys(assumption for part in parts for assumption in part.assumptions))
     return Reach(Answer.NO, tuple(facts[:MOST_FACTS]), assumptions=assumed[:MOST_FACTS])

@@ -69,7 +69,7 @@ def with_observations(reach: Reach, file: FileChange, changed: Iterable[Changed]
     if not hints:
         return reach
     against = [f"against that: {reach.facts[0].claim}"] if reach.answer is Answer.NO and reach.facts else []
-    return answer.unknown("; ".join((*hints[:_MOST_HINTS], *against, *filter(None, [reach.question]))))
+    return answer.unknown("\n".join((*hints[:_MOST_HINTS], *against, *filter(None, [reach.question]))))
 
 
 def _claim(name: str, observation: Observation, coverage: Coverage) -> str:

@@ -255,7 +255,7 @@ def of_file(hardware: Reach, ending: Reach, call_path: Callable[[], Reach]) -> R
     by_call = call_path()
     if by_call.answer is Answer.YES:
         return by_call
-    question = "; ".join(reach.question for reach in (hardware, by_call) if reach.question)
+    question = "\n".join(reach.question for reach in (hardware, by_call) if reach.question)
     return msgspec.structs.replace(_NOTHING, question=question)
 
 
@@ -274,7 +274,7 @@ def together(answers: Mapping[str, Reach]) -> Reached:
     """The answer for a change, by those for its files: one that is reached is enough to fuzz it."""
     yes = [reach for reach in answers.values() if reach.answer is Answer.YES]
     if not yes:
-        questions = (reach.question for reach in answers.values() if reach.answer is Answer.UNKNOWN and reach.question)
+        questions = (part for reach in answers.values() if reach.answer is Answer.UNKNOWN for part in reach.question.splitlines())
         assumptions = _each(reach.assumptions for reach in answers.values() if reach.answer is Answer.NO)
         return Reached(answers, questions=tuple(dict.fromkeys(questions)), assumptions=assumptions)
     return Reached(

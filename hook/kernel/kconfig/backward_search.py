@@ -294,7 +294,7 @@ class BackwardSearch:
         why = (
             f"it selects {name}"
             if needed_by.endswith("*")
-            else f"{name} is on by default with it"
+            else f"{name} is then on by default"
             if needed_by.endswith("+")
             else f"{name} depends on it"
         )

@@ -34,12 +34,12 @@ def fragment(items: Sequence[Item]) -> tuple[str, list[str]]:
                 if OPTION.match(name):
                     into.setdefault(name, verdict.config_reasons.get(name))
                 else:
-                    warnings.append(f"{name[:60]!r} is left out: not a name of an option")
+                    warnings.append(f"{name[:60]!r} is left out: not an option name")
         for other in verdict.config_sets[1:]:
             options = [f"{name}=y" for name in other.enable] + [f"{name}=n" for name in other.disable]
-            notes.append(f"# {commit}: other lines need another kernel: {plain(', '.join(options))}")
+            notes.append(f"# {commit}: some lines need another configuration: {plain(', '.join(options))}")
         if verdict.needs_kmsan:
-            notes.append(f"# {commit} asks for a kernel of its own with CONFIG_KMSAN=y (clang; neither KASAN nor KCSAN)")
+            notes.append(f"# {commit} needs a separate kernel with CONFIG_KMSAN=y (clang; neither KASAN nor KCSAN)")
     for name in [name for name in disable if name in enable]:
         warnings.append(f"one change needs {name} on, another needs it off: it stays on")
         del disable[name]

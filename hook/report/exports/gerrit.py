@@ -24,7 +24,7 @@ _PARENT, _REVISION = "PARENT", "REVISION"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this form."""
-    parser.add_argument("--post", action="store_true", help="post it, unless the last one says the same")
+    parser.add_argument("--post", action="store_true", help="post it, unless it repeats the last one")
     parser.add_argument("--change", metavar="ID", help="the change in Gerrit (default: the one that has the commit)")
 
 
@@ -41,7 +41,7 @@ def write(export: Export) -> None:
             continue
         change = options.change or _change(server, item.commit)
         posted = post(server, change, item.commit, content)
-        print(f"{item.commit[:12]} change {plain(change)}: {'posted' if posted else 'nothing new to say'}")
+        print(f"{item.commit[:12]} change {plain(change)}: {'posted' if posted else 'not posted: it repeats our last message'}")
 
 
 FORM = ExportForm("gerrit", "a review of the change in Gerrit; without --post, what would be posted", write, arguments)
@@ -99,7 +99,7 @@ def _change(server: WebService, commit: str) -> str:
 def _server(export: Export) -> WebService:
     settings = export.settings
     if not settings.gerrit.url or not settings.gerrit.user:
-        raise CannotExport("first name the server and the account: gerrit.url and gerrit.user in ~/.config/patch-triage.yaml")
+        raise CannotExport("first set gerrit.url and gerrit.user in ~/.config/patch-triage.yaml")
     command = "gerrit.token_command"
     secret = token(settings.gerrit.token_command, command, settings.origins[command], settings.gerrit.token_variable)
     both = base64.b64encode(f"{settings.gerrit.user}:{secret}".encode()).decode()

@@ -24,14 +24,14 @@ _MOST_CHARACTERS = 16_384  # of an excerpt; the schema takes no more
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this form."""
-    parser.add_argument("--origin", default="patch_triage", metavar="NAME", help="the CI system as KCIDB knows it (patch_triage)")
+    parser.add_argument("--origin", default="patch_triage", metavar="NAME", help="the name of your CI system in KCIDB (patch_triage)")
 
 
 def write(export: Export) -> None:
     """Print the report."""
     origin = export.options.origin
     if not _ORIGIN.match(origin):
-        raise CannotExport("--origin takes small letters, digits and _, as KCIDB knows the CI system")
+        raise CannotExport("--origin takes small letters, digits and _: the name of your CI system in KCIDB")
     print(json.dumps(report(export.items, origin, export.settings.target.arch)))
 
 

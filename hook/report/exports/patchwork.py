@@ -31,7 +31,7 @@ class OtherPatch(ServiceFailed):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this form."""
-    parser.add_argument("--post", action="store_true", help="post it, unless the last one says the same")
+    parser.add_argument("--post", action="store_true", help="post it, unless it repeats the last one")
     named = parser.add_mutually_exclusive_group()
     named.add_argument("--id", type=int, metavar="N", help="the patch's number in Patchwork")
     named.add_argument(
@@ -93,7 +93,7 @@ def _number(server: WebService, repo: Repository, oid: str, options: argparse.Na
 def _server(export: Export) -> WebService:
     settings = export.settings
     if not settings.patchwork.url:
-        raise CannotExport("first name the server: patchwork.url in ~/.config/patch-triage.yaml")
+        raise CannotExport("first set patchwork.url in ~/.config/patch-triage.yaml")
     command = "patchwork.token_command"
     secret = token(settings.patchwork.token_command, command, settings.origins[command], settings.patchwork.token_variable)
     return WebService("Patchwork", "patchwork", f"{settings.patchwork.url.rstrip('/')}/api", secret, f"Token {secret}")

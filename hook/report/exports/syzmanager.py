@@ -36,8 +36,8 @@ class CannotMerge(ValueError):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this form."""
-    parser.add_argument("--into", metavar="FILE", help="put them into this manager configuration, in place of those of an earlier export")
-    parser.add_argument("--vmlinux", metavar="FILE", help="leave out what this kernel does not hold; it is only read")
+    parser.add_argument("--into", metavar="FILE", help="put them into this manager configuration, and replace those of an earlier export")
+    parser.add_argument("--vmlinux", metavar="FILE", help="leave out functions and files that this kernel does not have; it is only read")
 
 
 def write(export: Export) -> None:
@@ -51,7 +51,7 @@ def write(export: Export) -> None:
     else:
         print(json.dumps({"experimental": areas}, indent="\t"))
     if symbols is None and areas["focus_areas"]:
-        export.complain("syz-manager does not start if a filter matches nothing: --vmlinux leaves out what the built kernel does not hold")
+        export.complain("syz-manager does not start if a filter matches nothing: use --vmlinux to leave out what the kernel lacks")
 
 
 FORM = ExportForm(
@@ -65,7 +65,7 @@ def _symbols(export: Export) -> Symbols:
     except elf.NotAKernel as wrong:
         raise CannotExport(f"--vmlinux: {wrong}") from None
     if symbols.covered is None:
-        export.complain("--vmlinux: whether functions hold coverage points is not known: not x86_64, or built without CONFIG_KCOV")
+        export.complain("--vmlinux: not known: whether functions are instrumented (not x86_64, or no CONFIG_KCOV)")
     return symbols
 
 
@@ -78,7 +78,7 @@ def _merge_into(path: pathlib.Path, areas: dict[str, Any], export: Export) -> No
     if comments:
         kept = path.with_name(f"{path.name}.orig")
         kept.write_text(text, "utf-8")
-        export.complain(f"{path} had {comments} lines of comments, which JSON cannot hold; {kept} has them")
+        export.complain(f"{path} had {comments} lines of comments, which JSON does not allow; {kept} has them")
     _replace(path, new)
     print(f"{path}: {len(areas['focus_areas'])} focus areas")
 
@@ -107,7 +107,7 @@ def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[s
     focus = _functions(_union(item.symbols for item in worth), together, symbols, remarks)
     for name in _union(item.verdict.focus_symbols for item in worth):
         if not any(name in item.symbols for item in worth):
-            remarks.append(f"{name} is left out: nothing shows that it has an address in instrumented code")
+            remarks.append(f"{name} is left out: not known: whether it has an address in instrumented code")
     modified = []
     if symbols is not None:
         changed = [name for name in _union(item.verdict.changed_functions for item in worth) if function(name) not in focus]
@@ -142,7 +142,7 @@ def merged(text: str, ours: dict[str, Any]) -> tuple[str, int]:
     if not isinstance(config, dict):
         raise CannotMerge("it is not a JSON object")
     if config.get("cover_filter"):
-        raise CannotMerge("it has a cover_filter, and syz-manager takes only one of that and focus_areas")
+        raise CannotMerge("it has a cover_filter, and syz-manager does not take both this and focus_areas")
     inner = config.setdefault("experimental", {})
     there = inner.get("focus_areas") or [] if isinstance(inner, dict) else None
     if not isinstance(there, list) or not all(isinstance(area, dict) for area in there):
@@ -175,7 +175,7 @@ def _functions(names: Iterable[str], together: Mapping[str, Sequence[str]], symb
         if _SYMBOL.match(name):
             named.append(name)
         else:
-            remarks.append(f"{name[:60]!r} is left out: no name of a function")
+            remarks.append(f"{name[:60]!r} is left out: not a function name")
     if symbols is None:
         return [function(*group) for group in _apart(together.get(name, (name,)) for name in named)]
     filters = []
@@ -185,7 +185,7 @@ def _functions(names: Iterable[str], together: Mapping[str, Sequence[str]], symb
         if not built:
             remarks.append(f"{name} is left out: this kernel has no such function (inlined, or not built)")
         elif symbols.covered is not None and not symbols.covered.intersection(built):
-            remarks.append(f"{name} is left out: this kernel was built without coverage points in it")
+            remarks.append(f"{name} is left out: in this kernel it is not instrumented")
         else:
             filters.append(function(name))
     return filters
@@ -214,10 +214,10 @@ def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, 
     filters = []
     for path in paths:
         if symbols is not None and not symbols.holds(path, defined.get(path, ())):
-            remarks.append(f"{path} is left out: this kernel holds no function of it with a coverage point")
+            remarks.append(f"{path} is left out: this kernel has no instrumented function of it")
         elif not path.isprintable():
             # JSON holds no bytes outside of UTF-8: what syz-manager read in their place would match nothing
-            remarks.append(f"{path} is left out: its name holds bytes that are no text")
+            remarks.append(f"{path} is left out: its name is not UTF-8")
         else:
             filters.append(f"^{quoted(path)}$")
     return filters

@@ -84,7 +84,7 @@ def reach(functions: Sequence[tuple[str, str]], search: CallPathSearch, descript
         if result.call_path is not None and result.call_path.is_proved:
             return _with_interfaces(proved(result.call_path, search), result.call_path, search, descriptions)
         questions.append(_question(name, result))
-    return Reach(Answer.UNKNOWN, question="; ".join(questions[:3]))
+    return Reach(Answer.UNKNOWN, question="\n".join(questions[:3]))
 
 
 def _with_interfaces(answer: Reach, call_path: CallPath, search: CallPathSearch, descriptions: Descriptions | None) -> Reach:
@@ -111,7 +111,7 @@ def _reasons(call_path: CallPath) -> dict[str, ConfigReason]:
     reasons = {}
     for option, value in call_path.settings.items():
         stated = next((condition for condition in call_path.conditions if option in names(condition.condition)), None)
-        why = f"{'' if value == 'y' else 'has to be off: '}{stated.text if stated else 'is needed'}: call path to {call_path.names[0]}"
+        why = f"{'' if value == 'y' else 'must be off: '}on the call path to {call_path.names[0]}: {stated.text if stated else 'needed'}"
         reasons[option] = ConfigReason("reach", why, stated.path if stated else "", stated.line if stated else 0)
     return reasons
 
@@ -262,12 +262,12 @@ class CallPathSearch:
                 continue
             other = tables.setdefault(hop.registered.struct, hop.registered)
             if other != hop.registered:
-                told = f"{hop.claim}: the call path goes through two tables of one structure, and an object has one"
+                told = f"{hop.claim}: whether one object can have both tables of this structure that the call path uses"
                 return doubted(told, other if other in call_path.nodes else _place(hop))
             registration = self._registered(hop.registered)
             if registration is None:
                 is_run = "() runs" if hop.registered.kind is NodeKind.FUNCTION else " is registered"
-                return doubted(f"{hop.claim}: nothing shows that {hop.registered.name}{is_run}", _place(hop))
+                return doubted(f"{hop.claim}: whether {hop.registered.name}{is_run}", _place(hop))
             registrations.append(registration)
             conditions += registration.conditions
         call_path = msgspec.structs.replace(call_path, conditions=tuple(conditions), registrations=tuple(registrations))

@@ -29,7 +29,7 @@ def entered(node: PathNode, trigger: Trigger, name_users: NameUsers) -> Iterator
         yield Hop(None, Trigger.USER_SPACE, f"system call {call[2]}", *(table or at), doubt=doubt, key=f"call:{call[2]}", options=options)
     elif b"DEFINE_IDTENTRY" in head and entry_points.EXCEPTION.match(node.name):
         yield Hop(
-            None, Trigger.USER_SPACE, f"{node.name} is entered by an exception that a program causes, or an interrupt of every machine", *at
+            None, Trigger.USER_SPACE, f"{node.name} handles an exception that a program can cause, or an interrupt of every machine", *at
         )
     elif when := entry_points.ALWAYS_FUNCTIONS.get(node.path, {}).get(node.name):
         yield Hop(None, Trigger.USER_SPACE, f"{node.name}() runs {when}", *at)

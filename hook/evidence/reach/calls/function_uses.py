@@ -45,7 +45,7 @@ class FunctionUses:
         if use.is_in_macro:
             macro = macro_node(unit, user_of(use))
             is_called = use.kind is UseKind.MACRO_CALL or node.kind is NodeKind.MACRO
-            doubt = "" if is_called else f"macro {macro.name} names {node.name} and does not call it"
+            doubt = "" if is_called else f"whether macro {macro.name} calls {node.name}, which it only names"
             yield Hop(macro, trigger, f"macro {macro.name} stands for {node.name}", unit.path, use.line, use.text, doubt)
         elif use.kind is UseKind.STATEMENT:
             yield from _in_statement(node, trigger, unit, use)
@@ -64,10 +64,10 @@ class FunctionUses:
         elif use.kind in (UseKind.ASSIGNED, UseKind.SET_MEMBER, UseKind.LOCAL) and use.member:
             yield from self._assigned(node, trigger, unit, use)
         elif use.kind is UseKind.RETURNED:
-            doubt = f"nothing shows who calls what {use.user.name}() returns"
+            doubt = f"who calls the function that {use.user.name}() returns"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {node.name}", doubt)
         elif use.kind is not UseKind.COMPARED:
-            doubt = f"nothing shows what {use.user.name}() does with it"
+            doubt = f"what {use.user.name}() does with it"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}", doubt)
 
     def _given(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
@@ -86,7 +86,7 @@ class FunctionUses:
             return
         if called == "open_softirq":
             trigger, claim = Trigger.ANYTHING, f"softirqs, of every machine: {claim}"
-            doubt = "" if entry_points.SOFTIRQS.search(use.text) else "nothing shows who raises that softirq"
+            doubt = "" if entry_points.SOFTIRQS.search(use.text) else "who raises that softirq"
         elif called in entry_points.REGISTERING:
             trigger, claim, options = Trigger.ANYTHING, f"{entry_points.REGISTERING[called]}: {claim}", entry_points.options_of_call(called)
         elif called in entry_points.THREADS:
@@ -98,7 +98,7 @@ class FunctionUses:
         elif called in entry_points.CALLING or self._callback_calls.calls(called, use.argument, unit):
             claim = f"{claim}, which calls it"
         else:
-            doubt = f"nothing shows that {called}() calls what it is given"
+            doubt = f"whether {called}() calls its argument"
             if stored := self._callback_calls.stores(called, use.argument, unit):
                 calls = list(self._member_calls.of_assigned(node, trigger, *stored, function_node(unit, user_of(use))))
                 yield from calls
@@ -129,7 +129,7 @@ class FunctionUses:
             yield Hop(table, trigger, claim, *at)
         else:
             calls = list(self._member_calls.of(node, trigger, table, use, member))
-            yield from calls or (Hop(table, trigger, claim, *at, doubt=f"nothing shows who calls {member}"),)
+            yield from calls or (Hop(table, trigger, claim, *at, doubt=f"who calls {member}"),)
 
     def _assigned(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """A function that a member or variable is set to."""
@@ -145,7 +145,7 @@ class FunctionUses:
         else:
             is_member = use.kind is not UseKind.ASSIGNED
             calls = list(self._member_calls.of_assigned(node, trigger, unit, use)) if is_member else []
-            yield from calls or hop_to_user(unit, use, trigger, claim, f"nothing shows who calls {use.member}")
+            yield from calls or hop_to_user(unit, use, trigger, claim, f"who calls {use.member}")
 
 
 def _in_local_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
@@ -174,7 +174,7 @@ def _in_statement(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: 
     elif entry_points.BOOT_OPTIONS.match(macro):
         yield DeadEnd(f"{name} reads a boot option", *at)
     elif entry_points.PARAMETERS.match(macro) and is_parameter_file(statement):
-        yield Hop(None, Trigger.USER_SPACE, f"module parameters: {name}() is called where one is written or read", *at)
+        yield Hop(None, Trigger.USER_SPACE, f"module parameters: {name}() is called when one is read or written", *at)
     elif macro in callback_tables.MAKING:
         form, struct = callback_tables.MAKING[macro]
         table = PathNode(NodeKind.TABLE, form.format(*statement.arguments), unit.path, True, struct)

@@ -49,6 +49,6 @@ def _pasted_in_initialiser(node: PathNode, unit: TranslationUnit) -> Iterator[Ho
         known = callback_tables.TABLES.get(struct)
         table = table_node(unit, variable, struct)
         claim = f"{known.kind if known else 'an attribute'}: {node.name}() is in {table.name}, a struct {struct}"
-        doubt = "" if known else f"nothing shows who calls a struct {struct}"
+        doubt = "" if known else f"who calls the members of a struct {struct}"
         trigger = Trigger.ANYTHING if known else Trigger.USER_SPACE
         yield Hop(table, trigger, claim, unit.path, *unit.line(match.start()), doubt)

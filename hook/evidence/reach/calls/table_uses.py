@@ -28,21 +28,21 @@ def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) 
         yield from _given(node, trigger, unit, use)
     elif use.kind in (UseKind.ASSIGNED, UseKind.SET_MEMBER):
         kept = use.kind is UseKind.SET_MEMBER or _hands_on(unit, use.user, use.member)
-        doubt = "" if kept else f"nothing shows what {use.user.name}() does with {use.member}"
+        doubt = "" if kept else f"what {use.user.name}() does with {use.member}"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {use.member} to {name}", doubt)
     elif use.kind is UseKind.LOCAL:
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {member_of(use)} to {name}")
     elif use.kind is UseKind.RETURNED:
-        doubt = "" if _gives_out(node, use) else f"nothing shows what is done with what {use.user.name}() returns"
+        doubt = "" if _gives_out(node, use) else f"who uses the table that {use.user.name}() returns"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {name}", doubt)
     elif not re.match(r"[;{}\s]*" + re.escape(name) + r"\s*(?:\.|->)", use.text):
-        doubt = f"nothing shows that {use.user.name}() registers it"
+        doubt = f"whether {use.user.name}() registers it"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {name}", doubt)
 
 
 def of_static_call(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
     if use.kind is UseKind.PASSED and use.user is not None and use.callee in ("static_call", "static_call_cond", "static_call_mod"):
-        doubt = f"the static call {node.name} may lead elsewhere by then"
+        doubt = f"whether the static call {node.name} still calls it"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() makes the static call {node.name}", doubt)
 
 
@@ -68,7 +68,7 @@ def is_parameter_file(statement: Statement) -> bool:
 
 
 def boot_doubt(path: str) -> str:
-    return "its boot code may look for hardware first" if entry_points.depends_on_hardware(path) else ""
+    return "whether its boot code needs hardware first" if entry_points.depends_on_hardware(path) else ""
 
 
 def _in_another_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop]:
@@ -76,11 +76,11 @@ def _in_another_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, u
     if table.name == node.name:
         return
     claim = f"{node.name} is {f'.{use.member} of ' if use.member else 'in '}{table.name}"
-    doubt = f"whether {table.name} has a device decides" if use.struct.endswith("_driver") else ""
+    doubt = f"whether {table.name} has a device" if use.struct.endswith("_driver") else ""
     if use.struct == "pid_entry":
         claim, doubt = f"{node.name} is in {table.name}, files below /proc", ""
     elif node.struct == "file_system_type":
-        doubt = f"nothing shows that what {table.name} holds is registered as a file system"
+        doubt = f"whether {table.name} belongs to a registered file system"
     yield Hop(table, trigger, claim, unit.path, use.line, use.text, doubt)
 
 
@@ -103,7 +103,7 @@ def _given(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) ->
         if entry_points.NOTIFIERS.match(use.callee):
             trigger = Trigger.ANYTHING
         else:
-            doubt = f"nothing shows that a program raises what {use.callee}() is told of"
+            doubt = f"whether a program raises the event of {use.callee}()"
     claim = f"{user_of(use).name}() passes {node.name} to {use.callee}()"
     yield from hop_to_user(unit, use, trigger, claim, doubt, options=entry_points.options_of_call(use.callee))
 

@@ -39,8 +39,8 @@ class RunsAt(enum.StrEnum):
 
     MODULE_EXIT = "module exit"
     MODULE_UNLOAD = "module unload"  # of what the base configuration has as a module, or may have
-    FIXED_UNBIND = "hot-unplug or unbind through sysfs alone, which farms leave out"
-    HOT_UNPLUG = "hot-unplug, which a program that emulates the device can do"
+    FIXED_UNBIND = "hot-unplug or unbind through sysfs only, which farms leave out"
+    HOT_UNPLUG = "hot-unplug, which a program that emulates the device can cause"
     POWER = "suspend, resume or shutdown"
     BOOT = "boot"
     UNKNOWN = "not known"
@@ -122,7 +122,7 @@ def gate(
                 f"not known: whether the fuzzer gets to {name}, which runs at {' or '.join(sorted(times))} ({ends[0].fact.claim})"
             )
     if not functions or questions:
-        return Reach(Answer.UNKNOWN, question="; ".join(questions))
+        return Reach(Answer.UNKNOWN, question="\n".join(questions))
     return Reach(Answer.NO, tuple(dict.fromkeys(facts)), assumptions=tuple(dict.fromkeys(assumptions)))
 
 
@@ -324,7 +324,7 @@ class _UseWalk:
         if runs_at is RunsAt.FIXED_UNBIND and use.struct == "platform_driver" and (why := self._may_be_unplugged(unit, use.user)):
             return _open(unit.path, use.line, use.text, why)
         if runs_at is RunsAt.FIXED_UNBIND and use.struct == "pci_driver" and _may_be_virtual_function(unit, use.user):
-            why = f"{table.name} may drive virtual functions, which a file of sysfs makes and removes"
+            why = f"{table.name} may drive virtual functions, which a sysfs file creates and removes"
             return _open(unit.path, use.line, use.text, why)
         claim = f"{name} is .{use.member} of the {use.struct} {table.name}: it runs at {runs_at}"
         return _LastUse(runs_at, _fact(unit, claim, use.line, use.text), table)
@@ -336,7 +336,7 @@ class _UseWalk:
         modules = [name for name in names(condition) if base.get(name) == "m"]
         if open_parts(condition) or modules:
             return _LastUse(RunsAt.MODULE_UNLOAD, _fact(unit, f"{claim}, and {unit.path} may be a module that is unloaded", line, text))
-        claim = f"{claim}: it runs at module exit, and what is built in has none"
+        claim = f"{claim}: it runs at module exit, and built-in code has none"
         return _LastUse(RunsAt.MODULE_EXIT, _fact(unit, claim, line, text))
 
     def _may_be_pasted(self, unit: TranslationUnit, name: str) -> str:

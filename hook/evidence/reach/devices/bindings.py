@@ -104,7 +104,7 @@ class Binder:
             DeviceOrigin.MANUAL_BIND,
             DeviceOrigin.OTHER_DRIVER,
         ):
-            return unknown(f"not known: which devices {driver.name} binds to; its end was not found"), None
+            return unknown(f"not known: which devices {driver.name} binds to; the end of the structure was not found"), None
         if bus.origin is DeviceOrigin.PCI:
             return self._pci(driver), None
         if bus.origin is DeviceOrigin.VIRTIO:
@@ -122,7 +122,7 @@ class Binder:
         if bus.origin is DeviceOrigin.USER_SPACE:
             by_provider = self.provided(bus.providers, path, line, bus.kind or f"a driver of the {bus.name} bus")
             return by_provider or unknown(
-                f"not known: whether the VM has a device on the {bus.name} bus, of which the tree has no virtual host"
+                f"not known: whether the VM has a device on the {bus.name} bus, for which the tree has no virtual host"
             )
         if bus.origin is DeviceOrigin.ABSENT and (not bus.absent_on or self._vm.arch in bus.absent_on) and self._vm.made_by:
             return no(self.fact(f"a driver of the {bus.name} bus: {bus.absent_because}", path, line))
@@ -148,7 +148,7 @@ class Binder:
     def _pci(self, driver: Driver) -> Reach:
         table = self.table(driver.fields.get("id_table"), driver.path)
         if table is None:
-            return unknown(f"{driver.name} has no table of PCI ids: it is for what user space has bound to it (new_id, driver_override)")
+            return unknown(f"{driver.name} has no table of PCI ids; not known: whether user space binds it (new_id, driver_override)")
         if not isinstance(table, id_tables.Table):
             return unknown(f"the table of PCI ids of {driver.name} was not found")
         id_rows, unread = id_tables.rows(table, id_tables.pci_fields(), self._macros, self.texts)
@@ -162,13 +162,13 @@ class Binder:
         if not self._vm.made_by:
             return unknown(f"there is no catalogue of devices for {self._vm.arch}")
         if unread:
-            return unknown(f"a line of a table could not be read: {unread}")
+            return unknown(f"a table entry could not be read: {unread}")
         if not ids:
-            return unknown(f"{table.name} has no PCI id: it is for what user space has bound to it (new_id, driver_override)")
+            return unknown(f"{table.name} has no PCI id; not known: whether user space binds it (new_id, driver_override)")
         wildcard = next((pci_id for pci_id in ids if pci_id.vendor == ANY), None)
         if wildcard is not None:
             matched = f"class {wildcard.class_code:06x}" if wildcard.class_mask else "any device"
-            return unknown(f"{table.name} takes {matched} of any maker; not known: whether a device of the machine matches")
+            return unknown(f"{table.name} takes {matched} of any vendor; not known: whether a device of the machine matches")
         for pci_id in ids:
             cloud = elsewhere(pci_id)
             if cloud:
@@ -187,7 +187,7 @@ class Binder:
         if not self._vm.is_given(device.name):
             return unknown(f"the machine ({self._vm.kind}) has none: it needs -device {device.name}", fact, devices=(device.name,))
         if not line.is_exact(device):
-            return unknown(f"{device.name} has other subsystem ids than {table.name} asks for", fact, devices=(device.name,))
+            return unknown(f"{device.name} does not have the subsystem ids of {table.name}", fact, devices=(device.name,))
         return yes(fact, devices=(device.name,))
 
     def _not_refused(
@@ -282,7 +282,7 @@ class Binder:
         if bus.name == "i2c" and "detect" in driver.fields:
             return unknown(f"{driver.name} looks for its chip on adapters of its class (.detect); not known: whether the VM has one"), None
         if bus.name == "i2c":  # the name of a client is compared with tables alone
-            nothing = self.fact(f"{driver.name} has no table by which user space or a board could have it bound", driver.path, driver.line)
+            nothing = self.fact(f"{driver.name} has no table by which user space or a board could bind it", driver.path, driver.line)
             return no(*(described.facts or [nothing])), None
         return self._by_name(driver, bus, described)
 
@@ -318,7 +318,7 @@ class Binder:
 
     def _by_name(self, driver: Driver, bus: Bus, described: _Described) -> tuple[Reach, DeviceNames | None]:
         """That firmware describes no device; and the names by which kernel code may create one."""
-        nameless = unknown(f"not known: whether code of the kernel makes a device for {driver.name}, whose name could not be read"), None
+        nameless = unknown(f"not known: whether kernel code creates a device for {driver.name}, whose name could not be read"), None
         facts, names = described.facts, described.names
         written = driver.fields.get("name")
         if written is None and (not facts or bus.name == "platform"):
@@ -329,7 +329,7 @@ class Binder:
                 return nameless
             if not (driver.fields.get("id_table") and bus.name == "platform" and names):
                 names.append((driver_name, written))
-        facts = facts or [self.fact(f"{driver.name} binds by name alone", driver.path, driver.line)]
+        facts = facts or [self.fact(f"{driver.name} has no id table: it binds by name", driver.path, driver.line)]
         macros = tuple(dict.fromkeys(text.strip() for _, text in names if _NAME.match(text.strip()) and text.strip() != "KBUILD_MODNAME"))
         device_names = DeviceNames(driver, tuple(dict.fromkeys(text for text, _ in names)), macros, bus.name)
         return no(*facts), device_names if bus.name in _BY_NAME and names else None
@@ -340,8 +340,8 @@ class Binder:
             return unknown(f"the table of {driver.name} was not found"), None
         strings, unread = self.strings(table)
         if unread or not strings:
-            return unknown(f"a line of a table could not be read: {unread or table.name}"), None
+            return unknown(f"a table entry could not be read: {unread or table.name}"), None
         makers = tuple(dict.fromkeys(text.partition(".")[0] for text, _, _ in strings))
         first_names = ", ".join(text for text, _, _ in strings[:3])
-        claim = f"{driver.name} binds to devices that other drivers make ({first_names})"
+        claim = f"{driver.name} binds to devices that other drivers create ({first_names})"
         return no(self.fact(claim, table.path, table.line)), DeviceNames(driver, makers, (), "auxiliary")

@@ -54,9 +54,9 @@ def _absent(name: str, because: str, *, on: tuple[str, ...] = ()) -> Bus:
     return Bus(name, DeviceOrigin.ABSENT, absent_because=because, absent_on=on)
 
 
-GADGET = Provider("dummy_hcd with raw-gadget", ("USB_DUMMY_HCD", "USB_RAW_GADGET"), "user space is the device of any USB driver")
-UHID = Provider("uhid", ("UHID",), "user space is the device of any HID driver")
-USERIO = Provider("userio", ("SERIO", "USERIO"), "user space is the device of any serio driver")
+GADGET = Provider("dummy_hcd with raw-gadget", ("USB_DUMMY_HCD", "USB_RAW_GADGET"), "user space can emulate a device for any USB driver")
+UHID = Provider("uhid", ("UHID",), "user space can emulate a device for any HID driver")
+USERIO = Provider("userio", ("SERIO", "USERIO"), "user space can emulate a device for any serio driver")
 ADAPTER = Provider(
     "dummy_hcd with raw-gadget, as a USB network adapter", ("USB_DUMMY_HCD", "USB_RAW_GADGET", "USB_NET_AX8817X"),
     "the adapter asks its USB device for the id of the PHY",
@@ -65,55 +65,55 @@ ONE_WIRE = Provider(
     "dummy_hcd with raw-gadget, as a DS2490", ("USB_DUMMY_HCD", "USB_RAW_GADGET", "W1_MASTER_DS2490"),
     "the 1-wire bus is searched through a USB device",
 )  # fmt: skip
-SUITE = Provider("KUnit", ("KUNIT",), "the suite is run when the kernel starts, and through debugfs")
+SUITE = Provider("KUnit", ("KUNIT",), "the suite runs at boot and through debugfs")
 FUNCTION = Provider(
-    "dummy_hcd with configfs gadgets", ("USB_DUMMY_HCD", "USB_CONFIGFS"), "user space puts the function into a gadget, and is its host",
+    "dummy_hcd with configfs gadgets", ("USB_DUMMY_HCD", "USB_CONFIGFS"), "user space adds the function to a gadget, and is its host",
 )  # fmt: skip
 CHIP = Provider(
     "dummy_hcd with raw-gadget, as an i2c-tiny-usb adapter", ("I2C", "USB_DUMMY_HCD", "USB_RAW_GADGET", "I2C_TINY_USB"),
-    "the adapter asks its USB device, which user space is, for every byte that a chip answers",
+    "user space emulates the adapter's USB device, and so every byte that a chip sends",
 )  # fmt: skip
 SPI_CHIP = Provider(
     "dummy_hcd with raw-gadget, as a CH341 SPI adapter", ("SPI", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI_CH341"),
-    "the adapter asks its USB device, which user space is, for what a chip answers; driver_override says which driver",
+    "user space emulates the adapter's USB device, and so the chip; driver_override binds the driver",
 )  # fmt: skip
 BRIDGED = Provider(
     "dummy_hcd with raw-gadget, as a Greybus bridge", ("SPI", "USB_DUMMY_HCD", "USB_RAW_GADGET", "GREYBUS_ES2", "GREYBUS_SPI"),
-    "the bridge, which user space is, says which chip is behind its SPI controller, and answers for it",
+    "user space emulates the bridge, which says which chip is behind its SPI controller",
 )  # fmt: skip
 LINE = Provider("a pseudo terminal", ("UNIX98_PTYS",), "user space sets the line discipline")
-MAPPER = Provider("device mapper", ("BLK_DEV_DM",), "user space makes a device with the target")
-UDC = Provider("dummy_hcd", ("USB_DUMMY_HCD",), "the gadget finds the controller dummy_udc, whose host is the machine itself")
+MAPPER = Provider("device mapper", ("BLK_DEV_DM",), "user space creates a device with the target")
+UDC = Provider("dummy_hcd", ("USB_DUMMY_HCD",), "the gadget binds to the controller dummy_udc, whose host is the same machine")
 PORT = Provider(
     "dummy_hcd with raw-gadget, as a USS-720 parallel port", ("PARPORT", "USB_DUMMY_HCD", "USB_RAW_GADGET", "USB_USS720"),
-    "the port asks its USB device, which user space is, for every register",
+    "user space emulates the port's USB device, and so every register",
 )  # fmt: skip
 CARD = Provider(
     "dummy_hcd with raw-gadget, as a VUB300 card reader", ("MMC", "USB_DUMMY_HCD", "USB_RAW_GADGET", "MMC_VUB300"),
-    "the reader asks its USB device, which user space is, for what an SDIO card answers",
+    "user space emulates the reader's USB device, and so the SDIO card",
 )  # fmt: skip
 BRIDGE = Provider(
     "dummy_hcd with raw-gadget, as a Greybus bridge", ("GREYBUS", "USB_DUMMY_HCD", "USB_RAW_GADGET", "GREYBUS_ES2"),
-    "the bridge, which user space is, says which modules are behind it, and answers for them",
+    "user space emulates the bridge and the modules behind it",
 )  # fmt: skip
 BRIDGED_PHY = msgspec.structs.replace(BRIDGE, options=(*BRIDGE.options, "GREYBUS_BRIDGED_PHY"))
-ULED = Provider("uleds", ("LEDS_TRIGGERS", "LEDS_USER"), "user space makes an LED, and gives it the trigger by its name")
+ULED = Provider("uleds", ("LEDS_TRIGGERS", "LEDS_USER"), "user space creates an LED and sets its trigger by name")
 SOFTDOG = Provider(
     "softdog", ("SOFT_WATCHDOG", "SOFT_WATCHDOG_PRETIMEOUT", "WATCHDOG_PRETIMEOUT_GOV", "WATCHDOG_SYSFS"),
-    "user space gives the watchdog a governor by its name, and lets it run out",
+    "user space sets the governor of a watchdog by name, and lets it expire",
 )  # fmt: skip
-TEAM = Provider("team", ("NET_TEAM",), "user space gives a team device the mode by its name")
-DEVCONFIG = Provider("COMEDI_DEVCONFIG", ("COMEDI",), "user space attaches the driver, at addresses that it gives; no board has to answer")
-SYNTH = Provider("speakup", ("SPEAKUP",), "user space picks the synthesiser by its name (/sys/accessibility/speakup/synth)")
-FLASH = Provider("mtdram", ("MTD_MTDRAM",), "it is told of every MTD device, and one can be in memory")
-VOLUME = Provider("UBI on mtdram", ("MTD_UBI", "MTD_MTDRAM"), "it is told of every volume, and one can be in memory")
-LOOPED = Provider("snd-aloop", ("SND_ALOOP",), "it is told of every PCM device, and one can be made of software")
+TEAM = Provider("team", ("NET_TEAM",), "user space sets the mode of a team device by name")
+DEVCONFIG = Provider("COMEDI_DEVCONFIG", ("COMEDI",), "user space attaches the driver at any address; no board is needed")
+SYNTH = Provider("speakup", ("SPEAKUP",), "user space chooses the synthesiser by name (/sys/accessibility/speakup/synth)")
+FLASH = Provider("mtdram", ("MTD_MTDRAM",), "it gets every MTD device, also one in memory")
+VOLUME = Provider("UBI on mtdram", ("MTD_UBI", "MTD_MTDRAM"), "it gets every volume, also one in memory")
+LOOPED = Provider("snd-aloop", ("SND_ALOOP",), "it gets every PCM device, also a software one")
 NETLINK = Provider("the connector", ("CONNECTOR",), "user space sends it messages over netlink")
-IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space makes one by its type, as a directory")
-FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a bridge of software, whose bus has the slots that a driver asks for")
+IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space creates one in configfs, by its type")
+FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a software bridge with the slots that a driver asks for")
 CARRIER = Provider("tpci200 with ipoctal232", ("IPACK_BUS", "BOARD_TPCI200"), "QEMU emulates the carrier and a module", "ipoctal232")
-FILE = Provider("a file of its own", (), "user space opens it, or sends it messages, device or not")
-LINK = Provider("rtnetlink", ("NET",), "user space makes a network device of the kind")
+FILE = Provider("a file of its own", (), "user space opens it, or sends it messages, even without a device")
+LINK = Provider("rtnetlink", ("NET",), "user space creates a network device of this kind")
 
 BUSES: dict[str, Bus] = {
     bus.name: bus
@@ -190,10 +190,10 @@ BUSES: dict[str, Bus] = {
         _hosted("ubi", VOLUME, kind="a user of UBI volumes"),
         _hosted("pcm", LOOPED, kind="a user of PCM devices"),
         _hosted("connector", NETLINK, kind="a family of messages"),
-        _hosted("iio_sw", IIO, kind="a kind of IIO devices and triggers that are software"),
+        _hosted("iio_sw", IIO, kind="a type of software IIO device or trigger"),
         _hosted("vme", FAKE_VME, kind="a driver of VME boards"),
         Bus("rc_map", DeviceOrigin.OTHER_DRIVER),
-        _hosted("misc", FILE, kind="a start that opens a way from user space"),
+        _hosted("misc", FILE, kind="an initcall that registers a file or a netlink family"),
         _absent("pcmcia", "a PCMCIA socket is behind a bridge (CardBus, i82365) that QEMU does not emulate"),
         Bus(
             "rpmsg",
@@ -210,9 +210,9 @@ BUSES: dict[str, Bus] = {
         _absent("peci", "PECI controllers are parts of management processors", on=("x86_64",)),
         _absent("sunxi_rsb", "a bus of Allwinner's processors", on=("x86_64", "arm64")),
         _absent("vchiq", "the VideoCore of a Raspberry Pi", on=("x86_64",)),
-        Bus("vmbus", DeviceOrigin.UNKNOWN, question="only a guest of Hyper-V has such devices"),
-        Bus("xenbus", DeviceOrigin.UNKNOWN, question="only a guest of Xen, or of QEMU that plays Xen, has such devices"),
-        Bus("isa", DeviceOrigin.UNKNOWN, question="ISA devices are looked for at the addresses that the module's parameters give"),
+        Bus("vmbus", DeviceOrigin.UNKNOWN, question="not known: whether the VM is a guest of Hyper-V"),
+        Bus("xenbus", DeviceOrigin.UNKNOWN, question="not known: whether the VM is a guest of Xen, or of QEMU that emulates Xen"),
+        Bus("isa", DeviceOrigin.UNKNOWN, question="not known: whether the module parameters give the address of an ISA device"),
     )
 }
 # X of `struct X_driver` or `X_register_driver()` -> the bus, where its name differs

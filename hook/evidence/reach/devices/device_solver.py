@@ -292,7 +292,7 @@ class _IncomingEdges:
             self._open[0].facts,
             next((edge.devices for edge in self._open if edge.devices), ()),
             assumptions=assumptions,
-            question="; ".join(questions[:_MOST_QUESTIONS]),
+            question="\n".join(questions[:_MOST_QUESTIONS]),
             spread=self.spread,
             into=tuple(dict.fromkeys(path for edge in self._open for path in edge.into)) if all(edge.into for edge in self._open) else (),
             closed=closed[:_MOST_FACTS],

@@ -100,7 +100,7 @@ class Drivers:
         if reach.answer is Answer.NO and not path.endswith(".h"):
             elsewhere = self._elsewhere(path) if beside is not None else None
             if elsewhere is None:
-                return unknown(f"not known: which file or makefile of another directory takes in {path}")
+                return unknown(f"not known: which file of another directory includes {path}, or which makefile adds it")
             reach = any_of([reach, *(self._of_part(obj, path) for obj in elsewhere if obj not in objects)])
         if reach.answer is Answer.NO and not path.startswith(_DRIVERS):
             # system calls, linker sections and assembly lead into core code without a name that could be searched
@@ -119,7 +119,7 @@ class Drivers:
             return None  # arch/x86/boot/startup is linked into the kernel
         if self._kernel.kbuild.is_host_program(path) or self._beside(path, is_part=False) != [] or self._elsewhere(path) != []:
             return None
-        return self._reader.texts.fact("it is linked into what loads and unpacks the kernel, and is gone before the kernel runs", path, 0)
+        return self._reader.texts.fact("it is linked into the boot loader stub or decompressor, which ends before the kernel runs", path, 0)
 
     def _of_part(self, obj: Object, path: str) -> Reach:
         """The answer for one file of an object. In a large object, callbacks given away by initcalls open only their own directories."""
@@ -218,7 +218,7 @@ def _near(folders: str) -> str:
 def _reach(obj: Object, standing: Standing) -> Reach:
     """The standing as an answer. A `no` without a fact that proves it becomes `unknown`."""
     if standing.answer is Answer.NO and not standing.facts:
-        return unknown(f"no caller of {obj.path} was found, except in objects that it makes run itself")
+        return unknown(f"no caller of {obj.path} was found, except in objects that it starts itself")
     return Reach(
         standing.answer,
         standing.facts,

@@ -40,7 +40,7 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
     inside = _Spans(texts, path)
     for direct in _DIRECT.finditer(text):
         if direct[4] is None or not inside.holds(direct.start()):
-            yield f"{next(filter(None, direct.groups()))} runs code of it without a device", direct.start()
+            yield f"{next(filter(None, direct.groups()))} runs code of this object without a device", direct.start()
     own = _starting_macros(texts, path)
     seen: set[str] = set()
     for statement in _STATEMENT.finditer(text):
@@ -51,10 +51,10 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
             continue
         seen.add(name)
         if (own[name] if name in own else _may_start(texts, path, name)) and not texts.is_expanded_from(path, name):
-            yield f"{name}() may run code of it at boot", statement.start(1)
+            yield f"{name}() may run code of this object at boot", statement.start(1)
     for name in own:
         if own[name] and name not in seen and (alone := re.search(rf"(?m)^[ \t]*{name}[ \t]*;?[ \t]*$", text)):
-            yield f"{name} may run code of it at boot", alone.start()
+            yield f"{name} may run code of this object at boot", alone.start()
 
 
 class _Spans:

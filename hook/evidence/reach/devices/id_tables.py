@@ -120,7 +120,7 @@ def rows(table: Table, names: Sequence[str], macros: Macros, texts: Texts) -> tu
             if fields is None:
                 return id_rows, f"{table.name}, line {line}: {' '.join(part.split())[:60]}"
             id_rows.append(IdRow(fields, line))
-    return id_rows, "" if table.is_whole else f"{table.name}, line {table.line}, goes on in another file"
+    return id_rows, "" if table.is_whole else f"{table.name}, line {table.line}, continues in another file"
 
 
 def pci_ids(id_rows: Sequence[IdRow], macros: Macros, name: str) -> tuple[list[tuple[PciId, int]], str]:

@@ -137,9 +137,7 @@ class _InitcallReader:
         """Reads one macro call at file scope."""
         name, arguments, at = statement[1], statement[2], statement.start(1)
         if name.startswith("module_param") and _has_own_setter(self._texts, path, arguments):
-            self.unknown.setdefault(
-                name, (f"{name}() has a setter of its own, which user space may call", path, self._texts.line(path, at))
-            )
+            self.unknown.setdefault(name, (f"{name}() has its own setter, which user space may call", path, self._texts.line(path, at)))
         if name in _PLAIN or (name.startswith(("__", "module_param")) and not name.endswith(("_cb", "_call", "initcall", "setup"))):
             return
         if _BY_TREE.match(name):
@@ -155,7 +153,7 @@ class _InitcallReader:
         elif not name.endswith(("_cb", "_call")) and (macro := _BY_MACRO.match(name)):
             self._registers(BUS_OF_SPELLING.get(macro[1] or macro[2], macro[1] or macro[2]), path, at, arguments)
         elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
-            self.unknown.setdefault(name, (f"{name}() runs code of it without a device", path, self._texts.line(path, at)))
+            self.unknown.setdefault(name, (f"{name}() runs code of this object without a device", path, self._texts.line(path, at)))
 
     def start(self, path: str, function: str) -> None:
         """Takes in an initcall."""
@@ -233,7 +231,7 @@ class _InitcallReader:
                 if _DECLARED.search(text, max(begin, assigned.start() - _NEAR), assigned.start()):
                     local.update((assigned[1].strip("* "), *_NAMED.findall(assigned[2])))
                     continue
-                question = f"its initcall assigns {address} to {' '.join(assigned[1].split())}"
+                question = f"an initcall assigns {address} to {' '.join(assigned[1].split())}"
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
         return local
 
@@ -331,7 +329,7 @@ def _gives(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> boo
     text = texts.get(path) or ""
     end = closing(text, call.end() - 1)
     if end < 0:
-        return True  # its end was not found, so its arguments are not known
+        return True  # the end of the structure was not found, so its arguments are not known
     # calls among the arguments are read on their own
     arguments = _INNER_CALL.sub(" ", _STRING.sub(" ", text[call.end() : end]))
     variables = texts.once(("variables", path), functools.partial(_variables, texts, path))

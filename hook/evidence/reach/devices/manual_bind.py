@@ -23,7 +23,7 @@ from hook.verdict import ConfigReason
 
 _MODE = lazy_re.compile(r"\bSPI_(?:MODE_[23]|CPOL|CS_HIGH|LSB_FIRST|3WIRE|NO_CS|READY)\b")  # modes that a CH341 lacks (spi_setup)
 _LONGEST = 19  # characters of the name of an I2C client (I2C_NAME_SIZE without the end)
-ASSUMED = "user space has {name} bound by hand: what needs the chip's interrupt, or what a board or its firmware says, does not run"
+ASSUMED = "user space binds {name} manually; code that needs an interrupt or a description by firmware does not run"
 
 
 def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
@@ -35,7 +35,7 @@ def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
     if bus.name == "spi" and _MODE.search(binder.texts.get(driver.path) or ""):
         host = binder.provided(bus.providers[1:], driver.path, driver.line, "")
         if host is None:
-            return unknown(f"{driver.name} asks for an SPI mode that no adapter emulated by user space has")
+            return unknown(f"{driver.name} needs an SPI mode that no emulated adapter has")
     if bus.name == "i2c":
         binding_name = next(_names(binder, driver), None)
         if isinstance(binding_name, str):
@@ -51,11 +51,11 @@ def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
     if needs_of and binder.kernel.base.get("OF") != "y":
         option = binder.kernel.options.get("OF")
         place = option.places[0] if option is not None and option.places else ["", 0]
-        why = "the compatible strings of drivers are compared only with it"
+        why = "without it compatible strings are not compared"
         reasons["OF"] = ConfigReason("reach", why, str(place[0]), int(str(place[1])))
     lacking = probe_requirements.of_probe(binder.texts, driver.fields.get("probe", "").strip(" &"), (driver.path, *binder.members))
     if lacking is not None:
-        question = f"{claim}, but its probe asks for {lacking.name} ({lacking.path}:{lacking.line}), which an emulated chip lacks"
+        question = f"{claim}, but its probe requires {lacking.name} ({lacking.path}:{lacking.line}), which an emulated chip does not have"
         return unknown(question, devices=host.devices)
     fact = binder.fact(f"{claim}; {host.facts[0].claim.removeprefix('; ')}", path, line)
     return yes(fact, devices=host.devices, reasons=reasons, assumptions=(ASSUMED.format(name=driver.name),))
@@ -69,10 +69,10 @@ def _names(binder: Binder, driver: Driver) -> Iterator[tuple[str, str, int, bool
         if table is None or (needs_of and not _can_have_of(binder)):
             continue
         if not isinstance(table, id_tables.Table):
-            unread = unread or f"its {field} was not found, so the name by which it is bound is not known"
+            unread = unread or f"its {field} was not found, so the name to bind it by is not known"
             continue
         strings, wrong = binder.strings(table)
-        unread = unread or (wrong and f"a line of a table could not be read: {wrong}")
+        unread = unread or (wrong and f"a table entry could not be read: {wrong}")
         for text, line, _ in strings:
             # with the vendor or without; new_device refuses a longer name
             for name in dict.fromkeys((text.partition(",")[2] or text, text)) if needs_of else (text,):

@@ -179,7 +179,7 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     "an array of functions that is only measured": (
         {"fs/a.c": "static int help(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = help,\n};\n"
                    "SYSCALL_DEFINE1(others, int, x)\n{\n\thandler_t h = handlers[x];\n\tif (handlers[x])\n\t\t(void)x;\n\tif (h)\n\t\t(void)x;\n\treturn h != NULL;\n}\n"},
-        "nothing shows who calls in handlers",
+        "who calls in handlers",
     ),
     "another structure with a function of the name, behind a comment": (
         {"fs/a.c": "struct foo_type {\n\tint (*poke)(int x);\n};\nstatic int help(int x) { return 0; }\n"
@@ -191,19 +191,19 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     "the member's table is not registered": (
         {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n};\nstatic int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.opening = help,\n};\n"
                    "static void use(struct my_ops *p)\n{\n\tp->opening();\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n"},
-        "nothing shows that o is registered",
+        "whether o is registered",
     ),
     "the chain would need an object with two tables": (
         {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n\tint (*closing)(void);\n};\nstatic int help(void) { return 0; }\n"
                    "static struct my_ops one = {\n\t.opening = help,\n};\nstatic int shut(struct my_ops *p)\n{\n\treturn p->opening();\n}\n"
                    "static struct my_ops two = {\n\t.closing = shut,\n};\nSYSCALL_DEFINE0(others)\n{\n\treturn x->closing();\n}\n"
                    "static int __init boot(void)\n{\n\tmy_register(&one);\n\tmy_register(&two);\n\treturn 0;\n}\nfs_initcall(boot);\n"},
-        "an object has one",
+        "whether one object can have both tables",
     ),
     "a file system that is never registered": (
         {"fs/a.c": "static int help(void) { return 0; }\nstatic struct file_system_type f = {\n\t.init_fs_context = help,\n};\n"
                    "static struct version v = {\n\t.fs = &f,\n};\n" + boot("return version_register(&v)")},
-        "is registered as a file system",
+        "belongs to a registered file system",
     ),
     "a variable of that name is called": (
         {"fs/a.c": "void help(void) { }\n", "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\tvoid (*help)(void) = NULL;\n\thelp();\n\treturn 0;\n}\n"}, "no call path to help was found",
@@ -223,37 +223,37 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     ),
     "it is handed to something that keeps it": (
         {"fs/a.c": "static void help(void) { }\nstatic void keep(void *f)\n{\n\tkept = f;\n}\nSYSCALL_DEFINE0(others)\n{\n\tkeep(help);\n\treturn 0;\n}\n"},
-        "nothing shows that keep() calls what it is given",
+        "whether keep() calls its argument",
     ),
     "a variable that is only looked at": (
         {"fs/a.c": "static void help(int x) { }\nSYSCALL_DEFINE1(others, int, x)\n{\n\tvoid (*fn)(int);\n\tfn = help;\n\tif (fn)\n\t\t(void)x;\n\treturn 0;\n}\n"},
-        "nothing shows who calls fn",
+        "who calls fn",
     ),
     "it is handed to something that only looks at it": (
         {"fs/a.c": "static void help(int x) { }\nstatic void keep(void (*f)(int), int x)\n{\n\tif (f)\n\t\t(void)x;\n}\n"
                    "SYSCALL_DEFINE1(others, int, x)\n{\n\tkeep(help, x);\n\treturn 0;\n}\n"},
-        "nothing shows that keep() calls what it is given",
+        "whether keep() calls its argument",
     ),
     "the boot code of a driver may look for hardware": (
         {"drivers/net/tinynet.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n" + boot('debugfs_create_file("a", 0, NULL, NULL, &f)')},
-        "may look for hardware",
+        "needs hardware first",
     ),
     "a module parameter without permissions is read at boot": (
         {"fs/a.c": "static int help(const char *v) { return 0; }\nstatic const struct kernel_param_ops p = {\n\t.set = help,\n};\nmodule_param_cb(p, &p, NULL, 0);\n"},
         "no call path to help was found",
     ),
     "a softirq that nothing is known of": (
-        {"fs/a.c": "static void help(void) { }\n" + boot("open_softirq(FOO_SOFTIRQ, help)")}, "nothing shows who raises that softirq",
+        {"fs/a.c": "static void help(void) { }\n" + boot("open_softirq(FOO_SOFTIRQ, help)")}, "who raises that softirq",
     ),
     "a table that is only looked at": (
         {"fs/a.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"
                    "SYSCALL_DEFINE0(others)\n{\n\tconst struct file_operations *seen = &f;\n\treturn seen->open != NULL;\n}\n"},
-        "nothing shows what sys_others() does with seen",
+        "what sys_others() does with seen",
     ),
     "a driver's attributes without a device": (
         {"fs/a.c": "static int help(struct file *f) { return 0; }\nstatic const struct file_operations f = {\n\t.open = help,\n};\n"
                    "static struct platform_driver d = {\n\t.fops = &f,\n};\nmodule_platform_driver(d);\n"},
-        "whether d has a device decides",
+        "whether d has a device",
     ),
     "boot code hands it to what calls it at once": (
         {"fs/a.c": "static int help(void *d) { return 0; }\n" + boot("iget5_locked(sb, 1, help, NULL, NULL)")}, "boot runs at boot only",

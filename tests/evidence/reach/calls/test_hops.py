@@ -25,11 +25,11 @@ TABLE_USES = [  # the text, the structure of `target`, the hop's claim, and its 
     (BOOT.format("misc_register(&target);"), "miscdevice", "boot() passes target to misc_register()", ""),
     (BOOT.format("inode->i_fop = &target;"), "file_operations", "boot() sets i_fop to target", ""),
     (BOOT.format("return &target;"), "bpf_func_proto", "boot() returns target", ""),
-    (BOOT.format("return &target;"), "file_operations", "boot() returns target", "nothing shows what is done with what boot() returns"),
-    (BOOT.format("seen = &target;"), "file_operations", "boot() sets seen to target", "nothing shows what boot() does with seen"),
+    (BOOT.format("return &target;"), "file_operations", "boot() returns target", "who uses the table that boot() returns"),
+    (BOOT.format("seen = &target;"), "file_operations", "boot() sets seen to target", "what boot() does with seen"),
     ("module_misc_device(target);\n", "miscdevice", "module_misc_device() registers target at boot", ""),
     ("static struct miscdevice m = {\n\t.fops = &target,\n};\n", "file_operations", "target is .fops of m", ""),
-    ("static struct pci_driver d = {\n\t.ops = &target,\n};\n", "my_ops", "target is .ops of d", "whether d has a device decides"),
+    ("static struct pci_driver d = {\n\t.ops = &target,\n};\n", "my_ops", "target is .ops of d", "whether d has a device"),
     ("#define ALIAS target\n", "file_operations", "macro ALIAS stands for target", ""),
 ]
 

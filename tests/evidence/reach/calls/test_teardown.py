@@ -224,7 +224,7 @@ def test_the_exit_of_what_the_base_has_as_a_module_needs_no_device(driver: Gate)
 
 def test_what_only_sysfs_unbinds_is_left_out_by_farms_and_said_so(driver: Gate) -> None:
     found = driver.asked(PCI)
-    assert found.answer is Answer.NO and "unbind through sysfs alone, which farms leave out" in found.facts[0].claim
+    assert found.answer is Answer.NO and "unbind through sysfs only, which farms leave out" in found.facts[0].claim
     assert found.assumptions == ("only hot-unplug or unbind through sysfs runs helper; farms leave that out (fuzz.teardown)",)
     assert driver.asked(EXIT).assumptions == ("drivers/net/foo.c is built in, not a module",)
 

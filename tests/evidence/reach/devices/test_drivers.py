@@ -288,7 +288,7 @@ def test_what_would_read_too_many_files_stays_open(tree: Kernel) -> None:
     [
         ("odd.c", "could not be read"),  # a vendor that nobody defines
         ("notable.c", "was not found"),  # a table that is in another object
-        ("classy.c", "of any maker"),  # a class that no device of the catalogue has
+        ("classy.c", "of any vendor"),  # a class that no device of the catalogue has
         ("miscd.c", "misc_register()"),  # reached without a device
         ("param.c", "module_param_cb()"),
         ("fixup.c", "DECLARE_PCI_FIXUP_FINAL()"),

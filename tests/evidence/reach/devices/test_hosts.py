@@ -263,7 +263,7 @@ def test_a_tree_without_the_adapter_leaves_chips_open(tree: Kernel, tmp_path: pa
 @pytest.mark.parametrize(("name", "what"), [(name, what) for name, (_, what) in REFUSALS.items()])
 def test_a_probe_that_refuses_without_what_a_board_gives_stays_open(ask: Ask, name: str, what: str) -> None:
     found = of(ask, f"{name}.c")
-    assert found.answer is Answer.UNKNOWN and f"asks for {what}" in found.question and f"{name}.c:" in found.question
+    assert found.answer is Answer.UNKNOWN and f"requires {what}" in found.question and f"{name}.c:" in found.question
 
 
 @pytest.mark.parametrize("name", CONTENT)
@@ -289,7 +289,7 @@ def test_a_cell_has_the_chip_of_its_maker_unless_that_refuses_first(ask: Ask) ->
     assert found.answer is Answer.YES and "makes a device called 'good-cell'" in found.facts[-1].claim and found.assumptions
     assert of(ask, "badcell.c").answer is Answer.UNKNOWN
     found = of(ask, "cellwants.c")
-    assert found.answer is Answer.UNKNOWN and "its probe asks for an interrupt" in found.question
+    assert found.answer is Answer.UNKNOWN and "its probe requires an interrupt" in found.question
 
 
 def test_on_spi_the_adapter_has_to_know_the_mode(tree: Kernel, ask: Ask, tmp_path: pathlib.Path) -> None:
@@ -398,8 +398,8 @@ def test_a_suite_runs_a_library_and_not_the_driver_of_a_device(ask: Ask) -> None
 @pytest.mark.parametrize(
     ("name", "question"),
     [
-        ("ownsetter.c", "module_param() has a setter of its own"),
-        ("cut.c", "its end was not found"),
+        ("ownsetter.c", "module_param() has its own setter"),
+        ("cut.c", "the end of the structure was not found"),
         ("number.c", "a device called '4711'"),
         ("wrapped.c", "wrappeduser.c runs in the VM, which uses wrapped_sum()"),
     ],

@@ -36,26 +36,28 @@ def device_creators(obj: Object, reader: ObjectReader) -> Incoming:
 def question(obj: Object, reader: ObjectReader) -> str:
     """The question that stays open where this rule is not asked."""
     names = next((answer.names for answer in driver_answers(obj, reader) if answer.names is not None), None)
-    return "" if names is None else f"no code that makes a device called {names.names[0]!a} was looked for, this far from the change"
+    return "" if names is None else f"no code that creates a device called {names.names[0]!a} was looked for, so far from the change"
 
 
 def _by_name(names: DeviceNames, obj: Object, reader: ObjectReader) -> Incoming:
     members = reader.profile(obj).members
     makers = device_makers.makers(reader.texts, names, members, reader.srcarch)
     if makers is None:
-        why = "its words are in too many files" if reader.texts.source.index is not None else "there is no word index"
-        return Incoming(unseen=f"not known: whether code of the kernel makes a device called {names.names[0]!a} ({why})")
+        why = "too many files have its name" if reader.texts.source.index is not None else "there is no word index"
+        return Incoming(unseen=f"not known: whether kernel code creates a device called {names.names[0]!a} ({why})")
     if len(makers) > _MOST_MAKERS:
         first = makers[0]
-        return Incoming(unseen=f"{len(makers)} files may make a device called {first.name!a}, the first in {first.path}:{first.line}")
+        return Incoming(unseen=f"{len(makers)} files may create a device called {first.name!a}, the first is {first.path}:{first.line}")
     if not makers and _is_for_driver_override(names, members, reader):
-        return Incoming(unseen=f"nothing in the tree binds {names.driver.name}: it may be meant for driver_override")
+        return Incoming(
+            unseen=f"no code in the tree creates a device for {names.driver.name}; not known: whether it is meant for driver_override"
+        )
     edges: list[Edge] = []
     for maker in makers:
         if not reader.is_for_target(maker.path):
             continue
-        question = f"not known: whether {maker.path}:{maker.line} makes a device called {maker.name!a} in the VM"
-        fact = reader.texts.fact(f"makes a device called {maker.name!a}", maker.path, maker.line)
+        question = f"not known: whether {maker.path}:{maker.line} creates a device called {maker.name!a} in the VM"
+        fact = reader.texts.fact(f"creates a device called {maker.name!a}", maker.path, maker.line)
         objects = reader.objects(maker.path)
         if not objects:
             edges.append(Edge(question))
@@ -104,7 +106,7 @@ def _refusal(maker: device_makers.Maker, names: DeviceNames, obj: Object, reader
     if lacking is None:
         return ""
     where = f"{lacking.path}:{lacking.line}"
-    return f"{maker.path}:{maker.line} makes a device called {maker.name!a}, but its probe asks for {lacking.name} ({where})"
+    return f"{maker.path}:{maker.line} creates a device called {maker.name!a}, but its probe requires {lacking.name} ({where})"
 
 
 def _auxiliary(names: DeviceNames, reader: ObjectReader) -> Incoming:
@@ -113,7 +115,7 @@ def _auxiliary(names: DeviceNames, reader: ObjectReader) -> Incoming:
     for name in names.names:
         objects = reader.kernel.kbuild.called(name)
         if not objects:
-            return Incoming(unseen=f"no object called {name} was found, which would make a device for {names.driver.name}")
-        question = f"not known: whether {name} makes a device for {names.driver.name}"
+            return Incoming(unseen=f"no object called {name} was found, which could create a device for {names.driver.name}")
+        question = f"not known: whether {name} creates a device for {names.driver.name}"
         edges.append(Edge(question, objects=tuple(objects)))
     return Incoming(tuple(edges))

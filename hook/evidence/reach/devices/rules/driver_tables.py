@@ -21,7 +21,7 @@ def own_devices(obj: Object, reader: ObjectReader) -> Incoming:
         device, question = (VIRTUAL_DEVICES[name], "") if name in VIRTUAL_DEVICES else STUB_DEVICES.get(name, ("", ""))
         if not device or reader.kernel.options.get(name) is None:
             continue
-        fact = reader.texts.fact(f"{device} is a virtual device of the kernel's own ({name})", *obj.place)
+        fact = reader.texts.fact(f"{device} is a virtual device of the kernel ({name})", *obj.place)
         kind = EdgeKind.MAY if question else EdgeKind.MUST
         return Incoming((Edge(f"{device}: {question}", kind, facts=(fact,), devices=(device,)),))
     return Incoming()

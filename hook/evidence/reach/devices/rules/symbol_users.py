@@ -38,7 +38,7 @@ def question(obj: Object, reader: ObjectReader) -> str:
     """The question that stays open where this rule is not asked; empty where no object can use this one and something else runs it."""
     names = _names(obj, reader)
     if names:
-        return f"no caller of {names[0]}() ({obj.path}) was looked for, this far from the change"
+        return f"no caller of {names[0]}() ({obj.path}) was looked for, so far from the change"
     return "" if _runs_by_itself(obj, reader) else _no_caller(obj)
 
 
@@ -104,5 +104,5 @@ def _refusal(user: exports.User, obj: Object, reader: ObjectReader, names: Seque
     for name in itertools.islice((name for name in names if name in words), _MOST_CALLED):
         lacking = probe_requirements.of_probe(reader.texts, name, members)
         if lacking is not None:
-            return f"{user.name}() asks for {lacking.name} ({lacking.path}:{lacking.line}), which an emulated chip lacks"
+            return f"{user.name}() requires {lacking.name} ({lacking.path}:{lacking.line}), which an emulated chip does not have"
     return ""
