@@ -54,7 +54,7 @@ def missing(settings: Settings) -> list[str]:
     """The settings that only the person knows and has not set, one line each."""
     needed_settings = (
         ("plan.image", settings.plan.image, "the disk image that the machines boot (tools/create-image.sh of syzkaller makes one)"),
-        ("plan.sshkey", settings.plan.sshkey, "the private key that opens it; mode 0600"),
-        ("fuzz.syzkaller", settings.fuzz.syzkaller, "a checkout of syzkaller, built: its bin/ and descriptions are used"),
+        ("plan.sshkey", settings.plan.sshkey, "the private ssh key for it; mode 0600"),
+        ("fuzz.syzkaller", settings.fuzz.syzkaller, "a built checkout of syzkaller, for its bin/ and descriptions"),
     )
     return [f"{name} is not set: {about}" for name, value, about in needed_settings if not value]

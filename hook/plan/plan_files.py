@@ -76,7 +76,7 @@ def _steps(plan: RunPlan, settings: Settings, origin: Origin, place: pathlib.Pat
     yield RunStep("Build it", (f'{make} -j"$(nproc)"',))
     place_of_change, names = (repo, " ".join(origin.commits)) if origin.commits else (linux, f"{origin.revision}..HEAD")
     check = f"patch-triage export syz-manager {names} --repo {place_of_change} --vmlinux {build}/vmlinux"
-    yield RunStep("Leave out what this kernel does not hold", (f"{check} --into {shlex.quote(str(place / 'manager.cfg'))}",))
+    yield RunStep("Remove filters that match nothing in this kernel", (f"{check} --into {shlex.quote(str(place / 'manager.cfg'))}",))
     syzkaller = settings.fuzz.syzkaller or "SYZKALLER"
     seeds = (f"{shlex.quote(syzkaller)}/bin/syz-db -os linux -arch {ARCHES.get(arch, arch)} pack "
              f"{shlex.quote(str(place / 'seeds'))} {shlex.quote(str(place / 'workdir/corpus.db'))}")  # fmt: skip
@@ -108,11 +108,11 @@ def document(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> dic
 
 def _page(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> str:
     lines = ["# What is fuzzed", "", *(f"- {_escaped(change)}" for change in plan.changes), ""]
-    lines += [f"Aim at: {_listed(plan.focus_symbols)}", ""]
+    lines += [f"Focus symbols: {_listed(plan.focus_symbols)}", ""]
     if plan.never_reached:
         lines += [f"Never reached by the corpus yet: {_listed(plan.never_reached)}", ""]
     if plan.calls:
-        lines += [f"{len(plan.calls)} system calls are enabled: those that drive the interface, and those that make what they take.", ""]
+        lines += [f"{len(plan.calls)} system calls are enabled: those that use the interface, and those that create their resources.", ""]
     if plan.enabled:
         rows = [row for row in plan.enabled.interfaces if row.calls]
         lines += [f"- {_escaped(row.interface)} ({row.described_in}): {_listed(row.calls)}" for row in rows] + [""]
@@ -120,7 +120,7 @@ def _page(plan: RunPlan, settings: Settings, steps: Sequence[RunStep]) -> str:
         lines += [f"QEMU: `{plan.qemu_args}`", ""]
     if plan.kernel_parameters:
         lines += [f"Kernel parameters: `{' '.join(plan.kernel_parameters)}`", ""]
-    for title, notes in (("Set this first", manager_config.missing(settings)), ("Know this", plan.warnings)):
+    for title, notes in (("Set this first", manager_config.missing(settings)), ("Warnings", plan.warnings)):
         if notes:
             lines += [f"# {title}", "", *(f"- {_escaped(note)}" for note in notes), ""]
     lines += ["# What to run", ""]

@@ -133,17 +133,17 @@ def _missing_devices(devices: Iterable[str], machine: Machine) -> list[str]:
 def _unanswered(enabled: Enabled | None, interfaces: Sequence[str]) -> list[str]:
     """Warnings about the system calls."""
     if enabled is None:
-        return ["system calls are not limited: fuzz.syzkaller names no checkout of syzkaller, whose descriptions say which to take"]
+        return ["all system calls are enabled: fuzz.syzkaller is not set, so there are no descriptions to choose by"]
     lines = [
-        f"no description of syzkaller reaches {row.interface}: sys/linux needs one, or the fuzzer does not get there"
+        f"no description of syzkaller reaches {row.interface}: the fuzzer cannot get there until somebody writes one"
         for row in enabled.interfaces
         if not row.calls and not row.interface.startswith(("entry:", "related:"))
     ]
-    lines += [f"{call} is not enabled: no call makes what it takes" for call in enabled.left_out]
+    lines += [f"{call} is not enabled: no call creates its resource" for call in enabled.left_out]
     if not enabled.calls:
         entries = [row.interface.partition(":")[2] for row in enabled.interfaces if row.interface.startswith("entry:")]
-        why = f"{', '.join(entries)}: many calls lead there" if entries else "the verdict names no interface that is described"
-        lines.append(f"system calls are not limited: {why}")
+        why = f"{', '.join(entries)}: many calls lead there" if entries else "no interface of the verdict has a description"
+        lines.append(f"all system calls are enabled: {why}")
     return lines
 
 

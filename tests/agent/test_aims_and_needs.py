@@ -221,7 +221,7 @@ def test_kmsan_is_no_question_where_no_kernel_can_have_it(kernel: Kernel, script
     assert of(scripted(*turns)) == (False, "not asked: there is no KMSAN for x86_64", 1)
     kernel.commit("arch/x86/Kconfig", kernel.read("arch/x86/Kconfig").replace("def_bool y\n", "def_bool y\n\tselect HAVE_ARCH_KMSAN\n", 1))
     kernel.commit(POOL, kernel.read(POOL).replace("& 7]", "& 3]"))
-    assert of(scripted(*turns)) == (False, "not asked: KMSAN needs clang 14 or later, and fuzz.toolchain is gcc-12", 1)
+    assert of(scripted(*turns)) == (False, "not asked: KMSAN needs clang 14 or later (fuzz.toolchain is gcc-12)", 1)
     kernel.commit("mm/Kconfig", kernel.read("mm/Kconfig").replace("def_bool CC_IS_CLANG", "def_bool y"))
     kernel.commit(POOL, kernel.read(POOL).replace("& 3]", "& 1]"))
     assert of(scripted(*turns)) == (True, "unset padding", 2)

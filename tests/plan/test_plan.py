@@ -72,7 +72,7 @@ def test_the_page_says_what_to_run_in_order(frobbing: Kernel, tmp_path: pathlib.
     planned(frobbing, place)
     document = json.loads((place / "plan.json").read_text())
     assert [step["Title"] for step in document["Steps"]] == [
-        "Check the change out", "Configure the kernel", "Build it", "Leave out what this kernel does not hold", "Fuzz",
+        "Check the change out", "Configure the kernel", "Build it", "Remove filters that match nothing in this kernel", "Fuzz",
     ]  # fmt: skip
     assert document["Missing"] == [] and document["SchemaVersion"] == 1
     page = (place / "plan.md").read_text()
@@ -105,7 +105,7 @@ def test_what_of_the_focus_no_program_has_reached_yet_is_named(frobbing: Kernel,
 def test_what_only_the_person_knows_is_asked_for(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
     place = tmp_path / "plan"
     out, error = frobbing.triage_both("plan", "HEAD", "--out", str(place))
-    assert "plan.image is not set" in error and "fuzz.syzkaller is not set" in error and "system calls are not limited" in error
+    assert "plan.image is not set" in error and "fuzz.syzkaller is not set" in error and "all system calls are enabled" in error
     assert "all system calls" in out
     assert "enable_syscalls" not in json.loads((place / "manager.cfg").read_text())
     assert "CONFIG_KCOV=y" in (place / "kernel.config").read_text()

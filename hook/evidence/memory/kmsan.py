@@ -24,7 +24,7 @@ def hindrance(kernel: Kernel, target_arch: str) -> str:
         if options.get("HAVE_ARCH_KMSAN") is not None and not values.level("HAVE_ARCH_KMSAN"):
             return f"there is no KMSAN for {target_arch}"
         if options.get("HAVE_KMSAN_COMPILER") is not None and not values.level("HAVE_KMSAN_COMPILER"):
-            return f"KMSAN needs clang 14 or later, and fuzz.toolchain is {kernel.toolchain_name}"
+            return f"KMSAN needs clang 14 or later (fuzz.toolchain is {kernel.toolchain_name})"
     except TooDeep:
         return ""  # not known to be impossible
     return impossible(options, built_in("KMSAN"))

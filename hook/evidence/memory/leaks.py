@@ -49,7 +49,7 @@ class Leaks(msgspec.Struct, frozen=True):
         """The proofs and signals, as lines for the agent."""
         lines = [f"- proved: {fact.claim} ({_place(fact)})" for fact in self.proved]
         lines += [f"- {fact.claim} ({_place(fact)})" for fact in self.signals]
-        return "\n".join(lines) or "- nothing that points at uninitialised memory"
+        return "\n".join(lines) or "- no sign of uninitialised memory"
 
 
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, target_arch: str) -> Leaks:
@@ -95,7 +95,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, targe
     reason = f"{proved[0].claim} ({_place(proved[0])}). {_WHY_NOT_KASAN}"
     hindrance = kmsan.hindrance(kernel, target_arch)
     if hindrance:
-        return Leaks(False, f"KMSAN would be needed, but {hindrance}: {reason}{skipped}", proved, signals, bool(skipped_files))
+        return Leaks(False, f"KMSAN would find it, but {hindrance}: {reason}{skipped}", proved, signals, bool(skipped_files))
     return Leaks(True, reason + skipped, proved, signals, bool(skipped_files))
 
 
@@ -104,7 +104,7 @@ def _only_likely(signals: tuple[Fact, ...]) -> str:
         return ""
     listed = "; ".join(f"{fact.claim} ({_place(fact)})" for fact in signals[:_SIGNALS_SHOWN])
     rest = f"; and {len(signals) - _SIGNALS_SHOWN} more" if len(signals) > _SIGNALS_SHOWN else ""
-    return f"Not proved. What may copy uninitialised memory out: {listed}{rest}."
+    return f"Not proved. Places that may copy out uninitialised memory: {listed}{rest}."
 
 
 def _place(fact: Fact) -> str:

@@ -18,7 +18,7 @@ _MOST_PLACES = 50
 _ROOT = "SRCROOT"
 _RULES = {
     "worth-fuzzing": "The change is worth fuzzing.",
-    "left-open": "Nothing shows that the change is not worth fuzzing.",
+    "left-open": "It is not proved whether the change is worth fuzzing.",
     "not-worth-fuzzing": "The change is not worth fuzzing.",
 }
 
