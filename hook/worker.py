@@ -221,7 +221,7 @@ class Worker:
                 return False
             except Exception as wrong:  # the last boundary: one commit that cannot be judged must not keep the others from it
                 known = isinstance(wrong, (CannotJudge, WrongSetting, OSError))
-                self._fail(question, str(wrong) if known else f"a defect of patch-triage itself ({type(wrong).__name__}: {wrong})")
+                self._fail(question, str(wrong) if known else f"a bug in patch-triage ({type(wrong).__name__}: {wrong})")
         return True
 
     def _judge(self, question: Question, handle: int) -> tuple[triage.Judged, Settings] | None:

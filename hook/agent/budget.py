@@ -100,7 +100,7 @@ class Meter:
                 return Ticket(day.path, line)
         except (filelock.Held, OSError) as wrong:
             why = getattr(wrong, "strerror", None) or str(wrong)
-            raise NoAnswer(Trouble.LEDGER, f"what it costs cannot be written down: {why}") from None
+            raise NoAnswer(Trouble.LEDGER, f"the ledger cannot be written: {why}") from None
 
     def settle(self, ticket: Ticket, tokens: Tokens) -> None:
         """Write down what a request did cost. Where that cannot be written, the most it could cost stays counted."""

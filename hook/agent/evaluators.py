@@ -209,7 +209,7 @@ def find_key(settings: Settings, seconds: float = _KEY_SECONDS) -> str:
     # it goes into a header, and what is wrong with a header is shown in forms of it that nobody would know to cut out
     if not key.isascii() or not key.isprintable():
         where = "" if origin == "default" else f"{origin}: "
-        raise WrongSetting(f"{where}{name} is no key: it holds a line break, a control character or one outside of ASCII")
+        raise WrongSetting(f"{where}{name} is no key: it has a line break, a control character or a character outside of ASCII")
     return key
 
 

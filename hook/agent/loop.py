@@ -183,7 +183,7 @@ class _Talk:
         if self.spent.total >= limits.tokens:
             raise Ended(End.TOKENS, f"{self.spent.total} tokens spent (agent.max_tokens is {limits.tokens})")
         if time.monotonic() >= limits.deadline:
-            raise Ended(End.SECONDS, "the time for the model is up")
+            raise Ended(End.SECONDS, "the time for the model ran out")
         self._make_room(int(limits.window_tokens * _ROOM))
         self.history.check()
         self._tell(f"asking {self.client.model}", self.rounds + 1)
@@ -274,7 +274,7 @@ class _Talk:
             span.error = str(wrong)
             return f"error: the tree cannot be read: {wrong}", None
         except Exception as bug:  # the boundary to what a model can ask for: a defect of ours costs the call, not the run
-            span.error = f"a defect of patch-triage itself ({type(bug).__name__}: {bug})"
+            span.error = f"a bug in patch-triage ({type(bug).__name__}: {bug})"
             return "error: the tool failed; do without it", None
         finally:
             self.trajectory.end(span)

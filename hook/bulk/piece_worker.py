@@ -108,7 +108,7 @@ _preparing = threading.Lock()
 def judge_piece(program: str, packed: bytes) -> list[bytes]:
     """The rows of a piece, as lines of JSON; `packed` is what `pack` gave. Raises UnfitWorker before anything is judged."""
     if cache.program_hash() != program:
-        raise UnfitWorker(f"{_address()} its patch-triage is another version")
+        raise UnfitWorker(f"{_address()} has another version of patch-triage")
     run, piece = _unpack(packed)
     try:
         repo = _clone(run)

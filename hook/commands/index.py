@@ -113,7 +113,7 @@ def _keep_ubiquitous(repo: Repository, made: Made, settings: Settings, quiet: bo
             ubiquitous_names.keep(repo, ubiquity.find(source, path_table.directory_of(settings.target.arch)))
     except (word_index.NoIndex, GitError, OSError) as wrong:
         if not quiet:
-            complain(f"not known which functions nearly every program runs: {wrong}")
+            complain(f"not known: which functions nearly every program runs: {wrong}")
 
 
 def _resume_worker(repo: Repository, settings: Settings) -> None:

@@ -27,7 +27,7 @@ def secret_of(command: str, setting: str, origin: str, seconds: float) -> str:
     except (OSError, ValueError, subprocess.TimeoutExpired) as wrong:
         late = isinstance(wrong, subprocess.TimeoutExpired)
         why = getattr(wrong, "strerror", None) or (f"it did not end within {seconds:.0f} s" if late else str(wrong))
-        raise WrongSetting(f"{origin}: {setting} could not be run: {why}") from None
+        raise WrongSetting(f"{origin}: {setting} cannot be run: {why}") from None
     if done.returncode:
         raise WrongSetting(f"{origin}: {setting} ended with {done.returncode}; run it by hand to see why")
     return done.stdout.decode("utf-8", "replace").split("\n")[0].strip()

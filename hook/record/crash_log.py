@@ -21,7 +21,7 @@ _MOST_OF_ONE = 32 << 10  # bytes of one crash
 
 def sentence(crash: BaseException, repo: Repository | None = None) -> str:
     """The one line that a person reads about a defect of ours. It names the log, if that could be written."""
-    defect = f"a defect of patch-triage itself ({type(crash).__name__})"
+    defect = f"a bug in patch-triage ({type(crash).__name__})"
     try:
         path = _append((repo or find()).state_dir / _NAME, _entry(crash))
     except Exception as wrong:  # after the last boundary: no error of ours may escape

@@ -60,7 +60,7 @@ def ask(service: WebService, method: str, place: str, body: object = None) -> An
             f"no token for {service.name}: set the variable that {service.group}.token_variable names, or {service.group}.token_command"
         )
     if parts.scheme != "https" and parts.hostname not in _LOCAL:
-        raise ServiceFailed(f"{service.group}.url: {service.host} is not asked over http: the token would go there unencrypted")
+        raise ServiceFailed(f"{service.group}.url: {service.host} is http: the token would be sent unencrypted")
     request = urllib.request.Request(
         f"{service.url.rstrip('/')}/{place}",
         method=method,

@@ -334,13 +334,13 @@ def open_index(repo: Repository) -> Index:
     try:
         fingerprint = index_files.fingerprint()
     except OSError:
-        raise NoIndex("there is no index; `patch-triage index` makes one") from None
+        raise NoIndex("there is no index; `patch-triage index` builds it") from None
     if isinstance(sealed.get("format"), int) and sealed["format"] > FORMAT:
         raise NoIndex("the index was made by a newer patch-triage; `patch-triage index` builds it again")
     if sealed and sealed != fingerprint:
         raise NoIndex("the index is not as this program left it (a copy, or made by an older one); `patch-triage index` builds it again")
     if not sealed:
-        raise NoIndex("the index is being written, or its last writer did not end; `patch-triage index` goes on")
+        raise NoIndex("the index is being written, or its last writer did not end; `patch-triage index` continues")
     try:
         return Index(repo, connect(index_files.database, writing=False))
     except sqlite3.Error as wrong:

@@ -33,11 +33,11 @@ def read(path: pathlib.Path, most_bytes: int) -> bytes | None:
     except OSError as wrong:
         if wrong.errno not in (errno.ELOOP, errno.ENXIO):
             raise
-        put_aside(path, "is no file of ours")
+        put_aside(path, "is not a file of patch-triage")
         return None
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            put_aside(path, "is no file of ours")
+            put_aside(path, "is not a file of patch-triage")
             return None
         data = b""
         while len(data) <= most_bytes and (piece := os.read(handle, most_bytes + 1 - len(data))):
@@ -72,7 +72,7 @@ def write(path: pathlib.Path, data: bytes) -> None:
         try:
             os.replace(name, path)
         except IsADirectoryError:
-            put_aside(path, "is no file of ours")
+            put_aside(path, "is not a file of patch-triage")
             os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -95,7 +95,7 @@ def remove(path: pathlib.Path) -> None:
     except (IsADirectoryError, PermissionError):
         if not path.is_dir():
             raise
-        put_aside(path, "is no file of ours")
+        put_aside(path, "is not a file of patch-triage")
 
 
 def open_lock(path: pathlib.Path, mode: int = 0o600) -> int:
@@ -110,7 +110,7 @@ def open_lock(path: pathlib.Path, mode: int = 0o600) -> int:
     except OSError as wrong:
         if wrong.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise
-    put_aside(path, "is no file of ours")
+    put_aside(path, "is not a file of patch-triage")
     return os.open(path, flags, mode)
 
 

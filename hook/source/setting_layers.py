@@ -95,7 +95,7 @@ def _base_config_file(settings: config.Settings, base: Source | None) -> pathlib
     folder = pathlib.Path(settings.fuzz.syzkaller).expanduser() / _SYZBOT_FOLDER
     name = base_config.partition(":")[2]
     if name and not _SYZBOT_NAME.fullmatch(name):
-        raise config.WrongSetting(f"{origin}: no name of a configuration, such as upstream-kmsan")
+        raise config.WrongSetting(f"{origin}: not a configuration name, such as upstream-kmsan")
     if not name:
         name = _SYZBOT.get(arch, "")
         if not name:

@@ -29,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
     if function is None:
         say(f"{stage} is not a stage; there are {', '.join(STAGES)}")
         return 0
-    lost = "the push goes on" if stage == "pre-push" else "the commit goes through"
+    lost = "the push continues" if stage == "pre-push" else "the commit goes through"
     try:
         repo = find()
         if stage != "pre-push":  # which may wait for a model meanwhile

@@ -353,7 +353,7 @@ def test_the_key_command_never_means_a_program_of_the_tree(changed: Kernel, scri
     model = scripted(says(results(why=CITED)), says(kmsan()))
     key = {"PATCH_TRIAGE_AGENT_KEY_COMMAND": "scripts/key"}
     _, error = changed.triage_both("check", "HEAD", "--agent", "always", ok=2, **model.environment, **key)
-    assert "could not be run: No such file" in error and not list(changed.path.glob("**/ran"))
+    assert "cannot be run: No such file" in error and not list(changed.path.glob("**/ran"))
 
 
 def test_no_secret_reaches_any_file_or_the_model(kernel: Kernel, scripted: Callable[..., Model]) -> None:

@@ -96,7 +96,7 @@ def test_a_worker_of_another_version_is_refused_before_it_reads_its_work(farm: F
     farm.worker(PYTHONPATH=str(other))
     run = farm.run(named, "--out", str(out))
     assert ended(run) == 3
-    refusal = "its patch-triage is another version"
+    refusal = "has another version of patch-triage"
     assert f": {refusal}; what it cannot judge goes to the others" in farm.said(run)
     assert f"1 changes were not judged (no worker can judge it: {refusal})" in farm.said(run)
     farm.worker()

@@ -38,7 +38,7 @@ def test_a_command_that_crashes_says_one_line_and_names_the_log(
     monkeypatch.setitem(cli.COMMANDS, "status", "no_such_command")
     assert cli.main(["status"]) == 3
     said = capsys.readouterr().err
-    assert said == f"patch-triage: a defect of patch-triage itself (ModuleNotFoundError), please report it with {log(repo)}\n"
+    assert said == f"patch-triage: a bug in patch-triage (ModuleNotFoundError), please report it with {log(repo)}\n"
     assert "Traceback (most recent call last)" in log(repo).read_text()
 
 
@@ -72,7 +72,7 @@ def test_the_log_keeps_the_newest_crashes_within_its_size(repo: Repository) -> N
 def test_where_nothing_can_be_written_the_line_says_so(repo: Repository) -> None:
     gone = msgspec.structs.replace(repo, common_dir=repo.git_dir / "HEAD")  # below a file there is no directory
     assert crash_log.sentence(RuntimeError("x"), gone).startswith(
-        "a defect of patch-triage itself (RuntimeError), please report it; no log was written: "
+        "a bug in patch-triage (RuntimeError), please report it; no log was written: "
     )
 
 

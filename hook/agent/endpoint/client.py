@@ -161,7 +161,7 @@ class Client:
         """One request, which is counted against the caps before and after."""
         seconds = min(self.endpoint.request_seconds, deadline - time.monotonic())
         if seconds <= 0:
-            raise FailedRequest(Trouble.TIMEOUT, "the time for the model is up", again=False)
+            raise FailedRequest(Trouble.TIMEOUT, "the time for the model ran out", again=False)
         given = estimate(body["messages"]) + estimate(body.get("tools", []))
         ticket = self.meter.reserve(self.model, given, self.endpoint.reply_tokens) if self.meter else None
         cost = Tokens(given, 0, 0, estimated=True)  # of what was sent and got no answer, most endpoints make us pay that much
@@ -182,7 +182,7 @@ class Client:
             document = self._redactor.without_key(replies.sendable(replies.parsed(data)))
             answer = replies.read_reply(document, body, count)
         except (ValueError, RecursionError):
-            sentence = f"{self._transport.host} answers with something that is not JSON: {shown(data)}"
+            sentence = f"{self._transport.host} does not answer with JSON: {shown(data)}"
             raise FailedRequest(Trouble.MALFORMED, sentence) from None
         self._window.see_whether_it_reads_on(document.get("usage"), body, answer.tokens)
         clean = self._redactor

@@ -106,9 +106,9 @@ class Transport:
         if "TimeoutException" in kinds:
             return FailedRequest(Trouble.TIMEOUT, f"{self.host} gave no answer in time", again=False)
         if "DecodingError" in kinds:
-            return FailedRequest(Trouble.MALFORMED, f"{self.host} answers with something that cannot be unpacked")
+            return FailedRequest(Trouble.MALFORMED, f"{self.host} sends a reply that cannot be unpacked")
         if kinds & {"NetworkError", "RemoteProtocolError"}:
-            return FailedRequest(Trouble.UNREACHABLE, f"{self.host} cannot be reached: {wrong}; is agent.base_url right?")
+            return FailedRequest(Trouble.UNREACHABLE, f"{self.host} cannot be reached: {wrong}; check agent.base_url")
         # what is wrong with a header is not told: it would show the key
         why = "the request cannot be made" if kinds & {"LocalProtocolError", "UnicodeError"} else str(wrong).rstrip(".")
         return FailedRequest(
@@ -135,7 +135,7 @@ class Transport:
         if status == 404:
             return FailedRequest(
                 Trouble.REFUSED,
-                f"{self.host} has no such model or path (404), are agent.base_url and agent.model right? {short}",
+                f"{self.host} has no such model or path (404), check agent.base_url and agent.model: {short}",
                 again=False,
                 status=404,
                 words=words,

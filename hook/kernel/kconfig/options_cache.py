@@ -354,7 +354,7 @@ def _write(path: pathlib.Path, data: bytes | Callable[[pathlib.Path], None]) -> 
         else:
             fresh.write_bytes(data)
         if path.is_dir():
-            own_files.put_aside(path, "is no file of ours")
+            own_files.put_aside(path, "is not a file of patch-triage")
         os.replace(fresh, path)
     except (OSError, sqlite3.Error):
         with contextlib.suppress(OSError):

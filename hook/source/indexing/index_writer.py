@@ -97,7 +97,7 @@ def _held(index_files: index.Files) -> Iterator[int]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy("another patch-triage is making the index") from None
+            raise Busy("another patch-triage is building the index") from None
         yield handle
     finally:
         os.close(handle)
