@@ -275,12 +275,12 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     "what sets the member never runs": (
         {"fs/a.c": "struct my_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks hooks;\nstatic int help(void) { return 0; }\n"
                    "static void set(void)\n{\n\thooks.process = help;\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn hooks.process();\n}\n"},
-        "nothing shows that set() runs",
+        "whether set() runs",
     ),
     "what has the member set never runs": (
         {"fs/a.c": "struct holder {\n\tint (*when_done)(void);\n};\nstatic int help(void) { return 0; }\nstatic void keep(struct holder *h, int (*fn)(void))\n{\n\th->when_done = fn;\n}\n"
                    "static void set(void)\n{\n\tkeep(NULL, help);\n}\nSYSCALL_DEFINE1(others, struct holder *, h)\n{\n\tkeep(h, NULL);\n\treturn h->when_done();\n}\n"},
-        "nothing shows that set() runs",
+        "whether set() runs",
     ),
     "functions of one name give objects of two structures": (
         {"fs/a.c": "#include <linux/proto.h>\nstatic int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.open = help,\n};\n" + boot("return my_register(&o)"),
@@ -297,7 +297,7 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     "only a member of the table is returned": (
         {"fs/a.c": "struct kind_ops {\n\tint (*resolve_kind)(int x);\n\tint flag;\n};\nstatic int help(int x) { return x; }\nstatic const struct kind_ops a_kind = {\n\t.resolve_kind = help,\n};\n"
                    "static int flag_of(void)\n{\n\treturn a_kind.flag;\n}\nSYSCALL_DEFINE1(others, struct kind_ops *, k)\n{\n\treturn flag_of() + k->resolve_kind(1);\n}\n"},
-        "nothing shows that a_kind is registered",
+        "whether a_kind is registered",
     ),
     "a queue that holds two things": (
         {"fs/a.c": "static void help(void *w) { }\nstatic void other(void *w) { }\nSYSCALL_DEFINE0(others)\n{\n\tINIT_WORK(&a->work, help);\n\tINIT_WORK(&b->work, other);\n\tschedule_work(&b->work);\n\treturn 0;\n}\n"},
