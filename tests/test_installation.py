@@ -267,7 +267,7 @@ def test_a_hook_that_replaced_ours_is_not_touched(tree: Kernel, program: pathlib
     install(tree, program)
     put(directory / "pre-commit", "#!/bin/sh\n# the second\n")
     before = listing(directory)
-    with pytest.raises(CannotInstall, match="join the two or remove one"):
+    with pytest.raises(CannotInstall, match="merge the two or remove one"):
         install(tree, program)
     assert listing(directory) == before
     assert any("another tool has replaced our hook" in line for line in uninstall(tree))
@@ -338,7 +338,7 @@ def test_a_trailer_that_is_asked_for_after_install_is_said_to_need_it_again(hook
     hooked.git("config", "patchtriage.record.format", "note,trailer")
     hooked.stage("Documentation/mm/pool.rst", "Pool\n")
     _, error = hooked.git_both("commit", "-qm", "doc")
-    assert "`patch-triage install` adds theirs" in error and "Worth-Fuzzing" not in hooked.git("log", "-1", "--format=%B")
+    assert "run `patch-triage install` again" in error and "Worth-Fuzzing" not in hooked.git("log", "-1", "--format=%B")
     hooked.install()
     hooked.stage("Documentation/mm/pool.rst", "Pools\n")
     _, error = hooked.git_both("commit", "-qm", "doc")

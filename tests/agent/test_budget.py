@@ -109,7 +109,7 @@ def test_a_line_that_a_crash_has_cut_short_costs_no_other(tmp_path: pathlib.Path
 
 def test_nothing_is_spent_that_cannot_be_written_down(tmp_path: pathlib.Path) -> None:
     (tmp_path / "ledger").write_text("in the way")
-    with pytest.raises(NoAnswer, match="cannot be written down") as stopped:
+    with pytest.raises(NoAnswer, match="the ledger cannot be written") as stopped:
         meter(tmp_path / "ledger").reserve("m", 1, 1)
     assert stopped.value.trouble == "ledger-not-written"
 

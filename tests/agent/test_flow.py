@@ -121,7 +121,7 @@ def test_the_model_is_asked_only_what_is_open_and_only_with_consent(changed: Ker
     assert "not asked: the evidence has decided" in error and len(model.requests) == 2
     elsewhere = model.environment | {"PATCH_TRIAGE_AGENT_BASE_URL": "http://127.0.0.1:9/v1"}
     _, error = changed.triage_both("check", "HEAD~1", "--wait", "--explain", "--no-cache", **elsewhere, ok=3)
-    assert "nobody has allowed" in error
+    assert "is not allowed to" in error
     changed.triage("agent", "disable")
     assert "nobody" in changed.triage("agent", "status", **model.environment)
 
@@ -340,7 +340,7 @@ def test_the_key_command(changed: Kernel, scripted: Callable[..., Model]) -> Non
     model = scripted(says(results(why=CITED)), says(kmsan()))
     judged(changed, model, PATCH_TRIAGE_AGENT_KEY_COMMAND="printf 'from-a-command-123\\nrest'")
     assert model.headers[0]["Authorization"] == "Bearer from-a-command-123"
-    for command, why in (("false", "ended with 1"), ("/no/such", "could not be run")):
+    for command, why in (("false", "ended with 1"), ("/no/such", "cannot be run")):
         _, error = changed.triage_both(
             "check", "HEAD", "--agent", "always", ok=2, **model.environment, PATCH_TRIAGE_AGENT_KEY_COMMAND=command
         )

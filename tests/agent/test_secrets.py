@@ -81,7 +81,7 @@ def test_a_key_that_no_header_takes_is_refused_and_not_shown(changed: Kernel, sc
         if "\n" in key and "OPENAI_API_KEY" not in env:
             continue  # of a command only the first line counts
         out, error = changed.triage_both("check", "HEAD", "--agent", "always", "--record", ok=2, **model.environment | env)
-        assert "is no key: it holds a line break" in error and "org-planted" not in out + error
+        assert "is no key: it has a line break" in error and "org-planted" not in out + error
     assert not model.requests and b"org-planted" not in kept(changed)
 
 

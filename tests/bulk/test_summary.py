@@ -110,4 +110,4 @@ def test_the_command_prints_the_summary_the_queue_and_the_page(kernel: Kernel, t
     assert json.loads(kernel.triage("bulk", "summary", str(tmp_path / "out"), "--format", "json"))["Rows"] == 2
     assert "has no rows" in kernel.triage_both("bulk", "summary", str(tmp_path), ok=3)[1]
     assert "takes the directory of one run" in kernel.triage_both("bulk", "summary", ok=2)[1]
-    assert "go with `bulk summary DIR`" in kernel.triage_both("bulk", "HEAD", "--rank", ok=2)[1]
+    assert "with `bulk summary DIR`" in kernel.triage_both("bulk", "HEAD", "--rank", ok=2)[1]

@@ -51,7 +51,7 @@ def test_what_is_there_is_not_judged_again_and_what_came_since_is(kernel: Kernel
     command = ("bulk", f"{first}..main", "--out", str(out), "--scheduler", worker)
     kernel.triage(*command)
     before = {name.name: name.read_bytes() for name in (out / "json").iterdir()}
-    assert "--resume goes on with it" in kernel.triage_both(*command, ok=3)[1]
+    assert "continue it with --resume" in kernel.triage_both(*command, ok=3)[1]
     assert kernel.triage(*command, "--resume") == f"{out}: 3 rows: 0 worth fuzzing, 2 open, 1 not worth fuzzing\n"
     kernel.commit("mm/pool.c", kernel.read("mm/pool.c") + "/* new */\n")
     assert kernel.triage(*command, "--resume").startswith(f"{out}: 4 rows: 0 worth fuzzing, 2 open, 2 not worth fuzzing (1 judged in ")
@@ -121,7 +121,7 @@ def test_an_archive_of_mails(kernel: Kernel, tmp_path: pathlib.Path, worker: str
     [
         (("HEAD",), "bulk needs --out DIR"),
         (("HEAD", "--out", "x", "--jobs", "-1"), "--jobs takes a number"),
-        (("HEAD", "--out", "x", "--jobs", "2", "--scheduler", "tcp://127.0.0.1:1"), "a scheduler has workers of its own"),
+        (("HEAD", "--out", "x", "--jobs", "2", "--scheduler", "tcp://127.0.0.1:1"), "a scheduler has its own workers"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(kernel: Kernel, options: tuple[str, ...], said: str) -> None:

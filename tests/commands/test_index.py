@@ -88,7 +88,7 @@ def test_clones_share_one_index_and_what_it_does_not_know_is_said(kernel: Kernel
     stranger = one.beside(tmp_path / "stranger")
     stranger.commit("a.c", "int alone;\n")
     assert "the index is of another tree" in stranger.triage_both("look", "definitions", "alone", "-v")[1]
-    assert "1 read anew" in stranger.triage("index")
+    assert "1 of them read in" in stranger.triage("index")
     assert stranger.triage_both("look", "definitions", "alone", "-v")[1] == ""
     assert one.triage_both("look", "definitions", "pool_put", "-v")[1] == ""
 
@@ -97,7 +97,7 @@ def test_uninstall_names_what_stays_and_purge_removes_it(hooked: Kernel) -> None
     hooked.commit("mm/pool.c", hooked.read("mm/pool.c") + "\nint added;\n")
     state = background.state(hooked)
     said = hooked.triage("uninstall")
-    assert f"what we keep stays: {state}, refs/notes/patch-triage" in said and state.exists() and hooked.note()
+    assert f"our data stays in {state}, refs/notes/patch-triage" in said and state.exists() and hooked.note()
     held = filelock.take(state / "worker")
     assert "a process of ours is at work" in hooked.triage_both("uninstall", "--purge", ok=2)[1] and hooked.note()
     os.close(held)

@@ -10,7 +10,7 @@ POOL = "mm/pool.c"
 
 
 def test_marks_are_counted_by_who_decided_and_by_change_class(hooked: Kernel) -> None:
-    assert hooked.triage("marks").startswith("no verdict was marked here")
+    assert hooked.triage("marks").startswith("no verdict is marked")
     hooked.commit("Documentation/mm/pool.rst", "Pool\n", "doc")
     hooked.triage("mark", "HEAD", "right")
     hooked.commit(POOL, hooked.read(POOL) + "\nint extra;\n", "code")

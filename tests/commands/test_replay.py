@@ -58,7 +58,7 @@ def test_what_cannot_be_replayed_is_said(changed: Kernel, recorded: pathlib.Path
     (tmp_path / "empty").write_text("\n")
     assert "holds no spans" in changed.triage_both("replay", str(tmp_path / "empty"), ok=3)[1]
     (tmp_path / "tool").write_text('{"Seq": 0, "Nesting": 0, "Type": "tool", "Name": "x"}\n')
-    assert "name the COMMIT" in changed.triage_both("replay", str(tmp_path / "tool"), ok=2)[1]
+    assert "give COMMIT or --patch FILE" in changed.triage_both("replay", str(tmp_path / "tool"), ok=2)[1]
 
 
 def test_an_answer_keeps_its_calls_and_one_that_never_came_is_no_turn() -> None:

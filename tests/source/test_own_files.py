@@ -134,10 +134,10 @@ def test_anything_in_the_place_of_every_file_of_ours(damaged: Kernel, damage: st
     for path in files:
         DAMAGES[damage](path)
     said = commands(damaged)
-    assert "defect of patch-triage" not in said and "no verdict:" not in said
+    assert "bug in patch-triage" not in said and "no verdict:" not in said
     assert f"Commit: {damaged.head()}" in damaged.note()
     again = commands(damaged)
-    assert "put aside" not in again and "defect of patch-triage" not in again and "not recorded" not in again
+    assert "renamed to" not in again and "bug in patch-triage" not in again and "not recorded" not in again
     damaged.triage("index", "--quiet")
     assert f"Commit: {damaged.head()}" in damaged.note()
 
@@ -150,7 +150,7 @@ def test_a_file_in_the_place_of_a_directory_of_ours(damaged: Kernel, place: str)
     path.write_bytes(b"\0")
     damaged.stage(POOL, damaged.read(POOL) + "\nint more;\n")
     _, error = damaged.git_both("commit", "-qm", "more")
-    assert "defect of patch-triage" not in error and "no verdict:" not in error
+    assert "bug in patch-triage" not in error and "no verdict:" not in error
     assert f"Commit: {damaged.head()}" in damaged.note()
     assert "defect" not in "".join(damaged.triage_both("status", ok=None))
 

@@ -363,7 +363,7 @@ def test_the_configuration_that_syzbot_fuzzes_with(
         ({}, "needs fuzz.syzkaller"),
         ({"PATCH_TRIAGE_FUZZ_SYZKALLER": "/nowhere"}, "upstream-apparmor-kasan.config: No such file"),
         ({"PATCH_TRIAGE_FUZZ_SYZKALLER": "/nowhere", "PATCH_TRIAGE_TARGET_ARCH": "i386"}, "syzbot has no configuration for i386"),
-        ({"PATCH_TRIAGE_FUZZ_SYZKALLER": "/nowhere", "PATCH_TRIAGE_FUZZ_BASE_CONFIG": "syzbot:../../secret"}, "no name of a configuration"),
+        ({"PATCH_TRIAGE_FUZZ_SYZKALLER": "/nowhere", "PATCH_TRIAGE_FUZZ_BASE_CONFIG": "syzbot:../../secret"}, "not a configuration name"),
     ],
 )
 def test_a_configuration_of_syzbot_that_is_not_there_is_named(grown: Kernel, env: dict[str, str], why: str) -> None:
