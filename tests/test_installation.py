@@ -311,7 +311,7 @@ def test_the_framework_may_be_installed_after_us_and_we_are_taken_out_of_its_leg
     tree.commit("a", "a")
     assert log.read_text().split("\n")[:-1] == ["first", "theirs", "ours post-commit"]
     said = uninstall(tree)
-    assert any(line.startswith("pre-commit: taken out of pre-commit.legacy") for line in said)
+    assert any(line.startswith("pre-commit: removed from pre-commit.legacy") for line in said)
     log.unlink()
     tree.commit("b", "b")
     assert log.read_text() == "first\ntheirs\n"
