@@ -99,7 +99,7 @@ def test_uninstall_names_what_stays_and_purge_removes_it(hooked: Kernel) -> None
     said = hooked.triage("uninstall")
     assert f"our data stays in {state}, refs/notes/patch-triage" in said and state.exists() and hooked.note()
     held = filelock.take(state / "worker")
-    assert "a process of ours is at work" in hooked.triage_both("uninstall", "--purge", ok=2)[1] and hooked.note()
+    assert "a patch-triage process is running" in hooked.triage_both("uninstall", "--purge", ok=2)[1] and hooked.note()
     os.close(held)
     assert f"removed: {state}" in hooked.triage("uninstall", "--purge")
     assert not state.exists() and not hooked.note() and "stays" not in hooked.triage("uninstall")
