@@ -6,6 +6,7 @@ prints no text (another submodule commit, a mode) there are no hunks.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
@@ -39,7 +40,7 @@ class Hunk(msgspec.Struct, frozen=True):
     added: tuple[tuple[int, str], ...]  # (line number on the new side, text)
 
 
-class FileChange(msgspec.Struct, frozen=True):
+class FileChange(msgspec.Struct, frozen=True, dict=True):
     """One file of a patch."""
 
     status: str  # git's letter: A, C, D, M, R, T or U
@@ -49,7 +50,12 @@ class FileChange(msgspec.Struct, frozen=True):
     new_mode: str
     old_blob: str  # empty where there is none
     new_blob: str
-    hunks: tuple[Hunk, ...]
+    sections: tuple[bytes, ...] = ()  # of the diff: of a type change two, one of most others
+
+    @functools.cached_property
+    def hunks(self) -> tuple[Hunk, ...]:
+        """The hunks of its sections. Raises BadDiff."""
+        return tuple(hunk for section in self.sections for hunk in _hunks(section))
 
     @property
     def is_text_file(self) -> bool:
@@ -118,7 +124,7 @@ def read(repo: Repository, command: Sequence[str], limit_bytes: int = _DIFF_BYTE
     raw, _, body = out.partition(b"\0\0") if not missing else (out, b"", b"")
     files = tuple(_raw_records(raw))
     if body:
-        files = tuple(_with_hunks(files, body))
+        files = tuple(_with_sections(files, body))
     return Patch(files, change_id(files), missing, body, tuple(command), by_path)
 
 
@@ -134,13 +140,11 @@ def _raw_records(raw: bytes) -> Iterator[FileChange]:
         moved = status[0] in "RC"
         path = words[at + 2] if moved else old_path
         at += 3 if moved else 2
-        yield FileChange(
-            status[0], old_path, path, old_mode, new_mode, old_blob.strip("0") and old_blob, new_blob.strip("0") and new_blob, ()
-        )
+        yield FileChange(status[0], old_path, path, old_mode, new_mode, old_blob.strip("0") and old_blob, new_blob.strip("0") and new_blob)
 
 
-def _with_hunks(files: Sequence[FileChange], body: bytes) -> Iterator[FileChange]:
-    """Give each file the hunks of its sections; git prints them in the order of the raw records, a type change as two.
+def _with_sections(files: Sequence[FileChange], body: bytes) -> Iterator[FileChange]:
+    """Give each file its sections; git prints them in the order of the raw records, a type change as two.
 
     A hunk's lines all begin with a space, `+`, `-` or a backslash, so `diff --git` at the start of a line is always a header.
     """
@@ -152,7 +156,7 @@ def _with_hunks(files: Sequence[FileChange], body: bytes) -> Iterator[FileChange
         mine, at = sections[at : at + count], at + count
         if len(mine) != count:
             raise BadDiff("the diff has fewer sections than files")
-        yield msgspec.structs.replace(file, hunks=tuple(hunk for section in mine for hunk in _hunks(section)))
+        yield msgspec.structs.replace(file, sections=tuple(mine))
     if at != len(sections):
         raise BadDiff("the diff has more sections than files")
 
@@ -161,7 +165,7 @@ def _hunks(section: bytes) -> Iterator[Hunk]:
     _, mark, rest = section.partition(b"\n@@ ")
     if not mark:
         return
-    from unidiff.errors import UnidiffParseError  # 12 ms, and a mode change does not need it
+    from unidiff.errors import UnidiffParseError  # only what was not judged before pays for it
     from unidiff.patch import PatchSet
 
     # unidiff reads paths by rules of its own; ours come from the raw record, so it is given plain ones

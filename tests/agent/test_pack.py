@@ -17,7 +17,7 @@ from hook.agent.context.pack import Section
 from hook.agent.context.side_by_side import Merged
 from hook.agent.desk import Desk
 from hook.change.change import find_commit, of_commit
-from hook.change.patch import FileChange, Hunk
+from hook.change.patch import FileChange
 from hook.config import Given, resolve
 from hook.redaction import Redactor
 from hook.source.git import find
@@ -125,12 +125,12 @@ def test_both_sides_of_a_change_are_shown_line_by_line(old: list[str], new: list
     if old == new:
         return
     codes = [code for code in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if code[0] != "equal"]
-    hunks = tuple(
-        Hunk(a + 1, b - a, c + 1, d - c, tuple((n + 1, old[n]) for n in range(a, b)), tuple((n + 1, new[n]) for n in range(c, d)))
-        for _, a, b, c, d in codes
-    )
+    section = "--- a.c\n+++ a.c\n"
+    for _, a, b, c, d in codes:
+        lines = [f"-{line}\n" for line in old[a:b]] + [f"+{line}\n" for line in new[c:d]]
+        section += f"@@ -{a + (b > a)},{b - a} +{c + (d > c)},{d - c} @@\n{''.join(lines)}"
     sides = ["".join(f"{line}\n" for line in side).encode() for side in (old, new)]
-    merged = Merged(FileChange("M", "a.c", "a.c", "100644", "100644", "1", "2", hunks), *sides, Redactor())
+    merged = Merged(FileChange("M", "a.c", "a.c", "100644", "100644", "1", "2", (section.encode(),)), *sides, Redactor())
     for most in (3, 1000):  # of which the first comes in several pieces
         shown = "\n".join(piece.text for piece in merged.pieces(most))
         for mark, side, numbers in (
