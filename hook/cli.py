@@ -94,13 +94,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load_msgspec() -> None:
-    """Load msgspec without `typing_extensions`, for which it looks and does well without: it takes as long to load as Python to start."""
-    if "typing_extensions" not in sys.modules:
-        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
-        try:
-            import msgspec  # noqa: F401
-        finally:
-            del sys.modules["typing_extensions"]
+    """Load msgspec without the modules for whose types alone it looks, and which none of our records has.
+
+    `typing_extensions` takes as long to load as Python to start, `uuid` and `decimal` a third of that.
+    """
+    stand_ins = {"typing_extensions": None, "uuid": _Types("UUID", "SafeUUID"), "decimal": _Types("Decimal")}
+    put = {name: stand_in for name, stand_in in stand_ins.items() if name not in sys.modules}
+    sys.modules.update(put)  # type: ignore[arg-type]
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        for name in put:
+            del sys.modules[name]
+
+
+class _Types:
+    """Stands for a module of which only types are asked for, that no value has."""
+
+    def __init__(self, *names: str) -> None:
+        for name in names:
+            setattr(self, name, type(name, (), {"unknown": None}))
 
 
 def _hear_interrupts(stage: str) -> None:

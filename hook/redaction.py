@@ -9,7 +9,6 @@ writes a patch could else choose which words the judge of it does not get to see
 from __future__ import annotations
 
 import functools
-import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -119,6 +118,8 @@ class Redactor:
     def tell(self, key: str) -> None:
         """Know the endpoint's own key: it is cut wherever it stands, be it sealed or part of a name."""
         if len(key) >= _SHORTEST:
+            import json
+
             with self._lock:
                 forms = {*self._told, key, json.dumps(key)[1:-1], repr(key)[1:-1]}
                 self._told = sorted(forms, key=len, reverse=True)

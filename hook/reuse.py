@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from hook.asking import NO_MODEL, NOT_YET, Asking
 from hook.change.change import Change
 from hook.config import Settings
-from hook.record import cache, store
-from hook.settlement import Proofs
+from hook.record import cache
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 from hook.verdict import Answer, DecidedBy, Lack, Verdict
+
+if typing.TYPE_CHECKING:
+    from hook.settlement import Proofs
 
 _CUT_SHORT = "cut-short"  # the name under which the cache keeps a verdict that lacks something
 
@@ -92,6 +94,8 @@ def replace_lesser(verdict: Verdict, change: Change, settings: Settings) -> None
     """
     if not change.commit or verdict.lacks or not cache.is_kept(change.repo, change.patch.change_id, _CUT_SHORT):
         return
+    from hook.record import store
+
     store.replace_lesser(change.repo, settings, verdict)  # what cannot be written now is queued
     cache.drop(change.repo, change.patch.change_id, _CUT_SHORT)
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import os
 import pathlib
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -119,6 +117,8 @@ class Trajectory:
         with self._lock:
             if self.path is None:
                 return
+            import tempfile
+
             try:
                 handle, name = tempfile.mkstemp(prefix=".new-", dir=self.path.parent)
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -128,6 +128,8 @@ class Trajectory:
                 self.wrong = self.wrong or f"the trajectory is not in order: {self.path}: {wrong.strerror}"
 
     def _line(self, span: Span) -> str:
+        import json  # only a run with a model pays for it
+
         return json.dumps(self._clean(to_document(span)), ensure_ascii=True) + "\n"
 
     def _write(self, span: Span) -> None:
@@ -157,6 +159,8 @@ def read(path: pathlib.Path) -> list[Span]:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise CannotJudge(f"{path} has more than {_MOST_BYTES} bytes: no trajectory of ours")
+    import json
+
     fields = {_name(field): field for field in Span.__struct_fields__}
     spans: dict[int, Span] = {}
     for line in data.split(b"\n"):

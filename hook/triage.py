@@ -21,20 +21,19 @@ from hook.change import patch
 from hook.change.change import Change, NothingToJudge, UnknownMerge, find_commit, of_commit, unread
 from hook.config import Settings
 from hook.failure import CannotJudge
-from hook.record import claim, store, trajectories
-from hook.redaction import Redactor
+from hook.record import claim, store
 from hook.source import filelock
 from hook.source.git import Repository
 from hook.source.object_store import Objects
-from hook.steps import consultation
-from hook.steps.consultation import Answered
-from hook.steps.proving import Case, Proved, prove, tree_after
-from hook.trajectory import Trajectory
 from hook.verdict import DecidedBy, Tokens, Verdict, to_document
 
 if typing.TYPE_CHECKING:
     from hook.agent.endpoint.recording import Recording
     from hook.evidence.functional import hunk_classes
+    from hook.redaction import Redactor
+    from hook.steps.consultation import Answered
+    from hook.steps.proving import Case, Proved
+    from hook.trajectory import Trajectory
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -77,6 +76,8 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
     use_cache = use_cache and settings.cache.enabled
     if use_cache and (known := _known(change, objects, settings, asking)):
         return known
+    from hook.steps import proving  # only what is not known pays for it
+
     with contextlib.ExitStack() as stack:
         if _waits_its_turn(settings, asking):
             try:
@@ -88,7 +89,7 @@ def judge(change: Change, objects: Objects, settings: Settings, *, use_cache: bo
             else:
                 if waited and use_cache and (known := _known(change, objects, settings, asking)):
                     return known
-        return _judge(Case(change, objects, tree_after(change, objects, settings), settings, asking, Redactor(), use_cache))
+        return _judge(proving.case(change, objects, settings, asking, use_cache=use_cache))
 
 
 def _known(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Judged | None:
@@ -120,13 +121,17 @@ def _waits_its_turn(settings: Settings, asking: Asking) -> bool:
 
 
 def _judge(case: Case) -> Judged:
+    from hook.record import trajectories
+    from hook.steps import consultation, proving
+    from hook.trajectory import Trajectory
+
     change, trajectory = case.change, Trajectory(case.redactor.value)
     with trajectory.inside("flow", "patch-triage") as span:
-        proved = prove(case, trajectory)
+        proved = proving.prove(case, trajectory)
         bench, why = trajectory.step(
             "ask-or-not", lambda: consultation.prepare(proved, trajectory), lambda it: {"Asked": it[0] is not None, "Why": it[1]}
         )
-        answered = consultation.ask(proved, bench, why, trajectory) if bench is not None else Answered(proved.verdict, why)
+        answered = consultation.ask(proved, bench, why, trajectory) if bench is not None else consultation.Answered(proved.verdict, why)
         verdict = _of_change(answered.verdict, change)
         span.results = to_document(verdict)
     if bench is not None:
@@ -157,14 +162,16 @@ def _keep_for_reuse(proved: Proved, answered: Answered, verdict: Verdict) -> Non
 def with_hunks(judged: Judged, objects: Objects, settings: Settings) -> Judged:
     """The same, with each hunk of its change classified."""
     from hook.evidence.functional import hunk_classes
+    from hook.steps import proving
 
-    classified = hunk_classes.classify(judged.change.patch, tree_after(judged.change, objects, settings), settings.target.arch)
+    classified = hunk_classes.classify(judged.change.patch, proving.tree_after(judged.change, objects, settings), settings.target.arch)
     return msgspec.structs.replace(judged, hunks=tuple(classified))
 
 
 def dry_run(change: Change, objects: Objects, settings: Settings, asking: Asking) -> tuple[dict[str, typing.Any], int, str]:
     """The first request that would be sent about a change, about how many tokens it has, and why it would be sent or not."""
     from hook.agent import evaluators
+    from hook.steps import consultation
 
     proofs = proved(change, objects, settings, asking)
     bench = consultation.lay_out(proofs, use_cache=False)
@@ -180,17 +187,22 @@ def replay(
 
     Raises WrongSetting where a prompt cannot be used.
     """
+    from hook.steps import consultation, proving
+    from hook.trajectory import Trajectory
+
     trajectory = Trajectory(redactor.value)
-    proofs = prove(Case(change, objects, tree_after(change, objects, settings), settings, asking, redactor), trajectory)
+    proofs = proving.prove(proving.case(change, objects, settings, asking, redactor), trajectory)
     bench = consultation.lay_out(proofs, use_cache=False, client=recording)
     return consultation.ask(proofs, bench, "", trajectory, recording).verdict, trajectory
 
 
 def proved(change: Change, objects: Objects, settings: Settings, asking: Asking = NOT_ASKED) -> Proved:
     """What is proved of a change without a model; nothing is asked, and nothing kept."""
-    redactor = Redactor()
-    case = Case(change, objects, tree_after(change, objects, settings), settings, asking, redactor)
-    return prove(case, Trajectory(redactor.value))
+    from hook.steps import proving
+    from hook.trajectory import Trajectory
+
+    case = proving.case(change, objects, settings, asking)
+    return proving.prove(case, Trajectory(case.redactor.value))
 
 
 def stops(policy: str, verdict: Verdict) -> bool:

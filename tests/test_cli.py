@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.small_kernel import Kernel
+
 CALL = "import sys; from hook.cli import main; main(sys.argv[1:]); print(*(name for name in sys.modules if name.split('.')[0] == 'hook'))"
 
 
@@ -18,20 +20,35 @@ def test_the_version_is_said_with_nothing_of_the_program_loaded() -> None:
 
 # that make code, or take longer to load than a part of the judgement takes
 _SLOW = frozenset(
-    ("asyncio", "dask", "dataclasses", "distributed", "jinja2", "logging", "openai", "pyarrow", "rich", "ssl", "unittest"),
-)
+    ("asyncio", "bz2", "dask", "dataclasses", "decimal", "distributed", "jinja2", "json", "logging", "openai", "platform", "pyarrow", "random",
+     "rich", "shutil", "ssl", "tempfile", "unittest", "uuid"),
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [("check", "--staged", "--no-cache"), ("hook", "post-commit")])
-def test_a_judgement_loads_no_module_that_is_slow_to_load(kernel, arguments) -> None:
-    kernel.stage("mm/pool.c", (kernel.path / "mm/pool.c").read_text().replace("pool_check(pool);", "pool->count++;"))
-    if arguments[0] == "hook":
-        kernel.git("commit", "-qm", "mm: one")
+def loaded(kernel: Kernel, *arguments: str) -> list[str]:
+    """The modules that the program has loaded when it is done."""
     call = "import sys; from hook.cli import main; main(sys.argv[1:]); print('loaded', *sys.modules)"
     done = subprocess.run(
         [sys.executable, "-I", "-c", call, *arguments], cwd=kernel.path, env=kernel.env, capture_output=True, text=True, check=True
     )
-    loaded = next(line for line in done.stdout.splitlines() if line.startswith("loaded ")).split()
-    assert "msgspec" in loaded
-    assert not _SLOW.intersection(loaded)
-    assert not [name for name in loaded if name.startswith("hook.coverage")]  # no coverage file is named
+    return next(line for line in done.stdout.splitlines() if line.startswith("loaded ")).split()
+
+
+@pytest.mark.parametrize("arguments", [("check", "--staged"), ("hook", "post-commit")])
+def test_a_judgement_loads_no_module_that_is_slow_to_load(kernel: Kernel, arguments: tuple[str, ...]) -> None:
+    kernel.stage("mm/pool.c", (kernel.path / "mm/pool.c").read_text().replace("pool_check(pool);", "pool->count++;"))
+    if arguments[0] == "hook":
+        kernel.git("commit", "-qm", "mm: one")
+    names = loaded(kernel, *arguments)
+    assert {"msgspec", "hook.evidence", "unidiff"}.issubset(names)
+    assert not _SLOW.intersection(names)
+    assert not [name for name in names if name.startswith(("hook.coverage", "hook.syzlang"))]  # no such file or checkout is named
+    if arguments[0] == "check":
+        names = loaded(kernel, *arguments)  # what is known now
+        assert not [name for name in names if name.startswith(("hook.evidence", "hook.steps", "unidiff"))]
+
+
+def test_help_is_as_wide_as_the_terminal(kernel: Kernel) -> None:
+    helps = [kernel.triage("check", "--help", COLUMNS=columns).partition("examples:")[0] for columns in ("60", "100")]
+    widths = [max(map(len, text.splitlines())) for text in helps]
+    assert widths[0] < 70 < widths[1] < 100

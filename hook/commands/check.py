@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -184,6 +183,8 @@ def _progress(line: str) -> None:
 
 def _print_request(change: Change, objects: Objects, settings: config.Settings, options: argparse.Namespace) -> None:
     """What would be sent to the model first, and why it would be or not."""
+    import json
+
     from hook.agent.endpoint import transport
 
     asking = msgspec.structs.replace(_asking(settings, options), deadline=time.monotonic() + settings.agent.max_seconds)

@@ -6,6 +6,7 @@ Options that more than one command has are added here, so that they are called t
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,8 +51,29 @@ _EXAMPLES = {
 _EXAMPLES_OF_A_FORM = ("{} HEAD", "{} main..HEAD")
 
 
+class _Formatter(argparse.HelpFormatter):
+    """As argparse formats, which asks `shutil` for the width even where nobody wants help: that loads three compressors."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """The width of the terminal, as shutil.get_terminal_size tells it."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
 class CommandParser(argparse.ArgumentParser):
     """The parser of the program, or of one command."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **settings)
 
     @property
     def examples(self) -> tuple[str, ...]:

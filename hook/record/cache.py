@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from hook.config import Settings
 from hook.source import own_files
@@ -33,8 +34,8 @@ NO_OBJECT = "\0no object "  # before the id of a missing blob
 def program_hash() -> str:
     """A hash over the files of our own package, equal for equal programs on any machine."""
     digest = hashlib.sha256()
-    for name, path in sorted(_own_files()):
-        digest.update(f"{name}\0".encode() + pathlib.Path(path).read_bytes() + b"\0")
+    for name, file in sorted((name, file.path) for name, file in _own_files()):
+        digest.update(f"{name}\0".encode() + pathlib.Path(file).read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -44,18 +45,20 @@ def _installation() -> str:
 
     It is made from the sizes and times of our files: to read them would take a fifth of the time of an answer from the cache.
     """
-    states = ((name, os.lstat(path)) for name, path in sorted(_own_files()))
+    states = sorted((name, file.stat(follow_symlinks=False)) for name, file in _own_files())
     return "\n".join(f"{name} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}" for name, state in states)
 
 
-def _own_files() -> Iterator[tuple[str, str]]:
-    """The files of our own package on which an answer depends, each with its name in the package and its path."""
+def _own_files() -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """The files of our own package on which an answer depends, each with its name in the package."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for directory, _, names in os.walk(package):
-        for name in names:
-            if name.endswith((".py", ".md", ".sh", ".json")):
-                path = f"{directory}/{name}"
-                yield path[len(package) :], path
+    directories = [package]
+    for directory in directories:
+        for entry in os.scandir(directory):
+            if entry.name.endswith((".py", ".md", ".sh", ".json")):
+                yield entry.path[len(package) :], entry
+            elif entry.name != "__pycache__" and entry.is_dir(follow_symlinks=False):
+                directories.append(entry.path)
 
 
 def look_up(repo: Repository, settings: Settings, source: Source, change_id: str, judge: str = "") -> Verdict | None:
@@ -70,7 +73,7 @@ def look_up(repo: Repository, settings: Settings, source: Source, change_id: str
         digest, _, text = data.partition(b"\n")
         if digest != _digest(text):
             return None  # of another version, or damaged: the verdict could be another one
-        entry = json.loads(text)
+        entry = msgspec.json.decode(text)
         if entry["Key"] != _key(settings):
             return None
         verdict = from_document(entry["Verdict"])
@@ -109,7 +112,10 @@ def read(source: Source, name: str, settings: Settings) -> str:
 def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[str, str], judge: str = "") -> None:
     """Store `verdict`, which depends on the inputs in `reads`. Raises OSError if it cannot be written."""
     path = _path(repo, verdict.change_id, judge)
-    text = json.dumps({"Key": _key(settings), "Read": dict(reads), "Verdict": to_document(verdict)}).encode()
+    try:
+        text = msgspec.json.encode({"Key": _key(settings), "Read": dict(reads), "Verdict": to_document(verdict)})
+    except UnicodeEncodeError:
+        return  # a path that is no UTF-8, which JSON cannot name
     own_files.write(path, _digest(text) + b"\n" + text)
     _sweep(path.parent, _MAX_ENTRIES // _FANOUT + 1)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 _MAX_BYTES = 256 * 1024
 _MAX_DOCUMENTS = 8
@@ -23,7 +24,7 @@ def dump(documents: Sequence[Mapping[str, Any]]) -> str:
 
 def dump_fast(documents: Sequence[Mapping[str, Any]]) -> str:
     """The documents as JSON, which is YAML too: for a file that only we read, written while a commit waits."""
-    return "".join(f"---\n{json.dumps(_clean(dict(document)), ensure_ascii=False)}\n" for document in documents)
+    return "".join(f"---\n{msgspec.json.encode(_clean(dict(document))).decode()}\n" for document in documents)
 
 
 def load(text: str) -> tuple[tuple[dict[str, Any], ...], int]:

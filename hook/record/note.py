@@ -7,8 +7,6 @@ only if no other process was faster; else it is built again. Only the trees on t
 from __future__ import annotations
 
 import os
-import random
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -77,7 +75,7 @@ def update(repo: Repository, changes: Mapping[str, Change], seconds: float) -> N
             except GitError as wrong:
                 if time.monotonic() >= deadline:
                     raise NoteNotWritten(_why(repo, str(wrong))) from None
-                time.sleep(random.uniform(0.01, 0.05))
+                time.sleep(0.01 + os.getpid() % 40 / 1000)  # not all at once
 
 
 def is_free(repo: Repository) -> bool:
@@ -134,6 +132,8 @@ def _commit(repo: Repository, tree: str, parent: str) -> str:
 
 def _write_blobs(repo: Repository, texts: Sequence[str]) -> list[str]:
     """Write texts as blobs, in one git call."""
+    import tempfile  # it loads compressors: only who writes a note pays for it
+
     with tempfile.TemporaryDirectory(prefix="notes-", dir=repo.state_dir) as place:
         names = []
         for number, text in enumerate(texts):

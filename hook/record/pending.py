@@ -6,7 +6,6 @@ Each is put in place by a rename. A file that a crash has emptied still shows it
 from __future__ import annotations
 
 import enum
-import json
 import os
 import pathlib
 import time
@@ -136,12 +135,12 @@ def _put(repo: Repository, question: Question) -> None:
         "GivenUp": question.given_up,
         "Need": str(question.need),
     }
-    own_files.write(_path(repo, question.commit), f"{json.dumps(document)}\n".encode())
+    own_files.write(_path(repo, question.commit), msgspec.json.encode(document) + b"\n")
 
 
 def _parsed(commit: str, data: bytes, age: float) -> Question:
     try:
-        document = json.loads(data)
+        document = msgspec.json.decode(data)
         if not isinstance(document, Mapping):
             raise TypeError
         texts = (str(document["ChangeId"]), str(document["GitDir"]))

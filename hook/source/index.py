@@ -10,7 +10,6 @@ from its seal (a copy, a disk error, a writer that is running or was killed) is 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pathlib
 import sqlite3
@@ -90,7 +89,7 @@ class Files(msgspec.Struct, frozen=True):
     def sealed(self) -> dict[str, typing.Any]:
         """The content of the seal; empty if there is none that can be read."""
         try:
-            read = json.loads(own_files.read(self.seal, _MOST_SEAL_BYTES) or b"{}")
+            read = msgspec.json.decode(own_files.read(self.seal, _MOST_SEAL_BYTES) or b"{}")
         except (OSError, ValueError, RecursionError):
             return {}
         return read if isinstance(read, dict) else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import tempfile
 from collections.abc import Sequence
 
 from hook import triage
@@ -73,17 +72,5 @@ def commit_msg(objects: Objects, arguments: Sequence[str]) -> int:
     message = path.read_bytes()
     changed = trailer.add(repo, message, judged.verdict)
     if changed != message:
-        _replace(path, changed)
+        own_files.write(path, changed)  # in one step: git must never read half a message
     return 0
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-    """Put `content` in place of the message file in one step: git must never read half a message."""
-    handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        pathlib.Path(name).unlink(missing_ok=True)
-        raise

@@ -66,6 +66,13 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         return measured
 
 
+def case(
+    change: Change, objects: Objects, settings: Settings, asking: Asking, redactor: Redactor | None = None, *, use_cache: bool = False
+) -> Case:
+    """How a change is to be judged."""
+    return Case(change, objects, tree_after(change, objects, settings), settings, asking, redactor or Redactor(), use_cache)
+
+
 class Proved(msgspec.Struct, frozen=True):
     """A case with what the evidence says of it."""
 

@@ -12,7 +12,6 @@ import contextlib
 import functools
 import gc
 import hashlib
-import json
 import os
 import pathlib
 import typing
@@ -20,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from hook.kernel.kconfig import base_config
 from hook.kernel.kconfig.expressions import Condition, from_json, to_json
 from hook.kernel.kconfig.option import Option, from_row, to_row
 from hook.kernel.kconfig.toolchain import Toolchain, toolchain
@@ -70,7 +68,7 @@ class StoredOptions:
         try:
             self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
             self._database.execute("pragma cell_size_check = on")
-            head = json.loads(self._line("") or "")
+            head = msgspec.json.decode(self._line("") or "")
             self.modules = str(head["Modules"])
             self.old_choices = bool(head["OldChoices"])
             self.warnings: list[str] = [str(warning) for warning in head["Warnings"]]
@@ -88,7 +86,7 @@ class StoredOptions:
             return self._read[name]
         try:
             line = self._line(name)
-            option = None if line is None else from_row(name, json.loads(line))
+            option = None if line is None else from_row(name, msgspec.json.decode(line))
         except self._errors:
             self._fallback = self._read_again()
             return self._fallback.get(name)
@@ -101,7 +99,7 @@ class StoredOptions:
             return self._fallback.common(name)
         if name not in self._shared:
             try:
-                self._shared[name] = from_json(json.loads(self._line(name) or ""))
+                self._shared[name] = from_json(msgspec.json.decode(self._line(name) or ""))
             except self._errors:
                 self._fallback = self._read_again()
                 return self._fallback.common(name)
@@ -149,6 +147,8 @@ class TreeOptions(msgspec.Struct):
         """The base configuration: NAME -> value, as in its .config."""
         if self._base is None:
             if self.base_text is not None:
+                from hook.kernel.kconfig import base_config
+
                 self._base = base_config.read(self.base_text)
             else:
                 self._base = self.default_base
@@ -161,6 +161,8 @@ class TreeOptions(msgspec.Struct):
     @property
     def default_base(self) -> dict[str, str]:
         """The base configuration that the tree has for the target, whatever the person has given."""
+        from hook.kernel.kconfig import base_config
+
         paths = base_config.parts(self.source, self.environment["ARCH"], self.environment["SRCARCH"])
         blobs = [self.source.file(path) for path in paths]
         self._open()
@@ -171,7 +173,7 @@ class TreeOptions(msgspec.Struct):
         texts = [blob.data.decode("utf-8", "replace") for blob in blobs if blob is not None and blob.data is not None]
         with _without_garbage_collection():
             configuration = base_config.configured(self._whole(), texts)
-        _write(self._directory / name, json.dumps(configuration).encode())
+        _write(self._directory / name, msgspec.json.encode(configuration))
         return configuration
 
     @property
@@ -262,7 +264,7 @@ class TreeOptions(msgspec.Struct):
         path = self._directory / f"{self.digest[:32]}.options"
         with _without_garbage_collection():
             _write(path, lambda fresh: _fill(fresh, options))
-        _write(path.with_suffix(".files"), json.dumps(options.files).encode())
+        _write(path.with_suffix(".files"), _encoded(options.files))
         self._sweep()
         return options
 
@@ -293,7 +295,7 @@ class TreeOptions(msgspec.Struct):
         trees[key] = digest
         while len(trees) > _MOST_TREES:
             del trees[next(iter(trees))]
-        _write(self._directory / "trees", json.dumps(trees).encode())
+        _write(self._directory / "trees", msgspec.json.encode(trees))
 
     def _sweep(self) -> None:
         with contextlib.suppress(OSError):
@@ -306,20 +308,27 @@ class TreeOptions(msgspec.Struct):
 @functools.lru_cache(maxsize=16)
 def _parsed(path: pathlib.Path, mtime_ns: int) -> dict[str, str]:
     """A small file of ours, as it was at that time. Raises OSError, ValueError."""
-    document = json.loads(own_files.read(path, _MOST_BYTES) or b"{}")
+    document = msgspec.json.decode(own_files.read(path, _MOST_BYTES) or b"{}")
     return document if isinstance(document, dict) and all(isinstance(value, str) for value in document.values()) else {}
+
+
+def _encoded(document: object) -> bytes:
+    try:
+        return msgspec.json.encode(document)
+    except UnicodeEncodeError:  # a name that is no UTF-8
+        import json
+
+        return json.dumps(document).encode()
 
 
 def _fill(path: pathlib.Path, options: Options) -> None:
     """Write an entry. Raises sqlite3.Error."""
     import sqlite3
 
-    encode = json.JSONEncoder(separators=(",", ":")).encode
     head = {"Format": FORMAT, "Modules": options.modules, "OldChoices": options.old_choices, "Warnings": options.warnings}
-    rows = [("", encode(head)), *((name, encode(to_json(condition))) for name, condition in options.shared.items())]
-    for name, option in options.by_name.items():
-        rows.append((name, encode(to_row(option))))
-    rows.sort()
+    documents = [("", head), *((name, to_json(condition)) for name, condition in options.shared.items())]
+    documents += [(name, to_row(option)) for name, option in options.by_name.items()]
+    rows = sorted((name, _encoded(document).decode()) for name, document in documents)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("pragma journal_mode = off")  # the complete file is renamed into place
         database.execute("pragma synchronous = off")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterator
 
 from hook.c.definitions import DefinitionKind
@@ -10,8 +11,9 @@ from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.nodes import CallPath, Hop, NodeKind, PathNode
 from hook.kernel.callback_tables import EntryKind
 from hook.kernel.name_users import NameUsers
-from hook.syzlang import reaching_calls
-from hook.syzlang.checkout import Descriptions
+
+if typing.TYPE_CHECKING:
+    from hook.syzlang.checkout import Descriptions
 
 _KINDS = {
     "call": "system call", "device": "device", "mount": "file system", "genl": "netlink family", "family": "socket family",
@@ -30,6 +32,8 @@ def named(call_path: CallPath, name_users: NameUsers) -> list[str]:
 
 def described(call_path: CallPath, name_users: NameUsers, descriptions: Descriptions) -> str:
     """A sentence on whether syzkaller describes the interface of a call path; empty where the interface has no name of its own."""
+    from hook.syzlang import reaching_calls  # only who names a checkout of syzkaller pays for it
+
     names = [name for name in named(call_path, name_users) if not name.startswith(ENTRY)]
     for name in names:
         if call := reaching_calls.first(name, descriptions):

@@ -7,7 +7,6 @@ is not out of reach: one option on the command line adds it.
 from __future__ import annotations
 
 import functools
-import json
 import pathlib
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -211,6 +210,6 @@ def _made_by(raw: _Catalogue) -> str:
 def _catalogue(arch: str) -> _Catalogue | None:
     """The catalogue of an architecture; None where none was made."""
     try:
-        return typing.cast(_Catalogue, json.loads((_FILES / f"{arch}.json").read_text("utf-8")))
+        return typing.cast(_Catalogue, msgspec.json.decode((_FILES / f"{arch}.json").read_bytes()))
     except FileNotFoundError:
         return None
