@@ -17,6 +17,7 @@ LONGEST_ARGUMENTS = 16 << 10  # bytes between the parentheses of a call
 _MOST_LEVELS = 12  # brackets inside each other that `outwards` follows
 _LITERAL = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|'
 _MARK = lazy_re.compile(rb"[(){}\[\];,]")
+_PARENTHESIS = lazy_re.compile(rb"[()]")
 
 
 class Brackets(Generic[AnyStr]):
@@ -109,7 +110,9 @@ def split_arguments(text: bytes) -> list[bytes]:
 def outermost(text: bytes) -> list[tuple[int, int]]:
     """The offsets of the outermost pairs of parentheses; none if the parentheses do not balance."""
     depth, opening, pairs = 0, 0, []
-    for mark in re.finditer(rb"[()]", text):
+    if text.count(b"(") == text.count(b")") == 1 and text.find(b"(") < text.find(b")"):
+        return [(text.find(b"("), text.find(b")"))]
+    for mark in _PARENTHESIS.finditer(text) if b"(" in text else ():
         if mark[0] == b"(":
             if depth == 0:
                 opening = mark.start()

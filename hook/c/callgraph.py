@@ -45,18 +45,21 @@ def of_file(data: bytes, scan: Scan) -> dict[str, Node]:
     calls: dict[bytes, list[str]] = {name: [] for name in defined}
     taken_in: dict[bytes, list[str]] = {name: [] for name in defined}
     starts = [function.span[0] for function in functions]
-    for match in _NAME.finditer(scan.code):
-        word = match.group()
-        if word not in defined or scan.code[match.start() - 1 : match.start()] in (b".", b">"):
+    code = scan.code
+    for match in _NAME.finditer(code):
+        word = match[0]
+        if word not in defined:
             continue
         position = match.start()
+        if code[position - 1 : position] in (b".", b">"):
+            continue
         number = bisect.bisect_right(starts, position) - 1
         user = functions[number] if number >= 0 and position <= functions[number].span[1] else None
-        called = _OPENING.match(scan.code, match.end()) is not None
+        called = _OPENING.match(code, match.end()) is not None
         if user is None:
             if not called:
                 taken_in[word].append(_variable_at(variables, position))
-            elif not _declares(scan.code, position):
+            elif not _declares(code, position):
                 taken_in[word].append("")  # in an argument, or a macro that is used at the top level
         elif position > user.body[0]:
             (calls if called else taken_in)[word].append(user.name)

@@ -196,7 +196,8 @@ def _top_level(code: bytes, places: list[_Place]) -> None:
     start = 0  # of the text since the last block
     depths: list[int] = []
     for event in _EVENT.finditer(code):
-        position, mark = event.start(), event.group()
+        position = event.start()
+        mark = event[0]
         if mark == b"{":
             if depth == 0:
                 opened = position
@@ -227,18 +228,19 @@ def _ends_head(code: bytes, position: int) -> bool:
 
 def _block(code: bytes, start: int, opened: int, closed: int, places: list[_Place]) -> int:
     """Add the definitions of the text from `start` to the end of a block. Returns the offset after it."""
-    begin = max(code.rfind(mark, start, opened) for mark in (b";", b"{", b"}")) + 1 or start
+    begin = max(code.rfind(b";", start, opened), code.rfind(b"{", start, opened), code.rfind(b"}", start, opened)) + 1 or start
     _statements(code, start, begin, places)
-    text = code[begin:opened].translate(_NO_MARKS)
-    begin += len(text) - len(text.lstrip())
-    text = text.strip()
-    aggregate = _AGGREGATE.search(_without_attributes(text), max(0, len(text) - _LONGEST_HEAD))
+    text = code[begin:opened].translate(_NO_MARKS).lstrip()
+    begin = opened - len(text)
+    text = text.rstrip()
+    groups = brackets.outermost(text)
+    bare = _without_attributes(text, groups)
+    aggregate = None if bare.endswith(b")") else _AGGREGATE.search(bare, max(0, len(text) - _LONGEST_HEAD))
     if aggregate:
         return _aggregate(code, begin, text, aggregate, opened, closed, places)
-    if b"=" in without_bracketed(text):
+    if b"=" in text and b"=" in without_bracketed(text):
         return _variables(code, begin, opened, closed, places)
-    if text.endswith(b")") or b")" in text:
-        _function(code, begin, text, opened, closed, places)
+    _function(code, begin, text, groups, opened, closed, places)
     return closed + 1
 
 
@@ -279,9 +281,8 @@ def _constants(body: bytes, offset: int, places: list[_Place]) -> None:
         places.append(_Place(match.group(1), DefinitionKind.CONSTANT, position, position, position))
 
 
-def _function(code: bytes, begin: int, text: bytes, opened: int, closed: int, places: list[_Place]) -> None:
-    """Add the function with the head `text`: its name is before the last parentheses that are not those of an attribute."""
-    groups = brackets.outermost(text)
+def _function(code: bytes, begin: int, text: bytes, groups: list[tuple[int, int]], opened: int, closed: int, places: list[_Place]) -> None:
+    """Add the function with the head `text`: its name is before the last of the `groups` in parentheses that is none of an attribute."""
     for number, (opening, closing) in enumerate(reversed(groups)):
         before = _LAST_NAME.search(text, max(0, opening - _LONGEST_ATTRIBUTE), opening)
         if before is None:
@@ -321,7 +322,7 @@ def _variables(code: bytes, begin: int, opened: int, closed: int, places: list[_
 def _statements(code: bytes, start: int, end: int, places: list[_Place]) -> None:
     """Add the definitions of the statements without braces from `start` to `end`."""
     position = start
-    for piece in code[start:end].translate(_NO_MARKS).split(b";"):
+    for piece in code[start:end].translate(_NO_MARKS).split(b";") if start < end else ():
         offset, position = position, position + len(piece) + 1
         text = piece.strip()
         if not text or text[:1] in b"}),":
@@ -335,7 +336,7 @@ def _statement(text: bytes, offset: int, places: list[_Place]) -> None:
     if text.count(b"(") != text.count(b")"):
         return  # inside the arguments of a macro
     if text.startswith(b"typedef"):
-        flat = _without_attributes(text)
+        flat = _without_attributes(text, brackets.outermost(text))
         match = _POINTER.search(flat) or _FUNCTION_TYPE.search(flat) or _LAST_NAME.search(without_bracketed(flat))
         if match:
             places.append(_Place(match.group(1), DefinitionKind.TYPEDEF, offset, offset + match.start(1), end))
@@ -361,7 +362,7 @@ def _statement(text: bytes, offset: int, places: list[_Place]) -> None:
 
 def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[bytes, int]]:
     """The names that a list of declarators declares, with their offsets; `typed` if the type is before the first."""
-    text = _without_attributes(text)
+    text = _without_attributes(text, brackets.outermost(text))
     pointer = _POINTER.search(text.partition(b"=")[0])
     if pointer:
         if b"=" in text or not typed or not text[pointer.end() :].lstrip().startswith(b"("):
@@ -386,13 +387,11 @@ def _tag_only(words: list[re.Match[bytes]]) -> bool:
     return len(words) == 2 and words[0].group() in TAGS
 
 
-def _without_attributes(text: bytes) -> bytes:
-    """The text with `__attribute((...))` and its like blanked."""
-    if b"(" not in text:
-        return text
-    blanked = bytearray(text)
-    for opening, closing in brackets.outermost(text):
+def _without_attributes(text: bytes, groups: list[tuple[int, int]]) -> bytes:
+    """The text, with these `groups` in parentheses, with `__attribute((...))` and its like blanked."""
+    bare = text
+    for opening, closing in groups:
         before = _LAST_NAME.search(text, max(0, opening - _LONGEST_ATTRIBUTE), opening)
         if before and _ATTRIBUTE.match(before.group(1)):
-            blanked[before.start(1) : closing + 1] = b" " * (closing + 1 - before.start(1))
-    return bytes(blanked)
+            bare = bare[: before.start(1)] + b" " * (closing + 1 - before.start(1)) + bare[closing + 1 :]
+    return bare

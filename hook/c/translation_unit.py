@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
-import re
 from collections.abc import Iterator
 
 import msgspec
@@ -22,11 +21,12 @@ _LONGEST_TABLE = 256 << 10  # bytes between its braces
 _MOST_UNCLOSED = 100  # macros outside of functions whose parenthesis is not closed
 _MOST_TABLES = 2000  # of a file, beside those of its scan
 _LONGEST_LINE = 200  # characters that are quoted
-_STATEMENT = lazy_re.compile(rb"(?m)^(?:(?:static|const|extern|__\w+)[ \t]+)*([A-Za-z_]\w*)[ \t]*\(")
+# the two are searched in a text that begins with a line break: `re` finds a pattern that begins with a literal ten times as fast
+_STATEMENT = lazy_re.compile(rb"\n(?=[A-Za-z_])(?:(?:static|const|extern|__\w+)[ \t]+)*([A-Za-z_]\w*)[ \t]*\(")
 _ENTRY = lazy_re.compile(rb"(?m)^(?:SYSCALL_DEFINE|COMPAT_SYSCALL_DEFINE|DEFINE_IDTENTRY|module_init|\w+_initcall(?:_sync)?)\w*\(")
 _STATIC = lazy_re.compile(rb"\bstatic\b")
 _MADE = lazy_re.compile(
-    rb"(?m)^(?:static[ \t]+)?(?:const[ \t]+)?(DEFINE_\w+\(\s*|struct[ \t]+\w+[ \t]+)(\w+)\s*(?:\)|\[\])?\s*(?:__\w+\s*)?=\s*\{"
+    rb"\n(?=[A-Za-z_])(?:static[ \t]+)?(?:const[ \t]+)?(DEFINE_\w+\(\s*|struct[ \t]+\w+[ \t]+)(\w+)\s*(?:\)|\[\])?\s*(?:__\w+\s*)?=\s*\{"
 )
 
 
@@ -113,28 +113,29 @@ class TranslationUnit(SourceFile):
     def _made_by_macros(self) -> Iterator[Definition]:
         """`DEFINE_LSM(foo) = { … };`, and tables after a macro without a semicolon (`BTF_KFUNCS_END(foo_ids)`)."""
         names = {variable.name for variable in self.scan.definitions if variable.kind is DefinitionKind.VARIABLE}
-        for match in itertools.islice(_MADE.finditer(self.scan.code), _MOST_TABLES):
+        for match in itertools.islice(_MADE.finditer(b"\n" + self.scan.code), _MOST_TABLES):
             if match[1].startswith(b"struct") and match[2].decode("ascii") in names:
                 continue
-            opening = match.end() - 1
+            opening = match.end() - 2
             end = BRACES.closing(self.scan.code, opening, opening + _LONGEST_TABLE)
             if end >= 0 and self.function_at(match.start()) is None:
                 first, last = self.line(match.start())[0], self.line(end)[0]
                 span = match.start(), end
-                yield Definition(match[2].decode("ascii"), DefinitionKind.VARIABLE, first, first, last, match.start(2), span)
+                yield Definition(match[2].decode("ascii"), DefinitionKind.VARIABLE, first, first, last, match.start(2) - 1, span)
 
     @functools.cached_property
     def statements(self) -> list[Statement]:
         """The macros that are used outside of functions."""
         statements = []
         code, unclosed = self.scan.code, 0
-        for match in _STATEMENT.finditer(code):
+        for match in _STATEMENT.finditer(b"\n" + code):
             if self.table_at(match.start()) is not None:
                 continue
             function = self.function_at(match.start())
-            if function is not None and (match.start(1) >= function.offset or match[1].startswith(b"__")):
+            if function is not None and (match.start(1) - 1 >= function.offset or match[1].startswith(b"__")):
                 continue
-            end = end_of_call(code, match.end() - 1)
+            opening = match.end() - 2
+            end = end_of_call(code, opening)
             if function is not None and (function.offset < end or code[end + 1 : end + 2] != b"\n"):
                 continue  # the function's own head: but for a macro without a semicolon before it, as `module_init(foo)`
             if end < 0:
@@ -145,17 +146,18 @@ class TranslationUnit(SourceFile):
             if code[end + 1 : end + 80].lstrip()[:1] == b"{":
                 continue
             # strings are blanked in the code, and some macros have one as argument
-            arguments = tuple(argument.decode("utf-8", "replace") for argument in split_arguments(self.data[match.end() : end]))
-            statements.append(Statement(match[1].decode("ascii"), arguments, match.start(1), match.end() - 1, end))
+            arguments = tuple(argument.decode("utf-8", "replace") for argument in split_arguments(self.data[opening + 1 : end]))
+            statements.append(Statement(match[1].decode("ascii"), arguments, match.start(1) - 1, opening, end))
         return statements
 
     @functools.cached_property
     def _starts(self) -> list[int]:
-        return [0, *(match.end() for match in re.finditer(rb"\n", self.data))]
+        """The offset of each line, without the line breaks before it."""
+        return list(itertools.accumulate(map(len, self.data.split(b"\n")[:-1]), initial=0))
 
     def offset(self, line: int) -> int:
         """The offset of a line; past the last line, the end of the file."""
-        return self._starts[line - 1] if 0 < line <= len(self._starts) else len(self.data)
+        return self._starts[line - 1] + line - 1 if 0 < line <= len(self._starts) else len(self.data)
 
     def segments_of(self, kind: DefinitionKind) -> dict[str, list[Segment]]:
         """The segments of one kind by name."""

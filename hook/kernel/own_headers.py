@@ -17,7 +17,8 @@ from hook.source.tree import Source
 
 _MOST = 200  # files
 _MOST_BYTES = 8 << 20
-_INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+(?:include|include_next|import)\b[ \t]*+(?:["<]([^">\n]++)[">])?')
+# these two in a text that begins with a line break: `re` finds them ten times as fast as with `(?m)^`
+_INCLUDE = lazy_re.compile(rb'\n[ \t]*+#[ \t]*+(?:include|include_next|import)\b[ \t]*+(?:["<]([^">\n]++)[">])?')
 _SPLICE, _DIGRAPH = lazy_re.compile(rb"\\[ \t]*+\r?\n"), lazy_re.compile(rb"(?m)^[ \t]*+%:")
 _BLANKS = bytes.maketrans(b"\f\v", b"  ")
 _COMMON = lazy_re.compile(r"include/|arch/[^/]+/include/|tools/")
@@ -31,11 +32,11 @@ HOMES = lazy_re.compile(
     r"|include/uapi/asm-generic/errno(?:-base)?\.h|include/linux/errno\.h|arch/[^/]+/include/uapi/asm/errno\.h"
     r"|include/linux/raid/pq\.h|include/acpi/platform/aclinux\.h|arch/um/include/shared/user\.h"
 )
-_DEFINED = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
-_PIECE = lazy_re.compile(rb"([^;{}()#:=]*+)([;{}()#:=]|\Z)")
+_DEFINED = lazy_re.compile(rb"\n[ \t]*+#[ \t]*+(?:define|undef)[ \t]++([A-Za-z_]\w*+)")
+_MARKS = bytes.maketrans(b"{})#:=", b";;;;;;")
 _CALLED = lazy_re.compile(rb"(?<!\w)([A-Za-z_]\w*+)\s*+\Z")
 _LONGEST_NAME = 256  # with the blanks behind it
-_LINE_OF_CODE = lazy_re.compile(rb"(?m)^[A-Za-z_]")
+_LINE_OF_CODE = lazy_re.compile(rb"\n[A-Za-z_]")
 
 
 class OwnHeaders(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ def plain(data: bytes) -> bytes:
 
 def macros(text: bytes) -> frozenset[bytes]:
     """The names that a header, as `plain` gives it, defines or undefines as a macro."""
-    return frozenset(_DEFINED.findall(text))
+    return frozenset(_DEFINED.findall(b"\n" + text))
 
 
 def defined(text: bytes) -> frozenset[bytes]:
@@ -70,11 +71,12 @@ def defined(text: bytes) -> frozenset[bytes]:
 
 
 def _functions(text: bytes) -> Iterator[bytes]:
-    """The names before a parenthesis in a piece that has a line beginning with a word; each piece between two marks is read once."""
-    for piece in _PIECE.finditer(text):
-        if piece[2] == b"(" and (name := _CALLED.search(text, max(piece.start(), piece.end(1) - _LONGEST_NAME), piece.end(1))):
-            begin = piece.start()
-            if _LINE_OF_CODE.search(text, begin, name.start()):
+    """The names before a parenthesis, where a line before them begins with a word, and no other mark is between the two."""
+    for before in (b"\n" + text).translate(_MARKS).split(b"(")[:-1]:
+        piece = before[before.rfind(b";") + 1 :]
+        if _LINE_OF_CODE.search(piece):
+            name = _CALLED.search(piece, max(0, len(piece) - _LONGEST_NAME))
+            if name and _LINE_OF_CODE.search(piece, 0, name.start()):
                 yield name[1]
 
 
@@ -108,7 +110,7 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     while waiting:
         includer_directory, text = waiting.pop()
         candidates: dict[str, None] = {}
-        for name in _INCLUDE.findall(text):
+        for name in _INCLUDE.findall(b"\n" + text):
             if not name:  # a macro names the header
                 return OwnHeaders(texts, frozenset(included), False, defines)
             header = name.decode("utf-8", "replace")

@@ -241,6 +241,7 @@ class Source(msgspec.Struct):
 
     def _words(self, path: str, oid: str, definitions: bool) -> frozenset[str] | None:
         """The words of a file, as in the index; None if it cannot be read."""
+        from hook.c.definitions import definitions as scanned
         from hook.source import words
 
         with self.lock:
@@ -254,7 +255,9 @@ class Source(msgspec.Struct):
                     defining = definitions and bool(words.language(path))
                     distinct = words.words(file.data)
                     if defining:
-                        distinct.update(b":" + name for name in words.names(file.data, path))
+                        # not words.names: mostly it is a file of the change, of which the evidence needs the same scan
+                        named = scanned(file.data, path).definitions
+                        distinct.update(f":{definition.name}".lower().encode("ascii") for definition in named)
                     file_words = frozenset(b" ".join(distinct).decode("ascii").split())
                 self.unread_words[path, definitions] = file_words
             return self.unread_words[path, definitions]

@@ -86,3 +86,20 @@ def test_the_outermost_parentheses(text: bytes, pairs: list[tuple[int, int]]) ->
 )
 def test_the_brackets_around_a_place(before: bytes, around: list[tuple[bytes, int, int]]) -> None:
     assert list(brackets.outwards(before, 0, len(before))) == around
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        (b"f(a)", [(1, 3)]),
+        (b"f(a) g(b)", [(1, 3), (6, 8)]),
+        (b"f(a(b))", [(1, 6)]),
+        (b")a(", []),
+        (b"f(a", []),
+        (b"a)", []),
+        (b"f(a)(", []),
+        (b"a", []),
+    ],
+)
+def test_the_outermost_parentheses_of_a_text_that_balances(text: bytes, pairs: list[tuple[int, int]]) -> None:
+    assert brackets.outermost(text) == pairs

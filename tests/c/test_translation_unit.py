@@ -51,6 +51,15 @@ def test_the_head_of_a_function_is_no_macro_before_it(head: str) -> None:
     assert TranslationUnit("a.c", f"{head}\n{{\n\treturn 0;\n}}\n".encode()).statements == []
 
 
+def test_the_first_line_is_read_as_any_other() -> None:
+    unit = TranslationUnit("a.c", b"module_init(one);\n\tmodule_exit(two);\n")
+    assert [(one.macro, one.arguments, one.offset, one.opening, one.end) for one in unit.statements] == [
+        ("module_init", ("one",), 0, 11, 15)
+    ]
+    (table,) = TranslationUnit("a.c", b"DEFINE_LSM(two) = {\n};\n").variables
+    assert (table.name, table.first_line, table.last_line, table.offset, table.span) == ("two", 1, 2, 11, (0, 20))
+
+
 def test_lines_are_counted_from_one_in_any_order() -> None:
     unit = TranslationUnit("a.c", CODE)
     assert unit.line(CODE.index(b"module_init")) == (10, "module_init(one);")

@@ -34,3 +34,19 @@ def test_a_makefile_that_cannot_be_read_may_give_the_compiler_anything(
 def test_what_the_top_makefile_gives_the_compiler(grow: Grow, flags: str, complete: bool, given: bool) -> None:
     found = own_headers.read(grow({"Makefile": flags}), "mm/one.c", (b"int f(void);\n",))
     assert (found.complete, b"take" in found.by_makefiles, "own.h" in found.included) == (complete, given, "own.h" in flags)
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("int f(void);\n", {"f"}),
+        ("#define F(x) x\n# undef G\n", {"F", "G"}),
+        ("static inline\nint f(void)\n{\n\treturn g(1);\n}\n", {"f"}),
+        ("struct a {\n\tint (*f)(void);\n};\n", set()),
+        ("int a = f(1);\n", set()),
+        ("void\nf (void);\nint g(int (*h)(void));\n", {"f", "g"}),
+        (f"int {'f' * 300}(void);\n", set()),
+    ],
+)
+def test_the_names_that_a_header_defines(header: str, names: set[str]) -> None:
+    assert own_headers.defined(own_headers.plain(header.encode())) == {name.encode() for name in names}

@@ -31,7 +31,7 @@ from hook.kernel import own_headers
 
 # a rule that trusts what the kernel means by another name must add it here, or nobody asks whether the tree defines it anew
 TRUSTED_NAMES = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE
-_SPLICED_NAME = lazy_re.compile(rb"\w\\[ \t]*+\r?\n\w")
+_SPLICED_NAME = lazy_re.compile(rb"\\(?<=\w\\)[ \t]*+\r?\n\w")
 _MOST_TOKENS = 20_000  # of a segment: some rules look at pairs of them
 _ERROR = lazy_re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
 

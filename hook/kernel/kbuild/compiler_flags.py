@@ -20,7 +20,7 @@ from hook.source.tree import Source
 _FLAG = rb"(?<![\w/-])-"
 _NAMED = lazy_re.compile(rb"-[DU](?<![\w/-]..)[ \t]*[\"']?([A-Za-z_]\w*+)")
 _NAMED_BY_VARIABLE = lazy_re.compile(rb"-[DU](?<![\w/-]..)\$")
-_HEADER = lazy_re.compile(_FLAG + rb"(?:include|imacros)(?:[ \t]+|(?=\$))(\S+)")
+_HEADER = lazy_re.compile(rb"-i(?<![\w/-]..)(?:nclude|macros)(?:[ \t]+|(?=\$))(\S+)")
 # a name from a variable, completely or at its end; a flag without its name or file; a file of flags
 _NOT_KNOWN = lazy_re.compile(
     _FLAG
@@ -37,7 +37,7 @@ _INNOCENT = lazy_re.compile(
     rb"|(?:quiet_)?cmd_)[-\w.$(){}]*[ \t]*[:+?]?="
 )
 _OWN_HEADERS_OF_COMPILER = lazy_re.compile(rb"\$\(shell[ \t]+\$\(\w+\)[ \t]+-print-file-name=[^()]*\)")
-_COMMENT = lazy_re.compile(rb"(?m)(?<!\\)#[^\n]*")
+_COMMENT = lazy_re.compile(rb"#(?<!\\#)[^\n]*")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ ]*(?:-|s)?include[ \t]+([^\n]+)")
 _SEARCHED = lazy_re.compile(rb"(?<![\w/-])-(?:I|iquote|isystem|idirafter)[ \t]*([^\s]+)")
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")

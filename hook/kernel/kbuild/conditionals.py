@@ -39,8 +39,9 @@ _MOST_NESTED = 24  # conditionals inside each other
 _MOST_BRANCHES = 20  # of one conditional
 _MOST_TOKENS = 400  # of one condition
 _MOST_PARTS = 60  # of the condition of one branch
+# in a text that begins with a line break: `re` finds it ten times as fast as with `(?m)^`
 _DIRECTIVE = lazy_re.compile(
-    rb"(?m)^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|define|undef)(?!\w)((?:[^\n\\]|\\[^\n]|\\\n)*+)"
+    rb"\n[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|define|undef)(?!\w)([^\n\\]*+(?:\\(?s:.)[^\n\\]*+)*+)"
 )
 _TOKEN = lazy_re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|&&|\|\||[=!<>]=|<<|>>|\S")
 _IS = {"IS_ENABLED": switched_on, "IS_REACHABLE": switched_on, "IS_BUILTIN": built_in}
@@ -104,7 +105,7 @@ class Conditionals:
         stack: list[_Open] = []
         too_deep = 0  # conditionals that are open beyond those of the stack
         line, last = 1, 0
-        directives = list(_DIRECTIVE.finditer(plain))
+        directives = list(_DIRECTIVE.finditer(b"\n" + plain))
         self._starts.append(1)
         self._stacks.append(())
         for number, match in enumerate(directives):
@@ -115,7 +116,7 @@ class Conditionals:
             if word in ("define", "undef"):
                 self._define(word, rest, stack)
                 continue
-            end = line + match[0].count(b"\n")
+            end = line + match[2].count(b"\n")
             self.directives.update(range(line, end + 1))
             text = f"#{word} {rest}".strip()[:120]
             if word in ("if", "ifdef", "ifndef"):

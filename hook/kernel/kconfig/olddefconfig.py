@@ -240,7 +240,7 @@ class Values:
 
     def _pick(self, choice: Option, visible: list[str]) -> str:
         if self._order is None:
-            self._order = {member: number for number, member in enumerate(self.settings)}
+            self._order = dict(zip(self.settings, range(len(self.settings)), strict=True))
         order = self._order
         candidates = ((value.name, condition) for value, condition in choice.defaults if isinstance(value, Symbol))
         defaults = (name for name, condition in candidates if name in visible and self.evaluate(condition))

@@ -81,8 +81,11 @@ def solve(options: OptionLookup, base: Mapping[str, str], condition: Condition, 
 
 def _laid_over(base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan) -> dict[str, str]:
     """All settings together; what was added last comes last, so that it wins in a choice."""
-    added = {**fixed, **plan}
-    return {**{name: value for name, value in base.items() if name not in added}, **added}
+    settings = dict(base)
+    for name, value in {**fixed, **plan}.items():
+        settings.pop(name, None)
+        settings[name] = value
+    return settings
 
 
 def _missing(values: Values, condition: Condition, settings: Mapping[str, str]) -> list[Condition]:

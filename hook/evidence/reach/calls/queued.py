@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterator
 
 from hook import lazy_re
-from hook.c.brackets import arguments, end_of_call
+from hook.c.brackets import LONGEST_ARGUMENTS, arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, uses_of
 from hook.evidence.reach.calls.callbacks import CallbackCalls
@@ -63,13 +64,18 @@ def queueing(node: PathNode, trigger: Trigger, unit: TranslationUnit | None) -> 
     tying = [arguments(code, match.end() - 1) for match in _TYING.finditer(code)]
     functions = {tuple(given[1:2]) for given in tying if holder in re.findall(rb"\w+", b" ".join(given[:1]))}
     doubt = "" if len(functions) < 2 else f"{node.name} holds more than one thing in this file"
-    for match in entry_points.QUEUEING.finditer(code):
-        user = unit.function_at(match.start())
-        end = end_of_call(code, match.end() - 1)
-        if user is None or end < 0 or not _names(code[match.end() : end], holder, code[user.body[0] : match.start()]):
-            continue
-        use = Use(UseKind.CALL, match.start(), *unit.line(match.start()), user)
-        yield from hop_to_user(unit, use, trigger, f"{user.name}() queues {node.name}", doubt)
+    places = [match.start() for match in re.finditer(re.escape(holder), code)]
+    for user in unit.functions:
+        following = bisect.bisect_left(places, user.span[0])
+        if following == len(places) or places[following] > user.span[1] + LONGEST_ARGUMENTS:
+            continue  # it does not name what holds the work item
+        for match in entry_points.QUEUEING.finditer(code, *user.span):
+            end = end_of_call(code, match.end() - 1)
+            if end < 0 or unit.function_at(match.start()) is not user:
+                continue
+            if _names(code[match.end() : end], holder, code[user.body[0] : match.start()]):
+                use = Use(UseKind.CALL, match.start(), *unit.line(match.start()), user)
+                yield from hop_to_user(unit, use, trigger, f"{user.name}() queues {node.name}", doubt)
 
 
 def _names(call_arguments: bytes, holder: bytes, code_before: bytes) -> bool:
