@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from hook import lazy_re
@@ -12,6 +13,7 @@ from hook.kernel.units import Units
 from hook.source.grep import holding
 from hook.source.tree import Source
 from hook.source.treepath import shared_directories
+from hook.source.words import is_number
 
 _LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
 _CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "security")  # close to system calls
@@ -29,6 +31,7 @@ class NameUsers:
         self._everywhere: dict[str, list[str] | None] = {}  # None: not known
         self._holding: dict[str, list[str]] = {}
         self._together: dict[str, list[str]] = {}
+        self._included: dict[str, bool] = {}
         self.cut = False  # whether some file was left out
 
     def files(self, name: str, defined_in: str, *, local: bool) -> list[str]:
@@ -87,6 +90,18 @@ class NameUsers:
                     paths += [includer, *(f"{directory}/{beside}" for beside in included if beside != name)]
             self._together[path] = list(dict.fromkeys(paths))
         return self._together[path]
+
+    def is_included(self, path: str) -> bool:
+        """Whether another C file of the directory includes this one, and may use what is static in it; True where that is not known."""
+        if path not in self._included:
+            directory, _, name = path.rpartition("/")
+            words = [word for word in re.findall(r"\w+", name, re.ASCII) if not (word[0].isdigit() and is_number(word))]
+            paths = holding(self.source, *words, "include")
+            beside = [file for file in paths or () if file.endswith((".c", ".h")) and file.rpartition("/")[0] == directory and file != path]
+            form = re.compile(rb'(?m)^[ \t]*#[ \t]*(?:include|define)\b[^\n]*"(?:[^"\n]*/)?' + re.escape(name.encode()) + b'"')
+            blobs = self.source.files(beside)
+            self._included[path] = paths is None or any(blob is None or blob.data is None or form.search(blob.data) for blob in blobs)
+        return self._included[path]
 
     def defining(self, name: str) -> list[str]:
         """The C files of the kernel for the target that may define a name."""

@@ -289,7 +289,8 @@ class _UseWalk:
         """Every file that may use a function; the empty path where there may be others."""
         if node.local and self._name_users.together(node.path) == []:
             yield node.path
-            if node.path.endswith(".c") and open_parts(self._kernel.kbuild.built_if(node.path).condition):
+            is_open = open_parts(self._kernel.kbuild.built_if(node.path).condition)
+            if node.path.endswith(".c") and (is_open or self._name_users.is_included(node.path)):
                 yield ""  # another file may include it
             return
         if self._name_users.source.index is None and not self._name_users.source.is_small:

@@ -155,9 +155,9 @@ class Drivers:
         far = [file for file in named or () if file.endswith(".c") and not file.startswith(_near(folders)) and is_kernel(file)]
         if named is None or len(far) > _MOST_FAR:
             return None
-        form = re.compile(
-            rb'(?m)^[ \t]*#[ \t]*include[ \t]*["<](?:[^">\n]*/)?' + re.escape(name.encode("utf-8", "surrogateescape")) + rb'[">]'
-        )
+        # by a macro that has the name, too
+        spelled = re.escape(name.encode("utf-8", "surrogateescape"))
+        form = re.compile(rb'(?m)^[ \t]*#[ \t]*(?:include|define)\b[^\n]*["<](?:[^">\n]*/)?' + spelled + rb'[">]')
         kinds = (".c", ".h") if is_part else (".c",)
         near = [file for file in holders if file.startswith(_near(folders)) and file.endswith(kinds) and file != path]
         including = [file for file, data in self.texts.written([*near, *far]) if form.search(data)]

@@ -67,8 +67,9 @@ _HANDING = lazy_re.compile(
     r"|\w*_enable|\w*init_module|bus_for_each\w*|driver_for_each\w*|class_for_each\w*|parport_\w+|isa_\w+|\w*subsys\w*"
     r"|\w*_populate\w*|\w*create_(?:files?|groups?|bin_file)\w*"
 )
-# of these, functions that never call back into the caller's code
+# of these, functions that never call back into the caller's code; a name of a kind whose word says that it hands something on is none
 _HARMLESS = lazy_re.compile(
+    r"(?!(?!uart_|led_trigger_|class_|bus_|root_device_|\w*chrdev_region|vga_switcheroo_|\w*unregister)\w*(?:register|notifier|_hook|callback|handler))(?:"
     r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
     # these call back for a port, a host, an instance or a controller, which only a driver with a device adds
     r"|dmi_check_system|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|sas_domain|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
@@ -78,8 +79,9 @@ _HARMLESS = lazy_re.compile(
     r"|register_chrdev_region|\w+_region_start|vga_switcheroo_register_handler|list_add\w*|hlist_add\w*|kmem_cache_\w+"
     r"|mempool_\w+|atomic\w*_add\w*|crc\w*_populate\w*|pci_\w*_start|set_bit|xa_\w+|ida_\w+|idr_\w+|create_\w*workqueue"
     r"|alloc_\w*workqueue|init_completion|init_\w*work\w*|kthread_stop|cancel_\w+|\w*flush_\w+|of_\w+|acpi_get_\w+|sg_\w+"
-    r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir"
+    r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir)"
 )
+_LISTING = lazy_re.compile(r"h?list_(?:\w*_)?add\w*|list_(?:move|splice|replace)\w*")
 # members of a bus or a class that create sysfs files without a device
 _FILES = lazy_re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
 _OF_FILES = ("bus_register", "class_register")
@@ -208,9 +210,11 @@ class _InitcallReader:
                 continue
             if header := self._header(name, path):
                 self._of_header(name, header, path, call.start(), 0)
-            if not self._is_known(name, path, call.start(), text[call.end() : call.end() + _NEAR]) and _hands_out(
-                self._texts, path, call, local
-            ):
+            after_call = text[call.end() : call.end() + _NEAR]
+            is_known = self._is_known(name, path, call.start(), after_call)
+            if _LISTING.fullmatch(name):
+                is_known = self._is_own_list(after_call) or not _gives(self._texts, path, call, local)
+            if not is_known and _hands_out(self._texts, path, call, local):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
 
         for word in _NAMES.finditer(text, begin, end):
@@ -234,6 +238,12 @@ class _InitcallReader:
                 question = f"an initcall assigns {address} to {' '.join(assigned[1].split())}"
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
         return local
+
+    def _is_own_list(self, arguments: str) -> bool:
+        """Whether the list that something is put on is one of the object: what its core walks may be called back."""
+        last = re.search(r"&\s*(\w+)\s*\)", arguments)
+        own = rf"\b(?:LIST_HEAD\s*\(\s*|struct\s+list_head\s+){last[1]}\b" if last else ""
+        return bool(own) and any(re.search(own, self._texts.get(member) or "") for member in self._members)
 
     def _is_known(self, name: str, path: str, offset: int, after_call: str) -> bool:
         """Whether a function registers with a bus, which is recorded, or never calls back."""
@@ -350,24 +360,14 @@ def _others(texts: Texts, name: str, all_files: Sequence[str]) -> list[str]:
 
 def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
     """Where a function of the object is defined: the file, and the offsets of its braces."""
-    for path in dict.fromkeys(members):
-        bodies = _functions(texts, path)
-        if function in bodies:
-            return path, *bodies[function]
-    return None
+    found = next((path for path in dict.fromkeys(members) if function in _functions(texts, path)), None)
+    return (found, *_functions(texts, found)[function]) if found is not None else None
 
 
 def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
     """The functions of a file, with the offsets of their braces."""
-
-    def read() -> dict[str, tuple[int, int]]:
-        return {
-            definition.name: definition.body
-            for definition in texts.scan(path)
-            if definition.kind is definitions.DefinitionKind.FUNCTION and definition.body[1]
-        }
-
-    return texts.once(("functions", path), read)
+    kind = definitions.DefinitionKind.FUNCTION
+    return texts.once(("functions", path), lambda: {one.name: one.body for one in texts.scan(path) if one.kind is kind and one.body[1]})
 
 
 def _own_variables(texts: Texts, path: str) -> set[str]:

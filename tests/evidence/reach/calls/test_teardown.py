@@ -124,6 +124,7 @@ def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text:
             {},
         ),  # nothing uses it
         ('#include "part.c"\n', {"drivers/net/part.c": PCI}),
+        (PCI, {"drivers/net/other.c": '#include "foo.c"\nint other(void)\n{\n\thelper();\n\treturn 0;\n}\n'}),
     ],
 )
 def test_any_other_use_leaves_it_open(driver: Gate, text: str, more: dict[str, str]) -> None:

@@ -53,6 +53,9 @@ ASSIGNED_OPEN = {
     "own_macro_calls": "OWN_BEGIN();",
     "header_macro_calls": "HEADER_BEGIN();",
     "header_function": "header_begin();",
+    "listed": "list_add_tail(&own_hook.list, &core_hooks);",
+    "spelled_like_a_string": "stream_register(&own_ops);",
+    "spelled_like_a_tree": "of_own_notifier_register(&own_ops);",
     "timer": "mod_timer(&own_timer, jiffies);",
     "macro_without_parentheses": "OWN_BEGINNING;",
     "table_at_runtime": "table_at_runtime_driver.id_table = own_ids;",
@@ -84,6 +87,9 @@ ASSIGNED_CLOSED = {
     "local_number": "own_set(3);",
     "message": 'HEADER_LOG("begins");',
     "class": "class_register(&own_class);",
+    "listed_in_its_own": "list_add_tail(&own_hook.list, &own_hooks);",
+    "listed_without_a_callback": "list_add_tail(&own_hooks, &core_hooks);",
+    "unregistered": "stream_unregister(&own_ops);",
 }
 
 
@@ -95,6 +101,8 @@ static struct uart_driver own_uart = { .nr = 4 };
 static const struct dmi_system_id own_boards[] = { { .callback = it } };
 static const int own_numbers[] = { 1, 2 };
 static const struct quirk own_quirks[] = { { .level = 3 } };
+static struct hook own_hook = { .run = it };
+static LIST_HEAD(own_hooks);
 static struct class own_class = { .name = "own" };
 #define OWN_BEGINNING misc_register(&own_dev)
 #define OWN_BEGIN() misc_register(&own_dev)
@@ -159,6 +167,8 @@ FILES = {
     ),
     "parts_of.c": pci_driver("parts_of", CHELSIO),
     "includes_parts.c": '#include "parts_of.c"\nstatic struct usb_driver second_driver = {\n\t.name = "second",\n};\nmodule_usb_driver(second_driver);\n',
+    "named_part.c": pci_driver("named_part", CHELSIO),
+    "includes_by_macro.c": '#define PART "named_part.c"\n#include PART\nstatic struct usb_driver second_driver = {\n\t.name = "second",\n};\nmodule_usb_driver(second_driver);\n',
     "string_parameter.c": pci_driver(
         "string_parameter", CHELSIO, "", "module_param_string(x, buf, sizeof(buf), 0444);\nmodule_pci_driver(string_parameter_driver);"
     ),
@@ -216,6 +226,7 @@ def ask(tree: Kernel) -> Iterator[Ask]:
         "either_table",
         "twice_table",
         "parts_of",
+        "named_part",
     ],
 )
 def test_what_runs_without_a_device_leaves_the_driver_open(ask: Ask, name: str) -> None:
