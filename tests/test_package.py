@@ -19,6 +19,7 @@ from tests.small_kernel import Kernel
 PROJECT = pathlib.Path(__file__).parent.parent
 MOST_PACKAGES = 12
 MOST_BYTES = 40_000_000
+GIT = "2.34"
 
 
 def brought(name: str = "patch-triage") -> Iterator[importlib.metadata.Distribution]:
@@ -67,6 +68,16 @@ def test_the_container_starts_no_shell_and_not_as_root() -> None:
     assert not [line for line in lines if re.match(r"(?:RUN|CMD|ENTRYPOINT|SHELL)\s+(?!\[)", line)]
     users = [line.split()[1] for line in lines if line.startswith("USER")]
     assert users and users[-1] not in ("root", "0", "0:0")
+    if hadolint := shutil.which("hadolint"):
+        subprocess.run([hadolint, PROJECT / "docs/ci/Containerfile"], check=True)
+
+
+def test_the_debian_package_is_built_with_all_that_the_program_imports() -> None:
+    control = (PROJECT / "bench/debian/control").read_text()
+    needed = {Requirement(text) for text in importlib.metadata.requires("patch-triage") or ()}
+    names = {f"python3-{one.name.removeprefix('py')}" for one in needed if one.marker is None}
+    assert len(names) >= 5 and names <= set(re.findall(r"(?m)^ (python3-[\w-]+)", control))
+    assert f"git (>= 1:{GIT})" in control and f"git {GIT}" in (PROJECT / "docs/packages.md").read_text()
 
 
 def test_it_installs_from_a_file_and_works_with_what_it_brings_alone(
