@@ -3,12 +3,13 @@
     python bench/judge.py TREE LABELLED [--count 50] [--seed 1] [--profile default] [--keep DIR | --replay DIR | --baseline]
         [--docs docs/agent.md]
 
-TREE is made by bench/tree.py and indexed (`patch-triage index`). LABELLED has `labels.jsonl` and `patches/`, as for bench/accuracy.py,
-of which `count` patches that stay open are taken at random. The model is the one of the settings (agent.base_url and agent.model, or
-their variables); this command is the consent to ask it. With --keep the trajectories stay in DIR. With --replay the runs in DIR are gone
-through once more, with today's prompts, pack, tools and checks: nobody is asked, and what a change of these does is seen before it lands.
-With --baseline the answer is always that it is worth fuzzing, at once: what any model has to be better than, and what the first request
-costs. With --docs the table takes the place of the one in that file.
+TREE is made by bench/tree.py and indexed (`patch-triage index`). LABELLED has `labels.jsonl` and `patches/`, as for bench/accuracy.py, or
+a directory for each case with its `change.patch`, and a `base.patch` where a scene has to be set; a case is functional unless its name
+begins with `ctl-`. Of these `count` that stay open are taken at random. The model is the one of the settings (agent.base_url and
+agent.model, or their variables); this command is the consent to ask it. With --keep the trajectories stay in DIR. With --replay the runs
+in DIR are gone through once more, with today's prompts, pack, tools and checks: nobody is asked, and what a change of these does is seen
+before it lands. With --baseline the answer is always that it is worth fuzzing, at once where the request says that all is there, else after
+one look: what any model has to be better than, and what the requests cost. With --docs the table takes the place of the one in that file.
 
 A model is right where it calls a functional patch worth fuzzing, or one that compiles to the same not worth it. A functional patch that no
 virtual machine reaches is rightly not worth it too: those that a model calls so are listed, to be looked at.
@@ -24,7 +25,8 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -33,8 +35,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from bench.pack import changes
 from hook import trajectory, triage
 from hook.agent import budget, evaluators
+from hook.agent.context.first_message import AT_ONCE
 from hook.agent.endpoint.recording import Recording
+from hook.agent.endpoint.replies import Call, Reply
+from hook.agent.history import Message
 from hook.agent.profile import AgentProfile
+from hook.agent.token_count import estimate
 from hook.asking import Asking
 from hook.change.change import Change
 from hook.config import Settings
@@ -78,11 +84,12 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def rounds(self) -> int:
-        return sum(span.type == "llm" for span in self.spans)
+        """Of the first question; that about KMSAN is another."""
+        return sum(span.type == "llm" and span.name == evaluators.PATCH for span in self.spans)
 
-    @property
-    def tokens(self) -> Tokens:
-        spans = [span for span in self.spans if span.type == "llm"]
+    def tokens(self, *agents: str) -> Tokens:
+        """What the questions of some agents took."""
+        spans = [span for span in self.spans if span.type == "llm" and span.name in agents]
         return Tokens(
             sum(span.input_tokens for span in spans),
             sum(span.output_tokens for span in spans),
@@ -90,10 +97,30 @@ class Run(msgspec.Struct, frozen=True):
         )
 
 
-def labelled(place: pathlib.Path) -> dict[str, bool]:
-    """The patches whose effect is known, and whether it changes what is compiled."""
-    rows = map(json.loads, (place / "labels.jsonl").read_text().splitlines())
-    return {row["id"]: row["functional"] for row in rows if row["functional"] is not None}
+class Labelled(msgspec.Struct, frozen=True):
+    """A patch whose effect is known: whether it changes what is compiled."""
+
+    is_functional: bool
+    patches: tuple[pathlib.Path, ...]  # the last one is judged, on the state after the others
+
+    @property
+    def mails(self) -> bytes:
+        """The patches as a mailbox."""
+        if len(self.patches) == 1:
+            return self.patches[0].read_bytes()
+        head = (
+            b"From 0 Mon Sep 17 00:00:00 2001\nFrom: a <a@example.org>\nMessage-ID: <%d@example.org>\nSubject: [PATCH %d/%d] a\n\na\n---\n"
+        )
+        return b"".join(head % (at, at, len(self.patches)) + path.read_bytes() for at, path in enumerate(self.patches, 1))
+
+
+def labelled(place: pathlib.Path) -> dict[str, Labelled]:
+    """The patches whose effect is known, by their names."""
+    if (labels := place / "labels.jsonl").exists():
+        rows = [row for row in map(json.loads, labels.read_text().splitlines()) if row["functional"] is not None]
+        return {row["id"]: Labelled(row["functional"], (place / "patches" / f"{row['id']}.patch",)) for row in rows}
+    cases = {path.parent: [file for file in (path.parent / "base.patch", path) if file.exists()] for path in place.rglob("change.patch")}
+    return {case.name: Labelled(not case.name.startswith("ctl-"), tuple(files)) for case, files in cases.items()}
 
 
 def judged(name: str, is_functional: bool, change: Change, objects: Objects, settings: Settings, options: argparse.Namespace) -> Run | None:
@@ -112,7 +139,7 @@ def judged(name: str, is_functional: bool, change: Change, objects: Objects, set
         return Run(name, is_functional, verdict, tuple(after.spans), time.monotonic() - started)
     if options.baseline:
         redactor = Redactor()
-        recording = Recording(list(always_worth_it(change, objects, settings, asking)), redactor)
+        recording = Baseline(change, redactor)
         verdict, after = triage.replay(change, objects, settings, asking, redactor, recording)
         return Run(name, is_functional, verdict, tuple(after.spans), time.monotonic() - started)
     found = triage.judge(change, objects, settings, use_cache=False, asking=asking)
@@ -123,16 +150,28 @@ def judged(name: str, is_functional: bool, change: Change, objects: Objects, set
     return Run(name, is_functional, found.verdict, tuple(spans), time.monotonic() - started)
 
 
-def always_worth_it(change: Change, objects: Objects, settings: Settings, asking: Asking) -> Iterator[Span]:
-    """The run of a model that reads nothing: both its answers, with a place of the change to cite."""
-    _, tokens, _ = triage.dry_run(change, objects, settings, asking)
-    place = next((f"{file.path}:{file.hunks[0].new_start}" for file in change.patch.files if file.new_blob and file.hunks), "Makefile:1")
-    why = f"It changes {place}."
-    worth = {"WorthFuzzing": True, "FocusSymbols": [], "EnableConfigs": [], "Reasoning": why}
-    for agent, answer in ((evaluators.PATCH, worth), (evaluators.KMSAN, {"NeedsKMSAN": False, "KMSANReasoning": why})):
-        first = tokens if agent == evaluators.PATCH else 0  # of the second no estimate is made
-        yield Span(0, 0, "llm", agent, "always worth fuzzing", input_tokens=first)
-        yield Span(0, 0, "tool", "set-results", args=answer)
+class Baseline(Recording):
+    """A model for which every change is worth fuzzing. It looks at something first unless the request says that all is there."""
+
+    def __init__(self, change: Change, redactor: Redactor) -> None:
+        super().__init__((), redactor)
+        places = ((file.path, file.hunks[0].new_start) for file in change.patch.files if file.new_blob and file.hunks)
+        self._place = next(places, ("Makefile", 1))
+
+    def ask(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], deadline: float, force: str = "") -> Reply:
+        """Results that cite the change, or a look at it."""
+        path, line = self._place
+        why = f"It changes {path}:{max(line, 1)}."
+        results = {"WorthFuzzing": True, "FocusSymbols": [], "EnableConfigs": [], "Reasoning": why}
+        call = Call(f"call{len(messages)}", "set-results", results)
+        if self._agent == evaluators.KMSAN:
+            call = Call(call.id, "set-results", {"NeedsKMSAN": False, "KMSANReasoning": why})
+        elif not any(message["role"] == "tool" or AT_ONCE in str(message["content"]) for message in messages):
+            call = Call(call.id, "read-file", {"File": path, "FirstLine": max(line, 1)})
+        function = {"name": call.name, "arguments": json.dumps(call.arguments)}
+        said: Message = {"role": "assistant", "content": "", "tool_calls": [{"id": call.id, "type": "function", "function": function}]}
+        tokens = Tokens(estimate(messages) + estimate(tools), estimate(function), 0)
+        return Reply(said, (call,), "", "", "always worth fuzzing", tokens)
 
 
 def table(runs: list[Run], settings: Settings, profile: str) -> list[str]:
@@ -147,7 +186,7 @@ def table(runs: list[Run], settings: Settings, profile: str) -> list[str]:
     models = sorted({span.model for run in runs for span in run.spans if span.type == "llm" and span.model})
     prices = budget.prices(settings)
     price = prices.get(settings.agent.model) or prices.get("")
-    cost = f"{sum(price.of(run.tokens) for run in runs):.2f}" if price else "no price is set"
+    cost = f"{sum(price.of(run.tokens(evaluators.PATCH, evaluators.KMSAN)) for run in runs):.2f}" if price else "no price is set"
     rows = [
         ("model, profile", f"{', '.join(models) or 'none'}, {profile}"),
         ("decided by the model, else by default", share(sum(run.is_decided for run in runs))),
@@ -156,8 +195,9 @@ def table(runs: list[Run], settings: Settings, profile: str) -> list[str]:
         ("corrected by what the tree says", share(sum(bool(run.verdict.corrections) for run in runs))),
         ("results refused at least once", share(sum(run.refusals > 0 for run in runs))),
         ("disputes with what is proved", share(sum(bool(run.verdict.disputes) for run in runs))),
-        ("tokens of a patch, median", median([float(run.tokens.total) for run in runs])),
-        ("rounds of a patch, median", median([float(run.rounds) for run in runs])),
+        ("rounds of the first question, median", median([float(run.rounds) for run in runs])),
+        ("its tokens, median", median([float(run.tokens(evaluators.PATCH).total) for run in runs])),
+        ("tokens of the question about KMSAN, median", median([float(run.tokens(evaluators.KMSAN).total) for run in runs])),
         ("seconds of a patch, median", median([run.seconds for run in runs])),
         ("cost of all", cost),
     ]
@@ -191,13 +231,15 @@ def main() -> int:
     for name in names:
         if len(runs) >= options.count:
             break
-        for change, blobs in changes(repo, settings, options.labelled / "patches" / f"{name}.patch"):
-            run = judged(name, labels[name], change, blobs, settings, options)
+        label = labels[name]
+        for number, (change, blobs) in enumerate(changes(repo, settings, label.mails, name), 1):
+            run = judged(name, label.is_functional, change, blobs, settings, options) if number == len(label.patches) else None
             if run is None:
                 continue
             runs.append(run)
             kind = "right" if run.is_right else "MISSED" if run.is_missed else "wrong" if run.is_decided else "default"
-            print(f"{name} {kind:8} {run.rounds:3} rounds {run.tokens.total:7} tokens {run.seconds:6.1f} s", flush=True)
+            tokens = run.tokens(evaluators.PATCH, evaluators.KMSAN).total
+            print(f"{name:24} {kind:8} {run.rounds:3} rounds {tokens:7} tokens {run.seconds:6.1f} s", flush=True)
     if not runs:
         parser.error("no patch with a known effect is open")
     lines = table(runs, settings, options.profile)

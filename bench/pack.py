@@ -48,9 +48,9 @@ WANTED = (  # what the recorded run looked up about mm/mempolicy.c, vma_policy_m
 )
 
 
-def changes(repo: Repository, settings: Settings, patch: pathlib.Path) -> Iterator[tuple[Change, Objects]]:
-    """The changes of a mailed patch, applied to the tree."""
-    with mailed.read(repo, settings, patch.read_bytes(), patch.name, "HEAD") as series:
+def changes(repo: Repository, settings: Settings, mails: bytes, name: str) -> Iterator[tuple[Change, Objects]]:
+    """The changes of a mailed patch or series, applied to the tree."""
+    with mailed.read(repo, settings, mails, name, "HEAD") as series:
         for one in series.changes():
             if isinstance(one, Change):
                 with Objects(one.repo, settings.limits.blob_bytes) as objects:
@@ -84,7 +84,7 @@ def main() -> int:
         settings = setting_layers.load(repo, Source(objects, "HEAD"))
     most = options.tokens or settings.agent.context_tokens
     if options.show:
-        for change, blobs in changes(repo, settings, options.show):
+        for change, blobs in changes(repo, settings, options.show.read_bytes(), options.show.name):
             made, seconds = packed(change, blobs, settings, most)
             if made is None:
                 print("nothing is open")
@@ -102,7 +102,7 @@ def main() -> int:
     for patch in patches:
         if len(sizes) >= options.count:
             break
-        for change, blobs in changes(repo, settings, patch):
+        for change, blobs in changes(repo, settings, patch.read_bytes(), patch.name):
             made, seconds = packed(change, blobs, settings, most)
             if made is None:
                 continue

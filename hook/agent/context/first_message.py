@@ -23,7 +23,7 @@ MOST_LOOKUPS = 80  # of names that are defined or used elsewhere
 _MOST_FACTS = 40
 _LONGEST_FACT = 300  # characters
 _FACTS_TOKENS = 1500
-_AT_ONCE = (
+AT_ONCE = (  # where the pack leaves nothing out
     " What follows has the changed code whole, who calls it and what it uses, and nothing that was looked for is left out: call set-results"
     " in this round, unless your decision turns on something that is not there."
 )
@@ -60,7 +60,7 @@ def gather(subject: Subject, desk: Desk, most_tokens: int, most_lookups: int = M
     ]
     frame = estimate((fence.fence("") + "\n\n") * 4)
     fitted = pack.fitted(clean, most_tokens - estimate(facts) - frame)
-    at_once = _AT_ONCE if fitted.is_whole and _is_all_shown(subject, desk) else ""
+    at_once = AT_ONCE if fitted.is_whole and _is_all_shown(subject, desk) else ""
     return Context(fence.fence(facts, fitted.text), facts, question(subject.verdict) + at_once, fitted)
 
 
