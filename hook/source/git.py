@@ -42,6 +42,7 @@ _SETTINGS = (
     "color.ui=false",
 )
 _MEMORY_BYTES = 1 << 30  # for a git whose work depends on untrusted text
+_INPUT_MEMORY_BYTES = 640 << 20  # for one that reads such a text: a binary patch of 1 MB can unpack to any size
 _FETCH_SECONDS = 3600.0  # a person waits for it and sees it
 _LAST_WORDS_BYTES = 64 << 10  # of git's error output, to find the reason in
 _EMPTY_TREE = {
@@ -166,23 +167,23 @@ class Repository(msgspec.Struct, frozen=True):
         ok: Sequence[int] = (0,),
     ) -> subprocess.CompletedProcess[bytes]:
         """As `run`, with the exit code and stderr."""
+        pipe, full_env = subprocess.PIPE, {**self.environment(index), **(env or {})}
         try:
-            done = subprocess.run(
-                self.command(*args),
-                input=data,
-                capture_output=True,
-                timeout=self.seconds,
-                cwd=self.git_dir,
-                env={**self.environment(index), **(env or {})},
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise GitError(f"git {args[0]} did not end within {self.seconds:g} s (limits.git_seconds)") from None
+            process = subprocess.Popen(self.command(*args), stdin=pipe, stdout=pipe, stderr=pipe, cwd=self.git_dir, env=full_env)
         except OSError as wrong:
             raise GitError(f"git could not be started: {wrong.strerror}") from None
-        if done.returncode not in ok:
-            raise GitError(f"git {args[0]}: {_last_line(done.stderr) or f'exit {done.returncode}'}")
-        return done
+        with process:
+            _bound_memory(process.pid, _INPUT_MEMORY_BYTES if data else 0)
+            try:
+                out, error = process.communicate(data, timeout=self.seconds)
+            except BaseException as wrong:
+                process.kill()
+                if not isinstance(wrong, subprocess.TimeoutExpired):
+                    raise
+                raise GitError(f"git {args[0]} did not end within {self.seconds:g} s (limits.git_seconds)") from None
+        if process.returncode not in ok:
+            raise GitError(f"git {args[0]}: {_last_line(error) or f'exit {process.returncode}'}")
+        return subprocess.CompletedProcess(args, process.returncode, out, error)
 
     def fetch(self, oids: Sequence[str]) -> None:
         """Fetch objects that a partial clone lacks, because the person has asked for it: the only call that uses the network.

@@ -240,6 +240,15 @@ def test_a_patch_of_two_hundred_thousand_lines_is_applied(kernel: Kernel, scratc
     assert made.new_tree == kernel.head("HEAD^{tree}")
 
 
+def test_a_binary_patch_that_unpacks_to_more_than_it_may_is_refused(kernel: Kernel, scratch: pathlib.Path) -> None:
+    ids = f"index {'0' * 40}..{'1' * 40}"
+    diff = (
+        f"diff --git a/x b/x\nnew file mode 100644\n{ids}\nGIT binary patch\nliteral 900000000\nHcmV?d00001\n\nliteral 0\nHcmV?d00001\n\n"
+    )
+    with pytest.raises(overlay.DoesNotApply, match="Out of memory"):
+        overlay.apply(git.find(kernel.path), scratch, "HEAD", diff.encode())
+
+
 def test_a_plain_diff_without_git_headers(kernel: Kernel, scratch: pathlib.Path) -> None:
     first, second = kernel.read("Makefile").splitlines()[:2]
     head = "--- linux.orig/Makefile\t2026-01-01 10:00:00\n+++ linux/Makefile\t2026-01-02\n"
