@@ -6,6 +6,7 @@ package splits such a mail too. Where the two differ, what git makes of it is wh
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
 import tempfile
@@ -20,7 +21,9 @@ from hook.source.git import Repository
 from hook.source.overlay import NoPatch
 
 MAX_BYTES = 64 << 20
-_MOST_MAILS = 5000  # of one mailbox that may hold a patch
+_MOST_MAILS = 2000  # of one mailbox that may hold a patch; git is started for each
+_MOST_ATTACHED = 200  # patches of one mail; of more, what git makes of the mail is judged
+_AS_GIT = "read as one patch, as `git am` does"
 
 
 class TooMuchMail(CannotJudge):
@@ -188,13 +191,10 @@ def _mails(data: bytes, repo: Repository, private: pathlib.Path) -> Iterator[byt
 
 
 def _letters(mails: Iterable[bytes], repo: Repository, private: pathlib.Path) -> Iterator[_Letter]:
-    read = 0
-    for mail in mails:
-        if not _MAY_MATTER.search(mail):
-            continue
-        read += 1
-        if read > _MOST_MAILS:
-            raise TooMuchMail(f"more than {_MOST_MAILS} mails that may hold a patch")
+    mattering = [mail for mail in mails if _MAY_MATTER.search(mail)]
+    if len(mattering) > _MOST_MAILS:
+        raise TooMuchMail(f"more than {_MOST_MAILS} mails that may hold a patch")
+    for mail in mattering:
         if _MULTIPART.search(_head(mail)):
             yield from _of_parts(mail, repo, private)
         else:
@@ -205,9 +205,12 @@ def _of_parts(mail: bytes, repo: Repository, private: pathlib.Path) -> list[_Let
     """A multipart mail, as its parts say, and as git reads it where that is something else."""
     whole = _letter(mail, repo, private)
     try:
-        letters = [_letter(single, repo, private) for single in _singles(mail)]
+        singles = list(itertools.islice(_singles(mail), _MOST_ATTACHED + 1))
     except RecursionError:
         return [whole]  # parts in parts in parts: git reads a few levels
+    if len(singles) > _MOST_ATTACHED:
+        return [msgspec.structs.replace(whole, patch=msgspec.structs.replace(whole.patch, note=_AS_GIT))]
+    letters = [_letter(single, repo, private) for single in singles]
     ours = b"".join(letter.patch.diff for letter in letters)
     if not _APPLIES.search(whole.patch.diff) or _CHANGES.findall(whole.patch.diff) == _CHANGES.findall(ours):
         return letters
@@ -216,7 +219,7 @@ def _of_parts(mail: bytes, repo: Repository, private: pathlib.Path) -> list[_Let
     if len(letters) == 1:
         return [msgspec.structs.replace(letters[0], patch=msgspec.structs.replace(letters[0].patch, as_git=whole.patch.diff))]
     # several attached patches, and more beside them
-    return [msgspec.structs.replace(whole, patch=msgspec.structs.replace(whole.patch, note="read as one patch, as `git am` does"))]
+    return [msgspec.structs.replace(whole, patch=msgspec.structs.replace(whole.patch, note=_AS_GIT))]
 
 
 def _letter(mail: bytes, repo: Repository, private: pathlib.Path) -> _Letter:

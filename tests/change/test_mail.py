@@ -264,6 +264,14 @@ def test_a_mailbox_of_empty_mails_costs_no_process_for_each(kernel: Kernel, scra
         split(kernel, scratch, b"From x Mon Sep 17 00:00:00 2001\n\n\n" * 29_000)
 
 
+def test_of_very_many_patches_no_process_is_started_for_each(series: Kernel, scratch: pathlib.Path) -> None:
+    diff = os.fsencode(series.git("diff", "HEAD~1"))
+    with pytest.raises(mail.TooMuchMail, match="more than 2000 mails"):
+        split(series, scratch, (SEPARATOR + letter(diff)) * 2001)
+    (patch,) = split(series, scratch, multipart(*[("text/x-patch", diff)] * 300))
+    assert patch.note == "read as one patch, as `git am` does" and patch.diff.count(b"diff --git") == 300 * diff.count(b"diff --git")
+
+
 def test_a_path_that_no_system_takes_is_refused(kernel: Kernel, scratch: pathlib.Path) -> None:
     path = b"a/" * 100_000 + b"x"
     (patch,) = split(kernel, scratch, b"--- /dev/null\n+++ b/" + path + b"\n@@ -0,0 +1 @@\n+x\n")
