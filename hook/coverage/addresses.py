@@ -1,8 +1,9 @@
 """Addresses: the coverage points that /rawcover of syz-manager lists, as functions of the kernel that was measured.
 
-A list of addresses means something for one build alone. So each has to be a coverage point of that kernel, or of a module; one that is none
-shows that the kernel is another one. A symbol table knows the file of a function that is local to it, without its directory, and of others
-nothing: whether such a function is the one of a changed file is for the evidence to say (hook.evidence.reach.observed).
+A list of addresses means something for one build alone. So each has to be a coverage point of that kernel, or of a module. Where a function
+jumps to KCOV at its end, KCOV sees the place behind the call of the function: some 5% of all addresses, which count for nothing. Any other
+address shows that the kernel is another one. A symbol table knows the base name of a file at most, and that for functions local to it.
+Whether such a function is the one of a changed file is for the evidence to say (hook.evidence.reach.observed).
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from hook.coverage.elf import Symbols
+from hook import lazy_re
+from hook.coverage.elf import Code, Symbols
 from hook.coverage.observations import UNKNOWN_PLACE, NoCoverage, Tally
 
 _CALL_BYTES = 5  # of x86_64: KCOV gives the address behind the call
+# a call of x86_64 that ends here: near, or indirect with what it needs for its address
+_CALL = lazy_re.compile(rb"(?s)(?:\xe8.{4}|\xff(?:[\x10-\x17\xd0-\xd7]|[\x14\x50-\x57].|\x54..|[\x15\x90-\x97].{4}|[\x14\x94].{5}))\Z")
+_LONGEST_CALL = 7
 
 
 def count(addresses: Iterable[int], kernel: Symbols, tally: Tally) -> None:
@@ -31,16 +36,22 @@ def count(addresses: Iterable[int], kernel: Symbols, tally: Tally) -> None:
             tally.add(UNKNOWN_PLACE + function.source, function.name, int(function.holds_any(reached)))
 
 
-def _points(addresses: Iterable[int], points: Sequence[int], code: Sequence[range]) -> set[int]:
+def _points(addresses: Iterable[int], points: Sequence[int], code: Sequence[Code]) -> set[int]:
     """The coverage points that some addresses stand for. Raises NoCoverage."""
     reached = set()
     for address in addresses:
         point = next((place for place in (address - _CALL_BYTES, address) if _has(points, place)), None)
         if point is not None:
             reached.add(point)
-        elif any(address in addresses_of_code for addresses_of_code in code):
+        elif any(_is_other_code(address, section) for section in code):
             raise NoCoverage(f"{address:#x} is no coverage point of the kernel of fuzz.coverage_vmlinux: that is another build")
     return reached
+
+
+def _is_other_code(address: int, section: Code) -> bool:
+    """Whether an address is in a section, and not behind a call."""
+    at = address - section.address
+    return 0 <= at < len(section.data) and not _CALL.search(section.data[max(0, at - _LONGEST_CALL) : at])
 
 
 def _has(points: Sequence[int], address: int) -> bool:

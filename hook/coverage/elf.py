@@ -43,12 +43,19 @@ class Function(msgspec.Struct, frozen=True):
         return at < len(addresses) and addresses[at] < self.address + max(1, self.size)
 
 
+class Code(msgspec.Struct, frozen=True):
+    """A section with instructions."""
+
+    address: int
+    data: bytes
+
+
 class Symbols(msgspec.Struct, frozen=True, dict=True):
     """What the symbol table tells."""
 
     functions: tuple[Function, ...]
     files: frozenset[str]  # base names of the sources, as the compiler noted them; empty where it noted none
-    code: tuple[range, ...]  # the addresses of the sections with code
+    code: tuple[Code, ...]
     points: Sequence[int] | None  # the addresses of the calls of KCOV, in order; None where that cannot be told
 
     @functools.cached_property
@@ -139,20 +146,20 @@ def _read(data: mmap.mmap, path: pathlib.Path) -> Symbols:
             source = name.decode("utf-8", "replace").rpartition("/")[2]
             files.add(source)
     with_code = [section for section in sections if section.kind != _NO_BITS and section.flags & _EXECUTABLE and section.address]
-    points = _points(data, with_code, point) if machine == _X86_64 and point else None
-    code = tuple(range(section.address, section.address + section.size) for section in with_code)
+    code = tuple(Code(section.address, data[section.offset : section.offset + section.size]) for section in with_code)
+    points = _points(code, point) if machine == _X86_64 and point else None
     return Symbols(tuple(functions), frozenset(files), code, points)
 
 
-def _points(data: mmap.mmap, sections: list[_Section], point: int) -> Sequence[int] | None:
+def _points(code: Sequence[Code], point: int) -> Sequence[int] | None:
     """The near calls (e8 and the distance) of the coverage point; None where there is no such call at all."""
     calls = array("Q")
-    for section in sorted(sections, key=lambda section: section.address):
-        code = data[section.offset : section.offset + section.size]
+    for section in sorted(code, key=lambda section: section.address):
+        data, start = section.data, section.address
         # the distance is known from the place, so each e8 is tried; find() walks there at memory speed
-        at = code.find(b"\xe8")
+        at = data.find(b"\xe8")
         while at >= 0:
-            if at + 5 <= len(code) and section.address + at + 5 + int.from_bytes(code[at + 1 : at + 5], "little", signed=True) == point:
-                calls.append(section.address + at)
-            at = code.find(b"\xe8", at + 1)
+            if at + 5 <= len(data) and start + at + 5 + int.from_bytes(data[at + 1 : at + 5], "little", signed=True) == point:
+                calls.append(start + at)
+            at = data.find(b"\xe8", at + 1)
     return calls or None  # not linked yet, or another compiler's way to call it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 TEXT_AT = 0xFFFFFFFF81000000
@@ -13,9 +13,13 @@ def vmlinux(
     functions: Mapping[str, bool],
     files: Mapping[str, Sequence[str]] | Sequence[str] = (),
     kcov: bool = True,
+    calling: Collection[str] = (),
     aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
-    """An x86_64 ELF file; `functions` tells of each whether it holds a coverage point, `files` which of them are local to a source."""
+    """An x86_64 ELF file; `functions` tells of each whether it holds a coverage point, `files` which of them are local to a source.
+
+    Those of `calling` call something else.
+    """
     files = files if isinstance(files, Mapping) else dict.fromkeys(files, ())
     local = {name for names in files.values() for name in names}
     names = ["", "__sanitizer_cov_trace_pc"] if kcov else [""]
@@ -30,7 +34,7 @@ def vmlinux(
     placed = {}
     for name, covered in functions.items():
         here = TEXT_AT + len(code)
-        call = b"\xe8" + struct.pack("<i", TEXT_AT - (here + 1 + 5)) if covered else b"\x90" * 5
+        call = b"\xe8" + struct.pack("<i", TEXT_AT - (here + 1 + 5)) if covered else b"\xe8\0\0\0\0" if name in calling else b"\x90" * 5
         placed[name] = here
         code += (b"\x90" + call).ljust(16, b"\xc3")
     for file, theirs in files.items():

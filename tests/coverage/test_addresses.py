@@ -38,6 +38,11 @@ def test_a_function_is_reached_in_a_file_of_which_the_base_name_is_known_at_most
     assert coverage.measured.counts_programs and coverage.programs == 0
 
 
+def test_the_place_behind_another_call_counts_for_nothing(tmp_path: pathlib.Path) -> None:
+    coverage = of(tmp_path, at("entered") + BEHIND_CALL, at("silent") + BEHIND_CALL, kernel=vmlinux(FUNCTIONS, calling=["silent"]))
+    assert (rows(coverage, "entered"), rows(coverage, "silent")) == ([("?", 1, 0)], [])
+
+
 def test_what_the_symbol_table_does_not_tell_apart_is_left_out(tmp_path: pathlib.Path) -> None:
     merged = vmlinux(FUNCTIONS, ["a.c"], aliases={"other": "entered"})
     coverage = of(tmp_path, at("entered") + BEHIND_CALL, at("idle") + BEHIND_CALL, kernel=merged)
