@@ -42,6 +42,7 @@ class JudgeWork(msgspec.Struct, frozen=True):
     settings: Settings
     short: bool  # whether the search for call paths is as short as while a commit waits
     use_cache: bool
+    index_directory: pathlib.Path | None = None  # of the worker's word index, if not in its usual place
 
 
 def main() -> None:
@@ -82,6 +83,7 @@ def _judged(work: JudgeWork, item: BulkInput, skip: int) -> Iterator[dict[str, A
     signal.setitimer(signal.ITIMER_REAL, work.settings.bulk.change_seconds)
     repo = find(pathlib.Path(work.clone))
     setting_layers.bring_into_force(repo, work.settings)
+    repo.in_force.index_directory = work.index_directory
     place = skip
     try:
         for row in _of_commit(repo, work, item) if item.commit else _of_mails(repo, work, item, skip):

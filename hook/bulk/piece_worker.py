@@ -6,6 +6,7 @@ The worker's own process only passes data on: it stays small and answers the sch
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -21,6 +22,7 @@ from hook.bulk import rows
 from hook.bulk.inputs import BulkInput
 from hook.bulk.judge_process import END, OUT_OF_MEMORY, JudgeWork, rest
 from hook.bulk.pieces import BulkPiece
+from hook.config import WrongSetting
 from hook.failure import CannotJudge
 from hook.processes import own_python
 from hook.record import cache
@@ -112,11 +114,12 @@ def judge_piece(program: str, packed: bytes) -> list[bytes]:
     run, piece = _unpack(packed)
     try:
         repo = _clone(run)
+        setting_layers.load(repo)  # its own, of the word index
         _refuse_missing(repo, piece)
-    except CannotJudge as wrong:
+    except (CannotJudge, WrongSetting) as wrong:
         raise UnfitWorker(f"{_address()} {wrong}") from None
     _prepare(repo, run)
-    work = msgspec.structs.replace(run.work, clone=str(repo.git_dir))
+    work = msgspec.structs.replace(run.work, clone=str(repo.git_dir), index_directory=repo.in_force.index_directory)
     child = _of_thread.__dict__.setdefault("child", _Child())
     lines: list[bytes] = []
     try:
@@ -172,22 +175,25 @@ def _prepare(repo: Repository, run: BulkRun) -> None:
     with _preparing:
         if key in _prepared:
             return
-        handle = own_files.open_lock(index.files(repo).directory / "bulk-lock", 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if os.pread(handle, _MOST_TOKEN, 0) != run.token.encode() and not is_indexed(repo, run.work.head, run.history):
-                _index(repo, run)
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, run.token.encode(), 0)
-        finally:
-            os.close(handle)
+        with contextlib.suppress(OSError):  # what cannot be written is judged as it is
+            if not is_indexed(repo, run.work.head, run.history):
+                _index_once(repo, run)
         _prepared.add(key)
 
 
-def _index(repo: Repository, run: BulkRun) -> None:
-    command = own_python.command("-m", "hook", "index", "--quiet", "--repo", str(repo.git_dir), f"--rev={run.work.head}")
-    command += [f"--history={revisions}" for revisions in run.history]
-    subprocess.run(command, stdin=subprocess.DEVNULL, cwd=repo.git_dir, timeout=_INDEX_SECONDS, check=False)
+def _index_once(repo: Repository, run: BulkRun) -> None:
+    """Have the word index made, where no other worker has tried in this run. Raises OSError."""
+    handle = own_files.open_lock(index.files(repo).directory / "bulk-lock", 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.pread(handle, _MOST_TOKEN, 0) != run.token.encode() and not is_indexed(repo, run.work.head, run.history):
+            command = own_python.command("-m", "hook", "index", "--quiet", "--repo", str(repo.git_dir), f"--rev={run.work.head}")
+            command += [f"--history={revisions}" for revisions in run.history]
+            subprocess.run(command, stdin=subprocess.DEVNULL, cwd=repo.git_dir, timeout=_INDEX_SECONDS, check=False)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, run.token.encode(), 0)
+    finally:
+        os.close(handle)
 
 
 def is_indexed(repo: Repository, revision: str, history: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ import shutil
 import signal
 
 import hook
-from hook.source import index
+from hook.source import index, setting_layers
 from hook.source.git import find
 from tests.bulk.farm import Farm, check, ended, history, parts, rows, wait_for
 from tests.small_kernel import Kernel
@@ -67,12 +67,15 @@ def test_what_a_worker_lacks_goes_to_another_which_indexes_its_clone(farm: Farm,
     shutil.copytree(kernel.path, tmp_path / "old")
     named, out, large = history(kernel, 8), tmp_path / "out", tmp_path / "large"  # without a staged index, it may be large
     kernel.git("clone", "-q", "--bare", str(kernel.path), str(large))
+    kernel.beside(large).git("config", "patchtriage.index.directory", str(tmp_path / "index"))
     for clone in ("old", "large"):
         farm.worker(PATCH_TRIAGE_BULK_CLONE=str(tmp_path / clone))
     run = farm.run(named, "--out", str(out), "--no-cache")
     assert ended(run) == 0, farm.said(run)
-    assert "its clone lacks commit" in farm.said(run) and len(rows(out)) == 8
-    opened, ends = index.open_index(find(large)), named.split("..")
+    assert "its clone lacks commit" in farm.said(run) and [row.get("Lacks") for row in rows(out)] == [None] * 8
+    repo, ends = find(large), named.split("..")
+    setting_layers.load(repo)
+    opened = index.open_index(repo)
     assert opened.history() == f"{ends[1]} ^{ends[0]}" and all(opened.unread(commit) == {} for commit in ends)
 
 
