@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from hook import lazy_re
+from hook.kernel.kbuild.includers import is_named_beside
 from hook.kernel.kbuild.objects import Kbuild
 from hook.kernel.kconfig.expressions import open_parts
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, left_out
@@ -13,7 +13,6 @@ from hook.kernel.units import Units
 from hook.source.grep import holding
 from hook.source.tree import Source
 from hook.source.treepath import shared_directories
-from hook.source.words import is_number
 
 _LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
 _CORE = ("fs", "kernel", "mm", "ipc", "io_uring", "net", "net/core", "block", "security")  # close to system calls
@@ -94,13 +93,7 @@ class NameUsers:
     def is_included(self, path: str) -> bool:
         """Whether another C file of the directory includes this one, and may use what is static in it; True where that is not known."""
         if path not in self._included:
-            directory, _, name = path.rpartition("/")
-            words = [word for word in re.findall(r"\w+", name, re.ASCII) if not (word[0].isdigit() and is_number(word))]
-            paths = holding(self.source, *words, "include")
-            beside = [file for file in paths or () if file.endswith((".c", ".h")) and file.rpartition("/")[0] == directory and file != path]
-            form = re.compile(rb'(?m)^[ \t]*#[ \t]*(?:include|define)\b[^\n]*"(?:[^"\n]*/)?' + re.escape(name.encode()) + b'"')
-            blobs = self.source.files(beside)
-            self._included[path] = paths is None or any(blob is None or blob.data is None or form.search(blob.data) for blob in blobs)
+            self._included[path] = is_named_beside(self.source, path)
         return self._included[path]
 
     def defining(self, name: str) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from hook import lazy_re
 from hook.kernel.kbuild.architecture_directories import around
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
+from hook.source.grep import holding
 from hook.source.lookup import Bounds, Include, includers
 from hook.source.tree import Source
 from hook.source.treepath import shared_directories
@@ -105,6 +106,17 @@ class Includers:
     def _may_be_built(self, path: str) -> bool:
         """Whether a file belongs neither to a program in the tree nor to another architecture."""
         return in_kernel(path, self._arch, PROGRAMS)
+
+
+def is_named_beside(source: Source, path: str) -> bool:
+    """Whether a C file of the same directory includes this one, or has its name in a macro, which may; True where that is not known."""
+    directory, _, name = path.rpartition("/")
+    words = [word for word in re.findall(r"\w+", name, re.ASCII) if not (word[0].isdigit() and is_number(word))]
+    paths = holding(source, *words, "include")
+    beside = [file for file in paths or () if file.endswith((".c", ".h")) and file.rpartition("/")[0] == directory and file != path]
+    spelled = re.escape(name.encode("utf-8", "surrogateescape"))
+    form = re.compile(rb'(?m)^[ \t]*#[ \t]*(?:include|define)\b[^\n]*"(?:[^"\n]*/)?' + spelled + b'"')
+    return paths is None or any(blob is None or blob.data is None or form.search(blob.data) for blob in source.files(beside))
 
 
 def _include(path: str, match: re.Match[bytes]) -> Include:

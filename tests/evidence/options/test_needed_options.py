@@ -165,8 +165,9 @@ def test_without_the_word_index_nothing_is_called_out_of_reach(kernel: Kernel, g
     assert verdict(grown)["Reachable"] == "unknown"
 
 
-def test_a_file_that_another_includes_is_not_out_of_reach(grown: Kernel) -> None:
-    grown.commit("mm/some.c", FILE + '#include "arm.c"\n')
+@pytest.mark.parametrize("include", ['#include "arm.c"\n', '#define PART "arm.c"\n#include PART\n'])
+def test_a_file_that_another_includes_is_not_out_of_reach(grown: Kernel, include: str) -> None:
+    grown.commit("mm/some.c", FILE + include)
     stage(grown, "mm/arm.c", "return 1;", "return 11;")
     assert verdict(grown)["Reachable"] == "unknown"
 
