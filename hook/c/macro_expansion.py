@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from hook import lazy_re
+from hook.c.blanking import without_comments
 from hook.c.brackets import closing, elements
 
 _DEEPEST = 24  # macros inside each other
@@ -47,6 +48,15 @@ def agreed(definitions: Iterable[tuple[str | None, str]]) -> Macro | None:
     parameters, body = next(iter(distinct))
     names = None if parameters is None else tuple(parameter.strip() for parameter in parameters.split(",") if parameter.strip())
     return Macro(names, body)
+
+
+def written(text: bytes) -> tuple[str | None, str]:
+    """The definition in the text behind a macro's name: its parameters as written (None if it has none), and its body."""
+    body = without_comments(text).replace(b"\\\n", b" ").decode("latin-1")
+    parameters = None
+    if body.startswith("("):
+        parameters, _, body = body[1:].partition(")")
+    return parameters, " ".join(body.split())
 
 
 class Expansion:

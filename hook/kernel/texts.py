@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hook import lazy_re
 from hook.c import definitions
-from hook.c.blanking import HIDDEN, without_comments
+from hook.c.blanking import without_comments
 from hook.c.legible import is_legible
-from hook.c.macro_expansion import ExpansionTooLarge
+from hook.c.macro_expansion import ExpansionTooLarge, written
 from hook.source.tree import Source
 
 Value = typing.TypeVar("Value")
@@ -150,11 +150,7 @@ class Texts:
         definitions: list[tuple[str | None, str]] = []
         for end in self.once(("defines", path), lambda: _defines(data)).get(name.encode("ascii", "replace"), ()):
             body = _BODY.match(data, end)
-            text = HIDDEN.sub(_without_comment, body[0] if body else b"").replace(b"\\\n", b" ").decode("latin-1")
-            parameters = None
-            if text.startswith("("):
-                parameters, _, text = text[1:].partition(")")
-            definitions.append((parameters, " ".join(text.split())))
+            definitions.append(written(body[0] if body else b""))
         return definitions
 
     def defining(self, name: str) -> list[str]:
@@ -174,10 +170,6 @@ def _defines(data: bytes) -> dict[bytes, list[int]]:
     for match in _DEFINE.finditer(data):
         offsets.setdefault(match[1], []).append(match.end())
     return offsets
-
-
-def _without_comment(token: re.Match[bytes]) -> bytes:
-    return token[0] if token[0][:1] in b"\"'" else b" "
 
 
 def _joined(folder: str, name: str) -> str:
