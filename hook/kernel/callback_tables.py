@@ -167,7 +167,7 @@ TABLES: dict[str, CallbackTable] = {
         options=("CRYPTO_USER_API",),
     ),
     **_tables(EntryKind.TERMINALS, "tty_operations tty_ldisc_ops tty_port_operations consw"),
-    **_tables(EntryKind.BLOCK_REQUESTS, "blk_mq_ops elevator_mq_ops blkcg_policy rq_qos_ops target_type"),
+    **_tables(EntryKind.BLOCK_REQUESTS, "blk_mq_ops elevator_mq_ops elevator_type blkcg_policy rq_qos_ops target_type"),
     **_tables(EntryKind.PERF_EVENTS, "pmu"),
     **_tables(
         EntryKind.TRACEFS,

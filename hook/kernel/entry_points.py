@@ -61,7 +61,7 @@ LATER = frozenset((
     "on_each_cpu_cond", "on_each_cpu_cond_mask", "smp_call_function_any", "stop_machine", "stop_one_cpu", "stop_two_cpus",
     "stop_one_cpu_nowait", "schedule_on_each_cpu", "work_on_cpu", "work_on_cpu_safe", "async_schedule",
     "async_schedule_domain", "devm_add_action", "devm_add_action_or_reset", "execute_in_process_context",
-    "create_io_thread", "create_kthread", "user_mode_thread", "kernel_thread", "vhost_task_create",
+    "percpu_ref_init", "create_io_thread", "create_kthread", "user_mode_thread", "kernel_thread", "vhost_task_create",
 ))  # fmt: skip
 THREADS = frozenset((
     "kthread_run", "kthread_create", "kthread_create_on_node", "kthread_create_on_cpu", "kthread_run_on_cpu",
@@ -94,6 +94,7 @@ AT_BOOT_FUNCTIONS = {"init/main.c": frozenset(("start_kernel", "kernel_init", "r
 # functions that run all the time on every machine, and what runs them: a program that sleeps, and the timer's interrupts
 ALWAYS_FUNCTIONS = {
     "kernel/sched/idle.c": {"do_idle": "where a processor has nothing to do"},
+    "arch/x86/kernel/smpboot.c": {"start_secondary": "as a program takes a processor online"},
     "kernel/softirq.c": dict.fromkeys(("irq_enter_rcu", "irq_exit_rcu"), "at each interrupt"),
 }
 AT_EXIT = lazy_re.compile(r"(?:module_exit|__exitcall)\Z")
@@ -139,6 +140,7 @@ _TAKES_AWAY = lazy_re.compile(
     r"(?:\A|_)(?:un\w*|del|delete|remove|destroy|free|exit|detach|put|cleanup|release|deregister|clear|drop|kfree|is|has|match|find|lookup"
     r"|ARRAY_SIZE|sizeof|offsetof|container_of|IS_ERR|WARN_ON\w*|BUG_ON|printk|pr_\w+)(?:_|\Z)"
 )
+_REGISTERS = lazy_re.compile(r"(?:\A|_)register_")  # xt_register_match
 
 
 def options_of_call(call: str) -> tuple[str, ...]:
@@ -153,4 +155,4 @@ def depends_on_hardware(path: str) -> bool:
 
 def takes_away(function: str) -> bool:
     """Whether a call of a function does not register its arguments."""
-    return _TAKES_AWAY.search(function) is not None
+    return _TAKES_AWAY.search(function) is not None and _REGISTERS.search(function) is None

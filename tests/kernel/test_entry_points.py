@@ -41,12 +41,15 @@ def test_a_call_gives_its_function_to_user_space(call: str, kind: EntryKind | No
     assert (entry_points.REGISTERING.get(call), entry_points.options_of_call(call)) == (kind, options)
 
 
-@pytest.mark.parametrize("call", ["unregister_filesystem", "kfree", "is_bdi_congested", "debugfs_remove", "ARRAY_SIZE"])
+@pytest.mark.parametrize(
+    "call",
+    ["unregister_filesystem", "xt_unregister_match", "device_match_name", "kfree", "is_bdi_congested", "debugfs_remove", "ARRAY_SIZE"],
+)
 def test_a_call_that_takes_a_table_away_attaches_nothing(call: str) -> None:
     assert entry_points.takes_away(call)
 
 
-@pytest.mark.parametrize("call", ["register_filesystem", "misc_register", "sysfs_create_groups"])
+@pytest.mark.parametrize("call", ["register_filesystem", "xt_register_match", "misc_register", "sysfs_create_groups"])
 def test_a_call_that_registers_does_not_take_away(call: str) -> None:
     assert not entry_points.takes_away(call)
 

@@ -46,16 +46,21 @@ class CallbackCalls:
         definitions = self._defining(name, near)
         return bool(definitions) and all(_queues_parameter(unit, definition, argument, member) for unit, definition in definitions)
 
-    def stores(self, name: str, argument: int, near: TranslationUnit) -> tuple[TranslationUnit, Use] | None:
-        """Where the one function `name` that the file `near` can mean sets a member of an object to its argument of that number."""
+    def stores(self, name: str, argument: int, near: TranslationUnit, depth: int = 0) -> tuple[TranslationUnit, Use] | None:
+        """Where the one function `name` that the file `near` can mean sets a member of an object to its argument of that number.
+
+        Also by way of a function that it hands the argument to.
+        """
         definitions = self._defining(name, near)
         if len(definitions) != 1 or definitions[0][1].kind is not DefinitionKind.FUNCTION:
             return None
         [(unit, definition)] = definitions
         parameter = _parameter(unit.scan.code, definition, argument).decode("ascii", "replace")
-        uses = uses_of(unit, parameter) if parameter else []
-        stores = (use for use in uses if use.user is definition and use.kind is UseKind.SET_MEMBER)
-        return next(((unit, use) for use in stores), None)
+        uses = [use for use in uses_of(unit, parameter) if use.user is definition] if parameter else []
+        if set_by := next((use for use in uses if use.kind is UseKind.SET_MEMBER), None):
+            return unit, set_by
+        passed = (use for use in uses if use.kind is UseKind.PASSED and depth < _MOST_PASSED and use.callee != name)
+        return next(filter(None, (self.stores(use.callee, use.argument, unit, depth + 1) for use in passed)), None)
 
     def _defining(self, name: str, near: TranslationUnit) -> list[tuple[TranslationUnit, Definition]]:
         here = near.defined(name, *_KINDS)

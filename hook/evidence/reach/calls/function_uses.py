@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from hook import lazy_re
 from hook.c.definitions import Definition
 from hook.c.translation_unit import TranslationUnit
@@ -24,6 +26,7 @@ from hook.evidence.reach.calls.nodes import (
     table_node,
     user_of,
 )
+from hook.evidence.reach.calls.object_types import ObjectTypes
 from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, statement_of
 from hook.kernel import callback_tables, entry_points
 from hook.kernel.name_users import NameUsers
@@ -38,7 +41,8 @@ class FunctionUses:
 
     def __init__(self, name_users: NameUsers) -> None:
         self._callback_calls = CallbackCalls(name_users)
-        self._member_calls = MemberCalls(name_users)
+        self._types = ObjectTypes(name_users)
+        self._member_calls = MemberCalls(name_users, self._types)
 
     def of(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """What a use of a function or macro leads to."""
@@ -98,12 +102,16 @@ class FunctionUses:
         elif called in entry_points.CALLING or self._callback_calls.calls(called, use.argument, unit):
             claim = f"{claim}, which calls it"
         else:
-            doubt = f"whether {called}() calls its argument"
-            if stored := self._callback_calls.stores(called, use.argument, unit):
-                calls = list(self._member_calls.of_assigned(node, trigger, *stored, function_node(unit, user_of(use))))
+            stored = self._callback_calls.stores(called, use.argument, unit)
+            if stored is not None and stored[1].member in entry_points.MEMBERS:
+                claim = f"{entry_points.MEMBERS[stored[1].member]}: {claim}, which sets ->{stored[1].member} to it"
+            elif stored is not None and (
+                calls := list(self._member_calls.of_assigned(node, trigger, *stored, function_node(unit, user_of(use))))
+            ):
                 yield from calls
-                if calls:
-                    return
+                return
+            else:
+                doubt = f"whether {called}() calls its argument"
         yield from hop_to_user(unit, use, trigger, claim, doubt, options=options)
 
     def _in_table(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
@@ -142,6 +150,8 @@ class FunctionUses:
             yield from hop_to_user(unit, use, trigger, f"{claim}, and calls that")
         elif use.member == "function" and (timer := _TIMER.search(unit.scan.code, max(use.offset - _NEAR, user.body[0]), use.offset)):
             yield Hop(PathNode(NodeKind.QUEUED, timer[1].decode(), unit.path), trigger, claim, unit.path, use.line, use.text)
+        elif use.kind is UseKind.SET_MEMBER and (struct := self._types.struct_assigned_to(unit, user, use)) in callback_tables.TABLES:
+            yield from _in_local_table(node, trigger, unit, msgspec.structs.replace(use, struct=struct))
         else:
             is_member = use.kind is not UseKind.ASSIGNED
             calls = list(self._member_calls.of_assigned(node, trigger, unit, use)) if is_member else []

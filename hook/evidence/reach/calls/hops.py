@@ -17,6 +17,7 @@ from hook.c.uses import Use, only_declares, uses_of
 from hook.c.word_places import places
 from hook.evidence.reach.calls import queued, table_uses
 from hook.evidence.reach.calls.entry_functions import entered
+from hook.evidence.reach.calls.expanded_macros import ExpandedMacros
 from hook.evidence.reach.calls.function_uses import FunctionUses
 from hook.evidence.reach.calls.nodes import WEAK, DeadEnd, Hop, NodeKind, PathNode, Trigger
 from hook.evidence.reach.calls.pasted_names import pasted
@@ -40,6 +41,7 @@ class Hops:
             NodeKind.KFUNC_SET: table_uses.of_kfunc_set,
         }
         self._function_uses = FunctionUses(name_users)
+        self._expanded = ExpandedMacros(name_users)
 
     def above(self, node: PathNode, trigger: Trigger) -> Iterator[Hop | DeadEnd]:
         """What leads to a node."""
@@ -66,6 +68,12 @@ class Hops:
         for use in uses_of(unit, node.name):
             if use.user is None or (use.user.name != node.name and not _shadows(unit, use, node.name)):
                 yield from hops_of(node, trigger, unit, use)
+        if node.kind is NodeKind.MACRO:
+            yield from self._expanded.defined_by(node, trigger, unit)
+        else:
+            for expansion, use in self._expanded.uses(node, unit):
+                if use.user is None or use.user.name != node.name:
+                    yield from hops_of(node, trigger, expansion, use)
 
 
 def _defines(unit: TranslationUnit, name: str) -> bool:

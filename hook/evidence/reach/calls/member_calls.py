@@ -25,11 +25,11 @@ _AGGREGATES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.TYPED
 class MemberCalls:
     """The calls through tables of one tree."""
 
-    def __init__(self, name_users: NameUsers) -> None:
+    def __init__(self, name_users: NameUsers, types: ObjectTypes) -> None:
         self._name_users, self._units = name_users, name_users.units
         self._owned: dict[tuple[str, str], bool] = {}
         self._element_calls: dict[tuple[str, str], list[Use]] = {}  # of an array, by its file and name
-        self._types = ObjectTypes(name_users)
+        self._types = types
 
     def of(self, node: PathNode, trigger: Trigger, table: PathNode, use: Use, member: str) -> Iterator[Hop | DeadEnd]:
         """Calls of `table.member()`; of `object->member()` where the object is of the structure, or only that has a function of that name.

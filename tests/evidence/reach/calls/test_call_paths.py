@@ -117,6 +117,17 @@ ENTRIES = {
                  "SYSCALL_DEFINE1(others, struct type *, t)\n{\n\treturn kind_of(t)->resolve_kind(1);\n}\n",
     "no_semicolon": "static int target_no_semicolon(struct file *f) { return 0; }\nstatic const struct file_operations z_fops = {\n\t.open = target_no_semicolon,\n};\n"
                     "static int __init boot(void) {\n\tdebugfs_create_file(\"z\", 0400, NULL, NULL, &z_fops);\n\treturn 0;\n}\nmodule_init(boot)\n\nstatic int more(int x) {\n\treturn x;\n}\n",
+    "made_table": "#define ENTRY_RO(p) static struct queue_sysfs_entry p##_entry = { .attr = { .name = #p }, .show = p##_show }\n#define PTR(p) (&p##_entry.attr)\n"
+                  "static ssize_t pace_show(void)\n{\n\treturn target_made_table();\n}\nENTRY_RO(pace);\nstatic struct attribute *paces[] = {\n\tPTR(pace),\n\tNULL,\n};\n"
+                  + boot("return sysfs_create_files(k, paces)"),
+    "made_element": "static int target_made_element(void) { return 0; }\n#define PROC(p, dec) [NR_##p] = { .p_decode = target_##dec }\n"
+                    "static const struct rpc_procinfo procs[] = {\n\tPROC(CLOSE, made_element),\n};\n" + boot("return rpc_add(procs)"),
+    "completion": "static void target_completion(struct bio *b) { }\nstatic void inner(struct bio *b, void (*end)(struct bio *))\n{\n\tb->bi_end_io = end;\n}\n"
+                  "static void outer(struct bio *b, void (*fn)(struct bio *))\n{\n\tinner(b, fn);\n}\nSYSCALL_DEFINE0(others)\n{\n\touter(NULL, target_completion);\n\treturn 0;\n}\n",
+    "made_function": "static int target_made_function(void) { return 0; }\n#define SHOW(p) \\\nstatic ssize_t p##_show(struct device *d) /* one */ \\\n{ return target_made_function(); }\n"
+                     "SHOW(pace);\nstatic DEVICE_ATTR_RO(pace);\n" + boot("return device_create_file(d, &dev_attr_pace)"),
+    "set_in_table": "static int target_set_in_table(struct file *f) { return 0; }\nstatic struct file_operations late_fops __ro_after_init;\n"
+                    "static int __init boot(void)\n{\n\tlate_fops.open = target_set_in_table;\n\tcdev_init(&c, &late_fops);\n\treturn 0;\n}\nfs_initcall(boot);\n",
     "indexed": "static int target_indexed(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_indexed,\n};\n"
                "SYSCALL_DEFINE1(others, int, x)\n{\n\treturn handlers[x](x);\n}\n",
     "picked": "static int target_picked(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_picked,\n};\n"
@@ -128,7 +139,7 @@ ENTRIES = {
             "\tstatic const struct tree_descr files[] = {\n\t\t[3] = {\"register\", &y_fops, 0200},\n\t};\n\treturn simple_fill_super(files);\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn fill_it();\n}\n",
 }  # fmt: skip
 # functions whose name alone is used above
-TARGETS = {"attribute", "kobject", "configfs", "mount", "helper", "kfunc"}
+TARGETS = {"made_table", "attribute", "kobject", "configfs", "mount", "helper", "kfunc"}
 
 
 def _defined(name: str) -> str:
@@ -288,6 +299,16 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
          "include/linux/proto.h": "struct my_ops {\n\tint (*open)(void);\n};\nstatic inline struct my_ops *ops_of(void *x) { return x; }\n",
          "include/linux/other.h": "struct other_ops {\n\tint (*open)(void);\n};\nstatic inline struct other_ops *ops_of(void *x) { return x; }\n"},
         "boot runs at boot only",
+    ),
+    "the macro that would define the table has two definitions": (
+        {"fs/a.c": "#ifdef CONFIG_EXTRA\n#define ENTRY_RO(p) static struct queue_sysfs_entry p##_entry = { .show = p##_show }\n#else\n#define ENTRY_RO(p) int p##_unused[] = { 0 }\n#endif\n"
+                   "static int help(void) { return 0; }\nstatic ssize_t pace_show(void)\n{\n\treturn help();\n}\nENTRY_RO(pace);\n" + boot("return sysfs_create_file(k, &pace_entry.attr)")},
+        "no call path to help was found",
+    ),
+    "the macro defines two functions": (
+        {"fs/a.c": "static int help(void) { return 0; }\n#define BOTH(p) static int p##_get(struct file *f) { return 0; } static int p##_set(void) { return help(); }\n"
+                   "BOTH(pace);\nstatic const struct file_operations f = {\n\t.open = pace_get,\n};\n" + boot("return debugfs_create_file(0, 0, 0, 0, &f)")},
+        "no call path to help was found",
     ),
     "a variable of the file, hidden by one of another structure": (
         {"fs/a.c": "struct my_hooks {\n\tint (*process)(void);\n};\nstruct other_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks hooks;\nstatic int help(void) { return 0; }\n"

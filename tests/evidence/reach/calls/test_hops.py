@@ -45,6 +45,10 @@ def test_a_use_that_registers_nothing_leads_nowhere(statement: str) -> None:
     assert not list(hops_of_table(BOOT.format(statement), "file_operations", Trigger.ANYTHING))
 
 
+def test_a_table_whose_elements_are_counted_in_another_one_is_not_held_by_it() -> None:
+    assert not list(hops_of_table("static struct version v = {\n\t.count = ARRAY_SIZE(target),\n};\n", "rpc_procinfo", Trigger.ANYTHING))
+
+
 def test_what_only_boot_code_does_is_a_dead_end_for_user_space() -> None:
     [end] = hops_of_table(BOOT.format("inode->i_fop = &target;"), "file_operations", Trigger.USER_SPACE)
     assert isinstance(end, DeadEnd) and end.claim.endswith("boot runs at boot only")
