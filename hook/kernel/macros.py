@@ -33,9 +33,11 @@ class Macros(Expansion):
             definitions = {definition for path in paths for definition in self._texts.macro(path, name)}
             if definitions:
                 return agreed(definitions)
-        headers = [path for path in self._texts.defining(name) if path.endswith(".h") and not path.startswith(_LEFT_OUT)]
+        folder = self._near[0].rpartition("/")[0] if self._near else ""
+        # `O2` of arch/sparc/net is a word of its own file: a driver includes no header of an architecture but by <asm/…>
+        others = _LEFT_OUT if folder.startswith("arch/") else (*_LEFT_OUT, "arch/")
+        headers = [path for path in self._texts.defining(name) if path.endswith(".h") and not path.startswith(others)]
         if not headers or len(headers) > _MOST_HEADERS:
             return None
-        folder = self._near[0].rpartition("/")[0] if self._near else ""
         local_headers = [path for path in headers if path.startswith(f"{folder}/")] or headers
         return agreed({definition for path in local_headers for definition in self._texts.macro(path, name)})

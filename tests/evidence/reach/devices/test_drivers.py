@@ -107,10 +107,12 @@ CHELSIO = "\t{ PCI_VDEVICE(CHELSIO, 0x5001) },"
 FILES = {
     "include/linux/pci.h": PCI_H,
     "include/linux/pci_ids.h": IDS_H,
-    "drivers/net/Makefile": MAKEFILE + "obj-$(CONFIG_TINYNET) += tinynet.o\n",
+    "drivers/net/Makefile": MAKEFILE + "obj-$(CONFIG_TINYNET) += tinynet.o pasted.o\n",
     # a driver of two files, whose table is written with macros of its own
     "drivers/net/nic_main.c": pci_driver("nic", "\tNIC_LINE(NIC_DEV_82574L),", '#include "nic.h"'),
     "drivers/net/nic.h": "#define NIC_DEV_82574L 0x10D3\n#define NIC_LINE(id) { PCI_VDEVICE(INTEL, id), 7 }\nint nic_reset(void);\n",
+    "drivers/net/pasted.c": pci_driver("pasted", "\tPASTED(INTEL),", "#define VENDOR(v) PCI_VENDOR_ID_##v\n#define PASTED(v) { PCI_DEVICE(VENDOR(v), 0x10d3) }"),
+    "arch/sparc/net/jit.h": "#define INTEL 0x0a\n",
     "drivers/net/nic_hw.c": '#include "nic.h"\nint nic_reset(void)\n{\n\treturn 0;\n}\n',
     "drivers/net/switch_main.c": pci_driver("switch", CHELSIO),
     "drivers/net/switch_core.c": "int switch_helper(void)\n{\n\treturn 1;\n}\n",
@@ -400,6 +402,10 @@ def test_conditionals_between_the_lines_of_a_table_hide_none(ask: Ask) -> None:
 def test_a_file_of_two_objects_is_yes_if_one_is(ask: Ask) -> None:
     assert of(ask, "shared.c").answer is Answer.YES
     assert of(ask, "two_main.c").answer is Answer.NO
+
+
+def test_a_word_of_another_architecture_is_no_macro_of_a_table(ask: Ask) -> None:
+    assert of(ask, "pasted.c").answer is Answer.YES
 
 
 def test_a_file_that_is_a_part_of_another_is_what_that_is_unless_a_header_includes_it(ask: Ask) -> None:
