@@ -113,7 +113,7 @@ SOFTWARE = (
     "drivers/net/netdevsim/", "drivers/input/input.c", "drivers/input/evdev.c", "drivers/input/mousedev.c", "drivers/input/misc/uinput.c",
     "drivers/bluetooth/hci_vhci.c", "drivers/net/wireless/virtual/", "drivers/usb/gadget/", "drivers/usb/usbip/", "drivers/usb/core/",
     "arch/x86/kvm/",  # it asks for AMD-V, which QEMU emulates, or for VMX, which a virtual machine may have: `-cpu max`
-    "drivers/vhost/", "drivers/dma-buf/", "drivers/hid/uhid.c", "drivers/android/", "drivers/target/",
+    "sound/core/", "drivers/vhost/", "drivers/dma-buf/", "drivers/hid/uhid.c", "drivers/android/", "drivers/target/",
 )  # fmt: skip
 
 # a table that a macro registers at boot

@@ -15,7 +15,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, stands_before
 from hook.evidence.reach.calls.callbacks import is_called
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, function_node, hop_to_user, user_of
-from hook.evidence.reach.calls.object_types import ObjectTypes
+from hook.evidence.reach.calls.object_types import ObjectTypes, hides
 from hook.kernel.name_users import NameUsers
 
 _MOST_FILES = 64  # that hold the name of a member, for its calls to be looked for
@@ -41,11 +41,18 @@ class MemberCalls:
             yield from self._indexed(node, trigger, home, table)
             return
         name = use.member.encode()
-        direct = re.compile(rb"\b" + table.name.encode() + rb"\s*(?:\[[^\]]*\]\s*)?(?:\.|->)\s*" + name + rb"\s*\(")
-        for unit, call in _calls(home, direct):
-            # what stands in a table that is called by its name runs when its caller does, at boot too
-            claim = f"{call.user.name if call.user else ''}() calls {member}, which is {node.name}()"
-            yield from hop_to_user(unit, call, trigger, claim)
+        name_of_table = table.name.encode()
+        direct = re.compile(rb"(?<![\w.>])" + name_of_table + rb"\s*(?:\[[^\]]*\]\s*)?(?:\.|->)\s*" + name + rb"\s*\(")
+        # what stands in a table that is called by its name runs when its caller does, at boot too
+        for path in self._name_users.files(table.name, table.path, local=table.local):
+            calling = self._units.get(path)
+            if calling is not home and (calling is None or _defines(calling, table.name)):
+                continue
+            for unit, call in _calls(calling, direct):
+                if hides(unit, user_of(call), name_of_table):
+                    continue
+                claim = f"{user_of(call).name}() calls {member}, which is {node.name}()"
+                yield from hop_to_user(unit, call, trigger, claim)
         if use.struct and not use.struct.endswith("_driver"):  # of a driver, what it has for devices decides
             yield from self._of_objects(node, trigger, table, use, f"that of {table.name} is {node.name}()")
 
@@ -131,6 +138,13 @@ class MemberCalls:
                     return False
                 is_owned = is_owned or bool(around)
         return is_owned
+
+
+def _defines(unit: TranslationUnit, name: str) -> bool:
+    """Whether a file has a variable of its own by a name."""
+    return unit.path.endswith(".c") and any(
+        unit.data[slice(*one.span)].count(b"{") or unit.is_static(one) for one in unit.by_name.get(name, ())
+    )
 
 
 def _is_own(struct: str, unit: TranslationUnit) -> bool:

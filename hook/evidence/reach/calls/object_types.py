@@ -93,9 +93,14 @@ def _given_by(unit: TranslationUnit, definition: Definition) -> str:
 
 def _declaring(unit: TranslationUnit, caller: Definition, name: bytes) -> bytes:
     """The text that declares what a function calls `name`: its own, or that of a variable of the file."""
-    own = unit.scan.code[caller.span[0] : caller.body[1]]
     variable = unit.defined(name.decode("ascii"), DefinitionKind.VARIABLE)
-    return own if variable is None or _types(own, name) else unit.head(variable) + name + b";"
+    is_own = variable is None or hides(unit, caller, name)
+    return unit.scan.code[caller.span[0] : caller.body[1]] if variable is None or is_own else unit.head(variable) + name + b";"
+
+
+def hides(unit: TranslationUnit, function: Definition, name: bytes) -> bool:
+    """Whether a function has a parameter or variable of a name, which is not that of its file then."""
+    return bool(_types(unit.scan.code[function.span[0] : function.body[1]], name))
 
 
 def _declared(code: bytes, name: bytes) -> str:

@@ -310,6 +310,16 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
                    "BOTH(pace);\nstatic const struct file_operations f = {\n\t.open = pace_get,\n};\n" + boot("return debugfs_create_file(0, 0, 0, 0, &f)")},
         "no call path to help was found",
     ),
+    "a parameter has the name of the table": (
+        {"fs/a.c": "struct my_ops {\n\tint (*open)(void);\n};\nstruct other_ops {\n\tint (*open)(void);\n};\nstatic int help(void) { return 0; }\nstatic struct my_ops ops = {\n\t.open = help,\n};\n"
+                   "static int use(struct other_ops *ops)\n{\n\treturn ops->open();\n}\nSYSCALL_DEFINE0(others)\n{\n\treturn use(NULL);\n}\n"},
+        "no call path to help was found",
+    ),
+    "another file has a table of that name": (
+        {"fs/a.c": "struct my_ops {\n\tint (*open)(void);\n};\nstatic int help(void) { return 0; }\nstruct my_ops the_ops = {\n\t.open = help,\n};\n",
+         "fs/b.c": "struct other_ops {\n\tint (*open)(void);\n};\nstatic struct other_ops the_ops;\nSYSCALL_DEFINE0(others)\n{\n\treturn the_ops.open();\n}\n"},
+        "no call path to help was found",
+    ),
     "a variable of the file, hidden by one of another structure": (
         {"fs/a.c": "struct my_hooks {\n\tint (*process)(void);\n};\nstruct other_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks hooks;\nstatic int help(void) { return 0; }\n"
                    "SYSCALL_DEFINE0(others)\n{\n\tstruct other_hooks hooks;\n\treturn hooks.process();\n}\n" + boot("hooks.process = help")},
@@ -485,6 +495,17 @@ def test_a_path_keeps_to_the_table_that_holds_the_function(plant: Planted) -> No
     )
     assert found.answer is Answer.YES, found.question
     assert not any("one" in fact.claim.replace("one of", "") for fact in found.facts), found.facts
+
+
+def test_a_table_that_others_see_is_called_by_its_name(plant: Planted) -> None:
+    found = plant.reach(
+        {
+            "fs/a.c": "static int help(void) { return 0; }\nstruct my_ops the_ops = {\n\t.open = help,\n};\n",
+            "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\treturn the_ops.open();\n}\n",
+            "include/linux/my.h": "struct my_ops {\n\tint (*open)(void);\n};\nextern struct my_ops the_ops;\n",
+        }
+    )
+    assert found.answer is Answer.YES, found.question
 
 
 def test_a_weak_definition_gives_way(plant: Planted) -> None:
