@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hook import lazy_re
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.nodes import WEAK, ConditionAt, Hop, NodeKind, PathNode
@@ -18,6 +19,8 @@ from hook.kernel.kconfig.expressions import YES, all_of, any_of, built_in, left_
 from hook.kernel.kernel import Kernel
 from hook.kernel.name_users import NameUsers
 
+_UNLESS_DEFINED = lazy_re.compile(r"#\s*(?:ifndef\s+|if\s+!defined\s*\(?\s*)(\w+)\s*\)?")
+_INCLUDED = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*include[ \t]+<(asm/[\w./-]+\.h)>")
 _MOST_DEFINITIONS = 12  # of one name that are looked at
 _KINDS = {
     NodeKind.TABLE: (DefinitionKind.VARIABLE,),
@@ -131,9 +134,27 @@ class HopConditions:
         said = self._line(path, one.line)
         condition = all_of(part.condition for part in said)
         line, text = unit.line(one.offset)
+        if (condition == YES or open_parts(condition)) and self._is_replaced(unit, one.line):
+            return ConditionAt(YES, path, line, text)
         if condition == YES or open_parts(condition):
             return ConditionAt(left_open(f"whether {node.name} of {path}:{line} is meant"), path, line, text)
         return ConditionAt(negated(condition), path, said[-1].line, said[-1].text)
+
+    def _is_replaced(self, unit: TranslationUnit, line: int) -> bool:
+        """Whether the architecture replaces what a common header defines at a line under `#ifndef NAME`.
+
+        It does for certain where a header of it that the common header includes before, under no other condition, always defines NAME.
+        """
+        around = self._conditionals_of(unit.path, line)
+        asked = [match[1] for conditional in around if (match := _UNLESS_DEFINED.fullmatch(conditional.text))]
+        for include in _INCLUDED.finditer(unit.data, 0, unit.offset(line)) if asked else ():
+            at = self._conditionals_of(unit.path, unit.line(include.start())[0])
+            path = f"arch/{self._name_users.environment['SRCARCH']}/include/{include[1].decode('ascii', 'replace')}"
+            header = self._name_users.units.get(path) if set(at) <= set(around) else None
+            macros = [macro for name in asked for macro in header.by_name.get(name, ())] if header is not None else []
+            if any(macro.kind is DefinitionKind.MACRO and not self._conditionals_of(path, macro.line) for macro in macros):
+                return True
+        return False
 
     def _may_see(self, user: str, other: str) -> bool:
         """Whether a file may be compiled with what another one defines: all of the kernel's .c files, and its common headers, are."""

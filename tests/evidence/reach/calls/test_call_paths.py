@@ -508,6 +508,27 @@ def test_a_table_that_others_see_is_called_by_its_name(plant: Planted) -> None:
     assert found.answer is Answer.YES, found.question
 
 
+@pytest.mark.parametrize(
+    ("common", "own", "answer"),
+    [
+        ("#include <asm/help.h>\n", "#define help help\n", Answer.YES),
+        ("#include <asm/help.h>\n", "#ifdef SOME_MODEL\n#define help help\n#endif\n", Answer.UNKNOWN),
+        ("#ifdef SOME_MODEL\n#include <asm/help.h>\n#endif\n", "#define help help\n", Answer.UNKNOWN),
+        ("", "#define help help\n", Answer.UNKNOWN),
+    ],
+)
+def test_a_common_definition_gives_way_to_that_of_the_architecture(plant: Planted, common: str, own: str, answer: Answer) -> None:
+    found = plant.reach(
+        {
+            "fs/a.c": "void help(void) { }\n",
+            "include/linux/help.h": common + "#ifndef help\nstatic inline void help(void) { }\n#endif\n",
+            "arch/x86/include/asm/help.h": "void help(void);\n" + own,
+            "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+        }
+    )
+    assert found.answer is answer, found.question
+
+
 def test_a_weak_definition_gives_way(plant: Planted) -> None:
     found = plant.reach(
         {
