@@ -37,7 +37,7 @@ def refusal(repo: Repository, settings: Settings, commit: str, paths: list[str],
     if not settings.agent.model and not settings.agent.models:
         return "no model is named (agent.model)"
     if not for_this_command and given_for(repo) != host(where):
-        return f"sending code of this repository is not allowed to {host(where)}: `patch-triage agent enable`"
+        return f"sending code of this repository to {host(where)} is not allowed: `patch-triage agent enable` allows it"
     return withheld(repo, settings, commit, paths)
 
 

@@ -111,7 +111,7 @@ def test_refused_for_ever_the_evidence_decides(changed: Kernel, scripted: Callab
 def test_the_model_is_asked_only_what_is_open_and_only_with_consent(changed: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(says(results(why=CITED)), says(kmsan()))
     _, error = changed.triage_both("check", "HEAD", "--wait", "--explain", **model.environment, ok=3)
-    assert "not asked: sending code of this repository is not allowed to localhost" in error and not model.requests
+    assert "not asked: sending code of this repository to localhost" in error and not model.requests
     out = changed.triage("agent", "enable", **model.environment)
     assert f"may now go to {model.url.split('/')[2]} (scripted)" in out
     _, error = changed.triage_both("check", "HEAD", "--wait", "--explain", **model.environment)
@@ -121,7 +121,7 @@ def test_the_model_is_asked_only_what_is_open_and_only_with_consent(changed: Ker
     assert "not asked: the evidence has decided" in error and len(model.requests) == 2
     elsewhere = model.environment | {"PATCH_TRIAGE_AGENT_BASE_URL": "http://127.0.0.1:9/v1"}
     _, error = changed.triage_both("check", "HEAD~1", "--wait", "--explain", "--no-cache", **elsewhere, ok=3)
-    assert "is not allowed to" in error
+    assert "is not allowed: `patch-triage agent enable`" in error
     changed.triage("agent", "disable")
     assert "nobody" in changed.triage("agent", "status", **model.environment)
 

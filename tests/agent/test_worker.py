@@ -183,9 +183,9 @@ def test_what_may_not_be_sent_when_its_turn_comes_is_not_sent(working: Kernel, s
     commit = change(jo, 3, "--no-verify")
     jo.triage("agent", "disable")
     ask(jo)
-    assert "sending code of this repository is not allowed" in questions(jo)[commit][
-        "Why"
-    ] and "sending code of this repository is not allowed" in jo.triage("status")
+    assert "sending code of this repository to " in questions(jo)[commit]["Why"] and "sending code of this repository to " in jo.triage(
+        "status"
+    )
     assert not model.requests
 
 

@@ -119,7 +119,7 @@ def _calls_with_sink(file: File, text: Body) -> bool:
 def _proved(file: File, function: Definition, text: Body, item: UninitialisedObject) -> Iterator[UninitialisedPart]:
     # first a test without a look-up: if it fails, the proof fails with any layout
     if not ObjectUses(file, text, _AnyLayout(item.struct, (), False), item).read(item.name).leaving:
-        raise Doubt(f"no known call copies out all of {item.name.decode()} out")
+        raise Doubt(f"no known call copies out all of {item.name.decode()}")
     layout = file.structs.layout(item.struct)
     declared = sum(
         1
