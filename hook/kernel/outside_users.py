@@ -5,11 +5,13 @@ By their paths, files in Documentation/, tools/ or another architecture are not 
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterator, Sequence
 
 from hook import lazy_re
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, left_out
+from hook.source.git import GitError
 from hook.source.grep import grep, holding
 from hook.source.tree import Source
 from hook.source.words import is_number
@@ -142,15 +144,21 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
     """The files that may read a file of code as text, with its comments: makefiles that name it (sed, awk, perl), and files that embed it
     (.incbin of an assembler, #embed, a macro of Rust).
 
-    None if there is no index and the tree is not small, if too many files have changed since, or if too many hold its name.
+    In a large tree without an index, or far from it, the makefiles, all of assembly and Rust, and C of its own directory are searched. None
+    if a file cannot be read, or if too many hold its name.
     """
     directory, _, name = path.rpartition("/")
     is_common = re.match(r"include/|arch/[^/]+/include/", path) is not None
     last = directory.rpartition("/")[2]
-    holders = _holding(source, "" if is_common else last, name)
-    embedding = holders if source.index is None else source.files_holding([*([word.lower()] for word in _words(name)), _EMBEDS])
+    holders = embedding = _holding(source, "" if is_common else last, name)
+    if source.index is not None and holders is not None:
+        embedding = source.files_holding([*([word.lower()] for word in _words(name)), _EMBEDS])
     if holders is None or embedding is None:
-        return None
+        own = [f"{directory}/*.{ending}" for ending in "ch"]
+        try:
+            holders = embedding = _makefiles_with(source, [re.sub(r"[^\w-]", ".", name)], "*Kconfig*", "*.S", "*.rs", *own)
+        except GitError:
+            return None
     beside = [f"{directory}/{makefile}".lstrip("/") for makefile in ("Makefile", "Kbuild", "Kconfig")]
     beside = [makefile for makefile in beside if source.oid(makefile)]
     users = [user for user in holders if _MAKEFILE.match(user.rpartition("/")[2]) and user not in beside]
@@ -195,16 +203,15 @@ def _makefiles_with(source: Source, names: Sequence[str], *others: str) -> list[
     Git searches only these, and once for each expression. Raises GitError.
     """
     expression = "|".join(names)
-    if expression not in source.searched:
-        globs = ("*Makefile*", "*Kbuild*", "*.mk", *others)
+    globs = ("*Makefile*", "*Kbuild*", "*.mk", *others)
+    key = "\n".join((expression, *globs))
+    if key not in source.searched:
         makefiles, cut = grep(
             source, expression, options=("--files-with-matches",), globs=globs, limit_bytes=1 << 20, seconds=source.repo.seconds
         )
-        changed = [
-            path for path, blob in source.changes.items() if blob and (path.endswith(".S") or _MAKEFILE.match(path.rpartition("/")[2]))
-        ]
-        source.searched[expression] = [*makefiles, *changed, *(["a makefile that was not searched"] if cut else [])]
-    return source.searched[expression]
+        changed = [path for path, blob in source.changes.items() if blob and any(fnmatch.fnmatchcase(path, form) for form in globs)]
+        source.searched[key] = [*makefiles, *changed, *(["a makefile that was not searched"] if cut else [])]
+    return source.searched[key]
 
 
 def _is_far_from_its_index(source: Source) -> bool:

@@ -80,15 +80,20 @@ def grep(
     return [line.removeprefix(mark) for line in lines if line], ended
 
 
-def paths_matching(source: Source, expression: str, *, limit_bytes: int, seconds: float = math.inf) -> tuple[list[str], str]:
-    """The paths of the files that may have a match, by the index; without it, of those that have one. And the limit, as in `grep`."""
+def paths_matching(
+    source: Source, expression: str, *, globs: Sequence[str] = (), limit_bytes: int, seconds: float = math.inf
+) -> tuple[list[str], str]:
+    """The paths of the files that may have a match, by the index; without it, of those that have one, and that one of `globs` matches.
+
+    And the limit, as in `grep`.
+    """
     _refuse(expression)
     chosen_paths = chosen(source, expression)
     if chosen_paths is not None:
         return chosen_paths, ""
     revisions = [source.revision] if source.revision else []
     seconds = min(seconds, source.repo.seconds, source.safety.seconds_left)
-    out, ended = _run(source, expression, ("--files-with-matches", "-z"), revisions, [], limit_bytes, seconds)
+    out, ended = _run(source, expression, ("--files-with-matches", "-z"), revisions, globs, limit_bytes, seconds)
     if ended == "seconds":
         source.safety.cut = source.safety.cut or f"git grep did not end within {seconds:g} s"
     names = os.fsdecode(out).split("\0")
@@ -97,19 +102,19 @@ def paths_matching(source: Source, expression: str, *, limit_bytes: int, seconds
     return [name.removeprefix(mark) for name in names], ended
 
 
-def holding(source: Source, *words: str) -> list[str] | None:
+def holding(source: Source, *words: str, among: Sequence[str] = ()) -> list[str] | None:
     """The paths of the files that may contain all of `words`, or define a word with a colon before it; None if that is not known.
 
-    By the word index; a small tree without one is searched. A large tree without one is not: a proof does not wait for that.
+    By the word index. Without one a small tree is searched, or the part that the globs `among` match, if nothing else is asked for; a
+    large tree is not: a proof does not wait for that.
     """
-    if source.index is not None:
-        return source.files_holding([[word.lower()] for word in words])
-    if not source.is_small:
-        return None
+    paths = source.files_holding([[word.lower()] for word in words])
+    if paths is not None or not (among or source.is_small):
+        return paths
     try:
-        matching, cut = paths_matching(
-            source, rf"(^|[^A-Za-z0-9_]){words[-1].removeprefix(':')}([^A-Za-z0-9_]|$)", limit_bytes=_MOST_NAMES_BYTES
-        )
+        word = words[-1].removeprefix(":")
+        expression = word if among else rf"(^|[^A-Za-z0-9_]){word}([^A-Za-z0-9_]|$)"  # the first is what git is fast at
+        matching, cut = paths_matching(source, expression, globs=among, limit_bytes=_MOST_NAMES_BYTES)
     except GitError:
         return None  # an object cannot be read
     # git did not search the files that a patch has changed

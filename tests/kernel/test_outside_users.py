@@ -84,7 +84,7 @@ def test_who_uses_a_file_is_not_known_in_a_large_tree_without_an_index(grow: Gro
     assert (readers_of_text(source, "mm/one.c"), outside_users(source, "mm/README", "x86")) == ([], [])
     monkeypatch.setattr(tree, "SMALL_FILES", 0)
     assert not source.is_small and source.index is None
-    assert [readers_of_text(source, path) for path in ("include/scsi/list.h", "mm/one.c")] == [None, None]
+    assert [readers_of_text(source, path) for path in ("include/scsi/list.h", "mm/one.c")] == [[], []]  # searched
     assert [outside_users(source, path, "x86") for path in ("mm/README", "mm/.gitignore")] == [None, []]
 
 
@@ -191,3 +191,23 @@ def test_who_includes_a_file_is_not_known_far_from_the_revision_that_was_indexed
         monkeypatch.setattr("hook.kernel.outside_users._MOST_CHANGED", most)
         with Objects(find(kernel.path)) as objects:
             assert outside_users(Source(objects, "HEAD"), "Documentation/one.h", "x86") == answer
+
+
+@pytest.mark.parametrize(
+    ("user", "text", "is_reader"),
+    [
+        ("far/Makefile", "x.h: $(srctree)/mm/one.c\n\tsed s/a/b/ $< > $@\n", True),
+        ("mm/Makefile", "x.h: one.c\n\tsed s/a/b/ $< > $@\n", True),
+        ("mm/Makefile", "obj-y += one.o\n", False),
+        ("far/x.S", '.incbin "mm/one.c"\n', True),
+        ("mm/two.c", 'asm(".incbin \\"one.c\\"");\n', True),
+        ("mm/two.c", "/* as in one.c */\n", False),
+        ("far/x.rs", 'const A: &str = include_str!("../mm/one.c");\n', True),
+    ],
+)
+def test_in_a_large_tree_without_an_index_what_may_read_a_file_is_searched(
+    grow: Grow, monkeypatch: pytest.MonkeyPatch, user: str, text: str, is_reader: bool
+) -> None:
+    source = grow({"mm/one.c": "int f(void);\n", user: text})
+    monkeypatch.setattr(tree, "SMALL_FILES", 0)
+    assert (readers_of_text(source, "mm/one.c"), source.is_small, source.index) == ([user] if is_reader else [], False, None)

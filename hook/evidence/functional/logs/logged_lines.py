@@ -18,6 +18,7 @@ _WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|_
 _WORD = lazy_re.compile(rb"[A-Za-z_]\w*")
 _DEEPEST = 3  # functions that hand a line number on to each other
 _MOST_FILES = 6  # that define one of them
+_COMMON_GLOBS = ("include/*.h", "arch/*/include/*.h")
 _COMMON = lazy_re.compile(r"(?:include|arch/[^/]+/include)/.*\.h\Z")
 # of Linux 6.12
 _MESSAGES_ALONE = lazy_re.compile(
@@ -53,8 +54,9 @@ def of_common_headers(source: Source) -> frozenset[bytes] | None:
     """
     names: frozenset[bytes] = frozenset()
     words = [line_numbers.LINE.decode()]
+    source.read_blobs.update((folder, source.oid(folder)) for folder in ("arch", "include"))
     for _ in range(_DEEPEST):
-        holders = [holding(source, word) for word in words]
+        holders = [holding(source, word, among=_COMMON_GLOBS) for word in words]
         headers = {path for paths in holders for path in paths or () if _COMMON.match(path) and not _MESSAGES_ALONE.fullmatch(path)}
         blobs = source.files(sorted(headers))
         if None in holders or any(blob is None or blob.data is None for blob in blobs):

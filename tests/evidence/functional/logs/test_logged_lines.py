@@ -9,6 +9,7 @@ import pytest
 from hook.c.tokens import line_numbers
 from hook.evidence.functional import file_edits
 from hook.evidence.functional.logs import logged_lines
+from hook.source import tree
 from hook.verdict import Answer
 from tests.conftest import Grow
 from tests.small_kernel import Kernel
@@ -100,7 +101,12 @@ def test_lines_that_move_where_a_function_of_the_tree_logs_them(kernel: Kernel, 
     ("use", "above", "answer"),
     [("MAKE(a);", True, Answer.UNKNOWN), ("MAKE(a);", False, Answer.NO), ("OTHER(a);", True, Answer.NO)],
 )
-def test_lines_that_move_where_a_macro_of_a_common_header_uses_them(grow: Grow, use: str, above: bool, answer: Answer) -> None:
+@pytest.mark.parametrize("is_small", [True, False])
+def test_lines_that_move_where_a_macro_of_a_common_header_uses_them(
+    grow: Grow, monkeypatch: pytest.MonkeyPatch, use: str, above: bool, answer: Answer, is_small: bool
+) -> None:
+    if not is_small:  # and without an index: the headers are searched
+        monkeypatch.setattr(tree, "SMALL_FILES", 0)
     common = {"include/linux/ids.h": "#define ID() (__LINE__ + 0)\n", "include/linux/make.h": "#define MAKE(x) set(x, ID())\n"}
     text = f"#include <linux/make.h>\n\nvoid f(int a)\n{{\n\t{use}\n}}\n"
     edited = f"/* one */\n{text}" if above else f"{text}/* one */\n"
