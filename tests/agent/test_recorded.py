@@ -1,20 +1,32 @@
 """The farm's recorded run, said again by a scripted model: the same steps, the same outputs in form, the same verdict, the same sums.
 
-The trajectories are golden files; `pytest tests/agent/test_recorded.py --remake-golden` writes them anew, for a review as a diff.
+The trajectories are golden files; `pytest tests/agent/test_recorded.py --remake-golden` writes them anew, for a review as a diff. Those of the
+engines that `make conformance` starts are kept as they came (GOLDEN=tests/agent/golden), and gone through again with today's tools and checks.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import time
 from collections.abc import Callable
 
 import pytest
 
-from hook import trajectory
+from hook import trajectory, triage
+from hook.agent.endpoint.recording import Recording
+from hook.agent.profile import AgentProfile
 from hook.agent.token_count import estimate
+from hook.asking import Asking
+from hook.change.change import find_commit, of_commit
+from hook.config import resolve
+from hook.redaction import Redactor
+from hook.source.git import find
+from hook.source.object_store import Objects
+from hook.verdict import to_document
 from tests.agent import recorded
 from tests.agent.model import Model
+from tests.conformance.run import make_change, not_held
 from tests.small_kernel import Kernel
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -100,3 +112,23 @@ def test_with_our_own_rules_it_is_refused_once_for_its_missing_citation(
         recorded.CITED,
     )
     golden("recorded-default.jsonl", spans, remake_golden)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("engine-*.jsonl")), ids=lambda path: path.stem)
+def test_what_an_engine_said_leads_to_the_same_verdict_again(kernel: Kernel, path: pathlib.Path) -> None:
+    make_change(kernel)
+    spans, redactor = trajectory.read(path), Redactor()
+    recorded_verdict = next(span.results for span in spans if span.type == "flow")
+    with Objects(find(kernel.path), 16 << 20) as objects:
+        change = of_commit(objects, find_commit(objects, "HEAD"))
+        asking = Asking("always", AgentProfile.DEFAULT, time.monotonic() + 600)
+        verdict, again = triage.replay(change, objects, resolve(()), asking, redactor, Recording(spans, redactor))
+    document = to_document(verdict)
+    fields = ("WorthFuzzing", "FocusSymbols", "EnableConfigs", "DecidedBy", "NeedsKMSAN", "Corrections")
+    assert {name: document.get(name) for name in fields} == {name: recorded_verdict.get(name) for name in fields}
+    assert not_held(document, "any") == []
+
+    def calls(steps: list[trajectory.Span]) -> list[tuple[str, bool]]:
+        return [(span.name, bool(span.error)) for span in steps if span.type == "tool"]
+
+    assert calls(again.spans) == calls(spans)
