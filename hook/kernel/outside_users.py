@@ -34,7 +34,8 @@ _EMBEDS = ("incbin", "embed", "include_str", "include_bytes")
 _GOALS = lazy_re.compile(rb"(?m)^[ \t]*(?:obj|core|libs?|drivers|net|virt|head|init|subdir)-[^\n=]*=([^\n]*)")
 # a rule that compiles, and does nothing else
 _COMPILING = lazy_re.compile(
-    rb"(?m)^[^\n:\t]*\.o[ \t]*:[^\n]*+(?:\n\t[ \t]*\$\(call if_changed\w*,(?:cc|as)_\w+\)[ \t]*+)*+(?=\n(?!\t)|\Z)"
+    rb"(?m)^[^\n:\t]*\.o[ \t]*:(?![^\n]*\$\((?:shell|file)\b)[^\n;]*+"
+    rb"(?:\n\t[ \t]*\$\(call if_changed\w*,(?:cc|as)_\w+\)[ \t]*+)*+(?=\n(?!\t)|\Z)"
 )
 _COMMENT_LINE = lazy_re.compile(rb"(?m)^[ \t]*+#[^\n]*+")
 
