@@ -99,7 +99,7 @@ def _judge(repo: Repository, options: argparse.Namespace) -> int:
             print(f"{options.out}: {progress.summary()}")
     if unjudged:
         size = sum(change.piece.size for change in unjudged)
-        complain(f"{size} changes were not judged ({unjudged[-1].why}); the same command with --resume tries them again")
+        complain(f"changes that were not judged: {size} ({unjudged[-1].why}); the same command with --resume tries them again")
     return NOT_JUDGED if unjudged else DONE
 
 

@@ -85,7 +85,7 @@ def test_what_no_worker_can_judge_is_said_and_is_judged_later(farm: Farm, kernel
     farm.worker(PATCH_TRIAGE_BULK_CLONE=str(tmp_path / "old"))
     run = farm.run(named, "--out", str(out), "--no-cache")
     assert ended(run) == 3
-    assert "4 changes were not judged (no worker can judge it: its clone lacks commit" in farm.said(run)
+    assert "changes that were not judged: 4 (no worker can judge it: its clone lacks commit" in farm.said(run)
     kernel.beside(tmp_path / "old").git("fetch", "-q", str(kernel.path), "main")
     assert ended(farm.run(named, "--out", str(out), "--no-cache", "--resume")) == 0
     assert len(rows(out)) == 4
@@ -101,7 +101,7 @@ def test_a_worker_of_another_version_is_refused_before_it_reads_its_work(farm: F
     assert ended(run) == 3
     refusal = "has another version of patch-triage"
     assert f": {refusal}; what it cannot judge goes to the others" in farm.said(run)
-    assert f"1 changes were not judged (no worker can judge it: {refusal})" in farm.said(run)
+    assert f"changes that were not judged: 1 (no worker can judge it: {refusal})" in farm.said(run)
     farm.worker()
     assert ended(farm.run(named, "--out", str(out), "--resume")) == 0
     assert len(rows(out)) == 1
