@@ -15,6 +15,7 @@ from hook.c.translation_unit import TranslationUnit
 # tokens of a static function with several callers, below which GCC at -O2 mostly inlines it
 _SMALL = 42
 _SURE = 75  # from which on it mostly keeps it; between the two it is not sure
+_LONG = 120  # from which on it is kept where its only caller is itself put into several
 _LARGE = 200  # tokens of a static function that is called once, from which on GCC may keep it for its objects on the stack
 # a structure or an array that is declared in a function, and stands on its stack
 _ON_STACK = lazy_re.compile(
@@ -34,7 +35,7 @@ def inlined(node: Node, after: TranslationUnit) -> str:
     if b"inline" in head:
         return "inline"
     if len(node.callers) == 1:
-        return "" if _is_kept_for_its_stack(node, after) else "called once"
+        return "" if _is_kept_for_its_stack(node, after) or _has_caller_put_into_many(node, after) else "called once"
     return "small" if node.callers and _size(node, after) < _SMALL else ""
 
 
@@ -69,6 +70,14 @@ def _is_kept_for_its_stack(node: Node, after: TranslationUnit) -> bool:
     if caller is None or caller.definition.kind is not DefinitionKind.FUNCTION or _has_objects(caller.definition, after):
         return False
     return _size(node, after) >= _LARGE and _has_objects(node.definition, after)
+
+
+def _has_caller_put_into_many(node: Node, after: TranslationUnit) -> bool:
+    """Whether the only caller of a function may be put into several others first, so that the function is not called once any more."""
+    caller = after.callgraph.get(node.callers[0])
+    if caller is None or caller.definition.kind is not DefinitionKind.FUNCTION or len(caller.callers) < 2:
+        return False
+    return _size(node, after) >= _LONG and _is_plain_static(caller, after.head(caller.definition)) and _size(caller, after) < _SURE
 
 
 def _has_objects(function: Definition, after: TranslationUnit) -> bool:

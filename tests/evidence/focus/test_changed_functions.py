@@ -196,6 +196,45 @@ def test_a_large_function_with_objects_on_its_stack_may_be_kept_though_it_is_cal
     assert {aim.name: aim.may_be_in for aim in found.aims} == aims
 
 
+LONG = f"""
+static int long_one(int a)
+{{
+	{"a += a * 3;" * 20}
+	return a;
+}}
+
+static int between(int a)
+{{
+	return long_one(a) + long_values[a] * a + {" + ".join(["a * 2"] * 11)};
+}}
+
+int first(int a)
+{{
+	return between(a);
+}}
+
+int second(int a)
+{{
+	return between(a + 1);
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "aims"),
+    [
+        ("", "", {"long_one": ("first", "second"), "between": ("first", "second"), "first": (), "second": ()}),
+        ("between(a + 1)", "a", {"first": ()}),  # its caller is called once too
+        ("a += a * 3;" * 10, "", {"between": ("first", "second"), "first": (), "second": ()}),  # not long: it goes wherever its caller goes
+        ("static int between", "static noinline int between", {"between": ()}),
+    ],
+)
+def test_a_long_function_whose_only_caller_goes_into_several_may_be_kept(old: str, new: str, aims: dict[str, tuple[str, ...]]) -> None:
+    now = LONG.replace(old, new, 1)
+    found = changed_functions.of_file("mm/x.c", now.encode(), now.replace("return a;", "return a + 1;", 1).encode())
+    assert {aim.name: aim.may_be_in for aim in found.aims} == aims
+
+
 def test_functions_that_call_each_other_in_a_circle_are_named_once() -> None:
     circle = UNSURE.replace("b->count = a;", "b->count = outer(b);")
     found = changed_functions.of_file("mm/x.c", UNSURE.encode(), circle.encode())
