@@ -90,9 +90,10 @@ class _Reader:
             more = SWITCH if token == b"switch" else LOOP
             return self._statement(closing + 1, end, cost + more, nested + 1)[0], False
         is_failure, is_success = _outcome(self._tokens[at + 2 : closing])
-        known = dict(self.calls) if is_failure else self.calls
+        known = dict(self.calls) if is_failure else {}
         at, leaves = self._statement(closing + 1, end, cost + (0 if is_success else IF), nested + 1)
-        self.calls = known  # what is called only where something failed is not
+        if is_failure:
+            self.calls = known  # what is called only where something failed is not
         if at < end and self._tokens[at] == b"else" and at + 1 < end:
             at, other = self._statement(at + 1, end, cost + (0 if is_failure else IF), nested + 1)
             return at, leaves and other
@@ -114,6 +115,8 @@ class _Reader:
 
 def _outcome(condition: tuple[bytes, ...]) -> tuple[bool, bool]:
     """Whether a condition mostly holds where something failed, and whether it mostly holds."""
+    if any(token.endswith(b"_and_test") for token in condition):
+        return False, False  # the last reference is put: somebody has it
     if any(b"unlikely" in token or token.startswith((b"IS_ERR", b"WARN_ON", b"BUG_ON")) for token in condition):
         return True, False
     if condition[:1] and condition[0] in _RESULTS and condition[1:] in _FAILED:

@@ -1,13 +1,16 @@
 """Ubiquity: the functions that nearly every program runs, so that a fuzzer which is aimed at one of them is aimed at nothing.
 
-They are what the system calls of a program's start, work and end come to under few conditions, call by call in the scope of C. The command
-`index` finds them, and their names are kept beside the word index. bench/ubiquity.py holds them against what a traced kernel ran.
+They are what the system calls of a program's start, work and end, and the operations of the files that all programs open, come to under few
+conditions, call by call in the scope of C. The command `index` finds them, and their names are kept beside the word index.
+bench/ubiquity.py holds them against what a traced kernel ran.
 """
 
 from __future__ import annotations
 
 import collections
 import heapq
+import itertools
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -24,20 +27,32 @@ from hook.source.tree import Source
 _CALLS = """
 access arch_prctl brk chdir clone close connect dup2 execve exit exit_group fcntl fstat futex getdents64 getrandom ioctl kill lseek mkdir
 mmap mprotect munmap nanosleep newfstatat openat pipe2 poll pread64 prlimit64 read readlink rmdir rt_sigaction rt_sigprocmask rt_sigreturn
-rt_sigsuspend sendto set_robust_list set_tid_address setpgid socket statfs unlink wait4 write
+rt_sigsuspend sendto set_robust_list set_tid_address setpgid socket statfs sysinfo unlink wait4 write
 """
-# what is run for every program beside its system calls: a page fault, a signal, the start of a program and of a child, a file's end
+# what is run for every program beside its system calls: page faults, signals, the start of a program and of a child, a file's end,
+# what is not cached yet of a path or a file, memory that is unmapped
 _BESIDE = (
     "do_user_addr_fault", "handle_mm_fault", "arch_do_signal_or_restart", "get_signal", "load_elf_binary", "ret_from_fork", "schedule_tail",
-    "__fput",
+    "__fput", "do_fault", "generic_file_read_iter", "lookup_slow", "unmap_single_vma",
 )  # fmt: skip
+# what every program opens, by the files that define its operations: files of proc and sysfs, character devices; and which of them run
+_OPENED = (
+    "fs/char_dev.c", "fs/kernfs/dir.c", "fs/kernfs/file.c", "fs/proc/generic.c", "fs/proc/inode.c", "fs/sysfs/file.c",
+)  # fmt: skip
+_OPERATIONS = frozenset(
+    b"open read read_iter release llseek getattr permission d_delete d_revalidate start next show stop drop_inode seq_show "
+    b"proc_open proc_read proc_read_iter proc_release proc_lseek".split()
+)
 _MOST_CONDITIONS = 2 * call_conditions.IF  # on the way to a function, in all
 _MOST_FILES = 6000  # that are read
 _MOST_DEFINING = 4  # files that define one name
 _LEFT_OUT = NO_KERNEL_CODE + left_out(OtherCode.RUST, OtherCode.TEST)
 _FAR = ("drivers/", "sound/")  # a name that is also defined elsewhere is not meant to be the one there
-_HOOK_CALLS = lazy_re.compile(rb"\bcall_(?:int|void)_hook\(\s*(\w+)")
+# what is called for each security module, or each controller of control groups, and where they say by which function
+_HOOK_CALLS = lazy_re.compile(rb"\bcall_(?:int|void)_hook\(\s*(\w+)|\bss->(\w+)\(")
 _HOOKS = lazy_re.compile(rb"\bLSM_HOOK_INIT\(\s*(\w+)\s*,\s*(\w+)")
+_TABLE = lazy_re.compile(rb"^(?:static )?(?:const )?struct (\w+) \w+ = \{(.*?)^\};", re.MULTILINE | re.DOTALL)
+_OPERATION = lazy_re.compile(rb"\.(\w+)\s*=\s*(\w+)")
 
 
 class _Callable(msgspec.Struct, frozen=True):
@@ -56,6 +71,7 @@ def find(source: Source, srcarch: str) -> Iterator[tuple[str, str]]:
     tree = _Tree(source, srcarch)
     calls = (f"sys_{name}" for name in _CALLS.split())
     waiting = [(0, path, name) for name in (*calls, *_BESIDE) for path in tree.holding(name)]
+    waiting += [(0, path, name) for opened in _OPENED for path, name in tree.operations(opened)]
     heapq.heapify(waiting)
     visited: set[tuple[str, str]] = set()
     while waiting:
@@ -78,10 +94,19 @@ class _Tree:
         self._files: dict[str, dict[str, _Callable]] = {}
         self._defining: dict[str, list[str]] = {}
         self._hooks: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
-        for path in source.holding([["lsm_hook_init"]]):
+        for path in source.holding([["lsm_hook_init", "cgroup_subsys"]]):
             file = source.file(path) if path.endswith(".c") else None
-            for hook, function in _HOOKS.findall(file.data or b"") if file else ():
+            text = file.data or b"" if file else b""
+            operations = (_OPERATION.findall(table) for struct, table in _TABLE.findall(text) if struct == b"cgroup_subsys")
+            for hook, function in itertools.chain(_HOOKS.findall(text), *operations):
                 self._hooks[hook.decode("ascii")].append((path, function.decode("ascii")))
+
+    def operations(self, path: str) -> Iterator[tuple[str, str]]:
+        """The operations of the tables of a file that run for everything that is opened, each with the file that defines it."""
+        file = self._source.file(path)
+        for _, table in _TABLE.findall(file.data or b"") if file else ():
+            names = (function.decode("ascii") for member, function in _OPERATION.findall(table) if member in _OPERATIONS)
+            yield from ((place, name) for name in names for place in self._meant(path, name))
 
     def is_function(self, path: str, name: str) -> bool:
         known = self._file(path).get(name)
@@ -96,7 +121,7 @@ class _Tree:
                 if conditions <= most:
                     yield from ((conditions, place, called) for place in self._meant(path, called))
             for match in _HOOK_CALLS.finditer(code):
-                for registering, function in self._hooks.get(match[1].decode("ascii"), ()):
+                for registering, function in self._hooks.get((match[1] or match[2]).decode("ascii"), ()):
                     yield from ((0, place, function) for place in self._meant(registering, function))
 
     def _meant(self, path: str, name: str) -> list[str]:

@@ -43,6 +43,8 @@ def conditions(code: bytes) -> dict[bytes, int]:
         (b"if (a) { f(); } f();", 0),
         (b"g(); out: f(); return;", 0),
         (b"g(); return; out: f();", BEHIND_RETURN),
+        (b"if (unlikely(atomic_dec_and_test(&a))) f();", IF),  # the last reference
+        (b"if (a) { if (unlikely(b)) g(); else f(); }", IF),
     ],
 )
 def test_what_a_call_depends_on(code: bytes, of_f: int) -> None:
@@ -54,6 +56,7 @@ def test_what_a_call_depends_on(code: bytes, of_f: int) -> None:
     [
         b"if (unlikely(a)) f();",
         b"if (ret) f();",
+        b"if (a) { if (unlikely(b)) f(); }",
         b"if (err < 0) { f(); return; }",
         b"if (IS_ERR(a)) f();",
         b"if (WARN_ON_ONCE(a)) f();",

@@ -69,6 +69,13 @@ int security_open(int fd)
 	return call_int_hook(file_open, fd);
 }
 """,
+    "kernel/cgroup/cgroup.c": "SYSCALL_DEFINE0(exit)\n{\n\tdo_each_subsys_mask(ss, i, mask) {\n\t\tss->release(task);\n\t}\n}\n",
+    "kernel/cgroup/pids.c": "static void pids_release(int a)\n{\n}\n\nstatic int pids_alloc(int a)\n{\n\treturn a;\n}\n\n"
+    "struct cgroup_subsys pids_cgrp_subsys = {\n\t.css_alloc\t= pids_alloc,\n\t.release\t= pids_release,\n};\n",
+    "fs/kernfs/file.c": "static int kernfs_open(int a)\n{\n\treturn a;\n}\n\nstatic int kernfs_poll(int a)\n{\n\treturn a;\n}\n\n"
+    "const struct file_operations kernfs_file_fops = {\n\t.open\t= kernfs_open,\n\t.poll\t= kernfs_poll,\n};\n",
+    "fs/rarefs/file.c": "static int rare_open(int a)\n{\n\treturn a;\n}\n\n"
+    "const struct file_operations rare_fops = {\n\t.open\t= rare_open,\n};\n",
     "fs/install.c": "int install(int fd)\n{\n\treturn fd;\n}\n\nstatic int helper(int fd)\n{\n\treturn fd;\n}\n",
     "include/linux/numbers.h": "#define alloc_number(fd) alloc_number_noprof(fd)\n"
     "#ifndef CONFIG_NOTES\nstatic inline void note_number(int fd)\n{\n}\n#endif\n"
@@ -134,6 +141,11 @@ def is_ubiquitous(tree: Kernel, path: str, name: str) -> bool:
         ("drivers/misc/thing.c", "install", False),
         ("security/guard.c", "guard_file_open", True),
         ("security/guard.c", "guard_other", False),
+        ("kernel/cgroup/pids.c", "pids_release", True),  # called for each controller
+        ("kernel/cgroup/pids.c", "pids_alloc", False),
+        ("fs/kernfs/file.c", "kernfs_open", True),  # every program opens such files
+        ("fs/kernfs/file.c", "kernfs_poll", False),
+        ("fs/rarefs/file.c", "rare_open", False),
         ("fs/open.c", "nothing", False),
     ],
 )
