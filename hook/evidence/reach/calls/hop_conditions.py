@@ -115,6 +115,8 @@ class HopConditions:
             if unit is None:
                 yield ConditionAt(left_open(f"what {path} defines as {node.name}"), path, 0, "")
                 continue
+            if path.endswith(".h") and b"__RENAME(%s)" % node.name.encode() in unit.data:
+                continue  # include/linux/fortify-string.h: it checks the sizes, and calls the function of that name
             for one in unit.by_name.get(node.name, ()):
                 if one.kind not in (*_KINDS[node.kind], DefinitionKind.MACRO):
                     continue

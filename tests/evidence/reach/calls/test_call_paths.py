@@ -529,6 +529,21 @@ def test_a_common_definition_gives_way_to_that_of_the_architecture(plant: Plante
     assert found.answer is answer, found.question
 
 
+@pytest.mark.parametrize(
+    ("declared", "answer"),
+    [("void real_help(void) __RENAME(help);", Answer.YES), ("void real_help(void) __RENAME(helper);", Answer.UNKNOWN)],
+)
+def test_a_checked_function_of_a_header_calls_the_one_of_its_name(plant: Planted, declared: str, answer: Answer) -> None:
+    found = plant.reach(
+        {
+            "fs/a.c": "void help(void) { }\n",
+            "include/linux/fortify.h": f"{declared}\nstatic inline void help(void)\n{{\n\treal_help();\n}}\n",
+            "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+        }
+    )
+    assert found.answer is answer, found.question
+
+
 def test_a_weak_definition_gives_way(plant: Planted) -> None:
     found = plant.reach(
         {
