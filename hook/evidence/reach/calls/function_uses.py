@@ -150,7 +150,9 @@ class FunctionUses:
             yield from hop_to_user(unit, use, trigger, f"{claim}, and calls that")
         elif use.member == "function" and (timer := _TIMER.search(unit.scan.code, max(use.offset - _NEAR, user.body[0]), use.offset)):
             yield Hop(PathNode(NodeKind.QUEUED, timer[1].decode(), unit.path), trigger, claim, unit.path, use.line, use.text)
-        elif use.kind is UseKind.SET_MEMBER and (struct := self._types.struct_assigned_to(unit, user, use)) in callback_tables.TABLES:
+        elif use.kind is UseKind.SET_MEMBER and callback_tables.entry_of(
+            struct := self._types.struct_assigned_to(unit, user, use), use.member
+        ):
             yield from _in_local_table(node, trigger, unit, msgspec.structs.replace(use, struct=struct))
         else:
             is_member = use.kind is not UseKind.ASSIGNED

@@ -93,9 +93,10 @@ def _given_by(unit: TranslationUnit, definition: Definition) -> str:
 
 def _declaring(unit: TranslationUnit, caller: Definition, name: bytes) -> bytes:
     """The text that declares what a function calls `name`: its own, or that of a variable of the file."""
-    variable = unit.defined(name.decode("ascii"), DefinitionKind.VARIABLE)
-    is_own = variable is None or hides(unit, caller, name)
-    return unit.scan.code[caller.span[0] : caller.body[1]] if variable is None or is_own else unit.head(variable) + name + b";"
+    variables = [one for one in unit.by_name.get(name.decode("ascii"), ()) if one.kind is DefinitionKind.VARIABLE]
+    if not variables or hides(unit, caller, name):
+        return unit.scan.code[caller.span[0] : caller.body[1]]
+    return b"".join(unit.head(variable) + name + b";" for variable in variables)
 
 
 def hides(unit: TranslationUnit, function: Definition, name: bytes) -> bool:
