@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hook.kernel.kconfig.options_cache import KCONFIG, known_by
+from hook.kernel.kconfig.options_cache import KCONFIG, TreeOptions, known_by, target
+from hook.kernel.kconfig.toolchain import toolchain
 from hook.kernel.kernel import Kernel
+from hook.source.tree import Source
 from tests.conftest import Grow
 
 FILES = {
@@ -26,3 +28,11 @@ def test_kconfig_is_read_once_its_options_are_asked_for(grow: Grow, question: st
     getattr(kernel, question)
     assert source.read_blobs[KCONFIG + "x86_64"] == known_by(source, KCONFIG + "x86_64", "gcc-12") != ""
     assert "Kconfig" not in source.read_blobs
+
+
+@pytest.mark.parametrize(("path", "known"), [("a.c", True), ("Kconfig", False), ("b/Kconfig.more", False)])
+def test_the_options_that_were_read_for_a_staged_change_are_those_of_its_base(grow: Grow, path: str, known: bool) -> None:
+    base = grow(FILES)
+    staged = Source(base.objects, base.revision, {path: base.oid("Kbuild")}, base=base.revision)
+    assert Kernel(staged, "x86_64", "gcc-12", None).options.get("NET") is not None or path == "Kconfig"
+    assert TreeOptions(base, target("x86_64"), toolchain("gcc-12")).is_known is known

@@ -206,10 +206,11 @@ class TreeOptions(msgspec.Struct):
         """Find the entry for the tree; if there is none, read the tree."""
         if self.is_known:
             return
-        self._read_tree()
+        files = self._read_tree().files
         # a staged or mailed change is no tree that the next change could be compared with
         base = self.source.objects.read(f"{self.source.base}^{{tree}}") if self.source.base else None
-        if base and base.oid != self._tree and self._is_valid_for(self.digest, base.oid, self._tree):
+        changes_none = not any(path in files or "Kconfig" in path for path in self.source.changes)
+        if base and changes_none and self._is_valid_for(self.digest, base.oid, self._tree):
             self._remember(self._key_prefix + base.oid, self.digest)
         self._remember_tree()
 
