@@ -7,6 +7,7 @@ functions. Comments, strings and what `#if 0` hides are no uses.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 
 import msgspec
 
@@ -100,8 +101,7 @@ def uses_of(unit: TranslationUnit, name: str) -> list[Use]:
     for offset in places(code, name):
         if len(uses) >= MOST_USES:
             return uses
-        before = code[:offset][-2:] if offset < 2 else code[offset - 2 : offset]
-        if before.endswith(b".") or before == b"->":
+        if code[max(0, offset - 2) : offset].endswith((b".", b"->")):
             continue  # a member of that name
         function = unit.function_at(offset)
         if function is not None and function.body[0] < offset < function.body[1]:
@@ -122,6 +122,14 @@ def uses_of(unit: TranslationUnit, name: str) -> list[Use]:
                 called = unit.data[offset + len(name) : offset + len(name) + 8].lstrip()[:1] == b"("
                 uses.append(Use(UseKind.MACRO_CALL if called else UseKind.MACRO, offset, *unit.line(offset), macro))
     return uses
+
+
+def uses_in(unit: TranslationUnit, function: Definition, name: str, begin: int) -> Iterator[Use]:
+    """The uses of a name in the body of a function, in order, from an offset on."""
+    code = unit.scan.code
+    for offset in places(code, name, max(begin, function.body[0] + 1), function.body[1]):
+        if unit.function_at(offset) is function and not code[max(0, offset - 2) : offset].endswith((b".", b"->")):
+            yield _in_function(unit, name, offset, function)
 
 
 def _in_function(unit: TranslationUnit, name: str, offset: int, function: Definition) -> Use:

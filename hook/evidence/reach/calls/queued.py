@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from hook import lazy_re
 from hook.c.brackets import LONGEST_ARGUMENTS, arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
-from hook.c.uses import Use, UseKind, uses_of
+from hook.c.uses import Use, UseKind, uses_in
 from hook.evidence.reach.calls.callbacks import CallbackCalls
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, user_of
 from hook.kernel import entry_points
@@ -35,8 +35,8 @@ def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use,
     member = _MEMBER.fullmatch(arguments(code, opening)[0]) if opening >= 0 and arguments(code, opening) else None
     if member is None:
         return
-    for use in uses_of(unit, member[1].decode("ascii")):
-        if use.user is not user or use.kind is not UseKind.PASSED or use.offset < tie.offset:
+    for use in uses_in(unit, user, member[1].decode("ascii"), tie.offset):
+        if use.kind is not UseKind.PASSED:
             continue
         is_itself = code[use.offset + len(member[1]) :].lstrip()[:1] in (b",", b")") and code[: use.offset].rstrip()[-1:] in (b",", b"(")
         is_set = re.search(rb"(?<![\w.>])" + member[1] + rb"\s*=(?!=)", code[tie.offset : use.offset])
