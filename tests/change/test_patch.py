@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import tempfile
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -127,6 +128,8 @@ def test_what_we_read_equals_what_git_says(empty_repo: Repository, old: dict, ne
         if file.status in "MAD" and file.path in counted and file.is_text_file:
             assert counted[file.path] == (sum(len(hunk.added) for hunk in file.hunks), sum(len(hunk.removed) for hunk in file.hunks))
     assert made.change_id == plain.change_id
+    if made.diff and b"\0" not in made.diff and not any(file.status in "RC" for file in made.files):
+        assert patch.patch_id(repo, made) == patch.patch_id_of_diff(repo, made.diff)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -198,3 +201,17 @@ def test_gitpython_sees_the_same_changes(kernel: Kernel) -> None:
             for file in patch.read(find(kernel.path), ["diff-tree", "-r", f"{commit.hexsha}^", commit.hexsha], LIMIT).files
         }
         assert ours == theirs
+
+
+@pytest.mark.parametrize("object_format", ["sha1", "sha256"])
+def test_a_patch_id_of_text_is_that_of_git_without_asking_it(kernel: Kernel, tmp_path: pathlib.Path, object_format: str) -> None:
+    kernel.git("init", "-q", f"--object-format={object_format}", str(tmp_path / "more"))
+    kernel = kernel.beside(tmp_path / "more")
+    kernel.commit("a.c", "int a;\nint b;")
+    kernel.write("b.c", "int b;\n")
+    kernel.git("add", "b.c")
+    kernel.commit("a.c", "int a;\n-- c\n@@ d\nint\te ;\n")
+    repo = find(kernel.path)
+    made = patch.read(repo, ["diff-tree", "-r", "HEAD~1", "HEAD"], LIMIT)
+    git_says = patch.patch_id_of_diff(repo, made.diff)
+    assert patch.patch_id(msgspec.structs.replace(repo, git_dir=tmp_path / "none"), made) == git_says != ""
