@@ -85,7 +85,11 @@ post-applypatch)
 	fi
 	[ "$stage" != post-commit ] && [ -f "$dir/MERGE_HEAD" ] && exit 0 ;;
 esac
-[ "$(git config --type=bool --get patchtriage.enabled 2>/dev/null)" = false ] && exit 0
+unset GIT_CONFIG # of git config alone: the program does not read it either
+none=
+settings=$(git config --get-regexp '^patchtriage\.' 2>/dev/null)
+[ $? = 1 ] && none=--no-settings # so that the program need not ask git once more
+case $settings in *patchtriage.enabled*) [ "$(git config --type=bool --get patchtriage.enabled 2>/dev/null)" = false ] && exit 0 ;; esac
 
 if [ "$stage" = prepare-commit-msg ]; then
 	# git does not tell commit-msg that HEAD is being amended
@@ -103,7 +107,7 @@ gone() {
 }
 [ -x "$program" ] || gone "$1"
 trap '' INT # Ctrl-C ends the program as soon as that can say so; the rest is for git to decide
-call "$program" hook "$stage" -- "$@"
+call "$program" hook "$stage" $none -- "$@"
 case $stage,$? in
 pre-push,10) exit 1 ;; # the policy that the person set: nothing else of ours stops anything,
 pre-push,11) exit 2 ;; # but for settings that do not say what it is

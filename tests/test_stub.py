@@ -31,7 +31,7 @@ class Tree(Kernel):
 
     def started(self) -> list[str]:
         """What was started since the last time of asking, a line each, input lines among them."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        lines = self.log.read_text().replace(" <--no-settings>", "").splitlines() if self.log.exists() else []
         self.log.unlink(missing_ok=True)
         return lines
 
@@ -467,6 +467,15 @@ def test_a_program_whose_python_is_gone_costs_no_commit_and_no_push(tree: Tree, 
     tree.stage("a", "a")
     assert "install the package again" in tree.git_both("commit", "-qm", "a")[1]
     assert "install the package again" in tree.git_both("push", "-q", remote, "main")[1]
+
+
+def test_the_program_is_told_that_git_has_no_settings_of_ours(tree: Tree) -> None:
+    tree.program.write_text('#!/bin/sh\necho "$3" >>"$LOG"\n')
+    tree.commit("a", "a")
+    tree.git("config", "--global", "patchTriage.record.lockSeconds", "3")
+    tree.commit("a", "b")
+    tree.git("-c", "patchtriage.enabled", "commit", "-q", "--allow-empty", "-mc", GIT_CONFIG="/dev/null")
+    assert tree.started() == ["--no-settings", "--", "--"]
 
 
 def test_an_interrupt_ends_the_program_and_not_the_commit(tree: Tree) -> None:

@@ -21,8 +21,13 @@ _AFTER_SEQUENCE = ("post-rewrite", "post-applypatch", "pre-push")
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one stage: STAGE [-- ARGUMENTS]. The exit status is not 0 only where a push is stopped, by the policy or for want of one."""
+    """Run one stage: STAGE [--no-settings] [-- ARGUMENTS]; our own hooks know whether git's configuration has settings of ours.
+
+    The exit status is not 0 only where a push is stopped, by the policy or for want of one.
+    """
     stage, arguments = argv[0], list(argv[1:])
+    no_settings = arguments[:1] == ["--no-settings"]
+    arguments = arguments[no_settings:]
     if arguments[:1] == ["--"]:
         arguments = arguments[1:]
     function = STAGES.get(stage)
@@ -33,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         repo = find()
         if stage != "pre-push":  # which may wait for a model meanwhile
-            repo.in_force.git_config = setting_layers.git_config(repo)
+            repo.in_force.git_config = [] if no_settings else setting_layers.git_config(repo)
         if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)):
             return 0
         with Objects(repo) as objects:
