@@ -53,7 +53,7 @@ def test_an_amend_is_judged_as_a_whole_and_said_once(hooked: Kernel, options: li
     hooked.commit(POOL, edit(hooked, 1))
     hooked.stage("Documentation/mm/pool.rst", "Pool\n")
     _, error = hooked.git_both("commit", "-q", "--amend", *options)
-    assert error == f"patch-triage: worth fuzzing (not proved: that behaviour changes): {POOL} changes\n"
+    assert error == f"patch-triage: worth fuzzing (not proved: that behaviour changes): {POOL} changed\n"
     assert healthy(hooked)[hooked.head()] == "final"
 
 

@@ -82,7 +82,7 @@ def test_b4s_check_runner_takes_our_results(kernel: Kernel, tmp_path: pathlib.Pa
         "patch-triage",
         "worth fuzzing (not proved: that a fuzzer can reach it): pool_put (needs POOL)",
     )
-    assert f"{POOL}:32  code changed" in first["details"] and "changed functions: pool_put" in first["details"]
+    assert f"{POOL}:32  code changed in pool_put()" in first["details"]
     (whole,) = found["series"]
     assert (whole["status"], whole["summary"]) == ("warn", "0 worth fuzzing, 2 open, 1 not: pool_put (needs POOL)")
     assert "mm/pool: fix a comment\n  not worth fuzzing" in whole["details"]

@@ -129,4 +129,7 @@ def test_what_cannot_be_meant_is_refused(kernel: Kernel, options: tuple[str, ...
 
 
 def test_what_is_no_source_is_said(kernel: Kernel, tmp_path: pathlib.Path) -> None:
-    assert "nothing-here is no range or revision" in kernel.triage_both("bulk", "nothing-here", "--out", str(tmp_path / "x"), ok=3)[1]
+    assert (
+        "nothing-here is not a revision, range, file or directory"
+        in kernel.triage_both("bulk", "nothing-here", "--out", str(tmp_path / "x"), ok=3)[1]
+    )
