@@ -55,7 +55,7 @@ def _lines(in_force: config.Settings, names: Sequence[str]) -> Iterator[str]:
 
 
 def _write_starter() -> None:
-    """Write the person's own file with the settings that people begin with, at their defaults. Raises WrongUse, OSError."""
+    """Write the person's own file with the settings that people begin with, at their defaults. Raises CannotDo, OSError."""
     path = setting_layers.user_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -50,7 +50,7 @@ def tool(options: argparse.Namespace) -> int:
 def answer(options: argparse.Namespace, name: str, arguments: str, revision: str) -> int:
     """Print what tool `name` says to `arguments` (JSON) about the tree at `revision`, or about what is staged.
 
-    Raises WrongUse where the tool refuses the call.
+    Raises CannotDo where the tool refuses the call.
     """
     from hook.agent.desk import of_tree
     from hook.agent.tools import lookup_tools, tree_tools
