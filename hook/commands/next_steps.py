@@ -35,6 +35,8 @@ def tell() -> int:
 def _set_up(repo: Repository) -> list[str]:
     from hook import installation
     from hook.source import index
+    from hook.source.object_store import Objects
+    from hook.source.tree import Source
 
     steps = []
     if not installation.is_installed(repo):
@@ -42,7 +44,8 @@ def _set_up(repo: Repository) -> list[str]:
     try:
         index.open_index(repo).close()
     except index.NoIndex:
-        steps.append("patch-triage index            build the word index: look-ups in a large tree get fast")
+        if not Source(Objects(repo, 0), "").is_small:
+            steps.append("patch-triage index            build the word index: look-ups in a large tree get fast")
     return steps
 
 

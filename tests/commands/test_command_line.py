@@ -159,10 +159,13 @@ def test_a_bare_call_says_what_to_do_next(kernel: Kernel, tmp_path: pathlib.Path
     first = kernel.triage()
     assert [line.split("  ")[0] for line in first.splitlines()] == [
         "patch-triage install",
-        "patch-triage index",
         "patch-triage check HEAD",
         "patch-triage --help",
     ]
+    staged = kernel.path / ".git/index"
+    staged.rename(tmp_path / "index")  # which says how large the tree is
+    assert "\npatch-triage index  " in kernel.triage()
+    (tmp_path / "index").rename(staged)
     kernel.install()
     kernel.triage("index")
     kernel.stage("mm/new.c", "int x;\n")
