@@ -18,6 +18,7 @@ _LEAVE = (b"return", b"goto", b"break", b"continue")
 _LABELS = (b"case", b"default")
 _RESULTS = (b"ret", b"err", b"error", b"retval", b"rc", b"res")
 _FAILED = ((), (b"<", b"0"), (b"!=", b"0"))
+_NOTHING_TO_DO = ((b"return",), (b"return", b"0"), (b"return", b"false"), (b"return", b"NULL"))
 
 
 def of_body(body: Body) -> dict[bytes, int]:
@@ -37,7 +38,7 @@ class _Reader:
 
     def block(self, at: int, end: int, cost: int, nested: int) -> bool:
         """Read the statements from `at` to `end`. Whether the last of them leaves the block."""
-        leaves = False
+        leaves = mostly_left = False
         passed = 0  # since the block is mostly left before it
         while at < end:
             label = self._label(at, end)
@@ -45,9 +46,11 @@ class _Reader:
                 cost, leaves, passed = cost + (BEHIND_RETURN if leaves and self._tokens[at] not in _LABELS else 0), False, 0
                 at = label
                 continue
-            at, leaves = self._statement(at, end, cost + passed, nested)
-            passed = BEHIND_RETURN if self._mostly_left else passed
             self._mostly_left = False
+            at, leaves = self._statement(at, end, cost + passed, nested)
+            mostly_left = self._mostly_left
+            passed = BEHIND_RETURN if mostly_left else passed
+        self._mostly_left = mostly_left
         return leaves
 
     def _label(self, at: int, end: int) -> int:
@@ -88,17 +91,24 @@ class _Reader:
             return closing + 1, False
         if token != b"if":
             more = SWITCH if token == b"switch" else LOOP
-            return self._statement(closing + 1, end, cost + more, nested + 1)[0], False
-        is_failure, is_success = _outcome(self._tokens[at + 2 : closing])
+            at, _ = self._statement(closing + 1, end, cost + more, nested + 1)
+            self._mostly_left = False
+            return at, False
+        condition = self._tokens[at + 2 : closing]
+        is_failure, is_success = _outcome(condition)
         known = dict(self.calls) if is_failure else {}
         at, leaves = self._statement(closing + 1, end, cost + (0 if is_success else IF), nested + 1)
+        done = tuple(token for token in self._tokens[closing + 1 : at] if token not in (b"{", b";", b"}"))
+        mostly_left = (is_success and (leaves or self._mostly_left)) or (done in _NOTHING_TO_DO and _are_same(condition))
         if is_failure:
             self.calls = known  # what is called only where something failed is not
         if at < end and self._tokens[at] == b"else" and at + 1 < end:
             at, other = self._statement(at + 1, end, cost + (0 if is_failure else IF), nested + 1)
-            return at, leaves and other
-        self._mostly_left = is_success and leaves
-        return at, False
+            leaves = leaves and other
+        else:
+            leaves = False
+        self._mostly_left = mostly_left
+        return at, leaves
 
     def _end_of_expression(self, at: int, end: int) -> int:
         """The semicolon that ends the statement here."""
@@ -122,3 +132,8 @@ def _outcome(condition: tuple[bytes, ...]) -> tuple[bool, bool]:
     if condition[:1] and condition[0] in _RESULTS and condition[1:] in _FAILED:
         return True, False
     return False, b"likely" in condition or (len(condition) == 2 and condition[0] == b"!" and condition[1] in _RESULTS)
+
+
+def _are_same(condition: tuple[bytes, ...]) -> bool:
+    """Whether a condition says that two values are the same, neither of them none: mostly they are, where there is nothing to do then."""
+    return b"==" in condition and b"NULL" not in condition and b"0" not in condition

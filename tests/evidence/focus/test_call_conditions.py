@@ -43,6 +43,11 @@ def conditions(code: bytes) -> dict[bytes, int]:
         (b"if (a) { f(); } f();", 0),
         (b"g(); out: f(); return;", 0),
         (b"g(); return; out: f();", BEHIND_RETURN),
+        (b"if (likely(a)) { if (likely(b)) return 0; } else if (c) return 1; f();", BEHIND_RETURN),
+        (b"while (c) { if (likely(b)) return 0; } f();", 0),
+        (b"if (a->ns == b->ns) return 0; f();", BEHIND_RETURN),  # nothing has changed
+        (b"if (a->ns == b->ns) return -EINVAL; f();", 0),
+        (b"if (a->ns == NULL) return 0; f();", 0),
         (b"if (unlikely(atomic_dec_and_test(&a))) f();", IF),  # the last reference
         (b"if (a) { if (unlikely(b)) g(); else f(); }", IF),
     ],
