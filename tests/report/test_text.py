@@ -54,6 +54,32 @@ def test_a_chain_of_hops_is_one_line_and_each_hop_a_line_on_demand() -> None:
     assert [f"  mm/mempolicy.c:{number}  {hop}" for number, hop in enumerate(HOPS, 2)] == long[2:6] and long[6].startswith("  reached: ")
 
 
+def test_what_a_fact_says_is_not_said_again() -> None:
+    names = ("queue_pages", "walk_one")
+    assert paragraph(verdict(CHANGED, change_classes=("code",), changed_functions=names))[2:] == []
+    assert paragraph(verdict(CHANGED, change_classes=("code", "constant"), changed_functions=(*names, "do_mbind"), via=("sys_mbind",)))[
+        2:
+    ] == [
+        "  kind of change: code, constant",
+        "  changed functions: queue_pages, walk_one, do_mbind",
+        "  callers on the call path: sys_mbind",
+    ]
+    leak = "f() copies x (struct tell) to user space; flags is uninitialised"
+    why = f"{leak} (mm/mempolicy.c:1). KASAN does not see it."
+    assert paragraph(verdict(leak, needs_kmsan=True, kmsan_reasoning=why))[2:] == ["  needs KMSAN: KASAN does not see it."]
+    assert paragraph(verdict(CHANGED, needs_kmsan=True, kmsan_reasoning=why))[2:] == [f"  needs KMSAN: {why}"]
+
+
+def test_each_open_question_has_a_line() -> None:
+    reasoning = "mm/mempolicy.c changed. Not proved harmless. Open: not known: who calls it Open: likely: a <- b; not proved: c"
+    open_verdict = verdict(CHANGED, decided_by=DecidedBy.DEFAULT, reasoning=reasoning)
+    assert paragraph(open_verdict, verbose=True)[2:5] == [
+        "  mm/mempolicy.c changed. Not proved harmless.",
+        "  open: who calls it",
+        "  open: likely: a <- b; not proved: c",
+    ]
+
+
 def test_what_is_no_chain_stays_as_it_is() -> None:
     for claims in (
         (CHANGED, "walk_one() calls pool_get()"),
