@@ -96,9 +96,9 @@ def test_a_staged_file_a_new_commit_and_an_old_one_are_seen_through_the_same_ind
 
 def test_adding_a_revision_reads_only_what_is_new(indexed: Kernel) -> None:
     indexed.commit(POOL, indexed.read(POOL) + "\nint fresh_thing;\n")
-    assert " 1 read anew" in indexed.triage("index")
-    assert " 0 read anew" in indexed.triage("index")
-    assert " 0 read anew" in indexed.triage("index", "HEAD~1")
+    assert " 1 of them read in" in indexed.triage("index")
+    assert " 0 of them read in" in indexed.triage("index")
+    assert " 0 of them read in" in indexed.triage("index", "HEAD~1")
     assert json.loads(both(indexed, "definitions", "fresh_thing"))["Items"]
 
 
@@ -117,7 +117,7 @@ def test_the_files_of_all_commits_of_a_history_are_read_up_to_the_size_of_the_in
     assert all(opened.unread(commit) == {} for commit in past)
     assert opened.history() == history
     assert [opened.holding(past[2], [[word]]) for word in ("word_3", "word_2")] == [[POOL], []]
-    assert "0 read anew" in kernel.triage("index", "--history", history)
+    assert "0 of them read in" in kernel.triage("index", "--history", history)
     assert "git rev-list" in kernel.triage_both("index", "--history", "nothing", ok=3)[1]
     assert index.open_index(repo).history() == history
 
