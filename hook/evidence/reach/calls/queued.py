@@ -16,6 +16,7 @@ from hook.kernel import entry_points
 
 _TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
 
+_MAY_QUEUE = lazy_re.compile(r"queue|sched|submit|kick|arm|start|post|issue")  # in the name of a function; the others are not read
 _MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*->\s*(\w+)")
 
 
@@ -36,7 +37,7 @@ def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use,
     if member is None:
         return
     for use in uses_in(unit, user, member[1].decode("ascii"), tie.offset):
-        if use.kind is not UseKind.PASSED:
+        if use.kind is not UseKind.PASSED or not _MAY_QUEUE.search(use.callee):
             continue
         is_itself = code[use.offset + len(member[1]) :].lstrip()[:1] in (b",", b")") and code[: use.offset].rstrip()[-1:] in (b",", b"(")
         is_set = re.search(rb"(?<![\w.>])" + member[1] + rb"\s*=(?!=)", code[tie.offset : use.offset])
