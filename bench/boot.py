@@ -82,7 +82,7 @@ CASES = (
         "	if (port->guest_connected) {\n		spin_unlock_irq(&port->inbuf_lock);",
         "	if (port->guest_connected || !port->portdev) {\n		spin_unlock_irq(&port->inbuf_lock);",
         "virtio virtio_console",
-        "/dev/vport1p1",
+        "/dev/vport0p1",
     ),
     Case(
         "PCI",
