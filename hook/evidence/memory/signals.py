@@ -41,7 +41,7 @@ class Signal(msgspec.Struct, frozen=True):
 
 
 def find(old: File, old_function: Definition | None, new: File, function: Definition) -> Iterator[Signal]:
-    """The signals of a function; `was` is its old version, None if it is new."""
+    """The signals of a function; `old_function` is its old version, None if it is new."""
     after = new.body(function)
     before = old.body(old_function) if old_function is not None else body.read(b"", 0, 0)
     leaving = {name for name, opening in after.calls() if name in SINKS or name in LIKELY_SINKS}
