@@ -29,11 +29,13 @@ access arch_prctl brk chdir clone close connect dup2 execve exit exit_group fcnt
 mmap mprotect munmap nanosleep newfstatat openat pipe2 poll pread64 prlimit64 read readlink rmdir rt_sigaction rt_sigprocmask rt_sigreturn
 rt_sigsuspend sendto set_robust_list set_tid_address setpgid socket statfs sysinfo unlink wait4 write
 """
-# what is run for every program beside its system calls: page faults, signals, the start of a program and of a child, a file's end,
-# what is not cached yet of a path or a file, memory that is unmapped
+# what is run for every program where no call leads: page faults, signals, the start of a program and of a child, the end of a file;
+# then what only pointers and slow paths lead to: reading, writing and making files, pipes, the start and end of a socket, mapped memory
 _BESIDE = (
     "do_user_addr_fault", "handle_mm_fault", "arch_do_signal_or_restart", "get_signal", "load_elf_binary", "ret_from_fork", "schedule_tail",
-    "__fput", "do_fault", "generic_file_read_iter", "lookup_slow", "unmap_single_vma",
+    "__fput",
+    "lookup_slow", "may_o_create", "generic_file_read_iter", "generic_file_write_iter", "pipe_read", "pipe_write", "sk_alloc",
+    "sk_destruct", "do_fault", "vvar_fault", "copy_page_range", "arch_get_unmapped_area_topdown", "unmap_single_vma",
 )  # fmt: skip
 # what every program opens, by the files that define its operations: files of proc and sysfs, character devices; and which of them run
 _OPENED = (
