@@ -293,7 +293,7 @@ def test_a_body_that_is_not_json_is_tried_again_and_named(scripted: Callable[...
     bad = Response(body, 200, content_type="application/json")
     assert ask(client(scripted(bad, says(text="good")))).text == "good"
     kind, words = trouble(client(scripted(then=bad)))
-    assert kind is Trouble.MALFORMED and "not JSON" in words
+    assert kind is Trouble.MALFORMED and "does not answer with JSON" in words
 
 
 @pytest.mark.parametrize(
