@@ -6,9 +6,9 @@ strings. A name that the look-up does not know is not expanded, and an expressio
 
 from __future__ import annotations
 
-import ast
 import operator
 import re
+import typing
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -17,6 +17,9 @@ from hook import lazy_re
 from hook.c.blanking import without_comments
 from hook.c.brackets import closing, elements
 
+if typing.TYPE_CHECKING:
+    import ast
+
 _DEEPEST = 24  # macros inside each other
 _MOST_STEPS = 4000  # expansions for one line of a table
 _LONGEST = 32 << 10  # characters of one expansion
@@ -24,8 +27,8 @@ _WORD = lazy_re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[A-Za-z_]\w*|\d
 _STRING = lazy_re.compile(r'"((?:[^"\\]|\\.)*)"')
 _NUMBER_END = lazy_re.compile(r"\b(0[xX][0-9a-fA-F]+|\d+)[uUlL]+\b")
 _CAST = lazy_re.compile(r"\(\s*(?:unsigned|int|long|u?int\d+_t|__?[us]\d+|[us]\d+|kernel_ulong_t)(?:\s+(?:int|long))*\s*\)")
-_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.BitOr: operator.or_, ast.BitAnd: operator.and_, ast.BitXor: operator.xor,
+_OPERATORS: dict[str, Callable[[int, int], int]] = {  # by their names in `ast`
+    "Add": operator.add, "Sub": operator.sub, "BitOr": operator.or_, "BitAnd": operator.and_, "BitXor": operator.xor,
 }  # fmt: skip
 
 
@@ -170,11 +173,15 @@ def _evaluated(text: str) -> int | None:
     text = re.sub(r"\b0+(?=\d)", "", text) if not re.search(r"\b0[0-7]+\b", text) else text
     if not text or len(text) > 2000 or re.fullmatch(r"[\w\s()~|&^+<>-]+", text) is None:
         return None
+    import ast  # only what computes something pays for it
+
     value = _node(ast.parse(text.strip(), mode="eval").body)
     return None if value is None else value & 0xFFFFFFFF
 
 
 def _node(node: ast.expr) -> int | None:
+    import ast
+
     if isinstance(node, ast.Constant):
         return node.value if type(node.value) is int else None
     if isinstance(node, ast.UnaryOp):
@@ -190,6 +197,6 @@ def _node(node: ast.expr) -> int | None:
             if not 0 <= right < 64:
                 return None
             return left << right if isinstance(node.op, ast.LShift) else left >> right
-        compute = _OPERATORS.get(type(node.op))
+        compute = _OPERATORS.get(type(node.op).__name__)
         return compute(left, right) if compute else None
     return None

@@ -19,7 +19,6 @@ from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.focus import inlining
-from hook.rust import functions as rust_functions
 
 _MOST_CALLERS = 20  # that replace one inlined function
 _TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
@@ -92,6 +91,8 @@ def of_edits(path: str, edits: Sequence[Edit], after: TranslationUnit) -> FileFu
 
 def of_rust(path: str, old: bytes, new: bytes, modules: Sequence[str]) -> FileFunctions:
     """What the edit of a Rust file changes; `modules` are its crate and its place in there."""
+    from hook.rust import functions as rust_functions  # only a change to Rust pays for it
+
     changed = tuple(
         Changed("::".join((*modules, function.name)), function.line, "added" if function.is_new else "code changed", function.is_gone)
         for function in rust_functions.changed(old, new)
