@@ -286,7 +286,7 @@ def test_the_core_of_a_pci_chip_runs_behind_a_port_that_can_be_played(ask: Ask) 
 
 def test_a_cell_has_the_chip_of_its_maker_unless_that_refuses_first(ask: Ask) -> None:
     found = of(ask, "goodcell.c")
-    assert found.answer is Answer.YES and "makes a device called 'good-cell'" in found.facts[-1].claim and found.assumptions
+    assert found.answer is Answer.YES and "creates a device called 'good-cell'" in found.facts[-1].claim and found.assumptions
     assert of(ask, "badcell.c").answer is Answer.UNKNOWN
     found = of(ask, "cellwants.c")
     assert found.answer is Answer.UNKNOWN and "its probe requires an interrupt" in found.question
