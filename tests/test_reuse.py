@@ -17,7 +17,7 @@ CALLED = (
     "static int middle(int n)\n{\n\treturn deep(n);\n}\n\nSYSCALL_DEFINE1(pool_called, int, n)\n{\n\treturn middle(n);\n}\n"
 )
 HURRIED = {"PATCH_TRIAGE_REACH_COMMIT_STEPS": "1"}
-INDEX = "there is no word index"
+INDEX = "there is no complete word index"
 
 
 @pytest.fixture
