@@ -14,7 +14,7 @@ from hook.source.git import Repository
 from hook.source.tree import Source
 
 ASKED = "\0ubiquitous "  # before PATH NAME, in the inputs of a verdict
-_FORMAT = b"ubiquitous functions, format 2\n"  # the first line of the file
+_FORMAT = b"ubiquitous functions, format 3\n"  # the first line of the file
 _MOST_BYTES = 4 << 20
 
 
