@@ -76,7 +76,7 @@ def test_a_directory_of_hooks_runs_the_stages(kernel: Kernel, tmp_path: pathlib.
 
 def test_jj_names_the_commit_in_its_own_way(kernel: Kernel) -> None:
     kernel.replace("mm/pool.c", "count >= POOL_MAX", "count > POOL_MAX - 2")
-    assert kernel.triage_both("check", "@-", ok=3)[1] == "patch-triage: @- names no commit here\n"
+    assert kernel.triage_both("check", "@-", ok=3)[1] == "patch-triage: @- names no commit in this repository\n"
     if jj := shutil.which("jj"):
         for words in (("git", "init", "--colocate"), ("commit", "-m", "mm/pool: keep one slot free")):
             subprocess.run(

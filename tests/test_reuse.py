@@ -145,6 +145,6 @@ def test_a_file_that_a_partial_clone_lacks_is_looked_for_each_time(kernel: Kerne
     assert recorded(partial)["Functional"] == "unknown" and "objects" in recorded(partial)["Lacks"]
     assert list(pathlib.Path(partial.path, ".git/patch-triage/cache").rglob("*.json"))
     assert checked(partial)["Lacks"] == recorded(partial)["Lacks"]
-    for revision in ("HEAD", "HEAD~1"):
-        partial.git("cat-file", "-p", f"{revision}:mm/pool.c")
+    for revision in ("HEAD~1", "HEAD@{1}"):  # which fetches all files
+        partial.git("checkout", "-q", revision)
     assert checked(partial)["Functional"] == recorded(partial)["Functional"] == "no"

@@ -1,8 +1,10 @@
 """Rust tokens: whether two versions of a Rust file are the same to rustc.
 
-Documentation comments are attributes that macros see, and their examples become KUnit tests: hook.rust.documentation has what of them may
-change. White space may grow, shrink and break lines; where it appears or goes away between two tokens, a macro can tell, so that is not
-proved.
+Documentation comments are tokens here: they are attributes that macros see, and their examples become KUnit tests. White space may grow,
+shrink and break lines; where it appears or goes away between two tokens, a macro can tell, so that is not proved.
+
+Taken for granted: no other file gives the line or the text of this one to the kernel by a macro (`line!`, `include_str!`), but where
+hook.kernel.outside_users finds one.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ _PIECE = lazy_re.compile(
     rb"|(?P<lifetime>'[A-Za-z_]\w*+(?!'))"
     rb"|(?P<line>//[^\n]*+)|(?P<block>/\*)|(?P<odd>[\"'\r])"
 )
+_SUFFIX = lazy_re.compile(rb"\w")
 _COMMENT_EDGE = lazy_re.compile(rb"/\*|\*/")
 _PLACES = frozenset((b"line", b"column", b"Location"))  # what may give the place of a token
 _AS_TEXT = frozenset((b"include_str", b"include_bytes"))  # what may read this very file
@@ -41,43 +44,26 @@ def compare(old: bytes, new: bytes) -> Comparison:
     old_tokens, old_comments = _read(old)
     new_tokens, new_comments = _read(new)
     line = first_line(old, new)
-    documents = old_tokens != new_tokens
-    if documents:
-        from hook.rust import documentation
-
-        if _without_documentation(old_tokens) != _without_documentation(new_tokens):
-            return Comparison(False, "", line, "code changed")
-        if not documentation.only_documentation(old, new):
-            return Comparison(False, "", line, "a documentation comment changed that a macro or a test may see")
-    if not _AS_TEXT.isdisjoint(new_tokens):
+    if old_tokens != new_tokens:
+        return Comparison(False, "", line, "code or a documentation comment changed")
+    if not _AS_TEXT.isdisjoint(new_tokens) or b"incbin" in new:
         raise Unreadable("a file that is included as text")
     # a macro may give the line of where it is used
     if not _PLACES.isdisjoint(new_tokens) and _places(old, old_comments) != _places(new, new_comments):
         return Comparison(False, "", line, "a line or a column that is used as a value may move")
-    if not documents and [old[begin:end] for begin, end in old_comments] == [new[begin:end] for begin, end in new_comments]:
+    if [old[begin:end] for begin, end in old_comments] == [new[begin:end] for begin, end in new_comments]:
         return Comparison(True, "white space", line, "only white space changed: the tokens are the same")
     return Comparison(True, "comment", line, "only comments changed: the tokens are the same")
 
 
-def _without_documentation(tokens: list[bytes]) -> list[bytes]:
-    left: list[bytes] = []
-    for token in tokens:
-        blank = token == b" " or token.startswith((b"//", b"/*"))
-        if not blank:
-            left.append(token)
-        elif left[-1:] != [b" "]:
-            left.append(b" ")
-    while left[-1:] == [b" "]:
-        left.pop()
-    return left
-
-
 def _places(source: bytes, comments: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The line and the column at which each piece of code begins."""
-    bare = bytearray(source)
+    bare, at = "", 0  # columns count characters, not bytes
     for begin, end in comments:
-        bare[begin:end] = re.sub(rb"[^\n]", b" ", source[begin:end])
-    return [(number, piece.start()) for number, text in enumerate(bare.split(b"\n")) for piece in re.finditer(rb"\S+", text)]
+        bare += source[at:begin].decode("utf-8", "replace") + re.sub(r"[^\n]", " ", source[begin:end].decode("utf-8", "replace"))
+        at = end
+    bare += source[at:].decode("utf-8", "replace")
+    return [(number, piece.start()) for number, text in enumerate(bare.split("\n")) for piece in re.finditer(r"\S+", text)]
 
 
 def code(source: bytes) -> bytes:
@@ -112,6 +98,8 @@ def pieces(source: bytes) -> Iterator[tuple[PieceKind, int, int]]:
     """The source in pieces that follow each other: what each is, and where it begins and ends. Raises Unreadable."""
     if source.startswith(b"#!") and not source.startswith(b"#!["):
         raise Unreadable("a first line that rustc leaves out")  # and with it what would be a quote
+    if source.lstrip().startswith(b"---"):
+        raise Unreadable("frontmatter, which is no Rust")
     at = 0
     while found := _PIECE.search(source, at):
         yield PieceKind.CODE, at, found.start()
@@ -125,6 +113,8 @@ def pieces(source: bytes) -> Iterator[tuple[PieceKind, int, int]]:
         elif kind == "block":
             end = _end_of_block(source, end)
         if kind not in ("line", "block"):
+            if kind != "lifetime" and _SUFFIX.match(source, end):
+                raise Unreadable("a literal with a suffix")  # it may take the `r` of what would be a raw string
             yield PieceKind.LITERAL, found.start(), end
         elif _is_documentation(source[found.start() : end]):
             yield PieceKind.DOCUMENTATION, found.start(), end

@@ -198,7 +198,7 @@ def test_a_consent_that_is_taken_back_ends_the_conversation_under_way(working: K
     jo = background.person(working, model)
     commit = change(jo, 1, "--no-verify")
     wait(jo)
-    assert len(model.requests) == 1 and "not-allowed-any-more: nobody has allowed" in questions(jo)[commit]["Why"]
+    assert len(model.requests) == 1 and "not-allowed-any-more: sending code of this repository to" in questions(jo)[commit]["Why"]
     jo.triage("agent", "enable")
     jo.triage("check", "--wait", "--record", "HEAD")
     assert len(model.requests) == 3 and "DecidedBy: agent" in jo.note()  # what was answered is not asked again

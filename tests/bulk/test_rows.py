@@ -27,6 +27,7 @@ FULL = Verdict(
     enable_configs=NAMES,
     needs_kmsan=True,
     kmsan_reasoning="why",
+    author_says=("KMSAN: uninit-value in f",),
     reasoning="x.c changes. Open: is it so?",
     decided_by=DecidedBy.DEFAULT,
     state=State.PENDING,

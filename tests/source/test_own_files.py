@@ -161,8 +161,8 @@ def test_a_verdict_of_which_a_byte_is_another_is_not_used_again(damaged: Kernel)
     assert entries
     for entry in entries:
         content = entry.read_bytes()
-        assert content.count(b'"WorthFuzzing": true') == 1
-        entry.write_bytes(content.replace(b'"WorthFuzzing": true', b'"WorthFuzzing": false'))
+        assert content.count(b'"WorthFuzzing":true') == 1
+        entry.write_bytes(content.replace(b'"WorthFuzzing":true', b'"WorthFuzzing":false'))
     assert "worth fuzzing" in damaged.triage("check", "HEAD") and "not worth fuzzing" not in damaged.triage("check", "HEAD")
 
 

@@ -106,7 +106,13 @@ TRAPS = {
         ("mov r0, #1", "mov r0, # 1"),
     ],
     "rust": [
+        ("/// x\nfn f() {}", "/// y\nfn f() {}"),
         ("/* /* a */ b", "/* /* a */ */ b"),
+        ('m!("a"r"\\" // one\n"); //"', 'm!("a"r"\\" // two\n"); //"'),
+        ('m!(\'a\'r"\\" // one\n"); //"', 'm!(\'a\'r"\\" // two\n"); //"'),
+        ("let c = /* \u00e9 */ column!();", "let c = /* ee */ column!();"),
+        ("---\n/*\n---\nfn f() -> u8 { 1 }\n// */", "---\n/*\n---\nfn f() -> u8 { 2 }\n// */"),
+        ('global_asm!(".incbin \\"a.rs\\""); // a', 'global_asm!(".incbin \\"a.rs\\""); // b'),
         ('r#"a"#', 'r#"b"#'),
         ('"// a"', '"// b"'),
         ("assert!(a==b)", "assert!(a == b)"),
