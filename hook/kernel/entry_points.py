@@ -61,7 +61,7 @@ LATER = frozenset((
     "on_each_cpu_cond", "on_each_cpu_cond_mask", "smp_call_function_any", "stop_machine", "stop_one_cpu", "stop_two_cpus",
     "stop_one_cpu_nowait", "schedule_on_each_cpu", "work_on_cpu", "work_on_cpu_safe", "async_schedule",
     "async_schedule_domain", "devm_add_action", "devm_add_action_or_reset", "execute_in_process_context",
-    "percpu_ref_init", "create_io_thread", "create_kthread", "user_mode_thread", "kernel_thread", "vhost_task_create",
+    "create_io_thread", "create_kthread", "user_mode_thread", "kernel_thread", "vhost_task_create",
 ))  # fmt: skip
 THREADS = frozenset((
     "kthread_run", "kthread_create", "kthread_create_on_node", "kthread_create_on_cpu", "kthread_run_on_cpu",

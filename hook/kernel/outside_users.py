@@ -125,7 +125,7 @@ def _taken(source: Source, place: str) -> Iterator[tuple[str, str]]:
     makefiles = [file for file in holders if _MAKEFILE.match(name := file.rpartition("/")[2]) and not name.startswith("Kconfig")]
     # sound/arm/ is no architecture, and drivers/tools/ is no place
     before = rb"(?:(?<=arch/)|(?<=\.\./))" if place != shown else rb"(?:(?<=\.\./)|(?<=[)}]/)|(?<![\w./)}-]))"
-    spelled = before + rb"(" + re.escape(shown.encode("utf-8", "surrogateescape")) + rb"%b)"
+    spelled = before + rb"(" + re.escape(shown.encode("utf-8", "surrogateescape")).replace(b"%", b"%%") + rb"%b)"
     forms = (
         re.compile(rb"-I[ \t]*[^\s]*?" + spelled % rb"[^\s)]*"),
         re.compile(rb"(?m:(?<!^))" + spelled % rb"(?:[^\s()/]+/)*" + rb"[^\s()/]*[*%]"),

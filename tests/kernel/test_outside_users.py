@@ -215,3 +215,7 @@ def test_in_a_large_tree_without_an_index_what_may_read_a_file_is_searched(
     source = grow({"mm/one.c": "int f(void);\n", user: text})
     monkeypatch.setattr(tree, "SMALL_FILES", 0)
     assert (readers_of_text(source, "mm/one.c"), source.is_small, source.index) == ([user] if is_reader else [], False, None)
+
+
+def test_a_place_may_have_any_name(grow: Grow) -> None:
+    assert outside_users(grow({"arch/%s/a.c": "int f(void);\n", "arch/x86/Makefile": "obj-y += ../x/\n"}), "arch/%s/a.c", "x86") == []

@@ -98,7 +98,8 @@ def _queues_parameter(unit: TranslationUnit, definition: Definition, argument: i
         return False
     held = re.compile(rb"&\s*" + parameter + rb"\s*->\s*" + member.encode() + rb"\b(?!\s*(?:->|\.|\[))")
     calls = entry_points.QUEUEING.finditer(code, *definition.body)
-    return any(held.search(code, call.end(), max(call.end(), end_of_call(code, call.end() - 1))) for call in calls)
+    is_set = re.search(rb"(?<![\w.>])" + parameter + rb"\s*=(?!=)", code[slice(*definition.body)])
+    return is_set is None and any(held.search(code, call.end(), max(call.end(), end_of_call(code, call.end() - 1))) for call in calls)
 
 
 def _parameter(code: bytes, definition: Definition, argument: int) -> bytes:

@@ -22,6 +22,7 @@ from hook.kernel.name_users import NameUsers
 
 _MOST_HEADERS = 4  # that define one macro
 _MOST_STATEMENTS = 400  # of a file that are expanded for one name
+_LEAVES_OUT = lazy_re.compile(r"\b(?:IS_(?:ENABLED|REACHABLE|BUILTIN|MODULE)|sizeof|typeof)\b")
 _MOST_ELEMENTS = 1000  # of a table
 _CALLED = lazy_re.compile(rb"\b[A-Z_][A-Z0-9_]*[ \t]*\([^()]*\)")
 _SHORTEST = 3  # characters of an argument that a name may be made of
@@ -58,8 +59,9 @@ class ExpandedMacros:
         if unit.path not in self._elements_of:
             data = unit.data.decode("latin-1")
             self._elements_of[unit.path] = [
-                (call.start(), data[table.span[0] : data.find("{", table.offset) + 1], call[0].decode("latin-1"))
+                (call.start(), data[table.span[0] : opening + 1], call[0].decode("latin-1"))
                 for table in unit.variables
+                if (opening := data.find("{", table.offset, table.span[1])) >= 0
                 for call in itertools.islice(_CALLED.finditer(unit.scan.code, table.offset, table.span[1]), _MOST_ELEMENTS)
             ]
         return self._elements_of[unit.path]
@@ -85,7 +87,8 @@ class ExpandedMacros:
             with contextlib.suppress(ExpansionTooLarge):
                 asked = text.partition("(")[0].split()[-1:]  # a macro in small letters is looked for only where it is the one used
                 expanded = Expansion(lambda name: self._macro(name, unit, [name] == asked)).expand(text)
-                if expanded != text and "{" in expanded:
+                # what a condition or an operator of the compiler leaves out is not seen in the expanded text
+                if expanded != text and "{" in expanded and not _LEAVES_OUT.search(expanded):
                     self._expanded[key] = TranslationUnit(unit.path, f"{expanded};\n".encode(), unit.oid)
         return self._expanded[key]
 

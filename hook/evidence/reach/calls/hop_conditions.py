@@ -154,6 +154,10 @@ class HopConditions:
             path = f"arch/{self._name_users.environment['SRCARCH']}/include/{include[1].decode('ascii', 'replace')}"
             header = self._name_users.units.get(path) if set(at) <= set(around) else None
             macros = [macro for name in asked for macro in header.by_name.get(name, ())] if header is not None else []
+            if header is not None and any(
+                re.search(rb"(?m)^[ \t]*#[ \t]*undef[ \t]+" + name.encode() + rb"\b", header.data) for name in asked
+            ):
+                continue
             if any(macro.kind is DefinitionKind.MACRO and not self._conditionals_of(path, macro.line) for macro in macros):
                 return True
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -17,6 +18,8 @@ from hook.kernel import entry_points
 _TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
 
 _MAY_QUEUE = lazy_re.compile(r"queue|sched|submit|kick|arm|start|post|issue")  # in the name of a function; the others are not read
+_MOST_PASSED = 50  # uses of the object behind the tie
+_NEAR = 64
 _MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*->\s*(\w+)")
 
 
@@ -36,14 +39,32 @@ def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use,
     member = _MEMBER.fullmatch(arguments(code, opening)[0]) if opening >= 0 and arguments(code, opening) else None
     if member is None:
         return
-    for use in uses_in(unit, user, member[1].decode("ascii"), tie.offset):
+    # what sets the variable, or ties the item once more; and the end of the block of the tie
+    other = re.compile(
+        rb"(?<![\w.>])%b\s*=(?!=)|&\s*%b\s*(?:->\s*%b\b|[,)])|for_each\w*\s*\(\s*%b\b" % (member[1], member[1], member[2], member[1])
+    )
+    changed = other.search(code, tie.offset, user.body[1])
+    last = min(changed.start() if changed else user.body[1], _end_of_block(code, tie.offset, user.body[1]))
+    for use in itertools.islice(uses_in(unit, user, member[1].decode("ascii"), tie.offset), _MOST_PASSED):
+        if use.offset > last:
+            return
         if use.kind is not UseKind.PASSED or not _MAY_QUEUE.search(use.callee):
             continue
-        is_itself = code[use.offset + len(member[1]) :].lstrip()[:1] in (b",", b")") and code[: use.offset].rstrip()[-1:] in (b",", b"(")
-        is_set = re.search(rb"(?<![\w.>])" + member[1] + rb"\s*=(?!=)", code[tie.offset : use.offset])
-        if is_itself and not is_set and callback_calls.queues(use.callee, use.argument, member[2].decode("ascii"), unit):
+        after, before = code[use.offset + len(member[1]) :][:_NEAR], code[max(0, use.offset - _NEAR) : use.offset]
+        is_itself = after.lstrip()[:1] in (b",", b")") and before.rstrip()[-1:] in (b",", b"(")
+        if is_itself and callback_calls.queues(use.callee, use.argument, member[2].decode("ascii"), unit):
             yield from hop_to_user(unit, use, trigger, f"{user.name}() ties {node.name}() to what {use.callee}() then queues")
             return
+
+
+def _end_of_block(code: bytes, begin: int, end: int) -> int:
+    """Where the innermost block around a place of a function ends."""
+    depth = 0
+    for brace in re.finditer(rb"[{}]", code[begin:end]):
+        depth += 1 if brace[0] == b"{" else -1
+        if depth < 0:
+            return begin + brace.start()
+    return end
 
 
 def holder_in_call(unit: TranslationUnit, use: Use) -> str:

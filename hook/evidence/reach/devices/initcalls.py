@@ -241,8 +241,8 @@ class _InitcallReader:
 
     def _is_own_list(self, arguments: str) -> bool:
         """Whether the list that something is put on is one of the object: what its core walks may be called back."""
-        last = re.search(r"&\s*(\w+)\s*\)", arguments)
-        own = rf"\b(?:LIST_HEAD\s*\(\s*|struct\s+list_head\s+){last[1]}\b" if last else ""
+        last = re.match(r"[^();]*,\s*&\s*(\w+)\s*\)", arguments.removeprefix("("))
+        own = rf"(?m)^(?:static\s+)?(?:LIST_HEAD\s*\(\s*|struct\s+list_head\s+){last[1]}\b" if last else ""
         return bool(own) and any(re.search(own, self._texts.get(member) or "") for member in self._members)
 
     def _is_known(self, name: str, path: str, offset: int, after_call: str) -> bool:

@@ -278,6 +278,21 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
                    "SYSCALL_DEFINE0(others)\n{\n\tarm(NULL, NULL);\n\treturn 0;\n}\n"},
         "more than one thing",
     ),
+    "a loop sets the variable before it is handed on": (
+        {"fs/a.c": "static void help(struct work_struct *w) { }\nstatic void enqueue(struct foo *f)\n{\n\tqueue_work(wq, &f->work);\n}\n"
+                   "static void arm(struct foo *f)\n{\n\tINIT_WORK(&f->work, help);\n\tINIT_WORK(&g->work, other);\n\tlist_for_each_entry(f, &heads, list)\n\t\tenqueue(f);\n}\nSYSCALL_DEFINE0(others)\n{\n\tarm(NULL);\n\treturn 0;\n}\n"},
+        "more than one thing",
+    ),
+    "the work item is tied to another function before it is handed on": (
+        {"fs/a.c": "static void help(struct work_struct *w) { }\nstatic void enqueue(struct foo *f)\n{\n\tqueue_work(wq, &f->work);\n}\n"
+                   "static void arm(struct foo *f)\n{\n\tINIT_WORK(&f->work, help);\n\tINIT_WORK(&f->work, other);\n\tenqueue(f);\n}\nSYSCALL_DEFINE0(others)\n{\n\tarm(NULL);\n\treturn 0;\n}\n"},
+        "more than one thing",
+    ),
+    "the block of the tie has ended": (
+        {"fs/a.c": "static void help(struct work_struct *w) { }\nstatic void enqueue(struct foo *f)\n{\n\tqueue_work(wq, &f->work);\n}\n"
+                   "static void arm(struct foo *f)\n{\n\tif (hw) {\n\t\tINIT_WORK(&f->work, help);\n\t\treturn;\n\t}\n\tINIT_WORK(&f->work, other);\n\tenqueue(f);\n}\nSYSCALL_DEFINE0(others)\n{\n\tarm(NULL);\n\treturn 0;\n}\n"},
+        "more than one thing",
+    ),
     "what gets the object queues another member": (
         {"fs/a.c": "static void help(struct work_struct *w) { }\nstatic void enqueue(struct foo *f)\n{\n\tqueue_work(wq, &f->more);\n}\n"
                    "static void arm(struct foo *f)\n{\n\tINIT_WORK(&f->work, help);\n\tenqueue(f);\n}\nSYSCALL_DEFINE0(others)\n{\n\tarm(NULL);\n\treturn 0;\n}\n"},

@@ -369,6 +369,20 @@ def test_a_library_is_what_its_users_are(ask: Ask) -> None:
     assert of(ask, "badlib.c").answer is Answer.NO
 
 
+@pytest.mark.parametrize(
+    "fallback", ["int badlib_send(void)\n{\n\treturn 0;\n}\n", "static inline int badlib_send(void)\n{\n\treturn 0;\n}\n"]
+)
+def test_a_fallback_in_the_other_branch_hides_no_user(tree: Kernel, tmp_path: pathlib.Path, fallback: str) -> None:
+    shutil.copytree(tree.path, tmp_path / "linux", symlinks=True)
+    kernel = tree.beside(tmp_path / "linux")
+    branches = f"#if IS_ENABLED(CONFIG_BADLIB)\nextern int badlib_send(void);\n#else\n{fallback}#endif\n"
+    user = f"{branches}int onex(void)\n{{\n\treturn badlib_send();\n}}\n"
+    kernel.commit("drivers/net/one_main.c", f"{kernel.read('drivers/net/one_main.c')}\n{user}")
+    kernel.triage("index", "--quiet")
+    for ask in asked(kernel.path):
+        assert of(ask, "badlib.c").answer is not Answer.NO
+
+
 def test_a_library_of_another_chip_that_the_same_text_drives_stays_open(ask: Ask) -> None:
     library = of(ask, "chiplib.c")
     assert library.answer is Answer.UNKNOWN and "#ifdef SECOND_CHIP" in library.question

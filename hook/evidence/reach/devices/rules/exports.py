@@ -31,6 +31,7 @@ _LIKELY = lazy_re.compile(
     r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si|intel8x0\.c|[/_-]usb\.c\Z"
 )
 _PLAYED = lazy_re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # drivers of chips that user space can emulate
+_OPENED, _CLOSED = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*if"), lazy_re.compile(r"(?m)^[ \t]*#[ \t]*endif\b")
 _OF_DRIVERS = ("drivers/", "sound/")
 _WORD = lazy_re.compile(r"[A-Za-z_]\w*")
 
@@ -140,7 +141,7 @@ def _uses(texts: Texts, path: str, name: str) -> int:
         begin = text.rfind("\n", 0, use.start()) + 1
         head = text[begin : use.start()]
         if re.match(r"\s*#\s*define\b", head) is None and head[:1] not in ("", " ", "\t", "#") and "=" not in head and "(" not in head:
-            if head.startswith("static"):
+            if head.startswith("static") and not _is_conditional(text, begin):
                 return 0  # its own
             continue  # a declaration, or the definition itself
         return texts.line(path, use.start())
@@ -151,7 +152,15 @@ def _defines(texts: Texts, path: str, name: str, *, weak: bool) -> bool:
     """Whether a file defines a function of that name itself: as a weak one, which gives way to another, or not."""
     functions = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.FUNCTION and one.name == name)
     text = texts.get(path) or ""
-    return any(("weak" in text[one.span[0] : one.body[0]]) is weak for one in functions)
+    # under a condition it stands for the other one only where that is not there
+    return any(
+        ("weak" in text[one.span[0] : one.body[0]]) is weak and (weak or not _is_conditional(text, one.span[0])) for one in functions
+    )
+
+
+def _is_conditional(text: str, offset: int) -> bool:
+    """Whether a place of a C file stands in a preprocessor conditional."""
+    return len(_OPENED.findall(text, 0, offset)) > len(_CLOSED.findall(text, 0, offset))
 
 
 def _users_in_header(texts: Texts, path: str, name: str) -> set[str]:
