@@ -20,6 +20,7 @@ _OF_DEVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"uhid\b", "device:/dev/uhid"),
         (r"uinput\b", "device:/dev/uinput"),
         (r"userio\b", "device:/dev/userio"),
+        (r"on a pseudo terminal\Z", "device:/dev/ptmx"),
         (r"80211_hwsim\b|MAC80211_HWSIM\Z", "wireless:"),
         (r"hci_vhci\b|BT_HCIVHCI\Z", "bluetooth:"),
         (r"vhci_hcd\b", "usb:"),

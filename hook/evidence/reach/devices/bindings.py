@@ -16,7 +16,7 @@ from hook.c.brackets import elements
 from hook.c.macro_expansion import ExpansionTooLarge
 from hook.evidence.reach.answer import Reach, no, unknown, yes
 from hook.evidence.reach.devices import id_tables
-from hook.evidence.reach.devices.buses import BUSES, Bus, DeviceOrigin, Provider
+from hook.evidence.reach.devices.buses import BUSES, SERPORT, USB_HID, USERIO, Bus, DeviceOrigin, Provider
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.driver_structures import Driver
 from hook.evidence.reach.devices.initcalls import defined
@@ -27,6 +27,8 @@ from hook.verdict import ConfigReason, Fact
 
 _NAME = lazy_re.compile(r"[A-Za-z_]\w*\Z")
 _REFUSED = lazy_re.compile(r"(\w+)\s*\[\s*\w+\s*\]\s*==\s*\w+\s*->\s*device\s*\)\s*\{?\s*return\s+-\s*ENODEV")
+_ONLY_USB = lazy_re.compile(r"\n\tif \(!hid_is_usb\(\w+\)\)\s*(?:\{[^{}]*?)?return -")
+_SERIO_RS232, _ANY_SERIO = 0x02, 0xFF  # include/uapi/linux/serio.h, include/linux/mod_devicetable.h
 _BY_NAME = ("platform", "spi", "mdio", "mipi_dsi")  # buses on which kernel code creates devices by the name of their driver
 # buses whose drivers match by `.name`
 _WITH_NAME = ("platform", "spi", "mdio", "mipi_dsi", "amba", "serdev", "i3c", "spmi", "slim", "apr", "fsi")
@@ -115,6 +117,10 @@ class Binder:
             return self._named(driver)
         if driver.bus == "comedi" and "attach" not in driver.fields:
             return no(self.fact(f"{driver.name} cannot be attached by COMEDI_DEVCONFIG", driver.path, driver.line)), None
+        if driver.bus == "serio":
+            return self._serio(driver), None
+        if driver.bus == "hid" and self._refuses_all_but_usb(driver):
+            bus = msgspec.structs.replace(bus, providers=(USB_HID,))
         return self.of_bus(bus, driver.path, driver.line), None
 
     def of_bus(self, bus: Bus, path: str, line: int) -> Reach:
@@ -144,6 +150,29 @@ class Binder:
         others = [table for (_, name), table in self._tables.items() if name == text]
         others += [table for header in dict.fromkeys(headers) for table in id_tables.tables(self.texts, header) if table.name == text]
         return others[0] if len(others) == 1 else False
+
+    def _serio(self, driver: Driver) -> Reach:
+        """userio makes a port of any type without a protocol, serport a serial port (SERIO_RS232) of any protocol."""
+        table = self.table(driver.fields.get("id_table"), driver.path)
+        if not isinstance(table, id_tables.Table):
+            return unknown(f"the table of serio ports of {driver.name} was not found")
+        providers: set[Provider] = set()
+        for row in id_tables.rows(table, ("type", "extra", "id", "proto"), self._macros, self.texts)[0]:
+            kind, *others = (self._macros.number(row.fields.get(field, "0")) for field in ("type", "extra", "id", "proto"))
+            if kind and all(value in (0, _ANY_SERIO) for value in others):
+                providers.add(USERIO)
+            if kind in (_SERIO_RS232, _ANY_SERIO) and None not in others:
+                providers.add(SERPORT)
+        suitable = [provider for provider in BUSES["serio"].providers if provider in providers]
+        return self.provided(suitable, driver.path, driver.line, "a driver of the serio bus") or unknown(
+            f"not known: whether user space can make a port that {driver.name} binds to"
+        )
+
+    def _refuses_all_but_usb(self, driver: Driver) -> bool:
+        """Whether the probe of a HID driver fails for a device that is not on USB, such as one of uhid."""
+        probe = driver.fields.get("probe", "").strip(" &")
+        place = defined(self.texts, probe, (driver.path, *self.members)) if _NAME.match(probe) else None
+        return place is not None and _ONLY_USB.search(self.texts.get(place[0]) or "", place[1], place[2]) is not None
 
     def _pci(self, driver: Driver) -> Reach:
         table = self.table(driver.fields.get("id_table"), driver.path)

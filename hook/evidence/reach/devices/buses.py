@@ -56,7 +56,15 @@ def _absent(name: str, because: str, *, on: tuple[str, ...] = ()) -> Bus:
 
 GADGET = Provider("dummy_hcd with raw-gadget", ("USB_DUMMY_HCD", "USB_RAW_GADGET"), "user space can emulate a device for any USB driver")
 UHID = Provider("uhid", ("UHID",), "user space can emulate a device for any HID driver")
-USERIO = Provider("userio", ("SERIO", "USERIO"), "user space can emulate a device for any serio driver")
+# where the probe refuses what is not on USB
+USB_HID = Provider(
+    "dummy_hcd with raw-gadget, as a USB HID device", ("USB_DUMMY_HCD", "USB_RAW_GADGET", "USB_HID"),
+    "user space can emulate a device for any HID driver on USB",
+)  # fmt: skip
+USERIO = Provider("userio", ("SERIO", "USERIO"), "user space can emulate a port of any type")
+SERPORT = Provider(
+    "serport on a pseudo terminal", ("UNIX98_PTYS", "SERIO", "SERIO_SERPORT"), "user space makes it a serial port of any protocol"
+)
 ADAPTER = Provider(
     "dummy_hcd with raw-gadget, as a USB network adapter", ("USB_DUMMY_HCD", "USB_RAW_GADGET", "USB_NET_AX8817X"),
     "the adapter asks its USB device for the id of the PHY",
@@ -121,8 +129,8 @@ BUSES: dict[str, Bus] = {
         Bus("pci", DeviceOrigin.PCI),
         Bus("virtio", DeviceOrigin.VIRTIO),
         _hosted("usb", GADGET),
-        _hosted("hid", UHID, GADGET),
-        _hosted("serio", USERIO),
+        _hosted("hid", UHID, USB_HID),
+        _hosted("serio", USERIO, SERPORT),
         _hosted("phy", ADAPTER),
         _hosted("w1", ONE_WIRE),
         _hosted("dm", MAPPER),

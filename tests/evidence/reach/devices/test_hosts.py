@@ -15,7 +15,7 @@ from tests.small_kernel import Kernel
 OPTIONS = (
     "ALL", "I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI", "SPI_CH341", "GREYBUS", "GREYBUS_ES2", "GREYBUS_SPI", "OF",
     "LEDS_TRIGGERS", "LEDS_USER", "PARPORT", "USB_USS720", "NET_TEAM", "KUNIT", "MMC", "MMC_VUB300", "UHID",
-    "IPACK_BUS", "BOARD_TPCI200", "VIRTIO_PCI",
+    "IPACK_BUS", "BOARD_TPCI200", "VIRTIO_PCI", "USB_HID", "SERIO", "USERIO", "SERIO_SERPORT", "UNIX98_PTYS",
 )  # fmt: skip
 
 
@@ -80,6 +80,17 @@ CONTENT = {"noirq2": "if (client->irq) {\n\t\tret = request_threaded_irq(client-
            "hasdata": "struct x *pdata = dev_get_platdata(&client->dev);\n\n\tif (!pdata)\n\t\tpdata = &defaults;\n\treturn 0;"}  # fmt: skip
 CORE = "int {name}_core_probe(struct device *dev, int irq)\n{{\n\t{body}\n}}\nEXPORT_SYMBOL_GPL({name}_core_probe);\n"
 KEYMAP = "static struct rc_map_list it_map = {{\n\t.map = {{\n\t\t.scan = it,\n\t\t.name = RC_MAP_{name},\n\t}}\n}};\nstatic int __init init_rc_map(void)\n{{\n\treturn rc_map_register(&it_map);\n}}\nmodule_init(init_rc_map)\n"
+
+
+def serio(name: str, *ids: str) -> str:
+    """A driver of serial ports, with the lines of its table."""
+    lines = "".join(f"\t{{ {line}, .id = 0xff, .extra = 0xff }},\n" for line in ids)
+    return f"static const struct serio_device_id {name}_ids[] = {{\n{lines}\t{{ 0 }}\n}};\nstatic struct serio_driver {name}_drv = {{\n\t.id_table = {name}_ids,\n}};\nmodule_serio_driver({name}_drv);\n"
+
+
+def hid(name: str, probe: str) -> str:
+    return f'static int {name}_probe(struct hid_device *hdev)\n{{\n\t{probe}\n\treturn 0;\n}}\nstatic struct hid_driver {name}_driver = {{\n\t.name = "{name}",\n\t.probe = {name}_probe,\n}};\nmodule_hid_driver({name}_driver);\n'
+
 
 FILES = {
     "virtiod.c": "static const struct virtio_device_id virtiod_ids[] = {\n\t{ 4, 0xffffffff },\n\t{ 0 },\n};\n"
@@ -153,6 +164,13 @@ FILES = {
     "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
     "firm.c": "static struct scmi_driver f = {\n\t.name = \"f\",\n};\nmodule_scmi_driver(f);\n",
     "card.c": "static struct sdio_driver s = {\n\t.name = \"s\",\n};\nmodule_sdio_driver(s);\n",
+    # ports by their protocol, which userio cannot say, and HID devices that must be on USB
+    "touch.c": serio("touch", ".type = 0x02, .proto = 0x3a"),
+    "keys.c": serio("keys", ".type = 0x02, .proto = 0x3a", ".type = 0x01, .proto = 0xff"),
+    "typeless.c": serio("typeless", ".type = 0x00, .proto = 0xff"),
+    "hil.c": serio("hil", ".type = 0x03, .proto = 0x04"),
+    "hidusb.c": hid("hidusb", "if (!hid_is_usb(hdev))\n\t\treturn -EINVAL;"),
+    "hidany.c": hid("hidany", "if (quirks) {\n\t\tif (!hid_is_usb(hdev))\n\t\t\treturn -EINVAL;\n\t}"),
     # keymaps
     "maps.h": "#define RC_MAP_GOOD \"rc-good\"\n#define RC_MAP_BAD \"rc-bad\"\n#define RC_MAP_NOBODY \"rc-nobody\"\n",
     "mapgood.c": KEYMAP.format(name="GOOD"),
@@ -229,6 +247,22 @@ def without(tree: Kernel, path: pathlib.Path, *options: str) -> Iterator[Ask]:
 def test_a_virtio_driver_needs_the_transport_of_the_emulated_devices(ask: Ask) -> None:
     found = of(ask, "virtiod.c")
     assert (found.answer, found.devices, set(found.reasons)) == (Answer.YES, ("virtio-rng-pci",), {"VIRTIO_PCI"})
+
+
+@pytest.mark.parametrize(
+    ("name", "devices", "options"),
+    [
+        ("touch.c", ("serport on a pseudo terminal",), {"SERIO", "SERIO_SERPORT", "UNIX98_PTYS"}),
+        ("keys.c", ("userio",), {"SERIO", "USERIO"}),
+        ("typeless.c", (), set()),
+        ("hil.c", (), set()),
+        ("hidusb.c", ("dummy_hcd with raw-gadget, as a USB HID device",), {"USB_DUMMY_HCD", "USB_RAW_GADGET", "USB_HID"}),
+        ("hidany.c", ("uhid",), {"UHID"}),
+    ],
+)
+def test_a_device_is_emulated_by_what_the_driver_accepts(ask: Ask, name: str, devices: tuple[str, ...], options: set[str]) -> None:
+    found = of(ask, name)
+    assert (found.answer, found.devices, set(found.reasons)) == (Answer.YES if devices else Answer.UNKNOWN, devices, options)
 
 
 def test_user_space_is_the_chip_behind_a_usb_adapter_and_binds_its_driver_by_name(ask: Ask) -> None:
