@@ -1,27 +1,40 @@
 """EnableConfigs of verdicts against olddefconfig: does a kernel keep all of them, and build what the proof goes through?
 
     python bench/kept.py PATCHES --tree GIT_TREE --build BUILD_TREE --out RESULTS.jsonl [--count 100] [--plain] [--verdicts FILE]
+        [--base CONFIG] [--compile] [--modules ANSWERS.jsonl]
 
 For each patch that is worth fuzzing: defconfig, kvm_guest.config and the answer, merged and brought in order as olddefconfig does.
 `dropped` are options that do not survive; `unbuilt` are .c files of the proof (Evidence) that Kbuild does not build in then; `foreign` are
-names of FocusSymbols and Via that neither such a file defines, nor a header, nor one that the patch changes. Nothing is compiled.
+names of FocusSymbols and Via that neither such a file defines, nor a header, nor one that the patch changes. With --compile the patch is
+applied; `failed` are files that are not compiled then: those that change, those of the proof, and one for each option (the bus driver,
+what makes the device).
 
 PATCHES is a directory of patches, GIT_TREE the tree that they apply to (bench/tree.py), BUILD_TREE a copy of it without .git that may be
-configured. --verdicts gives the answers of an earlier run (JSON lines of `name`, `v` and `doc`) instead of asking the program; --plain asks
-it as a commit does, without the full search. What is in RESULTS is not done again.
+configured. With --modules so many patches as --count says are written to PATCHES first: one statement more in a driver that
+bench/modules.py answers `yes` for, each time on the next bus. --base is another configuration than defconfig, asked for and built on.
+--verdicts gives the answers of an earlier run (JSON lines of `name`, `v` and `doc`) instead of asking the program; --plain asks
+it as a commit does, without the full search. What is in RESULTS is not done again. Some 2 s a patch, and 3 s for each file with --compile.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
+import itertools
 import json
+import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
 from typing import Any
 
+from bench.builds import Patched
+from bench.executed import with_statement
 from bench.kernelbuild import Build
+from hook.c.definitions import DefinitionKind, scan
+from hook.kernel.kernel import Kernel
 from hook.source import lookup
 from hook.source.git import find
 from hook.source.object_store import Objects
@@ -30,6 +43,42 @@ from hook.source.tree import Source
 PROGRAM = pathlib.Path(sys.executable).parent / "patch-triage"
 Row = dict[str, Any]
 _MOST_NAMES = 40  # of one patch that are looked up
+_MOST_COMPILED = 8  # files of one patch
+_BUILDS = re.compile(rb"(?m)^obj-\$\(CONFIG_(\w+)\)\s*[:+]=\s*(\w[\w-]*)\.o\b")
+
+
+def draw(source: Source, answers: list[Row], count: int, place: pathlib.Path) -> None:
+    """Write patches of drivers that a program reaches, each with one statement more in one of its functions, a bus after the other."""
+    kernel, chance = Kernel(source, "x86_64", "gcc-12", None), random.Random(1)
+    buses: dict[str, list[str]] = collections.defaultdict(list)
+    for row in answers:
+        if row["Answer"] == "yes":
+            # what registers on no bus, by its directory
+            buses[row["Bus"] if row["Bus"] != "none" else "/".join(row["Object"].split("/")[:2])].append(row["Object"])
+    for paths in buses.values():
+        chance.shuffle(paths)
+    place.mkdir(exist_ok=True)
+    turns = itertools.zip_longest(*(buses[bus] for bus in sorted(buses, key=lambda bus: ("/" in bus, bus))))
+    for path in itertools.islice((path for turn in turns for path in turn if path), count):
+        member = next(one.members[0] for one in kernel.kbuild.of_directory(path.rpartition("/")[0]) if one.path == path)
+        file = source.file(member)
+        data = (file.data if file is not None else None) or b""
+        names = [one.name for one in scan(data).definitions if one.kind is DefinitionKind.FUNCTION]
+        chance.shuffle(names)
+        diff = next(filter(None, (with_statement(data, name, member) for name in names)), b"")
+        (place / f"{path.replace('/', '+')}.patch").write_bytes(diff)
+
+
+def first_files(source: Source) -> dict[str, str]:
+    """The first .c file that a makefile builds by each option alone: of a bus driver, or of what makes devices."""
+    found: dict[str, str] = {}
+    paths = [path for path in source.glob("*Makefile", "*Kbuild") if not path.startswith(("arch/", "tools/"))]
+    for path, file in zip(paths, source.files(paths), strict=True):
+        for name, part in _BUILDS.findall((file.data if file is not None else None) or b""):
+            unit = f"{path.rpartition('/')[0]}/{part.decode()}.c"
+            if name.decode() not in found and source.oid(unit):
+                found[name.decode()] = unit
+    return found
 
 
 def verdict_of(tree: pathlib.Path, patch: pathlib.Path, *, plain: bool) -> Row:
@@ -51,10 +100,16 @@ def foreign(build: Build, source: Source, verdict: Row, changed: str) -> list[st
     return found
 
 
-def checked(build: Build, source: Source, name: str, verdict: Row, changed: str) -> Row:
+def failed(build: Build, files: list[str]) -> dict[str, str]:
+    """The files that are not compiled as the tree is configured now, each with the reason."""
+    why = {path: build.compiled(path, folder) if (folder := build.folder_of(path)) else "Kbuild does not build it in" for path in files}
+    return {path: reason for path, reason in why.items() if reason}
+
+
+def checked(build: Build, source: Source, name: str, verdict: Row, changed: str, base: str = "") -> Row:
     """What olddefconfig makes of a verdict's options."""
     settings = {**dict.fromkeys(verdict["EnableConfigs"], "y"), **dict.fromkeys(verdict["DisableConfigs"], "n")}
-    config = build.configure(settings)
+    config = build.configure(settings, base=base)
     dropped = [option for option, value in settings.items() if config.get(option, "n") != value]
     row: Row = {"name": name, "reachable": verdict["Reachable"], "settings": settings, "dropped": dropped, "unbuilt": []}
     row["reach"] = [option for option, reason in verdict["ConfigReasons"].items() if reason["For"] == "reach"]
@@ -74,10 +129,13 @@ def report(rows: list[Row]) -> bool:
     print(f"all options kept           {len(kept)}/{len(rows)} = {len(kept) / max(1, len(rows)):.1%}")
     print(f"names that are built       {sum(not row['foreign'] for row in rows)}/{len(rows)}")
     print(f"proof built                {sum(not row['unbuilt'] for row in rows)}/{len(rows)}")
+    compiled = [row for row in rows if "failed" in row]
+    print(f"compiled                   {sum(not row['failed'] for row in compiled)}/{len(compiled)}")
     for row in rows:
-        if row["dropped"] or row["unbuilt"] or row["foreign"]:
-            print(f"  {row['name']}: dropped {row['dropped']}, not built {row['unbuilt']}, foreign {row['foreign']}; {row['settings']}")
-    return len(kept) == len(rows)
+        wrong = {part: row[part] for part in ("dropped", "unbuilt", "foreign", "failed") if row.get(part)}
+        if wrong or "failed" in row:
+            print(f"  {row['name']}: {row['reachable']} {', '.join(row['devices'])}; {row['settings']} {wrong or ''}")
+    return len(kept) == len(rows) and not any(row["failed"] for row in compiled)
 
 
 def main() -> int:
@@ -89,6 +147,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--verdicts", type=pathlib.Path)
+    parser.add_argument("--base", type=pathlib.Path)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--modules", type=pathlib.Path)
     options = parser.parse_args()
     done: dict[str, Row] = {}
     if options.out.exists():
@@ -97,17 +158,29 @@ def main() -> int:
     if options.verdicts:
         answers = map(json.loads, options.verdicts.read_text().splitlines())
         known = {row["name"]: row["doc"] for row in answers if row["v"] is not options.plain and "error" not in row["doc"]}
-    patches = sorted(options.patches.glob("*.patch"))
+    if options.base:
+        os.environ["PATCH_TRIAGE_FUZZ_BASE_CONFIG"] = str(options.base.resolve())
     build = Build(options.build)
+    base = options.base.read_text() if options.base else ""
     with Objects(find(options.tree), 16 << 20) as objects, options.out.open("a") as out:
         source = Source(objects, "HEAD")
+        if options.modules:
+            draw(source, list(map(json.loads, options.modules.read_text().splitlines())), options.count, options.patches)
+        named = first_files(source) if options.compile else {}
+        patches = sorted(options.patches.glob("*.patch"))
         for patch in patches[:: max(1, len(patches) // options.count)]:
             if patch.name in done or (options.verdicts and patch.name not in known):
                 continue
             verdict = known.get(patch.name) or verdict_of(options.tree.resolve(), patch.resolve(), plain=options.plain)
             if not verdict["WorthFuzzing"]:
                 continue
-            done[patch.name] = checked(build, source, patch.name, verdict, patch.read_text(errors="replace"))
+            changed = patch.read_text(errors="replace")
+            row = done[patch.name] = checked(build, source, patch.name, verdict, changed, base)
+            if options.compile:
+                files = [*re.findall(r"(?m)^\+\+\+ b/(\S+\.c)$", changed), *(fact["Path"] for fact in verdict["Evidence"])]
+                files += [named[option] for option in verdict["EnableConfigs"] if option in named]
+                with Patched(build, patch):
+                    row["failed"] = failed(build, [path for path in dict.fromkeys(files) if path.endswith(".c")][:_MOST_COMPILED])
             out.write(json.dumps(done[patch.name]) + "\n")
             out.flush()
     return 0 if report(list(done.values())) else 1
