@@ -13,7 +13,9 @@ from hook.kernel import entry_points
 from hook.kernel.name_users import NameUsers
 
 _MOST_PASSED = 5  # functions that hand on what they are given
+_MOST_FILES = 12  # that may define one name
 _MOST_DEFINITIONS = 4  # of a name; each of them has to call what it is given
+_NEAR = 64
 _KINDS = (DefinitionKind.FUNCTION, DefinitionKind.MACRO)
 
 
@@ -47,32 +49,37 @@ class CallbackCalls:
         return bool(definitions) and all(_queues_parameter(unit, definition, argument, member) for unit, definition in definitions)
 
     def stores(self, name: str, argument: int, near: TranslationUnit, depth: int = 0) -> tuple[TranslationUnit, Use] | None:
-        """Where the one function `name` that the file `near` can mean sets a member of an object to its argument of that number.
+        """Where the one function `name` that the file `near` can mean sets a member of an object to its argument of that number, as it is.
 
-        Also by way of a function that it hands the argument to.
+        Also by way of a function that it hands the argument to. Not where it sets the parameter itself, or stores something made of it.
         """
         definitions = self._defining(name, near)
         if len(definitions) != 1 or definitions[0][1].kind is not DefinitionKind.FUNCTION:
             return None
         [(unit, definition)] = definitions
         parameter = _parameter(unit.scan.code, definition, argument).decode("ascii", "replace")
-        uses = [use for use in uses_of(unit, parameter) if use.user is definition] if parameter else []
+        if not parameter or _is_set(unit.scan.code, definition, parameter.encode()):
+            return None
+        uses = [use for use in uses_of(unit, parameter) if use.user is definition and is_itself(unit.scan.code, use.offset, parameter)]
         if set_by := next((use for use in uses if use.kind is UseKind.SET_MEMBER), None):
             return unit, set_by
         passed = (use for use in uses if use.kind is UseKind.PASSED and depth < _MOST_PASSED and use.callee != name)
         return next(filter(None, (self.stores(use.callee, use.argument, unit, depth + 1) for use in passed)), None)
 
     def _defining(self, name: str, near: TranslationUnit) -> list[tuple[TranslationUnit, Definition]]:
-        here = near.defined(name, *_KINDS)
-        if here is not None:
-            return [(near, here)]
+        """Every definition that `name` may mean there; none where there are too many, or where one could not be read."""
+        here = [(near, definition) for definition in near.by_name.get(name, ()) if definition.kind in _KINDS]
+        if here:
+            return here
         definitions = []
-        for path in self._name_users.defining(name)[:_MOST_DEFINITIONS]:
+        paths = self._name_users.defining(name)
+        for path in paths if len(paths) <= _MOST_FILES else ():
             unit = self._name_users.units.get(path)
-            definition = unit.defined(name, *_KINDS) if unit else None
-            if unit is not None and definition is not None and (path.endswith(".h") or not unit.is_static(definition)):
-                definitions.append((unit, definition))
-        return definitions
+            if unit is None:
+                return []
+            of_file = [definition for definition in unit.by_name.get(name, ()) if definition.kind in _KINDS]
+            definitions += [(unit, definition) for definition in of_file if path.endswith(".h") or not unit.is_static(definition)]
+        return definitions if len(definitions) <= _MOST_DEFINITIONS else []
 
     def _calls_parameter(self, unit: TranslationUnit, definition: Definition, argument: int, depth: int) -> bool:
         is_function = definition.kind is DefinitionKind.FUNCTION
@@ -85,9 +92,13 @@ class CallbackCalls:
             return True
         if depth >= _MOST_PASSED or not is_function:
             return False
+        name = parameter.decode("ascii", "replace")
         return any(
-            use.user is definition and use.kind is UseKind.PASSED and self.calls(use.callee, use.argument, unit, depth + 1)
-            for use in uses_of(unit, parameter.decode("ascii", "replace"))
+            use.user is definition
+            and use.kind is UseKind.PASSED
+            and is_itself(code, use.offset, name)
+            and self.calls(use.callee, use.argument, unit, depth + 1)
+            for use in uses_of(unit, name)
         )
 
 
@@ -98,8 +109,19 @@ def _queues_parameter(unit: TranslationUnit, definition: Definition, argument: i
         return False
     held = re.compile(rb"&\s*" + parameter + rb"\s*->\s*" + member.encode() + rb"\b(?!\s*(?:->|\.|\[))")
     calls = entry_points.QUEUEING.finditer(code, *definition.body)
-    is_set = re.search(rb"(?<![\w.>])" + parameter + rb"\s*=(?!=)", code[slice(*definition.body)])
-    return is_set is None and any(held.search(code, call.end(), max(call.end(), end_of_call(code, call.end() - 1))) for call in calls)
+    is_set = _is_set(code, definition, parameter)
+    return not is_set and any(held.search(code, call.end(), max(call.end(), end_of_call(code, call.end() - 1))) for call in calls)
+
+
+def is_itself(code: bytes, offset: int, name: str) -> bool:
+    """Whether the name at an offset is all that is passed, or assigned, there."""
+    before, after = code[max(0, offset - _NEAR) : offset].rstrip(), code[offset + len(name) :][:_NEAR].lstrip()
+    is_assigned = before[-1:] == b"=" and before[-2:-1] not in b"=!<>|&+-*/^%" and after[:1] == b";"
+    return is_assigned or (before[-1:] in (b",", b"(") and after[:1] in (b",", b")"))
+
+
+def _is_set(code: bytes, definition: Definition, parameter: bytes) -> bool:
+    return re.search(rb"(?<![\w.>])" + parameter + rb"\s*=(?!=)", code[slice(*definition.body)]) is not None
 
 
 def _parameter(code: bytes, definition: Definition, argument: int) -> bytes:

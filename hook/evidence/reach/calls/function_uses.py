@@ -20,14 +20,13 @@ from hook.evidence.reach.calls.nodes import (
     NodeKind,
     PathNode,
     Trigger,
-    function_node,
     hop_to_user,
     macro_node,
     table_node,
     user_of,
 )
 from hook.evidence.reach.calls.object_types import ObjectTypes
-from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, statement_of
+from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, of_returned, statement_of
 from hook.kernel import callback_tables, entry_points
 from hook.kernel.name_users import NameUsers
 
@@ -59,6 +58,8 @@ class FunctionUses:
             return
         elif node.kind is NodeKind.MACRO:
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}")
+        elif use.kind is UseKind.CALL and node.kind is NodeKind.GIVING:
+            yield from of_returned(node, trigger, unit, use)
         elif use.kind is UseKind.CALL:
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() calls {node.name}()")
         elif use.kind is UseKind.PASSED:
@@ -105,9 +106,7 @@ class FunctionUses:
             stored = self._callback_calls.stores(called, use.argument, unit)
             if stored is not None and stored[1].member in entry_points.MEMBERS:
                 claim = f"{entry_points.MEMBERS[stored[1].member]}: {claim}, which sets ->{stored[1].member} to it"
-            elif stored is not None and (
-                calls := list(self._member_calls.of_assigned(node, trigger, *stored, function_node(unit, user_of(use))))
-            ):
+            elif stored is not None and (calls := list(self._member_calls.of_assigned(node, trigger, *stored, (unit, use)))):
                 yield from calls
                 return
             else:

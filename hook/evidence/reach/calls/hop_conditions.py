@@ -25,7 +25,7 @@ _MOST_DEFINITIONS = 12  # of one name that are looked at
 _KINDS = {
     NodeKind.TABLE: (DefinitionKind.VARIABLE,),
     NodeKind.MACRO: (DefinitionKind.FUNCTION, DefinitionKind.MACRO),
-    NodeKind.FUNCTION: (DefinitionKind.FUNCTION, DefinitionKind.MACRO),
+    **dict.fromkeys((NodeKind.FUNCTION, NodeKind.GIVING), (DefinitionKind.FUNCTION, DefinitionKind.MACRO)),
 }
 
 

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 
 import msgspec
 
+from hook.c.brackets import arguments
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, stands_before
 from hook.evidence.reach.calls.callbacks import is_called
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, function_node, hop_to_user, user_of
-from hook.evidence.reach.calls.object_types import ObjectTypes, hides
+from hook.evidence.reach.calls.object_types import ObjectTypes, arrow_of, hides
 from hook.kernel.name_users import NameUsers
 
 _MOST_FILES = 64  # that hold the name of a member, for its calls to be looked for
@@ -54,31 +55,42 @@ class MemberCalls:
                 claim = f"{user_of(call).name}() calls {member}, which is {node.name}()"
                 yield from hop_to_user(unit, call, trigger, claim)
         if use.struct and not use.struct.endswith("_driver"):  # of a driver, what it has for devices decides
-            yield from self._of_objects(node, trigger, table, use, f"that of {table.name} is {node.name}()")
+            yield from self._of_objects(node, trigger, table, use, f"that of {table.name} is {node.name}()", frozenset((name_of_table,)))
 
     def of_assigned(
-        self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, given_by: PathNode | None = None
+        self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, given: tuple[TranslationUnit, Use] | None = None
     ) -> Iterator[Hop | DeadEnd]:
         """Calls of `object->member()`, as in `of`, where a function that runs sets the member of such an object.
 
-        `given_by` is the function that has to run, where the one that sets the member was given what it sets it to.
+        `given` is the call of the function that sets the member, where that was given what it sets it to: who calls it has to run.
         """
         setter = user_of(use)
         struct = use.struct or self._types.struct_assigned_to(unit, setter, use)
         if struct and not struct.endswith("_driver"):
-            runs = msgspec.structs.replace(given_by or function_node(unit, setter), struct=struct)
-            told = f"{runs.name}() sets it to {node.name}()" + (f" by {setter.name}()" if given_by else "")
-            yield from self._of_objects(node, trigger, runs, msgspec.structs.replace(use, struct=struct), told)
+            runs = msgspec.structs.replace(
+                function_node(given[0], user_of(given[1])) if given else function_node(unit, setter), struct=struct
+            )
+            told = f"{runs.name}() sets it to {node.name}()" + (f" by {setter.name}()" if given else "")
+            objects = _passed_objects(*given) if given else frozenset((self._types.embedded(unit, setter, arrow_of(unit, setter, use)),))
+            yield from self._of_objects(node, trigger, runs, msgspec.structs.replace(use, struct=struct), told, objects)
 
-    def _of_objects(self, node: PathNode, trigger: Trigger, holder: PathNode, use: Use, told: str) -> Iterator[Hop | DeadEnd]:
-        """Calls of the member that a use sets, of objects of its structure. `holder` is what has to be registered, or to run, besides."""
+    def _of_objects(
+        self, node: PathNode, trigger: Trigger, holder: PathNode, use: Use, told: str, objects: frozenset[bytes]
+    ) -> Iterator[Hop | DeadEnd]:
+        """Calls of the member that a use sets, of objects of its structure. `holder` is what has to be registered, or to run, besides.
+
+        `objects` are the variables or members that the use may set it of: a call by the name of another one may be of another object.
+        """
         for path in self._callers(holder, use):
             caller_unit = self._units.get(path)
             if caller_unit is None or not stands_before(caller_unit, use.member, b"("):
                 continue
             for unit, call in self._through(caller_unit, holder, use):
                 claim = f"{user_of(call).name}() calls .{use.member} of a struct {use.struct}; {told}"
-                for hop in hop_to_user(unit, call, trigger, claim):
+                called = self._types.embedded(unit, user_of(call), call.offset)
+                is_same = not called or called in objects or _is_copied(called, use.member.encode(), unit)
+                doubt = "" if is_same else f"whether it is set in {called.decode('ascii')}, or in another object"
+                for hop in hop_to_user(unit, call, trigger, claim, doubt):
                     yield msgspec.structs.replace(hop, registered=holder) if isinstance(hop, Hop) else hop
 
     def _indexed(self, node: PathNode, trigger: Trigger, home: TranslationUnit | None, table: PathNode) -> Iterator[Hop | DeadEnd]:
@@ -138,6 +150,19 @@ class MemberCalls:
                     return False
                 is_owned = is_owned or bool(around)
         return is_owned
+
+
+def _passed_objects(unit: TranslationUnit, use: Use) -> frozenset[bytes]:
+    """The variables and members whose address is passed in the call that passes what a use names."""
+    call = unit.scan.code.rfind(use.callee.encode(), user_of(use).body[0], use.offset)
+    passed = arguments(unit.scan.code, unit.scan.code.find(b"(", call)) if call >= 0 else []
+    return frozenset(match[1] for argument in passed if (match := re.fullmatch(rb"&[^&]*?(\w+)\s*(?:\[[^\]]*\])?", argument.strip())))
+
+
+def _is_copied(name: bytes, member: bytes, unit: TranslationUnit) -> bool:
+    """Whether a file sets an object, or its member, to that of another object."""
+    copied = rb"(?<!\w)%b\s*(?:\[[^\]]*\]\s*)?(?:=\s*[*A-Za-z_]|\.\s*%b\s*=[^=;]*(?:->|\.)\s*%b\s*;)" % (name, member, member)
+    return re.search(copied, unit.scan.code) is not None
 
 
 def _defines(unit: TranslationUnit, name: str) -> bool:

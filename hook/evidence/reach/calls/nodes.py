@@ -30,6 +30,7 @@ class Trigger(enum.StrEnum):
 
 class NodeKind(enum.StrEnum):
     FUNCTION = "function"
+    GIVING = "function that returns a table"  # of use where what it returns is used
     TABLE = "table"
     MACRO = "macro"
     QUEUED = "queued"  # a work item, timer or tasklet, by the member or variable that holds it

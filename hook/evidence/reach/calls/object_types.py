@@ -19,6 +19,7 @@ _MOST_STEPS = 4
 _MOST_DEFINING = 8  # files that may define a structure
 _LONGEST = 200  # bytes of what stands before a member that is called
 _OBJECT = lazy_re.compile(rb"(?<![\w.>)\]])(\w+)(\([^();]*\))?((?:\[[^\[\];]*\])?(?:(?:->|\.)\w+(?:\[[^\[\];]*\])?)*)\Z")
+_INDEX, _WORDS = lazy_re.compile(rb"\[[^\[\];]*\]"), lazy_re.compile(rb"\w+")
 _STEP = lazy_re.compile(rb"(?:->|\.)(\w+)")
 _RETURNED = lazy_re.compile(rb"\bstruct\s+(\w+)\s*\*")
 
@@ -44,12 +45,17 @@ class ObjectTypes:
             struct = _declared(body, member) if body is not None else ""
         return struct if len(steps) <= _MOST_STEPS else ""
 
+    def embedded(self, unit: TranslationUnit, caller: Definition, dot: int) -> bytes:
+        """The variable or member that is the object before the `.` at an offset; empty where a pointer leads to the object."""
+        if unit.scan.code[dot : dot + 1] != b".":
+            return b""
+        found = _OBJECT.search(unit.scan.code, max(caller.body[0], dot - _LONGEST), dot)
+        return _WORDS.findall(found[1] + _INDEX.sub(b"", found[3]))[-1] if found else b"?"
+
     def struct_assigned_to(self, unit: TranslationUnit, caller: Definition, use: Use) -> str:
         """The structure of the object whose member a use sets; empty where that is not known."""
-        code, begin = unit.scan.code, caller.body[0]
-        before = code[begin : code.rfind(use.member.encode(), begin, use.offset)].rstrip()
-        arrow = begin + len(before) - (2 if before.endswith(b"->") else 1)
-        return self.struct_called_through(unit, caller, arrow) if before.endswith((b"->", b".")) else ""
+        arrow = arrow_of(unit, caller, use)
+        return self.struct_called_through(unit, caller, arrow) if arrow >= 0 else ""
 
     def _returned(self, unit: TranslationUnit, function: str) -> str:
         """The structure that a function gives a pointer to: one of the file, or else those that it can call, if all give the same."""
@@ -83,6 +89,13 @@ class ObjectTypes:
                     found.append(header.scan.code[definition.span[0] : definition.span[1]])
             self._structs[struct] = found[0] if len(found) == 1 else None
         return self._structs[struct]
+
+
+def arrow_of(unit: TranslationUnit, caller: Definition, use: Use) -> int:
+    """Where the `->` or `.` stands before the member that a use sets; -1 where there is none."""
+    code, begin = unit.scan.code, caller.body[0]
+    before = code[begin : code.rfind(use.member.encode(), begin, use.offset)].rstrip()
+    return begin + len(before) - (2 if before.endswith(b"->") else 1) if before.endswith((b"->", b".")) else -1
 
 
 def _given_by(unit: TranslationUnit, definition: Definition) -> str:

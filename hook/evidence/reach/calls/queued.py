@@ -11,7 +11,7 @@ from hook import lazy_re
 from hook.c.brackets import LONGEST_ARGUMENTS, arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, uses_in
-from hook.evidence.reach.calls.callbacks import CallbackCalls
+from hook.evidence.reach.calls.callbacks import CallbackCalls, is_itself
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, user_of
 from hook.kernel import entry_points
 
@@ -19,7 +19,6 @@ _TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode(
 
 _MAY_QUEUE = lazy_re.compile(r"queue|sched|submit|kick|arm|start|post|issue")  # in the name of a function; the others are not read
 _MOST_PASSED = 50  # uses of the object behind the tie
-_NEAR = 64
 _MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*->\s*(\w+)")
 
 
@@ -50,9 +49,9 @@ def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use,
             return
         if use.kind is not UseKind.PASSED or not _MAY_QUEUE.search(use.callee):
             continue
-        after, before = code[use.offset + len(member[1]) :][:_NEAR], code[max(0, use.offset - _NEAR) : use.offset]
-        is_itself = after.lstrip()[:1] in (b",", b")") and before.rstrip()[-1:] in (b",", b"(")
-        if is_itself and callback_calls.queues(use.callee, use.argument, member[2].decode("ascii"), unit):
+        if is_itself(code, use.offset, member[1].decode("ascii")) and callback_calls.queues(
+            use.callee, use.argument, member[2].decode("ascii"), unit
+        ):
             yield from hop_to_user(unit, use, trigger, f"{user.name}() ties {node.name}() to what {use.callee}() then queues")
             return
 

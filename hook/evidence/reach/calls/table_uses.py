@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
+import msgspec
+
+from hook import lazy_re
+from hook.c.brackets import end_of_call
 from hook.c.definitions import Definition
+from hook.c.keywords import HANDS_NOTHING_ON
 from hook.c.translation_unit import Statement, TranslationUnit
-from hook.c.uses import Use, UseKind
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
+from hook.c.uses import Use, UseKind, uses_in
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
 from hook.kernel import callback_tables, entry_points
+
+_OF_THE_VERIFIER = "bpf_func_proto"  # who calls a function that returns one uses it
+_NEAR = 160  # bytes before a call, for what its result is given to
+_MOST_USES = 50  # of a variable
+_HANDED_ON = (UseKind.PASSED, UseKind.SET_MEMBER, UseKind.RETURNED, UseKind.LOCAL)
+_RETURNED, _SET = lazy_re.compile(rb"\breturn\s*\Z"), lazy_re.compile(rb"(?:->|\.)\s*\w+(?:\[[^\]]*\])?\s*=\s*\Z")
+_VARIABLE = lazy_re.compile(rb"(?<![\w.>])(\w+)\s*=\s*\Z")
+_PASSED, _MEMBER = lazy_re.compile(rb"(\w+)\s*\((?:[^();]*,)?\s*\Z"), lazy_re.compile(rb"\s*(?:->|\.)")
+_TESTS = ("IS_ERR", "IS_ERR_OR_NULL", "PTR_ERR", "WARN_ON", "WARN_ON_ONCE", "BUG_ON")
 
 
 def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
@@ -34,10 +49,45 @@ def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) 
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {member_of(use)} to {name}")
     elif use.kind is UseKind.RETURNED:
         doubt = "" if _gives_out(node, use) else f"who uses the table that {use.user.name}() returns"
-        yield from hop_to_user(unit, use, trigger, f"{use.user.name}() returns {name}", doubt)
+        for hop in hop_to_user(unit, use, trigger, f"{use.user.name}() returns {name}", doubt):
+            yield _giving(hop) if node.struct != _OF_THE_VERIFIER else hop
     elif not re.match(r"[;{}\s]*" + re.escape(name) + r"\s*(?:\.|->)", use.text):
         doubt = f"whether {use.user.name}() registers it"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {name}", doubt)
+
+
+def of_returned(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
+    """What a call of a function that returns a table leads to: its user, if that does something with the table."""
+    code, user = unit.scan.code, user_of(use)
+    end = end_of_call(code, code.find(b"(", use.offset))
+    before = code[max(user.body[0], use.offset - _NEAR) : use.offset]
+    claim = f"{user.name}() calls {node.name}()"
+    if _RETURNED.search(before) and code[end + 1 : end + 1 + _NEAR].lstrip().startswith(b";"):
+        yield from map(_giving, hop_to_user(unit, use, trigger, claim))
+        return
+    if variable := _VARIABLE.search(before):
+        later = list(itertools.islice(uses_in(unit, user, variable[1].decode("ascii"), end), _MOST_USES))
+        is_used = any(
+            (use.kind in _HANDED_ON and use.callee not in _TESTS)
+            or _MEMBER.match(code, use.offset + len(variable[1]))
+            for use in later
+        )  # fmt: skip
+    else:
+        passed = _PASSED.search(before)
+        is_used = bool(
+            _SET.search(before)
+            or (passed and passed[1] not in HANDS_NOTHING_ON and passed[1].decode("ascii") not in _TESTS)
+            or _MEMBER.match(code, end + 1)
+        )
+    doubt = "" if end >= 0 and is_used else f"what {user.name}() does with what {node.name}() returns"
+    yield from hop_to_user(unit, use, trigger, claim, doubt)
+
+
+def _giving(hop: Hop | DeadEnd) -> Hop | DeadEnd:
+    """The hop to a function that returns a table: it is of use only where what it returns is."""
+    if isinstance(hop, DeadEnd) or hop.to is None:
+        return hop
+    return msgspec.structs.replace(hop, to=msgspec.structs.replace(hop.to, kind=NodeKind.GIVING))
 
 
 def of_static_call(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
@@ -113,7 +163,7 @@ def _gives_out(node: PathNode, use: Use) -> bool:
 
     A table that the core registers is only of use where it is registered; who has another one calls its members (member_calls).
     """
-    if node.struct == "bpf_func_proto":
+    if node.struct == _OF_THE_VERIFIER:
         return True
     is_whole = re.search(rf"\breturn\s+&?{re.escape(node.name)}\s*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\])?\s*;", use.text) is not None
     return is_whole and bool(node.struct) and node.struct not in callback_tables.TABLES

@@ -345,6 +345,43 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
                    "static int flag_of(void)\n{\n\treturn a_kind.flag;\n}\nSYSCALL_DEFINE1(others, struct kind_ops *, k)\n{\n\treturn flag_of() + k->resolve_kind(1);\n}\n"},
         "whether a_kind is registered",
     ),
+    "the table that is returned is used by nobody": (
+        {"fs/a.c": "struct kind_ops {\n\tint (*resolve_kind)(int x);\n};\nstatic int help(int x) { return x; }\nstatic const struct kind_ops a_kind = {\n\t.resolve_kind = help,\n};\n"
+                   "static const struct kind_ops *kind_of(void)\n{\n\treturn &a_kind;\n}\nSYSCALL_DEFINE1(others, struct kind_ops *, k)\n{\n\tconst struct kind_ops *a = kind_of();\n"
+                   "\tif (IS_ERR(a) || !kind_of())\n\t\treturn 0;\n\treturn k->resolve_kind(1);\n}\n"},
+        "whether a_kind is registered",
+    ),
+    "only what a member of the parameter points to is stored": (
+        {"fs/a.c": "struct holder {\n\tint (*when_done)(void);\n};\nstatic int help(void) { return 0; }\nstatic void keep(struct holder *h, struct holder *p)\n{\n\th->when_done = p->when_done;\n}\n"
+                   "SYSCALL_DEFINE1(others, struct holder *, h)\n{\n\tkeep(h, help);\n\treturn h->when_done();\n}\n"},
+        "whether keep() calls its argument",
+    ),
+    "the parameter is set before it is stored": (
+        {"fs/a.c": "struct holder {\n\tint (*when_done)(void);\n};\nstatic int help(void) { return 0; }\nstatic void keep(struct holder *h, int (*fn)(void))\n{\n\tfn = NULL;\n\th->when_done = fn;\n}\n"
+                   "SYSCALL_DEFINE1(others, struct holder *, h)\n{\n\tkeep(h, help);\n\treturn h->when_done();\n}\n"},
+        "whether keep() calls its argument",
+    ),
+    "it is stored in one object, and that of another is called": (
+        {"fs/a.c": "struct holder {\n\tint (*when_done)(void);\n};\nstruct pair {\n\tstruct holder first, second;\n};\nstatic int help(void) { return 0; }\n"
+                   "static void keep(struct holder *h, int (*fn)(void))\n{\n\th->when_done = fn;\n}\n"
+                   "SYSCALL_DEFINE1(others, struct pair *, p)\n{\n\tkeep(&p->first, help);\n\tkeep(&p->second, NULL);\n\treturn p->second.when_done();\n}\n"},
+        "whether it is set in second, or in another object",
+    ),
+    "the member of one variable is set, and that of another is called": (
+        {"fs/a.c": "struct my_hooks {\n\tint (*process)(void);\n};\nstatic struct my_hooks one, two;\nstatic int help(void) { return 0; }\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\treturn two.process();\n}\n" + boot("one.process = help")},
+        "whether it is set in two, or in another object",
+    ),
+    "the macro that would call it has two definitions in its file": (
+        {"fs/a.c": "static void help(void) { }\n#ifdef CONFIG_EXTRA\n#define EACH(fn) fn()\n#else\n#define EACH(fn) do { } while (0)\n#endif\n"
+                   "SYSCALL_DEFINE0(others)\n{\n\tEACH(help);\n\treturn 0;\n}\n"},
+        "whether EACH() calls its argument",
+    ),
+    "one of five functions of the name does not call it": (
+        {"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\teach(help);\n\treturn 0;\n}\n",
+         **{f"fs/e{number}.c": f"void each(void (*fn)(void))\n{{\n\t{'fn()' if number < 4 else 'return'};\n}}\n" for number in range(5)}},
+        "whether each() calls its argument",
+    ),
     "a queue that holds two things": (
         {"fs/a.c": "static void help(void *w) { }\nstatic void other(void *w) { }\nSYSCALL_DEFINE0(others)\n{\n\tINIT_WORK(&a->work, help);\n\tINIT_WORK(&b->work, other);\n\tschedule_work(&b->work);\n\treturn 0;\n}\n"},
         "more than one thing",
