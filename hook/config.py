@@ -99,6 +99,11 @@ class FuzzSettings(SettingGroup, name="fuzz"):
         checks.machine,
         "the devices of the machine: qemu-any (all that QEMU emulates), gce, or a list of QEMU devices: [e1000e, nvme]",
     )
+    catalogue: str = _field(
+        "",
+        checks.text,
+        "the devices of your own QEMU: a file that bench/catalogue.py made with it; empty: those of the QEMU in docs/reachability.md",
+    )
     teardown: str = _field(
         "leave-out",
         checks.one_of("leave-out", "include"),
@@ -328,12 +333,14 @@ class Settings:
         origins: Mapping[str, str],
         base_config: str | None = None,
         base_config_file: str = "",
+        catalogue: str | None = None,
         retired: Sequence[Given] = (),
     ) -> None:
         self.values = values
         self.origins = origins
         self.base_config = base_config  # the text of the file that fuzz.base_config names
         self.base_config_file = base_config_file  # and where that is
+        self.catalogue = catalogue  # the text of the file that fuzz.catalogue names
         self.retired = retired  # what was given, and is no setting any more
         self.target = TargetSettings(values)
         self.focus = FocusSettings(values)
@@ -353,16 +360,16 @@ class Settings:
         self.limits = LimitSettings(values)
         self.index = IndexSettings(values)
 
-    def with_base_config(self, base_config: str, file: str) -> Settings:
-        """The same settings with the text of the file that fuzz.base_config names."""
-        return Settings(self.values, self.origins, base_config, file)
+    def with_files(self, base_config: str | None, base_config_file: str, catalogue: str | None) -> Settings:
+        """The same settings with the texts of the files that fuzz.base_config and fuzz.catalogue name."""
+        return Settings(self.values, self.origins, base_config, base_config_file, catalogue, self.retired)
 
     def fingerprint(self) -> str:
         """All values that bear on a verdict, as one text: equal settings have equal fingerprints."""
         import hashlib
 
-        base = "" if self.base_config is None else hashlib.sha256(self.base_config.encode("utf-8", "replace")).hexdigest()
-        return "\n".join([*(f"{name}={self.values[name]!r}" for name in sorted(self.values) if BY_NAME[name].bears), base])
+        files = [text and hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in (self.base_config, self.catalogue)]
+        return "\n".join([*(f"{name}={self.values[name]!r}" for name in sorted(self.values) if BY_NAME[name].bears), f"{files}"])
 
 
 def resolve(layers: Iterable[Iterable[Given]]) -> Settings:

@@ -21,6 +21,7 @@ class FuzzedKernel(msgspec.Struct, frozen=True):
     toolchain: str = "gcc-12"
     base_config: str | None = None  # the text of its .config, before anything is added; None for that of the tree
     machines: tuple[str, ...] = ("qemu-any",)  # fuzz.vm
+    catalogue: str | None = None  # the text of fuzz.catalogue; None for ours
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class Desk(msgspec.Struct, frozen=True):
 def fuzzed_kernel(settings: Settings) -> FuzzedKernel:
     """The kernel that the settings name."""
     fuzz = settings.fuzz
-    return FuzzedKernel(settings.target.arch, fuzz.toolchain, settings.base_config, fuzz.vm)
+    return FuzzedKernel(settings.target.arch, fuzz.toolchain, settings.base_config, fuzz.vm, settings.catalogue)
 
 
 def shown_history(settings: Settings, commit: str) -> str:

@@ -134,7 +134,7 @@ def of_items(items: list[Item], settings: Settings, source: Source) -> RunPlan |
         from hook.coverage import coverage_file
 
         coverage = coverage_file.read(settings.fuzz, source.repo.state_dir)
-    target = run_plan.PlanTarget(settings, machine.machine(arch, settings.fuzz.vm), source, described, coverage)
+    target = run_plan.PlanTarget(settings, machine.of_settings(settings), source, described, coverage)
     made = run_plan.of_items(items, target)
     if made.enabled is None:
         return made

@@ -28,7 +28,7 @@ _SYZBOT_NAME = lazy_re.compile(r"[\w.-]+", re.ASCII)
 _FALSE = lazy_re.compile(r"|no|off|false|\s*[-+]?(?:0+|0x0+)[kmg]?", re.IGNORECASE)  # as git-config(1) reads a boolean
 _VERSION = lazy_re.compile(rb"(?m)^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d{1,4})$")
 REPOSITORY_FILE = ".patch-triage.yaml"
-_MOST_CONFIG_BYTES = 4 << 20  # of a .config
+_MOST_FILE_BYTES = 4 << 20  # of a .config or a catalogue
 
 
 def user_file() -> pathlib.Path:
@@ -71,10 +71,13 @@ def load(
     if settings.retired:
         names = ", ".join(dict.fromkeys(old_setting.name for old_setting in settings.retired))
         tell(f"{settings.retired[0].origin}: ignored, no longer a setting: {names} (docs/settings.md)")
-    if not settings.fuzz.base_config:
-        return settings
-    path = _base_config_file(settings, base)
-    return settings.with_base_config(_base_config(settings, path), str(path))
+    base_config, base_config_file, catalogue = None, "", None
+    if settings.fuzz.base_config:
+        path = _base_config_file(settings, base)
+        base_config, base_config_file = _text_of_file(settings, "fuzz.base_config", path), str(path)
+    if settings.fuzz.catalogue:
+        catalogue = _text_of_file(settings, "fuzz.catalogue", pathlib.Path(settings.fuzz.catalogue).expanduser())
+    return settings.with_files(base_config, base_config_file, catalogue)
 
 
 def bring_into_force(repo: Repository, settings: config.Settings) -> None:
@@ -118,16 +121,16 @@ def _stable(base: Source | None) -> str:
     return b".".join((versions.get(b"VERSION", b""), versions.get(b"PATCHLEVEL", b""))).decode("ascii")
 
 
-def _base_config(settings: config.Settings, path: pathlib.Path) -> str:
-    """The text of the .config that the person fuzzes with. Raises config.WrongSetting."""
-    origin = settings.origins["fuzz.base_config"]
+def _text_of_file(settings: config.Settings, name: str, path: pathlib.Path) -> str:
+    """The text of the file that a setting names. Raises config.WrongSetting."""
+    origin = f"{settings.origins[name]}: {name}: {_home(path)}"
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST_CONFIG_BYTES + 1)
+            data = file.read(_MOST_FILE_BYTES + 1)
     except OSError as wrong:
-        raise config.WrongSetting(f"{origin}: fuzz.base_config: {_home(path)}: {wrong.strerror}") from None
-    if len(data) > _MOST_CONFIG_BYTES:
-        raise config.WrongSetting(f"{origin}: fuzz.base_config: {_home(path)} has more than {_MOST_CONFIG_BYTES} bytes: it is no .config")
+        raise config.WrongSetting(f"{origin}: {wrong.strerror}") from None
+    if len(data) > _MOST_FILE_BYTES:
+        raise config.WrongSetting(f"{origin} has more than {_MOST_FILE_BYTES} bytes: it is another file")
     return data.decode("utf-8", "replace")
 
 

@@ -133,7 +133,7 @@ def _with_launch(verdict: Verdict, case: Case) -> Verdict:
     from hook.evidence.reach.devices import machine
     from hook.plan import launch
 
-    arguments = launch.qemu_arguments(verdict.devices, machine.machine(case.settings.target.arch, case.settings.fuzz.vm))
+    arguments = launch.qemu_arguments(verdict.devices, machine.of_settings(case.settings))
     parameters = launch.kernel_parameters(verdict.enable_configs, case.source)
     return msgspec.structs.replace(verdict, qemu_args=arguments, kernel_parameters=tuple(parameters))
 

@@ -179,7 +179,7 @@ def reach(desk: Desk, arguments: ReachArguments) -> dict[str, Any]:
     parts = [("call paths", call_paths.reach([(path, name)], search))]
     if path.startswith(("drivers/", "sound/")):
         try:
-            vm = machine.machine(desk.target.arch, desk.target.machines)
+            vm = machine.machine(desk.target.arch, desk.target.machines, desk.target.catalogue)
         except machine.NoSuchDevice as wrong:
             raise BadCall(f"fuzz.vm: {wrong}") from None
         parts.append(("devices", drivers.Drivers(source, kernel, vm).of_file(path)))

@@ -81,10 +81,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 def limits(settings: Settings, state_dir: pathlib.Path, coverage: Coverage | None = None, *, short: bool = False) -> Limits:
     """The limits that the settings give, for the short search of a commit where that is wanted. Raises WrongSetting."""
-    try:
-        vm = machine.machine(settings.target.arch, settings.fuzz.vm)
-    except machine.NoSuchDevice as wrong:
-        raise WrongSetting(f"{settings.origins['fuzz.vm']}: fuzz.vm: {wrong}") from None
+    vm = machine.of_settings(settings)
     described = None
     if checkout := settings.fuzz.syzkaller:
         from hook.syzlang import checkout as descriptions

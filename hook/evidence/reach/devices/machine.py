@@ -1,7 +1,7 @@
 """The machine: the devices that a virtual machine can have, with the ids that drivers bind to.
 
-`machines/ARCH.json` is made from a real QEMU by bench/catalogue.py. `fuzz.vm` narrows it. A device that QEMU emulates and the machine lacks
-is not out of reach: one option on the command line adds it.
+`machines/ARCH.json` is made from a real QEMU by bench/catalogue.py. `fuzz.catalogue` takes its place, `fuzz.vm` narrows it. A device that
+QEMU emulates and the machine lacks is not out of reach: one option on the command line adds it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+
+from hook.config import Settings, WrongSetting
 
 ANY = 0xFFFFFFFF
 _FILES = pathlib.Path(__file__).parent / "machines"
@@ -51,6 +53,7 @@ class _Made(typing.TypedDict):
 
     Program: str
     Version: str
+    Target: str
     Machines: list[str]
 
 
@@ -58,7 +61,7 @@ class _Catalogue(typing.TypedDict):
     """The parts of a file of machines/ that are used here."""
 
     Made: _Made
-    Devices: list[str]
+    Devices: dict[str, str]  # name -> bus
     Pci: dict[str, list[str]]  # name -> VENDOR:DEVICE SUBVENDOR:SUBDEVICE CLASS, a line for each function
     Virtio: dict[str, int]
     Acpi: dict[str, str]
@@ -142,9 +145,26 @@ class NoSuchDevice(ValueError):
     """A device that the catalogue does not know; the sentence names it."""
 
 
-def machine(arch: str, vm: Sequence[str]) -> Machine:
-    """The machine that `fuzz.vm` says: `qemu-any`, `gce`, or the names of devices. Raises NoSuchDevice."""
-    raw = _catalogue(arch)
+class NotACatalogue(ValueError):
+    """A text that is no catalogue of the architecture; the sentence says why."""
+
+
+def of_settings(settings: Settings) -> Machine:
+    """The machine that the settings name. Raises WrongSetting."""
+    try:
+        return machine(settings.target.arch, settings.fuzz.vm, settings.catalogue)
+    except NoSuchDevice as wrong:
+        raise WrongSetting(f"{settings.origins['fuzz.vm']}: fuzz.vm: {wrong}") from None
+    except NotACatalogue as wrong:
+        raise WrongSetting(f"{settings.origins['fuzz.catalogue']}: fuzz.catalogue: {wrong}") from None
+
+
+def machine(arch: str, vm: Sequence[str], catalogue: str | None = None) -> Machine:
+    """The machine that `fuzz.vm` says: `qemu-any`, `gce`, or the names of devices.
+
+    `catalogue` is the text of the person's own catalogue; None for ours. Raises NoSuchDevice and NotACatalogue.
+    """
+    raw = _catalogue(arch) if catalogue is None else _own_catalogue(catalogue, arch)
     names = frozenset((*raw["Devices"], *raw["Pci"], *raw["Made"]["Machines"])) if raw else frozenset()
     has: frozenset[str] | None = None
     kind = "qemu-any"
@@ -213,3 +233,20 @@ def _catalogue(arch: str) -> _Catalogue | None:
         return typing.cast(_Catalogue, msgspec.json.decode((_FILES / f"{arch}.json").read_bytes()))
     except FileNotFoundError:
         return None
+
+
+@functools.cache
+def _own_catalogue(text: str, arch: str) -> _Catalogue:
+    """The catalogue that a person has made. A device that it lacks is proved to be absent, so it has to be whole. Raises NotACatalogue."""
+    try:
+        catalogue = msgspec.json.decode(text, type=_Catalogue)
+        for name, lines in catalogue["Pci"].items():
+            for line in lines:
+                _pci(name, line)
+    except ValueError as wrong:
+        raise NotACatalogue(f"not made by bench/catalogue.py: {str(wrong)[:100]}") from None
+    if catalogue["Made"]["Target"] != arch:
+        raise NotACatalogue(f"made for {catalogue['Made']['Target'][:20]!a}, and the target is {arch}")
+    if not (catalogue["Made"]["Machines"] and catalogue["Pci"] and catalogue["Devices"]):
+        raise NotACatalogue("it has no devices")
+    return catalogue

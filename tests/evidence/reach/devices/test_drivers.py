@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import shutil
 from collections.abc import Iterator, Sequence
 
 import pytest
 
+from hook import config
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices import drivers, machine
 from hook.kernel import kernel as target
+from hook.source import setting_layers
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -457,6 +460,42 @@ def test_the_machine_narrows_what_there_is(tree: Kernel) -> None:
         assert of(ask, "nic_main.c").answer is Answer.YES
     with pytest.raises(machine.NoSuchDevice, match="e1000x"):
         machine.machine("x86_64", ("e1000x",))
+
+
+def test_a_catalogue_of_ones_own_takes_the_place_of_ours() -> None:
+    text = (pathlib.Path(machine.__file__).parent / "machines/x86_64.json").read_text()
+    own = json.loads(text)
+    own["Made"]["Version"] = "99.1"
+    own["Pci"]["newcard"] = ["1b36:7777 1af4:1100 020000"]
+    card = machine.PciId(0x1B36, 0x7777)
+    ours, theirs = machine.machine("x86_64", ("qemu-any",)), machine.machine("x86_64", ("qemu-any",), json.dumps(own))
+    assert not machine.offered([card], ours) and machine.offered([card], theirs)[0][0].name == "newcard"
+    assert theirs.made_by == "QEMU 99.1"
+    without_devices = json.dumps({**own, "Pci": {}})
+    for wrong, why in (
+        ("{}", "catalogue.py"),
+        ("CONFIG_PCI=y", "catalogue.py"),
+        (without_devices, "no devices"),
+        (text[:-9], "catalogue.py"),
+    ):
+        with pytest.raises(machine.NotACatalogue, match=why):
+            machine.machine("x86_64", ("qemu-any",), wrong)
+    with pytest.raises(machine.NotACatalogue, match="made for 'x86_64', and the target is arm64"):
+        machine.machine("arm64", ("qemu-any",), text)
+
+
+def test_a_catalogue_is_read_from_the_file_that_is_named(tmp_path: pathlib.Path) -> None:
+    given = config.Given("fuzz.catalogue", str(tmp_path / "own.json"), "here")
+    with pytest.raises(config.WrongSetting, match=r"here: fuzz.catalogue: .*own.json: No such file or directory"):
+        setting_layers.load(None, None, [given])
+    prints = set()
+    for text, why in (("{}", "not made by bench/catalogue.py"), ("[]", "not made by bench/catalogue.py")):
+        (tmp_path / "own.json").write_text(text)
+        settings = setting_layers.load(None, None, [given])
+        prints.add(settings.fingerprint())  # so that no verdict of another catalogue is taken from the cache
+        with pytest.raises(config.WrongSetting, match=f"here: fuzz.catalogue: {why}"):
+            machine.of_settings(settings)
+    assert len(prints) == 2
 
 
 def test_an_architecture_without_a_catalogue_proves_nothing(tree: Kernel) -> None:
