@@ -2,9 +2,9 @@
 
     python bench/tree.py DIR [VERSION ...]
 
-Makes DIR/VERSION: 6.12 is Debian's 6.12.107, of which the labels are, and what is made without a VERSION; 6.1 is Debian's newest of it, and
-7.1 a public repository that holds 7.1.5. A tree that cannot be had from here is left out with a line, and the exit code is 3. Any other
-whole tree that is a git repository needs nothing of this.
+Makes DIR/VERSION: 6.12 is Debian's 6.12.107, of which the labels are, and what is made without a VERSION; 6.1 and 7.3 are its newest of
+them (7.3 from its backports, without a change of the machine's own lists), and 7.1 a public repository that holds 7.1.5. A tree that cannot
+be had from here is left out with a line, and the exit code is 3. Any other whole tree that is a git repository needs nothing of this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import pathlib
 import subprocess
 import sys
 
-PACKAGES = {"6.12": "linux-source-6.12=6.12.107-1~deb12u1", "6.1": "linux-source-6.1"}
+PACKAGES = {"6.12": "linux-source-6.12=6.12.107-1~deb12u1", "6.1": "linux-source-6.1", "7.3": "linux-source-7.3"}
+SUITES = {"7.3": "trixie-backports"}  # where the machine's own lists do not have the package
+_LIST = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian {suite} main\n"
 REPOSITORIES = {"7.1": "https://github.com/danayer/linux-7.1.5"}
 SHA256 = {"6.12": "4a0576bf631e78bffea0c1d906cc3387f36736c9e6102d7338163d525429c5fd"}  # of the package that the labels were made from
 
@@ -47,7 +49,14 @@ def make(place: pathlib.Path, version: str) -> None:
 
 
 def from_package(work: pathlib.Path, version: str) -> None:
-    run("apt-get", "download", PACKAGES[version], cwd=work)
+    apt = ["apt-get"]
+    if version in SUITES:
+        (work / "lists/partial").mkdir(parents=True, exist_ok=True)
+        (work / "sources.list").write_text(_LIST.format(suite=SUITES[version]))
+        where = {"Etc::SourceList": "sources.list", "Etc::SourceParts": "none", "State::Lists": "lists", "Cache": "."}
+        apt += [f"-oDir::{name}={work / place}" for name, place in where.items()]
+        run(*apt, "update", cwd=work)
+    run(*apt, "download", PACKAGES[version], cwd=work)
     package = next(work.glob("*.deb"))
     if version in SHA256 and hashlib.sha256(package.read_bytes()).hexdigest() != SHA256[version]:
         raise NotToBeHad(f"{package} is not the package that the labels were made from")
