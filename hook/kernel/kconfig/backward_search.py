@@ -41,6 +41,7 @@ class Reason(msgspec.Struct, frozen=True):
     why: str
     path: str = ""
     line: int = 0
+    of: str = ""  # the option that needs it
 
 
 class SearchOver(Exception):
@@ -298,7 +299,7 @@ class BackwardSearch:
             if needed_by.endswith("+")
             else f"{name} depends on it"
         )
-        return Reason(why, path, line)
+        return Reason(why, path, line, name)
 
     def _step(self) -> None:
         self._steps += 1

@@ -21,10 +21,11 @@ from hook.kernel.kconfig.expressions import (
     operands,
 )
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
-from hook.kernel.kconfig.option import OptionLookup
+from hook.kernel.kconfig.option import Option, OptionLookup
 from hook.kernel.kconfig.upper_bounds import impossible as impossible  # by the name it has had here
 
 _MOST_REPAIRS = 6
+_MOST_DEPENDENCIES = 2000  # parts of the conditions of one option
 
 
 class Solution(msgspec.Struct, frozen=True):
@@ -76,7 +77,7 @@ def solve(options: OptionLookup, base: Mapping[str, str], condition: Condition, 
         raise NoSolution("conditions that are nested too deep") from None
     except SearchOver:
         raise NoSolution("the search ended at its limit") from None
-    return Solution(plan, {name: reasons.get(name, Reason("")) for name in plan}, probes, unread)
+    return Solution(plan, {name: _reason(options, values, plan, name, reasons.get(name, Reason(""))) for name in plan}, probes, unread)
 
 
 def _laid_over(base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan) -> dict[str, str]:
@@ -107,6 +108,34 @@ def smallest(options: OptionLookup, base: Mapping[str, str], fixed: Mapping[str,
         if not _missing(values, condition, {**fixed, **smaller}):
             plan = smaller
     return plan
+
+
+def _reason(options: OptionLookup, values: Values, plan: Plan, name: str, searched: Reason) -> Reason:
+    """Why the plan has an option. The search may have met it first for an option that stays off: then one of the plan that depends on it."""
+    if plan[name] != "y" or not searched.of or values.level(searched.of):
+        return searched
+    for other in plan:
+        option = options.get(other)
+        if option is not None and option.places and name in _dependencies(options, option):
+            return Reason(f"{other} depends on it", *option.places[0], other)
+    return Reason("")
+
+
+def _dependencies(options: OptionLookup, option: Option) -> set[str]:
+    """The options that an option depends on itself."""
+    names: set[str] = set()
+    waiting = [option.depends, *option.prompts]
+    for _ in range(_MOST_DEPENDENCIES):
+        if not waiting:
+            break
+        match waiting.pop():
+            case Symbol(name):
+                names.add(name)
+            case SharedCondition(name):
+                waiting.append(options.common(name))
+            case other:
+                waiting += operands(other)
+    return names
 
 
 def _uncertain_inputs(options: OptionLookup, values: Values, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -179,6 +179,36 @@ def test_the_answers_of_the_toolchain_are_named(grow: Grow) -> None:
     assert found.settings == {"NEEDS_PROBED": "y"} and found.probes == ("PROBED: $(cc-option,-fsanitize=kernel-memory) = y",)
 
 
+def test_a_reason_names_an_option_that_is_on(grow: Grow) -> None:
+    text = """
+config BUS
+	bool "bus"
+config HELP
+	bool
+config FAR
+	bool "far"
+	depends on BUS && COSTLY
+	select HELP
+config COSTLY
+	bool "costly"
+config NEAR
+	bool "near"
+	select HELP
+if BUS
+config CHIP
+	bool "chip"
+	depends on HELP
+endif
+"""
+    found = solver.solve(
+        parser.read(grow({"Kconfig": text}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12")), {}, parse("HELP && CHIP")
+    )
+    assert found.settings == {"NEAR": "y", "BUS": "y", "CHIP": "y"}
+    # FAR was tried before, which depends on it as well
+    assert (found.reasons["BUS"].why, found.reasons["BUS"].line) == ("CHIP depends on it", 16)
+    assert found.reasons["NEAR"].why == "it selects HELP"
+
+
 def test_a_search_without_end_is_given_up(grow: Grow) -> None:
     many = "".join(f'config A{n}\n\tbool "a"\n\tdepends on (A{n + 1} || A{n + 2}) && (A{n + 3} || !A{n + 4})\n' for n in range(3000))
     options = parser.read(grow({"Kconfig": many}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
