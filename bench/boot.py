@@ -4,15 +4,15 @@
 
 A series of small edits, one for each kind of device, becomes one plan over a base configuration that can do nothing but boot: no bus, no
 network, no driver. The plan's own commands check the series out, configure the kernel and build it. It boots in QEMU with the arguments and
-parameters of manager.cfg, as syz-manager would start it (vm/qemu/qemu.go), and once without them. The first process of the machine plugs
-a USB device in as syz_usb_connect does, and reads in /sys/bus which devices are bound to which drivers.
+parameters of manager.cfg, as syz-manager would start it (vm/qemu/qemu.go), and once without them. The first process of the machine emulates
+devices as programs of syzkaller do (USB, HID, a serial port, an I2C chip), and reads in /sys/bus which are bound to which drivers.
 
     python bench/boot.py --devices
 
 QEMU with each device that a verdict can name, with the arguments of a plan: which of them keep it from starting?
 
 GIT_TREE is that of bench/tree.py, with its index; it is not built in. Needed are gcc, flex, bison, bc, libelf-dev, and qemu-system-x86;
-the processor is emulated. A step that is done is not done again. Some 30 minutes of one processor, and 5 GB below WORK.
+the processor is emulated. A step that is done is not done again. Some 40 minutes of one processor, and 5 GB below WORK.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from hook.evidence.reach.devices import machine
 from hook.plan import launch
 
 _BIN = pathlib.Path(sys.executable).parent
-_BY_PLAN = ("Check the change out", "Configure the kernel", "Build it", "Leave out what this kernel does not hold")
+_BY_PLAN = ("Check the change out", "Configure the kernel", "Build it", "Remove filters that match nothing in this kernel")
 _BOOTS = """\
 CONFIG_64BIT=y
 CONFIG_SMP=y
@@ -114,8 +114,44 @@ CASES = (
         "	if (data->started)\n		return -EBUSY;\n	data->started = true;\n	return 0;",
         "platform mac80211_hwsim",
     ),
+    Case(
+        "HID",
+        "drivers/hid/hid-belkin.c",
+        "	int ret;\n\n	hid_set_drvdata(hdev, (void *)quirks);\n",
+        "	int ret;\n\n	if (!hdev->dev_rsize)\n		return -EINVAL;\n	hid_set_drvdata(hdev, (void *)quirks);\n",
+        "hid belkin",
+    ),
+    Case(
+        "serial port",
+        "drivers/input/mouse/sermouse.c",
+        "	sermouse->type = serio->id.proto;\n",
+        "	sermouse->type = serio->id.proto;\n	if (!sermouse->type)\n		goto fail1;\n",
+        "serio sermouse",
+    ),
+    Case(
+        "I2C chip",
+        "drivers/misc/eeprom/at24.c",
+        "	cdata = i2c_get_match_data(client);\n	if (!cdata)\n		return -ENODEV;\n",
+        "	cdata = i2c_get_match_data(client);\n	if (!cdata || !cdata->byte_len)\n		return -ENODEV;\n",
+        "i2c at24",
+    ),
+    Case(
+        "PCI sound card",
+        "sound/pci/ens1370.c",
+        "	ensoniq->p1_dma_size = snd_pcm_lib_buffer_bytes(substream);\n",
+        "	ensoniq->p1_dma_size = snd_pcm_lib_buffer_bytes(substream);\n	if (!ensoniq->p1_dma_size)\n		return -EINVAL;\n",
+        "pci snd_ens1370",
+    ),
+    Case(
+        "PCI host of SD cards",
+        "drivers/mmc/host/sdhci-pci-core.c",
+        "	BUG_ON(slots > MAX_SLOTS);\n",
+        "	if (slots > MAX_SLOTS)\n		return -ENODEV;\n",
+        "pci sdhci-pci",
+    ),
 )
-_USB = "usb=2c42:1709"  # what f81604 drives
+# what f81604 drives, an i2c-tiny-usb adapter, a Labtec keyboard, a mouse of SERIO_MSC, and a chip of at24
+_EMULATED = "usb=2c42:1709:0,403:c631:ff hid=1020:6 serio=1 i2c=24c02"
 
 
 class Boot(NamedTuple):
@@ -204,7 +240,7 @@ class Work:
         config = json.loads((self.plan / "manager.cfg").read_text())["vm"]
         arguments = _arguments(config.get("qemu_args", "") if as_planned else _KVM)
         files = ",".join(filter(None, (case.opens for case in CASES)))
-        append = " ".join((_CMDLINE, config.get("cmdline", "") if as_planned else "", _USB, f"open={files}"))
+        append = " ".join((_CMDLINE, config.get("cmdline", "") if as_planned else "", _EMULATED, f"open={files}"))
         argv = f"qemu-system-x86_64 -m {config['mem']} -smp {config['cpu']} -display none -serial stdio -no-reboot".split()
         argv += [
             *arguments,

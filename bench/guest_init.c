@@ -1,7 +1,10 @@
 /*
  * /init of the machines of bench/boot.py. Prints which devices are bound to which drivers, and whether files below /dev can be opened.
  *
- * usb=VENDOR:PRODUCT (hexadecimal) on the kernel's command line: first plugs such a device in by raw-gadget, as syz_usb_connect does.
+ * On the kernel's command line, in hexadecimal, what is emulated first:
+ * usb=VENDOR:PRODUCT:BYTE,… by raw-gadget, as syz_usb_connect does; a driver's own requests read such bytes.
+ * hid=VENDOR:PRODUCT by uhid, a mouse with one button. serio=PROTOCOL by serport on a pseudo terminal.
+ * i2c=NAME a chip at 0x50 of the last adapter, by new_device.
  * open=FILE,FILE: the files to open. KCOV counts what that runs, and its addresses are printed as /rawcover of syz-manager has them.
  */
 #include <dirent.h>
@@ -17,6 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/kcov.h>
+#include <linux/serio.h>
+#include <linux/tty.h>
+#include <linux/uhid.h>
 #include <linux/usb/ch9.h>
 #include <linux/usb/raw_gadget.h>
 
@@ -36,11 +42,14 @@ static struct {
 	{ .bLength = USB_DT_INTERFACE_SIZE, .bDescriptorType = USB_DT_INTERFACE, .bInterfaceClass = USB_CLASS_VENDOR_SPEC },
 };
 
+static unsigned int filling;
+
 static void answer(int gadget, const struct usb_ctrlrequest *request)
 {
 	struct { struct usb_raw_ep_io io; char data[512]; } reply = { .io.length = request->wLength };
 	int is_standard = (request->bRequestType & USB_TYPE_MASK) == USB_TYPE_STANDARD;
 
+	memset(reply.data, filling, sizeof(reply.data));
 	if (reply.io.length > sizeof(reply.data))
 		reply.io.length = sizeof(reply.data);
 	if (is_standard && request->bRequest == USB_REQ_SET_CONFIGURATION)
@@ -61,19 +70,19 @@ static void answer(int gadget, const struct usb_ctrlrequest *request)
 			reply.io.length = length;
 		memcpy(reply.data, text, reply.io.length);
 	}
-	/* a driver's own requests read zeros */
 	ioctl(gadget, request->bRequestType & USB_DIR_IN ? USB_RAW_IOCTL_EP0_WRITE : USB_RAW_IOCTL_EP0_READ, &reply);
 }
 
-static void plug_in(const char *ids)
+static void plug_in(const char *ids, int number)
 {
-	struct usb_raw_init udc = { "dummy_udc", "dummy_udc.0", USB_SPEED_HIGH };
+	struct usb_raw_init udc = { "dummy_udc", "", USB_SPEED_HIGH };
 	struct { struct usb_raw_event event; struct usb_ctrlrequest request; } got;
 	unsigned int vendor, product;
 	int gadget = open("/dev/raw-gadget", O_RDWR);
 
-	if (sscanf(ids, "%x:%x", &vendor, &product) != 2)
+	if (sscanf(ids, "%x:%x:%x", &vendor, &product, &filling) != 3)
 		return;
+	sprintf((char *)udc.device_name, "dummy_udc.%d", number);
 	device.idVendor = vendor;
 	device.idProduct = product;
 	if (gadget < 0 || ioctl(gadget, USB_RAW_IOCTL_INIT, &udc) || ioctl(gadget, USB_RAW_IOCTL_RUN)) {
@@ -87,6 +96,82 @@ static void plug_in(const char *ids)
 		if (ioctl(gadget, USB_RAW_IOCTL_EVENT_FETCH, &got) == 0 && got.event.type == USB_RAW_EVENT_CONTROL)
 			answer(gadget, &got.request);
 	}
+}
+
+/* A HID device; uhid's requests are answered as long as the machine runs. */
+static void create_hid(const char *ids)
+{
+	static const unsigned char mouse[] = {
+		0x05, 0x01, 0x09, 0x02, 0xa1, 0x01, 0x05, 0x09, 0x19, 0x01, 0x29, 0x01, 0x15, 0x00, 0x25, 0x01,
+		0x95, 0x01, 0x75, 0x01, 0x81, 0x02, 0x95, 0x07, 0x81, 0x01, 0xc0,
+	};
+	struct uhid_event event = { .type = UHID_CREATE2 };
+	int uhid = open("/dev/uhid", O_RDWR);
+
+	strcpy((char *)event.u.create2.name, "bench");
+	event.u.create2.rd_size = sizeof(mouse);
+	memcpy(event.u.create2.rd_data, mouse, sizeof(mouse));
+	event.u.create2.bus = BUS_USB;
+	if (sscanf(ids, "%x:%x", &event.u.create2.vendor, &event.u.create2.product) != 2)
+		return;
+	if (uhid < 0 || write(uhid, &event, sizeof(event)) < 0) {
+		printf("UHID %s\n", strerror(errno));
+		return;
+	}
+	if (fork())
+		return;
+	while (read(uhid, &event, sizeof(event)) > 0) {
+		if (event.type == UHID_GET_REPORT)
+			event = (struct uhid_event){ .type = UHID_GET_REPORT_REPLY, .u.get_report_reply = { event.u.get_report.id, EIO } };
+		else if (event.type == UHID_SET_REPORT)
+			event = (struct uhid_event){ .type = UHID_SET_REPORT_REPLY, .u.set_report_reply = { event.u.set_report.id, EIO } };
+		else
+			continue;
+		if (write(uhid, &event, sizeof(event)) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+/* A serial port of a protocol, which is there as long as its terminal is read. */
+static void create_serio(const char *text)
+{
+	int master = open("/dev/ptmx", O_RDWR | O_NOCTTY), slave = -1, unlocked = 0, discipline = N_MOUSE;
+	unsigned long protocol = strtoul(text, NULL, 16);
+	char name[32];
+	unsigned int number;
+
+	mkdir("/dev/pts", 0755);
+	mount("devpts", "/dev/pts", "devpts", 0, NULL);
+	if (master >= 0 && !ioctl(master, TIOCSPTLCK, &unlocked) && !ioctl(master, TIOCGPTN, &number)) {
+		sprintf(name, "/dev/pts/%u", number);
+		slave = open(name, O_RDWR | O_NOCTTY);
+	}
+	if (slave < 0 || ioctl(slave, TIOCSETD, &discipline) || ioctl(slave, SPIOCSTYPE, &protocol)) {
+		printf("SERPORT %s\n", strerror(errno));
+		return;
+	}
+	if (fork())
+		return;
+	_exit(read(slave, name, sizeof(name)) < 0);
+}
+
+/* Writes a chip to the last adapter; whether there is one. */
+static int create_chip(const char *name)
+{
+	char path[64];
+	int number, adapter = -1;
+
+	for (number = 31; number >= 0 && adapter < 0; number--) {
+		sprintf(path, "/sys/bus/i2c/devices/i2c-%d/new_device", number);
+		adapter = open(path, O_WRONLY);
+	}
+	if (adapter < 0)
+		return 0;
+	if (dprintf(adapter, "%s 0x50", name) < 0)
+		printf("I2C %s\n", strerror(errno));
+	close(adapter);
+	return 1;
 }
 
 /* Prints BOUND BUS DRIVER DEVICE; returns how many. */
@@ -149,21 +234,27 @@ static void open_all(char *files)
 
 int main(void)
 {
-	char *usb = getenv("usb");
-	int second, before = -1, now, still = 0;
+	char *usb = getenv("usb"), *hid = getenv("hid"), *serio = getenv("serio"), *i2c = getenv("i2c"), *ids;
+	int second, before = -1, now, still = 0, number = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	if (usb)
-		plug_in(usb);
+	for (ids = usb ? strtok(usb, ",") : NULL; ids; ids = strtok(NULL, ","))
+		plug_in(ids, number++);
+	if (hid)
+		create_hid(hid);
+	if (serio)
+		create_serio(serio);
 	/* until nothing more is bound for a while */
 	for (second = 0; second < SECONDS && still < 10; second++) {
 		now = bound(0);
 		still = now == before ? still + 1 : 0;
 		before = now;
+		if (i2c && create_chip(i2c))
+			i2c = NULL;
 		sleep(1);
 	}
 	bound(1);
