@@ -49,7 +49,7 @@ class Series(msgspec.Struct, frozen=True):
             skipped = number <= first
             if mailed.left_out or broken:
                 if not skipped:
-                    yield Unread(label, mailed.left_out or f"not tried: {broken} does not apply", failed=True)
+                    yield Unread(label, mailed.left_out or f"not tried: {broken}", failed=True)
                 continue
             try:
                 below = apply(self._repo, self._scratch, self.base.commit, mailed, below)
@@ -57,9 +57,12 @@ class Series(msgspec.Struct, frozen=True):
                     continue
                 made = patch.read(below.repo, ["diff-tree", "-r", below.old_tree, below.new_tree])
             except CannotJudge as wrong:
-                broken = label
+                why = str(wrong)
+                broken = f"{label} {'is there already' if isinstance(wrong, overlay.AppliedAlready) else 'does not apply'}"
+                if below is None and isinstance(wrong, overlay.DoesNotApply) and self._is_applied():
+                    why, broken = "the series is in its base already; --base REV names another base", "the series is there already"
                 if not skipped:
-                    yield Unread(label, str(wrong), failed=True)
+                    yield Unread(label, why, failed=True)
                 continue
             if len(mailed.older) > _MOST_OLDER:
                 yield Unread(label, f"the mailbox has more than {_MOST_OLDER} older versions of it", failed=True)
@@ -72,6 +75,10 @@ class Series(msgspec.Struct, frozen=True):
                 yield msgspec.structs.replace(change, author_says=mailed.author_says)
             else:
                 yield Unread(label, "the patch changes nothing", failed=False)
+
+    def _is_applied(self) -> bool:
+        diffs = [mailed.diff for mailed in self.patches if not mailed.left_out]
+        return len(diffs) > 1 and overlay.is_applied(self._repo, self._scratch, self.base.commit, diffs)
 
     def _applies(self, mailed: mail.MailedPatch, below: overlay.Overlay) -> bool:
         try:

@@ -47,11 +47,12 @@ class JudgedSeries(msgspec.Struct, frozen=True):
 
     @property
     def tally(self) -> str:
-        """How many patches are worth fuzzing, open, and not."""
-        missing = sum(patch.failed for patch in self.patches)
-        more = f", {missing} not judged" if missing else ""
-        count = len(self.patches)
-        return f"{count} {'patch' if count == 1 else 'patches'}: {tally(patch.verdict for patch in self.patches if patch.verdict)}{more}"
+        """How many patches are worth fuzzing, open, and not; of those that were judged."""
+        count, judged = len(self.patches), sum(not patch.failed for patch in self.patches)
+        if not judged:
+            return f"0 of {count} judged"
+        title = f"{judged} of {count} judged" if judged < count else f"{count} {'patch' if count == 1 else 'patches'}"
+        return f"{title}: {tally(patch.verdict for patch in self.patches if patch.verdict)}"
 
     def _union(self, field: str) -> list[str]:
         every = [patch.verdict for patch in (self.whole, *self.patches) if patch.verdict is not None and patch.verdict.worth_fuzzing]

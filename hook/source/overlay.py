@@ -8,13 +8,14 @@ stamp of an object that the patch makes and that already exists: git renews it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pathlib
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -32,6 +33,10 @@ _APPLY = ("--cached", "--whitespace=nowarn", "--no-ignore-whitespace")
 
 class DoesNotApply(CannotJudge):
     """The patch does not apply to its base; the sentence says where."""
+
+
+class AppliedAlready(DoesNotApply):
+    """The patch is in its base."""
 
 
 class NoPatch(CannotJudge):
@@ -60,32 +65,54 @@ def apply(repo: Repository, scratch: pathlib.Path, base: str, diff: bytes, on: O
     """`diff` applied to the commit or tree `base`; in a series, on top of `on`, which has the earlier patches.
 
     `scratch` is a directory of the caller (see hook.source.scratch); the overlay is valid as long as it exists.
-    Raises NoPatch, DoesNotApply, GitError.
+    Raises NoPatch, DoesNotApply, AppliedAlready, GitError.
     """
     if not diff.strip():
         raise NoPatch("the patch is empty")
-    patch_paths = paths(diff)
-    if any(len(path) > _LONGEST_PATH for path in patch_paths):
-        raise DoesNotApply(f"a path in it has more than {_LONGEST_PATH} bytes")
     store = scratch / "objects"
     store.mkdir(exist_ok=True)
     over = msgspec.structs.replace(repo, object_dir=store, index_file=None)
-    listing, before = _entries(over, on.new_tree if on else base, patch_paths)
-    with tempfile.TemporaryDirectory(prefix="apply-", dir=scratch) as private:
-        index = pathlib.Path(private) / "index"
-        lines = (entry.mode.rjust(6, b"0") + b" " + entry.oid.encode() + b"\t" + path for path, entry in before.items())
-        over.run("update-index", "-z", "--index-info", data=b"".join(line + b"\0" for line in lines), index=index, env=_ENVIRONMENT)
+    with _index(over, scratch, on.new_tree if on else base, diff) as (index, listing, before):
         done = over.outcome("apply", *_APPLY, "-", data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128))
         if done.returncode:
-            reversed_patch = over.outcome(
-                "apply", "--check", "--reverse", *_APPLY, "-", data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128)
-            )
-            if not reversed_patch.returncode:
-                raise DoesNotApply(f"the patch is in {_place(base, on is not None)} already; --base REV names another base")
+            if _is_in(over, index, diff):
+                raise AppliedAlready(f"the patch is in {_place(base, on is not None)} already; --base REV names another base")
             raise _refusal(done.stderr.decode("utf-8", "replace"), base, on is not None)
         after = _staged(over.run("ls-files", "-s", "-z", index=index, env=_ENVIRONMENT))
     old_tree = _write_tree(over, store, listing.setdefault(b"", {}))
     return Overlay(over, old_tree, _replant(over, store, listing, before, after), base)
+
+
+def is_applied(repo: Repository, scratch: pathlib.Path, base: str, diffs: Sequence[bytes]) -> bool:
+    """Whether all patches of a series are in `base`. Each alone need not be found there: a later one may have changed its lines."""
+    diff, over = b"".join(diffs), msgspec.structs.replace(repo, index_file=None)
+    try:
+        with _index(over, scratch, base, diff) as (index, _, _):
+            return _is_in(over, index, diff)
+    except CannotJudge:
+        return False
+
+
+@contextlib.contextmanager
+def _index(
+    over: Repository, scratch: pathlib.Path, revision: str, diff: bytes
+) -> Iterator[tuple[pathlib.Path, _Listing, dict[bytes, _Entry]]]:
+    """A temporary index with the paths that the diff may name, as they are in a revision."""
+    patch_paths = paths(diff)
+    if any(len(path) > _LONGEST_PATH for path in patch_paths):
+        raise DoesNotApply(f"a path in it has more than {_LONGEST_PATH} bytes")
+    listing, before = _entries(over, revision, patch_paths)
+    with tempfile.TemporaryDirectory(prefix="apply-", dir=scratch) as private:
+        index = pathlib.Path(private) / "index"
+        lines = (entry.mode.rjust(6, b"0") + b" " + entry.oid.encode() + b"\t" + path for path, entry in before.items())
+        over.run("update-index", "-z", "--index-info", data=b"".join(line + b"\0" for line in lines), index=index, env=_ENVIRONMENT)
+        yield index, listing, before
+
+
+def _is_in(over: Repository, index: pathlib.Path, diff: bytes) -> bool:
+    """Whether the diff can be taken back from the index."""
+    argv = ("apply", "--check", "--reverse", *_APPLY, "-")
+    return not over.outcome(*argv, data=diff, index=index, env=_ENVIRONMENT, ok=(0, 1, 128)).returncode
 
 
 def paths(diff: bytes) -> set[bytes]:

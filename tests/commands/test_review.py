@@ -84,10 +84,13 @@ def test_a_mailed_series_is_reviewed_without_a_trace(series: Kernel, tmp_path: p
 
 
 def test_a_patch_that_does_not_apply_costs_the_whole_and_not_the_others(series: Kernel, tmp_path: pathlib.Path) -> None:
-    mail = series.git("format-patch", "--stdout", "HEAD~5").replace("return pool->pages[--pool->count];", "return nothing;")
+    whole = series.git("format-patch", "--stdout", "HEAD~5")
+    out = series.triage("review", "-", "--base", "HEAD", data=whole, ok=3)
+    assert "the series is in its base already; --base REV" in out and "\n0 of 5 judged; all together: not judged" in out
     series.git("reset", "-q", "--hard", "HEAD~5")
-    out = series.triage("review", "-", data=mail, ok=3)
+    out = series.triage("review", "-", data=whole.replace("return pool->pages[--pool->count];", "return nothing;"), ok=3)
     assert "not judged as a whole" in out and "keep one slot free   worth fuzzing (not proved" in out and out.count("not tried") == 2
+    assert "\n2 of 5 judged: 0 worth fuzzing, " in out
 
 
 def test_verdicts_are_recorded_on_wish(series: Kernel) -> None:

@@ -262,6 +262,14 @@ def test_a_patch_that_is_there_already_is_told_from_one_that_does_not_fit(kernel
     there = f"--- a/Makefile\n+++ b/Makefile\n@@ -1,2 +1,2 @@\n-older\n+{first}\n {second}\n"
     with pytest.raises(overlay.DoesNotApply, match=r"^the patch is in HEAD already; --base REV names another base$"):
         overlay.apply(git.find(kernel.path), scratch, "HEAD", there.encode())
+    # a series that changes the same line twice
+    diffs = [there.encode(), there.replace(first, "newest").replace("older", first).encode()]
+    assert not overlay.is_applied(git.find(kernel.path), scratch, "HEAD", diffs)
+    kernel.write("Makefile", kernel.read("Makefile").replace(first, "newest", 1))
+    kernel.git("commit", "-qam", "both")
+    assert overlay.is_applied(git.find(kernel.path), scratch, "HEAD", diffs)
+    with pytest.raises(overlay.DoesNotApply, match="does not apply"):
+        overlay.apply(git.find(kernel.path), scratch, "HEAD", there.encode())
     half = f"{there}--- a/gone.c\n+++ b/gone.c\n@@ -1 +1 @@\n-nowhere\n+x\n"
     with pytest.raises(overlay.DoesNotApply, match="the patch does not apply to HEAD"):
         overlay.apply(git.find(kernel.path), scratch, "HEAD", half.encode())
