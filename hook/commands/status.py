@@ -109,6 +109,7 @@ def _index(repo: Repository) -> str:
         if opened is None:
             return "word index: none, the tree is small" if source.is_small else f"word index: not used: {source.without_index}"
         size = index.files(repo).database.stat().st_size / 1e6
+        lacking = "" if source.has_whole_index else "; the ubiquitous functions are not known (`patch-triage index` finds them)"
         try:
             away = opened.distance("HEAD")
         except index.NoIndex as wrong:
@@ -116,7 +117,7 @@ def _index(repo: Repository) -> str:
         finally:
             opened.close()
     differs = f"a revision that differs from HEAD in {away} file{'s' if away > 1 else ''}"
-    return f"word index: {size:.0f} MB, of {differs if away else 'HEAD'}"
+    return f"word index: {size:.0f} MB, of {differs if away else 'HEAD'}{lacking}"
 
 
 def _why_no_worker(settings: Settings, asks: bool, searches: bool) -> str:

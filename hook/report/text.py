@@ -15,7 +15,7 @@ _CHAINS_SHOWN = 3
 _NAMES_SHOWN = 8  # in one line
 _LACKING = {
     str(Lack.SEARCH): "only the short search was made",
-    str(Lack.INDEX): "there is no complete word index (`patch-triage index` builds it)",
+    str(Lack.INDEX): "there is no complete word index (`patch-triage status` says why, `patch-triage index` builds it)",
     str(Lack.OBJECTS): "this partial clone lacks files of the change",
     str(Lack.TIME): "it took too long",
 }

@@ -35,8 +35,13 @@ def wait_for_index(kernel: Kernel) -> None:
 def test_install_makes_the_index_of_a_large_tree_and_says_what_it_costs(kernel: Kernel) -> None:
     said = large(kernel).install()
     assert "building the word index in" in said and "MB" in said and "files are indexed" in said
-    assert "word index:" in kernel.triage("status") and "of HEAD" in kernel.triage("status")
+    assert "word index:" in kernel.triage("status") and "of HEAD\n" in kernel.triage("status")
     assert "word index" not in kernel.install()
+    place = background.state(kernel) / "index"
+    (place / "ubiquitous").unlink()
+    assert "of HEAD; the ubiquitous functions are not known" in kernel.triage("status")
+    os.utime(place / "words.db")
+    assert "not used: the index is not as this program left it (a copy, " in kernel.triage("status")
 
 
 def test_install_makes_no_index_where_it_is_told_not_to_or_the_tree_is_small(kernel: Kernel) -> None:
