@@ -59,14 +59,19 @@ def draw(source: Source, answers: list[Row], count: int, place: pathlib.Path) ->
         chance.shuffle(paths)
     place.mkdir(exist_ok=True)
     turns = itertools.zip_longest(*(buses[bus] for bus in sorted(buses, key=lambda bus: ("/" in bus, bus))))
-    for path in itertools.islice((path for turn in turns for path in turn if path), count):
+    written = 0
+    for path in (path for turn in turns for path in turn if path):
         member = next(one.members[0] for one in kernel.kbuild.of_directory(path.rpartition("/")[0]) if one.path == path)
         file = source.file(member)
         data = (file.data if file is not None else None) or b""
         names = [one.name for one in scan(data).definitions if one.kind is DefinitionKind.FUNCTION]
         chance.shuffle(names)
         diff = next(filter(None, (with_statement(data, name, member) for name in names)), b"")
-        (place / f"{path.replace('/', '+')}.patch").write_bytes(diff)
+        if diff:
+            (place / f"{path.replace('/', '+')}.patch").write_bytes(diff)
+            written += 1
+        if written == count:
+            break
 
 
 def first_files(source: Source) -> dict[str, str]:

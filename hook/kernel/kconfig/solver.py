@@ -111,7 +111,7 @@ def smallest(options: OptionLookup, base: Mapping[str, str], fixed: Mapping[str,
 
 
 def _reason(options: OptionLookup, values: Values, plan: Plan, name: str, searched: Reason) -> Reason:
-    """Why the plan has an option. The search may have met it first for an option that stays off: then one of the plan that depends on it."""
+    """Why the plan has an option. If the search met it first for one that stays off: an option of the plan that depends on it."""
     if plan[name] != "y" or not searched.of or values.level(searched.of):
         return searched
     for other in plan:
