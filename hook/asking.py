@@ -22,6 +22,7 @@ class Asking(msgspec.Struct, frozen=True):
     deadline: float = 0.0  # of time.monotonic(); in the past, open questions are left pending
     progress: Callable[[str], None] = lambda line: None
     at_commit: bool = False  # a commit waits: the short search, of which the worker finishes what stays open
+    reads_all: bool = False  # in a short search too: no worker comes after it
     push: str = ""  # names the push that asks, for what it may spend
 
     @property
@@ -34,6 +35,11 @@ class Asking(msgspec.Struct, frozen=True):
         """Whether the search ends early; it never does before a model is asked."""
         return self.at_commit and not self.may_wait
 
+    @property
+    def leaves_reading(self) -> bool:
+        """Whether the worker reads what takes seconds, once for many changes: the options of the tree, what a fuzzer has reached."""
+        return self.is_short and not self.reads_all
+
 
 NO_MODEL = "no model is set up (agent.base_url)"
 NO_CLIENT = "the package openai is missing: `pipx install 'patch-triage[agent]'`, or `pip install openai` into the same environment"
@@ -41,6 +47,7 @@ NOT_YET = "not asked yet: `--wait` or a push asks"
 INTERRUPTED = "interrupted"  # loop.End.INTERRUPTED, without what that imports
 NOT_ASKED = Asking(mode="never")
 BEFORE_COMMIT = Asking(mode="never", at_commit=True)
+SHORT_SEARCH = Asking(mode="never", at_commit=True, reads_all=True)
 
 
 class Unanswered(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from hook import triage
-from hook.asking import BEFORE_COMMIT, NOT_ASKED
+from hook.asking import NOT_ASKED, SHORT_SEARCH
 from hook.bulk import rows
 from hook.bulk.inputs import BulkInput, Letter, reviews
 from hook.change.change import Change, NothingToJudge, find_commit, of_commit
@@ -29,7 +29,6 @@ from hook.record import crash_log
 from hook.source import setting_layers
 from hook.source.git import Repository, find
 from hook.source.object_store import Objects
-from hook.steps.proving import tree_after
 
 OUT_OF_MEMORY = 3  # exit code
 END = b""  # instead of a row: the input is finished
@@ -156,20 +155,9 @@ def _of_mails(repo: Repository, work: JudgeWork, item: BulkInput, skip: int) -> 
 
 def _with_verdict(row: dict[str, Any], change: Change, objects: Objects, work: JudgeWork, started: float) -> dict[str, Any]:
     row = rows.with_patch(row, change.patch)
-    if work.short:
-        _read_options(change, objects, work.settings)
-    asking = BEFORE_COMMIT if work.short else NOT_ASKED
+    asking = SHORT_SEARCH if work.short else NOT_ASKED
     try:
         judged = triage.judge(change, objects, work.settings, use_cache=work.use_cache, asking=asking)
     except CannotJudge as wrong:
         return rows.without_verdict(row, str(wrong), failed=True, seconds=time.monotonic() - started)
     return rows.with_verdict(row, judged.verdict, time.monotonic() - started)
-
-
-def _read_options(change: Change, objects: Objects, settings: Settings) -> None:
-    """Read the options of the tree once, which a commit leaves to the background: with a short search nothing is proved without them."""
-    from hook.kernel.kernel import Kernel
-
-    kernel = Kernel(tree_after(change, objects, settings), settings.target.arch, settings.fuzz.toolchain, settings.base_config)
-    if not kernel.has_known_options:
-        _ = kernel.options

@@ -46,7 +46,7 @@ def register(command: Command) -> None:
     )
     add_jobs(sub)
     add_offline(sub)
-    sub.add_argument("--short", action="store_true", help="make the short search for call paths, as a commit does")
+    sub.add_argument("--short", action="store_true", help="make the short search for call paths, as a commit does; implies --no-cache")
     sub.add_argument("--no-cache", action="store_true", help="judge again, without the cache")
     sub.add_argument("--html", metavar="FILE", help="with summary: write a page")
     sub.add_argument("--rank", action="store_true", help="with summary: list series and commits in the order of review")
@@ -113,7 +113,8 @@ def _run(repo: Repository, options: argparse.Namespace, head: str) -> BulkRun:
     head = head or sources.head(repo)
     with Objects(repo) as objects:
         settings = setting_layers.at(objects, head)
-    work = JudgeWork(str(repo.git_dir), head, settings, options.short, not options.no_cache)
+    # a cache may have more than the short search finds, and on each worker something else
+    work = JudgeWork(str(repo.git_dir), head, settings, options.short, use_cache=not (options.no_cache or options.short))
     return BulkRun(work, cache.program_hash())
 
 

@@ -57,7 +57,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         from hook.record import cache
 
         self.source.read_blobs[cache.COVERAGE] = coverage_file.known_by(fuzz)
-        if self.asking.is_short and (measured := coverage_file.kept(fuzz, state_dir)) is None:
+        if self.asking.leaves_reading and (measured := coverage_file.kept(fuzz, state_dir)) is None:
             self.source.safety.at_limit = True  # the worker reads it
             return coverage_file.unread(fuzz.coverage)
         begin = time.process_time()
@@ -96,7 +96,7 @@ def prove(case: Case, trajectory: Trajectory) -> Proved:
     """What is proved of a change without a model, and the verdict that this allows."""
     proofs = trajectory.step("evidence", lambda: _evidence(case), _shown_evidence)
     for proof in PROOFS:
-        if case.asking.is_short and not case.kernel.has_known_options:
+        if case.asking.leaves_reading and not case.kernel.has_known_options:
             case.source.safety.at_limit = True  # the worker reads them
             break
         if case.change.patch.by_path or Answer.NO in (proofs.evidence.functional, proofs.evidence.reachable):

@@ -68,6 +68,8 @@ def test_what_a_worker_lacks_goes_to_another_which_indexes_its_clone(farm: Farm,
     named, out, large = history(kernel, 8), tmp_path / "out", tmp_path / "large"  # without a staged index, it may be large
     kernel.git("clone", "-q", "--bare", str(kernel.path), str(large))
     kernel.beside(large).git("config", "patchtriage.index.directory", str(tmp_path / "index"))
+    (large / "patch-triage").mkdir()
+    (large / "patch-triage" / "kconfig").symlink_to("/proc")  # no options can be kept here: each change has to read them
     for clone in ("old", "large"):
         farm.worker(PATCH_TRIAGE_BULK_CLONE=str(tmp_path / clone))
     run = farm.run(named, "--out", str(out), "--no-cache", "--short")

@@ -1,11 +1,11 @@
-"""Changes that take too long, too much memory, or kill what judges them: each costs its own row."""
+"""The process that judges: a change that takes too long or too much memory costs its own row, and a row depends on no cache."""
 
 from __future__ import annotations
 
 import pathlib
 
 from tests.bulk.archive import Sent, edited, mbox, patch_body
-from tests.bulk.farm import rows
+from tests.bulk.farm import history, rows
 from tests.small_kernel import Kernel
 
 HUGE = "".join(f"int f{n}(int a)\n{{\n\treturn a + {n};\n}}\n" for n in range(60_000))  # 240,000 lines
@@ -44,3 +44,12 @@ def test_the_patches_beside_it_in_a_series_are_judged(kernel: Kernel, tmp_path: 
     limits = {"PATCH_TRIAGE_BULK_CHANGE_BYTES": str(180 << 20)}
     found = judged(kernel, tmp_path / "out", worker, str(box), **limits)
     assert found == [("mm: 1", ""), ("mm: 2", "not judged with 180 MB of memory (bulk.change_bytes)"), ("mm: 3", "")]
+
+
+def test_a_short_search_says_what_it_finds_whatever_fuller_verdict_is_kept(kernel: Kernel, tmp_path: pathlib.Path, worker: str) -> None:
+    named, least = history(kernel, 1), {"PATCH_TRIAGE_REACH_COMMIT_STEPS": "1", "PATCH_TRIAGE_REACH_COMMIT_FILES": "1"}
+    kernel.triage("check", "HEAD", "--offline", **least)
+    for options in ([], ["--short"]):
+        out = tmp_path / "".join(options)
+        kernel.triage("bulk", named, "--out", str(out), "--scheduler", worker, *options, **least)
+        assert [row.get("Lacks") for row in rows(out)] == ([["search"]] if options else [None])
