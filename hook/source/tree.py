@@ -5,6 +5,7 @@ Every file read is remembered with its object id, so that a cached verdict can b
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import fnmatch
 import math
@@ -13,7 +14,7 @@ import re
 import threading
 import time
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -59,9 +60,14 @@ class SafetyNet:
         self._clock = clock
         self._deadline = clock() + seconds
 
-    def prolong(self, seconds: float) -> None:
-        """Give it the time of what is done once, and for more than this judgement."""
-        self._deadline += seconds
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """For what is done once, and for more than this judgement: its time does not count."""
+        begin = self._clock()
+        try:
+            yield
+        finally:
+            self._deadline += self._clock() - begin
 
     @property
     def is_over(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 import typing
 from collections.abc import Callable, Mapping
 
@@ -57,13 +56,11 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         from hook.record import cache
 
         self.source.read_blobs[cache.COVERAGE] = coverage_file.known_by(fuzz)
-        if self.asking.leaves_reading and (measured := coverage_file.kept(fuzz, state_dir)) is None:
+        if self.asking.leaves_reading and coverage_file.kept(fuzz, state_dir) is None:
             self.source.safety.at_limit = True  # the worker reads it
             return coverage_file.unread(fuzz.coverage)
-        begin = time.process_time()
-        measured = coverage_file.read(fuzz, state_dir)
-        self.source.safety.prolong(time.process_time() - begin)
-        return measured
+        with self.source.safety.paused():
+            return coverage_file.read(fuzz, state_dir)
 
 
 def case(

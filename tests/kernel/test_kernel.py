@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from hook.kernel.kconfig.options_cache import KCONFIG, TreeOptions, known_by, target
@@ -36,3 +38,15 @@ def test_the_options_that_were_read_for_a_staged_change_are_those_of_its_base(gr
     staged = Source(base.objects, base.revision, {path: base.oid("Kbuild")}, base=base.revision)
     assert Kernel(staged, "x86_64", "gcc-12", None).options.get("NET") is not None or path == "Kconfig"
     assert TreeOptions(base, target("x86_64"), toolchain("gcc-12")).is_known is known
+
+
+def test_the_options_that_were_used_last_are_kept(grow: Grow) -> None:
+    trees = [grow(FILES | {"Kconfig": f"{FILES['Kconfig']}# {number}\n"}) for number in range(7)]
+    for age, tree in enumerate(trees[:6]):
+        known_by(tree, KCONFIG + "x86_64", "gcc-12")
+        (fresh,) = (path for path in tree.repo.state_dir.glob("kconfig/*.options") if path.stat().st_mtime > 6)
+        os.utime(fresh, (age, age))
+    assert Kernel(trees[0], "x86_64", "gcc-12", None).options.get("NET") is not None
+    known_by(trees[6], KCONFIG + "x86_64", "gcc-12")
+    known = [TreeOptions(tree, target("x86_64"), toolchain("gcc-12")).is_known for tree in trees]
+    assert known == [True, False, True, True, True, True, True]

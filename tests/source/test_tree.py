@@ -35,3 +35,11 @@ def test_a_judgement_that_has_to_wait_for_a_processor_is_not_cut_short() -> None
     time.sleep(0.5)
     assert not waiting.is_over and not waiting.cut
     assert working.is_over and working.cut == "stopped after 0 s (limits.safety_seconds)"
+
+
+def test_a_judgement_has_the_same_time_left_after_what_is_done_once() -> None:
+    now = iter((0.0, 7.0, 90.0, 90.0, 94.0))
+    net = SafetyNet(10.0, lambda: next(now))
+    with net.paused():
+        pass
+    assert net.seconds_left == 3.0 and net.is_over

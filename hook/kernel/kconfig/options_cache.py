@@ -24,7 +24,7 @@ from hook.kernel.kconfig.option import Option, from_row, to_row
 from hook.kernel.kconfig.toolchain import Toolchain, toolchain
 from hook.source import own_files
 from hook.source.git import GitError
-from hook.source.tree import Source, changed_paths
+from hook.source.tree import SafetyNet, Source, changed_paths
 
 if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.option import Options
@@ -171,7 +171,7 @@ class TreeOptions(msgspec.Struct):
         if document := self._json(name):
             return dict(document)
         texts = [blob.data.decode("utf-8", "replace") for blob in blobs if blob is not None and blob.data is not None]
-        with _without_garbage_collection():
+        with _made_once(self.source.safety):
             configuration = base_config.configured(self._whole(), texts)
         _write(self._directory / name, msgspec.json.encode(configuration))
         return configuration
@@ -258,12 +258,12 @@ class TreeOptions(msgspec.Struct):
 
     def _read_tree(self) -> Options:
         """Read the tree, and keep its options."""
-        with _without_garbage_collection():
+        with _made_once(self.source.safety):
             options = self._whole()
         names = "\n".join(f"{path} {oid}" for path, oid in sorted(options.files.items()))
         self.digest = hashlib.sha256(f"{FORMAT} {self.environment} {self.toolchain}\n{names}".encode("utf-8", "replace")).hexdigest()
         path = self._directory / f"{self.digest[:32]}.options"
-        with _without_garbage_collection():
+        with _made_once(self.source.safety):
             _write(path, lambda fresh: _fill(fresh, options))
         _write(path.with_suffix(".files"), _encoded(options.files))
         self._sweep()
@@ -277,10 +277,14 @@ class TreeOptions(msgspec.Struct):
         return self._read
 
     def _entry(self) -> StoredOptions | None:
+        path = self._directory / f"{self.digest[:32]}.options"
         try:
-            return StoredOptions(self._directory / f"{self.digest[:32]}.options", self._whole)
+            stored = StoredOptions(path, self._whole)
         except Damaged:
             return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # the sweep keeps what was used last
+        return stored
 
     def _json(self, name: str) -> dict[str, str]:
         """One of our small files; empty if it is absent or malformed."""
@@ -340,12 +344,16 @@ def _fill(path: pathlib.Path, options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """For many small objects, none of them garbage: the collector would take a third of the time."""
+def _made_once(safety: SafetyNet) -> Iterator[None]:
+    """For an entry: its time is not that of the judgement, whose answer is the same with an entry of before.
+
+    Garbage collection is off: of the many small objects none is garbage, and the collector would take a third of the time.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
-        yield
+        with safety.paused():
+            yield
     finally:
         if was_on:
             gc.enable()
