@@ -27,6 +27,7 @@ _MESSAGES_ALONE = lazy_re.compile(
     r"|include/linux/(?:btf_ids|ceph/ceph_debug|codetag|compiler(?:_types)?|dynamic_debug|elfnote|init|jbd2|kernel|maple_tree|pci|printk"
     r"|qed/qed_if|rcupdate|regmap|rtnetlink|sched|stringify)\.h|arch/[^/]+/include/asm/(?:.*/)?[\w-]*(?:bug|pgtable|kup|pic32|pm-trace)[\w-]*\.h"
 )
+_FILE_LINE = lazy_re.compile(rb'\b__FILE__\s*":"\s*__stringify\s*\(\s*__LINE__\s*\)')
 OnlyLogs = Callable[[bytes, int], bool]  # of a name that is called, and the number of the argument
 
 
@@ -50,7 +51,8 @@ def loggers(source: Source, own: frozenset[bytes], given: frozenset[bytes], dept
 def of_common_headers(source: Source) -> frozenset[bytes] | None:
     """The macros of common headers that may use the line of where they are used; None if that is not known.
 
-    Left out are those of the headers in which it is a message, or a part of a name.
+    Left out are those of the headers in which it is a message, or a part of a name, and the text that names a place: FILE_LINE of
+    linux/stringify.h, as kernels without that macro spell it in fortify-string.h.
     """
     names: frozenset[bytes] = frozenset()
     words = [line_numbers.LINE.decode()]
@@ -61,7 +63,7 @@ def of_common_headers(source: Source) -> frozenset[bytes] | None:
         blobs = source.files(sorted(headers))
         if None in holders or any(blob is None or blob.data is None for blob in blobs):
             return None
-        texts = [own_headers.plain(blob.data or b"") for blob in blobs if blob is not None]
+        texts = [_FILE_LINE.sub(b"", own_headers.plain(blob.data or b"")) for blob in blobs if blob is not None]
         more = line_numbers.macros_with({*names, line_numbers.LINE}, texts) - names
         if not more:
             return names

@@ -99,7 +99,14 @@ def test_lines_that_move_where_a_function_of_the_tree_logs_them(kernel: Kernel, 
 
 @pytest.mark.parametrize(
     ("use", "above", "answer"),
-    [("MAKE(a);", True, Answer.UNKNOWN), ("MAKE(a);", False, Answer.NO), ("OTHER(a);", True, Answer.NO)],
+    [
+        ("MAKE(a);", True, Answer.UNKNOWN),
+        ("MAKE(a);", False, Answer.NO),
+        ("OTHER(a);", True, Answer.NO),
+        ("CHECK(a);", True, Answer.NO),
+        ("NUMBER(a);", True, Answer.UNKNOWN),
+        ("BOTH(a);", True, Answer.UNKNOWN),
+    ],
 )
 @pytest.mark.parametrize("is_small", [True, False])
 def test_lines_that_move_where_a_macro_of_a_common_header_uses_them(
@@ -107,7 +114,13 @@ def test_lines_that_move_where_a_macro_of_a_common_header_uses_them(
 ) -> None:
     if not is_small:  # and without an index: the headers are searched
         monkeypatch.setattr(tree, "SMALL_FILES", 0)
-    common = {"include/linux/ids.h": "#define ID() (__LINE__ + 0)\n", "include/linux/make.h": "#define MAKE(x) set(x, ID())\n"}
+    place = '__FILE__ ":" \\\n\t__stringify(__LINE__)'
+    common = {
+        "include/linux/ids.h": "#define ID() (__LINE__ + 0)\n",
+        "include/linux/make.h": "#define MAKE(x) set(x, ID())\n",
+        "include/linux/check.h": f'#define CHECK(x) WARN_ONCE(x, "at " {place})\n#define BOTH(x) set(x, __LINE__, {place})\n',
+        "include/linux/number.h": '#define NUMBER(x) WARN_ONCE(x, ":" __stringify(__LINE__))\n',
+    }
     text = f"#include <linux/make.h>\n\nvoid f(int a)\n{{\n\t{use}\n}}\n"
     edited = f"/* one */\n{text}" if above else f"{text}/* one */\n"
     source = grow({**common, "mm/one.c": edited})
