@@ -109,11 +109,15 @@ def server(*also: str) -> Server:
 def _serve(listener: socket.socket, also: Sequence[str]) -> socket.socket:
     """Fork for each request; returns in the fork, which is the program then, with the connection to the one that waits for it."""
     import hook
+    from hook import lazy_re
 
     for name in (*(module.name for module in pkgutil.walk_packages(hook.__path__, "hook.")), *_ALSO, *also):
         with contextlib.suppress(ModuleNotFoundError):  # another release of openai has other modules
             if name != "hook.__main__":
                 importlib.import_module(name)
+    for loaded in gc.get_objects():
+        if type(loaded) is lazy_re._Pattern:
+            assert loaded.groups >= 0  # its first use compiles it: here once, and not in each fork
     gc.collect()
     gc.freeze()  # the pages of what is loaded stay shared
     while True:
