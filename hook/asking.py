@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable
 
@@ -60,6 +59,8 @@ class Unanswered(msgspec.Struct, frozen=True):
 
 def has_client() -> bool:
     """Whether the extra is installed that models are asked with."""
+    import importlib.util  # only who has a model pays for it
+
     return importlib.util.find_spec("openai") is not None
 
 

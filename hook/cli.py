@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments == ["--version"]:
             print(_VERSION)
             return 0
-        _load_msgspec()
+        _load_libraries()
         if arguments[:1] == ["hook"] and arguments[1:]:
             _hear_interrupts(arguments[1])
             from hook.stages import dispatch
@@ -93,15 +93,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _load_msgspec() -> None:
-    """Load msgspec without the modules for whose types alone it looks, and which none of our records has.
+def _load_libraries() -> None:
+    """Load what every command uses without the modules that these import and the program seldom or never needs.
 
-    `typing_extensions` takes as long to load as Python to start, `uuid` and `decimal` a third of that.
+    `typing_extensions` takes as long to load as Python to start, each of the others a tenth of that to a third.
     """
-    stand_ins = {"typing_extensions": None, "uuid": _Types("UUID", "SafeUUID"), "decimal": _Types("Decimal")}
+    # msgspec asks for types, which none of our records has
+    stand_ins: dict[str, object] = {"typing_extensions": None, "uuid": _Types("UUID", "SafeUUID"), "decimal": _Types("Decimal")}
+    stand_ins |= {name: _Later(name) for name in ("msgspec.inspect", "textwrap", "ipaddress", "locale")}
     put = {name: stand_in for name, stand_in in stand_ins.items() if name not in sys.modules}
     sys.modules.update(put)  # type: ignore[arg-type]
     try:
+        import pathlib  # noqa: F401
+        import subprocess  # noqa: F401
+
         import msgspec  # noqa: F401
     finally:
         for name in put:
@@ -114,6 +119,20 @@ class _Types:
     def __init__(self, *names: str) -> None:
         for name in names:
             setattr(self, name, type(name, (), {"unknown": None}))
+
+
+class _Later:
+    """Stands for a module where it was imported, and loads it when something of it is used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> object:
+        import importlib
+
+        if attribute.startswith("__"):  # asked for by the import itself
+            raise AttributeError(attribute)
+        return getattr(importlib.import_module(self._name), attribute)
 
 
 def _hear_interrupts(stage: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from hook import setting_checks as checks
+from hook.digest import sha256
 from hook.setting_checks import TOOLCHAIN, Check, Value
 
 AGENT_HOST_KEY = "agent.allowedHost"  # in git's configuration of one repository: the consent, no setting
@@ -366,9 +367,7 @@ class Settings:
 
     def fingerprint(self) -> str:
         """All values that bear on a verdict, as one text: equal settings have equal fingerprints."""
-        import hashlib
-
-        files = [text and hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in (self.base_config, self.catalogue)]
+        files = [text and sha256(text.encode("utf-8", "replace")).hexdigest() for text in (self.base_config, self.catalogue)]
         return "\n".join([*(f"{name}={self.values[name]!r}" for name in sorted(self.values) if BY_NAME[name].bears), f"{files}"])
 
 

@@ -10,7 +10,6 @@ lowest priority, and ends when nothing is due. It writes the note as a hook woul
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pathlib
 import subprocess
@@ -159,7 +158,7 @@ def doing(repo: Repository) -> Doing | None:
             os.close(handle)
         return None
     try:
-        state = json.loads(own_files.read(path, _STATE_BYTES) or b"")
+        state = msgspec.json.decode(own_files.read(path, _STATE_BYTES) or b"")
         return Doing(int(state["Process"]), str(state["Commit"]), str(state["Line"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Doing(0, "", "")  # it has only just begun
@@ -360,7 +359,7 @@ def _is_wanted(repo: Repository, objects: Objects, commit: str) -> bool:
 
 def _tell(handle: int, commit: str, line: str) -> None:
     """Say in the lock's own file what is done, for `status`."""
-    data = json.dumps({"Process": os.getpid(), "Commit": commit, "Line": line}).encode()[:_STATE_BYTES]
+    data = msgspec.json.encode({"Process": os.getpid(), "Commit": commit, "Line": line})[:_STATE_BYTES]
     try:
         os.pwrite(handle, data.ljust(_STATE_BYTES), 0)
     except OSError:

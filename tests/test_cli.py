@@ -20,8 +20,8 @@ def test_the_version_is_said_with_nothing_of_the_program_loaded() -> None:
 
 # that make code, or take longer to load than a part of the judgement takes
 _SLOW = frozenset(
-    ("ast", "asyncio", "bz2", "dask", "dataclasses", "decimal", "distributed", "jinja2", "json", "logging", "openai", "platform", "pyarrow", "random",
-     "rich", "shutil", "ssl", "tempfile", "unittest", "uuid"),
+    ("ast", "asyncio", "bz2", "dask", "dataclasses", "decimal", "distributed", "hashlib", "ipaddress", "jinja2", "json", "logging", "openai", "platform", "pyarrow", "random",
+     "rich", "shutil", "ssl", "tempfile", "textwrap", "unittest", "uuid"),
 )  # fmt: skip
 
 
@@ -46,6 +46,18 @@ def test_a_judgement_loads_no_module_that_is_slow_to_load(kernel: Kernel, argume
     if arguments[0] == "check":
         names = loaded(kernel, *arguments)  # what is known now
         assert not [name for name in names if name.startswith(("hook.evidence", "hook.steps", "unidiff"))]
+
+
+def test_a_module_that_is_not_loaded_at_the_start_is_loaded_where_something_of_it_is_used() -> None:
+    code = """
+from hook.cli import main
+main(["hook", "none"])
+import msgspec, subprocess, sys, urllib.parse
+print(*(name in sys.modules for name in ("ipaddress", "locale", "msgspec.inspect", "textwrap")))
+print(urllib.parse.urlsplit("http://[::1]/").hostname, msgspec.json.schema(int), subprocess.run(["true"], text=True).returncode)
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False False False False", "::1 {'type': 'integer'} 0"]
 
 
 def test_help_is_as_wide_as_the_terminal(kernel: Kernel) -> None:

@@ -7,7 +7,6 @@ prints no text (another submodule commit, a mode) there are no hunks.
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import os
 import re
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from hook import lazy_re
+from hook.digest import of_git, sha256
 from hook.failure import CannotJudge
 from hook.source.git import GitError, Repository, TooMuchOutput
 
@@ -93,7 +93,7 @@ def change_id(files: Sequence[FileChange]) -> str:
             records.append((file.path, ABSENT, file.new_mode, "", file.new_blob))
         else:
             records.append((file.path, file.old_mode, file.new_mode, file.old_blob, file.new_blob))
-    digest = hashlib.sha256()
+    digest = sha256()
     for path, *rest in sorted((os.fsencode(path), *rest) for path, *rest in records):
         assert isinstance(path, bytes)
         digest.update(path + b"\0" + " ".join(str(field) for field in rest).encode() + b"\n")
@@ -255,7 +255,7 @@ def patch_id(repo: Repository, made: Patch) -> str:
 
 def _stable_id(sections: Sequence[bytes], object_format: str) -> str:
     """What `git patch-id --stable` adds up for files with hunks of text; a commit does not wait for a process of its own."""
-    digests = [hashlib.new(object_format, _NOT_HASHED.sub(b"", section).translate(None, b" \t\r\n")).digest() for section in sections]
+    digests = [of_git(object_format, _NOT_HASHED.sub(b"", section).translate(None, b" \t\r\n")) for section in sections]
     size = len(digests[0])
     return (sum(int.from_bytes(digest, "little") for digest in digests) % (1 << 8 * size)).to_bytes(size, "little").hex()
 

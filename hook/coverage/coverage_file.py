@@ -6,7 +6,6 @@ A large one takes a minute. It is known by its size, its time of change, its beg
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import pathlib
 import stat
@@ -17,6 +16,7 @@ import msgspec
 
 from hook.config import FuzzSettings
 from hook.coverage.observations import Coverage, NoCoverage
+from hook.digest import sha256
 from hook.source import own_files
 
 _FORMAT = 1
@@ -31,7 +31,7 @@ def known_by(fuzz: FuzzSettings) -> str:
     """What stands for the content of the coverage file, and of the kernel of its addresses; empty where the file cannot be read."""
     measured = _identity(fuzz.coverage)
     kernel = _identity(fuzz.coverage_vmlinux) if fuzz.coverage_vmlinux else b""
-    return hashlib.sha256(measured + kernel).hexdigest()[:32] if measured else ""
+    return sha256(measured + kernel).hexdigest()[:32] if measured else ""
 
 
 def _identity(path: str) -> bytes:

@@ -7,7 +7,6 @@ Each is a file of its own, put in place by a rename, so that two writers leave o
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from hook.config import Settings
+from hook.digest import sha256
 from hook.source import own_files
 from hook.source.git import Repository
 from hook.source.tree import Source
@@ -33,7 +33,7 @@ NO_OBJECT = "\0no object "  # before the id of a missing blob
 @functools.cache
 def program_hash() -> str:
     """A hash over the files of our own package, equal for equal programs on any machine."""
-    digest = hashlib.sha256()
+    digest = sha256()
     for name, file in sorted((name, file.path) for name, file in _own_files()):
         digest.update(f"{name}\0".encode() + pathlib.Path(file).read_bytes() + b"\0")
     return digest.hexdigest()
@@ -131,11 +131,11 @@ def drop(repo: Repository, change_id: str, judge: str) -> None:
 
 
 def _digest(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest().encode()
+    return sha256(text).hexdigest().encode()
 
 
 def _key(settings: Settings) -> str:
-    return hashlib.sha256(f"{_installation()}\n{settings.fingerprint()}".encode()).hexdigest()
+    return sha256(f"{_installation()}\n{settings.fingerprint()}".encode()).hexdigest()
 
 
 def _path(repo: Repository, change_id: str, judge: str) -> pathlib.Path:

@@ -9,7 +9,6 @@ stamp of an object that the patch makes and that already exists: git renews it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import pathlib
 import re
@@ -20,6 +19,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from hook import lazy_re
+from hook.digest import of_git
 from hook.failure import CannotJudge
 from hook.source.git import Repository
 
@@ -282,7 +282,7 @@ def _write_tree(repo: Repository, store: pathlib.Path, entries: dict[bytes, _Ent
     ordered = sorted(entries.items(), key=lambda item: item[0] + b"/" if item[1].mode == _TREE else item[0])
     body = b"".join(entry.mode + b" " + name + b"\0" + bytes.fromhex(entry.oid) for name, entry in ordered)
     data = b"tree %d\0" % len(body) + body
-    oid = hashlib.new(repo.object_format, data, usedforsecurity=False).hexdigest()
+    oid = of_git(repo.object_format, data).hex()
     path = store / oid[:2] / oid[2:]
     if not path.exists():
         path.parent.mkdir(exist_ok=True)

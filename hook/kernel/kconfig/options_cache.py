@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import hashlib
 import os
 import pathlib
 import typing
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from hook.digest import sha256
 from hook.kernel.kconfig.expressions import Condition, from_json, to_json
 from hook.kernel.kconfig.option import Option, from_row, to_row
 from hook.kernel.kconfig.toolchain import Toolchain, toolchain
@@ -166,7 +166,7 @@ class TreeOptions(msgspec.Struct):
         paths = base_config.parts(self.source, self.environment["ARCH"], self.environment["SRCARCH"])
         blobs = [self.source.file(path) for path in paths]
         self._open()
-        key = hashlib.sha256("\n".join([self.digest, *(blob.oid if blob else "" for blob in blobs)]).encode()).hexdigest()
+        key = sha256("\n".join([self.digest, *(blob.oid if blob else "" for blob in blobs)]).encode()).hexdigest()
         name = f"{self.digest[:32]}.{key[:16]}.config"
         if document := self._json(name):
             return dict(document)
@@ -261,7 +261,7 @@ class TreeOptions(msgspec.Struct):
         with _made_once(self.source.safety):
             options = self._whole()
         names = "\n".join(f"{path} {oid}" for path, oid in sorted(options.files.items()))
-        self.digest = hashlib.sha256(f"{FORMAT} {self.environment} {self.toolchain}\n{names}".encode("utf-8", "replace")).hexdigest()
+        self.digest = sha256(f"{FORMAT} {self.environment} {self.toolchain}\n{names}".encode("utf-8", "replace")).hexdigest()
         path = self._directory / f"{self.digest[:32]}.options"
         with _made_once(self.source.safety):
             _write(path, lambda fresh: _fill(fresh, options))
