@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, AnyStr
 
 _USED = ("findall", "finditer", "flags", "fullmatch", "groups", "match", "pattern", "search", "split", "sub", "subn")
+
+
+compiler: Callable[[Any, int], re.Pattern[Any]] | None = None  # in the place of re.compile
 
 
 def compile(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
@@ -26,7 +30,7 @@ class _Pattern:
         """Called for what is not set yet: the first use sets all, and nobody comes here again."""
         if name not in _USED:
             raise AttributeError(name)
-        compiled: re.Pattern[Any] = re.compile(self._pattern, self._flags)
+        compiled: re.Pattern[Any] = (compiler or re.compile)(self._pattern, self._flags)
         for used in _USED:
             setattr(self, used, getattr(compiled, used))
         return getattr(compiled, name)

@@ -88,12 +88,12 @@ _HERE = (
 
 @functools.cache
 def _forms() -> tuple[re.Pattern[str], ...]:
-    return tuple(map(re.compile, _FORMS))
+    return tuple(map(lazy_re.compile, _FORMS))
 
 
 @functools.cache
 def _here() -> tuple[re.Pattern[str], ...]:
-    return tuple(map(re.compile, _HERE))
+    return tuple(map(lazy_re.compile, _HERE))
 
 
 def of(diff: bytes) -> Redactor:

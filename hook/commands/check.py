@@ -16,6 +16,7 @@ from hook.change.change import Change, NothingToJudge, find_commit, head_commit,
 from hook.commands import DONE, NOT_JUDGED, STOPPED, Command, WrongUse, complain, mail, print_document, refuse_no_kernel, repository
 from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose
 from hook.failure import CannotJudge
+from hook.record import kept_patterns
 from hook.report import text
 from hook.settlement import open_questions
 from hook.source import setting_layers
@@ -53,7 +54,9 @@ def check(options: argparse.Namespace) -> int:
     """Judge a change and print the verdict."""
     _refuse_contradictions(options)
     repo = repository(options)
+    kept_patterns.use(repo)
     code = _check(repo, options)
+    kept_patterns.keep()
     _index_in_background(repo)
     if not options.offline and options.agent != "never":
         _resume_worker(repo)

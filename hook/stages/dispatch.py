@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from hook.kernel.tree_kind import is_no_kernel
+from hook.record import kept_patterns
 from hook.source import setting_layers
 from hook.source.git import Repository, find
 from hook.source.object_store import Objects
@@ -41,6 +42,7 @@ def run(argv: Sequence[str]) -> int:
             repo.in_force.git_config = [] if no_settings else setting_layers.git_config(repo)
         if setting_layers.switched_off(repo) or (stage not in _AFTER_SEQUENCE and _in_sequence(repo)):
             return 0
+        kept_patterns.use(repo)
         with Objects(repo) as objects:
             # of another tree nothing is said
             is_other = objects.read("HEAD^{tree}") is not None and is_no_kernel(Source(objects, "HEAD"))

@@ -14,7 +14,7 @@ from hook import triage
 from hook.asking import Asking, goes_on
 from hook.config import Settings, WrongSetting
 from hook.failure import CannotJudge, sentence
-from hook.record import pending
+from hook.record import kept_patterns, pending
 from hook.report import text
 from hook.source import own_files
 from hook.source.git import Repository
@@ -158,6 +158,7 @@ def leave_behind(repo: Repository, work: Callable[[], object]) -> None:
         for stream in range(3):
             os.dup2(nothing, stream)
         work()
+        kept_patterns.keep()
     except BaseException as wrong:  # the last boundary of this process
         why(wrong)
     finally:
