@@ -47,6 +47,10 @@ class HopConditions:
     def of_name(self, node: PathNode, user: str) -> list[ConditionAt]:
         """The conditions under which the name of `node` means its definition in the file `user`; open parts as above."""
         found = self.defined(node)
+        unit = self._name_users.units.get(user) if node.local and user != node.path else None
+        for macro in unit.by_name.get(node.name, ()) if unit is not None else ():
+            if unit is not None and macro.kind is DefinitionKind.MACRO:
+                found.append(self._not_compiled(node, user, unit, macro))
         if not node.local and node.kind in _KINDS:
             found += [one for one in self._elsewhere(node) if self._may_see(user, one.path)]
         return found
@@ -73,7 +77,9 @@ class HopConditions:
         if path.endswith(".c"):
             built = self._kernel.kbuild.built_if(path)
             if open_parts(built.condition):
-                built = self._including(path) or self._kernel.built_if(path)
+                includer, including = self._including(path)
+                built = including or self._kernel.built_if(path)
+                found += self._of_include(includer, path)
             if built.condition != YES:
                 at = built.places[0] if built.places else (path, 0, built.condition)
                 found.append(ConditionAt(built.condition, at[0], at[1], f"builds {path}"))
@@ -81,13 +87,21 @@ class HopConditions:
             found.append(ConditionAt(conditional.condition, path, conditional.line, conditional.text))
         return found
 
-    def _including(self, path: str) -> Built | None:
-        """What builds a .c file that another one of its directory includes."""
+    def _including(self, path: str) -> tuple[str, Built | None]:
+        """The .c file of the same directory that includes another one, and what builds it."""
         for other in self._name_users.together(path):
             built = self._kernel.kbuild.built_if(other)
             if not open_parts(built.condition):
-                return built
-        return None
+                return other, built
+        return "", None
+
+    def _of_include(self, includer: str, path: str) -> list[ConditionAt]:
+        """The conditions of the line in which a file includes another one, where there is one such line."""
+        unit = self._name_users.units.get(includer) if includer else None
+        included = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"' + re.escape(path.rpartition("/")[2].encode()) + rb'"')
+        lines = [unit.line(match.start())[0] for match in included.finditer(unit.data)] if unit is not None else []
+        around = self._conditionals_of(includer, lines[0]) if len(lines) == 1 else ()
+        return [ConditionAt(conditional.condition, includer, conditional.line, conditional.text) for conditional in around]
 
     def _conditionals_of(self, path: str, line: int) -> tuple[Conditional, ...]:
         if not line or not path.endswith((".c", ".h", ".S")):

@@ -59,7 +59,7 @@ class Hops:
             elif path == node.path:
                 yield from self._uses(node, trigger, unit)
                 yield from pasted(node, trigger, unit)
-            elif not only_declares(unit, node.name) and not (path.endswith(".c") and _defines(unit, node.name)):
+            elif not only_declares(unit, node.name) and not (path.endswith(".c") and _defines(unit, node)):
                 # a name of its own, but in a header: there it may stand in the place of the function where that is not built
                 yield from self._uses(node, trigger, unit)
 
@@ -76,9 +76,14 @@ class Hops:
                     yield from hops_of(node, trigger, expansion, use)
 
 
-def _defines(unit: TranslationUnit, name: str) -> bool:
-    """Whether a name means something of the file's own in it: a weak function gives way to the one that is not."""
-    return any(definition.kind in _NAMED and not WEAK.search(unit.head(definition)) for definition in unit.by_name.get(name, ()))
+def _defines(unit: TranslationUnit, node: PathNode) -> bool:
+    """Whether the name of a node means something of the file's own in it: a weak function gives way to the one that is not.
+
+    A macro may stand in the place of a static function where its file is not included: hop_conditions asks for that.
+    """
+    definitions = [definition for definition in unit.by_name.get(node.name, ()) if definition.kind in _NAMED]
+    own = [definition for definition in definitions if not (node.local and definition.kind is DefinitionKind.MACRO)]
+    return any(not WEAK.search(unit.head(definition)) for definition in own)
 
 
 def _shadows(unit: TranslationUnit, use: Use, name: str) -> bool:

@@ -561,6 +561,25 @@ def test_a_table_that_others_see_is_called_by_its_name(plant: Planted) -> None:
 
 
 @pytest.mark.parametrize(
+    ("including", "options"),
+    [
+        ('#ifdef CONFIG_EXTRA\n#include "part.c"\n#else\n#define help NULL\n#endif\n', ["EXTRA"]),
+        ('#include "part.c"\n#ifdef CONFIG_EXTRA\n#define help NULL\n#endif\n', []),
+        ('#include "part.c"\n#define help NULL\n', None),
+    ],
+)
+def test_a_macro_stands_in_the_place_of_a_function_whose_file_is_not_included(
+    plant: Planted, including: str, options: list[str] | None
+) -> None:
+    user = "static const struct file_operations f = {\n\t.open = help,\n};\n" + boot("debugfs_create_file(0, 0, 0, 0, &f)")
+    found = plant.reach({"fs/part.c": "static int help(void) { return 0; }\n", "fs/a.c": including + user})
+    assert (found.answer is Answer.YES, [name for name in found.reasons if name not in found.disable]) == (
+        options is not None,
+        options or [],
+    )
+
+
+@pytest.mark.parametrize(
     ("common", "own", "answer"),
     [
         ("#include <asm/help.h>\n", "#define help help\n", Answer.YES),
