@@ -14,12 +14,18 @@ _PREFIXES = {
     "s390": ("s390", "__s390x_"),
     "riscv": ("riscv", "__riscv_"),
 }
+_WRAPPED = lazy_re.compile(r"\A__(?:x64|ia32|arm64|s390x|riscv)_(?=(?:compat_)?sys_)")
 _GENERIC = "include/linux/syscalls.h"
 
 
 def is_system_call(name: str) -> bool:
     """Whether a function is the entry of a system call."""
     return _SYSTEM_CALL.match(name) is not None
+
+
+def definition_name(symbol_name: str) -> str:
+    """The name by which a function is defined, of that in the symbol table."""
+    return _WRAPPED.sub("", symbol_name)
 
 
 def symbol(name: str, target_arch: str, source: Source) -> str:

@@ -21,6 +21,7 @@ from hook.change.patch import FileChange, Patch
 from hook.config import Settings, WrongSetting
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.finding import Evidence, Finding, No, Open, Yes
+from hook.evidence.focus.symbol_names import definition_name
 from hook.evidence.reach.answer import Reach, unknown
 from hook.evidence.reach.calls import call_paths, teardown
 from hook.evidence.reach.devices import machine
@@ -122,12 +123,13 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
             only_functions.add(file.path)
         if _ADDITIONS.issuperset(finding.change_classes) and changed and all(function.why == "added" for function in changed):
             only_added.add(file.path)
+    users = [] if any(functions_of.values()) else _users(evidence)  # of types, macros or tables, where nothing else changed
     # only the files of the facts count as read: a file that led nowhere proves nothing
     search = _Search(msgspec.structs.replace(source, read_blobs={}), kernel, within)
     answers = dict.fromkeys(functions_of, _NOTHING)
     for path in list(functions_of)[:_MOST_FILES]:
         try:
-            reach = search.of_file(path, functions_of[path], path in only_functions)
+            reach = search.of_file(path, functions_of[path], path in only_functions, users if path.endswith((".c", ".h")) else [])
             if within.measurement is not None:
                 reach = _with_observations(reach, *observable[path], source, within.measurement)
             answers[path] = _of_a_kernel(reach, kernel, path)
@@ -141,6 +143,14 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         reached = msgspec.structs.replace(reached, assumptions=(*reached.assumptions, note))
     source.read_blobs.update({fact.place.path: fact.place.blob for fact in reached.facts if fact.place.blob})
     return reached
+
+
+def _users(evidence: Evidence) -> list[tuple[str, str]]:
+    """The functions of .c files that use what changed, as far as a fuzzer is aimed at them."""
+    focus = evidence.focus
+    if focus is None:
+        return []
+    return [(path, definition_name(name)) for name in focus.symbols if (path := focus.paths.get(name, "")).endswith(".c")]
 
 
 def _with_observations(reach: Reach, file: FileChange, changed: Iterable[Changed], source: Source, measurement: Measurement) -> Reach:
@@ -194,14 +204,15 @@ class _Search:
 
         return drivers.Drivers(self._source, self._kernel, self._within.vm, min(self._within.driver_files, drivers.FILES_OF_A_QUESTION))
 
-    def of_file(self, path: str, functions: list[tuple[str, str]], nothing_else: bool) -> Reach:
-        """The answer for a file of which `functions` changed, and perhaps `nothing_else`. Raises GitError."""
+    def of_file(self, path: str, functions: list[tuple[str, str]], nothing_else: bool, users: list[tuple[str, str]]) -> Reach:
+        """The answer for a file of which `functions` changed, and perhaps `nothing_else`; or what `users` use. Raises GitError."""
         source, kernel, bounds = self._source, self._kernel, self._within.bounds
         within = self._within
         ending = teardown.gate(functions, source, kernel, bounds, within.left_out) if functions and nothing_else else _NOTHING
 
         def call_path() -> Reach:
-            return call_paths.reach(functions, self._search, self._within.descriptions) if functions else _NOTHING
+            called = functions or users
+            return call_paths.reach(called, self._search, self._within.descriptions) if called else _NOTHING
 
         if path.startswith(_HARDWARE):
             hardware = self._drivers.of_file(path)

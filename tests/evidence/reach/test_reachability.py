@@ -69,6 +69,21 @@ def test_what_syzkaller_describes_is_said_and_a_directory_that_is_none_is_refuse
     assert "no description of syzkaller reaches the system call frob yet: fuzzing it needs one first" in found["Assumptions"]
 
 
+def test_a_macro_or_member_of_a_header_is_reached_where_a_function_that_uses_it_is(kernel: Kernel) -> None:
+    header = "struct frob {\n\tshort size;\n};\nstruct lost {\n\tshort size;\n};\n#define FROB_LIMIT 3\n#define LOST_LIMIT 3\n"
+    text = "static int lost(struct lost *l)\n{\n\treturn l->size > LOST_LIMIT;\n}\n"
+    text += "SYSCALL_DEFINE1(frob, int, n)\n{\n\treturn help(n);\n}\n"
+    text += "static int help(struct frob *f)\n{\n\treturn f->size > FROB_LIMIT;\n}\n"
+    kernel.commit("arch/x86/entry/syscalls/syscall_64.tbl", "0\tcommon\tfrob\tsys_frob\n")
+    kernel.commit("include/linux/frob.h", header)
+    kernel.commit("init/main.c", "#include <linux/frob.h>\n" + text)
+    kernel.triage("index", "--quiet")
+    edits = {"FROB_LIMIT 3": "yes", "struct frob {\n\tshort": "yes", "LOST_LIMIT 3": "unknown", "struct lost {\n\tshort": "unknown"}
+    for old, answer in edits.items():
+        kernel.stage("include/linux/frob.h", header.replace(old, old.replace("3", "4").replace("short", "int")))
+        assert json.loads(kernel.triage("check", "--no-cache", "--format", "json"))["Reachable"] == answer, old
+
+
 DRIVER = """#include <linux/pci.h>
 
 static int speed = 1;
