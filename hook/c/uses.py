@@ -14,7 +14,7 @@ import msgspec
 from hook import lazy_re
 from hook.c.brackets import outwards, split_arguments
 from hook.c.definitions import Definition, DefinitionKind
-from hook.c.keywords import HANDS_NOTHING_ON
+from hook.c.keywords import BEFORE_A_VALUE, HANDS_NOTHING_ON, TAGS
 from hook.c.translation_unit import TranslationUnit
 from hook.c.word_places import places
 
@@ -34,7 +34,11 @@ _COMPARED_BEFORE = lazy_re.compile(rb"[=!]=\s*&?\s*\Z")
 _COMPARED_AFTER = lazy_re.compile(rb"\s*\)*\s*[=!]=")
 _RETURNED = lazy_re.compile(rb"\breturn\b[^;=]*\Z")
 _STRUCT = lazy_re.compile(rb"\bstruct\s+(\w+)")
-_NO_DECLARATION, _OPENS = lazy_re.compile(rb"[^\w\s*]"), lazy_re.compile(rb"[ \t]*\(")
+_NO_DECLARATION, _OPENS = lazy_re.compile(rb"[^\w\s*]|\A[\s*]*\Z"), lazy_re.compile(rb"[ \t]*\(")
+_TYPE_KINDS = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF)
+# before and after a name that is declared: its type, and what follows no value
+_TYPED = lazy_re.compile(rb"([A-Za-z_]\w*)(?:[\s*]+|[\s*]*\(\s*\*\s*(?:const\s+)?)\Z")
+_AFTER_DECLARED = lazy_re.compile(rb"\s*[(),;\[]")
 _DEFINED_BY = {"DEFINE_LSM": "lsm_info", "DEFINE_EARLY_LSM": "lsm_info", "DEFINE_SCHED_CLASS": "sched_class"}
 
 
@@ -52,7 +56,7 @@ class UseKind(enum.StrEnum):
     MACRO_CALL = "macro-call"  # called in the body of a macro
     MACRO = "macro"  # named there
     STATEMENT = "statement"  # an argument of a macro outside of functions: `callee` and `argument`
-    OTHER = "other"  # in a function, in some other way
+    OTHER = "other"  # in some other way, or outside of all that is read; then `user` is None
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -80,6 +84,8 @@ def only_declares(unit: TranslationUnit, name: str) -> bool:
         before = unit.data[begin:offset]
         if before[:1].isspace() or _NO_DECLARATION.search(before) or not _OPENS.match(unit.data, offset + len(name)):
             return False
+        if not BEFORE_A_VALUE.isdisjoint(before.split()):
+            return False  # a call in the first column
     return True
 
 
@@ -116,12 +122,27 @@ def uses_of(unit: TranslationUnit, name: str) -> list[Use]:
         if statement is not None:
             number = len(split_arguments(code[statement.opening + 1 : offset])) - 1
             uses.append(Use(UseKind.STATEMENT, offset, *unit.line(offset), None, statement.macro, number))
+        elif not any(made.offset == offset for made in unit.statements) and not _is_declared(unit, name, offset):
+            uses.append(Use(UseKind.OTHER, offset, *unit.line(offset), None))
     for macro in unit.scan.definitions:
         if macro.kind is DefinitionKind.MACRO and macro.name != name and len(uses) < MOST_USES:
             for offset in places(unit.data, name, macro.offset + len(macro.name), macro.span[1]):
                 called = unit.data[offset + len(name) : offset + len(name) + 8].lstrip()[:1] == b"("
                 uses.append(Use(UseKind.MACRO_CALL if called else UseKind.MACRO, offset, *unit.line(offset), macro))
     return uses
+
+
+def _is_declared(unit: TranslationUnit, name: str, offset: int) -> bool:
+    """Whether a name outside of functions is declared there, or defined: a function, its parameter, a member or the tag of a type."""
+    if any(definition.offset == offset for definition in unit.by_name.get(name, ())):
+        return True
+    before = unit.scan.code[max(0, offset - _MOST_STATEMENT) : offset]
+    if any(one.kind in _TYPE_KINDS and one.span[0] <= offset <= one.span[1] for one in unit.scan.definitions):
+        return not before.rstrip().endswith(b"(")  # a macro may make anything of its argument
+    typed = _TYPED.search(before)
+    if typed is None or typed[1] in BEFORE_A_VALUE:
+        return False
+    return typed[1] in TAGS or _AFTER_DECLARED.match(unit.scan.code, offset + len(name)) is not None
 
 
 def uses_in(unit: TranslationUnit, function: Definition, name: str, begin: int) -> Iterator[Use]:

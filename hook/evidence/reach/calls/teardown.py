@@ -269,6 +269,8 @@ class _UseWalk:
             for use in uses_of(user, macro.name):
                 if use.user is not None and (use.kind is UseKind.CALL or use.is_in_macro):
                     yield user, use.user
+                elif use.kind is UseKind.OTHER and use.user is None:
+                    yield self._end_of(user, use, macro.name)
 
     def _may_start(self, unit: TranslationUnit, macro: Definition, depth: int) -> bool:
         """Whether a macro may make an initcall, itself or through others."""
@@ -311,6 +313,8 @@ class _UseWalk:
     def _end_of(self, unit: TranslationUnit, use: Use, name: str) -> _LastUse | tuple[TranslationUnit, Definition]:
         if use.kind is UseKind.CALL and use.user is not None:
             return unit, use.user
+        if use.kind is UseKind.OTHER and use.user is None:
+            return _incomplete(unit.path, use.line, use.text, f"{name} is used at {unit.path}:{use.line}, in no function, table or macro")
         if use.kind is UseKind.STATEMENT and entry_points.AT_EXIT.match(use.callee):
             return self._exit(unit, f"{use.callee}({name})", use.line, use.text)
         if use.kind is UseKind.STATEMENT and (entry_points.AT_BOOT.match(use.callee) or entry_points.BOOT_OPTIONS.match(use.callee)):

@@ -102,6 +102,8 @@ def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text:
         (PCI + "int ndo_stop(void)\n{\n\thelper();\n}\n", {}),  # another caller, who may be called by anybody
         (PCI + "static void keep(void)\n{\n\tkept = helper;\n}\n", {}),  # its address goes somewhere
         (PCI + "#define CLEAN() helper()\n", {}),
+        (PCI + "static struct ops more[] = {\n{\n\t.stop = foo_remove,\n},\n{\n\t.run = helper,\n},\n};\n", {}),  # a table that is not read
+        (PCI + "\tlate_initcall(helper);\n", {}),
         (PCI.replace("static void helper", "void helper"), {"drivers/net/other.c": "int other(void)\n{\n\thelper();\n}\n"}),
         (PCI.replace("static void helper", "void helper"), {"arch/x86/kernel/entry.S": "\tcall helper\n"}),
         (PCI + "#define MAKE(name) name##_remove\n", {}),
