@@ -19,8 +19,8 @@ from hook.evidence.reach.devices import id_tables
 from hook.evidence.reach.devices.buses import BUSES, SERPORT, USB_HID, USERIO, Bus, DeviceOrigin, Provider
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.driver_structures import Driver
-from hook.evidence.reach.devices.initcalls import defined
 from hook.evidence.reach.devices.machine import ANY, ELSEWHERE_ACPI, Machine, PciDevice, PciId, elsewhere, offered
+from hook.kernel.held_addresses import defined
 from hook.kernel.kernel import Kernel
 from hook.kernel.macros import Macros
 from hook.verdict import ConfigReason, Fact

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 import msgspec
 
 from hook import lazy_re
-from hook.c import definitions
 from hook.c.brackets import closing
 from hook.c.keywords import NOT_CALLED_AT_START
 from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES, bus_of
 from hook.evidence.reach.devices.hidden_starts import hidden_starts
+from hook.kernel.held_addresses import ALONE, ASSIGNED, INNER_CALL, NAMES, callbacks, defined, functions, holders, own_variables
 from hook.kernel.texts import Texts
 
 _TYPE = lazy_re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
@@ -32,17 +32,13 @@ _START = lazy_re.compile(
     re.ASCII,
 )
 _CALL = lazy_re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
-_INNER_CALL = lazy_re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
-# the target and the value of an assignment; the value may be an initialiser in braces
-_ASSIGNED = lazy_re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
 _DECLARED = lazy_re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\s*]+\Z")  # the text before a declared name
 _TABLE = lazy_re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*\Z")  # the ids that a driver binds to, or its sysfs files
 _GIVEN = lazy_re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
+_IN_OWN = lazy_re.compile(r"(\w+)\s*(\[[^\]]*\])?(?:\s*\.\s*\w+)*")  # a variable, an element, or a member of one: what no pointer leads to
 _NAMED = lazy_re.compile(r"(\w+)\s*=")
 _NEAR = 80  # characters before it
-_ALONE = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")
 _STRING = lazy_re.compile(r'"(?:[^"\\\n]|\\.)*"')
-_NAMES = lazy_re.compile(r"[A-Za-z_]\w*")
 _ADDRESS = lazy_re.compile(r"&\s*([A-Za-z_]\w*)|(?<![\w.>])([A-Za-z_]\w*)\b(?!\s*(?:->|\.|\())")
 _BY_MACRO = lazy_re.compile(
     r"(?:(?:module|builtin|drm_module)_(\w+?)(?:_driver(?:_probe|s)?(?:_\w+)?)?|(\w+?)_(?:module_drivers?|governor_init))\Z"
@@ -81,7 +77,10 @@ _HARMLESS = lazy_re.compile(
     r"|alloc_\w*workqueue|init_completion|init_\w*work\w*|kthread_stop|cancel_\w+|\w*flush_\w+|of_\w+|acpi_get_\w+|sg_\w+"
     r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir)"
 )
-_LISTING = lazy_re.compile(r"h?list_(?:\w*_)?add\w*|list_(?:move|splice|replace)\w*")
+# of the latter, functions that store what they are given where other code may find it
+_STORING = lazy_re.compile(
+    r"h?list_(?:\w*_)?add\w*|list_(?:move|splice|replace)\w*|(?:xa|idr)_\w+|mem(?:cpy|move)|of_\w*(?:add|provider)\w*|dev_set_\w+"
+)
 # members of a bus or a class that create sysfs files without a device
 _FILES = lazy_re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
 _OF_FILES = ("bus_register", "class_register")
@@ -180,11 +179,11 @@ class _InitcallReader:
     @functools.cached_property
     def _functions(self) -> dict[str, tuple[str, int, int]]:
         """Where each function of the members is defined, by the first file that does. A dictionary, since large objects have many."""
-        functions: dict[str, tuple[str, int, int]] = {}
+        places: dict[str, tuple[str, int, int]] = {}
         for path in self._members:
-            for name, body in _functions(self._texts, path).items():
-                functions.setdefault(name, (path, *body))
-        return functions
+            for name, body in functions(self._texts, path).items():
+                places.setdefault(name, (path, *body))
+        return places
 
     def _defined(self, function: str, path: str) -> tuple[str, int, int] | None:
         """Where a function that a file of the object calls is defined in the object."""
@@ -212,12 +211,12 @@ class _InitcallReader:
                 self._of_header(name, header, path, call.start(), 0)
             after_call = text[call.end() : call.end() + _NEAR]
             is_known = self._is_known(name, path, call.start(), after_call)
-            if _LISTING.fullmatch(name):
-                is_known = self._is_own_list(after_call) or not _gives(self._texts, path, call, local)
+            if _STORING.fullmatch(name):
+                is_known = self._is_own_store(name, after_call) or not _gives(self._texts, path, call, local)
             if not is_known and _hands_out(self._texts, path, call, local):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
 
-        for word in _NAMES.finditer(text, begin, end):
+        for word in NAMES.finditer(text, begin, end):
             if self._texts.macro(path, word[0]) and not _HARMLESS.fullmatch(word[0]):
                 self._of_header(word[0], path, path, word.start(), 0)
 
@@ -226,8 +225,8 @@ class _InitcallReader:
         text, local = self._texts.get(path) or "", set[str]()
         if function in self._given:
             head = text[max(text.rfind(f"{function}(", 0, begin), 0) : begin]
-            local |= {*_NAMES.findall(head)} - {function}
-        for assigned in _ASSIGNED.finditer(text, begin, end):
+            local |= {*NAMES.findall(head)} - {function}
+        for assigned in ASSIGNED.finditer(text, begin, end):
             if _TABLE.search(assigned[1]):
                 question = f"its initcall sets {' '.join(assigned[1].split())}"
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
@@ -239,10 +238,11 @@ class _InitcallReader:
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
         return local
 
-    def _is_own_list(self, arguments: str) -> bool:
-        """Whether the list that something is put on is one of the object: what its core walks may be called back."""
-        last = re.match(r"[^();]*,\s*&\s*(\w+)\s*\)", arguments.removeprefix("("))
-        own = rf"(?m)^(?:static\s+)?(?:LIST_HEAD\s*\(\s*|struct\s+list_head\s+){last[1]}\b" if last else ""
+    def _is_own_store(self, name: str, arguments: str) -> bool:
+        """Whether the list, array or tree that something is stored in is one of the object: what its core walks may be called back."""
+        form = r"[^();]*,\s*&?\s*(\w+)\s*\)" if "list" in name else r"\s*&?\s*(\w+)\s*,"
+        store = re.match(form, arguments) if not name.startswith(("mem", "of_", "dev_")) else None
+        own = rf"(?m)^(?:static\s+)?(?:(?:\w*_HEAD|DEFINE_\w+)\s*\(\s*|struct\s+\w+\s+){store[1]}\b" if store else ""
         return bool(own) and any(re.search(own, self._texts.get(member) or "") for member in self._members)
 
     def _is_known(self, name: str, path: str, offset: int, after_call: str) -> bool:
@@ -294,11 +294,11 @@ class _InitcallReader:
 
     def _given_away(self, path: str, target: str, value: str, local: set[str]) -> str:
         """The function, or variable that may hold one, whose address an assignment stores in data of others; empty where none."""
-        variables = self._texts.once(("variables", path), functools.partial(_variables, self._texts, path))
-        own = self._texts.once(("own variables", path), functools.partial(_own_variables, self._texts, path))
-        if re.match(r"\w+", target) and "->" not in target and re.match(r"\w+", target)[0] in own:  # type: ignore[index]
+        variables, own = holders(self._texts, path), own_variables(self._texts, path)
+        root = _IN_OWN.fullmatch(target)
+        if root is not None and root[1] in own and (not root[2] or own[root[1]]):
             return ""
-        for word in _ALONE.findall(_INNER_CALL.sub(" ", value)):
+        for word in ALONE.findall(INNER_CALL.sub(" ", value)):
             if word in local or word in variables or defined(self._texts, word, (path,)) is not None:
                 return str(word)
         return ""
@@ -311,7 +311,7 @@ def _has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
         return False
     if texts.source.index is None:
         return "kernel_param_ops" in (texts.get(path) or "")
-    return any(texts.defining(f"param_ops_{name}") for name in types if _NAMES.fullmatch(name))
+    return any(texts.defining(f"param_ops_{name}") for name in types if NAMES.fullmatch(name))
 
 
 def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
@@ -341,11 +341,11 @@ def _gives(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> boo
     if end < 0:
         return True  # the end of the structure was not found, so its arguments are not known
     # calls among the arguments are read on their own
-    arguments = _INNER_CALL.sub(" ", _STRING.sub(" ", text[call.end() : end]))
-    variables = texts.once(("variables", path), functools.partial(_variables, texts, path))
+    arguments = INNER_CALL.sub(" ", _STRING.sub(" ", text[call.end() : end]))
+    variables = holders(texts, path)
     for match in _ADDRESS.finditer(arguments):
         word = match[1] or match[2]
-        if word in local or (match[1] and word in variables) or word in _callbacks(texts, path):
+        if word in local or (match[1] and word in variables) or word in callbacks(texts, path):
             return True
         if defined(texts, word, (path,)) is not None:
             return True
@@ -356,38 +356,3 @@ def _others(texts: Texts, name: str, all_files: Sequence[str]) -> list[str]:
     """The first files of a large object that define a function."""
     with_name = set(texts.defining(name)) if all_files and name not in NOT_CALLED_AT_START else set()
     return [path for path in all_files if path in with_name][:4]
-
-
-def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
-    """Where a function of the object is defined: the file, and the offsets of its braces."""
-    found = next((path for path in dict.fromkeys(members) if function in _functions(texts, path)), None)
-    return (found, *_functions(texts, found)[function]) if found is not None else None
-
-
-def _functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
-    """The functions of a file, with the offsets of their braces."""
-    kind = definitions.DefinitionKind.FUNCTION
-    return texts.once(("functions", path), lambda: {one.name: one.body for one in texts.scan(path) if one.kind is kind and one.body[1]})
-
-
-def _own_variables(texts: Texts, path: str) -> set[str]:
-    """The variables that a file defines."""
-    text = texts.get(path) or ""
-    return {variable.name for variable in texts.variables(path) if "extern" not in text[variable.span[0] : variable.offset].split()}
-
-
-def _callbacks(texts: Texts, path: str) -> set[str]:
-    """The variables of a file whose initialiser names a function of the file: an array is passed without `&`."""
-
-    def read() -> set[str]:
-        text, functions = texts.get(path) or "", _functions(texts, path)
-        variables = ((variable.name, text[variable.offset + len(variable.name) : variable.span[1]]) for variable in texts.variables(path))
-        return {name for name, value in variables if not functions.keys().isdisjoint(_NAMES.findall(value))}
-
-    return texts.once(("callbacks", path), read)
-
-
-def _variables(texts: Texts, path: str) -> set[str]:
-    """The variables of a file whose initialiser may have the address of a function."""
-    text = texts.get(path) or ""
-    return {variable.name for variable in texts.variables(path) if "{" in text[variable.offset : variable.span[1]]}

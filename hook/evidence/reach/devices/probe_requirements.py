@@ -17,7 +17,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.c.keywords import NOT_CALLED_IN_PROBE
-from hook.evidence.reach.devices import initcalls
+from hook.kernel.held_addresses import defined
 from hook.kernel.texts import Texts
 
 _MOST_FUNCTIONS = 60  # of one probe
@@ -108,7 +108,7 @@ def _followed(texts: Texts, function: str, members: Sequence[str]) -> Iterator[t
         if not waiting:
             return
         name, near = waiting.pop(0)
-        place = initcalls.defined(texts, name, near)
+        place = defined(texts, name, near)
         if place is None:
             continue
         path, begin, end = place
@@ -118,7 +118,7 @@ def _followed(texts: Texts, function: str, members: Sequence[str]) -> Iterator[t
             if call[1] in followed or call[1] in NOT_CALLED_IN_PROBE:
                 continue
             beside = (path, *near)
-            if initcalls.defined(texts, call[1], beside) is None:
+            if defined(texts, call[1], beside) is None:
                 beside = _core(texts, call[1], path)
             if not beside:
                 continue

@@ -54,6 +54,13 @@ ASSIGNED_OPEN = {
     "header_macro_calls": "HEADER_BEGIN();",
     "header_function": "header_begin();",
     "listed": "list_add_tail(&own_hook.list, &core_hooks);",
+    "stored": "xa_store(&core_xa, 1, &own_ops, GFP_KERNEL);",
+    "numbered": "ret = idr_alloc(&core_idr, &own_hook, 0, 0, GFP_KERNEL);",
+    "copied_into": "memcpy(&core_ops, &own_ops, sizeof(own_ops));",
+    "driver_data": "dev_set_drvdata(core_device, &own_ops);",
+    "filled_in_and_given": "own_later.run = it;\n\tcore_set(&own_later);",
+    "given_in_array_of_tables": "core_set(own_tables);",
+    "slot_behind_its_pointer": "own_slots[3] = it;",
     "spelled_like_a_string": "stream_register(&own_ops);",
     "spelled_like_a_tree": "of_own_notifier_register(&own_ops);",
     "timer": "mod_timer(&own_timer, jiffies);",
@@ -89,6 +96,11 @@ ASSIGNED_CLOSED = {
     "class": "class_register(&own_class);",
     "listed_in_its_own": "list_add_tail(&own_hook.list, &own_hooks);",
     "listed_without_a_callback": "list_add_tail(&own_hooks, &core_hooks);",
+    "stored_in_its_own": "xa_store(&own_xa, 1, &own_ops, GFP_KERNEL);",
+    "number_of_nothing": "ret = idr_alloc(&core_idr, NULL, 0, 0, GFP_KERNEL);",
+    "filled_in": "own_later.run = it;",
+    "slot_of_its_own": "own_array[3] = it;",
+    "not_filled_in": "core_set(&own_empty);",
     "unregistered": "stream_unregister(&own_ops);",
 }
 
@@ -103,6 +115,10 @@ static const int own_numbers[] = { 1, 2 };
 static const struct quirk own_quirks[] = { { .level = 3 } };
 static struct hook own_hook = { .run = it };
 static LIST_HEAD(own_hooks);
+static DEFINE_XARRAY(own_xa);
+static struct hook own_later, own_empty;
+static const void *own_tables[] = { &own_ops };
+static hook_t *own_slots, own_array[4];
 static struct class own_class = { .name = "own" };
 #define OWN_BEGINNING misc_register(&own_dev)
 #define OWN_BEGIN() misc_register(&own_dev)

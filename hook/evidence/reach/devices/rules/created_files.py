@@ -15,6 +15,7 @@ import msgspec
 from hook import lazy_re
 from hook.c.brackets import closing
 from hook.evidence.reach.devices import initcalls
+from hook.kernel.held_addresses import defined
 from hook.kernel.texts import Texts
 
 _MOST_FUNCTIONS = 40  # of the object that are followed
@@ -72,7 +73,7 @@ def _followed(texts: Texts, function: str, members: Sequence[str], steps: list[S
     """Adds the certain calls of a function. Gives whether it is certain to reach its end, or fails for lack of memory alone."""
     if function not in certain:
         certain[function] = False  # while it is read: a recursion is not certain
-        place = initcalls.defined(texts, function, members)
+        place = defined(texts, function, members)
         certain[function] = place is not None and len(certain) <= _MOST_FUNCTIONS and _steps(texts, place, members, steps, certain)
     return certain[function]
 
@@ -108,7 +109,7 @@ def _steps(texts: Texts, place: tuple[str, int, int], members: Sequence[str], st
             if name in ("if", "return", "sizeof"):
                 continue
             fails_for_memory = bool(_FAILS_FOR_MEMORY.fullmatch(name))
-            if initcalls.defined(texts, name, members) is not None:
+            if defined(texts, name, members) is not None:
                 fails_for_memory = _followed(texts, name, members, steps, certain)
             else:
                 inner = closing(text, at + call.end() - 1)

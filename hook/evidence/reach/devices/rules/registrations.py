@@ -10,9 +10,9 @@ from hook.evidence.reach.answer import Reach, no, unknown
 from hook.evidence.reach.devices.buses import BUSES, DeviceOrigin
 from hook.evidence.reach.devices.driver_answers import edge, split
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run, Spread
-from hook.evidence.reach.devices.initcalls import defined
 from hook.evidence.reach.devices.object_reader import ObjectReader, Profile, beside
 from hook.evidence.reach.devices.rules import created_files
+from hook.kernel.held_addresses import defined
 from hook.kernel.kbuild.objects import Object
 
 _DRIVERS = ("drivers/", "sound/")

@@ -1,0 +1,71 @@
+"""Held addresses: the functions of a file, and the variables of it that may hold the address of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hook import lazy_re
+from hook.c.definitions import DefinitionKind
+from hook.kernel.texts import Texts
+
+# the target and the value of an assignment; the value may be an initialiser in braces
+ASSIGNED = lazy_re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
+INNER_CALL = lazy_re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+ALONE = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")  # a name that is a value itself
+NAMES = lazy_re.compile(r"[A-Za-z_]\w*")
+
+
+def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
+    """Where a function of the object is defined: the file, and the offsets of its braces."""
+    found = next((path for path in dict.fromkeys(members) if function in functions(texts, path)), None)
+    return (found, *functions(texts, found)[function]) if found is not None else None
+
+
+def functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
+    """The functions of a file, with the offsets of their braces."""
+    kind = DefinitionKind.FUNCTION
+    return texts.once(("functions", path), lambda: {one.name: one.body for one in texts.scan(path) if one.kind is kind and one.body[1]})
+
+
+def own_variables(texts: Texts, path: str) -> dict[str, bool]:
+    """The variables that a file defines, each with whether it is an array."""
+
+    def read() -> dict[str, bool]:
+        text = texts.get(path) or ""
+        own = (one for one in texts.variables(path) if "extern" not in text[one.span[0] : one.offset].split())
+        return {one.name: text[one.offset + len(one.name) : one.span[1]].lstrip().startswith("[") for one in own}
+
+    return texts.once(("own variables", path), read)
+
+
+def callbacks(texts: Texts, path: str) -> set[str]:
+    """The variables of a file whose initialiser names a function of the file, or another such variable: an array is passed without `&`."""
+
+    def read() -> set[str]:
+        text, own = texts.get(path) or "", functions(texts, path).keys()
+        values = [
+            (variable.name, NAMES.findall(text, variable.offset + len(variable.name), variable.span[1]))
+            for variable in texts.variables(path)
+        ]
+        holding = set[str]()
+        while more := {name for name, words in values if name not in holding and any(word in own or word in holding for word in words)}:
+            holding |= more
+        return holding
+
+    return texts.once(("callbacks", path), read)
+
+
+def holders(texts: Texts, path: str) -> set[str]:
+    """The variables of a file that may hold the address of a function: by an initialiser in braces, or by an assignment anywhere."""
+
+    def read() -> set[str]:
+        text = texts.get(path) or ""
+        holding = callbacks(texts, path) | {one.name for one in texts.variables(path) if "{" in text[one.offset : one.span[1]]}
+        own, values = own_variables(texts, path).keys() - holding, functions(texts, path).keys() | holding
+        for assigned in ASSIGNED.finditer(text) if own else ():
+            target = NAMES.search(assigned[1])
+            if target is not None and target[0] in own and not values.isdisjoint(ALONE.findall(INNER_CALL.sub(" ", assigned[2]))):
+                holding.add(target[0])
+        return holding
+
+    return texts.once(("holders", path), read)
