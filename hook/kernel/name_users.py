@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hook import lazy_re
-from hook.kernel.kbuild.includers import is_named_beside
+from hook.kernel.kbuild.includers import may_be_included
 from hook.kernel.kbuild.objects import Kbuild
 from hook.kernel.kconfig.expressions import open_parts
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, left_out
@@ -91,9 +91,9 @@ class NameUsers:
         return self._together[path]
 
     def is_included(self, path: str) -> bool:
-        """Whether another C file of the directory includes this one, and may use what is static in it; True where that is not known."""
+        """Whether another C file may include this one, and may use what is static in it; True where that is not known."""
         if path not in self._included:
-            self._included[path] = is_named_beside(self.source, path)
+            self._included[path] = may_be_included(self.source, path)
         return self._included[path]
 
     def defining(self, name: str) -> list[str]:

@@ -14,7 +14,7 @@ from hook.kernel.no_kernel_code import NO_KERNEL_CODE, OtherCode, in_kernel, lef
 from hook.source.git import GitError
 from hook.source.grep import grep, holding
 from hook.source.tree import Source
-from hook.source.words import is_number
+from hook.source.words import words_of
 
 _MOST_FILES = 300  # that hold all words of a name, and are read
 _MOST_CHANGED = 2000  # files that the index has not read
@@ -153,7 +153,7 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
     last = directory.rpartition("/")[2]
     holders = embedding = _holding(source, "" if is_common else last, name)
     if source.index is not None and holders is not None:
-        embedding = source.files_holding([*([word.lower()] for word in _words(name)), _EMBEDS])
+        embedding = source.files_holding([*([word.lower()] for word in words_of(name)), _EMBEDS])
     if holders is None or embedding is None:
         own = [f"{directory}/*.{ending}" for ending in "ch"]
         try:
@@ -230,10 +230,6 @@ def _is_far_from_its_index(source: Source) -> bool:
 
 def _holding(source: Source, place: str, name: str) -> list[str] | None:
     """The files with the words of a place and of a name; None if that is not known, or if a change has very many files."""
-    words = _words(f"{place} {name}")
+    words = words_of(f"{place} {name}")
     source.rests_on_all = True
     return holding(source, *words) if words and name.isascii() and not _is_far_from_its_index(source) else None
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in re.findall(r"[A-Za-z0-9_]+", text) if not (word[0].isdigit() and is_number(word))]

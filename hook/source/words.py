@@ -16,6 +16,7 @@ _FOLD = bytes(
     byte + 32 if 65 <= byte <= 90 else byte if 48 <= byte <= 57 or 97 <= byte <= 122 or byte == 0x5F else 32 for byte in range(256)
 )
 _NUMBER = lazy_re.compile(rb"[0-9][0-9a-fxul]*\Z")
+_RUN = lazy_re.compile(r"\w+", re.ASCII)
 _PIECE_BYTES = 1 << 20
 _BINARY_WITHIN = 8000  # bytes in which git looks for a NUL
 DEFINED = ":"
@@ -32,6 +33,11 @@ def words(data: bytes) -> set[bytes]:
     for piece in _pieces(data.translate(_FOLD)):
         distinct.update(word for word in set(piece.split()) if word[0] > 0x39 or not _NUMBER.match(word))
     return distinct
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text by which a question may find the files that hold it."""
+    return [word for word in _RUN.findall(text) if not (word[0].isdigit() and is_number(word))]
 
 
 def names(data: bytes, path: str) -> set[bytes]:

@@ -17,7 +17,7 @@ from hook.change.patch import FileChange, Patch
 from hook.evidence.finding import Evidence, No
 from hook.kernel.kbuild.architecture_directories import around
 from hook.kernel.kbuild.conditionals import Conditionals
-from hook.kernel.kbuild.includers import is_named_beside
+from hook.kernel.kbuild.includers import may_be_included
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, taken_to_hold
@@ -217,7 +217,7 @@ class _Plan:
         from hook.source.lookup import Bounds, includers
 
         includes = includers(self._kernel.source, path, Bounds(_MOST_INCLUDERS))
-        return bool(includes.items) or bool(includes.cut) or is_named_beside(self._kernel.source, path)
+        return bool(includes.items) or bool(includes.cut) or may_be_included(self._kernel.source, path)
 
     def _one_set(self, groups: list[_Group], assumed: list[str]) -> tuple[list[_Group], Solution | None]:
         """As many groups as one configuration builds, the largest first, and its solution; None if the base configuration builds them."""

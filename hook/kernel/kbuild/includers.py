@@ -19,11 +19,12 @@ from hook.source.grep import holding
 from hook.source.lookup import Bounds, Include, includers
 from hook.source.tree import Source
 from hook.source.treepath import shared_directories
-from hook.source.words import is_number
+from hook.source.words import is_number, words_of
 
 _MOST_READ = 200  # files, for one question: the includers of a header, and their includers
 _MOST_READ_IN_ALL = 1000  # for one change
 _MOST_BESIDE = 64  # files of the same directory, those with the most similar names first
+_MOST_FAR = 200  # files of other directories that have the names of a file and of its directory
 _SMALL_TREE = Bounds(24)
 _INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
 _UNDER_INCLUDE = lazy_re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
@@ -108,15 +109,28 @@ class Includers:
         return in_kernel(path, self._arch, PROGRAMS)
 
 
-def is_named_beside(source: Source, path: str) -> bool:
-    """Whether a C file of the same directory includes this one, or has its name in a macro, which may; True where that is not known."""
+def may_be_included(source: Source, path: str) -> bool:
+    """Whether another C file may include this one, or has its name in a macro: of its directory or below, or elsewhere by the name of that.
+
+    True where that is not known.
+    """
     directory, _, name = path.rpartition("/")
-    words = [word for word in re.findall(r"\w+", name, re.ASCII) if not (word[0].isdigit() and is_number(word))]
-    paths = holding(source, *words, "include")
-    beside = [file for file in paths or () if file.endswith((".c", ".h")) and file.rpartition("/")[0] == directory and file != path]
-    spelled = re.escape(name.encode("utf-8", "surrogateescape"))
-    form = re.compile(rb'(?m)^[ \t]*#[ \t]*(?:include|define)\b[^\n]*"(?:[^"\n]*/)?' + spelled + b'"')
-    return paths is None or any(blob is None or blob.data is None or form.search(blob.data) for blob in source.files(beside))
+    parent = directory.rpartition("/")[2]
+    holders = holding(source, *words_of(name), "include")
+    naming = holding(source, *words_of(parent), *words_of(name), "include")
+    if holders is None or naming is None:
+        return True
+    below = [file for file in holders if file.startswith(f"{directory}/") and file.endswith((".c", ".h")) and file != path]
+    far = [file for file in naming if file.endswith((".c", ".h")) and not file.startswith(f"{directory}/")]
+    before = rb'(?m)^[ \t]*#[ \t]*(?:include|define)\b[^\n]*["<](?:[^">\n]*/)?'
+    forms = [re.compile(before + re.escape(end.encode("utf-8", "surrogateescape")) + rb'[">]') for end in (name, f"{parent}/{name}")]
+    if len(far) > _MOST_FAR:
+        return True
+    return any(
+        blob is None or blob.data is None or form.search(blob.data)
+        for files, form in zip((below, far), forms, strict=True)
+        for blob in source.files(files)
+    )
 
 
 def _include(path: str, match: re.Match[bytes]) -> Include:

@@ -95,13 +95,9 @@ class Kbuild:
         """The objects that the source file at `path` is linked into; none if no makefile names it or a makefile cannot be read."""
         try:
             places = itertools.chain(_object_names(path), self._elsewhere(path))
-            return next((objects for directory, name in places if (objects := self._linked(directory, name))), [])
+            return next((objects for directory, name in places if (objects := self.linked(directory, name))), [])
         except UnreadableMakefile:
             return []
-
-    def objects_by(self, directory: str, path: str) -> list[Object]:
-        """The objects that the makefile of another directory links the source file at `path` into. Raises UnreadableMakefile."""
-        return self._linked(directory, _object_name(path, directory))
 
     def is_host_program(self, path: str) -> bool:
         """Whether a makefile links a file into a program that the build itself runs (makefiles.rst, "Host Program support"), or may."""
@@ -109,7 +105,7 @@ class Kbuild:
         stem = name.rpartition(".")[0]
         try:
             while directory:
-                makefile = self._makefile(directory)
+                makefile = self.makefile(directory)
                 programs = [word.text for goal in _HOST_PROGRAMS for word in makefile.words(goal)] if makefile is not None else []
                 for program in programs:
                     lists = (f"{program}-objs", f"{program.rpartition('/')[2]}-objs")
@@ -127,20 +123,20 @@ class Kbuild:
         for spelling in dict.fromkeys((name, name.replace("_", "-"))):
             for file in self._holding(spelling) or ():
                 directory, _, base = file.rpartition("/")
-                makefile = self._makefile(directory) if base in ("Makefile", "Kbuild") and directory else None
+                makefile = self.makefile(directory) if base in ("Makefile", "Kbuild") and directory else None
                 for word in self._named(makefile, _GOALS, f"{spelling}.o") if makefile is not None else ():
                     objects.append(self._goal(directory, spelling, word))
         return objects
 
     def of_directory(self, directory: str) -> list[Object]:
         """The objects that the makefile of a directory builds itself. Raises UnreadableMakefile."""
-        makefile = self._makefile(directory)
+        makefile = self.makefile(directory)
         words = [word for goal in _GOALS for word in makefile.words(goal)] if makefile is not None else []
         return [self._goal(directory, word.text[:-2], word) for word in words if word.text.endswith(".o") and OPEN not in word.text]
 
     def _goal(self, directory: str, stem: str, word: Word) -> Object:
         """The object that a word of a makefile names: of the files in its list, or else of the file with its name."""
-        makefile = self._makefile(directory)
+        makefile = self.makefile(directory)
         assert makefile is not None
         path = posixpath.normpath(f"{directory}/{stem}")
         words = [word_text.text for part in _LISTS for word_text in makefile.words(stem + part)]
@@ -152,8 +148,9 @@ class Kbuild:
             path, members, word.condition, (word.path, word.line), not makefile.unread and all(OPEN not in word_text for word_text in words)
         )
 
-    def _linked(self, directory: str, object_name: str) -> list[Object]:
-        makefile = self._makefile(directory)
+    def linked(self, directory: str, object_name: str) -> list[Object]:
+        """The objects that the makefile of a directory links an object into. Raises UnreadableMakefile."""
+        makefile = self.makefile(directory)
         if makefile is None:
             return []
         objects: dict[str, Object] = {}
@@ -176,9 +173,9 @@ class Kbuild:
         A makefile that is not above the file can name it only by a path with `..`, or from the top.
         """
         directory, _, name = path.rpartition("/")
-        while directory and self._makefile(directory) is None:
+        while directory and self.makefile(directory) is None:
             directory = directory.rpartition("/")[0]
-        makefile = self._makefile(directory)
+        makefile = self.makefile(directory)
         if makefile is None or makefile.unread or self._source.index is None:
             return False
         stem = name.rpartition(".")[0]
@@ -221,7 +218,7 @@ class Kbuild:
             parent, _, last = parent.rpartition("/")
             directory_name = f"{last}/{directory_name}" if directory_name else last
             for place in (parent,) if parent else ("", _TOP):
-                makefile = self._makefile(place)
+                makefile = self.makefile(place)
                 if makefile is not None and (words := [self._below(word, parent) for word in makefile.leading(_DESCENTS, directory_name)]):
                     descents += words
                     break
@@ -237,7 +234,7 @@ class Kbuild:
         return Built(all_of([why, only.condition]), only.places)
 
     def _object(self, directory: str, object_name: str) -> Built | None:
-        makefile = self._makefile(directory)
+        makefile = self.makefile(directory)
         if makefile is None:
             return None
         linked = [self._below(word, directory) for word in self._named(makefile, _GOALS, object_name)]
@@ -305,7 +302,7 @@ class Kbuild:
             folder = makefile.rpartition("/")[0]
             directories.update(dict.fromkeys((folder, *self._including(folder), *self._naming(makefile))))
         for directory in directories:
-            yield directory, _object_name(path, directory)
+            yield directory, object_from(directory, path)
 
     def _naming(self, fragment: str) -> list[str]:
         """The directories whose makefile may include a fragment by its own name (virt/kvm/Makefile.kvm), of the target or common code."""
@@ -335,7 +332,7 @@ class Kbuild:
             self._near[folder] = directories
         return self._near[folder]
 
-    def _makefile(self, directory: str) -> Makefile | None:
+    def makefile(self, directory: str) -> Makefile | None:
         """The makefile of a directory: Kbuild before Makefile (scripts/Kbuild.include, kbuild-file)."""
         if directory in self._makefiles:
             return self._makefiles[directory]
@@ -352,7 +349,8 @@ class Kbuild:
         return self._makefiles[directory]
 
 
-def _object_name(path: str, directory: str) -> str:
+def object_from(directory: str, path: str) -> str:
+    """The name of the object of a source file in the makefile of a directory."""
     return posixpath.relpath(f"/{path}", f"/{directory}").rpartition(".")[0] + ".o"
 
 

@@ -28,7 +28,7 @@ from hook.kernel.name_users import NameUsers
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.kernel.units import Units
 from hook.source.tree import Source
-from hook.source.words import is_number
+from hook.source.words import words_of
 from hook.verdict import Answer, ConfigReason, Fact, Place
 
 _MOST_FUNCTIONS = 60  # callers of callers that are followed
@@ -365,7 +365,7 @@ class _UseWalk:
             return f"a program may plug and unplug the devices of {table.name}"
         device = name[1].decode("utf-8", "replace").lower()
         # plain numbers are no words of the index; 88pm860x is one
-        words = [[word] for word in re.findall(r"\w+", device) if not (word[0].isdigit() and is_number(word))]
+        words = [[word] for word in words_of(device)]
         source = self._name_users.source
         paths = source.files_holding(words) if words else None
         if paths is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import re
 
-from hook import lazy_re
 from hook.evidence.reach.answer import Reach, any_of, no, unknown
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.device_solver import FARTHEST, Solver, Standing
@@ -17,15 +16,14 @@ from hook.evidence.reach.devices.graph import Asked, Rule
 from hook.evidence.reach.devices.machine import Machine
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import device_creators, driver_tables, exports, rc_keymaps, registrations, symbol_users
-from hook.kernel.kbuild.make_syntax import leads_elsewhere
-from hook.kernel.kbuild.make_variables import UnreadableMakefile
 from hook.kernel.kbuild.objects import Object
+from hook.kernel.kbuild.other_makefiles import linked_elsewhere
 from hook.kernel.kernel import Kernel
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import TooManyFiles
 from hook.source.grep import holding
 from hook.source.tree import Source
-from hook.source.words import is_number
+from hook.source.words import words_of
 from hook.verdict import Answer, Fact
 
 FILES_OF_A_QUESTION = 1000  # of one question, after which no further object is begun
@@ -33,7 +31,6 @@ _MOST_TO_END = 2  # times that, to finish the objects that were begun
 _MOST_INCLUDERS = 16  # files that include a changed header
 _NEAR = 3  # leading folders that a file shares with one that includes it by its name alone
 _MOST_FAR = 200  # files in other folders that have the names of a file and of its directory
-_MAKEFILE = lazy_re.compile(r"Makefile|Kbuild")
 _DRIVERS = ("drivers/", "sound/")
 
 # in the order in which they are asked: first the rules that read the object alone
@@ -80,7 +77,7 @@ class Drivers:
             reach = self._of_file(path)
         except TooManyFiles:
             return unknown(f"not known: which device runs {path}; too many files would have to be read")
-        if reach.answer is Answer.NO and self._is_indexed and self._source.index is None:
+        if reach.answer is not Answer.YES and self._is_indexed and self._source.index is None:
             # it was lost on the way: an empty answer from it may be wrong
             return unknown(f"not known: which device runs {path}; the word index cannot be read")
         if reach.answer is Answer.NO and (unread := self.texts.question_unread):
@@ -146,12 +143,12 @@ class Drivers:
         None if it is not known which files include it.
         """
         folders, _, name = path.rpartition("/")
-        holders = holding(self._source, *_words(name), "include")
+        holders = holding(self._source, *words_of(name), "include")
         if holders is None:
             return None
         is_kernel = functools.partial(in_kernel, srcarch=self._reader.srcarch, without=NO_KERNEL_CODE)
         # one in another folder includes it by a path that names its directory
-        named = holding(self._source, *_words(folders.rpartition("/")[2]), *_words(name), "include")
+        named = holding(self._source, *words_of(folders.rpartition("/")[2]), *words_of(name), "include")
         far = [file for file in named or () if file.endswith(".c") and not file.startswith(_near(folders)) and is_kernel(file)]
         if named is None or len(far) > _MOST_FAR:
             return None
@@ -167,24 +164,7 @@ class Drivers:
         return [obj for of_file in objects.values() for obj in of_file]
 
     def _elsewhere(self, path: str) -> list[Object] | None:
-        """The objects into which the makefiles of other directories link a file (`../x.o`); None if that is not known."""
-        folders, _, name = path.rpartition("/")
-        holders = holding(self._source, *_words(name.rpartition(".")[0]), "o")
-        if holders is None:
-            return None
-        makefiles = [file for file in holders if _MAKEFILE.match(file.rpartition("/")[2]) and file.rpartition("/")[0] != folders]
-        named = re.compile(rb"(?<![\w.-])" + re.escape(name.rpartition(".")[0].encode("utf-8", "surrogateescape")) + rb"\.o\b")
-        objects: dict[str, Object] = {}
-        for makefile, blob in zip(makefiles, self._source.files(makefiles), strict=True):
-            directory = makefile.rpartition("/")[0]
-            if blob is None or blob.data is None:
-                return None
-            if named.search(blob.data) and (path.startswith(f"{directory}/") or leads_elsewhere(blob.data)):
-                try:
-                    objects |= {obj.path: obj for obj in self._kernel.kbuild.objects_by(directory, path)}
-                except UnreadableMakefile:
-                    return None
-        return list(objects.values())
+        return linked_elsewhere(self._source, self._kernel.kbuild, path, self._reader.srcarch)
 
     def _including(self, path: str) -> list[Object]:
         """The objects whose files include this one, where they are few."""
@@ -205,10 +185,6 @@ class Drivers:
                 return []
             objects |= {obj.path: obj for obj in of_file}
         return list(objects.values())
-
-
-def _words(name: str) -> list[str]:
-    return [word for word in re.findall(r"\w+", name, re.ASCII) if not (word[0].isdigit() and is_number(word))]
 
 
 def _near(folders: str) -> str:

@@ -126,11 +126,17 @@ def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text:
             {},
         ),  # nothing uses it
         ('#include "part.c"\n', {"drivers/net/part.c": PCI}),
+        (PCI, {"drivers/other/user.c": '#include "../net/foo.c"\n'}),
+        (PCI, {"drivers/net/below/user.c": '#include "../foo.c"\n'}),
         (PCI, {"drivers/net/other.c": '#include "foo.c"\nint other(void)\n{\n\thelper();\n\treturn 0;\n}\n'}),
     ],
 )
 def test_any_other_use_leaves_it_open(driver: Gate, text: str, more: dict[str, str]) -> None:
     assert driver.asked(text, more=more).answer is Answer.UNKNOWN
+
+
+def test_a_file_of_the_same_name_that_is_included_elsewhere_is_another(driver: Gate) -> None:
+    assert driver.asked(PCI, more={"drivers/other/user.c": '#include "foo.c"\n/* net */\n'}).answer is Answer.NO
 
 
 def test_one_changed_function_that_is_none_of_teardown_leaves_all_open(driver: Gate) -> None:

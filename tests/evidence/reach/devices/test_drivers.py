@@ -47,7 +47,7 @@ nic-y := nic_main.o nic_hw.o
 obj-$(CONFIG_NIC) += nic.o
 switch-objs := switch_main.o switch_core.o
 obj-$(CONFIG_SWITCH) += switch.o
-obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o
+obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o ruled.o kept.o varied.o listed.o
 obj-$(CONFIG_CLASSY) += classy.o
 obj-$(CONFIG_XHC) += xhc.o
 obj-$(CONFIG_USBNIC) += usbnic.o
@@ -201,6 +201,19 @@ module_platform_driver(gpiox_driver);
     "drivers/box/main.c": "static int __init box_init(void)\n{\n\treturn misc_register(&box_dev);\n}\nmodule_init(box_init);\n",
     "drivers/box/Makefile": "obj-y += box.o\nbox-y := main.o ../net/halves.o ../other/alone.o\n",
     "drivers/net/alone.c": pci_driver("alone", CHELSIO),
+    "drivers/rule/main.c": "static int __init rule_init(void)\n{\n\treturn misc_register(&rule_dev);\n}\nmodule_init(rule_init);\n",
+    "drivers/rule/kept.c": "int kept;\n",
+    "drivers/rule/Makefile": "P := ../net/varied\nobj-y += rule.o\nrule-y := main.o far/ruled.o kept.o $(P).o $(patsubst %.c,%.o,../net/listed.c)\n"
+    "$(obj)/far/%.o: $(srctree)/drivers/net/%.c FORCE\n\t$(call if_changed_rule,cc_o_c)\n",
+    "drivers/wild/main.c": "int wild;\n",
+    "drivers/wild/Makefile": "obj-y += wild.o\nwild-y := main.o $(patsubst %.c,%.o,$(wildcard $(srctree)/drivers/wilded/*.c))\n",
+    "drivers/wilded/Makefile": "obj-$(CONFIG_SWITCH) += wilded.o\n",
+    "drivers/wilded/wilded.c": pci_driver("wilded", CHELSIO),
+    "drivers/hdr/Makefile": "obj-y += hdr.o\n# not of drivers/tame\nalways-y += $(patsubst %.h,%.hdrtest,$(shell cd $(srctree)/drivers/tame && find * -name '*.h'))\n",
+    "drivers/hdr/hdr.c": "int hdr;\n",
+    "drivers/tame/Makefile": "obj-$(CONFIG_SWITCH) += tame.o\n",
+    "drivers/tame/tame.c": pci_driver("tame", CHELSIO),
+    **{f"drivers/net/{name}.c": pci_driver(name, CHELSIO) for name in ("ruled", "kept", "varied", "listed")},
 }  # fmt: skip
 
 
@@ -260,6 +273,14 @@ def test_a_file_is_also_a_part_of_what_a_makefile_of_another_directory_links_it_
     found = of(ask, "halves.c")
     assert found.answer is Answer.UNKNOWN and "drivers/box/box" in found.question
     assert of(ask, "alone.c").answer is Answer.NO  # ../other/alone.o is another file
+
+
+def test_a_makefile_elsewhere_links_a_file_by_a_rule_a_variable_or_a_wildcard(ask: Ask) -> None:
+    for name in ("ruled.c", "varied.c", "listed.c"):
+        assert "drivers/rule/rule" in of(ask, name).question, name
+    assert of(ask, "kept.c").answer is Answer.NO  # drivers/rule has its own
+    assert "which makefile adds it" in ask.of_file("drivers/wilded/wilded.c").question
+    assert ask.of_file("drivers/tame/tame.c").answer is Answer.NO  # what make finds there is not linked
 
 
 def test_a_table_without_an_emulated_device_proves_no_for_the_whole_object(ask: Ask) -> None:

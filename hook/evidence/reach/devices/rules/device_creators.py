@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 
 from hook import lazy_re
@@ -14,7 +13,7 @@ from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incomin
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import device_makers
 from hook.kernel.kbuild.objects import Object
-from hook.source.words import is_number
+from hook.source.words import words_of
 
 _MAKING = lazy_re.compile(r"\b(?:platform_device_(?:register|alloc|add)\w*|platform_create_bundle|platform_add_devices)\s*\(")
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
@@ -90,7 +89,7 @@ def _is_for_driver_override(names: DeviceNames, members: Sequence[str], reader: 
     if any(_MAKING.search(reader.texts.get(path) or "") for path in members):
         return False
     name = names.names[0]
-    words = [word for word in dict.fromkeys(re.findall(r"\w+", name.lower())) if not (word[0].isdigit() and is_number(word))]
+    words = list(dict.fromkeys(words_of(name.lower())))
     holding = [
         path for path in reader.texts.holding([[word] for word in words]) or () if path not in members and path.endswith((".c", ".h"))
     ]

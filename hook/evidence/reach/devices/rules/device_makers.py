@@ -15,7 +15,7 @@ from hook import lazy_re
 from hook.evidence.reach.devices.bindings import DeviceNames
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import Texts
-from hook.source.words import is_number
+from hook.source.words import words_of
 
 _MAKING = (
     "platform_device_register", "platform_device_register_simple", "platform_device_register_full",
@@ -104,7 +104,7 @@ def makers(texts: Texts, names: DeviceNames, members: Sequence[str], srcarch: st
 def _candidates(texts: Texts, name: str, bus: str, own: set[str], srcarch: str) -> tuple[list[str], list[str]] | None:
     """The files that have a name as a string, and those with a format that may print it; None where they are not known."""
     # plain numbers are no words of the index
-    words = [word for word in dict.fromkeys(re.findall(r"\w+", name.lower())) if not (word[0].isdigit() and is_number(word))]
+    words = list(dict.fromkeys(words_of(name.lower())))
     if not words:
         return None
     # only a board's description creates an SPI device; a platform device may be named in a table of any file

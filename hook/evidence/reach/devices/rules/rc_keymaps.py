@@ -15,7 +15,7 @@ from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
-from hook.source.words import is_number
+from hook.source.words import words_of
 
 _MAP = lazy_re.compile(r"\bstruct\s+rc_map_list\s+\w+\s*=\s*\{[^;]{0,400}?\.\s*name\s*=\s*(\w+|\"[^\"]+\")")
 _MOST_NAMING = 12  # files that name a keymap
@@ -63,7 +63,7 @@ def _naming(reader: ObjectReader, names: Sequence[str], members: Sequence[str]) 
         strings = _strings(reader, name)
         spellings = [(name, [[name.lower()]])] if not name.startswith('"') else []
         for string in strings:  # plain numbers are no words of the index
-            words = [word for word in re.findall(r"\w+", string.lower()) if not (word[0].isdigit() and is_number(word))]
+            words = words_of(string.lower())
             spellings.append((f'"{string}"', [[word] for word in words]))
         for spelling, groups in spellings:
             form = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
