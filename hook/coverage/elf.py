@@ -59,6 +59,11 @@ class Symbols(msgspec.Struct, frozen=True, dict=True):
     points: Sequence[int] | None  # the addresses of the calls of KCOV, in order; None where that cannot be told
 
     @functools.cached_property
+    def names(self) -> str:
+        """The names of the functions, a line each."""
+        return "\n".join(function.name for function in self.functions)
+
+    @functools.cached_property
     def covered(self) -> frozenset[str] | None:
         """The functions that hold a coverage point; None where that cannot be told."""
         if self.points is None:

@@ -80,14 +80,16 @@ class Coverage(msgspec.Struct, frozen=True):
         """
         if self.programs < _LEAST_PROGRAMS:
             return None
-        return next(
-            (
-                observation.reached / self.programs
-                for observation in self.of_function(name)
-                if observation.path == path and observation.reached
-            ),
-            None,
-        )
+        reached = (row.reached for row in self.of_function(name) if row.path == path and row.reached)
+        return next((count / self.programs for count in reached), None)
+
+    def shares(self, path: str) -> dict[str, float]:
+        """The part of all programs that reach each function of a file, where the file says so."""
+        if self.programs < _LEAST_PROGRAMS:
+            return {}
+        of_path = re.finditer(rb"\t" + re.escape(path.encode("utf-8", "replace")) + rb"\t(\d+)\t", self.rows)
+        reached = {self.rows[self.rows.rfind(b"\n", 0, row.start()) + 1 : row.start()]: int(row[1]) for row in of_path}
+        return {name.decode("utf-8", "replace"): count / self.programs for name, count in reached.items() if count}
 
 
 class Tally:

@@ -15,6 +15,7 @@ from hook.plan import launch, system_calls
 from hook.plan.seeds import Seed
 from hook.plan.system_calls import Enabled
 from hook.report.exports import Item, config_fragment, syzmanager
+from hook.report.exports.syzmanager import HotCode
 from hook.source.tree import Source
 from hook.syzlang.checkout import Descriptions
 
@@ -83,7 +84,7 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
     worth = [item for item in items if item.verdict.worth_fuzzing]
     verdicts = [item.verdict for item in worth]
     fragment, warnings = config_fragment.fragment(worth)
-    focus, left_out = syzmanager.experimental(worth, None)
+    focus, left_out = syzmanager.experimental(worth, None, HotCode(target.source.repo, target.coverage))
     options = _each(verdict.enable_configs for verdict in verdicts)
     devices = _each(verdict.devices for verdict in verdicts)
     interfaces = system_calls.interfaces(

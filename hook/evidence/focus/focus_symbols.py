@@ -19,7 +19,8 @@ from hook.evidence.focus.changed_functions import Aim, FileFunctions, Offered
 from hook.evidence.focus.kcov import uncovered
 from hook.evidence.focus.symbol_names import is_system_call, symbol
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
-from hook.source.indexing.ubiquitous_names import is_ubiquitous
+from hook.source.git import Repository
+from hook.source.indexing import ubiquitous_names
 from hook.source.tree import Source
 from hook.verdict import Fact, Place
 
@@ -156,7 +157,14 @@ def why_no_aim(source: Source, path: str, name: str, coverage: Coverage | None) 
     share = coverage.share(path, name) if coverage is not None else None
     if coverage is not None and share is not None:
         return f"{share:.0%} of the programs in {coverage.name} run {name}" if share > _MOST_SHARE else ""
-    return f"nearly every program runs {name}" if is_ubiquitous(source, path, name) else ""
+    return f"nearly every program runs {name}" if ubiquitous_names.is_ubiquitous(source, path, name) else ""
+
+
+def ubiquitous_functions(repo: Repository, path: str, coverage: Coverage | None) -> frozenset[str]:
+    """The functions of a file that nearly every program runs. What was measured comes before what is computed."""
+    shares = coverage.shares(path) if coverage is not None else {}
+    computed = ubiquitous_names.of_file(repo, path).difference(shares)
+    return computed.union(name for name, share in shares.items() if share > _MOST_SHARE)
 
 
 def _few_callers(

@@ -13,17 +13,20 @@ import pathlib
 import re
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hook import lazy_re
 from hook.coverage import elf
 from hook.coverage.elf import Symbols
+from hook.coverage.observations import Coverage, source_name
 from hook.report.exports import CannotExport, Export, ExportForm, Item
+from hook.source.git import Repository
 
-# what syz-cluster gives them
+# what syz-cluster gives them; all areas of the focus have theirs together
 _FOCUS_WEIGHT, _MODIFIED_WEIGHT, _FILES_WEIGHT, _INCLUDES_WEIGHT, _REST_WEIGHT = 10.0, 6.0, 3.0, 2.0, 1.0
 FOCUS, MODIFIED, FILES, INCLUDES = "triage_focus", "triage_modified", "triage_files", "triage_includes"
-_OURS = (FOCUS, MODIFIED, FILES, INCLUDES)
+_OURS = lazy_re.compile(rf"(?:{FOCUS}(?::.*)?|{MODIFIED}|{FILES}|{INCLUDES})\Z", re.DOTALL)
+_MOST_FOCUS_AREAS = 40  # syz-manager compares each new program with each area
 _SUFFIX = r"(\.(isra|constprop|part|cold|llvm)\..*)?"
 _SYMBOL = lazy_re.compile(r"[A-Za-z_][\w.$]{0,500}\Z", re.ASCII)
 _SPECIAL = lazy_re.compile(r"[\\.+*?()|\[\]{}^$]")
@@ -42,8 +45,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def write(export: Export) -> None:
     """Print the focus areas, or put them into a manager's configuration."""
+    from hook.coverage import coverage_file
+
     symbols = _symbols(export) if export.options.vmlinux else None
-    areas, warnings = experimental(export.items, symbols)
+    fuzz, repo = export.settings.fuzz, export.repo
+    coverage = coverage_file.read(fuzz, repo.state_dir) if fuzz.coverage else None
+    areas, warnings = experimental(export.items, symbols, HotCode(repo, coverage))
     for line in warnings:
         export.complain(line)
     if export.options.into:
@@ -96,38 +103,77 @@ def _replace(path: pathlib.Path, text: str) -> None:
         raise
 
 
-def experimental(items: Sequence[Item], symbols: Symbols | None) -> tuple[dict[str, Any], list[str]]:
+class HotCode(NamedTuple):
+    """What nearly every program runs: an area that holds some of it matches the whole corpus (syzkaller#6658)."""
+
+    repo: Repository
+    coverage: Coverage | None
+
+    def functions(self, path: str) -> frozenset[str]:
+        """Those that a file defines."""
+        from hook.evidence.focus import focus_symbols
+
+        return focus_symbols.ubiquitous_functions(self.repo, path, self.coverage)
+
+
+def experimental(items: Sequence[Item], symbols: Symbols | None, hot: HotCode) -> tuple[dict[str, Any], list[str]]:
     """The object with the focus areas, and what a person should know of names that are left out.
 
     What a function was changed into is only named where `symbols` prove that it is there: the compiler may have inlined it.
     """
     worth = [item for item in items if item.verdict.worth_fuzzing]
     remarks: list[str] = []
-    together = {group[0]: group for item in worth for group in item.verdict.focus_groups}
-    focus = _functions(_union(item.symbols for item in worth), together, symbols, remarks)
+    groups = _groups(worth, remarks)
     for name in _union(item.verdict.focus_symbols for item in worth):
         if not any(name in item.symbols for item in worth):
             remarks.append(f"{name} is left out: not known: whether it has an address in instrumented code")
-    modified = []
-    if symbols is not None:
-        changed = [name for name in _union(item.verdict.changed_functions for item in worth) if function(name) not in focus]
-        modified = _functions(changed, {}, symbols, [])
+    areas = _focus(groups, symbols, remarks)
     paths = _union(item.files for item in worth)
+    if symbols is not None:
+        aimed_at = {name for group in groups for name in group}.union(*map(hot.functions, paths))
+        changed = _union(item.verdict.changed_functions for item in worth)
+        modified = _built((name for name in changed if aimed_at.isdisjoint((name, source_name(name)))), symbols, [])
+        areas += _area(MODIFIED, "functions", modified, _MODIFIED_WEIGHT)
     defined = {path: names for item in worth for path, names in item.functions.items()}
     files = _files(paths, symbols, defined, remarks)
     includes = _files([path for path in _union(item.includers for item in worth) if path not in paths], symbols, defined, [])
-    areas: list[dict[str, Any]] = []
-    for name, kind, filters, weight in (
-        (FOCUS, "functions", focus, _FOCUS_WEIGHT),
-        (MODIFIED, "functions", modified, _MODIFIED_WEIGHT),
-        (FILES, "files", files, _FILES_WEIGHT),
-        (INCLUDES, "files", includes, _INCLUDES_WEIGHT),
-    ):
-        if filters:
-            areas.append({"name": name, "filter": {kind: filters}, "weight": weight})
+    hot_files = {path: min(functions) for path in (*files, *includes) if (functions := hot.functions(path))}
+    if areas or hot_files.keys() != {*files, *includes}:  # else nothing would be left to aim at
+        remarks += [f"{path} is no area: nearly every program runs {hot_files[path]}() of it" for path in files if path in hot_files]
+        files, includes = ([path for path in paths if path not in hot_files] for paths in (files, includes))
+    areas += _area(FILES, "files", map(_file, files), _FILES_WEIGHT)
+    areas += _area(INCLUDES, "files", map(_file, includes), _INCLUDES_WEIGHT)
     if areas:
         areas.append({"weight": _REST_WEIGHT})  # without it all other code would not count at all
     return {"focus_areas": areas}, remarks
+
+
+def _area(name: str, kind: str, filters: Iterable[str], weight: float) -> list[dict[str, Any]]:
+    """The area with these filters; none if there are none."""
+    matched = list(filters)
+    return [{"name": name, "filter": {kind: matched}, "weight": weight}] if matched else []
+
+
+def _groups(items: Iterable[Item], remarks: list[str]) -> list[list[str]]:
+    """The focus symbols, each that may be inlined with its callers."""
+    together = {group[0]: group for item in items for group in item.verdict.focus_groups}
+    names = _union(item.symbols for item in items)
+    remarks += [f"{name[:60]!r} is left out: not a function name" for name in names if not _SYMBOL.match(name)]
+    return _apart(together.get(name, (name,)) for name in names if _SYMBOL.match(name))
+
+
+def _focus(groups: Sequence[Sequence[str]], symbols: Symbols | None, remarks: list[str]) -> list[dict[str, Any]]:
+    """An area for each group, with the same part of the weight: one that many programs reach takes none from the others."""
+    named = []
+    for group in groups:
+        filters = [function(*group)] if symbols is None else _built(group, symbols, remarks)
+        if filters:
+            named.append((group[0], filters))
+    own = named if len(named) <= _MOST_FOCUS_AREAS else named[: _MOST_FOCUS_AREAS - 1]
+    weight = _FOCUS_WEIGHT / max(1, len(named))
+    areas = [area for name, filters in own for area in _area(f"{FOCUS}:{name}", "functions", filters, round(weight, 3))]
+    rest = named[len(own) :]
+    return areas + _area(FOCUS, "functions", (text for _, filters in rest for text in filters), round(weight * len(rest), 3))
 
 
 def merged(text: str, ours: dict[str, Any]) -> tuple[str, int]:
@@ -147,7 +193,7 @@ def merged(text: str, ours: dict[str, Any]) -> tuple[str, int]:
     there = inner.get("focus_areas") or [] if isinstance(inner, dict) else None
     if not isinstance(there, list) or not all(isinstance(area, dict) for area in there):
         raise CannotMerge("its experimental.focus_areas is not a list of areas")
-    kept = [area for area in there if area.get("name") not in _OURS]
+    kept = [area for area in there if not _OURS.match(str(area.get("name")))]
     added = [area for area in ours["focus_areas"] if area.get("filter") or not any(not present.get("filter") for present in kept)]
     inner["focus_areas"] = [
         *(present for present in kept if present.get("filter")),
@@ -168,20 +214,11 @@ def quoted(text: str) -> str:
     return _SPECIAL.sub(lambda match: "\\" + match[0], text)
 
 
-def _functions(names: Iterable[str], together: Mapping[str, Sequence[str]], symbols: Symbols | None, remarks: list[str]) -> list[str]:
-    """The filters for functions; `together` has those that may be inlined, each with its callers."""
-    named = []
-    for name in names:
-        if _SYMBOL.match(name):
-            named.append(name)
-        else:
-            remarks.append(f"{name[:60]!r} is left out: not a function name")
-    if symbols is None:
-        return [function(*group) for group in _apart(together.get(name, (name,)) for name in named)]
+def _built(names: Iterable[str], symbols: Symbols, remarks: list[str]) -> list[str]:
+    """The filters for those of some functions that a kernel has."""
     filters = []
-    text = "\n".join(symbol.name for symbol in symbols.functions)
-    for name in named:
-        built = re.findall(f"(?m)^{re.escape(name)}(?:\\.(?:isra|constprop|part|cold|llvm)\\..*)?$", text)
+    for name in filter(_SYMBOL.match, names):
+        built = re.findall(f"(?m)^{re.escape(name)}(?:\\.(?:isra|constprop|part|cold|llvm)\\..*)?$", symbols.names)
         if not built:
             remarks.append(f"{name} is left out: this kernel has no such function (inlined, or not built)")
         elif symbols.covered is not None and not symbols.covered.intersection(built):
@@ -192,10 +229,10 @@ def _functions(names: Iterable[str], together: Mapping[str, Sequence[str]], symb
 
 
 def _apart(groups: Iterable[Iterable[str]]) -> list[list[str]]:
-    """The groups, those with a name in common put together.
+    """The groups, those with a name in common put together: as two areas they would have the same programs.
 
-    syz-manager counts a symbol for the first filter that matches it, and for no other (covFilterAddFilter, pkg/manager/covfilter.go).
-    Of two filters with a name in common the second may be left with none, and then it does not start.
+    In one area syz-manager counts a symbol for the first filter that matches it, and for no other (covFilterAddFilter,
+    pkg/manager/covfilter.go). A filter that is left with no symbol keeps it from starting.
     """
     found: list[list[str]] = []
     for group in groups:
@@ -211,7 +248,8 @@ def _apart(groups: Iterable[Iterable[str]]) -> list[list[str]]:
 
 
 def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, Collection[str]], remarks: list[str]) -> list[str]:
-    filters = []
+    """Those of some files that a filter can match."""
+    named = []
     for path in paths:
         if symbols is not None and not symbols.holds(path, defined.get(path, ())):
             remarks.append(f"{path} is left out: this kernel has no instrumented function of it")
@@ -219,8 +257,13 @@ def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, 
             # JSON holds no bytes outside of UTF-8: what syz-manager read in their place would match nothing
             remarks.append(f"{path} is left out: its name is not UTF-8")
         else:
-            filters.append(f"^{quoted(path)}$")
-    return filters
+            named.append(path)
+    return named
+
+
+def _file(path: str) -> str:
+    """The filter for a file."""
+    return f"^{quoted(path)}$"
 
 
 def _union(lists: Iterable[Iterable[str]]) -> list[str]:

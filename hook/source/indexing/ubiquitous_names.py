@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import re
 from collections.abc import Iterable
 
 from hook.source import own_files
@@ -38,6 +39,12 @@ def is_ubiquitous(source: Source, path: str, name: str) -> bool:
     """Whether nearly every program runs the function `name` of the file at `path`; False if no names are stored."""
     function = f"{path} {name}"
     return source.read_blobs.setdefault(ASKED + function, answer(source.repo, function)) == "yes"
+
+
+def of_file(repo: Repository, path: str) -> frozenset[str]:
+    """Those of the functions that a file defines; none if no names are stored."""
+    defined = re.findall(rb"(?m)^" + re.escape(f"{path} ".encode("utf-8", "surrogateescape")) + rb"(\w+)$", _kept(repo))
+    return frozenset(name.decode("ascii") for name in defined)
 
 
 def answer(repo: Repository, function: str) -> str:
