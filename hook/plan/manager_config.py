@@ -45,6 +45,7 @@ def of_plan(plan: RunPlan, settings: Settings, place: pathlib.Path) -> dict[str,
         "type": "qemu",
         "vm": machine,
         "enable_syscalls": list(plan.calls),
+        "disable_syscalls": list(plan.enabled.disabled) if plan.enabled else [],
         "experimental": dict(plan.focus) if plan.focus.get("focus_areas") else {},
     }
     return {key: value for key, value in configuration.items() if value}

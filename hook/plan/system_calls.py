@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from hook import lazy_re
@@ -53,6 +54,7 @@ class Enabled(NamedTuple):
     calls: tuple[str, ...]  # closed: another one creates each resource that one takes
     interfaces: tuple[InterfaceCalls, ...]
     left_out: tuple[str, ...]  # no call creates a resource that they take
+    disabled: tuple[str, ...] = ()  # what `calls` would enable beside themselves
 
     @property
     def telling(self) -> frozenset[str]:
@@ -90,4 +92,16 @@ def enabled(interfaces: Iterable[str], descriptions: Descriptions) -> Enabled:
     if not any(row.calls and not row.interface.startswith("related:") for row in rows):
         return Enabled((), tuple(rows), ())
     calls, left_out = providers.closed(call for row in rows for call in row.calls)
-    return Enabled(tuple(calls), tuple(rows), tuple(left_out))
+    return Enabled(tuple(calls), tuple(rows), tuple(left_out), tuple(_other_variants(calls, descriptions.calls)))
+
+
+def _other_variants(calls: Collection[str], described: Iterable[str]) -> Iterator[str]:
+    """What to disable, so that only `calls` are enabled: by `read` syz-manager means each `read$…` too.
+
+    By ParseEnabledSyscalls in pkg/mgrconfig/load.go of syzkaller, which disables last. Each pattern matches a call: it refuses others.
+    """
+    names = sorted(described)
+    for call in calls:
+        variants = names[bisect.bisect(names, f"{call}$") : bisect.bisect(names, f"{call}$\x7f")]
+        others = [variant for variant in variants if variant not in calls]
+        yield from others if len(others) < len(variants) else [f"{call}$*"] if others else ()

@@ -21,6 +21,7 @@ SCHEMA = {
         "type": {"const": "qemu"},
         "procs": {"type": "integer", "minimum": 1, "maximum": 32},
         "enable_syscalls": _NAMES,
+        "disable_syscalls": _NAMES,
         "vm": {
             "type": "object",
             "additionalProperties": False,
@@ -41,6 +42,21 @@ def faults(config: dict[str, Any]) -> list[str]:
     """Why syz-manager would not take `config`, whatever the kernel holds; empty if it would."""
     both = {"allOf": [SCHEMA, syzmanager.SCHEMA]}
     return [error.message for error in jsonschema.Draft202012Validator(both).iter_errors(config)]
+
+
+def enabled(config: dict[str, Any], described: set[str]) -> set[str]:
+    """The calls that syz-manager takes from a configuration (ParseEnabledSyscalls, pkg/mgrconfig/load.go). Raises ValueError."""
+
+    def named(pattern: str) -> set[str]:
+        names = {name for name in described if name == pattern or name.startswith(pattern + "$")}
+        if len(pattern) > 1 and pattern.endswith("*"):
+            names |= {name for name in described if name.startswith(pattern[:-1])}
+        if not names:
+            raise ValueError(f"unknown syscall: {pattern}")
+        return names
+
+    taken = set().union(*map(named, config["enable_syscalls"])) if config.get("enable_syscalls") else set(described)
+    return taken.difference(*map(named, config.get("disable_syscalls", ())))
 
 
 def unprovided(descriptions: str, enabled: set[str]) -> set[str]:

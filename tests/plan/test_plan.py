@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hook.plan import system_calls
 from tests.plan import mgrconfig
 from tests.small_kernel import Kernel
 
@@ -19,6 +20,9 @@ DESCRIPTIONS = """\
 resource fd[int32]: -1
 resource fd_frob[fd]
 open(a const[0]) fd
+open$more(a const[0]) fd
+set$one(a fd)
+set$two(a fd)
 frob_open(a fd) fd_frob
 frob(a fd_frob)
 frob$more(a fd_frob)
@@ -60,10 +64,29 @@ def test_a_commit_becomes_a_configuration_that_syz_manager_takes(frobbing: Kerne
     config = planned(frobbing, place)
     assert mgrconfig.faults(config) == []
     assert {"frob", "frob$more"} <= set(config["enable_syscalls"]) and "other" not in config["enable_syscalls"]
-    assert mgrconfig.unprovided(DESCRIPTIONS, set(config["enable_syscalls"])) == set()
+    taken = mgrconfig.enabled(config, {line.partition("(")[0] for line in DESCRIPTIONS.splitlines() if "(" in line})
+    assert taken == set(config["enable_syscalls"])
+    assert mgrconfig.unprovided(DESCRIPTIONS, taken) == set()
     assert config["image"] == str(tmp_path / "image") and config["target"] == "linux/amd64"
     assert config["experimental"]["focus_areas"][0]["filter"]["functions"][0].startswith("^__x64_sys_frob(\\.")
     assert [seed.name for seed in (place / "seeds").iterdir()] == ["frob"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "disabled"),
+    [
+        (["read"], ["read$*"]),
+        (["read", "read$a"], ["read$b"]),
+        (["read", "read$a", "read$b", "reads"], []),
+        (["read$a", "close"], []),
+        (["read$b", "open"], ["open$*"]),
+    ],
+)
+def test_no_variant_is_enabled_with_the_call_that_it_is_one_of(calls: list[str], disabled: list[str]) -> None:
+    described = {"read", "read$a", "read$b", "reads", "readv$a", "close", "open", "open$x", "open$x$y"}
+    assert list(system_calls._other_variants(calls, described)) == disabled
+    config = {"enable_syscalls": calls, "disable_syscalls": disabled}
+    assert mgrconfig.enabled(config, described) == set(calls)
 
 
 def test_the_page_says_what_to_run_in_order(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
@@ -180,6 +203,7 @@ def test_a_directory_with_something_in_it_is_left_alone(frobbing: Kernel, tmp_pa
         {"type": "gce"},
         {"workdir": ""},
         {"enable_syscalls": []},
+        {"disable_syscalls": [""]},
         {"vm": {"count": 0}},
         {"vm": {"mem": 64}},
         {"vm": {"cmdline": "quiet"}},
