@@ -57,6 +57,19 @@ def test_an_amend_is_judged_as_a_whole_and_said_once(hooked: Kernel, options: li
     assert healthy(hooked)[hooked.head()] == "final"
 
 
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_marks_go_along_with_an_amend_of_which_post_rewrite_starts_nothing_where_git_logs_it(hooked: Kernel, is_logged: bool) -> None:
+    if not is_logged:
+        hooked.git("config", "core.logAllRefUpdates", "false")
+        (hooked.path / ".git/logs/HEAD").unlink()
+    hooked.commit(POOL, edit(hooked, 1))
+    hooked.triage("mark", "HEAD", "wrong")
+    hooked.git("commit", "-q", "--amend", "-m", "better words")
+    assert "Mark: wrong" in hooked.note() and healthy(hooked)[hooked.head()] == "final"
+    amended = hooked.path / ".git/patch-triage-amended"
+    assert (amended.read_text() if amended.exists() else "") == (f"{hooked.head()}\n" if is_logged else "")
+
+
 def test_a_note_that_git_copied_to_other_content_is_stale(hooked: Kernel) -> None:
     hooked.commit(POOL, edit(hooked, 1))
     old = hooked.head()

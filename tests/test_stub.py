@@ -115,6 +115,19 @@ def test_an_amend_is_told_to_post_rewrite(tree: Tree) -> None:
     assert tree.started() == [*COMMIT, triage("post-rewrite", "amend"), f"{old} {new}"]
 
 
+def test_an_amend_that_the_program_has_seen_in_post_commit_starts_it_once(tree: Tree) -> None:
+    tree.commits("a")
+    tree.program.write_text(PROGRAM.replace("exit", "[ $2 = post-commit ] && git rev-parse HEAD >.git/patch-triage-amended\nexit"))
+    tree.amend("a", "b")
+    assert tree.started() == COMMIT
+    tree.theirs("post-rewrite")
+    old, new = tree.head(), tree.amend("a", "c")
+    assert tree.started() == [*COMMIT, "theirs post-rewrite.before-patch-triage <amend>", f"{old} {new}"]
+    tree.program.write_text(PROGRAM)  # which has not seen this one
+    old, new = tree.head(), tree.amend("a", "d")
+    assert tree.started()[-2:] == [triage("post-rewrite", "amend"), f"{old} {new}"]
+
+
 def test_a_commit_in_a_linked_worktree_and_from_a_folder_starts_it_too(tree: Tree, tmp_path: pathlib.Path) -> None:
     tree.git("worktree", "add", "-q", str(tmp_path / "linked"))
     tree.beside(tmp_path / "linked").commit("a", "a")

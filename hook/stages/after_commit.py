@@ -37,6 +37,9 @@ _OBJECT_ID = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _MOST_SINCE_BYTES = 1000
 _PATIENCE = 10  # times that the lock on the notes is waited for (record.lock_seconds)
 SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
+AMENDED_MARKER = "patch-triage-amended"  # the commit that an amend has made, of which our post-rewrite stub starts nothing
+_REFLOG_LINE = lazy_re.compile(rb"(\w+) (\w+) [^\n]*\tcommit \(amend\): [^\n]*\n\Z")
+_MOST_REFLOG_BYTES = 4096  # of its end
 
 
 def post_commit(objects: Objects, arguments: Sequence[str]) -> int:
@@ -75,19 +78,40 @@ def _record_since(objects: Objects, fallback: str) -> int:
     else:
         announce_each([outcome.verdict for outcome in judged], settings)
     hand_over(repo, settings, judged)
-    leave_behind(repo, lambda: _finish(repo, settings))
+    olds = _amended(repo, head.oid) if len(commits) == 1 else {}
+    leave_behind(repo, lambda: _finish(repo, settings, olds))
     return 0
 
 
-def _finish(repo: Repository, settings: Settings) -> None:
-    """What nobody waits for after a commit. What is not done here, the next call of ours does."""
+def _amended(repo: Repository, head: str) -> dict[str, list[str]]:
+    """The commit that HEAD has replaced, by HEAD, if this is an amend by which git's log of HEAD says so; then post-rewrite need not start.
+
+    Where a record cannot be written now, post-rewrite starts, since it has something to say.
+    """
+    try:
+        with (repo.git_dir / "logs/HEAD").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_REFLOG_BYTES))
+            line = _REFLOG_LINE.search(file.read())
+        if line is None or line[2].decode() != head or not store.is_free(repo):
+            return {}
+        own_files.write(repo.git_dir / AMENDED_MARKER, f"{head}\n".encode())
+    except OSError:  # no such log, as where refs are a reftable; or a full disk
+        return {}
+    return {head: [line[1].decode()]}
+
+
+def _finish(repo: Repository, settings: Settings, olds: Mapping[str, Sequence[str]]) -> None:
+    """What nobody waits for after a commit, or an amend of `olds`. What is not done here, the next call of ours does."""
     with contextlib.suppress(note.NoteNotWritten, GitError, OSError):  # it stays queued
         for _ in range(_PATIENCE):
             with contextlib.suppress(Locked):  # other commits are being recorded
                 store.write_queued(repo, settings)
                 break
-    start_worker(repo, settings)
     index_in_background(repo, settings)
+    if olds:
+        _carry_on(repo, settings, olds, [])
+    else:
+        start_worker(repo, settings)
 
 
 def _lacks_trailer_hooks(repo: Repository) -> bool:
