@@ -313,7 +313,7 @@ def refused() -> list[str]:
 
 def _arguments(text: str) -> list[str]:
     """Arguments of manager.cfg as syz-manager gives them to its first machine, with an emulated processor."""
-    return text.replace(_KVM, "-cpu max").replace("{{INDEX}}", "0").split()
+    return re.sub(r"-cpu host\S*", "-cpu max", text.replace("-enable-kvm", "")).replace("{{INDEX}}", "0").split()
 
 
 def main() -> int:

@@ -57,6 +57,8 @@ _ARGUMENTS: Sequence[tuple[re.Pattern[str], str]] = tuple(
         ("mioe3680_pci|pcm3680_pci|ctucan_pci", f"{_CAN} -device NAME,canbus0=ID,canbus1=ID"),
         (r"(?:pci|isa)-ipmi-\w+", "-device ipmi-bmc-sim,id=ID -device NAME,bmc=ID"),
         ("tpci200", "-device NAME -device ipoctal232"),
+        # without what Hyper-V offers its guests no driver registers on the bus (hv_is_hyperv_initialized)
+        ("vmbus-bridge", "-device NAME -cpu host,migratable=off,hv-passthrough"),
         ("pci-serial", "-chardev null,id=ID -device NAME,chardev=ID"),
         ("pci-bridge(?:-seat)?", "-device NAME,chassis_nr=1"),
         ("isa-parallel", "-chardev null,id=ID -device NAME,chardev=ID"),

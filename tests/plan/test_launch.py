@@ -31,6 +31,7 @@ BY_SYZ_MANAGER = "-enable-kvm -cpu host,migratable=off"  # vm/qemu/qemu.go
             f"{BY_SYZ_MANAGER} -device rtl8139 -object cryptodev-backend-builtin,id=triage1 -device virtio-crypto-pci,cryptodev=triage1",
         ),
         (["vhost-vsock-pci"], f"{BY_SYZ_MANAGER} -device vhost-vsock-pci,guest-cid=1{{{{INDEX}}}}3"),
+        (["vmbus-bridge"], f"{BY_SYZ_MANAGER} -device vmbus-bridge -cpu host,migratable=off,hv-passthrough"),
         (["vhost-user-fs-pci"], ""),  # QEMU does not start without the other program
     ],
 )
