@@ -85,7 +85,7 @@ class FuzzSettings(SettingGroup, name="fuzz"):
         "empty: the tree's defconfig (Android: gki_defconfig) and kvm_guest.config",
     )
     toolchain: str = _field(
-        "gcc-12",
+        "gcc-12 pahole-1.24 rustc-1.85",
         checks.matching(TOOLCHAIN, "gcc-12 or clang-19, perhaps with pahole-1.25 or rustc-1.78"),
         'the compiler of the kernel, and other tools: gcc-12, clang-19, "clang-19 pahole-1.25 rustc-1.78"',
     )

@@ -18,7 +18,7 @@ class FuzzedKernel(msgspec.Struct, frozen=True):
     """The kernel that is fuzzed, and the machines it runs on."""
 
     arch: str = "x86_64"
-    toolchain: str = "gcc-12"
+    toolchain: str = "gcc-12 pahole-1.24 rustc-1.85"
     base_config: str | None = None  # the text of its .config, before anything is added; None for that of the tree
     machines: tuple[str, ...] = ("qemu-any",)  # fuzz.vm
     catalogue: str | None = None  # the text of fuzz.catalogue; None for ours

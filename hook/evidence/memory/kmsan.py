@@ -9,6 +9,7 @@ from __future__ import annotations
 from hook.kernel.kconfig.expressions import built_in
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.solver import impossible
+from hook.kernel.kconfig.toolchain import toolchain
 from hook.kernel.kernel import Kernel
 
 TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst
@@ -24,7 +25,7 @@ def hindrance(kernel: Kernel, target_arch: str) -> str:
         if options.get("HAVE_ARCH_KMSAN") is not None and not values.level("HAVE_ARCH_KMSAN"):
             return f"there is no KMSAN for {target_arch}"
         if options.get("HAVE_KMSAN_COMPILER") is not None and not values.level("HAVE_KMSAN_COMPILER"):
-            return f"KMSAN needs clang 14 or later (fuzz.toolchain is {kernel.toolchain_name})"
+            return f"KMSAN needs clang 14 or later (fuzz.toolchain is {toolchain(kernel.toolchain_name).name})"
     except TooDeep:
         return ""  # not known to be impossible
     return impossible(options, built_in("KMSAN"))

@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from hook.config import DEFAULTS
 from hook.kernel.kconfig import base_config, parser, solver
 from hook.kernel.kconfig.expressions import built_in, shown
 from hook.kernel.kconfig.olddefconfig import Values
@@ -324,6 +325,22 @@ config RUST_LLVM
 	default $(rustc-llvm-version)
 """
     assert values(read(grow({"Kconfig": text}), name)) == {"CLANG": clang, "LINKER": linker, "RUST_LLVM": rust}
+
+
+def test_the_default_toolchain_has_what_btf_and_rust_need(grow: Grow) -> None:
+    text = """
+config PAHOLE_VERSION
+	int
+	default $(shell,$(srctree)/scripts/pahole-version.sh $(PAHOLE))
+config DEBUG_INFO_BTF
+	def_bool PAHOLE_VERSION >= 121
+config RUST_IS_AVAILABLE
+	def_bool $(success,$(srctree)/scripts/rust_is_available.sh)
+"""
+    found = values(read(grow({"Kconfig": text}), DEFAULTS.fuzz.toolchain))
+    assert (found["DEBUG_INFO_BTF"], found["RUST_IS_AVAILABLE"]) == ("y", "y")
+    bare = values(read(grow({"Kconfig": text}), "gcc-12"))
+    assert (bare["DEBUG_INFO_BTF"], bare["RUST_IS_AVAILABLE"]) == ("n", "n")
 
 
 def test_files_that_source_each_other_are_read_once(grow: Grow) -> None:
