@@ -14,7 +14,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.kernel.kbuild.make_syntax import statements
-from hook.kernel.kbuild.make_variables import OPEN, UnreadableMakefile, Word
+from hook.kernel.kbuild.make_variables import OPEN, Assigned, UnreadableMakefile
 from hook.kernel.kbuild.makefile import Makefile
 from hook.source.tree import Source
 
@@ -81,7 +81,7 @@ def _belonging(source: Source, directory: str) -> ArchitectureDirectory | None:
     return ArchitectureDirectory(directory, makefile, line, include_path[0].decode("utf-8", "replace").strip()[:160])
 
 
-def objects(source: Source, environment: Mapping[str, str], directory: ArchitectureDirectory) -> list[Word] | None:
+def objects(source: Source, environment: Mapping[str, str], directory: ArchitectureDirectory) -> list[Assigned] | None:
     """The words of the makefile above that name an object in the directory, in lists of objects.
 
     None if that makefile also names the directory in another way, which may build something of it, or if it cannot be read.
@@ -94,7 +94,7 @@ def objects(source: Source, environment: Mapping[str, str], directory: Architect
         if _OTHER_USES.search(line) or (directory_name.search(line) and not _only_builds(line, directory_name)):
             return None
     makefile = Makefile(source, directory.above, environment)
-    object_words: list[Word] = []
+    object_words: list[Assigned] = []
     try:
         if not makefile.read(directory.makefile) or makefile.unread:
             return None

@@ -32,17 +32,8 @@ class UnreadableMakefile(ValueError):
     """A makefile that goes past the limits; the sentence says where."""
 
 
-class Word(msgspec.Struct, frozen=True):
-    """A word of a variable, and the condition under which the variable has it."""
-
-    text: str
-    condition: Condition
-    path: str
-    line: int
-
-
-class VariablePart(msgspec.Struct, frozen=True):
-    """The text that one line of a makefile assigns or adds to a variable."""
+class Assigned(msgspec.Struct, frozen=True):
+    """What one line of a makefile assigns or adds to a variable, as written or one word of its expansion."""
 
     text: str
     condition: Condition
@@ -56,15 +47,15 @@ class MakeVariables:
     def __init__(self, directory: str, predefined: Mapping[str, str]) -> None:
         self.directory = directory
         self._predefined = {**predefined, "obj": directory or ".", "src": directory or ".", "srctree": ".", "objtree": "."}
-        self._variables: dict[str, list[VariablePart]] = {}
-        self._expanded: dict[str, list[Word]] = {}
+        self._variables: dict[str, list[Assigned]] = {}
+        self._expanded: dict[str, list[Assigned]] = {}
         self._steps = 0
 
     def names(self) -> list[str]:
         """The variables that a line has assigned."""
         return list(self._variables)
 
-    def words(self, name: str) -> list[Word]:
+    def words(self, name: str) -> list[Assigned]:
         """The words of a variable, once all makefiles have been read. Raises UnreadableMakefile."""
         if name not in self._expanded:
             self._expanded[name] = list(self._of_variable(name, 0, ()))
@@ -72,9 +63,9 @@ class MakeVariables:
 
     def mentions(self, name: str, text: str) -> bool:
         """Whether a variable may have words that contain `text`: some line has the text, or a reference."""
-        return any(text in piece.text or "$" in piece.text for piece in self._variables.get(name, ()))
+        return any(text in assigned.text or "$" in assigned.text for assigned in self._variables.get(name, ()))
 
-    def leading(self, goals: tuple[str, ...], directory: str) -> list[Word]:
+    def leading(self, goals: tuple[str, ...], directory: str) -> list[Assigned]:
         """The words of the goals by which Kbuild descends into a directory. Raises UnreadableMakefile."""
         words = (word for goal in goals if self.mentions(goal, directory) for word in self.words(goal))
         return [word for word in words if word.text.removeprefix("./").rstrip("/") == directory]
@@ -84,17 +75,17 @@ class MakeVariables:
         if depth > _DEEPEST or self._steps > _MOST_STEPS:
             raise UnreadableMakefile(f"{self.directory}: the variables expand too deeply or too often")
 
-    def _of_variable(self, name: str, depth: int, inside: tuple[str, ...]) -> Iterator[Word]:
+    def _of_variable(self, name: str, depth: int, inside: tuple[str, ...]) -> Iterator[Assigned]:
         self._step(depth)
         if name in inside:
             return
-        for piece in self._variables.get(name, ()):
-            for condition, text in self._words(piece.text, depth + 1, (*inside, name)):
-                word_condition = all_of([piece.condition, condition])
+        for assigned in self._variables.get(name, ()):
+            for condition, text in self._words(assigned.text, depth + 1, (*inside, name)):
+                word_condition = all_of([assigned.condition, condition])
                 if word_condition != NO:
-                    yield Word(text, word_condition, piece.path, piece.line)
+                    yield Assigned(text, word_condition, assigned.path, assigned.line)
         if name not in self._variables and name in self._predefined:
-            yield from (Word(word, YES, "", 0) for word in self._predefined[name].split())
+            yield from (Assigned(word, YES, "", 0) for word in self._predefined[name].split())
 
     def _words(self, text: str, depth: int, inside: tuple[str, ...]) -> Iterator[tuple[Condition, str]]:
         """The words of a text. A list function expands word by word, so that a list with many options does not become many lists."""
@@ -238,7 +229,7 @@ class MakeVariables:
             return [(YES, self._predefined.get(inner, unknown))]
         return self._joined(self._variables[inner], depth, (*inside, inner))
 
-    def _joined(self, parts: list[VariablePart], depth: int, inside: tuple[str, ...]) -> Expansions:
+    def _joined(self, parts: list[Assigned], depth: int, inside: tuple[str, ...]) -> Expansions:
         """What the parts of a variable expand to, one after the other."""
         joined: Expansions = [(YES, "")]
         for part in parts:

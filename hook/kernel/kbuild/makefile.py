@@ -14,7 +14,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.kernel.kbuild.make_syntax import sides, statements
-from hook.kernel.kbuild.make_variables import MOST_EXPANSIONS, OPEN, OPTION, Expansions, MakeVariables, UnreadableMakefile, VariablePart
+from hook.kernel.kbuild.make_variables import MOST_EXPANSIONS, OPEN, OPTION, Assigned, Expansions, MakeVariables, UnreadableMakefile
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.expressions import NO, YES, Condition, all_of, any_of, built_in, left_open, negated
 from hook.source.tree import Source
@@ -84,7 +84,7 @@ class Makefile(MakeVariables):
                 rest = directive[2]
                 if word == "define":
                     inside_define = 1
-                    self._variables[rest.split("=")[0].strip()[:200]] = [VariablePart(OPEN, YES, path, number)]
+                    self._variables[rest.split("=")[0].strip()[:200]] = [Assigned(OPEN, YES, path, number)]
                 elif word.startswith("if") or word in ("else", "endif"):
                     self._conditional(word, rest, branches, f"{path}:{number}", only_options)
                 elif word.endswith("include") and not only_options:
@@ -134,7 +134,7 @@ class Makefile(MakeVariables):
         if name in self._predefined or condition == NO:
             return
         parts = self._variables.get(name)
-        part = VariablePart(text, condition, path, line)
+        part = Assigned(text, condition, path, line)
         if parts is None:
             self._variables[name] = [part]
         elif operator in ("+=", "?="):

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from hook.kernel.kbuild.make_syntax import leads_elsewhere
-from hook.kernel.kbuild.make_variables import OPEN, UnreadableMakefile, Word
+from hook.kernel.kbuild.make_variables import OPEN, Assigned, UnreadableMakefile
 from hook.kernel.kbuild.makefile import Makefile
 from hook.kernel.kbuild.rust_modules import Declaration, declarations, library
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, any_of, left_open, nowhere, open_parts
@@ -134,7 +134,7 @@ class Kbuild:
         words = [word for goal in _GOALS for word in makefile.words(goal)] if makefile is not None else []
         return [self._goal(directory, word.text[:-2], word) for word in words if word.text.endswith(".o") and OPEN not in word.text]
 
-    def _goal(self, directory: str, stem: str, word: Word) -> Object:
+    def _goal(self, directory: str, stem: str, word: Assigned) -> Object:
         """The object that a word of a makefile names: of the files in its list, or else of the file with its name."""
         makefile = self.makefile(directory)
         assert makefile is not None
@@ -227,7 +227,7 @@ class Kbuild:
         descents = descents or modules
         return _one_of(descents) if descents else Built(nowhere(f"no makefile leads to {directory}"))
 
-    def _module(self, word: Word, target: str, directory: str) -> Built:
+    def _module(self, word: Assigned, target: str, directory: str) -> Built:
         """The condition of what is only ever built as a module (`obj-m`): never built in, whatever the options are."""
         only = self._below(word, directory)
         why = left_open(f"no makefile builds {target} in: {word.path}:{word.line} makes a module of it")
@@ -257,14 +257,14 @@ class Kbuild:
             ]
         return _one_of(builds) if builds else None
 
-    def _named(self, makefile: Makefile, lists: tuple[str, ...], object_name: str) -> list[Word]:
+    def _named(self, makefile: Makefile, lists: tuple[str, ...], object_name: str) -> list[Assigned]:
         words = []
         for name in lists:
             if makefile.mentions(name, object_name):
                 words += [word for word in makefile.words(name) if _same(word.text, object_name, makefile.directory)]
         return words
 
-    def _below(self, word: Word, directory: str) -> Built:
+    def _below(self, word: Assigned, directory: str) -> Built:
         return _both(word, self.directory_if(directory))
 
     def _by_name(self, path: str) -> Built | None:
@@ -382,7 +382,7 @@ def _same(word: str, object_name: str, directory: str) -> bool:
     return word == object_name or word == f"{directory}/{object_name}"
 
 
-def _both(word: Word | Declaration, outer: Built) -> Built:
+def _both(word: Assigned | Declaration, outer: Built) -> Built:
     return Built(all_of([word.condition, outer.condition]), ((word.path, word.line, word.condition), *outer.places))
 
 
