@@ -19,7 +19,6 @@ import sys
 from hook import config
 from hook.evidence.focus import focus_symbols
 from hook.source import git
-from hook.source.indexing.ubiquitous_names import is_ubiquitous
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -40,7 +39,7 @@ def judge(source: Source, functions: list[tuple[str, str, float]]) -> dict[tuple
     found = {}
     for name, path, _ in functions:
         hit = focus_symbols.hit(name, path, source, config.DEFAULTS.target.arch)
-        found[path, name] = "aim" if hit.why_not is None else "ubiquitous" if is_ubiquitous(source, path, name) else "other"
+        found[path, name] = "aim" if hit.why_not is None else "ubiquitous" if focus_symbols.is_ubiquitous(source, path, name) else "other"
     return found
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hook import lazy_re
 from hook.c import definitions
 from hook.c.blanking import without_comments
 from hook.c.legible import is_legible
-from hook.c.macro_expansion import ExpansionTooLarge, written
+from hook.c.macro_expansion import Expansion, ExpansionTooLarge, Macro, agreed, written
+from hook.kernel.no_kernel_code import OtherCode, left_out
 from hook.source.tree import Source
 
 Value = typing.TypeVar("Value")
@@ -21,6 +22,13 @@ _BODY = lazy_re.compile(rb"(?:[^\n\\/]|\\[^\n]|\\\n|/(?!\*)|/\*(?:[^*]|\*(?!/))*
 _DRIVER_MACRO = lazy_re.compile(r"(?m)^([A-Z][A-Z0-9_]*_DRIVER)[ \t]*\([^;]{0,400}\)")
 _MOST_DRIVER_MACROS = 20  # in one file
 _MOST_LOCAL = 24  # local headers of one file
+# the headers that define the macros of device tables
+_STANDARD = (
+    "include/linux/pci.h", "include/linux/pci_ids.h", "include/linux/mod_devicetable.h", "include/uapi/linux/virtio_ids.h",
+    "include/linux/acpi.h", "include/linux/pnp.h", "include/linux/usb.h",
+)  # fmt: skip
+_MOST_HEADERS = 8  # that define one macro, by the index
+_LEFT_OUT = left_out(OtherCode.PROGRAM, OtherCode.SAMPLE)
 
 
 class TooManyFiles(Exception):
@@ -55,8 +63,6 @@ class Texts:
 
     def _expanded_macro(self, path: str, text: str) -> str:
         """The expansion of a macro of the local headers that defines a driver (FBTFT_REGISTER_DRIVER), to be appended to the file."""
-        from hook.kernel.macros import Macros
-
         for use in itertools.islice(_DRIVER_MACRO.finditer(text), _MOST_DRIVER_MACROS):
             headers = self.local_headers(path)
             if not any(self.macro(header, use[1]) for header in headers):
@@ -162,6 +168,32 @@ class Texts:
     def holding(self, groups: list[list[str]]) -> list[str] | None:
         """The files that may contain a word of each group; None without the word index."""
         return self.source.files_holding(groups)
+
+
+class Macros(Expansion):
+    """The macros of the headers that the files of one object may include.
+
+    A name with different definitions, or with none in the files that were searched, has no expansion: the caller must leave its line open.
+    """
+
+    def __init__(self, texts: Texts, near: Iterable[str]) -> None:
+        super().__init__(self._find)
+        self._texts = texts
+        self._near = tuple(near)
+
+    def _find(self, name: str) -> Macro | None:
+        for paths in (self._near, _STANDARD):
+            definitions = {definition for path in paths for definition in self._texts.macro(path, name)}
+            if definitions:
+                return agreed(definitions)
+        folder = self._near[0].rpartition("/")[0] if self._near else ""
+        # `O2` of arch/sparc/net is a word of its own file: a driver includes no header of an architecture but by <asm/…>
+        others = _LEFT_OUT if folder.startswith("arch/") else (*_LEFT_OUT, "arch/")
+        headers = [path for path in self._texts.defining(name) if path.endswith(".h") and not path.startswith(others)]
+        if not headers or len(headers) > _MOST_HEADERS:
+            return None
+        local_headers = [path for path in headers if path.startswith(f"{folder}/")] or headers
+        return agreed({definition for path in local_headers for definition in self._texts.macro(path, name)})
 
 
 def _defines(data: bytes) -> dict[bytes, list[int]]:

@@ -157,7 +157,7 @@ def why_no_aim(source: Source, path: str, name: str, coverage: Coverage | None) 
     share = coverage.share(path, name) if coverage is not None else None
     if coverage is not None and share is not None:
         return f"{share:.0%} of the programs in {coverage.name} run {name}" if share > _MOST_SHARE else ""
-    return f"nearly every program runs {name}" if ubiquitous_names.is_ubiquitous(source, path, name) else ""
+    return f"nearly every program runs {name}" if is_ubiquitous(source, path, name) else ""
 
 
 def ubiquitous_functions(repo: Repository, path: str, coverage: Coverage | None) -> frozenset[str]:
@@ -165,6 +165,13 @@ def ubiquitous_functions(repo: Repository, path: str, coverage: Coverage | None)
     shares = coverage.shares(path) if coverage is not None else {}
     computed = ubiquitous_names.of_file(repo, path).difference(shares)
     return computed.union(name for name, share in shares.items() if share > _MOST_SHARE)
+
+
+def is_ubiquitous(source: Source, path: str, name: str) -> bool:
+    """Whether nearly every program runs the function `name` of the file at `path`; False if no names are stored."""
+    function = f"{path} {name}"
+    answer = ubiquitous_names.answer(source.repo, function)
+    return source.read_blobs.setdefault(ubiquitous_names.ASKED + function, answer) == "yes"
 
 
 def _few_callers(

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 
 from hook.source import own_files
 from hook.source.git import Repository
-from hook.source.tree import Source
 
 ASKED = "\0ubiquitous "  # before PATH NAME, in the inputs of a verdict
 _FORMAT = b"ubiquitous functions, format 3\n"  # the first line of the file
@@ -33,12 +32,6 @@ def keep(repo: Repository, functions: Iterable[tuple[str, str]]) -> None:
 def are_kept(repo: Repository) -> bool:
     """Whether the names are stored, in the format of this program."""
     return bool(_kept(repo))
-
-
-def is_ubiquitous(source: Source, path: str, name: str) -> bool:
-    """Whether nearly every program runs the function `name` of the file at `path`; False if no names are stored."""
-    function = f"{path} {name}"
-    return source.read_blobs.setdefault(ASKED + function, answer(source.repo, function)) == "yes"
 
 
 def of_file(repo: Repository, path: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hook.evidence.focus import focus_symbols
 from hook.source import git
 from hook.source.indexing import ubiquitous_names
 from hook.source.object_store import Objects
@@ -119,7 +120,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
 
 def is_ubiquitous(tree: Kernel, path: str, name: str) -> bool:
     with Objects(git.find(tree.path)) as objects:
-        return ubiquitous_names.is_ubiquitous(Source(objects, "HEAD"), path, name)
+        return focus_symbols.is_ubiquitous(Source(objects, "HEAD"), path, name)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from hook.evidence.reach.devices.driver_structures import Driver
 from hook.evidence.reach.devices.machine import ANY, ELSEWHERE_ACPI, Machine, PciDevice, PciId, elsewhere, offered
 from hook.kernel.held_addresses import defined
 from hook.kernel.kernel import Kernel
-from hook.kernel.macros import Macros
+from hook.kernel.texts import Macros
 from hook.verdict import ConfigReason, Fact
 
 _NAME = lazy_re.compile(r"[A-Za-z_]\w*\Z")

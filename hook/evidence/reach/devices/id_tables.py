@@ -14,8 +14,7 @@ from hook import lazy_re
 from hook.c.brackets import closing, elements
 from hook.c.macro_expansion import ExpansionTooLarge
 from hook.evidence.reach.devices.machine import PciId
-from hook.kernel.macros import Macros
-from hook.kernel.texts import Texts
+from hook.kernel.texts import Macros, Texts
 
 _TABLE = lazy_re.compile(
     r"\bstruct\s+(\w+_device_id|x86_cpu_id|amba_id)\s+(?:(?:const|__maybe_unused|__initdata|__initconst)\s+)*(\w+)\s*\[[^\]]*\]\s*(?:__\w+\s*(?:\([^()]*\)\s*)?)*=\s*\{"

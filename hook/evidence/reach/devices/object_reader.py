@@ -16,7 +16,7 @@ from hook.evidence.reach.devices.machine import Machine
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kconfig import expressions
 from hook.kernel.kernel import Kernel
-from hook.kernel.macros import Macros
+from hook.kernel.texts import Macros
 
 _MOST_MEMBERS = 60  # files of an object that are all read; of a larger object, those that the word index picks
 _MOST_OF_LARGE = 160
