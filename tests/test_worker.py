@@ -60,7 +60,7 @@ def test_what_a_commit_leaves_open_is_finished_without_a_model(jo: Kernel) -> No
     found = record(jo)
     assert (found["State"], found["Reachable"], found["DecidedBy"], found.get("Lacks")) == ("final", "yes", "evidence", None)
     assert found == json.loads(jo.triage("check", "HEAD", "--format", "json")) and not questions(jo)
-    assert jo.triage("status").splitlines()[1] == "0 questions wait for a model" and "long search" not in jo.triage("status")
+    assert "for a model" not in jo.triage("status") and "long search" not in jo.triage("status")
 
 
 def test_what_is_settled_at_once_starts_no_worker(jo: Kernel) -> None:

@@ -10,12 +10,14 @@ import time
 import typing
 from collections.abc import Callable
 
+from hook.change.change import find_commit
 from hook.commands import DONE, Command, complain, repository
 from hook.commands.bar import ProgressBar
 from hook.commands.command_line import add_jobs, was_positional
 from hook.config import Settings
 from hook.source import setting_layers
 from hook.source.git import GitError, Repository
+from hook.source.object_store import Objects
 
 if typing.TYPE_CHECKING:
     from hook.source.indexing.index_writer import Made
@@ -43,18 +45,20 @@ def index(options: argparse.Namespace) -> int:
 
     repo = repository(options)
     settings = setting_layers.load(repo)
+    with Objects(repo) as objects:
+        revision = find_commit(objects, options.rev).oid
     if options.background:
         os.nice(19)
         if index_writer.is_made_now(repo):
             return DONE
     if options.fetch:
-        missing = blob_reader.missing(repo, options.rev)
+        missing = blob_reader.missing(repo, revision)
         if missing:
             if not options.quiet:
                 complain(f"fetching {len(missing)} files")
             repo.fetch(missing)
     given = {"jobs": options.jobs, "fetched": options.fetch, "history": options.history}
-    return make(repo, settings, functools.partial(index_writer.make, repo, options.rev, settings, **given), quiet=options.quiet)
+    return make(repo, settings, functools.partial(index_writer.make, repo, revision, settings, **given), quiet=options.quiet)
 
 
 def make(repo: Repository, settings: Settings, write: Callable[..., Made] | None = None, *, quiet: bool = False) -> int:
@@ -100,7 +104,6 @@ def _keep_ubiquitous(repo: Repository, made: Made, settings: Settings, quiet: bo
     from hook.evidence.functional import path_table
     from hook.source import index as word_index
     from hook.source.indexing import ubiquitous_names
-    from hook.source.object_store import Objects
     from hook.source.tree import Source
 
     if not made.read and ubiquitous_names.are_kept(repo):

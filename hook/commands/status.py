@@ -75,7 +75,9 @@ def _lines(repo: Repository, settings: Settings) -> list[str]:
     questions = pending.every(repo)
     waiting, lost = [question for question in questions if not question.given_up], [question for question in questions if question.given_up]
     asking = [question for question in waiting if question.need is pending.Need.MODEL]
-    lines = [f"{len(asking)} {'question waits' if len(asking) == 1 else 'questions wait'} for a model"]
+    lines = []
+    if asking or settings.agent.base_url:
+        lines.append(f"{len(asking)} {'question waits' if len(asking) == 1 else 'questions wait'} for a model")
     if searching := len(waiting) - len(asking):
         lines.append(f"{searching} {'commit waits' if searching == 1 else 'commits wait'} for the long search")
     doing = worker.doing(repo)

@@ -50,6 +50,10 @@ def test_install_makes_no_index_where_it_is_told_not_to_or_the_tree_is_small(ker
     assert "not used: there is no index" in kernel.triage("status")
 
 
+def test_a_revision_that_is_not_there_is_named(kernel: Kernel) -> None:
+    assert kernel.triage_both("index", "--rev", "nosuch", ok=3)[1] == "patch-triage: nosuch names no commit in this repository\n"
+
+
 def test_a_commit_has_the_index_made_where_it_is_missing(hooked: Kernel) -> None:
     large(hooked)
     hooked.commit("mm/pool.c", hooked.read("mm/pool.c") + "\nint added;\n")

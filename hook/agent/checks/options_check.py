@@ -18,7 +18,8 @@ from hook.agent.desk import Desk
 from hook.evidence.options.needed_options import changed_lines
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
-from hook.kernel.kconfig.solver import NoSolution, Solution, impossible, solve
+from hook.kernel.kconfig.solver import NoSolution, Solution, solve
+from hook.kernel.kconfig.upper_bounds import impossible
 from hook.source.lookup import Bounds, NotAName, canonical, find_definitions
 from hook.verdict import ConfigReason, Verdict
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from hook.kernel.kconfig.expressions import built_in
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
-from hook.kernel.kconfig.solver import impossible
 from hook.kernel.kconfig.toolchain import toolchain
+from hook.kernel.kconfig.upper_bounds import impossible
 from hook.kernel.kernel import Kernel
 
 TARGETS = ("x86_64", "s390")  # Documentation/dev-tools/kmsan.rst

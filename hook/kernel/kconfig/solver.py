@@ -13,16 +13,9 @@ import msgspec
 
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.backward_search import COSTS, BackwardSearch, Plan, Reason, SearchOver
-from hook.kernel.kconfig.expressions import (
-    Condition,
-    SharedCondition,
-    Symbol,
-    equal,
-    operands,
-)
+from hook.kernel.kconfig.expressions import Condition, SharedCondition, Symbol, equal, operands
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.option import Option, OptionLookup
-from hook.kernel.kconfig.upper_bounds import impossible as impossible  # by the name it has had here
 
 _MOST_REPAIRS = 6
 _MOST_DEPENDENCIES = 2000  # parts of the conditions of one option
@@ -42,7 +35,7 @@ class NoSolution(ValueError):
 
 
 def solve(options: OptionLookup, base: Mapping[str, str], condition: Condition, base_settings: Mapping[str, str] | None = None) -> Solution:
-    """The settings over `base` and `given` that make `condition` hold; none of them changes `given`. Raises NoSolution."""
+    """The settings over `base` and `base_settings` that make `condition` hold; none of them changes `base_settings`. Raises NoSolution."""
     fixed = dict(base_settings or {})
     plan: Plan = {}
     reasons: dict[str, Reason] = {}
@@ -60,7 +53,7 @@ def solve(options: OptionLookup, base: Mapping[str, str], condition: Condition, 
                     raise NoSolution(search.ended_at or expressions.shown(goal))
                 for name, value in goal_plan.items():
                     if (plan | fixed).get(name, value) != value:
-                        raise NoSolution(f"{name} would to_hold to be both on and off")
+                        raise NoSolution(f"{name} would have to be both on and off")
                     plan.setdefault(name, value)
             for name, reason in search.reasons.items():
                 reasons.setdefault(name, reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hook.kernel.kconfig import parser, solver
+from hook.kernel.kconfig import parser, solver, upper_bounds
 from hook.kernel.kconfig.expressions import all_of, built_in, left_open, negated, parse
 from hook.kernel.kconfig.toolchain import toolchain
 from tests.conftest import Grow
@@ -161,16 +161,16 @@ def test_contradictions_have_no_solution(options: parser.Options) -> None:
     ],
 )
 def test_what_no_kernel_of_the_architecture_can_have(options: parser.Options, wanted: str, clause: str) -> None:
-    assert clause in solver.impossible(options, built_in(wanted))
+    assert clause in upper_bounds.impossible(options, built_in(wanted))
 
 
 @pytest.mark.parametrize("wanted", ["DEV", "ONLY_MODULE", "NEEDS_PROBED", "PROBED", "LOOP_A", "KIND_B"])
 def test_what_only_this_toolchain_or_this_search_cannot_have_is_not_called_impossible(options: parser.Options, wanted: str) -> None:
-    assert solver.impossible(options, built_in(wanted)) == ""
+    assert upper_bounds.impossible(options, built_in(wanted)) == ""
 
 
 def test_what_is_left_open_is_never_impossible(options: parser.Options) -> None:
-    assert solver.impossible(options, left_open("what")) == "" and solver.impossible(options, negated(left_open("what"))) == ""
+    assert upper_bounds.impossible(options, left_open("what")) == "" and upper_bounds.impossible(options, negated(left_open("what"))) == ""
 
 
 def test_the_answers_of_the_toolchain_are_named(grow: Grow) -> None:
@@ -214,10 +214,10 @@ def test_a_search_without_end_is_given_up(grow: Grow) -> None:
     options = parser.read(grow({"Kconfig": many}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
     with pytest.raises(solver.NoSolution):
         solver.solve(options, {}, built_in("A0"))
-    assert solver.impossible(options, built_in("A0")) == ""
+    assert upper_bounds.impossible(options, built_in("A0")) == ""
 
 
 def test_a_clause_blames_no_dependency_that_can_hold(grow: Grow) -> None:
     text = 'config BUS\n\tbool "bus"\nconfig CHIP\n\tbool\n\tdepends on BUS\n'
     known = parser.read(grow({"Kconfig": text}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
-    assert solver.impossible(known, built_in("CHIP")) == "CHIP cannot be on: nothing that can be on selects it"
+    assert upper_bounds.impossible(known, built_in("CHIP")) == "CHIP cannot be on: nothing that can be on selects it"

@@ -299,7 +299,7 @@ class CallPathSearch:
 
     def _worst(self, call_path: CallPath) -> _Weak:
         """What to do without where a call path cannot be configured: what cannot be by itself, else the last hop that needs options."""
-        from hook.kernel.kconfig.solver import impossible
+        from hook.kernel.kconfig.upper_bounds import impossible
 
         needing = _place(call_path.hops[-1])
         for hop, stated in self._stated(call_path):
