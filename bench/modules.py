@@ -29,7 +29,7 @@ from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.devices import drivers
 from hook.evidence.reach.devices.machine import machine
 from hook.kernel.kbuild.objects import Object
-from hook.kernel.kconfig.solver import impossible
+from hook.kernel.kconfig.upper_bounds import impossible
 from hook.kernel.kernel import Kernel
 from hook.kernel.texts import TooManyFiles
 from hook.source.git import find
