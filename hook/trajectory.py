@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 _MOST_BYTES = 64 << 20  # a file beyond this is no trajectory of ours
 
 
-class Span(msgspec.Struct):
+class Span(msgspec.Struct, rename="pascal"):
     """One step. `finished` is empty while it runs, or where the run died in it."""
 
     seq: int
@@ -145,7 +145,7 @@ class Trajectory:
 
 def to_document(span: Span) -> dict[str, Any]:
     """The span as programs read it."""
-    return {_name(field): getattr(span, field) for field in Span.__struct_fields__}
+    return dict(zip(Span.__struct_encode_fields__, msgspec.structs.astuple(span), strict=True))
 
 
 def cleaned(span: Span, clean: Callable[[Any], Any]) -> Span:
@@ -161,16 +161,11 @@ def read(path: pathlib.Path) -> list[Span]:
         raise CannotJudge(f"{path} has more than {_MOST_BYTES} bytes: no trajectory of ours")
     import json
 
-    fields = {_name(field): field for field in Span.__struct_fields__}
     spans: dict[int, Span] = {}
     for line in data.split(b"\n"):
         try:
-            document = json.loads(line)
-            span = Span(**{fields[key]: value for key, value in document.items() if key in fields})
-            for field, kind in Span.__annotations__.items():
-                if kind in ("int", "str") and type(getattr(span, field)).__name__ != kind:
-                    raise TypeError
-        except (ValueError, TypeError, AttributeError, RecursionError):
+            span = msgspec.convert(json.loads(line), Span)
+        except (ValueError, RecursionError):
             continue
         spans[span.seq] = span
     if not spans:
@@ -188,10 +183,6 @@ def totals(spans: Sequence[Span], kind: str) -> dict[str, tuple[int, int, float]
             spent = span.input_tokens + span.output_tokens + span.output_thoughts_tokens
             sums[name] = (calls + 1, tokens + spent, seconds + span.seconds)
     return sums
-
-
-def _name(field: str) -> str:
-    return "".join(word.capitalize() for word in field.split("_"))
 
 
 def _now() -> str:

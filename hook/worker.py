@@ -138,7 +138,7 @@ def _start(repo: Repository, handle: int) -> None:
     )  # fmt: skip
 
 
-class Doing(msgspec.Struct, frozen=True):
+class Doing(msgspec.Struct, frozen=True, rename="pascal"):
     """What the worker is at."""
 
     process: int
@@ -158,9 +158,8 @@ def doing(repo: Repository) -> Doing | None:
             os.close(handle)
         return None
     try:
-        state = msgspec.json.decode(own_files.read(path, _STATE_BYTES) or b"")
-        return Doing(int(state["Process"]), str(state["Commit"]), str(state["Line"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return msgspec.json.decode(own_files.read(path, _STATE_BYTES) or b"", type=Doing)
+    except (OSError, msgspec.DecodeError, RecursionError):
         return Doing(0, "", "")  # it has only just begun
 
 
@@ -359,7 +358,7 @@ def _is_wanted(repo: Repository, objects: Objects, commit: str) -> bool:
 
 def _tell(handle: int, commit: str, line: str) -> None:
     """Say in the lock's own file what is done, for `status`."""
-    data = msgspec.json.encode({"Process": os.getpid(), "Commit": commit, "Line": line})[:_STATE_BYTES]
+    data = msgspec.json.encode(Doing(os.getpid(), commit, line))[:_STATE_BYTES]
     try:
         os.pwrite(handle, data.ljust(_STATE_BYTES), 0)
     except OSError:

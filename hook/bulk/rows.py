@@ -8,9 +8,21 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hook import settlement, verdict
+from hook import settlement
 from hook.bulk.inputs import BulkInput, Letter, each_once
-from hook.verdict import Verdict, not_proved, to_document
+from hook.verdict import (
+    FIELDS,
+    Answer,
+    ConfigReason,
+    ConfigSet,
+    DecidedBy,
+    Fact,
+    State,
+    Tokens,
+    Verdict,
+    not_proved,
+    to_document,
+)
 
 if typing.TYPE_CHECKING:
     import pyarrow
@@ -20,33 +32,34 @@ if typing.TYPE_CHECKING:
 
 _MOST_PATHS = 200  # in a row; FileCount counts them all
 
+_NAMES = tuple[str, ...]
+
 # the columns before the verdict's fields, and the type of each: text, a list of names, a number
 _OWN = {
-    "Id": verdict.TEXT,  # of the row: the commit, or the input's with the number of the patch
-    "Input": verdict.TEXT,  # the commit, or the Message-ID of the series' first patch
-    "Source": verdict.TEXT,  # as the person named it
-    "Subject": verdict.TEXT,
-    "Author": verdict.TEXT,
-    "Date": verdict.TEXT,  # UTC, ISO 8601
-    "MessageId": verdict.TEXT,
+    "Id": str,  # of the row: the commit, or the input's with the number of the patch
+    "Input": str,  # the commit, or the Message-ID of the series' first patch
+    "Source": str,  # as the person named it
+    "Subject": str,
+    "Author": str,
+    "Date": str,  # UTC, ISO 8601
+    "MessageId": str,
     "Version": int,  # of the series; 0 for a commit
     "Number": int,  # n of [PATCH n/m]
     "Total": int,  # m
-    "Reviews": verdict.NAMES,  # Reviewed-by: and the like, in the patch and in replies to its series
-    "Paths": verdict.NAMES,  # at most 200
+    "Reviews": _NAMES,  # Reviewed-by: and the like, in the patch and in replies to its series
+    "Paths": _NAMES,  # at most 200
     "FileCount": int,
     "LineCount": int,  # added and removed
-    "BaseChoice": verdict.TEXT,  # how the base of a mailed patch was chosen
-    "NoVerdict": verdict.TEXT,  # why there is none
-    "Failed": verdict.FLAG,  # whether that is a failure: it could not be read, or judged
+    "BaseChoice": str,  # how the base of a mailed patch was chosen
+    "NoVerdict": str,  # why there is none
+    "Failed": bool,  # whether that is a failure: it could not be read, or judged
     "Seconds": float,  # for judging
-    "Open": verdict.TEXT,  # what is not proved, and the open questions
+    "Open": str,  # what is not proved, and the open questions
 }
 # the kinds of rows, in the words of the progress line; the answers are always counted, all three
 ANSWERS = ("worth fuzzing", "open", "not worth fuzzing")
 KINDS = (*ANSWERS, "nothing to judge", "failed")
-_EMPTY: dict[Any, Any] = {verdict.TEXT: "", verdict.NAMES: [], verdict.FLAG: False, int: 0, float: 0.0}
-_OF_VERDICT = {field.name: field.form for field in verdict.FIELDS.values()}
+_EMPTY: dict[Any, Any] = {str: "", _NAMES: [], bool: False, int: 0, float: 0.0}
 
 
 def of_input(item: BulkInput, place: int) -> dict[str, Any]:
@@ -133,17 +146,17 @@ def schema() -> pyarrow.Schema:
     names = pyarrow.list_(text)
     reason = pyarrow.struct([("For", text), ("Why", text), ("Path", text), ("Line", integer)])
     fact = pyarrow.struct([("Claim", text), ("Path", text), ("Line", integer), ("Blob", text), ("Text", text)])
-    kinds = {
-        **dict.fromkeys((verdict.TEXT, verdict.ANSWER, verdict.DECIDED_BY, verdict.STATE), text),
+    kinds: dict[Any, Any] = {
+        **dict.fromkeys((str, Answer, DecidedBy, State), text),
         int: integer,
         float: pyarrow.float64(),
-        verdict.FLAG: flag,
-        verdict.NAMES: names,
-        verdict.GROUPS: pyarrow.list_(names),
-        verdict.FACTS: pyarrow.list_(fact),
-        verdict.CONFIG_SETS: pyarrow.list_(pyarrow.struct([("Enable", names), ("Disable", names), ("Lines", names)])),
-        verdict.REASONS: pyarrow.map_(text, reason),
-        verdict.TOKENS: pyarrow.struct([("Input", integer), ("Output", integer), ("Thoughts", integer), ("Estimated", flag)]),
+        bool: flag,
+        _NAMES: names,
+        tuple[_NAMES, ...]: pyarrow.list_(names),
+        tuple[Fact, ...]: pyarrow.list_(fact),
+        tuple[ConfigSet, ...]: pyarrow.list_(pyarrow.struct([("Enable", names), ("Disable", names), ("Lines", names)])),
+        Mapping[str, ConfigReason]: pyarrow.map_(text, reason),
+        Tokens: pyarrow.struct([("Input", integer), ("Output", integer), ("Thoughts", integer), ("Estimated", flag)]),
     }
-    columns = [(name, kinds[kind]) for name, kind in {**_OWN, **_OF_VERDICT}.items()]
+    columns = [(name, kinds[kind]) for name, kind in {**_OWN, **FIELDS}.items()]
     return pyarrow.schema([*columns, ("SchemaVersion", integer)])

@@ -9,7 +9,7 @@ import enum
 import os
 import pathlib
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import msgspec
 
@@ -30,7 +30,7 @@ _MOST_BYTES = 64 << 10
 _OBJECT_ID_LENGTHS = (40, 64)
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, rename="pascal"):
     """One commit that waits. Times are seconds since the epoch, as from time.time()."""
 
     commit: str
@@ -124,30 +124,13 @@ def move(repo: Repository, old: str, new: str, new_change_id: str) -> None:
 
 
 def _put(repo: Repository, question: Question) -> None:
-    document = {
-        "Commit": question.commit,
-        "ChangeId": question.change_id,
-        "GitDir": question.git_dir,
-        "Since": question.since,
-        "NotBefore": question.not_before,
-        "Tries": question.tries,
-        "Why": question.why,
-        "GivenUp": question.given_up,
-        "Need": str(question.need),
-    }
-    own_files.write(_path(repo, question.commit), msgspec.json.encode(document) + b"\n")
+    own_files.write(_path(repo, question.commit), msgspec.json.encode(question) + b"\n")
 
 
 def _parsed(commit: str, data: bytes, age: float) -> Question:
     try:
-        document = msgspec.json.decode(data)
-        if not isinstance(document, Mapping):
-            raise TypeError
-        texts = (str(document["ChangeId"]), str(document["GitDir"]))
-        times = (float(document["Since"]), float(document["NotBefore"]))
-        need = Need(document.get("Need", Need.SEARCH))
-        return Question(commit, *texts, *times, int(document["Tries"]), str(document["Why"]), bool(document["GivenUp"]), need)
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return msgspec.structs.replace(msgspec.json.decode(data, type=Question), commit=commit)
+    except (msgspec.DecodeError, RecursionError):
         return Question(commit, since=age)
 
 
