@@ -1,10 +1,18 @@
 """Reachability: whether a fuzzer can run the changed code, by all proofs together.
 
-The rules are those of fuzzing farms, in this order: hardware that no virtual machine has is out of reach, and so is teardown that user
-space cannot trigger; code of a device that the machine or the kernel itself provides is in reach; so is code with a proved call path from
-user space. The rest stays open, with a question in words.
+Three proofs, by the rules of fuzzing farms, and `of_file` alone combines them:
 
-The proofs: docs/reachability.md, docs/call-paths.md.
+- `devices`, of the object that a file is linked into: `no` where no virtual machine has a device for it and nothing else makes it run,
+  `yes` where the machine, the kernel or user space provides the device. hook.evidence.reach.devices.device_solver argues why a `no` holds.
+- `teardown`, of functions: `no` where every use of them ends where no program of a farm gets. hook.evidence.reach.calls.teardown argues it.
+- `call_paths`, of functions: `yes` by a chain of calls from an entry point, and never `no`.
+
+They are no edges of one graph, since a node of `devices` is an object and says nothing of a single function: teardown is closed in an
+object that runs, and a call path may lead into an object of which nothing is known. With a node for each function, a question about one
+driver would have to read the users of all functions on its way. So a `no` of an object must leave out what runs without its devices, the
+initcalls and module exits, for which `teardown.without_device` is asked; and a `no` of functions holds only where nothing else changed.
+
+The rest stays open, with a question in words. The proofs: docs/reachability.md, docs/call-paths.md.
 """
 
 from __future__ import annotations
@@ -251,7 +259,7 @@ def of_file(hardware: Reach, ending: Reach, call_path: Callable[[], Reach]) -> R
     """What the proofs about one changed file say together.
 
     `hardware` is about what its drivers bind to, `ending` about functions that run only when something begins or ends; either says nothing
-    where it is UNKNOWN without a question. `way_in`, the dear one, is asked only where these leave it open.
+    where it is UNKNOWN without a question. `call_path`, which costs most, is asked only where these leave it open.
     """
     for reach in (hardware, ending):
         if reach.answer is Answer.NO:

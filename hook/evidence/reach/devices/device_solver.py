@@ -15,7 +15,7 @@ it has not, it gives the question that stays open (`Incoming.unseen`), and the a
 - `registrations`: the buses and subsystems that the initcalls of the object register with. A bus that buses.py lacks leaves the object
   open.
 - `rc_keymaps`: the receivers that use a keymap. Each has the name of the keymap in its text; no device tree gives it.
-- `created_files`: files that initcalls create for user space. It only adds edges; what it misses, `initcall_calls` leaves open.
+- `own_files`: files that initcalls create for user space. It only adds edges; what it misses, `initcall_calls` leaves open.
 - `initcall_calls`: calls that may give other code a callback: by the name of the function (register, add, create, …), or because the
   address of a function, or of a variable that may hold one, is an argument. Of these calls the one that spreads furthest counts (`Spread`).
 - `initcall_hooks`: a parameter with a setter, a PCI fixup, `__setup`, callbacks that an initcall assigns to data of others, and hidden
@@ -24,6 +24,7 @@ it has not, it gives the question that stays open (`Incoming.unseen`), and the a
   a macro for it. On buses where no code creates devices by name there is none.
 - `symbol_users`: the users of what the object exports; where it cannot be a module, of what is not static. They are found by the word
   index, also through inline functions and macros of headers.
+- `likely_users`: some users of what an open object exports. It only adds edges, to find a `yes`.
 
 So into an object without may-edges, no other object, no bus and no user space has a call. System calls, assembly and linker sections lead
 into code outside of drivers/ and sound/, where nothing is `no`.

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hook.evidence.reach.answer import Reach
-from hook.evidence.reach.devices import drivers, machine
+from hook.evidence.reach.devices import device_solver, drivers, machine
 from hook.evidence.reach.devices.device_solver import FARTHEST, Solver, Standing
 from hook.evidence.reach.devices.graph import Asked, Edge, EdgeKind, Incoming, Rule, Spread
 from hook.evidence.reach.devices.object_reader import ObjectReader
@@ -51,6 +51,10 @@ def answers(
         asked.begin_question()
         found[path] = asked.of_file(path)
     return found
+
+
+def test_the_argument_for_a_no_names_each_rule() -> None:
+    assert [rule.name for rule in drivers.RULES if f"- `{rule.name}`: " not in str(device_solver.__doc__)] == []
 
 
 @pytest.fixture(scope="module")
