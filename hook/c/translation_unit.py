@@ -16,7 +16,7 @@ from hook.c.callgraph import Node
 from hook.c.definitions import Definition, DefinitionKind, Scan, definitions, scan
 from hook.c.segments import Segment
 
-# bounds on what a file that was written to be slow can cost
+# bounds on the cost of a file that was written to be slow
 _LONGEST_TABLE = 256 << 10  # bytes between its braces
 _MOST_UNCLOSED = 100  # macros outside of functions whose parenthesis is not closed
 _MOST_TABLES = 2000  # of a file, beside those of its scan

@@ -18,7 +18,7 @@ from hook.c.keywords import BEFORE_A_VALUE, HANDS_NOTHING_ON, TAGS
 from hook.c.translation_unit import TranslationUnit
 from hook.c.word_places import places
 
-# bounds on what a file that was written to be slow can cost
+# bounds on the cost of a file that was written to be slow
 _MOST_BACK = 4000  # characters before a name that are read to find its use
 _MOST_STATEMENT = 600  # of these, characters of the statement itself
 MOST_USES = 500  # of a name in one file that are returned

@@ -1,4 +1,4 @@
-"""The bar: how far long work has come, on a terminal; nothing where standard error is none."""
+"""The bar: the progress of long work, if standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import typing
 if typing.TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_SECONDS = 0.1  # between two looks of it
+_SECONDS = 0.1  # between two updates
 
 
 class ProgressBar:
-    """A line that shows so many of so many, and about how long the rest takes; call it with what is done, perhaps with a
-    note, and `clear` it at the end."""
+    """A progress line: done/total and time left. Call it with the number done, perhaps with a note, and `clear` it at the end."""
 
     def __init__(self, title: str, *, wanted: bool = True) -> None:
         self._what = title
@@ -33,7 +32,7 @@ class ProgressBar:
         progress.refresh()
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

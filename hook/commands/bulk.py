@@ -136,7 +136,7 @@ def _deal(
 
 
 def _summarise(options: argparse.Namespace) -> int:
-    """Print what the rows of a run come to, or its queue; the page holds both."""
+    """Print the totals of a run, or its queue; the page has both."""
     from hook.bulk import ranking, summary, summary_page
 
     if len(options.sources) != 2 or options.out or options.resume or options.scheduler or options.jobs:

@@ -1,4 +1,4 @@
-"""How far a bulk run has come: done of all, how fast, how long the rest takes, and what has come of it so far."""
+"""The progress of a bulk run: done/total, changes a second, time left, and the answers so far."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BulkProgress:
         self._bar = ProgressBar("judged")
 
     def add(self, changes: int, lines: Sequence[bytes]) -> None:
-        """Count a piece with so many changes, and its rows."""
+        """Count a piece: the number of its changes, and its rows."""
         self._done += changes
         for text in lines:
             kind = rows.kind(json.loads(text))
@@ -35,11 +35,11 @@ class BulkProgress:
             complain(f"{self._done}/{self._total} judged, {self._rate()}, {self._time_left()} left; {self._shares()}")
 
     def end(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._bar.clear()
 
     def summary(self) -> str:
-        """What there is now, and what this run has done of it."""
+        """The rows that there are, and how many of them this run has judged."""
         took = time.monotonic() - self._started
         judged = f" ({self._done} judged in {took:.1f} s, {self._rate()})" if self._done else ""
         return f"{sum(self._kinds.values())} rows: {self._shares()}{judged}"

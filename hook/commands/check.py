@@ -98,7 +98,7 @@ def _check(repo: Repository, options: argparse.Namespace) -> int:
 
 
 def _index_in_background(repo: Repository) -> None:
-    """Have the word index made, or brought up to date, where the tree is large and nobody does so already."""
+    """Start building or updating the word index if the tree is large and no process does so already."""
     from hook.source.indexing import background
 
     if not background.is_due(repo):

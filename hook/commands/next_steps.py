@@ -11,7 +11,7 @@ from hook.source.git import GitError, Repository, find
 
 
 def lines() -> list[str]:
-    """A line for each thing that can be done here, the first one first."""
+    """A line for each possible next step, the first one first."""
     try:
         repo = find()
     except GitError as wrong:

@@ -12,7 +12,7 @@ from hook.source import setting_layers
 from hook.source.git import GitError, Repository
 from hook.source.object_store import Objects
 
-# what most people set, and nobody needs more of to begin with
+# what most people set, and enough to begin with
 _FIRST = ("target.arch", "fuzz.base_config", "policy.block", "agent.base_url", "agent.model")
 
 

@@ -1,4 +1,4 @@
-"""The trajectory page: one HTML file that holds everything it needs, and asks the network for nothing.
+"""The trajectory page: one HTML file without requests to the network.
 
 All text in it is somebody else's: a patch's, a model's, a tree's. It is escaped where it is put in, control and bidi characters are made
 visible, and the page's Content-Security-Policy lets nothing run but our own script, by its hash. The page is read without the script, too.
@@ -169,7 +169,7 @@ def worth(verdict: Mapping[str, Any]) -> str:
 
 
 def headline(verdict: Mapping[str, Any]) -> str:
-    """What the verdict comes to, in a few words."""
+    """The verdict in a few words."""
     return {
         "none": "no verdict",
         "open": "worth fuzzing (not proved)",

@@ -1,7 +1,7 @@
 """C tokens: whether two versions of a C or assembly file are the same after preprocessing.
 
 Follows the translation phases as GCC and Clang do them with `-std=gnu11` and before (no trigraphs): line splices, then
-comments, then tokens. `#if 0` hides nothing here: what it holds is compared like everything else.
+comments, then tokens. Code under `#if 0` is compared like all other code.
 
 White space only matters to a compiler where it separates tokens, begins a directive, or where the preprocessor turns an
 argument into a string (`#x`). So a space that appears or goes away is proved harmless outside of parentheses, inside those of a
@@ -125,7 +125,7 @@ def _ordinary(comments: tuple[bytes, ...]) -> list[bytes]:
 
 
 def _plain(source: bytes) -> _Plain:
-    """`source` after the phases that come before tokens."""
+    """`source` after the translation phases before tokens."""
     if b"\r" in source:
         if re.search(rb"\\[ \t\f\v]*+\r", source):
             raise Unreadable("a line continuation before a carriage return")
@@ -201,7 +201,7 @@ def _directive(line: bytes) -> bytes:
     rest = _LINE_TOKEN.findall(line[name.end() :].strip(b" \t\f\v"))
     loose = name[1] in _LOOSE
     spaced = [b" " if token.isspace() else token for token in rest if not (loose and token.isspace())]
-    # joined by a byte that no token holds, so that `a b` and `ab` still differ
+    # joined by a byte that is in no token, so that `a b` and `ab` still differ
     first_blank = b" " if line[name.end() : name.end() + 1].isspace() and not loose else b""
     return b"#" + name[1] + b"\0" + first_blank + b"\0".join(spaced)
 

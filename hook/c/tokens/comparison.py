@@ -6,7 +6,7 @@ import msgspec
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Whether two versions are proved to be the same to whoever builds the kernel from them, and where they first differ."""
+    """Whether a kernel built from either version is proved to be the same, and where the versions first differ."""
 
     same: bool  # proved; False says only that there is no proof
     change_class: str  # "white space", "comment", "documentation comment", "help text", "prompt text"; empty unless `same`
@@ -16,7 +16,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Unreadable(ValueError):
-    """A text that the reader here does not fully understand, so that nothing is proved of it; the sentence says what it met."""
+    """A text that the reader here does not fully understand, so that nothing is proved of it; the sentence says why."""
 
 
 def common_prefix(old: bytes, new: bytes) -> int:

@@ -23,7 +23,7 @@ LINE = b"__LINE__"
 def line_macros(texts: Iterable[bytes], only_logs: Callable[[bytes, int], bool], others: Iterable[bytes] = ()) -> frozenset[bytes]:
     """`__LINE__`, `others` that use it, and the macros of `texts` through which these are used; none where no text has one.
 
-    What an argument of a call is for which `only_logs` holds is not used, unless something in that call could be more than a value.
+    Where `only_logs` is true of an argument of a call, that use does not count, unless something in the call could be more than a value.
     """
     texts = list(texts)
     names = {LINE, *others}
@@ -87,7 +87,7 @@ def _is_only_called(text: bytes, name: bytes) -> bool:
 
 
 def _is_argument(text: bytes, at: int) -> bool:
-    """Whether a name stands between commas or the parentheses of a call, perhaps in parentheses of its own."""
+    """Whether a name is a whole argument of a call, perhaps in parentheses of its own."""
     name = _NAME.match(text, at)
     end = name.end() if name else at
     before, behind = text[max(0, at - _NEAR) : at].rstrip(), text[end : end + _NEAR].lstrip()

@@ -1,4 +1,4 @@
-"""Macro uses: the calls in a piece of C by their very text, and what the definition of a macro does with what it is given.
+"""Macro uses: the calls in a piece of C as written, and what a macro does with its arguments.
 
 A macro can make a string (`#x`) or a name (`a##b`) of an argument. Then white space, the spelling of a number and the name of a variable
 are part of what the program does.
@@ -20,10 +20,10 @@ _TOKEN = lazy_re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_]
 _DEFINITION = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)(\([^()\n]*\))?([^\n]*)")
 _COMMA_PASTE = lazy_re.compile(rb",\s*##\s*(?=[A-Za-z_])")
 _PASTED = lazy_re.compile(rb"\w+(?:\s*##\s*\w+)+")
-# what gives an argument on as a name: of a member, or of a type
+# tokens that use an argument as the name of a member or of a type
 _NAMES_A_MEMBER = frozenset((b".", b"->", b"struct", b"union", b"enum", b"goto"))
 _MEMBER_CALLS = frozenset((b"offsetof", b"__builtin_offsetof"))
-UNKNOWN = b")"  # called by an expression, which could come to the name of a macro
+UNKNOWN = b")"  # called by an expression, which could expand to the name of a macro
 
 
 def uses(texts: Iterable[bytes]) -> collections.Counter[Use]:
@@ -111,7 +111,7 @@ def may_paste(text: bytes, name: bytes) -> bool:
 def keeps_spelling(parameters: tuple[bytes, ...] | None, body: bytes, asks: Callable[[bytes], bool]) -> bool:
     """Whether a macro uses its arguments as expressions alone. `asks` says whether another macro, to which it may give them, does.
 
-    Not where it makes a string or a name of one, names a member by one, calls one, or gives one to what another macro comes to.
+    Not where it makes a string or a name of one, names a member by one, calls one, or gives one to the expansion of another macro.
     """
     given = {name or b"__VA_ARGS__" for name in parameters or ()} | ({b"__VA_ARGS__"} if parameters else set())
     tokens = _TOKEN.findall(_COMMA_PASTE.sub(b", ", body))
@@ -119,7 +119,7 @@ def keeps_spelling(parameters: tuple[bytes, ...] | None, body: bytes, asks: Call
         last = tokens[-1] if tokens else b""
         return not _NAME.match(last) or last in IN_STATEMENTS or asks(last)  # `#define f g`
     opened: list[bytes] = []  # of each open parenthesis, the name before it
-    closed = b""  # that name, of the parenthesis closed last: what it comes to may be the name of a macro (`PICK(x, f)(x)`)
+    closed = b""  # that name, of the parenthesis closed last: it may expand to the name of a macro (`PICK(x, f)(x)`)
     called: set[bytes] = set()
     for at, token in enumerate(tokens):
         before, behind = tokens[at - 1] if at else b"", tokens[at + 1] if at + 1 < len(tokens) else b""
@@ -133,7 +133,7 @@ def keeps_spelling(parameters: tuple[bytes, ...] | None, body: bytes, asks: Call
                 return False
             called.update(name for name in opened if name)
             if _NAME.match(before) and before not in NOT_A_MACRO and before not in given:
-                called.add(before)  # what the argument is could begin with a parenthesis
+                called.add(before)  # the argument could begin with a parenthesis
     if tokens and _NAME.match(tokens[-1]) and tokens[-1] not in given | IN_STATEMENTS:
         called.add(tokens[-1])
     return called.isdisjoint(_MEMBER_CALLS) and all(map(asks, sorted(called)))

@@ -47,7 +47,7 @@ def renames(edits: Sequence[Edit]) -> dict[bytes, bytes]:
 
 
 def _without_name(segment: Segment) -> object | None:
-    """What two definitions have in common that differ in their name alone; None where that cannot be said."""
+    """A key that is equal for two definitions that differ in their name alone; None if there is no such key."""
     try:
         tokens, name = segment.tokens, _name(segment)
     except Unreadable:
@@ -82,7 +82,7 @@ def plain(tokens: Tokens) -> Tokens:
 
 
 def _ends(tokens: Tokens) -> dict[int, int]:
-    """Where each parenthesis and each index closes; none that a directive stands in."""
+    """The closing position of each parenthesis and index; those with a directive inside are left out."""
     ends: dict[int, int] = {}
     opened: list[int] = []
     for at, token in enumerate(tokens):
@@ -96,7 +96,7 @@ def _ends(tokens: Tokens) -> dict[int, int]:
 
 
 def _operand(tokens: Tokens, at: int, ends: Mapping[int, int]) -> int:
-    """Where the operand of a `!` ends: a name with its members, indices and calls. 0 where it is anything else."""
+    """The end of the operand of a `!`: a name with its members, indices and calls. 0 for any other operand."""
     if not NAME.match(tokens[at] if at < len(tokens) else b"") or tokens[at] in _HINTS:
         return 0
     at += 1

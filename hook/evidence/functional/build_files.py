@@ -1,7 +1,7 @@
 """Build files: whether two versions of a Kconfig file or a makefile build the same.
 
-In a makefile, comments on a line of their own and empty lines do not count; trailing white space does, being part of a value. In a Kconfig
-file, comments, empty lines, help texts and the text of a prompt do not count.
+In a makefile, comments on a line of their own and empty lines do not count; trailing white space does, since it is part of a value. In a
+Kconfig file, comments, empty lines, help texts and the text of a prompt do not count.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def compare_make(old: bytes, new: bytes) -> Comparison:
 
 
 def compare_kconfig(old: bytes, new: bytes) -> Comparison:
-    """The two versions of a Kconfig file. Raises Unreadable where the language's reader in scripts/kconfig/lexer.l might see it
-    otherwise.
+    """The two versions of a Kconfig file. Raises Unreadable where scripts/kconfig/lexer.l might read it
+    differently.
     """
     return _compared(list(_kconfig(old)), list(_kconfig(new)), old, new)
 

@@ -1,4 +1,4 @@
-"""Common headers: which of include/ include each other, and whether their order counts."""
+"""Common headers: which headers of include/ include each other, and whether their order matters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hook.kernel import own_headers
 from hook.source.tree import Source
 
 _MOST_HEADERS = 400  # read to see what includes bring with them
-_MOST_FIRST = 800  # headers that stand before, under all options
+_MOST_FIRST = 800  # headers that come before, under all options
 _DIRECTIVE = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+(\w++)[ \t]*+([^\n]*+)")
 _INCLUDED = lazy_re.compile(r"<(?:linux|net|uapi/linux|media|keys|crypto|drm|sound|scsi|rdma|video|acpi)/(?:[\w-]+/)*[\w-]+\.h>\Z")
 _OTHER_PATHS = lazy_re.compile(r"(?:tools|scripts|usr|samples)/|arch/[^/]+/boot/")  # of files that include other headers by these names
@@ -58,7 +58,7 @@ def depend_on_order(source: Source, path: str, before: Sequence[str], old: Seque
     """
     first = _always(source, path, before)
     texts: dict[str, bytes] = {}
-    brought: dict[str, set[str]] = {}  # by header, those of `old` that bring it in
+    brought: dict[str, set[str]] = {}  # by header, the headers of `old` that include it
     for top in old:
         waiting, seen = deque([top]), set[str]()
         while waiting:
@@ -89,7 +89,7 @@ def depend_on_order(source: Source, path: str, before: Sequence[str], old: Seque
         if macros[header].isdisjoint(names[other]) or not change_places(header, other):
             continue
         by_header = _always(source, path, [header])
-        # where the search has ended early, what is not among them may be included all the same
+        # if the search ended early, other headers may be included too
         includes_it = header in _always(source, path, [other]) and other not in by_header and len(by_header) < _MOST_FIRST
         if not includes_it or not macros[header].isdisjoint(macros[other]):
             return True
@@ -108,8 +108,8 @@ def _always(source: Source, path: str, headers: Iterable[str]) -> set[str]:
 
 
 def _text(source: Source, path: str, header: str) -> bytes:
-    """A header in plain text, that of an architecture as all architectures and the generic one have it; empty where it cannot be read, or
-    has an effect a second time.
+    """The text of a header; for one of an architecture, those of all architectures and the generic one. Empty if it cannot be read, or if
+    including it a second time has an effect.
     """
     if not _OF_ARCHITECTURE.match(header):
         texts = [own_headers.plain(_header(source, path, header))]
@@ -123,7 +123,7 @@ def _text(source: Source, path: str, header: str) -> bytes:
 
 
 def _counts_once(text: bytes) -> bool:
-    """Whether a header has an effect only the first time: it is guarded, or includes others and does nothing else."""
+    """Whether including a header again has no effect: it is guarded, or it only includes others."""
     return bool(_guard(text)) or (bool(text.strip()) and not re.sub(rb"(?m)^[ \t]*#[ \t]*include[^\n]*$", b"", text).strip())
 
 
@@ -146,7 +146,7 @@ def _directives(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _guard(data: bytes) -> bytes:
-    """The name that a header defines under one `#ifndef` of it round all of its text, so that it has an effect only once; else empty."""
+    """The name of the include guard around all of a header; empty if it has none."""
     text = own_headers.plain(data).strip()
     found = list(_directives(text))
     if len(found) < 3 or not re.match(rb"#[ \t]*ifndef\b", text) or not re.search(rb"#[ \t]*endif\Z", text):

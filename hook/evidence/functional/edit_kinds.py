@@ -39,7 +39,7 @@ Statement = Tokens
 def counts_as_functional(edit: Edit, classes: Iterable[ChangeClass], renames: Mapping[bytes, bytes]) -> bool:
     """Whether an edit of a .c file with these classes, not proved harmless, counts as a change of what the kernel does.
 
-    It does where statements of a function differ. Refactors and assertions count, whatever their author says of them, because fuzzing
+    It does where statements of a function differ. Refactorings and assertions count, whatever the commit message says, because fuzzing
     farms count them too. Statements that only moved, declarations, types, macros and data stay open, and so does what a compiler may turn
     into the same code.
     """
@@ -77,7 +77,7 @@ def _of_declaration(token: bytes) -> ChangeClass:
 
 
 def _statements(tokens: Statement) -> list[Statement]:
-    """The tokens cut behind each `;`, `{` and `}` outside of parentheses, directives on their own."""
+    """The tokens, cut after each `;`, `{` and `}` outside of parentheses; each directive is a piece of its own."""
     out: list[Statement] = []
     begin = depth = 0
     for at, token in enumerate(tokens):

@@ -86,9 +86,9 @@ def _rust(path: str, old: bytes, new: bytes, source: Source, why: str, line: int
 
 
 def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source: Source, *, counters: bool = False) -> str:
-    """Why lines that moved may count, or nothing: a line number that is used as a value, in the file or in headers that it brings in.
+    """Why moved lines may matter: a line number is used as a value, in the file or in a header that it includes. Empty if none is.
 
-    With `counters`, of what changed more than comments: so may the times that __COUNTER__ was used.
+    With `counters`, for an edit of more than comments: the number of uses of __COUNTER__ may matter too.
     """
     if language not in ("c", "asm"):
         return ""

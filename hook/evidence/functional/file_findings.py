@@ -29,7 +29,7 @@ _MISSING = {
     False: "one version is not in this repository, as after a merge with conflicts: not compared",
 }
 _READERS_NOT_KNOWN = "not known: whether a makefile or another file reads this one with its comments (no word index, or an old one)"
-_LEAST_BYTES = 4096  # that a file counts for: to ask git for it costs something too
+_LEAST_BYTES = 4096  # that a file counts for at least: asking git for it costs time, too
 
 
 def gather(
@@ -78,7 +78,7 @@ def _with_fact(functional: Judgement, fact: Fact) -> Judgement:
 
 
 def of_file(file: FileChange, source: Source, target_arch: str, *, by_text: bool = True) -> Finding:
-    """What is proved of one file of a patch; `source` is the tree with the patch applied. Else than `by_text`, by its path alone."""
+    """What is proved of one file of a patch; `source` is the tree with the patch applied. Without `by_text`, by its path alone."""
     paths = list(dict.fromkeys((file.path, file.old_path)))
     rows = [path_table.classify(path, target_arch) for path in paths]
     user = _outside_user(rows, paths, source, target_arch)
@@ -131,7 +131,7 @@ def _mode_change(file: FileChange, reachable: Judgement) -> Finding:
 
 
 def _compared(file: FileChange, language: str, source: Source, reachable: Judgement, is_kernel: bool) -> Finding:
-    """A file of which both sides are there, by its text."""
+    """A file that exists on both sides, by its text."""
     line = _first_line(file)
     sides = [blob for _, blob in source.objects.read_all([file.old_blob, file.new_blob])]
     if any(side is None for side in sides):

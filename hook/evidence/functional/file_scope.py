@@ -1,4 +1,4 @@
-"""File scope: what stands between the definitions of a C file, such as includes, prototypes and module metadata."""
+"""File scope: the text between the definitions of a C file, such as includes, prototypes and module metadata."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def is_text_of(name: bytes, *versions: bytes) -> bool:
 
 
 def undefines_before_an_include(data: bytes) -> bool:
-    """Whether a file undefines something before its last include: that may be what guards a header."""
+    """Whether a file undefines something before its last include: it may be the include guard of a header."""
     first = _UNDEFINES.search(data)
     return first is not None and _INCLUDES.search(data, first.end()) is not None
 

@@ -68,7 +68,7 @@ def _alone(file: FileChange, hunk: Hunk, language: str, old: list[bytes], new: l
 
 
 def _before(start: int, count: int) -> int:
-    """How many lines stand before a range; git numbers an empty one by the line before it."""
+    """The number of lines before a range; git numbers an empty range by the line before it."""
     return start - 1 if count else start
 
 

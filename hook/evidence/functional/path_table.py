@@ -83,7 +83,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(r"\.mailmap|\.get_maintainer\.ignore", "names and addresses are not built", harmless=ChangeClass.PROJECT_RECORD),
     Row(r"(.*/)?OWNERS", "who may review is not built", harmless=ChangeClass.PROJECT_RECORD),
-    # the lists of symbols beside it are read by the build: what a module may use comes of them (gki_module_unprotected.h)
+    # the lists of symbols beside it are read by the build: they decide what a module may use (gki_module_unprotected.h)
     Row(r"android/[^/]*\.stg(\.allowed_breaks)?", "a description of the ABI, for a comparison", harmless=ChangeClass.PROJECT_RECORD),
     Row(r"Next/(SHA1s|Trees|[a-z-]+\.log)", "linux-next's record of what was merged is not built", harmless=ChangeClass.PROJECT_RECORD),
     Row(r"(.*/)?\.gitignore", "what git ignores is not part of the build", harmless=ChangeClass.GIT_SETTINGS),

@@ -115,7 +115,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         """
         if name not in self._spelled:
             known = set(self._spelled)
-            # taken for granted until it is known: of macros that stand for each other none makes a string, unless one of them does
+            # assumed until it is known: of macros that expand to each other none makes a string, unless one of them does
             self._spelled[name] = True
             self._spelled[name] = len(self._spelled) <= _MOST_MACROS and self._keeps_spelling(name)
             if not self._spelled[name]:  # what was found since may lean on that

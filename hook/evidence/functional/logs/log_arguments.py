@@ -45,7 +45,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 def split(tokens: Tokens) -> list[Tokens]:
-    """What stands between the parentheses of a call, cut at the commas between its arguments."""
+    """The tokens between the parentheses of a call, cut at the commas between its arguments."""
     arguments = []
     begin = depth = 0
     for at, token in enumerate(tokens):
@@ -153,7 +153,7 @@ def is_member(words: Tokens) -> bool:
 
 
 def is_plain_number(argument: Tokens, at: int, scope: Scope) -> bool:
-    """Whether an argument is plain, and no pointer is in it, which the callee could follow."""
+    """Whether an argument is plain, and contains no pointer that the callee could follow."""
     pointers = {name for name, local in scope.locals.by_name.items() if local.is_pointer} | {b"NULL", b"ERR_PTR"}
     return is_plain(argument, at, scope) and pointers.isdisjoint(argument)
 

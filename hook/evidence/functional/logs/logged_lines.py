@@ -1,4 +1,4 @@
-"""Logged lines: functions that do no more with a line number they are given than to log it."""
+"""Logged lines: functions that only log a line number that is passed to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hook.source.tree import Source
 
 _WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
 _WORD = lazy_re.compile(rb"[A-Za-z_]\w*")
-_DEEPEST = 3  # functions that hand a line number on to each other
+_DEEPEST = 3  # functions that pass a line number to each other
 _MOST_FILES = 6  # that define one of them
 _COMMON_GLOBS = ("include/*.h", "arch/*/include/*.h")
 _COMMON = lazy_re.compile(r"(?:include|arch/[^/]+/include)/.*\.h\Z")
@@ -84,7 +84,7 @@ def _hands_on(source: Source, name: bytes, argument: int, depth: int) -> bool:
         definitions = [definition for definition in scan(text).definitions if definition.name.encode("ascii") == name]
         functions = [one for one in definitions if one.kind is not DefinitionKind.MACRO]
         if not definitions and path.endswith((".c", ".h")):
-            continue  # of another file that holds the word
+            continue  # of another file with the word
         bodies = [*macro_uses.definitions(text, name), *map(functools.partial(_function, text), functions)]
         if not bodies:
             return False  # of assembly, or of a form that is not understood
