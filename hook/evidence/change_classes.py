@@ -52,3 +52,13 @@ class ChangeClass(enum.StrEnum):
     DATA_TABLE = "data table"
     FUNCTION_ADDED = "function added"
     FUNCTION_REMOVED = "function removed"
+
+
+# of statements, that count as functional unless they are proved harmless
+FUNCTIONAL = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT))
+# of statements, which run only if the function runs
+OF_STATEMENTS = FUNCTIONAL | {ChangeClass.LOG_CALL, ChangeClass.TRACEPOINT_CALL}
+# of edits that only add functions, and what comes with them
+OF_ADDITIONS = frozenset(
+    (ChangeClass.FUNCTION_ADDED, ChangeClass.DECLARATION, ChangeClass.COMMENT, ChangeClass.DOC_COMMENT, ChangeClass.WHITE_SPACE)
+)

@@ -14,7 +14,7 @@ from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.tokens.comparison import Unreadable
-from hook.evidence.change_classes import ChangeClass
+from hook.evidence.change_classes import FUNCTIONAL, ChangeClass
 from hook.evidence.functional.alike_code import may_be_alike
 from hook.evidence.functional.logs import logging_calls
 from hook.evidence.functional.token_places import CONDITION, STATEMENT_ENDS, Tokens, differing
@@ -32,7 +32,6 @@ _ANNOTATIONS = frozenset(
 )
 _TYPES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF)
 _INCLUDE = lazy_re.compile(rb"#[ \t]*include\b")
-_COUNTING = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT))
 Statement = Tokens
 
 
@@ -43,7 +42,7 @@ def counts_as_functional(edit: Edit, classes: Iterable[ChangeClass], renames: Ma
     farms count them too. Statements that only moved, declarations, types, macros and data stay open, and so does what a compiler may turn
     into the same code.
     """
-    counts = edit.either.is_function and edit.old is not None and edit.new is not None and not _COUNTING.isdisjoint(classes)
+    counts = edit.either.is_function and edit.old is not None and edit.new is not None and not FUNCTIONAL.isdisjoint(classes)
     return counts and not may_be_alike(edit, renames)
 
 

@@ -27,7 +27,7 @@ import msgspec
 from hook import redaction
 from hook.change.patch import FileChange, Patch
 from hook.config import Settings, WrongSetting
-from hook.evidence.change_classes import ChangeClass
+from hook.evidence.change_classes import OF_ADDITIONS, OF_STATEMENTS
 from hook.evidence.finding import Evidence, Finding, No, Open, Yes
 from hook.evidence.focus.symbol_names import definition_name
 from hook.evidence.reach.answer import Reach, unknown
@@ -46,11 +46,6 @@ if typing.TYPE_CHECKING:
     from hook.syzlang.checkout import Descriptions
 
 _NOTHING = Reach(Answer.UNKNOWN)
-# classes of edits inside functions
-_STATEMENTS = frozenset((ChangeClass.ASSERTION, ChangeClass.CODE, ChangeClass.CONSTANT, ChangeClass.LOG_CALL, ChangeClass.TRACEPOINT_CALL))
-_ADDITIONS = frozenset(
-    (ChangeClass.FUNCTION_ADDED, ChangeClass.DECLARATION, ChangeClass.COMMENT, ChangeClass.DOC_COMMENT, ChangeClass.WHITE_SPACE)
-)
 _HARDWARE = ("drivers/", "sound/")  # code that binds to devices
 _BOOT = ("arch/",)  # code that may run before the kernel does
 _CORES = ("net/",)  # subsystems that only drivers may lead to, such as mac80211
@@ -127,9 +122,9 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         changed = finding.functions.changed if finding.functions is not None and not file.path.endswith(".rs") else ()
         functions_of[file.path] = [(file.path, function.name) for function in changed if not function.gone]
         observable[file.path] = (file, changed)
-        if _STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
+        if OF_STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
             only_functions.add(file.path)
-        if _ADDITIONS.issuperset(finding.change_classes) and changed and all(function.why == "added" for function in changed):
+        if OF_ADDITIONS.issuperset(finding.change_classes) and changed and all(function.why == "added" for function in changed):
             only_added.add(file.path)
     users = [] if any(functions_of.values()) else _users(evidence)  # of types, macros or tables, where nothing else changed
     # only the files of the facts count as read: a file that led nowhere proves nothing
