@@ -48,7 +48,7 @@ def _is_declared(tokens: Tokens, at: int) -> bool:
     """Whether a variable or parameter is declared at its first place: a type before it, and behind it what ends a declarator.
 
     A declaration begins a statement, or stands in the head of the function: anywhere else `n * NAME` is a product, and `NOT NAME` may
-    be a macro and a value.
+    be a macro and a value. What is `extern` is a variable of another file.
     """
     if at < 3 or at + 1 >= len(tokens) or tokens[at + 1] not in (b";", b",", b"=", b"[", b")"):
         return False
@@ -60,7 +60,7 @@ def _is_declared(tokens: Tokens, at: int) -> bool:
     while begin >= 0 and NAME.match(tokens[begin]) and tokens[begin] not in BEFORE_A_VALUE:
         begin, words = begin - 1, words + 1
     head = tokens.index(b"{") if b"{" in tokens else 0
-    if begin < 0 or not words or (words == 1 and tokens[at - 1] in TAGS):
+    if begin < 0 or not words or (words == 1 and tokens[at - 1] in TAGS) or b"extern" in tokens[begin:at]:
         return False
     if at < head:
         return tokens[begin] in (b"(", b",")

@@ -170,6 +170,8 @@ def test_what_is_no_local_variable_is_not_renamed() -> None:
     not_harmless("-n = BUG_ON(msg);", "+n = BUG_ON(note);")
     not_harmless("-take(n * LIMIT);", "+take(n * OTHER);")  # a product, no declaration
     not_harmless("-n = NOT LIMIT;", "+n = NOT OTHER;")
+    not_harmless("-extern int msg;\n\n\tget(b, msg);", "+extern int note;\n\n\tget(b, note);")  # of another file
+    not_harmless("-extern struct msg *volatile msg;\n\n\tget(b, msg);", "+extern struct msg *volatile note;\n\n\tget(b, note);")
     not_harmless("-n = sizeof(struct msg);", "+n = sizeof(struct note);")
     not_harmless("-int msg;\n\n\tget_prop(b, msg);", "+int note;\n\n\tget_prop(b, note);")  # a macro makes a string of it
     not_harmless("-int seen;\n\n\tpeek(b);", "+int note;\n\n\tpeek(b);")  # a macro of a header has the name in its body

@@ -58,10 +58,11 @@ _INSIDE = lazy_re.compile(
     rb"(?:_*v?printk(?:_\w+)?|no_printk|KERN_[A-Z]+|_+(?:pr|v?dev|netdev|drm|hid|pci|phydev|ibdev|wiphy|btrfs|bt|mlx5_core|v4l2)_(?:"
     + f"{_LEVELS}|debug|dbg|vdbg|printk".encode()
     + rb")\w*|(?:dev|netdev|drm|v4l2|btrfs|ata_\w+)_printk\w*|_*dynamic_\w*(?:dbg|debug|call)\w*|DEFINE_(?:DYNAMIC_DEBUG|RATELIMIT)\w*"
-    rb"|_*ratelimit|DO_ONCE\w*)\Z"
+    rb"|(?:net)?_*ratelimit|bt_dev_name|DO_ONCE\w*)\Z"
 )
 _ALWAYS = lazy_re.compile(rf"(?:\w+_(?:{_LEVELS})|_?printk|pr_cont)\Z".encode())
 _TRACEPOINT = lazy_re.compile(rb"trace_\w+\Z")
+_NEAR = 12  # tokens behind a call, for what takes its value
 _MOST_TRACEPOINTS = 5  # looked up for one function
 _MOST_CHANGED = 40  # places of a function in which logging calls came, went or were changed
 _PREFIX = lazy_re.compile(rb"(?:KERN_[A-Z]+|FW_(?:BUG|WARN|INFO)|HW_ERR|DEPRECATED)\Z")
@@ -96,14 +97,14 @@ def may_log(name: bytes) -> bool:
 
 def known_loggers(tokens: Tokens, own: frozenset[bytes], is_tracepoint: Callable[[str], bool]) -> dict[bytes, Logger]:
     """The names among `tokens` that only log or trace in all of the kernel, without those that the file defines itself (`own`)."""
-    if any(map(_INSIDE.match, own)):
-        return {}  # what the loggers are made of means something else
     # what is declared here, perhaps a pointer to a function, is no logger
     others = {
         token
         for at, token in enumerate(tokens)
         if tokens[at + 1 : at + 2] != (b"(",) or (at and NAME.match(tokens[at - 1]) and tokens[at - 1] not in _BEFORE_A_CALL)
     }
+    if any(_INSIDE.match(name) and (name in own or not is_prefix(name)) for name in own | others):
+        return {}  # what the loggers are made of means something else, in the file or in this function
     names = [token for token in dict.fromkeys(tokens) if NAME.match(token) and token not in own and token not in others]
     known = {name: found for name in names if (found := logger(name))}
     events = [name for name in names if is_trace_call(name)]
@@ -205,6 +206,9 @@ def _is_statement(tokens: Tokens, at: int, end: int) -> bool:
     """Whether a call is a statement of its own, so that nothing takes its value."""
     if tokens[end + 1 : end + 2] != (b";",):
         return False
+    behind = [token for token in tokens[end + 2 : end + 2 + _NEAR] if token[:1] != b"#"]
+    if behind[:2] == [b"}", b")"]:
+        return False  # the last of a statement expression, which has its value
     before = tokens[at - 1]
     if before in STATEMENT_ENDS or before in (b"else", b"do") or before[:1] == b"#":
         return True

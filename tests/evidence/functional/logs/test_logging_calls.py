@@ -33,10 +33,21 @@ def test_text_that_is_more_than_logged() -> None:
     not_harmless('-pr_info("%s", b->name = "a");', '+pr_info("%s", b->name = "b");')
     not_harmless('-pr_info("a" STR(n));', '+pr_info("b" STR(n));')
     not_harmless('-n = printk("a");', '+n = printk("ab");')  # it gives how many characters it printed
+    not_harmless('-n = ({ put(b); printk("a"); });', '+n = ({ put(b); printk("ab"); });')
+    not_harmless('-n = ({\n#ifdef A\n\tprintk("a");\n#endif\n\t});', '+n = ({\n#ifdef A\n\tprintk("ab");\n#endif\n\t});')
+    harmless('-n = ({ printk("a"); put(b); });', '+n = ({ printk("ab"); put(b); });', Class.LOG_TEXT)
     not_harmless('-return n ? 1 : printk("a");', '+return n ? 1 : printk("ab");')
     not_harmless('-RUN(pr_info("a"));', '+RUN(pr_info("b"));')  # a macro may make a string of it
     not_harmless('-pr_info("a");', '+pr_info("b");', HEAD + '#define pr_fmt(fmt) fmt "%d", count++\n')
     not_harmless('-pr_info("a");', '+pr_info("sa");', HEAD + '#define pr_fmt(fmt) "%" fmt\n')
+
+
+def test_a_local_with_the_name_of_what_a_logger_calls_is_called_in_its_place() -> None:
+    for local in ("int (*_printk)(const char *, ...)", "int (*net_ratelimit)(void)", "void (*_dev_err)(void *, const char *, ...)"):
+        not_harmless(f'-{local} = b->hook;\n\n\tpr_info("a");', f'+{local} = b->hook;\n\n\tpr_info("b");')
+        not_harmless(f'-{local} = b->hook;\n\n\tpr_info("a");', f"+{local} = b->hook;\n")
+    harmless('-int (*open)(void) = b->hook;\n\n\tpr_info("a");', '+int (*open)(void) = b->hook;\n\n\tpr_info("b");', Class.LOG_TEXT)
+    harmless('-if (printk_ratelimit())\n\t\tprintk(KERN_INFO "a");', '+if (printk_ratelimit())\n\t\tprintk(KERN_ERR "a");', Class.LOG_CALL)
 
 
 def test_logging_calls() -> None:
