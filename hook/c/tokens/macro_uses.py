@@ -71,7 +71,8 @@ def definitions(text: bytes, name: bytes) -> list[tuple[tuple[bytes, ...] | None
 
 
 def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[bytes]) -> bool:
-    """Whether a macro of a text, one of those `used` or one behind them, has a name in its body, or puts it together of `pieces`.
+    """Whether a macro of a text, one of those `used` or one behind them, has a name in its body, or puts it together of `pieces`, or has
+    both halves of it in their bodies, from where a macro may get them that pastes its parameters.
 
     The text is one without comments and spliced lines.
     """
@@ -80,15 +81,17 @@ def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[byte
     bodies: dict[bytes, list[tuple[frozenset[bytes], bytes]]] = {}
     for macro in _DEFINITION.finditer(text):
         bodies.setdefault(macro[1], []).append((frozenset(re.findall(rb"\w+", macro[2] or b"")), macro[3]))
-    waiting, seen = set(used) & bodies.keys(), set[bytes]()
+    waiting, seen, words = set(used) & bodies.keys(), set[bytes](), set(used)
     while waiting:
         macro_name = waiting.pop()
         seen.add(macro_name)
         for parameters, body in bodies[macro_name]:
             if any(found[0] not in parameters for found in form.finditer(body)):
                 return True
-            waiting |= (set(re.findall(rb"[A-Za-z_]\w*", body)) & bodies.keys()) - seen
-    return False
+            names = set(re.findall(rb"\w+", body))
+            words |= names - parameters
+            waiting |= (names & bodies.keys()) - seen
+    return any(name[:at] in words and name[at:] in words for at in range(1, len(name)))
 
 
 def may_paste(text: bytes, name: bytes) -> bool:

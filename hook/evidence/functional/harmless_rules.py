@@ -285,12 +285,12 @@ def local_rename(segment: EditedSegment) -> Proof | None:
     """One local variable or parameter with another name.
 
     Not a member, a label or another function; not to a name that the file or a header has; not in a macro's arguments; not where a macro
-    that the function uses may have the old name in its body, or put it together; no parameter whose name the BPF verifier may read.
+    that the function uses may have one of the names in its body, or put it together; no parameter whose name the BPF verifier may read.
     """
     renamed = names.renamed_local(*segment.without_text, segment.before)
     if renamed is None or any(segment.tree.is_macro(name.encode()) for name in renamed) or segment.tree.knows(renamed[1]):
         return None
-    if segment.tree.may_be_captured(renamed[0].encode(), frozenset(segment.tokens[0])):
+    if any(segment.tree.may_be_captured(name.encode(), frozenset(side)) for name, side in zip(renamed, segment.tokens, strict=True)):
         return None
     return segment.proof(ChangeClass.LOCAL_RENAME, f"only the local {renamed[0]} is called {renamed[1]} now")
 
