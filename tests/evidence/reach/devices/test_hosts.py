@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hook.evidence.reach.devices.rules.exports import likelihood
 from hook.verdict import Answer
 from tests.evidence.reach.devices.test_drivers import CHELSIO, IDS_H, PCI_H, Ask, asked, of, pci_driver
 from tests.small_kernel import Kernel
@@ -263,6 +264,11 @@ def test_a_virtio_driver_needs_the_transport_of_the_emulated_devices(ask: Ask) -
 def test_a_device_is_emulated_by_what_the_driver_accepts(ask: Ask, name: str, devices: tuple[str, ...], options: set[str]) -> None:
     found = of(ask, name)
     assert (found.answer, found.devices, set(found.reasons)) == (Answer.YES if devices else Answer.UNKNOWN, devices, options)
+
+
+def test_an_adapter_by_which_user_space_is_any_chip_is_tried_before_other_usb_drivers() -> None:
+    paths = ["drivers/media/usb/msi2500/msi2500.c", "drivers/spi/spi-ch341.c", "drivers/spi/spi-altera-core.c"]
+    assert min(paths, key=likelihood) == "drivers/spi/spi-ch341.c"
 
 
 def test_user_space_is_the_chip_behind_a_usb_adapter_and_binds_its_driver_by_name(ask: Ask) -> None:

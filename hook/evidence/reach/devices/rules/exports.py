@@ -25,6 +25,7 @@ _VIRTUAL = lazy_re.compile(
     r"hwsim|netdevsim|/vkms|/vgem|vivid|vimc|net/dummy|sound/drivers/|null_blk|scsi_debug|block/(?:loop|nbd|brd|virtio)|net/(?:tun|veth|ifb)\.c|vcan|dummy_hcd"
     r"|uhid\.c|userio|uinput|usbnet\.c|usbhid/hid-core|nandsim|mtdram|rtc-test|iommufd/selftest|hci_vhci|vdpa_sim|rdma_rxe|sw/rxe|sw/siw|test_power"
     r"|nvme/(?:host/(?:tcp|pci)|target/loop)|virtio_net|e1000/|usb/usbaudio|sound/usb/card|misc/pvpanic|w1_ds2490"
+    r"|spi-ch341|i2c-tiny-usb|uss720|ds2490"  # adapters by which user space is any chip
 )
 _LIKELY = lazy_re.compile(
     r"drivers/usb/|drivers/hid/|net/usb/|media/usb/|virtio|/e1000|/igb/|vmxnet3|8139|pvscsi|megaraid|mpt|lsi|sym53|bochs|cirrus|vmwgfx|qxl|hda_intel|test"
