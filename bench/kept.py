@@ -98,17 +98,22 @@ def foreign(build: Build, source: Source, verdict: Row, changed: str) -> list[st
     found = []
     for symbol in (*verdict["FocusSymbols"][:_MOST_NAMES], *verdict["Via"]):
         name = re.sub(r"\A__(?:x64|ia32)_(?=(?:compat_)?sys_)", "", symbol)
-        paths = dict.fromkeys(one.path for one in lookup.find_definitions(source, name, lookup.Bounds(24)).items)
+        paths = dict.fromkeys(one.path for one in lookup.find_definitions(source, name, lookup.Bounds(100)).items)
         built = ((path.endswith(".h") and not path.startswith("arch/")) or bool(build.folder_of(path)) for path in paths)
         if paths and not any(f" b/{path}\n" in changed for path in paths) and not any(built):
             found.append(symbol)
     return found
 
 
-def failed(build: Build, files: list[str]) -> dict[str, str]:
-    """The files that are not compiled as the tree is configured now, each with the reason."""
-    why = {path: build.compiled(path, folder) if (folder := build.folder_of(path)) else "Kbuild does not build it in" for path in files}
-    return {path: reason for path, reason in why.items() if reason}
+def failed(build: Build, files: list[str], before: set[str]) -> dict[str, str]:
+    """The files that are not compiled as the tree is configured now, each with the reason; of those compiled before Kbuild is asked."""
+    why: dict[str, str] = {}
+    for path in files:
+        folder = build.folder_of(path)
+        reason = "" if folder and path in before else build.compiled(path, folder) if folder else "Kbuild does not build it in"
+        before |= {path} if not reason else set()
+        why |= {path: reason} if reason else {}
+    return why
 
 
 def checked(build: Build, source: Source, name: str, verdict: Row, changed: str, base: str = "") -> Row:
@@ -171,7 +176,7 @@ def main() -> int:
         source = Source(objects, "HEAD")
         if options.modules:
             draw(source, list(map(json.loads, options.modules.read_text().splitlines())), options.count, options.patches)
-        named = first_files(source) if options.compile else {}
+        named, compiled = first_files(source) if options.compile else {}, set[str]()
         patches = sorted(options.patches.glob("*.patch"))
         for patch in patches[:: max(1, len(patches) // options.count)]:
             if patch.name in done or (options.verdicts and patch.name not in known):
@@ -185,7 +190,7 @@ def main() -> int:
                 files = [*re.findall(r"(?m)^\+\+\+ b/(\S+\.c)$", changed), *(fact["Path"] for fact in verdict["Evidence"])]
                 files += [named[option] for option in verdict["EnableConfigs"] if option in named]
                 with Patched(build, patch):
-                    row["failed"] = failed(build, [path for path in dict.fromkeys(files) if path.endswith(".c")][:_MOST_COMPILED])
+                    row["failed"] = failed(build, [path for path in dict.fromkeys(files) if path.endswith(".c")][:_MOST_COMPILED], compiled)
             out.write(json.dumps(done[patch.name]) + "\n")
             out.flush()
     return 0 if report(list(done.values())) else 1
