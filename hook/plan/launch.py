@@ -27,7 +27,7 @@ _OWN_ARGUMENTS = {
     "s390": "-M s390-ccw-virtio -cpu max",
 }
 # machines and parts of them, which are no argument of -device
-_OF_THE_MACHINE = frozenset(("pc", "q35", "virt", "microvm"))
+_OF_THE_MACHINE = frozenset(("pc", "virt"))
 # devices that need more than their name: a back end, a disk of zeros, or something on the bus of a controller, without which little of its
 # driver runs. ID stands for a name of its own, {{INDEX}} is the number of the machine
 _DISK = "-blockdev driver=null-co,read-zeroes=on,size=67108864,node-name=ID"
@@ -57,6 +57,8 @@ _ARGUMENTS: Sequence[tuple[re.Pattern[str], str]] = tuple(
         ("mioe3680_pci|pcm3680_pci|ctucan_pci", f"{_CAN} -device NAME,canbus0=ID,canbus1=ID"),
         (r"(?:pci|isa)-ipmi-\w+", "-device ipmi-bmc-sim,id=ID -device NAME,bmc=ID"),
         ("tpci200", "-device NAME -device ipoctal232"),
+        ("q35", "-machine NAME"),  # syz-manager starts pc
+        ("microvm", ""),  # it has little of what the other devices need: a machine of its own
         # without what Hyper-V offers its guests no driver registers on the bus (hv_is_hyperv_initialized)
         ("vmbus-bridge", "-device NAME -cpu host,migratable=off,hv-passthrough"),
         ("pci-serial", "-chardev null,id=ID -device NAME,chardev=ID"),

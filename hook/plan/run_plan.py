@@ -126,7 +126,7 @@ def _never_reached(item: Item, coverage: Coverage) -> Iterator[str]:
 
 def _missing_devices(devices: Iterable[str], machine: Machine) -> list[str]:
     return [
-        f"{name} is not in vm.qemu_args: QEMU needs what it stands for on your machine; add it there"
+        f"{name} is not in vm.qemu_args: it needs another program or machine; add it there"
         for name in launch.needing_more(devices, machine)
     ]
 

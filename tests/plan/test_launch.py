@@ -18,7 +18,9 @@ BY_SYZ_MANAGER = "-enable-kvm -cpu host,migratable=off"  # vm/qemu/qemu.go
         (["e1000e"], f"{BY_SYZ_MANAGER} -device e1000e"),
         (["e1000e", "e1000e"], f"{BY_SYZ_MANAGER} -device e1000e"),
         (["dummy_hcd with raw-gadget"], ""),  # of the kernel's own
-        (["q35"], ""),  # the machine itself
+        (["pc"], ""),  # the machine itself
+        (["q35", "e1000e"], f"{BY_SYZ_MANAGER} -machine q35 -device e1000e"),
+        (["microvm"], ""),
         (["e1000e,romfile=/etc/passwd"], ""),  # no name of a device
         (
             ["nvme"],
@@ -40,8 +42,8 @@ def test_devices_as_qemu_is_told_of_them(devices: list[str], text: str) -> None:
 
 
 def test_what_only_the_person_can_give_is_named() -> None:
-    devices = ["vhost-user-fs-pci", "nvme", "e1000e", "pc", "dummy_hcd with raw-gadget", "vfio-pci"]
-    assert launch.needing_more(devices, VM) == ["vhost-user-fs-pci", "vfio-pci"]
+    devices = ["vhost-user-fs-pci", "nvme", "e1000e", "pc", "q35", "microvm", "dummy_hcd with raw-gadget", "vfio-pci"]
+    assert launch.needing_more(devices, VM) == ["vhost-user-fs-pci", "microvm", "vfio-pci"]
 
 
 @pytest.mark.parametrize(
