@@ -141,8 +141,8 @@ class _InitcallReader:
             self.unknown.setdefault(name, (f"{name}() has its own setter, which user space may call", path, self._texts.line(path, at)))
         if name in _PLAIN or (name.startswith(("__", "module_param")) and not name.endswith(("_cb", "_call", "initcall", "setup"))):
             return
-        if _BY_TREE.match(name):
-            self._registers("tree", path, at)
+        if _BY_TREE.match(name):  # each counts: it has a node of its own
+            self.buses.setdefault(f"tree {path}:{at}", ("tree", path, self._texts.line(path, at)))
         elif arguments.startswith("void") or "{" in arguments or (name.endswith("EARLYCON_DECLARE") and not _INITCALL.match(name)):
             return  # a definition, or a console whose address the command line gives
         elif _INITCALL.match(name):

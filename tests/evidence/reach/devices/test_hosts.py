@@ -179,6 +179,15 @@ FILES = {
     "mapnobody.c": KEYMAP.format(name="NOBODY"),
     "receiver.c": "void r(struct rc_dev *rc)\n{\n\trc->map_name = RC_MAP_GOOD;\n}\nstatic struct usb_driver r_driver = {\n\t.name = \"r\",\n};\nmodule_usb_driver(r_driver);\n",
     "pcireceiver.c": pci_driver("pcir", CHELSIO, "void r(struct rc_dev *rc)\n{\n\trc->map_name = RC_MAP_BAD;\n}"),
+    # what runs for a node of the device tree
+    "clk.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nTIMER_OF_DECLARE(timer, "acme,timer",\n\t\t acme_init);\n',
+    "clkfixed.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nCLK_OF_DECLARE(fixed, "Fixed-Clock", acme_init);\n',
+    "clkline.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init); CLK_OF_DECLARE(fixed, "fixed-clock", acme_init);\n',
+    "clkmacro.c": "CLK_OF_DECLARE(acme, ACME_CLK, acme_init);\n",
+    "clktwo.c": 'CLK_OF_DECLARE(acme, "acme," "clk", acme_init);\n',
+    "clkown.c": '#define CLK_OF_DECLARE(name, compat, fn) OF_DECLARE_1(clk, name, "fixed-clock", fn)\nCLK_OF_DECLARE(acme, "acme,clk", acme_init);\n',
+    "method.c": 'CPU_METHOD_OF_DECLARE(acme, "acme,smp", &acme_ops);\n',
+    "intc.c": 'IRQCHIP_DECLARE(acme, "acme,intc", acme_init);\n',
     # files that a start opens, on every machine or not
     "opens.c": start("\tret = class_register(&cls);\n\tif (ret)\n\t\treturn ret;\n\tret = misc_register(&dev);\n\tif (ret < 0) {\n\t\tclass_unregister(&cls);\n\t\treturn ret;\n\t}\n\treturn 0;", "static struct miscdevice dev = {\n\t.fops = &fops,\n};"),
     "onxen.c": start("\tif (!xen_domain())\n\t\treturn -ENODEV;\n\treturn misc_register(&dev);", "static struct miscdevice dev = {\n\t.fops = &fops,\n};"),
@@ -414,6 +423,19 @@ def test_a_keymap_is_what_the_receivers_are_that_ask_for_it(tree: Kernel, ask: A
     # where a machine has a device tree, that may ask for any
     for other in asked(tree.path, arch="arm64"):
         assert of(other, "mapnobody.c").answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["clk.c", "clkfixed.c", "clkline.c", "clkmacro.c", "clktwo.c", "clkown.c", "method.c", "intc.c"])
+def test_what_runs_for_a_node_runs_where_a_device_tree_may_have_it(tree: Kernel, ask: Ask, name: str) -> None:
+    found = of(ask, name)
+    assert (found.answer, len(found.facts)) == (Answer.NO, 1) and "runs from a device tree" in found.facts[0].claim
+    for other in asked(tree.path, arch="arm64"):
+        found = of(other, name)
+        assert found.answer is (Answer.NO if name == "clk.c" else Answer.UNKNOWN)
+        claims = [fact.claim.partition(", which")[0] for fact in found.facts]
+        assert name != "clk.c" or claims == ["runs for a node 'acme,clk'", "runs for a node 'acme,timer'"]
+    for other in asked(tree.path, arch="riscv"):
+        assert of(other, name).answer is Answer.UNKNOWN
 
 
 @pytest.mark.parametrize("name", ["onxen.c", "takesback.c", "helper.c"])

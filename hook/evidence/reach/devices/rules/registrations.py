@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hook import lazy_re
 from hook.evidence.reach.answer import Reach, no, unknown
@@ -18,6 +18,10 @@ from hook.kernel.kbuild.objects import Object
 _DRIVERS = ("drivers/", "sound/")
 _MOST_CALLS = 12  # of functions of other objects, by the initcalls of one
 _MOST_DEFINING = 3  # files that define such a function
+# whole lines: another such macro on the same line would be of another node
+_FOR_COMPATIBLE = lazy_re.compile(
+    r'\s*(CLK_OF_DECLARE(?:_DRIVER)?|TIMER_OF_DECLARE)\s*\(\s*\w+\s*,\s*"([^"\\]+)"\s*,\s*\w+\s*\)\s*;?[ \t]*(?:\n|\Z)'
+)
 # these call back for each host, session or network device, not when they are called
 _OF_HOSTS = lazy_re.compile(r"notifier|transport")
 
@@ -27,10 +31,9 @@ def registrations(obj: Object, reader: ObjectReader) -> Incoming:
     profile = reader.profile(obj)
     binder = reader.binder(obj)
     of_drivers = {driver.bus for driver in profile.drivers}
-    reaches: list[tuple[Reach, Run, Spread]] = []
+    of_nodes = _of_nodes(reader, [(path, line) for bus, path, line in profile.effects.buses if bus == "tree"])
+    reaches = [(reach, Run.DEVICE, Spread.EVERYWHERE) for reach in of_nodes]
     for bus, path, line in profile.effects.buses:
-        if bus == "tree":
-            reaches.append((_by_tree(reader, path, line), Run.DEVICE, Spread.EVERYWHERE))
         if bus in of_drivers or bus in ("tree", "rc_map"):
             continue
         is_answered = bus in BUSES and BUSES[bus].origin in (DeviceOrigin.USER_SPACE, DeviceOrigin.ABSENT, DeviceOrigin.UNKNOWN)
@@ -54,11 +57,24 @@ def _unseen_drivers(reader: ObjectReader, profile: Profile, of_drivers: set[str]
             yield unknown(f"not known: which devices {name} binds to, which {path}:{line} registers; it was not found")
 
 
-def _by_tree(reader: ObjectReader, path: str, line: int) -> Reach:
+def _of_nodes(reader: ObjectReader, places: Iterable[tuple[str, int]]) -> Iterator[Reach]:
+    """What runs for a node of the device tree: nothing where no machine has a tree, or no node is compatible with the string of the macro.
+
+    That string has to stand there as it is, in a macro whose function runs for `compatible` alone (of_clk_init() and timer_probe()). The
+    methods of processors are another property, firmware may reserve memory, and the host decides about the interrupt controller.
+    """
     vm = reader.vm
-    if vm.made_by and not vm.describes_by_tree:
-        return no(reader.texts.fact(f"runs from a device tree, which no machine of {vm.made_by} has", path, line))
-    return unknown(f"not known: whether the machine's device tree has the node that {path}:{line} needs")
+    ids = {text.lower() for text in vm.compatible}  # drivers/of/base.c compares without regard to case
+    for path, line in places:
+        if vm.made_by and not vm.describes_by_tree:
+            yield no(reader.texts.fact(f"runs from a device tree, which no machine of {vm.made_by} has", path, line))
+            return
+        text = reader.texts.get(path) or ""
+        macro = _FOR_COMPATIBLE.match("\n".join(text.split("\n")[line - 1 : line + 2]))
+        if vm.made_by and macro and macro[2].lower() not in ids and not re.search(rf"#\s*define\s+{macro[1]}\b", text):
+            yield no(reader.texts.fact(f"runs for a node {macro[2]!a}, which no device tree of {vm.made_by} has", path, line))
+        else:
+            yield unknown(f"not known: whether the machine's device tree has the node that {path}:{line} needs")
 
 
 def own_files(obj: Object, reader: ObjectReader) -> Incoming:
