@@ -20,10 +20,8 @@ from hook.source.git import Repository
 from hook.source.tree import Source
 from hook.verdict import NotAVerdict, Verdict, from_document, to_document
 
-# each write sweeps one directory of 256, which costs little and reaches all in time
-_FANOUT = 256
 _MOST_BYTES = 64 << 20  # of an entry
-_MAX_ENTRIES = 20_000  # verdicts that are kept, newest first
+_MOST_ENTRIES = 79  # that are kept, newest first, in each of 256 directories; each write looks at one
 NO_PATH = "\0"  # begins the name of an input that is no file, such as all Kconfig files together
 COVERAGE = "\0coverage"  # an input: the file of fuzz.coverage
 NO_INDEX = "\0no index"  # an input: that there was no word index, or an incomplete one
@@ -117,7 +115,7 @@ def keep(repo: Repository, settings: Settings, verdict: Verdict, reads: Mapping[
     except UnicodeEncodeError:
         return  # a path that is no UTF-8, which JSON cannot name
     own_files.write(path, _digest(text) + b"\n" + text)
-    _sweep(path.parent, _MAX_ENTRIES // _FANOUT + 1)
+    own_files.remove_oldest(path.parent, _MOST_ENTRIES, _MOST_ENTRIES)
 
 
 def is_kept(repo: Repository, change_id: str, judge: str) -> bool:
@@ -140,18 +138,3 @@ def _key(settings: Settings) -> str:
 
 def _path(repo: Repository, change_id: str, judge: str) -> pathlib.Path:
     return repo.state_dir / "cache" / change_id[:2] / f"{change_id[2:]}{f'.{judge}' if judge else ''}.json"
-
-
-def _sweep(directory: pathlib.Path, most: int) -> None:
-    """Remove the oldest entries of one fan-out directory beyond `most`; the remains of a killed writer age in the same way."""
-    names = os.listdir(directory)
-    if len(names) <= most:
-        return
-    aged = []
-    for name in names:
-        try:
-            aged.append((os.lstat(directory / name).st_mtime, name))
-        except FileNotFoundError:
-            continue
-    for _, name in sorted(aged)[: len(aged) - most]:
-        own_files.remove(directory / name)

@@ -97,6 +97,19 @@ def remove(path: pathlib.Path) -> None:
         put_aside(path, "is not a file of patch-triage")
 
 
+def remove_oldest(directory: pathlib.Path, most: int, keep: int) -> None:
+    """Remove all but the `keep` newest files of a directory with more than `most`, those of a killed writer among them. Raises OSError."""
+    names = os.listdir(directory)
+    if len(names) <= most:
+        return
+    aged = []
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # another process has removed it
+            aged.append((os.lstat(directory / name).st_mtime, name))
+    for _, name in sorted(aged)[: len(aged) - keep]:
+        remove(directory / name)
+
+
 def open_lock(path: pathlib.Path, mode: int = 0o600) -> int:
     """A descriptor of a file to be locked; the file is made if there is none. Raises OSError."""
     make_directory(path.parent)

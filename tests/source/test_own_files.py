@@ -174,3 +174,13 @@ def test_what_is_put_aside_is_said_once(tmp_path: pathlib.Path, capsys: pytest.C
     assert capsys.readouterr().err == f"patch-triage: {path} has more than 4 bytes: renamed to x.damaged; a new one is written\n"
     own_files.write(path, b"new")
     assert own_files.read(path, 5) == b"new" and (tmp_path / "x.damaged").read_bytes() == b"12345"
+
+
+def test_the_oldest_files_of_a_full_directory_are_removed(tmp_path: pathlib.Path) -> None:
+    for age, name in enumerate(("new", ".new-of-a-killed-writer", "old")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    own_files.remove_oldest(tmp_path, 3, 1)
+    assert len(list(tmp_path.iterdir())) == 3
+    own_files.remove_oldest(tmp_path, 2, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]

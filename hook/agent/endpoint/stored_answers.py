@@ -6,7 +6,6 @@ They hold what the model said and nothing that was sent; secrets were cut out of
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -38,7 +37,7 @@ class Answers:
             return
         try:
             own_files.write(path, text.encode())
-            self._sweep()
+            own_files.remove_oldest(self._directory, _MOST, _MOST * 9 // 10)
         except OSError:
             pass
 
@@ -51,11 +50,3 @@ class Answers:
 
     def _path(self, digest: str) -> pathlib.Path:
         return self._directory / f"{digest}.json"
-
-    def _sweep(self) -> None:
-        names = os.listdir(self._directory)
-        if len(names) <= _MOST:
-            return
-        aged = sorted(names, key=lambda name: (self._directory / name).lstat().st_mtime)
-        for name in aged[: len(names) - _MOST * 9 // 10]:
-            own_files.remove(self._directory / name)
