@@ -159,7 +159,7 @@ def doing(repo: Repository) -> Doing | None:
         return None
     try:
         return msgspec.json.decode(own_files.read(path, _STATE_BYTES) or b"", type=Doing)
-    except (OSError, msgspec.DecodeError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         return Doing(0, "", "")  # it has only just begun
 
 

@@ -130,7 +130,7 @@ def _put(repo: Repository, question: Question) -> None:
 def _parsed(commit: str, data: bytes, age: float) -> Question:
     try:
         return msgspec.structs.replace(msgspec.json.decode(data, type=Question), commit=commit)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # UnicodeDecodeError is no DecodeError
         return Question(commit, since=age)
 
 

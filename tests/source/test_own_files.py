@@ -176,6 +176,16 @@ def test_what_is_put_aside_is_said_once(tmp_path: pathlib.Path, capsys: pytest.C
     assert own_files.read(path, 5) == b"new" and (tmp_path / "x.damaged").read_bytes() == b"12345"
 
 
+@pytest.mark.parametrize("data", [b"", b'{"Commit":"\xff"}', b"[" * 60_000, b'{"Commit":"x","Need":"x"}', b'{"Commit":"x","Since":1e999}'])
+def test_a_damaged_question_still_shows_its_commit(used: Kernel, data: bytes) -> None:
+    repo, commit = find(used.path), "3" * 40
+    path = repo.state_dir / "pending" / f"{commit}.json"
+    own_files.write(path, data)
+    question = pending.find(repo, commit)
+    path.unlink()
+    assert question == pending.Question(commit, since=question.since if question else 0.0) and question.since
+
+
 def test_the_oldest_files_of_a_full_directory_are_removed(tmp_path: pathlib.Path) -> None:
     for age, name in enumerate(("new", ".new-of-a-killed-writer", "old")):
         (tmp_path / name).touch()
