@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 
 import hypothesis
@@ -33,26 +33,32 @@ def first_kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     return kernel
 
 
-@pytest.fixture
-def kernel(first_kernel: Kernel, tmp_path: pathlib.Path) -> Kernel:
-    """A small kernel tree of one commit, without hooks."""
-    shutil.copytree(first_kernel.path, tmp_path / "linux", symlinks=True, copy_function=shutil.copy)
-    home = pathlib.Path(first_kernel.env["HOME"])
-    shutil.copytree(home, tmp_path / "home")
-    env = first_kernel.env | {
-        "HOME": str(tmp_path / "home"),
-        "XDG_CONFIG_HOME": str(tmp_path / "home" / ".config"),
-        "GIT_CONFIG_GLOBAL": str(tmp_path / "home" / ".gitconfig"),
-    }
-    return Kernel(tmp_path / "linux", env)
-
-
-@pytest.fixture
-def hooked(kernel: Kernel) -> Kernel:
-    """The same tree with our hooks installed; they do what they do for a person, in forks."""
+@pytest.fixture(scope="session")
+def first_hooked(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    kernel = _copied(first_kernel, tmp_path_factory.mktemp("hooked"))
     kernel.install()
     kernel.fork_in_hooks()
     return kernel
+
+
+def _copied(kernel: Kernel, directory: pathlib.Path) -> Kernel:
+    """A copy of a tree and of the person's home, by one process, since there is one for each test."""
+    subprocess.run(["cp", "-R", kernel.path, kernel.path.parent / "home", directory], check=True)
+    home = directory / "home"
+    env = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "GIT_CONFIG_GLOBAL": str(home / ".gitconfig")}
+    return Kernel(directory / "linux", kernel.env | env)
+
+
+@pytest.fixture
+def kernel(first_kernel: Kernel, tmp_path: pathlib.Path) -> Kernel:
+    """A small kernel tree of one commit, without hooks."""
+    return _copied(first_kernel, tmp_path)
+
+
+@pytest.fixture
+def hooked(first_hooked: Kernel, tmp_path: pathlib.Path) -> Kernel:
+    """The same tree with our hooks installed; they do what they do for a person, in forks."""
+    return _copied(first_hooked, tmp_path)
 
 
 @pytest.fixture
