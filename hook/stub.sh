@@ -70,7 +70,8 @@ post-rewrite)
 		under_way && exit 0 # a rebase tells all its commits at its end; an amend within it is a step
 		[ -n "$input" ] || read -r input
 		# what there is to do the program has done in post-commit, if it could see there that this is an amend
-		read -r amended <"$dir/patch-triage-amended" && case "$input " in *" $amended "*) exit 0 ;; esac
+		amended=$dir/patch-triage-amended
+		[ -f "$amended" ] && case "$input " in *" $(head -c 64 "$amended") "*) exit 0 ;; esac
 	fi 2>/dev/null ;;
 post-applypatch)
 	# once for a whole `git am`, at its last patch; `git rebase --apply` comes here too, and then to post-rewrite

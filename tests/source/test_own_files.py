@@ -13,6 +13,7 @@ import pytest
 from hook.agent.endpoint.stored_answers import Answers
 from hook.agent.ledger import Ledger, LedgerLine
 from hook.record import pending, queue, trajectories
+from hook.record.kept_patterns import KeptPatterns
 from hook.source import own_files
 from hook.source.git import find
 from hook.trajectory import Trajectory
@@ -20,7 +21,7 @@ from hook.verdict import Tokens
 from tests.small_kernel import Kernel
 
 POOL = "mm/pool.c"
-MARKERS = ("patch-triage-since", "patch-triage-amend", "patch-triage-announced")
+MARKERS = ("patch-triage-since", "patch-triage-amend", "patch-triage-amended", "patch-triage-announced")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,9 @@ def used(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
     trajectory.open(trajectories.new_path(repo, "1" * 40))
     trajectory.end(trajectory.begin("flow", "x"))
     trajectory.close()
+    patterns = KeptPatterns(repo)
+    patterns.compile("a", 0)
+    patterns.write()
     for name in ("claims/" + "1" * 40, "worker", "crash.log"):
         (repo.state_dir / name).parent.mkdir(exist_ok=True)
         (repo.state_dir / name).write_bytes(b"")
