@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import typing
+from collections.abc import Mapping
 
 from tests import forked_program
 
@@ -120,6 +121,14 @@ class Kernel:
     def stage(self, path: str, content: str | bytes) -> None:
         self.write(path, content)
         self.git("add", "-f", "--", path)
+
+    def stage_unwritten(self, files: Mapping[str, str]) -> None:
+        """Stage files without writing them to the working tree, which we never read: of thousands it takes a moment."""
+        texts = "".join(f"M 100644 inline {path}\ndata {len(text.encode())}\n{text}\n" for path, text in files.items())
+        start = f"commit refs/heads/unwritten\ncommitter x <x> 0 +0000\ndata 0\nfrom {self.head()}\n"
+        self.git("fast-import", "--quiet", data=start + texts)
+        self.git("read-tree", "refs/heads/unwritten")
+        self.git("branch", "-qD", "unwritten")
 
     def commit(self, path: str, content: str | bytes, message: str = "change", *options: str) -> str:
         """Commit one file's new content; returns the commit."""

@@ -214,9 +214,8 @@ def test_a_change_that_is_too_large_is_judged_by_its_paths_and_not_remembered(ke
 
 def many(kernel: Kernel, suffix: str) -> None:
     """A change of more files than are looked into."""
-    for number in range(6000):
-        kernel.write(f"{'Documentation' if suffix == 'rst' else 'lib'}/part/file-{number}.{suffix}", f"{number}\n")
-    kernel.git("add", "-A", "-f")
+    directory = "Documentation" if suffix == "rst" else "lib"
+    kernel.stage_unwritten({f"{directory}/part/file-{number}.{suffix}": f"{number}\n" for number in range(6000)})
 
 
 def test_of_a_change_of_very_many_files_only_the_paths_are_looked_at(kernel: Kernel) -> None:

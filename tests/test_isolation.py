@@ -128,9 +128,7 @@ def test_the_worker(hooked: Kernel, scripted: Callable[..., Model]) -> None:  # 
 
 def test_the_index_that_is_made_in_the_background(hooked: Kernel) -> None:
     planted = plant(hooked, ":")
-    for number in range(2000):
-        planted.write(f"lib/more{number}.h", f"#define MORE_{number}\n")
-    planted.git("add", "-A", "-f", "lib")
+    planted.stage_unwritten({f"lib/more{number}.h": f"#define MORE_{number}\n" for number in range(2000)})
     planted.triage("check")
     while not (planted.path / ".git/patch-triage/index/seal").exists():
         time.sleep(0.1)

@@ -46,9 +46,7 @@ def recorded(kernel: Kernel) -> dict[str, Any]:
 
 def large(kernel: Kernel) -> Kernel:
     """Somebody with a tree of too many files to be searched whole, who makes the index himself."""
-    for number in range(2000):
-        kernel.write(f"Documentation/many/{number}.rst", "")
-    kernel.git("add", "-A", "-f")
+    kernel.stage_unwritten({f"Documentation/many/{number}.rst": "" for number in range(2000)})
     kernel.git("commit", "-qm", "many files", PATCH_TRIAGE="0")
     return Kernel(kernel.path, kernel.env | {"PATCH_TRIAGE_INDEX_BACKGROUND": "false"})
 

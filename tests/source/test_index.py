@@ -225,10 +225,12 @@ def test_two_writers_one_waits_for_nobody(kernel: Kernel) -> None:
 @pytest.fixture
 def larger(kernel: Kernel) -> Kernel:
     """A tree that takes a moment to index."""
-    for number in range(1200):
-        names = "".join(f"int name_{number}_{one}(void)\n{{\n\treturn shared_{one}();\n}}\n" for one in range(20))
-        kernel.write(f"lib/part{number}.c", names)
-    kernel.git("add", "-A", "-f")
+    kernel.stage_unwritten(
+        {
+            f"lib/part{number}.c": "".join(f"int name_{number}_{one}(void)\n{{\n\treturn shared_{one}();\n}}\n" for one in range(20))
+            for number in range(1200)
+        }
+    )
     kernel.git("commit", "-qm", "many")
     return kernel
 
@@ -434,9 +436,7 @@ def test_without_an_index_there_is_a_reason(kernel: Kernel) -> None:
 
 
 def test_a_check_of_a_large_tree_has_the_index_made_in_the_background(larger: Kernel) -> None:
-    for number in range(1000):
-        larger.write(f"lib/more{number}.h", f"#define MORE_{number}\n")
-    larger.git("add", "-A", "-f")
+    larger.stage_unwritten({f"lib/more{number}.h": f"#define MORE_{number}\n" for number in range(1000)})
     larger.triage("check", PATCH_TRIAGE_INDEX_BACKGROUND="false")
     assert not put_away(larger).exists()
     larger.triage("check")
