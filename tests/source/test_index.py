@@ -409,7 +409,7 @@ def trees() -> Iterator[_Trees]:
         yield _Trees(pathlib.Path(place) / "trees.git")
 
 
-@settings(max_examples=int(os.environ.get("SEQUENCES", "15")), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(os.environ.get("SEQUENCES", "10")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(states=STATES, made=st.lists(st.integers(0, 3), min_size=1, max_size=3))
 def test_the_index_answers_as_a_plain_scan_does(trees: _Trees, states: list[dict[str, str]], made: list[int]) -> None:
     shutil.rmtree(trees.repo.state_dir, ignore_errors=True)
