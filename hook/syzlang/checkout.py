@@ -1,17 +1,18 @@
 """A checkout of syzkaller: its descriptions, parsed from their text and cached with our other files, since parsing takes a second.
 
-No link is followed, nothing is run, and the key of the cache is the content of all files.
+No link is followed, and nothing is run. The key of the cache is what git's index compares of each file: its size, times and inode.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pathlib
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+import msgspec
 
 from hook.source import own_files
 from hook.syzlang import constants, requirements
@@ -24,7 +25,7 @@ ARCHES = {
     "x86_64": "amd64", "i386": "386", "arm64": "arm64", "arm": "arm", "riscv": "riscv64", "s390": "s390x",
     "powerpc": "ppc64le", "mips": "mips64le", "loongarch": "loong64",
 }  # fmt: skip
-_FORMAT = 1
+_FORMAT = 2
 _MOST_FILES = 2000
 _MOST_FILE_BYTES = 4 << 20
 _MOST_BYTES = 64 << 20  # of all files, and of the cache file
@@ -44,15 +45,14 @@ class Descriptions(NamedTuple):
 def read(checkout: str, target_arch: str, cache_directory: pathlib.Path | None = None) -> Descriptions:
     """The descriptions of a checkout; with a directory, they are cached there. Raises NoDescriptions."""
     arch = ARCHES.get(target_arch, target_arch)
-    texts = dict(_texts(checkout))
+    files = _files(checkout)
     digest = hashlib.sha256(f"{_FORMAT} {arch}".encode())
-    for name, text in texts.items():
-        digest.update(f"\n{name} {len(text)}\n".encode())
-        digest.update(text)
+    for path, state in files.items():
+        digest.update(f"\n{path} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_dev} {state.st_ino}".encode())
     cache_file = cache_directory / f"descriptions-{digest.hexdigest()[:32]}.json" if cache_directory is not None else None
     if cache_file is not None and (cached := _cached(cache_file)) is not None:
         return cached
-    parsed = _parsed({name: text.decode("utf-8", "replace") for name, text in texts.items()}, arch)
+    parsed = _parsed({path.name: text.decode("utf-8", "replace") for path, text in _texts(files)}, arch)
     if not parsed.calls:
         raise NoDescriptions(f"no descriptions in {checkout}/{FOLDER}; it names a checkout of syzkaller")
     if cache_file is not None:
@@ -60,19 +60,23 @@ def read(checkout: str, target_arch: str, cache_directory: pathlib.Path | None =
     return parsed
 
 
-def _texts(checkout: str) -> Iterator[tuple[str, bytes]]:
+def _files(checkout: str) -> dict[pathlib.Path, os.stat_result]:
     folder = pathlib.Path(checkout) / FOLDER
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith((".txt", ".txt.const")))[:_MOST_FILES]
+        return {folder / name: os.lstat(folder / name) for name in names}
     except OSError:
         raise NoDescriptions(f"no descriptions in {checkout}/{FOLDER}; it names a checkout of syzkaller") from None
+
+
+def _texts(files: Iterable[pathlib.Path]) -> Iterator[tuple[pathlib.Path, bytes]]:
     total = 0
-    for name in names:
-        data = plain_file(folder / name, _MOST_FILE_BYTES)
+    for path in files:
+        data = plain_file(path, _MOST_FILE_BYTES)
         total += len(data)
         if total > _MOST_BYTES:
             return
-        yield name, data
+        yield path, data
 
 
 def plain_file(path: pathlib.Path, most_bytes: int) -> bytes:
@@ -111,7 +115,7 @@ def _cached(path: pathlib.Path) -> Descriptions | None:
         data = own_files.read(path, _MOST_BYTES)
         if data is None:
             return None
-        document = json.loads(data)
+        document = msgspec.json.decode(data)
         words = document["Words"]
         calls = {
             name: CallFacts(
@@ -140,6 +144,6 @@ def _store(path: pathlib.Path, descriptions: Descriptions) -> None:
     try:
         for old in path.parent.glob("descriptions-*.json"):
             own_files.remove(old)
-        own_files.write(path, json.dumps(document, separators=(",", ":")).encode())
+        own_files.write(path, msgspec.json.encode(document))
     except OSError:
         pass  # a full disk, or no permission: the next run parses again

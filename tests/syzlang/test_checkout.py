@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 import pytest
@@ -58,6 +59,12 @@ def test_what_was_understood_is_taken_again_until_a_file_changes(place: pathlib.
     (place / "syzkaller/sys/linux/b.txt").write_text("syz_more()\n")
     assert read(place).calls.keys() == {*first.calls, "syz_more"}
     assert len(kept(place)) == 1 and kept(place) != [file]
+    # other content of the same size and time
+    changed = place / "syzkaller/sys/linux/b.txt"
+    (place / "other").write_text("syz_less()\n".ljust(changed.stat().st_size))
+    os.utime(place / "other", ns=(changed.stat().st_mtime_ns,) * 2)
+    os.replace(place / "other", changed)
+    assert read(place).calls.keys() == {*first.calls, "syz_less"}
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"Words": 1, "Calls": {"open": []}, "Resources": {}}', "\0" * 100, "[" * 100_000])
