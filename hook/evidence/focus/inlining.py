@@ -12,8 +12,8 @@ from hook.c.callgraph import Node
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 
-# tokens of a static function with several callers, below which GCC at -O2 mostly inlines it
-_SMALL = 42
+# tokens of a static function with several callers, below which GCC at -O2 mostly inlines it; of 25 to 41 it keeps four of five
+_SMALL = 25
 _SURE = 75  # from which on it mostly keeps it; between the two it is not sure
 _LONG = 120  # from which on it is kept where its only caller is itself put into several
 _LARGE = 200  # tokens of a static function that is called once, from which on GCC may keep it for its objects on the stack

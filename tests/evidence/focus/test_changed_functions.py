@@ -235,10 +235,25 @@ def test_a_long_function_whose_only_caller_goes_into_several_may_be_kept(old: st
     assert {aim.name: aim.may_be_in for aim in found.aims} == aims
 
 
+@pytest.mark.parametrize(
+    ("code", "aims"),
+    [
+        ("stop(b);\n\tb->count = 0;\n\tfree(b->all);", {"put": ("first", "second"), "first": (), "second": ()}),
+        ("stop(b);\n\tfree(b);", {"first": (), "second": ()}),  # so few tokens that it is always inlined
+    ],
+)
+def test_a_small_function_with_several_callers_may_be_kept(code: str, aims: dict[str, tuple[str, ...]]) -> None:
+    users = "".join(f"int {name}(struct box *b)\n{{\n\tput(b);\n\treturn {name}_of(b);\n}}\n\n" for name in ("first", "second"))
+    before, after = (
+        f"static void put(struct box *b)\n{{\n\t{text}\n}}\n\n{users}".encode() for text in (code, code.replace("stop", "end"))
+    )
+    assert {aim.name: aim.may_be_in for aim in changed_functions.of_file("mm/x.c", before, after).aims} == aims
+
+
 def test_functions_that_call_each_other_in_a_circle_are_named_once() -> None:
     circle = UNSURE.replace("b->count = a;", "b->count = outer(b);")
     found = changed_functions.of_file("mm/x.c", UNSURE.encode(), circle.encode())
-    assert [aim.name for aim in found.aims] == ["middling", "sys_second", "first"]
+    assert sorted(aim.name for aim in found.aims) == ["first", "middling", "outer", "sys_second"]
 
 
 def test_users_of_a_type_do_not_drown_the_functions_that_changed() -> None:
