@@ -136,9 +136,9 @@ def _unanswered(enabled: Enabled | None, interfaces: Sequence[str]) -> list[str]
     if enabled is None:
         return ["all system calls are enabled: fuzz.syzkaller is not set, so there are no descriptions to choose by"]
     lines = [
-        f"no description of syzkaller reaches {row.interface}: the fuzzer cannot get there until somebody writes one"
-        for row in enabled.interfaces
-        if not row.calls and not row.interface.startswith(("entry:", "related:"))
+        f"no description of syzkaller reaches {interface}: the fuzzer cannot get there until {system_calls.file_for(interface)} has one"
+        for interface, calls, _ in enabled.interfaces
+        if not calls and not interface.startswith(("entry:", "related:"))
     ]
     lines += [f"{call} is not enabled: no call creates its resource" for call in enabled.left_out]
     if not enabled.calls:

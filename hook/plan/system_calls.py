@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hook import lazy_re
 from hook.source.tree import Source
 from hook.syzlang import reaching_calls
-from hook.syzlang.checkout import Descriptions
+from hook.syzlang.checkout import FOLDER, Descriptions
 from hook.syzlang.requirements import Providers
 
 # a device in a verdict, or the option of one -> the interface by which programs drive or emulate it
@@ -36,6 +36,12 @@ _OF_DEVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"netdevsim\b", "genl:devlink"),
     )
 )
+# where syzkaller would describe an interface, by its kind; NAME stands for the rest of it in small letters
+_FILES = {
+    "call": "sys", "device": "dev_NAME", "family": "socket_NAME", "genl": "socket_netlink_generic_NAME", "rtnl": "socket_netlink_route",
+    "op": "io_uring", "mount": "filesystem", "usb": "vusb", "wireless": "net_80211", "bluetooth": "dev_vhci", "packets": "vnet",
+}  # fmt: skip
+_PREFIX = lazy_re.compile(r"[AP]F_|/dev/")
 _DEFINED = lazy_re.compile(rb"(?m)^SYSCALL_DEFINE\d\((\w+)")
 _FILE_SYSTEM = lazy_re.compile(r"fs/([a-z0-9_]+)/")
 
@@ -77,6 +83,14 @@ def interfaces(verdict_interfaces: Iterable[str], devices: Iterable[str], files:
         if file_system := _FILE_SYSTEM.match(path):
             interfaces_found[f"mount:{file_system[1]}"] = None
     return list(interfaces_found)
+
+
+def file_for(interface: str) -> str:
+    """The file of syzkaller's checkout that would describe an interface, by how the others are named."""
+    kind, _, name = interface.partition(":")
+    name = name.rstrip("0123456789") if kind == "device" else name
+    bare_name = _PREFIX.sub("", name, count=1).lower().replace("/", "_")
+    return f"{FOLDER}/{_FILES[kind].replace('NAME', bare_name)}.txt" if kind in _FILES else f"a file of {FOLDER}"
 
 
 def enabled(interfaces: Iterable[str], descriptions: Descriptions) -> Enabled:

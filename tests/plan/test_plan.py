@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hook.plan import system_calls
+from hook.plan import run_plan, system_calls
 from tests.plan import mgrconfig
 from tests.small_kernel import Kernel
 
@@ -87,6 +87,25 @@ def test_no_variant_is_enabled_with_the_call_that_it_is_one_of(calls: list[str],
     assert list(system_calls._other_variants(calls, described)) == disabled
     config = {"enable_syscalls": calls, "disable_syscalls": disabled}
     assert mgrconfig.enabled(config, described) == set(calls)
+
+
+@pytest.mark.parametrize(
+    ("interface", "file"),
+    [
+        ("device:/dev/kvm", "sys/linux/dev_kvm.txt"),
+        ("device:/dev/net/tun", "sys/linux/dev_net_tun.txt"),
+        ("device:/dev/comedi0", "sys/linux/dev_comedi.txt"),
+        ("family:PF_X25", "sys/linux/socket_x25.txt"),
+        ("genl:batadv", "sys/linux/socket_netlink_generic_batadv.txt"),
+        ("call:frob", "sys/linux/sys.txt"),
+        ("ioctl:FROB_RUN", "a file of sys/linux"),
+    ],
+)
+def test_who_may_describe_an_interface_is_told_where(interface: str, file: str) -> None:
+    assert system_calls.file_for(interface) == file
+    enabled = system_calls.Enabled(("open",), (system_calls.InterfaceCalls(interface, (), ""),), ())
+    (line,) = run_plan._unanswered(enabled, [interface])
+    assert line == f"no description of syzkaller reaches {interface}: the fuzzer cannot get there until {file} has one"
 
 
 def test_the_page_says_what_to_run_in_order(frobbing: Kernel, tmp_path: pathlib.Path) -> None:
