@@ -192,7 +192,7 @@ def _without_directives(code: bytes, places: list[_Place]) -> bytes:
 
 def _top_level(code: bytes, places: list[_Place]) -> None:
     """Add the definitions at the top level of a file, except macros, to `places`."""
-    depth, opened = 0, 0
+    depth, opened, initialiser = 0, 0, 0  # the last: how deep in a function
     start = 0  # of the text since the last block
     depths: list[int] = []
     for event in _EVENT.finditer(code):
@@ -205,8 +205,10 @@ def _top_level(code: bytes, places: list[_Place]) -> None:
                 # in the first column: the closing brace of the block before was not seen
                 start, opened, depth = max(start, code.rfind(b"\n\n", 0, position) + 1), position, 0
             depth += 1
+            initialiser = depth if depth > 1 and code[max(0, position - 8) : position].rstrip().endswith(b"=") else initialiser
         elif mark == b"}":
-            if depth == 1 or (depth and code[position - 1 : position] == b"\n"):
+            ends_all = code[position - 1 : position] == b"\n" and (depth != initialiser or code[position + 1 : position + 2] != b";")
+            if depth == 1 or (depth and ends_all):
                 depth = 0
                 start = _block(code, start, opened, position, places)
             elif depth:

@@ -21,6 +21,7 @@ FUNCTIONS = {
     "int f(void) /* { */\n{ // }\n\tchar *s = \"}\"; char c = '}';\n}\n": "f",
     "#ifdef A\nint f(int a)\n{\n#else\nint f(void)\n{\n#endif\n}\n": "f",
     "int f(void)\n{\n#ifdef A\n\tif (x) {\n#else\n\tif (y) {\n#endif\n\t}\n}\n": "f",
+    "int f(void)\n{\n\tstatic const struct s all[] = {\n\t{ 1 },\n};\n\treturn all[0].n;\n}\n": "f",
     "void __attribute__((weak)) f(void)\n{\n}\n": "f",
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from hook import lazy_re
+from hook.c.blanking import without_comments
 from hook.c.definitions import Definition
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind
@@ -47,9 +48,12 @@ class FunctionUses:
         """What a use of a function or macro leads to."""
         if use.is_in_macro:
             macro = macro_node(unit, user_of(use))
-            is_called = use.kind is UseKind.MACRO_CALL or node.kind is NodeKind.MACRO
+            is_other_name = node.kind is not NodeKind.MACRO and _body(unit, user_of(use)) == node.name.encode()
+            is_called = use.kind is UseKind.MACRO_CALL or node.kind is NodeKind.MACRO or is_other_name
             doubt = "" if is_called else f"whether macro {macro.name} calls {node.name}, which it only names"
-            yield Hop(macro, trigger, f"macro {macro.name} stands for {node.name}", unit.path, use.line, use.text, doubt)
+            # `#define foo bar` is another name of a function: what is done with it counts
+            to = msgspec.structs.replace(macro, kind=node.kind) if is_other_name else macro
+            yield Hop(to, trigger, f"macro {macro.name} stands for {node.name}", unit.path, use.line, use.text, doubt)
         elif use.kind is UseKind.STATEMENT:
             yield from _in_statement(node, trigger, unit, use)
         elif use.kind is UseKind.TABLE:
@@ -94,6 +98,9 @@ class FunctionUses:
             doubt = "" if entry_points.SOFTIRQS.search(use.text) else "who raises that softirq"
         elif called in entry_points.REGISTERING:
             trigger, claim, options = Trigger.ANYTHING, f"{entry_points.REGISTERING[called]}: {claim}", entry_points.options_of_call(called)
+        elif trigger is Trigger.USER_SPACE and node.name in entry_points.AT_BOOT_FUNCTIONS.get(node.path, ()):
+            yield DeadEnd(f"{node.name} runs at boot only", unit.path, use.line, use.text)  # the thread that goes on with the boot
+            return
         elif called in entry_points.THREADS:
             trigger, claim = Trigger.ANYTHING, f"{user}() starts a thread of {node.name}() by {called}()"
         elif called in entry_points.LATER:
@@ -157,6 +164,11 @@ class FunctionUses:
             is_member = use.kind is not UseKind.ASSIGNED
             calls = list(self._member_calls.of_assigned(node, trigger, unit, use)) if is_member else []
             yield from calls or hop_to_user(unit, use, trigger, claim, f"who calls {use.member}")
+
+
+def _body(unit: TranslationUnit, macro: Definition) -> bytes:
+    """What a macro stands for."""
+    return without_comments(unit.data[macro.offset + len(macro.name) : macro.span[1]]).strip()
 
 
 def _in_local_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:

@@ -22,6 +22,7 @@ from hook.kernel.name_users import NameUsers
 _UNLESS_DEFINED = lazy_re.compile(r"#\s*(?:ifndef\s+|if\s+!defined\s*\(?\s*)(\w+)\s*\)?")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*include[ \t]+<(asm/[\w./-]+\.h)>")
 _MOST_DEFINITIONS = 12  # of one name that are looked at
+_OWN = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)  # what may stand in the place of another file's
 _KINDS = {
     NodeKind.TABLE: (DefinitionKind.VARIABLE,),
     NodeKind.MACRO: (DefinitionKind.FUNCTION, DefinitionKind.MACRO),
@@ -47,10 +48,10 @@ class HopConditions:
     def of_name(self, node: PathNode, user: str) -> list[ConditionAt]:
         """The conditions under which the name of `node` means its definition in the file `user`; open parts as above."""
         found = self.defined(node)
-        unit = self._name_users.units.get(user) if node.local and user != node.path else None
-        for macro in unit.by_name.get(node.name, ()) if unit is not None else ():
-            if unit is not None and macro.kind is DefinitionKind.MACRO:
-                found.append(self._not_compiled(node, user, unit, macro))
+        unit = self._name_users.units.get(user) if user != node.path and user.endswith(".c") else None
+        for own in unit.by_name.get(node.name, ()) if unit is not None else ():
+            if unit is not None and own.kind in _OWN and not WEAK.search(unit.head(own)):
+                found.append(self._not_compiled(node, user, unit, own))
         if not node.local and node.kind in _KINDS:
             found += [one for one in self._elsewhere(node) if self._may_see(user, one.path)]
         return found

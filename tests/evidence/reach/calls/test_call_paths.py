@@ -101,6 +101,7 @@ ENTRIES = {
                 + boot("return register_netdevice_notifier(&nb)"),
     "handed": "static void target_handed(int x) { }\nstatic void each(void (*fn)(int x))\n{\n\tfn(1);\n}\nSYSCALL_DEFINE0(others)\n{\n\teach(target_handed);\n\treturn 0;\n}\n",
     "pointer": "static void target_pointer(int x) { }\nSYSCALL_DEFINE0(others)\n{\n\tvoid (*fn)(int);\n\tfn = target_pointer;\n\tfn(1);\n\treturn 0;\n}\n",
+    "alias": "static void target_alias(int x) { }\n#define other_name target_alias /* as on other machines */\nSYSCALL_DEFINE0(others)\n{\n\tother_name(1);\n\treturn 0;\n}\n",
     "macro": "static void target_macro(int x) { }\n#define TWICE(x) do { target_macro(x); target_macro(x); } while (0)\nSYSCALL_DEFINE0(others)\n{\n\tTWICE(1);\n\treturn 0;\n}\n",
     "member": "struct foo_type {\n\tint (*frobnicate)(int x);\n};\nstatic int target_member(int x) { return 0; }\nstatic struct foo_type foo_one = {\n\t.frobnicate = target_member,\n};\n"
               "static void use(struct foo_type *t)\n{\n\tt->frobnicate(1);\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n" + boot("return foo_add(&foo_one)"),
@@ -167,6 +168,13 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     ),
     "the call is in a comment": ({"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(others)\n{\n\t/* help(); */\n\treturn 0;\n}\n"}, "no call path to help was found"),
     "it runs at boot only": ({"fs/a.c": "static void help(void) { }\n" + boot("help()")}, "boot runs at boot only"),
+    "it runs in the thread that goes on with the boot": (
+        {"init/main.c": "static void help(void) { }\nstatic int kernel_init(void *unused)\n{\n\thelp();\n\treturn 0;\n}\nvoid rest_init(void)\n{\n\tuser_mode_thread(kernel_init, NULL, 0);\n}\n"},
+        "kernel_init runs at boot only",
+    ),
+    "another name of the function is not called": (
+        {"fs/a.c": "static void help(int x) { }\n#define other_name help\nSYSCALL_DEFINE0(others)\n{\n\treturn keep(other_name);\n}\n"}, "whether keep() calls its argument",
+    ),
     "it runs at exit only": (
         {"fs/a.c": "static void help(void) { }\nstatic void __exit leave(void)\n{\n\thelp();\n}\nmodule_exit(leave);\n"}, "leave is __exit",
     ),
@@ -577,6 +585,14 @@ def test_a_macro_stands_in_the_place_of_a_function_whose_file_is_not_included(
         options is not None,
         options or [],
     )
+
+
+@pytest.mark.parametrize(("conditional", "options"), [("#ifndef CONFIG_EXTRA", ["EXTRA"]), ("#ifdef UNKNOWN", None), ("#if 1", None)])
+def test_a_stub_of_the_caller_is_compiled_where_the_function_is_not(plant: Planted, conditional: str, options: list[str] | None) -> None:
+    stub = f"{conditional}\nstatic inline void help(void) {{ }}\n#endif\n"
+    files = {"fs/extra.c": "void help(void) { }\n", "fs/a.c": stub + "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n"}
+    found = plant.reach(files)
+    assert (found.answer is Answer.YES, list(found.reasons)) == (options is not None, options or [])
 
 
 @pytest.mark.parametrize(
