@@ -25,6 +25,7 @@ _GOALS = ("obj-y", "lib-y", "extra-y", "always-y", "core-y", "drivers-y", "net-y
 _DESCENTS = (*_GOALS, "subdir-y")
 _HOST_PROGRAMS = ("hostprogs", "hostprogs-y", "hostprogs-always-y", "userprogs", "userprogs-always-y")
 _TOP = "/"  # the top makefile together with the architecture's: they name the directories that the top Kbuild descends into
+_SET_BY_ARCHITECTURE = {"x86_64": {"BITS": "64"}, "i386": {"BITS": "32"}}  # arch/x86/Makefile, for `process_$(BITS).o`
 _LISTS = ("-y", "-objs", "-m")
 _MOST_LEVELS = 5  # directories above a file whose makefiles may name it
 _MOST_OBJECTS = 64  # that one file may be part of, in one makefile
@@ -61,7 +62,7 @@ class Kbuild:
 
     def __init__(self, source: Source, environment: Mapping[str, str]) -> None:
         self._source = source
-        self._environment = dict(environment)
+        self._environment = {**_SET_BY_ARCHITECTURE.get(environment.get("ARCH", ""), {}), **environment}
         self._makefiles: dict[str, Makefile | None] = {}
         self._directories: dict[str, Built] = {}
         self._near: dict[str, list[str]] = {}

@@ -36,6 +36,8 @@ TOP = "obj-y += drivers/ mm/\nobj-$(CONFIG_NET) += net/\n"
         ("lib-$(CONFIG_X) += a.o", "X"),
         ("obj-$(CONFIG_X) += a.o # a comment\nobj-$(CONFIG_Y) += a.o", "X || Y"),
         ("include $(src)/more.mk", "Z"),
+        ("obj-$(CONFIG_X) += whole_$(BITS).o\nwhole_64-y := a.o", "X"),
+        ("obj-$(CONFIG_X) += $(subst 32,a,$(BITS)).o", "no makefile names drivers/d/a.c"),
         ("obj-y += b.o\nfoo: a.o\n\tobj-y += a.o", "no makefile names drivers/d/a.c"),
         ("define x\n\tendef\nobj-y += a.o\nendef", "no makefile names drivers/d/a.c"),
         ("define x\n\tendef\nendef\nobj-y += a.o", "y"),
