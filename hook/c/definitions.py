@@ -205,7 +205,8 @@ def _top_level(code: bytes, places: list[_Place]) -> None:
                 # in the first column: the closing brace of the block before was not seen
                 start, opened, depth = max(start, code.rfind(b"\n\n", 0, position) + 1), position, 0
             depth += 1
-            initialiser = depth if depth > 1 and code[max(0, position - 8) : position].rstrip().endswith(b"=") else initialiser
+            if depth > 1 and b"=" == code[max(0, position - 8) : position].rstrip()[-1:] != code[max(0, opened - 8) : opened].rstrip()[-1:]:
+                initialiser = depth
         elif mark == b"}":
             ends_all = code[position - 1 : position] == b"\n" and (depth != initialiser or code[position + 1 : position + 2] != b";")
             if depth == 1 or (depth and ends_all):

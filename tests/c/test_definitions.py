@@ -65,6 +65,11 @@ def test_other_definitions(text: str, expected: set[tuple[str, str]]) -> None:
     assert defined_names(text.encode(), "x.c") == {name.encode() for name, _ in expected}
 
 
+def test_a_lost_brace_costs_no_more_than_its_table() -> None:
+    found = scan(b"static struct s t = {\n\t.a = {\n\t\t1,\n};\nint after(void)\n{\n}\n").definitions
+    assert [one.name for one in found] == ["t", "after"]
+
+
 def test_a_lost_brace_costs_no_more_than_its_function() -> None:
     text = b"int f(void)\n{\n\tif (x) {\n}\n\nint g(void)\n{\n}\n"
     assert [one.name for one in scan(text).definitions] == ["f", "g"]
