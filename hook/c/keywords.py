@@ -56,5 +56,3 @@ NOT_A_MACRO = (
 IN_STATEMENTS = _SCALARS | _STORAGE | TAGS | _HEADS | _BRANCHES | _JUMPS | _SIZES | _words("typedef asm __asm__")
 # a cast to a pointer to bytes
 BYTE_POINTERS = _words("void const char unsigned u8 __u8 uint8_t struct __user __force *")
-# a cast to a number
-NUMBERS = _words("unsigned signed long int short char void u8 u16 u32 u64 s8 s16 s32 s64 size_t ssize_t const *")

@@ -21,7 +21,6 @@ def test_a_word_that_begins_a_statement_is_neither_called_nor_defined(word: byte
         (b"bool", keywords.NOT_DEFINED, keywords.NOT_A_MACRO),  # a typedef of the kernel
         (b"sizeof", keywords.NOT_CALLED, keywords.STATEMENTS),  # its argument is asked for
         (b"_Generic", keywords.NOT_A_MACRO, keywords.IN_STATEMENTS),
-        (b"__user", keywords.BYTE_POINTERS, keywords.NUMBERS),
     ],
 )
 def test_the_sets_differ_where_the_readers_do(word: bytes, inside: frozenset[bytes], outside: frozenset[bytes]) -> None:

@@ -33,14 +33,7 @@ def common_prefix(old: bytes, new: bytes) -> int:
 
 def common_suffix(old: bytes, new: bytes) -> int:
     """How many bytes the two have in common at their end."""
-    low, high = 0, min(len(old), len(new))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    return common_prefix(old[::-1], new[::-1])
 
 
 def first_line(old: bytes, new: bytes) -> int:
