@@ -101,7 +101,7 @@ class Day(msgspec.Struct, frozen=True):
 
 
 def read(directory: pathlib.Path, days: int) -> Iterator[tuple[str, LedgerLine]]:
-    """The requests of the last so many days that have any, each with its day, oldest first. Raises OSError."""
+    """The requests of the last `days` days that have any, each with its day, oldest first. Raises OSError."""
     try:
         names = sorted(name for name in os.listdir(directory) if name.endswith(".jsonl"))
     except (FileNotFoundError, NotADirectoryError):

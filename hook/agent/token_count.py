@@ -1,7 +1,7 @@
-"""Tokens: about how many a text or a request has, for whoever has to fit something into a number of them.
+"""Tokens: an estimate of the tokens of a text or a request.
 
 Three bytes of a request as it is sent make a token, about. Of the first request of a run that a farm recorded, 2,060 tokens by its
-endpoint, all but the declarations of the tools are known; with ours in their place it comes to 1,700 (tests/agent/test_recorded.py).
+endpoint, all but the declarations of the tools are known; with ours in their place the estimate is 1,700 (tests/agent/test_recorded.py).
 English has more bytes a token, code with line numbers fewer.
 """
 

@@ -100,13 +100,13 @@ class Tally:
         self._rows: dict[tuple[str, str], list[int]] = {}  # (path, symbol) -> reached, first, last
 
     def add(self, path: str, symbol: str, reached: int, first: int = 0, last: int = 0) -> None:
-        """That so many reached a place of a function, between these lines. Raises NoCoverage."""
+        """Count the programs or calls that reached a place of a function, between these lines. Raises NoCoverage."""
         row = self._row(path, symbol, first, last)
         if reached > row[0]:
             row[0] = min(reached, MOST_COUNTED)
 
     def add_program(self, path: str, symbol: str, first: int, last: int) -> None:
-        """That one program more reached a function. Raises NoCoverage."""
+        """Count one more program that reached a function. Raises NoCoverage."""
         self._row(path, symbol, first, last)[0] += 1
 
     def _row(self, path: str, symbol: str, first: int, last: int) -> list[int]:

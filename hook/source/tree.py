@@ -25,7 +25,7 @@ if typing.TYPE_CHECKING:
     from hook.source.index import Index
 
 
-MOST_CONFIRMED = 64  # files that are not indexed: up to so many are read; of more, all are in every answer
+MOST_CONFIRMED = 64  # files that are not indexed: at most N are read; if there are more, all are in every answer
 SMALL_FILES = 2000  # in a tree: fewer are searched fast enough without an index
 
 

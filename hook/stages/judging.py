@@ -43,7 +43,7 @@ def why(wrong: BaseException) -> str:
 
 
 def asking_for(seconds: float) -> Asking:
-    """How a commit's hook asks: a model for so many seconds from now, and what is open after them stays pending; or none, in a hurry."""
+    """How a commit's hook asks: a model until a deadline, and what is open then stays pending; or no model, in a hurry."""
     tty = sys.stderr.isatty()
 
     def progress(line: str) -> None:

@@ -41,7 +41,7 @@ class Excerpts:
         return not 1 <= number <= self.count or not self._lines[number - 1].strip()
 
     def run(self, first: int, count: int, most_characters: int) -> list[str]:
-        """So many lines from `first` on, as far as there are any."""
+        """At most `count` lines from `first` on."""
         before = max(0, first - 1 - _AROUND)
         around = "\n".join(line[:_LONGEST] for line in self._lines[before : first - 1 + count + _AROUND])
         shown = self._redactor.text(around).split("\n")[first - 1 - before :][: min(count, self.count - first + 1)]

@@ -49,7 +49,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 def gather(subject: Subject, desk: Desk, most_tokens: int, most_lookups: int = MOST_LOOKUPS) -> Context:
-    """The context of a change, of at most so many tokens, with at most so many names looked up."""
+    """The context of a change, within a number of tokens and of names to look up."""
     facts = desk.redactor.text(_cut("\n".join(_facts(subject, desk)), min(_FACTS_TOKENS, most_tokens // 4)))
     sections = gathering.sections(subject, desk, most_lookups, most_tokens * BYTES_A_TOKEN)
     clean = [

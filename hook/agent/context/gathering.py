@@ -52,9 +52,9 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 def sections(subject: Subject, desk: Desk, most_lookups: int, most_bytes: int) -> list[Section]:
-    """The sections of the pack for a change; at most so many names are looked up.
+    """The sections of the pack for a change; the number of names to look up is bounded.
 
-    Files of the change that cannot fit into so many bytes any more are only named.
+    Files of the change that do not fit into the bytes left are only named.
 
     A tree that cannot be read costs the sections from there on, not the run: the model has tools.
     """

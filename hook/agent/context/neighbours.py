@@ -127,7 +127,7 @@ class Neighbours:
         return good
 
     def _is_common(self, name: str, files: int = _UBIQUITOUS_FILES) -> bool:
-        """Whether more than so many files hold a name; not where there is no index to tell."""
+        """Whether too many files contain a name; False if there is no index."""
         if self._source.index is None:
             return False
         try:

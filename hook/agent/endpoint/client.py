@@ -54,7 +54,7 @@ class Client:
 
     def begin(self) -> None:
         """Another conversation begins."""
-        self._foreign = 0  # so many messages were said with a model before: its thought signatures mean nothing to this one
+        self._foreign = 0  # the number of messages with the model before: its thought signatures mean nothing to this one
         self._heard: list[str] = []  # the answers of this conversation
         self._window = Window()
 

@@ -1,4 +1,4 @@
-"""The recording: a client that says again what a model said in a recorded run, and asks nobody.
+"""The recording: a client that repeats the answers of a recorded run, without a model.
 
 A trajectory holds what a model called, not the message it came in: calls that follow an answer belong to it. So a run can be gone through
 once more with today's tools, prompts and checks, without an endpoint and for nothing.

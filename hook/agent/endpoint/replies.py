@@ -46,7 +46,7 @@ class Reply(msgspec.Struct, frozen=True):
     tokens: Tokens  # with those of the answers before it that could not be used
     cached: bool = False
     cut: bool = False  # it ran out of room, so its calls may be half said
-    left_out: int = 0  # calls beyond the first so many
+    left_out: int = 0  # calls beyond the limit
     hint: str = ""  # what a person should know about how the endpoint is set up
 
 

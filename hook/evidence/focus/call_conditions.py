@@ -1,4 +1,4 @@
-"""Call conditions: on how much it depends whether a function that runs comes to each of its calls.
+"""Call conditions: the weight of the conditions between the start of a function and each of its calls.
 
 Told by the statements around a call: no value is followed. What is called only where something failed is not counted as called.
 """

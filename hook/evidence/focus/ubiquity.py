@@ -115,7 +115,7 @@ class _Tree:
         return known is not None and known.is_function
 
     def called(self, path: str, name: str, most: int) -> Iterator[tuple[int, str, str]]:
-        """What a function calls under at most so much of a condition, each with how much it is, its file and its name."""
+        """The functions that a function calls under few conditions, each with the weight of these, its file and its name."""
         known = self._file(path).get(name)
         for code in known.bodies if known else ():
             for word, conditions in call_conditions.of_body(body.read(code, 0, len(code))).items():

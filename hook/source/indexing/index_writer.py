@@ -224,7 +224,7 @@ class _Writer:
         self._database.execute("commit")
 
     def sweep(self, tree: str) -> bool:
-        """Forget all trees but one; whether so many blobs of the others are left that the index should be made again."""
+        """Forget all trees but one. Returns whether too many blobs of the others are left, so that the index should be made again."""
         database = self._database
         database.execute("begin")
         database.execute("delete from place where anchor not in (select id from anchor where tree = ?)", (tree,))

@@ -230,7 +230,7 @@ class CallPathSearch:
             yield hop, _State(to, hop.trigger, state, hop, state.length + 1, cost, state.doubts + bool(doubt))
 
     def _options_of(self, state: _State) -> int:
-        """What it costs that a hop leads into a file that the base configuration does not build, and what was built so far does not."""
+        """The cost of a hop into a file that neither the base configuration nor the hops before it build."""
         if state.hop is None or state.below is None or not state.hop.path.endswith(".c"):
             return 0
         condition = self._kernel.kbuild.built_if(state.hop.path).condition
