@@ -67,6 +67,8 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
     files = [file for file in candidates or () if file != path and _may_use(file, place, srcarch)]
     if candidates is None or len(files) > _MOST_FILES:
         return None
+    if not files:  # as of most files of documentation: no pattern is compiled for them
+        return []
     spelled, spelled_stem = (re.escape(part.encode("utf-8", "surrogateescape")) for part in (name, stem))
     includes = _including(place.removeprefix("arch/"), spelled)
     is_makefile = _MAKEFILE.match(name) is not None
