@@ -38,17 +38,25 @@ def own_variables(texts: Texts, path: str) -> dict[str, bool]:
     return texts.once(("own variables", path), read)
 
 
+def initialisers(texts: Texts, path: str) -> dict[str, tuple[str, ...]]:
+    """The names in the initialiser of each variable of a file."""
+
+    def read() -> dict[str, tuple[str, ...]]:
+        text = texts.get(path) or ""
+        return {one.name: tuple(NAMES.findall(text, one.offset + len(one.name), one.span[1])) for one in texts.variables(path)}
+
+    return texts.once(("initialisers", path), read)
+
+
 def callbacks(texts: Texts, path: str) -> set[str]:
     """The variables of a file whose initialiser names a function of the file, or another such variable: an array is passed without `&`."""
 
     def read() -> set[str]:
-        text, own = texts.get(path) or "", functions(texts, path).keys()
-        values = [
-            (variable.name, NAMES.findall(text, variable.offset + len(variable.name), variable.span[1]))
-            for variable in texts.variables(path)
-        ]
+        own, values = functions(texts, path).keys(), initialisers(texts, path)
         holding = set[str]()
-        while more := {name for name, words in values if name not in holding and any(word in own or word in holding for word in words)}:
+        while more := {
+            name for name, words in values.items() if name not in holding and any(word in own or word in holding for word in words)
+        }:
             holding |= more
         return holding
 

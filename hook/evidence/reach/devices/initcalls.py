@@ -18,7 +18,18 @@ from hook.c.brackets import closing
 from hook.c.keywords import NOT_CALLED_AT_START
 from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES, bus_of
 from hook.evidence.reach.devices.hidden_starts import hidden_starts
-from hook.kernel.held_addresses import ALONE, ASSIGNED, INNER_CALL, NAMES, callbacks, defined, functions, holders, own_variables
+from hook.kernel.held_addresses import (
+    ALONE,
+    ASSIGNED,
+    INNER_CALL,
+    NAMES,
+    callbacks,
+    defined,
+    functions,
+    holders,
+    initialisers,
+    own_variables,
+)
 from hook.kernel.texts import Texts
 
 _TYPE = lazy_re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
@@ -36,6 +47,8 @@ _DECLARED = lazy_re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\
 _TABLE = lazy_re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*\Z")  # the ids that a driver binds to, or its sysfs files
 _GIVEN = lazy_re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
 _IN_OWN = lazy_re.compile(r"(\w+)\s*(\[[^\]]*\])?(?:\s*\.\s*\w+)*")  # a variable, an element, or a member of one: what no pointer leads to
+_BY_POINTER = lazy_re.compile(r"(?:->|\.)\s*\w+\s*\(|\]\s*\(|\(\s*\*[^()]*\)\s*\(")  # a call
+_GIVEN_WHOLE = lazy_re.compile(r"[(,]\s*&\s*\Z")  # before a variable whose address is an argument
 _NAMED = lazy_re.compile(r"(\w+)\s*=")
 _NEAR = 80  # characters before it
 _STRING = lazy_re.compile(r'"(?:[^"\\\n]|\\.)*"')
@@ -219,6 +232,23 @@ class _InitcallReader:
         for word in NAMES.finditer(text, begin, end):
             if self._texts.macro(path, word[0]) and not _HARMLESS.fullmatch(word[0]):
                 self._of_header(word[0], path, path, word.start(), 0)
+        self._by_pointer(path, begin, end)
+
+    def _by_pointer(self, path: str, begin: int, end: int) -> None:
+        """Follows the functions in variables of the file that a function calls, or takes elements of where it calls through a pointer."""
+        text, values = self._texts.get(path) or "", initialisers(self._texts, path)
+        by_pointer = _BY_POINTER.search(text, begin, end) is not None
+        waiting = set[str]()
+        for word in NAMES.finditer(text, begin, end):
+            if word[0] in values:
+                is_called = text[word.end() : word.end() + _NEAR].lstrip().startswith("(")
+                is_given = _GIVEN_WHOLE.search(text[max(begin, word.start() - _NEAR) : word.start()]) is not None
+                waiting |= {word[0]} if is_called or (by_pointer and not is_given) else set()
+        seen = set[str]()
+        while waiting - seen:
+            seen.add(variable := min(waiting - seen))
+            waiting.update(word for word in values[variable] if word in values)
+            self._waiting += [(path, word) for word in values[variable] if word not in values and self._defined(word, path) is not None]
 
     def _assigned(self, path: str, begin: int, end: int, function: str) -> set[str]:
         """Records assignments of callbacks to data of others; gives the local variables and parameters that hold a callback."""

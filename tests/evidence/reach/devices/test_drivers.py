@@ -47,7 +47,7 @@ nic-y := nic_main.o nic_hw.o
 obj-$(CONFIG_NIC) += nic.o
 switch-objs := switch_main.o switch_core.o
 obj-$(CONFIG_SWITCH) += switch.o
-obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o ruled.o kept.o varied.o listed.o
+obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o column.o labelled.o ruled.o kept.o varied.o listed.o
 obj-$(CONFIG_CLASSY) += classy.o
 obj-$(CONFIG_XHC) += xhc.o
 obj-$(CONFIG_USBNIC) += usbnic.o
@@ -195,6 +195,10 @@ module_platform_driver(gpiox_driver);
     "drivers/net/acpidrv.c": "static const struct acpi_device_id a_ids[] = {\n\t{ \"ACME0001\", 0 },\n\t{ \"QEMU0002\", 0 },\n\t{ }\n};\nstatic struct platform_driver a_driver = {\n\t.driver = { .name = \"a\", .acpi_match_table = ACPI_PTR(a_ids) },\n};\nmodule_platform_driver(a_driver);\n",
     "drivers/net/builtin.c": pci_driver("builtin", CHELSIO, "int builtin_read(void)\n{\n\treturn 0;\n}"),
     "kernel/calls_builtin.c": "int builtin_read(void);\nSYSCALL_DEFINE0(builtin)\n{\n\treturn builtin_read();\n}\n",
+    "kernel/calls_column.c": "int column_read(void);\nSYSCALL_DEFINE0(column)\n{\nif (1)\nreturn 1;\nelse column_read();\n}\n",
+    "kernel/calls_labelled.c": "int labelled_read(void);\nSYSCALL_DEFINE0(labelled)\n{\nout:\tlabelled_read();\n}\n",
+    "drivers/net/labelled.c": pci_driver("labelled", CHELSIO, "int labelled_read(void)\n{\n\treturn 0;\n}"),
+    "drivers/net/column.c": pci_driver("column", CHELSIO, "int column_read(void)\n{\n\treturn 0;\n}"),
     "drivers/net/unused.c": pci_driver("unused", CHELSIO, "int unused_read(void)\n{\n\treturn 0;\n}"),
     "kernel/own_unused.c": "static int unused_read(void)\n{\n\treturn 1;\n}\nSYSCALL_DEFINE0(unused)\n{\n\treturn unused_read();\n}\n",
     "drivers/net/halves.c": pci_driver("halves", CHELSIO),
@@ -266,6 +270,8 @@ def test_a_table_of_macros_of_its_own_names_the_device_for_every_file_of_the_dri
 def test_a_function_without_an_export_is_called_where_both_are_built_in(ask: Ask) -> None:
     found = of(ask, "builtin.c")
     assert found.answer is Answer.UNKNOWN and "kernel/calls_builtin.c runs" in found.question
+    for name in ("column.c", "labelled.c"):  # a call in the first column, or behind a label there, is no declaration
+        assert of(ask, name).answer is Answer.UNKNOWN, name
     assert of(ask, "unused.c").answer is Answer.NO  # another file has its own function of that name
 
 

@@ -64,6 +64,10 @@ ASSIGNED_OPEN = {
     "spelled_like_a_string": "stream_register(&own_ops);",
     "spelled_like_a_tree": "of_own_notifier_register(&own_ops);",
     "timer": "mod_timer(&own_timer, jiffies);",
+    "called_through_a_variable": "own_start();",
+    "called_through_a_table": "for (ret = 0; ret < 2; ret++)\n\t\town_steps[ret].begin();",
+    "called_by_a_walk": "for (step = own_steps; step->begin; step++)\n\t\tstep->begin();",
+    "called_through_a_table_of_tables": "own_chain[0]->begin();",
     "macro_without_parentheses": "OWN_BEGINNING;",
     "table_at_runtime": "table_at_runtime_driver.id_table = own_ids;",
     "driver_file": "own_file(&pdev->driver);",
@@ -101,6 +105,8 @@ ASSIGNED_CLOSED = {
     "filled_in": "own_later.run = it;",
     "slot_of_its_own": "own_array[3] = it;",
     "not_filled_in": "core_set(&own_empty);",
+    "reads_a_table": "ret = own_steps[1].level;",
+    "calls_through_another": "for (ret = 0; ret < 2; ret++)\n\t\town_plain[ret].begin();",
     "unregistered": "stream_unregister(&own_ops);",
 }
 
@@ -116,6 +122,14 @@ static const struct quirk own_quirks[] = { { .level = 3 } };
 static struct hook own_hook = { .run = it };
 static LIST_HEAD(own_hooks);
 static DEFINE_XARRAY(own_xa);
+static int own_begin(void)
+{
+	return misc_register(&own_dev);
+}
+static int (*own_start)(void) = own_begin;
+static const struct step own_steps[] = { { .begin = own_begin }, { .level = 3 } };
+static const struct step own_plain[] = { { .begin = other_begin } };
+static const struct step *own_chain[] = { own_steps };
 static struct hook own_later, own_empty;
 static const void *own_tables[] = { &own_ops };
 static hook_t *own_slots, own_array[4];

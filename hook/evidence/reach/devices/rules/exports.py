@@ -34,6 +34,7 @@ _LIKELY = lazy_re.compile(
 _PLAYED = lazy_re.compile(r"[-_](?:i2c|spi|sdio)\.c\Z")  # drivers of chips that user space can emulate
 _OPENED, _CLOSED = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*if"), lazy_re.compile(r"(?m)^[ \t]*#[ \t]*endif\b")
 _OF_DRIVERS = ("drivers/", "sound/")
+_DECLARATION = lazy_re.compile(r"(?!(?:return|else|do|case|goto)\b)[A-Za-z_][\w\s*]*")  # before the name that a line declares
 _WORD = lazy_re.compile(r"[A-Za-z_]\w*")
 
 
@@ -141,7 +142,7 @@ def _uses(texts: Texts, path: str, name: str) -> int:
     for use in re.finditer(rf"(?<![\w.>\"]){re.escape(name)}\b(?!\")", text):
         begin = text.rfind("\n", 0, use.start()) + 1
         head = text[begin : use.start()]
-        if re.match(r"\s*#\s*define\b", head) is None and head[:1] not in ("", " ", "\t", "#") and "=" not in head and "(" not in head:
+        if _DECLARATION.fullmatch(head):
             if head.startswith("static") and not _is_conditional(text, begin):
                 return 0  # its own
             continue  # a declaration, or the definition itself
