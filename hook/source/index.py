@@ -38,6 +38,8 @@ BINARY = 1  # nothing: no search reads it
 WHOLE = 2  # nothing, since it was not read (too large, or not in a partial clone): it is in every answer
 UNDEFINED = 3  # its words alone: it is in every answer about a definition of one of them
 
+_ALWAYS, _GONE = 0, -1  # instead of the id of a blob: the file is in every answer, in none
+
 # the rows of the table `word`: two for each blob, with 2 * the id of the blob + one of these as their id
 HELD = 0  # all its words, and the names that it defines
 DEFINED = 1  # the names that it defines
@@ -117,7 +119,7 @@ class Index:
         self._unread: dict[str, Mapping[str, str]] = {}  # by revision
         self._version = 0  # of the database, for which the following holds
         self._states: dict[int, frozenset[int]] = {}  # the blobs in a state
-        self._changed_blobs: dict[str, dict[str, tuple[int, int, str]]] = {}  # of the files that a revision has changed
+        self._changed_files: dict[str, dict[bytes, tuple[int, bool]]] = {}  # by revision: see _of_changed
         self._part_lists: list[bytes] = []  # the table part_list, once it is read
 
     def holding(self, revision: str, groups: Sequence[Collection[str]]) -> list[str]:
@@ -234,7 +236,7 @@ class Index:
         if version != self._version:
             self._version = version
             self._states.clear()
-            self._changed_blobs.clear()
+            self._changed_files.clear()
             self._part_lists.clear()
 
     def _in_state(self, state: int) -> frozenset[int]:
@@ -248,20 +250,24 @@ class Index:
             marks = ",".join("?" * len(chunk))
             rows = self._database.execute(f"select path from place where blob in ({marks}) and anchor = ?", (*chunk, coverage.anchor))
             names.update(row[0] for row in rows)
-        if not coverage.changed:
-            return [os.fsdecode(name) for name in sorted(names)]
-        paths = {os.fsdecode(name) for name in names}
-        paths.difference_update(coverage.changed)
-        if revision not in self._changed_blobs:
-            self._changed_blobs[revision] = self._blobs(coverage.changed)
-        indexed_blobs = self._changed_blobs[revision]
-        for path, oid in coverage.changed.items():
-            indexed = indexed_blobs.get(oid)
-            # the same blob under a name of another language has other definitions than the indexed ones
-            other_language = defining and indexed is not None and words.language(path) not in ("", indexed[2])
-            if oid and (indexed is None or indexed[0] in ids or indexed[1] == WHOLE or other_language):
-                paths.add(path)
-        return sorted(paths, key=os.fsencode)
+        if coverage.changed:
+            if revision not in self._changed_files:
+                self._changed_files[revision] = self._of_changed(coverage.changed)
+            changed = self._changed_files[revision]
+            names.difference_update(changed)
+            ids = ids | {_ALWAYS}
+            names.update(name for name, (blob, is_foreign) in changed.items() if blob in ids or (is_foreign and defining))
+        return os.fsdecode(b"\0".join(sorted(names))).split("\0") if names else []
+
+    def _of_changed(self, changed: Mapping[str, str]) -> dict[bytes, tuple[int, bool]]:
+        """The blob of each changed file, and whether it was indexed under a name of another language, with other definitions."""
+        indexed = self._blobs(changed)
+        files: dict[bytes, tuple[int, bool]] = {}
+        for path, oid in changed.items():
+            blob, state, language = indexed.get(oid, (_ALWAYS, WHOLE, "")) if oid else (_GONE, TEXT, "")
+            is_foreign = blob != _GONE and words.language(path) not in ("", language)
+            files[os.fsencode(path)] = _ALWAYS if state == WHOLE else blob, is_foreign
+        return files
 
     def _blobs(self, changed: Mapping[str, str]) -> dict[str, tuple[int, int, str]]:
         """The id, state and language of the blobs of changed files that are in the index."""
@@ -294,17 +300,12 @@ class Index:
                     groups.append(parts)
         if any(not group for group in groups):
             return
-        if groups:
-            row_ids = [
-                row[0]
-                for row in self._database.execute(
-                    "select rowid from part where part match ?",
-                    (" AND ".join("(" + " OR ".join(f'"{part}"' for part in group) + ")" for group in groups),),
-                )
-            ]
+        query = " AND ".join("(" + " OR ".join(f'"{part}"' for part in group) + ")" for group in groups)
+        if query:
+            rows = self._database.execute("select rowid from part where part match ?", (query,)).fetchall()
         else:
-            row_ids = [row[0] for row in self._database.execute("select id from vocabulary")]
-        for row_id in row_ids:
+            rows = self._database.execute("select id from vocabulary").fetchall()
+        for (row_id,) in rows:
             yield zlib.decompress(self._database.execute("select words from vocabulary where id = ?", (row_id,)).fetchone()[0])
 
     def _parts(self, piece: str, *, first: bool, last: bool) -> list[str] | None:

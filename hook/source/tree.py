@@ -5,6 +5,7 @@ Every file read is remembered with its object id, so that a cached verdict can b
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import enum
 import fnmatch
@@ -204,7 +205,12 @@ class Source(msgspec.Struct):
             return indexed_paths
         few_unread = len(unread) <= MOST_CONFIRMED
         unread_paths = [path for path, oid in unread.items() if oid and (not few_unread or self._may_hold(path, oid, groups))]
-        return sorted({path for path in indexed_paths if path not in unread}.union(unread_paths), key=os.fsencode)
+        paths = [path for path in indexed_paths if path not in unread]
+        if not few_unread:
+            return sorted([*paths, *unread_paths], key=os.fsencode)
+        for path in unread_paths:
+            bisect.insort(paths, path, key=os.fsencode)  # the indexed ones are sorted
+        return paths
 
     def files_holding(self, groups: Sequence[Collection[str]]) -> list[str] | None:
         """As `holding`; None if there is no index that can answer."""
