@@ -21,6 +21,7 @@ from hook.kernel.name_users import NameUsers
 
 _UNLESS_DEFINED = lazy_re.compile(r"#\s*(?:ifndef\s+|if\s+!defined\s*\(?\s*)(\w+)\s*\)?")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*include[ \t]+<(asm/[\w./-]+\.h)>")
+_MOST_INCLUDING = 12  # files that may include a header
 _MOST_DEFINITIONS = 12  # of one name that are looked at
 _OWN = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)  # what may stand in the place of another file's
 _KINDS = {
@@ -148,7 +149,7 @@ class HopConditions:
                 yield self._not_compiled(node, path, unit, one)
 
     def _not_compiled(self, node: PathNode, path: str, unit: TranslationUnit, one: Definition) -> ConditionAt:
-        said = self._line(path, one.line)
+        said = [*self._line(path, one.line), *self._only_include(path)]
         condition = all_of(part.condition for part in said)
         line, text = unit.line(one.offset)
         if (condition == YES or open_parts(condition)) and self._is_replaced(unit, one.line):
@@ -156,6 +157,19 @@ class HopConditions:
         if condition == YES or open_parts(condition):
             return ConditionAt(left_open(f"whether {node.name} of {path}:{line} is meant"), path, line, text)
         return ConditionAt(negated(condition), path, said[-1].line, said[-1].text)
+
+    def _only_include(self, path: str) -> list[ConditionAt]:
+        """The conditions of the one line of the kernel that includes a header, as for spinlock_api_up.h; none where there are more."""
+        stem, name = path.rpartition("/")[2].removesuffix(".h"), re.escape(path.rpartition("/")[2].encode())
+        files = self._name_users.holding(stem) if path.endswith(".h") and stem.isidentifier() else []
+        units = [self._name_users.units.get(file) for file in files] if len(files) <= _MOST_INCLUDING else []
+        included = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+[<"](?:[^>"\n]*/)?' + name + rb'[>"]')
+        lines = [(unit, unit.line(match.start())[0]) for unit in units if unit is not None for match in included.finditer(unit.data)]
+        if None in units or len(lines) != 1:
+            return []
+        [(includer, line)] = lines
+        around = self._conditionals_of(includer.path, line)
+        return [ConditionAt(conditional.condition, includer.path, conditional.line, conditional.text) for conditional in around]
 
     def _is_replaced(self, unit: TranslationUnit, line: int) -> bool:
         """Whether the architecture replaces what a common header defines at a line under `#ifndef NAME`.

@@ -595,6 +595,20 @@ def test_a_stub_of_the_caller_is_compiled_where_the_function_is_not(plant: Plant
     assert (found.answer is Answer.YES, list(found.reasons)) == (options is not None, options or [])
 
 
+@pytest.mark.parametrize(("other", "options"), [("", ["EXTRA"]), ("#include <linux/help_up.h>\n", None)])
+def test_what_a_header_defines_counts_where_its_only_include_is_compiled(plant: Planted, other: str, options: list[str] | None) -> None:
+    found = plant.reach(
+        {
+            "fs/extra.c": "void help(void) { }\n",
+            "include/linux/help_up.h": "static inline void help(void) { }\n",
+            "include/linux/help.h": "#ifdef CONFIG_EXTRA\nvoid help(void);\n#else\n# include <linux/help_up.h>\n#endif\n",
+            "include/linux/other.h": other,
+            "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
+        }
+    )
+    assert (found.answer is Answer.YES, list(found.reasons)) == (options is not None, options or [])
+
+
 @pytest.mark.parametrize(
     ("common", "own", "answer"),
     [
