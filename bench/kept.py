@@ -97,7 +97,7 @@ def foreign(build: Build, source: Source, verdict: Row, changed: str) -> list[st
     """The names to aim at that are defined in no file that is built, and in none of the patch."""
     found = []
     for symbol in (*verdict["FocusSymbols"][:_MOST_NAMES], *verdict["Via"]):
-        name = re.sub(r"\A__(?:x64|ia32)_(?=(?:compat_)?sys_)", "", symbol)
+        name = re.sub(r"\A__(?:x64|ia32)_(?=(?:compat_)?sys_)|.*::", "", symbol)
         paths = dict.fromkeys(one.path for one in lookup.find_definitions(source, name, lookup.Bounds(100)).items)
         built = ((path.endswith(".h") and not path.startswith("arch/")) or bool(build.folder_of(path)) for path in paths)
         if paths and not any(f" b/{path}\n" in changed for path in paths) and not any(built):

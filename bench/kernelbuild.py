@@ -79,7 +79,8 @@ class Build:
         empty where there is none. Asked are the directories above the file, and `also`.
         """
         wanted = _object(path)
-        above = [posixpath.dirname(path)]
+        above = ["arch/x86/kvm"] if path.startswith("virt/kvm/") else []  # $(KVM)/eventfd.o there
+        above.append(posixpath.dirname(path))
         while above[-1].count("/"):
             above.append(posixpath.dirname(above[-1]))
         return next((one for one in dict.fromkeys((*above, *also)) if wanted in self._made(one) and self._descended(one)), "")
