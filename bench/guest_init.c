@@ -136,13 +136,14 @@ static void create_hid(const char *ids)
 /* A serial port of a protocol, which is there as long as its terminal is read. */
 static void create_serio(const char *text)
 {
-	int master = open("/dev/ptmx", O_RDWR | O_NOCTTY), slave = -1, unlocked = 0, discipline = N_MOUSE;
+	int master, slave = -1, unlocked = 0, discipline = N_MOUSE;
 	unsigned long protocol = strtoul(text, NULL, 16);
 	char name[32];
 	unsigned int number;
 
 	mkdir("/dev/pts", 0755);
 	mount("devpts", "/dev/pts", "devpts", 0, NULL);
+	master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
 	if (master >= 0 && !ioctl(master, TIOCSPTLCK, &unlocked) && !ioctl(master, TIOCGPTN, &number)) {
 		sprintf(name, "/dev/pts/%u", number);
 		slave = open(name, O_RDWR | O_NOCTTY);
