@@ -142,12 +142,13 @@ class _Ids:
 def restored(kept: Any) -> Reply | None:
     """An answer that was kept, None where it was not, or by another version."""
     try:
-        parts = {"calls": tuple(Call(**call) for call in kept["calls"]), "tokens": Tokens(**kept["tokens"]), "cached": True}
-        answer = Reply(**{**kept, **parts})
+        document = {**kept, "cached": True}
+        answer = msgspec.convert(document, Reply)
         ids = [call["id"] for call in answer.message.get("tool_calls", ())]
-    except (TypeError, KeyError, AttributeError):
+    except (TypeError, KeyError, AttributeError, msgspec.ValidationError):
         return None
-    return answer if ids == [call.id for call in answer.calls] else None
+    is_whole = json.loads(msgspec.json.encode(answer)) == document
+    return answer if is_whole and ids == [call.id for call in answer.calls] else None
 
 
 def parsed(text: bytes | str) -> Any:
