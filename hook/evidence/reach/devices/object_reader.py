@@ -10,6 +10,7 @@ import msgspec
 from hook import lazy_re
 from hook.evidence.reach.devices import initcalls
 from hook.evidence.reach.devices.bindings import Binder
+from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.driver_structures import Driver, drivers
 from hook.evidence.reach.devices.machine import Machine
@@ -28,12 +29,20 @@ _PART = lazy_re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+"[^"\n]+\.c"')
 _LATER = lazy_re.compile(
     r"\b(?:platform_create_bundle|platform_driver_probe|platform_driver_register|wmi_driver_register|pci_register_driver)\s*\("
 )
+_LEVELS = ("early", "pure", "core", "postcore", "arch", "subsys", "fs", "rootfs", "device", "late", "console", "security")
 _WORDS = [
-    "module_init", "module_device_table", "module_pci_driver", "module_platform_driver", "pci_device_id", "of_device_id",
-    "acpi_device_id", "export_symbol", "export_symbol_gpl", "subsys_initcall", "late_initcall", "device_initcall", "pci_driver",
-    "platform_driver", "usb_driver", "auxiliary_driver", "i2c_driver", "arch_initcall", "fs_initcall", "core_initcall",
-    "postcore_initcall", "rootfs_initcall", "module_param_cb", "module_param_call", "export_symbol_ns_gpl", "export_symbol_ns",
-    "module_auxiliary_driver", "declare_pci_fixup_final", "virtio_driver", "init_module",
+    "module_init", "init_module", "module_device_table", "pci_device_id", "of_device_id", "acpi_device_id", "kunit_test_suite",
+    "kunit_test_suites", "module_param_cb", "module_param_call", "core_param_cb", "device_param_cb", "early_param", "__setup",
+    "declare_usb_function", "declare_usb_function_init", "irqchip_declare",
+    *(f"{level}_initcall{suffix}" for level in _LEVELS for suffix in ("", "_sync")),
+    *(f"{kind}_of_declare" for kind in ("clk", "timer", "reservedmem", "cpu_method", "cpuidle_method")), "clk_of_declare_driver",
+    *(f"declare_pci_fixup_{kind}{stage}" for kind in ("", "class_")
+      for stage in ("early", "header", "final", "enable", "resume", "resume_early", "suspend", "suspend_late")),
+    *(f"{before}{name}{kind}" for before in ("", "module_") for name in (*BUSES, *BUS_OF_SPELLING) for kind in ("_driver", "_family")),
+    *(f"export_{kind}{license}" for license in ("", "_gpl")
+      for kind in ("symbol", "symbol_ns", "tracepoint_symbol", "per_cpu_symbol", "static_call", "static_call_tramp")),
+    *(f"export_symbol_{whom}" for whom in ("for_modules", "for_kvm", "for_kvm_internal", "for_tests_only", "if_kunit")),
+    *(f"export_{namespace}{license}dev_pm_ops" for namespace in ("", "ns_") for license in ("", "gpl_")),
 ]  # fmt: skip
 
 

@@ -208,6 +208,11 @@ FILES = {
     "wrappeduser.c": "int b(void)\n{\n\treturn wrapped_sum();\n}\nstatic struct usb_driver w_driver = {\n\t.name = \"w\",\n};\nmodule_usb_driver(w_driver);\n",
     # an extension of the module beside it
     "stick.c": "int stick_register_extension(void *x)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(stick_register_extension);\nstatic struct usb_driver stick_driver = {\n\t.name = \"stick\",\n};\nmodule_usb_driver(stick_driver);\n",
+    # of an object with many files, those that start something by the rarest words
+    "big/card.c": pci_driver("card", CHELSIO),
+    "big/clk.c": 'CLK_OF_DECLARE(fixed, "fixed-clock", acme_init);\n',
+    "big/late.c": start("\treturn register_reboot_notifier(&nb);").replace("module_init", "late_initcall_sync"),
+    **{f"big/part{number}.c": f"int part{number};\n" for number in range(60)},
     "stickdvb.c": start("\treturn stick_register_extension(&ops);", "static struct ops ops = {\n\t.init = fn,\n};"),
 }  # fmt: skip
 
@@ -228,8 +233,13 @@ def tree_of_hosts(first_kernel: Kernel, base: pathlib.Path) -> Kernel:
     for path, content in (("pci.h", PCI_H), ("pci_ids.h", IDS_H)):
         kernel.write(f"include/linux/{path}", content)
     parts = ("part.c",)
-    objects = " ".join(path[:-2] + ".o" for path in FILES if path.endswith(".c") and path not in parts)
-    kernel.write("drivers/net/Makefile", kernel.read("drivers/net/Makefile") + f"obj-$(CONFIG_ALL) += {objects}\n")
+    objects = " ".join(path[:-2] + ".o" for path in FILES if path.endswith(".c") and path not in parts and "/" not in path)
+    kernel.write("drivers/net/Makefile", kernel.read("drivers/net/Makefile") + f"obj-$(CONFIG_ALL) += {objects} big/\n")
+    with_many = "".join(
+        f"obj-$(CONFIG_ALL) += {name}s.o\n{name}s-y := card.o {name}.o {' '.join(f'part{number}.o' for number in range(60))}\n"
+        for name in ("clk", "late")
+    )
+    kernel.write("drivers/net/big/Makefile", with_many)
     kernel.write(
         "drivers/net/Kconfig", kernel.read("drivers/net/Kconfig") + "".join(f'config {name}\n\ttristate "{name}"\n' for name in OPTIONS)
     )
@@ -436,6 +446,12 @@ def test_what_runs_for_a_node_runs_where_a_device_tree_may_have_it(tree: Kernel,
         assert name != "clk.c" or claims == ["runs for a node 'acme,clk'", "runs for a node 'acme,timer'"]
     for other in asked(tree.path, arch="riscv"):
         assert of(other, name).answer is Answer.UNKNOWN
+
+
+def test_of_an_object_with_many_files_each_that_starts_something_is_read(tree: Kernel, ask: Ask) -> None:
+    assert of(ask, "big/late.c").answer is Answer.UNKNOWN
+    for other in asked(tree.path, arch="arm64"):
+        assert of(other, "big/clk.c").answer is Answer.UNKNOWN
 
 
 @pytest.mark.parametrize("name", ["onxen.c", "takesback.c", "helper.c"])
