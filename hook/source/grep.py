@@ -111,9 +111,11 @@ def holding(source: Source, *words: str, among: Sequence[str] = ()) -> list[str]
     paths = source.files_holding([[word.lower()] for word in words])
     if paths is not None or not (among or source.is_small):
         return paths
+    word = words[-1].removeprefix(":")
+    expression = word if among else rf"(^|[^A-Za-z0-9_]){word}([^A-Za-z0-9_]|$)"  # the first is what git is fast at
+    if len(expression) > _LONGEST_EXPRESSION:
+        return None
     try:
-        word = words[-1].removeprefix(":")
-        expression = word if among else rf"(^|[^A-Za-z0-9_]){word}([^A-Za-z0-9_]|$)"  # the first is what git is fast at
         matching, cut = paths_matching(source, expression, globs=among, limit_bytes=_MOST_NAMES_BYTES)
     except GitError:
         return None  # an object cannot be read

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import re
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AnySet
 
 from hook import lazy_re
 from hook.c.keywords import IN_STATEMENTS, NOT_A_MACRO
@@ -72,7 +73,7 @@ def definitions(text: bytes, name: bytes) -> list[tuple[tuple[bytes, ...] | None
 
 def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[bytes]) -> bool:
     """Whether a macro of a text, one of those `used` or one behind them, has a name in its body, or puts it together of `pieces`, or has
-    both halves of it in their bodies, from where a macro may get them that pastes its parameters.
+    all pieces of it in their bodies, from where a macro may get them that pastes its parameters.
 
     The text is one without comments and spliced lines.
     """
@@ -91,7 +92,16 @@ def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[byte
             names = set(re.findall(rb"\w+", body))
             words |= names - parameters
             waiting |= (names & bodies.keys()) - seen
-    return any(name[:at] in words and name[at:] in words for at in range(1, len(name)))
+    return is_joined(name, words)
+
+
+def is_joined(name: bytes, words: AnySet[bytes]) -> bool:
+    """Whether a name is two or more of some words, one behind the other, as `##` joins them."""
+    ends = [0]  # where a row of words ends that begins with the name
+    for end in range(1, len(name) + 1):
+        if any(name[begin:end] in words for begin in ends if end - begin < len(name)):
+            ends.append(end)
+    return ends[-1] == len(name)
 
 
 def may_paste(text: bytes, name: bytes) -> bool:

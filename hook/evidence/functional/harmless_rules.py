@@ -33,6 +33,7 @@ from hook.kernel import own_headers
 TRUSTED_NAMES = normal_forms.ANNOTATIONS | file_scope.METADATA | log_arguments.PURE
 _SPLICED_NAME = lazy_re.compile(rb"\\(?<=\w\\)[ \t]*+\r?\n\w")
 _MOST_TOKENS = 20_000  # of a segment: some rules look at pairs of them
+_ADDRESS_SPACES = frozenset((b"__user", b"__rcu", b"__percpu"))  # macros before a name
 _ERROR = lazy_re.compile(rb"E[A-Z]{2,}[0-9]{0,2}[A-Z]*\Z")  # include/uapi/asm-generic/errno.h
 
 
@@ -284,11 +285,18 @@ def log_call(segment: EditedSegment) -> Proof | None:
 def local_rename(segment: EditedSegment) -> Proof | None:
     """One local variable or parameter with another name.
 
-    Not a member, a label or another function; not to a name that the file or a header has; not in a macro's arguments; not where a macro
-    that the function uses may have one of the names in its body, or put it together; no parameter whose name the BPF verifier may read.
+    Not a member, a label or another function; not where a macro may stand in its declaration; not to a name that the file or a header
+    has; not in a macro's arguments; not where a macro that the function uses may have one of the names in its body, or put it together;
+    no parameter whose name the BPF verifier may read.
     """
     renamed = names.renamed_local(*segment.without_text, segment.before)
-    if renamed is None or any(segment.tree.is_macro(name.encode()) for name in renamed) or segment.tree.knows(renamed[1]):
+    if renamed is None:
+        return None
+    words = names.words_of_type(segment.without_text[0], renamed[0])
+    marks = words & _ADDRESS_SPACES - segment.own_names
+    if any(map(segment.tree.is_macro, [*map(str.encode, renamed), *sorted(words - marks)])) or segment.tree.knows(renamed[1]):
+        return None
+    if marks and segment.tree.is_redefined(marks):
         return None
     if any(segment.tree.may_be_captured(name.encode(), frozenset(side)) for name, side in zip(renamed, segment.tokens, strict=True)):
         return None

@@ -69,6 +69,14 @@ def _is_declared(tokens: Tokens, at: int) -> bool:
     return tokens[begin] in STATEMENT_ENDS and not (is_pointer and tokens[at + 1] == b")")
 
 
+def words_of_type(tokens: Tokens, name: str) -> set[bytes]:
+    """The words before a local in its declaration, without keywords: any but a type may be a macro, and make it a variable elsewhere."""
+    behind = begin = tokens.index(name.encode("ascii"))
+    while begin and (tokens[begin - 1] == b"*" or NAME.match(tokens[begin - 1])):
+        begin -= 1
+    return set(tokens[begin:behind]) - {b"*"} - IN_STATEMENTS
+
+
 def is_in_another_macro(name: str, side: TranslationUnit) -> bool:
     """Whether a macro of a version of the file has a name in its body, not as a parameter."""
     word = name.encode("ascii")

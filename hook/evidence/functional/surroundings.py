@@ -207,7 +207,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         Seen is what the headers that define one of these names do, and not what macros of further headers do for them.
         """
         cuts = [(name[:at], name[at:]) for at in range(1, len(name))]
-        if any(first in used and second in used for first, second in cuts) or not self.own.complete:
+        if macro_uses.is_joined(name, used) or not self.own.complete:
             return True
         pieces = {name, *(piece for cut in cuts for piece in cut if len(piece) > 1)}
         defined = sorted({f":{word.decode().lower()}" for word in used if re.match(rb"[A-Za-z_]\w*\Z", word)})

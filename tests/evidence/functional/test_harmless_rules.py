@@ -172,6 +172,8 @@ def test_what_is_no_local_variable_is_not_renamed() -> None:
     not_harmless("-n = NOT LIMIT;", "+n = NOT OTHER;")
     not_harmless("-extern int msg;\n\n\tget(b, msg);", "+extern int note;\n\n\tget(b, note);")  # of another file
     not_harmless("-extern struct msg *volatile msg;\n\n\tget(b, msg);", "+extern struct msg *volatile note;\n\n\tget(b, note);")
+    not_harmless("-far int msg;\n\n\tget(b, msg);", "+far int note;\n\n\tget(b, note);")  # a macro that may stand for `extern`
+    harmless("-u8 __user *msg;\n\n\tget(b, msg);", "+u8 __user *note;\n\n\tget(b, note);", Class.LOCAL_RENAME)
     not_harmless("-n = sizeof(struct msg);", "+n = sizeof(struct note);")
     not_harmless("-int msg;\n\n\tget_prop(b, msg);", "+int note;\n\n\tget_prop(b, note);")  # a macro makes a string of it
     not_harmless("-int seen;\n\n\tpeek(b);", "+int note;\n\n\tpeek(b);")  # a macro of a header has the name in its body

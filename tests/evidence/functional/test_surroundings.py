@@ -384,6 +384,7 @@ def _guarded(headers: dict[str, str]) -> dict[str, str]:
         ({"mm/own.h": "#define peek(n) (co ## n)\n"}, True),
         ({"mm/own.h": "#define JOIN(a, b) a##b\n#define peek() (JOIN(co, unt))\n"}, True),
         ({"mm/own.h": "#define JOIN(a, b) a##b\n#define peek() (JOIN(no, unt))\n"}, False),
+        ({"mm/own.h": "#define JOIN(a, b, c) a##b##c\n#define peek() (JOIN(co, un, t))\n"}, True),
         ({"include/linux/far.h": "#define peek() (count)\n"}, True),
         ({"include/linux/far.h": "#define peek(n) (cou##n)\n"}, True),
         ({"include/linux/far.h": "#define other() (count)\n"}, False),
@@ -399,3 +400,6 @@ def test_a_macro_that_has_the_name_of_a_local_in_it(
     around = Surroundings(source, "mm/user.c", (USER.encode(),))
     assert around.may_be_captured(b"count", frozenset({b"peek", b"n", b"("})) is captured
     assert around.may_be_captured(b"count", frozenset({b"co", b"unt"}))  # `##` of these
+    assert around.may_be_captured(b"count", frozenset({b"co", b"c", b"un", b"t"}))
+    assert not around.may_be_captured(b"count", frozenset({b"co", b"ou", b"n", b"count"}))
+    assert around.knows("count" * 300) is not indexed  # too long to search for
