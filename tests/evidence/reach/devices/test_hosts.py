@@ -93,6 +93,7 @@ def hid(name: str, probe: str) -> str:
     return f'static int {name}_probe(struct hid_device *hdev)\n{{\n\t{probe}\n\treturn 0;\n}}\nstatic struct hid_driver {name}_driver = {{\n\t.name = "{name}",\n\t.probe = {name}_probe,\n}};\nmodule_hid_driver({name}_driver);\n'
 
 
+ACME_INIT = "static void __init acme_init(struct device_node *np)\n{\n}\n"
 FILES = {
     "virtiod.c": "static const struct virtio_device_id virtiod_ids[] = {\n\t{ 4, 0xffffffff },\n\t{ 0 },\n};\n"
     "static struct virtio_driver virtiod = {\n\t.driver.name = \"virtiod\",\n\t.id_table = virtiod_ids,\n};\nmodule_virtio_driver(virtiod);\n",
@@ -180,12 +181,19 @@ FILES = {
     "receiver.c": "void r(struct rc_dev *rc)\n{\n\trc->map_name = RC_MAP_GOOD;\n}\nstatic struct usb_driver r_driver = {\n\t.name = \"r\",\n};\nmodule_usb_driver(r_driver);\n",
     "pcireceiver.c": pci_driver("pcir", CHELSIO, "void r(struct rc_dev *rc)\n{\n\trc->map_name = RC_MAP_BAD;\n}"),
     # what runs for a node of the device tree
-    "clk.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nTIMER_OF_DECLARE(timer, "acme,timer",\n\t\t acme_init);\n',
-    "clkfixed.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nCLK_OF_DECLARE(fixed, "Fixed-Clock", acme_init);\n',
-    "clkline.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init); CLK_OF_DECLARE(fixed, "fixed-clock", acme_init);\n',
-    "clkmacro.c": "CLK_OF_DECLARE(acme, ACME_CLK, acme_init);\n",
-    "clktwo.c": 'CLK_OF_DECLARE(acme, "acme," "clk", acme_init);\n',
-    "clkown.c": '#define CLK_OF_DECLARE(name, compat, fn) OF_DECLARE_1(clk, name, "fixed-clock", fn)\nCLK_OF_DECLARE(acme, "acme,clk", acme_init);\n',
+    "clk.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nTIMER_OF_DECLARE(timer, "acme,timer",\n\t\t acme_init);\n' + ACME_INIT,
+    "clkfixed.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nCLK_OF_DECLARE(fixed, "Fixed-Clock", acme_init);\n' + ACME_INIT,
+    "clkline.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init); CLK_OF_DECLARE(fixed, "fixed-clock", acme_init);\n' + ACME_INIT,
+    "clkmacro.c": "CLK_OF_DECLARE(acme, ACME_CLK, acme_init);\n" + ACME_INIT,
+    "clktwo.c": 'CLK_OF_DECLARE(acme, "acme," "clk", acme_init);\n' + ACME_INIT,
+    "clkown.c": '#define CLK_OF_DECLARE(name, compat, fn) OF_DECLARE_1(clk, name, "fixed-clock", fn)\nCLK_OF_DECLARE(acme, "acme,clk", acme_init);\n' + ACME_INIT,
+    "clkheader.c": '#include "clkheader.h"\nCLK_OF_DECLARE(acme, "acme,clk", acme_init);\n' + ACME_INIT,
+    "clkheader.h": '#undef CLK_OF_DECLARE\n#define CLK_OF_DECLARE(name, compat, fn) OF_DECLARE_1(clk, name, "fixed-clock", fn)\n',
+    "clkfn.c": '#define FN acme_init); OF_DECLARE_1(clk, bar, "fixed-clock", acme_init\nCLK_OF_DECLARE(acme, "acme,clk", FN);\n' + ACME_INIT,
+    "clkfn2.c": '#include "clkfn2.h"\nCLK_OF_DECLARE(acme, "acme,clk", acme_init);\n' + ACME_INIT,
+    "clkfn2.h": '#define acme_init acme_init); OF_DECLARE_1(clk, bar, "fixed-clock", acme_init\n',
+    "clkfar.c": 'CLK_OF_DECLARE(acme, "acme,clk", far_init);\n',
+    "clkbehind.c": 'CLK_OF_DECLARE(acme, "acme,clk", acme_init);\nint x; CLK_OF_DECLARE(fixed, "fixed-clock", acme_init);\n' + ACME_INIT,
     "method.c": 'CPU_METHOD_OF_DECLARE(acme, "acme,smp", &acme_ops);\n',
     "intc.c": 'IRQCHIP_DECLARE(acme, "acme,intc", acme_init);\n',
     # files that a start opens, on every machine or not
@@ -435,7 +443,7 @@ def test_a_keymap_is_what_the_receivers_are_that_ask_for_it(tree: Kernel, ask: A
         assert of(other, "mapnobody.c").answer is Answer.UNKNOWN
 
 
-@pytest.mark.parametrize("name", ["clk.c", "clkfixed.c", "clkline.c", "clkmacro.c", "clktwo.c", "clkown.c", "method.c", "intc.c"])
+@pytest.mark.parametrize("name", [*(name for name in FILES if name.startswith("clk") and name.endswith(".c")), "method.c", "intc.c"])
 def test_what_runs_for_a_node_runs_where_a_device_tree_may_have_it(tree: Kernel, ask: Ask, name: str) -> None:
     found = of(ask, name)
     assert (found.answer, len(found.facts)) == (Answer.NO, 1) and "runs from a device tree" in found.facts[0].claim

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from hook import lazy_re
+from hook.c.definitions import DefinitionKind
 from hook.evidence.reach.answer import Reach, no, unknown
 from hook.evidence.reach.devices.buses import BUSES, DeviceOrigin
 from hook.evidence.reach.devices.driver_answers import edge, split
@@ -20,8 +21,9 @@ _MOST_CALLS = 12  # of functions of other objects, by the initcalls of one
 _MOST_DEFINING = 3  # files that define such a function
 # whole lines: another such macro on the same line would be of another node
 _FOR_COMPATIBLE = lazy_re.compile(
-    r'\s*(CLK_OF_DECLARE(?:_DRIVER)?|TIMER_OF_DECLARE)\s*\(\s*\w+\s*,\s*"([^"\\]+)"\s*,\s*\w+\s*\)\s*;?[ \t]*(?:\n|\Z)'
+    r'\s*(CLK_OF_DECLARE(?:_DRIVER)?|TIMER_OF_DECLARE)\s*\(\s*(\w+)\s*,\s*"([^"\\]+)"\s*,\s*(\w+)\s*\)\s*;?[ \t]*(?:\n|\Z)'
 )
+_FOR_NODE = lazy_re.compile(r"\b\w*(?:OF|IRQCHIP)_DECLARE\w*")
 # these call back for each host, session or network device, not when they are called
 _OF_HOSTS = lazy_re.compile(r"notifier|transport")
 
@@ -57,7 +59,7 @@ def _unseen_drivers(reader: ObjectReader, profile: Profile, of_drivers: set[str]
             yield unknown(f"not known: which devices {name} binds to, which {path}:{line} registers; it was not found")
 
 
-def _of_nodes(reader: ObjectReader, places: Iterable[tuple[str, int]]) -> Iterator[Reach]:
+def _of_nodes(reader: ObjectReader, places: Sequence[tuple[str, int]]) -> Iterator[Reach]:
     """What runs for a node of the device tree: nothing where no machine has a tree, or no node is compatible with the string of the macro.
 
     That string has to stand there as it is, in a macro whose function runs for `compatible` alone (of_clk_init() and timer_probe()). The
@@ -71,10 +73,19 @@ def _of_nodes(reader: ObjectReader, places: Iterable[tuple[str, int]]) -> Iterat
             return
         text = reader.texts.get(path) or ""
         macro = _FOR_COMPATIBLE.match("\n".join(text.split("\n")[line - 1 : line + 2]))
-        if vm.made_by and macro and macro[2].lower() not in ids and not re.search(rf"#\s*define\s+{macro[1]}\b", text):
-            yield no(reader.texts.fact(f"runs for a node {macro[2]!a}, which no device tree of {vm.made_by} has", path, line))
+        is_read = len(_FOR_NODE.findall(text)) == sum(of == path for of, _ in places)  # each such macro, behind another declaration too
+        if vm.made_by and macro and is_read and macro[3].lower() not in ids and _is_plain(reader, path, macro):
+            yield no(reader.texts.fact(f"runs for a node {macro[3]!a}, which no device tree of {vm.made_by} has", path, line))
         else:
             yield unknown(f"not known: whether the machine's device tree has the node that {path}:{line} needs")
+
+
+def _is_plain(reader: ObjectReader, path: str, macro: re.Match[str]) -> bool:
+    """Whether a macro for a node is the kernel's, and its words are no macros: the last is a function of the file."""
+    texts = reader.texts
+    files = (path, *texts.local_headers(path))
+    is_function = any(one.name == macro[4] and one.kind is DefinitionKind.FUNCTION for one in texts.scan(path))
+    return is_function and not any(texts.macro(file, word) for file in files for word in macro.group(1, 2, 4))
 
 
 def own_files(obj: Object, reader: ObjectReader) -> Incoming:
