@@ -200,10 +200,10 @@ def _top_level(code: bytes, places: list[_Place]) -> None:
         mark = event[0]
         if mark == b"{":
             if depth == 0:
-                opened = position
+                opened, initialiser = position, 0
             elif code[position - 1 : position] == b"\n" and _ends_head(code, position):
                 # in the first column: the closing brace of the block before was not seen
-                start, opened, depth = max(start, code.rfind(b"\n\n", 0, position) + 1), position, 0
+                start, opened, depth, initialiser = max(start, code.rfind(b"\n\n", 0, position) + 1), position, 0, 0
             depth += 1
             if depth > 1 and b"=" == code[max(0, position - 8) : position].rstrip()[-1:] != code[max(0, opened - 8) : opened].rstrip()[-1:]:
                 initialiser = depth
