@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hook import lazy_re
@@ -9,7 +10,10 @@ from hook.c.definitions import DefinitionKind
 from hook.kernel.texts import Texts
 
 # the target and the value of an assignment; the value may be an initialiser in braces
-ASSIGNED = lazy_re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);")
+ASSIGNED = lazy_re.compile(r"(\*?[A-Za-z_]\w*(?:\s*(?:->|\.)\s*\w+|\s*\[[^\]]*\])*)\s*=(?!=)([^;]*);?")
+_STORED = lazy_re.compile(  # what, and in which list or tree
+    r"\bh?list_(?:\w*_)?(?:add|move|splice|replace)\w*\s*\(([^;]{0,400}?),\s*&\s*(\w+)\s*\)\s*;|\b(?:xa|idr)_\w+\s*\(\s*&\s*(\w+)\s*,([^;]{0,400});"
+)
 INNER_CALL = lazy_re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 ALONE = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")  # a name that is a value itself
 NAMES = lazy_re.compile(r"[A-Za-z_]\w*")
@@ -53,18 +57,22 @@ def callbacks(texts: Texts, path: str) -> set[str]:
 
     def read() -> set[str]:
         own, values = functions(texts, path).keys(), initialisers(texts, path)
-        holding = set[str]()
-        while more := {
-            name for name, words in values.items() if name not in holding and any(word in own or word in holding for word in words)
-        }:
-            holding |= more
+        users: dict[str, list[str]] = {}
+        for name, words in values.items():
+            for word in set(words):
+                users.setdefault(word, []).append(name)
+        holding, waiting = set[str](), [*own]
+        while waiting:
+            more = [name for name in users.pop(waiting.pop(), ()) if name not in holding]
+            holding.update(more)
+            waiting += more
         return holding
 
     return texts.once(("callbacks", path), read)
 
 
 def holders(texts: Texts, path: str) -> set[str]:
-    """The variables of a file that may hold the address of a function: by an initialiser in braces, or by an assignment anywhere."""
+    """The variables of a file that may hold the address of a function: by an initialiser in braces, by an assignment, or as a list."""
 
     def read() -> set[str]:
         text = texts.get(path) or ""
@@ -74,6 +82,18 @@ def holders(texts: Texts, path: str) -> set[str]:
             target = NAMES.search(assigned[1])
             if target is not None and target[0] in own and not values.isdisjoint(ALONE.findall(INNER_CALL.sub(" ", assigned[2]))):
                 holding.add(target[0])
+        for stored in _STORED.finditer(text):  # a list holds what is stored in it
+            if not (functions(texts, path).keys() | holding).isdisjoint(NAMES.findall(stored[1] or stored[4])):
+                holding.add(stored[2] or stored[3])
         return holding
 
     return texts.once(("holders", path), read)
+
+
+def declares(text: str, head: int, end: int, name: str) -> bool:
+    """Whether a function declares a variable or a parameter of this name. `head` is where its head begins."""
+    form = (
+        rf"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*(?:\s+|\s*\*[\s*]*){name}\s*[=;,)\[]"
+        rf"|,\s*\**\s*{name}\s*(?:\[[^\]]*\]\s*)?[=;]|_HEAD\w*\(\s*{name}\b"
+    )
+    return re.search(form, text[head:end]) is not None

@@ -24,6 +24,7 @@ from hook.kernel.held_addresses import (
     INNER_CALL,
     NAMES,
     callbacks,
+    declares,
     defined,
     functions,
     holders,
@@ -37,8 +38,8 @@ _MOST_FUNCTIONS = 400  # of one object that are followed
 _NEAR_FOLDERS = 3  # from the top, that a file shares with a header of its driver
 _MOST_MACROS = 4  # that stand for each other
 _START = lazy_re.compile(
-    r"(?m)^[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY|\w*SETUP\w*|__setup"
-    r"|early_param|\w*_param_cb|\w+_module_drivers?|cpufreq_governor_init|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)"
+    r"(?m)(?:^|(?<=[;}]))[ \t]*((?:module|builtin|drm_module|__)\w*|\w*initcall\w*|\w+_DECLARE\w*|\w*DECLARE_PCI_FIXUP\w*|\w*_ENTRY"
+    r"|\w*SETUP\w*|__setup|early_param|\w*_param_cb|\w+_module_drivers?|cpufreq_governor_init|kunit_test_\w*suites?|DECLARE_USB_FUNCTION\w*)"
     r"[ \t]*\(([^;]*?)\)\s*;?",
     re.ASCII,
 )
@@ -138,6 +139,7 @@ class _InitcallReader:
         self.drivers: dict[tuple[str, str, str, int], None] = {}
         self._waiting: list[tuple[str, str]] = []  # functions to be followed, each with its file
         self._seen: set[str] = set()
+        self._variables: dict[str, set[str]] = {}  # of each file, whose functions are followed
         # functions of the object that get the address of a function, or of a variable that may hold one
         self._given: set[str] = set()
 
@@ -210,6 +212,7 @@ class _InitcallReader:
             self._registers("tree", path, ending.start())
         end = ending.end() if ending else end
         local = self._assigned(path, begin, end, function)
+        head = max(text.rfind(f"{function}(", 0, begin), 0)
         for call in _CALL.finditer(text, begin, end):
             name = call[1]
             if name in NOT_CALLED_AT_START or name in self._given:
@@ -225,7 +228,7 @@ class _InitcallReader:
             after_call = text[call.end() : call.end() + _NEAR]
             is_known = self._is_known(name, path, call.start(), after_call)
             if _STORING.fullmatch(name):
-                is_known = self._is_own_store(name, after_call) or not _gives(self._texts, path, call, local)
+                is_known = self._is_own_store(name, after_call, path, (head, end)) or not _gives(self._texts, path, call, local)
             if not is_known and _hands_out(self._texts, path, call, local):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
 
@@ -238,17 +241,19 @@ class _InitcallReader:
         """Follows the functions in variables of the file that a function calls, or takes elements of where it calls through a pointer."""
         text, values = self._texts.get(path) or "", initialisers(self._texts, path)
         by_pointer = _BY_POINTER.search(text, begin, end) is not None
-        waiting = set[str]()
+        waiting: list[str] = []
         for word in NAMES.finditer(text, begin, end):
             if word[0] in values:
                 is_called = text[word.end() : word.end() + _NEAR].lstrip().startswith("(")
                 is_given = _GIVEN_WHOLE.search(text[max(begin, word.start() - _NEAR) : word.start()]) is not None
-                waiting |= {word[0]} if is_called or (by_pointer and not is_given) else set()
-        seen = set[str]()
-        while waiting - seen:
-            seen.add(variable := min(waiting - seen))
-            waiting.update(word for word in values[variable] if word in values)
-            self._waiting += [(path, word) for word in values[variable] if word not in values and self._defined(word, path) is not None]
+                waiting += [word[0]] if is_called or (by_pointer and not is_given) else []
+        seen = self._variables.setdefault(path, set())
+        while waiting:
+            variable = waiting.pop()
+            if variable not in seen:
+                seen.add(variable)
+                waiting += [word for word in values[variable] if word in values]
+                self._waiting += [(path, word) for word in values[variable] if word not in values and self._defined(word, path) is not None]
 
     def _assigned(self, path: str, begin: int, end: int, function: str) -> set[str]:
         """Records assignments of callbacks to data of others; gives the local variables and parameters that hold a callback."""
@@ -268,12 +273,13 @@ class _InitcallReader:
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
         return local
 
-    def _is_own_store(self, name: str, arguments: str) -> bool:
+    def _is_own_store(self, name: str, arguments: str, path: str, body: tuple[int, int]) -> bool:
         """Whether the list, array or tree that something is stored in is one of the object: what its core walks may be called back."""
-        form = r"[^();]*,\s*&?\s*(\w+)\s*\)" if "list" in name else r"\s*&?\s*(\w+)\s*,"
+        form = r"[^();]*,\s*&\s*(\w+)\s*\)" if "list" in name else r"\s*&\s*(\w+)\s*,"
         store = re.match(form, arguments) if not name.startswith(("mem", "of_", "dev_")) else None
-        own = rf"(?m)^(?:static\s+)?(?:(?:\w*_HEAD|DEFINE_\w+)\s*\(\s*|struct\s+\w+\s+){store[1]}\b" if store else ""
-        return bool(own) and any(re.search(own, self._texts.get(member) or "") for member in self._members)
+        if store is None or declares(self._texts.get(path) or "", *body, store[1]):
+            return False
+        return any(store[1] in own_variables(self._texts, member) for member in (path, *self._members))
 
     def _is_known(self, name: str, path: str, offset: int, after_call: str) -> bool:
         """Whether a function registers with a bus, which is recorded, or never calls back."""

@@ -28,6 +28,8 @@ OPEN = {
     "compat_system_call": "COMPAT_SYSCALL_DEFINE1(it, unsigned long, arg)\n{\n\treturn arg;\n}",
     "init_module": "int init_module(void)\n{\n\treturn misc_register(&own_dev);\n}",
     "instead_of_a_weak_one": "int own_quirk(void)\n{\n\treturn 0;\n}",
+    "behind_a_brace": "static int __init it(void)\n{\n\treturn misc_register(&own_dev);\n} late_initcall(it);",
+    "behind_a_statement": 'static int __init it(void)\n{\n\treturn misc_register(&own_dev);\n}\nMODULE_AUTHOR("a"); late_initcall(it);',
     "static_call": FUNCTION + "DEFINE_STATIC_CALL(core_calls, it);",
 }
 ASSIGNED_OPEN = {
@@ -54,6 +56,10 @@ ASSIGNED_OPEN = {
     "header_macro_calls": "HEADER_BEGIN();",
     "header_function": "header_begin();",
     "listed": "list_add_tail(&own_hook.list, &core_hooks);",
+    "listed_behind_a_pointer": "struct list_head *own_list = core_list();\n\n\tlist_add(&own_hook.list, own_list);",
+    "listed_in_a_local": "struct list_head own_list;\n\n\tlist_add(&own_hook.list, &own_list);",
+    "listed_in_an_extern": "list_add(&own_hook.list, &core_list);",
+    "list_that_leaves": "list_add(&own_hook.list, &own_list);\n\tlist_splice(&own_list, core_list());",
     "stored": "xa_store(&core_xa, 1, &own_ops, GFP_KERNEL);",
     "numbered": "ret = idr_alloc(&core_idr, &own_hook, 0, 0, GFP_KERNEL);",
     "copied_into": "memcpy(&core_ops, &own_ops, sizeof(own_ops));",
@@ -99,6 +105,7 @@ ASSIGNED_CLOSED = {
     "message": 'HEADER_LOG("begins");',
     "class": "class_register(&own_class);",
     "listed_in_its_own": "list_add_tail(&own_hook.list, &own_hooks);",
+    "listed_in_a_structure": "list_add(&own_hook.list, &own_list);",
     "listed_without_a_callback": "list_add_tail(&own_hooks, &core_hooks);",
     "stored_in_its_own": "xa_store(&own_xa, 1, &own_ops, GFP_KERNEL);",
     "number_of_nothing": "ret = idr_alloc(&core_idr, NULL, 0, 0, GFP_KERNEL);",
@@ -122,6 +129,9 @@ static const struct quirk own_quirks[] = { { .level = 3 } };
 static struct hook own_hook = { .run = it };
 static LIST_HEAD(own_hooks);
 static DEFINE_XARRAY(own_xa);
+static struct list_head own_list;
+extern
+struct list_head core_list;
 static int own_begin(void)
 {
 	return misc_register(&own_dev);
