@@ -250,8 +250,8 @@ class _UseWalk:
                     continue
                 count += 1
                 yield self._end_of(user, use, name)
-                if use.is_in_macro and use.user is not None:
-                    yield user, use.user  # what runs the macro may run at boot
+                if use.user is not None and _is_followed(use, use.user):
+                    yield user, use.user  # what runs the macro, or has the address, may run at boot
         if not count:
             yield _open(unit.path, line, text, f"nothing uses {name}")
 
@@ -267,10 +267,10 @@ class _UseWalk:
                 yield _incomplete(unit.path, line, text, f"not every use of {macro.name} could be read")
                 return
             for use in uses_of(user, macro.name):
-                if use.user is not None and (use.kind is UseKind.CALL or use.is_in_macro):
-                    yield user, use.user
-                elif use.kind is UseKind.OTHER and use.user is None:
+                if use.user is None or use.kind is UseKind.TABLE:
                     yield self._end_of(user, use, macro.name)
+                if use.user is not None and _is_followed(use, use.user):
+                    yield user, use.user
 
     def _may_start(self, unit: TranslationUnit, macro: Definition, depth: int) -> bool:
         """Whether a macro may make an initcall, itself or through others."""
@@ -379,6 +379,11 @@ class _UseWalk:
             if b'"' + name[1] + b'"' in other.data and _MAKES_DEVICES.search(other.data):
                 return f"{path} creates devices of {table.name}"
         return ""
+
+
+def _is_followed(use: Use, user: Definition) -> bool:
+    """Whether what uses the user of a function may run it too: all but the table of a driver, which needs a device."""
+    return user.kind is not DefinitionKind.VARIABLE or not (use.struct.endswith("_driver") or use.struct in _MEMBERS)
 
 
 def _fact(unit: TranslationUnit, claim: str, line: int, text: str) -> Fact:

@@ -204,6 +204,37 @@ def test_what_a_macro_runs_at_boot_needs_no_device(driver: Gate, text: str, more
     assert without_device(driver, INIT + text, "it", more) != ""
 
 
+def begins(body: str) -> str:
+    return f"static int __init start(void)\n{{\n\t{body}\n}}\nmodule_init(start);\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        begins("return (it)();"),
+        begins("return (jiffies ? it : NULL)();"),
+        begins("int (*f)(void) = it;\n\treturn f();"),
+        begins("p = it;\n\treturn p();"),
+        begins("struct one o = { .f = it };\n\treturn o.f();"),
+        "static int (*get(void))(void)\n{\n\treturn it;\n}\n" + begins("return get()();"),
+        "static int run(int (*f)(void))\n{\n\treturn f();\n}\n" + begins("return run(it);"),
+        "static int (*const all[])(void) = { it };\n" + begins("return all[0]();"),
+        "#define RUN it()\n" + begins("RUN;\n\treturn 0;"),
+        "#define RUN it()\n" + begins("return RUN;"),
+        "#define IT it\n" + begins("int (*f)(void) = IT;\n\treturn f();"),
+        "#define IT it\nstatic int (*const all[])(void) = { IT };\n" + begins("return all[0]();"),
+    ],
+)
+def test_what_has_the_address_at_boot_may_run_it(driver: Gate, text: str) -> None:
+    assert "start is __init" in without_device(driver, INIT + text, "it")
+
+
+def test_what_a_driver_has_needs_its_device(driver: Gate) -> None:
+    table = "static struct pci_driver foo_driver = {\n\t.probe = it,\n};\n"
+    assert without_device(driver, INIT + table + begins("return pci_register_driver(&foo_driver);"), "it") == ""
+    assert "start is __init" in without_device(driver, INIT + table.replace("pci_driver", "foo_ops") + begins("foo_driver.probe();"), "it")
+
+
 @pytest.mark.parametrize(
     "text",
     [
