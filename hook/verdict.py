@@ -6,7 +6,7 @@ docs/formats.md.
 
 import enum
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
@@ -162,6 +162,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 FIELDS: dict[str, Any] = dict(zip(Verdict.__struct_encode_fields__, Verdict.__annotations__.values(), strict=True))  # name: type
+# in a hand-edited note: a text or a list of which nothing is left
+_MAY_BE_NULL = frozenset(name for name, form in FIELDS.items() if form is str or get_origin(form) is tuple)
 # not in most verdicts: written only where they hold something
 _RARE = frozenset((
     "FocusGroups", "AuthorSays", "Interfaces", "QemuArgs", "KernelParameters", "Lacks", "Corrections",
@@ -229,7 +231,10 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
     if document.get("SchemaVersion") != SCHEMA_VERSION:
         raise NotAVerdict(f"SchemaVersion is {document.get('SchemaVersion')!r}, this program reads {SCHEMA_VERSION}")
     try:
-        facts = [{**fact, "Place": fact} for fact in document.get("Evidence", ())]
-        return msgspec.convert({**document, "Evidence": facts}, Verdict)
-    except (msgspec.ValidationError, TypeError) as wrong:
+        said = {"Reasoning": "", "ChangeId": ""} | {
+            name: value for name, value in document.items() if value is not None or name not in _MAY_BE_NULL
+        }
+        facts = [{**fact, "Place": fact} for fact in said.get("Evidence", ())]
+        return msgspec.convert({**said, "Evidence": facts}, Verdict)
+    except (ValueError, TypeError) as wrong:  # msgspec's own are among them
         raise NotAVerdict(str(wrong)) from None

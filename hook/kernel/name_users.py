@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hook import lazy_re
+from hook.kernel.kbuild.conditionals import Conditionals
 from hook.kernel.kbuild.includers import may_be_included
 from hook.kernel.kbuild.objects import Kbuild
 from hook.kernel.kconfig.expressions import open_parts
@@ -31,6 +32,7 @@ class NameUsers:
         self._holding: dict[str, list[str]] = {}
         self._together: dict[str, list[str]] = {}
         self._included: dict[str, bool] = {}
+        self._conditionals: dict[str, Conditionals] = {}
         self.cut = False  # whether some file was left out
 
     def files(self, name: str, defined_in: str, *, local: bool) -> list[str]:
@@ -52,6 +54,11 @@ class NameUsers:
         if name not in self._holding:
             self._holding[name] = [path for path in paths if self.is_of_the_kernel(path)]
         return self._holding[name]
+
+    def naming_header(self, stem: str) -> list[str]:
+        """The C files and makefiles of the kernel for the target that may name a header, by its name without `.h`."""
+        makefiles = [path for path in self.everywhere(stem) if path.rpartition("/")[2].startswith(("Makefile", "Kbuild"))]
+        return [*self.holding(stem), *(path for path in makefiles if in_kernel(path, self.environment["SRCARCH"], _LEFT_OUT))]
 
     def is_of_the_kernel(self, path: str) -> bool:
         """Whether a C file may be built for the target, by its path."""
@@ -95,6 +102,13 @@ class NameUsers:
         if path not in self._included:
             self._included[path] = may_be_included(self.source, path)
         return self._included[path]
+
+    def conditionals(self, path: str) -> Conditionals:
+        """The conditionals of a file, read once; none where it cannot be read."""
+        if path not in self._conditionals:
+            unit = self.units.get(path)
+            self._conditionals[path] = Conditionals(unit.data if unit else b"", path)
+        return self._conditionals[path]
 
     def defining(self, name: str) -> list[str]:
         """The C files of the kernel for the target that may define a name."""

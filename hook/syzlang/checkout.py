@@ -48,7 +48,8 @@ def read(checkout: str, target_arch: str, cache_directory: pathlib.Path | None =
     files = _files(checkout)
     digest = hashlib.sha256(f"{_FORMAT} {arch}".encode())
     for path, state in files.items():
-        digest.update(f"\n{path} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_dev} {state.st_ino}".encode())
+        digest.update(b"\n%b " % os.fsencode(path))
+        digest.update(f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_dev} {state.st_ino}".encode())
     cache_file = cache_directory / f"descriptions-{digest.hexdigest()[:32]}.json" if cache_directory is not None else None
     if cache_file is not None and (cached := _cached(cache_file)) is not None:
         return cached

@@ -79,10 +79,27 @@ def test_control_characters_are_not_written() -> None:
     assert "\x1b" not in document.dump([verdict("a", Reasoning="red \x1b[31m\u202e text\x00")])
 
 
-@pytest.mark.parametrize("wrong", [{"WorthFuzzing": "no"}, {"Functional": "maybe"}, {"SchemaVersion": 2}, {"Evidence": [{}]}, {"Via": "x"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"WorthFuzzing": "no"},
+        {"Functional": "maybe"},
+        {"SchemaVersion": 2},
+        {"Evidence": [{}]},
+        {"Via": "x"},
+        {"State": "\ud800"},
+        {"State": None},
+    ],
+)
 def test_a_hand_edited_verdict_is_never_half_believed(wrong: dict[str, object]) -> None:
     with pytest.raises(NotAVerdict):
         from_document(verdict("a", **wrong))
+
+
+def test_a_text_or_list_of_which_nothing_is_left_is_empty() -> None:
+    left = verdict("a", Reasoning=None, Via=None, Model=None)
+    assert (found := from_document(left)) and (found.reasoning, found.via, found.model) == ("", (), "")
+    assert from_document({name: value for name, value in left.items() if name != "ChangeId"}).change_id == ""
 
 
 @pytest.mark.parametrize(

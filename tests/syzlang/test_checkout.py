@@ -74,6 +74,11 @@ def test_what_is_damaged_is_understood_anew(place: pathlib.Path, content: str) -
     assert read(place) == first
 
 
+def test_a_checkout_may_have_any_path(place: pathlib.Path) -> None:
+    os.rename(place / "syzkaller", place / os.fsdecode(b"syz\xff"))
+    assert checkout.read(str(place / os.fsdecode(b"syz\xff")), "x86_64").calls.keys() == {"open", "syz_make"}
+
+
 def test_where_nothing_can_be_kept_it_is_read_all_the_same(place: pathlib.Path) -> None:
     (place / "kept").write_text("in the way")
     assert read(place).calls.keys() == {"open", "syz_make"}

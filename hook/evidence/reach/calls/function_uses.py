@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -29,6 +29,8 @@ from hook.evidence.reach.calls.nodes import (
 from hook.evidence.reach.calls.object_types import ObjectTypes
 from hook.evidence.reach.calls.table_uses import boot_doubt, is_parameter_file, member_of, of_returned, statement_of
 from hook.kernel import callback_tables, entry_points
+from hook.kernel.kbuild.conditionals import Conditional
+from hook.kernel.kconfig.expressions import Conjunction, negated, operands
 from hook.kernel.name_users import NameUsers
 
 _STATIC_CALLS = ("static_call", "static_call_cond", "static_call_mod", "indirect_call_wrapper")
@@ -40,6 +42,7 @@ class FunctionUses:
     """The uses of functions in one tree."""
 
     def __init__(self, name_users: NameUsers) -> None:
+        self._name_users = name_users
         self._callback_calls = CallbackCalls(name_users)
         self._types = ObjectTypes(name_users)
         self._member_calls = MemberCalls(name_users, self._types)
@@ -48,7 +51,7 @@ class FunctionUses:
         """What a use of a function or macro leads to."""
         if use.is_in_macro:
             macro = macro_node(unit, user_of(use))
-            is_other_name = node.kind is not NodeKind.MACRO and _body(unit, user_of(use)) == node.name.encode()
+            is_other_name = node.kind is not NodeKind.MACRO and self._is_other_name(unit, user_of(use), node.name)
             is_called = use.kind is UseKind.MACRO_CALL or node.kind is NodeKind.MACRO or is_other_name
             doubt = "" if is_called else f"whether macro {macro.name} calls {node.name}, which it only names"
             # `#define foo bar` is another name of a function: what is done with it counts
@@ -78,6 +81,15 @@ class FunctionUses:
         elif use.kind is not UseKind.COMPARED:
             doubt = f"what {use.user.name}() does with it"
             yield from hop_to_user(unit, use, trigger, f"{use.user.name}() uses {node.name}", doubt)
+
+    def _is_other_name(self, unit: TranslationUnit, macro: Definition, name: str) -> bool:
+        """Whether a macro stands for a name wherever it is used: no later line undefines it, and no other one defines it besides."""
+        undefines = re.compile(rb"(?m)^[ \t]*#[ \t]*undef\b.*\b" + macro.name.encode() + rb"\b")
+        if _body(unit, macro) != name.encode() or undefines.search(unit.data, macro.span[1]):
+            return False
+        lines = [one.line for one in unit.by_name.get(macro.name, ()) if one.kind is macro.kind and one.offset != macro.offset]
+        conditionals = self._name_users.conditionals(unit.path)
+        return all(_exclude(conditionals.at(macro.line), conditionals.at(line)) for line in lines)
 
     def _given(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """A function that is handed to another one."""
@@ -164,6 +176,19 @@ class FunctionUses:
             is_member = use.kind is not UseKind.ASSIGNED
             calls = list(self._member_calls.of_assigned(node, trigger, unit, use)) if is_member else []
             yield from calls or hop_to_user(unit, use, trigger, claim, f"who calls {use.member}")
+
+
+def _exclude(first: Iterable[Conditional], second: Iterable[Conditional]) -> bool:
+    """Whether two lines, by the conditionals around each, are in branches of which only one is compiled."""
+    one, other = (
+        {
+            part
+            for around in conditionals
+            for part in (operands(around.condition) if type(around.condition) is Conjunction else (around.condition,))
+        }
+        for conditionals in (first, second)
+    )
+    return any(negated(part) in other for part in one) or any(negated(part) in one for part in other)
 
 
 def _body(unit: TranslationUnit, macro: Definition) -> bytes:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 
 from hook import lazy_re
+from hook.c.blanking import without_comments
 from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.reach.calls.nodes import WEAK, ConditionAt, Hop, NodeKind, PathNode
-from hook.kernel.kbuild.conditionals import Conditional, Conditionals
+from hook.kernel.kbuild.conditionals import Conditional
 from hook.kernel.kbuild.objects import Built
 from hook.kernel.kconfig.expressions import YES, all_of, any_of, built_in, left_open, negated, open_parts
 from hook.kernel.kernel import Kernel
@@ -21,7 +22,8 @@ from hook.kernel.name_users import NameUsers
 
 _UNLESS_DEFINED = lazy_re.compile(r"#\s*(?:ifndef\s+|if\s+!defined\s*\(?\s*)(\w+)\s*\)?")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*include[ \t]+<(asm/[\w./-]+\.h)>")
-_MOST_INCLUDING = 12  # files that may include a header
+_INCLUDES = lazy_re.compile(r"""[ \t]*#[ \t]*include[ \t]+[<"][^<>"]*[>"]""")
+_MOST_INCLUDING = 12  # files that may name a header
 _MOST_DEFINITIONS = 12  # of one name that are looked at
 _OWN = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)  # what may stand in the place of another file's
 _KINDS = {
@@ -36,7 +38,6 @@ class HopConditions:
 
     def __init__(self, name_users: NameUsers, kernel: Kernel) -> None:
         self._name_users, self._kernel = name_users, kernel
-        self._conditionals: dict[str, Conditionals] = {}
         self._others: dict[tuple[str, str], list[ConditionAt]] = {}
 
     def of_hop(self, hop: Hop) -> list[ConditionAt]:
@@ -108,10 +109,7 @@ class HopConditions:
     def _conditionals_of(self, path: str, line: int) -> tuple[Conditional, ...]:
         if not line or not path.endswith((".c", ".h", ".S")):
             return ()
-        if path not in self._conditionals:
-            unit = self._name_users.units.get(path)
-            self._conditionals[path] = Conditionals(unit.data if unit else b"", path)
-        return self._conditionals[path].at(line)
+        return self._name_users.conditionals(path).at(line)
 
     def _elsewhere(self, node: PathNode) -> list[ConditionAt]:
         """That no other definition of a name is compiled."""
@@ -160,14 +158,24 @@ class HopConditions:
 
     def _only_include(self, path: str) -> list[ConditionAt]:
         """The conditions of the one line of the kernel that includes a header, as for spinlock_api_up.h; none where there are more."""
-        stem, name = path.rpartition("/")[2].removesuffix(".h"), re.escape(path.rpartition("/")[2].encode())
-        files = self._name_users.holding(stem) if path.endswith(".h") and stem.isidentifier() else []
+        name = path.rpartition("/")[2]
+        stem = name.removesuffix(".h")
+        files = self._name_users.naming_header(stem) if path.endswith(".h") and stem.isidentifier() else []
         units = [self._name_users.units.get(file) for file in files] if len(files) <= _MOST_INCLUDING else []
-        included = re.compile(rb'(?m)^[ \t]*#[ \t]*include[ \t]+[<"](?:[^>"\n]*/)?' + name + rb'[>"]')
-        lines = [(unit, unit.line(match.start())[0]) for unit in units if unit is not None for match in included.finditer(unit.data)]
-        if None in units or len(lines) != 1:
+        # any other place that names it may include it too: `#define HEADER <linux/foo.h>`, or `-include` in a makefile
+        named = re.compile(rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?!\w)")
+        places = [
+            (unit, match.start())
+            for unit in units
+            if unit is not None
+            for match in named.finditer(without_comments(unit.data) if unit.path.endswith((".c", ".h")) else unit.data)
+        ]
+        if None in units or len(places) != 1:
             return []
-        [(includer, line)] = lines
+        [(includer, offset)] = places
+        line, text = includer.whole_line(offset)
+        if not _INCLUDES.match(text):
+            return []
         around = self._conditionals_of(includer.path, line)
         return [ConditionAt(conditional.condition, includer.path, conditional.line, conditional.text) for conditional in around]
 

@@ -21,7 +21,6 @@ from hook.evidence.reach.calls.expanded_macros import ExpandedMacros
 from hook.evidence.reach.calls.function_uses import FunctionUses
 from hook.evidence.reach.calls.nodes import WEAK, DeadEnd, Hop, NodeKind, PathNode, Trigger
 from hook.evidence.reach.calls.pasted_names import pasted
-from hook.kernel.kbuild.conditionals import Conditionals
 from hook.kernel.name_users import NameUsers
 
 _NAMED = (DefinitionKind.FUNCTION, DefinitionKind.MACRO, DefinitionKind.VARIABLE)
@@ -60,7 +59,7 @@ class Hops:
             elif path == node.path:
                 yield from self._uses(node, trigger, unit)
                 yield from pasted(node, trigger, unit)
-            elif not only_declares(unit, node.name) and not (path.endswith(".c") and _defines(unit, node.name)):
+            elif not only_declares(unit, node.name) and not (path.endswith(".c") and self._defines(unit, node.name)):
                 # a name of its own, but in a header: there it may stand in the place of the function where that is not built
                 yield from self._uses(node, trigger, unit)
 
@@ -76,14 +75,13 @@ class Hops:
                 if use.user is None or use.user.name != node.name:
                     yield from hops_of(node, trigger, expansion, use)
 
+    def _defines(self, unit: TranslationUnit, name: str) -> bool:
+        """Whether a name means something of the file's own in it: a weak function gives way to the one that is not.
 
-def _defines(unit: TranslationUnit, name: str) -> bool:
-    """Whether a name means something of the file's own in it: a weak function gives way to the one that is not.
-
-    So may a stub or macro in a preprocessor conditional, which stands where the function is not built: hop_conditions asks for that.
-    """
-    own = [one for one in unit.by_name.get(name, ()) if one.kind in _NAMED and not WEAK.search(unit.head(one))]
-    return bool(own) and not all(map(Conditionals(unit.data, unit.path).at, (one.line for one in own)))
+        So may a stub or macro in a preprocessor conditional, which stands where the function is not built: hop_conditions asks for that.
+        """
+        own = [one for one in unit.by_name.get(name, ()) if one.kind in _NAMED and not WEAK.search(unit.head(one))]
+        return bool(own) and not all(self._name_users.conditionals(unit.path).at(one.line) for one in own)
 
 
 def _shadows(unit: TranslationUnit, use: Use, name: str) -> bool:

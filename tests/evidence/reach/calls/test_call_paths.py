@@ -102,6 +102,8 @@ ENTRIES = {
     "handed": "static void target_handed(int x) { }\nstatic void each(void (*fn)(int x))\n{\n\tfn(1);\n}\nSYSCALL_DEFINE0(others)\n{\n\teach(target_handed);\n\treturn 0;\n}\n",
     "pointer": "static void target_pointer(int x) { }\nSYSCALL_DEFINE0(others)\n{\n\tvoid (*fn)(int);\n\tfn = target_pointer;\n\tfn(1);\n\treturn 0;\n}\n",
     "alias": "static void target_alias(int x) { }\n#define other_name target_alias /* as on other machines */\nSYSCALL_DEFINE0(others)\n{\n\tother_name(1);\n\treturn 0;\n}\n",
+    "branch": "static void target_branch(void) { }\n#undef act\n#ifdef CONFIG_EXTRA\n#define act nothing\n#else\n#define act target_branch\n#endif\n"
+              "SYSCALL_DEFINE0(others)\n{\n\tact();\n\treturn 0;\n}\n",
     "macro": "static void target_macro(int x) { }\n#define TWICE(x) do { target_macro(x); target_macro(x); } while (0)\nSYSCALL_DEFINE0(others)\n{\n\tTWICE(1);\n\treturn 0;\n}\n",
     "member": "struct foo_type {\n\tint (*frobnicate)(int x);\n};\nstatic int target_member(int x) { return 0; }\nstatic struct foo_type foo_one = {\n\t.frobnicate = target_member,\n};\n"
               "static void use(struct foo_type *t)\n{\n\tt->frobnicate(1);\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n" + boot("return foo_add(&foo_one)"),
@@ -174,6 +176,14 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     ),
     "another name of the function is not called": (
         {"fs/a.c": "static void help(int x) { }\n#define other_name help\nSYSCALL_DEFINE0(others)\n{\n\treturn keep(other_name);\n}\n"}, "whether keep() calls its argument",
+    ),
+    "another name of the function is taken away again": (
+        {"fs/a.c": "static void help(int x) { }\n#define act help\n#undef act\nstatic void act(int x) { }\nSYSCALL_DEFINE0(others)\n{\n\tact(1);\n\treturn 0;\n}\n"},
+        "whether macro act calls help",
+    ),
+    "another name of the function is defined once more": (
+        {"fs/a.c": "static void help(int x) { }\n#define act help\n#include <linux/no_act.h>\n#define act nothing\nSYSCALL_DEFINE0(others)\n{\n\tact(1);\n\treturn 0;\n}\n"},
+        "whether macro act calls help",
     ),
     "it runs at exit only": (
         {"fs/a.c": "static void help(void) { }\nstatic void __exit leave(void)\n{\n\thelp();\n}\nmodule_exit(leave);\n"}, "leave is __exit",
@@ -595,14 +605,27 @@ def test_a_stub_of_the_caller_is_compiled_where_the_function_is_not(plant: Plant
     assert (found.answer is Answer.YES, list(found.reasons)) == (options is not None, options or [])
 
 
-@pytest.mark.parametrize(("other", "options"), [("", ["EXTRA"]), ("#include <linux/help_up.h>\n", None)])
-def test_what_a_header_defines_counts_where_its_only_include_is_compiled(plant: Planted, other: str, options: list[str] | None) -> None:
+@pytest.mark.parametrize(
+    ("path", "other", "options"),
+    [
+        ("include/linux/other.h", "/* not linux/help_up.h */\n", ["EXTRA"]),
+        ("include/linux/other.h", "#include <linux/help_up.h>\n", None),
+        ("include/linux/other.h", "#define HELP <linux/help_up.h>\n#include HELP\n", None),
+        ("include/linux/other.h", "#include/* */<linux/help_up.h>\n", None),
+        ("include/linux/other.h", "#include \\\n<linux/help_up.h>\n", None),
+        ("net/Makefile", "ccflags-y += -include $(srctree)/include/linux/help_up.h\n", None),
+        ("arch/arm64/Makefile", "KBUILD_CFLAGS += -include include/linux/help_up.h\n", ["EXTRA"]),
+    ],
+)
+def test_what_a_header_defines_counts_where_its_only_include_is_compiled(
+    plant: Planted, path: str, other: str, options: list[str] | None
+) -> None:
     found = plant.reach(
         {
             "fs/extra.c": "void help(void) { }\n",
             "include/linux/help_up.h": "static inline void help(void) { }\n",
             "include/linux/help.h": "#ifdef CONFIG_EXTRA\nvoid help(void);\n#else\n# include <linux/help_up.h>\n#endif\n",
-            "include/linux/other.h": other,
+            path: other,
             "fs/b.c": "SYSCALL_DEFINE0(others)\n{\n\thelp();\n\treturn 0;\n}\n",
         }
     )
