@@ -69,9 +69,9 @@ def test_a_lost_brace_costs_no_more_than_its_table() -> None:
     found = scan(b"static struct s t = {\n\t.a = {\n\t\t1,\n};\nint after(void)\n{\n}\n").definitions
     assert [one.name for one in found] == ["t", "after"]
     # whatever the function before it has in braces
-    before, after = b"int f(void)\n{\n\tint a[] = { 1 };\n}\n", b"int a[] = {\n\t1,\n};\n"
+    before, after = b"int f(void)\n{\n\tint a[] = { 1 };\n}\n", b"int after(void) {\n}\n"
     found = scan(before + b"static struct s t = {\n\t.a = {\n\t\t1,\n};\n" + after).definitions
-    assert [one.name for one in found] == ["f", "t", "a"]
+    assert [one.name for one in found] == ["f", "t", "after"]
 
 
 def test_a_lost_brace_costs_no_more_than_its_function() -> None:
