@@ -18,6 +18,8 @@ HIDDEN = lazy_re.compile(
 )
 _NEVER = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*if[ \t]+0[ \t]*$")
 _BRANCH = lazy_re.compile(rb"(?m)^[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b")
+_SPLICE, _DIGRAPH = lazy_re.compile(rb"\\[ \t]*+\r?\n"), lazy_re.compile(rb"(?m)^[ \t]*+%:")
+_BLANKS = bytes.maketrans(b"\f\v", b"  ")
 _DEEPEST = 20  # nested brackets that are understood
 _BRACKETS = lazy_re.compile(rb"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}")
 
@@ -43,6 +45,13 @@ def without_comments(data: bytes) -> bytes:
         text = text[: hidden.start()] + text[hidden.start() : end].translate(BLANK) + text[end:]
         hidden = _NEVER.search(text)
     return text
+
+
+def plain(data: bytes) -> bytes:
+    """A text whose directives can be read line by line: lines joined, comments removed, and `#` for the digraph `%:`."""
+    spliced = _SPLICE.sub(b"", data) if b"\\" in data else data
+    text = HIDDEN.sub(lambda token: b" " if token[0][:1] == b"/" else token[0], spliced).translate(_BLANKS)
+    return _DIGRAPH.sub(b"#", text) if b"%:" in text else text
 
 
 def without_bracketed(text: bytes) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from hook import lazy_re
-from hook.c.blanking import HIDDEN
+from hook.c.blanking import plain as plain  # its callers know it by this name
 from hook.c.keywords import IN_STATEMENTS
 from hook.kernel.kbuild import compiler_flags
 from hook.source.tree import Source
@@ -19,8 +19,6 @@ _MOST = 200  # files
 _MOST_BYTES = 8 << 20
 # these two in a text that begins with a line break: `re` finds them ten times as fast as with `(?m)^`
 _INCLUDE = lazy_re.compile(rb'\n[ \t]*+#[ \t]*+(?:include|include_next|import)\b[ \t]*+(?:["<]([^">\n]++)[">])?')
-_SPLICE, _DIGRAPH = lazy_re.compile(rb"\\[ \t]*+\r?\n"), lazy_re.compile(rb"(?m)^[ \t]*+%:")
-_BLANKS = bytes.maketrans(b"\f\v", b"  ")
 _COMMON = lazy_re.compile(r"include/|arch/[^/]+/include/|tools/")
 # where the names are defined that all of the kernel logs and annotates with; the last ones are for user space only (Linux 6.12)
 HOMES = lazy_re.compile(
@@ -51,13 +49,6 @@ class OwnHeaders(msgspec.Struct, frozen=True):
     def names(self) -> frozenset[bytes]:
         """The names that these and the makefiles define or undefine, but for those of the kernel where it defines them itself."""
         return self.by_makefiles.union(*(defined(text) for path, text in self.texts.items() if not HOMES.fullmatch(path)))
-
-
-def plain(data: bytes) -> bytes:
-    """A text whose directives can be read line by line: lines joined, comments removed, and `#` for the digraph `%:`."""
-    spliced = _SPLICE.sub(b"", data) if b"\\" in data else data
-    text = HIDDEN.sub(lambda token: b" " if token[0][:1] == b"/" else token[0], spliced).translate(_BLANKS)
-    return _DIGRAPH.sub(b"#", text) if b"%:" in text else text
 
 
 def macros(text: bytes) -> frozenset[bytes]:

@@ -13,7 +13,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from hook import lazy_re
+from hook.c.blanking import plain
 from hook.kernel.kbuild.architecture_directories import around
+from hook.kernel.kbuild.compiler_flags import may_search
 from hook.kernel.no_kernel_code import PROGRAMS, in_kernel
 from hook.source.grep import holding
 from hook.source.lookup import Bounds, Include, includers
@@ -27,6 +29,7 @@ _MOST_BESIDE = 64  # files of the same directory, those with the most similar na
 _MOST_FAR = 200  # files of other directories that have the names of a file and of its directory
 _SMALL_TREE = Bounds(24)
 _INCLUDE = lazy_re.compile(rb'(?m)^[ \t]*+#[ \t]*+include[ \t]*+["<]([^">\n]+)[">]')
+_MAKEFILE = lazy_re.compile(r"Makefile|Kbuild")
 _UNDER_INCLUDE = lazy_re.compile(r"\A(?:arch/\w+/)?include/(?:uapi/)?")
 
 
@@ -112,25 +115,40 @@ class Includers:
 def may_be_included(source: Source, path: str) -> bool:
     """Whether another C file may include this one, or has its name in a macro: of its directory or below, or elsewhere by the name of that.
 
-    True where that is not known.
+    By its name alone below a makefile that adds the directory to the places of includes. True where that is not known.
     """
     directory, _, name = path.rpartition("/")
     parent = directory.rpartition("/")[2]
-    holders = holding(source, *words_of(name), "include")
-    naming = holding(source, *words_of(parent), *words_of(name), "include")
-    if holders is None or naming is None:
+    holders = holding(source, *words_of(name))
+    naming = holding(source, *words_of(parent), *words_of(name))
+    of_parent = holding(source, *(words_of(parent) or ("I",)))  # a number is no word of the index
+    if holders is None or naming is None or of_parent is None:
         return True
-    below = [file for file in holders if file.startswith(f"{directory}/") and file.endswith((".c", ".h")) and file != path]
-    far = [file for file in naming if file.endswith((".c", ".h")) and not file.startswith(f"{directory}/")]
-    before = rb'(?m)^[ \t]*#[ \t]*(?:include|define)\b[^\n]*["<](?:[^">\n]*/)?'
-    forms = [re.compile(before + re.escape(end.encode("utf-8", "surrogateescape")) + rb'[">]') for end in (name, f"{parent}/{name}")]
+    places = (f"{directory}/", *_searching(source, of_parent, directory))
+    near = [file for file in holders if file.startswith(places) and file.endswith((".c", ".h")) and file != path]
+    far = [file for file in naming if file.endswith((".c", ".h")) and not file.startswith(places)]
     if len(far) > _MOST_FAR:
         return True
+    base, last = (re.escape(text.encode("utf-8", "surrogateescape")) for text in (name, parent))
+    ends = (rb"(?<![\w-])" + base, rb"\b" + last + rb"/(?:\.?/|[\w-]+/\.\./)*" + base)
+    forms = [re.compile(rb"(?m)^[ \t]*#[ \t]*(?:include(?:_next)?|import|define)\b[^\n]*" + end + rb"(?![\w.])") for end in ends]
     return any(
-        blob is None or blob.data is None or form.search(blob.data)
-        for files, form in zip((below, far), forms, strict=True)
+        blob is None or blob.data is None or form.search(plain(blob.data))
+        for files, form in zip((near, far), forms, strict=True)
         for blob in source.files(files)
     )
+
+
+def _searching(source: Source, holders: Iterable[str], directory: str) -> list[str]:
+    """The directories of makefiles that may add a directory to the places of includes."""
+    makefiles = [file for file in holders if _MAKEFILE.match(file.rpartition("/")[2])]
+    pairs = zip(makefiles, source.files(makefiles), strict=True)
+    above = [
+        posixpath.dirname(file)
+        for file, blob in pairs
+        if blob is None or blob.data is None or may_search(blob.data, posixpath.dirname(file), directory)
+    ]
+    return [f"{folder}/" for folder in above if folder]
 
 
 def _include(path: str, match: re.Match[bytes]) -> Include:

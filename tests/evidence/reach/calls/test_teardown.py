@@ -128,6 +128,14 @@ def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text:
         ('#include "part.c"\n', {"drivers/net/part.c": PCI}),
         (PCI, {"drivers/other/user.c": '#include "../net/foo.c"\n'}),
         (PCI, {"drivers/net/below/user.c": '#include "../foo.c"\n'}),
+        (PCI, {"drivers/net/other.c": '#import "foo.c"\n'}),
+        (PCI, {"drivers/net/other.c": '#include_next "foo.c"\n'}),
+        (PCI, {"drivers/net/other.c": '#include \\\n"foo.c"\n'}),
+        (PCI, {"drivers/net/other.c": '#/**/include "foo.c"\n'}),
+        (PCI, {"drivers/net/other.c": '%:include "foo.c"\n'}),
+        (PCI, {"drivers/net/other.c": "#include __stringify(foo.c)\n"}),
+        (PCI, {"drivers/other/user.c": '#include "../net/./foo.c"\n'}),
+        (PCI, {"drivers/other/user.c": '#include "foo.c"\n', "drivers/other/Makefile": "CFLAGS_user.o := -I$(src)/../net\n"}),
         (PCI, {"drivers/net/other.c": '#include "foo.c"\nint other(void)\n{\n\thelper();\n\treturn 0;\n}\n'}),
     ],
 )
@@ -136,7 +144,9 @@ def test_any_other_use_leaves_it_open(driver: Gate, text: str, more: dict[str, s
 
 
 def test_a_file_of_the_same_name_that_is_included_elsewhere_is_another(driver: Gate) -> None:
-    assert driver.asked(PCI, more={"drivers/other/user.c": '#include "foo.c"\n/* net */\n'}).answer is Answer.NO
+    more = {"drivers/other/user.c": '#include "foo.c"\n/* net */\n', "drivers/other/Makefile": "CFLAGS_user.o := -I$(src)/../nets # net\n"}
+    assert driver.asked(PCI, more=more).answer is Answer.NO
+    assert driver.asked(PCI, more={"drivers/net/other.c": '#include "a_foo.c"\n/* foo.c */\n'}).answer is Answer.NO
 
 
 def test_one_changed_function_that_is_none_of_teardown_leaves_all_open(driver: Gate) -> None:
