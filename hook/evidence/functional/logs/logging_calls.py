@@ -10,6 +10,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.c.definitions import DefinitionKind
+from hook.c.keywords import IN_STATEMENTS
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.logs import log_arguments
 from hook.evidence.functional.logs.log_arguments import Scope
@@ -58,14 +59,17 @@ _INSIDE = lazy_re.compile(
     rb"(?:_*v?printk(?:_\w+)?|no_printk|KERN_[A-Z]+|_+(?:pr|v?dev|netdev|drm|hid|pci|phydev|ibdev|wiphy|btrfs|bt|mlx5_core|v4l2)_(?:"
     + f"{_LEVELS}|debug|dbg|vdbg|printk".encode()
     + rb")\w*|(?:dev|netdev|drm|v4l2|btrfs|ata_\w+)_printk\w*|_*dynamic_\w*(?:dbg|debug|call)\w*|DEFINE_(?:DYNAMIC_DEBUG|RATELIMIT)\w*"
-    rb"|(?:net)?_*ratelimit|bt_dev_name|DO_ONCE\w*)\Z"
+    rb"|(?:net)?_*ratelimit|bt_dev_name|DO_ONCE\w*"
+    rb"|(?:bt|netdev|acpi_handle|sdev|scmd|__?drm)_(?:\w+_)?(?:printk|" + _ANY_LEVEL.encode() + rb")(?:_once|_ratelimited)?)\Z"
 )
+_MAY_BE_INSIDE = lazy_re.compile(rb"(?:bt|netdev|acpi_handle|sdev|scmd|__?drm)_\w+\Z")
 _ALWAYS = lazy_re.compile(rf"(?:\w+_(?:{_LEVELS})|_?printk|pr_cont)\Z".encode())
 _TRACEPOINT = lazy_re.compile(rb"trace_\w+\Z")
 _NEAR = 12  # tokens behind a call, for what takes its value
 _MOST_TRACEPOINTS = 5  # looked up for one function
 _MOST_CHANGED = 40  # places of a function in which logging calls came, went or were changed
 _PREFIX = lazy_re.compile(rb"(?:KERN_[A-Z]+|FW_(?:BUG|WARN|INFO)|HW_ERR|DEPRECATED)\Z")
+_IN_DECLARATORS = frozenset(b"( * const volatile restrict __restrict __user".split())
 _BEFORE_A_CALL = frozenset((b"else", b"do", b"return"))
 _LOGGED = b"\x01log"  # stands for a logging statement that cannot go without another in its place
 Loggers = Mapping[bytes, Logger]
@@ -105,12 +109,39 @@ def known_loggers(tokens: Tokens, own: frozenset[bytes], is_tracepoint: Callable
     }
     if any(_INSIDE.match(name) and (name in own or not is_prefix(name)) for name in own | others):
         return {}  # what the loggers are made of means something else, in the file or in this function
+    if any(logger(name) or _INSIDE.match(name) or _MAY_BE_INSIDE.match(name) for name in _functions(tokens)):
+        return {}
     names = [token for token in dict.fromkeys(tokens) if NAME.match(token) and token not in own and token not in others]
     known = {name: found for name in names if (found := logger(name))}
     events = [name for name in names if is_trace_call(name)]
     if len(events) <= _MOST_TRACEPOINTS:
         known.update({name: Logger("trace", -1) for name in events if is_tracepoint(name.removeprefix(b"trace_").decode("ascii"))})
     return known
+
+
+def _functions(tokens: Tokens) -> set[bytes]:
+    """The names that a function declares as pointers to functions, as `(*NAME)(`, or as functions inside it, as `* NAME(...) {`."""
+    head = tokens.index(b"{") if b"{" in tokens else len(tokens)
+    found = set()
+    for at, token in enumerate(tokens):
+        if not at or not NAME.match(token) or token in IN_STATEMENTS:
+            continue
+        behind = tokens[at + 1 : at + 2]
+        if behind == (b"(",):
+            after = tokens[closing(tokens, at + 1) + 1 : closing(tokens, at + 1) + 2]
+            if at > head and (tokens[at - 1] == b"*" or NAME.match(tokens[at - 1])) and (after == (b"{",) or any(map(NAME.match, after))):
+                found.add(token)
+        elif behind in ((b")",), (b"[",)):
+            begin = at
+            while begin and tokens[begin - 1] in _IN_DECLARATORS:
+                begin -= 1
+            if {b"(", b"*"}.issubset(tokens[begin:at]):
+                end = next((place for place in range(at + 1, len(tokens)) if tokens[place] == b")"), at)
+                while tokens[end + 1 : end + 2] == (b")",):
+                    end += 1
+                if tokens[end + 1 : end + 2] == (b"(",):
+                    found.add(token)
+    return found
 
 
 _WRAPPER = lazy_re.compile(

@@ -46,6 +46,21 @@ def test_a_local_with_the_name_of_what_a_logger_calls_is_called_in_its_place() -
     for local in ("int (*_printk)(const char *, ...)", "int (*net_ratelimit)(void)", "void (*_dev_err)(void *, const char *, ...)"):
         not_harmless(f'-{local} = b->hook;\n\n\tpr_info("a");', f'+{local} = b->hook;\n\n\tpr_info("b");')
         not_harmless(f'-{local} = b->hook;\n\n\tpr_info("a");', f"+{local} = b->hook;\n")
+    for local, log in (
+        ("void (*bt_err)(const char *, ...)", "bt_dev_err(b->dev, TEXT);"),
+        ("log_fn *bt_err", "bt_dev_err(b->dev, TEXT);"),
+        ("void (*sdev_prefix_printk)()", "sdev_printk(KERN_INFO, b->dev, TEXT);"),
+        ("void (*__drm_dev_dbg)()", "drm_dbg(b->dev, TEXT);"),
+        ("void (*const acpi_handle_printk)()", "acpi_handle_info(b->dev, TEXT);"),
+        ("void (*netdev_info)()", "netif_info(b, drv, b->dev, TEXT);"),
+        ("void (*(bt_own[2]))(void)", "bt_dev_err(b->dev, TEXT);"),
+        ("int *_printk(const char *s, ...) { return take(s); } n", "pr_info(TEXT);"),
+    ):
+        edit = f"{local} = b->hook;\n\n\t{log}"
+        not_harmless("-" + edit.replace("TEXT", '"a"'), "+" + edit.replace("TEXT", '"b"'))
+    for local in ("int bt_own", "int netdev_n = n * netdev_count(b); void *hook", "int (*sdev_table)[2]"):
+        edit = f"{local} = b->hook;\n\n\tbt_dev_err(b->dev, TEXT);"
+        harmless("-" + edit.replace("TEXT", '"a"'), "+" + edit.replace("TEXT", '"b"'), Class.LOG_TEXT)
     harmless('-int (*open)(void) = b->hook;\n\n\tpr_info("a");', '+int (*open)(void) = b->hook;\n\n\tpr_info("b");', Class.LOG_TEXT)
     harmless('-if (printk_ratelimit())\n\t\tprintk(KERN_INFO "a");', '+if (printk_ratelimit())\n\t\tprintk(KERN_ERR "a");', Class.LOG_CALL)
 
