@@ -22,6 +22,7 @@ from hook.evidence.focus import inlining
 
 _MOST_CALLERS = 20  # that replace one inlined function
 _TYPES = frozenset((DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF))
+_A_DRIVER = lazy_re.compile(rb"\A[\w\s]*\bstruct\s+\w+_driver\s+\w+\s*=")
 _NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
 _NO_COVERAGE = lazy_re.compile(
     rb"\b(?:noinstr|__no_sanitize_coverage|__no_kcsan_or_inline_noinstr|__noinstr_section|__cpuidle|__entry_text)\b"
@@ -60,6 +61,7 @@ class FileFunctions(msgspec.Struct, frozen=True):
     changed: tuple[Changed, ...]
     aims: tuple[Aim, ...]
     offered: tuple[Offered, ...] = ()  # of a header: the changed definitions that other files use
+    others: tuple[str, ...] = ()  # what changed beside functions: data, macros, types; an empty name where that cannot be told
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -137,6 +139,19 @@ def _offered(edits: Iterable[Edit]) -> Iterator[Offered]:
                 continue
             for constant in _moved_constants(edit):
                 yield Offered(constant.decode("ascii"), kind)
+
+
+def names_beside_functions(edit: Edit) -> tuple[str, ...]:
+    """What an edit changes that is no function: its names; an empty one where it has none. New and removed definitions have no old user."""
+    if edit.moved or edit.either.is_function:
+        return ()
+    if edit.either.kind is None:
+        return ("",)
+    if edit.old is None or edit.new is None or (edit.new.kind is DefinitionKind.VARIABLE and _A_DRIVER.search(edit.new.text)):
+        return ()  # what registers a driver runs nothing of it
+    if edit.new.kind is DefinitionKind.ENUM:
+        return tuple(constant.decode("ascii", "replace") for constant in _moved_constants(edit))
+    return (edit.new.name,)
 
 
 def of_patch(files: Iterable[FileFunctions]) -> tuple[list[Changed], list[Aim]]:

@@ -24,6 +24,13 @@ if typing.TYPE_CHECKING:
 _CODE = "code changed"
 _LINE_NUMBERS = "a line number that is used as a value (__LINE__) moves"
 _OWN_INCLUDE = lazy_re.compile(rb'#[ \t]*(?:include|import)[ \t]*"')
+# where no definition changed: kinds of edits that change no code
+_NO_CODE = frozenset(
+    (
+        *(ChangeClass.INCLUDE, ChangeClass.INCLUDE_ORDER, ChangeClass.DECLARATION, ChangeClass.ANNOTATION, ChangeClass.MODULE_METADATA),
+        *(ChangeClass.COMMENT, ChangeClass.DOC_COMMENT, ChangeClass.WHITE_SPACE),
+    )
+)
 _NAMED = 3  # functions, in one claim
 
 
@@ -70,6 +77,12 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     classes = [edit_kinds.of_edit(edit) for edit in edits]
     counts = path.endswith(".c") and any(map(edit_kinds.counts_as_functional, edits, classes, itertools.repeat(alike_code.renames(edits))))
     named = tuple(dict.fromkeys(itertools.chain.from_iterable(classes)))
+    beside = (
+        changed_functions.names_beside_functions(edit)
+        for edit, kinds in zip(edits, classes, strict=True)
+        if not _NO_CODE.issuperset(kinds) or b"{" in edit.either.text  # an enumeration without a name is no definition
+    )
+    touched = msgspec.structs.replace(touched, others=tuple(dict.fromkeys(itertools.chain.from_iterable(beside))))
     if why == _CODE and named:
         why = f"{', '.join(named)} changed"
     return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)

@@ -112,6 +112,7 @@ def _measurement(coverage: Coverage | None, settings: Settings) -> Measurement |
 def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, within: Limits) -> Reached:
     """Whether a fuzzer can run what a patch may change; `source` is the tree with the patch applied."""
     functions_of: dict[str, list[tuple[str, str]]] = {}
+    others_of: dict[str, list[tuple[str, str]]] = {}
     observable: dict[str, tuple[FileChange, tuple[Changed, ...]]] = {}
     only_added: set[str] = set()  # files to which nothing but functions was added
     only_functions: set[str] = set()  # files in which only functions changed: the change runs when these run
@@ -121,6 +122,7 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         # call paths are followed in C alone
         changed = finding.functions.changed if finding.functions is not None and not file.path.endswith(".rs") else ()
         functions_of[file.path] = [(file.path, function.name) for function in changed if not function.gone]
+        others_of[file.path] = [(file.path, name) for name in finding.functions.others] if finding.functions is not None else []
         observable[file.path] = (file, changed)
         if OF_STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
             only_functions.add(file.path)
@@ -132,7 +134,8 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
     answers = dict.fromkeys(functions_of, _NOTHING)
     for path in list(functions_of)[:_MOST_FILES]:
         try:
-            reach = search.of_file(path, functions_of[path], path in only_functions, users if path.endswith((".c", ".h")) else [])
+            in_c = users if path.endswith((".c", ".h")) else []
+            reach = search.of_file(path, functions_of[path], others_of[path], path in only_functions, in_c)
             if within.measurement is not None:
                 reach = _with_observations(reach, *observable[path], source, within.measurement)
             answers[path] = _of_a_kernel(reach, kernel, path)
@@ -207,8 +210,18 @@ class _Search:
 
         return drivers.Drivers(self._source, self._kernel, self._within.vm, min(self._within.driver_files, drivers.FILES_OF_A_QUESTION))
 
-    def of_file(self, path: str, functions: list[tuple[str, str]], nothing_else: bool, users: list[tuple[str, str]]) -> Reach:
-        """The answer for a file of which `functions` changed, and perhaps `nothing_else`; or what `users` use. Raises GitError."""
+    def of_file(
+        self,
+        path: str,
+        functions: list[tuple[str, str]],
+        others: list[tuple[str, str]],
+        nothing_else: bool,
+        users: list[tuple[str, str]],
+    ) -> Reach:
+        """The answer for a file of which `functions` and `others` changed, or `nothing_else` than functions; or what `users` use.
+
+        Raises GitError.
+        """
         source, kernel, bounds = self._source, self._kernel, self._within.bounds
         within = self._within
         ending = teardown.gate(functions, source, kernel, bounds, within.left_out) if functions and nothing_else else _NOTHING
@@ -219,7 +232,7 @@ class _Search:
 
         if path.startswith(_HARDWARE):
             hardware = self._drivers.of_file(path)
-            if hardware.answer is Answer.NO and (why := teardown.without_device(functions, source, kernel, bounds)):
+            if hardware.answer is Answer.NO and (why := teardown.without_device(functions, source, kernel, bounds, others)):
                 hardware = unknown(f"runs without a device, at boot or as a module is unloaded: {why}")
             return of_file(hardware, ending, call_path)
         if path.startswith(_BOOT):

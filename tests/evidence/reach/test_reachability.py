@@ -188,6 +188,28 @@ def test_such_a_driver_still_starts_at_boot(driver: Kernel) -> None:
         assert "boot" in str(found["Reasoning"])
 
 
+@pytest.mark.parametrize(
+    ("text", "condition", "edit"),
+    [
+        ("static int limit = 4;\n", "limit > 3", "4;"),
+        ("enum {\n\tLIMIT = 4,\n};\n", "LIMIT > 3", "4,"),
+        ("enum limits {\n\tLIMIT = 4,\n};\n", "LIMIT > 3", "4,"),
+        ("#define LIMIT 4\n", "LIMIT > 3", "4\n"),
+        ("struct limits {\n\tchar all[4];\n};\n", "sizeof(struct limits) > 3", "4]"),
+    ],
+)
+def test_so_does_what_a_start_uses_that_is_no_function(driver: Kernel, text: str, condition: str, edit: str) -> None:
+    alone = "unknown" if text.startswith("enum {") else "no"  # it has no name whose uses could be told
+    at_boot, with_device = ("\tstart_all();\n", f"\tif ({condition})\n\t\tstart_all();\n"), ("speed > 1", condition)
+    for place, answers in ((at_boot, ("unknown", "unknown")), (with_device, (alone, alone))):
+        old = DRIVER.replace(*place).replace("static int speed", f"{text}\nstatic int speed")
+        driver.commit(FOO, old)
+        new = old.replace(text, text.replace(edit, f"4{edit}"))
+        for changed, answer in zip((new, new.replace("-EBUSY", "-EAGAIN").replace("\treturn 0;", "\treturn 1;")), answers, strict=True):
+            driver.stage(FOO, changed)
+            assert json.loads(driver.triage("check", "--format", "json"))["Reachable"] == answer, (place, changed == new)
+
+
 def test_the_device_counts_again_where_a_machine_has_it(driver: Kernel) -> None:
     found = judged(driver, ("0x15b3, 0xcb84", "0x8086, 0x10d3"), ("speed > 1", "speed > 2"))
     assert (found["WorthFuzzing"], found["DecidedBy"], found["Devices"]) == (True, "evidence", ["e1000e"])

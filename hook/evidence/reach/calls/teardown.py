@@ -74,10 +74,12 @@ _MAKES_DEVICES = lazy_re.compile(
     rb"\b(?:platform_device_(?:register|add|alloc|unregister|del|put)\w*|mfd_\w+|struct mfd_cell|MFD_CELL\w*)\b"
 )
 _CALLED = lazy_re.compile(r"\b([A-Za-z_]\w*)\s*\(")
+_FUNCTION, _ANY_KIND, _WITH_ADDRESS = (DefinitionKind.FUNCTION,), tuple(DefinitionKind), (DefinitionKind.FUNCTION, DefinitionKind.VARIABLE)
 _DEEPEST_MACRO, _MOST_HEADERS = 4, 4  # macros inside each other, and headers that define one
 _LONGEST_NAME = 512  # that is put together by a macro, with the blanks beside it
 _LAST_WORD, _FIRST_WORD = lazy_re.compile(rb"\w*\Z"), lazy_re.compile(rb"\s*+(\w*+)")
 _HARMLESS = lazy_re.compile(r"(?:EXPORT|MODULE|EXPORT_SYMBOL)_\w+\Z")
+_PASTES_NO_NAME = lazy_re.compile(r"(?:(?:EXPORT|MODULE|EXPORT_SYMBOL)_|module_param)\w*\Z")  # of the file
 
 
 class _LastUse(msgspec.Struct, frozen=True):
@@ -126,14 +128,15 @@ def gate(
     return Reach(Answer.NO, tuple(dict.fromkeys(facts)), assumptions=tuple(dict.fromkeys(assumptions)))
 
 
-def without_device(functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: SearchBounds) -> str:
-    """How one of `functions`, given as (path, name), runs whatever devices there are: at boot, as a module is unloaded; or why that
-    cannot be told.
-
-    Empty where none does. Raises GitError.
+def without_device(
+    functions: Sequence[tuple[str, str]], source: Source, kernel: Kernel, bounds: SearchBounds, others: Sequence[tuple[str, str]] = ()
+) -> str:
+    """How one of `functions`, given as (path, name), or a user of `others` (data, macros, types) runs whatever devices there are:
+    at boot, as a module is unloaded; or why that cannot be told. Empty where none does. Raises GitError.
     """
     walk = _walk(source, kernel, bounds)
-    ends = (end for path, name in dict.fromkeys(functions) for end in walk.ends(path, name))
+    kinds = {**dict.fromkeys(others, _ANY_KIND), **dict.fromkeys(functions, _FUNCTION)}
+    ends = (end for (path, name), any_of in kinds.items() for end in walk.ends(path, name, any_of))
     return next((end.fact.claim for end in ends if end.runs_at in (RunsAt.BOOT, RunsAt.MODULE_UNLOAD) or not end.is_complete), "")
 
 
@@ -196,12 +199,12 @@ class _UseWalk:
         self._name_users, self._kernel = name_users, kernel
         self.units = name_users.units
 
-    def ends(self, path: str, name: str) -> Iterator[_LastUse]:
+    def ends(self, path: str, name: str, kinds: Sequence[DefinitionKind] = _FUNCTION) -> Iterator[_LastUse]:
         """Where a function's uses end; an incomplete one among them where not all can be told."""
         unit = self.units.get(path)
-        definition = unit.defined(name, DefinitionKind.FUNCTION) if unit else None
+        definition = unit.defined(name, *kinds) if unit else None
         if unit is None or definition is None:
-            yield _incomplete(path, 0, "", f"{path} defines no function {name} that could be found")
+            yield _incomplete(path, 0, "", f"{path} defines no function {name or 'or name for all that changed'} that could be found")
             return
         waiting = [(unit, definition)]
         seen = {(unit.path, definition.name)}
@@ -232,8 +235,7 @@ class _UseWalk:
         if why := self._may_be_pasted(unit, name):
             yield _incomplete(unit.path, line, text, why)
             return
-        node = function_node(unit, definition)
-        count = 0
+        node, count = (function_node if definition.kind in _WITH_ADDRESS else macro_node)(unit, definition), 0
         for path in self._all_files(node):
             user = self.units.get(path) if path else None
             if user is None:
@@ -353,7 +355,7 @@ class _UseWalk:
             if (after.startswith("_") and name.endswith(after)) or (before.endswith("_") and name.startswith(before)):
                 return f"{unit.path}:{unit.line(match.start())[0]} may paste the name {name}"
         for statement in unit.statements:
-            if not _HARMLESS.match(statement.macro) and any(one and name.startswith(f"{one}_") for one in statement.arguments):
+            if not _PASTES_NO_NAME.match(statement.macro) and any(one and name.startswith(f"{one}_") for one in statement.arguments):
                 return f"{statement.macro} at {unit.path}:{unit.line(statement.offset)[0]} may paste the name {name}"
         return ""
 
