@@ -35,19 +35,17 @@ def state(kernel: Kernel) -> pathlib.Path:
 def process(kernel: Kernel) -> int:
     """The worker that runs now, 0 if there is none."""
     path = state(kernel) / "worker"
-    if not path.exists():
-        return 0
-    try:
-        os.close(filelock.take(path))
-        return 0
-    except filelock.Held:
-        pass
-    for _ in range(200):
+    while path.exists():
+        try:
+            os.close(filelock.take(path))
+            return 0
+        except filelock.Held:
+            pass
         try:
             return int(json.loads(path.read_bytes())["Process"])
         except ValueError:  # it has not said so yet
             time.sleep(0.02)
-    return -1
+    return 0
 
 
 def count(kernel: Kernel) -> int:
