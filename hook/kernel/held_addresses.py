@@ -16,6 +16,9 @@ _STORED = lazy_re.compile(  # what, and in which list or tree
 )
 INNER_CALL = lazy_re.compile(r"\b[A-Za-z_]\w*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 ALONE = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)(?!\s*\()\b(?!\s*(?:->|\.|\[))")  # a name that is a value itself
+MEMBER = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)?(?:->|\.)\s*(\w+)")
+_MEMBER_SET = lazy_re.compile(r"(?:\.|->)\s*(\w+)\s*=\s*&?\s*([A-Za-z_]\w*)\s*[,;}]")
+_OWN_FIRST = lazy_re.compile(r"\s*&\s*(\w+)\s*(?:\[[^\]]*\]\s*)?(?:\.\s*\w+\s*)*,")  # as an argument
 NAMES = lazy_re.compile(r"[A-Za-z_]\w*")
 
 
@@ -90,6 +93,38 @@ def holders(texts: Texts, path: str) -> set[str]:
     return texts.once(("holders", path), read)
 
 
+def passed_by_value(texts: Texts, path: str) -> set[str]:
+    """Of the variables of a file, those whose value may be the address of a function, or holds one: no structure, unless it names one."""
+
+    def read() -> set[str]:
+        text = texts.get(path) or ""
+        return callbacks(texts, path) | holders(texts, path) - {
+            one.name for one in texts.variables(path) if "{" in text[one.offset : one.span[1]]
+        }
+
+    return texts.once(("passed by value", path), read)
+
+
+def pointing_members(texts: Texts, path: str) -> set[str]:
+    """The members of structures to which a file assigns a function of it."""
+
+    def read() -> set[str]:
+        own = functions(texts, path).keys()
+        return {member for member, function in _MEMBER_SET.findall(texts.get(path) or "") if function in own}
+
+    return texts.once(("pointing members", path), read)
+
+
+def shared_functions(texts: Texts, path: str) -> set[str]:
+    """The functions of a file that other files can name."""
+
+    def read() -> set[str]:
+        text, own = texts.get(path) or "", functions(texts, path)
+        return {one.name for one in texts.scan(path) if one.name in own and "static" not in text[one.span[0] : one.offset].split()}
+
+    return texts.once(("shared functions", path), read)
+
+
 def declares(text: str, head: int, end: int, name: str) -> bool:
     """Whether a function declares a variable or a parameter of this name. `head` is where its head begins."""
     form = (
@@ -97,3 +132,9 @@ def declares(text: str, head: int, end: int, name: str) -> bool:
         rf"|,\s*\**\s*{name}\s*(?:\[[^\]]*\]\s*)?[=;]|_HEAD\w*\(\s*{name}\b"
     )
     return re.search(form, text[head:end]) is not None
+
+
+def is_of_own(texts: Texts, path: str, arguments: str) -> bool:
+    """Whether the first argument of a call is the address of a variable of the file, or of a part of one."""
+    first = _OWN_FIRST.match(arguments)
+    return first is not None and first[1] in own_variables(texts, path)

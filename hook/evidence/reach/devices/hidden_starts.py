@@ -13,6 +13,7 @@ from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, NOT_A_MACRO, NOT_DEFINED
 from hook.kernel.entry_points import STARTING
+from hook.kernel.held_addresses import NAMES
 from hook.kernel.texts import Texts
 
 _WORDS = BEFORE_A_VALUE | NOT_DEFINED | NOT_A_MACRO
@@ -32,6 +33,41 @@ _KNOWN = lazy_re.compile(
 _OF_A_BUS = lazy_re.compile(r"(?:module|builtin|drm_module)_\w+")
 _PLAIN = lazy_re.compile(r"\b(?:module|builtin)_(?:\w+_)?driver\s*\(")
 _MOST_HEADERS = 8  # that may define a macro
+# functions that, by their name, give other code something to call back
+HANDING = lazy_re.compile(
+    r"\w*register\w*|\w*notifier\w*|\w*_hook\w*|\w*subscribe\w*|request_\w*irq\w*|kthread_\w+|\w*schedule\w*|\w*queue_\w*work\w*"
+    r"|\w*timer_setup\w*|(?:add|mod)_timer\w*|proc_\w+|misc_\w+|sysfs_create\w*|debugfs_create_(?!dir\b|[ux]\d+\b|bool\b|atomic)\w+|device_create\w*"
+    r"|device_add\w*|cdev_\w+|\w*_attach\w*|\w*add_disk\w*|\w*install\w*|alloc_(?:disk|netdev|etherdev)\w*|platform_device_\w+"
+    r"|platform_create_\w+|\w*_add|\w*_add_\w+|kobject_init\w*|kobject_create\w*|i2c_new_\w+|\w*_new_device|\w*_setup|\w*_start"
+    r"|\w*_enable|\w*init_module|bus_for_each\w*|driver_for_each\w*|class_for_each\w*|parport_\w+|isa_\w+|\w*subsys\w*"
+    r"|\w*_populate\w*|\w*create_(?:files?|groups?|bin_file)\w*"
+)
+# of these, functions that never call back into the caller's code; a name of a kind whose word says that it hands something on is none
+HARMLESS = lazy_re.compile(
+    r"(?!(?!uart_|led_trigger_|class_|bus_|root_device_|\w*chrdev_region|vga_switcheroo_|\w*unregister)\w*(?:register|notifier|_hook|callback|handler))(?:"
+    r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
+    # these call back for a port, a host, an instance or a controller, which only a driver with a device adds
+    r"|dmi_check_system|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|sas_domain|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
+    r"|led_trigger_register_simple"
+    r"|"
+    r"\w*unregister\w*|class_(?:create|destroy|register)|bus_register|root_device_register\w*|alloc_chrdev_region"
+    r"|register_chrdev_region|\w+_region_start|vga_switcheroo_register_handler|list_add\w*|hlist_add\w*|kmem_cache_\w+"
+    r"|mempool_\w+|atomic\w*_add\w*|crc\w*_populate\w*|pci_\w*_start|set_bit|xa_\w+|ida_\w+|idr_\w+|create_\w*workqueue"
+    r"|alloc_\w*workqueue|init_completion|init_\w*work\w*|kthread_stop|cancel_\w+|\w*flush_\w+|of_\w+|acpi_get_\w+|sg_\w+"
+    r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir)"
+)
+# of the latter, functions that store what they are given where other code may find it
+STORING = lazy_re.compile(
+    r"h?list_(?:\w*_)?add\w*|list_(?:move|splice|replace)\w*|(?:xa|idr)_\w+|mem(?:cpy|move)|of_\w*(?:add|provider)\w*|dev_set_\w+"
+)
+# members of a bus or a class that create sysfs files without a device
+FILES = lazy_re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
+OF_FILES = ("bus_register", "class_register")
+# functions that call what they are given before they return
+AT_ONCE = lazy_re.compile(r"acpi_get_\w+|dmi_check_system")
+# functions that fill in a work or a timer with the function that it will run
+PREPARING = lazy_re.compile(r"INIT_\w+")
+_TYPE = lazy_re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
 
 
 def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
@@ -116,3 +152,13 @@ def _may_start(texts: Texts, path: str, name: str) -> bool:
             if header.startswith(f"{folder}/") or (not is_known and ("include/" in header or header.split("/")[:3] == path.split("/")[:3]))
         ]
     return len(headers) > _MOST_HEADERS or any(_starting_macros(texts, header).get(name, False) for header in headers)
+
+
+def has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
+    """Whether a module parameter has a type of the driver's own, with a setter that user space can call."""
+    types = [argument.strip() for argument in arguments.split(",")[1:3]]
+    if any(map(_TYPE.match, types)):
+        return False
+    if texts.source.index is None:
+        return "kernel_param_ops" in (texts.get(path) or "")
+    return any(texts.defining(f"param_ops_{name}") for name in types if NAMES.fullmatch(name))

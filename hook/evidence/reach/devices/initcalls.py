@@ -17,23 +17,36 @@ from hook import lazy_re
 from hook.c.brackets import closing
 from hook.c.keywords import NOT_CALLED_AT_START
 from hook.evidence.reach.devices.buses import BUS_OF_SPELLING, BUSES, bus_of
-from hook.evidence.reach.devices.hidden_starts import hidden_starts
+from hook.evidence.reach.devices.hidden_starts import (
+    AT_ONCE,
+    FILES,
+    HANDING,
+    HARMLESS,
+    OF_FILES,
+    PREPARING,
+    STORING,
+    has_own_setter,
+    hidden_starts,
+)
 from hook.kernel.held_addresses import (
     ALONE,
     ASSIGNED,
     INNER_CALL,
+    MEMBER,
     NAMES,
-    callbacks,
     declares,
     defined,
     functions,
     holders,
     initialisers,
+    is_of_own,
     own_variables,
+    passed_by_value,
+    pointing_members,
+    shared_functions,
 )
 from hook.kernel.texts import Texts
 
-_TYPE = lazy_re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
 _MOST_FUNCTIONS = 400  # of one object that are followed
 _NEAR_FOLDERS = 3  # from the top, that a file shares with a header of its driver
 _MOST_MACROS = 4  # that stand for each other
@@ -48,6 +61,7 @@ _DECLARED = lazy_re.compile(r"\b(?!(?:else|do|return|case|goto)\b)[A-Za-z_]\w*[\
 _TABLE = lazy_re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*\Z")  # the ids that a driver binds to, or its sysfs files
 _GIVEN = lazy_re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
 _IN_OWN = lazy_re.compile(r"(\w+)\s*(\[[^\]]*\])?(?:\s*\.\s*\w+)*")  # a variable, an element, or a member of one: what no pointer leads to
+_BEHIND = lazy_re.compile(r"(?:\.|->|\*|\*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))\Z")  # a pointer, before what is assigned
 _BY_POINTER = lazy_re.compile(r"(?:->|\.)\s*\w+\s*\(|\]\s*\(|\(\s*\*[^()]*\)\s*\(")  # a call
 _GIVEN_WHOLE = lazy_re.compile(r"[(,]\s*&\s*\Z")  # before a variable whose address is an argument
 _NAMED = lazy_re.compile(r"(\w+)\s*=")
@@ -68,36 +82,6 @@ _NO_NODE = lazy_re.compile(
 )
 _INITCALL = lazy_re.compile(r"(?:module_init|\w*initcall\w*)\Z")
 _BY_NAME = "init_module"  # what a module runs first, which module_init() makes another name of its function
-# functions that, by their name, give other code something to call back
-_HANDING = lazy_re.compile(
-    r"\w*register\w*|\w*notifier\w*|\w*_hook\w*|\w*subscribe\w*|request_\w*irq\w*|kthread_\w+|\w*schedule\w*|\w*queue_\w*work\w*"
-    r"|\w*timer_setup\w*|(?:add|mod)_timer\w*|proc_\w+|misc_\w+|sysfs_create\w*|debugfs_create_(?!dir\b|[ux]\d+\b|bool\b|atomic)\w+|device_create\w*"
-    r"|device_add\w*|cdev_\w+|\w*_attach\w*|\w*add_disk\w*|\w*install\w*|alloc_(?:disk|netdev|etherdev)\w*|platform_device_\w+"
-    r"|platform_create_\w+|\w*_add|\w*_add_\w+|kobject_init\w*|kobject_create\w*|i2c_new_\w+|\w*_new_device|\w*_setup|\w*_start"
-    r"|\w*_enable|\w*init_module|bus_for_each\w*|driver_for_each\w*|class_for_each\w*|parport_\w+|isa_\w+|\w*subsys\w*"
-    r"|\w*_populate\w*|\w*create_(?:files?|groups?|bin_file)\w*"
-)
-# of these, functions that never call back into the caller's code; a name of a kind whose word says that it hands something on is none
-_HARMLESS = lazy_re.compile(
-    r"(?!(?!uart_|led_trigger_|class_|bus_|root_device_|\w*chrdev_region|vga_switcheroo_|\w*unregister)\w*(?:register|notifier|_hook|callback|handler))(?:"
-    r"printk\w*|(?:BUG|WARN)\w*|INIT_\w+|mutex_\w+|(?:raw_)?spin_\w+|list_\w+|mem(?:set|cpy|cmp)|str\w+|v?sn?printf|init_waitqueue\w*"
-    # these call back for a port, a host, an instance or a controller, which only a driver with a device adds
-    r"|dmi_check_system|ARRAY_SIZE|va_\w+|uart_(?:un)?register_driver|(?:fc|sas|sas_domain|spi|srp)_attach_transport|cpuhp_setup_state_multi|[exo]hci_init_driver"
-    r"|led_trigger_register_simple"
-    r"|"
-    r"\w*unregister\w*|class_(?:create|destroy|register)|bus_register|root_device_register\w*|alloc_chrdev_region"
-    r"|register_chrdev_region|\w+_region_start|vga_switcheroo_register_handler|list_add\w*|hlist_add\w*|kmem_cache_\w+"
-    r"|mempool_\w+|atomic\w*_add\w*|crc\w*_populate\w*|pci_\w*_start|set_bit|xa_\w+|ida_\w+|idr_\w+|create_\w*workqueue"
-    r"|alloc_\w*workqueue|init_completion|init_\w*work\w*|kthread_stop|cancel_\w+|\w*flush_\w+|of_\w+|acpi_get_\w+|sg_\w+"
-    r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir)"
-)
-# of the latter, functions that store what they are given where other code may find it
-_STORING = lazy_re.compile(
-    r"h?list_(?:\w*_)?add\w*|list_(?:move|splice|replace)\w*|(?:xa|idr)_\w+|mem(?:cpy|move)|of_\w*(?:add|provider)\w*|dev_set_\w+"
-)
-# members of a bus or a class that create sysfs files without a device
-_FILES = lazy_re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
-_OF_FILES = ("bus_register", "class_register")
 
 
 class InitcallEffects(msgspec.Struct, frozen=True):
@@ -152,7 +136,7 @@ class _InitcallReader:
     def statement(self, path: str, statement: re.Match[str]) -> None:
         """Reads one macro call at file scope."""
         name, arguments, at = statement[1], statement[2], statement.start(1)
-        if name.startswith("module_param") and _has_own_setter(self._texts, path, arguments):
+        if name.startswith("module_param") and has_own_setter(self._texts, path, arguments):
             self.unknown.setdefault(name, (f"{name}() has its own setter, which user space may call", path, self._texts.line(path, at)))
         if name in _PLAIN or (name.startswith(("__", "module_param")) and not name.endswith(("_cb", "_call", "initcall", "setup"))):
             return
@@ -218,7 +202,7 @@ class _InitcallReader:
             if name in NOT_CALLED_AT_START or name in self._given:
                 continue
             if self._defined(name, path) is not None:
-                if _gives(self._texts, path, call, local):
+                if self._gives(path, call, local):
                     self._given.add(name)
                     self._seen.discard(name)  # read again, now with these arguments
                 self._waiting.append((path, name))
@@ -227,15 +211,26 @@ class _InitcallReader:
                 self._of_header(name, header, path, call.start(), 0)
             after_call = text[call.end() : call.end() + _NEAR]
             is_known = self._is_known(name, path, call.start(), after_call)
-            if _STORING.fullmatch(name):
-                is_known = self._is_own_store(name, after_call, path, (head, end)) or not _gives(self._texts, path, call, local)
-            if not is_known and _hands_out(self._texts, path, call, local):
+            if STORING.fullmatch(name):
+                is_known = self._is_own_store(name, after_call, path, (head, end)) or not self._gives(path, call, local)
+            elif PREPARING.fullmatch(name):
+                is_known = is_of_own(self._texts, path, after_call) or not self._gives(path, call, local)
+            elif AT_ONCE.fullmatch(name):
+                self._at_once(path, call)
+            if not is_known and self._hands_out(path, call, local):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
 
         for word in NAMES.finditer(text, begin, end):
-            if self._texts.macro(path, word[0]) and not _HARMLESS.fullmatch(word[0]):
+            if self._texts.macro(path, word[0]) and not HARMLESS.fullmatch(word[0]):
                 self._of_header(word[0], path, path, word.start(), 0)
         self._by_pointer(path, begin, end)
+
+    def _at_once(self, path: str, call: re.Match[str]) -> None:
+        """Follows the functions of a file that a call is given, and those in the tables that it is given."""
+        text, values = self._texts.get(path) or "", initialisers(self._texts, path)
+        given = NAMES.findall(text, call.end(), max(closing(text, call.end() - 1), call.end()))
+        words = {*given, *(word for name in given for word in values.get(name, ()))}
+        self._waiting += [(path, word) for word in sorted(words) if self._is_function(path, word)]
 
     def _by_pointer(self, path: str, begin: int, end: int) -> None:
         """Follows the functions in variables of the file that a function calls, or takes elements of where it calls through a pointer."""
@@ -258,14 +253,14 @@ class _InitcallReader:
     def _assigned(self, path: str, begin: int, end: int, function: str) -> set[str]:
         """Records assignments of callbacks to data of others; gives the local variables and parameters that hold a callback."""
         text, local = self._texts.get(path) or "", set[str]()
+        head = max(text.rfind(f"{function}(", 0, begin), 0)
         if function in self._given:
-            head = text[max(text.rfind(f"{function}(", 0, begin), 0) : begin]
-            local |= {*NAMES.findall(head)} - {function}
+            local |= {*NAMES.findall(text, head, begin)} - {function}
         for assigned in ASSIGNED.finditer(text, begin, end):
             if _TABLE.search(assigned[1]):
                 question = f"its initcall sets {' '.join(assigned[1].split())}"
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
-            elif address := self._given_away(path, assigned[1], assigned[2], local):
+            elif address := self._given_away(path, assigned, (head, end), local):
                 if _DECLARED.search(text, max(begin, assigned.start() - _NEAR), assigned.start()):
                     local.update((assigned[1].strip("* "), *_NAMED.findall(assigned[2])))
                     continue
@@ -286,9 +281,9 @@ class _InitcallReader:
         bus = bus_of(name)
         if bus in BUSES:
             self._registers(bus, path, offset, after_call)
-        elif name in _OF_FILES:
-            return _FILES.search(self._texts.get(path) or "") is None
-        elif _HARMLESS.fullmatch(name) is None:
+        elif name in OF_FILES:
+            return FILES.search(self._texts.get(path) or "") is None
+        elif HARMLESS.fullmatch(name) is None:
             if bus:
                 self.calls.setdefault(name, (name, path, self._texts.line(path, offset)))
             return bool(bus)
@@ -296,7 +291,7 @@ class _InitcallReader:
 
     def _header(self, name: str, path: str) -> str:
         """A header nearby that defines the function or macro; empty where there is none, or the file defines the macro itself."""
-        if _HARMLESS.fullmatch(name) or bus_of(name):
+        if HARMLESS.fullmatch(name) or bus_of(name):
             return ""
         if self._texts.macro(path, name):
             return ""  # macros of the file itself are read at each use
@@ -325,29 +320,61 @@ class _InitcallReader:
                     self._waiting.append((path, inner))
                 elif depth < _MOST_MACROS and (further := self._header(inner, header) or self._header(inner, path)):
                     self._of_header(inner, further, path, offset, depth + 1)
-                elif not self._is_known(inner, path, offset, body[call.end() :]) and (_HANDING.fullmatch(inner) or "&" in body):
+                elif not self._is_known(inner, path, offset, body[call.end() :]) and (HANDING.fullmatch(inner) or "&" in body):
                     self.calls.setdefault(inner, (inner, path, self._texts.line(path, offset)))
 
-    def _given_away(self, path: str, target: str, value: str, local: set[str]) -> str:
+    def _given_away(self, path: str, assigned: re.Match[str], body: tuple[int, int], local: set[str]) -> str:
         """The function, or variable that may hold one, whose address an assignment stores in data of others; empty where none."""
-        variables, own = holders(self._texts, path), own_variables(self._texts, path)
-        root = _IN_OWN.fullmatch(target)
+        text, own = self._texts.get(path) or "", own_variables(self._texts, path)
+        root = _IN_OWN.fullmatch(assigned[1])
         if root is not None and root[1] in own and (not root[2] or own[root[1]]):
-            return ""
-        for word in ALONE.findall(INNER_CALL.sub(" ", value)):
-            if word in local or word in variables or defined(self._texts, word, (path,)) is not None:
+            before = text[max(body[0], assigned.start() - _NEAR) : assigned.start()].rstrip()
+            if not _BEHIND.search(before) and not declares(text, *body, root[1]):
+                return ""
+        value, variables = INNER_CALL.sub(" ", assigned[2]), holders(self._texts, path)
+        for word in ALONE.findall(value):
+            if word in local or word in variables or self._is_function(path, word):
                 return str(word)
-        return ""
+        return self._member(path, value)
 
+    def _is_function(self, path: str, word: str) -> bool:
+        """Whether a file names a function of the object by this word."""
+        if word in functions(self._texts, path):
+            return True
+        place = self._functions.get(word)
+        others = [place[0]] if place else _others(self._texts, word, self._all_files)
+        return any(word in shared_functions(self._texts, other) for other in others)
 
-def _has_own_setter(texts: Texts, path: str, arguments: str) -> bool:
-    """Whether a module parameter has a type of the driver's own, with a setter that user space can call."""
-    types = [argument.strip() for argument in arguments.split(",")[1:3]]
-    if any(map(_TYPE.match, types)):
-        return False
-    if texts.source.index is None:
-        return "kernel_param_ops" in (texts.get(path) or "")
-    return any(texts.defining(f"param_ops_{name}") for name in types if NAMES.fullmatch(name))
+    def _member(self, path: str, value: str) -> str:
+        """A variable of a file of which a value has a member that points to a function; empty where none."""
+        variables, members = holders(self._texts, path), pointing_members(self._texts, path)
+        return next((match[1] for match in MEMBER.finditer(value) if match[1] in variables and match[2] in members), "")
+
+    def _hands_out(self, path: str, call: re.Match[str], local: set[str]) -> bool:
+        """Whether a call may give other code a callback: by the name of the function, or by an address among the arguments.
+
+        `local` are variables of the function that hold such an address.
+        """
+        return HANDING.fullmatch(call[1]) is not None or self._gives(path, call, local)
+
+    def _gives(self, path: str, call: re.Match[str], local: set[str]) -> bool:
+        """Whether such an address is among the arguments of a call."""
+        text = self._texts.get(path) or ""
+        end = closing(text, call.end() - 1)
+        if end < 0:
+            return True  # the end of the structure was not found, so its arguments are not known
+        # calls among the arguments are read on their own
+        arguments = INNER_CALL.sub(" ", _STRING.sub(" ", text[call.end() : end]))
+        variables, values = holders(self._texts, path), passed_by_value(self._texts, path)
+        for match in _ADDRESS.finditer(arguments):
+            word = match[1] or match[2]
+            if word in local or (match[1] and word in variables) or word in values:
+                return True
+            if self._is_function(path, word) or any(
+                self._is_function(path, name) for name in initialisers(self._texts, path).get(word, ())
+            ):
+                return True
+        return bool(self._member(path, arguments))
 
 
 def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
@@ -360,32 +387,6 @@ def initial(texts: Texts, members: Sequence[str]) -> list[tuple[str, str]]:
         if defined(texts, _BY_NAME, (path,)):
             initcalls.append((path, _BY_NAME))
     return initcalls
-
-
-def _hands_out(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> bool:
-    """Whether a call may give other code a callback: by the name of the function, or by an address among the arguments.
-
-    `local` are variables of the function that hold such an address.
-    """
-    return _HANDING.fullmatch(call[1]) is not None or _gives(texts, path, call, local)
-
-
-def _gives(texts: Texts, path: str, call: re.Match[str], local: set[str]) -> bool:
-    """Whether such an address is among the arguments of a call."""
-    text = texts.get(path) or ""
-    end = closing(text, call.end() - 1)
-    if end < 0:
-        return True  # the end of the structure was not found, so its arguments are not known
-    # calls among the arguments are read on their own
-    arguments = INNER_CALL.sub(" ", _STRING.sub(" ", text[call.end() : end]))
-    variables = holders(texts, path)
-    for match in _ADDRESS.finditer(arguments):
-        word = match[1] or match[2]
-        if word in local or (match[1] and word in variables) or word in callbacks(texts, path):
-            return True
-        if defined(texts, word, (path,)) is not None:
-            return True
-    return False
 
 
 def _others(texts: Texts, name: str, all_files: Sequence[str]) -> list[str]:

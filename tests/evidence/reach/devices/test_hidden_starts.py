@@ -55,6 +55,19 @@ ASSIGNED_OPEN = {
     "own_macro_calls": "OWN_BEGIN();",
     "header_macro_calls": "HEADER_BEGIN();",
     "header_function": "header_begin();",
+    "member_named_like_its_own": "core(1)->own_ops = &own_ops;",
+    "member_behind_parentheses": "(*core(1)).own_ops = &own_ops;",
+    "behind_a_cast_pointer": "*(const void **)own_pointer = &own_ops;",
+    "slot_of_a_local_pointer": "hook_t *own_array = core();\n\n\town_array[0] = it;",
+    "passed_pointer": "own_pointer = it;\n\tcore_set(own_pointer);",
+    "passed_member": "core_set(own_hook.run);",
+    "passed_element": "core_set(own_calls[0]);",
+    "given_of_another_file": "core_set(it_far);",
+    "given_in_array_of_another_file": "core_set(far_calls);",
+    "assigned_of_another_file": "core(1)->hook = it_far;",
+    "work_of_another": "INIT_WORK(&core_others.work, it);",
+    "board_that_calls": "ret = dmi_check_system(own_starting_boards);",
+    "at_once": "acpi_get_devices(NULL, own_begin, NULL, NULL);",
     "listed": "list_add_tail(&own_hook.list, &core_hooks);",
     "listed_behind_a_pointer": "struct list_head *own_list = core_list();\n\n\tlist_add(&own_hook.list, own_list);",
     "listed_in_a_local": "struct list_head own_list;\n\n\tlist_add(&own_hook.list, &own_list);",
@@ -110,6 +123,11 @@ ASSIGNED_CLOSED = {
     "stored_in_its_own": "xa_store(&own_xa, 1, &own_ops, GFP_KERNEL);",
     "number_of_nothing": "ret = idr_alloc(&core_idr, NULL, 0, 0, GFP_KERNEL);",
     "filled_in": "own_later.run = it;",
+    "own_member_if": "if (ret)\n\t\town_ops.open = it;",
+    "passed_name": "core_set(own_hook.name);",
+    "given_a_name": "core_set(it_hidden);",
+    "work_of_its_own": "INIT_WORK(&own_later.work, it);",
+    "at_once_harmless": "acpi_get_devices(NULL, it, NULL, NULL);",
     "slot_of_its_own": "own_array[3] = it;",
     "not_filled_in": "core_set(&own_empty);",
     "reads_a_table": "ret = own_steps[1].level;",
@@ -130,6 +148,8 @@ static struct hook own_hook = { .run = it };
 static LIST_HEAD(own_hooks);
 static DEFINE_XARRAY(own_xa);
 static struct list_head own_list;
+static void *own_pointer;
+static int (*far_calls[])(void) = { it_far };
 extern
 struct list_head core_list;
 static int own_begin(void)
@@ -137,6 +157,7 @@ static int own_begin(void)
 	return misc_register(&own_dev);
 }
 static int (*own_start)(void) = own_begin;
+static const struct dmi_system_id own_starting_boards[] = { { .callback = own_begin } };
 static const struct step own_steps[] = { { .begin = own_begin }, { .level = 3 } };
 static const struct step own_plain[] = { { .begin = other_begin } };
 static const struct step *own_chain[] = { own_steps };
@@ -166,6 +187,7 @@ def assigning(name: str, statement: str) -> str:
     return pci_driver(name, CHELSIO, f'#include "hidden.h"\n{FUNCTION}{OWN}', init)
 
 
+TWO_FILES = ("given_of_another_file", "given_in_array_of_another_file", "assigned_of_another_file", "given_a_name")  # beside far.c
 MORE = "static const struct pci_device_id more_ids[] = {\n\t{ PCI_VDEVICE(INTEL, 0x100e) },\n\t{ }\n};"
 
 
@@ -236,11 +258,15 @@ def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
     kernel = Kernel(place, first_kernel.env)
     for path, content in FILES.items():
         kernel.write(f"drivers/net/{path}", content)
+    kernel.write("drivers/net/far.c", "int it_far(void)\n{\n\treturn 1;\n}\nstatic int it_hidden(void)\n{\n\treturn 1;\n}\n")
     kernel.write("include/linux/pci.h", PCI_H)
     kernel.write("include/linux/pci_ids.h", IDS_H)
     kernel.write("kernel/quirk.c", "int __weak own_quirk(void)\n{\n\treturn 0;\n}\nint use(void)\n{\n\treturn own_quirk();\n}\n")
     kernel.write("include/linux/begin.h", "#define begin_of_kernel(fn) arch_initcall(fn)\n")
-    kernel.write("drivers/net/Makefile", "".join(f"obj-$(CONFIG_TINYNET) += {path[:-2]}.o\n" for path in FILES if path.endswith(".c")))
+    objects = [path[:-2] for path in FILES if path.endswith(".c")]
+    two_files = "".join(f"both_{name}-y := {name}.o far.o\n" for name in TWO_FILES)
+    listed = "".join(f"obj-$(CONFIG_TINYNET) += {'both_' * (name in TWO_FILES)}{name}.o\n" for name in objects)
+    kernel.write("drivers/net/Makefile", two_files + listed)
     kernel.git("add", "-A", "-f")
     kernel.git("commit", "-qm", "drivers")
     kernel.triage("index", "--quiet")
