@@ -6,7 +6,7 @@ import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -38,6 +38,8 @@ _MOST_SINCE_BYTES = 1000
 _PATIENCE = 10  # times that the lock on the notes is waited for (record.lock_seconds)
 SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
 AMENDED_MARKER = "patch-triage-amended"  # the commit that an amend has made, of which our post-rewrite stub starts nothing
+_REPLACED = "replaced"  # our directory of files by the commit that an amend has made, until the records of the one in it are carried along
+_MOST_REPLACED = 20
 _REFLOG_LINE = lazy_re.compile(rb"(\w+) (\w+) [^\n]*\tcommit \(amend\): [^\n]*\n\Z")
 _MOST_REFLOG_BYTES = 4096  # of its end
 
@@ -78,13 +80,14 @@ def _record_since(objects: Objects, fallback: str) -> int:
     else:
         announce_each([outcome.verdict for outcome in judged], settings)
     hand_over(repo, settings, judged)
-    olds = _amended(repo, head.oid) if len(commits) == 1 else {}
-    leave_behind(repo, lambda: _finish(repo, settings, olds))
+    if len(commits) == 1:
+        _note_amend(repo, head.oid)
+    leave_behind(repo, lambda: _finish(repo, settings))
     return 0
 
 
-def _amended(repo: Repository, head: str) -> dict[str, list[str]]:
-    """The commit that HEAD has replaced, by HEAD, if this is an amend by which git's log of HEAD says so; then post-rewrite need not start.
+def _note_amend(repo: Repository, head: str) -> None:
+    """Leave the commit that HEAD has replaced to `_finish`, if git's log of HEAD says that this is an amend: post-rewrite need not start.
 
     Where a record cannot be written now, post-rewrite starts, since it has something to say.
     """
@@ -93,24 +96,46 @@ def _amended(repo: Repository, head: str) -> dict[str, list[str]]:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_REFLOG_BYTES))
             line = _REFLOG_LINE.search(file.read())
         if line is None or line[2].decode() != head or not store.is_free(repo):
-            return {}
+            return
+        own_files.write(repo.state_dir / _REPLACED / head, line[1] + b"\n")
         own_files.write(repo.git_dir / AMENDED_MARKER, f"{head}\n".encode())
-    except OSError:  # no such log, as where refs are a reftable; or a full disk
-        return {}
-    return {head: [line[1].decode()]}
+    except OSError:
+        pass  # no such log, as where refs are a reftable; or a full disk
 
 
-def _finish(repo: Repository, settings: Settings, olds: Mapping[str, Sequence[str]]) -> None:
-    """What nobody waits for after a commit, or an amend of `olds`. What is not done here, the next call of ours does."""
+def _replaced(repo: Repository) -> Iterator[tuple[pathlib.Path, str]]:
+    """The files of commits that an amend has made, the oldest first, each with the commit that was replaced."""
+    with contextlib.suppress(OSError):
+        aged = []
+        for path in (repo.state_dir / _REPLACED).iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another process has carried it along
+                aged.append((path.lstat().st_mtime_ns, path))
+        for _, file in sorted(aged)[:_MOST_REPLACED]:
+            old = (own_files.read(file, _MOST_SINCE_BYTES) or b"").decode("ascii", "replace").strip()
+            if _OBJECT_ID.match(old) and _OBJECT_ID.match(file.name):
+                yield file, old
+            else:
+                own_files.remove(file)
+
+
+def _finish(repo: Repository, settings: Settings) -> None:
+    """What nobody waits for after a commit or an amend, or after an earlier amend where that was killed.
+
+    What is not done here, the next call of ours does.
+    """
     with contextlib.suppress(note.NoteNotWritten, GitError, OSError):  # it stays queued
         for _ in range(_PATIENCE):
             with contextlib.suppress(Locked):  # other commits are being recorded
                 store.write_queued(repo, settings)
                 break
     index_in_background(repo, settings)
-    if olds:
-        _carry_on(repo, settings, olds, [])
-    else:
+    replaced = list(_replaced(repo))
+    for file, old in replaced:
+        try:
+            _carry_on(repo, settings, {file.name: [old]}, [])
+        finally:
+            own_files.remove(file)
+    if not replaced:
         start_worker(repo, settings)
 
 

@@ -79,6 +79,22 @@ def test_a_note_whose_writer_was_killed_is_written_by_the_next_call(starting: Ke
     assert "WorthFuzzing: false" in starting.note()
 
 
+def test_a_mark_is_carried_along_by_the_next_commit_where_an_amend_was_killed(starting: Kernel) -> None:
+    stage_comment(starting)
+    starting.git("commit", "-qm", "x")
+    starting.triage("mark", "HEAD", "right")
+    starting.env["PATCH_TRIAGE_RECORD_LOCK_SECONDS"] = "60"
+    lock = filelock.take(starting.path / ".git/patch-triage/lock")
+    for words in ("a", "b"):
+        subprocess.run(
+            ["git", "commit", "-q", "--amend", "-m", words], cwd=starting.path, env=starting.env, capture_output=True, check=True
+        )
+        assert kill_ours(starting) == 1
+    os.close(lock)
+    starting.git("commit", "-q", "--allow-empty", "-m", "y")
+    assert "Mark: right" in starting.note("HEAD~1") and list((starting.path / ".git/patch-triage/replaced").iterdir()) == []
+
+
 def test_an_interrupt_ends_a_hook_with_one_line(starting: Kernel, tmp_path: pathlib.Path) -> None:
     stage_comment(starting)
     starting.git("commit", "-qm", "x", PATCH_TRIAGE="0")
