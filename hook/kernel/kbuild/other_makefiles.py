@@ -21,11 +21,12 @@ from hook.source.tree import Source
 from hook.source.words import words_of
 
 _MAKEFILE = lazy_re.compile(r"Makefile|Kbuild")
-_FINDING = ("wildcard", "shell")  # functions of make that list files
+_FINDING = ("wildcard", "shell", "addsuffix", "addprefix", "join")  # functions of make that list files, or put their names together
 _NOT_LINKED = ("always-y", "always-m", "extra-y", "extra-m", "subdir-y", "subdir-m", "dtb-y", "targets-y", "clean-y", "hostprogs-y")
 _LISTS = ("-y", "-m", "-objs")
 _SOURCES = (".c", ".S", ".rs")
 _RULE = lazy_re.compile(rb"(?m)^[^\n#=]*\.o[ \t)]*:[^\n=]*\.c\b")
+_ANY_RULE = lazy_re.compile(r"(?m)^([^\s#=:][^\n#=:]*):(?![=:])([^\n=#]*)")
 
 
 def linked_elsewhere(source: Source, kbuild: Kbuild, path: str, srcarch: str) -> list[Object] | None:
@@ -34,14 +35,19 @@ def linked_elsewhere(source: Source, kbuild: Kbuild, path: str, srcarch: str) ->
     stem = name.rpartition(".")[0]
     naming = holding(source, *words_of(stem), "o")
     listing = [holding(source, *words_of(directory.rpartition("/")[2]), function) for function in _FINDING]
-    if naming is None or None in listing:
+    copying = holding(source, *words_of(name))
+    if naming is None or copying is None or None in listing:
         return None
-    holders = dict.fromkeys((*naming, *(file for files in listing for file in files or ())))
+    holders = dict.fromkeys((*naming, *copying, *(file for files in listing for file in files or ())))
     makefiles = [file for file in holders if _is_other_makefile(file, directory) and in_kernel(file, srcarch, PROGRAMS)]
-    named = re.compile(rb"(?<![\w.-])" + re.escape(stem.encode("utf-8", "surrogateescape")) + rb"(?![\w-])|\b(?:wildcard|shell)\b")
+    named = re.compile(
+        rb"(?<![\w.-])" + re.escape(stem.encode("utf-8", "surrogateescape")) + rb"(?![\w-])|\b(?:" + "|".join(_FINDING).encode() + rb")\b"
+    )
     objects: dict[str, Object] = {}
     for file, blob in zip(makefiles, source.files(makefiles), strict=True):
         if blob is None or blob.data is None:
+            return None
+        if _copies(blob.data, path):
             return None
         folder = file.rpartition("/")[0]
         if named.search(blob.data) and (path.startswith(f"{folder}/") or leads_elsewhere(blob.data)):
@@ -55,6 +61,19 @@ def linked_elsewhere(source: Source, kbuild: Kbuild, path: str, srcarch: str) ->
 def _is_other_makefile(file: str, directory: str) -> bool:
     folder, _, name = file.rpartition("/")
     return _MAKEFILE.match(name) is not None and folder != directory
+
+
+def _copies(makefile: bytes, path: str) -> bool:
+    """Whether a rule of another directory's makefile may make something else of a file than the object of its name."""
+    directory, _, name = path.rpartition("/")
+    places = (directory.rpartition("/")[2], ".", "..")
+    for target, sources in _ANY_RULE.findall(makefile.replace(b"\\\n", b" ").decode("utf-8", "replace")):
+        for word in sources.split():
+            folder = word.removesuffix(f"/{name}").rpartition("/")[2]
+            is_another = re.fullmatch(r"[\w.-]+|\$[({](?:src|obj)[)}]", folder) and folder not in places
+            if word.endswith(f"/{name}") and not is_another and target.rpartition("/")[2].strip() != f"{name.rpartition('.')[0]}.o":
+                return True
+    return False
 
 
 def _linked(source: Source, kbuild: Kbuild, directory: str, path: str, has_rules: bool) -> Iterator[Object]:

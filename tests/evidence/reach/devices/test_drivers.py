@@ -107,10 +107,11 @@ static struct pci_driver {name}_driver = {{
 
 
 CHELSIO = "\t{ PCI_VDEVICE(CHELSIO, 0x5001) },"
+COPIED = ("suffixed", "shipped", "renamed", "uncopied")
 FILES = {
     "include/linux/pci.h": PCI_H,
     "include/linux/pci_ids.h": IDS_H,
-    "drivers/net/Makefile": MAKEFILE + "obj-$(CONFIG_TINYNET) += tinynet.o pasted.o\n",
+    "drivers/net/Makefile": MAKEFILE + "obj-$(CONFIG_TINYNET) += tinynet.o pasted.o\nobj-$(CONFIG_ODD) += suffixed.o shipped.o renamed.o uncopied.o\n",
     # a driver of two files, whose table is written with macros of its own
     "drivers/net/nic_main.c": pci_driver("nic", "\tNIC_LINE(NIC_DEV_82574L),", '#include "nic.h"'),
     "drivers/net/nic.h": "#define NIC_DEV_82574L 0x10D3\n#define NIC_LINE(id) { PCI_VDEVICE(INTEL, id), 7 }\nint nic_reset(void);\n",
@@ -209,6 +210,12 @@ module_platform_driver(gpiox_driver);
     "drivers/rule/kept.c": "int kept;\n",
     "drivers/rule/Makefile": "P := ../net/varied\nobj-y += rule.o\nrule-y := main.o far/ruled.o kept.o $(P).o $(patsubst %.c,%.o,../net/listed.c)\n"
     "$(obj)/far/%.o: $(srctree)/drivers/net/%.c FORCE\n\t$(call if_changed_rule,cc_o_c)\n",
+    "drivers/put/main.c": "static int __init put_init(void)\n{\n\treturn misc_register(&put_dev);\n}\nmodule_init(put_init);\n",
+    "drivers/put/Makefile": "obj-y += put.o\nput-y := main.o $(addsuffix ed.o,../net/suffix)\n",
+    "drivers/copy/main.c": "int copy;\n",
+    "drivers/copy/Makefile": "obj-y += copy.o\ncopy-y := main.o one.o two.o\n$(obj)/one.c: $(srctree)/drivers/net/shipped.c FORCE\n"
+    "\t$(call if_changed,shipped)\n$(obj)/two.o: $(srctree)/drivers/net/renamed.c FORCE\n\t$(call if_changed_rule,cc_o_c)\n"
+    "$(obj)/main.o: $(src)/uncopied.c $(srctree)/drivers/other/uncopied.c\n",
     "drivers/wild/main.c": "int wild;\n",
     "drivers/wild/Makefile": "obj-y += wild.o\nwild-y := main.o $(patsubst %.c,%.o,$(wildcard $(srctree)/drivers/wilded/*.c))\n",
     "drivers/wilded/Makefile": "obj-$(CONFIG_SWITCH) += wilded.o\n",
@@ -217,7 +224,7 @@ module_platform_driver(gpiox_driver);
     "drivers/hdr/hdr.c": "int hdr;\n",
     "drivers/tame/Makefile": "obj-$(CONFIG_SWITCH) += tame.o\n",
     "drivers/tame/tame.c": pci_driver("tame", CHELSIO),
-    **{f"drivers/net/{name}.c": pci_driver(name, CHELSIO) for name in ("ruled", "kept", "varied", "listed")},
+    **{f"drivers/net/{name}.c": pci_driver(name, CHELSIO) for name in ("ruled", "kept", "varied", "listed", *COPIED)},
 }  # fmt: skip
 
 
@@ -285,6 +292,8 @@ def test_a_makefile_elsewhere_links_a_file_by_a_rule_a_variable_or_a_wildcard(as
     for name in ("ruled.c", "varied.c", "listed.c"):
         assert "drivers/rule/rule" in of(ask, name).question, name
     assert of(ask, "kept.c").answer is Answer.NO  # drivers/rule has its own
+    assert "drivers/put/put" in str(of(ask, "suffixed.c").assumptions)
+    assert [of(ask, f"{name}.c").answer is Answer.NO for name in ("shipped", "renamed", "uncopied")] == [False, False, True]
     assert "which makefile adds it" in ask.of_file("drivers/wilded/wilded.c").question
     assert ask.of_file("drivers/tame/tame.c").answer is Answer.NO  # what make finds there is not linked
 
