@@ -19,6 +19,7 @@ Use = tuple[bytes, tuple[bytes, ...]]  # the name that is called, and the tokens
 _NAME = lazy_re.compile(rb"[A-Za-z_]\w*\Z")
 _TOKEN = lazy_re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_]\w*|##|->|\.\.\.|[^\s]")
 _DEFINITION = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)(\([^()\n]*\))?([^\n]*)")
+_LITERAL = lazy_re.compile(rb"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 _COMMA_PASTE = lazy_re.compile(rb",\s*##\s*(?=[A-Za-z_])")
 _PASTED = lazy_re.compile(rb"\w+(?:\s*##\s*\w+)+")
 # tokens that use an argument as the name of a member or of a type
@@ -93,6 +94,23 @@ def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[byte
             words |= names - parameters
             waiting |= (names & bodies.keys()) - seen
     return is_joined(name, words)
+
+
+def is_uneven(texts: Iterable[bytes], used: Iterable[bytes]) -> bool:
+    """Whether a macro, one of those `used` or one behind them, has not as many braces or parentheses that open as close."""
+    bodies: dict[bytes, list[bytes]] = {}
+    for text in texts:
+        for macro in _DEFINITION.finditer(text):
+            bodies.setdefault(macro[1], []).append(_LITERAL.sub(b" ", macro[3]).replace(b"<%", b"{").replace(b"%>", b"}"))
+    waiting, seen = set(used) & bodies.keys(), set[bytes]()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        for body in bodies[name]:
+            if body.count(b"{") != body.count(b"}") or body.count(b"(") != body.count(b")"):
+                return True
+            waiting |= (set(re.findall(rb"\w+", body)) & bodies.keys()) - seen
+    return False
 
 
 def is_joined(name: bytes, words: AnySet[bytes]) -> bool:

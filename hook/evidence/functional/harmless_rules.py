@@ -56,6 +56,7 @@ class RestOfTree(typing.Protocol):
     def is_included(self) -> bool: ...
     def may_be_captured(self, name: bytes, used: frozenset[bytes]) -> bool: ...
     def is_macro(self, name: bytes) -> bool: ...
+    def has_uneven_macro(self, used: frozenset[bytes]) -> bool: ...
     def is_volatile(self, name: bytes) -> bool: ...
     def knows(self, name: str) -> bool: ...
     def is_tracepoint(self, name: str) -> bool: ...
@@ -94,7 +95,8 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def without_text(self) -> Pair:
         old, new = self.unannotated
-        return logging_calls.without_text(old, self.loggers, self.is_text), logging_calls.without_text(new, self.loggers, self.is_text)
+        asks = self.loggers, self.is_text, self.tree.is_macro
+        return logging_calls.without_text(old, *asks), logging_calls.without_text(new, *asks)
 
     @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
@@ -112,6 +114,8 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
         formats = self.tree.formats()
         if formats is None or any(map(logging_calls.has_odd_format, (self.before, self.after, *map(translation_unit.of_text, formats)))):
             return {}
+        if self.tree.has_uneven_macro(frozenset((*old, *new))):
+            return {}  # what looks like a statement may be part of an expression
         known = logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint)
         return {**self.loggers_of_file, **known}
 
@@ -294,9 +298,9 @@ def local_rename(segment: EditedSegment) -> Proof | None:
         return None
     words = names.words_of_type(segment.without_text[0], renamed[0])
     marks = words & _ADDRESS_SPACES - segment.own_names
-    if any(map(segment.tree.is_macro, [*map(str.encode, renamed), *sorted(words - marks)])) or segment.tree.knows(renamed[1]):
+    if segment.tree.knows(renamed[1]) or (marks and segment.tree.is_redefined(marks)):
         return None
-    if marks and segment.tree.is_redefined(marks):
+    if any(map(segment.tree.is_macro, [*map(str.encode, renamed), *sorted(words - marks)])):
         return None
     if any(segment.tree.may_be_captured(name.encode(), frozenset(side)) for name, side in zip(renamed, segment.tokens, strict=True)):
         return None

@@ -168,6 +168,10 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         again = re.compile(rb"#[ \t]*+define[ \t]++" + name + rb"\b")
         return any(again.search(text) for text in texts if name in text)
 
+    def has_uneven_macro(self, used: frozenset[bytes]) -> bool:
+        """Whether a macro of the file or of an own header, among some names or behind them, opens a brace that it does not close."""
+        return macro_uses.is_uneven(self._texts, used)
+
     def is_volatile(self, name: bytes) -> bool:
         """Whether a variable or member of a name may be declared volatile here, by its type too; True where that is not known."""
         found = holding(self.source, "volatile", name.decode("ascii"))

@@ -48,6 +48,9 @@ class Tree:
     def is_macro(self, name: bytes) -> bool:
         return name in self.macros
 
+    def has_uneven_macro(self, used: frozenset[bytes]) -> bool:
+        return b"BEGIN" in used
+
     def is_volatile(self, name: bytes) -> bool:
         return name in self.volatile
 

@@ -371,6 +371,13 @@ def _guarded(headers: dict[str, str]) -> dict[str, str]:
     return {f"{path}.h": f"#ifndef _{path[-4:]}_H\n#define _{path[-4:]}_H\n{text}#endif\n" for path, text in files.items()}
 
 
+def test_a_macro_that_opens_a_brace_and_does_not_close_it(grow: Grow) -> None:
+    file = '#define ONE TWO\n#define TWO ({\n#define EVEN(n) do { put("{", n); } while (0)\n#define LAST %>)\n'
+    around = Surroundings(grow({**TREE, "mm/user.c": file}), "mm/user.c", (file.encode(),))
+    for name, uneven in ((b"ONE", True), (b"LAST", True), (b"EVEN", False), (b"put", False)):
+        assert around.has_uneven_macro(frozenset({name})) is uneven, name
+
+
 @pytest.mark.parametrize("indexed", [False, True])
 @pytest.mark.parametrize(
     ("files", "captured"),

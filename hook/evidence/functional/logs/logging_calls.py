@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -65,7 +66,9 @@ _INSIDE = lazy_re.compile(
 _MAY_BE_INSIDE = lazy_re.compile(rb"(?:bt|netdev|acpi_handle|sdev|scmd|__?drm)_\w+\Z")
 _ALWAYS = lazy_re.compile(rf"(?:\w+_(?:{_LEVELS})|_?printk|pr_cont)\Z".encode())
 _TRACEPOINT = lazy_re.compile(rb"trace_\w+\Z")
-_NEAR = 12  # tokens behind a call, for what takes its value
+# in a statement expression, what begins a statement that does not vanish: a word, and what follows a name
+_STATEMENTS = frozenset((b"if", b"else", b"for", b"switch", b"return", b"goto", b"break", b"continue"))
+_BEHIND_A_NAME = frozenset((b"(", b"->", b".", b"[", b"=", b"+=", b"-=", b"|=", b"&=", b"++", b"--"))
 _MOST_TRACEPOINTS = 5  # looked up for one function
 _MOST_CHANGED = 40  # places of a function in which logging calls came, went or were changed
 _PREFIX = lazy_re.compile(rb"(?:KERN_[A-Z]+|FW_(?:BUG|WARN|INFO)|HW_ERR|DEPRECATED)\Z")
@@ -183,7 +186,7 @@ def has_odd_format(file: TranslationUnit) -> bool:
     return False
 
 
-def without_text(tokens: Tokens, loggers: Loggers, is_text: Callable[[bytes], bool]) -> Tokens:
+def without_text(tokens: Tokens, loggers: Loggers, is_text: Callable[[bytes], bool], is_macro: Callable[[bytes], bool]) -> Tokens:
     """The tokens with only the conversions left of the formats that logging calls print, where the value of the call is not used."""
     out = list(tokens)
     open_calls: list[bool] = []  # of each open parenthesis, whether it is a call's
@@ -194,7 +197,7 @@ def without_text(tokens: Tokens, loggers: Loggers, is_text: Callable[[bytes], bo
             open_calls.append(at > 0 and _is_called(tokens[at - 1]))
             inside += open_calls[-1]
             end = closing(tokens, at) if found and found.format >= 0 else 0
-            if found and end and (found.family == "" or _is_statement(tokens, at - 1, end)):
+            if found and end and (found.family == "" or _is_statement(tokens, at - 1, end, loggers, is_macro)):
                 begin, behind = _argument(tokens, at + 1, end, found.format)
                 out[begin:behind] = _without_words(tokens[begin:behind], is_text)
         elif token == b")" and open_calls:
@@ -233,13 +236,40 @@ def _strings(form: Tokens, is_text: Callable[[bytes], bool]) -> Tokens:
     return form[first:] if prefixes and all(map(STRING.match, form[first:])) else ()
 
 
-def _is_statement(tokens: Tokens, at: int, end: int) -> bool:
+@functools.lru_cache(maxsize=4)
+def _statement_expressions(tokens: Tokens) -> list[tuple[int, int]]:
+    """Where statement expressions begin and end; to the end of the tokens where a directive stands inside."""
+    found = []
+    for at, token in enumerate(tokens):
+        if token == b"(":
+            behind = next((place for place in range(at + 1, len(tokens)) if tokens[place][:1] != b"#"), at)
+            if tokens[behind][:1] in (b"{", b"<"):  # `<%` is a brace too
+                found.append((at, closing(tokens, at) or len(tokens)))
+    return found
+
+
+def _has_statement(tokens: Tokens, at: int, loggers: Loggers, is_macro: Callable[[bytes], bool]) -> bool:
+    """Whether a statement begins here that is there under all options: no macro, which may be empty, and no declaration."""
+    while tokens[at : at + 1] == (b";",):
+        at += 1
+    name = tokens[at] if at + 1 < len(tokens) else b""
+    if name in _STATEMENTS:
+        return True
+    if not NAME.match(name) or name in IN_STATEMENTS or name[:1] == b"_" or tokens[at + 1] not in _BEHIND_A_NAME:
+        return False
+    return name in loggers or not is_macro(name)
+
+
+def _is_statement(tokens: Tokens, at: int, end: int, loggers: Loggers, is_macro: Callable[[bytes], bool]) -> bool:
     """Whether a call is a statement of its own, so that nothing takes its value."""
     if tokens[end + 1 : end + 2] != (b";",):
         return False
-    behind = [token for token in tokens[end + 2 : end + 2 + _NEAR] if token[:1] != b"#"]
-    if behind[:2] == [b"}", b")"]:
+    behind = (token for token in itertools.islice(tokens, end + 2, None) if token[:1] != b"#" and token != b";")
+    if b"".join(itertools.islice(behind, 3)).startswith((b"})", b"%>)")):
         return False  # the last of a statement expression, which has its value
+    is_inside = any(begin < at < close for begin, close in _statement_expressions(tokens))
+    if is_inside and not _has_statement(tokens, end + 2, loggers, is_macro):
+        return False
     before = tokens[at - 1]
     if before in STATEMENT_ENDS or before in (b"else", b"do") or before[:1] == b"#":
         return True
@@ -275,7 +305,7 @@ class _Call(msgspec.Struct, frozen=True, eq=False):
 Place = tuple[int, Tokens]  # of a call: how many other tokens stand before it, and the braces that stand between
 
 
-def _cut(tokens: Tokens, loggers: Loggers) -> tuple[Tokens, dict[Place, list[_Call]]]:
+def _cut(tokens: Tokens, loggers: Loggers, is_macro: Callable[[bytes], bool]) -> tuple[Tokens, dict[Place, list[_Call]]]:
     """The tokens without the statements that only log, and these by their places."""
     rest: list[bytes] = []
     calls: dict[Place, list[_Call]] = {}
@@ -285,7 +315,7 @@ def _cut(tokens: Tokens, loggers: Loggers) -> tuple[Tokens, dict[Place, list[_Ca
         word = tokens[at]
         found = loggers.get(word) if depth == 0 and at and tokens[at + 1 : at + 2] == (b"(",) and is_call(tokens, at) else None
         end = closing(tokens, at + 1) if found and not found.only_text else 0
-        if end and _is_statement(tokens, at, end):
+        if end and _is_statement(tokens, at, end, loggers, is_macro):
             calls.setdefault((count, braces), []).append(_Call(tokens[at : end + 1], word, at))
             following = next((token for token in tokens[end + 2 :] if token[:1] != b"#"), b"")
             if not (rest and rest[-1] in STATEMENT_ENDS) or following == b"else":
@@ -307,8 +337,8 @@ def same_but_for_logging(
 
     A statement that came, went or changed evaluates nothing but plain values, or reads what one in the very same place reads as often.
     """
-    old_rest, old_calls = _cut(old, loggers)
-    new_rest, new_calls = _cut(new, loggers)
+    old_rest, old_calls = _cut(old, loggers, scopes[0].is_macro)
+    new_rest, new_calls = _cut(new, loggers, scopes[1].is_macro)
     if not are_equal((old_rest, new_rest)):
         return False
     changed = [place for place in {**old_calls, **new_calls} if old_calls.get(place) != new_calls.get(place)]

@@ -36,6 +36,14 @@ def test_text_that_is_more_than_logged() -> None:
     not_harmless('-n = ({ put(b); printk("a"); });', '+n = ({ put(b); printk("ab"); });')
     not_harmless('-n = ({\n#ifdef A\n\tprintk("a");\n#endif\n\t});', '+n = ({\n#ifdef A\n\tprintk("ab");\n#endif\n\t});')
     harmless('-n = ({ printk("a"); put(b); });', '+n = ({ printk("ab"); put(b); });', Class.LOG_TEXT)
+    empty = '-n = ({ printk("a"); %s });', '+n = ({ printk("ab"); %s });'
+    for last in ("%>", "#ifdef A\n#endif\n" * 6, "far", "far(1)", "far();", ";", "_Static_assert(1);", "\n#ifdef A\n\tput(b);\n#endif\n"):
+        not_harmless(*(side.replace("%s", f"\n{last}") for side in empty))
+    for last in ("n;", "put(b);", "b->n = 1; far", "if (n) put(b);", 'pr_info("b"); put(b);'):
+        edit = [side.replace("%s", last) for side in empty]
+        (not_harmless(*edit) if last == "n;" else harmless(*edit, Class.LOG_TEXT))
+    not_harmless('-n = BEGIN; printk("a"); END;', '+n = BEGIN; printk("ab"); END;')  # `({` and `})`
+    harmless('-n = far; printk("a"); far;', '+n = far; printk("ab"); far;', Class.LOG_TEXT)
     not_harmless('-return n ? 1 : printk("a");', '+return n ? 1 : printk("ab");')
     not_harmless('-RUN(pr_info("a"));', '+RUN(pr_info("b"));')  # a macro may make a string of it
     not_harmless('-pr_info("a");', '+pr_info("b");', HEAD + '#define pr_fmt(fmt) fmt "%d", count++\n')
