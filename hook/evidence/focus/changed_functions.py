@@ -142,14 +142,14 @@ def _offered(edits: Iterable[Edit]) -> Iterator[Offered]:
 
 
 def names_beside_functions(edit: Edit) -> tuple[str, ...]:
-    """What an edit changes that is no function: its names; an empty one where it has none. New and removed definitions have no old user."""
+    """What an edit changes or adds that is no function: its names; an empty one where it has none. What is gone has no user any more."""
     if edit.moved or edit.either.is_function:
         return ()
     if edit.either.kind is None:
         return ("",)
-    if edit.old is None or edit.new is None or (edit.new.kind is DefinitionKind.VARIABLE and _A_DRIVER.search(edit.new.text)):
+    if edit.new is None or (edit.new.kind is DefinitionKind.VARIABLE and _A_DRIVER.search(edit.new.text)):
         return ()  # what registers a driver runs nothing of it
-    if edit.new.kind is DefinitionKind.ENUM:
+    if edit.new.kind is DefinitionKind.ENUM and edit.old is not None:
         return tuple(constant.decode("ascii", "replace") for constant in _moved_constants(edit))
     return (edit.new.name,)
 

@@ -122,7 +122,9 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, withi
         # call paths are followed in C alone
         changed = finding.functions.changed if finding.functions is not None and not file.path.endswith(".rs") else ()
         functions_of[file.path] = [(file.path, function.name) for function in changed if not function.gone]
-        others_of[file.path] = [(file.path, name) for name in finding.functions.others] if finding.functions is not None else []
+        # of C that was not compared nothing is known: no name stands for that
+        others = finding.functions.others if finding.functions is not None else ("",) * file.path.endswith((".c", ".h"))
+        others_of[file.path] = [(file.path, name) for name in others]
         observable[file.path] = (file, changed)
         if OF_STATEMENTS.issuperset(finding.change_classes) and not any(function.gone for function in changed):
             only_functions.add(file.path)

@@ -210,6 +210,24 @@ def test_so_does_what_a_start_uses_that_is_no_function(driver: Kernel, text: str
             assert json.loads(driver.triage("check", "--format", "json"))["Reachable"] == answer, (place, changed == new)
 
 
+@pytest.mark.parametrize(
+    ("place", "answer"), [(("\tstart_all();\n", "\tif (LIMIT > 3)\n\t\tstart_all();\n"), "unknown"), (("speed > 1", "LIMIT > 3"), "no")]
+)
+def test_so_does_a_macro_that_takes_the_place_of_another_in_a_start(driver: Kernel, place: tuple[str, str], answer: str) -> None:
+    old = DRIVER.replace(*place)
+    driver.commit(FOO, old)
+    driver.stage(FOO, old.replace("static int speed", "#define LIMIT 5\n\nstatic int speed"))
+    assert json.loads(driver.triage("check", "--format", "json"))["Reachable"] == answer
+
+
+def test_so_does_a_line_number_in_a_start(driver: Kernel) -> None:
+    old = DRIVER.replace("\tstart_all();\n", "\tstart_at(__LINE__);\n")
+    driver.commit(FOO, old)
+    driver.stage(FOO, f"/* a comment */\n{old}")
+    found = json.loads(driver.triage("check", "--format", "json"))
+    assert (found["Functional"], found["Reachable"]) == ("unknown", "unknown")
+
+
 def test_the_device_counts_again_where_a_machine_has_it(driver: Kernel) -> None:
     found = judged(driver, ("0x15b3, 0xcb84", "0x8086, 0x10d3"), ("speed > 1", "speed > 2"))
     assert (found["WorthFuzzing"], found["DecidedBy"], found["Devices"]) == (True, "evidence", ["e1000e"])
