@@ -121,7 +121,7 @@ def may_be_included(source: Source, path: str) -> bool:
     parent = directory.rpartition("/")[2]
     holders = holding(source, *words_of(name))
     naming = holding(source, *words_of(parent), *words_of(name))
-    of_parent = holding(source, *(words_of(parent) or ("I",)))  # a number is no word of the index
+    of_parent = _naming(source, parent, directory.partition("/")[0])
     if holders is None or naming is None or of_parent is None:
         return True
     places = (f"{directory}/", *_searching(source, of_parent, directory))
@@ -137,6 +137,17 @@ def may_be_included(source: Source, path: str) -> bool:
         for files, form in zip((near, far), forms, strict=True)
         for blob in source.files(files)
     )
+
+
+def _naming(source: Source, parent: str, top: str) -> list[str] | None:
+    """The files that may add a directory of this name to the places of includes; None if that is not known.
+
+    `-I` before a variable or a dot is a word of the index, and so is `-Idrivers`; a number is none.
+    """
+    if source.index is None:
+        return holding(source, *(words_of(parent) or ("I",)))
+    options = ("i", "iquote", "isystem", "idirafter", *(f"{option}{top}".lower() for option in ("i", "iquote", "isystem", "idirafter")))
+    return source.files_holding([*([word.lower()] for word in words_of(parent)), options])
 
 
 def _searching(source: Source, holders: Iterable[str], directory: str) -> list[str]:

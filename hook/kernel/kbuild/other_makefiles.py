@@ -1,7 +1,7 @@
 """Other makefiles: the objects into which makefiles of other directories link a file.
 
-A makefile names a file of another directory by a path (`../x.o`), by a wildcard, or by a rule that makes its own objects of sources
-elsewhere (`$(obj)/far/%.o: $(srctree)/near/%.c`).
+A makefile names a file of another directory by a path (`../x.o`), by a wildcard or a function that puts its path together, by a rule that
+makes its own objects of sources elsewhere (`$(obj)/far/%.o: $(srctree)/near/%.c`), or by one that copies it.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ def linked_elsewhere(source: Source, kbuild: Kbuild, path: str, srcarch: str) ->
     )
     objects: dict[str, Object] = {}
     for file, blob in zip(makefiles, source.files(makefiles), strict=True):
-        if blob is None or blob.data is None:
-            return None
-        if _copies(blob.data, path):
+        if blob is None or blob.data is None or _copies(blob.data, path):
             return None
         folder = file.rpartition("/")[0]
         if named.search(blob.data) and (path.startswith(f"{folder}/") or leads_elsewhere(blob.data)):
