@@ -131,9 +131,10 @@ def _functions(tokens: Tokens) -> set[bytes]:
             continue
         behind = tokens[at + 1 : at + 2]
         if behind == (b"(",):
-            after = tokens[closing(tokens, at + 1) + 1 : closing(tokens, at + 1) + 2]
-            if at > head and (tokens[at - 1] == b"*" or NAME.match(tokens[at - 1])) and (after == (b"{",) or any(map(NAME.match, after))):
-                found.add(token)
+            if at > head and (tokens[at - 1] == b"*" or NAME.match(tokens[at - 1])):
+                end = closing(tokens, at + 1)
+                after = tokens[end + 1 : end + 2]
+                found |= {token} if after == (b"{",) or any(map(NAME.match, after)) else set()
         elif behind in ((b")",), (b"[",)):
             begin = at
             while begin and tokens[begin - 1] in _IN_DECLARATORS:
@@ -238,14 +239,19 @@ def _strings(form: Tokens, is_text: Callable[[bytes], bool]) -> Tokens:
 
 @functools.lru_cache(maxsize=4)
 def _statement_expressions(tokens: Tokens) -> list[tuple[int, int]]:
-    """Where statement expressions begin and end; to the end of the tokens where a directive stands inside."""
-    found = []
+    """Where statement expressions begin and end; to the end of the tokens where one does not close, or a directive stands behind it."""
+    found, opened = [], list[tuple[int, bool]]()
     for at, token in enumerate(tokens):
         if token == b"(":
             behind = next((place for place in range(at + 1, len(tokens)) if tokens[place][:1] != b"#"), at)
-            if tokens[behind][:1] in (b"{", b"<"):  # `<%` is a brace too
-                found.append((at, closing(tokens, at) or len(tokens)))
-    return found
+            opened.append((at, tokens[behind][:1] in (b"{", b"<")))  # `<%` is a brace too
+        elif token == b")" and opened:
+            begin, has_statements = opened.pop()
+            found += [(begin, at)] if has_statements else []
+        elif token[:1] == b"#":  # what closes behind it may be of another branch
+            found += [(begin, len(tokens)) for begin, has_statements in opened if has_statements]
+            opened.clear()
+    return found + [(begin, len(tokens)) for begin, has_statements in opened if has_statements]
 
 
 def _has_statement(tokens: Tokens, at: int, loggers: Loggers, is_macro: Callable[[bytes], bool]) -> bool:
