@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from hook import lazy_re
-from hook.c.blanking import plain as plain  # its callers know it by this name
+from hook.c.blanking import plain
 from hook.c.keywords import IN_STATEMENTS
 from hook.kernel.kbuild import compiler_flags
 from hook.source.tree import Source

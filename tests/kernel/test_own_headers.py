@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hook.c import blanking
 from hook.kernel import own_headers
 from hook.source.git import find
 from hook.source.object_store import Objects
@@ -49,4 +50,4 @@ def test_what_the_top_makefile_gives_the_compiler(grow: Grow, flags: str, comple
     ],
 )
 def test_the_names_that_a_header_defines(header: str, names: set[str]) -> None:
-    assert own_headers.defined(own_headers.plain(header.encode())) == {name.encode() for name in names}
+    assert own_headers.defined(blanking.plain(header.encode())) == {name.encode() for name in names}

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from hook import lazy_re
+from hook.c import blanking
 from hook.kernel import own_headers
 from hook.source.tree import Source
 
@@ -112,13 +113,13 @@ def _text(source: Source, path: str, header: str) -> bytes:
     including it a second time has an effect.
     """
     if not _OF_ARCHITECTURE.match(header):
-        texts = [own_headers.plain(_header(source, path, header))]
+        texts = [blanking.plain(_header(source, path, header))]
     else:
         name = header[1:-1].removeprefix("uapi/")
         spellings = dict.fromkeys((name, name.replace("asm/", "asm-generic/", 1)))
         arches = [f"arch/{entry.name}/include" for entry in source.names("arch") or ()]
         places = [f"{above}{uapi}/{spelled}" for above in ("include", *arches) for uapi in ("", "/uapi") for spelled in spellings]
-        texts = [own_headers.plain(blob.data or b"") for blob in source.files(places) if blob is not None]
+        texts = [blanking.plain(blob.data or b"") for blob in source.files(places) if blob is not None]
     return b"\n".join(texts) if all(map(_counts_once, texts)) else b""
 
 
@@ -147,7 +148,7 @@ def _directives(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _guard(data: bytes) -> bytes:
     """The name of the include guard around all of a header; empty if it has none."""
-    text = own_headers.plain(data).strip()
+    text = blanking.plain(data).strip()
     found = list(_directives(text))
     if len(found) < 3 or not re.match(rb"#[ \t]*ifndef\b", text) or not re.search(rb"#[ \t]*endif\Z", text):
         return b""
@@ -166,7 +167,7 @@ def _always_included(data: bytes) -> list[str]:
     guarded = bool(_guard(data))
     out: list[str] = []
     open_conditions: list[bool] = []  # whether each is always met
-    for number, (word, rest) in enumerate(_directives(own_headers.plain(data))):
+    for number, (word, rest) in enumerate(_directives(blanking.plain(data))):
         if word in (b"if", b"ifdef", b"ifndef"):
             open_conditions.append((guarded and number == 0) or (word, rest) in _ALWAYS_IN_C)
         elif word in (b"else", b"elif") and open_conditions:

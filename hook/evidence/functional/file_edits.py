@@ -11,6 +11,7 @@ import typing
 import msgspec
 
 from hook import lazy_re
+from hook.c import blanking
 from hook.c.tokens import line_numbers
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import token_comparison
@@ -115,7 +116,7 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     from hook.kernel import own_headers
 
     own = own_headers.read(source, path, (old, new))
-    texts = [own_headers.plain(old), own_headers.plain(new), *own.texts.values()]
+    texts = [blanking.plain(old), blanking.plain(new), *own.texts.values()]
     has_lines = any(name in text for text in texts for name in (line_numbers.LINE, *common))
     defined = own.names.union(own_headers.defined(texts[0]), own_headers.defined(texts[1])) if has_lines else frozenset[bytes]()
     only_logs = logged_lines.loggers(source, defined, own.by_makefiles)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from hook import lazy_re
-from hook.c import translation_unit
+from hook.c import blanking, translation_unit
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import IN_STATEMENTS
 from hook.c.segments import Edit
@@ -103,7 +103,7 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
         """What either version of the file defines or undefines itself, or a header that it brings in."""
         sides = self.before, self.after
         defined = frozenset(definition.name.encode("ascii") for side in sides for definition in side.scan.definitions)
-        return defined.union(self.tree.own_names, *(own_headers.defined(own_headers.plain(side.data)) for side in sides))
+        return defined.union(self.tree.own_names, *(own_headers.defined(blanking.plain(side.data)) for side in sides))
 
     @functools.cached_property
     def loggers(self) -> logging_calls.Loggers:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from hook import lazy_re
+from hook.c import blanking
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, IN_STATEMENTS, TAGS
 from hook.c.segments import Segment
 from hook.c.tokens import macro_uses
 from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, Tokens
-from hook.kernel import own_headers
 
 _MACRO = lazy_re.compile(rb"#[ \t]*define[ \t]+\w+(\([^()\n]*\))?")
 _INCLUDE = lazy_re.compile(rb"#[ \t]*(?:include|import)\b")
@@ -100,7 +100,7 @@ def is_unused(macro: Segment, side: TranslationUnit) -> bool:
     if count > definitions:
         return False  # in a comment perhaps; rather say that it is used
     ends = any(name.startswith(word) or name.endswith(word) for word in words if word != name and len(word) > 1)
-    if b"##" in side.data and ends and macro_uses.may_paste(own_headers.plain(side.data), name):
+    if b"##" in side.data and ends and macro_uses.may_paste(blanking.plain(side.data), name):
         return False
     # a header's macro could put it together of what it is given
     given = {token for _, arguments in macro_uses.uses([side.data]) for token in arguments if NAME.match(token)}

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from hook import lazy_re
+from hook.c import blanking
 from hook.c.definitions import DefinitionKind, defined_names, scan
 from hook.c.tokens import macro_uses
 from hook.evidence.functional import common_headers
@@ -64,7 +65,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def _texts(self) -> list[bytes]:
         """Both versions and the own headers, in plain text."""
-        return [*map(own_headers.plain, self.sides), *self.own.texts.values()]
+        return [*map(blanking.plain, self.sides), *self.own.texts.values()]
 
     @functools.cached_property
     def own_names(self) -> frozenset[bytes]:
@@ -88,7 +89,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
                 return True
             others = [path for path in headers if not own_headers.HOMES.fullmatch(path)]
             for path, blob in zip(others, self.source.files(others), strict=True):
-                if (blob is None or blob.data is None or again.search(own_headers.plain(blob.data))) and self._is_included(path):
+                if (blob is None or blob.data is None or again.search(blanking.plain(blob.data))) and self._is_included(path):
                     return True
         return False
 
@@ -134,7 +135,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         if headers is None or len(headers) > _MOST_DEFINING:
             return False
         blobs = self.source.files(headers)
-        macros = [macro for blob in blobs if blob for macro in macro_uses.definitions(own_headers.plain(blob.data or b""), name)]
+        macros = [macro for blob in blobs if blob for macro in macro_uses.definitions(blanking.plain(blob.data or b""), name)]
         if not macros and name.upper() == name:
             return False
         return all(blob is not None and blob.data is not None for blob in blobs) and all(self._gives_on(*macro) for macro in macros)
@@ -150,7 +151,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
             blobs = self.source.files(headers) if headers is not None else [None]
             if not all(blob is not None and blob.data is not None for blob in blobs):
                 return True
-            texts += [own_headers.plain(blob.data) for blob in blobs if blob is not None and blob.data is not None]
+            texts += [blanking.plain(blob.data) for blob in blobs if blob is not None and blob.data is not None]
         bodies = [body for text in texts for _, body in macro_uses.definitions(text, name)]
         return not self.own.complete or any(re.search(rb"[;{}]|\b(?:if|else|for|while|do|switch)\b", body) for body in bodies)
 
@@ -164,7 +165,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         blobs = self.source.files(headers)
         if not all(blob is not None and blob.data is not None for blob in blobs):
             return True
-        texts = [*self._texts, *(own_headers.plain(blob.data) for blob in blobs if blob and blob.data and name in blob.data)]
+        texts = [*self._texts, *(blanking.plain(blob.data) for blob in blobs if blob and blob.data and name in blob.data)]
         again = re.compile(rb"#[ \t]*+define[ \t]++" + name + rb"\b")
         return any(again.search(text) for text in texts if name in text)
 
@@ -185,7 +186,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         blobs = self.source.files([path for path in found if self._may_see(path)])
         if any(blob is None or blob.data is None for blob in blobs):
             return True
-        far = [own_headers.plain(blob.data or b"") for blob in blobs if blob is not None]
+        far = [blanking.plain(blob.data or b"") for blob in blobs if blob is not None]
         return any(form.search(text) for text in near for form in (declared, hidden)) or any(map(member.search, far))
 
     def _may_see(self, path: str) -> bool:
@@ -222,7 +223,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         blobs = self.source.files([path for path in found if self._may_see(path)])
         if len(blobs) > _MOST_HEADERS or any(blob is None or blob.data is None for blob in blobs):
             return True
-        texts = [*self._texts, *(own_headers.plain(blob.data or b"") for blob in blobs if blob is not None)]
+        texts = [*self._texts, *(blanking.plain(blob.data or b"") for blob in blobs if blob is not None)]
         return any(macro_uses.makes(text, name, pieces, used) for text in texts)
 
     def is_included(self) -> bool:
@@ -284,7 +285,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
                 return False
             if f"trace_{name}".encode() in defined_names(read.data, path):
                 return False
-            is_event = path.endswith(".h") and tracepoints.only_records(own_headers.plain(read.data), name.encode())
+            is_event = path.endswith(".h") and tracepoints.only_records(blanking.plain(read.data), name.encode())
             if not is_event and not _OTHER_PATHS.match(path) and handed_on.search(read.data):
                 return False
             seen = seen or is_event
@@ -337,10 +338,10 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
                 return False
             if re.search(rb"\bextern\b[^;{}]*\b" + name.encode() + rb"\b", read.data):
                 return False  # a variable under another condition
-            for definition in scan(own_headers.plain(read.data)).definitions if path.endswith((".c", ".h")) else ():
+            for definition in scan(blanking.plain(read.data)).definitions if path.endswith((".c", ".h")) else ():
                 if definition.name != name:
                     continue
-                body = own_headers.plain(read.data)[definition.offset + len(name) : definition.span[1]]
+                body = blanking.plain(read.data)[definition.offset + len(name) : definition.span[1]]
                 is_enumerator = definition.kind is DefinitionKind.CONSTANT and form is _NUMBER
                 if not is_enumerator and not (definition.kind is DefinitionKind.MACRO and form.match(body)):
                     return False
@@ -365,7 +366,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
             return False
         again = re.compile(rb"(?m)^[ \t]*#[ \t]*(?:define|undef)[ \t]+" + name + rb"\b")
         blobs = self.source.files(found)
-        texts = [own_headers.plain(blob.data) for blob in blobs if blob is not None and blob.data is not None]
+        texts = [blanking.plain(blob.data) for blob in blobs if blob is not None and blob.data is not None]
         return len(texts) == len(blobs) and sum(len(again.findall(text)) for text in texts) == 1
 
     def depend_on_order(self, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:

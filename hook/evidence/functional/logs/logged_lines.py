@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 from hook import lazy_re
+from hook.c import blanking
 from hook.c.definitions import Definition, DefinitionKind, scan
 from hook.c.tokens import line_numbers, macro_uses
 from hook.evidence.functional.logs import logging_calls
@@ -63,7 +64,7 @@ def of_common_headers(source: Source) -> frozenset[bytes] | None:
         blobs = source.files(sorted(headers))
         if None in holders or any(blob is None or blob.data is None for blob in blobs):
             return None
-        texts = [_FILE_LINE.sub(b"", own_headers.plain(blob.data or b"")) for blob in blobs if blob is not None]
+        texts = [_FILE_LINE.sub(b"", blanking.plain(blob.data or b"")) for blob in blobs if blob is not None]
         more = line_numbers.macros_with({*names, line_numbers.LINE}, texts) - names
         if not more:
             return names
@@ -80,7 +81,7 @@ def _hands_on(source: Source, name: bytes, argument: int, depth: int) -> bool:
         blob = source.file(path)
         if blob is None or blob.data is None:
             return False
-        text = own_headers.plain(blob.data)
+        text = blanking.plain(blob.data)
         definitions = [definition for definition in scan(text).definitions if definition.name.encode("ascii") == name]
         functions = [one for one in definitions if one.kind is not DefinitionKind.MACRO]
         if not definitions and path.endswith((".c", ".h")):
