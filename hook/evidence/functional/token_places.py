@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import re
 from collections.abc import Sequence
 
@@ -30,6 +31,23 @@ def closing(tokens: Sequence[bytes], opening: int) -> int:
         elif tokens[at].startswith(b"#"):
             return 0
     return 0
+
+
+@functools.lru_cache(maxsize=4)
+def statement_expressions(tokens: Tokens) -> list[tuple[int, int]]:
+    """Where statement expressions begin and end; to the end of the tokens where one does not close, or a directive stands behind it."""
+    found, opened = [], list[tuple[int, bool]]()
+    for at, token in enumerate(tokens):
+        if token == b"(":
+            behind = next((place for place in range(at + 1, len(tokens)) if tokens[place][:1] != b"#"), at)
+            opened.append((at, tokens[behind][:1] in (b"{", b"<")))  # `<%` is a brace too
+        elif token == b")" and opened:
+            begin, has_statements = opened.pop()
+            found += [(begin, at)] if has_statements else []
+        elif token[:1] == b"#":  # what closes behind it may be of another branch
+            found += [(begin, len(tokens)) for begin, has_statements in opened if has_statements]
+            opened.clear()
+    return found + [(begin, len(tokens)) for begin, has_statements in opened if has_statements]
 
 
 def is_call(tokens: Sequence[bytes], at: int) -> bool:

@@ -16,7 +16,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.logs import log_arguments
 from hook.evidence.functional.logs.log_arguments import Scope
 from hook.evidence.functional.logs.printk_formats import conversions
-from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing, is_call
+from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, STRING, Tokens, closing, is_call, statement_expressions
 
 
 class Logger(msgspec.Struct, frozen=True):
@@ -237,23 +237,6 @@ def _strings(form: Tokens, is_text: Callable[[bytes], bool]) -> Tokens:
     return form[first:] if prefixes and all(map(STRING.match, form[first:])) else ()
 
 
-@functools.lru_cache(maxsize=4)
-def _statement_expressions(tokens: Tokens) -> list[tuple[int, int]]:
-    """Where statement expressions begin and end; to the end of the tokens where one does not close, or a directive stands behind it."""
-    found, opened = [], list[tuple[int, bool]]()
-    for at, token in enumerate(tokens):
-        if token == b"(":
-            behind = next((place for place in range(at + 1, len(tokens)) if tokens[place][:1] != b"#"), at)
-            opened.append((at, tokens[behind][:1] in (b"{", b"<")))  # `<%` is a brace too
-        elif token == b")" and opened:
-            begin, has_statements = opened.pop()
-            found += [(begin, at)] if has_statements else []
-        elif token[:1] == b"#":  # what closes behind it may be of another branch
-            found += [(begin, len(tokens)) for begin, has_statements in opened if has_statements]
-            opened.clear()
-    return found + [(begin, len(tokens)) for begin, has_statements in opened if has_statements]
-
-
 def _has_statement(tokens: Tokens, at: int, loggers: Loggers, is_macro: Callable[[bytes], bool]) -> bool:
     """Whether a statement begins here that is there under all options: no macro, which may be empty, and no declaration."""
     while tokens[at : at + 1] == (b";",):
@@ -273,7 +256,7 @@ def _is_statement(tokens: Tokens, at: int, end: int, loggers: Loggers, is_macro:
     behind = (token for token in itertools.islice(tokens, end + 2, None) if token[:1] != b"#" and token != b";")
     if b"".join(itertools.islice(behind, 3)).startswith((b"})", b"%>)")):
         return False  # the last of a statement expression, which has its value
-    is_inside = any(begin < at < close for begin, close in _statement_expressions(tokens))
+    is_inside = any(begin < at < close for begin, close in statement_expressions(tokens))
     if is_inside and not _has_statement(tokens, end + 2, loggers, is_macro):
         return False
     before = tokens[at - 1]
