@@ -42,8 +42,11 @@ def status(options: argparse.Namespace) -> int:
         worker.resume(repo, settings)
     lines = _lines(repo, settings)
     print("\n".join(map(plain, lines)), flush=True)
-    while options.watch and worker.doing(repo) is not None:
-        time.sleep(_LOOK_AGAIN_SECONDS)
+    running = options.watch
+    while running:
+        running = worker.doing(repo) is not None  # when it has ended, what it left is printed too
+        if running:
+            time.sleep(_LOOK_AGAIN_SECONDS)
         before, lines = lines, _lines(repo, settings)
         if lines == before:
             continue

@@ -8,6 +8,7 @@ import pathlib
 import random
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from tests.agent import background
 from tests.agent.background import ask, kill, questions, wait
 from tests.agent.model import Model, call, hangs, kmsan, refuses, results, says
-from tests.small_kernel import Kernel
+from tests.small_kernel import PROGRAM, Kernel
 
 POOL = "mm/pool.c"
 CITED = "mm/pool.c:22 changes."
@@ -312,13 +313,20 @@ def test_a_linked_worktree_shares_the_worker_and_goes_away(working: Kernel, scri
 
 
 def test_status_watches_until_the_worker_has_ended(working: Kernel, scripted: Callable[..., Model]) -> None:
-    jo = background.person(working, scripted(then=slowly(0.7)), PATCH_TRIAGE_AGENT_PRICE="1/10")
-    commit = change(jo)
-    said = jo.triage("status", "--watch")
-    assert (
-        "1 question waits for a model" in said and f"{commit[:12]}  the model is being asked" in said and "asking scripted, round 1" in said
-    )
-    assert (
-        "0 questions wait for a model" in said
-        and "spent today (UTC): 2,060 tokens of 20,000,000 (agent.max_day_tokens), 0.0026 in money" in said
-    )
+    seen = threading.Event()
+
+    def once_seen(request: dict[str, Any]) -> Any:
+        seen.wait()
+        return answers(request)
+
+    jo = background.person(working, scripted(then=once_seen), PATCH_TRIAGE_AGENT_PRICE="1/10")
+    commit, said = change(jo), ""
+    with subprocess.Popen([PROGRAM, "status", "--watch"], cwd=jo.path, env=jo.env, stdout=subprocess.PIPE, text=True) as status:
+        for line in status.stdout or ():
+            said += line
+            if "asking scripted, round 1" in line:
+                seen.set()
+    assert status.returncode == 0
+    assert "1 question waits for a model" in said and f"{commit[:12]}  the model is being asked" in said
+    assert "0 questions wait for a model" in said
+    assert "spent today (UTC): 2,060 tokens of 20,000,000 (agent.max_day_tokens), 0.0026 in money" in said
