@@ -72,11 +72,12 @@ class _Place(msgspec.Struct, frozen=True):
 _REMEMBERED = 48  # files: one run needs the same ones many times, at some 5 ms each
 _LONGEST_ATTRIBUTE = 256  # the name, with the blanks after it
 _LONGEST_HEAD = 4000  # bytes before the brace of a type
-_NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
 _DIRECTIVE = lazy_re.compile(rb"#[ \t]*+([a-z_]*+)([^\n\\]*+(?:\\[ \t]*+\n?[^\n\\]*+)*+)")
 _EVENT = lazy_re.compile(rb"[{}\x01\x02\x03]")
-_IF, _ELSE, _ENDIF = b"\x01", b"\x02", b"\x03"
-_MARKS = {b"if": _IF, b"ifdef": _IF, b"ifndef": _IF, b"else": _ELSE, b"elif": _ELSE, b"endif": _ENDIF}
+IF, ELSE, ENDIF = b"\x01", b"\x02", b"\x03"
+NO_MARKS = bytes(32 if byte in (1, 2, 3) else byte for byte in range(256))
+MARKS = IF + ELSE + ENDIF  # of conditionals, in code without directives
+_MARK = {b"if": IF, b"ifdef": IF, b"ifndef": IF, b"else": ELSE, b"elif": ELSE, b"endif": ENDIF}
 _NEVER = lazy_re.compile(rb"[ \t]*+0[ \t]*+\Z")
 _NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
 _LAST_NAME = lazy_re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
@@ -87,7 +88,7 @@ _CONSTANT = lazy_re.compile(rb"(?:\A|,)\s*+([A-Za-z_]\w*+)")
 _POINTER = lazy_re.compile(rb"\(\s*+(?:__\w+\s++)?\*[\s*]*+(?:(?:const|volatile|__\w+)\s++)*+([A-Za-z_]\w*+)")
 _FUNCTION_TYPE = lazy_re.compile(rb"\(\s*+([A-Za-z_]\w*+)\s*+\)\s*+\(")
 # names with parentheses in the head of a definition that are not the defined name
-_ATTRIBUTE = lazy_re.compile(
+ATTRIBUTE = lazy_re.compile(
     rb"(?:__(?:acquires|releases|must_hold|cond_acquires|cond_lock|printf|scanf|attribute\w*|aligned|section|alias|assume_aligned|alloc_size"
     rb"|malloc|counted_by\w*|nonnull|no_sanitize\w*|context\w*|target|diagnose_as|copy|cleanup|realloc_size|format\w*|guarded_by|weakref"
     rb"|typeof\w*|asm\w*|force_align|page_aligned_\w+|ro_after_init|returns_nonnull|bpf_md_ptr|read_mostly|cacheline\w*)"
@@ -104,8 +105,10 @@ _SECOND_ARGUMENT = lazy_re.compile(rb"DEFINE_(?:EARLY_)?PER_CPU\w*\Z|DEFINE_(?:K
 @functools.lru_cache(maxsize=_REMEMBERED)
 def scan(data: bytes) -> Scan:
     """The definitions of a C source or header, in order."""
-    code, places = _scan(data)
-    return Scan(code, _placed(data, places))
+    places: list[_Place] = []
+    code = _without_directives(without_literals(data.translate(NO_MARKS)), places)
+    _top_level(code, places)
+    return Scan(code.translate(NO_MARKS), _placed(data, places))
 
 
 def definitions(data: bytes, path: str) -> Scan:
@@ -116,10 +119,11 @@ def definitions(data: bytes, path: str) -> Scan:
     return Scan(data, _placed(data, _elsewhere(data, name)))
 
 
-def defined_names(data: bytes, path: str) -> set[bytes]:
-    """The names of `definitions`, at less cost."""
-    name = path.rpartition("/")[2]
-    return {place.name for place in (_scan(data)[1] if name.endswith((".c", ".h")) else _elsewhere(data, name))}
+def names_at_top_level(code: bytes) -> set[bytes]:
+    """The names that code defines which has no comments, strings and directives, and a mark for each conditional."""
+    places: list[_Place] = []
+    _top_level(code, places)
+    return {place.name for place in places}
 
 
 def _placed(data: bytes, places: list[_Place]) -> tuple[Definition, ...]:
@@ -154,13 +158,6 @@ def _elsewhere(data: bytes, name: str) -> list[_Place]:
     return [_Place(match.group(1), kind, match.start(1), match.start(1), match.end(1)) for match in form.finditer(data)]
 
 
-def _scan(data: bytes) -> tuple[bytes, list[_Place]]:
-    places: list[_Place] = []
-    code = _without_directives(without_literals(data.translate(_NO_MARKS)), places)
-    _top_level(code, places)
-    return code.translate(_NO_MARKS), places
-
-
 def _without_directives(code: bytes, places: list[_Place]) -> bytes:
     """The code with a mark for each conditional, and without what `#if 0` hides. The macros go into `places`."""
     code_only = bytearray(code)
@@ -170,15 +167,15 @@ def _without_directives(code: bytes, places: list[_Place]) -> bytes:
         if code[code.rfind(b"\n", 0, begin) + 1 : begin].strip(b" \t"):
             continue  # an operator in the body of a macro, or in assembly
         word, rest = match.groups()
-        mark = _MARKS.get(word, b"")
-        if mark == _IF:
+        mark = _MARK.get(word, b"")
+        if mark == IF:
             open_branches.append((end, len(places)) if word == b"if" and _NEVER.match(rest) else None)
         elif mark and open_branches:
             hidden = open_branches.pop()
             if hidden:
                 code_only[hidden[0] : begin] = code[hidden[0] : begin].translate(BLANK)
                 del places[hidden[1] :]
-            if mark == _ELSE:
+            if mark == ELSE:
                 open_branches.append(None)
         elif word == b"define":
             name = _NAME.search(rest)
@@ -214,11 +211,11 @@ def _top_level(code: bytes, places: list[_Place]) -> None:
                 start = _block(code, start, opened, position, places)
             elif depth:
                 depth -= 1
-        elif mark == _IF:
+        elif mark == IF:
             depths.append(depth)
         elif depths:
-            depth = depths[-1] if mark == _ELSE else depth
-            if mark == _ENDIF:
+            depth = depths[-1] if mark == ELSE else depth
+            if mark == ENDIF:
                 depths.pop()
     _statements(code, start, len(code), places)
 
@@ -233,9 +230,11 @@ def _block(code: bytes, start: int, opened: int, closed: int, places: list[_Plac
     """Add the definitions of the text from `start` to the end of a block. Returns the offset after it."""
     begin = max(code.rfind(b";", start, opened), code.rfind(b"{", start, opened), code.rfind(b"}", start, opened)) + 1 or start
     _statements(code, start, begin, places)
-    text = code[begin:opened].translate(_NO_MARKS).lstrip()
+    text = code[begin:opened].translate(NO_MARKS).lstrip()
     begin = opened - len(text)
     text = text.rstrip()
+    if text.endswith(b"="):
+        return _variables(code, begin, opened, closed, places)
     groups = brackets.outermost(text)
     bare = _without_attributes(text, groups)
     aggregate = None if bare.endswith(b")") else _AGGREGATE.search(bare, max(0, len(text) - _LONGEST_HEAD))
@@ -249,12 +248,12 @@ def _block(code: bytes, start: int, opened: int, closed: int, places: list[_Plac
 
 def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], opened: int, closed: int, places: list[_Place]) -> int:
     keyword, rest = head.groups()
-    tag = next((word for word in _NAME.finditer(rest) if not _ATTRIBUTE.match(word.group())), None)
+    tag = next((word for word in _NAME.finditer(rest) if not ATTRIBUTE.match(word.group())), None)
     kind = DefinitionKind(keyword.decode())
     first = len(places)
     if tag:
         places.append(_Place(tag.group(), kind, begin, begin + head.start(2) + tag.start(), closed))
-    body = code[opened + 1 : closed].translate(_NO_MARKS)
+    body = code[opened + 1 : closed].translate(NO_MARKS)
     if keyword == b"enum":
         _constants(body, opened + 1, places)
     else:
@@ -272,7 +271,7 @@ def _aggregate(code: bytes, begin: int, text: bytes, head: re.Match[bytes], open
         places[first] = msgspec.structs.replace(places[first], end=end)  # attributes after the brace are its own
     declared = code[closed + 1 : brace if brace >= 0 else end]
     kind = DefinitionKind.TYPEDEF if text.startswith(b"typedef") else DefinitionKind.VARIABLE
-    for name, name_offset in _declared(declared.translate(_NO_MARKS), closed + 1):
+    for name, name_offset in _declared(declared.translate(NO_MARKS), closed + 1):
         places.append(_Place(name, kind, begin, name_offset, end if end >= 0 else brace))
     return closed + 1 if brace >= 0 else end + 1  # an initialiser in braces is read next
 
@@ -291,7 +290,7 @@ def _function(code: bytes, begin: int, text: bytes, groups: list[tuple[int, int]
         if before is None:
             continue
         word = before.group(1)
-        if _ATTRIBUTE.match(word):
+        if ATTRIBUTE.match(word):
             continue
         if word in NOT_DEFINED:
             pointed = _POINTER.match(text, opening, closing)
@@ -316,7 +315,7 @@ def _variables(code: bytes, begin: int, opened: int, closed: int, places: list[_
     """Add the variables of a declaration with an initialiser in braces. Returns the offset after it."""
     end = code.find(b";", closed)
     end = closed if end < 0 or b"{" in code[closed:end] else end
-    text = code[begin:opened].translate(_NO_MARKS)
+    text = code[begin:opened].translate(NO_MARKS)
     for name, name_offset in _declared(text, begin, typed=True):
         places.append(_Place(name, DefinitionKind.VARIABLE, begin, name_offset, end))
     return end + (end != closed) or closed + 1
@@ -325,7 +324,7 @@ def _variables(code: bytes, begin: int, opened: int, closed: int, places: list[_
 def _statements(code: bytes, start: int, end: int, places: list[_Place]) -> None:
     """Add the definitions of the statements without braces from `start` to `end`."""
     position = start
-    for piece in code[start:end].translate(_NO_MARKS).split(b";") if start < end else ():
+    for piece in code[start:end].translate(NO_MARKS).split(b";") if start < end else ():
         offset, position = position, position + len(piece) + 1
         text = piece.strip()
         if not text or text[:1] in b"}),":
@@ -365,8 +364,9 @@ def _statement(text: bytes, offset: int, places: list[_Place]) -> None:
 
 def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[bytes, int]]:
     """The names that a list of declarators declares, with their offsets; `typed` if the type is before the first."""
-    text = _without_attributes(text, brackets.outermost(text))
-    pointer = _POINTER.search(text.partition(b"=")[0])
+    if b"(" in text:
+        text = _without_attributes(text, brackets.outermost(text))
+    pointer = _POINTER.search(text.partition(b"=")[0]) if b"(" in text else None
     if pointer:
         if b"=" in text or not typed or not text[pointer.end() :].lstrip().startswith(b"("):
             yield pointer.group(1), offset + pointer.start(1)
@@ -376,7 +376,7 @@ def _declared(text: bytes, offset: int, typed: bool = False) -> Iterator[tuple[b
     position = offset
     for number, piece in enumerate(without_bracketed(text).split(b",")):
         declarator = piece.partition(b"=")[0].partition(b":")[0]
-        words = [word for word in _NAME.finditer(declarator) if not _ATTRIBUTE.match(word.group())]
+        words = [word for word in _NAME.finditer(declarator) if not ATTRIBUTE.match(word.group())]
         while words and words[-1].group().startswith(b"__") and len(words) > 1 + (typed and number == 0):
             words.pop()
         names = [word for word in words if word.group() not in NOT_DEFINED]
@@ -395,6 +395,6 @@ def _without_attributes(text: bytes, groups: list[tuple[int, int]]) -> bytes:
     bare = text
     for opening, closing in groups:
         before = _LAST_NAME.search(text, max(0, opening - _LONGEST_ATTRIBUTE), opening)
-        if before and _ATTRIBUTE.match(before.group(1)):
+        if before and ATTRIBUTE.match(before.group(1)):
             bare = bare[: before.start(1)] + b" " * (closing + 1 - before.start(1)) + bare[closing + 1 :]
     return bare

@@ -267,10 +267,10 @@ class Source(msgspec.Struct):
                     defining = definitions and bool(words.language(path))
                     distinct = words.words(file.data)
                     if defining:
-                        # not words.names: mostly it is a file of the change, of which the evidence needs the same scan
+                        # not its names alone: mostly it is a file of the change, of which the evidence needs the same scan
                         named = scanned(file.data, path).definitions
-                        distinct.update(f":{definition.name}".lower().encode("ascii") for definition in named)
-                    file_words = frozenset(b" ".join(distinct).decode("ascii").split())
+                        distinct.update(f":{definition.name}".lower() for definition in named)
+                    file_words = frozenset(distinct)
                 self.unread_words[path, definitions] = file_words
             return self.unread_words[path, definitions]
 

@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterator
 
 from hook import lazy_re
-from hook.c.definitions import defined_names
 
 _FOLD = bytes(
     byte + 32 if 65 <= byte <= 90 else byte if 48 <= byte <= 57 or 97 <= byte <= 122 or byte == 0x5F else 32 for byte in range(256)
 )
-_NUMBER = lazy_re.compile(rb"[0-9][0-9a-fxul]*\Z")
+_NUMBERS = lazy_re.compile(r" ([0-9][0-9a-fxul]*+)(?= )")
 _RUN = lazy_re.compile(r"\w+", re.ASCII)
 _PIECE_BYTES = 1 << 20
 _BINARY_WITHIN = 8000  # bytes in which git looks for a NUL
@@ -27,22 +26,18 @@ def is_binary(data: bytes) -> bool:
     return b"\0" in data[:_BINARY_WITHIN]
 
 
-def words(data: bytes) -> set[bytes]:
+def words(data: bytes) -> set[str]:
     """The words of a file."""
-    distinct: set[bytes] = set()
-    for piece in _pieces(data.translate(_FOLD)):
-        distinct.update(word for word in set(piece.split()) if word[0] > 0x39 or not _NUMBER.match(word))
+    distinct: set[str] = set()
+    for piece in _pieces(data.translate(_FOLD).decode("ascii")):
+        distinct.update(piece.split())
+    distinct.difference_update(_NUMBERS.findall(f" {' '.join(distinct)} "))
     return distinct
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text by which a question may find the files that hold it."""
     return [word for word in _RUN.findall(text) if not (word[0].isdigit() and is_number(word))]
-
-
-def names(data: bytes, path: str) -> set[bytes]:
-    """The names that a file defines, in lower case. Not each is a word of the file: `SYSCALL_DEFINE1(sync, …)` defines sys_sync."""
-    return {name.lower() for name in defined_names(data, path)}
 
 
 def halves(word: str) -> tuple[str, str]:
@@ -64,12 +59,12 @@ def language(path: str) -> str:
     return "kconfig" if name.startswith("Kconfig") else ""
 
 
-def _pieces(folded: bytes) -> Iterator[bytes]:
+def _pieces(folded: str) -> Iterator[str]:
     """The text in pieces that end between words, so that a large file needs little memory beside its own."""
     begin = 0
     while len(folded) - begin > _PIECE_BYTES:
-        end = folded.rfind(b" ", begin, begin + _PIECE_BYTES)
-        end = folded.find(b" ", begin + _PIECE_BYTES) if end <= begin else end
+        end = folded.rfind(" ", begin, begin + _PIECE_BYTES)
+        end = folded.find(" ", begin + _PIECE_BYTES) if end <= begin else end
         if end < 0:
             break
         yield folded[begin:end]

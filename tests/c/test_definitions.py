@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hook.c.definitions import DefinitionKind, defined_names, definitions, scan
+from hook.c.definitions import DefinitionKind, definitions, scan
+from hook.source.indexing.defined_names import defined_names
 
 FUNCTIONS = {
     "int f(void)\n{\n}\n": "f",
@@ -57,6 +58,19 @@ def test_a_function_has_its_name_and_its_lines(text: str) -> None:
         ("#if 0\nint f(void)\n{\n}\n#define X\n#else\nint g(void)\n{\n}\n#endif\n", {("g", "function")}),
         ("#if 0\n#if 1\nint f(void) { }\n#endif\n#endif\nint g(void) { }\n", {("g", "function")}),
         ("/* int f(void) { } */ int g(void) { }", {("g", "function")}),
+        # what is taken out before names alone are looked for ends where the scanner ends it
+        ("u8 a[2] = {\n\t1, 2}\n;\nu8 b[2] = {\n\t3,\n};\n", {("a", "variable"), ("b", "variable")}),
+        (
+            "enum e\n{\n\tA,\n} v;\nint f(int (*g)(int))\n{\n\treturn 0;\n}\n",
+            {("e", "enum"), ("A", "enum constant"), ("v", "variable"), ("f", "function")},
+        ),
+        ("int f(void)\n{\n#ifdef A\n\treturn 0;\n}\n#else\n\treturn 1;\n}\n#endif\nint x;\n", {("f", "function"), ("x", "variable")}),
+        ("#ifdef A\nint f(void)\n#else\nint g(void)\n#endif\n{\n\treturn 0;\n}\nint x;\n", {("g", "function"), ("x", "variable")}),
+        ("int f(void) __must_hold(x)\n{\n\treturn 0;\n}\nDEFINE_CALL(g)\n{\n\treturn 0;\n}\n", {("f", "function"), ("g", "function")}),
+        (
+            "int f(void)\n{\n\tif (x) {\n}\n\nint g(void)\n{\n\treturn 0;\n}\nint x;\n",
+            {("f", "function"), ("g", "function"), ("x", "variable")},
+        ),
         ("int f(void)\n{\n\t#define IN 1\n\treturn g(IN);\n}\n", {("f", "function"), ("IN", "macro")}),
     ],
 )

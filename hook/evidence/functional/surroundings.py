@@ -15,7 +15,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.c import blanking
-from hook.c.definitions import DefinitionKind, defined_names, scan
+from hook.c.definitions import DefinitionKind, definitions, scan
 from hook.c.tokens import macro_uses
 from hook.evidence.functional import common_headers
 from hook.evidence.functional.file_scope import METADATA
@@ -283,7 +283,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
             read = self.source.file(path)
             if read is None or read.data is None or registered.search(read.data):
                 return False
-            if f"trace_{name}".encode() in defined_names(read.data, path):
+            if any(definition.name == f"trace_{name}" for definition in definitions(read.data, path).definitions):
                 return False
             is_event = path.endswith(".h") and tracepoints.only_records(blanking.plain(read.data), name.encode())
             if not is_event and not _OTHER_PATHS.match(path) and handed_on.search(read.data):

@@ -16,6 +16,7 @@ import msgspec
 from hook.failure import CannotJudge
 from hook.source import index, words
 from hook.source.git import Repository
+from hook.source.indexing.defined_names import defined_names
 from hook.source.object_store import Objects
 
 _CHUNK = 100  # blobs of one task for a worker
@@ -40,8 +41,8 @@ class BlobWords(msgspec.Struct, frozen=True):
     """The state of a blob in the index, and its words."""
 
     state: int
-    words: bytes  # separated by spaces
-    names: bytes  # those that it defines
+    words: str  # separated by spaces
+    names: str  # those that it defines
 
 
 def read_words(
@@ -95,9 +96,9 @@ def _words_of(objects: Objects, places: Sequence[BlobPlace]) -> list[BlobWords]:
     answers = []
     for place, (_, blob) in zip(places, objects.read_all([place.oid for place in places]), strict=True):
         if blob is None or blob.data is None:
-            answers.append(BlobWords(index.WHOLE, b"", b""))
+            answers.append(BlobWords(index.WHOLE, "", ""))
         elif words.is_binary(blob.data):
-            answers.append(BlobWords(index.BINARY, b"", b""))
+            answers.append(BlobWords(index.BINARY, "", ""))
         else:
             answers.append(_words_at(place.path, blob.data))
     return answers
@@ -106,12 +107,17 @@ def _words_of(objects: Objects, places: Sequence[BlobPlace]) -> list[BlobWords]:
 def _words_at(path: str, data: bytes) -> BlobWords:
     found = words.words(data)
     if not words.language(path):
-        return BlobWords(index.TEXT, b" ".join(found), b"")
+        return BlobWords(index.TEXT, " ".join(found), "")
     if any(fnmatch.fnmatchcase(path, pattern) for pattern in _GENERATED):
-        split = {half for word in found for half in words.halves(word.decode("ascii"))}
-        return BlobWords(index.UNDEFINED, " ".join(split).encode("ascii"), b"")
-    names = words.names(data, path)
-    return BlobWords(index.TEXT, b" ".join(found | names), b" ".join(names))
+        split = {half for word in found for half in words.halves(word)}
+        return BlobWords(index.UNDEFINED, " ".join(split), "")
+    names = _names(data, path)
+    return BlobWords(index.TEXT, " ".join(found | names), " ".join(names))
+
+
+def _names(data: bytes, path: str) -> set[str]:
+    """The names that a file defines, in lower case. Not each is a word of the file: `SYSCALL_DEFINE1(sync, …)` defines sys_sync."""
+    return set(b" ".join(defined_names(data, path)).decode("ascii").lower().split())
 
 
 _worker_objects: Objects | None = None  # of this process, if it is a worker

@@ -182,7 +182,7 @@ class _Writer:
     ) -> None:
         self._repo, self._database, self._settings, self._jobs, self._progress = repo, database, settings, jobs, progress
         self._unread = 0
-        self._new_words: set[bytes] | None = set()
+        self._new_words: set[str] | None = set()
         self._last = 0  # the id of the blob that was put in last
 
     def add(self, tree: str) -> Made:
@@ -322,11 +322,11 @@ class _Writer:
             )
             self._unread += blob.state == index.WHOLE
             if blob.words:
-                database.execute("insert into word(rowid, t) values(?, ?)", (2 * row + index.HELD, blob.words.decode("ascii")))
+                database.execute("insert into word(rowid, t) values(?, ?)", (2 * row + index.HELD, blob.words))
                 if self._new_words is not None:
                     self._new_words.update(blob.words.split())
             if blob.names:
-                database.execute("insert into word(rowid, t) values(?, ?)", (2 * row + index.DEFINED, blob.names.decode("ascii")))
+                database.execute("insert into word(rowid, t) values(?, ?)", (2 * row + index.DEFINED, blob.names))
 
     def _finish(self, tree: str, base: tuple[int, dict[str, str]] | None, places: Sequence[BlobPlace], read: int) -> None:
         """Write the listing of the tree and the vocabulary in one transaction: then the tree is indexed."""
@@ -376,13 +376,13 @@ class _Writer:
         if newest == covered:
             return
         if self._new_words is not None and covered and newest - covered == read:
-            source: Iterable[bytes] = sorted(self._new_words)
+            source: Iterable[str] = sorted(self._new_words)
         else:
             database.execute("delete from vocabulary")
             database.execute("delete from part_list")
             database.execute("insert into part(part) values('delete-all')")
             database.execute("create virtual table if not exists temp.every using fts5vocab(main, word, row)")
-            source = (row[0].encode("ascii") for row in database.execute("select term from temp.every"))
+            source = (row[0] for row in database.execute("select term from temp.every"))
         parts: set[bytes] = set()
         last = database.execute("select coalesce(max(id), 0) from vocabulary").fetchone()[0]
         for number, block in enumerate(_blocks(source), last + 1):
@@ -394,7 +394,7 @@ class _Writer:
         database.execute("update meta set value = ? where key = 'vocabulary'", (newest,))
 
 
-def _blocks(source: Iterable[bytes]) -> Iterator[bytes]:
+def _blocks(source: Iterable[str]) -> Iterator[bytes]:
     remaining = iter(source)
     while block := list(itertools.islice(remaining, _WORDS_A_BLOCK)):
-        yield b"\n".join(block)
+        yield "\n".join(block).encode("ascii")
