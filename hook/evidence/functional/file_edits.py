@@ -111,6 +111,7 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     common = logged_lines.of_common_headers(source)
     if common is None:
         return "not known: whether a macro of a common header uses __LINE__ as a value"
+    common = logged_lines.used_in(source, common, old, new)
     if not (counters or common or line_numbers.LINE in new or _OWN_INCLUDE.search(new)):
         return ""
     from hook.kernel import own_headers

@@ -125,3 +125,26 @@ def test_lines_that_move_where_a_macro_of_a_common_header_uses_them(
     edited = f"/* one */\n{text}" if above else f"{text}/* one */\n"
     source = grow({**common, "mm/one.c": edited})
     assert file_edits.compare("c", "mm/one.c", text.encode(), edited.encode(), source).functional is answer
+
+
+@pytest.mark.parametrize(
+    ("use", "elsewhere", "answer"),
+    [
+        ("OTHER(a);", "void g(int a)\n{\n\tMAKE(a);\n}\n", Answer.NO),
+        ("OTHER(a);", "#define OTHER(x) MAKE(x)\n", Answer.UNKNOWN),
+        ("OTHER(a);", "#define OTHER(x) set(x, ID())\n", Answer.UNKNOWN),
+        ("OTHER(a);", "#define OTHER(x) \\\n\tdo { MAKE(x); } while (0)\n", Answer.UNKNOWN),
+        ("MAKE(a);", "", Answer.UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("is_small", [True, False])
+def test_lines_that_move_where_not_all_headers_are_known(
+    grow: Grow, monkeypatch: pytest.MonkeyPatch, use: str, elsewhere: str, answer: Answer, is_small: bool
+) -> None:
+    if not is_small:  # and without an index nobody knows who uses the macro
+        monkeypatch.setattr(tree, "SMALL_FILES", 0)
+        answer = Answer.UNKNOWN
+    common = {"include/linux/ids.h": "#define ID() (__LINE__ + 0)\n", "include/linux/make.h": "#define MAKE(x) set(x, ID())\n"}
+    text = f"#include <linux/make.h>\n#include OWN\n\nvoid f(int a)\n{{\n\t{use}\n}}\n"
+    source = grow({**common, "mm/own.h": elsewhere, "mm/one.c": f"/* one */\n{text}"})
+    assert file_edits.compare("c", "mm/one.c", text.encode(), f"/* one */\n{text}".encode(), source).functional is answer
