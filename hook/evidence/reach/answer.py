@@ -25,6 +25,7 @@ class Reach(msgspec.Struct, frozen=True):
     assumptions: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()  # KIND:NAME, through which a program gets there, the nearest first
     question: str = ""  # of UNKNOWN: what is not known, a line a question
+    running: frozenset[str] = frozenset()  # of NO: names that are mentioned by what of the code runs all the same
     files: tuple[str, ...] = ()  # of YES: files that must be built, beside those of `facts`
 
 
@@ -59,4 +60,5 @@ def any_of(parts: Iterable[Reach]) -> Reach:
         return msgspec.structs.replace(first, devices=devices, question="\n".join(questions[:2]))
     facts = list(dict.fromkeys(fact for part in parts for fact in part.facts))
     assumed = tuple(dict.fromkeys(assumption for part in parts for assumption in part.assumptions))
-    return Reach(Answer.NO, tuple(facts[:MOST_FACTS]), assumptions=assumed[:MOST_FACTS])
+    running = frozenset[str]().union(*(part.running for part in parts))
+    return Reach(Answer.NO, tuple(facts[:MOST_FACTS]), assumptions=assumed[:MOST_FACTS], running=running)

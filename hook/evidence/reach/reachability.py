@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 import pathlib
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -236,6 +236,8 @@ class _Search:
             hardware = self._drivers.of_file(path)
             if hardware.answer is Answer.NO and (why := teardown.without_device(functions, source, kernel, bounds, others)):
                 hardware = unknown(f"runs without a device, at boot or as a module is unloaded: {why}")
+            if hardware.answer is Answer.NO and hardware.running:
+                hardware = _of_running(hardware, path, functions, nothing_else)
             return of_file(hardware, ending, call_path)
         if path.startswith(_BOOT):
             # the users of such an object prove nothing; that it is gone when the kernel runs, does
@@ -246,6 +248,16 @@ class _Search:
         if by_call.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
             return _or(by_call, self._drivers.of_file(path))
         return by_call
+
+
+def _of_running(reach: Reach, path: str, functions: Sequence[tuple[str, str]], nothing_else: bool) -> Reach:
+    """The answer for an object that runs in part: its `no` holds for functions that the running code does not mention."""
+    running = [name for _, name in functions if name in reach.running]
+    if running:
+        return unknown(f"not known: how far a probe that fails runs {running[0]}()")
+    if not nothing_else or not functions or not path.endswith(".c"):
+        return unknown(f"not known: whether what changed in {path} runs in a probe that fails")
+    return reach
 
 
 def with_answers(evidence: Evidence, patch: Patch, reached: Reached) -> Evidence:

@@ -345,6 +345,16 @@ class Binder:
             described.names += [(text.partition(",")[2] or text, '""') for text, _, _ in strings]
         return None
 
+    def client_names(self, driver: Driver) -> DeviceNames:
+        """The names by which kernel code may create an I2C client for a driver: of its tables, a compatible with its vendor or without."""
+        names: list[tuple[str, str]] = []
+        for field in ("id_table", "of_match_table"):
+            table = self.table(driver.fields.get(field), driver.path)
+            for text, _, written in self.strings(table)[0] if isinstance(table, id_tables.Table) else ():
+                names += [(text.partition(",")[2] or text, written), (text, written)]
+        macros = tuple(dict.fromkeys(text.strip() for _, text in names if _NAME.match(text.strip())))
+        return DeviceNames(driver, tuple(dict.fromkeys(text for text, _ in names)), macros, driver.bus)
+
     def _by_name(self, driver: Driver, bus: Bus, described: _Described) -> tuple[Reach, DeviceNames | None]:
         """That firmware describes no device; and the names by which kernel code may create one."""
         nameless = unknown(f"not known: whether kernel code creates a device for {driver.name}, whose name could not be read"), None

@@ -12,6 +12,9 @@ it has not, it gives the question that stays open (`Incoming.unseen`), and the a
 - `driver_tables`: the devices of a bus for a driver that the object registers. It has seen all drivers if every file of the object was
   read, the makefile names all files, and every table of MODULE_DEVICE_TABLE belongs to a driver that was found. It has seen all devices of
   a driver if every line of its tables was read and the catalogue of the machine has none of them.
+  An I2C or SPI driver that user space binds has no device where its probe is certain to fail for each that user space makes
+  (hook.evidence.reach.devices.probes.failing_probes). What it runs until then is kept (`Standing.running`), with all that this names. An
+  edge from such an object counts only where that uses the target; then as much of the target runs, too. A `no` leaves these functions open.
 - `registrations`: the buses and subsystems that the initcalls of the object register with. A bus that buses.py lacks leaves the object
   open.
 - `rc_keymaps`: the receivers that use a keymap. Each has the name of the keymap in its text; no device tree gives it.
@@ -37,12 +40,15 @@ and to what these call (`Edge.into`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
 from hook.evidence.reach.devices.graph import Asked, Edge, EdgeKind, Rule, Run, Spread
 from hook.evidence.reach.devices.object_reader import ObjectReader
+from hook.evidence.reach.devices.probes.device_getters import RunningPart
+from hook.evidence.reach.devices.probes.running_code import RunningCode, running_code
+from hook.kernel.held_addresses import NAMES
 from hook.kernel.kbuild.objects import Object
 from hook.verdict import Answer, ConfigReason, Fact
 
@@ -68,6 +74,7 @@ class Standing(msgspec.Struct, frozen=True):
     into: tuple[str, ...] = ()  # of UNKNOWN: all open edges lead to the directories of these files; empty: to all
     closed: tuple[Fact, ...] = ()  # of UNKNOWN: why there are no other edges
     is_short: bool = False  # of UNKNOWN: whether a limit has cut the search
+    running: RunningCode | None = None  # what of it runs without an edge
 
 
 _IN_CIRCLE = Standing(Answer.NO)
@@ -91,7 +98,8 @@ class Solver:
                 return known_standing
         if obj.path in self._asking:
             self._circles.add(obj.path)
-            return _OPEN_IN_CIRCLE if self._asking[obj.path].is_open else _IN_CIRCLE
+            asking = self._asking[obj.path]
+            return _OPEN_IN_CIRCLE if asking.is_open else msgspec.structs.replace(_IN_CIRCLE, running=asking.running)
         edges = self._asking[obj.path] = _IncomingEdges(obj)
         try:
             judged = self._judge(obj, distance, edges)
@@ -122,6 +130,8 @@ class Solver:
             self._ask(rule, obj, distance, edges)
             if edges.proved is not None:
                 return edges.proved
+        if obj.path in self._circles:
+            edges.run_all_used(self._reader)
         return edges.standing()
 
     def _is_spent(self) -> bool:
@@ -134,6 +144,7 @@ class Solver:
         """Adds the edges of one rule to an object."""
         incoming = self._reader.texts.once((rule.name, obj.path), lambda: rule.incoming(obj, self._reader))
         edges.close(incoming.closed)
+        edges.run(incoming.running)
         asked_sources: set[tuple[str, bool, Spread]] = set()
         followed: set[str] = set()  # sources that are not closed
         is_full = False
@@ -199,6 +210,8 @@ class _IncomingEdges:
         self._closed: list[Fact] = []
         self._assumptions: list[str] = []
         self._aside: list[_Aside] = []
+        self.running: RunningCode | None = None
+        self._closed_edges: list[Edge] = []
         self._pci_is_absent = False  # whether a PCI driver in the same directory that uses it has no device
 
     @property
@@ -237,7 +250,10 @@ class _IncomingEdges:
         is_on_pci = standing.answer is not Answer.YES and edge.beside and reader.bus(source) == "pci"
         if standing is _OPEN_IN_CIRCLE:
             return
-        if standing.answer is Answer.NO:
+        if standing.answer is not Answer.YES and standing.running is not None and not self._runs_from(edge, standing.running, reader):
+            self.open(edge)
+        elif standing.answer is Answer.NO:
+            self._closed_edges.append(edge)
             self._closed += standing.facts[:1]
             self._assumptions += standing.assumptions
             self._pci_is_absent = self._pci_is_absent or is_on_pci
@@ -250,6 +266,30 @@ class _IncomingEdges:
             self._aside.append(_Aside(edge, source, standing))
         else:
             self.open(edge, short=standing.is_short)
+
+    def run(self, code: RunningCode | None) -> None:
+        """Adds what runs of the object without an edge."""
+        self.running = code.joined(self.running) if code is not None else self.running
+
+    def _runs_from(self, edge: Edge, running: RunningCode, reader: ObjectReader) -> bool:
+        """Adds what runs of the object where a source runs in part; gives whether that is known."""
+        if edge.at is not None:
+            return not running.holds(reader.texts, *edge.at)
+        used = edge.uses & running.words
+        return bool(edge.uses) and (not used or self._run_used(used, running.parts, reader))
+
+    def _run_used(self, used: Set[str], parts: Sequence[RunningPart], reader: ObjectReader) -> bool:
+        code = running_code(reader.texts, reader.profile(self._target).members, sorted(used), parts)
+        self.run(code)
+        return code is not None
+
+    def run_all_used(self, reader: ObjectReader) -> None:
+        """Of an object that leads to itself: what runs of it may make a source run, and so all that the source uses."""
+        running = self.running
+        for edge in self._closed_edges if running is not None else ():
+            used = edge.uses.intersection(NAMES.findall(reader.texts.get(edge.file) or ""))
+            if not edge.uses or (running and used and not self._run_used(used, running.parts, reader)):
+                self.open(edge)
 
     def _from_running(self, edge: Edge, standing: Standing) -> None:
         if standing.run not in edge.carries or edge.kind is not EdgeKind.MUST:
@@ -286,7 +326,7 @@ class _IncomingEdges:
         """The standing by all edges."""
         closed, assumptions = tuple(dict.fromkeys(self._closed)), tuple(dict.fromkeys(self._assumptions))
         if not self.is_open:
-            return Standing(Answer.NO, closed[:_MOST_FACTS], assumptions=assumptions[:_MOST_FACTS])
+            return Standing(Answer.NO, closed[:_MOST_FACTS], assumptions=assumptions[:_MOST_FACTS], running=self.running)
         questions = tuple(dict.fromkeys(edge.question for edge in self._open if edge.question))
         return Standing(
             Answer.UNKNOWN,
@@ -298,4 +338,5 @@ class _IncomingEdges:
             into=tuple(dict.fromkeys(path for edge in self._open for path in edge.into)) if all(edge.into for edge in self._open) else (),
             closed=closed[:_MOST_FACTS],
             is_short=self.is_short,
+            running=self.running,
         )

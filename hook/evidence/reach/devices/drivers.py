@@ -130,7 +130,7 @@ class Drivers:
         if using is None or set(using) & set(near):
             return _reach(obj, standing)
         assumed = f"callbacks that the initcalls of {obj.path} register run only {', '.join(sorted(folders))} and what is called from there"
-        return _reach(obj, Standing(Answer.NO, standing.closed, assumptions=(assumed[:240],)))
+        return _reach(obj, Standing(Answer.NO, standing.closed, assumptions=(assumed[:240],), running=standing.running))
 
     def of_object(self, obj: Object) -> Reach:
         """The answer for one object. Raises TooManyFiles."""
@@ -203,4 +203,5 @@ def _reach(obj: Object, standing: Standing) -> Reach:
         assumptions=standing.assumptions,
         question=standing.question,
         files=standing.files,
+        running=standing.running.words if standing.answer is Answer.NO and standing.running is not None else frozenset(),
     )

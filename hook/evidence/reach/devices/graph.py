@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from hook.evidence.reach.devices.object_reader import ObjectReader
+from hook.evidence.reach.devices.probes.running_code import RunningCode
 from hook.kernel.kbuild.objects import Object
 from hook.verdict import ConfigReason, Fact
 
@@ -62,6 +63,8 @@ class Edge(msgspec.Struct, frozen=True):
     spread: Spread = Spread.EVERYWHERE
     into: tuple[str, ...] = ()  # files of the object: it leads to their directories; empty: to all
     beside: bool = False  # whether the source is in the directory of the object
+    uses: frozenset[str] = frozenset()  # the names by which the source may use the object
+    at: tuple[str, int] | None = None  # the file and line that makes the object run
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -70,6 +73,7 @@ class Incoming(msgspec.Struct, frozen=True):
     edges: tuple[Edge, ...] = ()
     closed: tuple[Fact, ...] = ()
     unseen: str = ""  # the open question, where the rule may not have seen all its edges
+    running: RunningCode | None = None  # what of the object runs though no edge leads to it
 
 
 class Asked(enum.Enum):

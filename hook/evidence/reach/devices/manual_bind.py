@@ -13,10 +13,12 @@ from collections.abc import Iterator
 
 from hook import lazy_re
 from hook.evidence.reach.answer import Reach, unknown, yes
-from hook.evidence.reach.devices import id_tables, probe_requirements
+from hook.evidence.reach.devices import id_tables
 from hook.evidence.reach.devices.bindings import Binder
-from hook.evidence.reach.devices.buses import Bus
+from hook.evidence.reach.devices.buses import BUSES, Bus, DeviceOrigin
 from hook.evidence.reach.devices.driver_structures import Driver
+from hook.evidence.reach.devices.probes import probe_requirements
+from hook.evidence.reach.devices.probes.failing_probes import FailingProbe, failing_probe
 from hook.kernel.kconfig import upper_bounds
 from hook.kernel.kconfig.expressions import Symbol
 from hook.verdict import ConfigReason
@@ -53,12 +55,23 @@ def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
         place = option.places[0] if option is not None and option.places else ["", 0]
         why = "without it compatible strings are not compared"
         reasons["OF"] = ConfigReason("reach", why, str(place[0]), int(str(place[1])))
-    lacking = probe_requirements.of_probe(binder.texts, driver.fields.get("probe", "").strip(" &"), (driver.path, *binder.members))
+    lacking = probe_requirements.of_probe(binder.texts, _probe(driver), (driver.path, *binder.members))
     if lacking is not None:
         question = f"{claim}, but its probe requires {lacking.name} ({lacking.path}:{lacking.line}), which an emulated chip does not have"
         return unknown(question, devices=host.devices)
     fact = binder.fact(f"{claim}; {host.facts[0].claim.removeprefix('; ')}", path, line)
     return yes(fact, devices=host.devices, reasons=reasons, assumptions=(ASSUMED.format(name=driver.name),))
+
+
+def failing(binder: Binder, driver: Driver) -> FailingProbe | None:
+    """How the probe of a driver fails for every device that user space makes; None where it is not certain to."""
+    if BUSES[driver.bus].origin is not DeviceOrigin.MANUAL_BIND:
+        return None
+    return failing_probe(binder.texts, _probe(driver), (driver.path, *binder.members))
+
+
+def _probe(driver: Driver) -> str:
+    return (driver.fields.get("probe") or driver.fields.get("probe_new", "")).strip(" &")
 
 
 def _names(binder: Binder, driver: Driver) -> Iterator[tuple[str, str, int, bool] | str]:

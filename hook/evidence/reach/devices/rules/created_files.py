@@ -15,6 +15,7 @@ import msgspec
 from hook import lazy_re
 from hook.c.brackets import closing
 from hook.evidence.reach.devices import initcalls
+from hook.evidence.reach.devices.probes.statements import HEAD, statement_end
 from hook.kernel.held_addresses import defined
 from hook.kernel.texts import Texts
 
@@ -23,7 +24,6 @@ _MOST_STATEMENTS = 200  # of a function
 _CALL = lazy_re.compile(r"(?<![\w.>\"])([A-Za-z_]\w*)\s*\(")
 _BRANCH = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*(?:if|else|elif)")
 _LEAVES = lazy_re.compile(r"\b(?:return|goto)\b")
-_HEAD = lazy_re.compile(r"\s*(if|for|while|switch|do|return|else)\b|\s*(\w+)\s*:(?!:)|\s*(\{)")
 _GIVEN = lazy_re.compile(r"([A-Za-z_][\w>.\[\]-]*)\s*=\s*(?:\([^()]*\)\s*)?([A-Za-z_]\w*)\s*\(")
 _TESTED = lazy_re.compile(
     r"(?:(?:un)?likely\s*\()?\s*(?:!\s*|IS_ERR(?:_OR_NULL)?\s*\(\s*)?([A-Za-z_][\w>.\[\]-]*)\s*\)*\s*(?:(?:<|!=)\s*0|==\s*NULL)?\s*\)*\s*\Z"
@@ -86,13 +86,13 @@ def _steps(texts: Texts, place: tuple[str, int, int], members: Sequence[str], st
     assigned: dict[str, bool] = {}  # variable -> whether its last value can only be an error for lack of memory
     at = begin + 1
     for _ in range(_MOST_STATEMENTS):
-        head = _HEAD.match(text, at)
+        head = HEAD.match(text, at)
         word = head[1] if head else ""
         if at >= stop or not text[at:stop].strip():
             return branch is None
         if head and (head[2] or head[3]):
             return bool(head[2])  # labels begin the error paths
-        after = _end(text, at, word, stop)
+        after = statement_end(text, at, word, stop)
         if after < 0:
             return False
         statement = text[at:after]
@@ -134,43 +134,3 @@ def _only_for_memory(condition: str, assigned: dict[str, bool], for_memory: dict
         return for_memory.get(called[1], False)
     tested = _TESTED.match(condition.strip())
     return tested is not None and assigned.get(tested[1], False)
-
-
-def _end(text: str, at: int, word: str, stop: int) -> int:
-    """The end of a statement, with its `else`; -1 where it is not found."""
-    place = at
-    if word in ("if", "for", "while", "switch"):
-        opening = text.find("(", at)
-        place = closing(text, opening) + 1
-        if opening < 0 or place <= 0:
-            return -1
-    if word in ("if", "for", "while", "switch", "do", "else"):
-        if word in ("do", "else"):
-            place = text.find(word, at) + len(word)
-        body = _HEAD.match(text, place)
-        if body and body[3]:
-            place = closing(text, text.find("{", place)) + 1
-            if place <= 0:
-                return -1
-        else:
-            place = _end(text, place, body[1] if body and body[1] else "", stop)
-        otherwise = re.compile(r"\s*else\b").match(text, place) if place > 0 else None
-        if word == "if" and otherwise:
-            return _end(text, place, "else", stop)
-        if word == "do" and place > 0:
-            return _plain(text, place)
-        return place
-    return _plain(text, place)
-
-
-def _plain(text: str, at: int) -> int:
-    """The end of a statement without a body; -1 where it is not found."""
-    while True:
-        mark = re.compile(r"[;({]").search(text, at)
-        if mark is None:
-            return -1
-        if mark[0] == ";":
-            return mark.end()
-        at = closing(text, mark.start()) + 1
-        if at <= 0:
-            return -1

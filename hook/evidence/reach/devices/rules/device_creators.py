@@ -6,11 +6,11 @@ import functools
 from collections.abc import Sequence
 
 from hook import lazy_re
-from hook.evidence.reach.devices import probe_requirements
 from hook.evidence.reach.devices.bindings import DeviceNames
 from hook.evidence.reach.devices.driver_answers import driver_answers
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run
 from hook.evidence.reach.devices.object_reader import ObjectReader
+from hook.evidence.reach.devices.probes import probe_requirements
 from hook.evidence.reach.devices.rules import device_makers
 from hook.kernel.kbuild.objects import Object
 from hook.source.words import words_of
@@ -71,6 +71,7 @@ def _by_name(names: DeviceNames, obj: Object, reader: ObjectReader) -> Incoming:
                     carries=BY_DEVICE if reader.bus(source) else frozenset((Run.EMULATED,)),
                     refusal=functools.partial(_refusal, maker, names, obj, reader),
                     by_initcall=True,
+                    at=(maker.path, maker.line),
                 )
             )
     return Incoming(tuple(edges))

@@ -9,6 +9,7 @@ from hook.evidence.reach.devices.driver_answers import driver_answers, split
 from hook.evidence.reach.devices.graph import Edge, EdgeKind, Incoming, Run, Spread
 from hook.evidence.reach.devices.id_tables import announced
 from hook.evidence.reach.devices.object_reader import ObjectReader
+from hook.evidence.reach.devices.probes.running_code import RunningCode
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kconfig import expressions
 
@@ -36,8 +37,11 @@ def driver_tables(obj: Object, reader: ObjectReader) -> Incoming:
             for answer in driver_answers(obj, reader)
         ]
     )
+    running: RunningCode | None = None
+    for answer in driver_answers(obj, reader):
+        running = answer.running.joined(running) if answer.running is not None else running
     unseen = "" if profile.whole else f"not known: which files {obj.path} is linked from"
-    return Incoming((*edges, *_unclaimed(obj, reader)), closed, unseen)
+    return Incoming((*edges, *_unclaimed(obj, reader)), closed, unseen, running)
 
 
 def _unclaimed(obj: Object, reader: ObjectReader) -> tuple[Edge, ...]:

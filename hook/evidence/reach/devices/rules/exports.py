@@ -10,6 +10,7 @@ import msgspec
 
 from hook import lazy_re
 from hook.c import definitions
+from hook.kernel.header_users import users_in_header
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import Texts
@@ -95,8 +96,16 @@ def _guessed(texts: Texts, path: str) -> frozenset[str]:
     return frozenset(variable.name for variable in variables if text[variable.span[0] : variable.offset].rstrip().endswith("(")) - announced
 
 
-def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srcarch: str, most: int) -> tuple[list[User], bool] | None:
-    """The users of functions, the likeliest virtual devices first, and whether these are all; None without the word index."""
+class Users(msgspec.Struct, frozen=True):
+    """The users of some functions."""
+
+    users: list[User]  # the likeliest virtual devices first
+    are_all: bool
+    names: frozenset[str]  # of the functions, and of those of headers that use them
+
+
+def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srcarch: str, most: int) -> Users | None:
+    """The users of functions; None without the word index."""
     own = set(members)
     users: dict[str, User] = {}
     searched = set(names[:_MOST_NAMES])
@@ -113,20 +122,20 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
             if path in users or not path.endswith((".c", ".S", ".h")):
                 continue
             if len(users) >= most:
-                return list(users.values()), False
+                return Users(list(users.values()), False, frozenset(all_names))
             text = texts.get(path) or ""
             # for a few names, to search each is faster than to split the text into words
             in_file = {one for one in searched if one in text} if len(searched) < _FEW_NAMES else searched.intersection(_WORD.findall(text))
             if path.endswith(".h"):
-                in_headers |= {user for name in in_file for user in _users_in_header(texts, path, name)} - all_names
+                in_headers |= {user for name in in_file for user in users_in_header(texts, path, name)} - all_names
                 continue
             line, name = next(((line, name) for name in sorted(in_file) if (line := _uses(texts, path, name))), (0, ""))
             if line:
                 users[path] = User(path, line, name)
         if not in_headers:
-            return list(users.values()), complete
+            return Users(list(users.values()), complete, frozenset(all_names))
         searched, all_names = in_headers, all_names | in_headers
-    return list(users.values()), False
+    return Users(list(users.values()), False, frozenset(all_names))
 
 
 def likelihood(path: str) -> tuple[int, str]:
@@ -163,35 +172,6 @@ def _defines(texts: Texts, path: str, name: str, *, weak: bool) -> bool:
 def _is_conditional(text: str, offset: int) -> bool:
     """Whether a place of a C file stands in a preprocessor conditional."""
     return len(_OPENED.findall(text, 0, offset)) > len(_CLOSED.findall(text, 0, offset))
-
-
-def _users_in_header(texts: Texts, path: str, name: str) -> set[str]:
-    """The functions and macros of a header that use a function: files that include the header may call it through these."""
-    text = texts.get(path) or ""
-    bodies = texts.once(("bodies", path), lambda: _bodies(texts, path))
-    users = set()
-    at = text.find(name)
-    while at >= 0:
-        if _is_word(text, at, name):
-            users |= {user for begin, end, user in bodies if begin < at < end and user != name}
-        at = text.find(name, at + len(name))
-    return users
-
-
-def _bodies(texts: Texts, path: str) -> list[tuple[int, int, str]]:
-    """The bodies of the functions and macros of a file: begin, end, name."""
-    bodies = []
-    for definition in texts.scan(path):
-        if definition.kind is definitions.DefinitionKind.FUNCTION:
-            bodies.append((*definition.body, definition.name))
-        elif definition.kind is definitions.DefinitionKind.MACRO:
-            bodies.append((*definition.span, definition.name))
-    return bodies
-
-
-def _is_word(text: str, at: int, name: str) -> bool:
-    before, after = text[at - 1 : at], text[at + len(name) : at + len(name) + 1]
-    return not (before.isalnum() or before == "_" or after.isalnum() or after == "_")
 
 
 def _names(texts: Texts, path: str) -> dict[str, bool]:

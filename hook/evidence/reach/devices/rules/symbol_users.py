@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Sequence
 
 from hook import lazy_re
-from hook.evidence.reach.devices import probe_requirements
 from hook.evidence.reach.devices.driver_answers import driver_answers
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run
 from hook.evidence.reach.devices.object_reader import ObjectReader, beside
+from hook.evidence.reach.devices.probes import probe_requirements
 from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kconfig.expressions import open_parts
@@ -64,11 +64,10 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
     answer = exports.first_users(reader.texts, names, obj.members, reader.srcarch, most_files)
     if answer is None:
         return Incoming(unseen=f"no caller of {names[0]}() ({obj.path}) could be looked for: there is no word index")
-    users, all_found = answer
     # only if both are built in
     unsure = set(names).difference(_names(obj, reader, deep=False)) if reader.is_module(obj) else frozenset[str]()
     edges = []
-    for user in users:
+    for user in answer.users:
         edges.append(
             Edge(
                 f"not known: whether {user.path} runs in the VM, which uses {user.name}() of {obj.path} in line {user.line}",
@@ -80,9 +79,10 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
                 carries=BY_DEVICE - {Run.SUITE} if runs_by_itself else BY_DEVICE,
                 refusal=functools.partial(_refusal, user, obj, reader, names),
                 beside=beside(user.path, obj),
+                uses=answer.names,
             )
         )
-    unseen = "" if all_found else f"not all callers of {names[0]}() ({obj.path}) were found"
+    unseen = "" if answer.are_all else f"not all callers of {names[0]}() ({obj.path}) were found"
     if not edges and not runs_by_itself:
         unseen = f"no caller of {names[0]}() ({obj.path}) was found"
     return Incoming(tuple(edges), unseen=unseen)

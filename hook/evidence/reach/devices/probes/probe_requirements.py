@@ -46,7 +46,7 @@ _PUT = r"(?:(?:of_node|fwnode_handle)_put\s*\([^;]{0,100}\)\s*;\s*)?"
 _POINTERS = lazy_re.compile(  # getters that return a pointer
     r"([\w>.\[\]-]+)\s*=\s*(?:devm_)?("
     r"clk_get(?:_enabled|_prepared)?|of_clk_get\w*|gpiod_get(?:_index|_array)?|gpiod_get_from_of_node|fwnode_graph_get_\w+|of_graph_get_\w+"
-    r"|v4l2_async_\w*fwnode\w*|drm_of_get_bridge|phy_get|of_phy_get\w*|reset_control_get(?:_exclusive|_shared)?|of_find_\w+"
+    r"|v4l2_async_\w*fwnode\w*|drm_of_get_bridge|phy_get|of_phy_get\w*|reset_control_get(?:_exclusive|_shared)?|of_find_(?!backlight)\w+"
     r"|of_parse_phandle|nvmem_cell_get|pwm_get|fwnode_pwm_get|iio_channel_get\w*|device_get_named_child_node|of_get_child_by_name"
     r"|of_get_next_child|extcon_get_\w+|of_match_device|of_match_node|(?:of_)?device_get_match_data|syscon_regmap_lookup_\w+"
     rf")\s*\([^;]{{0,400}}\)\s*;\s*{_PUT}if\s*\(\s*(?:IS_ERR(?:_OR_NULL)?\s*\(\s*\1\s*\)|!\s*\1|\1\s*==\s*NULL)\s*{_LEAVING}"
