@@ -90,7 +90,7 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def unannotated(self) -> Pair:
-        return unannotated(self.spelled[0], self.own_names), unannotated(self.spelled[1], self.own_names)
+        return self.without_annotations(self.spelled)
 
     @functools.cached_property
     def without_text(self) -> Pair:
@@ -131,6 +131,11 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
         old, new = (local_variables.of_function(tokens) for tokens in self.without_text)
         asks = self.own_names, self.is_number, self.is_text, self.is_array, self.tree.is_macro, self.tree.is_volatile
         return Scope(old, *asks), Scope(new, *asks)
+
+    def without_annotations(self, pair: Pair) -> Pair:
+        """Both versions without annotations. Where there are none, nobody reads the headers for `own_names`."""
+        have_none = all(map(normal_forms.ANNOTATIONS.isdisjoint, pair))
+        return pair if have_none else (unannotated(pair[0], self.own_names), unannotated(pair[1], self.own_names))
 
     def is_number(self, name: bytes) -> bool:
         """Whether a name stands for a constant number wherever it is defined."""
@@ -203,15 +208,14 @@ def _prove(segment: EditedSegment) -> Proof | None:
     A segment that moved has none: what it means can depend on what stands before it. Nor has one that is longer than any people write.
     """
     edit = segment.edit
-    if not segment.own_names.isdisjoint(IN_STATEMENTS):
-        return None  # a word of the language means something else
     if edit.moved or max(map(len, segment.tokens)) > _MOST_TOKENS:
         return None
     kind = edit.either.kind
-    is_whole = edit.old is not None and edit.new is not None
-    rules = RULES.get(kind, (spelling,)) if kind is None or is_whole else ADDED_OR_REMOVED.get(kind, ())
+    rules = RULES.get(kind, (spelling,)) if kind is None or None not in (edit.old, edit.new) else ADDED_OR_REMOVED.get(kind, ())
     proof = next((proof for rule in rules if (proof := rule(segment))), None)
-    return proof if proof and not segment.tree.is_redefined(_listed_names(segment)) else None
+    # the headers are read last; they may make something else of a word of the language
+    means_the_same = proof and segment.own_names.isdisjoint(IN_STATEMENTS) and not segment.tree.is_redefined(_listed_names(segment))
+    return proof if means_the_same else None
 
 
 def _listed_names(segment: EditedSegment) -> list[bytes]:
@@ -357,14 +361,9 @@ def include_order(segment: EditedSegment) -> Proof | None:
     return segment.proof(ChangeClass.INCLUDE_ORDER, "only the order of the #include lines changed")
 
 
-def _declared(segment: EditedSegment) -> Pair:
-    """Without annotations; constants as they stand."""
-    return unannotated(segment.tokens[0], segment.own_names), unannotated(segment.tokens[1], segment.own_names)
-
-
 def prototype_annotation(segment: EditedSegment) -> Proof | None:
     """An annotation of a prototype or another declaration; excludes what `annotation` does."""
-    old, new = _declared(segment)
+    old, new = segment.without_annotations(segment.tokens)
     if old != new:
         return None
     return segment.proof(ChangeClass.ANNOTATION, "only annotations for the compiler's warnings and for sparse changed")
@@ -372,7 +371,8 @@ def prototype_annotation(segment: EditedSegment) -> Proof | None:
 
 def prototype(segment: EditedSegment) -> Proof | None:
     """Prototypes of static functions. Not where either version has no one definition with the very same head."""
-    old, new = (file_scope.without_prototypes(tokens, segment.before, segment.after) for tokens in _declared(segment))
+    declared = segment.without_annotations(segment.tokens)
+    old, new = (file_scope.without_prototypes(tokens, segment.before, segment.after) for tokens in declared)
     if old != new:
         return None
     return segment.proof(ChangeClass.DECLARATION, "only prototypes of static functions of this file were added, removed or moved")
@@ -384,7 +384,7 @@ def redundant_include(segment: EditedSegment) -> Proof | None:
     Not behind another condition, nor an unguarded header, nor one whose guard is defined elsewhere too; not where a later header includes
     it and it may count that it comes later; nor where the file undefines something before its last include.
     """
-    header = file_scope.redundant_include(*_declared(segment), segment.tree.includes, segment.tree.depend_on_order)
+    header = file_scope.redundant_include(*segment.without_annotations(segment.tokens), segment.tree.includes, segment.tree.depend_on_order)
     if not header or any(file_scope.undefines_before_an_include(side.data) for side in (segment.before, segment.after)):
         return None
     return segment.proof(ChangeClass.INCLUDE, f"another header of this file includes {header} too")
