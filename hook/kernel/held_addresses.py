@@ -20,6 +20,9 @@ MEMBER = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)?(?:->|\
 _MEMBER_SET = lazy_re.compile(r"(?:\.|->)\s*(\w+)\s*=\s*&?\s*([A-Za-z_]\w*)\s*[,;}]")
 _OWN_FIRST = lazy_re.compile(r"\s*&\s*(\w+)\s*(?:\[[^\]]*\]\s*)?(?:\.\s*\w+\s*)*,")  # as an argument
 NAMES = lazy_re.compile(r"[A-Za-z_]\w*")
+_BY_POINTER = lazy_re.compile(r"(?:->|\.)\s*\w+\s*\(|\]\s*\(|\(\s*\*[^()]*\)\s*\(")  # a call
+_CALLED = lazy_re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
+_LOCAL = lazy_re.compile(r"[\w)](?:\s+|\s*\*[\s*]*)([A-Za-z_]\w*)\s*[=;,)\[]|\(\s*\*[\s*\w]*?\b([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*\)\s*\(")
 
 
 def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
@@ -134,7 +137,27 @@ def declares(text: str, head: int, end: int, name: str) -> bool:
     return re.search(form, text[head:end]) is not None
 
 
+def calls_by_pointer(text: str, head: int, begin: int, end: int) -> bool:
+    """Whether a function calls a member, an element, a parameter or a variable of its own. `head` is where its head begins."""
+    if _BY_POINTER.search(text, begin, end):
+        return True
+    local = {name for pair in _LOCAL.findall(text, head, end) for name in pair} - {"return", "else", "do", "goto", "case", ""}
+    return not local.isdisjoint(_CALLED.findall(text, begin, end))
+
+
 def is_of_own(texts: Texts, path: str, arguments: str) -> bool:
     """Whether the first argument of a call is the address of a variable of the file, or of a part of one."""
     first = _OWN_FIRST.match(arguments)
     return first is not None and first[1] in own_variables(texts, path)
+
+
+def is_own_store(texts: Texts, members: Sequence[str], name: str, arguments: str, body: tuple[int, int]) -> bool:
+    """Whether the list, array or tree that something is stored in is one of the object: what its core walks may be called back.
+
+    `name` is the function that stores, called in the first of `members`, in the function between the offsets of `body`.
+    """
+    form = r"[^();]*,\s*&\s*(\w+)\s*\)" if "list" in name else r"\s*&\s*(\w+)\s*,"
+    store = re.match(form, arguments) if not name.startswith(("mem", "of_", "dev_")) else None
+    if store is None or declares(texts.get(members[0]) or "", *body, store[1]):
+        return False
+    return any(store[1] in own_variables(texts, member) for member in members)

@@ -174,7 +174,7 @@ def _plugged(name: str, end: _LastUse, units: Units, kernel: Kernel) -> Reach | 
         for option, value in solution.settings.items()
         if value == "y"
     }
-    fact = Fact(f"{end.table.name} is registered", Place(unit.path, registered[0], unit.oid), registered[1])
+    fact = _fact(unit, f"{end.table.name} is registered", *registered)
     return Reach(Answer.YES, (fact, end.fact), devices=(device,), reasons=reasons, assumptions=tuple(solution.probes))
 
 
@@ -186,9 +186,7 @@ def _may_be_virtual_function(unit: TranslationUnit, table: Definition) -> bool:
 def _registration(unit: TranslationUnit, table: str) -> tuple[int, str] | None:
     """The line that registers a driver in its own file."""
     form = rb"\b(?:module_\w+driver\w*|usb_register\w*|hid_register_driver)\s*\(\s*&?" + table.encode() + rb"\b"
-    match = re.search(form, unit.scan.code)
-    if match is None and (serial := re.search(rb"\bmodule_usb_serial_driver\s*\(", unit.scan.code)):
-        match = serial
+    match = re.search(form, unit.scan.code) or re.search(rb"\bmodule_usb_serial_driver\s*\(", unit.scan.code)
     return unit.line(match.start()) if match else None
 
 
@@ -220,8 +218,7 @@ class _UseWalk:
                     waiting.append(use)
 
     def _uses(self, unit: TranslationUnit, definition: Definition) -> Iterator[_LastUse | tuple[TranslationUnit, Definition]]:
-        head = unit.head(definition)
-        name = definition.name
+        head, name = unit.head(definition), definition.name
         line, text = unit.line(definition.offset)
         if definition.kind is DefinitionKind.MACRO:
             yield from self._of_macro(unit, definition)
@@ -252,7 +249,7 @@ class _UseWalk:
                     continue
                 count += 1
                 yield self._end_of(user, use, name)
-                if use.user is not None and _is_followed(use, use.user):
+                if use.user is not None and _is_followed(user, use, use.user):
                     yield user, use.user  # what runs the macro, or has the address, may run at boot
         if not count:
             yield _open(unit.path, line, text, f"nothing uses {name}")
@@ -271,7 +268,7 @@ class _UseWalk:
             for use in uses_of(user, macro.name):
                 if use.user is None or use.kind is UseKind.TABLE:
                     yield self._end_of(user, use, macro.name)
-                if use.user is not None and _is_followed(use, use.user):
+                if use.user is not None and _is_followed(user, use, use.user):
                     yield user, use.user
 
     def _may_start(self, unit: TranslationUnit, macro: Definition, depth: int) -> bool:
@@ -339,8 +336,7 @@ class _UseWalk:
     def _exit(self, unit: TranslationUnit, claim: str, line: int, text: str) -> _LastUse:
         """The exit of a module: include/linux/init.h and module.h drop it from what is built in."""
         condition = self._kernel.kbuild.built_if(unit.path).condition if unit.path.endswith(".c") else YES
-        base = self._kernel.base
-        modules = [name for name in names(condition) if base.get(name) == "m"]
+        modules = [name for name in names(condition) if self._kernel.base.get(name) == "m"]
         if open_parts(condition) or modules:
             return _LastUse(RunsAt.MODULE_UNLOAD, _fact(unit, f"{claim}, and {unit.path} may be a module that is unloaded", line, text))
         claim = f"{claim}: it runs at module exit, and built-in code has none"
@@ -365,11 +361,8 @@ class _UseWalk:
         name = re.search(rb'\.\s*name\s*=\s*"([^"\n]+)"', text)
         if name is None or b"id_table" in text or _MAKES_DEVICES.search(unit.data):
             return f"a program may plug and unplug the devices of {table.name}"
-        device = name[1].decode("utf-8", "replace").lower()
-        # plain numbers are no words of the index; 88pm860x is one
-        words = [[word] for word in words_of(device)]
-        source = self._name_users.source
-        paths = source.files_holding(words) if words else None
+        words = [[word] for word in words_of(name[1].decode("utf-8", "replace").lower())]  # no plain numbers
+        paths = self._name_users.source.files_holding(words) if words else None
         if paths is None:
             return f"not known: which code creates the devices of {table.name} (no word index)"
         for path in paths:
@@ -383,9 +376,16 @@ class _UseWalk:
         return ""
 
 
-def _is_followed(use: Use, user: Definition) -> bool:
-    """Whether what uses the user of a function may run it too: all but the table of a driver, which needs a device."""
-    return user.kind is not DefinitionKind.VARIABLE or not (use.struct.endswith("_driver") or use.struct in _MEMBERS)
+def _is_followed(unit: TranslationUnit, use: Use, user: Definition) -> bool:
+    """Whether what uses the user of a function may run it too: all but the table of a driver that is only registered and exported."""
+    if user.kind is not DefinitionKind.VARIABLE or not (use.struct.endswith("_driver") or use.struct in _MEMBERS):
+        return True
+    name = re.escape(user.name.encode())
+    passive = (
+        rb"\b(?:\w*register\w*|(?:module|builtin)_\w+|platform_driver_probe|EXPORT_SYMBOL\w*)\s*\(\s*(?:&\s*)?" + name + rb"(?=\s*[,)])"
+    )
+    passive += rb"|\w\s+" + name + rb"\s*[=;]"
+    return re.search(rb"(?<![\w.>])" + name + rb"\b(?!\s*\.\s*driver\b)", re.sub(passive, b"", unit.scan.code)) is not None
 
 
 def _fact(unit: TranslationUnit, claim: str, line: int, text: str) -> Fact:

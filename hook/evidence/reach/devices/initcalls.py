@@ -2,7 +2,8 @@
 
 A driver whose initcalls only register with a bus runs when a device is there, and only then. Another part of the kernel can call back into
 the object only if an initcall has given it something to call: by a call whose name says so (register, add, create, …), or by a call that is
-given the address of a function, or of a variable that may hold one. The functions of the object that its initcalls call are followed.
+given the address of a function, or of a variable that may hold one. The functions that its initcalls call or take the address of are
+followed, and where anything calls a pointer, those in variables; but not what they give to a bus.
 """
 
 from __future__ import annotations
@@ -34,12 +35,15 @@ from hook.kernel.held_addresses import (
     INNER_CALL,
     MEMBER,
     NAMES,
+    callbacks,
+    calls_by_pointer,
     declares,
     defined,
     functions,
     holders,
     initialisers,
     is_of_own,
+    is_own_store,
     own_variables,
     passed_by_value,
     pointing_members,
@@ -62,8 +66,6 @@ _TABLE = lazy_re.compile(r"(?:\.|->)\s*(?:id_table|ids|\w*match_table|groups)\s*
 _GIVEN = lazy_re.compile(r"\s*&?\s*([A-Za-z_]\w*)\s*(?:[,)]|\Z)")  # the driver that is registered
 _IN_OWN = lazy_re.compile(r"(\w+)\s*(\[[^\]]*\])?(?:\s*\.\s*\w+)*")  # a variable, an element, or a member of one: what no pointer leads to
 _BEHIND = lazy_re.compile(r"(?:\.|->|\*|\*\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))\Z")  # a pointer, before what is assigned
-_BY_POINTER = lazy_re.compile(r"(?:->|\.)\s*\w+\s*\(|\]\s*\(|\(\s*\*[^()]*\)\s*\(")  # a call
-_GIVEN_WHOLE = lazy_re.compile(r"[(,]\s*&\s*\Z")  # before a variable whose address is an argument
 _NAMED = lazy_re.compile(r"(\w+)\s*=")
 _NEAR = 80  # characters before it
 _STRING = lazy_re.compile(r'"(?:[^"\\\n]|\\.)*"')
@@ -107,9 +109,7 @@ def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str] = (),
         for hidden, offset in hidden_starts(texts, path):
             reader.unknown.setdefault(hidden, (hidden, path, texts.line(path, offset)))
     reader.follow()
-    return InitcallEffects(
-        tuple(reader.buses.values()), tuple(reader.calls.values()), tuple(reader.unknown.values()), tuple(reader.drivers)
-    )
+    return InitcallEffects(tuple(reader.buses.values()), tuple(reader.calls.values()), tuple(reader.unknown.values()), (*reader.drivers,))
 
 
 class _InitcallReader:
@@ -123,9 +123,9 @@ class _InitcallReader:
         self.drivers: dict[tuple[str, str, str, int], None] = {}
         self._waiting: list[tuple[str, str]] = []  # functions to be followed, each with its file
         self._seen: set[str] = set()
-        self._variables: dict[str, set[str]] = {}  # of each file, whose functions are followed
-        # functions of the object that get the address of a function, or of a variable that may hold one
-        self._given: set[str] = set()
+        self._words, self._called = set[str](), set[str]()  # the names in the functions that are followed, and those that are called
+        self._by_pointer = False  # whether one of them calls a pointer
+        self._given: set[str] = set()  # functions of the object that get the address of a function, or of what may hold one
 
     def _registers(self, bus: str, path: str, offset: int, given: str = "") -> None:
         line = self._texts.line(path, offset)
@@ -161,7 +161,7 @@ class _InitcallReader:
 
     def follow(self) -> None:
         """Follows the initcalls through the functions of the object."""
-        while self._waiting:
+        while self._waiting or self._through_pointers():
             path, function = self._waiting.pop(0)
             if function in self._seen:
                 continue
@@ -195,8 +195,9 @@ class _InitcallReader:
         if ending:
             self._registers("tree", path, ending.start())
         end = ending.end() if ending else end
-        local = self._assigned(path, begin, end, function)
         head = max(text.rfind(f"{function}(", 0, begin), 0)
+        local = self._assigned(path, head, begin, end, function)
+        registered, prepared = list[tuple[int, int]](), list[tuple[int, int]]()  # calls: what is given is for a bus, or for a work
         for call in _CALL.finditer(text, begin, end):
             name = call[1]
             if name in NOT_CALLED_AT_START or name in self._given:
@@ -209,51 +210,60 @@ class _InitcallReader:
                 continue
             if header := self._header(name, path):
                 self._of_header(name, header, path, call.start(), 0)
-            after_call = text[call.end() : call.end() + _NEAR]
+            after_call, span = text[call.end() : call.end() + _NEAR], (call.start(), closing(text, call.end() - 1))
             is_known = self._is_known(name, path, call.start(), after_call)
             if STORING.fullmatch(name):
-                is_known = self._is_own_store(name, after_call, path, (head, end)) or not self._gives(path, call, local)
+                is_own = is_own_store(self._texts, (path, *self._members), name, after_call, (head, end))
+                is_known = is_own or not self._gives(path, call, local)
             elif PREPARING.fullmatch(name):
                 is_known = is_of_own(self._texts, path, after_call) or not self._gives(path, call, local)
+                prepared.append(span)
             elif AT_ONCE.fullmatch(name):
-                self._at_once(path, call)
+                self._by_pointer = True
+            elif is_known and not self._texts.macro(path, name):
+                registered.append(span)
             if not is_known and self._hands_out(path, call, local):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
 
+        self._by_pointer = self._by_pointer or calls_by_pointer(text, head, begin, end)
         for word in NAMES.finditer(text, begin, end):
-            if self._texts.macro(path, word[0]) and not HARMLESS.fullmatch(word[0]):
+            if self._texts.macro(path, word[0]):
                 self._of_header(word[0], path, path, word.start(), 0)
-        self._by_pointer(path, begin, end)
+            if not any(first < word.start() < last for first, last in registered):
+                self._mention(path, text, word, is_prepared=any(first < word.start() < last for first, last in prepared))
 
-    def _at_once(self, path: str, call: re.Match[str]) -> None:
-        """Follows the functions of a file that a call is given, and those in the tables that it is given."""
-        text, values = self._texts.get(path) or "", initialisers(self._texts, path)
-        given = NAMES.findall(text, call.end(), max(closing(text, call.end() - 1), call.end()))
-        words = {*given, *(word for name in given for word in values.get(name, ()))}
-        self._waiting += [(path, word) for word in sorted(words) if self._is_function(path, word)]
+    def _mention(self, path: str, text: str, word: re.Match[str], *, is_prepared: bool = False) -> None:
+        """Follows a function whose address is taken. Variables, and what a work is prepared with, wait for a call through a pointer."""
+        if text[max(0, word.start() - 1) : word.start()] in (".", ">"):
+            return  # a member
+        self._words.add(word[0])
+        if text[word.end() : word.end() + _NEAR].lstrip().startswith("("):
+            self._called.add(word[0])
+        elif not is_prepared and self._is_function(path, word[0]):
+            self._waiting.append((path, word[0]))
 
-    def _by_pointer(self, path: str, begin: int, end: int) -> None:
-        """Follows the functions in variables of the file that a function calls, or takes elements of where it calls through a pointer."""
-        text, values = self._texts.get(path) or "", initialisers(self._texts, path)
-        by_pointer = _BY_POINTER.search(text, begin, end) is not None
-        waiting: list[str] = []
-        for word in NAMES.finditer(text, begin, end):
-            if word[0] in values:
-                is_called = text[word.end() : word.end() + _NEAR].lstrip().startswith("(")
-                is_given = _GIVEN_WHOLE.search(text[max(begin, word.start() - _NEAR) : word.start()]) is not None
-                waiting += [word[0]] if is_called or (by_pointer and not is_given) else []
-        seen = self._variables.setdefault(path, set())
+    def _through_pointers(self) -> bool:
+        """Takes in the functions of variables that were mentioned, where one of them is called, or any pointer; whether there are more."""
+        holding = {(path, name) for path in self._members for name in callbacks(self._texts, path)}
+        waiting = [key for key in sorted(holding) if key[1] in (self._words if self._by_pointer else self._called)]
+        named = [
+            (path, name) for path in self._members for name in functions(self._texts, path) if name in self._words and self._by_pointer
+        ]
+        seen = set(waiting)
         while waiting:
-            variable = waiting.pop()
-            if variable not in seen:
-                seen.add(variable)
-                waiting += [word for word in values[variable] if word in values]
-                self._waiting += [(path, word) for word in values[variable] if word not in values and self._defined(word, path) is not None]
+            path, variable = waiting.pop()
+            for word in initialisers(self._texts, path)[variable]:
+                if (path, word) not in holding and self._defined(word, path) is not None:
+                    named.append((path, word))
+                elif (path, word) in holding - seen:
+                    seen.add((path, word))
+                    waiting.append((path, word))
+        self._waiting = [(path, name) for path, name in named if name not in self._seen]
+        return bool(self._waiting)
 
-    def _assigned(self, path: str, begin: int, end: int, function: str) -> set[str]:
+    def _assigned(self, path: str, head: int, begin: int, end: int, function: str) -> set[str]:
         """Records assignments of callbacks to data of others; gives the local variables and parameters that hold a callback."""
         text, local = self._texts.get(path) or "", set[str]()
-        head = max(text.rfind(f"{function}(", 0, begin), 0)
         if function in self._given:
             local |= {*NAMES.findall(text, head, begin)} - {function}
         for assigned in ASSIGNED.finditer(text, begin, end):
@@ -267,14 +277,6 @@ class _InitcallReader:
                 question = f"an initcall assigns {address} to {' '.join(assigned[1].split())}"
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
         return local
-
-    def _is_own_store(self, name: str, arguments: str, path: str, body: tuple[int, int]) -> bool:
-        """Whether the list, array or tree that something is stored in is one of the object: what its core walks may be called back."""
-        form = r"[^();]*,\s*&\s*(\w+)\s*\)" if "list" in name else r"\s*&\s*(\w+)\s*,"
-        store = re.match(form, arguments) if not name.startswith(("mem", "of_", "dev_")) else None
-        if store is None or declares(self._texts.get(path) or "", *body, store[1]):
-            return False
-        return any(store[1] in own_variables(self._texts, member) for member in (path, *self._members))
 
     def _is_known(self, name: str, path: str, offset: int, after_call: str) -> bool:
         """Whether a function registers with a bus, which is recorded, or never calls back."""
@@ -312,6 +314,9 @@ class _InitcallReader:
             self._waiting.append((header, name))
             return
         for _, body in self._texts.macro(header, name):
+            self._by_pointer = self._by_pointer or calls_by_pointer(body, 0, 0, len(body))
+            for word in NAMES.finditer(body):
+                self._mention(path, body, word)
             for call in _CALL.finditer(body):
                 inner = call[1]
                 if inner in NOT_CALLED_AT_START or inner == name:

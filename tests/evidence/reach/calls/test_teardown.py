@@ -245,6 +245,23 @@ def test_what_a_driver_has_needs_its_device(driver: Gate) -> None:
     assert "start is __init" in without_device(driver, INIT + table.replace("pci_driver", "foo_ops") + begins("foo_driver.probe();"), "it")
 
 
+def test_a_driver_that_the_start_runs_itself_needs_none(driver: Gate) -> None:
+    table = INIT + "static struct pci_driver foo_driver = {\n\t.probe = it,\n};\n"
+    getter = "static struct pci_driver *get(void)\n{\n\treturn &foo_driver;\n}\n"
+    for more in (
+        begins("return foo_driver.probe(NULL, NULL);"),
+        begins("return run(&foo_driver);"),
+        getter + begins("return get()->probe();"),
+    ):
+        assert "start is __init" in without_device(driver, table + more, "it")
+    for more in (
+        "module_pci_driver(foo_driver);\n",
+        begins("return pci_register_driver(&foo_driver);"),
+        begins("foo_driver.driver.name = NULL;"),
+    ):
+        assert without_device(driver, table + more, "it") == ""
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -87,6 +87,24 @@ ASSIGNED_OPEN = {
     "called_through_a_table": "for (ret = 0; ret < 2; ret++)\n\t\town_steps[ret].begin();",
     "called_by_a_walk": "for (step = own_steps; step->begin; step++)\n\t\tstep->begin();",
     "called_through_a_table_of_tables": "own_chain[0]->begin();",
+    "called_through_a_local": "int (*begin)(void) = own_begin;\n\n\tret = begin();",
+    "called_through_a_local_that_is_set": "int (*begin)(void);\n\n\tbegin = fine ? own_begin : NULL;\n\tret = (*begin)();",
+    "called_through_a_local_of_a_type": "initcall_t begin = own_begin;\n\n\tret = begin();",
+    "called_in_parentheses": "ret = (own_begin)();",
+    "called_through_a_star": "ret = (*own_begin)();",
+    "called_by_a_helper": "ret = own_run(own_begin);",
+    "called_by_a_helper_with_a_table": "ret = own_run_step(&own_step);",
+    "called_by_a_getter": "ret = own_get()->begin();",
+    "called_by_a_getter_and_a_helper": "ret = own_run_step(own_get());",
+    "called_behind_a_member": "own_later.begin = own_begin;\n\tret = own_run_later();",
+    "called_behind_a_local_member": "struct step step;\n\n\tstep.begin = own_begin;\n\tret = own_run_step(&step);",
+    "called_through_a_macro": "ret = (OWN_NAME)();",
+    "called_by_a_macro": "ret = OWN_RUN(own_begin);",
+    "called_by_a_macro_with_a_known_name": "pr_run(own_begin);",
+    "called_by_a_macro_with_a_table": "ret = OWN_STEP(&own_step);",
+    "called_by_a_walk_of_a_list": "list_add(&own_listed.list, &own_hooks);\n\town_walk();",
+    "called_as_a_work": "INIT_WORK(&own_later.work, own_begin_work);\n\town_later.work.func(&own_later.work);",
+    "called_through_another_file": "ret = far_table.begin();",
     "macro_without_parentheses": "OWN_BEGINNING;",
     "table_at_runtime": "table_at_runtime_driver.id_table = own_ids;",
     "driver_file": "own_file(&pdev->driver);",
@@ -126,7 +144,9 @@ ASSIGNED_CLOSED = {
     "own_member_if": "if (ret)\n\t\town_ops.open = it;",
     "passed_name": "core_set(own_hook.name);",
     "given_a_name": "core_set(it_hidden);",
-    "work_of_its_own": "INIT_WORK(&own_later.work, it);",
+    "work_of_its_own": "INIT_WORK(&own_later.work, own_begin_work);",
+    "given_a_table_and_not_called": "ret = own_level(&own_step);",
+    "driver_by_pointer": "struct pci_driver *driver = &driver_by_pointer_driver;\n\n\tret = own_level(&driver->driver);",
     "at_once_harmless": "acpi_get_devices(NULL, it, NULL, NULL);",
     "slot_of_its_own": "own_array[3] = it;",
     "not_filled_in": "core_set(&own_empty);",
@@ -159,6 +179,43 @@ static int own_begin(void)
 static int (*own_start)(void) = own_begin;
 static const struct dmi_system_id own_starting_boards[] = { { .callback = own_begin } };
 static const struct step own_steps[] = { { .begin = own_begin }, { .level = 3 } };
+static const struct step own_step = { .begin = own_begin };
+static const struct step *own_get(void)
+{
+	return &own_step;
+}
+static int own_run(int (*fn)(void))
+{
+	return fn();
+}
+static int own_run_step(const struct step *step)
+{
+	return step->begin();
+}
+static int own_run_later(void)
+{
+	return own_later.begin();
+}
+static void own_begin_work(struct work_struct *work)
+{
+	misc_register(&own_dev);
+}
+static struct hook own_listed = { .begin = own_begin };
+static void own_walk(void)
+{
+	struct hook *hook;
+
+	list_for_each_entry(hook, &own_hooks, list)
+		hook->begin();
+}
+static int own_level(const struct step *step)
+{
+	return step->level;
+}
+#define OWN_NAME own_begin
+#define OWN_RUN(fn) fn()
+#define OWN_STEP(step) ((step)->begin())
+#define pr_run(fn) fn()
 static const struct step own_plain[] = { { .begin = other_begin } };
 static const struct step *own_chain[] = { own_steps };
 static struct hook own_later, own_empty;
@@ -187,7 +244,14 @@ def assigning(name: str, statement: str) -> str:
     return pci_driver(name, CHELSIO, f'#include "hidden.h"\n{FUNCTION}{OWN}', init)
 
 
-TWO_FILES = ("given_of_another_file", "given_in_array_of_another_file", "assigned_of_another_file", "given_a_name")  # beside far.c
+TWO_FILES = (
+    "called_through_another_file",
+    "given_of_another_file",
+    "given_in_array_of_another_file",
+    "assigned_of_another_file",
+    "given_a_name",
+)  # beside far.c
+FAR = "static int far_begin(void)\n{\n\treturn misc_register(&own_dev);\n}\nstruct step far_table = { .begin = far_begin };\n"
 MORE = "static const struct pci_device_id more_ids[] = {\n\t{ PCI_VDEVICE(INTEL, 0x100e) },\n\t{ }\n};"
 
 
@@ -258,7 +322,7 @@ def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
     kernel = Kernel(place, first_kernel.env)
     for path, content in FILES.items():
         kernel.write(f"drivers/net/{path}", content)
-    kernel.write("drivers/net/far.c", "int it_far(void)\n{\n\treturn 1;\n}\nstatic int it_hidden(void)\n{\n\treturn 1;\n}\n")
+    kernel.write("drivers/net/far.c", FAR + "int it_far(void)\n{\n\treturn 1;\n}\nstatic int it_hidden(void)\n{\n\treturn 1;\n}\n")
     kernel.write("include/linux/pci.h", PCI_H)
     kernel.write("include/linux/pci_ids.h", IDS_H)
     kernel.write("kernel/quirk.c", "int __weak own_quirk(void)\n{\n\treturn 0;\n}\nint use(void)\n{\n\treturn own_quirk();\n}\n")
