@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from hook import lazy_re
-from hook.c import segments, translation_unit
+from hook.c import blanking, segments, translation_unit
 from hook.c.callgraph import Node
 from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
@@ -141,17 +141,23 @@ def _offered(edits: Iterable[Edit]) -> Iterator[Offered]:
                 yield Offered(constant.decode("ascii"), kind)
 
 
-def names_beside_functions(edit: Edit) -> tuple[str, ...]:
-    """What an edit changes or adds that is no function: its names; an empty one where it has none. What is gone has no user any more."""
-    if edit.moved or edit.either.is_function:
-        return ()
-    if edit.either.kind is None:
-        return ("",)
-    if edit.new is None or (edit.new.kind is DefinitionKind.VARIABLE and _A_DRIVER.search(edit.new.text)):
-        return ()  # what registers a driver runs nothing of it
+def names_beside_functions(edit: Edit, after: TranslationUnit) -> tuple[str, ...]:
+    """What an edit changes or adds that is no function: its names; an empty one where it has none.
+
+    What is gone, by another name too, counts where the file still has its name: it means another definition there, such as a header's. So
+    does a macro that moved. What registers a driver runs nothing of it.
+    """
+    gone = edit.old.name if edit.old is not None and edit.old.name and (edit.new is None or edit.new.name != edit.old.name) else ""
+    still_used = (gone,) * (gone != "" and re.search(rb"\b" + gone.encode() + rb"\b", blanking.plain(after.data)) is not None)
+    if edit.new is None or edit.new.is_function or (edit.moved and edit.new.kind is not DefinitionKind.MACRO):
+        return still_used
+    if edit.new.kind is None:
+        return ("", *still_used)
+    if edit.new.kind is DefinitionKind.VARIABLE and _A_DRIVER.search(edit.new.text):
+        return still_used
     if edit.new.kind is DefinitionKind.ENUM and edit.old is not None:
         return tuple(constant.decode("ascii", "replace") for constant in _moved_constants(edit))
-    return (edit.new.name,)
+    return (edit.new.name, *still_used)
 
 
 def of_patch(files: Iterable[FileFunctions]) -> tuple[list[Changed], list[Aim]]:

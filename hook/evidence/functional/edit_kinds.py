@@ -15,9 +15,10 @@ from hook.c.definitions import DefinitionKind
 from hook.c.segments import Edit
 from hook.c.tokens.comparison import Unreadable
 from hook.evidence.change_classes import FUNCTIONAL, ChangeClass
+from hook.evidence.functional import file_scope
 from hook.evidence.functional.alike_code import may_be_alike
 from hook.evidence.functional.logs import logging_calls
-from hook.evidence.functional.token_places import CONDITION, STATEMENT_ENDS, Tokens, differing
+from hook.evidence.functional.token_places import CONDITION, NAME, STATEMENT_ENDS, Tokens, differing
 
 _MOST_STATEMENTS = 4000  # of one function that are compared one by one; difflib is quadratic at worst
 _ASSERTION = lazy_re.compile(
@@ -29,6 +30,12 @@ _ANNOTATIONS = frozenset(
     b"const volatile static inline noinline __always_inline __init __exit __initdata __exitdata __initconst __maybe_unused __always_unused"
     b" __must_check __user __iomem __force __rcu __percpu __cold __hot __pure __read_mostly __ro_after_init __weak __used __visible noinstr"
     b" __sched __latent_entropy __packed __randomize_layout __noreturn fallthrough".split()
+)
+# macros that, between definitions, only describe a module or define data
+_QUIET = lazy_re.compile(
+    rb"(?:MODULE|EXPORT|DEFINE|DECLARE(?!_PCI_FIXUP)|SIMPLE|UNIVERSAL|RUNTIME)_\w+|\w*(?:ATTR|DEV_PM_OPS|LIST_HEAD)\w*|module_param(?!_c)\w*"
+    rb"|module_\w+_driver|static_assert|sizeof|typeof|__printf|__scanf|__aligned|__must_hold|__acquires|__releases|__counted_by"
+    rb"|__free|container_of|ARRAY_SIZE"
 )
 _TYPES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.ENUM, DefinitionKind.TYPEDEF)
 _INCLUDE = lazy_re.compile(rb"#[ \t]*include\b")
@@ -66,6 +73,30 @@ def of_edit(edit: Edit) -> tuple[ChangeClass, ...]:
     if kind is DefinitionKind.VARIABLE:
         return (ChangeClass.DATA_TABLE,) if b"{" in (*old, *new) else (ChangeClass.DATA,)
     return tuple(dict.fromkeys(_of_declaration(token) for token in differing(old, new))) or (ChangeClass.DECLARATION,)
+
+
+def acts(edit: Edit) -> bool:
+    """Whether text between definitions, as it changed, may do more than declare something: a macro that makes an initcall or puts code
+    into a section, an attribute, assembly, a header of the driver's own, a directive, a variable of another file.
+    """
+    if edit.either.kind is not None:
+        return False
+    try:
+        old, new = (collections.Counter(_statements(side.tokens)) if side else collections.Counter() for side in (edit.old, edit.new))
+    except Unreadable:
+        return True
+    return any(map(_acts, (old - new) + (new - old) or old + new))  # in another order, each of them
+
+
+def _acts(statement: Statement) -> bool:
+    if statement[0][:1] == b"#":
+        return not file_scope.included(statement[0])
+    if b"asm" in statement or b"__asm__" in statement or (b"extern" in statement and b"(" not in statement):
+        return True
+    pairs = zip((b"", *statement), statement, (*statement[1:], b""), strict=False)
+    # a word or a star before it: a prototype
+    calls = [name for before, name, behind in pairs if behind == b"(" and NAME.match(name) and not (NAME.match(before) or before == b"*")]
+    return not all(map(_QUIET.fullmatch, calls))
 
 
 def _of_declaration(token: bytes) -> ChangeClass:

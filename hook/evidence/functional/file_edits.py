@@ -12,13 +12,16 @@ import msgspec
 
 from hook import lazy_re
 from hook.c import blanking
+from hook.c.definitions import DefinitionKind
 from hook.c.tokens import line_numbers
 from hook.evidence.change_classes import ChangeClass
 from hook.evidence.functional import token_comparison
+from hook.source.grep import holding
 from hook.source.tree import Source
 from hook.verdict import Answer
 
 if typing.TYPE_CHECKING:
+    from hook.c.segments import Edit
     from hook.evidence.focus.changed_functions import FileFunctions
 
 
@@ -32,6 +35,7 @@ _NO_CODE = frozenset(
         *(ChangeClass.COMMENT, ChangeClass.DOC_COMMENT, ChangeClass.WHITE_SPACE),
     )
 )
+_WITH_ADDRESS = (DefinitionKind.FUNCTION, DefinitionKind.VARIABLE)
 _NAMED = 3  # functions, in one claim
 
 
@@ -79,14 +83,29 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     counts = path.endswith(".c") and any(map(edit_kinds.counts_as_functional, edits, classes, itertools.repeat(alike_code.renames(edits))))
     named = tuple(dict.fromkeys(itertools.chain.from_iterable(classes)))
     beside = (
-        changed_functions.names_beside_functions(edit)
+        (*changed_functions.names_beside_functions(edit, after), *_seen_elsewhere(edit, path, source)) or ("",) * edit_kinds.acts(edit)
         for edit, kinds in zip(edits, classes, strict=True)
-        if not _NO_CODE.issuperset(kinds) or b"{" in edit.either.text  # an enumeration without a name is no definition
+        # an enumeration without a name is no definition
+        if not _NO_CODE.issuperset(kinds) or b"{" in edit.either.text or edit_kinds.acts(edit)
     )
     touched = msgspec.structs.replace(touched, others=tuple(dict.fromkeys(itertools.chain.from_iterable(beside))))
     if why == _CODE and named:
         why = f"{', '.join(named)} changed"
     return Edited(Answer.YES if counts else Answer.UNKNOWN, named, why, line, touched)
+
+
+def _seen_elsewhere(edit: Edit, path: str, source: Source) -> tuple[str, ...]:
+    """The name of what is gone, if another file may have it, where it means something else: a weak function, another header's macro."""
+    gone = edit.old
+    if gone is None or gone.kind is None or (edit.new is not None and edit.new.name == gone.name):
+        return ()
+    is_header = path.endswith(".h")
+    if not is_header and (gone.kind not in _WITH_ADDRESS or b"static" in gone.text.partition(b"{")[0].split()):
+        return ()
+    holders = holding(source, gone.name)
+    near = path.rpartition("/")[0] if is_header else ""
+    others = holders is None or any(file != path and file.endswith((".c", ".S", ".rs")) and file.startswith(near) for file in holders)
+    return (gone.name,) * others
 
 
 def _rust(path: str, old: bytes, new: bytes, source: Source, why: str, line: int) -> Edited:

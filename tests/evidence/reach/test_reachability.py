@@ -220,6 +220,57 @@ def test_so_does_a_macro_that_takes_the_place_of_another_in_a_start(driver: Kern
     assert json.loads(driver.triage("check", "--format", "json"))["Reachable"] == answer
 
 
+@pytest.mark.parametrize(
+    ("gone", "instead", "use", "answer"),
+    [
+        ("#define LIMIT 4\n", "", "if (LIMIT > 3)", "unknown"),  # <linux/foo.h> has one, too
+        ("#define LIMIT 4\n", "", "if (speed > 3)", "no"),
+        ("#define LIMIT 4\n", "#define OTHER 4\n", "if (LIMIT > 3)", "unknown"),
+        ("#define LIMIT 4\n", "#define OTHER 4\n", "/* LIMIT */", "no"),
+        ("static int twice(int n)\n{\n\treturn n;\n}\n", "", "if (twice(2))", "unknown"),
+        ("static int twice(int n)\n{\n\treturn n;\n}\n", "static int once(int n)\n{\n\treturn n;\n}\n", "if (twice(2))", "unknown"),
+        ("static int twice(int n)\n{\n\treturn n;\n}\n", "", "", "no"),
+        ("int sleepy(int n)\n{\n\treturn n;\n}\n", "", "", "unknown"),  # kernel/weak.c has a weak one
+        ("int wakeful(int n)\n{\n\treturn n;\n}\n", "", "", "no"),
+        ("static int limit = 4;\n", "", "if (limit > 3)", "unknown"),
+    ],
+)
+def test_so_does_a_name_that_means_something_else_when_its_definition_is_gone(
+    driver: Kernel, gone: str, instead: str, use: str, answer: str
+) -> None:
+    driver.write("include/linux/foo.h", "#define LIMIT 5\nextern int limit;\nstatic inline int twice(int n)\n{\n\treturn 2 * n;\n}\n")
+    driver.write("kernel/weak.c", "int __weak sleepy(int n)\n{\n\treturn 0;\n}\n")
+    old = DRIVER.replace("\tstart_all();\n", f"\t{use}\n\t\tstart_all();\n").replace("static int speed", f"{gone}\nstatic int speed")
+    driver.write(FOO, old)
+    driver.git("add", "-A", "-f")
+    driver.git("commit", "-qm", "scene")
+    driver.triage("index", "--quiet")
+    driver.stage(FOO, old.replace(gone, instead).replace("-EBUSY", "-EAGAIN"))
+    assert json.loads(driver.triage("check", "--format", "json"))["Reachable"] == answer
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "answer"),
+    [
+        ("module_init(foo_init);", "late_initcall(foo_init);", "unknown"),
+        ("module_init(foo_init);", "module_init(foo_init);\nlate_initcall(start_all);", "unknown"),
+        ("module_init(foo_init);", "module_init(foo_init);\nbegin_of_all(start_all);", "unknown"),
+        ("module_init(foo_init);", 'module_init(foo_init);\nMODULE_AUTHOR("me");', "no"),
+        ("#include <linux/pci.h>\n", '#include <linux/pci.h>\n#include "foo.h"\n', "unknown"),
+        ("#include <linux/pci.h>\n", "#include <linux/pci.h>\n#include <linux/delay.h>\n", "no"),
+        ("#include <linux/pci.h>\n", "#include <linux/pci.h>\n#undef speed\n", "unknown"),
+        ("static int speed = 1;", "static void start_all(void) __attribute__((constructor));\nstatic int speed = 1;", "unknown"),
+        ("static int speed = 1;", "static void start_all(void);\nstatic int speed = 1;", "no"),
+        ("static int speed = 1;", "extern int jiffy;\nstatic int speed = 1;", "unknown"),
+        ("static int speed = 1;", 'asm(".globl speed");\nstatic int speed = 1;', "unknown"),
+    ],
+)
+def test_so_does_what_acts_between_definitions(driver: Kernel, old: str, new: str, answer: str) -> None:
+    found = judged(driver, (old, new), ("-EBUSY", "-EAGAIN"))
+    assert found["Reachable"] == answer
+    assert (found["WorthFuzzing"] is False) == (answer == "no")
+
+
 def test_so_does_a_line_number_in_a_start(driver: Kernel) -> None:
     old = DRIVER.replace("\tstart_all();\n", "\tstart_at(__LINE__);\n")
     driver.commit(FOO, old)
