@@ -34,6 +34,8 @@ from hook.evidence.reach.answer import Reach, unknown
 from hook.evidence.reach.calls import call_paths, teardown
 from hook.evidence.reach.devices import machine
 from hook.failure import CannotJudge
+from hook.kernel.kconfig.expressions import all_of as all_true
+from hook.kernel.kconfig.expressions import built_in, taken_to_hold
 from hook.source.tree import Source
 from hook.verdict import Answer, ConfigReason, Fact, all_of
 
@@ -238,6 +240,9 @@ class _Search:
                 hardware = unknown(f"runs without a device, at boot or as a module is unloaded: {why}")
             if hardware.answer is Answer.NO and hardware.running:
                 hardware = _of_running(hardware, path, functions, nothing_else)
+            if hardware.answer is Answer.YES and self._needs_another_user(hardware, path):
+                by_call = call_path()
+                hardware = by_call if by_call.answer is Answer.YES and not by_call.reasons else hardware
             return of_file(hardware, ending, call_path)
         if path.startswith(_BOOT):
             # the users of such an object prove nothing; that it is gone when the kernel runs, does
@@ -248,6 +253,19 @@ class _Search:
         if by_call.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
             return _or(by_call, self._drivers.of_file(path))
         return by_call
+
+    def _needs_another_user(self, hardware: Reach, path: str) -> bool:
+        """Whether the driver of another object, which the base configuration does not build, is what reaches a file that it builds.
+
+        Not a driver of the same object, nor what makes the devices of its bus (uhid): these run more of it than another caller.
+        """
+        kernel = self._kernel
+        files = list(dict.fromkeys((*(fact.place.path for fact in hardware.facts), *hardware.files)))
+        own = {member for obj in kernel.kbuild.objects(path) for member in obj.members}
+        if not files or not files[0].endswith(".c") or files[0] in own or not kernel.holds(kernel.built_if(path).condition):
+            return False
+        built = (taken_to_hold(kernel.built_if(file).condition) for file in files if file.endswith(".c"))
+        return not kernel.holds(all_true([*map(built_in, hardware.reasons), *built]))
 
 
 def _of_running(reach: Reach, path: str, functions: Sequence[tuple[str, str]], nothing_else: bool) -> Reach:

@@ -96,6 +96,20 @@ def test_the_driver_that_the_proof_names_is_built_and_no_other_one_for_the_core(
     assert "CHIP_USB" in found["EnableConfigs"] and "CHIP_PCI" not in found["EnableConfigs"]
 
 
+@pytest.mark.parametrize(("caller", "devices"), [("chip_start", []), ("other", ["dummy_hcd with raw-gadget"])])
+def test_a_driver_that_is_not_built_is_not_asked_for_where_another_caller_is(chip: Kernel, caller: str, devices: list[str]) -> None:
+    chip.write("drivers/net/Makefile", chip.read("drivers/net/Makefile").replace("$(CONFIG_CHIP_COMMON)", "y"))
+    chip.write("arch/x86/entry/syscalls/syscall_64.tbl", "0\tcommon\tfrob\tsys_frob\n")
+    chip.write("init/main.c", f"SYSCALL_DEFINE0(frob)\n{{\n\treturn {caller}();\n}}\n")
+    chip.git("add", "-A", "-f")
+    chip.git("commit", "-qm", "caller")
+    chip.triage("index", "--quiet")
+    chip.stage("drivers/net/core.c", CORE.replace("return 1;", "return 2;"))
+    found = verdict(chip, "-v")
+    assert (found["Reachable"], found["Devices"]) == ("yes", devices)
+    assert ("CHIP_USB" in found["EnableConfigs"]) is bool(devices)
+
+
 def test_every_line_of_the_proof_is_built_and_one_that_no_option_decides_takes_nothing_with_it(chip: Kernel) -> None:
     under = USB_DRIVER.replace("static struct usb_driver", "#ifdef FIRST_CHIP\n#ifdef CONFIG_LATE\nstatic struct usb_driver")
     chip.commit("drivers/net/chip_usb.c", f"{under}#endif\n#endif\n")
