@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/hypothesis
+unexport PYTHONDONTWRITEBYTECODE # pytest keeps what it has made of the assertions: it takes a worker longer than to load the tests
 
 # What a rule about C or the tree is tested by: no hooks, no model, no program that is started for it.
 QUICK := tests/c tests/evidence tests/kernel tests/plan tests/syzlang tests/test_config.py tests/test_house.py
