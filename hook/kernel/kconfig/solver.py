@@ -7,7 +7,7 @@ is impossible is proved elsewhere (upper_bounds).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -43,7 +43,7 @@ def solve(options: OptionLookup, base: Mapping[str, str], condition: Condition, 
     try:
         for _ in range(_MOST_REPAIRS):
             values = Values(options, _laid_over(base, fixed, plan))
-            missing = _missing(values, condition, {**fixed, **plan})
+            missing = list(_missing(values, condition, {**fixed, **plan}))
             if not missing:
                 break
             search = BackwardSearch(options, values, {**fixed, **plan})
@@ -82,15 +82,15 @@ def _laid_over(base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan) ->
     return settings
 
 
-def _missing(values: Values, condition: Condition, settings: Mapping[str, str]) -> list[Condition]:
+def _missing(values: Values, condition: Condition, settings: Mapping[str, str]) -> Iterator[Condition]:
     """What does not hold yet: the condition, and each setting that olddefconfig would not keep."""
-    missing: list[Condition] = [] if values.holds(condition) else [condition]
+    if not values.holds(condition):
+        yield condition
     for name, value in settings.items():
         if value == "y" and values.level(name) < 2:
-            missing.append(Symbol(name))
+            yield Symbol(name)
         elif value == "n" and values.level(name):
-            missing.append(equal(name, "n"))
-    return missing
+            yield equal(name, "n")
 
 
 def smallest(options: OptionLookup, base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan, condition: Condition) -> Plan:
@@ -98,7 +98,7 @@ def smallest(options: OptionLookup, base: Mapping[str, str], fixed: Mapping[str,
     for name in sorted(plan, key=lambda kept: (-COSTS.get(kept, 1.0), list(plan).index(kept))):
         smaller = {kept: value for kept, value in plan.items() if kept != name}
         values = Values(options, _laid_over(base, fixed, smaller))
-        if not _missing(values, condition, {**fixed, **smaller}):
+        if next(_missing(values, condition, {**fixed, **smaller}), None) is None:
             plan = smaller
     return plan
 
