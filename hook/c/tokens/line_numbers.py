@@ -16,6 +16,7 @@ _LAST_WORD = lazy_re.compile(rb"\w+\Z")
 _BEFORE_A_CALL = frozenset((b"return", b"else", b"do"))
 _DIRECTIVE = lazy_re.compile(rb"(?m)^[ \t]*#[^\n]*+")
 _DEFINES = lazy_re.compile(rb"[ \t]*#[ \t]*define\b")
+_TOKEN = lazy_re.compile(rb"\w++|[^\w\s]")
 _NEAR = 100  # bytes on either side of a name
 LINE = b"__LINE__"
 
@@ -33,6 +34,17 @@ def line_macros(texts: Iterable[bytes], only_logs: Callable[[bytes, int], bool],
     while more := {name for name, body in bodies if name not in names and uses(body, names, only_logs)}:
         names |= more
     return frozenset(names)
+
+
+def moved(old: bytes, new: bytes) -> bool:
+    """Whether code stands on another line in one of two versions that differ in no more than the spelling of tokens."""
+    return _tokens_by_line(old) != _tokens_by_line(new)
+
+
+def _tokens_by_line(text: bytes) -> list[tuple[int, int]]:
+    """The lines that have tokens, and how many."""
+    counts = enumerate(len(_TOKEN.findall(line)) for line in without_literals(text).split(b"\n"))
+    return [(line, count) for line, count in counts if count]
 
 
 def macros_with(names: Iterable[bytes], texts: Iterable[bytes]) -> frozenset[bytes]:

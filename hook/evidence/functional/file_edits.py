@@ -130,7 +130,8 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     common = logged_lines.of_common_headers(source)
     if common is None:
         return "not known: whether a macro of a common header uses __LINE__ as a value"
-    common = logged_lines.used_in(source, common, old, new)
+    if common and line_numbers.moved(old, new):
+        common = logged_lines.used_in(source, common, old, new)
     if not (counters or common or line_numbers.LINE in new or _OWN_INCLUDE.search(new)):
         return ""
     from hook.kernel import own_headers
@@ -145,7 +146,7 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
         return _LINE_NUMBERS
     if counters and any(b"__COUNTER__" in text for text in texts):
         return "how often __COUNTER__ was used before may count"
-    return "" if own.complete or old.count(b"\n") == new.count(b"\n") else "too many headers to see whether __LINE__ is used as a value"
+    return "" if own.complete or not line_numbers.moved(old, new) else "too many headers to see whether __LINE__ is used as a value"
 
 
 def _listed(names: list[str]) -> str:

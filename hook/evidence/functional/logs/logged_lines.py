@@ -19,7 +19,7 @@ _WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|_
 _WORD = lazy_re.compile(rb"[A-Za-z_]\w*")
 _DEEPEST = 3  # functions that pass a line number to each other
 _MOST_FILES = 6  # that define one of them
-_MOST_USERS = 40  # files with a macro of a common header that uses the line
+_MOST_USERS = 300  # files with a macro that uses the line
 _COMMON_GLOBS = ("include/*.h", "arch/*/include/*.h")
 _COMMON = lazy_re.compile(r"(?:include|arch/[^/]+/include)/.*\.h\Z")
 # of Linux 6.12
@@ -75,19 +75,23 @@ def of_common_headers(source: Source) -> frozenset[bytes] | None:
 
 
 def used_in(source: Source, names: frozenset[bytes], *texts: bytes) -> frozenset[bytes]:
-    """The `names` of common headers if texts may use one of them; none if they have none, and no other header has one in a macro."""
-    if any(name in text for name in names for text in texts):
-        return names
-    for name in sorted(names):
+    """The `names` of common headers if texts may use one of them, itself or through macros of any file; none if they do not."""
+    reached, more = names, names
+    read: dict[str, bytes] = {}
+    while more:
+        if any(name in text for name in more for text in texts):
+            return names
         source.rests_on_all = True
-        paths = holding(source, name.decode("ascii"))
-        if paths is None or len(paths) > _MOST_USERS:
+        holders = [holding(source, name.decode("ascii")) for name in sorted(more)]
+        paths = sorted({path for found in holders for path in found or () if not _COMMON.match(path)} - read.keys())
+        if None in holders or len(read) + len(paths) > _MOST_USERS:
             return names
-        blobs = source.files([path for path in paths if not _COMMON.match(path)])
-        if any(blob is None or blob.data is None for blob in blobs):
-            return names
-        if line_numbers.macros_with(names, [blanking.plain(blob.data or b"") for blob in blobs if blob is not None]):
-            return names
+        for path, blob in zip(paths, source.files(paths), strict=True):
+            if blob is None or blob.data is None:
+                return names
+            read[path] = blanking.plain(blob.data)
+        more = line_numbers.macros_with(reached, read.values()) - reached
+        reached |= more
     return frozenset()
 
 

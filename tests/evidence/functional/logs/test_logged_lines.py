@@ -132,6 +132,8 @@ def test_lines_that_move_where_a_macro_of_a_common_header_uses_them(
     [
         ("OTHER(a);", "void g(int a)\n{\n\tMAKE(a);\n}\n", Answer.NO),
         ("OTHER(a);", "#define OTHER(x) MAKE(x)\n", Answer.UNKNOWN),
+        ("OTHER(a);", "#define ANOTHER(x) MAKE(x)\n", Answer.NO),
+        ("OTHER(a);", "#define OTHER(x) FAR(x)\n#define FAR(x) MAKE(x)\n", Answer.UNKNOWN),
         ("OTHER(a);", "#define OTHER(x) set(x, ID())\n", Answer.UNKNOWN),
         ("OTHER(a);", "#define OTHER(x) \\\n\tdo { MAKE(x); } while (0)\n", Answer.UNKNOWN),
         ("MAKE(a);", "", Answer.UNKNOWN),
@@ -148,3 +150,18 @@ def test_lines_that_move_where_not_all_headers_are_known(
     text = f"#include <linux/make.h>\n#include OWN\n\nvoid f(int a)\n{{\n\t{use}\n}}\n"
     source = grow({**common, "mm/own.h": elsewhere, "mm/one.c": f"/* one */\n{text}"})
     assert file_edits.compare("c", "mm/one.c", text.encode(), f"/* one */\n{text}".encode(), source).functional is answer
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_moved"),
+    [
+        ("a;\nb;\n", "a; /* one */\nb;\n", False),
+        ("a;\nb;\n", "a;\nb;\n\n/* one */\n", False),
+        ("/* one */\na;\n\n", "a;\n/* one */\n\n", True),  # as many lines as before
+        ("a; b;\nc;\n", "a;\nb; c;\n", True),
+        ("a(b, c, d);\n", "a(b,\nc, d);\n", True),
+        ("/* one\n */ a;\n", "/* one */ a;\n\n", True),
+    ],
+)
+def test_code_that_moves_to_another_line(old: str, new: str, is_moved: bool) -> None:
+    assert line_numbers.moved(old.encode(), new.encode()) is is_moved
