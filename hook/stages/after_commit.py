@@ -40,6 +40,7 @@ SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and che
 AMENDED_MARKER = "patch-triage-amended"  # the commit that an amend has made, of which our post-rewrite stub starts nothing
 _REPLACED = "replaced"  # our directory of files by the commit that an amend has made, until the records of the one in it are carried along
 _MOST_REPLACED = 20
+_MOST_TRIES = 3  # to carry along the records of one: a line of its file each
 _REFLOG_LINE = lazy_re.compile(rb"(\w+) (\w+) [^\n]*\tcommit \(amend\): [^\n]*\n\Z")
 _MOST_REFLOG_BYTES = 4096  # of its end
 
@@ -111,8 +112,9 @@ def _replaced(repo: Repository) -> Iterator[tuple[pathlib.Path, str]]:
             with contextlib.suppress(FileNotFoundError):  # another process has carried it along
                 aged.append((path.lstat().st_mtime_ns, path))
         for _, file in sorted(aged)[:_MOST_REPLACED]:
-            old = (own_files.read(file, _MOST_SINCE_BYTES) or b"").decode("ascii", "replace").strip()
-            if _OBJECT_ID.match(old) and _OBJECT_ID.match(file.name):
+            old, *tries = (own_files.read(file, _MOST_SINCE_BYTES) or b"").decode("ascii", "replace").split("\n")
+            if _OBJECT_ID.match(old) and _OBJECT_ID.match(file.name) and len(tries) <= _MOST_TRIES:
+                own_files.write(file, "\n".join((old, *tries, "")).encode())  # one line more: where this fails, the next call tries again
                 yield file, old
             else:
                 own_files.remove(file)
@@ -129,12 +131,11 @@ def _finish(repo: Repository, settings: Settings) -> None:
                 store.write_queued(repo, settings)
                 break
     index_in_background(repo, settings)
-    replaced = list(_replaced(repo))
-    for file, old in replaced:
-        try:
-            _carry_on(repo, settings, {file.name: [old]}, [])
-        finally:
-            own_files.remove(file)
+    replaced = False
+    for file, old in _replaced(repo):
+        replaced = True
+        _carry_on(repo, settings, {file.name: [old]}, [])
+        own_files.remove(file)
     if not replaced:
         start_worker(repo, settings)
 

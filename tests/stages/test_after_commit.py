@@ -95,6 +95,28 @@ def test_a_mark_is_carried_along_by_the_next_commit_where_an_amend_was_killed(st
     assert "Mark: right" in starting.note("HEAD~1") and list((starting.path / ".git/patch-triage/replaced").iterdir()) == []
 
 
+def test_a_mark_is_carried_along_by_the_next_commit_where_that_failed(starting: Kernel, tmp_path: pathlib.Path) -> None:
+    stage_comment(starting)
+    starting.git("commit", "-qm", "x")
+    starting.triage("mark", "HEAD", "right")
+    starting.git("commit", "-q", "--amend", "-m", "a", PATCH_TRIAGE="0")
+    git, real = tmp_path / "bin" / "git", shutil.which("git", path=starting.env["PATH"])
+    git.parent.mkdir()
+    git.write_text(f'#!/bin/sh\nfor word; do [ "$word" = diff-tree ] && exit 1; done\nexec {real} "$@"\n')
+    git.chmod(0o755)
+    behind, held = os.pipe()
+    env = starting.env | {"PATH": f"{git.parent}{os.pathsep}{starting.env['PATH']}"}
+    hook = starting.path / ".git/hooks/post-commit"
+    subprocess.run([hook], cwd=starting.path, env=env, capture_output=True, check=True, pass_fds=(held,))
+    os.close(held)
+    assert os.read(behind, 1) == b""
+    os.close(behind)
+    waiting = starting.path / ".git/patch-triage/replaced"
+    assert [file.name for file in waiting.iterdir()] == [starting.head()]
+    starting.git("commit", "-q", "--allow-empty", "-m", "y")
+    assert "Mark: right" in starting.note("HEAD~1") and list(waiting.iterdir()) == []
+
+
 def test_an_interrupt_ends_a_hook_with_one_line(starting: Kernel, tmp_path: pathlib.Path) -> None:
     stage_comment(starting)
     starting.git("commit", "-qm", "x", PATCH_TRIAGE="0")
