@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from hook import lazy_re
 from hook.c import blanking
@@ -29,6 +29,18 @@ _MESSAGES_ALONE = lazy_re.compile(
     r"|include/linux/(?:btf_ids|ceph/ceph_debug|codetag|compiler(?:_types)?|dynamic_debug|elfnote|init|jbd2|kernel|maple_tree|pci|printk"
     r"|qed/qed_if|rcupdate|regmap|rtnetlink|sched|stringify)\.h|arch/[^/]+/include/asm/(?:.*/)?[\w-]*(?:bug|pgtable|kup|pic32|pm-trace)[\w-]*\.h"
 )
+# what these headers define with __LINE__ (Linux 6.1 to 7.3)
+_MESSAGE_MACROS = frozenset(
+    b"ACPI_DEBUG_PARAMETERS ACPI_MEM_PARAMETERS AE_INFO ASSERT_RTNL ASSERT_RTNL_NET BUG BUG_ENTRY CODE_TAG_INIT DECLARE_PCI_FIXUP_SECTION"
+    b" DEFINE_DYNAMIC_DEBUG_METADATA_CLS DP_ERR DP_INFO DP_NOTICE DP_VERBOSE ELFNOTE KUNIT_CURRENT_LOC MAS_BUG_ON MAS_WARN_ON MAS_WR_BUG_ON"
+    b" MAS_WR_WARN_ON MT_BUG_ON MT_WARN_ON RCU_LOCKDEP_WARN TRACE_RESUME UNWINDER_BUG UVERBS_OBJECT_METHODS WARN_ENTRY XDP_WARN _BUG_FLAGS"
+    b" _KUNIT_SAVE_LOC __BUG_ASM __BUG_ENTRY __BUG_FLAGS __EMIT_BUG __ID __UNIQUE_ID __WARN_FLAGS __WARN_bug_entry __WARN_printf"
+    b" __branch_check__ __initcall_id __printk_index_emit __regmap_lockdep_wrapper __trace_if_value cant_migrate cant_sleep cond_resched"
+    b" cond_resched_lock cond_resched_rwlock_read cond_resched_rwlock_write dout doutc drm_exec_until_all_locked jbd2_debug"
+    b" kunit_fail_current_test might_fault might_sleep p4d_ERROR pgd_ERROR pic32_syskey_unlock pmd_ERROR pte_ERROR pud_ERROR"
+    b" v4l2_ctrl_handler_init v4l2_subdev_call_state_try v4l2_subdev_init_finalize FILE_LINE".split()
+)
+_DEFINE = lazy_re.compile(rb"[ \t]*#[ \t]*define[ \t]+(\w+)")
 _FILE_LINE = lazy_re.compile(rb'\b__FILE__\s*":"\s*__stringify\s*\(\s*__LINE__\s*\)')
 OnlyLogs = Callable[[bytes, int], bool]  # of a name that is called, and the number of the argument
 
@@ -53,25 +65,41 @@ def loggers(source: Source, own: frozenset[bytes], given: frozenset[bytes], dept
 def of_common_headers(source: Source) -> frozenset[bytes] | None:
     """The macros of common headers that may use the line of where they are used; None if that is not known.
 
-    Left out are those of the headers in which it is a message, or a part of a name, and the text that names a place: FILE_LINE of
+    Left out are those of some headers in which it is a message, or a part of a name, and the text that names a place: FILE_LINE of
     linux/stringify.h, as kernels without that macro spell it in fortify-string.h.
     """
     names: frozenset[bytes] = frozenset()
     words = [line_numbers.LINE.decode()]
     source.read_blobs.update((folder, source.oid(folder)) for folder in ("arch", "include"))
-    for _ in range(_DEEPEST):
+    for depth in range(_DEEPEST):
         holders = [holding(source, word, among=_COMMON_GLOBS) for word in words]
-        headers = {path for paths in holders for path in paths or () if _COMMON.match(path) and not _MESSAGES_ALONE.fullmatch(path)}
-        blobs = source.files(sorted(headers))
+        common = {path for paths in holders for path in paths or () if _COMMON.match(path)}
+        known = set(filter(_MESSAGES_ALONE.fullmatch, common))
+        headers = sorted(common - known)
+        blobs = source.files([*headers, *sorted(known) * (depth == 0)])
         if None in holders or any(blob is None or blob.data is None for blob in blobs):
             return None
-        texts = [_FILE_LINE.sub(b"", blanking.plain(blob.data or b"")) for blob in blobs if blob is not None]
+        data = [blob.data or b"" for blob in blobs if blob is not None]
+        texts = [_FILE_LINE.sub(b"", blanking.plain(text)) for text in data[: len(headers)]]
         more = line_numbers.macros_with({*names, line_numbers.LINE}, texts) - names
+        more |= {name for text in data[len(headers) :] for name in _with_lines(text)} - _MESSAGE_MACROS - names
         if not more:
             return names
         names |= more
         words = sorted(name.decode("ascii") for name in more)
     return None
+
+
+def _with_lines(text: bytes) -> Iterator[bytes]:
+    """The macros of a header that have __LINE__ in them, as it stands: in comments, too."""
+    at = text.find(line_numbers.LINE)
+    while at >= 0:
+        begin = text.rfind(b"\n", 0, at) + 1
+        while begin and text[begin - 2 : begin - 1] == b"\\":
+            begin = text.rfind(b"\n", 0, begin - 1) + 1
+        if macro := _DEFINE.match(text, begin):
+            yield macro[1]
+        at = text.find(line_numbers.LINE, at + 1)
 
 
 def used_in(source: Source, names: frozenset[bytes], *texts: bytes) -> frozenset[bytes]:

@@ -144,12 +144,15 @@ def _may_start(texts: Texts, path: str, name: str) -> bool:
         if not headers:
             return not is_known and not texts.source.is_small
     else:
-        # the definition in a header of the driver's own directory counts before the kernel's
+        # the definition in a header of the driver's own directory, or of a place that a makefile adds, counts before the kernel's
         headers = [header for header in texts.defining(name) if header.endswith(".h")]
+        included = texts.raw(path) or b""
         headers = [
             header
             for header in headers
-            if header.startswith(f"{folder}/") or (not is_known and ("include/" in header or header.split("/")[:3] == path.split("/")[:3]))
+            if header.startswith(f"{folder}/")
+            or (not header.startswith(("include/", "arch/")) and header.rpartition("/")[2].encode() in included)
+            or (not is_known and ("include/" in header or header.split("/")[:3] == path.split("/")[:3]))
         ]
     return len(headers) > _MOST_HEADERS or any(_starting_macros(texts, header).get(name, False) for header in headers)
 

@@ -106,6 +106,8 @@ def test_lines_that_move_where_a_function_of_the_tree_logs_them(kernel: Kernel, 
         ("CHECK(a);", True, Answer.NO),
         ("NUMBER(a);", True, Answer.UNKNOWN),
         ("BOTH(a);", True, Answer.UNKNOWN),
+        ("DP_INFO(a);", True, Answer.NO),  # of a header in which a line is a message
+        ("DP_KEY(a);", True, Answer.UNKNOWN),
     ],
 )
 @pytest.mark.parametrize("is_small", [True, False])
@@ -121,6 +123,7 @@ def test_lines_that_move_where_a_macro_of_a_common_header_uses_them(
         "include/linux/check.h": f'#define CHECK(x) WARN_ONCE(x, "at " {place})\n#define BOTH(x) set(x, __LINE__, {place})\n',
         "include/linux/number.h": '#define NUMBER(x) WARN_ONCE(x, ":" __stringify(__LINE__))\n',
     }
+    common["include/linux/qed/qed_if.h"] = "#define DP_INFO(x) \\\n\tpr_info(x, __LINE__)\n#define DP_KEY(x) \\\n\tset(x, \\\n\t__LINE__)\n"
     text = f"#include <linux/make.h>\n\nvoid f(int a)\n{{\n\t{use}\n}}\n"
     edited = f"/* one */\n{text}" if above else f"{text}/* one */\n"
     source = grow({**common, "mm/one.c": edited})

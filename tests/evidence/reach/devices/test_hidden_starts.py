@@ -19,6 +19,7 @@ OPEN = {
     "macro_of_its_header": FUNCTION + '#include "hidden.h"\nbegin_of_header(it);',
     "macro_of_the_kernel": FUNCTION + "#include <linux/begin.h>\nbegin_of_kernel(it);",
     "redefined_macro": FUNCTION + "#define MODULE_AUTHOR(fn) device_initcall(fn)\nMODULE_AUTHOR(it);",
+    "redefined_in_a_header_elsewhere": FUNCTION + '#include <far_hidden.h>\nCLK_OF_DECLARE(it, "it", it);',
     "redefined_in_header": FUNCTION + '#include "hidden.h"\nMODULE_INFO(it);',
     "assembly": FUNCTION + 'asm(".section .initcall6.init\\n.long it - .\\n.previous");',
     "section": FUNCTION + 'static initcall_t p __section(".initcall6.init") = it;',
@@ -326,6 +327,7 @@ def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
     kernel.write("include/linux/pci.h", PCI_H)
     kernel.write("include/linux/pci_ids.h", IDS_H)
     kernel.write("kernel/quirk.c", "int __weak own_quirk(void)\n{\n\treturn 0;\n}\nint use(void)\n{\n\treturn own_quirk();\n}\n")
+    kernel.write("drivers/far/far_hidden.h", "#define CLK_OF_DECLARE(name, text, fn) subsys_initcall(fn)\n")
     kernel.write("include/linux/begin.h", "#define begin_of_kernel(fn) arch_initcall(fn)\n")
     objects = [path[:-2] for path in FILES if path.endswith(".c")]
     two_files = "".join(f"both_{name}-y := {name}.o far.o\n" for name in TWO_FILES)
