@@ -116,6 +116,12 @@ SYNTH = Provider("speakup", ("SPEAKUP",), "user space chooses the synthesiser by
 FLASH = Provider("mtdram", ("MTD_MTDRAM",), "it gets every MTD device, also one in memory")
 VOLUME = Provider("UBI on mtdram", ("MTD_UBI", "MTD_MTDRAM"), "it gets every volume, also one in memory")
 LOOPED = Provider("snd-aloop", ("SND_ALOOP",), "it gets every PCM device, also a software one")
+LOOPBACK = Provider(
+    "rc-loopback", ("RC_CORE", "LIRC", "RC_DEVICES", "RC_LOOPBACK"), "what user space sends is received, and decoded",
+)  # fmt: skip
+MULTIPATH = Provider("dm-multipath", ("BLK_DEV_DM", "DM_MULTIPATH"), "user space creates a multipath target with the selector by name")
+UNIT = Provider("ppp", ("PPP",), "user space chooses the compressor of a unit (PPPIOCSCOMPRESS)")
+BACKSTORE = Provider("configfs", ("TARGET_CORE", "CONFIGFS_FS"), "user space creates a backstore of this type in configfs")
 NETLINK = Provider("the connector", ("CONNECTOR",), "user space sends it messages over netlink")
 IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space creates one in configfs, by its type")
 FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a software bridge with the slots that a driver asks for")
@@ -196,6 +202,10 @@ BUSES: dict[str, Bus] = {
         _hosted("spk_synth", SYNTH, kind="a synthesiser"),
         _hosted("mtd", FLASH, kind="a user of MTD devices"),
         _hosted("ubi", VOLUME, kind="a user of UBI volumes"),
+        _hosted("rc_protocol", LOOPBACK, kind="a decoder of infrared signals"),
+        _hosted("path_selector", MULTIPATH, kind="a path selector of device mapper"),
+        _hosted("ppp_compressor", UNIT, kind="a compressor of PPP"),
+        _hosted("backstore", BACKSTORE, kind="a type of backstores"),
         _hosted("pcm", LOOPED, kind="a user of PCM devices"),
         _hosted("connector", NETLINK, kind="a family of messages"),
         _hosted("iio_sw", IIO, kind="a type of software IIO device or trigger"),
@@ -260,7 +270,8 @@ VIRTUAL_DEVICES: dict[str, str] = {
     "USB_CONFIGFS": "configfs gadgets with dummy_hcd", "USB_LIBCOMPOSITE": "configfs gadgets with dummy_hcd",
     "COMEDI_TEST": "comedi_test", "SAMPLE_VFIO_MDEV_MTTY": "mtty", "MISDN_L1OIP": "l1oip", "VHOST_NET": "vhost-net",
     "VHOST_VSOCK": "vhost-vsock", "ATM_TCP": "atmtcp", "NET_DSA_LOOP": "dsa_loop", "VME_FAKE": "vme_fake",
-    "GPIO_AGGREGATOR": "gpio-aggregator (new_device)",
+    "GPIO_AGGREGATOR": "gpio-aggregator (new_device)", "ATM_DUMMY": "adummy", "STM_DUMMY": "dummy_stm",
+    "DMABUF_HEAPS_SYSTEM": "the system heap", "BLK_DEV_RNBD_CLIENT": "rnbd-client (map_device)", "NVME_TARGET_FCLOOP": "nvme-fcloop",
 }  # fmt: skip
 # option -> a virtual device for which it is not known whether it runs the code under the option, and that question
 STUB_DEVICES: dict[str, tuple[str, str]] = {
@@ -285,6 +296,10 @@ _REGISTRARS = {
     "ubi_register_volume_notifier": "ubi",
     "snd_pcm_notify": "pcm",
     "cn_add_callback": "connector",
+    "ir_raw_handler_register": "rc_protocol",
+    "dm_register_path_selector": "path_selector",
+    "ppp_register_compressor": "ppp_compressor",
+    "transport_backend_register": "backstore",
     "greybus_register_driver": "greybus",
     "greybus_register": "greybus",
     "gb_gbphy_register": "gbphy",

@@ -13,7 +13,7 @@ from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, NOT_A_MACRO, NOT_DEFINED
 from hook.kernel.entry_points import STARTING
-from hook.kernel.held_addresses import NAMES
+from hook.kernel.held_addresses import NAMES, functions
 from hook.kernel.texts import Texts
 
 _WORDS = BEFORE_A_VALUE | NOT_DEFINED | NOT_A_MACRO
@@ -30,6 +30,7 @@ _KNOWN = lazy_re.compile(
     r"|\w*param\w*|kunit_test\w*|if|while|for|switch|return|sizeof|defined|__\w+"
 )
 
+_OF_A_NODE = lazy_re.compile(r"(?:\b|_)(?:OF|IRQCHIP)_DECLARE")
 _OF_A_BUS = lazy_re.compile(r"(?:module|builtin|drm_module)_\w+")
 _PLAIN = lazy_re.compile(r"\b(?:module|builtin)_(?:\w+_)?driver\s*\(")
 _MOST_HEADERS = 8  # that may define a macro
@@ -91,6 +92,13 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
     for name in own:
         if own[name] and name not in seen and (alone := re.search(rf"(?m)^[ \t]*{name}[ \t]*;?[ \t]*$", text)):
             yield f"{name} may run code of this object at boot", alone.start()
+
+
+def starts_nothing(texts: Texts, path: str, name: str, at: int) -> bool:
+    """Whether what looks like a start is a call of a function (__v4l2_ctrl_handler_setup()), or a macro of the file without initcall."""
+    if name.startswith("__") and name.endswith("_setup"):
+        return any(begin < at < end for begin, end in functions(texts, path).values())
+    return name.endswith("_DECLARE") and not _OF_A_NODE.search(name) and not _starting_macros(texts, path).get(name, True)
 
 
 class _Spans:

@@ -28,6 +28,7 @@ from hook.evidence.reach.devices.hidden_starts import (
     STORING,
     has_own_setter,
     hidden_starts,
+    starts_nothing,
 )
 from hook.kernel.held_addresses import (
     ALONE,
@@ -103,7 +104,8 @@ def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str] = (),
     reader = _InitcallReader(texts, members, all_files, has_tree)
     for path in members:
         for statement in _START.finditer(texts.get(path) or ""):
-            reader.statement(path, statement)
+            if not starts_nothing(texts, path, statement[1], statement.start(1)):
+                reader.statement(path, statement)
         if defined(texts, _BY_NAME, (path,)):
             reader.start(path, _BY_NAME)
         for hidden, offset in hidden_starts(texts, path):
@@ -224,7 +226,6 @@ class _InitcallReader:
                 registered.append(span)
             if not is_known and self._hands_out(path, call, local):
                 self.calls.setdefault(name, (name, path, self._texts.line(path, call.start())))
-
         self._by_pointer = self._by_pointer or calls_by_pointer(text, head, begin, end)
         for word in NAMES.finditer(text, begin, end):
             if self._texts.macro(path, word[0]):
@@ -246,9 +247,8 @@ class _InitcallReader:
         """Takes in the functions of variables that were mentioned, where one of them is called, or any pointer; whether there are more."""
         holding = {(path, name) for path in self._members for name in callbacks(self._texts, path)}
         waiting = [key for key in sorted(holding) if key[1] in (self._words if self._by_pointer else self._called)]
-        named = [
-            (path, name) for path in self._members for name in functions(self._texts, path) if name in self._words and self._by_pointer
-        ]
+        words = self._words if self._by_pointer else set[str]()
+        named = [(path, name) for path in self._members for name in functions(self._texts, path) if name in words]
         seen = set(waiting)
         while waiting:
             path, variable = waiting.pop()

@@ -29,6 +29,8 @@ OPEN = {
     "compat_system_call": "COMPAT_SYSCALL_DEFINE1(it, unsigned long, arg)\n{\n\treturn arg;\n}",
     "init_module": "int init_module(void)\n{\n\treturn misc_register(&own_dev);\n}",
     "instead_of_a_weak_one": "int own_quirk(void)\n{\n\treturn 0;\n}",
+    "own_declaration": FUNCTION + "#define OWN_DECLARE(fn) late_initcall(fn)\nOWN_DECLARE(it);",
+    "own_setup": FUNCTION + "#define __own_setup(fn) late_initcall(fn)\n__own_setup(it);",
     "behind_a_brace": "static int __init it(void)\n{\n\treturn misc_register(&own_dev);\n} late_initcall(it);",
     "behind_a_statement": 'static int __init it(void)\n{\n\treturn misc_register(&own_dev);\n}\nMODULE_AUTHOR("a"); late_initcall(it);',
     "static_call": FUNCTION + "DEFINE_STATIC_CALL(core_calls, it);",
@@ -119,6 +121,8 @@ CLOSED = {
     "init_module_of_another": "extern int init_module(void);\nint other_quirk(void)\n{\n\treturn 0;\n}",
     "hidden": FUNCTION + "#if 0\ndevice_initcall(it);\n#endif\n#define unused(fn) other(fn)\nunused(it);",
     "other_macro": FUNCTION + '#define REG(a) static int reg_##a\nREG(one);\nMODULE_AUTHOR("a");\nEXPORT_NOTHING(it);',
+    "plain_declaration": FUNCTION + "#define OWN_DECLARE(fn) static const int level_##fn = 3\nOWN_DECLARE(it);",
+    "called_setup": FUNCTION + "static void inside(void)\n{\n\t__core_setup(3);\n}",
     "pointer": "static int (*callback)(int);\nint (*callbacks[3])(void);",
     "assembly_inside": FUNCTION + 'static void inside(void)\n{\n\tasm volatile("nop");\n}',
 }

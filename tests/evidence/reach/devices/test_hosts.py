@@ -16,7 +16,7 @@ from tests.small_kernel import Kernel
 OPTIONS = (
     "ALL", "I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI", "SPI_CH341", "GREYBUS", "GREYBUS_ES2", "GREYBUS_SPI", "OF",
     "LEDS_TRIGGERS", "LEDS_USER", "PARPORT", "USB_USS720", "NET_TEAM", "KUNIT", "MMC", "MMC_VUB300", "UHID",
-    "IPACK_BUS", "BOARD_TPCI200", "VIRTIO_PCI", "USB_HID", "SERIO", "USERIO", "SERIO_SERPORT", "UNIX98_PTYS",
+    "IPACK_BUS", "BOARD_TPCI200", "RC_CORE", "LIRC", "RC_DEVICES", "RC_LOOPBACK", "BLK_DEV_DM", "DM_MULTIPATH", "PPP", "TARGET_CORE", "CONFIGFS_FS", "VIRTIO_PCI", "USB_HID", "SERIO", "USERIO", "SERIO_SERPORT", "UNIX98_PTYS",
 )  # fmt: skip
 
 
@@ -161,6 +161,10 @@ FILES = {
     # what is driven without a device
     "trigger.c": "static struct led_trigger t = {\n\t.name = \"acme\",\n};\nmodule_led_trigger(t);\n",
     "mode.c": start("\treturn team_mode_register(&mode);", "static const struct team_mode mode = {\n\t.kind = \"acme\",\n};"),
+    "decoder.c": start("\treturn ir_raw_handler_register(&acme);"),
+    "selector.c": start("\treturn dm_register_path_selector(&acme);"),
+    "squeezer.c": start("\treturn ppp_register_compressor(&acme);"),
+    "store.c": start("\treturn transport_backend_register(&acme);"),
     "lpt.c": "static struct parport_driver l = {\n\t.name = \"lpt\",\n};\nmodule_parport_driver(l);\n",
     "pack.c": "static struct ipack_driver p = {\n\t.ops = &ops,\n};\nmodule_ipack_driver(p);\n",
     "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
@@ -414,6 +418,10 @@ def test_the_name_of_a_driver_on_mdio_is_looked_for_too(ask: Ask) -> None:
         ("card.c", "dummy_hcd with raw-gadget, as a VUB300 card reader"),
         ("stickdvb.c", "dummy_hcd with raw-gadget"),
         ("opens.c", "a file of its own"),
+        ("decoder.c", "rc-loopback"),
+        ("selector.c", "dm-multipath"),
+        ("squeezer.c", "ppp"),
+        ("store.c", "configfs"),
     ],
 )
 def test_what_user_space_drives_without_a_device_is_reached(ask: Ask, name: str, device: str) -> None:
