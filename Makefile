@@ -62,6 +62,7 @@ docs: $(VENV)/.made
 soak: $(VENV)/.made
 	@SEQUENCES=1000 $(BIN)/pytest tests/agent/test_loop.py -k whatever
 	@SEQUENCES=100 $(BIN)/pytest tests/source/test_index.py -k plain
+	@SEQUENCES=5000 $(BIN)/pytest tests/source/test_literals.py -k matches
 	@COMMITS=200 $(BIN)/pytest tests/test_failures.py -k killed
 	@KILLS=20 $(BIN)/pytest tests/bulk/test_kills.py
 

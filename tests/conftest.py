@@ -19,6 +19,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--remake-golden", action="store_true", help="write the golden files anew instead of comparing with them")
 
 
+# the longest come first: at the end all processors but one would wait for the last of them
+_LONG = ("tests/bulk/", "tests/test_package.py", "tests/test_docs.py", "tests/test_worker.py", "tests/agent/test_worker.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("no deadline")
 

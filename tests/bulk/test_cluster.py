@@ -14,8 +14,8 @@ from tests.small_kernel import Kernel
 
 
 def test_a_worker_that_is_killed_costs_nothing(farm: Farm, kernel: Kernel, tmp_path: pathlib.Path) -> None:
-    named, out = history(kernel, 24), tmp_path / "out"
-    workers = [farm.worker() for _ in range(3)]
+    named, out = history(kernel, 12), tmp_path / "out"
+    workers = [farm.worker() for _ in range(2)]
     run = farm.run(named, "--out", str(out), "--no-cache")
     wait_for(lambda: parts(out) > 0, run)
     workers[0].send_signal(signal.SIGKILL)
