@@ -31,6 +31,8 @@ if typing.TYPE_CHECKING:
 _MOST_PATHS = 8  # of one change that are configured
 _MOST_FILES = 12  # of one path
 _MOST_NAMED = 8  # options of the base configuration
+# options of one feature, of which the host's processor decides which one works; checked on 6.1 to 7.1
+_OF_PROCESSORS = (("KVM_AMD", "KVM_INTEL"),)
 
 
 class _Goal(msgspec.Struct, frozen=True):
@@ -55,7 +57,9 @@ def find(configs: Configs, evidence: Evidence, reached: Reached, kernel: Kernel)
     if reached.answer is not Answer.YES and any(_holds_with(goal.condition, configs, kernel) for goal in goals):
         goals = []  # one of the callers is built
     goals = [*goals[:_MOST_PATHS], *_of_focus(configs, evidence, kernel)]
-    return configs if _holds_with(all_of(goal.condition for goal in goals), configs, kernel) else _solved(configs, goals, kernel)
+    whole = configs if _holds_with(all_of(goal.condition for goal in goals), configs, kernel) else _solved(configs, goals, kernel)
+    others = list(_of_other_processors(configs, whole, kernel))
+    return _solved(configs, [*goals, *others], kernel) if others else whole
 
 
 def with_built_focus(evidence: Evidence, configs: Configs, kernel: Kernel) -> Evidence:
@@ -97,6 +101,23 @@ def _of_focus(configs: Configs, evidence: Evidence, kernel: Kernel) -> Iterator[
         return
     built = kernel.built_if(paths[0])
     yield _Goal(taken_to_hold(built.condition), builds(built, paths[0]), focus.symbols[0])
+
+
+def _of_other_processors(configs: Configs, whole: Configs, kernel: Kernel) -> Iterator[_Goal]:
+    """The goal to have a feature on the processors of the other maker, too. Not where the change itself is for those of one maker."""
+    settings = _settings(whole)
+    for pair in _OF_PROCESSORS:
+        chosen = [name for name in pair if settings.get(name) == "y"]
+        if len(chosen) != 1:
+            continue
+        [other] = (name for name in pair if name not in chosen)
+        option = kernel.options.get(other)
+        exchanged = {**settings, chosen[0]: "n", other: "y"}
+        if option is None or other in settings or kernel.holds(built_in(other)) or not _holds(configs.condition, exchanged, kernel):
+            continue
+        why = f"which of {' and '.join(pair)} works depends on the host's processor"
+        reasons = {other: ConfigReason("reach", why, *option.places[0])}
+        yield _Goal(all_of(map(built_in, pair)), (), other, reasons)
 
 
 def _holds_with(condition: Condition, configs: Configs, kernel: Kernel) -> bool:

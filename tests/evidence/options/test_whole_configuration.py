@@ -146,3 +146,41 @@ def test_a_flavour_is_asked_for_where_the_change_itself_is_in_it(chip: Kernel) -
     chip.commit("init/rt.c", "int rt(void)\n{\n\treturn 1;\n}\n")
     chip.stage("init/rt.c", "int rt(void)\n{\n\treturn 2;\n}\n")
     assert verdict(chip)["EnableConfigs"] == ["PREEMPT_RT"]
+
+
+KVM = """
+config KVM
+	bool "virtual machines"
+config KVM_X86
+	def_tristate KVM if (KVM_INTEL != n || KVM_AMD != n)
+config KVM_INTEL
+	bool "VMX"
+	depends on KVM
+config KVM_AMD
+	bool "SVM"
+	depends on KVM
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "options"),
+    [
+        ("init/kvm.c", "", ["KVM", "KVM_AMD", "KVM_INTEL"]),
+        ("init/kvm.c", "CONFIG_KVM=y\nCONFIG_KVM_INTEL=y\n", []),
+        ("init/svm.c", "", ["KVM", "KVM_AMD"]),
+        ("init/svm.c", "CONFIG_KVM=y\nCONFIG_KVM_INTEL=y\n", ["KVM_AMD"]),
+        ("init/vmx.c", "", ["KVM", "KVM_INTEL"]),
+    ],
+)
+def test_virtual_machines_are_asked_for_whichever_processor_the_host_has(kernel: Kernel, path: str, base: str, options: list[str]) -> None:
+    kernel.write("drivers/net/Kconfig", kernel.read("drivers/net/Kconfig") + KVM)
+    kernel.write("init/Makefile", "obj-$(CONFIG_KVM_X86) += kvm.o\nobj-$(CONFIG_KVM_AMD) += svm.o\nobj-$(CONFIG_KVM_INTEL) += vmx.o\n")
+    for name in ("kvm", "svm", "vmx"):
+        kernel.write(f"init/{name}.c", f"int {name}(void)\n{{\n\treturn 1;\n}}\n")
+    kernel.git("add", "-A", "-f")
+    kernel.git("commit", "-qm", "kvm")
+    kernel.triage("index", "--quiet")
+    (kernel.path.parent / "config").write_text(base)
+    env = {"PATCH_TRIAGE_FUZZ_BASE_CONFIG": str(kernel.path.parent / "config")} if base else {}
+    kernel.stage(path, kernel.read(path).replace("return 1;", "return 2;"))
+    assert sorted(verdict(kernel, **env)["EnableConfigs"]) == options
