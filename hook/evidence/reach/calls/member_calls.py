@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from hook import lazy_re
 from hook.c.brackets import arguments
 from hook.c.definitions import DefinitionKind
 from hook.c.translation_unit import TranslationUnit
@@ -20,6 +21,7 @@ from hook.evidence.reach.calls.object_types import ObjectTypes, arrow_of, hides
 from hook.kernel.name_users import NameUsers
 
 _MOST_FILES = 64  # that hold the name of a member, for its calls to be looked for
+_CONSTANT = lazy_re.compile(rb"\s*(\d+|[A-Z_][A-Z0-9_]*)\s*")
 _AGGREGATES = (DefinitionKind.STRUCT, DefinitionKind.UNION, DefinitionKind.TYPEDEF)
 
 
@@ -29,7 +31,7 @@ class MemberCalls:
     def __init__(self, name_users: NameUsers, types: ObjectTypes) -> None:
         self._name_users, self._units = name_users, name_users.units
         self._owned: dict[tuple[str, str], bool] = {}
-        self._element_calls: dict[tuple[str, str], list[Use]] = {}  # of an array, by its file and name
+        self._element_calls: dict[tuple[str, str], list[tuple[bytes, Use]]] = {}  # of an array, by its file and name, with the index
         self._types = types
 
     def of(self, node: PathNode, trigger: Trigger, table: PathNode, use: Use, member: str) -> Iterator[Hop | DeadEnd]:
@@ -39,21 +41,22 @@ class MemberCalls:
         """
         home = self._units.get(table.path)
         if not use.member:
-            yield from self._indexed(node, trigger, home, table)
+            yield from self._indexed(node, trigger, home, table, use)
             return
         name = use.member.encode()
         name_of_table = table.name.encode()
-        direct = re.compile(rb"(?<![\w.>])" + name_of_table + rb"\s*(?:\[[^\]]*\]\s*)?(?:\.|->)\s*" + name + rb"\s*\(")
+        direct = re.compile(rb"(?<![\w.>])" + name_of_table + rb"\s*(?:\[([^\]]*)\]\s*)?(?:\.|->)\s*" + name + rb"\s*\(")
         # what stands in a table that is called by its name runs when its caller does, at boot too
         for path in self._name_users.files(table.name, table.path, local=table.local):
             calling = self._units.get(path)
             if calling is not home and (calling is None or _defines(calling, table.name)):
                 continue
-            for unit, call in _calls(calling, direct):
-                if hides(unit, user_of(call), name_of_table):
+            for match, call in _matches(calling, direct):
+                assert calling is not None
+                if hides(calling, user_of(call), name_of_table):
                     continue
                 claim = f"{user_of(call).name}() calls {member}, which is {node.name}()"
-                yield from hop_to_user(unit, call, trigger, claim)
+                yield from hop_to_user(calling, call, trigger, claim, _doubt_of_element(home, use, match[1]))
         if use.struct and not use.struct.endswith("_driver"):  # of a driver, what it has for devices decides
             yield from self._of_objects(node, trigger, table, use, f"that of {table.name} is {node.name}()", frozenset((name_of_table,)))
 
@@ -93,15 +96,18 @@ class MemberCalls:
                 for hop in hop_to_user(unit, call, trigger, claim, doubt):
                     yield msgspec.structs.replace(hop, registered=holder) if isinstance(hop, Hop) else hop
 
-    def _indexed(self, node: PathNode, trigger: Trigger, home: TranslationUnit | None, table: PathNode) -> Iterator[Hop | DeadEnd]:
+    def _indexed(
+        self, node: PathNode, trigger: Trigger, home: TranslationUnit | None, table: PathNode, use: Use
+    ) -> Iterator[Hop | DeadEnd]:
         """Calls of the elements of an array of functions: the same for each of them, and there can be hundreds."""
         key = (table.path, table.name)
         if home is None:
             return
         if key not in self._element_calls:
             self._element_calls[key] = list(_element_calls(home, table.name.encode()))
-        for call in self._element_calls[key]:
-            yield from hop_to_user(home, call, trigger, f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()")
+        for index, call in self._element_calls[key]:
+            claim = f"{user_of(call).name}() calls one of {table.name}, among them {node.name}()"
+            yield from hop_to_user(home, call, trigger, claim, _doubt_of_element(home, use, index))
 
     def _callers(self, table: PathNode, use: Use) -> list[str]:
         """The files that may call the member that a use sets: all, for a member that one structure has; else those beside the table."""
@@ -177,14 +183,43 @@ def _is_own(struct: str, unit: TranslationUnit) -> bool:
     return unit.path.endswith(".c") and unit.defined(struct, *_AGGREGATES) is not None
 
 
-def _element_calls(home: TranslationUnit, name: bytes) -> Iterator[Use]:
-    """Calls of what an index takes out of an array of functions, in the file of the array, also by way of a variable."""
-    element = name + rb"\s*\[[^\];]*\]\s*"
-    for _, call in _calls(home, re.compile(rb"(?:\(\s*\*\s*" + element + rb"\)|(?<![\w.>])" + element + rb")\s*\(")):
-        yield call
-    for match, call in _matches(home, re.compile(rb"(?<![\w.>])(\w+)\s*=\s*(?:READ_ONCE\()?" + name + rb"\s*\[[^\];]*\]\)?\s*;")):
-        if is_called(match[1], home.scan.code[call.offset : user_of(call).body[1]]):
-            yield call
+def _element_calls(home: TranslationUnit, name: bytes) -> Iterator[tuple[bytes, Use]]:
+    """Calls of what an index takes out of an array of functions, in the file of the array, also by way of a variable; with the index."""
+    element = name + rb"\s*\[([^\];]*)\]\s*"
+    for match, call in _matches(home, re.compile(rb"(?:\(\s*\*\s*" + element + rb"\)|(?<![\w.>])" + element + rb")\s*\(")):
+        if not hides(home, user_of(call), name):
+            yield match[1] or match[2], call
+    for match, call in _matches(home, re.compile(rb"(?<![\w.>])(\w+)\s*=\s*(?:READ_ONCE\()?" + element + rb"\)?\s*;")):
+        if is_called(match[1], home.scan.code[call.offset : user_of(call).body[1]]) and not hides(home, user_of(call), name):
+            yield match[2], call
+
+
+def _doubt_of_element(home: TranslationUnit | None, use: Use, index: bytes | None) -> str:
+    """The doubt where a constant index takes an element out of an array, and it is not seen that this is the one in which a use stands."""
+    constant = _CONSTANT.fullmatch(index or b"")
+    if constant is None or (home is not None and constant[1] == _element_of(home, use)):
+        return ""
+    return f"whether element {constant[1].decode('ascii')} is the one"
+
+
+def _element_of(unit: TranslationUnit, use: Use) -> bytes:
+    """The index of the element in whose initialiser a use stands, as it is written, or else its number; empty where it is not known."""
+    code, table = unit.scan.code, user_of(use)
+    begin = code.find(b"{", table.offset, table.span[1]) + 1
+    if not 0 < begin <= use.offset:
+        return b""
+    elements, depth = [begin], 0  # where each element begins
+    for mark in re.finditer(rb"[{}()\[\],]", code[begin : use.offset]):
+        depth += (mark[0] in b"{([") - (mark[0] in b"})]")
+        if mark[0] == b"," and depth == 0:
+            elements.append(begin + mark.end())
+    number: int | None = -1
+    written = b""
+    for start in elements:
+        designator = re.match(rb"\s*\[\s*(\w+)?", code[start : use.offset])
+        written = (designator[1] or b"") if designator else b""
+        number = int(written) if written.isdigit() else None if designator or number is None else number + 1
+    return written or (b"" if number is None else str(number).encode())
 
 
 def _calls(unit: TranslationUnit | None, form: re.Pattern[bytes]) -> Iterator[tuple[TranslationUnit, Use]]:

@@ -114,7 +114,9 @@ def _declaring(unit: TranslationUnit, caller: Definition, name: bytes) -> bytes:
 
 def hides(unit: TranslationUnit, function: Definition, name: bytes) -> bool:
     """Whether a function has a parameter or variable of a name, which is not that of its file then."""
-    return bool(_types(unit.scan.code[function.span[0] : function.body[1]], name))
+    code = unit.scan.code[function.span[0] : function.body[1]]
+    pointer = re.search(rb"\b([A-Za-z_]\w*)[\s*]+\(\s*\*\s*(?:const\s+)?" + name + rb"\s*(?:\[[^\]]*\]\s*)?\)\s*\(", code)
+    return bool(_types(code, name)) or (pointer is not None and pointer[1] not in BEFORE_A_VALUE)
 
 
 def _declared(code: bytes, name: bytes) -> str:

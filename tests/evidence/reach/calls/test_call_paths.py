@@ -133,6 +133,10 @@ ENTRIES = {
                     "static int __init boot(void)\n{\n\tlate_fops.open = target_set_in_table;\n\tcdev_init(&c, &late_fops);\n\treturn 0;\n}\nfs_initcall(boot);\n",
     "indexed": "static int target_indexed(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_indexed,\n};\n"
                "SYSCALL_DEFINE1(others, int, x)\n{\n\treturn handlers[x](x);\n}\n",
+    "numbered": "static int target_numbered(int x) { return x; }\nstatic const handler_t handlers[] = {\n\tother,\n\ttarget_numbered,\n};\n"
+                "SYSCALL_DEFINE1(others, int, x)\n{\n\treturn handlers[1](x);\n}\n",
+    "named_element": "static int target_named_element(int x) { return x; }\nstatic const struct step { int (*f)(int); } steps[] = {\n\t[FIRST] = { .f = other },\n"
+                     "\t[SECOND] = { .f = target_named_element },\n};\nSYSCALL_DEFINE1(others, int, x)\n{\n\treturn steps[SECOND].f(x);\n}\n",
     "picked": "static int target_picked(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_picked,\n};\n"
               "SYSCALL_DEFINE1(others, int, x)\n{\n\thandler_t h;\n\th = handlers[x];\n\treturn h ? h(x) : 0;\n}\n",
     "table_of_boot": "static int target_table_of_boot(struct file *f) { return 0; }\nstatic const struct file_operations x_fops = {\n\t.open = target_table_of_boot,\n};\n"
@@ -209,6 +213,22 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
         {"fs/a.c": "static int help(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = help,\n};\n"
                    "SYSCALL_DEFINE1(others, int, x)\n{\n\thandler_t h = handlers[x];\n\tif (handlers[x])\n\t\t(void)x;\n\tif (h)\n\t\t(void)x;\n\treturn h != NULL;\n}\n"},
         "who calls in handlers",
+    ),
+    "another element of the array is called": (
+        {"fs/a.c": "static int help(int x) { return x; }\nstatic const handler_t handlers[] = {\n\tother,\n\thelp,\n};\n"
+                   "SYSCALL_DEFINE1(others, int, x)\n{\n\treturn handlers[0](x);\n}\n"},
+        "whether element 0 is the one",
+    ),
+    "the member of another element of the array is called": (
+        {"fs/a.c": "static int help(int x) { return x; }\nstatic const struct step { int (*f)(int); } steps[] = {\n\t[FIRST] = { .f = other },\n"
+                   "\t[SECOND] = { .f = help },\n};\nSYSCALL_DEFINE1(others, int, x)\n{\n\treturn steps[FIRST].f(x);\n}\n"},
+        "whether element FIRST is the one",
+    ),
+    "a parameter has the name of the array": (
+        {"fs/a.c": "static int help(int x) { return x; }\nstatic const handler_t handlers[] = {\n\thelp,\n};\n"
+                   "static int run(int (*handlers[])(int), int x)\n{\n\treturn handlers[x](x);\n}\n"
+                   "SYSCALL_DEFINE1(others, int, x)\n{\n\treturn run(NULL, x);\n}\n"},
+        "no call path to help was found",
     ),
     "another structure with a function of the name, behind a comment": (
         {"fs/a.c": "struct foo_type {\n\tint (*poke)(int x);\n};\nstatic int help(int x) { return 0; }\n"
