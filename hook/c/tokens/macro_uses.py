@@ -97,7 +97,7 @@ def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[byte
 
 
 def is_uneven(texts: Iterable[bytes], used: Iterable[bytes]) -> bool:
-    """Whether a macro, one of those `used` or one behind them, has not as many braces or parentheses that open as close."""
+    """Whether a macro, one of those `used` or one behind them, opens a brace or parenthesis that it does not close, or closes another's."""
     bodies: dict[bytes, list[bytes]] = {}
     for text in texts:
         for macro in _DEFINITION.finditer(text):
@@ -107,7 +107,12 @@ def is_uneven(texts: Iterable[bytes], used: Iterable[bytes]) -> bool:
         name = waiting.pop()
         seen.add(name)
         for body in bodies[name]:
-            if body.count(b"{") != body.count(b"}") or body.count(b"(") != body.count(b")"):
+            depth = 0
+            for mark in re.findall(rb"[{}()]", body):
+                depth += 1 if mark in b"{(" else -1
+                if depth < 0:
+                    return True
+            if depth or body.count(b"{") != body.count(b"}"):
                 return True
             waiting |= (set(re.findall(rb"\w+", body)) & bodies.keys()) - seen
     return False

@@ -27,6 +27,8 @@ if typing.TYPE_CHECKING:
 
 _CODE = "code changed"
 _LINE_NUMBERS = "a line number that is used as a value (__LINE__) moves"
+_SPACES = "a macro opens or closes what another one does, so that a string may be made of the text between"
+_WORD = lazy_re.compile(rb"\w+")
 _OWN_INCLUDE = lazy_re.compile(rb'#[ \t]*(?:include|import)[ \t]*"')
 # where no definition changed: kinds of edits that change no code
 _NO_CODE = frozenset(
@@ -53,7 +55,7 @@ def compare(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     """What an edit of the file at `path` does; `source` is the tree with it applied."""
     compared = token_comparison.compare(language, old, new)
     line = compared.first_new_line
-    moved = _moves_line_numbers(language, path, old, new, source) if compared.same else ""
+    moved = (_moves_line_numbers(language, path, old, new, source) or _spaces(language, path, old, new, source)) if compared.same else ""
     if compared.same and not moved:
         return Edited(Answer.NO, (ChangeClass(compared.change_class),), compared.why or compared.change_class, line)
     if moved:
@@ -147,6 +149,21 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     if counters and any(b"__COUNTER__" in text for text in texts):
         return "how often __COUNTER__ was used before may count"
     return "" if own.complete or not line_numbers.moved(old, new) else "too many headers to see whether __LINE__ is used as a value"
+
+
+def _spaces(language: str, path: str, old: bytes, new: bytes, source: Source) -> str:
+    """Why blanks between tokens may matter: they came or went, and a macro that the file uses opens what another one closes, so that text
+    outside of any call may be an argument that a string is made of. Empty if that cannot be.
+    """
+    texts = [blanking.plain(old), blanking.plain(new)] if language == "c" else []
+    if len({b" ".join(text.split()) for text in texts}) < 2:
+        return ""
+    from hook.c.tokens import macro_uses
+    from hook.kernel import own_headers
+
+    own = own_headers.read(source, path, (old, new))
+    texts += own.texts.values()
+    return _SPACES if macro_uses.is_uneven(texts, set(_WORD.findall(texts[0]))) else ""
 
 
 def _listed(names: list[str]) -> str:

@@ -114,8 +114,6 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
         formats = self.tree.formats()
         if formats is None or any(map(logging_calls.has_odd_format, (self.before, self.after, *map(translation_unit.of_text, formats)))):
             return {}
-        if self.tree.has_uneven_macro(frozenset((*old, *new))):
-            return {}  # what looks like a statement may be part of an expression
         known = logging_calls.known_loggers((*old, *new), self.own_names, self.tree.is_tracepoint)
         return {**self.loggers_of_file, **known}
 
@@ -215,7 +213,8 @@ def _prove(segment: EditedSegment) -> Proof | None:
     proof = next((proof for rule in rules if (proof := rule(segment))), None)
     # the headers are read last; they may make something else of a word of the language
     means_the_same = proof and segment.own_names.isdisjoint(IN_STATEMENTS) and not segment.tree.is_redefined(_listed_names(segment))
-    return proof if means_the_same else None
+    # what looks like a statement or an argument may be part of another one
+    return proof if means_the_same and not segment.tree.has_uneven_macro(frozenset((*segment.tokens[0], *segment.tokens[1]))) else None
 
 
 def _listed_names(segment: EditedSegment) -> list[bytes]:

@@ -168,3 +168,24 @@ def test_lines_that_move_where_not_all_headers_are_known(
 )
 def test_code_that_moves_to_another_line(old: str, new: str, is_moved: bool) -> None:
     assert line_numbers.moved(old.encode(), new.encode()) is is_moved
+
+
+@pytest.mark.parametrize(
+    ("head", "old", "new", "answer"),
+    [
+        ("#define BEG __stringify(\n#define END )\n", "BEG a + b END", "BEG a+b END", Answer.UNKNOWN),
+        ("#define BEG a) + (\n", "(BEG a + b)", "(BEG a+b)", Answer.UNKNOWN),
+        ("#define BEG __stringify(\n#define END )\n", "BEG a + b END", "BEG  a  +  b END", Answer.NO),
+        ("#define BEG __stringify(\n#define END )\n", "BEG 0x10 END", "BEG 16 END", Answer.UNKNOWN),
+        ("#define BEG (1)\n#define END + (2)\n", "BEG + a END", "BEG+a END", Answer.NO),
+        ("#define BEG (1)\n#define END + (2)\n", "BEG + 0x10 END", "BEG + 16 END", Answer.NO),
+    ],
+)
+@pytest.mark.parametrize("is_in_header", [True, False])
+def test_text_between_macros_that_open_and_close_a_call(
+    grow: Grow, head: str, old: str, new: str, answer: Answer, is_in_header: bool
+) -> None:
+    start = '#include "own.h"\n' if is_in_header else head
+    before, after = (f"{start}int a, b;\nint x = {text};\n".encode() for text in (old, new))
+    source = grow({"mm/own.h": head, "mm/one.c": after.decode()})
+    assert file_edits.compare("c", "mm/one.c", before, after, source).functional is answer
