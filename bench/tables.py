@@ -2,9 +2,10 @@
 
     python bench/tables.py GIT_TREE
 
-GIT_TREE is a kernel as git repository (bench/tree.py, or any other). An entry that matches nothing costs nothing, or is a name that later
-kernels have changed; the same for all trees, it can go. A look-alike is no defect: what no list names is left open. It says where an answer
-could be won. Nothing of the tree is run.
+GIT_TREE is a kernel as git repository with the word index (bench/tree.py, or any other; patch-triage index), which says where each entry
+stands; some 20 s of processor time. An entry that matches nothing costs nothing, or is a name that later kernels have changed; the same
+for all trees, it can go. A look-alike is no defect: what no list names is left open. It says where an answer could be won. Nothing of the
+tree is run.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from hook.evidence.memory import sinks
 from hook.evidence.reach.devices import buses
 from hook.kernel import callback_tables, entry_points
 from hook.kernel.kconfig import flavours
+from hook.source.git import find
+from hook.source.object_store import Objects
+from hook.source.tree import Source
 
 _SHOWN = 30  # names in a line
+_COMMON_FILES = 40  # with a word: one of them has it in code
 
 
 def grepped(tree: pathlib.Path, expression: str, *places: str) -> set[str]:
@@ -32,29 +37,47 @@ def grepped(tree: pathlib.Path, expression: str, *places: str) -> set[str]:
     return {" ".join(line.split()) for line in done.stdout.decode("utf-8", "replace").split("\n") if line}
 
 
-def words(tree: pathlib.Path, names: Iterable[str]) -> set[str]:
-    """Those of some names that stand anywhere in the code."""
-    return grepped(tree, rf"\b(?:{'|'.join(sorted(map(re.escape, names)))})\b")
+def words(source: Source, names: Iterable[str], before: str = "") -> set[str]:
+    """Those of some names that stand anywhere in the code, with the word `before` before them."""
+    return {name for name in names if stands(source, f"{before} {name}".strip())}
 
 
-def entries(tree: pathlib.Path) -> dict[str, tuple[set[str], set[str]]]:
+def stands(source: Source, form: str) -> bool:
+    """Whether the code has a name, with the word before it if there is one; what stands in many files is not looked at there."""
+    assert source.index is not None, "this needs the word index: patch-triage index"
+    word = form.rpartition(" ")[2]
+    if source.index.is_common(word.lower(), _COMMON_FILES):
+        return True
+    paths = [path for path in source.holding([[word.lower()]]) if path.endswith((".c", ".h", ".S"))]
+    pattern = re.compile(rf"\b{form}\b".replace(" ", r"\s+").encode())
+    return any(file is not None and pattern.search(file.data or b"") for file in source.files(paths))
+
+
+def registers(source: Source, bus: str) -> bool:
+    """Whether the code has a name that registers on a bus, or one that begins so."""
+    assert source.index is not None
+    for name in (f"{bus}_driver", f"{bus}_register", f"{bus}_family"):
+        longer = source.index.containing(name.lower())  # None: in very many words
+        if longer is None or any(word.removeprefix("module_").startswith(name.lower()) for word in longer):
+            return True
+    return stands(source, f"module_{bus}")
+
+
+def entries(source: Source, tree: pathlib.Path) -> dict[str, tuple[set[str], set[str]]]:
     """Table -> its entries, and those that the tree has."""
     structs = set(callback_tables.TABLES)
     calls = {*entry_points.REGISTERING, *entry_points.CALLING, *entry_points.LATER, *entry_points.THREADS, *entry_points.TIED}
+    copying = {name.decode() for name in sinks.SINKS}
     allocators = {name.decode() for name in (*sinks.UNINITIALISED_ALLOCATORS, *sinks.ZEROED, *sinks.ZEROED.values())}
     provided = {option for bus in buses.BUSES.values() for provider in bus.providers for option in provider.options}
     options = {*provided, *buses.VIRTUAL_DEVICES, *buses.STUB_DEVICES, *flavours.FLAVOURS}
     spelled = {*buses.BUSES, *buses.BUS_OF_SPELLING}
-    driver = rf"\b(?:module_)?(?:{'|'.join(spelled)})(?=_(?:driver|register|family))|\bmodule_(?:{'|'.join(spelled)})\b"
     return {
-        "callback tables (callback_tables.TABLES)": (structs, grepped(tree, rf"\bstruct\s+\K(?:{'|'.join(structs)})\b")),
-        "calls that are given a function (entry_points)": (calls, words(tree, calls)),
-        "calls that copy memory out (sinks.SINKS)": (
-            {name.decode() for name in sinks.SINKS},
-            words(tree, (n.decode() for n in sinks.SINKS)),
-        ),
-        "allocators (sinks)": (allocators, words(tree, allocators)),
-        "buses (buses)": (spelled, {name.removeprefix("module_") for name in grepped(tree, driver)}),
+        "callback tables (callback_tables.TABLES)": (structs, words(source, structs, "struct")),
+        "calls that are given a function (entry_points)": (calls, words(source, calls)),
+        "calls that copy memory out (sinks.SINKS)": (copying, words(source, copying)),
+        "allocators (sinks)": (allocators, words(source, allocators)),
+        "buses (buses)": (spelled, {name for name in spelled if registers(source, name)}),
         "options (buses, flavours)": (options, grepped(tree, r"^\s*(?:menu)?config\s+\K\w+", "*Kconfig*")),
     }
 
@@ -83,9 +106,10 @@ def main() -> int:
         return 2
     tree = pathlib.Path(sys.argv[1])
     print("entries that match nothing in the tree")
-    for table, (ours, there) in entries(tree).items():
-        missing = sorted(ours - there)
-        print(f"  {table}: {len(missing)} of {len(ours)}{': ' if missing else ''}{', '.join(missing[:_SHOWN])}")
+    with Objects(find(tree), 64 << 20) as objects:
+        for table, (ours, there) in entries(Source(objects, "HEAD"), tree).items():
+            missing = sorted(ours - there)
+            print(f"  {table}: {len(missing)} of {len(ours)}{': ' if missing else ''}{', '.join(missing[:_SHOWN])}")
     print("look-alikes that no table names; what leans on one is left open")
     for form, names in lookalikes(tree).items():
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
