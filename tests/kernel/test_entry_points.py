@@ -9,6 +9,7 @@ from hook.kernel.callback_tables import EntryKind, entry_of
 
 MEMBERS = [
     ("file_operations", "open", EntryKind.FILE_OPERATIONS),
+    ("file_operations", "mmap_prepare", EntryKind.FILE_OPERATIONS),  # since Linux 6.16
     ("proto_ops", "bind", EntryKind.SOCKETS),
     ("genl_small_ops", "doit", EntryKind.NETLINK),
     ("export_operations", "fh_to_dentry", EntryKind.FILE_HANDLES),

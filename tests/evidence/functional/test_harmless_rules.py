@@ -229,3 +229,35 @@ def test_harmless_edits_together_are_harmless_and_one_effect_among_them_is_not(
 
 def test_declarations_of_locals_in_another_order_change_registers() -> None:
     not_harmless("-int first;\n\tu8 second;", "+u8 second;\n\tint first;")
+
+
+def test_declarations_that_run_code_at_the_end_of_their_scope() -> None:
+    guard = "guard(mutex)(&b->lock);"
+    harmless(f'-{guard}\n\tpr_debug("a");', f'+{guard}\n\tpr_debug("b");', Class.LOG_TEXT)
+    not_harmless(f"-{guard}", "+")
+    not_harmless(f"-{guard}", "+guard(mutex)(&b->other);")
+    not_harmless(f"-{guard}\n\tn++;", f"+n++;\n\t{guard}")
+    scoped = "scoped_guard(mutex, &b->lock)"
+    not_harmless(f"-{scoped} {{\n\t\tn++;\n\t\tb->n = n;\n\t}}", f"+{scoped}\n\t\tn++;\n\tb->n = n;")
+    not_harmless(f'-{scoped}\n\t\tpr_debug("x");\n\tn++;', f"+{scoped}\n\tn++;")  # the guard is held around what comes next
+    free = "void *p __free(kfree) = get(b);"
+    not_harmless(f"-{free}", "+")
+    not_harmless(f"-{free}", "+void *p = get(b);")
+    not_harmless(f"-{free}", "+void *p __free(kvfree) = get(b);")
+    not_harmless(f"-{free}\n\tvoid *q __free(put) = get(b);", f"+void *q __free(put) = get(b);\n\t{free}")  # freed in the other order
+    not_harmless("-void *p __free(kfree) = NULL;", "+")
+    not_harmless("-int kfree;\n\tvoid *p __free(kfree) = NULL;\n\tget(kfree);", "+int n;\n\tvoid *p __free(kfree) = NULL;\n\tget(n);")
+    not_harmless("-ACQUIRE(mutex_intr, lock)(&b->lock);", "+")
+    not_harmless("-CLASS(fd, f)(n);\n\tget(b, f);", "+CLASS(fd, g)(n);\n\tget(b, g);")  # it pastes the name
+
+
+def test_macros_of_newer_kernels_that_are_given_a_local() -> None:
+    harmless("-struct box *p = kmalloc_obj(*p);\n\tget(p);", "+struct box *q = kmalloc_obj(*q);\n\tget(q);", Class.LOCAL_RENAME)
+    not_harmless("-b->p = kmalloc_obj(*b);", "+b->p = kzalloc_obj(*b);")
+    timer = "struct box *p = timer_container_of(p, t, timer);"
+    harmless(f"-{timer}\n\tget(p);", "+struct box *q = timer_container_of(q, t, timer);\n\tget(q);", Class.LOCAL_RENAME)
+    not_harmless(f"-{timer}", "+struct box *p = timer_container_of(p, t, other);")
+    not_harmless(f"-int timer = n;\n\t{timer}\n\tget(timer);", f"+int count = n;\n\t{timer}\n\tget(count);")  # a member has the name
+    not_harmless_outside('-EXPORT_SYMBOL_FOR_MODULES(f, "kvm");', '+EXPORT_SYMBOL_FOR_MODULES(f, "kvm,other");')
+    not_harmless_outside('-EXPORT_SYMBOL_FOR_MODULES(f, "kvm");', "+")
+    not_harmless_outside("-DEFINE_FREE(box, struct box *, if (_T) put(_T))", "+DEFINE_FREE(box, struct box *, put(_T))")

@@ -312,6 +312,7 @@ TWICE = "static int foo_twice(int n)\n{\n\treturn n * 2;\n}\n\n"
     ("added", "reachable"),
     [
         (TWICE + HELPER, "unknown"),
+        (TWICE + HELPER.replace("_GPL(foo_more)", '_FOR_MODULES(foo_more, "kvm")'), "unknown"),  # since Linux 6.17
         (TWICE.replace("n * 2", "foo_more(n)") + HELPER, "unknown"),  # they call each other
         (TWICE + HELPER + "static int __init foo_at_boot(void)\n{\n\treturn foo_more(1);\n}\nlate_initcall(foo_at_boot);\n\n", "yes"),
         (TWICE + HELPER.replace("EXPORT_SYMBOL_GPL", "foo_registers"), "yes"),  # another macro may register it

@@ -90,6 +90,10 @@ ENTRIES = {
                    "static void arm(struct foo *f, struct foo *g)\n{\n\tINIT_WORK(&f->work, target_handed_work);\n\tINIT_WORK(&g->work, other);\n\tenqueue(f);\n}\n"
                    "SYSCALL_DEFINE0(others)\n{\n\tarm(NULL, NULL);\n\treturn 0;\n}\n",
     "timer": "static void target_timer(struct timer_list *t) { }\nstatic DEFINE_TIMER(tick, target_timer);\nSYSCALL_DEFINE0(others)\n{\n\tmod_timer(&tick, 1);\n\treturn 0;\n}\n",
+    "high_timer": "static int target_high_timer(struct hrtimer *t) { return 0; }\nSYSCALL_DEFINE0(others)\n{\n"
+                  "\thrtimer_setup(&b->tick, target_high_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);\n\thrtimer_start(&b->tick, 1, HRTIMER_MODE_REL);\n\treturn 0;\n}\n",
+    "mapped": "static int target_mapped(struct vm_area_desc *d) { return 0; }\nstatic const struct file_operations m_fops = {\n\t.mmap_prepare = target_mapped,\n};\n"
+              + boot('debugfs_create_file("m", 0400, NULL, NULL, &m_fops)'),
     "softirq": "static void target_softirq(void) { }\n" + boot("open_softirq(NET_RX_SOFTIRQ, target_softirq)"),
     "thread": "static int target_thread(void *d) { return 0; }\n" + boot('kthread_run(target_thread, NULL, "food")'),
     "rcu": "static void target_rcu(struct rcu_head *h) { }\nSYSCALL_DEFINE0(others)\n{\n\tcall_rcu(h, target_rcu);\n\treturn 0;\n}\n",

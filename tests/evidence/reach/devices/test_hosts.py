@@ -131,6 +131,8 @@ FILES = {
     # a device that an initcall makes on every machine, by a function of a header
     "tone.c": cell("tone"),
     "tonemaker.c": start('\tplatform_device_register_simple("tone", -1, NULL, 0);\n\treturn 0;'),
+    # since Linux 6.14 a device of no hardware, whose probe runs where it is made
+    "faux.c": start('\tfaux = faux_device_create("acme", NULL, &faux_ops);\n\treturn 0;', "static int faux_probe(struct faux_device *d)\n{\n\treturn 0;\n}\nstatic struct faux_device_ops faux_ops = {\n\t.probe = faux_probe,\n};"),
     # drivers of the platform bus that user space binds, and the nearest that it does not
     "byhand.c": cell("byhand"),
     "dmabyhand.c": cell("dmabyhand").replace('"dmabyhand"', '"i2c-acme"').replace(".driver = {", ".driver_managed_dma = true,\n\t.driver = {", 1),
@@ -427,6 +429,11 @@ def test_the_name_of_a_driver_on_mdio_is_looked_for_too(ask: Ask) -> None:
 def test_what_user_space_drives_without_a_device_is_reached(ask: Ask, name: str, device: str) -> None:
     found = of(ask, name)
     assert (found.answer, found.devices) == (Answer.YES, (device,))
+
+
+def test_a_faux_device_that_an_initcall_makes_needs_no_hardware(ask: Ask) -> None:
+    found = of(ask, "faux.c")
+    assert found.answer is Answer.UNKNOWN and "faux_device_create()" in found.question
 
 
 def test_a_host_of_the_machine_counts_where_the_machine_has_it(tree: Kernel, ask: Ask) -> None:
