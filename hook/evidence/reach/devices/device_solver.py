@@ -10,8 +10,9 @@ it has not, it gives the question that stays open (`Incoming.unseen`), and the a
 
 - `own_devices`: Kconfig options that make the object a virtual device of the kernel's own. It only adds edges.
 - `driver_tables`: the devices of a bus for a driver that the object registers. It has seen all drivers if every file of the object was
-  read, the makefile names all files, and every table of MODULE_DEVICE_TABLE belongs to a driver that was found. It has seen all devices of
-  a driver if every line of its tables was read and the catalogue of the machine has none of them.
+  read, the makefile names all files, and every table of MODULE_DEVICE_TABLE belongs to a driver that was found, or nothing but look-ups
+  (pci_match_id) and the loading of modules has its name. It has seen all devices of a driver if every line of its tables was read and the
+  catalogue of the machine has none of them.
   An I2C or SPI driver that user space binds has no device where its probe is certain to fail for each that user space makes
   (hook.evidence.reach.devices.probes.failing_probes). What it runs until then is kept (`Standing.running`), with all that this names. An
   edge from such an object counts only where that uses the target; then as much of the target runs, too. A `no` leaves these functions open.
@@ -24,7 +25,8 @@ it has not, it gives the question that stays open (`Incoming.unseen`), and the a
 - `initcall_hooks`: a parameter with a setter, a PCI fixup, `__setup`, callbacks that an initcall assigns to data of others, and hidden
   starts (hook.evidence.reach.devices.hidden_starts) leave the object open.
 - `device_creators`: code that creates a device by the name of a driver: every file with the name, with a format that may print it, or with
-  a macro for it. On buses where no code creates devices by name there is none.
+  a macro for it. Left out are names of drivers, clocks, pins and the like that are looked up or printed, and another file's macro of the
+  same name. On buses where no code creates devices by name there is none.
 - `symbol_users`: the users of what the object exports; where it cannot be a module, of what is not static. They are found by the word
   index, also through inline functions and macros of headers.
 - `likely_users`: some users of what an open object exports. It only adds edges, to find a `yes`.

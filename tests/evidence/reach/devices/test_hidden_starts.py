@@ -260,6 +260,17 @@ FAR = "static int far_begin(void)\n{\n\treturn misc_register(&own_dev);\n}\nstru
 MORE = "static const struct pci_device_id more_ids[] = {\n\t{ PCI_VDEVICE(INTEL, 0x100e) },\n\t{ }\n};"
 
 
+ANNOUNCED = MORE + "\nMODULE_DEVICE_TABLE(pci, more_ids);\n"
+USED = "static int used(struct pci_dev *dev)\n{{\n\treturn {}(more_ids, dev) != NULL;\n}}\n"
+# tables of the machine's devices that no driver structure names
+TABLES_OPEN = {
+    "given_table": ANNOUNCED + USED.format("core_find"),
+    "table_of_all": ANNOUNCED.replace("static ", "", 1),
+    "pasted_table": ANNOUNCED + "#define IDS(name) name##_ids\n",
+}
+TABLES_CLOSED = {"announced_table": ANNOUNCED, "looked_up_table": ANNOUNCED + USED.format("pci_match_id")}
+
+
 def registering(*drivers: str) -> str:
     calls = "".join(f"\tret = pci_register_driver(&{driver});\n" for driver in drivers)
     return f"static int __init it_init(void)\n{{\n\tint ret;\n\n{calls}\treturn ret;\n}}\nmodule_init(it_init);"
@@ -270,7 +281,7 @@ def with_files(member: str, statement: str) -> str:
 
 
 FILES = {
-    **{f"{name}.c": pci_driver(name, CHELSIO, more) for name, more in {**OPEN, **CLOSED}.items()},
+    **{f"{name}.c": pci_driver(name, CHELSIO, more) for name, more in {**OPEN, **CLOSED, **TABLES_OPEN, **TABLES_CLOSED}.items()},
     **{f"{name}.c": assigning(name, statement) for name, statement in {**ASSIGNED_OPEN, **ASSIGNED_CLOSED}.items()},
     **{f"{name}.c": with_files(name, statement) for name, statement in OWN_FILES.items()},
     "driver_groups.c": pci_driver("driver_groups", CHELSIO).replace(".name =", ".driver = { .groups = it_groups },\n\t.name ="),
@@ -354,6 +365,7 @@ def ask(tree: Kernel) -> Iterator[Ask]:
         *OPEN,
         *ASSIGNED_OPEN,
         *OWN_FILES,
+        *TABLES_OPEN,
         "driver_groups",
         "driver_macro",
         "second_in_header",
@@ -370,7 +382,9 @@ def test_what_runs_without_a_device_leaves_the_driver_open(ask: Ask, name: str) 
     assert of(ask, f"{name}.c").answer is not Answer.NO
 
 
-@pytest.mark.parametrize("name", [*CLOSED, *ASSIGNED_CLOSED, "device_groups", "both_seen", "plain_parameter", "string_parameter"])
+@pytest.mark.parametrize(
+    "name", [*CLOSED, *ASSIGNED_CLOSED, *TABLES_CLOSED, "device_groups", "both_seen", "plain_parameter", "string_parameter"]
+)
 def test_what_only_looks_so_does_not(ask: Ask, name: str) -> None:
     ask.begin_question()
     assert of(ask, f"{name}.c").answer is Answer.NO

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from hook import lazy_re
+from hook.evidence.reach.devices import id_tables
 from hook.evidence.reach.devices.buses import BUSES, STUB_DEVICES, VIRTUAL_DEVICES, DeviceOrigin
 from hook.evidence.reach.devices.driver_answers import driver_answers, split
 from hook.evidence.reach.devices.graph import Edge, EdgeKind, Incoming, Run, Spread
-from hook.evidence.reach.devices.id_tables import announced
 from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.probes.running_code import RunningCode
 from hook.kernel.kbuild.objects import Object
 from hook.kernel.kconfig import expressions
 
 _TABLES = ("pci", "acpi", "pnp", "virtio", "platform", "usb", "hid")  # kinds of MODULE_DEVICE_TABLE that must all be read
+_OWN_USES = 2  # of the name of a table: its definition, and MODULE_DEVICE_TABLE
+_LOOKED_UP = lazy_re.compile(r"\b(?:pci_match_id|pci_dev_present)\s*\(\s*(\w+)\s*[,)]|\bacpi_match_device_ids\s*\([^(),]*,\s*(\w+)\s*\)")
+_HEAD = 200  # characters before the body of a table
 
 
 def own_devices(obj: Object, reader: ObjectReader) -> Incoming:
@@ -51,6 +56,26 @@ def _unclaimed(obj: Object, reader: ObjectReader) -> tuple[Edge, ...]:
     return tuple(
         Edge(f"no driver structure was found that uses the table {name} ({path}:{line})")
         for path in profile.members
-        for kind, name, line in announced(reader.texts, path)
-        if kind in _TABLES and re.search(rf"\b{re.escape(name)}\b", in_drivers) is None
+        for kind, name, line in id_tables.announced(reader.texts, path)
+        if kind in _TABLES
+        and re.search(rf"\b{re.escape(name)}\b", in_drivers) is None
+        and not _is_for_loading(reader, profile.members, path, name)
     )
+
+
+def _is_for_loading(reader: ObjectReader, members: Sequence[str], path: str, name: str) -> bool:
+    """Whether a table is there for MODULE_DEVICE_TABLE, by which user space loads the module, and for look-ups, which call nothing.
+
+    Excluded are a table that other files may use, and a name that a macro may put together.
+    """
+    uses = 0
+    for member in members:
+        text = reader.texts.get(member) or ""
+        if "##" in text or any("##" in (reader.texts.get(header) or "") for header in reader.texts.local_headers(member)):
+            return False
+        uses += len(re.findall(rf"\b{re.escape(name)}\b", _LOOKED_UP.sub(lambda call: "" if name in call.groups() else call[0], text)))
+    table = next((table for table in id_tables.tables(reader.texts, path) if table.name == name), None)
+    if table is None or uses != _OWN_USES:
+        return False
+    text = reader.texts.get(path) or ""
+    return re.search(r"\bstatic\b[^;{}]*\Z", text[max(0, table.offset - _HEAD) : table.offset - 1]) is not None
