@@ -286,7 +286,20 @@ class Binder:
             text = self._macros.expand(text)
         except ExpansionTooLarge:
             return None
-        return self._macros.string(re.sub(r"\bKBUILD_MODNAME\b", f'"{self._modname}"', text))
+        value = self._macros.string(re.sub(r"\bKBUILD_MODNAME\b", f'"{self._modname}"', text))
+        return self._array(text.strip()) if value is None and _NAME.match(text.strip()) else value
+
+    def _array(self, name: str) -> str | None:
+        """The text of a constant array of characters (`static const char udc_name[] = "…"`); None where it is not known.
+
+        Every definition of the name in the object and its headers has to be the same. Being static, no other object has it.
+        """
+        form = re.compile(rf'\bstatic\s+(?:const\s+char|char\s+const)\s+{name}\s*\[\s*\w*\s*\]\s*=\s*("(?:[^"\\\n]|\\.)*")\s*;')
+        files = dict.fromkeys(
+            (*self.members, *(header for member in self.members[:_MOST_HEADERS] for header in self.texts.local_headers(member)))
+        )
+        values = {match[1] for path in files for match in form.finditer(self.texts.get(path) or "")}
+        return self._macros.string(values.pop()) if len(values) == 1 else None
 
     def _described(self, driver: Driver, bus: Bus) -> tuple[Reach, DeviceNames | None]:
         described = _Described()
@@ -369,7 +382,8 @@ class Binder:
             if not (driver.fields.get("id_table") and bus.name == "platform" and names):
                 names.append((driver_name, written))
         facts = facts or [self.fact(f"{driver.name} has no id table: it binds by name", driver.path, driver.line)]
-        macros = tuple(dict.fromkeys(text.strip() for _, text in names if _NAME.match(text.strip()) and text.strip() != "KBUILD_MODNAME"))
+        spellings = dict.fromkeys(text.strip() for _, text in names)
+        macros = tuple(text for text in spellings if _NAME.match(text) and text != "KBUILD_MODNAME" and self._array(text) is None)
         device_names = DeviceNames(driver, tuple(dict.fromkeys(text for text, _ in names)), macros, bus.name)
         return no(*facts), device_names if bus.name in _BY_NAME and names else None
 

@@ -25,8 +25,8 @@ it has not, it gives the question that stays open (`Incoming.unseen`), and the a
 - `initcall_hooks`: a parameter with a setter, a PCI fixup, `__setup`, callbacks that an initcall assigns to data of others, and hidden
   starts (hook.evidence.reach.devices.hidden_starts) leave the object open.
 - `device_creators`: code that creates a device by the name of a driver: every file with the name, with a format that may print it, or with
-  a macro for it. Left out are names of drivers, clocks, pins and the like that are looked up or printed, and another file's macro of the
-  same name. On buses where no code creates devices by name there is none.
+  a macro for it. Left out are names of drivers, clocks, pins and the like, that are looked up or printed. On buses where no code creates
+  devices by name there is none.
 - `symbol_users`: the users of what the object exports; where it cannot be a module, of what is not static. They are found by the word
   index, also through inline functions and macros of headers.
 - `likely_users`: some users of what an open object exports. It only adds edges, to find a `yes`.

@@ -33,6 +33,9 @@ _MADE = lazy_re.compile(r"(?:\.name\s*=|MFD_CELL\w*\(|platform_device_\w+\(|\.mo
 _NO_NAME = lazy_re.compile(
     r"\b(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver|str\w*cmp|sysfs_streq|of_\w+|request_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
     r"|\.compatible\s*=\s*\Z"
+    # what is looked up by its name, a property, and the name of a pin
+    r"|\b(?:(?:devm_)?(?:clk|regulator|reset_control|gpiod|phy|pwm|extcon)_get\w*|PROPERTY_ENTRY_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
+    r"|\bMTK_PIN\s*\([^;{}]*\)\s*,\s*\"\w*\"\s*,\s*\Z"
 )
 # calls whose format is no name that a driver binds to
 _NO_MAKING = lazy_re.compile(
@@ -48,7 +51,10 @@ _LEAST = 3  # literal characters that a format needs, to count as the form of a 
 _DIGITS = frozenset("0123456789")
 _PRINTED = {"d": _DIGITS | {"-"}, "i": _DIGITS | {"-"}, "u": _DIGITS, "x": _DIGITS.union("abcdef"), "X": _DIGITS.union("ABCDEF")}
 _ADDING = lazy_re.compile(r"\b(?:(?:devm_)?mfd_add_\w+|platform_device_\w+|platform_add_devices)\s*\(")
-_DRIVERS_OWN = lazy_re.compile(r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z")
+_DRIVERS_OWN = lazy_re.compile(
+    r"struct\s+\w+(?:_driver|_id)\s+\w+\s*(?:\[\w*\]\s*)?(?:__\w+\s*)*=\s*\{[^;]*\Z"
+    r"|struct\s+gpio_chip\s+\w+\s*=\s*\{[^;{}]*\.\s*label\s*=\s*\Z"
+)
 _FAR = 4000  # characters of a table before a name in it
 
 
@@ -246,5 +252,5 @@ def _makes_none(text: str) -> bool:
 
 
 def _of_driver(text: str, at: int) -> bool:
-    """Whether a name belongs to a driver: it is in a driver structure or in a table of ids."""
+    """Whether a name belongs to a driver: it is in a driver structure or in a table of ids, or it is the label of a GPIO chip."""
     return bool(_DRIVERS_OWN.search(text[max(0, at - _FAR) : at]))
