@@ -126,10 +126,6 @@ NETLINK = Provider("the connector", ("CONNECTOR",), "user space sends it message
 IIO = Provider("configfs", ("IIO_CONFIGFS",), "user space creates one in configfs, by its type")
 FAKE_VME = Provider("vme_fake", ("VME_BUS", "VME_FAKE"), "a software bridge with the slots that a driver asks for")
 CARRIER = Provider("tpci200 with ipoctal232", ("IPACK_BUS", "BOARD_TPCI200"), "QEMU emulates the carrier and a module", "ipoctal232")
-CODEC = Provider(  # sound/pci/hda/hda_sysfs.c, sound/hda/common/sysfs.c: `vendor_id`, then `reconfig`, which calls device_reprobe()
-    "intel-hda with hda-duplex", ("SND_HDA_INTEL", "SND_HDA_GENERIC", "SND_HDA_HWDEP", "SND_HDA_RECONFIG"),
-    "user space gives the codec another id in sysfs, and has it probed again", "hda-duplex",
-)  # fmt: skip
 FILE = Provider("a file of its own", (), "user space opens it, or sends it messages, even without a device")
 LINK = Provider("rtnetlink", ("NET",), "user space creates a network device of this kind")
 
@@ -212,7 +208,6 @@ BUSES: dict[str, Bus] = {
         _hosted("backstore", BACKSTORE, kind="a type of backstores"),
         _hosted("pcm", LOOPED, kind="a user of PCM devices"),
         _hosted("connector", NETLINK, kind="a family of messages"),
-        _hosted("hda_codec", CODEC, kind="a driver of HD-audio codecs"),
         _hosted("iio_sw", IIO, kind="a type of software IIO device or trigger"),
         _hosted("vme", FAKE_VME, kind="a driver of VME boards"),
         Bus("rc_map", DeviceOrigin.OTHER_DRIVER),

@@ -17,7 +17,6 @@ OPTIONS = (
     "ALL", "I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI", "SPI_CH341", "GREYBUS", "GREYBUS_ES2", "GREYBUS_SPI", "OF",
     "LEDS_TRIGGERS", "LEDS_USER", "PARPORT", "USB_USS720", "NET_TEAM", "KUNIT", "MMC", "MMC_VUB300", "UHID",
     "IPACK_BUS", "BOARD_TPCI200", "RC_CORE", "LIRC", "RC_DEVICES", "RC_LOOPBACK", "BLK_DEV_DM", "DM_MULTIPATH", "PPP", "TARGET_CORE", "CONFIGFS_FS", "VIRTIO_PCI", "USB_HID", "SERIO", "USERIO", "SERIO_SERPORT", "UNIX98_PTYS",
-    "SND_HDA_INTEL", "SND_HDA_GENERIC", "SND_HDA_HWDEP", "SND_HDA_RECONFIG",
 )  # fmt: skip
 
 
@@ -109,7 +108,6 @@ FILES = {
     "macromade.c": '#include "macromade.h"\n' + cell("macromade").replace('"macromade"', "MADE_NAME"),
     "macromade.h": '#define MADE_NAME "macro-made"\n',
     "makes.c": '#include "macromade.h"\nint makes(void)\n{\n\treturn made(MADE_NAME);\n}\n',
-    "codec.c": "static struct hda_codec_driver codec = {\n\t.id = codec_ids,\n};\nmodule_hda_codec_driver(codec);\n",
     # chips on I2C
     "chipa.c": i2c("chipa", "", before=IDS),
     "chipo.c": i2c("chipo", ".of_match_table = chipo_of,"),
@@ -320,13 +318,6 @@ def test_a_name_that_no_code_makes_a_device_of_proves_no(ask: Ask, name: str) ->
 @pytest.mark.parametrize("name", ["madearray", "written", "boardlabel", "gotname", "macromade"])
 def test_a_name_that_may_be_that_of_a_device_leaves_it_open(ask: Ask, name: str) -> None:
     assert of(ask, f"{name}.c").answer is Answer.UNKNOWN
-
-
-def test_a_codec_is_given_another_id_where_the_kernel_can_be_reconfigured(ask: Ask, tree: Kernel, tmp_path: pathlib.Path) -> None:
-    found = of(ask, "codec.c")
-    assert (found.answer, "SND_HDA_RECONFIG" in found.reasons) == (Answer.YES, True)
-    for other in without(tree, tmp_path, "SND_HDA_RECONFIG"):
-        assert of(other, "codec.c").answer is Answer.UNKNOWN
 
 
 def test_an_adapter_by_which_user_space_is_any_chip_is_tried_before_other_usb_drivers() -> None:
