@@ -3,10 +3,11 @@
 Such a device (new_device of an I2C adapter, a device of an emulated SPI adapter) has no node, no platform data and no interrupt, and no
 table of a board names it. A probe is read statement by statement, as it runs for such a device. It fails if it is certain to get to an
 error: every statement before that only leaves the function with an error, too. What is not understood (a jump backwards, a preprocessor
-conditional, a return of anything that is not known) ends the reading, and the probe is not known to fail.
+directive, a return of anything that is not known) ends the reading, and the probe is not known to fail.
 
 The ways that are excluded: an object that gives the device what it lacks (a node, a lookup table, an interrupt of its own); an interrupt
-that is requested without a test, since line 0 may be free; a name that the object or one of its headers defines itself; and what
+that is requested without a test, since line 0 may be free; a name that the object or one of its headers defines itself; a macro of theirs
+that does more than give a value; a function of another file that assigns an interrupt or a node to some device; and what
 hook.evidence.reach.devices.probes.device_getters leaves out.
 """
 
@@ -29,9 +30,14 @@ from hook.kernel.texts import Texts
 _MOST_LEVELS = 4  # of functions that call each other
 _MOST_STATEMENTS = 200  # of a function
 _IF = lazy_re.compile(r"\bif\s*\(")
-_DIRECTIVE = lazy_re.compile(r"(?m)^[ \t]*#[ \t]*(?:if|el|endif|define|undef)")
+_DIRECTIVE = lazy_re.compile(r"(?m)^[ \t]*#")
 _LEAVING = lazy_re.compile(r"\b(?:return|goto)\b")
-_UPPER = lazy_re.compile(r"\s*([A-Z][A-Z0-9_]+)\s*\(")
+# of the body of a macro: what may leave the function, or change something
+_ACTS = lazy_re.compile(r"\b(?:return|goto|break|continue|asm)\b|[{;#]|(?<![=!<>])=(?!=)|\+\+|--")
+_ADDRESS = lazy_re.compile(r"(?<!&)&(?!&)")
+_CALL = lazy_re.compile(r"\b([A-Za-z_]\w*)\s*\(")
+# files whose functions give a device nothing but by the calls of _GIVING
+_CORE = lazy_re.compile(r"(?:kernel|lib|mm|arch|drivers/(?:base|of|acpi))/|drivers/(?:i2c/i2c-core|spi/spi\.c|gpio/gpiolib)")
 _TESTED = lazy_re.compile(rf"({PATH})(?:(<|!=)0)?\Z")
 _CHOSEN = lazy_re.compile(r"(\w+)<0\?\1:(-E[A-Z0-9]+)\Z")
 _ON_BUS = lazy_re.compile(r"\bstruct\s+(?:i2c_client|spi_device)\s*\*\s*(?:const\s+)?(\w+)")
@@ -41,6 +47,7 @@ _GIVING = lazy_re.compile(
     r"|device_set_of_node_from_dev|ACPI_COMPANION_SET|gpiod_add_\w+|pwm_add_table|reset_controller_add_lookup|phy_create_lookup"
     r"|nvmem_add_cell_lookups|acpi_bind_one)\s*\(|(?:\bdev->|->dev\.|->dev->)(?:of_node|fwnode|platform_data)\s*=(?!=)"
 )
+_OF_DEVICE = lazy_re.compile(r"\bstruct\s+device\s*\*\s*(?:const\s+)?(\w+)")
 
 
 class FailingProbe(msgspec.Struct, frozen=True):
@@ -60,7 +67,7 @@ def failing_probe(texts: Texts, probe: str, members: Sequence[str]) -> FailingPr
     """How a probe of an I2C or SPI driver fails; None where it is not certain to."""
 
     def read() -> FailingProbe | None:
-        if any(_gives(texts.get(path) or "") for path in members):
+        if any(_gives(texts.get(file) or "") for path in members for file in (path, *texts.local_headers(path))):
             return None
         failed = _ProbeReader(texts, members).fails(probe, None, None, 0)
         if failed is None or not failed.requirement:
@@ -74,8 +81,13 @@ def failing_probe(texts: Texts, probe: str, members: Sequence[str]) -> FailingPr
 
 def _gives(text: str) -> bool:
     """Whether a file may give the device what it lacks."""
-    names = "|".join(sorted(set(_ON_BUS.findall(text))))
-    return _GIVING.search(text) is not None or (bool(names) and re.search(rf"\b(?:{names})->irq\s*=(?!=)", text) is not None)
+    forms = [(_ON_BUS, r"\b(?:{names})->irq\s*(?:[-+*/|&^%]|<<|>>)?=(?!=)|(?<!&)&\s*(?:{names})->irq\b")]
+    forms.append((_OF_DEVICE, r"\b(?:{names})->(?:of_node|fwnode|platform_data)\s*=(?!=)"))
+    for declared, given in forms:
+        names = "|".join(sorted(set(declared.findall(text))))
+        if names and re.search(given.format(names=names), text):
+            return True
+    return _GIVING.search(text) is not None
 
 
 class _ProbeReader:
@@ -133,6 +145,27 @@ class _ProbeReader:
         """Whether a file or a header beside it defines a macro of this name."""
         return any(self._texts.macro(file, name) for file in (path, *self._texts.local_headers(path)))
 
+    def is_understood(self, path: str, statement: str) -> bool:
+        """Whether nothing in a statement acts unseen: a macro of the object, or a function elsewhere that gives devices what they lack."""
+        headers = self._texts.local_headers(path)
+        waiting, seen = NAMES.findall(statement), set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for parameters, body in (macro for file in (path, *headers) for macro in self._texts.macro(file, name)):
+                if _ACTS.search(body) or (parameters is not None and _ADDRESS.search(body)):
+                    return False
+                waiting += NAMES.findall(body)
+        for name in dict.fromkeys(_CALL.findall(statement)):
+            if name.removeprefix("devm_") in GETTERS or any(self._functions(file, name) for file in (*self._members, *headers)):
+                continue
+            others = [file for file in self._texts.defining(name) if file.endswith(".c") and not _CORE.match(file)]
+            if any(_gives(self._texts.get(file) or "") for file in others):
+                return False
+        return True
+
     def is_own(self, path: str, name: str) -> bool:
         """Whether the object has a macro or a function of this name, whatever it is in the rest of the kernel."""
         files = (*self._members, *self._texts.local_headers(path))
@@ -174,7 +207,7 @@ class _Frame:
             if (head and (head[2] or head[3])) or word == "else" or self._statements > _MOST_STATEMENTS:
                 raise _Leaves
             after = statement_end(self._text, at, word, stop)
-            if after < 0 or after > stop:
+            if after < 0 or after > stop or not self._reader.is_understood(self._path, self._text[at:after]):
                 raise _Leaves
             failed = self._statement(at, after, word, stop)
             if failed is not None:
@@ -194,9 +227,6 @@ class _Frame:
             if value is None or value.value not in (Value.NEGATIVE, Value.FAILED):
                 raise _Leaves
             return self._failed(value, self._function.body[1] if is_jump else after)
-        upper = _UPPER.match(statement)
-        if upper and self._reader.is_own_macro(self._path, upper[1]):
-            raise _Leaves  # it may leave the function
         if word or "{" in statement or _LEAVING.search(statement):  # a loop
             self._only_errors(at, after)
             self.values.forget_changed(statement)

@@ -59,12 +59,42 @@ GOES_ON = {
     "ignored": STATE + "check(it);\nreturn 0;",
     "above_zero": "ret = weak(client);\nif (ret < 0)\n\treturn ret;\nreturn 0;",
     "own_macro": GET + "LEAVE_IF(quirk);\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "macro_in_lower_case": GET + "leave_if(quirk);\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "macro_in_condition": GET + "if (leaves(quirk))\n\tbegin(client);\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "own_test": GET + "if (IS_ERR_OR_NULL(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "included": "#include \"leave.h\"\n" + GET + "if (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "irq_by_address": "read_irq(&client->irq);\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "irq_by_another": "give_irq(client);\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "irq_by_a_copy": "struct i2c_client *c = client;\n\nc->irq += 5;\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "node_by_device": "struct device *d = &client->dev;\n\nd->of_node = np;\nif (!client->dev.of_node)\n\treturn -EINVAL;\nreturn 0;",
+    "node_by_another": "give_node(&client->dev);\nif (!client->dev.of_node)\n\treturn -EINVAL;\nreturn 0;",
+    "macro_that_is_quit": "QUIT;\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "macro_that_drops": GET + "drop(desc);\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "in_a_switch": "switch (quirk) {\ncase 1:\n\treturn 0;\n}\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "in_a_value": "ret = ({ if (quirk) return 0; 1; });\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "comma": "if (!client->irq)\n\treturn -EINVAL, 0;\nreturn 0;",
+    "shorter": "if (!client->irq)\n\treturn quirk ? 0 : -EINVAL;\nreturn 0;",
+    "positive_is_bound": "return client->irq <= 0;",
+    "assigned_in_branch": GET + "if (quirk)\n\tdesc = NULL;\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "assigned_in_test": GET + "if (quirk && (desc = other(client)))\n\tbegin(client);\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "assigned_by_choice": GET + "quirk ? desc = other(client) : 0;\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "another_client": "client = other(client);\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "shadowed": "{\n\tstruct i2c_client *client = other();\n\n\tif (!client->irq)\n\t\treturn -EINVAL;\n}\nreturn 0;",
+    "jump_backwards": "again:\n" + GET + "if (quirk)\n\tgoto again;\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "computed_jump": "goto *where;\n" + GET + "if (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
     "other_name": "struct device *dev = &client->dev;\n\ndev = other;\nif (!dev_get_platdata(dev))\n\treturn -EINVAL;\nreturn 0;",
 }  # fmt: skip
 WEAK = "static int weak(struct i2c_client *client)\n{\n\tint ret = begin(client);\n\n\tif (ret)\n\t\treturn ret;\n\tif (!client->irq)\n\t\treturn -EINVAL;\n\treturn 0;\n}\n"
-BEFORE = IDS + "\nstruct it {\n\tint reset;\n};\n" + CHECK + WEAK + "#define LEAVE_IF(x) if (x) return 0\n"
+BEFORE = (
+    IDS
+    + "\nstruct it {\n\tint reset;\n};\n"
+    + CHECK
+    + WEAK
+    + "#define LEAVE_IF(x) if (x) return 0\n#define leave_if(x) if (x) return 0\n#define QUIT if (quirk) return 0\n#define drop(x) x = NULL\n#define leaves(x) ({ if (x) return 0; 1; })\n#define IS_ERR_OR_NULL(x) (!(x))\n"
+)
 OTHERS = {
     "owngetter": "struct gpio_desc *devm_gpiod_get(struct device *dev, const char *name, int flags)\n{\n\treturn NULL;\n}\n",
+    "giver": "int give_irq(struct i2c_client *one)\n{\n\tone->irq = 5;\n\treturn 0;\n}\nEXPORT_SYMBOL(give_irq);\nint give_node(struct device *one)\n{\n\tone->of_node = find();\n\treturn 0;\n}\nEXPORT_SYMBOL(give_node);\n",
     # what a probe runs, and what it does not come to
     "core": "static int later(void)\n{\n\treturn 0;\n}\nint core_probe(struct device *dev)\n{\n\tearly_core();\n\tif (!dev->of_node)\n\t\treturn -ENODEV;\n\treturn later();\n}\nEXPORT_SYMBOL(core_probe);\nint core_work(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(core_work);\nint early_core(void)\n{\n\treturn 0;\n}\n",
     "used": "int used_early(void)\n{\n\treturn helper();\n}\nEXPORT_SYMBOL(used_early);\nint used_late(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(used_late);\nint helper(void)\n{\n\treturn 0;\n}\n",
