@@ -101,10 +101,10 @@ FILES = {
     "arrayname.c": 'static const char arrayname[] = "array-name";\n' + cell("arrayname").replace('"arrayname"', "arrayname"),
     "madearray.c": 'static const char madearray[] = "array-made";\n' + cell("madearray").replace('"madearray"', "madearray"),
     "written.c": 'static char written[] = "written-name";\n' + cell("written").replace('"written"', "written"),
-    **{f"{name}.c": cell(name) for name in ("lookedup", "chiplabel", "pinname", "boardlabel", "gotname")},
+    **{f"{name}.c": cell(name) for name in ("lookedup", "chiplabel", "pinname", "boardlabel", "gotname", "clockname")},
     "names.c": 'static struct gpio_chip chip = {\n\t.label = "chiplabel",\n};\nstatic const struct board board = {\n\t.label = "boardlabel",\n};\n'
     'static struct pin pins[] = {\n\tMTK_PIN(PIN(0, "IN(1)"), "N2", "pinname", NONE),\n};\n'
-    'int names(void)\n{\n\tclk = devm_clk_get(dev, "lookedup") ?: clk_get(NULL, "array-name");\n\tget_or_create(dev, "gotname");\n\treturn made("array-made");\n}\n',
+    'int names(void)\n{\n\tclk = devm_clk_get(dev, "lookedup") ?: clk_get(NULL, "array-name");\n\tget_or_create(dev, "gotname");\n\tclk_get_made(dev, "clockname");\n\treturn made("array-made");\n}\n',
     "macromade.c": '#include "macromade.h"\n' + cell("macromade").replace('"macromade"', "MADE_NAME"),
     "macromade.h": '#define MADE_NAME "macro-made"\n',
     "makes.c": '#include "macromade.h"\nint makes(void)\n{\n\treturn made(MADE_NAME);\n}\n',
@@ -315,7 +315,7 @@ def test_a_name_that_no_code_makes_a_device_of_proves_no(ask: Ask, name: str) ->
     assert of(ask, f"{name}.c").answer is Answer.NO
 
 
-@pytest.mark.parametrize("name", ["madearray", "written", "boardlabel", "gotname", "macromade"])
+@pytest.mark.parametrize("name", ["madearray", "written", "boardlabel", "gotname", "clockname", "macromade"])
 def test_a_name_that_may_be_that_of_a_device_leaves_it_open(ask: Ask, name: str) -> None:
     assert of(ask, f"{name}.c").answer is Answer.UNKNOWN
 

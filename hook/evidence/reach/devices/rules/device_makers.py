@@ -34,7 +34,8 @@ _NO_NAME = lazy_re.compile(
     r"\b(?:MODULE_ALIAS|MODULE_\w+|module_param\w*|pr_\w+|dev_\w+|\w+_driver|str\w*cmp|sysfs_streq|of_\w+|request_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
     r"|\.compatible\s*=\s*\Z"
     # what is looked up by its name, a property, and the name of a pin
-    r"|\b(?:(?:devm_)?(?:clk|regulator|reset_control|gpiod|phy|pwm|extcon)_get\w*|PROPERTY_ENTRY_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
+    r"|\b(?:(?:devm_)?(?:clk|regulator|reset_control|gpiod|phy|pwm)_get(?:_(?:optional|exclusive|shared|index|enabled|prepared))*"
+    r"|extcon_get_extcon_dev|PROPERTY_ENTRY_\w+)\s*\((?:[^()]|\([^()]*\))*\Z"
     r"|\bMTK_PIN\s*\([^;{}]*\)\s*,\s*\"\w*\"\s*,\s*\Z"
 )
 # calls whose format is no name that a driver binds to
