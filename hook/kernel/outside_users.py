@@ -60,7 +60,7 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
     if place and not is_prose and (takers := _taking_all(source, place, path)):
         return takers
     candidates = _holding(source, place, name if is_prose else stem)
-    if candidates is not None and directories[:1] == ["arch"]:  # from arch/x86 it may be ../arm
+    if candidates is not None and directories[:1] == ["arch"] and directories[1:]:  # from arch/x86 it may be ../arm
         candidates += [file for file in _holding(source, directories[1], stem) or () if file.startswith("arch/") and file not in candidates]
     if candidates is None and is_prose and (place or not _PROSE_NAME.search(name)):
         candidates = _makefiles_with(source, _PROSE if _PROSE_NAME.search(name) else [re.sub(r"[^\w-]", ".", name)], "*.S")

@@ -219,3 +219,8 @@ def test_in_a_large_tree_without_an_index_what_may_read_a_file_is_searched(
 
 def test_a_place_may_have_any_name(grow: Grow) -> None:
     assert outside_users(grow({"arch/%s/a.c": "int f(void);\n", "arch/x86/Makefile": "obj-y += ../x/\n"}), "arch/%s/a.c", "x86") == []
+
+
+@pytest.mark.parametrize("path", ["arch/.gitignore", "arch/README", "README", ".gitignore"])
+def test_a_file_that_no_directory_of_an_architecture_has(grow: Grow, path: str) -> None:
+    assert outside_users(grow({path: "/x86_64/\n", "mm/one.c": "int a;\n"}), path, "x86") == []
