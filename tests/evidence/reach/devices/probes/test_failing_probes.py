@@ -188,3 +188,10 @@ def test_a_change_in_what_the_probe_runs_stays_open(tree: Kernel, tmp_path: path
         kernel.git("commit", "-qam", "change")
         verdict = json.loads(kernel.triage("check", "HEAD", "--offline", "--format", "json"))
         assert verdict["Reachable"] == reachable, verdict
+
+
+def test_without_the_index_nobody_knows_what_other_files_give(tree: Kernel, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(tree.path, tmp_path / "linux", symlinks=True)
+    shutil.rmtree(tmp_path / "linux/.git/patch-triage/index")
+    for ask in asked(tmp_path / "linux"):
+        assert of(ask, "gpio.c").answer is not Answer.NO
