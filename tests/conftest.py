@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 import hypothesis
 import pytest
 
+from hook import lazy_re
+from hook.record import kept_patterns
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -29,6 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("no deadline")
+
+
+@pytest.fixture(autouse=True)
+def fresh_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins as a process does: no earlier command has said where its patterns are kept."""
+    monkeypatch.setattr(lazy_re, "compiler", None)
+    monkeypatch.setattr(kept_patterns, "_in_use", None)
 
 
 @pytest.fixture(scope="session")
