@@ -8,7 +8,9 @@ import hypothesis
 import pytest
 
 from hook import lazy_re
+from hook.agent import evaluators
 from hook.record import kept_patterns
+from hook.source import own_files
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
@@ -34,10 +36,12 @@ hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)
-def fresh_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins as a process does: no earlier command has said where its patterns are kept."""
+def as_a_process_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left of the commands that earlier tests ran in this process."""
     monkeypatch.setattr(lazy_re, "compiler", None)
     monkeypatch.setattr(kept_patterns, "_in_use", None)
+    monkeypatch.setattr(own_files, "_told", set())
+    monkeypatch.setattr(evaluators, "_keys", {})
 
 
 @pytest.fixture(scope="session")
