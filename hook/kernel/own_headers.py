@@ -16,6 +16,7 @@ from hook.kernel.kbuild import compiler_flags
 from hook.source.tree import Source
 
 _MOST = 200  # files
+_MOST_FAR = 1000  # headers that only the include path of make leads to
 _MOST_BYTES = 8 << 20
 # these two in a text that begins with a line break: `re` finds them ten times as fast as with `(?m)^`
 _INCLUDE = lazy_re.compile(rb'\n[ \t]*+#[ \t]*+(?:include|include_next|import)\b[ \t]*+(?:["<]([^">\n]++)[">])?')
@@ -44,6 +45,8 @@ class OwnHeaders(msgspec.Struct, frozen=True):
     included: frozenset[str]  # the base names of everything that the file and these headers include
     complete: bool  # False if there are too many to read, or if one is not known
     by_makefiles: frozenset[bytes] = frozenset()  # the names that makefiles define
+    spelled: frozenset[str] = frozenset()  # what is included, as it is written
+    places: tuple[str, ...] = ()  # the directories that makefiles add to the include path, by -I
 
     @property
     def names(self) -> frozenset[bytes]:
@@ -80,6 +83,7 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     directory, is_partial = posixpath.dirname(path), source.repo.is_partial
     texts: dict[str, bytes] = {}
     included: set[str] = set()
+    spelled: set[str] = set()
     requested = {path}
     flags = compiler_flags.read(source, directory)
     if flags is None:
@@ -105,6 +109,7 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
             if not name:  # a macro names the header
                 return OwnHeaders(texts, frozenset(included), False, defines)
             header = name.decode("utf-8", "replace")
+            spelled.add(header)
             included.add(posixpath.basename(header))
             for searched_directory in (includer_directory, directory):
                 path_beside = posixpath.normpath(posixpath.join(searched_directory, header))
@@ -121,4 +126,37 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
                 return OwnHeaders(texts, frozenset(included), False, defines)
             texts[path_beside] = plain(blob.data)
             waiting.append((posixpath.dirname(path_beside), texts[path_beside]))
-    return OwnHeaders(texts, frozenset(included), True, defines)
+    return OwnHeaders(texts, frozenset(included), True, defines, frozenset(spelled), flags.places)
+
+
+def far(source: Source, own: OwnHeaders) -> frozenset[str] | None:
+    """The base names of all that the headers include, at any depth, to which only the include path of make leads.
+
+    Common headers are not followed. None where that is not known.
+    """
+    if not own.places:
+        return frozenset()
+    if any("$" in place for place in own.places):
+        return None
+    listed = {place: {entry.name for entry in source.names(place) or ()} for place in own.places}
+    waiting, requested, names = [("", name) for name in own.spelled], set(own.texts), set[str]()
+    while waiting:
+        paths = [posixpath.join(directory, name) for directory, name in waiting if directory]
+        for _, name in waiting:
+            first = name.partition("/")[0]
+            paths += [f"{place}/{name}" for place, entries in listed.items() if first in entries or first == ".."]
+        paths = [path for path in dict.fromkeys(map(posixpath.normpath, paths)) if path not in requested and not _COMMON.match(path)]
+        requested.update(paths)
+        waiting = []
+        for path, blob in zip(paths, source.files(paths), strict=True):
+            if blob is None and not (source.repo.is_partial and source.entry(path) is not None):
+                continue
+            if blob is None or blob.data is None or len(requested) > _MOST_FAR:
+                return None
+            may_include = any(mark in blob.data for mark in (b"include", b"import", b"\\"))  # a register header has none
+            for included in _INCLUDE.findall(b"\n" + plain(blob.data)) if may_include else ():
+                if not included:
+                    return None
+                waiting.append((posixpath.dirname(path), included.decode("utf-8", "replace")))
+        names.update(posixpath.basename(name) for _, name in waiting)
+    return frozenset(names)

@@ -99,7 +99,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         while waiting:
             path = waiting.popleft()
             stem = path.rpartition("/")[2].removesuffix(".h")
-            if f"{stem}.h" in self.own.included | _ALWAYS_INCLUDED or not stem.isidentifier():
+            if self._includes_name(f"{stem}.h") or f"{stem}.h" in _ALWAYS_INCLUDED or not stem.isidentifier():
                 return True
             holders = self._files_with(stem)
             if holders is None or len(seen) > _MOST_INCLUDING or not {self.path, *self.own.texts}.isdisjoint(holders):
@@ -193,7 +193,15 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         """Whether this file may include another one, other than as an own header."""
         if not path.endswith(".h") or path.startswith(NO_KERNEL_CODE):
             return False
-        return _COMMON_HEADERS.match(path) is not None or path.rpartition("/")[2] in self.own.included
+        return _COMMON_HEADERS.match(path) is not None or self._includes_name(path.rpartition("/")[2])
+
+    def _includes_name(self, base: str) -> bool:
+        """Whether the file, or a header that is no common one, may include a header of this name."""
+        return base in self.own.included or self._far is None or base in self._far
+
+    @functools.cached_property
+    def _far(self) -> frozenset[str] | None:
+        return own_headers.far(self.source, self.own)
 
     def _headers_defining(self, name: bytes) -> list[str] | None:
         """The headers that may define a name and that this file may see; None where that is not known."""

@@ -1,4 +1,4 @@
-"""Compiler flags: the `-DNAME`, `-UNAME` and `-include FILE` that the makefiles of a directory add for C files.
+"""Compiler flags: the `-DNAME`, `-UNAME`, `-include FILE` and `-I DIRECTORY` that the makefiles of a directory add for C files.
 
 Nothing is evaluated: every name after such a flag counts, for any options and any file. If only make can evaluate a flag, the flags are
 not known, and nothing is proved from them.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import deque
+from collections.abc import Iterator
 
 import msgspec
 
@@ -55,6 +56,7 @@ class CompilerFlags(msgspec.Struct, frozen=True):
 
     names: frozenset[bytes]  # defined by -D or undefined by -U
     headers: tuple[str, ...]  # included by -include, as paths of the tree
+    places: tuple[str, ...] = ()  # searched for headers by -I, as paths of the tree; a `$` in one that only make knows
 
 
 def read(source: Source, directory: str) -> CompilerFlags | None:
@@ -65,7 +67,7 @@ def read(source: Source, directory: str) -> CompilerFlags | None:
     of_all = _of_all(source)
     if of_all is None:
         return None
-    names, headers = set(of_all.names), list(of_all.headers)
+    names, headers, places = set(of_all.names), list(of_all.headers), list[str]()
     waiting = deque((path, False) for path in makefiles_above(directory))
     read_makefiles: set[str] = set()
     while waiting:
@@ -85,11 +87,12 @@ def read(source: Source, directory: str) -> CompilerFlags | None:
             return None
         names.update(_NAMED.findall(text))
         headers += _headers(text, posixpath.dirname(path))
+        places += _searched(text, posixpath.dirname(path))
         included = _includes(source, text, posixpath.dirname(path))
         if included is None:
             return None
         waiting += [(name, True) for name in included]
-    return CompilerFlags(frozenset(names), tuple(dict.fromkeys(headers)))
+    return CompilerFlags(frozenset(names), tuple(dict.fromkeys(headers)), tuple(dict.fromkeys(places)))
 
 
 def may_search(makefile: bytes, its_directory: str, directory: str) -> bool:
@@ -155,14 +158,7 @@ def _includes(source: Source, text: bytes, directory: str) -> list[str] | None:
     makefiles_included: list[str] = []
     for line in _INCLUDED.findall(text):
         for name in map(str.encode, words(line.decode("utf-8", "replace"))):
-            unknown: list[bytes] = []
-            for _ in range(_MOST_VARIABLES):
-                variables = [variable for variable in _VARIABLE.findall(name) if variable not in _PLACES and variable not in unknown]
-                if not variables:
-                    break
-                values = re.findall(_ASSIGNED % re.escape(variables[0]), text)
-                name = name.replace(b"$(%b)" % variables[0], values[0]) if len(values) == 1 else name
-                unknown += [variables[0]] if len(values) != 1 else []
+            name, unknown = _with_values(name, text)
             path = _path(name, directory)
             if "$" in path:
                 candidates = [_makefiles_naming(source, variable) for variable in unknown]
@@ -172,6 +168,27 @@ def _includes(source: Source, text: bytes, directory: str) -> list[str] | None:
             elif not path.startswith("include/config/"):
                 makefiles_included.append(_nearest(source, path, name, directory))
     return makefiles_included
+
+
+def _searched(text: bytes, directory: str) -> Iterator[str]:
+    """The directories after -I in a makefile, those below the tree of what is built left out."""
+    for place in _SEARCHED.findall(text):
+        path = _path(_with_values(place.strip(b"\"'"), text)[0], directory)
+        if not path.startswith(("$(objtree)", "${objtree}", "/")):
+            yield path
+
+
+def _with_values(name: bytes, text: bytes) -> tuple[bytes, list[bytes]]:
+    """A name with the values of the variables that a makefile sets once, and the variables that are left."""
+    unknown: list[bytes] = []
+    for _ in range(_MOST_VARIABLES):
+        variables = [variable for variable in _VARIABLE.findall(name) if variable not in _PLACES and variable not in unknown]
+        if not variables:
+            break
+        values = re.findall(_ASSIGNED % re.escape(variables[0]), text)
+        name = name.replace(b"$(%b)" % variables[0], values[0]) if len(values) == 1 else name
+        unknown += [variables[0]] if len(values) != 1 else []
+    return name, unknown
 
 
 def _makefiles_naming(source: Source, variable: bytes) -> list[str] | None:

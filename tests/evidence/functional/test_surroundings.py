@@ -183,6 +183,11 @@ def test_arguments_of_what_another_macro_comes_to(grow: Grow, macros: str, keeps
 
 
 USER = '#include <linux/near.h>\n#include "own.h"\nint f(struct box *b);\n'
+FAR = {
+    "mm/own.h": "#include <far.h>\n",
+    "mm/Makefile": "ccflags-y += -I $(srctree)/drivers/box\n",
+    "drivers/box/far.h": '/* a */ #include "deep.h"\n',
+}
 TREE = {"mm/user.c": USER, "mm/own.h": "int own;\n", "include/linux/near.h": "int near;\n", "mm/Makefile": "obj-y += user.o\n"}
 
 
@@ -197,6 +202,17 @@ TREE = {"mm/user.c": USER, "mm/own.h": "int own;\n", "include/linux/near.h": "in
         ({"drivers/other.h": "#define count (*counter())\nvolatile int count;\n"}, False, False),
         ({"mm/own.h": "#define count(n) (n)\n/* volatile int count; */\n"}, True, False),
         ({"mm/own.h": "#define counts(n) (n)\n/* volatile int count; */\n"}, False, False),
+        ({**FAR, "drivers/box/deep.h": "#define count (*counter())\n"}, True, False),  # a header that -I finds includes it
+        (
+            {**FAR, "mm/Makefile": "TOP := $(srctree)/drivers\nccflags-y += -I$(TOP)/box\n", "drivers/box/deep.h": "#define count 1\n"},
+            True,
+            False,
+        ),
+        ({**FAR, "mm/Makefile": "ccflags-y += -I$(TOP)/box\n", "drivers/box/deep.h": "#define count 1\n"}, True, False),  # only make knows
+        ({**FAR, "drivers/box/other.h": "#define count (*counter())\n"}, False, False),
+        ({**FAR, "drivers/deep.h": "#define count 1\n", "drivers/box/far.h": '#include "../deep.h"\n'}, True, False),
+        ({**FAR, "drivers/deep.h": "#define count 1\n", "drivers/box/far.h": "#include DEEP\n"}, True, False),
+        ({**FAR, "mm/Makefile": "", "drivers/box/deep.h": "#define count (*counter())\n"}, False, False),  # make looks nowhere else
         ({"mm/Makefile": "ccflags-y += -Dcount=total\n"}, True, False),
         ({"Kbuild": "", "mm/Makefile": "ccflags-y += -include $(src)/forced.h\n", "mm/forced.h": "#define count total\n"}, True, False),
         ({"mm/Makefile": "CFLAGS_user.o = -include $(srctree)/x/forced.h\n", "x/forced.h": "#define count total\n"}, True, False),
@@ -227,6 +243,8 @@ def test_a_name_that_is_a_macro_or_volatile_somewhere(grow: Grow, files: dict[st
         ({"include/linux/magic.h": "#define pr_info(...) count()\n", "include/linux/near.h": "#include <linux/magic.h>\n"}, True),
         ({"include/linux/magic.h": "#define pr_info(...) count()\n", "mm/own.h": "#define H <linux/magic.h>\n#include H\n"}, True),
         ({"include/linux/magic-1.h": "#define pr_info(...) count()\n"}, True),  # its name is no word
+        ({**FAR, "drivers/box/deep.h": "#define pr_info(...) count()\n"}, True),
+        ({**FAR, "drivers/box/far.h": "#include <linux/magic.h>\n", "include/linux/magic.h": "#define pr_info(...) count()\n"}, True),
         ({"mm/Makefile": "ccflags-y += '-Dpr_info(x)='\n"}, True),
     ],
 )
