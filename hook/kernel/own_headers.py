@@ -54,6 +54,16 @@ class OwnHeaders(msgspec.Struct, frozen=True):
         return self.by_makefiles.union(*(defined(text) for path, text in self.texts.items() if not HOMES.fullmatch(path)))
 
 
+class FarHeaders(msgspec.Struct, frozen=True):
+    """The headers of a file that only the include path of make (-I) leads to. They include common ones, which are not among them."""
+
+    texts: Mapping[str, bytes]  # by path, as they are
+    included: frozenset[str]  # the base names of what they include
+
+
+NO_FAR_HEADERS = FarHeaders({}, frozenset())
+
+
 def macros(text: bytes) -> frozenset[bytes]:
     """The names that a header, as `plain` gives it, defines or undefines as a macro."""
     return frozenset(_DEFINED.findall(b"\n" + text))
@@ -129,34 +139,32 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     return OwnHeaders(texts, frozenset(included), True, defines, frozenset(spelled), flags.places)
 
 
-def far(source: Source, own: OwnHeaders) -> frozenset[str] | None:
-    """The base names of all that the headers include, at any depth, to which only the include path of make leads.
-
-    Common headers are not followed. None where that is not known.
-    """
+def far(source: Source, own: OwnHeaders) -> FarHeaders | None:
+    """The headers to which only the include path of make leads, from the file and its own headers. None where they are not known."""
     if not own.places:
-        return frozenset()
-    if any("$" in place for place in own.places):
+        return NO_FAR_HEADERS
+    places = compiler_flags.resolved(source, own.places)
+    if places is None:
         return None
-    listed = {place: {entry.name for entry in source.names(place) or ()} for place in own.places}
-    waiting, requested, names = [("", name) for name in own.spelled], set(own.texts), set[str]()
+    listed = {place: {".", "..", *(entry.name for entry in source.names(place.removeprefix(".")) or ())} for place in places}
+    texts, names = dict[str, bytes](), set[str]()
+    waiting, requested = [("", name) for name in own.spelled], set(own.texts)
     while waiting:
         paths = [posixpath.join(directory, name) for directory, name in waiting if directory]
-        for _, name in waiting:
-            first = name.partition("/")[0]
-            paths += [f"{place}/{name}" for place, entries in listed.items() if first in entries or first == ".."]
+        paths += [f"{place}/{name}" for place, entries in listed.items() for _, name in waiting if name.partition("/")[0] in entries]
         paths = [path for path in dict.fromkeys(map(posixpath.normpath, paths)) if path not in requested and not _COMMON.match(path)]
         requested.update(paths)
         waiting = []
         for path, blob in zip(paths, source.files(paths), strict=True):
             if blob is None and not (source.repo.is_partial and source.entry(path) is not None):
                 continue
-            if blob is None or blob.data is None or len(requested) > _MOST_FAR:
+            if blob is None or blob.data is None or len(texts) >= _MOST_FAR:
                 return None
+            texts[path] = blob.data
             may_include = any(mark in blob.data for mark in (b"include", b"import", b"\\"))  # a register header has none
             for included in _INCLUDE.findall(b"\n" + plain(blob.data)) if may_include else ():
                 if not included:
                     return None
                 waiting.append((posixpath.dirname(path), included.decode("utf-8", "replace")))
         names.update(posixpath.basename(name) for _, name in waiting)
-    return frozenset(names)
+    return FarHeaders(texts, frozenset(names))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from hook import lazy_re
-from hook.c.blanking import without_literals
+from hook.c.blanking import plain, without_literals
 
 _SPLICE = lazy_re.compile(rb"\\[ \t]*+\r?\n")
 _MACRO = lazy_re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+)([^\n]*+)")
@@ -51,6 +51,18 @@ def macros_with(names: Iterable[bytes], texts: Iterable[bytes]) -> frozenset[byt
     """The macros of some texts without comments and spliced lines that have one of `names` in their bodies."""
     used = re.compile(rb"\b(?:" + b"|".join(sorted(names)) + rb")\b")
     return frozenset(macro[1] for text in texts for macro in _MACRO.finditer(text) if used.search(macro[2]))
+
+
+def texts_with_lines(texts: Iterable[bytes]) -> list[bytes]:
+    """Those of some texts that have a macro which uses `__LINE__`, itself or through others of them, in plain text."""
+    waiting, found, names = list(texts), list[bytes](), {LINE}
+    latest = names
+    while more := [text for text in waiting if any(name in text for name in latest)]:
+        waiting = [text for text in waiting if text not in more]
+        found += map(plain, more)
+        latest = set(macros_with(names, found)) - names
+        names = names | latest
+    return found
 
 
 def lines_with(text: bytes, names: frozenset[bytes], only_logs: Callable[[bytes, int], bool]) -> list[int]:

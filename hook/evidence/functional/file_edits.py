@@ -6,6 +6,7 @@ A whole file and one hunk of it alone are judged in the same way.
 from __future__ import annotations
 
 import itertools
+import posixpath
 import typing
 
 import msgspec
@@ -134,14 +135,21 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
         return "not known: whether a macro of a common header uses __LINE__ as a value"
     if common and line_numbers.moved(old, new):
         common = logged_lines.used_in(source, common, old, new)
-    if not (counters or common or line_numbers.LINE in new or _OWN_INCLUDE.search(new)):
-        return ""
     from hook.kernel import own_headers
+    from hook.kernel.kbuild import compiler_flags
 
+    brings_more = compiler_flags.may_bring_headers(source, posixpath.dirname(path))
+    if not (counters or common or line_numbers.LINE in new or _OWN_INCLUDE.search(new) or brings_more):
+        return ""
     own = own_headers.read(source, path, (old, new))
-    texts = [blanking.plain(old), blanking.plain(new), *own.texts.values()]
+    far = own_headers.far(source, own) if own.places and line_numbers.moved(old, new) else own_headers.NO_FAR_HEADERS
+    if far is None:
+        return "not known: which headers the makefiles lead to, where a macro may use __LINE__ as a value"
+    texts = [blanking.plain(old), blanking.plain(new), *own.texts.values(), *line_numbers.texts_with_lines(far.texts.values())]
     has_lines = any(name in text for text in texts for name in (line_numbers.LINE, *common))
-    defined = own.names.union(own_headers.defined(texts[0]), own_headers.defined(texts[1])) if has_lines else frozenset[bytes]()
+    defined = frozenset[bytes]()
+    if has_lines:
+        defined = own.names.union(*map(own_headers.defined, texts[:2]), *map(own_headers.defined, map(blanking.plain, far.texts.values())))
     only_logs = logged_lines.loggers(source, defined, own.by_makefiles)
     names = line_numbers.line_macros(texts, only_logs, common)
     if names and line_numbers.lines_with(old, names, only_logs) != line_numbers.lines_with(new, names, only_logs):

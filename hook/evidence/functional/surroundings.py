@@ -197,10 +197,10 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
 
     def _includes_name(self, base: str) -> bool:
         """Whether the file, or a header that is no common one, may include a header of this name."""
-        return base in self.own.included or self._far is None or base in self._far
+        return base in self.own.included or self._far is None or base in self._far.included
 
     @functools.cached_property
-    def _far(self) -> frozenset[str] | None:
+    def _far(self) -> own_headers.FarHeaders | None:
         return own_headers.far(self.source, self.own)
 
     def _headers_defining(self, name: bytes) -> list[str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -41,12 +41,14 @@ _OWN_HEADERS_OF_COMPILER = lazy_re.compile(rb"\$\(shell[ \t]+\$\(\w+\)[ \t]+-pri
 _COMMENT = lazy_re.compile(rb"#(?<!\\#)[^\n]*")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ ]*(?:-|s)?include[ \t]+([^\n]+)")
 _SEARCHED = lazy_re.compile(rb"(?<![\w/-])-(?:I|iquote|isystem|idirafter)[ \t]*([^\s]+)")
+_BRINGS = lazy_re.compile(rb"(?m)^[ \t]*[-s]?include\b|-i(?:nclude|macros|quote|system|dirafter)\b|-I(?!dentifier)|__LINE__|[ \t=]@[^\w\s]")
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
 _PLACES = (b"srctree", b"src", b"obj")
 _ASSIGNED = rb"(?m)^[ \t]*(?:export[ \t]+)?%b[ \t]*[:?]?=[ \t]*([^\s]+(?:[ \t]+[^\s]+)*)[ \t]*$"
 _VARIABLE = lazy_re.compile(rb"\$[({](\w+)[)}]")
 _MOST_MAKEFILES = 200  # of one directory, with those above it and those that they include
 _MOST_VARIABLES = 8  # in the name of one file
+_MOST_NAMING = 20  # makefiles that name a variable
 _ABOVE_ALL = lazy_re.compile(r"Makefile\.(?!clean|help|headersinst|package|dtbs|asm-headers|modfinal|modpost|vmlinux)|Kbuild\.include\Z")
 _OF_KBUILD = lazy_re.compile(rb"_*KBUILD_\w+\Z")  # names that kbuild defines for every file, with a value for each
 
@@ -103,6 +105,41 @@ def may_search(makefile: bytes, its_directory: str, directory: str) -> bool:
         if f"/{directory}".endswith(end) if "$" in path else path == directory:
             return True
     return False
+
+
+def may_bring_headers(source: Source, directory: str) -> bool:
+    """Whether the makefiles of a directory and above may add a header, or a place of headers, or a macro with a line number."""
+    blobs = source.files(makefiles_above(directory))
+    return any(blob is not None and (blob.data is None or _BRINGS.search(blob.data)) for blob in blobs)
+
+
+def resolved(source: Source, places: Iterable[str]) -> list[str] | None:
+    """The places of headers with the variables that one makefile of the tree sets, once; None where there are others."""
+    values: dict[bytes, str | None] = {}
+    paths = []
+    for place in places:
+        for variable in _VARIABLE.findall(place.encode()):
+            if variable not in values:
+                values[variable] = _value(source, variable)
+            value = values[variable]
+            if value is None:
+                return None
+            for spelled in (f"$({variable.decode()})", f"${{{variable.decode()}}}"):
+                place = place.replace(spelled, value)
+        paths.append(posixpath.normpath(place))
+    return None if any("$" in path for path in paths) else list(dict.fromkeys(paths))
+
+
+def _value(source: Source, variable: bytes) -> str | None:
+    """What the one makefile that sets a variable sets it to, as a path of the tree; None where there are more, or none."""
+    makefiles = _makefiles_naming(source, variable) or []
+    values = []
+    for makefile, blob in zip(makefiles, source.files(makefiles) if len(makefiles) <= _MOST_NAMING else (), strict=False):
+        if blob is None or blob.data is None:
+            return None
+        text = _joined(blob.data)
+        values += [_path(_with_values(value, text)[0], posixpath.dirname(makefile)) for value in re.findall(_ASSIGNED % variable, text)]
+    return values[0] if len(values) == 1 else None
 
 
 def makefiles_above(directory: str) -> list[str]:
@@ -171,9 +208,10 @@ def _includes(source: Source, text: bytes, directory: str) -> list[str] | None:
 
 
 def _searched(text: bytes, directory: str) -> Iterator[str]:
-    """The directories after -I in a makefile, those below the tree of what is built left out."""
-    for place in _SEARCHED.findall(text):
-        path = _path(_with_values(place.strip(b"\"'"), text)[0], directory)
+    """The directories after -I in a makefile, without those of the compiler and those below the tree of what is built."""
+    for place in _SEARCHED.findall(_OWN_HEADERS_OF_COMPILER.sub(b"", text)):
+        bare = place.strip(b"\"'") if b"(" in place else place.strip(b"\"')")  # the end of a call of make
+        path = _path(_with_values(bare, text)[0], directory)
         if not path.startswith(("$(objtree)", "${objtree}", "/")):
             yield path
 

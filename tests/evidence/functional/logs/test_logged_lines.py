@@ -156,6 +156,30 @@ def test_lines_that_move_where_not_all_headers_are_known(
 
 
 @pytest.mark.parametrize(
+    ("makefile", "use", "above", "answer"),
+    [
+        ("ccflags-y += -I$(srctree)/drivers/box\n", "KEY(a);", True, Answer.UNKNOWN),
+        ("ccflags-y += -I$(srctree)/drivers/box\n", "KEY(a);", False, Answer.NO),
+        ("ccflags-y += -I$(srctree)/drivers/box\n", "LOG(a);", True, Answer.NO),
+        ("ccflags-y += -I$(srctree)/drivers/box\n", 'pr_err("%d", __LINE__);', True, Answer.NO),
+        ("ccflags-y += -I$(srctree)/drivers/box\n", 'pr_warn("%d", __LINE__);', True, Answer.UNKNOWN),  # redefined there
+        ("ccflags-y += -I$(BOX)\n", "LOG(a);", True, Answer.UNKNOWN),  # only make knows
+        ("ccflags-y += -include $(srctree)/drivers/box/far.h\n", "KEY(a);", True, Answer.UNKNOWN),
+        ("", "KEY(a);", True, Answer.NO),  # a function: no header defines it
+    ],
+)
+def test_lines_that_move_where_a_header_that_make_finds_uses_them(grow: Grow, makefile: str, use: str, above: bool, answer: Answer) -> None:
+    far = {
+        "drivers/box/far.h": '#include "deep.h"\n#define KEY(x) ID(x)\n#define LOG(x) pr_info("%d", __LINE__)\n',
+        "drivers/box/deep.h": "#define ID(x) set(x, __LINE__)\n#define pr_warn(f, x) set(x)\n",
+    }
+    text = f"#include <far.h>\n\nvoid f(int a)\n{{\n\t{use}\n}}\n"
+    edited = f"/* one */\n{text}" if above else f"{text}/* one */\n"
+    source = grow({**far, "mm/Makefile": f"obj-y += one.o\n{makefile}", "mm/one.c": edited})
+    assert file_edits.compare("c", "mm/one.c", text.encode(), edited.encode(), source).functional is answer
+
+
+@pytest.mark.parametrize(
     ("old", "new", "is_moved"),
     [
         ("a;\nb;\n", "a; /* one */\nb;\n", False),
