@@ -235,6 +235,7 @@ def test_of_very_many_files_the_paths_prove_what_they_prove_of_one(kernel: Kerne
     kernel.stage("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count", "pool->count--"))
     judged = json.loads(kernel.triage("check", "--format", "json"))
     assert judged["DecidedBy"] == "default" and judged["WorthFuzzing"]
+    assert judged["ChangeClasses"] == ["file added"]  # beside code nothing is searched for who uses the others
 
 
 def test_a_merge_with_conflicts_is_not_called_a_partial_clone(kernel: Kernel) -> None:

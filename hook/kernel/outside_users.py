@@ -18,6 +18,7 @@ from hook.source.words import words_of
 
 _MOST_FILES = 300  # that hold all words of a name, and are read
 _MOST_CHANGED = 2000  # files that the index has not read
+_MOST_SEARCHES = 40  # of all makefiles for one name, where there is no index
 _TEST_PROGRAM = "lib/raid6/test/"  # runs in user space
 _PLACES = (*NO_KERNEL_CODE, "LICENSES/", "Next/")
 # of these no line counts; what scripts/ and usr/ make goes into the kernel
@@ -63,7 +64,7 @@ def outside_users(source: Source, path: str, srcarch: str) -> list[str] | None:
     if candidates is not None and directories[:1] == ["arch"] and directories[1:]:  # from arch/x86 it may be ../arm
         candidates += [file for file in _holding(source, directories[1], stem) or () if file.startswith("arch/") and file not in candidates]
     if candidates is None and is_prose and (place or not _PROSE_NAME.search(name)):
-        candidates = _makefiles_with(source, _PROSE if _PROSE_NAME.search(name) else [re.sub(r"[^\w-]", ".", name)], "*.S")
+        candidates = _makefiles_with(source, _PROSE if _PROSE_NAME.search(name) else [_any_spelling(name)], "*.S")
     files = [file for file in candidates or () if file != path and _may_use(file, place, srcarch)]
     if candidates is None or len(files) > _MOST_FILES:
         return None
@@ -159,9 +160,11 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
     if holders is None or embedding is None:
         own = [f"{directory}/*.{ending}" for ending in "ch"]
         try:
-            holders = embedding = _makefiles_with(source, [re.sub(r"[^\w-]", ".", name)], "*Kconfig*", "*.S", "*.rs", *own)
+            holders = embedding = _makefiles_with(source, [_any_spelling(name)], "*Kconfig*", "*.S", "*.rs", *own)
         except GitError:
             return None
+    if holders is None or embedding is None:
+        return None
     beside = [f"{directory}/{makefile}".lstrip("/") for makefile in ("Makefile", "Kbuild", "Kconfig")]
     beside = [makefile for makefile in beside if source.oid(makefile)]
     users = [user for user in holders if _MAKEFILE.match(user.rpartition("/")[2]) and user not in beside]
@@ -200,15 +203,21 @@ def _rules(path: str, text: bytes) -> bytes:
     return _COMMENT_LINE.sub(b"", joined) if _MAKEFILE.match(name) else joined
 
 
-def _makefiles_with(source: Source, names: Sequence[str], *others: str) -> list[str]:
+def _any_spelling(name: str) -> str:
+    return re.sub(r"[^\w-]", ".", name)
+
+
+def _makefiles_with(source: Source, names: Sequence[str], *others: str) -> list[str] | None:
     """The makefiles, and files that a glob of `others` matches, with a match of one of `names`, in a large tree without an index.
 
-    Git searches only these, and once for each expression. Raises GitError.
+    Git searches only these, once for each expression, and for few expressions; None beyond. Raises GitError.
     """
     expression = "|".join(names)
     globs = ("*Makefile*", "*Kbuild*", "*.mk", *others)
     key = "\n".join((expression, *globs))
     if key not in source.searched:
+        if len(source.searched) >= _MOST_SEARCHES:
+            return None
         makefiles, cut = grep(
             source, expression, options=("--files-with-matches",), globs=globs, limit_bytes=1 << 20, seconds=source.repo.seconds
         )

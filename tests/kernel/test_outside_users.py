@@ -165,6 +165,14 @@ def test_prose_that_a_recipe_reads_in_a_large_tree_without_an_index(grow: Grow, 
     assert [outside_users(source, f"Documentation/box/{name}", "x86") for name in PROSE] == [["mm/Makefile"], ["mm/data.S"], [], None]
 
 
+def test_without_an_index_the_makefiles_are_searched_for_few_names_only(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = grow({"mm/one.c": "int f(void);\n", **{f"Documentation/ABI/{name}": "" for name in ("sysfs-one", "sysfs-two")}})
+    monkeypatch.setattr(tree, "SMALL_FILES", 0)
+    monkeypatch.setattr("hook.kernel.outside_users._MOST_SEARCHES", 1)
+    assert [outside_users(source, f"Documentation/ABI/{name}", "x86") for name in ("sysfs-one", "sysfs-two")] == [[], None]
+    assert readers_of_text(source, "mm/one.c") is None
+
+
 @pytest.mark.parametrize("name", ["box.rst", "Kconfig"])
 @pytest.mark.parametrize("line", ['source "Documentation/box/{}"\n', "# not this\n"])
 def test_kconfig_names_a_file_by_source_and_not_in_its_help(grow: Grow, name: str, line: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ _MISSING = {
 }
 _READERS_NOT_KNOWN = "not known: whether a makefile or another file reads this one with its comments (no word index, or an old one)"
 _LEAST_BYTES = 4096  # that a file counts for at least: asking git for it costs time, too
+_MOST_SEARCHED = 20_000  # files whose outside users are searched for
 
 
 def gather(
@@ -43,13 +45,15 @@ def gather(
     """Everything that is proved of `patch`; `source` is the tree with it applied. `coverage` is asked for only where there is an aim.
 
     When files of `most_bytes` have been compared, both sides counted, the others are judged by their paths alone; all of them are, where
-    the change has too many.
+    the change has too many. Of these no outside user is searched for if a file is code of the kernel: nothing can be proved of the whole.
     """
     redactor = redaction.of(patch.diff)
     left = 0 if patch.by_path else most_bytes
     findings: list[Finding] = []
-    for file in patch.files:
-        finding = of_file(file, source, target_arch, by_text=left > 0 and not source.safety.is_over)
+    is_open = patch.by_path and not all(map(functools.partial(_may_be_outside, target_arch), patch.files))
+    for number, file in enumerate(patch.files):
+        by_path = not is_open and number < _MOST_SEARCHED
+        finding = of_file(file, source, target_arch, by_text=left > 0 and not source.safety.is_over, by_path=by_path)
         left -= max(finding.read_bytes, _LEAST_BYTES)
         findings.append(_without_secrets(finding, redactor))
     evidence = Evidence(tuple(findings))
@@ -77,12 +81,20 @@ def _with_fact(functional: Judgement, fact: Fact) -> Judgement:
     return Open() if isinstance(functional, Open) else No(fact) if isinstance(functional, No) else Yes((fact,))
 
 
-def of_file(file: FileChange, source: Source, target_arch: str, *, by_text: bool = True) -> Finding:
-    """What is proved of one file of a patch; `source` is the tree with the patch applied. Without `by_text`, by its path alone."""
+def _may_be_outside(target_arch: str, file: FileChange) -> bool:
+    """Whether each path of a file says by itself that it is no code of the kernel."""
+    rows = [path_table.classify(path, target_arch) for path in {file.path, file.old_path}]
+    return all(row.is_harmless or row.is_out_of_reach for row in rows)
+
+
+def of_file(file: FileChange, source: Source, target_arch: str, *, by_text: bool = True, by_path: bool = True) -> Finding:
+    """What is proved of one file of a patch; `source` is the tree with the patch applied. Without `by_text`, by its path alone.
+
+    Without `by_path` its path proves nothing: it is not searched for what includes or builds the file.
+    """
     paths = list(dict.fromkeys((file.path, file.old_path)))
-    rows = [path_table.classify(path, target_arch) for path in paths]
-    user = _outside_user(rows, paths, source, target_arch)
-    if user:
+    rows = [path_table.classify(path, target_arch) for path in paths] if by_path else []
+    if not rows or _outside_user(rows, paths, source, target_arch):
         rows = [path_table.PathClass(None, None)]
     # of a rename both paths must say so
     reachable: Judgement = Open()
