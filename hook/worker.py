@@ -3,8 +3,8 @@
 First comes the search that a commit cut short, which needs no model, no consent and no network; then the model, where one may be asked.
 
 One process a repository. Whoever hands it a question takes its lock and starts it with the lock in hand, so that there is never a second;
-the lock dies with its holder, and the next call of ours starts another. It has no terminal and none of git's files, reads and asks at the
-lowest priority, and ends when nothing is due. It writes the note as a hook would.
+the lock dies with its holder, and the next call of ours starts another. It has no terminal and none of git's files, reads and asks at a
+low priority, and ends when nothing is due. It writes the note as a hook would.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hook.source.git import GitError, Repository, find
 from hook.source.object_store import Objects
 from hook.verdict import DecidedBy, Lack, State
 
-_NICEST = 19
+_NICENESS = 10  # as that of `nice`: a tenth of what a running compiler gets. At 19 it is a seventieth, and an answer would take minutes
 _PATIENCE_SECONDS = 600.0  # the longest that a worker sleeps; what is due later is for the next one
 _REFUSED_SECONDS = 900.0  # until a question is looked at again that may not be asked now
 _LONGEST_PAUSE_SECONDS = 3600.0
@@ -191,7 +191,7 @@ class Worker:
         self.needs = _needs(setting_layers.load(repo))
         self.troubles = 0
         # A thread has a priority of its own. Notes are written by the main one, at the usual priority: a commit may wait for the lock that
-        # is held then, and at the lowest, beside a kernel that is being built, it would wait for seconds.
+        # is held then, and at a low one, beside a kernel that is being built, it would wait for seconds.
         self.quiet = concurrent.futures.ThreadPoolExecutor(1, initializer=_be_nice)
 
     def work(self, handle: int) -> bool:
@@ -331,7 +331,7 @@ class Worker:
 
 def _be_nice() -> None:
     with contextlib.suppress(OSError):  # not every system gives a thread a priority
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICEST)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _pause(first_seconds: float, times: int) -> float:

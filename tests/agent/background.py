@@ -18,6 +18,9 @@ QUICK = {
     "PATCH_TRIAGE_AGENT_BACKGROUND": "true",
     "PATCH_TRIAGE_AGENT_SETTLE_SECONDS": "0",
     "PATCH_TRIAGE_AGENT_BACKGROUND_PAUSE_SECONDS": "0.05",
+    # beside fifteen compilers the worker may not run for minutes
+    "PATCH_TRIAGE_AGENT_REQUEST_SECONDS": "3600",
+    "PATCH_TRIAGE_AGENT_MAX_SECONDS": "86400",
 }
 
 
