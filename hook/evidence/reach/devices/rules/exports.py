@@ -28,6 +28,7 @@ _VIRTUAL = lazy_re.compile(
     r"|nvme/(?:host/(?:tcp|pci)|target/loop)|virtio_net|e1000/|usb/usbaudio|sound/usb/card|misc/pvpanic|w1_ds2490"
     r"|spi-ch341|i2c-tiny-usb|uss720|ds2490"  # adapters by which user space is any chip
 )
+_SUITE = lazy_re.compile(r"(?i)kunit|/tests?/|[/_-]tests?\.c\Z")
 _LIKELY = lazy_re.compile(
     r"drivers/usb/|drivers/hid/|net/usb/|media/usb/|virtio|/e1000|/igb/|vmxnet3|8139|pvscsi|megaraid|mpt|lsi|sym53|bochs|cirrus|vmwgfx|qxl|hda_intel|test"
     r"|sdhci-pci|ata/ahci\.c|ata_piix|8250_pci|i2c-i801|tpm_tis\.c|ipmi_si|intel8x0\.c|[/_-]usb\.c\Z"
@@ -141,6 +142,11 @@ def first_users(texts: Texts, names: Sequence[str], members: Iterable[str], srca
 def likelihood(path: str) -> tuple[int, str]:
     """A sort key: files that a virtual machine likely runs come first."""
     return 0 if _VIRTUAL.search(path) else 1 if _LIKELY.search(path) else 2 if _PLAYED.search(path) else 3, path
+
+
+def is_suite(path: str) -> bool:
+    """Whether a file is likely part of a test suite, which only a kernel built for tests has."""
+    return bool(_SUITE.search(path)) and not _VIRTUAL.search(path)
 
 
 def _uses(texts: Texts, path: str, name: str) -> int:

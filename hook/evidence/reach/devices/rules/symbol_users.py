@@ -13,7 +13,7 @@ from hook.evidence.reach.devices.object_reader import ObjectReader, beside
 from hook.evidence.reach.devices.probes import probe_requirements
 from hook.evidence.reach.devices.rules import exports
 from hook.kernel.kbuild.objects import Object
-from hook.kernel.kconfig.expressions import open_parts
+from hook.kernel.kconfig.expressions import open_parts, taken_to_hold
 
 # users of one object, by its distance from the change: how many are followed where they are not closed, and how many are tried for a `yes`
 MOST_USERS = (24, 12, 8, 6, 4)
@@ -67,7 +67,7 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
     # only if both are built in
     unsure = set(names).difference(_names(obj, reader, deep=False)) if reader.is_module(obj) else frozenset[str]()
     edges = []
-    for user in answer.users:
+    for user in sorted(answer.users, key=functools.partial(_turn, reader=reader)):
         edges.append(
             Edge(
                 f"not known: whether {user.path} runs in the VM, which uses {user.name}() of {obj.path} in line {user.line}",
@@ -86,6 +86,15 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
     if not edges and not runs_by_itself:
         unseen = f"no caller of {names[0]}() ({obj.path}) was found"
     return Incoming(tuple(edges), unseen=unseen)
+
+
+def _turn(user: exports.User, reader: ObjectReader) -> tuple[bool, int, bool]:
+    """A sort key for the users that are found: among equally likely ones, those that the base configuration builds; test suites last.
+
+    What proves the path names the options, and a person rather takes none.
+    """
+    condition = taken_to_hold(reader.kernel.built_if(user.path).condition)
+    return exports.is_suite(user.path), exports.likelihood(user.path)[0], not reader.kernel.holds(condition)
 
 
 def _refusal(user: exports.User, obj: Object, reader: ObjectReader, names: Sequence[str], run: Run) -> str:
