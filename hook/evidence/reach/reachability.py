@@ -33,6 +33,7 @@ from hook.evidence.focus.symbol_names import definition_name
 from hook.evidence.reach.answer import Reach, unknown
 from hook.evidence.reach.calls import call_paths, teardown
 from hook.evidence.reach.devices import machine
+from hook.evidence.reach.run_times import RunsAt
 from hook.failure import CannotJudge
 from hook.kernel.kconfig.expressions import all_of as all_true
 from hook.kernel.kconfig.expressions import built_in, taken_to_hold
@@ -81,7 +82,7 @@ class Limits(msgspec.Struct, frozen=True):
     bounds: call_paths.SearchBounds
     driver_files: int  # read for drivers and their users
     descriptions: Descriptions | None = None  # of system calls, from a checkout of syzkaller
-    left_out: frozenset[teardown.RunsAt] = teardown.LEFT_OUT
+    left_out: frozenset[RunsAt] = teardown.LEFT_OUT
     measurement: Measurement | None = None  # what the person's fuzzer has reached, where that is given
 
 

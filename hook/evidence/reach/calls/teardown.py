@@ -8,7 +8,6 @@ open. docs/call-paths.md has the rules.
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Iterator, Sequence
 
@@ -21,6 +20,7 @@ from hook.c.uses import MOST_USES, Use, UseKind, uses_of
 from hook.evidence.reach.answer import Reach
 from hook.evidence.reach.calls.call_paths import SearchBounds
 from hook.evidence.reach.calls.nodes import PathNode, function_node, macro_node, table_node
+from hook.evidence.reach.run_times import MEMBERS, RunsAt
 from hook.kernel import entry_points
 from hook.kernel.kconfig.expressions import YES, Condition, all_of, built_in, names, open_parts
 from hook.kernel.kernel import Kernel
@@ -32,43 +32,13 @@ from hook.source.words import words_of
 from hook.verdict import Answer, ConfigReason, Fact, Place
 
 _MOST_FUNCTIONS = 60  # callers of callers that are followed
-
-
-class RunsAt(enum.StrEnum):
-    """What makes a function run."""
-
-    MODULE_EXIT = "module exit"
-    MODULE_UNLOAD = "module unload"  # of what the base configuration has as a module, or may have
-    FIXED_UNBIND = "hot-unplug or unbind through sysfs only, which farms leave out"
-    HOT_UNPLUG = "hot-unplug, which a program that emulates the device can cause"
-    POWER = "suspend, resume or shutdown"
-    BOOT = "boot"
-    UNKNOWN = "not known"
-
-
-# structure -> members -> when they run. Buses whose devices a program can plug and unplug (i2c through USB adapters or i2c-stub, spi,
-# virtio through vduse, auxiliary through devlink, …) are not here: nothing is said of them
-_POWER = dict.fromkeys(("suspend", "resume", "reset_resume", "shutdown"), RunsAt.POWER)
-_FIXED = {"remove": RunsAt.FIXED_UNBIND, **_POWER}
-_MEMBERS: dict[str, dict[str, RunsAt]] = {
-    "pci_driver": _FIXED,
-    "amba_driver": _FIXED,
-    "platform_driver": {"remove_new": RunsAt.FIXED_UNBIND, **_FIXED},
-    "usb_driver": {"disconnect": RunsAt.HOT_UNPLUG, "shutdown": RunsAt.POWER},  # an idle device is suspended while the machine runs
-    "usb_serial_driver": dict.fromkeys(("disconnect", "release", "port_remove"), RunsAt.HOT_UNPLUG),
-    "hid_driver": {"remove": RunsAt.HOT_UNPLUG},
-    "i2c_driver": _POWER,
-    "spi_driver": _POWER,
-    "virtio_driver": _POWER,
-    "pnp_driver": _POWER,
-    "dev_pm_ops": {},  # each of its members
-    "syscore_ops": {},
-}
 # what a virtual machine needs so that a program can plug and unplug such devices, and what people call it
 _GADGET = ("USB_RAW_GADGET", "USB_DUMMY_HCD"), "dummy_hcd with raw-gadget"
 _PLUGGED = {"usb_driver": _GADGET, "usb_serial_driver": _GADGET, "hid_driver": (("UHID",), "uhid")}
 _OPEN = frozenset((RunsAt.UNKNOWN, RunsAt.MODULE_UNLOAD))  # what says nothing of teardown
+_WITHOUT_DEVICE = frozenset((RunsAt.BOOT, RunsAt.MODULE_LOAD, RunsAt.MODULE_UNLOAD))
 NOTHING_RUNS = frozenset((RunsAt.MODULE_EXIT,))
+_BEFORE_PROGRAMS = NOTHING_RUNS | {RunsAt.BOOT}
 LEFT_OUT = NOTHING_RUNS | {RunsAt.FIXED_UNBIND}  # by farms, where fuzz.teardown says no more
 _MAKES_DEVICES = lazy_re.compile(
     rb"\b(?:platform_device_(?:register|add|alloc|unregister|del|put)\w*|mfd_\w+|struct mfd_cell|MFD_CELL\w*)\b"
@@ -119,6 +89,8 @@ def gate(
                 assumptions.append(f"only hot-unplug or unbind through sysfs runs {name}; farms leave that out (fuzz.teardown)")
         elif not ends or times & _OPEN or times <= LEFT_OUT:
             return Reach(Answer.UNKNOWN)  # one of them runs at other times, or may: nothing is said of the change
+        elif times <= _BEFORE_PROGRAMS:
+            questions.append(f"{name} runs at boot alone, before user space ({ends[0].fact.claim}); programs may see what it sets up")
         else:
             questions.append(
                 f"not known: whether the fuzzer gets to {name}, which runs at {' or '.join(sorted(times))} ({ends[0].fact.claim})"
@@ -137,7 +109,7 @@ def without_device(
     walk = _walk(source, kernel, bounds)
     kinds = {**dict.fromkeys(others, _ANY_KIND), **dict.fromkeys(functions, _FUNCTION)}
     ends = (end for (path, name), any_of in kinds.items() for end in walk.ends(path, name, any_of))
-    return next((end.fact.claim for end in ends if end.runs_at in (RunsAt.BOOT, RunsAt.MODULE_UNLOAD) or not end.is_complete), "")
+    return next((end.fact.claim for end in ends if end.runs_at in _WITHOUT_DEVICE or not end.is_complete), "")
 
 
 def _walk(source: Source, kernel: Kernel, bounds: SearchBounds) -> _UseWalk:
@@ -227,7 +199,7 @@ class _UseWalk:
             yield self._exit(unit, f"{name} is __exit", line, text)
             return
         if re.search(rb"\b__init\b", head):
-            yield _LastUse(RunsAt.BOOT, _fact(unit, f"{name} is __init", line, text))
+            yield self._boot(unit, f"{name} is __init", line, text)
             return
         if why := self._may_be_pasted(unit, name):
             yield _incomplete(unit.path, line, text, why)
@@ -317,10 +289,10 @@ class _UseWalk:
         if use.kind is UseKind.STATEMENT and entry_points.AT_EXIT.match(use.callee):
             return self._exit(unit, f"{use.callee}({name})", use.line, use.text)
         if use.kind is UseKind.STATEMENT and (entry_points.AT_BOOT.match(use.callee) or entry_points.BOOT_OPTIONS.match(use.callee)):
-            return _LastUse(RunsAt.BOOT, _fact(unit, f"{use.callee}({name})", use.line, use.text))
+            return self._boot(unit, f"{use.callee}({name})", use.line, use.text)
         if use.kind is UseKind.STATEMENT and (entry_points.STARTING.fullmatch(use.callee) or self._is_starting(unit, use.callee, 0)):
             return _incomplete(unit.path, use.line, use.text, f"{use.callee}({name}) may run it at boot")
-        members = _MEMBERS.get(use.struct) if use.kind is UseKind.TABLE else None
+        members = MEMBERS.get(use.struct) if use.kind is UseKind.TABLE else None
         if members is None or use.user is None or (members and use.member not in members):
             return _open(unit.path, use.line, use.text, f"{name} is used at {unit.path}:{use.line}")
         runs_at = members.get(use.member, RunsAt.POWER)
@@ -335,12 +307,19 @@ class _UseWalk:
 
     def _exit(self, unit: TranslationUnit, claim: str, line: int, text: str) -> _LastUse:
         """The exit of a module: include/linux/init.h and module.h drop it from what is built in."""
-        condition = self._kernel.kbuild.built_if(unit.path).condition if unit.path.endswith(".c") else YES
-        modules = [name for name in names(condition) if self._kernel.base.get(name) == "m"]
-        if open_parts(condition) or modules:
+        if self._may_be_module(unit):
             return _LastUse(RunsAt.MODULE_UNLOAD, _fact(unit, f"{claim}, and {unit.path} may be a module that is unloaded", line, text))
         claim = f"{claim}: it runs at module exit, and built-in code has none"
         return _LastUse(RunsAt.MODULE_EXIT, _fact(unit, claim, line, text))
+
+    def _boot(self, unit: TranslationUnit, claim: str, line: int, text: str) -> _LastUse:
+        """What runs once: as the kernel boots, or as the module is loaded."""
+        return _LastUse(RunsAt.MODULE_LOAD if self._may_be_module(unit) else RunsAt.BOOT, _fact(unit, claim, line, text))
+
+    def _may_be_module(self, unit: TranslationUnit) -> bool:
+        """Whether the base configuration has a file in a module, or may have."""
+        condition = self._kernel.kbuild.built_if(unit.path).condition if unit.path.endswith(".c") else YES
+        return bool(open_parts(condition)) or any(self._kernel.base.get(name) == "m" for name in names(condition))
 
     def _may_be_pasted(self, unit: TranslationUnit, name: str) -> str:
         """Why a macro may hide a use of the name; empty if none does."""
@@ -378,7 +357,7 @@ class _UseWalk:
 
 def _is_followed(unit: TranslationUnit, use: Use, user: Definition) -> bool:
     """Whether what uses the user of a function may run it too: all but the table of a driver that is only registered and exported."""
-    if user.kind is not DefinitionKind.VARIABLE or not (use.struct.endswith("_driver") or use.struct in _MEMBERS):
+    if user.kind is not DefinitionKind.VARIABLE or not (use.struct.endswith("_driver") or use.struct in MEMBERS):
         return True
     name = re.escape(user.name.encode())
     passive = (

@@ -164,9 +164,21 @@ def test_suspend_resume_and_shutdown_are_said_as_such(driver: Gate) -> None:
     assert "helper, which runs at suspend, resume or shutdown (foo_remove is .shutdown of the pci_driver foo_driver" in found.question
 
 
-def test_only_init_is_said_as_such(driver: Gate) -> None:
-    found = driver.asked(HELPER + "static int __init boot(void)\n{\n\thelper();\n}\nmodule_init(boot);\n")
-    assert (found.answer, "helper, which runs at boot (" in found.question) == (Answer.UNKNOWN, True)
+BOOT = HELPER + "static int __init boot(void)\n{\n\thelper();\n}\nmodule_init(boot);\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "said"),
+    [
+        (BOOT, None, "helper runs at boot alone, before user space (boot is __init)"),
+        (BOOT + EXIT[len(HELPER) :], None, "helper runs at boot alone, before user space ("),  # what is built in has no exit
+        (BOOT, "CONFIG_FOO=m\n", "helper, which runs at boot or module load (boot is __init)"),
+        (BOOT + "void other(void)\n{\n\thelper();\n}\n", None, ""),
+    ],
+)
+def test_what_runs_at_boot_alone_is_said_as_such_and_proves_nothing(driver: Gate, text: str, base: str | None, said: str) -> None:
+    found = driver.asked(text, **({"base": base} if base else {}))
+    assert found.answer is Answer.UNKNOWN and (said in found.question if said else not found.question)
 
 
 def test_a_limit_is_no_proof(driver: Gate) -> None:
