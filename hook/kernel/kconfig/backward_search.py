@@ -29,7 +29,12 @@ from hook.kernel.kconfig.option import Option, OptionLookup
 _MOST_STEPS = 60_000  # of one search
 _DEEPEST = 60  # options in one chain of dependencies
 _MOST_SELECTORS = 400  # tried for one option
-COSTS = {"COMPILE_TEST": 1.4, "EXPERT": 1.2, "STAGING": 1.2}
+# drivers that need no hardware, or whose device QEMU has: where one of several has to select an option, rather one of these
+_IN_SOFTWARE = (
+    "NETDEVSIM", "VXLAN", "VETH", "MAC80211_HWSIM", "BT_HCIVHCI", "NVME_TCP", "SCSI_DEBUG", "BLK_DEV_NULL_BLK", "UHID", "VIDEO_VIVID",
+    "DRM_VKMS", "DRM_BOCHS", "DRM_QXL", "SND_VIRMIDI", "SND_DUMMY", "SND_ENS1370", "SND_INTEL8X0", "MISC_RTSX_USB",
+)  # fmt: skip
+COSTS = {"COMPILE_TEST": 1.4, "EXPERT": 1.2, "STAGING": 1.2, **dict.fromkeys(_IN_SOFTWARE, 0.9)}
 _COST_OFF = 2.5  # of an option that has to be switched off: the base configuration may need it
 
 Plan = dict[str, str]  # NAME -> y or n

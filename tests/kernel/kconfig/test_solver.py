@@ -209,6 +209,18 @@ endif
     assert found.reasons["NEAR"].why == "it selects HELP"
 
 
+def test_what_selects_an_option_is_rather_a_driver_without_hardware(grow: Grow) -> None:
+    text = "config LINK\n\tbool\n" + "".join(
+        f'config {name}\n\tbool "{name}"\n\tdepends on {depends}\n\tselect LINK\n'
+        for name, depends in (("SWITCH", "y"), ("NETDEVSIM", "BUS"), ("VETH", "y"))
+    )
+    options = parser.read(grow({"Kconfig": f'config BUS\n\tbool "bus"\n{text}'}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
+    assert solver.solve(options, {}, built_in("LINK")).settings == {"VETH": "y"}
+    # not where it needs more than the others
+    assert solver.solve(options, {}, built_in("LINK"), {"VETH": "n"}).settings == {"SWITCH": "y"}
+    assert solver.solve(options, {"BUS": "y"}, built_in("LINK"), {"VETH": "n"}).settings == {"NETDEVSIM": "y"}
+
+
 def test_a_search_without_end_is_given_up(grow: Grow) -> None:
     many = "".join(f'config A{n}\n\tbool "a"\n\tdepends on (A{n + 1} || A{n + 2}) && (A{n + 3} || !A{n + 4})\n' for n in range(3000))
     options = parser.read(grow({"Kconfig": many}), {"ARCH": "x86_64", "SRCARCH": "x86"}, toolchain("gcc-12"))
