@@ -79,7 +79,8 @@ class Binder:
         """That a virtual device of the kernel's own provides the device; None where the tree has none of `providers`."""
         for provider in providers:
             reasons = self._reasons(provider.options, f"{provider.name}: {provider.why}")
-            if reasons is None or (provider.device and not (provider.device in self._vm.names and self._vm.is_given(provider.device))):
+            has_device = not provider.device or (provider.device in self._vm.names and self._vm.is_given(provider.device))
+            if reasons is None or not has_device or provider.marker not in (self.texts.get(path) or ""):
                 continue
             claim = f"{claim_about}; {provider.why} ({provider.name})"
             return yes(self.fact(claim, path, line), devices=(provider.name,), reasons=reasons)
@@ -395,6 +396,5 @@ class Binder:
         if unread or not strings:
             return unknown(f"a table entry could not be read: {unread or table.name}"), None
         makers = tuple(dict.fromkeys(text.partition(".")[0] for text, _, _ in strings))
-        first_names = ", ".join(text for text, _, _ in strings[:3])
-        claim = f"{driver.name} binds to devices that other drivers create ({first_names})"
+        claim = f"{driver.name} binds to devices that other drivers create ({', '.join(text for text, _, _ in strings[:3])})"
         return no(self.fact(claim, table.path, table.line)), DeviceNames(driver, makers, (), "auxiliary")

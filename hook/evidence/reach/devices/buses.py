@@ -32,6 +32,7 @@ class Provider(msgspec.Struct, frozen=True):
     options: tuple[str, ...]  # all of them are needed
     why: str
     device: str = ""  # of the machine, which has to have it, too
+    marker: str = ""  # what stands in the file of a driver for which it provides a device
 
 
 class Bus(msgspec.Struct, frozen=True):
@@ -88,6 +89,15 @@ SPI_CHIP = Provider(
 BRIDGED = Provider(
     "dummy_hcd with raw-gadget, as a Greybus bridge", ("SPI", "USB_DUMMY_HCD", "USB_RAW_GADGET", "GREYBUS_ES2", "GREYBUS_SPI"),
     "user space emulates the bridge, which says which chip is behind its SPI controller",
+)  # fmt: skip
+DISK = Provider(
+    "virtio-scsi-pci", ("SCSI_VIRTIO",), "QEMU has a disk on it", "virtio-scsi-pci", "MODULE_ALIAS_SCSI_DEVICE(TYPE_DISK)"
+)  # fmt: skip
+# a unit of the host that the same object drives
+UFS = Provider("ufs", ("SCSI_UFSHCD", "SCSI_UFSHCD_PCI"), "QEMU has a UFS host", "ufs", "UFS_UPIU_UFS_DEVICE_WLUN")
+STORAGE = Provider(
+    "dummy_hcd with raw-gadget, as a USB storage device", ("USB_DUMMY_HCD", "USB_RAW_GADGET", "USB_STORAGE"),
+    "user space emulates the device, which says of which type it is", marker="MODULE_ALIAS_SCSI_DEVICE(TYPE_",
 )  # fmt: skip
 LINE = Provider("a pseudo terminal", ("UNIX98_PTYS",), "user space sets the line discipline")
 MAPPER = Provider("device mapper", ("BLK_DEV_DM",), "user space creates a device with the target")
@@ -223,6 +233,7 @@ BUSES: dict[str, Bus] = {
         _absent("intel_th", "Intel's Trace Hub is a PCI or ACPI device that QEMU does not emulate"),
         _absent("rio", "RapidIO is behind a bridge that QEMU does not emulate"),
         _absent("mcb", "MEN's Chameleon bus is behind a PCI or LPC device that QEMU does not emulate"),
+        _hosted("scsi", DISK, UFS, STORAGE, kind="a driver of SCSI devices"),
         _hosted("ipack", CARRIER, kind="a driver of IndustryPack modules"),
         _absent("siox", "SIOX is driven through lines that a device tree describes", on=("x86_64",)),
         _absent("peci", "PECI controllers are parts of management processors", on=("x86_64",)),

@@ -42,7 +42,7 @@ _WORDS = [
     *(f"export_{kind}{license}" for license in ("", "_gpl")
       for kind in ("symbol", "symbol_ns", "tracepoint_symbol", "per_cpu_symbol", "static_call", "static_call_tramp")),
     *(f"export_symbol_{whom}" for whom in ("for_modules", "for_kvm", "for_kvm_internal", "for_tests_only", "if_kunit")),
-    *(f"export_{namespace}{license}dev_pm_ops" for namespace in ("", "ns_") for license in ("", "gpl_")),
+    "acpi_export_symbol", *(f"export_{namespace}{license}dev_pm_ops" for namespace in ("", "ns_") for license in ("", "gpl_")),
 ]  # fmt: skip
 
 

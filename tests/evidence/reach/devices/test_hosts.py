@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hook.evidence.reach.devices.rules.exports import likelihood
+from hook.evidence.reach.devices.rules.exports import is_suite, likelihood
 from hook.verdict import Answer
 from tests.evidence.reach.devices.test_drivers import CHELSIO, IDS_H, PCI_H, Ask, asked, of, pci_driver
 from tests.small_kernel import Kernel
@@ -17,6 +17,7 @@ OPTIONS = (
     "ALL", "I2C", "I2C_TINY_USB", "USB_DUMMY_HCD", "USB_RAW_GADGET", "SPI", "SPI_CH341", "GREYBUS", "GREYBUS_ES2", "GREYBUS_SPI", "OF",
     "LEDS_TRIGGERS", "LEDS_USER", "PARPORT", "USB_USS720", "NET_TEAM", "KUNIT", "MMC", "MMC_VUB300", "UHID",
     "IPACK_BUS", "BOARD_TPCI200", "RC_CORE", "LIRC", "RC_DEVICES", "RC_LOOPBACK", "BLK_DEV_DM", "DM_MULTIPATH", "PPP", "TARGET_CORE", "CONFIGFS_FS", "VIRTIO_PCI", "USB_HID", "SERIO", "USERIO", "SERIO_SERPORT", "UNIX98_PTYS",
+    "SCSI_VIRTIO", "USB_STORAGE", "SCSI_UFSHCD", "SCSI_UFSHCD_PCI",
 )  # fmt: skip
 
 
@@ -62,6 +63,13 @@ def cell(name: str) -> str:
 
 def spi(name: str, more: str = "return 0;") -> str:
     return f'static int {name}_probe(struct spi_device *spi)\n{{\n\t{more}\n}}\nstatic struct spi_driver {name}_driver = {{\n\t.driver = {{ .name = "{name}" }},\n\t.probe = {name}_probe,\n}};\nmodule_spi_driver({name}_driver);\n'
+
+
+def scsi(before: str) -> str:
+    """A driver of SCSI devices."""
+    return f"{before}\nstatic struct scsi_driver acme = {{\n\t.init_command = fn,\n}};\n" + start(
+        "\treturn scsi_register_driver(&acme.gendrv);"
+    )
 
 
 def start(body: str, before: str = "") -> str:
@@ -180,6 +188,10 @@ FILES = {
     "store.c": start("\treturn transport_backend_register(&acme);"),
     "lpt.c": "static struct parport_driver l = {\n\t.name = \"lpt\",\n};\nmodule_parport_driver(l);\n",
     "pack.c": "static struct ipack_driver p = {\n\t.ops = &ops,\n};\nmodule_ipack_driver(p);\n",
+    "disk.c": scsi("MODULE_ALIAS_SCSI_DEVICE(TYPE_DISK);"),
+    "changer.c": scsi("MODULE_ALIAS_SCSI_DEVICE(TYPE_MEDIUM_CHANGER);"),
+    "unit.c": scsi("int of(int lun)\n{\n\treturn lun == UFS_UPIU_UFS_DEVICE_WLUN;\n}"),
+    "someunit.c": scsi(""),
     "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
     "firm.c": "static struct scmi_driver f = {\n\t.name = \"f\",\n};\nmodule_scmi_driver(f);\n",
     "card.c": "static struct sdio_driver s = {\n\t.name = \"s\",\n};\nmodule_sdio_driver(s);\n",
@@ -231,6 +243,10 @@ FILES = {
     "number.c": cell("number").replace('"number"', '"4711"'),
     "wrapped.c": pci_driver("wrapped", CHELSIO, "int wrapped_sum(void)\n{\n\treturn 1;\n}\nACME_EXPORT_SYMBOL(wrapped_sum);"),
     "wrappeduser.c": "int b(void)\n{\n\treturn wrapped_sum();\n}\nstatic struct usb_driver w_driver = {\n\t.name = \"w\",\n};\nmodule_usb_driver(w_driver);\n",
+    # users of a library: a suite, a driver that the base builds, and others
+    "twofold.c": "int twofold(void)\n{\n\treturn 1;\n}\nEXPORT_SYMBOL(twofold);\n",
+    "atwofold_test.c": "void s(void)\n{\n\ttwofold();\n}\nkunit_test_suites(&suite);\n",
+    **{f"{name}.c": pci_driver(name, "\t{ PCI_VDEVICE(INTEL, 0x100e) },", "int f(void)\n{\n\treturn twofold();\n}") for name in ("firstuser", "user", "zuser")},
     # an extension of the module beside it
     "stick.c": "int stick_register_extension(void *x)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL(stick_register_extension);\nstatic struct usb_driver stick_driver = {\n\t.name = \"stick\",\n};\nmodule_usb_driver(stick_driver);\n",
     # of an object with many files, those that start something by the rarest words
@@ -238,6 +254,8 @@ FILES = {
     "big/clk.c": 'CLK_OF_DECLARE(fixed, "fixed-clock", acme_init);\n',
     "big/late.c": start("\treturn register_reboot_notifier(&nb);").replace("module_init", "late_initcall_sync"),
     **{f"big/part{number}.c": f"int part{number};\n" for number in range(60)},
+    "big/acpica.c": "int evaluate(void)\n{\n\treturn 1;\n}\nACPI_EXPORT_SYMBOL(evaluate)\n",
+    "evaluates.c": "int e(void)\n{\n\treturn evaluate();\n}\nstatic struct usb_driver e_driver = {\n\t.name = \"e\",\n};\nmodule_usb_driver(e_driver);\n",
     "stickdvb.c": start("\treturn stick_register_extension(&ops);", "static struct ops ops = {\n\t.init = fn,\n};"),
 }  # fmt: skip
 
@@ -257,13 +275,14 @@ def tree_of_hosts(first_kernel: Kernel, base: pathlib.Path) -> Kernel:
     kernel.write("arch/arm/mach-acme/board.c", 'static struct platform_device acme = {\n\t.name = "i2c-acme",\n};\n')
     for path, content in (("pci.h", PCI_H), ("pci_ids.h", IDS_H)):
         kernel.write(f"include/linux/{path}", content)
-    parts = ("part.c",)
+    parts = ("part.c", "user.c")
     objects = " ".join(path[:-2] + ".o" for path in FILES if path.endswith(".c") and path not in parts and "/" not in path)
-    kernel.write("drivers/net/Makefile", kernel.read("drivers/net/Makefile") + f"obj-$(CONFIG_ALL) += {objects} big/\n")
+    kernel.write("drivers/net/Makefile", kernel.read("drivers/net/Makefile") + f"obj-$(CONFIG_ALL) += {objects} big/\nobj-y += user.o\n")
     with_many = "".join(
         f"obj-$(CONFIG_ALL) += {name}s.o\n{name}s-y := card.o {name}.o {' '.join(f'part{number}.o' for number in range(60))}\n"
         for name in ("clk", "late")
     )
+    with_many += f"obj-y += acpi.o\nacpi-y := acpica.o {' '.join(f'part{number}.o' for number in range(60))}\n"
     kernel.write("drivers/net/big/Makefile", with_many)
     kernel.write(
         "drivers/net/Kconfig", kernel.read("drivers/net/Kconfig") + "".join(f'config {name}\n\ttristate "{name}"\n' for name in OPTIONS)
@@ -445,11 +464,30 @@ def test_the_name_of_a_driver_on_mdio_is_looked_for_too(ask: Ask) -> None:
         ("selector.c", "dm-multipath"),
         ("squeezer.c", "ppp"),
         ("store.c", "configfs"),
+        ("disk.c", "virtio-scsi-pci"),
+        ("changer.c", "dummy_hcd with raw-gadget, as a USB storage device"),
+        ("unit.c", "ufs"),
+        ("big/acpica.c", "dummy_hcd with raw-gadget"),  # whose macro is another word of the index
     ],
 )
 def test_what_user_space_drives_without_a_device_is_reached(ask: Ask, name: str, device: str) -> None:
     found = of(ask, name)
     assert (found.answer, found.devices) == (Answer.YES, (device,))
+
+
+def test_a_scsi_driver_that_says_of_no_type_of_device_is_open(ask: Ask) -> None:
+    assert of(ask, "someunit.c").answer is Answer.UNKNOWN
+
+
+def test_of_a_library_those_users_are_tried_first_that_the_base_builds_and_suites_last(ask: Ask) -> None:
+    found = of(ask, "twofold.c")
+    assert (found.answer, found.devices[0], found.reasons) == (Answer.YES, "e1000", {})
+    assert found.facts[0].place.path == "drivers/net/user.c"
+    assert [is_suite(path) for path in ("drivers/gpu/drm/ttm/tests/ttm_bo_test.c", "drivers/rtc/rtc-test.c", "drivers/acpi/test.h")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_faux_device_that_an_initcall_makes_needs_no_hardware(ask: Ask) -> None:
