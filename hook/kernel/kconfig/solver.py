@@ -13,7 +13,17 @@ import msgspec
 
 from hook.kernel.kconfig import expressions
 from hook.kernel.kconfig.backward_search import COSTS, BackwardSearch, Plan, Reason, SearchOver
-from hook.kernel.kconfig.expressions import Condition, SharedCondition, Symbol, equal, operands
+from hook.kernel.kconfig.expressions import (
+    Condition,
+    Conjunction,
+    Constant,
+    Negation,
+    Relation,
+    SharedCondition,
+    Symbol,
+    equal,
+    operands,
+)
 from hook.kernel.kconfig.olddefconfig import TooDeep, Values
 from hook.kernel.kconfig.option import Option, OptionLookup
 
@@ -46,7 +56,7 @@ def solve(options: OptionLookup, base: Mapping[str, str], condition: Condition, 
             missing = list(_missing(values, condition, {**fixed, **plan}))
             if not missing:
                 break
-            search = BackwardSearch(options, values, {**fixed, **plan})
+            search = BackwardSearch(options, values, {**dict.fromkeys(_left_off(condition), "n"), **fixed, **plan})
             for goal in missing:
                 goal_plan = search.to_hold(goal, 2 if isinstance(goal, Symbol) and plan.get(goal.name) == "y" else 1, "")
                 if goal_plan is None:
@@ -80,6 +90,14 @@ def _laid_over(base: Mapping[str, str], fixed: Mapping[str, str], plan: Plan) ->
         settings.pop(name, None)
         settings[name] = value
     return settings
+
+
+def _left_off(condition: Condition) -> Iterator[str]:
+    """The options that a condition needs off: one that is off at first must not be a way to another part of the condition."""
+    for part in condition.parts if isinstance(condition, Conjunction) else (condition,):
+        match part:
+            case Negation(Symbol(name)) | Relation("!=", Symbol(name), Constant("y")) | Relation("=", Symbol(name), Constant("n")):
+                yield name
 
 
 def _missing(values: Values, condition: Condition, settings: Mapping[str, str]) -> Iterator[Condition]:

@@ -92,6 +92,16 @@ config EXPERT
 config PRINTK
 	bool "printk" if EXPERT
 	default y
+config VIRT
+	bool "virt"
+config VENDOR_A
+	tristate "a"
+	depends on VIRT
+config VENDOR_B
+	tristate "b"
+	depends on VIRT
+config VIRT_CORE
+	def_tristate VIRT if VENDOR_A != n || VENDOR_B != n
 config LOOP_A
 	bool "la" if LOOP_B
 config LOOP_B
@@ -121,6 +131,8 @@ def options(grow: Grow) -> parser.Options:
         ("MORE", {"USB": "y", "MORE": "y"}),
         ("BUS && KIND_A", {"BUS": "y"}),
         ("DEV || NOISY", {}),
+        ("VIRT_CORE", {"VIRT": "y", "VENDOR_A": "y"}),
+        ("VIRT_CORE && !VENDOR_A", {"VIRT": "y", "VENDOR_B": "y"}),  # what has to stay off is off at first
         ("64BIT", {}),
     ],
 )
