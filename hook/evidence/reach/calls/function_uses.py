@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -9,9 +10,9 @@ import msgspec
 
 from hook import lazy_re
 from hook.c.blanking import without_comments
-from hook.c.definitions import Definition
+from hook.c.definitions import Definition, DefinitionKind
 from hook.c.translation_unit import TranslationUnit
-from hook.c.uses import Use, UseKind
+from hook.c.uses import Use, UseKind, uses_of
 from hook.evidence.reach.calls import queued
 from hook.evidence.reach.calls.callbacks import CallbackCalls, is_called
 from hook.evidence.reach.calls.member_calls import MemberCalls
@@ -35,6 +36,10 @@ from hook.kernel.name_users import NameUsers
 
 _STATIC_CALLS = ("static_call", "static_call_cond", "static_call_mod", "indirect_call_wrapper")
 _TIMER = lazy_re.compile(rb"(\w+)(?:\.|->)function\s*=")
+_BLANK = lazy_re.compile(rb"\A\([^()]*\)\s*|\\\n|\"(?:[^\"\\\n]|\\.)*\"|/\*.*?\*/|\s+", re.DOTALL)  # parameters, strings and comments
+_SETS = lazy_re.compile(rb"(?:\A|[{,])\s*\.\s*(\w+)\s*=\s*&?\s*\Z")
+_ENDS = lazy_re.compile(rb"\w+(?:\s|\\\n)*(?:[,}]|\Z)")
+_MARKS = lazy_re.compile(rb"[^{}()\[\]]+")  # what is no bracket
 _NEAR = 120  # bytes before a name, for what it is assigned to
 
 
@@ -49,7 +54,10 @@ class FunctionUses:
 
     def of(self, node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) -> Iterator[Hop | DeadEnd]:
         """What a use of a function or macro leads to."""
-        if use.is_in_macro:
+        if use.is_in_macro and (initialising := _in_initialisers(unit, use)):
+            for of_macro in initialising:
+                yield from self._in_table(node, trigger, unit, of_macro)
+        elif use.is_in_macro:
             macro = macro_node(unit, user_of(use))
             is_other_name = node.kind is not NodeKind.MACRO and self._is_other_name(unit, user_of(use), node.name)
             is_called = use.kind is UseKind.MACRO_CALL or node.kind is NodeKind.MACRO or is_other_name
@@ -176,6 +184,38 @@ class FunctionUses:
             is_member = use.kind is not UseKind.ASSIGNED
             calls = list(self._member_calls.of_assigned(node, trigger, unit, use)) if is_member else []
             yield from calls or hop_to_user(unit, use, trigger, claim, f"who calls {use.member}")
+
+
+def _in_initialisers(unit: TranslationUnit, use: Use) -> list[Use]:
+    """The tables of a file in which a name stands by a macro of the file: `#define ALG(name) { .init = foo_init, … }`.
+
+    Only where the macro is an element of an array, a structure, or fields of one, and the file defines it once: then the member is one
+    of the table's structure.
+    """
+    macro = user_of(use)
+    defined = [one for one in unit.by_name.get(macro.name, ()) if one.kind is DefinitionKind.MACRO]
+    body = _BLANK.sub(b" ", unit.data[macro.offset + len(macro.name) : use.offset]).lstrip()
+    if use.kind is not UseKind.MACRO or len(defined) != 1 or not unit.path.endswith(".c") or (member := _SETS.search(body)) is None:
+        return []
+    if not _ENDS.match(unit.data, use.offset, macro.span[1]):
+        return []
+    depths = list(itertools.accumulate((mark in b"{([") - (mark in b"})]") for mark in _MARKS.sub(b"", body[: member.start(1)])))
+    is_braced = body.startswith(b"{")
+    if depths[-1:] not in ([], [0], [1]) or (depths[-1:] == [1]) != is_braced or (is_braced and 0 in depths):
+        return []
+    return [
+        msgspec.structs.replace(one, member=member[1].decode("ascii"))
+        for one in uses_of(unit, macro.name)
+        if one.kind is UseKind.TABLE and one.struct and not one.member and not one.callee and _depth(unit, one) == (not is_braced)
+    ]
+
+
+def _depth(unit: TranslationUnit, use: Use) -> int:
+    """The braces around a use in a structure, or in the array that has it as an element."""
+    table, code = user_of(use), unit.scan.code
+    is_array = code[table.offset + len(table.name) : use.offset].lstrip().startswith(b"[")
+    before = code[table.offset : use.offset]
+    return before.count(b"{") - before.count(b"}") - is_array
 
 
 def _exclude(first: Iterable[Conditional], second: Iterable[Conditional]) -> bool:

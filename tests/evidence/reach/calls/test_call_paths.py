@@ -602,6 +602,33 @@ def test_a_table_that_others_see_is_called_by_its_name(plant: Planted) -> None:
     assert found.answer is Answer.YES, found.question
 
 
+IN_OPS = "\t.open = help,\t\\\n"
+
+
+@pytest.mark.parametrize(
+    ("macro", "table", "is_reached"),
+    [
+        ("OPS(x) {\t\\\n" + IN_OPS + "\t.name = x }", "f = OPS({ 1 })", True),
+        ("OPS(x) {\t\\\n" + IN_OPS + "\t.name = x }", "f[] = {\n\tOPS(1),\n\tOPS(2),\n}", True),
+        ("OPS .open = help", "f = {\n\tOPS,\n}", True),
+        ("OPS { .name = 1, .open = help }", "f[2] = { [1] = OPS }", True),
+        # of a structure inside
+        ("OPS { .inner = { .open = help } }", "f = OPS", False),
+        ("OPS { .inner.open = help }", "f = OPS", False),
+        ("OPS { .open = help }", "f = { .inner = OPS }", False),
+        ("OPS { .open = help }", "f = { OPS }", False),
+        ("OPS { .open = help }", "f = WRAP(OPS)", False),
+        ("OPS { .open = help + 1 }", "f = OPS", False),
+        # another line defines it, too
+        ("OPS { .open = help }\n#undef OPS\n#define OPS { .open = NULL }", "f = OPS", False),
+    ],
+)
+def test_a_macro_that_is_an_element_of_a_table_stands_for_its_functions(plant: Planted, macro: str, table: str, is_reached: bool) -> None:
+    text = f"static int help(void) {{ return 0; }}\n#define {macro}\nstatic const struct file_operations {table};\n"
+    found = plant.reach({"fs/a.c": text + boot("debugfs_create_file(0, 0, 0, 0, &f)")})
+    assert (found.answer is Answer.YES) is is_reached, found.question
+
+
 @pytest.mark.parametrize(
     ("including", "options"),
     [
