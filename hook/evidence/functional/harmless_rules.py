@@ -333,10 +333,11 @@ def macro_spelling(segment: EditedSegment) -> Proof | None:
 
 def unused_macro(segment: EditedSegment) -> Proof | None:
     """A macro that nothing uses. Not before an include, which may ask for it; not where `##` or a header's macro could make its name."""
-    macro = segment.edit.either
-    if not all(names.is_unused(macro, side) for side in (segment.before, segment.after)) or segment.tree.knows(macro.name):
+    macro, sides = segment.edit.either, (segment.before, segment.after)
+    if not all(names.is_unused(macro, side) for side in sides) or segment.tree.knows(macro.name):
         return None
-    return segment.proof(ChangeClass.UNUSED_MACRO, f"nothing uses {macro.name}")
+    is_made = segment.tree.may_be_captured(macro.name.encode("ascii"), names.may_be_pasted_to(macro.name, *sides))
+    return None if is_made else segment.proof(ChangeClass.UNUSED_MACRO, f"nothing uses {macro.name}")
 
 
 # between definitions

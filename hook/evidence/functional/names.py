@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Set as AbstractSet
 
 from hook import lazy_re
 from hook.c import blanking
@@ -14,6 +16,7 @@ from hook.c.translation_unit import TranslationUnit
 from hook.evidence.functional.token_places import NAME, STATEMENT_ENDS, Tokens
 
 _MACRO = lazy_re.compile(rb"#[ \t]*define[ \t]+\w+(\([^()\n]*\))?")
+_WORD = lazy_re.compile(rb"\w")
 _INCLUDE = lazy_re.compile(rb"#[ \t]*(?:include|import)\b")
 
 
@@ -103,10 +106,33 @@ def is_unused(macro: Segment, side: TranslationUnit) -> bool:
     if b"##" in side.data and ends and macro_uses.may_paste(blanking.plain(side.data), name):
         return False
     # a header's macro could put it together of what it is given
-    given = {token for _, arguments in macro_uses.uses([side.data]) for token in arguments if NAME.match(token)}
-    return not any(_is_part(word, name) for word in given) and not any(
-        name.endswith(word) and word != name and len(word) > 2 and not word.isdigit() for word in words
+    calls = [{token for token in arguments if NAME.match(token)} for _, arguments in macro_uses.uses([side.data])]
+    if any(_is_part(word, name) for word in set[bytes]().union(*calls)) or any(_are_ends(given, name) for given in calls):
+        return False
+    return not any(name.endswith(word) and word != name and len(word) > 2 and not word.isdigit() for word in words)
+
+
+def _are_ends(given: AbstractSet[bytes], name: bytes) -> bool:
+    """Whether one call is given both ends of a name, or all of it but a letter: a macro may have what is between."""
+    first, last = ([word for word in given if fits(word)] for fits in (name.startswith, name.endswith))
+    return any(len(word) == len(name) - 1 for word in (*first, *last)) or any(
+        len(one) + len(other) < len(name) for one in first for other in last
     )
+
+
+def may_be_pasted_to(name: str, *sides: TranslationUnit) -> frozenset[bytes]:
+    """The names that a version of the file calls with nothing, or with what may be a part of a name behind a `##`: a piece of it, as a
+    number is, or another macro.
+    """
+    word = name.encode("ascii")
+    macros = {macro.encode("ascii") for side in sides for macro in side.segments_of(DefinitionKind.MACRO)}
+    calling = set[bytes]()
+    for called, arguments in macro_uses.uses([side.data for side in sides]):
+        pieces = (token for token in arguments if _WORD.match(token))
+        ends = itertools.pairwise((b",", *(token for token in arguments if token != b" "), b","))
+        if any(token in word or token in macros or token.isupper() for token in pieces) or (b",", b",") in ends:
+            calling.add(called)
+    return frozenset(calling - {macro_uses.UNKNOWN})
 
 
 def _is_part(word: bytes, name: bytes) -> bool:

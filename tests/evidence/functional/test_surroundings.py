@@ -7,12 +7,13 @@ import json
 import pytest
 
 import hook.source.tree
-from hook.evidence.functional import surroundings
+from hook.evidence.functional import file_edits, surroundings
 from hook.evidence.functional.surroundings import Surroundings
 from hook.kernel import own_headers
 from hook.source.git import find
 from hook.source.object_store import Objects
 from hook.source.tree import Source
+from hook.verdict import Answer
 from tests.conftest import Grow
 from tests.small_kernel import Kernel
 
@@ -314,6 +315,28 @@ def test_an_included_file_has_no_harmless_edit_that_a_rule_would_have_to_prove(t
     without = FILE.replace("\ttrace_pool_hit(a);\n", "")
     tree.commit("mm/all.c", '#define trace_pool_hit(a) count(a)\n#include "user.c"\n')
     assert functional(tree, without) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "use", "header", "answer"),
+    [
+        ("BOX_1_POST", "GET(1)", "#define GET(n) (n)\n", Answer.NO),
+        ("BOX_1_POST", "GET(1)", "#define GET(n) BOX_##n##_POST\n", Answer.UNKNOWN),
+        ("BOX_1_POST", "GET(1)", "#define PUT(n) BOX_##n##_POST\n", Answer.NO),
+        ("BOX_7", "GET(SEVEN)", "#define GET(n) GET_(n)\n#define GET_(n) BOX_##n\n#define SEVEN 7\n", Answer.UNKNOWN),
+        ("BOX_one", "GET()", "#define GET(a) BOX_##a##one\n", Answer.UNKNOWN),
+        ("BOX_end", "GET()", "#define CAT(a, b) a##b\n#define GET() CAT(BOX_, end)\n", Answer.UNKNOWN),
+        ("PREFIX_one", "GET(P)", "#define GET(a) a##REFIX_one\n", Answer.UNKNOWN),
+        ("axb", "GET(a, b)", "#define GET(a, b) a##x##b\n", Answer.UNKNOWN),
+        ("boxs", "GET(box)", "#define GET(a) a##s\n", Answer.UNKNOWN),
+        ("axb", "GET(a, c)", "#define GET(a, b) a##x##b\n", Answer.NO),
+    ],
+)
+def test_an_unused_macro_whose_name_a_macro_of_a_header_may_make(grow: Grow, name: str, use: str, header: str, answer: Answer) -> None:
+    without = f"#include <linux/get.h>\nint f(void)\n{{\n\treturn {use};\n}}\n"
+    source = grow({"include/linux/get.h": header, "mm/one.c": without})
+    text = without.replace("int f", f"#define {name} 5\nint f")
+    assert file_edits.compare("c", "mm/one.c", text.encode(), without.encode(), source).functional is answer
 
 
 HEADERS = {
