@@ -6,11 +6,12 @@ Safe are constants and what is computed from locals with a plain type. What read
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
 from hook import lazy_re
+from hook.evidence.functional.logs import waiting_loops
 from hook.evidence.functional.logs.local_variables import Locals, is_type, type_width
 from hook.evidence.functional.logs.printk_formats import Conversion
 from hook.evidence.functional.token_places import NAME, STRING, Tokens, closing
@@ -42,6 +43,14 @@ class Scope(msgspec.Struct, frozen=True):
         if name in self.locals.declared:
             return False
         return (name in _CONSTANTS and name not in self.own_names) or self.is_number(name)
+
+    def waits_by(self, at: int, loggers: Collection[bytes]) -> bool:
+        """Whether a loop may wait by the logging statement at a place."""
+
+        def is_call_elsewhere(name: bytes) -> bool:
+            return name not in self.own_names and not self.is_macro(name)
+
+        return waiting_loops.leans_on(self.locals.tokens, at, loggers, self.locals.declared, is_call_elsewhere)
 
 
 def split(tokens: Tokens) -> list[Tokens]:

@@ -36,7 +36,7 @@ _OFTEN = r"(?:_once|_ratelimited)?"
 _LOGGERS = [
     (lazy_re.compile(rf"(?:{pattern})\Z".encode()), family, form, device)
     for pattern, family, form, device in (
-        (rf"pr_(?:{_ANY_LEVEL}|cont|devel){_OFTEN}|_?printk(?:_once|_ratelimited|_deferred)?|no_printk", "printk", 0, -1),
+        (rf"pr_(?:{_ANY_LEVEL}|cont|devel){_OFTEN}|_?printk(?:_once|_ratelimited)?|no_printk", "printk", 0, -1),
         (rf"net_{_ANY_LEVEL}_ratelimited|BT_(?:ERR|INFO|DBG|WARN)", "printk", 0, -1),
         (r"DRM_(?:ERROR|INFO|WARN|NOTE|DEBUG(?:_KMS|_DRIVER|_ATOMIC)?)(?:_RATELIMITED)?", "printk", 0, -1),
         (r"DRM_DEV_(?:ERROR|INFO|WARN|NOTE|DEBUG(?:_KMS|_DRIVER|_ATOMIC)?)(?:_RATELIMITED)?", "dev", 1, 0),
@@ -50,10 +50,15 @@ _LOGGERS = [
         ),
     )
 ]
-# these also give a value, set something or read more than a name
+# these also give a value, set something or read more than a name, or may be called where others may not
 _TEXT_ONLY = [
     (lazy_re.compile(rf"(?:{pattern})\Z".encode()), form)
-    for pattern, form in ((r"dev_(?:err|warn)_probe", 2), (rf"netif_{_ANY_LEVEL}{_OFTEN}", 3), (rf"acpi_handle_{_ANY_LEVEL}{_OFTEN}", 1))
+    for pattern, form in (
+        (r"printk_deferred(?:_once)?", 0),
+        (r"dev_(?:err|warn)_probe", 2),
+        (rf"netif_{_ANY_LEVEL}{_OFTEN}", 3),
+        (rf"acpi_handle_{_ANY_LEVEL}{_OFTEN}", 1),
+    )
 ]
 # what the macros of include/linux/{printk,dev_printk,dynamic_debug,ratelimit,once}.h and the like call
 _INSIDE = lazy_re.compile(
@@ -325,6 +330,7 @@ def same_but_for_logging(
     """Whether two versions of a function differ only in logging statements, and each of these can be evaluated or left out alike.
 
     A statement that came, went or changed evaluates nothing but plain values, or reads what one in the very same place reads as often.
+    It is not all that a loop waits by.
     """
     old_rest, old_calls = _cut(old, loggers, scopes[0].is_macro)
     new_rest, new_calls = _cut(new, loggers, scopes[1].is_macro)
@@ -344,6 +350,8 @@ def same_but_for_logging(
         seen = [_device(call, loggers) for call in kept if loggers[call.name].always]
         for calls, scope in ((before, scopes[0]), (after, scopes[1])):
             for call in calls:
+                if scope.waits_by(call.at, loggers):
+                    return False
                 others = () if call.text in {one.text for one in kept} else _others(call, loggers, scope)
                 if others is None or any(other not in seen for other in others):
                     return False
@@ -363,7 +371,7 @@ def _read_alike(was: _Call, now: _Call, loggers: Loggers, scopes: tuple[Scope, S
         return False
     if was.name == now.name or (loggers[was.name].always and loggers[now.name].always):
         return True
-    return not others
+    return not others and not scopes[0].waits_by(was.at, loggers)
 
 
 def _device(call: _Call, loggers: Loggers) -> tuple[bytes, Tokens]:

@@ -233,3 +233,27 @@ def test_calls_of_tracepoints() -> None:
     not_harmless("-trace_box_open(take(b));", "+")
     not_harmless("-n = trace_box_open(n);", "+n = 0;")
     not_harmless("-trace_box_hit(b);", "+")  # no tracepoint of that name
+
+
+def test_a_logging_call_by_which_a_loop_sees_memory_change() -> None:
+    log = 'pr_info("waiting");'
+    for loop in (
+        "while (!b->done) { n++; LOG }",
+        "do { n++; LOG } while (!b->done);",
+        "for (; n < 9; n++) { if (b->done) break; LOG }",
+        "again: n++; LOG if (!b->done) goto again;",
+        "while (stop) { n++; LOG }",
+        "while (n--) { if (is_done(b)) { LOG } far(n); }",  # a macro
+    ):
+        head = f"{HEAD}static int is_done(struct box *b)\n{{\n\treturn b->done;\n}}\n"
+        not_harmless(f"-{loop.replace('LOG', log)}", f"+{loop.replace('LOG', '')}", head)
+        not_harmless(f"-{loop.replace('LOG', log)}", f"+{loop.replace('LOG', log.replace('info', 'debug'))}", head)
+        harmless(f"-{loop.replace('LOG', log)}", f"+{loop.replace('LOG', log.replace('info', 'err'))}", Class.LOG_CALL, head)
+    for loop in ("while (!b->done) { wait(b); LOG }", "while (n--) { err++; LOG }", "while (!b->done) wait(b); LOG"):
+        harmless(f"-{loop.replace('LOG', log)}", f"+{loop.replace('LOG', '')}", Class.LOG_CALL)
+
+
+def test_a_call_that_may_be_where_others_may_not() -> None:
+    harmless('-printk_deferred("a\\n");', '+printk_deferred("b\\n");', Class.LOG_TEXT)
+    not_harmless('-printk_deferred("a\\n");', '+printk("a\\n");')
+    not_harmless('-printk_deferred("a\\n");', "+")

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from hook import lazy_re
 from hook.c.brackets import closing, elements
 from hook.evidence.reach.devices.probes.device_getters import GETTERS, Known, Value
+from hook.kernel.held_addresses import NAMES
 
 PATH = r"[A-Za-z_]\w*(?:(?:->|\.)\w+)*"
 _ASSIGNMENT = lazy_re.compile(rf"(?:[A-Za-z_][\w\s]*?[\s*]\**)?({PATH})\s*=(?!=)(.*)\Z", re.DOTALL)
 _CALLED = lazy_re.compile(r"([A-Za-z_]\w*)\((.*)\)\Z", re.DOTALL)
 _CHANGED = r"(?:&\s*|\+\+\s*|--\s*){name}\b(?!\s*(?:->|\.|\[))|(?<![\w.>]){name}\s*(?:(?:[-+*/|&^%]|<<|>>)?=(?!=)|\+\+|--)"
 _TEST = lazy_re.compile(r"(.*?)(<=|>=|==|!=|<|>)(0|NULL)\Z")
+_ASSIGNS = lazy_re.compile(r"\A[^()]*[^()=!<>]=(?!=)")  # outside of brackets
 _ERROR = lazy_re.compile(r"-E[A-Z0-9]+\Z")
 # calls that change nothing of the driver's own
 _HARMLESS = lazy_re.compile(
@@ -24,17 +26,20 @@ _LACKED = {"of_node": "a node", "fwnode": "a node", "platform_data": "platform d
 
 
 class CertainValues:
-    """The certain values at one place of a function. `called` says how a function of the object fails, if it is certain to."""
+    """The certain values at one place of a function.
 
-    def __init__(self, called: Callable[[str, Sequence[str], CertainValues], Known | None]) -> None:
-        self._called = called
+    `called` says how a function of the object fails, if it is certain to; `is_shared` whether other functions may change a name, too.
+    """
+
+    def __init__(self, called: Callable[[str, Sequence[str], CertainValues], Known | None], is_shared: Callable[[str], bool]) -> None:
+        self._called, self._is_shared = called, is_shared
         self._clients: set[str] = set()  # expressions that are the i2c_client or spi_device
         self._devices: set[str] = set()  # those that are its struct device
         self._values: dict[str, Known] = {}
 
     def copy(self) -> CertainValues:
         """The same, to go on from here in another way."""
-        other = CertainValues(self._called)
+        other = CertainValues(self._called, self._is_shared)
         other._clients, other._devices, other._values = set(self._clients), set(self._devices), dict(self._values)
         return other
 
@@ -70,6 +75,18 @@ class CertainValues:
             if re.search(_CHANGED.format(name=re.escape(name)), text) or (is_member and name in self._values and calls):
                 self._forget(name)
 
+    def forget_assigned(self, text: str) -> None:
+        """Forgets what a text assigns, or gives the address of."""
+        for name in {*self._values, *self._devices, *self._clients}:
+            if changes(text, name):
+                self._forget(name)
+
+    def _forget_others(self, member: str) -> None:
+        """Forgets a member of every structure: two pointers may be to one."""
+        for name in {*self._values, *self._devices, *self._clients}:
+            if re.search(rf"(?:->|\.){member}\b", name):
+                self._forget(name)
+
     def _forget(self, name: str) -> None:
         for kept in (self._values, self._devices, self._clients):
             for key in [key for key in kept if key == name or key.startswith((f"{name}->", f"{name}."))]:
@@ -85,6 +102,10 @@ class CertainValues:
             self.forget_changed(part)
             if target:
                 self._forget(target)
+                if not target.isidentifier():
+                    self._forget_others(NAMES.findall(target)[-1])
+                if self._is_shared(NAMES.findall(target)[0]):
+                    continue
             if value is not None:
                 self._values[target] = value
             elif is_device:
@@ -147,6 +168,8 @@ class CertainValues:
     def truth(self, condition: str) -> tuple[bool | None, Known | None]:
         """Whether a condition is certain to hold, or not to; and the value that says so."""
         condition = plain(condition)
+        if any(next(iter(_parts(condition, mark))) != condition for mark in ("?", ",")) or _ASSIGNS.search(condition):
+            return None, None
         for operator, decides in (("||", True), ("&&", False)):
             parts = list(_parts(condition, operator))
             if len(parts) > 1:

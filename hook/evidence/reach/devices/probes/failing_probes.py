@@ -13,6 +13,7 @@ hook.evidence.reach.devices.probes.device_getters leaves out.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -39,6 +40,7 @@ _CALL = lazy_re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 # files whose functions give a device nothing but by the calls of _GIVING
 _CORE = lazy_re.compile(r"(?:kernel|lib|mm|arch|drivers/(?:base|of|acpi))/|drivers/(?:i2c/i2c-core|spi/spi\.c|gpio/gpiolib)")
 _TESTED = lazy_re.compile(rf"({PATH})(?:(<|!=)0)?\Z")
+_CONDITIONAL = lazy_re.compile(r"(?:\)|\b(?:else|do))\s*\Z")  # the text before a statement without a block
 _CHOSEN = lazy_re.compile(r"(\w+)<0\?\1:(-E[A-Z0-9]+)\Z")
 _ON_BUS = lazy_re.compile(r"\bstruct\s+(?:i2c_client|spi_device)\s*\*\s*(?:const\s+)?(\w+)")
 # calls and assignments by which an object may give the device what it lacks
@@ -127,7 +129,7 @@ class _ProbeReader:
         """The one function of this name that the object can mean."""
         if name.removeprefix("devm_") in GETTERS and not any(self._functions(path, name) for path in self._members):
             return None
-        if any(self.is_own_macro(path, name) for path in self._members):
+        if any(self.is_own_macro(path, name) or self._is_stub(path, name) for path in self._members):
             return None
         places = [(path, one) for path in self._members for one in self._functions(path, name)]
         if not places:
@@ -140,6 +142,17 @@ class _ProbeReader:
 
     def _functions(self, path: str, name: str) -> list[Definition]:
         return [one for one in self._texts.scan(path) if one.name == name and one.kind is DefinitionKind.FUNCTION]
+
+    def _is_stub(self, path: str, name: str) -> bool:
+        """Whether a header beside a file has a function of this name, too: under other options that one is called."""
+        return any(one.body[1] for header in self._texts.local_headers(path) for one in self._functions(header, name))
+
+    def is_variable(self, name: str) -> bool:
+        """Whether the object has a variable of this name outside of functions."""
+        files = (file for path in self._members for file in (path, *self._texts.local_headers(path)))
+        return any(
+            one.name == name and one.kind is DefinitionKind.VARIABLE for file in dict.fromkeys(files) for one in self._texts.scan(file)
+        )
 
     def is_own_macro(self, path: str, name: str) -> bool:
         """Whether a file or a header beside it defines a macro of this name."""
@@ -177,10 +190,11 @@ class _Frame:
 
     def __init__(self, reader: _ProbeReader, text: str, path: str, function: Definition, level: int) -> None:
         self._reader, self._text, self._path, self._function, self._level = reader, text, path, function, level
-        self.values = CertainValues(self._called)
+        self.values = CertainValues(self._called, reader.is_variable)
         self._cause: Known | None = None  # what the last certain condition has tested
         self._statements = 0
         self._is_weak = False  # whether it may fail with a number above 0
+        self._has_jumped = False  # whether it may have left for a label, which stands behind where it fails
 
     def _called(self, name: str, arguments: Sequence[str], values: CertainValues) -> Known | None:
         """How a function fails; a getter's name that the object defines itself is unknown, unless that fails."""
@@ -237,6 +251,7 @@ class _Frame:
     def _if(self, at: int, after: int, stop: int) -> Known | None:
         opening = self._text.find("(", at)
         ends = closing(self._text, opening)
+        self.values.forget_assigned(self._text[opening + 1 : ends])
         is_true, why = self.values.truth(self._text[opening + 1 : ends])
         self.values.forget_changed(self._text[opening + 1 : ends])
         then = body_end(self._text, ends + 1, stop)
@@ -271,7 +286,7 @@ class _Frame:
         self.values = outer
         if failures[0] is None or failures[1] is None:
             return None
-        part = RunningPart(self._function.name, self._path, self._function.span[0], bodies[1][1])
+        part = self._part(bodies[1][1])
         return msgspec.structs.replace(failures[0], parts=(part,))
 
     def _body(self, begin: int, end: int) -> Known | None:
@@ -284,9 +299,13 @@ class _Frame:
         parts, requirement = value.parts, value.requirement
         if self._cause is not None and not requirement:
             parts, requirement = self._cause.parts, self._cause.requirement
-        part = RunningPart(self._function.name, self._path, self._function.span[0], end)
+        part = self._part(end)
         is_weak = self._is_weak or value.value is Value.FAILED
         return Known(Value.FAILED if is_weak else Value.NEGATIVE, requirement, (*parts, part))
+
+    def _part(self, end: int) -> RunningPart:
+        """What runs of the function that fails at a place: with its labels, where it may have left for one."""
+        return RunningPart(self._function.name, self._path, self._function.span[0], self._function.body[1] if self._has_jumped else end)
 
     def _result_at(self, label: str) -> str:
         """The variable that is returned after a label, which what stands there leaves as it is; empty where that is not so."""
@@ -303,31 +322,48 @@ class _Frame:
         for leaving in _LEAVING.finditer(self._text, begin, end):
             stop = self._text.find(";", leaving.start())
             words = self._text[leaving.end() : stop].split()
-            result = plain(self._text[leaving.end() : stop]) if leaving[0] == "return" else self._result_at(words[0] if words else "")
-            condition = self._governing(begin, leaving.start(), end)
-            tested = _TESTED.match(condition)
-            if tested is not None and tested[1] == result:
-                self._is_weak = self._is_weak or tested[2] != "<"
-            elif not result or not self._is_error(result, condition, self._text[begin : leaving.start()]):
+            is_jump = leaving[0] == "goto"
+            result = self._result_at(words[0] if words else "") if is_jump else plain(self._text[leaving.end() : stop])
+            self._has_jumped = self._has_jumped or is_jump
+            condition, since = self._governing(begin, leaving.start(), end)
+            before = self._text[begin : leaving.start()]
+            if not result or not self._is_error(result, condition, self._text[since : leaving.start()], before):
                 raise _Leaves
 
-    def _governing(self, begin: int, at: int, end: int) -> str:
-        """The innermost condition of a statement under which a place runs; empty where there is none."""
+    def _governing(self, begin: int, at: int, end: int) -> tuple[str, int]:
+        """The innermost condition of a statement under which a place runs, and its end; empty where there is none."""
         for condition in reversed(list(_IF.finditer(self._text, begin, at))):
             closed = closing(self._text, condition.end() - 1)
             if closed < at < body_end(self._text, closed + 1, end):
-                return plain(self._text[condition.end() : closed])
-        return ""
+                return plain(self._text[condition.end() : closed]), closed
+        return "", begin
 
-    def _is_error(self, result: str, condition: str, before: str) -> bool:
-        """Whether what is returned under a condition is an error: written so, or assigned `before`."""
-        if result.startswith("PTR_ERR("):
-            return f"IS_ERR({result[8:-1]})" in condition
-        if is_error_number(result) or result.startswith("dev_err_probe("):
+    def _is_error(self, result: str, condition: str, since: str, before: str) -> bool:
+        """Whether what is returned under a condition is an error: written so, tested by it and the same `since`, or assigned `before`."""
+        if result.startswith("dev_err_probe("):
+            given = [plain(argument) for argument, _ in elements(result[len("dev_err_probe(") : -1])]
+            result = given[1] if len(given) > 1 else ""
+        tested = _TESTED.match(condition)
+        if tested is not None and tested[1] == result and not changes(since, result):
+            self._is_weak = self._is_weak or tested[2] != "<"
             return True
-        assigned = re.findall(rf"(?<![\w.>]){re.escape(result)}\s*=(?!=)([^;]*);", before) if result.isidentifier() else []
+        if result.startswith("PTR_ERR("):
+            return re.search(rf"(?<!!)\bIS_ERR\({re.escape(result[8:-1])}\)", condition) is not None and "||" not in condition
+        if is_error_number(result):
+            return True
+        assigned = list(re.finditer(rf"(?<![\w.>]){re.escape(result)}\s*=(?!=)([^;]*);", before)) if result.isidentifier() else []
         if assigned:
-            value = plain(assigned[-1])
-            return _CHOSEN.match(value) is not None or (value != result and self._is_error(value, condition, ""))
+            value = plain(assigned[-1][1])
+            if not _is_certain(before, assigned[-1]) or changes(before[assigned[-1].end() :], result):
+                return False
+            return _CHOSEN.match(value) is not None or (value != result and self._is_error(value, condition, since, ""))
         known = self.values.value(result)
-        return known is not None and known.value is Value.NEGATIVE
+        return known is not None and known.value is Value.NEGATIVE and not changes(before, result)
+
+
+def _is_certain(text: str, statement: re.Match[str]) -> bool:
+    """Whether an assignment has run where the text ends: it is under no condition of its own."""
+    if _CONDITIONAL.search(text, 0, statement.start()):
+        return False
+    depths = itertools.accumulate((mark == "{") - (mark == "}") for mark in text[statement.end() :])
+    return min(depths, default=0) >= 0

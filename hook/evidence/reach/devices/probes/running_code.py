@@ -7,7 +7,8 @@ given to other code are named there, and count as running from then on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import collections
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -34,7 +35,11 @@ class RunningCode(msgspec.Struct, frozen=True):
     def holds(self, texts: Texts, path: str, line: int) -> bool:
         """Whether what stands in a line may run, or be used by what runs."""
         around = [one for one in texts.scan(path) if one.first_line <= line <= one.last_line]
-        cut = {(part.function, part.path): texts.line(path, part.end) for part in self.parts if part.path == path}
+        cut: dict[tuple[str, str], int] = {}
+        for part in self.parts:
+            if part.path == path:
+                key = part.function, part.path
+                cut[key] = max(cut.get(key, 0), texts.line(path, part.end))
         running = [one for one in around if one.name in self.words]
         return not around or any(line <= cut.get((one.name, path), line) for one in running)
 
@@ -42,11 +47,20 @@ class RunningCode(msgspec.Struct, frozen=True):
         """This and other running code of one object."""
         if other is None:
             return self
-        return RunningCode(self.words | other.words, tuple(dict.fromkeys((*self.parts, *other.parts))))
+        kept = (*self._parts_beside(other), *other._parts_beside(self))
+        return RunningCode(self.words | other.words, tuple(dict.fromkeys(kept)))
+
+    def _parts_beside(self, other: RunningCode) -> Iterator[RunningPart]:
+        """The parts of functions that other running code does not run whole."""
+        cut = {(part.function, part.path) for part in other.parts}
+        return (part for part in self.parts if part.function not in other.words or (part.function, part.path) in cut)
 
 
 def running_code(texts: Texts, members: Sequence[str], roots: Iterable[str], parts: Sequence[RunningPart]) -> RunningCode | None:
-    """What runs of an object where the code that `roots` names runs; None where that is not known."""
+    """What runs of an object where the code that `roots` names runs; None where that is not known.
+
+    A function that fails early counts as a whole where anything else of what runs names it: it may not fail there.
+    """
     if len(members) > _MOST_FILES:
         return None
     named = texts.once(("named spans", " ".join(members)), lambda: _named(texts, members))
@@ -54,6 +68,8 @@ def running_code(texts: Texts, members: Sequence[str], roots: Iterable[str], par
         return None
     spans, pasting = named
     cut = {(part.function, part.path): part for part in parts}
+    names = {part.function for part in parts}
+    mentions: collections.Counter[str] = collections.Counter(roots)
     words: set[str] = set()
     waiting = list(dict.fromkeys(roots))
     while waiting:
@@ -67,12 +83,17 @@ def running_code(texts: Texts, members: Sequence[str], roots: Iterable[str], par
                 text = (texts.get(path) or "")[begin : part.end if part and part.begin == begin else end]
                 if _PASTED in text:
                     return None  # what it pastes is not known
-                waiting += NAMES.findall(text)
+                mentioned_here = NAMES.findall(text)
+                mentions.update(name for name in mentioned_here if name in names and name != word)
+                waiting += mentioned_here
         mentioned = " ".join(words)
         for arguments in pasting:
             if any(argument in mentioned for argument in arguments):
                 joined = [name for name in spans for one in arguments if name.startswith(f"{one}_") or name.endswith(f"_{one}")]
+                mentions.update(names.intersection(joined))
                 waiting += [name for name in (*arguments, *joined) if name not in words]
+    if any(mentions[name] > 1 for name in names):
+        return running_code(texts, members, roots, ())
     return RunningCode(frozenset(words), tuple(parts))
 
 

@@ -33,6 +33,8 @@ FAILS = {
     "data": "struct d *data = dev_get_platdata(&client->dev);\n\nif (!data)\n\treturn -EINVAL;\nreturn 0;",
     "node_else_data": "if (client->dev.of_node) {\n\tret = parse(client);\n} else if (!client->dev.platform_data) {\n\treturn -EINVAL;\n}\nreturn 0;",
     "match": "chip = device_get_match_data(&client->dev);\nif (!chip)\n\treturn -ENODEV;\nreturn 0;",
+    "message_of_an_error": 'ret = begin(client);\nif (ret < 0)\n\treturn dev_err_probe(&client->dev, ret, "bad");\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;',
+    "error_of_the_block": "if (quirk) {\n\tret = -EINVAL;\n\tif (flag)\n\t\tbegin(client);\n\tgoto out;\n}\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;\nout:\n\treturn ret;",
     "endpoint": "ep = fwnode_graph_get_next_endpoint(dev_fwnode(&client->dev), NULL);\nif (!ep)\n\treturn -EINVAL;\nreturn 0;",
 }  # fmt: skip
 GOES_ON = {
@@ -82,14 +84,28 @@ GOES_ON = {
     "shadowed": "{\n\tstruct i2c_client *client = other();\n\n\tif (!client->irq)\n\t\treturn -EINVAL;\n}\nreturn 0;",
     "jump_backwards": "again:\n" + GET + "if (quirk)\n\tgoto again;\nif (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
     "computed_jump": "goto *where;\n" + GET + "if (IS_ERR(desc))\n\treturn PTR_ERR(desc);\nreturn 0;",
+    "tested_but_changed": "ret = begin(client);\nif (ret < 0) {\n\tret = other(client);\n\treturn ret;\n}\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "tested_and_forgiven": "ret = begin(client);\nif (ret) {\n\tret = 0;\n\tgoto out;\n}\nif (!client->irq)\n\treturn -EINVAL;\nout:\n\treturn ret;",
+    "error_of_one_branch": "if (quirk) {\n\tret = 0;\n\tif (flag)\n\t\tret = -EINVAL;\n\treturn ret;\n}\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "error_of_one_block": "if (quirk) {\n\tif (flag) {\n\t\tret = -EINVAL;\n\t}\n\treturn ret;\n}\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "message_of_nothing": 'ret = begin(client);\nif (ret != 3)\n\treturn dev_err_probe(&client->dev, ret, "bad");\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;',
+    "null_or_error": "it = other(client);\nif (!it || IS_ERR(it))\n\treturn PTR_ERR(it);\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "choice_in_test": "if (quirk ? flag : a || !client->irq)\n\treturn -EINVAL;\nreturn 0;",
+    "assigned_in_the_same_test": GET + "if (!(desc = other(client)) || IS_ERR(desc))\n\treturn -ENODEV;\nreturn 0;",
+    "stub_elsewhere": '#include "stub.h"\nret = parse(client);\nif (ret)\n\treturn ret;\nreturn 0;',
+    "of_all": "shared = devm_gpiod_get(&client->dev, NULL, 0);\nbegin(client);\nif (IS_ERR(shared))\n\treturn PTR_ERR(shared);\nreturn 0;",
+    "by_another_pointer": STATE + "it->reset = devm_gpiod_get(&client->dev, NULL, 0);\nalias->reset = NULL;\nif (IS_ERR(it->reset))\n\treturn PTR_ERR(it->reset);\nreturn 0;",
     "other_name": "struct device *dev = &client->dev;\n\ndev = other;\nif (!dev_get_platdata(dev))\n\treturn -EINVAL;\nreturn 0;",
 }  # fmt: skip
 WEAK = "static int weak(struct i2c_client *client)\n{\n\tint ret = begin(client);\n\n\tif (ret)\n\t\treturn ret;\n\tif (!client->irq)\n\t\treturn -EINVAL;\n\treturn 0;\n}\n"
+PARSE = "int parse(struct i2c_client *client)\n{\n\tif (!client->dev.of_node)\n\t\treturn -EINVAL;\n\treturn 0;\n}\n"
 BEFORE = (
     IDS
     + "\nstruct it {\n\tint reset;\n};\n"
+    + "static void *shared;\n"
     + CHECK
     + WEAK
+    + PARSE
     + "#define LEAVE_IF(x) if (x) return 0\n#define leave_if(x) if (x) return 0\n#define QUIT if (quirk) return 0\n#define drop(x) x = NULL\n#define leaves(x) ({ if (x) return 0; 1; })\n#define IS_ERR_OR_NULL(x) (!(x))\n"
 )
 OTHERS = {
@@ -107,9 +123,13 @@ GLUES = {
     "glue": "used_early();\n\tdevm_mfd_add(early);\n\treturn core_probe(&client->dev);",
     "lateuser": NODE + "\tdevm_mfd_add(late);\n\tused_late();\n\treturn core_work();",
     "created": NODE + "\treturn 0;",
+    "labels": "ret = used_early();\n\tif (ret)\n\t\tgoto undo;\n\t" + NODE + "\treturn rest();\nundo:\n\tundone();\n\treturn ret;",
+    "twice": "twice(client, other);\n\treturn twice(client, client->dev.of_node);",
     "attributes": "sysfs_create(&dev_attr_mode);\n" + NODE + "return rest();",
 }
 CELLS = 'static const struct mfd_cell late[] = {\n\t{ .name = "late-cell" },\n};\nstatic const struct mfd_cell early[] = {\n\t{ .name = "early-cell" },\n};\n'
+UNDONE = "static void undone(void)\n{\n}\nstatic int rest(void)\n{\n\treturn 0;\n}\n"
+TWICE = "static int second(void)\n{\n\treturn 0;\n}\nstatic int twice(struct i2c_client *client, void *node)\n{\n\tif (!node)\n\t\treturn -ENODEV;\n\treturn second();\n}\n"
 ATTRIBUTES = "static int rest(void)\n{\n\treturn 0;\n}\nstatic int mode_show(int x)\n{\n\treturn x;\n}\nstatic DEVICE_ATTR_RO(mode);\n"
 
 
@@ -121,12 +141,15 @@ def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
     files = {name: i2c(name, "", probe.replace("\n", "\n\t"), BEFORE) for name, probe in {**FAILS, **GOES_ON}.items()}
     files["owngetter"] = i2c("owngetter", "", FAILS["gpio"], BEFORE + OTHERS["owngetter"])
     files |= {name: i2c(name, "", probe, IDS + ("\n" + CELLS if name in ("glue", "lateuser") else "")) for name, probe in GLUES.items()}
+    files["labels"] = i2c("labels", "", GLUES["labels"], IDS + "\n" + UNDONE)
+    files["twice"] = i2c("twice", "", GLUES["twice"], IDS + "\n" + TWICE)
     files["attributes"] = i2c("attributes", "", GLUES["attributes"], IDS + "\n" + ATTRIBUTES)
     files |= {name: OTHERS[name] for name in OTHERS if name != "owngetter"}
     for name, content in files.items():
         kernel.write(f"drivers/net/{name}.c", content)
     for header, content in (("pci.h", PCI_H), ("pci_ids.h", IDS_H)):
         kernel.write(f"include/linux/{header}", content)
+    kernel.write("drivers/net/stub.h", "static inline int parse(struct i2c_client *client)\n{\n\treturn 0;\n}\n")
     objects = " ".join(f"{name}.o" for name in files)
     kernel.write("drivers/net/Makefile", kernel.read("drivers/net/Makefile") + f"obj-$(CONFIG_ALL) += {objects}\n")
     options = "".join(f'config {name}\n\ttristate "{name}"\n' for name in OPTIONS)
@@ -175,6 +198,16 @@ def test_kernel_code_that_creates_the_client_may_give_it_what_it_needs(ask: Ask)
 def test_a_name_that_a_macro_pastes_counts_as_mentioned(ask: Ask) -> None:
     found = of(ask, "attributes.c")
     assert found.answer is Answer.NO and "mode_show" in found.running and "rest" not in found.running
+
+
+def test_what_stands_behind_a_label_runs_where_anything_jumps_to_it(ask: Ask) -> None:
+    found = of(ask, "labels.c")
+    assert found.answer is Answer.NO and "undone" in found.running
+
+
+def test_a_function_that_fails_at_one_place_alone_counts_as_a_whole(ask: Ask) -> None:
+    found = of(ask, "twice.c")
+    assert found.answer is Answer.NO and "second" in found.running
 
 
 def test_a_change_in_what_the_probe_runs_stays_open(tree: Kernel, tmp_path: pathlib.Path) -> None:
