@@ -91,7 +91,7 @@ GOES_ON = {
     "message_of_nothing": 'ret = begin(client);\nif (ret != 3)\n\treturn dev_err_probe(&client->dev, ret, "bad");\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;',
     "null_or_error": "it = other(client);\nif (!it || IS_ERR(it))\n\treturn PTR_ERR(it);\nif (!client->irq)\n\treturn -EINVAL;\nreturn 0;",
     "choice_in_test": "if (quirk ? flag : a || !client->irq)\n\treturn -EINVAL;\nreturn 0;",
-    "assigned_in_the_same_test": GET + "if (!(desc = other(client)) || IS_ERR(desc))\n\treturn -ENODEV;\nreturn 0;",
+    "assigned_beside": GET + "if (!(desc = other(client)) || IS_ERR(desc))\n\treturn -ENODEV;\nreturn 0;",
     "stub_elsewhere": '#include "stub.h"\nret = parse(client);\nif (ret)\n\treturn ret;\nreturn 0;',
     "of_all": "shared = devm_gpiod_get(&client->dev, NULL, 0);\nbegin(client);\nif (IS_ERR(shared))\n\treturn PTR_ERR(shared);\nreturn 0;",
     "by_another_pointer": STATE + "it->reset = devm_gpiod_get(&client->dev, NULL, 0);\nalias->reset = NULL;\nif (IS_ERR(it->reset))\n\treturn PTR_ERR(it->reset);\nreturn 0;",
