@@ -57,6 +57,11 @@ HARMLESS = lazy_re.compile(
     r"|alloc_\w*workqueue|init_completion|init_\w*work\w*|kthread_stop|cancel_\w+|\w*flush_\w+|of_\w+|acpi_get_\w+|sg_\w+"
     r"|bitmap_\w+|trace_\w+|pr_\w+|dev_(?:info|err|warn|dbg|name|set_\w+|get_\w+)|ktime_add\w*|debugfs_create_dir)"
 )
+# where these are defined; a function of such a name elsewhere is another driver's, and may call back
+_CORE = lazy_re.compile(
+    r"(?:include|lib|mm|kernel|fs|block|crypto|arch|init|net/core|tools|scripts|samples|Documentation)/"
+    r"|drivers/(?:base|of|acpi|pci|tty|scsi|usb/host|leds|gpu/vga|firmware|char|clk|spi)/"
+)
 # of the latter, functions that store what they are given where other code may find it
 STORING = lazy_re.compile(
     r"h?list_(?:\w*_)?add\w*|list_(?:move|splice|replace)\w*|(?:xa|idr)_\w+|mem(?:cpy|move)|of_\w*(?:add|provider)\w*|dev_set_\w+"
@@ -65,7 +70,7 @@ STORING = lazy_re.compile(
 FILES = lazy_re.compile(r"\.\s*(?:bus|drv|class)_(?:groups|attrs)\s*=")
 OF_FILES = ("bus_register", "class_register")
 # functions that call what they are given before they return
-AT_ONCE = lazy_re.compile(r"acpi_get_\w+|dmi_check_system")
+AT_ONCE = lazy_re.compile(r"acpi_get_\w+|dmi_check_system|of_(?:irq|clk)_init")
 # functions that fill in a work or a timer with the function that it will run
 PREPARING = lazy_re.compile(r"INIT_\w+")
 _TYPE = lazy_re.compile(r"(?:byte|u?short|u?int|u?long|ullong|hexint|charp|bool(?:_enable_only)?|invbool|bint|string)\Z")  # of a parameter
@@ -92,6 +97,12 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
     for name in own:
         if own[name] and name not in seen and (alone := re.search(rf"(?m)^[ \t]*{name}[ \t]*;?[ \t]*$", text)):
             yield f"{name} may run code of this object at boot", alone.start()
+
+
+def is_elsewhere(texts: Texts, name: str) -> bool:
+    """Whether what has a harmless name is a function of another driver: it is defined, and not in the kernel's core."""
+    places = texts.defining(name) if HARMLESS.fullmatch(name) and "unregister" not in name else []
+    return bool(places) and not any(map(_CORE.match, places))
 
 
 def starts_nothing(texts: Texts, path: str, name: str, at: int) -> bool:

@@ -28,6 +28,7 @@ from hook.evidence.reach.devices.hidden_starts import (
     STORING,
     has_own_setter,
     hidden_starts,
+    is_elsewhere,
     starts_nothing,
 )
 from hook.kernel.held_addresses import (
@@ -213,12 +214,12 @@ class _InitcallReader:
             if header := self._header(name, path):
                 self._of_header(name, header, path, call.start(), 0)
             after_call, span = text[call.end() : call.end() + _NEAR], (call.start(), closing(text, call.end() - 1))
-            is_known = self._is_known(name, path, call.start(), after_call)
+            gives = self._gives(path, call, local)
+            is_known = self._is_known(name, path, call.start(), after_call, gives)
             if STORING.fullmatch(name):
-                is_own = is_own_store(self._texts, (path, *self._members), name, after_call, (head, end))
-                is_known = is_own or not self._gives(path, call, local)
+                is_known = not gives or is_own_store(self._texts, (path, *self._members), name, after_call, (head, end))
             elif PREPARING.fullmatch(name):
-                is_known = is_of_own(self._texts, path, after_call) or not self._gives(path, call, local)
+                is_known = not gives or is_of_own(self._texts, path, after_call)
                 prepared.append(span)
             elif AT_ONCE.fullmatch(name):
                 self._by_pointer = True
@@ -278,14 +279,14 @@ class _InitcallReader:
                 self.unknown.setdefault(question, (question, path, self._texts.line(path, assigned.start())))
         return local
 
-    def _is_known(self, name: str, path: str, offset: int, after_call: str) -> bool:
-        """Whether a function registers with a bus, which is recorded, or never calls back."""
+    def _is_known(self, name: str, path: str, offset: int, after_call: str, gives: bool) -> bool:
+        """Whether a function registers with a bus, which is recorded, or never calls back. `gives` is whether it is given a callback."""
         bus = bus_of(name)
         if bus in BUSES:
             self._registers(bus, path, offset, after_call)
         elif name in OF_FILES:
             return FILES.search(self._texts.get(path) or "") is None
-        elif HARMLESS.fullmatch(name) is None:
+        elif HARMLESS.fullmatch(name) is None or (gives and is_elsewhere(self._texts, name)):
             if bus:
                 self.calls.setdefault(name, (name, path, self._texts.line(path, offset)))
             return bool(bus)
@@ -325,7 +326,7 @@ class _InitcallReader:
                     self._waiting.append((path, inner))
                 elif depth < _MOST_MACROS and (further := self._header(inner, header) or self._header(inner, path)):
                     self._of_header(inner, further, path, offset, depth + 1)
-                elif not self._is_known(inner, path, offset, body[call.end() :]) and (HANDING.fullmatch(inner) or "&" in body):
+                elif not self._is_known(inner, path, offset, body[call.end() :], "&" in body) and (HANDING.fullmatch(inner) or "&" in body):
                     self.calls.setdefault(inner, (inner, path, self._texts.line(path, offset)))
 
     def _given_away(self, path: str, assigned: re.Match[str], body: tuple[int, int], local: set[str]) -> str:
@@ -346,8 +347,7 @@ class _InitcallReader:
         """Whether a file names a function of the object by this word."""
         if word in functions(self._texts, path):
             return True
-        place = self._functions.get(word)
-        others = [place[0]] if place else _others(self._texts, word, self._all_files)
+        others = [self._functions[word][0]] if word in self._functions else _others(self._texts, word, self._all_files)
         return any(word in shared_functions(self._texts, other) for other in others)
 
     def _member(self, path: str, value: str) -> str:

@@ -84,6 +84,10 @@ ASSIGNED_OPEN = {
     "given_in_array_of_tables": "core_set(own_tables);",
     "slot_behind_its_pointer": "own_slots[3] = it;",
     "spelled_like_a_string": "stream_register(&own_ops);",
+    "spelled_like_a_string_of_another_driver": "stream_add(&own_ops);",
+    "spelled_like_a_work": "init_framework(&own_ops);",
+    "spelled_like_a_work_and_given_a_function": "init_framework(it);",
+    "called_for_a_node": "of_irq_init(own_steps);",
     "spelled_like_a_tree": "of_own_notifier_register(&own_ops);",
     "timer": "mod_timer(&own_timer, jiffies);",
     "called_through_a_variable": "own_start();",
@@ -158,6 +162,8 @@ ASSIGNED_CLOSED = {
     "reads_a_table": "ret = own_steps[1].level;",
     "calls_through_another": "for (ret = 0; ret < 2; ret++)\n\t\town_plain[ret].begin();",
     "unregistered": "stream_unregister(&own_ops);",
+    "spelled_like_a_string_of_the_kernel": "strset_of(&own_ops);",
+    "spelled_like_a_string_and_given_nothing": "stream_add(own_numbers);",
 }
 
 
@@ -343,6 +349,11 @@ def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
     kernel.write("include/linux/pci_ids.h", IDS_H)
     kernel.write("kernel/quirk.c", "int __weak own_quirk(void)\n{\n\treturn 0;\n}\nint use(void)\n{\n\treturn own_quirk();\n}\n")
     kernel.write("drivers/far/far_hidden.h", "#define CLK_OF_DECLARE(name, text, fn) subsys_initcall(fn)\n")
+    kernel.write(
+        "drivers/far/core.c",
+        "int stream_add(const void *ops)\n{\n\treturn call(ops);\n}\nint init_framework(void *ops)\n{\n\treturn call(ops);\n}\n",
+    )
+    kernel.write("lib/strset.c", "int strset_of(const void *ops)\n{\n\treturn ops != NULL;\n}\n")
     kernel.write("include/linux/begin.h", "#define begin_of_kernel(fn) arch_initcall(fn)\n")
     objects = [path[:-2] for path in FILES if path.endswith(".c")]
     two_files = "".join(f"both_{name}-y := {name}.o far.o\n" for name in TWO_FILES)
