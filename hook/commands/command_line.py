@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from typing import Any
-
-from hook.commands import complain
 
 _EXIT_CODES = "exit codes: 0 done, 1 your policy says stop, 2 wrong use or settings, 3 could not judge"
 
@@ -118,30 +115,3 @@ def add_patch(parser: argparse.ArgumentParser) -> None:
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """Add --jobs."""
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one for each processor)")
-
-
-class Renamed(argparse.Action):
-    """The old name of an option: it works for one version more, and says so."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        complain(
-            f"{option_string or self.dest.upper()} is --{self.dest.replace('_', '-')} now; the next version will not know the old name"
-        )
-        setattr(namespace, self.dest, values)
-
-
-def renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
-    """Keep the old name of an option that takes one value."""
-    dest = new.removeprefix("--").replace("-", "_")
-    parser.add_argument(old, dest=dest, action=Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-
-
-def was_positional(parser: argparse.ArgumentParser, new: str) -> None:
-    """Keep the place without a name that an option had."""
-    parser.add_argument(new.removeprefix("--"), nargs="?", action=Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)

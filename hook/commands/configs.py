@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hook import config, triage
 from hook.change.change import find_commit, of_commit
 from hook.commands import DONE, CannotDo, Command, WrongUse, mail, print_document, refuse_no_kernel, repository
-from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose, renamed
+from hook.commands.command_line import add_format, add_offline, add_patch, add_verbose
 from hook.failure import CannotJudge
 from hook.report import text
 from hook.source import setting_layers
@@ -26,7 +26,6 @@ def register(command: Command) -> None:
     sub.add_argument("--base-config", metavar="FILE", help="the .config of the fuzzed kernel (fuzz.base_config)")
     sub.add_argument("--fragment", action="store_true", help="print a fragment for scripts/kconfig/merge_config.sh")
     sub.add_argument("--option", metavar="OPTION", help="say what an option depends on, and what selects it")
-    renamed(sub, "--explain", "--option")
     sub.add_argument("--no-cache", action="store_true", help="judge again, without the cache")
     add_format(sub)
     add_verbose(sub)

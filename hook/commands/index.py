@@ -13,7 +13,7 @@ from collections.abc import Callable
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, complain, repository
 from hook.commands.bar import ProgressBar
-from hook.commands.command_line import add_jobs, was_positional
+from hook.commands.command_line import add_jobs
 from hook.config import Settings
 from hook.source import setting_layers
 from hook.source.git import GitError, Repository
@@ -30,7 +30,6 @@ def register(command: Command) -> None:
     """Add the command."""
     sub = command("index", index, "build the word index of a revision, or update it")
     sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to index (default: HEAD)")
-    was_positional(sub, "--rev")
     help_text = "also read the files of all commits of a range, so that each of them can be judged at once (may be given again)"
     sub.add_argument("--history", action="append", default=[], metavar="A..B", help=help_text)
     add_jobs(sub)

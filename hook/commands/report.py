@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 from hook import lazy_re
 from hook.commands import DONE, Command, WrongUse, repository
-from hook.commands.command_line import renamed
 from hook.failure import CannotJudge
 from hook.source import setting_layers
 from hook.source.git import NotARepository, Repository
@@ -33,7 +32,6 @@ def register(command: Command) -> None:
     sub.add_argument("commit", nargs="?", default="", metavar="COMMIT", help="default: HEAD")
     sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")
     sub.add_argument("-o", "--html", default="", metavar="FILE", help="default: patch-triage-COMMIT.html; - is standard output")
-    renamed(sub, "--output", "--html")
 
 
 def report(options: argparse.Namespace) -> int:

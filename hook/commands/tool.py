@@ -7,7 +7,6 @@ import json
 
 from hook.change.change import find_commit, head_commit
 from hook.commands import DONE, CannotDo, Command, repository
-from hook.commands.command_line import renamed
 from hook.report import text
 from hook.source import setting_layers
 from hook.source.object_store import Objects
@@ -38,7 +37,6 @@ def register(command: Command) -> None:
     sub.add_argument("name", metavar="NAME", help=", ".join(_TOOLS))
     sub.add_argument("--json", default="{}", metavar="ARGS", help='its arguments, such as \'{"Dir": "mm"}\'')
     sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to read (default: HEAD)")
-    renamed(sub, "--revision", "--rev")
     sub.add_argument("--staged", action="store_true", help="read the index instead")
 
 

@@ -7,7 +7,6 @@ import pathlib
 
 from hook.change.change import find_commit
 from hook.commands import DONE, Command, repository
-from hook.commands.command_line import renamed
 from hook.failure import CannotJudge
 from hook.source.object_store import Objects
 
@@ -17,7 +16,6 @@ def register(command: Command) -> None:
     sub = command("trajectory", trajectory, "print the steps of the model's run about a commit")
     sub.add_argument("commit", nargs="?", default="HEAD", metavar="COMMIT")
     sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")
-    renamed(sub, "--file", "--trajectory")
     sub.add_argument("--full", action="store_true", help="every argument, result, prompt and thought")
 
 

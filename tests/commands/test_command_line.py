@@ -109,21 +109,6 @@ def test_options_that_make_no_sense_together_show_the_usage_of_their_command(ker
         assert kernel.triage_both(*words.split(), ok=2)[1].startswith("patch-triage: ")
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("tool read-file --json {\"File\":\"mm/pool.c\"} --revision HEAD", "tool read-file --json {\"File\":\"mm/pool.c\"} --rev HEAD"),
-        ("configs --explain POOL", "configs --option POOL"),
-        ("report --output -", "report --html -"),
-        ("index HEAD --quiet", "index --rev HEAD --quiet"),
-    ],
-)  # fmt: skip
-def test_an_old_name_works_and_says_the_new_one(kernel: Kernel, old: str, new: str) -> None:
-    out, error = kernel.triage_both(*old.split())
-    assert (out, len(error.splitlines())) == (kernel.triage(*new.split()), 1)
-    assert error.endswith("now; the next version will not know the old name\n")
-
-
 def test_programs_read_json_and_yaml_of_every_command_that_judges(kernel: Kernel, tmp_path: pathlib.Path) -> None:
     kernel.commit("mm/pool.c", kernel.read("mm/pool.c").replace("pool_check(pool);", "pool->count++;"), "mm: count")
     for words in ("check HEAD", "review HEAD~1..HEAD", "configs HEAD", "presubmit HEAD", "plan HEAD --out"):
