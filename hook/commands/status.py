@@ -35,7 +35,7 @@ def status(options: argparse.Namespace) -> int:
     repo = repository(options)
     settings = setting_layers.load(repo)
     off = setting_layers.switched_off(repo)
-    _write_queued(repo, settings)
+    _write_queued(repo)
     if off:
         print(plain(f"patch-triage is off: {off}"))
     else:
@@ -56,12 +56,12 @@ def status(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _write_queued(repo: Repository, settings: Settings) -> None:
+def _write_queued(repo: Repository) -> None:
     from hook.record import note, queue, store
     from hook.record.lock import Locked
 
     try:
-        count = store.write_queued(repo, settings)
+        count = store.write_queued(repo)
         if count:
             print(f"{count} queued {'record' if count == 1 else 'records'} written")
     except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
