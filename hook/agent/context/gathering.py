@@ -345,7 +345,7 @@ class _Gatherer:
             option = known.options.get(name)
             if option is None or not option.places:
                 continue
-            path, line = str(option.places[0][0]), int(str(option.places[0][1]))
+            path, line = option.places[0]
             sheet = self._sheets.get(path)
             if sheet is None:
                 continue

@@ -1,11 +1,10 @@
 """Conditions: expressions over options, as Kconfig, Kbuild and the preprocessor write them.
 
-One closed set of types for all three, to be used with `match`. `to_json` and `from_json` are the form in a file.
+One closed set of types for all three, to be used with `match`. In a file each is an array of its tag and its fields.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
@@ -22,43 +21,43 @@ _NAME = lazy_re.compile(r"[\w-]+\Z")
 _OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
-class Symbol(msgspec.Struct, frozen=True):
+class Symbol(msgspec.Struct, frozen=True, array_like=True, tag="$"):
     """The value of an option."""
 
     name: str
 
 
-class Constant(msgspec.Struct, frozen=True):
+class Constant(msgspec.Struct, frozen=True, array_like=True, tag="'"):
     """y, m, n, a number or a text."""
 
     value: str
 
 
-class SharedCondition(msgspec.Struct, frozen=True):
+class SharedCondition(msgspec.Struct, frozen=True, array_like=True, tag="#"):
     """A condition that many options share, by the name under which it is kept (`#12`)."""
 
     name: str
 
 
-class Negation(msgspec.Struct, frozen=True):
+class Negation(msgspec.Struct, frozen=True, array_like=True, tag="!"):
     """`!operand`."""
 
     operand: Condition
 
 
-class Conjunction(msgspec.Struct, frozen=True):
+class Conjunction(msgspec.Struct, frozen=True, array_like=True, tag="&"):
     """`a && b`; at least two parts, none of which is a conjunction."""
 
     parts: tuple[Condition, ...]
 
 
-class Disjunction(msgspec.Struct, frozen=True):
+class Disjunction(msgspec.Struct, frozen=True, array_like=True, tag="|"):
     """`a || b`; at least two parts, none of which is a disjunction."""
 
     parts: tuple[Condition, ...]
 
 
-class Relation(msgspec.Struct, frozen=True):
+class Relation(msgspec.Struct, frozen=True, array_like=True, tag="="):
     """`left = right`, or with another of COMPARISONS."""
 
     operator: str
@@ -66,7 +65,7 @@ class Relation(msgspec.Struct, frozen=True):
     right: Condition
 
 
-class Unevaluated(msgspec.Struct, frozen=True):
+class Unevaluated(msgspec.Struct, frozen=True, array_like=True, tag="?"):
     """A condition that only a compiler or make could evaluate."""
 
     text: str
@@ -329,47 +328,3 @@ def shown(condition: Condition) -> str:
 def _inner(condition: Condition) -> str:
     text = shown(condition)
     return f"({text})" if isinstance(condition, Conjunction | Disjunction) else text
-
-
-Json: TypeAlias = "str | list[Json]"
-
-
-def to_json(condition: Condition) -> Json:
-    """A condition as plain lists and strings: `"NUMA"`, `"'y"`, `"#12"`, `["&", a, b]`, `["!", a]`, `["=", a, b]`, `["?", text]`."""
-    match condition:
-        case Symbol(name) | SharedCondition(name):
-            return name
-        case Constant(value):
-            return f"'{value}"
-        case Negation(operand):
-            return ["!", to_json(operand)]
-        case Conjunction(parts):
-            return ["&", *map(to_json, parts)]
-        case Disjunction(parts):
-            return ["|", *map(to_json, parts)]
-        case Relation(operator, left, right):
-            return [operator, to_json(left), to_json(right)]
-        case Unevaluated(text, nowhere):
-            return ["?", text, "nowhere"] if nowhere else ["?", text]
-
-
-def from_json(document: Json) -> Condition:
-    """The condition that `to_json` turned into this document. Raises ValueError, IndexError, TypeError if it is none."""
-    if isinstance(document, str):
-        return _atom_from_json(document)
-    kind, *rest = document
-    if kind == "&" or kind == "|":
-        parts = tuple(map(from_json, rest))
-        return Conjunction(parts) if kind == "&" else Disjunction(parts)
-    if kind == "!":
-        return Negation(from_json(rest[0]))
-    if kind == "?":
-        return Unevaluated(str(rest[0]), nowhere=len(rest) > 1)
-    if not isinstance(kind, str) or kind not in COMPARISONS:
-        raise ValueError("no condition")
-    return Relation(kind, from_json(rest[0]), from_json(rest[1]))
-
-
-@functools.lru_cache(maxsize=4096)
-def _atom_from_json(text: str) -> Condition:
-    return Constant(text[1:]) if text[:1] == "'" else SharedCondition(text) if text[:1] == "#" else Symbol(text)

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from hook.digest import sha256
-from hook.kernel.kconfig.expressions import Condition, from_json, to_json
-from hook.kernel.kconfig.option import Option, from_row, to_row
+from hook.kernel.kconfig.expressions import Condition
+from hook.kernel.kconfig.option import Option
 from hook.kernel.kconfig.toolchain import Toolchain, toolchain
 from hook.source import own_files
 from hook.source.git import GitError
@@ -30,7 +30,7 @@ if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.option import Options
 
 KCONFIG = "\0kconfig:"  # among the inputs of a verdict: all Kconfig files together, for an architecture
-FORMAT = 3  # of the files here; an entry in another format is not used
+FORMAT = 4  # of the files here; an entry in another format is not used
 _MOST_TREES = 200  # that are remembered with their entry
 _MOST_DIRECTORIES = 200  # in which a revision may differ from a known tree, to be compared here
 _MOST_CANDIDATES = 3  # entries that a tree is compared with before it is read
@@ -86,7 +86,7 @@ class StoredOptions:
             return self._read[name]
         try:
             line = self._line(name)
-            option = None if line is None else from_row(name, msgspec.json.decode(line))
+            option = None if line is None else msgspec.json.decode(line, type=Option)
         except self._errors:
             self._fallback = self._read_again()
             return self._fallback.get(name)
@@ -99,7 +99,7 @@ class StoredOptions:
             return self._fallback.common(name)
         if name not in self._shared:
             try:
-                self._shared[name] = from_json(msgspec.json.decode(self._line(name) or ""))
+                self._shared[name] = msgspec.json.decode(self._line(name) or "", type=Condition)
             except self._errors:
                 self._fallback = self._read_again()
                 return self._fallback.common(name)
@@ -323,7 +323,7 @@ def _encoded(document: object) -> bytes:
     except UnicodeEncodeError:  # a name that is no UTF-8
         import json
 
-        return json.dumps(document).encode()
+        return json.dumps(msgspec.to_builtins(document)).encode()
 
 
 def _fill(path: pathlib.Path, options: Options) -> None:
@@ -331,9 +331,8 @@ def _fill(path: pathlib.Path, options: Options) -> None:
     import sqlite3
 
     head = {"Format": FORMAT, "Modules": options.modules, "OldChoices": options.old_choices, "Warnings": options.warnings}
-    documents = [("", head), *((name, to_json(condition)) for name, condition in options.shared.items())]
-    documents += [(name, to_row(option)) for name, option in options.by_name.items()]
-    rows = sorted((name, _encoded(document).decode()) for name, document in documents)
+    documents: dict[str, object] = {"": head, **options.shared, **options.by_name}
+    rows = sorted((name, _encoded(document).decode()) for name, document in documents.items())
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("pragma journal_mode = off")  # the complete file is renamed into place
         database.execute("pragma synchronous = off")

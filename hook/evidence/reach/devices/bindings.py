@@ -93,9 +93,8 @@ class Binder:
             option = self.kernel.options.get(name)
             if option is None:
                 return None
-            place = option.places[0] if option.places else ["", 0]
             if self.kernel.base.get(name) not in ("y", "m"):
-                reasons[name] = ConfigReason("reach", why[:160], str(place[0]), int(str(place[1])))
+                reasons[name] = ConfigReason("reach", why[:160], *(option.places[0] if option.places else ("", 0)))
         return reasons
 
     def answer(self, driver: Driver) -> tuple[Reach, DeviceNames | None]:

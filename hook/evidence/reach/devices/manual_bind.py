@@ -52,9 +52,8 @@ def bound(binder: Binder, driver: Driver, bus: Bus) -> Reach | None:
     reasons = dict(host.reasons)
     if needs_of and binder.kernel.base.get("OF") != "y":
         option = binder.kernel.options.get("OF")
-        place = option.places[0] if option is not None and option.places else ["", 0]
-        why = "without it compatible strings are not compared"
-        reasons["OF"] = ConfigReason("reach", why, str(place[0]), int(str(place[1])))
+        place = option.places[0] if option is not None and option.places else ("", 0)
+        reasons["OF"] = ConfigReason("reach", "without it compatible strings are not compared", *place)
     lacking = probe_requirements.of_probe(binder.texts, _probe(driver), (driver.path, *binder.members))
     if lacking is not None:
         question = f"{claim}, but its probe requires {lacking.name} ({lacking.path}:{lacking.line}), which an emulated chip does not have"
