@@ -23,7 +23,7 @@ _LOCK_SECONDS = 5.0
 _MOST_DAY_BYTES = 256 << 20  # of one day's file; beyond it nothing is read, and so nothing is spent
 
 
-class LedgerLine(msgspec.Struct, frozen=True):
+class LedgerLine(msgspec.Struct, frozen=True, rename="pascal"):
     """One request."""
 
     id: str
@@ -129,30 +129,17 @@ def _append(path: pathlib.Path, line: LedgerLine) -> None:
 
 
 def _document(line: LedgerLine) -> dict[str, object]:
-    return {
-        "Id": line.id,
-        "Time": line.time,
-        "Settled": line.settled,
-        "Model": line.model,
-        "ChangeId": line.change_id,
-        "Commit": line.commit,
-        "Push": line.push,
-        "Input": line.tokens.input,
-        "Output": line.tokens.output,
-        "Thoughts": line.tokens.thoughts,
-        "Estimated": line.tokens.estimated,
-        "Money": line.money,
-    }
+    document = msgspec.to_builtins(line)
+    tokens = document.pop("Tokens")
+    return {**document, **tokens}
 
 
 def _parsed(data: bytes) -> LedgerLine | None:
     try:
         entry = json.loads(data)
-        tokens = Tokens(int(entry["Input"]), int(entry["Output"]), int(entry["Thoughts"]), bool(entry["Estimated"]))
-        texts = (str(entry["Model"]), str(entry["ChangeId"]), str(entry["Commit"]), str(entry["Push"]))
-        money = float(entry["Money"])
-        if min(tokens.input, tokens.output, tokens.thoughts, money) < 0 or not math.isfinite(money):
-            return None  # no sum may become less by a line, nor something that is neither over a cap nor under it
-        return LedgerLine(str(entry["Id"]), str(entry["Time"]), bool(entry["Settled"]), *texts, tokens, money)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        line = msgspec.convert({**entry, "Tokens": entry}, LedgerLine)
+    except (ValueError, TypeError, RecursionError):
         return None
+    # no sum may become less by a line, nor something that is neither over a cap nor under it
+    numbers = (line.tokens.input, line.tokens.output, line.tokens.thoughts, line.money)
+    return line if min(numbers) >= 0 and math.isfinite(line.money) else None
