@@ -231,10 +231,10 @@ def from_document(document: Mapping[str, Any]) -> Verdict:
     if document.get("SchemaVersion") != SCHEMA_VERSION:
         raise NotAVerdict(f"SchemaVersion is {document.get('SchemaVersion')!r}, this program reads {SCHEMA_VERSION}")
     try:
-        said = {"Reasoning": "", "ChangeId": ""} | {
+        fields = {"Reasoning": "", "ChangeId": ""} | {
             name: value for name, value in document.items() if value is not None or name not in _MAY_BE_NULL
         }
-        facts = [{**fact, "Place": fact} for fact in said.get("Evidence", ())]
-        return msgspec.convert({**said, "Evidence": facts}, Verdict)
+        facts = [{**fact, "Place": fact} for fact in fields.get("Evidence", ())]
+        return msgspec.convert({**fields, "Evidence": facts}, Verdict)
     except (ValueError, TypeError) as wrong:  # msgspec's own are among them
         raise NotAVerdict(str(wrong)) from None

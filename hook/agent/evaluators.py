@@ -152,9 +152,9 @@ def _context(change: Change, evidence: Evidence, verdict: Verdict, desk: Desk, s
 
     subject = Subject(change.patch.files, evidence, verdict)
     most = min(settings.agent.context_tokens, settings.agent.window_tokens // 2)
-    found = first_message.gather(subject, desk, most)
-    line = fence.fence(found.facts, found.pack.text, diff, unset)
-    return {"facts": found.facts, "unset": unset, "pack": found.pack.text, "question": found.question, "fence": line}
+    message = first_message.gather(subject, desk, most)
+    line = fence.fence(message.facts, message.pack.text, diff, unset)
+    return {"facts": message.facts, "unset": unset, "pack": message.pack.text, "question": message.question, "fence": line}
 
 
 class Agent(NamedTuple):

@@ -137,7 +137,7 @@ def _is_declared(unit: TranslationUnit, name: str, offset: int) -> bool:
     if any(definition.offset == offset for definition in unit.by_name.get(name, ())):
         return True
     before = unit.scan.code[max(0, offset - _MOST_STATEMENT) : offset]
-    if any(one.kind in _TYPE_KINDS and one.span[0] <= offset <= one.span[1] for one in unit.scan.definitions):
+    if any(definition.kind in _TYPE_KINDS and definition.span[0] <= offset <= definition.span[1] for definition in unit.scan.definitions):
         return not before.rstrip().endswith(b"(")  # a macro may make anything of its argument
     typed = _TYPED.search(before)
     if typed is None or typed[1] in BEFORE_A_VALUE:

@@ -27,14 +27,17 @@ _LOCAL = lazy_re.compile(r"[\w)](?:\s+|\s*\*[\s*]*)([A-Za-z_]\w*)\s*[=;,)\[]|\(\
 
 def defined(texts: Texts, function: str, members: Sequence[str]) -> tuple[str, int, int] | None:
     """Where a function of the object is defined: the file, and the offsets of its braces."""
-    found = next((path for path in dict.fromkeys(members) if function in functions(texts, path)), None)
-    return (found, *functions(texts, found)[function]) if found is not None else None
+    file = next((path for path in dict.fromkeys(members) if function in functions(texts, path)), None)
+    return (file, *functions(texts, file)[function]) if file is not None else None
 
 
 def functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
     """The functions of a file, with the offsets of their braces."""
     kind = DefinitionKind.FUNCTION
-    return texts.once(("functions", path), lambda: {one.name: one.body for one in texts.scan(path) if one.kind is kind and one.body[1]})
+    return texts.once(
+        ("functions", path),
+        lambda: {definition.name: definition.body for definition in texts.scan(path) if definition.kind is kind and definition.body[1]},
+    )
 
 
 def own_variables(texts: Texts, path: str) -> dict[str, bool]:
@@ -42,8 +45,8 @@ def own_variables(texts: Texts, path: str) -> dict[str, bool]:
 
     def read() -> dict[str, bool]:
         text = texts.get(path) or ""
-        own = (one for one in texts.variables(path) if "extern" not in text[one.span[0] : one.offset].split())
-        return {one.name: text[one.offset + len(one.name) : one.span[1]].lstrip().startswith("[") for one in own}
+        own = (variable for variable in texts.variables(path) if "extern" not in text[variable.span[0] : variable.offset].split())
+        return {variable.name: text[variable.offset + len(variable.name) : variable.span[1]].lstrip().startswith("[") for variable in own}
 
     return texts.once(("own variables", path), read)
 
@@ -53,7 +56,10 @@ def initialisers(texts: Texts, path: str) -> dict[str, tuple[str, ...]]:
 
     def read() -> dict[str, tuple[str, ...]]:
         text = texts.get(path) or ""
-        return {one.name: tuple(NAMES.findall(text, one.offset + len(one.name), one.span[1])) for one in texts.variables(path)}
+        return {
+            variable.name: tuple(NAMES.findall(text, variable.offset + len(variable.name), variable.span[1]))
+            for variable in texts.variables(path)
+        }
 
     return texts.once(("initialisers", path), read)
 
@@ -82,7 +88,9 @@ def holders(texts: Texts, path: str) -> set[str]:
 
     def read() -> set[str]:
         text = texts.get(path) or ""
-        holding = callbacks(texts, path) | {one.name for one in texts.variables(path) if "{" in text[one.offset : one.span[1]]}
+        holding = callbacks(texts, path) | {
+            variable.name for variable in texts.variables(path) if "{" in text[variable.offset : variable.span[1]]
+        }
         own, values = own_variables(texts, path).keys() - holding, functions(texts, path).keys() | holding
         for assigned in ASSIGNED.finditer(text) if own else ():
             target = NAMES.search(assigned[1])
@@ -102,7 +110,7 @@ def passed_by_value(texts: Texts, path: str) -> set[str]:
     def read() -> set[str]:
         text = texts.get(path) or ""
         return callbacks(texts, path) | holders(texts, path) - {
-            one.name for one in texts.variables(path) if "{" in text[one.offset : one.span[1]]
+            variable.name for variable in texts.variables(path) if "{" in text[variable.offset : variable.span[1]]
         }
 
     return texts.once(("passed by value", path), read)
@@ -123,7 +131,11 @@ def shared_functions(texts: Texts, path: str) -> set[str]:
 
     def read() -> set[str]:
         text, own = texts.get(path) or "", functions(texts, path)
-        return {one.name for one in texts.scan(path) if one.name in own and "static" not in text[one.span[0] : one.offset].split()}
+        return {
+            definition.name
+            for definition in texts.scan(path)
+            if definition.name in own and "static" not in text[definition.span[0] : definition.offset].split()
+        }
 
     return texts.once(("shared functions", path), read)
 

@@ -68,9 +68,9 @@ def lines(series: JudgedSeries, *, verbose: bool = False) -> list[str]:
     rows.append("")
     rows.append(f"{series.tally}; all together: {plain(_sentence(series.whole))}")
     whole = series.whole.verdict
-    said = [list(whole.focus_symbols), list(whole.enable_configs)] if whole is not None and whole.focus_symbols else []
+    shown = [list(whole.focus_symbols), list(whole.enable_configs)] if whole is not None and whole.focus_symbols else []
     for title, names in (("focus symbols", series.symbols), ("kernel options", series.options), ("devices", series.devices)):
-        if names and names not in said:
+        if names and names not in shown:
             rows.append(f"  {title}: {plain(', '.join(names))}")
     return rows
 
@@ -126,9 +126,9 @@ def _row(number: int, patch: JudgedPatch, run: str) -> dict[str, Any]:
     }
 
 
-def _facts(one: JudgedPatch) -> list[str]:
-    said = paragraph(one.verdict, verbose=True) if one.verdict is not None else [plain(one.why)]
-    return [plain(one.label), *(f"  {line}" for line in said)]
+def _facts(patch: JudgedPatch) -> list[str]:
+    lines = paragraph(patch.verdict, verbose=True) if patch.verdict is not None else [plain(patch.why)]
+    return [plain(patch.label), *(f"  {line}" for line in lines)]
 
 
 def _sentence(patch: JudgedPatch) -> str:

@@ -99,8 +99,8 @@ def paragraph(verdict: Verdict, *, verbose: bool = False, colour: bool = False) 
             for part in verdict.reasoning.replace(" Open: not known: ", " Open: ").replace(" Open: ", "\nopen: ").split("\n")
         ]
     if verdict.needs_kmsan:
-        said = any(fact.claim and verdict.kmsan_reasoning.startswith(fact.claim) for fact in shown)
-        lines.append(f"  needs KMSAN: {plain((said and verdict.kmsan_reasoning.partition('). ')[2]) or verdict.kmsan_reasoning)}")
+        is_shown = any(fact.claim and verdict.kmsan_reasoning.startswith(fact.claim) for fact in shown)
+        lines.append(f"  needs KMSAN: {plain((is_shown and verdict.kmsan_reasoning.partition('). ')[2]) or verdict.kmsan_reasoning)}")
     elif verbose and verdict.kmsan_reasoning:
         lines.append(f"  KMSAN: {plain(verdict.kmsan_reasoning)}")
     lines += [f"  the author says, which is no evidence: {plain(title)}" for title in verdict.author_says]

@@ -101,25 +101,25 @@ def pieces(source: bytes) -> Iterator[tuple[PieceKind, int, int]]:
     if source.lstrip().startswith(b"---"):
         raise Unreadable("frontmatter, which is no Rust")
     at = 0
-    while found := _PIECE.search(source, at):
-        yield PieceKind.CODE, at, found.start()
-        kind, end = found.lastgroup, found.end()
+    while piece := _PIECE.search(source, at):
+        yield PieceKind.CODE, at, piece.start()
+        kind, end = piece.lastgroup, piece.end()
         if kind == "odd":
             raise Unreadable("a string, character or carriage return that does not read as Rust")
-        if found["raw"] is not None:
-            end = source.find(b'"' + found["hashes"], end) + 1 + len(found["hashes"])
-            if end <= found.end():
+        if piece["raw"] is not None:
+            end = source.find(b'"' + piece["hashes"], end) + 1 + len(piece["hashes"])
+            if end <= piece.end():
                 raise Unreadable("a raw string without an end")
         elif kind == "block":
             end = _end_of_block(source, end)
         if kind not in ("line", "block"):
             if kind != "lifetime" and _SUFFIX.match(source, end):
                 raise Unreadable("a literal with a suffix")  # it may take the `r` of what would be a raw string
-            yield PieceKind.LITERAL, found.start(), end
-        elif _is_documentation(source[found.start() : end]):
-            yield PieceKind.DOCUMENTATION, found.start(), end
+            yield PieceKind.LITERAL, piece.start(), end
+        elif _is_documentation(source[piece.start() : end]):
+            yield PieceKind.DOCUMENTATION, piece.start(), end
         else:
-            yield PieceKind.COMMENT, found.start(), end
+            yield PieceKind.COMMENT, piece.start(), end
         at = end
     yield PieceKind.CODE, at, len(source)
 

@@ -105,13 +105,13 @@ class _Trial:
             return {name: lead}
         if not plan.settings:
             return "it comes with the others"
-        if off := [one for one, value in plan.settings.items() if value != "y"]:
+        if off := [other for other, value in plan.settings.items() if value != "y"]:
             return f"it needs {', '.join(off)} to be off"
         reasons = {name: lead} if name in plan.settings else {}
-        for one in plan.settings:
-            reason = plan.reasons.get(one)
+        for other in plan.settings:
+            reason = plan.reasons.get(other)
             why, path, line = (reason.why, reason.path, reason.line) if reason is not None else ("", "", 0)
-            reasons.setdefault(one, ConfigReason(lead.purpose, why or f"{name} needs it", path, line))
+            reasons.setdefault(other, ConfigReason(lead.purpose, why or f"{name} needs it", path, line))
         return reasons
 
     def _is_on(self, name: str) -> bool:

@@ -106,14 +106,14 @@ def blame(desk: Desk, arguments: BlameArguments) -> dict[str, Any]:
     if first < 1 or last < first:
         raise BadCall(f"{path} has {count} lines before the change; FirstLine and LineCount count from 1")
     last = min(last, first + BLAMED_LINES - 1)
-    found, ended = _git(
+    blamed, ended = _git(
         desk, "blame", "--porcelain", "--no-textconv", "--no-ignore-revs-file", f"-L{first},{last}", desk.history, "--", path
     )
     if ended:
         raise BadCall(f"{_ENDED[ended]}: `log` of the function asks for less")
     lines, subjects = [], dict[str, str]()
     oid = number = ""
-    for line in found:
+    for line in blamed:
         if line.startswith("\t"):
             lines.append(f"{oid[:12]} {number}:\t{sheet.line(int(number))}")
         elif match := _BLAMED.match(line):
@@ -157,10 +157,10 @@ def _commit(desk: Desk, name: str) -> tuple[Commit, bool]:
 def _extent(before: Desk, path: str, name: str) -> tuple[int, int]:
     """The lines of a function of a file. Raises BadCall."""
     sheet = Sheets(before).get(path)
-    found = [one for one in sheet.named(name) if is_function(one)] if sheet is not None else []
-    if not found:
+    definitions = [definition for definition in sheet.named(name) if is_function(definition)] if sheet is not None else []
+    if not definitions:
         raise BadCall(f"before the change {path or 'the top of the tree'} defined no function {name[:60]!r}")
-    return found[0].first_line, found[0].last_line
+    return definitions[0].first_line, definitions[0].last_line
 
 
 def _git(desk: Desk, *words: str) -> tuple[list[str], str]:

@@ -121,7 +121,7 @@ def _same(old: bytes, before: _Plain, new: bytes, after: _Plain) -> Comparison:
 
 
 def _ordinary(comments: tuple[bytes, ...]) -> list[bytes]:
-    return [one for one in comments if not one.startswith(b"/**") or one.startswith((b"/***", b"/**/"))]
+    return [comment for comment in comments if not comment.startswith(b"/**") or comment.startswith((b"/***", b"/**/"))]
 
 
 def _plain(source: bytes) -> _Plain:
@@ -185,11 +185,11 @@ def _c_tokens(text: bytes) -> list[bytes]:
     lines = _BLANK_LINES.sub(b"\n", b"\n" + text + b"\n")
     if b"\n#\n" in lines:
         raise Unreadable("a directive without a name")
-    found = _C_TOKEN.findall(lines)
-    for token in set(found):
+    tokens = _C_TOKEN.findall(lines)
+    for token in set(tokens):
         if token in _ODD_IN_C or token[0] >= 0x80:
             raise Unreadable(f"a stray {token[:1]!r}"[:40])
-    return [b" " if token.isspace() else token if token[0] != 0x23 or token in (b"#", b"##") else _directive(token) for token in found]
+    return [b" " if token.isspace() else token if token[0] != 0x23 or token in (b"#", b"##") else _directive(token) for token in tokens]
 
 
 def _directive(line: bytes) -> bytes:
@@ -207,10 +207,10 @@ def _directive(line: bytes) -> bytes:
 
 
 def _asm_tokens(text: bytes) -> list[bytes]:
-    found = _LINE_TOKEN.findall(_TRAILING.sub(b"\n", b"\n" + text + b"\n"))
-    if any(token[0] >= 0x80 or token in (b'"', b"'") for token in set(found)):
+    tokens = _LINE_TOKEN.findall(_TRAILING.sub(b"\n", b"\n" + text + b"\n"))
+    if any(token[0] >= 0x80 or token in (b'"', b"'") for token in set(tokens)):
         raise Unreadable("a byte outside of ASCII, or a lone quote")
-    return [b" " if token[0] != 0x0A and token.isspace() else token for token in found]
+    return [b" " if token[0] != 0x0A and token.isspace() else token for token in tokens]
 
 
 def _spacing_matters(old: bytes, new: bytes) -> str:
@@ -273,10 +273,10 @@ def _token_line(old: bytes, before: _Plain, new: bytes, after: _Plain, start: in
     """The new line of the first token that differs, for the reader; where only a newline does, that of the first character."""
     old_tokens, new_tokens = _C_DARK_TOKEN.finditer(before.text, start), _C_DARK_TOKEN.finditer(after.text, start)
     while True:
-        one, other = next(old_tokens, None), next(new_tokens, None)
-        if one is None and other is None:
+        token, other = next(old_tokens, None), next(new_tokens, None)
+        if token is None and other is None:
             return first_line(old, new)
-        if one is None or other is None or one[0].split() != other[0].split():
+        if token is None or other is None or token[0].split() != other[0].split():
             return _line(new, after, other)
 
 

@@ -73,7 +73,7 @@ def lines_with(text: bytes, names: frozenset[bytes], only_logs: Callable[[bytes,
 
 def uses(text: bytes, names: Iterable[bytes], only_logs: Callable[[bytes, int], bool]) -> list[int]:
     """Where one of `names` is used for more than a message in a text without literals."""
-    places = [found.start() for found in re.finditer(rb"\b(?:" + b"|".join(sorted(names)) + rb")\b", text)]
+    places = [match.start() for match in re.finditer(rb"\b(?:" + b"|".join(sorted(names)) + rb")\b", text)]
     return [at for at in places if not _is_logged(text, at, only_logs)]
 
 

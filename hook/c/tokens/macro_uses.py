@@ -30,10 +30,10 @@ UNKNOWN = b")"  # called by an expression, which could expand to the name of a m
 
 def uses(texts: Iterable[bytes]) -> collections.Counter[Use]:
     """All calls in some pieces of C, those in macros and those inside others too. Raises Unreadable."""
-    found: collections.Counter[Use] = collections.Counter()
+    calls: collections.Counter[Use] = collections.Counter()
     for text in texts:
-        found.update(_uses(c_tokens.spaced_tokens(text)))
-    return found
+        calls.update(_uses(c_tokens.spaced_tokens(text)))
+    return calls
 
 
 def _uses(tokens: list[bytes]) -> Iterator[Use]:
@@ -65,11 +65,13 @@ def differing_calls(old: Iterable[bytes], new: Iterable[bytes]) -> set[bytes]:
 def definitions(text: bytes, name: bytes) -> list[tuple[tuple[bytes, ...] | None, bytes]]:
     """The macros of a name in a text without comments and spliced lines: the parameters, None where there are none, and the body."""
     form = rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++" + re.escape(name) + rb"(?!\w)(\([^()\n]*\))?([^\n]*)"
-    found = []
+    macros = []
     for macro in re.finditer(form, text):
-        parameters = None if macro[1] is None else tuple(re.sub(rb"\.\.\.\Z", b"", one.strip()) for one in macro[1][1:-1].split(b","))
-        found.append((parameters, macro[2]))
-    return found
+        parameters = (
+            None if macro[1] is None else tuple(re.sub(rb"\.\.\.\Z", b"", parameter.strip()) for parameter in macro[1][1:-1].split(b","))
+        )
+        macros.append((parameters, macro[2]))
+    return macros
 
 
 def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[bytes]) -> bool:
@@ -88,7 +90,7 @@ def makes(text: bytes, name: bytes, pieces: Iterable[bytes], used: Iterable[byte
         macro_name = waiting.pop()
         seen.add(macro_name)
         for parameters, body in bodies[macro_name]:
-            if any(found[0] not in parameters for found in form.finditer(body)):
+            if any(match[0] not in parameters for match in form.finditer(body)):
                 return True
             names = set(re.findall(rb"\w+", body))
             words |= names - parameters

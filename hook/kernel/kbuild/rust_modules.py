@@ -56,7 +56,9 @@ def module_path(source: Source, path: str) -> tuple[str, ...]:
         module = directory.rpartition("/")[2] if name in ("mod.rs", "lib.rs") else name.removesuffix(".rs")
         modules.insert(0, module)
         declared = list(declarations(source, path)) if name != "lib.rs" else []
-        above = {found.path for found in declared if not found.only_as_root or not any(declarations(source, found.path))}
+        above = {
+            declaration.path for declaration in declared if not declaration.only_as_root or not any(declarations(source, declaration.path))
+        }
         if len(above) != 1:
             break
         path = above.pop()

@@ -44,7 +44,7 @@ def notices(items: Sequence[Item]) -> list[str]:
     lines = []
     for item in items:
         places = [fact.place for fact in item.verdict.evidence[:1]]
-        where = "".join(f"file={_property(_path(one))}," + (f"line={one.line}," if one.line else "") for one in places)
+        where = "".join(f"file={_property(_path(place))}," + (f"line={place.line}," if place.line else "") for place in places)
         title = _property(f"{item.commit[:12]} {item.subject}")
         lines.append(f"::{_LEVEL[attention(item.verdict)]} {where}title={title}::{_data(one_line(item.verdict))}")
     return lines

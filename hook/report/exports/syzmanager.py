@@ -234,17 +234,17 @@ def _apart(groups: Iterable[Iterable[str]]) -> list[list[str]]:
     In one area syz-manager counts a symbol for the first filter that matches it, and for no other (covFilterAddFilter,
     pkg/manager/covfilter.go). A filter that is left with no symbol keeps it from starting.
     """
-    found: list[list[str]] = []
+    areas: list[list[str]] = []
     for group in groups:
         names = [name for name in group if _SYMBOL.match(name)]
-        common = [known for known in found if not set(known).isdisjoint(names)]
+        common = [known for known in areas if not set(known).isdisjoint(names)]
         whole = list(dict.fromkeys((*(name for known in common for name in known), *names)))
-        found = [known for known in found if known not in common[1:]]
+        areas = [known for known in areas if known not in common[1:]]
         if common:
-            found[found.index(common[0])] = whole
+            areas[areas.index(common[0])] = whole
         else:
-            found.append(whole)
-    return found
+            areas.append(whole)
+    return areas
 
 
 def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, Collection[str]], remarks: list[str]) -> list[str]:

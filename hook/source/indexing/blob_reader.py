@@ -105,14 +105,14 @@ def _words_of(objects: Objects, places: Sequence[BlobPlace]) -> list[BlobWords]:
 
 
 def _words_at(path: str, data: bytes) -> BlobWords:
-    found = words.words(data)
+    file_words = words.words(data)
     if not words.language(path):
-        return BlobWords(index.TEXT, " ".join(found), "")
+        return BlobWords(index.TEXT, " ".join(file_words), "")
     if any(fnmatch.fnmatchcase(path, pattern) for pattern in _GENERATED):
-        split = {half for word in found for half in words.halves(word)}
+        split = {half for word in file_words for half in words.halves(word)}
         return BlobWords(index.UNDEFINED, " ".join(split), "")
     names = _names(data, path)
-    return BlobWords(index.TEXT, " ".join(found | names), " ".join(names))
+    return BlobWords(index.TEXT, " ".join(file_words | names), " ".join(names))
 
 
 def _names(data: bytes, path: str) -> set[str]:
