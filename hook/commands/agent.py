@@ -10,7 +10,6 @@ from hook.source import setting_layers
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("agent", agent, "allow or forbid sending code of this repository to the model's host")
     sub.add_argument("action", choices=("enable", "disable", "status"))
 

@@ -34,7 +34,6 @@ _MOST_LINES = 20  # of a table
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("bulk", bulk, "judge every change of a history or a mail archive, on one machine or a cluster")
     what = "A..B or a revision, an mbox, a maildir, a directory of patches, a public-inbox archive; or: summary DIR"
     sub.add_argument("sources", nargs="+", metavar="SOURCE", help=what)

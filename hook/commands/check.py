@@ -26,7 +26,6 @@ from hook.verdict import Answer, to_document
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("check", check, "judge a change: the index, a commit, a range, or a mailed patch or series")
     sub.add_argument("revision", nargs="?", metavar="COMMIT | A..B", help="a commit, or a range (each commit is judged)")
     sub.add_argument("--staged", action="store_true", help="the staged changes (the default)")

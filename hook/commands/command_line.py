@@ -97,12 +97,10 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def add_verbose(parser: argparse.ArgumentParser, help: str = "every fact") -> None:
-    """Add -v."""
     parser.add_argument("-v", "--verbose", action="store_true", help=help)
 
 
 def add_offline(parser: argparse.ArgumentParser) -> None:
-    """Add --offline."""
     parser.add_argument("--offline", action="store_true", help="no network and no model")
 
 
@@ -113,5 +111,4 @@ def add_patch(parser: argparse.ArgumentParser) -> None:
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """Add --jobs."""
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="use N processes (default: one for each processor)")

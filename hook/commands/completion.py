@@ -10,7 +10,6 @@ _SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("completion", completion, "print a completion script for your shell")
     sub.add_argument("shell", choices=_SHELLS)
 

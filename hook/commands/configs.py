@@ -18,7 +18,6 @@ from hook.source.tree import Source
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("configs", configs, "print the options that build a change and let a fuzzer reach it")
     sub.add_argument("revision", nargs="?", metavar="COMMIT", help="a commit (default: HEAD)")
     add_patch(sub)

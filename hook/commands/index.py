@@ -27,7 +27,6 @@ _INTERRUPTED = 130
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("index", index, "build the word index of a revision, or update it")
     sub.add_argument("--rev", default="HEAD", metavar="REV", help="the tree to index (default: HEAD)")
     help_text = "also read the files of all commits of a range, so that each of them can be judged at once (may be given again)"

@@ -15,7 +15,6 @@ from hook.source.git import Repository
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("install", install, "install the hooks; existing hooks are kept and run first")
     sub.add_argument("--here", action="store_true", help="also write into a core.hooksPath that is shared or tracked")
     sub.add_argument("--no-index", action="store_true", help="do not build the word index of a large tree now")

@@ -18,7 +18,6 @@ _QUESTIONS = {"definitions": "find_definitions", "references": "references", "ca
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("look", look, "look up a name or a file in the tree")
     sub.add_argument("question", choices=(*_QUESTIONS, "includers", "file", "files", "grep"))
     sub.add_argument(

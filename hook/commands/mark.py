@@ -14,7 +14,6 @@ from hook.source.object_store import Objects
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("mark", mark, "record that a verdict was right or wrong")
     sub.add_argument("commit", metavar="COMMIT")
     sub.add_argument("judgement", choices=("right", "wrong"))

@@ -23,7 +23,6 @@ _MOST_A_READ = 1000
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("marks", marks, "count the verdicts that were marked right or wrong, by who decided and by change class")
     add_format(sub)
 

@@ -64,7 +64,6 @@ _JUDGING = {
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     command("mcp", serve, "MCP server (stdio): look-ups, verdicts and plans for your own agent")
 
 

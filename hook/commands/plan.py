@@ -23,7 +23,6 @@ if typing.TYPE_CHECKING:
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("plan", plan, "write a run of the fuzzer: kernel options, syz-manager's configuration, the commands")
     sub.add_argument("revision", nargs="*", metavar="COMMIT | A..B", help="default: HEAD")
     add_patch(sub)

@@ -22,7 +22,6 @@ _ALL_THE_SAME = "`PATCH_TRIAGE=0 repo upload …` skips this check"
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("presubmit", presubmit, "judge a commit for the hooks of `repo upload`; policy.block can stop it")
     sub.add_argument(
         "revision", nargs="?", default="HEAD", metavar="COMMIT", help="${PREUPLOAD_COMMIT}, ${PRESUBMIT_COMMIT} (default: HEAD)"

@@ -27,7 +27,6 @@ _OBJECT = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("report", report, "write an HTML page about a commit: verdict, sources, diff and each step")
     sub.add_argument("commit", nargs="?", default="", metavar="COMMIT", help="default: HEAD")
     sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")

@@ -34,7 +34,6 @@ _B4_COVER = b"--- b4-submit-tracking ---"
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("review", review, "judge a series: each patch on the state before it, and all of them as one change")
     what = "a range, or a mailbox with patches; - is standard input (default under pre-commit: --from-ref to --to-ref)"
     sub.add_argument("series", nargs="?", default="", metavar="A..B | FILE | -", help=what)

@@ -17,7 +17,6 @@ _FIRST = ("target.arch", "fuzz.base_config", "policy.block", "agent.base_url", "
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("config", settings, "print the settings in force and where each comes from")
     sub.add_argument("--init", action="store_true", help="write a first ~/.config/patch-triage.yaml of ten lines")
 

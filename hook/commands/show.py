@@ -14,7 +14,6 @@ from hook.verdict import to_document
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("show", show, "print the recorded verdicts of commits")
     sub.add_argument("revision", nargs="*", metavar="COMMIT", help="commits or ranges (default: HEAD)")
     add_format(sub)

@@ -16,7 +16,6 @@ from hook.verdict import Tokens
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("spend", spend, "print what models have cost, by day, model and repository")
     sub.add_argument("directory", nargs="*", metavar="DIR", help="repositories (default: that of the current directory)")
     sub.add_argument("--days", type=int, default=30, metavar="N", help="the last N days on which a model was asked (30)")

@@ -23,7 +23,6 @@ _MOST_SHOWN = 20  # a terminal that is drawn anew cannot go back further than it
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("status", status, "write queued records, and print what still waits and what the worker does")
     sub.add_argument("--watch", action="store_true", help="continue until nothing is due, or Ctrl-C")
 

@@ -32,7 +32,6 @@ _TOOLS = (
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("tool", tool, "run one of the model's tools")
     sub.add_argument("name", metavar="NAME", help=", ".join(_TOOLS))
     sub.add_argument("--json", default="{}", metavar="ARGS", help='its arguments, such as \'{"Dir": "mm"}\'')

@@ -12,7 +12,6 @@ from hook.source.object_store import Objects
 
 
 def register(command: Command) -> None:
-    """Add the command."""
     sub = command("trajectory", trajectory, "print the steps of the model's run about a commit")
     sub.add_argument("commit", nargs="?", default="HEAD", metavar="COMMIT")
     sub.add_argument("--trajectory", metavar="FILE", help="a trajectory file instead of a commit")

@@ -14,11 +14,12 @@ import msgspec
 
 from hook import lazy_re
 from hook.c.tokens.comparison import Unreadable
-from hook.rust.rust_brackets import Token, closing_brackets, opening_brace, tokens_of
 from hook.rust.rust_tokens import PieceKind, pieces
 
 _DEEPEST = 100  # modules and types in each other
 _NAME = lazy_re.compile(rb"[A-Za-z_]\w*+")
+_TOKEN = lazy_re.compile(rb"\w+|->|=>|[^\w\s]")
+_OPENING, _CLOSING = (b"(", b"[", b"{"), (b")", b"]", b"}")
 _TEST = lazy_re.compile(rb"#\s*\[\s*(?:test|cfg\s*\(\s*test\s*\)|kunit_tests\b)")
 
 
@@ -29,6 +30,14 @@ class RustFunction(msgspec.Struct, frozen=True):
     line: int
     text: tuple[bytes, ...]  # the tokens of its attributes, head and body, then its literals
     is_test: bool  # or in a module of tests
+
+
+class _Token(msgspec.Struct, frozen=True):
+    """A word or a mark of a source."""
+
+    text: bytes
+    begin: int
+    end: int
 
 
 class ChangedFunction(msgspec.Struct, frozen=True):
@@ -80,8 +89,8 @@ def functions(source: bytes) -> Iterator[RustFunction]:
         if kind is PieceKind.LITERAL:
             literals.append((begin, source[begin:end]))
     code = bytes(bare)
-    tokens = tokens_of(code)
-    closing = closing_brackets(tokens)
+    tokens = [_Token(match[0], match.start(), match.end()) for match in _TOKEN.finditer(code)]
+    closing = _closing_brackets(tokens)
     scopes: list[tuple[int, _Scope]] = []  # each with the token that closes it
     item, at = 0, 0  # the first token of the item at hand, and the token at hand
     line, counted = 1, 0  # the line of the last function, and where it stands
@@ -119,18 +128,18 @@ def functions(source: bytes) -> Iterator[RustFunction]:
             at = item = opening + 1
 
 
-def _behind_macro(tokens: list[Token], at: int, closing: dict[int, int]) -> int:
+def _behind_macro(tokens: list[_Token], at: int, closing: dict[int, int]) -> int:
     """The token behind a macro call, whose `!` is at hand: what stands in it is not read. `macro_rules! name` has a name before."""
     first = at + 2 if _NAME.fullmatch(tokens[at + 1].text) else at + 1
     return closing.get(first, at) + 1
 
 
-def _opens(tokens: list[Token], at: int, closing: dict[int, int]) -> tuple[str, int]:
+def _opens(tokens: list[_Token], at: int, closing: dict[int, int]) -> tuple[str, int]:
     """The label of a module, implementation, trait or function, and the brace that opens it; -1 where none begins here."""
     word = tokens[at].text
     if word not in (b"mod", b"impl", b"trait", b"fn"):
         return "", -1
-    opening = opening_brace(tokens, at + 1, closing)
+    opening = _opening_brace(tokens, at + 1, closing)
     if opening < 0:
         return "", -1
     if word == b"impl":
@@ -139,7 +148,7 @@ def _opens(tokens: list[Token], at: int, closing: dict[int, int]) -> tuple[str, 
     return (name.decode("ascii"), opening) if _NAME.fullmatch(name) else ("", -1)
 
 
-def _type_name(head: list[Token]) -> str:
+def _type_name(head: list[_Token]) -> str:
     """The name of the type that an implementation is for: the last one of its path, without what it is made of."""
     depth, names = 0, list[bytes]()
     for token in head:
@@ -152,3 +161,33 @@ def _type_name(head: list[Token]) -> str:
         elif not depth and _NAME.fullmatch(token.text):
             names.append(token.text)
     return names[-1].decode("ascii") if names else ""
+
+
+def _closing_brackets(tokens: list[_Token]) -> dict[int, int]:
+    """The closing bracket of each opening one, by their places. Raises Unreadable where they do not match."""
+    opened: list[int] = []
+    closing: dict[int, int] = {}
+    for at, token in enumerate(tokens):
+        if token.text in _OPENING:
+            opened.append(at)
+        elif token.text in _CLOSING:
+            if not opened or _OPENING.index(tokens[opened[-1]].text) != _CLOSING.index(token.text):
+                raise Unreadable("brackets that do not match")
+            closing[opened.pop()] = at
+    if opened:
+        raise Unreadable("a bracket without an end")
+    return closing
+
+
+def _opening_brace(tokens: list[_Token], at: int, closing: dict[int, int]) -> int:
+    """The brace that ends the head of an item; -1 where a `;` does. Braces in `<…>` belong to the head."""
+    depth = 0
+    while at < len(tokens):
+        text = tokens[at].text
+        if text == b"{" and not depth:
+            return at
+        if text == b";" or text in _CLOSING:
+            return -1
+        depth += (text == b"<") - (text == b">")
+        at = closing.get(at, at) + 1
+    return -1
