@@ -186,7 +186,7 @@ def test_an_option_of_a_function_that_is_aimed_at_comes_with_what_it_depends_on(
     assert any(one.startswith("EnableConfigs: EXPERT added, to reach: ") for one in verdict.corrections), verdict.corrections
 
 
-def test_an_option_that_leads_there_from_outside_stays_where_its_code_is_cited(said: Callable[..., Verdict]) -> None:
+def test_an_option_of_a_caller_stays_where_its_code_is_cited(said: Callable[..., Verdict]) -> None:
     assert "OTHER" in said(options=["OTHER"], why=f"{CITED} mm/other.c:1 drives it.").enable_configs
 
 

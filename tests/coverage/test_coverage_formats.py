@@ -64,7 +64,7 @@ def row(text: str, name: str) -> tuple[object, ...]:
         (LLVM, ("/l/mm/a.c", 7, 10, 14)),
     ],
 )
-def test_a_function_is_reached_by_so_many_in_these_lines(text: str, expected: tuple[object, ...]) -> None:
+def test_it_is_counted_how_many_programs_reach_a_function_and_its_lines(text: str, expected: tuple[object, ...]) -> None:
     assert row(text, "reached") == expected
     assert list(of(text).of_function("reache")) == list(of(text).of_function("eached")) == []
 

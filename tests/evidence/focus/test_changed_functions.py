@@ -283,7 +283,7 @@ def verdict(kernel: Kernel, *args: str) -> dict[str, object]:
     return dict(json.loads(kernel.triage("check", "--format", "json", *args)))
 
 
-def test_code_that_kcov_does_not_see_is_a_way_in(kernel: Kernel) -> None:
+def test_code_that_kcov_does_not_see_is_on_the_call_path(kernel: Kernel) -> None:
     kernel.commit("mm/Makefile", kernel.read("mm/Makefile") + "KCOV_INSTRUMENT_pool.o := n\n")
     kernel.stage("mm/pool.c", kernel.read("mm/pool.c").replace("--pool->count", "pool->count--"))
     found = verdict(kernel)
@@ -304,7 +304,7 @@ def test_a_function_of_rust_is_named_and_its_file_is_the_aim(kernel: Kernel, fla
     assert any(why in str(fact) for fact in found["Evidence"])  # type: ignore[attr-defined]
 
 
-def test_the_only_caller_of_a_changed_function_is_a_way_in(kernel: Kernel) -> None:
+def test_the_only_caller_of_a_changed_function_is_on_the_call_path(kernel: Kernel) -> None:
     kernel.commit("mm/user.c", "int user(void)\n{\n\treturn helper();\n}\n")
     kernel.commit("mm/helper.c", "int helper(void)\n{\n\treturn 1;\n}\n")
     kernel.triage("index")

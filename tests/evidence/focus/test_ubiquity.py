@@ -150,7 +150,7 @@ def is_ubiquitous(tree: Kernel, path: str, name: str) -> bool:
         ("fs/open.c", "nothing", False),
     ],
 )
-def test_what_every_program_comes_to(tree: Kernel, path: str, name: str, expected: bool) -> None:
+def test_what_every_program_runs(tree: Kernel, path: str, name: str, expected: bool) -> None:
     assert is_ubiquitous(tree, path, name) is expected
 
 

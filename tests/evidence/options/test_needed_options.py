@@ -90,7 +90,7 @@ def test_a_verdict_is_worked_out_anew_where_kconfig_changed(grown: Kernel) -> No
     assert verdict(grown)["EnableConfigs"] == []
 
 
-def test_a_guarded_line_needs_the_guards_option_too(grown: Kernel) -> None:
+def test_a_line_in_a_conditional_needs_its_option_too(grown: Kernel) -> None:
     stage(grown, "mm/some.c", "return 2;", "return 22;")
     found = verdict(grown)
     assert sorted(found["EnableConfigs"]) == ["EXTRA", "POOL"]
@@ -150,7 +150,7 @@ def test_what_the_caller_brings_along_is_not_asked_for_twice(grown: Kernel) -> N
     assert found["ConfigReasons"]["KCM"]["For"] == "build"
 
 
-def test_what_no_kernel_of_the_target_holds_is_out_of_reach(grown: Kernel) -> None:
+def test_what_no_kernel_of_the_target_contains_is_out_of_reach(grown: Kernel) -> None:
     stage(grown, "mm/arm.c", "return 1;", "return 11;")
     found = verdict(grown)
     assert (found["Reachable"], found["WorthFuzzing"], found["EnableConfigs"]) == ("no", False, [])

@@ -80,7 +80,7 @@ def test_a_line_and_its_conditionals(line: str, condition: str) -> None:
     assert shown(Conditionals(FILE.encode(), "include/x.c").condition(line_of(line))) == condition
 
 
-def test_a_guard_names_its_line() -> None:
+def test_a_conditional_names_its_line() -> None:
     conditional = Conditionals(FILE.encode(), "x.c").at(line_of("int a;"))[-1]
     assert (conditional.line, conditional.text) == (3, "#if defined(CONFIG_A) && !IS_ENABLED(CONFIG_B)")
 

@@ -177,7 +177,7 @@ def test_names_in_arguments_of_logging_calls_that_mean_something_else() -> None:
     not_harmless("-#define n count++\n", '+#define n count++\n\tpr_info("%d", n);')
 
 
-def test_variables_that_a_logging_call_finds_unset() -> None:
+def test_uninitialised_variables_in_a_logging_call() -> None:
     harmless("-n = 2;\n\terr = 3;", '+n = 2;\n\terr = 3;\n\tpr_info("%d", err);', Class.LOG_CALL)
     harmless("-int v = 3;", '+int v = 3;\n\tpr_info("%d", v);', Class.LOG_CALL)
     not_harmless("-int v;", '+int v;\n\tpr_info("%d", v);')
