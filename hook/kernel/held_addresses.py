@@ -88,9 +88,7 @@ def holders(texts: Texts, path: str) -> set[str]:
 
     def read() -> set[str]:
         text = texts.get(path) or ""
-        holding = callbacks(texts, path) | {
-            variable.name for variable in texts.variables(path) if "{" in text[variable.offset : variable.span[1]]
-        }
+        holding = callbacks(texts, path) | _with_braces(texts, path)
         own, values = own_variables(texts, path).keys() - holding, functions(texts, path).keys() | holding
         for assigned in ASSIGNED.finditer(text) if own else ():
             target = NAMES.search(assigned[1])
@@ -104,16 +102,16 @@ def holders(texts: Texts, path: str) -> set[str]:
     return texts.once(("holders", path), read)
 
 
+def _with_braces(texts: Texts, path: str) -> set[str]:
+    """The variables of a file with an initialiser in braces."""
+    text = texts.get(path) or ""
+    return {variable.name for variable in texts.variables(path) if "{" in text[variable.offset : variable.span[1]]}
+
+
 def passed_by_value(texts: Texts, path: str) -> set[str]:
     """Of the variables of a file, those whose value may be the address of a function, or holds one: no structure, unless it names one."""
 
-    def read() -> set[str]:
-        text = texts.get(path) or ""
-        return callbacks(texts, path) | holders(texts, path) - {
-            variable.name for variable in texts.variables(path) if "{" in text[variable.offset : variable.span[1]]
-        }
-
-    return texts.once(("passed by value", path), read)
+    return texts.once(("passed by value", path), lambda: callbacks(texts, path) | holders(texts, path) - _with_braces(texts, path))
 
 
 def pointing_members(texts: Texts, path: str) -> set[str]:
