@@ -5,7 +5,7 @@ add to it: `-DNAME`, `-include FILE`.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -84,8 +84,8 @@ def _functions(text: bytes) -> Iterator[bytes]:
                 yield name[1]
 
 
-def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
-    """The own headers of the file at `path`, included by one of its versions.
+def read(source: Source, path: str, sides: Iterable[bytes], others: Sequence[str] = ()) -> OwnHeaders:
+    """The own headers of the file at `path`, included by one of its versions, with the flags of its directory and of `others`.
 
     An included name is searched beside the file that includes it and beside the file itself. The include path of make (-I) is
     not known here: the base names in `included` show whether a header elsewhere may be meant.
@@ -95,14 +95,15 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
     included: set[str] = set()
     spelled: set[str] = set()
     requested = {path}
-    flags = compiler_flags.read(source, directory)
-    if flags is None:
+    all_flags = [flags for place in (directory, *others) if (flags := compiler_flags.read(source, place)) is not None]
+    if len(all_flags) < len((directory, *others)):
         return OwnHeaders(texts, frozenset(included), False)
-    defines = flags.names
+    defines = frozenset[bytes]().union(*(flags.names for flags in all_flags))
+    forced = dict.fromkeys(header for flags in all_flags for header in flags.headers)
     # a header that a makefile names is read as if each version began with it
     waiting = [(directory, plain(side)) for side in sides]
     size = 0
-    for header in flags.headers:
+    for header in forced:
         if _COMMON.match(header):
             included.add(posixpath.basename(header))
             continue
@@ -136,7 +137,8 @@ def read(source: Source, path: str, sides: Iterable[bytes]) -> OwnHeaders:
                 return OwnHeaders(texts, frozenset(included), False, defines)
             texts[path_beside] = plain(blob.data)
             waiting.append((posixpath.dirname(path_beside), texts[path_beside]))
-    return OwnHeaders(texts, frozenset(included), True, defines, frozenset(spelled), flags.places)
+    places = dict.fromkeys(place for flags in all_flags for place in flags.places)
+    return OwnHeaders(texts, frozenset(included), True, defines, frozenset(spelled), tuple(places))
 
 
 def far(source: Source, own: OwnHeaders) -> FarHeaders | None:

@@ -60,7 +60,11 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def own(self) -> own_headers.OwnHeaders:
-        return own_headers.read(self.source, self.path, self.sides)
+        """With the flags of all makefiles that compile the file."""
+        others = compiler_flags.elsewhere(self.source, self.path)
+        self.source.rests_on_all = True
+        unknown = own_headers.OwnHeaders({}, frozenset(), False)
+        return unknown if others is None else own_headers.read(self.source, self.path, self.sides, others)
 
     @functools.cached_property
     def _texts(self) -> list[bytes]:
@@ -127,6 +131,8 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
     def _keeps_spelling(self, name: bytes) -> bool:
         texts = [text for text in self._texts if name in text]
         near = [macro for text in texts for macro in macro_uses.definitions(text, name)]
+        if name in self.own.by_makefiles:
+            return False
         if near or not self.own.complete or name == macro_uses.UNKNOWN:
             return bool(near) and self.own.complete and all(self._gives_on(*macro) for macro in near)
         if _MESSAGES.match(name) or name in METADATA or logging_calls.logger(name):
@@ -220,7 +226,7 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         Seen is what the headers that define one of these names do, and not what macros of further headers do for them.
         """
         cuts = [(name[:at], name[at:]) for at in range(1, len(name))]
-        if macro_uses.is_joined(name, used) or not self.own.complete:
+        if macro_uses.is_joined(name, used) or not self.own.complete or not self.own.by_makefiles.isdisjoint(used):
             return True
         pieces = {name, *(piece for cut in cuts for piece in cut if len(piece) > 1)}
         defined = sorted({f":{word.decode().lower()}" for word in used if re.match(rb"[A-Za-z_]\w*\Z", word)})

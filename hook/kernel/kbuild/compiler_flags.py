@@ -15,8 +15,10 @@ import msgspec
 
 from hook import lazy_re
 from hook.kernel.kbuild.make_syntax import words
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source.grep import holding
 from hook.source.tree import Source
+from hook.source.words import words_of
 
 _FLAG = rb"(?<![\w/-])-"
 _NAMED = lazy_re.compile(rb"-[DU](?<![\w/-]..)[ \t]*[\"']?([A-Za-z_]\w*+)")
@@ -42,7 +44,9 @@ _COMMENT = lazy_re.compile(rb"#(?<!\\#)[^\n]*")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ ]*(?:-|s)?include[ \t]+([^\n]+)")
 _SEARCHED = lazy_re.compile(rb"(?<![\w/-])-(?:I|iquote|isystem|idirafter)[ \t]*([^\s]+)")
 _BRINGS = lazy_re.compile(rb"(?m)^[ \t]*[-s]?include\b|-i(?:nclude|macros|quote|system|dirafter)\b|-I(?!dentifier)|__LINE__|[ \t=]@[^\w\s]")
+_RULE = lazy_re.compile(rb"(?m)^[^\n#=]*\.o[ \t)]*:[^\n=]*\.c\b[^\n]*")
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
+_COMMAND = lazy_re.compile(rb"(?m)^[ \t]*(?:quiet_)?cmd_\w+[ \t]*[:?]?=[^\n]*")
 _PLACES = (b"srctree", b"src", b"obj")
 _ASSIGNED = rb"(?m)^[ \t]*(?:export[ \t]+)?%b[ \t]*[:?]?=[ \t]*([^\s]+(?:[ \t]+[^\s]+)*)[ \t]*$"
 _VARIABLE = lazy_re.compile(rb"\$[({](\w+)[)}]")
@@ -64,7 +68,7 @@ class CompilerFlags(msgspec.Struct, frozen=True):
 def read(source: Source, directory: str) -> CompilerFlags | None:
     """The flags of a directory: from its makefiles and all above it, from those that these include, and from those for the whole kernel.
 
-    None if a makefile cannot be read, or if only make can evaluate a flag.
+    None if a makefile cannot be read, or if only make can evaluate a flag, or if a macro of one has the line of its use.
     """
     of_all = _of_all(source)
     if of_all is None:
@@ -85,7 +89,7 @@ def read(source: Source, directory: str) -> CompilerFlags | None:
         if blob.data is None or len(read_makefiles) > _MOST_MAKEFILES:
             return None
         text = _joined(blob.data)
-        if any(_may_add_unknown_flag(line) for line in text.split(b"\n")):
+        if any(_may_add_unknown_flag(line) for line in text.split(b"\n")) or b"__LINE__" in text:
             return None
         names.update(_NAMED.findall(text))
         headers += _headers(text, posixpath.dirname(path))
@@ -142,6 +146,38 @@ def _value(source: Source, variable: bytes) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
+def elsewhere(source: Source, path: str) -> list[str] | None:
+    """The directories whose makefiles compile the file at `path` too, as their own object or by a rule: its flags are theirs there.
+
+    None where that is not known.
+    """
+    directory, _, name = path.rpartition("/")
+    stem, parent = name.rpartition(".")[0], directory.rpartition("/")[2]
+    naming, with_parent = holding(source, *words_of(stem), "o"), holding(source, *words_of(stem), "o", *words_of(parent))
+    if naming is None or with_parent is None:
+        return None
+    above, last = makefiles_above(directory), parent.encode("utf-8", "surrogateescape")
+    below = [file for file in naming if file.startswith(f"{directory}/")]  # `../x.o` says no more
+    makefiles = [file for file in dict.fromkeys((*with_parent, *below)) if _MAKEFILE.match(file.rpartition("/")[2]) and file not in above]
+    makefiles = [file for file in makefiles if not file.startswith(NO_KERNEL_CODE)]
+    named = re.compile(rb"[^\s:=]*(?<![\w.])" + re.escape(stem.encode("utf-8", "surrogateescape")) + rb"\.o\b")
+    places = []
+    for makefile, blob in zip(makefiles, source.files(makefiles), strict=True):
+        if blob is None or blob.data is None:
+            return None
+        text, place = _joined(blob.data), posixpath.dirname(makefile)
+        objects = {
+            _path(word, "" if word.startswith(b"$(") else place)
+            if b"$" in word
+            else posixpath.normpath(f"{place}/{word.decode('utf-8', 'replace')}")
+            for word in named.findall(text)
+        }
+        is_made = any(last in rule for rule in _RULE.findall(text))  # of a source elsewhere
+        if objects and (is_made or any("$" in one or one == f"{directory}/{stem}.o" for one in objects)):
+            places.append(place)
+    return list(dict.fromkeys(places))
+
+
 def makefiles_above(directory: str) -> list[str]:
     """The paths of the makefiles that a directory and those above it may have."""
     places = []
@@ -182,8 +218,8 @@ def _may_add_unknown_flag(line: bytes) -> bool:
 
 
 def _headers(text: bytes, directory: str) -> list[str]:
-    """The files after -include, except in a directive of make; a name with another variable is no path of the tree."""
-    bare = _INCLUDED.sub(b"", text)
+    """The files after -include, except in a directive of make and in a command; a name with another variable is no path of the tree."""
+    bare = _COMMAND.sub(b"", _INCLUDED.sub(b"", text))
     return [_path(name, directory) for name in _HEADER.findall(bare)]
 
 

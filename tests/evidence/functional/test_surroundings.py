@@ -167,6 +167,14 @@ def test_macros_that_stand_for_each_other(grow: Grow, macros: str, keeps: bool) 
         assert around.keeps_spelling(name) is keeps
 
 
+def test_a_macro_of_a_makefile_may_make_a_string(grow: Grow) -> None:
+    around = Surroundings(grow({**TREE, "mm/Makefile": "ccflags-y += '-Dtake(x)=\\#x'\n"}), "mm/user.c", (USER.encode(),))
+    assert not around.keeps_spelling(b"take")
+    assert around.keeps_spelling(b"give")
+    assert around.may_be_captured(b"count", frozenset({b"take"}))
+    assert not around.may_be_captured(b"count", frozenset({b"give"}))
+
+
 @pytest.mark.parametrize(
     ("macros", "keeps"),
     [
@@ -247,6 +255,9 @@ def test_a_name_that_is_a_macro_or_volatile_somewhere(grow: Grow, files: dict[st
         ({**FAR, "drivers/box/deep.h": "#define pr_info(...) count()\n"}, True),
         ({**FAR, "drivers/box/far.h": "#include <linux/magic.h>\n", "include/linux/magic.h": "#define pr_info(...) count()\n"}, True),
         ({"mm/Makefile": "ccflags-y += '-Dpr_info(x)='\n"}, True),
+        ({"drivers/box/Makefile": "ccflags-y += -Dpr_info=count\nobj-y += ../../mm/user.o\n"}, True),  # it is compiled there, too
+        ({"drivers/box/Makefile": "ccflags-y += -Dpr_info=count\nobj-y += user.o\n"}, False),
+        ({"drivers/box/Makefile": "ccflags-y += -Dcount=total\nobj-y += ../../mm/user.o\n"}, False),
     ],
 )
 def test_a_common_header_that_redefines_a_name(grow: Grow, files: dict[str, str], redefined: bool) -> None:

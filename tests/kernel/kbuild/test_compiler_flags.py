@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hook.kernel.kbuild import compiler_flags
 from hook.source.tree import Source
 from tests.conftest import Grow
@@ -73,3 +75,28 @@ def test_a_header_that_a_makefile_puts_first(grow: Grow) -> None:
     found = compiler_flags.read(source, "box")
     assert found is not None
     assert set(found.headers) >= {"box/first.h", "include/linux/own.h"}
+
+
+def test_a_command_that_includes_a_header_is_no_flag(grow: Grow) -> None:
+    command = "ccflags-y += -include $(src)/all.h\nquiet_cmd_check = CHECK $<\n      cmd_check = $(CC) $(c_flags) \\\n\t-x c /dev/null -include $<; touch $@\n"
+    found = compiler_flags.read(grow({"box/Makefile": command}), "box")
+    assert found is not None
+    assert found.headers[-1] == "box/all.h"
+
+
+@pytest.mark.parametrize(
+    ("makefile", "text", "places"),
+    [
+        ("user/Makefile", "obj-y += ../box/one.o\n", ["user"]),
+        ("user/Makefile", "obj-y += $(srctree)/box/one.o\n", ["user"]),
+        ("user/Makefile", "BOX := ../box\nobj-y += $(BOX)/one.o\n", ["user"]),
+        ("user/Makefile", "obj-y += far/one.o\n$(obj)/far/%.o: $(srctree)/box/%.c FORCE\n\t$(call if_changed_rule,cc_o_c)\n", ["user"]),
+        ("box/below/Makefile", "obj-y += ../one.o\n", ["box/below"]),
+        ("user/Makefile", "obj-y += one.o box/\n", []),
+        ("user/Makefile", "obj-y += box/one.o\n", []),  # user/box/one.c
+        ("box/below/Makefile", "obj-y += one.o\n", []),
+    ],
+)
+def test_makefiles_elsewhere_that_compile_a_file(grow: Grow, makefile: str, text: str, places: list[str]) -> None:
+    source = grow({"box/Makefile": "obj-y += one.o\n", "box/one.c": "int one;\n", makefile: text})
+    assert compiler_flags.elsewhere(source, "box/one.c") == places
