@@ -14,6 +14,7 @@ from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE, NOT_A_MACRO, NOT_DEFINED
 from hook.kernel.entry_points import STARTING
 from hook.kernel.held_addresses import NAMES, functions
+from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.kernel.texts import Texts
 
 _WORDS = BEFORE_A_VALUE | NOT_DEFINED | NOT_A_MACRO
@@ -163,14 +164,14 @@ def _may_start(texts: Texts, path: str, name: str) -> bool:
         if not headers:
             return not is_known and not texts.source.is_small
     else:
-        # the definition in a header of the driver's own directory, or of a place that a makefile adds, counts before the kernel's
-        headers = [header for header in texts.defining(name) if header.endswith(".h")]
+        # a definition in the driver's own directory, or in any place that a makefile may lead to, counts before the kernel's
+        headers = [header for header in texts.defining(name) if header.endswith(".h") and not header.startswith(NO_KERNEL_CODE)]
         included = texts.raw(path) or b""
         headers = [
             header
             for header in headers
             if header.startswith(f"{folder}/")
-            or (not header.startswith(("include/", "arch/")) and header.rpartition("/")[2].encode() in included)
+            or (not header.startswith(("include/", "arch/")) and (is_known or header.rpartition("/")[2].encode() in included))
             or (not is_known and ("include/" in header or header.split("/")[:3] == path.split("/")[:3]))
         ]
     return len(headers) > _MOST_HEADERS or any(_starting_macros(texts, header).get(name, False) for header in headers)

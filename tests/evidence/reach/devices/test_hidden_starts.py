@@ -20,6 +20,7 @@ OPEN = {
     "macro_of_the_kernel": FUNCTION + "#include <linux/begin.h>\nbegin_of_kernel(it);",
     "redefined_macro": FUNCTION + "#define MODULE_AUTHOR(fn) device_initcall(fn)\nMODULE_AUTHOR(it);",
     "redefined_in_a_header_elsewhere": FUNCTION + '#include <far_hidden.h>\nCLK_OF_DECLARE(it, "it", it);',
+    "redefined_in_a_header_of_a_header_elsewhere": FUNCTION + "#include <far.h>\nIRQCHIP_MATCH_HEAD(it);",
     "redefined_in_header": FUNCTION + '#include "hidden.h"\nMODULE_INFO(it);',
     "assembly": FUNCTION + 'asm(".section .initcall6.init\\n.long it - .\\n.previous");',
     "section": FUNCTION + 'static initcall_t p __section(".initcall6.init") = it;',
@@ -354,6 +355,8 @@ def tree(first_kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kern
         "int stream_add(const void *ops)\n{\n\treturn call(ops);\n}\nint init_framework(void *ops)\n{\n\treturn call(ops);\n}\n",
     )
     kernel.write("lib/strset.c", "int strset_of(const void *ops)\n{\n\treturn ops != NULL;\n}\n")
+    kernel.write("drivers/far/far.h", '#include "deep.h"\n')
+    kernel.write("drivers/far/deep.h", "#define IRQCHIP_MATCH_HEAD(fn) subsys_initcall(fn)\n")
     kernel.write("include/linux/begin.h", "#define begin_of_kernel(fn) arch_initcall(fn)\n")
     objects = [path[:-2] for path in FILES if path.endswith(".c")]
     two_files = "".join(f"both_{name}-y := {name}.o far.o\n" for name in TWO_FILES)
