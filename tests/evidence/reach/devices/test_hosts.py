@@ -72,6 +72,11 @@ def scsi(before: str) -> str:
     )
 
 
+def auxiliary(module: str) -> str:
+    """A driver on the auxiliary bus for a device that is named after a module."""
+    return f'static const struct auxiliary_device_id ids[] = {{\n\t{{ .name = "{module}.part" }},\n\t{{}}\n}};\nstatic struct auxiliary_driver aux = {{\n\t.id_table = ids,\n}};\nmodule_auxiliary_driver(aux);\n'
+
+
 def start(body: str, before: str = "") -> str:
     return f"{before}\nstatic int __init it_init(void)\n{{\n\tint ret;\n\n{body}\n}}\nmodule_init(it_init);\n"
 
@@ -150,6 +155,13 @@ FILES = {
     # a device that an initcall makes on every machine, by a function of a header
     "tone.c": cell("tone"),
     "tonemaker.c": start('\tplatform_device_register_simple("tone", -1, NULL, 0);\n\treturn 0;'),
+    # devices on the auxiliary bus with the name of another module than the one that creates them
+    **{f"{name}.c": auxiliary(f"{name}_mod") for name in ("given", "meant", "other", "unread")},
+    **{f"{name}_mod.c": pci_driver(f"{name}_mod", CHELSIO) for name in ("given", "meant", "other")},
+    "keba.c": auxiliary("keba"),
+    "keba.h": '#define MEANT "meant_mod"\n',
+    "cp500.c": pci_driver("cp500", CHELSIO, 'int cp(void)\n{\n\treturn __auxiliary_device_add(&adev, "keba");\n}'),
+    "giver.c": '#include "keba.h"\nint g(void)\n{\n\t__devm_auxiliary_device_create(dev, MEANT, "part", NULL, 0);\n\treturn __auxiliary_device_add(&adev, "given_mod");\n}\nstatic struct usb_driver g_driver = {\n\t.name = "g",\n};\nmodule_usb_driver(g_driver);\n',
     # since Linux 6.14 a device of no hardware, whose probe runs where it is made
     "faux.c": start('\tfaux = faux_device_create("acme", NULL, &faux_ops);\n\treturn 0;', "static int faux_probe(struct faux_device *d)\n{\n\treturn 0;\n}\nstatic struct faux_device_ops faux_ops = {\n\t.probe = faux_probe,\n};"),
     # drivers of the platform bus that user space binds, and the nearest that it does not
@@ -488,6 +500,14 @@ def test_of_a_library_those_users_are_tried_first_that_the_base_builds_and_suite
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("given", Answer.UNKNOWN), ("meant", Answer.UNKNOWN), ("other", Answer.NO), ("unread", Answer.UNKNOWN), ("keba", Answer.NO)],
+)
+def test_an_auxiliary_device_has_the_name_that_it_is_given(ask: Ask, name: str, answer: Answer) -> None:
+    assert of(ask, f"{name}.c").answer is answer
 
 
 def test_a_faux_device_that_an_initcall_makes_needs_no_hardware(ask: Ask) -> None:

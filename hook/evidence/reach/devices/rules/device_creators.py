@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+import msgspec
+
 from hook import lazy_re
+from hook.c.brackets import closing, elements
 from hook.evidence.reach.devices.bindings import DeviceNames
 from hook.evidence.reach.devices.driver_answers import driver_answers
 from hook.evidence.reach.devices.graph import BY_DEVICE, Edge, EdgeKind, Incoming, Run
@@ -13,10 +16,25 @@ from hook.evidence.reach.devices.object_reader import ObjectReader
 from hook.evidence.reach.devices.probes import probe_requirements
 from hook.evidence.reach.devices.rules import device_makers
 from hook.kernel.kbuild.objects import Object
+from hook.kernel.texts import Texts
 from hook.source.words import words_of
 
 _MAKING = lazy_re.compile(r"\b(?:platform_device_(?:register|alloc|add)\w*|platform_create_bundle|platform_add_devices)\s*\(")
 _MOST_MAKERS = 12  # files that may make a device by a driver's name
+# functions of the auxiliary bus that are given the name of the module
+_GIVING = ("__auxiliary_device_add", "__auxiliary_device_create", "__devm_auxiliary_device_create")
+_GIVEN = lazy_re.compile(r"\b__(?:auxiliary_device_add|(?:devm_)?auxiliary_device_create)\s*\(")
+_AUXILIARY_BUS = ("drivers/base/auxiliary.c", "include/linux/auxiliary_bus.h")  # which hand on the name, or give KBUILD_MODNAME
+_NAME = lazy_re.compile(r"[A-Za-z_]\w*")
+_STRING = lazy_re.compile(r'"[^"\\]*"')
+
+
+class _GivenName(msgspec.Struct, frozen=True):
+    """A call that gives a device on the auxiliary bus a name."""
+
+    path: str
+    line: int
+    name: str  # empty: not known
 
 
 def device_creators(obj: Object, reader: ObjectReader) -> Incoming:
@@ -110,12 +128,44 @@ def _refusal(maker: device_makers.Maker, names: DeviceNames, obj: Object, reader
 
 
 def _auxiliary(names: DeviceNames, reader: ObjectReader) -> Incoming:
-    """The module that a device on the auxiliary bus is named after."""
+    """The module that a device on the auxiliary bus is named after, and the code of other modules that gives a device that name.
+
+    The bus compares the name alone, which is KBUILD_MODNAME except where a function of `_GIVING` gets another.
+    """
     edges: list[Edge] = []
+    given = reader.texts.once(("auxiliary names", ""), lambda: _given_names(reader.texts))
     for name in names.names:
         objects = reader.kernel.kbuild.called(name)
-        if not objects:
+        places = [place for place in given if place.name in (name, "") and reader.is_for_target(place.path)]
+        if not objects and not any(place.name for place in places):
             return Incoming(unseen=f"no object called {name} was found, which could create a device for {names.driver.name}")
-        question = f"not known: whether {name} creates a device for {names.driver.name}"
-        edges.append(Edge(question, objects=tuple(objects)))
+        if objects:
+            edges.append(Edge(f"not known: whether {name} creates a device for {names.driver.name}", objects=tuple(objects)))
+        edges += [
+            Edge(f"not known: whether {place.path}:{place.line} creates a device for {names.driver.name}", file=place.path)
+            for place in places
+        ]
     return Incoming(tuple(edges))
+
+
+def _given_names(texts: Texts) -> list[_GivenName]:
+    """Where the kernel gives a device on the auxiliary bus another name than that of the module."""
+    found: list[_GivenName] = []
+    for path in texts.holding([list(_GIVING)]) or ():
+        text = texts.get(path) or ""
+        for call in _GIVEN.finditer(text) if path.endswith((".c", ".h")) and path not in _AUXILIARY_BUS else ():
+            end = closing(text, call.end() - 1)
+            arguments = [argument.strip() for argument, _ in elements(text[call.end() : end])] if end > 0 else []
+            name = arguments[1] if len(arguments) > 1 else ""
+            if name != "KBUILD_MODNAME":
+                found.append(_GivenName(path, texts.line(path, call.start()), _string(texts, path, name)))
+    return found
+
+
+def _string(texts: Texts, path: str, text: str) -> str:
+    """The value of a string, or of a macro that is one wherever it is defined; empty where it is not known."""
+    if _NAME.fullmatch(text):
+        files = texts.holding([[text.lower()]]) or [path]
+        bodies = {body.strip() for file in files if file.endswith((".c", ".h")) for _, body in texts.macro(file, text)}
+        text = bodies.pop() if len(bodies) == 1 else ""
+    return text[1:-1] if _STRING.fullmatch(text) else ""
