@@ -28,7 +28,7 @@ it has not, it gives the question that stays open (`Incoming.unseen`), and the a
   a macro for it. Left out are names of drivers, clocks, pins and the like, that are looked up or printed. On buses where no code creates
   devices by name there is none.
 - `symbol_users`: the users of what the object exports; where it cannot be a module, of what is not static. They are found by the word
-  index, also through inline functions and macros of headers.
+  index, also through inline functions and macros of headers. Exports by a macro of the object's own leave it open.
 - `likely_users`: some users of what an open object exports. It only adds edges, to find a `yes`.
 
 So into an object without may-edges, no other object, no bus and no user space has a call. System calls, assembly and linker sections lead

@@ -47,7 +47,7 @@ nic-y := nic_main.o nic_hw.o
 obj-$(CONFIG_NIC) += nic.o
 switch-objs := switch_main.o switch_core.o
 obj-$(CONFIG_SWITCH) += switch.o
-obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o column.o labelled.o ruled.o kept.o varied.o listed.o
+obj-$(CONFIG_ODD) += odd.o rv100.o xhci.o vmwdrv.o builtin.o unused.o halves.o alone.o column.o labelled.o ruled.o kept.o varied.o listed.o pastes.o wraps.o traces.o usespastes.o
 obj-$(CONFIG_CLASSY) += classy.o
 obj-$(CONFIG_XHC) += xhc.o
 obj-$(CONFIG_USBNIC) += usbnic.o
@@ -120,6 +120,12 @@ FILES = {
     "drivers/net/nic_hw.c": '#include "nic.h"\nint nic_reset(void)\n{\n\treturn 0;\n}\n',
     "drivers/net/switch_main.c": pci_driver("switch", CHELSIO),
     "drivers/net/switch_core.c": "int switch_helper(void)\n{\n\treturn 1;\n}\n",
+    # exported by a macro: which functions, cannot be seen; another driver uses them
+    "drivers/net/pastes.c": pci_driver("pastes", CHELSIO, "#define GIVE(x) \\\nint give_##x(void) \\\n{ \\\n\treturn 1; \\\n} \\\nEXPORT_SYMBOL(give_##x)\nGIVE(one);"),
+    "drivers/net/wraps.c": pci_driver("wraps", CHELSIO, '#include "wraps.h"\nint wrapped(void)\n{\n\treturn 1;\n}\nGIVEN(wrapped);'),
+    "drivers/net/wraps.h": "#define GIVEN(x) EXPORT_SYMBOL_GPL(x)\n",
+    "drivers/net/traces.c": pci_driver("traces", CHELSIO, "#define NOTED(x) EXPORT_TRACEPOINT_SYMBOL(x)\nNOTED(passed);"),
+    "drivers/net/usespastes.c": 'static int usespastes_probe(void)\n{\n\treturn give_one() + wrapped();\n}\nstatic struct usb_driver up = {\n\t.name = "up",\n\t.probe = usespastes_probe,\n};\nmodule_usb_driver(up);\n',
     "drivers/net/odd.c": pci_driver("odd", "\t{ PCI_DEVICE(VENDOR_NOBODY_DEFINES, 0x1) },"),
     "drivers/net/classy.c": pci_driver("classy", "\t{ PCI_DEVICE_CLASS(0x0c0340, ~0) },"),
     "drivers/net/xhc.c": pci_driver("xhc", "\t{ PCI_DEVICE_CLASS(0x0c0330, ~0) },"),
@@ -280,6 +286,13 @@ def test_a_function_without_an_export_is_called_where_both_are_built_in(ask: Ask
     for name in ("column.c", "labelled.c"):  # a call in the first column, or behind a label there, is no declaration
         assert of(ask, name).answer is Answer.UNKNOWN, name
     assert of(ask, "unused.c").answer is Answer.NO  # another file has its own function of that name
+
+
+def test_what_a_macro_exports_may_have_any_user(ask: Ask) -> None:
+    for name in ("pastes", "wraps"):
+        found = of(ask, f"{name}.c")
+        assert found.answer is Answer.UNKNOWN and f"a macro of drivers/net/{name} exports" in found.question
+    assert of(ask, "traces.c").answer is Answer.NO
 
 
 def test_a_file_is_also_a_part_of_what_a_makefile_of_another_directory_links_it_into(ask: Ask) -> None:

@@ -15,9 +15,9 @@ from hook.kernel.kbuild.objects import Object
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE, in_kernel
 from hook.kernel.texts import Texts
 
-_EXPORT = lazy_re.compile(
-    r"(?:\b|_)EXPORT_(?:PER_CPU_|STATIC_CALL_)?(?:SYMBOL|DEV_PM_OPS|GPL_DEV_PM_OPS|NS_\w+)\w*\s*\(\s*(\w+)|\bEXPORT_\w*DEV_PM_OPS\s*\(\s*(\w+)"
-)
+# of a tracepoint nothing of the object runs
+_EXPORT = lazy_re.compile(r"(?:\b|_)EXPORT_(?!TRACEPOINT_)\w+\s*\(\s*([A-Za-z_]\w*)")
+_PASTED_EXPORT = lazy_re.compile(r"(?:\b|_)EXPORT_(?!TRACEPOINT_)\w+\s*\([^()]*##")
 _NAMES_AT_ONCE = 100  # in one question to the index
 _FEW_NAMES = 16
 _MOST_NAMES = 400  # exported functions that are searched
@@ -57,12 +57,26 @@ def exported(texts: Texts, obj: Object, members: Sequence[str], srcarch: str, is
     for path in members:
         text = texts.get(path) or ""
         if "EXPORT_" in text:
-            names |= dict.fromkeys(name[0] or name[1] for name in _EXPORT.findall(text))
+            names |= dict.fromkeys(_EXPORT.findall(text))
         if deep:
             not_static = texts.once(("not static", path), functools.partial(_names, texts, path))
             functions = [name for name, is_function in not_static.items() if is_function and name not in names]
             names |= dict.fromkeys(_used_elsewhere(texts, functions, srcarch) if is_module else not_static)
     return [name for name in names if name not in ("init_module", "cleanup_module", "main") and not name.startswith("__packed")]
+
+
+def exports_by_macro(texts: Texts, members: Sequence[str]) -> bool:
+    """Whether a macro of the files or of a header beside them exports what it names or defines: its names are not all known."""
+
+    def has_macro(path: str) -> bool:
+        text = texts.get(path) or ""
+        if "EXPORT_" not in text:
+            return False
+        macros = (one for one in texts.scan(path) if one.kind is definitions.DefinitionKind.MACRO and "EXPORT_" not in one.name)
+        return _PASTED_EXPORT.search(text) is not None or any(_EXPORT.search(text, one.offset, one.span[1]) for one in macros)
+
+    files = dict.fromkeys(file for path in members for file in (path, *texts.local_headers(path)))
+    return any(texts.once(("exports by macro", file), functools.partial(has_macro, file)) for file in files)
 
 
 def _used_elsewhere(texts: Texts, names: Sequence[str], srcarch: str) -> list[str]:
@@ -92,7 +106,7 @@ def is_guessed(texts: Texts, members: Sequence[str], name: str) -> bool:
 
 def _guessed(texts: Texts, path: str) -> frozenset[str]:
     text = texts.get(path) or ""
-    announced = {word for words in _EXPORT.findall(text) for word in words}
+    announced = set(_EXPORT.findall(text))
     variables = (variable for variable in texts.scan(path) if variable.kind is definitions.DefinitionKind.VARIABLE)
     return frozenset(variable.name for variable in variables if text[variable.span[0] : variable.offset].rstrip().endswith("(")) - announced
 

@@ -21,6 +21,7 @@ MOST_TRIED = (6, 3, 1, 1, 1)
 _MOST_FILES = 60  # that use what an object exports, where all users are needed
 _MOST_LIKELY_FILES = 16  # where one user that runs is enough
 _MOST_CALLED = 12  # functions of a core that its glue calls, read for their requirements
+_BY_MACRO = "not known: which functions a macro of {} exports"
 _WORD = lazy_re.compile(r"[A-Za-z_]\w*")
 
 
@@ -39,6 +40,8 @@ def question(obj: Object, reader: ObjectReader) -> str:
     names = _names(obj, reader)
     if names:
         return f"no caller of {names[0]}() ({obj.path}) was looked for, so far from the change"
+    if exports.exports_by_macro(reader.texts, reader.profile(obj).members):
+        return _BY_MACRO.format(obj.path)
     return "" if _runs_by_itself(obj, reader) else _no_caller(obj)
 
 
@@ -58,9 +61,10 @@ def _runs_by_itself(obj: Object, reader: ObjectReader) -> bool:
 
 def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: int) -> Incoming:
     runs_by_itself = _runs_by_itself(obj, reader)
-    if not names:
-        return Incoming(unseen="" if runs_by_itself else _no_caller(obj))
     profile = reader.profile(obj)
+    by_macro = _BY_MACRO.format(obj.path) if exports.exports_by_macro(reader.texts, profile.members) else ""
+    if not names:
+        return Incoming(unseen=by_macro or ("" if runs_by_itself else _no_caller(obj)))
     answer = exports.first_users(reader.texts, names, obj.members, reader.srcarch, most_files)
     if answer is None:
         return Incoming(unseen=f"no caller of {names[0]}() ({obj.path}) could be looked for: there is no word index")
@@ -82,7 +86,7 @@ def _users(obj: Object, reader: ObjectReader, names: Sequence[str], most_files: 
                 uses=answer.names,
             )
         )
-    unseen = "" if answer.are_all else f"not all callers of {names[0]}() ({obj.path}) were found"
+    unseen = by_macro if answer.are_all else f"not all callers of {names[0]}() ({obj.path}) were found"
     if not edges and not runs_by_itself:
         unseen = f"no caller of {names[0]}() ({obj.path}) was found"
     return Incoming(tuple(edges), unseen=unseen)
