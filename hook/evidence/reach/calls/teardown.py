@@ -350,8 +350,8 @@ class _UseWalk:
             other = self.units.get(path)
             if other is None:
                 return f"not every file that may create devices of {table.name} could be read"
-            if b'"' + name[1] + b'"' in other.data and _MAKES_DEVICES.search(other.data):
-                return f"{path} creates devices of {table.name}"
+            if b'"' + name[1] + b'"' in other.data and (_MAKES_DEVICES.search(other.data) or path.endswith(".h")):
+                return f"{path} creates devices of {table.name}, or has a macro for their name"
         return ""
 
 

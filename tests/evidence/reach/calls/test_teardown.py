@@ -118,6 +118,7 @@ def test_a_device_that_a_program_emulates_is_unplugged_by_it(driver: Gate, text:
             PLATFORM.replace("foo-thing", "88pm86-led"),
             {"drivers/net/other.c": 'static const struct mfd_cell cells[] = {\n\t{ .name = "88pm86-led" },\n};\n'},
         ),
+        (PLATFORM, {"include/linux/foo.h": '#define FOO_THING "foo-thing"\n'}),  # by which any file may create one
         (PLATFORM + "static void gone(struct foo *f)\n{\n\tplatform_device_unregister(f->pdev);\n}\n", {}),
         (PCI.replace(".remove = foo_remove", ".probe = foo_remove"), {}),
         (PCI + "static int __init boot(void)\n{\n\thelper();\n}\nmodule_init(boot);\n", {}),
