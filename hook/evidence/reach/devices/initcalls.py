@@ -31,6 +31,7 @@ from hook.evidence.reach.devices.hidden_starts import (
     is_elsewhere,
     starts_nothing,
 )
+from hook.evidence.reach.devices.probes.statements import left_without_node
 from hook.kernel.held_addresses import (
     ALONE,
     ASSIGNED,
@@ -80,9 +81,6 @@ _PLAIN = ("module_exit", "module_put", "module_name", "module_layout", "module_r
 _BY_TREE = lazy_re.compile(
     r"(?:IRQCHIP|TIMER_OF|CLK_OF|CLOCKSOURCE_OF|RESERVEDMEM_OF|CPUIDLE_METHOD_OF|PSCI_\w+|IRQCHIP_OF|CPU_METHOD_OF)_DECLARE\w*\Z"
     r"|OF_DECLARE\w*\Z|CLK_OF_DECLARE_DRIVER\Z"
-)
-_NO_NODE = lazy_re.compile(
-    r"\b(\w+)\s*=\s*of_find_(?:matching_node\w*|compatible_node|node_by_\w+)\s*\([^;]*\);\s*if\s*\(\s*!\s*\1\s*\)\s*(?:\{[^{}]*)?return\b"
 )
 _INITCALL = lazy_re.compile(r"(?:module_init|\w*initcall\w*)\Z")
 _BY_NAME = "init_module"  # what a module runs first, which module_init() makes another name of its function
@@ -194,10 +192,10 @@ class _InitcallReader:
 
     def _function(self, path: str, begin: int, end: int, function: str) -> None:
         text = self._texts.get(path) or ""
-        ending = None if self._has_tree else _NO_NODE.search(text, begin, end)
-        if ending:
-            self._registers("tree", path, ending.start())
-        end = ending.end() if ending else end
+        left = -1 if self._has_tree else left_without_node(text, begin, end)
+        if left >= 0:
+            self._registers("tree", path, left)
+            end = left
         head = max(text.rfind(f"{function}(", 0, begin), 0)
         local = self._assigned(path, head, begin, end, function)
         registered, prepared = list[tuple[int, int]](), list[tuple[int, int]]()  # calls: what is given is for a bus, or for a work

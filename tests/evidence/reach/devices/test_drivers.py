@@ -75,7 +75,7 @@ obj-$(CONFIG_TWICE) += twice.o
 obj-$(CONFIG_NOTABLE) += notable.o
 obj-$(CONFIG_HANDLIB) += handlib.o
 obj-$(CONFIG_HANDED) += handed.o
-obj-$(CONFIG_NODE) += node.o
+obj-$(CONFIG_NODE) += node.o fallback.o within.o optional.o rooted.o jumping.o
 obj-$(CONFIG_UNSEEN) += unseen.o
 obj-$(CONFIG_CELLBOX) += cellbox.o
 obj-$(CONFIG_PRINTED) += printed.o printer.o
@@ -108,6 +108,14 @@ static struct pci_driver {name}_driver = {{
 
 CHELSIO = "\t{ PCI_VDEVICE(CHELSIO, 0x5001) },"
 COPIED = ("suffixed", "shipped", "renamed", "uncopied")
+FIND = '\tnp = of_find_compatible_node(NULL, NULL, "acme,node");\n\tif (!np)\n\t\treturn -ENODEV;\n'
+WITHOUT_NODE = {
+    "fallback": FIND.replace("-ENODEV", "fall_back()"),
+    "within": f"\tif (quirk) {{\n{FIND}\t}}\n\treturn fall_back();\n",
+    "optional": f"#ifdef CONFIG_OF\n{FIND}#endif\n\treturn fall_back();\n",
+    "rooted": FIND.replace('compatible_node(NULL, NULL, "acme,node")', 'node_by_path("/")') + "\treturn fall_back();\n",
+    "jumping": f"\tif (quirk)\n\t\tgoto out;\n{FIND}out:\n\treturn fall_back();\n",
+}
 FILES = {
     "include/linux/pci.h": PCI_H,
     "include/linux/pci_ids.h": IDS_H,
@@ -174,6 +182,11 @@ module_platform_driver(gpiox_driver);
     "drivers/net/handlib.c": "int handlib_read(void)\n{\n\treturn 0;\n}\nEXPORT_SYMBOL_GPL(handlib_read);\n",
     "drivers/net/handed.c": "static int handed_probe(void)\n{\n\treturn handlib_read();\n}\nstatic struct i2c_driver handed = {\n\t.probe = handed_probe,\n};\nmodule_i2c_driver(handed);\n",
     "drivers/net/node.c": "static int __init node_init(void)\n{\n\tstruct device_node *np;\n\tnp = of_find_compatible_node(NULL, NULL, \"acme,node\");\n\tif (!np)\n\t\treturn -ENODEV;\n\treturn misc_register(np);\n}\nearly_initcall(node_init);\n",
+    # these may go on without the node
+    **{
+        f"drivers/net/{name}.c": f"static int fall_back(void)\n{{\n\treturn misc_register(&{name});\n}}\nstatic int __init {name}_init(void)\n{{\n{body}}}\nearly_initcall({name}_init);\n"
+        for name, body in WITHOUT_NODE.items()
+    },
     "drivers/net/printed.c": "static const struct platform_device_id p_ids[] = {\n\t{ .name = \"SENSOR-HUB-200011\" },\n\t{ }\n};\nstatic struct platform_driver p_driver = {\n\t.id_table = p_ids,\n\t.driver = { .name = \"p\" },\n};\nmodule_platform_driver(p_driver);\n",
     "drivers/net/printer.c": "void printer(int i)\n{\n\tchar *name = kasprintf(0, \"SENSOR-HUB-%x\", i);\n\tplatform_device_alloc(name, 0);\n}\nstatic struct hid_driver hub = {\n\t.name = \"hub\",\n};\nmodule_hid_driver(hub);\n",
     "drivers/net/unseen.c": pci_driver("unseen", CHELSIO, "static const struct pci_device_id more_ids[] = { { PCI_VDEVICE(INTEL, 0x10d3) }, { 0, } };\nMODULE_DEVICE_TABLE(pci, more_ids);\nA_DRIVER(more_ids);"),
@@ -442,6 +455,11 @@ def test_a_library_of_another_chip_that_the_same_text_drives_stays_open(ask: Ask
 
 def test_a_library_of_a_driver_that_is_bound_by_hand_stays_open(ask: Ask) -> None:
     assert of(ask, "handlib.c").answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize("name", WITHOUT_NODE)
+def test_what_an_initcall_does_without_a_node_counts(ask: Ask, name: str) -> None:
+    assert of(ask, f"{name}.c").answer is not Answer.NO
 
 
 def test_a_start_that_finds_no_node_of_a_device_tree_goes_no_further(ask: Ask) -> None:
