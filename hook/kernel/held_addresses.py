@@ -40,13 +40,23 @@ def functions(texts: Texts, path: str) -> dict[str, tuple[int, int]]:
     )
 
 
+def bodies(texts: Texts, path: str, function: str) -> list[tuple[int, int]]:
+    """The offsets of the braces of each definition that a file has of a function: under other options another one counts."""
+    named = (definition for definition in texts.scan(path) if definition.name == function)
+    return [definition.body for definition in named if definition.kind is DefinitionKind.FUNCTION and definition.body[1]]
+
+
 def own_variables(texts: Texts, path: str) -> dict[str, bool]:
     """The variables that a file defines, each with whether it is an array."""
 
     def read() -> dict[str, bool]:
         text = texts.get(path) or ""
-        own = (variable for variable in texts.variables(path) if "extern" not in text[variable.span[0] : variable.offset].split())
-        return {variable.name: text[variable.offset + len(variable.name) : variable.span[1]].lstrip().startswith("[") for variable in own}
+        arrays: dict[str, bool] = {}
+        for variable in texts.variables(path):
+            if "extern" not in text[variable.span[0] : variable.offset].split():
+                is_array = text[variable.offset + len(variable.name) : variable.span[1]].lstrip().startswith("[")
+                arrays[variable.name] = is_array and arrays.get(variable.name, True)
+        return arrays
 
     return texts.once(("own variables", path), read)
 
@@ -55,11 +65,11 @@ def initialisers(texts: Texts, path: str) -> dict[str, tuple[str, ...]]:
     """The names in the initialiser of each variable of a file."""
 
     def read() -> dict[str, tuple[str, ...]]:
-        text = texts.get(path) or ""
-        return {
-            variable.name: tuple(NAMES.findall(text, variable.offset + len(variable.name), variable.span[1]))
-            for variable in texts.variables(path)
-        }
+        text, words = texts.get(path) or "", dict[str, tuple[str, ...]]()
+        for variable in texts.variables(path):  # a name may be there twice, each time under other options
+            named = NAMES.findall(text, variable.offset + len(variable.name), variable.span[1])
+            words[variable.name] = (*words.get(variable.name, ()), *named)
+        return words
 
     return texts.once(("initialisers", path), read)
 

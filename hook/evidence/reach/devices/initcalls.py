@@ -38,6 +38,7 @@ from hook.kernel.held_addresses import (
     INNER_CALL,
     MEMBER,
     NAMES,
+    bodies,
     callbacks,
     calls_by_pointer,
     declares,
@@ -106,7 +107,7 @@ def effects(texts: Texts, members: Sequence[str], all_files: Sequence[str] = (),
             if not starts_nothing(texts, path, statement[1], statement.start(1)):
                 reader.statement(path, statement)
         if defined(texts, _BY_NAME, (path,)):
-            reader.start(path, _BY_NAME)
+            reader.waiting.append((path, _BY_NAME))
         for hidden, offset in hidden_starts(texts, path):
             reader.unknown.setdefault(hidden, (hidden, path, texts.line(path, offset)))
     reader.follow()
@@ -122,11 +123,11 @@ class _InitcallReader:
         self.calls: dict[str, tuple[str, str, int]] = {}
         self.unknown: dict[str, tuple[str, str, int]] = {}
         self.drivers: dict[tuple[str, str, str, int], None] = {}
-        self._waiting: list[tuple[str, str]] = []  # functions to be followed, each with its file
-        self._seen: set[str] = set()
+        self.waiting: list[tuple[str, str]] = []  # functions to be followed, each with its file
+        self._seen: set[tuple[str, str]] = set()  # what was followed: by the file that defines it, and its name
         self._words, self._called = set[str](), set[str]()  # the names in the functions that are followed, and those that are called
         self._by_pointer = False  # whether one of them calls a pointer
-        self._given: set[str] = set()  # functions of the object that get the address of a function, or of what may hold one
+        self._given: set[tuple[str, str]] = set()  # those that get the address of a function, or of what may hold one
 
     def _registers(self, bus: str, path: str, offset: int, given: str = "") -> None:
         line = self._texts.line(path, offset)
@@ -146,7 +147,7 @@ class _InitcallReader:
         elif arguments.startswith("void") or "{" in arguments or (name.endswith("EARLYCON_DECLARE") and not _INITCALL.match(name)):
             return  # a definition, or a console whose address the command line gives
         elif _INITCALL.match(name):
-            self.start(path, arguments.split(",")[0].strip())
+            self.waiting.append((path, arguments.split(",")[0].strip()))
         elif name == "module_dm":
             self._registers("dm", path, at)
         elif name.startswith(("kunit_test", "DECLARE_USB_FUNCTION")):
@@ -156,25 +157,20 @@ class _InitcallReader:
         elif name.endswith(("_DECLARE", "_param_cb", "_call", "setup", "early_param")) or "FIXUP" in name or "DECLARE_PCI" in name:
             self.unknown.setdefault(name, (f"{name}() runs code of this object without a device", path, self._texts.line(path, at)))
 
-    def start(self, path: str, function: str) -> None:
-        """Takes in an initcall."""
-        self._waiting.append((path, function))
-
     def follow(self) -> None:
         """Follows the initcalls through the functions of the object."""
-        while self._waiting or self._through_pointers():
-            path, function = self._waiting.pop(0)
-            if function in self._seen:
+        while self.waiting or self._through_pointers():
+            path, function = self.waiting.pop(0)
+            if (place := self._place(function, path)) in self._seen:
                 continue
-            self._seen.add(function)
+            self._seen.add(place)
             if len(self._seen) > _MOST_FUNCTIONS:
                 self.unknown.setdefault("", (f"its initcalls call more than {_MOST_FUNCTIONS} functions of the object", path, 1))
                 break
-            place = self._defined(function, path)
-            if place is None:
+            if not place[0]:
                 self.unknown.setdefault(function, (f"its initcalls call {function}(), which was not found in the object", path, 1))
-                continue
-            self._function(*place, function)
+            for begin, end in bodies(self._texts, *place) if place[0] else ():
+                self._function(place[0], begin, end, function)
 
     @functools.cached_property
     def _functions(self) -> dict[str, tuple[str, int, int]]:
@@ -190,6 +186,11 @@ class _InitcallReader:
         place = defined(self._texts, function, (path,)) or self._functions.get(function)
         return place or defined(self._texts, function, _others(self._texts, function, self._all_files))
 
+    def _place(self, function: str, path: str) -> tuple[str, str]:
+        """The file that defines what a file calls by this name, empty where none of the object does; and the name."""
+        place = self._defined(function, path)
+        return (place[0] if place else "", function)
+
     def _function(self, path: str, begin: int, end: int, function: str) -> None:
         text = self._texts.get(path) or ""
         left = -1 if self._has_tree else left_without_node(text, begin, end)
@@ -201,13 +202,13 @@ class _InitcallReader:
         registered, prepared = list[tuple[int, int]](), list[tuple[int, int]]()  # calls: what is given is for a bus, or for a work
         for call in _CALL.finditer(text, begin, end):
             name = call[1]
-            if name in NOT_CALLED_AT_START or name in self._given:
+            if name in NOT_CALLED_AT_START:
                 continue
-            if self._defined(name, path) is not None:
-                if self._gives(path, call, local):
-                    self._given.add(name)
-                    self._seen.discard(name)  # read again, now with these arguments
-                self._waiting.append((path, name))
+            if (place := self._place(name, path))[0]:
+                if place not in self._given and self._gives(path, call, local):
+                    self._given.add(place)
+                    self._seen.discard(place)  # read again, now with these arguments
+                self.waiting.append((path, name))
                 continue
             if header := self._header(name, path):
                 self._of_header(name, header, path, call.start(), 0)
@@ -240,7 +241,7 @@ class _InitcallReader:
         if text[word.end() : word.end() + _NEAR].lstrip().startswith("("):
             self._called.add(word[0])
         elif not is_prepared and self._is_function(path, word[0]):
-            self._waiting.append((path, word[0]))
+            self.waiting.append((path, word[0]))
 
     def _through_pointers(self) -> bool:
         """Takes in the functions of variables that were mentioned, where one of them is called, or any pointer; whether there are more."""
@@ -257,13 +258,13 @@ class _InitcallReader:
                 elif (path, word) in holding - seen:
                     seen.add((path, word))
                     waiting.append((path, word))
-        self._waiting = [(path, name) for path, name in named if name not in self._seen]
-        return bool(self._waiting)
+        self.waiting = [(path, name) for path, name in named if self._place(name, path) not in self._seen]
+        return bool(self.waiting)
 
     def _assigned(self, path: str, head: int, begin: int, end: int, function: str) -> set[str]:
         """Records assignments of callbacks to data of others; gives the local variables and parameters that hold a callback."""
         text, local = self._texts.get(path) or "", set[str]()
-        if function in self._given:
+        if (path, function) in self._given:
             local |= {*NAMES.findall(text, head, begin)} - {function}
         for assigned in ASSIGNED.finditer(text, begin, end):
             if _TABLE.search(assigned[1]):
@@ -310,7 +311,7 @@ class _InitcallReader:
     def _of_header(self, name: str, header: str, path: str, offset: int, depth: int) -> None:
         """Reads an inline function or a macro of a header that a file uses at `offset`."""
         if defined(self._texts, name, (header,)) is not None:
-            self._waiting.append((header, name))
+            self.waiting.append((header, name))
             return
         for _, body in self._texts.macro(header, name):
             self._by_pointer = self._by_pointer or calls_by_pointer(body, 0, 0, len(body))
@@ -321,7 +322,7 @@ class _InitcallReader:
                 if inner in NOT_CALLED_AT_START or inner == name:
                     continue
                 if self._defined(inner, path) is not None:
-                    self._waiting.append((path, inner))
+                    self.waiting.append((path, inner))
                 elif depth < _MOST_MACROS and (further := self._header(inner, header) or self._header(inner, path)):
                     self._of_header(inner, further, path, offset, depth + 1)
                 elif not self._is_known(inner, path, offset, body[call.end() :], "&" in body) and (HANDING.fullmatch(inner) or "&" in body):

@@ -75,7 +75,8 @@ obj-$(CONFIG_TWICE) += twice.o
 obj-$(CONFIG_NOTABLE) += notable.o
 obj-$(CONFIG_HANDLIB) += handlib.o
 obj-$(CONFIG_HANDED) += handed.o
-obj-$(CONFIG_NODE) += node.o fallback.o within.o optional.o rooted.o jumping.o
+obj-$(CONFIG_NODE) += node.o fallback.o within.o optional.o rooted.o jumping.o stubbed.o stubfirst.o alike.o
+alike-y := alike_main.o alike_more.o
 obj-$(CONFIG_UNSEEN) += unseen.o
 obj-$(CONFIG_CELLBOX) += cellbox.o
 obj-$(CONFIG_PRINTED) += printed.o printer.o
@@ -187,6 +188,13 @@ module_platform_driver(gpiox_driver);
         f"drivers/net/{name}.c": f"static int fall_back(void)\n{{\n\treturn misc_register(&{name});\n}}\nstatic int __init {name}_init(void)\n{{\n{body}}}\nearly_initcall({name}_init);\n"
         for name, body in WITHOUT_NODE.items()
     },
+    # a function and its stub, in either order
+    **{
+        f"drivers/net/{name}.c": pci_driver(name, CHELSIO, f"#ifdef CONFIG_X\nstatic void files(void)\n{{\n{first}}}\n#else\nstatic void files(void)\n{{\n{second}}}\n#endif", f"static int __init start(void)\n{{\n\tfiles();\n\treturn pci_register_driver(&{name}_driver);\n}}\nmodule_init(start);")
+        for name, first, second in (("stubbed", "\tmisc_register(&file);\n", ""), ("stubfirst", "", "\tmisc_register(&file);\n"))
+    },
+    "drivers/net/alike_main.c": pci_driver("alike", CHELSIO, "static void files(void)\n{\n}", "static int __init start(void)\n{\n\tfiles();\n\talike_more();\n\treturn pci_register_driver(&alike_driver);\n}\nmodule_init(start);"),
+    "drivers/net/alike_more.c": "static void files(void)\n{\n\tmisc_register(&file);\n}\nvoid alike_more(void)\n{\n\tfiles();\n}\n",
     "drivers/net/printed.c": "static const struct platform_device_id p_ids[] = {\n\t{ .name = \"SENSOR-HUB-200011\" },\n\t{ }\n};\nstatic struct platform_driver p_driver = {\n\t.id_table = p_ids,\n\t.driver = { .name = \"p\" },\n};\nmodule_platform_driver(p_driver);\n",
     "drivers/net/printer.c": "void printer(int i)\n{\n\tchar *name = kasprintf(0, \"SENSOR-HUB-%x\", i);\n\tplatform_device_alloc(name, 0);\n}\nstatic struct hid_driver hub = {\n\t.name = \"hub\",\n};\nmodule_hid_driver(hub);\n",
     "drivers/net/unseen.c": pci_driver("unseen", CHELSIO, "static const struct pci_device_id more_ids[] = { { PCI_VDEVICE(INTEL, 0x10d3) }, { 0, } };\nMODULE_DEVICE_TABLE(pci, more_ids);\nA_DRIVER(more_ids);"),
@@ -455,6 +463,11 @@ def test_a_library_of_another_chip_that_the_same_text_drives_stays_open(ask: Ask
 
 def test_a_library_of_a_driver_that_is_bound_by_hand_stays_open(ask: Ask) -> None:
     assert of(ask, "handlib.c").answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["stubbed", "stubfirst", "alike_main"])
+def test_each_definition_of_a_function_counts(ask: Ask, name: str) -> None:
+    assert of(ask, f"{name}.c").answer is not Answer.NO
 
 
 @pytest.mark.parametrize("name", WITHOUT_NODE)
