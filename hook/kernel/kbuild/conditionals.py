@@ -20,6 +20,7 @@ from hook.kernel.kbuild import option_tests
 from hook.kernel.kconfig.expressions import (
     NO,
     YES,
+    Comparison,
     Condition,
     Constant,
     Relation,
@@ -52,7 +53,7 @@ _KNOWN: dict[str, Condition] = {
     "__clang__": built_in("CC_IS_CLANG"), "MODULE": left_open("MODULE"), "__BIG_ENDIAN": built_in("CPU_BIG_ENDIAN"),
     "__LP64__": built_in("64BIT"),
 }  # fmt: skip
-_COMPARED = {"==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_COMPARED: dict[str, Comparison] = {"==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 class Conditional(msgspec.Struct, frozen=True):

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Literal, TypeAlias, cast, get_args
 
 import msgspec
 
 from hook import lazy_re
 
-COMPARISONS = frozenset(("=", "!=", "<", "<=", ">", ">="))
+Comparison = Literal["=", "!=", "<", "<=", ">", ">="]
+_COMPARISONS = frozenset(get_args(Comparison))
 _DEEPEST = 60  # parentheses and negations inside each other
 _MOST_TOKENS = 4000
 _TOKEN = lazy_re.compile(r"\s*+(\|\||&&|!=|<=|>=|[=<>!()]|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|[\w$-]++|\S)")
 _NAME = lazy_re.compile(r"[\w-]+\Z")
-_OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+_OPPOSITE: dict[Comparison, Comparison] = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
 class Symbol(msgspec.Struct, frozen=True, array_like=True, tag="$"):
@@ -58,9 +59,9 @@ class Disjunction(msgspec.Struct, frozen=True, array_like=True, tag="|"):
 
 
 class Relation(msgspec.Struct, frozen=True, array_like=True, tag="="):
-    """`left = right`, or with another of COMPARISONS."""
+    """`left = right`, or with another comparison."""
 
-    operator: str
+    operator: Comparison
     left: Condition
     right: Condition
 
@@ -132,8 +133,8 @@ def _term(tokens: list[str], position: int, depth: int) -> tuple[Condition, int]
     else:
         term = atom(tokens[position])
         position += 1
-        if position + 1 < len(tokens) and tokens[position] in COMPARISONS:
-            term = Relation(tokens[position], term, atom(tokens[position + 1]))
+        if position + 1 < len(tokens) and tokens[position] in _COMPARISONS:
+            term = Relation(cast(Comparison, tokens[position]), term, atom(tokens[position + 1]))
             position += 2
     return (Negation(term) if negations % 2 else term), position
 
