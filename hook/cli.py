@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _VERSION = f"patch-triage {__version__}"
-# after so many the collector looks for circles: most of what a judgement makes lives to its end, and Python's 700 cost 7% of its time
+# new objects before the collector looks for circles: most of what a judgement makes lives to its end, and 700 cost 7% of its time
 _NEW_OBJECTS = 50_000
 
 # command -> its module under hook/commands, in the order in which `--help` lists them

@@ -84,7 +84,7 @@ class ConfigSet(msgspec.Struct, frozen=True, rename="pascal"):
 class ConfigReason(msgspec.Struct, frozen=True, rename="pascal"):
     """Why an option is asked for."""
 
-    purpose: str = msgspec.field(name="For")  # build: a changed line is not compiled without it; reach: nothing leads there without it
+    purpose: str = msgspec.field(name="For")  # build: a changed line is not compiled without it; reach: there is no call path without it
     why: str
     path: str = ""
     line: int = 0

@@ -42,8 +42,8 @@ _MOST_TRIES = 5  # without an answer, after which a question is given up
 _TROUBLES = 3  # questions in a row at which the endpoint itself fails, before the worker leaves it for another day
 _DAY_SECONDS = 86_400.0
 _MAX_DAYS = 7  # after which a question that could not be asked is given up
-_FORGOTTEN_SECONDS = 7 * _DAY_SECONDS  # for so long `status` tells of what was given up
-_INDEX_SECONDS = 1800.0  # for so long a question waits for the word index, which a full disk may keep from being made
+_FORGOTTEN_SECONDS = 7 * _DAY_SECONDS  # for which `status` tells of what was given up
+_INDEX_SECONDS = 1800.0  # at most, a question waits for the word index; a full disk may keep it from being made
 _GLANCE_SECONDS = 0.1  # for which `status` may hold the lock, to see whether there is a worker
 _STATE_BYTES = 4096
 

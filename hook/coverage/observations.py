@@ -43,7 +43,7 @@ class Observation(msgspec.Struct, frozen=True):
     """What a coverage file says of one function."""
 
     path: str  # of its source, as the file has it: perhaps from the root of a disk, or behind UNKNOWN_PLACE its base name, or nothing
-    reached: int  # by so many programs, or in so many calls; 0: never
+    reached: int  # the number of programs that reach it, or of calls; 0: never
     first: int  # line of it that the file names; 0: none
     last: int
 
