@@ -15,7 +15,7 @@ from hook import __version__
 from hook.change.change import Change
 from hook.config import Settings
 from hook.redaction import Redactor
-from hook.verdict import Answer, ConfigReason, DecidedBy, Lack, Tokens, Verdict, decide
+from hook.verdict import Answer, ConfigReason, DecidedBy, Lack, Tokens, Verdict, decide, each_once
 
 if typing.TYPE_CHECKING:
     from hook.agent import loop
@@ -135,7 +135,7 @@ def _agreed(verdict: Verdict, answer: EvaluationArguments) -> Verdict:
         verdict,
         reasoning=f"{verdict.reasoning} The model agrees: {answer.reasoning}",
         focus_symbols=verdict.focus_symbols or answer.focus_symbols,
-        enable_configs=_each_once(verdict.enable_configs, answer.enable_configs) if verdict.worth_fuzzing else (),
+        enable_configs=each_once((verdict.enable_configs, answer.enable_configs)) if verdict.worth_fuzzing else (),
     )
 
 
@@ -149,7 +149,7 @@ def _decided_by_agent(verdict: Verdict, answer: EvaluationArguments) -> Verdict:
         reasoning=answer.reasoning,
         focus_symbols=answer.focus_symbols,
         # what was found to be needed stays, whether the model has seen it or not
-        enable_configs=_each_once(verdict.enable_configs, answer.enable_configs) if answer.worth_fuzzing else (),
+        enable_configs=each_once((verdict.enable_configs, answer.enable_configs)) if answer.worth_fuzzing else (),
     )
 
 
@@ -197,10 +197,6 @@ def without_secrets(verdict: Verdict, redactor: Redactor) -> Verdict:
         corrections=tuple(map(redactor.text, verdict.corrections)),
         model=redactor.text(verdict.model),
     )
-
-
-def _each_once(needed: tuple[str, ...], named: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*needed, *named)))
 
 
 def _reasoning(change: Change, proofs: Proofs, settings: Settings) -> str:

@@ -32,6 +32,11 @@ def all_of(answers: Iterable[Answer]) -> Answer:
     return Answer.NO if seen == {Answer.NO} else Answer.UNKNOWN
 
 
+def each_once(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """The texts of all lists, each once, in their order."""
+    return tuple(dict.fromkeys(text for texts in lists for text in texts))
+
+
 class DecidedBy(enum.StrEnum):
     """Who settled the verdict; `DEFAULT` when something stayed open and nobody did."""
 

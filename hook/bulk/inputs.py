@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import msgspec
 
@@ -58,9 +57,4 @@ class BulkInput(msgspec.Struct, frozen=True):
 
 def reviews(text: str) -> tuple[str, ...]:
     """The Reviewed-by:, Acked-by: and Tested-by: lines of a commit message or a mail, without quoted ones."""
-    return each_once(line.strip()[:_LONGEST_REVIEW] for line in _REVIEW.findall(text))
-
-
-def each_once(lines: Iterable[str]) -> tuple[str, ...]:
-    """The same lines without duplicates."""
-    return tuple(dict.fromkeys(lines))
+    return tuple(dict.fromkeys(line.strip()[:_LONGEST_REVIEW] for line in _REVIEW.findall(text)))

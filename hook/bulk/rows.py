@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hook import settlement
-from hook.bulk.inputs import BulkInput, Letter, each_once
+from hook.bulk.inputs import BulkInput, Letter
 from hook.verdict import (
     FIELDS,
     Answer,
@@ -20,6 +20,7 @@ from hook.verdict import (
     State,
     Tokens,
     Verdict,
+    each_once,
     not_proved,
     to_document,
 )
@@ -90,7 +91,7 @@ def with_letter(row: dict[str, Any], letter: Letter, item: BulkInput) -> dict[st
         "Version": letter.version,
         "Number": letter.number or 0,
         "Total": letter.total or 0,
-        "Reviews": list(each_once((*letter.reviews, *item.reviews))),
+        "Reviews": list(each_once((letter.reviews, item.reviews))),
     }
 
 

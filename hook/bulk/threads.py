@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from hook import lazy_re
-from hook.bulk.inputs import BulkInput, Letter, each_once
+from hook.bulk.inputs import BulkInput, Letter
 
 # the Message-ID of `git send-email`: the time, its process and the number of the mail
 _SENT_TOGETHER = lazy_re.compile(r"<(\d{14}\.\d+)-\d+-")
@@ -33,7 +33,7 @@ def series(letters: Iterable[Letter], source: str) -> Iterator[BulkInput]:
             first = min(patches, key=lambda letter: letter.number or 0)
             ordered = sorted(mails, key=lambda letter: letter.number or 0)
             yield BulkInput(
-                _name(first), source, len(patches), letters=tuple(ordered), reviews=each_once(replies.get(group, ()))
+                _name(first), source, len(patches), letters=tuple(ordered), reviews=tuple(dict.fromkeys(replies.get(group, ())))
             )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from hook.report.exports import Item, config_fragment, syzmanager
 from hook.report.exports.syzmanager import HotCode
 from hook.source.tree import Source
 from hook.syzlang.checkout import Descriptions
+from hook.verdict import each_once
 
 if typing.TYPE_CHECKING:
     from hook.coverage.observations import Coverage
@@ -85,10 +86,10 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
     verdicts = [item.verdict for item in worth]
     fragment, warnings = config_fragment.fragment(worth)
     focus, left_out = syzmanager.experimental(worth, None, HotCode(target.source.repo, target.coverage))
-    options = _each(verdict.enable_configs for verdict in verdicts)
-    devices = _each(verdict.devices for verdict in verdicts)
+    options = each_once(verdict.enable_configs for verdict in verdicts)
+    devices = each_once(verdict.devices for verdict in verdicts)
     interfaces = system_calls.interfaces(
-        _each(verdict.interfaces for verdict in verdicts), (*devices, *options), _each(item.files for item in worth), target.source
+        each_once(verdict.interfaces for verdict in verdicts), (*devices, *options), each_once(item.files for item in worth), target.source
     )
     enabled = system_calls.enabled(interfaces, target.descriptions) if target.descriptions else None
     return RunPlan(
@@ -101,8 +102,8 @@ def of_items(items: Sequence[Item], target: PlanTarget) -> RunPlan:
         qemu_args=launch.qemu_arguments(devices, target.machine),
         kernel_parameters=tuple(launch.kernel_parameters(options, target.source)),
         focus=focus,
-        focus_symbols=_each(item.symbols for item in worth),
-        never_reached=_each(_never_reached(item, target.coverage) for item in worth) if target.coverage else (),
+        focus_symbols=each_once(item.symbols for item in worth),
+        never_reached=each_once(_never_reached(item, target.coverage) for item in worth) if target.coverage else (),
         seeds=(),
         warnings=(*warnings, *left_out, *_missing_devices(devices, target.machine), *_unanswered(enabled, interfaces)),
         minutes=target.settings.plan.minutes * len(worth),
@@ -146,7 +147,3 @@ def _unanswered(enabled: Enabled | None, interfaces: Sequence[str]) -> list[str]
         why = f"{', '.join(entries)}: many calls lead there" if entries else "no interface of the verdict has a description"
         lines.append(f"all system calls are enabled: {why}")
     return lines
-
-
-def _each(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for words in lists for word in words))

@@ -9,7 +9,7 @@ import msgspec
 
 from hook.report import page
 from hook.report.text import one_line, paragraph, plain, table, tally
-from hook.verdict import Verdict, to_document
+from hook.verdict import Verdict, each_once, to_document
 
 
 class JudgedPatch(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class JudgedSeries(msgspec.Struct, frozen=True):
 
     def _union(self, field: str) -> list[str]:
         every = [patch.verdict for patch in (self.whole, *self.patches) if patch.verdict is not None and patch.verdict.worth_fuzzing]
-        return list(dict.fromkeys(name for verdict in every for name in getattr(verdict, field)))
+        return list(each_once(getattr(verdict, field) for verdict in every))
 
 
 def lines(series: JudgedSeries, *, verbose: bool = False) -> list[str]:

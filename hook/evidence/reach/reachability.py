@@ -38,7 +38,7 @@ from hook.failure import CannotJudge
 from hook.kernel.kconfig.expressions import all_of as all_true
 from hook.kernel.kconfig.expressions import built_in, taken_to_hold
 from hook.source.tree import Source
-from hook.verdict import Answer, ConfigReason, Fact, all_of
+from hook.verdict import Answer, ConfigReason, Fact, all_of, each_once
 
 if typing.TYPE_CHECKING:
     from hook.coverage.observations import Coverage
@@ -332,16 +332,16 @@ def together(answers: Mapping[str, Reach]) -> Reached:
     yes = [reach for reach in answers.values() if reach.answer is Answer.YES]
     if not yes:
         questions = (part for reach in answers.values() if reach.answer is Answer.UNKNOWN for part in reach.question.splitlines())
-        assumptions = _each(reach.assumptions for reach in answers.values() if reach.answer is Answer.NO)
+        assumptions = each_once(reach.assumptions for reach in answers.values() if reach.answer is Answer.NO)
         return Reached(answers, questions=tuple(dict.fromkeys(questions)), assumptions=assumptions)
     return Reached(
         answers,
         facts=yes[0].facts,
-        devices=_each(reach.devices for reach in yes),
+        devices=each_once(reach.devices for reach in yes),
         reasons={name: reason for reach in reversed(yes) for name, reason in reach.reasons.items()},
-        disable=_each(reach.disable for reach in yes),
-        assumptions=_each(reach.assumptions for reach in yes),
-        interfaces=_each(reach.interfaces for reach in yes),
+        disable=each_once(reach.disable for reach in yes),
+        assumptions=each_once(reach.assumptions for reach in yes),
+        interfaces=each_once(reach.interfaces for reach in yes),
     )
 
 
@@ -352,14 +352,10 @@ def _with(first: Reach, also: Reach) -> Reach:
     return Reach(
         first.answer,
         (*also.facts, *first.facts),
-        _each((first.devices, also.devices)),
+        each_once((first.devices, also.devices)),
         {**also.reasons, **first.reasons},
-        _each((first.disable, also.disable)),
-        _each((first.assumptions, also.assumptions)),
-        _each((first.interfaces, also.interfaces)),
-        files=_each((first.files, also.files)),
+        each_once((first.disable, also.disable)),
+        each_once((first.assumptions, also.assumptions)),
+        each_once((first.interfaces, also.interfaces)),
+        files=each_once((first.files, also.files)),
     )
-
-
-def _each(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for some in names for name in some))

@@ -21,6 +21,7 @@ from hook.coverage.elf import Symbols
 from hook.coverage.observations import Coverage, source_name
 from hook.report.exports import CannotExport, Export, ExportForm, Item
 from hook.source.git import Repository
+from hook.verdict import each_once
 
 # what syz-cluster gives them; all areas of the focus have theirs together
 _FOCUS_WEIGHT, _MODIFIED_WEIGHT, _FILES_WEIGHT, _INCLUDES_WEIGHT, _REST_WEIGHT = 10.0, 6.0, 3.0, 2.0, 1.0
@@ -124,19 +125,19 @@ def experimental(items: Sequence[Item], symbols: Symbols | None, hot: HotCode) -
     worth = [item for item in items if item.verdict.worth_fuzzing]
     remarks: list[str] = []
     groups = _groups(worth, remarks)
-    for name in _union(item.verdict.focus_symbols for item in worth):
+    for name in each_once(item.verdict.focus_symbols for item in worth):
         if not any(name in item.symbols for item in worth):
             remarks.append(f"{name} is left out: not known: whether it has an address in instrumented code")
     areas = _focus(groups, symbols, remarks)
-    paths = _union(item.files for item in worth)
+    paths = each_once(item.files for item in worth)
     if symbols is not None:
         aimed_at = {name for group in groups for name in group}.union(*map(hot.functions, paths))
-        changed = _union(item.verdict.changed_functions for item in worth)
+        changed = each_once(item.verdict.changed_functions for item in worth)
         modified = _built((name for name in changed if aimed_at.isdisjoint((name, source_name(name)))), symbols, [])
         areas += _area(MODIFIED, "functions", modified, _MODIFIED_WEIGHT)
     defined = {path: names for item in worth for path, names in item.functions.items()}
     files = _files(paths, symbols, defined, remarks)
-    includes = _files([path for path in _union(item.includers for item in worth) if path not in paths], symbols, defined, [])
+    includes = _files([path for path in each_once(item.includers for item in worth) if path not in paths], symbols, defined, [])
     hot_files = {path: min(functions) for path in (*files, *includes) if (functions := hot.functions(path))}
     if areas or hot_files.keys() != {*files, *includes}:  # else nothing would be left to aim at
         remarks += [f"{path} is no area: nearly every program runs {hot_files[path]}() of it" for path in files if path in hot_files]
@@ -157,7 +158,7 @@ def _area(name: str, kind: str, filters: Iterable[str], weight: float) -> list[d
 def _groups(items: Iterable[Item], remarks: list[str]) -> list[list[str]]:
     """The focus symbols, each that may be inlined with its callers."""
     together = {group[0]: group for item in items for group in item.verdict.focus_groups}
-    names = _union(item.symbols for item in items)
+    names = each_once(item.symbols for item in items)
     remarks += [f"{name[:60]!r} is left out: not a function name" for name in names if not _SYMBOL.match(name)]
     return _apart(together.get(name, (name,)) for name in names if _SYMBOL.match(name))
 
@@ -264,7 +265,3 @@ def _files(paths: Iterable[str], symbols: Symbols | None, defined: Mapping[str, 
 def _file(path: str) -> str:
     """The filter for a file."""
     return f"^{quoted(path)}$"
-
-
-def _union(lists: Iterable[Iterable[str]]) -> list[str]:
-    return list(dict.fromkeys(entry for names in lists for entry in names))
