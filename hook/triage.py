@@ -121,7 +121,6 @@ def _waits_its_turn(settings: Settings, asking: Asking) -> bool:
 
 
 def _judge(case: Case) -> Judged:
-    from hook.record import trajectories
     from hook.steps import consultation, proving
     from hook.trajectory import Trajectory
 
@@ -135,6 +134,8 @@ def _judge(case: Case) -> Judged:
         verdict = _of_change(answered.verdict, change)
         span.results = to_document(verdict)
     if bench is not None:
+        from hook.record import trajectories
+
         trajectory.close()
         trajectories.sweep(change.repo)
     if case.use_cache:

@@ -48,6 +48,13 @@ def test_a_judgement_loads_no_module_that_is_slow_to_load(kernel: Kernel, argume
         assert not [name for name in names if name.startswith(("hook.evidence", "hook.steps", "unidiff"))]
 
 
+def test_an_edit_of_data_alone_loads_no_search_for_call_paths_or_copies(kernel: Kernel) -> None:
+    kernel.stage("mm/pool.c", kernel.read("mm/pool.c") + "static int pool_spare = 0;\n")
+    names = loaded(kernel, "check", "--staged")
+    assert "hook.evidence.reach.reachability" in names
+    assert not [name for name in names if name.startswith(("hook.evidence.reach.calls", "hook.evidence.memory.leak_search"))]
+
+
 def test_a_module_that_is_not_loaded_at_the_start_is_loaded_where_something_of_it_is_used() -> None:
     code = """
 from hook.cli import main

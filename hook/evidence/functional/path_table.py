@@ -69,6 +69,7 @@ _READ_AS_TEXT = (
     r"|include/uapi/linux/capability\.h|include/uapi/asm-generic/resource\.h|arch/[^/]+/include/uapi/asm/resource\.h"
 )
 
+_READ_BY_LINE = lazy_re.compile(_READ_AS_TEXT)
 _GROUP = lazy_re.compile(r"\([^()]*\)")  # of a pattern, without another in it
 
 ROWS: tuple[Row, ...] = (
@@ -229,7 +230,7 @@ def classify(path: str, target_arch: str) -> PathClass:
     matching = [
         msgspec.structs.replace(row, why=row.why.replace("{target}", target_arch).replace("{place}", place))
         for start, pattern, row in _rows(directory_of(target_arch))
-        if path.startswith(start) and re.fullmatch(pattern, path, re.DOTALL)  # a newline is a legal byte of a path
+        if path.startswith(start) and pattern.fullmatch(path)
     ]
     return PathClass(
         next((row for row in matching if row.functional is not None), None),
@@ -243,7 +244,7 @@ def directory_of(target_arch: str) -> str:
 
 
 @functools.cache
-def _rows(target: str) -> list[tuple[str, str, Row]]:
+def _rows(target: str) -> list[tuple[str, re.Pattern[str], Row]]:
     """The rows that count for a target, in their order, each with its pattern and what every path of that begins with."""
     known = target in _ARCHITECTURES
     rows = [*ROWS, *_BORROWED.get(target, ())]
@@ -252,7 +253,8 @@ def _rows(target: str) -> list[tuple[str, str, Row]]:
     if known:
         rows.append(_OTHER)
     patterns = [row.pattern.replace("{target}", target if known else "[^/]+") for row in rows]
-    return [(_start(pattern), pattern, row) for pattern, row in zip(patterns, rows, strict=True)]
+    # a newline is a legal byte of a path
+    return [(_start(pattern), lazy_re.compile(pattern, re.DOTALL), row) for pattern, row in zip(patterns, rows, strict=True)]
 
 
 def _start(pattern: str) -> str:
@@ -270,7 +272,7 @@ def language(path: str) -> str | None:
     Linker scripts (`.lds.S`), included fragments (`.inc`) and grammars have no reader here. A header that a script
     of the build reads as text has none either: its comments count.
     """
-    if re.fullmatch(_READ_AS_TEXT, path):
+    if _READ_BY_LINE.fullmatch(path):
         return None
     name = path.rpartition("/")[2]
     if name.endswith((".c", ".h")):

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from hook import lazy_re, redaction
+from hook.c import segments, translation_unit
+from hook.c.definitions import DefinitionKind
 from hook.c.legible import is_legible
 from hook.change.patch import FileChange, Patch
 from hook.evidence.finding import Evidence, quoted
@@ -67,6 +69,8 @@ def find(patch: Patch, evidence: Evidence, source: Source, kernel: Kernel, targe
         if searched > _MOST_FILES:
             skipped_files.append(file.path)
             break
+        if not _edits_function_or_struct(old, new):
+            continue  # nothing copies out more, or less
         if search is None:
             from hook.evidence.memory import leak_search  # most patches do not need it
 
@@ -127,6 +131,12 @@ def _sides(files: Iterable[FileChange], source: Source) -> Iterator[tuple[FileCh
         texts = [blob.data for blob in blobs if blob is not None and blob.data is not None]
         if len(texts) == len(blobs) and all(b"\0" not in text and is_legible(text) for text in texts):
             yield file, texts[0] if file.old_blob else b"", texts[-1]
+
+
+def _edits_function_or_struct(old: bytes, new: bytes) -> bool:
+    """Whether a function or a struct is not what it was, or is new: only such, and what uses them, is searched."""
+    edits = segments.edits(translation_unit.of_text(old).segments, translation_unit.of_text(new).segments)
+    return any(edit.new and not edit.moved and (edit.new.is_function or edit.either.kind is DefinitionKind.STRUCT) for edit in edits)
 
 
 def _may_matter(file: FileChange, old: bytes, new: bytes) -> bool:

@@ -7,12 +7,12 @@ has. hook.evidence.options.whole_configuration adds the options of the call path
 from __future__ import annotations
 
 import itertools
-import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from hook import lazy_re
 from hook.change.patch import FileChange, Patch
 from hook.evidence.finding import Evidence, No
 from hook.kernel.kbuild.architecture_directories import around
@@ -27,6 +27,7 @@ from hook.verdict import Answer, ConfigReason, ConfigSet, Fact, Place
 if typing.TYPE_CHECKING:
     from hook.kernel.kconfig.solver import Solution
 
+_ENDING = lazy_re.compile(r"#\s*(?:endif|else)\b")
 _MOST_INCLUDERS = 100  # files that are read to prove that none includes a changed file
 _MOST_SETS = 4
 _MOST_GROUPS = 24  # of lines under the same condition, of one patch
@@ -299,7 +300,7 @@ def changed_lines(file: FileChange) -> tuple[list[int], list[int]]:
 
 def _is_code(text: str) -> bool:
     bare = text.strip()
-    return bool(bare) and not bare.startswith(("//", "/*", "*/", "* ")) and bare != "*" and re.match(r"#\s*(?:endif|else)\b", bare) is None
+    return bool(bare) and not bare.startswith(("//", "/*", "*/", "* ")) and bare != "*" and _ENDING.match(bare) is None
 
 
 def _set(settings: Mapping[str, str], groups: list[_Group]) -> ConfigSet:

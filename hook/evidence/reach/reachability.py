@@ -31,9 +31,7 @@ from hook.evidence.change_classes import OF_ADDITIONS, OF_STATEMENTS
 from hook.evidence.finding import Evidence, Finding, No, Open, Yes
 from hook.evidence.focus.symbol_names import definition_name
 from hook.evidence.reach.answer import Reach, unknown
-from hook.evidence.reach.calls import call_paths, teardown
 from hook.evidence.reach.devices import machine
-from hook.evidence.reach.run_times import RunsAt
 from hook.failure import CannotJudge
 from hook.kernel.kconfig.expressions import all_of as all_true
 from hook.kernel.kconfig.expressions import built_in, taken_to_hold
@@ -43,6 +41,7 @@ from hook.verdict import Answer, ConfigReason, Fact, all_of, each_once
 if typing.TYPE_CHECKING:
     from hook.coverage.observations import Coverage
     from hook.evidence.focus.changed_functions import Changed
+    from hook.evidence.reach.calls import call_paths
     from hook.evidence.reach.devices.drivers import Drivers
     from hook.evidence.reach.observed import Measurement
     from hook.kernel.kernel import Kernel
@@ -79,10 +78,10 @@ class Limits(msgspec.Struct, frozen=True):
     """The fuzzed machine, and how far call paths are followed."""
 
     vm: machine.Machine
-    bounds: call_paths.SearchBounds
-    driver_files: int  # read for drivers and their users
+    files: int  # read for call paths, and for drivers and their users
+    steps: int  # of call paths
     descriptions: Descriptions | None = None  # of system calls, from a checkout of syzkaller
-    left_out: frozenset[RunsAt] = teardown.LEFT_OUT
+    includes_teardown: bool = False  # whether the fuzzing farm unloads modules, and unbinds and unplugs devices
     measurement: Measurement | None = None  # what the person's fuzzer has reached, where that is given
 
 
@@ -99,9 +98,7 @@ def limits(settings: Settings, state_dir: pathlib.Path, coverage: Coverage | Non
             raise WrongSetting(f"{settings.origins['fuzz.syzkaller']}: fuzz.syzkaller: {wrong}") from None
     reach = settings.reach
     files, steps = (reach.commit_files, reach.commit_steps) if short else (reach.max_files, reach.max_steps)
-    left_out = teardown.NOTHING_RUNS if settings.fuzz.teardown == "include" else teardown.LEFT_OUT
-    bounds = call_paths.SearchBounds(_MAX_HOPS, files, _MAX_CALLER_FILES, steps)
-    return Limits(vm, bounds, files, described, left_out, _measurement(coverage, settings))
+    return Limits(vm, files, steps, described, settings.fuzz.teardown == "include", _measurement(coverage, settings))
 
 
 def _measurement(coverage: Coverage | None, settings: Settings) -> Measurement | None:
@@ -206,14 +203,22 @@ class _Search:
         self._source, self._kernel, self._within = source, kernel, within
 
     @functools.cached_property
+    def _bounds(self) -> call_paths.SearchBounds:
+        from hook.evidence.reach.calls import call_paths  # only functions that changed, or that use what changed, pay for it
+
+        return call_paths.SearchBounds(_MAX_HOPS, self._within.files, _MAX_CALLER_FILES, self._within.steps)
+
+    @functools.cached_property
     def _search(self) -> call_paths.CallPathSearch:
-        return call_paths.CallPathSearch(self._source, self._kernel, self._within.bounds)
+        from hook.evidence.reach.calls import call_paths
+
+        return call_paths.CallPathSearch(self._source, self._kernel, self._bounds)
 
     @functools.cached_property
     def _drivers(self) -> Drivers:
         from hook.evidence.reach.devices import drivers  # core code does not pay for it
 
-        return drivers.Drivers(self._source, self._kernel, self._within.vm, min(self._within.driver_files, drivers.FILES_OF_A_QUESTION))
+        return drivers.Drivers(self._source, self._kernel, self._within.vm, min(self._within.files, drivers.FILES_OF_A_QUESTION))
 
     def of_file(
         self,
@@ -227,17 +232,14 @@ class _Search:
 
         Raises GitError.
         """
-        source, kernel, bounds = self._source, self._kernel, self._within.bounds
-        within = self._within
-        ending = teardown.gate(functions, source, kernel, bounds, within.left_out) if functions and nothing_else else _NOTHING
+        ending = self._ending(functions) if functions and nothing_else else _NOTHING
 
         def call_path() -> Reach:
-            called = functions or users
-            return call_paths.reach(called, self._search, self._within.descriptions) if called else _NOTHING
+            return self._called(functions or users)
 
         if path.startswith(_HARDWARE):
             hardware = self._drivers.of_file(path)
-            if hardware.answer is Answer.NO and (why := teardown.without_device(functions, source, kernel, bounds, others)):
+            if hardware.answer is Answer.NO and (why := self._without_device(functions, others)):
                 hardware = unknown(f"runs without a device, at boot or as a module is unloaded: {why}")
             if hardware.answer is Answer.NO and hardware.running:
                 hardware = _of_running(hardware, path, functions, nothing_else)
@@ -254,6 +256,24 @@ class _Search:
         if by_call.answer is Answer.UNKNOWN and path.startswith(_CORES) and not ending.question:
             return _or(by_call, self._drivers.of_file(path))
         return by_call
+
+    def _ending(self, functions: list[tuple[str, str]]) -> Reach:
+        from hook.evidence.reach.calls import teardown
+
+        left_out = teardown.NOTHING_RUNS if self._within.includes_teardown else teardown.LEFT_OUT
+        return teardown.gate(functions, self._source, self._kernel, self._bounds, left_out)
+
+    def _called(self, functions: list[tuple[str, str]]) -> Reach:
+        if not functions:
+            return _NOTHING
+        from hook.evidence.reach.calls import call_paths
+
+        return call_paths.reach(functions, self._search, self._within.descriptions)
+
+    def _without_device(self, functions: list[tuple[str, str]], others: list[tuple[str, str]]) -> str:
+        from hook.evidence.reach.calls import teardown
+
+        return teardown.without_device(functions, self._source, self._kernel, self._bounds, others)
 
     def _needs_another_user(self, hardware: Reach, path: str) -> bool:
         """Whether the driver of another object, which the base configuration does not build, is what reaches a file that it builds.

@@ -44,6 +44,7 @@ _MOST_PARTS = 60  # of the condition of one branch
 _DIRECTIVE = lazy_re.compile(
     rb"\n[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|define|undef)(?!\w)([^\n\\]*+(?:\\(?s:.)[^\n\\]*+)*+)"
 )
+_NAME = lazy_re.compile(r"[A-Za-z_]\w*")
 _TOKEN = lazy_re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|&&|\|\||[=!<>]=|<<|>>|\S")
 _IS = {"IS_ENABLED": switched_on, "IS_REACHABLE": switched_on, "IS_BUILTIN": built_in}
 # macros that are no options, and their values in a kernel build
@@ -165,7 +166,7 @@ class Conditionals:
         )
 
     def _define(self, word: str, rest: str, stack: list[_Open]) -> None:
-        name = re.match(r"[A-Za-z_]\w*", rest)
+        name = _NAME.match(rest)
         if name is None:
             return
         definitions = self._macros.setdefault(name[0], [])

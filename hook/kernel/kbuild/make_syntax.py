@@ -9,6 +9,7 @@ from hook import lazy_re
 from hook.c.brackets import Brackets
 
 _PARENTHESES, _BRACES, _BOTH = Brackets("(", ")"), Brackets("{", "}"), Brackets("({", ")}")
+_COMMENT = lazy_re.compile(r"(?<!\\)#.*", re.DOTALL)
 _INCLUDE_PATH = lazy_re.compile(rb"-I[ \t]*[^\s]+|(?m:#.*$)")
 _ELSEWHERE = lazy_re.compile(rb"\.\.|\b(?:srctree|objtree|VPATH|vpath|CURDIR|abspath|realpath|abs_\w+)\b")
 
@@ -31,7 +32,7 @@ def statements(text: str) -> Iterator[tuple[int, str]]:
                     break
             line = " ".join(parts)
         if "#" in line:
-            line = re.sub(r"(?<!\\)#.*", "", line, count=1, flags=re.DOTALL)
+            line = _COMMENT.sub("", line, count=1)
         if line.strip():
             yield first, line.rstrip()
 

@@ -23,6 +23,8 @@ MOST_EXPANSIONS = 81  # of one text, by the values of the options in it
 _BY_WORD = frozenset(
     ("addprefix", "addsuffix", "patsubst", "subst", "filter", "filter-out", "sort", "strip", "notdir", "dir", "basename")
 )  # functions that change each word of a list on its own
+_CALL = lazy_re.compile(r"([\w-]+)[ \t]+(.*)", re.DOTALL)  # of a function of make
+_LIST_NAME = lazy_re.compile(r"[a-z][\w-]*-[ym]?")
 OPTION = lazy_re.compile(r"CONFIG_(\w+)\Z")
 
 Expansions = list[tuple[Condition, str]]  # what a text expands to, and when
@@ -105,7 +107,7 @@ class MakeVariables:
                         yield condition, word
 
     def _list(self, inner: str, depth: int, inside: tuple[str, ...]) -> Iterator[tuple[Condition, str]]:
-        head = re.match(r"([\w-]+)[ \t]+(.*)", inner, re.DOTALL)
+        head = _CALL.match(inner)
         if head is None:
             name, colon, change = inner.partition(":")
             if colon and "=" in change and "$" not in name:
@@ -206,7 +208,7 @@ class MakeVariables:
         if option:
             name = option[1]
             return [(expressions.equal(name, value), "" if value == "n" else value) for value in ("y", "m", "n")]
-        head = re.match(r"([\w-]+)[ \t]+(.*)", inner, re.DOTALL)
+        head = _CALL.match(inner)
         if head is not None:
             return self._function(head[1], arguments(head[2]), depth, inside)
         if ":" in inner:
@@ -225,7 +227,7 @@ class MakeVariables:
             return [(YES, "")]
         if inner not in self._variables:
             # a list that no line assigns is empty; any other variable may be exported by the makefiles above
-            unknown = "" if re.fullmatch(r"[a-z][\w-]*-[ym]?", inner) else OPEN
+            unknown = "" if _LIST_NAME.fullmatch(inner) else OPEN
             return [(YES, self._predefined.get(inner, unknown))]
         return self._joined(self._variables[inner], depth, (*inside, inner))
 

@@ -8,10 +8,9 @@ The probes were checked on Linux 6.1, 6.12 and 7.1, the versions against the rel
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
+from hook import lazy_re
 from hook.setting_checks import TOOLCHAIN
 
 # flags of cc-option, with the first major version of gcc and of clang that accepts them; 0: never. The first row in the flag counts.
@@ -84,6 +83,8 @@ _COMMANDS: tuple[tuple[str, int, int], ...] = (
     ("__seg_fs", 1, 10),
 )
 
+_TOOLCHAIN = lazy_re.compile(TOOLCHAIN)
+_BETWEEN = lazy_re.compile(r"[ ,+]")  # tools
 _BINUTILS = "24000"  # 2.40, as scripts/ld-version.sh writes it
 # the first release of rustc with each LLVM, from the release notes of Rust
 _RUSTC_LLVM = (((1, 91), 21), ((1, 87), 20), ((1, 82), 19), ((1, 78), 18), ((1, 73), 17), ((1, 0), 16))
@@ -166,10 +167,10 @@ class Toolchain(msgspec.Struct, frozen=True):
 
 def toolchain(name: str) -> Toolchain:
     """The toolchain with a name such as `gcc-12` or `clang-19 pahole-1.25`. Raises NotAToolchain."""
-    parts = re.match(TOOLCHAIN, name)
+    parts = _TOOLCHAIN.match(name)
     if parts is None:
         raise NotAToolchain("a compiler and its version such as gcc-12 or clang-19, and perhaps pahole-1.25 or rustc-1.78 after it")
-    tools = dict(word.split("-", 1) for word in re.split(r"[ ,+]", parts.group(3)) if word)
+    tools = dict(word.split("-", 1) for word in _BETWEEN.split(parts.group(3)) if word)
     return Toolchain(parts.group(1), int(parts.group(2)), tools.get("pahole", ""), tools.get("rustc", ""))
 
 
