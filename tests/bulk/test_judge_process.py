@@ -26,8 +26,8 @@ def judged(kernel: Kernel, out: pathlib.Path, worker: str, source: str, **limits
 
 
 def test_a_change_that_takes_too_much_memory(kernel: Kernel, tmp_path: pathlib.Path, worker: str) -> None:
-    found = judged(kernel, tmp_path / "out", worker, poisoned(kernel), PATCH_TRIAGE_BULK_CHANGE_BYTES=str(180 << 20))
-    assert found == [("mm: 0", ""), ("mm: 1", "not judged with 180 MB of memory (bulk.change_bytes)"), ("mm: 2", "")]
+    found = judged(kernel, tmp_path / "out", worker, poisoned(kernel), PATCH_TRIAGE_BULK_CHANGE_BYTES=str(120 << 20))
+    assert found == [("mm: 0", ""), ("mm: 1", "not judged with 120 MB of memory (bulk.change_bytes)"), ("mm: 2", "")]
 
 
 def test_a_change_that_takes_too_long(kernel: Kernel, tmp_path: pathlib.Path, worker: str) -> None:
@@ -41,9 +41,9 @@ def test_the_patches_beside_it_in_a_series_are_judged(kernel: Kernel, tmp_path: 
     (huge,) = edited(kernel, ("int huge;\n", HUGE), path="mm/huge.c")
     sent = [Sent(f"[PATCH {n}/3] mm: {n}", patch_body(diff), str(n), "c") for n, diff in ((1, first), (2, huge), (3, last))]
     box = mbox(tmp_path / "mbox", [one.mail() for one in sent])
-    limits = {"PATCH_TRIAGE_BULK_CHANGE_BYTES": str(180 << 20)}
+    limits = {"PATCH_TRIAGE_BULK_CHANGE_BYTES": str(120 << 20)}
     found = judged(kernel, tmp_path / "out", worker, str(box), **limits)
-    assert found == [("mm: 1", ""), ("mm: 2", "not judged with 180 MB of memory (bulk.change_bytes)"), ("mm: 3", "")]
+    assert found == [("mm: 1", ""), ("mm: 2", "not judged with 120 MB of memory (bulk.change_bytes)"), ("mm: 3", "")]
 
 
 def test_a_short_search_says_what_it_finds_whatever_fuller_verdict_is_kept(kernel: Kernel, tmp_path: pathlib.Path, worker: str) -> None:
