@@ -273,10 +273,10 @@ def test_a_fragment_for_merge_config(grown: Kernel) -> None:
 
 
 def test_an_option_explained(grown: Kernel) -> None:
-    out = grown.triage("configs", "--explain", "CONFIG_EXTRA")
+    out = grown.triage("configs", "--option", "CONFIG_EXTRA")
     assert "depends on POOL" in out and "to have it: CONFIG_POOL=y CONFIG_EXTRA=y" in out
-    assert "cannot be on for x86_64" in grown.triage("configs", "--explain", "ONLY_ARM")
-    assert "no Kconfig file for x86_64 defines NOWHERE" in grown.triage_both("configs", "--explain", "NOWHERE", ok=2)[1]
+    assert "cannot be on for x86_64" in grown.triage("configs", "--option", "ONLY_ARM")
+    assert "no Kconfig file for x86_64 defines NOWHERE" in grown.triage_both("configs", "--option", "NOWHERE", ok=2)[1]
 
 
 def test_a_damaged_store_is_read_anew(grown: Kernel) -> None:
@@ -328,7 +328,7 @@ def test_the_commands_run_nothing_of_a_hostile_tree(grown: Kernel) -> None:
     assert verdict(grown)["EnableConfigs"] == ["POOL"]
     grown.git("commit", "-qm", "change")
     grown.triage("configs", "HEAD", "--fragment")
-    grown.triage("configs", "--explain", "PROBED")
+    grown.triage("configs", "--option", "PROBED")
     assert not mark.exists()
 
 
