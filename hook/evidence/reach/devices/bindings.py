@@ -20,7 +20,8 @@ from hook.evidence.reach.devices.buses import BUSES, SERPORT, USB_HID, USERIO, B
 from hook.evidence.reach.devices.counted_texts import CountedTexts
 from hook.evidence.reach.devices.driver_structures import Driver
 from hook.evidence.reach.devices.machine import ANY, ELSEWHERE_ACPI, Machine, PciDevice, PciId, elsewhere, offered
-from hook.kernel.held_addresses import defined
+from hook.evidence.reach.devices.probes.statements import is_passed
+from hook.kernel.held_addresses import bodies, defined
 from hook.kernel.kernel import Kernel
 from hook.kernel.texts import Macros
 from hook.verdict import ConfigReason, Fact
@@ -227,11 +228,11 @@ class Binder:
         if not offered or not _NAME.match(probe):
             return offered, ()
         place = defined(self.texts, probe, (driver.path, *self.members))
-        if place is None:
+        if place is None or len(bodies(self.texts, place[0], probe)) > 1:
             return offered, ()
         text = self.texts.get(place[0]) or ""
         refusing = _REFUSED.search(text, place[1], place[2])
-        if refusing is None:
+        if refusing is None or not is_passed(text, place[1], text.rfind("for", place[1], refusing.start())):
             return offered, ()
         array = re.search(rf"\b{re.escape(refusing[1])}\s*\[\s*\]\s*=\s*\{{([^}}]*)\}}", text)
         numbers = [self._macros.number(element) for element, _ in elements(array[1])] if array else []

@@ -68,7 +68,7 @@ two-y := shared.o two_main.o
 obj-$(CONFIG_SHARED1) += one.o
 obj-$(CONFIG_SHARED2) += two.o
 obj-$(CONFIG_CHIP) += chip.o
-obj-$(CONFIG_REFUSED) += refused.o
+obj-$(CONFIG_REFUSED) += refused.o refusedif.o refusedlate.o
 obj-$(CONFIG_AUX) += auxdrv.o
 obj-$(CONFIG_ZERO) += acpidrv.o
 obj-$(CONFIG_TWICE) += twice.o
@@ -218,6 +218,13 @@ module_platform_driver(gpiox_driver);
     "drivers/net/refused.c": pci_driver("refused", "\t{ PCI_DEVICE(0x1002, PCI_ANY_ID) },").replace(
         "\treturn 0;\n", "\tint i;\n\tfor (i = 0; i < 2; i++)\n\t\tif (sent_away[i] == pdev->device)\n\t\t\treturn -ENODEV;\n\treturn 0;\n"
     ).replace("static int refused", "static const u16 sent_away[] = { 0x5046, 0x5159 };\nstatic int refused"),
+    # the list is not looked into under every option, and for every device
+    **{
+        f"drivers/net/{name}.c": pci_driver(name, "\t{ PCI_DEVICE(0x1002, PCI_ANY_ID) },").replace(
+            "\treturn 0;\n", f"\tint i;\n{before}\tfor (i = 0; i < 2; i++)\n\t\tif (sent_away[i] == pdev->device)\n\t\t\treturn -ENODEV;\n{after}\treturn 0;\n"
+        ).replace(f"static int {name}", f"static const u16 sent_away[] = {{ 0x5046, 0x5159 }};\nstatic int {name}")
+        for name, before, after in (("refusedif", "#ifdef CONFIG_X\n", "#endif\n"), ("refusedlate", "\tif (force)\n\t\treturn begin(pdev);\n", ""))
+    },
     "drivers/net/auxdrv.c": "static const struct auxiliary_device_id aux_ids[] = {\n\t{ .name = \"switch.rdma\" },\n\t{}\n};\nstatic struct auxiliary_driver aux = {\n\t.id_table = aux_ids,\n};\nmodule_auxiliary_driver(aux);\n",
     "drivers/net/vmwdrv.c": "static const struct acpi_device_id v_ids[] = {\n\t{ \"VMW0005\" },\n\t{ }\n};\nstatic struct platform_driver v_driver = {\n\t.driver = { .name = \"v\", .acpi_match_table = v_ids },\n};\nmodule_platform_driver(v_driver);\n",
     "drivers/net/acpidrv.c": "static const struct acpi_device_id a_ids[] = {\n\t{ \"ACME0001\", 0 },\n\t{ \"QEMU0002\", 0 },\n\t{ }\n};\nstatic struct platform_driver a_driver = {\n\t.driver = { .name = \"a\", .acpi_match_table = ACPI_PTR(a_ids) },\n};\nmodule_platform_driver(a_driver);\n",
@@ -525,6 +532,7 @@ def test_a_driver_on_another_drivers_bus_is_no_where_that_is(ask: Ask) -> None:
 def test_a_device_that_probe_sends_away_by_its_list_is_none(ask: Ask) -> None:
     found = of(ask, "refused.c")
     assert found.answer is Answer.NO and "rejects ati-vga" in found.facts[1].claim
+    assert [of(ask, f"{name}.c").answer for name in ("refusedif", "refusedlate")] == [Answer.YES] * 2
 
 
 def test_the_kernels_own_virtual_devices_are_known_by_their_option(ask: Ask) -> None:

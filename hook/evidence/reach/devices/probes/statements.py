@@ -9,6 +9,8 @@ HEAD = lazy_re.compile(r"\s*(if|for|while|switch|do|return|else)\b|\s*(\w+)\s*:(
 _ELSE = lazy_re.compile(r"\s*else\b")
 _MARK = lazy_re.compile(r"[;({]")
 _DIRECTIVE = lazy_re.compile(r"(?m)^[ \t]*#")
+# what may leave a function well, or not be compiled
+_LEAVES_WELL = lazy_re.compile(r"(?m)\bgoto\b|\breturn\b(?!\s*-\s*E)|^[ \t]*#")
 _DECLARING = lazy_re.compile(r"\bstruct\s+device_node\s*\*\s*\Z")
 # not the root, which newer kernels have without a tree, too
 _NO_NODE = lazy_re.compile(
@@ -71,3 +73,10 @@ def left_without_node(text: str, begin: int, end: int) -> int:
         if before.count("{") == before.count("}") and before[-1:] in ("", ";", "}") and "goto" not in before:
             return text.find(";", returning.end()) + 1
     return -1
+
+
+def is_passed(text: str, begin: int, at: int) -> bool:
+    """Whether a function, whose body begins at `begin`, passes a place unless it returns an error first."""
+    before = text[begin + 1 : at].rstrip()
+    is_statement = before.count("{") == before.count("}") and before[-1:] in ("", ";", "}")
+    return at > begin and is_statement and _LEAVES_WELL.search(before) is None
