@@ -338,8 +338,8 @@ class Binder:
         strings, unread = self.strings(table)
         ids = self._vm.acpi if table.kind.startswith(("acpi", "pnp")) else self._vm.compatible if table.kind == "of_device_id" else {}
         for text, line, _ in strings:
-            if text in ids:
-                device = ids[text]
+            if known := id_tables.known_as(text, table.kind, ids):
+                device = ids[known]
                 fact = self.fact(f"{driver.name} binds to {text}, which {device} of {self._vm.made_by} has", table.path, line)
                 if self._vm.is_given(device.partition(",")[0]):
                     return yes(fact, devices=(device.partition(",")[0],))

@@ -6,7 +6,7 @@ Follows include/linux/mod_devicetable.h. A line that cannot be read is named; th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -92,6 +92,21 @@ def matches(form: re.Pattern[str], text: str, mark: str, begin: str) -> Iterator
         if form_match is not None and form_match.end() > place:
             yield form_match
         place = text.find(mark, place + len(mark))
+
+
+def known_as(text: str, kind: str, ids: Collection[str]) -> str:
+    """The id among `ids` that an id of a table matches, as the bus of that kind of table compares them; empty where there is none.
+
+    PNP compares the number in either case, with X for any digit (drivers/pnp/driver.c); ACPI and device trees compare the whole.
+    """
+    if kind != "pnp_device_id" or text in ids:
+        return text if text in ids else ""
+    number = text[3:].upper()
+    return next((known for known in ids if known[:3] == text[:3] and len(known) == len(text) and _is_alike(known[3:].upper(), number)), "")
+
+
+def _is_alike(number: str, other: str) -> bool:
+    return all(ours == its or "X" in (ours, its) for ours, its in zip(number, other, strict=True))
 
 
 def announced(texts: Texts, path: str) -> list[tuple[str, str, int]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hook.evidence.reach.devices.id_tables import known_as
 from hook.evidence.reach.devices.rules.exports import is_suite, likelihood
 from hook.verdict import Answer
 from tests.evidence.reach.devices.test_drivers import CHELSIO, IDS_H, PCI_H, Ask, asked, of, pci_driver
@@ -204,6 +205,7 @@ FILES = {
     "changer.c": scsi("MODULE_ALIAS_SCSI_DEVICE(TYPE_MEDIUM_CHANGER);"),
     "unit.c": scsi("int of(int lun)\n{\n\treturn lun == UFS_UPIU_UFS_DEVICE_WLUN;\n}"),
     "someunit.c": scsi(""),
+    "pnpclock.c": "static const struct pnp_device_id c_ids[] = {\n\t{ .id = \"PNP0b00\" },\n\t{ }\n};\nstatic struct pnp_driver c = {\n\t.name = \"c\",\n\t.id_table = c_ids,\n};\nmodule_pnp_driver(c);\n",
     "pccard.c": "static struct pcmcia_driver p = {\n\t.name = \"p\",\n};\nmodule_pcmcia_driver(p);\n",
     "firm.c": "static struct scmi_driver f = {\n\t.name = \"f\",\n};\nmodule_scmi_driver(f);\n",
     "card.c": "static struct sdio_driver s = {\n\t.name = \"s\",\n};\nmodule_sdio_driver(s);\n",
@@ -485,6 +487,27 @@ def test_the_name_of_a_driver_on_mdio_is_looked_for_too(ask: Ask) -> None:
 def test_what_user_space_drives_without_a_device_is_reached(ask: Ask, name: str, device: str) -> None:
     found = of(ask, name)
     assert (found.answer, found.devices) == (Answer.YES, (device,))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "known"),
+    [
+        ("PNP0b00", "pnp_device_id", "PNP0B00"),
+        ("PNP0bXX", "pnp_device_id", "PNP0B00"),
+        ("PNP0b01", "pnp_device_id", ""),
+        ("pnp0B00", "pnp_device_id", ""),
+        ("PNP0b0", "pnp_device_id", ""),
+        ("PNP0b00", "acpi_device_id", ""),
+        ("PNP0B00", "acpi_device_id", "PNP0B00"),
+    ],
+)
+def test_pnp_compares_the_number_of_an_id_in_either_case(text: str, kind: str, known: str) -> None:
+    assert known_as(text, kind, {"PNP0B00": "pc"}) == known
+
+
+def test_a_driver_on_pnp_has_the_device_of_the_machine_whose_id_it_spells_in_lower_case(ask: Ask) -> None:
+    found = of(ask, "pnpclock.c")
+    assert (found.answer, found.devices) == (Answer.YES, ("pc",))
 
 
 def test_a_scsi_driver_that_says_of_no_type_of_device_is_open(ask: Ask) -> None:
