@@ -29,6 +29,7 @@ REGISTERING: dict[str, EntryKind] = {
     **dict.fromkeys(("proc_create_single", "proc_create_single_data", "proc_create_net_single"), EntryKind.PROC_FILES),
     **dict.fromkeys(("debugfs_create_devm_seqfile",), EntryKind.DEBUGFS_FILES),
     **dict.fromkeys(("netdev_rx_handler_register", "setup_udp_tunnel_sock"), EntryKind.PACKETS),
+    "xt_hook_ops_alloc": EntryKind.NETFILTER,  # the hooks of a table, which a program's first rule registers
     # each callback runs as /sys/devices/system/cpu/cpu1/online is written; of `_multi`, once for each instance that is added
     **dict.fromkeys(
         ("cpuhp_setup_state", "cpuhp_setup_state_cpuslocked", "cpuhp_setup_state_nocalls", "cpuhp_setup_state_nocalls_cpuslocked"),
@@ -46,7 +47,8 @@ CALLING = frozenset((
 _OPTION_OF_CALL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (lazy_re.compile(form), option)
     for form, option in (
-        (r"cpuhp_setup_state", "HOTPLUG_CPU"),
+        (r"cpuhp_setup_state", "HOTPLUG_CPU"), (r"crypto_register_notifier", "CRYPTO_USER_API"),
+        (r"register_memory_notifier", "MEMORY_HOTPLUG"),  # it is raised as a memory block's state is written in sysfs
         (r"debugfs_", "DEBUG_FS"), (r"proc_(?:create|net)|proc_mkdir", "PROC_FS"), (r"(?:device_create_file|sysfs_)", "SYSFS"),
         (r"configfs_", "CONFIGFS_FS"), (r"securityfs_", "SECURITYFS"), (r"register_(?:net_)?sysctl|__register_sysctl", "SYSCTL"),
         (r"(?:tracefs_|trace_create_|rv_create_)", "TRACING"),
@@ -113,6 +115,7 @@ SOFTWARE = (
     "drivers/net/netdevsim/", "drivers/input/input.c", "drivers/input/evdev.c", "drivers/input/mousedev.c", "drivers/input/misc/uinput.c",
     "drivers/bluetooth/hci_vhci.c", "drivers/net/wireless/virtual/", "drivers/usb/gadget/", "drivers/usb/usbip/", "drivers/usb/core/",
     "arch/x86/kvm/",  # it asks for AMD-V, which QEMU emulates, or for VMX, which a virtual machine may have: `-cpu max`
+    "arch/x86/crypto/",  # it asks for instructions that the processor of a virtual machine has as its host does
     "sound/core/", "drivers/vhost/", "drivers/dma-buf/", "drivers/hid/uhid.c", "drivers/android/", "drivers/target/",
 )  # fmt: skip
 
@@ -133,7 +136,7 @@ SOFTIRQS = lazy_re.compile(r"\b(?:HI|TIMER|NET_TX|NET_RX|BLOCK|TASKLET|SCHED|HRT
 NOTIFIERS = lazy_re.compile(
     r"register_(?:netdevice_notifier\w*|inetaddr_notifier|inet6addr_notifier|inetaddr_validator_notifier|inet6addr_validator_notifier"
     r"|netevent_notifier|fib_notifier|nexthop_notifier|vt_notifier|keyboard_notifier)\Z"
-    r"|netlink_register_notifier\Z|task_handoff_register\Z|profile_event_register\Z"
+    r"|netlink_register_notifier\Z|task_handoff_register\Z|profile_event_register\Z|crypto_register_notifier\Z|register_memory_notifier\Z"
 )
 # calls that unregister a table, or only read it
 _TAKES_AWAY = lazy_re.compile(

@@ -27,6 +27,10 @@ CALLS = [
     ("debugfs_create_devm_seqfile", EntryKind.DEBUGFS_FILES, ("DEBUG_FS",)),
     ("cpuhp_setup_state_nocalls", EntryKind.CPU_HOTPLUG, ("HOTPLUG_CPU",)),
     ("cpuhp_setup_state_multi", None, ("HOTPLUG_CPU",)),  # its callbacks run for instances
+    ("xt_hook_ops_alloc", EntryKind.NETFILTER, ()),
+    ("xt_alloc_table_info", None, ()),
+    ("crypto_register_notifier", None, ("CRYPTO_USER_API",)),
+    ("register_memory_notifier", None, ("MEMORY_HOTPLUG",)),
     ("printk", None, ()),
 ]
 
@@ -62,8 +66,18 @@ def test_a_call_that_registers_does_not_take_away(call: str) -> None:
         ("drivers/net/e1000.c", True),
         ("fs/pipe.c", False),
         ("arch/x86/kvm/svm/svm.c", False),
+        ("arch/x86/crypto/aesni-intel_glue.c", False),
+        ("drivers/crypto/padlock-aes.c", True),
         ("arch/x86/events/amd/ibs.c", True),
     ],
 )
 def test_boot_code_of_drivers_may_look_for_hardware(path: str, answer: bool) -> None:
     assert entry_points.depends_on_hardware(path) is answer
+
+
+@pytest.mark.parametrize(
+    ("call", "is_raised"),
+    [("crypto_register_notifier", True), ("register_netdevice_notifier", True), ("register_reboot_notifier", False)],
+)
+def test_a_program_raises_the_event_of_a_notifier(call: str, is_raised: bool) -> None:
+    assert bool(entry_points.NOTIFIERS.match(call)) is is_raised
