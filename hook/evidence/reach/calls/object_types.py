@@ -130,5 +130,9 @@ def _declared(code: bytes, name: bytes) -> str:
 
 def _types(code: bytes, name: bytes) -> set[tuple[bool, bytes]]:
     """The types that a text declares `name` as, or as a pointer to, each with whether it is a structure."""
-    declares = re.compile(rb"(struct\s+)?\b([A-Za-z_]\w*)(?:\s+const)?(?:\s*\*\s*|\s+)" + name + rb"\s*(?:\[[^\]]*\]\s*)?(?=[;,=)])(?!==)")
+    declares = re.compile(
+        rb"(struct\s+)?\b([A-Za-z_]\w*)(?:\s+const)?(?:\s*\*\s*|\s+)"
+        + name
+        + rb"\s*(?:\[[^\]]*\]\s*)?(?:__\w+\s*(?:\([^()]*\)\s*)?)*(?=[;,=)])(?!==)"
+    )
     return {(bool(match[1]), match[2]) for match in declares.finditer(code) if match[2] not in BEFORE_A_VALUE}

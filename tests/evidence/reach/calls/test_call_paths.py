@@ -602,6 +602,13 @@ def test_a_table_that_others_see_is_called_by_its_name(plant: Planted) -> None:
     assert found.answer is Answer.YES, found.question
 
 
+def test_a_member_is_of_its_structure_where_its_declaration_aligns_it(plant: Planted) -> None:
+    text = "struct holder {\n\tstruct packet_type hook ____cacheline_aligned_in_smp;\n};\nstatic int help(void) { return 0; }\n"
+    text += "static int keep(struct holder *h)\n{\n\th->hook.func = help;\n\treturn 0;\n}\n"
+    found = plant.reach({"fs/a.c": text + "SYSCALL_DEFINE0(others)\n{\n\treturn keep(NULL);\n}\n"})
+    assert found.answer is Answer.YES, found.question
+
+
 IN_OPS = "\t.open = help,\t\\\n"
 
 
