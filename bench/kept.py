@@ -93,13 +93,19 @@ def verdict_of(tree: pathlib.Path, patch: pathlib.Path, *, plain: bool) -> Row:
     return dict(json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout))
 
 
+def is_built(build: Build, source: Source, path: str) -> bool:
+    """Whether Kbuild builds a file in, or a .c file that includes it."""
+    including = (one.path for one in lookup.includers(source, path, lookup.Bounds(16)).items)
+    return any(build.folder_of(one) for one in itertools.chain([path], (one for one in including if one.endswith(".c"))))
+
+
 def foreign(build: Build, source: Source, verdict: Row, changed: str) -> list[str]:
     """The names to aim at that are defined in no file that is built, and in none of the patch."""
     found = []
     for symbol in (*verdict["FocusSymbols"][:_MOST_NAMES], *verdict["Via"]):
         name = re.sub(r"\A__(?:x64|ia32)_(?=(?:compat_)?sys_)|.*::", "", symbol)
         paths = dict.fromkeys(one.path for one in lookup.find_definitions(source, name, lookup.Bounds(100)).items)
-        built = ((path.endswith(".h") and not path.startswith("arch/")) or bool(build.folder_of(path)) for path in paths)
+        built = ((path.endswith(".h") and not path.startswith("arch/")) or is_built(build, source, path) for path in paths)
         if paths and not any(f" b/{path}\n" in changed for path in paths) and not any(built):
             found.append(symbol)
     return found
@@ -127,7 +133,7 @@ def checked(build: Build, source: Source, name: str, verdict: Row, changed: str,
     row["foreign"] = foreign(build, source, verdict, changed)
     if verdict["Reachable"] == "yes":
         files = dict.fromkeys(fact["Path"] for fact in verdict["Evidence"] if fact["Path"].endswith(".c"))
-        row["unbuilt"] = [path for path in files if (build.tree / path).exists() and not build.folder_of(path)]
+        row["unbuilt"] = [path for path in files if (build.tree / path).exists() and not is_built(build, source, path)]
     return row
 
 
