@@ -44,6 +44,7 @@ PROGRAM = pathlib.Path(sys.executable).parent / "patch-triage"
 Row = dict[str, Any]
 _MOST_NAMES = 40  # of one patch that are looked up
 _MOST_COMPILED = 8  # files of one patch
+_MOST_INCLUDERS = 2000  # files with the name of a .c file in them
 _BUILDS = re.compile(rb"(?m)^obj-\$\(CONFIG_(\w+)\)\s*[:+]=\s*(\w[\w-]*)\.o\b")
 
 
@@ -95,7 +96,7 @@ def verdict_of(tree: pathlib.Path, patch: pathlib.Path, *, plain: bool) -> Row:
 
 def is_built(build: Build, source: Source, path: str) -> bool:
     """Whether Kbuild builds a file in, or a .c file that includes it."""
-    including = (one.path for one in lookup.includers(source, path, lookup.Bounds(16)).items)
+    including = (one.path for one in lookup.includers(source, path, lookup.Bounds(_MOST_INCLUDERS)).items)
     return any(build.folder_of(one) for one in itertools.chain([path], (one for one in including if one.endswith(".c"))))
 
 
