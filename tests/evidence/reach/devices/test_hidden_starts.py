@@ -125,7 +125,7 @@ CLOSED = {
     "plain": FUNCTION,
     "init_module_of_another": "extern int init_module(void);\nint other_quirk(void)\n{\n\treturn 0;\n}",
     "hidden": FUNCTION + "#if 0\ndevice_initcall(it);\n#endif\n#define unused(fn) other(fn)\nunused(it);",
-    "other_macro": FUNCTION + '#define REG(a) static int reg_##a\nREG(one);\nMODULE_AUTHOR("a");\nEXPORT_NOTHING(it);',
+    "other_macro": FUNCTION + '#define REG(a) static int reg_##a\nREG(one);\nMODULE_AUTHOR("a");\nEXPORT_NOTHING(level);',
     "plain_declaration": FUNCTION + "#define OWN_DECLARE(fn) static const int level_##fn = 3\nOWN_DECLARE(it);",
     "called_setup": FUNCTION + "static void inside(void)\n{\n\t__core_setup(3);\n}",
     "pointer": "static int (*callback)(int);\nint (*callbacks[3])(void);",
