@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
 
 from hook import lazy_re
 from hook.c import blanking
@@ -17,7 +18,8 @@ from hook.source.tree import Source
 
 _WARNING = lazy_re.compile(rb"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?\Z|panic\Z|__(?:might_sleep|might_fault|will_schedule)\Z")
 _WORD = lazy_re.compile(rb"[A-Za-z_]\w*")
-_DEEPEST = 3  # functions that pass a line number to each other
+_DEEPEST = 3  # macros that use each other
+_MOST_FUNCTIONS = 5  # that pass a line number to each other
 _MOST_FILES = 6  # that define one of them
 _MOST_USERS = 300  # files with a macro that uses the line
 _COMMON_GLOBS = ("include/*.h", "arch/*/include/*.h")
@@ -42,7 +44,20 @@ _MESSAGE_MACROS = frozenset(
 )
 _DEFINE = lazy_re.compile(rb"[ \t]*#[ \t]*define[ \t]+(\w+)")
 _FILE_LINE = lazy_re.compile(rb'\b__FILE__\s*":"\s*__stringify\s*\(\s*__LINE__\s*\)')
+_REST = b"__VA_ARGS__"
+_PASTED_REST = lazy_re.compile(rb"##[ \t]*__VA_ARGS__\b")
+_LIST = lazy_re.compile(rb"\bva_list\s+(\w+)\s*;")
+_FORMAT = lazy_re.compile(rb"\bstruct\s+va_format\s+(\w+)\s*;")
+_BEHIND = 1000  # added to the number of an argument: that one or any behind it
 OnlyLogs = Callable[[bytes, int], bool]  # of a name that is called, and the number of the argument
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """A macro or function. Of the parameters `...` has an empty name; there are none where it is an object."""
+
+    parameters: tuple[bytes, ...] | None
+    text: bytes
+    is_function: bool
 
 
 def loggers(source: Source, own: frozenset[bytes], given: frozenset[bytes], depth: int = 0) -> OnlyLogs:
@@ -57,7 +72,7 @@ def loggers(source: Source, own: frozenset[bytes], given: frozenset[bytes], dept
             return False
         if name not in own and (logging_calls.logger(name) is not None or _WARNING.match(name) is not None):
             return True
-        return depth < _DEEPEST and _hands_on(source, name, argument, depth + 1)
+        return depth < _MOST_FUNCTIONS and _hands_on(source, name, argument, depth + 1)
 
     return only_logs
 
@@ -136,27 +151,71 @@ def _hands_on(source: Source, name: bytes, argument: int, depth: int) -> bool:
         functions = [one for one in definitions if one.kind is not DefinitionKind.MACRO]
         if not definitions and path.endswith((".c", ".h")):
             continue  # of another file with the word
-        bodies = [*macro_uses.definitions(text, name), *map(functools.partial(_function, text), functions)]
+        bodies = [_Body(*macro, is_function=False) for macro in macro_uses.definitions(text, name)]
+        bodies += [_Body(*_function(text, function), is_function=True) for function in functions]
         if not bodies:
             return False  # of assembly, or of a form that is not understood
         own = own_headers.read(source, path, (blob.data,))
         home = own_headers.HOMES.fullmatch(path) is not None
         # what is called by the name of a parameter may be any function, too
         heads = {word for function in functions for word in _WORD.findall(text, function.span[0], function.body[0])}
-        heads.update(word for parameters, _ in bodies for word in parameters or ())
+        heads.update(word for body in bodies for word in body.parameters or ())
         asks = loggers(source, own.names if home else own.names.union(own_headers.defined(text)), own.by_makefiles | heads, depth)
-        for parameters, body in bodies:
-            if not own.complete or parameters is None or argument >= len(parameters) or not parameters[argument]:
-                return False
-            if line_numbers.uses(body, {parameters[argument]}, asks):
-                return False
+        if not own.complete or any(_uses(body, argument, asks, (text, *own.texts.values())) for body in bodies):
+            return False
         found = True
     return found
 
 
+def _uses(body: _Body, argument: int, only_logs: OnlyLogs, texts: Sequence[bytes]) -> bool:
+    """Whether a body may do more with an argument than log it; with _BEHIND + N, with the Nth or any behind it."""
+    if body.parameters is None:
+        return True
+    named = [name for name in body.parameters if name]
+    if argument >= _BEHIND:
+        several = range(argument - _BEHIND, max(len(named), argument - _BEHIND) + 1)
+        return any(_uses(body, one, only_logs, texts) for one in several)
+    is_variadic = len(named) < len(body.parameters)
+
+    def logs_all(name: bytes, first: int) -> bool:
+        return only_logs(name, _BEHIND + first)
+
+    if argument < len(named):  # what is behind __VA_ARGS__ may be any argument
+        is_moved = is_variadic and _REST in body.text
+        return bool(line_numbers.uses(body.text, {named[argument]}, (lambda name, _: logs_all(name, 0)) if is_moved else only_logs))
+    if not is_variadic:
+        return True
+    if body.is_function:
+        return not _is_formatted(body.text, only_logs, texts)
+    return bool(line_numbers.uses(_PASTED_REST.sub(_REST, body.text), {_REST}, logs_all))
+
+
+def _is_formatted(body: bytes, only_logs: OnlyLogs, texts: Sequence[bytes]) -> bool:
+    """Whether a function does nothing with its variable arguments but to log them by a va_format, as %pV.
+
+    No macro of the file or its headers may have one of the variables in its body, or be one of those of stdarg.h.
+    """
+    listed = _LIST.search(body)
+    if listed is None:
+        return False
+    formats = {found[1] for found in _FORMAT.finditer(body)}
+    variables = rb"\b(?:" + b"|".join(sorted({listed[1], *formats, b"va_start", b"va_end"})) + rb")\b"
+    if not formats or any(re.search(rb"(?m)^[ \t]*#[ \t]*define\b[^\n]*" + variables, text) for text in texts):
+        return False
+    any_format = rb"\b(?:" + b"|".join(sorted(formats)) + rb")\b"
+    rest = _FORMAT.sub(b"", _LIST.sub(b"", body, count=1))
+    rest = re.sub(rb"\bva_(?:start|end)\s*\(\s*" + listed[1] + rb"\b[^()]*\)", b"", rest)
+    rest = re.sub(any_format + rb"\s*\.\s*(?:fmt\s*=|va\s*=\s*&\s*" + listed[1] + rb"\s*;)", b"", rest)
+    if re.search(rb"\b" + listed[1] + rb"\b|\bva_\w+\s*\(", rest):
+        return False
+    return not line_numbers.uses(re.sub(rb"&\s*(" + any_format + rb")", rb"\1", rest), formats, only_logs)
+
+
 def _function(text: bytes, definition: Definition) -> tuple[tuple[bytes, ...] | None, bytes]:
-    """The parameters and the body of what is defined; no parameters where it is no function."""
+    """The parameters, of which `...` has an empty name, and the body of what is defined; no parameters where it is no function."""
     begin, end = definition.body
     if definition.kind is not DefinitionKind.FUNCTION or not end:
         return None, b""
-    return tuple(re.findall(rb"(\w+)\s*(?:,|\)\s*\Z)", text[definition.offset : begin].rstrip())), text[begin:end]
+    head = text[definition.offset : begin].rstrip()
+    rest = (b"",) if re.search(rb",\s*\.\.\.\s*\)\Z", head) else ()
+    return (*re.findall(rb"(\w+)\s*(?:,|\)\s*\Z)", head), *rest), text[begin:end]

@@ -51,6 +51,48 @@ def test_a_function_that_only_logs_its_line(grow: Grow) -> None:
     assert not only_logs(b"logs", 0)  # a string that is tested
 
 
+FORMATTED = """void message(const char *file, const char *fmt, ...)
+{
+	struct va_format vaf;
+	va_list args;
+
+	va_start(args, fmt);
+	vaf.fmt = fmt;
+	vaf.va = &args;
+	plain(file, &vaf);
+	va_end(args);
+}
+"""
+PLAIN = 'static void plain(const char *file, struct va_format *vaf)\n{\n\tprintk("%s: %pV\\n", file, vaf);\n}\n'
+REPORT = "#define report(file, fmt, ...) ({ count(fmt); message(file, fmt, ##__VA_ARGS__); })\n"
+FAILED = 'void failed(const char *file, int line)\n{\n\treport(file, "%d", line);\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_logged"),
+    [
+        ("", "", True),
+        ("vaf);\n}", "vaf);\n\tlast = vaf->va;\n}", False),
+        ("\tva_end(args);\n", "\tva_end(args);\n\tlast = va_arg(args, int);\n", False),
+        ("\tva_end(args);\n", "\tva_copy(more, args);\n\tva_end(args);\n", False),
+        ("\tva_end(args);\n", "\tkeep(&args);\n\tva_end(args);\n", False),
+        ("\tva_end(args);\n", "\tTAKE();\n\tva_end(args);\n#define TAKE() last = va_arg(args, int)\n", False),
+        ("\tva_list args;\n", "\tva_list args, more;\n", False),
+        ("\tvaf.va = &args;\n", "\tvaf.va = &args;\n\tother = vaf;\n", False),
+        ("message(file, fmt, ##__VA_ARGS__)", "message(file, ##__VA_ARGS__)", False),  # the first of them is a format
+        ("message(file, fmt, ##__VA_ARGS__)", "keep(fmt, ##__VA_ARGS__)", False),
+        ("message(file, fmt, ##__VA_ARGS__)", "last = (__VA_ARGS__)", False),
+        ("message(file, fmt, ##__VA_ARGS__)", "(void)0", True),
+        ('report(file, "%d", line)', 'report(file, "%d", line + 1)', False),
+    ],
+)  # fmt: skip
+def test_variable_arguments_that_are_only_formatted(grow: Grow, old: str, new: str, is_logged: bool) -> None:
+    text = (PLAIN + FORMATTED + REPORT + FAILED).replace(old, new, 1) if old else PLAIN + FORMATTED + REPORT + FAILED
+    keep = "void keep(int value)\n{\n\tlast = value;\n}\n"
+    only_logs = logged_lines.loggers(grow({"mm/lines.c": keep + text}), frozenset(), frozenset())
+    assert only_logs(b"failed", 1) is is_logged
+
+
 @pytest.mark.parametrize(
     ("use", "is_used"),
     [
