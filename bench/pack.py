@@ -64,7 +64,7 @@ def packed(change: Change, objects: Objects, settings: Settings, most_tokens: in
         return None, 0.0
     target = fuzzed_kernel(settings)
     started = time.process_time()
-    desk = Desk(Source(objects, change.after), Redactor(), target=target, patch=change.patch)
+    desk = Desk(Source(objects, change.after), Redactor(), settings.agent.tool_seconds, target=target, patch=change.patch)
     subject = Subject(change.patch.files, found.proofs.evidence, found.verdict)
     made = first_message.gather(subject, desk, most_tokens)
     return made, time.process_time() - started

@@ -134,6 +134,7 @@ class RecordSettings(SettingGroup, name="record"):
         by_tree=True,
     )
     directory: str = _field("", checks.text, "directory of the `file` record; empty: patch-triage/verdicts in the git directory")
+    lock_seconds: float = _field(2.0, checks.seconds(0, 60), "how long a hook waits for another writer before it queues the record")
 
 
 class OutputSettings(SettingGroup, name="output"):
@@ -177,6 +178,7 @@ class AgentSettings(SettingGroup, name="agent"):
     settle_seconds: float = _field(
         2.0, checks.seconds(0, 3600), "how long the worker waits after a commit, which may be amended at once", bears=False
     )
+    background_tries: int = _field(5, checks.whole(1, 100), "give up a question after N tries without an answer", bears=False)
     background_pause_seconds: float = _field(
         30.0, checks.seconds(0, 3600), "how long the worker waits after the first failure; longer after each further one", bears=False
     )
@@ -206,7 +208,9 @@ class AgentSettings(SettingGroup, name="agent"):
     max_seconds: float = _field(
         600.0, checks.seconds(1, 86_400), "how long the model may take for one change, if there is no shorter deadline"
     )
+    max_refusals: int = _field(4, checks.whole(0, 100), "refuse a wrong answer of the model at most N times")
     request_seconds: float = _field(180.0, checks.seconds(1, 3600), "how long one request may take")
+    tool_seconds: float = _field(20.0, checks.seconds(0.1, 600), "how long one search of the tree may take")
     reply_tokens: int = _field(16_384, checks.whole(256, 1_000_000), "at most N tokens in one answer, thoughts included")
     window_tokens: int = _field(
         128_000, checks.whole(2000, 10_000_000), "the size of the model's window; older tool results are cut to fit"
@@ -259,6 +263,7 @@ class BulkSettings(SettingGroup, name="bulk"):
     clone: str = _field(
         "", checks.text, "the worker's clone of the kernel; empty: the same path as on the machine that started the run", bears=False
     )
+    piece_changes: int = _field(25, checks.whole(1, 100_000), "give about N neighbouring changes to a worker at a time", bears=False)
     change_seconds: float = _field(
         300.0, checks.seconds(1, 86_400), "how long one change may take; if it takes longer, its row says so", bears=False
     )
@@ -289,6 +294,7 @@ class LimitSettings(SettingGroup, name="limits"):
         checks.seconds(1, 86_400),
         "end a judgement after N seconds of processor time; it is called incomplete and not kept",
     )
+    lookup_seconds: float = _field(20.0, checks.seconds(0.1, 3600), "how long one look-up in the tree may take")
 
 
 class IndexSettings(SettingGroup, name="index"):
@@ -304,11 +310,10 @@ class IndexSettings(SettingGroup, name="index"):
 
 # Settings of earlier versions: a file that still has them is read, and one line says that they do nothing.
 RETIRED = frozenset((
-    "agent.background_days", "agent.background_tries", "agent.context_seconds", "agent.diff_bytes", "agent.max_parallel_calls",
-    "agent.max_refusals", "agent.max_trajectories", "agent.tool_seconds", "bulk.piece_changes", "cache.max_entries", "index.no_definitions",
-    "limits.diff_bytes", "limits.evidence_facts", "limits.evidence_seconds", "limits.lookup_files", "limits.lookup_seconds",
-    "limits.mail_bytes", "patchwork.seconds", "reach.check_files", "reach.check_seconds", "reach.check_steps", "reach.max_caller_files",
-    "reach.max_hops", "reach.max_seconds", "record.lock_seconds",
+    "agent.background_days", "agent.context_seconds", "agent.diff_bytes", "agent.max_parallel_calls", "agent.max_trajectories",
+    "cache.max_entries", "index.no_definitions", "limits.diff_bytes", "limits.evidence_facts", "limits.evidence_seconds",
+    "limits.lookup_files", "limits.mail_bytes", "patchwork.seconds", "reach.check_files", "reach.check_seconds", "reach.check_steps",
+    "reach.max_caller_files", "reach.max_hops", "reach.max_seconds",
 ))  # fmt: skip
 
 

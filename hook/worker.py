@@ -38,7 +38,6 @@ _PATIENCE_SECONDS = 600.0  # the longest that a worker sleeps; what is due later
 _REFUSED_SECONDS = 900.0  # until a question is looked at again that may not be asked now
 _LONGEST_PAUSE_SECONDS = 3600.0
 _PAUSE_GROWS = 4
-_MOST_TRIES = 5  # without an answer, after which a question is given up
 _TROUBLES = 3  # questions in a row at which the endpoint itself fails, before the worker leaves it for another day
 _DAY_SECONDS = 86_400.0
 _MAX_DAYS = 7  # after which a question that could not be asked is given up
@@ -292,7 +291,7 @@ class Worker:
             return end == Trouble.PATCH_CAP
         counts = end != Trouble.UNREACHABLE
         tries = question.tries + counts
-        if tries >= _MOST_TRIES:
+        if tries >= settings.agent.background_tries:
             if not settled:
                 final = msgspec.structs.replace(judged.verdict, state=State.FINAL)
                 triage.keep(self.repo, [msgspec.structs.replace(judged, verdict=final)], settings)
@@ -319,7 +318,7 @@ class Worker:
     def _fail(self, question: Question, why: str) -> None:
         """It could not even be asked, or the answer not be recorded, for a reason of ours or of the repository."""
         question = msgspec.structs.replace(question, tries=question.tries + 1, why=why)
-        if question.tries >= _MOST_TRIES:
+        if question.tries >= DEFAULTS.agent.background_tries:
             self._give_up(question, why)
         else:
             pause = _pause(DEFAULTS.agent.background_pause_seconds, question.tries)

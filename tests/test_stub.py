@@ -485,7 +485,7 @@ def test_a_program_whose_python_is_gone_costs_no_commit_and_no_push(tree: Tree, 
 def test_the_program_is_told_that_git_has_no_settings_of_ours(tree: Tree) -> None:
     tree.program.write_text('#!/bin/sh\necho "$3" >>"$LOG"\n')
     tree.commit("a", "a")
-    tree.git("config", "--global", "patchTriage.push.maxCommits", "3")
+    tree.git("config", "--global", "patchTriage.record.lockSeconds", "3")
     tree.commit("a", "b")
     tree.git("-c", "patchtriage.enabled", "commit", "-q", "--allow-empty", "-mc", GIT_CONFIG="/dev/null")
     assert tree.started() == ["--no-settings", "--", "--"]

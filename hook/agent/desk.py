@@ -13,8 +13,6 @@ from hook.kernel.kernel import Kernel
 from hook.redaction import Redactor
 from hook.source.tree import Source
 
-SEARCH_SECONDS = 20.0  # how long one search of the tree may take
-
 
 class FuzzedKernel(msgspec.Struct, frozen=True):
     """The kernel that is fuzzed, and the machines it runs on."""
@@ -31,6 +29,7 @@ class Desk(msgspec.Struct, frozen=True):
 
     source: Source  # the tree with the change applied
     redactor: Redactor
+    seconds: float  # how long one search may take
     never_paths: tuple[str, ...] = ()  # glob patterns of files that are not to leave this machine
     deadline: float = math.inf  # of time.monotonic(): no search goes on after it
     target: FuzzedKernel = FuzzedKernel()
@@ -41,7 +40,7 @@ class Desk(msgspec.Struct, frozen=True):
     @property
     def seconds_left(self) -> float:
         """How long a search that begins now may take."""
-        return max(0.05, min(SEARCH_SECONDS, self.deadline - time.monotonic()))
+        return max(0.05, min(self.seconds, self.deadline - time.monotonic()))
 
     def kernel(self) -> Kernel:
         """What the tree says of its options. One a call: they are read through a connection that belongs to a thread."""
@@ -61,10 +60,12 @@ def shown_history(settings: Settings, commit: str) -> str:
 
 def of_tree(source: Source, settings: Settings, patch: Patch | None = None, history: str = "") -> Desk:
     """The desk for questions about a tree, where no agent of ours asks them."""
+    agent = settings.agent
     return Desk(
         source,
         Redactor(),
-        settings.agent.never_paths,
+        agent.tool_seconds,
+        agent.never_paths,
         target=fuzzed_kernel(settings),
         patch=patch,
         history=shown_history(settings, history),

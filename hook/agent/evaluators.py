@@ -38,6 +38,7 @@ from hook.verdict import Verdict
 PATCH, KMSAN = "patch-evaluator", "kmsan-evaluator"
 _KEY_SECONDS = 15
 _DIFF_BYTES = 100_000  # of the diff that is sent; the rest is for the tools
+_PARALLEL_CALLS = 10  # of one round
 
 
 class Bench(msgspec.Struct):
@@ -57,6 +58,8 @@ class Bench(msgspec.Struct):
         return loop.AgentLimits(
             rounds=read.agent.max_rounds,
             tokens=read.agent.max_tokens,
+            parallel_calls=_PARALLEL_CALLS,
+            refusals=read.agent.max_refusals,
             window_tokens=read.agent.window_tokens,
             deadline=self.deadline,
         )
@@ -91,8 +94,10 @@ def prepare(
     target = fuzzed_kernel(settings)
     after = objects.read(change.after) if change.after else None
     last = change.after if after is not None and after.kind == "commit" else ""
-    hidden, history = settings.agent.never_paths, shown_history(settings, change.base)
-    desk = Desk(source, redactor, hidden, deadline, target, change.patch, history, last)
+    seconds, hidden = settings.agent.tool_seconds, settings.agent.never_paths
+    desk = Desk(
+        source, redactor, seconds, hidden, deadline, target, change.patch, history=shown_history(settings, change.base), last_commit=last
+    )
     variables = {"target": settings.target.arch, "max_symbols": str(settings.focus.max_symbols), "diff": diff}
     if profile.is_a_farms:
         variables |= {"facts": grounding.facts(evidence), "fence": f"=== change {digest} ==="}

@@ -34,8 +34,6 @@ RESULTS = "set-results"
 _WARN_REPEATS = 3  # as farms do: the same call more often than this is warned about,
 _END_REPEATS = 6  # and more often than this ends the run
 _EMPTY_TURNS = 3
-_MOST_CALLS = 10  # of one round
-_MOST_REFUSALS = 4  # of results
 _ROOM = 0.8  # of the model's window may be filled before older results are cut
 
 
@@ -75,6 +73,8 @@ class AgentLimits(msgspec.Struct, frozen=True):
 
     rounds: int
     tokens: int  # input, output and thoughts of all rounds together
+    parallel_calls: int
+    refusals: int
     window_tokens: int
     deadline: float  # of time.monotonic()
 
@@ -233,7 +233,7 @@ class _Talk:
 
     def _answer_calls(self, answer: Reply) -> tuple[Any] | None:
         """Run the calls of a round; what was accepted, in a tuple, or None."""
-        allowed = answer.calls[:_MOST_CALLS]
+        allowed = answer.calls[: self.limits.parallel_calls]
         self._tell(f"looking up {', '.join(dict.fromkeys(call.name[:30] for call in allowed))}", self.rounds)
         spans = [self.trajectory.begin("tool", call.name, args=call.arguments) for call in allowed]
         with concurrent.futures.ThreadPoolExecutor(max_workers=len(allowed)) as pool:
@@ -244,15 +244,15 @@ class _Talk:
             self.history.add_result(call.id, fence.fenced(self.task.fence, text) if fenced else text)
             if call.name == RESULTS and result is not None and accepted is None:
                 accepted = (result,)
-        for call in answer.calls[_MOST_CALLS:]:
-            self.history.add_result(call.id, f"not run: at most {_MOST_CALLS} calls are run a round; call it again")
+        for call in answer.calls[self.limits.parallel_calls :]:
+            self.history.add_result(call.id, f"not run: at most {self.limits.parallel_calls} calls are run a round; call it again")
         if answer.left_out:
             self.history.add_prompt(f"{answer.left_out} more calls were left out: at most {len(answer.calls)} are read of one answer.")
         if accepted is None:
             self._count_repeats(allowed)
             refused = sum(call.name == RESULTS for call in allowed)
             self.refused += refused
-            if self.refused > _MOST_REFUSALS:
+            if self.refused > self.limits.refusals:
                 raise Ended(End.REFUSALS, f"its results were refused {self.refused} times, the last time for: {done[-1][0][:300]}")
         return accepted
 

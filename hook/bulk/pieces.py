@@ -9,7 +9,6 @@ import msgspec
 from hook.bulk.inputs import BulkInput
 from hook.bulk.mailboxes import MailReader
 
-_MOST_CHANGES = 25  # neighbours in a piece
 _LEAST_PIECES = 16  # also for few inputs, so that all workers have some
 _MOST_BYTES = 8 << 20  # of mails in a piece, or one series
 
@@ -26,12 +25,12 @@ class BulkPiece(msgspec.Struct, frozen=True):
         return sum(item.size for item in self.inputs)
 
 
-def cut(inputs: Sequence[BulkInput], first: int) -> Iterator[BulkPiece]:
-    """The inputs in pieces of at most 25 patches, or one series, numbered from `first`. The mails of a piece are read with it.
+def cut(inputs: Sequence[BulkInput], changes: int, first: int) -> Iterator[BulkPiece]:
+    """The inputs in pieces of at most `changes` patches, or one series, numbered from `first`. The mails of a piece are read with it.
 
     Raises OSError, GitError.
     """
-    changes = min(_MOST_CHANGES, sum(item.size for item in inputs) // _LEAST_PIECES + 1)
+    changes = min(changes, sum(item.size for item in inputs) // _LEAST_PIECES + 1)
     number, waiting, size, held_bytes = first, list[BulkInput](), 0, 0
     with MailReader() as reader:
         for item in inputs:

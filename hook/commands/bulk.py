@@ -127,7 +127,7 @@ def _deal(
         complain(f"dashboard: {client.dashboard_link}")
         if not client.nthreads():
             complain(f"no worker has joined: `dask worker {options.scheduler}` starts one; this run waits for it")
-        dealer = cluster.Dealer(client, run, pieces.cut(missing, number), complain)
+        dealer = cluster.Dealer(client, run, pieces.cut(missing, run.work.settings.bulk.piece_changes, number), complain)
         for piece, lines in dealer.judged():
             kept.put(piece.number, lines)
             progress.add(piece.size, lines)

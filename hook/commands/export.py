@@ -140,7 +140,7 @@ def item(
         includers = _built(includers, verdict, kernel)
     # the evidence names only what can be hit; a model, and who edits a note, may name anything
     mine = not verdict.model
-    symbols = tuple(name for name in verdict.focus_symbols if mine or _can_be_hit(source, name))
+    symbols = tuple(name for name in verdict.focus_symbols if mine or _can_be_hit(source, name, settings))
     defined = {path: _defined(source, path, arch) for path in (*files, *includers)} if with_functions else {}
     return Item(change.commit, subject, verdict, symbols, tuple(files), tuple(dict.fromkeys(includers)), defined)
 
@@ -192,14 +192,15 @@ def _includers(source: Source, header: str, arch: str) -> list[str]:
     return [path for path in names if _is_instrumented(source, path, arch)]
 
 
-def _can_be_hit(source: Source, name: str) -> bool:
+def _can_be_hit(source: Source, name: str, settings: config.Settings) -> bool:
     """Whether a function of this name has an address, in a file that KCOV instruments; False where that cannot be told in time."""
     from hook.c.definitions import DefinitionKind
     from hook.evidence.focus import changed_functions, kcov
     from hook.source import lookup
 
+    bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds, searches_all=True)
     try:
-        answer = lookup.find_definitions(source, name, lookup.FOR_A_PERSON)
+        answer = lookup.find_definitions(source, name, bounds)
     except lookup.NotAName:
         return False
     canonical_name = lookup.canonical(name)

@@ -10,6 +10,7 @@ from hook.change.change import find_commit
 from hook.commands import DONE, CannotDo, Command, complain, print_document, repository, tool
 from hook.commands.command_line import add_format, add_verbose
 from hook.report import text
+from hook.source import setting_layers
 from hook.source.object_store import Objects
 from hook.source.tree import Source
 
@@ -42,7 +43,9 @@ def look(options: argparse.Namespace) -> int:
     repo = repository(options)
     with Objects(repo) as objects:
         revision = "" if options.staged else find_commit(objects, options.rev).oid
+        settings = setting_layers.at(objects, revision or "HEAD")
         source = Source(objects, revision)
+        bounds = lookup.Bounds(lookup.MOST_FILES, settings.limits.lookup_seconds, searches_all=True)
         path = ""
         try:
             if options.question == "file":
@@ -54,9 +57,9 @@ def look(options: argparse.Namespace) -> int:
                 print("\n".join(map(text.plain, source.glob(options.name))))
                 return DONE
             elif options.question == "includers":
-                answer = lookup.includers(source, tree_path(options.name), lookup.FOR_A_PERSON)
+                answer = lookup.includers(source, tree_path(options.name), bounds)
             else:
-                answer = getattr(lookup, _QUESTIONS[options.question])(source, options.name, lookup.FOR_A_PERSON)
+                answer = getattr(lookup, _QUESTIONS[options.question])(source, options.name, bounds)
         except (lookup.NotAName, NotATreePath) as wrong:
             raise CannotDo(str(wrong)) from None
     if options.format != "text":

@@ -34,7 +34,7 @@ def status(options: argparse.Namespace) -> int:
     repo = repository(options)
     settings = setting_layers.load(repo)
     off = setting_layers.switched_off(repo)
-    _write_queued(repo)
+    _write_queued(repo, settings)
     if off:
         print(plain(f"patch-triage is off: {off}"))
     else:
@@ -55,12 +55,12 @@ def status(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _write_queued(repo: Repository) -> None:
+def _write_queued(repo: Repository, settings: Settings) -> None:
     from hook.record import note, queue, store
     from hook.record.lock import Locked
 
     try:
-        count = store.write_queued(repo)
+        count = store.write_queued(repo, settings)
         if count:
             print(f"{count} queued {'record' if count == 1 else 'records'} written")
     except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:

@@ -28,7 +28,6 @@ _IDENTITY = {
 Change = Callable[[str], str]
 # A tree's entries by name: (mode, id)
 Tree = dict[str, tuple[str, str]]
-_LOCK_SECONDS = 2.0  # for which another writer is waited for
 
 
 class NoteNotWritten(Exception):
@@ -59,7 +58,7 @@ def annotated(repo: Repository) -> list[str]:
     return [name.replace("/", "") for name in names if _OBJECT_ID.match(name.replace("/", ""))]
 
 
-def update(repo: Repository, changes: Mapping[str, Change], seconds: float = _LOCK_SECONDS) -> None:
+def update(repo: Repository, changes: Mapping[str, Change], seconds: float) -> None:
     """Change the notes of commits: each function gets the present note of a commit ("" if none) and returns the new one.
 
     Raises lock.Locked, NoteNotWritten, GitError or OSError; then nothing has changed.

@@ -63,7 +63,7 @@ def _documents(path: pathlib.Path) -> tuple[dict[str, Any], ...]:
     return ()
 
 
-def flush(repo: Repository, adding: Callable[[Sequence[Mapping[str, Any]]], note.Change]) -> int:
+def flush(repo: Repository, seconds: float, adding: Callable[[Sequence[Mapping[str, Any]]], note.Change]) -> int:
     """Write the queued records into the notes, each by the function that `adding` returns; returns the number of commits.
 
     Raises as note.update; then all records are still queued.
@@ -76,7 +76,7 @@ def flush(repo: Repository, adding: Callable[[Sequence[Mapping[str, Any]]], note
         # under the lock: another process may have written it meanwhile, and something newer after it
         return lambda text: change(text) if (_directory(repo) / f"{commit}.yaml").exists() else text
 
-    note.update(repo, {commit: unless_written(commit, adding(new)) for commit, new in waiting})
+    note.update(repo, {commit: unless_written(commit, adding(new)) for commit, new in waiting}, seconds)
     for commit, _ in waiting:
         (_directory(repo) / f"{commit}.yaml").unlink(missing_ok=True)
     return len(waiting)

@@ -41,8 +41,8 @@ def add(repo: Repository, settings: Settings, changes: Mapping[str, Sequence[Map
     formats = settings.record.format
     if "note" in formats:
         try:
-            write_queued(repo)
-            note.update(repo, {commit: _adding(new) for commit, new in changes.items()})
+            write_queued(repo, settings)
+            note.update(repo, {commit: _adding(new) for commit, new in changes.items()}, settings.record.lock_seconds)
         except (Locked, note.NoteNotWritten, GitError, OSError) as wrong:
             lines.append(_queued(repo, changes, wrong))
     if "file" in formats:
@@ -77,9 +77,9 @@ def hand_in(repo: Repository, settings: Settings, verdicts: Sequence[Verdict]) -
     return True
 
 
-def write_queued(repo: Repository) -> int:
+def write_queued(repo: Repository, settings: Settings) -> int:
     """Write the queued records into the notes; returns the number of commits. Raises as note.update; then all are still queued."""
-    return queue.flush(repo, _adding)
+    return queue.flush(repo, settings.record.lock_seconds, _adding)
 
 
 def replace_lesser(repo: Repository, settings: Settings, verdict: Verdict) -> list[str]:

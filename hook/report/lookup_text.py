@@ -11,7 +11,7 @@ from hook.source.lookup import Defined, FunctionUse, FunctionUseKind, Include, L
 _CUT = {
     "files": "[cut: too many files contain the name]",
     "index": "[cut: there is no word index; `patch-triage index` builds it]",
-    "seconds": "[cut: it takes more than 20 seconds]",
+    "seconds": "[cut: limits.lookup_seconds are over]",
     "bytes": "[cut: too many results]",
 }
 

@@ -27,6 +27,7 @@ from hook.source.tree import Source
 from hook.source.words import is_binary, is_number
 
 Item = TypeVar("Item")
+MOST_FILES = 20_000  # read for one question about the tree
 _NAMES_BYTES = 8 << 20  # of the names of files
 _NAME = lazy_re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _CALL = lazy_re.compile(rb"(?<![\w.>])([A-Za-z_]\w*+)\s*+\(")
@@ -53,9 +54,6 @@ class Bounds(msgspec.Struct, frozen=True):
     files: int
     seconds: float = math.inf  # if a person waits for it; an answer that a verdict depends on is bounded by its files alone
     searches_all: bool = False  # whether a large tree without an index is searched completely
-
-
-FOR_A_PERSON = Bounds(20_000, 20.0, searches_all=True)
 
 
 class LookupResult(msgspec.Struct, Generic[Item], frozen=True):

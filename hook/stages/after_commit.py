@@ -35,7 +35,7 @@ from hook.verdict import DecidedBy, Verdict
 
 _OBJECT_ID = lazy_re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _MOST_SINCE_BYTES = 1000
-_PATIENCE = 10  # times that the lock on the notes is waited for
+_PATIENCE = 10  # times that the lock on the notes is waited for (record.lock_seconds)
 SINCE_MARKER = "patch-triage-since"  # left by the stubs during `git am` and cherry-pick sequences
 AMENDED_MARKER = "patch-triage-amended"  # the commit that an amend has made, of which our post-rewrite stub starts nothing
 _REPLACED = "replaced"  # our directory of files by the commit that an amend has made, until the records of the one in it are carried along
@@ -128,7 +128,7 @@ def _finish(repo: Repository, settings: Settings) -> None:
     with contextlib.suppress(note.NoteNotWritten, GitError, OSError):  # it stays queued
         for _ in range(_PATIENCE):
             with contextlib.suppress(Locked):  # other commits are being recorded
-                store.write_queued(repo)
+                store.write_queued(repo, settings)
                 break
     index_in_background(repo, settings)
     replaced = False

@@ -67,7 +67,7 @@ def history(past: Kernel) -> Iterator[History]:
     with Objects(find(past.path), 1 << 20) as objects:
         change = of_commit(objects, find_commit(objects, "HEAD"))
         source = Source(objects, change.after)
-        desk = Desk(source, Redactor(), ("drivers/secret",), patch=change.patch, history=change.base, last_commit=change.after)
+        desk = Desk(source, Redactor(), 20.0, ("drivers/secret",), patch=change.patch, history=change.base, last_commit=change.after)
         ids = {"other": past.head("other"), "three": past.head("HEAD~5"), "chip": past.head("HEAD~4"), "own": past.head()}
         yield History(desk, ids, past.path.parent / "ran", past)
 

@@ -58,7 +58,7 @@ def desk(grown: Kernel) -> Iterator[Desk]:
     repo = find(grown.path)
     with Objects(repo, 1 << 20) as objects:
         change = of_commit(objects, find_commit(objects, "HEAD"))
-        yield Desk(Source(objects, change.after), Redactor(), ("drivers/secret",), patch=change.patch, history=change.base)
+        yield Desk(Source(objects, change.after), Redactor(), 10.0, ("drivers/secret",), patch=change.patch, history=change.base)
 
 
 def asked(desk: Desk, name: str, **arguments: Any) -> str:

@@ -80,7 +80,7 @@ READ = call("read-file", File="mm/pool.c")
         ([], says(text="<tool_call>{}</tool_call>"), {}, "no-tool-called"),
         ([], says(READ), {}, "same-call-repeated"),
         ([says(call("read-file", File=f"x{number}")) for number in range(9)], None, {"max_rounds": 5}, "rounds-used-up"),
-        ([], says(results(why="")), {}, "results-refused"),
+        ([], says(results(why="")), {"max_refusals": 1}, "results-refused"),
         ([says(call("read-file", File=f"x{number}")) for number in range(9)], None, {"max_tokens": 3000}, "tokens-used-up"),
         ([says(READ)], hangs(), {"max_seconds": 2}, "seconds-used-up"),
         ([says(READ)], hangs(), {"request_seconds": 1}, "endpoint-timeout"),
@@ -429,7 +429,7 @@ def test_whatever_a_model_does_ends_within_the_limits_in_a_valid_verdict(
 ) -> None:
     server.clear()
     model = Model(server, turns, then)
-    judged = run(open_change, model, seconds, profile, max_rounds=8)
+    judged = run(open_change, model, seconds, profile, max_rounds=8, max_refusals=3)
     verdict = judged.verdict
     in_time = seconds > 1
     may_wait = not in_time or (judged.unanswered is not None and judged.unanswered.for_now)

@@ -32,7 +32,7 @@ def gathered(kernel: Kernel, most_tokens: int = 6000, never: tuple[str, ...] = (
     with Objects(find(kernel.path), 16 << 20) as objects:
         change = of_commit(objects, find_commit(objects, "HEAD"))
         found = triage.proved(change, objects, settings)
-        desk = Desk(Source(objects, change.after), Redactor(), never, patch=change.patch)
+        desk = Desk(Source(objects, change.after), Redactor(), 10.0, never, patch=change.patch)
         return first_message.gather(Subject(change.patch.files, found.proofs.evidence, found.verdict), desk, most_tokens, most_lookups)
 
 

@@ -201,7 +201,7 @@ def test_calls_in_parallel_read_through_one_reader(kernel: Kernel) -> None:
 
     repo = find(kernel.path)
     with Objects(repo, 1 << 20) as objects:
-        desk = Desk(Source(objects, kernel.head()), Redactor())
+        desk = Desk(Source(objects, kernel.head()), Redactor(), 10.0)
         jobs = [("read-file", {"File": path}) for path in ("mm/pool.c", "init/main.c", "include/linux/pool.h", "mm/Kconfig")] * 25
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda job: tree_tools.call(tree_tools.BY_NAME, desk, *job)["Contents"], jobs))
@@ -214,7 +214,7 @@ def test_a_partial_clone_says_what_it_lacks(kernel: Kernel, tmp_path: pathlib.Pa
     kernel.git("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{kernel.path}", str(clone.path))
     repo = find(clone.path)
     with Objects(repo, 1 << 20) as objects, pytest.raises(BadCall, match="partial clone"):
-        tree_tools.call(tree_tools.BY_NAME, Desk(Source(objects, kernel.head()), Redactor()), "read-file", {"File": "mm/pool.c"})
+        tree_tools.call(tree_tools.BY_NAME, Desk(Source(objects, kernel.head()), Redactor(), 10.0), "read-file", {"File": "mm/pool.c"})
 
 
 def test_a_path_that_is_held_back_is_held_back_in_every_way_it_can_be_written(kernel: Kernel) -> None:

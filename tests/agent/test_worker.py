@@ -224,15 +224,12 @@ def test_who_has_switched_it_off_has_no_worker(working: Kernel, scripted: Callab
 
 def test_a_question_without_an_answer_is_given_up_with_the_reason(working: Kernel, scripted: Callable[..., Model]) -> None:
     model = scripted(then=says(text="hm"))
-    jo = background.person(working, model, **background.RESTING)
-    commit = change(jo, 1, "--no-verify")
-    assert kill(jo)
-    background.rewrite(jo, commit, Tries=3, NotBefore=0)
-    jo.triage("status", PATCH_TRIAGE_AGENT_SETTLE_SECONDS="0")
+    jo = background.person(working, model, PATCH_TRIAGE_AGENT_BACKGROUND_TRIES="2")
+    commit = change(jo)
     wait(jo)
     assert len(model.requests) == 6 and questions(jo)[commit]["GivenUp"]
     assert "no-tool-called" in jo.note() and "State: final" in jo.note() and "DecidedBy: default" in jo.note()
-    assert "given up: asked 5 times; no-tool-called" in jo.triage("status")
+    assert "given up: asked 2 times; no-tool-called" in jo.triage("status")
 
 
 def test_an_endpoint_that_is_away_is_asked_when_it_is_back(working: Kernel, scripted: Callable[..., Model]) -> None:

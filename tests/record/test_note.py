@@ -146,7 +146,7 @@ def test_what_is_queued_is_joined_with_what_is_there(kernel: Kernel) -> None:
     note.update(repo, {kernel.head(): lambda text: document.dump([one])}, 2)
     queue.add(repo, kernel.head(), [two])
     queue.add(repo, kernel.head(), [{**two, "Reasoning": "newer"}])
-    assert store.write_queued(repo) == 1 and queue.pending(repo) == []
+    assert store.write_queued(repo, config.DEFAULTS) == 1 and queue.pending(repo) == []
     assert [found["Reasoning"] for found in document.load(kernel.note())[0]] == ["a", "newer"]
 
 
@@ -155,7 +155,7 @@ def test_half_a_queued_file_is_no_obstacle(kernel: Kernel) -> None:
     (repo.state_dir / "queue").mkdir(parents=True)
     (repo.state_dir / "queue" / f"{kernel.head()}.yaml").write_text("---\nChangeId: [\n")
     os.utime(repo.state_dir / "queue")
-    store.write_queued(repo)
+    store.write_queued(repo, config.DEFAULTS)
     assert queue.pending(repo) == []
 
 

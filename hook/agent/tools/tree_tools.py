@@ -15,7 +15,7 @@ import msgspec
 
 from hook import lazy_re, redaction
 from hook.agent.context.excerpt import Excerpts
-from hook.agent.desk import SEARCH_SECONDS, Desk
+from hook.agent.desk import Desk
 from hook.agent.tools.arguments import BadCall, parse, schema
 from hook.source.grep import RefusedExpression, grep, held_back
 from hook.source.tree import Entry, TreeEntryKind
@@ -75,14 +75,14 @@ def grepper(desk: Desk, arguments: GrepperArguments) -> dict[str, Any]:
         raise BadCall(str(refused)) from None
     if not lines:
         if ended == "seconds":
-            raise BadCall(f"the search did not end within {SEARCH_SECONDS:g} s: give a simpler expression or a narrower PathPrefix")
+            raise BadCall(f"the search did not end within {desk.seconds:g} s: give a simpler expression or a narrower PathPrefix")
         raise BadCall(f"no line {f'below {prefix}' if prefix else 'of the tree'} matches {arguments.expression!r}")
     # first what is secret, then what is too long: half a secret is not known as one
     shown = [line[:_REDACTED_CHARACTERS] for line in _without_key_lines(desk, lines[:GREP_LINES])]
     clean = desk.redactor.text(_text("\n".join(shown))).split("\n")
     text = "\n".join(line[:GREP_LINE_CHARACTERS] for line in clean) + "\n"
     if ended or len(lines) > GREP_LINES:
-        why = f"after {SEARCH_SECONDS:g} s" if ended == "seconds" else f"at {len(shown)} lines"
+        why = f"after {desk.seconds:g} s" if ended == "seconds" else f"at {len(shown)} lines"
         text += f"[cut {why}: give a narrower expression or PathPrefix]\n"
     return {"Output": text}
 
