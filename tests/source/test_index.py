@@ -98,7 +98,7 @@ def test_adding_a_revision_reads_only_what_is_new(indexed: Kernel) -> None:
     indexed.commit(POOL, indexed.read(POOL) + "\nint fresh_thing;\n")
     assert " 1 of them read in" in indexed.triage("index")
     assert " 0 of them read in" in indexed.triage("index")
-    assert " 0 of them read in" in indexed.triage("index", "HEAD~1")
+    assert " 0 of them read in" in indexed.triage("index", "--rev", "HEAD~1")
     assert json.loads(both(indexed, "definitions", "fresh_thing"))["Items"]
 
 
