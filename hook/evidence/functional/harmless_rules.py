@@ -56,6 +56,7 @@ class RestOfTree(typing.Protocol):
     def is_included(self) -> bool: ...
     def may_be_captured(self, name: bytes, used: frozenset[bytes]) -> bool: ...
     def is_macro(self, name: bytes) -> bool: ...
+    def is_opaque(self, name: bytes) -> bool: ...
     def has_uneven_macro(self, used: frozenset[bytes]) -> bool: ...
     def is_volatile(self, name: bytes) -> bool: ...
     def knows(self, name: str) -> bool: ...
@@ -81,8 +82,7 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def tokens(self) -> Pair:
         """The tokens of each version, empty where there is none. Raises Unreadable."""
-        old, new = self.edit.old, self.edit.new
-        return (old.tokens if old else (), new.tokens if new else ())
+        return (self.edit.old.tokens if self.edit.old else (), self.edit.new.tokens if self.edit.new else ())
 
     @functools.cached_property
     def spelled(self) -> Pair:
@@ -127,7 +127,7 @@ class EditedSegment(msgspec.Struct, frozen=True, dict=True):
     def scopes(self) -> tuple[Scope, Scope]:
         """What names mean in each version."""
         old, new = (local_variables.of_function(tokens) for tokens in self.without_text)
-        asks = self.own_names, self.is_number, self.is_text, self.is_array, self.tree.is_macro, self.tree.is_volatile
+        asks = self.own_names, self.is_number, self.is_text, self.is_array, self.tree.is_macro, self.tree.is_volatile, self.tree.is_opaque
         return Scope(old, *asks), Scope(new, *asks)
 
     def without_annotations(self, pair: Pair) -> Pair:

@@ -37,6 +37,7 @@ _MOST_INCLUDERS = 60  # files that are looked into for an include of this one, b
 _MOST_READ = 2000  # files that have its name in them and may be meant
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
 _MOST_MACROS = 60  # looked up for one file
+_PURE = ("__pure", "pure", "__pure__", "__attribute_const__", "__const__")  # functions that a compiler may call less often
 # these make strings of what they are given for messages alone
 _MESSAGES = lazy_re.compile(
     rb"(?:static_assert|_Static_assert|BUILD_BUG_ON\w*|compiletime_assert|(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?|RCU_LOCKDEP_WARN"
@@ -174,6 +175,11 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         texts = [*self._texts, *(blanking.plain(blob.data) for blob in blobs if blob and blob.data and name in blob.data)]
         again = re.compile(rb"#[ \t]*+define[ \t]++" + name + rb"\b")
         return any(again.search(text) for text in texts if name in text)
+
+    def is_opaque(self, name: bytes) -> bool:
+        """Whether a compiler cannot see into what is called by a name: no macro, in no header, and not declared pure or const."""
+        pure = together(self.source, [name.decode("ascii").lower()], list(_PURE))
+        return pure is not None and not any(map(self._may_see, pure)) and self._headers_defining(name) == [] and not self.is_macro(name)
 
     def has_uneven_macro(self, used: frozenset[bytes]) -> bool:
         """Whether a macro of the file or of an own header, among some names or behind them, opens a brace that it does not close."""

@@ -48,6 +48,9 @@ class Tree:
     def is_macro(self, name: bytes) -> bool:
         return name in self.macros
 
+    def is_opaque(self, name: bytes) -> bool:
+        return not name.startswith(b"inline_")
+
     def has_uneven_macro(self, used: frozenset[bytes]) -> bool:
         return b"BEGIN" in used
 

@@ -243,6 +243,25 @@ def test_a_name_that_is_a_macro_or_volatile_somewhere(grow: Grow, files: dict[st
 
 
 @pytest.mark.parametrize(
+    ("files", "is_opaque"),
+    [
+        ({}, True),
+        ({"include/linux/far.h": "int count(void);\n"}, True),
+        ({"include/linux/far.h": "int __pure count(void);\n"}, False),
+        ({"include/linux/far.h": "static inline int count(void)\n{\n\treturn 1;\n}\n"}, False),
+        ({"include/linux/far.h": "#define count() 1\n"}, False),
+        ({"mm/own.h": "static inline int count(void)\n{\n\treturn 1;\n}\n"}, False),
+        ({"mm/Makefile": "ccflags-y += -Dcount=total\n"}, False),
+        ({"mm/other.c": "int count(void)\n{\n\treturn 1;\n}\n"}, True),
+    ],
+)
+def test_a_call_that_a_compiler_cannot_see_into(grow: Grow, kernel: Kernel, files: dict[str, str], is_opaque: bool) -> None:
+    source = grow({**TREE, **files})
+    kernel.triage("index", "--quiet")
+    assert Surroundings(source, "mm/user.c", (USER.encode(),)).is_opaque(b"count") is is_opaque
+
+
+@pytest.mark.parametrize(
     ("files", "redefined"),
     [
         ({}, False),

@@ -38,6 +38,7 @@ class Scope(msgspec.Struct, frozen=True):
     is_array: Callable[[bytes], bool]  # whether the file has it as a constant array of characters that holds a string
     is_macro: Callable[[bytes], bool]  # whether a name may be a macro, here or in a header
     is_volatile: Callable[[bytes], bool]  # whether a name may be declared volatile
+    is_opaque: Callable[[bytes], bool]  # whether no header defines a function of a name, nor declares it pure
 
     def is_constant(self, name: bytes) -> bool:
         if name in self.locals.declared:
@@ -47,10 +48,10 @@ class Scope(msgspec.Struct, frozen=True):
     def waits_by(self, at: int, loggers: Collection[bytes]) -> bool:
         """Whether a loop may wait by the logging statement at a place."""
 
-        def is_call_elsewhere(name: bytes) -> bool:
-            return name not in self.own_names and not self.is_macro(name)
+        def is_opaque(name: bytes) -> bool:
+            return name not in self.own_names and self.is_opaque(name)
 
-        return waiting_loops.leans_on(self.locals.tokens, at, loggers, self.locals.declared, is_call_elsewhere)
+        return waiting_loops.leans_on(self.locals.tokens, at, loggers, self.locals.declared, is_opaque)
 
 
 def split(tokens: Tokens) -> list[Tokens]:

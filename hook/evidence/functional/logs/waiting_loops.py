@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from hook import lazy_re
 from hook.c.keywords import IN_STATEMENTS
 from hook.evidence.functional.token_places import NAME, Tokens, closing, is_call
 
 _READS = frozenset((b"->", b".", b"[", b"*"))
 _LOOPS = frozenset((b"while", b"for", b"do"))
+# functions of which a compiler knows what they read and write, though no header defines them
+_BUILTIN = lazy_re.compile(rb"(?:(?:str|mem)[a-z]+|bcmp|l*abs|ff?sl*|v?s?n?c?printf|__builtin_\w+)\Z")
 
 
-def leans_on(tokens: Tokens, at: int, loggers: Collection[bytes], locals_: Collection[bytes], is_plain: Callable[[bytes], bool]) -> bool:
+def leans_on(tokens: Tokens, at: int, loggers: Collection[bytes], locals_: Collection[bytes], is_opaque: Callable[[bytes], bool]) -> bool:
     """Whether a loop round a logging statement reads memory, and calls nothing else that makes a compiler read it anew.
 
-    `is_plain` says of a name that is called that it is such a call: neither a macro nor a function of the file.
+    `is_opaque` says of a name that is called that the compiler cannot see into it: no macro, and no function of the file or of a header.
     """
     for begin, end in _round(tokens, at):
         rest = list(_without(tokens, begin, end, loggers))
-        if any(
-            is_call(tokens, place) and tokens[place + 1] == b"(" and is_plain(tokens[place]) for place in rest if _is_name(tokens[place])
-        ):
+        called = {tokens[place] for place in rest if _is_name(tokens[place]) and is_call(tokens, place) and tokens[place + 1] == b"("}
+        if any(not _BUILTIN.match(name) and is_opaque(name) for name in called - set(locals_)):
             continue
         if any(tokens[place] in _READS or (_is_name(tokens[place]) and tokens[place] not in locals_) for place in rest):
             return True

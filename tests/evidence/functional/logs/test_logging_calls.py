@@ -243,7 +243,8 @@ def test_a_logging_call_by_which_a_loop_sees_memory_change() -> None:
         "for (; n < 9; n++) { if (b->done) break; LOG }",
         "again: n++; LOG if (!b->done) goto again;",
         "while (stop) { n++; LOG }",
-        "while (n--) { if (is_done(b)) { LOG } far(n); }",  # a macro
+        "while (n--) { if (is_done(b)) { LOG } inline_far(n); }",  # of a header: a macro, or an inline function
+        "while (strcmp(b->name, name)) { n++; LOG }",
     ):
         head = f"{HEAD}static int is_done(struct box *b)\n{{\n\treturn b->done;\n}}\n"
         not_harmless(f"-{loop.replace('LOG', log)}", f"+{loop.replace('LOG', '')}", head)
