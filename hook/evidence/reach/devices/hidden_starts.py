@@ -60,7 +60,7 @@ HARMLESS = lazy_re.compile(
 )
 # where these are defined; a function of such a name elsewhere is another driver's, and may call back
 _CORE = lazy_re.compile(
-    r"(?:include|lib|mm|kernel|fs|block|crypto|arch|init|net/core|tools|scripts|samples|Documentation)/"
+    r"(?:include|lib|mm|kernel|fs|block|crypto|arch|init|net/core)/"
     r"|drivers/(?:base|of|acpi|pci|tty|scsi|usb/host|leds|gpu/vga|firmware|char|clk|spi)/"
 )
 # of the latter, functions that store what they are given where other code may find it
@@ -103,6 +103,7 @@ def hidden_starts(texts: Texts, path: str) -> Iterator[tuple[str, int]]:
 def is_elsewhere(texts: Texts, name: str) -> bool:
     """Whether what has a harmless name is a function of another driver: it is defined, and not in the kernel's core."""
     places = texts.defining(name) if HARMLESS.fullmatch(name) and "unregister" not in name else []
+    places = [place for place in places if not place.startswith(NO_KERNEL_CODE)]
     return bool(places) and not any(map(_CORE.match, places))
 
 

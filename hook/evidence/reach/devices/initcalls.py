@@ -169,7 +169,8 @@ class _InitcallReader:
                 break
             if not place[0]:
                 self.unknown.setdefault(function, (f"its initcalls call {function}(), which was not found in the object", path, 1))
-            for begin, end in bodies(self._texts, *place) if place[0] else ():
+                continue
+            for begin, end in bodies(self._texts, *place):
                 self._function(place[0], begin, end, function)
 
     @functools.cached_property

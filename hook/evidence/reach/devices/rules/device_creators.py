@@ -136,6 +136,8 @@ def _auxiliary(names: DeviceNames, reader: ObjectReader) -> Incoming:
     given = reader.texts.once(("auxiliary names", ""), lambda: _given_names(reader.texts))
     for name in names.names:
         objects = reader.kernel.kbuild.called(name)
+        if given is None:
+            return Incoming(unseen=f"not known: which code creates devices for {names.driver.name}: there is no word index")
         places = [place for place in given if place.name in (name, "") and reader.is_for_target(place.path)]
         if not objects and not any(place.name for place in places):
             return Incoming(unseen=f"no object called {name} was found, which could create a device for {names.driver.name}")
@@ -148,12 +150,20 @@ def _auxiliary(names: DeviceNames, reader: ObjectReader) -> Incoming:
     return Incoming(tuple(edges))
 
 
-def _given_names(texts: Texts) -> list[_GivenName]:
-    """Where the kernel gives a device on the auxiliary bus another name than that of the module."""
+def _given_names(texts: Texts) -> list[_GivenName] | None:
+    """Where the kernel gives a device on the auxiliary bus another name than that of the module; None without the word index."""
+    paths = texts.holding([list(_GIVING)])
+    if paths is None:
+        return None
     found: list[_GivenName] = []
-    for path in texts.holding([list(_GIVING)]) or ():
-        text = texts.get(path) or ""
-        for call in _GIVEN.finditer(text) if path.endswith((".c", ".h")) and path not in _AUXILIARY_BUS else ():
+    for path in paths:
+        if not path.endswith((".c", ".h")) or path in _AUXILIARY_BUS:
+            continue
+        text = texts.get(path)
+        if text is None:  # it could not be read
+            found.append(_GivenName(path, 1, ""))
+            continue
+        for call in _GIVEN.finditer(text):
             end = closing(text, call.end() - 1)
             arguments = [argument.strip() for argument, _ in elements(text[call.end() : end])] if end > 0 else []
             name = arguments[1] if len(arguments) > 1 else ""
