@@ -158,11 +158,7 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
     if source.index is not None and holders is not None:
         embedding = source.files_holding([*([word.lower()] for word in words_of(name)), _EMBEDS])
     if holders is None or embedding is None:
-        own = [f"{directory}/*.{ending}" for ending in "ch"]
-        try:
-            holders = embedding = _makefiles_with(source, [_any_spelling(name)], "*Kconfig*", "*.S", "*.rs", *own)
-        except GitError:
-            return None
+        holders = embedding = searched_for(source, path)
     if holders is None or embedding is None:
         return None
     beside = [f"{directory}/{makefile}".lstrip("/") for makefile in ("Makefile", "Kbuild", "Kconfig")]
@@ -185,6 +181,20 @@ def readers_of_text(source: Source, path: str) -> list[str] | None:
         if text is None or (name.encode() in text and form.search(_COMPILING.sub(b"", _rules(user, text)))):
             readers.append(user)
     return readers
+
+
+def searched_for(source: Source, path: str) -> list[str] | None:
+    """The makefiles, all of assembly and Rust, and C of its own directory that name a file or its object; None if that is not known.
+
+    For a large tree without an index.
+    """
+    directory, _, name = path.rpartition("/")
+    stem, dot, ending = name.rpartition(".")
+    spelled = f"{_any_spelling(stem)}[.](o|{ending})" if dot else _any_spelling(name)
+    try:
+        return _makefiles_with(source, [spelled], "*Kconfig*", "*.S", "*.rs", *(f"{directory}/*.{code}" for code in "ch"))
+    except GitError:
+        return None
 
 
 def _naming(name: bytes, directory: str, before: bytes = b"") -> re.Pattern[bytes]:

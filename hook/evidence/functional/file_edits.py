@@ -28,6 +28,7 @@ if typing.TYPE_CHECKING:
 
 _CODE = "code changed"
 _LINE_NUMBERS = "a line number that is used as a value (__LINE__) moves"
+_MAKEFILE_MACRO = "not known: whether a macro of a makefile, perhaps of another directory, uses __LINE__ as a value"
 _SPACES = "a macro opens or closes what another one does, so that a string may be made of the text between"
 _WORD = lazy_re.compile(rb"\w+")
 _OWN_INCLUDE = lazy_re.compile(rb'#[ \t]*(?:include|import)[ \t]*"')
@@ -133,16 +134,22 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
     common = logged_lines.of_common_headers(source)
     if common is None:
         return "not known: whether a macro of a common header uses __LINE__ as a value"
-    if common and line_numbers.moved(old, new):
-        common = logged_lines.used_in(source, common, old, new)
     from hook.kernel import own_headers
     from hook.kernel.kbuild import compiler_flags
 
-    brings_more = compiler_flags.may_bring_headers(source, posixpath.dirname(path))
+    is_moved = line_numbers.moved(old, new)
+    if common and is_moved:
+        common = logged_lines.used_in(source, common, old, new)
+    others = _compiled_elsewhere(source, path) if is_moved or counters else []
+    if common is None or others is None:
+        return _MAKEFILE_MACRO
+    if common and is_moved and compiler_flags.has_name(source, (posixpath.dirname(path), *others), common):
+        return _MAKEFILE_MACRO
+    brings_more = compiler_flags.may_bring_headers(source, (posixpath.dirname(path), *others))
     if not (counters or common or line_numbers.LINE in new or _OWN_INCLUDE.search(new) or brings_more):
         return ""
-    own = own_headers.read(source, path, (old, new))
-    far = own_headers.far(source, own) if own.places and line_numbers.moved(old, new) else own_headers.NO_FAR_HEADERS
+    own = own_headers.read(source, path, (old, new), others)
+    far = own_headers.far(source, own) if own.places and is_moved else own_headers.NO_FAR_HEADERS
     if far is None:
         return "not known: which headers the makefiles lead to, where a macro may use __LINE__ as a value"
     texts = [blanking.plain(old), blanking.plain(new), *own.texts.values(), *line_numbers.texts_with_lines(far.texts.values())]
@@ -156,7 +163,18 @@ def _moves_line_numbers(language: str, path: str, old: bytes, new: bytes, source
         return _LINE_NUMBERS
     if counters and any(b"__COUNTER__" in text for text in texts):
         return "how often __COUNTER__ was used before may count"
-    return "" if own.complete or not line_numbers.moved(old, new) else "too many headers to see whether __LINE__ is used as a value"
+    return "" if own.complete or not is_moved else "not known: whether a macro of a header or a makefile uses __LINE__ as a value"
+
+
+def _compiled_elsewhere(source: Source, path: str) -> list[str] | None:
+    """The other directories whose makefiles compile a file; without an index by the search for those that read its comments."""
+    from hook.kernel.kbuild import compiler_flags
+    from hook.kernel.outside_users import searched_for
+
+    if source.index is not None or source.is_small:
+        return compiler_flags.elsewhere(source, path)
+    holders = searched_for(source, path)
+    return None if holders is None else compiler_flags.compiling(source, path, holders)
 
 
 def _spaces(language: str, path: str, old: bytes, new: bytes, source: Source) -> str:
@@ -169,8 +187,12 @@ def _spaces(language: str, path: str, old: bytes, new: bytes, source: Source) ->
     from hook.c.tokens import macro_uses
     from hook.kernel import own_headers
 
-    own = own_headers.read(source, path, (old, new))
-    texts += own.texts.values()
+    others = _compiled_elsewhere(source, path)
+    own = own_headers.read(source, path, (old, new), others or ())
+    far = own_headers.far(source, own)
+    if others is None or far is None or not own.complete:
+        return f"not known: whether {_SPACES}"
+    texts += [*own.texts.values(), *map(blanking.plain, far.texts.values())]
     return _SPACES if macro_uses.is_uneven(texts, set(_WORD.findall(texts[0]))) else ""
 
 

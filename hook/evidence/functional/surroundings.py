@@ -164,10 +164,8 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
 
     def is_macro(self, name: bytes) -> bool:
         """Whether a name may be a macro here, with parameters or without; True too where that is not known."""
-        if not self.own.complete or name in self.own.by_makefiles:
-            return True
         headers = self._headers_defining(name)
-        if headers is None or len(headers) > _MOST_HEADERS:
+        if headers is None or len(headers) > _MOST_HEADERS or not self.own.complete or name in self.own.by_makefiles:
             return True
         blobs = self.source.files(headers)
         if not all(blob is not None and blob.data is not None for blob in blobs):
@@ -182,8 +180,11 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         return pure is not None and not any(map(self._may_see, pure)) and self._headers_defining(name) == [] and not self.is_macro(name)
 
     def has_uneven_macro(self, used: frozenset[bytes]) -> bool:
-        """Whether a macro of the file or of an own header, among some names or behind them, opens a brace that it does not close."""
-        return macro_uses.is_uneven(self._texts, used)
+        """Whether a macro of the file or of its headers, common ones left out, among some names or behind them, opens a brace that it does
+        not close; True too where the headers are not known.
+        """
+        far = self._far.texts if self.own.complete and self._far is not None else None
+        return far is None or macro_uses.is_uneven([*self._texts, *map(blanking.plain, far.values())], used)
 
     def is_volatile(self, name: bytes) -> bool:
         """Whether a variable or member of a name may be declared volatile here, by its type too; True where that is not known."""
@@ -354,10 +355,8 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         known = 0
         for path in paths:
             read = self.source.file(path)
-            if read is None or read.data is None:
-                return False
-            if re.search(rb"\bextern\b[^;{}]*\b" + name.encode() + rb"\b", read.data):
-                return False  # a variable under another condition
+            if read is None or read.data is None or re.search(rb"\bextern\b[^;{}]*\b" + name.encode() + rb"\b", read.data):
+                return False  # or a variable under another condition
             for definition in scan(blanking.plain(read.data)).definitions if path.endswith((".c", ".h")) else ():
                 if definition.name != name:
                     continue
@@ -385,9 +384,8 @@ class Surroundings(msgspec.Struct, frozen=True, dict=True):
         if found is None or len(found) > _MOST_FILES:
             return False
         again = re.compile(rb"(?m)^[ \t]*#[ \t]*(?:define|undef)[ \t]+" + name + rb"\b")
-        blobs = self.source.files(found)
-        texts = [blanking.plain(blob.data) for blob in blobs if blob is not None and blob.data is not None]
-        return len(texts) == len(blobs) and sum(len(again.findall(text)) for text in texts) == 1
+        texts = [blanking.plain(blob.data) for blob in self.source.files(found) if blob is not None and blob.data is not None]
+        return len(texts) == len(found) and sum(len(again.findall(text)) for text in texts) == 1
 
     def depend_on_order(self, before: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:
         return common_headers.depend_on_order(self.source, self.path, before, old, new)

@@ -17,7 +17,7 @@ from hook import lazy_re
 from hook.kernel.kbuild.make_syntax import words
 from hook.kernel.no_kernel_code import NO_KERNEL_CODE
 from hook.source.grep import holding
-from hook.source.tree import Source
+from hook.source.tree import Source, TreeEntryKind
 from hook.source.words import words_of
 
 _FLAG = rb"(?<![\w/-])-"
@@ -44,7 +44,7 @@ _COMMENT = lazy_re.compile(rb"#(?<!\\#)[^\n]*")
 _INCLUDED = lazy_re.compile(rb"(?m)^[ ]*(?:-|s)?include[ \t]+([^\n]+)")
 _SEARCHED = lazy_re.compile(rb"(?<![\w/-])-(?:I|iquote|isystem|idirafter)[ \t]*([^\s]+)")
 _BRINGS = lazy_re.compile(rb"(?m)^[ \t]*[-s]?include\b|-i(?:nclude|macros|quote|system|dirafter)\b|-I(?!dentifier)|__LINE__|[ \t=]@[^\w\s]")
-_RULE = lazy_re.compile(rb"(?m)^[^\n#=]*\.o[ \t)]*:[^\n=]*\.c\b[^\n]*")
+_RULE = lazy_re.compile(rb"(?m)^[^\n#=]*\.o[ \t)]*:[^\n=]*\.c\b[^\n]*|\$\((?:addprefix|join|patsubst)\b[^\n]*")
 _MAKEFILE = lazy_re.compile(r"(?:Makefile|Kbuild)|[^/]+\.mk\Z")
 _COMMAND = lazy_re.compile(rb"(?m)^[ \t]*(?:quiet_)?cmd_\w+[ \t]*[:?]?=[^\n]*")
 _PLACES = (b"srctree", b"src", b"obj")
@@ -111,10 +111,16 @@ def may_search(makefile: bytes, its_directory: str, directory: str) -> bool:
     return False
 
 
-def may_bring_headers(source: Source, directory: str) -> bool:
-    """Whether the makefiles of a directory and above may add a header, or a place of headers, or a macro with a line number."""
-    blobs = source.files(makefiles_above(directory))
+def may_bring_headers(source: Source, directories: Iterable[str]) -> bool:
+    """Whether the makefiles of directories and above may add a header, or a place of headers, or a macro with a line number."""
+    blobs = source.files([path for directory in directories for path in makefiles_above(directory)])
     return any(blob is not None and (blob.data is None or _BRINGS.search(blob.data)) for blob in blobs)
+
+
+def has_name(source: Source, directories: Iterable[str], names: Iterable[bytes]) -> bool:
+    """Whether the makefiles of directories and above may have one of some names."""
+    blobs = source.files([path for directory in directories for path in makefiles_above(directory)])
+    return any(blob is not None and (blob.data is None or any(name in blob.data for name in names)) for blob in blobs)
 
 
 def resolved(source: Source, places: Iterable[str]) -> list[str] | None:
@@ -152,28 +158,41 @@ def elsewhere(source: Source, path: str) -> list[str] | None:
     None where that is not known.
     """
     directory, _, name = path.rpartition("/")
-    stem, parent = name.rpartition(".")[0], directory.rpartition("/")[2]
-    naming, with_parent = holding(source, *words_of(stem), "o"), holding(source, *words_of(stem), "o", *words_of(parent))
-    if naming is None or with_parent is None:
+    parent, stem = directory.rpartition("/")[2], words_of(name.rpartition(".")[0])
+    holders = holding(source, *stem, "o", *words_of(parent))
+    # of the staged index a list costs more than the question
+    entries = source.names(directory) if source.revision else None
+    has_more = entries is None or any(entry.kind is TreeEntryKind.DIRECTORY for entry in entries)
+    below = holding(source, *stem, "o") if has_more else []  # `../x.o` says no more
+    if holders is None or below is None:
         return None
-    above, last = makefiles_above(directory), parent.encode("utf-8", "surrogateescape")
-    below = [file for file in naming if file.startswith(f"{directory}/")]  # `../x.o` says no more
-    makefiles = [file for file in dict.fromkeys((*with_parent, *below)) if _MAKEFILE.match(file.rpartition("/")[2]) and file not in above]
+    return compiling(source, path, [*holders, *(file for file in below if file.startswith(f"{directory}/"))])
+
+
+def compiling(source: Source, path: str, holders: Iterable[str]) -> list[str] | None:
+    """As `elsewhere`, by the makefiles among some files, which are all that may name the object."""
+    directory, _, name = path.rpartition("/")
+    stem, parent = (text.encode("utf-8", "surrogateescape") for text in (name.rpartition(".")[0], directory.rpartition("/")[2]))
+    above = makefiles_above(directory)
+    makefiles = [file for file in dict.fromkeys(holders) if _MAKEFILE.match(file.rpartition("/")[2]) and file not in above]
     makefiles = [file for file in makefiles if not file.startswith(NO_KERNEL_CODE)]
-    named = re.compile(rb"[^\s:=]*(?<![\w.])" + re.escape(stem.encode("utf-8", "surrogateescape")) + rb"\.o\b")
+    named = re.compile(rb"(?<![\w.])" + re.escape(stem) + rb"\.[co]\b")
     places = []
     for makefile, blob in zip(makefiles, source.files(makefiles), strict=True):
         if blob is None or blob.data is None:
             return None
+        if not named.search(blob.data):
+            continue
         text, place = _joined(blob.data), posixpath.dirname(makefile)
         objects = {
             _path(word, "" if word.startswith(b"$(") else place)
             if b"$" in word
             else posixpath.normpath(f"{place}/{word.decode('utf-8', 'replace')}")
-            for word in named.findall(text)
+            for word in re.split(rb"[\s:=]+", text)
+            if named.search(word)
         }
-        is_made = any(last in rule for rule in _RULE.findall(text))  # of a source elsewhere
-        if objects and (is_made or any("$" in one or one == f"{directory}/{stem}.o" for one in objects)):
+        is_made = any(parent in rule for rule in _RULE.findall(text))  # of a source elsewhere, or of a name that is put together
+        if objects and (is_made or any("$" in one or one.rpartition(".")[0] == path.rpartition(".")[0] for one in objects)):
             places.append(place)
     return list(dict.fromkeys(places))
 

@@ -44,6 +44,7 @@ _MESSAGE_MACROS = frozenset(
 )
 _DEFINE = lazy_re.compile(rb"[ \t]*#[ \t]*define[ \t]+(\w+)")
 _FILE_LINE = lazy_re.compile(rb'\b__FILE__\s*":"\s*__stringify\s*\(\s*__LINE__\s*\)')
+_CODE = (".c", ".h", ".S", ".rs", ".rst", ".txt")  # no makefile
 _REST = b"__VA_ARGS__"
 _PASTED_REST = lazy_re.compile(rb"##[ \t]*__VA_ARGS__\b")
 _LIST = lazy_re.compile(rb"\bva_list\s+(\w+)\s*;")
@@ -117,8 +118,11 @@ def _with_lines(text: bytes) -> Iterator[bytes]:
         at = text.find(line_numbers.LINE, at + 1)
 
 
-def used_in(source: Source, names: frozenset[bytes], *texts: bytes) -> frozenset[bytes]:
-    """The `names` of common headers if texts may use one of them, itself or through macros of any file; none if they do not."""
+def used_in(source: Source, names: frozenset[bytes], *texts: bytes) -> frozenset[bytes] | None:
+    """The `names` of common headers if texts may use one of them, itself or through macros of any file; none if they do not.
+
+    None where a file that is no code has one of them: a makefile may give a macro with it.
+    """
     reached, more = names, names
     read: dict[str, bytes] = {}
     while more:
@@ -132,6 +136,8 @@ def used_in(source: Source, names: frozenset[bytes], *texts: bytes) -> frozenset
         for path, blob in zip(paths, source.files(paths), strict=True):
             if blob is None or blob.data is None:
                 return names
+            if not path.endswith(_CODE) and any(name in blob.data for name in more):
+                return None
             read[path] = blanking.plain(blob.data)
         more = line_numbers.macros_with(reached, read.values()) - reached
         reached |= more

@@ -222,6 +222,57 @@ def test_lines_that_move_where_a_header_that_make_finds_uses_them(grow: Grow, ma
 
 
 @pytest.mark.parametrize(
+    ("makefile", "above", "answer"),
+    [
+        ("obj-y += ../mm/one.o\nccflags-y += '-DKEY(x)=set(x,__LINE__)'\n", True, Answer.UNKNOWN),
+        ("obj-y += ../mm/one.o\nccflags-y += '-DKEY(x)=set(x,__LINE__)'\n", False, Answer.NO),
+        ("obj-y += ../mm/one.o\nccflags-y += '-DKEY(x)=ID(x)'\n", True, Answer.UNKNOWN),  # of a common header
+        ("obj-y += ../mm/one.o\nccflags-y += -include $(src)/key.h\n", True, Answer.UNKNOWN),
+        ("obj-y += ../mm/one.o\nccflags-y += -I$(src)\n", True, Answer.UNKNOWN),  # its <far.h>
+        ("obj-y += far/one.o\nccflags-y += -include $(src)/key.h\n$(obj)/far/%.o: $(srctree)/mm/%.c\n", True, Answer.UNKNOWN),
+        ("obj-y += $(addprefix ../mm/, one.o)\nccflags-y += -include $(src)/key.h\n", True, Answer.UNKNOWN),
+        ("obj-y += $(addprefix ../mm/, one.o)\n", True, Answer.NO),
+        ("obj-y += one.o\nccflags-y += -include $(src)/key.h\n", True, Answer.NO),  # a file of its own
+        ("obj-y += ../mm/one.o\nccflags-y += -DKEY=1\n", True, Answer.NO),
+    ],
+)
+@pytest.mark.parametrize("is_small", [True, False])
+def test_lines_that_move_in_a_file_that_another_makefile_compiles(
+    grow: Grow, monkeypatch: pytest.MonkeyPatch, makefile: str, above: bool, answer: Answer, is_small: bool
+) -> None:
+    if not is_small:  # and without an index the makefiles are searched
+        monkeypatch.setattr(tree, "SMALL_FILES", 0)
+    headers = {
+        "user/key.h": "#define KEY(x) set(x, __LINE__)\n",
+        "user/far.h": '#include "key.h"\n',
+        "include/linux/ids.h": "#define ID(x) __LINE__\n",
+    }
+    text = "#include <far.h>\n\nvoid f(int a)\n{\n\tKEY(a);\n}\n"
+    edited = f"/* one */\n{text}" if above else f"{text}/* one */\n"
+    source = grow({**headers, "user/Makefile": makefile, "mm/Makefile": "obj-y += one.o\n", "mm/one.c": edited})
+    assert file_edits.compare("c", "mm/one.c", text.encode(), edited.encode(), source).functional is answer
+
+
+@pytest.mark.parametrize(
+    ("makefile", "header", "answer"),
+    [
+        ("ccflags-y += -I$(srctree)/box\n", "#define OPEN text(\n#define CLOSE )\n", Answer.UNKNOWN),
+        ("ccflags-y += -I$(srctree)/box\n", "#define OPEN text()\n#define CLOSE\n", Answer.NO),
+        ("ccflags-y += -I$(BOX)\n", "", Answer.UNKNOWN),  # only make knows
+        ("", "#define OPEN text(\n#define CLOSE )\n", Answer.NO),  # functions' names: no header that is found defines them
+        ("ccflags-y += -include $(srctree)/box/far.h\n", "#define OPEN text(\n#define CLOSE )\n", Answer.UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("place", ["mm", "user"])
+def test_blanks_where_a_header_that_make_finds_opens_a_call(grow: Grow, makefile: str, header: str, answer: Answer, place: str) -> None:
+    old, new = (f"#include <far.h>\nvoid f(int a)\n{{\n\tOPEN\n\tg({blank}a);\n\tCLOSE\n}}\n" for blank in ("", " "))
+    makefiles = {"mm/Makefile": "obj-y += one.o\n", "user/Makefile": "obj-y += ../mm/one.o\n"}
+    makefiles[f"{place}/Makefile"] += makefile
+    source = grow({"box/far.h": header, **makefiles, "mm/one.c": new})
+    assert file_edits.compare("c", "mm/one.c", old.encode(), new.encode(), source).functional is answer
+
+
+@pytest.mark.parametrize(
     ("old", "new", "is_moved"),
     [
         ("a;\nb;\n", "a; /* one */\nb;\n", False),
