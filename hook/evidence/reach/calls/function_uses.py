@@ -110,6 +110,7 @@ class FunctionUses:
             if holder := queued.holder_in_call(unit, use):
                 yield queued.tied(node, trigger, unit, use, holder)
             yield from queued.handed_on(node, trigger, unit, use, self._callback_calls)
+            yield from queued.queued_elsewhere(node, trigger, unit, use, self._types, self._name_users)
             return
         if called == "static_call_update":
             return

@@ -7,19 +7,26 @@ import itertools
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from hook import lazy_re
 from hook.c.brackets import LONGEST_ARGUMENTS, arguments, end_of_call
 from hook.c.translation_unit import TranslationUnit
 from hook.c.uses import Use, UseKind, uses_in
 from hook.evidence.reach.calls.callbacks import CallbackCalls, is_itself
-from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, user_of
+from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, function_node, hop_to_user, user_of
+from hook.evidence.reach.calls.object_types import ObjectTypes
 from hook.kernel import entry_points
+from hook.kernel.name_users import NameUsers
 
 _TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode() + rb")\s*\(")
 
 _MAY_QUEUE = lazy_re.compile(r"queue|sched|submit|kick|arm|start|post|issue")  # in the name of a function; the others are not read
 _MOST_PASSED = 50  # uses of the object behind the tie
+_MOST_FILES = 64  # that name the structure of an object
 _MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*->\s*(\w+)")
+# `&foo->bar.work` as an argument; of a delayed work item also the work item in it
+_HELD = lazy_re.compile(rb"&\s*[\w.\[\]>-]*?(->|\.)(\w+)(?:\s*\.\s*work)?\s*(?=[,)])")
 
 
 def tied(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, holder: str) -> Hop:
@@ -54,6 +61,60 @@ def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use,
         ):
             yield from hop_to_user(unit, use, trigger, f"{user.name}() ties {node.name}() to what {use.callee}() then queues")
             return
+
+
+def queued_elsewhere(
+    node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use, types: ObjectTypes, name_users: NameUsers
+) -> Iterator[Hop | DeadEnd]:
+    """Where another file queues what a call ties, as `INIT_WORK(&foo->work, function)`: the same member of an object of the same structure.
+
+    The function around the call has to run besides. A doubt where other files tie another function to that member, or may do so.
+    """
+    opening = unit.scan.code.rfind(b"(", user_of(tie).body[0], tie.offset)
+    held = _HELD.match(unit.scan.code, opening + 1) if opening >= 0 else None
+    struct = types.struct_called_through(unit, user_of(tie), held.start(1)) if held else ""
+    if held is None or not struct:
+        return
+    member, paths = held[2].decode("ascii"), name_users.holding(struct)
+    if not 0 < len(paths) <= _MOST_FILES:
+        return
+    name_users.units.fetch(paths)
+    queuing, functions = list[tuple[TranslationUnit, Use]](), {node.name}
+    for path in paths:
+        other = name_users.units.get(path)
+        if other is None:
+            return
+        functions.update(_tied_to(other, member, struct, types))
+        if path != unit.path:
+            queuing += ((other, use) for use in _queuing(other, member, struct, types))
+    tying = msgspec.structs.replace(function_node(unit, user_of(tie)), struct=f"{struct}.{member}")
+    doubt = "" if len(functions) == 1 else f"{member} of a struct {struct} holds more than one thing"
+    for other, use in queuing:
+        claim = f"{user_of(use).name}() queues {member} of a struct {struct}; {tying.name}() ties {node.name}() to it"
+        for hop in hop_to_user(other, use, trigger, claim, doubt):
+            yield msgspec.structs.replace(hop, registered=tying) if isinstance(hop, Hop) else hop
+
+
+def _tied_to(unit: TranslationUnit, member: str, struct: str, types: ObjectTypes) -> Iterator[str]:
+    """The functions that a file ties to a member of a structure, or of an object of which the structure is not known."""
+    for match in _TYING.finditer(unit.scan.code):
+        given, user = arguments(unit.scan.code, match.end() - 1), unit.function_at(match.start())
+        if user is None or member.encode() not in re.findall(rb"\w+", b" ".join(given[:1])):
+            continue
+        held = _HELD.match(unit.scan.code, match.end())
+        if held is None or types.struct_called_through(unit, user, held.start(1)) in ("", struct):
+            yield b" ".join(given[1:2]).decode("ascii", "replace")
+
+
+def _queuing(unit: TranslationUnit, member: str, struct: str, types: ObjectTypes) -> Iterator[Use]:
+    """Where a file queues a member of a structure."""
+    code = unit.scan.code
+    for match in entry_points.QUEUEING.finditer(code):
+        user, end = unit.function_at(match.start()), end_of_call(code, match.end() - 1)
+        for held in _HELD.finditer(code, match.end(), max(match.end(), end + 1)) if user is not None else ():
+            assert user is not None
+            if held[2] == member.encode() and types.struct_called_through(unit, user, held.start(1)) == struct:
+                yield Use(UseKind.CALL, match.start(), *unit.line(match.start()), user)
 
 
 def _end_of_block(code: bytes, begin: int, end: int) -> int:
