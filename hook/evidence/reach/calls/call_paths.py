@@ -230,13 +230,13 @@ class CallPathSearch:
             yield hop, _State(to, hop.trigger, state, hop, state.length + 1, cost, state.doubts + bool(doubt))
 
     def _options_of(self, state: _State) -> int:
-        """The cost of a hop into a file that neither the base configuration nor the hops before it build."""
-        if state.hop is None or state.below is None or not state.hop.path.endswith(".c"):
+        """The cost of a hop into files that neither the base configuration nor the hops before it build."""
+        if state.hop is None or state.below is None:
             return 0
-        condition = self._kernel.kbuild.built_if(state.hop.path).condition
-        if self._kernel.holds(condition) or condition == self._kernel.kbuild.built_if(state.below.node.path).condition:
-            return 0
-        return _OPTIONS
+        before = self._kernel.kbuild.built_if(state.below.node.path).condition
+        paths = {state.hop.path, *((state.hop.registered.path,) if state.hop.registered is not None else ())}
+        conditions = {self._kernel.kbuild.built_if(path).condition for path in sorted(paths) if path.endswith(".c")}
+        return _OPTIONS * sum(condition != before and not self._kernel.holds(condition) for condition in conditions)
 
     def _far(self, node: PathNode) -> int:
         """An estimate of the hops that remain: fewer where the node's own file has an entry point."""
