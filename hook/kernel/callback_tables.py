@@ -138,7 +138,7 @@ TABLES: dict[str, CallbackTable] = {
     **_tables(
         EntryKind.NETFILTER,
         "nf_hook_ops xt_match xt_target xt_table nft_expr_type nft_expr_ops nft_chain_type nft_object_type nft_object_ops "
-        "nft_set_type nft_set_ops nft_flowtable_filter nf_flowtable_type nf_logger nf_conntrack_l4proto nf_conntrack_helper "
+        "nft_set_type nft_set_ops nft_flowtable_filter nf_flowtable_type nf_logger nf_conntrack_helper "
         "nf_queue_handler nf_nat_hook nf_ct_hook nfnl_ct_hook nf_conntrack_nat_helper ip_set_type ip_set_type_variant "
         "ip_vs_scheduler ip_vs_pe ip_vs_app ip_vs_protocol ebt_table nf_defrag_hook",
     ),

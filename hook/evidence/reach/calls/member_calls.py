@@ -57,6 +57,10 @@ class MemberCalls:
                     continue
                 claim = f"{user_of(call).name}() calls {member}, which is {node.name}()"
                 yield from hop_to_user(calling, call, trigger, claim, _doubt_of_element(home, use, match[1]))
+            for index, call in _calls_through_pointer(calling, name_of_table, name):
+                assert calling is not None
+                claim = f"{user_of(call).name}() calls .{use.member} of what it takes out of {table.name}, among it {node.name}()"
+                yield from hop_to_user(calling, call, trigger, claim, _doubt_of_element(home, use, index))
         if use.struct and not use.struct.endswith("_driver"):  # of a driver, what it has for devices decides
             yield from self._of_objects(node, trigger, table, use, f"that of {table.name} is {node.name}()", frozenset((name_of_table,)))
 
@@ -192,6 +196,23 @@ def _element_calls(home: TranslationUnit, name: bytes) -> Iterator[tuple[bytes, 
     for match, call in _matches(home, re.compile(rb"(?<![\w.>])(\w+)\s*=\s*(?:READ_ONCE\()?" + element + rb"\)?\s*;")):
         if is_called(match[1], home.scan.code[call.offset : user_of(call).body[1]]) and not hides(home, user_of(call), name):
             yield match[2], call
+
+
+def _calls_through_pointer(unit: TranslationUnit | None, table: bytes, member: bytes) -> Iterator[tuple[bytes, Use]]:
+    """Calls of a member of what an index takes out of a table, by way of a local pointer to it; with the index.
+
+    Between the two, nothing else is assigned to the pointer.
+    """
+    taken = re.compile(rb"(?<![\w.>])(\w+)\s*=\s*&\s*" + table + rb"\s*\[([^\];]*)\]\s*;")
+    for match, taking in _matches(unit, taken):
+        assert unit is not None
+        pointer, user = match[1], user_of(taking)
+        called = re.compile(rb"(?<![\w.>&])" + pointer + rb"\s*->\s*" + member + rb"\s*\(").search(
+            unit.scan.code, match.end(), user.body[1]
+        )
+        again = re.compile(rb"(?<![\w.>])" + pointer + rb"\s*=(?!=)")
+        if called and not again.search(unit.scan.code, match.end(), called.start()) and not hides(unit, user, table):
+            yield match[2], Use(UseKind.CALL, called.start(), *unit.line(called.start()), user)
 
 
 def _doubt_of_element(home: TranslationUnit | None, use: Use, index: bytes | None) -> str:

@@ -143,6 +143,9 @@ ENTRIES = {
                      "\t[SECOND] = { .f = target_named_element },\n};\nSYSCALL_DEFINE1(others, int, x)\n{\n\treturn steps[SECOND].f(x);\n}\n",
     "picked": "static int target_picked(int x) { return x; }\nstatic const handler_t handlers[] = {\n\t[1] = target_picked,\n};\n"
               "SYSCALL_DEFINE1(others, int, x)\n{\n\thandler_t h;\n\th = handlers[x];\n\treturn h ? h(x) : 0;\n}\n",
+    "pointed": "static int target_pointed(int x) { return x; }\nstruct my_link { int (*f)(int); };\nstruct its_link { int (*f)(int); };\n"
+               "static const struct my_link links[4] = {\n\t[1] = { .f = target_pointed },\n};\n"
+               "SYSCALL_DEFINE1(others, int, x)\n{\n\tconst struct my_link *link;\n\n\tlink = &links[x];\n\tif (!link->f)\n\t\treturn 0;\n\treturn link->f(x);\n}\n",
     "table_of_boot": "static int target_table_of_boot(struct file *f) { return 0; }\nstatic const struct file_operations x_fops = {\n\t.open = target_table_of_boot,\n};\n"
                      "static int first(void)\n{\n\treturn proc_create(\"x\", 0, NULL, &x_fops);\n}\nstatic const struct seq { int (*f)(void); } all[] = {\n\t{ .f = first },\n};\n"
                      + boot("return all[0].f()"),
@@ -245,6 +248,18 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
         {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n};\nstatic int help(void) { return 0; }\nstatic struct my_ops o = {\n\t.opening = help,\n};\n"
                    "static void use(struct my_ops *p)\n{\n\tp->opening();\n}\nSYSCALL_DEFINE0(others)\n{\n\tuse(NULL);\n\treturn 0;\n}\n"},
         "whether o is registered",
+    ),
+    "the pointer to an element is set to something else before the call": (
+        {"fs/a.c": "static int help(int x) { return x; }\nstruct my_link { int (*f)(int); };\nstruct its_link { int (*f)(int); };\n"
+                   "static const struct my_link links[4] = {\n\t[1] = { .f = help },\n};\nSYSCALL_DEFINE2(others, int, x, struct its_link *, p)\n{\n"
+                   "\tconst void *link = &links[x];\n\n\tif (!link)\n\t\treturn 0;\n\tlink = p;\n\treturn link->f(x);\n}\n"},
+        "who calls .f of struct my_link links",
+    ),
+    "the member of another element, by a pointer": (
+        {"fs/a.c": "static int help(int x) { return x; }\nstruct my_link { int (*f)(int); };\nstruct its_link { int (*f)(int); };\n"
+                   "static const struct my_link links[4] = {\n\t[FIRST] = { .f = help },\n};\nSYSCALL_DEFINE1(others, int, x)\n{\n"
+                   "\tconst struct my_link *link = &links[SECOND];\n\n\treturn link->f(x);\n}\n"},
+        "whether element SECOND is the one",
     ),
     "the chain would need an object with two tables": (
         {"fs/a.c": "struct my_ops {\n\tint (*opening)(void);\n\tint (*closing)(void);\n};\nstatic int help(void) { return 0; }\n"
@@ -607,6 +622,64 @@ def test_a_member_is_of_its_structure_where_its_declaration_aligns_it(plant: Pla
     text += "static int keep(struct holder *h)\n{\n\th->hook.func = help;\n\treturn 0;\n}\n"
     found = plant.reach({"fs/a.c": text + "SYSCALL_DEFINE0(others)\n{\n\treturn keep(NULL);\n}\n"})
     assert found.answer is Answer.YES, found.question
+
+
+TIES = (
+    "static void help(struct work_struct *w) { }\nvoid ready(struct pool *p)\n{\n\tstruct part *part = p->part;\n\n"
+    "\tINIT_DELAYED_WORK(&part->work, help);\n}\n"
+)
+QUEUES = (
+    "static void kick(struct pool *p)\n{{\n\tready(p);\n\tqueue_delayed_work(wq, &{}, 0);\n}}\n"
+    "SYSCALL_DEFINE0(others)\n{{\n\tkick(NULL);\n\treturn 0;\n}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("queued", "more", "said"),
+    [
+        ("p->part->work", "", ""),
+        ("p->part->work.work", "", ""),
+        ("p->part->other", "", "help"),
+        ("p->task->work", "", "help"),  # of another structure
+        (
+            "p->part->work",
+            "void task(struct part *q)\n{\n\tINIT_WORK(&q->work, ready);\n}\n",
+            "work of a struct part holds more than one thing",
+        ),
+        (
+            "p->part->work",
+            "void task(struct part *q)\n{\n\tINIT_WORK(&some(q)->work, ready);\n}\n",
+            "work of a struct part holds more than one thing",
+        ),
+    ],
+)
+def test_what_another_file_queues_is_the_member_of_the_same_structure(plant: Planted, queued: str, more: str, said: str) -> None:
+    header = "struct part {\n\tstruct delayed_work work, other;\n};\nstruct task {\n\tstruct delayed_work work;\n};\n"
+    header += "struct pool {\n\tstruct part *part;\n\tstruct task *task;\n};\n"
+    found = plant.reach({"fs/a.c": TIES, "fs/b.c": more + QUEUES.format(queued), "include/linux/pool.h": header})
+    assert found.answer is (Answer.UNKNOWN if said else Answer.YES), found.question
+    assert said in found.question, found.question
+
+
+def test_what_nothing_ties_is_not_run_by_what_another_file_queues(plant: Planted) -> None:
+    header = "struct part {\n\tstruct delayed_work work;\n};\nstruct pool {\n\tstruct part *part;\n};\n"
+    queues = QUEUES.format("p->part->work").replace("ready(p)", "(void)p")
+    found = plant.reach({"fs/a.c": TIES, "fs/b.c": queues, "include/linux/pool.h": header})
+    assert found.answer is Answer.UNKNOWN
+    assert "whether ready() runs" in found.question, found.question
+
+
+def test_a_table_that_the_base_builds_is_taken_first(plant: Planted) -> None:
+    files = {
+        "fs/a.c": "int help(void) { return 0; }\n",
+        "fs/extra.c": "const struct kind early_kind = {\n\t.resolve_kind = help,\n};\n",
+        "fs/b.c": "const struct kind late_kind = {\n\t.resolve_kind = help,\n};\nSYSCALL_DEFINE1(others, struct kind *, k)\n{\n\treturn k->resolve_kind();\n}\n"
+        "static int __init boot(void)\n{\n\tkind_add(&early_kind);\n\tkind_add(&late_kind);\n\treturn 0;\n}\nfs_initcall(boot);\n",
+        "include/linux/kind.h": "struct kind {\n\tint (*resolve_kind)(void);\n};\nint help(void);\nextern const struct kind early_kind, late_kind;\n",
+    }
+    found = plant.reach(files)
+    assert found.answer is Answer.YES, found.question
+    assert not found.reasons, found.facts
 
 
 IN_OPS = "\t.open = help,\t\\\n"
