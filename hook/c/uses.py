@@ -28,7 +28,7 @@ _TYPE_BEFORE = lazy_re.compile(rb"\(\s*(?:const\s+)?struct\s+(\w+)\s*(?:\[[^\]]*
 _DECLARED_BEFORE = lazy_re.compile(rb"struct\s+(\w+)\s+(?:__\w+\s+)*(\w+)\s*(?:\[[^\]]*\]\s*)*(?:__\w+\s*)*=\s*\Z")
 _MEMBER_BEFORE = lazy_re.compile(rb"\.\s*(\w+)\s*(?:\[[^\]]*\]\s*)*=\s*[&(]?\s*(?:\([^()]*\)\s*)?&?\s*\Z")
 _ASSIGNED = lazy_re.compile(
-    rb"(?:(?:->|\.)\s*|\b)(\w+)\s*(?:\[[^\]]*\]\s*)*=\s*(?:[^=;]*\?[^;]*:|[^=;]*\?)?\s*[&(]?\s*(?:\([^()]*\)\s*)?&?\s*\Z"
+    rb"(?:(?:->|\.)\s*|\b)(\w+)\s*(?:\[[^\]]*\]\s*)*=\s*(?:(?:[^=;]|[=!<>]=)*\?(?:[^;]*:)?)?\s*[&(]?\s*(?:\([^()]*\)\s*)?&?\s*\Z"
 )
 _COMPARED_BEFORE = lazy_re.compile(rb"[=!]=\s*&?\s*\Z")
 _COMPARED_AFTER = lazy_re.compile(rb"\s*\)*\s*[=!]=")
