@@ -13,13 +13,13 @@ from hook import lazy_re
 from hook.c.definitions import DefinitionKind
 from hook.c.keywords import BEFORE_A_VALUE
 from hook.c.translation_unit import TranslationUnit
-from hook.c.uses import Use, only_declares, uses_of
+from hook.c.uses import Use, UseKind, only_declares, uses_of
 from hook.c.word_places import places
 from hook.evidence.reach.calls import queued, table_uses
 from hook.evidence.reach.calls.entry_functions import entered
 from hook.evidence.reach.calls.expanded_macros import ExpandedMacros
 from hook.evidence.reach.calls.function_uses import FunctionUses
-from hook.evidence.reach.calls.nodes import WEAK, DeadEnd, Hop, NodeKind, PathNode, Trigger
+from hook.evidence.reach.calls.nodes import WEAK, DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, user_of
 from hook.evidence.reach.calls.pasted_names import pasted
 from hook.kernel.name_users import NameUsers
 
@@ -47,6 +47,7 @@ class Hops:
         """What leads to a node."""
         if node.kind is NodeKind.FUNCTION:
             yield from entered(node, trigger, self._name_users)
+            yield from self._decoding(node, trigger)
         if node.kind is NodeKind.QUEUED:
             yield from queued.queueing(node, trigger, self._units.get(node.path))
             return
@@ -62,6 +63,24 @@ class Hops:
             elif not only_declares(unit, node.name) and not (path.endswith(".c") and self._defines(unit, node.name)):
                 # a name of its own, but in a header: there it may stand in the place of the function where that is not built
                 yield from self._uses(node, trigger, unit)
+
+    def _decoding(self, node: PathNode, trigger: Trigger) -> Iterator[Hop | DeadEnd]:
+        """The calls that decode by a grammar whose action is a function: `({ name })` in foo.asn1, of which a build makes foo_decoder.
+
+        Source: scripts/asn1_compiler.c.
+        """
+        grammars = [path for path in self._name_users.everywhere(node.name) if path.endswith(".asn1")]
+        action = re.compile(rb"\(\{\s*" + node.name.encode() + rb"\s*\}\)")
+        for path, blob in zip(grammars, self._units.source.files(grammars), strict=True):
+            if blob is None or not action.search(blob.data or b""):
+                continue
+            decoder = path.rpartition("/")[2].partition(".")[0] + "_decoder"
+            for user_path in self._name_users.files(decoder, path, local=False):
+                unit = self._units.get(user_path) if user_path.endswith(".c") else None
+                for use in uses_of(unit, decoder) if unit is not None else ():
+                    if unit is not None and use.kind is UseKind.PASSED and use.callee == "asn1_ber_decoder":
+                        claim = f"{user_of(use).name}() decodes by {path}, whose actions call {node.name}()"
+                        yield from hop_to_user(unit, use, trigger, claim)
 
     def _uses(self, node: PathNode, trigger: Trigger, unit: TranslationUnit) -> Iterator[Hop | DeadEnd]:
         hops_of = self._uses_of.get(node.kind, self._function_uses.of)

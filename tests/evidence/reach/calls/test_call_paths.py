@@ -55,6 +55,9 @@ ENTRIES = {
             + boot('debugfs_create_file("a", 0400, NULL, NULL, &a_fops)'),
     "assigned": "static int target_assigned(struct file *f) { return 0; }\nstatic const struct file_operations b_fops = {\n\t.open\t= target_assigned,\n};\n"
                 "static void set(struct inode *inode)\n{\n\tinode->i_fop = &b_fops;\n}\nSYSCALL_DEFINE0(others)\n{\n\tset(NULL);\n\treturn 0;\n}\n",
+    "either": "static int target_either(struct file *f) { return 0; }\nstatic const struct file_operations e_fops = {\n\t.open = target_either,\n};\n"
+              "static int __init boot(void)\n{\n\tconst struct file_operations *fops;\n\n\tfops = root == &one ?\n\t\t&e_fops : &other_fops;\n"
+              "\treturn proc_create(\"e\", 0, NULL, fops);\n}\nfs_initcall(boot);\n",
     "nested": "static int target_nested(struct file *f) { return 0; }\nstatic const struct file_operations c_fops = {\n\t.open = target_nested,\n};\n"
               "static struct miscdevice c_misc = {\n\t.fops = &c_fops,\n};\n" + boot("return misc_register(&c_misc)"),
     "show": "static int target_show(struct seq_file *m, void *v) { return 0; }\nDEFINE_SHOW_ATTRIBUTE(target);\n"
@@ -659,6 +662,20 @@ def test_what_another_file_queues_is_the_member_of_the_same_structure(plant: Pla
     found = plant.reach({"fs/a.c": TIES, "fs/b.c": more + QUEUES.format(queued), "include/linux/pool.h": header})
     assert found.answer is (Answer.UNKNOWN if said else Answer.YES), found.question
     assert said in found.question, found.question
+
+
+@pytest.mark.parametrize(("grammar", "called", "answer"), [
+    ("foo_key.asn1", "asn1_ber_decoder(&foo_key_decoder, NULL, NULL, 0)", Answer.YES),
+    ("other.asn1", "asn1_ber_decoder(&foo_key_decoder, NULL, NULL, 0)", Answer.UNKNOWN),
+    ("foo_key.asn1", "size_of(&foo_key_decoder)", Answer.UNKNOWN),
+])  # fmt: skip
+def test_the_actions_of_a_grammar_are_called_where_it_decodes(plant: Planted, grammar: str, called: str, answer: Answer) -> None:
+    files = {
+        "fs/a.c": "int help(void *context) { return 0; }\n",
+        "fs/b.c": f'#include "foo_key.asn1.h"\nSYSCALL_DEFINE0(others)\n{{\n\treturn {called};\n}}\n',
+        f"fs/{grammar}": "Key ::= SEQUENCE {\n\tversion\tINTEGER ({ help })\n}\n",
+    }
+    assert plant.reach(files).answer is answer
 
 
 def test_what_nothing_ties_is_not_run_by_what_another_file_queues(plant: Planted) -> None:
