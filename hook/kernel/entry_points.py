@@ -72,12 +72,13 @@ THREADS = frozenset((
 # calls and macros that set the function of the work item, timer or tasklet that is their first argument
 TIED = frozenset((
     "INIT_WORK", "INIT_DELAYED_WORK", "INIT_DEFERRABLE_WORK", "INIT_RCU_WORK", "INIT_WORK_ONSTACK", "INIT_DELAYED_WORK_ONSTACK",
+    "INIT_WORK_KEY", "INIT_WORK_ONSTACK_KEY",
     "timer_setup", "timer_setup_on_stack", "tasklet_setup", "tasklet_init", "hrtimer_init", "hrtimer_setup", "init_task_work",
     "init_irq_work", "kthread_init_work", "kthread_init_delayed_work", "DECLARE_WORK", "DECLARE_DELAYED_WORK",
     "DECLARE_DEFERRABLE_WORK", "DEFINE_TIMER", "DECLARE_TASKLET",
 ))  # fmt: skip
 QUEUEING = lazy_re.compile(
-    rb"\b(?:schedule_(?:delayed_)?work\w*|queue_(?:delayed_|rcu_)?work\w*|mod_delayed_work\w*|mod_timer\w*|add_timer\w*|timer_reduce"
+    rb"\b(?:schedule_(?:delayed_)?work\w*|insert_work|queue_(?:delayed_|rcu_)?work\w*|mod_delayed_work\w*|mod_timer\w*|add_timer\w*|timer_reduce"
     rb"|hrtimer_(?:re)?start\w*|tasklet_(?:hi_)?schedule|task_work_add|irq_work_queue\w*|kthread_queue_(?:delayed_)?work"
     rb"|sk_reset_timer|inet_csk_reset_\w+)\s*\("
 )
@@ -115,6 +116,7 @@ SOFTWARE = (
     "drivers/net/netdevsim/", "drivers/input/input.c", "drivers/input/evdev.c", "drivers/input/mousedev.c", "drivers/input/misc/uinput.c",
     "drivers/bluetooth/hci_vhci.c", "drivers/net/wireless/virtual/", "drivers/usb/gadget/", "drivers/usb/usbip/", "drivers/usb/core/",
     "arch/x86/kvm/",  # it asks for AMD-V, which QEMU emulates, or for VMX, which a virtual machine may have: `-cpu max`
+    "arch/x86/kernel/cpu/mtrr/",  # it asks for memory type ranges, which the processor of a virtual machine has
     "arch/x86/crypto/",  # it asks for instructions that the processor of a virtual machine has as its host does
     "sound/core/", "drivers/vhost/", "drivers/dma-buf/", "drivers/hid/uhid.c", "drivers/android/", "drivers/target/",
 )  # fmt: skip

@@ -24,7 +24,7 @@ _TYING = lazy_re.compile(rb"\b(?:" + "|".join(sorted(entry_points.TIED)).encode(
 _MAY_QUEUE = lazy_re.compile(r"queue|sched|submit|kick|arm|start|post|issue")  # in the name of a function; the others are not read
 _MOST_PASSED = 50  # uses of the object behind the tie
 _MOST_FILES = 64  # that name the structure of an object
-_MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*->\s*(\w+)")
+_MEMBER = lazy_re.compile(rb"&\s*(\w+)\s*(?:->|\.)\s*(\w+)")
 # `&foo->bar.work` as an argument; of a delayed work item also the work item in it
 _HELD = lazy_re.compile(rb"&\s*[\w.\[\]>-]*?(->|\.)(\w+)(?:\s*\.\s*work)?\s*(?=[,)])")
 
@@ -36,7 +36,7 @@ def tied(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use, hold
 
 
 def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use, callback_calls: CallbackCalls) -> Iterator[Hop | DeadEnd]:
-    """Where the function that ties a work item, as `INIT_WORK(&foo->work, function)`, hands `foo` to one that queues it.
+    """Where the function that ties a work item, as `INIT_WORK(&foo->work, function)`, queues it, or hands `foo` to one that queues it.
 
     Certain, whatever else other objects hold: it is the same object, since nothing sets the variable in between.
     """
@@ -46,11 +46,17 @@ def handed_on(node: PathNode, trigger: Trigger, unit: TranslationUnit, tie: Use,
     if member is None:
         return
     # what sets the variable, or ties the item once more; and the end of the block of the tie
+    item = rb"&\s*%b\s*(?:->|\.)\s*%b\b" % member.groups()
     other = re.compile(
-        rb"(?<![\w.>])%b\s*=(?!=)|&\s*%b\s*(?:->\s*%b\b|[,)])|for_each\w*\s*\(\s*%b\b" % (member[1], member[1], member[2], member[1])
+        rb"(?<![\w.>])%b\s*=(?!=)|&\s*%b\s*[,)]|for_each\w*\s*\(\s*%b\b|%b\s*%b" % (member[1], member[1], member[1], _TYING.pattern, item)
     )
     changed = other.search(code, tie.offset, user.body[1])
     last = min(changed.start() if changed else user.body[1], _end_of_block(code, tie.offset, user.body[1]))
+    for queues in entry_points.QUEUEING.finditer(code, tie.offset, last):
+        if re.search(item + rb"\s*(?:\.\s*work\s*)?[,)]", code[queues.end() : end_of_call(code, queues.end() - 1) + 1]):
+            use = Use(UseKind.CALL, queues.start(), *unit.line(queues.start()), user)
+            yield from hop_to_user(unit, use, trigger, f"{user.name}() ties {node.name}() to what it then queues")
+            return
     for use in itertools.islice(uses_in(unit, user, member[1].decode("ascii"), tie.offset), _MOST_PASSED):
         if use.offset > last:
             return

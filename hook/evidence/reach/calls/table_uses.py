@@ -10,11 +10,12 @@ import msgspec
 
 from hook import lazy_re
 from hook.c.brackets import end_of_call
-from hook.c.definitions import Definition
+from hook.c.definitions import Definition, DefinitionKind
 from hook.c.keywords import HANDS_NOTHING_ON
 from hook.c.translation_unit import Statement, TranslationUnit
 from hook.c.uses import Use, UseKind, uses_in
 from hook.evidence.reach.calls.nodes import DeadEnd, Hop, NodeKind, PathNode, Trigger, hop_to_user, macro_node, table_node, user_of
+from hook.evidence.reach.calls.object_types import hides
 from hook.kernel import callback_tables, entry_points
 
 _OF_THE_VERIFIER = "bpf_func_proto"  # who calls a function that returns one uses it
@@ -42,7 +43,7 @@ def of_table(node: PathNode, trigger: Trigger, unit: TranslationUnit, use: Use) 
     elif use.kind is UseKind.PASSED:
         yield from _given(node, trigger, unit, use)
     elif use.kind in (UseKind.ASSIGNED, UseKind.SET_MEMBER):
-        kept = use.kind is UseKind.SET_MEMBER or _hands_on(unit, use.user, use.member)
+        kept = use.kind is UseKind.SET_MEMBER or _hands_on(unit, use.user, use.member) or _is_of_file(unit, use.user, use.member)
         doubt = "" if kept else f"what {use.user.name}() does with {use.member}"
         yield from hop_to_user(unit, use, trigger, f"{use.user.name}() sets {use.member} to {name}", doubt)
     elif use.kind is UseKind.LOCAL:
@@ -167,6 +168,12 @@ def _gives_out(node: PathNode, use: Use) -> bool:
         return True
     is_whole = re.search(rf"\breturn\s+&?{re.escape(node.name)}\s*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\])?\s*;", use.text) is not None
     return is_whole and bool(node.struct) and node.struct not in callback_tables.TABLES
+
+
+def _is_of_file(unit: TranslationUnit, user: Definition, variable: str) -> bool:
+    """Whether what a function calls by a name is a variable of its file."""
+    is_defined = any(one.kind is DefinitionKind.VARIABLE for one in unit.by_name.get(variable, ()))
+    return is_defined and not hides(unit, user, variable.encode())
 
 
 def _hands_on(unit: TranslationUnit, user: Definition, variable: str) -> bool:

@@ -55,6 +55,11 @@ ENTRIES = {
             + boot('debugfs_create_file("a", 0400, NULL, NULL, &a_fops)'),
     "assigned": "static int target_assigned(struct file *f) { return 0; }\nstatic const struct file_operations b_fops = {\n\t.open\t= target_assigned,\n};\n"
                 "static void set(struct inode *inode)\n{\n\tinode->i_fop = &b_fops;\n}\nSYSCALL_DEFINE0(others)\n{\n\tset(NULL);\n\treturn 0;\n}\n",
+    "chosen": "static int target_chosen(int x) { return x; }\nstruct my_ops { int (*add)(int); };\nstatic const struct my_ops generic_ops = {\n\t.add = target_chosen,\n};\n"
+              "static const struct my_ops *chosen_if;\nSYSCALL_DEFINE1(others, int, x)\n{\n\treturn chosen_if->add(x);\n}\n" + boot("chosen_if = &generic_ops"),
+    "queued_at_once": "static void target_queued_at_once(struct work_struct *w) { }\nstatic void other(struct work_struct *w) { }\n"
+                      "static void add(struct foo *f, struct foo *g)\n{\n\tINIT_WORK(&g->work, other);\n\tINIT_WORK(&f->work, target_queued_at_once);\n"
+                      "\tset_bit(0, bits_of(&f->work));\n\tqueue_work(wq, &f->work);\n}\nSYSCALL_DEFINE0(others)\n{\n\tadd(NULL, NULL);\n\treturn 0;\n}\n",
     "either": "static int target_either(struct file *f) { return 0; }\nstatic const struct file_operations e_fops = {\n\t.open = target_either,\n};\n"
               "static int __init boot(void)\n{\n\tconst struct file_operations *fops;\n\n\tfops = root == &one ?\n\t\t&e_fops : &other_fops;\n"
               "\treturn proc_create(\"e\", 0, NULL, fops);\n}\nfs_initcall(boot);\n",
@@ -291,6 +296,17 @@ OPEN: dict[str, tuple[dict[str, str], str]] = {
     ),
     "the system call has no entry in the target's table": (
         {"fs/a.c": "static void help(void) { }\nSYSCALL_DEFINE0(unlisted)\n{\n\thelp();\n\treturn 0;\n}\n"}, "no table of system calls for x86_64",
+    ),
+    "a variable of the function, which only looks at the table": (
+        {"fs/a.c": "static int help(int x) { return x; }\nstruct my_ops { int (*add)(int); };\nstatic const struct my_ops generic_ops = {\n\t.add = help,\n};\n"
+                   "static const struct my_ops *chosen_if;\nSYSCALL_DEFINE1(others, int, x)\n{\n\treturn chosen_if->add(x);\n}\n"
+                   "static int __init boot(void)\n{\n\tconst struct my_ops *chosen_if;\n\tchosen_if = &generic_ops;\n\treturn chosen_if != NULL;\n}\nfs_initcall(boot);\n"},
+        "whether generic_ops is registered",
+    ),
+    "it is tied to another function before it is queued": (
+        {"fs/a.c": "static void help(struct work_struct *w) { }\nstatic void other(struct work_struct *w) { }\nstatic void add(struct foo *f)\n{\n"
+                   "\tINIT_WORK(&f->work, help);\n\tINIT_WORK(&f->work, other);\n\tqueue_work(wq, &f->work);\n}\nSYSCALL_DEFINE0(others)\n{\n\tadd(NULL);\n\treturn 0;\n}\n"},
+        "more than one thing",
     ),
     "it is handed to something that keeps it": (
         {"fs/a.c": "static void help(void) { }\nstatic void keep(void *f)\n{\n\tkept = f;\n}\nSYSCALL_DEFINE0(others)\n{\n\tkeep(help);\n\treturn 0;\n}\n"},
